@@ -1,0 +1,1 @@
+"""Corpora: Speech Commands, speaker features, the embedded corpus; read once, packed, memory-mapped."""
