@@ -1,14 +1,17 @@
 """The one exception that means: the input is at fault, and here is the cure."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UsageError(ValueError):
     """Bad input, told in one sentence that names the file or argument and what to do about it.
 
-    The command line prints the sentence and exits with code 2; in a notebook it is an ordinary ValueError.
+    The command line prints the sentence and exits with code 2; in a notebook it is a ValueError.
     """
 
 
-def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the nearest of `known`, or the empty string.
 
     >>> did_you_mean("warmup_step", ["warmup_steps", "lr"])
@@ -16,7 +19,5 @@ def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
     >>> did_you_mean("zebra", ["lr"])
     ''
     """
-    import difflib
-
-    near = difflib.get_close_matches(word, known, n=1)
+    near = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""

@@ -14,8 +14,8 @@ CHUNK = 1 << 20  # bytes read at a time
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary sibling of `path` to write to: renamed to `path` on success, removed on failure.
 
-    The parent folder is made. A reader sees the old file or the new one, never a part; a kill leaves at
-    most a `.NAME.*.tmp` beside it.
+    The parent folder is made. A reader sees the old file or the new one, never a part; a kill
+    leaves at most a `.NAME.*.tmp` beside it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""Corpora: Speech Commands, speaker features, the embedded corpus; read once, packed, memory-mapped."""
+"""Corpora: Speech Commands, speaker features, the embedded corpus; packed and memory-mapped."""

@@ -1,1 +1,1 @@
-"""Models for sequences of audio features, one idea a file. All take (mel, valid) and return logits."""
+"""Models for sequences of audio features, one idea a file: (mel, valid) in, logits out."""
