@@ -1,0 +1,97 @@
+"""What every benchmark prints: the machine, a table, and last one line of JSON.
+
+A script ends with `finish({...})`: its last line of output is then a JSON object that a program can
+read, with the numbers of the table under plain names. Seconds are CPU seconds of this process and
+its finished children: on shared cores they repeat, wall-clock seconds do not.
+
+    from report import cpu_seconds, finish, hardware, print_table
+"""
+
+import json
+import os
+import platform
+import resource
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in one unit of ru_maxrss
+
+
+def cpu_seconds() -> float:
+    """User and system seconds used so far by this process and its finished children."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory so far, in MB (10⁶ bytes), of this process; mapped file pages count."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT / 1e6
+
+
+def hardware() -> str:
+    """The machine in one line: processor, usable cores, torch and its threads, GPU."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    threads = torch.get_num_threads()
+    return (
+        f"{_processor()}, {cores} cores, {platform.system()}, "
+        f"torch {torch.__version__} with {threads} thread{'s' * (threads != 1)}, {gpu}"
+    )
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print `rows` under `headers`; numbers are aligned right, text left, None is a dash.
+
+    >>> print_table(["model", "ms"], [["ours", 3.14159], ["theirs", 12]])
+    model     ms
+    ------  ----
+    ours    3.14
+    theirs    12
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
+    right = [any(isinstance(row[i], int | float) for row in rows) for i in range(len(headers))]
+
+    def line(texts: Sequence[str]) -> str:
+        aligned = zip(texts, widths, right, strict=True)
+        return "  ".join(t.rjust(w) if r else t.ljust(w) for t, w, r in aligned).rstrip()
+
+    print(line(headers))
+    print("  ".join("-" * width for width in widths))
+    for row in cells:
+        print(line(row))
+
+
+def finish(result: dict[str, Any]) -> None:
+    """Print the machine, and last `result` as one line of JSON (floats to 6 significant digits)."""
+    print(hardware())
+    print(json.dumps(_rounded(result), allow_nan=False), flush=True)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
