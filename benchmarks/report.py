@@ -28,7 +28,7 @@ def cpu_seconds() -> float:
 
 
 def peak_memory_mb() -> float:
-    """Largest resident memory so far, in MB (10⁶ bytes), of this process; mapped file pages count."""
+    """Largest resident memory of this process so far, in MB (10⁶ bytes); mapped pages count too."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT / 1e6
 
 
