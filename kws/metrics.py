@@ -1,0 +1,158 @@
+"""Accuracy with its sample size and interval, and what a confusion matrix says about each class.
+
+An accuracy without n is not a measurement, so the two travel together in a `Proportion`.
+
+Interval: Wilson 1927, "Probable inference, the law of succession, and statistical inference", which
+stays inside 0–1 and has a width even at 100 %. The half-widths usually quoted beside published
+accuracies come from the normal approximation, `normal_half_width`; for thousands of clips the two
+agree to a hundredth of a point.
+
+Shape letters: B examples   C classes
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+Z95 = 1.959963984540054  # standard normal quantile at 97.5 %: 2.5 % in each tail
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proportion:
+    """`correct` of `n` examples, as a share of 1, with its Wilson 95 % interval `low` … `high`.
+
+    With n = 0 nothing was measured: `value` is NaN and the interval is 0 … 1.
+    """
+
+    correct: int
+    n: int
+
+    def __post_init__(self):
+        if not 0 <= self.correct <= self.n:
+            raise ValueError(f"correct={self.correct} is not between 0 and n={self.n}")
+
+    @property
+    def value(self) -> float:
+        return self.correct / self.n if self.n else math.nan
+
+    @property
+    def low(self) -> float:
+        return wilson_interval(self.correct, self.n)[0]
+
+    @property
+    def high(self) -> float:
+        return wilson_interval(self.correct, self.n)[1]
+
+    def __str__(self) -> str:
+        """
+        >>> str(Proportion(correct=302, n=315))
+        '95.9 % (n=315, 95 % interval 93.1–97.6)'
+        """
+        return f"{percent(self.value)} % ({self._sample()})"
+
+    def describe(self, **conditions: str) -> str:
+        """The same, with what an accuracy depends on: protocol, test silence, crops or utterances.
+
+        >>> Proportion(correct=302, n=315).describe(protocol="v2-12", test_silence="noise")
+        '95.9 % (n=315, 95 % interval 93.1–97.6, protocol v2-12, test silence: noise)'
+        """
+        named = [f"protocol {conditions.pop('protocol')}"] if "protocol" in conditions else []
+        named += [f"{name.replace('_', ' ')}: {value}" for name, value in conditions.items()]
+        return f"{percent(self.value)} % ({', '.join([self._sample(), *named])})"
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """For JSON: accuracy as a share of 1 (None when n = 0), n, both ends of the interval."""
+        value = self.value if self.n else None
+        return {"accuracy": value, "n": self.n, "low": self.low, "high": self.high}
+
+    def _sample(self) -> str:
+        interval = f"{percent(self.low)}–{percent(self.high)}"
+        return f"n={self.n:,}, 95 % interval {interval}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScore:
+    """One class: of its n examples how many were found (recall), and how many hits were right."""
+
+    label: str
+    recall: Proportion  # of the examples with this label, those recognised
+    precision: Proportion  # of the examples recognised as this label, those that have it
+
+
+def percent(share: float) -> str:
+    """A share of 1 in percent with one decimal, a dash when there is none.
+
+    >>> percent(0.9587), percent(math.nan)
+    ('95.9', '–')
+    """
+    return "–" if math.isnan(share) else f"{100 * share:.1f}"
+
+
+def wilson_interval(correct: int, n: int, z: float = Z95) -> tuple[float, float]:
+    """Both ends of the Wilson score interval for `correct` of `n`, as shares of 1.
+
+    Its ends are the two proportions p whose distance from correct/n is z·√(p(1−p)/n): the ones a
+    test at this level would just not reject. n = 0 gives 0 … 1.
+
+    >>> low, high = wilson_interval(10, 10)
+    >>> f"{low:.3f} {high:.3f}"
+    '0.722 1.000'
+    """
+    if n == 0:
+        return 0.0, 1.0
+    share, shrink = correct / n, 1 + z * z / n
+    centre = (share + z * z / (2 * n)) / shrink
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / shrink
+    low = 0.0 if correct == 0 else centre - half  # exact there: rounding would leave ±1e-17
+    high = 1.0 if correct == n else centre + half
+    return low, high
+
+
+def normal_half_width(share: float, n: int, z: float = Z95) -> float:
+    """Half-width z·√(p(1−p)/n) of the normal approximation, the ± beside published accuracies.
+
+    >>> f"{100 * normal_half_width(0.987, 4890):.2f} {100 * normal_half_width(0.95, 8000):.2f}"
+    '0.32 0.48'
+    """
+    return z * math.sqrt(share * (1 - share) / n)
+
+
+def accuracy(predictions: Int[Tensor, "B"], labels: Int[Tensor, "B"]) -> Proportion:
+    """How many of `predictions` equal their label."""
+    return Proportion(correct=int((predictions == labels).sum()), n=len(labels))
+
+
+def confusion_matrix(
+    predictions: Int[Tensor, "B"], labels: Int[Tensor, "B"], num_classes: int
+) -> Int[Tensor, "C C"]:
+    """Counts of (true class, predicted class): row i is what became of the examples of class i.
+
+    Raises:
+        ValueError: an index is outside 0 … num_classes − 1.
+    """
+    both = torch.stack((labels, predictions)).long()
+    if both.numel() and not (both.min() >= 0 and both.max() < num_classes):
+        span = f"{int(both.min())} … {int(both.max())}"
+        raise ValueError(f"class indices {span} are outside num_classes={num_classes}")
+    pairs = both[0] * num_classes + both[1]
+    return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def per_class(matrix: Int[Tensor, "C C"], labels: Sequence[str]) -> list[ClassScore]:
+    """Recall and precision of every class of a confusion matrix, in label order."""
+    counts = matrix.tolist()
+    if len(counts) != len(labels):
+        raise ValueError(f"{len(labels)} labels for a confusion matrix of {len(counts)} classes")
+    predicted = matrix.sum(dim=0).tolist()
+    return [
+        ClassScore(
+            label=label,
+            recall=Proportion(correct=row[i], n=sum(row)),
+            precision=Proportion(correct=row[i], n=predicted[i]),
+        )
+        for i, (label, row) in enumerate(zip(labels, counts, strict=True))
+    ]
