@@ -42,12 +42,12 @@ def test_wilson_is_asymmetric_towards_one_half():
     assert 6 / 7 - low > high - 6 / 7
 
 
-@pytest.mark.parametrize("n", [1, 3, 10_000])
-def test_wilson_touches_the_border_exactly_and_keeps_a_width(n):
-    assert wilson_interval(n, n)[1] == 1.0
-    assert wilson_interval(0, n)[0] == 0.0
-    assert wilson_interval(n, n)[0] < 1.0
-    assert wilson_interval(0, n)[1] > 0.0
+def test_wilson_touches_the_border_exactly_and_keeps_a_width():
+    for n in range(1, 300):  # for some of them rounding would end at 1 ± 1e-16
+        assert wilson_interval(n, n)[1] == 1.0
+        assert wilson_interval(0, n)[0] == 0.0
+        assert wilson_interval(n, n)[0] < 1.0
+        assert wilson_interval(0, n)[1] > 0.0
 
 
 def test_wilson_without_examples_says_nothing():
