@@ -1,0 +1,74 @@
+"""Run every command of the documentation, in order, in one scratch folder, and stop at the first that fails.
+
+A fenced block marked `sh` is a promise; so each of its lines runs as written. `make` targets that
+others run (`demo`, `test`, `bench`, `clean`) are checked to exist instead, and `cd`, `git clone` and
+`pip install` of the set-up are skipped: the environment is there already. A command that needs data
+this machine lacks says so with a comment `# needs …` at its end, and only its `--help` is run.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SKIPPED = ("cd ", "git clone", "pip install", "python -m pip", "source ")
+FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> list[str]:
+    """The commands of all `sh` blocks of a Markdown text, continuation lines joined."""
+    lines = "\n".join(FENCE.findall(text)).replace("\\\n", " ").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def runnable(command: str) -> str | None:
+    """What to run in place of a documented command; None to pass over it."""
+    bare = command.split(" #")[0].strip()
+    if bare.startswith(SKIPPED):
+        return None
+    if bare.startswith("make "):
+        return f"make --directory {ROOT} --dry-run {bare.removeprefix('make ')} > /dev/null"
+    if "# needs" in command:
+        return " ".join(word for word in bare.split()[:3] if not word.startswith("-")) + " --help"
+    return bare
+
+
+def main(documents: list[str]) -> int:
+    """Run the commands of `documents`; the exit code is 1 when one of them failed."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in ("benchmarks", "data_scripts"):
+            (Path(scratch) / name).symlink_to(ROOT / name)
+        environment = {
+            **os.environ,
+            "PATH": path,
+            "KWS_CACHE": f"{scratch}/cache",
+            "PYTHONPATH": str(ROOT),
+        }
+        for document in documents:
+            for command in commands((ROOT / document).read_text(encoding="utf-8")):
+                if (line := runnable(command)) is None:
+                    continue
+                start = time.monotonic()
+                result = subprocess.run(
+                    ["bash", "-c", line],
+                    cwd=scratch,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    stdin=subprocess.DEVNULL,
+                )
+                state = "ok  " if result.returncode == 0 else f"FAIL {result.returncode}"
+                print(f"{state} {time.monotonic() - start:6.1f} s  {document}: {line}", flush=True)
+                if result.returncode:
+                    print(result.stdout[-3000:], result.stderr[-3000:], sep="\n")
+                    return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
