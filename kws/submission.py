@@ -1,0 +1,126 @@
+"""The two result files this field asks for: Kaggle's keyword CSV and the homework's speaker CSV.
+
+    fname,label                 Id,Category
+    clip_000044442.wav,yes      uttr-0123….pt,id00464
+
+Source: TensorFlow Speech Recognition Challenge (https://www.kaggle.com/c/tensorflow-speech-recognition-challenge)
+and the 600-speaker homework. A file is written whole or not at all, sorted by name, and only after
+it has passed the same check that `check_csv` makes on a file from elsewhere.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kws.errors import UsageError, did_you_mean
+from kws.files import write_text
+
+KAGGLE_LABELS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+KAGGLE_LABELS += ("silence", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvFormat:
+    """Header of a result file, and the file names its first column holds."""
+
+    name: str
+    header: tuple[str, str]
+    suffix: str
+
+
+KAGGLE = CsvFormat(name="Kaggle keyword CSV", header=("fname", "label"), suffix=".wav")
+HOMEWORK = CsvFormat(name="speaker CSV", header=("Id", "Category"), suffix=".pt")
+
+
+def kaggle_label(label: str) -> str:
+    """The challenge's name for a label of any protocol: no underscores, other words are unknown.
+
+    >>> kaggle_label("_silence_"), kaggle_label("stop"), kaggle_label("marvin")
+    ('silence', 'stop', 'unknown')
+    """
+    bare = label.strip("_")
+    return bare if bare in KAGGLE_LABELS else "unknown"
+
+
+def write_csv(
+    path: str | Path, layout: CsvFormat, predictions: Mapping[str, str], labels: Sequence[str]
+) -> None:
+    """Write one row per file name, sorted by name; atomic.
+
+    Raises:
+        UsageError: no prediction, a name of another kind, or a label that is not among `labels`.
+    """
+    rows = sorted(predictions.items())
+    _check_rows(Path(path), layout, rows, labels)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([layout.header, *rows])
+    write_text(path, text.getvalue())
+
+
+def check_csv(
+    path: str | Path,
+    layout: CsvFormat,
+    labels: Sequence[str],
+    names: Iterable[str] | None = None,
+) -> dict[str, str]:
+    """Read a result file back as {file name: label}, or say what is wrong with it.
+
+    Args:
+        path: the CSV file, UTF-8.
+        layout: KAGGLE or HOMEWORK.
+        labels: the labels that may occur.
+        names: when given, exactly these file names must be there.
+
+    Raises:
+        UsageError: another header, a row without two columns, a name twice, missing or too many,
+            or an unknown label; the sentence names the file, and the line where there is one.
+    """
+    path = Path(path)
+    try:
+        table = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path}: not a CSV text file ({error}): write it again") from error
+    wanted = ",".join(layout.header)
+    if not table or tuple(table[0]) != layout.header:
+        found = ",".join(table[0]) if table else "nothing"
+        raise UsageError(f"{path}: the first line of a {layout.name} is {wanted!r}, not {found!r}")
+    rows: list[tuple[str, str]] = []
+    for number, row in enumerate(table[1:], start=2):
+        if len(row) != 2:
+            raise UsageError(f"{path}, line {number}: {len(row)} columns, expected {wanted}")
+        rows.append((row[0], row[1]))
+    _check_rows(path, layout, rows, labels)
+    if names is not None:
+        _check_names(path, [name for name, _ in rows], names)
+    return dict(rows)
+
+
+def _check_rows(
+    path: Path, layout: CsvFormat, rows: Sequence[tuple[str, str]], labels: Sequence[str]
+) -> None:
+    if not rows:
+        raise UsageError(f"{path}: a {layout.name} needs at least one row below its header")
+    known, seen = set(labels), set()
+    for number, (name, label) in enumerate(rows, start=2):
+        where = f"{path}, line {number}"
+        if not name.endswith(layout.suffix) or name != Path(name).name:
+            kind = f"a {layout.name} holds {layout.suffix} file names without folder"
+            raise UsageError(f"{where}: {name!r} cannot be an {layout.header[0]}: {kind}")
+        if label not in known:
+            hint = did_you_mean(label, labels)
+            raise UsageError(f"{where}: unknown {layout.header[1]} {label!r}{hint}")
+        if name in seen:
+            raise UsageError(f"{where}: {name!r} is there twice: keep one row per file")
+        seen.add(name)
+
+
+def _check_names(path: Path, found: Sequence[str], names: Iterable[str]) -> None:
+    expected = set(names)
+    for extra in found:
+        if extra not in expected:
+            raise UsageError(f"{path}: {extra!r} is not one of the {len(expected)} test files")
+    if missing := sorted(expected - set(found)):
+        count = f"{len(missing)} of {len(expected)}"
+        raise UsageError(f"{path}: {count} test files have no row, the first is {missing[0]!r}")
