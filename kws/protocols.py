@@ -1,0 +1,211 @@
+"""What is measured: labels in order, the split rule, and how much silence and unknown a split gets.
+
+Sources: Warden 2018, "Speech Commands" (https://arxiv.org/abs/1804.03209); TensorFlow's
+`speech_commands/input_data.py`, whose hash rule and counts are used here; the Kaggle "TensorFlow
+Speech Recognition Challenge" for kaggle-12. An accuracy means something only together with its
+protocol's name.
+
+Everything here is data and pure functions of names: no file is opened and no torch imported.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from types import MappingProxyType
+
+from kws.errors import UsageError, did_you_mean
+
+SPLITS = ("training", "validation", "testing")
+HASH_RANGE = 2**27  # hashes are folded into 0 … 2^27 - 1
+VALIDATION_PERCENTAGE = 10
+TESTING_PERCENTAGE = 10
+
+COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+# fmt: off
+V1_OTHER_WORDS = (
+    "bed", "bird", "cat", "dog", "eight", "five", "four", "happy", "house", "marvin",
+    "nine", "one", "seven", "sheila", "six", "three", "tree", "two", "wow", "zero",
+)
+# fmt: on
+V2_ADDED_WORDS = ("backward", "follow", "forward", "learn", "visual")
+V2_OTHER_WORDS = tuple(sorted(V1_OTHER_WORDS + V2_ADDED_WORDS))
+V2_WORDS = tuple(sorted(COMMANDS + V2_OTHER_WORDS))
+
+
+def hash_percentage(filename: str) -> float:
+    """Where a clip's speaker falls from 0 to 100: the SHA-1 of the name before `_nohash_`, folded.
+
+    >>> f"{hash_percentage('yes/c2d15ea5_nohash_3.wav'):.6f}"
+    '8.714154'
+    """
+    speaker = re.sub(r"_nohash_.*$", "", PurePosixPath(filename).name)
+    folded = int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % HASH_RANGE
+    return folded * 100 / (HASH_RANGE - 1)
+
+
+def which_split(filename: str) -> str:
+    """The split of a clip by the official hash rule: all takes of a speaker share one.
+
+    >>> which_split("c2d15ea5_nohash_0.wav"), which_split("f9af823e_nohash_0.wav")
+    ('validation', 'training')
+    """
+    percentage = hash_percentage(filename)
+    if percentage < VALIDATION_PERCENTAGE:
+        return "validation"
+    if percentage < VALIDATION_PERCENTAGE + TESTING_PERCENTAGE:
+        return "testing"
+    return "training"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """One way to count: which labels, in which order, made of which words.
+
+    `labels` is the order of the classifier's outputs. A word outside `words` is material for
+    `unknown_label`, or an error where there is none. `list_lengths` are the official archive's
+    numbers of (validation, testing) clips, by which it is recognised; `expected_counts` what each
+    split of it must come to, silence and unknown included.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    words: tuple[str, ...]
+    silence_label: str | None = None
+    unknown_label: str | None = None
+    unknown_words: tuple[str, ...] = ()
+    silence_percentage: int = 10
+    unknown_percentage: int = 10
+    archive: str | None = None
+    list_lengths: tuple[int, int] | None = None
+    expected_counts: Mapping[str, int] | None = None
+
+    def label_of(self, word: str) -> str:
+        """The label of clips in the folder `word`; UsageError for a word without one."""
+        if word in self.words:
+            return word
+        if self.unknown_label is None:
+            raise UsageError(
+                f"{word!r} is not one of the {len(self.words)} words of protocol {self.name}"
+                f"{did_you_mean(word, self.words)}: rename or remove that folder, "
+                "or choose another protocol"
+            )
+        return self.unknown_label
+
+    def silence_count(self, wanted: int) -> int:
+        """Silence clips beside `wanted` clips of wanted words: 10 %, rounded up."""
+        return _percent(wanted, self.silence_percentage) if self.silence_label else 0
+
+    def unknown_count(self, wanted: int) -> int:
+        """Unknown clips beside `wanted` clips of wanted words: 10 %, rounded up."""
+        return _percent(wanted, self.unknown_percentage) if self.unknown_label else 0
+
+    def check_labels(self, labels: Sequence[str], where: str) -> None:
+        """UsageError unless `labels`, found in `where` (say a checkpoint), are these, in order."""
+        require_same_labels(self.labels, labels, where, f"protocol {self.name}")
+
+
+def _percent(count: int, percentage: int) -> int:
+    return -(-count * percentage // 100)  # rounded up, in integers
+
+
+def require_same_labels(
+    expected: Sequence[str], found: Sequence[str], where: str, expected_by: str = "the data"
+) -> None:
+    """UsageError naming the first difference between two label tuples; order counts.
+
+    Five orders of the same twelve labels are in circulation: a model read with the wrong one scores
+    near chance without any other sign.
+    """
+    cure = "evaluate with the labels it was trained with, or train again"
+    for index, (ours, theirs) in enumerate(zip(expected, found, strict=False)):
+        if ours != theirs:
+            same = ", in another order" if sorted(expected) == sorted(found) else ""
+            raise UsageError(
+                f"{where}: label {index} is {theirs!r} where {expected_by} has {ours!r}{same}: "
+                f"{cure}"
+            )
+    if len(expected) != len(found):
+        raise UsageError(
+            f"{where}: has {len(found)} labels where {expected_by} has {len(expected)}: {cure}"
+        )
+
+
+def _twelve(name: str, other_words: tuple[str, ...], **official) -> Protocol:
+    return Protocol(
+        name=name,
+        labels=("_silence_", "_unknown_", *COMMANDS),
+        words=COMMANDS,
+        silence_label="_silence_",
+        unknown_label="_unknown_",
+        unknown_words=other_words,
+        **official,
+    )
+
+
+def _counts(training: int, validation: int, testing: int) -> Mapping[str, int]:
+    return MappingProxyType(dict(zip(SPLITS, (training, validation, testing), strict=True)))
+
+
+V1_LISTS, V2_LISTS = (
+    (6_798, 6_835),
+    (9_981, 11_005),
+)  # (validation, testing) lines in the archive's lists
+V1_12_COUNTS = _counts(22_246, 3_093, 3_081)
+
+_ALL = (
+    _twelve(
+        "v1-12",
+        V1_OTHER_WORDS,
+        archive="v0.01",
+        list_lengths=V1_LISTS,
+        expected_counts=V1_12_COUNTS,
+    ),
+    _twelve(
+        "v2-12",
+        V2_OTHER_WORDS,
+        archive="v0.02",
+        list_lengths=V2_LISTS,
+        expected_counts=_counts(36_923, 4_445, 4_890),
+    ),
+    Protocol(
+        name="v2-35",
+        labels=V2_WORDS,
+        words=V2_WORDS,
+        archive="v0.02",
+        list_lengths=V2_LISTS,
+        expected_counts=_counts(84_843, 9_981, 11_005),
+    ),
+    # The challenge fixes the spellings, for its CSV, and no order: here the words come first, then
+    # silence and unknown. Its training folder is the v0.01 archive.
+    Protocol(
+        name="kaggle-12",
+        labels=(*COMMANDS, "silence", "unknown"),
+        words=COMMANDS,
+        silence_label="silence",
+        unknown_label="unknown",
+        unknown_words=V1_OTHER_WORDS,
+        archive="v0.01",
+        list_lengths=V1_LISTS,
+        expected_counts=V1_12_COUNTS,
+    ),
+    # The embedded corpus: names of their own, so that no accuracy on it is read as one on people.
+    _twelve("embedded-12", V2_OTHER_WORDS),
+    Protocol(name="embedded-35", labels=V2_WORDS, words=V2_WORDS),
+)
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({protocol.name: protocol for protocol in _ALL})
+
+
+def get_protocol(name: str) -> Protocol:
+    """The protocol called `name`; UsageError with the near ones for any other name.
+
+    >>> get_protocol("v2-12").labels[:3]
+    ('_silence_', '_unknown_', 'yes')
+    """
+    if name not in PROTOCOLS:
+        raise UsageError(
+            f"{name!r} is not a protocol{did_you_mean(name, list(PROTOCOLS))}: "
+            f"choose one of {', '.join(PROTOCOLS)}"
+        )
+    return PROTOCOLS[name]

@@ -1,0 +1,128 @@
+"""Protocols: goldens of the split rule, label orders, the arithmetic of the official counts."""
+
+import pytest
+
+from kws.errors import UsageError
+from kws.protocols import (
+    COMMANDS,
+    PROTOCOLS,
+    SPLITS,
+    V2_WORDS,
+    get_protocol,
+    hash_percentage,
+    require_same_labels,
+    which_split,
+)
+
+GOLDENS = {
+    "c2d15ea5": ("validation", "8.714154"),
+    "4a294341": ("training", "34.181510"),
+    "43f57297": ("training", "81.990165"),
+    "f9af823e": ("training", "60.145107"),
+}
+# fmt: off
+TF_ORDER = ["_silence_", "_unknown_", "yes", "no", "up", "down", "left", "right",
+            "on", "off", "stop", "go"]
+# fmt: on
+# clips of the ten commands in the official splits
+WANTED = {
+    "v1-12": dict(zip(SPLITS, (18_538, 2_577, 2_567), strict=True)),
+    "v2-12": dict(zip(SPLITS, (30_769, 3_703, 4_074), strict=True)),
+}
+WANTED["kaggle-12"] = WANTED["v1-12"]
+
+
+@pytest.mark.parametrize(("speaker", "golden"), GOLDENS.items())
+def test_hash_goldens_to_six_decimals(speaker, golden):
+    name = f"{speaker}_nohash_0.wav"
+    assert (which_split(name), f"{hash_percentage(name):.6f}") == golden
+
+
+def test_every_take_word_and_folder_of_a_speaker_shares_a_split():
+    names = ["c2d15ea5_nohash_0.wav", "yes/c2d15ea5_nohash_17.wav", "a/b/c2d15ea5_nohash_1.wav.wav"]
+    assert len({hash_percentage(name) for name in names}) == 1
+
+
+def test_splits_are_about_80_10_10():
+    splits = [which_split(f"{i:08x}_nohash_0.wav") for i in range(4000)]
+    for split, share in zip(SPLITS, (0.8, 0.1, 0.1), strict=True):
+        assert abs(splits.count(split) / 4000 - share) < 0.02
+
+
+@pytest.mark.parametrize("name", ["v1-12", "v2-12", "embedded-12"])
+def test_twelve_labels_are_in_tensorflow_order(name):
+    assert list(get_protocol(name).labels) == TF_ORDER
+
+
+@pytest.mark.parametrize("name", ["v2-35", "embedded-35"])
+def test_thirty_five_words_are_alphabetical_and_have_no_extra_class(name):
+    protocol = get_protocol(name)
+    assert list(protocol.labels) == sorted(protocol.labels)
+    assert len(set(protocol.labels)) == 35
+    assert (protocol.silence_count(1000), protocol.unknown_count(1000)) == (0, 0)
+
+
+def test_kaggle_labels_have_no_underscore_and_end_in_silence_unknown():
+    assert get_protocol("kaggle-12").labels == (*COMMANDS, "silence", "unknown")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=str)
+def test_labels_are_distinct_and_made_of_words_silence_and_unknown(protocol):
+    extra = {protocol.silence_label, protocol.unknown_label} - {None}
+    assert sorted(protocol.labels) == sorted({*protocol.words, *extra})
+    assert not set(protocol.words) & set(protocol.unknown_words)
+
+
+def test_v1_has_30_words_and_v2_has_35():
+    assert len({*COMMANDS, *get_protocol("v1-12").unknown_words}) == 30
+    assert {*COMMANDS, *get_protocol("v2-12").unknown_words} == set(V2_WORDS)
+
+
+@pytest.mark.parametrize("name", WANTED)
+@pytest.mark.parametrize("split", SPLITS)
+def test_official_counts_come_out_of_the_rule(name, split):
+    protocol, wanted = get_protocol(name), WANTED[name][split]
+    total = wanted + protocol.silence_count(wanted) + protocol.unknown_count(wanted)
+    assert protocol.expected_counts is not None
+    assert total == protocol.expected_counts[split]
+
+
+@pytest.mark.parametrize(("wanted", "extra"), [(0, 0), (1, 1), (10, 1), (11, 2), (30_769, 3_077)])
+def test_ten_percent_is_rounded_up(wanted, extra):
+    protocol = get_protocol("v2-12")
+    assert protocol.silence_count(wanted) == protocol.unknown_count(wanted) == extra
+
+
+def test_other_words_are_unknown_or_an_error_with_the_near_word():
+    assert get_protocol("v2-12").label_of("zero") == "_unknown_"
+    assert get_protocol("v2-12").label_of("go") == "go"
+    with pytest.raises(UsageError, match=r"'zerro' is not .* protocol v2-35 \(did you mean 'zero'"):
+        get_protocol("v2-35").label_of("zerro")
+
+
+def test_unknown_protocol_names_the_near_one():
+    with pytest.raises(UsageError, match=r"did you mean 'v2-12'.*: choose one of v1-12, v2-12"):
+        get_protocol("v2_12")
+
+
+def test_checkpoint_labels_must_agree_in_order():
+    protocol = get_protocol("v2-12")
+    protocol.check_labels(list(TF_ORDER), "run/best.pt")
+    swapped = ["_unknown_", "_silence_", *COMMANDS]
+    with pytest.raises(UsageError, match=r"^run/best.pt: label 0 is '_unknown_' .* another order"):
+        protocol.check_labels(swapped, "run/best.pt")
+    with pytest.raises(UsageError, match=r"label 11 is 'unknown' where protocol v2-12 has 'go':"):
+        protocol.check_labels([*TF_ORDER[:11], "unknown"], "x")
+    with pytest.raises(UsageError, match="11 labels where protocol v2-12 has 12"):
+        protocol.check_labels(TF_ORDER[:11], "x")
+
+
+def test_labels_of_data_and_model_must_agree():
+    require_same_labels(("a", "b"), ["a", "b"], "x")
+    with pytest.raises(UsageError, match="x: label 1 is 'c' where the data has 'b'"):
+        require_same_labels(("a", "b"), ("a", "c"), "x")
+
+
+def test_protocols_cannot_be_changed():
+    with pytest.raises(TypeError):
+        PROTOCOLS["mine"] = PROTOCOLS["v2-12"]  # pyright: ignore
