@@ -1,5 +1,6 @@
 """Schedules: their values at the first step, the end of warm-up and the last step."""
 
+import itertools
 import math
 
 import pytest
@@ -44,7 +45,7 @@ def test_cosine_is_half_way_down_in_the_middle():
 
 def test_cosine_only_falls_after_the_warmup():
     after = [cosine(s) for s in range(WARMUP - 1, TOTAL)]
-    assert all(a > b for a, b in zip(after, after[1:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(after))
 
 
 @pytest.mark.parametrize("total_steps", [1, 2, 31])
