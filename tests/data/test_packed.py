@@ -1,0 +1,272 @@
+"""Packs: equal to the recordings, rebuilt when those change, whole or absent, small in memory."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from kws.audio import SAMPLE_RATE
+from kws.data import store
+from kws.data.packed import pack_clips, pack_frames, read_plain_wav
+from kws.errors import UsageError
+
+LENGTHS = (16_000, 11, 5_003, 16_000, 17_011)
+NAMES = [f"clip_{i}.wav" for i in range(len(LENGTHS))]
+
+
+def noise(num_samples: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-32768, 32768, num_samples).astype("<i2")
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    made = tmp_path / "recordings"
+    made.mkdir()
+    for seed, (name, length) in enumerate(zip(NAMES, LENGTHS, strict=True)):
+        soundfile.write(made / name, noise(length, seed), SAMPLE_RATE, subtype="PCM_16")
+    return made
+
+
+def test_clips_are_the_recordings_padded_right_and_cut(folder):
+    clips = pack_clips(folder, NAMES)
+    assert clips.names == NAMES
+    assert clips.lengths.tolist() == list(LENGTHS)
+    assert (clips.audio.dtype, clips.audio.shape) == (np.dtype("int16"), (5, 16_000))
+    for seed, (row, length) in enumerate(zip(clips.audio, LENGTHS, strict=True)):
+        kept = min(length, 16_000)
+        np.testing.assert_array_equal(row[:kept], noise(length, seed)[:kept])
+        assert not row[kept:].any()
+
+
+def test_more_clips_than_a_block_keep_their_order(folder, monkeypatch):
+    monkeypatch.setattr("kws.data.packed.BLOCK", 2)
+    names = NAMES[::-1]
+    clips = pack_clips(folder, names)
+    np.testing.assert_array_equal(
+        clips.audio[:, 0], [noise(LENGTHS[i], i)[0] for i in range(5)][::-1]
+    )
+
+
+def test_plain_wav_equals_soundfile(folder):
+    for name in NAMES:
+        plain = read_plain_wav(folder / name)
+        expected, _ = soundfile.read(folder / name, dtype="int16")
+        assert plain is not None
+        assert plain[1] == len(expected)
+        np.testing.assert_array_equal(plain[0], expected[:16_000])
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "subtype", "suffix"),
+    [
+        (8_000, 1, "PCM_16", "wav"),
+        (16_000, 2, "PCM_16", "wav"),
+        (16_000, 1, "PCM_24", "wav"),
+        (16_000, 1, "FLOAT", "wav"),
+        (16_000, 1, "PCM_U8", "wav"),
+        (16_000, 1, "PCM_16", "flac"),
+    ],
+)
+def test_other_formats_are_left_to_soundfile(tmp_path, rate, channels, subtype, suffix):
+    path = tmp_path / f"x.{suffix}"
+    soundfile.write(path, np.zeros((160, channels)) + 0.25, rate, subtype=subtype)
+    assert read_plain_wav(path) is None
+    clips = pack_clips(tmp_path, [path.name], resample=True)
+    assert clips.lengths.tolist() == [160 * 16_000 // rate]
+    assert clips.audio[0, 40] == pytest.approx(8192, rel=0.05 if rate == 8_000 else 0)
+
+
+def test_wav_with_an_extra_chunk_reads_the_same(folder):
+    plain = pack_clips(folder, NAMES[:1]).audio[0].copy()
+    data = (folder / NAMES[0]).read_bytes()
+    extra = b"LIST" + (6).to_bytes(4, "little") + b"INFO\0\0"
+    (folder / NAMES[0]).write_bytes(data[:36] + extra + data[36:])
+    assert read_plain_wav(folder / NAMES[0]) is None
+    np.testing.assert_array_equal(pack_clips(folder, NAMES[:1]).audio[0], plain)
+
+
+def test_a_pack_is_used_again(folder, monkeypatch):
+    first = pack_clips(folder, NAMES)
+    monkeypatch.setattr("kws.data.packed.read_plain_wav", None)  # any read would fail
+    again = pack_clips(folder, NAMES)
+    np.testing.assert_array_equal(again.audio, first.audio)
+    assert again.lengths.tolist() == first.lengths.tolist()
+
+
+@pytest.mark.parametrize("change", ["touched", "rewritten", "added", "removed"])
+def test_changed_source_is_packed_again(folder, change):
+    names = NAMES[:4]
+    before = pack_clips(folder, names)
+    if change == "touched":
+        soundfile.write(folder / names[0], noise(16_000, 77), SAMPLE_RATE, subtype="PCM_16")
+        os.utime(folder / names[0], ns=(0, 0))
+    elif change == "rewritten":
+        soundfile.write(folder / names[0], noise(15_999, 77), SAMPLE_RATE, subtype="PCM_16")
+    else:
+        names = NAMES if change == "added" else NAMES[:3]
+    after = pack_clips(folder, names)
+    assert after.names == names
+    assert after.audio.shape != before.audio.shape or (after.audio[0] != before.audio[0]).any()
+    assert before.audio[3, 0] == noise(16_000, 3)[0]  # the old map still holds
+
+
+def test_converted_pack_is_not_used_without_resampling(folder):
+    soundfile.write(folder / NAMES[0], noise(441), 44_100, subtype="PCM_16")
+    pack_clips(folder, NAMES, resample=True)
+    with pytest.raises(UsageError, match=r"clip_0\.wav: 44100 Hz"):
+        pack_clips(folder, NAMES)
+
+
+def test_unusable_recording_is_named_and_leaves_no_pack(folder):
+    (folder / NAMES[2]).write_bytes((folder / NAMES[2]).read_bytes()[:100])
+    out = folder.parent / "out" / "x.clips"
+    with pytest.raises(UsageError, match=r"clip_2\.wav: cut short"):
+        pack_clips(folder, NAMES, out)
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "empty"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (None, "no"),
+    ],
+)
+def test_bad_files_get_their_sentence(folder, content, sentence):
+    (folder / NAMES[1]).unlink()
+    if content is not None:
+        (folder / NAMES[1]).write_bytes(content)
+    with pytest.raises(UsageError, match=rf"clip_1\.wav: .*{sentence}"):
+        pack_clips(folder, NAMES)
+
+
+def test_source_may_be_read_only_and_is_left_as_it_was(folder):
+    before = sorted(folder.iterdir())
+    folder.chmod(0o555)
+    pack_clips(folder, NAMES)
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("where", [0, 70_000, -60, -1])
+def test_a_flipped_bit_is_found_and_repaired(folder, where, caplog):
+    good = pack_clips(folder, NAMES)
+    expected, data = good.audio.copy(), bytearray(good.path.read_bytes())
+    data[where] ^= 1
+    good.path.write_bytes(data)
+    store._verified.clear()  # as in a new process
+    np.testing.assert_array_equal(pack_clips(folder, NAMES).audio, expected)
+    assert "packing again" in caplog.text
+    store.open_store(good.path)
+
+
+@pytest.mark.parametrize("left", [0, 7, 50, 40_000])
+def test_a_shortened_pack_is_not_mistaken_for_one(folder, left):
+    good = pack_clips(folder, NAMES)
+    expected = good.audio.copy()
+    good.path.write_bytes(good.path.read_bytes()[:left])
+    np.testing.assert_array_equal(pack_clips(folder, NAMES).audio, expected)
+
+
+def test_writing_to_a_pack_in_memory_leaves_the_file(folder):
+    clips = pack_clips(folder, NAMES)
+    digest = hashlib.sha256(clips.path.read_bytes()).digest()
+    clips.audio[:] = 0
+    assert hashlib.sha256(clips.path.read_bytes()).digest() == digest
+
+
+def test_abandoned_temporary_files_are_swept_and_young_ones_kept(folder):
+    out = folder.parent / "x.clips"
+    old, young = out.with_name(".x.clips.old.tmp"), out.with_name(".x.clips.young.tmp")
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (time.time() - 2 * store.ABANDONED_SECONDS,) * 2)
+    pack_clips(folder, NAMES, out)
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_empty_list_of_names_is_refused(folder):
+    with pytest.raises(UsageError, match="no recordings"):
+        pack_clips(folder, [])
+
+
+def test_frames_keep_values_order_and_lengths(tmp_path):
+    lengths, values = (7, 1, 13), {}
+    for i, length in enumerate(lengths):
+        values[f"u{i}"] = np.random.default_rng(i).normal(size=(length, 3)).astype("f2")
+        (tmp_path / f"u{i}").touch()
+    packed = pack_frames(tmp_path, list(values), lambda path: values[path.name], 3)
+    assert packed.offsets.tolist() == [0, 7, 8, 21]
+    np.testing.assert_array_equal(packed.frames, np.concatenate(list(values.values())))
+    assert len(packed) == 3
+
+
+SCRIPT = """
+import resource, sys
+from pathlib import Path
+from kws.data.packed import pack_clips
+folder, out, limit = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+if limit:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    print(len(pack_clips(folder, sorted(p.name for p in folder.iterdir()), out)))
+except OSError as error:
+    print(error.errno, error.filename)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def start(folder: Path, out: Path, limit: int = 0) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", SCRIPT, str(folder), str(out), str(limit)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def many(tmp_path) -> Path:
+    """1,200 clips, most of them links to one file: 38 MB when packed."""
+    made = tmp_path / "many"
+    made.mkdir()
+    soundfile.write(made / "0000.wav", noise(16_000), SAMPLE_RATE, subtype="PCM_16")
+    for i in range(1, 1200):
+        os.link(made / "0000.wav", made / f"{i:04d}.wav")
+    return made
+
+
+def test_full_disk_is_an_oserror_that_names_the_pack_and_leaves_nothing(many):
+    out = many.parent / "out" / "many.clips"
+    process = start(many, out, limit=20_000_000)
+    assert process.communicate()[0].splitlines()[0] == f"27 {out}"  # 27: EFBIG
+    assert list(out.parent.iterdir()) == []
+
+
+def test_two_processes_may_pack_at_once(many):
+    out = many.parent / "many.clips"
+    for process in [start(many, out), start(many, out)]:
+        assert process.communicate()[0].splitlines()[0] == "1200"
+    assert store.open_store(out)[0].shape == (1200, 16_000)
+    assert list(many.parent.glob(".*.tmp")) == []
+
+
+def test_memory_does_not_grow_with_the_pack(many):
+    grown = int(start(many, many.parent / "many.clips").communicate()[0].splitlines()[1])
+    assert grown < 20_000  # KiB, of 38 MB packed
+
+
+def test_killed_packing_leaves_nothing_mistaken_for_a_pack(many):
+    out = many.parent / "out" / "many.clips"
+    process = start(many, out)
+    while not list(out.parent.glob(".*.tmp")):  # it has begun to write
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not out.exists()
+    assert len(pack_clips(many, sorted(path.name for path in many.iterdir()), out)) == 1200
