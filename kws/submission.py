@@ -16,9 +16,9 @@ from pathlib import Path
 
 from kws.errors import UsageError, did_you_mean
 from kws.files import write_text
+from kws.protocols import PROTOCOLS
 
-KAGGLE_LABELS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
-KAGGLE_LABELS += ("silence", "unknown")
+KAGGLE_LABELS = PROTOCOLS["kaggle-12"].labels
 
 
 @dataclass(frozen=True, kw_only=True)
