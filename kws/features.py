@@ -1,0 +1,188 @@
+"""From a waveform to what the models read: log-mel spectrograms and MFCC, written out.
+
+    frame the waveform → window → |FFT|² → triangular mel filters → ln → (DCT-II for MFCC)
+
+Sources: Davis & Mermelstein 1980, "Comparison of parametric representations for monosyllabic word
+recognition" (https://doi.org/10.1109/TASSP.1980.1163420); HTK's mel scale (O'Shaughnessy 1987).
+Parity, float64, 1e-10: `torchaudio.transforms.MelSpectrogram` and `MFCC(log_mels=True)`.
+
+Shape letters: B batch   N samples   T frames   F features   K frequencies of the FFT
+"""
+
+import dataclasses
+import functools
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kws.audio import SAMPLE_RATE
+from kws.errors import UsageError, did_you_mean
+from kws.silence import normalise_peak, trim_silence
+
+HOP = SAMPLE_RATE * 10 // 1000  # 160 samples, 10 ms: 100 frames a second
+WINDOW = SAMPLE_RATE * 25 // 1000  # 400 samples, 25 ms: also the length of the FFT
+NUM_FREQS = WINDOW // 2 + 1  # 201, from 0 Hz to the Nyquist frequency in steps of 40 Hz
+NYQUIST = SAMPLE_RATE / 2  # Hz
+
+KINDS = ("log_mel", "mfcc")
+SPEAKER_F_MIN = 50.0  # Hz
+SPEAKER_FLOOR = 1e-9  # ln(1e-9) = -20.72: why the homework pads with -20
+
+
+def hz_to_mel(hz: float) -> float:
+    """Pitch as heard: linear below 700 Hz, logarithmic above.
+
+    >>> round(hz_to_mel(1000.0))
+    1000
+    """
+    return 2595 * math.log10(1 + hz / 700)
+
+
+def mel_filterbank(
+    n_freqs: int, n_mels: int, f_min: float, f_max: float
+) -> Float[Tensor, "K mels"]:
+    """Triangular filters, equally wide in mel, over `n_freqs` frequencies from 0 Hz to Nyquist.
+
+    `n_mels + 2` edges divide `f_min` … `f_max` (Hz) evenly in mel; filter m rises from edge m to 1
+    at edge m + 1 and falls to edge m + 2. Power spectra (…, K) are multiplied by it from the right.
+    It is float64 and not normalised by area. Many filters over few frequencies leave some empty.
+    """
+    if n_mels < 1 or n_freqs < 2:
+        raise UsageError(f"n_mels={n_mels} and n_freqs={n_freqs}: at least 1 and 2 are needed")
+    if not 0 <= f_min < f_max <= NYQUIST:
+        raise UsageError(f"f_min={f_min} and f_max={f_max} Hz: 0 <= f_min < f_max <= {NYQUIST:g}")
+    hz = torch.linspace(0, NYQUIST, n_freqs, dtype=torch.float64)
+    mel = torch.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2, dtype=torch.float64)
+    edges = 700 * (10 ** (mel / 2595) - 1)
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    rising = (hz[:, None] - left) / (centre - left)
+    falling = (right - hz[:, None]) / (right - centre)
+    return torch.minimum(rising, falling).clamp(min=0)
+
+
+def dct_matrix(n_mfcc: int, n_mels: int) -> Float[Tensor, "mels mfcc"]:
+    """Orthonormal DCT-II, float64: c[k] = s[k] · Σ_m x[m] · cos(π k (m + ½) / n_mels)."""
+    m, k = torch.arange(n_mels, dtype=torch.float64), torch.arange(n_mfcc, dtype=torch.float64)
+    matrix = torch.cos(math.pi * k * (m[:, None] + 0.5) / n_mels) * math.sqrt(2 / n_mels)
+    matrix[:, 0] /= math.sqrt(2)
+    return matrix
+
+
+@functools.lru_cache(maxsize=32)
+def _constants(
+    n_mels: int, f_min: float, f_max: float, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Periodic Hann window (WINDOW,) and, each row twice, the filters (2K, n_mels)."""
+    filters = mel_filterbank(NUM_FREQS, n_mels, f_min, f_max).repeat_interleave(2, dim=0)
+    window = torch.hann_window(WINDOW, dtype=torch.float64)
+    return window.to(device, dtype), filters.to(device, dtype)
+
+
+@functools.lru_cache(maxsize=32)
+def _dct(n_mfcc: int, n_mels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return dct_matrix(n_mfcc, n_mels).to(device, dtype)
+
+
+def log_mel(
+    waveform: Float[Tensor, "B N"],
+    *,
+    n_mels: int = 40,
+    f_min: float = 20.0,
+    f_max: float | None = None,
+    floor: float = 1e-6,
+) -> Float[Tensor, "B T F"]:
+    """ln(mel + floor), F = n_mels, T = 1 + N // HOP: frame t is centred on sample t · HOP.
+
+    The ends are mirrored, so N must exceed half a window (200 samples). `f_min` and `f_max` in Hz;
+    None is the Nyquist frequency. `floor` is power: it sets the darkest value, ln(floor).
+    """
+    if waveform.shape[-1] <= WINDOW // 2:
+        raise ValueError(f"{waveform.shape[-1]} samples, at least {WINDOW // 2 + 1} are needed")
+    if floor <= 0:
+        raise ValueError(f"floor={floor} must be above 0: the logarithm of silence is not finite")
+    f_max = NYQUIST if f_max is None else f_max
+    window, filters = _constants(
+        n_mels, float(f_min), float(f_max), waveform.device, waveform.dtype
+    )
+    padded = torch.nn.functional.pad(waveform, (WINDOW // 2, WINDOW // 2), mode="reflect")
+    spectrum = torch.fft.rfft(padded.unfold(-1, WINDOW, HOP) * window)  # (B, T, K), complex
+    # |z|² = re² + im², and as the filters stand there twice, one product adds the parts and filters
+    squares = torch.view_as_real(spectrum).square().flatten(-2)  # (B, T, 2K)
+    with torch.autocast(waveform.device.type, enabled=False):  # 16 bits are too few for power
+        return (squares @ filters + floor).log()
+
+
+def mfcc(
+    waveform: Float[Tensor, "B N"],
+    *,
+    n_mfcc: int = 40,
+    n_mels: int = 40,
+    f_min: float = 20.0,
+    f_max: float | None = None,
+    floor: float = 1e-6,
+) -> Float[Tensor, "B T F"]:
+    """The first F = n_mfcc coefficients of the DCT-II over log-mels (natural logarithm, not dB)."""
+    if not 1 <= n_mfcc <= n_mels:
+        raise UsageError(f"n_mfcc={n_mfcc} must be between 1 and n_mels={n_mels}")
+    mel = log_mel(waveform, n_mels=n_mels, f_min=f_min, f_max=f_max, floor=floor)
+    with torch.autocast(waveform.device.type, enabled=False):
+        return mel @ _dct(n_mfcc, n_mels, mel.device, mel.dtype)
+
+
+def speaker_log_mel(waveform: Float[Tensor, "N"]) -> Float[Tensor, "T 40"]:
+    """The speaker homework's features of one 16 kHz recording: 40 log-mels of its audible parts.
+
+    In this order: scale the peak to -3 dB, drop the silence (`kws.silence`), then log-mel with
+    `f_min=50` and `floor=1e-9`. Raises `ValueError` if no tenth of a second is audible.
+    """
+    audible = trim_silence(normalise_peak(waveform))
+    if len(audible) <= WINDOW // 2:
+        raise ValueError("no audible passage of a tenth of a second")
+    return log_mel(audible[None], n_mels=40, f_min=SPEAKER_F_MIN, floor=SPEAKER_FLOOR)[0]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FeatureConfig:
+    """Which features, with which numbers: callable on a batch, and small enough for a checkpoint.
+
+    Built from a recipe, so a mistake is a `UsageError`.
+    """
+
+    kind: str = "log_mel"  # or "mfcc"
+    n_mels: int = 40
+    n_mfcc: int = 40  # of "mfcc" only
+    f_min: float = 20.0  # Hz
+    f_max: float | None = None  # Hz; None is the Nyquist frequency
+    floor: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UsageError(
+                f"features.kind={self.kind!r} is unknown{did_you_mean(self.kind, KINDS)}, "
+                f"choose one of: {', '.join(KINDS)}"
+            )
+        if self.kind == "mfcc" and not 1 <= self.n_mfcc <= self.n_mels:
+            raise UsageError(
+                f"features.n_mfcc={self.n_mfcc} must be between 1 and n_mels={self.n_mels}"
+            )
+        if not self.floor > 0:
+            raise UsageError(f"features.floor={self.floor} must be above 0")
+        mel_filterbank(NUM_FREQS, self.n_mels, self.f_min, self.f_max or NYQUIST)  # checks the rest
+
+    @property
+    def num_features(self) -> int:
+        """F, the size of the last axis."""
+        return self.n_mfcc if self.kind == "mfcc" else self.n_mels
+
+    def __call__(self, waveform: Float[Tensor, "B N"]) -> Float[Tensor, "B T F"]:
+        """Features of a batch of waveforms at 16 kHz."""
+        mel = functools.partial(
+            log_mel if self.kind == "log_mel" else functools.partial(mfcc, n_mfcc=self.n_mfcc),
+            n_mels=self.n_mels,
+            f_min=self.f_min,
+            f_max=self.f_max,
+            floor=self.floor,
+        )
+        return mel(waveform)

@@ -1,0 +1,190 @@
+"""Log-mel spectrograms and MFCC against torchaudio and by their own properties."""
+
+import math
+
+import pytest
+import torch
+import torchaudio
+
+from kws.errors import UsageError
+from kws.features import (
+    HOP,
+    NUM_FREQS,
+    WINDOW,
+    FeatureConfig,
+    dct_matrix,
+    log_mel,
+    mel_filterbank,
+    mfcc,
+    speaker_log_mel,
+)
+from kws.silence import normalise_peak, trim_silence
+
+
+@pytest.fixture
+def waveform(float64):
+    return torch.randn(3, 4_001)
+
+
+def their_mel(**kwargs):
+    return torchaudio.transforms.MelSpectrogram(16_000, n_fft=WINDOW, hop_length=HOP, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("n_mels", "f_min", "f_max"), [(40, 20.0, 8000.0), (64, 0.0, 7600.0), (13, 50.0, 3800.0)]
+)
+def test_filterbank_equals_torchaudio(float64, n_mels, f_min, f_max):
+    theirs = torchaudio.functional.melscale_fbanks(NUM_FREQS, f_min, f_max, n_mels, 16_000)
+    ours = mel_filterbank(NUM_FREQS, n_mels, f_min, f_max)
+    torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize(("n_mels", "f_min", "f_max"), [(40, 20.0, None), (23, 50.0, 7600.0)])
+def test_log_mel_equals_torchaudio(waveform, n_mels, f_min, f_max):
+    mel = their_mel(n_mels=n_mels, f_min=f_min, f_max=f_max)(waveform)
+    ours = log_mel(waveform, n_mels=n_mels, f_min=f_min, f_max=f_max)
+    torch.testing.assert_close(ours, (mel + 1e-6).log().mT, atol=1e-10, rtol=0)
+
+
+def test_mfcc_equals_torchaudio(waveform):
+    melkwargs = {"n_fft": WINDOW, "hop_length": HOP, "n_mels": 40, "f_min": 20.0}
+    theirs = torchaudio.transforms.MFCC(16_000, 13, log_mels=True, melkwargs=melkwargs)
+    torch.testing.assert_close(mfcc(waveform, n_mfcc=13), theirs(waveform).mT, atol=1e-10, rtol=0)
+
+
+def test_float32_is_close_to_float64():
+    x = torch.randn(3, 16_000) / 10
+    torch.testing.assert_close(log_mel(x), log_mel(x.double()).float(), atol=1e-4, rtol=0)
+
+
+def test_speaker_features_equal_the_homework_definition():
+    x = torch.cat([torch.zeros(4_000), torch.randn(9_001) / 20, torch.zeros(8_000)])
+    loud = trim_silence(x * 10 ** (-3 / 20) / x.abs().max())
+    mel = their_mel(n_mels=40, f_min=50.0).double()(loud.double()).mT
+    ours = speaker_log_mel(x)
+    assert ours.dtype == torch.float32
+    torch.testing.assert_close(ours.double(), (mel + 1e-9).log(), atol=1e-3, rtol=0)
+    assert len(ours) < 1 + len(x) // HOP
+
+
+def test_speaker_features_do_not_depend_on_the_recording_level():
+    x = torch.randn(9_001, dtype=torch.float64)
+    torch.testing.assert_close(speaker_log_mel(x), speaker_log_mel(x / 500))
+
+
+def test_speaker_features_refuse_a_recording_without_a_sound():
+    with pytest.raises(ValueError, match="no audible passage"):
+        speaker_log_mel(torch.zeros(16_000))
+
+
+def test_speaker_features_need_no_second_normalisation():
+    x = normalise_peak(torch.randn(9_001))
+    torch.testing.assert_close(speaker_log_mel(x), speaker_log_mel(normalise_peak(x)))
+
+
+@pytest.mark.parametrize("samples", [201, 16_000, 16_159, 16_160])
+def test_frames_are_centred_every_hop(samples):
+    assert log_mel(torch.randn(2, samples)).shape == (2, 1 + samples // HOP, 40)
+
+
+def test_one_second_is_101_frames():
+    assert log_mel(torch.randn(1, 16_000)).shape[1] == 101
+
+
+def test_silence_is_the_logarithm_of_the_floor(float64):
+    floor = log_mel(torch.zeros(2, 1_000), floor=1e-4)
+    torch.testing.assert_close(floor, torch.full_like(floor, math.log(1e-4)))
+
+
+def test_a_tone_is_loudest_in_the_filter_centred_on_it(float64):
+    n = torch.arange(16_000)
+    filters = mel_filterbank(NUM_FREQS, 40, 20.0, 8000.0)
+    for band in (7, 23, 37):
+        hz = 40.0 * filters[:, band].argmax()
+        mel = log_mel(torch.sin(2 * math.pi * hz * n / 16_000)[None])
+        assert mel[0, 50].argmax() == band
+
+
+def test_examples_do_not_influence_each_other(waveform):
+    torch.testing.assert_close(log_mel(waveform)[1:2], log_mel(waveform[1:2]))
+
+
+def test_dct_is_orthonormal():
+    square = dct_matrix(23, 23)
+    torch.testing.assert_close(square.mT @ square, torch.eye(23, dtype=torch.float64))
+
+
+def test_gradient_reaches_the_waveform(float64):
+    x = torch.randn(1, 401, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda w: mfcc(w, n_mfcc=3, n_mels=5, floor=1e-2), (x,))
+
+
+def test_autocast_leaves_the_features_alone():
+    x = torch.randn(2, 1_000)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(log_mel(x), log_mel(x.clone()))
+        inside = mfcc(x)
+    assert torch.equal(inside, mfcc(x))
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ({"n_mels": 23}, True),
+        ({"f_min": 100.0}, True),
+        ({"f_max": 4000.0}, True),
+        ({"floor": 1e-3}, True),
+        ({"kind": "mfcc"}, True),
+        ({"n_mfcc": 13}, False),
+    ],
+)
+def test_every_field_of_the_configuration_counts(change, differs):
+    x = torch.randn(2, 1_000) / 10
+    plain, changed = FeatureConfig()(x), FeatureConfig(**change)(x)
+    assert (plain.shape != changed.shape or not torch.equal(plain, changed)) == differs
+    assert changed.shape[-1] == FeatureConfig(**change).num_features
+
+
+def test_n_mfcc_counts_for_mfcc():
+    x = torch.randn(2, 1_000)
+    config = FeatureConfig(kind="mfcc", n_mfcc=13, n_mels=23)
+    assert config.num_features == 13
+    assert torch.equal(config(x), mfcc(x, n_mfcc=13, n_mels=23))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"kind": "log_mle"}, "did you mean 'log_mel'"),
+        ({"kind": "mfcc", "n_mfcc": 41}, "n_mfcc=41 .* n_mels=40"),
+        ({"n_mels": 0}, "n_mels=0"),
+        ({"f_min": 9000.0}, "f_min=9000"),
+        ({"f_max": 9000.0}, "f_max=9000"),
+        ({"f_min": -1.0}, "f_min=-1"),
+        ({"floor": 0.0}, "floor=0"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_with_its_number(change, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        FeatureConfig(**change)
+
+
+def test_too_few_samples_are_refused_with_the_number():
+    with pytest.raises(ValueError, match="200 samples, at least 201"):
+        log_mel(torch.zeros(1, 200))
+
+
+def test_a_floor_of_zero_is_refused():
+    with pytest.raises(ValueError, match="floor=0"):
+        log_mel(torch.zeros(1, 201), floor=0.0)
+
+
+def test_more_coefficients_than_filters_are_refused():
+    with pytest.raises(UsageError, match="n_mfcc=41"):
+        mfcc(torch.zeros(1, 201), n_mfcc=41)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_gpu_agrees(waveform):
+    torch.testing.assert_close(mfcc(waveform.cuda()).cpu(), mfcc(waveform), atol=1e-10, rtol=0)
