@@ -37,3 +37,21 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("needs real recordings: set KWS_REAL_DATA to a folder that holds them")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory) -> Path:
+    """An embedded corpus: 35 words, 20 speakers (16 / 2 / 2 in the splits), one take, 700 clips."""
+    from kws.data.corpus import make_corpus
+
+    out = tmp_path_factory.mktemp("corpus") / "words"
+    return make_corpus(out, size="tiny", takes=1, noise_seconds=5, progress=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_speakers(tmp_path_factory) -> Path:
+    """Speaker features in the homework's layout: 6 voices, each 6 utterances and 2 for testing."""
+    from kws.data.speaker_corpus import make_speaker_corpus
+
+    out = tmp_path_factory.mktemp("corpus") / "speakers"
+    return make_speaker_corpus(out, speakers=6, utterances=6, progress=False)

@@ -1,1 +1,67 @@
 """Commands of the `data` group."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kws.cli import data_app
+
+
+def as_seed(text: str) -> int | str:
+    """A whole number, or a text, which is kept secret."""
+    return int(text) if text.lstrip("-").isdecimal() else text
+
+
+def report(out: Path, make: Callable[..., Path], pattern: str, **options: object) -> None:
+    """Make a corpus and say what is there; `pattern` finds its files."""
+    there = out.is_dir() and any(out.iterdir())
+    start = time.perf_counter()
+    make(out, **options)
+    files = sum(1 for _ in out.rglob(pattern))
+    how = "is there already" if there else f"made in {time.perf_counter() - start:.1f} s"
+    print(f"{out}: {files:,} recordings, {how}")
+
+
+Seed = Annotated[
+    str,
+    typer.Option(help="Fixes every byte. A text is kept secret: only its fingerprint is written."),
+]
+
+
+@data_app.command("corpus")
+def corpus(
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    size: Annotated[
+        str, typer.Option(help="tiny (20 speakers), mini (120) or standard (200).")
+    ] = "mini",
+    seed: Seed = "0",
+) -> None:
+    """Make the embedded corpus of spoken words, in the layout of Speech Commands, offline."""
+    from kws.data.corpus import make_corpus
+
+    report(out, make_corpus, "*_nohash_*.wav", size=size, seed=as_seed(seed))
+
+
+@data_app.command("speaker-corpus")
+def speaker_corpus(
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    speakers: Annotated[int, typer.Option(help="Number of voices.")] = 100,
+    utterances: Annotated[
+        int, typer.Option(help="Labelled sentences of each; a quarter as many for testing.")
+    ] = 24,
+    seed: Seed = "0",
+) -> None:
+    """Make speaker features of embedded voices, in the homework's layout, offline."""
+    from kws.data.speaker_corpus import make_speaker_corpus
+
+    report(
+        out,
+        make_speaker_corpus,
+        "uttr-*.pt",
+        speakers=speakers,
+        utterances=utterances,
+        seed=as_seed(seed),
+    )

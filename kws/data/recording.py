@@ -1,0 +1,147 @@
+"""From a voice to a recording of it: microphone, room, background noise, level, place in the clip.
+
+All of it is filtering in the frequency domain. Going from the engine's 22,050 Hz to 16,000 Hz is
+exact there: 441 samples become 320, so the first 160 of every 441/2 bins of a transform over a
+multiple of 441 samples are kept and the others dropped.
+
+Shape letters: B clips   N samples
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+ENGINE_BLOCK, BLOCK = 441, 320  # samples in the same 20 ms at 22,050 and at 16,000 Hz
+SAMPLE_RATE = 16_000
+FREQUENCIES = (
+    0,
+    125,
+    250,
+    500,
+    1000,
+    2000,
+    3000,
+    4000,
+    6000,
+    8000,
+)  # Hz, where a microphone's gain is drawn
+ROOM_SAMPLES = SAMPLE_RATE * 4 // 10  # 0.4 s of reverberation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A microphone in a room: gains in dB at `FREQUENCIES`, cut-offs in Hz, times in s, ratios in
+    dB.
+
+    `noise_slope` 0 is white, 1 pink, 2 red. `room_seed` fixes the fine structure of the
+    reverberation.
+    """
+
+    gains: tuple[float, ...]
+    highpass: float
+    lowpass: float
+    reverberation: float
+    predelay: float
+    direct_to_reverberant: float
+    room_seed: int
+    noise_slope: float
+    signal_to_noise: float
+
+
+def draw_setup(rng: np.random.Generator) -> Setup:
+    """A microphone, a room and a noise floor, from a headset to a laptop across the table."""
+    tilt = rng.normal(0, 1.5)  # dB per octave
+    octaves = np.log2(np.maximum(FREQUENCIES, 100) / 1000.0)
+    gains = rng.normal(0, 3, len(FREQUENCIES)) + tilt * octaves
+    return Setup(
+        gains=tuple(round(float(gain), 2) for gain in gains),
+        highpass=rng.uniform(40, 180),
+        lowpass=rng.uniform(5000, 9000),
+        reverberation=rng.uniform(0.08, 0.5),
+        predelay=rng.uniform(0.002, 0.012),
+        direct_to_reverberant=rng.uniform(3, 25),
+        room_seed=int(rng.integers(1 << 31)),
+        noise_slope=rng.uniform(0, 1.6),
+        signal_to_noise=rng.uniform(15, 45),
+    )
+
+
+def smooth_blocks(samples: int) -> int:
+    """Blocks of 20 ms that hold `samples` at 22,050 Hz: a product of 2, 3 and 5, to be fast."""
+    blocks = -(-samples // ENGINE_BLOCK)
+    while True:
+        rest = blocks
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return blocks
+        blocks += 1
+
+
+def response(setup: Setup, num_samples: int) -> np.ndarray:
+    """Complex response (N // 2 + 1,) of microphone and room to a transform of N samples."""
+    f = np.arange(num_samples // 2 + 1) * (SAMPLE_RATE / num_samples)
+    gain = 10 ** (np.interp(f, FREQUENCIES, setup.gains) / 20)
+    gain *= f**2 / (f**2 + setup.highpass**2) / np.sqrt(1 + (f / setup.lowpass) ** 8)
+    rng = np.random.Generator(np.random.PCG64(setup.room_seed))
+    t = np.arange(ROOM_SAMPLES) / SAMPLE_RATE
+    tail = rng.standard_normal(ROOM_SAMPLES) * 10 ** (
+        -3 * t / setup.reverberation
+    )  # -60 dB at the end
+    tail[t < setup.predelay] = 0
+    tail *= 10 ** (-setup.direct_to_reverberant / 20) / np.sqrt((tail**2).sum())
+    tail[0] = 1
+    return (gain * np.fft.rfft(tail, num_samples)).astype(np.complex64)
+
+
+def record(spoken: list[np.ndarray], setup: Setup | None) -> list[np.ndarray]:
+    """Utterances of the engine, int16 (N,) at 22,050 Hz, as the microphone hears them: float32 (N,)
+    at 16 kHz.
+
+    The echo rings on for up to 0.4 s after the last word. Without a setup nothing but the rate
+    changes.
+    """
+    lengths = [len(samples) for samples in spoken]
+    blocks = smooth_blocks(max(lengths) + ENGINE_BLOCK * (ROOM_SAMPLES // BLOCK))
+    wave = np.zeros((len(spoken), blocks * ENGINE_BLOCK), np.float32)
+    for row, samples in zip(wave, spoken, strict=True):
+        row[: len(samples)] = samples / np.float32(32768)
+    bins = blocks * BLOCK // 2 + 1
+    spectrum = np.fft.rfft(wave)[:, :bins] * np.float32(BLOCK / ENGINE_BLOCK)
+    if setup is not None:
+        spectrum *= response(setup, blocks * BLOCK)
+    heard = np.fft.irfft(spectrum, blocks * BLOCK)
+    tail = 0 if setup is None else ROOM_SAMPLES
+    return [
+        row[: -(-length * BLOCK // ENGINE_BLOCK) + tail]
+        for row, length in zip(heard, lengths, strict=True)
+    ]
+
+
+def trim(spoken: np.ndarray, threshold: int = 300) -> np.ndarray:
+    """`spoken` without the silence around it, where no sample exceeds `threshold` (of 32,768)."""
+    loud = np.flatnonzero(np.abs(spoken.astype(np.int32)) > threshold)
+    return spoken[loud[0] : loud[-1] + 200] if len(loud) else spoken
+
+
+def noise(rng: np.random.Generator, num_samples: int, slope: float) -> np.ndarray:
+    """Gaussian noise (N,) of power 1; its spectrum falls by 3 dB an octave per unit of `slope`."""
+    spectrum = np.fft.rfft(rng.standard_normal(num_samples, dtype=np.float32))
+    f = np.arange(len(spectrum)) * (SAMPLE_RATE / num_samples)
+    wave = np.fft.irfft(spectrum * np.maximum(f, 40) ** (-slope / 2), num_samples)
+    return (wave / wave.std()).astype(np.float32)
+
+
+def rms(wave: np.ndarray) -> float:
+    """Root of the mean square of `wave`, never 0."""
+    return float(np.sqrt(np.mean(wave.astype(np.float64) ** 2))) + 1e-9
+
+
+def decibels(ratio: float) -> float:
+    """The factor of amplitude that `ratio` in dB stands for.
+
+    >>> decibels(-20.0)
+    0.1
+    """
+    return 10 ** (ratio / 20)

@@ -1,0 +1,171 @@
+"""The embedded corpus for speaker recognition: features of sentences, in the homework's layout.
+
+    mapping.json, metadata.json, testdata.json, uttr-<32 hex>.pt   as `kws.data.speakers` reads them
+    test_labels.csv   the answers of testdata.json, header `Id,Category`
+    voices.json       how each voice was made
+
+Every voice has a vocal tract and a pitch of its own. Microphone, room and noise are drawn for each
+utterance: one fixed for each speaker would give the answer away. No word of a test sentence occurs
+in a training sentence.
+"""
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kws.data.building import folder_beside, in_parallel, is_made, recorded_seed
+from kws.data.espeak import ENGINE_NAME, lay_out_data, speak
+from kws.data.recording import SAMPLE_RATE, decibels, draw_setup, noise, record, rms, trim
+from kws.data.sentences import draw_sentence
+from kws.data.voices import Voice, draw_parametric_voice, generator, take_of
+from kws.errors import UsageError
+
+N_MELS = 40
+RECORD = "voices.json"
+TEST_PART = 4  # one test utterance for so many labelled ones
+VERSION = 1  # of the bytes that a seed stands for
+
+
+def make_speaker_corpus(
+    out: str | Path,
+    *,
+    speakers: int = 100,
+    utterances: int = 24,
+    seed: int | str = 0,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Make speaker features at folder `out`, or find them there already, and return the folder.
+
+    Each of `speakers` voices says `utterances` labelled sentences and a quarter as many for
+    testing. The other arguments and the errors are those of `make_corpus`.
+    """
+    import torch
+
+    out = Path(out)
+    if speakers < 2 or utterances < 2:
+        raise UsageError(f"speakers={speakers} and utterances={utterances} must be 2 or more")
+    recipe = {
+        "corpus": "embedded speakers",
+        "version": VERSION,
+        "seed": recorded_seed(seed),
+        "speakers": speakers,
+        "utterances": utterances,
+    }
+    if is_made(out, RECORD, recipe):
+        return out
+    with folder_beside(out) as folder:
+        voices = {
+            name: draw_parametric_voice(generator(seed, "speaker voice", name))
+            for name in speaker_names(speakers, seed)
+        }
+        engine = folder / ".engine"
+        lay_out_data(engine, {name: voice.definition for name, voice in voices.items()})
+
+        def all_utterances(speaker: str) -> dict[str, list[dict[str, Any]]]:
+            rng = generator(seed, "speaker takes", speaker)
+            splits = ["training"] * utterances + ["testing"] * -(-utterances // TEST_PART)
+            texts = [draw_sentence(rng, split) for split in splits]
+            lines = [take_of(voices[speaker], speaker, text, rng) for text in texts]
+            spoken = speak(engine, lines, seed=int(rng.integers(1 << 31)))
+            entries: dict[str, list[dict[str, Any]]] = {"training": [], "testing": []}
+            for number, (split, samples) in enumerate(zip(splits, spoken, strict=True)):
+                name = f"uttr-{digest(seed, speaker, number)}.pt"
+                frames = save_features(folder / name, recorded_sentence(samples, rng))
+                entries[split].append({"feature_path": name, "mel_len": frames})
+            return entries
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # the utterances are spread over the cores already
+        try:
+            made = in_parallel(
+                all_utterances,
+                list(voices),
+                workers=workers,
+                title=f"speaking into {out}",
+                progress=progress,
+            )
+        finally:
+            torch.set_num_threads(threads)
+        shutil.rmtree(engine)
+        write_tables(folder, dict(zip(voices, made, strict=True)))
+        write_json(
+            folder / RECORD, {"recipe": recipe, "engine": ENGINE_NAME, "voices": about(voices)}
+        )
+    return out
+
+
+def digest(*key: object) -> str:
+    """32 hexadecimal digits that depend on `key`."""
+    return hashlib.sha256("\n".join(map(str, key)).encode()).hexdigest()[:32]
+
+
+def speaker_names(count: int, seed: int | str) -> list[str]:
+    """`count` names such as id00464, in order."""
+    numbers = generator(seed, "speaker names").permutation(max(10_000, 2 * count))[:count]
+    return [f"id{number:05d}" for number in sorted(numbers)]
+
+
+def about(voices: dict[str, Voice]) -> dict[str, dict[str, Any]]:
+    """What voices.json says of each voice."""
+    return {name: asdict(voice) for name, voice in voices.items()}
+
+
+def recorded_sentence(spoken: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The engine's int16 at 22,050 Hz, as a microphone of its own hears it: float32 at 16 kHz."""
+    setup = draw_setup(rng)
+    (heard,) = record([trim(spoken)], setup)
+    floor = rms(heard) * decibels(-setup.signal_to_noise)
+    heard = heard + floor * noise(rng, len(heard) + SAMPLE_RATE, setup.noise_slope)[: len(heard)]
+    return heard * (decibels(rng.uniform(-20, -1.5)) / np.abs(heard).max())
+
+
+def save_features(path: Path, waveform: np.ndarray) -> int:
+    """Write the homework's features of `waveform`, float32 (mel_len, 40); returns mel_len."""
+    import torch
+
+    from kws.features import speaker_log_mel
+
+    mel = speaker_log_mel(torch.from_numpy(waveform.astype(np.float32)))
+    torch.save(mel.clone(), path)
+    return len(mel)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON."""
+    path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def write_tables(folder: Path, made: dict[str, dict[str, list[dict[str, Any]]]]) -> None:
+    """Write the layout's three JSON files and the answers to its test part."""
+    mapping = {name: i for i, name in enumerate(made)}
+    tests = sorted(
+        (entry["feature_path"], entry["mel_len"], name)
+        for name, entries in made.items()
+        for entry in entries["testing"]
+    )
+    write_json(
+        folder / "mapping.json",
+        {"speaker2id": mapping, "id2speaker": {str(i): name for name, i in mapping.items()}},
+    )
+    write_json(
+        folder / "metadata.json",
+        {
+            "n_mels": N_MELS,
+            "speakers": {name: entries["training"] for name, entries in made.items()},
+        },
+    )
+    write_json(
+        folder / "testdata.json",
+        {
+            "n_mels": N_MELS,
+            "utterances": [{"feature_path": path, "mel_len": n} for path, n, _ in tests],
+        },
+    )
+    answers = ["Id,Category", *(f"{path},{name}" for path, _, name in tests)]
+    (folder / "test_labels.csv").write_text("\n".join(answers) + "\n")
