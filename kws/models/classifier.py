@@ -1,0 +1,72 @@
+"""From one vector per utterance to a score per class.
+
+The laboratory's finding, rebuilt here as a knob: without a normalisation in front of the
+classifier their Conformer did not converge.
+
+Shape letters: B batch   D model width   C classes   E width of the hidden layer
+"""
+
+from collections.abc import Callable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kws.models.normalisation import MaskedBatchNorm
+
+NORMALISATIONS: dict[str, Callable[[int], nn.Module]] = {
+    "none": lambda d_model: nn.Identity(),
+    "layer": nn.LayerNorm,
+    "batch": MaskedBatchNorm,
+}
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+
+
+class Classifier(nn.Module):
+    """Normalise, pass one hidden layer or none, and score the classes.
+
+    Args:
+        d_model: width of the input.
+        num_classes: number of classes C.
+        normalisation: "none", "layer" (each vector by itself) or "batch" (each feature over the
+            batch; needs batches of two or more while training).
+        d_hidden: width of a hidden layer; None for none.
+        activation: of the hidden layer: "relu", "sigmoid" or "tanh".
+        dropout: probability of zeroing an input of the last layer while training.
+
+    Raises:
+        ValueError: for an unknown normalisation or activation.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_classes: int,
+        *,
+        normalisation: str = "none",
+        d_hidden: int | None = None,
+        activation: str = "relu",
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        for name, value, known in (
+            ("normalisation", normalisation, NORMALISATIONS),
+            ("activation", activation, ACTIVATIONS),
+        ):
+            if value not in known:
+                raise ValueError(f"{name}={value!r} is none of {', '.join(known)}")
+        self.norm = NORMALISATIONS[normalisation](d_model)
+        self.hidden = (
+            nn.Identity()
+            if d_hidden is None
+            else nn.Sequential(nn.Linear(d_model, d_hidden), ACTIVATIONS[activation]())
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.logits = nn.Linear(d_model if d_hidden is None else d_hidden, num_classes)
+
+    def forward(self, x: Float[Tensor, "B D"]) -> Float[Tensor, "B C"]:
+        """Logits; their softmax is the model's belief."""
+        return self.logits(self.dropout(self.hidden(self.norm(x))))

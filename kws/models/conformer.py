@@ -1,0 +1,203 @@
+"""The Conformer: attention for the whole utterance, convolution for the neighbourhood.
+
+Source: Gulati et al. 2020 (https://arxiv.org/abs/2005.08100), figures 1 to 4.
+Parity: `torchaudio.models.Conformer` with positions="none" and clips of equal length.
+Deviation: padded frames are set to zero before the depthwise convolution and left out of the batch
+statistics; in torchaudio they reach the valid frames through both.
+
+Shape letters: B batch   T frames   D model width   E width of the feed-forward layer (d_ff)
+"""
+
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from kws.models.linear import Linear
+from kws.models.normalisation import MaskedBatchNorm
+from kws.models.positional import SinusoidalPositions
+from kws.models.transformer import ATTENTIONS, FeedForward
+
+NORMS = ("batch", "layer")
+POSITIONS = ("relative", "sinusoidal", "none")
+
+
+class DepthwiseConv(nn.Conv1d):
+    """Each channel convolved along time with a kernel of its own: (B, T, D) -> (B, T, D).
+
+    The parameters are those of `nn.Conv1d(D, D, kernel_size, groups=D)`.
+
+    Args:
+        d_model: number of channels.
+        kernel_size: frames that an output frame sees; odd, to stay centred.
+
+    Raises:
+        ValueError: if `kernel_size` is even.
+    """
+
+    def __init__(self, d_model: int, kernel_size: int):
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} must be odd to keep T unchanged")
+        super().__init__(d_model, d_model, kernel_size, padding=kernel_size // 2, groups=d_model)
+
+    def forward(self, input: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        if not input.is_cpu:
+            return super().forward(input.mT).mT
+        # As an image of height 1 the frames already lie in memory the way oneDNN likes them.
+        image, kernel = input.mT[:, :, None], self.weight[:, :, None]
+        padding = (0, self.kernel_size[0] // 2)
+        y = F.conv2d(image, kernel, self.bias, padding=padding, groups=self.groups)
+        return y[:, :, 0].mT
+
+
+class ConvolutionModule(nn.Module):
+    """Figure 2: pointwise, gate, depthwise, normalise, swish, pointwise.
+
+    3 D² + (8 + k) D parameters, k = `kernel_size`.
+
+    Args:
+        d_model: width of the input and of the output.
+        kernel_size: frames seen by the depthwise convolution; odd.
+        dropout: probability of zeroing an output feature while training.
+        norm: after the depthwise convolution: "batch" (the paper) or "layer".
+
+    Raises:
+        ValueError: if `kernel_size` is even, or `norm` unknown.
+    """
+
+    def __init__(
+        self, d_model: int, kernel_size: int = 31, dropout: float = 0.0, norm: str = "batch"
+    ):
+        super().__init__()
+        if norm not in NORMS:
+            raise ValueError(f"norm={norm!r} is none of {', '.join(NORMS)}")
+        self.norm = nn.LayerNorm(d_model)
+        self.expand = Linear(d_model, 2 * d_model)
+        self.depthwise = DepthwiseConv(d_model, kernel_size)
+        self.norm_conv = (
+            MaskedBatchNorm(d_model, channels_last=True)
+            if norm == "batch"
+            else nn.LayerNorm(d_model)
+        )
+        self.contract = Linear(d_model, d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """Mix neighbouring frames."""
+        x = F.glu(self.expand(self.norm(x)))  # (B, T, 2D) -> (B, T, D)
+        if valid is not None:
+            x = x.masked_fill(~valid[..., None], 0)  # what the kernel sees beyond the end, too
+        x = self.depthwise(x)
+        if isinstance(self.norm_conv, MaskedBatchNorm):
+            x = self.norm_conv(x, valid)
+        else:
+            x = self.norm_conv(x)
+        return self.dropout(self.contract(F.silu(x)))
+
+
+class ConformerLayer(nn.Module):
+    """Figure 1: half a feed-forward, attention, convolution, half a feed-forward, normalisation.
+
+    7 D² + 4 D E + 2 E + (22 + k) D parameters (`kws.params.conformer_layer_parameters`).
+
+    Args:
+        d_model: width of the input and of the output.
+        num_heads: number of attention heads; must divide `d_model`.
+        d_ff: width of both feed-forward networks.
+        kernel_size: frames seen by the depthwise convolution; odd.
+        dropout: probability of zeroing a feature while training, in every branch.
+        norm: in the convolution module: "batch" or "layer".
+        relative: attention with relative positions, D² + 2 D parameters more.
+
+    Raises:
+        ValueError: if `num_heads` does not divide `d_model`, or `kernel_size` is even.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        kernel_size: int = 31,
+        dropout: float = 0.1,
+        *,
+        norm: str = "batch",
+        relative: bool = False,
+    ):
+        super().__init__()
+        attention = ATTENTIONS["relative" if relative else "none"]
+        self.norm_first_half = nn.LayerNorm(d_model)
+        self.first_half = FeedForward(d_model, d_ff, dropout, "silu")
+        self.norm_attention = nn.LayerNorm(d_model)
+        self.attention = attention(d_model, num_heads, dropout)
+        self.convolution = ConvolutionModule(d_model, kernel_size, dropout, norm)
+        self.norm_second_half = nn.LayerNorm(d_model)
+        self.second_half = FeedForward(d_model, d_ff, dropout, "silu")
+        self.norm = nn.LayerNorm(d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """Four residual branches, then one normalisation."""
+        x = x + 0.5 * self.dropout(self.first_half(self.norm_first_half(x)))
+        x = x + self.dropout(self.attention(self.norm_attention(x), valid))
+        x = x + self.convolution(x, valid)
+        x = x + 0.5 * self.dropout(self.second_half(self.norm_second_half(x)))
+        return self.norm(x)
+
+
+class Conformer(nn.Module):
+    """A stack of `num_layers` Conformer layers, each with its own random start.
+
+    Args:
+        d_model: width of the input and of the output.
+        num_heads: number of attention heads; must divide `d_model`.
+        d_ff: width of the feed-forward networks.
+        num_layers: number of layers.
+        kernel_size: frames seen by the depthwise convolution; odd.
+        dropout: probability of zeroing a feature while training, in every branch.
+        norm: in the convolution module: "batch" (the paper) or "layer".
+        positions: "relative" (the paper), "sinusoidal" or "none" (torchaudio).
+
+    Raises:
+        ValueError: if the numbers do not fit, or a name is unknown.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        num_layers: int,
+        kernel_size: int = 31,
+        dropout: float = 0.1,
+        *,
+        norm: str = "batch",
+        positions: str = "relative",
+    ):
+        super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"num_layers={num_layers} must be at least 1")
+        if positions not in POSITIONS:
+            raise ValueError(f"positions={positions!r} is none of {', '.join(POSITIONS)}")
+        relative = positions == "relative"
+        self.positions = (
+            SinusoidalPositions(d_model, dropout) if positions == "sinusoidal" else nn.Identity()
+        )
+        self.layers = nn.ModuleList(
+            ConformerLayer(
+                d_model, num_heads, d_ff, kernel_size, dropout, norm=norm, relative=relative
+            )
+            for _ in range(num_layers)
+        )
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """Add positions, then apply one layer after the other."""
+        x = self.positions(x)
+        for layer in self.layers:
+            x = layer(x, valid)
+        return x
