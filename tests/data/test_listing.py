@@ -1,0 +1,258 @@
+"""What names alone decide: splits, labels, silence and unknown, and the official counts."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from kws.data.listing import Listing, check_listing, choose, read_listing
+from kws.errors import UsageError
+from kws.protocols import COMMANDS, SPLITS, V1_OTHER_WORDS, V2_OTHER_WORDS, get_protocol
+
+# clips of the commands and of the other words in training, validation, testing
+ARCHIVES = {
+    "v0.01": ((18_538, 2_577, 2_567), (51_088 - 18_538, 6_798 - 2_577, 6_835 - 2_567)),
+    "v0.02": ((30_769, 3_703, 4_074), (84_843 - 30_769, 9_981 - 3_703, 11_005 - 4_074)),
+}
+OTHER_WORDS = {"v0.01": V1_OTHER_WORDS, "v0.02": V2_OTHER_WORDS}
+ROOT = Path("archive")
+
+
+def full_listing(archive: str) -> Listing:
+    """Names of a complete archive: the right number in each split, spread over the words."""
+    pairs = []
+    for words, counts in zip((COMMANDS, OTHER_WORDS[archive]), ARCHIVES[archive], strict=True):
+        for split, count in zip(SPLITS, counts, strict=True):
+            pairs += [
+                (f"{words[i % len(words)]}/{split}{i}_nohash_0.wav", split) for i in range(count)
+            ]
+    pairs.sort()
+    return Listing(
+        root=ROOT, names=[name for name, _ in pairs], splits=[split for _, split in pairs]
+    )
+
+
+def names_of_test_archive(silence: int, total: int) -> Listing:
+    words = [f"{COMMANDS[i % 10]}/{i:08x}_nohash_0.wav.wav" for i in range(total - 2 * silence)]
+    words += [f"_silence_/{i}.wav.wav" for i in range(silence)]
+    words += [f"_unknown_/bed_{i:08x}_nohash_0.wav.wav" for i in range(silence)]
+    return Listing(root=ROOT, names=sorted(words), splits=["testing"] * total, is_test_archive=True)
+
+
+@pytest.fixture(scope="module")
+def v1() -> Listing:
+    return full_listing("v0.01")
+
+
+@pytest.fixture(scope="module")
+def v2() -> Listing:
+    return full_listing("v0.02")
+
+
+def without(listing: Listing, row: int) -> Listing:
+    names, splits = listing.names.copy(), listing.splits.copy()
+    del names[row], splits[row]
+    return Listing(root=ROOT, names=names, splits=splits, is_test_archive=listing.is_test_archive)
+
+
+@pytest.mark.parametrize("name", ["v1-12", "v2-12", "v2-35", "kaggle-12"])
+def test_complete_archives_come_to_the_official_counts(name, v1, v2):
+    protocol = get_protocol(name)
+    listing = v1 if protocol.archive == "v0.01" else v2
+    check_listing(listing, protocol)
+    counts = {split: len(choose(listing, protocol, split)) for split in SPLITS}
+    assert counts == protocol.expected_counts
+
+
+def test_silence_and_unknown_of_v2_12(v2):
+    chosen = [choose(v2, get_protocol("v2-12"), split) for split in SPLITS]
+    assert [choice.made_silence for choice in chosen] == [3_077, 371, 408]
+    assert [choice.labels.count("_unknown_") for choice in chosen] == [3_077, 371, 408]
+
+
+@pytest.mark.parametrize("name", ["v2-12", "v2-35"])
+def test_a_missing_training_clip_is_named_with_both_counts(name, v2):
+    row = v2.names.index("yes/training0_nohash_0.wav")
+    expected = get_protocol(name).expected_counts or {}
+    found = expected["training"] - 1 if name == "v2-35" else 36_922
+    with pytest.raises(
+        UsageError, match=f"training comes to {found} .* expected {expected['training']}"
+    ):
+        check_listing(without(v2, row), get_protocol(name))
+
+
+def test_a_protocol_refuses_the_other_archive(v1, v2):
+    with pytest.raises(UsageError, match=r"v0.02 archive and protocol v1-12 is for v0.01"):
+        check_listing(v2, get_protocol("v1-12"))
+    with pytest.raises(UsageError, match=r"v0.01 archive and protocol v2-12 is for v0.02"):
+        check_listing(v1, get_protocol("v2-12"))
+
+
+def test_an_excerpt_has_no_official_counts(v2):
+    check_listing(without(without(v2, -1), v2.splits.index("testing")), get_protocol("v2-12"))
+
+
+@pytest.mark.parametrize("protocol", ["v2-12", "kaggle-12"])
+def test_test_archive_is_taken_whole(protocol):
+    listing = names_of_test_archive(*((408, 4_890) if protocol == "v2-12" else (257, 3_081)))
+    check_listing(listing, get_protocol(protocol))
+    choice = choose(listing, get_protocol(protocol), "testing")
+    labels = Counter(choice.labels)
+    assert (len(choice), choice.made_silence) == (len(listing.names), 0)
+    for label in get_protocol(protocol).silence_label, get_protocol(protocol).unknown_label:
+        assert labels[label or ""] == listing.words["_silence_"]
+
+
+def test_incomplete_test_archive_is_named():
+    with pytest.raises(UsageError, match=r"testing comes to 4889 .* expected 4890"):
+        check_listing(without(names_of_test_archive(408, 4_890), -1), get_protocol("v2-12"))
+
+
+def test_test_archive_does_not_serve_35_words():
+    with pytest.raises(UsageError, match=r"_silence_ of a 12-class test archive"):
+        check_listing(names_of_test_archive(408, 4_890), get_protocol("v2-35"))
+
+
+def test_unknown_clips_depend_on_the_seed_and_not_on_anything_else(v2):
+    protocol = get_protocol("v2-12")
+    first, again = (choose(v2, protocol, "validation", seed=3) for _ in range(2))
+    other = choose(v2, protocol, "validation", seed=4)
+    assert first == again
+    assert first.rows != other.rows
+    assert len(first) == len(other)
+
+
+def test_unknown_clips_come_from_many_words(v2):
+    choice = choose(v2, get_protocol("v2-12"), "testing")
+    pairs = zip(choice.rows, choice.labels, strict=True)
+    words = {v2.names[row].split("/")[0] for row, label in pairs if label == "_unknown_"}
+    assert words == set(V2_OTHER_WORDS)
+
+
+def test_chosen_clips_belong_to_the_split_and_carry_their_word(v2):
+    choice = choose(v2, get_protocol("v2-12"), "testing")
+    assert choice.rows == sorted(set(choice.rows))
+    for row, label in zip(choice.rows, choice.labels, strict=True):
+        word = v2.names[row].split("/")[0]
+        assert v2.splits[row] == "testing"
+        assert label == (word if word in COMMANDS else "_unknown_")
+
+
+# --- folders ---
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+CLIPS = [f"{word}/{i:08x}_nohash_0.wav" for word in ("yes", "no") for i in range(20)]
+
+
+def test_names_are_sorted_and_other_files_left_out(tmp_path):
+    touch(
+        tmp_path,
+        *CLIPS,
+        "_background_noise_/x.wav",
+        ".git/x.wav",
+        "yes/._x.wav",
+        "yes/x.txt",
+        "LICENSE",
+    )
+    listing = read_listing(tmp_path)
+    assert listing.names == sorted(CLIPS)
+    assert listing.words == {"yes": 20, "no": 20}
+
+
+def test_without_lists_the_hash_decides(tmp_path):
+    touch(tmp_path, "yes/c2d15ea5_nohash_0.wav", "no/4a294341_nohash_3.wav")
+    assert read_listing(tmp_path).splits == ["training", "validation"]
+
+
+def test_lists_overrule_the_hash(tmp_path):
+    touch(tmp_path, *CLIPS)
+    (tmp_path / "validation_list.txt").write_text(f"{CLIPS[3]}\r\n\n")
+    (tmp_path / "testing_list.txt").write_text(f"{CLIPS[7]}\n{CLIPS[21]}")
+    listing = read_listing(tmp_path)
+    by_split = {
+        split: [n for n, s in zip(listing.names, listing.splits, strict=True) if s == split]
+        for split in SPLITS
+    }
+    assert by_split["validation"] == [CLIPS[3]]
+    assert by_split["testing"] == sorted([CLIPS[7], CLIPS[21]])
+    assert len(by_split["training"]) == 37
+
+
+@pytest.mark.parametrize(
+    ("validation", "testing", "sentence"),
+    [
+        ("", "\nyes/absent.wav\n", r"testing_list\.txt: line 2: yes/absent\.wav is not there"),
+        (
+            "",
+            "yess/x.wav\n",
+            r"line 1: .* word folder 'yess', which is not there \(did you mean 'yes'",
+        ),
+        (CLIPS[0], CLIPS[0], r"testing_list\.txt: line 1: .* is in validation_list\.txt too"),
+        (None, CLIPS[0], r"validation_list\.txt: missing, although testing_list\.txt is there"),
+    ],
+)
+def test_bad_lists_are_named_with_line_and_file(tmp_path, validation, testing, sentence):
+    touch(tmp_path, *CLIPS)
+    if validation is not None:
+        (tmp_path / "validation_list.txt").write_text(validation)
+    (tmp_path / "testing_list.txt").write_text(testing)
+    with pytest.raises(UsageError, match=sentence):
+        read_listing(tmp_path)
+
+
+def test_challenge_training_folder_keeps_its_words_in_audio(tmp_path):
+    touch(tmp_path / "audio", *CLIPS)
+    (tmp_path / "validation_list.txt").write_text(CLIPS[0])
+    (tmp_path / "testing_list.txt").write_text("")
+    listing = read_listing(tmp_path)
+    assert (listing.root, listing.splits.count("validation")) == (tmp_path / "audio", 1)
+
+
+def test_test_archive_is_recognised(tmp_path):
+    names = ["_silence_/1.wav.wav", "_unknown_/bed_0_nohash_0.wav.wav", "yes/0_nohash_0.wav.wav"]
+    listing = read_listing(touch(tmp_path, *names))
+    assert listing.is_test_archive
+    assert set(listing.splits) == {"testing"}
+
+
+def test_silence_folder_beside_lists_is_used_where_it_has_clips(tmp_path):
+    touch(tmp_path, *CLIPS, "_silence_/a.wav", "_silence_/b.wav")
+    (tmp_path / "validation_list.txt").write_text(CLIPS[0])
+    (tmp_path / "testing_list.txt").write_text(CLIPS[1])
+    listing, protocol = read_listing(tmp_path), get_protocol("v2-12")
+    training, testing = (choose(listing, protocol, split) for split in ("training", "testing"))
+    assert (training.labels.count("_silence_"), training.made_silence) == (2, 0)
+    assert (testing.labels.count("_silence_"), testing.made_silence) == (0, 1)
+
+
+@pytest.mark.parametrize("name", ["absent", "empty", "file", "flat"])
+def test_folders_without_words_get_one_sentence(tmp_path, name):
+    path = tmp_path / name
+    if name == "file":
+        path.touch()
+    elif name != "absent":
+        path.mkdir()
+    if name == "flat":
+        (path / "x.wav").touch()
+    sentence = {"absent": "no such folder", "file": "unpack"}.get(name, "holds no word folders")
+    with pytest.raises(UsageError, match=f"^{path}: .*{sentence}"):
+        read_listing(path)
+
+
+def test_wanted_words_without_a_clip_are_named(tmp_path):
+    touch(tmp_path, *[f"{word}/0_nohash_0.wav" for word in (*COMMANDS[1:], "yess")])
+    with pytest.raises(UsageError, match=r"no recordings of yes \(did you mean 'yess'"):
+        check_listing(read_listing(tmp_path), get_protocol("v2-12"))
+
+
+def test_word_folder_without_a_label_is_named(tmp_path):
+    touch(tmp_path, "zerro/0_nohash_0.wav")
+    with pytest.raises(UsageError, match=rf"^{tmp_path}/zerro: 'zerro' .*did you mean 'zero'"):
+        check_listing(read_listing(tmp_path), get_protocol("v2-35"))
