@@ -30,6 +30,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename in (None, name):  # a full disk names no file, and ours has a made-up name
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

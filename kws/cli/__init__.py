@@ -1,12 +1,17 @@
-"""The `kws` command. Each command lives in the module of its group and imports torch only when it runs."""
+"""The `kws` command. Each command lives in the module of its group and imports torch when it runs.
+
+A command raises `UsageError` for bad input. What the user sees is one sentence on stderr and an
+exit code: 0 done, 2 bad input, 130 interrupted, 1 when the reader of our output went away.
+Anything else is a defect of ours and keeps its traceback.
+"""
 
 import errno
 import os
 import sys
-from pathlib import Path
 
 import typer
 
+from kws import __version__
 from kws.errors import UsageError
 
 app = typer.Typer(
@@ -19,43 +24,119 @@ app = typer.Typer(
 data_app = typer.Typer(help="Make, fetch and pack data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
+BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 1
+
+# typer carries its own copy of click, or uses the installed one, depending on its version
+ClickException: type[Exception] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+
 CURES = {
     errno.ENOSPC: "the disk is full: free some space or choose another folder",
     errno.EDQUOT: "your disk quota is used up: free some space or choose another folder",
     errno.EFBIG: "the file grew past this system's limit: choose another folder",
     errno.EROFS: "the folder is read-only: choose another one",
-    errno.EACCES: "permission denied: choose a folder that you may write to, or a file that you may read",
+    errno.EACCES: "permission denied: choose a file that you may read, or a folder to write to",
     errno.EPERM: "not permitted: choose a folder that you may write to",
     errno.ENOENT: "no such file or folder: check the path",
     errno.ENOTDIR: "a part of this path is a file, not a folder: check the path",
     errno.EISDIR: "this is a folder, a file was expected: check the path",
+    errno.EEXIST: "something else is already there: remove it or choose another path",
+    errno.ENOTEMPTY: "this folder is not empty: empty it or choose another one",
+    errno.ENAMETOOLONG: "this name is too long for the file system: choose a shorter one",
+    errno.ELOOP: "this symbolic link leads back to itself: check the path",
+    errno.EIO: "the disk failed to read or write: check it, or choose another folder",
+    errno.EMFILE: "too many files are open: raise the limit with `ulimit -n`",
 }
 
 
 def explain(error: OSError) -> str | None:
-    """One sentence for the operating system's refusals that a user can cure; None for the others."""
+    """One sentence for the operating system's refusals that a user can cure; None for others."""
     if error.errno not in CURES:
         return None
     where = error.filename2 or error.filename
     return f"{os.fsdecode(where)}: {CURES[error.errno]}" if where else CURES[error.errno]
 
 
-def main() -> None:
-    """Run the command line. Exit codes: 0 done, 2 bad input (one sentence on stderr), 130 interrupted."""
+def on_one_line(message: str) -> str:
+    r"""`message` without line breaks, for names that hold them and for click's lists of choices.
+
+    >>> on_one_line("Missing argument 'NAME'. Choose from:\n\tv1,\n\tv2")
+    "Missing argument 'NAME'. Choose from: v1, v2"
+    """
+    return " ".join(line.strip() for line in message.splitlines() if line.strip())
+
+
+def print_version(wanted: bool) -> bool:
+    """Print the version and leave, when `--version` was given."""
+    if wanted:
+        print(f"kws {__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(
+        False,
+        "--version",
+        is_eager=True,
+        callback=print_version,
+        help="Print the version and exit.",
+    ),
+) -> None:
+    """Options of `kws` itself."""
+
+
+def invoke(arguments: list[str]) -> int:
+    """Parse `arguments` and run their command. Returns its exit code; exceptions pass through."""
     from kws.cli import commands  # noqa: F401  (registers every command)
 
+    command = typer.main.get_command(app)
     try:
-        app(standalone_mode=True)
+        with command.make_context("kws", list(arguments)) as context:
+            command.invoke(context)
+    except typer.Exit as leave:  # --help, --version
+        return leave.exit_code
+    finally:
+        sys.stdout.flush()  # a pipe that nobody reads speaks up here, not after the end
+    return 0
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line, such as `["data", "check", "corpus"]`, and return its exit code."""
+    try:
+        return invoke(arguments)
     except UsageError as error:
-        message = str(error)
+        message = f"kws: {error}"
+    except ClickException as error:
+        message = complaint(error)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (whatever is left is not wanted)
+        return BROKEN_PIPE
     except OSError as error:
         if (sentence := explain(error)) is None:
             raise
-        message = sentence
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    else:
-        return
-    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
-    sys.exit(2)
+        message = f"kws: {sentence}"
+    except (KeyboardInterrupt, typer.Abort):
+        print("kws: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    if message:
+        print(on_one_line(message), file=sys.stderr)
+    return BAD_INPUT
+
+
+def complaint(error: Exception) -> str:
+    """click's complaint about the command line as one sentence: command, fault, where to read more.
+
+    Empty when no arguments were given: click has printed the help by then.
+    """
+    text = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "kws"
+    return text and f"{command}: {text[0].lower()}{text[1:]}: try '{command} --help'"
+
+
+def main() -> None:
+    """The console script: run the command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))

@@ -65,3 +65,26 @@ def speaker_corpus(
         utterances=utterances,
         seed=as_seed(seed),
     )
+
+
+@data_app.command("download")
+def download(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="v1, v2 or v2-test.")],
+    out: Annotated[
+        Path, typer.Argument(help="Folder to make; the archive is kept beside it meanwhile.")
+    ],
+    mirror: Annotated[
+        str | None,
+        typer.Option(
+            help="Address that holds the archives, instead of the publisher's; or $KWS_MIRROR."
+        ),
+    ] = None,
+    keep_archive: Annotated[
+        bool, typer.Option("--keep-archive", help="Do not delete the archive.")
+    ] = False,
+) -> None:
+    """Fetch a Speech Commands archive and unpack it; goes on where it was interrupted."""
+    from kws.data import download
+
+    fetched = download.download(name, out, mirror=mirror, keep_archive=keep_archive)
+    print(f"{out}: {name}, {'verified and unpacked' if fetched else 'is there already'}")

@@ -1,0 +1,231 @@
+"""One file over HTTP: resumed where it stopped, retried when the line drops, hashed as it arrives.
+
+What has arrived is kept in `FILE.part` beside the target, whatever ends the process. The next call
+hashes those bytes and asks the server only for the rest (RFC 9110, section 14: `Range`, `If-Range`,
+206, 416). A server that ignores the request for a range answers 200 with the whole file, and the
+part starts over.
+"""
+
+import hashlib
+import http.client
+import re
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import BinaryIO
+
+from tqdm import tqdm
+
+from kws.errors import UsageError
+from kws.files import CHUNK
+
+TIMEOUT = 30.0  # seconds without a byte before a connection counts as lost
+LONGEST_WAIT = 30.0  # seconds between two attempts
+ENOUGH = 1 << 20  # an attempt that brought this many new bytes does not count as a failure
+BUSY = (408, 429, 500, 502, 503, 504)  # answers that may be different next time
+
+
+class DroppedError(Exception):
+    """The line dropped, or the server is busy: worth another attempt."""
+
+
+def lock(file: BinaryIO) -> None:
+    """Hold `file` for this process until it is closed; UsageError when another process holds it.
+
+    Two downloads that append to one part would ruin it. Where the system has no such locks, there
+    is none.
+    """
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(
+            f"{file.name}: another process is working on it: "
+            "wait for that one, or choose another folder"
+        ) from None
+    except (ImportError, OSError):
+        pass
+
+
+class Part:
+    """The bytes so far: a file opened for appending, its length and its running SHA-256."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = path.open("a+b")
+        lock(self.file)
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.etag: str | None = None  # names the server's version of the file, when the server does
+        self.file.seek(0)
+        while chunk := self.file.read(CHUNK):
+            self.digest.update(chunk)
+            self.size += len(chunk)
+        self.resumed = self.size > 0  # holds bytes of an earlier process
+
+    def __enter__(self) -> "Part":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def append(self, chunk: bytes) -> None:
+        """Write the next bytes of the file."""
+        try:
+            self.file.write(chunk)
+        except OSError as error:
+            error.filename = str(self.path)  # a full disk names no file
+            raise
+        self.digest.update(chunk)
+        self.size += len(chunk)
+
+    def restart(self) -> None:
+        """Throw away what there is."""
+        self.file.truncate(0)
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.etag = None
+        self.resumed = False
+
+
+def ask(url: str, start: int, etag: str | None) -> http.client.HTTPResponse | None:
+    """Request `url` from byte `start`; None when the server has nothing from there on (416)."""
+    headers = {"User-Agent": "kws", "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+        if etag:
+            headers["If-Range"] = (
+                etag  # the rest if the file is still the same, else the whole file
+            )
+    try:
+        return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416 and start:
+            return None
+        if error.code in BUSY:
+            raise DroppedError(f"the server answers {error.code} {error.reason}") from None
+        raise UsageError(
+            f"{url}: the server answers {error.code} {error.reason}: "
+            "name a mirror that has the file with --mirror"
+        ) from None
+    except urllib.error.URLError as error:
+        raise DroppedError(str(error.reason)) from None
+    except (ValueError, http.client.InvalidURL) as error:
+        raise UsageError(f"{url}: {error}: check the address given with --mirror") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise DroppedError(str(error) or type(error).__name__) from None
+
+
+def span(response: http.client.HTTPResponse) -> tuple[int | None, int | None]:
+    """First byte of an answer, and length of the whole file; None where the server does not say."""
+    if response.status == 206:
+        stated = response.headers.get("Content-Range", "").strip()
+        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", stated)
+        if match is None:
+            return None, None
+        return int(match[1]), None if match[2] == "*" else int(match[2])
+    length = response.headers.get("Content-Length", "")
+    return 0, int(length) if length.isdigit() else None
+
+
+def receive(url: str, part: Part, num_bytes: int | None, bar: tqdm) -> None:
+    """One attempt: append to `part` until the file is whole. DroppedError when the line drops."""
+    response = ask(url, part.size, part.etag)
+    if response is None:
+        part.restart()
+        raise DroppedError("the part on disk is longer than the server's file")
+    with response:
+        start, total = span(response)
+        if None not in (total, num_bytes) and total != num_bytes:
+            raise UsageError(
+                f"{url}: the server's file has {total:,} bytes, expected {num_bytes:,}: "
+                "name a mirror that has the whole file with --mirror"
+            )
+        if start != part.size:
+            part.restart()
+            if start != 0:
+                raise DroppedError("the server sent another range than the one asked for")
+        etag = response.headers.get("ETag", "")
+        part.etag = None if etag.startswith("W/") else etag  # If-Range takes strong tags only
+        total = num_bytes if total is None else total
+        bar.total, bar.n = total, part.size
+        bar.refresh()
+        while total is None or part.size < total:
+            try:
+                chunk = response.read1(CHUNK)
+            except (OSError, http.client.HTTPException) as error:
+                raise DroppedError(str(error) or type(error).__name__) from None
+            if not chunk:
+                break
+            part.append(chunk)
+            bar.update(len(chunk))
+    if total is not None and part.size < total:
+        raise DroppedError(f"the server stopped after {part.size:,} of {total:,} bytes")
+
+
+def complete(
+    url: str, part: Part, sha256: str, num_bytes: int | None, retries: int, wait: float
+) -> bool:
+    """Complete `part` over as many connections as it takes. True if its SHA-256 is as expected."""
+    if part.digest.hexdigest() == sha256:
+        return True
+    if num_bytes is not None and part.size >= num_bytes:
+        part.restart()
+    failures, farthest = 0, part.size
+    name = url.rpartition("/")[2]
+    with tqdm(desc=name, total=num_bytes, unit="B", unit_scale=True, disable=None) as bar:
+        while True:
+            try:
+                receive(url, part, num_bytes, bar)
+                break
+            except DroppedError as reason:
+                if part.size >= farthest + ENOUGH:
+                    failures, farthest = 0, part.size
+                if failures == retries:
+                    raise UsageError(
+                        f"{url}: {retries + 1} attempts without progress ({reason}): "
+                        "check the network and run the command again, it goes on where it stopped"
+                    ) from None
+                bar.set_postfix_str(f"retrying: {reason}")
+                time.sleep(min(wait * 2**failures, LONGEST_WAIT))
+                failures += 1
+    part.file.flush()
+    return part.digest.hexdigest() == sha256
+
+
+def fetch(
+    url: str,
+    target: Path,
+    *,
+    sha256: str,
+    num_bytes: int | None = None,
+    retries: int = 5,
+    wait: float = 1.0,
+) -> None:
+    """Download `url` to `target`, whose SHA-256 must be `sha256`.
+
+    `num_bytes` is the file's length, where it is known beforehand. After a lost connection the
+    download goes on where it stopped, at most `retries` times in a row without progress, pausing
+    `wait` seconds, then twice as long, and so on. Raises UsageError when the server refuses, the
+    line stays dead or the bytes are wrong: wrong bytes are deleted, unfinished ones stay in
+    `target` + ".part" for the next call.
+    """
+    path = target.with_name(target.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Part(path) as part:
+        right = complete(url, part, sha256, num_bytes, retries, wait)
+        if (
+            not right and part.resumed
+        ):  # perhaps the earlier bytes are at fault: once more, from the start
+            part.restart()
+            right = complete(url, part, sha256, num_bytes, retries, wait)
+        if not right:
+            path.unlink()
+            raise UsageError(
+                f"{url}: sha256 is {part.digest.hexdigest()}, expected {sha256}: wrong bytes, deleted: "
+                "run the command again or name another mirror with --mirror"
+            )
+        path.replace(target)

@@ -1,0 +1,173 @@
+"""`kws` itself: exit codes, one line on stderr, quiet endings, a fast start."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import typer
+
+import kws as package
+from kws import cli
+from kws.errors import UsageError
+
+KWS = [sys.executable, "-m", "kws.cli"]
+
+
+@pytest.fixture
+def ends_with(monkeypatch):
+    """A `kws` whose only command raises what the test asks for (or prints, for a string)."""
+
+    def register(ending: BaseException | str) -> None:
+        fake = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+        fake.callback()(lambda: None)
+
+        @fake.command()
+        def go() -> None:
+            if isinstance(ending, str):
+                print(ending)
+            else:
+                raise ending
+
+        monkeypatch.setattr(cli, "app", fake)
+
+    return register
+
+
+def test_success_is_zero_and_silent(kws, ends_with):
+    ends_with("done")
+    assert kws("go") == type(kws("go"))(0, "done\n", "")
+
+
+def test_bad_input_is_one_sentence_and_two(kws, ends_with):
+    ends_with(UsageError("a.wav is empty: record it again"))
+    assert kws("go").sentence() == "a.wav is empty: record it again"
+
+
+def test_a_line_break_in_a_name_does_not_break_the_line(kws, ends_with):
+    ends_with(UsageError("a\nb.wav is empty: record it again"))
+    assert kws("go").sentence() == "a b.wav is empty: record it again"
+
+
+@pytest.mark.parametrize("number", sorted(cli.CURES))
+def test_refusals_of_the_system_name_the_file_and_the_cure(kws, ends_with, number):
+    ends_with(OSError(number, os.strerror(number), "out/last.pt"))
+    sentence = kws("go").sentence()
+    assert sentence.startswith("out/last.pt: ")
+    assert len(sentence.split(": ")) >= 3, "no cure"
+
+
+def test_the_target_of_a_rename_is_what_is_named(kws, ends_with):
+    ends_with(OSError(errno.EROFS, "read-only", "a.tmp", None, "a.pt"))
+    assert kws("go").sentence().startswith("a.pt: ")
+
+
+def test_a_refusal_without_a_file_is_still_one_sentence(kws, ends_with):
+    ends_with(OSError(errno.ENOSPC, "no space"))
+    assert kws("go").sentence().startswith("the disk is full")
+
+
+@pytest.mark.parametrize(
+    "defect", [OSError("odd"), OSError(errno.EBADF, "ours"), ValueError("ours")]
+)
+def test_our_own_defects_keep_their_traceback(ends_with, defect):
+    ends_with(defect)
+    with pytest.raises(type(defect), match=r"odd|ours"):
+        cli.run(["go"])
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt(), typer.Abort()])
+def test_interrupted_is_130_in_one_line(kws, ends_with, ending):
+    ends_with(ending)
+    outcome = kws("go")
+    assert (outcome.code, outcome.err) == (130, "kws: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["nope"], "'nope'"),
+        (["data", "nope"], "'nope'"),
+        (["--versio"], "--version"),
+        (["data", "download"], "'NAME'"),
+        (["data", "download", "v2", "out", "--mirrr", "x"], "--mirrr"),
+    ],
+)
+def test_usage_errors_are_one_line_that_points_to_the_help(kws, arguments, names):
+    outcome = kws(*arguments)
+    assert names in outcome.sentence()
+    assert "--help'" in outcome.sentence()
+    assert outcome.out == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["data"]])
+def test_no_arguments_print_the_help(kws, arguments):
+    outcome = kws(*arguments)
+    assert outcome.code == 2
+    assert "Usage: kws" in outcome.out + outcome.err
+
+
+def test_help_is_zero_and_lists_the_commands(kws):
+    outcome = kws("data", "--help")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "download" in outcome.out
+
+
+def test_version(kws):
+    assert kws("--version") == type(kws("--version"))(0, f"kws {package.__version__}\n", "")
+
+
+def test_main_leaves_with_the_exit_code(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["kws", "nope"])
+    with pytest.raises(SystemExit) as leaving:
+        cli.main()
+    assert leaving.value.code == 2
+
+
+def test_a_reader_that_went_away_is_quiet():
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as nobody:
+        done = subprocess.run([*KWS, "--help"], stdout=nobody, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_control_c_in_a_running_command_is_130(tmp_path):
+    """A real process, stopped while it waits for a server that never answers."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        mirror = f"http://127.0.0.1:{server.getsockname()[1]}"
+        process = subprocess.Popen(
+            [*KWS, "data", "download", "v2-test", str(tmp_path / "out"), "--mirror", mirror],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "no_proxy": "*"},
+        )
+        server.settimeout(60)
+        connection, _ = server.accept()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        connection.close()
+    assert (process.returncode, err) == (130, "kws: interrupted\n")
+
+
+HEAVY = ("torch", "torchaudio", "matplotlib", "scipy", "onnx", "numpy", "soundfile")
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["data", "--help"], ["nope"]])
+def test_start_up_imports_nothing_heavy(arguments):
+    probe = (
+        "import sys; from kws.cli import run; run(sys.argv[2:]);"
+        "heavy = [name for name in sys.argv[1].split(',') if name in sys.modules];"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe, ",".join(HEAVY), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
