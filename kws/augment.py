@@ -1,0 +1,285 @@
+"""Training examples that were never recorded: random changes that leave the label alone.
+
+Every operation takes a whole batch and draws for each example by itself. All draws come from the
+`generator` given, a CPU generator, and are then moved to the data: a CPU and a GPU see the same
+augmentation. Nothing is changed in place; a setting of zero changes nothing.
+
+Sources: SpecAugment, Park et al. 2019 (https://arxiv.org/abs/1904.08779); mixup, Zhang et al. 2018
+(https://arxiv.org/abs/1710.09412); vocal tract length perturbation, Jaitly & Hinton 2013; shift and
+background noise, the recipe published with Speech Commands, Warden 2018
+(https://arxiv.org/abs/1804.03209).
+
+Shape letters: B batch   N samples   M samples of noise   T frames   F mel bands   C classes
+"""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Generator, Tensor
+
+DECIBEL = math.log(10) / 10  # one dB of power in natural logarithms, the unit of a log-mel
+STOP_BAND_DB = 60.0  # how far `band_limit` turns down what it removes
+VTLP_KNEE = 0.8  # fraction of the frequency axis that `warp_frequency` scales; the rest makes room
+
+
+def time_shift(
+    waveform: Float[Tensor, "B N"], max_shift: int, generator: Generator
+) -> Float[Tensor, "B N"]:
+    """Move each example by -max_shift … +max_shift whole samples (later is positive), zeros follow.
+
+    y[n] = x[n - s] with s uniform.
+    """
+    _at_least_zero(max_shift=max_shift)
+    if max_shift == 0:
+        return waveform
+    shift = _integers(waveform, -max_shift, max_shift, generator)
+    padded = torch.nn.functional.pad(waveform, (max_shift, max_shift))
+    return _crops(padded, max_shift - shift, waveform.shape[1])
+
+
+def add_noise(
+    waveform: Float[Tensor, "B N"],
+    noise: Float[Tensor, "M"],
+    generator: Generator,
+    *,
+    probability: float = 0.8,
+    max_volume: float = 0.1,
+) -> Float[Tensor, "B N"]:
+    """Add to each example, with `probability`, a passage of noise: y[n] = x[n] + v · noise[s + n].
+
+    s is uniform, and the volume v uniform in 0 … max_volume. Noise shorter than N is repeated;
+    without noise (M = 0) nothing changes.
+    """
+    _at_least_zero(max_volume=max_volume)
+    _fraction(probability=probability)
+    samples = waveform.shape[1]
+    if not len(noise) or probability * max_volume == 0:
+        return waveform
+    volume = _uniform(waveform, 0.0, max_volume, generator) * _chosen(
+        waveform, probability, generator
+    )
+    if len(noise) < samples:
+        noise = noise.repeat(math.ceil(samples / len(noise)))
+    start = _integers(waveform, 0, len(noise) - samples, generator)
+    passages = _crops(noise.expand(len(waveform), -1), start, samples)
+    return torch.addcmul(waveform, volume[:, None], passages)
+
+
+def change_speed(
+    waveform: Float[Tensor, "B N"], max_change: float, generator: Generator
+) -> Float[Tensor, "B N"]:
+    """Play each example 1 ± max_change times as fast, and as high, about its centre.
+
+    y[n] = x(c + r · (n - c)), r uniform, c = (N - 1) / 2; interpolated linearly, zero outside.
+    """
+    _fraction(max_change=max_change)
+    if max_change == 0:
+        return waveform
+    samples = waveform.shape[1]
+    rate = _uniform(waveform, 1 - max_change, 1 + max_change, generator)
+    centre = (samples - 1) / 2
+    offset = torch.arange(samples, device=waveform.device, dtype=waveform.dtype) - centre
+    position = (rate[:, None] * offset + centre).clamp(-1, samples)
+    before = position.floor()
+    padded = torch.nn.functional.pad(waveform, (1, 2))  # x[n] is padded[n + 1]
+    index = before.long() + 1
+    return torch.lerp(padded.gather(1, index), padded.gather(1, index + 1), position - before)
+
+
+def random_gain(
+    waveform: Float[Tensor, "B N"], max_db: float, generator: Generator
+) -> Float[Tensor, "B N"]:
+    """Make each example louder or softer: y = x · 10^(g / 20), g uniform in ± max_db."""
+    _at_least_zero(max_db=max_db)
+    if max_db == 0:
+        return waveform
+    return waveform * (10 ** (_uniform(waveform, -max_db, max_db, generator) / 20))[:, None]
+
+
+def random_tilt(
+    mel: Float[Tensor, "B T F"], max_db: float, generator: Generator
+) -> Float[Tensor, "B T F"]:
+    """Another microphone: a straight line over the bands of a log-mel, up to ± max_db end to end.
+
+    y[t, f] = x[t, f] + g · (f / (F - 1) - 1/2), g uniform; the level in the middle stays.
+    """
+    _at_least_zero(max_db=max_db)
+    if max_db == 0:
+        return mel
+    slope = _uniform(mel, -max_db, max_db, generator) * DECIBEL
+    line = torch.linspace(-0.5, 0.5, mel.shape[2], device=mel.device, dtype=mel.dtype)
+    return mel + (slope[:, None] * line)[:, None]
+
+
+def band_limit(
+    mel: Float[Tensor, "B T F"],
+    min_bands: int,
+    generator: Generator,
+    *,
+    probability: float = 0.5,
+    floor: float = 1e-6,
+) -> Float[Tensor, "B T F"]:
+    """A narrower channel: keep the lowest k bands, k uniform in min_bands … F, with `probability`.
+
+    The bands above lose 60 dB, down to ln(floor) at most: give the `floor` of the features.
+    """
+    _fraction(probability=probability)
+    bands = mel.shape[2]
+    if not 1 <= min_bands <= bands:
+        raise ValueError(f"min_bands={min_bands} must be between 1 and the {bands} bands there are")
+    if probability == 0 or min_bands == bands:
+        return mel
+    kept = _integers(mel, min_bands, bands, generator)
+    kept = torch.where(_chosen(mel, probability, generator), kept, bands)
+    above = torch.arange(bands, device=mel.device) >= kept[:, None]
+    quiet = torch.minimum(mel, (mel - STOP_BAND_DB * DECIBEL).clamp(min=math.log(floor)))
+    return torch.where(above[:, None], quiet, mel)
+
+
+def warp_frequency(
+    mel: Float[Tensor, "B T F"], max_warp: float, generator: Generator
+) -> Float[Tensor, "B T F"]:
+    """Another vocal tract: band f reads from band a · f, a uniform in 1 ± max_warp, interpolated.
+
+    Beyond a knee the map is the line that ends at the last band, so that both ends stay. Jaitly and
+    Hinton scale the frequencies of the filters, this the bands they gave: it needs no waveform.
+    """
+    _fraction(max_warp=max_warp)
+    if max_warp == 0 or mel.shape[2] < 2:
+        return mel
+    factor = _uniform(mel, 1 - max_warp, 1 + max_warp, generator)[:, None]
+    last = mel.shape[2] - 1
+    band = torch.arange(mel.shape[2], device=mel.device, dtype=mel.dtype)
+    knee = VTLP_KNEE * last / factor.clamp(min=1)
+    rest = last - (last - band) * (last - factor * knee) / (last - knee)
+    return mel @ _reading(torch.where(band <= knee, factor * band, rest))
+
+
+def warp_time(
+    mel: Float[Tensor, "B T F"], max_warp: float, generator: Generator
+) -> Float[Tensor, "B T F"]:
+    """Another tempo at the same pitch: frames are read 1 ± max_warp times as fast about the centre.
+
+    Linearly interpolated; the first and last frame fill what lies beyond them.
+    """
+    _fraction(max_warp=max_warp)
+    if max_warp == 0:
+        return mel
+    rate = _uniform(mel, 1 - max_warp, 1 + max_warp, generator)[:, None]
+    centre = (mel.shape[1] - 1) / 2
+    frame = torch.arange(mel.shape[1], device=mel.device, dtype=mel.dtype)
+    return _reading(rate * (frame - centre) + centre).mT @ mel
+
+
+def spec_augment(
+    mel: Float[Tensor, "B T F"],
+    generator: Generator,
+    *,
+    time_masks: int = 2,
+    max_time: int = 25,
+    freq_masks: int = 2,
+    max_freq: int = 7,
+    valid: Bool[Tensor, "B T"] | None = None,
+) -> Float[Tensor, "B T F"]:
+    """Fill `time_masks` spans of 0 … max_time frames, and spans of bands, with the example's mean.
+
+    Widths and then places are uniform. With `valid`, whose True frames come first, spans lie within
+    them, the mean is theirs and padding stays. The paper's time warping is left to `warp_time`.
+    """
+    _at_least_zero(
+        time_masks=time_masks, max_time=max_time, freq_masks=freq_masks, max_freq=max_freq
+    )
+    if not (time_masks and max_time) and not (freq_masks and max_freq):
+        return mel
+    B, T, F = mel.shape
+    frames = torch.full((B,), T) if valid is None else valid.sum(1).cpu()
+    in_time = _spans(frames, T, time_masks, max_time, generator).to(mel.device)
+    in_freq = _spans(torch.full((B,), F), F, freq_masks, max_freq, generator).to(mel.device)
+    masked = in_time[:, :, None] | in_freq[:, None]
+    if valid is None:
+        mean = mel.mean((1, 2), keepdim=True)
+    else:
+        real = valid[:, :, None]
+        masked = masked & real
+        cells = (real.sum(1, keepdim=True) * F).clamp(min=1)
+        mean = mel.where(real, 0).sum((1, 2), keepdim=True) / cells
+    return torch.where(masked, mean, mel)
+
+
+def mixup(
+    x: Float[Tensor, "B *shape"],
+    targets: Float[Tensor, "B C"],
+    alpha: float,
+    generator: Generator,
+) -> tuple[Float[Tensor, "B *shape"], Float[Tensor, "B C"]]:
+    """Blend each example, and its target, with another one of the batch.
+
+    y[b] = λ[b] · x[b] + (1 - λ[b]) · x[perm[b]], and so the targets; λ[b] from Beta(alpha, alpha),
+    which for small alpha is mostly near 0 or 1.
+    """
+    _at_least_zero(alpha=alpha)
+    if alpha == 0:
+        return x, targets
+    perm = torch.randperm(len(x), generator=generator).to(x.device)
+    # a Beta draw is a ratio of Gamma draws; torch.distributions takes no generator
+    gamma = torch._standard_gamma(
+        torch.full((2, len(x)), alpha, dtype=torch.float64), generator=generator
+    )
+    share = (gamma[0] / gamma.sum(0)).to(x.device)
+
+    def blend(y: Tensor) -> Tensor:
+        weight = share.to(y.dtype).view(-1, *[1] * (y.ndim - 1))
+        return weight * y + (1 - weight) * y[perm]
+
+    return blend(x), blend(targets)
+
+
+def _uniform(data: Tensor, low: float, high: float, generator: Generator) -> Tensor:
+    """(B,) on `data`'s device, in its dtype: one draw for each example."""
+    draws = low + (high - low) * torch.rand(len(data), generator=generator, dtype=torch.float64)
+    return draws.to(data.device, data.dtype)
+
+
+def _integers(data: Tensor, low: int, high: int, generator: Generator) -> Tensor:
+    """(B,) on `data`'s device, int64, both ends included."""
+    return torch.randint(low, high + 1, (len(data),), generator=generator).to(data.device)
+
+
+def _chosen(data: Tensor, probability: float, generator: Generator) -> Tensor:
+    """(B,) on `data`'s device, True with `probability`."""
+    return (torch.rand(len(data), generator=generator) < probability).to(data.device)
+
+
+def _crops(rows: Tensor, start: Tensor, samples: int) -> Tensor:
+    """rows[b, start[b] : start[b] + samples] for every b, as one indexing of a view."""
+    views = rows.unfold(1, samples, 1)  # (B, N - samples + 1, samples)
+    return views[torch.arange(len(rows), device=rows.device), start]
+
+
+def _reading(position: Tensor) -> Tensor:
+    """Interpolation as a matrix: x @ _reading(p) reads x at p[b, j], in (B, n), for output j."""
+    last = position.shape[1] - 1
+    source = torch.arange(last + 1, device=position.device, dtype=position.dtype)
+    return (1 - (position.clamp(0, last)[:, None] - source[:, None]).abs()).clamp(min=0)
+
+
+def _spans(sizes: Tensor, length: int, count: int, widest: int, generator: Generator) -> Tensor:
+    """(B, length) True in `count` random spans of 0 … widest cells within the first sizes[b]."""
+    draws = torch.rand(2, len(sizes), count, generator=generator, dtype=torch.float64)
+    width = (draws[0] * (sizes.clamp(max=widest) + 1)[:, None]).long()
+    start = (draws[1] * (sizes[:, None] - width + 1)).long()
+    cell = torch.arange(length)[:, None, None]  # (length, B, count)
+    return ((start <= cell) & (cell < start + width)).any(2).T
+
+
+def _at_least_zero(**settings: float | int) -> None:
+    for name, value in settings.items():
+        if value < 0:
+            raise ValueError(f"{name}={value} must not be negative")
+
+
+def _fraction(**settings: float | int) -> None:
+    for name, value in settings.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name}={value} must be between 0 and 1")
