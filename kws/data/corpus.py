@@ -11,8 +11,7 @@ quiet.
 """
 
 import json
-import shutil
-import wave
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,24 +20,27 @@ import numpy as np
 
 from kws.data.backgrounds import BABBLE_TEXT, backgrounds
 from kws.data.building import folder_beside, in_parallel, is_made, recorded_seed
-from kws.data.espeak import ENGINE_NAME, lay_out_data, speak
+from kws.data.espeak import ENGINE_NAME
 from kws.data.espeak import SAMPLE_RATE as ENGINE_RATE
 from kws.data.recording import (
     SAMPLE_RATE,
     Setup,
     decibels,
     draw_setup,
-    noise,
     record,
     rms,
+    room_noise,
     trim,
+    write_wav,
 )
 from kws.data.speaker_corpus import make_speaker_corpus as make_speaker_corpus
-from kws.data.voices import Voice, draw_word_voice, generator, speaker_ids, take_of, variant_pools
+from kws.data.voices import Voice, draw_word_voice, generator, say, speaker_ids, variant_pools
 from kws.errors import UsageError, did_you_mean
 from kws.protocols import SPLITS, V2_WORDS, which_split
 
 SIZES = {"tiny": 20, "mini": 120, "standard": 200}  # speakers
+FEWEST_SPEAKERS = 10  # that fill every split
+TALKERS = 6  # voices in the babble
 TAKES = 2  # times that a speaker says each word
 RECORD = "speakers.json"
 SHORT, QUIET = 0.1, 0.03  # shares of the clips
@@ -73,10 +75,7 @@ def make_corpus(
             f"choose one of {', '.join(SIZES)}"
         )
     speakers = SIZES[size] if speakers is None else speakers
-    if speakers < 10:
-        raise UsageError(f"speakers={speakers} leaves a split empty: choose at least 10")
-    if takes < 1 or noise_seconds < 1:
-        raise UsageError(f"takes={takes} and noise_seconds={noise_seconds} must be 1 or more")
+    check(words, speakers, takes, noise_seconds)
     recipe = {
         "corpus": "embedded words",
         "version": VERSION,
@@ -89,62 +88,81 @@ def make_corpus(
     if is_made(out, RECORD, recipe):
         return out
     with folder_beside(out) as folder:
-        made_by = cast(speakers, seed)
-        engine = folder / ".engine"
-        lay_out_data(engine, {name: voice.definition for name, (voice, _) in made_by.items()})
-        for word in words:
-            (folder / word).mkdir()
+        cast = draw_cast(speakers, seed)
+        scratch = folder / ".engine"
+        for name in (*words, scratch.name):
+            (folder / name).mkdir()
 
         def say_all_words(speaker: str) -> None:
-            voice, setup = made_by[speaker]
+            voice, setup = cast[speaker]
             rng = generator(seed, "takes", speaker)
             texts = [word + rng.choice(ENDINGS) for word in words for _ in range(takes)]
-            utterances = [take_of(voice, speaker, text, rng) for text in texts]
-            spoken = speak(engine, utterances, seed=int(rng.integers(1 << 31)))
+            spoken = say(voice, texts, rng, scratch)
             for i, clip in enumerate(as_clips(spoken, setup, rng)):
-                name = f"{words[i // takes]}/{speaker}_nohash_{i % takes}.wav"
+                name = clip_name(words[i // takes], speaker, i % takes)
                 write_wav(folder / name, clip)
 
-        in_parallel(
-            say_all_words,
-            list(made_by),
-            workers=workers,
-            title=f"speaking into {out}",
-            progress=progress,
-        )
-        write_backgrounds(folder / "_background_noise_", engine, noise_seconds, made_by, seed)
-        shutil.rmtree(engine)
-        for split in SPLITS[1:]:
-            names = [
-                f"{word}/{speaker}_nohash_{take}.wav\n"
-                for word in sorted(words)
-                for speaker in sorted(made_by)
-                for take in range(takes)
-                if split_of(speaker) == split
-            ]
-            (folder / f"{split}_list.txt").write_text("".join(names))
+        title = f"speaking into {out}"
+        in_parallel(say_all_words, list(cast), workers=workers, title=title, progress=progress)
+        write_backgrounds(folder / "_background_noise_", cast, noise_seconds, seed, scratch)
+        scratch.rmdir()
+        write_lists(folder, sorted(words), sorted(cast), takes)
         about = {
             speaker: {"split": split_of(speaker), **asdict(voice), "recording": asdict(setup)}
-            for speaker, (voice, setup) in made_by.items()
+            for speaker, (voice, setup) in cast.items()
         }
-        text = json.dumps({"recipe": recipe, "engine": ENGINE_NAME, "speakers": about}, indent=1)
-        (folder / RECORD).write_text(text + "\n")
+        record = {"recipe": recipe, "engine": ENGINE_NAME, "speakers": about}
+        (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
     return out
 
 
+def check(words: Sequence[str], speakers: int, takes: int, noise_seconds: int) -> None:
+    """Raise UsageError for what cannot be spoken, or would leave a split or a folder empty."""
+    if not words:
+        raise UsageError("no words to speak: name at least one")
+    for word in words:
+        if not re.fullmatch("[a-z]+", word):
+            raise UsageError(
+                f"{word!r} cannot be a word of a corpus: use small letters a to z only"
+            )
+        if words.count(word) > 1:
+            raise UsageError(f"the words hold {word!r} twice: name each once")
+    if speakers < FEWEST_SPEAKERS:
+        raise UsageError(
+            f"speakers={speakers} leaves a split empty: choose at least {FEWEST_SPEAKERS}"
+        )
+    if takes < 1 or noise_seconds < 1:
+        raise UsageError(f"takes={takes} and noise_seconds={noise_seconds} must be 1 or more")
+
+
+def clip_name(word: str, speaker: str, take: int) -> str:
+    """Path of a clip inside the corpus, as Speech Commands names it."""
+    return f"{word}/{speaker}_nohash_{take}.wav"
+
+
+def write_lists(folder: Path, words: list[str], speakers: list[str], takes: int) -> None:
+    """Write the clips of the validation and the testing split, as the official hash has them."""
+    for split in SPLITS[1:]:
+        names = [
+            clip_name(word, speaker, take) + "\n"
+            for word in words
+            for speaker in speakers
+            for take in range(takes)
+            if split_of(speaker) == split
+        ]
+        (folder / f"{split}_list.txt").write_text("".join(names))
+
+
 def write_backgrounds(
-    folder: Path, engine: Path, seconds: int, made_by: dict, seed: int | str
+    folder: Path, cast: dict[str, tuple[Voice, Setup]], seconds: int, seed: int | str, scratch: Path
 ) -> None:
-    """The six background recordings; the first training speakers make the babble."""
+    """Write the six background recordings; the first training speakers make the babble."""
     rng = generator(seed, "backgrounds")
-    talkers = [name for name in made_by if split_of(name) == "training"][:6]
-    spoken = []
-    for name in talkers:
-        utterance = take_of(made_by[name][0], name, BABBLE_TEXT, rng)
-        spoken += speak(engine, [utterance], seed=int(rng.integers(1 << 31)))
+    talkers = [speaker for speaker in cast if split_of(speaker) == "training"][:TALKERS]
+    chatter = [say(cast[speaker][0], [BABBLE_TEXT], rng, scratch)[0] for speaker in talkers]
     folder.mkdir()
-    for name, recording in backgrounds(rng, seconds * SAMPLE_RATE, record(spoken, None)).items():
-        write_wav(folder / f"{name}.wav", recording)
+    for name, wave in backgrounds(rng, seconds * SAMPLE_RATE, record(chatter, None)).items():
+        write_wav(folder / f"{name}.wav", wave)
 
 
 def split_of(speaker: str) -> str:
@@ -152,7 +170,7 @@ def split_of(speaker: str) -> str:
     return which_split(f"{speaker}_nohash_0.wav")
 
 
-def cast(count: int, seed: int | str) -> dict[str, tuple[Voice, Setup]]:
+def draw_cast(count: int, seed: int | str) -> dict[str, tuple[Voice, Setup]]:
     """`count` speakers by id: how each speaks and is recorded. Variants are dealt out in turn."""
     decks = {
         split: deal(pool, generator(seed, "deck", split)) for split, pool in variant_pools().items()
@@ -173,27 +191,20 @@ def deal(cards: tuple[str, ...], rng: np.random.Generator) -> Iterator[str]:
 def as_clips(spoken: list[np.ndarray], setup: Setup, rng: np.random.Generator) -> list[np.ndarray]:
     """One speaker's utterances (int16, 22,050 Hz) as clips of at most 1 s: float32 at 16 kHz."""
     words = [trim(samples)[:ENGINE_RATE] for samples in spoken]
-    background = noise(rng, 4 * SAMPLE_RATE, setup.noise_slope)
+    background = room_noise(rng, 4 * SAMPLE_RATE, setup)
     clips = []
     for word, heard in zip(words, record(words, setup), strict=True):
         length = len(word) * SAMPLE_RATE // ENGINE_RATE
         total = SAMPLE_RATE
         if rng.random() < SHORT:
             total = max(length, int(rng.uniform(0.4, 0.99) * SAMPLE_RATE))
-        onset = int(min(max(rng.normal(0.5, 0.18), 0), 1) * (total - length))
+        onset = int(min(max(rng.normal(0.5, 0.28), 0), 1) * (total - length))
         start = rng.integers(len(background) - total)
         loudness = rms(heard[:length]) * decibels(-setup.signal_to_noise + rng.normal(0, 3))
         clip = loudness * background[start : start + total]
         heard = heard[: total - onset]
         clip[onset : onset + len(heard)] += heard
         quiet = rng.random() < QUIET
-        level = rng.uniform(-42, -26) if quiet else rng.uniform(-20, -1.5)
+        level = rng.uniform(-42, -26) if quiet else -0.5 - 20 * rng.random() ** 2
         clips.append(clip * (decibels(level) / np.abs(clip).max()))
     return clips
-
-
-def write_wav(path: Path, clip: np.ndarray) -> None:
-    """Write float samples in [-1, 1] as 16-bit PCM."""
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, SAMPLE_RATE, len(clip), "NONE", ""))
-        file.writeframes(np.round(clip * 32767).astype("<i2").tobytes())

@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +30,6 @@ VARIANTS = Path("voices", "!v")
 class Utterance:
     """What to say and how: `rate` in words per minute, `pitch` and `range` from 0 to 99."""
 
-    voice: str
     text: str
     rate: int
     pitch: int
@@ -42,11 +42,8 @@ def stock_variants() -> dict[str, str]:
     return {path.name: path.read_text(errors="replace") for path in sorted(folder.iterdir())}
 
 
-def lay_out_data(folder: Path, variants: dict[str, str]) -> None:
-    """Fill `folder` with what the engine needs to speak English, and with own `variants`, by name.
-
-    A variant NAME is then the voice `gmw/en-US+NAME`, and the same with every other accent.
-    """
+def lay_out_data(folder: Path, variant: str) -> None:
+    """Fill `folder` with what the engine needs for English, and with `variant` as "own"."""
     source = Path(espeakng_loader.get_data_path())
     (folder / VARIANTS).mkdir(parents=True)
     (folder / "lang/gmw").mkdir(parents=True)
@@ -54,29 +51,36 @@ def lay_out_data(folder: Path, variants: dict[str, str]) -> None:
         shutil.copyfile(source / name, folder / name)
     for path in source.glob("lang/gmw/en*"):
         shutil.copyfile(path, folder / "lang/gmw" / path.name)
-    for name, text in variants.items():
-        (folder / VARIANTS / name).write_text(text)
+    (folder / VARIANTS / "own").write_text(variant)
 
 
-def speak(data: Path, utterances: Sequence[Utterance], *, seed: int) -> list[np.ndarray]:
-    """Speak `utterances` in order with one fresh engine on the data in folder `data`.
+def speak(
+    accent: str, variant: str, utterances: Sequence[Utterance], *, seed: int, scratch: Path
+) -> list[np.ndarray]:
+    """Speak `utterances` in order, with one fresh engine.
 
-    `seed` below 2**31 sets the engine's own noise (breath, flutter). Returns one int16 array (N,)
-    of samples at 22,050 Hz for each utterance. Raises RuntimeError with the engine's own words when
-    it fails.
+    `accent` is a voice file such as "gmw/en-US" and `variant` the text of a variant of it; `seed`,
+    below 2**31, sets the engine's own noise (breath, flutter). Folder `scratch` holds 1 MB of the
+    engine's data meanwhile. Returns for each utterance its samples, int16 (N,) at 22,050 Hz. Raises
+    RuntimeError with the engine's own words when it fails.
     """
     request = {
         "library": espeakng_loader.get_library_path(),
+        "voice": f"{accent}+own",
         "seed": seed,
         "utterances": [asdict(utterance) for utterance in utterances],
     }
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", ENGINE],
-        input=json.dumps(request).encode(),
-        capture_output=True,
-        cwd=data,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(
+        dir=scratch
+    ) as data:  # the engine lists all the voices it sees
+        lay_out_data(Path(data), variant)
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", ENGINE],
+            input=json.dumps(request).encode(),
+            capture_output=True,
+            cwd=data,
+            check=False,
+        )
     if done.returncode:
         raise RuntimeError(
             f"the speech engine failed with code {done.returncode}: "

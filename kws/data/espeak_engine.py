@@ -1,11 +1,11 @@
-"""The speech engine's side of the pipe: run as a program by `kws.data.espeak`, imported by nothing.
+"""The speech engine's side of the pipe: `kws.data.espeak` runs this file as a program of its own.
 
-espeak-ng is GPL-3. It is loaded here, in a process of its own, and only text goes in and samples
-come out. Standard input: one JSON object, `{"library": PATH, "seed": INT, "utterances": [{"voice":
-NAME, "text": TEXT, "rate": WORDS_PER_MINUTE, "pitch": 0..99, "range": 0..99}, ...]}`; the engine's
-data lie in the working directory, because the library refuses long paths but not ".". Standard
-output: for each utterance a little-endian uint32, the number of samples, and then these samples as
-int16 at 22,050 Hz.
+espeak-ng is GPL-3. It is loaded here and nowhere else: text goes in, samples come out.
+Standard input: one JSON object, `{"library": PATH, "voice": NAME, "seed": INT, "utterances":
+[{"text": TEXT, "rate": WORDS_PER_MINUTE, "pitch": 0..99, "range": 0..99}, ...]}`. The engine's data
+lie in the working directory, because the library refuses long paths but not ".".
+Standard output: for each utterance a little-endian uint32, the number of samples, and then these
+samples as int16 at 22,050 Hz.
 
 Only the standard library is imported, so that starting costs some 50 ms.
 """
@@ -44,12 +44,9 @@ def main() -> None:
 
     keep = CALLBACK(collect)  # the library holds only a pointer
     library.espeak_SetSynthCallback(keep)
-    voice = None
+    if library.espeak_SetVoiceByName(request["voice"].encode()):
+        sys.exit(f"espeak-ng has no voice {request['voice']!r}")
     for utterance in request["utterances"]:
-        if utterance["voice"] != voice:
-            voice = utterance["voice"]
-            if library.espeak_SetVoiceByName(voice.encode()):
-                sys.exit(f"espeak-ng has no voice {voice!r}")
         for name, number in PARAMETERS.items():
             library.espeak_SetParameter(number, utterance[name], 0)
         spoken.clear()

@@ -7,7 +7,9 @@ multiple of 441 samples are kept and the others dropped.
 Shape letters: B clips   N samples
 """
 
+import wave
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +27,18 @@ FREQUENCIES = (
     6000,
     8000,
 )  # Hz, where a microphone's gain is drawn
+TYPICAL_GAINS = (
+    0,
+    0,
+    0,
+    0,
+    0,
+    -2,
+    -4,
+    -2,
+    6,
+    -3,
+)  # dB: the engine is dull above 4.5 kHz, people are not
 ROOM_SAMPLES = SAMPLE_RATE * 4 // 10  # 0.4 s of reverberation
 
 
@@ -51,18 +65,18 @@ class Setup:
 def draw_setup(rng: np.random.Generator) -> Setup:
     """A microphone, a room and a noise floor, from a headset to a laptop across the table."""
     tilt = rng.normal(0, 1.5)  # dB per octave
-    octaves = np.log2(np.maximum(FREQUENCIES, 100) / 1000.0)
-    gains = rng.normal(0, 3, len(FREQUENCIES)) + tilt * octaves
+    octaves = np.log2(np.maximum(FREQUENCIES, 100) / 1000)
+    gains = rng.normal(TYPICAL_GAINS, 3) + tilt * octaves
     return Setup(
         gains=tuple(round(float(gain), 2) for gain in gains),
         highpass=rng.uniform(40, 180),
-        lowpass=rng.uniform(5000, 9000),
+        lowpass=rng.uniform(4500, 8500),
         reverberation=rng.uniform(0.08, 0.5),
         predelay=rng.uniform(0.002, 0.012),
         direct_to_reverberant=rng.uniform(3, 25),
         room_seed=int(rng.integers(1 << 31)),
-        noise_slope=rng.uniform(0, 1.6),
-        signal_to_noise=rng.uniform(15, 45),
+        noise_slope=rng.uniform(0.3, 2.3),
+        signal_to_noise=rng.uniform(12, 72),
     )
 
 
@@ -79,11 +93,16 @@ def smooth_blocks(samples: int) -> int:
         blocks += 1
 
 
-def response(setup: Setup, num_samples: int) -> np.ndarray:
-    """Complex response (N // 2 + 1,) of microphone and room to a transform of N samples."""
+def microphone(setup: Setup, num_samples: int) -> np.ndarray:
+    """Real response (N // 2 + 1,) of the microphone alone to a transform of N samples."""
     f = np.arange(num_samples // 2 + 1) * (SAMPLE_RATE / num_samples)
     gain = 10 ** (np.interp(f, FREQUENCIES, setup.gains) / 20)
-    gain *= f**2 / (f**2 + setup.highpass**2) / np.sqrt(1 + (f / setup.lowpass) ** 8)
+    return gain * f**2 / (f**2 + setup.highpass**2) / np.sqrt(1 + (f / setup.lowpass) ** 12)
+
+
+def response(setup: Setup, num_samples: int) -> np.ndarray:
+    """Complex response (N // 2 + 1,) of microphone and room to a transform of N samples."""
+    gain = microphone(setup, num_samples)
     rng = np.random.Generator(np.random.PCG64(setup.room_seed))
     t = np.arange(ROOM_SAMPLES) / SAMPLE_RATE
     tail = rng.standard_normal(ROOM_SAMPLES) * 10 ** (
@@ -104,11 +123,11 @@ def record(spoken: list[np.ndarray], setup: Setup | None) -> list[np.ndarray]:
     """
     lengths = [len(samples) for samples in spoken]
     blocks = smooth_blocks(max(lengths) + ENGINE_BLOCK * (ROOM_SAMPLES // BLOCK))
-    wave = np.zeros((len(spoken), blocks * ENGINE_BLOCK), np.float32)
-    for row, samples in zip(wave, spoken, strict=True):
+    waveform = np.zeros((len(spoken), blocks * ENGINE_BLOCK), np.float32)
+    for row, samples in zip(waveform, spoken, strict=True):
         row[: len(samples)] = samples / np.float32(32768)
     bins = blocks * BLOCK // 2 + 1
-    spectrum = np.fft.rfft(wave)[:, :bins] * np.float32(BLOCK / ENGINE_BLOCK)
+    spectrum = np.fft.rfft(waveform)[:, :bins] * np.float32(BLOCK / ENGINE_BLOCK)
     if setup is not None:
         spectrum *= response(setup, blocks * BLOCK)
     heard = np.fft.irfft(spectrum, blocks * BLOCK)
@@ -129,13 +148,22 @@ def noise(rng: np.random.Generator, num_samples: int, slope: float) -> np.ndarra
     """Gaussian noise (N,) of power 1; its spectrum falls by 3 dB an octave per unit of `slope`."""
     spectrum = np.fft.rfft(rng.standard_normal(num_samples, dtype=np.float32))
     f = np.arange(len(spectrum)) * (SAMPLE_RATE / num_samples)
-    wave = np.fft.irfft(spectrum * np.maximum(f, 40) ** (-slope / 2), num_samples)
-    return (wave / wave.std()).astype(np.float32)
+    waveform = np.fft.irfft(spectrum * np.maximum(f, 40) ** (-slope / 2), num_samples)
+    return (waveform / waveform.std()).astype(np.float32)
 
 
-def rms(wave: np.ndarray) -> float:
-    """Root of the mean square of `wave`, never 0."""
-    return float(np.sqrt(np.mean(wave.astype(np.float64) ** 2))) + 1e-9
+def room_noise(rng: np.random.Generator, num_samples: int, setup: Setup) -> np.ndarray:
+    """What the microphone hears when nobody speaks, of power 1: float32 (N,)."""
+    spectrum = np.fft.rfft(noise(rng, num_samples, setup.noise_slope))
+    waveform = np.fft.irfft(
+        spectrum * microphone(setup, num_samples).astype(np.float32), num_samples
+    )
+    return (waveform / waveform.std()).astype(np.float32)
+
+
+def rms(waveform: np.ndarray) -> float:
+    """Root of the mean square of `waveform`, never 0."""
+    return float(np.sqrt(np.mean(waveform.astype(np.float64) ** 2))) + 1e-9
 
 
 def decibels(ratio: float) -> float:
@@ -145,3 +173,10 @@ def decibels(ratio: float) -> float:
     0.1
     """
     return 10 ** (ratio / 20)
+
+
+def write_wav(path: Path, clip: np.ndarray) -> None:
+    """Write float samples in [-1, 1] as 16-bit PCM."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE, len(clip), "NONE", ""))
+        file.writeframes(np.round(clip * 32767).astype("<i2").tobytes())

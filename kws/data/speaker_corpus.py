@@ -11,7 +11,6 @@ in a training sentence.
 
 import hashlib
 import json
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from kws.data.building import folder_beside, in_parallel, is_made, recorded_seed
-from kws.data.espeak import ENGINE_NAME, lay_out_data, speak
+from kws.data.espeak import ENGINE_NAME
 from kws.data.recording import SAMPLE_RATE, decibels, draw_setup, noise, record, rms, trim
 from kws.data.sentences import draw_sentence
-from kws.data.voices import Voice, draw_parametric_voice, generator, take_of
+from kws.data.voices import Voice, draw_parametric_voice, generator, say
 from kws.errors import UsageError
 
 N_MELS = 40
@@ -64,15 +63,14 @@ def make_speaker_corpus(
             name: draw_parametric_voice(generator(seed, "speaker voice", name))
             for name in speaker_names(speakers, seed)
         }
-        engine = folder / ".engine"
-        lay_out_data(engine, {name: voice.definition for name, voice in voices.items()})
+        scratch = folder / ".engine"
+        scratch.mkdir()
 
         def all_utterances(speaker: str) -> dict[str, list[dict[str, Any]]]:
             rng = generator(seed, "speaker takes", speaker)
             splits = ["training"] * utterances + ["testing"] * -(-utterances // TEST_PART)
             texts = [draw_sentence(rng, split) for split in splits]
-            lines = [take_of(voices[speaker], speaker, text, rng) for text in texts]
-            spoken = speak(engine, lines, seed=int(rng.integers(1 << 31)))
+            spoken = say(voices[speaker], texts, rng, scratch)
             entries: dict[str, list[dict[str, Any]]] = {"training": [], "testing": []}
             for number, (split, samples) in enumerate(zip(splits, spoken, strict=True)):
                 name = f"uttr-{digest(seed, speaker, number)}.pt"
@@ -92,7 +90,7 @@ def make_speaker_corpus(
             )
         finally:
             torch.set_num_threads(threads)
-        shutil.rmtree(engine)
+        scratch.rmdir()
         write_tables(folder, dict(zip(voices, made, strict=True)))
         write_json(
             folder / RECORD, {"recipe": recipe, "engine": ENGINE_NAME, "voices": about(voices)}

@@ -13,12 +13,14 @@ understood, so it serves speaker recognition.
 import hashlib
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
-from kws.data.espeak import Utterance, stock_variants
+from kws.data.espeak import Utterance, speak, stock_variants
 from kws.protocols import which_split
 
 ACCENTS = {  # voice file: share of the speakers
@@ -117,34 +119,36 @@ def vocal_tract(text: str) -> tuple[float, float, float]:
     return tuple(entries.get(("formant", str(i)), [100.0])[0] for i in (1, 2, 3))  # type: ignore[return-value]
 
 
+def standing(text: str) -> float:
+    """Where a voice stands between a giant's and a child's: vocal tract and pitch in one number."""
+    low = read_definition(text).get(("pitch",), list(BASE_PITCH))[0]
+    return sum(vocal_tract(text)) / 3 + 0.35 * float(low)
+
+
 @lru_cache(maxsize=1)
 def variant_pools() -> dict[str, tuple[str, ...]]:
     """The people-like stock variants of each split: disjoint, and alike in formants and pitch.
 
-    Families are put in order of size of the vocal tract and pitch; of every six in a row one goes
-    to validation and one to testing, so that no split has all the children.
+    Families are put in order, from giants to children; of every six in a row one goes to validation
+    and one to testing. The largest family, 16 variants with the engine's own vocal tract, is for
+    training.
     """
     families = defaultdict(list)
-    height = {}
     for name, text in stock_variants().items():
         if name not in NOT_PEOPLE.split():
-            tract = vocal_tract(text)
-            families[tract].append(name)
-            pitch = read_definition(text).get(("pitch",), list(BASE_PITCH))[0]
-            height[tract] = sum(tract) / 3 + 0.35 * float(pitch)
-    largest = max(families, key=lambda tract: len(families[tract]))
-    order = sorted(families, key=lambda tract: (height[tract], tract))
-    order.remove(
-        largest
-    )  # the engine's own vocal tract, 16 variants: too many to keep from training
-    pools: dict[str, list[str]] = {"training": families[largest], "validation": [], "testing": []}
+            families[vocal_tract(text)].append(name)
+    largest, *others = sorted(
+        families.values(),
+        key=lambda names: (-len(names), standing(stock_variants()[names[0]]), names),
+    )
+    others.sort(key=lambda names: (standing(stock_variants()[names[0]]), names))
+    pools: dict[str, list[str]] = {"training": largest, "validation": [], "testing": []}
     rng = generator("variant pools")
-    for start in range(0, len(order), BLOCK):
-        block = [order[start + i] for i in rng.permutation(min(BLOCK, len(order) - start))]
-        for split, tracts in zip(
-            ("validation", "testing", "training"), (block[:1], block[1:2], block[2:]), strict=True
-        ):
-            pools[split] += [name for tract in tracts for name in families[tract]]
+    for start in range(0, len(others), BLOCK):
+        order = rng.permutation(min(BLOCK, len(others) - start)) + start
+        for place, index in enumerate(order):
+            split = ("validation", "testing", "training")[min(place, 2)]
+            pools[split] += others[index]
     return {split: tuple(sorted(names)) for split, names in pools.items()}
 
 
@@ -175,7 +179,7 @@ def draw_word_voice(rng: np.random.Generator, variant: str) -> Voice:
         accent=draw_accent(rng),
         variant=variant,
         definition=vary(stock_variants()[variant], rng),
-        rate=rng.uniform(120, 260),
+        rate=rng.uniform(80, 200),
         pitch=rng.uniform(25, 75),
         range=rng.uniform(25, 80),
     )
@@ -212,12 +216,21 @@ def draw_parametric_voice(rng: np.random.Generator) -> Voice:
     )
 
 
-def take_of(voice: Voice, speaker: str, text: str, rng: np.random.Generator) -> Utterance:
-    """One way in which `voice` says `text`: no take is quite like another."""
-    return Utterance(
-        voice=f"{voice.accent}+{speaker}",
-        text=text,
-        rate=round(min(max(voice.rate * math.exp(rng.normal(0, 0.1)), 85), 300)),
-        pitch=round(min(max(voice.pitch + rng.normal(0, 5), 0), 99)),
-        range=round(min(max(voice.range + rng.normal(0, 10), 0), 99)),
-    )
+def say(
+    voice: Voice, texts: Sequence[str], rng: np.random.Generator, scratch: Path
+) -> list[np.ndarray]:
+    """`voice` says each of `texts`, no two takes quite alike: int16 (N,) at 22,050 Hz for each.
+
+    Folder `scratch` is for the engine's data while it speaks.
+    """
+    utterances = [
+        Utterance(
+            text=text,
+            rate=round(min(max(voice.rate * math.exp(rng.normal(0, 0.1)), 80), 300)),
+            pitch=round(min(max(voice.pitch + rng.normal(0, 5), 0), 99)),
+            range=round(min(max(voice.range + rng.normal(0, 10), 0), 99)),
+        )
+        for text in texts
+    ]
+    seed = int(rng.integers(1 << 31))
+    return speak(voice.accent, voice.definition, utterances, seed=seed, scratch=scratch)
