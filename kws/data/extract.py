@@ -53,9 +53,9 @@ def inside(member: tarfile.TarInfo) -> PurePosixPath:
     return name
 
 
-def unpack_into(folder: Path, archive: Path, max_bytes: int) -> int:
-    """Write the files of `archive` below `folder`. Returns how many; UsageError says the fault."""
-    written = members = files = 0
+def unpack_into(folder: Path, archive: Path, max_bytes: int) -> None:
+    """Write the files of `archive` below `folder`. UsageError says what is wrong with it."""
+    written = members = 0
     with archive.open("rb") as raw, gzip.open(raw) as stream:
         bounded = Bounded(stream, max_bytes + MAX_MEMBERS * HEADER)
         size = archive.stat().st_size
@@ -84,17 +84,15 @@ def unpack_into(folder: Path, archive: Path, max_bytes: int) -> int:
                 assert content is not None, "a regular file has content"
                 with target.open("xb") as file:  # x: a name that comes twice is refused
                     shutil.copyfileobj(content, file)
-                files += 1
                 bar.update(raw.tell() - bar.n)
         while bounded.read(CHUNK):  # gzip compares its checksum at the end
             pass
-    return files
 
 
 def extract(
     archive: Path, out: Path, *, max_bytes: int, marker: tuple[str, str] | None = None
-) -> int:
-    """Unpack `archive` to the new or empty folder `out`, whole or not at all. Returns the files' number.
+) -> None:
+    """Unpack `archive` to the new or empty folder `out`, whole or not at all.
 
     Works in a hidden folder beside `out`, renamed at the end; what a killed run left of it is
     removed first. `marker` is a file (name, text) to put in as well. Raises UsageError when the
@@ -105,7 +103,7 @@ def extract(
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir(parents=True)
     try:
-        files = unpack_into(working, archive, max_bytes)
+        unpack_into(working, archive, max_bytes)
         if marker:
             (working / marker[0]).write_text(marker[1], encoding="utf-8")
         if hasattr(os, "sync"):
@@ -127,4 +125,3 @@ def extract(
         raise
     finally:
         shutil.rmtree(working, ignore_errors=True)
-    return files

@@ -55,7 +55,11 @@ class Part:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file = path.open("a+b")
-        lock(self.file)
+        try:
+            lock(self.file)
+        except UsageError:
+            self.file.close()
+            raise
         self.digest = hashlib.sha256()
         self.size = 0
         self.etag: str | None = None  # names the server's version of the file, when the server does
@@ -155,7 +159,7 @@ def receive(url: str, part: Part, num_bytes: int | None, bar: tqdm) -> None:
         bar.refresh()
         while total is None or part.size < total:
             try:
-                chunk = response.read1(CHUNK)
+                chunk = response.read1(min(CHUNK, total - part.size) if total else CHUNK)
             except (OSError, http.client.HTTPException) as error:
                 raise DroppedError(str(error) or type(error).__name__) from None
             if not chunk:
@@ -217,15 +221,13 @@ def fetch(
     path.parent.mkdir(parents=True, exist_ok=True)
     with Part(path) as part:
         right = complete(url, part, sha256, num_bytes, retries, wait)
-        if (
-            not right and part.resumed
-        ):  # perhaps the earlier bytes are at fault: once more, from the start
-            part.restart()
+        if not right and part.resumed:
+            part.restart()  # perhaps the earlier bytes are at fault: once more, from the start
             right = complete(url, part, sha256, num_bytes, retries, wait)
         if not right:
             path.unlink()
             raise UsageError(
-                f"{url}: sha256 is {part.digest.hexdigest()}, expected {sha256}: wrong bytes, deleted: "
-                "run the command again or name another mirror with --mirror"
+                f"{url}: sha256 is {part.digest.hexdigest()}, expected {sha256}: "
+                "the file is deleted, run the command again or name another mirror with --mirror"
             )
         path.replace(target)
