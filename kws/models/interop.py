@@ -16,11 +16,18 @@ from kws.models.transformer import EncoderLayer, FeedForward, TransformerEncoder
 
 
 def load_attention(ours: MultiHeadSelfAttention, theirs: nn.MultiheadAttention) -> None:
-    """Copy `nn.MultiheadAttention`; its packed rows are queries, keys, values, as here."""
+    """Copy `nn.MultiheadAttention`; its packed rows are queries, keys, values, as here.
+
+    With `bias=False` it has no output bias either: ours becomes zero.
+
+    Raises:
+        ValueError: if `theirs` keeps query, key and value weights apart.
+    """
     if theirs.in_proj_weight is None:
-        raise ValueError("theirs has separate query, key and value weights (kdim or vdim)")
+        raise ValueError("theirs has query, key and value weights of different widths")
     ours.qkv.load_state_dict(_present(weight=theirs.in_proj_weight, bias=theirs.in_proj_bias))
-    ours.out.load_state_dict(theirs.out_proj.state_dict())
+    nn.init.zeros_(ours.out.bias)
+    ours.out.load_state_dict(theirs.out_proj.state_dict(), strict=theirs.out_proj.bias is not None)
 
 
 def load_encoder_layer(ours: EncoderLayer, theirs: nn.TransformerEncoderLayer) -> None:

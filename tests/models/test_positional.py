@@ -1,0 +1,175 @@
+"""Positions: values of the formula, distances, lengths, padding, gradients, errors, formula."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from kws.models.attention import MultiHeadSelfAttention
+from kws.models.positional import (
+    LearnedPositions,
+    RelativeSelfAttention,
+    SinusoidalPositions,
+    by_distance,
+    sinusoids,
+)
+from kws.params import attention_parameters, count_parameters
+
+B, T, H, K = 3, 7, 5, 2
+D = H * K
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def relative(**options) -> RelativeSelfAttention:
+    layer = RelativeSelfAttention(D, H, **options)
+    nn.init.normal_(layer.content_bias)
+    nn.init.normal_(layer.distance_bias)
+    return layer
+
+
+def test_sinusoids_are_the_formula_of_the_paper():
+    table = sinusoids(torch.arange(-T, T, dtype=torch.float64), D)
+    for row, p in enumerate(range(-T, T)):
+        for i in range(D // 2):
+            angle = p / 10_000 ** (2 * i / D)
+            assert table[row, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-12)
+            assert table[row, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-12)
+
+
+def test_products_of_sinusoids_depend_on_the_distance_alone():
+    table = sinusoids(torch.arange(50.0), D)
+    products = table @ table.T
+    for distance in (0, 1, 13):
+        diagonal = products.diagonal(distance)
+        torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal))
+
+
+def test_sinusoidal_positions_add_the_table():
+    x = torch.randn(B, T, D)
+    torch.testing.assert_close(
+        SinusoidalPositions(D)(x) - x, sinusoids(torch.arange(float(T)), D).expand(B, T, D)
+    )
+
+
+def test_learned_positions_add_the_table():
+    positions, x = LearnedPositions(D, max_frames=11), torch.randn(B, T, D)
+    torch.testing.assert_close(positions(x) - x, positions.table[:T].expand(B, T, D))
+    assert count_parameters(positions) == 11 * D
+    assert positions.table.std().item() == pytest.approx(0.02, rel=0.2)
+
+
+@pytest.mark.parametrize("make", [SinusoidalPositions, lambda d, p: LearnedPositions(d, 11, p)])
+def test_dropout_of_positions_acts_while_training(make):
+    positions, x = make(D, 0.5), torch.ones(B, T, D)
+    assert (positions(x) == 0).any()
+    assert not (positions.eval()(x) == 0).any()
+    assert torch.equal(make(D, 0.0)(x), make(D, 0.0)(x)) or isinstance(positions, LearnedPositions)
+
+
+def test_bfloat16_tells_late_positions_apart():
+    x = torch.zeros(1, 400, D, dtype=torch.bfloat16)
+    y = SinusoidalPositions(D)(x)[0]
+    assert y.dtype == torch.bfloat16
+    assert not torch.equal(y[256], y[257])
+
+
+def test_more_frames_than_learned_positions_are_refused():
+    with pytest.raises(ValueError, match="12 frames, but positions were made for max_frames=11"):
+        LearnedPositions(D, max_frames=11)(torch.zeros(B, 12, D))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: sinusoids(torch.arange(3.0), 15),
+        lambda: SinusoidalPositions(15),
+        lambda: RelativeSelfAttention(15, 5),
+    ],
+)
+def test_odd_widths_are_refused(make):
+    with pytest.raises(ValueError, match="d_model=15 is odd"):
+        make()
+
+
+def test_heads_must_divide_width():
+    with pytest.raises(ValueError, match="d_model=10 is not divisible by num_heads=3"):
+        RelativeSelfAttention(10, 3)
+
+
+def test_by_distance_picks_the_column_of_each_distance():
+    scores = torch.randn(B, H, T, 2 * T - 1)
+    picked = by_distance(scores)
+    for i in range(T):
+        for j in range(T):
+            assert torch.equal(picked[:, :, i, j], scores[:, :, i, T - 1 - (i - j)])
+
+
+def test_relative_scores_are_the_formula_of_the_paper():
+    """One score at a time: ((q + u) · k + (q + v) · W r) / √K."""
+    layer, x = relative(), torch.randn(B, T, D)
+    q, k, v = layer.qkv(x).unflatten(-1, (3, H, K)).unbind(2)  # (B, T, H, K) each
+    scores = torch.empty(B, H, T, T)
+    for i in range(T):
+        for j in range(T):
+            r = layer.distance(sinusoids(torch.tensor([float(i - j)]), D)).view(H, K)
+            content = ((q[:, i] + layer.content_bias) * k[:, j]).sum(-1)
+            distance = ((q[:, i] + layer.distance_bias) * r).sum(-1)
+            scores[:, :, i, j] = (content + distance) / math.sqrt(K)
+    weights = scores.softmax(-1)
+    torch.testing.assert_close(layer.weights(x), weights, rtol=0, atol=1e-12)
+    expected = layer.out(torch.einsum("bhij,bjhk->bihk", weights, v).flatten(2))
+    torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-12)
+
+
+def test_without_distances_relative_attention_is_attention():
+    layer, plain = RelativeSelfAttention(D, H), MultiHeadSelfAttention(D, H)
+    nn.init.zeros_(layer.distance.weight)
+    plain.load_state_dict(layer.state_dict(), strict=False)
+    x, valid = torch.randn(B, T, D), torch.arange(T) < torch.tensor([[7], [3], [1]])
+    torch.testing.assert_close(layer(x, valid), plain(x, valid), rtol=0, atol=1e-12)
+
+
+def test_relative_attention_knows_the_order_but_not_the_place():
+    """Reordered frames come out differently; shifted inside padding they come out the same."""
+    layer, x = relative(), torch.randn(B, T, D)
+    shuffle = torch.randperm(T)
+    assert not torch.allclose(layer(x)[:, shuffle], layer(x[:, shuffle]))
+    shifted = torch.cat([torch.randn(B, 4, D), x], dim=1)
+    valid = (torch.arange(T + 4) >= 4).expand(B, T + 4)
+    torch.testing.assert_close(layer(shifted, valid)[:, 4:], layer(x), rtol=0, atol=1e-10)
+
+
+def test_padding_reaches_no_valid_frame():
+    layer, x = relative(), torch.randn(B, T, D)
+    padded = torch.cat([x, 1e3 * torch.randn(B, 4, D)], dim=1)
+    valid = (torch.arange(T + 4) < T).expand(B, T + 4)
+    torch.testing.assert_close(layer(padded, valid)[:, :T], layer(x), rtol=0, atol=1e-10)
+
+
+def test_gradients_reach_input_and_every_parameter():
+    layer = RelativeSelfAttention(4, 2)
+    x = torch.randn(1, 3, 4, requires_grad=True)
+    parameters = dict(layer.named_parameters())
+    valid = torch.tensor([[True, True, False]])
+
+    def forward(x, *values):
+        return torch.func.functional_call(
+            layer, dict(zip(parameters, values, strict=True)), (x, valid)
+        )[:, :2]
+
+    assert torch.autograd.gradcheck(forward, (x, *parameters.values()))
+
+
+def test_dropout_and_qkv_bias_reach_the_layer():
+    layer, x = relative(dropout=0.5), torch.randn(B, T, D)
+    assert not torch.equal(layer(x), layer(x))
+    assert RelativeSelfAttention(D, H, qkv_bias=False).qkv.bias is None
+
+
+@pytest.mark.parametrize(("qkv_bias", "expected"), [(True, 5 * D * D + 6 * D), (False, 530)])
+def test_formula_equals_the_count(qkv_bias, expected):
+    layer = RelativeSelfAttention(D, H, qkv_bias=qkv_bias)
+    predicted = attention_parameters(D, qkv_bias=qkv_bias, relative=True)
+    assert count_parameters(layer) == predicted == expected
