@@ -29,6 +29,7 @@ from kws.data.store import DamagedStore, StoreWriter, open_store, write_store
 from kws.errors import UsageError
 from kws.files import cache_dir
 
+PADDING = -20.0  # value of padded frames, near the floor of the features, ln(1e-9) = -20.7
 BLOCK = 256  # clips written at a time: 8 MB
 HEADER_BYTES = 44  # of the plainest wav: RIFF, a format of 16 bytes, then the samples
 PLAIN_FORMAT = struct.pack("<IHHIIHH", 16, 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)
@@ -55,10 +56,11 @@ class PackedClips:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PackedFrames:
-    """Utterances of different lengths, one after the other, memory-mapped.
+    """Utterances of different lengths, one after the other, memory-mapped, then one padding frame.
 
     Utterance `i`, called `names[i]`, is `frames[offsets[i]:offsets[i + 1]]`; `frames` is float16
-    (total, F), `offsets` int64 (n + 1,).
+    (total + 1, F), `offsets` int64 (n + 1,). Its last row is PADDING throughout, so that a gather
+    can read padding like any other frame.
     """
 
     frames: np.memmap
@@ -129,7 +131,7 @@ def pack_frames(
     out = Path(out) if out else _cached(folder, "frames")
     if not names:
         raise UsageError(f"{folder}: names no utterances to pack: check its metadata.json")
-    fingerprint = _fingerprint(f"frames-1-{num_features}", folder, names)
+    fingerprint = _fingerprint(f"frames-2-{num_features}", folder, names)
 
     def build(writer: StoreWriter) -> dict[str, Any]:
         offsets = [0]
@@ -137,6 +139,7 @@ def pack_frames(
             frames = read(folder / name).astype("<f2")
             writer.append(frames)
             offsets.append(offsets[-1] + len(frames))
+        writer.append(np.full((1, num_features), PADDING, "<f2"))
         return {"offsets": offsets}
 
     def usable(fields: dict[str, Any]) -> bool:
