@@ -9,6 +9,7 @@ Shape letters: B batch   T frames   D model width   A width of the attention's h
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float
@@ -80,7 +81,17 @@ class AttentionPooling(nn.Module):
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B D"]:
         """Weighted mean over the valid frames."""
-        return weighted_pool(x, self.score(x).squeeze(-1), valid)
+        return weighted_pool(x, self.scores(x), valid)
+
+    def scores(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T"]:
+        """How much each frame has to say, before the softmax."""
+        return self.score(x).squeeze(-1)
+
+    def weights(
+        self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T"]:
+        """The weights that `forward` averages with: for plots."""
+        return softmax_over_time(self.scores(x), valid)
 
 
 class SelfAttentivePooling(nn.Module):
@@ -103,5 +114,32 @@ class SelfAttentivePooling(nn.Module):
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B D"]:
         """Weighted mean over the valid frames."""
-        scores = self.context(torch.tanh(self.hidden(x)))  # (B, T, 1)
-        return weighted_pool(x, scores.squeeze(-1), valid)
+        return weighted_pool(x, self.scores(x), valid)
+
+    def scores(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T"]:
+        """How much each frame has to say, before the softmax."""
+        return self.context(torch.tanh(self.hidden(x))).squeeze(-1)
+
+    def weights(
+        self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T"]:
+        """The weights that `forward` averages with: for plots."""
+        return softmax_over_time(self.scores(x), valid)
+
+
+POOLINGS: dict[str, Callable[[int], nn.Module]] = {
+    "mean": lambda d_model: MeanPooling(),
+    "attention": AttentionPooling,
+    "self-attentive": SelfAttentivePooling,
+}
+
+
+def make_pooling(name: str, d_model: int) -> nn.Module:
+    """The pooling layer called `name` for frames of width `d_model`.
+
+    Raises:
+        ValueError: for a name that is not in POOLINGS.
+    """
+    if name not in POOLINGS:
+        raise ValueError(f"pooling={name!r} is none of {', '.join(POOLINGS)}")
+    return POOLINGS[name](d_model)

@@ -1,0 +1,192 @@
+"""Recurrent keyword models: a GRU over MFCC, and the convolutional recurrent network (CRNN).
+
+Sources: Cho et al. 2014 for the GRU (https://arxiv.org/abs/1406.1078), Çakır et al. 2017 for the
+CRNN (https://arxiv.org/abs/1702.06286), and the Speech Commands report whose sizes these models
+have: GRU 441,190 (30 classes), CRNN 4,424,652, CRNN with attention pooling 1,507,149 (12 classes).
+The report does not say how the first two leave time, nor which dropout: ours take the mean over the
+frames, and 0.3 where the third has its dropout.
+
+Shape letters: B batch   T frames   F features of a frame   D width   H width of one GRU direction
+"""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from kws.models.classifier import Classifier
+from kws.models.frontend import ConvStem, convolve, frames_of
+from kws.models.pooling import MeanPooling, make_pooling
+
+
+@dataclass(frozen=True, kw_only=True)
+class GruConfig:
+    """Settings of `GruClassifier`; the defaults are the report's, for 30 words.
+
+    Attributes:
+        num_classes: number of logits.
+        n_mels: features of a frame; the report has 40 MFCC.
+        channels: width between the two convolutions over time.
+        hidden_size: width of each direction of the GRU.
+        num_layers: GRUs on top of each other.
+        dropout: between the GRU layers.
+    """
+
+    num_classes: int = 30
+    n_mels: int = 40
+    channels: int = 32
+    hidden_size: int = 128
+    num_layers: int = 2
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrnnConfig:
+    """Settings of `Crnn`; the defaults are the report's first, 4,424,652 parameters.
+
+    Attributes:
+        num_classes: number of logits.
+        n_mels: frequency bands of the input.
+        channels: output channels of each convolution.
+        pools: (bands, frames) of the pooling after each convolution.
+        activation: after each convolution: "relu", "gelu" or "silu".
+        pool_first: pool before the batch normalisation, not after the activation: cheaper.
+        hidden_size: width of each direction of the GRU.
+        num_layers: GRUs on top of each other.
+        pooling: over time: "mean", "attention" or "self-attentive".
+        d_hidden: width of a hidden layer in front of the logits; 0 for none.
+        dropout: between the GRU layers, and in front of the logits.
+    """
+
+    num_classes: int = 12
+    n_mels: int = 40
+    channels: tuple[int, ...] = (32, 64, 128)
+    pools: tuple[tuple[int, int], ...] = ((1, 1), (1, 1), (1, 1))
+    activation: str = "relu"
+    pool_first: bool = False
+    hidden_size: int = 128
+    num_layers: int = 2
+    pooling: str = "mean"
+    d_hidden: int = 0
+    dropout: float = 0.0
+
+
+CRNN_ATTENTION = CrnnConfig(
+    pools=((2, 2), (2, 2), (1, 1)),
+    activation="silu",
+    pooling="attention",
+    d_hidden=128,
+    dropout=0.3,
+)
+CRNN_SMALL = CrnnConfig(  # the same idea at a quarter of the size and less than half the time
+    channels=(32, 64, 64),
+    pools=((2, 2), (2, 2), (2, 1)),
+    activation="silu",
+    pool_first=True,
+    hidden_size=96,
+    num_layers=1,
+    pooling="attention",
+    dropout=0.3,
+)
+
+
+class BidirectionalGru(nn.Module):
+    """`nn.GRU` in both directions, which steps over padded frames wherever they are.
+
+    3 H (D + H + 2) parameters per direction; above the first layer D is 2 H.
+
+    Args:
+        d_in: width D of the input.
+        hidden_size: width H of each direction; the output has 2 H.
+        num_layers: GRUs on top of each other.
+        dropout: between the layers.
+    """
+
+    def __init__(self, d_in: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0):
+        super().__init__()
+        self.gru = nn.GRU(
+            d_in,
+            hidden_size,
+            num_layers,
+            batch_first=True,
+            bidirectional=True,
+            dropout=dropout if num_layers > 1 else 0.0,  # torch warns: nothing is in between
+        )
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T HH"]:
+        """x (B, T, D) -> (B, T, 2H), zero in the padding.
+
+        A mask costs a GPU one wait: torch needs the lengths on the CPU.
+        """
+        if valid is None:
+            return self.gru(x)[0]
+        order = valid.int().argsort(dim=1, descending=True, stable=True)[..., None]  # padding last
+        x = x.masked_fill(~valid[..., None], 0).take_along_dim(order, dim=1)
+        lengths = valid.sum(dim=1).clamp(min=1).cpu()  # torch wants a frame: an empty clip has 0s
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        y, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=x.shape[1])
+        return y.take_along_dim(order.argsort(dim=1), dim=1)
+
+
+class GruClassifier(nn.Module):
+    """Two convolutions over time, a bidirectional GRU, the mean over time, a linear layer."""
+
+    def __init__(self, config: GruConfig):
+        super().__init__()
+        self.config = config
+        self.narrow = nn.Conv1d(config.n_mels, config.channels, 2)
+        self.widen = nn.Conv1d(config.channels, config.n_mels, 3, padding=1)
+        self.gru = BidirectionalGru(
+            config.n_mels, config.hidden_size, config.num_layers, config.dropout
+        )
+        self.pool = MeanPooling()
+        self.classify = nn.Linear(2 * config.hidden_size, config.num_classes)
+
+    def forward(
+        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B num_classes"]:
+        """mel (B, T, F) -> logits (B, num_classes)."""
+        x, valid = convolve(self.narrow, mel.mT, valid)  # (B, 32, T - 1): the kernel has 2 frames
+        x, valid = convolve(self.widen, F.relu(x), valid)
+        x = self.gru(F.relu(x).mT, valid)
+        return self.classify(self.pool(x, valid))
+
+
+class Crnn(nn.Module):
+    """Convolutions over the spectrogram, a bidirectional GRU over time, pooling, a classifier.
+
+    Raises:
+        ValueError: if `pools` leave no frequency band, or a name is unknown.
+    """
+
+    def __init__(self, config: CrnnConfig):
+        super().__init__()
+        self.config = config
+        self.stem = ConvStem(
+            config.channels,
+            pools=config.pools,
+            activation=config.activation,
+            pool_first=config.pool_first,
+        )
+        d_frame = self.stem.out_channels * self.stem.out_bands(config.n_mels)
+        d_gru = 2 * config.hidden_size
+        self.gru = BidirectionalGru(d_frame, config.hidden_size, config.num_layers, config.dropout)
+        self.pool = make_pooling(config.pooling, d_gru)
+        self.classify = Classifier(
+            d_gru,
+            config.num_classes,
+            d_hidden=config.d_hidden or None,
+            dropout=config.dropout,
+        )
+
+    def forward(
+        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B num_classes"]:
+        """mel (B, T, F) -> logits (B, num_classes)."""
+        maps, valid = self.stem(mel, valid)
+        x = self.gru(frames_of(maps), valid)
+        return self.classify(self.pool(x, valid))

@@ -1,0 +1,199 @@
+"""Every model by name: its builder and its published settings.
+
+    model = build_model("crnn-attention", n_mels=40, num_classes=12, dropout=0.1)
+
+Anything that a settings class knows can be overridden by keyword. `kws params` prints the list.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from kws.errors import UsageError, did_you_mean
+from kws.models import bc_resnet, keyword_transformer, recurrent, speaker, tdnn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A named model.
+
+    Attributes:
+        build: makes the module from settings.
+        config: the published settings, a frozen dataclass with `n_mels` and `num_classes`.
+        about: one line for the list of models.
+    """
+
+    build: Callable[[Any], nn.Module]
+    config: Any
+    about: str
+
+
+MODELS: dict[str, Entry] = {
+    "crnn": Entry(
+        build=recurrent.Crnn,
+        config=recurrent.CrnnConfig(),
+        about="3 convolutions, bidirectional GRU, mean over time",
+    ),
+    "crnn-attention": Entry(
+        build=recurrent.Crnn,
+        config=recurrent.CRNN_ATTENTION,
+        about="max pooling, bidirectional GRU, attention pooling: the report's best",
+    ),
+    "crnn-small": Entry(
+        build=recurrent.Crnn,
+        config=recurrent.CRNN_SMALL,
+        about="the same idea, light enough to train on a CPU",
+    ),
+    "gru": Entry(
+        build=recurrent.GruClassifier,
+        config=recurrent.GruConfig(),
+        about="bidirectional GRU over MFCC",
+    ),
+    "strided-transformer": Entry(
+        build=keyword_transformer.KeywordTransformer,
+        config=keyword_transformer.STRIDED,
+        about="cls token over two strided convolutions, 416 tokens a second",
+    ),
+    "maxpool-transformer": Entry(
+        build=keyword_transformer.KeywordTransformer,
+        config=keyword_transformer.MAX_POOL,
+        about="the same with max pooling, 400 tokens a second",
+    ),
+    "unstrided-transformer": Entry(
+        build=keyword_transformer.KeywordTransformer,
+        config=keyword_transformer.UNSTRIDED,
+        about="the same without strides, 6,464 tokens a second",
+    ),
+    **{
+        f"kwt-{size}": Entry(
+            build=keyword_transformer.KeywordTransformer,
+            config=keyword_transformer.kwt(size),
+            about=f"Keyword Transformer, 12 layers of width {64 * size}, a token per frame",
+        )
+        for size in (1, 2, 3)
+    },
+    **{
+        f"bc-resnet-{size}": Entry(
+            build=bc_resnet.BcResNet,
+            config=bc_resnet.BcResNetConfig(base_channels=8 * size),
+            about=f"broadcasted residuals, {8 * size} channels",
+        )
+        for size in (1, 8)
+    },
+    "transformer": Entry(
+        build=speaker.build_transformer,
+        config=speaker.TransformerConfig(),
+        about="convolutional front end, 3 pre-norm layers, self-attentive pooling",
+    ),
+    "conformer": Entry(
+        build=speaker.build_conformer,
+        config=speaker.ConformerConfig(),
+        about="convolutional front end, 2 Conformer layers, self-attentive pooling",
+    ),
+    "tdnn": Entry(
+        build=tdnn.Tdnn,
+        config=tdnn.TdnnConfig(),
+        about="dilated convolutions over time, statistics pooling",
+    ),
+    "homework-baseline": Entry(
+        build=speaker.build_transformer,
+        config=speaker.HOMEWORK_BASELINE,
+        about="the speaker homework's sample model",
+    ),
+    "homework-modified": Entry(
+        build=speaker.build_transformer,
+        config=speaker.HOMEWORK_MODIFIED,
+        about="the same with width 512, 16 heads, 6 layers and a ReLU head",
+    ),
+    "lab-encoder": Entry(
+        build=speaker.build_transformer,
+        config=speaker.LABORATORY_ENCODER,
+        about="the lab's encoder: one layer used three times, 154,880 in the encoder",
+    ),
+    "lab-encoder-separate": Entry(
+        build=speaker.build_transformer,
+        config=replace(speaker.LABORATORY_ENCODER, share_weights=False),
+        about="the same with three layers of their own, 464,640 in the encoder",
+    ),
+    "lab-conformer": Entry(
+        build=speaker.build_laboratory_conformer,
+        config=speaker.LaboratoryConformerConfig(),
+        about="the lab's Conformer: one layer used three times, 225,720 in the encoder",
+    ),
+}
+
+MAY_BE_ZERO = {"d_hidden"}  # a layer that can be left out
+
+
+def find_model(name: str) -> Entry:
+    """The entry called `name`; UsageError with the nearest name if there is none."""
+    if name not in MODELS:
+        raise UsageError(
+            f"model {name!r} is unknown{did_you_mean(name, MODELS)}: one of {', '.join(MODELS)}"
+        )
+    return MODELS[name]
+
+
+def configure(
+    name: str, *, n_mels: int | None = None, num_classes: int | None = None, **overrides: object
+) -> Any:
+    """The settings of a named model with some of them changed; None keeps the published value.
+
+    >>> configure("kwt-1", num_classes=35).num_classes
+    35
+
+    Raises:
+        UsageError: an unknown model or setting, or a value of the wrong type.
+    """
+    config = find_model(name).config
+    sizes = {"n_mels": n_mels, "num_classes": num_classes}
+    changes: dict[str, Any] = {key: size for key, size in sizes.items() if size is not None}
+    changes |= overrides
+    published = asdict(config)
+    for key, value in changes.items():
+        if key not in published:
+            raise UsageError(
+                f"{name} has no setting {key!r}{did_you_mean(key, published)}: "
+                f"it has {', '.join(published)}"
+            )
+        changes[key] = _like(published[key], value, f"{name}: {key}")
+        if type(changes[key]) is int and changes[key] < (0 if key in MAY_BE_ZERO else 1):
+            raise UsageError(f"{name}: {key}={value} must be positive")
+    return replace(config, **changes)
+
+
+def build_model(name: str, *, n_mels: int, num_classes: int, **overrides: object) -> nn.Module:
+    """Make a model with fresh weights: (mel (B, T, n_mels), valid) -> logits (B, num_classes).
+
+    Args:
+        name: one of MODELS.
+        n_mels: features of a frame.
+        num_classes: number of logits.
+        overrides: other settings of that model, see its settings class.
+
+    Raises:
+        UsageError: an unknown model or setting, or numbers that do not fit together.
+    """
+    config = configure(name, n_mels=n_mels, num_classes=num_classes, **overrides)
+    return build_from(name, config)
+
+
+def build_from(name: str, config: Any) -> nn.Module:
+    """Make the named model from complete settings; UsageError if they do not fit together."""
+    try:
+        return find_model(name).build(config)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from error
+
+
+def _like(published: object, value: Any, where: str) -> Any:
+    """`value` in the type of the published setting, or a UsageError."""
+    if isinstance(value, (list, tuple)) and isinstance(published, tuple):
+        return tuple(_like(published[0], item, where) for item in value)
+    if type(published) is float and type(value) is int:
+        return float(value)
+    if type(value) is not type(published):  # not isinstance: True is no number here
+        raise UsageError(f"{where}={value!r} must be a {type(published).__name__}")
+    return value
