@@ -25,6 +25,7 @@ HOP = SAMPLE_RATE * 10 // 1000  # 160 samples, 10 ms: 100 frames a second
 WINDOW = SAMPLE_RATE * 25 // 1000  # 400 samples, 25 ms: also the length of the FFT
 NUM_FREQS = WINDOW // 2 + 1  # 201, from 0 Hz to the Nyquist frequency in steps of 40 Hz
 NYQUIST = SAMPLE_RATE / 2  # Hz
+BLOCK_FRAMES = 1024  # computed at a time on a CPU: 3 MB of spectrum
 
 KINDS = ("log_mel", "mfcc")
 SPEAKER_F_MIN = 50.0  # Hz
@@ -106,12 +107,24 @@ def log_mel(
     window, filters = _constants(
         n_mels, float(f_min), float(f_max), waveform.device, waveform.dtype
     )
-    padded = torch.nn.functional.pad(waveform, (WINDOW // 2, WINDOW // 2), mode="reflect")
-    spectrum = torch.fft.rfft(padded.unfold(-1, WINDOW, HOP) * window)  # (B, T, K), complex
+    # a few examples at a time stay in the CPU's cache, and a long recording needs little memory
+    block = BLOCK_FRAMES if waveform.device.type == "cpu" else 1 << 62
+    mel = []
+    for rows in waveform.split(max(1, block // (1 + waveform.shape[1] // HOP))):
+        padded = torch.nn.functional.pad(rows, (WINDOW // 2, WINDOW // 2), mode="reflect")
+        frames = padded.unfold(-1, WINDOW, HOP)  # (rows, T, WINDOW), a view
+        parts = [_mel_power(part, window, filters) for part in frames.split(block, dim=1)]
+        mel += [torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]]
+    return (torch.cat(mel) + floor).log()
+
+
+def _mel_power(frames: Tensor, window: Tensor, filters: Tensor) -> Tensor:
+    """Energy in each mel band of (B, T, WINDOW) frames: (B, T, n_mels)."""
+    spectrum = torch.fft.rfft(frames * window)  # (B, T, K), complex
     # |z|² = re² + im², and as the filters stand there twice, one product adds the parts and filters
     squares = torch.view_as_real(spectrum).square().flatten(-2)  # (B, T, 2K)
-    with torch.autocast(waveform.device.type, enabled=False):  # 16 bits are too few for power
-        return (squares @ filters + floor).log()
+    with torch.autocast(frames.device.type, enabled=False):  # 16 bits are too few for power
+        return squares @ filters
 
 
 def mfcc(

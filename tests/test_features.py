@@ -109,6 +109,15 @@ def test_examples_do_not_influence_each_other(waveform):
     torch.testing.assert_close(log_mel(waveform)[1:2], log_mel(waveform[1:2]))
 
 
+def test_batches_and_recordings_longer_than_a_block_are_the_same(float64):
+    many, long = torch.randn(13, 16_000), torch.randn(1, 16_000 * 12 + 77)
+    torch.testing.assert_close(
+        log_mel(many), torch.cat([log_mel(row[None]) for row in many]), atol=1e-10, rtol=0
+    )
+    theirs = their_mel(n_mels=40, f_min=20.0)(long)
+    torch.testing.assert_close(log_mel(long), (theirs + 1e-6).log().mT, atol=1e-10, rtol=0)
+
+
 def test_dct_is_orthonormal():
     square = dct_matrix(23, 23)
     torch.testing.assert_close(square.mT @ square, torch.eye(23, dtype=torch.float64))
