@@ -131,11 +131,12 @@ class MaskedBatchNorm(nn.Module):
         others = [axis for axis in range(x.ndim) if axis != channel]
         shape = [-1 if axis == channel else 1 for axis in range(x.ndim)]
 
-        count = wide.new_tensor(x.numel() / self.num_features)  # values behind each mean
-        hidden = None
-        if valid is not None:
+        values = x.numel() // self.num_features  # behind each mean, if all frames are valid
+        if valid is None:
+            hidden, count = None, wide.new_tensor(values)
+        else:
             hidden = ~where_valid(valid, x, self.channels_last)
-            count = count * valid.sum() / valid.numel()
+            count = (valid.sum() * (values // valid.numel())).to(wide.dtype)
 
         def masked(t: Tensor) -> Tensor:
             return t if hidden is None else t.masked_fill(hidden, 0)
@@ -148,7 +149,8 @@ class MaskedBatchNorm(nn.Module):
 
         with torch.no_grad():
             unbiased = var * count / (count - 1).clamp(min=1)
-            weight = self.momentum * (count > 0)  # a tensor: asking its value would wait for a GPU
+            # A tensor, since asking for the value of `count` would wait for a GPU.
+            weight = self.momentum * (count > 0).to(mean.dtype)
             self.running_mean.lerp_(mean.to(self.running_mean.dtype), weight)
             self.running_var.lerp_(unbiased.to(self.running_var.dtype), weight)
             self.num_batches_tracked.add_(1)

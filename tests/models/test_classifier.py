@@ -1,0 +1,74 @@
+"""Classifier head: what each knob does, and the counts of the homework's and the reports' heads."""
+
+import pytest
+import torch
+from torch import nn
+
+from kws.models.classifier import Classifier
+from kws.params import classifier_parameters, count_parameters
+
+B, D, C, E = 7, 5, 3, 11
+
+
+def test_by_default_it_is_one_linear_layer():
+    head, x = Classifier(D, C), torch.randn(B, D)
+    torch.testing.assert_close(head(x), head.logits(x))
+
+
+@pytest.mark.parametrize(
+    ("normalisation", "reference"), [("layer", nn.LayerNorm(D)), ("batch", nn.BatchNorm1d(D))]
+)
+def test_normalisation_comes_first(normalisation, reference):
+    head, x = Classifier(D, C, normalisation=normalisation), 100 * torch.randn(B, D) + 7
+    torch.testing.assert_close(head(x), head.logits(reference(x)))
+
+
+@pytest.mark.parametrize(
+    ("normalisation", "same"), [("none", False), ("layer", True), ("batch", True)]
+)
+def test_scale_of_the_features_matters_only_without_normalisation(normalisation, same):
+    head, x = Classifier(D, C, normalisation=normalisation), torch.randn(B, D)
+    assert torch.allclose(head(x), head(1000 * x), atol=1e-3) == same
+
+
+@pytest.mark.parametrize(
+    ("activation", "function"),
+    [("relu", torch.relu), ("sigmoid", torch.sigmoid), ("tanh", torch.tanh)],
+)
+def test_hidden_layer(activation, function):
+    head, x = Classifier(D, C, d_hidden=E, activation=activation), torch.randn(B, D)
+    torch.testing.assert_close(head(x), head.logits(function(head.hidden[0](x))))
+
+
+def test_dropout_acts_while_training():
+    head, x = Classifier(D, C, dropout=0.5), torch.randn(B, D)
+    assert not torch.equal(head(x), head(x))
+    assert torch.equal(head.eval()(x), head(x))
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
+def test_gradients(normalisation):
+    head = Classifier(D, C, normalisation=normalisation, d_hidden=E, activation="tanh")
+    assert torch.autograd.gradcheck(head, torch.randn(B, D, requires_grad=True))
+
+
+@pytest.mark.parametrize("option", ["normalisation", "activation"])
+def test_unknown_names_are_refused(option):
+    with pytest.raises(ValueError, match=f"{option}='group' is none of"):
+        Classifier(D, C, **{option: "group"})
+
+
+@pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
+@pytest.mark.parametrize("d_hidden", [None, E])
+def test_formula_equals_the_count(normalisation, d_hidden):
+    head = Classifier(D, C, normalisation=normalisation, d_hidden=d_hidden)
+    assert count_parameters(head) == classifier_parameters(
+        D, C, normalised=normalisation != "none", d_hidden=d_hidden
+    )
+
+
+def test_counts_of_the_sources():
+    assert classifier_parameters(256, 12) == 3_084  # keyword transformer
+    assert classifier_parameters(256, 12, d_hidden=128) == 32_896 + 1_548  # CRNN with attention
+    assert classifier_parameters(80, 600, d_hidden=80) == 6_480 + 48_600  # speaker homework
