@@ -1,1 +1,138 @@
 """Commands of the `train` group."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from kws.cli import INTERRUPTED, app
+
+if TYPE_CHECKING:
+    from kws.batches import Split
+    from kws.history import History
+    from kws.recipe import Recipe
+
+
+@app.command("train")
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name (see kws recipes), or a file.")],
+    data: Annotated[Path, typer.Option(help="Folder of the data set.")],
+    out: Annotated[Path, typer.Option(help="Run folder to make.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in that folder.")
+    ] = False,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
+    ] = "auto",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: train.lr=1e-3."),
+    ] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Run folder or checkpoint whose weights to begin with.")
+    ] = None,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Convert recordings that are not 16 kHz mono.")
+    ] = False,
+) -> None:
+    """Train a model as a recipe says, and write the run folder.
+
+    With torchrun --nproc-per-node=N -m kws.cli train …, N processes share every batch.
+    """
+    from kws.distributed import leader_first, team_of_processes
+    from kws.recipe import load_recipe
+    from kws.train import fit
+
+    chosen = load_recipe(recipe, overrides or ())
+    with team_of_processes(device) as team:
+        with leader_first(team):
+            training, validation = load_splits(chosen, data, resample)
+        if team.leads:
+            announce(chosen, training, validation, str(team.device))
+        try:
+            history = fit(
+                chosen,
+                train=training,
+                validation=validation,
+                out=out,
+                resume=resume,
+                device=device,
+                init=init,
+            )
+        except KeyboardInterrupt:
+            if (out / "last.pt").exists():
+                words = [word for word in sys.argv[1:] if word != "--resume"]
+                command = " ".join(["kws", *words, "--resume"])
+                print(
+                    f"interrupted: {out / 'last.pt'} is saved, go on with: {command}",
+                    file=sys.stderr,
+                )
+            raise typer.Exit(INTERRUPTED) from None
+        if team.leads:
+            conclude(history, training.describe(), out)
+
+
+@app.command("recipes")
+def recipes() -> None:
+    """List the recipes that come with the package."""
+    from kws.recipe import load_recipe, recipe_names
+
+    names = recipe_names()
+    for name in names:
+        print(f"{name:{max(map(len, names))}}  {load_recipe(name).description}")
+
+
+def load_splits(recipe: "Recipe", folder: Path, resample: bool = False) -> tuple["Split", "Split"]:
+    """The training and the validation split of `folder`, as the recipe reads it."""
+    if recipe.data.task == "speakers":
+        from kws.data.speakers import load_speakers
+
+        speakers = load_speakers(
+            folder,
+            validation=recipe.data.validation,
+            seed=recipe.data.seed,
+            compat=recipe.data.compat,
+        )
+        return speakers.train, speakers.validation
+    from kws.data.speech_commands import load_speech_commands
+
+    training, validation = (
+        load_speech_commands(
+            folder,
+            recipe.data.protocol,
+            split,
+            seed=recipe.data.seed,
+            test_silence=recipe.data.test_silence,
+            resample=resample,
+        )
+        for split in ("training", "validation")
+    )
+    return training, validation
+
+
+def announce(recipe: "Recipe", training: "Split", validation: "Split", device: str) -> None:
+    """Say what is about to be trained, on what."""
+    from kws.checkpoint import new_model
+    from kws.params import count_parameters
+
+    parameters = count_parameters(new_model(recipe, len(training.label_names)))
+    print(f"{training.describe()}\n{validation.describe()}")
+    for note in dict.fromkeys((*getattr(training, "notes", ()), *getattr(validation, "notes", ()))):
+        print(f"note: {note}")
+    print(f"{recipe.model.name}: {parameters:,} parameters, on {device}", flush=True)
+
+
+def conclude(history: "History", data: str, out: Path) -> None:
+    """Draw the curves and print the best validation accuracy with n and its interval."""
+    from kws import plots
+    from kws.metrics import Proportion
+
+    plots.save(plots.curves(history), out / "curves.png")
+    best = history.best
+    for name, what in (("validation", "validation accuracy"), ("crop", "on crops")):
+        if f"{name}_accuracy" in best:
+            n = best[f"{name}_n"]
+            found = Proportion(correct=round(best[f"{name}_accuracy"] * n), n=n)
+            print(f"best {what}: {found}, step {best['step']}")
+    print(f"written: {out}")

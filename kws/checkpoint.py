@@ -1,0 +1,180 @@
+"""Checkpoints: a model in one file, with all that is needed to use it.
+
+    best.pt   the weights with the highest validation accuracy
+    last.pt   the newest weights and the whole state of the training, to resume from
+
+Both hold a dictionary: `format`, `recipe` (TOML), `labels`, `protocol`, `normaliser`,
+`weights`, `step`; last.pt also `training`. Only tensors, strings, numbers and
+containers: they load with `weights_only=True`, so a checkpoint from a stranger runs no code.
+"""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from kws.errors import UsageError
+from kws.files import atomic_path
+from kws.models.registry import build_model
+from kws.normalise import Normaliser
+from kws.protocols import require_same_labels
+from kws.recipe import Recipe, changed_keys, parse_recipe, to_toml
+
+FORMAT = "kws checkpoint 1"
+KEYS = {"format", "recipe", "labels", "protocol", "normaliser", "weights", "step"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """A trained model with its labels, in the order of its outputs, and its features."""
+
+    model: nn.Module
+    recipe: Recipe
+    labels: tuple[str, ...]
+    protocol: str  # the name under which its accuracy counts; "speakers" for those
+    normaliser: Normaliser
+    step: int  # optimiser steps behind these weights
+    path: Path | None = None
+
+    @property
+    def task(self) -> str:
+        """ "keywords" or "speakers"."""
+        return self.recipe.data.task
+
+    def features(self, waveform: Float[Tensor, "B N"]) -> Float[Tensor, "B T F"]:
+        """What the model reads of a batch of keyword clips, 16 kHz: features, normalised."""
+        return self.normaliser(self.recipe.features(waveform))
+
+    @torch.inference_mode()
+    def logits(
+        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B C"]:
+        """Logits for features that are normalised already."""
+        return self.model(mel, valid)
+
+    def require_labels(self, labels: Sequence[str], where: str = "the data") -> None:
+        """Refuse data whose labels are others, or the same in another order, with a UsageError."""
+        require_same_labels(labels, self.labels, str(self.path or "the model"), where)
+
+    def state(self) -> dict[str, Any]:
+        """The content of a checkpoint, with references to the live weights."""
+        return {
+            "format": FORMAT,
+            "recipe": to_toml(self.recipe),
+            "labels": list(self.labels),
+            "protocol": self.protocol,
+            "normaliser": dict(vars(self.normaliser)),
+            "weights": self.model.state_dict(),
+            "step": self.step,
+        }
+
+
+def new_model(recipe: Recipe, num_classes: int) -> nn.Module:
+    """The recipe's model with fresh weights from torch's global generator."""
+    n_mels = recipe.features.num_features
+    return build_model(
+        recipe.model.name, n_mels=n_mels, num_classes=num_classes, **recipe.model.options
+    )
+
+
+def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
+    """Write a checkpoint, whole or not at all."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save(dict(state), file)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint into memory of the CPU, checksums verified.
+
+    Raises:
+        UsageError: the file is missing, damaged, or not one of ours.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such checkpoint: check the path, or train with kws train")
+    cure = "copy it again, or train again"
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch itself does not look at the checksums
+            damaged = archive.testzip()
+        if damaged:
+            raise UsageError(f"{path}: damaged (checksum of {damaged}): {cure}")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (UsageError, OSError, MemoryError):
+        raise
+    except Exception as error:  # unpickling what is not ours can raise nearly anything
+        raise UsageError(f"{path}: not a checkpoint, or a damaged one: {cure}") from error
+    if not isinstance(state, dict) or not KEYS.issubset(state) or state["format"] != FORMAT:
+        raise UsageError(f"{path}: not a checkpoint of kws train: name a best.pt or a run folder")
+    return state
+
+
+def load_model(run_or_file: str | Path, device: str | torch.device = "cpu") -> Trained:
+    """The trained model of a run folder (its best.pt) or of a checkpoint file, ready to evaluate.
+
+    Of a last.pt with averaged weights, those.
+
+    Raises:
+        UsageError: nothing there, damaged, not ours, or from a package whose models differ.
+    """
+    path = Path(run_or_file)
+    if path.is_dir():
+        if not (path / "best.pt").is_file():
+            raise UsageError(f"{path}: holds no best.pt: name the folder of a run of kws train")
+        path = path / "best.pt"
+    trained = trained_from(read_checkpoint(path), path)
+    trained.model.to(device)
+    return trained
+
+
+def trained_from(state: Mapping[str, Any], path: Path) -> Trained:
+    """The model of a checkpoint's content, in evaluation mode."""
+    recipe = parse_recipe(state["recipe"], where=str(path))
+    labels = tuple(state["labels"])
+    model = new_model(recipe, len(labels))
+    weights = state.get("training", {}).get("averaged") or state["weights"]
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{path}: its weights do not fit {recipe.model.name}: {reason}") from error
+    return Trained(
+        model=model.eval(),
+        recipe=recipe,
+        labels=labels,
+        protocol=state["protocol"],
+        normaliser=Normaliser(**state["normaliser"]),
+        step=state["step"],
+        path=path,
+    )
+
+
+def initialise_from(
+    model: nn.Module, source: Trained, recipe: Recipe, labels: Sequence[str]
+) -> bool:
+    """Copy the weights of `source` into `model`, which `recipe` builds for `labels`.
+
+    With other labels the classifier (the tensors whose shape follows the number of classes) keeps
+    its fresh weights. Returns whether the classifier was copied as well.
+
+    Raises:
+        UsageError: `source` is another model, or read other features.
+    """
+    for key, old, new in changed_keys(source.recipe, recipe):
+        if key.startswith(("model.", "features.")) and key != "features.normalise":
+            raise UsageError(
+                f"{source.path}: {key} is {old} there and {new} in the recipe: weights can only be "
+                "reused in the same model on the same features"
+            )
+    weights = source.model.state_dict()
+    same_labels = tuple(labels) == source.labels
+    if not same_labels:
+        with torch.device("meta"):  # shapes only
+            one, two = (new_model(recipe, n).state_dict() for n in (2, 3))
+        weights = {name: w for name, w in weights.items() if one[name].shape == two[name].shape}
+    model.load_state_dict({**model.state_dict(), **weights})
+    return same_labels

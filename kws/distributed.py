@@ -1,0 +1,102 @@
+"""The processes that train together: one, or those that torchrun started.
+
+    torchrun --nproc-per-node=2 -m kws.cli train keywords --data corpus --out runs/two
+
+torchrun gives every process its number in environment variables. Process 0 writes the files and
+talks; the others compute. Processes speak over nccl on CUDA and over gloo on the CPU.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from kws.errors import UsageError
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Team:
+    """This process: its number `rank` of `world`, and the device that it computes on."""
+
+    rank: int = 0
+    world: int = 1
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes and talks."""
+        return self.rank == 0
+
+    def sum(self, x: Tensor) -> Tensor:
+        """`x` summed over all processes."""
+        if self.world > 1:
+            x = x.clone()
+            dist.all_reduce(x)
+        return x
+
+    def wait(self) -> None:
+        """Until every process has come here."""
+        if self.world > 1:
+            dist.barrier()
+
+    def share(self, model: nn.Module) -> nn.Module:
+        """`model` with its gradients averaged over all processes as they are computed."""
+        if self.world == 1:
+            return model
+        # each process keeps its own buffers: statistics are equal already, see MaskedBatchNorm
+        ids = [self.device] if self.device.type == "cuda" else None
+        return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
+
+
+def choose_device(wanted: str = "auto") -> torch.device:
+    """The device called `wanted`, "auto", "cpu" or "cuda"; of several GPUs, this process's own.
+
+    Raises:
+        UsageError: CUDA is asked for and absent, or the name is unknown.
+    """
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"device {wanted!r} is unknown: choose auto, cpu or cuda")
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise UsageError("device cuda: this machine has no usable CUDA GPU: choose cpu or auto")
+    if wanted == "cpu" or not available:
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+@contextmanager
+def team_of_processes(wanted: Device = "auto") -> Iterator[Team]:
+    """Join the processes that torchrun started, or be alone; leave them at the end."""
+    device = choose_device(wanted)
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Team(device=device)
+        return
+    ours = not dist.is_initialized()  # or the caller's, who will leave it himself
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if ours:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Team(rank=dist.get_rank(), world=world, device=device)
+    finally:
+        if ours:
+            dist.destroy_process_group()
+
+
+@contextmanager
+def leader_first(team: Team) -> Iterator[None]:
+    """Let process 0 go through the block first: it packs the data, the others open the pack."""
+    if not team.leads:
+        team.wait()
+    yield
+    if team.leads:
+        team.wait()

@@ -1,0 +1,77 @@
+"""What a training run measured: one row of numbers per validation, kept as JSON lines.
+
+    step, epoch, lr, train_loss                           the loss is the mean since the row before
+    validation_loss, validation_accuracy, validation_n    keywords; whole utterances of speakers
+    crop_loss, crop_accuracy, crop_n                      speakers: crops, as they are trained on
+
+Accuracies are shares of 1, losses nats. Crops and whole utterances are different measurements and
+never share a column. No row holds a time of day: a run that was resumed writes the same bytes.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kws.errors import UsageError
+from kws.files import write_text
+
+Row = dict[str, Any]
+
+
+@dataclass
+class History:
+    """The rows of a run, oldest first, and the folder that it lives in."""
+
+    rows: list[Row] = field(default_factory=list)
+    path: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    @property
+    def criterion(self) -> str:
+        """What is compared: "validation", or "crop" where nothing else was measured."""
+        return "validation" if "validation_accuracy" in self.rows[0] else "crop"
+
+    @property
+    def best(self) -> Row:
+        """The row with the highest accuracy; of equals that with the lowest loss, then the first.
+
+        Raises:
+            ValueError: nothing has been measured yet.
+        """
+        if not self.rows:
+            raise ValueError("no validation has been done yet")
+        accuracy, loss = f"{self.criterion}_accuracy", f"{self.criterion}_loss"
+        return max(self.rows, key=lambda row: (row[accuracy], -row[loss]))
+
+    @property
+    def rows_since_best(self) -> int:
+        """Validations after the best one: what patience is measured in."""
+        return len(self.rows) - 1 - self.rows.index(self.best) if self.rows else 0
+
+    def save(self, path: str | Path) -> None:
+        """Write every row as a line of JSON, whole or not at all."""
+        write_text(path, "".join(json.dumps(row) + "\n" for row in self.rows))
+
+
+def read_history(run_or_file: str | Path) -> History:
+    """The history of a run folder, or of a history.jsonl.
+
+    Raises:
+        UsageError: there is none, or it is not JSON lines.
+    """
+    path = Path(run_or_file)
+    path = path / "history.jsonl" if path.is_dir() else path
+    if not path.is_file():
+        raise UsageError(f"{path}: no such history: name the folder of a run of kws train")
+    try:
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    except ValueError as error:
+        raise UsageError(f"{path}: not a history in JSON lines: {error}") from error
+    return History(rows=rows, path=path.parent)

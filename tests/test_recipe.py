@@ -1,0 +1,180 @@
+"""Recipes: read, checked, changed and written back."""
+
+import dataclasses
+
+import pytest
+
+from kws.errors import UsageError
+from kws.recipe import (
+    Recipe,
+    Train,
+    changed_keys,
+    load_recipe,
+    parse_recipe,
+    recipe_names,
+    to_toml,
+)
+
+TEXT = """
+description = "odd \\u007f \\"quoted\\" × text"
+
+[data]
+protocol = "v1-12"
+
+[model]
+name = "crnn"
+channels = [3, 5]
+dropout = 0.25
+
+[train]
+lr = 3e-4
+epochs = 7
+"""
+
+
+def refused(*overrides: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        parse_recipe("", where="mine.toml", overrides=overrides)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_a_file_leaves_out_has_its_default():
+    recipe = parse_recipe(TEXT)
+    assert recipe.train == Train(lr=3e-4, epochs=7)
+    assert recipe.augment == Recipe().augment
+
+
+def test_other_keys_of_the_model_are_its_settings():
+    assert parse_recipe(TEXT).model.options == {"channels": (3, 5), "dropout": 0.25}
+
+
+def test_a_recipe_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        parse_recipe(TEXT).train.lr = 1.0  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("text", ["", TEXT, "[features]\nf_max = 3800\n"])
+def test_written_and_read_it_is_the_same(text):
+    recipe = parse_recipe(text)
+    assert parse_recipe(to_toml(recipe)) == recipe
+
+
+def test_written_it_holds_every_default():
+    text = to_toml(Recipe())
+    assert all(f"\n{f.name} = " in text for f in dataclasses.fields(Train))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_of_the_package_reads(name):
+    recipe = load_recipe(name)
+    assert recipe.description
+    assert parse_recipe(to_toml(recipe)) == recipe
+
+
+def test_overrides_are_applied_in_order_and_typed():
+    recipe = parse_recipe(
+        TEXT,
+        overrides=[
+            "train.lr=1e-3",
+            "train.optimiser=sgd",
+            "train.compile = true",
+            'data.protocol="v2-12"',
+            "model.channels=[7]",
+            "train.lr=1",
+        ],
+    )
+    assert (recipe.train.lr, recipe.train.optimiser, recipe.train.compile) == (1.0, "sgd", True)
+    assert recipe.data.protocol == "v2-12"
+    assert recipe.model.options["channels"] == (7,)
+
+
+def test_overrides_need_only_fit_together_at_the_end():
+    parse_recipe(
+        "[augment]\nwarp_frequency=0.1",
+        overrides=["features.kind=mfcc", "augment.warp_frequency=0"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("train.warmupp=3", "unknown key train.warmupp (did you mean 'warmup'?)"),
+        ("train.mixup=1", "unknown key train.mixup (did you mean augment.mixup?)"),
+        ("trian.lr=2", "unknown key trian (did you mean 'train'?)"),
+        ("train.zzz=3", "unknown key train.zzz: train has seed, epochs"),
+        ("train.lr=abc", 'train.lr expects a number, got "abc" (a string)'),
+        ("train.epochs=1.5", "train.epochs expects a whole number, got 1.5 (a number)"),
+        ("train.epochs=true", "train.epochs expects a whole number, got true (true or false)"),
+        ("train.compile=1", "train.compile expects true or false, got 1 (a whole number)"),
+        ("data.protocol=3", "data.protocol expects a string, got 3 (a whole number)"),
+        ("features.f_max=[1]", "features.f_max expects a number, got [1]"),
+        ("train.epochs=0", "train.epochs expects a whole number of at least 1, got 0"),
+        ("train.lr=nan", "train.lr expects a number of at least 0, got nan"),
+        ("train.lr=inf", "train.lr expects a number of at least 0, got inf"),
+        ("train.ema=1.5", "train.ema expects a number from 0 to 1, got 1.5"),
+        ("train.optimiser=adamm", "\"adamm\" (did you mean 'adam'?)"),
+        ("train.schedule=7", "expects one of cosine, step, constant, got 7"),
+        ("features.n_mels=0", "n_mels=0"),
+        ("model.x={a=1}", "model.x expects a number, string, boolean or list"),
+        ("model.num_classes=3", "model.num_classes follows from features and labels"),
+        ("data.compat=true", "data.compat=true is about speakers"),
+        ("description.x=3", "description expects a string"),
+        ("lr=3", "write it as section.key=value"),
+        ("train.lr", "write it as section.key=value"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_key_expectation_and_value(override, sentence):
+    message = refused(override)
+    assert sentence in message
+    assert override in message
+
+
+def test_a_mistake_in_a_file_names_the_file():
+    with pytest.raises(UsageError, match=r"^mine.toml: unknown key train.zzz"):
+        parse_recipe("[train]\nzzz = 1", where="mine.toml")
+    with pytest.raises(UsageError, match=r"^mine.toml: data is a section"):
+        parse_recipe("data = 1", where="mine.toml")
+    with pytest.raises(UsageError, match=r"^mine.toml: not valid TOML: .*document"):
+        parse_recipe("[train", where="mine.toml")
+
+
+@pytest.mark.parametrize("knob", ["speed", "time_shift", "noise_volume", "gain"])
+def test_waveform_knobs_are_refused_where_there_are_no_waveforms(knob):
+    assert f"augment.{knob} changes waveforms" in refused("data.task=speakers", f"augment.{knob}=1")
+
+
+@pytest.mark.parametrize("knob", ["warp_frequency", "warp_time", "tilt", "band_limit"])
+def test_log_mel_knobs_are_refused_for_mfcc(knob):
+    assert f"augment.{knob} is meant for" in refused("features.kind=mfcc", f"augment.{knob}=1")
+
+
+def test_more_bands_than_there_are_cannot_be_kept():
+    sentence = refused("augment.band_limit=0.5", "features.n_mels=17")
+    assert "augment.min_bands=20 is more than the 17 bands" in sentence
+    parse_recipe("", overrides=["augment.band_limit=0.5", "features.n_mels=20"])
+
+
+def test_an_unknown_recipe_is_told_the_near_name():
+    with pytest.raises(UsageError, match=r"keyword: no such recipe \(did you mean 'keywords'\?\)"):
+        load_recipe("keyword")
+
+
+def test_a_recipe_may_be_a_file(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(TEXT)
+    assert load_recipe(file, ["train.epochs=9"]).train.epochs == 9
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="not a text file"):
+        load_recipe(file)
+
+
+def test_changed_keys_name_each_difference():
+    old = parse_recipe(TEXT)
+    new = parse_recipe(TEXT, overrides=["train.lr=1", "model.dropout=0.5", "model.pooling=mean"])
+    assert changed_keys(old, new) == [
+        ("model.dropout", 0.25, 0.5),
+        ("model.pooling", None, "mean"),
+        ("train.lr", 3e-4, 1.0),
+    ]
+    assert changed_keys(old, dataclasses.replace(old, description="other")) == []
