@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.errors import UsageError
-from kws.models.frontend import ConvStem, tokens_of
+from kws.models.frontend import ConvStem, tokens_of, zero_padding
 from kws.models.linear import Linear
 from kws.models.positional import LearnedPositions, SinusoidalPositions
 from kws.models.transformer import EncoderLayer, TransformerEncoder
@@ -147,7 +147,10 @@ class KeywordTransformer(nn.Module):
         Raises:
             UsageError: if there are more tokens than learned positions.
         """
-        x, valid = (mel, valid) if self.stem is None else tokens_of(*self.stem(mel, valid))
+        if self.stem is None:
+            x = zero_padding(mel.mT, valid).mT  # a token per frame
+        else:
+            x, valid = tokens_of(*self.stem(mel, valid))
         if self.config.positions == "learned" and x.shape[1] > self.config.max_tokens:
             raise UsageError(
                 f"{mel.shape[1]} frames are {x.shape[1]} tokens, but positions were learned for "

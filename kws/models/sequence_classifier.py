@@ -9,7 +9,7 @@ Shape letters: B batch   T frames   F mel bands   D model width
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from kws.models.frontend import ConvStem, frames_of
+from kws.models.frontend import ConvStem, frames_of, zero_padding
 from kws.models.linear import Linear
 
 STEM_CHANNELS = (32, 64)
@@ -27,9 +27,7 @@ class LinearFrontEnd(nn.Module):
         self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"] | None]:
         """Project; what the padding holds, even NaN, is dropped here."""
-        if valid is not None:
-            mel = mel.masked_fill(~valid[..., None], 0)
-        return self.project(mel), valid
+        return self.project(zero_padding(mel.mT, valid).mT), valid
 
 
 class ConvFrontEnd(nn.Module):

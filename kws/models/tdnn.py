@@ -49,7 +49,7 @@ def statistics_pool(
 ) -> Float[Tensor, "B DD"]:
     """Mean and standard deviation of every feature over the valid frames, (B, 2D).
 
-    >>> statistics_pool(torch.tensor([[[1.0], [3.0]]]))
+    >>> statistics_pool(torch.tensor([[[1.0], [3.0]]])).round()
     tensor([[2., 1.]])
     """
     mean = mean_pool(x, valid)

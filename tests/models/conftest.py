@@ -1,0 +1,73 @@
+"""Every model of the registry in a size for tests."""
+
+import pytest
+import torch
+from torch import nn
+
+from kws.models.normalisation import MaskedBatchNorm
+from kws.models.registry import MODELS, build_model
+
+CLASSES = 5
+TINY_TRANSFORMER = {"d_model": 12, "num_heads": 3, "d_ff": 14, "num_layers": 2}
+TINY: dict[str, dict] = {
+    "crnn": {"channels": (4, 6, 7), "hidden_size": 5},
+    "crnn-attention": {"channels": (4, 6, 7), "hidden_size": 5, "d_hidden": 6},
+    "crnn-small": {"channels": (4, 6, 7), "hidden_size": 5},
+    "gru": {"channels": 6, "hidden_size": 5},
+    "bc-resnet-1": {},
+    "bc-resnet-8": {"base_channels": 4},
+    "tdnn": {"channels": 8, "d_hidden": 6},
+    "homework-modified": {**TINY_TRANSFORMER, "d_hidden": 6},
+    "homework-baseline": {**TINY_TRANSFORMER, "d_hidden": 6},
+} | {
+    name: {**TINY_TRANSFORMER, "channels": (4, 6)}
+    for name in ("strided-transformer", "unstrided-transformer", "maxpool-transformer")
+}
+
+
+def awaken(model: nn.Module, mel: torch.Tensor) -> nn.Module:
+    """Move every parameter a little, and set the running statistics to those of a batch.
+
+    Normalisations start as the identity and biases at zero, where mistakes hide.
+    """
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        norms = [module for module in model.modules() if isinstance(module, MaskedBatchNorm)]
+        for norm in norms:
+            norm.momentum = 1.0
+        model.train()(mel)
+        for norm in norms:
+            norm.momentum = 0.1
+    return model
+
+
+def tiny_model(name: str, **overrides: object) -> nn.Module:
+    """The model called `name`, float64, shrunken, without dropout, awake."""
+    settings = {"dropout": 0.0, **TINY.get(name, TINY_TRANSFORMER), **overrides}
+    bands = bands_of(name)
+    model = build_model(name, n_mels=bands, num_classes=CLASSES, **settings).double()
+    return awaken(model, torch.randn(5, 30, bands, dtype=torch.float64))
+
+
+def bands_of(name: str) -> int:
+    """As few mel bands as the model can have."""
+    return 40 if name.startswith("bc-resnet") else 11
+
+
+@pytest.fixture(params=sorted(MODELS))
+def name(request) -> str:
+    """Each model's name in turn."""
+    return request.param
+
+
+@pytest.fixture
+def model(name) -> nn.Module:
+    """Each model in turn, tiny and in float64."""
+    return tiny_model(name)
+
+
+@pytest.fixture
+def bands(name) -> int:
+    """Mel bands of that model."""
+    return bands_of(name)

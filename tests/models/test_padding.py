@@ -1,0 +1,240 @@
+"""Padding moves no valid output and no logit: over every model, and every layer that mixes frames.
+
+Three clips of 26, 17 and 9 frames in a batch of 26; float64, tolerance 1e-10. In training, batch
+statistics are part of it. torchaudio's Conformer does not pass: shown at the end.
+"""
+
+import copy
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+import torch
+from torch import nn
+from torchaudio.models import Conformer as TorchaudioConformer
+
+import kws.models
+from kws.models.attention import MultiHeadSelfAttention
+from kws.models.bc_resnet import BcBlock, SubSpectralNorm
+from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
+from kws.models.frontend import ConvBlock, ConvStem
+from kws.models.laboratory import DenseConvolution, LaboratoryConformerLayer
+from kws.models.normalisation import MaskedBatchNorm
+from kws.models.pooling import AttentionPooling, MeanPooling, SelfAttentivePooling
+from kws.models.positional import RelativeSelfAttention
+from kws.models.recurrent import BidirectionalGru
+from kws.models.sequence_classifier import ConvFrontEnd, LinearFrontEnd
+from kws.models.tdnn import TdnnLayer
+from kws.models.transformer import EncoderLayer, TransformerEncoder
+
+B, T, D, C, BANDS = 3, 26, 12, 6, 11
+LENGTHS = torch.tensor([26, 17, 9])
+VALID = torch.arange(T) < LENGTHS[:, None]
+
+# Each layer with the shape of its input; time is the axis of 26.
+LAYERS = {
+    "attention": (lambda: MultiHeadSelfAttention(D, 3), (B, T, D)),
+    "relative attention": (lambda: RelativeSelfAttention(D, 3), (B, T, D)),
+    "encoder layer": (lambda: EncoderLayer(D, 3, 14, 0.0), (B, T, D)),
+    "pre-norm layer": (lambda: EncoderLayer(D, 3, 14, 0.0, norm_first=True), (B, T, D)),
+    "encoder": (lambda: TransformerEncoder(EncoderLayer(D, 3, 14, 0.0), 2), (B, T, D)),
+    "convolution module": (lambda: ConvolutionModule(D, 5), (B, T, D)),
+    "with LayerNorm": (lambda: ConvolutionModule(D, 5, norm="layer"), (B, T, D)),
+    "conformer layer": (lambda: ConformerLayer(D, 3, 14, 5, 0.0), (B, T, D)),
+    "relative conformer": (lambda: Conformer(D, 3, 14, 2, 5, 0.0), (B, T, D)),
+    "sinusoidal conformer": (
+        lambda: Conformer(D, 3, 14, 2, 5, 0.0, positions="sinusoidal"),
+        (B, T, D),
+    ),
+    "laboratory convolution": (lambda: DenseConvolution(D), (B, T, D)),
+    "laboratory layer": (lambda: LaboratoryConformerLayer(D, 3, 14, 5, 0.0), (B, T, D)),
+    "gru": (lambda: BidirectionalGru(D, 5, 2), (B, T, D)),
+    "mean": (MeanPooling, (B, T, D)),
+    "attention pooling": (lambda: AttentionPooling(D), (B, T, D)),
+    "self-attentive pooling": (lambda: SelfAttentivePooling(D), (B, T, D)),
+    "norm of frames": (lambda: MaskedBatchNorm(D, channels_last=True), (B, T, D)),
+    "norm of maps": (lambda: MaskedBatchNorm(C), (B, C, BANDS, T)),
+    "sub-spectral norm": (lambda: SubSpectralNorm(C, sub_bands=2), (B, C, 10, T)),
+    "broadcasted block": (lambda: BcBlock(C, 7, dilation=2, stride=2, dropout=0.0), (B, C, 10, T)),
+    "convolution block": (lambda: ConvBlock(C, 7, stride=2), (B, C, BANDS, T)),
+    "pooled block": (lambda: ConvBlock(C, 7, pool=(2, 2)), (B, C, BANDS, T)),
+    "pooled first": (lambda: ConvBlock(C, 7, pool=(2, 3), pool_first=True), (B, C, BANDS, T)),
+    "stem": (lambda: ConvStem((4, 6), strides=(2, 2)), (B, T, BANDS)),
+    "time-delay layer": (lambda: TdnnLayer(D, 7, 3, dilation=2), (B, D, T)),
+    "linear front end": (lambda: LinearFrontEnd(BANDS, D), (B, T, BANDS)),
+    "convolutional front end": (lambda: ConvFrontEnd(BANDS, D), (B, T, BANDS)),
+}
+LEFT_TO_MODELS = {"BcResNet", "Crnn", "GruClassifier", "KeywordTransformer", "SequenceClassifier"}
+LEFT_TO_MODELS |= {"Tdnn"}
+
+
+def padded(x: torch.Tensor, valid: torch.Tensor, axis: int, scale: float) -> torch.Tensor:
+    """`x` with its padding replaced by noise of that scale."""
+    shape = [1] * x.ndim
+    shape[0], shape[axis] = valid.shape
+    return torch.where(valid.view(shape), x, scale * torch.randn_like(x))
+
+
+def valid_outputs(module, x, valid):
+    """What is real in the output: the valid frames, or the vector of each clip."""
+    y = module(x, valid)
+    y, valid = y if isinstance(y, tuple) else (y, valid)
+    if y.ndim == 2:
+        return y
+    axis = next(axis for axis in range(y.ndim - 1, 0, -1) if y.shape[axis] == valid.shape[1])
+    return y.movedim(axis, 1)[valid]
+
+
+def close(actual, expected):
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
+
+
+@pytest.fixture(params=["training", "evaluation"])
+def training(request) -> bool:
+    return request.param == "training"
+
+
+@pytest.fixture
+def layer(request, float64):
+    build, shape = LAYERS[request.param]
+    layer = build()
+    for parameter in layer.parameters():
+        parameter.data.add_(0.1 * torch.randn_like(parameter))
+    return layer, torch.randn(shape), shape.index(T)
+
+
+every_layer = pytest.mark.parametrize("layer", sorted(LAYERS), indirect=True)
+
+
+@every_layer
+def test_content_of_the_padding_moves_no_output_of_a_layer(layer, training):
+    layer, x, axis = layer
+    layer.train(training)
+    expected = valid_outputs(layer, padded(x, VALID, axis, 0.0), VALID)
+    close(valid_outputs(layer, padded(x, VALID, axis, 1e3), VALID), expected)
+
+
+@every_layer
+def test_length_of_the_padding_moves_no_output_of_a_layer(layer, training):
+    layer, x, axis = layer
+    layer.train(training)
+    more = list(x.shape)
+    more[axis] = 13
+    longer = torch.cat([x, torch.randn(more)], dim=axis)
+    longer_valid = torch.arange(T + 13) < LENGTHS[:, None]
+    close(valid_outputs(layer, longer, longer_valid), valid_outputs(layer, x, VALID))
+
+
+@every_layer
+def test_a_layer_without_a_mask_takes_every_frame_as_valid(layer, training):
+    layer, x, _ = layer
+    layer.train(training)
+    every = torch.ones(B, T, dtype=torch.bool)
+    alone = layer(x)
+    masked = layer(x, every)
+    if isinstance(alone, tuple):
+        assert alone[1] is None and masked[1].all()
+        alone, masked = alone[0], masked[0]
+    close(masked, alone)
+
+
+@every_layer
+def test_a_valid_frame_does_move_the_output_of_a_layer(layer):
+    layer, x, axis = layer
+    layer.eval()
+    expected = valid_outputs(layer, x, VALID)
+    x.select(axis, 8)[:, :3] += 1.0
+    assert (valid_outputs(layer, x, VALID) - expected).abs().max() > 1e-4
+
+
+def test_every_layer_with_a_mask_is_tested_here():
+    tested = {type(module).__name__ for build, _ in LAYERS.values() for module in build().modules()}
+    with_mask = set()
+    for info in pkgutil.iter_modules(kws.models.__path__, "kws.models."):
+        for cls_name, cls in vars(importlib.import_module(info.name)).items():
+            if inspect.isclass(cls) and issubclass(cls, nn.Module) and cls.__module__ == info.name:
+                if "valid" in inspect.signature(cls.forward).parameters:
+                    with_mask.add(cls_name)
+    assert with_mask - tested == LEFT_TO_MODELS
+
+
+@pytest.fixture
+def mel(bands):
+    return torch.randn(B, T, bands, dtype=torch.float64)
+
+
+def test_content_of_the_padding_moves_no_logit(model, mel, training):
+    model.train(training)
+    expected = model(padded(mel, VALID, 1, 0.0), VALID)
+    close(model(padded(mel, VALID, 1, 1e3), VALID), expected)
+
+
+def test_padding_may_even_be_nan(model, mel):
+    model.eval()
+    expected = model(mel, VALID)
+    close(model(mel.masked_fill(~VALID[..., None], torch.nan), VALID), expected)
+
+
+@pytest.mark.parametrize("more", [1, 2, 13])
+def test_length_of_the_padding_moves_no_logit(model, mel, training, more):
+    model.train(training)
+    longer = torch.cat([mel, torch.randn(B, more, mel.shape[2], dtype=mel.dtype)], dim=1)
+    longer_valid = torch.arange(T + more) < LENGTHS[:, None]
+    close(model(longer, longer_valid), model(mel, VALID))
+
+
+def test_a_clip_alone_gives_the_logits_that_it_gives_in_a_batch(model, mel):
+    model.eval()
+    batch = model(mel, VALID)
+    for b, length in enumerate(LENGTHS.tolist()):
+        close(model(mel[b : b + 1, :length]), batch[b : b + 1])
+
+
+def test_frames_masked_in_the_middle_move_no_logit(model, mel, training):
+    model.train(training)
+    valid = VALID & (torch.arange(T) != 3) & (torch.arange(T) != 4)
+    close(model(padded(mel, valid, 1, 1e3), valid), model(mel, valid))
+
+
+def test_without_a_mask_every_frame_is_valid(model, mel, training):
+    model.train(training)
+    masked = copy.deepcopy(model)
+    close(masked(mel, torch.ones(B, T, dtype=torch.bool)), model(mel))
+    for (name, ours), theirs in zip(model.named_buffers(), masked.buffers(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10, msg=name)
+
+
+def test_padding_moves_no_running_statistic(model, mel):
+    other = copy.deepcopy(model).train()
+    model.train()(mel, VALID)
+    other(padded(mel, VALID, 1, 1e3), VALID)
+    for (name, ours), theirs in zip(model.named_buffers(), other.buffers(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10, msg=name)
+
+
+@pytest.mark.parametrize("frame", [0, 4, 7])
+def test_a_valid_frame_does_move_the_logits(model, mel, frame):
+    model.eval()
+    expected = model(mel, VALID)
+    mel[:, frame] += torch.randn(mel.shape[2], dtype=mel.dtype)
+    assert ((model(mel, VALID) - expected).abs().amax(dim=1) > 1e-7).all()
+
+
+def test_padding_reaches_no_gradient(model, mel):
+    model.eval()
+    mel.requires_grad_()
+    model(mel, VALID).square().sum().backward()
+    assert (mel.grad[~VALID] == 0).all()
+    assert mel.grad[VALID].abs().sum() > 0
+
+
+def test_torchaudio_conformer_moves_with_its_padding(float64):
+    """The same property on torchaudio's Conformer: its valid frames see what is in the padding."""
+    theirs = TorchaudioConformer(D, 3, 14, 2, 5).eval()
+    ours = Conformer(D, 3, 14, 2, 5, positions="none").eval()
+    x = torch.randn(B, T, D)
+    loud = padded(x, VALID, 1, 1e3)
+    moved = (theirs(loud, LENGTHS)[0] - theirs(x, LENGTHS)[0])[VALID].abs().max()
+    assert moved > 0.1
+    close(ours(loud, VALID)[VALID], ours(x, VALID)[VALID])
