@@ -88,3 +88,37 @@ def download(
 
     fetched = download.download(name, out, mirror=mirror, keep_archive=keep_archive)
     print(f"{out}: {name}, {'verified and unpacked' if fetched else 'is there already'}")
+
+
+Resample = Annotated[
+    bool, typer.Option("--resample", help="Convert recordings that are not 16 kHz mono.")
+]
+
+
+@data_app.command("pack")
+def pack(
+    folder: Annotated[Path, typer.Argument(help="Recordings, or speaker features.")],
+    resample: Resample = False,
+) -> None:
+    """Pack a folder into one memory-mapped file in the cache, and say what is in it."""
+    from kws.data import check
+
+    print(*check.pack(folder, resample=resample), sep="\n")
+
+
+@data_app.command("check")
+def check(
+    folder: Annotated[Path, typer.Argument(help="Recordings, or speaker features.")],
+    protocol: Annotated[
+        str, typer.Option(help="v1-12, v2-12, v2-35, kaggle-12, embedded-12 or embedded-35.")
+    ] = "v2-12",
+    test_silence: Annotated[
+        str, typer.Option(help="noise (background recordings) or zeros.")
+    ] = "noise",
+    resample: Resample = False,
+) -> None:
+    """Read every file of a folder, and count its clips by split and label."""
+    from kws.data import check
+
+    lines = check.check(folder, protocol, test_silence=test_silence, resample=resample)
+    print(*lines, sep="\n")

@@ -1,0 +1,131 @@
+"""What is in a folder of data, counted and read to the last file: the words of `kws data check`."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from kws.data.clips import ClipSplit
+from kws.data.frames import FrameSplit
+from kws.data.listing import Listing, audio_files, existing_folder, has_word_folders, read_listing
+from kws.data.packed import pack_clips
+from kws.data.speaker_layout import METADATA
+from kws.data.speakers import load_speakers
+from kws.data.speech_commands import load_speech_commands, load_unlabelled
+from kws.protocols import SPLITS, get_protocol
+
+
+def kind_of(folder: Path) -> str:
+    """ "speakers" (the homework's layout), "unlabelled" (recordings directly in it) or "words"."""
+    existing_folder(folder)
+    if (folder / METADATA).exists():
+        return "speakers"
+    inner = folder / "audio" if (folder / "audio").is_dir() else folder
+    return "unlabelled" if audio_files(inner) and not has_word_folders(inner) else "words"
+
+
+def pack(folder: Path, *, resample: bool = False) -> list[str]:
+    """Pack `folder` and say what is in it, in lines. Errors: those of the readers."""
+    kind = kind_of(folder)
+    if kind == "speakers":
+        data = load_speakers(folder)
+        splits = [split for split in (data.train, data.validation, data.test) if split is not None]
+        frames = sum(int(split.lengths.sum()) for split in splits)
+        what = f"{sum(map(len, splits)):,} utterances, {frames:,} frames"
+        return [f"{folder}: {what}, {len(data.speakers)} speakers", _packed(data.train.packed.path)]
+    if kind == "unlabelled":
+        clips = load_unlabelled(folder, resample=resample)
+        return [f"{folder}: {len(clips):,} recordings without labels", _packed(clips.clips.path)]
+    listing = read_listing(folder)
+    clips = pack_clips(listing.root, listing.names, resample=resample)
+    what = f"{len(clips):,} recordings in {len(listing.words)} word folders"
+    return [f"{folder}: {what}", _packed(clips.path)]
+
+
+def _packed(path: Path) -> str:
+    return f"packed: {path} ({path.stat().st_size / 1e6:,.0f} MB)"
+
+
+def check(
+    folder: Path, protocol: str, *, test_silence: str = "noise", resample: bool = False
+) -> list[str]:
+    """Read all of `folder` under `protocol` and count it, in lines. Errors: as the readers."""
+    kind = kind_of(folder)
+    if kind == "speakers":
+        return _check_speakers(folder)
+    if kind == "unlabelled":
+        clips = load_unlabelled(folder, resample=resample)
+        return [f"{folder}: {len(clips):,} recordings without labels", *map(note, clips.notes)]
+    rules = get_protocol(protocol)
+    listing = read_listing(folder)
+    names = ("testing",) if listing.is_test_archive else SPLITS
+    splits = [
+        load_speech_commands(folder, rules, name, test_silence=test_silence, resample=resample)
+        for name in names
+    ]
+    silence = ", ".join(f"{split.split} {split.silence}" for split in splits)
+    notes = dict.fromkeys(f"{split.split}: {text}" for split in splits for text in split.notes)
+    return [
+        f"{folder} under {rules.name}",
+        *table({split.split: split.counts() for split in splits}),
+        f"silence: {silence}",
+        *map(note, [*notes, *_shared_speakers(listing), *_empty_labels(splits)]),
+    ]
+
+
+def _check_speakers(folder: Path) -> list[str]:
+    data = load_speakers(folder)
+    splits: list[FrameSplit] = [data.train, data.validation]
+    splits += [data.test] if data.test is not None else []
+    lines = [f"{folder}: {len(data.speakers)} speakers, {data.train.num_features} mel bands"]
+    for split in splits:
+        known = len(set(split.labels.tolist()) - {-1})
+        whose = f"of {known} speakers" if known else "without answers"
+        lines.append(f"{split.split}: {len(split):,} utterances {whose}")
+    return lines
+
+
+def table(columns: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Counts by label (rows) and split (columns), with a total, in aligned lines.
+
+    >>> counts = {"training": {"yes": 1200, "no": 7}, "testing": {"yes": 9, "no": 0}}
+    >>> print(*table(counts), sep="\\n")
+    label  training  testing
+    yes       1,200        9
+    no            7        0
+    total     1,207        9
+    """
+    labels = list(next(iter(columns.values())))
+    rows = [["label", *columns]]
+    rows += [[label, *(f"{counts[label]:,}" for counts in columns.values())] for label in labels]
+    rows.append(["total", *(f"{sum(counts.values()):,}" for counts in columns.values())])
+    first, *widths = (max(map(len, cells)) for cells in zip(*rows, strict=True))
+    return [
+        row[0].ljust(first)
+        + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths, strict=True))
+        for row in rows
+    ]
+
+
+def note(text: str) -> str:
+    """A line for something worth knowing that is no error."""
+    return f"note: {text}"
+
+
+def _shared_speakers(listing: Listing) -> list[str]:
+    splits = defaultdict(set)
+    for name, split in zip(listing.names, listing.splits, strict=True):
+        if found := re.fullmatch(r"(.+)_nohash_.*", PurePosixPath(name).name):
+            splits[found[1]].add(split)
+    shared = sorted(speaker for speaker, where in splits.items() if len(where) > 1)
+    if not shared:
+        return []
+    return [f"{len(shared)} speakers occur in more than one split, {shared[0]} for one"]
+
+
+def _empty_labels(splits: Sequence[ClipSplit]) -> list[str]:
+    notes = []
+    for split in splits:
+        if empty := [label for label, count in split.counts().items() if not count]:
+            notes.append(f"{split.split}: no clips of {', '.join(empty)}")
+    return notes
