@@ -27,13 +27,12 @@ from kws.data.recording import (
     Setup,
     decibels,
     draw_setup,
+    noise,
     record,
     rms,
-    room_noise,
     trim,
     write_wav,
 )
-from kws.data.speaker_corpus import make_speaker_corpus as make_speaker_corpus
 from kws.data.voices import Voice, draw_word_voice, generator, say, speaker_ids, variant_pools
 from kws.errors import UsageError, did_you_mean
 from kws.protocols import SPLITS, V2_WORDS, which_split
@@ -191,7 +190,7 @@ def deal(cards: tuple[str, ...], rng: np.random.Generator) -> Iterator[str]:
 def as_clips(spoken: list[np.ndarray], setup: Setup, rng: np.random.Generator) -> list[np.ndarray]:
     """One speaker's utterances (int16, 22,050 Hz) as clips of at most 1 s: float32 at 16 kHz."""
     words = [trim(samples)[:ENGINE_RATE] for samples in spoken]
-    background = room_noise(rng, 4 * SAMPLE_RATE, setup)
+    background = noise(rng, 4 * SAMPLE_RATE, setup.noise_slope, setup)
     clips = []
     for word, heard in zip(words, record(words, setup), strict=True):
         length = len(word) * SAMPLE_RATE // ENGINE_RATE

@@ -80,17 +80,20 @@ def draw_setup(rng: np.random.Generator) -> Setup:
     )
 
 
-def smooth_blocks(samples: int) -> int:
-    """Blocks of 20 ms that hold `samples` at 22,050 Hz: a product of 2, 3 and 5, to be fast."""
-    blocks = -(-samples // ENGINE_BLOCK)
+def smooth(number: int) -> int:
+    """The next product of 2, 3 and 5: a length that a fast transform is fast for.
+
+    >>> smooth(1001)
+    1024
+    """
     while True:
-        rest = blocks
+        rest = number
         for prime in (2, 3, 5):
             while rest % prime == 0:
                 rest //= prime
         if rest == 1:
-            return blocks
-        blocks += 1
+            return number
+        number += 1
 
 
 def microphone(setup: Setup, num_samples: int) -> np.ndarray:
@@ -122,7 +125,8 @@ def record(spoken: list[np.ndarray], setup: Setup | None) -> list[np.ndarray]:
     changes.
     """
     lengths = [len(samples) for samples in spoken]
-    blocks = smooth_blocks(max(lengths) + ENGINE_BLOCK * (ROOM_SAMPLES // BLOCK))
+    longest = max(lengths) + ROOM_SAMPLES * ENGINE_BLOCK // BLOCK
+    blocks = smooth(-(-longest // ENGINE_BLOCK))
     waveform = np.zeros((len(spoken), blocks * ENGINE_BLOCK), np.float32)
     for row, samples in zip(waveform, spoken, strict=True):
         row[: len(samples)] = samples / np.float32(32768)
@@ -144,21 +148,21 @@ def trim(spoken: np.ndarray, threshold: int = 300) -> np.ndarray:
     return spoken[loud[0] : loud[-1] + 200] if len(loud) else spoken
 
 
-def noise(rng: np.random.Generator, num_samples: int, slope: float) -> np.ndarray:
-    """Gaussian noise (N,) of power 1; its spectrum falls by 3 dB an octave per unit of `slope`."""
-    spectrum = np.fft.rfft(rng.standard_normal(num_samples, dtype=np.float32))
-    f = np.arange(len(spectrum)) * (SAMPLE_RATE / num_samples)
-    waveform = np.fft.irfft(spectrum * np.maximum(f, 40) ** (-slope / 2), num_samples)
-    return (waveform / waveform.std()).astype(np.float32)
+def noise(
+    rng: np.random.Generator, num_samples: int, slope: float, setup: Setup | None = None
+) -> np.ndarray:
+    """Gaussian noise (N,) of power 1; its spectrum falls by 3 dB an octave per unit of `slope`.
 
-
-def room_noise(rng: np.random.Generator, num_samples: int, setup: Setup) -> np.ndarray:
-    """What the microphone hears when nobody speaks, of power 1: float32 (N,)."""
-    spectrum = np.fft.rfft(noise(rng, num_samples, setup.noise_slope))
-    waveform = np.fft.irfft(
-        spectrum * microphone(setup, num_samples).astype(np.float32), num_samples
-    )
-    return (waveform / waveform.std()).astype(np.float32)
+    With a setup it is heard through its microphone.
+    """
+    size = smooth(num_samples)
+    f = np.arange(size // 2 + 1) * (SAMPLE_RATE / size)
+    gain = np.maximum(f, 40) ** (-slope / 2)
+    if setup is not None:
+        gain *= microphone(setup, size)
+    spectrum = np.fft.rfft(rng.standard_normal(size, dtype=np.float32))
+    waveform = np.fft.irfft(spectrum * gain.astype(np.float32), size)[:num_samples]
+    return (waveform / rms(waveform)).astype(np.float32)
 
 
 def rms(waveform: np.ndarray) -> float:

@@ -11,20 +11,25 @@ in a training sentence.
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from kws.data.building import folder_beside, in_parallel, is_made, recorded_seed
 from kws.data.espeak import ENGINE_NAME
-from kws.data.recording import SAMPLE_RATE, decibels, draw_setup, noise, record, rms, trim
+from kws.data.recording import decibels, draw_setup, noise, record, rms, trim
 from kws.data.sentences import draw_sentence
 from kws.data.voices import Voice, draw_parametric_voice, generator, say
 from kws.errors import UsageError
+from kws.features import speaker_log_mel
 
 N_MELS = 40
+SHORTEST = 91  # frames, as in the homework
+ATTEMPTS = 100
 RECORD = "voices.json"
 TEST_PART = 4  # one test utterance for so many labelled ones
 VERSION = 1  # of the bytes that a seed stands for
@@ -44,8 +49,6 @@ def make_speaker_corpus(
     Each of `speakers` voices says `utterances` labelled sentences and a quarter as many for
     testing. The other arguments and the errors are those of `make_corpus`.
     """
-    import torch
-
     out = Path(out)
     if speakers < 2 or utterances < 2:
         raise UsageError(f"speakers={speakers} and utterances={utterances} must be 2 or more")
@@ -74,8 +77,9 @@ def make_speaker_corpus(
             entries: dict[str, list[dict[str, Any]]] = {"training": [], "testing": []}
             for number, (split, samples) in enumerate(zip(splits, spoken, strict=True)):
                 name = f"uttr-{digest(seed, speaker, number)}.pt"
-                frames = save_features(folder / name, recorded_sentence(samples, rng))
-                entries[split].append({"feature_path": name, "mel_len": frames})
+                mel = audible_features(samples, rng)
+                torch.save(mel.clone(), folder / name)
+                entries[split].append({"feature_path": name, "mel_len": len(mel)})
             return entries
 
         threads = torch.get_num_threads()
@@ -119,19 +123,23 @@ def recorded_sentence(spoken: np.ndarray, rng: np.random.Generator) -> np.ndarra
     setup = draw_setup(rng)
     (heard,) = record([trim(spoken)], setup)
     floor = rms(heard) * decibels(-setup.signal_to_noise)
-    heard = heard + floor * noise(rng, len(heard) + SAMPLE_RATE, setup.noise_slope)[: len(heard)]
+    heard = heard + floor * noise(rng, len(heard), setup.noise_slope, setup)
     return heard * (decibels(rng.uniform(-20, -1.5)) / np.abs(heard).max())
 
 
-def save_features(path: Path, waveform: np.ndarray) -> int:
-    """Write the homework's features of `waveform`, float32 (mel_len, 40); returns mel_len."""
-    import torch
+def audible_features(spoken: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+    """The features (mel_len, 40) of one utterance, as heard by the first microphone that hears it.
 
-    from kws.features import speaker_log_mel
-
-    mel = speaker_log_mel(torch.from_numpy(waveform.astype(np.float32)))
-    torch.save(mel.clone(), path)
-    return len(mel)
+    The homework drops what is not loud for a tenth of a second on end. Of clipped speech in a dry
+    room next to nothing may be left: then the utterance is recorded again in another room.
+    """
+    for _ in range(ATTEMPTS):
+        waveform = torch.from_numpy(recorded_sentence(spoken, rng).astype(np.float32))
+        with suppress(ValueError):  # nothing was loud
+            mel = speaker_log_mel(waveform)
+            if len(mel) >= SHORTEST:
+                return mel
+    raise RuntimeError(f"an utterance stayed inaudible in {ATTEMPTS} recordings")
 
 
 def write_json(path: Path, value: Any) -> None:

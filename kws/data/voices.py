@@ -210,7 +210,7 @@ def draw_parametric_voice(rng: np.random.Generator) -> Voice:
         accent=draw_accent(rng),
         variant=None,
         definition=write_definition(entries),
-        rate=rng.uniform(120, 260),
+        rate=rng.uniform(100, 200),
         pitch=50.0,
         range=rng.uniform(35, 75),
     )

@@ -12,8 +12,8 @@ import torch
 
 from kws.cli import run
 from kws.data import speaker_corpus
-from kws.data.corpus import make_speaker_corpus
 from kws.data.sentences import WORDS, draw_sentence
+from kws.data.speaker_corpus import make_speaker_corpus
 from kws.errors import UsageError
 from kws.features import speaker_log_mel
 
@@ -112,12 +112,26 @@ def test_voices_differ_and_are_recorded(tiny_speakers):
     assert len({voice["definition"] for voice in about["voices"].values()}) == 6
 
 
-def test_features_are_the_homework_s(tmp_path):
-    waveform = 0.1 * np.random.default_rng(0).standard_normal(20_000)
-    frames = speaker_corpus.save_features(tmp_path / "x.pt", waveform)
+def spoken(seconds: float) -> np.ndarray:
+    noise = np.random.default_rng(0).standard_normal(int(22_050 * seconds))
+    return (4000 * noise).astype(np.int16)
+
+
+def test_features_are_the_homework_s():
+    rng, again = np.random.default_rng(1), np.random.default_rng(1)
+    mel = speaker_corpus.audible_features(spoken(2.0), rng)
+    waveform = speaker_corpus.recorded_sentence(spoken(2.0), again)
     expected = speaker_log_mel(torch.from_numpy(waveform.astype(np.float32)))
-    assert frames == len(expected)
-    torch.testing.assert_close(torch.load(tmp_path / "x.pt"), expected, rtol=0, atol=0)
+    torch.testing.assert_close(mel, expected, rtol=0, atol=0)
+
+
+def test_an_utterance_that_is_not_heard_is_recorded_again(monkeypatch):
+    waveforms = iter([np.zeros(16_000), 0.5 * np.sin(np.arange(32_000.0))])
+    monkeypatch.setattr(speaker_corpus, "recorded_sentence", lambda *_: next(waveforms))
+    assert len(speaker_corpus.audible_features(spoken(1.0), np.random.default_rng(0))) > 190
+    monkeypatch.setattr(speaker_corpus, "recorded_sentence", lambda *_: np.zeros(16_000))
+    with pytest.raises(RuntimeError, match="inaudible in 100"):
+        speaker_corpus.audible_features(spoken(1.0), np.random.default_rng(0))
 
 
 def test_same_seed_gives_the_same_bytes_on_any_number_of_workers(tmp_path):

@@ -18,8 +18,7 @@ from kws.data.recording import (
     noise,
     record,
     response,
-    room_noise,
-    smooth_blocks,
+    smooth,
     trim,
 )
 from kws.protocols import SPLITS, which_split
@@ -205,8 +204,8 @@ def test_noise_falls_by_3_db_an_octave_and_slope():
 
 def test_room_noise_is_heard_through_the_microphone():
     setup = Setup(**{**vars(PLAIN), "lowpass": 2000.0})
-    assert spectral_centre(room_noise(rng(), 16_000, setup)) < 0.2
-    assert np.std(room_noise(rng(), 16_000, setup)) == pytest.approx(1, abs=1e-3)
+    assert spectral_centre(noise(rng(), 16_000, 0.0, setup)) < 0.2
+    assert np.std(noise(rng(), 16_000, 0.0, setup)) == pytest.approx(1, abs=1e-3)
 
 
 def test_setups_differ_and_stay_in_range():
@@ -216,11 +215,10 @@ def test_setups_differ_and_stay_in_range():
     assert np.ptp([setup.signal_to_noise for setup in setups]) > 40
 
 
-def test_smooth_blocks_are_enough_and_products_of_2_3_5():
-    for samples in (1, 441, 442, 22_050, 99_999):
-        blocks = smooth_blocks(samples)
-        assert blocks * ENGINE_BLOCK >= samples
-        assert 2**20 * 3**20 * 5**20 % blocks == 0
+def test_smooth_lengths_are_enough_and_products_of_2_3_5():
+    for number in (1, 7, 50, 99_999):
+        assert smooth(number) >= number
+        assert 2**20 * 3**20 * 5**20 % smooth(number) == 0
 
 
 def test_trim_keeps_the_word():
