@@ -55,3 +55,83 @@ def tiny_speakers(tmp_path_factory) -> Path:
 
     out = tmp_path_factory.mktemp("corpus") / "speakers"
     return make_speaker_corpus(out, speakers=6, utterances=6, progress=False)
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory):
+    """`tones(n, seed)`: n made-up clips of noise, each with the tone of one of three labels."""
+    import numpy as np
+
+    from kws.data.clips import ClipSplit
+    from kws.data.packed import PackedClips
+
+    folder = tmp_path_factory.mktemp("tones")
+
+    def make(n: int, seed: int = 0, split: str = "training") -> ClipSplit:
+        generator = torch.Generator().manual_seed(seed)
+        labels = torch.randint(3, (n,), generator=generator)
+        angle = torch.arange(16_000) * (2 * torch.pi / 16_000) * (300 * 3.0 ** labels[:, None])
+        waveform = 0.3 * angle.sin() + 0.2 * torch.randn(n, 16_000, generator=generator)
+        path = folder / f"{n}-{seed}.int16"
+        audio = np.memmap(path, np.int16, "w+", shape=(n, 16_000))
+        audio[:] = (waveform.clamp(-1, 1) * 32767).short().numpy()
+        names = [f"{i}.wav" for i in range(n)]
+        lengths = np.full(n, 16_000, np.int32)
+        return ClipSplit(
+            clips=PackedClips(audio=audio, names=names, lengths=lengths, path=path),
+            rows=torch.arange(n),
+            labels=labels,
+            names=names,
+            label_names=("low", "middle", "high"),
+            noise=0.1 * torch.randn(20_000, generator=generator),
+            silence_start=torch.full((n,), -1),
+            silence_gain=torch.ones(n),
+            protocol="tones",
+            split=split,
+            silence="none",
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def voices(tmp_path_factory):
+    """`voices(n, seed)`: n made-up utterances of 20 … 90 frames, 13 bands, by three speakers."""
+    import numpy as np
+
+    from kws.data.frames import FrameSplit
+    from kws.data.packed import PackedFrames
+
+    folder = tmp_path_factory.mktemp("voices")
+
+    def make(n: int, seed: int = 0, split: str = "training", compat: bool = False) -> FrameSplit:
+        generator = torch.Generator().manual_seed(seed)
+        labels = torch.randint(3, (n,), generator=generator)
+        lengths = torch.randint(20, 91, (n,), generator=generator)
+        ends = lengths.cumsum(0)
+        angle = (
+            torch.arange(int(ends[-1]))[:, None]
+            * (0.3 + 0.4 * labels.repeat_interleave(lengths))[:, None]
+        )
+        mel = (
+            -5
+            + 2 * torch.sin(angle + torch.arange(13))
+            + torch.randn(len(angle), 13, generator=generator)
+        )
+        path = folder / f"{n}-{seed}.float16"
+        frames = np.memmap(path, np.float16, "w+", shape=tuple(mel.shape))
+        frames[:] = mel.half().numpy()
+        names = [f"uttr-{i}.pt" for i in range(n)]
+        offsets = np.concatenate([[0], ends.numpy()])
+        return FrameSplit(
+            packed=PackedFrames(frames=frames, offsets=offsets, names=names, path=path),
+            begins=ends - lengths,
+            lengths=lengths,
+            labels=labels,
+            names=names,
+            label_names=("anna", "ben", "cleo"),
+            split=split,
+            compat=compat,
+        )
+
+    return make
