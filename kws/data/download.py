@@ -78,9 +78,7 @@ def state_of(out: Path, name: str, archive: Archive) -> bool:
         return False
     if not out.is_dir():
         raise UsageError(f"{out}: a file, not a folder: choose another folder")
-    if (
-        out.is_mount()
-    ):  # the finished folder is renamed into place, which cannot replace a mount point
+    if out.is_mount():  # which the finished folder, renamed into place, cannot replace
         raise UsageError(f"{out}: the top of a disk: choose a folder inside it")
     marker = out / MARKER
     if marker.is_file():

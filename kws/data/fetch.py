@@ -100,9 +100,7 @@ def ask(url: str, start: int, etag: str | None) -> http.client.HTTPResponse | No
     if start:
         headers["Range"] = f"bytes={start}-"
         if etag:
-            headers["If-Range"] = (
-                etag  # the rest if the file is still the same, else the whole file
-            )
+            headers["If-Range"] = etag  # if the file is another by now, all of it
     try:
         return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
@@ -176,8 +174,6 @@ def complete(
     """Complete `part` over as many connections as it takes. True if its SHA-256 is as expected."""
     if part.digest.hexdigest() == sha256:
         return True
-    if num_bytes is not None and part.size >= num_bytes:
-        part.restart()
     failures, farthest = 0, part.size
     name = url.rpartition("/")[2]
     with tqdm(desc=name, total=num_bytes, unit="B", unit_scale=True, disable=None) as bar:
