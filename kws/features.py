@@ -25,7 +25,8 @@ HOP = SAMPLE_RATE * 10 // 1000  # 160 samples, 10 ms: 100 frames a second
 WINDOW = SAMPLE_RATE * 25 // 1000  # 400 samples, 25 ms: also the length of the FFT
 NUM_FREQS = WINDOW // 2 + 1  # 201, from 0 Hz to the Nyquist frequency in steps of 40 Hz
 NYQUIST = SAMPLE_RATE / 2  # Hz
-BLOCK_FRAMES = 1024  # computed at a time on a CPU: 3 MB of spectrum
+BANDS = 10  # filters applied at a time, each to the few frequencies that these need
+BLOCK_FRAMES = 768  # computed at a time on a CPU: 1.2 MB of spectrum
 
 KINDS = ("log_mel", "mfcc")
 SPEAKER_F_MIN = 50.0  # Hz
@@ -74,11 +75,20 @@ def dct_matrix(n_mfcc: int, n_mels: int) -> Float[Tensor, "mels mfcc"]:
 @functools.lru_cache(maxsize=32)
 def _constants(
     n_mels: int, f_min: float, f_max: float, device: torch.device, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """Periodic Hann window (WINDOW,) and, each row twice, the filters (2K, n_mels)."""
-    filters = mel_filterbank(NUM_FREQS, n_mels, f_min, f_max).repeat_interleave(2, dim=0)
+) -> tuple[Tensor, list[tuple[int, int, Tensor]]]:
+    """The window (WINDOW,), a periodic Hann window, and the filters, BANDS of them at a time.
+
+    Each part of the filters is (low, high, weights (bands, high - low)): what lies outside of rows
+    low … high is zero. Rows are real and imaginary parts in turn, so each filter has them twice.
+    """
+    filters = mel_filterbank(NUM_FREQS, n_mels, f_min, f_max).repeat_interleave(2, dim=0).T
+    parts = []
+    for part in filters.split(BANDS):
+        used = part.any(0).nonzero()[:, 0].tolist() or [0]
+        low, high = used[0], used[-1] + 1
+        parts.append((low, high, part[:, low:high].to(device, dtype).contiguous()))
     window = torch.hann_window(WINDOW, dtype=torch.float64)
-    return window.to(device, dtype), filters.to(device, dtype)
+    return window.to(device, dtype), parts
 
 
 @functools.lru_cache(maxsize=32)
@@ -108,23 +118,24 @@ def log_mel(
         n_mels, float(f_min), float(f_max), waveform.device, waveform.dtype
     )
     # a few examples at a time stay in the CPU's cache, and a long recording needs little memory
-    block = BLOCK_FRAMES if waveform.device.type == "cpu" else 1 << 62
+    num_frames = 1 + waveform.shape[1] // HOP
+    block = BLOCK_FRAMES if waveform.device.type == "cpu" else len(waveform) * num_frames
     mel = []
-    for rows in waveform.split(max(1, block // (1 + waveform.shape[1] // HOP))):
-        padded = torch.nn.functional.pad(rows, (WINDOW // 2, WINDOW // 2), mode="reflect")
-        frames = padded.unfold(-1, WINDOW, HOP)  # (rows, T, WINDOW), a view
-        parts = [_mel_power(part, window, filters) for part in frames.split(block, dim=1)]
-        mel += [torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]]
-    return (torch.cat(mel) + floor).log()
+    for rows in waveform.split(max(1, block // num_frames)):
+        left, right = rows[:, 1 : WINDOW // 2 + 1], rows[:, -WINDOW // 2 - 1 : -1]
+        mirrored = torch.cat([left.flip(1), rows, right.flip(1)], dim=1)
+        frames = mirrored.unfold(1, WINDOW, HOP)  # (rows, T, WINDOW), a view
+        mel += [_mel_power(part, window, filters) for part in frames.split(block, dim=1)]
+    return (torch.cat(mel) + floor).log().view(len(waveform), num_frames, n_mels)
 
 
-def _mel_power(frames: Tensor, window: Tensor, filters: Tensor) -> Tensor:
-    """Energy in each mel band of (B, T, WINDOW) frames: (B, T, n_mels)."""
+def _mel_power(frames: Tensor, window: Tensor, filters: list[tuple[int, int, Tensor]]) -> Tensor:
+    """Energy in each mel band, (B * T, n_mels), of frames (B, T, WINDOW)."""
     spectrum = torch.fft.rfft(frames * window)  # (B, T, K), complex
-    # |z|² = re² + im², and as the filters stand there twice, one product adds the parts and filters
-    squares = torch.view_as_real(spectrum).square().flatten(-2)  # (B, T, 2K)
+    # |z|² = re² + im²: one product adds the two, because each filter is there twice, and filters
+    squares = torch.view_as_real(spectrum).square_().view(-1, 2 * NUM_FREQS).T  # (2K, B * T)
     with torch.autocast(frames.device.type, enabled=False):  # 16 bits are too few for power
-        return squares @ filters
+        return torch.cat([weights @ squares[low:high] for low, high, weights in filters]).T
 
 
 def mfcc(
