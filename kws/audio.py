@@ -72,7 +72,7 @@ def read_audio(path: str | Path, *, resample: bool = False) -> Float[Tensor, "N"
     if not resample and (rate != SAMPLE_RATE or channels != 1):
         raise UsageError(
             f"{path}: {rate} Hz with {channels} channel{'s' * (channels > 1)}, expected "
-            f"{SAMPLE_RATE} Hz mono: convert it, or ask for resampling (resample=True)"
+            f"{SAMPLE_RATE} Hz mono: convert it, or ask for resampling (--resample, resample=True)"
         )
     waveform = torch.from_numpy(samples[:, 0] if channels == 1 else samples.mean(1))
     if not waveform.isfinite().all():

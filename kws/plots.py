@@ -1,0 +1,263 @@
+"""Pictures of a training run, in one style: curves, confusion matrix, recall, spectrogram.
+
+Every function returns a `matplotlib.figure.Figure` of its own, so nothing depends on pyplot's
+global state, no window is opened and a notebook shows the return value. `save` writes it as PNG.
+
+Colours: Okabe & Ito, "Color Universal Design" (https://jfly.uni-koeln.de/color/), told apart with
+any colour vision; series differ in marker or line style too. Images use `cividis` and `Blues`,
+whose lightness rises steadily.
+
+Shape letters: T frames   F mel bands   C classes
+"""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from kws.files import atomic_path
+from kws.history import History
+from kws.metrics import ClassScore, Proportion
+
+INK, PALE = "#333333", "#d9d9d9"
+BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
+SERIES = {  # columns of a history: name, colour, line
+    "train": ("training", ORANGE, "--"),
+    "validation": ("validation", BLUE, "-"),
+    "crop": ("validation, crops", GREEN, ":"),
+}
+MOST_CELLS = 40  # classes whose names and counts are still readable in one picture
+STYLE: Any = {
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "font.size": 10,
+    "grid.color": PALE,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+@mpl.rc_context(STYLE)
+def new_figure(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    width: float = 7.0,
+    height: float = 4.0,
+    title: str = "",
+    **layout: Any,
+) -> tuple[Figure, np.ndarray]:
+    """An empty figure, `width` × `height` inches, and its (rows, columns) array of axes.
+
+    `layout` goes to `Figure.subplots` (sharex, width_ratios, …).
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    if title:
+        lines = [textwrap.fill(line, width=int(13 * width)) for line in title.splitlines()]
+        figure.suptitle("\n".join(lines), x=0.02, ha="left", fontsize=11)
+    return figure, figure.subplots(rows, columns, squeeze=False, **layout)
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write `figure` as PNG, whole or not at all; the same figure gives the same bytes."""
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=130, metadata={"Software": None})
+    return Path(path)
+
+
+@mpl.rc_context(STYLE)
+def draw_spectrogram(
+    axes: Axes,
+    mel: Float[Tensor, "T F"],
+    *,
+    frames_per_second: float = 100.0,
+    bands: str = "mel band",
+    label: str = "",
+) -> None:
+    """Draw a spectrogram with time in seconds to the right and its `bands` upwards."""
+    seconds = mel.shape[0] / frames_per_second
+    axes.imshow(
+        mel.detach().float().cpu().numpy().T,
+        origin="lower",
+        aspect="auto",
+        cmap="cividis",
+        interpolation="nearest",
+        extent=(0.0, seconds, 0.0, float(mel.shape[1])),
+    )
+    axes.set(xlabel="time (s)", ylabel=bands, title=label)
+
+
+@mpl.rc_context(STYLE)
+def confusion(matrix: Int[Tensor, "C C"], labels: Sequence[str], *, title: str = "") -> Figure:
+    """Counts of a confusion matrix, shaded by their share of the row, the true class.
+
+    Up to 40 classes carry their names and counts; above that only some names fit.
+    """
+    counts = matrix.cpu().numpy()
+    share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = len(labels)
+    side = min(max(5.0, 0.42 * size), 13.0)
+    figure, ((axes,),) = new_figure(width=side + 1.4, height=side + 0.6, title=title)
+    norm = PowerNorm(0.5, vmin=0, vmax=100)  # by the root: a rare confusion is seen too
+    image = axes.imshow(share, cmap="Blues", norm=norm, interpolation="nearest")
+    step = 1 if size <= MOST_CELLS else -(-size // MOST_CELLS)
+    ticks = range(0, size, step)
+    axes.set_xticks(ticks, [labels[i] for i in ticks], rotation=90)
+    axes.set_yticks(ticks, [labels[i] for i in ticks])
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelsize=10 if size <= 15 else 8)
+    if size <= MOST_CELLS:
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            colour = "white" if share[row, column] > 30 else INK
+            axes.text(
+                column,
+                row,
+                str(counts[row, column]),
+                ha="center",
+                va="center",
+                color=colour,
+                fontsize=9 if size <= 15 else 7,
+            )
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, label="share of the true class (%)")
+    bar.set_ticks([0, 5, 20, 50, 100])
+    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def recall(scores: Sequence[ClassScore], overall: Proportion, *, title: str = "") -> Figure:
+    """Recall of every class with its 95 % interval, beside the accuracy over all classes.
+
+    Of more than 40 classes, the 40 with the lowest recall, lowest first. Classes without an example
+    are left out.
+    """
+    shown = [score for score in scores if score.recall.n]
+    if len(shown) > MOST_CELLS:
+        shown = sorted(shown, key=lambda score: score.recall.value)[:MOST_CELLS]
+        title = f"{title}\nthe {MOST_CELLS} classes of {len(scores)} with the lowest recall".strip()
+    values = 100 * np.array([score.recall.value for score in shown])
+    low = 100 * np.array([score.recall.low for score in shown])
+    high = 100 * np.array([score.recall.high for score in shown])
+    rows = np.arange(len(shown))
+    figure, ((axes,),) = new_figure(height=1.8 + 0.26 * len(shown), title=title)
+    axes.axvspan(100 * overall.low, 100 * overall.high, color=ORANGE, alpha=0.2, linewidth=0)
+    axes.axvline(100 * overall.value, color=ORANGE, linestyle="--", label=f"all classes {overall}")
+    axes.hlines(rows, low, high, color=BLUE, linewidth=2)
+    axes.plot(values, rows, "o", color=BLUE, markersize=6, label="one class, with 95 % interval")
+    axes.set_yticks(rows, [f"{score.label}  (n={score.recall.n})" for score in shown])
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_xlim(right=100.5)
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+    axes.set(xlabel="recall (%)")
+    figure.legend(loc="outside lower left", fontsize=9)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def curves(history: History, *, title: str = "") -> Figure:
+    """Loss and accuracy of a training run against its optimiser steps; the best row is circled.
+
+    The training loss is that of augmented examples, and usually lies above the others.
+    """
+    rows, best = history.rows, history.best
+    figure, ((loss, accuracy),) = new_figure(1, 2, width=10.0, height=3.8, title=title)
+    for key, (name, colour, line) in SERIES.items():
+        if f"{key}_loss" not in rows[0]:
+            continue
+        steps = [row["step"] for row in rows]
+        look = {"color": colour, "linestyle": line, "label": name}
+        loss.plot(steps, [row[f"{key}_loss"] for row in rows], **look)
+        if f"{key}_accuracy" not in rows[0]:
+            continue
+        n = f"{name} (n={rows[0][f'{key}_n']:,})"
+        accuracy.plot(steps, [100 * row[f"{key}_accuracy"] for row in rows], **look | {"label": n})
+    value = 100 * best[f"{history.criterion}_accuracy"]
+    accuracy.plot(
+        best["step"],
+        value,
+        "o",
+        color=INK,
+        markersize=9,
+        fillstyle="none",
+        label=f"best: {value:.1f} % at step {best['step']:,}",
+    )
+    loss.set(xlabel="optimiser step", ylabel="cross-entropy (nats)")
+    loss.set_ylim(bottom=0)
+    accuracy.set(xlabel="optimiser step", ylabel="accuracy (%)")
+    for axes in (loss, accuracy):
+        axes.grid(axis="y")
+        axes.legend(fontsize=9)
+    return figure
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Panel:
+    """One picture of attention over time, to stand below a spectrogram with the same time axis.
+
+    `values`, weights as shares of 1, become a line if they are (T,), and if (R, T) an image whose
+    rows reach from 0 to `height` on an axis called `ylabel`.
+    """
+
+    name: str
+    values: Float[Tensor, "*rows T"]
+    ylabel: str = "weight (%)"
+    height: float = 1.0
+
+
+@mpl.rc_context(STYLE)
+def attention(
+    mel: Float[Tensor, "T F"],
+    panels: Sequence[Panel],
+    *,
+    frames_per_second: float = 100.0,
+    bands: str = "mel band",
+    title: str = "",
+) -> Figure:
+    """A spectrogram, and below it on the same time axis what a model paid attention to."""
+    seconds = mel.shape[0] / frames_per_second
+    rows = 1 + len(panels)
+    figure, axes = new_figure(rows, 1, height=1.2 + 1.9 * rows, title=title, sharex=True)
+    heard = {"frames_per_second": frames_per_second, "bands": bands, "label": "what it heard"}
+    draw_spectrogram(axes[0, 0], mel, **heard)
+    for below, panel in zip(axes[1:, 0], panels, strict=True):
+        values = 100 * panel.values.detach().float().cpu().numpy()
+        if values.ndim == 1:
+            times = (np.arange(len(values)) + 0.5) * seconds / len(values)
+            below.fill_between(times, values, color=BLUE, alpha=0.3, linewidth=0)
+            below.plot(times, values, color=BLUE)
+            below.set_ylim(bottom=0)
+        else:
+            extent = (0.0, seconds, 0.0, panel.height)
+            image = below.imshow(
+                values, origin="lower", aspect="auto", cmap="cividis", vmin=0, extent=extent
+            )
+            figure.colorbar(image, ax=below, label="weight (%)", pad=0.01)
+        below.set(ylabel=panel.ylabel, title=panel.name)
+    for above in axes[:-1, 0]:
+        above.set_xlabel("")
+    axes[-1, 0].set_xlabel("time (s)")
+    return figure

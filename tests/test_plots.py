@@ -1,0 +1,152 @@
+"""Pictures: what is on the axes, nothing global touched, files whole and reproducible."""
+
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+
+from kws import plots
+from kws.history import History
+from kws.metrics import Proportion, per_class
+
+MATRIX = torch.tensor([[5, 0, 2], [1, 4, 0], [0, 0, 0]])
+LABELS = ("_silence_", "yes", "no")
+OVERALL = Proportion(correct=9, n=12)
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_importing_plots_leaves_pyplot_alone():
+    check = "import kws.plots, sys; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check]).returncode == 0
+
+
+def test_settings_of_the_caller_are_kept():
+    before = dict(mpl.rcParams)
+    plots.confusion(MATRIX, LABELS)
+    assert dict(mpl.rcParams) == before
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path):
+    for name in ("a.png", "b.png"):
+        plots.save(plots.confusion(MATRIX, LABELS), tmp_path / name)
+    first, second = sorted(tmp_path.iterdir())
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes().startswith(b"\x89PNG")
+
+
+def test_save_makes_the_folder_and_returns_the_path(tmp_path):
+    out = tmp_path / "new" / "a.png"
+    assert plots.save(plots.new_figure()[0], out) == out
+    assert [path.name for path in out.parent.iterdir()] == ["a.png"]
+
+
+def test_confusion_prints_counts_and_shades_by_share_of_the_row():
+    axes = plots.confusion(MATRIX, LABELS, title="t").axes[0]
+    assert sorted(texts(axes)) == ["1", "2", "4", "5"]
+    shade = axes.images[0].get_array()
+    assert shade is not None
+    assert np.allclose(shade, [[500 / 7, 0, 200 / 7], [20, 80, 0], [0, 0, 0]])
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(LABELS)
+
+
+def test_confusion_of_many_classes_thins_the_names_and_drops_the_counts():
+    size = 101
+    axes = plots.confusion(torch.eye(size, dtype=torch.int64), [str(i) for i in range(size)]).axes[
+        0
+    ]
+    assert texts(axes) == []
+    assert [label.get_text() for label in axes.get_xticklabels()][:3] == ["0", "3", "6"]
+
+
+def test_recall_shows_every_class_that_has_examples():
+    axes = plots.recall(per_class(MATRIX, LABELS), OVERALL).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "_silence_  (n=7)",
+        "yes  (n=5)",
+    ]
+    assert "(%)" in axes.get_xlabel()
+
+
+def test_recall_bars_end_at_the_interval():
+    axes = plots.recall(per_class(MATRIX, LABELS), OVERALL).axes[0]
+    bar = axes.collections[0].get_paths()[0].vertices
+    silence = Proportion(correct=5, n=7)
+    assert np.allclose(np.asarray(bar)[:, 0], [100 * silence.low, 100 * silence.high])
+
+
+def test_recall_of_many_classes_shows_the_lowest():
+    size = 50
+    matrix = torch.eye(size, dtype=torch.int64) * 3
+    matrix[47, 0] = 5
+    figure = plots.recall(per_class(matrix, [f"c{i}" for i in range(size)]), OVERALL, title="t")
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(names) == plots.MOST_CELLS
+    assert names[0] == "c47  (n=8)"
+    assert "40 classes of 50" in figure.get_suptitle()
+
+
+def test_spectrogram_axes_are_seconds_and_bands():
+    figure, ((axes,),) = plots.new_figure()
+    plots.draw_spectrogram(axes, torch.randn(53, 7), frames_per_second=50.0)
+    assert axes.images[0].get_extent() == [0, pytest.approx(1.06), 0, 7]
+    assert axes.images[0].get_array().shape == (7, 53)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("time (s)", "mel band")
+    assert figure.axes == [axes]
+
+
+def test_a_long_title_is_wrapped():
+    figure, _ = plots.new_figure(width=4.0, title="word " * 40)
+    assert max(map(len, figure.get_suptitle().splitlines())) <= 52
+
+
+def history(**more):
+    rows = [
+        {"step": 3, "train_loss": 2.0, "validation_loss": 1.5, "validation_accuracy": 0.5},
+        {"step": 6, "train_loss": 1.0, "validation_loss": 0.5, "validation_accuracy": 0.9},
+        {"step": 9, "train_loss": 0.5, "validation_loss": 0.7, "validation_accuracy": 0.8},
+    ]
+    return History(rows=[row | {"validation_n": 31} | more for row in rows])
+
+
+def lines(axes):
+    return {line.get_label(): np.asarray(line.get_xydata()).tolist() for line in axes.lines}
+
+
+def test_curves_show_loss_and_accuracy_against_steps():
+    loss, accuracy = plots.curves(history(), title="t").axes
+    assert lines(loss) == {
+        "training": [[3, 2], [6, 1], [9, 0.5]],
+        "validation": [[3, 1.5], [6, 0.5], [9, 0.7]],
+    }
+    drawn = lines(accuracy)
+    assert drawn["validation (n=31)"] == [[3, 50], [6, 90], [9, 80]]
+    assert drawn["best: 90.0 % at step 6"] == [[6, 90]]
+    assert loss.get_ylabel() == "cross-entropy (nats)"
+    assert accuracy.get_ylabel() == "accuracy (%)"
+    assert loss.get_xlabel() == accuracy.get_xlabel() == "optimiser step"
+
+
+def test_curves_keep_crops_apart():
+    _, accuracy = plots.curves(history(crop_loss=1.0, crop_accuracy=0.7, crop_n=29)).axes
+    assert lines(accuracy)["validation, crops (n=29)"] == [[3, 70], [6, 70], [9, 70]]
+
+
+def test_attention_panels_share_the_time_axis_of_the_spectrogram():
+    panels = [
+        plots.Panel(name="matrix", values=torch.rand(5, 5), ylabel="query (s)", height=0.7),
+        plots.Panel(name="pooling", values=torch.tensor([0.25, 0.75])),
+    ]
+    figure = plots.attention(torch.randn(70, 11), panels, title="t")
+    heard, matrix, pooling = (axes for axes in figure.axes if axes.get_title(loc="left"))
+    assert matrix.images[0].get_extent() == [0, pytest.approx(0.7), 0, 0.7]
+    assert np.allclose(lines(pooling).popitem()[1], [[0.175, 25], [0.525, 75]])
+    assert heard.get_xlim() == matrix.get_xlim() == pooling.get_xlim()
+    assert pooling.get_xlabel() == "time (s)"
+    assert (matrix.get_ylabel(), pooling.get_ylabel()) == ("query (s)", "weight (%)")
