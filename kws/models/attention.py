@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from kws.models.dropout import drop
 from kws.models.linear import Linear
 
 
@@ -54,7 +55,7 @@ def attend(
     `dropout` is the probability of leaving out a weight; it applies whenever it is not 0.
     """
     weights = attention_weights(q, k, valid, bias)
-    return F.dropout(weights, dropout) @ v
+    return drop(weights, dropout) @ v
 
 
 def attend_fused(
@@ -65,7 +66,12 @@ def attend_fused(
     bias: Float[Tensor, "#B #H T S"] | None = None,
     dropout: float = 0.0,
 ) -> Float[Tensor, "B H T K"]:
-    """The same as `attend`, without the (T, S) weights in memory where the device knows how."""
+    """The same as `attend`, without the (T, S) weights in memory where the device knows how.
+
+    On a CPU no device code knows how to drop weights, so with dropout this is `attend`.
+    """
+    if dropout and q.is_cpu:
+        return attend(q, k, v, valid, bias, dropout)
     mask: Tensor | None = bias
     if valid is not None:
         shown = valid[:, None, None, :]

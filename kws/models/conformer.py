@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from kws.models.dropout import Dropout
 from kws.models.linear import Linear
 from kws.models.normalisation import MaskedBatchNorm
 from kws.models.positional import SinusoidalPositions
@@ -79,7 +80,7 @@ class ConvolutionModule(nn.Module):
             else nn.LayerNorm(d_model)
         )
         self.contract = Linear(d_model, d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
@@ -135,7 +136,7 @@ class ConformerLayer(nn.Module):
         self.norm_second_half = nn.LayerNorm(d_model)
         self.second_half = FeedForward(d_model, d_ff, dropout, "silu")
         self.norm = nn.LayerNorm(d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None

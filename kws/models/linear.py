@@ -63,16 +63,23 @@ class Linear(nn.Linear):
         return linear(input, self.weight, self.bias)
 
 
+def is_plain_cpu(x: Tensor) -> bool:
+    """True for a CPU tensor in plain eager mode: nothing is compiling, tracing or transforming."""
+    return (
+        x.is_cpu
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
+        and not torch._C._are_functorch_transforms_active()
+    )
+
+
 def _is_for_onednn(x: Tensor, weight: Tensor) -> bool:
     return (
         HAS_ONEDNN
-        and x.is_cpu
+        and is_plain_cpu(x)
         and weight.is_cpu
         and x.dtype == weight.dtype == torch.float32
         and x.ndim >= 2
         and x.numel() > 0
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
-        and not torch._C._are_functorch_transforms_active()
     )

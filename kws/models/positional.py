@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kws.models.attention import MultiHeadSelfAttention
+from kws.models.dropout import Dropout
 from kws.models.linear import Linear
 
 LONGEST_WAVE = 10_000  # the slowest sinusoid turns once in 2π · 10,000 frames
@@ -51,7 +52,7 @@ class SinusoidalPositions(nn.Module):
         super().__init__()
         if d_model % 2:
             raise ValueError(f"d_model={d_model} is odd: sines and cosines come in pairs")
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """x plus the position of each frame."""
@@ -71,7 +72,7 @@ class LearnedPositions(nn.Module):
     def __init__(self, d_model: int, max_frames: int, dropout: float = 0.0):
         super().__init__()
         self.table = nn.Parameter(torch.empty(max_frames, d_model))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         nn.init.normal_(self.table, std=0.02)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:

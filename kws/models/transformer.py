@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.models.attention import MultiHeadSelfAttention
+from kws.models.dropout import Dropout
 from kws.models.linear import Linear
 from kws.models.positional import RelativeSelfAttention
 
@@ -47,7 +48,7 @@ class FeedForward(nn.Module):
             raise ValueError(f"activation={activation!r} is none of {', '.join(ACTIVATIONS)}")
         self.expand = Linear(d_model, d_ff)
         self.activation = ACTIVATIONS[activation]
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.contract = Linear(d_ff, d_model)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
@@ -94,7 +95,7 @@ class EncoderLayer(nn.Module):
         self.feed_forward = FeedForward(d_model, d_ff, dropout, activation)
         self.norm_attention = nn.LayerNorm(d_model)
         self.norm_feed_forward = nn.LayerNorm(d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm_first = norm_first
 
     def forward(
