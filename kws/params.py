@@ -92,3 +92,29 @@ def classifier_parameters(
     if d_hidden is None:
         return norm + linear_parameters(d_model, num_classes)
     return norm + linear_parameters(d_model, d_hidden) + linear_parameters(d_hidden, num_classes)
+
+
+def measured_parts(module: nn.Module) -> dict[str, int]:
+    """Trainable scalars of each direct child, and of the module's own parameters, by name.
+
+    Parts without any are left out. A tensor that two parts share counts in the first of them, so
+    the parts add up to `count_parameters(module)`.
+    """
+    parts: dict[str, int] = {}
+    for name, parameter in module.named_parameters():
+        part = name.partition(".")[0]
+        parts[part] = parts.get(part, 0) + parameter.numel() * parameter.requires_grad
+    return {part: count for part, count in parts.items() if count}
+
+
+def shared_tensors(module: nn.Module) -> list[list[str]]:
+    """The names of every parameter that has more than one: weights that are used repeatedly.
+
+    >>> layer = nn.Linear(3, 3, bias=False)
+    >>> shared_tensors(nn.Sequential(layer, nn.ReLU(), layer))
+    [['0.weight', '2.weight']]
+    """
+    names: dict[nn.Parameter, list[str]] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, []).append(name)
+    return [group for group in names.values() if len(group) > 1]

@@ -187,7 +187,7 @@ class ConvStem(nn.Module):
         super().__init__()
         strides = strides or (1,) * len(channels)
         pools = pools or ((1, 1),) * len(channels)
-        if not len(channels) == len(strides) == len(pools):
+        if not 0 < len(channels) == len(strides) == len(pools):
             raise ValueError(
                 f"channels={channels}, strides={strides} and pools={pools} "
                 "must have one entry per block"

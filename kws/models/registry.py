@@ -124,6 +124,13 @@ MODELS: dict[str, Entry] = {
     ),
 }
 
+KIND_NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+    tuple: "a list",
+}
 MAY_BE_ZERO = {"d_hidden"}  # a layer that can be left out
 
 
@@ -131,13 +138,14 @@ def find_model(name: str) -> Entry:
     """The entry called `name`; UsageError with the nearest name if there is none."""
     if name not in MODELS:
         raise UsageError(
-            f"model {name!r} is unknown{did_you_mean(name, MODELS)}: one of {', '.join(MODELS)}"
+            f"model {name!r} is unknown{did_you_mean(name, MODELS)}: "
+            f"choose one of {', '.join(MODELS)}"
         )
     return MODELS[name]
 
 
 def configure(
-    name: str, *, n_mels: int | None = None, num_classes: int | None = None, **overrides: object
+    name: str, /, *, n_mels: int | None = None, num_classes: int | None = None, **overrides: object
 ) -> Any:
     """The settings of a named model with some of them changed; None keeps the published value.
 
@@ -156,15 +164,14 @@ def configure(
         if key not in published:
             raise UsageError(
                 f"{name} has no setting {key!r}{did_you_mean(key, published)}: "
-                f"it has {', '.join(published)}"
+                f"choose one of {', '.join(published)}"
             )
-        changes[key] = _like(published[key], value, f"{name}: {key}")
-        if type(changes[key]) is int and changes[key] < (0 if key in MAY_BE_ZERO else 1):
-            raise UsageError(f"{name}: {key}={value} must be positive")
+        lowest = 0 if key in MAY_BE_ZERO else 1
+        changes[key] = _like(published[key], value, f"{name}: {key}", lowest)
     return replace(config, **changes)
 
 
-def build_model(name: str, *, n_mels: int, num_classes: int, **overrides: object) -> nn.Module:
+def build_model(name: str, /, *, n_mels: int, num_classes: int, **overrides: object) -> nn.Module:
     """Make a model with fresh weights: (mel (B, T, n_mels), valid) -> logits (B, num_classes).
 
     Args:
@@ -185,15 +192,20 @@ def build_from(name: str, config: Any) -> nn.Module:
     try:
         return find_model(name).build(config)
     except ValueError as error:
-        raise UsageError(f"{name}: {error}") from error
+        raise UsageError(f"{name}: {error}: change these settings") from error
 
 
-def _like(published: object, value: Any, where: str) -> Any:
-    """`value` in the type of the published setting, or a UsageError."""
+def _like(published: object, value: Any, where: str, lowest: int) -> Any:
+    """`value` in the type of the published setting, whole numbers from `lowest`, or UsageError."""
     if isinstance(value, (list, tuple)) and isinstance(published, tuple):
-        return tuple(_like(published[0], item, where) for item in value)
+        pair = isinstance(published[0], tuple)
+        if pair and any(not isinstance(item, (list, tuple)) or len(item) != 2 for item in value):
+            raise UsageError(f"{where}={list(value)}: give a list of pairs")
+        return tuple(_like(published[0], item, where, lowest) for item in value)
     if type(published) is float and type(value) is int:
         return float(value)
     if type(value) is not type(published):  # not isinstance: True is no number here
-        raise UsageError(f"{where}={value!r} must be a {type(published).__name__}")
+        raise UsageError(f"{where}={value!r}: give {KIND_NAMES[type(published)]}")
+    if type(value) is int and value < lowest:
+        raise UsageError(f"{where}={value}: give at least {lowest}")
     return value

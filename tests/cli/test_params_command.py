@@ -1,0 +1,81 @@
+"""`kws params`: the list, the table of a model, shared tensors, the budget, what is refused."""
+
+import re
+
+import pytest
+
+from kws.models.registry import MODELS
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """The cells of a printed table, by the first of each row."""
+    cells = [re.split(r"\s*[│┃]\s*", line.strip()) for line in text.splitlines()]
+    return {row[1]: row[2:-1] for row in cells if len(row) > 3}
+
+
+def test_without_a_model_every_model_is_listed_with_its_size(kws):
+    outcome = kws("params")
+    listed = rows(outcome.out)
+    assert outcome.code == 0
+    assert listed.keys() - {"model"} == MODELS.keys()
+    assert listed["kwt-1"][:3] == ["607,308", "40", "12"]
+    assert listed["homework-baseline"][:3] == ["125,896", "40", "600"]
+
+
+def test_a_table_holds_formula_prediction_and_measurement(kws):
+    outcome = kws("params", "strided-transformer", "--num-classes", 31)
+    table = rows(outcome.out)
+    assert outcome.code == 0
+    assert "strided-transformer, 64 features, 31 classes" in outcome.out
+    numbers = ["2,108,416", "2,108,416"]
+    assert table["encoder"] == ["L (4 d² + 9 d + 2 d f + f)", "L=4 d=256 f=512", *numbers]
+    assert table["classify"][-2:] == ["7,967", "7,967"]
+    assert table["total"][-2:] == ["2,152,287", "2,152,287"]
+
+
+def test_shared_tensors_are_named(kws):
+    out = kws("params", "lab-encoder").out
+    assert rows(out)["encoder"][-1] == "154,880"
+    assert "shared tensors, counted once (516,520 if separate):" in out
+    assert "  encoder.layers.{0,1,2}.attention.qkv.weight\n" in out
+    assert "shared" not in kws("params", "lab-encoder-separate").out
+
+
+@pytest.mark.parametrize(
+    ("budget", "code", "verdict"),
+    [
+        (125_896, 0, "125,896 parameters: 0 left of the budget of 125,896"),
+        (125_895, 1, "125,896 parameters: 1 over the budget of 125,895"),
+        (500_000, 0, "125,896 parameters: 374,104 left of the budget of 500,000"),
+    ],
+)
+def test_the_budget_decides_the_exit_code(kws, budget, code, verdict):
+    outcome = kws("params", "homework-baseline", "--budget", budget)
+    assert outcome.code == code
+    assert outcome.out.splitlines()[-1] == verdict
+
+
+def test_settings_can_be_changed(kws):
+    settings = ["num_layers=2", "positions=none", "qkv_bias=true", "dropout=0"]
+    table = rows(kws("params", "kwt-1", "--n-mels", 17, *settings).out)
+    assert table["project"] == ["m d + d", "m=17 d=64", "1,152", "1,152"]
+    assert table["encoder"][:2] == ["L (4 d² + 9 d + 2 d f + f)", "L=2 d=64 f=256"]
+    assert "positions" not in table
+    assert "a=4 b=5" in kws("params", "strided-transformer", "channels=[4, 5]").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["kwt1"], "model 'kwt1' is unknown (did you mean 'kwt-1'?): choose one of crnn, "),
+        (["kwt-1", "dmodel=3"], "kwt-1 has no setting 'dmodel' (did you mean 'd_model'?)"),
+        (["kwt-1", "d_model"], "'d_model' is no setting: write it as key=value, d_model=128"),
+        (["kwt-1", "d_model=65", "num_heads=3"], "kwt-1: d_model=65 is not divisible by"),
+        (["kwt-1", "--n-mels", "0"], "kwt-1: n_mels=0: give at least 1"),
+        (["kwt-1", "n_mels=3", "--n-mels", "4"], "n_mels is an option and a setting here"),
+        (["kwt-1", "--budget", "-1"], "--budget -1: give a positive number"),
+        (["--budget", "5"], "--num-classes, --n-mels and --budget are about one model"),
+    ],
+)
+def test_what_is_refused(kws, arguments, sentence):
+    assert kws("params", *arguments).sentence().startswith(sentence)

@@ -1,0 +1,107 @@
+"""GRU and CRNN: published sizes, parity with nn.GRU, padding anywhere, what the figure says."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from kws.models.pooling import AttentionPooling, MeanPooling
+from kws.models.recurrent import (
+    CRNN_ATTENTION,
+    CRNN_SMALL,
+    BidirectionalGru,
+    Crnn,
+    CrnnConfig,
+    GruClassifier,
+    GruConfig,
+)
+from kws.params import count_parameters
+
+B, T, D, H = 3, 7, 5, 2
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [
+        pytest.param(lambda: GruClassifier(GruConfig()), 441_190, id="GRU, 30 classes"),
+        pytest.param(lambda: Crnn(CrnnConfig()), 4_424_652, id="CRNN"),
+        pytest.param(lambda: Crnn(CRNN_ATTENTION), 1_507_149, id="CRNN with attention pooling"),
+        pytest.param(lambda: BidirectionalGru(40, 128, 2), 427_008, id="GRU of the GRU"),
+        pytest.param(lambda: BidirectionalGru(5_120, 128, 2), 4_328_448, id="GRU of the CRNN"),
+        pytest.param(lambda: BidirectionalGru(1_280, 128, 2), 1_379_328, id="GRU after pooling"),
+    ],
+)
+def test_it_has_the_published_number_of_parameters(model, parameters):
+    assert count_parameters(model()) == parameters
+
+
+def test_the_small_crnn_keeps_to_its_size():
+    assert 250_000 < count_parameters(Crnn(CRNN_SMALL)) < 400_000
+
+
+def test_without_a_mask_it_is_nn_gru(float64):
+    ours, x = BidirectionalGru(D, H, 2), torch.randn(B, T, D)
+    torch.testing.assert_close(ours(x), ours.gru(x)[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_each_clip_is_read_as_if_it_were_alone(float64, num_layers):
+    ours, x = BidirectionalGru(D, H, num_layers), torch.randn(B, T, D)
+    lengths = [4, 7, 1]  # not sorted
+    y = ours(x, torch.arange(T) < torch.tensor(lengths)[:, None])
+    for b, length in enumerate(lengths):
+        alone = ours.gru(x[b : b + 1, :length])[0][0]
+        torch.testing.assert_close(y[b, :length], alone, rtol=0, atol=1e-10)
+        assert (y[b, length:] == 0).all()
+
+
+def test_frames_masked_anywhere_are_stepped_over(float64):
+    ours, x = BidirectionalGru(D, H, 2), torch.randn(1, T, D)
+    valid = torch.tensor([[False, True, True, False, True, True, False]])
+    y = ours(x, valid)
+    torch.testing.assert_close(y[valid], ours(x[valid][None])[0], rtol=0, atol=1e-10)
+    assert (y[~valid] == 0).all()
+
+
+def test_a_clip_without_a_frame_gives_zeros_and_no_nan(float64):
+    ours = BidirectionalGru(D, H)
+    valid = torch.tensor([[True] * T, [False] * T])
+    y = ours(torch.randn(2, T, D).masked_fill(~valid[..., None], torch.nan), valid)
+    assert y.isfinite().all()
+
+
+def test_dropout_lies_between_the_layers():
+    x = torch.randn(B, T, D)
+    one, two = BidirectionalGru(D, H, 1, dropout=0.5), BidirectionalGru(D, H, 2, dropout=0.5)
+    assert torch.equal(one(x), one(x))
+    assert not torch.equal(two(x), two(x))
+    assert torch.equal(two.eval()(x), two(x))
+
+
+def test_the_report_pools_to_ten_bands_and_a_quarter_of_the_frames():
+    maps, _ = Crnn(CRNN_ATTENTION).stem(torch.randn(1, 101, 40))
+    assert maps.shape == (1, 128, 10, 25)
+
+
+def test_the_gru_models_first_kernel_has_two_frames():
+    model = GruClassifier(GruConfig(hidden_size=2))
+    seen = []
+    model.gru.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape))
+    model(torch.randn(2, 11, 40))
+    assert seen == [(2, 10, 40)]
+
+
+def test_settings_choose_the_layers():
+    assert isinstance(Crnn(CrnnConfig()).pool, MeanPooling)
+    model = Crnn(CRNN_ATTENTION)
+    assert isinstance(model.pool, AttentionPooling)
+    widths = [m.out_features for m in model.classify.modules() if isinstance(m, nn.Linear)]
+    assert widths == [128, 12]
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match="pooling='max' is none of mean, attention"):
+        Crnn(dataclasses.replace(CRNN_SMALL, pooling="max"))
+    with pytest.raises(ValueError, match="n_mels=7 leaves no band"):
+        Crnn(dataclasses.replace(CRNN_SMALL, n_mels=7))

@@ -1,0 +1,185 @@
+"""The registry: gradient reaches every parameter, every setting does something, what is refused."""
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from kws.errors import UsageError
+from kws.models.registry import MODELS, build_model, configure
+
+# Adding a constant to every score of a softmax changes nothing: these have no gradient.
+FREE = {"pool.score.bias"}
+
+# Another value of every setting, tried on the first of its models. Sizes are small throughout.
+SMALL = {"d_model": 12, "num_heads": 3, "d_ff": 14, "num_layers": 2}
+OTHERS = {
+    "crnn-attention": (
+        {"channels": (4, 6), "pools": ((2, 2), (1, 1)), "hidden_size": 5, "d_hidden": 6},
+        {
+            "channels": (4, 5),
+            "pools": ((1, 2), (1, 1)),
+            "activation": "relu",
+            "pool_first": True,
+            "hidden_size": 4,
+            "num_layers": 1,
+            "pooling": "mean",
+            "d_hidden": 0,
+            "dropout": 0.0,
+        },
+    ),
+    "gru": (
+        {"channels": 4, "hidden_size": 5},
+        {"channels": 6, "hidden_size": 4, "num_layers": 1, "dropout": 0.5},
+    ),
+    "strided-transformer": (
+        {**SMALL, "channels": (4, 6), "positions": "learned", "max_tokens": 99},
+        {
+            "stem": "max-pool",
+            "channels": (5, 6),
+            "positions": "none",
+            "max_tokens": 98,
+            "d_model": 24,
+            "num_heads": 2,
+            "num_layers": 1,
+            "d_ff": 15,
+            "activation": "gelu",
+            "qkv_bias": False,
+            "dropout": 0.0,
+        },
+    ),
+    "bc-resnet-1": (
+        {},
+        {"base_channels": 4, "sub_bands": 1, "dropout": 0.0},
+    ),
+    "tdnn": (
+        {"channels": 4, "d_hidden": 3},
+        {"channels": 5, "d_hidden": 4, "dropout": 0.0},
+    ),
+    "transformer": (
+        {**SMALL, "d_hidden": 6},
+        {
+            "front_end": "linear",
+            "d_model": 24,
+            "num_heads": 2,
+            "num_layers": 1,
+            "d_ff": 15,
+            "positions": "relative",
+            "dropout": 0.0,
+            "pooling": "attention",
+            "normalisation": "none",
+            "d_hidden": 5,
+            "head_activation": "tanh",
+            "activation": "relu",
+            "norm_first": False,
+            "qkv_bias": False,
+            "share_weights": True,
+        },
+    ),
+    "conformer": (
+        {**SMALL, "d_hidden": 6},
+        {
+            "front_end": "linear",
+            "d_model": 24,
+            "num_heads": 2,
+            "num_layers": 1,
+            "d_ff": 15,
+            "positions": "sinusoidal",
+            "dropout": 0.0,
+            "pooling": "attention",
+            "normalisation": "layer",
+            "d_hidden": 5,
+            "head_activation": "sigmoid",
+            "kernel_size": 5,
+            "norm": "layer",
+        },
+    ),
+    "lab-conformer": (
+        SMALL,
+        {
+            "d_model": 24,
+            "num_heads": 2,
+            "num_layers": 1,
+            "d_ff": 15,
+            "kernel_size": 5,
+            "dropout": 0.0,
+            "normalisation": "none",
+        },
+    ),
+}
+CHANGES = [
+    pytest.param(name, base, {key: value}, id=f"{name}-{key}")
+    for name, (base, others) in OTHERS.items()
+    for key, value in others.items()
+]
+
+
+def output(name, **settings):
+    """Logits of a training step, from a fixed start and fixed draws; and the parameters' shapes."""
+    torch.manual_seed(0)
+    model = build_model(name, n_mels=40, num_classes=3, **settings)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2, generator=torch.Generator().manual_seed(1))
+    torch.manual_seed(1)
+    logits = model.train()(torch.randn(4, 20, 40, generator=torch.Generator().manual_seed(2)))
+    return logits, [parameter.shape for parameter in model.parameters()]
+
+
+@pytest.mark.parametrize(("name", "base", "change"), CHANGES)
+def test_every_setting_does_something(name, base, change):
+    (before, shapes), (after, new_shapes) = output(name, **base), output(name, **{**base, **change})
+    assert shapes != new_shapes or not torch.allclose(before, after, atol=1e-6)
+
+
+def test_every_setting_is_tested():
+    for name, (_, others) in OTHERS.items():
+        fields = {field.name for field in dataclasses.fields(MODELS[name].config)}
+        assert fields - set(others) == {"num_classes", "n_mels"}, name
+    kinds = {type(MODELS[name].config) for name in OTHERS}
+    assert kinds == {type(entry.config) for entry in MODELS.values()}
+
+
+def test_gradient_reaches_every_parameter(model, bands):
+    model.eval()  # in training a bias in front of a batch normalisation has none
+    loss = F.cross_entropy(
+        model(torch.randn(3, 24, bands, dtype=torch.float64)), torch.tensor([0, 1, 2])
+    )
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert name in FREE or parameter.grad.abs().max() > 1e-12, name
+
+
+def test_published_settings_stay_unless_changed():
+    assert configure("gru") == MODELS["gru"].config
+    assert configure("gru", num_classes=12, dropout=0).dropout == 0.0
+    assert configure("crnn", channels=[4, 5, 6]).channels == (4, 5, 6)
+    assert configure("crnn", pools=[[2, 2]] * 3).pools == ((2, 2),) * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "sentence"),
+    [
+        ("kwt1", {}, r"model 'kwt1' is unknown \(did you mean 'kwt-1'\?\): choose one of crnn, "),
+        ("kwt-1", {"dmodel": 3}, r"kwt-1 has no setting 'dmodel' \(did you mean 'd_model'\?\)"),
+        ("kwt-1", {"name": "x"}, "kwt-1 has no setting 'name'"),
+        ("kwt-1", {"d_model": 12.0}, "kwt-1: d_model=12.0: give a whole number"),
+        ("kwt-1", {"num_layers": True}, "kwt-1: num_layers=True: give a whole number"),
+        ("kwt-1", {"num_layers": 0}, "kwt-1: num_layers=0: give at least 1"),
+        ("kwt-1", {"qkv_bias": 1}, "kwt-1: qkv_bias=1: give true or false"),
+        ("kwt-1", {"stem": "patch"}, "kwt-1: stem='patch' is none of strided"),
+        ("kwt-1", {"dropout": "much"}, "kwt-1: dropout='much': give a number"),
+        ("crnn", {"channels": 5}, "crnn: channels=5: give a list"),
+        ("crnn", {"pools": (2, 2)}, r"crnn: pools=\[2, 2\]: give a list of pairs"),
+        ("crnn", {"pools": [[2, 2, 2]]}, r"crnn: pools=\[\[2, 2, 2\]\]: give a list of pairs"),
+        ("crnn", {"pools": [[2, 2]]}, r"crnn: channels=\(32, 64, 128\), strides=\(1, 1, 1\) and"),
+        ("crnn", {"channels": (4, 0, 2)}, "crnn: channels=0: give at least 1"),
+        ("crnn", {"d_hidden": -1}, "crnn: d_hidden=-1: give at least 0"),
+        ("bc-resnet-1", {"n_mels": 64}, "bc-resnet-1: n_mels=64 leaves 32 bands"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_a_sentence(name, settings, sentence):
+    with pytest.raises(UsageError, match=f"^{sentence}") as info:
+        build_model(name, **{"n_mels": 40, "num_classes": 3, **settings})
+    assert "\n" not in str(info.value)

@@ -1,0 +1,151 @@
+"""Homework, laboratory and our own models: published sizes, structure, statistics pooling."""
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from kws.models.classifier import Classifier
+from kws.models.laboratory import DenseConvolution, LaboratoryConformerLayer
+from kws.models.normalisation import MaskedBatchNorm
+from kws.models.registry import build_model
+from kws.models.sequence_classifier import ConvFrontEnd
+from kws.models.speaker import (
+    ConformerConfig,
+    TransformerConfig,
+    build_conformer,
+    build_transformer,
+)
+from kws.models.tdnn import Tdnn, TdnnConfig, TdnnLayer, statistics_pool
+from kws.params import count_parameters, shared_tensors
+
+B, T, D = 2, 7, 5
+
+
+def build(name, **overrides):
+    return build_model(name, n_mels=40, num_classes=600, **overrides)
+
+
+def test_the_homework_sample_model_has_the_published_number_of_parameters():
+    assert count_parameters(build("homework-baseline")) == 125_896
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("lab-encoder", 154_880), ("lab-encoder-separate", 464_640), ("lab-conformer", 225_720)],
+)
+def test_the_encoder_has_the_number_of_parameters_that_the_laboratory_printed(name, parameters):
+    assert count_parameters(build(name).encoder) == parameters
+
+
+@pytest.mark.parametrize("name", ["lab-encoder", "lab-conformer"])
+def test_three_layers_of_the_laboratory_are_one(name):
+    model = build(name)
+    first, *others = model.encoder.layers
+    assert len(others) == 2
+    assert all(layer is first for layer in others)
+    assert all(len(names) == 3 for names in shared_tensors(model))
+    assert not shared_tensors(build("lab-encoder-separate"))
+
+
+@pytest.mark.parametrize("name", ["transformer", "conformer"])
+def test_our_own_models_keep_to_the_laboratorys_budget(name):
+    model = build(name)
+    assert count_parameters(model) < 500_000
+    assert len(model.encoder.layers) < 4
+
+
+def test_the_homework_head_is_a_sigmoid_and_the_modified_one_a_relu():
+    def activations(name):
+        return [type(m) for m in build(name).classify.modules() if type(m) in (nn.Sigmoid, nn.ReLU)]
+
+    assert activations("homework-baseline") == [nn.Sigmoid]
+    assert activations("homework-modified") == [nn.ReLU]
+
+
+def test_the_modified_homework_has_six_layers_of_sixteen_heads():
+    encoder = build("homework-modified").encoder
+    assert [layer.attention.num_heads for layer in encoder.layers] == [16] * 6
+
+
+def test_the_normalisation_in_front_of_the_classifier_is_a_knob():
+    def norm(**options):
+        return build("lab-conformer", **options).classify.norm
+
+    assert isinstance(norm(), MaskedBatchNorm)
+    assert isinstance(norm(normalisation="none"), nn.Identity)
+    assert isinstance(norm(normalisation="layer"), nn.LayerNorm)
+
+
+def test_the_convolutional_front_end_quarters_the_frames():
+    x, valid = ConvFrontEnd(40, D)(torch.randn(B, 101, 40), torch.ones(B, 101, dtype=torch.bool))
+    assert x.shape == (B, 26, D)
+    assert valid is not None
+    assert valid.shape == (B, 26)
+
+
+def test_only_a_prenorm_stack_ends_in_a_normalisation():
+    config = TransformerConfig(d_model=12, d_ff=14, num_layers=1)
+    assert isinstance(build_transformer(config).encoder.norm, nn.LayerNorm)
+    post = build_transformer(dataclasses.replace(config, norm_first=False))
+    assert post.encoder.norm is None
+
+
+def test_a_laboratory_convolution_is_its_figure(float64):
+    module, x = DenseConvolution(D), torch.randn(B, T, D)
+    y = F.glu(F.linear(x, module.expand.weight, module.expand.bias))
+    y = F.conv1d(y.mT, module.conv.weight, module.conv.bias, padding=1)
+    y = F.silu(F.batch_norm(y, None, None, training=True)).mT
+    expected = F.linear(y, module.contract.weight, module.contract.bias)
+    torch.testing.assert_close(module(x), expected, rtol=0, atol=1e-10)
+
+
+def test_a_laboratory_layer_adds_two_halves_and_two_wholes(float64):
+    layer, x = LaboratoryConformerLayer(D, 1, 11, dropout=0.0), torch.randn(B, T, D)
+    y = x + 0.5 * layer.first_half(x)
+    y = y + layer.attention(y)
+    y = y + layer.convolution(y)
+    torch.testing.assert_close(layer(x), y + 0.5 * layer.second_half(y), rtol=0, atol=1e-10)
+
+
+def test_statistics_are_mean_and_deviation_of_the_valid_frames(float64):
+    x, valid = torch.randn(B, T, D), torch.arange(T) < torch.tensor([[7], [4]])
+    pooled = statistics_pool(x, valid)
+    for b, length in enumerate((7, 4)):
+        mean, deviation = x[b, :length].mean(dim=0), x[b, :length].std(dim=0, correction=0)
+        torch.testing.assert_close(pooled[b, :D], mean, rtol=0, atol=1e-10)
+        torch.testing.assert_close(pooled[b, D:], deviation, rtol=0, atol=1e-4)
+
+
+def test_statistics_of_a_constant_have_a_finite_gradient():
+    x = torch.ones(B, T, D, requires_grad=True)
+    statistics_pool(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
+def test_the_time_delay_network_sees_fifteen_frames_and_keeps_the_length():
+    model = Tdnn(TdnnConfig(channels=4, d_hidden=3)).eval()
+    x = torch.randn(1, 40, 31, requires_grad=True)
+    y = x
+    for layer in model.layers:
+        y = layer(y)
+    assert y.shape == (1, 12, 31)
+    y[0, :, 15].sum().backward()
+    assert x.grad is not None
+    reached = x.grad.abs().sum(dim=(0, 1)).nonzero().flatten().tolist()
+    assert reached == list(range(8, 23))  # 2 + 2 + 3 frames to either side
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match="front_end='patch' is none of linear, conv"):
+        build_transformer(TransformerConfig(front_end="patch"))
+    with pytest.raises(ValueError, match="positions='learned' is none of none, sinusoidal"):
+        build_conformer(ConformerConfig(positions="learned"))
+    with pytest.raises(ValueError, match="kernel_size=4 must be odd"):
+        TdnnLayer(D, D, 4)
+    with pytest.raises(ValueError, match="kernel_size=4 must be odd"):
+        DenseConvolution(D, 4)
+    assert isinstance(build("tdnn").classify, Classifier)
