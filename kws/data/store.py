@@ -68,15 +68,10 @@ def write_store(path: Path, dtype: str, row_shape: tuple[int, ...]) -> Iterator[
     OSError (full disk, read-only folder) names `path`; nothing is left of the attempt.
     """
     _remove_abandoned(path)
-    try:
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            writer = StoreWriter(file, dtype, row_shape)
-            yield writer
-            writer.seal()
-    except OSError as error:
-        if error.filename is None:  # a failed write does not know its file's name
-            error.filename = os.fspath(path)
-        raise
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        writer = StoreWriter(file, dtype, row_shape)
+        yield writer
+        writer.seal()
 
 
 def _remove_abandoned(path: Path) -> None:

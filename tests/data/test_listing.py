@@ -232,6 +232,12 @@ def test_silence_folder_beside_lists_is_used_where_it_has_clips(tmp_path):
     assert (testing.labels.count("_silence_"), testing.made_silence) == (0, 1)
 
 
+def test_challenge_folder_may_spell_silence_and_unknown_its_own_way(tmp_path):
+    names = ["silence/a.wav", "unknown/b.wav", "yes/c.wav", "bed/d.wav"]
+    choice = choose(read_listing(touch(tmp_path, *names)), get_protocol("kaggle-12"), "training")
+    assert Counter(choice.labels) == {"silence": 1, "unknown": 1, "yes": 1}
+
+
 @pytest.mark.parametrize("name", ["absent", "empty", "file", "flat"])
 def test_folders_without_words_get_one_sentence(tmp_path, name):
     path = tmp_path / name

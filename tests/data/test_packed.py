@@ -47,11 +47,11 @@ def test_clips_are_the_recordings_padded_right_and_cut(folder):
 
 def test_more_clips_than_a_block_keep_their_order(folder, monkeypatch):
     monkeypatch.setattr("kws.data.packed.BLOCK", 2)
-    names = NAMES[::-1]
-    clips = pack_clips(folder, names)
-    np.testing.assert_array_equal(
-        clips.audio[:, 0], [noise(LENGTHS[i], i)[0] for i in range(5)][::-1]
-    )
+    clips = pack_clips(folder, NAMES[::-1])
+    for row, length, seed in zip(clips.audio, LENGTHS[::-1], range(4, -1, -1), strict=True):
+        kept = min(length, 16_000)
+        np.testing.assert_array_equal(row[:kept], noise(length, seed)[:kept])
+        assert not row[kept:].any()  # nothing is left of the block before
 
 
 def test_plain_wav_equals_soundfile(folder):
@@ -90,6 +90,13 @@ def test_wav_with_an_extra_chunk_reads_the_same(folder):
     (folder / NAMES[0]).write_bytes(data[:36] + extra + data[36:])
     assert read_plain_wav(folder / NAMES[0]) is None
     np.testing.assert_array_equal(pack_clips(folder, NAMES[:1]).audio[0], plain)
+
+
+def test_wav_without_samples_is_refused(folder):
+    soundfile.write(folder / NAMES[1], noise(0), SAMPLE_RATE, subtype="PCM_16")
+    assert (folder / NAMES[1]).stat().st_size == 44
+    with pytest.raises(UsageError, match=r"clip_1\.wav: holds no samples"):
+        pack_clips(folder, NAMES)
 
 
 def test_a_pack_is_used_again(folder, monkeypatch):
@@ -155,7 +162,7 @@ def test_source_may_be_read_only_and_is_left_as_it_was(folder):
     assert sorted(folder.iterdir()) == before
 
 
-@pytest.mark.parametrize("where", [0, 70_000, -60, -1])
+@pytest.mark.parametrize("where", [0, 70_000, -60, -48, -40, -1])
 def test_a_flipped_bit_is_found_and_repaired(folder, where, caplog):
     good = pack_clips(folder, NAMES)
     expected, data = good.audio.copy(), bytearray(good.path.read_bytes())

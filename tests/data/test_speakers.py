@@ -6,6 +6,7 @@ import pickle
 import shutil
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,13 @@ def test_full_batches_visit_everyone_once_within_the_budget(made, budget, shuffl
         assert [features(n).shape[0] for n in numbers(mel)] == train.lengths[index].tolist()
         seen += index.tolist()
     assert sorted(seen) == list(range(len(train)))
+
+
+def test_full_batches_are_as_large_as_the_budget_allows(made):
+    train = load_speakers(made).train
+    batches = [train.lengths[index].tolist() for index in train.buckets(700)]
+    for batch, following in pairwise(batches):
+        assert (len(batch) + 1) * max(*batch, following[0]) > 700
 
 
 def test_full_batches_pad_little(made):

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,7 @@ def test_moving_a_split_changes_no_sample(archive, split, test_silence):
     moved = clips.to("cpu")
     assert moved.audio is not None
     assert len(moved.audio) == len(clips)  # its own clips and no others
+    moved = replace(moved, rows=torch.full((len(clips),), 1 << 40))  # the pack is no longer read
     assert torch.equal(everything(moved), everything(clips))
     assert torch.equal(everything(moved.to("cpu")), everything(clips))
 
@@ -119,6 +121,15 @@ def test_test_silence_is_noise_or_zeros_and_says_so(archive):
     assert silence_of(noise).count_nonzero(1).min() == 16_000
     assert not silence_of(zeros).any()
     assert noise.names == zeros.names
+
+
+def test_training_silence_is_noise_under_both_conventions(archive):
+    clips = [
+        load_speech_commands(archive, "v2-12", "training", test_silence=convention)
+        for convention in ("noise", "zeros")
+    ]
+    assert [split.silence for split in clips] == ["noise", "noise"]
+    assert torch.equal(everything(clips[0]), everything(clips[1]))
 
 
 def test_silence_is_a_piece_of_one_recording_from_this_split(archive):
