@@ -35,7 +35,9 @@ def time_shift(
         return waveform
     shift = _integers(waveform, -max_shift, max_shift, generator)
     padded = torch.nn.functional.pad(waveform, (max_shift, max_shift))
-    return _crops(padded, max_shift - shift, waveform.shape[1])
+    length = padded.shape[1]
+    first = length * torch.arange(len(padded), device=padded.device)  # of each example
+    return _crops(padded.flatten(), first + max_shift - shift, waveform.shape[1])
 
 
 def add_noise(
@@ -62,8 +64,7 @@ def add_noise(
     if len(noise) < samples:
         noise = noise.repeat(math.ceil(samples / len(noise)))
     start = _integers(waveform, 0, len(noise) - samples, generator)
-    passages = _crops(noise.expand(len(waveform), -1), start, samples)
-    return torch.addcmul(waveform, volume[:, None], passages)
+    return torch.addcmul(waveform, volume[:, None], _crops(noise, start, samples))
 
 
 def change_speed(
@@ -251,10 +252,9 @@ def _chosen(data: Tensor, probability: float, generator: Generator) -> Tensor:
     return (torch.rand(len(data), generator=generator) < probability).to(data.device)
 
 
-def _crops(rows: Tensor, start: Tensor, samples: int) -> Tensor:
-    """rows[b, start[b] : start[b] + samples] for every b, as one indexing of a view."""
-    views = rows.unfold(1, samples, 1)  # (B, N - samples + 1, samples)
-    return views[torch.arange(len(rows), device=rows.device), start]
+def _crops(waveform: Tensor, start: Tensor, samples: int) -> Tensor:
+    """waveform[start[b] : start[b] + samples] for every b, (B, samples): rows of a view, copied."""
+    return waveform.unfold(0, samples, 1).index_select(0, start)
 
 
 def _reading(position: Tensor) -> Tensor:
