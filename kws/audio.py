@@ -52,7 +52,8 @@ def read_audio(path: str | Path, *, resample: bool = False) -> Float[Tensor, "N"
     except soundfile.LibsndfileError as error:
         path.open("rb").close()  # a file that may not be opened raises its own OSError
         raise UsageError(
-            f"{path}: not audio that can be read (wav or flac expected): {error.error_string}"
+            f"{path}: not audio that can be read ({error.error_string.rstrip('.')}): "
+            "convert it to wav or flac"
         ) from None
     with file:
         rate, channels, promised = file.samplerate, file.channels, file.frames
@@ -87,7 +88,7 @@ def _to_sample_rate(waveform: Tensor, rate: int) -> Tensor:
 def _refuse_broken(path: Path) -> None:
     """Tell apart what libsndfile would call "format not recognised", or not notice at all."""
     if path.is_dir():
-        raise UsageError(f"{path}: a folder, expected an audio file")
+        raise UsageError(f"{path}: a folder, expected an audio file: check the path")
     if not path.exists():
         raise UsageError(f"{path}: no such file: check the path")
     with path.open("rb") as file:

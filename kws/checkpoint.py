@@ -8,6 +8,7 @@ Both hold a dictionary: `format`, `recipe` (TOML), `labels`, `protocol`, `normal
 containers: they load with `weights_only=True`, so a checkpoint from a stranger runs no code.
 """
 
+import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.errors import UsageError
-from kws.files import atomic_path
+from kws.files import write_bytes
 from kws.models.registry import build_model
 from kws.normalise import Normaliser
 from kws.protocols import require_same_labels
@@ -84,8 +85,9 @@ def new_model(recipe: Recipe, num_classes: int) -> nn.Module:
 
 def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
     """Write a checkpoint, whole or not at all."""
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        torch.save(dict(state), file)
+    data = io.BytesIO()  # torch.save turns the OSError of a full disk into a RuntimeError
+    torch.save(dict(state), data)
+    write_bytes(path, data.getbuffer())
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -140,8 +142,10 @@ def trained_from(state: Mapping[str, Any], path: Path) -> Trained:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"{path}: its weights do not fit {recipe.model.name}: {reason}") from error
+        raise UsageError(
+            f"{path}: its weights do not fit {recipe.model.name} as this version builds it: "
+            "train again, or use the version that wrote it"
+        ) from error
     return Trained(
         model=model.eval(),
         recipe=recipe,

@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -34,7 +34,7 @@ from kws.audio import SAMPLE_RATE
 from kws.checkpoint import Trained
 from kws.errors import UsageError
 from kws.features import HOP, WINDOW
-from kws.files import atomic_path
+from kws.files import atomic_path, write_bytes
 from kws.normalise import Normaliser
 from kws.onnx_gru import OPSET, for_onnx
 from kws.recipe import to_toml
@@ -105,8 +105,7 @@ def quiet() -> Iterator[None]:
 def export_safetensors(trained: Trained, out: str | Path) -> None:
     """Write the weights as safetensors to `out`, atomically, with `describe` as metadata."""
     weights = {name: w.detach().cpu().clone() for name, w in trained.model.state_dict().items()}
-    with atomic_path(out) as temporary:
-        save_file(weights, temporary, metadata=describe(trained))
+    write_bytes(out, save(weights, metadata=describe(trained)))
 
 
 def describe(trained: Trained) -> dict[str, str]:

@@ -181,7 +181,7 @@ def parse_recipe(text: str, *, where: str = "recipe", overrides: Iterable[str] =
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where}: not valid TOML: {error}") from error
+        raise UsageError(f"{where}: not valid TOML, {error}: correct it") from error
     overrides = list(overrides)
     for override in overrides:
         key, equals, value = (part.strip() for part in override.partition("="))

@@ -71,16 +71,21 @@ def folder_beside(out: Path) -> Iterator[Path]:
         with locked(left) as free:
             if free:
                 shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=out.parent))
+    folder = None
     try:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=out.parent))
         with locked(folder):
             yield folder
             folder.chmod(0o755)  # mkdtemp makes 0700; a data set is for others to read
             if out.exists():
                 out.rmdir()
             folder.rename(out)
+    except OSError as error:
+        error.filename = os.fspath(out)  # not a name that was made up here
+        raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -123,7 +128,14 @@ def in_parallel(
         try:
             done = pool.map(job, items)
             return list(
-                tqdm(done, title, len(items), unit="speaker", disable=not progress, leave=False)
+                tqdm(
+                    done,
+                    title,
+                    len(items),
+                    unit="speaker",
+                    disable=None if progress else True,
+                    leave=False,
+                )
             )
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -201,7 +201,8 @@ def check_listing(listing: Listing, protocol: Protocol) -> None:
         others = sorted(set(words) - set(protocol.words))
         raise UsageError(
             f"{root}: no recordings of {', '.join(missing)}{did_you_mean(missing[0], others)}: "
-            f"protocol {protocol.name} needs a folder for each of its {len(protocol.words)} words"
+            f"protocol {protocol.name} needs a folder for each of its "
+            f"{len(protocol.words)} words, restore it or choose another protocol"
         )
     _check_official(listing, protocol)
 

@@ -1,14 +1,31 @@
-"""The command line as a test sees it: arguments in; exit code, stdout and stderr out."""
+"""The command line as a test sees it: arguments in; exit code, stdout and stderr out.
 
+And what its commands work on, all of it small and right: a folder of words, one of speakers, and a
+model trained on each for one step.
+"""
+
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+import torch
 
+from kws.audio import write_audio
 from kws.cli import run
+from kws.protocols import COMMANDS
+
+CURE = re.compile(  # what would be right, or an imperative that opens a part of the sentence
+    r"did you mean|expects |must be|at least|one of |<=|"
+    r"(?:[:;,(] |or |and )(?:ask|change|check|choose|convert|copy|correct|delete|download|empty|"
+    r"export|free|give|go on|install|leave|lower|make|name|predict|raise|record|remove|rename|"
+    r"restore|resume|run|save|set|train|try|unpack|use|wait|write)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -19,13 +36,21 @@ class Outcome:
     out: str
     err: str
 
-    def sentence(self) -> str:
-        """The one line on stderr, without the command's name; fails unless one, and code 2."""
+    def sentence(self, *names: object) -> str:
+        """The one line on stderr, without the command's name.
+
+        Fails unless the exit code is 2, the line is one sentence, it names `names` and a cure.
+        """
         assert self.code == 2, (self.code, self.out, self.err)
         assert self.err.endswith("\n"), self.err
         assert self.err.count("\n") == 1, f"more than one line:\n{self.err}"
-        name, _, sentence = self.err.rstrip("\n").partition(": ")
-        assert name.split()[0] == "kws", self.err
+        command, _, sentence = self.err.rstrip("\n").partition(": ")
+        assert command.split()[0] == "kws", self.err
+        assert not re.search(r"[a-z]\. [A-Z]", sentence), f"more than one sentence: {sentence}"
+        assert "Error" not in sentence, sentence
+        for name in names:
+            assert str(name) in sentence, f"{str(name)!r} is not named: {sentence}"
+        assert CURE.search(sentence), f"no cure: {sentence}"
         return sentence
 
 
@@ -59,3 +84,75 @@ def kws_process() -> Callable[..., Outcome]:
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     return command
+
+
+@pytest.fixture(scope="session")
+def good_words(tmp_path_factory) -> Path:
+    """The ten commands and one other word, said once by each of four speakers, and a noise."""
+    folder = tmp_path_factory.mktemp("good") / "words"
+    generator = torch.Generator().manual_seed(0)
+    listed = {"validation": [], "testing": []}
+    for word in (*COMMANDS, "bed"):
+        for speaker, split in enumerate(("training", "training", "validation", "testing")):
+            name = f"{word}/0{speaker}_nohash_0.wav"
+            write_audio(folder / name, torch.rand(2000, generator=generator) - 0.5)
+            if split in listed:
+                listed[split].append(name)
+    for split, names in listed.items():
+        (folder / f"{split}_list.txt").write_text("\n".join(names) + "\n")
+    noise = torch.rand(20_000, generator=generator) - 0.5
+    write_audio(folder / "_background_noise_" / "hum.wav", noise)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def good_speakers(tmp_path_factory) -> Path:
+    """Three speakers with four utterances each, and three to test, with answers."""
+    folder = tmp_path_factory.mktemp("good") / "speakers"
+    folder.mkdir()
+    generator = torch.Generator().manual_seed(0)
+    speakers = [f"id{number:05d}" for number in range(3)]
+    count = 0
+
+    def utterance() -> dict[str, object]:
+        nonlocal count
+        name, count = f"uttr-{count:032x}.pt", count + 1
+        torch.save(torch.rand(130 + count, 40, generator=generator), folder / name)
+        return {"feature_path": name, "mel_len": 130 + count}
+
+    mapping = {
+        "speaker2id": {speaker: number for number, speaker in enumerate(speakers)},
+        "id2speaker": {str(number): speaker for number, speaker in enumerate(speakers)},
+    }
+    spoken = {speaker: [utterance() for _ in range(4)] for speaker in speakers}
+    tested = [utterance() for _ in range(3)]
+    answers = [f"{entry['feature_path']},{speakers[i]}" for i, entry in enumerate(tested)]
+    (folder / "mapping.json").write_text(json.dumps(mapping))
+    (folder / "metadata.json").write_text(json.dumps({"n_mels": 40, "speakers": spoken}))
+    (folder / "testdata.json").write_text(json.dumps({"n_mels": 40, "utterances": tested}))
+    (folder / "test_labels.csv").write_text("Id,Category\n" + "\n".join(answers) + "\n")
+    return folder
+
+
+def quick_run(recipe: str, data: Path, out: Path) -> Path:
+    """A run folder after one step of training."""
+    from kws.cli.train import load_splits
+    from kws.recipe import load_recipe
+    from kws.train import fit
+
+    chosen = load_recipe(recipe, ["train.total_steps=1", "train.batch_size=8"])
+    train, validation = load_splits(chosen, data)
+    fit(chosen, train=train, validation=validation, out=out, device="cpu", progress=False)
+    return out
+
+
+@pytest.fixture(scope="session")
+def keyword_run(tmp_path_factory, good_words) -> Path:
+    """A keyword model, hardly trained."""
+    return quick_run("keywords", good_words, tmp_path_factory.mktemp("runs") / "keywords")
+
+
+@pytest.fixture(scope="session")
+def speaker_run(tmp_path_factory, good_speakers) -> Path:
+    """A speaker model, hardly trained."""
+    return quick_run("speakers", good_speakers, tmp_path_factory.mktemp("runs") / "speakers")
