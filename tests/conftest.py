@@ -135,3 +135,27 @@ def voices(tmp_path_factory):
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def untrained():
+    """`untrained("model.name=gru", labels=(…))`: a small model with random weights, as loaded."""
+    from kws.checkpoint import Trained, new_model
+    from kws.normalise import Normaliser
+    from kws.recipe import parse_recipe
+
+    small = ("model.name=gru", "model.channels=3", "model.hidden_size=5")
+
+    def make(*overrides: str, labels: tuple[str, ...], protocol: str = "embedded-12") -> Trained:
+        named = any(override.startswith("model.name") for override in overrides)
+        recipe = parse_recipe("", overrides=[*(() if named else small), *overrides])
+        return Trained(
+            model=new_model(recipe, len(labels)).eval(),
+            recipe=recipe,
+            labels=labels,
+            protocol=protocol if recipe.data.task == "keywords" else "speakers",
+            normaliser=Normaliser(kind=recipe.features.normalise),
+            step=17,
+        )
+
+    return make
