@@ -88,7 +88,8 @@ def draw(waveforms: dict[str, list[np.ndarray]], out: Path) -> None:
 def main() -> None:
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/spectrograms.png")
     if "KWS_REAL_DATA" not in os.environ:
-        sys.exit("set KWS_REAL_DATA to a folder that holds speech_commands_excerpt")
+        finish({"skipped": "set KWS_REAL_DATA to a folder that holds speech_commands_excerpt"})
+        return
     people = Path(os.environ["KWS_REAL_DATA"], "speech_commands_excerpt")
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,242 @@
+"""Does the embedded corpus teach anything about people? Train on its digits, test on real ones.
+
+    KWS_REAL_DATA=FOLDER python benchmarks/transfer.py            test on free_spoken_digits
+    KWS_REAL_DATA=FOLDER python benchmarks/transfer.py --choose   everything but that test
+
+Training hears synthetic voices alone. The test is free_spoken_digits in FOLDER: 2,000 recordings at
+8 kHz. Nothing was chosen on it: model, augmentation and their numbers were chosen with `--choose`,
+on held-out synthetic voices and on the 158 digits of speech_commands_excerpt, other people, brought
+down to 8 kHz.
+
+The test's people, microphones and sampling rate differ from the training's, so all that a
+microphone may change is taken away or made random: bands up to 3.8 kHz, the word in the middle,
+what lies 45 dB below the loudest point cut off, the mean over time subtracted; in training noise,
+tilt, other vocal tracts and tempi, SpecAugment and mixup.
+
+CPU seconds count this process and its children: synthesis, features, training and test.
+
+Shape letters: B clips   T frames   F bands   C classes
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import torch
+from report import cpu_seconds, finish, print_table
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from kws import augment
+from kws.audio import CLIP_SAMPLES, pad_or_trim, read_audio, resample
+from kws.data.corpus import make_corpus
+from kws.features import log_mel
+from kws.metrics import Proportion
+from kws.models.registry import build_model
+from kws.protocols import SPLITS, which_split
+from kws.schedule import cosine_warmup
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+SPEAKERS, TAKES = 400, 4
+EPOCHS, BATCH = 7, 32
+LEARNING_RATE, WARMUP_STEPS, WEIGHT_DECAY = 1.5e-3, 200, 0.02
+BANDS, F_MAX = 40, 3800.0  # Hz
+FRAMES = 88  # 0.88 s around the middle of the word
+MARGIN = 50  # frames of silence put on both sides before that is cut out
+DEPTH = 45 * augment.DECIBEL  # below the loudest point, in the unit of a log-mel
+LONGEST = 5 * CLIP_SAMPLES // 2
+
+
+def features(waveforms: Tensor) -> Tensor:
+    """Log-mel spectrograms (B, FRAMES, BANDS) of waveforms (B, N), the word in the middle."""
+    mel = log_mel(waveforms, n_mels=BANDS, f_min=60.0, f_max=F_MAX, floor=1e-10)
+    return centre(mel)
+
+
+def centre(mel: Tensor) -> Tensor:
+    """FRAMES frames of each spectrogram around the centre of gravity of its sound (B, T, F)."""
+    amplitude = (0.5 * mel.logsumexp(2)).exp()  # (B, T)
+    above = (amplitude - 2 * amplitude.quantile(0.2, dim=1, keepdim=True)).clamp(min=0) + 1e-9
+    frames = torch.arange(mel.shape[1])
+    middle = ((above * frames).sum(1) / above.sum(1)).round().long()
+    silence = mel.amin(1, keepdim=True).expand(-1, MARGIN, -1)
+    mel = torch.cat([silence, mel, silence], dim=1)
+    index = middle[:, None] + MARGIN - FRAMES // 2 + torch.arange(FRAMES)
+    return mel.gather(1, index[..., None].expand(-1, -1, mel.shape[2]))
+
+
+def load(paths: list[Path], num_samples: int) -> Tensor:
+    """Features of recordings, a hundred at a time."""
+    parts = []
+    for start in range(0, len(paths), 100):
+        waveforms = [
+            pad_or_trim(read_audio(path, resample=True), num_samples)
+            for path in paths[start : start + 100]
+        ]
+        parts.append(features(torch.stack(waveforms)))
+    return torch.cat(parts)
+
+
+def load_narrow(paths: list[Path]) -> Tensor:
+    """The same of 16 kHz recordings, brought down to 8 kHz and up again."""
+    narrow = [resample(resample(read_audio(path), 16_000, 8_000), 8_000, 16_000) for path in paths]
+    return features(torch.stack([pad_or_trim(waveform, LONGEST) for waveform in narrow]))
+
+
+def clean(mel: Tensor) -> Tensor:
+    """What the model reads: cut off below DEPTH, without the mean over time, near unit size."""
+    mel = torch.maximum(mel, mel.amax((1, 2), keepdim=True) - DEPTH)
+    return (mel - mel.mean(1, keepdim=True)) / 3
+
+
+def add_noise(mel: Tensor, noise: Tensor, generator: torch.Generator) -> Tensor:
+    """Add a passage of noise frames (M, F), 5 to 60 dB below the loudest point: powers add up."""
+    start = torch.randint(len(noise) - FRAMES, (len(mel),), generator=generator)
+    passage = noise[start[:, None] + torch.arange(FRAMES)]
+    below = (5 + 55 * torch.rand(len(mel), generator=generator)) * augment.DECIBEL
+    level = mel.amax((1, 2)) - below - passage.amax((1, 2))
+    return torch.logaddexp(mel, passage + level[:, None, None])
+
+
+def vary(mel: Tensor, noise: Tensor, generator: torch.Generator) -> Tensor:
+    """Another microphone, vocal tract, tempo and place in the clip."""
+    mel = augment.warp_frequency(mel, 0.15, generator)
+    mel = augment.warp_time(mel, 0.25, generator)
+    shift = torch.randint(-8, 9, (len(mel),), generator=generator)
+    index = (torch.arange(FRAMES) - shift[:, None]).clamp(0, FRAMES - 1)
+    mel = mel.gather(1, index[..., None].expand_as(mel))
+    mel = augment.random_tilt(mel, 12.0, generator)
+    return add_noise(mel, noise, generator)
+
+
+def shuffled(count: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """One epoch: all numbers below `count` in random order, BATCH at a time, the rest left out."""
+    order = torch.randperm(count, generator=generator)
+    return order[: count // BATCH * BATCH].split(BATCH)
+
+
+def train(mel: Tensor, labels: Tensor, noise: Tensor, epochs: int) -> torch.nn.Module:
+    """A CRNN's weights, averaged over the last few hundred steps of training."""
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
+    model = build_model("crnn-small", n_mels=BANDS, num_classes=len(DIGITS))
+    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.995), use_buffers=True)
+    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
+    batches = [rows for _ in range(epochs) for rows in shuffled(len(mel), generator)]
+    for step, rows in enumerate(batches):
+        x = clean(vary(mel[rows].float(), noise, generator))
+        x = augment.spec_augment(x, generator, max_time=12, max_freq=6)
+        targets = F.one_hot(labels[rows], len(DIGITS)).float()
+        x, targets = augment.mixup(x, targets, 0.2, generator)
+        loss = F.cross_entropy(model(x), targets, label_smoothing=0.1)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        scale = cosine_warmup(step, warmup_steps=WARMUP_STEPS, total_steps=len(batches))
+        for group in optimiser.param_groups:
+            group["lr"] = LEARNING_RATE * scale
+        optimiser.step()
+        averaged.update_parameters(model)
+        if step % 100 == 0:
+            print(f"step {step} of {len(batches)}: loss {loss.item():.3f}", file=sys.stderr)
+    return averaged.module.eval()
+
+
+@torch.no_grad()
+def predict(model: torch.nn.Module, mel: Tensor) -> Tensor:
+    """Probabilities (B, C) of spectrograms (B, T, F)."""
+    return torch.cat([model(clean(part.float())).softmax(1) for part in mel.split(250)])
+
+
+def score(model: torch.nn.Module, mel: Tensor, labels: Tensor) -> tuple[Tensor, float]:
+    """Which clips are right (B,), and the mean of -ln p of the truth."""
+    probabilities = predict(model, mel)
+    surprise = -probabilities.gather(1, labels[:, None]).log().mean()
+    return probabilities.argmax(1) == labels, float(surprise)
+
+
+def labels_of(paths: list[Path]) -> Tensor:
+    """The digit of clips in word folders."""
+    return torch.tensor([DIGITS.index(path.parent.name) for path in paths])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train on embedded digits, test on real ones.")
+    parser.add_argument("--choose", action="store_true", help="leave the test out")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--speakers", type=int, default=SPEAKERS)
+    parser.add_argument("--takes", type=int, default=TAKES)
+    parser.add_argument("--corpus", type=Path, help="keep the corpus here")
+    parser.add_argument("--save", type=Path, help="keep the weights here")
+    options = parser.parse_args()
+    if "KWS_REAL_DATA" not in os.environ:
+        finish({"skipped": "set KWS_REAL_DATA to a folder that holds free_spoken_digits"})
+        return
+    people = Path(os.environ["KWS_REAL_DATA"])
+    torch.set_num_threads(1)  # CPU seconds count, and one thread wastes none of them
+
+    with tempfile.TemporaryDirectory() as scratch:
+        corpus = make_corpus(
+            options.corpus or Path(scratch, "digits"),
+            words=DIGITS,
+            speakers=options.speakers,
+            takes=options.takes,
+            noise_seconds=20,
+        )
+        print(f"synthesis: {cpu_seconds():.0f} CPU s", file=sys.stderr)
+        split = defaultdict(list)
+        for path in sorted(corpus.glob("*/*_nohash_*.wav")):
+            split[which_split(path.name)].append(path)
+        mel = {name: load(split[name], CLIP_SAMPLES).half() for name in SPLITS}
+        recordings = sorted(corpus.glob("_background_noise_/*.wav"))
+        noise = torch.cat(
+            [
+                log_mel(read_audio(path)[None], n_mels=BANDS, f_min=60.0, f_max=F_MAX)[0]
+                for path in recordings
+            ]
+        )
+    print(f"features: {cpu_seconds():.0f} CPU s", file=sys.stderr)
+    model = train(mel["training"], labels_of(split["training"]), noise, options.epochs)
+    print(f"training: {cpu_seconds():.0f} CPU s", file=sys.stderr)
+    if options.save:
+        torch.save(model.state_dict(), options.save)
+
+    rows, results = [], {}
+
+    def report(name: str, right: Tensor, surprise: float | None = None) -> None:
+        share = Proportion(correct=int(right.sum()), n=len(right))
+        rows.append([name, share.n, 100 * share.value, 100 * share.low, 100 * share.high, surprise])
+
+    for name in SPLITS[1:]:
+        report(f"embedded, {name}", *score(model, mel[name], labels_of(split[name])))
+    excerpt = people / "speech_commands_excerpt"
+    paths = [path for digit in DIGITS for path in sorted(excerpt.glob(f"{digit}/*.wav"))]
+    if paths:
+        right, surprise = score(model, load_narrow(paths), labels_of(paths))
+        report("speech_commands_excerpt at 8 kHz", right, surprise)
+        results["chosen_on"] = float(right.float().mean())
+    if not options.choose:
+        paths = sorted((people / "free_spoken_digits").glob("*.wav"))
+        truth = torch.tensor([int(path.name.split("_")[0]) for path in paths])
+        right, surprise = score(model, load(paths, LONGEST), truth)
+        report("free_spoken_digits", right, surprise)
+        speakers = [path.name.split("_")[1] for path in paths]
+        for speaker in sorted(set(speakers)):
+            own = right[[name == speaker for name in speakers]]
+            report(f"  {speaker}", own)
+            results.setdefault("per_speaker", {})[speaker] = float(own.float().mean())
+        results |= {"accuracy": float(right.float().mean()), "n": len(right)}
+    print_table(["test", "n", "accuracy, %", "from", "to", "-ln p"], rows)
+    results |= {
+        "cpu_seconds": cpu_seconds(),
+        "parameters": sum(map(torch.numel, model.parameters())),
+    }
+    finish(results)
+
+
+if __name__ == "__main__":
+    main()
