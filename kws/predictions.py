@@ -92,6 +92,7 @@ def classifier(width: int, num_classes: int, d_hidden: int, *, normalised: bool)
 
 
 def predict_crnn(config: CrnnConfig) -> Parts:
+    """Convolutions, GRU over the bands that they leave, pooling, classifier."""
     bands = bands_after(config.n_mels, tuple(pool for pool, _ in config.pools), ceil=False)
     width = bands * config.channels[-1]
     d = 2 * config.hidden_size
@@ -104,6 +105,7 @@ def predict_crnn(config: CrnnConfig) -> Parts:
 
 
 def predict_gru(config: GruConfig) -> Parts:
+    """Two convolutions over time, with 2 and 3 frames, GRU, linear layer."""
     sizes = {"m": config.n_mels, "a": config.channels}
     return {
         "narrow": Formula("2 m a + a", sizes),
@@ -114,6 +116,7 @@ def predict_gru(config: GruConfig) -> Parts:
 
 
 def predict_keyword_transformer(config: KeywordTransformerConfig) -> Parts:
+    """The cls token counts as one more learned position."""
     d = config.d_model
     layer = encoder_layer(d, config.d_ff, qkv_bias=config.qkv_bias)
     parts: Parts = {"cls": Formula("d", {"d": d})}
@@ -130,6 +133,7 @@ def predict_keyword_transformer(config: KeywordTransformerConfig) -> Parts:
 
 
 def predict_bc_resnet(config: BcResNetConfig) -> Parts:
+    """A block of width a: kernels 3 a + 3 a, mixing a², normalisations 2 S a + 2 a."""
     stem, *widths, head = widths_of(config.base_channels)
     texts, values, before = [], {"s": stem, "S": config.sub_bands}, ("s", stem)
     for name, width, blocks in zip("abce", widths, STAGE_BLOCKS, strict=True):
@@ -151,6 +155,7 @@ def predict_bc_resnet(config: BcResNetConfig) -> Parts:
 
 
 def predict_tdnn(config: TdnnConfig) -> Parts:
+    """Layers of 5, 3, 3, 1 and 1 frames; mean and deviation double the last one's width."""
     c, h = config.channels, config.d_hidden
     layers = "5 m c + 3 c + 2 (3 c² + 3 c) + c² + 3 c + 3 c² + 9 c"
     return {
@@ -180,6 +185,7 @@ def around(config: speaker.EncoderSettings, encoder: Formula) -> Parts:
 
 
 def predict_transformer(config: speaker.TransformerConfig) -> Parts:
+    """A layer that is shared counts once."""
     relative = config.positions == "relative"
     layer = encoder_layer(config.d_model, config.d_ff, qkv_bias=config.qkv_bias, relative=relative)
     encoder = layer if config.share_weights else times(config.num_layers, layer)
@@ -189,6 +195,7 @@ def predict_transformer(config: speaker.TransformerConfig) -> Parts:
 
 
 def predict_conformer(config: speaker.ConformerConfig) -> Parts:
+    """Two feed-forwards, attention, a convolution module and five normalisations a layer."""
     values = {"d": config.d_model, "f": config.d_ff, "k": config.kernel_size}
     text = "7 d² + 4 d f + 2 f + (22 + k) d"
     relative = " + d² + 2 d" if config.positions == "relative" else ""
@@ -196,11 +203,12 @@ def predict_conformer(config: speaker.ConformerConfig) -> Parts:
 
 
 def predict_laboratory_conformer(config: speaker.LaboratoryConformerConfig) -> Parts:
+    """One layer, used L times."""
     d, normalised = config.d_model, config.normalisation != "none"
     values = {"d": d, "f": config.d_ff, "k": config.kernel_size}
     return {
         "front_end": linear(config.n_mels, d, "m d"),
-        "encoder": Formula("(7 + k) d² + 9 d + 4 d f + 2 f", values),  # one layer, used L times
+        "encoder": Formula("(7 + k) d² + 9 d + 4 d f + 2 f", values),
         "classify": classifier(d, config.num_classes, 0, normalised=normalised),
     }
 

@@ -70,6 +70,16 @@ def test_pooling_drops_an_incomplete_window():
     torch.testing.assert_close(y[0, 0, 0, 1], x[0, 0, :2, 3:6].max())
 
 
+def test_pooling_does_not_see_a_masked_frame_in_its_window():
+    valid = torch.tensor([[True, True, False, True]])
+    x = torch.ones(1, 1, 2, 4)
+    x[..., 2] = 1e3
+    y, after = max_pool(x, (2, 2), valid)
+    assert after is not None
+    assert after.tolist() == [[True, True]]
+    assert y.flatten().tolist() == [1.0, 1.0]
+
+
 def test_maps_are_the_spectrogram_with_channels_last_in_memory():
     mel = torch.randn(B, T, BANDS)
     maps = maps_of(mel)

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from kws.models.pooling import AttentionPooling, MeanPooling
@@ -90,6 +91,14 @@ def test_the_gru_models_first_kernel_has_two_frames():
     model.gru.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape))
     model(torch.randn(2, 11, 40))
     assert seen == [(2, 10, 40)]
+
+
+def test_the_gru_model_is_its_figure(float64):
+    model, mel = GruClassifier(GruConfig(hidden_size=2, num_layers=1)), torch.randn(2, 11, 40)
+    x = F.relu(F.conv1d(mel.mT, model.narrow.weight, model.narrow.bias))
+    x = F.relu(F.conv1d(x, model.widen.weight, model.widen.bias, padding=1))
+    expected = model.classify(model.gru.gru(x.mT)[0].mean(dim=1))
+    torch.testing.assert_close(model(mel), expected, rtol=0, atol=1e-10)
 
 
 def test_settings_choose_the_layers():

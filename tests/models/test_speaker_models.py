@@ -86,6 +86,19 @@ def test_the_convolutional_front_end_quarters_the_frames():
     assert valid.shape == (B, 26)
 
 
+@pytest.mark.parametrize("build_one", [build_transformer, build_conformer])
+@pytest.mark.parametrize("positions", ["none", "sinusoidal", "relative"])
+def test_positions_tell_the_order_of_frames(float64, build_one, positions):
+    config = {build_transformer: TransformerConfig, build_conformer: ConformerConfig}[build_one](
+        front_end="linear", positions=positions, d_model=12, num_heads=3, d_ff=14, dropout=0.0
+    )
+    if build_one is build_conformer:  # its convolution knows the order, unless it sees one frame
+        config = dataclasses.replace(config, kernel_size=1)
+    model, mel, shuffle = build_one(config).eval(), torch.randn(2, 9, 40), torch.randperm(9)
+    difference = (model(mel) - model(mel[:, shuffle])).abs().max()
+    assert (difference > 1e-8) == (positions != "none")
+
+
 def test_only_a_prenorm_stack_ends_in_a_normalisation():
     config = TransformerConfig(d_model=12, d_ff=14, num_layers=1)
     assert isinstance(build_transformer(config).encoder.norm, nn.LayerNorm)
