@@ -51,12 +51,16 @@ def recording(trained: Trained, path: Path, *, resample: bool = False) -> Exampl
     return Example(name=path.name, mel=mel)
 
 
-def evaluated_on(run: Path) -> tuple[str, str] | None:
+def evaluated_on(run: Path) -> tuple[Path, str] | None:
     """Folder and split of the evaluation in the folder `run`, of several the last by name."""
     for path in sorted(run.glob("evaluation-*.json"), reverse=True):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        if Path(result["data"]).is_dir():
-            return result["data"], result["split"]
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+            data, split = Path(result["data"]), str(result["split"])
+        except (ValueError, KeyError, TypeError):
+            continue  # damaged or not ours
+        if data.is_dir():
+            return data, split
     return None
 
 
