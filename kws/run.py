@@ -223,7 +223,8 @@ def check_data(recipe: Recipe, train: Split, validation: Split, team: Team) -> N
     require_same_labels(train.label_names, validation.label_names, "validation", "training")
     per_step = recipe.train.batch_size * recipe.train.accumulate
     smallest = len(train) // steps_per_epoch(len(train), per_step)
-    if smallest < (parts := team.world * recipe.train.accumulate):
+    parts = team.world * recipe.train.accumulate
+    if team.world > 1 and smallest < parts:  # processes must run the model equally often
         raise UsageError(
             f"{smallest} examples in a step cannot be divided into {parts} parts: raise "
             "train.batch_size, lower train.accumulate or use fewer processes"

@@ -111,6 +111,8 @@ def train_step(run: Run, forward: nn.Module) -> Tensor:
     total = torch.zeros((), device=team.device)
     for i in range(settings.accumulate):
         part = batch.part(team.rank * settings.accumulate + i, team.world * settings.accumulate)
+        if not len(part):  # a batch smaller than the number of its parts
+            continue
         with _keep_gradients(forward, team.world > 1 and i < settings.accumulate - 1):
             with _autocast(settings.precision, team.device):
                 logits = forward(part.mel, part.valid)
