@@ -178,6 +178,17 @@ def test_dropout_acts_in_every_branch_while_training():
     assert torch.equal(model(x), model(x))
 
 
+@pytest.mark.parametrize("branch", ["first_half", "attention", "second_half"])
+def test_the_layer_drops_what_each_branch_returns(branch):
+    layer, x = ConformerLayer(D, H, E, KERNEL, dropout=0.0), torch.randn(B, T, D)
+    layer.dropout.p = 0.5
+    for other in {"first_half.contract", "attention.out", "second_half.contract"}:
+        if not other.startswith(branch):  # silence the other two
+            nn.init.zeros_(layer.get_parameter(f"{other}.weight"))
+            nn.init.zeros_(layer.get_parameter(f"{other}.bias"))
+    assert not torch.equal(layer(x), layer(x))
+
+
 def test_dropout_takes_away_as_much_as_in_torchaudio():
     """Same places, same probability: the outputs have the same mean and spread over draws."""
     torch.manual_seed(0)
@@ -232,3 +243,10 @@ def test_formulas_of_the_parts():
     relative = count_parameters(ConformerLayer(D, H, E, KERNEL, relative=True))
     assert relative == conformer_layer_parameters(D, E, KERNEL, relative=True)
     assert relative == conformer_layer_parameters(D, E, KERNEL) + D * D + 2 * D
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_exported_it_is_the_same(dtype):
+    model, x = conformer().to(dtype).eval(), torch.randn(B, T, D, dtype=dtype)
+    exported = torch.export.export(model, (x, VALID)).module()
+    torch.testing.assert_close(exported(x, VALID)[VALID], model(x, VALID)[VALID])
