@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from kws.checkpoint import Trained
+from kws.data.frames import FrameSplit
+from kws.data.speech_commands import load_speech_commands
 from kws.errors import UsageError
 from kws.evaluate import CLIPS, CROPS, UTTERANCES, evaluate, load_split, write_evaluation
 from kws.metrics import Proportion, confusion_matrix
@@ -91,6 +93,26 @@ def test_another_silence_and_a_protocol_of_the_same_labels_can_be_asked_for(tiny
     assert (data.protocol, data.split, data.silence) == ("v2-12", "validation", "zeros")
 
 
+@pytest.mark.parametrize("seed", [0, 3])
+def test_the_recipes_seed_chooses_the_unknown_clips(tiny_corpus, untrained, seed):
+    model = untrained("data.protocol=embedded-12", f"data.seed={seed}", labels=TWELVE)
+    expected = load_speech_commands(tiny_corpus, "embedded-12", "training", seed=seed)
+    assert load_split(model, tiny_corpus, "training").names == expected.names
+
+
+def test_recordings_are_resampled_on_demand(tiny_corpus, keywords, monkeypatch):
+    asked = []
+
+    def reader(*args, resample, **kwargs):
+        asked.append(resample)
+        return load_speech_commands(*args, **kwargs)
+
+    monkeypatch.setattr("kws.evaluate.load_speech_commands", reader)
+    load_split(keywords, tiny_corpus, resample=True)
+    load_split(keywords, tiny_corpus)
+    assert asked == [True, False]
+
+
 @pytest.mark.parametrize("protocol", ["kaggle-12", "embedded-35"])
 def test_other_labels_or_another_order_are_refused(tiny_corpus, keywords, protocol):
     with pytest.raises(UsageError, match=f"label.* where protocol {protocol} has"):
@@ -112,6 +134,17 @@ def of_speakers(tiny_speakers, untrained) -> Trained:
 def test_splits_of_speakers(tiny_speakers, of_speakers, split, n):
     data = load_split(of_speakers, tiny_speakers, split)
     assert (data.split, len(data)) == (split, n)
+
+
+@pytest.mark.parametrize("compat", [True, False])
+def test_a_recipe_that_imitates_the_sample_code_is_read_as_such(
+    tiny_speakers, untrained, of_speakers, compat
+):
+    knobs = ("data.task=speakers", f"data.compat={str(compat).lower()}")
+    model = untrained(*knobs, labels=of_speakers.labels)
+    data = load_split(model, tiny_speakers)
+    assert isinstance(data, FrameSplit)
+    assert data.compat == compat
 
 
 def test_speakers_have_no_protocol_to_choose(tiny_speakers, of_speakers):

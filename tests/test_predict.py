@@ -117,6 +117,14 @@ def test_speakers_of_different_lengths_share_a_batch(tmp_path, speakers, monkeyp
     assert torch.allclose(together, scores(predict(speakers, files)), atol=1e-5)
 
 
+def test_a_speakers_features_are_normalised(tmp_path, speakers):
+    mel = (torch.randn(31, 40) - 9).half().float()
+    torch.save(mel, tmp_path / "a.pt")
+    valid = torch.ones(1, 31, dtype=torch.bool)
+    shares = speakers.logits(speakers.normaliser(mel[None], valid), valid).softmax(1)
+    assert torch.allclose(scores(predict(speakers, [tmp_path / "a.pt"])), shares, atol=1e-6)
+
+
 @pytest.mark.parametrize(("limit", "sizes"), [(1, [1, 1, 1, 1]), (20, [2, 1, 1]), (31, [3, 1])])
 def test_a_batch_is_bounded_with_its_padding(limit, sizes):
     pieces = [
