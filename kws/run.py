@@ -201,7 +201,10 @@ def begin(
         for left_over in sorted(out.glob(".*.tmp")):  # of a process that was killed while writing
             left_over.unlink()
         write_text(out / "recipe.toml", to_toml(recipe))
-        run.save()
+        if state:
+            run.history.save(out / "history.jsonl")
+        else:
+            run.save()
     return run
 
 

@@ -110,7 +110,7 @@ def train_step(run: Run, forward: nn.Module) -> Tensor:
 
     total = torch.zeros((), device=team.device)
     for i in range(settings.accumulate):
-        part = batch.part(team.rank * settings.accumulate + i, team.world * settings.accumulate)
+        part = batch.part(i * team.world + team.rank, settings.accumulate * team.world)
         if not len(part):  # a batch smaller than the number of its parts
             continue
         with _keep_gradients(forward, team.world > 1 and i < settings.accumulate - 1):
