@@ -5,9 +5,9 @@ or hard to understand; the other 82 are people of sorts. Those with the same voc
 scales 1 to 3) are one family, and a family belongs to one split for good, whatever the seed: a
 corpus made from a secret seed is still tested on voices that no training split has spoken with.
 
-A speaker is a variant, slightly changed, with an accent, a rate and a pitch of its own. A
-parametric speaker has a vocal tract and a pitch drawn from nothing: better told apart, worse
-understood, so it serves speaker recognition.
+A speaker is a variant, slightly changed, with an accent, a rate and a pitch of its own, and perhaps
+with the habits of another language. A parametric speaker has a vocal tract and a pitch drawn from
+nothing: better told apart, worse understood, so it serves speaker recognition.
 """
 
 import hashlib
@@ -37,6 +37,11 @@ NOT_PEOPLE = """
     kaukovalta zac Alicia travis Demonic UniRobot anikaRobot whisper whisperf croak fast Tweaky
     AnxiousAndy Storm robosoft robosoft2 robosoft3 robosoft4 robosoft5 robosoft6 robosoft7 robosoft8
 """
+HABITS = (  # of speakers who grew up with another language: (phoneme, what it becomes)
+    *(("T", "s"), ("T", "f"), ("w", "v"), ("v", "f"), ("z", "s")),
+    *(("I", "i"), ("oU", "o:"), ("eI", "e:"), ("r", "R")),
+)
+FOREIGN = 0.4  # share of the speakers who have some of them
 FORMANTS = 9  # 0 is the nasal or glottal one, 1 to 3 make the vowels
 DROPPED = ("language", "name", "gender", "maintainer", "status", "echo")  # rooms are ours to draw
 BASE_PITCH = (82.0, 118.0)  # Hz: lower and upper, where a variant does not say
@@ -173,12 +178,21 @@ def vary(text: str, rng: np.random.Generator) -> str:
     return write_definition(entries)
 
 
+def foreign_habits(rng: np.random.Generator) -> str:
+    """Lines of a variant file that replace one to four phonemes, for FOREIGN of the speakers."""
+    if rng.random() >= FOREIGN:
+        return ""
+    chosen = rng.permutation(len(HABITS))[: rng.integers(1, 5)]
+    habits = dict(HABITS[i] for i in sorted(chosen))  # one substitute for each phoneme
+    return "".join(f"replace 00 {phoneme} {other}\n" for phoneme, other in habits.items())
+
+
 def draw_word_voice(rng: np.random.Generator, variant: str) -> Voice:
     """A speaker of words: a sibling of stock `variant` with its own accent, rate and pitch."""
     return Voice(
         accent=draw_accent(rng),
         variant=variant,
-        definition=vary(stock_variants()[variant], rng),
+        definition=vary(stock_variants()[variant], rng) + foreign_habits(rng),
         rate=rng.uniform(80, 200),
         pitch=rng.uniform(25, 75),
         range=rng.uniform(25, 80),

@@ -98,6 +98,35 @@ def test_sibling_has_another_vocal_tract_within_a_few_percent():
     assert max(map(abs, changes)) < 0.15
 
 
+def test_some_speakers_have_foreign_habits_one_substitute_for_a_phoneme():
+    lines = [voices.foreign_habits(rng(seed)).splitlines() for seed in range(200)]
+    foreign = [one for one in lines if one]
+    assert 0.3 < len(foreign) / len(lines) < 0.5
+    for one in foreign:
+        assert all(re.fullmatch(r"replace 00 \S+ \S+", line) for line in one)
+        phonemes = [line.split()[2] for line in one]
+        assert len(set(phonemes)) == len(phonemes)
+        assert 1 <= len(one) <= 4
+
+
+WORD_WITH = {
+    **{"T": "three", "w": "one", "v": "five", "z": "zero"},
+    **{"I": "six", "oU": "go", "eI": "eight", "r": "three"},
+}
+
+
+@pytest.mark.parametrize(("phoneme", "word"), WORD_WITH.items())
+def test_every_habit_is_heard(phoneme, word, tmp_path):
+    line = Utterance(text=word, rate=150, pitch=50, range=50)
+    usual = speak("gmw/en-US", TEXT, [line], seed=0, scratch=tmp_path)[0]
+    for before, after in voices.HABITS:
+        if before == phoneme:
+            habit = f"{TEXT}\nreplace 00 {before} {after}\n"
+            (other,) = speak("gmw/en-US", habit, [line], seed=0, scratch=tmp_path)
+            assert other.tobytes() != usual.tobytes()
+            assert 0.8 < len(trim(other)) / len(trim(usual)) < 1.4  # nothing is swallowed
+
+
 def test_engine_says_the_same_bytes_again_and_others_with_another_seed(tmp_path):
     lines = [LINE, LINE]
 
