@@ -1,8 +1,8 @@
 """`nn.Linear`, computed by the faster of the two matrix libraries that torch carries for the CPU.
 
 On a CPU torch multiplies matrices with MKL and convolves with oneDNN. MKL leaves the AVX-512 units
-of AMD processors unused, oneDNN does not: there a linear layer, forward and backward, takes less
-than half the time (measure with `benchmarks/models.py`). Same parameters, same state dict, same
+of AMD processors unused, oneDNN does not: there a linear layer, forward and backward, takes about
+half the time (measure with `benchmarks/models.py`). Same parameters, same state dict, same
 result within float32 rounding; everywhere else (GPU, float64, bfloat16, autocast, torch.compile,
 ONNX export) this is `F.linear` itself.
 """
