@@ -119,7 +119,7 @@ def log_mel(
     )
     # a few examples at a time stay in the CPU's cache, and a long recording needs little memory
     num_frames = 1 + waveform.shape[1] // HOP
-    block = BLOCK_FRAMES if waveform.device.type == "cpu" else len(waveform) * num_frames
+    block = BLOCK_FRAMES if waveform.device.type == "cpu" else 1 << 31
     mel = []
     for rows in waveform.split(max(1, block // num_frames)):
         left, right = rows[:, 1 : WINDOW // 2 + 1], rows[:, -WINDOW // 2 - 1 : -1]

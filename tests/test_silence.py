@@ -89,6 +89,17 @@ def test_equals_the_rule_taken_sample_by_sample(seed):
     assert torch.equal(trim_silence(x), expected)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_loudness_starts_from_zero_after_a_silence(seed):
+    generator = torch.Generator().manual_seed(seed)
+    n = torch.arange(2 * SECOND)
+    swell = 0.01 + 0.008 * torch.sin(2 * math.pi * n / 7_000)  # crosses the threshold slowly
+    x = torch.randn(len(n), generator=generator, dtype=torch.float64) * swell
+    expected = torch.tensor(sox_silence(x), dtype=torch.float64)
+    assert 0 < len(expected) < len(x)
+    assert torch.equal(trim_silence(x), expected)
+
+
 def test_threshold_and_duration_change_the_result():
     x = torch.cat([tone(0.5), hush(0.2), tone(0.3, 0.05)])
     assert len(trim_silence(x, threshold=0.1)) < len(trim_silence(x))
