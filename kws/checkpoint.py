@@ -27,7 +27,15 @@ from kws.protocols import require_same_labels
 from kws.recipe import Recipe, changed_keys, parse_recipe, to_toml
 
 FORMAT = "kws checkpoint 1"
-KEYS = {"format", "recipe", "labels", "protocol", "normaliser", "weights", "step"}
+FIELDS = {
+    "format": str,
+    "recipe": str,
+    "labels": list,
+    "protocol": str,
+    "normaliser": dict,
+    "weights": dict,
+    "step": int,
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,20 +107,34 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"{path}: no such checkpoint: check the path, or train with kws train")
+    data = io.BytesIO(path.read_bytes())  # so that every OSError below is the content's fault
     cure = "copy it again, or train again"
     try:
-        with zipfile.ZipFile(path) as archive:  # torch itself does not look at the checksums
+        with zipfile.ZipFile(data) as archive:  # torch itself does not look at the checksums
             damaged = archive.testzip()
         if damaged:
             raise UsageError(f"{path}: damaged (checksum of {damaged}): {cure}")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (UsageError, OSError, MemoryError):
+        data.seek(0)
+        state = torch.load(data, map_location="cpu", weights_only=True)
+    except (UsageError, MemoryError):
         raise
     except Exception as error:  # unpickling what is not ours can raise nearly anything
         raise UsageError(f"{path}: not a checkpoint, or a damaged one: {cure}") from error
-    if not isinstance(state, dict) or not KEYS.issubset(state) or state["format"] != FORMAT:
+    if not _is_ours(state):
         raise UsageError(f"{path}: not a checkpoint of kws train: name a best.pt or a run folder")
     return state
+
+
+def _is_ours(state: Any) -> bool:
+    """Whether every field is there and of its type. Their values have other guardians."""
+    return (
+        isinstance(state, dict)
+        and all(isinstance(state.get(field), kind) for field, kind in FIELDS.items())
+        and state["format"] == FORMAT
+        and all(isinstance(label, str) for label in state["labels"])
+        and all(isinstance(w, Tensor) for w in state["weights"].values())
+        and isinstance(state.get("training", {}), dict)
+    )
 
 
 def load_model(run_or_file: str | Path, device: str | torch.device = "cpu") -> Trained:
@@ -151,10 +173,23 @@ def trained_from(state: Mapping[str, Any], path: Path) -> Trained:
         recipe=recipe,
         labels=labels,
         protocol=state["protocol"],
-        normaliser=Normaliser(**state["normaliser"]),
+        normaliser=_normaliser_from(state["normaliser"], recipe.features.num_features, path),
         step=state["step"],
         path=path,
     )
+
+
+def _normaliser_from(fields: Mapping[str, Any], num_features: int, path: Path) -> Normaliser:
+    """The normaliser of a checkpoint; UsageError unless it is one for features of this width."""
+    kind, numbers = fields.get("kind"), (fields.get("mean"), fields.get("std"))
+    if kind in ("none", "utterance") and numbers == (None, None):
+        return Normaliser(kind=kind)
+    if kind == "dataset" and all(
+        isinstance(x, Tensor) and x.shape == (num_features,) and x.is_floating_point()
+        for x in numbers
+    ):
+        return Normaliser(kind=kind, mean=numbers[0], std=numbers[1])
+    raise UsageError(f"{path}: its normaliser does not fit its features: train again")
 
 
 def initialise_from(
@@ -171,8 +206,8 @@ def initialise_from(
     for key, old, new in changed_keys(source.recipe, recipe):
         if key.startswith(("model.", "features.")) and key != "features.normalise":
             raise UsageError(
-                f"{source.path}: {key} is {old} there and {new} in the recipe: weights can only be "
-                "reused in the same model on the same features"
+                f"{source.path}: {key} is {old} there and {new} in the recipe: change one of them, "
+                "weights only fit the same model on the same features"
             )
     weights = source.model.state_dict()
     same_labels = tuple(labels) == source.labels

@@ -212,7 +212,9 @@ def check_data(recipe: Recipe, train: Split, validation: Split, team: Team) -> N
     """Refuse data that the recipe cannot be trained on, with a UsageError."""
     task = "keywords" if isinstance(train, ClipSplit) else "speakers"
     if recipe.data.task != task:
-        raise UsageError(f"data.task={recipe.data.task}: but the training data are {task}")
+        raise UsageError(
+            f"data.task={recipe.data.task}, but the training data are {task}: choose another recipe"
+        )
     for name, split in (("training", train), ("validation", validation)):
         if not len(split):
             raise UsageError(f"the {name} split has no examples: check the data")
@@ -240,16 +242,21 @@ def fingerprint(split: Split) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-def _saved_state(out: Path, resume: bool, recipe: Recipe, train: Split) -> dict[str, Any] | None:
-    """The content of last.pt, where there is one that may be continued."""
-    last = out / "last.pt"
-    if not last.exists():
-        return None
-    if not resume:
+def check_free(out: Path, resume: bool) -> None:
+    """Refuse to begin anew, `resume` False, in a folder that holds a run, with a UsageError."""
+    if not resume and (out / "last.pt").exists():
         raise UsageError(
             f"{out}: holds a run already: continue it with --resume (resume=True), or choose "
             "another folder"
         )
+
+
+def _saved_state(out: Path, resume: bool, recipe: Recipe, train: Split) -> dict[str, Any] | None:
+    """The content of last.pt, where there is one that may be continued."""
+    check_free(out, resume)
+    last = out / "last.pt"
+    if not last.exists():
+        return None
     state = read_checkpoint(last)
     if "training" not in state:
         raise UsageError(f"{last}: holds no training state, only a model: choose another folder")

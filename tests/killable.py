@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
+import torch._dynamo  # the first optimiser of a process imports it, which takes a second
 
 import kws.cli
 import kws.data.speech_commands

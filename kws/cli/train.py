@@ -1,5 +1,6 @@
 """Commands of the `train` group."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -42,9 +43,11 @@ def train(
     """
     from kws.distributed import leader_first, team_of_processes
     from kws.recipe import load_recipe
+    from kws.run import check_free
     from kws.train import fit
 
     chosen = load_recipe(recipe, overrides or ())
+    check_free(out, resume)
     with team_of_processes(device) as team:
         with leader_first(team):
             training, validation = load_splits(chosen, data, resample)
@@ -61,16 +64,15 @@ def train(
                 init=init,
             )
         except KeyboardInterrupt:
-            if (out / "last.pt").exists():
-                words = [word for word in sys.argv[1:] if word != "--resume"]
-                command = " ".join(["kws", *words, "--resume"])
-                print(
-                    f"interrupted: {out / 'last.pt'} is saved, go on with: {command}",
-                    file=sys.stderr,
-                )
+            if team.leads:
+                words = ["kws", "train", recipe, "--data", str(data), "--out", str(out)]
+                words += [word for override in overrides or () for word in ("--set", override)]
+                words += ["--resample"] * resample + ["--resume"]
+                saved = f"{out / 'last.pt'} is saved, continue with: {shlex.join(words)}"
+                print(f"kws: interrupted: {saved}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
         if team.leads:
-            conclude(history, training.describe(), out)
+            conclude(chosen, history, out)
 
 
 @app.command("recipes")
@@ -123,16 +125,19 @@ def announce(recipe: "Recipe", training: "Split", validation: "Split", device: s
     print(f"{recipe.model.name}: {parameters:,} parameters, on {device}", flush=True)
 
 
-def conclude(history: "History", data: str, out: Path) -> None:
+def conclude(recipe: "Recipe", history: "History", out: Path) -> None:
     """Draw the curves and print the best validation accuracy with n and its interval."""
     from kws import plots
     from kws.metrics import Proportion
 
     plots.save(plots.curves(history), out / "curves.png")
-    best = history.best
-    for name, what in (("validation", "validation accuracy"), ("crop", "on crops")):
-        if f"{name}_accuracy" in best:
-            n = best[f"{name}_n"]
+    best, data = history.best, recipe.data
+    conditions = {"protocol": data.protocol}
+    views = {"validation": "", "crop": f" on {data.crop_frames}-frame crops"}
+    if data.task == "speakers":
+        conditions, views["validation"] = {}, " on whole utterances"
+    for name, on in views.items():
+        if n := best.get(f"{name}_n"):
             found = Proportion(correct=round(best[f"{name}_accuracy"] * n), n=n)
-            print(f"best {what}: {found}, step {best['step']}")
-    print(f"written: {out}")
+            print(f"best validation accuracy{on}: {found.describe(**conditions)}")
+    print(f"{out}: best.pt is of step {best['step']}, last.pt of step {history.rows[-1]['step']}")
