@@ -93,7 +93,7 @@ def test_equals_the_rule_taken_sample_by_sample(seed):
 def test_loudness_starts_from_zero_after_a_silence(seed):
     generator = torch.Generator().manual_seed(seed)
     n = torch.arange(2 * SECOND)
-    swell = 0.01 + 0.008 * torch.sin(2 * math.pi * n / 7_000)  # crosses the threshold slowly
+    swell = 0.01 + 0.004 * torch.sin(2 * math.pi * n / 3_650)  # silences of little over 0.1 s
     x = torch.randn(len(n), generator=generator, dtype=torch.float64) * swell
     expected = torch.tensor(sox_silence(x), dtype=torch.float64)
     assert 0 < len(expected) < len(x)
