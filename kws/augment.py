@@ -158,19 +158,31 @@ def warp_frequency(
 
 
 def warp_time(
-    mel: Float[Tensor, "B T F"], max_warp: float, generator: Generator
+    mel: Float[Tensor, "B T F"],
+    max_warp: float,
+    generator: Generator,
+    *,
+    valid: Bool[Tensor, "B T"] | None = None,
 ) -> Float[Tensor, "B T F"]:
     """Another tempo at the same pitch: frames are read 1 ± max_warp times as fast about the centre.
 
-    Linearly interpolated; the first and last frame fill what lies beyond them.
+    Linearly interpolated; the first and last frame fill what lies beyond them. With `valid`, whose
+    True frames come first, these are the frames there are, and padding stays as it is.
     """
     _fraction(max_warp=max_warp)
     if max_warp == 0:
         return mel
     rate = _uniform(mel, 1 - max_warp, 1 + max_warp, generator)[:, None]
-    centre = (mel.shape[1] - 1) / 2
     frame = torch.arange(mel.shape[1], device=mel.device, dtype=mel.dtype)
-    return _reading(rate * (frame - centre) + centre).mT @ mel
+    if valid is None:
+        centre = torch.full_like(rate, (mel.shape[1] - 1) / 2)
+    else:
+        centre = (valid.sum(1, keepdim=True) - 1).clamp(min=0).to(mel.dtype) / 2
+    position = (rate * (frame - centre) + centre).clamp(min=0).minimum(2 * centre)
+    if valid is None:
+        return _reading(position).mT @ mel
+    warped = _reading(position).mT @ mel.where(valid[:, :, None], 0)
+    return warped.where(valid[:, :, None], mel)
 
 
 def spec_augment(

@@ -101,7 +101,7 @@ def training_batch(
     knobs = recipe.augment
     mel, valid = _training_features(split, recipe, rows, generator)
     mel = augment.warp_frequency(mel, knobs.warp_frequency, generator)
-    mel = augment.warp_time(mel, knobs.warp_time, generator)
+    mel = augment.warp_time(mel, knobs.warp_time, generator, valid=valid)
     mel = augment.random_tilt(mel, knobs.tilt, generator)
     if knobs.band_limit:
         mel = augment.band_limit(

@@ -244,6 +244,21 @@ def test_time_warp_reads_scaled_frames_about_the_centre(float64):
     torch.testing.assert_close(y, position[:, :, None].expand_as(y))
 
 
+def test_time_warp_reads_valid_frames_only_and_keeps_padding(float64):
+    lengths = torch.tensor([21, 13, 1, 0])
+    valid = torch.arange(21) < lengths[:, None]
+    x = torch.randn(4, 21, 3).where(valid[:, :, None], torch.nan)
+    y = warp_time(x, 0.2, seeded(), valid=valid)
+    assert y[~valid].isnan().all()
+    alone = torch.cat([warp_time(x[:1], 0.2, seeded()), x[1:]])
+    torch.testing.assert_close(y[0], alone[0])
+    assert torch.equal(y[2, 0], x[2, 0])
+    ramp = torch.arange(21.0)[:, None].expand(4, 21, 3).where(valid[:, :, None], torch.nan)
+    warped = warp_time(ramp, 0.2, seeded(), valid=valid)[1, :13, 0]
+    rate = warped[7] - warped[6]
+    torch.testing.assert_close(warped, (6 + rate * (torch.arange(13) - 6)).clamp(0, 12))
+
+
 def masks(y, x):
     changed = y != x
     return changed.all(2), changed.all(1)
