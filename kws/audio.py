@@ -30,6 +30,7 @@ FULL_SCALE = 1 << 15  # a 16-bit sample of this size would be 1.0
 
 ZERO_CROSSINGS = 16  # of the sinc, on each side
 ROLLOFF = 0.99  # cut-off as a fraction of the lower Nyquist frequency
+READ_BLOCK = 1 << 20  # samples of each channel decoded at a time
 BLOCK = 1 << 14  # output samples resampled at a time: bounds the memory
 
 LFS_POINTER = b"version https://git-lfs"
@@ -58,7 +59,7 @@ def read_audio(path: str | Path, *, resample: bool = False) -> Float[Tensor, "N"
     with file:
         rate, channels, promised = file.samplerate, file.channels, file.frames
         try:
-            samples = file.read(dtype="float32", always_2d=True)
+            samples = _read_all(file)
         except soundfile.LibsndfileError as error:
             raise UsageError(
                 f"{path}: damaged or cut short ({error.error_string}): copy or download it again"
@@ -75,14 +76,23 @@ def read_audio(path: str | Path, *, resample: bool = False) -> Float[Tensor, "N"
             f"{path}: {rate} Hz with {channels} channel{'s' * (channels > 1)}, expected "
             f"{SAMPLE_RATE} Hz mono: convert it, or ask for resampling (--resample, resample=True)"
         )
-    waveform = torch.from_numpy(samples[:, 0] if channels == 1 else samples.mean(1))
-    if not waveform.isfinite().all():
+    if not np.isfinite(samples).all():
         raise UsageError(f"{path}: holds NaN or infinite samples: export it as 16-bit PCM again")
+    samples = samples.clip(-1, 1)  # before they are mixed: huge ones would overflow
+    waveform = torch.from_numpy(samples[:, 0] if channels == 1 else samples.mean(1))
     return _to_sample_rate(waveform, rate).clamp(-1, 1)
 
 
 def _to_sample_rate(waveform: Tensor, rate: int) -> Tensor:
     return resample(waveform, rate, SAMPLE_RATE)  # in `read_audio` an argument has this name
+
+
+def _read_all(file: soundfile.SoundFile) -> np.ndarray:
+    """Samples (N, channels), read in blocks: a damaged header may promise more than the memory."""
+    blocks: list[np.ndarray] = [np.empty((0, file.channels), np.float32)]
+    while len(block := file.read(READ_BLOCK, dtype="float32", always_2d=True)):
+        blocks.append(block)
+    return np.concatenate(blocks) if len(blocks) > 2 else blocks[-1]
 
 
 def _refuse_broken(path: Path) -> None:

@@ -11,6 +11,23 @@ class UsageError(ValueError):
     """
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that there is not enough memory, on the CPU or on a GPU.
+
+    torch raises a RuntimeError for most of these, recognised by its words.
+
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("shapes differ"))
+    (True, False)
+    """
+    words = (
+        "can't allocate memory",
+        "not enough memory",
+        "out of memory",
+        "calculation overflowed",
+    )
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the nearest of `known`, or the empty string.
 

@@ -71,7 +71,21 @@ def read_history(run_or_file: str | Path) -> History:
     if not path.is_file():
         raise UsageError(f"{path}: no such history: name the folder of a run of kws train")
     try:
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-    except ValueError as error:
-        raise UsageError(f"{path}: not a history in JSON lines: {error}") from error
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{path}: not JSON lines ({error}): resume the run to restore it"
+        ) from error
+    if not all(_is_row(row) and row.keys() == rows[0].keys() for row in rows):
+        raise UsageError(f"{path}: not a history of kws train: resume the run to restore it")
     return History(rows=rows, path=path.parent)
+
+
+def _is_row(row: Any) -> bool:
+    """Numbers under names, with at least one of the two accuracies and its loss."""
+    if not isinstance(row, dict) or not {"step", "epoch", "lr", "train_loss"} <= row.keys():
+        return False
+    measured = [{f"{name}_loss", f"{name}_accuracy"} for name in ("validation", "crop")]
+    return all(type(value) in (int, float) for value in row.values()) and any(
+        columns <= row.keys() for columns in measured
+    )

@@ -57,7 +57,7 @@ def evaluated_on(run: Path) -> tuple[Path, str] | None:
         try:
             result = json.loads(path.read_text(encoding="utf-8"))
             data, split = Path(result["data"]), str(result["split"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, RecursionError, KeyError, TypeError):
             continue  # damaged or not ours
         if data.is_dir():
             return data, split

@@ -92,7 +92,7 @@ def _test_utterances(path: Path) -> list[str]:
     try:
         utterances = json.loads(path.read_text(encoding="utf-8"))["utterances"]
         return sorted(str(utterance["feature_path"]) for utterance in utterances)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path}: not a list of test utterances in the homework's layout: make it again"
         ) from error

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from kws.errors import UsageError, did_you_mean
 from kws.features import FeatureConfig
-from kws.settings import Amount, Count, CountOrOff, Seed, Share, as_toml, from_table
+from kws.settings import Amount, Bands, Count, CountOrOff, Seed, Share, as_toml, from_table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,6 +42,8 @@ class Data:
 class Features(FeatureConfig):
     """What the model reads. Speaker data come as features, whose only knob is `normalise`."""
 
+    n_mels: Bands = 40
+    n_mfcc: Bands = 40
     normalise: Literal["none", "utterance", "dataset"] = "utterance"  # see kws.normalise
 
 
@@ -180,8 +182,8 @@ def parse_recipe(text: str, *, where: str = "recipe", overrides: Iterable[str] =
     """
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where}: not valid TOML, {error}: correct it") from error
+    except (ValueError, RecursionError) as error:  # a number or a nesting beyond all measure, too
+        raise UsageError(f"{where}: not valid TOML: {error}: correct it") from error
     overrides = list(overrides)
     for override in overrides:
         key, equals, value = (part.strip() for part in override.partition("="))

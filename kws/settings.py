@@ -14,6 +14,9 @@ Amount = Annotated[float, 0.0, math.inf]
 Count = Annotated[int, 1, math.inf]
 CountOrOff = Annotated[int, 0, math.inf]
 Seed = Annotated[int, 0, math.inf]
+Bands = Annotated[int, 1, 1000]
+
+LARGEST = 2**63 - 1  # whole number that torch can take
 
 KIND_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 T = TypeVar("T")
@@ -90,8 +93,10 @@ def checked(kind: Any, value: Any, where: str, key: str) -> Any:
         raise UsageError(
             f"{where}: {key} expects {KIND_NAMES[expected]}, got {as_toml(value)} ({came})"
         )
-    if expected in (int, float) and not (low <= value <= high and math.isfinite(value)):
-        bounds = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+    top = min(high, LARGEST) if expected is int else high
+    if expected in (int, float) and not (low <= value <= top and math.isfinite(value)):
+        bounded = high < math.inf or (expected is int and value > top)
+        bounds = f"from {low:g} to {top:g}" if bounded else f"of at least {low:g}"
         raise UsageError(f"{where}: {key} expects {KIND_NAMES[expected]} {bounds}, got {value}")
     return value
 

@@ -7,8 +7,9 @@ from kws.history import History, read_history
 
 
 def rows(*pairs, name="validation"):
+    common = {"epoch": 1.0, "lr": 0.1, "train_loss": 2.0}
     return [
-        {"step": i, f"{name}_accuracy": accuracy, f"{name}_loss": loss}
+        {"step": i, **common, f"{name}_accuracy": accuracy, f"{name}_loss": loss}
         for i, (accuracy, loss) in enumerate(pairs)
     ]
 

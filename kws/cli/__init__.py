@@ -12,7 +12,7 @@ import sys
 import typer
 
 from kws import __version__
-from kws.errors import UsageError
+from kws.errors import UsageError, is_out_of_memory
 
 app = typer.Typer(
     name="kws",
@@ -48,6 +48,11 @@ CURES = {
     errno.EIO: "the disk failed to read or write: check it, or choose another folder",
     errno.EMFILE: "too many files are open: raise the limit with `ulimit -n`",
 }
+
+
+OUT_OF_MEMORY = (
+    "not enough memory: lower train.batch_size, choose a smaller model, or free some memory"
+)
 
 
 def explain(error: OSError) -> str | None:
@@ -121,6 +126,10 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("kws: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        message = f"kws: {OUT_OF_MEMORY}"
     if message:
         print(on_one_line(message), file=sys.stderr)
     return BAD_INPUT

@@ -35,7 +35,7 @@ def is_made(out: Path, record: str, recipe: dict[str, Any]) -> bool:
         return False
     try:
         made = json.loads((out / record).read_text())["recipe"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         raise UsageError(
             f"{out} is there already and is no finished corpus: choose a new folder, or remove it"
         ) from None

@@ -121,6 +121,8 @@ def _read_json(path: Path) -> Any:
         raise UsageError(
             f"{path}: line {error.lineno}: not JSON ({error.msg}): copy or download it again"
         ) from None
+    except (ValueError, RecursionError):  # a number or a nesting beyond all measure
+        raise UsageError(f"{path}: not JSON: copy or download it again") from None
 
 
 def _field(value: Any, key: str, kind: type, path: Path) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from kws.errors import UsageError, did_you_mean
+from kws.errors import UsageError, did_you_mean, is_out_of_memory
 from kws.models import bc_resnet, keyword_transformer, recurrent, speaker, tdnn
 
 
@@ -124,6 +124,7 @@ MODELS: dict[str, Entry] = {
     ),
 }
 
+LARGEST = 1_000_000  # no setting comes near it, and somewhere beyond it torch overflows
 KIND_NAMES = {
     bool: "true or false",
     int: "a whole number",
@@ -193,6 +194,10 @@ def build_from(name: str, config: Any) -> nn.Module:
         return find_model(name).build(config)
     except ValueError as error:
         raise UsageError(f"{name}: {error}: change these settings") from error
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UsageError(f"{name}: too large for the memory: lower its sizes") from error
 
 
 def _like(published: object, value: Any, where: str, lowest: int) -> Any:
@@ -206,6 +211,7 @@ def _like(published: object, value: Any, where: str, lowest: int) -> Any:
         return float(value)
     if type(value) is not type(published):  # not isinstance: True is no number here
         raise UsageError(f"{where}={value!r}: give {KIND_NAMES[type(published)]}")
-    if type(value) is int and value < lowest:
-        raise UsageError(f"{where}={value}: give at least {lowest}")
+    if type(value) is int and not lowest <= value < LARGEST:
+        limit = f"at least {lowest}" if value < lowest else f"less than {LARGEST}"
+        raise UsageError(f"{where}={value}: give {limit}")
     return value

@@ -70,12 +70,26 @@ def test_a_refusal_without_a_file_is_still_one_sentence(kws, ends_with):
 
 
 @pytest.mark.parametrize(
-    "defect", [OSError("odd"), OSError(errno.EBADF, "ours"), ValueError("ours")]
+    "defect",
+    [OSError("odd"), OSError(errno.EBADF, "ours"), ValueError("ours"), RuntimeError("ours")],
 )
 def test_our_own_defects_keep_their_traceback(ends_with, defect):
     ends_with(defect)
     with pytest.raises(type(defect), match=r"odd|ours"):
         cli.run(["go"])
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+    ],
+)
+def test_too_little_memory_is_one_sentence(kws, ends_with, ending):
+    ends_with(ending)
+    kws("go").sentence("memory")
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt(), typer.Abort()])
