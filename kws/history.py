@@ -74,7 +74,7 @@ def read_history(run_or_file: str | Path) -> History:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (ValueError, RecursionError) as error:
         raise UsageError(
-            f"{path}: not JSON lines ({error}): resume the run to restore it"
+            f"{path}: not a history in JSON lines ({error}): resume the run to restore it"
         ) from error
     if not all(_is_row(row) and row.keys() == rows[0].keys() for row in rows):
         raise UsageError(f"{path}: not a history of kws train: resume the run to restore it")
