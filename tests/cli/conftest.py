@@ -7,9 +7,10 @@ model trained on each for one step.
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,3 +157,47 @@ def keyword_run(tmp_path_factory, good_words) -> Path:
 def speaker_run(tmp_path_factory, good_speakers) -> Path:
     """A speaker model, hardly trained."""
     return quick_run("speakers", good_speakers, tmp_path_factory.mktemp("runs") / "speakers")
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch) -> Path:
+    """Packs of this test go here."""
+    monkeypatch.setenv("KWS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def words(tmp_path, good_words, own_cache) -> Path:
+    """A copy of the words, to be spoilt."""
+    return Path(shutil.copytree(good_words, tmp_path / "words"))
+
+
+@pytest.fixture
+def speakers(tmp_path, good_speakers, own_cache) -> Path:
+    """A copy of the speakers, to be spoilt."""
+    return Path(shutil.copytree(good_speakers, tmp_path / "speakers"))
+
+
+@pytest.fixture
+def run_of(tmp_path, keyword_run, speaker_run) -> Callable[[str], Path]:
+    """`run_of("keywords")`: a copy of a run folder."""
+    runs = {"keywords": keyword_run, "speakers": speaker_run}
+    return lambda task: Path(shutil.copytree(runs[task], tmp_path / f"{task}-run"))
+
+
+def tree(folder: Path) -> set[str]:
+    """Everything below the folder that is neither a finished pack nor the cache's own folder."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.suffix not in (".clips", ".frames") and path.name != "cache"
+    }
+
+
+@pytest.fixture
+def nothing_written(tmp_path) -> Iterator[Callable[[], None]]:
+    """Call it once all inputs are there: the folder must look the same at the end of the test."""
+    before: list[set[str]] = []
+    yield lambda: before.append(tree(tmp_path))
+    assert before, "the test never said when its inputs were ready"
+    assert tree(tmp_path) == before[0]
