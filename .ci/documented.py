@@ -1,9 +1,8 @@
-"""Run every command of the documentation, in order, in one scratch folder, and stop at the first that fails.
+"""Run every command of the documentation, in order, in one scratch folder, until one fails.
 
-A fenced block marked `sh` is a promise; so each of its lines runs as written. `make` targets that
-others run (`demo`, `test`, `bench`, `clean`) are checked to exist instead, and `cd`, `git clone` and
-`pip install` of the set-up are skipped: the environment is there already. A command that needs data
-this machine lacks says so with a comment `# needs …` at its end, and only its `--help` is run.
+A fenced block marked `sh` is a promise; so each of its lines runs as written. `make` targets are
+checked to exist instead: `.ci/run` makes them. A command that needs data this machine lacks says so
+with a comment `# needs …` at its end, and only its `--help` is run.
 """
 
 import os
@@ -15,7 +14,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SKIPPED = ("cd ", "git clone", "pip install", "python -m pip", "source ")
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -25,11 +23,9 @@ def commands(text: str) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def runnable(command: str) -> str | None:
-    """What to run in place of a documented command; None to pass over it."""
+def runnable(command: str) -> str:
+    """What to run in place of a documented command."""
     bare = command.split(" #")[0].strip()
-    if bare.startswith(SKIPPED):
-        return None
     if bare.startswith("make "):
         return f"make --directory {ROOT} --dry-run {bare.removeprefix('make ')} > /dev/null"
     if "# needs" in command:
@@ -51,8 +47,7 @@ def main(documents: list[str]) -> int:
         }
         for document in documents:
             for command in commands((ROOT / document).read_text(encoding="utf-8")):
-                if (line := runnable(command)) is None:
-                    continue
+                line = runnable(command)
                 start = time.monotonic()
                 result = subprocess.run(
                     ["bash", "-c", line],

@@ -64,9 +64,10 @@ def evaluated_on(run: Path) -> tuple[Path, str] | None:
     return None
 
 
-def plot_curves(run: Path) -> Path:
+def plot_curves(run: Path, trained: Trained) -> Path:
     """Write `curves.png` into the run folder."""
-    return plots.save(plots.curves(read_history(run), title=str(run)), run / "curves.png")
+    title = f"{trained.recipe.model.name}, {trained.protocol}"
+    return plots.save(plots.curves(read_history(run), title=title), run / "curves.png")
 
 
 def plot_attention(run: Path, trained: Trained, example: Example) -> Path | None:

@@ -32,7 +32,7 @@ from kws.metrics import ClassScore, Proportion
 INK, PALE = "#333333", "#d9d9d9"
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 SERIES = {  # columns of a history: name, colour, line
-    "train": ("training", ORANGE, "--"),
+    "train": ("training, augmented", ORANGE, "--"),
     "validation": ("validation", BLUE, "-"),
     "crop": ("validation, crops", GREEN, ":"),
 }
@@ -163,9 +163,11 @@ def recall(scores: Sequence[ClassScore], overall: Proportion, *, title: str = ""
     rows = np.arange(len(shown))
     figure, ((axes,),) = new_figure(height=1.8 + 0.26 * len(shown), title=title)
     axes.axvspan(100 * overall.low, 100 * overall.high, color=ORANGE, alpha=0.2, linewidth=0)
-    axes.axvline(100 * overall.value, color=ORANGE, linestyle="--", label=f"all classes {overall}")
+    axes.axvline(100 * overall.value, color=ORANGE, linestyle="--", label="all classes")
     axes.hlines(rows, low, high, color=BLUE, linewidth=2)
-    axes.plot(values, rows, "o", color=BLUE, markersize=6, label="one class, with 95 % interval")
+    axes.plot(
+        values, rows, "o", color=BLUE, markersize=6, label="one class, each with its 95 % interval"
+    )
     axes.set_yticks(rows, [f"{score.label}  (n={score.recall.n})" for score in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(right=100.5)
@@ -173,7 +175,7 @@ def recall(scores: Sequence[ClassScore], overall: Proportion, *, title: str = ""
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     axes.set(xlabel="recall (%)")
-    figure.legend(loc="outside lower left", fontsize=9)
+    figure.legend(loc="outside lower left", ncols=2, fontsize=9)
     return figure
 
 

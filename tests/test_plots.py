@@ -125,7 +125,7 @@ def lines(axes):
 def test_curves_show_loss_and_accuracy_against_steps():
     loss, accuracy = plots.curves(history(), title="t").axes
     assert lines(loss) == {
-        "training": [[3, 2], [6, 1], [9, 0.5]],
+        "training, augmented": [[3, 2], [6, 1], [9, 0.5]],
         "validation": [[3, 1.5], [6, 0.5], [9, 0.7]],
     }
     drawn = lines(accuracy)

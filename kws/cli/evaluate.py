@@ -257,7 +257,7 @@ def plot(
 
     folder = folder_of(run)
     trained = load_model(run)
-    print(f"written: {plot_curves(folder)}")
+    print(f"written: {plot_curves(folder, trained)}")
     if clip is not None:
         example = recording(trained, clip, resample=resample)
     elif (where := evaluated_on(folder)) is not None:

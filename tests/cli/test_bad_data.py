@@ -1,4 +1,4 @@
-"""Every bad recording, feature file and folder that we thought of, through the real command line.
+"""Every bad recording, feature file and folder, through the real command line.
 
 Each gets exit code 2 and one sentence that names the file and the cure, and nothing is left
 half-written: neither a result nor a temporary file.

@@ -1,4 +1,4 @@
-"""Every bad run, checkpoint, recipe and disk that we thought of, through the real command line.
+"""Every bad run, checkpoint, recipe and disk, through the real command line.
 
 Each gets exit code 2 and one sentence that names the file or argument and the cure, and nothing is
 half-written: neither a result nor a temporary file. Bad data: test_bad_data.py.
