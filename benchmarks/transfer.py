@@ -3,9 +3,8 @@
     export KWS_REAL_DATA=FOLDER
     python benchmarks/transfer.py                           test on free_spoken_digits
     python benchmarks/transfer.py --choose                  everything but that test
-    python benchmarks/transfer.py --neural 120 --epochs 5   with a second source of voices
 
-Training hears synthetic voices alone: espeak-ng's, and with `--neural` those of neural_voices.py.
+Training hears synthetic voices alone.
 The test is free_spoken_digits in FOLDER: 2,000 recordings at 8 kHz. Nothing was chosen on it:
 model, augmentation and their numbers were chosen with `--choose`, on held-out synthetic voices and
 on the 158 digits of speech_commands_excerpt, other people, brought down to 8 kHz.
@@ -172,7 +171,6 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--speakers", type=int, default=SPEAKERS)
     parser.add_argument("--takes", type=int, default=TAKES)
-    parser.add_argument("--neural", type=int, default=0, help="speakers of neural_voices.py more")
     parser.add_argument("--corpus", type=Path, help="keep the corpus here")
     parser.add_argument("--save", type=Path, help="keep the weights here")
     options = parser.parse_args()
@@ -194,12 +192,6 @@ def main() -> None:
         split = defaultdict(list)
         for path in sorted(corpus.glob("*/*_nohash_*.wav")):
             split[which_split(path.name)].append(path)
-        if options.neural:
-            from neural_voices import make_neural_words
-
-            more = Path(scratch, "neural")
-            make_neural_words(more, words=DIGITS, speakers=options.neural, takes=options.takes)
-            split["training"] += sorted(more.glob("*/*.wav"))
         mel = {name: load(split[name], CLIP_SAMPLES).half() for name in SPLITS}
         recordings = sorted(corpus.glob("_background_noise_/*.wav"))
         noise = torch.cat(
@@ -239,7 +231,6 @@ def main() -> None:
             report(f"  {speaker}", own)
             results.setdefault("per_speaker", {})[speaker] = float(own.float().mean())
         results |= {"accuracy": float(right.float().mean()), "n": len(right)}
-    results["neural_speakers"] = options.neural
     print_table(["test", "n", "accuracy, %", "from", "to", "-ln p"], rows)
     results |= {
         "cpu_seconds": cpu_seconds(),

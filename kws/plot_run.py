@@ -13,6 +13,7 @@ from kws.attention_maps import attention_weights, panels
 from kws.audio import SAMPLE_RATE
 from kws.checkpoint import Trained
 from kws.data.clips import ClipSplit
+from kws.errors import UsageError
 from kws.evaluate import load_split
 from kws.features import HOP
 from kws.history import read_history
@@ -65,9 +66,12 @@ def evaluated_on(run: Path) -> tuple[Path, str] | None:
 
 
 def plot_curves(run: Path, trained: Trained) -> Path:
-    """Write `curves.png` into the run folder."""
+    """Write `curves.png` into the run folder; UsageError where nothing was measured yet."""
+    history = read_history(run)
+    if not history.rows:
+        raise UsageError(f"{run}: no validation has been done yet: resume the run")
     title = f"{trained.recipe.model.name}, {trained.protocol}"
-    return plots.save(plots.curves(read_history(run), title=title), run / "curves.png")
+    return plots.save(plots.curves(history, title=title), run / "curves.png")
 
 
 def plot_attention(run: Path, trained: Trained, example: Example) -> Path | None:

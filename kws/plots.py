@@ -195,7 +195,7 @@ def curves(history: History, *, title: str = "") -> Figure:
         loss.plot(steps, [row[f"{key}_loss"] for row in rows], **look)
         if f"{key}_accuracy" not in rows[0]:
             continue
-        n = f"{name} (n={rows[0][f'{key}_n']:,})"
+        n = f"{name} (n={rows[0][f'{key}_n']:,})" if f"{key}_n" in rows[0] else name
         accuracy.plot(steps, [100 * row[f"{key}_accuracy"] for row in rows], **look | {"label": n})
     value = 100 * best[f"{history.criterion}_accuracy"]
     accuracy.plot(

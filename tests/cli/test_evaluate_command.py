@@ -25,9 +25,10 @@ def save_run(folder, trained: Trained, says: str | None = None):
         bias.data[trained.labels.index(says)] += 100
     folder.mkdir(parents=True, exist_ok=True)
     save_checkpoint(folder / "best.pt", trained.state())
+    names = ("step", "epoch", "lr", "train_loss", "validation_loss", "validation_accuracy")
     rows = [
-        {"step": s, "train_loss": x, "validation_loss": x, "validation_accuracy": a}
-        for s, x, a in zip(STEPS, LOSSES, ACCURACIES, strict=True)
+        dict(zip(names, (step, step / 3, 1e-3, loss, loss, share), strict=True))
+        for step, loss, share in zip(STEPS, LOSSES, ACCURACIES, strict=True)
     ]
     History(rows=[row | {"validation_n": 9} for row in rows]).save(folder / "history.jsonl")
     return folder
@@ -289,6 +290,10 @@ class TestPlot:
     def test_a_damaged_evaluation_is_passed_over(self, kws, run):
         (run / "evaluation-testing.json").write_text("{")
         assert "note: no attention drawn" in kws("plot", run).out
+
+    def test_a_run_without_a_validation_is_refused(self, kws, run):
+        (run / "history.jsonl").write_text("")
+        assert "no validation has been done yet" in kws("plot", run).sentence()
 
     def test_a_run_without_a_history_is_refused(self, kws, run):
         (run / "history.jsonl").unlink()
