@@ -1,19 +1,21 @@
 """Fixtures shared by all tests: fixed seeds, and the real recordings where a site has them."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
-torch.set_num_threads(
-    1
-)  # sizes are tiny: threads cost more than they give, and the workers share the cores
+torch.set_num_threads(1)  # sizes are tiny: threads cost more than they give
+# A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
-def _seed():
+def _seed(monkeypatch):
     torch.manual_seed(0)
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it: tables would be cut
 
 
 @pytest.fixture(autouse=True, scope="session")
