@@ -56,8 +56,9 @@ class Outcome:
 
 
 @pytest.fixture
-def kws(capsys) -> Callable[..., Outcome]:
+def kws(capsys, monkeypatch) -> Callable[..., Outcome]:
     """`kws("data", "check", folder)` runs the command in this process."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # parallel test workers have one: narrow tables
 
     def command(*arguments: object) -> Outcome:
         capsys.readouterr()
