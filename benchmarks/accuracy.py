@@ -28,8 +28,8 @@ from kws.data.speaker_corpus import make_speaker_corpus
 from kws.evaluate import evaluate, load_split
 from kws.params import count_parameters
 
-PRETRAIN = ("data.protocol=embedded-35", "train.epochs=8")
-FINE_TUNE = ("train.epochs=60", "train.lr=1e-3")
+PRETRAIN = ("data.protocol=embedded-35", "train.epochs=7")
+FINE_TUNE = ("train.epochs=45", "train.lr=1e-3")
 
 
 @dataclass(frozen=True, kw_only=True)
