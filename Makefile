@@ -18,7 +18,8 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: export OMP_NUM_THREADS = 1  # threads that wait for each other cost more than they give
+# threads that wait for each other cost more than they give
+demo: export OMP_NUM_THREADS = 1
 demo: $(READY)  ## corpus, a keyword model, a speaker model, accuracies, pictures
 	@$(BIN)/kws data corpus $(DEMO)/corpus
 	@$(BIN)/kws data speaker-corpus $(DEMO)/speakers
