@@ -62,8 +62,9 @@ class Progress:
 class CatchInterrupt:
     """Ctrl-C sets `caught`, to be looked at between two steps; a second one stops at once.
 
-    Only the main thread may do this; elsewhere Ctrl-C stays what it was. With `ignore`, for the
-    processes that another one directs, it does nothing at all.
+    Only the main thread may do this; elsewhere Ctrl-C stays what it was, and so it does where it is
+    ignored already, as in a script's background jobs. With `ignore`, for the processes that another
+    one directs, it does nothing at all.
     """
 
     def __init__(self, ignore: bool = False):
@@ -71,10 +72,12 @@ class CatchInterrupt:
         self.caught = False
 
     def __enter__(self) -> "CatchInterrupt":
-        self.installed = threading.current_thread() is threading.main_thread()
+        self.previous = signal.getsignal(signal.SIGINT)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        self.installed = in_main_thread and self.previous is not signal.SIG_IGN
         if self.installed:
             handler: Any = signal.SIG_IGN if self.ignore else self._catch
-            self.previous = signal.signal(signal.SIGINT, handler)
+            signal.signal(signal.SIGINT, handler)
         return self
 
     def _catch(self, number: int, frame: FrameType | None) -> None:

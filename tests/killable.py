@@ -57,6 +57,9 @@ def die_in_save(number: int) -> None:
 def child(job: dict) -> int:
     """Run one command line; its output goes to stderr."""
     os.dup2(2, 1)
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # ignored where tests run behind a shell
     if job["die_in_step"]:
         die_in_step(job["die_in_step"])
     if job["die_in_save"]:

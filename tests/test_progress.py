@@ -67,6 +67,17 @@ def test_a_process_that_another_one_directs_ignores_it():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_what_is_ignored_stays_ignored():
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with CatchInterrupt() as interrupt:
+            signal.raise_signal(signal.SIGINT)
+            assert not interrupt.caught
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
 def test_outside_the_main_thread_nothing_is_installed():
     found = []
 

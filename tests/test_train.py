@@ -117,6 +117,12 @@ def test_a_row_says_where_how_fast_how_well_and_on_how_many(train):
     ]
 
 
+def test_the_training_loss_of_a_row_is_the_mean_since_the_row_before(plain, train):
+    each = [row["train_loss"] for row in train("train.validate_every=1")]
+    assert plain.rows[0]["train_loss"] == pytest.approx(math.fsum(each[:5]) / 5, rel=1e-12)
+    assert plain.rows[1]["train_loss"] == pytest.approx(math.fsum(each[5:]) / 5, rel=1e-12)
+
+
 def test_the_numbers_of_a_row_are_those_of_the_kept_model(train, tones):
     history = train("train.epochs=3")
     trained, split = load_model(history.path), tones(17, seed=1)
@@ -373,6 +379,18 @@ def test_a_loss_that_is_not_finite_stops_with_step_rate_and_advice(
     assert str(tmp_path / "last.pt") in message
     assert read_checkpoint(tmp_path / "last.pt")["step"] == 5
     assert torch.isfinite(weights(tmp_path)).all()
+
+
+def test_a_gradient_that_is_not_finite_stops_as_well(train, monkeypatch):
+    real = torch.nn.utils.clip_grad_norm_
+    norms = iter([1.0, 1.0, math.inf])
+
+    def clip(parameters, limit):
+        return real(parameters, limit) * next(norms, 1.0)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
+    with pytest.raises(UsageError, match=r"^step 3: the norm of the gradient is inf at learning"):
+        train()
 
 
 def test_a_learning_rate_far_too_high_ends_in_a_sentence_and_a_good_checkpoint(train, tmp_path):
