@@ -23,7 +23,7 @@ demo: export OMP_NUM_THREADS = 1
 demo: $(READY)  ## corpus, a keyword model, a speaker model, accuracies, pictures
 	@$(BIN)/kws data corpus $(DEMO)/corpus
 	@$(BIN)/kws data speaker-corpus $(DEMO)/speakers
-	@$(BIN)/kws train keywords --data $(DEMO)/corpus --out $(DEMO)/keywords $(if $(wildcard $(DEMO)/keywords/last.pt),--resume)
+	@$(BIN)/kws train keywords --data $(DEMO)/corpus --out $(DEMO)/keywords --set data.protocol=embedded-12 $(if $(wildcard $(DEMO)/keywords/last.pt),--resume)
 	@$(BIN)/kws train speakers --data $(DEMO)/speakers --out $(DEMO)/speaker-model $(if $(wildcard $(DEMO)/speaker-model/last.pt),--resume)
 	@$(BIN)/kws evaluate $(DEMO)/keywords --data $(DEMO)/corpus
 	@$(BIN)/kws evaluate $(DEMO)/speaker-model --data $(DEMO)/speakers

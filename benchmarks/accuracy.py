@@ -28,6 +28,7 @@ from kws.data.speaker_corpus import make_speaker_corpus
 from kws.evaluate import evaluate, load_split
 from kws.params import count_parameters
 
+EMBEDDED = "data.protocol=embedded-12"
 PRETRAIN = ("data.protocol=embedded-35", "train.epochs=7")
 FINE_TUNE = ("train.epochs=45", "train.lr=1e-3")
 
@@ -94,8 +95,9 @@ def embedded(work: Path, seed: int) -> list[Result]:
     words = make_corpus(work / "embedded corpus", size="mini")
     speakers = make_speaker_corpus(work / "100 embedded voices", speakers=100)
     results = []
-    for recipe, data in (("keywords", words), ("speakers", speakers)):
-        cpu = train(recipe, data, work / recipe, seed)
+    rows = (("keywords", words, [EMBEDDED]), ("speakers", speakers, []))
+    for recipe, data, settings in rows:
+        cpu = train(recipe, data, work / recipe, seed, *settings)
         results.append(measure(recipe, work / recipe, data, cpu))
     return results
 

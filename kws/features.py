@@ -193,7 +193,8 @@ class FeatureConfig:
             )
         if not self.floor > 0:
             raise UsageError(f"features.floor={self.floor} must be above 0")
-        mel_filterbank(NUM_FREQS, self.n_mels, self.f_min, self.f_max or NYQUIST)  # checks the rest
+        f_max = NYQUIST if self.f_max is None else self.f_max
+        mel_filterbank(NUM_FREQS, self.n_mels, self.f_min, f_max)  # checks the rest
 
     @property
     def num_features(self) -> int:

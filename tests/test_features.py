@@ -170,6 +170,7 @@ def test_n_mfcc_counts_for_mfcc():
         ({"f_min": 9000.0}, "f_min=9000"),
         ({"f_max": 9000.0}, "f_max=9000"),
         ({"f_min": -1.0}, "f_min=-1"),
+        ({"f_max": 0.0}, "f_max=0"),
         ({"floor": 0.0}, "floor=0"),
     ],
 )

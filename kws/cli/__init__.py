@@ -24,6 +24,9 @@ app = typer.Typer(
 data_app = typer.Typer(help="Make, fetch and pack data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
+# Before torch loads: by default, its threads burn a core each while they wait for one another.
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 1
 
 # typer carries its own copy of click, or uses the installed one, depending on its version

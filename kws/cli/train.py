@@ -42,12 +42,14 @@ def train(
     With torchrun --nproc-per-node=N -m kws.cli train …, N processes share every batch.
     """
     from kws.distributed import leader_first, team_of_processes
+    from kws.memory import keep_freed_memory
     from kws.recipe import load_recipe
     from kws.run import check_free
     from kws.train import fit
 
     chosen = load_recipe(recipe, overrides or ())
     check_free(out, resume)
+    keep_freed_memory()
     with team_of_processes(device) as team:
         with leader_first(team):
             training, validation = load_splits(chosen, data, resample)

@@ -133,6 +133,7 @@ KIND_NAMES = {
     tuple: "a list",
 }
 MAY_BE_ZERO = {"d_hidden"}  # a layer that can be left out
+MOST = {"num_layers": 1000}  # each costs time to build, however narrow
 
 
 def find_model(name: str) -> Entry:
@@ -167,8 +168,8 @@ def configure(
                 f"{name} has no setting {key!r}{did_you_mean(key, published)}: "
                 f"choose one of {', '.join(published)}"
             )
-        lowest = 0 if key in MAY_BE_ZERO else 1
-        changes[key] = _like(published[key], value, f"{name}: {key}", lowest)
+        sizes_allowed = range(0 if key in MAY_BE_ZERO else 1, MOST.get(key, LARGEST - 1) + 1)
+        changes[key] = _like(published[key], value, f"{name}: {key}", sizes_allowed)
     return replace(config, **changes)
 
 
@@ -200,18 +201,19 @@ def build_from(name: str, config: Any) -> nn.Module:
         raise UsageError(f"{name}: too large for the memory: lower its sizes") from error
 
 
-def _like(published: object, value: Any, where: str, lowest: int) -> Any:
-    """`value` in the type of the published setting, whole numbers from `lowest`, or UsageError."""
+def _like(published: object, value: Any, where: str, allowed: range) -> Any:
+    """`value` in the type of the published setting, whole numbers if `allowed`, or UsageError."""
     if isinstance(value, (list, tuple)) and isinstance(published, tuple):
         pair = isinstance(published[0], tuple)
         if pair and any(not isinstance(item, (list, tuple)) or len(item) != 2 for item in value):
             raise UsageError(f"{where}={list(value)}: give a list of pairs")
-        return tuple(_like(published[0], item, where, lowest) for item in value)
+        return tuple(_like(published[0], item, where, allowed) for item in value)
     if type(published) is float and type(value) is int:
         return float(value)
     if type(value) is not type(published):  # not isinstance: True is no number here
         raise UsageError(f"{where}={value!r}: give {KIND_NAMES[type(published)]}")
-    if type(value) is int and not lowest <= value < LARGEST:
-        limit = f"at least {lowest}" if value < lowest else f"less than {LARGEST}"
+    if type(value) is int and value not in allowed:
+        low, end = allowed.start, allowed.stop
+        limit = f"at least {low}" if value < low else f"less than {end}"
         raise UsageError(f"{where}={value}: give {limit}")
     return value

@@ -186,3 +186,14 @@ def test_start_up_imports_nothing_heavy(arguments):
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("chosen", [None, "7"])
+def test_threads_do_not_wait_at_full_speed_unless_the_user_wants_it(chosen):
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    environment |= {"GOMP_SPINCOUNT": chosen} if chosen else {}
+    program = "import kws.cli, os; print(os.environ['GOMP_SPINCOUNT'])"
+    found = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == (chosen or "2000")

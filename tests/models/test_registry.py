@@ -167,6 +167,7 @@ def test_published_settings_stay_unless_changed():
         ("kwt-1", {"d_model": 12.0}, "kwt-1: d_model=12.0: give a whole number"),
         ("kwt-1", {"num_layers": True}, "kwt-1: num_layers=True: give a whole number"),
         ("kwt-1", {"num_layers": 0}, "kwt-1: num_layers=0: give at least 1"),
+        ("kwt-1", {"num_layers": 1001}, "kwt-1: num_layers=1001: give less than 1001"),
         ("kwt-1", {"qkv_bias": 1}, "kwt-1: qkv_bias=1: give true or false"),
         ("kwt-1", {"stem": "patch"}, "kwt-1: stem='patch' is none of strided"),
         ("kwt-1", {"dropout": "much"}, "kwt-1: dropout='much': give a number"),
