@@ -1,0 +1,1 @@
+"""The staff's side: authoring, isolation, hidden checks, reports. Students never get this."""

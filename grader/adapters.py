@@ -1,0 +1,73 @@
+"""The only file that knows what students call things.
+
+A hidden check says `student.attend`; here stands which name in the notebook that is, which task
+asks for it, which earlier tasks it builds on, and what may not be used to answer it. A renamed
+exercise is one edit here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from kws.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One TODO.
+
+    Attributes:
+        id: "2.1", as in the notebook's heading.
+        title: the heading.
+        names: what a check calls it -> what the notebook calls it.
+        after: tasks whose definitions this one uses; where a student's failed, ours stand in.
+        forbidden: dotted names of torch, torchaudio or kws that answer the task by themselves.
+    """
+
+    id: str
+    title: str
+    names: Mapping[str, str]
+    after: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """One notebook: `solutions/NN_slug.py`, `assignments/NN_slug.ipynb`, `grader/test_NN_slug.py`.
+
+    Attributes:
+        withheld: `kws` modules that the students' kit lacks and an answer may not import.
+        weights: whether a submission carries `model.safetensors`.
+    """
+
+    number: str
+    slug: str
+    title: str
+    tasks: tuple[Task, ...]
+    withheld: tuple[str, ...] = ()
+    weights: bool = False
+
+    @property
+    def stem(self) -> str:
+        """`02_attention`."""
+        return f"{self.number}_{self.slug}"
+
+    def task(self, task_id: str) -> Task:
+        """The task called `task_id`."""
+        return next(task for task in self.tasks if task.id == task_id)
+
+
+def _same(*names: str) -> Mapping[str, str]:
+    return MappingProxyType({name: name for name in names})
+
+
+ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType({})
+
+
+def get_assignment(number: str) -> Assignment:
+    """The assignment called "02" (or "2"); UsageError, with those there are, for another."""
+    found = ASSIGNMENTS.get(number.zfill(2))
+    if found is None:
+        there = ", ".join(ASSIGNMENTS)
+        raise UsageError(f"assignment {number!r} does not exist: choose one of {there}")
+    return found

@@ -1,0 +1,40 @@
+"""A submission as data: what was handed in, read and repaired, before any of it runs."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """One top-level statement of the student's that may run: an import, a definition, a constant.
+
+    Attributes:
+        source: the statement's text.
+        where: "cell 7" as the student counts (from 1, all cells), or the name of a .py file.
+        line: of that cell or file on which the statement begins, from 1.
+        names: what it defines.
+    """
+
+    source: str
+    where: str
+    line: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """One student's answer to one assignment.
+
+    Attributes:
+        pieces: in the order in which they run.
+        digest: SHA-256 of the bytes handed in, of this assignment's files.
+        repairs: what was mended, each a sentence that the student reads.
+        weights: bytes of `model.safetensors`, where there is one.
+        text: all code as submitted, for checks of the source.
+    """
+
+    assignment: str
+    pieces: tuple[Piece, ...]
+    digest: str
+    repairs: tuple[str, ...] = ()
+    weights: bytes | None = None
+    text: str = ""
