@@ -6,7 +6,9 @@ torchrun gives every process its number in environment variables. Process 0 writ
 talks; the others compute. Processes speak over nccl on CUDA and over gloo on the CPU.
 """
 
+import gc
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +55,8 @@ class Team:
             return model
         # each process keeps its own buffers: statistics are equal already, see MaskedBatchNorm
         ids = [self.device] if self.device.type == "cuda" else None
+        # convolutions on a CPU choose their own layout, and a copy of it costs next to nothing
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
 
 
@@ -87,6 +91,9 @@ def team_of_processes(wanted: Device = "auto") -> Iterator[Team]:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Team(rank=dist.get_rank(), world=world, device=device)
+        if ours:  # gloo's threads abort a process that ends while they hold tensors of Python
+            gc.collect()  # models that still hold it
+            dist.barrier()  # the last work of its threads: one without such tensors
     finally:
         if ours:
             dist.destroy_process_group()
