@@ -1,0 +1,147 @@
+"""A student's notebook from its solution: the same script gives the same bytes.
+
+A solution is a py:percent script, `solutions/02_attention.py`. Its code cells may carry tags:
+
+    export  its definitions are graded; only here may solution regions stand (see `markers`)
+    check   a visible check
+    staff   dropped, whatever kind of cell it is
+
+All other text reaches the student as it is. The notebook's metadata hold `kws.assignment`, those of
+a cell with a region `kws.task`; a cell's id is its assignment and its number, `02-attention-003`.
+"""
+
+import ast
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+
+from grader.authoring.markers import MarkerError, regions_of, strip_solutions
+from kws.errors import UsageError, did_you_mean
+
+ROOT = Path(__file__).parents[2]
+STEM = re.compile(r"(?P<number>\d\d)_[a-z0-9_]+")
+TAGS = ("export", "check", "staff")
+PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell of a solution: `kind` is code, markdown or raw, `line` where its text begins."""
+
+    kind: str
+    source: str
+    tags: tuple[str, ...]
+    line: int
+    task: str | None
+
+
+def solution_scripts(root: Path = ROOT) -> list[Path]:
+    """Every `solutions/NN_slug.py`, sorted."""
+    scripts = (root / "solutions").glob("*.py")
+    return sorted(path for path in scripts if STEM.fullmatch(path.stem))
+
+
+def read_solution(solution: Path) -> list[Cell]:
+    """The cells of a solution, staff's included. UsageError names file and line of a fault."""
+    name = f"{solution.parent.name}/{solution.name}"
+    stem = STEM.fullmatch(solution.stem)
+    if not stem:
+        raise UsageError(f"{name}: call a solution NN_slug.py, such as 02_attention.py")
+    try:
+        text = solution.read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name}: cannot be read ({error}): write it as UTF-8 text") from error
+    _parse(text, name, 1)
+    number = str(int(stem["number"]))
+    cells, position = [], 0
+    for raw in jupytext.reads(text, fmt=PERCENT).cells:
+        found = text.find(_in_the_script(raw), position)
+        start = position if found < 0 else found
+        position = start if found < 0 else found + len(_in_the_script(raw))
+        cells.append(_cell(raw, name, text.count("\n", 0, start) + 1, number))
+    return cells
+
+
+def _in_the_script(raw: Any) -> str:
+    """The text of a cell as it stands in the script: what is no code is commented."""
+    if raw.cell_type == "code":
+        return raw.source
+    return "\n".join(f"# {line}".rstrip() for line in raw.source.split("\n"))
+
+
+def _cell(raw: Any, name: str, line: int, number: str) -> Cell:
+    where = f"{name}:{line}"
+    tags = tuple(raw.metadata.get("tags", ()))
+    for tag in tags:
+        if tag not in TAGS:
+            near = did_you_mean(tag, TAGS)
+            raise UsageError(f"{where}: unknown tag {tag!r}{near}: choose of {', '.join(TAGS)}")
+    regions = regions_of(_in_the_script(raw), where=name, line=line)
+    tasks = sorted({region.task for region in regions})
+    if regions and (raw.cell_type != "code" or "export" not in tags):
+        raise MarkerError(f"{where}: a solution region outside a code cell with the tag `export`")
+    if len(tasks) > 1:
+        raise MarkerError(f"{where}: one cell answers {' and '.join(tasks)}: divide it")
+    if tasks and tasks[0].partition(".")[0] != number:
+        raise MarkerError(f"{where}: task {tasks[0]} does not belong to assignment {number}")
+    if regions and "staff" in tags:
+        raise MarkerError(f"{where}: a solution region in a cell that students do not get")
+    return Cell(
+        kind=raw.cell_type,
+        source=raw.source,
+        tags=tags,
+        line=line,
+        task=tasks[0] if tasks else None,
+    )
+
+
+def _parse(source: str, name: str, line: int, what: str = "this") -> None:
+    try:
+        ast.parse(source)
+    except SyntaxError as error:
+        at = line + (error.lineno or 1) - 1
+        raise UsageError(f"{name}:{at}: {what} is no valid Python: {error.msg}") from error
+
+
+def build_notebook(solution: Path) -> str:
+    """The student's notebook, as JSON text."""
+    name = f"{solution.parent.name}/{solution.name}"
+    cells = []
+    for cell in read_solution(solution):
+        if "staff" in cell.tags:
+            continue
+        metadata: dict[str, Any] = {"tags": list(cell.tags)} if cell.tags else {}
+        if cell.task:
+            metadata["kws"] = {"task": cell.task}
+        table: dict[str, Any] = {
+            "cell_type": cell.kind,
+            "id": f"{solution.stem.replace('_', '-')}-{len(cells) + 1:03d}",
+            "metadata": metadata,
+            "source": cell.source,
+        }
+        if cell.kind == "code":
+            table["source"] = strip_solutions(cell.source, where=name, line=cell.line)
+            _parse(table["source"], name, cell.line, "the cell with its TODO")
+            table |= {"execution_count": None, "outputs": []}
+        cells.append(table)
+    number = solution.stem.partition("_")[0]
+    notebook = {
+        "cells": cells,
+        "metadata": {
+            "kernelspec": KERNEL,
+            "kws": {"assignment": number},
+            "language_info": {"name": "python"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    nbformat.validate(notebook)
+    for table in cells:
+        table["source"] = table["source"].splitlines(keepends=True)
+    return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

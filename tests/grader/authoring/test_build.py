@@ -1,0 +1,157 @@
+"""The student's notebook is a function of the solution, and gives nothing away."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from grader.authoring.build import build_notebook, read_solution
+from grader.authoring.markers import MarkerError
+from kws.errors import UsageError
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def notebook(course):
+    return nbformat.reads(build_notebook(course / "solutions" / "02_attention.py"), as_version=4)
+
+
+def refused(course, old: str, new: str) -> str:
+    """What the build says of the attention solution after one replacement."""
+    path = course / "solutions" / "02_attention.py"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        build_notebook(path)
+    return str(caught.value)
+
+
+def line_of(course, text: str) -> int:
+    """Number of the line of the attention solution that holds `text`, from 1."""
+    lines = (course / "solutions" / "02_attention.py").read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, start=1) if text in line)
+
+
+def test_no_line_of_an_answer_reaches_the_student(notebook, course):
+    student = "\n".join(cell.source for cell in notebook.cells)
+    for cell in read_solution(course / "solutions" / "02_attention.py"):
+        inside = False
+        for line in cell.source.splitlines():
+            inside = "# BEGIN SOLUTION" in line or (inside and "# END SOLUTION" not in line)
+            if inside and not line.strip().startswith("#"):
+                assert line.strip() not in student
+
+
+def test_staff_cells_of_every_kind_are_dropped(notebook):
+    assert "taff" not in json.dumps(notebook.cells)
+
+
+def test_all_else_reaches_the_student_unchanged(notebook):
+    assert notebook.cells[0].source == "# 2. Attention\n\n*ẞcores*: $QK^\\top$"
+    assert notebook.cells[1].source.startswith("import math\n\nimport torch\n\nWIDTH = 5\n\n\ndef ")
+    assert notebook.cells[-1].source == 'print("a stray plot")'
+
+
+def test_tags_are_kept(notebook):
+    tags = [tuple(cell.metadata.get("tags", ())) for cell in notebook.cells]
+    export, check = ("export",), ("check",)
+    assert tags == [(), export, (), export, check, export, ()]
+
+
+def test_a_cell_with_a_region_names_its_task_and_no_other_does(notebook):
+    tasks = [cell.metadata.get("kws") for cell in notebook.cells]
+    assert tasks == [None, None, None, {"task": "2.1"}, None, {"task": "2.2"}, None]
+
+
+def test_the_notebook_names_its_assignment(notebook):
+    assert notebook.metadata.kws == {"assignment": "02"}
+
+
+def test_ids_count_the_cells_that_the_student_sees(notebook):
+    assert [cell.id for cell in notebook.cells] == [f"02-attention-{n:03d}" for n in range(1, 8)]
+
+
+def test_the_notebook_is_valid_and_current(notebook):
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+
+
+def test_the_same_solution_gives_the_same_bytes_in_another_process(course):
+    path = course / "solutions" / "02_attention.py"
+    code = (
+        f"from grader.authoring.build import *; print(build_notebook(Path({str(path)!r})), end='')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", code], capture_output=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.decode() == build_notebook(path)
+
+
+def test_a_comment_that_looks_like_a_magic_stays_a_comment(course):
+    path = course / "solutions" / "01_sound.py"
+    path.write_text("# %%\n# %time\n# !ls\nx = 1\n", encoding="utf-8")
+    assert '"# %time\\n"' in build_notebook(path)
+
+
+def test_a_malformed_marker_names_its_line_in_the_file(course):
+    line = line_of(course, "# END SOLUTION")
+    said = refused(course, "    # END SOLUTION", "    # END SOLUTIONS")
+    assert said.startswith(f"solutions/02_attention.py:{line}: malformed marker")
+
+
+def test_a_marker_in_the_last_cell_names_its_line_too(course):
+    said = refused(course, "        return attend(x, x, x)\n        # END SOLUTION", "        pass")
+    begin = line_of(course, "#: Project, then") - 1
+    assert said.startswith(f"solutions/02_attention.py:{begin}: ")
+    assert "not ended" in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        (
+            '# %% tags=["export"]\ndef attend',
+            "# %%\ndef attend",
+            "outside a code cell with the tag",
+        ),
+        ("# ## 2.1 Weighted averages", "# # BEGIN SOLUTION 2.1", "malformed"),
+        ("BEGIN SOLUTION 2.1", "BEGIN SOLUTION 3.1", "does not belong to assignment 2"),
+        ("BEGIN SOLUTION 2.2", "BEGIN SOLUTION 2.3", "divide it"),
+        ('["export"]\ndef', '["export", "staff"]\ndef', "do not get"),
+        ('["check"]', '["chek"]', r"unknown tag 'chek' \(did you mean 'check'\?\)"),
+        ("assert attend(q", "assert attend(q(", "no valid Python"),
+        ("        #: Make the projection.\n", "", "no step"),
+    ],
+)
+def test_a_faulty_solution_is_refused_with_its_line(course, old, new, word):
+    said = refused(course, old, new)
+    assert re.search(rf"^solutions/02_attention\.py:\d+: .*({word})", said), said
+
+
+def test_a_cell_that_is_no_python_without_its_answer_is_refused(course):
+    region = '    # BEGIN SOLUTION 1.1\n    #: A.\n    x = """\n    # END SOLUTION\n    """\n'
+    path = course / "solutions" / "01_sound.py"
+    path.write_text(f'# %% tags=["export"]\ndef f():\n{region}', encoding="utf-8")
+    with pytest.raises(UsageError, match=r"01_sound\.py:\d+: the cell with its TODO is no valid"):
+        build_notebook(path)
+
+
+def test_a_region_in_a_markdown_cell_is_refused(course):
+    path = course / "solutions" / "01_sound.py"
+    path.write_text(
+        "# %% [markdown]\n# BEGIN SOLUTION 1.1\n# x\n# END SOLUTION\n", encoding="utf-8"
+    )
+    with pytest.raises(MarkerError, match=r"solutions/01_sound\.py:4: "):
+        build_notebook(path)
+
+
+def test_a_solution_with_another_name_is_refused(course):
+    path = (course / "solutions" / "01_sound.py").rename(course / "solutions" / "sound.py")
+    with pytest.raises(UsageError, match=r"solutions/sound\.py: call a solution NN_slug\.py"):
+        build_notebook(path)
