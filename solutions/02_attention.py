@@ -1,0 +1,493 @@
+# %% [markdown]
+# # 2. Attention
+#
+# **You will build** a Transformer encoder out of nothing but matrix products: attention, heads,
+# positions, a layer, a stack of layers, and a formula that counts its parameters before it exists.
+# **You need** notebook 1, and pencil and paper: every check is small enough to do by hand.
+# **Time** about three hours; the notebook itself runs in seconds, without a GPU.
+#
+# Each **TODO** says in numbered steps what is missing. The cell below it checks your answer at
+# once. Replace the line `raise NotImplementedError(...)` last, and keep the names of functions and
+# classes: the grader looks for them. Names *inside* them are yours to choose.
+#
+# Shape letters: `B` batch, `T` query frames, `S` key frames (in self-attention `S = T`),
+# `D` model width, `H` heads, `K` width of one head (`D = H * K`), `E` feed-forward width.
+#
+# Source: Vaswani et al. 2017, *Attention Is All You Need*, <https://arxiv.org/abs/1706.03762>.
+
+# %% tags=["export"]
+import copy
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+_ = torch.manual_seed(0)
+
+# %%
+import matplotlib.pyplot as plt
+
+from kws.checking import check, expect_close, expect_equal
+
+# %% [markdown]
+# ## 2.1 A weighted average
+#
+# A vowel at 0.3 s is easier to tell when you have heard the consonant at 0.2 s. So let every frame
+# look at every other one. Each frame asks a question (its *query* `q`), advertises what it has (its
+# *key* `k`), and offers a *value* `v`. The answer to a question is an average of the values,
+# weighted by how well question and key match:
+#
+# $$\mathrm{attend}(Q, K, V) = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt{K}}\right) V$$
+#
+# (The $K$ under the root is the width of a head. A sum of $K$ products of standard normal numbers
+# has standard deviation $\sqrt{K}$; divided by it, the scores stay near 1 however wide a head is.)
+#
+# Utterances of different lengths share a batch, so the short ones are padded. `valid` is True on
+# real frames and False on padding. Padding must not be *looked at*: its keys get weight zero.
+#
+# **Before you go on**, write down the shape of $Q K^\top$ for `q` (2, 3, 7, 5) and `k`
+# (2, 3, 11, 5).
+
+
+# %% tags=["export"]
+def attend(q, k, v, valid=None):
+    """q (B, H, T, K), k and v (B, H, S, K), valid (B, S) bool or None -> (B, H, T, K)."""
+    # BEGIN SOLUTION 2.1
+    #: Score every query against every key: (B, H, T, S), divided by the root of K.
+    scores = q @ k.mT / math.sqrt(q.shape[-1])
+    #: Where valid is given, set the scores of padded keys (columns, not rows) to minus infinity.
+    if valid is not None:
+        scores = scores.masked_fill(~valid[:, None, None, :], -math.inf)
+    #: Let the softmax turn each query's scores into weights over the keys.
+    weights = scores.softmax(dim=-1)
+    #: Return the values, averaged with these weights.
+    return weights @ v
+    # END SOLUTION
+
+
+# %% [markdown]
+# One query, two keys, `K = 4`. The first score is $2 \ln 3 / \sqrt 4 = \ln 3$, the second 0. The
+# softmax of $(\ln 3, 0)$ is $(3/4, 1/4)$, and $3/4 \cdot 4 + 1/4 \cdot 8 = 5$.
+
+# %% tags=["check"]
+q = torch.tensor([2.0, 0, 0, 0]).reshape(1, 1, 1, 4)
+k = torch.tensor([[math.log(3), 0, 0, 0], [0, 0, 0, 0]]).reshape(1, 1, 2, 4)
+v = torch.tensor([[4.0, 0, 0, 0], [8, 0, 0, 0]]).reshape(1, 1, 2, 4)
+with check("2.1-attend-by-hand", "attend agrees with pencil and paper"):
+    expect_close(
+        "attend(q, k, v)[..., 0]",
+        attend(q, k, v)[..., 0],
+        torch.tensor([[[5.0]]]),
+        suspects={"are the scores divided by the root of K?": torch.tensor([[[4.4]]])},
+    )
+    first = torch.tensor([[True, False]])
+    expect_close("with the second key padded,", attend(q, k, v, first)[..., 0], [[[4.0]]])
+
+# %% [markdown]
+# Why the root? Draw random queries and keys of growing width. Without it the softmax of wide heads
+# is nearly all on one key: it has stopped averaging, and its gradient is nearly zero.
+
+# %%
+widths = [2**n for n in range(1, 11)]
+top = {"divided by √K": [], "not divided": []}
+for width in widths:
+    q, k = torch.randn(2, 1, 1, 500, width)
+    one_hot = torch.eye(500)[None, None]  # average these, and out come the weights themselves
+    top["divided by √K"].append(attend(q, k, one_hot).amax(-1).mean())
+    top["not divided"].append(attend(q * width**0.5, k, one_hot).amax(-1).mean())
+figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
+for label, weights in top.items():
+    axes.semilogx(widths, weights, marker="o", base=2, label=label)
+axes.set(xlabel="K, width of a head", ylabel="largest of 500 weights", ylim=(0, 1))
+_ = axes.legend(frameon=False)
+
+# %% [markdown]
+# **Think:** the padded scores become minus infinity *before* the softmax. What goes wrong if the
+# weights become zero *after* it? And what is the softmax of a row in which every key is padded?
+
+# %% [markdown]
+# ## 2.2 Heads
+#
+# One average per frame is a blunt tool: a frame may want the last vowel *and* the room's noise.
+# So the width `D` is cut into `H` heads of `K = D / H` columns. Each attends for itself, and the
+# results are put side by side again:
+#
+# $$(B, T, D) \;\to\; (B, T, H, K) \;\to\; (B, H, T, K) \qquad\text{and back.}$$
+#
+# **Before you go on:** which numbers of frame 0 does head 1 see, if `D = 6` and `H = 2`?
+
+
+# %% tags=["export"]
+def split_heads(x, num_heads):
+    """x (B, T, D) -> (B, H, T, K): head h gets columns h * K to (h + 1) * K of every frame."""
+    # BEGIN SOLUTION 2.2
+    #: Cut the last axis into (H, K).
+    x = x.unflatten(-1, (num_heads, -1))
+    #: Swap axes, so that H comes before T. (A reshape alone would mix frames.)
+    return x.transpose(1, 2)
+    # END SOLUTION
+
+
+def merge_heads(x):
+    """x (B, H, T, K) -> (B, T, D): the inverse of `split_heads`."""
+    # BEGIN SOLUTION 2.2
+    #: Swap H and T back, then join the last two axes.
+    return x.transpose(1, 2).flatten(2)
+    # END SOLUTION
+
+
+# %% tags=["check"]
+x = torch.arange(12.0).reshape(1, 2, 6)  # frame 0 is 0 ... 5, frame 1 is 6 ... 11
+by_hand = torch.tensor([[[[0.0, 1, 2], [6, 7, 8]], [[3, 4, 5], [9, 10, 11]]]])
+with check("2.2-split-by-hand", "each head gets its own columns of every frame"):
+    hint = "a reshape alone cuts between frames: swap axes too"
+    suspects = {hint: x.reshape(1, 2, 2, 3)}
+    expect_close("split_heads(x, 2)", split_heads(x, 2), by_hand, suspects=suspects)
+    expect_close("merge_heads(split_heads(x, 2))", merge_heads(split_heads(x, 2)), x)
+
+# %% [markdown]
+# ## 2.3 Multi-head self-attention
+#
+# Where do queries, keys and values come from? From the same frames, by three learned linear maps;
+# a fourth mixes the heads afterwards:
+#
+# $$y = W_O\,\mathrm{merge}\big(\mathrm{attend}(\mathrm{split}(W_Q x),\ \mathrm{split}(W_K x),\
+# \mathrm{split}(W_V x))\big)$$
+#
+# All four have a bias, which makes $4 D^2 + 4 D$ parameters, however many heads there are.
+# (One layer from `D` to `3 D` in place of the first three is welcome.)
+
+
+# %% tags=["export"]
+class MultiHeadSelfAttention(nn.Module):
+    """x (B, T, D), valid (B, T) bool or None -> (B, T, D)."""
+
+    def __init__(self, d_model, num_heads):
+        super().__init__()
+        # BEGIN SOLUTION 2.3
+        #: Remember the number of heads.
+        self.num_heads = num_heads
+        #: Make four nn.Linear(D, D): for queries, keys, values, and the output.
+        self.query = nn.Linear(d_model, d_model)
+        self.key = nn.Linear(d_model, d_model)
+        self.value = nn.Linear(d_model, d_model)
+        self.out = nn.Linear(d_model, d_model)
+        # END SOLUTION
+
+    def forward(self, x, valid=None):
+        # BEGIN SOLUTION 2.3
+        #: Map the frames to queries, keys and values, and split each into heads.
+        q = split_heads(self.query(x), self.num_heads)
+        k = split_heads(self.key(x), self.num_heads)
+        v = split_heads(self.value(x), self.num_heads)
+        #: Attend (do not forget valid), merge the heads, and apply the fourth layer.
+        return self.out(merge_heads(attend(q, k, v, valid)))
+        # END SOLUTION
+
+
+# %% [markdown]
+# With identity matrices for all four layers and two heads of width 1, pencil and paper suffice.
+# Head 0 sees the numbers $(a, 0)$: frame 0 has scores $(a^2, 0) = (\ln 3, 0)$, so $0.75\,a$ comes
+# out; frame 1 has scores $(0, 0)$, so $0.5\,a$ does.
+
+
+# %% tags=["check"]
+def with_identities(module):
+    """Every matrix of the module an identity (or some, stacked), every bias zero."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            rows, columns = parameter.shape[0], parameter.shape[-1]
+            eye = torch.eye(columns).repeat(rows // columns, 1)
+            parameter.copy_(eye if parameter.ndim == 2 else torch.zeros(rows))
+    return module
+
+
+a = math.log(3) ** 0.5
+x = torch.tensor([[[a, 0], [0, a]]])
+attention = with_identities(MultiHeadSelfAttention(2, num_heads=2))
+with check("2.3-attention-by-hand", "two heads of width 1 agree with pencil and paper"):
+    expect_close("attention(x)", attention(x), [[[0.75 * a, 0.5 * a], [0.5 * a, 0.75 * a]]])
+    seen = torch.tensor([[True, False]])
+    expect_close("with frame 1 padded,", attention(x, seen)[:, 0], [[a, 0]])
+
+# %% [markdown]
+# What does attention look like? Six frames, three of them alike: the alike ones find each other,
+# wherever they stand. Each row is one query, and sums to 1.
+
+# %%
+kinds = torch.tensor([0, 1, 0, 2, 1, 0])
+x = 4 * F.one_hot(kinds, 3).float()[None]
+weights = attend(x[:, None], x[:, None], torch.eye(6)[None, None])[0, 0]
+figure, axes = plt.subplots(figsize=(3.6, 3), layout="constrained")
+image = axes.imshow(weights.numpy(), vmin=0, vmax=1, cmap="cividis")
+axes.set(xlabel="key frame", ylabel="query frame", title="frames 0, 2, 5 are alike")
+axes.set(xticks=range(6), yticks=range(6))
+_ = figure.colorbar(image, label="weight")
+
+# %% [markdown]
+# **Think:** the picture does not change if you exchange frames 0 and 5. Could this model tell
+# *"on"* from *"no"*?
+
+# %% [markdown]
+# ## 2.4 Where am I? Positions
+#
+# Attention is an average, and an average does not know an order. So each frame is told where it
+# stands, by adding a vector that depends on its position $p$ alone. The paper takes sines and
+# cosines, from fast to slow:
+#
+# $$P_{p,\,2i} = \sin\!\frac{p}{10000^{2i/D}} \qquad P_{p,\,2i+1} = \cos\!\frac{p}{10000^{2i/D}}$$
+#
+# It is a clock with $D / 2$ hands. Column pair 0 turns once in $2\pi$ frames, the last pair once in
+# about 60,000.
+#
+# **Before you go on:** what is row 0, for any `D`?
+
+
+# %% tags=["export"]
+def sinusoids(num_frames, d_model):
+    """Positions 0 ... num_frames - 1 -> (num_frames, d_model), float32; d_model is even."""
+    # BEGIN SOLUTION 2.4
+    #: The exponents 2i / D for i = 0 ... D / 2 - 1.
+    exponents = torch.arange(0, d_model, 2) / d_model
+    #: The angles p / 10000 ** exponent, as (num_frames, D / 2).
+    angles = torch.arange(num_frames)[:, None] / 10_000**exponents
+    #: Sines into the even columns, cosines into the odd ones: they take turns.
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+    # END SOLUTION
+
+
+# %% [markdown]
+# For `D = 4` the two hands turn by 1 and by $1 / 10000^{2/4} = 0.01$ radian a frame.
+
+# %% tags=["check"]
+with check("2.4-positions-by-hand", "two positions of width 4 agree with pencil and paper"):
+    row = [math.sin(1), math.cos(1), math.sin(0.01), math.cos(0.01)]
+    expected = torch.tensor([[0, 1, 0, 1], row])
+    suspects = {"sines and cosines take turns, column by column": expected[:, [0, 2, 1, 3]]}
+    expect_close("sinusoids(2, 4)", sinusoids(2, 4), expected, suspects=suspects)
+
+# %%
+table = sinusoids(200, 64)
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+image = left.imshow(table.T.numpy(), origin="lower", aspect="auto", cmap="cividis")
+left.set(xlabel="position (frames of 10 ms)", ylabel="column", title="sinusoids(200, 64)")
+figure.colorbar(image, ax=left, label="value")
+for place in (50, 100, 150):
+    right.plot(table @ table[place], label=f"position {place}")
+right.set(xlabel="position (frames of 10 ms)", ylabel="scalar product", title="who is near?")
+_ = right.legend(frameon=False)
+
+# %% [markdown]
+# **Think:** the three curves on the right have the same shape. Which identity of sine and cosine
+# says that the scalar product of two positions depends on their distance alone?
+
+# %% [markdown]
+# ## 2.5 One layer
+#
+# Attention mixes frames; a small network then bends each frame by itself, widening it from `D` to
+# `E` and narrowing it again. Around each of the two stands a detour, so that a layer starts out as
+# a small correction, and a normalisation that keeps the numbers near 1. The paper normalises
+# *after* the sum (**post-norm**):
+#
+# $$x \leftarrow \mathrm{norm}_1(x + \mathrm{attention}(x)) \qquad
+#   x \leftarrow \mathrm{norm}_2(x + W_2\,\mathrm{relu}(W_1 x))$$
+#
+# **Before you go on:** how many parameters has `nn.LayerNorm(D)`?
+
+
+# %% tags=["export"]
+class EncoderLayer(nn.Module):
+    """x (B, T, D), valid (B, T) bool or None -> (B, T, D), post-norm, no dropout."""
+
+    def __init__(self, d_model, num_heads, d_ff):
+        super().__init__()
+        # BEGIN SOLUTION 2.5
+        #: One MultiHeadSelfAttention.
+        self.attention = MultiHeadSelfAttention(d_model, num_heads)
+        #: Two linear layers, D to E and E to D, both with a bias.
+        self.expand = nn.Linear(d_model, d_ff)
+        self.contract = nn.Linear(d_ff, d_model)
+        #: Two nn.LayerNorm(D): each of them learns its own scale and shift.
+        self.norm_attention = nn.LayerNorm(d_model)
+        self.norm_feed_forward = nn.LayerNorm(d_model)
+        # END SOLUTION
+
+    def forward(self, x, valid=None):
+        # BEGIN SOLUTION 2.5
+        #: Add what attention says to x, then normalise the sum.
+        x = self.norm_attention(x + self.attention(x, valid))
+        #: Add what the feed-forward network (ReLU in the middle) says, then normalise the sum.
+        return self.norm_feed_forward(x + self.contract(self.expand(x).relu()))
+        # END SOLUTION
+
+
+# %% [markdown]
+# With all matrices and biases zero both branches are silent, and only the detours and the norms
+# are left: $(1, 3)$ has mean 2 and standard deviation 1, so $(-1, 1)$ comes out.
+
+
+# %% tags=["check"]
+def silenced(layer):
+    """Every parameter zero, but for the scales of the norms, which are ones."""
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            if not (parameter == 1).all():
+                parameter.zero_()
+    return layer
+
+
+with check("2.5-layer-by-hand", "a layer whose branches are silent still normalises"):
+    layer = silenced(EncoderLayer(2, num_heads=1, d_ff=3))
+    x = torch.tensor([[[1.0, 3.0]]])
+    suspects = {
+        "pre-norm? here the sum is normalised, not what enters the branch": x,
+        "are the two detours there (x + ...)?": torch.zeros(1, 1, 2),
+    }
+    expect_close("layer(x)", layer(x), [[[-1.0, 1.0]]], suspects=suspects, atol=1e-4)
+
+# %% [markdown]
+# ## 2.6 A stack of layers
+#
+# An encoder is `num_layers` layers, one after the other. *Different* layers: a report from which
+# this course was made printed "three layers, 154.88k parameters" — and 154,880 is exactly **one**
+# layer of width 80. Its author had written the equivalent of
+#
+# ```python
+# self.layers = nn.ModuleList([layer] * 3)   # one layer, three times
+# ```
+#
+# Nothing crashes; the loss goes down. Only the count gives it away: three layers would have
+# 464,640 parameters. (Sharing on purpose exists, and is called ALBERT. It should be on purpose.)
+
+
+# %% tags=["export"]
+class Encoder(nn.Module):
+    """x (B, T, D), valid (B, T) bool or None -> (B, T, D): num_layers layers of their own."""
+
+    def __init__(self, d_model, num_heads, d_ff, num_layers):
+        super().__init__()
+        # BEGIN SOLUTION 2.6
+        #: Make num_layers separate EncoderLayers, in an nn.ModuleList (a list hides parameters).
+        self.layers = nn.ModuleList(
+            EncoderLayer(d_model, num_heads, d_ff) for _ in range(num_layers)
+        )
+        # END SOLUTION
+
+    def forward(self, x, valid=None):
+        # BEGIN SOLUTION 2.6
+        #: Send x through one layer after the other; each of them needs valid.
+        for layer in self.layers:
+            x = layer(x, valid)
+        return x
+        # END SOLUTION
+
+
+# %% tags=["check"]
+def count(module):
+    """Trainable numbers; what is used twice counts once."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+with check("2.6-encoder-counts", "three layers have three times the parameters of one"):
+    one, three = count(EncoderLayer(6, 2, 5)), count(Encoder(6, 2, 5, num_layers=3))
+    suspects = {
+        "is it one layer, used three times?": one,
+        "are the layers in an nn.ModuleList? A plain list hides their parameters": 0,
+    }
+    expect_equal("parameters of Encoder(6, 2, 5, num_layers=3)", three, 3 * one, suspects=suspects)
+
+# %% [markdown]
+# `nn.TransformerEncoder` makes its layers by `copy.deepcopy`: they start out *equal*, and still
+# they are three. One step of training drives them apart; a layer used three times stays one.
+
+# %%
+first = EncoderLayer(6, num_heads=2, d_ff=5)
+copies = nn.ModuleList([first, copy.deepcopy(first), copy.deepcopy(first)])
+optimiser = torch.optim.SGD(copies.parameters(), lr=0.1)
+x, target = torch.randn(2, 4, 7, 6)
+for step in range(4):
+    y = x
+    for layer in copies:
+        y = layer(y)
+    loss = F.mse_loss(y, target)
+    weights = [nn.utils.parameters_to_vector(layer.parameters()).detach() for layer in copies]
+    apart = [(weights[i] - weights[j]).norm() for i, j in ((0, 1), (0, 2), (1, 2))]
+    print(f"step {step}: loss {loss:.3f}, distances", ", ".join(f"{d:.4f}" for d in apart))
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+# %% [markdown]
+# **Think:** which test, other than counting, would have told the author of the report?
+#
+# ## 2.7 Count before you build
+#
+# A parameter count is a test that costs nothing: predict it, measure it, and find out why they
+# differ. Add up one layer of section 2.5:
+#
+# - attention: four times $D^2 + D$,
+# - feed-forward: $D E + E$ on the way up, $E D + D$ on the way down,
+# - two norms: a scale and a shift for each of the $D$ columns, twice.
+#
+# **Before you go on**, simplify the sum. Do the heads occur in it?
+
+
+# %% tags=["export"]
+def encoder_parameters(d_model, d_ff, num_layers):
+    """The number of parameters of `Encoder`, without building one."""
+    # BEGIN SOLUTION 2.7
+    #: Attention: four square matrices and their biases.
+    attention = 4 * (d_model**2 + d_model)
+    #: The feed-forward network: two matrices and two biases of different lengths.
+    feed_forward = 2 * d_model * d_ff + d_ff + d_model
+    #: Two norms, each with a scale and a shift.
+    norms = 2 * 2 * d_model
+    #: Return the sum, times the number of layers.
+    return num_layers * (attention + feed_forward + norms)
+    # END SOLUTION
+
+
+# %% tags=["check"]
+with check("2.7-count-by-hand", "the formula gives the count of a published layer"):
+    suspects = {
+        "are all the biases counted (four, and two of the feed-forward)?": 525_312,
+        "are both norms counted, scale and shift?": 526_080,
+    }
+    expect_equal(
+        "encoder_parameters(256, 512, 1)", encoder_parameters(256, 512, 1), 527_104, suspects
+    )
+    expect_equal(
+        "encoder_parameters(6, 5, 3)", encoder_parameters(6, 5, 3), count(Encoder(6, 2, 5, 3))
+    )
+
+# %% [markdown]
+# Three counts from reports, and what the formula says of them:
+#
+# 1. Four layers with `D = 256`, `E = 512` in a model of 2,147,404 parameters, which are 8.59 MB in
+#    float32. A popular summary tool printed **4.38 MB**.
+# 2. *"Three layers, 154.88k"*, with `D = 80` and `E = 800`, and no bias for queries, keys and
+#    values.
+# 3. The same report, had the three layers been three.
+
+# %%
+whole, attention = 2_147_404, 4 * 4 * (256**2 + 256)
+print(f"1. all {4 * whole / 1e6:.2f} MB; without attention {4 * (whole - attention) / 1e6:.2f} MB")
+for number, layers in ((2, 1), (3, 3)):
+    print(f"{number}. {layers} layer(s): {encoder_parameters(80, 800, layers) - layers * 3 * 80:,}")
+figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
+depths = range(1, 7)
+axes.plot(
+    depths, [encoder_parameters(80, 800, n) / 1e3 for n in depths], "o-", label="layers apart"
+)
+axes.plot(depths, [encoder_parameters(80, 800, 1) / 1e3] * 6, "s--", label="one layer, reused")
+axes.axhline(500, color="grey", linewidth=0.8)
+axes.set(xlabel="number of layers", ylabel="parameters (thousands)", ylim=(0, None))
+_ = axes.legend(frameon=False)
+
+# %% [markdown]
+# The tool had not looked inside `nn.MultiheadAttention`: half of the model was missing from its
+# table, and nobody noticed. The grey line is the budget of notebook 3.
+#
+# **Think:** how many layers of width 80 with `E = 160` fit into 500,000 parameters? And which of
+# `D`, `E` and the number of layers would you spend them on?
