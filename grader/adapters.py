@@ -61,7 +61,64 @@ def _same(*names: str) -> Mapping[str, str]:
     return MappingProxyType({name: name for name in names})
 
 
-ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType({})
+_ATTENTION = (
+    "torch.nn.functional.scaled_dot_product_attention",
+    "torch.nn.functional.multi_head_attention_forward",
+    "torch.nn.MultiheadAttention",
+)
+_TRANSFORMER = (
+    *_ATTENTION,
+    "torch.nn.TransformerEncoderLayer",
+    "torch.nn.TransformerEncoder",
+    "torch.nn.Transformer",
+)
+_02 = Assignment(
+    number="02",
+    slug="attention",
+    title="Attention",
+    tasks=(
+        Task(id="2.1", title="A weighted average", names=_same("attend"), forbidden=_ATTENTION),
+        Task(id="2.2", title="Heads", names=_same("split_heads", "merge_heads")),
+        Task(
+            id="2.3",
+            title="Multi-head self-attention",
+            names=_same("MultiHeadSelfAttention"),
+            after=("2.1", "2.2"),
+            forbidden=_TRANSFORMER,
+        ),
+        Task(id="2.4", title="Where am I? Positions", names=_same("sinusoids")),
+        Task(
+            id="2.5",
+            title="One layer",
+            names=_same("EncoderLayer"),
+            after=("2.3",),
+            forbidden=_TRANSFORMER,
+        ),
+        Task(
+            id="2.6",
+            title="A stack of layers",
+            names=_same("Encoder"),
+            after=("2.5",),
+            forbidden=_TRANSFORMER,
+        ),
+        Task(id="2.7", title="Count before you build", names=_same("encoder_parameters")),
+    ),
+    withheld=(
+        "kws.attention_maps",
+        "kws.models.attention",
+        "kws.models.conformer",
+        "kws.models.interop",
+        "kws.models.keyword_transformer",
+        "kws.models.laboratory",
+        "kws.models.positional",
+        "kws.models.speaker",
+        "kws.models.transformer",
+        "kws.params",
+        "kws.predictions",
+    ),
+)
+
+ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType({one.number: one for one in (_02,)})
 
 
 def get_assignment(number: str) -> Assignment:
