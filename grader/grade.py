@@ -1,0 +1,73 @@
+"""Grade one submission inside this process, for whoever has a sandbox already.
+
+The same hidden checks as `pytest grader/`, by the same hooks; only that submission, sandbox and
+seed are handed over as values, and that nothing is printed. One call takes as long as its checks,
+once the first has imported them.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from grader.adapters import ASSIGNMENTS
+from grader.checks import ROOT
+from grader.grading import Run
+from grader.hidden import Seed
+from grader.isolation import Sandbox
+from grader.outcomes import Report
+from grader.plugin import Given
+from grader.submission import Submission
+
+OPTIONS = (
+    "--override-ini=addopts=",
+    "--disable-plugin-autoload",
+    "--import-mode=importlib",
+    "--strict-markers",
+    "-Werror",
+    "-pgrader.options",
+    "-pno:cacheprovider",
+    "-pno:doctest",
+    "-pno:junitxml",
+)
+
+
+def grade_one(
+    submission: Submission,
+    *,
+    sandbox: Sandbox,
+    seed: Seed,
+    student: str = "",
+    retrain: bool = False,
+) -> Report:
+    """The report on one submission. Whatever pytest itself stumbles over is open points in it."""
+    assignment = ASSIGNMENTS[submission.assignment]
+    run = Run(
+        submissions={assignment.number: submission},
+        sandbox=sandbox,
+        seed=seed,
+        student=student,
+        retrain=retrain,
+    )
+    given = Given(run)
+    tests = ROOT / "grader" / f"test_{assignment.stem}.py"
+    arguments = [f"--config-file={ROOT / 'pyproject.toml'}", f"--rootdir={ROOT}", *OPTIONS]
+    try:
+        with _without("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+            code = pytest.main([*arguments, str(tests)], plugins=[given])
+    finally:
+        run.close()
+    if not given.reports:
+        raise RuntimeError(f"pytest ended with {code!r} before any check of {assignment.stem}")
+    return given.reports[0]
+
+
+@contextmanager
+def _without(*names: str) -> Iterator[None]:
+    """Variables of the environment that would change how pytest runs, taken out for a while."""
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)

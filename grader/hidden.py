@@ -1,0 +1,72 @@
+"""The instructor's secret seed: what hidden inputs are drawn from, so that they cannot be learned.
+
+`KWS_GRADER_SEED` holds the seed, or `KWS_GRADER_SEED_FILE` names a file that does. Without either
+the seed is "development": the hidden inputs are then those of everybody who has this repository.
+
+Everything is drawn by name: a check that asks for `secret.generator("qkv")` gets the same numbers
+whatever ran before it, and no two names share a stream.
+"""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from kws.errors import UsageError
+
+VARIABLE, FILE_VARIABLE = "KWS_GRADER_SEED", "KWS_GRADER_SEED_FILE"
+DEVELOPMENT = "development"
+
+
+class Seed:
+    """A secret text, and numbers that follow from it and a name."""
+
+    def __init__(self, text: str = DEVELOPMENT):
+        if not text.strip():
+            raise UsageError(
+                "the secret seed is empty: give it any text that students cannot guess"
+            )
+        self._key = text.strip().encode()
+
+    def __repr__(self) -> str:
+        """Says which seed, without the seed."""
+        return f"Seed(id={self.id!r})"
+
+    @cached_property
+    def id(self) -> str:
+        """Tells seeds apart in a report. Slow to compute on purpose, so that guessing takes long.
+
+        >>> Seed().id
+        'development'
+        """
+        if self._key == DEVELOPMENT.encode():
+            return DEVELOPMENT
+        return hashlib.scrypt(self._key, salt=b"kws seed id", n=2**14, r=8, p=1, dklen=6).hex()
+
+    def number(self, name: str) -> int:
+        """A whole number from 0 to 2⁶³ - 1."""
+        drawn = hmac.digest(self._key, name.encode(), "sha256")
+        return int.from_bytes(drawn[:8], "big") >> 1
+
+    def generator(self, name: str) -> torch.Generator:
+        """A fresh generator on the CPU, seeded with `number(name)`."""
+        return torch.Generator().manual_seed(self.number(name))
+
+
+def read_seed(environ: Mapping[str, str] = os.environ) -> Seed:
+    """The seed that the environment names; UsageError where it names two, or no readable file."""
+    text, file = environ.get(VARIABLE), environ.get(FILE_VARIABLE)
+    if text is not None and file is not None:
+        raise UsageError(f"{VARIABLE} and {FILE_VARIABLE} are both set: unset one of them")
+    if text is not None:
+        return Seed(text)
+    if file is None:
+        return Seed()
+    try:
+        return Seed(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{FILE_VARIABLE}={file} cannot be read as text: {error}") from None
