@@ -53,6 +53,7 @@ CURES = {
 }
 
 
+LATER_KIT = "it comes with the kit of a later assignment, once you have written it yourself"
 OUT_OF_MEMORY = (
     "not enough memory: lower train.batch_size, choose a smaller model, or free some memory"
 )
@@ -119,6 +120,10 @@ def run(arguments: list[str]) -> int:
         message = f"kws: {error}"
     except ClickException as error:
         message = complaint(error)
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("kws."):
+            raise
+        message = f"kws: this copy of the course does not hold {error.name}: {LATER_KIT}"
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (whatever is left is not wanted)
         return BROKEN_PIPE

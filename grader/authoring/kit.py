@@ -1,0 +1,207 @@
+"""The student kit of one assignment: a folder that installs alone, packed with fixed bytes.
+
+The kit of assignment N holds the notebooks up to N, kws without the modules that N and later ones
+ask for (see `modules`), and what belongs to them. It is made of the sources each time, checked for
+leaks, and every module in it is imported once before it is written.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+from grader.adapters import ASSIGNMENTS, Assignment, get_assignment
+from grader.authoring.build import ROOT, build_notebook, solution_scripts
+from grader.authoring.leaks import (
+    find_leaks,
+    hidden_checks,
+    secrets_of_code,
+    secrets_of_solution,
+)
+from grader.authoring.modules import Modules, divide, imported_at_top, names_imported, needs_of
+from kws.errors import UsageError
+
+TEXTS = Path(__file__).parent / "kit"
+DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
+SECONDS = 300  # for importing every module, on a slow machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kit:
+    """The files of a kit by path, and which modules of kws it lacks."""
+
+    name: str
+    files: Mapping[str, bytes]
+    modules: Modules
+
+    def packed(self) -> bytes:
+        """A zip with one folder; the same files give the same bytes."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(self.files):
+                entry = zipfile.ZipInfo(f"{self.name}/{path}", DATE)
+                entry.create_system = 3  # Unix, wherever it is made
+                entry.external_attr = 0o100644 << 16
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, self.files[path])
+        return buffer.getvalue()
+
+
+def make_kit(
+    through: str, *, root: Path = ROOT, catalogue: Mapping[str, Assignment] = ASSIGNMENTS
+) -> Kit:
+    """The kit of the assignment called `through`.
+
+    UsageError when a notebook or script imports a module that the kit must lack, when any file
+    holds an answer, a hidden check or withheld code, or when a module cannot be imported.
+    """
+    number = _known(through, catalogue)
+    later = [each for key, each in sorted(catalogue.items()) if key >= number]
+    modules = divide(root, [name for each in later for name in each.withheld])
+    shown = [each for key, each in sorted(catalogue.items()) if key <= number]
+    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in _library(root)}
+    files |= {_module_file(path, root): path.read_bytes() for path in modules.kept.values()}
+    for each in shown:
+        solution = root / "solutions" / f"{each.stem}.py"
+        files[f"assignments/{each.stem}.ipynb"] = build_notebook(solution).encode()
+    for path in sorted((root / "data_scripts").glob("*.py")):
+        if not needs_of(imported_at_top(path), modules.gone):
+            files[f"data_scripts/{path.name}"] = path.read_bytes()
+    listed = "\n".join(f"- `assignments/{each.stem}.ipynb`: {each.title}" for each in shown)
+    readme = (TEXTS / "README.md").read_text(encoding="utf-8")
+    files["README.md"] = readme.replace("{assignments}", listed).encode()
+    files["AGENTS.md"] = (TEXTS / "AGENTS.md").read_bytes()
+    files["pyproject.toml"] = _pyproject(root).encode()
+    kit = Kit(name=f"kws-{number}", files=files, modules=modules)
+    _refuse_missing_imports(kit)
+    _refuse_leaks(kit, number, root)
+    _refuse_broken_modules(kit)
+    return kit
+
+
+def _known(through: str, catalogue: Mapping[str, Assignment]) -> str:
+    if catalogue is ASSIGNMENTS:
+        return get_assignment(through).number
+    if through.zfill(2) not in catalogue:
+        there = ", ".join(sorted(catalogue))
+        raise UsageError(f"--through {through}: no such assignment: choose one of {there}")
+    return through.zfill(2)
+
+
+def _library(root: Path) -> list[Path]:
+    """What kws holds besides modules, and the licence."""
+    recipes = sorted((root / "kws" / "recipes").glob("*.toml"))
+    return [
+        path for path in (root / "LICENSE", root / "kws" / "py.typed", *recipes) if path.exists()
+    ]
+
+
+def _module_file(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _pyproject(root: Path) -> str:
+    """Ours without what only staff need: one install brings Jupyter along."""
+    table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    project = table["project"]
+    extras = project.get("optional-dependencies", {}).get("notebooks", [])
+    dependencies = sorted({*project["dependencies"], *extras})
+    keys = ("name", "version", "description", "requires-python", "license", "license-files")
+    sections: dict[str, dict[str, Any]] = {
+        "build-system": table["build-system"],
+        "project": {
+            **{key: project[key] for key in keys if key in project},
+            "dependencies": dependencies,
+        },
+        "project.scripts": project.get("scripts", {}),
+        "tool.setuptools.packages.find": {"include": ["kws*"]},
+        "tool.setuptools.package-data": table["tool"]["setuptools"]["package-data"],
+    }
+    return "\n".join(
+        f"[{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in section.items())
+        for name, section in sections.items()
+    )
+
+
+def _toml(value: str | Sequence[str]) -> str:
+    """Text, or a list of texts: there TOML and JSON write the same."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return "[\n" + "".join(f"    {json.dumps(item, ensure_ascii=False)},\n" for item in value) + "]"
+
+
+def _refuse_missing_imports(kit: Kit) -> None:
+    for path in sorted(kit.files):
+        if not path.endswith(".ipynb"):
+            continue
+        cells = json.loads(kit.files[path])["cells"]
+        for count, cell in enumerate(cells, start=1):
+            if cell["cell_type"] != "code":
+                continue
+            missing = needs_of(names_imported("".join(cell["source"])), kit.modules.gone)
+            if missing:
+                name = min(missing)
+                why = kit.modules.along.get(name)
+                why = f"is left out as it needs {why}" if why else "is withheld"
+                raise UsageError(
+                    f"{path}: cell {count} imports {name}, which {why} in the kit {kit.name}: "
+                    "change the notebook or what grader/adapters.py withholds"
+                )
+
+
+def _refuse_leaks(kit: Kit, number: str, root: Path) -> None:
+    """Answers to earlier assignments may stand in kws, which students have by then."""
+    solutions = {path.stem[:2]: secrets_of_solution(path) for path in solution_scripts(root)}
+    earlier = [secret for key in solutions if key < number for secret in solutions[key]]
+    current = [secret for key in solutions if key >= number for secret in solutions[key]]
+    paths = kit.modules.withheld.values()
+    current += [secret for path in paths for secret in secrets_of_code(path, "module")]
+    current += hidden_checks(root)
+    elsewhere = {path: kit.files[path] for path in kit.files if not path.startswith("kws/")}
+    leaks = [*find_leaks(kit.files, current), *find_leaks(elsewhere, earlier)]
+    if leaks:
+        raise UsageError(
+            f"the kit {kit.name} would leak: {'; '.join(map(str, leaks))}: remove it there, or "
+            "withhold the file"
+        )
+
+
+def _refuse_broken_modules(kit: Kit) -> None:
+    """Import every module of the kit, in a fresh process that sees the kit's kws only."""
+    names = sorted(name for name in kit.modules.kept if not name.endswith("__main__"))
+    code = (
+        f"import importlib, os, sys\nsys.path.insert(0, os.getcwd())\nimport kws\n"
+        f"assert os.path.dirname(os.path.dirname(kws.__file__)) == os.getcwd(), kws.__file__\n"
+        f"for name in {names!r}:\n    importlib.import_module(name)\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for path, data in kit.files.items():
+            target = Path(folder, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", code],
+            cwd=os.path.realpath(folder),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        raise UsageError(
+            f"the kit {kit.name} does not import: {reason}: withhold that module too, or import "
+            "what it needs inside the function that needs it"
+        )

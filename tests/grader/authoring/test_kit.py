@@ -1,0 +1,266 @@
+"""A kit holds what students need and nothing of what they are asked for; what it holds imports."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from grader.adapters import Assignment
+from grader.authoring.build import ROOT
+from grader.authoring.kit import make_kit
+from grader.authoring.modules import divide
+from grader.authoring.release import release_kit
+from kws.errors import UsageError
+
+CATALOGUE = {
+    "01": Assignment(number="01", slug="sound", title="Sound", tasks=(), withheld=("kws.sound",)),
+    "02": Assignment(
+        number="02", slug="attention", title="Attention", tasks=(), withheld=("kws.models.heads",)
+    ),
+}
+PYPROJECT = """
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "kws"
+version = "0.1.0"
+dependencies = ["torch"]
+[project.optional-dependencies]
+notebooks = ["jupyter"]
+dev = ["pytest"]
+[tool.setuptools.package-data]
+kws = ["py.typed"]
+"""
+LIBRARY = {
+    "kws/__init__.py": "",
+    "kws/sound.py": "RATE = 16000\n",
+    "kws/lazy.py": "def later():\n    import kws.models.heads\n",
+    "kws/typed.py": (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import kws.models.heads\n"
+    ),
+    "kws/models/__init__.py": "",
+    "kws/models/heads.py": (
+        "def split(x, num_heads):\n    batch, frames, width = x.shape\n"
+        "    if width % num_heads:\n        raise ValueError(f'{width=} by {num_heads=}')\n"
+        "    return x.reshape(batch, frames, num_heads, width // num_heads).transpose(1, 2)\n"
+    ),
+    "kws/models/layer.py": "from kws.models.heads import split\n",
+    "kws/models/stack.py": "try:\n    from kws.models import layer\nexcept OSError:\n    pass\n",
+    "data_scripts/fine.py": "import kws.sound\n",
+    "data_scripts/needy.py": "import kws.models.stack\n",
+    "grader/test_02_attention.py": (
+        "def test_values(student, qkv, reference):\n    expected = reference.attend(*qkv, None)\n"
+        "    got = student.attend(*qkv)\n    expect_close('attend', got, expected, rtol=1e-5)\n"
+    ),
+    "LICENSE": "free\n",
+    "pyproject.toml": PYPROJECT,
+}
+
+
+@pytest.fixture
+def small(course):
+    """The small course with a library of its own."""
+    for name, text in LIBRARY.items():
+        path = course / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return course
+
+
+def kit_of(root, through="02"):
+    return make_kit(through, root=root, catalogue=CATALOGUE)
+
+
+def append(root, name: str, text: str) -> None:
+    path = root / name
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+# What is in it
+
+
+def test_a_kit_holds_these_files_and_no_others(small):
+    assert sorted(kit_of(small).files) == [
+        "AGENTS.md",
+        "LICENSE",
+        "README.md",
+        "assignments/01_sound.ipynb",
+        "assignments/02_attention.ipynb",
+        "data_scripts/fine.py",
+        "kws/__init__.py",
+        "kws/lazy.py",
+        "kws/models/__init__.py",
+        "kws/sound.py",
+        "kws/typed.py",
+        "pyproject.toml",
+    ]
+
+
+def test_who_needs_a_withheld_module_goes_along_and_is_listed(small):
+    assert kit_of(small).modules.along == {
+        "kws.models.layer": "kws.models.heads",
+        "kws.models.stack": "kws.models.layer",
+    }
+
+
+def test_an_earlier_kit_withholds_what_later_assignments_ask_for(small):
+    kit = kit_of(small, "1")
+    assert set(kit.modules.withheld) == {"kws.sound", "kws.models.heads"}
+    assert [name for name in kit.files if name.endswith(".ipynb")] == ["assignments/01_sound.ipynb"]
+
+
+def test_the_readme_lists_the_assignments(small):
+    assert (
+        "`assignments/02_attention.ipynb`: Attention" in kit_of(small).files["README.md"].decode()
+    )
+    assert "02_attention" not in kit_of(small, "01").files["README.md"].decode()
+
+
+def test_one_install_brings_jupyter_and_no_staff_tools(small):
+    text = kit_of(small).files["pyproject.toml"].decode()
+    assert '"jupyter"' in text
+    assert '"torch"' in text
+    assert "pytest" not in text
+
+
+def test_a_package_is_withheld_with_all_that_is_in_it(small):
+    modules = divide(small, ["kws.models"])
+    assert set(modules.withheld) == {name for name in _modules(small) if "models" in name}
+
+
+def _modules(root):
+    return {*divide(root, []).kept}
+
+
+def test_the_same_sources_give_the_same_zip(small, tmp_path):
+    for name in ("one.zip", "two.zip"):
+        release_kit(tmp_path / name, root=small, catalogue=CATALOGUE)
+        for path in small.rglob("*"):
+            os.utime(path, (1e9, 1e9))
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_the_zip_holds_the_kit_in_one_folder(small, tmp_path):
+    kit = release_kit(tmp_path / "kit.zip", "1", root=small, catalogue=CATALOGUE)
+    with zipfile.ZipFile(tmp_path / "kit.zip") as archive:
+        packed = {name: archive.read(name) for name in archive.namelist()}
+    assert packed == {f"kws-01/{name}": data for name, data in kit.files.items()}
+
+
+# What is refused
+
+
+def test_an_unknown_assignment_is_refused_with_those_there_are(small):
+    with pytest.raises(UsageError, match="choose one of 01, 02"):
+        kit_of(small, "7")
+
+
+def test_an_unknown_withheld_module_is_refused(small):
+    with pytest.raises(UsageError, match=r"'kws\.models\.head'.*did you mean 'kws\.models\.heads'"):
+        divide(small, ["kws.models.head"])
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("import kws.models.heads", "kws.models.heads, which is withheld"),
+        ("from kws.models import stack", "is left out as it needs kws.models.layer"),
+    ],
+)
+def test_a_notebook_that_imports_what_the_kit_lacks_is_refused(small, line, why):
+    append(small, "solutions/02_attention.py", f"\n# %%\n{line}\n")
+    with pytest.raises(UsageError, match=f"02_attention.ipynb: cell 8 imports .*{re.escape(why)}"):
+        kit_of(small)
+
+
+def test_a_module_that_does_not_import_is_refused(small):
+    append(small, "kws/sound.py", "import importlib\nimportlib.import_module('kws.models.heads')\n")
+    with pytest.raises(UsageError, match=r"kws-02 does not import: .*kws\.models\.heads"):
+        kit_of(small)
+
+
+ANSWER = """
+scores = q @ k.mT / math.sqrt(q.shape[-1])
+if valid is not None:
+    scores = scores.masked_fill(~valid[:, None, None, :], -math.inf)
+return scores.softmax(dim=-1) @ v
+"""
+EARLIER = "return x.repeat_interleave(2, dim=-1).reshape(*x.shape[:-1], -1)"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "what"),
+    [
+        ("kws/sound.py", f'"""{ANSWER}"""', "the answer to 2.1"),
+        ("data_scripts/fine.py", f"\ndef f(x):\n    {EARLIER}\n", "the answer to 1.1"),
+        ("solutions/01_sound.py", f"\n# %%\nprint('''{ANSWER}''')\n", "the answer to 2.1"),
+        ("kws/sound.py", LIBRARY["kws/models/heads.py"], "split"),
+        ("data_scripts/fine.py", LIBRARY["grader/test_02_attention.py"], "test_values"),
+    ],
+)
+def test_a_kit_that_would_leak_is_refused(small, file, text, what):
+    append(small, file, text)
+    with pytest.raises(UsageError, match=f"kws-02 would leak: .* holds {what}"):
+        kit_of(small)
+
+
+def test_answers_to_earlier_assignments_may_stand_in_the_library(small):
+    append(small, "kws/sound.py", f"def f(x):\n    {EARLIER}\n")
+    kit_of(small)
+
+
+# The real one
+
+REAL = {
+    "02": Assignment(
+        number="02",
+        slug="attention",
+        title="Attention",
+        tasks=(),
+        withheld=("kws.models.attention", "kws.models.positional", "kws.models.transformer"),
+    )
+}
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory) -> Path:
+    """The kit of assignment 2, unpacked."""
+    folder = tmp_path_factory.mktemp("kit")
+    release_kit(folder / "kit.zip", "02", root=ROOT, catalogue=REAL)  # imports every module of it
+    with zipfile.ZipFile(folder / "kit.zip") as archive:
+        archive.extractall(folder)
+    return folder / "kws-02"
+
+
+def kws(folder, *arguments):
+    code = "import os, sys; sys.path.insert(0, os.getcwd()); from kws.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-I", "-c", code, *arguments], cwd=folder, capture_output=True, text=True
+    )
+
+
+def test_the_command_line_of_a_real_kit_works(real):
+    done = kws(real, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "train" in done.stdout
+
+
+def test_a_command_that_needs_a_withheld_module_says_so_in_one_sentence(real):
+    done = kws(real, "params", "keywords")
+    assert done.returncode == 2
+    assert re.fullmatch(r"kws: this copy of the course does not hold kws\.\S+: .*\n", done.stderr)
+
+
+@pytest.mark.slow
+def test_a_real_kit_installs_alone(real, tmp_path):
+    """Its dependencies are those of this environment: only the kit itself is installed."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+    subprocess.run([*pip, str(tmp_path / "site"), str(real)], check=True)
+    assert (tmp_path / "site" / "kws" / "recipes" / "keywords.toml").is_file()
+    done = kws(tmp_path / "site", "--help")
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,108 @@
+"""A secret is found by what it says: no disguise of layout hides it, and common phrases pass."""
+
+import json
+
+import pytest
+
+from grader.authoring.build import ROOT, build_notebook
+from grader.authoring.leaks import find_leaks, secrets_of_code, secrets_of_solution
+
+ANSWER = """scores = q @ k.mT / math.sqrt(q.shape[-1])
+if valid is not None:
+    scores = scores.masked_fill(~valid[:, None, None, :], -math.inf)
+return scores.softmax(dim=-1) @ v"""
+
+
+@pytest.fixture
+def answers(course):
+    return secrets_of_solution(course / "solutions" / "02_attention.py")
+
+
+def notebook(**cell) -> bytes:
+    base = {"cell_type": "code", "metadata": {}, "source": "", "outputs": []}
+    return json.dumps({"cells": [base | cell]}).encode()
+
+
+DISGUISES = {
+    "plain": ("f.py", ANSWER.encode()),
+    "in prose": ("README.md", f"As in\n\n    {ANSWER}\n".encode()),
+    "respaced": ("f.py", ANSWER.replace(" ", "  ").replace("\n", "\n\n\n").encode()),
+    "indented by tabs": ("f.py", ANSWER.replace("\n", "\n\t\t").encode()),
+    "Windows newlines": ("f.py", ANSWER.replace("\n", "\r\n").encode()),
+    "commented out": ("f.py", "\n".join(f"# {line}" for line in ANSWER.splitlines()).encode()),
+    "commented between": ("f.py", ANSWER.replace("\n", "  # as in the paper\n    # so\n").encode()),
+    "cell as text": ("a.ipynb", notebook(source=ANSWER)),
+    "cell as lines": ("a.ipynb", notebook(source=ANSWER.splitlines(keepends=True))),
+    "a Markdown cell": ("a.ipynb", notebook(cell_type="markdown", source=ANSWER)),
+    "printed": ("a.ipynb", notebook(outputs=[{"text": [ANSWER]}])),
+    "a visible check": ("a.ipynb", notebook(metadata={"tags": ["check"]}, source=ANSWER)),
+    "most of it": ("f.py", ANSWER.rpartition("\n")[0].encode()),
+    "another name of file": ("kws/recipes/x.toml", ANSWER.encode()),
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_an_answer_is_found_in_every_disguise(answers, disguise):
+    name, data = DISGUISES[disguise]
+    (leak,) = find_leaks({name: data}, answers)
+    assert leak.file == name
+    assert leak.what.startswith("the answer to 2.1 (solutions/02_attention.py:")
+
+
+def test_the_students_notebook_holds_no_secret_of_its_solution(course, answers):
+    text = build_notebook(course / "solutions" / "02_attention.py")
+    assert find_leaks({"assignments/02_attention.ipynb": text.encode()}, answers) == []
+
+
+def test_the_solution_itself_holds_them_all(course, answers):
+    path = course / "solutions" / "02_attention.py"
+    leaks = find_leaks({"x.txt": path.read_bytes()}, answers)
+    assert [leak.what for leak in leaks] == [secret.what for secret in answers]
+    assert len(leaks) >= 2
+
+
+def test_staff_cells_are_secrets(course):
+    path = course / "solutions" / "01_sound.py"
+    note = "# %% [markdown] tags=['staff']\n# " + "expect them to forget the scale, ask why " * 3
+    path.write_text(note, encoding="utf-8")
+    assert find_leaks({"x.md": note.encode()}, secrets_of_solution(path))
+
+
+def test_a_phrase_is_no_leak(answers):
+    phrase = b"scores.softmax(dim=-1)  # import math, return math.sqrt(q.shape[-1])"
+    assert find_leaks({"f.py": phrase}, answers) == []
+
+
+CHECK = '''def test_values(student, qkv, reference):
+    """attend equals the formula."""
+    expected = reference.attend(*qkv, None)
+    got = student.attend(*qkv)
+    expect_close("attend", got, expected, rtol=1e-5)
+'''
+
+
+@pytest.fixture
+def checks(tmp_path):
+    path = tmp_path / "test_02_attention.py"
+    path.write_text(CHECK, encoding="utf-8")
+    return secrets_of_code(path, "check")
+
+
+def test_a_hidden_check_is_found_but_may_be_repeated_in_a_visible_one(checks):
+    body = CHECK.partition('"""\n')[2]
+    assert find_leaks({"a.ipynb": notebook(source=body)}, checks)
+    visible = notebook(metadata={"tags": ["check"]}, source=body)
+    assert find_leaks({"a.ipynb": visible}, checks) == []
+
+
+def test_a_withheld_module_is_found_under_another_name():
+    secrets = secrets_of_code(ROOT / "kws/models/attention.py", "module")
+    text = (ROOT / "kws/models/attention.py").read_bytes()
+    assert {leak.file for leak in find_leaks({"kws/util.py": text}, secrets)} == {"kws/util.py"}
+
+
+def test_modules_that_share_phrases_do_not_leak_each_other():
+    secrets = secrets_of_code(ROOT / "kws/models/attention.py", "module")
+    others = [path for path in (ROOT / "kws").rglob("*.py") if path.name != "attention.py"]
+    files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in others}
+    assert find_leaks(files, secrets) == []
