@@ -82,10 +82,8 @@ def projections(state: Mapping[str, Tensor]) -> list[Projection]:
     return found
 
 
-def attention_readings(
-    state: Mapping[str, Tensor], d_model: int, num_heads: int
-) -> Iterator[AttentionReading]:
-    """Four D -> D maps in any order, or one D -> 3D, cut in any order, and one D -> D."""
+def attention_readings(state: Mapping[str, Tensor], d_model: int) -> Iterator[AttentionReading]:
+    """Four D -> D maps in any order, or one D -> 3D, its thirds in any order, and one D -> D."""
     maps = projections(state)
     square = [one for one in maps if one.weight.shape == (d_model, d_model)]
     packed = [one for one in maps if one.weight.shape == (3 * d_model, d_model)]
@@ -93,29 +91,17 @@ def attention_readings(
         for query, key, value, out in itertools.permutations(square):
             yield AttentionReading(query=query, key=key, value=value, out=out)
     if len(square) == 1 and len(packed) == 1:
-        for cut in (_in_thirds, _head_by_head):
-            for query, key, value in itertools.permutations(cut(packed[0], num_heads)):
-                yield AttentionReading(query=query, key=key, value=value, out=square[0])
+        for query, key, value in itertools.permutations(_in_thirds(packed[0])):
+            yield AttentionReading(query=query, key=key, value=value, out=square[0])
 
 
-def _in_thirds(packed: Projection, num_heads: int) -> list[Projection]:
-    return _cut(packed, lambda rows: rows.unflatten(0, (3, -1)).unbind(0))
-
-
-def _head_by_head(packed: Projection, num_heads: int) -> list[Projection]:
-    shape = (num_heads, 3, -1)
-    return _cut(packed, lambda rows: [p.flatten(0, 1) for p in rows.unflatten(0, shape).unbind(1)])
-
-
-def _cut(packed: Projection, cut: Callable[[Tensor], Sequence[Tensor]]) -> list[Projection]:
-    weights = cut(packed.weight)
-    biases = [None] * 3 if packed.bias is None else cut(packed.bias)
+def _in_thirds(packed: Projection) -> list[Projection]:
+    weights = packed.weight.chunk(3)
+    biases = [None] * 3 if packed.bias is None else packed.bias.chunk(3)
     return [Projection(weight=w, bias=b) for w, b in zip(weights, biases, strict=True)]
 
 
-def layer_readings(
-    state: Mapping[str, Tensor], d_model: int, num_heads: int, d_ff: int
-) -> Iterator[LayerReading]:
+def layer_readings(state: Mapping[str, Tensor], d_model: int, d_ff: int) -> Iterator[LayerReading]:
     """Attention as above, maps D -> E and E -> D, and two norms in either order."""
     maps = projections(state)
     up = [one for one in maps if one.weight.shape == (d_ff, d_model)]
@@ -123,7 +109,7 @@ def layer_readings(
     norms = _norms(state, maps, d_model)
     if len(up) != 1 or len(down) != 1 or len(norms) != 2:
         return
-    for attention in attention_readings(state, d_model, num_heads):
+    for attention in attention_readings(state, d_model):
         for first, second in (norms, norms[::-1]):
             yield LayerReading(
                 attention=attention, expand=up[0], contract=down[0], norms=(first, second)

@@ -156,7 +156,8 @@ with check("2.2-split-by-hand", "each head gets its own columns of every frame")
 # \mathrm{split}(W_V x))\big)$$
 #
 # All four have a bias, which makes $4 D^2 + 4 D$ parameters, however many heads there are.
-# (One layer from `D` to `3 D` in place of the first three is welcome.)
+# (One layer from `D` to `3 D` in place of the first three is welcome, cut into thirds: queries,
+# keys, values.)
 
 
 # %% tags=["export"]

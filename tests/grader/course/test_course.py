@@ -1,0 +1,113 @@
+"""Every assignment keeps what the course promises: before anything is graded, by reading alone."""
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from grader.adapters import ASSIGNMENTS
+from grader.authoring.build import ROOT, read_solution
+
+HERE = Path(__file__).parent
+NUMBERS = tuple(n for n in ASSIGNMENTS if (HERE / f"mistakes_{n}.py").exists())
+MOST_LINES = 20  # of a code cell
+
+
+def planted(number: str):
+    """The module `mistakes_NN.py`."""
+    spec = importlib.util.spec_from_file_location(
+        f"mistakes_{number}", HERE / f"mistakes_{number}.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def cells(number: str):
+    return read_solution(ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py")
+
+
+def visible_checks(number: str) -> dict[str, str]:
+    """Ids and titles in the notebook's check cells."""
+    text = "\n".join(cell.source for cell in cells(number) if "check" in cell.tags)
+    return dict(re.findall(r'check\(\s*"([^"]+)",\s*"([^"]+)"', text))
+
+
+def hidden_checks(number: str) -> dict[str, tuple[str, float]]:
+    """Id -> title and points of every hidden check."""
+    tree = ast.parse((ROOT / "grader" / f"test_{ASSIGNMENTS[number].stem}.py").read_text())
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            (marker,) = (m for m in node.decorator_list if ast.unparse(m).startswith("pytest.mark"))
+            points = next(k.value.value for k in marker.keywords if k.arg == "points")
+            name = node.name.removeprefix("test_").replace("_", "-")
+            title = ast.get_docstring(node).partition("\n")[0]
+            found[f"{marker.args[0].value}-{name}"] = (title, points)
+    return found
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_an_assignment_has_five_to_nine_tasks_and_twenty_to_forty_points(number):
+    assert 5 <= len(ASSIGNMENTS[number].tasks) <= 9
+    assert 20 <= sum(points for _, points in hidden_checks(number).values()) <= 40
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_every_task_has_a_visible_check_and_two_more_hidden_ones(number):
+    visible, hidden = visible_checks(number), hidden_checks(number)
+    for task in ASSIGNMENTS[number].tasks:
+        mine = {one for one in hidden if one.startswith(f"{task.id}-")}
+        assert mine & set(visible), task.id
+        assert len(mine - set(visible)) >= 2, task.id
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_visible_check_is_a_hidden_one_with_the_same_title(number):
+    hidden = hidden_checks(number)
+    for one, title in visible_checks(number).items():
+        assert hidden[one][0].rstrip(".") == title
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_every_task_has_three_planted_mistakes_and_the_notebook_two_other_answers(number):
+    data = planted(number)
+    for task in ASSIGNMENTS[number].tasks:
+        names = [name for of, name, *_ in data.MISTAKES if of == task.id]
+        assert len(set(names)) >= 3, task.id
+    assert len(data.ALTERNATIVES) >= 2
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_edits_of_mistakes_and_alternatives_fit_our_solution(number):
+    text = (ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py").read_text()
+    data = planted(number)
+    edits = [
+        (name, [(old, new), *more]) for _, name, old, new, _, _, *more in data.MISTAKES
+    ] + list(data.ALTERNATIVES.items())
+    for name, edit in edits:
+        for old, _ in edit:
+            assert text.count(old) == 1, f"{name}: {old}"
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_cells_are_short(number):
+    for cell in cells(number):
+        if cell.kind == "code" and cell.task is None:
+            assert len(cell.source.splitlines()) <= MOST_LINES, cell.source
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_headings_are_the_tasks_titles(number):
+    text = "\n".join(cell.source for cell in cells(number) if cell.kind == "markdown")
+    headings = re.findall(r"^## (\d\.\d) (.+)$", text, re.MULTILINE)
+    assert headings == [(task.id, task.title) for task in ASSIGNMENTS[number].tasks]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_opening_says_what_is_built_what_is_needed_and_how_long_it_takes(number):
+    opening = cells(number)[0]
+    for words in ("**You will build**", "**You need**", "**Time**"):
+        assert words in opening.source

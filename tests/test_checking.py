@@ -1,0 +1,81 @@
+"""Visible checks: one line, kind and true, whatever the answer does."""
+
+import pytest
+import torch
+
+from kws.checking import NotStarted, Unmet, check, expect_close, expect_equal
+
+
+def line_of(capsys) -> str:
+    return capsys.readouterr().out
+
+
+def test_a_met_check_says_what_holds(capsys):
+    with check("2.1-values", "attend agrees"):
+        expect_close("attend(q)", torch.tensor([1.0]), [1.0])
+    assert line_of(capsys) == "✓ 2.1-values  attend agrees\n"
+
+
+def test_an_unmet_check_says_the_fact_and_the_question_and_stops(capsys):
+    with pytest.raises(Unmet), check("2.1-values", "attend agrees"):
+        expect_close("attend(q)", torch.tensor([1.5]), [1.0], {"no": [9.0], "divided?": [1.5]})
+    assert line_of(capsys) == "✗ 2.1-values  attend(q) is off by up to 0.5\n  hint: divided?\n"
+
+
+def test_a_todo_is_not_started_and_stops(capsys):
+    with pytest.raises(NotStarted, match="TODO 2.1"), check("2.1-values", "attend agrees"):
+        raise NotImplementedError("TODO 2.1")
+    assert line_of(capsys) == "· 2.1-values  not started\n"
+
+
+def test_an_error_in_the_answer_is_left_to_its_traceback(capsys):
+    with pytest.raises(ZeroDivisionError), check("2.1-values", "attend agrees"):
+        _ = 1 / 0
+    assert "raised an error" in line_of(capsys)
+
+
+@pytest.mark.parametrize("ending", [Unmet("fact"), NotStarted("TODO")])
+def test_a_notebook_shows_no_traceback_of_ours(ending):
+    assert ending._render_traceback_() == []
+
+
+def test_a_shape_is_told_with_the_hint_of_the_suspect_that_has_it():
+    with pytest.raises(Unmet, match=r"shape \(1, 2\), expected \(2,\)\n  hint: squeeze?"):
+        expect_close("y", torch.zeros(1, 2), torch.zeros(2), {"squeeze?": torch.zeros(1, 2)})
+
+
+@pytest.mark.parametrize("expect", [expect_close, expect_equal])
+def test_a_missing_return_is_recognised(expect):
+    with pytest.raises(Unmet, match="is there a return?"):
+        expect("y", None, 1.0)
+
+
+def test_values_may_differ_by_the_tolerance_only():
+    expect_close("y", torch.tensor(0.05), 0.0, atol=0.1)
+    with pytest.raises(Unmet, match=r"off by up to 0\.05"):
+        expect_close("y", torch.tensor(0.05), 0.0)
+
+
+def test_something_that_is_no_tensor_is_named():
+    with pytest.raises(Unmet, match="y is of type list, expected a tensor"):
+        expect_close("y", [1.0], [1.0])
+
+
+def test_nan_is_never_close():
+    with pytest.raises(Unmet):
+        expect_close("y", torch.tensor(float("nan")), 0.0)
+
+
+def test_equal_takes_a_number_out_of_a_tensor_of_one():
+    expect_equal("n", torch.tensor(3), 3)
+    with pytest.raises(Unmet, match="n is 4, expected 3\n  hint: one too many?"):
+        expect_equal("n", torch.tensor(4), 3, {"one too many?": 4})
+
+
+def test_an_object_that_equals_everything_is_not_equal():
+    class Everything:
+        def __eq__(self, other):
+            return True
+
+    with pytest.raises(Unmet, match="of type Everything"):
+        expect_equal("n", Everything(), 3)
