@@ -50,17 +50,44 @@ def grade_one(
         student=student,
         retrain=retrain,
     )
+    given, code = _pytest(run)
+    if not given.reports:
+        raise RuntimeError(f"pytest ended with {code!r} before any check of {assignment.stem}")
+    return given.reports[0]
+
+
+def open_report(
+    submission: Submission,
+    *,
+    sandbox: Sandbox,
+    seed: Seed,
+    student: str = "",
+    retrain: bool = False,
+) -> Report:
+    """A report in which every check is open, for a submission that no attempt could grade."""
+    assignment = ASSIGNMENTS[submission.assignment]
+    run = Run(
+        submissions={assignment.number: submission},
+        sandbox=sandbox,
+        seed=seed,
+        student=student,
+        retrain=retrain,
+    )
+    _pytest(run, "--collect-only", "-qq")
+    return run.report(assignment, interrupted=True)
+
+
+def _pytest(run: Run, *options: str) -> tuple[Given, int]:
+    (assignment,) = run.assignments
     given = Given(run)
     tests = ROOT / "grader" / f"test_{assignment.stem}.py"
     arguments = [f"--config-file={ROOT / 'pyproject.toml'}", f"--rootdir={ROOT}", *OPTIONS]
     try:
         with _without("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
-            code = pytest.main([*arguments, str(tests)], plugins=[given])
+            code = pytest.main([*arguments, *options, str(tests)], plugins=[given])
     finally:
         run.close()
-    if not given.reports:
-        raise RuntimeError(f"pytest ended with {code!r} before any check of {assignment.stem}")
-    return given.reports[0]
+    return given, code
 
 
 @contextmanager

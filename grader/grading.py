@@ -17,17 +17,19 @@ import re
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from grader.adapters import ASSIGNMENTS, Assignment
+from grader.authoring.reference import reference_pieces
 from grader.checks import Check, checks_digest, needed
 from grader.feedback import Failure
 from grader.hidden import Seed
 from grader.outcomes import CheckResult, Figure, Reason, Report, Stopped
-from grader.submission import Submission
+from grader.submission import Piece, Submission
 
 if TYPE_CHECKING:
     from grader.isolation import Code, Sandbox, Session
@@ -52,15 +54,12 @@ class Record:
 
     def fact(self, name: str, value: Any) -> None:
         """Show a measured number or text in every report."""
-        if isinstance(value, torch.Tensor):
-            value = value.item()
-        if isinstance(value, float) and not math.isfinite(value):
-            value = str(value)
-        self.facts[clean(name)] = clean(value) if isinstance(value, str) else value
+        value = _plain(value)
+        self.facts[clean(name)] = "not a number" if value is None else value
 
     def figure(self, figure: Figure) -> None:
-        """Show a picture on the student's page."""
-        self.figures.append(figure)
+        """Show a picture on the student's page; a value that is no number leaves a gap."""
+        self.figures.append(replace(figure, data=_plain(dict(figure.data))))
 
     def partial(self, share: float, message: str, hint: str = "") -> None:
         """Earn this share, 0 … 1, of the points; of several calls the smallest share counts."""
@@ -74,6 +73,19 @@ def clean(text: str) -> str:
     """Text as it may stand in any report: no control codes, no broken Unicode, not endless."""
     text = UNPRINTABLE.sub("", text.replace("\r\n", "\n"))
     return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 2] + " …"
+
+
+def _plain(value: Any) -> Any:
+    """What a JSON file can hold: tensors as numbers and lists, None for NaN and infinity."""
+    if isinstance(value, torch.Tensor):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, bool | int | None) else clean(str(value))
 
 
 def judge(check: Check, error: BaseException | None, record: Record) -> CheckResult:
@@ -186,7 +198,6 @@ class Run:
 
         `seed` defaults to one that follows from the secret seed and the check.
         """
-        from grader.authoring.reference import reference_pieces
         from grader.isolation import Code
 
         assignment = ASSIGNMENTS[check.assignment]
@@ -194,7 +205,7 @@ class Run:
         references = [
             piece
             for task in self.failed_tasks(check)
-            for piece in reference_pieces(assignment, task)
+            for piece in _reference(assignment.number, task)
         ]
         return Code(
             pieces=self.submissions[check.assignment].pieces,
@@ -232,6 +243,11 @@ class Run:
     def reports(self, *, interrupted: bool = False) -> tuple[Report, ...]:
         """A report for every assignment."""
         return tuple(self.report(one, interrupted=interrupted) for one in self.assignments)
+
+
+@lru_cache(maxsize=1024)
+def _reference(number: str, task: str) -> tuple[Piece, ...]:
+    return reference_pieces(ASSIGNMENTS[number], task)
 
 
 def choose(submissions: Sequence[Submission], assignment: str | None) -> dict[str, Submission]:

@@ -55,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     if _grades(config) and not config.option.collectonly:
         config.option.verbose = -2  # it speaks at the start already, before it can be taken out
+        config.option.tbstyle = "native"  # nobody sees it, and the others take long to make
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -94,7 +95,7 @@ def _open(config: pytest.Config, closing: ExitStack) -> Run:
     option = config.option
     number = get_assignment(option.assignment).number if option.assignment else None
     seed = read_seed()
-    required = _tier(option.require_isolation)
+    _tier(option.require_isolation)  # a word that is none is told before anything starts
     path = config.invocation_params.dir / option.submission
     submissions = choose(read_submissions(path, number), number)
     if not submissions:
@@ -105,11 +106,7 @@ def _open(config: pytest.Config, closing: ExitStack) -> Run:
     sandbox = None
     if not option.collectonly:
         sandbox = closing.enter_context(Sandbox())
-        if required and sandbox.tier.strength < required.strength:
-            raise UsageError(
-                f"this machine isolates students' code by tier {sandbox.tier.value!r}, and "
-                f"--require-isolation asks for {required.value!r}: grade on another machine"
-            )
+        require_tier(sandbox, option.require_isolation)
     run = Run(
         submissions=submissions,
         sandbox=sandbox,
@@ -119,6 +116,16 @@ def _open(config: pytest.Config, closing: ExitStack) -> Run:
     )
     closing.callback(run.close)
     return run
+
+
+def require_tier(sandbox: Any, name: str | None) -> None:
+    """UsageError if `name` is no tier, or one that is stronger than the sandbox's."""
+    required = _tier(name)
+    if required and sandbox.tier.strength < required.strength:
+        raise UsageError(
+            f"this machine isolates students' code by tier {sandbox.tier.value!r}, and "
+            f"--require-isolation asks for {required.value!r}: grade on another machine"
+        )
 
 
 def _tier(name: str | None) -> Any:

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
+from grader.adapters import ASSIGNMENTS
 from grader.outcomes import CheckResult, Report
 
 WIDTH = 96
@@ -46,13 +47,20 @@ def closing_lines(report: Report) -> list[str]:
     for task, checks in by_task(report.checks):
         earned = sum(check.earned or 0.0 for check in checks)
         there = sum(check.points for check in checks)
-        lines.append(f"{points(earned):>5}/{points(there):<4} task {task}")
+        lines.append(f"{points(earned):>5}/{points(there):<4} {task_name(report, task)}")
     lines.append(f"{points(report.score):>5}/{points(report.max_score):<4} in all")
     lines += [f"mended: {repair}" for repair in report.repairs]
     lines.append(f"isolation: {report.tier}")
     lines += [f"  without: {weakness}" for weakness in report.weaknesses]
     lines.append(f"verdict: {report.verdict.value}")
     return lines
+
+
+def task_name(report: Report, task: str) -> str:
+    """ "2.1 A weighted average"; the number alone where the course knows no such task any more."""
+    assignment = ASSIGNMENTS.get(report.assignment)
+    titles = {one.id: one.title for one in assignment.tasks} if assignment else {}
+    return f"{task} {titles.get(task, '')}".rstrip()
 
 
 def by_task(checks: Sequence[CheckResult]) -> list[tuple[str, list[CheckResult]]]:

@@ -1,0 +1,82 @@
+"""A class as tables: points of every check, and the columns that Canvas imports.
+
+Canvas: "How do I import grades in the Gradebook?", the layout of an exported gradebook, whose
+second line holds the points possible. A cell without a number leaves the grade there as it is, so
+a submission that needs a person has no number yet.
+
+A cell that a spreadsheet would take for a formula gets an apostrophe in front: names of folders
+are the students' own.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from grader.outcomes import Report, Verdict
+from grader.scorecard import points
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def gradebook(reports: Sequence[Report]) -> bytes:
+    """A line a report, a column a check; a cell is empty where there is no check, or it is open."""
+    reports = _sorted(reports)
+    checks: dict[str, None] = {}
+    for report in reports:
+        checks |= {f"{report.assignment} {check.id}": None for check in report.checks}
+    fixed = ["student", "assignment", "score", "max_score", "verdict", "repairs", "isolation"]
+    rows = [[*fixed, *checks]]
+    for report in reports:
+        earned = {f"{report.assignment} {check.id}": check.earned for check in report.checks}
+        rows.append(
+            [
+                report.student,
+                report.assignment,
+                points(report.score),
+                points(report.max_score),
+                report.verdict.value,
+                str(len(report.repairs)),
+                report.tier,
+                *(points(earned[c]) if earned.get(c) is not None else "" for c in checks),
+            ]
+        )
+    return _csv(rows)
+
+
+def canvas(reports: Sequence[Report]) -> bytes:
+    """A line a student, a column an assignment, as the Canvas gradebook imports them."""
+    reports = _sorted(reports)
+    titles = {report.assignment: report.title for report in sorted(reports, key=_assignment)}
+    most = {number: 0.0 for number in titles}
+    cells: dict[str, dict[str, str]] = {}
+    for report in reports:
+        most[report.assignment] = max(most[report.assignment], report.max_score)
+        graded = report.verdict is not Verdict.PERSON
+        cells.setdefault(report.student, {})[report.assignment] = (
+            points(report.score) if graded else ""
+        )
+    fixed = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
+    rows = [[*fixed, *(f"{number} {title}" for number, title in titles.items())]]
+    rows.append(["    Points Possible", "", "", "", "", *(points(most[n]) for n in titles)])
+    for student, row in cells.items():
+        rows.append([student, "", "", student, "", *(row.get(number, "") for number in titles)])
+    return _csv(rows)
+
+
+def _assignment(report: Report) -> str:
+    return report.assignment
+
+
+def _sorted(reports: Iterable[Report]) -> list[Report]:
+    return sorted(reports, key=lambda report: (report.student, report.assignment))
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([[_safe(cell) for cell in row] for row in rows])
+    return text.getvalue().encode()
+
+
+def _safe(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
