@@ -11,10 +11,12 @@ in a training sentence.
 
 import hashlib
 import json
+import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +35,7 @@ ATTEMPTS = 100
 RECORD = "voices.json"
 TEST_PART = 4  # one test utterance for so many labelled ones
 VERSION = 1  # of the bytes that a seed stands for
+Result = TypeVar("Result")
 
 
 def make_speaker_corpus(
@@ -62,44 +65,90 @@ def make_speaker_corpus(
     if is_made(out, RECORD, recipe):
         return out
     with folder_beside(out) as folder:
-        voices = {
-            name: draw_parametric_voice(generator(seed, "speaker voice", name))
-            for name in speaker_names(speakers, seed)
-        }
+        voices = speaker_voices(speakers, seed)
         scratch = folder / ".engine"
         scratch.mkdir()
 
         def all_utterances(speaker: str) -> dict[str, list[dict[str, Any]]]:
             rng = generator(seed, "speaker takes", speaker)
             splits = ["training"] * utterances + ["testing"] * -(-utterances // TEST_PART)
-            texts = [draw_sentence(rng, split) for split in splits]
-            spoken = say(voices[speaker], texts, rng, scratch)
+            mels = spoken_features(voices[speaker], splits, rng, scratch)
             entries: dict[str, list[dict[str, Any]]] = {"training": [], "testing": []}
-            for number, (split, samples) in enumerate(zip(splits, spoken, strict=True)):
+            for number, (split, mel) in enumerate(zip(splits, mels, strict=True)):
                 name = f"uttr-{digest(seed, speaker, number)}.pt"
-                mel = audible_features(samples, rng)
                 torch.save(mel.clone(), folder / name)
                 entries[split].append({"feature_path": name, "mel_len": len(mel)})
             return entries
 
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # the utterances are spread over the cores already
-        try:
-            made = in_parallel(
-                all_utterances,
-                list(voices),
-                workers=workers,
-                title=f"speaking into {out}",
-                progress=progress,
-            )
-        finally:
-            torch.set_num_threads(threads)
+        made = for_each_voice(all_utterances, voices, f"speaking into {out}", workers, progress)
         scratch.rmdir()
         write_tables(folder, dict(zip(voices, made, strict=True)))
         write_json(
             folder / RECORD, {"recipe": recipe, "engine": ENGINE_NAME, "voices": about(voices)}
         )
     return out
+
+
+def speak_again(
+    *,
+    takes: int | str,
+    speakers: int = 100,
+    utterances: int = 1,
+    seed: int | str = 0,
+    workers: int | None = None,
+    progress: bool = False,
+) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """The voices of `make_speaker_corpus(speakers=…, seed=…)` say test sentences of their own.
+
+    Sentences, rates, microphones and rooms follow from `takes`, which may be kept secret: what a
+    model is asked about can then be neither copied nor learned. Returns `utterances` features
+    (mel_len, 40) of each voice, voice after voice, and the number of each one's speaker, as
+    mapping.json has it.
+    """
+    if speakers < 1 or utterances < 1:
+        raise UsageError(f"speakers={speakers} and utterances={utterances} must be 1 or more")
+    voices = speaker_voices(speakers, seed)
+    with tempfile.TemporaryDirectory() as scratch:
+
+        def some_utterances(speaker: str) -> list[torch.Tensor]:
+            rng = generator(seed, "speaker takes", speaker, "again", takes)
+            return spoken_features(voices[speaker], ["testing"] * utterances, rng, Path(scratch))
+
+        made = for_each_voice(some_utterances, voices, "speaking", workers, progress)
+    numbers = torch.arange(speakers).repeat_interleave(utterances)
+    return [mel for mels in made for mel in mels], numbers
+
+
+def speaker_voices(count: int, seed: int | str) -> dict[str, Voice]:
+    """`count` speakers and their voices, in the order of their numbers."""
+    return {
+        name: draw_parametric_voice(generator(seed, "speaker voice", name))
+        for name in speaker_names(count, seed)
+    }
+
+
+def spoken_features(
+    voice: Voice, splits: list[str], rng: np.random.Generator, scratch: Path
+) -> list[torch.Tensor]:
+    """Features (mel_len, 40) of one sentence for each of `splits`, spoken by `voice`."""
+    texts = [draw_sentence(rng, split) for split in splits]
+    return [audible_features(samples, rng) for samples in say(voice, texts, rng, scratch)]
+
+
+def for_each_voice(
+    job: Callable[[str], Result],
+    voices: dict[str, Voice],
+    title: str,
+    workers: int | None,
+    progress: bool,
+) -> list[Result]:
+    """`job(name)` for every voice, on all cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the utterances are spread over the cores already
+    try:
+        return in_parallel(job, list(voices), workers=workers, title=title, progress=progress)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def digest(*key: object) -> str:

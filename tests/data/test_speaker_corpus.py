@@ -13,7 +13,7 @@ import torch
 from kws.cli import run
 from kws.data import speaker_corpus
 from kws.data.sentences import WORDS, draw_sentence
-from kws.data.speaker_corpus import make_speaker_corpus
+from kws.data.speaker_corpus import make_speaker_corpus, speak_again
 from kws.errors import UsageError
 from kws.features import speaker_log_mel
 
@@ -170,3 +170,42 @@ def test_torch_keeps_its_number_of_threads(tmp_path):
     before = torch.get_num_threads()
     make_speaker_corpus(tmp_path / "c", **SMALL)
     assert torch.get_num_threads() == before
+
+
+def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> list[bool]:
+    return [torch.equal(a, b) for a, b in zip(one, other, strict=True)]
+
+
+def test_speaking_again_uses_the_voices_of_the_corpus_and_test_sentences(tmp_path, monkeypatch):
+    said = {}
+    real = speaker_corpus.say
+    monkeypatch.setattr(
+        speaker_corpus,
+        "say",
+        lambda voice, texts, rng, scratch: (
+            said.setdefault(voice.definition, []).extend(texts) or real(voice, texts, rng, scratch)
+        ),
+    )
+    corpus = make_speaker_corpus(tmp_path / "c", **SMALL)
+    voices = json.loads((corpus / "voices.json").read_text())["voices"]
+    said.clear()
+    mels, labels = speak_again(takes="secret", speakers=3, utterances=2)
+    assert labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert all(mel.shape[1] == 40 and len(mel) >= 91 for mel in mels)
+    assert set(said) == {voice["definition"] for voice in voices.values()}
+    for text in (text for texts in said.values() for text in texts):
+        assert set(re.findall("[a-z]+", text)) <= set(WORDS["testing"])
+
+
+def test_speaking_again_follows_from_takes_alone():
+    one, _ = speak_again(takes="secret", speakers=2, workers=1)
+    again, _ = speak_again(takes="secret", speakers=2, workers=2)
+    other, _ = speak_again(takes="other", speakers=2)
+    assert same(one, again) == [True, True]
+    assert same(one, other) == [False, False]
+
+
+@pytest.mark.parametrize("options", [{"speakers": 0}, {"utterances": 0}])
+def test_speaking_again_needs_a_voice_and_a_sentence(options):
+    with pytest.raises(UsageError, match="must be 1 or more"):
+        speak_again(takes=0, **options)
