@@ -1,0 +1,122 @@
+"""A student's definitions, loaded piece by piece: what fails is remembered, the rest works.
+
+Pieces run in the order given, in one namespace. One that meets a name which is not there yet is
+tried again after the others, until nothing changes. Our references run after the imports and take
+the place of the student's definitions of the same names. Line numbers are those of the cell.
+"""
+
+import ast
+import difflib
+import linecache
+import sys
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from grader.isolation.blame import Refusal, blame
+from grader.isolation.code import Code
+from grader.outcomes import Reason
+from grader.submission import Piece
+
+FUTURE = 0x1FF0000  # compiler flags that `from __future__ import …` sets
+MODULE = "student"  # as which the definitions see themselves
+
+
+class Namespace:
+    """What the pieces define, and why the others define nothing."""
+
+    def __init__(self, code: Code, ready: Callable[[], None]):
+        self.code = code
+        self.module = types.ModuleType(MODULE)
+        self.values: dict[str, Any] = self.module.__dict__
+        self.failures: dict[str, Refusal] = {}
+        self.wheres = frozenset(piece.where for piece in code.pieces)
+        self.flags = 0
+        self.ready = ready  # called before each piece
+        sys.modules[MODULE] = self.module
+
+    def load(self) -> None:
+        """Run all pieces. Only our own references' failures are raised."""
+        code = self.code
+        show_lines(code.pieces)
+        ours = {name for piece in code.references for name in piece.names}
+        imports = [piece for piece in code.pieces if _is_import(piece)]
+        others = [piece for piece in code.pieces if piece not in imports]
+        self._run_all([piece for piece in imports if not ours.issuperset(piece.names)])
+        for piece in code.references:
+            self._run_reference(piece)
+        replaced = {name: self.values[name] for name in ours if name in self.values}
+        self._run_all([piece for piece in others if not ours.issuperset(piece.names)])
+        self.values.update(replaced)
+        for name in replaced:
+            self.failures.pop(name, None)
+
+    def find(self, name: str) -> Any:
+        """What a check calls `name`; Refusal where it is not there, saying why."""
+        called = self.code.names.get(name, name)
+        if called in self.failures:
+            raise self.failures[called]
+        if called in self.values and not called.startswith("__"):
+            return self.values[called]
+        known = [key for key in self.values if not key.startswith("_")]
+        near = difflib.get_close_matches(called, known, n=1)
+        maybe = f" (did you mean {near[0]!r}?)" if near else ""
+        raise Refusal(Reason.MISSING, f"{called} is not defined{maybe}")
+
+    def _run_all(self, pieces: Sequence[Piece]) -> None:
+        waiting, before = list(pieces), -1
+        while waiting and len(waiting) != before:
+            before = len(waiting)
+            waiting = [piece for piece in waiting if not self._run(piece)]
+
+    def _run(self, piece: Piece) -> bool:
+        """Whether the piece is done with: it ran, or failed for good."""
+        self.ready()
+        try:
+            self._execute(piece)
+        except BaseException as error:
+            what = f"the definition of {' and '.join(piece.names)}" if piece.names else piece.where
+            refusal = blame(error, what, self.wheres)
+            if refusal.reason is Reason.ERROR:
+                refusal = Refusal(Reason.MISSING, refusal.message, refusal.hint)
+            self.failures.update({name: refusal for name in piece.names})
+            return not isinstance(error, NameError)
+        for name in piece.names:
+            self.failures.pop(name, None)
+        return True
+
+    def _run_reference(self, piece: Piece) -> None:
+        self.ready()
+        try:
+            exec(compile(piece.source, "reference", "exec", dont_inherit=True), self.values)
+        except BaseException as error:
+            names = ", ".join(piece.names)
+            message = f"the reference of {names} failed: {type(error).__name__}"
+            raise Refusal(Reason.INFRASTRUCTURE, message) from None
+
+    def _execute(self, piece: Piece) -> None:
+        text = "\n" * (piece.line - 1) + piece.source
+        code = compile(text, piece.where, "exec", flags=self.flags, dont_inherit=True)
+        self.flags |= code.co_flags & FUTURE
+        exec(code, self.values)
+
+
+def show_lines(pieces: Sequence[Piece]) -> None:
+    """Have tracebacks and `inspect` find the source: each cell's lines at their numbers."""
+    cells: dict[str, list[str]] = {}
+    for piece in pieces:
+        lines = cells.setdefault(piece.where, [])
+        own = [line + "\n" for line in piece.source.split("\n")]
+        begin = piece.line - 1
+        lines += ["\n"] * (begin + len(own) - len(lines))
+        lines[begin : begin + len(own)] = own
+    for where, lines in cells.items():
+        linecache.cache[where] = (sum(map(len, lines)), None, lines, where)
+
+
+def _is_import(piece: Piece) -> bool:
+    try:
+        body = ast.parse(piece.source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return bool(body) and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body)

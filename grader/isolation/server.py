@@ -1,0 +1,135 @@
+"""The server process: has torch loaded, and forks a session for each socket that it is handed.
+
+The evaluator starts it, with a clean environment and no other descriptor, before it makes or reads
+anything secret: what is never here cannot be found by what is forked from here. It holds no module
+of kws but the empty package and its exceptions, so a withheld module is not in memory either.
+"""
+
+import contextlib
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+import tempfile
+from importlib.util import find_spec
+
+import torch
+
+from grader.isolation import confine, linux, namespaces, session, wire
+from grader.isolation.tier import Limits, Tier
+
+SEALED, OPEN = b"S", b"O"  # what comes with the socket of a session: namespaces, or none
+PRELOADED = (  # what notebooks import, and what torch would import at its first optimiser
+    "torch._dynamo",
+    "torchaudio",
+    "matplotlib.pyplot",
+    "IPython.display",
+    "soundfile",
+    "tqdm.auto",
+    "jaxtyping",
+)
+
+
+def main(descriptor: int) -> None:
+    """All of the server's life: it ends when no evaluator holds the other end any more."""
+    control = socket.socket(fileno=descriptor)
+    preload()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    if linux.LINUX:
+        linux.prctl(linux.SET_CHILD_SUBREAPER, 1)
+    wanted = session.read_frame(control)["tiers"]
+    found, refused = probe([Tier(tier) for tier in wanted])
+    control.sendall(b"".join(wire.dump({"tier": found and found.value, "refused": refused})))
+    silence()
+    while True:
+        letter, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        if not letter:
+            return
+        for other in descriptors:
+            fork_session(control, other, sealed=letter == SEALED)
+            os.close(other)
+
+
+def preload() -> None:
+    """Import, compute once with one thread, and put what there is out of the collector's way."""
+    for name in PRELOADED:
+        with contextlib.suppress(Exception):
+            if find_spec(name.partition(".")[0]):
+                importlib.import_module(name)
+    torch.set_num_threads(1)
+    torch.mm(torch.randn(4, 4), torch.randn(4, 4))
+    gc.collect()
+    gc.freeze()
+
+
+def silence() -> None:
+    """From here on the three standard descriptors lead nowhere."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(null, number)
+    os.close(null)
+
+
+def fork_session(control: socket.socket, descriptor: int, *, sealed: bool) -> None:
+    """A session process on this socket, in namespaces of its own if it is to be sealed."""
+    line = socket.socket(fileno=os.dup(descriptor))
+    user, group = os.getuid(), os.getgid()
+    try:
+        process = namespaces.start() if sealed else os.fork()
+    except OSError as error:
+        line.sendall(b"".join(wire.dump({"refused": str(error)})))
+        line.close()
+        return
+    if process == 0:
+        status = 70
+        try:
+            control.close()
+            os.close(descriptor)
+            session.run(line, user, group)
+            status = 0
+        finally:
+            os._exit(status)
+    line.close()
+
+
+def probe(tiers: list[Tier]) -> tuple[Tier | None, dict[str, str]]:
+    """The first of these tiers that this machine has, and why it lacks the ones before."""
+    refused: dict[str, str] = {}
+    for tier in tiers:
+        reason = _attempt(tier)
+        if reason is None:
+            return tier, refused
+        refused[tier.value] = reason
+    return None, refused
+
+
+def _attempt(tier: Tier) -> str | None:
+    """Bind a process as a check of this tier is bound, and compute; what went wrong, or None."""
+    if tier is not Tier.PROCESS and not linux.LINUX:
+        return f"{sys.platform} has neither namespaces nor Landlock"
+    reader, writer = os.pipe()
+    folder = "" if tier is Tier.SEALED else tempfile.mkdtemp(prefix="kws-check-")
+    user, group = os.getuid(), os.getgid()
+    try:
+        process = namespaces.start() if tier is Tier.SEALED else os.fork()
+    except OSError as error:
+        os.close(reader)
+        os.close(writer)
+        return str(error)
+    if process == 0:
+        try:
+            confine.Cell.build(tier, (), user, group).bind(folder, Limits())
+            torch.nn.Linear(3, 5)(torch.randn(2, 3)).sum().backward()
+            os.write(writer, b"+")
+        except Exception as error:
+            os.write(writer, str(error).encode()[:1000] or b"?")
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read().decode()
+    confine.remove(folder)
+    return None if said == "+" else said or "the process died"

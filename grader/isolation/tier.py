@@ -1,0 +1,68 @@
+"""How strongly student code is kept apart, and how much it may use.
+
+Three tiers. *Sealed*: user, mount, process, network and IPC namespaces, Landlock, seccomp, resource
+limits. *Fenced*: Landlock, seccomp and resource limits, for machines that refuse user namespaces.
+*Process*: a process of its own with resource limits, for systems without Landlock. Every report
+names its tier and, in words, what that tier leaves open.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Tier(str, Enum):
+    """A kind of isolation; `strength` orders them."""
+
+    SEALED = "sealed"
+    FENCED = "fenced"
+    PROCESS = "process"
+
+    @property
+    def strength(self) -> int:
+        """More is stronger: compare these, never the names."""
+        return {"sealed": 3, "fenced": 2, "process": 1}[self.value]
+
+    @property
+    def weaknesses(self) -> tuple[str, ...]:
+        """What this tier leaves open, in words that a student or an instructor reads."""
+        return _WEAKNESSES[self]
+
+
+_WEAKNESSES = {
+    Tier.SEALED: (),
+    Tier.FENCED: (
+        "this machine refuses user namespaces: submitted code sees which paths exist, though it "
+        "can read and write none of them",
+        "the disk space that submitted code may fill is limited per file, not in total",
+    ),
+    Tier.PROCESS: (
+        "this machine has no Landlock: submitted code can read and write every file that the "
+        "grader's user can",
+        "submitted code can reach the network and start programs",
+        "submitted code can send signals to other processes of the grader's user",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one check may use.
+
+    Attributes:
+        seconds: of processor time; the wall clock ends a check after `wall`.
+        memory: bytes beyond what the fresh process has.
+        disk: bytes in its temporary folder (per file where the tier is not sealed).
+        message: bytes of one answer.
+        threads: that torch computes with.
+    """
+
+    seconds: float = 20.0
+    memory: int = 2 << 30
+    disk: int = 64 << 20
+    message: int = 256 << 20
+    threads: int = 1
+
+    @property
+    def wall(self) -> float:
+        """Seconds by the clock: twice the processor time, as other checks may run beside it."""
+        return 2 * self.seconds + 5

@@ -1,0 +1,104 @@
+"""What a module does in one call: the tensors that it uses, and the calls of its layers.
+
+A tensor is *touched* if it enters an operator and was neither an argument of the call nor made by
+an operator in it: a weight, whether declared or kept in a list, a closure or a global name.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+def tensors_of(*values: Any) -> list[Tensor]:
+    """All tensors in nested tuples, lists and dictionaries."""
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+
+
+class Touched(TorchDispatchMode):
+    """While active, collects the touched tensors, each storage once, in the order of first use."""
+
+    def __init__(self, module: nn.Module, arguments: list[Tensor]):
+        super().__init__()
+        self.names: dict[int, str] = {}
+        for named in (module.named_parameters, module.named_buffers):
+            for name, tensor in named(remove_duplicate=False):
+                self.names.setdefault(_key(tensor), name)
+        self.alive: list[Any] = []  # storages: an address is not to be given out again
+        self.known: set[int] = set()
+        self.found: list[list[Any]] = []  # name or None, shape, scalars, scalars of the storage
+        for argument in arguments:
+            self._know(argument)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for tensor in tensors_of(args, kwargs):
+            if _key(tensor) not in self.known:
+                self._know(tensor)
+                name = self.names.get(_key(tensor))
+                self.found.append([name, tuple(tensor.shape), tensor.numel(), _held(tensor)])
+        made = func(*args, **(kwargs or {}))
+        for tensor in tensors_of(made):
+            self._know(tensor)
+        return made
+
+    def _know(self, tensor: Tensor) -> None:
+        self.known.add(_key(tensor))
+        self.alive.append(tensor.detach() if tensor.layout != torch.strided else _storage(tensor))
+
+
+def _storage(tensor: Tensor) -> Any:
+    return tensor.untyped_storage()
+
+
+def _key(tensor: Tensor) -> int:
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):  # sparse tensors have none
+        return id(tensor)
+
+
+def _held(tensor: Tensor) -> int:
+    try:
+        return tensor.untyped_storage().nbytes() // tensor.element_size()
+    except (NotImplementedError, RuntimeError):
+        return tensor.numel()
+
+
+@contextlib.contextmanager
+def layers_seen(module: nn.Module) -> Iterator[list[list[Any]]]:
+    """While open, each call of a layer adds [path, class, shapes in, output, shapes out].
+
+    Sorted by when the calls began. `layer(x)` and `layer.forward(x)` are both seen; a layer that
+    has several paths goes by its first.
+    """
+    calls: list[list[Any]] = []
+    wrapped: list[nn.Module] = []
+
+    def wrap(path: str, layer: nn.Module) -> None:
+        forward = layer.forward
+
+        def seen(*args: Any, **kwargs: Any) -> Any:
+            shapes = [tuple(t.shape) for t in tensors_of(args, kwargs)]
+            call = [path, type(layer).__name__, shapes, None, []]
+            calls.append(call)
+            output = forward(*args, **kwargs)
+            out = tensors_of(output)
+            call[3] = out[0].detach().clone() if out else None
+            call[4] = [tuple(t.shape) for t in out]
+            return output
+
+        layer.__dict__["forward"] = seen
+        wrapped.append(layer)
+
+    for path, layer in module.named_modules():
+        if "forward" not in layer.__dict__ and not isinstance(layer, torch.jit.ScriptModule):
+            wrap(path, layer)
+    try:
+        yield calls
+    finally:
+        for layer in wrapped:
+            layer.__dict__.pop("forward", None)
