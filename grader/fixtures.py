@@ -36,8 +36,8 @@ def new_student(request: pytest.FixtureRequest) -> Iterator[Callable]:
     with ExitStack() as stack:
 
         def open_one(seed: int | None = None) -> Any:
-            code = run.code(check, seed)
-            return stack.enter_context(run.session(check.assignment).check(code))
+            session, code = run.session(check.assignment), run.code(check, seed)
+            return stack.enter_context(session.check(code, seconds=check.timeout))
 
         yield open_one
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -28,11 +28,9 @@ from grader.authoring.reference import reference_pieces
 from grader.checks import Check, checks_digest, needed
 from grader.feedback import Failure
 from grader.hidden import Seed
+from grader.isolation import Code, Sandbox, Session
 from grader.outcomes import CheckResult, Figure, Reason, Report, Stopped
 from grader.submission import Piece, Submission
-
-if TYPE_CHECKING:
-    from grader.isolation import Code, Sandbox, Session
 
 MOST_TEXT = 2_000  # characters of a message or a hint
 OURS = "the grader stumbled here, not you: it costs no points, and a person will look at it"
@@ -144,13 +142,13 @@ class Run:
     """
 
     submissions: Mapping[str, Submission]
-    sandbox: "Sandbox | None"
+    sandbox: Sandbox | None
     seed: Seed
     student: str = ""
     retrain: bool = False
     checks: dict[str, list[Check]] = field(default_factory=dict)
     results: dict[tuple[str, str], CheckResult] = field(default_factory=dict)
-    _sessions: dict[str, tuple["Session", ExitStack]] = field(default_factory=dict)
+    _sessions: dict[str, tuple[Session, ExitStack]] = field(default_factory=dict)
 
     @property
     def assignments(self) -> tuple[Assignment, ...]:
@@ -174,7 +172,7 @@ class Run:
         failed = {result.task for result in results if not result.passed}
         return tuple(t for t in needed(ASSIGNMENTS[check.assignment], check.task) if t in failed)
 
-    def session(self, assignment: str) -> "Session":
+    def session(self, assignment: str) -> Session:
         """The student's session for this assignment, opened on first use."""
         if assignment not in self._sessions:
             assert self.sandbox is not None
@@ -193,13 +191,11 @@ class Run:
         for assignment in tuple(self._sessions):
             self.close_session(assignment)
 
-    def code(self, check: Check, seed: int | None = None) -> "Code":
+    def code(self, check: Check, seed: int | None = None) -> Code:
         """What runs in the process of this check: the student's pieces, and ours for failed tasks.
 
         `seed` defaults to one that follows from the secret seed and the check.
         """
-        from grader.isolation import Code
-
         assignment = ASSIGNMENTS[check.assignment]
         names = {name: called for task in assignment.tasks for name, called in task.names.items()}
         references = [

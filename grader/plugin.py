@@ -22,6 +22,7 @@ from grader.checks import MARKER, Check, read_check, verify
 from grader.fixtures import CHECK, RECORD, RUN
 from grader.grading import Record, Run, choose, judge, not_run
 from grader.hidden import read_seed
+from grader.isolation import Sandbox, Tier
 from grader.outcomes import CheckResult, Reason, Report
 from grader.printing import Printer
 from grader.results.write import write_crash, write_results
@@ -89,7 +90,6 @@ def _grades(config: pytest.Config) -> bool:
 
 
 def _open(config: pytest.Config, closing: ExitStack) -> Run:
-    from grader.isolation import Sandbox
     from grader.salvage import read_submissions
 
     option = config.option
@@ -128,9 +128,7 @@ def require_tier(sandbox: Any, name: str | None) -> None:
         )
 
 
-def _tier(name: str | None) -> Any:
-    from grader.isolation import Tier
-
+def _tier(name: str | None) -> Tier | None:
     if name is None:
         return None
     if name not in [tier.value for tier in Tier]:
