@@ -1,0 +1,283 @@
+"""Anything that was handed in, as one `Submission` for each assignment found in it.
+
+Which assignment a file answers is read off its name, then off the notebook's metadata, then off the
+names it defines. Of several files for one assignment the one that answers most counts.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from grader.adapters import ASSIGNMENTS, Assignment
+from grader.salvage.archive import MAX_FILE, WEIGHTS, Collected, File, collect
+from grader.salvage.code import read_code
+from grader.salvage.notebook import Cell, Notebook, looks_like_notebook, read_notebook
+from grader.salvage.pieces import Found, choose, examine, holds_todo
+from grader.salvage.text import decode
+from grader.submission import Submission
+from kws.errors import UsageError
+
+MAX_CODE = 4_000_000  # characters of code in one file
+FENCE = re.compile(r"^```(?:python|py)?[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One notebook or script, read: its statements, its code as text, and what was mended."""
+
+    file: File
+    notebook: bool
+    stated: str | None
+    found: tuple[Found, ...]
+    text: str
+    notes: tuple[str, ...]
+
+    def defined(self, assignment: Assignment) -> int:
+        """How many of the names that the assignment asks for it defines, answered or not."""
+        return len(_wanted(assignment) & {name for each in self.found for name in each.names})
+
+    def answered(self, assignment: Assignment) -> int:
+        """How many of them without a TODO left."""
+        done = (each for each in self.found if not holds_todo(each))
+        return len(_wanted(assignment) & {name for each in done for name in each.names})
+
+
+def read_submissions(
+    path: Path | str,
+    assignment: str | None = None,
+    catalogue: Mapping[str, Assignment] = ASSIGNMENTS,
+) -> list[Submission]:
+    """What the student handed in at `path`, one Submission for each assignment, sorted.
+
+    With `assignment`, that one alone, always; without, those that were found. Where nothing can be
+    told apart there is one Submission with `assignment=""`, without pieces, whose repairs say why.
+    UsageError if there is nothing at `path`, or no such assignment.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UsageError(f"{path} does not exist: name a notebook, a script, a folder or a zip")
+    if assignment is not None:
+        assignment = assignment.zfill(2)
+        if assignment not in catalogue:
+            there = ", ".join(sorted(catalogue))
+            raise UsageError(f"assignment {assignment!r} does not exist: choose one of {there}")
+    collected = collect(path)
+    if path.is_file():
+        _add_weights_beside(collected, path)
+    answers = [answer for file in collected.files if (answer := read_file(file))]
+    sorted_out: dict[str, list[Answer]] = {}
+    for answer in answers:
+        number = _belongs_to(answer, path.name, catalogue, assignment)
+        if number is not None:
+            sorted_out.setdefault(number, []).append(answer)
+    numbers = [assignment] if assignment else sorted(sorted_out)
+    submissions = [
+        _submission(catalogue[number], sorted_out.get(number, []), collected) for number in numbers
+    ]
+    return submissions or [_nothing("", collected, answers)]
+
+
+def read_file(file: File) -> Answer | None:
+    """The file as notebook or script; None for weights and for what is neither by any sign."""
+    suffix = file.path.suffix.lower()
+    if suffix == WEIGHTS:
+        return None
+    text, notes = decode(file.data)
+    is_notebook = suffix == ".ipynb" or looks_like_notebook(text)
+    if is_notebook and suffix == ".ipynb" and not looks_like_notebook(text):
+        is_notebook = not _is_script(text, file)
+    if is_notebook:
+        notebook = read_notebook(text)
+    elif suffix == ".py" or _is_script(text, file):
+        notebook = Notebook(cells=(Cell(kind="code", source=text, where=file.path.name),))
+    else:
+        return None
+    if is_notebook != (suffix == ".ipynb"):
+        kind = "notebook" if is_notebook else "script"
+        if is_notebook or suffix != ".py":
+            notes.append(f"{file.path.name} is a {kind} whatever its name says: it was read as one")
+    found, code, mended = _read_cells(notebook.cells)
+    return Answer(
+        file=file,
+        notebook=is_notebook,
+        stated=notebook.assignment,
+        found=tuple(found),
+        text=code,
+        notes=(*notes, *notebook.notes, *mended),
+    )
+
+
+def _is_script(text: str, file: File) -> bool:
+    found = examine(read_code(text).statements, file.path.name)
+    return any(each.runs and each.names for each in found)
+
+
+def _read_cells(cells: Sequence[Cell]) -> tuple[list[Found], str, list[str]]:
+    """The statements of all cells, their code, and what was mended."""
+    found: list[Found] = []
+    texts: list[str] = []
+    notes: list[str] = []
+    jupyter: list[str] = []
+    left = MAX_CODE
+    for cell in cells:
+        left -= len(cell.source)
+        if left < 0:
+            notes.append(f"{cell.where} and all after it were not read: there is too much code")
+            break
+        sources = [cell.source] if cell.kind == "code" else [*FENCE.findall(cell.source)]
+        sources = sources or [cell.source]
+        for source in sources:
+            code = read_code(source)
+            if cell.kind != "code" and not _is_all_code(code.notes, code.statements):
+                continue
+            statements = examine(code.statements, cell.where, prose=cell.kind != "code")
+            if cell.kind in ("markdown", "raw", "heading"):
+                names = ", ".join(f"`{name}`" for each in statements for name in each.names)
+                notes.append(
+                    f"{cell.where} is a {cell.kind} cell, read as code: it defines {names}"
+                )
+            found += statements
+            texts.append(f"# {cell.where}\n" + "\n".join(each.source for each in code.statements))
+            notes += [f"{cell.where}: {note}" for note in code.notes]
+            if code.jupyter:
+                jupyter.append(cell.where)
+    if jupyter:
+        notes.append(f"lines that only Jupyter understands were left out: {', '.join(jupyter)}")
+    return found, "\n\n".join(texts) + "\n", notes
+
+
+def _is_all_code(notes: Sequence[str], statements: Sequence[object]) -> bool:
+    """Is what a cell of prose says code through and through, with something defined in it?"""
+    found = examine(statements, "")  # type: ignore[arg-type]
+    return bool(found) and not notes and all(each.runs and each.names for each in found)
+
+
+def _wanted(assignment: Assignment) -> set[str]:
+    return {called for task in assignment.tasks for called in task.names.values()}
+
+
+def _belongs_to(
+    answer: Answer, root: str, catalogue: Mapping[str, Assignment], asked: str | None
+) -> str | None:
+    """The number of the assignment that a file answers; None when nothing tells."""
+    named = _by_name(answer.file.path, root, catalogue)
+    defined = {number: answer.defined(each) for number, each in sorted(catalogue.items())}
+    most = max(defined, key=lambda number: defined[number], default=None)
+    stated = answer.stated if answer.stated in catalogue else None
+    for guess in (named, stated):
+        if guess and (answer.notebook or defined[guess]):
+            if not defined[guess] and most and defined[most] > 1:
+                break  # a notebook under the name of another
+            return guess
+    if most and defined[most]:
+        return most
+    return asked if answer.notebook else None
+
+
+def _by_name(path: PurePosixPath, root: str, catalogue: Mapping[str, Assignment]) -> str | None:
+    """The assignment whose stem, else slug, the names hold; else the number they begin with."""
+    names = [path.name, *reversed(path.parts[:-1]), root]
+    plain = [re.sub(r"[^a-z0-9]+", "_", name.lower()) for name in names]
+    for name in plain:
+        for number, each in sorted(catalogue.items()):
+            if each.stem in name:
+                return number
+    for name in plain:
+        for number, each in sorted(catalogue.items()):
+            if re.search(rf"(?:^|_){each.slug}(?:_|$)", name):
+                return number
+    for name in plain[:-1][:2]:  # a student's folder may be called 3
+        found = re.match(r"(?:assignment|homework|hw|notebook|exercise)?_?0?(\d)(?:_|$)", name)
+        if found and found[1].zfill(2) in catalogue:
+            return found[1].zfill(2)
+    return None
+
+
+def _submission(
+    assignment: Assignment, answers: Sequence[Answer], collected: Collected
+) -> Submission:
+    if not answers:
+        return _nothing(assignment.number, collected, answers)
+    wanted = _wanted(assignment)
+    best = min(
+        answers,
+        key=lambda each: (
+            -each.answered(assignment),
+            -each.defined(assignment),
+            not each.notebook,
+            each.file.path.stem != assignment.stem,
+            len(each.file.path.as_posix()),
+            each.file.path.as_posix(),
+        ),
+    )
+    choice = choose(best.found, wanted)
+    notes = [*collected.notes, *best.notes, *choice.notes]
+    others = [str(each.file.path) for each in answers if each is not best]
+    if others:
+        notes.append(f"{best.file.path} counts for this assignment, and not {', '.join(others)}")
+    if not best.defined(assignment) and not choice.pieces:
+        notes.append(f"{best.file.path} holds no definition: is it the right file?")
+    weights = _weights(assignment, best, collected) if assignment.weights else None
+    digest = hashlib.sha256(len(best.file.data).to_bytes(8, "big") + best.file.data)
+    digest.update(weights or b"")
+    return Submission(
+        assignment=assignment.number,
+        pieces=tuple(choice.pieces),
+        digest=digest.hexdigest(),
+        repairs=tuple(dict.fromkeys(notes)),
+        weights=weights,
+        text=best.text,
+    )
+
+
+def _nothing(number: str, collected: Collected, answers: Sequence[Answer]) -> Submission:
+    digest = hashlib.sha256()
+    for file in collected.files:
+        digest.update(len(file.data).to_bytes(8, "big") + file.data)
+    notes = [*collected.notes, *(note for each in answers for note in each.notes)]
+    what = "answer to this assignment" if number else "notebook of this course"
+    notes.append(f"no {what} was found in what was handed in: hand in the .ipynb file")
+    return Submission(
+        assignment=number,
+        pieces=(),
+        digest=digest.hexdigest(),
+        repairs=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _weights(assignment: Assignment, answer: Answer, collected: Collected) -> bytes | None:
+    """`model.safetensors` beside the answer, or under the assignment's number or stem."""
+    number, stem = assignment.number, assignment.stem
+    folder = answer.file.path.parent
+    ours = re.compile(rf"0?{int(number)}(?:[_.-].*)?")
+    ranked = []
+    for file in collected.files:
+        path = file.path
+        if path.suffix.lower() != WEIGHTS:
+            continue
+        beside = path.parent == folder
+        if path.stem in (stem, answer.file.path.stem) or ours.fullmatch(path.stem):
+            rank = 0 if beside else 1
+        elif path.name == "model.safetensors" and ours.fullmatch(path.parent.name):
+            rank = 2
+        elif path.name == "model.safetensors" and beside:
+            rank = 3
+        elif path.name == "model.safetensors" and not re.match(r"\d", path.parent.name):
+            rank = 4
+        else:
+            continue
+        ranked.append((rank, path.as_posix(), file.data))
+    return min(ranked)[2] if ranked else None
+
+
+def _add_weights_beside(collected: Collected, path: Path) -> None:
+    """For a lone notebook: the weights that lie in its folder."""
+    for file in sorted(path.parent.glob(f"*{WEIGHTS}")):
+        ours = file.stem in ("model", path.stem) or re.match(r"0?\d[_.-]", file.stem)
+        if ours and file.is_file() and not file.is_symlink():
+            if file.stat().st_size > MAX_FILE:
+                collected.note(f"{file.name} is larger than {MAX_FILE >> 20} MiB and was not read")
+            else:
+                collected.files.append(File(path=PurePosixPath(file.name), data=file.read_bytes()))

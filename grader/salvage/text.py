@@ -1,0 +1,66 @@
+"""Bytes to text, whatever wrote them; and the two sides of a merge conflict."""
+
+import codecs
+import re
+from collections.abc import Iterator
+
+MARKS = (  # the longer first: UTF-32's begins like UTF-16's
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+SAMPLE = 1000  # bytes to guess an unmarked encoding from
+SURROGATE = re.compile("[\ud800-\udfff]")
+CONFLICT = re.compile(
+    r"^<{7}(?: .*)?\n(?P<ours>(?:.*\n)*?)(?:\|{7}(?: .*)?\n(?:.*\n)*?)?"
+    r"={7}\n(?P<theirs>(?:.*\n)*?)>{7}(?: .*)?(?:\n|\Z)",
+    re.MULTILINE,
+)
+
+
+def decode(data: bytes) -> tuple[str, list[str]]:
+    r"""Text with Unix newlines and without NUL, and what had to be mended to get it.
+
+    >>> decode("\ufeffa\r\nb".encode())
+    ('a\nb', [])
+    """
+    mark, encoding = next((each for each in MARKS if data.startswith(each[0])), (b"", ""))
+    body = data[len(mark) :]
+    notes = []
+    if not encoding:
+        encoding = _guess(body)
+    if encoding != "utf-8":
+        notes.append(f"the file was {encoding.upper()} and was read as such: save it as UTF-8")
+    try:
+        text = body.decode(encoding)
+    except UnicodeDecodeError:
+        text = body.decode(encoding, errors="replace")
+        notes.append("some bytes were no text and were replaced: save the file as UTF-8")
+    if "\0" in text:
+        text = text.replace("\0", "")
+        notes.append("NUL bytes were removed")
+    return plain(text), notes
+
+
+def _guess(body: bytes) -> str:
+    """UTF-16 without its mark shows as a NUL in every second byte of what is mostly ASCII."""
+    sample = body[:SAMPLE]
+    for encoding, first in (("utf-16-le", 1), ("utf-16-be", 0)):
+        half, other = sample[first::2], sample[1 - first :: 2]
+        if len(half) > 3 and half.count(0) > 0.8 * len(half) and other.count(0) < 0.1 * len(half):
+            return encoding
+    return "utf-8"
+
+
+def plain(text: str) -> str:
+    """`text` with Unix newlines and without halves of characters, which Python refuses to parse."""
+    return SURROGATE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def sides(text: str) -> Iterator[str]:
+    """The text with every merge conflict resolved to our side, then to theirs; nothing without."""
+    if "<<<<<<<" in text and CONFLICT.search(text):
+        for side in ("ours", "theirs"):
+            yield CONFLICT.sub(lambda match, side=side: match[side], text)
