@@ -30,6 +30,7 @@ OPTIONS = (
     "-pno:cacheprovider",
     "-pno:doctest",
     "-pno:junitxml",
+    "-pno:unraisableexception",  # collects garbage at the end, which takes longer than the checks
 )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from _pytest.runner import runtestprotocol
 
 from grader.adapters import get_assignment
@@ -67,6 +68,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     if getattr(config.option, "numprocesses", None):
         raise pytest.UsageError("checks of one student run one after another: leave -n out")
+    torch.set_num_threads(1)  # tensors are small here: threads would wait for each other
     if RUN in config.stash:
         config.pluginmanager.unregister(name="terminalreporter")
         return
