@@ -11,6 +11,7 @@ import importlib.machinery
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from torch.overrides import TorchFunctionMode
@@ -32,10 +33,10 @@ class Traps(importlib.abc.MetaPathFinder):
     def __init__(self, forbidden: Sequence[str], withheld: Sequence[str]):
         self.forbidden, self.withheld = tuple(forbidden), tuple(withheld)
         self.active = False
-        waiting = {name.rpartition(".")[0] for name in forbidden}
-        for module in sorted(waiting & sys.modules.keys()):
+        parents = sorted({name.rpartition(".")[0] for name in forbidden})
+        for module in [parent for parent in parents if parent in sys.modules]:
             self._arm(sys.modules[module])
-        self.waiting = waiting - sys.modules.keys()
+        self.waiting = {parent for parent in parents if parent not in sys.modules}
         sys.meta_path.insert(0, self)
 
     def find_spec(
@@ -119,6 +120,21 @@ class _Operators(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@cache
+def loaded() -> dict[str, list[str]]:
+    """Names of loaded modules by their first two parts, and by their first alone.
+
+    The server asks before it forks: to look at every name in each check would have the kernel copy
+    the pages that the names are in.
+    """
+    table: dict[str, list[str]] = {}
+    for name in sorted(sys.modules):
+        parts = name.split(".")
+        for package in {parts[0], ".".join(parts[:2])}:
+            table.setdefault(package, []).append(name)
+    return table
+
+
 def _is_in(module: str, parent: str) -> bool:
     return module == parent or module.startswith(parent + ".")
 
@@ -136,8 +152,8 @@ def _trap(name: str) -> Callable[..., Any]:
 
 def _replace(thing: Any, trap: Callable[..., Any], package: str) -> None:
     """Wherever the package's loaded modules name this function."""
-    for name, module in list(sys.modules.items()):
-        if _is_in(name, package) and isinstance(module, types.ModuleType):
-            for key, value in list(vars(module).items()):
-                if value is thing:
-                    setattr(module, key, trap)
+    for name in loaded().get(package, ()):
+        module = sys.modules.get(name)
+        if isinstance(module, types.ModuleType):
+            for key in [key for key, value in vars(module).items() if value is thing]:
+                setattr(module, key, trap)

@@ -10,7 +10,7 @@ import difflib
 import linecache
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from grader.isolation.blame import Refusal, blame
@@ -25,14 +25,13 @@ MODULE = "student"  # as which the definitions see themselves
 class Namespace:
     """What the pieces define, and why the others define nothing."""
 
-    def __init__(self, code: Code, ready: Callable[[], None]):
+    def __init__(self, code: Code):
         self.code = code
         self.module = types.ModuleType(MODULE)
         self.values: dict[str, Any] = self.module.__dict__
         self.failures: dict[str, Refusal] = {}
         self.wheres = frozenset(piece.where for piece in code.pieces)
         self.flags = 0
-        self.ready = ready  # called before each piece
         sys.modules[MODULE] = self.module
 
     def load(self) -> None:
@@ -71,7 +70,6 @@ class Namespace:
 
     def _run(self, piece: Piece) -> bool:
         """Whether the piece is done with: it ran, or failed for good."""
-        self.ready()
         try:
             self._execute(piece)
         except BaseException as error:
@@ -86,7 +84,6 @@ class Namespace:
         return True
 
     def _run_reference(self, piece: Piece) -> None:
-        self.ready()
         try:
             exec(compile(piece.source, "reference", "exec", dont_inherit=True), self.values)
         except BaseException as error:
