@@ -12,6 +12,7 @@ After the second and third line the notebook stops, without a traceback: there i
 in one. An error in the answer itself keeps its traceback, which says where to look.
 """
 
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -100,6 +101,19 @@ def expect_equal(
     shown = actual if isinstance(actual, bool | int | float | str | tuple) else _kind(actual)
     hint = _suspected(suspects, lambda value: type(actual) is type(value) and actual == value)
     raise Unmet(f"{what} is {shown!r}, expected {expected!r}", hint)
+
+
+def expect_between(
+    what: str, actual: Any, low: int | float, high: int | float = math.inf, hint: str = ""
+) -> None:
+    """`actual` must be a number from `low` to `high`."""
+    if isinstance(actual, Tensor) and actual.numel() == 1:
+        actual = actual.item()
+    if isinstance(actual, bool) or not isinstance(actual, int | float):
+        raise Unmet(f"{what} is {_kind(actual)}, expected a number")
+    if not low <= actual <= high:
+        bounds = f"at least {low:,}" if high == math.inf else f"{low:,} to {high:,}"
+        raise Unmet(f"{what} is {actual:,}, expected {bounds}", hint)
 
 
 def _suspected(suspects: Mapping[str, Any] | None, agrees: Any) -> str:

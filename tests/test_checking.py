@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from kws.checking import NotStarted, Unmet, check, expect_close, expect_equal
+from kws.checking import (
+    NotStarted,
+    Unmet,
+    check,
+    expect_between,
+    expect_close,
+    expect_equal,
+)
 
 
 def line_of(capsys) -> str:
@@ -23,7 +30,7 @@ def test_an_unmet_check_says_the_fact_and_the_question_and_stops(capsys):
 
 
 def test_a_todo_is_not_started_and_stops(capsys):
-    with pytest.raises(NotStarted, match="TODO 2.1"), check("2.1-values", "attend agrees"):
+    with pytest.raises(NotStarted, match=r"TODO 2.1"), check("2.1-values", "attend agrees"):
         raise NotImplementedError("TODO 2.1")
     assert line_of(capsys) == "· 2.1-values  not started\n"
 
@@ -46,7 +53,7 @@ def test_a_shape_is_told_with_the_hint_of_the_suspect_that_has_it():
 
 @pytest.mark.parametrize("expect", [expect_close, expect_equal])
 def test_a_missing_return_is_recognised(expect):
-    with pytest.raises(Unmet, match="is there a return?"):
+    with pytest.raises(Unmet, match=r"is there a return?"):
         expect("y", None, 1.0)
 
 
@@ -68,7 +75,7 @@ def test_nan_is_never_close():
 
 def test_equal_takes_a_number_out_of_a_tensor_of_one():
     expect_equal("n", torch.tensor(3), 3)
-    with pytest.raises(Unmet, match="n is 4, expected 3\n  hint: one too many?"):
+    with pytest.raises(Unmet, match=r"n is 4, expected 3\n  hint: one too many?"):
         expect_equal("n", torch.tensor(4), 3, {"one too many?": 4})
 
 
@@ -79,3 +86,18 @@ def test_an_object_that_equals_everything_is_not_equal():
 
     with pytest.raises(Unmet, match="of type Everything"):
         expect_equal("n", Everything(), 3)
+
+
+def test_between_has_bounds_on_both_sides():
+    expect_between("n", torch.tensor(3.0), 3, 4)
+    with pytest.raises(Unmet, match=r"n is 600,000, expected 1 to 500,000\n  hint: too wide?"):
+        expect_between("n", 600_000, 1, 500_000, "too wide?")
+    with pytest.raises(Unmet, match=r"n is 0.5, expected at least 0.9"):
+        expect_between("n", 0.5, 0.9)
+    with pytest.raises(Unmet, match="n is nan"):
+        expect_between("n", float("nan"), 0.9)
+
+
+def test_between_wants_a_number():
+    with pytest.raises(Unmet, match="n is None, expected a number"):
+        expect_between("n", None, 0)

@@ -1,0 +1,65 @@
+"""What our own answers reach with several seeds: the bounds that assignments grade accuracy by.
+
+    python benchmarks/course_targets.py [--assignment 03] [--seeds 5]
+
+Full points are due from the mean minus three standard deviations on. Each seed trains once, and is
+asked about other hidden utterances.
+"""
+
+import argparse
+import json
+import statistics
+from typing import Any
+
+import torch
+
+from grader.adapters import get_assignment
+from grader.authoring.build import ROOT, read_solution
+from kws.data.speaker_corpus import speak_again
+
+TRAINING = "history = fit("  # in the first cell that is not needed
+
+
+def definitions(number: str) -> dict[str, Any]:
+    """All that the solution defines before it trains."""
+    assignment = get_assignment(number)
+    names: dict[str, Any] = {"__name__": assignment.stem}
+    for cell in read_solution(ROOT / "solutions" / f"{assignment.stem}.py"):
+        if TRAINING in cell.source:
+            break
+        if cell.kind == "code" and "check" not in cell.tags and "plt." not in cell.source:
+            exec(compile(cell.source, assignment.stem, "exec"), names)
+    return names
+
+
+def speakers(names: dict[str, Any], seed: int) -> float:
+    """Accuracy of a training with this seed on hidden utterances."""
+    torch.manual_seed(seed)
+    model = names["SpeakerClassifier"](len(names["data"].speakers))
+    names["fit"](model, **names["recipe"]())
+    mels, labels = speak_again(takes=f"targets {seed}", speakers=100, utterances=3)
+    return (names["predict"](model, mels) == labels).double().mean().item()
+
+
+MEASURES = {"03": speakers}
+
+
+def main() -> None:
+    """Print a line for each seed, the mean and the bound, and last one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--assignment", default="03", choices=sorted(MEASURES))
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    names = definitions(options.assignment)
+    reached = []
+    for seed in range(1, options.seeds + 1):
+        reached.append(MEASURES[options.assignment](names, seed))
+        print(f"seed {seed}: {reached[-1]:.1%}", flush=True)
+    mean, deviation = statistics.mean(reached), statistics.stdev(reached)
+    bound = mean - 3 * deviation
+    print(f"mean {mean:.2%}, standard deviation {deviation:.2%}, full points from {bound:.1%}")
+    print(json.dumps({"assignment": options.assignment, "reached": reached, "full": bound}))
+
+
+if __name__ == "__main__":
+    main()
