@@ -10,7 +10,7 @@ are the students' own.
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from grader.outcomes import Report, Verdict
 from grader.scorecard import points
@@ -18,14 +18,29 @@ from grader.scorecard import points
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def gradebook(reports: Sequence[Report]) -> bytes:
-    """A line a report, a column a check; a cell is empty where there is no check, or it is open."""
+def gradebook(
+    reports: Sequence[Report],
+    *,
+    remarks: Mapping[tuple[str, str], Sequence[str]] | None = None,
+    missing: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> bytes:
+    """A line a report, a column a check; a cell is empty where there is no check, or it is open.
+
+    Args:
+        remarks: on student and assignment ("late by 2 h"), for a column of their own.
+        missing: student -> name, of those who handed in nothing: a line without points each.
+        names: student -> name, for a column of their own.
+    """
     reports = _sorted(reports)
+    named = {**(names or {}), **(missing or {})}
     checks: dict[str, None] = {}
     for report in reports:
         checks |= {f"{report.assignment} {check.id}": None for check in report.checks}
     fixed = ["student", "assignment", "score", "max_score", "verdict", "repairs", "isolation"]
     rows = [[*fixed, *checks]]
+    extra = [["name"] if named else [], ["remarks"] if remarks or missing else []]
+    rows[0] += extra[0] + extra[1]
     for report in reports:
         earned = {f"{report.assignment} {check.id}": check.earned for check in report.checks}
         rows.append(
@@ -38,8 +53,13 @@ def gradebook(reports: Sequence[Report]) -> bytes:
                 str(len(report.repairs)),
                 report.tier,
                 *(points(earned[c]) if earned.get(c) is not None else "" for c in checks),
+                *(named.get(report.student, "") for _ in extra[0]),
+                *("; ".join((remarks or {}).get(_key(report), ())) for _ in extra[1]),
             ]
         )
+    for student, name in sorted((missing or {}).items()):
+        blank = [""] * (len(fixed) + len(checks) - 1)
+        rows.append([student, *blank, *(name for _ in extra[0]), "handed in nothing"])
     return _csv(rows)
 
 
@@ -61,6 +81,10 @@ def canvas(reports: Sequence[Report]) -> bytes:
     for student, row in cells.items():
         rows.append([student, "", "", student, "", *(row.get(number, "") for number in titles)])
     return _csv(rows)
+
+
+def _key(report: Report) -> tuple[str, str]:
+    return report.student, report.assignment
 
 
 def _assignment(report: Report) -> str:

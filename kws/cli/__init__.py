@@ -8,6 +8,7 @@ Anything else is a defect of ours and keeps its traceback.
 import errno
 import os
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -101,9 +102,14 @@ def invoke(arguments: list[str]) -> int:
     """Parse `arguments` and run their command. Returns its exit code; exceptions pass through."""
     from kws.cli import commands  # noqa: F401  (registers every command)
 
+    return invoke_app(app, "kws", arguments)
+
+
+def invoke_app(app: typer.Typer, name: str, arguments: list[str]) -> int:
+    """Run a command of `app`, called `name` in messages; exceptions pass through."""
     command = typer.main.get_command(app)
     try:
-        with command.make_context("kws", list(arguments)) as context:
+        with command.make_context(name, list(arguments)) as context:
             command.invoke(context)
     except typer.Exit as leave:  # --help, --version
         return leave.exit_code
@@ -114,43 +120,48 @@ def invoke(arguments: list[str]) -> int:
 
 def run(arguments: list[str]) -> int:
     """Run one command line, such as `["data", "check", "corpus"]`, and return its exit code."""
+    return exit_code("kws", lambda: invoke(arguments))
+
+
+def exit_code(name: str, command: Callable[[], int]) -> int:
+    """What `command` returns, or the code for what it raised, told in one sentence on stderr."""
     try:
-        return invoke(arguments)
+        return command()
     except UsageError as error:
-        message = f"kws: {error}"
+        message = f"{name}: {error}"
     except ClickException as error:
-        message = complaint(error)
+        message = complaint(error, name)
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("kws."):
             raise
-        message = f"kws: this copy of the course does not hold {error.name}: {LATER_KIT}"
+        message = f"{name}: this copy of the course does not hold {error.name}: {LATER_KIT}"
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (whatever is left is not wanted)
         return BROKEN_PIPE
     except OSError as error:
         if (sentence := explain(error)) is None:
             raise
-        message = f"kws: {sentence}"
-    except (KeyboardInterrupt, typer.Abort):
-        print("kws: interrupted", file=sys.stderr)
+        message = f"{name}: {sentence}"
+    except (KeyboardInterrupt, typer.Abort) as error:
+        print(f"{name}: {error if str(error) else 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        message = f"kws: {OUT_OF_MEMORY}"
+        message = f"{name}: {OUT_OF_MEMORY}"
     if message:
         print(on_one_line(message), file=sys.stderr)
     return BAD_INPUT
 
 
-def complaint(error: Exception) -> str:
+def complaint(error: Exception, name: str = "kws") -> str:
     """click's complaint about the command line as one sentence: command, fault, where to read more.
 
     Empty when no arguments were given: click has printed the help by then.
     """
     text = error.format_message().rstrip(".")  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
-    command = context.command_path if context else "kws"
+    command = context.command_path if context else name
     return text and f"{command}: {text[0].lower()}{text[1:]}: try '{command} --help'"
 
 

@@ -1,0 +1,77 @@
+"""`python -m grader`: what the staff do. The same manners as `kws`: see `kws.cli`.
+
+Exit codes: 0 done, 1 something fell short, 2 bad input, 130 interrupted (and what is kept).
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grader.authoring.commands import register as register_authoring
+from grader.batch.commands import register as register_batch
+from kws.cli import exit_code, invoke_app
+
+app = typer.Typer(
+    name="grader",
+    help="Grade submissions, release notebooks, and prove that grading works.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+register_batch(app)
+register_authoring(app)
+
+
+@app.command("gradescope-zip")
+def gradescope_zip(
+    out: Annotated[Path, typer.Argument(help="The zip to write.")],
+    assignment: Annotated[
+        str | None, typer.Option(metavar="NN", help="Grade this one [what is handed in]")
+    ] = None,
+    require_isolation: Annotated[
+        str | None, typer.Option(metavar="TIER", help="Refuse to grade below this tier.")
+    ] = None,
+) -> None:
+    """Write the zip that Gradescope builds its autograder from."""
+    from grader.gradescope_zip import write_zip
+
+    names = write_zip(out, assignment=assignment, required=require_isolation)
+    print(f"written: {out} ({len(names)} files)")
+
+
+@app.command()
+def tier() -> None:
+    """Print how strongly this machine keeps submitted code apart, and what it lacks."""
+    from grader.isolation import Sandbox
+
+    with Sandbox() as sandbox:
+        print(sandbox.tier.value)
+        for weakness in sandbox.weaknesses:
+            print(f"  without: {weakness}")
+
+
+@app.command()
+def selftest(
+    assignment: Annotated[
+        str | None, typer.Option(metavar="NN", help="Only this one [every assignment]")
+    ] = None,
+) -> None:
+    """Grade what must get all points, none, and lose them at the right check; list what fell short.
+
+    Reference 100 %, blank 0, other right answers 100 %, each planted mistake caught by the check
+    that names it, attacks and broken files handled, nothing secret in the students' kit.
+    """
+    from grader.selftest import main
+
+    raise typer.Exit(main(assignment))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line, such as `["grade", "submissions"]`, and return its exit code."""
+    return exit_code("grader", lambda: invoke_app(app, "grader", arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,215 @@
+"""Who handed in what: the entries of a folder of submissions, as downloads and courses lay it out.
+
+    SUBMISSIONS/alice/…, SUBMISSIONS/alice.zip, SUBMISSIONS/alice_02_attention.ipynb   by hand
+    SUBMISSIONS/examplealice_LATE_4711_815_02_attention.ipynb                          Canvas
+    SUBMISSIONS/submission_123456/ and submission_metadata.yml                         Gradescope
+    SUBMISSIONS/Alice Example_4711_assignsubmission_file_/                             Moodle
+
+Nothing of a submission is opened here but Gradescope's own list. The date of an entry is
+Gradescope's, or else of its youngest file as this disk has it.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from grader.adapters import ASSIGNMENTS
+from kws.errors import UsageError
+
+LIST = "submission_metadata.yml"
+CANVAS = re.compile(
+    r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<upload>\d+)_(?P<file>.+)", re.DOTALL
+)
+MOODLE = re.compile(r"(?P<name>.+)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)_?", re.DOTALL)
+VERSION = re.compile(r"(.+)-(\d+)(\.[^.]+)")  # Canvas counts uploads of the same name
+SKIPPED = {".csv", ".yml", ".yaml", ".html", ".pdf", ".md", ".log"}  # beside submissions, not one
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandIn:
+    """One entry: whose it is, as far as names tell, and which files.
+
+    Attributes:
+        student: id that the names give; the roster may know a better one.
+        keys: all by which a roster may know this student.
+        name: a person's name, where one is told.
+        source: the entry as it stands in the folder, for messages.
+        files: what to read, name by name; a folder is one.
+        when: date of handing in.
+        marked: whether the download itself says that it is late.
+    """
+
+    student: str
+    keys: tuple[str, ...] = ()
+    name: str = ""
+    source: str
+    files: tuple[tuple[str, Path], ...]
+    when: datetime
+    marked: bool = False
+
+    @property
+    def guess(self) -> str | None:
+        """The assignment that the file names tell, if they tell one."""
+        inside = [name for name, path in self.files]
+        inside += [p.name for _, path in self.files if path.is_dir() for p in path.iterdir()]
+        found = {n for n, one in ASSIGNMENTS.items() for name in inside if one.stem in name}
+        return found.pop() if len(found) == 1 else None
+
+
+@dataclass(frozen=True)
+class Found:
+    """Entries of a folder, sorted, and the names in it that are none."""
+
+    entries: tuple[HandIn, ...]
+    ignored: tuple[str, ...] = field(default=())
+
+
+def find(folder: Path, besides: Iterable[Path] = ()) -> Found:
+    """The entries of `folder`; `besides` are files that lie there for another purpose.
+
+    UsageError if it is no folder, or holds one student's answer where students are expected.
+    """
+    if not folder.is_dir():
+        if folder.exists():
+            cure = "unpack it first" if folder.suffix == ".zip" else "give the folder it lies in"
+            raise UsageError(f"{folder} is a file, and a folder of submissions is needed: {cure}")
+        raise UsageError(f"{folder} does not exist: give the folder that holds the submissions")
+    stems = [one.stem for one in ASSIGNMENTS.values()]
+    skip = {path.resolve() for path in besides}
+    entries: list[HandIn] = []
+    uploads: dict[str, list[tuple[re.Match[str], Path]]] = {}
+    ignored = []
+    listed = _gradescope(folder / LIST) if (folder / LIST).is_file() else {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((".", "__MACOSX")) or path.resolve() in skip or path.name == LIST:
+            continue
+        if path.is_file() and path.suffix.lower() in SKIPPED:
+            ignored.append(path.name)
+        elif path.name in listed:
+            entries += _submitted(path, listed[path.name])
+        elif path.is_file() and (match := CANVAS.fullmatch(path.name)):
+            uploads.setdefault(match["user"], []).append((match, path))
+        elif path.is_file() and path.stem in stems:
+            raise UsageError(
+                f"{path} carries no student's name: give the folder that holds one folder or file "
+                "for each student (for a single submission: pytest grader/ --submission PATH)"
+            )
+        elif path.is_file() or path.is_dir():
+            entries.append(_named(path, stems))
+        else:
+            ignored.append(path.name)
+    entries += [_uploaded(group) for group in uploads.values()]
+    if not entries:
+        raise UsageError(f"{folder} holds no submission: give the folder that holds them")
+    entries.sort(key=lambda one: (one.student, one.when, one.source))
+    return Found(tuple(entries), tuple(ignored))
+
+
+def _named(path: Path, stems: Iterable[str]) -> HandIn:
+    """An entry that is called after its student."""
+    if match := MOODLE.fullmatch(path.name):
+        student, keys, name = match["user"], (match["user"], match["name"]), match["name"]
+    else:
+        student, name = path.name if path.is_dir() else path.stem, ""
+        for stem in stems:
+            student = re.sub(rf"[\s_.-]*{stem}(\s*\(\d+\))?$", "", student) or student
+        keys = (student,)
+    return HandIn(
+        student=student,
+        keys=keys,
+        name=name,
+        source=path.name,
+        files=((path.name, path),),
+        when=youngest(path),
+    )
+
+
+def _uploaded(group: list[tuple[re.Match[str], Path]]) -> HandIn:
+    """One student's files from Canvas: of each name the last upload."""
+    newest: dict[str, tuple[int, int, Path]] = {}
+    for match, path in group:
+        version = VERSION.fullmatch(match["file"])
+        name, count = (version[1] + version[3], int(version[2])) if version else (match["file"], 0)
+        newest[name] = max(newest.get(name, (-1, -1, path)), (count, int(match["upload"]), path))
+    first = group[0][0]
+    files = tuple((name, path) for name, (_, _, path) in sorted(newest.items()))
+    return HandIn(
+        student=first["user"],
+        keys=(first["user"], first["name"]),
+        name=first["name"],
+        source=", ".join(path.name for _, path in files),
+        files=files,
+        when=max(youngest(path) for _, path in files),
+        marked=any(match["late"] for match, path in group if path in dict(files).values()),
+    )
+
+
+def youngest(path: Path) -> datetime:
+    """When the youngest file at or below `path` was changed."""
+    times = [path.lstat().st_mtime]
+    if path.is_dir():
+        below = [p.lstat() for p in path.rglob("*") if p.is_symlink() or p.is_file()]
+        times = [stat.st_mtime for stat in below] or times
+    return datetime.fromtimestamp(max(times), timezone.utc)
+
+
+# Gradescope's list
+
+
+@dataclass
+class _Listed:
+    people: list[dict[str, str]] = field(default_factory=list)
+    when: datetime | None = None
+
+
+def _submitted(path: Path, listed: _Listed) -> list[HandIn]:
+    """One entry for each of those who handed this in together."""
+    when = listed.when or youngest(path)
+    people = [person for person in listed.people if any(person.values())] or [{}]
+    return [
+        HandIn(
+            student=person.get("sid") or person.get("email") or person.get("name") or path.name,
+            keys=tuple(person[k] for k in ("sid", "email", "name") if person.get(k)),
+            name=person.get("name", ""),
+            source=path.name,
+            files=((path.name, path),),
+            when=when,
+        )
+        for person in people
+    ]
+
+
+def _gradescope(path: Path) -> dict[str, _Listed]:
+    """Folder -> what the list says of it. Reads the few keys that matter, at their depth."""
+    found: dict[str, _Listed] = {}
+    current, inside = _Listed(), False
+    for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+        if match := re.match(r"(\S[^:]*):\s*$", line):
+            current = found.setdefault(match[1].strip("'\""), _Listed())
+        elif match := re.match(r"  ?:?(\w+):\s*(.*)", line):
+            inside = match[1] == "submitters"
+            if match[1] == "created_at":
+                current.when = _date(match[2])
+        elif inside and (match := re.match(r"\s+(-\s+)?:?(name|sid|email):\s*(.*)", line)):
+            if match[1] or not current.people:
+                current.people.append({})
+            current.people[-1][match[2]] = match[3].strip().strip("'\"")
+    return found
+
+
+def _date(text: str) -> datetime | None:
+    """A date as YAML writes it: 2025-03-01 23:12:45.123456789 -08:00, or Z."""
+    match = re.match(
+        r"['\"]?(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)\S*?\s*(Z|UTC|[+-]\d\d:?\d\d)?['\"]?\s*$", text
+    )
+    if not match:
+        return None
+    when = datetime.fromisoformat(f"{match[1]}T{match[2]}")
+    zone = match[3] or "Z"
+    if zone in ("Z", "UTC"):
+        return when.replace(tzinfo=timezone.utc)
+    digits = zone.replace(":", "")
+    offset = timedelta(hours=int(digits[1:3]), minutes=int(digits[3:5]))
+    return when.replace(tzinfo=timezone(-offset if digits[0] == "-" else offset))

@@ -1,0 +1,76 @@
+"""Jobs on this machine: a few threads, each of which directs an evaluator of its own."""
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from grader.batch.client import Died, Evaluator, Hello, settle
+from kws.errors import UsageError
+
+Answer = tuple[int, dict[str, Any]]
+
+
+class Local:
+    """Some evaluators on this machine. A context manager; leaving it ends them at once.
+
+    Args:
+        workers: evaluators at a time.
+        required: tier of isolation below which nothing is graded.
+    """
+
+    def __init__(self, workers: int, required: str | None = None):
+        if workers < 1:
+            raise UsageError(f"--workers {workers} grades nothing: give 1 or more")
+        self._evaluators = [Evaluator(required) for _ in range(workers)]
+        self._threads: list[threading.Thread] = []
+        self._stop = threading.Event()
+
+    def __enter__(self) -> "Local":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            while thread.is_alive():  # one that is starting up just now is killed a moment later
+                for evaluator in self._evaluators:
+                    evaluator.kill()
+                thread.join(0.05)
+        for evaluator in self._evaluators:
+            evaluator.close()
+
+    def hello(self, jobs: int) -> Hello:
+        """Start as many as so many jobs need. What is graded with; UsageError if nothing can be."""
+        del self._evaluators[max(jobs, 1) :]
+        with ThreadPoolExecutor(len(self._evaluators)) as starting:
+            try:
+                return next(iter(list(starting.map(Evaluator.start, self._evaluators))))
+            except Died as died:
+                raise UsageError(f"no evaluator starts: {died}") from None
+
+    def run(self, jobs: Sequence[dict[str, Any]]) -> Iterator[Answer]:
+        """What became of each job, in the order in which they end, with its place in `jobs`."""
+        todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+        done: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
+        for at in range(len(jobs)):
+            todo.put(at)
+
+        def direct(evaluator: Evaluator) -> None:
+            try:
+                while not self._stop.is_set():
+                    at = todo.get_nowait()
+                    done.put((at, settle(evaluator, jobs[at], self._stop.is_set)))
+            except queue.Empty:
+                pass
+            except BaseException as error:
+                done.put(error)
+
+        for evaluator in self._evaluators:
+            self._threads.append(threading.Thread(target=direct, args=[evaluator], daemon=True))
+            self._threads[-1].start()
+        for _ in jobs:
+            answer = done.get()
+            if isinstance(answer, BaseException):
+                raise answer
+            yield answer

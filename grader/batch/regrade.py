@@ -1,0 +1,117 @@
+"""What a second grading changed: who, by how much, on which check, and why."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from grader.batch.run import Batch
+from grader.outcomes import CheckResult, Report
+from grader.scorecard import points
+
+WHY = {
+    "digest": "another submission",
+    "checks_digest": "other checks",
+    "seed_id": "another secret seed",
+    "tier": "another tier of isolation",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One report that is not what it was.
+
+    Attributes:
+        why: what differs in what the two were graded from; "open points" where nothing does.
+        checks: before and after of each check that earned something else; None where there is none.
+    """
+
+    student: str
+    assignment: str
+    before: float
+    after: float
+    why: tuple[str, ...]
+    checks: tuple[tuple[CheckResult | None, CheckResult | None], ...]
+
+
+def compare(before: Report, after: Report) -> Change | None:
+    """The change from one report to another of the same student and assignment; None if none."""
+    old = {check.id: check for check in before.checks}
+    new = {check.id: check for check in after.checks}
+    pairs = [(old.get(one), new.get(one)) for one in [*new, *(i for i in old if i not in new)]]
+    checks = tuple(pair for pair in pairs if _worth(pair[0]) != _worth(pair[1]))
+    if not checks:
+        return None
+    why = [words for key, words in WHY.items() if getattr(before, key) != getattr(after, key)]
+    return Change(
+        student=after.student,
+        assignment=after.assignment,
+        before=before.score,
+        after=after.score,
+        why=tuple(why) or ("another attempt",),
+        checks=checks,
+    )
+
+
+def _worth(check: CheckResult | None) -> tuple[float | None, float] | None:
+    return check and (check.earned, check.points)
+
+
+def changes(batch: Batch) -> tuple[Change, ...]:
+    """All changes of a batch, by student and assignment."""
+    found = [
+        compare(batch.before[one.key], one.report)
+        for one in batch.outcomes
+        if one.key in batch.before
+    ]
+    return tuple(change for change in found if change is not None)
+
+
+def table(found: Sequence[Change], *, every_check: bool = True) -> list[str]:
+    """The changes as lines: one a student, and with `every_check` one for each check below it."""
+    if not found:
+        return ["nobody's points changed"]
+    lines = [f"points of {len(found)} changed:"]
+    for one in found:
+        gap = one.after - one.before
+        sign = "+" if gap >= 0 else "−"
+        lines.append(
+            f"  {one.student} {one.assignment}: {points(one.before)} → {points(one.after)} "
+            f"({sign}{points(abs(gap))}): {', '.join(one.why)}"
+        )
+        for old, new in one.checks if every_check else ():
+            name = (new or old).id  # type: ignore[union-attr]
+            lines.append(f"    {name}: {_told(old)} → {_told(new)}{_reason(old, new)}")
+    return lines
+
+
+def _told(check: CheckResult | None) -> str:
+    return f"{points(check.earned)}/{points(check.points)}" if check else "no such check"
+
+
+def _reason(old: CheckResult | None, new: CheckResult | None) -> str:
+    """What the newer result says, or else what the older one said and no longer holds."""
+    if new is not None and new.message:
+        return f": {new.message}"
+    return f": no longer “{old.message}”" if old is not None and old.message else ""
+
+
+def as_csv(found: Sequence[Change]) -> bytes:
+    """A line for each check that changed."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["student", "assignment", "check", "before", "after", "of", "why", "message"])
+    for one in found:
+        for old, new in one.checks:
+            check = new or old
+            assert check is not None
+            earned = [points(c.earned) if c and c.earned is not None else "" for c in (old, new)]
+            row = [one.student, one.assignment, check.id, *earned, points(check.points)]
+            said = _reason(old, new).removeprefix(": ")
+            writer.writerow([_safe(cell) for cell in [*row, ", ".join(one.why), said]])
+    return text.getvalue().encode()
+
+
+def _safe(cell: str) -> str:
+    """No formula for a spreadsheet to run."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

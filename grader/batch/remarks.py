@@ -1,0 +1,111 @@
+"""What the staff should know of a submission besides its points: late, twice, the same as another.
+
+Remarks are shown and decide nothing: no point depends on them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from grader.batch.roster import Turn
+from grader.outcomes import Report
+from kws.errors import UsageError
+
+Key = tuple[str, str]  # student, assignment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One assignment of one turn: the report, and whether it was kept from an earlier run."""
+
+    turn: Turn
+    report: Report
+    work: str = ""
+    kept: bool = False
+    faults: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """Student and assignment."""
+        return self.turn.student, self.report.assignment
+
+
+def read_deadline(text: str) -> datetime:
+    """An ISO date and time; without an offset in this machine's time zone."""
+    try:
+        when = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise UsageError(
+            f"--deadline {text!r} is no date: write 2025-03-01T23:59, or with +01:00 behind it"
+        ) from None
+    return when.astimezone()
+
+
+def lateness(turn: Turn, deadline: datetime | None) -> str:
+    """How late a turn is, in words; "" if it is not."""
+    entry = turn.entry
+    if deadline is not None and entry.when > deadline:
+        when = entry.when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        return f"late by {_span(entry.when - deadline)} ({when})"
+    return "late, says its file name" if entry.marked else ""
+
+
+def _span(span: timedelta) -> str:
+    """
+    >>> _span(timedelta(minutes=5, seconds=1)), _span(timedelta(hours=26))
+    ('6 min', '1 d 2 h')
+    """
+    minutes = -(-span // timedelta(minutes=1))
+    days, rest = divmod(minutes, 24 * 60)
+    hours, minutes = divmod(rest, 60)
+    parts = [f"{days} d" if days else "", f"{hours} h" if hours else ""]
+    parts.append(f"{minutes} min" if minutes and not days else "")
+    return " ".join(part for part in parts if part)
+
+
+def same_work(outcomes: Sequence[Outcome]) -> dict[Key, tuple[str, ...]]:
+    """Who handed in the same code, whatever its layout: the others' ids.
+
+    Work without points is passed over, for untouched notebooks are all the same; so is work that
+    was handed in together.
+    """
+    groups: dict[Key, list[Outcome]] = {}
+    for one in outcomes:
+        if one.work and one.report.score > 0:
+            groups.setdefault((one.report.assignment, one.work), []).append(one)
+    found = {}
+    for group in groups.values():
+        for one in group:
+            others = tuple(
+                sorted(
+                    other.turn.student
+                    for other in group
+                    if other.turn.entry.files != one.turn.entry.files
+                )
+            )
+            if others:
+                found[one.key] = others
+    return found
+
+
+def remarks(
+    outcomes: Sequence[Outcome], deadline: datetime | None = None
+) -> dict[Key, tuple[str, ...]]:
+    """Remarks on each outcome, for those that have any."""
+    same: Mapping[Key, tuple[str, ...]] = same_work(outcomes)
+    found = {}
+    for one in outcomes:
+        turn = one.turn
+        said = [lateness(turn, deadline)]
+        if turn.replaced:
+            others = ", ".join(entry.source for entry in turn.replaced)
+            said.append(f"handed in more than once: {turn.entry.source} counts, not {others}")
+        if one.key in same:
+            said.append(f"the same code as {', '.join(same[one.key])}")
+        if not turn.known:
+            said.append("not on the roster")
+        if one.faults:
+            said.append(f"attempts that failed: {'; '.join(one.faults)}")
+        if told := tuple(word for word in said if word):
+            found[one.key] = told
+    return found

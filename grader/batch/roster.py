@@ -1,0 +1,174 @@
+"""Who is in the course: a CSV, and which entry is whose.
+
+Columns: `student` (the id that reports and gradebook carry), and where wanted `name`, `email`,
+`folder` (what the entry is called, if not by one of these). A gradebook exported from Canvas will
+do as it is: its `SIS Login ID` is the id, its `ID` the number in the names of downloaded files.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.batch.handins import HandIn
+from kws.errors import UsageError, did_you_mean
+
+KNOWN = ("student", "name", "email", "folder")
+CANVAS_ID = "sis login id"
+UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Student:
+    """One line of a roster: id, name, and all words that an entry may know the student by."""
+
+    id: str
+    name: str = ""
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One student's turn: the entry that counts, and those that a later one replaced.
+
+    Attributes:
+        name: as the roster, or the download, has it.
+        known: whether the roster knows the student; True where there is no roster.
+    """
+
+    student: str
+    name: str
+    entry: HandIn
+    replaced: tuple[HandIn, ...] = ()
+    known: bool = True
+
+
+def read_roster(path: Path) -> tuple[Student, ...]:
+    """The students of a roster; UsageError, naming file and line, for one that cannot be used."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"the roster {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"the roster {path} is not UTF-8: save it as CSV UTF-8") from None
+    rows = list(csv.reader(io.StringIO(text), delimiter=_delimiter(text)))
+    head = [cell.strip().lower() for cell in rows[0]] if rows else []
+    canvas = CANVAS_ID in head
+    if not canvas:
+        _check_head(path, head)
+    students: dict[str, Student] = {}
+    for line, row in enumerate(rows[1:], start=2):
+        cells = dict(zip(head, (cell.strip() for cell in row), strict=False))
+        if not any(cells.values()) or (canvas and not cells.get("id")):
+            continue  # an empty line; Canvas's line of points possible
+        student = _from_canvas(cells) if canvas else _from_ours(cells)
+        where = f"the roster {path}, line {line}"
+        if not student.id:
+            raise UsageError(f"{where} has no student id: give one, or remove the line")
+        if safe_id(student.id) != student.id:
+            raise UsageError(f"{where}: {student.id!r} cannot be a file's name: use another id")
+        if student.id.lower() in students:
+            raise UsageError(f"{where}: {student.id} is there twice: remove one of the lines")
+        students[student.id.lower()] = student
+    if not students:
+        raise UsageError(f"the roster {path} lists nobody: give a line for each student")
+    return tuple(students.values())
+
+
+def _delimiter(text: str) -> str:
+    """Spreadsheets of some countries write semicolons."""
+    head = text.partition("\n")[0]
+    return ";" if head.count(";") > head.count(",") else ","
+
+
+def _check_head(path: Path, head: Sequence[str]) -> None:
+    if "student" not in head:
+        near = did_you_mean("student", head)
+        raise UsageError(
+            f"the roster {path} has no column 'student'{near}: "
+            f"its first line names the columns, of {', '.join(KNOWN)}"
+        )
+    for name in head:
+        if name and name not in KNOWN:
+            raise UsageError(
+                f"the roster {path} has an unknown column {name!r}{did_you_mean(name, KNOWN)}: "
+                f"there are {', '.join(KNOWN)}"
+            )
+
+
+def _from_ours(cells: dict[str, str]) -> Student:
+    keys = [cells.get(name, "") for name in KNOWN]
+    return Student(
+        id=cells.get("student", ""), name=cells.get("name", ""), keys=tuple(filter(None, keys))
+    )
+
+
+def _from_canvas(cells: dict[str, str]) -> Student:
+    name = cells.get("student", "")
+    numbers = [cells.get(key, "") for key in ("id", "sis user id", CANVAS_ID)]
+    return Student(
+        id=numbers[2] or numbers[1] or numbers[0], name=name, keys=tuple(filter(None, numbers))
+    )
+
+
+def safe_id(text: str) -> str:
+    """`text` as it may name a file and a folder, on any system.
+
+    >>> safe_id("../alice:1"), safe_id(" bob "), safe_id("...")
+    ('_alice_1', 'bob', 'nameless')
+    """
+    return UNSAFE.sub("_", text).strip(" .")[:150].rstrip(" .") or "nameless"
+
+
+def _plain(text: str) -> str:
+    """A word as it compares: `Example, Alice` is `examplealice`, as Canvas writes it."""
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
+def turns(
+    entries: Sequence[HandIn], roster: Sequence[Student] | None = None
+) -> tuple[tuple[Turn, ...], tuple[Student, ...]]:
+    """A turn for each student who handed in, by id; and those of the roster who did not.
+
+    Of several entries of one student the youngest counts. UsageError if two students of the roster
+    go by a word that an entry goes by, for then nobody can tell whose it is.
+    """
+    groups: dict[str, tuple[Student, bool, list[HandIn]]] = {}
+    for entry in entries:
+        student = _whose(entry, roster or ())
+        known = student is not None or roster is None
+        student = student or Student(id=safe_id(entry.student), name=entry.name)
+        groups.setdefault(student.id.lower(), (student, known, []))[2].append(entry)
+    found = []
+    for student, known, own in groups.values():
+        *replaced, entry = sorted(own, key=lambda one: (one.when, one.source))
+        found.append(
+            Turn(
+                student=student.id,
+                name=student.name or entry.name,
+                entry=entry,
+                replaced=tuple(replaced),
+                known=known,
+            )
+        )
+    missing = [student for student in roster or () if student.id.lower() not in groups]
+    found.sort(key=lambda turn: turn.student)
+    return tuple(found), tuple(sorted(missing, key=lambda student: student.id))
+
+
+def _whose(entry: HandIn, roster: Sequence[Student]) -> Student | None:
+    """The student of the roster that an entry's keys tell: by the first key that anybody has."""
+    for key in (entry.student, *entry.keys):
+        for same in (str.casefold, _plain):
+            word = same(key)
+            found = [one for one in roster if word and word in map(same, one.keys)]
+            if len(found) > 1:
+                raise UsageError(
+                    f"{entry.source} could be of {found[0].id} or {found[1].id}: "
+                    "give the roster a column 'folder' that tells"
+                )
+            if found:
+                return found[0]
+    return None

@@ -1,0 +1,60 @@
+"""What a batch says at its end: how many of what, who needs a person, what to know, which files."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from grader.batch.remarks import Outcome
+from grader.batch.run import Batch
+from grader.outcomes import Verdict
+from grader.scorecard import points
+
+MOST = 40  # lines of one kind; the gradebook has all of them
+
+
+def summary(batch: Batch) -> list[str]:
+    """The lines to print."""
+    lines = list(_counts(batch.outcomes))
+    tier = f"isolation: {batch.hello.tier}, secret seed: {batch.hello.seed_id}"
+    lines += [tier, *(f"  without: {weakness}" for weakness in batch.hello.weaknesses)]
+    waiting = [one for one in batch.outcomes if one.report.verdict is Verdict.PERSON]
+    lines += _listed("need a person", [_waiting(one) for one in waiting])
+    unread = [f"{turn.student} ({turn.entry.source}): {why}" for turn, why in batch.unread]
+    lines += _listed("not graded", unread)
+    said = [f"{student} {n}: {'; '.join(told)}" for (student, n), told in batch.remarks.items()]
+    lines += _listed("remarks", sorted(said))
+    lines += _listed("handed in nothing", [f"{s.id} {s.name}".strip() for s in batch.missing])
+    lines += _listed("no submission", list(batch.ignored))
+    if batch.leftover:
+        lines += _listed("reports of earlier runs, in the tables too", list(batch.leftover))
+    return [*lines, *(f"written: {path}" for path in batch.files)]
+
+
+def _counts(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    groups: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        groups.setdefault(one.report.assignment, []).append(one)
+    for number, group in sorted(groups.items()):
+        counted = Counter(one.report.verdict for one in group)
+        verdicts = ", ".join(f"{counted[v]} {v.value}" for v in Verdict if counted[v])
+        scores = [one.report.score for one in group]
+        most = max(one.report.max_score for one in group)
+        mean = f"mean {points(sum(scores) / len(scores))} of {points(most)} points"
+        kept = sum(one.kept for one in group)
+        before = f"; {kept} kept from before" if kept else ""
+        title = group[0].report.title
+        yield f"{number} {title}: {len(group)} submissions: {verdicts}{before}; {mean}"
+    if not groups:
+        yield "no submission was graded"
+
+
+def _waiting(one: Outcome) -> str:
+    checks = [check for check in one.report.checks if check.earned is None]
+    names = checks[0].id if len(checks) == 1 else f"{len(checks)} checks"
+    return f"{one.turn.student} {one.report.assignment}: {names}: {checks[0].message}"
+
+
+def _listed(title: str, lines: Sequence[str]) -> list[str]:
+    if not lines:
+        return []
+    more = [f"  … and {len(lines) - MOST} more"] if len(lines) > MOST else []
+    return [f"{title}:", *(f"  {line}" for line in lines[:MOST]), *more]

@@ -1,0 +1,1 @@
+"""Planted mistakes, other right answers, attacks, broken files: what `grader.selftest` grades."""
