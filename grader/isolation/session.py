@@ -20,6 +20,7 @@ from typing import Any
 
 from grader.isolation import linux, wire, worker
 from grader.isolation.confine import Cell, remove
+from grader.isolation.tier import Tier
 
 ORDER = struct.Struct("<cI")
 ENDED = struct.Struct("<IidQ")
@@ -32,7 +33,7 @@ def run(line: socket.socket, user: int, group: int) -> None:
     request = read_frame(line)
     withheld = request["withheld"]
     try:
-        cell = Cell.build(request["tier"], withheld, user, group)
+        cell = Cell.build(Tier(request["tier"]), withheld, user, group)
     except OSError as error:
         line.sendall(b"".join(wire.dump({"refused": str(error)})))
         return
