@@ -30,6 +30,7 @@ from grader.feedback import Failure
 from grader.hidden import Seed
 from grader.isolation import Code, Sandbox, Session
 from grader.outcomes import CheckResult, Figure, Reason, Report, Stopped
+from grader.source_checks import expect_own_work
 from grader.submission import Piece, Submission
 
 MOST_TEXT = 2_000  # characters of a message or a hint
@@ -194,20 +195,24 @@ class Run:
     def code(self, check: Check, seed: int | None = None) -> Code:
         """What runs in the process of this check: the student's pieces, and ours for failed tasks.
 
-        `seed` defaults to one that follows from the secret seed and the check.
+        `seed` defaults to one that follows from the secret seed and the check. `Stopped` where the
+        definitions of the check's task, as written, use a name that is forbidden in it.
         """
         assignment = ASSIGNMENTS[check.assignment]
+        task, pieces = assignment.task(check.task), self.submissions[check.assignment].pieces
+        others = [n for one in assignment.tasks if one is not task for n in one.names.values()]
+        expect_own_work(pieces, task.forbidden, task.names.values(), others)
         names = {name: called for task in assignment.tasks for name, called in task.names.items()}
         references = [
             piece
-            for task in self.failed_tasks(check)
-            for piece in _reference(assignment.number, task)
+            for failed in self.failed_tasks(check)
+            for piece in _reference(assignment.number, failed)
         ]
         return Code(
-            pieces=self.submissions[check.assignment].pieces,
+            pieces=pieces,
             names=names,
             references=tuple(references),
-            forbidden=assignment.task(check.task).forbidden,
+            forbidden=task.forbidden,
             seed=self.seed.number(f"run {check.id}") % 2**32 if seed is None else seed,
         )
 
