@@ -6,6 +6,7 @@ of a zip that breaks off, the files in front of the break are read.
 """
 
 import io
+import lzma
 import os
 import stat
 import struct
@@ -22,6 +23,11 @@ MAX_NESTED = 2  # zips within zips
 ZIP = b"PK\x03\x04"
 TEXT_SUFFIXES = (".ipynb", ".py", ".json", ".txt", "")
 WEIGHTS = ".safetensors"
+BROKEN_ZIP = (  # what zipfile raises for one
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
+    *(ValueError, ArithmeticError, LookupError, RuntimeError),
+)
+STEP = 256  # bytes unpacked at a time
 SKIPPED = {"__MACOSX", "__pycache__", "node_modules", "site-packages", "venv", "env"}
 LIBRARIES = {"kws", "data_scripts", "build", "dist"}  # their scripts are no answers
 
@@ -60,10 +66,9 @@ class Collected:
         """Add the files of a zip, or of the part of it that is whole."""
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                entries = sorted(archive.infolist(), key=lambda entry: entry.filename)
-                for entry in entries:
+                for entry in sorted(archive.infolist(), key=_notebooks_first):
                     self._take_entry(archive, entry, nested)
-        except (zipfile.BadZipFile, ValueError, OSError, struct.error, RecursionError):
+        except BROKEN_ZIP:
             before = len(self.files)
             for path, content in _scan(data, self):
                 if _wanted(path):
@@ -84,8 +89,8 @@ class Collected:
         try:
             with archive.open(entry) as stream:
                 content = stream.read(min(MAX_FILE, self.left) + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError):
-            content = _partly(archive, entry)
+        except BROKEN_ZIP:
+            content = _partly(archive, entry, min(MAX_FILE, self.left) + 1)
             self.note(f"{path} is damaged in the zip: what could be unpacked was read")
         if self.fits(path, len(content)):
             self.take(path.as_posix(), content, nested)
@@ -99,14 +104,13 @@ class Collected:
 
     def fits(self, path: PurePosixPath | str, size: int) -> bool:
         """Whether so many more bytes may be kept."""
+        fine = size <= min(MAX_FILE, self.left)
         if size > MAX_FILE:
             self.note(f"{path} is larger than {MAX_FILE >> 20} MiB and was not read")
-        elif size > self.left:
+        elif not fine:
             self.note(f"{path} was not read: all together is more than {MAX_TOTAL >> 20} MiB")
-        else:
-            self.left -= size
-            return True
-        return False
+        self.left = max(0, self.left - size)  # unpacking it took its time, kept or not
+        return fine
 
     def note(self, sentence: str) -> None:
         """Tell the student, once."""
@@ -155,6 +159,11 @@ def _shown(name: str) -> str:
     return os.fsencode(name).decode("utf-8", errors="replace")
 
 
+def _notebooks_first(entry: zipfile.ZipInfo) -> tuple[bool, str]:
+    """So that nothing else uses up what may be read."""
+    return not entry.filename.lower().endswith(".ipynb"), entry.filename
+
+
 def _inside(name: str) -> PurePosixPath:
     """The name of an entry as a path that leads nowhere else."""
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
@@ -174,14 +183,14 @@ def _wanted(path: PurePosixPath) -> bool:
     return path.suffix.lower() in (*TEXT_SUFFIXES, ".zip", WEIGHTS)
 
 
-def _partly(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+def _partly(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
     """As much of a damaged entry as unpacks."""
     source = archive.fp
     if source is None:
         return b""
     source.seek(entry.header_offset)
     data = source.read(min(entry.compress_size + 100_000, MAX_FILE))
-    return next((content for _, content in _entries(data, MAX_FILE)), b"")
+    return next((content for _, content in _entries(data, most)), b"")
 
 
 def _scan(data: bytes, found: Collected) -> Iterator[tuple[PurePosixPath, bytes]]:
@@ -195,6 +204,7 @@ def _scan(data: bytes, found: Collected) -> Iterator[tuple[PurePosixPath, bytes]
 
 
 def _entries(data: bytes, most: int) -> Iterator[tuple[str, bytes]]:
+    """Name and content of everything that starts like an entry of a zip."""
     start = data.find(ZIP)
     while start >= 0 and len(data) >= start + 30:
         method, _, _, _, size, _, name_size, extra = struct.unpack_from(
@@ -202,29 +212,24 @@ def _entries(data: bytes, most: int) -> Iterator[tuple[str, bytes]]:
         )
         begin = start + 30 + name_size + extra
         name = data[start + 30 : start + 30 + name_size].decode("utf-8", errors="replace")
-        after = begin
         if method == zipfile.ZIP_STORED:
             content = data[begin : begin + min(size, most)]
             after = begin + len(content)
         else:
-            unpacker = zlib.decompressobj(-15)
-            try:
-                content = unpacker.decompress(data[begin:], most)
-                after = len(data) - len(unpacker.unused_data or unpacker.unconsumed_tail)
-            except zlib.error:
-                content = _by_and_by(data[begin:], most)
+            content, after = _inflate(data, begin, most)
         yield name, content
-        start = data.find(ZIP, max(after, start + 4) if after <= len(data) else start + 4)
+        start = data.find(ZIP, max(after, start + len(ZIP)))
 
 
-def _by_and_by(data: bytes, most: int) -> bytes:
-    """What unpacks in front of the damage."""
-    unpacker, content = zlib.decompressobj(-15), bytearray()
+def _inflate(data: bytes, begin: int, most: int) -> tuple[bytes, int]:
+    """What unpacks from `begin` on, in front of any damage, and where it ends."""
+    unpacker, content = zlib.decompressobj(-zlib.MAX_WBITS), bytearray()
+    position = begin
     try:
-        for position in range(0, len(data), 64):
-            content += unpacker.decompress(data[position : position + 64], most - len(content))
-            if unpacker.eof or len(content) >= most:
-                break
+        while position < len(data) and not unpacker.eof and len(content) < most:
+            step = unpacker.unconsumed_tail + data[position : position + STEP]
+            position += STEP
+            content += unpacker.decompress(step, most - len(content))
     except zlib.error:
-        pass
-    return bytes(content)
+        position = begin  # what looked like an entry may be none: the next may lie within it
+    return bytes(content), min(position, len(data)) - len(unpacker.unused_data)

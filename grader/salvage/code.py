@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from grader.salvage.text import sides
 
-MAX_CODE = 1_000_000  # characters of one cell
+MAX_CODE = 300_000  # characters of one cell
 MAX_LINE = 20_000
 MAX_DEPTH = 200  # of brackets
 MAX_SIGNS = 20_000  # operators: the parser of Python 3.10 dies of a chain of 100,000
 REACH = 40  # lines without indentation over which one statement may stretch in a broken cell
-EFFORT = 40  # how often the characters of a broken cell are parsed, on average, before we give up
+EFFORT = 20  # how often the characters of a broken cell are parsed, on average, before we give up
 
 OTHER_LANGUAGE = re.compile(
     r"%%(?:bash|sh|script|html|HTML|javascript|js|latex|markdown|perl|ruby|svg|SVG|cmd|R|sql)\b"
@@ -28,7 +28,7 @@ JUPYTER_ONLY = (
     (re.compile(r"^%%\w.*$", re.MULTILINE), "pass"),
     (re.compile(r"^([ \t]*)(?:%[A-Za-z_]|!|\?)(?:.*\\\n)*.*$", re.MULTILINE), r"\1pass"),
     (re.compile(r"^([ \t]*)[\w.]+\?\??[ \t]*$", re.MULTILINE), r"\1pass"),
-    (re.compile(r"^([ \t]*[\w, ]+=[ \t]*)(?:!|%[A-Za-z_]).*$", re.MULTILINE), r"\1None"),
+    (re.compile(r"^([ \t]*\w[\w, ]*=[ \t]*)(?:!|%[A-Za-z_]).*$", re.MULTILINE), r"\1None"),
 )
 PROMPT = re.compile(r"^(?:In ?\[\d*\]: ?|>>> ?|\.\.\. ?|   \.\.\.: ?)", re.MULTILINE)
 INVISIBLE = dict.fromkeys(map(ord, "\u00a0\u2007\u202f\u3000"), " ") | dict.fromkeys(
@@ -59,9 +59,7 @@ class Code:
 
 def parse(source: str) -> ast.Module | None:
     """The tree of `source`, or None. Never raises, never warns."""
-    if len(source) > MAX_CODE or any(len(line) > MAX_LINE for line in source.split("\n")):
-        return None
-    if _depth(source) > MAX_DEPTH or len(SIGN.findall(source)) > MAX_SIGNS:
+    if _too_large(source) or _depth(source) > MAX_DEPTH or len(SIGN.findall(source)) > MAX_SIGNS:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -69,6 +67,10 @@ def parse(source: str) -> ast.Module | None:
             return ast.parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
+
+
+def _too_large(source: str) -> bool:
+    return len(source) > MAX_CODE or any(len(line) > MAX_LINE for line in source.split("\n"))
 
 
 def _depth(source: str) -> int:
@@ -86,8 +88,14 @@ def read_code(source: str) -> Code:
         return Code(statements=_statements(tree, source))
     if OTHER_LANGUAGE.match(source.lstrip()):
         return Code(jupyter=True)
+    if _too_large(source):
+        return Code(notes=("it is too long to be code that somebody wrote: it was left out",))
+    tried = {source}
     for mend, note, jupyter in MENDS:
         for mended in mend(source):
+            if mended in tried:
+                continue
+            tried.add(mended)
             if tree := parse(mended):
                 notes = (note,) if note else ()
                 return Code(statements=_statements(tree, mended), notes=notes, jupyter=jupyter)
@@ -162,7 +170,7 @@ def _shares_its_line(node: ast.stmt, tree: ast.Module) -> bool:
 
 def _statement_by_statement(source: str) -> Code:
     """Every statement that parses by itself; a note names the lines of the others."""
-    lines = _without_jupyter(source[:MAX_CODE]).split("\n")
+    lines = _without_jupyter(source).split("\n")
     starts = [
         number
         for number, line in enumerate(lines)

@@ -5,6 +5,7 @@ starts like a cell is read by itself, and of the cell in which the damage lies, 
 in front of it.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,8 @@ from typing import Any
 from grader.salvage.text import plain, sides
 
 MAX_CELLS = 5_000
+EFFORT = 4  # how often the characters of a broken file are decoded before we only look for source
+NESTED = 100_000  # characters that an attempt counts for which ended in too deep nesting
 KEYS = "attachments|cell_type|collapsed|execution_count|id|input|language|level|metadata|outputs"
 KEYS += "|source"
 CELL = re.compile(r'\{\s*"(?:' + KEYS + r')"\s*:')
@@ -136,14 +139,18 @@ def _scan(text: str) -> list[tuple[str, str]]:
     decoder = json.JSONDecoder()
     cells = []
     starts = [match.start() for match in CELL.finditer(text)]
-    done = 0
-    for start, after in zip(starts, [*starts[1:], len(text)], strict=True):
+    done, left = 0, EFFORT * len(text) + NESTED
+    for start, after in itertools.pairwise([*starts, len(text)]):
         if start < done:
             continue
-        try:
-            tree, done = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            tree = None
+        tree = None
+        if left > 0:
+            try:
+                tree, done = decoder.raw_decode(text, start)
+            except json.JSONDecodeError as error:
+                left -= error.pos - start
+            except (ValueError, RecursionError):
+                left -= NESTED
         if tree is not None and not ("source" in tree or "input" in tree):
             continue
         if tree is not None:

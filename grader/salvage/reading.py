@@ -12,14 +12,14 @@ from pathlib import Path, PurePosixPath
 
 from grader.adapters import ASSIGNMENTS, Assignment
 from grader.salvage.archive import MAX_FILE, WEIGHTS, Collected, File, collect
-from grader.salvage.code import read_code
+from grader.salvage.code import parse, read_code
 from grader.salvage.notebook import Cell, Notebook, looks_like_notebook, read_notebook
 from grader.salvage.pieces import Found, choose, examine, holds_todo
 from grader.salvage.text import decode
 from grader.submission import Submission
 from kws.errors import UsageError
 
-MAX_CODE = 4_000_000  # characters of code in one file
+MAX_CODE = 1_000_000  # characters of code in one file
 FENCE = re.compile(r"^```(?:python|py)?[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -129,9 +129,9 @@ def _read_cells(cells: Sequence[Cell]) -> tuple[list[Found], str, list[str]]:
         sources = [cell.source] if cell.kind == "code" else [*FENCE.findall(cell.source)]
         sources = sources or [cell.source]
         for source in sources:
-            code = read_code(source)
-            if cell.kind != "code" and not _is_all_code(code.notes, code.statements):
+            if cell.kind != "code" and not _is_all_code(source):
                 continue
+            code = read_code(source)
             statements = examine(code.statements, cell.where, prose=cell.kind != "code")
             if cell.kind in ("markdown", "raw", "heading"):
                 names = ", ".join(f"`{name}`" for each in statements for name in each.names)
@@ -148,10 +148,12 @@ def _read_cells(cells: Sequence[Cell]) -> tuple[list[Found], str, list[str]]:
     return found, "\n\n".join(texts) + "\n", notes
 
 
-def _is_all_code(notes: Sequence[str], statements: Sequence[object]) -> bool:
+def _is_all_code(source: str) -> bool:
     """Is what a cell of prose says code through and through, with something defined in it?"""
-    found = examine(statements, "")  # type: ignore[arg-type]
-    return bool(found) and not notes and all(each.runs and each.names for each in found)
+    if not parse(source):
+        return False
+    found = examine(read_code(source).statements, "")
+    return bool(found) and all(each.runs and each.names for each in found)
 
 
 def _wanted(assignment: Assignment) -> set[str]:

@@ -13,11 +13,7 @@ MARKS = (  # the longer first: UTF-32's begins like UTF-16's
 )
 SAMPLE = 1000  # bytes to guess an unmarked encoding from
 SURROGATE = re.compile("[\ud800-\udfff]")
-CONFLICT = re.compile(
-    r"^<{7}(?: .*)?\n(?P<ours>(?:.*\n)*?)(?:\|{7}(?: .*)?\n(?:.*\n)*?)?"
-    r"={7}\n(?P<theirs>(?:.*\n)*?)>{7}(?: .*)?(?:\n|\Z)",
-    re.MULTILINE,
-)
+MARK = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?: .*)?")
 
 
 def decode(data: bytes) -> tuple[str, list[str]]:
@@ -61,6 +57,16 @@ def plain(text: str) -> str:
 
 def sides(text: str) -> Iterator[str]:
     """The text with every merge conflict resolved to our side, then to theirs; nothing without."""
-    if "<<<<<<<" in text and CONFLICT.search(text):
-        for side in ("ours", "theirs"):
-            yield CONFLICT.sub(lambda match, side=side: match[side], text)
+    if "\n=======\n" not in text or "<<<<<<<" not in text:
+        return
+    kept: dict[str, list[str]] = {"<": [], "=": []}
+    state = ""
+    for line in text.split("\n"):
+        mark = MARK.fullmatch(line)
+        if mark:
+            state = "" if line[0] == ">" else line[0]
+            continue
+        for side, lines in kept.items():
+            if state in ("", side):
+                lines.append(line)
+    yield from ("\n".join(lines) for lines in kept.values())
