@@ -24,7 +24,7 @@ from grader.fixtures import CHECK, RECORD, RUN
 from grader.grading import Record, Run, choose, judge, not_run
 from grader.hidden import read_seed
 from grader.isolation import Sandbox, Tier
-from grader.outcomes import CheckResult, Reason, Report
+from grader.outcomes import CheckResult, Reason, Report, Stopped
 from grader.printing import Printer
 from grader.results.write import write_crash, write_results
 from kws.errors import UsageError
@@ -221,7 +221,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
     report = yield
     if CHECK in item.stash and call.excinfo is not None:
         if item.stash.get(ENDED, None) is None:
-            item.stash[ENDED] = call.excinfo.value
+            item.stash[ENDED] = _ending(call.excinfo.value)
         result = judge(item.stash[CHECK], item.stash[ENDED], item.stash[RECORD])
         if report.outcome == "skipped":
             report.outcome = "failed"
@@ -230,6 +230,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
         )
         report.sections = []
     return report
+
+
+def _ending(error: BaseException) -> BaseException:
+    """A skipped check is one that did not run."""
+    if isinstance(error, pytest.skip.Exception):
+        return Stopped(Reason.NOT_RUN, f"not run: {error.msg or 'this check was skipped'}")
+    return error
 
 
 @pytest.hookimpl(trylast=True)
