@@ -61,6 +61,98 @@ def _same(*names: str) -> Mapping[str, str]:
     return MappingProxyType({name: name for name in names})
 
 
+_PROTOCOL = ("kws.protocols.which_split", "kws.protocols.hash_percentage")
+_SPECTROGRAM = (
+    "torch.stft",
+    "torchaudio.functional.spectrogram",
+    "torchaudio.transforms.Spectrogram",
+    "torchaudio.compliance.kaldi.spectrogram",
+)
+_MEL = (
+    "torchaudio.functional.melscale_fbanks",
+    "torchaudio.transforms.MelScale",
+    "torchaudio.transforms.MelSpectrogram",
+    "torchaudio.compliance.kaldi.get_mel_banks",
+    "torchaudio.compliance.kaldi.fbank",
+)
+_MFCC = (
+    "torchaudio.functional.create_dct",
+    "torchaudio.transforms.MFCC",
+    "torchaudio.compliance.kaldi.mfcc",
+)
+_MASKS = (
+    "torchaudio.functional.mask_along_axis",
+    "torchaudio.functional.mask_along_axis_iid",
+    "torchaudio.transforms.TimeMasking",
+    "torchaudio.transforms.FrequencyMasking",
+    "torchaudio.transforms.SpecAugment",
+)
+_01 = Assignment(
+    number="01",
+    slug="features",
+    title="Sound to features",
+    tasks=(
+        Task(
+            id="1.1",
+            title="One second",
+            names=_same("pad_or_trim"),
+            forbidden=("kws.audio.pad_or_trim",),
+        ),
+        Task(
+            id="1.2",
+            title="Frames and a window",
+            names=_same("hann", "frame"),
+            forbidden=("torch.hann_window", "torch.signal.windows.hann"),
+        ),
+        Task(
+            id="1.3",
+            title="How strong is each frequency?",
+            names=_same("power_spectrum"),
+            after=("1.2",),
+            forbidden=_SPECTROGRAM,
+        ),
+        Task(
+            id="1.4",
+            title="As we hear it: mel bands",
+            names=_same("hz_to_mel", "mel_filterbank"),
+            forbidden=_MEL,
+        ),
+        Task(
+            id="1.5",
+            title="Log-mel spectrograms",
+            names=_same("log_mel"),
+            after=("1.2", "1.3", "1.4"),
+            forbidden=(*_SPECTROGRAM, *_MEL),
+        ),
+        Task(
+            id="1.6",
+            title="MFCC",
+            names=_same("dct_matrix", "mfcc"),
+            after=("1.5",),
+            forbidden=(*_SPECTROGRAM, *_MEL, *_MFCC),
+        ),
+        Task(
+            id="1.7",
+            title="Who is in the test set?",
+            names=_same("which_split"),
+            forbidden=_PROTOCOL,
+        ),
+        Task(
+            id="1.8",
+            title="Silence, unknown, and a class that swallowed everything",
+            names=_same("extra_count", "choose_clips"),
+            forbidden=("kws.protocols.get_protocol",),
+        ),
+        Task(
+            id="1.9",
+            title="SpecAugment, to each its own",
+            names=_same("random_spans", "spec_augment"),
+            forbidden=_MASKS,
+        ),
+    ),
+    withheld=("kws.augment", "kws.data.listing", "kws.features"),
+)
+
 _ATTENTION = (
     "torch.nn.functional.scaled_dot_product_attention",
     "torch.nn.functional.multi_head_attention_forward",
@@ -118,7 +210,7 @@ _02 = Assignment(
     ),
 )
 
-ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType({one.number: one for one in (_02,)})
+ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType({one.number: one for one in (_01, _02)})
 
 
 def get_assignment(number: str) -> Assignment:

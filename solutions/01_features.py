@@ -1,0 +1,731 @@
+# %% [markdown]
+# # 1. Sound to features
+#
+# **You will build** everything that lies between a folder of recordings and the first layer of a
+# network: clips of one length, spectrograms, MFCC, the official split, the twelve classes, and
+# SpecAugment. Whatever torchaudio can do too, you will do to the same digits.
+# **You need** Python, a little linear algebra, and pencil and paper.
+# **Time** about four hours; the notebook itself runs in under a minute, without a GPU or a
+# download: a speech synthesiser speaks the recordings on the spot.
+#
+# Each **TODO** says in numbered steps what is missing. The cell below it checks your answer at
+# once. Replace the line `raise NotImplementedError(...)` last, and keep the names of functions: the
+# grader looks for them. Names *inside* them are yours to choose. torchaudio is our witness here,
+# not your tool: an answer that calls it is refused.
+#
+# Shape letters: `B` batch, `N` samples, `T` frames, `W` samples of a frame, `K` frequencies,
+# `M` mel bands (in a formula: their number), `C` cepstral coefficients.
+
+# %% tags=["export"]
+import hashlib
+import math
+import random
+
+import torch
+import torch.nn.functional as F
+
+SAMPLE_RATE = 16_000  # Hz
+HOP = SAMPLE_RATE * 10 // 1000  # 160 samples, 10 ms: 100 frames a second
+WINDOW = SAMPLE_RATE * 25 // 1000  # 400 samples, 25 ms: a few periods of the deepest voice
+
+_ = torch.manual_seed(0)
+
+# %%
+import matplotlib.pyplot as plt
+import torchaudio
+
+from kws.audio import read_audio
+from kws.checking import check, expect_close, expect_equal
+from kws.data.corpus import make_corpus
+from kws.files import cache_dir
+from kws.metrics import Proportion
+
+folder = make_corpus(cache_dir() / "tiny-corpus", size="tiny", progress=False)  # seconds, once
+names = sorted(path.relative_to(folder).as_posix() for path in folder.glob("[a-z]*/*.wav"))
+clips = [read_audio(folder / name) for name in names]
+print(f"{len(names):,} clips, the first is {names[0]}: {len(clips[0]):,} samples")
+
+# %% [markdown]
+# ## 1.1 One second
+#
+# A batch is a tensor, so all clips in it have one length. In Speech Commands that is a second,
+# 16,000 samples; about one clip in ten is shorter, and is padded with zeros at its **end**. Longer
+# ones lose their end.
+#
+# **Before you go on:** how many bytes are 1,400 such clips, in float32?
+
+
+# %% tags=["export"]
+def pad_or_trim(waveform, num_samples):
+    """waveform (..., N) -> (..., num_samples): zeros appended, or the end cut off."""
+    # BEGIN SOLUTION 1.1
+    #: Keep the first num_samples of the last axis (fewer, if there are fewer).
+    kept = waveform[..., :num_samples]
+    #: Append as many zeros as are missing: F.pad(x, (left, right)) pads the last axis.
+    return F.pad(kept, (0, num_samples - kept.shape[-1]))
+    # END SOLUTION
+
+
+# %% tags=["check"]
+x = torch.tensor([1.0, 2, 3])
+with check("1.1-pad-by-hand", "three samples become five, or two"):
+    suspects = {
+        "zeros come after the sound, not before it": torch.tensor([0.0, 0, 1, 2, 3]),
+        "the sound starts where it started: is it in the middle now?": [0.0, 1, 2, 3, 0],
+        "are there zeros in the padding, or the sound once more?": [1.0, 2, 3, 1, 2],
+    }
+    expect_close("pad_or_trim([1, 2, 3], 5)", pad_or_trim(x, 5), [1.0, 2, 3, 0, 0], suspects)
+    suspects = {"the end is cut off, not the beginning": torch.tensor([2.0, 3])}
+    expect_close("pad_or_trim([1, 2, 3], 2)", pad_or_trim(x, 2), [1.0, 2], suspects)
+
+# %%
+waveforms = torch.stack([pad_or_trim(clip, SAMPLE_RATE) for clip in clips])  # (1400, 16000)
+shortest = min(range(len(clips)), key=lambda n: len(clips[n]))
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
+left.hist([len(clip) / SAMPLE_RATE for clip in clips], bins=24, color="tab:blue")
+left.set(xlabel="length of the recording (s)", ylabel="clips", yscale="log")
+seconds = torch.arange(SAMPLE_RATE) / SAMPLE_RATE
+right.plot(seconds, waveforms[shortest], linewidth=0.4)
+right.axvspan(len(clips[shortest]) / SAMPLE_RATE, 1, color="lightgrey", label="padding")
+right.set(xlabel="time (s)", ylabel="amplitude", title=names[shortest].split("/")[0])
+_ = right.legend(frameon=False)
+
+# %% [markdown]
+# **Think:** the padding is *exactly* zero, and a microphone is never that quiet. What could a
+# network learn from that? (We come back to it in 1.8: some test sets hold digital zeros.)
+#
+# ## 1.2 Frames and a window
+#
+# Within 25 ms a mouth hardly moves, so we look at 25 ms at a time, every 10 ms. Frame $t$ is
+# **centred** on sample $t \cdot \mathrm{hop}$; for the first and last frames the waveform is
+# mirrored at its ends (the sample at the end itself is not repeated). So
+#
+# $$T = 1 + \lfloor N / \mathrm{hop} \rfloor$$
+#
+# A frame that begins and ends abruptly sounds like a click, which has all frequencies. A *Hann
+# window* fades it in and out. Its period is $W$, so that $w_0 = 0$ but $w_{W-1} \ne 0$:
+#
+# $$w_n = \tfrac12 - \tfrac12 \cos\frac{2 \pi n}{W}, \qquad n = 0 \dots W - 1$$
+#
+# **Before you go on:** how many frames has one second? And how many would there be without the
+# mirrored ends?
+
+
+# %% tags=["export"]
+def hann(length):
+    """The periodic Hann window -> (length,)."""
+    # BEGIN SOLUTION 1.2
+    #: The places n = 0 ... length - 1, in float64.
+    n = torch.arange(length, dtype=torch.float64)
+    #: One half minus half a cosine, which has turned once after `length` places.
+    return 0.5 - 0.5 * torch.cos(2 * math.pi * n / length)
+    # END SOLUTION
+
+
+def frame(waveform, length, hop):
+    """waveform (B, N) -> (B, T, length), T = 1 + N // hop; length is even, N > length / 2."""
+    # BEGIN SOLUTION 1.2
+    #: Mirror length / 2 samples at both ends: F.pad(..., mode="reflect").
+    mirrored = F.pad(waveform, (length // 2, length // 2), mode="reflect")
+    #: Cut a frame out of it every `hop` samples: Tensor.unfold does that.
+    return mirrored.unfold(-1, length, hop)
+    # END SOLUTION
+
+
+# %% [markdown]
+# Five samples, frames of four, every two: mirrored by two at both ends, `0 1 2 3 4` is
+# `2 1 0 1 2 3 4 3 2`.
+
+# %% tags=["check"]
+with check("1.2-hann-by-hand", "a window of four agrees with pencil and paper"):
+    suspects = {
+        "the period is W, not W - 1": [0, 0.75, 0.75, 0],
+        "one half minus half a cosine: is this Hamming's window?": [0.08, 0.54, 1, 0.54],
+    }
+    expect_close("hann(4)", hann(4), [0, 0.5, 1, 0.5], suspects)
+with check("1.2-frames-by-hand", "five samples make three frames of four"):
+    expected = torch.tensor([[[2.0, 1, 0, 1], [0, 1, 2, 3], [2, 3, 4, 3]]])
+    suspects = {
+        "the sample at the end is not repeated in the mirror": [
+            [[1.0, 0, 0, 1], [0, 1, 2, 3], [2, 3, 4, 4]]
+        ],
+        "the ends are mirrored, not padded with zeros": [
+            [[0.0, 0, 0, 1], [0, 1, 2, 3], [2, 3, 4, 0]]
+        ],
+        "are the ends mirrored at all?": [[[0.0, 1, 2, 3]]],
+    }
+    actual = frame(torch.arange(5.0)[None], 4, 2)
+    expect_close("frame([[0, 1, 2, 3, 4]], 4, 2)", actual, expected, suspects)
+
+# %% [markdown]
+# ## 1.3 How strong is each frequency?
+#
+# The Fourier transform compares a frame with waves of 0, 1, 2, ... periods a frame. We want to know
+# how strong each of them is, not where it starts: its **power**, the squared magnitude.
+#
+# $$P_k = \Big| \sum_{n=0}^{W-1} w_n\, x_n\, e^{-2 \pi i\, k n / W} \Big|^2 ,
+# \qquad k = 0 \dots W / 2$$
+#
+# The other frequencies of a real signal are mirror images of these.
+#
+# **Before you go on:** what is $K$ for $W = 400$? How far apart are two frequencies, in Hz?
+
+
+# %% tags=["export"]
+def power_spectrum(frames):
+    """frames (B, T, W) -> (B, T, K), K = W // 2 + 1: the power of each windowed frame."""
+    # BEGIN SOLUTION 1.3
+    #: Multiply every frame by a Hann window of its own length (and of its dtype: .to(frames)).
+    windowed = frames * hann(frames.shape[-1]).to(frames)
+    #: Transform the last axis: torch.fft.rfft gives the K frequencies that we want.
+    spectrum = torch.fft.rfft(windowed)
+    #: Return the squared magnitude, which is real.
+    return spectrum.abs().square()
+    # END SOLUTION
+
+
+# %% [markdown]
+# The window of four makes $(0, 0, -2, 0)$ of the frame $(2, 0, -2, 0)$: a click of height 2. It has
+# all frequencies, and all with power $2^2 = 4$.
+
+# %% tags=["check"]
+x = torch.tensor([[[2.0, 0, -2, 0]]])
+with check("1.3-power-by-hand", "a click has the same power at all frequencies"):
+    suspects = {
+        "is the frame multiplied by the window?": [[[0.0, 16, 0]]],
+        "power is the square of the magnitude": [[[2.0, 2, 2]]],
+        "frequencies above W / 2 are mirror images: only K of them": [[[4.0, 4, 4, 4]]],
+    }
+    expect_close("power_spectrum([[[2, 0, -2, 0]]])", power_spectrum(x), [[[4.0, 4, 4]]], suspects)
+
+# %% [markdown]
+# Does it agree with torchaudio? And what is the window for? Take a tone *between* two frequencies
+# of the transform: cut off abruptly, it leaks into all others.
+
+# %%
+witness = torchaudio.transforms.Spectrogram(n_fft=WINDOW, hop_length=HOP).double()
+few = waveforms[:8].double()
+ours, theirs = power_spectrum(frame(few, WINDOW, HOP)).mT, witness(few)
+difference = (ours - theirs).abs().max() / theirs.max()
+print(f"torchaudio's spectrogram differs by {difference:.1e} of its largest value")
+tone = torch.sin(2 * math.pi * 1020 * seconds[:WINDOW].double())
+hz = torch.arange(WINDOW // 2 + 1) * SAMPLE_RATE / WINDOW
+figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
+for label, power in {
+    "cut off": torch.fft.rfft(tone).abs().square(),
+    "faded by a Hann window": power_spectrum(tone[None, None])[0, 0],
+}.items():
+    axes.plot(hz, 10 * (power / power.max()).log10(), label=label)
+axes.set(xlabel="frequency (Hz)", ylabel="power (dB below the peak)", ylim=(-120, 5))
+axes.set_title("a tone of 1,020 Hz, in one frame of 25 ms")
+_ = axes.legend(frameon=False)
+
+# %% [markdown]
+# **Think:** the window widens the peak. Which two tones can a frame of 25 ms not tell apart? Would
+# frames of 100 ms be better?
+#
+# ## 1.4 As we hear it: mel bands
+#
+# The step from 100 to 200 Hz is an octave; the one from 7,100 to 7,200 Hz is nearly nothing. Pitch
+# as we hear it is linear for deep tones and logarithmic for high ones. The *mel* scale (of HTK; a
+# second one, Slaney's, is the default of another library) says it in numbers:
+#
+# $$\mathrm{mel}(f) = 2595 \log_{10}\!\Big(1 + \frac{f}{700}\Big)$$
+#
+# So 201 frequencies become 40 bands. The bands are triangles: choose $M + 2$ edges
+# $e_0 \dots e_{M+1}$ that divide `f_min` to `f_max` evenly *in mel*, and take them back to Hz. Band
+# $m$ rises from 0 at $e_m$ to 1 at $e_{m+1}$ and falls to 0 at $e_{m+2}$.
+#
+# **Before you go on:** which frequency is half as high as 5,600 Hz, in mel? ($1 + 5600/700 = 9$.)
+
+
+# %% tags=["export"]
+def hz_to_mel(hz):
+    """A frequency in Hz -> its pitch in mel; both are numbers."""
+    # BEGIN SOLUTION 1.4
+    #: Translate the formula: it is the logarithm to base 10.
+    return 2595 * math.log10(1 + hz / 700)
+    # END SOLUTION
+
+
+def mel_filterbank(num_freqs, n_mels, f_min, f_max):
+    """num_freqs frequencies, evenly from 0 Hz to SAMPLE_RATE / 2 -> (num_freqs, n_mels)."""
+    # BEGIN SOLUTION 1.4
+    #: The frequencies in Hz, as a column (num_freqs, 1), in float64.
+    hz = torch.linspace(0, SAMPLE_RATE / 2, num_freqs, dtype=torch.float64)[:, None]
+    #: The n_mels + 2 edges: evenly spaced between the ends in mel, then taken back to Hz.
+    mel = torch.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2, dtype=torch.float64)
+    edges = 700 * (10 ** (mel / 2595) - 1)
+    #: The lines that rise from e_m to e_(m+1), and those that fall from e_(m+1) to e_(m+2).
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    rising = (hz - left) / (centre - left)
+    falling = (right - hz) / (right - centre)
+    #: A triangle is the lower of the two lines, and nowhere below 0.
+    return torch.minimum(rising, falling).clamp(min=0)
+    # END SOLUTION
+
+
+# %% [markdown]
+# One band from 0 to 5,600 Hz: 9 is $3^2$, so the centre is where $1 + f / 700 = 3$, at 1,400 Hz. Of
+# eleven frequencies, 800 Hz apart, 800 Hz has the weight 8/14, and 1,600 Hz has 40/42.
+
+# %% tags=["check"]
+with check("1.4-mel-by-hand", "one band agrees with pencil and paper"):
+    mel = hz_to_mel(700)
+    suspects = {"the logarithm is to base 10": round(2595 * math.log(2), 2)}
+    mel = mel if mel is None else round(float(mel), 2)
+    expect_equal("hz_to_mel(700), rounded", mel, 781.17, suspects)
+    expected = torch.tensor([[0, 12, 20, 16, 12, 8, 4, 0, 0, 0, 0]]).T / 21
+    even = torch.tensor([[0, 2, 4, 6, 4, 2, 0, 0, 0, 0, 0]]).T / 7
+    suspects = {
+        "edges are evenly spaced in mel, not in Hz": even,
+        "bands are columns: (num_freqs, n_mels)": expected.T,
+    }
+    actual = mel_filterbank(11, 1, 0, 5600)
+    expect_close("mel_filterbank(11, 1, 0, 5600)", actual, expected, suspects)
+
+# %%
+K = WINDOW // 2 + 1
+figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
+axes.plot(hz, mel_filterbank(K, 12, 20, 8000))
+axes.set(xlabel="frequency (Hz)", ylabel="weight", title="twelve mel bands")
+for n_mels in (40, 64, 80, 128):
+    empty = (mel_filterbank(K, n_mels, 20, 8000).sum(dim=0) == 0).sum()
+    print(f"{n_mels:3} bands over {K} frequencies: {empty} of them see no frequency at all")
+
+# %% [markdown]
+# **Think:** why do bands run empty, and which ones? You want 128 bands all the same: what would you
+# change?
+#
+# ## 1.5 Log-mel spectrograms
+#
+# Loudness is heard in ratios too, so we take the logarithm. Silence would be minus infinity; a
+# small *floor* keeps it finite:
+#
+# $$\mathrm{logmel} = \ln(\mathrm{mel} + \mathrm{floor})$$
+#
+# This is what most models of this course read. Frames come before bands, $(B, T, M)$, because
+# Transformers like it so; torchaudio has them the other way round.
+#
+# **Before you go on:** what comes out for a waveform of zeros?
+
+
+# %% tags=["export"]
+def log_mel(waveform, n_mels=40, f_min=20.0, floor=1e-6):
+    """waveform (B, N) -> (B, T, n_mels), by frames of WINDOW every HOP, bands up to 8 kHz."""
+    # BEGIN SOLUTION 1.5
+    #: Frames, then their power spectrum.
+    power = power_spectrum(frame(waveform, WINDOW, HOP))
+    #: Multiply it by the filterbank (in the dtype of the power): (B, T, K) becomes (B, T, M).
+    filters = mel_filterbank(power.shape[-1], n_mels, f_min, SAMPLE_RATE / 2)
+    mel = power @ filters.to(power)
+    #: Return the natural logarithm of that plus the floor.
+    return torch.log(mel + floor)
+    # END SOLUTION
+
+
+# %% [markdown]
+# No pencil this time: torchaudio is the witness.
+
+# %% tags=["check"]
+witness = torchaudio.transforms.MelSpectrogram(
+    sample_rate=SAMPLE_RATE, n_fft=WINDOW, hop_length=HOP, n_mels=40, f_min=20.0
+).double()
+with check("1.5-log-mel-values", "log_mel agrees with torchaudio"):
+    mel = witness(few).mT
+    suspects = {
+        "the logarithm is the natural one": (mel + 1e-6).log10(),
+        "neither decibels: the natural logarithm": 10 * (mel + 1e-6).log10(),
+        "the floor is added, not a limit": mel.clamp(min=1e-6).log(),
+        "is the floor there?": mel.log(),
+        "frames come before bands": (mel + 1e-6).log().mT,
+    }
+    expect_close("log_mel(waveforms)", log_mel(few), (mel + 1e-6).log(), suspects, atol=1e-4)
+with check("1.5-silence", "silence is ln(floor), not minus infinity"):
+    expected = torch.full((1, 101, 40), math.log(1e-6))
+    expect_close("log_mel(zeros)", log_mel(torch.zeros(1, SAMPLE_RATE)), expected)
+
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(9, 2.8), sharey=True, layout="constrained")
+for place, word in zip(axes, ("yes", "stop", "seven"), strict=True):
+    example = next(n for n, name in enumerate(names) if name.startswith(word + "/"))
+    image = place.imshow(
+        log_mel(waveforms[example : example + 1])[0].T.numpy(),
+        origin="lower",
+        aspect="auto",
+        cmap="cividis",
+        extent=(0, 1, 0, 40),
+    )
+    place.set(xlabel="time (s)", title=word)
+axes[0].set_ylabel("mel band")
+_ = figure.colorbar(image, ax=axes, label="ln(power)")
+
+# %% [markdown]
+# **Think:** find the hiss of the *s* in all three. What happens to the picture if the speaker comes
+# closer, and every sample is ten times as large?
+#
+# ## 1.6 MFCC
+#
+# Neighbouring bands overlap, and a voice that is strong in one is strong in the next. For thirty
+# years recognisers could not cope with that, so the bands were *decorrelated* by a cosine transform
+# (DCT-II). Coefficient $c$ compares a frame with a cosine of $c / 2$ periods across the bands:
+#
+# $$\mathrm{mfcc}_c = s_c \sum_{m=0}^{M-1} \mathrm{logmel}_m \cos\frac{\pi\, c\, (m + \frac12)}{M},
+# \qquad s_0 = \sqrt{\tfrac1M}, \quad s_{c > 0} = \sqrt{\tfrac2M}$$
+#
+# With these factors the columns are orthonormal. The first $C$ coefficients hold the shape of the
+# mouth; the rest, mostly the pitch of the voice.
+
+
+# %% tags=["export"]
+def dct_matrix(n_mfcc, n_mels):
+    """The orthonormal DCT-II -> (n_mels, n_mfcc): a column for each coefficient."""
+    # BEGIN SOLUTION 1.6
+    #: Bands m as a column, coefficients c as a row, in float64.
+    m = torch.arange(n_mels, dtype=torch.float64)[:, None]
+    c = torch.arange(n_mfcc, dtype=torch.float64)
+    #: The cosines, times the root of 2 / M.
+    matrix = math.sqrt(2 / n_mels) * torch.cos(math.pi * c * (m + 0.5) / n_mels)
+    #: Column 0 is too long by the root of 2: divide it.
+    matrix[:, 0] /= math.sqrt(2)
+    return matrix
+    # END SOLUTION
+
+
+def mfcc(waveform, n_mfcc=13, n_mels=40):
+    """waveform (B, N) -> (B, T, n_mfcc), of log_mel with its own f_min and floor."""
+    # BEGIN SOLUTION 1.6
+    #: The log-mel spectrogram with n_mels bands.
+    mel = log_mel(waveform, n_mels)
+    #: Multiply it by the DCT matrix, in its dtype.
+    return mel @ dct_matrix(n_mfcc, n_mels).to(mel)
+    # END SOLUTION
+
+
+# %% [markdown]
+# Three bands, two coefficients: the first is $\sqrt{1/3}$ everywhere, the second $\sqrt{2/3}$ times
+# the cosines of 30°, 90° and 150°, which makes $\sqrt{1/2}$, 0 and $-\sqrt{1/2}$.
+
+# %% tags=["check"]
+with check("1.6-dct-by-hand", "three bands, two coefficients, with pencil and paper"):
+    a, b = (1 / 3) ** 0.5, 0.5**0.5
+    expected = torch.tensor([[a, b], [a, 0], [a, -b]])
+    suspects = {
+        "is column 0 divided by the root of 2?": expected * torch.tensor([2**0.5, 1]),
+        "are the factors s there?": expected * torch.tensor([3**0.5, 1.5**0.5]),
+        "coefficients are columns: (n_mels, n_mfcc)": expected.T,
+    }
+    expect_close("dct_matrix(2, 3)", dct_matrix(2, 3), expected, suspects)
+with check("1.6-mfcc-values", "mfcc agrees with torchaudio"):
+    settings = {"n_fft": WINDOW, "hop_length": HOP, "n_mels": 40, "f_min": 20.0}
+    witness = torchaudio.transforms.MFCC(n_mfcc=13, log_mels=True, melkwargs=settings).double()
+    expect_close("mfcc(waveforms)", mfcc(few), witness(few).mT, atol=1e-4)
+
+# %%
+cepstra = torch.cat([mfcc(part) for part in waveforms.split(50)])  # a few at a time: less memory
+bands = torch.cat([log_mel(part) for part in waveforms[::7].split(50)])
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+for place, features, label in (
+    (axes[0], bands, "mel band"),
+    (axes[1], cepstra, "coefficient"),
+):
+    correlation = torch.corrcoef(features.flatten(0, 1).T)
+    image = place.imshow(correlation.numpy(), vmin=-1, vmax=1, cmap="RdBu_r", origin="lower")
+    place.set(xlabel=label, ylabel=label)
+_ = figure.colorbar(image, ax=axes, label="correlation over all frames")
+
+# %% [markdown]
+# **Think:** a network's first layer is a matrix too, and can learn a cosine transform if it wants
+# one. What does a convolution over the *bands* lose when it gets MFCC instead?
+#
+# ## 1.7 Who is in the test set?
+#
+# A clip's name begins with a speaker's number, `yes/c2d15ea5_nohash_3.wav` is the fourth *yes* of
+# c2d15ea5. Speech Commands has a rule that sends **all** clips of a speaker to the same split, now
+# and in every later version of the data. It reads no list: it hashes the speaker's number into a
+# percentage,
+#
+# $$p = 100 \cdot \frac{\mathrm{sha1}(\text{speaker}) \bmod 2^{27}}{2^{27} - 1}$$
+#
+# and takes the first 10 % for validation and the next 10 % for testing.
+
+
+# %% tags=["export"]
+def which_split(name):
+    """ "yes/c2d15ea5_nohash_3.wav" -> "training", "validation" or "testing"."""
+    # BEGIN SOLUTION 1.7
+    #: Drop the folder, then everything from "_nohash_" on: the rest is the speaker.
+    speaker = name.split("/")[-1].split("_nohash_")[0]
+    #: Read the speaker's SHA-1 as a whole number: hashlib, .encode(), .hexdigest(), base 16.
+    number = int(hashlib.sha1(speaker.encode()).hexdigest(), 16)
+    #: Take its remainder by 2 ** 27, and make a percentage of it.
+    percent = 100 * (number % 2**27) / (2**27 - 1)
+    #: Below 10 it is "validation", below 20 "testing", otherwise "training".
+    return "validation" if percent < 10 else "testing" if percent < 20 else "training"
+    # END SOLUTION
+
+
+# %% [markdown]
+# Four speakers of the real Speech Commands, at 8.71, 34.18, 81.99 and 60.15 percent:
+
+# %% tags=["check"]
+with check("1.7-split-of-real-speakers", "four speakers of Speech Commands are where they belong"):
+    for speaker, split in {
+        "c2d15ea5": "validation",
+        "4a294341": "training",
+        "43f57297": "training",
+        "f9af823e": "training",
+    }.items():
+        name = f"yes/{speaker}_nohash_0.wav"
+        expect_equal(f'which_split("{name}")', which_split(name), split)
+with check("1.7-takes-stay-together", "all takes of a speaker are in one split"):
+    found = {which_split(f"{word}/c2d15ea5_nohash_{n}.wav") for n in range(9) for word in "ab"}
+    expect_equal("the splits of 18 clips of c2d15ea5", tuple(sorted(found)), ("validation",))
+
+# %% [markdown]
+# Is it worth the trouble? Try the laziest recogniser there is: find the most similar clip of the
+# training split, and say its word. Then split by *take*: the same rule, but on the whole file name,
+# so that a speaker is heard on both sides.
+
+
+# %%
+def nearest_neighbour(splits):
+    """How often the most similar training clip has the right word."""
+    train = [n for n, split in enumerate(splits) if split == "training"]
+    test = [n for n, split in enumerate(splits) if split != "training"]
+    nearest = torch.cdist(profile[test], profile[train]).argmin(dim=1).tolist()
+    right = sum(words[train[i]] == words[n] for i, n in zip(nearest, test, strict=True))
+    return Proportion(correct=right, n=len(test))
+
+
+# %%
+words = [name.split("/")[0] for name in names]
+profile = (cepstra - cepstra.mean(dim=1, keepdim=True))[..., 1:].flatten(1)  # no loudness, no room
+results = {
+    "by speaker": nearest_neighbour([which_split(name) for name in names]),
+    "by take": nearest_neighbour([which_split(name.replace("_nohash_", "-")) for name in names]),
+}
+for label, score in results.items():
+    print(f"split {label}: {score}; chance {100 / 35:.1f} %")
+figure, axes = plt.subplots(figsize=(5, 2), layout="constrained")
+for label, score in results.items():
+    axes.barh(label, 100 * score.value, color="tab:blue")
+    axes.plot([100 * score.low, 100 * score.high], [label, label], color="black")
+axes.axvline(100 / 35, color="grey", linestyle="--")
+_ = axes.set(xlabel="accuracy (%, with 95 % interval; dashed: chance)", ylabel="split")
+
+# %% [markdown]
+# Nothing about the recogniser has improved; only the exam has become easier.
+#
+# **Think:** a user of your program is a new speaker. Which of the two numbers will they see?
+#
+# ## 1.8 Silence, unknown, and a class that swallowed everything
+#
+# The usual task has ten commands and two classes more: *silence*, and *unknown* for every other
+# word. A report on the Kaggle challenge relabelled all clips of other words as unknown. They were
+# 60 % of its data, and its network said "unknown" to everything. Cutting them down repaired it.
+#
+# So the rule is: beside the clips of the ten commands, **10 %** of their number as unknown, and as
+# many again as silence, both rounded up. Which clips are unknown is drawn at random, and must be
+# the same for everybody who has the same seed: file systems list folders in any order they like.
+#
+# `LABELS` fixes which output of a network is which class. Five different orders of these twelve are
+# in circulation.
+
+
+# %% tags=["export"]
+COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+LABELS = ("_silence_", "_unknown_", *COMMANDS)
+
+
+def extra_count(wanted):
+    """10 % of the number of wanted clips, rounded up."""
+    # BEGIN SOLUTION 1.8
+    #: Divide by ten and round up, never down.
+    return math.ceil(wanted / 10)
+    # END SOLUTION
+
+
+def choose_clips(names, seed=0):
+    """names of one split's clips, in any order -> a list of (name or None, index in LABELS)."""
+    # BEGIN SOLUTION 1.8
+    #: Every clip in the folder of a command, with the index of that command.
+    words = {name: name.split("/")[0] for name in sorted(names)}
+    chosen = [(name, LABELS.index(word)) for name, word in words.items() if word in COMMANDS]
+    extra = extra_count(len(chosen))
+    #: Sort the other names, shuffle them with a random.Random(seed) of your own, and take the
+    #: first extra_count of them as unknown (or all, if they are fewer).
+    others = [name for name, word in words.items() if word not in COMMANDS]
+    random.Random(seed).shuffle(others)
+    chosen += [(name, LABELS.index("_unknown_")) for name in others[:extra]]
+    #: As silence, extra_count times (None, index): nothing is recorded for it.
+    chosen += [(None, LABELS.index("_silence_"))] * extra
+    return chosen
+    # END SOLUTION
+
+
+# %% [markdown]
+# The training split of Speech Commands 0.02 has 30,769 clips of the ten commands, validation 3,703
+# and testing 4,074. The whole is then 36,923, 4,445 and 4,890, which you will find in papers.
+
+# %% tags=["check"]
+with check("1.8-extra-count", "10 % rounded up, as in the published counts"):
+    for wanted, extra in ((30_769, 3_077), (3_703, 371), (4_074, 408), (20, 2)):
+        suspects = {"round up, not down": wanted // 10, "one too many?": wanted // 10 + 1}
+        expect_equal(f"extra_count({wanted})", extra_count(wanted), extra, suspects)
+with check("1.8-choose-counts", "eleven commands bring two unknown and two silent clips"):
+    some = [f"{word}/a_nohash_{n}.wav" for n in range(11) for word in ("go", "cat", "dog")]
+    counts = torch.bincount(torch.tensor([label for _, label in choose_clips(some)]), minlength=12)
+    expected = (2, 2, *[0] * 9, 11)
+    suspects = {
+        "are other words cut down to 10 % of the commands?": (2, 22, *[0] * 9, 11),
+        "10 % of the clips of commands, not of all clips": (4, 4, *[0] * 9, 11),
+        "10 % of the clips of commands, not of the other ones": (3, 3, *[0] * 9, 11),
+        "is there silence?": (0, 2, *[0] * 9, 11),
+    }
+    expect_equal("clips of each label", tuple(counts.tolist()), expected, suspects)
+
+# %% [markdown]
+# Does it really swallow everything? A small network, 200 steps, twice: once with *all* other words
+# as unknown, once with your choice. Then it hears the commands from speakers that it does not know.
+
+# %%
+row = {name: n for n, name in enumerate(names)}
+inputs = F.adaptive_avg_pool2d(cepstra - cepstra.mean(1, keepdim=True), (25, 13)).flatten(1)
+inputs = inputs / inputs.std()
+commands = [name for name in names if name.split("/")[0] in COMMANDS]
+heard = [name for name in commands if which_split(name) != "training"]
+truth = torch.tensor([LABELS.index(name.split("/")[0]) for name in heard])
+
+
+def score(answer):
+    """How many of the commands are right."""
+    return Proportion(correct=int((answer == truth).sum()), n=len(heard))
+
+
+# %%
+def answers(pairs):
+    """What a network that was trained on these pairs for 200 steps says to the commands."""
+    torch.manual_seed(0)
+    silent = torch.zeros(inputs.shape[1])
+    x = torch.stack([silent if name is None else inputs[row[name]] for name, _ in pairs])
+    y = torch.tensor([label for _, label in pairs])
+    network = torch.nn.Sequential(
+        torch.nn.Linear(x.shape[1], 64), torch.nn.ReLU(), torch.nn.Linear(64, 12)
+    )
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    for _ in range(200):
+        batch = torch.randint(len(x), (32,))
+        loss = F.cross_entropy(network(x[batch]), y[batch])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return network(inputs[[row[name] for name in heard]]).argmax(dim=1)
+
+
+# %%
+train = [name for name in names if which_split(name) == "training"]
+every = [(name, LABELS.index(name.split("/")[0]) if name in commands else 1) for name in train]
+said = {"all other words": answers(every), "10 %": answers(choose_clips(train))}
+figure, axes = plt.subplots(figsize=(7, 2.2), layout="constrained")
+for label, answer in said.items():
+    print(f"unknown is {label}: {score(answer)} of the commands right")
+    right, unknown = 100 * score(answer).value, 100 * (answer == 1).double().mean().item()
+    axes.barh(label, right, color="tab:green")
+    axes.barh(label, unknown, left=right, color="tab:grey")
+    axes.barh(label, 100 - right - unknown, left=right + unknown, color="tab:orange")
+_ = axes.legend(["right", "called unknown", "another word"], ncols=3, frameon=False, loc=(0, 1))
+axes.set(xlabel="commands, by speakers never heard (%)", ylabel="unknown is", xlim=(0, 100))
+alphabet = torch.tensor(sorted(range(12), key=lambda index: LABELS[index]))
+print(f"10 %, read with labels in alphabetical order: {score(alphabet[said['10 %']])}")
+
+# %% [markdown]
+# The first network is no fool. Of *its* training clips seven in ten are unknown, so whoever says
+# "unknown" to everything is right seven times in ten. (The real archive has about six in ten.) And
+# the last line: same network, same answers, another order of labels. Nothing crashes. A checkpoint
+# without its labels is worth nothing.
+#
+# **Think:** users will say more other words than 10 %. What does the network do with *"Sunday"*?
+# What would you change: the training data, or how sure it must be?
+#
+# ## 1.9 SpecAugment, to each its own
+#
+# Cover a few frames and a few bands of every training example, elsewhere each time, and a network
+# learns not to rely on any of them. What is covered gets the mean of its own example. (Not 0: in a
+# log-mel, 0 is *loud*.)
+#
+# Beware of a popular implementation: torchaudio's `TimeMasking` draws **one** mask for a whole
+# batch, unless told `iid_masks=True`. Our 1,120 training clips, in batches of 32, would then see 35
+# masks in an epoch.
+
+
+# %% tags=["export"]
+def random_spans(num_examples, length, widest):
+    """-> (num_examples, length) bool: a span of 0 ... widest cells is True in every row."""
+    # BEGIN SOLUTION 1.9
+    #: A width for each example, whole numbers from 0 to widest, both included: (B, 1).
+    width = torch.randint(0, widest + 1, (num_examples, 1))
+    #: A start for each, from 0 to length - width, both included.
+    start = (torch.rand(num_examples, 1) * (length - width + 1)).long()
+    #: True where start <= cell < start + width.
+    cell = torch.arange(length)
+    return (start <= cell) & (cell < start + width)
+    # END SOLUTION
+
+
+def spec_augment(mel, max_time, max_freq):
+    """mel (B, T, M) -> the same shape: a span of frames and one of bands covered by the mean."""
+    # BEGIN SOLUTION 1.9
+    #: One span of frames and one of bands for every example, as (B, T, 1) and (B, 1, M).
+    B, T, M = mel.shape
+    frames = random_spans(B, T, max_time)[:, :, None]
+    bands = random_spans(B, M, max_freq)[:, None, :]
+    #: The mean of every example by itself: (B, 1, 1).
+    mean = mel.mean(dim=(1, 2), keepdim=True)
+    #: A new tensor: the mean where either span is True, mel elsewhere. (Leave mel as it is.)
+    return torch.where(frames | bands, mean, mel)
+    # END SOLUTION
+
+
+# %% tags=["check"]
+with check("1.9-spans", "spans are whole, and of every width up to the widest"):
+    spans = random_spans(1000, 7, 3)
+    kind = (*spans.shape, str(spans.dtype))
+    expect_equal("shape and dtype of random_spans(1000, 7, 3)", kind, (1000, 7, "torch.bool"))
+    begins = spans & ~F.pad(spans[:, :-1], (1, 0))  # True where the cell before is not covered
+    expect_equal("the number of spans in a row, at most", int(begins.sum(dim=1).max()), 1)
+    widths = tuple(spans.sum(dim=1).unique().tolist())
+    suspects = {
+        "is `widest` itself drawn too?": (0, 1, 2),
+        "may a span be empty?": (1, 2, 3),
+        "is the width drawn?": (3,),
+    }
+    expect_equal("the widths among 1,000 rows", widths, (0, 1, 2, 3), suspects)
+with check("1.9-to-each-its-own", "equal examples of a batch get different masks"):
+    equal = torch.randn(1, 5, 7).expand(100, 5, 7).clone()
+    masks = len(torch.unique(spec_augment(equal, 3, 4) != equal, dim=0))
+    suspects = {"is one mask drawn for the whole batch?": 1}
+    expect_equal("masks among 100 examples (up to 10)", min(masks, 10), 10, suspects)
+
+# %% [markdown]
+# Above, four copies of one clip covered by torchaudio; below, by you. The same clip on purpose: you
+# see the masks at once.
+
+# %%
+four = log_mel(waveforms[:1]).expand(4, -1, -1).clone()
+one_mask = torchaudio.transforms.TimeMasking(25)
+one_mask = one_mask(
+    torchaudio.transforms.FrequencyMasking(10)(four.mT, four.mean()), four.mean()
+).mT
+figure, axes = plt.subplots(2, 4, figsize=(9, 3.6), sharex=True, sharey=True, layout="constrained")
+for line, batch in zip(axes, (one_mask, spec_augment(four, 25, 10)), strict=True):
+    for place, example in zip(line, batch, strict=True):
+        place.imshow(example.T.numpy(), origin="lower", aspect="auto", cmap="cividis")
+for place in axes[1]:
+    place.set_xlabel("frame (10 ms)")
+axes[0, 0].set_ylabel("mel band\n(torchaudio)")
+_ = axes[1, 0].set_ylabel("mel band\n(yours)")
+
+# %% [markdown]
+# **Think:** may you cover the *validation* clips as well? And what becomes of the mean, if three
+# quarters of an example are padding?
