@@ -209,8 +209,42 @@ _02 = Assignment(
         "kws.predictions",
     ),
 )
+_03 = Assignment(
+    number="03",
+    slug="speakers",
+    title="Who is speaking?",
+    tasks=(
+        Task(id="3.1", title="Batches with masks", names=_same("collate")),
+        Task(id="3.2", title="From frames to one vector", names=_same("mean_pool")),
+        Task(id="3.3", title="A learning rate that warms up", names=_same("cosine_warmup")),
+        Task(
+            id="3.4",
+            title="The model",
+            names=_same("SpeakerClassifier"),
+            after=("3.2",),
+        ),
+        Task(id="3.5", title="One step of training", names=_same("train_step")),
+        Task(id="3.6", title="Whole utterances", names=_same("predict"), after=("3.1",)),
+        Task(id="3.7", title="The best weights, and not the last ones", names=_same("Best")),
+        Task(id="3.8", title="Train, and hand in", names=_same("recipe")),
+    ),
+    withheld=(
+        "kws.batches",
+        "kws.models.classifier",
+        "kws.models.pooling",
+        "kws.models.sequence_classifier",
+        "kws.models.speaker",
+        "kws.models.tdnn",
+        "kws.normalise",
+        "kws.schedule",
+        "kws.train",
+    ),
+    weights=True,
+)
 
-ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType({one.number: one for one in (_01, _02)})
+ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType(
+    {one.number: one for one in (_01, _02, _03)}
+)
 
 
 def get_assignment(number: str) -> Assignment:
