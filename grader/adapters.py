@@ -242,8 +242,78 @@ _03 = Assignment(
     weights=True,
 )
 
+_CONFORMER = (
+    "torchaudio.models.Conformer",
+    "torchaudio.models.conformer.Conformer",
+    "torchaudio.models.conformer.ConformerLayer",
+    "torchaudio.models.conformer._ConvolutionModule",
+)
+_04 = Assignment(
+    number="04",
+    slug="conformer",
+    title="Conformer",
+    tasks=(
+        Task(
+            id="4.1",
+            title="A gate",
+            names=_same("gated_linear_unit"),
+            forbidden=("torch.nn.functional.glu", "torch.nn.GLU"),
+        ),
+        Task(
+            id="4.2",
+            title="Look at the neighbours",
+            names=_same("DepthwiseConv"),
+            forbidden=_CONFORMER,
+        ),
+        Task(
+            id="4.3",
+            title="The convolution module",
+            names=_same("ConvolutionModule"),
+            after=("4.1", "4.2"),
+            forbidden=_CONFORMER,
+        ),
+        Task(
+            id="4.4",
+            title="The feed-forward module",
+            names=_same("FeedForwardModule"),
+            forbidden=_CONFORMER,
+        ),
+        Task(
+            id="4.5",
+            title="The block",
+            names=_same("ConformerBlock"),
+            after=("4.3", "4.4"),
+            forbidden=_CONFORMER,
+        ),
+        Task(
+            id="4.6",
+            title="A stack, and its count",
+            names=_same("ConformerEncoder", "conformer_parameters"),
+            after=("4.5",),
+            forbidden=_CONFORMER,
+        ),
+        Task(
+            id="4.7",
+            title="Who is speaking?",
+            names=_same("SpeakerConformer"),
+            after=("4.6",),
+            forbidden=_CONFORMER,
+        ),
+    ),
+    withheld=(
+        "kws.models.conformer",
+        "kws.models.interop",
+        "kws.models.keyword_transformer",
+        "kws.models.laboratory",
+        "kws.models.speaker",
+        "kws.params",
+        "kws.predictions",
+    ),
+    weights=True,
+)
+
 ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType(
-    {one.number: one for one in (_01, _02, _03)}
+    {one.number: one for one in (_01, _02, _03, _04)}
 )
 
 

@@ -41,6 +41,8 @@ ENCODE = "x = self.encoder(self.widen(x), valid)"
 POOL = "x = mean_pool(x, valid)"
 CLASSIFY = "return self.classify(self.norm(x))"
 
+NEED_WEIGHTS = ("4.7-accuracy",)
+
 MISTAKES = [
     (
         "4.1",
@@ -396,7 +398,7 @@ MISTAKES = [
         "self.encoder = ConformerEncoder(d_model, 4, 128, 15, num_layers=2)",
         "self.encoder = ConformerEncoder(d_model, 4, 128, 15, num_layers=9)",
         "4.7-budget",
-        "would you give up?",
+        "at most 500,000",
     ),
 ]
 
@@ -418,7 +420,8 @@ ALTERNATIVES = {
             COLUMNS,
             "x = self.depthwise(x, valid)\n        if valid is None:\n"
             "            valid = torch.ones(x.shape[:2], dtype=torch.bool)\n"
-            "        y = torch.zeros_like(x)\n        y[valid] = self.batch(x[valid])\n        x = y",
+            "        y = torch.zeros_like(x)\n        y[valid] = self.batch(x[valid])\n"
+            "        x = y",
         ),
         (NORMALISE, "self.norm = nn.LayerNorm(d_model) if normalise else nn.Identity()"),
         (
@@ -440,6 +443,6 @@ ALTERNATIVES = {
             "self.norm = nn.LayerNorm(d_model)\n        # END SOLUTION",
             "self.last = nn.LayerNorm(d_model)\n        # END SOLUTION",
         ),
-        (f"{SECOND}\n        {LAST}", f"return self.last(x + 0.5 * self.second_half(x))\n"),
+        (f"{SECOND}\n        {LAST}", "return self.last(x + 0.5 * self.second_half(x))\n"),
     ],
 }
