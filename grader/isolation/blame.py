@@ -36,7 +36,8 @@ def blame(error: BaseException, what: str, wheres: frozenset[str]) -> Refusal:
         subject = "" if inner in ("", "<module>", what) else f"{what} needs {inner}: "
         start = subject or f"{what}: "
         return Refusal(Reason.NOT_STARTED, f"{start}{todo} is still to be done")
-    if is_out_of_memory(error) or "bad_alloc" in words:
+    no_memory = isinstance(error, MemoryError) or is_out_of_memory(RuntimeError(words))
+    if no_memory or "bad_alloc" in words:
         return Refusal(Reason.MEMORY, f"{what} asked for more memory than a check may use", hint)
     if isinstance(error, SyntaxError) and error.filename in wheres:
         hint = _quote(error.filename or "", error.lineno or 1)

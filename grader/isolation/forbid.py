@@ -78,6 +78,7 @@ class Traps(importlib.abc.MetaPathFinder):
                     if hasattr(thing, method):
                         setattr(thing, method, trap)
             else:
+                setattr(module, last, trap)
                 _replace(thing, trap, ".".join(name.split(".")[:2]))
 
     @contextlib.contextmanager

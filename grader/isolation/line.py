@@ -19,7 +19,7 @@ from grader.outcomes import Reason, Stopped
 MAY_SAY = (Reason.NOT_STARTED, Reason.MISSING, Reason.ERROR, Reason.MEMORY, Reason.FORBIDDEN)
 MOST = 1000  # characters of a message
 CHUNK = 1 << 20
-_CRASHES = {
+_CRASHES: dict[int, str] = {
     signal.SIGSEGV: "it crashed with a segmentation fault",
     signal.SIGABRT: "it was aborted",
     signal.SIGBUS: "it crashed with a bus error",
@@ -166,7 +166,7 @@ class Line:
         if code >= 0:
             cause = f"it exited with status {code}"
         else:
-            cause = _CRASHES.get(signal.Signals(-code), f"signal {-code}")
+            cause = _CRASHES.get(-code, f"signal {-code}")
         hint = "is there a recursion that does not end?" if code == -signal.SIGSEGV else ""
         return Stopped(Reason.KILLED, f"{subject} ended its process: {cause}", hint)
 

@@ -156,15 +156,18 @@ class Session:
     def __init__(self, sandbox: Sandbox, withheld: Sequence[str]):
         self._limits = sandbox.limits
         self._line, theirs = socket.socketpair()
-        with theirs:
-            sandbox.hand_over(theirs)
         self._last = 0
         self._ended: dict[int, Ended] = {}
         request = {"tier": sandbox.tier.value, "withheld": list(withheld)}
         try:
+            with theirs:
+                sandbox.hand_over(theirs)
             self._line.settimeout(BEGIN)
             self._line.sendall(b"".join(wire.dump(request)))
             refused = session.read_frame(self._line)["refused"]
+        except Stopped:
+            self.close()
+            raise
         except (OSError, EOFError) as error:
             self.close()
             raise Stopped(Reason.INFRASTRUCTURE, f"no session began: {error!r}") from None

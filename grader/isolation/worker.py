@@ -101,11 +101,16 @@ class Worker:
                 value = self._answer(request["op"], request)
                 parts = wire.dump({**answer, "value": value}, self._special, self.limit.message)
             except BaseException as error:
-                refusal = self._blame(error, request)
-                told = [refusal.reason.value, refusal.message, refusal.hint]
-                parts = wire.dump({**answer, "error": told})
-                del error
+                parts = wire.dump({**answer, "error": self._told(error, request)})
             _write(parts)
+
+    def _told(self, error: BaseException, request: Mapping[str, Any]) -> list[str]:
+        """Reason, message and hint, whatever the exception does when it is looked at."""
+        try:
+            refusal = self._blame(error, request)
+            return [refusal.reason.value, refusal.message, refusal.hint]
+        except BaseException:
+            return [Reason.ERROR.value, "an exception was raised that cannot be shown", ""]
 
     def _blame(self, error: BaseException, request: Mapping[str, Any]) -> Refusal:
         what = str(request.get("name", "the check"))

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.grader.isolation.conftest import pieces, reason
 
 from grader.isolation import Code, Limits, Sandbox, Tier
 from grader.outcomes import Reason
+from tests.grader.isolation.conftest import pieces, reason
 
 ROOT = Path(__file__).resolve().parents[3]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="namespaces and Landlock are Linux's")
@@ -114,7 +114,7 @@ def test_no_descriptor_is_inherited_but_the_line(inside, tier):
 
 @ALL
 def test_standard_descriptors_lead_nowhere(inside, tier):
-    null = os.stat(os.devnull)
+    null = Path(os.devnull).stat()
     for number in range(3):
         assert inside(tier).attempt(f"os.fstat({number}).st_rdev") == repr(null.st_rdev)
 
@@ -332,7 +332,7 @@ def test_nothing_is_left_running_after_a_check(sandboxes, tier):
     source = TRY + (
         "\ndef linger():\n"
         "    threading.Thread(target=time.sleep, args=(60,)).start()\n"
-        "    started = run('subprocess.Popen([\"/bin/sleep\", \"61.25\"])')\n"
+        '    started = run(\'subprocess.Popen(["/bin/sleep", "61.25"])\')\n'
         "    return os.getpid()\n"
     )
     with sandboxes(tier).session() as session:

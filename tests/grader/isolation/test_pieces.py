@@ -1,0 +1,196 @@
+"""Loading: what fails is remembered, what may not be used is trapped, ours stand in for theirs."""
+
+import pytest
+import torch
+
+from grader.isolation import Code
+from grader.outcomes import Reason
+from grader.submission import Piece
+from tests.grader.isolation.conftest import pieces, reason, stopped
+
+
+def test_a_piece_may_need_a_later_one(student):
+    found = student("A = B + 1\nB = C + 1\nC = 1\ndef f():\n    return A")
+    assert found.f() == 3
+
+
+def test_a_failed_piece_says_why_when_its_name_is_asked_for(student):
+    found = student("A = 1\nB = 1 / 0\ndef f():\n    return A")
+    assert found.f() == 1
+    told = stopped(found.value, "B")
+    assert told.reason is Reason.MISSING
+    assert told.message == "the definition of B raised ZeroDivisionError: division by zero"
+    assert told.hint == "cell 7, line 2: B = 1 / 0"
+
+
+def test_a_name_that_never_comes_says_so(student):
+    told = stopped(student("A = nowhere + 1").value, "A")
+    assert told.reason is Reason.MISSING
+    assert "name 'nowhere' is not defined" in told.message
+
+
+def test_a_constant_of_a_todo_is_not_started(student):
+    found = student("def f():\n    raise NotImplementedError('TODO 1.1')\nA = f()")
+    assert reason(found.value, "A") is Reason.NOT_STARTED
+
+
+def test_a_syntax_error_costs_its_piece_alone(session):
+    bad = Piece(source="def f(:\n    pass", where="cell 3", line=4, names=("f",))
+    with session.check(Code(pieces=(bad, *pieces("def g():\n    return 1")))) as student:
+        told = stopped(student.f)
+        assert told.reason is Reason.MISSING
+        assert told.hint == "cell 3, line 4: def f(:"
+        assert student.g() == 1
+
+
+def test_an_import_that_fails_names_what_uses_it(student):
+    found = student("import nonexistent\ndef f():\n    return nonexistent.x")
+    assert reason(found.value, "nonexistent") is Reason.MISSING
+    assert "nonexistent" in stopped(found.f).message
+
+
+def test_a_piece_that_leaves_does_not_take_the_others_along(student):
+    found = student("import sys\nA = sys.exit(3)\ndef f():\n    return 1")
+    assert found.f() == 1
+
+
+def test_future_imports_reach_later_pieces(student):
+    found = student(
+        "from __future__ import annotations\ndef f(x: Nowhere) -> Elsewhere:\n    return x"
+    )
+    assert found.f(3) == 3
+
+
+def test_dataclasses_and_inspection_work(student):
+    found = student(
+        "import inspect\nfrom dataclasses import dataclass\n@dataclass\nclass Config:\n"
+        "    width: int = 3\ndef f():\n    return Config().width, inspect.getsource(f)"
+    )
+    width, source = found.f()
+    assert width == 3
+    assert source.startswith("def f():\n    return Config()")
+
+
+def test_lines_of_several_pieces_of_a_cell_are_told_right(student):
+    found = student("X = 1\n\n\ndef f():\n\n    return 1 / 0\n\ndef g():\n    return {}['a']")
+    assert stopped(found.f).hint == "cell 7, line 6: return 1 / 0"
+    assert stopped(found.g).hint == "cell 7, line 9: return {}['a']"
+
+
+def ours(source: str) -> tuple[Piece, ...]:
+    return pieces(source, where="reference")
+
+
+def test_a_reference_replaces_the_students_definition(student):
+    found = student(
+        "def attend():\n    return 'theirs'\ndef encode():\n    return attend()",
+        references=ours("def attend():\n    return 'ours'"),
+    )
+    assert found.attend() == found.encode() == "ours"
+
+
+def test_a_reference_replaces_a_definition_that_fails(student):
+    found = student("X = 1 / 0", references=ours("X = 5"))
+    assert found.value("X") == 5
+
+
+def test_a_reference_may_use_imports_and_is_there_before_the_rest(student):
+    found = student(
+        "import math\nHALF = half(math.pi)", references=ours("def half(x):\n    return x / 2")
+    )
+    assert found.value("HALF") == pytest.approx(1.5707963)
+
+
+def test_the_source_of_a_reference_is_not_to_be_had(student):
+    found = student(
+        "import inspect\ndef f():\n    return inspect.getsource(attend)",
+        references=ours("def attend():\n    return 'ours'"),
+    )
+    assert stopped(found.f).message.startswith("f raised OSError")
+
+
+SHORTCUTS = {
+    "torch.nn.MultiheadAttention": (
+        "import torch\nfrom torch import nn\nfrom torch.nn import MultiheadAttention as M\n"
+        "class Sub(nn.MultiheadAttention):\n    pass\n"
+        "def a():\n    return nn.MultiheadAttention(6, 2)\n"
+        "def b():\n    return M(6, 2)\n"
+        "def c():\n    return Sub(6, 2)\n"
+        "def d():\n    return torch.nn.modules.activation.MultiheadAttention(6, 2)"
+    ),
+    "torch.nn.functional.scaled_dot_product_attention": (
+        "import torch\nfrom torch.nn import functional as F\n"
+        "from torch.nn.functional import scaled_dot_product_attention as sdpa\n"
+        "X = torch.zeros(1, 2, 3, 5)\n"
+        "def a():\n    return F.scaled_dot_product_attention(X, X, X)\n"
+        "def b():\n    return sdpa(X, X, X)\n"
+        "def c():\n    return torch._C._nn.scaled_dot_product_attention(X, X, X)\n"
+        "def d():\n    return torch.ops.aten.scaled_dot_product_attention(X, X, X)"
+    ),
+    "torch.nn.TransformerEncoder": (
+        "import torch\nfrom torch import nn\nimport torch.nn as other\n"
+        "def a():\n    return nn.TransformerEncoder(None, 2)\n"
+        "def b():\n    return other.modules.TransformerEncoder(None, 2)\n"
+        "def c():\n    return getattr(nn, 'Transformer' + 'Encoder')(None, 2)\n"
+        "def d():\n    return object.__new__(nn.TransformerEncoder).forward(0)"
+    ),
+    "torchaudio.models.Conformer": (
+        "import torchaudio\nfrom torchaudio.models import Conformer\n"
+        "def a():\n    return torchaudio.models.Conformer(8, 2, 8, 1, 3)\n"
+        "def b():\n    return Conformer(8, 2, 8, 1, 3)\n"
+        "def c():\n    return torchaudio.models.conformer.Conformer(8, 2, 8, 1, 3)\n"
+        "def d():\n    return Conformer.forward(None)"
+    ),
+    "kws.models.attention.attend": (
+        "import torch\nX = torch.zeros(1, 2, 3, 5)\n"
+        "def a():\n    from kws.models.attention import attend\n    return attend(X, X, X)\n"
+        "def b():\n    import kws.models.attention as m\n    return m.attend(X, X, X)\n"
+        "def c():\n    return b()\n"
+        "def d():\n    from importlib import import_module\n"
+        "    return import_module('kws.models.attention').attend(X, X, X)"
+    ),
+    "kws.models.transformer": (
+        "def a():\n    import kws.models.transformer\n"
+        "def b():\n    from kws.models import transformer\n"
+        "def c():\n    __import__('kws.models.transformer')\n"
+        "def d():\n    from kws.models.transformer import Encoder"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHORTCUTS)
+def test_a_forbidden_answer_is_told_by_its_name_whatever_it_goes_by(student, name):
+    found = student(SHORTCUTS[name], forbidden=(name,))
+    for call in "abcd":
+        told = stopped(getattr(found, call))
+        assert told.reason is Reason.FORBIDDEN, call
+        assert told.message == f"{name} is the library's own answer to this task"
+
+
+@pytest.mark.parametrize("name", list(SHORTCUTS)[:2])
+def test_the_same_code_runs_where_nothing_is_forbidden(student, name):
+    assert student(SHORTCUTS[name]).a() is not None
+
+
+def test_honest_attention_is_not_trapped(student):
+    found = student(
+        "def attend(q, k, v):\n    return (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1) @ v",
+        forbidden=tuple(SHORTCUTS),
+    )
+    q = torch.randn(2, 3, 7, 5)
+    expected = torch.nn.functional.scaled_dot_product_attention(q, q, q)
+    torch.testing.assert_close(found.attend(q, q, q), expected)
+
+
+def test_forbidden_in_a_trace_and_in_training_too(student):
+    found = student(
+        "from torch import nn\nfrom torch.nn import functional as F\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.l = nn.Linear(5, 5)\n"
+        "    def forward(self, x):\n        x = self.l(x)\n"
+        "        return F.scaled_dot_product_attention(x, x, x)",
+        forbidden=("torch.nn.functional.scaled_dot_product_attention",),
+    )
+    module, x = found.Net(), torch.zeros(1, 3, 5)
+    for call in (module, module.trace, module.gradients):
+        assert reason(call, x) is Reason.FORBIDDEN
+    assert reason(module.fit, [(x, x)], steps=1, lr=1.0, loss="mse") is Reason.FORBIDDEN
