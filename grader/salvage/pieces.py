@@ -7,6 +7,7 @@ that an answer needs, as in `TABLE = make_table(80)`.
 import ast
 import builtins
 import dataclasses
+import symtable
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -192,9 +193,24 @@ def _needed(found: Sequence[Found], kept: Iterable[int], wanted: Collection[str]
             needed.add(spare[name])
             users = [spare[name]]
         for n in users:
-            ahead += sorted(
-                inner.id
-                for inner in ast.walk(found[n].statement.node)
-                if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load)
-            )
+            ahead += sorted(_used(found[n].statement.source))
     return needed
+
+
+def _used(source: str) -> set[str]:
+    """The names that a statement takes from the namespace around it; its own variables are none."""
+    try:
+        tables = [symtable.symtable(source, "answer", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    used = set()
+    while tables:
+        table = tables.pop()
+        outermost = table.get_type() == "module"
+        used |= {
+            symbol.get_name()
+            for symbol in table.get_symbols()
+            if symbol.is_referenced() and (outermost or symbol.is_global())
+        }
+        tables += table.get_children()
+    return used

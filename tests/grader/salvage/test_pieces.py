@@ -85,6 +85,34 @@ def test_an_assignment_that_an_answer_needs_runs_too():
     assert kept == [cells[1], cells[2], answer, helper]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "def attend(q):\n    x = q\n    return x",
+        "def attend(x):\n    return x",
+        "def attend(q):\n    return [x for x in q]",
+        "def attend(q):\n    return q.x",
+        "class attend:\n    def f(self):\n        x = 3\n        return lambda: x",
+    ],
+)
+def test_a_variable_of_an_answers_own_needs_no_assignment_of_that_name(answer):
+    assert sources("x = train()", answer) == [answer]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "def attend(q=x):\n    return q",
+        "def attend(q):\n    return [q for _ in x]",
+        "class attend:\n    def f(self):\n        return lambda: x",
+        "class attend(x):\n    pass",
+        "attend = lambda q: x",
+    ],
+)
+def test_a_name_from_outside_is_needed_wherever_it_stands(answer):
+    assert sources("x = train()", answer) == ["x = train()", answer]
+
+
 def test_a_config_of_the_students_own_runs():
     config = "@dataclass\nclass Config:\n    width: int"
     assert sources(config, "CONFIG = Config(80)", "BAD = Config(train())")[1:] == [
