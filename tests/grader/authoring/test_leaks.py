@@ -30,7 +30,7 @@ DISGUISES = {
     "indented by tabs": ("f.py", ANSWER.replace("\n", "\n\t\t").encode()),
     "Windows newlines": ("f.py", ANSWER.replace("\n", "\r\n").encode()),
     "commented out": ("f.py", "\n".join(f"# {line}" for line in ANSWER.splitlines()).encode()),
-    "commented between": ("f.py", ANSWER.replace("\n", "  # as in the paper\n    # so\n").encode()),
+    "commented between": ("f.py", ANSWER.replace(" ", "  # as in the paper\n    ").encode()),
     "cell as text": ("a.ipynb", notebook(source=ANSWER)),
     "cell as lines": ("a.ipynb", notebook(source=ANSWER.splitlines(keepends=True))),
     "a Markdown cell": ("a.ipynb", notebook(cell_type="markdown", source=ANSWER)),

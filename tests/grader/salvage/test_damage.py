@@ -264,6 +264,21 @@ def conflict_in_a_cell(notebook, folder):
     return ipynb(notebook, folder)
 
 
+@damage("cell 3: a merge conflict was resolved")
+def conflict_with_a_blank_of_ours(notebook, folder):
+    ours = BLANK.partition("\n")[2]
+    theirs = ATTEND.partition('    """Average."""\n')
+    conflict = f"<<<<<<< HEAD\n{ours}\n||||||| base\nx\n=======\n{theirs[2]}\n>>>>>>> main\n"
+    notebook["cells"][2]["source"] = theirs[0] + conflict
+    return ipynb(notebook, folder)
+
+
+@damage("the one in cell 3, line 4 counts")
+def another_try_kept_in_a_raw_cell(notebook, folder):
+    notebook["cells"].append(cell("raw", "def attend(q, k):\n    return 3"))
+    return ipynb(notebook, folder)
+
+
 @damage("merge conflicts in the file were resolved")
 def conflict_in_the_file(notebook, folder):
     text = dump(notebook).decode()
