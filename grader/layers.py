@@ -5,15 +5,17 @@ A layer reused three times is one layer, and so are three copies that do the sam
 Shape letters: B batch   T frames   D model width
 """
 
+import math
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from grader.feedback import Failure
-from grader.isolation import Call, Node, RemoteModule
+from grader.isolation import Call, Node, Parameter, RemoteModule
 from grader.outcomes import Stopped
 
 
@@ -35,32 +37,19 @@ class Layers:
 def find_layers(module: RemoteModule, *inputs: Tensor, kind: str | None = None, **kwargs) -> Layers:
     """The layers that a call passes through, found by `kind`, the name of their class, or by shape.
 
-    By shape: modules made of modules, that map (B, T, D) to the same shape and stand side by side
-    with the same parameter shapes; of several such groups the one with the most scalars. A model
-    with a single layer has no group, and none is found.
+    By shape: modules of several parts that map (B, T, D) to the same shape, and that stand side by
+    side with the same parameter shapes or are called several times; of such groups the one with the
+    most scalars. In a model with a single layer none is found.
     """
     tree, parameters = module.tree(), module.parameters()
     state = {name: _spread(name, tensor) for name, tensor in module.state_dict().items()}
     same = {name: one.same_as or name for name, one in parameters.items()}
     module.load_state_dict({name: state[same.get(name, name)] for name in state})
     calls = [call for call in module.trace(*inputs, **kwargs).layers if call.output is not None]
-    keeps = {c.path for c in calls if c.input_shapes and c.input_shapes[0] == c.output_shapes[0]}
     if kind is not None:
         chosen = {node.path for node in tree if node.kind == kind}
     else:
-        groups: dict[tuple, list[str]] = {}
-        for node in tree:
-            under = {
-                name.removeprefix(node.path): parameter.shape
-                for name, parameter in parameters.items()
-                if name.startswith(f"{node.path}.")
-            }
-            if node.path in keeps and under and _composite(node, tree):
-                key = (node.path.rpartition(".")[0], node.kind, tuple(sorted(under.items())))
-                groups.setdefault(key, []).append(node.path)
-        many = [paths for paths in groups.values() if len(paths) > 1]
-        scalars = {path: _scalars(parameters, path) for paths in many for path in paths}
-        chosen = set(max(many, key=lambda paths: sum(scalars[p] for p in paths), default=()))
+        chosen = _repeated(tree, parameters, calls)
     called = tuple(call.path for call in calls if call.path in chosen)
     own = {
         frozenset(same[name] for name in parameters if name.startswith(f"{path}."))
@@ -69,6 +58,30 @@ def find_layers(module: RemoteModule, *inputs: Tensor, kind: str | None = None, 
     first = next((call for call in calls if call.path in chosen), None)
     outputs = _outputs(module, called, first, inputs) if first else []
     return Layers(called=called, own_parameters=len(own - {frozenset()}), own_outputs=len(outputs))
+
+
+def _repeated(
+    tree: Sequence[Node], parameters: Mapping[str, Parameter], calls: Sequence[Call]
+) -> set[str]:
+    """Paths of the largest group of like modules that are several, or called several times."""
+    times = Counter(c.path for c in calls if c.input_shapes[:1] == c.output_shapes[:1])
+    groups: dict[tuple, list[str]] = {}
+    for node in tree:
+        under = {
+            name.removeprefix(f"{node.path}."): one.shape
+            for name, one in parameters.items()
+            if name.startswith(f"{node.path}.")
+        }
+        if len({name.partition(".")[0] for name in under}) > 1:  # made of several parts
+            key = (node.path.rpartition(".")[0], node.kind, tuple(sorted(under.items())))
+            groups.setdefault(key, []).append(node.path)
+    scalars = {
+        key: sum(math.prod(shape) for _, shape in key[2]) * max(len(paths), times[paths[0]])
+        for key, paths in groups.items()
+        if len(paths) > 1 or times[paths[0]] > 1
+        if any(times[path] for path in paths)
+    }
+    return set(groups[max(scalars, key=lambda key: scalars[key])]) if scalars else set()
 
 
 def _outputs(
@@ -126,15 +139,6 @@ def _spread(name: str, tensor: Tensor) -> Tensor:
     if "var" in name:  # a variance is positive
         return (1 + 0.1 * drawn.abs()).to(tensor.dtype)
     return (0.2 * drawn + (tensor.dim() == 1)).to(tensor.dtype)
-
-
-def _composite(node: Node, tree: Sequence[Node]) -> bool:
-    below = [one for one in tree if one.path.startswith(f"{node.path}.") and one.parameters]
-    return len(below) > 1 and node.path != ""
-
-
-def _scalars(parameters: dict, path: str) -> int:
-    return sum(one.numel for name, one in parameters.items() if name.startswith(f"{path}."))
 
 
 def alike(a: object, b: object) -> bool:
