@@ -382,3 +382,29 @@ def test_a_forked_evaluator_may_use_the_sandbox_and_leaves_it_running(best):
         assert pipe.read() == b"yes"
     os.waitpid(pid, 0)
     best.session().close()
+
+
+WITHOUT_NAMESPACES = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from grader.isolation import Sandbox, Tier
+from kws.errors import UsageError
+with Sandbox() as sandbox:
+    print(sandbox.tier.value, any("user namespaces: " in text for text in sandbox.weaknesses))
+try:
+    Sandbox(tier=Tier.SEALED)
+except UsageError as error:
+    print("user namespaces: " in str(error))
+"""
+
+
+@LINUX
+def test_where_user_namespaces_are_refused_the_next_tier_is_taken_and_says_so():
+    """In a namespace of our own that may hold no more of them: nothing else is changed."""
+    refuse = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", refuse, "sh"]
+    if subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("no user namespace can be made here")
+    arguments = [sys.executable, "-c", WITHOUT_NAMESPACES, str(ROOT)]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=180)
+    assert done.stdout.split("\n") == ["fenced True", "True", ""], done.stderr
