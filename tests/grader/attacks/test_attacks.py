@@ -1,0 +1,324 @@
+"""Every planted attack works against a naive grader, and gains nothing here.
+
+The naive grader is in `naive.py`: pytest in the student's interpreter. An attack that fails against
+it is no attack, and proves nothing here. Against ours, the wrong answer earns what it earns without
+the attack, every honest answer keeps its points, and nothing is read, written, sent or left behind.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import pytest
+
+from grader.authoring.build import read_solution
+from grader.checks import ROOT
+from grader.grade import grade_one
+from grader.hidden import Seed
+from grader.isolation import Limits, Sandbox, Tier
+from grader.planted.attacks import ATTACKS, WRONG, Attack
+from grader.salvage import read_submissions
+
+HERE = Path(__file__).parent
+SECRET, SECRET_NAME = "c0ffee-the-hidden-seed", "KWS_GRADER_SEED"
+OTHERS_WORD = SECRET  # what another student's submission holds
+FLOOD = 10_000_000  # bytes
+ATTACKED = "2.1"
+
+HIDDEN_TESTS = """
+import json, math, pickle
+from pathlib import Path
+import torch
+from attention import attend, split_heads
+
+torch.manual_seed(0)
+Q, K, V = torch.randn(3, 2, 3, 7, 5)
+EXPECTED = torch.nn.functional.scaled_dot_product_attention(Q, K, V)
+
+def test_model_file():
+    if Path("model.pkl").exists():
+        pickle.loads(Path("model.pkl").read_bytes())
+
+def test_close():
+    torch.testing.assert_close(attend(Q, K, V), EXPECTED)
+
+def test_close_again():
+    torch.testing.assert_close(attend(Q, K, V), EXPECTED)
+
+def test_allclose():
+    assert torch.allclose(attend(Q, K, V), EXPECTED)
+
+def test_item():
+    assert (attend(Q, K, V) - EXPECTED).abs().max().item() < 1e-6
+
+def test_never_greater():
+    assert not (attend(Q, K, V) - EXPECTED).abs().max() > 1e-6
+
+def test_equal():
+    assert (attend(Q, K, V) == EXPECTED).all()
+
+def test_each():
+    pairs = zip(attend(Q, K, V).flatten().tolist(), EXPECTED.flatten().tolist())
+    assert all(math.isclose(a, b, abs_tol=1e-6) for a, b in pairs)
+
+def test_one():
+    a, b = float(attend(Q, K, V)[0, 0, 0, 0]), float(EXPECTED[0, 0, 0, 0])
+    assert math.isclose(a, b, abs_tol=1e-6)
+
+def test_claim():
+    claim = json.loads(Path("metrics.json").read_text()) if Path("metrics.json").exists() else {}
+    assert claim.get("accuracy", 0) > 0.9
+
+def test_split_is_honest():
+    x = torch.arange(12.0).reshape(1, 2, 6)
+    assert split_heads(x, 2).shape == (1, 2, 2, 3)
+    assert len([bytearray(1 << 20) for _ in range(8)]) == 8
+"""
+
+HONEST = """
+
+def split_heads(x, num_heads):
+    return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+"""
+
+
+@dataclass
+class World:
+    """Where an attack may leave its traces: a file, three listeners, and other people's work."""
+
+    folder: Path
+    heard: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.target = self.folder / "target"
+        self.other = self.folder / "other.txt"
+        self.other.write_text(OTHERS_WORD)
+        course = self.folder / "course"
+        course.mkdir()
+        (course / "02_attention.py").write_bytes((ROOT / "solutions/02_attention.py").read_bytes())
+        self.tcp = socket.create_server(("127.0.0.1", 0))
+        self.port = self.tcp.getsockname()[1]
+        self.udp = socket.socket(type=socket.SOCK_DGRAM)
+        self.udp.bind(("127.0.0.1", self.port))
+        self.unix = socket.socket(socket.AF_UNIX)
+        self.unix.bind(str(self.folder / "line"))
+        self.unix.listen()
+        for name, wait in (
+            ("tcp", lambda: self.tcp.accept()[0].close()),
+            ("unix", lambda: self.unix.accept()[0].close()),
+            ("udp", lambda: self.udp.recv(100)),
+        ):
+            threading.Thread(target=self._listen, args=(name, wait), daemon=True).start()
+
+    def _listen(self, name: str, wait: Callable[[], object]) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                wait()
+                self.heard.append(name)
+
+    def constants(self, secret_name: str = SECRET_NAME) -> dict[str, str | int]:
+        return {
+            "TARGET": str(self.target),
+            "OTHER": str(self.other),
+            "COURSE": str(self.folder / "course"),
+            "PORT": self.port,
+            "SOCKET": str(self.folder / "line"),
+            "SECRET_NAME": secret_name,
+        }
+
+    def traces(self) -> list[str]:
+        """What an attack left or sent, after the time that a process left behind would need."""
+        time.sleep(0.4)
+        return [*self.heard, *(["target"] if os.path.lexists(self.target) else [])]
+
+    def close(self) -> None:
+        for line in (self.tcp, self.udp, self.unix):
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+            line.close()
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+# The naive grader
+
+
+class Naive:
+    """The naive grader's process, started again when an attack has killed it."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> subprocess.Popen:
+        environment = {**os.environ, SECRET_NAME: SECRET, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            [sys.executable, HERE / "naive.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=HERE,
+            env=environment,
+        )
+
+    def grade(self, folder: Path, fresh: bool) -> int:
+        if fresh:  # an interpreter that starts in the student's folder
+            return self._fresh(folder)
+        if self.process is None or self.process.poll() is not None:
+            self.process = self.start()
+            assert self.process.stdout.readline() == "ready\n"
+        self.process.stdin.write(f"{folder}\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        return int(line) if line else -9
+
+    def _fresh(self, folder: Path) -> int:
+        command = [sys.executable, "-m", "pytest", "-q", "--junitxml=result.xml", "test_hidden.py"]
+        environment = {**os.environ, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True).returncode
+
+
+@pytest.fixture(scope="module")
+def naive_grader():
+    grader = Naive()
+    yield grader
+    if grader.process is not None:
+        grader.process.kill()
+
+
+def naive_result(grader: Naive, attack: Attack, world: World) -> SimpleNamespace:
+    """Grade the attack as many people do."""
+    folder = world.folder / "student"
+    folder.mkdir()
+    (folder / "attention.py").write_text(attack.cell(**world.constants()) + HONEST)
+    (folder / "test_hidden.py").write_text(HIDDEN_TESTS)
+    for name, data in attack.files.items():
+        (folder / name).write_bytes(data)
+    code = grader.grade(folder, attack.fresh)
+    result, output = folder / "result.xml", folder / "output.txt"
+    text = (result.read_text() if result.exists() else "") + (
+        output.read_text() if output.exists() else ""
+    )
+    try:
+        cases = ElementTree.parse(result).iter("testcase")
+        passed = {case.get("name") for case in cases if not len(case)}
+    except (OSError, ElementTree.ParseError):
+        passed = None
+    return SimpleNamespace(code=code, passed=passed, text=text)
+
+
+NOTHING_TO_DO_WITH_IT = {"test_model_file", "test_split_is_honest"}
+
+
+def gains(attack: Attack, result: SimpleNamespace, world: World) -> bool:
+    """Whether the attack reached its goal at the naive grader's."""
+    passed = result.passed or set()
+    if attack.goal == "points":
+        return result.code == 0 or bool(passed - NOTHING_TO_DO_WITH_IT)
+    if attack.goal == "secret":
+        return SECRET in result.text
+    if attack.goal == "flood":
+        return len(result.text) > FLOOD
+    if attack.goal == "halt":
+        return result.code < 0 or "test_split_is_honest" not in passed
+    return bool(world.traces())
+
+
+def test_the_naive_grader_sees_through_a_plain_wrong_answer(naive_grader, world):
+    result = naive_result(naive_grader, WRONG, world)
+    assert (result.passed, result.code) == (NOTHING_TO_DO_WITH_IT, 1)
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_it_succeeds_against_a_naive_grader(attack, naive_grader, world):
+    result = naive_result(naive_grader, attack, world)
+    assert gains(attack, result, world), (result.code, result.passed, result.text[-1500:])
+
+
+# Ours
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(limits=Limits(seconds=1.5)) as sandbox:
+        assert sandbox.tier is Tier.SEALED, sandbox.weaknesses
+        yield sandbox
+
+
+def hand_in(attack: Attack, folder: Path, **constants) -> None:
+    """A notebook that answers everything rightly but TODO 2.1, where the attack is."""
+    folder.mkdir()
+    cells = []
+    for number, cell in enumerate(read_solution(ROOT / "solutions/02_attention.py")):
+        attacked = "def attend(" in cell.source
+        cells.append(
+            {
+                "cell_type": cell.kind,
+                "id": f"02-attention-{number:03d}",
+                "metadata": {"tags": list(cell.tags)},
+                "source": attack.cell(**constants) if attacked else cell.source,
+            }
+            | ({"outputs": [], "execution_count": None} if cell.kind == "code" else {})
+        )
+    table = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+    (folder / "02_attention.ipynb").write_text(json.dumps(table))
+    for name, data in attack.files.items():
+        (folder / name).write_bytes(data)
+
+
+def grade(attack: Attack, sandbox: Sandbox, world: World):
+    hand_in(attack, world.folder / "handed in", **world.constants())
+    (submission,) = read_submissions(world.folder / "handed in", "02")
+    return grade_one(submission, sandbox=sandbox, seed=Seed(SECRET))
+
+
+@pytest.fixture(scope="module")
+def without_attack(sandbox, tmp_path_factory):
+    world = World(tmp_path_factory.mktemp("plain"))
+    yield grade(WRONG, sandbox, world)
+    world.close()
+
+
+def points(report, *, attacked: bool) -> dict[str, float]:
+    return {c.id: c.earned for c in report.checks if (c.task == ATTACKED) is attacked}
+
+
+def test_a_plain_wrong_answer_costs_its_own_points_and_no_others(without_attack):
+    assert sum(points(without_attack, attacked=True).values()) < 6
+    honest = [check for check in without_attack.checks if check.task != ATTACKED]
+    assert [check.id for check in honest if not check.passed] == []
+    assert len(honest) > 10
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_it_gains_nothing_here(attack, sandbox, without_attack, world, monkeypatch):
+    monkeypatch.setenv(SECRET_NAME, SECRET)
+    report = grade(attack, sandbox, world)
+    allowed = points(without_attack, attacked=True)
+    for check, earned in points(report, attacked=True).items():
+        assert earned is not None, check
+        assert earned <= allowed[check], check
+    assert points(report, attacked=False) == points(without_attack, attacked=False)
+    text = report.to_json()
+    assert SECRET not in text
+    assert len(text) < 200_000
+    assert not world.traces()
+
+
+def test_there_are_at_least_thirty_of_them_with_names_of_their_own():
+    assert len({attack.name for attack in ATTACKS}) == len(ATTACKS) >= 30
