@@ -1,0 +1,100 @@
+"""Notebooks run: with our answers to the end, and as students get them to the first TODO."""
+
+import json
+import os
+import subprocess
+import sys
+
+import nbclient
+import nbformat
+import pytest
+
+from grader.adapters import ASSIGNMENTS
+from grader.authoring.build import ROOT, read_solution
+
+SECONDS = 300  # a whole notebook on two cores
+LONG = {"03", "04", "05"}  # these train
+SCRIPTS = sorted((ROOT / "solutions").glob("[0-9][0-9]_*.py"))
+NUMBERS = [
+    pytest.param(number, marks=pytest.mark.slow) if number in LONG else number
+    for number in ("02", "03")
+]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder to run in, with one thread for torch and no display."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONWARNINGS", "error::UserWarning")
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return tmp_path
+
+
+def execute(notebook, folder):
+    """The notebook after it ran, as far as it came."""
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        allow_errors=False,
+    )
+    try:
+        client.execute()
+    except nbclient.exceptions.CellExecutionError as error:
+        return notebook, error
+    return notebook, None
+
+
+def answered(number: str):
+    """The notebook with our answers in it."""
+    cells = []
+    for cell in read_solution(ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py"):
+        make = nbformat.v4.new_code_cell if cell.kind == "code" else nbformat.v4.new_markdown_cell
+        cells.append(make(cell.source))
+    return nbformat.v4.new_notebook(cells=cells)
+
+
+def printed(notebook) -> str:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    return "".join(output.get("text", "") for output in outputs)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_notebook_with_our_answers_runs_to_its_end_and_every_check_says_so(number, place):
+    notebook, error = execute(answered(number), place)
+    assert error is None, error
+    for cell in notebook.cells:
+        if "with check(" in cell.source:
+            assert "✓" in json.dumps(cell.outputs, ensure_ascii=False), cell.source
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_student_s_notebook_stops_at_its_first_todo_without_a_traceback(number, place):
+    path = ROOT / "assignments" / f"{ASSIGNMENTS[number].stem}.ipynb"
+    notebook, error = execute(nbformat.read(path, as_version=4), place)
+    assert error is not None
+    assert error.ename == "NotStarted"
+    assert f"TODO {ASSIGNMENTS[number].tasks[0].id}" in error.evalue
+    assert "not started" in printed(notebook)
+    failed = [o for cell in notebook.cells for o in cell.get("outputs", ()) if "traceback" in o]
+    assert [output["traceback"] for output in failed] == [[]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_solution_runs_as_a_script(script, place):
+    environment = os.environ | {"MPLBACKEND": "agg"}
+    done = subprocess.run(
+        [sys.executable, script],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=2 * SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "✗" not in done.stdout
