@@ -1,7 +1,7 @@
 """Hidden checks of assignment 1: parity with kws in float64, sizes are primes or twice a prime.
 
-Inputs follow from the secret seed. Constants in float32 are as good as in float64, so answers may
-be off by 1e-5 of themselves.
+Inputs follow from the secret seed. An answer may compute its filters in float32, as torchaudio
+does, so values may be off by 1e-4.
 """
 
 import math
@@ -387,7 +387,6 @@ def test_extra_count(student):
         suspects = {
             "round up, not down": wanted // 10,
             "one too many? 10 % of 20 are 2": wanted // 10 + 1,
-            "round up, not to the nearest": round(wanted / 10),
             "is it rounded?": wanted / 10,
         }
         expected = (wanted + 9) // 10
@@ -554,12 +553,13 @@ def test_covered_by_the_mean(student, draw):
     for name, found, widest in (("frames", frames, 7), ("bands", bands, 5)):
         widths = found.flatten(1).sum(1)
         if not widths.any():
-            raise Failure(f"no {name} are covered", "one span of frames and one of bands")
+            hint = "a cell is covered where its frame or its band is: is it | or &?"
+            raise Failure(f"no whole {name} are covered", hint)
         if widths.max() > widest:
             hint = "are max_time and max_freq exchanged?"
             raise Failure(f"{int(widths.max())} {name} are covered, at most {widest} asked", hint)
     if not torch.equal(covered, frames | bands):
-        hint = "a cell is covered where its frame or its band is: |, not &"
+        hint = "is a cell covered where its frame or its band is?"
         raise Failure("other cells are covered than those of a span of frames or of bands", hint)
     suspects = {hint: value[covered] for hint, value in cover_mistakes(mel).items()}
     own = mel.mean((1, 2), keepdim=True).expand_as(mel)
