@@ -276,7 +276,8 @@ left.set(xlabel="position (frames of 10 ms)", ylabel="column", title="sinusoids(
 figure.colorbar(image, ax=left, label="value")
 for place in (50, 100, 150):
     right.plot(table @ table[place], label=f"position {place}")
-right.set(xlabel="position (frames of 10 ms)", ylabel="scalar product", title="who is near?")
+right.set(xlabel="position (frames of 10 ms)", ylabel="scalar product")
+right.set(ylim=(0, 50), title="who is near?")
 _ = right.legend(frameon=False)
 
 # %% [markdown]
