@@ -4,6 +4,9 @@ pytest takes the value of an option that it does not know yet for a folder of te
 `conftest.py` in it. `--submission PATH` names a folder whose content is not to be trusted, so this
 module is loaded by name (`-p grader.options` in `pyproject.toml`) before any conftest is, and
 `grader/conftest.py` refuses to go on where it was not.
+
+pytest looks for its configuration beside the first path as well: write `grader/` before
+`--submission`, as everything in this repository does, or `--submission=PATH`.
 """
 
 import pytest

@@ -66,8 +66,6 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if not _grades(config):
         return
-    if getattr(config.option, "numprocesses", None):
-        raise pytest.UsageError("checks of one student run one after another: leave -n out")
     torch.set_num_threads(1)  # tensors are small here: threads would wait for each other
     if RUN in config.stash:
         config.pluginmanager.unregister(name="terminalreporter")
@@ -95,6 +93,8 @@ def _open(config: pytest.Config, closing: ExitStack) -> Run:
     from grader.salvage import read_submissions
 
     option = config.option
+    if getattr(option, "numprocesses", None):
+        raise UsageError("checks of one student run one after another: leave -n out")
     number = get_assignment(option.assignment).number if option.assignment else None
     seed = read_seed()
     _tier(option.require_isolation)  # a word that is none is told before anything starts
@@ -120,7 +120,7 @@ def _open(config: pytest.Config, closing: ExitStack) -> Run:
     return run
 
 
-def require_tier(sandbox: Any, name: str | None) -> None:
+def require_tier(sandbox: Sandbox, name: str | None) -> None:
     """UsageError if `name` is no tier, or one that is stronger than the sandbox's."""
     required = _tier(name)
     if required and sandbox.tier.strength < required.strength:
@@ -245,15 +245,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     run = session.config.stash.get(RUN, None)
     if run is None or session.config.option.collectonly:
         return
-    usual = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    reports = run.reports(interrupted=exitstatus not in usual)
+    usual = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    reports = run.reports(interrupted=not usual)
+    printers = [p for p in session.config.pluginmanager.get_plugins() if isinstance(p, Printer)]
+    if not reports or not all(report.checks for report in reports):
+        for _ in printers:  # the checks themselves do not load
+            write_crash(session.config.option, "")
+        return
     session.config.stash[REPORTS] = reports
-    for printer in session.config.pluginmanager.get_plugins():
-        if isinstance(printer, Printer):
-            printer.close(reports)
-            write_results(session.config.option, reports)
-    if exitstatus in usual:
-        full = all(report.checks and all(c.passed for c in report.checks) for report in reports)
+    for printer in printers:
+        printer.close(reports)
+        write_results(session.config.option, reports)
+    if usual:
+        full = all(check.passed for report in reports for check in report.checks)
         session.exitstatus = pytest.ExitCode.OK if full else pytest.ExitCode.TESTS_FAILED
 
 
