@@ -145,5 +145,5 @@ class Report:
             figures = tuple(Figure(**figure) for figure in row.pop("figures"))
             reason = Reason(row.pop("reason")) if row["reason"] else row.pop("reason")
             checks.append(CheckResult(**row, reason=reason, figures=figures))
-        lists = {key: tuple(table.pop(key)) for key in ("weaknesses", "repairs")}
-        return cls(**table, **lists, checks=tuple(checks))
+        weaknesses, repairs = tuple(table.pop("weaknesses")), tuple(table.pop("repairs"))
+        return cls(**table, weaknesses=weaknesses, repairs=repairs, checks=tuple(checks))
