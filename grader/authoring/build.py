@@ -17,16 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jupytext
-import nbformat
-
 from grader.authoring.markers import MarkerError, regions_of, strip_solutions
+from grader.authoring.percent import RawCell, read_percent
 from kws.errors import UsageError, did_you_mean
 
 ROOT = Path(__file__).parents[2]
 STEM = re.compile(r"(?P<number>\d\d)_[a-z0-9_]+")
 TAGS = ("export", "check", "staff")
-PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -59,43 +56,36 @@ def read_solution(solution: Path) -> list[Cell]:
         raise UsageError(f"{name}: cannot be read ({error}): write it as UTF-8 text") from error
     _parse(text, name, 1)
     number = str(int(stem["number"]))
-    cells, position = [], 0
-    for raw in jupytext.reads(text, fmt=PERCENT).cells:
-        found = text.find(_in_the_script(raw), position)
-        start = position if found < 0 else found
-        position = start if found < 0 else found + len(_in_the_script(raw))
-        cells.append(_cell(raw, name, text.count("\n", 0, start) + 1, number))
-    return cells
+    return [_cell(raw, name, raw.line, number) for raw in read_percent(text)]
 
 
-def _in_the_script(raw: Any) -> str:
+def _in_the_script(raw: RawCell) -> str:
     """The text of a cell as it stands in the script: what is no code is commented."""
     if raw.cell_type == "code":
         return raw.source
     return "\n".join(f"# {line}".rstrip() for line in raw.source.split("\n"))
 
 
-def _cell(raw: Any, name: str, line: int, number: str) -> Cell:
+def _cell(raw: RawCell, name: str, line: int, number: str) -> Cell:
     where = f"{name}:{line}"
-    tags = tuple(raw.metadata.get("tags", ()))
-    for tag in tags:
+    for tag in raw.tags:
         if tag not in TAGS:
             near = did_you_mean(tag, TAGS)
             raise UsageError(f"{where}: unknown tag {tag!r}{near}: choose of {', '.join(TAGS)}")
     regions = regions_of(_in_the_script(raw), where=name, line=line)
     tasks = sorted({region.task for region in regions})
-    if regions and (raw.cell_type != "code" or "export" not in tags):
+    if regions and (raw.cell_type != "code" or "export" not in raw.tags):
         raise MarkerError(f"{where}: a solution region outside a code cell with the tag `export`")
     if len(tasks) > 1:
         raise MarkerError(f"{where}: one cell answers {' and '.join(tasks)}: divide it")
     if tasks and tasks[0].partition(".")[0] != number:
         raise MarkerError(f"{where}: task {tasks[0]} does not belong to assignment {number}")
-    if regions and "staff" in tags:
+    if regions and "staff" in raw.tags:
         raise MarkerError(f"{where}: a solution region in a cell that students do not get")
     return Cell(
         kind=raw.cell_type,
         source=raw.source,
-        tags=tags,
+        tags=raw.tags,
         line=line,
         task=tasks[0] if tasks else None,
     )
@@ -141,6 +131,8 @@ def build_notebook(solution: Path) -> str:
         "nbformat": 4,
         "nbformat_minor": 5,
     }
+    import nbformat  # brings what takes seconds to import
+
     nbformat.validate(notebook)
     for table in cells:
         table["source"] = table["source"].splitlines(keepends=True)
