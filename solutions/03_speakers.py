@@ -137,7 +137,8 @@ with check("3.2-pool-by-hand", "the mean of 1 and 3 is 2, whatever the padding")
 # %% [markdown]
 # `mean_pool` has a second use. A microphone that dampens a band adds a constant to that band's
 # logarithm, in every frame. Subtract the mean over time, and the microphone is gone (this trick,
-# cepstral mean subtraction, is from 1974). Four recordings of one voice, before and after:
+# cepstral mean subtraction, is from 1974; the model below begins with it). Here are such means:
+# of one voice, and what differs is mostly microphone and room.
 
 # %%
 one_voice = [mel for mel, label in zip(train_mels, train_labels, strict=True) if label == 0]
@@ -510,17 +511,17 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 steps, losses, whole, cut = zip(*history, strict=True)
 left.plot(steps, whole, "o-", label="validation, whole")
 left.plot(steps, cut, "s:", label="validation, crops")
-left.set(xlabel="step", ylabel="accuracy", ylim=(0, 1))
+left.set(xlabel="step", ylabel="accuracy", ylim=(0, 1.02))
 left.legend(frameon=False)
 right.plot(seconds, shares, "o-", label="crops")
 right.axhline(accuracy, linestyle="--", color="grey", label="whole utterances")
-right.set(xlabel="length of the test crops (s)", ylabel="accuracy", ylim=(0, 1))
+right.set(xlabel="length of the test crops (s)", ylabel="accuracy", ylim=(0, 1.02))
 _ = right.legend(frameon=False)
 
 
 # %% [markdown]
 # And the norm in front of the classifier? The laboratory's Conformer did not learn without one. Try
-# it here: the same model with an `nn.Identity` in its place, the same seed, half the steps.
+# it here: the same model with an `nn.Identity` in its place, the same seed, a third of the steps.
 
 
 # %%

@@ -1,0 +1,54 @@
+"""Whatever an answer returns, the grader says that it is wrong: no answer is a fault of ours."""
+
+from pathlib import Path
+
+import pytest
+
+from grader.adapters import ASSIGNMENTS
+from grader.grade import grade_one
+from grader.hidden import Seed
+from grader.isolation import Sandbox
+from grader.salvage import read_submissions
+
+HERE = Path(__file__).parent
+NUMBERS = ("02", "03")
+VALUES = {
+    "None": "None",
+    "a number": "3",
+    "a scalar tensor": "torch.tensor(2.5)",
+    "an empty tensor": "torch.zeros(0)",
+    "NaN": "torch.full((2, 3, 7, 5), float('nan'))",
+    "whole numbers": "torch.ones(2, 7, dtype=torch.int64)",
+    "text": "'right'",
+    "a list of nothing": "[]",
+    "a pair of nothing": "(None, None)",
+    "a pair of tensors": "(torch.zeros(3, 11, 5), torch.zeros(3, 11))",
+    "a dictionary": "{'steps': None}",
+    "an object": "object()",
+    "an empty module": "nn.Module()",
+    "a module that returns what it gets": "nn.Identity()",
+    "a module with one weight": "nn.Linear(15, 15)",
+}
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("value", VALUES)
+def test_nonsense_earns_next_to_nothing_and_is_no_fault_of_ours(number, value, sandbox, tmp_path):
+    assignment = ASSIGNMENTS[number]
+    names = [name for task in assignment.tasks for name in task.names.values()]
+    lines = ["import torch", "from torch import nn"]
+    for name in names:
+        lines += [f"def {name}(*args, **kwargs):", f"    return {VALUES[value]}"]
+    (tmp_path / f"{assignment.stem}.py").write_text("\n".join(lines) + "\n")
+    (submission,) = read_submissions(tmp_path, number)
+    report = grade_one(submission, sandbox=sandbox, seed=Seed("nonsense"))
+    faults = [(c.id, c.message, dict(c.facts)) for c in report.checks if c.earned is None]
+    assert faults == []
+    assert report.score <= 0.1 * report.max_score, [c.id for c in report.checks if c.passed]
+    assert all(check.message for check in report.checks if not check.passed)
