@@ -89,13 +89,14 @@ def pairs_of(student: Any, names: list[str], **options: Any) -> list[tuple[str |
     if not isinstance(pairs, list | tuple):
         hint = "is there a `return`?" if pairs is None else ""
         raise Failure(f"{what} is {name_of(pairs)}, expected a list of pairs", hint)
+    known = set(names)
     for pair in pairs:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise Failure(f"{what} holds {name_of(pair)}, expected pairs (name or None, index)")
         if type(pair[1]) is not int or not 0 <= pair[1] < len(LABELS):
             hint = "the label is the place of a class in LABELS" if isinstance(pair[1], str) else ""
             raise Failure(f"{what} holds the label {name_of(pair[1])}, expected 0 to 11", hint)
-        if pair[0] is not None and pair[0] not in names:
+        if pair[0] is not None and not (isinstance(pair[0], str) and pair[0] in known):
             hint = "nothing is recorded for silence: its name is None" if pair[1] == 0 else ""
             raise Failure(f"{what} holds {name_of(pair[0])}, which is no name in the list", hint)
     named = [name for name, _ in pairs if name is not None]

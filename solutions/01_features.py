@@ -529,6 +529,9 @@ _ = axes.set(xlabel="accuracy (%, with 95 % interval; dashed: chance)", ylabel="
 # many again as silence, both rounded up. Which clips are unknown is drawn at random, and must be
 # the same for everybody who has the same seed: file systems list folders in any order they like.
 #
+# Nobody recorded silence. A loader cuts it out of background noise; one published pipeline tests on
+# digital zeros instead. So an accuracy comes with a word about its silence.
+#
 # `LABELS` fixes which output of a network is which class. Five different orders of these twelve are
 # in circulation.
 
@@ -575,15 +578,17 @@ with check("1.8-extra-count", "10 % rounded up, as in the published counts"):
         expect_equal(f"extra_count({wanted})", extra_count(wanted), extra, suspects)
 with check("1.8-choose-counts", "eleven commands bring two unknown and two silent clips"):
     some = [f"{word}/a_nohash_{n}.wav" for n in range(11) for word in ("go", "cat", "dog")]
-    counts = torch.bincount(torch.tensor([label for _, label in choose_clips(some)]), minlength=12)
+    labels = [label for _, label in choose_clips(some) or ()]
+    counts = tuple(labels.count(index) for index in range(12))
     expected = (2, 2, *[0] * 9, 11)
     suspects = {
         "are other words cut down to 10 % of the commands?": (2, 22, *[0] * 9, 11),
         "10 % of the clips of commands, not of all clips": (4, 4, *[0] * 9, 11),
         "10 % of the clips of commands, not of the other ones": (3, 3, *[0] * 9, 11),
         "is there silence?": (0, 2, *[0] * 9, 11),
+        "is there a return?": (0,) * 12,
     }
-    expect_equal("clips of each label", tuple(counts.tolist()), expected, suspects)
+    expect_equal("clips of each label", counts, expected, suspects)
 
 # %% [markdown]
 # Does it really swallow everything? A small network, 200 steps, twice: once with *all* other words
@@ -690,8 +695,8 @@ def spec_augment(mel, max_time, max_freq):
 # %% tags=["check"]
 with check("1.9-spans", "spans are whole, and of every width up to the widest"):
     spans = random_spans(1000, 7, 3)
-    kind = (*spans.shape, str(spans.dtype))
-    expect_equal("shape and dtype of random_spans(1000, 7, 3)", kind, (1000, 7, "torch.bool"))
+    kind = None if spans is None else (str(spans.dtype), tuple(spans.shape))
+    expect_equal("random_spans(1000, 7, 3)", kind, ("torch.bool", (1000, 7)))
     begins = spans & ~F.pad(spans[:, :-1], (1, 0))  # True where the cell before is not covered
     expect_equal("the number of spans in a row, at most", int(begins.sum(dim=1).max()), 1)
     widths = tuple(spans.sum(dim=1).unique().tolist())
@@ -701,9 +706,14 @@ with check("1.9-spans", "spans are whole, and of every width up to the widest"):
         "is the width drawn?": (3,),
     }
     expect_equal("the widths among 1,000 rows", widths, (0, 1, 2, 3), suspects)
+
+# %% tags=["check"]
 with check("1.9-to-each-its-own", "equal examples of a batch get different masks"):
     equal = torch.randn(1, 5, 7).expand(100, 5, 7).clone()
-    masks = len(torch.unique(spec_augment(equal, 3, 4) != equal, dim=0))
+    covered = spec_augment(equal.clone(), 3, 4)
+    shape = None if covered is None else tuple(covered.shape)
+    expect_equal("the shape of spec_augment(mel, 3, 4)", shape, (100, 5, 7))
+    masks = len(torch.unique(covered != equal, dim=0))
     suspects = {"is one mask drawn for the whole batch?": 1}
     expect_equal("masks among 100 examples (up to 10)", min(masks, 10), 10, suspects)
 
