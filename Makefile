@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO := runs/demo
 export KWS_CACHE ?= $(CURDIR)/runs/cache
 
-.PHONY: demo test lint bench help clean
+.PHONY: demo test lint bench targets help clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ lint: $(READY)  ## format, lint, types
 
 bench: $(READY)  ## every benchmark: a table, and last one line of JSON
 	@for script in benchmarks/[a-z]*.py; do grep -q __main__ $$script || continue; echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+targets: $(READY)  ## what our own answers reach, seed by seed: the bounds of graded accuracies
+	@$(BIN)/python -m grader.targets
 
 clean:  ## remove what make made, the environment included
 	rm -rf $(VENV) runs build *.egg-info

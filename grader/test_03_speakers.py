@@ -1,7 +1,7 @@
 """Hidden checks of assignment 3: masks, a schedule, a model in its budget, and what it has learned.
 
-Accuracy is measured on utterances that follow from the secret seed. Our own answer, trained with
-six seeds, reaches FULL (mean minus three standard deviations): `benchmarks/course_targets.py`.
+Accuracy is measured on utterances that follow from the secret seed. Our own answer reaches 98.5 %
+with a standard deviation of 1.0 over six seeds (`python -m grader.targets`); FULL is three below.
 """
 
 import math

@@ -1,9 +1,9 @@
 """What our own answers reach with several seeds: the bounds that assignments grade accuracy by.
 
-    python benchmarks/course_targets.py [--assignment 03] [--seeds 5]
+    python -m grader.targets [--assignment 03] [--seeds 6]
 
-Full points are due from the mean minus three standard deviations on. Each seed trains once, and is
-asked about other hidden utterances.
+Full points are due from the mean minus three standard deviations on. Each seed trains once, about a
+minute, and is asked about hidden utterances of its own.
 """
 
 import argparse
@@ -46,9 +46,9 @@ MEASURES = {"03": speakers}
 
 def main() -> None:
     """Print a line for each seed, the mean and the bound, and last one line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="What our own answers reach.")
     parser.add_argument("--assignment", default="03", choices=sorted(MEASURES))
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=6)
     options = parser.parse_args()
     names = definitions(options.assignment)
     reached = []
