@@ -7,6 +7,7 @@ with a comment `# needs …` at its end, and only its `--help` is run.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+HERE_TOO = ("assignments", "benchmarks", "data_scripts", "grader", "pyproject.toml", "solutions")
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -37,8 +39,9 @@ def main(documents: list[str]) -> int:
     """Run the commands of `documents`; the exit code is 1 when one of them failed."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with tempfile.TemporaryDirectory() as scratch:
-        for name in ("benchmarks", "data_scripts"):
-            (Path(scratch) / name).symlink_to(ROOT / name)
+        for name in HERE_TOO:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+            copy(ROOT / name, Path(scratch) / name)
         environment = {
             **os.environ,
             "PATH": path,

@@ -148,7 +148,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if run is None:
         return True
     wanted = {HERE, *(HERE / f"test_{one.stem}.py" for one in run.assignments)}
-    return None if collection_path in wanted else True
+    return None if collection_path.resolve() in wanted else True
 
 
 @pytest.hookimpl(tryfirst=True)

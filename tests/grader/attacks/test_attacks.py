@@ -176,10 +176,16 @@ class Naive:
             env=environment,
         )
 
+    def end(self) -> None:
+        if self.process is not None:
+            with self.process as process:  # closes its pipes, and waits
+                process.kill()
+
     def grade(self, folder: Path, fresh: bool) -> int:
         if fresh:  # an interpreter that starts in the student's folder
             return self._fresh(folder)
         if self.process is None or self.process.poll() is not None:
+            self.end()
             self.process = self.start()
             assert self.process.stdout.readline() == "ready\n"
         self.process.stdin.write(f"{folder}\n")
@@ -197,8 +203,7 @@ class Naive:
 def naive_grader():
     grader = Naive()
     yield grader
-    if grader.process is not None:
-        grader.process.kill()
+    grader.end()
 
 
 def naive_result(grader: Naive, attack: Attack, world: World) -> SimpleNamespace:
