@@ -437,9 +437,12 @@ def _is_command(name: str) -> bool:
 
 
 def unknown(student, names: list[str], **options) -> list[str]:
-    return sorted(
-        name for name, label in pairs_of(student, names, **options) if label == 1 and name
-    )
+    """The unknown clips that choose_clips draws, sorted; Failure where there are none."""
+    pairs = pairs_of(student, names, **options)
+    found = sorted(name for name, label in pairs if label == 1 and name)
+    if not found:
+        raise Failure("choose_clips(names) holds no unknown clips")
+    return found
 
 
 @pytest.mark.check("1.8", points=1, concept="section 1.8")
