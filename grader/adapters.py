@@ -312,8 +312,64 @@ _04 = Assignment(
     weights=True,
 )
 
+_KEYWORD = (
+    "kws.models.frontend.ConvStem",
+    "kws.models.frontend.ConvBlock",
+    "kws.models.frontend.tokens_of",
+    "kws.models.transformer.TransformerEncoder",
+)
+_05 = Assignment(
+    number="05",
+    slug="keyword_transformer",
+    title="The keyword transformer",
+    tasks=(
+        Task(
+            id="5.1",
+            title="Tokens, and what they cost",
+            names=_same("count_tokens", "attention_bytes"),
+        ),
+        Task(id="5.2", title="The stem", names=_same("Stem"), forbidden=_KEYWORD),
+        Task(id="5.3", title="A token that reads", names=_same("ClassToken")),
+        Task(
+            id="5.4",
+            title="The keyword transformer",
+            names=_same("KeywordTransformer"),
+            after=("5.1", "5.2", "5.3"),
+            forbidden=_KEYWORD,
+        ),
+        Task(id="5.5", title="Predict, then count", names=_same("keyword_parameters")),
+        Task(
+            id="5.6",
+            title="Twelve words in a minute",
+            names=_same("small_model", "recipe"),
+            after=("5.4",),
+            forbidden=("kws.models.recurrent.Crnn", "kws.models.bc_resnet.BcResNet"),
+        ),
+        Task(
+            id="5.7",
+            title="Who is taken for whom",
+            names=_same("confusion_matrix"),
+            forbidden=("kws.metrics.confusion_matrix",),
+        ),
+        Task(id="5.8", title='"I do not know"', names=_same("with_threshold")),
+        Task(
+            id="5.9",
+            title="Hand it in",
+            names=_same("kaggle_table"),
+            forbidden=("kws.submission.kaggle_label",),
+        ),
+    ),
+    withheld=(
+        "kws.attention_maps",
+        "kws.models.keyword_transformer",
+        "kws.params",
+        "kws.predictions",
+    ),
+    weights=True,
+)
+
 ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType(
-    {one.number: one for one in (_01, _02, _03, _04)}
+    {one.number: one for one in (_01, _02, _03, _04, _05)}
 )
 
 

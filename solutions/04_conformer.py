@@ -89,8 +89,8 @@ figure, axes = plt.subplots(figsize=(6, 2.8), layout="constrained")
 axes.plot(time_axis, content, color="lightgrey", label="first half: content")
 axes.plot(time_axis, gate.sigmoid(), "--", label="σ(second half): gate")
 axes.plot(time_axis, gated, label="gated")
-axes.set(xlabel="time (s)", ylabel="value")
-_ = axes.legend(frameon=False, loc="lower right")
+axes.set(xlabel="time (s)", ylabel="value", ylim=(-1.1, 1.6))
+_ = axes.legend(frameon=False, loc="upper center", ncols=3)
 
 # %% [markdown]
 # **Think:** the Conformer's activation is $\mathrm{silu}(x) = x\,\sigma(x)$, also called swish. Of
