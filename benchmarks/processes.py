@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -54,3 +54,29 @@ def peak_memory(pids: Callable[[], list[int]], seconds: float = 0.05) -> Iterato
         done.set()
         thread.join()
         look()
+
+
+def descendants(pid: int) -> list[int]:
+    """Children of `pid`, their children, and so on, those that run now."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
+            with suppress(OSError):  # it has ended meanwhile
+                fields = (path / "stat").read_text().rpartition(")")[2].split()
+                children.setdefault(int(fields[1]), []).append(int(path.name))
+    found, ahead = [], [pid]
+    while ahead:
+        new = children.get(ahead.pop(), [])
+        found += new
+        ahead += new
+    return sorted(found)
+
+
+def own_memory_of(pids: list[int]) -> int:
+    """Bytes in memory that are no part of a file; what a fork shares with its parent counts too."""
+    total = 0
+    for pid in pids:
+        with suppress(OSError):
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
+    return total * KIB
