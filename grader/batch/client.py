@@ -45,7 +45,7 @@ class Evaluator:
 
     Args:
         required: tier of isolation, as `--require-isolation` has it.
-        environ: variables that it gets besides ours: the secret seed, on another machine.
+        environ: the secret seed, where it is not to be the one that our own environment names.
     """
 
     def __init__(self, required: str | None = None, environ: Mapping[str, str] | None = None):
@@ -68,7 +68,7 @@ class Evaluator:
             stdout=subprocess.PIPE,
             stderr=self._said,
             cwd=ROOT,
-            env={**os.environ, **self._environ, "OMP_NUM_THREADS": "1"},
+            env={**self._inherited(), **self._environ, "OMP_NUM_THREADS": "1"},
             start_new_session=True,  # Ctrl-C is for the one who directs
             bufsize=0,
         )
@@ -78,6 +78,15 @@ class Evaluator:
             raise UsageError(hello["refused"])
         self._hello = Hello(hello["tier"], tuple(hello["weaknesses"]), hello["seed_id"])
         return self._hello
+
+    def suits(self, required: str | None, environ: Mapping[str, str]) -> bool:
+        """Whether it was made with these."""
+        return (self._required, self._environ) == (required, dict(environ))
+
+    def _inherited(self) -> dict[str, str]:
+        """Our environment, without our seed if another was given."""
+        dropped = "KWS_GRADER_SEED" if self._environ else "="
+        return {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
 
     def ask(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to a job; `Died` if none comes."""

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,12 +18,18 @@ class Local:
     Args:
         workers: evaluators at a time.
         required: tier of isolation below which nothing is graded.
+        environ: the secret seed, where it is not the environment's.
     """
 
-    def __init__(self, workers: int, required: str | None = None):
+    def __init__(
+        self,
+        workers: int,
+        required: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ):
         if workers < 1:
             raise UsageError(f"--workers {workers} grades nothing: give 1 or more")
-        self._evaluators = [Evaluator(required) for _ in range(workers)]
+        self._evaluators = [Evaluator(required, environ) for _ in range(workers)]
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
 

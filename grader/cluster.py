@@ -1,0 +1,186 @@
+"""The same work on a cluster: `--scheduler tcp://host:8786` (Dask), `--scheduler slurm`.
+
+Each Dask worker keeps an evaluator process for each of its threads and grades with the same
+isolation as any machine does; one that lacks a required tier refuses. Workers read the submissions
+and this repository under the same paths as here (a shared file system); reports come back as values
+and are written here. A worker that dies is no loss: Dask gives its submissions to another.
+
+The secret seed travels with the jobs: across a network that you do not trust, use tls://.
+Extra: `pip install 'kws[cluster]'`.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from grader.batch.client import Died, Evaluator, Hello, settle
+from kws.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[1]
+CONNECT = "30s"
+SEED = "KWS_GRADER_SEED"
+_idle: list[Evaluator] = []  # on a worker: those that grade nothing just now
+_lock = threading.Lock()
+
+
+def on_worker(root: str, task: str, *arguments: Any) -> Any:
+    """Call `task` of this module on a worker, which need not have the grader installed.
+
+    Only this function is sent as code.
+    """
+    import importlib
+    import sys
+
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    return getattr(importlib.import_module("grader.cluster"), task)(*arguments)
+
+
+def greet(required: str | None, environ: Mapping[str, str]) -> Hello:
+    """On a worker: what it grades with."""
+    evaluator = _take(required, environ)
+    try:
+        return evaluator.start()
+    finally:
+        _give(evaluator)
+
+
+def grade(
+    required: str | None, environ: Mapping[str, str], job: Mapping[str, Any]
+) -> dict[str, Any]:
+    """On a worker: what became of a job."""
+    evaluator = _take(required, environ)
+    try:
+        return settle(evaluator, job)
+    finally:
+        _give(evaluator)
+
+
+def _take(required: str | None, environ: Mapping[str, str]) -> Evaluator:
+    """An idle evaluator, or a new one; those of another course, with another seed, are ended."""
+    with _lock:
+        fitting = [one for one in _idle if one.suits(required, environ)]
+        for other in [one for one in _idle if one not in fitting]:
+            _idle.remove(other)
+            other.close()
+        if fitting:
+            _idle.remove(fitting[0])
+            return fitting[0]
+    return Evaluator(required, environ)
+
+
+def _give(evaluator: Evaluator) -> None:
+    """It ends by itself when this worker does: its stdin closes."""
+    with _lock:
+        _idle.append(evaluator)
+
+
+class Cluster:
+    """A Dask cluster as `grader.batch.run.Workers`. A context manager.
+
+    Args:
+        scheduler: address of a running one, or "slurm" to start workers as SLURM jobs.
+        workers: SLURM jobs to ask for.
+        required: tier of isolation below which a worker does not grade.
+    """
+
+    def __init__(self, scheduler: str, workers: int | None = None, required: str | None = None):
+        self._scheduler, self._workers, self._required = scheduler, workers, required
+        self._environ = {SEED: _seed()}
+        self._client: Any = None
+        self._jobs: Any = None
+
+    def __enter__(self) -> "Cluster":
+        try:
+            import cloudpickle
+            import distributed
+        except ImportError:
+            raise UsageError(
+                "--scheduler needs Dask: install it with pip install 'kws[cluster]'"
+            ) from None
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])
+        address: Any = self._scheduler
+        if self._scheduler == "slurm":
+            address = self._jobs = _slurm(self._workers or 2)
+        try:
+            self._client = distributed.Client(address, timeout=CONNECT, set_as_default=False)
+        except (OSError, ValueError) as error:
+            why = str(error).partition("\n")[0]
+            raise UsageError(
+                f"no Dask scheduler answers at {self._scheduler}: {why}: "
+                "start one with `dask scheduler`, and workers with `dask worker`"
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import cloudpickle
+
+        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+        for closing in (self._client, self._jobs):
+            if closing is not None:
+                closing.close()
+
+    def hello(self, jobs: int) -> Hello:
+        """What the first worker that answers grades with; UsageError if it refuses."""
+        try:
+            return self._submit("greet").result()
+        except Died as died:
+            raise UsageError(f"no evaluator starts on the cluster: {died}") from None
+
+    def run(self, jobs: Sequence[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """What became of each job, in the order in which they end, with its place in `jobs`."""
+        import distributed
+
+        futures = {self._submit("grade", job): at for at, job in enumerate(jobs)}
+        faults: dict[int, str] = {}  # of those that every worker died of
+        done = distributed.as_completed(
+            list(futures), loop=self._client.loop, raise_errors=False, with_results=True
+        )
+        for future, answer in done:
+            at = futures[future]
+            if future.status == "finished":
+                more = [faults[at]] if at in faults else []
+                yield at, {**answer, "faults": [*more, *answer["faults"]]}
+                continue
+            kind, error, _ = answer
+            if isinstance(error, UsageError):
+                raise error
+            fault, number = f"{kind.__name__} on the cluster", jobs[at]["assignment"]
+            number = number or jobs[at]["guess"]
+            if at in faults or number is None:
+                yield at, {"graded": [], "seconds": 0.0, "faults": [faults.get(at, fault)]}
+                continue
+            faults[at] = fault
+            opened = self._submit("grade", {**jobs[at], "assignment": number, "open": True})
+            futures[opened] = at
+            done.add(opened)
+
+    def _submit(self, task: str, *arguments: Any) -> Any:
+        given = (str(ROOT), task, self._required, self._environ, *arguments)
+        return self._client.submit(on_worker, *given, pure=False)
+
+
+def _seed() -> str:
+    """The text of the secret seed that this machine's environment names."""
+    from grader.hidden import DEVELOPMENT, FILE_VARIABLE, read_seed
+
+    read_seed()  # tells what is wrong with it
+    if file := os.environ.get(FILE_VARIABLE):
+        return Path(file).read_text(encoding="utf-8")
+    return os.environ.get(SEED, DEVELOPMENT)
+
+
+def _slurm(workers: int) -> Any:
+    """Workers as SLURM jobs, as ~/.config/dask/jobqueue.yaml describes them."""
+    try:
+        from dask_jobqueue.slurm import SLURMCluster
+    except ImportError:
+        raise UsageError(
+            "--scheduler slurm needs dask-jobqueue: install it with pip install 'kws[cluster]'"
+        ) from None
+    cluster = SLURMCluster()
+    cluster.scale(jobs=workers)
+    return cluster

@@ -1,0 +1,40 @@
+"""Checks, entries and outcomes made up for tests."""
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from grader.batch.handins import HandIn
+from grader.batch.remarks import Outcome
+from grader.batch.roster import Turn
+from grader.outcomes import CheckResult, Reason, Report
+
+
+def check(name: str, points: float, earned: float | None, message: str = "") -> CheckResult:
+    reason = None if earned == points else Reason.WRONG if earned is not None else Reason.ERROR
+    return CheckResult(
+        id=name,
+        task=name[:3],
+        title=f"{name} holds",
+        points=points,
+        earned=earned,
+        reason=reason,
+        message=message,
+    )
+
+
+def entry(student: str, hour: int = 0, **more) -> HandIn:
+    source = more.pop("source", student)
+    return HandIn(
+        student=student,
+        keys=(student,),
+        source=source,
+        files=((source, Path("submissions") / source),),
+        when=datetime(2025, 3, 1, hour, tzinfo=timezone.utc),
+        **more,
+    )
+
+
+def outcome(report: Report, **more) -> Outcome:
+    student = report.student
+    turn = more.pop("turn", None) or Turn(student=student, name="", entry=entry(student))
+    return Outcome(turn=turn, report=report, **more)

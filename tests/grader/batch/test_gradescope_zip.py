@@ -1,0 +1,119 @@
+"""The zip for Gradescope, unpacked into a folder laid out like its own, and run."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from grader.authoring.build import ROOT, build_notebook
+from grader.gradescope_zip import CRASH, SEED, write_zip
+from kws.errors import UsageError
+
+SOLUTION = ROOT / "solutions" / "02_attention.py"
+
+
+@pytest.fixture
+def autograder(tmp_path):
+    """What Gradescope has after the build: the source, and run_autograder beside it."""
+    base = tmp_path / "autograder"
+    write_zip(tmp_path / "a.zip", environ={"KWS_GRADER_SEED": "autumn"})
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        archive.extractall(base / "source")
+    (base / "source" / "run_autograder").rename(base / "run_autograder")
+    (base / "submission").mkdir()
+    return base
+
+
+def run(base: Path, **environ: str) -> dict:
+    """The results.json of one run."""
+    given = {**os.environ, "KWS_AUTOGRADER": str(base), "KWS_PYTHON": sys.executable, **environ}
+    done = subprocess.run(
+        ["bash", str(base / "run_autograder")],
+        env=given,
+        cwd=base,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads((base / "results" / "results.json").read_text())
+
+
+def test_a_submission_is_graded_with_the_seed_of_the_zip(autograder):
+    (autograder / "submission" / "answer.ipynb").write_text(build_notebook(SOLUTION))
+    results = run(autograder)
+    (report,) = results["extra_data"]["reports"]
+    assert results["score"] == 0
+    assert len(results["tests"]) == len(report["checks"]) > 20
+    assert {check["reason"] for check in report["checks"]} == {"not started"}
+    assert report["seed_id"] not in ("development", "")
+
+
+@pytest.mark.parametrize("damage", ["no python", "no checks", "no submission"])
+def test_a_run_that_crashes_leaves_a_result_that_asks_for_a_person(autograder, damage):
+    python = sys.executable
+    if damage == "no python":
+        python = "/nonexistent"
+    elif damage == "no checks":
+        (autograder / "source" / "grader" / "plugin.py").write_text("raise RuntimeError")
+    results = run(autograder, KWS_PYTHON=python)
+    assert results["extra_data"]["verdict"] == "needs a person"
+    assert results["tests"] == []
+    assert results["output"]
+
+
+def test_the_zip_holds_scripts_that_may_run_at_its_root(tmp_path):
+    names = write_zip(tmp_path / "a.zip", assignment="2", required="fenced", environ={})
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert archive.namelist() == names
+        for name in ("setup.sh", "run_autograder"):
+            assert archive.getinfo(name).external_attr >> 16 == 0o100755
+            subprocess.run(["bash", "-n"], input=archive.read(name), check=True)
+        script = archive.read("run_autograder").decode()
+    assert "--assignment 02 --require-isolation fenced" in script
+
+
+def test_the_zip_holds_what_grades_and_nothing_else(tmp_path):
+    names = write_zip(tmp_path / "a.zip", environ={})
+    tops = {name.partition("/")[0] for name in names}
+    assert tops == {
+        "grader",
+        "kws",
+        "solutions",
+        "pyproject.toml",
+        "LICENSE",
+        "setup.sh",
+        "run_autograder",
+        CRASH,
+    }
+    assert not [name for name in names if "__pycache__" in name or "planted" in name]
+    assert "grader/test_02_attention.py" in names
+
+
+def test_the_same_tree_gives_the_same_bytes(tmp_path):
+    for name in ("a.zip", "b.zip"):
+        write_zip(tmp_path / name, environ={})
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_the_seed_is_in_the_zip_if_the_environment_names_one(tmp_path):
+    (tmp_path / "seed").write_text("autumn")
+    for environ in ({"KWS_GRADER_SEED": "autumn"}, {"KWS_GRADER_SEED_FILE": tmp_path / "seed"}):
+        assert SEED in write_zip(
+            tmp_path / "a.zip", environ={k: str(v) for k, v in environ.items()}
+        )
+        with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+            assert archive.read(SEED) == b"autumn"
+    assert SEED not in write_zip(tmp_path / "a.zip", environ={})
+
+
+def test_what_cannot_be_graded_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="no tier: choose one of sealed"):
+        write_zip(tmp_path / "a.zip", required="strong")
+    with pytest.raises(UsageError, match="does not exist"):
+        write_zip(tmp_path / "a.zip", assignment="77")
+    assert not (tmp_path / "a.zip").exists()

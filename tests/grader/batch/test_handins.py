@@ -1,0 +1,146 @@
+"""Entries of a folder of submissions: whose they are, which files, from when."""
+
+import os
+from datetime import datetime, timezone
+
+import pytest
+
+from grader.batch.handins import find, youngest
+from kws.errors import UsageError
+
+METADATA = """\
+---
+submission_11:
+  :submitters:
+  - :name: Alice Example
+    :sid: '4711'
+    :email: alice@example.org
+  - :name: Bob
+    :sid: '4712'
+    :email: bob@example.org
+  :created_at: 2025-03-01 23:12:45.123456789 -08:00
+  :score: 7.0
+  :history:
+  - :id: 10
+    :created_at: 2025-02-01 00:00:00 Z
+    :submitters:
+    - :name: Mallory
+      :sid: '666'
+submission_12:
+  :submitters:
+  - :name: Carol
+    :sid:
+    :email: carol@example.org
+  :created_at: 2025-03-02T01:00:00Z
+"""
+
+
+def make(folder, *names, when=1_700_000_000):
+    """Files, or folders where a name ends in a slash, all of one date."""
+    for name in names:
+        path = folder / name
+        if name.endswith("/"):
+            path.mkdir(parents=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("x")
+            os.utime(path, (when, when))
+    return folder
+
+
+def students(folder, **more) -> list[str]:
+    return [entry.student for entry in find(folder, **more).entries]
+
+
+def test_folders_notebooks_and_zips_are_called_after_their_student(tmp_path):
+    make(tmp_path, "carol/02_attention.ipynb", "bob.zip", "alice.ipynb")
+    assert students(tmp_path) == ["alice", "bob", "carol"]
+
+
+@pytest.mark.parametrize(
+    "name", ["alice_02_attention.ipynb", "alice-02_attention.zip", "alice 02_attention (1).ipynb"]
+)
+def test_the_name_of_the_assignment_is_no_part_of_the_student(tmp_path, name):
+    assert students(make(tmp_path, name)) == ["alice"]
+
+
+def test_what_lies_beside_submissions_is_passed_over_and_named(tmp_path):
+    make(tmp_path, ".DS_Store", "__MACOSX/a", "notes.md", "roster.csv", "alice/x.ipynb", "out/a")
+    found = find(tmp_path, [tmp_path / "roster.csv", tmp_path / "out"])
+    assert [entry.student for entry in found.entries] == ["alice"]
+    assert found.ignored == ("notes.md",)
+
+
+def test_files_from_canvas_belong_to_the_number_of_their_user(tmp_path):
+    make(
+        tmp_path,
+        "examplealice_4711_815_02_attention.ipynb",
+        "examplealice_4711_816_model.safetensors",
+        "bob_LATE_4712_900_02_attention.ipynb",
+    )
+    alice, bob = find(tmp_path).entries
+    assert (alice.student, bob.student) == ("4711", "4712")
+    assert [name for name, _ in alice.files] == ["02_attention.ipynb", "model.safetensors"]
+    assert (alice.marked, bob.marked) == (False, True)
+    assert "examplealice" in alice.keys
+
+
+def test_of_several_uploads_to_canvas_the_last_counts(tmp_path):
+    make(tmp_path, "a_1_815_02_attention.ipynb", "a_1_911_02_attention-10.ipynb")
+    make(tmp_path, "a_1_901_02_attention-9.ipynb")
+    (alice,) = find(tmp_path).entries
+    assert [(name, path.name) for name, path in alice.files] == [
+        ("02_attention.ipynb", "a_1_911_02_attention-10.ipynb")
+    ]
+
+
+def test_folders_from_moodle_belong_to_the_number_in_them(tmp_path):
+    make(tmp_path, "Alice Example_4711_assignsubmission_file_/02_attention.ipynb")
+    (entry,) = find(tmp_path).entries
+    assert (entry.student, entry.name) == ("4711", "Alice Example")
+
+
+def test_gradescopes_list_tells_students_and_dates(tmp_path):
+    make(tmp_path, "submission_11/a.ipynb", "submission_12/a.ipynb")
+    (tmp_path / "submission_metadata.yml").write_text(METADATA)
+    found = {entry.student: entry for entry in find(tmp_path).entries}
+    assert sorted(found) == ["4711", "4712", "carol@example.org"]
+    assert found["4711"].files == found["4712"].files
+    assert found["4711"].name == "Alice Example"
+    assert found["4711"].when == datetime(2025, 3, 2, 7, 12, 45, tzinfo=timezone.utc)
+    assert found["carol@example.org"].when == datetime(2025, 3, 2, 1, tzinfo=timezone.utc)
+
+
+def test_a_folder_is_as_young_as_its_youngest_file(tmp_path):
+    make(tmp_path, "alice/a.ipynb", when=1_000)
+    make(tmp_path, "alice/deep/b.ipynb", when=2_000)
+    assert youngest(tmp_path / "alice").timestamp() == 2_000
+
+
+def test_a_link_is_as_old_as_itself_and_not_as_what_it_leads_to(tmp_path):
+    make(tmp_path, "elsewhere", when=5_000)
+    (tmp_path / "alice").mkdir()
+    link = tmp_path / "alice" / "a.ipynb"
+    link.symlink_to(tmp_path / "elsewhere")
+    os.utime(link, (1_000, 1_000), follow_symlinks=False)
+    assert youngest(tmp_path / "alice").timestamp() == 1_000
+
+
+def test_file_names_tell_the_assignment_if_they_tell_one(tmp_path):
+    make(tmp_path, "a_1_815_02_attention.ipynb", "bob/02_attention.py", "carol/homework.py")
+    assert [entry.guess for entry in find(tmp_path).entries] == ["02", "02", None]
+
+
+@pytest.mark.parametrize(
+    ("names", "path", "words"),
+    [
+        ([], "nowhere", "does not exist"),
+        (["all.zip"], "all.zip", "unpack it first"),
+        (["a.csv"], ".", "holds no submission"),
+        (["02_attention.ipynb"], ".", "carries no student's name"),
+    ],
+)
+def test_what_is_no_folder_of_submissions_is_refused(tmp_path, names, path, words):
+    make(tmp_path, *names)
+    with pytest.raises(UsageError, match=words):
+        find(tmp_path / path)

@@ -1,0 +1,86 @@
+"""Remarks: late, twice, the same code, unknown. They never touch points."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from grader.batch.remarks import lateness, read_deadline, remarks, same_work
+from grader.batch.roster import Turn
+from kws.errors import UsageError
+from tests.grader.batch.made_up import entry, outcome
+
+NOON = datetime(2025, 3, 1, 12, tzinfo=timezone.utc)
+
+
+def turn(hour=0, **more) -> Turn:
+    known = more.pop("known", True)
+    replaced = more.pop("replaced", ())
+    one = entry("alice", hour, **more)
+    return Turn(student="alice", name="", entry=one, known=known, replaced=replaced)
+
+
+def test_what_comes_after_the_deadline_is_late_by_the_difference():
+    assert lateness(turn(15), NOON) == "late by 3 h (2025-03-01 15:00 UTC)"
+
+
+def test_what_comes_at_the_deadline_is_not_late():
+    assert lateness(turn(12), NOON) == ""
+    assert lateness(turn(23), None) == ""
+
+
+def test_a_download_that_says_late_is_late_without_a_deadline():
+    assert "late" in lateness(turn(marked=True), None)
+
+
+def test_a_deadline_without_an_offset_is_local_time():
+    assert read_deadline("2025-03-01T23:59") == datetime(2025, 3, 1, 23, 59).astimezone()
+    assert read_deadline("2025-03-01T12:00Z") == NOON
+    assert read_deadline("2025-03-01T13:00+01:00") == NOON
+    assert read_deadline("2025-03-01").astimezone().hour == 0
+
+
+def test_a_deadline_that_is_no_date_is_refused():
+    with pytest.raises(UsageError, match="write 2025-03-01T23:59"):
+        read_deadline("friday")
+
+
+def test_the_same_code_of_two_students_is_told_to_both(report):
+    bob, carol = (replace(report, student=name) for name in ("bob", "carol"))
+    ones = [outcome(report, work="w"), outcome(bob, work="w"), outcome(carol, work="x")]
+    assert same_work(ones) == {("alice", "02"): ("bob",), ("bob", "02"): ("alice",)}
+
+
+def test_code_without_a_point_is_nobodys(report):
+    nothing = tuple(replace(check, earned=0.0) for check in report.checks)
+    ones = [outcome(replace(report, student=s, checks=nothing), work="w") for s in ("a", "b")]
+    assert same_work(ones) == {}
+
+
+def test_code_that_was_handed_in_together_is_not_remarked(report):
+    shared = entry("alice")
+    ones = [
+        outcome(
+            replace(report, student=name),
+            work="w",
+            turn=Turn(student=name, name="", entry=replace(shared, student=name)),
+        )
+        for name in ("alice", "bob")
+    ]
+    assert same_work(ones) == {}
+
+
+def test_everything_is_said_of_a_submission(report):
+    replaced = (entry("alice", source="alice.zip"),)
+    one = turn(13, known=False, replaced=replaced)
+    said = remarks([outcome(report, turn=one, faults=("it died",))], NOON)[("alice", "02")]
+    assert said == (
+        "late by 1 h (2025-03-01 13:00 UTC)",
+        "handed in more than once: alice counts, not alice.zip",
+        "not on the roster",
+        "attempts that failed: it died",
+    )
+
+
+def test_nothing_is_said_of_an_ordinary_one(report):
+    assert remarks([outcome(report)], NOON + timedelta(days=1)) == {}

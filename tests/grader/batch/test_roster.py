@@ -1,0 +1,109 @@
+"""Rosters: columns checked, entries given to their students, unknown and missing ones told."""
+
+import pytest
+
+from grader.batch.roster import Student, read_roster, turns
+from kws.errors import UsageError
+from tests.grader.batch.made_up import entry
+
+ROSTER = (Student(id="alice", keys=("alice", "Example, Alice", "4711")), Student(id="bob"))
+
+
+def write(tmp_path, text: str, encoding: str = "utf-8"):
+    path = tmp_path / "roster.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def test_a_roster_is_ids_names_and_words_for_entries(tmp_path):
+    text = "student,name,folder\nalice,Alice Example,alice-x\n\nbob,,\n"
+    alice, bob = read_roster(write(tmp_path, text))
+    assert (alice.id, alice.name) == ("alice", "Alice Example")
+    assert alice.keys == ("alice", "Alice Example", "alice-x")
+    assert bob.keys == ("bob",)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("comma", [",", ";"])
+def test_what_spreadsheets_write_is_read(tmp_path, encoding, newline, comma):
+    text = newline.join(["Student,Name", "zoé,Zoé", ""]).replace(",", comma)
+    assert [one.id for one in read_roster(write(tmp_path, text, encoding))] == ["zoé"]
+
+
+def test_a_gradebook_from_canvas_is_a_roster(tmp_path):
+    text = (
+        "Student,ID,SIS User ID,SIS Login ID,Section\n"
+        "    Points Possible,,,,\n"
+        '"Example, Alice",4711,u1,alice@x,A\n'
+    )
+    (alice,) = read_roster(write(tmp_path, text))
+    assert (alice.id, alice.name) == ("alice@x", "Example, Alice")
+    assert "4711" in alice.keys
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no column 'student'"),
+        ("studnet,name\na,b\n", "did you mean 'studnet'"),
+        ("student,nmae\na,b\n", "unknown column 'nmae'.*did you mean 'name'"),
+        ("student\n", "lists nobody"),
+        ("student,name\n,Alice\n", "line 2 has no student id"),
+        ("student\nalice\nALICE\n", "line 3: ALICE is there twice"),
+        ("student\n../etc\n", "cannot be a file's name"),
+    ],
+)
+def test_a_roster_that_cannot_be_used_is_refused_by_line_or_column(tmp_path, text, words):
+    with pytest.raises(UsageError, match=words):
+        read_roster(write(tmp_path, text))
+
+
+def test_a_roster_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "roster.csv"
+    path.write_bytes(b"student\n\xff\xfe\n")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        read_roster(path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_roster(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize("key", ["alice", "ALICE", "examplealice", "4711"])
+def test_any_word_of_the_roster_finds_the_student(key):
+    (turn,), _ = turns([entry(key)], ROSTER)
+    assert (turn.student, turn.known) == ("alice", True)
+
+
+def test_students_without_an_entry_are_missing():
+    found, missing = turns([entry("alice")], ROSTER)
+    assert [student.id for student in missing] == ["bob"]
+    assert len(found) == 1
+
+
+def test_an_entry_that_nobody_knows_is_graded_and_told():
+    (turn,), _ = turns([entry("mallory")], ROSTER)
+    assert (turn.student, turn.known) == ("mallory", False)
+
+
+def test_without_a_roster_everybody_is_known():
+    (turn,), missing = turns([entry("mallory")])
+    assert turn.known
+    assert missing == ()
+
+
+def test_of_two_entries_of_a_student_the_younger_counts():
+    entries = [entry("alice", 5, source="alice"), entry("Alice", 3, source="Alice.zip")]
+    (turn,), _ = turns(entries)
+    assert turn.entry.source == "alice"
+    assert [old.source for old in turn.replaced] == ["Alice.zip"]
+
+
+def test_an_entry_of_two_students_is_refused():
+    both = (Student(id="a", keys=("example",)), Student(id="b", keys=("Example",)))
+    with pytest.raises(UsageError, match="could be of a or b"):
+        turns([entry("example")], both)
+
+
+def test_the_order_of_entries_does_not_matter():
+    entries = [entry("bob"), entry("alice", 1), entry("alice", 2, source="alice.zip")]
+    assert turns(entries, ROSTER) == turns(entries[::-1], ROSTER)
