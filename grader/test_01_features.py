@@ -496,13 +496,15 @@ def test_spans(student):
     """spans are whole, and of every width up to the widest."""
     for length, widest in ((7, 3), (17, 5), (5, 5)):
         widths = spans_of(student, 4999, length, widest).sum(1)
+        found = widths.unique().tolist()
         suspects = {
             "is `widest` itself drawn too?": list(range(widest)),
             "may a span be empty?": list(range(1, widest + 1)),
             "is the width drawn?": [widest],
+            "does every row draw a width of its own?": found if len(found) == 1 else None,
         }
         what = f"the widths of 4,999 spans of at most {widest}"
-        expect_equal(what, widths.unique().tolist(), list(range(widest + 1)), suspects)
+        expect_equal(what, found, list(range(widest + 1)), suspects)
         shares = torch.bincount(widths) / len(widths) * (widest + 1)
         if shares.min() < 0.7 or shares.max() > 1.3:
             raise Failure(f"{what} are not equally frequent", "draw the width with torch.randint")

@@ -141,8 +141,12 @@ with check("1.2-hann-by-hand", "a window of four agrees with pencil and paper"):
     suspects = {
         "the period is W, not W - 1": [0, 0.75, 0.75, 0],
         "one half minus half a cosine: is this Hamming's window?": [0.08, 0.54, 1, 0.54],
+        "the cosine is subtracted: a window is 0 at its beginning": [1, 0.5, 0, 0.5],
+        "the cosine turns once in W places: is the 2 there?": [0, 0.1464466, 0.5, 0.8535534],
     }
     expect_close("hann(4)", hann(4), [0, 0.5, 1, 0.5], suspects)
+
+# %% tags=["check"]
 with check("1.2-frames-by-hand", "five samples make three frames of four"):
     expected = torch.tensor([[[2.0, 1, 0, 1], [0, 1, 2, 3], [2, 3, 4, 3]]])
     suspects = {
@@ -153,6 +157,10 @@ with check("1.2-frames-by-hand", "five samples make three frames of four"):
             [[0.0, 0, 0, 1], [0, 1, 2, 3], [2, 3, 4, 0]]
         ],
         "are the ends mirrored at all?": [[[0.0, 1, 2, 3]]],
+        "frame t is centred on sample t * hop, it does not begin there": [
+            [[0.0, 1, 2, 3], [2, 3, 4, 0], [4, 0, 0, 0]]
+        ],
+        "frames come before samples: (B, T, W)": expected.mT,
     }
     actual = frame(torch.arange(5.0)[None], 4, 2)
     expect_close("frame([[0, 1, 2, 3, 4]], 4, 2)", actual, expected, suspects)
@@ -195,6 +203,7 @@ with check("1.3-power-by-hand", "a click has the same power at all frequencies")
         "is the frame multiplied by the window?": [[[0.0, 16, 0]]],
         "power is the square of the magnitude": [[[2.0, 2, 2]]],
         "frequencies above W / 2 are mirror images: only K of them": [[[4.0, 4, 4, 4]]],
+        "the formula divides by nothing": [[[1.0, 1, 1]]],
     }
     expect_close("power_spectrum([[[2, 0, -2, 0]]])", power_spectrum(x), [[[4.0, 4, 4]]], suspects)
 
@@ -276,10 +285,11 @@ with check("1.4-mel-by-hand", "one band agrees with pencil and paper"):
     mel = mel if mel is None else round(float(mel), 2)
     expect_equal("hz_to_mel(700), rounded", mel, 781.17, suspects)
     expected = torch.tensor([[0, 12, 20, 16, 12, 8, 4, 0, 0, 0, 0]]).T / 21
-    even = torch.tensor([[0, 2, 4, 6, 4, 2, 0, 0, 0, 0, 0]]).T / 7
+    even = torch.tensor([[0, 2, 4, 6, 6, 4, 2, 0, 0, 0, 0]]).T / 7
     suspects = {
         "edges are evenly spaced in mel, not in Hz": even,
         "bands are columns: (num_freqs, n_mels)": expected.T,
+        "triangles are 1 at the top: no area is normalised": expected * 2 / 5600,
     }
     actual = mel_filterbank(11, 1, 0, 5600)
     expect_close("mel_filterbank(11, 1, 0, 5600)", actual, expected, suspects)
@@ -335,10 +345,11 @@ with check("1.5-log-mel-values", "log_mel agrees with torchaudio"):
     mel = witness(few).mT
     suspects = {
         "the logarithm is the natural one": (mel + 1e-6).log10(),
-        "neither decibels: the natural logarithm": 10 * (mel + 1e-6).log10(),
-        "the floor is added, not a limit": mel.clamp(min=1e-6).log(),
-        "is the floor there?": mel.log(),
-        "frames come before bands": (mel + 1e-6).log().mT,
+        "no decibels: the natural logarithm": 10 * (mel + 1e-6).log10(),
+        "the floor is added, it is no limit": mel.clamp(min=1e-6).log(),
+        "is the floor added, before the logarithm?": mel.log(),
+        "frames come before bands: (B, T, M)": (mel + 1e-6).log().mT,
+        "is the logarithm taken?": mel + 1e-6,
     }
     expect_close("log_mel(waveforms)", log_mel(few), (mel + 1e-6).log(), suspects, atol=1e-4)
 with check("1.5-silence", "silence is ln(floor), not minus infinity"):
@@ -414,6 +425,7 @@ with check("1.6-dct-by-hand", "three bands, two coefficients, with pencil and pa
         "is column 0 divided by the root of 2?": expected * torch.tensor([2**0.5, 1]),
         "are the factors s there?": expected * torch.tensor([3**0.5, 1.5**0.5]),
         "coefficients are columns: (n_mels, n_mfcc)": expected.T,
+        "band m stands at m + 1/2": [[a, 2**0.5 * a], [a, a * b], [a, -a * b]],
     }
     expect_close("dct_matrix(2, 3)", dct_matrix(2, 3), expected, suspects)
 with check("1.6-mfcc-values", "mfcc agrees with torchaudio"):
@@ -466,9 +478,16 @@ def which_split(name):
 
 
 # %% [markdown]
-# Four speakers of the real Speech Commands, at 8.71, 34.18, 81.99 and 60.15 percent:
+# All takes of a speaker belong together. Four speakers of the real Speech Commands are at 8.71,
+# 34.18, 81.99 and 60.15 percent.
 
 # %% tags=["check"]
+with check("1.7-takes-stay-together", "all takes of a speaker are in one split"):
+    found = {which_split(f"{word}/c2d15ea5_nohash_{n}.wav") for n in range(9) for word in "ab"}
+    found = tuple(sorted(map(str, found)))
+    hint = "what changes from clip to clip? Only the speaker is hashed"
+    suspects = {hint: found if len(found) > 1 else None}
+    expect_equal("the splits of 18 clips of c2d15ea5", found, ("validation",), suspects)
 with check("1.7-split-of-real-speakers", "four speakers of Speech Commands are where they belong"):
     for speaker, split in {
         "c2d15ea5": "validation",
@@ -478,9 +497,6 @@ with check("1.7-split-of-real-speakers", "four speakers of Speech Commands are w
     }.items():
         name = f"yes/{speaker}_nohash_0.wav"
         expect_equal(f'which_split("{name}")', which_split(name), split)
-with check("1.7-takes-stay-together", "all takes of a speaker are in one split"):
-    found = {which_split(f"{word}/c2d15ea5_nohash_{n}.wav") for n in range(9) for word in "ab"}
-    expect_equal("the splits of 18 clips of c2d15ea5", tuple(sorted(found)), ("validation",))
 
 # %% [markdown]
 # Is it worth the trouble? Try the laziest recogniser there is: find the most similar clip of the
@@ -586,6 +602,8 @@ with check("1.8-choose-counts", "eleven commands bring two unknown and two silen
         "10 % of the clips of commands, not of all clips": (4, 4, *[0] * 9, 11),
         "10 % of the clips of commands, not of the other ones": (3, 3, *[0] * 9, 11),
         "is there silence?": (0, 2, *[0] * 9, 11),
+        "labels are places in LABELS: are the labels sorted here?": (2, 2, 0, 11, *[0] * 8),
+        "labels are places in LABELS: are these places in COMMANDS?": (2, 2, *[0] * 7, 11, 0, 0),
         "is there a return?": (0,) * 12,
     }
     expect_equal("clips of each label", counts, expected, suspects)
@@ -704,6 +722,7 @@ with check("1.9-spans", "spans are whole, and of every width up to the widest"):
         "is `widest` itself drawn too?": (0, 1, 2),
         "may a span be empty?": (1, 2, 3),
         "is the width drawn?": (3,),
+        "does every row draw a width of its own?": widths if len(widths) == 1 else None,
     }
     expect_equal("the widths among 1,000 rows", widths, (0, 1, 2, 3), suspects)
 
@@ -716,6 +735,18 @@ with check("1.9-to-each-its-own", "equal examples of a batch get different masks
     masks = len(torch.unique(covered != equal, dim=0))
     suspects = {"is one mask drawn for the whole batch?": 1}
     expect_equal("masks among 100 examples (up to 10)", min(masks, 10), 10, suspects)
+with check(
+    "1.9-covered-by-the-mean",
+    "whole frames and whole bands are covered, with the mean of their own example",
+):
+    flat = torch.tensor([5.0, -3.0]).repeat(50)[:, None, None].expand(100, 5, 7)
+    values = tuple(spec_augment(flat.clone(), 3, 4).unique().tolist())
+    suspects = {
+        "covered cells get the mean, not 0: in a log-mel, 0 is loud": (-3.0, 0.0, 5.0),
+        "the mean of each example, not of the batch": (-3.0, 1.0, 5.0),
+    }
+    what = "the values in examples that are 5, or -3, throughout"
+    expect_equal(what, values, (-3.0, 5.0), suspects)
 
 # %% [markdown]
 # Above, four copies of one clip covered by torchaudio; below, by you. The same clip on purpose: you
