@@ -118,6 +118,7 @@ def measure(grader: Grader, submissions: int) -> Speed:
         student_name(place): Work(f"{STEM}.ipynb", notebook_bytes(notebook(place)))
         for place in range(submissions)
     }
+    print(f"{grader.name} grades {submissions}", file=sys.stderr, flush=True)
     wall, cpu = perf_counter(), cpu_seconds()
     grades = grader.grade(works, LONGEST * submissions)
     wall, cpu = perf_counter() - wall, cpu_seconds() - cpu

@@ -120,32 +120,36 @@ class Targets:
 
 @dataclass
 class Watch:
-    """Memory of the evaluators below a process, once a second, beside how far grading is."""
+    """What runs below a process and the evaluators' memory, beside how far grading is."""
 
     pid: int
     graded: Callable[[], int]
-    samples: list[tuple[int, int]] = field(default_factory=list)  # graded, bytes
+    samples: list[tuple[int, int, int]] = field(default_factory=list)  # graded, bytes, processes
     evaluators: set[int] = field(default_factory=set)
 
     def look(self) -> None:
         """Take one sample: each evaluator, and the first process that it started, its sandbox."""
-        ours = [pid for pid in descendants(self.pid) if _parent(pid) == self.pid]
+        below = descendants(self.pid)
+        ours = [pid for pid in below if _parent(pid) == self.pid]
         self.evaluators |= set(ours)
         held = [pid for one in ours for pid in [one, *_server_of(one)]]
-        self.samples.append((self.graded(), own_memory_of(held)))
+        self.samples.append((self.graded(), own_memory_of(held), len(below)))
 
     def until(self, done: threading.Event) -> None:
         """Look until `done`."""
         while not done.wait(1.0):
             self.look()
 
-    def table(self, total: int) -> dict[str, float | None]:
-        """MB at the start, in the middle and at the end: medians of what was seen there."""
-        return {name: self._between(low * total, high * total) for name, low, high in SHARES}
-
-    def _between(self, low: float, high: float) -> float | None:
-        seen = [held / 1e6 for graded, held in self.samples if low < graded <= high and held]
-        return median(seen) if seen else None
+    def table(self, total: int) -> dict[str, dict[str, float] | None]:
+        """MB and processes at start, middle and end: medians of what was seen there."""
+        found: dict[str, dict[str, float] | None] = {}
+        for name, low, high in SHARES:
+            seen = [one for one in self.samples if low * total < one[0] <= high * total and one[1]]
+            found[name] = None
+            if seen:
+                _, held, running = (median(column) for column in zip(*seen, strict=True))
+                found[name] = {"mb": held / 1e6, "processes": running}
+        return found
 
 
 def _parent(pid: int) -> int:
@@ -202,7 +206,7 @@ def run_hostile(folder: Path, submissions: int, workers: int) -> dict[str, Any]:
         thread.join()
         found = judged(out, {f"student{place:03d}": one for place, one in bad.items()})
         found |= {"submissions": submissions, "exit_code": code, "seconds": seconds}
-        found |= {"reached": targets.reached(), "memory_mb": watch.table(submissions)}
+        found |= {"reached": targets.reached(), "memory": watch.table(submissions)}
         found["evaluators_started"] = len(watch.evaluators)
     _show(found, workers)
     return found
@@ -253,7 +257,8 @@ def _show(found: dict[str, Any], workers: int) -> None:
         ["what attacks reached", ", ".join(found["reached"]) or "nothing"],
         ["evaluators started", f"{found['evaluators_started']} for {workers} workers"],
     ]
-    for name, held in found["memory_mb"].items():
-        rows.append([f"memory at the {name}", "not seen" if held is None else f"{held:.0f} MB"])
+    for name, seen in found["memory"].items():
+        held = seen and f"{seen['mb']:.1f} MB, {seen['processes']:.0f} processes in all"
+        rows.append([f"evaluators' memory at the {name}", held or "not seen"])
     print_table([f"{found['submissions']} submissions, {found['bad']} bad", ""], rows)
     print()

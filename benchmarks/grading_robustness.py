@@ -5,6 +5,7 @@ in which question 1 ends or holds up the process: there question 2 is worth its 
 """
 
 import copy
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -92,6 +93,7 @@ def _grades(grader: Grader, todo: Sequence[Case], limit: float) -> list[tuple[Gr
         return [(found[name], str(found[name])) for name in names]
     cells = []
     for i, case in enumerate(todo):
+        print(f"{grader.name}: {case.name}", file=sys.stderr, flush=True)
         started = perf_counter()
         (grade,) = grader.grade({f"case{i}": case.work}, limit).values()
         cells.append((grade, f"{grade} ({perf_counter() - started:.0f} s)"))
