@@ -337,7 +337,12 @@ _05 = Assignment(
             after=("5.1", "5.2", "5.3"),
             forbidden=_KEYWORD,
         ),
-        Task(id="5.5", title="Predict, then count", names=_same("keyword_parameters")),
+        Task(
+            id="5.5",
+            title="Predict, then count",
+            names=_same("keyword_parameters"),
+            after=("5.4",),
+        ),
         Task(
             id="5.6",
             title="Twelve words in a minute",

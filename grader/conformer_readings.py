@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from grader.feedback import Failure
+from grader.feedback import Failure, expect_shape
 from grader.readings import Projection, projections, randomised
 
 EPS = 1e-5
@@ -245,16 +245,22 @@ class BlockReading:
 
         def attend(x: Tensor) -> Tensor:
             heard = self.norms[0].over_columns(x) if norm_first else x
-            return detours * x + self.attention(heard, None if deaf == "attention" else valid)
+            mask = None if deaf == "attention" else valid
+            return detours * x + _same_shape(self.attention, heard, mask)
 
         def convolve(x: Tensor) -> Tensor:
-            return detours * x + self.convolution(x, None if deaf == "convolution" else valid)
+            mask = None if deaf == "convolution" else valid
+            return detours * x + _same_shape(self.convolution, x, mask)
 
-        x = detours * x + step * self.shells[0](x)
+        x = detours * x + step * _same_shape(self.shells[0], x)
         for part in (convolve, attend) if swapped else (attend, convolve):
             x = part(x)
-        x = detours * x + step * self.shells[1](x)
+        x = detours * x + step * _same_shape(self.shells[1], x)
         return self.norms[1].over_columns(x) if norm_last else x
+
+
+def _same_shape(part: Any, x: Tensor, *rest: Any) -> Tensor:
+    return expect_shape(f"{part.kind}(x)", part(x, *rest), *x.shape, letters="B, T, D")
 
 
 _PARTS = {

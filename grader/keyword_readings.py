@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grader.conformer_readings import Norm, loud, norms
-from grader.feedback import Failure
+from grader.feedback import Failure, expect_tensor
 from grader.readings import Projection
 
 
@@ -115,12 +115,20 @@ class ModelReading:
         )
 
     def __call__(
-        self, mel: Tensor, *, reads: str = "cls", skip: int = 0, late: bool = False
+        self,
+        mel: Tensor,
+        *,
+        reads: str = "cls",
+        skip: int = 0,
+        late: bool = False,
+        across: bool = False,
     ) -> Tensor:
-        """Logits; `reads` the cls token, the "mean" or the "last", `skip` layers are left out."""
-        x = self.widen(self.stem(mel))
-        x = x if late else self.reader(x)
-        for layer in self.layers[: len(self.layers) - skip]:
-            x = layer(x)
-        x = self.reader(x) if late else x
+        """Logits; `reads` the cls token, the "mean" or the "last", `skip` layers are left out,
+        attention goes `across` clips, or the cls token comes `late`."""
+        x = self.widen(expect_tensor("Stem(…)(mel)", self.stem(mel)))
+        parts = [self.reader, *self.layers[: len(self.layers) - skip]]
+        for part in [*parts[1:], parts[0]] if late else parts:
+            swap = across and part is not self.reader
+            y = expect_tensor(f"{part.kind}(…)(x)", part(x.transpose(0, 1) if swap else x))
+            x = y.transpose(0, 1) if swap else y
         return self.classify({"cls": x[:, 0], "mean": x.mean(1), "last": x[:, -1]}[reads])

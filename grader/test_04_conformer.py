@@ -22,11 +22,19 @@ from grader.conformer_readings import (
     read_convolution,
     read_feed_forward,
 )
-from grader.feedback import Failure, expect_close, expect_equal, expect_finite, expect_shape
+from grader.feedback import (
+    Failure,
+    expect_close,
+    expect_equal,
+    expect_finite,
+    expect_shape,
+    expect_tensor,
+)
 from grader.hidden_speech import SPEAKERS, scores, speaker_utterances
 from grader.model_checks import expect_budget
 from grader.outcomes import Reason, Stopped
 from grader.readings import Projection
+from grader.remote_modules import built, trainable
 from kws.params import (
     conformer_layer_parameters,
     convolution_module_parameters,
@@ -55,15 +63,6 @@ def padded() -> Tensor:
 
 def same(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a, b, rtol=1e-9, atol=1e-10)
-
-
-def parameters(module) -> int:
-    """Trainable numbers of a remote module; a shared tensor counts once."""
-    return sum(
-        one.numel
-        for one in module.parameters().values()
-        if one.requires_grad and one.same_as is None
-    )
 
 
 # 4.1 gate
@@ -115,7 +114,7 @@ def test_gate_of_any_shape(student, draw):
 @pytest.mark.check("4.2", points=1, concept="section 4.2")
 def test_depthwise_by_hand(student):
     """each column has its own kernel, and padding counts as zero."""
-    module = student.DepthwiseConv(3, 3)
+    module = built(student, "DepthwiseConv", 3, 3)
     kernels = torch.eye(3)[:, None]
     module.load_state_dict(
         {
@@ -133,7 +132,7 @@ def test_depthwise_by_hand(student):
 @pytest.mark.check("4.2", points=2, concept="section 4.2")
 def test_depthwise_values(student, draw):
     """the convolution equals the formula for another kernel size, centred on its frame."""
-    module = student.DepthwiseConv(D, K)
+    module = built(student, "DepthwiseConv", D, K)
     kernel = read_kernel(module)
     x = draw(B, T, D)
     suspects = {
@@ -152,7 +151,7 @@ def test_depthwise_values(student, draw):
 @pytest.mark.check("4.2", points=1, concept="section 4.2")
 def test_depthwise_hides_padding(student, draw):
     """what stands in the padding changes no real frame, not even NaN."""
-    module = student.DepthwiseConv(D, K)
+    module = built(student, "DepthwiseConv", D, K)
     kernel = read_kernel(module)
     x, valid = draw(B, T, D), padded()
     hidden = ~valid[..., None]
@@ -179,11 +178,11 @@ def test_depthwise_parameters(student):
         "each column sees itself only: how many groups are that?": K * D * D + D,
         "is there a bias?": K * D,
     }
-    actual = parameters(student.DepthwiseConv(D, K))
+    actual = trainable(built(student, "DepthwiseConv", D, K))
     what = f"the number of parameters of DepthwiseConv({D}, {K})"
     expect_equal(what, actual, (K + 1) * D, suspects)
     try:
-        student.DepthwiseConv(D, K + 1)
+        built(student, "DepthwiseConv", D, K + 1)
     except Stopped as stopped:
         if stopped.reason is not Reason.ERROR:
             raise
@@ -217,7 +216,7 @@ def read_kernel(module) -> Projection:
 @pytest.mark.check("4.3", points=1, concept="section 4.3")
 def test_module_by_hand(student):
     """the convolution module agrees with pencil and paper."""
-    module = student.ConvolutionModule(2, 3).eval()
+    module = built(student, "ConvolutionModule", 2, 3).eval()
     module.load_state_dict({n: identity(n, t) for n, t in module.state_dict().items()})
     half = torch.tensor([[[-0.5, 0.5]]])
     suspects = {
@@ -231,7 +230,7 @@ def test_module_by_hand(student):
 @pytest.mark.check("4.3", points=2, concept="section 4.3")
 def test_module_values(student, draw):
     """the convolution module equals figure 2 of the paper."""
-    module = student.ConvolutionModule(D, K)
+    module = built(student, "ConvolutionModule", D, K)
     one = read_convolution(module, D, seed=3)
     module.eval()
     x = draw(B, T, D)
@@ -251,7 +250,7 @@ def test_module_values(student, draw):
 @pytest.mark.check("4.3", points=1, concept="section 4.3")
 def test_module_hides_padding(student, draw):
     """the convolution module hears no padding."""
-    module = student.ConvolutionModule(D, K)
+    module = built(student, "ConvolutionModule", D, K)
     one = read_convolution(module, D, seed=3)
     module.eval()
     x, valid = draw(B, T, D), padded()
@@ -268,11 +267,12 @@ def test_module_hides_padding_while_training(student, draw):
     noisy = torch.cat([x + 9 * ~valid[..., None] * draw(B, T, D), draw(B, 5, D)], dim=1)
     answers = []
     for mel, real in ((x, valid), (noisy, F.pad(valid, (0, 5)))):
-        module = student.ConvolutionModule(D, K)
+        module = built(student, "ConvolutionModule", D, K)
         read_convolution(module, D, seed=3)
         what = "module(x, valid), training,"
         answer = expect_shape(what, module.train()(mel, real), *mel.shape, letters="B, T, D")
-        answers.append((answer[real], module.eval()(x, valid)[valid]))
+        after = expect_shape("module(x, valid)", module.eval()(x, valid), B, T, D)
+        answers.append((answer[real], after[valid]))
     (quiet, after_quiet), (more, after_more) = answers
     hint = "does the batch norm get valid?"
     for what, one, other in (
@@ -292,7 +292,7 @@ def test_module_parameters(student):
         "is there a norm in front, and one after the depthwise convolution?": expected - 2 * D,
         "do both pointwise layers have a bias?": expected - 3 * D,
     }
-    actual = parameters(student.ConvolutionModule(D, K))
+    actual = trainable(built(student, "ConvolutionModule", D, K))
     what = f"the number of parameters of ConvolutionModule({D}, {K})"
     expect_equal(what, actual, expected, suspects)
 
@@ -303,7 +303,7 @@ def test_module_parameters(student):
 @pytest.mark.check("4.4", points=1, concept="section 4.4")
 def test_feed_forward_by_hand(student):
     """the feed-forward module agrees with pencil and paper."""
-    module = student.FeedForwardModule(2, 3)
+    module = built(student, "FeedForwardModule", 2, 3)
     module.load_state_dict({n: identity(n, t) for n, t in module.state_dict().items()})
     one = torch.tensor([[[-1.0, 1.0]]])
     actual = module(torch.tensor([[[1.0, 3.0]]]))
@@ -313,7 +313,7 @@ def test_feed_forward_by_hand(student):
 @pytest.mark.check("4.4", points=1, concept="section 4.4")
 def test_feed_forward_values(student, draw):
     """the feed-forward module normalises, widens, bends, narrows."""
-    module = student.FeedForwardModule(D, E)
+    module = built(student, "FeedForwardModule", D, E)
     one = read_feed_forward(module, D, E, seed=5)
     x = draw(B, T, D)
     expected = feed_forward(x, one)
@@ -336,7 +336,7 @@ def test_feed_forward_parameters(student):
         "is there a norm in front?": expected - 2 * D,
         "do both linear layers have a bias?": expected - D - E,
     }
-    actual = parameters(student.FeedForwardModule(D, E))
+    actual = trainable(built(student, "FeedForwardModule", D, E))
     what = f"the number of parameters of FeedForwardModule({D}, {E})"
     expect_equal(what, actual, expected, suspects)
 
@@ -361,7 +361,7 @@ def test_block_by_hand(student):
 @pytest.mark.check("4.5", points=3, concept="section 4.5")
 def test_block_values(student, draw):
     """the block equals its parts, put together as in figure 1."""
-    block = student.ConformerBlock(D, H, E, K).eval()
+    block = built(student, "ConformerBlock", D, H, E, K).eval()
     x = draw(B, T, D)
     one = BlockReading(block, x, seed=7)
     suspects = {
@@ -377,7 +377,7 @@ def test_block_values(student, draw):
 @pytest.mark.check("4.5", points=1, concept="section 4.5")
 def test_block_hides_padding(student, draw):
     """every part of the block that mixes frames gets valid."""
-    block = student.ConformerBlock(D, H, E, K).eval()
+    block = built(student, "ConformerBlock", D, H, E, K).eval()
     x, valid = draw(B, T, D), padded()
     one = BlockReading(block, x, seed=7)
     suspects = {
@@ -399,7 +399,7 @@ def test_block_parameters(student):
         "two shells, or one used twice?": expected - shell,
         "is there a norm in front of attention, and one at the end?": expected - 2 * D,
     }
-    actual = parameters(student.ConformerBlock(D, H, E, K))
+    actual = trainable(built(student, "ConformerBlock", D, H, E, K))
     what = f"the number of parameters of ConformerBlock({D}, {H}, {E}, {K})"
     expect_equal(what, actual, expected, suspects)
 
@@ -418,7 +418,7 @@ def test_encoder_counts(student):
     actual = student.conformer_parameters(80, 128, 31, 4)
     expect_equal("conformer_parameters(80, 128, 31, 4)", actual, 361_024, suspects)
     one = conformer_layer_parameters(6, 5, 3)
-    actual = parameters(student.ConformerEncoder(6, 2, 5, 3, 3))
+    actual = trainable(built(student, "ConformerEncoder", 6, 2, 5, 3, 3))
     suspects = {
         "is it one block, used three times?": one,
         "are the blocks in an nn.ModuleList? A plain list hides their parameters": 0,
@@ -429,7 +429,7 @@ def test_encoder_counts(student):
 @pytest.mark.check("4.6", points=1, concept="section 4.6")
 def test_encoder_chains_its_blocks(student, draw):
     """an encoder equals its blocks, one after the other, each with valid."""
-    encoder = student.ConformerEncoder(D, H, E, K, 3)
+    encoder = built(student, "ConformerEncoder", D, H, E, K, 3)
     loud(encoder, seed=11)
     encoder.eval()
     paths = [node.path for node in encoder.tree() if node.kind == "ConformerBlock"]
@@ -439,13 +439,14 @@ def test_encoder_chains_its_blocks(student, draw):
     x, valid = draw(B, T, D), padded()
     outputs, deaf = [x], x
     for path in paths:
-        outputs.append(encoder.child(path)(outputs[-1], valid))
-        deaf = encoder.child(path)(deaf)
+        block = encoder.child(path)
+        outputs.append(expect_shape("block(x, valid)", block(outputs[-1], valid), B, T, D))
+        deaf = expect_shape("block(x)", block(deaf), B, T, D)
     suspects = {
         "does every block get valid?": deaf[valid],
-        "does each block read what the block before it wrote?": encoder.child(paths[-1])(x, valid)[
-            valid
-        ],
+        "does each block read what the block before it wrote?": expect_shape(
+            "block(x, valid)", encoder.child(paths[-1])(x, valid), B, T, D
+        )[valid],
         "how often does the loop run? One block is missing": outputs[-2][valid],
     }
     actual = expect_shape("encoder(x, valid)", encoder(x, valid), B, T, D, letters="B, T, D")
@@ -457,7 +458,7 @@ def test_encoder_chains_its_blocks(student, draw):
 def test_encoder_blocks_are_independent(student):
     """every block has parameters of its own, for any number of blocks."""
     for depth in (1, 2, 5):
-        encoder = student.ConformerEncoder(D, H, E, K, depth)
+        encoder = built(student, "ConformerEncoder", D, H, E, K, depth)
         shared = [n for n, one in encoder.parameters().items() if one.same_as is not None]
         if shared:
             raise Failure(
@@ -465,7 +466,7 @@ def test_encoder_blocks_are_independent(student):
                 "is it one block, used again and again?",
             )
         what = f"the number of parameters with num_layers={depth}"
-        expect_equal(what, parameters(encoder), depth * conformer_layer_parameters(D, E, K))
+        expect_equal(what, trainable(encoder), depth * conformer_layer_parameters(D, E, K))
 
 
 @pytest.mark.check("4.6", points=2, concept="section 4.6")
@@ -491,14 +492,15 @@ def test_count_for_any_size(student):
 
 def listen(student, batch, normalise: bool = True, louder: float = 1.0) -> tuple[Tensor, Tensor]:
     """Logits while training, and what the last linear layer reads; the last block is `louder`."""
-    logits, heard = student.define(HEARD, *batch, normalise, louder)
+    found = student.define(HEARD, *batch, normalise, louder)
+    logits, heard = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
     logits = expect_shape("model(mel, valid)", logits, 5, 11, letters="B, C")
     if heard is None:
         raise Failure(
             "no linear layer gives one number for each speaker, or it is called more than once",
             "does SpeakerConformer end in nn.Linear(D, num_speakers)?",
         )
-    return logits, heard
+    return logits, expect_tensor("what the last linear layer reads", heard)
 
 
 def mel_batch(draw) -> tuple[Tensor, Tensor]:
@@ -540,7 +542,7 @@ def test_normalisation_undoes_loudness(student, draw):
 def test_logits_do_not_hear_padding(student, draw):
     """an utterance gets the logits that it gets alone, whatever it is padded with."""
     mel, valid = mel_batch(draw)
-    model = student.SpeakerConformer(F_MELS, 11)
+    model = built(student, "SpeakerConformer", F_MELS, 11)
     loud(model, seed=13)
     model.eval()
     shape = {"letters": "B, C"}
@@ -559,7 +561,7 @@ def test_logits_do_not_hear_padding(student, draw):
 @pytest.mark.check("4.7", points=1, concept="section 4.7")
 def test_budget(student, draw, record):
     """the model gets by with half a million numbers, and uses each of its blocks once."""
-    model = student.SpeakerConformer(F_MELS, SPEAKERS)
+    model = built(student, "SpeakerConformer", F_MELS, SPEAKERS)
     loud(model, seed=13)
     batch = mel_batch(draw)
     used = expect_budget("SpeakerConformer", model.eval(), *batch, most=BUDGET)
@@ -576,7 +578,7 @@ def test_budget(student, draw, record):
 @pytest.mark.check("4.7", points=6, concept="section 4.7", timeout=120)
 def test_accuracy(student, weights, secret, record):
     """the trained model names the speakers of sentences that nobody has heard."""
-    model = student.SpeakerConformer(F_MELS, SPEAKERS)
+    model = built(student, "SpeakerConformer", F_MELS, SPEAKERS)
     model.load_state_dict(weights)
     mels, labels = speaker_utterances(secret)
     names = [str(speaker) for speaker in range(SPEAKERS)]

@@ -11,7 +11,7 @@ from grader.isolation import Sandbox
 from grader.salvage import read_submissions
 
 HERE = Path(__file__).parent
-NUMBERS = ("01", "02", "03")
+NUMBERS = ("01", "02", "03", "04", "05")
 VALUES = {
     "None": "None",
     "a number": "3",
