@@ -1,0 +1,139 @@
+"""What editors, downloads and mail programs do to a right notebook, none of which may cost a point.
+
+Each case turns a notebook (as its JSON says it) into the file that is handed in: name and bytes.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+Notebook = dict[str, Any]
+File = tuple[str, bytes]
+
+
+def _written(notebook: Notebook, name: str = "answer.ipynb", encoding: str = "utf-8") -> File:
+    return name, json.dumps(notebook, indent=1, ensure_ascii=False).encode(encoding)
+
+
+def _code(*lines: str) -> dict[str, Any]:
+    source = "\n".join(lines)
+    return {"cell_type": "code", "metadata": {}, "source": source, "outputs": []}
+
+
+def stripped_metadata(notebook: Notebook) -> File:
+    """An editor that keeps text alone: no ids, no tags."""
+    kept = ("cell_type", "source")
+    cells = [{key: cell[key] for key in kept} | {"metadata": {}} for cell in notebook["cells"]]
+    return _written({**notebook, "cells": cells, "metadata": {}})
+
+
+def duplicated_cells(notebook: Notebook) -> File:
+    """Every cell twice."""
+    twice = [deepcopy(cell) for cell in notebook["cells"] for _ in range(2)]
+    return _written({**notebook, "cells": twice})
+
+
+def one_cell(notebook: Notebook) -> File:
+    """All code in a single cell."""
+    sources = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    return _written({**notebook, "cells": [_code(*sources)]})
+
+
+def magics(notebook: Notebook) -> File:
+    """Lines that only a notebook understands."""
+    extra = _code("%matplotlib inline", "!pip install torch", "x = !ls")
+    return _written({**notebook, "cells": [extra, *notebook["cells"]]})
+
+
+def slip_in_a_cell(notebook: Notebook) -> File:
+    """A cell that is no Python, between the answers."""
+    half = len(notebook["cells"]) // 2
+    cells = [*notebook["cells"][:half], _code("def half(:"), *notebook["cells"][half:]]
+    return _written({**notebook, "cells": cells})
+
+
+def endless_training(notebook: Notebook) -> File:
+    """A cell that would never end, if it ran."""
+    return _written({**notebook, "cells": [*notebook["cells"], _code("while True:", "    pass")]})
+
+
+def much_output(notebook: Notebook) -> File:
+    """Megabytes of prints, kept in the file."""
+    cells = deepcopy(notebook["cells"])
+    output = {"output_type": "stream", "name": "stdout", "text": "loss 0.1\n" * 500_000}
+    next(c for c in cells if c["cell_type"] == "code")["outputs"] = [output]
+    return _written({**notebook, "cells": cells})
+
+
+def cut_off(notebook: Notebook) -> File:
+    """An upload that broke behind the last answer."""
+    cells = [*notebook["cells"], _code("print('lost')", "print('too')")]
+    name, data = _written({**notebook, "cells": cells})
+    return name, data[: data.rindex(b"lost")]
+
+
+def utf_16(notebook: Notebook) -> File:
+    """Saved by an editor that writes two bytes a letter."""
+    return _written(notebook, encoding="utf-16")
+
+
+def marked_for_windows(notebook: Notebook) -> File:
+    """A byte order mark, and Windows newlines."""
+    name, data = _written(notebook, encoding="utf-8-sig")
+    return name, data.replace(b"\n", b"\r\n")
+
+
+def older_format(notebook: Notebook) -> File:
+    """nbformat 3: worksheets, and `input` in the place of `source`."""
+    cells = [
+        {**cell, "input": cell["source"], "language": "python"}
+        if cell["cell_type"] == "code"
+        else cell
+        for cell in notebook["cells"]
+    ]
+    for cell in cells:
+        if "input" in cell:
+            cell.pop("source")
+    table = {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": [{"cells": cells}]}
+    return _written(table)
+
+
+def script(notebook: Notebook) -> File:
+    """A .py in the place of a notebook."""
+    sources = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    return "answer.py", "\n\n\n".join(sources).encode()
+
+
+def zip_in_a_zip(notebook: Notebook) -> File:
+    """Packed twice, with what a Mac adds."""
+    name, data = _written(notebook, "my answer (1).ipynb")
+    for inner in ("homework/", ""):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr(f"{inner}{name}", data)
+            archive.writestr(f"__MACOSX/{inner}._{name}", b"\0")
+        name, data = "hand in.zip", buffer.getvalue()
+    return name, data
+
+
+BROKEN: Mapping[str, Callable[[Notebook], File]] = {
+    case.__name__.replace("_", " "): case
+    for case in (
+        stripped_metadata,
+        duplicated_cells,
+        one_cell,
+        magics,
+        slip_in_a_cell,
+        endless_training,
+        much_output,
+        cut_off,
+        utf_16,
+        marked_for_windows,
+        older_format,
+        script,
+        zip_in_a_zip,
+    )
+}

@@ -1,0 +1,207 @@
+"""One evaluator process: answers, forks that leave nothing, faults that are told and retried."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from grader.batch.client import Died, Evaluator, settle
+from grader.outcomes import Reason, Report, Verdict
+from kws.errors import UsageError
+
+EMPTY = "# nothing is defined\n"
+
+
+@pytest.fixture(scope="module")
+def evaluator():
+    with Evaluator() as one:
+        one.start()
+        yield one
+
+
+@pytest.fixture
+def job(hand_in):
+    """`job(text)`: to grade a submission of assignment 2 with this text."""
+
+    def make(text: str | None = EMPTY, **more) -> dict:
+        folder = hand_in("alice", text) / "alice"
+        usual = {"assignment": "02", "guess": "02", "retrain": False, "wall": 300.0, "have": {}}
+        return {"student": "alice", "files": [["alice", str(folder)]], **usual, **more}
+
+    return make
+
+
+def memory(pid: int) -> int:
+    """Bytes of a process that are its own."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.split("RssAnon:")[1].split()[0]) << 10
+
+
+def children(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(p) for p in text.split()]
+
+
+def only_report(answer: dict) -> Report:
+    (row,) = answer["graded"]
+    return Report.from_json(row["report"])
+
+
+def test_a_job_is_answered_with_a_report(evaluator, job):
+    report = only_report(evaluator.ask(job()))
+    assert (report.student, report.assignment, report.score) == ("alice", "02", 0)
+    assert {check.reason for check in report.checks} == {Reason.MISSING}
+
+
+def test_the_same_job_gives_the_same_bytes(evaluator, job):
+    first, second = (evaluator.ask(job(EMPTY + f"x = {1}\n")) for _ in range(2))
+    assert first["graded"] == second["graded"]
+
+
+def test_a_report_that_is_current_is_not_made_again(evaluator, job):
+    report = only_report(evaluator.ask(job()))
+    key = [report.digest, report.checks_digest, report.seed_id, report.tier]
+    (row,) = evaluator.ask(job(have={"02": key}))["graded"]
+    assert row["report"] is None
+    for at in range(4):
+        stale = [*key[:at], "other", *key[at + 1 :]]
+        assert only_report(evaluator.ask(job(have={"02": stale}))) == report
+
+
+def test_code_is_the_same_work_whatever_its_layout(evaluator, job):
+    texts = [
+        "def attend(x):\n    return x+1\n",
+        "def attend(x):  # mine\n\n    return x + 1\n",
+        "def attend(y): 1\n",
+    ]
+    work = [evaluator.ask(job(text))["graded"][0]["work"] for text in texts]
+    assert work[0] == work[1] != work[2]
+
+
+def test_several_files_are_read_under_their_names(evaluator, job, hand_in):
+    path = hand_in("bob", "def attend(): 1\n", name="bob_1_2_02_attention.py") / "bob"
+    (source,) = path.iterdir()
+    other = path / "model"
+    other.write_bytes(b"x")
+    files = [["02_attention.py", str(source)], ["model.safetensors", str(other)]]
+    report = only_report(evaluator.ask({**job(), "files": files, "assignment": None}))
+    assert report.assignment == "02"
+
+
+def test_nothing_of_a_job_stays_behind(evaluator, job):
+    evaluator.ask(job())
+    before, kept = memory(evaluator.pid), len(children(evaluator.pid))
+    for _ in range(5):
+        evaluator.ask(job())
+    assert memory(evaluator.pid) - before < 4 << 20
+    assert len(children(evaluator.pid)) == kept
+
+
+def test_a_submission_that_outlasts_its_time_keeps_what_it_has_and_waits_for_a_person(job):
+    with Evaluator() as one:
+        slow = "import time\ndef attend(*args):\n    time.sleep(60)\n"
+        report = only_report(one.ask(job(slow, wall=2.0)))
+    assert report.verdict is Verdict.PERSON
+    assert report.checks[-1].earned is None
+
+
+def kill_the_fork(evaluator: Evaluator, times: int) -> threading.Thread:
+    """Kill the next forks of whatever process the evaluator has, as the kernel would."""
+
+    def kill() -> None:
+        for _ in range(times):
+            seen: set[int] = set()
+            pid = None
+            while not seen:
+                time.sleep(0.01)
+                if evaluator.pid != pid or pid is None:
+                    pid = evaluator.pid
+                    if pid is None:
+                        continue
+                seen = {p for p in children(pid) if is_fork(p)}
+            for process in seen:
+                os.kill(process, signal.SIGKILL)
+            while evaluator.pid == pid:
+                time.sleep(0.01)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    return thread
+
+
+def is_fork(pid: int) -> bool:
+    """Whether this is a fork of the evaluator, and not its sandbox."""
+    try:
+        return b"grader.evaluator" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_a_fork_that_is_killed_is_tried_again_in_a_fresh_evaluator(job):
+    with Evaluator() as one:
+        one.start()
+        first = one.pid
+        thread = kill_the_fork(one, 1)
+        answer = settle(one, job())
+        thread.join()
+        assert one.pid != first
+    assert only_report(answer).verdict is not Verdict.PERSON
+    assert len(answer["faults"]) == 1
+    assert "SIGKILL" in answer["faults"][0]
+
+
+@pytest.mark.slow
+def test_what_is_killed_twice_gets_a_report_with_open_points(job):
+    with Evaluator() as one:
+        one.start()
+        kill_the_fork(one, 2)
+        answer = settle(one, job())
+    report = only_report(answer)
+    assert len(answer["faults"]) == 2
+    assert report.verdict is Verdict.PERSON
+    assert {check.earned for check in report.checks} == {None}
+    assert {check.reason for check in report.checks} == {Reason.INFRASTRUCTURE}
+    assert len(report.checks) > 20
+
+
+def test_an_evaluator_that_nobody_talks_to_ends_with_its_fork(job):
+    with Evaluator() as one:
+        one.start()
+        process = one._process
+        sleeping = {**job("import time\ndef attend(*a):\n    time.sleep(60)\n"), "wall": 300.0}
+        process.stdin.write(json.dumps(sleeping).encode() + b"\n")
+        while not (forks := [p for p in children(process.pid) if is_fork(p)]):
+            time.sleep(0.01)
+        process.stdin.close()
+        process.wait(30)
+    assert not any(is_fork(pid) for pid in forks)
+
+
+def test_a_tier_that_the_machine_lacks_is_refused_before_anything_is_graded():
+    with pytest.raises(UsageError, match="is no tier"), Evaluator(required="strong") as one:
+        one.start()
+
+
+def test_an_evaluator_that_is_gone_says_so_and_the_next_job_starts_another(job):
+    with Evaluator() as one:
+        one.start()
+        os.kill(one.pid, signal.SIGKILL)
+        with pytest.raises(Died, match="ended with code -9"):
+            one.ask(job())
+        one.close()
+        assert one.ask(job())["graded"]
+
+
+def test_a_seed_that_is_given_takes_the_place_of_the_environments(monkeypatch):
+    monkeypatch.setenv("KWS_GRADER_SEED_FILE", "/nonexistent")
+    with Evaluator() as one, pytest.raises(UsageError, match="cannot be read"):
+        one.start()
+    with Evaluator(environ={"KWS_GRADER_SEED": "autumn"}) as one:
+        assert one.start().seed_id not in ("", "development")
