@@ -128,7 +128,8 @@ def grade_class(
     found = find(settings.submissions, besides)
     there, missing = turns(found.entries, roster)
     store = Store(settings.out)
-    with store.locked(), make_workers() as workers:
+    grading = make_workers()
+    with store.locked(), grading as workers:
         hello = workers.hello(len(there))
         there_already = {(r.student, r.assignment): r for r in store.reports()}
         before = {**there_already, **store.remembered()} if settings.again else there_already

@@ -1,0 +1,180 @@
+"""A class through `python -m grader`: nothing stops it, nothing is lost, the same bytes again."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from grader.authoring.build import ROOT
+from grader.batch.local import Local
+from grader.batch.run import Settings, grade_class
+from grader.outcomes import Report, Verdict
+
+BLANK = "def attend(q, k, v, valid=None):\n    raise NotImplementedError('TODO 2.1')\n"
+BOMB = "def attend(q, k, v, valid=None):\n    import os\n    os._exit(0)\n"
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "grader", *map(str, arguments)]
+
+
+def grader(*arguments: object, **more) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=300, **more
+    )
+
+
+def digests(out: Path) -> dict[str, str]:
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    return {
+        path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def reports(out: Path) -> list[Path]:
+    return sorted(out.glob("reports/*/02.json"))
+
+
+def until(what, seconds: float = 200) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def students(hand_in):
+    """Six students of whom no two handed in the same."""
+    for number in range(6):
+        folder = hand_in(f"s{number}", BLANK + f"def split_heads(x, n):\n    return {number}\n")
+    return folder
+
+
+@pytest.mark.slow
+def test_one_bad_submission_stops_nothing_and_costs_nobody_else(hand_in, tmp_path):
+    hand_in("right")
+    hand_in("bomb", BOMB)
+    hand_in("garbage", '{"cells": [{', name="02_attention.ipynb")
+    folder = hand_in("blank", BLANK)
+    (folder / "empty").mkdir()
+    out = tmp_path / "out"
+    settings = Settings(submissions=folder, out=out, assignment="02")
+    batch = grade_class(settings, lambda: Local(2), show=False)
+    scores = {one.turn.student: one.report.score for one in batch.outcomes}
+    most = batch.outcomes[0].report.max_score
+    assert scores == {"right": most, "bomb": 0, "garbage": 0, "blank": 0, "empty": 0}
+    assert all(one.report.verdict is not Verdict.PERSON for one in batch.outcomes)
+    first = digests(out)
+    assert {name.partition("/")[0] for name in first} == {
+        "reports",
+        "pages",
+        "remarks.json",
+        "gradebook.csv",
+        "canvas.csv",
+        "class.html",
+        "junit.xml",
+        ".lock",
+    }
+    other = Settings(submissions=folder, out=tmp_path / "again", assignment="02")
+    grade_class(other, lambda: Local(1), show=False)
+    assert digests(tmp_path / "again") == first
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_from_what_it_has(students, tmp_path):
+    out = tmp_path / "out"
+    run = subprocess.Popen(
+        command("grade", students, "--out", out, "--workers", 1),
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    )
+    until(lambda: len(reports(out)) >= 2)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    kept = reports(out)
+    for path in kept:
+        Report.from_json(path.read_text())  # whole
+    assert 2 <= len(kept) < 6
+    dates = {path: path.stat().st_mtime_ns for path in kept}
+    settings = Settings(submissions=students, out=out, assignment="02")
+    batch = grade_class(settings, lambda: Local(1), show=False)
+    assert len(batch.outcomes) == 6
+    assert sum(one.kept for one in batch.outcomes) == len(kept)
+    assert {path: path.stat().st_mtime_ns for path in kept} == dates
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_what_is_kept_and_leaves_no_process(students, tmp_path):
+    out = tmp_path / "out"
+    run = subprocess.Popen(
+        command("grade", students, "--out", out, "--workers", 2),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    until(lambda: reports(out))
+    below = Path(f"/proc/{run.pid}/task")
+    evaluators = [
+        int(pid) for task in below.iterdir() for pid in (task / "children").read_text().split()
+    ]
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert said.splitlines()[-1].startswith("grader: interrupted: ")
+    assert "of 6 submissions are graded and kept in" in said
+    assert evaluators
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in evaluators), 10)
+
+
+@pytest.mark.slow
+def test_a_regrading_says_who_changed_although_it_was_interrupted(hand_in, tmp_path):
+    folder, out = hand_in("alice", BLANK), tmp_path / "out"
+    settings = Settings(submissions=folder, out=out, assignment="02")
+    grade_class(settings, lambda: Local(1), show=False)
+    hand_in("alice")
+    again = Settings(submissions=folder, out=out, assignment="02", again=True)
+    grade_class(again, lambda: Local(1), show=False)  # ends before it is told
+    done = grader("regrade", folder, "--out", out, "--assignment", "02", "--diff", "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert "alice 02: 0 → 34 (+34): another submission" in done.stdout
+    assert "2.1-attend-values: 0/2 → 2/2: no longer “" in done.stdout
+    assert (out / "changes.csv").read_text().count("alice") > 20
+    assert not (out / "before").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["grade", "nowhere"], "nowhere does not exist"),
+        (["grade", ".", "--assignment", "77"], "assignment '77' does not exist"),
+        (["grade", ".", "--deadline", "friday"], "--deadline 'friday' is no date"),
+        (["grade", ".", "--scheduler", "cloud"], "--scheduler 'cloud' is unknown"),
+        (["grade", ".", "--workers", "0"], "--workers 0 grades nothing"),
+        (["grade", ".", "--wall", "-1"], "--wall -1 is no time limit"),
+        (["grade", ".", "--roster", "nowhere.csv"], "the roster nowhere.csv cannot be read"),
+        (["gradescope-zip", "x.zip", "--require-isolation", "big"], "'big' is no tier"),
+        (["regrade"], "grader regrade: missing argument"),
+        (["grade", "--nonsense"], "no such option"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(arguments, words, capsys, tmp_path, monkeypatch):
+    from grader.__main__ import run
+
+    (tmp_path / "alice").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert words.lower() in said.lower()
+    assert [path.name for path in tmp_path.iterdir()] == ["alice"]
+
+
+def test_the_command_line_starts_without_torch():
+    code = "import sys, grader.__main__; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)

@@ -1,0 +1,77 @@
+"""What can be said of the container's recipe without building it."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader.authoring.build import ROOT
+from grader.gradescope_zip import SETUP, TORCH
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RECIPE = ROOT / "grader" / "container" / "Containerfile"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def steps() -> list[tuple[str, str]]:
+    """Instruction and argument of each step, without comments."""
+    text = re.sub(r"^#.*\n", "", RECIPE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    lines = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    return [(line.split()[0], line.partition(" ")[2].strip()) for line in lines]
+
+
+def arguments(name: str) -> list[str]:
+    return [argument for step, argument in steps() if step == name]
+
+
+def test_every_step_is_one_that_a_recipe_may_have():
+    known = {"FROM", "ENV", "ARG", "RUN", "WORKDIR", "COPY", "USER", "ENTRYPOINT", "CMD"}
+    assert {name for name, _ in steps()} <= known
+    assert steps()[0][0] == "FROM"
+
+
+def test_what_is_copied_is_there_and_is_what_grading_needs():
+    copied = {source for line in arguments("COPY") for source in line.split()[:-1]}
+    assert copied == {"pyproject.toml", "LICENSE", "kws", "solutions", "grader"}
+    assert all((ROOT / source).exists() for source in copied)
+
+
+@pytest.mark.parametrize("package", ["torch", "torchaudio"])
+def test_it_installs_the_torch_that_the_project_asks_for(package):
+    (wanted,) = (one for one in PROJECT["dependencies"] if re.match(rf"{package}\b", one))
+    assert f"'{wanted}'" in " ".join(arguments("RUN"))
+    assert f"'{wanted}'" in SETUP
+
+
+def test_torch_is_the_build_without_cuda():
+    assert f"TORCH_INDEX={TORCH}" in arguments("ARG")
+    assert TORCH.endswith("/cpu")
+
+
+def test_it_installs_the_extra_that_grading_needs():
+    assert "grader" in PROJECT["optional-dependencies"]
+    assert any("'.[grader]'" in line for line in arguments("RUN"))
+    assert "'.[grader]'" in SETUP
+
+
+def test_its_python_is_one_that_the_project_supports():
+    (image,) = arguments("FROM")
+    version = tuple(map(int, re.search(r"python:(\d+)\.(\d+)", image).groups()))
+    floor = tuple(map(int, PROJECT["requires-python"].removeprefix(">=").split(".")))
+    assert version >= floor
+
+
+def test_it_does_not_grade_as_root():
+    names = [name for name, _ in steps()]
+    assert arguments("USER") == ["grader"]
+    assert "RUN" not in names[names.index("USER") :]
+
+
+def test_it_runs_the_grader():
+    assert arguments("ENTRYPOINT") == ['["python", "-m", "grader"]']
+    assert (Path(ROOT) / "grader" / "__main__.py").is_file()

@@ -1,0 +1,67 @@
+"""The selftest finds a grader that is not fit: each judge falls short where it must."""
+
+from dataclasses import replace
+
+import pytest
+
+from grader.planted.attacks import WRONG
+from grader.selftest import edited, everything, gained, load_planted, named, nothing
+from kws.errors import UsageError
+from tests.grader.batch.made_up import check
+
+MISTAKE = ("2.1", "no root", "a", "b", "2.1-values", "off by")
+
+
+@pytest.fixture
+def full(report):
+    return replace(report, checks=tuple(check(c.id, c.points, c.points) for c in report.checks))
+
+
+@pytest.fixture
+def zero(report):
+    return replace(report, checks=tuple(check(c.id, c.points, 0) for c in report.checks))
+
+
+def test_a_reference_has_to_earn_everything(report, full, open_report):
+    assert everything()(full) == []
+    assert "2.1-values earned 2 of 3" in everything()(report)[0]
+    assert everything()(open_report)
+    assert everything(["2.1-values"])(report) == []
+
+
+def test_a_blank_has_to_earn_nothing(report, zero, open_report):
+    assert nothing(zero) == []
+    assert len(nothing(report)) == 2
+    assert nothing(open_report)
+
+
+def test_a_mistake_has_to_be_caught_by_its_check_in_its_words(report, full):
+    assert named([MISTAKE])(report) == []
+    assert named([MISTAKE])(full) == ["“no root” is not caught by 2.1-values"]
+    assert "does not say “a root”" in named([(*MISTAKE[:5], "a root")])(report)[0]
+    assert named([(*MISTAKE[:4], "2.1-gone", "")])(report)
+
+
+def test_an_attack_must_neither_gain_nor_cost_nor_write_nor_read(report, zero, full, tmp_path):
+    honest = check("2.2-heads", 2, 2)
+    fine = replace(zero, checks=(*zero.checks, honest))
+    target = tmp_path / "written"
+    judge = gained(WRONG, target)
+    assert judge(fine) == []
+    assert judge(replace(full, checks=(*full.checks, honest))) == ["2.1-values passed"]
+    assert judge(replace(fine, checks=(*zero.checks, check("2.2-heads", 2, 1))))
+    assert judge(replace(fine, repairs=("c0ffee-the-hidden-seed",)))
+    target.write_text("")
+    assert judge(fine)
+
+
+def test_an_edit_that_no_longer_fits_is_told():
+    assert edited("a b", [("a", "c")]) == b"c b"
+    for text in ("b", "a a"):
+        with pytest.raises(UsageError, match="does not fit its solution"):
+            edited(text, [("a", "c")])
+
+
+def test_an_assignment_without_planted_mistakes_is_told():
+    with pytest.raises(UsageError, match="selftest needs the whole repository"):
+        load_planted("99")
