@@ -4,7 +4,7 @@ Everybody hands in assignment 2. One in twenty hands in an attack in the place o
 that the grader's own tests prove real against a naive grader), or a file that is no notebook.
 Looked at from outside: the reports, the file and the sockets that attacks aim at, and the memory
 that the evaluators and the parents of the students' processes hold, without what they map from
-disk, once a second.
+disk, twice a second.
 """
 
 import json
@@ -31,6 +31,7 @@ from grader.authoring.build import read_solution
 from grader.planted.attacks import ATTACKS, WRONG, Attack
 
 STEM, NUMBER, ATTACKED = "02_attention", "02", "2.1"
+EACH = 0.5  # seconds between two looks
 EVERY = 20  # one submission in so many is a bad one: 5 %
 SHARES = (("start", 0.0, 0.15), ("middle", 0.425, 0.575), ("end", 0.85, 1.0))
 
@@ -137,14 +138,17 @@ class Watch:
 
     def until(self, done: threading.Event) -> None:
         """Look until `done`."""
-        while not done.wait(1.0):
+        while not done.wait(EACH):
             self.look()
 
     def table(self, total: int) -> dict[str, dict[str, float] | None]:
-        """MB and processes at start, middle and end: medians of what was seen there."""
+        """MB and processes at start, middle and end: medians of what was seen there.
+
+        Not after the last one is graded, when the evaluators end one by one.
+        """
         found: dict[str, dict[str, float] | None] = {}
         for name, low, high in SHARES:
-            seen = [one for one in self.samples if low * total < one[0] <= high * total and one[1]]
+            seen = [one for one in self.samples if low * total < one[0] < high * total and one[1]]
             found[name] = None
             if seen:
                 _, held, running = (median(column) for column in zip(*seen, strict=True))

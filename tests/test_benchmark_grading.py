@@ -289,7 +289,7 @@ def test_honest_points_that_an_attack_costs_are_told(hostile, tmp_path):
 def test_memory_is_the_median_of_each_part(hostile):
     watch = hostile.Watch(0, lambda: 0)
     watch.samples += [(0, 9_000_000, 9), (5, 1_000_000, 4), (6, 3_000_000, 8)]
-    watch.samples += [(50, 7_000_000, 5), (50, 0, 1)]
+    watch.samples += [(50, 7_000_000, 5), (50, 0, 1), (100, 4_000_000, 2)]
     assert watch.table(100) == {
         "start": {"mb": 2.0, "processes": 6},
         "middle": {"mb": 7.0, "processes": 5},
