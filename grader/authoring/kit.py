@@ -34,6 +34,7 @@ from grader.authoring.modules import Modules, divide, imported_at_top, names_imp
 from kws.errors import UsageError
 
 TEXTS = Path(__file__).parent / "kit"
+RELEASED = "kws/.released"  # the notebooks again, as they were: kws.student reads them there
 DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 SECONDS = 300  # for importing every module, on a slow machine
 
@@ -75,7 +76,8 @@ def make_kit(
     files |= {_module_file(path, root): path.read_bytes() for path in modules.kept.values()}
     for each in shown:
         solution = root / "solutions" / f"{each.stem}.py"
-        files[f"assignments/{each.stem}.ipynb"] = build_notebook(solution).encode()
+        for folder in ("assignments", RELEASED):
+            files[f"{folder}/{each.stem}.ipynb"] = build_notebook(solution).encode()
     for path in sorted((root / "data_scripts").glob("*.py")):
         if not needs_of(imported_at_top(path), modules.gone):
             files[f"data_scripts/{path.name}"] = path.read_bytes()

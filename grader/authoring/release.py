@@ -1,11 +1,14 @@
-"""`python -m grader release`: every student notebook, written or checked, and the kit as a zip."""
+"""`python -m grader release`: every student notebook, written or checked, and the kit as a zip.
+
+A copy of each lies in `kws/.released`, where `kws hint` and `kws reset` read what a task was.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS, Assignment
 from grader.authoring.build import ROOT, build_notebook, solution_scripts
-from grader.authoring.kit import Kit, make_kit
+from grader.authoring.kit import RELEASED, Kit, make_kit
 from kws.errors import UsageError
 from kws.files import write_bytes, write_text
 
@@ -14,21 +17,25 @@ def release(root: Path = ROOT, *, check: bool = False) -> list[str]:
     """Write the notebooks whose solutions changed, or with `check` touch nothing.
 
     Returns the stale ones, sorted, as `assignments/02_attention.ipynb`: those that were written,
-    or would be. All are built before any is written, so that a faulty solution changes nothing.
+    or would be, themselves or their copy. All are built before any is written, so that a faulty
+    solution changes nothing.
     UsageError for a notebook without a solution: nothing here can bring it up to date.
     """
-    folder = root / "assignments"
-    built = {folder / f"{path.stem}.ipynb": build_notebook(path) for path in solution_scripts(root)}
-    for path in sorted(folder.glob("*.ipynb")):
-        if path not in built:
-            raise UsageError(
-                f"assignments/{path.name} has no solutions/{path.stem}.py: remove it or write that"
-            )
-    stale = [path for path, text in built.items() if not _holds(path, text)]
+    built = {path.stem: build_notebook(path) for path in solution_scripts(root)}
+    wanted: dict[Path, str] = {}
+    for folder in (root / "assignments", root / RELEASED):
+        for path in sorted(folder.glob("*.ipynb")):
+            if path.stem not in built:
+                raise UsageError(
+                    f"{path.relative_to(root).as_posix()} has no solutions/{path.stem}.py: remove "
+                    "it or write that"
+                )
+        wanted |= {folder / f"{stem}.ipynb": text for stem, text in built.items()}
+    stale = [path for path, text in wanted.items() if not _holds(path, text)]
     if not check:
         for path in stale:
-            write_text(path, built[path])
-    return sorted(f"assignments/{path.name}" for path in stale)
+            write_text(path, wanted[path])
+    return sorted({f"assignments/{path.name}" for path in stale})
 
 
 def _holds(path: Path, text: str) -> bool:

@@ -33,6 +33,14 @@ def test_a_check_names_what_is_stale_and_writes_nothing(course):
     assert (course / NOTEBOOKS[1]).read_text(encoding="utf-8") == "{}"
 
 
+def test_the_copy_in_the_library_is_the_notebook(course):
+    release(course)
+    copy = course / "kws" / ".released" / "02_attention.ipynb"
+    assert copy.read_bytes() == (course / NOTEBOOKS[1]).read_bytes()
+    copy.write_text("{}", encoding="utf-8")
+    assert release(course, check=True) == NOTEBOOKS[1:]
+
+
 def test_windows_newlines_are_stale(course):
     release(course)
     path = course / NOTEBOOKS[0]

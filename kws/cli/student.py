@@ -1,0 +1,227 @@
+"""`kws check`, `kws watch`, `kws progress`: the visible checks of saved notebooks, on the spot."""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kws.cli import app
+from kws.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kws.student.checks import Outcome
+    from kws.student.course import Target
+
+NOT_ALL = 1  # exit code: a check that was asked for does not pass
+WIDTH_OF_A_PIPE = 140
+SHOWN = 10  # lines of what a cell printed
+POLL = 0.3  # seconds between two looks at a file
+LOOKS = {  # state -> mark, the same without Unicode, colour
+    "pass": ("✓", "+", "green"),
+    "unmet": ("✗", "x", "red"),
+    "error": ("✗", "x", "red"),
+    "todo": ("·", ".", "yellow"),
+    "later": ("–", "-", "cyan"),
+}
+WORDS = {"unmet": "to mend", "error": "error", "todo": "not started", "later": "to run"}
+
+What = Annotated[
+    str | None,
+    typer.Argument(metavar="[TASK]", help="2.1 for a task, 02 for an assignment; all without it."),
+]
+Notebook = Annotated[
+    Path | None, typer.Option(help="The notebook, where it is not found by its name.")
+]
+Whole = Annotated[bool, typer.Option("--whole", help="Run every cell, plots and trainings too.")]
+Seconds = Annotated[
+    float | None, typer.Option(help="Time limit of a notebook: 60, with --whole 1200.")
+]
+
+
+def console() -> "Console":
+    """Where lines go: in colour on a terminal, as text elsewhere."""
+    from rich.console import Console
+
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):
+        reconfigure(errors="replace")  # an old terminal shows ? rather than end
+    width = None if sys.stdout.isatty() else WIDTH_OF_A_PIPE
+    return Console(width=width, highlight=False, markup=False, soft_wrap=True)
+
+
+def mark_of(state: str) -> str:
+    """The sign of a state that this terminal can show."""
+    mark, plain, _ = LOOKS[state]
+    try:
+        mark.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return plain
+    return mark
+
+
+def chosen(what: str | None, notebook: Path | None) -> "list[tuple[Target, Path]]":
+    """What a command is about, and the notebooks that it is in. UsageError if there is none."""
+    from kws.student.course import Target, find_notebook, notebooks_in, parse_target
+
+    if what is not None:
+        target = parse_target(what)
+        return [(target, _existing(notebook) if notebook else find_notebook(target.assignment))]
+    if notebook is not None:
+        raise UsageError(f"--notebook {notebook}: name the task or the assignment as well: 02")
+    numbers = list(notebooks_in())
+    if not numbers:
+        raise UsageError(
+            "no notebook of the course in assignments/ or here: go to the folder of the course"
+        )
+    return [(Target(assignment=number), find_notebook(number)) for number in numbers]
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise UsageError(f"--notebook {path}: no such file: check the path")
+    return path
+
+
+def show(out: "Console", outcomes: "Sequence[Outcome]") -> None:
+    """One line for each check; below it the hint, the place, and what the cell printed."""
+    from rich.text import Text
+
+    for each in outcomes:
+        colour = LOOKS[each.state][2]
+        out.print(Text.assemble((mark_of(each.state), colour), f" {each.check}  {each.text}"))
+        if each.where:
+            out.print(f"  {each.where}")
+        if each.hint:
+            out.print(f"  hint: {each.hint}")
+        if each.state == "later":
+            out.print(f"  kws check {each.check.partition('-')[0]} --whole runs all of it")
+        printed = [] if each.passed else each.printed.splitlines()
+        for line in printed[:SHOWN]:
+            out.print(f"  | {line}")
+        if len(printed) > SHOWN:
+            out.print("  | …")
+
+
+def summary(outcomes: "Sequence[Outcome]") -> str:
+    """`3 of 8 checks pass`."""
+    passed = sum(each.passed for each in outcomes)
+    verb = "passes" if len(outcomes) == 1 else "pass"
+    return f"{passed} of {len(outcomes)} check{'s' * (len(outcomes) != 1)} {verb}"
+
+
+@app.command("check")
+def check(
+    what: What = None, notebook: Notebook = None, whole: Whole = False, seconds: Seconds = None
+) -> None:
+    """Run the visible checks of your saved notebooks; exit code 0 when all of them pass."""
+    from kws.student.checks import run_checks
+
+    positive(seconds)
+    out, everything = console(), []
+    for target, path in chosen(what, notebook):
+        out.print(f"{path}")
+        outcomes = run_checks(path, target, whole=whole, seconds=seconds)
+        show(out, outcomes)
+        everything += outcomes
+    out.print(summary(everything))
+    if not all(each.passed for each in everything):
+        raise typer.Exit(NOT_ALL)
+
+
+def positive(seconds: float | None) -> None:
+    """UsageError for a time limit that is none."""
+    if seconds is not None and not seconds > 0:
+        raise UsageError(f"--seconds {seconds:g}: must be more than 0")
+
+
+@app.command("watch")
+def watch(
+    what: What = None,
+    notebook: Notebook = None,
+    seconds: Seconds = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="End after so many runs; never without it.")
+    ] = None,
+) -> None:
+    """Run the checks each time you save a notebook, until Ctrl-C."""
+    from kws.student.checks import Runner, run_checks
+
+    positive(seconds)
+    out, watched = console(), chosen(what, notebook)
+    seen: dict[Path, object] = {}
+    done = 0
+    runner = Runner()  # has torch loaded by the time that something is saved
+    try:
+        while rounds is None or done < rounds:
+            changed = [each for each in watched if stamp(each[1]) not in (None, seen.get(each[1]))]
+            for target, path in changed[:1]:
+                seen[path] = stamp(path)
+                status(out, f"checking {path} …")
+                try:
+                    outcomes = run_checks(path, target, seconds=seconds, runner=runner)
+                except UsageError as error:  # half saved, perhaps: the rest is another change
+                    status(out, "")
+                    out.print(str(error))
+                else:
+                    status(out, "")
+                    out.print(f"{path}: {summary(outcomes)}")
+                    show(out, [each for each in outcomes if what or not each.passed])
+                done += 1
+                runner.close()
+                runner = Runner()
+            if not changed:
+                status(out, "watching: save a notebook, or end with Ctrl-C")
+                time.sleep(POLL)
+    except KeyboardInterrupt:
+        status(out, "")
+    finally:
+        runner.close()
+
+
+def stamp(path: Path) -> object:
+    """Changes when the file does; None while there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def status(out: "Console", text: str) -> None:
+    """A line that the next one replaces; only on a terminal."""
+    if sys.stdout.isatty():
+        out.file.write(f"\r\x1b[K{text}")
+        out.file.flush()
+
+
+@app.command("progress")
+def progress(what: What = None, notebook: Notebook = None, seconds: Seconds = None) -> None:
+    """Show each task and how many of its checks pass, computed now from the saved notebooks."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from kws.student.checks import run_checks
+    from kws.student.course import tasks_of
+
+    positive(seconds)
+    out, everything = console(), []
+    for target, path in chosen(what, notebook):
+        outcomes = run_checks(path, target, seconds=seconds)
+        everything += outcomes
+        table = Table("task", "", title=f"{path}: {summary(outcomes)}", title_justify="left")
+        table.add_column("checks", justify="right")
+        table.add_column("")
+        for task in tasks_of(target.assignment).values():
+            own = [each for each in outcomes if each.check.partition("-")[0] == task.id]
+            if not own:
+                continue
+            state = next((each.state for each in own if not each.passed), "pass")
+            word = Text(f"{mark_of(state)} {WORDS.get(state, 'done')}", LOOKS[state][2])
+            passed = f"{sum(each.passed for each in own)} of {len(own)}"
+            table.add_row(task.id, task.title, passed, word)
+        out.print(table)
+    out.print(f"all together: {summary(everything)}")

@@ -1,0 +1,160 @@
+"""The cells of a saved notebook, and what a kernel accepts beyond Python taken out of them.
+
+export  its definitions are the answer: it runs whole
+check   holds `with check("2.1-…", "…")`, whatever its tags say
+"""
+
+import ast
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kws.errors import UsageError
+
+RUNS_CODE = re.compile(r"\s*%%(?:time|timeit|capture|prun)\b")  # cell magics around Python
+TIMED = re.compile(r"([ \t]*(?:\w[\w, ]*=[ \t]*)?)%(?:time|timeit|prun)[ \t]+(?=[^-\s])")
+ASSIGNED = re.compile(r"([ \t]*\w[\w, ]*=[ \t]*)(?:!|%[A-Za-z_])")
+COMMAND = re.compile(r"([ \t]*)(?:!|%[A-Za-z_]|\?|[\w.]+\?\??\s*$)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell; `number` counts all cells from 1, as a reader of the notebook does."""
+
+    number: int
+    kind: str
+    source: str
+    id: str = ""
+    tags: tuple[str, ...] = ()
+    task: str | None = None
+    checks: Mapping[str, str] = field(default_factory=dict)  # id -> title
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is a cell that an answer stands in."""
+        return self.kind == "code" and ("export" in self.tags or self.task is not None)
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The JSON of a notebook. UsageError for what is none."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8-sig"))
+        if isinstance(table, dict) and isinstance(table.get("cells"), list):
+            return table
+        why = "it has no cells"
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        why = f"line {error.lineno} is no JSON" if isinstance(error, json.JSONDecodeError) else ""
+    raise UsageError(
+        f"{path} is not a whole notebook{f' ({why})' if why else ''}: save it again in Jupyter, or "
+        "start over with kws reset and the number of the assignment"
+    )
+
+
+def read_cells(path: Path) -> list[Cell]:
+    """The cells of the notebook at `path`, in order."""
+    return cells_of(read_table(path))
+
+
+def cells_of(table: Mapping[str, Any]) -> list[Cell]:
+    """The cells of a notebook's JSON; what is malformed in one counts as absent."""
+    return [_cell(raw, n) for n, raw in enumerate(table["cells"], 1) if isinstance(raw, dict)]
+
+
+def _cell(raw: Mapping[str, Any], number: int) -> Cell:
+    kind = raw.get("cell_type")
+    metadata = raw.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    tags, ours = metadata.get("tags"), metadata.get("kws")
+    task = ours.get("task") if isinstance(ours, dict) else None
+    source = text_of(raw)
+    return Cell(
+        number=number,
+        kind=kind if isinstance(kind, str) else "raw",
+        source=source,
+        id=str(raw.get("id", "")),
+        tags=tuple(map(str, tags)) if isinstance(tags, list) else (),
+        task=task if isinstance(task, str) else None,
+        checks=checks_in(source) if kind == "code" else {},
+    )
+
+
+def text_of(raw: Mapping[str, Any]) -> str:
+    """The source of a cell: text, or a list of lines; Windows newlines are newlines."""
+    source = raw.get("source", "")
+    lines = source if isinstance(source, list) else [source]
+    return "".join(map(str, lines)).replace("\r\n", "\n")
+
+
+def parse(source: str) -> ast.Module:
+    """The tree of a cell that is Python already; SyntaxError otherwise. Never warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source)
+
+
+def checks_in(source: str) -> dict[str, str]:
+    """Ids and titles of the visible checks of a cell, in order; of a broken cell, by its text."""
+    try:
+        tree = parse(as_python(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {found: "" for found in re.findall(r'^with check\(\s*"([^"]+)"', source, re.M)}
+    return checks_of(tree)
+
+
+def checks_of(tree: ast.AST) -> dict[str, str]:
+    """Ids and titles of the checks below a node."""
+    found = {}
+    for node in ast.walk(tree):
+        for item in node.items if isinstance(node, ast.With) else ():
+            call = item.context_expr
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "check":
+                words = [each.value for each in call.args if isinstance(each, ast.Constant)]
+                if words and isinstance(words[0], str):
+                    found[words[0]] = str(words[1]) if len(words) > 1 else ""
+    return found
+
+
+def as_python(source: str) -> str:
+    r"""A cell without magics, `!pip` and `name?`, its lines where they were.
+
+    Only lines that Python refuses are touched, so that text within quotes stays. A cell in another
+    language is nothing.
+
+    >>> as_python("%matplotlib inline\nx = !ls\n%time y = 1")
+    'pass\nx = None\ny = 1'
+    """
+    lines = source.split("\n")
+    if lines[0].lstrip().startswith("%%"):
+        if not RUNS_CODE.match(lines[0]):
+            return ""
+        lines[0] = "pass"
+    for _ in lines:
+        try:
+            parse("\n".join(lines))
+        except SyntaxError as error:
+            row = (error.lineno or 1) - 1
+            if not (0 <= row < len(lines)) or (mended := _without_magic(lines[row])) is None:
+                break
+            goes_on, lines[row] = lines[row].endswith("\\"), mended
+            while goes_on and (row := row + 1) < len(lines):
+                goes_on, lines[row] = lines[row].endswith("\\"), ""
+        except (ValueError, RecursionError, MemoryError):
+            break
+        else:
+            break
+    return "\n".join(lines)
+
+
+def _without_magic(line: str) -> str | None:
+    """The line without its magic; None if it holds none."""
+    if TIMED.match(line):
+        return TIMED.sub(r"\1", line)
+    if found := ASSIGNED.match(line):
+        return f"{found[1]}None"
+    if found := COMMAND.match(line):
+        return f"{found[1]}pass"
+    return None

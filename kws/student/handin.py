@@ -1,0 +1,74 @@
+"""What a student hands in: a zip with the notebook, the weights and a manifest, nothing else.
+
+The same files give the same bytes.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kws import __version__
+from kws.errors import UsageError
+from kws.files import write_bytes
+from kws.student.checks import Outcome
+from kws.student.course import released, weights_asked
+
+DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
+MOST = 64 << 20  # bytes of one file that the grader reads
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandIn:
+    """The zip that was written, what is in it, and asked-for weights that were not there."""
+
+    path: Path
+    files: tuple[str, ...]
+    missing: str | None
+
+
+def hand_in(number: str, notebook: Path, outcomes: Sequence[Outcome], out: Path) -> HandIn:
+    """Write the zip of one assignment to `out`.
+
+    Names in it are those of the course, whatever the notebook is called. UsageError for a file that
+    is too large to be graded.
+    """
+    files = {released()[number].name: notebook}
+    asked = weights_asked(number)
+    weights = notebook.with_name(asked) if asked else None
+    if weights and asked and weights.is_file():
+        files[asked] = weights
+    contents = {}
+    for name, path in sorted(files.items()):
+        if (size := path.stat().st_size) > MOST:
+            cure = "clear its outputs" if path == notebook else "save the weights alone, in float32"
+            raise UsageError(f"{path} has {size >> 20} MiB, the most is {MOST >> 20}: {cure}")
+        contents[name] = path.read_bytes()
+    manifest = {
+        "assignment": number,
+        "checks": {each.check: each.state for each in outcomes},
+        "files": {
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in contents.items()
+        },
+        "kws": __version__,
+    }
+    contents["manifest.json"] = (json.dumps(manifest, indent=2) + "\n").encode()
+    write_bytes(out, _packed(contents))
+    missing = asked if asked and asked not in files else None
+    return HandIn(path=out, files=tuple(sorted(contents)), missing=missing)
+
+
+def _packed(contents: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(contents):
+            entry = zipfile.ZipInfo(name, DATE)
+            entry.create_system = 3  # Unix, wherever it is made
+            entry.external_attr = 0o100644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, contents[name])
+    return buffer.getvalue()

@@ -1,0 +1,287 @@
+"""The process in which a student's cells run: one job on stdin, one line of JSON for each event.
+
+    {"cell": 7}                                       a cell begins
+    {"check": "2.1-…", "state": "pass", "text": …, "hint": …, "where": …, "printed": …}
+    {"done": true}                                    or {"broken": "why nothing could run"}
+
+States: pass, unmet, error, todo (not started), later (needs cells that only a whole run executes).
+A cell runs `whole`, or for its `definitions`, or statement by statement as `checks`.
+"""
+
+import ast
+import io
+import json
+import linecache
+import os
+import re
+import signal
+import sys
+import traceback
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from typing import Any
+
+from kws.student.cells import checks_in, checks_of, parse
+
+MAX_PRINTED = 2_000  # characters of one cell's output that are kept
+MAX_MESSAGE = 300
+PURE = {  # calls on the right side of an assignment that runs without being asked for
+    *("abs", "bool", "dict", "float", "frozenset", "int", "len", "list", "max", "min", "pow"),
+    *("range", "round", "set", "sorted", "str", "sum", "tuple", "zip"),
+}
+PURE_OF = ("math", "torch.tensor", "torch.device", "np.array", "Path")
+TODO = re.compile(r"TODO (\d+\.\d+)")
+
+
+class Printed(io.TextIOBase):
+    """Keeps the beginning of what is printed, however much that is."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str, /) -> int:
+        """Keep what there is room for."""
+        self.text += text[: max(0, MAX_PRINTED - len(self.text))]
+        return len(text)
+
+    def isatty(self) -> bool:
+        """Nobody watches."""
+        return False
+
+
+class Jupyter:
+    """What `get_ipython()` gives: every method of it does nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *arguments, **options: None
+
+
+Finding = dict[str, str]  # state, text, hint, where
+
+
+class Notebook:
+    """A namespace in which the cells of one notebook run, in order."""
+
+    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
+        self.tell = tell
+        self.module = types.ModuleType("__main__")
+        vars(self.module).update(display=lambda *shown, **options: None, get_ipython=Jupyter)
+        self.failed: dict[str, Finding] = {}  # name -> why it is not there
+        self.left_out: dict[str, int] = {}  # name -> the cell that would make it
+
+    def run(self, number: int, source: str, mode: str) -> None:
+        """Run one cell: its checks are told, its error is remembered for who needs its names."""
+        name = f"<cell {number}>"
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        try:
+            body = parse(source).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            finding = self.finding(error, name)
+            self.failed |= dict.fromkeys(_names_by_text(source), finding)
+            for check in checks_in(source) if mode != "definitions" else ():
+                self.tell({"check": check, **finding, "printed": ""})
+            return
+        if mode == "definitions":
+            self.define(body, number, name)
+        elif mode == "checks" or any(checks_of(node) for node in body):
+            if mode == "checks":
+                self.seed()
+            self.check(body, name)
+        else:
+            self.statements(body, name)
+
+    def statements(self, body: list[ast.stmt], name: str) -> None:
+        """All of a cell, as a kernel does: nothing after an error."""
+        for position, node in enumerate(body):
+            if error := self.execute(node, name):
+                finding = self.finding(error, name)
+                lost = {each for later in body[position:] for each in stored(later)}
+                self.failed |= dict.fromkeys(lost - vars(self.module).keys(), finding)
+                return
+            for each in stored(node):
+                self.failed.pop(each, None)
+
+    def define(self, body: list[ast.stmt], number: int, name: str) -> None:
+        """What a cell defines, without what it does."""
+        for node in body:
+            if not is_definition(node):
+                self.left_out |= dict.fromkeys(stored(node), number)
+            elif error := self.execute(node, name):
+                for each in stored(node):
+                    if isinstance(error, NameError) and error.name in self.left_out:
+                        self.left_out[each] = number
+                    else:
+                        self.failed[each] = self.finding(error, name)
+
+    def check(self, body: list[ast.stmt], name: str) -> None:
+        """The checks of a cell, each told; what fails between them fails those that follow."""
+        broken: Finding | None = None
+        unmet: dict[str, str] = {}  # name -> the failed check that would have made it
+        for node in body:
+            checks = checks_of(node)
+            if broken:
+                for check in checks:
+                    self.tell({"check": check, **broken, "printed": ""})
+                continue
+            passed: list[str] = []
+            printed = Printed()
+            with redirect_stdout(printed), redirect_stderr(printed), lines_to(passed):
+                error = self.execute(node, name)
+            if error and not checks:
+                broken = self.finding(error, name)
+            for check, title in checks.items():
+                finding = {"state": "pass", "text": title, "hint": "", "where": ""}
+                if error and check not in passed:
+                    finding = self.finding(error, name, check)
+                    missing = error.name if isinstance(error, NameError) else None
+                    if missing in unmet:
+                        finding |= {"state": "todo", "text": f"comes after {unmet[missing]}"}
+                        finding |= {"where": ""}
+                    unmet |= dict.fromkeys(stored(node), check)
+                self.tell({"check": check, **finding, "printed": printed.text})
+
+    def seed(self) -> None:
+        """The same numbers for the same check, whichever others were asked for."""
+        import torch
+
+        torch.manual_seed(0)
+
+    def execute(self, node: ast.stmt, name: str) -> BaseException | None:
+        """Run one statement in the namespace. Returns what it raised."""
+        try:
+            code = compile(ast.Module([node], []), name, "exec", dont_inherit=True)
+            exec(code, vars(self.module))
+        except BaseException as error:  # SystemExit, too, is the cell's affair
+            return error
+        return None
+
+    def finding(self, error: BaseException, name: str, check: str = "") -> Finding:
+        """What a student reads about an error: the fact and the place, without our frames."""
+        from kws.checking import Unmet
+
+        found = {"state": "error", "text": describe(error), "hint": "", "where": ""}
+        if isinstance(error, Unmet):
+            fact, _, hint = str(error).partition("\n  hint: ")
+            return found | {"state": "unmet", "text": fact, "hint": hint}
+        if isinstance(error, NotImplementedError):
+            todo = TODO.search(str(error))
+            elsewhere = todo and check and todo[1] != check.partition("-")[0]
+            text = f"waits for your answer to {todo[1]}" if todo and elsewhere else "not started"
+            return found | {"state": "todo", "text": text}
+        if isinstance(error, NameError) and error.name in self.failed:
+            return self.failed[error.name]
+        if isinstance(error, NameError) and error.name in self.left_out:
+            cell = self.left_out[error.name]
+            text = f"needs `{error.name}`, which cell {cell} makes when the whole notebook runs"
+            return found | {"state": "later", "text": text}
+        return found | {"where": place_of(error, name)}
+
+
+def describe(error: BaseException) -> str:
+    """`ValueError: what it says`, on one line."""
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    said = " ".join(str(said).split())
+    said = said if len(said) <= MAX_MESSAGE else said[:MAX_MESSAGE] + "…"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def place_of(error: BaseException, name: str) -> str:
+    """`cell 5, line 7: scores = q @ k`: the innermost line of the notebook."""
+    at, line = name, None
+    if isinstance(error, SyntaxError) and (error.filename or "").startswith("<"):
+        at = error.filename if str(error.filename).startswith("<cell ") else name
+        line = error.lineno
+    else:
+        for frame in traceback.extract_tb(error.__traceback__):
+            if frame.filename.startswith("<cell "):
+                at, line = frame.filename, frame.lineno
+    text = linecache.getline(str(at), line).strip() if line else ""
+    cell = str(at).strip("<>")
+    return f"{cell}, line {line}: {text}" if line else cell
+
+
+def is_definition(node: ast.stmt) -> bool:
+    """Whether a statement only names something: imports, functions, classes, plain values."""
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+        calls = [each for each in ast.walk(node.value) if isinstance(each, ast.Call)]
+        return all(_is_pure(ast.unparse(call.func)) for call in calls)
+    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return isinstance(node, kinds)
+
+
+def _is_pure(called: str) -> bool:
+    return called in PURE or any(
+        called == each or called.startswith(f"{each}.") for each in PURE_OF
+    )
+
+
+def stored(node: ast.stmt) -> set[str]:
+    """The names that a statement makes at the top of the notebook."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {each.asname or each.name.partition(".")[0] for each in node.names}
+    return {
+        each.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+
+
+def _names_by_text(source: str) -> set[str]:
+    """Names that a cell which cannot be parsed would define."""
+    found = re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=", source, re.M)
+    return {defined or assigned for defined, assigned in found}
+
+
+def lines_to(passed: list[str]) -> Any:
+    """Send the lines of visible checks to a list of those that pass, instead of to stdout."""
+    from kws.checking import lines_go_to
+
+    return lines_go_to(lambda mark, check, text: passed.append(check) if mark == "✓" else None)
+
+
+def events_of(job: dict[str, Any]) -> Iterator[tuple[int, str, str]]:
+    """The cells of a job: number, source, mode."""
+    for cell in job["cells"]:
+        yield int(cell["number"]), str(cell["source"]), str(cell["mode"])
+
+
+def main() -> None:
+    """Wait for a job with everything slow imported already, run it, and end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what C code prints is no event
+
+    def tell(event: dict[str, Any]) -> None:
+        stream.write(json.dumps(event) + "\n")
+        stream.flush()
+
+    try:
+        import torch  # noqa: F401
+
+        import kws.checking  # noqa: F401
+    except Exception as error:
+        tell({"broken": describe(error)})
+        return
+    with suppress(ImportError):
+        import matplotlib.pyplot  # noqa: F401  (most notebooks begin with it)
+    line = sys.stdin.readline()
+    if not line:
+        return  # nobody wants us any more
+    job = json.loads(line)
+    sys.stdin = io.StringIO()  # input() finds an end
+    os.chdir(job["folder"])
+    sys.path.insert(0, job["folder"])
+    warnings.simplefilter("ignore")
+    sys.stdout = sys.stderr = Printed()
+    notebook = Notebook(tell)
+    sys.modules["__main__"] = notebook.module
+    for number, source, mode in events_of(job):
+        tell({"cell": number})
+        notebook.run(number, source, mode)
+    tell({"done": True})
+    stream.flush()
+    os._exit(0)  # threads that a cell left behind keep nobody waiting
