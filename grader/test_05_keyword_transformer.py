@@ -31,7 +31,7 @@ CHANNELS = (2, 3)
 FRAMES = 101
 SMALL: Any = {"channels": CHANNELS, "d_model": D, "num_heads": 2, "d_ff": 7, "columns": True}
 CLOSE: Any = {"rtol": 1e-9, "atol": 1e-10}
-FULL, NONE = 0.85, 0.40  # accuracy for all points, and for none: benchmarks/course_targets.py
+FULL, NONE = 0.87, 0.40  # accuracy for all points, and for none: five seeds reach 92.9 %, s.d. 1.7
 BUDGET = 500_000  # numbers of the small model
 
 
