@@ -112,6 +112,8 @@ def show_lines(pieces: Sequence[Piece]) -> None:
 
 
 def _is_import(piece: Piece) -> bool:
+    if not piece.source.lstrip().startswith(("import", "from")):
+        return False
     try:
         body = ast.parse(piece.source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
