@@ -143,9 +143,10 @@ def run_checks(
     limit = seconds if seconds is not None else SECONDS_WHOLE if whole else SECONDS
     with runner or Runner() as runner:
         ended = runner.run(job, limit, heard)
-    for check in wanted:
-        text = ended or "its cell did not run"
-        found.setdefault(check, Outcome(check=check, state="error", text=text))
+    missing = [check for check in wanted if check not in found]
+    for check in missing:
+        text = ended if check == missing[0] else "not reached"
+        found[check] = Outcome(check=check, state="error", text=text or "its cell did not run")
     return [found[check] for check in wanted]
 
 

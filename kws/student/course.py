@@ -175,13 +175,15 @@ def parse_target(text: str) -> Target:
     number = found["number"].zfill(2)
     if number not in released():
         there = ", ".join(released()) or "none"
-        raise UsageError(f"no assignment {number} in this copy of the course: choose of {there}")
+        raise UsageError(
+            f"this copy of the course has no assignment {number}: choose one of {there}"
+        )
     if not found["task"]:
         return Target(assignment=number)
     task = f"{int(number)}.{int(found['task'])}"
     if task not in tasks_of(number):
         there = ", ".join(tasks_of(number))
-        raise UsageError(f"no task {task} in assignment {number}: choose of {there}")
+        raise UsageError(f"no task {task} in assignment {number}: choose one of {there}")
     check = f"{task}{found['check']}" if found["check"] else None
     if check and check not in checks_released(number):
         near = did_you_mean(check, checks_released(number))
