@@ -30,6 +30,8 @@ OPTIONS = (
     "-pno:cacheprovider",
     "-pno:doctest",
     "-pno:junitxml",
+    "-pno:logging",
+    "-pno:faulthandler",
     "-pno:unraisableexception",  # collects garbage at the end, which takes longer than the checks
 )
 

@@ -10,6 +10,7 @@ import ast
 import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from grader.outcomes import Reason, Stopped
 from grader.submission import Piece
@@ -46,12 +47,20 @@ def forbidden_uses(
     tasks'. A helper that compares with torch stays allowed.
     """
     kept = pieces if names is None else reachable(pieces, names, others)
-    found: list[Use] = []
-    seen: dict[str, str] = {}
-    for piece in pieces:
-        uses = _Reader(seen, piece).read()
-        found += [use for use in uses if piece in kept and _matches(use.name, forbidden)]
+    found = [
+        use
+        for piece, uses in _all_uses(tuple(pieces))
+        for use in uses
+        if piece in kept and _matches(use.name, forbidden)
+    ]
     return tuple(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=8)
+def _all_uses(pieces: tuple[Piece, ...]) -> tuple[tuple[Piece, tuple[Use, ...]], ...]:
+    """What each piece uses: the same for every check of a submission."""
+    seen: dict[str, str] = {}
+    return tuple((piece, tuple(_Reader(seen, piece).read())) for piece in pieces)
 
 
 def expect_own_work(
@@ -87,11 +96,13 @@ def reachable(
     return tuple(piece for at, piece in enumerate(pieces) if at in kept)
 
 
-def _mentioned(source: str) -> set[str]:
+@lru_cache(maxsize=256)
+def _mentioned(source: str) -> frozenset[str]:
     try:
-        return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+        nodes = ast.walk(ast.parse(source))
+        return frozenset(node.id for node in nodes if isinstance(node, ast.Name))
     except UNREADABLE:
-        return set()
+        return frozenset()
 
 
 def _matches(name: str, forbidden: Sequence[str]) -> bool:
