@@ -1,0 +1,108 @@
+"""Ten made-up students, from perfect to hostile: what `make demo` grades, and what each should get.
+
+Their work is made from our own answers: `reference` is a folder with trained weights in it, named
+like the notebooks (`03_speakers.safetensors`).
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from grader.adapters import ASSIGNMENTS
+from grader.authoring.build import ROOT, build_notebook, read_solution
+from grader.authoring.markers import strip_solutions
+from grader.planted.attacks import ATTACKS
+from grader.planted.broken import cut_off, stripped_metadata
+from grader.selftest import as_notebook, edited, load_planted
+from kws.files import write_bytes
+
+Files = dict[str, bytes]
+ATTENTION = ASSIGNMENTS["02"]
+HOSTILE = "asks the garbage collector for the expected value"
+
+
+def make_class(out: Path, reference: Path) -> dict[str, str]:
+    """Write a folder for each student below `out`; student -> what to expect of the work."""
+    told = {}
+    for student, expected, files in _students(reference):
+        for name, data in files.items():
+            write_bytes(out / student / name, data)
+        told[student] = expected
+    return told
+
+
+def _students(reference: Path) -> Iterator[tuple[str, str, Files]]:
+    whole = {
+        name: data for number in ASSIGNMENTS for name, data in _answer(number, reference).items()
+    }
+    attention = _text("02")
+    yield "ada", "everything is right: all points", whole
+    yield "ben", "attention alone: all points there", _answer("02", reference)
+    yield "chloe", "half done: 2.1 to 2.3 of attention", {f"{ATTENTION.stem}.ipynb": _half_done()}
+    yield "dev", "a mistake in every task of attention", {"02.py": _mistaken("02")}
+    yield "eva", "speakers with a mistake in every task", {"03_speakers.py": _mistaken("03")}
+    yield "finn", "blank notebooks: not started, no points", _blank()
+    yield "gus", "hostile: 2.1 gains nothing", {f"{ATTENTION.stem}.ipynb": _hostile()}
+    yield "hana", "an upload that broke off: repaired, all points", dict([cut_off(_notebook("02"))])
+    yield "ivo", "a zip of notebooks without ids and tags: all points", {"work.zip": _zipped()}
+    nothing = b"My notebook is on my other laptop, sorry!\n" + attention.encode()[:200]
+    yield "jun", "no notebook at all: a person looks at it", {"readme.txt": nothing}
+
+
+def _text(number: str) -> str:
+    return (ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py").read_text(encoding="utf-8")
+
+
+def _notebook(number: str) -> dict:
+    return as_notebook(ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py")
+
+
+def _answer(number: str, reference: Path) -> Files:
+    stem = ASSIGNMENTS[number].stem
+    files = {f"{stem}.ipynb": json.dumps(_notebook(number)).encode()}
+    weights = reference / f"{stem}.safetensors"
+    return files | ({weights.name: weights.read_bytes()} if weights.exists() else {})
+
+
+def _half_done() -> bytes:
+    """The answers to the first three tasks, and the TODOs of the others."""
+    path, done = ROOT / "solutions" / f"{ATTENTION.stem}.py", ("2.1", "2.2", "2.3")
+    notebook = as_notebook(path)
+    for cell, read in zip(notebook["cells"], read_solution(path), strict=True):
+        if read.task and read.task not in done:
+            cell["source"] = strip_solutions(cell["source"])
+    return json.dumps(notebook).encode()
+
+
+def _mistaken(number: str) -> bytes:
+    """The first planted mistake of every task."""
+    first: dict[str, tuple] = {}
+    for row in load_planted(number).MISTAKES:
+        first.setdefault(row[0], row)
+    edits = [edit for _, _, old, new, _, _, *more in first.values() for edit in [(old, new), *more]]
+    return edited(_text(number), edits)
+
+
+def _blank() -> Files:
+    return {
+        f"{one.stem}.ipynb": build_notebook(ROOT / "solutions" / f"{one.stem}.py").encode()
+        for one in ASSIGNMENTS.values()
+    }
+
+
+def _hostile() -> bytes:
+    attack = next(attack for attack in ATTACKS if attack.name == HOSTILE)
+    path = ROOT / "solutions" / f"{ATTENTION.stem}.py"
+    return json.dumps(as_notebook(path, attack.cell())).encode()
+
+
+def _zipped() -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in ("01", "02"):
+            _, data = stripped_metadata(_notebook(number))
+            entry = zipfile.ZipInfo(f"my work/{ASSIGNMENTS[number].stem}.ipynb")
+            archive.writestr(entry, data)
+    return written.getvalue()
