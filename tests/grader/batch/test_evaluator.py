@@ -104,6 +104,7 @@ def test_nothing_of_a_job_stays_behind(evaluator, job):
     assert len(children(evaluator.pid)) == kept
 
 
+@pytest.mark.slow
 def test_a_submission_that_outlasts_its_time_keeps_what_it_has_and_waits_for_a_person(job):
     with Evaluator() as one:
         slow = "import time\ndef attend(*args):\n    time.sleep(60)\n"
@@ -144,6 +145,7 @@ def is_fork(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_fork_that_is_killed_is_tried_again_in_a_fresh_evaluator(job):
     with Evaluator() as one:
         one.start()
@@ -171,6 +173,7 @@ def test_what_is_killed_twice_gets_a_report_with_open_points(job):
     assert len(report.checks) > 20
 
 
+@pytest.mark.slow
 def test_an_evaluator_that_nobody_talks_to_ends_with_its_fork(job):
     with Evaluator() as one:
         one.start()
@@ -189,6 +192,7 @@ def test_a_tier_that_the_machine_lacks_is_refused_before_anything_is_graded():
         one.start()
 
 
+@pytest.mark.slow
 def test_an_evaluator_that_is_gone_says_so_and_the_next_job_starts_another(job):
     with Evaluator() as one:
         one.start()
@@ -199,6 +203,7 @@ def test_an_evaluator_that_is_gone_says_so_and_the_next_job_starts_another(job):
         assert one.ask(job())["graded"]
 
 
+@pytest.mark.slow
 def test_a_seed_that_is_given_takes_the_place_of_the_environments(monkeypatch):
     monkeypatch.setenv("KWS_GRADER_SEED_FILE", "/nonexistent")
     with Evaluator() as one, pytest.raises(UsageError, match="cannot be read"):
