@@ -10,6 +10,7 @@ from kws.checking import (
     expect_between,
     expect_close,
     expect_equal,
+    lines_go_to,
 )
 
 
@@ -39,6 +40,17 @@ def test_an_error_in_the_answer_is_left_to_its_traceback(capsys):
     with pytest.raises(ZeroDivisionError), check("2.1-values", "attend agrees"):
         _ = 1 / 0
     assert "raised an error" in line_of(capsys)
+
+
+def test_lines_can_go_elsewhere_for_a_while(capsys):
+    heard = []
+    with lines_go_to(lambda *line: heard.append(line)), check("2.1-values", "attend agrees"):
+        pass
+    assert heard == [("✓", "2.1-values", "attend agrees")]
+    assert line_of(capsys) == ""
+    with check("2.1-values", "attend agrees"):
+        pass
+    assert line_of(capsys) == "✓ 2.1-values  attend agrees\n"
 
 
 @pytest.mark.parametrize("ending", [Unmet("fact"), NotStarted("TODO")])

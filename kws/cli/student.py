@@ -172,7 +172,8 @@ def watch(
                     show(out, [each for each in outcomes if what or not each.passed])
                 done += 1
                 runner.close()
-                runner = Runner()
+                if done != rounds:
+                    runner = Runner()
             if not changed:
                 status(out, "watching: save a notebook, or end with Ctrl-C")
                 time.sleep(POLL)

@@ -22,6 +22,7 @@ from kws.student.cells import as_python, read_cells
 from kws.student.course import Target, checks_released, released_cells
 
 SECONDS, SECONDS_WHOLE = 60.0, 1200.0  # time limits by default
+SECONDS_START = 300.0  # until torch is loaded, from a slow disk
 ROOT = Path(kws.__file__).parents[1]
 START = (  # this very kws, and nothing of the folder that we are in
     f"import sys; sys.path[:] = [{str(ROOT)!r}, *filter(None, sys.path)]; import kws; "
@@ -100,12 +101,14 @@ class Runner:
         except OSError:
             pass  # it says why, below
         threading.Thread(target=read, daemon=True).start()
-        end, cell = time.monotonic() + seconds, 0
+        end, cell = time.monotonic() + SECONDS_START, 0
         while True:
             try:
                 line = lines.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
                 self.process.kill()
+                if not cell:
+                    return "torch did not start"
                 return f"cell {cell} was still running after {seconds:g} s"
             event = json.loads(line) if line else {}
             if "broken" in event:
@@ -115,6 +118,8 @@ class Runner:
             if not event:
                 code = self.process.wait()
                 return f"cell {cell} ended Python (exit code {code})" if cell else "Python ended"
+            if event.get("ready"):
+                end = time.monotonic() + seconds
             cell = event.get("cell", cell)
             heard(event)
 

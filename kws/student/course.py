@@ -20,7 +20,7 @@ TARGET = re.compile(r"0?(?P<number>\d{1,2})(?:\.(?P<task>\d{1,2}))?(?P<check>-[\
 HEADING = re.compile(r"#+ (?P<task>\d+\.\d+) (?P<title>.+)")
 STEP = re.compile(r" *#   (?P<text>\d+\. .+)")
 SET_ASIDE = ".before-reset"  # in the name of a copy that `kws reset` keeps
-SAVED = re.compile(r"save_file\([^)\n]*[\"']([\w.-]+\.safetensors)[\"']")
+SAVED = re.compile(r"save_file\(.*[\"']([\w.-]+\.safetensors)[\"']")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The process in which a student's cells run: one job on stdin, one line of JSON for each event.
 
+    {"ready": true}                                   torch is loaded
     {"cell": 7}                                       a cell begins
     {"check": "2.1-…", "state": "pass", "text": …, "hint": …, "where": …, "printed": …}
     {"done": true}                                    or {"broken": "why nothing could run"}
@@ -272,6 +273,7 @@ def main() -> None:
     if not line:
         return  # nobody wants us any more
     job = json.loads(line)
+    tell({"ready": True})
     sys.stdin = io.StringIO()  # input() finds an end
     os.chdir(job["folder"])
     sys.path.insert(0, job["folder"])

@@ -1,0 +1,85 @@
+"""A student's folder with the real notebooks, blank or filled with our answers, to be spoilt."""
+
+import json
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grader.authoring.build import ROOT, read_solution
+from kws.cli import run
+from kws.student.checks import plan
+from kws.student.course import Target, released
+from kws.student.worker import Notebook
+
+
+class Folder:
+    """`folder["02"]` is the path of a notebook; cells are edited as text, by number."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        (path / "assignments").mkdir()
+        for original in released().values():
+            shutil.copy(original, path / "assignments")
+
+    def __getitem__(self, number: str) -> Path:
+        return self.path / "assignments" / released()[number].name
+
+    def fill(self, number: str) -> "Folder":
+        """Put our answers in."""
+        path = self[number]
+        table = json.loads(path.read_text(encoding="utf-8"))
+        solution = read_solution(ROOT / "solutions" / f"{path.stem}.py")
+        ours = [cell for cell in solution if "staff" not in cell.tags]
+        for raw, cell in zip(table["cells"], ours, strict=True):
+            raw["source"] = cell.source
+        path.write_text(json.dumps(table), encoding="utf-8")
+        return self
+
+    def source(self, number: str, holds: str) -> tuple[int, str]:
+        """The first code cell that holds a text: its number and its source."""
+        for count, raw in enumerate(json.loads(self[number].read_text())["cells"], start=1):
+            if raw["cell_type"] == "code" and holds in (text := "".join(raw["source"])):
+                return count, text
+        raise AssertionError(f"no cell holds {holds!r}")
+
+    def edit(self, number: str, old: str, new: str) -> int:
+        """Replace a text in the first code cell that holds it. Returns that cell's number."""
+        count, text = self.source(number, old)
+        table = json.loads(self[number].read_text())
+        table["cells"][count - 1]["source"] = text.replace(old, new, 1)
+        self[number].write_text(json.dumps(table))
+        return count
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Folder:
+    """Blank notebooks; commands run here."""
+    monkeypatch.chdir(tmp_path)
+    return Folder(tmp_path)
+
+
+@pytest.fixture
+def kws(capsys) -> Callable[..., tuple[int, str]]:
+    """`kws("check", "2.1")` is its exit code and all that it printed."""
+
+    def command(*arguments: object) -> tuple[int, str]:
+        capsys.readouterr()
+        code = run([str(each) for each in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
+
+    return command
+
+
+def found(path: Path, target: Target) -> dict[str, dict[str, str]]:
+    """What `kws check` would find, by check; in this process, which has torch loaded."""
+    told = []
+    notebook = Notebook(told.append)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for cell in plan(path, target):
+            notebook.run(cell["number"], cell["source"], cell["mode"])
+    return {event["check"]: event for event in told}

@@ -1,0 +1,48 @@
+"""A kernel's own lines are taken out, text stays; a broken file is named."""
+
+import pytest
+
+from kws.errors import UsageError
+from kws.student.cells import as_python, cells_of, checks_in, read_cells
+
+
+@pytest.mark.parametrize(
+    ("source", "python"),
+    [
+        ("%matplotlib inline\nx = 1", "pass\nx = 1"),
+        ("!pip install x \\\n    y\nx = 1", "pass\n\nx = 1"),
+        ("if True:\n    !ls\nx = 1", "if True:\n    pass\nx = 1"),
+        ("files = !ls\nx = 1", "files = None\nx = 1"),
+        ("%%time\nx = 1", "pass\nx = 1"),
+        ("%time x = 1", "x = 1"),
+        ("attend?\nx = 1", "pass\nx = 1"),
+        ("%%bash\nls", ""),
+        ("text = '''\n%magic\n!ls'''\n%magic", "text = '''\n%magic\n!ls'''\npass"),
+        ("y = (7\n%3)", "y = (7\n%3)"),
+        ("x = (\n%magic", "x = (\n%magic"),
+    ],
+)
+def test_what_a_kernel_accepts_beyond_python_is_taken_out(source, python):
+    assert as_python(source) == python
+
+
+def test_a_broken_cell_still_says_which_checks_it_holds():
+    source = 'with check("2.1-a", "title"):\n    pass\nwith check(\n    "2.1-b", "b"\n):\n    pass'
+    assert checks_in(source) == {"2.1-a": "title", "2.1-b": "b"}
+    assert list(checks_in(source + "\nx = (")) == ["2.1-a", "2.1-b"]
+
+
+def test_malformed_cells_count_and_hold_nothing():
+    cells = cells_of({"cells": [None, {"cell_type": 3, "metadata": 5, "source": None}, {}]})
+    assert [(cell.number, cell.kind, cell.tags) for cell in cells] == [
+        (2, "raw", ()),
+        (3, "raw", ()),
+    ]
+
+
+@pytest.mark.parametrize("data", [b"", b'{"cells": [', b"[]", b"\xff\xfe\x00", b'{"cells": 3}'])
+def test_a_file_that_is_no_notebook_is_one_sentence(tmp_path, data):
+    path = tmp_path / "02_attention.ipynb"
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match="is not a whole notebook"):
+        read_cells(path)

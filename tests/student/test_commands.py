@@ -1,0 +1,152 @@
+"""The commands as a student types them: lines, colours, exit codes, and endings."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from kws.cli import student
+
+KWS = [sys.executable, "-m", "kws.cli"]
+
+
+def test_check_says_what_is_not_started_and_is_one(folder, kws):
+    code, text = kws("check", "2.1")
+    assert code == 1
+    assert text == (
+        "assignments/02_attention.ipynb\n· 2.1-attend-by-hand  not started\n0 of 1 check passes\n"
+    )
+
+
+def test_check_is_zero_when_all_that_was_asked_for_passes(folder, kws):
+    folder.fill("02")
+    code, text = kws("check", "02")
+    assert code == 0
+    assert "✓ 2.1-attend-by-hand  attend agrees with pencil and paper\n" in text
+    assert text.endswith("7 of 7 checks pass\n")
+
+
+def test_check_shows_prints_place_and_hint_of_what_does_not_pass(folder, kws):
+    folder.fill("02").edit("02", "/ math.sqrt(q.shape[-1])", "")
+    folder.edit("02", "weights = scores", "print(*range(15), sep='\\n')\n    weights = scores")
+    code, text = kws("check", "2.1")
+    lines = text.splitlines()
+    assert code == 1
+    assert lines[1] == "✗ 2.1-attend-by-hand  attend(q, k, v)[..., 0] is off by up to 0.6"
+    assert lines[2] == "  hint: are the scores divided by the root of K?"
+    assert lines[3:14] == [*(f"  | {n}" for n in range(10)), "  | …"]
+
+
+def test_progress_counts_what_passes_now_and_keeps_nothing(folder, kws):
+    for number in ("01", "03", "04", "05"):
+        folder[number].unlink()
+    todo = folder.source("02", "def attend")[1]
+    answer = folder.fill("02").source("02", "def attend")[1]
+    folder.edit("02", answer, todo)
+    before = sorted(folder.path.rglob("*"))
+    code, text = kws("progress")
+    rows = [line.split("│") for line in text.splitlines() if line.startswith("│")]
+    states = {row[1].strip(): (row[3].strip(), row[4].strip()) for row in rows}
+    assert code == 0
+    assert states["2.1"] == ("0 of 1", "· not started")
+    assert states["2.2"] == ("1 of 1", "✓ done")
+    assert "all together: 4 of 7 checks pass" in text
+    assert sorted(folder.path.rglob("*")) == before
+
+
+def test_watch_checks_again_when_the_notebook_is_saved(folder, kws, monkeypatch):
+    folder.fill("02").edit("02", "/ math.sqrt(q.shape[-1])", "")
+    show = student.show
+
+    def show_and_save(out, outcomes) -> None:
+        show(out, outcomes)
+        if not outcomes[0].passed:
+            folder.edit("02", "scores = q @ k.mT", "scores = q @ k.mT / math.sqrt(q.shape[-1])")
+
+    monkeypatch.setattr(student, "show", show_and_save)
+    code, text = kws("watch", "2.1", "--rounds", "2")
+    rounds = [line for line in text.splitlines() if "check passes" in line]
+    assert code == 0
+    assert [line.split(": ")[1] for line in rounds] == [
+        "0 of 1 check passes",
+        "1 of 1 check passes",
+    ]
+    assert "\x1b" not in text
+
+
+def test_hints_have_three_levels(folder, kws):
+    texts = [kws("hint", "2.1", "--level", level)[1] for level in (1, 2, 3)]
+    assert "  1. Score every query against every key" in texts[0]
+    assert "more: kws hint 2.1 --level 2" in texts[0]
+    assert "write down the shape of" in texts[1]
+    assert texts[2].endswith("  are the scores divided by the root of K?\n")
+
+
+def test_reset_says_what_changed_and_where_the_copy_is(folder, kws):
+    folder.fill("02")
+    code, text = kws("reset", "2.1")
+    assert code == 0
+    assert "assignments/02_attention.ipynb: cell 5 as released" in text
+    assert "assignments/02_attention.before-reset-1.ipynb" in text
+    assert kws("reset", "2.1") == (0, "assignments/02_attention.ipynb: 2.1 is as it was released\n")
+
+
+def test_submit_checks_writes_and_says_what_is_missing(folder, kws):
+    code, text = kws("submit", "3")
+    assert code == 0
+    assert "0 of 9 checks pass" in text
+    assert "written: 03_speakers.zip with 03_speakers.ipynb, manifest.json" in text
+    assert "03_speakers.safetensors is not beside the notebook" in text
+    assert (folder.path / "03_speakers.zip").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("check", "9"), "has no assignment 09"),
+        (("check", "02", "--notebook", "nope.ipynb"), "no such file"),
+        (("check", "--notebook", "nope.ipynb"), "name the task or the assignment as well"),
+        (("check", "02", "--seconds", "0"), "must be more than 0"),
+        (("hint", "02"), "name one task of it, such as 2.1"),
+        (("hint", "2.1", "--level", "4"), "try 'kws hint --help'"),
+        (("reset", "2.1-attend-by-hand"), "name its task, 2.1"),
+        (("submit", "2.1"), "hand in its assignment, 02"),
+        (("submit", "02", "--out", "x.tar"), "such as x.zip"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_two(folder, kws, arguments, says):
+    before = sorted(folder.path.rglob("*"))
+    code, text = kws(*arguments)
+    assert code == 2
+    assert says in text
+    assert text.count("\n") == 1
+    assert sorted(folder.path.rglob("*")) == before
+
+
+def test_a_folder_without_notebooks_is_one_sentence(tmp_path, monkeypatch, kws):
+    monkeypatch.chdir(tmp_path)
+    code, text = kws("check")
+    assert (code, text.count("\n")) == (2, 1)
+    assert "go to the folder of the course" in text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+def test_control_c_ends_a_check_that_hangs_and_leaves_no_process(folder):
+    hangs = "import os; open('pid', 'w').write(str(os.getpid()))\n    while True: pass\n    "
+    folder.fill("02").edit("02", "scores = q @", f"{hangs}scores = q @")
+    process = subprocess.Popen(
+        [*KWS, "check", "2.1"], cwd=folder.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    pid = folder.path / "assignments" / "pid"
+    for _ in range(600):
+        if pid.exists() and pid.read_text():
+            break
+        threading.Event().wait(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, b"kws: interrupted\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)

@@ -1,0 +1,83 @@
+"""A TODO comes back as released, the rest stays, and what was there is kept beside it."""
+
+import json
+
+from kws.student.cells import read_cells
+from kws.student.course import notebooks_in, parse_target, released
+from kws.student.restore import reset
+
+
+def sources(path) -> list[str]:
+    return [cell.source for cell in read_cells(path)]
+
+
+def test_a_task_gets_its_todo_back_and_the_rest_stays(folder):
+    path = folder.fill("02")["02"]
+    filled = sources(path)
+    kept, [number] = reset(path, parse_target("2.1"))
+    blank = sources(released()["02"])
+    assert sources(path)[number - 1] == blank[number - 1] != filled[number - 1]
+    assert [s for n, s in enumerate(sources(path), 1) if n != number] == [
+        s for n, s in enumerate(filled, 1) if n != number
+    ]
+    assert kept is not None
+    assert sources(kept) == filled
+
+
+def test_outputs_of_other_cells_and_unknown_metadata_stay(folder):
+    path = folder["02"]
+    table = json.loads(path.read_text())
+    table["metadata"]["mine"] = {"a": 1}
+    table["cells"][8]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "x"}]
+    table["cells"][4]["source"] = "spoilt"
+    path.write_text(json.dumps(table))
+    reset(path, parse_target("2.1"))
+    after = json.loads(path.read_text())
+    table["cells"][4] = json.loads(released()["02"].read_text())["cells"][4]
+    assert after == table
+
+
+def test_a_deleted_cell_comes_back_where_it_stood(folder):
+    path = folder["02"]
+    before = sources(path)
+    table = json.loads(path.read_text())
+    del table["cells"][4]
+    path.write_text(json.dumps(table))
+    assert reset(path, parse_target("2.1"))[1] == [5]
+    assert sources(path) == before
+
+
+def test_a_cell_without_its_id_is_found_by_what_it_defines(folder):
+    path = folder.fill("02")["02"]
+    table = json.loads(path.read_text())
+    for raw in table["cells"]:
+        raw["metadata"] = {}
+        raw.pop("id")
+    path.write_text(json.dumps(table))
+    count = len(table["cells"])
+    assert reset(path, parse_target("2.1"))[1] == [5]
+    assert len(sources(path)) == count
+
+
+def test_a_whole_notebook_comes_back_even_when_it_is_no_json(folder):
+    path = folder["02"]
+    path.write_text("<<<<<<< mine")
+    kept, _ = reset(path, parse_target("02"))
+    assert path.read_bytes() == released()["02"].read_bytes()
+    assert kept is not None
+    assert kept.read_text() == "<<<<<<< mine"
+
+
+def test_nothing_to_put_back_writes_nothing(folder):
+    before = folder["02"].read_bytes()
+    assert reset(folder["02"], parse_target("2.1")) == (None, [])
+    assert reset(folder["02"], parse_target("02")) == (None, [])
+    assert folder["02"].read_bytes() == before
+    assert len(list(folder["02"].parent.glob("02*"))) == 1
+
+
+def test_every_copy_is_kept_and_none_is_taken_for_the_notebook(folder):
+    kept = [reset(folder.fill("02")["02"], parse_target("2.1"))[0] for _ in range(2)]
+    assert len(set(kept)) == 2
+    folder["02"].unlink()
+    assert "02" not in notebooks_in()
