@@ -33,11 +33,16 @@ def gradescope_zip(
     require_isolation: Annotated[
         str | None, typer.Option(metavar="TIER", help="Refuse to grade below this tier.")
     ] = None,
+    torch_index: Annotated[
+        str | None, typer.Option(metavar="URL", help="Index with torch's CPU builds [pip's own]")
+    ] = None,
 ) -> None:
     """Write the zip that Gradescope builds its autograder from."""
     from grader.gradescope_zip import write_zip
 
-    names = write_zip(out, assignment=assignment, required=require_isolation)
+    names = write_zip(
+        out, assignment=assignment, required=require_isolation, torch_index=torch_index
+    )
     print(f"written: {out} ({len(names)} files)")
 
 

@@ -12,6 +12,7 @@ Gradescope's, to try the zip on any machine.
 
 import io
 import os
+import shlex
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,9 +30,8 @@ TREE = ("grader/**/*", "kws/**/*", "solutions/*.py", "pyproject.toml", "LICENSE"
 BESIDE = ("__pycache__", ".ipynb_checkpoints", "planted", "container")  # nothing that grading needs
 SECONDS = 2_000  # for one submission, below Gradescope's longest limit of 40 minutes
 TIERS = ("sealed", "fenced", "process")
-TORCH = "https://download.pytorch.org/whl/cpu"  # its CPU builds: 200 MB in the place of 5 GB
 
-SETUP = f"""\
+SETUP = """\
 #!/usr/bin/env bash
 # Runs once, when the autograder is built.
 set -euo pipefail
@@ -40,7 +40,7 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update
 apt-get install -y --no-install-recommends python3 python3-venv
 python3 -m venv ../venv
-../venv/bin/python -m pip install 'torch==2.11.*' 'torchaudio==2.11.*' --index-url {TORCH}
+../venv/bin/python -m pip install 'torch==2.11.*' 'torchaudio==2.11.*'{index}
 ../venv/bin/python -m pip install '.[grader]'
 chmod 700 . && chmod -R go-rwx .
 ../venv/bin/python -m grader tier
@@ -69,6 +69,7 @@ def write_zip(
     *,
     assignment: str | None = None,
     required: str | None = None,
+    torch_index: str | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> list[str]:
     """Write the zip to `out`; returns the names in it. The same tree gives the same bytes.
@@ -76,6 +77,7 @@ def write_zip(
     Args:
         assignment: to grade; None grades what a submission answers.
         required: tier of isolation below which nothing is graded.
+        torch_index: where pip finds torch; its CPU builds have 200 MB, the usual ones 5 GB.
         environ: the secret seed that it names goes into the zip, which students never see.
     """
     options = ""
@@ -87,7 +89,8 @@ def write_zip(
             raise UsageError(f"--require-isolation {required!r} is no tier: choose one of {there}")
         options += f" --require-isolation {required}"
     files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in _tree()}
-    files["setup.sh"] = SETUP.encode()
+    index = f" --index-url {shlex.quote(torch_index)}" if torch_index else ""
+    files["setup.sh"] = SETUP.format(index=index).encode()
     run = RUN.format(crash=CRASH, seed=SEED, seconds=SECONDS, options=options)
     files["run_autograder"] = run.encode()
     files[CRASH] = crash(CRASHED)

@@ -117,3 +117,12 @@ def test_what_cannot_be_graded_is_refused(tmp_path):
     with pytest.raises(UsageError, match="does not exist"):
         write_zip(tmp_path / "a.zip", assignment="77")
     assert not (tmp_path / "a.zip").exists()
+
+
+@pytest.mark.parametrize("index", [None, "https://mirror.example/cpu"])
+def test_torch_comes_from_the_index_that_the_instructor_names(tmp_path, index):
+    write_zip(tmp_path / "a.zip", torch_index=index, environ={})
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        setup = archive.read("setup.sh").decode()
+    assert (f"--index-url {index}" in setup) is (index is not None)
+    assert '"${KWS_AUTOGRADER:-/autograder}/source"' in setup
