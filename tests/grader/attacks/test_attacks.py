@@ -34,6 +34,16 @@ SECRET, SECRET_NAME = "c0ffee-the-hidden-seed", "KWS_GRADER_SEED"
 OTHERS_WORD = SECRET  # what another student's submission holds
 FLOOD = 10_000_000  # bytes
 ATTACKED = "2.1"
+FIRST = {attack.kind: attack.name for attack in reversed(ATTACKS)}  # of each kind, in a fast suite
+EACH_ATTACK = pytest.mark.parametrize(
+    "attack",
+    [
+        pytest.param(
+            attack, id=attack.name, marks=[pytest.mark.slow] * (attack.name != FIRST[attack.kind])
+        )
+        for attack in ATTACKS
+    ],
+)
 
 HIDDEN_TESTS = """
 import json, math, pickle
@@ -249,7 +259,7 @@ def test_the_naive_grader_sees_through_a_plain_wrong_answer(naive_grader, world)
     assert (result.passed, result.code) == (NOTHING_TO_DO_WITH_IT, 1)
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@EACH_ATTACK
 def test_it_succeeds_against_a_naive_grader(attack, naive_grader, world):
     result = naive_result(naive_grader, attack, world)
     assert gains(attack, result, world), (result.code, result.passed, result.text[-1500:])
@@ -310,7 +320,7 @@ def test_a_plain_wrong_answer_costs_its_own_points_and_no_others(without_attack)
     assert len(honest) > 10
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@EACH_ATTACK
 def test_it_gains_nothing_here(attack, sandbox, without_attack, world, monkeypatch):
     monkeypatch.setenv(SECRET_NAME, SECRET)
     report = grade(attack, sandbox, world)

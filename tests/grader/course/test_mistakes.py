@@ -37,7 +37,11 @@ def rounds(number: str) -> list[list[tuple]]:
     return [[mistake for mistake in column if mistake] for column in columns]
 
 
-ROUNDS = [(n, i) for n in NUMBERS for i in range(len(rounds(n)))]
+ROUNDS = [
+    pytest.param(n, i, marks=[pytest.mark.slow] * (i > 0))  # one round for each makes a fast suite
+    for n in NUMBERS
+    for i in range(len(rounds(n)))
+]
 OTHERS = [(n, name) for n in NUMBERS for name in planted(n).ALTERNATIVES]
 
 

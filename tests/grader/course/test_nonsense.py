@@ -37,8 +37,14 @@ def sandbox():
         yield sandbox
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [
+        pytest.param(number, value, marks=[pytest.mark.slow] * (number != "02"))
+        for number in NUMBERS
+        for value in VALUES
+    ],
+)
 def test_nonsense_earns_next_to_nothing_and_is_no_fault_of_ours(number, value, sandbox, tmp_path):
     assignment = ASSIGNMENTS[number]
     names = [name for task in assignment.tasks for name in task.names.values()]
