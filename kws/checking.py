@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kws.notebook import in_notebook
+
 COLOURS = {"✓": "32", "✗": "31", "·": "33"}  # green, red, yellow
 Listener = Callable[[str, str, str], None]  # mark, id and text of a line
 _listeners: list[Listener] = []
@@ -146,6 +148,6 @@ def _say(mark: str, check_id: str, text: str) -> None:
     if _listeners:
         _listeners[-1](mark, check_id, text)
         return
-    if "ipykernel" in sys.modules or sys.stdout.isatty():
+    if in_notebook() or sys.stdout.isatty():
         mark = f"\x1b[{COLOURS[mark]}m{mark}\x1b[0m"
     print(mark, check_id, "", text)

@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from kws.history import Row
+from kws.notebook import in_notebook
 
 
 class Progress:
@@ -21,7 +22,7 @@ class Progress:
     """
 
     def __init__(self, total_steps: int, step: int, show: bool):
-        self.bar_wanted = show and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+        self.bar_wanted = show and (sys.stderr.isatty() or in_notebook())
         self.lines_wanted = show and not self.bar_wanted
         self.total_steps = total_steps
         self.bar = tqdm(

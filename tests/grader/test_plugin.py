@@ -388,6 +388,7 @@ def test_an_assignment_that_was_not_handed_in_is_graded_as_nothing(tmp_path):
     assert "was found in what was handed in" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

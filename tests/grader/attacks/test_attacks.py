@@ -34,12 +34,12 @@ SECRET, SECRET_NAME = "c0ffee-the-hidden-seed", "KWS_GRADER_SEED"
 OTHERS_WORD = SECRET  # what another student's submission holds
 FLOOD = 10_000_000  # bytes
 ATTACKED = "2.1"
-FIRST = {attack.kind: attack.name for attack in reversed(ATTACKS)}  # of each kind, in a fast suite
+ONE = {attack.kind: attack.name for attack in ATTACKS}  # of each kind, in a fast suite
 EACH_ATTACK = pytest.mark.parametrize(
     "attack",
     [
         pytest.param(
-            attack, id=attack.name, marks=[pytest.mark.slow] * (attack.name != FIRST[attack.kind])
+            attack, id=attack.name, marks=[pytest.mark.slow] * (attack.name != ONE[attack.kind])
         )
         for attack in ATTACKS
     ],

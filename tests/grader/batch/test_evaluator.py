@@ -75,6 +75,7 @@ def test_a_report_that_is_current_is_not_made_again(evaluator, job):
         assert only_report(evaluator.ask(job(have={"02": stale}))) == report
 
 
+@pytest.mark.slow
 def test_code_is_the_same_work_whatever_its_layout(evaluator, job):
     texts = [
         "def attend(x):\n    return x+1\n",
@@ -85,6 +86,7 @@ def test_code_is_the_same_work_whatever_its_layout(evaluator, job):
     assert work[0] == work[1] != work[2]
 
 
+@pytest.mark.slow
 def test_several_files_are_read_under_their_names(evaluator, job, hand_in):
     path = hand_in("bob", "def attend(): 1\n", name="bob_1_2_02_attention.py") / "bob"
     (source,) = path.iterdir()
@@ -95,6 +97,7 @@ def test_several_files_are_read_under_their_names(evaluator, job, hand_in):
     assert report.assignment == "02"
 
 
+@pytest.mark.slow
 def test_nothing_of_a_job_stays_behind(evaluator, job):
     evaluator.ask(job())
     before, kept = memory(evaluator.pid), len(children(evaluator.pid))
@@ -187,6 +190,7 @@ def test_an_evaluator_that_nobody_talks_to_ends_with_its_fork(job):
     assert not any(is_fork(pid) for pid in forks)
 
 
+@pytest.mark.slow
 def test_a_tier_that_the_machine_lacks_is_refused_before_anything_is_graded():
     with pytest.raises(UsageError, match="is no tier"), Evaluator(required="strong") as one:
         one.start()
