@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import nbclient
 import nbformat
@@ -56,7 +57,7 @@ def run_notebook(assignment: Assignment, folder: Path) -> None:
         print(f"  {assignment.stem}: has run already")
         return
     folder.mkdir(parents=True, exist_ok=True)
-    notebook = nbformat.from_dict(as_notebook(source))
+    notebook: Any = nbformat.from_dict(as_notebook(source))
     code = [number for number, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     client = nbclient.NotebookClient(
         notebook, timeout=SECONDS, resources={"metadata": {"path": str(folder)}}
