@@ -15,7 +15,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HERE_TOO = ("assignments", "benchmarks", "data_scripts", "grader", "pyproject.toml", "solutions")
+HERE_TOO = (
+    *("assignments", "benchmarks", "data_scripts", "grader", "kws", "solutions"),
+    "pyproject.toml",
+)
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
