@@ -65,7 +65,7 @@ def untouched(notebook, folder):
     return ipynb(notebook, folder)
 
 
-@damage()
+@damage("tags were gone")
 def metadata_stripped(notebook, folder):
     notebook["metadata"] = {}
     for each in notebook["cells"]:
@@ -74,7 +74,7 @@ def metadata_stripped(notebook, folder):
     return ipynb(notebook, folder)
 
 
-@damage()
+@damage("tags were gone")
 def metadata_stripped_and_renamed(notebook, folder):
     metadata_stripped(notebook, folder).unlink()
     return ipynb(notebook, folder, "final version (2).ipynb")
@@ -171,7 +171,7 @@ def huge_outputs(notebook, folder):
     return ipynb(notebook, folder)
 
 
-@damage()
+@damage("tags were gone")
 def older_format(notebook, folder):
     cells = []
     for each in notebook["cells"]:
