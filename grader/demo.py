@@ -60,9 +60,11 @@ def run_notebook(assignment: Assignment, folder: Path) -> None:
     notebook: Any = nbformat.from_dict(as_notebook(source))
     code = [number for number, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     client = nbclient.NotebookClient(
-        notebook, timeout=SECONDS, resources={"metadata": {"path": str(folder)}}
+        notebook,
+        timeout=SECONDS,
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # it warns of its own way to talk
     )
-    client.create_kernel_manager().transport = "ipc"  # nobody else on this machine can listen
     with client.setup_kernel():
         for number in tqdm(code, desc=f"  {assignment.stem}", unit="cell", file=sys.stderr):
             client.execute_cell(notebook.cells[number], number)
