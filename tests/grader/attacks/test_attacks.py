@@ -271,7 +271,8 @@ def test_it_succeeds_against_a_naive_grader(attack, naive_grader, world):
 @pytest.fixture(scope="module")
 def sandbox():
     with Sandbox(limits=Limits(seconds=1.5)) as sandbox:
-        assert sandbox.tier is Tier.SEALED, sandbox.weaknesses
+        if sandbox.tier is Tier.PROCESS:
+            pytest.skip("this machine has neither namespaces nor Landlock to keep attacks apart")
         yield sandbox
 
 
