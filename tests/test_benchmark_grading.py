@@ -347,6 +347,6 @@ def test_descendants_are_children_and_theirs():
 def test_own_memory_grows_with_what_is_allocated():
     processes = load("processes")
     before = processes.own_memory_of([os.getpid()])
-    with mmap.mmap(-1, 50_000_000, flags=mmap.MAP_PRIVATE) as held:  # fresh pages: a heap may reuse its own
+    with mmap.mmap(-1, 50_000_000, flags=mmap.MAP_PRIVATE) as held:
         held.write(b"x" * len(held))
         assert 45_000_000 < processes.own_memory_of([os.getpid()]) - before < 150_000_000
