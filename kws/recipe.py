@@ -2,11 +2,14 @@
 
     recipe = load_recipe("keywords", ["train.lr=1e-3"])
 
-A name stands for a file in `kws/recipes`, anything else is a path. What a file leaves out has the
+A name stands for a file in `kws/recipes`, anything else is a path. Folders in there are the
+experiments of the source documents, "group/name": they have two sections more, the figure that was
+reported and what is changed for a run on a CPU. What a file leaves out has the
 default below, so a recipe says only what is special about it. Every mistake in one (an unknown key,
 a wrong type, a value out of range) is a UsageError that names the file and the key.
 """
 
+import copy
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +18,17 @@ from typing import Any, Literal
 
 from kws.errors import UsageError, did_you_mean
 from kws.features import FeatureConfig
-from kws.settings import Amount, Bands, Count, CountOrOff, Seed, Share, as_toml, from_table
+from kws.settings import (
+    Amount,
+    Bands,
+    Count,
+    CountOrOff,
+    Percent,
+    Seed,
+    Share,
+    as_toml,
+    from_table,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,6 +36,7 @@ else:
     import tomli as tomllib
 
 RECIPES = Path(__file__).parent / "recipes"
+SECTIONS = ("data", "features", "augment", "model", "train")  # those that a run depends on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +126,38 @@ class Train:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reported:
+    """What somebody else measured with these settings. It changes nothing in a run."""
+
+    accuracy: Percent | None = None  # on their test data; none where only words are known
+    spread: Percent | None = None  # the ± beside it
+    n: Count | None = None  # test clips behind it, where known
+    data: str = ""  # which data, protocol and split: figures compare only where this is equal
+    source: str = ""  # which document
+    note: str = ""  # one sentence: what it said, or what we could not know
+
+    def __post_init__(self) -> None:
+        """A figure without its origin is worth nothing."""
+        given = [key for key, value in vars(self).items() if value not in (None, "")]
+        if given and not (self.data and self.source):
+            raise UsageError(
+                f"reported.{given[0]} needs reported.source and reported.data beside it"
+            )
+        if self.accuracy is None and not (self.spread is None and self.n is None):
+            raise UsageError("reported.spread and reported.n belong to reported.accuracy: add it")
+
+    def __bool__(self) -> bool:
+        return bool(self.source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cpu:
+    """Overrides of a shortened run, "train.epochs" = 3: applied by `load_recipe(…, short=True)`."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One experiment. Change a copy with `dataclasses.replace`, or load it with overrides."""
 
@@ -121,6 +167,8 @@ class Recipe:
     augment: Augment = Augment()
     model: Model = Model()
     train: Train = Train()
+    reported: Reported = Reported()
+    cpu: Cpu = field(default_factory=Cpu)
 
     def __post_init__(self) -> None:
         """Refuse what would be accepted and then ignored."""
@@ -146,53 +194,82 @@ class Recipe:
 
 
 def recipe_names() -> list[str]:
-    """The recipes that come with the package."""
+    """The recipes that come with the package, those of the experiments left out."""
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
-def load_recipe(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+def experiment_groups() -> dict[str, list[str]]:
+    """Group of experiments -> the names in it, both sorted: `load_recipe(f"{group}/{name}")`."""
+    groups: dict[str, list[str]] = {}
+    for path in sorted(RECIPES.glob("*/*.toml")):
+        groups.setdefault(path.parent.name, []).append(path.stem)
+    return {group: sorted(names) for group, names in sorted(groups.items())}
+
+
+def load_recipe(
+    name_or_path: str | Path, overrides: Iterable[str] = (), *, short: bool = False
+) -> Recipe:
     """Read a recipe of the package by name, or any other by its path, then apply the overrides.
 
     An override is `section.key=value` with the value as TOML writes it; quotes around a string may
-    be left out.
+    be left out. With `short` the recipe's own section [cpu] is applied first.
 
     Raises:
         UsageError: no such recipe, not TOML, an unknown key, a wrong type or a value out of range.
     """
-    name = str(name_or_path)
-    path = RECIPES / f"{name}.toml" if name in recipe_names() else Path(name)
+    name, groups = str(name_or_path), experiment_groups()
+    experiments = [f"{group}/{recipe}" for group, names in groups.items() for recipe in names]
+    known = [*recipe_names(), *experiments]
+    path = RECIPES / f"{name}.toml" if name in known else Path(name)
     if not path.is_file():
-        known = recipe_names()
+        near = did_you_mean(name, known) or did_you_mean(name, groups)
         raise UsageError(
-            f"{name}: no such recipe{did_you_mean(name, known)}: name a .toml file or one of "
-            f"{', '.join(known)}"
+            f"{name}: no such recipe{near}: name a .toml file, one of {', '.join(recipe_names())}, "
+            f"or group/name of an experiment in {', '.join(groups)}"
         )
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a text file: a recipe is TOML in UTF-8") from error
-    return parse_recipe(text, where=name, overrides=overrides)
+    return parse_recipe(text, where=name, overrides=overrides, short=short)
 
 
-def parse_recipe(text: str, *, where: str = "recipe", overrides: Iterable[str] = ()) -> Recipe:
+def parse_recipe(
+    text: str, *, where: str = "recipe", overrides: Iterable[str] = (), short: bool = False
+) -> Recipe:
     """A recipe from its TOML text; `where` names it in messages. Errors as `load_recipe`.
 
     >>> parse_recipe("[train]\\nlr = 0.1", overrides=["train.lr=1e-3"]).train.lr
     0.001
+    >>> parse_recipe("[cpu]\\ntrain.epochs = 3", short=True).train.epochs
+    3
     """
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond all measure, too
         raise UsageError(f"{where}: not valid TOML: {error}: correct it") from error
     overrides = list(overrides)
-    for override in overrides:
-        key, equals, value = (part.strip() for part in override.partition("="))
+    _override(table, overrides)
+    if isinstance(table.get("cpu"), dict):
+        table["cpu"] = _flat(table["cpu"])
+    recipe = from_table(Recipe, table, " with ".join([where, *overrides]))
+    if not recipe.cpu.options:
+        return recipe
+    for key, value in table["cpu"].items():
         section, dot, key = key.partition(".")
-        if not equals or not dot:
-            raise UsageError(f"override {override!r}: write it as section.key=value, train.lr=1e-3")
-        if isinstance(values := table.setdefault(section, {}), dict):
-            values[key] = _override_value(value)
-    return from_table(Recipe, table, " with ".join([where, *overrides]))
+        if not dot or section not in SECTIONS:
+            full = f"cpu.{section}{dot}{key}"
+            raise UsageError(
+                f"{where}: unknown key {full}{did_you_mean(section, SECTIONS)}: write section.key, "
+                f"such as train.epochs, with a section of {', '.join(SECTIONS)}"
+            )
+        table.setdefault(section, {})[key] = copy.deepcopy(value)
+    _override(table, overrides)
+    # built even where it is not wanted, so that a mistake in it is found at once
+    shortened = from_table(
+        Recipe, table, " with ".join([f"{where} shortened by [cpu]", *overrides])
+    )
+    return shortened if short else recipe
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -201,11 +278,18 @@ def to_toml(recipe: Recipe) -> str:
     for section, values in _as_table(recipe).items():
         lines = [f"{key} = {as_toml(value)}" for key, value in values.items() if value is not None]
         sections.append("\n".join([f"[{section}]", *lines]) + "\n")
+    reported = {key: value for key, value in vars(recipe.reported).items() if value or value == 0}
+    for section, values in (("reported", reported), ("cpu", recipe.cpu.options)):
+        lines = [f"{key} = {as_toml(value)}" for key, value in values.items()]
+        sections += ["\n".join([f"[{section}]", *lines]) + "\n"] if lines else []
     return "\n".join(sections)
 
 
 def changed_keys(old: Recipe, new: Recipe) -> list[tuple[str, Any, Any]]:
-    """Every key whose value differs, as ("train.lr", old, new); the description does not count."""
+    """Every key whose value differs, as ("train.lr", old, new).
+
+    Description, [reported] and [cpu] do not count: they change nothing in a run.
+    """
     before, after = _as_table(old), _as_table(new)
     return [
         (f"{section}.{key}", before[section].get(key), after[section].get(key))
@@ -217,11 +301,31 @@ def changed_keys(old: Recipe, new: Recipe) -> list[tuple[str, Any, Any]]:
 
 def _as_table(recipe: Recipe) -> dict[str, dict[str, Any]]:
     table = {}
-    for section in ("data", "features", "augment", "model", "train"):
+    for section in SECTIONS:
         values = dict(vars(getattr(recipe, section)))
         options = values.pop("options", {})
         table[section] = {**values, **options}
     return table
+
+
+def _override(table: dict[str, Any], overrides: Iterable[str]) -> None:
+    """Put the value of each "section.key=value" into the table."""
+    for override in overrides:
+        key, equals, value = (part.strip() for part in override.partition("="))
+        section, dot, key = key.partition(".")
+        if not equals or not dot:
+            raise UsageError(f"override {override!r}: write it as section.key=value, train.lr=1e-3")
+        if isinstance(values := table.setdefault(section, {}), dict):
+            values[key] = _override_value(value)
+
+
+def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
+    """{"train": {"lr": 1}} and {"train.lr": 1} are the same: TOML writes either."""
+    return {
+        key if inner is None else f"{key}.{inner}": value
+        for key, values in table.items()
+        for inner, value in (values.items() if isinstance(values, dict) else [(None, values)])
+    }
 
 
 def _override_value(text: str) -> Any:

@@ -4,7 +4,8 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from kws.errors import UsageError, did_you_mean
 
@@ -15,6 +16,7 @@ Count = Annotated[int, 1, math.inf]
 CountOrOff = Annotated[int, 0, math.inf]
 Seed = Annotated[int, 0, math.inf]
 Bands = Annotated[int, 1, 1000]
+Percent = Annotated[float, 0.0, 100.0]
 
 LARGEST = 2**63 - 1  # whole number that torch can take
 
@@ -83,9 +85,11 @@ def checked(kind: Any, value: Any, where: str, key: str) -> Any:
             raise UsageError(f"{where}: {key} expects one of {listed}, got {as_toml(value)}{near}")
         return value
     low, high = -math.inf, math.inf
+    if get_origin(kind) in (Union, UnionType):  # X | None: X
+        kind = next(t for t in get_args(kind) if t is not type(None))
     if get_origin(kind) is Annotated:
         kind, low, high = get_args(kind)
-    expected = next(t for t in (get_args(kind) or (kind,)) if t is not type(None))  # X | None: X
+    expected = kind
     if expected is float and type(value) is int:
         value = float(value)
     if type(value) is not expected:  # not isinstance: True is no number here

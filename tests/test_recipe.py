@@ -9,6 +9,7 @@ from kws.recipe import (
     Recipe,
     Train,
     changed_keys,
+    experiment_groups,
     load_recipe,
     parse_recipe,
     recipe_names,
@@ -178,3 +179,93 @@ def test_changed_keys_name_each_difference():
         ("train.lr", 3e-4, 1.0),
     ]
     assert changed_keys(old, dataclasses.replace(old, description="other")) == []
+
+
+REPORTED = """
+[reported]
+accuracy = 98.02
+spread = 0.08
+data = "12 classes"
+source = "report"
+
+[cpu]
+train.epochs = 2
+"model.dropout" = 0.0
+model.channels = [3, 5]
+"""
+
+
+def test_what_was_reported_and_what_a_cpu_runs_change_nothing_in_a_run():
+    plain, full = parse_recipe(""), parse_recipe(REPORTED)
+    assert (full.reported.accuracy, full.reported.spread, full.reported.n) == (98.02, 0.08, None)
+    assert full.reported
+    assert not plain.reported
+    assert changed_keys(plain, full) == []
+    assert "reported" not in to_toml(plain)
+    assert parse_recipe(to_toml(full)) == full
+
+
+def test_shortened_it_is_what_the_section_cpu_says():
+    full, short = (parse_recipe(REPORTED, short=short) for short in (False, True))
+    assert changed_keys(full, short) == [
+        ("model.dropout", None, 0.0),
+        ("model.channels", None, (3, 5)),
+        ("train.epochs", 30, 2),
+    ]
+    assert parse_recipe(to_toml(full), short=True) == short
+
+
+def test_an_override_wins_over_the_section_cpu():
+    assert parse_recipe(REPORTED, overrides=["train.epochs=9"], short=True).train.epochs == 9
+    assert parse_recipe(REPORTED, overrides=["cpu.train.epochs=9"], short=True).train.epochs == 9
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("cpu.train.epocs=3", "shortened by [cpu] with cpu.train.epocs=3: unknown key train.epocs"),
+        ("cpu.train.epocs=3", "(did you mean 'epochs'?)"),
+        ("cpu.train.epochs=0", "train.epochs expects a whole number of at least 1, got 0"),
+        ("cpu.trian.lr=3", "unknown key cpu.trian.lr (did you mean 'train'?)"),
+        ("cpu.epochs=3", "unknown key cpu.epochs: write section.key, such as train.epochs"),
+        ("cpu.reported.accuracy=3", "unknown key cpu.reported.accuracy: write section.key"),
+        ("reported.acuracy=3", "unknown key reported.acuracy (did you mean 'accuracy'?)"),
+        ("reported.accuracy=101", "reported.accuracy expects a number from 0 to 100, got 101"),
+        ("reported.accuracy=99", "reported.accuracy needs reported.source and reported.data"),
+        ("reportd.n=99", "unknown key reportd (did you mean 'reported'?)"),
+    ],
+)
+def test_a_mistake_in_the_sections_of_an_experiment_is_told(override, sentence):
+    assert sentence in refused(override)
+
+
+def test_a_spread_belongs_to_a_figure():
+    sentence = refused("reported.source=x", "reported.data=y", "reported.n=3")
+    assert "belong to reported.accuracy" in sentence
+
+
+def test_groups_of_experiments_are_sorted_and_load_by_name():
+    groups = experiment_groups()
+    assert list(groups) == sorted(groups)
+    assert all(names == sorted(names) for names in groups.values())
+    assert load_recipe("twelve-classes/cosine").reported.accuracy == 82.11
+    assert not set(recipe_names()) & set(groups["twelve-classes"])
+
+
+def test_a_checkpoint_keeps_what_was_reported(untrained, tmp_path):
+    from kws.checkpoint import load_model, save_checkpoint
+
+    trained = untrained(labels=("a", "b"))
+    full = dataclasses.replace(trained.recipe, reported=parse_recipe(REPORTED).reported)
+    save_checkpoint(tmp_path / "best.pt", dataclasses.replace(trained, recipe=full).state())
+    assert load_model(tmp_path).recipe == full
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("twelve-classes/cosin", "twelve-classes/cosine"), ("twelve-classes", "twelve-classes")],
+)
+def test_an_unknown_experiment_is_told_the_near_name(name, near):
+    with pytest.raises(UsageError, match=rf"no such recipe \(did you mean '{near}") as caught:
+        load_recipe(name)
+    assert "group/name of an experiment in" in str(caught.value)
