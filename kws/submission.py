@@ -8,6 +8,7 @@ and the 600-speaker homework. A file is written whole or not at all, sorted by n
 it has passed the same check that `check_csv` makes on a file from elsewhere.
 """
 
+import codecs
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,20 +65,25 @@ def check_csv(
     layout: CsvFormat,
     labels: Sequence[str],
     names: Iterable[str] | None = None,
+    *,
+    exact: bool = False,
 ) -> dict[str, str]:
-    """Read a result file back as {file name: label}, or say what is wrong with it.
+    """Read a result file back as {file name: label}, or say what is wrong first.
 
     Args:
         path: the CSV file, UTF-8.
         layout: KAGGLE or HOMEWORK.
         labels: the labels that may occur.
         names: when given, exactly these file names must be there.
+        exact: refuse what a spreadsheet adds, a byte-order mark and Windows line ends.
 
     Raises:
         UsageError: another header, a row without two columns, a name twice, missing or too many,
             or an unknown label; the sentence names the file, and the line where there is one.
     """
     path = Path(path)
+    if exact:
+        _check_bytes(path)
     try:
         table = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -85,42 +91,62 @@ def check_csv(
     wanted = ",".join(layout.header)
     if not table or tuple(table[0]) != layout.header:
         found = ",".join(table[0]) if table else "nothing"
-        raise UsageError(f"{path}: the first line of a {layout.name} is {wanted!r}, not {found!r}")
-    rows: list[tuple[str, str]] = []
-    for number, row in enumerate(table[1:], start=2):
-        if len(row) != 2:
-            raise UsageError(f"{path}, line {number}: {len(row)} columns, expected {wanted}")
-        rows.append((row[0], row[1]))
-    _check_rows(path, layout, rows, labels)
-    if names is not None:
-        _check_names(path, [name for name, _ in rows], names)
-    return dict(rows)
+        raise UsageError(
+            f"{path}: the first line of a {layout.name} is {wanted!r}, not {found!r}: correct it"
+        )
+    _check_rows(path, layout, table[1:], labels, None if names is None else set(names))
+    return {name: label for name, label in table[1:]}
+
+
+def _check_bytes(path: Path) -> None:
+    """Refuse a byte-order mark and carriage returns."""
+    data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UsageError(
+            f"{path}, line 1: begins with a byte-order mark: save it as UTF-8 without one"
+        )
+    if (at := data.find(b"\r")) >= 0:
+        line = data.count(b"\n", 0, at) + 1
+        raise UsageError(
+            f"{path}, line {line}: ends with a carriage return: save it with Unix line ends"
+        )
 
 
 def _check_rows(
-    path: Path, layout: CsvFormat, rows: Sequence[tuple[str, str]], labels: Sequence[str]
+    path: Path,
+    layout: CsvFormat,
+    rows: Sequence[Sequence[str]],
+    labels: Sequence[str],
+    names: set[str] | None = None,
 ) -> None:
+    """The first row that is wrong, then names that have none."""
     if not rows:
-        raise UsageError(f"{path}: a {layout.name} needs at least one row below its header")
+        raise UsageError(
+            f"{path}: a {layout.name} needs at least one row below its header: write it again"
+        )
     known, seen = set(labels), set()
-    for number, (name, label) in enumerate(rows, start=2):
+    for number, row in enumerate(rows, start=2):
         where = f"{path}, line {number}"
+        if len(row) != 2:
+            raise UsageError(
+                f"{where}: {len(row)} columns, expected {','.join(layout.header)}: correct it"
+            )
+        name, label = row
         if not name.endswith(layout.suffix) or name != Path(name).name:
-            kind = f"a {layout.name} holds {layout.suffix} file names without folder"
+            kind = f"name {layout.suffix} files without their folder"
             raise UsageError(f"{where}: {name!r} cannot be an {layout.header[0]}: {kind}")
         if label not in known:
             hint = did_you_mean(label, labels)
-            raise UsageError(f"{where}: unknown {layout.header[1]} {label!r}{hint}")
+            raise UsageError(f"{where}: unknown {layout.header[1]} {label!r}{hint}: correct it")
         if name in seen:
-            raise UsageError(f"{where}: {name!r} is there twice: keep one row per file")
+            raise UsageError(f"{where}: {name!r} is there twice: remove one")
+        if names is not None and name not in names:
+            raise UsageError(
+                f"{where}: {name!r} is not one of the {len(names)} test files: remove the row"
+            )
         seen.add(name)
-
-
-def _check_names(path: Path, found: Sequence[str], names: Iterable[str]) -> None:
-    expected = set(names)
-    for extra in found:
-        if extra not in expected:
-            raise UsageError(f"{path}: {extra!r} is not one of the {len(expected)} test files")
-    if missing := sorted(expected - set(found)):
-        count = f"{len(missing)} of {len(expected)}"
-        raise UsageError(f"{path}: {count} test files have no row, the first is {missing[0]!r}")
+    if names is not None and (missing := sorted(names - seen)):
+        count = f"{len(missing)} of {len(names)}"
+        raise UsageError(
+            f"{path}: {count} test files have no row, the first is {missing[0]!r}: predict it too"
+        )

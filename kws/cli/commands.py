@@ -6,6 +6,15 @@ A student's kit lacks the groups that need what its assignments ask for.
 import importlib
 from importlib.util import find_spec
 
-for group in ("data", "train", "evaluate", "inspect", "student", "homework"):
+for group in (
+    "data",
+    "train",
+    "evaluate",
+    "submission",
+    "experiments",
+    "inspect",
+    "student",
+    "homework",
+):
     if find_spec(f"kws.cli.{group}"):
         importlib.import_module(f"kws.cli.{group}")

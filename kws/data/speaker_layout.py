@@ -63,6 +63,12 @@ def read_metadata(path: Path, speakers: tuple[str, ...]) -> tuple[int, list[Utte
     return n_mels, utterances
 
 
+def read_test_names(path: Path) -> list[str]:
+    """File names of the test utterances, sorted: what a result file has a row for."""
+    entries = _field(_read_json(path), "utterances", list, path)
+    return [utterance.name for utterance in _read_utterances(entries, -1, path)]
+
+
 def read_testdata(path: Path, n_mels: int) -> list[Utterance]:
     """Utterances sorted by name, their speakers unknown; refused where `n_mels` is another."""
     testdata = _read_json(path)
