@@ -17,10 +17,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from grader import ROOT
 from grader.adapters import Assignment
 from kws.errors import UsageError
 
-ROOT = Path(__file__).resolve().parents[1]
 MARKER = (
     "check(task, *, points, after=(), concept='', timeout=None, retrain=False): one line of the "
     "score card; after: ids of checks without which this one does not run; concept: where to read; "
@@ -133,7 +133,6 @@ def checks_digest(assignment: Assignment, *, retrain: bool = False) -> str:
 ASIDE = {  # of the grader: how points look and travel, not how many they are
     "__main__.py",
     "batch",
-    "cluster.py",
     "container",
     "gradescope_zip.py",
     "planted",

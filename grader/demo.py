@@ -19,10 +19,10 @@ import nbclient
 import nbformat
 from tqdm import tqdm
 
+from grader import ROOT
 from grader.adapters import ASSIGNMENTS, Assignment
-from grader.authoring.build import ROOT
+from grader.planted.answers import as_notebook, solution
 from grader.planted.class_of_ten import make_class
-from grader.selftest import as_notebook
 from kws.files import sha256_of, write_text
 
 SECONDS = 600  # a cell
@@ -51,13 +51,13 @@ def main(out: Path) -> int:
 
 def run_notebook(assignment: Assignment, folder: Path) -> None:
     """Execute one notebook with our answers in `folder`; pictures and weights stay there."""
-    source = ROOT / "solutions" / f"{assignment.stem}.py"
-    target, digest = folder / f"{assignment.stem}.ipynb", sha256_of(source)
+    target = folder / f"{assignment.stem}.ipynb"
+    digest = sha256_of(solution(assignment.number))
     if target.exists() and nbformat.read(target, 4).metadata.get("source") == digest:
         print(f"  {assignment.stem}: has run already")
         return
     folder.mkdir(parents=True, exist_ok=True)
-    notebook: Any = nbformat.from_dict(as_notebook(source))
+    notebook: Any = nbformat.from_dict(as_notebook(assignment.number))
     code = [number for number, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     client = nbclient.NotebookClient(
         notebook,

@@ -103,10 +103,14 @@ def preload(sandbox: "Sandbox", seed: "Seed") -> None:
 
 
 def _serve(answers: BinaryIO, sandbox: "Sandbox", seed: "Seed") -> int:
+    from grader.hidden import prepare
+
     gc.collect()
     gc.freeze()  # the forks' collectors leave these pages shared
     for line in iter(sys.stdin.buffer.readline, b""):
-        answer = _answer(json.loads(line), sandbox, seed)
+        job = json.loads(line)
+        prepare(job["guess"] or "", seed)
+        answer = _answer(job, sandbox, seed)
         if answer is None:  # nobody listens any more
             return 0
         _send(answers, answer)

@@ -18,7 +18,7 @@ from torch import Tensor
 from grader.checks import Check
 from grader.grading import Record, Run
 from grader.hidden import Seed
-from grader.weights import read_weights
+from grader.probes.weights import read_weights
 
 RUN = pytest.StashKey[Run]()
 CHECK = pytest.StashKey[Check]()

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from grader import ROOT
 from grader.adapters import ASSIGNMENTS
-from grader.checks import ROOT
 from grader.grading import Run
 from grader.hidden import Seed
 from grader.isolation import Sandbox

@@ -17,13 +17,13 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from grader import ROOT
 from grader.adapters import get_assignment
 from grader.results.gradescope import crash
 from grader.results.write import CRASHED
 from kws.errors import UsageError
 from kws.files import write_bytes
 
-ROOT = Path(__file__).resolve().parents[1]
 DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 SEED, CRASH = "secret-seed", "crash.json"
 TREE = ("grader/**/*", "kws/**/*", "solutions/*.py", "pyproject.toml", "LICENSE")

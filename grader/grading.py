@@ -30,7 +30,7 @@ from grader.feedback import Failure
 from grader.hidden import Seed
 from grader.isolation import Code, Sandbox, Session
 from grader.outcomes import CheckResult, Figure, Reason, Report, Stopped
-from grader.source_checks import expect_own_work
+from grader.probes.source_checks import expect_own_work
 from grader.submission import Piece, Submission
 
 MOST_TEXT = 2_000  # characters of a message or a hint

@@ -5,14 +5,10 @@ everything, and each planted mistake loses points at the check that names it, in
 Attacks earn what the same wrong answer earns without them, and cost the honest answers nothing; a
 file that an editor broke keeps its points. The students' kits hold nothing secret.
 
-Mistakes lie beside the tests of the course (`tests/grader/course/mistakes_NN.py`): `MISTAKES` are
-(task, name, old text, new text, check, words, more edits …), `ALTERNATIVES` name -> edits, and
-`NEED_WEIGHTS` checks of trained weights, which are not handed in here.
+No trained weights are handed in here; the checks that need them are left out.
 """
 
 import contextlib
-import importlib.util
-import itertools
 import json
 import socket
 import sys
@@ -20,23 +16,29 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from tqdm import tqdm
 
 from grader.adapters import ASSIGNMENTS, Assignment, get_assignment
-from grader.authoring.build import ROOT, build_notebook, read_solution
+from grader.authoring.build import build_notebook
 from grader.batch.local import Local
 from grader.batch.store import default_workers
 from grader.hidden import VARIABLE
 from grader.outcomes import Report
+from grader.planted.answers import (
+    ATTACKED,
+    Mistake,
+    as_notebook,
+    edited,
+    mistaken,
+    planted,
+    solution,
+)
 from grader.planted.attacks import ATTACKS, WRONG, Attack
 from grader.planted.broken import BROKEN
 from kws.errors import UsageError
 
-MISTAKES = ROOT / "tests" / "grader" / "course"
-ATTACKED, ANSWER = "02", "def attend("
 SECRET = "c0ffee-the-hidden-seed"
 Judge = Callable[[Report], list[str]]
 
@@ -110,68 +112,23 @@ def _job(case: Case, place: Path) -> dict[str, Any]:
 
 
 def _cases(assignment: Assignment) -> Iterator[Case]:
-    number, path = assignment.number, ROOT / "solutions" / f"{assignment.stem}.py"
-    text, name = path.read_text(encoding="utf-8"), f"{assignment.stem}.py"
-    planted = load_planted(number)
-    whole = everything(planted.NEED_WEIGHTS)
+    number, found = assignment.number, planted(assignment.number)
+    name, whole = f"{assignment.stem}.py", everything(found.need_weights)
 
     def case(title: str, files: dict[str, bytes], judge: Judge) -> Case:
         return Case(name=title, assignment=number, files=files, judge=judge)
 
-    yield case("reference", {name: text.encode()}, whole)
-    blank = build_notebook(path).encode()
+    yield case("reference", {name: edited(number)}, whole)
+    blank = build_notebook(solution(number)).encode()
     yield case("blank", {f"{assignment.stem}.ipynb": blank}, nothing)
-    for title, edits in planted.ALTERNATIVES.items():
-        yield case(f"other answer, {title}", {name: edited(text, edits)}, whole)
-    for round_ in _rounds(planted.MISTAKES):
-        edits = [edit for _, _, old, new, _, _, *more in round_ for edit in [(old, new), *more]]
-        titles = ", ".join(f"“{row[1]}”" for row in round_)
-        yield case(f"mistakes {titles}", {name: edited(text, edits)}, named(round_))
+    for title, edits in found.alternatives.items():
+        yield case(f"other answer, {title}", {name: edited(number, edits)}, whole)
+    for round_ in found.rounds():
+        titles = ", ".join(f"“{mistake.name}”" for mistake in round_)
+        yield case(f"mistakes {titles}", {name: mistaken(number, round_)}, named(round_))
     for title, broken in BROKEN.items():
-        file, data = broken(as_notebook(path))
+        file, data = broken(as_notebook(number))
         yield case(f"broken file, {title}", {file: data}, whole)
-
-
-def load_planted(number: str) -> Any:
-    """The planted mistakes of an assignment; UsageError where there are none."""
-    path = MISTAKES / f"mistakes_{number}.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise UsageError(f"{path} is not there: the selftest needs the whole repository")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return SimpleNamespace(**{"NEED_WEIGHTS": (), **vars(module)})
-
-
-def _rounds(mistakes: Sequence[tuple]) -> list[list[tuple]]:
-    """One mistake of each task at a time: later tasks are graded on our earlier answers."""
-    by_task: dict[str, list[tuple]] = {}
-    for row in mistakes:
-        by_task.setdefault(row[0], []).append(row)
-    columns = itertools.zip_longest(*by_task.values())
-    return [[row for row in column if row] for column in columns]
-
-
-def edited(text: str, edits: Sequence[tuple[str, str]]) -> bytes:
-    """A solution after some edits, each of a text that stands there once."""
-    for old, new in edits:
-        if text.count(old) != 1:
-            raise UsageError(f"a planted edit does not fit its solution: {old!r}")
-        text = text.replace(old, new)
-    return text.encode()
-
-
-def as_notebook(path: Path, answer: str | None = None) -> dict[str, Any]:
-    """Our solution as a notebook, with another cell in the place of attend's where wanted."""
-    cells = []
-    for number, cell in enumerate(read_solution(path)):
-        source = answer if answer and ANSWER in cell.source and cell.task else cell.source
-        table: dict[str, Any] = {"cell_type": cell.kind, "source": source}
-        table |= {"id": f"{path.stem.replace('_', '-')}-{number:03d}"}
-        table |= {"metadata": {"tags": list(cell.tags)}}
-        code = {"outputs": [], "execution_count": None} if cell.kind == "code" else {}
-        cells.append(table | code)
-    return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
 
 
 # Judges: what is wrong with a report
@@ -195,25 +152,24 @@ def nothing(report: Report) -> list[str]:
     ]
 
 
-def named(mistakes: Sequence[tuple]) -> Judge:
+def named(mistakes: Sequence[Mistake]) -> Judge:
     """Each mistake loses points at its check, which says its words."""
 
     def judge(report: Report) -> list[str]:
         checks, wrong = {check.id: check for check in report.checks}, []
-        for _, name, _, _, check_id, words, *_ in mistakes:
-            check = checks.get(check_id)
+        for one in mistakes:
+            check = checks.get(one.check)
             if check is None or check.earned is None or check.passed:
-                wrong.append(f"“{name}” is not caught by {check_id}")
-            elif words not in f"{check.message}\n{check.hint}":
+                wrong.append(f"“{one.name}” is not caught by {one.check}")
+            elif one.words not in f"{check.message}\n{check.hint}":
                 said = f"{check.message} / {check.hint}"
-                wrong.append(f"“{name}”: {check_id} does not say “{words}”, but “{said}”")
+                wrong.append(f"“{one.name}”: {one.check} does not say “{one.words}”, but “{said}”")
         return wrong
 
     return judge
 
 
 def _attacks(folder: Path, port: int) -> Iterator[Case]:
-    path = ROOT / "solutions" / f"{ASSIGNMENTS[ATTACKED].stem}.py"
     folder.mkdir()
     (folder / "other").write_text(SECRET)
     for at, attack in enumerate((WRONG, *ATTACKS)):
@@ -226,11 +182,11 @@ def _attacks(folder: Path, port: int) -> Iterator[Case]:
             SOCKET=str(folder / "line"),
             SECRET_NAME=VARIABLE,
         )
-        notebook = json.dumps(as_notebook(path, cell)).encode()
+        notebook = json.dumps(as_notebook(ATTACKED, cell)).encode()
         yield Case(
             name=f"attack, {attack.name}",
             assignment=ATTACKED,
-            files={f"{path.stem}.ipynb": notebook, **attack.files},
+            files={f"{ASSIGNMENTS[ATTACKED].stem}.ipynb": notebook, **attack.files},
             judge=gained(attack, target),
         )
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
+from grader import ROOT
 from grader.adapters import get_assignment
-from grader.authoring.build import ROOT, read_solution
-from grader.hidden_words import speak
+from grader.authoring.build import read_solution
+from grader.hidden.words import speak
 from kws.data.speaker_corpus import speak_again
 
 TRAINING = {  # in the first cell that is not needed

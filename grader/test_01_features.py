@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from grader.clip_mistakes import (
+from grader.feedback import Failure, expect_close, expect_dtype, expect_equal, expect_shape
+from grader.probes.clip_mistakes import (
     LABELS,
     by_percent,
     count_mistakes,
@@ -22,7 +23,7 @@ from grader.clip_mistakes import (
     split_mistakes,
     splits_of,
 )
-from grader.feature_mistakes import (
+from grader.probes.feature_mistakes import (
     CLOSE,
     dct_mistakes,
     expect_values,
@@ -37,7 +38,6 @@ from grader.feature_mistakes import (
     power_mistakes,
     spectrum,
 )
-from grader.feedback import Failure, expect_close, expect_dtype, expect_equal, expect_shape
 from kws.features import WINDOW, dct_matrix, hz_to_mel, log_mel, mel_filterbank, mfcc
 from kws.protocols import COMMANDS, V2_OTHER_WORDS, which_split
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grader.feedback import Failure, expect_close, expect_equal, expect_shape
-from grader.readings import (
+from grader.probes.attention_readings import (
     attention_readings,
     encoder_layer,
     layer_readings,

@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from grader.accuracy import expect_accuracy, score
 from grader.feedback import (
     Failure,
     expect_between,
@@ -22,8 +21,9 @@ from grader.feedback import (
     expect_equal,
     expect_shape,
 )
-from grader.hidden_speech import SPEAKERS, padded, scores, speaker_utterances
-from grader.model_checks import expect_budget, expect_gradients, expect_normalised
+from grader.hidden.speech import SPEAKERS, padded, scores, speaker_utterances
+from grader.probes.accuracy import expect_accuracy, score
+from grader.probes.model_checks import expect_budget, expect_gradients, expect_normalised
 from kws.schedule import cosine_warmup
 
 B, T, D, C = 3, 11, 5, 7

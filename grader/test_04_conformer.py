@@ -9,8 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from grader.accuracy import expect_accuracy, score
-from grader.conformer_readings import (
+from grader.feedback import (
+    Failure,
+    expect_close,
+    expect_equal,
+    expect_finite,
+    expect_shape,
+    expect_tensor,
+)
+from grader.hidden.speech import SPEAKERS, scores, speaker_utterances
+from grader.outcomes import Reason, Stopped
+from grader.probes.accuracy import expect_accuracy, score
+from grader.probes.attention_readings import Projection
+from grader.probes.conformer_readings import (
     BLOCK_BY_HAND,
     HEARD,
     BlockReading,
@@ -22,19 +33,8 @@ from grader.conformer_readings import (
     read_convolution,
     read_feed_forward,
 )
-from grader.feedback import (
-    Failure,
-    expect_close,
-    expect_equal,
-    expect_finite,
-    expect_shape,
-    expect_tensor,
-)
-from grader.hidden_speech import SPEAKERS, scores, speaker_utterances
-from grader.model_checks import expect_budget
-from grader.outcomes import Reason, Stopped
-from grader.readings import Projection
-from grader.remote_modules import built, trainable
+from grader.probes.model_checks import expect_budget
+from grader.probes.remote_modules import built, trainable
 from kws.params import (
     conformer_layer_parameters,
     convolution_module_parameters,

@@ -10,8 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from grader.accuracy import expect_accuracy, predict, score
-from grader.conformer_readings import loud
 from grader.feedback import (
     Failure,
     expect_between,
@@ -19,10 +17,12 @@ from grader.feedback import (
     expect_equal,
     expect_shape,
 )
-from grader.hidden_words import N_MELS, PROTOCOL, word_clips
-from grader.keyword_readings import ModelReading, read_stem, stem
-from grader.model_checks import expect_budget, expect_gradients
-from grader.remote_modules import built, trainable
+from grader.hidden.words import N_MELS, PROTOCOL, word_clips
+from grader.probes.accuracy import expect_accuracy, predict, score
+from grader.probes.conformer_readings import loud
+from grader.probes.keyword_readings import ModelReading, read_stem, stem
+from grader.probes.model_checks import expect_budget, expect_gradients
+from grader.probes.remote_modules import built, trainable
 from kws.params import encoder_layer_parameters
 from kws.submission import KAGGLE_LABELS
 

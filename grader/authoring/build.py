@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grader import ROOT
 from grader.authoring.markers import MarkerError, regions_of, strip_solutions
 from grader.authoring.percent import RawCell, read_percent
 from kws.errors import UsageError, did_you_mean
 
-ROOT = Path(__file__).parents[2]
 STEM = re.compile(r"(?P<number>\d\d)_[a-z0-9_]+")
 TAGS = ("export", "check", "staff")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -22,8 +22,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from grader import ROOT
 from grader.adapters import ASSIGNMENTS, Assignment, get_assignment
-from grader.authoring.build import ROOT, build_notebook, solution_scripts
+from grader.authoring.build import build_notebook, solution_scripts
 from grader.authoring.leaks import (
     find_leaks,
     hidden_checks,

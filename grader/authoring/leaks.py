@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.authoring.build import ROOT, read_solution
+from grader import ROOT
+from grader.authoring.build import read_solution
 from grader.authoring.markers import regions_of
 
 SHINGLE = 8  # tokens in a row that count as the same

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from grader import ROOT
 from grader.adapters import Assignment
-from grader.authoring.build import ROOT, read_solution
+from grader.authoring.build import read_solution
 from grader.submission import Piece
 from kws.errors import UsageError
 

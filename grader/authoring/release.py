@@ -6,8 +6,9 @@ A copy of each lies in `kws/.released`, where `kws hint` and `kws reset` read wh
 from collections.abc import Mapping
 from pathlib import Path
 
+from grader import ROOT
 from grader.adapters import ASSIGNMENTS, Assignment
-from grader.authoring.build import ROOT, build_notebook, solution_scripts
+from grader.authoring.build import build_notebook, solution_scripts
 from grader.authoring.kit import RELEASED, Kit, make_kit
 from kws.errors import UsageError
 from kws.files import write_bytes, write_text

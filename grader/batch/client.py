@@ -15,13 +15,12 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from grader import ROOT
 from kws.errors import UsageError
 
-ROOT = Path(__file__).resolve().parents[2]
 START = 300.0  # seconds until an evaluator must have loaded: a cold network disk takes its time
 BEYOND = 60.0  # seconds after a job's wall limit when the evaluator itself is given up
 TAIL = 2_000  # characters of what an evaluator said before it died

@@ -34,7 +34,7 @@ def make_workers(scheduler: str, workers: int | None, required: str | None) -> W
     if scheduler == "local":
         return Local(workers or default_workers(), required)
     if scheduler == "slurm" or "://" in scheduler:
-        from grader.cluster import Cluster
+        from grader.batch.cluster import Cluster
 
         return Cluster(scheduler, workers, required)
     raise UsageError(f"--scheduler {scheduler!r} is unknown: give local, slurm or tcp://host:8786")

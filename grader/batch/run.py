@@ -26,7 +26,7 @@ WALL, WALL_RETRAIN = 900.0, 7200.0  # seconds for one student's submission
 
 
 class Workers(Protocol):
-    """Whoever grades: `grader.batch.local.Local`, `grader.cluster.Cluster`."""
+    """Whoever grades: `grader.batch.local.Local`, `grader.batch.cluster.Cluster`."""
 
     def __enter__(self) -> "Workers": ...
 

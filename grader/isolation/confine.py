@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from grader import ROOT
 from grader.isolation import landlock, limits, linux, namespaces, seccomp
 from grader.isolation.tier import Limits, Tier
 
-ROOT = Path(__file__).resolve().parents[2]  # of the repository: nothing in it but kws is read
 SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/sys/devices/system/cpu")
 DEVICES = (("/dev/null", 1), ("/dev/zero", 0), ("/dev/urandom", 0), ("/dev/random", 0))  # written?
 

@@ -14,9 +14,9 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
+from grader import ROOT
 from grader.isolation import session, wire
 from grader.isolation.code import Code
 from grader.isolation.line import Ended, Line
@@ -27,7 +27,6 @@ from kws.errors import UsageError
 
 START = 180.0  # seconds that the server may take to load torch
 BEGIN = 30.0  # and a session to begin
-ROOT = Path(__file__).resolve().parents[2]
 _BOOT = """
 import site, sys
 root, descriptor, *folders = sys.argv[1:]

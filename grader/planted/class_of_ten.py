@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.build import ROOT, build_notebook, read_solution
+from grader.authoring.build import build_notebook, read_solution
 from grader.authoring.markers import strip_solutions
+from grader.planted.answers import as_notebook, edited, mistaken, planted, solution
 from grader.planted.attacks import ATTACKS
 from grader.planted.broken import cut_off, stripped_metadata
-from grader.selftest import as_notebook, edited, load_planted
 from kws.files import write_bytes
 
 Files = dict[str, bytes]
@@ -37,7 +37,6 @@ def _students(reference: Path) -> Iterator[tuple[str, str, Files]]:
     whole = {
         name: data for number in ASSIGNMENTS for name, data in _answer(number, reference).items()
     }
-    attention = _text("02")
     yield "ada", "everything is right: all points", whole
     yield "ben", "attention alone: all points there", _answer("02", reference)
     yield "chloe", "half done: 2.1 to 2.3 of attention", {f"{ATTENTION.stem}.ipynb": _half_done()}
@@ -45,32 +44,24 @@ def _students(reference: Path) -> Iterator[tuple[str, str, Files]]:
     yield "eva", "speakers with a mistake in every task", {"03_speakers.py": _mistaken("03")}
     yield "finn", "blank notebooks: not started, no points", _blank()
     yield "gus", "hostile: 2.1 gains nothing", {f"{ATTENTION.stem}.ipynb": _hostile()}
-    yield "hana", "an upload that broke off: repaired, all points", dict([cut_off(_notebook("02"))])
+    name, rest = cut_off(as_notebook("02"))
+    yield "hana", "an upload that broke off: repaired, all points", {name: rest}
     yield "ivo", "a zip of notebooks without ids and tags: all points", {"work.zip": _zipped()}
-    nothing = b"My notebook is on my other laptop, sorry!\n" + attention.encode()[:200]
+    nothing = b"My notebook is on my other laptop, sorry!\n" + edited("02")[:200]
     yield "jun", "no notebook at all: a person looks at it", {"readme.txt": nothing}
-
-
-def _text(number: str) -> str:
-    return (ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py").read_text(encoding="utf-8")
-
-
-def _notebook(number: str) -> dict:
-    return as_notebook(ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py")
 
 
 def _answer(number: str, reference: Path) -> Files:
     stem = ASSIGNMENTS[number].stem
-    files = {f"{stem}.ipynb": json.dumps(_notebook(number)).encode()}
+    files = {f"{stem}.ipynb": json.dumps(as_notebook(number)).encode()}
     weights = reference / f"{stem}.safetensors"
     return files | ({weights.name: weights.read_bytes()} if weights.exists() else {})
 
 
 def _half_done() -> bytes:
     """The answers to the first three tasks, and the TODOs of the others."""
-    path, done = ROOT / "solutions" / f"{ATTENTION.stem}.py", ("2.1", "2.2", "2.3")
-    notebook = as_notebook(path)
-    for cell, read in zip(notebook["cells"], read_solution(path), strict=True):
+    notebook, done = as_notebook("02"), ("2.1", "2.2", "2.3")
+    for cell, read in zip(notebook["cells"], read_solution(solution("02")), strict=True):
         if read.task and read.task not in done:
             cell["source"] = strip_solutions(cell["source"])
     return json.dumps(notebook).encode()
@@ -78,31 +69,26 @@ def _half_done() -> bytes:
 
 def _mistaken(number: str) -> bytes:
     """The first planted mistake of every task."""
-    first: dict[str, tuple] = {}
-    for row in load_planted(number).MISTAKES:
-        first.setdefault(row[0], row)
-    edits = [edit for _, _, old, new, _, _, *more in first.values() for edit in [(old, new), *more]]
-    return edited(_text(number), edits)
+    return mistaken(number, planted(number).rounds()[0])
 
 
 def _blank() -> Files:
     return {
-        f"{one.stem}.ipynb": build_notebook(ROOT / "solutions" / f"{one.stem}.py").encode()
+        f"{one.stem}.ipynb": build_notebook(solution(one.number)).encode()
         for one in ASSIGNMENTS.values()
     }
 
 
 def _hostile() -> bytes:
     attack = next(attack for attack in ATTACKS if attack.name == HOSTILE)
-    path = ROOT / "solutions" / f"{ATTENTION.stem}.py"
-    return json.dumps(as_notebook(path, attack.cell())).encode()
+    return json.dumps(as_notebook("02", attack.cell())).encode()
 
 
 def _zipped() -> bytes:
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
         for number in ("01", "02"):
-            _, data = stripped_metadata(_notebook(number))
+            _, data = stripped_metadata(as_notebook(number))
             entry = zipfile.ZipInfo(f"my work/{ASSIGNMENTS[number].stem}.ipynb")
             archive.writestr(entry, data)
     return written.getvalue()

@@ -21,11 +21,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from grader.authoring.build import read_solution
-from grader.checks import ROOT
+from grader import ROOT
 from grader.grade import grade_one
 from grader.hidden import Seed
 from grader.isolation import Limits, Sandbox, Tier
+from grader.planted.answers import as_notebook
 from grader.planted.attacks import ATTACKS, WRONG, Attack
 from grader.salvage import read_submissions
 
@@ -279,20 +279,8 @@ def sandbox():
 def hand_in(attack: Attack, folder: Path, **constants) -> None:
     """A notebook that answers everything rightly but TODO 2.1, where the attack is."""
     folder.mkdir()
-    cells = []
-    for number, cell in enumerate(read_solution(ROOT / "solutions/02_attention.py")):
-        attacked = "def attend(" in cell.source
-        cells.append(
-            {
-                "cell_type": cell.kind,
-                "id": f"02-attention-{number:03d}",
-                "metadata": {"tags": list(cell.tags)},
-                "source": attack.cell(**constants) if attacked else cell.source,
-            }
-            | ({"outputs": [], "execution_count": None} if cell.kind == "code" else {})
-        )
-    table = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
-    (folder / "02_attention.ipynb").write_text(json.dumps(table))
+    notebook = as_notebook("02", attack.cell(**constants))
+    (folder / "02_attention.ipynb").write_text(json.dumps(notebook))
     for name, data in attack.files.items():
         (folder / name).write_bytes(data)
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from grader.authoring.build import ROOT, build_notebook
+from grader import ROOT
+from grader.authoring.build import build_notebook
 from grader.authoring.leaks import find_leaks, secrets_of_code, secrets_of_solution
 
 ANSWER = """scores = q @ k.mT / math.sqrt(q.shape[-1])

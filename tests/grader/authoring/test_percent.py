@@ -3,7 +3,8 @@
 import jupytext
 import pytest
 
-from grader.authoring.build import ROOT, solution_scripts
+from grader import ROOT
+from grader.authoring.build import solution_scripts
 from grader.authoring.percent import read_percent
 from tests.grader.authoring.conftest import ATTENTION, SOUND
 

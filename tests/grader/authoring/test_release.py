@@ -4,9 +4,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from grader import ROOT
 from grader.authoring import commands
 from grader.authoring import release as module
-from grader.authoring.build import ROOT, build_notebook
+from grader.authoring.build import build_notebook
 from grader.authoring.release import release
 from kws.errors import UsageError
 

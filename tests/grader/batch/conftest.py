@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.authoring.build import ROOT
+from grader import ROOT
 from grader.outcomes import Report
 from tests.grader.batch.made_up import check
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.authoring.build import ROOT
+from grader import ROOT
 from grader.batch.local import Local
 from grader.batch.run import Settings, grade_class
 from grader.outcomes import Report, Verdict

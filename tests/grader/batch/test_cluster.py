@@ -8,8 +8,8 @@ import time
 import pytest
 from distributed import LocalCluster
 
+from grader.batch.cluster import Cluster
 from grader.batch.run import Settings, grade_class
-from grader.cluster import Cluster
 from grader.outcomes import Verdict
 from kws.errors import UsageError
 
@@ -80,6 +80,6 @@ def test_a_tier_that_workers_lack_is_refused(cluster):
 
 
 def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch):
-    monkeypatch.setattr("grader.cluster.CONNECT", "0.2s")
+    monkeypatch.setattr("grader.batch.cluster.CONNECT", "0.2s")
     with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
         Cluster("tcp://127.0.0.1:1").__enter__()

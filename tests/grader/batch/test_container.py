@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.authoring.build import ROOT
+from grader import ROOT
 from grader.gradescope_zip import SETUP
 
 if sys.version_info >= (3, 11):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.authoring.build import ROOT, build_notebook
+from grader import ROOT
+from grader.authoring.build import build_notebook
 from grader.gradescope_zip import CRASH, SEED, write_zip
 from kws.errors import UsageError
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from grader.planted.answers import Mistake
 from grader.planted.attacks import WRONG
-from grader.selftest import edited, everything, gained, load_planted, named, nothing
-from kws.errors import UsageError
+from grader.selftest import everything, gained, named, nothing
 from tests.grader.batch.made_up import check
 
-MISTAKE = ("2.1", "no root", "a", "b", "2.1-values", "off by")
+MISTAKE = Mistake("2.1", "no root", "2.1-values", "off by", (("a", "b"),))
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def test_a_blank_has_to_earn_nothing(report, zero, open_report):
 def test_a_mistake_has_to_be_caught_by_its_check_in_its_words(report, full):
     assert named([MISTAKE])(report) == []
     assert named([MISTAKE])(full) == ["“no root” is not caught by 2.1-values"]
-    assert "does not say “a root”" in named([(*MISTAKE[:5], "a root")])(report)[0]
-    assert named([(*MISTAKE[:4], "2.1-gone", "")])(report)
+    assert "does not say “a root”" in named([replace(MISTAKE, words="a root")])(report)[0]
+    assert named([replace(MISTAKE, check="2.1-gone")])(report)
 
 
 def test_an_attack_must_neither_gain_nor_cost_nor_write_nor_read(report, zero, full, tmp_path):
@@ -53,15 +53,3 @@ def test_an_attack_must_neither_gain_nor_cost_nor_write_nor_read(report, zero, f
     assert judge(replace(fine, repairs=("c0ffee-the-hidden-seed",)))
     target.write_text("")
     assert judge(fine)
-
-
-def test_an_edit_that_no_longer_fits_is_told():
-    assert edited("a b", [("a", "c")]) == b"c b"
-    for text in ("b", "a a"):
-        with pytest.raises(UsageError, match="does not fit its solution"):
-            edited(text, [("a", "c")])
-
-
-def test_an_assignment_without_planted_mistakes_is_told():
-    with pytest.raises(UsageError, match="selftest needs the whole repository"):
-        load_planted("99")

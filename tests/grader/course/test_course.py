@@ -1,32 +1,21 @@
 """Every assignment keeps what the course promises: before anything is graded, by reading alone."""
 
 import ast
-import importlib.util
 import re
-from pathlib import Path
 
 import pytest
 
+from grader import ROOT
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.build import ROOT, read_solution
+from grader.authoring.build import read_solution
+from grader.planted.answers import edited, planted, solution
 
-HERE = Path(__file__).parent
-NUMBERS = tuple(n for n in ASSIGNMENTS if (HERE / f"mistakes_{n}.py").exists())
+NUMBERS = tuple(ASSIGNMENTS)
 MOST_LINES = 20  # of a code cell
 
 
-def planted(number: str):
-    """The module `mistakes_NN.py`."""
-    spec = importlib.util.spec_from_file_location(
-        f"mistakes_{number}", HERE / f"mistakes_{number}.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def cells(number: str):
-    return read_solution(ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py")
+    return read_solution(solution(number))
 
 
 def visible_checks(number: str) -> dict[str, str]:
@@ -75,21 +64,17 @@ def test_a_visible_check_is_a_hidden_one_with_the_same_title(number):
 def test_every_task_has_three_planted_mistakes_and_the_notebook_two_other_answers(number):
     data = planted(number)
     for task in ASSIGNMENTS[number].tasks:
-        names = [name for of, name, *_ in data.MISTAKES if of == task.id]
+        names = [mistake.name for mistake in data.mistakes if mistake.task == task.id]
         assert len(set(names)) >= 3, task.id
-    assert len(data.ALTERNATIVES) >= 2
+    assert len(data.alternatives) >= 2
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_edits_of_mistakes_and_alternatives_fit_our_solution(number):
-    text = (ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py").read_text()
-    data = planted(number)
-    edits = [
-        (name, [(old, new), *more]) for _, name, old, new, _, _, *more in data.MISTAKES
-    ] + list(data.ALTERNATIVES.items())
-    for name, edit in edits:
-        for old, _ in edit:
-            assert text.count(old) == 1, f"{name}: {old}"
+    ours, data = edited(number), planted(number)
+    for edits in (*(mistake.edits for mistake in data.mistakes), *data.alternatives.values()):
+        for edit in edits:
+            assert edited(number, [edit]) != ours, edit
 
 
 @pytest.mark.parametrize("number", NUMBERS)

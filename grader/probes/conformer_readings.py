@@ -1,6 +1,6 @@
 """A Conformer's parts as a student's module has them: which tensor is which, and what follows.
 
-As in `grader.readings` nothing goes by a student's names: a tensor is told by its shape, a batch
+As in `attention_readings` nothing goes by a student's names: a tensor is told by its shape, a batch
 norm by its running mean, a part of a block by its class and by when it is called. The knobs of each
 formula are mistakes.
 
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grader.feedback import Failure, expect_shape
-from grader.readings import Projection, projections, randomised
+from grader.probes.attention_readings import Projection, projections, randomised
 
 EPS = 1e-5
 

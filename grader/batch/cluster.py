@@ -16,10 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from grader import ROOT
 from grader.batch.client import Died, Evaluator, Hello, settle
 from kws.errors import UsageError
 
-ROOT = Path(__file__).resolve().parents[1]
 CONNECT = "30s"
 SEED = "KWS_GRADER_SEED"
 _idle: list[Evaluator] = []  # on a worker: those that grade nothing just now
@@ -36,7 +36,7 @@ def on_worker(root: str, task: str, *arguments: Any) -> Any:
 
     if root not in sys.path:
         sys.path.insert(0, root)
-    return getattr(importlib.import_module("grader.cluster"), task)(*arguments)
+    return getattr(importlib.import_module("grader.batch.cluster"), task)(*arguments)
 
 
 def greet(required: str | None, environ: Mapping[str, str]) -> Hello:

@@ -1,21 +1,23 @@
 """Hidden sentences follow from the seed, are spoken once, and come back in order."""
 
+import re
+
 import pytest
 import torch
 
-from grader import hidden_speech
-from grader.hidden import Seed
-from grader.hidden_speech import padded, prepare, scores, speaker_utterances
+from grader import ROOT
+from grader.hidden import SPOKEN, Seed, prepare, speech
+from grader.hidden.speech import padded, scores, speaker_utterances
 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Two voices instead of a hundred, and nothing spoken before."""
-    monkeypatch.setattr(hidden_speech, "SPEAKERS", 2)
-    monkeypatch.setattr(hidden_speech, "UTTERANCES", 1)
-    hidden_speech._speak.cache_clear()
+    monkeypatch.setattr(speech, "SPEAKERS", 2)
+    monkeypatch.setattr(speech, "UTTERANCES", 1)
+    speech._speak.cache_clear()
     yield
-    hidden_speech._speak.cache_clear()
+    speech._speak.cache_clear()
 
 
 def test_another_seed_gives_other_sentences():
@@ -25,10 +27,20 @@ def test_another_seed_gives_other_sentences():
     assert not any(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_what_is_prepared_is_not_spoken_again(monkeypatch):
-    prepare(Seed("one"))
-    monkeypatch.setattr(hidden_speech, "speak_again", None)
+@pytest.mark.parametrize("number", ["03", "04"])
+def test_what_is_prepared_is_not_spoken_again(number, monkeypatch):
+    prepare(number, Seed("one"))
+    monkeypatch.setattr(speech, "speak_again", None)
     assert len(speaker_utterances(Seed("one"))[0]) == 2
+
+
+def test_every_assignment_that_speaks_can_be_prepared():
+    speaking = {
+        path.name[5:7]: f"grader.hidden.{name}"
+        for path in sorted((ROOT / "grader").glob("test_*.py"))
+        for name in re.findall(r"from grader\.hidden\.(speech|words) import", path.read_text())
+    }
+    assert speaking == SPOKEN
 
 
 def test_padding_is_silence_and_the_mask_says_where():

@@ -11,9 +11,9 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from grader.conformer_readings import Norm, loud, norms
 from grader.feedback import Failure, expect_tensor
-from grader.readings import Projection
+from grader.probes.attention_readings import Projection
+from grader.probes.conformer_readings import Norm, loud, norms
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

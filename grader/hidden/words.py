@@ -30,7 +30,7 @@ def word_clips(secret: Seed) -> tuple[Tensor, Tensor]:
 
 
 def prepare(secret: Seed) -> None:
-    """Let them speak now, some seconds: processes forked afterwards have them already."""
+    """Let them speak now, some seconds: forks have them then."""
     word_clips(secret)
 
 

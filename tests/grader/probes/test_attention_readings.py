@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from grader.readings import (
+from grader.probes.attention_readings import (
     attention_readings,
     encoder_layer,
     layer_readings,

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save
 
 from grader.outcomes import Reason, Stopped
-from grader.weights import read_weights
+from grader.probes.weights import read_weights
 
 
 def stopped(data: bytes | None) -> Stopped:

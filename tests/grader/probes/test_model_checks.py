@@ -8,7 +8,7 @@ import torch
 
 from grader.feedback import Failure
 from grader.isolation import Code, Sandbox
-from grader.model_checks import (
+from grader.probes.model_checks import (
     constant_buffers,
     count_scalars,
     expect_budget,

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from grader.feedback import Failure, expect_between, expect_close, expect_tensor
 from grader.isolation import RemoteModule
-from grader.layers import alike, expect_layers, find_layers
-from grader.normalised import expect_normalised
+from grader.probes.layers import alike, expect_layers, find_layers
+from grader.probes.normalised import expect_normalised
 
 __all__ = [
     "Scalars",

@@ -3,7 +3,7 @@
 import pytest
 
 from grader.outcomes import Reason, Stopped
-from grader.source_checks import expect_own_work, forbidden_uses
+from grader.probes.source_checks import expect_own_work, forbidden_uses
 from grader.submission import Piece
 
 FORBIDDEN = ("torch.nn.MultiheadAttention", "kws.models.attention")

@@ -3,7 +3,11 @@
 import pytest
 import torch
 
-from grader.accuracy import (
+from grader.feedback import Failure
+from grader.grading import Record
+from grader.isolation import Code, Sandbox
+from grader.outcomes import Reason, Stopped
+from grader.probes.accuracy import (
     expect_accuracy,
     expect_claim,
     expect_retrained,
@@ -11,10 +15,6 @@ from grader.accuracy import (
     retrain,
     score,
 )
-from grader.feedback import Failure
-from grader.grading import Record
-from grader.isolation import Code, Sandbox
-from grader.outcomes import Reason, Stopped
 from grader.submission import Piece
 from kws.metrics import Proportion
 

@@ -28,7 +28,7 @@ def speaker_utterances(secret: Seed) -> tuple[list[Tensor], Tensor]:
 
 
 def prepare(secret: Seed) -> None:
-    """Let them speak now, some seconds: processes forked afterwards have them already."""
+    """Let them speak now, some seconds: forks have them then."""
     speaker_utterances(secret)
 
 
