@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.authoring.build import ROOT, read_solution
+from grader import ROOT
+from grader.authoring.build import read_solution
 from kws.cli import run
 from kws.student.checks import plan
 from kws.student.course import Target, released

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from grader.authoring.build import ROOT, read_solution
+from grader import ROOT
+from grader.authoring.build import read_solution
 from grader.authoring.leaks import find_leaks, secrets_of_solution
 from grader.authoring.markers import regions_of
 from kws.errors import UsageError
