@@ -25,7 +25,9 @@ from kws.data.speech_commands import load_speech_commands
 from kws.errors import UsageError, did_you_mean
 from kws.files import write_text
 from kws.metrics import ClassScore, Proportion, confusion_matrix, per_class
-from kws.protocols import SPLITS
+from kws.protocols import SPLITS, get_protocol
+from kws.recipe import Recipe
+from kws.thresholds import Thresholds, check_labels
 
 CLIPS, UTTERANCES, CROPS = "clips", "utterances", "crops"
 
@@ -89,8 +91,12 @@ def load_split(
     protocol: str | None = None,
     test_silence: Literal["noise", "zeros"] | None = None,
     resample: bool = False,
+    thresholds: Thresholds | None = None,
 ) -> ClipSplit | FrameSplit:
     """The split of `folder` that `trained` is to be measured on, under its own recipe by default.
+
+    With `thresholds`, or where the recipe has `data.count_as`, the protocol may be one that counts
+    other words and silence as classes, which the model then gives by `kws.thresholds`.
 
     Raises:
         UsageError: bad data, labels that are not the model's in its order, or a test split of
@@ -102,17 +108,30 @@ def load_split(
         )
     data = trained.recipe.data
     if trained.task == "keywords":
-        clips = load_speech_commands(
+        counted = get_protocol(protocol or data.count_as or trained.protocol)
+        if counted.labels == trained.labels and thresholds:
+            raise UsageError(
+                f"--thresholds: protocol {counted.name} has the labels of {trained.path}: choose a "
+                "12-class --protocol for a model of words, or leave them out"
+            )
+        if counted.labels != trained.labels and (thresholds or data.count_as):
+            check_labels(trained.labels, counted, str(trained.path or "the model"))
+        else:
+            trained.require_labels(counted.labels, f"protocol {counted.name}")
+        return load_speech_commands(
             folder,
-            protocol or trained.protocol,
+            counted,
             split,
             seed=data.seed,
             test_silence=test_silence or data.test_silence,
             resample=resample,
+            unknown=data.unknown,
         )
-        trained.require_labels(clips.label_names, f"protocol {clips.protocol}")
-        return clips
-    for option, given in (("protocol", protocol), ("test-silence", test_silence)):
+    for option, given in (
+        ("protocol", protocol),
+        ("test-silence", test_silence),
+        ("thresholds", thresholds),
+    ):
         if given:
             raise UsageError(f"--{option} {given}: {trained.path} knows speakers: leave it out")
     speakers = load_speakers(folder, validation=data.validation, seed=data.seed, compat=data.compat)
@@ -134,14 +153,28 @@ def load_split(
 
 @torch.inference_mode()
 def evaluate(
-    trained: Trained, split: ClipSplit | FrameSplit, device: str | torch.device = "cpu"
+    trained: Trained,
+    split: ClipSplit | FrameSplit,
+    device: str | torch.device = "cpu",
+    thresholds: Thresholds | None = None,
 ) -> list[Evaluation]:
-    """Measure `trained` on every example of `split`; two results for speakers, else one."""
+    """Measure `trained` on every example of `split`; two results for speakers, else one.
+
+    `thresholds` are for a split whose labels are not the model's (see `load_split`), by default
+    those of a recipe with `data.count_as`.
+    """
     trained.model.to(device).eval()
     split = split.to(device)
+    labels, rule = trained.labels, None
     if isinstance(split, ClipSplit):
         conditions = {"protocol": split.protocol, "test_silence": split.silence}
         views = {CLIPS: ""}
+        rule = thresholds or thresholds_of(trained.recipe)
+        if rule and split.label_names != labels:
+            labels = split.label_names
+            conditions["thresholds"] = str(rule)
+        else:
+            rule = None
     else:
         conditions = {"protocol": trained.protocol}
         crops = f"{trained.recipe.data.crop_frames}-frame crops"
@@ -151,19 +184,34 @@ def evaluate(
             view=view,
             on=on,
             split=split.split,
-            labels=trained.labels,
-            matrix=_confusion(trained, split, view),
+            labels=labels,
+            matrix=_confusion(trained, split, view, rule),
             conditions=conditions,
         )
         for view, on in views.items()
     ]
 
 
-def _confusion(trained: Trained, split: ClipSplit | FrameSplit, view: str) -> Tensor:
-    size = len(trained.labels)
+def thresholds_of(recipe: Recipe) -> Thresholds | None:
+    """Those of a recipe whose model of words is to be counted under another protocol."""
+    data = recipe.data
+    if not data.count_as:
+        return None
+    return Thresholds(unknown=data.unknown_below, silence=data.silence_below)
+
+
+def _confusion(
+    trained: Trained, split: ClipSplit | FrameSplit, view: str, rule: Thresholds | None
+) -> Tensor:
+    protocol = get_protocol(split.protocol) if rule and isinstance(split, ClipSplit) else None
+    size = len(protocol.labels if protocol else trained.labels)
     matrix = torch.zeros(size, size, dtype=torch.int64)
     for batch in evaluation_batches(split, trained.recipe, trained.normaliser, crops=view == CROPS):
-        predictions = trained.logits(batch.mel, batch.valid).argmax(dim=1)
+        logits = trained.logits(batch.mel, batch.valid)
+        if rule and protocol:
+            predictions = rule.decide(logits, trained.labels, protocol)
+        else:
+            predictions = logits.argmax(dim=1)
         matrix += confusion_matrix(predictions.cpu(), batch.labels.cpu(), size)
     return matrix
 

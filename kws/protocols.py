@@ -31,6 +31,7 @@ V1_OTHER_WORDS = (
 # fmt: on
 V2_ADDED_WORDS = ("backward", "follow", "forward", "learn", "visual")
 V2_OTHER_WORDS = tuple(sorted(V1_OTHER_WORDS + V2_ADDED_WORDS))
+V1_WORDS = tuple(sorted(COMMANDS + V1_OTHER_WORDS))
 V2_WORDS = tuple(sorted(COMMANDS + V2_OTHER_WORDS))
 
 
@@ -63,10 +64,10 @@ def which_split(filename: str) -> str:
 class Protocol:
     """One way to count: which labels, in which order, made of which words.
 
-    `labels` is the order of the classifier's outputs. A word outside `words` is material for
-    `unknown_label`, or an error where there is none. `list_lengths` are the official archive's
-    numbers of (validation, testing) clips, by which it is recognised; `expected_counts` what each
-    split of it must come to, silence and unknown included.
+    `labels` is the order of the classifier's outputs. Words in `left_out` are not used at all. Any
+    other word outside `words` is material for `unknown_label`, or an error where there is none.
+    `list_lengths` are the official archive's numbers of (validation, testing) clips, by which it is
+    recognised; `expected_counts` what each split of it must come to, silence and unknown included.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Protocol:
     silence_label: str | None = None
     unknown_label: str | None = None
     unknown_words: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     silence_percentage: int = 10
     unknown_percentage: int = 10
     archive: str | None = None
@@ -144,6 +146,18 @@ def _twelve(name: str, other_words: tuple[str, ...], **official) -> Protocol:
     )
 
 
+def _thirty(name: str, *silence: str, **official) -> Protocol:
+    """The words of v0.01; the five that v0.02 added are left out where they are there."""
+    return Protocol(
+        name=name,
+        labels=(*V1_WORDS, *silence),
+        words=V1_WORDS,
+        left_out=V2_ADDED_WORDS,
+        silence_label=silence[0] if silence else None,
+        **official,
+    )
+
+
 def _counts(training: int, validation: int, testing: int) -> Mapping[str, int]:
     return MappingProxyType(dict(zip(SPLITS, (training, validation, testing), strict=True)))
 
@@ -177,6 +191,20 @@ _ALL = (
         list_lengths=V2_LISTS,
         expected_counts=_counts(84_843, 9_981, 11_005),
     ),
+    # The Speech Commands report's 31 labels; it states neither their order nor how much silence.
+    _thirty(
+        "v1-30",
+        archive="v0.01",
+        list_lengths=V1_LISTS,
+        expected_counts=_counts(51_088, 6_798, 6_835),
+    ),
+    _thirty(
+        "v1-31",
+        "_silence_",
+        archive="v0.01",
+        list_lengths=V1_LISTS,
+        expected_counts=_counts(56_197, 7_478, 7_519),
+    ),
     # The challenge fixes the spellings, for its CSV, and no order: here the words come first, then
     # silence and unknown. Its training folder is the v0.01 archive.
     Protocol(
@@ -193,8 +221,25 @@ _ALL = (
     # The embedded corpus: names of their own, so that no accuracy on it is read as one on people.
     _twelve("embedded-12", V2_OTHER_WORDS),
     Protocol(name="embedded-35", labels=V2_WORDS, words=V2_WORDS),
+    _thirty("embedded-30"),
+    _thirty("embedded-31", "_silence_"),
 )
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({protocol.name: protocol for protocol in _ALL})
+
+
+def on_the_embedded_corpus(name: str) -> str:
+    """The protocol of the embedded corpus with the labels of protocol `name`, in its order.
+
+    >>> on_the_embedded_corpus("v1-31"), on_the_embedded_corpus("embedded-12")
+    ('embedded-31', 'embedded-12')
+
+    Raises:
+        UsageError: there is none.
+    """
+    for own in PROTOCOLS.values():
+        if own.name.startswith("embedded-") and own.labels == get_protocol(name).labels:
+            return own.name
+    raise UsageError(f"protocol {name} has no counterpart on the embedded corpus: choose another")
 
 
 def get_protocol(name: str) -> Protocol:

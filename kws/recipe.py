@@ -46,6 +46,10 @@ class Data:
     task: Literal["keywords", "speakers"] = "keywords"
     protocol: str = "v2-12"  # keywords: labels and how silence and unknown are made up
     test_silence: Literal["noise", "zeros"] = "noise"  # keywords: the convention of the test split
+    unknown: Literal["protocol", "all"] | Count = "protocol"  # keywords: such clips in training
+    count_as: str = ""  # keywords: test a model of words under this protocol, by its confidence:
+    unknown_below: Share = 0.5  # count_as: less sure than this is unknown,
+    silence_below: Share = 0.3  # and than this is silence. See kws.thresholds
     seed: Seed = 0  # of the clips chosen as unknown and silence, or of the validation split
     validation: Share = 0.1  # speakers: utterances of every speaker held out of training
     crop_frames: Count = 128  # speakers: length of a training example, 10 ms a frame
@@ -115,6 +119,7 @@ class Train:
     decay_epochs: Count = 10  # step: passes between two cuts of the learning rate
     decay_factor: Share = 0.1  # and what it is multiplied by
     clip_norm: Amount = 1.0  # largest norm of the gradient; 0: any
+    loss: Literal["cross-entropy", "mse"] = "cross-entropy"  # see kws.losses
     label_smoothing: Share = 0.0
     ema: Share = 0.0  # decay of the running average of the weights that is evaluated; 0: off
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on CUDA
@@ -175,6 +180,15 @@ class Recipe:
         knobs, speakers = vars(self.augment), self.data.task == "speakers"
         if self.data.compat and not speakers:
             raise UsageError("data.compat=true is about speakers: remove it from a keyword recipe")
+        if speakers and (self.data.unknown != "protocol" or self.data.count_as):
+            key = "count_as" if self.data.count_as else "unknown"
+            raise UsageError(f"data.{key} is about keywords: remove it from a speaker recipe")
+        if self.data.silence_below > self.data.unknown_below:
+            raise UsageError(
+                f"data.silence_below={self.data.silence_below:g} is above "
+                f"data.unknown_below={self.data.unknown_below:g}: lower it, silence is what the "
+                "model is least sure of"
+            )
         for key in ON_WAVEFORMS if speakers else ():
             if knobs[key]:
                 raise UsageError(

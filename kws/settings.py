@@ -85,23 +85,26 @@ def checked(kind: Any, value: Any, where: str, key: str) -> Any:
             raise UsageError(f"{where}: {key} expects one of {listed}, got {as_toml(value)}{near}")
         return value
     low, high = -math.inf, math.inf
-    if get_origin(kind) in (Union, UnionType):  # X | None: X
-        kind = next(t for t in get_args(kind) if t is not type(None))
+    words: tuple[str, ...] = ()
+    if get_origin(kind) in (Union, UnionType):  # X | None: X; or words | X
+        *literals, kind = (t for t in get_args(kind) if t is not type(None))
+        words = tuple(word for literal in literals for word in get_args(literal))
+        if value in words:
+            return value
     if get_origin(kind) is Annotated:
         kind, low, high = get_args(kind)
     expected = kind
     if expected is float and type(value) is int:
         value = float(value)
+    wanted = " or ".join([*map(as_toml, words), KIND_NAMES[expected]])
     if type(value) is not expected:  # not isinstance: True is no number here
         came = KIND_NAMES.get(type(value), "neither number nor string")
-        raise UsageError(
-            f"{where}: {key} expects {KIND_NAMES[expected]}, got {as_toml(value)} ({came})"
-        )
+        raise UsageError(f"{where}: {key} expects {wanted}, got {as_toml(value)} ({came})")
     top = min(high, LARGEST) if expected is int else high
     if expected in (int, float) and not (low <= value <= top and math.isfinite(value)):
         bounded = high < math.inf or (expected is int and value > top)
         bounds = f"from {low:g} to {top:g}" if bounded else f"of at least {low:g}"
-        raise UsageError(f"{where}: {key} expects {KIND_NAMES[expected]} {bounds}, got {value}")
+        raise UsageError(f"{where}: {key} expects {wanted} {bounds}, got {value}")
     return value
 
 

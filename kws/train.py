@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from kws.batches import Cached, Split, generator_for, training_batch, training_rows
 from kws.distributed import Device, team_of_processes
 from kws.history import History
+from kws.losses import loss_per_example
 from kws.optimiser import set_learning_rate
 from kws.progress import CatchInterrupt, Progress
 from kws.recipe import Recipe
@@ -117,12 +118,10 @@ def train_step(run: Run, forward: nn.Module) -> Tensor:
             with _autocast(settings.precision, team.device):
                 logits = forward(part.mel, part.valid)
             # summed here and divided by the size of the whole: the parts may differ by one example
-            loss = F.cross_entropy(
-                logits.float(),
-                part.targets,
-                label_smoothing=settings.label_smoothing,
-                reduction="sum",
-            ) / len(batch)
+            losses = loss_per_example(
+                logits.float(), part.targets, settings.loss, settings.label_smoothing
+            )
+            loss = losses.sum() / len(batch)
             (loss * team.world).backward()  # because processes average their gradients
         total += loss.detach()
     norm = nn.utils.clip_grad_norm_(run.model.parameters(), settings.clip_norm or math.inf)
@@ -161,7 +160,9 @@ def validate(run: Run) -> None:
     }
     run.losses.clear()
     for name, batches in run.measures.items():
-        loss, correct, n = run.team.sum(score(run.evaluated, batches)).tolist()
+        loss, correct, n = run.team.sum(
+            score(run.evaluated, batches, run.recipe.train.loss)
+        ).tolist()
         if not math.isfinite(loss):
             raise run.diverged(f"the {name} loss is {loss}", run.step - 1)
         row |= {f"{name}_loss": loss / n, f"{name}_accuracy": correct / n, f"{name}_n": int(n)}
@@ -173,13 +174,14 @@ def validate(run: Run) -> None:
 
 
 @torch.inference_mode()
-def score(model: nn.Module, batches: Cached) -> Tensor:
-    """Summed cross-entropy, right answers and examples: (3,) float64, on the model's device."""
+def score(model: nn.Module, batches: Cached, kind: str = "cross-entropy") -> Tensor:
+    """Summed loss, right answers and examples: (3,) float64, on the model's device."""
     model.eval()
     totals = torch.zeros(3, dtype=torch.float64, device=next(model.parameters()).device)
     for batch in batches:
         logits = model(batch.mel, batch.valid).float()
-        loss = F.cross_entropy(logits, batch.labels, reduction="sum")
+        targets = F.one_hot(batch.labels, logits.shape[1]).to(logits.dtype)
+        loss = loss_per_example(logits, targets, kind).sum()
         right = (logits.argmax(dim=1) == batch.labels).sum()
         totals += torch.stack([loss, right, torch.full_like(loss, len(batch))]).double()
     return totals

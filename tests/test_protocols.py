@@ -10,6 +10,7 @@ from kws.protocols import (
     V2_WORDS,
     get_protocol,
     hash_percentage,
+    on_the_embedded_corpus,
     require_same_labels,
     which_split,
 )
@@ -103,6 +104,25 @@ def test_other_words_are_unknown_or_an_error_with_the_near_word():
 def test_unknown_protocol_names_the_near_one():
     with pytest.raises(UsageError, match=r"did you mean 'v2-12'.*: choose one of v1-12, v2-12"):
         get_protocol("v2_12")
+
+
+@pytest.mark.parametrize("name", ["v1-30", "embedded-30"])
+def test_thirty_words_are_those_of_v1_and_silence_comes_after_them(name):
+    thirty, more = get_protocol(name), get_protocol(name.replace("30", "31"))
+    assert list(thirty.labels) == sorted({*COMMANDS, *get_protocol("v1-12").unknown_words})
+    assert more.labels == (*thirty.labels, "_silence_")
+    assert {*thirty.words, *thirty.left_out} == set(V2_WORDS)
+
+
+def test_every_protocol_has_a_counterpart_on_the_embedded_corpus_but_for_the_challenge():
+    for name, protocol in PROTOCOLS.items():
+        if name == "kaggle-12":
+            with pytest.raises(UsageError, match="kaggle-12 has no counterpart on the embedded"):
+                on_the_embedded_corpus(name)
+        else:
+            own = on_the_embedded_corpus(name)
+            assert own.startswith("embedded-")
+            assert get_protocol(own).labels == protocol.labels
 
 
 def test_checkpoint_labels_must_agree_in_order():

@@ -116,6 +116,10 @@ def test_overrides_need_only_fit_together_at_the_end():
         ("train.ema=1.5", "train.ema expects a number from 0 to 1, got 1.5"),
         ("train.optimiser=adamm", "\"adamm\" (did you mean 'adam'?)"),
         ("train.schedule=7", "expects one of cosine, step, constant, got 7"),
+        ("data.unknown=al", 'data.unknown expects "protocol" or "all" or a whole number, got "al"'),
+        ("data.unknown=0", "data.unknown expects"),
+        ("data.silence_below=0.6", "data.silence_below=0.6 is above data.unknown_below=0.5"),
+        ("train.loss=mae", "train.loss expects one of cross-entropy, mse"),
         ("features.n_mels=0", "n_mels=0"),
         ("model.x={a=1}", "model.x expects a number, string, boolean or list"),
         ("model.num_classes=3", "model.num_classes follows from features and labels"),
@@ -237,6 +241,17 @@ def test_an_override_wins_over_the_section_cpu():
 )
 def test_a_mistake_in_the_sections_of_an_experiment_is_told(override, sentence):
     assert sentence in refused(override)
+
+
+@pytest.mark.parametrize("knob", ["unknown=all", "unknown=20", "count_as=v2-12"])
+def test_knobs_of_words_are_refused_for_speakers(knob):
+    assert "is about keywords" in refused("data.task=speakers", f"data.{knob}")
+
+
+def test_the_share_of_unknown_is_a_word_or_a_number():
+    found = [parse_recipe("", overrides=[f"data.unknown={x}"]) for x in ("all", "2000", "protocol")]
+    assert [recipe.data.unknown for recipe in found] == ["all", 2000, "protocol"]
+    assert all(parse_recipe(to_toml(recipe)) == recipe for recipe in found)
 
 
 def test_a_spread_belongs_to_a_figure():

@@ -10,6 +10,7 @@ import torch
 from kws.checkpoint import load_model, read_checkpoint
 from kws.errors import UsageError
 from kws.history import read_history
+from kws.losses import loss_per_example
 from kws.recipe import load_recipe, parse_recipe, to_toml
 from kws.run import fingerprint
 from kws.train import fit
@@ -123,12 +124,14 @@ def test_the_training_loss_of_a_row_is_the_mean_since_the_row_before(plain, trai
     assert plain.rows[1]["train_loss"] == pytest.approx(math.fsum(each[5:]) / 5, rel=1e-12)
 
 
-def test_the_numbers_of_a_row_are_those_of_the_kept_model(train, tones):
-    history = train("train.epochs=3")
+@pytest.mark.parametrize("kind", ["cross-entropy", "mse"])
+def test_the_numbers_of_a_row_are_those_of_the_kept_model(train, tones, kind):
+    history = train("train.epochs=3", f"train.loss={kind}")
     trained, split = load_model(history.path), tones(17, seed=1)
     logits = trained.logits(trained.features(split.waveforms(torch.arange(17))))
     accuracy = (logits.argmax(1) == split.labels).double().mean().item()
-    loss = torch.nn.functional.cross_entropy(logits, split.labels).item()
+    targets = torch.nn.functional.one_hot(split.labels, 3).float()
+    loss = loss_per_example(logits, targets, kind).mean().item()
     assert history.best["validation_accuracy"] == accuracy
     assert history.best["validation_loss"] == pytest.approx(loss, rel=1e-5)
     assert history.best["step"] == trained.step
@@ -138,7 +141,10 @@ def test_the_numbers_of_a_row_are_those_of_the_kept_model(train, tones):
 def worse_and_worse(monkeypatch):
     """Every validation finds fewer right answers than the one before."""
     right = iter(range(15, 0, -1))
-    totals = lambda model, batches: torch.tensor([9.0, next(right), 17.0], dtype=torch.float64)  # noqa: E731
+
+    def totals(model, batches, kind):
+        return torch.tensor([9.0, next(right), 17.0], dtype=torch.float64)
+
     monkeypatch.setattr("kws.train.score", totals)
 
 
@@ -226,6 +232,7 @@ def test_compat_measures_crops_in_whole_batches_and_nothing_else(voices, tmp_pat
         "train.clip_norm=0.01",
         "train.clip_norm=0",
         "train.label_smoothing=0.3",
+        "train.loss=mse",
         "train.precision=bfloat16",
         "train.total_steps=7",
         "train.epochs=3",

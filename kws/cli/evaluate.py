@@ -39,6 +39,14 @@ def evaluate(
         str | None,
         typer.Option(help="Count under another protocol with the same labels, in the same order."),
     ] = None,
+    thresholds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="unknown=U,silence=S",
+            help="Count a model of words under a 12-class --protocol: below confidence S a clip is "
+            "silence, below U unknown.",
+        ),
+    ] = None,
     device: Device = "auto",
     resample: Resample = False,
 ) -> None:
@@ -47,15 +55,23 @@ def evaluate(
     from kws.distributed import choose_device
     from kws.evaluate import evaluate as measure
     from kws.evaluate import load_split, write_evaluation
+    from kws.thresholds import parse_thresholds
 
     chosen = choose_device(device)
+    rule = parse_thresholds(thresholds) if thresholds is not None else None
     trained = load_model(run)
     examples = load_split(
-        trained, data, split, protocol=protocol, test_silence=test_silence, resample=resample
+        trained,
+        data,
+        split,
+        protocol=protocol,
+        test_silence=test_silence,
+        resample=resample,
+        thresholds=rule,
     )
     for note in getattr(examples, "notes", ()):
         print(f"note: {note}")
-    evaluations = measure(trained, examples, chosen)
+    evaluations = measure(trained, examples, chosen, rule)
     written = write_evaluation(folder_of(run), trained, data, evaluations)
     print_classes(evaluations[0])
     print(

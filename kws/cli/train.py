@@ -109,6 +109,7 @@ def load_splits(recipe: "Recipe", folder: Path, resample: bool = False) -> tuple
             seed=recipe.data.seed,
             test_silence=recipe.data.test_silence,
             resample=resample,
+            unknown=recipe.data.unknown,
         )
         for split in ("training", "validation")
     )

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from kws.errors import UsageError, did_you_mean
 from kws.protocols import SPLITS, V1_LISTS, V2_LISTS, Protocol, which_split
@@ -146,12 +147,19 @@ def _why_unknown(name: str, names: list[str]) -> str:
     return f"{name} is not there: unpack the archive again or correct the list"
 
 
-def choose(listing: Listing, protocol: Protocol, split: str, seed: int = 0) -> Choice:
+def choose(
+    listing: Listing,
+    protocol: Protocol,
+    split: str,
+    seed: int = 0,
+    unknown_clips: Literal["protocol", "all"] | int = "protocol",
+) -> Choice:
     """Clips and labels of `split`: all wanted words, then silence and unknown beside them.
 
-    Unknown clips are the first ones of a seeded shuffle of the sorted other words, as many as 10 %
-    of the wanted ones (rounded up) or as there are. Clips in folders called after the two classes,
-    `_unknown_` and `_silence_`, are taken as they are, all of them, in place of that.
+    Unknown clips are the first ones of a seeded shuffle of the sorted other words, as many as the
+    protocol says (10 % of the wanted ones, rounded up) or as there are; or all of them, or a number
+    of them: `unknown_clips`. Fewer are always a part of more. Clips in folders called after the two
+    classes, `_unknown_` and `_silence_`, are taken as they are, all of them, in place of that.
     """
     by_label: dict[str | None, list[int]] = defaultdict(list)
     others = []
@@ -161,6 +169,8 @@ def choose(listing: Listing, protocol: Protocol, split: str, seed: int = 0) -> C
         if own_split != split:
             continue
         word = name.partition("/")[0]
+        if word in protocol.left_out:
+            continue
         label = given.get(word) or protocol.label_of(word)
         if label == unknown and word not in given:
             others.append(row)
@@ -169,7 +179,9 @@ def choose(listing: Listing, protocol: Protocol, split: str, seed: int = 0) -> C
     wanted = sum(len(by_label[word]) for word in protocol.words)
     if not by_label[unknown]:
         random.Random(seed).shuffle(others)
-        by_label[unknown] = others[: protocol.unknown_count(wanted)]
+        if unknown_clips == "protocol":
+            unknown_clips = protocol.unknown_count(wanted)
+        by_label[unknown] = others if unknown_clips == "all" else others[:unknown_clips]
     pairs = sorted((row, label) for label, rows in by_label.items() for row in rows if label)
     return Choice(
         rows=[row for row, _ in pairs],
@@ -192,13 +204,13 @@ def check_listing(listing: Listing, protocol: Protocol) -> None:
             f"{root}: has the folder {min(special)} of a 12-class test archive, and protocol "
             f"{protocol.name} has no such class: choose a 12-class protocol or another folder"
         )
-    for word in sorted(set(words) - special):
+    for word in sorted(set(words) - special - set(protocol.left_out)):
         try:
             protocol.label_of(word)
         except UsageError as error:
             raise UsageError(f"{root / word}: {error}") from None
     if missing := [word for word in protocol.words if not words[word]]:
-        others = sorted(set(words) - set(protocol.words))
+        others = sorted(set(words) - {*protocol.words, *protocol.left_out})
         raise UsageError(
             f"{root}: no recordings of {', '.join(missing)}{did_you_mean(missing[0], others)}: "
             f"protocol {protocol.name} needs a folder for each of its "

@@ -14,6 +14,7 @@ Shape letters: M samples of noise   n clips
 
 from itertools import accumulate
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -49,12 +50,14 @@ def load_speech_commands(
     seed: int = 0,
     test_silence: str = "noise",
     resample: bool = False,
+    unknown: Literal["protocol", "all"] | int = "protocol",
 ) -> ClipSplit:
     """One split of the recordings in `folder` under `protocol`.
 
     `seed` chooses the unknown clips and the crops of silence; `test_silence`, "noise" or "zeros",
     is the convention of validation and testing; `resample=True` converts recordings that are not
-    16 kHz mono.
+    16 kHz mono. `unknown` is how many clips of other words training gets: as many as the protocol
+    says, "all", or a number. Validation and testing have the protocol's, so that figures compare.
 
     Raises UsageError, with the file or argument named, for a folder that is missing, empty, in
     another layout or of another archive, for lists that name what is not there, for words without
@@ -75,7 +78,13 @@ def load_speech_commands(
         raise UsageError(
             f"{folder}: a test archive has no {split} clips: give the extracted training archive"
         )
-    choice = choose(listing, protocol, split, seed)
+    if unknown != "protocol" and protocol.unknown_label is None:
+        raise UsageError(
+            f"unknown={unknown}: protocol {protocol.name} has no class for other words: leave it "
+            "out, or choose a 12-class protocol"
+        )
+    training = split == "training"
+    choice = choose(listing, protocol, split, seed, unknown if training else "protocol")
     if not len(choice):
         raise UsageError(f"{folder}: {split} has no clips under {protocol.name}: check the lists")
     clips = pack_clips(listing.root, listing.names, resample=resample)
@@ -122,7 +131,7 @@ def _split(
         if split == "training":
             gain[-made:] = torch.rand(made, generator=generator)
             start[n - made :: ZEROS_EVERY] = -1
-    notes += _notes(choice, clips, protocol)
+    notes += _notes(listing, choice, clips, protocol)
     return ClipSplit(
         clips=clips,
         rows=rows,
@@ -139,14 +148,17 @@ def _split(
     )
 
 
-def _notes(choice: Choice, clips: PackedClips, protocol: Protocol) -> list[str]:
+def _notes(listing: Listing, choice: Choice, clips: PackedClips, protocol: Protocol) -> list[str]:
     notes = []
+    if unused := sorted(set(protocol.left_out) & set(listing.words)):
+        notes.append(f"{protocol.name} leaves {', '.join(unused)} out")
     if cut := int((clips.lengths[choice.rows] > CLIP_SAMPLES).sum()):
         notes.append(f"{cut} of {len(choice.rows):,} recordings are longer than 1 s and were cut")
     unknown = choice.labels.count(protocol.unknown_label or "")
     wanted = sum(label in protocol.words for label in choice.labels)
-    if unknown < (due := protocol.unknown_count(wanted)):
-        notes.append(f"only {unknown} clips of other words where the rule asks for {due}")
+    if unknown != (due := protocol.unknown_count(wanted)):
+        only = "only " if unknown < due else ""
+        notes.append(f"{only}{unknown:,} clips of other words where the rule asks for {due:,}")
     return notes
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from kws.data.listing import Listing, check_listing, choose, read_listing
 from kws.errors import UsageError
-from kws.protocols import COMMANDS, SPLITS, V1_OTHER_WORDS, V2_OTHER_WORDS, get_protocol
+from kws.protocols import COMMANDS, SPLITS, V1_OTHER_WORDS, V1_WORDS, V2_OTHER_WORDS, get_protocol
 
 # clips of the commands and of the other words in training, validation, testing
 ARCHIVES = {
@@ -127,6 +127,43 @@ def test_unknown_clips_come_from_many_words(v2):
     pairs = zip(choice.rows, choice.labels, strict=True)
     words = {v2.names[row].split("/")[0] for row, label in pairs if label == "_unknown_"}
     assert words == set(V2_OTHER_WORDS)
+
+
+def test_a_split_may_get_all_other_words_or_a_number_of_them(v1):
+    protocol = get_protocol("v1-12")
+
+    def unknown(wanted) -> set[int]:
+        choice = choose(v1, protocol, "validation", seed=3, unknown_clips=wanted)
+        return {
+            row
+            for row, label in zip(choice.rows, choice.labels, strict=True)
+            if label == "_unknown_"
+        }
+
+    every, many, few = unknown("all"), unknown(2_000), unknown("protocol")
+    assert (len(every), len(many), len(few)) == (6_798 - 2_577, 2_000, 258)
+    assert few < many < every, "fewer are a part of more"
+    assert unknown(10**6) == every
+
+
+def test_thirty_words_leave_the_five_of_v2_out(v2):
+    excerpt = without(v2, 0)  # no complete archive of another version
+    choices = {name: choose(excerpt, get_protocol(name), "testing") for name in ("v1-30", "v1-31")}
+    for name, choice in choices.items():
+        check_listing(excerpt, get_protocol(name))
+        assert set(choice.labels) == set(V1_WORDS)
+    assert choices["v1-30"].made_silence == 0
+    assert choices["v1-31"].made_silence == -(-len(choices["v1-31"].rows) // 10)
+    assert choices["v1-30"].rows == choices["v1-31"].rows
+
+
+@pytest.mark.parametrize("name", ["v1-30", "v1-31"])
+def test_thirty_words_are_a_matter_of_the_first_archive(name, v1, v2):
+    check_listing(v1, get_protocol(name))  # its counts agree
+    with pytest.raises(UsageError, match=f"the v0.02 archive and protocol {name} is for v0.01"):
+        check_listing(v2, get_protocol(name))
+    with pytest.raises(UsageError, match=f"has the folder _silence_ .*protocol {name} has no such"):
+        check_listing(names_of_test_archive(257, 3081), get_protocol(name))
 
 
 def test_chosen_clips_belong_to_the_split_and_carry_their_word(v2):

@@ -213,6 +213,23 @@ def test_cut_clips_and_missing_unknown_words_are_noted(own):
     assert "only 0 clips of other words" in load_speech_commands(own, "v2-12", "testing").notes[0]
 
 
+@pytest.mark.parametrize(("unknown", "n"), [("all", 16), (11, 11), (3, 3), ("protocol", 8)])
+def test_training_gets_another_number_of_unknown_clips_and_the_rest_stays(archive, unknown, n):
+    training = load_speech_commands(archive, "v2-12", "training", unknown=unknown)
+    assert training.counts()["_unknown_"] == n
+    assert any("where the rule asks for 8" in note for note in training.notes) == (n != 8)
+    for split in ("validation", "testing"):
+        changed = load_speech_commands(archive, "v2-12", split, unknown=unknown)
+        assert changed.names == load_speech_commands(archive, "v2-12", split).names
+
+
+def test_words_that_a_protocol_leaves_out_are_noted(own):
+    protocol = replace(get_protocol("v2-12"), name="mine", left_out=("bed",))
+    training = load_speech_commands(own, protocol, "training")
+    assert "mine leaves bed out" in training.notes
+    assert not any(name.startswith("bed/") for name in training.names)
+
+
 def test_thirty_five_words_have_neither_silence_nor_unknown(tmp_path):
     protocol = get_protocol("embedded-35")
     for word in protocol.words:
