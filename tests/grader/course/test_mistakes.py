@@ -23,7 +23,11 @@ ROUNDS = [
     for n in NUMBERS
     for i in range(len(PLANTED[n].rounds()))
 ]
-OTHERS = [(n, name) for n in NUMBERS for name in PLANTED[n].alternatives]
+OTHERS = [
+    pytest.param(n, name, marks=[pytest.mark.slow] * (at > 0))
+    for n in NUMBERS
+    for at, name in enumerate(PLANTED[n].alternatives)
+]
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ VALUES = {
     "a module that returns what it gets": "nn.Identity()",
     "a module with one weight": "nn.Linear(15, 15)",
 }
+QUICK = ("None", "NaN", "a pair of tensors", "an empty module")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,9 @@ def sandbox():
 @pytest.mark.parametrize(
     ("number", "value"),
     [
-        pytest.param(number, value, marks=[pytest.mark.slow] * (number != "02"))
+        pytest.param(
+            number, value, marks=[pytest.mark.slow] * (number != "02" or value not in QUICK)
+        )
         for number in NUMBERS
         for value in VALUES
     ],
