@@ -36,7 +36,7 @@ from kws.errors import UsageError
 from kws.features import HOP, WINDOW
 from kws.files import atomic_path, write_bytes
 from kws.normalise import Normaliser
-from kws.onnx_gru import OPSET, for_onnx
+from kws.onnx_rnn import OPSET, for_onnx
 from kws.recipe import to_toml
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")

@@ -1,4 +1,4 @@
-"""From a waveform to what the models read: log-mel spectrograms and MFCC, written out.
+"""From a waveform to what the models read: mel spectrograms, log-mels and MFCC, written out.
 
     frame the waveform → window → |FFT|² → triangular mel filters → ln → (DCT-II for MFCC)
 
@@ -28,7 +28,7 @@ NYQUIST = SAMPLE_RATE / 2  # Hz
 BANDS = 8  # filters applied at a time, each to the few frequencies that these need
 BLOCK_FRAMES = 1024  # computed at a time on a CPU: 1.6 MB of spectrum
 
-KINDS = ("log_mel", "mfcc")
+KINDS = ("log_mel", "mfcc", "mel")
 SPEAKER_F_MIN = 50.0  # Hz
 SPEAKER_FLOOR = 1e-9  # ln(1e-9) = -20.72: why the homework pads with -20
 
@@ -96,23 +96,21 @@ def _dct(n_mfcc: int, n_mels: int, device: torch.device, dtype: torch.dtype) -> 
     return dct_matrix(n_mfcc, n_mels).to(device, dtype)
 
 
-def log_mel(
+def mel_spectrogram(
     waveform: Float[Tensor, "B N"],
     *,
     n_mels: int = 40,
     f_min: float = 20.0,
     f_max: float | None = None,
-    floor: float = 1e-6,
 ) -> Float[Tensor, "B T F"]:
-    """ln(mel + floor), F = n_mels, T = 1 + N // HOP: frame t is centred on sample t · HOP.
+    """Power in each mel band, F = n_mels, T = 1 + N // HOP: frame t is centred on sample t · HOP.
 
     The ends are mirrored, so N must exceed half a window (200 samples). `f_min` and `f_max` in Hz;
-    None is the Nyquist frequency. `floor` is power: it sets the darkest value, ln(floor).
+    None is the Nyquist frequency. A loud frame has a million times the power of a quiet one, which
+    is why models read the logarithm.
     """
     if waveform.shape[-1] <= WINDOW // 2:
         raise ValueError(f"{waveform.shape[-1]} samples, at least {WINDOW // 2 + 1} are needed")
-    if floor <= 0:
-        raise ValueError(f"floor={floor} must be above 0: the logarithm of silence is not finite")
     f_max = NYQUIST if f_max is None else f_max
     window, filters = _constants(
         n_mels, float(f_min), float(f_max), waveform.device, waveform.dtype
@@ -126,7 +124,22 @@ def log_mel(
         mirrored = torch.cat([left.flip(1), rows, right.flip(1)], dim=1)
         frames = mirrored.unfold(1, WINDOW, HOP)  # (rows, T, WINDOW), a view
         mel += [_mel_power(part, window, filters) for part in frames.split(block, dim=1)]
-    return torch.cat(mel).add_(floor).log_().view(len(waveform), num_frames, n_mels)
+    return torch.cat(mel).view(len(waveform), num_frames, n_mels)
+
+
+def log_mel(
+    waveform: Float[Tensor, "B N"],
+    *,
+    n_mels: int = 40,
+    f_min: float = 20.0,
+    f_max: float | None = None,
+    floor: float = 1e-6,
+) -> Float[Tensor, "B T F"]:
+    """ln(mel + floor) of `mel_spectrogram`; `floor` is power: the darkest value is ln(floor)."""
+    if floor <= 0:
+        raise ValueError(f"floor={floor} must be above 0: the logarithm of silence is not finite")
+    mel = mel_spectrogram(waveform, n_mels=n_mels, f_min=f_min, f_max=f_max)
+    return mel.add_(floor).log_()
 
 
 def _mel_power(frames: Tensor, window: Tensor, filters: list[tuple[int, int, Tensor]]) -> Tensor:
@@ -174,12 +187,12 @@ class FeatureConfig:
     Built from a recipe, so a mistake is a `UsageError`.
     """
 
-    kind: str = "log_mel"  # or "mfcc"
+    kind: str = "log_mel"  # or "mfcc", or "mel": power as it is
     n_mels: int = 40
     n_mfcc: int = 40  # of "mfcc" only
     f_min: float = 20.0  # Hz
     f_max: float | None = None  # Hz; None is the Nyquist frequency
-    floor: float = 1e-6
+    floor: float = 1e-6  # of a logarithm: not of "mel"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -203,11 +216,9 @@ class FeatureConfig:
 
     def __call__(self, waveform: Float[Tensor, "B N"]) -> Float[Tensor, "B T F"]:
         """Features of a batch of waveforms at 16 kHz."""
-        mel = functools.partial(
-            log_mel if self.kind == "log_mel" else functools.partial(mfcc, n_mfcc=self.n_mfcc),
-            n_mels=self.n_mels,
-            f_min=self.f_min,
-            f_max=self.f_max,
-            floor=self.floor,
-        )
-        return mel(waveform)
+        bands = {"n_mels": self.n_mels, "f_min": self.f_min, "f_max": self.f_max}
+        if self.kind == "mel":
+            return mel_spectrogram(waveform, **bands)
+        if self.kind == "log_mel":
+            return log_mel(waveform, **bands, floor=self.floor)
+        return mfcc(waveform, n_mfcc=self.n_mfcc, **bands, floor=self.floor)

@@ -6,7 +6,8 @@ A part is a direct child of the model, or a parameter of its own, under its name
 without parameters are left out. `kws params` prints these formulas beside the measured counts.
 
 Letters: C classes   m mel bands   d width   f width of the feed-forward layer   L layers
-         k kernel size   a, b, c channels   h width of a GRU direction or hidden layer   w, g widths
+         k kernel size   a, b, c channels   h width of a recurrent direction or of a hidden layer
+         w, g other widths   N positions
 """
 
 import itertools
@@ -16,8 +17,9 @@ from typing import Any
 from kws.formula import Formula
 from kws.models import speaker
 from kws.models.bc_resnet import HEAD_KERNEL, STAGE_BLOCKS, BcResNetConfig, widths_of
+from kws.models.convs2s import ConvS2sConfig
 from kws.models.keyword_transformer import KeywordTransformerConfig
-from kws.models.recurrent import CrnnConfig, GruConfig
+from kws.models.recurrent import CrnnConfig, GruConfig, RnnConfig
 from kws.models.sequence_classifier import STEM_CHANNELS, STEM_STRIDES
 from kws.models.tdnn import TdnnConfig
 
@@ -67,13 +69,16 @@ def times(count: int, layer: Formula) -> Formula:
     return Formula(f"L ({layer.text})", {"L": count, **layer.values})
 
 
-def bidirectional_gru(width: int, hidden_size: int, num_layers: int) -> Formula:
-    """3 h (in + h + 2) for each layer and direction; above the first layer in is 2 h."""
+def bidirectional_rnn(width: int, hidden_size: int, num_layers: int, *, gates: int = 3) -> Formula:
+    """gates · h (in + h + 2) for each layer and direction; above the first layer in is 2 h.
+
+    A GRU has 3 gates, an LSTM 4.
+    """
     values = {"w": width, "h": hidden_size}
-    text = "2 (3 h (w + h + 2))"
+    text = f"2 ({gates} h (w + h + 2))"
     if num_layers == 1:
         return Formula(text, values)
-    return Formula(f"{text} + 2 (L - 1) (3 h (3 h + 2))", {**values, "L": num_layers})
+    return Formula(f"{text} + 2 (L - 1) ({gates} h (3 h + 2))", {**values, "L": num_layers})
 
 
 def pooling(name: str, width: int) -> Parts:
@@ -98,7 +103,7 @@ def predict_crnn(config: CrnnConfig) -> Parts:
     d = 2 * config.hidden_size
     return {
         "stem": conv_stem(config.channels),
-        "gru": bidirectional_gru(width, config.hidden_size, config.num_layers),
+        "gru": bidirectional_rnn(width, config.hidden_size, config.num_layers),
         **pooling(config.pooling, d),
         "classify": classifier(d, config.num_classes, config.d_hidden, normalised=False),
     }
@@ -110,8 +115,31 @@ def predict_gru(config: GruConfig) -> Parts:
     return {
         "narrow": Formula("2 m a + a", sizes),
         "widen": Formula("3 a m + m", sizes),
-        "gru": bidirectional_gru(config.n_mels, config.hidden_size, config.num_layers),
+        "gru": bidirectional_rnn(config.n_mels, config.hidden_size, config.num_layers),
         "classify": linear(2 * config.hidden_size, config.num_classes),
+    }
+
+
+def predict_rnn(config: RnnConfig) -> Parts:
+    """Recurrent layers over the frames, linear layer."""
+    gates = {"gru": 3, "lstm": 4}[config.cell]
+    h = config.hidden_size
+    return {
+        "rnn": bidirectional_rnn(config.n_mels, h, config.num_layers, gates=gates),
+        "classify": linear(2 * h, config.num_classes),
+    }
+
+
+def predict_convs2s(config: ConvS2sConfig) -> Parts:
+    """A block convolves k frames of width d to 2 d channels."""
+    d = config.d_model
+    return {
+        "project": linear(config.n_mels, d, "m d"),
+        "positions": Formula("N d", {"N": config.max_frames, "d": d}),
+        "blocks": times(
+            config.num_layers, Formula("2 k d² + 2 d", {"k": config.kernel_size, "d": d})
+        ),
+        "classify": linear(d, config.num_classes),
     }
 
 
@@ -216,6 +244,8 @@ def predict_laboratory_conformer(config: speaker.LaboratoryConformerConfig) -> P
 PREDICTIONS: dict[type, Callable[[Any], Parts]] = {
     CrnnConfig: predict_crnn,
     GruConfig: predict_gru,
+    RnnConfig: predict_rnn,
+    ConvS2sConfig: predict_convs2s,
     KeywordTransformerConfig: predict_keyword_transformer,
     BcResNetConfig: predict_bc_resnet,
     TdnnConfig: predict_tdnn,

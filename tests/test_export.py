@@ -30,7 +30,11 @@ SMALL = {  # settings that make a model quick, where it has them
     "d_hidden": 8,
     "base_channels": 8,
 }
-QUICK = ("crnn-small", "kwt-1")  # a GRU between other layers, attention over a limited length
+QUICK = (
+    "crnn-small",
+    "kwt-1",
+    "lstm",
+)  # a GRU between other layers, attention over a limited length
 
 
 @pytest.fixture(autouse=True, scope="module")

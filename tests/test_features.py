@@ -15,6 +15,7 @@ from kws.features import (
     dct_matrix,
     log_mel,
     mel_filterbank,
+    mel_spectrogram,
     mfcc,
     speaker_log_mel,
 )
@@ -44,6 +45,15 @@ def test_log_mel_equals_torchaudio(waveform, n_mels, f_min, f_max):
     mel = their_mel(n_mels=n_mels, f_min=f_min, f_max=f_max)(waveform)
     ours = log_mel(waveform, n_mels=n_mels, f_min=f_min, f_max=f_max)
     torch.testing.assert_close(ours, (mel + 1e-6).log().mT, atol=1e-10, rtol=0)
+
+
+def test_mel_spectrogram_equals_torchaudio(waveform):
+    theirs = their_mel(n_mels=23, f_min=20.0, f_max=7600.0)(waveform).mT
+    ours = mel_spectrogram(waveform, n_mels=23, f_max=7600.0)
+    torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=0)
+    config = FeatureConfig(kind="mel", n_mels=23, f_max=7600.0)
+    assert config.num_features == 23
+    torch.testing.assert_close(config(waveform), ours, atol=0, rtol=0)
 
 
 def test_mfcc_equals_torchaudio(waveform):

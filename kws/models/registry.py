@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from kws.errors import UsageError, did_you_mean, is_out_of_memory
-from kws.models import bc_resnet, keyword_transformer, recurrent, speaker, tdnn
+from kws.models import bc_resnet, convs2s, keyword_transformer, recurrent, speaker, tdnn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,16 @@ MODELS: dict[str, Entry] = {
         build=recurrent.GruClassifier,
         config=recurrent.GruConfig(),
         about="bidirectional GRU over MFCC",
+    ),
+    "lstm": Entry(
+        build=recurrent.RnnClassifier,
+        config=recurrent.RnnConfig(),
+        about="bidirectional LSTM (or cell=gru) over the frames as they are",
+    ),
+    "convs2s": Entry(
+        build=convs2s.ConvS2s,
+        config=convs2s.ConvS2sConfig(),
+        about="gated convolutions with learned positions, no attention",
     ),
     "strided-transformer": Entry(
         build=keyword_transformer.KeywordTransformer,

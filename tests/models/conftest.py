@@ -14,6 +14,8 @@ TINY: dict[str, dict] = {
     "crnn-attention": {"channels": (4, 6, 7), "hidden_size": 5, "d_hidden": 6},
     "crnn-small": {"channels": (4, 6, 7), "hidden_size": 5},
     "gru": {"channels": 6, "hidden_size": 5},
+    "lstm": {"hidden_size": 5},
+    "convs2s": {"d_model": 12, "num_layers": 2},
     "bc-resnet-1": {},
     "bc-resnet-8": {"base_channels": 4},
     "tdnn": {"channels": 8, "d_hidden": 6},

@@ -18,12 +18,13 @@ import kws.models
 from kws.models.attention import MultiHeadSelfAttention
 from kws.models.bc_resnet import BcBlock, SubSpectralNorm
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
+from kws.models.convs2s import GatedBlock
 from kws.models.frontend import ConvBlock, ConvStem
 from kws.models.laboratory import DenseConvolution, LaboratoryConformerLayer
 from kws.models.normalisation import MaskedBatchNorm
 from kws.models.pooling import AttentionPooling, MeanPooling, SelfAttentivePooling
 from kws.models.positional import RelativeSelfAttention
-from kws.models.recurrent import BidirectionalGru
+from kws.models.recurrent import BidirectionalGru, BidirectionalLstm
 from kws.models.sequence_classifier import ConvFrontEnd, LinearFrontEnd
 from kws.models.tdnn import TdnnLayer
 from kws.models.transformer import EncoderLayer, TransformerEncoder
@@ -50,6 +51,8 @@ LAYERS = {
     "laboratory convolution": (lambda: DenseConvolution(D), (B, T, D)),
     "laboratory layer": (lambda: LaboratoryConformerLayer(D, 3, 14, 5, 0.0), (B, T, D)),
     "gru": (lambda: BidirectionalGru(D, 5, 2), (B, T, D)),
+    "lstm": (lambda: BidirectionalLstm(D, 5, 2), (B, T, D)),
+    "gated block": (lambda: GatedBlock(D, 5), (B, T, D)),
     "mean": (MeanPooling, (B, T, D)),
     "attention pooling": (lambda: AttentionPooling(D), (B, T, D)),
     "self-attentive pooling": (lambda: SelfAttentivePooling(D), (B, T, D)),
@@ -66,7 +69,7 @@ LAYERS = {
     "convolutional front end": (lambda: ConvFrontEnd(BANDS, D), (B, T, BANDS)),
 }
 LEFT_TO_MODELS = {"BcResNet", "Crnn", "GruClassifier", "KeywordTransformer", "SequenceClassifier"}
-LEFT_TO_MODELS |= {"Tdnn"}
+LEFT_TO_MODELS |= {"ConvS2s", "RnnClassifier", "Tdnn"}
 
 
 def padded(x: torch.Tensor, valid: torch.Tensor, axis: int, scale: float) -> torch.Tensor:

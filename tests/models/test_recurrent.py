@@ -1,4 +1,4 @@
-"""GRU and CRNN: published sizes, parity with nn.GRU, padding anywhere, what the figure says."""
+"""GRU, LSTM, CRNN: published sizes, parity with torch, padding anywhere, what the figure says."""
 
 import dataclasses
 
@@ -9,13 +9,17 @@ from torch import nn
 
 from kws.models.pooling import AttentionPooling, MeanPooling
 from kws.models.recurrent import (
+    CELLS,
     CRNN_ATTENTION,
     CRNN_SMALL,
     BidirectionalGru,
+    BidirectionalLstm,
     Crnn,
     CrnnConfig,
     GruClassifier,
     GruConfig,
+    RnnClassifier,
+    RnnConfig,
 )
 from kws.params import count_parameters
 
@@ -41,40 +45,57 @@ def test_the_small_crnn_keeps_to_its_size():
     assert 250_000 < count_parameters(Crnn(CRNN_SMALL)) < 400_000
 
 
-def test_without_a_mask_it_is_nn_gru(float64):
-    ours, x = BidirectionalGru(D, H, 2), torch.randn(B, T, D)
-    torch.testing.assert_close(ours(x), ours.gru(x)[0], rtol=0, atol=0)
+def torchs(layer: nn.Module) -> nn.Module:
+    """The layer of torch inside ours."""
+    (inner,) = layer.children()
+    return inner
+
+
+@pytest.fixture(params=CELLS.values(), ids=CELLS)
+def cell(request) -> type[nn.Module]:
+    return request.param
+
+
+def test_an_lstm_has_four_gates_where_a_gru_has_three():
+    for cell, gates in ((BidirectionalGru, 3), (BidirectionalLstm, 4)):
+        assert count_parameters(cell(D, H)) == 2 * gates * H * (D + H + 2)
+    assert isinstance(torchs(BidirectionalLstm(D, H)), nn.LSTM)
+
+
+def test_without_a_mask_it_is_torchs_layer(float64, cell):
+    ours, x = cell(D, H, 2), torch.randn(B, T, D)
+    torch.testing.assert_close(ours(x), torchs(ours)(x)[0], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("num_layers", [1, 2])
-def test_each_clip_is_read_as_if_it_were_alone(float64, num_layers):
-    ours, x = BidirectionalGru(D, H, num_layers), torch.randn(B, T, D)
+def test_each_clip_is_read_as_if_it_were_alone(float64, cell, num_layers):
+    ours, x = cell(D, H, num_layers), torch.randn(B, T, D)
     lengths = [4, 7, 1]  # not sorted
     y = ours(x, torch.arange(T) < torch.tensor(lengths)[:, None])
     for b, length in enumerate(lengths):
-        alone = ours.gru(x[b : b + 1, :length])[0][0]
+        alone = torchs(ours)(x[b : b + 1, :length])[0][0]
         torch.testing.assert_close(y[b, :length], alone, rtol=0, atol=1e-10)
         assert (y[b, length:] == 0).all()
 
 
-def test_frames_masked_anywhere_are_stepped_over(float64):
-    ours, x = BidirectionalGru(D, H, 2), torch.randn(1, T, D)
+def test_frames_masked_anywhere_are_stepped_over(float64, cell):
+    ours, x = cell(D, H, 2), torch.randn(1, T, D)
     valid = torch.tensor([[False, True, True, False, True, True, False]])
     y = ours(x, valid)
     torch.testing.assert_close(y[valid], ours(x[valid][None])[0], rtol=0, atol=1e-10)
     assert (y[~valid] == 0).all()
 
 
-def test_a_clip_without_a_frame_gives_zeros_and_no_nan(float64):
-    ours = BidirectionalGru(D, H)
+def test_a_clip_without_a_frame_gives_zeros_and_no_nan(float64, cell):
+    ours = cell(D, H)
     valid = torch.tensor([[True] * T, [False] * T])
     y = ours(torch.randn(2, T, D).masked_fill(~valid[..., None], torch.nan), valid)
     assert y.isfinite().all()
 
 
-def test_dropout_lies_between_the_layers():
+def test_dropout_lies_between_the_layers(cell):
     x = torch.randn(B, T, D)
-    one, two = BidirectionalGru(D, H, 1, dropout=0.5), BidirectionalGru(D, H, 2, dropout=0.5)
+    one, two = cell(D, H, 1, dropout=0.5), cell(D, H, 2, dropout=0.5)
     assert torch.equal(one(x), one(x))
     assert not torch.equal(two(x), two(x))
     assert torch.equal(two.eval()(x), two(x))
@@ -98,6 +119,12 @@ def test_the_gru_model_is_its_figure(float64):
     x = F.relu(F.conv1d(mel.mT, model.narrow.weight, model.narrow.bias))
     x = F.relu(F.conv1d(x, model.widen.weight, model.widen.bias, padding=1))
     expected = model.classify(model.gru.gru(x.mT)[0].mean(dim=1))
+    torch.testing.assert_close(model(mel), expected, rtol=0, atol=1e-10)
+
+
+def test_the_lstm_model_is_its_figure(float64):
+    model, mel = RnnClassifier(RnnConfig(hidden_size=2)), torch.randn(2, 11, 40)
+    expected = model.classify(torchs(model.rnn)(mel)[0].mean(dim=1))
     torch.testing.assert_close(model(mel), expected, rtol=0, atol=1e-10)
 
 

@@ -33,6 +33,14 @@ OTHERS = {
         {"channels": 4, "hidden_size": 5},
         {"channels": 6, "hidden_size": 4, "num_layers": 1, "dropout": 0.5},
     ),
+    "lstm": (
+        {"hidden_size": 5},
+        {"cell": "gru", "hidden_size": 4, "num_layers": 1, "dropout": 0.5},
+    ),
+    "convs2s": (
+        {"d_model": 12, "num_layers": 2},
+        {"d_model": 10, "num_layers": 1, "kernel_size": 3, "max_frames": 99, "dropout": 0.0},
+    ),
     "strided-transformer": (
         {**SMALL, "channels": (4, 6), "positions": "learned", "max_tokens": 99},
         {
@@ -177,6 +185,8 @@ def test_published_settings_stay_unless_changed():
         ("crnn", {"pools": [[2, 2]]}, r"crnn: channels=\(32, 64, 128\), strides=\(1, 1, 1\) and"),
         ("crnn", {"channels": (4, 0, 2)}, "crnn: channels=0: give at least 1"),
         ("crnn", {"d_hidden": -1}, "crnn: d_hidden=-1: give at least 0"),
+        ("lstm", {"cell": "rnn"}, "lstm: cell='rnn' is none of lstm, gru"),
+        ("convs2s", {"kernel_size": 4}, "convs2s: kernel_size=4 must be odd"),
         ("bc-resnet-1", {"n_mels": 64}, "bc-resnet-1: n_mels=64 leaves 32 bands"),
     ],
 )
