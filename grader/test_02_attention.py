@@ -1,6 +1,7 @@
 """Hidden checks of assignment 2: parity with torch in float64, sizes are distinct primes."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,6 +77,11 @@ def test_attend_values(student, draw):
         "K is the last axis of q: which axis did you take?": (scores / T**0.5).softmax(-1) @ v,
         "the softmax runs over keys, the last axis": (scores / K**0.5).softmax(-2) @ v,
         "weights come from the softmax of the scores, not from the scores": scores / K**0.5 @ v,
+        "divide by the root of K, do not multiply": (scores * K**0.5).softmax(-1) @ v,
+        "the softmax runs over keys, the last axis, not over heads": (scores / K**0.5).softmax(1)
+        @ v,
+        "keys are for the scores: what is averaged are the values": (scores / K**0.5).softmax(-1)
+        @ k,
     }
     expected = F.scaled_dot_product_attention(q, k, v)
     expect_close("attend(q, k, v)", student.attend(q, k, v), expected, suspects, **CLOSE)
@@ -220,6 +226,12 @@ def test_attention_values(student, draw):
     }
     suspects["is x split into heads at all?"] = nearest(
         actual, readings, lambda one: self_attention(x, one, 1)
+    )
+    suspects["have queries and keys a map each?"] = nearest(
+        actual, readings, lambda one: self_attention(x, replace(one, key=one.query), H)
+    )
+    suspects["no detour here: it belongs to the layer of section 2.5"] = nearest(
+        actual, readings, lambda one: x + self_attention(x, one, H)
     )
     expected = nearest(actual, readings, lambda one: torch_attention(x, one))
     expect_close("attention(x)", actual, expected, suspects, **CLOSE)
@@ -388,6 +400,11 @@ def test_layer_values(student, draw):
         "are the two detours there (x + ...)?": wrong(detours=False),
         "is the same norm used twice?": wrong(one_norm=True),
         "is there a ReLU between the two feed-forward maps?": wrong(activation=lambda y: y),
+        "the ReLU stands between the two feed-forward maps, not behind them": wrong(
+            activation_last=True
+        ),
+        "attention comes first, then the feed-forward network": wrong(bent_first=True),
+        "the second detour begins behind the first norm": wrong(long_detour=True),
         "the paper's activation is ReLU": wrong(activation=F.gelu),
     }
     expected = nearest(actual, readings, lambda one: torch_layer(x, one))
@@ -459,6 +476,7 @@ def test_encoder_chains_its_layers(student, draw):
         "does every layer get valid?": deaf,
         "does each layer read what the layer before it wrote?": encoder.child(layers[-1])(x, valid),
         "how often does the loop run? One layer is missing": outputs[-2],
+        "does the return stand inside the loop? Only the first layer has run": outputs[1],
         "the last layer ends in a norm already": F.layer_norm(outputs[-1], (D,)),
     }
     actual = encoder(x, valid)

@@ -15,15 +15,13 @@ from grader.feedback import (
     expect_equal,
     expect_finite,
     expect_shape,
-    expect_tensor,
 )
 from grader.hidden.speech import SPEAKERS, scores, speaker_utterances
 from grader.outcomes import Reason, Stopped
 from grader.probes.accuracy import expect_accuracy, score
 from grader.probes.attention_readings import Projection
+from grader.probes.conformer_by_hand import BLOCK_BY_HAND, listen
 from grader.probes.conformer_readings import (
-    BLOCK_BY_HAND,
-    HEARD,
     BlockReading,
     convolution,
     depthwise,
@@ -45,7 +43,7 @@ B, T, D, H, E, K = 3, 17, 6, 2, 5, 7
 REAL = (T, 11, 4)  # frames that are no padding
 F_MELS = 40
 CLOSE: Any = {"rtol": 1e-9, "atol": 1e-10}
-FULL, NONE = 0.95, 0.45  # accuracy for all points, and for none: one seed reached 99.7 %
+FULL, NONE = 0.97, 0.45  # accuracy for all points, and for none: see grader/targets.py
 BUDGET = 500_000  # scalars
 
 
@@ -143,6 +141,9 @@ def test_depthwise_values(student, draw):
             x, Projection(weight=kernel.weight.flip(-1), bias=kernel.bias)
         ),
         "is there a bias?": depthwise(x, Projection(weight=kernel.weight, bias=None)),
+        "swap T and D (.mT): a reshape cuts between frames": depthwise(
+            x.reshape(B, D, T).mT, kernel
+        ).mT.reshape(B, T, D),
     }
     actual = module(x)
     expect_close("convolution(x)", actual, depthwise(x, kernel), suspects, **CLOSE)
@@ -241,6 +242,11 @@ def test_module_values(student, draw):
             x, one, norm_columns=False
         ),
         "is there a silu after the batch norm?": convolution(x, one, activation=lambda y: y),
+        "the batch norm comes after the depthwise convolution": convolution(
+            x, one, columns_first=True
+        ),
+        "the silu comes after the batch norm": convolution(x, one, activation_first=True),
+        "the detour belongs to the block, not to the module": x + convolution(x, one),
         "the activation is silu": convolution(x, one, activation=F.relu),
         "the activation is silu, x times its sigmoid": convolution(x, one, activation=F.gelu),
     }
@@ -322,6 +328,8 @@ def test_feed_forward_values(student, draw):
         "silu, not ReLU": feed_forward(x, one, activation=F.relu),
         "the activation is silu, x times its sigmoid": feed_forward(x, one, activation=F.gelu),
         "is there a silu between the two layers?": feed_forward(x, one, activation=lambda y: y),
+        "the norm comes first, not last": feed_forward(x, one, norm_last=True),
+        "is there a second silu? nothing bends what comes out": F.silu(expected),
         "the detour belongs to the block, not to the module": x + expected,
         "half a step is the block's business": expected / 2,
     }
@@ -367,6 +375,11 @@ def test_block_values(student, draw):
     suspects = {
         "is each feed-forward step only half a step?": one(x, step=1.0),
         "are the detours there (x + ...)?": one(x, detours=False),
+        "the norm is for what attention reads: the detour goes around it": one(
+            x, around_norm=False
+        ),
+        "only the feed-forward modules go half a step": one(x, middle=0.5),
+        "is there a feed-forward module at each end?": one(x, shells_last=True),
         "attention comes before the convolution": one(x, swapped=True),
         "is what attention reads normalised?": one(x, norm_first=False),
         "is there a norm at the end?": one(x, norm_last=False),
@@ -414,6 +427,7 @@ def test_encoder_counts(student):
         "is every block counted?": 361_024 // 4,
         "are there two feed-forward modules?": 361_024 - 4 * 20_848,
         "are the norms counted: one for each branch, and the last one?": 361_024 - 4 * 160,
+        "have the four maps of attention a bias?": 361_024 - 4 * 320,
     }
     actual = student.conformer_parameters(80, 128, 31, 4)
     expect_equal("conformer_parameters(80, 128, 31, 4)", actual, 361_024, suspects)
@@ -448,6 +462,7 @@ def test_encoder_chains_its_blocks(student, draw):
             "block(x, valid)", encoder.child(paths[-1])(x, valid), B, T, D
         )[valid],
         "how often does the loop run? One block is missing": outputs[-2][valid],
+        "does the return stand inside the loop? Only the first block has run": outputs[1][valid],
     }
     actual = expect_shape("encoder(x, valid)", encoder(x, valid), B, T, D, letters="B, T, D")
     expected = outputs[-1][valid]
@@ -479,6 +494,7 @@ def test_count_for_any_size(student):
             "does the number of layers occur in the formula?": right,
             "are there two feed-forward modules?": layers * (right - shell),
             "is there a norm in each branch, and one at the end?": layers * (right - 2 * d_model),
+            "have the four maps of attention a bias?": layers * (right - 4 * d_model),
             "does the kernel size occur in the formula?": layers
             * conformer_layer_parameters(d_model, d_ff, 0),
         }
@@ -490,19 +506,6 @@ def test_count_for_any_size(student):
 # 4.7 the classifier
 
 
-def listen(student, batch, normalise: bool = True, louder: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Logits while training, and what the last linear layer reads; the last block is `louder`."""
-    found = student.define(HEARD, *batch, normalise, louder)
-    logits, heard = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
-    logits = expect_shape("model(mel, valid)", logits, 5, 11, letters="B, C")
-    if heard is None:
-        raise Failure(
-            "no linear layer gives one number for each speaker, or it is called more than once",
-            "does SpeakerConformer end in nn.Linear(D, num_speakers)?",
-        )
-    return logits, expect_tensor("what the last linear layer reads", heard)
-
-
 def mel_batch(draw) -> tuple[Tensor, Tensor]:
     return draw(5, 31, F_MELS), torch.arange(31) < torch.tensor([31, 20, 31, 9, 30])[:, None]
 
@@ -510,7 +513,12 @@ def mel_batch(draw) -> tuple[Tensor, Tensor]:
 @pytest.mark.check("4.7", points=1, concept="section 4.7")
 def test_logits(student, draw):
     """one logit for each speaker, from normalised features."""
-    _, heard = listen(student, mel_batch(draw))
+    logits, heard = listen(student, mel_batch(draw))
+    if bool((logits >= 0).all()) and torch.allclose(logits.sum(1), torch.ones(5).double()):
+        raise Failure(
+            "model(mel, valid) gives probabilities, expected logits",
+            "is there a softmax? The loss has one of its own",
+        )
     spread = torch.stack([heard.std(axis, correction=0).mean() for axis in (0, 1)])
     nearest = spread[(spread - 1).abs().argmin()]
     what = "the standard deviation of what the last layer reads"

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from kws.notebook import in_notebook
 
+MAX_SHOWN = 200  # characters of an answer
 COLOURS = {"✓": "32", "✗": "31", "·": "33"}  # green, red, yellow
 Listener = Callable[[str, str, str], None]  # mark, id and text of a line
 _listeners: list[Listener] = []
@@ -112,9 +113,12 @@ def expect_equal(
         raise Unmet(f"{what} is None, expected {expected!r}", "is there a return?")
     if type(actual) in (bool, int, float, str, tuple, list) and actual == expected:
         return
-    shown = actual if isinstance(actual, bool | int | float | str | tuple) else _kind(actual)
+    plain = isinstance(actual, bool | int | float | str | tuple | list)
+    shown = repr(actual) if plain else _kind(actual)
+    if len(shown) > MAX_SHOWN:
+        shown = f"{shown[:MAX_SHOWN]}…"
     hint = _suspected(suspects, lambda value: type(actual) is type(value) and actual == value)
-    raise Unmet(f"{what} is {shown!r}, expected {expected!r}", hint)
+    raise Unmet(f"{what} is {shown}, expected {expected!r}", hint)
 
 
 def expect_between(

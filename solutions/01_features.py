@@ -367,6 +367,8 @@ for place, word in zip(axes, ("yes", "stop", "seven"), strict=True):
         aspect="auto",
         cmap="cividis",
         extent=(0, 1, 0, 40),
+        vmin=math.log(1e-6),  # the floor: one scale for all three
+        vmax=8,
     )
     place.set(xlabel="time (s)", title=word)
 axes[0].set_ylabel("mel band")
@@ -445,7 +447,8 @@ for place, features, label in (
 ):
     correlation = torch.corrcoef(features.flatten(0, 1).T)
     image = place.imshow(correlation.numpy(), vmin=-1, vmax=1, cmap="RdBu_r", origin="lower")
-    place.set(xlabel=label, ylabel=label)
+    ticks = range(0, len(correlation), len(correlation) // 6)
+    place.set(xlabel=label, ylabel=label, xticks=ticks, yticks=ticks)
 _ = figure.colorbar(image, ax=axes, label="correlation over all frames")
 
 # %% [markdown]
@@ -656,8 +659,8 @@ figure, axes = plt.subplots(figsize=(7, 2.2), layout="constrained")
 for label, answer in said.items():
     print(f"unknown is {label}: {score(answer)} of the commands right")
     right, unknown = 100 * score(answer).value, 100 * (answer == 1).double().mean().item()
-    axes.barh(label, right, color="tab:green")
-    axes.barh(label, unknown, left=right, color="tab:grey")
+    axes.barh(label, right, color="tab:blue")
+    axes.barh(label, unknown, left=right, color="lightgrey")
     axes.barh(label, 100 - right - unknown, left=right + unknown, color="tab:orange")
 _ = axes.legend(["right", "called unknown", "another word"], ncols=3, frameon=False, loc=(0, 1))
 axes.set(xlabel="commands, by speakers never heard (%)", ylabel="unknown is", xlim=(0, 100))

@@ -68,7 +68,8 @@ def attend(q, k, v, valid=None):
 
 # %% [markdown]
 # One query, two keys, `K = 4`. The first score is $2 \ln 3 / \sqrt 4 = \ln 3$, the second 0. The
-# softmax of $(\ln 3, 0)$ is $(3/4, 1/4)$, and $3/4 \cdot 4 + 1/4 \cdot 8 = 5$.
+# softmax of $(\ln 3, 0)$ is $(3/4, 1/4)$, and $3/4 \cdot 4 + 1/4 \cdot 8 = 5$. The same utterance a
+# second time, with its second key padded: now 4.
 
 # %% tags=["check"]
 q = torch.tensor([2.0, 0, 0, 0]).reshape(1, 1, 1, 4)
@@ -79,10 +80,14 @@ with check("2.1-attend-by-hand", "attend agrees with pencil and paper"):
         "attend(q, k, v)[..., 0]",
         attend(q, k, v)[..., 0],
         torch.tensor([[[5.0]]]),
-        suspects={"are the scores divided by the root of K?": torch.tensor([[[4.4]]])},
+        suspects={
+            "are the scores divided by the root of K?": torch.tensor([[[4.4]]]),
+            "the softmax runs over keys, the last axis": torch.tensor([[[12.0]]]),
+        },
     )
-    first = torch.tensor([[True, False]])
-    expect_close("with the second key padded,", attend(q, k, v, first)[..., 0], [[[4.0]]])
+    two = [each.expand(2, -1, -1, -1) for each in (q, k, v)]
+    valid = torch.tensor([[True, True], [True, False]])
+    expect_close("attend(q, k, v, valid)[..., 0]", attend(*two, valid)[..., 0], [[[5.0]], [[4.0]]])
 
 # %% [markdown]
 # Why the root? Draw random queries and keys of growing width. Without it the softmax of wide heads
@@ -97,8 +102,8 @@ for width in widths:
     top["divided by √K"].append(attend(q, k, one_hot).amax(-1).mean())
     top["not divided"].append(attend(q * width**0.5, k, one_hot).amax(-1).mean())
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
-for label, weights in top.items():
-    axes.semilogx(widths, weights, marker="o", base=2, label=label)
+for (label, weights), line in zip(top.items(), ("o-", "s--"), strict=True):
+    axes.semilogx(widths, weights, line, base=2, label=label)
 axes.set(xlabel="K, width of a head", ylabel="largest of 500 weights", ylim=(0, 1))
 _ = axes.legend(frameon=False)
 
@@ -274,8 +279,8 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
 image = left.imshow(table.T.numpy(), origin="lower", aspect="auto", cmap="cividis")
 left.set(xlabel="position (frames of 10 ms)", ylabel="column", title="sinusoids(200, 64)")
 figure.colorbar(image, ax=left, label="value")
-for place in (50, 100, 150):
-    right.plot(table @ table[place], label=f"position {place}")
+for place, line in ((50, "-"), (100, "--"), (150, ":")):
+    right.plot(table @ table[place], line, label=f"position {place}")
 right.set(xlabel="position (frames of 10 ms)", ylabel="scalar product")
 right.set(ylim=(0, 50), title="who is near?")
 _ = right.legend(frameon=False)
@@ -483,7 +488,7 @@ axes.plot(
     depths, [encoder_parameters(80, 800, n) / 1e3 for n in depths], "o-", label="layers apart"
 )
 axes.plot(depths, [encoder_parameters(80, 800, 1) / 1e3] * 6, "s--", label="one layer, reused")
-axes.axhline(500, color="grey", linewidth=0.8)
+axes.axhline(500, color="grey", linewidth=0.8, label="budget of notebook 3")
 axes.set(xlabel="number of layers", ylabel="parameters (thousands)", ylim=(0, None))
 _ = axes.legend(frameon=False)
 

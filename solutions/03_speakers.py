@@ -88,6 +88,7 @@ with check("3.1-collate-by-hand", "two utterances of one and two frames make a b
     suspects = {"pad at the end, not at the beginning": torch.tensor([[[-20.0], [1]], [[2], [3]]])}
     expect_close("mel", mel, [[[1.0], [-20.0]], [[2.0], [3.0]]], suspects=suspects)
     suspects = {"True means real, not padding": [[False, True], [False, False]]}
+    expect_equal("the dtype of valid", str(valid.dtype), "torch.bool")
     expect_equal("valid", valid.tolist(), [[True, False], [True, True]], suspects)
 
 # %%
@@ -145,8 +146,8 @@ one_voice = [mel for mel, label in zip(train_mels, train_labels, strict=True) if
 mel, valid = collate(one_voice[:4])
 spectrum = mean_pool(mel, valid)
 figure, axes = plt.subplots(figsize=(6, 2.6), layout="constrained")
-for number, bands in enumerate(spectrum):
-    axes.plot(bands, label=f"recording {number}")
+for number, (bands, line) in enumerate(zip(spectrum, ("-", "--", ":", "-."), strict=True)):
+    axes.plot(bands, line, label=f"recording {number}")
 axes.set(xlabel="mel band", ylabel="mean ln(power)", title="one voice, four microphones and rooms")
 _ = axes.legend(frameon=False, ncols=2)
 
@@ -189,12 +190,13 @@ with check("3.3-schedule-by-hand", "six steps, two of them warm-up, agree with p
     later = (1 + math.cos(math.pi / 4)) / 2  # 0.854: a quarter of the way down
     expected = torch.tensor([0.5, 1, later, 0.5, 1 - later, 0])
     suspects = {"the first step is 1 / W, not 0": torch.tensor([0, 0.5, later, 0.5, 1 - later, 0])}
-    expect_close("the factors of steps 0 to 5", actual, expected, suspects=suspects, atol=1e-3)
+    expect_close("the factor of a step, 0 to 5,", actual, expected, suspects=suspects, atol=1e-3)
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 2.4), layout="constrained")
-for warmup in (1, 60, 300):
-    axes.plot([cosine_warmup(step, warmup, 600) for step in range(600)], label=f"W = {warmup}")
+for warmup, line in ((1, ":"), (60, "--"), (300, "-")):
+    factors = [cosine_warmup(step, warmup, 600) for step in range(600)]
+    axes.plot(factors, line, label=f"W = {warmup}")
 axes.set(xlabel="step", ylabel="factor of the learning rate")
 _ = axes.legend(frameon=False)
 
@@ -257,7 +259,7 @@ class SpeakerClassifier(nn.Module):
         x = self.embed(x)
         for layer in self.layers:
             x = layer(x, valid)
-        #: Pool over time, normalise, classify.
+        #: Pool over time, then normalise, then classify. No softmax: the loss takes logits.
         return self.classify(self.norm(mean_pool(x, valid)))
         # END SOLUTION
 
@@ -333,7 +335,8 @@ with check("3.5-step-by-hand", "one step on two weights agrees with pencil and p
     optimiser = torch.optim.SGD(tiny.parameters(), lr=1.0)
     batch = (torch.zeros(3, 5, 1), torch.ones(3, 5).bool(), torch.tensor([0, 0, 0]))
     loss = train_step(tiny, optimiser, *batch)
-    expect_close("the weights", tiny.weight, [0.5, -0.5])
+    suspects = {"nothing moved: is there a backward, and then a step?": [0.0, 0.0]}
+    expect_close("the weight after the step", tiny.weight, [0.5, -0.5], suspects)
     expect_equal("the type of the loss", type(loss).__name__, "float")
     expect_close("the loss", torch.tensor(loss), math.log(2))
 
@@ -407,7 +410,8 @@ class Best:
     def update(self, accuracy, model):
         """Keep a copy of the model's weights if `accuracy` is higher than any before."""
         # BEGIN SOLUTION 3.7
-        #: If accuracy is higher than self.accuracy: remember it, and clone every tensor.
+        #: If accuracy is higher than self.accuracy (not only as high): remember it, and clone every
+        #: tensor of model.state_dict().
         if accuracy > self.accuracy:
             self.accuracy = accuracy
             self.state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -430,7 +434,7 @@ with check("3.7-best-by-hand", "the weights of the best of three moments come ba
         best.update(accuracy, tiny)
     best.restore(tiny)
     suspects = {"are the tensors cloned?": [3.0, 3.0], "only a higher accuracy counts": [1.0, 1.0]}
-    expect_close("the weights after restore", tiny.weight, [2.0, 2.0], suspects=suspects)
+    expect_close("the weight after restore", tiny.weight, [2.0, 2.0], suspects=suspects)
 
 # %% [markdown]
 # ## 3.8 Train, and hand in
@@ -504,18 +508,17 @@ with check("3.8-accuracy", "the model knows its voices in sentences it has not h
 
 # %%
 seconds = (0.5, 1, 1.5, 2, 3, 4)
-shares = [
-    accuracy_of(model, [crop(m, int(100 * s)) for m in test_mels], test_labels) for s in seconds
-]
+cuts = [[crop(mel, int(100 * length)) for mel in test_mels] for length in seconds]
+shares = [100 * accuracy_of(model, mels, test_labels) for mels in cuts]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 steps, losses, whole, cut = zip(*history, strict=True)
-left.plot(steps, whole, "o-", label="validation, whole")
-left.plot(steps, cut, "s:", label="validation, crops")
-left.set(xlabel="step", ylabel="accuracy", ylim=(0, 1.02))
+left.plot(steps, [100 * share for share in whole], "o-", label="validation, whole")
+left.plot(steps, [100 * share for share in cut], "s:", label="validation, crops")
+left.set(xlabel="step", ylabel="accuracy (%)", ylim=(0, 102))
 left.legend(frameon=False)
 right.plot(seconds, shares, "o-", label="crops")
-right.axhline(accuracy, linestyle="--", color="grey", label="whole utterances")
-right.set(xlabel="length of the test crops (s)", ylabel="accuracy", ylim=(0, 1.02))
+right.axhline(100 * accuracy, linestyle="--", color="grey", label="whole utterances")
+right.set(xlabel="length of the test crops (s)", ylabel="accuracy (%)", ylim=(0, 102))
 _ = right.legend(frameon=False)
 
 
@@ -539,9 +542,9 @@ normed = SpeakerClassifier(len(data.speakers))
 short = recipe() | {"steps": 300, "warmup_steps": 30, "every": 60}
 curves = {"with a norm": fit(normed, **short), "without": fit(without_norm(), **short)}
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
-for label, curve in curves.items():
-    axes.plot([row[0] for row in curve], [row[2] for row in curve], "o-", label=label)
-axes.set(xlabel="step", ylabel="accuracy, whole utterances", ylim=(0, 1))
+for (label, curve), line in zip(curves.items(), ("o-", "s--"), strict=True):
+    axes.plot([row[0] for row in curve], [100 * row[2] for row in curve], line, label=label)
+axes.set(xlabel="step", ylabel="accuracy, whole utterances (%)", ylim=(0, 100))
 _ = axes.legend(frameon=False)
 
 # %% [markdown]

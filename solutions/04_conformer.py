@@ -75,6 +75,7 @@ with check("4.1-gate-by-hand", "the gate agrees with pencil and paper"):
     suspects = {
         "the second half is the gate, the first half the content": x[:, 2:] * x[:, :2].sigmoid(),
         "is there a sigmoid?": torch.tensor([[0.0, 8 * math.log(3)]]),
+        "a sigmoid takes each column by itself: is it a softmax?": torch.tensor([[1.5, 6.0]]),
         "halves stand side by side: columns 0 ... D - 1, then D ... 2D - 1": x[:, ::2]
         * x[:, 1::2].sigmoid(),
     }
@@ -105,7 +106,8 @@ _ = axes.legend(frameon=False, loc="upper center", ncols=3)
 # $$y_{t,d} = b_d + \sum_{j=0}^{K-1} w_{d,j}\; x_{t + j - (K-1)/2,\;d}$$
 #
 # Beyond both ends of an utterance there is nothing, so zeros are taken. **And padding is beyond the
-# end**, whatever numbers stand there: set it to zero first. (`nn.Conv1d` wants (B, D, T).)
+# end**, whatever numbers stand there (be it NaN): put zeros in their place first. (`nn.Conv1d`
+# wants (B, D, T): swap the axes, and swap them back.)
 #
 # **Before you go on:** how many parameters has this for `D = 80` and `K = 31`, and how many an
 # ordinary `nn.Conv1d(80, 80, 31)`?
@@ -150,10 +152,14 @@ x = torch.tensor([1.0, 2, 3, 9])[None, :, None].expand(1, 4, 3)
 valid = torch.tensor([[True, True, True, False]])
 with check("4.2-depthwise-by-hand", "each column has its own kernel, and padding counts as zero"):
     expected = torch.tensor([[[0.0, 1, 2], [1, 2, 3], [2, 3, 0]]])
-    hints = {"is the padding set to zero before the convolution?": torch.tensor([[2.0, 3, 9]])}
-    suspects = {hint: torch.cat([expected[:, :2], row[None]], 1) for hint, row in hints.items()}
+    hint = "is the padding set to zero before the convolution?"
+    suspects = {hint: torch.cat([expected[:, :2], torch.tensor([[[2.0, 3, 9]]])], 1)}
     actual = convolution(x, valid)
-    expect_equal("the shape of convolution(x, valid)", tuple(actual.shape), (1, 4, 3))
+    shapes = {
+        "swap the axes back": (1, 3, 4),
+        "without a padding of (K - 1) / 2 at both ends frames get lost": (1, 2, 3),
+    }
+    expect_equal("the shape of convolution(x, valid)", tuple(actual.shape), (1, 4, 3), shapes)
     expect_close("convolution(x, valid), real frames,", actual[:, :3], expected, suspects)
 
 # %% [markdown]
@@ -235,6 +241,7 @@ with check("4.3-module-by-hand", "the convolution module agrees with pencil and 
         "is there a silu after the batch norm?": half,
         "is the input normalised first?": F.silu(x / 2),
         "the activation is silu": F.relu(half),
+        "the detour belongs to the block, not to the module": x + half * half.sigmoid(),
     }
     expect_close("module(x)", module(x), half * half.sigmoid(), suspects, atol=1e-4)
 
@@ -276,7 +283,8 @@ with check("4.4-feed-forward-by-hand", "the feed-forward module agrees with penc
     suspects = {
         "silu, not ReLU": one.relu(),
         "is the input normalised first?": F.silu(torch.tensor([[[1.0, 3.0]]])),
-        "is there a silu between the two layers?": one,
+        "is there a silu between the two layers, and the norm in front of both?": one,
+        "the detour belongs to the block, not to the module": F.silu(one) + one * one + one + 1,
     }
     expect_close(
         "module(x)", module(torch.tensor([[[1.0, 3.0]]])), F.silu(one), suspects, atol=1e-4
@@ -457,6 +465,7 @@ for (name, change), line in zip(moved.items(), ("o-", "s-"), strict=True):
     change = change[:60].abs().amax(-1)
     axes.plot(change, line, markersize=3, label=f"{name}: up to {change.max():.2g}")
 axes.set(xlabel="real frame, 59 is the last", ylabel="change of the output", xlim=(40, 60))
+axes.set(xticks=range(40, 61, 5))
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
@@ -477,6 +486,8 @@ _ = axes.legend(frameon=False)
 # what all have in common, and makes the differences large. Build both, and try it.
 #
 # Frames come every 10 ms. Two side by side halve the work: `side_by_side` is given.
+#
+# The budget is that of notebook 3, **500,000 numbers**, and every block is used once.
 
 
 # %% tags=["export"]
@@ -614,8 +625,8 @@ for (name, history), line in zip(histories.items(), ("o-", "s--"), strict=True):
     steps, losses, shares = zip(*history, strict=True)
     left.plot(steps, losses, line, label=name)
     right.plot(steps, [100 * share for share in shares], line, label=name)
-left.axhline(math.log(len(data.speakers)), color="grey", linewidth=0.8)
-left.set(xlabel="optimiser step", ylabel="training loss (nats)", ylim=(0, None))
+left.axhline(math.log(len(data.speakers)), color="grey", linewidth=0.8, label="guessing: ln 100")
+left.set(xlabel="optimiser step", ylabel="training loss (nats)", ylim=(0, 5))
 right.set(xlabel="optimiser step", ylabel="validation accuracy, crops (%)", ylim=(0, 100))
 _ = left.legend(frameon=False)
 

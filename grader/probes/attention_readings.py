@@ -168,9 +168,16 @@ def encoder_layer(
     norm_first: bool = False,
     one_norm: bool = False,
     detours: bool = True,
+    long_detour: bool = False,
+    bent_first: bool = False,
     activation: Callable[[Tensor], Tensor] = torch.relu,
+    activation_last: bool = False,
 ) -> Tensor:
-    """A layer as a reading has it, post-norm; the other knobs are mistakes."""
+    """A layer as a reading has it, post-norm; the other knobs are mistakes.
+
+    `long_detour` leads from the very beginning to the second sum, `bent_first` is the feed-forward
+    network in front of attention.
+    """
     first, second = reading.norms
     second = first if one_norm else second
 
@@ -181,13 +188,18 @@ def encoder_layer(
         return self_attention(y, reading.attention, num_heads, valid)
 
     def bent(y: Tensor) -> Tensor:
+        if activation_last:
+            return activation(reading.contract(reading.expand(y)))
         return reading.contract(activation(reading.expand(y)))
 
     if norm_first:
         x = x + mixed(norm(x, first))
         return x + bent(norm(x, second))
-    x = norm(detours * x + mixed(x), first)
-    return norm(detours * x + bent(x), second)
+    if bent_first:
+        x = norm(x + bent(x), first)
+        return norm(x + mixed(x), second)
+    start, x = x, norm(detours * x + mixed(x), first)
+    return norm(detours * (start if long_detour else x) + bent(x), second)
 
 
 def nearest(actual: Any, readings: Sequence[Reading], value: Callable[[Reading], Tensor]) -> Tensor:

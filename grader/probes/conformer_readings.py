@@ -155,14 +155,21 @@ def convolution(
     norm_first: bool = True,
     gate_first: bool = False,
     norm_columns: bool = True,
+    columns_first: bool = False,
     activation: Callable[[Tensor], Tensor] = F.silu,
+    activation_first: bool = False,
 ) -> Tensor:
-    """The module as a reading has it, not training."""
+    """The module as a reading has it, not training; `…_first` is too early, a mistake."""
     x = one.expand(one.norm.over_columns(x) if norm_first else x)
     content, gate = x.chunk(2, dim=-1)
     if gate_first:
         content, gate = gate, content
-    x = depthwise(content * gate.sigmoid(), one.depthwise, valid)
+    x = content * gate.sigmoid()
+    if columns_first:
+        return one.contract(activation(depthwise(one.norm_columns.as_known(x), one.depthwise)))
+    x = depthwise(x, one.depthwise, valid)
+    if activation_first:
+        return one.contract(one.norm_columns.as_known(activation(x)))
     x = activation(one.norm_columns.as_known(x) if norm_columns else x)
     return one.contract(x)
 
@@ -186,9 +193,12 @@ def feed_forward(
     one: FeedForwardReading,
     *,
     norm_first: bool = True,
+    norm_last: bool = False,
     activation: Callable[[Tensor], Tensor] = F.silu,
 ) -> Tensor:
-    """The module as a reading has it."""
+    """The module as a reading has it; `norm_last` normalises the answer, a mistake."""
+    if norm_last:
+        return one.norm.over_columns(one.contract(activation(one.expand(x))))
     return one.contract(activation(one.expand(one.norm.over_columns(x) if norm_first else x)))
 
 
@@ -235,26 +245,35 @@ class BlockReading:
         valid: Tensor | None = None,
         *,
         step: float = 0.5,
+        middle: float = 1.0,
         detours: bool = True,
+        around_norm: bool = True,
+        shells_last: bool = False,
         deaf: str = "",
         swapped: bool = False,
         norm_last: bool = True,
         norm_first: bool = True,
     ) -> Tensor:
-        """The block; `deaf` names a part that does not get valid."""
+        """The block; `deaf` names a part that does not get valid, `around_norm=False` begins the
+        detour of attention behind its norm, `shells_last` has both shells at the end.
+        """
 
         def attend(x: Tensor) -> Tensor:
             heard = self.norms[0].over_columns(x) if norm_first else x
             mask = None if deaf == "attention" else valid
-            return detours * x + _same_shape(self.attention, heard, mask)
+            start = x if around_norm else heard
+            return detours * start + middle * _same_shape(self.attention, heard, mask)
 
         def convolve(x: Tensor) -> Tensor:
             mask = None if deaf == "convolution" else valid
-            return detours * x + _same_shape(self.convolution, x, mask)
+            return detours * x + middle * _same_shape(self.convolution, x, mask)
 
-        x = detours * x + step * _same_shape(self.shells[0], x)
+        if not shells_last:
+            x = detours * x + step * _same_shape(self.shells[0], x)
         for part in (convolve, attend) if swapped else (attend, convolve):
             x = part(x)
+        if shells_last:
+            x = x + step * _same_shape(self.shells[0], x)
         x = detours * x + step * _same_shape(self.shells[1], x)
         return self.norms[1].over_columns(x) if norm_last else x
 
@@ -268,31 +287,3 @@ _PARTS = {
     "MultiHeadSelfAttention": (1, "attention comes once, between the shells"),
     "ConvolutionModule": (1, "the convolution module comes once, after attention"),
 }
-
-# What `student.define` runs beside a student's names.
-
-BLOCK_BY_HAND = """
-def answer(names, x, says):
-    block = names["ConformerBlock"](4, 2, 3, 3).eval()
-    shells = [m for m in block.modules() if type(m).__name__ == "FeedForwardModule"]
-    inside = {id(p) for shell in shells for p in shell.parameters()}
-    with torch.no_grad():
-        for p in block.parameters():
-            if not (p == 1).all():
-                p.copy_(says if id(p) in inside and p.shape == (4,) else torch.zeros_like(p))
-    return block(x)
-"""
-
-HEARD = """
-def answer(names, mel, valid, normalise, louder):
-    torch.manual_seed(3)
-    model = names["SpeakerConformer"](mel.shape[-1], 11, normalise).double()
-    blocks = [m for m in model.modules() if type(m).__name__ == "ConformerBlock"]
-    heard = []
-    for part in model.modules():
-        if isinstance(part, nn.Linear) and part.out_features == 11:
-            part.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0].detach()))
-    blocks[-1].register_forward_hook(lambda _, inputs, output: louder * output)
-    logits = model(mel, valid)
-    return logits, heard[0] if len(heard) == 1 else None
-"""
