@@ -92,11 +92,11 @@ def percent(share: float) -> str:
     return "–" if math.isnan(share) else f"{100 * share:.1f}"
 
 
-def wilson_interval(correct: int, n: int, z: float = Z95) -> tuple[float, float]:
+def wilson_interval(correct: float | int, n: int, z: float = Z95) -> tuple[float, float]:
     """Both ends of the Wilson score interval for `correct` of `n`, as shares of 1.
 
     Its ends are the two proportions p whose distance from correct/n is z·√(p(1−p)/n): the ones a
-    test at this level would just not reject. n = 0 gives 0 … 1.
+    test at this level would just not reject. n = 0 gives 0 … 1. A mean over runs may be a fraction.
 
     >>> low, high = wilson_interval(10, 10)
     >>> f"{low:.3f} {high:.3f}"

@@ -61,6 +61,16 @@ class Thresholds:
         answers = answers.masked_fill(confidence < self.unknown, unknown)
         return answers.masked_fill(confidence < self.silence, silence)
 
+    def instead_of(self, label: str, confidence: float) -> str:
+        """What is said of one clip: its label, or "unknown" or "silence" for want of confidence.
+
+        >>> [Thresholds().instead_of("yes", confidence) for confidence in (0.5, 0.4, 0.2)]
+        ['yes', 'unknown', 'silence']
+        """
+        if confidence < self.silence:
+            return "silence"
+        return "unknown" if confidence < self.unknown else label
+
 
 def parse_thresholds(text: str) -> Thresholds:
     """What the command line is given.

@@ -39,7 +39,11 @@ def kaggle(
     device: Device = "auto",
     resample: Resample = False,
 ) -> None:
-    """Label every recording of the Kaggle challenge's test/audio: fname,label, sorted by name."""
+    """Label every recording of the Kaggle challenge's test/audio: fname,label, sorted by name.
+
+    A model of words whose recipe has data.count_as says unknown and silence by its confidence.
+    """
+    from kws.evaluate import thresholds_of
     from kws.submission import KAGGLE, KAGGLE_LABELS, check_csv, kaggle_label, write_csv
 
     files = recordings_of(folder)
@@ -48,13 +52,16 @@ def kaggle(
         checked(check, check_csv(check, KAGGLE, KAGGLE_LABELS, names, exact=True))
         return
     trained = model_for("keywords", run)
+    rule = thresholds_of(trained.recipe)
     rows: dict[str, str] = {}
     longer = 0
     for prediction in labelled(trained, files, device, resample):
         if prediction.start:  # another window of a recording: the challenge asks about a second
             longer += prediction.start == 0.5
             continue
-        rows[prediction.path.name] = kaggle_label(prediction.label)
+        label, confidence = prediction.scores[0]
+        label = rule.instead_of(label, confidence) if rule else label
+        rows[prediction.path.name] = kaggle_label(label)
     if longer:
         print(f"note: {longer:,} recordings are longer than 1 s: their first second counts")
     write_csv(out, KAGGLE, rows, KAGGLE_LABELS)

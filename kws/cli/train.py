@@ -31,7 +31,8 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: train.lr=1e-3."),
     ] = None,
     init: Annotated[
-        Path | None, typer.Option(help="Run folder or checkpoint whose weights to begin with.")
+        Path | None,
+        typer.Option(help="Weights to begin with: a run, a checkpoint, a folder of transformers."),
     ] = None,
     resample: Annotated[
         bool, typer.Option("--resample", help="Convert recordings that are not 16 kHz mono.")
@@ -45,6 +46,7 @@ def train(
     from kws.memory import keep_freed_memory
     from kws.recipe import load_recipe
     from kws.run import check_free
+    from kws.splits import load_splits
     from kws.train import fit
 
     chosen = load_recipe(recipe, overrides or ())
@@ -85,35 +87,6 @@ def recipes() -> None:
     names = recipe_names()
     for name in names:
         print(f"{name:{max(map(len, names))}}  {load_recipe(name).description}")
-
-
-def load_splits(recipe: "Recipe", folder: Path, resample: bool = False) -> tuple["Split", "Split"]:
-    """The training and the validation split of `folder`, as the recipe reads it."""
-    if recipe.data.task == "speakers":
-        from kws.data.speakers import load_speakers
-
-        speakers = load_speakers(
-            folder,
-            validation=recipe.data.validation,
-            seed=recipe.data.seed,
-            compat=recipe.data.compat,
-        )
-        return speakers.train, speakers.validation
-    from kws.data.speech_commands import load_speech_commands
-
-    training, validation = (
-        load_speech_commands(
-            folder,
-            recipe.data.protocol,
-            split,
-            seed=recipe.data.seed,
-            test_silence=recipe.data.test_silence,
-            resample=resample,
-            unknown=recipe.data.unknown,
-        )
-        for split in ("training", "validation")
-    )
-    return training, validation
 
 
 def announce(recipe: "Recipe", training: "Split", validation: "Split", device: str) -> None:

@@ -138,8 +138,8 @@ def good_speakers(tmp_path_factory) -> Path:
 
 def quick_run(recipe: str, data: Path, out: Path) -> Path:
     """A run folder after one step of training."""
-    from kws.cli.train import load_splits
     from kws.recipe import load_recipe
+    from kws.splits import load_splits
     from kws.train import fit
 
     chosen = load_recipe(recipe, ["train.total_steps=1", "train.batch_size=8"])

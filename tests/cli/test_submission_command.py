@@ -64,6 +64,26 @@ class TestKaggle:
         rows = out.read_text().splitlines()[1:]
         assert {row.split(",")[1] for row in rows} == {written} <= set(KAGGLE_LABELS)
 
+    @pytest.mark.parametrize(
+        ("below", "written"), [((0.0, 0.0), "go"), ((1.0, 0.0), "unknown"), ((1.0, 1.0), "silence")]
+    )
+    def test_a_model_of_words_says_the_rest_by_its_confidence(
+        self, kws, untrained, challenge, tmp_path, below, written
+    ):
+        """A recipe with count_as: below one confidence it is unknown, below another silence."""
+        from kws.checkpoint import save_checkpoint
+
+        labels = PROTOCOLS["embedded-35"].labels
+        rule = [f"data.unknown_below={below[0]}", f"data.silence_below={below[1]}"]
+        settings = ("data.protocol=embedded-35", "data.count_as=embedded-12", *rule)
+        trained = untrained(*settings, labels=labels, protocol="embedded-35")
+        trained.model.get_parameter("classify.bias").data[labels.index("go")] += 2
+        (tmp_path / "run").mkdir()
+        save_checkpoint(tmp_path / "run" / "best.pt", trained.state())
+        out = tmp_path / "out.csv"
+        assert kws("kaggle", challenge, "--run", tmp_path / "run", "--out", out).code == 0
+        assert {row.split(",")[1] for row in out.read_text().splitlines()[1:]} == {written}
+
     def test_the_first_second_of_a_longer_recording_counts(self, kws, says, challenge, tmp_path):
         write_audio(challenge / "test" / "audio" / "clip_0a.wav", torch.zeros(40_000))
         out = tmp_path / "out.csv"

@@ -1,0 +1,126 @@
+"""Commands of the `experiments` group: run the recipes of the source documents, report on them."""
+
+import sys
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from kws.cli import INTERRUPTED, app
+
+experiments_app = typer.Typer(
+    help="Run the experiments of the source documents, and report on them.", no_args_is_help=True
+)
+app.add_typer(experiments_app, name="experiments")
+
+FAILED = 1
+RESULTS, PAGE = Path("docs/experiments"), Path("docs/experiments.md")
+
+
+@experiments_app.command("run")
+def run(
+    group: Annotated[str, typer.Argument(help="A group of recipes (see kws recipes), or all.")],
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]…", help="Recipes of the group; all.")
+    ] = None,
+    data: Annotated[
+        str, typer.Option(metavar="embedded|FOLDER", help="The embedded corpus, or a data set.")
+    ] = "embedded",
+    seeds: Annotated[str, typer.Option(help="Seeds: 0-4, or 0,3.")] = "0",
+    full: Annotated[
+        bool, typer.Option("--full", help="The recipes as they are written, not shortened.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs at a time; by default one for each core, or for a GPU."),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="A Dask cluster: tcp://host:8786, or slurm.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+    runs: Annotated[Path, typer.Option(help="Folder of what is under way.")] = Path(
+        "runs/experiments"
+    ),
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the trained models in that folder.")
+    ] = False,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
+    ] = "auto",
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Convert recordings that are not 16 kHz mono.")
+    ] = False,
+) -> None:
+    """Train and measure every recipe of a group with every seed, in parallel.
+
+    What has a result is not made again; what was interrupted goes on where it was.
+    """
+    from kws.experiments import cluster
+    from kws.experiments.plan import chosen_recipes, pack, parse_seeds, plan
+    from kws.experiments.run import run_all
+    from kws.experiments.worker import Worker
+
+    jobs, left_out = plan(
+        chosen_recipes(group, names or ()),
+        parse_seeds(seeds),
+        data,
+        full=full,
+        out=str(out.resolve()),
+        runs=str(runs.resolve()),
+        device=device,
+        resample=resample,
+        keep=keep,
+    )
+    for line in left_out:
+        print(f"left out: {line}")
+    for source in dict.fromkeys(job.source for job in jobs):
+        pack(source, resample)
+    with ExitStack() as stack:
+        if scheduler is None:
+            outcome = run_all(jobs, workers or default_workers(device), Worker)
+        else:  # Dask knows how many at a time
+            client = stack.enter_context(cluster.connected(scheduler, workers))
+            outcome = run_all(jobs, len(jobs), partial(cluster.Remote, client))
+    print(
+        f"{len(outcome.done)} made, {len(outcome.before)} there before, "
+        f"{len(outcome.failed)} failed, {len(outcome.left)} left: {out}"
+    )
+    for title, sentence in outcome.failed.items():
+        print(f"failed: {title}: {sentence}", file=sys.stderr)
+    if outcome.interrupted:
+        print("kws: interrupted: the same command goes on from here", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
+    if outcome.failed:
+        raise typer.Exit(FAILED)
+
+
+def default_workers(device: str) -> int:
+    """One for each core; one in all where a GPU computes."""
+    from kws.distributed import choose_device
+    from kws.parallel import cores
+
+    return 1 if choose_device(device).type == "cuda" else cores()
+
+
+@experiments_app.command("report")
+def report(
+    results: Annotated[Path, typer.Option("--from", help="Folder of the results.")] = RESULTS,
+    page: Annotated[Path, typer.Option("--to", help="Page to write.")] = PAGE,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 1 if the page is stale.")
+    ] = False,
+) -> None:
+    """Write the page and the plots of all results: reported figures beside ours."""
+    from kws.experiments.report import stale, write_report
+
+    if not check:
+        for path in write_report(results, page):
+            print(f"written: {path}")
+        return
+    if old := stale(results, page):
+        for path in old:
+            print(f"stale: {path}: run kws experiments report", file=sys.stderr)
+        raise typer.Exit(FAILED)
+    print(f"{page}: up to date")

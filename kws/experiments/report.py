@@ -1,0 +1,221 @@
+"""The page of all experiments: tables, learning curves and written commentary, from JSON alone.
+
+The same results, recipes and commentaries give the same bytes. Commentaries are `GROUP.md` in the
+folder of the results, and `summary.md` for the top of the page; see `kws.experiments.commentary`
+for the figures in them.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from kws import plots
+from kws.experiments.commentary import fill, reported_figure, spoken_time
+from kws.experiments.curves import KEY, digest_in, digest_of, learning_curves
+from kws.experiments.plan import KINDS
+from kws.experiments.rows import Row, Table, gather, read_results
+from kws.files import write_text
+from kws.metrics import percent
+
+INTRODUCTION = """\
+# Experiments
+
+Every experiment of the source documents is a recipe (`kws recipes`), and this page lists them all:
+the figure that was reported beside the one that we got. It is made by `kws experiments report` from
+the results in `{folder}`; a result is made by `kws experiments run GROUP`.
+
+How to read the tables. A reported figure and ours are on different data unless both columns say the
+same, so they are never in one column. Our accuracy is the mean over seeds, ± the standard deviation
+between them, then the number n of test examples and the 95 % interval of the mean on that many
+(Wilson). Time is that of training, with one thread where it ran on a CPU. Steps are those done, of
+those that the recipe as written takes on the reported data.
+"""
+HIDDEN_KEYS = ("data.protocol", "data.count_as")  # of the embedded corpus: the heading says it
+
+
+def render(results: Path, page: Path) -> tuple[str, dict[Path, Table]]:
+    """The text of the page, and of each plot what is drawn in it.
+
+    Raises:
+        UsageError: a result or a commentary that cannot be used.
+    """
+    groups = gather(read_results(results))
+    tables = [table for inside in groups.values() for table in inside]
+    drawn: dict[Path, Table] = {}
+    here = os.path.relpath(results, page.parent).replace(os.sep, "/")
+    parts = [INTRODUCTION.format(folder=here)]
+    parts += commentary(results, "summary", tables)
+    for group, inside in groups.items():
+        parts.append(f"## {group}\n")
+        for table in inside:
+            parts += describe(table)
+            if table.where is None:
+                continue
+            plot = results / f"{group}-{table.where.slug}.png"
+            drawn[plot] = table
+            parts.append(f"![learning curves of {group}]({here}/{plot.name})\n")
+        parts += sources(inside)
+        parts += commentary(results, group, tables)
+    return "\n".join(parts), drawn
+
+
+def commentary(results: Path, name: str, tables: Sequence[Table]) -> list[str]:
+    """The written text about a group, with its figures; nothing where there is none."""
+    path = results / f"{name}.md"
+    if not path.is_file():
+        return []
+    return [fill(path.read_text(encoding="utf-8"), tables, name, path).strip() + "\n"]
+
+
+def describe(table: Table) -> list[str]:
+    """Heading and table."""
+    where = table.where
+    if where is None:
+        heading = "### Not run yet\n"
+    else:
+        split = "" if where.split == "testing" else f", {where.split} split"
+        silence = f", test silence: {where.silence}" if where.silence not in ("", "none") else ""
+        protocol = f", protocol `{where.protocol}`" if where.protocol != "speakers" else ""
+        heading = f"### On `{where.data}`: {KINDS[where.kind]}{protocol}{split}{silence}\n"
+    columns = reported_columns(table)
+    views = table.views or [""]
+    header = ["recipe", *(f"reported: {data}" for data in columns)]
+    header += [f"ours{ours_on(table, view)}" for view in views]
+    header += ["parameters", "time", "steps", "commit", "what ours is"]
+    body = [cells(row, columns, views) for row in table.rows]
+    return [heading, markdown_table(header, body), *hardware(table)]
+
+
+def ours_on(table: Table, view: str) -> str:
+    """What our column is about, in a few words."""
+    if table.where is None:
+        return ""
+    plain = view in ("", "clips")
+    return f": {table.where.data}" + ("" if plain else f", {view}")
+
+
+def reported_columns(table: Table) -> list[str]:
+    """The data that reported figures are about: each has a column of its own."""
+    found = [row.written.reported.data for row in table.rows]
+    return list(dict.fromkeys(data for data in found if data))
+
+
+def cells(row: Row, columns: Sequence[str], views: Sequence[str]) -> list[str]:
+    """A line of a table."""
+    reported = row.written.reported
+    line = [f"{row.name}, as written" if row.full else row.name]
+    line += [reported_cell(row) if reported.data == data else "–" for data in columns]
+    if not row.results:
+        return [*line, *("not run" for _ in views), "–", "–", "–", "–", "–"]
+    line += [accuracy_cell(row, view) for view in views]
+    line.append(" / ".join(f"{n:,}" for n in row.distinct("parameters")))
+    whole = all(row.distinct("seconds", "whole"))
+    wall, cpu = (spoken_time(row.average("seconds", key)) for key in ("wall", "cpu"))
+    line.append(f"{'' if whole else '≥ '}{wall} (CPU {cpu})")
+    line.append(f"{row.average('steps'):,.0f} of {row.average('steps_reported'):,.0f}")
+    line.append(", ".join(row.distinct("commit")))
+    line.append(remark(row))
+    return line
+
+
+def reported_cell(row: Row) -> str:
+    """The figure of the source, and n where it is known."""
+    n = row.written.reported.n
+    return reported_figure(row) + (f" (n={n:,})" if n else "")
+
+
+def accuracy_cell(row: Row, view: str) -> str:
+    """Mean, spread, n, interval and seeds."""
+    if (mean := row.mean(view)) is None:
+        return "–"
+    spread = "" if mean.spread is None else f" ± {percent(mean.spread)}"
+    low, high = map(percent, mean.interval)
+    seeds = f"{mean.seeds} seed{'s' * (mean.seeds > 1)}"
+    n = f"n={mean.n:,}, 95 % interval {low}–{high}, {seeds}"
+    return f"**{percent(mean.value)} %**{spread} ({n})"
+
+
+def remark(row: Row) -> str:
+    """In words what our figure is: the data, what was shortened, what else it depends on."""
+    first = row.results[0]
+    said = [KINDS[first["data"]["kind"]]]
+    said += [f"training clips {first['data']['training']:,}"]
+    for key, old, new in first["overrides"]:
+        if key not in HIDDEN_KEYS:
+            said.append(f"{key} {as_text(new)} instead of {as_text(old)}")
+    if rule := first["conditions"].get("thresholds"):
+        said.append(rule)
+    if not row.is_current:
+        said.append("of an earlier version of the recipe")
+    return "; ".join(said)
+
+
+def as_text(value: Any) -> str:
+    """A setting: "off" where it is not set."""
+    return "unset" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A table; a bar inside a cell would end it."""
+    lines = [header, ["---"] * len(header), *body]
+    return "".join(f"| {' | '.join(c.replace('|', '/') for c in line)} |\n" for line in lines)
+
+
+def hardware(table: Table) -> list[str]:
+    """A line on what the runs of a table ran on."""
+    found = []
+    for row in table.rows:
+        for result in row.results:
+            on, versions = result["hardware"], result["versions"]
+            device = on["cpu"] if on["device"] == "cpu" else on["device"]
+            found.append(f"{device}, torch {versions['torch']}, kws {versions['kws']}")
+    return [f"Ran on {'; '.join(dict.fromkeys(sorted(found)))}.\n"] if found else []
+
+
+def sources(tables: Sequence[Table]) -> list[str]:
+    """Where the reported figures are from, and what is not known about them."""
+    lines: dict[str, str] = {}
+    for table in tables:
+        for row in table.rows:
+            reported = row.written.reported
+            note = f": {reported.note}" if reported.note else ""
+            source = f" ({reported.source}{note})" if reported.source else ""
+            lines.setdefault(row.name, f"- `{row.name}`: {row.written.description}{source}")
+    return ["\n".join(lines[name] for name in sorted(lines)) + "\n"]
+
+
+def write_report(results: str | Path, page: str | Path) -> Iterator[Path]:
+    """Write the page and its plots, remove plots of ours that are no longer on it.
+
+    Raises:
+        UsageError: a result or a commentary that cannot be used; nothing is written then.
+    """
+    results, page = Path(results), Path(page)
+    text, drawn = render(results, page)
+    write_text(page, text)
+    yield page
+    for path, table in drawn.items():
+        if digest_in(path) != digest_of(table):
+            plots.save(learning_curves(table), path, **{KEY: digest_of(table)})
+        yield path
+    for path in left_over(results, drawn):
+        path.unlink()
+
+
+def stale(results: str | Path, page: str | Path) -> list[Path]:
+    """Files of the report that are not what `write_report` would write.
+
+    A plot is compared by the numbers in it: another version of the plotting library draws the same
+    ones with other bytes.
+    """
+    results, page = Path(results), Path(page)
+    text, drawn = render(results, page)
+    old = [] if page.is_file() and page.read_text(encoding="utf-8") == text else [page]
+    old += [path for path, table in drawn.items() if digest_in(path) != digest_of(table)]
+    return old + left_over(results, drawn)
+
+
+def left_over(results: Path, drawn: dict[Path, Table]) -> list[Path]:
+    """Plots of ours that are not on the page."""
+    return [p for p in sorted(results.glob("*.png")) if p not in drawn and digest_in(p)]

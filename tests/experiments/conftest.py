@@ -1,0 +1,120 @@
+"""Recipes so small that a run takes a fraction of a second, and what runs of them left."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import kws.recipe
+from kws.experiments.one import run_one
+from kws.experiments.plan import Job, find_source
+from kws.experiments.worker import Worker
+
+SMALL_WORKER = Path(__file__).with_name("small.py")
+GRU = """
+[data]
+protocol = "v2-12"
+[model]
+name = "gru"
+channels = 3
+hidden_size = 5
+[features]
+n_mels = 20
+[train]
+epochs = 20
+batch_size = 64
+lr = {lr}
+save_every = 1
+warmup = 0.0
+[reported]
+accuracy = 93.6
+data = "their split"
+source = "a report"
+[cpu]
+train.epochs = 1
+"""
+RECIPES = {
+    "words/gru": GRU.format(lr="1e-2"),
+    "words/slow-gru": GRU.format(lr="1e-4"),
+    "words/diverges": GRU.format(lr="1e30").replace(
+        "epochs = 1", "epochs = 1\ntrain.clip_norm = 0"
+    ),
+    "voices/transformer": """
+[data]
+task = "speakers"
+crop_frames = 32
+[model]
+name = "transformer"
+d_model = 8
+num_heads = 2
+num_layers = 1
+d_ff = 8
+[train]
+total_steps = 2
+batch_size = 8
+""",
+}
+
+
+@pytest.fixture(scope="session")
+def recipe_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("recipes")
+    for name, text in RECIPES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / f"{name}.toml").write_text(text)
+    return folder
+
+
+@pytest.fixture
+def recipes(recipe_folder, monkeypatch) -> Path:
+    """The folder of the recipes, in place of the package's, in workers too."""
+    monkeypatch.setattr(kws.recipe, "RECIPES", recipe_folder)
+    command = [sys.executable, str(SMALL_WORKER), str(recipe_folder)]
+    monkeypatch.setattr(Worker, "command", command)
+    yield recipe_folder
+    for name in ("die", "slow"):
+        (recipe_folder / name).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def make_job(recipes, tiny_corpus, tmp_path) -> Callable[..., Job]:
+    """`make_job("gru", seed=1)`: a job on the tiny corpus."""
+
+    def make(name: str = "gru", **changes) -> Job:
+        group, data = changes.pop("group", "words"), str(changes.pop("data", tiny_corpus))
+        task = "speakers" if group == "voices" else "keywords"
+        source = find_source(data, task)
+        assert source is not None
+        job = Job(
+            group=group,
+            name=name,
+            seed=0,
+            full=False,
+            source=source,
+            out=str(tmp_path / "out"),
+            runs=str(tmp_path / "runs"),
+            device="cpu",
+        )
+        return replace(job, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _made():
+    return {}
+
+
+@pytest.fixture
+def made(_made, make_job):
+    """`made("gru")`: a result, made once for all tests."""
+
+    def result(name: str = "gru", **changes):
+        key = (name, *sorted(changes.items()))
+        if key not in _made:
+            _made[key] = run_one(make_job(name, **changes))
+        return _made[key]
+
+    return result

@@ -1,0 +1,114 @@
+"""Which runs a command line asks for."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from kws.errors import UsageError
+from kws.experiments.plan import (
+    Job,
+    chosen_recipes,
+    find_source,
+    parse_seeds,
+    plan,
+    recipe_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("0-4", [0, 1, 2, 3, 4]), ("3", [3]), ("7,0-1, 1", [0, 1, 7])]
+)
+def test_seeds(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "4-0", "-1", "a", "1;2", "0-"])
+def test_what_are_no_seeds(text):
+    with pytest.raises(UsageError, match="--seeds"):
+        parse_seeds(text)
+
+
+def test_all_is_every_recipe_of_every_group(recipes):
+    words = [("words", name) for name in ("diverges", "gru", "slow-gru")]
+    assert chosen_recipes("all") == [("voices", "transformer"), *words]
+    assert chosen_recipes("words") == words
+    assert chosen_recipes("words", ["gru"]) == [("words", "gru")]
+
+
+@pytest.mark.parametrize(
+    ("group", "names", "sentence"),
+    [
+        ("wards", [], "did you mean 'words'"),
+        ("words", ["gry"], "did you mean 'gru'"),
+        ("all", ["gru"], "name the group"),
+    ],
+)
+def test_unknown_names_are_refused(recipes, group, names, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        chosen_recipes(group, names)
+
+
+def test_synthetic_voices_count_under_protocols_of_their_own(make_job):
+    assert recipe_of(make_job()).data.protocol == "embedded-12"
+
+
+def test_people_count_under_the_protocol_of_the_recipe(make_job, good_words_of_people):
+    assert recipe_of(make_job(data=good_words_of_people)).data.protocol == "v2-12"
+
+
+@pytest.fixture
+def good_words_of_people(tiny_corpus, tmp_path):
+    """The tiny corpus without the file that says how it was made."""
+    folder = tmp_path / "people"
+    shutil.copytree(tiny_corpus, folder)
+    (folder / "speakers.json").unlink()
+    return folder
+
+
+def test_a_recipe_is_shortened_unless_it_is_wanted_in_full(make_job):
+    assert recipe_of(make_job()).train.epochs == 1
+    assert recipe_of(make_job(full=True)).train.epochs == 20
+
+
+def test_a_full_run_never_takes_the_place_of_a_short_one(make_job):
+    short, full = make_job(), make_job(full=True)
+    assert short.path != full.path
+    assert short.run_folder != full.run_folder
+    assert replace(full, group="voices", name="transformer").path.stem == "transformer-seed0"
+
+
+@pytest.mark.usefixtures("recipes")
+def test_seeds_come_before_recipes(tiny_corpus):
+    options = {"full": False, "out": "o", "runs": "r"}
+    jobs, _ = plan(chosen_recipes("words"), [0, 1], str(tiny_corpus), **options)
+    assert [(job.seed, job.name) for job in jobs[:4]] == [
+        (0, "diverges"), (0, "gru"), (0, "slow-gru"), (1, "diverges"),
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("recipes")
+def test_recipes_of_the_other_task_are_left_out_in_words(tiny_corpus, tiny_speakers):
+    options = {"full": False, "out": "o", "runs": "r"}
+    jobs, left_out = plan(chosen_recipes("all"), [0], str(tiny_corpus), **options)
+    assert {job.group for job in jobs} == {"words"}
+    assert len(left_out) == 1
+    assert left_out[0].startswith("voices/transformer: about speakers")
+    with pytest.raises(UsageError, match="words/gru: about keywords"):
+        plan([("words", "gru")], [0], str(tiny_speakers), **options)
+
+
+def test_a_job_crosses_as_json(make_job):
+    job = make_job("slow-gru", seed=3, keep=True)
+    assert Job.of(json.loads(json.dumps(job.as_dict()))) == job
+
+
+def test_other_data_have_another_identity(tiny_corpus, tmp_path):
+    before = find_source(str(tiny_corpus), "keywords")
+    copy = shutil.copytree(tiny_corpus, tmp_path / tiny_corpus.name)
+    assert find_source(str(copy), "keywords").identity == before.identity
+    next((copy / "yes").glob("*.wav")).rename(copy / "yes" / "new_nohash_0.wav")
+    for name in ("validation_list.txt", "testing_list.txt"):
+        (copy / name).unlink()
+    assert find_source(str(copy), "keywords").identity != before.identity

@@ -1,0 +1,267 @@
+"""The page: same results, same bytes; what cannot be compared is never in one column."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from kws.errors import UsageError
+from kws.experiments.commentary import fill
+from kws.experiments.curves import digest_in
+from kws.experiments.report import stale, write_report
+from kws.experiments.results import write_result
+from kws.experiments.rows import gather, read_results
+
+
+@pytest.fixture
+def results(tmp_path, made, make_job):
+    """Two seeds of one recipe and one of another, on one data set."""
+    folder = tmp_path / "docs" / "experiments"
+    for name, seed in (("gru", 0), ("gru", 1), ("slow-gru", 0)):
+        job = replace(make_job(name, seed=seed), out=str(folder))
+        result = {**made(seed=seed), "name": name, "seed": seed}
+        if name == "slow-gru":
+            recipe = [line.replace("lr = 0.01", "lr = 0.0001") for line in result["recipe"]]
+            result |= {"recipe": recipe, "correct": 12, "accuracy": 0.5}
+        else:
+            result |= {"correct": 6 + 6 * seed, "accuracy": 0.25 + 0.25 * seed}
+        write_result(job.path, {**result, "commit": f"commit{seed}"})
+    return folder
+
+
+@pytest.fixture
+def page(results):
+    """`page()`: the text of the page, written anew."""
+    path = results.parent / "experiments.md"
+
+    def write() -> str:
+        list(write_report(results, path))
+        return path.read_text()
+
+    return write
+
+
+def change(results, stem, **values):
+    """Change entries of a result."""
+    (path,) = results.glob(f"*/words/{stem}.json")
+    write_result(path, {**json.loads(path.read_text()), **values})
+    return path
+
+
+def cells(text: str, row: str) -> dict[str, str]:
+    """Header -> cell of the first row of a table that begins with `row`."""
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    at = next(i for i, line in enumerate(lines) if line[0] == row)
+    header = next(line for line in reversed(lines[:at]) if line[0] == "recipe")
+    return dict(zip(header, lines[at], strict=True))
+
+
+def test_the_same_results_give_the_same_bytes(page, results):
+    first = page()
+    plots = {path.name: path.read_bytes() for path in results.glob("*.png")}
+    for path in results.glob("*.png"):
+        path.unlink()
+    assert page() == first
+    assert {path.name: path.read_bytes() for path in results.glob("*.png")} == plots
+    assert list(plots) == ["words-words-embedded-12.png"]
+    assert all(len(data) < 60_000 for data in plots.values())
+
+
+def test_a_row_says_what_was_reported_and_what_we_got_on_which_data(page):
+    row = cells(page(), "gru")
+    assert row["reported: their split"] == "93.6 %"
+    # mean of 6 and 12 of 24; their standard deviation; Wilson of 9 of 24
+    expected = "**37.5 %** ± 17.7 (n=24, 95 % interval 21.2–57.3, 2 seeds)"
+    assert row["ours: words"] == expected
+    assert row["steps"] == "3 of 11,540"
+    assert row["commit"] == "commit0, commit1"
+    assert row["what ours is"].startswith("synthetic voices of the embedded corpus")
+    assert "train.epochs 1 instead of 20" in row["what ours is"]
+
+
+def test_one_seed_has_no_spread(page):
+    assert cells(page(), "slow-gru")["ours: words"].startswith("**50.0 %** (n=24")
+
+
+def test_rows_that_were_not_run_say_so(page):
+    text = page()
+    assert cells(text, "diverges")["ours: words"] == "not run"
+    assert cells(text, "transformer")["ours"] == "not run"
+    assert "### Not run yet" in text
+
+
+def test_data_sets_and_protocols_never_share_a_table(page, results):
+    other = json.loads(change(results, "slow-gru-seed0", split="validation").read_text())
+    people = {**other["data"], "name": "people", "kind": "other"}
+    path = results / "people" / "words" / "gru-seed0.json"
+    write_result(path, {**other, "name": "gru", "data": people, "protocol": "v2-12"})
+    text = page()
+    headings = re.findall(r"### On .*", text)
+    assert len(headings) == len(set(headings)) == 3
+    assert sum("`v2-12`" in heading for heading in headings) == 1
+    assert sum("validation split" in heading for heading in headings) == 2
+    assert "other recordings than the reported ones" in text
+
+
+def test_reported_figures_on_different_data_have_columns_of_their_own(page, recipes):
+    path = recipes / "words" / "slow-gru.toml"
+    text = path.read_text()
+    try:
+        path.write_text(text.replace("their split", "another split").replace("93.6", "82.3"))
+        row = cells(page(), "slow-gru")
+    finally:
+        path.write_text(text)
+    assert (row["reported: their split"], row["reported: another split"]) == ("–", "82.3 %")
+
+
+def test_crops_and_whole_utterances_have_columns_of_their_own(
+    made, make_job, results, page, tiny_speakers
+):
+    result = made("transformer", group="voices", data=tiny_speakers)
+    job = make_job("transformer", group="voices", data=tiny_speakers)
+    write_result(replace(job, out=str(results)).path, result)
+    row = cells(page(), "transformer")
+    assert row[f"ours: {tiny_speakers.name}, full utterances"].startswith("**")
+    assert row[f"ours: {tiny_speakers.name}, 32-frame crops"].startswith("**")
+
+
+def test_results_of_an_earlier_recipe_are_told_and_new_ones_preferred(page, results):
+    old = json.loads((next(results.glob("*/words/gru-seed1.json"))).read_text())["recipe"]
+    change(results, "gru-seed1", recipe=[x.replace("epochs = 1", "epochs = 2") for x in old])
+    assert "1 seed)" in cells(page(), "gru")["ours: words"]
+    change(results, "gru-seed0", recipe=[x.replace("epochs = 1", "epochs = 2") for x in old])
+    assert "earlier version of the recipe" in cells(page(), "gru")["what ours is"]
+
+
+def test_a_resumed_run_took_at_least_its_time(page, results):
+    change(results, "slow-gru-seed0", seconds={"wall": 34.0, "cpu": 33.0, "whole": False})
+    assert cells(page(), "slow-gru")["time"] == "≥ 34 s (CPU 33 s)"
+
+
+class TestCheck:
+    def test_what_was_just_written_is_up_to_date(self, page, results):
+        page()
+        assert stale(results, results.parent / "experiments.md") == []
+
+    def test_a_changed_result_makes_page_and_plot_stale(self, page, results):
+        page()
+        history = json.loads(next(results.glob("*/words/gru-seed0.json")).read_text())["history"]
+        history[-1]["validation_accuracy"] = 0.987
+        change(results, "gru-seed0", history=history, correct=7)
+        old = stale(results, results.parent / "experiments.md")
+        assert [path.suffix for path in old] == [".md", ".png"]
+
+    def test_a_plot_is_compared_by_its_numbers_not_its_bytes(self, page, results):
+        from PIL import Image, PngImagePlugin
+
+        page()
+        (path,) = results.glob("*.png")
+        texts = PngImagePlugin.PngInfo()
+        texts.add_text("Comment", digest_in(path))
+        Image.new("RGB", (2, 3)).save(path, pnginfo=texts)
+        assert stale(results, results.parent / "experiments.md") == []
+        Image.new("RGB", (2, 3)).save(path)
+        assert stale(results, results.parent / "experiments.md") == [path]
+
+    def test_a_plot_of_a_table_that_is_gone_is_removed(self, page, results):
+        page()
+        extra = results / "old.png"
+        extra.write_bytes(next(results.glob("words*.png")).read_bytes())
+        others = results / "drawing.png"
+        others.write_bytes(b"a drawing by hand")
+        assert stale(results, results.parent / "experiments.md") == [extra]
+        page()
+        assert others.exists()
+        assert not extra.exists()
+
+    def test_the_command_exits_1_for_a_stale_page(self, page, results, capsys):
+        from kws.cli import run
+
+        argv = ["experiments", "report", "--from", str(results)]
+        argv += ["--to", str(results.parent / "experiments.md")]
+        assert run([*argv, "--check"]) == 1
+        assert "stale: " in capsys.readouterr().err
+        assert run(argv) == 0
+        assert run([*argv, "--check"]) == 0
+
+
+class TestCommentary:
+    @pytest.fixture
+    def told(self, results):
+        """`told("{gru:accuracy}")`: the text with its figures."""
+        tables = [t for inside in gather(read_results(results)).values() for t in inside]
+        path = results / "words.md"
+        return lambda text: fill(text, tables, "words", path)
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("{gru:accuracy}", "37.5 %"),
+            ("{gru:interval}", "21.2–57.3"),
+            ("{gru:n} {gru:seeds} {gru:spread}", "24 2 17.7"),
+            ("{words/gru:reported}", "93.6 %"),
+            ("{slow-gru minus gru:accuracy}", "+12.5 points"),
+            ("{gru minus slow-gru:accuracy}", "-12.5 points"),
+            ("{slow-gru:steps} of {{steps}}", "3 of {steps}"),
+        ],
+    )
+    def test_figures_are_filled_in(self, told, text, said):
+        assert told(text) == said
+
+    @pytest.mark.parametrize(
+        ("text", "sentence"),
+        [
+            ("one\n{grue:accuracy}", "line 2.*no recipe 'grue'.*did you mean 'gru'"),
+            ("{gru:acuracy}", "no figure called 'acuracy'.*did you mean 'accuracy'"),
+            ("{gru}", "write recipe:figure"),
+            ("{diverges:accuracy}", "was not run"),
+            ("{gru minus slow-gru:n}", "differences are of accuracies"),
+            ("{gru:accuracy", r"a single \{"),
+        ],
+    )
+    def test_what_stands_for_nothing_is_refused(self, told, text, sentence):
+        with pytest.raises(UsageError, match=f"(?s)words.md, .*{sentence}"):
+            told(text)
+
+    def test_of_several_data_sets_one_must_be_named(self, results, told):
+        path = results / "people" / "words" / "gru-seed0.json"
+        result = json.loads(next(results.glob("*/words/gru-seed0.json")).read_text())
+        write_result(path, {**result, "data": {**result["data"], "name": "people"}, "correct": 24})
+        tables = [t for inside in gather(read_results(results)).values() for t in inside]
+        assert fill("{people/gru:accuracy}", tables, "words", path) == "100.0 %"
+        with pytest.raises(UsageError, match=r"several data sets: write one of people/gru"):
+            fill("{gru:accuracy}", tables, "words", path)
+
+    def test_texts_are_part_of_the_page(self, page, results):
+        (results / "words.md").write_text("The GRU got {gru:accuracy}.\n")
+        (results / "summary.md").write_text("In short: {words/slow-gru:accuracy}.\n")
+        text = page()
+        assert text.index("In short: 50.0 %.") < text.index("## words")
+        assert "The GRU got 37.5 %." in text
+
+    def test_a_wrong_text_leaves_the_page_as_it_was(self, page, results):
+        before = page()
+        (results / "words.md").write_text("{gru:nonsense}")
+        with pytest.raises(UsageError):
+            page()
+        assert (results.parent / "experiments.md").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("{", "not JSON"), ("{}", "no result"), ('{"format": "kws experiment 1"}', "its group")],
+)
+def test_a_damaged_result_is_named(results, text, sentence):
+    path = results / "words" / "words" / "gru-seed0.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=f"{path}.*{sentence}"):
+        read_results(results)
+
+
+def test_a_result_of_a_recipe_that_is_gone_is_named(results):
+    path = results / "words" / "words" / "gru-seed0.json"
+    path.rename(path.with_name("gone-seed0.json"))
+    change(results, "gone-seed0", name="gone")
+    with pytest.raises(UsageError, match=r"no recipe words/gone any more"):
+        read_results(results)
