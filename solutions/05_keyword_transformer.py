@@ -6,7 +6,7 @@
 # smaller one that learns twelve keywords in a minute, beside the recurrent network that beat it;
 # and you will look at, and listen to, what it gets wrong.
 # **You need** notebooks 1 and 2; `EncoderLayer` comes with the package from here on.
-# **Time** about three hours; the notebook itself runs in two to three minutes, without a GPU.
+# **Time** about four hours; the notebook itself runs in three to five minutes, without a GPU.
 #
 # As before: fill in each **TODO**, run the check below it, keep the names of functions and classes.
 #

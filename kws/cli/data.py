@@ -38,11 +38,19 @@ def corpus(
         str, typer.Option(help="tiny (20 speakers), mini (120) or standard (200).")
     ] = "mini",
     seed: Seed = "0",
+    words: Annotated[
+        str | None, typer.Option(help='Other words than the 35, such as "ja nein".')
+    ] = None,
+    voice: Annotated[
+        str | None, typer.Option(help="Another language: an espeak-ng voice file, such as gmw/de.")
+    ] = None,
 ) -> None:
     """Make the embedded corpus of spoken words, in the layout of Speech Commands, offline."""
     from kws.data.corpus import make_corpus
 
-    report(out, make_corpus, "*_nohash_*.wav", size=size, seed=as_seed(seed))
+    more = {} if words is None else {"words": words.split()}
+    options = {"size": size, "seed": as_seed(seed), "voice": voice, **more}
+    report(out, make_corpus, "*_nohash_*.wav", **options)
 
 
 @data_app.command("speaker-corpus")

@@ -13,14 +13,14 @@ quiet.
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from kws.data.backgrounds import BABBLE_TEXT, backgrounds
 from kws.data.building import folder_beside, in_parallel, is_made, recorded_seed
-from kws.data.espeak import ENGINE_NAME
+from kws.data.espeak import ENGINE_NAME, known_voice
 from kws.data.espeak import SAMPLE_RATE as ENGINE_RATE
 from kws.data.recording import (
     SAMPLE_RATE,
@@ -56,13 +56,15 @@ def make_corpus(
     speakers: int | None = None,
     takes: int = TAKES,
     noise_seconds: int = 60,
+    voice: str | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
     """Make the corpus at folder `out`, or find it there already, and return the folder.
 
     `size` sets the number of speakers, unless `speakers` does; each says each of `words` `takes`
-    times. A text as `seed` is a secret: only its fingerprint is written down. `workers` is the
+    times. A text as `seed` is a secret: only its fingerprint is written down. `voice` is a voice
+    file of the engine, such as "gmw/de", that all speak with in place of English. `workers` is the
     number of threads, None one for each core. Raises UsageError for arguments out of range and
     where something else is in the way at `out`; OSError where it cannot be written. `out` is whole
     or absent, whenever the process ends.
@@ -84,10 +86,14 @@ def make_corpus(
         "takes": takes,
         "noise_seconds": noise_seconds,
     }
+    if voice is not None:
+        recipe["voice"] = known_voice(voice)
     if is_made(out, RECORD, recipe):
         return out
     with folder_beside(out) as folder:
         cast = draw_cast(speakers, seed)
+        if voice is not None:
+            cast = {id_: (replace(own, accent=voice), setup) for id_, (own, setup) in cast.items()}
         scratch = folder / ".engine"
         for name in (*words, scratch.name):
             (folder / name).mkdir()

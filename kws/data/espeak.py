@@ -19,6 +19,7 @@ import espeakng_loader
 import numpy as np
 
 from kws.data.espeak_engine import SAMPLE_RATE as SAMPLE_RATE
+from kws.errors import UsageError, did_you_mean
 
 ENGINE_NAME = "espeak-ng 1.52.0 (espeakng-loader 0.2.4)"
 ENGINE = Path(__file__).with_name("espeak_engine.py")
@@ -42,8 +43,20 @@ def stock_variants() -> dict[str, str]:
     return {path.name: path.read_text(errors="replace") for path in sorted(folder.iterdir())}
 
 
-def lay_out_data(folder: Path, variant: str) -> None:
-    """Fill `folder` with what the engine needs for English, and with `variant` as "own"."""
+def known_voice(name: str) -> str:
+    """`name`, if there is a voice file called so, such as "gmw/de"; UsageError otherwise."""
+    folder = Path(espeakng_loader.get_data_path(), "lang")
+    there = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    if name not in there:
+        raise UsageError(
+            f"the engine has no voice {name!r}{did_you_mean(name, there)}: choose one of its "
+            f"{len(there)} files, such as gmw/de or roa/fr"
+        )
+    return name
+
+
+def lay_out_data(folder: Path, accent: str, variant: str) -> None:
+    """Fill `folder` with what the engine needs for `accent`, and with `variant` as "own"."""
     source = Path(espeakng_loader.get_data_path())
     (folder / VARIANTS).mkdir(parents=True)
     (folder / "lang/gmw").mkdir(parents=True)
@@ -51,6 +64,13 @@ def lay_out_data(folder: Path, variant: str) -> None:
         shutil.copyfile(source / name, folder / name)
     for path in source.glob("lang/gmw/en*"):
         shutil.copyfile(path, folder / "lang/gmw" / path.name)
+    own = source / "lang" / accent
+    dictionary = source / f"{own.name.partition('-')[0]}_dict"
+    for path in (own, dictionary):
+        target = folder / path.relative_to(source)
+        if path.is_file() and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
     (folder / VARIANTS / "own").write_text(variant)
 
 
@@ -73,7 +93,7 @@ def speak(
     with tempfile.TemporaryDirectory(
         dir=scratch
     ) as data:  # the engine lists all the voices it sees
-        lay_out_data(Path(data), variant)
+        lay_out_data(Path(data), accent, variant)
         done = subprocess.run(
             [sys.executable, "-I", "-S", ENGINE],
             input=json.dumps(request).encode(),

@@ -278,3 +278,20 @@ def test_a_maker_at_work_is_not_disturbed_and_ctrl_c_leaves_nothing(tmp_path):
     assert process.wait(30) != 0
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
     assert [path.name for path in out.iterdir()] == ["mine"]
+
+
+def test_another_language_says_the_same_words_in_its_own_way(tmp_path):
+    small = {"words": ("ja", "nein"), "speakers": 10, "takes": 1, "noise_seconds": 1}
+    made = [
+        make_corpus(tmp_path / str(voice), voice=voice, progress=False, **small)
+        for voice in (None, "gmw/de")
+    ]
+    clips = [sorted(folder.glob("*/*_nohash_0.wav")) for folder in made]
+    assert [path.name for path in clips[0]] == [path.name for path in clips[1]]
+    assert all(a.read_bytes() != b.read_bytes() for a, b in zip(*clips, strict=True))
+    assert make_corpus(made[1], voice="gmw/de", progress=False, **small) == made[1]  # known again
+
+
+def test_a_voice_that_the_engine_lacks_is_refused_with_the_nearest(tmp_path):
+    with pytest.raises(UsageError, match=r"no voice 'gmw/dee' \(did you mean 'gmw/de'\?\)"):
+        make_corpus(tmp_path / "new", voice="gmw/dee")
