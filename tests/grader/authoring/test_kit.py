@@ -2,12 +2,16 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from grader.adapters import Assignment
 from grader.authoring.kit import make_kit
@@ -248,11 +252,90 @@ def test_a_command_that_needs_a_withheld_module_says_so_in_one_sentence(real):
     assert re.fullmatch(r"kws: this copy of the course does not hold kws\.\S+: .*\n", done.stderr)
 
 
+@pytest.fixture(scope="module")
+def installed(real, tmp_path_factory):
+    """A fresh environment: the kit, what it declares that it needs, and nothing else of ours.
+
+    Dependencies are links to those of this environment, so that only setuptools is fetched; what
+    the kit forgot to declare is not among them.
+    """
+    folder = tmp_path_factory.mktemp("fresh")
+    venv.create(folder, with_pip=False)
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, real], check=True)
+    (wheel,) = folder.glob("kws-*.whl")
+    bin_ = folder / ("Scripts" if os.name == "nt" else "bin")
+    subprocess.run([*pip, "--python", bin_ / "python", "install", "--no-deps", wheel], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (declared,) = site.glob("kws-*.dist-info")
+    needs, seen = _needs(metadata.Distribution.at(declared), set()), set()
+    while needs:
+        name, extras = needs.pop()
+        if (name, extras) not in seen:
+            seen.add((name, extras))
+            needs |= _needs(metadata.distribution(name), extras)
+            _link(metadata.distribution(name), site)
+    return bin_
+
+
+def _needs(found: metadata.Distribution, extras) -> set[tuple[str, frozenset[str]]]:
+    """Name and extras of what a distribution with some extras requires here."""
+    needs = map(Requirement, found.requires or ())
+    return {
+        (need.name, frozenset(need.extras))
+        for need in needs
+        if not need.marker or any(need.marker.evaluate({"extra": e}) for e in ("", *extras))
+    }
+
+
+def _link(found: metadata.Distribution, site: Path) -> None:
+    """Every file or folder that a distribution has at the top of its own site."""
+    for top in {file.parts[0] for file in found.files or () if file.parts[0] != ".."}:
+        source, target = Path(str(found.locate_file(top))), site / top
+        if source.exists() and not target.exists():
+            target.symlink_to(source)
+
+
+def run(bin_: Path, folder: Path, *arguments: str):
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "KWS_CACHE") if name in os.environ}
+    return subprocess.run(
+        [bin_ / arguments[0], *arguments[1:]],
+        cwd=folder,
+        env={**kept, "PATH": f"{bin_}{os.pathsep}{os.defpath}"},
+        capture_output=True,
+        text=True,
+    )
+
+
 @pytest.mark.slow
-def test_a_real_kit_installs_alone(real, tmp_path):
-    """Its dependencies are those of this environment: only the kit itself is installed."""
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
-    subprocess.run([*pip, str(tmp_path / "site"), str(real)], check=True)
-    assert (tmp_path / "site" / "kws" / "recipes" / "keywords.toml").is_file()
-    done = kws(tmp_path / "site", "--help")
+def test_a_real_kit_installs_alone(installed, real):
+    where = "import kws, jupyterlab, ipykernel, torchaudio; print(kws.__file__)"
+    done = run(installed, real.parent, "python", "-c", where)
     assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_relative_to(installed.parent)
+    missing = run(installed, real.parent, "python", "-c", "import pytest")
+    assert "ModuleNotFoundError" in missing.stderr  # the environment is as empty as it says
+
+
+@pytest.mark.slow
+def test_a_student_works_in_an_installed_kit(installed, real, tmp_path):
+    shutil.copytree(real / "assignments", tmp_path / "assignments")
+    checked = run(installed, tmp_path, "kws", "check", "02")
+    assert (checked.returncode, checked.stderr) == (1, "")
+    assert "2.1-attend-by-hand  not started" in checked.stdout
+    hint = run(installed, tmp_path, "kws", "hint", "2.1")
+    assert "1. Score every query" in hint.stdout
+    progress = run(installed, tmp_path, "kws", "progress", "02")
+    assert (progress.returncode, progress.stderr) == (0, "")
+    assert "0 of 7 checks pass" in progress.stdout
+    handed_in = run(installed, tmp_path, "kws", "submit", "02")
+    assert (handed_in.returncode, handed_in.stderr) == (0, "")
+    with zipfile.ZipFile(tmp_path / "02_attention.zip") as archive:
+        assert sorted(archive.namelist()) == ["02_attention.ipynb", "manifest.json"]
+
+
+def test_a_real_kit_asks_assistants_to_tutor(real):
+    asked = (real / "AGENTS.md").read_text(encoding="utf-8")
+    assert "Please tutor; do not solve" in asked
+    assert "# TODO" in asked  # the very mark that stands in the notebooks
+    assert "# TODO" in (real / "assignments" / "02_attention.ipynb").read_text(encoding="utf-8")
