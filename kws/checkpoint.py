@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from kws.errors import UsageError
 from kws.files import write_bytes
-from kws.models.registry import build_model
+from kws.models.pretrained import Pretrained
+from kws.models.registry import PRETRAINED, build_model
 from kws.normalise import Normaliser
 from kws.protocols import require_same_labels
 from kws.recipe import Recipe, changed_keys, parse_recipe, to_toml
@@ -84,10 +85,19 @@ class Trained:
 
 
 def new_model(recipe: Recipe, num_classes: int) -> nn.Module:
-    """The recipe's model with fresh weights from torch's global generator."""
-    n_mels = recipe.features.num_features
+    """The recipe's model with fresh weights from torch's global generator.
+
+    UsageError if the model cannot be built, or reads waveforms where the features are none, or
+    features where they are waveforms.
+    """
+    name, features = recipe.model.name, recipe.features
+    if (features.kind == "waveform") != (name in PRETRAINED):
+        wanted = "waveform" if name in PRETRAINED else "log_mel"
+        raise UsageError(
+            f"features.kind={features.kind!r} is not what {name} reads: set features.kind={wanted}"
+        )
     return build_model(
-        recipe.model.name, n_mels=n_mels, num_classes=num_classes, **recipe.model.options
+        name, n_mels=features.num_features, num_classes=num_classes, **recipe.model.options
     )
 
 
@@ -190,6 +200,20 @@ def _normaliser_from(fields: Mapping[str, Any], num_features: int, path: Path) -
     ):
         return Normaliser(kind=kind, mean=numbers[0], std=numbers[1])
     raise UsageError(f"{path}: its normaliser does not fit its features: train again")
+
+
+def initialise(model: nn.Module, init: str | Path, recipe: Recipe, labels: Sequence[str]) -> None:
+    """Begin with weights of a run or checkpoint, or with published ones of a pretrained model.
+
+    Raises:
+        UsageError: `init` holds none, or none that fit.
+    """
+    path = Path(init)
+    ours = path.is_file() or (path / "best.pt").is_file()
+    if isinstance(model, Pretrained) and not ours:
+        model.load_pretrained(path.as_posix())
+    else:
+        initialise_from(model, load_model(init), recipe, labels)
 
 
 def initialise_from(

@@ -59,6 +59,11 @@ def export_onnx(trained: Trained, out: str | Path) -> float:
         raise UsageError(
             f"ONNX export needs {', '.join(missing)}: run pip install {' '.join(PACKAGES)}"
         )
+    if trained.recipe.features.kind == "waveform":
+        raise UsageError(
+            f"{trained.recipe.model.name} reads waveforms, and kws exports models that read "
+            "features: export its backbone with optimum, or write --safetensors"
+        )
     reference = Normalised(trained.model, trained.normaliser).cpu().eval()
     valid = torch.ones(TRACED, dtype=torch.bool)
     valid[1, TRACED[1] // 2 :] = False

@@ -28,7 +28,7 @@ NYQUIST = SAMPLE_RATE / 2  # Hz
 BANDS = 8  # filters applied at a time, each to the few frequencies that these need
 BLOCK_FRAMES = 1024  # computed at a time on a CPU: 1.6 MB of spectrum
 
-KINDS = ("log_mel", "mfcc", "mel")
+KINDS = ("log_mel", "mfcc", "mel", "waveform")
 SPEAKER_F_MIN = 50.0  # Hz
 SPEAKER_FLOOR = 1e-9  # ln(1e-9) = -20.72: why the homework pads with -20
 
@@ -187,7 +187,7 @@ class FeatureConfig:
     Built from a recipe, so a mistake is a `UsageError`.
     """
 
-    kind: str = "log_mel"  # or "mfcc", or "mel": power as it is
+    kind: str = "log_mel"  # or "mfcc"; "mel": power as it is; "waveform": samples, one a frame
     n_mels: int = 40
     n_mfcc: int = 40  # of "mfcc" only
     f_min: float = 20.0  # Hz
@@ -212,11 +212,14 @@ class FeatureConfig:
     @property
     def num_features(self) -> int:
         """F, the size of the last axis."""
-        return self.n_mfcc if self.kind == "mfcc" else self.n_mels
+        sizes = {"mfcc": self.n_mfcc, "waveform": 1}
+        return sizes.get(self.kind, self.n_mels)
 
     def __call__(self, waveform: Float[Tensor, "B N"]) -> Float[Tensor, "B T F"]:
         """Features of a batch of waveforms at 16 kHz."""
         bands = {"n_mels": self.n_mels, "f_min": self.f_min, "f_max": self.f_max}
+        if self.kind == "waveform":
+            return waveform[..., None]
         if self.kind == "mel":
             return mel_spectrogram(waveform, **bands)
         if self.kind == "log_mel":

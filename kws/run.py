@@ -26,8 +26,7 @@ from kws.batches import (
 )
 from kws.checkpoint import (
     Trained,
-    initialise_from,
-    load_model,
+    initialise,
     new_model,
     read_checkpoint,
     save_checkpoint,
@@ -180,7 +179,7 @@ def begin(
     torch.manual_seed(generator_for(recipe.train.seed, "weights", 0).initial_seed())
     model = new_model(recipe, len(train.label_names)).train()
     if init is not None and state is None:
-        initialise_from(model, load_model(init), recipe, train.label_names)
+        initialise(model, init, recipe, train.label_names)
     model.to(team.device)
     run = Run(
         recipe=recipe,

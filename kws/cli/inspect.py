@@ -12,6 +12,7 @@ from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
     from torch import nn
 
 OVER_BUDGET = 1  # exit code
@@ -74,7 +75,7 @@ def list_models(console: "Console") -> None:
     """Print every model by name, with the size that it has as published."""
     from rich.table import Table
 
-    from kws.models.registry import MODELS, build_from
+    from kws.models.registry import MODELS, PRETRAINED, build_from
     from kws.params import count_parameters
 
     table = Table("model", title="models, as published")
@@ -87,33 +88,21 @@ def list_models(console: "Console") -> None:
         sizes = (f"{count:,}", str(config.n_mels), str(config.num_classes))
         table.add_row(name, *sizes, entry.about)
     console.print(table)
+    console.print(f"with kws[pretrained], reading waveforms: {', '.join(PRETRAINED)}")
 
 
 def describe(console: "Console", name: str, changes: dict[str, Any], budget: int | None) -> None:
     """Print the table of one model, the tensors it shares, and whether it keeps to the budget."""
-    from rich.table import Table
-
-    from kws.models.registry import build_from, configure
-    from kws.params import count_parameters, measured_parts, shared_tensors
-    from kws.predictions import predict
+    from kws.models.registry import PRETRAINED, build_from, configure
+    from kws.params import count_parameters, shared_tensors
 
     config = configure(name, **changes)
     model = without_memory(build_from, name, config)
-    predicted, measured = predict(config), measured_parts(model)
     total = count_parameters(model)
-
-    table = Table("part", "formula", "with", show_footer=True)
-    table.title = f"{name}, {config.n_mels} features, {config.num_classes} classes"
-    table.columns[0].footer = "total"
-    expected = sum(formula.value for formula in predicted.values())
-    table.add_column("predicted", justify="right", footer=f"{expected:,}")
-    table.add_column("measured", justify="right", footer=f"{total:,}")
-    for part, count in measured.items():
-        formula = predicted[part]
-        values = " ".join(f"{letter}={value}" for letter, value in formula.values.items())
-        table.add_row(part, formula.text, values, f"{formula.value:,}", f"{count:,}")
-    console.print(table)
-
+    if name in PRETRAINED:
+        console.print(f"{name}: {total:,} trainable parameters; transformers builds it: no formula")
+    else:
+        console.print(parts_table(name, config, model))
     if shared := shared_tensors(model):
         console.print(f"shared tensors, counted once ({separate_count(model):,} if separate):")
         for names in shared:
@@ -124,6 +113,27 @@ def describe(console: "Console", name: str, changes: dict[str, Any], budget: int
         console.print(f"{total:,} parameters: {verdict} the budget of {budget:,}")
         if left < 0:
             raise typer.Exit(OVER_BUDGET)
+
+
+def parts_table(name: str, config: Any, model: "nn.Module") -> "Table":
+    """Formula, prediction and count of each part of a model."""
+    from rich.table import Table
+
+    from kws.params import count_parameters, measured_parts
+    from kws.predictions import predict
+
+    predicted, measured = predict(config), measured_parts(model)
+    table = Table("part", "formula", "with", show_footer=True)
+    table.title = f"{name}, {config.n_mels} features, {config.num_classes} classes"
+    table.columns[0].footer = "total"
+    expected = sum(formula.value for formula in predicted.values())
+    table.add_column("predicted", justify="right", footer=f"{expected:,}")
+    table.add_column("measured", justify="right", footer=f"{count_parameters(model):,}")
+    for part, count in measured.items():
+        formula = predicted[part]
+        values = " ".join(f"{letter}={value}" for letter, value in formula.values.items())
+        table.add_row(part, formula.text, values, f"{formula.value:,}", f"{count:,}")
+    return table
 
 
 def without_memory(build: Any, *arguments: Any) -> "nn.Module":

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from kws.errors import UsageError, did_you_mean, is_out_of_memory
-from kws.models import bc_resnet, convs2s, keyword_transformer, recurrent, speaker, tdnn
+from kws.models import bc_resnet, convs2s, keyword_transformer, pretrained, recurrent, speaker, tdnn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +134,19 @@ MODELS: dict[str, Entry] = {
     ),
 }
 
+PRETRAINED: dict[str, Entry] = {  # they read waveforms, and need transformers
+    "wav2vec2": Entry(
+        build=pretrained.Wav2Vec2,
+        config=pretrained.Wav2Vec2Config(),
+        about="wav2vec 2.0 base, fine-tuned",
+    ),
+    "ast": Entry(
+        build=pretrained.Ast,
+        config=pretrained.AstConfig(),
+        about="Audio Spectrogram Transformer base, fine-tuned",
+    ),
+}
+
 LARGEST = 1_000_000  # no setting comes near it, and somewhere beyond it torch overflows
 KIND_NAMES = {
     bool: "true or false",
@@ -148,12 +161,13 @@ MOST = {"num_layers": 1000}  # each costs time to build, however narrow
 
 def find_model(name: str) -> Entry:
     """The entry called `name`; UsageError with the nearest name if there is none."""
-    if name not in MODELS:
+    known = MODELS | PRETRAINED
+    if name not in known:
         raise UsageError(
-            f"model {name!r} is unknown{did_you_mean(name, MODELS)}: "
-            f"choose one of {', '.join(MODELS)}"
+            f"model {name!r} is unknown{did_you_mean(name, known)}: "
+            f"choose one of {', '.join(known)}"
         )
-    return MODELS[name]
+    return known[name]
 
 
 def configure(
@@ -187,7 +201,7 @@ def build_model(name: str, /, *, n_mels: int, num_classes: int, **overrides: obj
     """Make a model with fresh weights: (mel (B, T, n_mels), valid) -> logits (B, num_classes).
 
     Args:
-        name: one of MODELS.
+        name: one of MODELS or PRETRAINED.
         n_mels: features of a frame.
         num_classes: number of logits.
         overrides: other settings of that model, see its settings class.
