@@ -89,6 +89,27 @@ def test_a_run_of_another_recipe_is_not_continued(make_job, made):
     assert result["history"] == made()["history"]
 
 
+def test_a_run_that_was_cut_off_goes_on_from_its_checkpoint(make_job, made, monkeypatch):
+    """In its third step of three: it has saved two."""
+    job, real, steps = make_job(), torch.nn.utils.clip_grad_norm_, []
+
+    def clip(*arguments, **options):
+        steps.append(1)
+        if len(steps) == 3:
+            raise MemoryError
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
+    with pytest.raises(MemoryError):
+        run_one(job)
+    assert not job.path.exists()
+    result = run_one(job)
+    assert len(steps) == 4  # the third anew, the first two not
+    assert not result["seconds"]["whole"]
+    for key in ("history", "correct", "steps", "best_step"):
+        assert result[key] == made()[key]
+
+
 def test_two_processes_never_share_a_run(make_job):
     from kws.data.building import locked
 

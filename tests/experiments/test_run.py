@@ -70,6 +70,18 @@ def test_a_result_of_another_recipe_is_made_again_and_says_so(make_job, made):
     assert "train.epochs was 7, and is 1" in lines[0]
 
 
+def test_a_worker_that_dies_costs_only_its_run(make_job, monkeypatch):
+    """And a new one is started for the next."""
+    monkeypatch.setattr(Worker, "command", ["sh", "-c", "read job; kill -9 $$"])
+    jobs = [make_job(seed=seed) for seed in (0, 1)]
+    outcome = run_all(jobs, 1, Worker, say=lambda line: None)
+    assert list(outcome.failed) == [job.title for job in jobs]
+    for sentence in outcome.failed.values():
+        assert "ended by signal 9" in sentence
+        assert "run it again" in sentence
+
+
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_goes_on_from_its_checkpoint(make_job, made, recipes):
     """In the third step of three, so that the second one's checkpoint is there."""
     (recipes / "die").touch()
