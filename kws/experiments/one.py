@@ -24,8 +24,8 @@ from kws.history import History
 from kws.memory import keep_freed_memory
 from kws.parallel import cores
 from kws.params import count_parameters
-from kws.protocols import get_protocol
-from kws.recipe import Recipe, changed_keys, load_recipe, parse_recipe
+from kws.protocols import PROTOCOLS, get_protocol
+from kws.recipe import Data, Recipe, changed_keys, load_recipe, parse_recipe
 from kws.run import fingerprint
 from kws.splits import load_splits
 from kws.train import fit
@@ -162,9 +162,31 @@ def steps_as_written(recipe: Recipe, n: int) -> int:
     if settings.total_steps:
         return settings.total_steps
     if recipe.data.task == "keywords":
-        counts = get_protocol(recipe.data.protocol).expected_counts
-        n = counts["training"] if counts else n
+        n = official_training_clips(recipe.data) or n
     return settings.epochs * steps_per_epoch(n, settings.batch_size * settings.accumulate)
+
+
+def official_training_clips(data: Data) -> int | None:
+    """Training clips of the official archive under a recipe; None for protocols without one.
+
+    >>> official_training_clips(Data(protocol="v1-12", unknown=2000))
+    22392
+    """
+    protocol = get_protocol(data.protocol)
+    if protocol.expected_counts is None:
+        return None
+    clips = protocol.expected_counts["training"]
+    if data.unknown == "protocol":
+        return clips
+    made = {w: protocol.silence_count(w) + protocol.unknown_count(w) for w in range(clips)}
+    wanted = next(count for count, more in made.items() if count + more == clips)
+    others = max(
+        each.expected_counts["training"] - wanted  # the protocol of all words of the archive
+        for each in PROTOCOLS.values()
+        if each.expected_counts and each.archive == protocol.archive and not each.silence_label
+    )
+    unknown = others if data.unknown == "all" else min(data.unknown, others)
+    return wanted + protocol.silence_count(wanted) + unknown
 
 
 @cache

@@ -140,7 +140,7 @@ def remark(row: Row) -> str:
     """In words what our figure is: the data, what was shortened, what else it depends on."""
     first = row.results[0]
     said = [KINDS[first["data"]["kind"]]]
-    said += [f"training clips {first['data']['training']:,}"]
+    said += [f"trained on {first['data']['training']:,} examples"]
     for key, old, new in first["overrides"]:
         if key not in HIDDEN_KEYS:
             said.append(f"{key} {as_text(new)} instead of {as_text(old)}")

@@ -8,11 +8,11 @@ import torch
 from kws.checkpoint import load_model
 from kws.errors import UsageError
 from kws.evaluate import evaluate, load_split
-from kws.experiments.one import run_one, steps_as_written
+from kws.experiments.one import official_training_clips, run_one, steps_as_written
 from kws.experiments.plan import recipe_of
 from kws.experiments.results import read_result, recipe_in, standing, write_result
 from kws.metrics import Proportion
-from kws.recipe import changed_keys, load_recipe
+from kws.recipe import Data, changed_keys, load_recipe
 
 
 def test_a_result_says_all_that_its_accuracy_depends_on(made, make_job):
@@ -40,6 +40,14 @@ def test_what_differs_from_the_recipe_as_written_is_listed(made):
 def test_steps_as_reported_are_those_on_the_official_archive(recipes):
     assert steps_as_written(load_recipe("words/gru"), 384) == 20 * -(-36_923 // 64)
     assert steps_as_written(load_recipe("voices/transformer"), 384) == 2
+
+
+@pytest.mark.parametrize(
+    ("unknown", "clips"), [("protocol", 22_246), ("all", 51_088 + 1_854), (2_000, 22_392)]
+)
+def test_the_share_of_unknown_counts_among_the_official_clips(unknown, clips):
+    """v1-12: 18,538 wanted clips, a tenth of that silence, and other words."""
+    assert official_training_clips(Data(protocol="v1-12", unknown=unknown)) == clips
 
 
 def test_the_file_is_the_result_and_small(make_job):
