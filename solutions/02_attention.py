@@ -211,8 +211,8 @@ def with_identities(module):
 
 a = math.log(3) ** 0.5
 x = torch.tensor([[[a, 0], [0, a]]])
-attention = with_identities(MultiHeadSelfAttention(2, num_heads=2))
 with check("2.3-attention-by-hand", "two heads of width 1 agree with pencil and paper"):
+    attention = with_identities(MultiHeadSelfAttention(2, num_heads=2))
     expect_close("attention(x)", attention(x), [[[0.75 * a, 0.5 * a], [0.5 * a, 0.75 * a]]])
     seen = torch.tensor([[True, False]])
     expect_close("with frame 1 padded,", attention(x, seen)[:, 0], [[a, 0]])

@@ -144,13 +144,13 @@ class DepthwiseConv(nn.Module):
 # frame itself, and the frame after. The fourth frame is padding, and 9 must not get out of it.
 
 # %% tags=["check"]
-convolution = DepthwiseConv(3, kernel_size=3)
-with torch.no_grad():
-    for parameter in convolution.parameters():
-        parameter.copy_(torch.eye(3)[:, None] if parameter.ndim == 3 else torch.zeros(3))
-x = torch.tensor([1.0, 2, 3, 9])[None, :, None].expand(1, 4, 3)
-valid = torch.tensor([[True, True, True, False]])
 with check("4.2-depthwise-by-hand", "each column has its own kernel, and padding counts as zero"):
+    convolution = DepthwiseConv(3, kernel_size=3)
+    with torch.no_grad():
+        for parameter in convolution.parameters():
+            parameter.copy_(torch.eye(3)[:, None] if parameter.ndim == 3 else torch.zeros(3))
+    x = torch.tensor([1.0, 2, 3, 9])[None, :, None].expand(1, 4, 3)
+    valid = torch.tensor([[True, True, True, False]])
     expected = torch.tensor([[[0.0, 1, 2], [1, 2, 3], [2, 3, 0]]])
     hint = "is the padding set to zero before the convolution?"
     suspects = {hint: torch.cat([expected[:, :2], torch.tensor([[[2.0, 3, 9]]])], 1)}
@@ -345,15 +345,15 @@ class ConformerBlock(nn.Module):
 # (1, 1, -1, -1) comes (3, -1, 1, -3), with mean 0 and variance 5.
 
 # %% tags=["check"]
-block = ConformerBlock(4, num_heads=2, d_ff=3, kernel_size=3).eval()
-says = torch.tensor([2.0, -2, 2, -2])
-with torch.no_grad():
-    for module in block.modules():
-        shell = isinstance(module, FeedForwardModule)
-        for p in module.parameters() if shell or module is block else ():
-            if not (p == 1).all():
-                p.copy_(says if shell and p.shape == (4,) else torch.zeros_like(p))
 with check("4.5-block-by-hand", "two half steps make a whole one"):
+    block = ConformerBlock(4, num_heads=2, d_ff=3, kernel_size=3).eval()
+    says = torch.tensor([2.0, -2, 2, -2])
+    with torch.no_grad():
+        for module in block.modules():
+            shell = isinstance(module, FeedForwardModule)
+            for p in module.parameters() if shell or module is block else ():
+                if not (p == 1).all():
+                    p.copy_(says if shell and p.shape == (4,) else torch.zeros_like(p))
     x = torch.tensor([[[1.0, 1, -1, -1]]])
     suspects = {
         "is each feed-forward step only half a step?": F.layer_norm(x + 2 * says, (4,)),
@@ -533,13 +533,13 @@ class SpeakerConformer(nn.Module):
 # normalised: each column over the batch, or each row by itself, has standard deviation 1.
 
 # %% tags=["check"]
-model = SpeakerConformer(n_mels=40, num_speakers=11)
-heard = []
-for part in model.modules():
-    if isinstance(part, nn.Linear) and part.out_features == 11:
-        part.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0].detach()))
-lengths = torch.tensor([31, 20, 31, 9, 30])
 with check("4.7-logits", "one logit for each speaker, from normalised features"):
+    model = SpeakerConformer(n_mels=40, num_speakers=11)
+    heard = []
+    for part in model.modules():
+        if isinstance(part, nn.Linear) and part.out_features == 11:
+            part.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0].detach()))
+    lengths = torch.tensor([31, 20, 31, 9, 30])
     logits = model(torch.randn(5, 31, 40), torch.arange(31) < lengths[:, None])
     expect_equal("the shape of model(mel, valid)", tuple(logits.shape), (5, 11))
     spread = torch.stack([heard[0].std(axis, correction=0).mean() for axis in (0, 1)])

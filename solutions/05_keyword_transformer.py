@@ -161,14 +161,14 @@ class Stem(nn.Module):
 # nothing. With stride 1 the tokens are then the spectrogram itself: 1, 2 (frame 0), 3, 4 (frame 1).
 
 # %% tags=["check"]
-stem = Stem(channels=(1, 1), strides=(1, 1)).eval()
-with torch.no_grad():
-    for p in stem.parameters():
-        if p.ndim == 4:
-            p.copy_(torch.eye(3)[1].outer(torch.eye(3)[1])[None, None])
-        elif not (p == 1).all():
-            p.zero_()
 with check("5.2-stem-by-hand", "tokens come frame after frame, band after band"):
+    stem = Stem(channels=(1, 1), strides=(1, 1)).eval()
+    with torch.no_grad():
+        for p in stem.parameters():
+            if p.ndim == 4:
+                p.copy_(torch.eye(3)[1].outer(torch.eye(3)[1])[None, None])
+            elif not (p == 1).all():
+                p.zero_()
     mel = torch.tensor([[[1.0, 2], [3, 4]]])
     suspects = {"time comes first: all bands of frame 0": torch.tensor([[[1.0], [3], [2], [4]]])}
     expect_close("stem(mel)", stem(mel), [[[1.0], [2], [3], [4]]], suspects, atol=1e-4)

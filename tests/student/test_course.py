@@ -62,7 +62,10 @@ def test_no_hint_holds_an_answer(number):
 
 
 def test_the_questions_of_suspects_are_found_wherever_they_stand_in_a_check():
-    assert tasks_of("02")["2.1"].suspects == ["are the scores divided by the root of K?"]
+    assert tasks_of("02")["2.1"].suspects == [
+        "are the scores divided by the root of K?",
+        "the softmax runs over keys, the last axis",
+    ]
     assert "more steps?" in tasks_of("03")["3.8"].suspects
     assert len(tasks_of("01")["1.8"].suspects) > 5  # named tables, and tables in calls
 

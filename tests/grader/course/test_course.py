@@ -7,6 +7,7 @@ import pytest
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
+from grader.authoring import overview
 from grader.authoring.build import read_solution
 from grader.planted.answers import edited, planted, solution
 
@@ -41,7 +42,8 @@ def hidden_checks(number: str) -> dict[str, tuple[str, float]]:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_an_assignment_has_five_to_nine_tasks_and_twenty_to_forty_points(number):
     assert 5 <= len(ASSIGNMENTS[number].tasks) <= 9
-    assert 20 <= sum(points for _, points in hidden_checks(number).values()) <= 40
+    usual = (check.points for check in overview.hidden_checks(number) if not check.retrain)
+    assert 20 <= sum(usual) <= 40
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -96,3 +98,34 @@ def test_the_opening_says_what_is_built_what_is_needed_and_how_long_it_takes(num
     opening = cells(number)[0]
     for words in ("**You will build**", "**You need**", "**Time**"):
         assert words in opening.source
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_an_answer_is_called_inside_its_check_so_that_a_todo_makes_no_traceback(number):
+    asked = {name for task in ASSIGNMENTS[number].tasks for name in task.names.values()}
+    for cell in cells(number):
+        for node in ast.parse(cell.source).body if "check" in cell.tags else ():
+            if not isinstance(node, ast.With | ast.FunctionDef | ast.ClassDef):
+                used = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+                assert not used & asked, ast.unparse(node)
+
+
+FINDINGS = {  # what went wrong in the source experiments: notebook, what it says, what it runs
+    "the rate that collapsed": ("05", "it *collapsed*: 3.5 %", "rates = (1e-5, 1e-3, 2e-2)"),
+    "tokens that did not fit": ("05", '"did not fit"', "attention_bytes(16, 8, 4, tokens)"),
+    "unknown swallowed all": ("01", 'said "unknown" to everything', '{"all other words": answers('),
+    "thresholds against a class": ("05", "a **confidence threshold**", "trained unknown class"),
+    "three layers that were one": ("02", "one layer, three times", "distances"),
+    "validation on crops": ("03", "off by eight points", "validation, crops"),
+    "best weights, the last": ("03", "submitted the *last* weights", 'print("kept:"'),
+    "no normalisation": ("04", "did not converge", "histories[name] = fit("),
+    "parameters that a tool missed": ("02", "printed **4.38 MB**", "without attention"),
+}
+
+
+@pytest.mark.parametrize("finding", FINDINGS)
+def test_what_went_wrong_in_the_sources_is_told_and_tried(finding):
+    number, told, tried = FINDINGS[finding]
+    text = "\n".join(cell.source for cell in cells(number) if cell.kind == "markdown")
+    assert told in " ".join(text.split())
+    assert any(tried in cell.source for cell in cells(number) if cell.kind == "code")
