@@ -109,7 +109,7 @@ def _serve(answers: BinaryIO, sandbox: "Sandbox", seed: "Seed") -> int:
     gc.freeze()  # the forks' collectors leave these pages shared
     for line in iter(sys.stdin.buffer.readline, b""):
         job = json.loads(line)
-        prepare(job["guess"] or "", seed)
+        prepare(job["guess"] or "", seed, retrain=job["retrain"])
         answer = _answer(job, sandbox, seed)
         if answer is None:  # nobody listens any more
             return 0

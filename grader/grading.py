@@ -113,6 +113,7 @@ def judge(check: Check, error: BaseException | None, record: Record) -> CheckRes
         concept=check.concept,
         facts=facts,
         figures=tuple(record.figures) if earned is not None else (),
+        retrain=check.retrain,
     )
 
 

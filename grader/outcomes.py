@@ -69,6 +69,7 @@ class CheckResult:
         reason: None when all points were earned.
         message: the fact, in the student's words; hint: the question; concept: where to read.
         facts: measured values to show, name -> number or text.
+        retrain: whether it exists under `--retrain` only.
     """
 
     id: str
@@ -82,6 +83,7 @@ class CheckResult:
     concept: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     figures: tuple[Figure, ...] = ()
+    retrain: bool = False
 
     @property
     def passed(self) -> bool:
@@ -124,6 +126,11 @@ class Report:
     def max_score(self) -> float:
         """Points there are."""
         return sum(check.points for check in self.checks)
+
+    @property
+    def retrain_points(self) -> float:
+        """Those of them that exist under `--retrain` only."""
+        return sum(check.points for check in self.checks if check.retrain)
 
     @property
     def verdict(self) -> Verdict:

@@ -49,11 +49,21 @@ def closing_lines(report: Report) -> list[str]:
         there = sum(check.points for check in checks)
         lines.append(f"{points(earned):>5}/{points(there):<4} {task_name(report, task)}")
     lines.append(f"{points(report.score):>5}/{points(report.max_score):<4} in all")
+    lines += retrain_lines(report)
     lines += [f"mended: {repair}" for repair in report.repairs]
     lines.append(f"isolation: {report.tier}")
     lines += [f"  without: {weakness}" for weakness in report.weaknesses]
     lines.append(f"verdict: {report.verdict.value}")
     return lines
+
+
+def retrain_lines(report: Report) -> list[str]:
+    """That points exist which a run without `--retrain` does not have; nothing where none do."""
+    more = report.retrain_points
+    if not more:
+        return []
+    usual = points(report.max_score - more)
+    return [f"  {points(more)} of them exist with --retrain only: without it there are {usual}"]
 
 
 def task_name(report: Report, task: str) -> str:

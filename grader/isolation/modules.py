@@ -88,17 +88,23 @@ def fit(
     batches: Sequence[Sequence[Any]],
     *,
     steps: int,
-    lr: float,
+    lr: float | Sequence[float],
     loss: str,
     optimiser: str,
     seed: int,
 ) -> list[float]:
-    """Train for `steps` steps on (inputs …, target) in turn; the losses, up to one not finite."""
+    """Train for `steps` steps on (inputs …, target) in turn; the losses, up to one not finite.
+
+    `lr` is one learning rate, or one for each step.
+    """
+    rates = [lr] * steps if isinstance(lr, (int, float)) else lr
     torch.manual_seed(seed)
     module.train()
-    optimiser_ = OPTIMISERS[optimiser]([p for p in module.parameters() if p.requires_grad], lr=lr)
+    learning = [p for p in module.parameters() if p.requires_grad]
+    optimiser_ = OPTIMISERS[optimiser](learning, lr=rates[0])
     losses: list[float] = []
     for step in range(steps):
+        optimiser_.param_groups[0]["lr"] = rates[step]
         *inputs, target = batches[step % len(batches)]
         optimiser_.zero_grad()
         value = LOSSES[loss](module(*inputs), target)

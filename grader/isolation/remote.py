@@ -156,12 +156,15 @@ class RemoteModule(_Remote):
         batches: Sequence[Sequence[Any]],
         *,
         steps: int,
-        lr: float,
+        lr: float | Sequence[float],
         loss: str = "cross_entropy",
         optimiser: str = "adamw",
         seed: int = 0,
     ) -> tuple[float, ...]:
-        """Train it on batches (inputs …, target) in turn; the losses, up to one not finite."""
+        """Train it on batches (inputs …, target) in turn; the losses, up to one not finite.
+
+        `lr` is one learning rate, or one for each step.
+        """
         options = {"steps": steps, "lr": lr, "loss": loss, "optimiser": optimiser, "seed": seed}
         losses = self._form("fit", forms.read_losses, (batches,), options)
         return losses[:steps]

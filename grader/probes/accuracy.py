@@ -85,7 +85,7 @@ def retrain(
     batches: Sequence[Sequence[Tensor]],
     *,
     steps: int,
-    lr: float,
+    lr: float | Sequence[float],
     seed: int,
     record: Record,
 ) -> RemoteModule:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from grader.outcomes import CheckResult, Report, Verdict
 from grader.results.figures import svg
 from grader.results.html import document, text
-from grader.scorecard import by_task, points, public_facts, task_name
+from grader.scorecard import by_task, points, public_facts, retrain_lines, task_name
 
 TOLD = {
     Verdict.GRADED: "",
@@ -29,6 +29,7 @@ def _report(report: Report, *, alone: bool) -> list[str]:
     lines = [] if alone else [f"<h2>{text(f'{report.assignment} {report.title}')}</h2>"]
     total = f"{points(report.score)} of {points(report.max_score)} points"
     lines.append(f'<p class="score">{total}</p>')
+    lines += [f"<p>{text(line.strip())}</p>" for line in retrain_lines(report)]
     if TOLD[report.verdict]:
         lines.append(f"<p>{text(TOLD[report.verdict])}</p>")
     if report.repairs:

@@ -19,6 +19,8 @@ from grader.grading import Run
 from grader.hidden import Seed
 from grader.isolation import Sandbox
 from grader.outcomes import Reason, Report
+from grader.results.page import page
+from grader.scorecard import closing_lines
 from grader.submission import Piece, Submission
 
 ROOT = Path(__file__).parents[2]
@@ -229,6 +231,24 @@ def test_retraining_is_part_of_the_inventory_only_when_asked_for(graded):
     """
     assert "2.1-b" not in {c.id for c in graded(source).checks}
     assert "2.1-b" in {c.id for c in graded(source, retrain=True).checks}
+
+
+def test_points_that_exist_only_when_training_again_are_told_as_such(graded):
+    source = """
+    @check()
+    def test_a():
+        "T."
+
+    @check("2.1", retrain=True)
+    def test_b():
+        "T."
+    """
+    report, usual = graded(source, retrain=True), graded(source)
+    assert report.max_score == usual.max_score + 2
+    lines = "\n".join(closing_lines(report))
+    assert f"2 of them exist with --retrain only: without it there are {usual.max_score:g}" in lines
+    assert "--retrain" not in "\n".join(closing_lines(usual))
+    assert "2 of them exist with --retrain only" in page([report]).decode()
 
 
 @pytest.mark.parametrize(
