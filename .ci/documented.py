@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE_TOO = (
-    *("assignments", "benchmarks", "data_scripts", "grader", "kws", "solutions"),
+    *("assignments", "benchmarks", "data_scripts", "docs", "grader", "kws", "solutions"),
     "pyproject.toml",
 )
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)

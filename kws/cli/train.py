@@ -81,10 +81,11 @@ def train(
 
 @app.command("recipes")
 def recipes() -> None:
-    """List the recipes that come with the package."""
-    from kws.recipe import load_recipe, recipe_names
+    """List the recipes that come with the package, the reported experiments by group."""
+    from kws.recipe import experiment_groups, load_recipe, recipe_names
 
-    names = recipe_names()
+    groups = experiment_groups().items()
+    names = [*recipe_names(), *(f"{group}/{name}" for group, inside in groups for name in inside)]
     for name in names:
         print(f"{name:{max(map(len, names))}}  {load_recipe(name).description}")
 

@@ -6,7 +6,7 @@ import pytest
 
 import kws.train
 from kws.checkpoint import load_model, read_checkpoint
-from kws.recipe import load_recipe, recipe_names
+from kws.recipe import experiment_groups, load_recipe, recipe_names
 
 SMALL = ["model.channels=[2,3,3]", "model.hidden_size=5", "train.epochs=2", "train.batch_size=64"]
 
@@ -119,5 +119,6 @@ def test_a_loss_that_is_not_finite_is_a_sentence(train, tmp_path):
 def test_recipes_are_listed_with_what_they_are(kws):
     outcome = kws("recipes")
     assert outcome.code == 0
-    assert [line.split()[0] for line in outcome.out.splitlines()] == recipe_names()
+    reported = [f"{group}/{name}" for group, names in experiment_groups().items() for name in names]
+    assert [line.split()[0] for line in outcome.out.splitlines()] == recipe_names() + reported
     assert load_recipe("keywords").description in outcome.out
