@@ -2,7 +2,7 @@
 
 Every `expect_…` accepts whatever came back, None and foreign objects included, and either returns
 or raises `Failure`. A message never holds a hidden input: it says how far off an answer is, and
-shows numbers only where a check itself chose to.
+shows numbers only where a check itself chose to, and no more of an answer than could be meant.
 """
 
 import math
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 RTOL, ATOL = 1e-6, 1e-8
+LONGEST, LARGEST = 60, 10**12  # of what is shown of an answer: more of it could hold hidden data
+MOST_AXES, LONGEST_AXIS = 8, 10**6
 
 
 class Failure(AssertionError):  # noqa: N818  (no error: a verdict)
@@ -50,7 +52,7 @@ def expect_shape(what: str, actual: Any, *shape: int, letters: str = "") -> Tens
         hint = "the sizes are right, their order is not: which axes are swapped?"
     elif tuple(actual.squeeze().shape) == shape or tuple(actual.shape) == _squeezed(shape):
         hint = "an axis of size 1 is too many, or missing"
-    raise Failure(f"{what} has shape {tuple(actual.shape)}, expected {named}", hint)
+    raise Failure(f"{what} has shape {shape_of(actual)}, expected {named}", hint)
 
 
 def expect_dtype(what: str, actual: Any, dtype: torch.dtype) -> Tensor:
@@ -173,7 +175,7 @@ def name_of(value: Any) -> str:
     ('None', '[1, 2]', 'a float32 tensor of shape (2, 3)', 'a str of length 99')
     """
     if isinstance(value, Tensor):
-        return f"a {_short(value.dtype)} tensor of shape {tuple(value.shape)}"
+        return f"a {_short(value.dtype)} tensor of shape {shape_of(value)}"
     if isinstance(value, bool) or value is None:
         return repr(value)
     if isinstance(value, int | float):
@@ -185,7 +187,9 @@ def name_of(value: Any) -> str:
         return f"a {kind}"
     if isinstance(value, str | list | tuple | dict):
         shown = repr(value)
-        return shown if len(shown) <= 60 else f"a {type(value).__name__} of length {len(value)}"
+        return (
+            shown if len(shown) <= LONGEST else f"a {type(value).__name__} of length {len(value)}"
+        )
     return f"a {type(value).__name__}"
 
 
@@ -197,8 +201,24 @@ def _short(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+def shape_of(tensor: Tensor) -> str:
+    """Its shape, where that is one that somebody could have meant.
+
+    >>> shape_of(torch.zeros(2, 0, 3)), shape_of(torch.zeros(0, 314159265, 271828182))
+    ('(2, 0, 3)', 'of 3 axes, some of absurd size')
+    """
+    shape = tuple(tensor.shape)
+    if len(shape) > MOST_AXES:
+        return f"of {len(shape)} axes"
+    if any(size >= LONGEST_AXIS for size in shape):
+        return f"of {len(shape)} axes, some of absurd size"
+    return str(shape)
+
+
 def _amount(number: float) -> str:
-    return f"{number:,}" if isinstance(number, int) else f"{number:.6g}"
+    if isinstance(number, float):
+        return f"{number:.6g}"
+    return f"{number:,}" if abs(number) < LARGEST else "a number of very many digits"
 
 
 def _number(tensor: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from grader.feedback import (
     expect_dtype,
     expect_equal,
     expect_shape,
+    shape_of,
 )
 from grader.grading import Record
 from grader.hidden.speech import SPEAKERS, padded, scores, speaker_utterances
@@ -458,7 +459,7 @@ def test_predict_whole_utterances(student):
         what = f"predict(model, {len(MANY)} utterances{'' if size is None else f', {size}'})"
         if isinstance(found, Tensor) and found.shape != expected.shape:
             hint = "is the last, smaller batch left out?" if found.numel() < len(MANY) else ""
-            raise Failure(f"{what} has shape {tuple(found.shape)}, expected ({len(MANY)},)", hint)
+            raise Failure(f"{what} has shape {shape_of(found)}, expected ({len(MANY)},)", hint)
         expect_equal(what, found, expected, suspects)
 
 

@@ -1,7 +1,8 @@
 """The evaluator's end of one check: asks, waits no longer than allowed, and believes nothing.
 
 Whatever comes back is a value of `wire`, or a reason from the few that a check process may give,
-or the check ends as tampered with. Whatever ends a check process is told by its session.
+in words that `vetting` lets pass, or the check ends as tampered with. Whatever ends a check process
+is told by its session.
 """
 
 import os
@@ -14,6 +15,7 @@ from typing import Any
 
 from grader.isolation import wire
 from grader.isolation.tier import Limits
+from grader.isolation.vetting import Vetting
 from grader.outcomes import Reason, Stopped
 
 MAY_SAY = (Reason.NOT_STARTED, Reason.MISSING, Reason.ERROR, Reason.MEMORY, Reason.FORBIDDEN)
@@ -48,8 +50,9 @@ class Line:
         kill: Callable[[], None],
         ended: Callable[[], Ended | None],
         may_blame_us: bool,
+        vetting: Vetting,
     ):
-        self.sock, self.limits = sock, limits
+        self.sock, self.limits, self.vetting = sock, limits, vetting
         self._kill, self._ended = kill, ended
         self._reasons = (*MAY_SAY, Reason.INFRASTRUCTURE) if may_blame_us else MAY_SAY
         self._number, self._left, self._over = 0, limits.wall, None
@@ -142,6 +145,9 @@ class Line:
             return self._finish(tampered(what))
         if found not in self._reasons:
             return self._finish(tampered(what))
+        if found is Reason.INFRASTRUCTURE:  # for the staff alone
+            return Stopped(found, printable(message))
+        message, hint = self.vetting.told(what, found, message[:MOST], hint[:MOST])
         return Stopped(found, printable(message), printable(hint))
 
     def _timeout(self, what: str) -> Stopped:

@@ -34,6 +34,8 @@ class _Remote:
     def _here(self, value: Any) -> Any:
         if isinstance(value, wire.Ref):
             return RemoteModule(self._line, value)
+        if isinstance(value, wire.Opaque):
+            return wire.Opaque(self._line.vetting.kind(value.kind))
         if isinstance(value, (list, tuple)):
             return type(value)(map(self._here, value))
         if isinstance(value, dict):
@@ -102,7 +104,7 @@ class RemoteModule(_Remote):
     @property
     def kind(self) -> str:
         """The name of its class."""
-        return self._ref.kind
+        return self._line.vetting.kind(self._ref.kind)
 
     def __repr__(self) -> str:
         return f"RemoteModule({self.kind})"

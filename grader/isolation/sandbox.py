@@ -22,6 +22,7 @@ from grader.isolation.code import Code
 from grader.isolation.line import Ended, Line
 from grader.isolation.remote import Student
 from grader.isolation.tier import Limits, Tier
+from grader.isolation.vetting import Vetting
 from grader.outcomes import Reason, Stopped
 from kws.errors import UsageError
 
@@ -153,7 +154,7 @@ class Session:
     """One submission's processes; a context manager. Two checks may be open at once."""
 
     def __init__(self, sandbox: Sandbox, withheld: Sequence[str]):
-        self._limits = sandbox.limits
+        self._limits, self._withheld = sandbox.limits, tuple(withheld)
         self._line, theirs = socket.socketpair()
         self._last = 0
         self._ended: dict[int, Ended] = {}
@@ -205,6 +206,7 @@ class Session:
             kill=lambda: self._kill(number),
             ended=lambda: self._how_ended(number),
             may_blame_us=bool(code.references),
+            vetting=Vetting(code.pieces, code.names, (*code.forbidden, *self._withheld)),
         )
         return Student(line, code.names)
 

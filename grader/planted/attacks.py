@@ -23,9 +23,10 @@ class Attack:
         name: unique, in words.
         kind: its class.
         goal: what it gains where it works. "points": a check of the wrong answer passes.
-            "secret": SECRET shows up in the result. "file": TARGET exists afterwards. "network":
-            the listener at PORT or SOCKET hears of it. "halt": the grader dies, hangs, or loses
-            the honest answers' points. "flood": a result too large to keep.
+            "secret": SECRET shows up in the result. "inputs": numbers that a check asked with
+            do, behind the word LEAK. "file": TARGET exists afterwards. "network": the listener
+            at PORT or SOCKET hears of it. "halt": the grader dies, hangs, or loses the honest
+            answers' points. "flood": a result too large to keep.
         payload: statements that run whenever `attend` is called, with q, k, v at hand.
         returns: the expression that `attend` returns afterwards.
         top: statements of the cell above `attend`.
@@ -310,6 +311,49 @@ ATTACKS: tuple[Attack, ...] = (
             found += [part for part in text.split(b"\\0") if SECRET_NAME.encode() in part]
         raise ValueError(found)
         """,
+    ),
+    Attack(
+        name="tells the hidden inputs in its error",
+        kind="inputs",
+        goal="inputs",
+        payload="raise ValueError([f'LEAK{x:.6f}' for x in q.flatten().tolist()])",
+    ),
+    Attack(
+        name="tells the hidden inputs in the gaps of its error",
+        kind="inputs",
+        goal="inputs",
+        payload="""
+        a, b, c, d, *_ = q.flatten().tolist()
+        assert q.ndim == 7, f"LEAK{a:.6f} LEAK{b:.6f} LEAK{c:.6f} LEAK{d:.6f}"
+        """,
+    ),
+    Attack(
+        name="tells the hidden inputs in the name of its exception",
+        kind="inputs",
+        goal="inputs",
+        payload="""
+        name = "".join(f"LEAK{abs(x):.6f}".replace(".", "_") for x in q.flatten().tolist()[:9])
+        raise type(name, (Exception,), {})("as it is called")
+        """,
+    ),
+    Attack(
+        name="tells the hidden inputs in the line that its error quotes",
+        kind="inputs",
+        goal="inputs",
+        payload="""
+        import linecache
+        text = " ".join(f"LEAK{x:.6f}" for x in q.flatten().tolist()[:9])
+        where = attend.__code__.co_filename
+        linecache.cache[where] = (1, None, [text + chr(10)] * 999, where)
+        linecache.checkcache = lambda *a: None
+        raise ValueError
+        """,
+    ),
+    Attack(
+        name="tells the hidden inputs in the class that it returns",
+        kind="inputs",
+        goal="inputs",
+        returns="type('LEAK%.6f' % q.flatten()[0].item(), (), {})()",
     ),
     # 6 writing and staying
     Attack(

@@ -8,6 +8,7 @@ the attack, every honest answer keeps its points, and nothing is read, written, 
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -33,6 +34,7 @@ HERE = Path(__file__).parent
 SECRET, SECRET_NAME = "c0ffee-the-hidden-seed", "KWS_GRADER_SEED"
 OTHERS_WORD = SECRET  # what another student's submission holds
 FLOOD = 10_000_000  # bytes
+LEAKED = re.compile(r"LEAK-?\d")
 ATTACKED = "2.1"
 ONE = {attack.kind: attack.name for attack in ATTACKS}  # of each kind, in a fast suite
 EACH_ATTACK = pytest.mark.parametrize(
@@ -247,6 +249,8 @@ def gains(attack: Attack, result: SimpleNamespace, world: World) -> bool:
         return result.code == 0 or bool(passed - NOTHING_TO_DO_WITH_IT)
     if attack.goal == "secret":
         return SECRET in result.text
+    if attack.goal == "inputs":
+        return bool(LEAKED.search(result.text))
     if attack.goal == "flood":
         return len(result.text) > FLOOD
     if attack.goal == "halt":
@@ -320,6 +324,7 @@ def test_it_gains_nothing_here(attack, sandbox, without_attack, world, monkeypat
     assert points(report, attacked=False) == points(without_attack, attacked=False)
     text = report.to_json()
     assert SECRET not in text
+    assert not LEAKED.search(text)
     assert len(text) < 200_000
     assert not world.traces()
 
