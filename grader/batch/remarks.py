@@ -12,6 +12,7 @@ from grader.outcomes import Report
 from kws.errors import UsageError
 
 Key = tuple[str, str]  # student, assignment
+NAMED = 3  # others with the same code; more are counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,28 @@ def same_work(outcomes: Sequence[Outcome]) -> dict[Key, tuple[str, ...]]:
     return found
 
 
+def several(names: Sequence[str]) -> str:
+    """
+    >>> several(["bob", "cy"]), several(["bob", "cy", "di", "eva", "flo"])
+    ('bob, cy', 'bob, cy, di and 2 others')
+    """
+    more = len(names) - NAMED
+    if more < 2:  # "and 1 other" is no shorter than the name
+        return ", ".join(names)
+    return f"{', '.join(names[:NAMED])} and {more} others"
+
+
+def circumstances(turn: Turn, deadline: datetime | None = None) -> tuple[str, ...]:
+    """What there is to say of a turn, whatever came of it: late, more than once, unknown."""
+    said = [lateness(turn, deadline)]
+    if turn.replaced:
+        others = several([entry.source for entry in turn.replaced])
+        said.append(f"handed in more than once: {turn.entry.source} counts, not {others}")
+    if not turn.known:
+        said.append("not on the roster")
+    return tuple(word for word in said if word)
+
+
 def remarks(
     outcomes: Sequence[Outcome], deadline: datetime | None = None
 ) -> dict[Key, tuple[str, ...]]:
@@ -95,17 +118,11 @@ def remarks(
     same: Mapping[Key, tuple[str, ...]] = same_work(outcomes)
     found = {}
     for one in outcomes:
-        turn = one.turn
-        said = [lateness(turn, deadline)]
-        if turn.replaced:
-            others = ", ".join(entry.source for entry in turn.replaced)
-            said.append(f"handed in more than once: {turn.entry.source} counts, not {others}")
+        said = list(circumstances(one.turn, deadline))
         if one.key in same:
-            said.append(f"the same code as {', '.join(same[one.key])}")
-        if not turn.known:
-            said.append("not on the roster")
+            said.append(f"the same code as {several(same[one.key])}")
         if one.faults:
             said.append(f"attempts that failed: {'; '.join(one.faults)}")
-        if told := tuple(word for word in said if word):
-            found[one.key] = told
+        if said:
+            found[one.key] = tuple(said)
     return found

@@ -4,6 +4,7 @@ A run may be stopped at any moment: each report is written as it ends, and the n
 command goes on from those that are current: same submission, checks, secret seed and tier.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from tqdm import tqdm
 from grader.adapters import get_assignment
 from grader.batch.client import Hello
 from grader.batch.handins import find
-from grader.batch.remarks import Key, Outcome, remarks
+from grader.batch.remarks import Key, Outcome, circumstances, remarks, several
 from grader.batch.roster import Student, Turn, read_roster, turns
 from grader.batch.store import Store
 from grader.outcomes import Report, Verdict
@@ -143,7 +144,7 @@ def grade_class(
                 outcomes += new
                 if not new:
                     said = "; ".join(answer["faults"])
-                    unread.append((there[at], said or "no answer to any assignment of this course"))
+                    unread.append((there[at], said or nothing_found(there[at])))
                 progress.advance(not new or any(_open(one.report) for one in new))
         except KeyboardInterrupt:
             raise Interrupted(
@@ -160,6 +161,10 @@ def grade_class(
             {**earlier, **said},
             missing={student.id: student.name for student in missing},
             names={turn.student: turn.name for turn in there if turn.name},
+            unread={
+                turn.student: "; ".join([why, *circumstances(turn, settings.deadline)])
+                for turn, why in unread
+            },
         )
     leftover = {student for student, _ in there_already} - {turn.student for turn in there}
     return Batch(
@@ -173,6 +178,15 @@ def grade_class(
         hello=hello,
         files=files,
     )
+
+
+def nothing_found(turn: Turn) -> str:
+    """Why there is no report where nothing went wrong, with the names of what is there."""
+    names: list[str] = []
+    for name, path in turn.entry.files:
+        with contextlib.suppress(OSError):  # not to be read, or gone
+            names += sorted(each.name for each in path.iterdir()) if path.is_dir() else [name]
+    return f"no answer to any assignment of this course in {several(names) or 'an empty folder'}"
 
 
 def _open(report: Report) -> bool:

@@ -96,6 +96,7 @@ class Store:
         remarks: Mapping[Key, Sequence[str]] = {},
         missing: Mapping[str, str] = {},
         names: Mapping[str, str] = {},
+        unread: Mapping[str, str] = {},
     ) -> list[Path]:
         """Write everything that is made of the reports; returns the files for the staff.
 
@@ -103,6 +104,7 @@ class Store:
             remarks: on student and assignment.
             missing: student -> name, of those who handed in nothing.
             names: student -> name, where one is known.
+            unread: student -> why nothing of what was handed in could be graded.
         """
         reports = self.reports()
         table: dict[str, dict[str, list[str]]] = {}
@@ -111,10 +113,10 @@ class Store:
         text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
         files = {
             "gradebook.csv": gradebook.gradebook(
-                reports, remarks=remarks, missing=missing, names=names
+                reports, remarks=remarks, missing=missing, names=names, unread=unread
             ),
             "canvas.csv": gradebook.canvas(reports),
-            "class.html": class_page.class_page(reports),
+            "class.html": class_page.class_page(reports, unread=unread, missing=missing),
             "junit.xml": junit.suites(reports),
         }
         write_text(self.out / "remarks.json", text)

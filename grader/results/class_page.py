@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from grader.outcomes import CheckResult, Figure, Report, Verdict
 from grader.results.figures import svg
@@ -14,8 +14,18 @@ from grader.scorecard import points
 BINS = 10
 
 
-def class_page(reports: Sequence[Report], title: str = "Class") -> bytes:
-    """One page of all reports, by assignment."""
+def class_page(
+    reports: Sequence[Report],
+    title: str = "Class",
+    *,
+    unread: Mapping[str, str] | None = None,
+    missing: Mapping[str, str] | None = None,
+) -> bytes:
+    """One page of all reports, by assignment.
+
+    `unread` tells by student why nothing that was handed in could be graded, `missing` the names of
+    those who handed in nothing.
+    """
     groups: dict[str, list[Report]] = {}
     for report in sorted(reports, key=lambda report: (report.assignment, report.student)):
         groups.setdefault(report.assignment, []).append(report)
@@ -24,6 +34,8 @@ def class_page(reports: Sequence[Report], title: str = "Class") -> bytes:
         body.append("<p>Nothing was graded.</p>")
     for group in groups.values():
         body += _assignment(group)
+    body += _people("Not graded: a person is needed", unread or {})
+    body += _people("Handed in nothing", missing or {})
     return document(title, "\n".join(body))
 
 
@@ -87,6 +99,13 @@ def _checks(reports: Sequence[Report]) -> str:
     )
     body = "\n".join(rows)
     return f'<div class="wide"><table>\n<thead>{head}</thead>\n<tbody>{body}</tbody></table></div>'
+
+
+def _people(heading: str, said: Mapping[str, str]) -> list[str]:
+    """A list of students and what is said of each; nothing for nobody."""
+    told = [f"{student}: {word}" if word else student for student, word in sorted(said.items())]
+    rows = "".join(f"<li>{text(line)}</li>" for line in told)
+    return [f"<h2>{text(heading)}</h2>\n<ul>{rows}</ul>"] if rows else []
 
 
 def _waiting(report: Report) -> str:

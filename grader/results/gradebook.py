@@ -24,6 +24,7 @@ def gradebook(
     remarks: Mapping[tuple[str, str], Sequence[str]] | None = None,
     missing: Mapping[str, str] | None = None,
     names: Mapping[str, str] | None = None,
+    unread: Mapping[str, str] | None = None,
 ) -> bytes:
     """A line a report, a column a check; a cell is empty where there is no check, or it is open.
 
@@ -31,6 +32,8 @@ def gradebook(
         remarks: on student and assignment ("late by 2 h"), for a column of their own.
         missing: student -> name, of those who handed in nothing: a line without points each.
         names: student -> name, for a column of their own.
+        unread: student -> why nothing of what was handed in could be graded: a line without points,
+            for a person.
     """
     reports = _sorted(reports)
     named = {**(names or {}), **(missing or {})}
@@ -39,7 +42,7 @@ def gradebook(
         checks |= {f"{report.assignment} {check.id}": None for check in report.checks}
     fixed = ["student", "assignment", "score", "max_score", "verdict", "repairs", "isolation"]
     rows = [[*fixed, *checks]]
-    extra = [["name"] if named else [], ["remarks"] if remarks or missing else []]
+    extra = [["name"] if named else [], ["remarks"] if remarks or missing or unread else []]
     rows[0] += extra[0] + extra[1]
     for report in reports:
         earned = {f"{report.assignment} {check.id}": check.earned for check in report.checks}
@@ -60,6 +63,11 @@ def gradebook(
     for student, name in sorted((missing or {}).items()):
         blank = [""] * (len(fixed) + len(checks) - 1)
         rows.append([student, *blank, *(name for _ in extra[0]), "handed in nothing"])
+    for student, why in sorted((unread or {}).items()):
+        blank = [""] * (len(fixed) + len(checks) - 1)
+        blank[fixed.index("verdict") - 1] = Verdict.PERSON.value
+        name = named.get(student, "")
+        rows.append([student, *blank, *(name for _ in extra[0]), f"not graded: {why}"])
     return _csv(rows)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from grader.batch.remarks import lateness, read_deadline, remarks, same_work
+from grader.batch.remarks import circumstances, lateness, read_deadline, remarks, same_work
 from grader.batch.roster import Turn
 from kws.errors import UsageError
 from tests.grader.batch.made_up import entry, outcome
@@ -84,3 +84,19 @@ def test_everything_is_said_of_a_submission(report):
 
 def test_nothing_is_said_of_an_ordinary_one(report):
     assert remarks([outcome(report)], NOON + timedelta(days=1)) == {}
+
+
+def test_of_many_with_the_same_code_three_are_named_and_the_rest_counted(report):
+    names = [f"s{i:02d}" for i in range(12)]
+    ones = [outcome(replace(report, student=name), work="w") for name in names]
+    said = remarks(ones)["s00", "02"]
+    assert said == ("the same code as s01, s02, s03 and 8 others",)
+
+
+def test_of_what_cannot_be_graded_all_is_said_but_its_points():
+    one = turn(13, known=False, replaced=(entry("alice", source="alice.zip"),))
+    assert circumstances(one, NOON) == (
+        "late by 1 h (2025-03-01 13:00 UTC)",
+        "handed in more than once: alice counts, not alice.zip",
+        "not on the roster",
+    )

@@ -75,6 +75,21 @@ def test_remarks_missing_and_names_are_in_the_gradebook(store, report):
     assert store.remarks() == {("alice", "02"): ("late", "twice")}
 
 
+def test_who_handed_in_nothing_gradable_is_in_gradebook_and_class_page_with_the_reason(
+    store, report
+):
+    store.keep(report.to_json())
+    store.finish({}, {}, {"jun": "Jun J"}, {"jun": "no answer in readme.txt; late by 2 h"})
+    head, alice, jun = (store.out / "gradebook.csv").read_text().splitlines()
+    assert jun.startswith("jun,,,,needs a person,")
+    assert jun.endswith("Jun J,not graded: no answer in readme.txt; late by 2 h")
+    assert head.count(",") == alice.count(",") == jun.count(",")
+    page = (store.out / "class.html").read_text()
+    assert "<li>jun: no answer in readme.txt; late by 2 h</li>" in page
+    store.finish()
+    assert "jun" not in (store.out / "class.html").read_text()
+
+
 def test_a_regrading_remembers_the_first_of_what_it_replaced(store, report):
     store.keep(report.to_json())
     for digest in ("c2", "c3"):
