@@ -38,6 +38,7 @@ bad operand type for unary {}: '{}'
 '{}' not supported between instances of '{}' and '{}'
 can only concatenate {} (not "{}") to {}
 can't multiply sequence by non-int of type '{}'
+Sample larger than population or is negative
 {}() missing {} required positional argument: {}
 {}() missing {} required positional arguments: {}
 {}() missing {} required keyword-only argument: {}
@@ -188,6 +189,67 @@ tensor dims must be divisible by {}
 upper bound and lower bound inconsistent with step sign
 Expected a 'cpu' device type for generator but found '{}'
 dropout probability has to be between 0 and 1, but got {}
+Sample larger than population or is negative
+Cannot choose from an empty sequence
+empty range for randrange() {}
+empty range in randrange({})
+{} is not in list
+list.index(x): x not in list
+list.remove(x): x not in list
+tuple.index(x): x not in tuple
+substring not found
+pop from empty list
+pop from an empty deque
+unhashable type: '{}'
+slice indices must be integers or None or have an __index__ method
+range() arg 3 must not be zero
+slice step cannot be zero
+expected str, bytes or os.PathLike object, not {}
+sequence item {}: expected str instance, {} found
+can only join an iterable
+dictionary update sequence element #{} has length {}; 2 is required
+cannot convert float NaN to integer
+cannot convert float infinity to integer
+must be real number, not {}
+argument of type '{}' is not iterable
+argument of type '{}' is not a container or iterable
+'{}' object does not support the context manager protocol
+'{}' object is not an iterator
+cannot convert '{}' object to bytes
+{} takes exactly one argument ({} given)
+{} expected {} argument, got {}
+negative shift count
+maximum size for tensor at dimension {} is {} but size is {}
+step is {} but must be > 0
+start ({}) + length ({}) exceeds dimension size ({}).
+selected index k out of range
+Argument #4: Padding size should be less than the corresponding input dimension, but got: {}
+Padding size should be less than the corresponding input dimension, but got: {}
+Padding length must be divisible by 2
+Padding length should be less than or equal to {}
+Input type ({}) and weight type ({}) should be the same
+Input type ({}) and bias type ({}) should be the same
+linear(): input and weight.T shapes cannot be multiplied ({} and {})
+a and b must have same reduction dim, but got [{}] X [{}].
+Trying to create tensor with negative dimension {}: {}
+random_ expects 'from' to be less than 'to', but got from={} >= to={}
+{}(): Expected dtype int64 for index{}
+Index tensor must have the same number of dimensions as {} tensor
+expected Tensor as element {} in argument {}, but got {}
+The tensor has a non-zero number of elements, but its data is not allocated yet.
+Inplace update to inference tensor outside InferenceMode is not allowed.{}
+Inference tensors cannot be saved for backward. {}
+normal expects all elements of std >= 0.0
+normal expects std >= 0.0, but found std {}
+expected mat1 and mat2 to have the same dtype, but got: {} != {}
+expected 1D or 2D tensor but got {}
+1D tensors expected, but got {}D and {}D tensors
+a Tensor with {} elements cannot be converted to {}
+only length-1 arrays can be converted to Python scalars
+could not broadcast input array from shape {} into shape {}
+negative dimensions are not allowed
+all the input array dimensions except for the concatenation axis must match exactly, {}
+The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()
 Error(s) in loading state_dict for {}:
 Missing key(s) in state_dict: {}.
 Unexpected key(s) in state_dict: {}.

@@ -177,6 +177,14 @@ MISTAKES = [
     ),
     (
         "3.4",
+        "a softmax at the end",
+        CLASSIFY,
+        CLASSIFY + ".softmax(-1)",
+        "3.4-model-fits-the-budget",
+        "is there a softmax?",
+    ),
+    (
+        "3.4",
         "four layers",
         WIDTH,
         WIDTH.replace("num_layers=2", "num_layers=4"),
@@ -306,6 +314,14 @@ MISTAKES = [
         "",
         "3.7-best-by-hand",
         "remembered",
+    ),
+    (
+        "3.7",
+        "the last of equals",
+        BETTER,
+        BETTER.replace(">", ">="),
+        "3.7-best-of-many",
+        "the first of equals stays",
     ),
     (
         "3.7",
