@@ -180,7 +180,8 @@ def _wanted(path: PurePosixPath) -> bool:
         return False
     if path.suffix == ".py" and path.parent.name in LIBRARIES | {"models", "data", "cli"}:
         return False
-    return path.suffix.lower() in (*TEXT_SUFFIXES, ".zip", WEIGHTS)
+    called = path.name.lower()  # "01_features.ipynb のコピー", ".ipynb.download", ".ipynb~"
+    return path.suffix.lower() in (*TEXT_SUFFIXES, ".zip", WEIGHTS) or ".ipynb" in called
 
 
 def _partly(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:

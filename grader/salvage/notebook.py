@@ -51,13 +51,18 @@ class Notebook:
 def looks_like_notebook(text: str) -> bool:
     """Whether this is JSON with cells, whole or broken, whatever the file is called."""
     start = text.lstrip()[:1]
-    return start in ("{", "[", "<") and bool(KIND.search(text) or '"nbformat"' in text)
+    packed = start == '"' and '\\"nbformat\\"' in text
+    return packed or (start in ("{", "[", "<") and bool(KIND.search(text) or '"nbformat"' in text))
 
 
 def read_notebook(text: str) -> Notebook:
     """The notebook in `text`; without cells where there are none to be found. Never raises."""
     notes = []
     tree = _load(text)
+    for _ in range(2):
+        if isinstance(tree, str) and looks_like_notebook(tree):
+            text, tree = tree, _load(tree)
+            notes.append("the notebook was packed into a text once more: it was unpacked")
     if tree is None:
         for side in sides(text):
             tree = _load(side)
@@ -73,6 +78,8 @@ def read_notebook(text: str) -> Notebook:
             if cells
             else "the file is not a notebook, and no cell could be read from it"
         )
+    elif isinstance(tree, dict) and "worksheets" in tree:
+        notes.append("the notebook is of an old format: its worksheets were read")
     elif cells and '"tags"' not in text:
         notes.append("the cells' tags were gone: answers were found by the names that they define")
     found = ASSIGNMENT.search(text)

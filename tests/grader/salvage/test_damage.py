@@ -57,6 +57,21 @@ def zipped(folder: Path, files: dict[str, bytes], name: str = "hand_in.zip") -> 
     return written(folder / name, buffer.getvalue())
 
 
+@damage("packed into a text once more")
+def saved_as_a_text_within_json(notebook, folder):
+    return written(folder / "02_attention.ipynb", json.dumps(dump(notebook).decode()))
+
+
+@damage("is a notebook whatever its name says")
+def a_copy_as_colab_calls_it_in_japan(notebook, folder):
+    return written(folder / "02_attention.ipynb のコピー", dump(notebook)).parent
+
+
+@damage("is a notebook whatever its name says")
+def a_download_that_a_browser_did_not_finish_naming(notebook, folder):
+    return written(folder / "02_attention.ipynb.download", dump(notebook)).parent
+
+
 # The notebook's parts
 
 
