@@ -189,7 +189,6 @@ tensor dims must be divisible by {}
 upper bound and lower bound inconsistent with step sign
 Expected a 'cpu' device type for generator but found '{}'
 dropout probability has to be between 0 and 1, but got {}
-Sample larger than population or is negative
 Cannot choose from an empty sequence
 empty range for randrange() {}
 empty range in randrange({})

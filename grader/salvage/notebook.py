@@ -78,10 +78,10 @@ def read_notebook(text: str) -> Notebook:
             if cells
             else "the file is not a notebook, and no cell could be read from it"
         )
-    elif isinstance(tree, dict) and "worksheets" in tree:
-        notes.append("the notebook is of an old format: its worksheets were read")
     elif cells and '"tags"' not in text:
         notes.append("the cells' tags were gone: answers were found by the names that they define")
+    if isinstance(tree, dict) and "worksheets" in tree:
+        notes.append("the notebook is of an old format: its worksheets were read")
     found = ASSIGNMENT.search(text)
     stated = tree.get("metadata") if isinstance(tree, dict) else None
     ours = stated.get("kws") if isinstance(stated, dict) else None
