@@ -506,8 +506,7 @@ def expect_best(student, moments: list[tuple[float, float]], best: float) -> lis
     """The second restored state, if the first one is that of the best moment."""
     weight, mean, *again = student.define(BEST, moments)
     (_, first), (_, last) = moments[0], moments[-1]
-    what = "the weights after restore"
-    three = torch.ones(3)
+    what, three = "the weights after restore", torch.ones(3)
     suspects = {"only an accuracy higher than the best so far counts": first * three}
     if [accuracy for accuracy, _ in moments].count(max(moments)[0]) > 1:
         suspects["as good as the best is not better: the first of equals stays"] = last * three

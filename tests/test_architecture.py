@@ -38,6 +38,7 @@ MAX_TEST_LINES = 600  # a test file is a list: one for a module, however many pr
 MAX_NOTEBOOK_LINES = 800  # a solution is a notebook, half of it text
 LONGER = {  # file -> why it may be longer
     "grader/adapters.py": "every task of every assignment, and the names that students give them",
+    "grader/isolation/messages.py": "a list: the sentences that libraries raise",
     "grader/planted/attacks.py": "a list: one for each attack",
     "kws/recipe.py": "every knob of an experiment with its unit and range, and their reader",
 }

@@ -13,14 +13,15 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from grader import ROOT
 from grader.batch.client import Died, Evaluator, Hello, settle
+from kws.cluster import connected
 from kws.errors import UsageError
 
-CONNECT = "30s"
 SEED = "KWS_GRADER_SEED"
 _idle: list[Evaluator] = []  # on a worker: those that grade nothing just now
 _lock = threading.Lock()
@@ -91,37 +92,19 @@ class Cluster:
         self._scheduler, self._workers, self._required = scheduler, workers, required
         self._environ = {SEED: _seed()}
         self._client: Any = None
-        self._jobs: Any = None
+        self._closing = ExitStack()
 
     def __enter__(self) -> "Cluster":
-        try:
-            import cloudpickle
-            import distributed
-        except ImportError:
-            raise UsageError(
-                "--scheduler needs Dask: install it with pip install 'kws[cluster]'"
-            ) from None
-        cloudpickle.register_pickle_by_value(sys.modules[__name__])
-        address: Any = self._scheduler
-        if self._scheduler == "slurm":
-            address = self._jobs = _slurm(self._workers or 2)
-        try:
-            self._client = distributed.Client(address, timeout=CONNECT, set_as_default=False)
-        except (OSError, ValueError) as error:
-            why = str(error).partition("\n")[0]
-            raise UsageError(
-                f"no Dask scheduler answers at {self._scheduler}: {why}: "
-                "start one with `dask scheduler`, and workers with `dask worker`"
-            ) from None
+        self._client = self._closing.enter_context(connected(self._scheduler, self._workers))
+        import cloudpickle
+
+        module = sys.modules[__name__]
+        cloudpickle.register_pickle_by_value(module)
+        self._closing.callback(cloudpickle.unregister_pickle_by_value, module)
         return self
 
     def __exit__(self, *_: object) -> None:
-        import cloudpickle
-
-        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
-        for closing in (self._client, self._jobs):
-            if closing is not None:
-                closing.close()
+        self._closing.close()
 
     def hello(self, jobs: int) -> Hello:
         """What the first worker that answers grades with; UsageError if it refuses."""
@@ -171,16 +154,3 @@ def _seed() -> str:
     if file := os.environ.get(FILE_VARIABLE):
         return Path(file).read_text(encoding="utf-8")
     return os.environ.get(SEED, DEVELOPMENT)
-
-
-def _slurm(workers: int) -> Any:
-    """Workers as SLURM jobs, as ~/.config/dask/jobqueue.yaml describes them."""
-    try:
-        from dask_jobqueue.slurm import SLURMCluster
-    except ImportError:
-        raise UsageError(
-            "--scheduler slurm needs dask-jobqueue: install it with pip install 'kws[cluster]'"
-        ) from None
-    cluster = SLURMCluster()
-    cluster.scale(jobs=workers)
-    return cluster

@@ -57,6 +57,7 @@ def run(
 
     What has a result is not made again; what was interrupted goes on where it was.
     """
+    from kws.cluster import connected
     from kws.experiments import cluster
     from kws.experiments.plan import chosen_recipes, pack, parse_seeds, plan
     from kws.experiments.run import run_all
@@ -81,7 +82,7 @@ def run(
         if scheduler is None:
             outcome = run_all(jobs, workers or default_workers(device), Worker)
         else:  # Dask knows how many at a time
-            client = stack.enter_context(cluster.connected(scheduler, workers))
+            client = stack.enter_context(connected(scheduler, workers))
             outcome = run_all(jobs, len(jobs), partial(cluster.Remote, client))
     print(
         f"{len(outcome.done)} made, {len(outcome.before)} there before, "

@@ -235,7 +235,8 @@ def cluster(recipe_folder, tmp_path_factory):
 def test_a_cluster_loses_no_run_to_a_worker_that_dies(cluster, make_job, made, recipes):
     from functools import partial
 
-    from kws.experiments.cluster import Remote, connected
+    from kws.cluster import connected
+    from kws.experiments.cluster import Remote
 
     jobs = [make_job(seed=seed) for seed in range(4)]
     (recipes / "slow").touch()
@@ -263,7 +264,8 @@ def test_a_cluster_loses_no_run_to_a_worker_that_dies(cluster, make_job, made, r
 
 @pytest.mark.slow
 def test_an_interrupt_reaches_the_cluster(cluster, make_job, recipes):
-    from kws.experiments.cluster import Remote, connected
+    from kws.cluster import connected
+    from kws.experiments.cluster import Remote
 
     job = make_job(seed=9)
     (recipes / "slow").touch()
@@ -283,8 +285,8 @@ def test_an_interrupt_reaches_the_cluster(cluster, make_job, recipes):
 
 def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch):
     pytest.importorskip("distributed")
+    from kws import cluster
     from kws.errors import UsageError
-    from kws.experiments import cluster
 
     monkeypatch.setattr(cluster, "CONNECT", "0.2s")
     with (

@@ -80,6 +80,6 @@ def test_a_tier_that_workers_lack_is_refused(cluster):
 
 
 def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch):
-    monkeypatch.setattr("grader.batch.cluster.CONNECT", "0.2s")
+    monkeypatch.setattr("kws.cluster.CONNECT", "0.2s")
     with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
         Cluster("tcp://127.0.0.1:1").__enter__()
