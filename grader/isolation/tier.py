@@ -28,11 +28,15 @@ class Tier(str, Enum):
         return _WEAKNESSES[self]
 
 
+_PATHS = (
+    "submitted code can find out whether a path that it guesses exists, though it can list, read "
+    "and write nothing there"
+)
 _WEAKNESSES = {
-    Tier.SEALED: (),
+    Tier.SEALED: (_PATHS,),
     Tier.FENCED: (
-        "this machine refuses user namespaces: submitted code sees which paths exist, though it "
-        "can read and write none of them",
+        "this machine refuses user namespaces: submitted code sees that other processes exist",
+        _PATHS,
         "the disk space that submitted code may fill is limited per file, not in total",
     ),
     Tier.PROCESS: (

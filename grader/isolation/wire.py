@@ -219,7 +219,7 @@ def _tensors(body: bytes) -> dict[str, torch.Tensor]:
 
 
 def _value(plain: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
-    if depth > 2 * MAX_DEPTH + 4:
+    if depth > 3 * MAX_DEPTH + 4:  # a dictionary in another takes three
         raise Malformed("lists in too many lists")
     if isinstance(plain, str):
         return plain if plain.isascii() else plain.encode("utf-8", "replace").decode()

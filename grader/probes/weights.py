@@ -12,6 +12,7 @@ from torch import Tensor
 from grader.outcomes import Reason, Stopped
 
 FILE = "model.safetensors"
+MOST, LONGEST = 5_000, 500  # tensors in it, letters of a name
 KINDS = (
     torch.float32,
     torch.float64,
@@ -42,6 +43,13 @@ def read_weights(data: bytes | None) -> dict[str, Tensor]:
         ) from None
     if not found:
         raise Stopped(Reason.ERROR, f"{FILE} holds no tensor", "was an empty model saved?")
+    if len(found) > MOST or max(map(len, found)) > LONGEST:
+        raise Stopped(
+            Reason.ERROR,
+            f"{FILE} holds {len(found):,} tensors, or names of endless length: no model of this "
+            "course has such a state",
+            "save it again with safetensors.torch.save_file(model.state_dict(), …)",
+        )
     for name, tensor in sorted(found.items()):
         if tensor.dtype not in KINDS:
             kind = str(tensor.dtype).removeprefix("torch.")

@@ -100,6 +100,16 @@ def test_the_evaluators_process_cannot_be_looked_into(inside, tier):
         assert answer in ("PermissionError", "FileNotFoundError", "IsADirectoryError")
 
 
+@STRONG
+def test_of_what_lies_outside_no_more_is_known_than_that_it_exists(inside, tier):
+    """As the tier's weaknesses say."""
+    student = inside(tier)
+    assert any("whether a path that it guesses exists" in word for word in tier.weaknesses)
+    for path in (ROOT / "solutions", ROOT / "grader"):
+        assert student.attempt(f"os.listdir({str(path)!r})") == "PermissionError"
+    assert student.attempt(f"os.stat({str(ROOT / 'nothing')!r})") == "FileNotFoundError"
+
+
 @ALL
 def test_the_evaluators_environment_is_not_inherited(inside, tier):
     assert "PYTEST_CURRENT_TEST" in os.environ
@@ -358,9 +368,12 @@ def test_tiers_are_ordered():
     assert Tier.SEALED.strength > Tier.FENCED.strength > Tier.PROCESS.strength
 
 
-def test_a_weaker_tier_says_what_it_leaves_open(sandboxes):
-    assert not sandboxes(Tier.SEALED).weaknesses
-    assert all(sandboxes(tier).weaknesses for tier in (Tier.FENCED, Tier.PROCESS))
+def test_every_tier_says_what_it_leaves_open_and_the_best_least():
+    assert [len(tier.weaknesses) for tier in (Tier.SEALED, Tier.FENCED, Tier.PROCESS)] == [1, 3, 3]
+
+
+def test_a_sandbox_of_the_best_tier_says_no_more_than_that(sandboxes):
+    assert sandboxes(Tier.SEALED).weaknesses == Tier.SEALED.weaknesses
 
 
 def test_the_best_tier_is_taken_where_none_is_asked_for(best):

@@ -142,6 +142,15 @@ def test_a_list_in_itself_crosses_as_far_as_it_can():
     assert isinstance(back, Opaque)
 
 
+def test_a_dictionary_in_itself_crosses_as_far_as_it_can():
+    value = {}
+    value["a"] = value
+    back = crossed(value)
+    for _ in range(wire.MAX_DEPTH):
+        back = back["a"]
+    assert isinstance(back, Opaque)
+
+
 def test_too_much_to_cross_is_told_before_it_is_written():
     with pytest.raises(TooLarge):
         dump(torch.zeros(1000), most=3999)
@@ -183,7 +192,7 @@ TENSOR = b'{"T":["0","float32",false]}'
         with_lengths(b"NaN"),
         with_lengths(b"Infinity"),
         with_lengths(b"[" * 100_000),
-        with_lengths(b"[" * 60 + b"]" * 60),
+        with_lengths(b"[" * 80 + b"]" * 80),
         with_lengths(b'{"t":' * 100_000),
         with_lengths(b"1" * 1_000_000),
         with_lengths(b"{}"),

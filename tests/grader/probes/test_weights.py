@@ -26,6 +26,18 @@ def test_no_file_is_missing():
 
 
 @pytest.mark.parametrize(
+    "state",
+    [{f"t{i}": torch.zeros(1) for i in range(5001)}, {"x" * 501: torch.zeros(1)}],
+    ids=["too many", "too long a name"],
+)
+def test_a_state_that_no_model_has_is_told_and_not_called_tampering(state):
+    found = stopped(save(state))
+    assert found.reason is Reason.ERROR
+    assert "no model of this course has" in found.message
+    assert len(found.message) < 200
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"",
