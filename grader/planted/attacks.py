@@ -314,13 +314,13 @@ ATTACKS: tuple[Attack, ...] = (
     ),
     Attack(
         name="tells the hidden inputs in its error",
-        kind="inputs",
+        kind="memory",
         goal="inputs",
         payload="raise ValueError([f'LEAK{x:.6f}' for x in q.flatten().tolist()])",
     ),
     Attack(
         name="tells the hidden inputs in the gaps of its error",
-        kind="inputs",
+        kind="memory",
         goal="inputs",
         payload="""
         a, b, c, d, *_ = q.flatten().tolist()
@@ -329,7 +329,7 @@ ATTACKS: tuple[Attack, ...] = (
     ),
     Attack(
         name="tells the hidden inputs in the name of its exception",
-        kind="inputs",
+        kind="memory",
         goal="inputs",
         payload="""
         name = "".join(f"LEAK{abs(x):.6f}".replace(".", "_") for x in q.flatten().tolist()[:9])
@@ -338,7 +338,7 @@ ATTACKS: tuple[Attack, ...] = (
     ),
     Attack(
         name="tells the hidden inputs in the line that its error quotes",
-        kind="inputs",
+        kind="memory",
         goal="inputs",
         payload="""
         import linecache
@@ -351,7 +351,7 @@ ATTACKS: tuple[Attack, ...] = (
     ),
     Attack(
         name="tells the hidden inputs in the class that it returns",
-        kind="inputs",
+        kind="memory",
         goal="inputs",
         returns="type('LEAK%.6f' % q.flatten()[0].item(), (), {})()",
     ),
