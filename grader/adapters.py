@@ -302,6 +302,7 @@ _04 = Assignment(
     ),
     withheld=(
         "kws.models.conformer",
+        "kws.models.convs2s",
         "kws.models.interop",
         "kws.models.keyword_transformer",
         "kws.models.laboratory",
