@@ -321,7 +321,7 @@ MISTAKES = [
         BETTER,
         BETTER.replace(">", ">="),
         "3.7-best-of-many",
-        "the first of equals stays",
+        "only a higher accuracy",
     ),
     (
         "3.7",
