@@ -12,6 +12,8 @@ from kws.experiments.one import run_one
 from kws.experiments.plan import Job, find_source
 from kws.experiments.worker import Worker
 
+collect_ignore = ["small.py"]  # a program, which reads its arguments
+
 SMALL_WORKER = Path(__file__).with_name("small.py")
 GRU = """
 [data]

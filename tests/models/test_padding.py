@@ -70,6 +70,7 @@ LAYERS = {
 }
 LEFT_TO_MODELS = {"BcResNet", "Crnn", "GruClassifier", "KeywordTransformer", "SequenceClassifier"}
 LEFT_TO_MODELS |= {"ConvS2s", "RnnClassifier", "Tdnn"}
+REFUSE_PADDING = {"Ast", "Wav2Vec2"}  # tested where they are
 
 
 def padded(x: torch.Tensor, valid: torch.Tensor, axis: int, scale: float) -> torch.Tensor:
@@ -161,7 +162,7 @@ def test_every_layer_with_a_mask_is_tested_here():
                 continue
             if issubclass(cls, nn.Module) and "valid" in inspect.signature(cls.forward).parameters:
                 with_mask.add(cls_name)
-    assert with_mask - tested == LEFT_TO_MODELS
+    assert with_mask - tested == LEFT_TO_MODELS | REFUSE_PADDING
 
 
 @pytest.fixture

@@ -263,6 +263,7 @@ def test_the_naive_grader_sees_through_a_plain_wrong_answer(naive_grader, world)
     assert (result.passed, result.code) == (NOTHING_TO_DO_WITH_IT, 1)
 
 
+@pytest.mark.slow
 @EACH_ATTACK
 def test_it_succeeds_against_a_naive_grader(attack, naive_grader, world):
     result = naive_result(naive_grader, attack, world)
