@@ -91,7 +91,7 @@ class Vetting:
 
     def _message(self, what: str, reason: Reason, message: str) -> str:
         if found := RAISED.fullmatch(message):
-            kind = found["kind"] if self._is_exception(found["kind"]) else "an exception of its own"
+            kind = found["kind"] if self._knows(found["kind"]) else "an exception of its own"
             start = f"{self._what(found['what'], what)} raised {kind}"
             if not found["words"]:
                 return start
@@ -172,9 +172,6 @@ class Vetting:
                 return HIDDEN
             shown.append(part)
         return text
-
-    def _is_exception(self, kind: str) -> bool:
-        return self._knows(kind)
 
     def _knows(self, name: str) -> bool:
         """Whether all parts of a dotted name are known, or small numbers, as in layers.0.weight."""

@@ -16,7 +16,7 @@ from kws import plots
 from kws.experiments.rows import Table
 
 KEY = "Comment"  # of the digest, among the texts of the PNG
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
+COLOURS = (plots.BLUE, plots.ORANGE, plots.GREEN, "#D55E00", "#CC79A7", "#56B4E9", "#000000")
 LINES = ("-", "--", ":", "-.")
 Point = tuple[float, float]
 

@@ -58,6 +58,19 @@ class AstConfig:
     dropout: float = 0.0
 
 
+ENCODER_SIZES = {  # what transformers calls them -> what they are called here
+    "hidden_size": "d_model",
+    "num_attention_heads": "num_heads",
+    "num_hidden_layers": "num_layers",
+    "intermediate_size": "d_ff",
+}
+
+
+def encoder_sizes(config: Wav2Vec2Config | AstConfig) -> dict[str, int]:
+    """The sizes of the Transformer, by their names in transformers."""
+    return {theirs: getattr(config, ours) for theirs, ours in ENCODER_SIZES.items()}
+
+
 class Pretrained(nn.Module):
     """A backbone of transformers and a linear classifier.
 
@@ -122,23 +135,14 @@ class Wav2Vec2(Pretrained):
     """wav2vec 2.0: convolutions to 49 frames a second, Transformer, mean over time, classifier."""
 
     kind = "wav2vec2"
-    sizes: ClassVar[Mapping[str, str]] = {
-        "hidden_size": "d_model",
-        "num_attention_heads": "num_heads",
-        "num_hidden_layers": "num_layers",
-        "intermediate_size": "d_ff",
-        "conv_dim": "d_front",
-    }
+    sizes: ClassVar[Mapping[str, str]] = {**ENCODER_SIZES, "conv_dim": "d_front"}
 
     def __init__(self, config: Wav2Vec2Config):
         super().__init__()
         transformers = _transformers()
         self.backbone = transformers.Wav2Vec2Model(
             transformers.Wav2Vec2Config(
-                hidden_size=config.d_model,
-                num_attention_heads=config.num_heads,
-                num_hidden_layers=config.num_layers,
-                intermediate_size=config.d_ff,
+                **encoder_sizes(config),
                 conv_dim=(config.d_front,) * 7,
                 hidden_dropout=config.dropout,
                 attention_dropout=config.dropout,
@@ -164,22 +168,14 @@ class Ast(Pretrained):
     """AST: a Transformer over 16 x 16 patches of a Kaldi filter bank, and its two tokens' mean."""
 
     kind = "audio-spectrogram-transformer"
-    sizes: ClassVar[Mapping[str, str]] = {
-        "hidden_size": "d_model",
-        "num_attention_heads": "num_heads",
-        "num_hidden_layers": "num_layers",
-        "intermediate_size": "d_ff",
-    }
+    sizes: ClassVar[Mapping[str, str]] = ENCODER_SIZES
 
     def __init__(self, config: AstConfig):
         super().__init__()
         transformers = _transformers()
         self.backbone = transformers.ASTModel(
             transformers.ASTConfig(
-                hidden_size=config.d_model,
-                num_attention_heads=config.num_heads,
-                num_hidden_layers=config.num_layers,
-                intermediate_size=config.d_ff,
+                **encoder_sizes(config),
                 hidden_dropout_prob=config.dropout,
                 attention_probs_dropout_prob=config.dropout,
                 max_length=FBANK_FRAMES,

@@ -11,6 +11,7 @@ Shape letters: B batch   T frames   F features of a frame   D width   H width of
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -128,14 +129,7 @@ class BidirectionalGru(nn.Module):
 
     def __init__(self, d_in: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0):
         super().__init__()
-        self.gru = nn.GRU(
-            d_in,
-            hidden_size,
-            num_layers,
-            batch_first=True,
-            bidirectional=True,
-            dropout=dropout if num_layers > 1 else 0.0,  # torch warns: nothing is in between
-        )
+        self.gru = nn.GRU(d_in, hidden_size, num_layers, **both_ways(num_layers, dropout))
 
     def forward(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
@@ -161,20 +155,19 @@ class BidirectionalLstm(nn.Module):
 
     def __init__(self, d_in: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0):
         super().__init__()
-        self.lstm = nn.LSTM(
-            d_in,
-            hidden_size,
-            num_layers,
-            batch_first=True,
-            bidirectional=True,
-            dropout=dropout if num_layers > 1 else 0.0,
-        )
+        self.lstm = nn.LSTM(d_in, hidden_size, num_layers, **both_ways(num_layers, dropout))
 
     def forward(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T HH"]:
         """x (B, T, D) -> (B, T, 2H), zero in the padding. The mask costs what the GRU's does."""
         return run_both_ways(self.lstm, x, valid)
+
+
+def both_ways(num_layers: int, dropout: float) -> dict[str, Any]:
+    """What torch is told beside the sizes."""
+    between = dropout if num_layers > 1 else 0.0  # torch warns where there is no between
+    return {"batch_first": True, "bidirectional": True, "dropout": between}
 
 
 def run_both_ways(

@@ -219,31 +219,24 @@ def test_what_a_check_builds_on_comes_first(graded):
     assert result.message == "not run: 2.1-a comes first"
 
 
-def test_retraining_is_part_of_the_inventory_only_when_asked_for(graded):
-    source = """
-    @check()
-    def test_a():
-        "T."
+WITH_RETRAINING = """
+@check()
+def test_a():
+    "T."
 
-    @check("2.1", retrain=True)
-    def test_b():
-        "T."
-    """
-    assert "2.1-b" not in {c.id for c in graded(source).checks}
-    assert "2.1-b" in {c.id for c in graded(source, retrain=True).checks}
+@check("2.1", retrain=True)
+def test_b():
+    "T."
+"""
+
+
+def test_retraining_is_part_of_the_inventory_only_when_asked_for(graded):
+    assert "2.1-b" not in {c.id for c in graded(WITH_RETRAINING).checks}
+    assert "2.1-b" in {c.id for c in graded(WITH_RETRAINING, retrain=True).checks}
 
 
 def test_points_that_exist_only_when_training_again_are_told_as_such(graded):
-    source = """
-    @check()
-    def test_a():
-        "T."
-
-    @check("2.1", retrain=True)
-    def test_b():
-        "T."
-    """
-    report, usual = graded(source, retrain=True), graded(source)
+    report, usual = graded(WITH_RETRAINING, retrain=True), graded(WITH_RETRAINING)
     assert report.max_score == usual.max_score + 2
     lines = "\n".join(closing_lines(report))
     assert f"2 of them exist with --retrain only: without it there are {usual.max_score:g}" in lines
