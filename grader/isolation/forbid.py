@@ -90,14 +90,21 @@ class Traps(importlib.abc.MetaPathFinder):
             return
         self.active = True
         try:
-            with _Functions(watched), _Operators(watched):
+            with watching(watched):
                 yield
         finally:
             self.active = False
 
 
+@contextlib.contextmanager
+def watching(watched: Sequence[tuple[str, str]]) -> Iterator[None]:
+    """While open, what computes a forbidden name (the first of each pair) is refused."""
+    with _Functions(watched), _Operators(watched):
+        yield
+
+
 class _Functions(TorchFunctionMode):
-    def __init__(self, watched: list[tuple[str, str]]):
+    def __init__(self, watched: Sequence[tuple[str, str]]):
         super().__init__()
         self.names = {name.rpartition(".")[2]: name for name, _ in watched}
 
@@ -109,7 +116,7 @@ class _Functions(TorchFunctionMode):
 
 
 class _Operators(TorchDispatchMode):
-    def __init__(self, watched: list[tuple[str, str]]):
+    def __init__(self, watched: Sequence[tuple[str, str]]):
         super().__init__()
         self.watched = watched
 
@@ -122,17 +129,18 @@ class _Operators(TorchDispatchMode):
 
 
 @cache
-def loaded() -> dict[str, list[str]]:
-    """Names of loaded modules by their first two parts, and by their first alone.
+def places() -> dict[int, list[tuple[str, str]]]:
+    """The id of each function that a loaded module names -> module and name, wherever it is named.
 
     The server asks before it forks: to look at every name in each check would have the kernel copy
     the pages that the names are in.
     """
-    table: dict[str, list[str]] = {}
-    for name in sorted(sys.modules):
-        parts = name.split(".")
-        for package in {parts[0], ".".join(parts[:2])}:
-            table.setdefault(package, []).append(name)
+    table: dict[int, list[tuple[str, str]]] = {}
+    for name, module in sorted(sys.modules.items()):
+        if isinstance(module, types.ModuleType):
+            for key, value in vars(module).items():
+                if isinstance(value, (types.FunctionType, types.BuiltinFunctionType)):
+                    table.setdefault(id(value), []).append((name, key))
     return table
 
 
@@ -153,8 +161,7 @@ def _trap(name: str) -> Callable[..., Any]:
 
 def _replace(thing: Any, trap: Callable[..., Any], package: str) -> None:
     """Wherever the package's loaded modules name this function."""
-    for name in loaded().get(package, ()):
-        module = sys.modules.get(name)
-        if isinstance(module, types.ModuleType):
-            for key in [key for key, value in vars(module).items() if value is thing]:
-                setattr(module, key, trap)
+    for name, key in places().get(id(thing), ()):
+        names = vars(sys.modules[name]) if _is_in(name, package) and name in sys.modules else {}
+        if names.get(key) is thing:
+            names[key] = trap

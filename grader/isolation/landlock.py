@@ -53,8 +53,6 @@ def _add(ruleset: int, path: str, rights: int) -> None:
     except OSError:
         return
     try:
-        if not Path(path).is_dir():
-            rights &= _ON_FILES
         rule = struct.pack("=Qi", rights, handle)
         linux.call(_ADD, ruleset, 1, rule, 0, what=f"landlock_add_rule {path}")
     finally:
@@ -64,12 +62,14 @@ def _add(ruleset: int, path: str, rights: int) -> None:
 def read_only_rules(paths: Iterable[str], without: Iterable[str]) -> list[Rule]:
     """Rules to read what lies below `paths` but not what is, or lies below, one of `without`.
 
-    Names in a folder that holds something of `without` can be listed, its files not be read.
+    Names in a folder that holds something of `without` can be listed, its files not be read. What
+    lies below a folder that may be read whole needs no rule of its own.
     """
     rules: dict[str, int] = {}
     hidden = sorted({os.path.realpath(path) for path in without})
     for path in sorted({os.path.realpath(path) for path in paths}):
-        _walk(path, hidden, rules)
+        if not any(rules.get(str(parent)) == READ for parent in Path(path).parents):
+            _walk(path, hidden, rules)
     return sorted(rules.items())
 
 
@@ -77,7 +77,7 @@ def _walk(path: str, hidden: list[str], rules: dict[str, int]) -> None:
     if path in hidden:
         return
     if not any(other.startswith(path.rstrip("/") + "/") for other in hidden):
-        rules[path] = READ
+        rules[path] = READ if Path(path).is_dir() else READ_FILE
         return
     rules[path] = READ_DIR
     with contextlib.suppress(OSError):

@@ -4,10 +4,12 @@ import ctypes
 import os
 import sys
 from functools import cache
+from pathlib import Path
 
 LINUX = sys.platform == "linux"
 NO_NEW_PRIVILEGES, SET_DUMPABLE, SET_SECCOMP, SET_CHILD_SUBREAPER = 38, 4, 22, 36
 NEWNS, NEWUSER, NEWPID = 0x00020000, 0x10000000, 0x20000000
+LARGE, _COLLAPSE = 2 << 20, 25  # bytes of a large page; MADV_COLLAPSE
 NEWNET, NEWIPC, NEWUTS = 0x40000000, 0x08000000, 0x04000000
 
 
@@ -49,6 +51,20 @@ def mount(source: str, target: str, kind: str, flags: int, options: str) -> None
 def unshare(flags: int) -> None:
     """`unshare`."""
     check(libc().unshare(ctypes.c_int(flags)), "unshare")
+
+
+def collapse() -> None:
+    """Put this process's own memory into large pages, so that a fork has fewer to copy the list of.
+
+    What the allocator asks for lies in them already; large tables of shared libraries do not.
+    Linux before 6.1 does not know the call: then a fork takes longer, and all else is the same.
+    """
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, rights = line.split()[:2]
+        start, end = (int(number, 16) for number in span.split("-"))
+        start, end = -(-start // LARGE) * LARGE, end // LARGE * LARGE
+        if rights == "rw-p" and start < end:
+            libc().madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _COLLAPSE)
 
 
 def drop_capabilities() -> None:

@@ -2,7 +2,8 @@
 
 The evaluator starts it, with a clean environment and no other descriptor, before it makes or reads
 anything secret: what is never here cannot be found by what is forked from here. It holds no module
-of kws but the empty package and its exceptions, so a withheld module is not in memory either.
+of kws but those that no assignment asks students to build: its exceptions, and what visible checks
+are written with.
 """
 
 import contextlib
@@ -17,8 +18,11 @@ from importlib.util import find_spec
 
 import torch
 
-from grader.isolation import confine, forbid, linux, namespaces, session, wire
+from grader.isolation import confine, forbid, linux, modules, namespaces, session, wire
+from grader.isolation.code import Code
+from grader.isolation.pieces import Namespace
 from grader.isolation.tier import Limits, Tier
+from grader.submission import Piece
 
 SEALED, OPEN = b"S", b"O"  # what comes with the socket of a session: namespaces, or none
 PRELOADED = (  # what notebooks import, and what torch would import at its first optimiser
@@ -29,7 +33,33 @@ PRELOADED = (  # what notebooks import, and what torch would import at its first
     "soundfile",
     "tqdm.auto",
     "jaxtyping",
+    "kws.checking",
 )
+REHEARSAL = """
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Layer(nn.Module):
+    def __init__(self, width: int = 4):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.linear = nn.Linear(width, 2 * width)
+        self.conv = nn.Conv1d(width, width, 3, padding=1)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        x = x + torch.arange(x.shape[1])[None, :, None] / math.sqrt(2.0)
+        a, b = self.linear(self.norm(x)).chunk(2, dim=-1)
+        scores = a @ b.transpose(-2, -1)
+        if valid is not None:
+            scores = scores.masked_fill(~valid[:, None, :], float("-inf"))
+        x = x + self.dropout(F.relu(torch.softmax(scores, dim=-1) @ a * torch.sigmoid(b)))
+        return self.conv(x.reshape(x.shape).permute(0, 2, 1).contiguous()).mean(-1)
+"""
 
 
 def main(descriptor: int) -> None:
@@ -60,10 +90,28 @@ def preload() -> None:
             if find_spec(name.partition(".")[0]):
                 importlib.import_module(name)
     torch.set_num_threads(1)
-    torch.mm(torch.randn(4, 4), torch.randn(4, 4))
-    forbid.loaded()
+    rehearse()
+    forbid.places()
+    for name in [name for name in sys.modules if name.partition(".")[0] in forbid.STAFF]:
+        del sys.modules[name]  # out of the way of students' code; nothing secret is in them
     gc.collect()
     gc.freeze()
+    if linux.LINUX:
+        linux.collapse()
+
+
+def rehearse() -> None:
+    """Load, call and trace a module as a check does, so that what torch does once is done."""
+    piece = Piece(source=REHEARSAL, names=("Layer",), where="rehearsal", line=1)
+    space = Namespace(Code(pieces=(piece,)))
+    with forbid.watching(forbid.FUSED):
+        space.load()
+        module = space.find("Layer")()
+        args = (torch.randn(2, 3, 4), torch.ones(2, 3, dtype=torch.bool))
+        module(*args)
+        wire.dump(modules.trace(module, args, {}))
+        wire.dump({"value": [modules.tree(module), modules.gradients(module, args, {})]})
+        wire.dump(modules.state_dict(module))
 
 
 def silence() -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from grader.adapters import ASSIGNMENTS
 from grader.isolation import Code, Limits, Sandbox, Tier
+from grader.isolation.forbid import STAFF
 from grader.outcomes import Reason
 from tests.grader.isolation.conftest import pieces, reason
 
@@ -149,9 +151,18 @@ def test_a_withheld_module_cannot_be_read(inside, tier, pattern):
 
 
 @ALL
-def test_a_withheld_module_is_not_in_memory(inside, tier):
+def test_only_modules_that_no_assignment_withholds_are_in_memory(inside, tier):
     there = "[name for name in __import__('sys').modules if name.startswith('kws.')]"
-    assert eval(inside(tier).attempt(there)) == ["kws.errors"]
+    found = set(eval(inside(tier).attempt(there)))
+    assert "kws.errors" in found
+    assert all(found.isdisjoint(assignment.withheld) for assignment in ASSIGNMENTS.values())
+
+
+@ALL
+def test_staff_modules_have_no_name_in_a_check(inside, tier):
+    there = "[name for name in __import__('sys').modules if name.partition('.')[0] in STAFF]"
+    there = there.replace("STAFF", repr(STAFF))
+    assert eval(inside(tier).attempt(there)) == []
 
 
 @ALL
