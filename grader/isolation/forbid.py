@@ -139,7 +139,10 @@ def places() -> dict[int, list[tuple[str, str]]]:
     for name, module in sorted(sys.modules.items()):
         if isinstance(module, types.ModuleType):
             for key, value in vars(module).items():
-                if isinstance(value, (types.FunctionType, types.BuiltinFunctionType)):
+                if type(value) in (
+                    types.FunctionType,
+                    types.BuiltinFunctionType,
+                ):  # asks it nothing
                     table.setdefault(id(value), []).append((name, key))
     return table
 
