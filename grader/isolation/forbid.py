@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from grader.isolation.blame import ForbiddenError
 
 STAFF = ("grader", "solutions", "tests")  # nothing for students, whatever is on the path
+FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 FUSED = (  # word in a forbidden name -> operators that compute the same
     ("scaled_dot_product", "_scaled_dot_product"),
     ("TransformerEncoder", "_transformer_encoder_layer_fwd"),
@@ -139,10 +140,7 @@ def places() -> dict[int, list[tuple[str, str]]]:
     for name, module in sorted(sys.modules.items()):
         if isinstance(module, types.ModuleType):
             for key, value in vars(module).items():
-                if type(value) in (
-                    types.FunctionType,
-                    types.BuiltinFunctionType,
-                ):  # asks it nothing
+                if type(value) in FUNCTIONS:  # `isinstance` would ask objects for their class
                     table.setdefault(id(value), []).append((name, key))
     return table
 
@@ -165,6 +163,6 @@ def _trap(name: str) -> Callable[..., Any]:
 def _replace(thing: Any, trap: Callable[..., Any], package: str) -> None:
     """Wherever the package's loaded modules name this function."""
     for name, key in places().get(id(thing), ()):
-        names = vars(sys.modules[name]) if _is_in(name, package) and name in sys.modules else {}
-        if names.get(key) is thing:
-            names[key] = trap
+        module = sys.modules.get(name)
+        if _is_in(name, package) and getattr(module, key, None) is thing:
+            setattr(module, key, trap)

@@ -16,12 +16,11 @@ from pathlib import Path
 from grader.isolation import linux
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
-EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+WRITE_FILE, READ_FILE, READ_DIR = 1 << 1, 1 << 2, 1 << 3
 REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAKE_REG, MAKE_SYM = 1 << 4, 1 << 5, 1 << 7, 1 << 8, 1 << 12
 REFER, TRUNCATE = 1 << 13, 1 << 14
 READ = READ_FILE | READ_DIR
 WRITE = READ | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SYM
-_ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
 _HANDLED = {1: 13, 2: 14, 3: 15, 4: 15}  # version -> number of file rights; later ones have 16
 
 Rule = tuple[str, int]
