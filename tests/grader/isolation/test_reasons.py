@@ -296,3 +296,9 @@ def test_a_reference_that_fails_is_our_fault(session):
     ours = Piece(source="def f(:", where="reference", line=1, names=("f",))
     with session.check(Code(pieces=(), references=(ours,))) as student:
         assert reason(student.f) is Reason.INFRASTRUCTURE
+
+
+def test_a_forbidden_function_is_refused_by_its_name_in_another_module(student):
+    source = "import torch\ndef f():\n    return torch.signal.windows.windows.hann(4)"
+    found = student(source, forbidden=("torch.signal.windows.hann",))
+    assert reason(found.f) is Reason.FORBIDDEN
