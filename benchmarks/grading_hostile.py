@@ -3,8 +3,8 @@
 Everybody hands in assignment 2. One in twenty hands in an attack in the place of TODO 2.1 (those
 that the grader's own tests prove real against a naive grader), or a file that is no notebook.
 Looked at from outside: the reports, the file and the sockets that attacks aim at, and the memory
-that the evaluators and the parents of the students' processes hold, without what they map from
-disk, twice a second.
+that the evaluator and the parent of the students' processes hold, without what they map from disk,
+twice a second.
 """
 
 import json
@@ -121,7 +121,7 @@ class Targets:
 
 @dataclass
 class Watch:
-    """What runs below a process and the evaluators' memory, beside how far grading is."""
+    """What runs below a process and the evaluator's memory, beside how far grading is."""
 
     pid: int
     graded: Callable[[], int]
@@ -129,7 +129,7 @@ class Watch:
     evaluators: set[int] = field(default_factory=set)
 
     def look(self) -> None:
-        """Take one sample: each evaluator, and the first process that it started, its sandbox."""
+        """Take one sample: the evaluator, and the first process that it started, its sandbox."""
         below = descendants(self.pid)
         ours = [pid for pid in below if _parent(pid) == self.pid]
         self.evaluators |= set(ours)
@@ -144,7 +144,7 @@ class Watch:
     def table(self, total: int) -> dict[str, dict[str, float] | None]:
         """MB and processes at start, middle and end: medians of what was seen there.
 
-        Not after the last one is graded, when the evaluators end one by one.
+        Not after the last one is graded, when the evaluator ends.
         """
         found: dict[str, dict[str, float] | None] = {}
         for name, low, high in SHARES:
@@ -259,10 +259,10 @@ def _show(found: dict[str, Any], workers: int) -> None:
         ["points that attacks gained", "; ".join(found["gained"]) or "none"],
         ["points that attackers' honest answers lost", "; ".join(found["lost"]) or "none"],
         ["what attacks reached", ", ".join(found["reached"]) or "nothing"],
-        ["evaluators started", f"{found['evaluators_started']} for {workers} workers"],
+        ["evaluators started", f"{found['evaluators_started']} for {workers} at a time"],
     ]
     for name, seen in found["memory"].items():
         held = seen and f"{seen['mb']:.1f} MB, {seen['processes']:.0f} processes in all"
-        rows.append([f"evaluators' memory at the {name}", held or "not seen"])
+        rows.append([f"the evaluator's memory at the {name}", held or "not seen"])
     print_table([f"{found['submissions']} submissions, {found['bad']} bad", ""], rows)
     print()

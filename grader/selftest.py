@@ -83,7 +83,7 @@ def grade_cases(cases: Sequence[Case], folder: Path) -> list[str]:
         jobs.append(_job(case, place))
     said: dict[int, list[str]] = {}
     with Local(default_workers(), environ={VARIABLE: SECRET}) as workers:
-        workers.hello(len(jobs))
+        workers.hello()
         answers = workers.run(jobs)
         for at, answer in tqdm(answers, total=len(jobs), unit="submission", file=sys.stderr):
             faults = [f"the grader stumbled: {fault}" for fault in answer["faults"]]

@@ -1,6 +1,6 @@
-"""The other end of `grader.evaluator`: start one, hand it a job, and never lose a submission.
+"""The other end of `grader.evaluator`: start one, hand it jobs, and never lose a submission.
 
-`settle` is what every scheduler calls for a submission: it asks an evaluator, after a fault asks a
+`settle` is what every scheduler calls for a submission: it asks the evaluator, after a fault asks a
 fresh one, and after a second fault takes a report with open points, for a person to look at.
 """
 
@@ -9,9 +9,11 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,8 +41,88 @@ class Hello:
     seed_id: str
 
 
+class _Process:
+    """A process that runs `grader.evaluator`."""
+
+    def __init__(self, command: list[str], environ: Mapping[str, str]):
+        self.jobs = 0  # that it grades just now
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                command,
+                stdin=theirs.fileno(),
+                stdout=self._said,
+                stderr=self._said,
+                cwd=ROOT,
+                env=dict(environ),
+                start_new_session=True,  # Ctrl-C is for the one who directs
+            )
+        self.pid = self._process.pid
+        self.hello = Hello("", (), "")  # until it has loaded
+
+    def greet(self) -> None:
+        """Wait until it has loaded; UsageError if it refuses to grade."""
+        hello = self._receive(self._control, START)
+        if "refused" in hello:
+            raise UsageError(hello["refused"])
+        self.hello = Hello(hello["tier"], tuple(hello["weaknesses"]), hello["seed_id"])
+
+    def ask(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a job. Safe from several threads at once."""
+        ours, theirs = socket.socketpair()
+        with ours:
+            try:
+                with theirs:
+                    socket.send_fds(self._control, [b"J"], [theirs.fileno()])
+                ours.sendall(json.dumps(job).encode() + b"\n")
+            except OSError as error:
+                raise Died(self._last_words(str(error))) from None
+            return self._receive(ours, job["wall"] + BEYOND)
+
+    def kill(self) -> None:
+        """End it and its forks: whoever waits for an answer learns that it died."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End it, its forks and its sandbox at once."""
+        self.kill()
+        self._process.wait()
+        self._control.close()
+        self._said.close()
+
+    def _receive(self, line: socket.socket, seconds: float) -> dict[str, Any]:
+        until = time.monotonic() + seconds
+        parts = [b""]
+        while not parts[-1].endswith(b"\n"):
+            if not select.select([line], [], [], max(until - time.monotonic(), 0))[0]:
+                raise Died("the evaluator does not answer")
+            try:
+                parts.append(line.recv(1 << 16))
+            except OSError:
+                parts.append(b"")
+            if not parts[-1]:
+                raise Died(self._last_words("the evaluator ended"))
+        return json.loads(b"".join(parts))
+
+    def _last_words(self, what: str) -> str:
+        """`what`, and the last line that the process wrote."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            what = f"the evaluator ended with code {self._process.wait(5)}"
+        with contextlib.suppress(OSError, ValueError):
+            self._said.seek(max(self._said.seek(0, os.SEEK_END) - TAIL, 0))
+            lines = self._said.read().decode(errors="replace").split("\n")
+            told = [line.strip() for line in lines if line.strip()]
+            what += f": {told[-1]}" if told else ""
+        return what
+
+
 class Evaluator:
-    """One evaluator process; started by the first job, or by `start`. A context manager.
+    """An evaluator process, started by the first job or by `start`; a fresh one after each fault.
+
+    Any number of threads may ask at once; they share the process. One that had a fault gets no
+    more jobs, and ends with the last that it has. A context manager.
 
     Args:
         required: tier of isolation, as `--require-isolation` has it.
@@ -49,34 +131,31 @@ class Evaluator:
 
     def __init__(self, required: str | None = None, environ: Mapping[str, str] | None = None):
         self._required, self._environ = required, dict(environ or {})
-        self._process: subprocess.Popen[bytes] | None = None
-        self._said: Any = None
-        self._hello: Hello | None = None
-        self._rest = b""
+        self._lock = threading.Lock()
+        self._running: list[_Process] = []  # those that still have jobs, and the current one
+        self._current: _Process | None = None
+        self._retired = False
 
     def start(self) -> Hello:
         """Start the process unless it runs; UsageError if it refuses to grade."""
-        if self._process is not None and self._hello is not None:
-            return self._hello
-        self.close()
-        options = ["--require-isolation", self._required] if self._required else []
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "grader.evaluator", *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-            cwd=ROOT,
-            env={**self._inherited(), **self._environ, "OMP_NUM_THREADS": "1"},
-            start_new_session=True,  # Ctrl-C is for the one who directs
-            bufsize=0,
-        )
-        hello = self._receive(time.monotonic() + START)
-        if "refused" in hello:
-            self.close()
-            raise UsageError(hello["refused"])
-        self._hello = Hello(hello["tier"], tuple(hello["weaknesses"]), hello["seed_id"])
-        return self._hello
+        with self._lock:
+            return self._fresh().hello
+
+    def _fresh(self) -> _Process:
+        """The current process, started if there is none."""
+        if self._current is None:
+            options = ["--require-isolation", self._required] if self._required else []
+            command = [sys.executable, "-m", "grader.evaluator", *options]
+            environ = {**self._inherited(), **self._environ, "OMP_NUM_THREADS": "1"}
+            process = _Process(command, environ)
+            self._running.append(process)
+            try:
+                process.greet()
+            except BaseException:
+                self._end(process)
+                raise
+            self._current = process
+        return self._current
 
     def suits(self, required: str | None, environ: Mapping[str, str]) -> bool:
         """Whether it was made with these."""
@@ -88,40 +167,57 @@ class Evaluator:
         return {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
 
     def ask(self, job: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a job; `Died` if none comes."""
-        self.start()
-        assert self._process is not None
-        assert self._process.stdin is not None
+        """The answer to a job; {"fault": words} where there is none."""
+        process = None
+        answer: dict[str, Any] = {}
         try:
-            data = memoryview(json.dumps(job).encode() + b"\n")
-            while data:
-                data = data[self._process.stdin.write(data) :]
-        except OSError as error:
-            raise Died(self._last_words(str(error))) from None
-        return self._receive(time.monotonic() + job["wall"] + BEYOND)
+            with self._lock:
+                process = self._fresh()
+                process.jobs += 1
+            answer = process.ask(job)
+        except Died as died:
+            answer = {"fault": str(died)}
+        finally:
+            if process is not None:
+                with self._lock:
+                    process.jobs -= 1
+                    self._sort_out(process, retired=self._retired or "graded" not in answer)
+        return answer
 
-    def close(self) -> None:
-        """End the process, its fork and its sandbox at once."""
-        self.kill()
-        process, self._process, self._hello, self._rest = self._process, None, None, b""
-        if process is None:
-            return
-        process.wait()
-        for file in (process.stdin, process.stdout, self._said):
-            if file is not None:
-                with contextlib.suppress(OSError):
-                    file.close()
+    def retire(self) -> None:
+        """Keep a process no longer than it has jobs."""
+        with self._lock:
+            self._retired = True
+            if self._current is not None:
+                self._sort_out(self._current, retired=True)
 
-    def kill(self) -> None:
-        """End the process from another thread: whoever waits for an answer learns that it died."""
-        if (process := self._process) is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+    def _sort_out(self, process: _Process, *, retired: bool) -> None:
+        if retired and self._current is process:
+            self._current = None
+        if process is not self._current and not process.jobs and process in self._running:
+            self._end(process)
 
     @property
     def pid(self) -> int | None:
-        """Of the process, while there is one."""
-        return self._process and self._process.pid
+        """Of the process that gets the next job, while there is one."""
+        return self._current and self._current.pid
+
+    def kill(self) -> None:
+        """End what runs from another thread, at once, even what is starting just now."""
+        for process in [*self._running]:
+            process.kill()
+
+    def close(self) -> None:
+        """End what runs."""
+        with self._lock:
+            for process in [*self._running]:
+                self._end(process)
+
+    def _end(self, process: _Process) -> None:
+        self._running.remove(process)
+        if self._current is process:
+            self._current = None
+        process.close()
 
     def __enter__(self) -> "Evaluator":
         return self
@@ -134,34 +230,6 @@ class Evaluator:
     ) -> None:
         self.close()
 
-    def _receive(self, until: float) -> dict[str, Any]:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        pipe = self._process.stdout
-        parts = [self._rest]
-        while b"\n" not in parts[-1]:
-            if not select.select([pipe], [], [], max(until - time.monotonic(), 0))[0]:
-                raise Died("the evaluator does not answer")
-            part = os.read(pipe.fileno(), 1 << 16)
-            if not part:
-                raise Died(self._last_words("the evaluator ended"))
-            parts.append(part)
-        line, _, self._rest = b"".join(parts).partition(b"\n")
-        return json.loads(line)
-
-    def _last_words(self, what: str) -> str:
-        """`what`, and the last line that the process wrote to stderr."""
-        assert self._process is not None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            code = self._process.wait(5)
-            what = f"the evaluator ended with code {code}"
-        with contextlib.suppress(OSError, ValueError):
-            self._said.seek(max(self._said.seek(0, os.SEEK_END) - TAIL, 0))
-            lines = self._said.read().decode(errors="replace").split("\n")
-            told = [line.strip() for line in lines if line.strip()]
-            what += f": {told[-1]}" if told else ""
-        return what
-
 
 def settle(
     evaluator: Evaluator, job: Mapping[str, Any], gone: Callable[[], bool] = lambda: False
@@ -172,7 +240,7 @@ def settle(
     """
     faults: list[str] = []
     for _ in range(2):
-        answer = _ask(evaluator, job)
+        answer = evaluator.ask(job)
         if "fault" not in answer:
             return {**answer, "faults": faults}
         faults.append(answer["fault"])
@@ -181,16 +249,6 @@ def settle(
     answer: dict[str, Any] = {"graded": [], "seconds": 0.0}
     number = job["assignment"] or job["guess"]
     if number and not gone():
-        opened = _ask(evaluator, {**job, "assignment": number, "open": True})
+        opened = evaluator.ask({**job, "assignment": number, "open": True})
         answer = answer if "fault" in opened else opened
     return {**answer, "faults": faults}
-
-
-def _ask(evaluator: Evaluator, job: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        answer = evaluator.ask(job)
-    except Died as died:
-        answer = {"fault": str(died)}
-    if "fault" in answer:
-        evaluator.close()
-    return answer

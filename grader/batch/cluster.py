@@ -1,7 +1,7 @@
 """The same work on a cluster: `--scheduler tcp://host:8786` (Dask), `--scheduler slurm`.
 
-Each Dask worker keeps an evaluator process for each of its threads and grades with the same
-isolation as any machine does; one that lacks a required tier refuses. Workers read the submissions
+Each Dask worker keeps an evaluator process and grades with the same isolation as any machine does;
+one that lacks a required tier refuses. Workers read the submissions
 and this repository under the same paths as here (a shared file system); reports come back as values
 and are written here. A worker that dies is no loss: Dask gives its submissions to another.
 
@@ -23,7 +23,7 @@ from kws.cluster import connected
 from kws.errors import UsageError
 
 SEED = "KWS_GRADER_SEED"
-_idle: list[Evaluator] = []  # on a worker: those that grade nothing just now
+_kept: list[Evaluator] = []  # on a worker: the one that its threads share
 _lock = threading.Lock()
 
 
@@ -42,41 +42,24 @@ def on_worker(root: str, task: str, *arguments: Any) -> Any:
 
 def greet(required: str | None, environ: Mapping[str, str]) -> Hello:
     """On a worker: what it grades with."""
-    evaluator = _take(required, environ)
-    try:
-        return evaluator.start()
-    finally:
-        _give(evaluator)
+    return _evaluator(required, environ).start()
 
 
 def grade(
     required: str | None, environ: Mapping[str, str], job: Mapping[str, Any]
 ) -> dict[str, Any]:
     """On a worker: what became of a job."""
-    evaluator = _take(required, environ)
-    try:
-        return settle(evaluator, job)
-    finally:
-        _give(evaluator)
+    return settle(_evaluator(required, environ), job)
 
 
-def _take(required: str | None, environ: Mapping[str, str]) -> Evaluator:
-    """An idle evaluator, or a new one; those of another course, with another seed, are ended."""
+def _evaluator(required: str | None, environ: Mapping[str, str]) -> Evaluator:
+    """The worker's, which ends with it; that of another course, with another seed, is retired."""
     with _lock:
-        fitting = [one for one in _idle if one.suits(required, environ)]
-        for other in [one for one in _idle if one not in fitting]:
-            _idle.remove(other)
-            other.close()
-        if fitting:
-            _idle.remove(fitting[0])
-            return fitting[0]
-    return Evaluator(required, environ)
-
-
-def _give(evaluator: Evaluator) -> None:
-    """It ends by itself when this worker does: its stdin closes."""
-    with _lock:
-        _idle.append(evaluator)
+        if not _kept or not _kept[0].suits(required, environ):
+            for other in _kept:
+                other.retire()
+            _kept[:] = [Evaluator(required, environ)]
+        return _kept[0]
 
 
 class Cluster:
@@ -106,7 +89,7 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         self._closing.close()
 
-    def hello(self, jobs: int) -> Hello:
+    def hello(self) -> Hello:
         """What the first worker that answers grades with; UsageError if it refuses."""
         try:
             return self._submit("greet").result()

@@ -16,7 +16,7 @@ from kws.files import write_bytes
 
 SUBMISSIONS = typer.Argument(help="Folder with a folder, notebook or zip for each student.")
 OUT = typer.Option(help="Folder for reports, pages and tables.")
-WORKERS = typer.Option(metavar="N", help="Evaluators at a time [one for each core]")
+WORKERS = typer.Option(metavar="N", help="Submissions at a time [one for each core]")
 ASSIGNMENT = typer.Option(metavar="NN", help="Grade this one [each that is handed in]")
 ROSTER = typer.Option(metavar="CSV", help="Who is in the course: columns student, name, folder.")
 DEADLINE = typer.Option(metavar="ISO", help="Remark what came later, 2025-03-01T23:59.")

@@ -1,9 +1,8 @@
-"""Jobs on this machine: a few threads, each of which directs an evaluator of its own."""
+"""Jobs on this machine: a few threads, each of which has the evaluator grade a job at a time."""
 
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from grader.batch.client import Died, Evaluator, Hello, settle
@@ -13,10 +12,10 @@ Answer = tuple[int, dict[str, Any]]
 
 
 class Local:
-    """Some evaluators on this machine. A context manager; leaving it ends them at once.
+    """An evaluator on this machine. A context manager; leaving it ends what runs at once.
 
     Args:
-        workers: evaluators at a time.
+        workers: jobs at a time.
         required: tier of isolation below which nothing is graded.
         environ: the secret seed, where it is not the environment's.
     """
@@ -29,7 +28,7 @@ class Local:
     ):
         if workers < 1:
             raise UsageError(f"--workers {workers} grades nothing: give 1 or more")
-        self._evaluators = [Evaluator(required, environ) for _ in range(workers)]
+        self._workers, self._evaluator = workers, Evaluator(required, environ)
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
 
@@ -39,21 +38,17 @@ class Local:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
-            while thread.is_alive():  # one that is starting up just now is killed a moment later
-                for evaluator in self._evaluators:
-                    evaluator.kill()
+            while thread.is_alive():
+                self._evaluator.kill()
                 thread.join(0.05)
-        for evaluator in self._evaluators:
-            evaluator.close()
+        self._evaluator.close()
 
-    def hello(self, jobs: int) -> Hello:
-        """Start as many as so many jobs need. What is graded with; UsageError if nothing can be."""
-        del self._evaluators[max(jobs, 1) :]
-        with ThreadPoolExecutor(len(self._evaluators)) as starting:
-            try:
-                return next(iter(list(starting.map(Evaluator.start, self._evaluators))))
-            except Died as died:
-                raise UsageError(f"no evaluator starts: {died}") from None
+    def hello(self) -> Hello:
+        """Start it. What is graded with; UsageError if nothing can be."""
+        try:
+            return self._evaluator.start()
+        except Died as died:
+            raise UsageError(f"no evaluator starts: {died}") from None
 
     def run(self, jobs: Sequence[dict[str, Any]]) -> Iterator[Answer]:
         """What became of each job, in the order in which they end, with its place in `jobs`."""
@@ -62,18 +57,18 @@ class Local:
         for at in range(len(jobs)):
             todo.put(at)
 
-        def direct(evaluator: Evaluator) -> None:
+        def direct() -> None:
             try:
                 while not self._stop.is_set():
                     at = todo.get_nowait()
-                    done.put((at, settle(evaluator, jobs[at], self._stop.is_set)))
+                    done.put((at, settle(self._evaluator, jobs[at], self._stop.is_set)))
             except queue.Empty:
                 pass
             except BaseException as error:
                 done.put(error)
 
-        for evaluator in self._evaluators:
-            self._threads.append(threading.Thread(target=direct, args=[evaluator], daemon=True))
+        for _ in range(min(self._workers, len(jobs))):
+            self._threads.append(threading.Thread(target=direct, daemon=True))
             self._threads[-1].start()
         for _ in jobs:
             answer = done.get()

@@ -33,8 +33,8 @@ class Workers(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def hello(self, jobs: int) -> Hello:
-        """What so many jobs are going to be graded with."""
+    def hello(self) -> Hello:
+        """What jobs are going to be graded with."""
         ...
 
     def run(self, jobs: Sequence[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -131,7 +131,7 @@ def grade_class(
     store = Store(settings.out)
     grading = make_workers()
     with store.locked(), grading as workers:
-        hello = workers.hello(len(there))
+        hello = workers.hello()
         there_already = {(r.student, r.assignment): r for r in store.reports()}
         before = {**there_already, **store.remembered()} if settings.again else there_already
         jobs = [_job(turn, settings, number, store) for turn in there]

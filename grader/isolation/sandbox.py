@@ -29,7 +29,8 @@ from kws.errors import UsageError
 START = 180.0  # seconds that the server may take to load torch
 BEGIN = 30.0  # and a session to begin
 _BOOT = """
-import site, sys
+import gc, site, sys
+gc.disable()  # until all is loaded: what is loaded stays
 root, descriptor, *folders = sys.argv[1:]
 sys.path[:] = [path for path in sys.path if path]
 [site.addsitedir(folder) for folder in folders]
@@ -63,13 +64,15 @@ def _environment() -> dict[str, str]:
 class Sandbox:
     """A server process that confined processes are forked from; a context manager.
 
+    It loads for seconds from the moment when it is made, and `with` waits until it is ready.
+
     Attributes:
         tier: of isolation that this machine has, or that was asked for.
         weaknesses: what that tier leaves open, in words, and why no stronger one is there.
     """
 
     def __init__(self, *, limits: Limits | None = None, tier: Tier | None = None):
-        """UsageError where the machine lacks the tier asked for; None takes the best it has."""
+        """None takes the best tier the machine has; `with` has a UsageError if it lacks `tier`."""
         self.limits = limits or Limits()
         self._owner = os.getpid()
         self._control, theirs = socket.socketpair()
@@ -87,9 +90,11 @@ class Sandbox:
             start_new_session=True,
         )
         theirs.close()
-        asked = [tier] if tier else sorted(Tier, key=lambda each: -each.strength)
+        self._asked = [tier] if tier else sorted(Tier, key=lambda each: -each.strength)
+
+    def __enter__(self) -> "Sandbox":
         try:
-            found = self._begin([each.value for each in asked])
+            found = self._begin([each.value for each in self._asked])
         except BaseException:
             self.close()
             raise
@@ -101,8 +106,6 @@ class Sandbox:
             )
         self.tier = Tier(found["tier"])
         self.weaknesses = (*self.tier.weaknesses, *why)
-
-    def __enter__(self) -> "Sandbox":
         return self
 
     def __exit__(self, *_: object) -> None:

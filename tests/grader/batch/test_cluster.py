@@ -76,7 +76,7 @@ def test_a_worker_grades_as_this_machine_would(cluster, hand_in, tmp_path, monke
 def test_a_tier_that_workers_lack_is_refused(cluster):
     strong = Cluster(cluster.scheduler_address, required="strong")
     with strong as workers, pytest.raises(UsageError, match="is no tier"):
-        workers.hello(1)
+        workers.hello()
 
 
 def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch):

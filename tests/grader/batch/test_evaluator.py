@@ -3,13 +3,16 @@
 import json
 import os
 import signal
+import socket
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from grader.batch.client import Died, Evaluator, settle
+from grader.batch import client
+from grader.batch.client import Evaluator, settle
 from grader.outcomes import Reason, Report, Verdict
 from kws.errors import UsageError
 
@@ -148,6 +151,13 @@ def is_fork(pid: int) -> bool:
         return False
 
 
+def until_gone(pids: list[int]) -> None:
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.mark.slow
 def test_a_fork_that_is_killed_is_tried_again_in_a_fresh_evaluator(job):
     with Evaluator() as one:
@@ -180,14 +190,79 @@ def test_what_is_killed_twice_gets_a_report_with_open_points(job):
 def test_an_evaluator_that_nobody_talks_to_ends_with_its_fork(job):
     with Evaluator() as one:
         one.start()
-        process = one._process
-        sleeping = {**job("import time\ndef attend(*a):\n    time.sleep(60)\n"), "wall": 300.0}
-        process.stdin.write(json.dumps(sleeping).encode() + b"\n")
+        sleeping = job("import time\ndef attend(*a):\n    time.sleep(60)\n")
+        threading.Thread(target=one.ask, args=[sleeping], daemon=True).start()
+        process = one._current
         while not (forks := [p for p in children(process.pid) if is_fork(p)]):
             time.sleep(0.01)
-        process.stdin.close()
-        process.wait(30)
+        process._control.shutdown(socket.SHUT_RDWR)  # as if we were gone
+        process._process.wait(30)
     assert not any(is_fork(pid) for pid in forks)
+
+
+@pytest.mark.slow
+def test_a_fork_whose_answer_nobody_waits_for_is_ended(job):
+    with Evaluator() as one:
+        one.start()
+        process = one._current
+        sleeping = job("import time\ndef attend(*a):\n    time.sleep(60)\n")
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            socket.send_fds(process._control, [b"J"], [theirs.fileno()])
+            ours.sendall(json.dumps(sleeping).encode() + b"\n")
+            while not (forks := [p for p in children(process.pid) if is_fork(p)]):
+                time.sleep(0.01)
+        until_gone(forks)
+        assert one.ask(job())["graded"]
+        assert one.pid == process.pid
+
+
+@pytest.mark.slow
+def test_a_fork_that_does_not_stop_is_killed_and_the_evaluator_goes_on(job):
+    impatient = "import grader.evaluator as one; one.GRACE = 0.2; one.main()"
+    process = client._Process([sys.executable, "-c", impatient], os.environ)
+    try:
+        process.greet()
+
+        def stop() -> None:
+            while not (forks := [p for p in children(process.pid) if is_fork(p)]):
+                time.sleep(0.01)
+            os.kill(forks[0], signal.SIGSTOP)
+
+        threading.Thread(target=stop, daemon=True).start()
+        said = process.ask(job("import time\ndef attend(*a):\n    time.sleep(60)\n", wall=1.0))
+        assert "did not stop" in said["fault"]
+        assert process.ask(job())["graded"]
+    finally:
+        process.close()
+
+
+@pytest.mark.slow
+def test_jobs_are_graded_side_by_side_and_a_fault_of_one_spares_the_others(job):
+    waits = job("import time\ndef attend(*a):\n    time.sleep(2)\n")
+    found = {}
+    with Evaluator() as one:
+        one.start()
+        first = one.pid
+        threads = [
+            threading.Thread(target=lambda at=at: found.update({at: one.ask(waits)}))
+            for at in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        while len(forks := [p for p in children(first) if is_fork(p)]) < 2:
+            time.sleep(0.01)
+        os.kill(forks[0], signal.SIGKILL)
+        while one.pid == first:  # it gets no more jobs, and ends with the one that it has
+            time.sleep(0.01)
+        assert is_fork(forks[1])
+        for thread in threads:
+            thread.join()
+        until_gone([first])
+    faults = [answer for answer in found.values() if "fault" in answer]
+    assert len(faults) == 1
+    assert "SIGKILL" in faults[0]["fault"]
+    assert sum("graded" in answer for answer in found.values()) == 1
 
 
 @pytest.mark.slow
@@ -201,9 +276,7 @@ def test_an_evaluator_that_is_gone_says_so_and_the_next_job_starts_another(job):
     with Evaluator() as one:
         one.start()
         os.kill(one.pid, signal.SIGKILL)
-        with pytest.raises(Died, match="ended with code -9"):
-            one.ask(job())
-        one.close()
+        assert "ended with code -9" in one.ask(job())["fault"]
         assert one.ask(job())["graded"]
 
 

@@ -1,5 +1,6 @@
 """What student code can reach, tier by tier, tried from inside the check process."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -396,7 +397,7 @@ def test_a_forked_evaluator_may_use_the_sandbox_and_leaves_it_running(best):
     reader, writer = os.pipe()
     if (pid := os.fork()) == 0:
         try:
-            with best, best.session() as session:
+            with contextlib.closing(best), best.session() as session:
                 code = Code(pieces=pieces("def f():\n    return 'yes'"))
                 with session.check(code) as student:
                     os.write(writer, student.f().encode())
@@ -417,7 +418,7 @@ from kws.errors import UsageError
 with Sandbox() as sandbox:
     print(sandbox.tier.value, any("user namespaces: " in text for text in sandbox.weaknesses))
 try:
-    Sandbox(tier=Tier.SEALED)
+    Sandbox(tier=Tier.SEALED).__enter__()
 except UsageError as error:
     print("user namespaces: " in str(error))
 """

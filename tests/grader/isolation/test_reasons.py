@@ -283,13 +283,10 @@ def test_a_dead_session_is_our_fault(best):
 
 
 def test_a_dead_server_is_our_fault():
-    sandbox = Sandbox(limits=Limits(), tier=Tier.PROCESS)
-    try:
+    with Sandbox(limits=Limits(), tier=Tier.PROCESS) as sandbox:
         sandbox._process.send_signal(signal.SIGKILL)
         sandbox._process.wait()
         assert reason(sandbox.session) is Reason.INFRASTRUCTURE
-    finally:
-        sandbox.close()
 
 
 def test_a_reference_that_fails_is_our_fault(session):
