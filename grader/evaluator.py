@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grader.launch import launch
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,15 +66,14 @@ def main() -> int:
 
 def _start(required: str | None, closing: ExitStack) -> "tuple[Sandbox, Seed]":
     """The sandbox, before anything secret is read; then the seed, and all that a check imports."""
-    from grader.isolation import Sandbox
-
-    starting = Sandbox()
+    launched = launch()
     for name in ("torch", "grader.plugin", "grader.batch.job", "grader.authoring.reference"):
         importlib.import_module(name)
     from grader.hidden import read_seed
+    from grader.isolation import Sandbox
     from grader.plugin import require_tier
 
-    sandbox = closing.enter_context(starting)
+    sandbox = closing.enter_context(Sandbox(launched=launched))
     require_tier(sandbox, required)
     seed = read_seed()
     _collect(sandbox, seed)

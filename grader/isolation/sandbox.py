@@ -7,94 +7,53 @@ out of reach if it is not there yet.
 
 import contextlib
 import os
-import site
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from grader import ROOT
 from grader.isolation import session, wire
 from grader.isolation.code import Code
 from grader.isolation.line import Ended, Line
 from grader.isolation.remote import Student
 from grader.isolation.tier import Limits, Tier
 from grader.isolation.vetting import Vetting
+from grader.launch import Launched, launch
 from grader.outcomes import Reason, Stopped
 from kws.errors import UsageError
 
 START = 180.0  # seconds that the server may take to load torch
 BEGIN = 30.0  # and a session to begin
-_BOOT = """
-import gc, site, sys
-gc.disable()  # until all is loaded: what is loaded stays
-root, descriptor, *folders = sys.argv[1:]
-sys.path[:] = [path for path in sys.path if path]
-[site.addsitedir(folder) for folder in folders]
-sys.path.insert(0, root)
-from grader.isolation import server
-sys.path.remove(root)
-server.main(int(descriptor))
-"""
-
-
-def _environment() -> dict[str, str]:
-    """All that the server gets to see of ours."""
-    kept = ("HOME", "LD_LIBRARY_PATH", "MPLCONFIGDIR")
-    one = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
-    return {
-        **{name: os.environ[name] for name in kept if name in os.environ},
-        **{f"{name}_NUM_THREADS": "1" for name in one},
-        "PATH": "/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "CUDA_VISIBLE_DEVICES": "",
-        "MALLOC_ARENA_MAX": "2",
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # large pages: a fork takes half the time
-        "PYTHONMALLOC": "malloc",  # so Python's objects lie in them too
-        "MPLBACKEND": "Agg",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONHASHSEED": "0",
-        "PYTHONSAFEPATH": "1",
-    }
 
 
 class Sandbox:
     """A server process that confined processes are forked from; a context manager.
-
-    It loads for seconds from the moment when it is made, and `with` waits until it is ready.
 
     Attributes:
         tier: of isolation that this machine has, or that was asked for.
         weaknesses: what that tier leaves open, in words, and why no stronger one is there.
     """
 
-    def __init__(self, *, limits: Limits | None = None, tier: Tier | None = None):
-        """None takes the best tier the machine has; `with` has a UsageError if it lacks `tier`."""
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        tier: Tier | None = None,
+        launched: Launched | None = None,
+    ):
+        """UsageError where the machine lacks the tier asked for; None takes the best it has.
+
+        `launched` is a server that was started before.
+        """
         self.limits = limits or Limits()
         self._owner = os.getpid()
-        self._control, theirs = socket.socketpair()
-        users = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
-        folders = [folder for folder in users if folder in sys.path]
-        arguments = [str(ROOT), str(theirs.fileno()), *folders]
-        self._process = subprocess.Popen(
-            [sys.executable, "-s", "-c", _BOOT, *arguments],
-            env=_environment(),
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            cwd="/",
-            start_new_session=True,
-        )
-        theirs.close()
-        self._asked = [tier] if tier else sorted(Tier, key=lambda each: -each.strength)
-
-    def __enter__(self) -> "Sandbox":
+        server = launched or launch()
+        self._process, self._control = server.process, server.control
+        asked = [tier] if tier else sorted(Tier, key=lambda each: -each.strength)
         try:
-            found = self._begin([each.value for each in self._asked])
+            found = self._begin([each.value for each in asked])
         except BaseException:
             self.close()
             raise
@@ -106,6 +65,8 @@ class Sandbox:
             )
         self.tier = Tier(found["tier"])
         self.weaknesses = (*self.tier.weaknesses, *why)
+
+    def __enter__(self) -> "Sandbox":
         return self
 
     def __exit__(self, *_: object) -> None:

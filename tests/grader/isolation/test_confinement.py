@@ -1,6 +1,5 @@
 """What student code can reach, tier by tier, tried from inside the check process."""
 
-import contextlib
 import os
 import socket
 import subprocess
@@ -397,7 +396,7 @@ def test_a_forked_evaluator_may_use_the_sandbox_and_leaves_it_running(best):
     reader, writer = os.pipe()
     if (pid := os.fork()) == 0:
         try:
-            with contextlib.closing(best), best.session() as session:
+            with best, best.session() as session:
                 code = Code(pieces=pieces("def f():\n    return 'yes'"))
                 with session.check(code) as student:
                     os.write(writer, student.f().encode())
@@ -418,7 +417,7 @@ from kws.errors import UsageError
 with Sandbox() as sandbox:
     print(sandbox.tier.value, any("user namespaces: " in text for text in sandbox.weaknesses))
 try:
-    Sandbox(tier=Tier.SEALED).__enter__()
+    Sandbox(tier=Tier.SEALED)
 except UsageError as error:
     print("user namespaces: " in str(error))
 """

@@ -283,10 +283,13 @@ def test_a_dead_session_is_our_fault(best):
 
 
 def test_a_dead_server_is_our_fault():
-    with Sandbox(limits=Limits(), tier=Tier.PROCESS) as sandbox:
+    sandbox = Sandbox(limits=Limits(), tier=Tier.PROCESS)
+    try:
         sandbox._process.send_signal(signal.SIGKILL)
         sandbox._process.wait()
         assert reason(sandbox.session) is Reason.INFRASTRUCTURE
+    finally:
+        sandbox.close()
 
 
 def test_a_reference_that_fails_is_our_fault(session):
