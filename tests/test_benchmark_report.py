@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,16 @@ def test_cpu_seconds_count_finished_children(report):
     work = "import time\nwhile time.process_time() < 0.3: pass"
     subprocess.run([sys.executable, "-c", work], check=True)
     assert report.cpu_seconds() - before >= 0.3
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="this system has no /proc")
+def test_the_machines_cpu_seconds_count_what_nobody_waits_for(report):
+    spin = "import os, time\nif os.fork() == 0:\n    while time.process_time() < 0.5: pass\n"
+    before = report.machine_cpu_seconds(), report.cpu_seconds()
+    subprocess.run([sys.executable, "-c", spin], check=True)
+    time.sleep(1.5)
+    assert report.machine_cpu_seconds() - before[0] >= 0.5
+    assert report.cpu_seconds() - before[1] < 0.4
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="this system has no /proc")
