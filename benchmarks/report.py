@@ -30,8 +30,8 @@ def cpu_seconds() -> float:
 def machine_cpu_seconds() -> float:
     """User and system seconds of all processes since the machine started.
 
-    Counts what `cpu_seconds` cannot: processes that their parents do not wait for. Where there is no
-    /proc (elsewhere than on Linux) it is `cpu_seconds`.
+    Counts what `cpu_seconds` cannot: processes that their parents do not wait for. Where there is
+    no /proc, elsewhere than on Linux, it is `cpu_seconds`.
     """
     try:
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from grader.isolation.trace import Touched, layers_seen, tensors_of
+from grader.isolation.trace import Touched, layers_seen, modules_of, parameters_of, tensors_of
 
 OPTIMISERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -26,9 +26,9 @@ def tree(module: nn.Module) -> list[list[Any]]:
             path,
             type(layer).__name__,
             type(layer).__module__.partition(".")[0],
-            [name for name, _ in layer.named_parameters(recurse=False)],
+            [name for name, value in vars(layer)["_parameters"].items() if value is not None],
         ]
-        for path, layer in module.named_modules()
+        for path, layer in modules_of(module)
     ]
 
 
@@ -36,16 +36,11 @@ def parameters(module: nn.Module) -> dict[str, list[Any]]:
     """Name -> [shape, scalars, whether it learns, the first name of the same tensor or None]."""
     first: dict[int, str] = {}
     table: dict[str, list[Any]] = {}
-    for name, tensor in module.named_parameters(remove_duplicate=False):
+    for name, tensor in parameters_of(module):
         same = first.setdefault(id(tensor), name)
         same_as = None if same == name else same
         table[name] = [tuple(tensor.shape), tensor.numel(), tensor.requires_grad, same_as]
     return table
-
-
-def state_dict(module: nn.Module) -> dict[str, Any]:
-    """A plain copy of its state."""
-    return {name: value for name, value in module.state_dict().items() if torch.is_tensor(value)}
 
 
 def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +60,7 @@ def gradients(
         for key, value in [*enumerate(args), *kwargs.items()]
         if isinstance(value, Tensor) and value.is_floating_point()
     }
-    wanted = {**dict(module.named_parameters(remove_duplicate=False)), **inputs}
+    wanted = {**dict(parameters_of(module)), **inputs}
     for value in inputs.values():
         value.requires_grad_(True)
     for value in wanted.values():
@@ -100,7 +95,7 @@ def fit(
     rates = [lr] * steps if isinstance(lr, (int, float)) else lr
     torch.manual_seed(seed)
     module.train()
-    learning = [p for p in module.parameters() if p.requires_grad]
+    learning = list({id(p): p for _, p in parameters_of(module) if p.requires_grad}.values())
     optimiser_ = OPTIMISERS[optimiser](learning, lr=rates[0])
     losses: list[float] = []
     for step in range(steps):

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 
 import torch
 
-from grader.isolation import confine, forbid, linux, modules, namespaces, session, wire
+from grader.isolation import confine, forbid, linux, modules, namespaces, session, trace, wire
 from grader.isolation.code import Code
 from grader.isolation.pieces import Namespace
 from grader.isolation.tier import Limits, Tier
@@ -111,7 +111,7 @@ def rehearse() -> None:
         module(*args)
         wire.dump(modules.trace(module, args, {}))
         wire.dump({"value": [modules.tree(module), modules.gradients(module, args, {})]})
-        wire.dump(modules.state_dict(module))
+        wire.dump(trace.state_of(module))
 
 
 def silence() -> None:

@@ -14,6 +14,59 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
+def modules_of(root: nn.Module, *, again: bool = False) -> Iterator[tuple[str, nn.Module]]:
+    """Path and module of `root` and all below it, whatever the student's class says of itself.
+
+    As `nn.Module.named_modules`, in its order; one that has several paths comes once, or, with
+    `again`, under each.
+    """
+    seen: set[int] = set()
+
+    def below(path: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+        if again or id(module) not in seen:
+            seen.add(id(module))
+            yield path, module
+            for name, child in vars(module)["_modules"].items():
+                if child is not None:
+                    yield from below(_joined(path, name), child)
+
+    return below("", root)
+
+
+def parameters_of(root: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """All parameters, by each of their names, as in `nn.Module.named_parameters`."""
+    return _members(root, "_parameters")
+
+
+def buffers_of(root: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The same for buffers."""
+    return _members(root, "_buffers")
+
+
+def state_of(root: nn.Module) -> dict[str, Tensor]:
+    """Parameters and persistent buffers by name, as in `nn.Module.state_dict`."""
+    found: dict[str, Tensor] = {}
+    for path, module in modules_of(root, again=True):
+        own = vars(module)
+        fleeting = own.get("_non_persistent_buffers_set", ())
+        lasting = [(n, b) for n, b in own["_buffers"].items() if n not in fleeting]
+        for name, tensor in [*own["_parameters"].items(), *lasting]:
+            if tensor is not None:
+                found[_joined(path, name)] = tensor.detach()
+    return found
+
+
+def _members(root: nn.Module, kind: str) -> Iterator[tuple[str, Any]]:
+    for path, module in modules_of(root, again=True):
+        for name, tensor in vars(module)[kind].items():
+            if tensor is not None:
+                yield _joined(path, name), tensor
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
 def tensors_of(*values: Any) -> list[Tensor]:
     """All tensors in nested tuples, lists and dictionaries."""
     return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
@@ -25,9 +78,8 @@ class Touched(TorchDispatchMode):
     def __init__(self, module: nn.Module, arguments: list[Tensor]):
         super().__init__()
         self.names: dict[int, str] = {}
-        for named in (module.named_parameters, module.named_buffers):
-            for name, tensor in named(remove_duplicate=False):
-                self.names.setdefault(_key(tensor), name)
+        for name, tensor in [*parameters_of(module), *buffers_of(module)]:
+            self.names.setdefault(_key(tensor), name)
         self.alive: list[Any] = []  # storages: an address is not to be given out again
         self.known: set[int] = set()
         self.found: list[list[Any]] = []  # name or None, shape, scalars, scalars of the storage
@@ -94,7 +146,7 @@ def layers_seen(module: nn.Module) -> Iterator[list[list[Any]]]:
         layer.__dict__["forward"] = seen
         wrapped.append(layer)
 
-    for path, layer in module.named_modules():
+    for path, layer in modules_of(module):
         if "forward" not in layer.__dict__ and not isinstance(layer, torch.jit.ScriptModule):
             wrap(path, layer)
     try:

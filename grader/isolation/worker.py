@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from grader.isolation import modules, wire
+from grader.isolation import modules, trace, wire
 from grader.isolation.blame import Refusal, blame
 from grader.isolation.code import Code
 from grader.isolation.confine import Cell
@@ -144,7 +144,7 @@ class Worker:
             "forward": lambda: module(*args, **kwargs),
             "train": lambda: module.train(*args) and None,
             "to": lambda: module.to(*args) and None,
-            "state_dict": lambda: modules.state_dict(module),
+            "state_dict": lambda: trace.state_of(module),
             "load_state_dict": lambda: module.load_state_dict(*args) and None,
             "tree": lambda: modules.tree(module),
             "parameters": lambda: modules.parameters(module),

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from grader.isolation import Opaque, RemoteModule
+from grader.isolation import Opaque, RemoteModule, trace
 from grader.outcomes import Reason
 from tests.grader.isolation.conftest import reason, stopped
 
@@ -67,6 +67,16 @@ class Tied(nn.Module):
 
     def forward(self, x):
         return self.again(self.b.forward(self.a(x)))
+
+class Lying(Honest):
+    def nothing(self, *args, **kwargs):
+        return iter(())
+
+    parameters = named_parameters = buffers = named_buffers = nothing
+    modules = named_modules = children = named_children = _named_members = nothing
+
+    def state_dict(self, *args, **kwargs):
+        return {}
 
 def give(kind):
     return {
@@ -234,6 +244,36 @@ def test_parameters_tell_size_and_what_is_shared(nets):
     assert table["a.weight"].shape == (5, 5)
     assert table["a.weight"].numel == 25
     assert table["a.weight"].requires_grad
+
+
+def test_what_a_class_says_of_itself_is_not_asked(nets):
+    honest, lying, x = nets.Honest(5, 7), nets.Lying(5, 7), torch.randn(2, 5)
+    assert lying.tree()[1:] == honest.tree()[1:]
+    assert lying.parameters() == honest.parameters()
+    assert lying.state_dict().keys() == honest.state_dict().keys()
+    assert lying.gradients(x).keys() == honest.gradients(x).keys()
+    one, other = lying.trace(x), honest.trace(x)
+    assert one.touched == other.touched
+    assert [call.path for call in one.layers] == [call.path for call in other.layers]
+
+
+@pytest.mark.filterwarnings("ignore:.*jit.script.* is deprecated")
+def test_what_we_find_in_a_module_is_what_torch_finds():
+    shared = nn.Linear(3, 5)
+    inner = nn.ModuleDict({"a": shared, "b": nn.BatchNorm1d(7), "script": torch.jit.script(shared)})
+    net = nn.Sequential(shared, nn.ModuleList([inner, shared]), nn.Linear(3, 2, bias=False))
+    net.register_module("none", None)
+    net.register_buffer("kept", torch.ones(2))
+    net.register_buffer("fleeting", torch.ones(2), persistent=False)
+    assert list(trace.modules_of(net)) == list(net.named_modules())
+    for ours, theirs in (
+        (trace.parameters_of(net), net.named_parameters(remove_duplicate=False)),
+        (trace.buffers_of(net), net.named_buffers(remove_duplicate=False)),
+        (trace.state_of(net).items(), net.state_dict().items()),
+    ):
+        ours, theirs = list(ours), list(theirs)
+        assert [name for name, _ in ours] == [name for name, _ in theirs]
+        assert all(torch.equal(a, b) for (_, a), (_, b) in zip(ours, theirs, strict=True))
 
 
 def test_a_child_is_a_module_of_its_own(nets):
