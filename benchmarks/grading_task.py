@@ -9,6 +9,7 @@ nbgrader's cell metadata, our tags, and for otter the questions' names. Tests ar
 compare the same numbers: torch's own encoder with the same weights, and an average by hand.
 """
 
+import compileall
 import json
 import shutil
 from pathlib import Path
@@ -194,6 +195,7 @@ def our_course(folder: Path) -> Path:
     (folder / "grader" / f"test_{STEM}.py").write_text(OUR_CHECKS, encoding="utf-8")
     (folder / "solutions").mkdir()
     (folder / "solutions" / f"{STEM}.py").write_text(_our_solution(), encoding="utf-8")
+    compileall.compile_dir(folder, quiet=1)  # as pip does for the other graders
     return folder
 
 

@@ -68,7 +68,6 @@ def _environment() -> dict[str, str]:
         "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # large pages: a fork takes half the time
         "PYTHONMALLOC": "malloc",  # so Python's objects lie in them too
         "MPLBACKEND": "Agg",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "PYTHONSAFEPATH": "1",
     }

@@ -94,6 +94,7 @@ def preload() -> None:
     forbid.places()
     for name in [name for name in sys.modules if name.partition(".")[0] in forbid.STAFF]:
         del sys.modules[name]  # out of the way of students' code; nothing secret is in them
+    sys.dont_write_bytecode = True  # from here on: checks have no place for it
     gc.freeze()
     gc.enable()
     if linux.LINUX:
