@@ -151,7 +151,6 @@ class Desk:
             elif job in self._jobs:
                 self._read(job, key.fileobj is job.pipe)
         for job in [job for job in self._jobs if job.until <= time.monotonic()]:
-            os.kill(job.process, signal.SIGKILL)
             late = f"grading took longer than {job.wall:.0f} seconds, and did not stop"
             self._answer(job, {"fault": late})
         return True
@@ -177,10 +176,15 @@ class Desk:
 
         asked = json.loads(job.asked)
         job.started, job.wall = time.monotonic(), asked["wall"]
-        prepare(asked["guess"] or "", self._seed, retrain=asked["retrain"])
-        job.folder = tempfile.mkdtemp(prefix="grading-")
-        job.pipe, theirs = socket.socketpair()
-        job.process = os.fork()
+        with suppress(Exception):  # the fork will stumble over it, and tell
+            prepare(asked["guess"] or "", self._seed, retrain=asked["retrain"])
+        try:
+            job.folder = tempfile.mkdtemp(prefix="grading-")
+            job.pipe, theirs = socket.socketpair()
+            job.process = os.fork()
+        except OSError as error:
+            self._answer(job, {"fault": f"grading could not begin: {error.strerror}"})
+            return
         if job.process == 0:
             self._forget()
             _fork(asked, self._sandbox, self._seed, theirs, job.folder)
@@ -198,14 +202,12 @@ class Desk:
 
     def _answer(self, job: _Job, answer: dict[str, Any] | None) -> None:
         """Send this, or what the fork said; the job is done then."""
-        status = os.waitstatus_to_exitcode(os.waitpid(job.process, 0)[1])
-        job.process = 0
         if answer is None:
-            try:
-                answer = json.loads(b"".join(job.said))
-            except ValueError:
-                answer = {"fault": _how_ended(status)}
-        assert answer is not None
+            status = os.waitstatus_to_exitcode(os.waitpid(job.process, 0)[1])
+            job.process = 0
+            answer = _understood(job.said, status)
+        if not self._sandbox.alive:  # whatever was said of the student: it was our fault
+            answer = {"fault": "the sandbox has ended"}
         with suppress(OSError):
             _send(job.line, {**answer, "seconds": round(time.monotonic() - job.started, 3)})
         self._drop(job)
@@ -215,7 +217,8 @@ class Desk:
         self._jobs.remove(job)
         for one in (job.line, job.pipe):
             if one is not None:
-                self._watched.unregister(one)
+                with suppress(KeyError):
+                    self._watched.unregister(one)
                 one.close()
         if job.process:
             os.kill(job.process, signal.SIGKILL)
@@ -223,10 +226,13 @@ class Desk:
         shutil.rmtree(job.folder, ignore_errors=True)
 
 
-def _how_ended(status: int) -> str:
+def _understood(said: list[bytes], status: int) -> dict[str, Any]:
+    """What a fork said before it ended with `status`."""
+    with suppress(ValueError):
+        return json.loads(b"".join(said))
     if status < 0:
-        return f"the process that graded was ended by {signal.Signals(-status).name}"
-    return f"the process that graded ended with code {status} and no answer"
+        return {"fault": f"the process that graded was ended by {signal.Signals(-status).name}"}
+    return {"fault": f"the process that graded ended with code {status} and no answer"}
 
 
 def _send(to: socket.socket, table: Mapping[str, Any]) -> None:

@@ -72,6 +72,11 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the server runs; for the process that made it to ask, not its forks."""
+        return self._process.poll() is None
+
     def session(self, withheld: Sequence[str] = ()) -> "Session":
         """Processes for one submission; `withheld` modules of kws do not exist for it."""
         return Session(self, withheld)

@@ -238,6 +238,19 @@ def test_a_fork_that_does_not_stop_is_killed_and_the_evaluator_goes_on(job):
 
 
 @pytest.mark.slow
+def test_the_end_of_the_sandbox_costs_no_student_anything(job):
+    with Evaluator() as one:
+        one.start()
+        first = one.pid
+        (server,) = [pid for pid in children(first) if not is_fork(pid)]
+        os.kill(server, signal.SIGKILL)
+        answer = settle(one, job())
+        assert one.pid != first
+    assert answer["faults"] == ["the sandbox has ended"]
+    assert only_report(answer).verdict is not Verdict.PERSON
+
+
+@pytest.mark.slow
 def test_jobs_are_graded_side_by_side_and_a_fault_of_one_spares_the_others(job):
     waits = job("import time\ndef attend(*a):\n    time.sleep(2)\n")
     found = {}
