@@ -1,9 +1,9 @@
 """The same work on a cluster: `--scheduler tcp://host:8786` (Dask), `--scheduler slurm`.
 
 Each Dask worker keeps an evaluator process and grades with the same isolation as any machine does;
-one that lacks a required tier refuses. Workers read the submissions
-and this repository under the same paths as here (a shared file system); reports come back as values
-and are written here. A worker that dies is no loss: Dask gives its submissions to another.
+one that lacks a required tier refuses. Workers read the submissions and this repository under the
+same paths as here (a shared file system); reports come back as values and are written here. A
+worker that dies is no loss: Dask gives its submissions to another.
 
 The secret seed travels with the jobs: across a network that you do not trust, use tls://.
 Extra: `pip install 'kws[cluster]'`.

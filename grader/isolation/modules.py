@@ -7,7 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from grader.isolation.trace import Touched, layers_seen, modules_of, parameters_of, tensors_of
+from grader.isolation.trace import (
+    Touched,
+    layers_seen,
+    modules_of,
+    own_of,
+    parameters_of,
+    tensors_of,
+)
 
 OPTIMISERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -26,7 +33,7 @@ def tree(module: nn.Module) -> list[list[Any]]:
             path,
             type(layer).__name__,
             type(layer).__module__.partition(".")[0],
-            [name for name, value in vars(layer)["_parameters"].items() if value is not None],
+            [name for name, _ in own_of(layer, "_parameters")],
         ]
         for path, layer in modules_of(module)
     ]

@@ -43,24 +43,26 @@ def buffers_of(root: nn.Module) -> Iterator[tuple[str, Tensor]]:
     return _members(root, "_buffers")
 
 
+def own_of(module: nn.Module, kind: str) -> Iterator[tuple[str, Any]]:
+    """The "_parameters" or "_buffers" that a module holds itself, by its own names for them."""
+    return ((name, value) for name, value in vars(module)[kind].items() if value is not None)
+
+
 def state_of(root: nn.Module) -> dict[str, Tensor]:
     """Parameters and persistent buffers by name, as in `nn.Module.state_dict`."""
     found: dict[str, Tensor] = {}
     for path, module in modules_of(root, again=True):
-        own = vars(module)
-        fleeting = own.get("_non_persistent_buffers_set", ())
-        lasting = [(n, b) for n, b in own["_buffers"].items() if n not in fleeting]
-        for name, tensor in [*own["_parameters"].items(), *lasting]:
-            if tensor is not None:
-                found[_joined(path, name)] = tensor.detach()
+        fleeting = vars(module).get("_non_persistent_buffers_set", ())
+        lasting = [one for one in own_of(module, "_buffers") if one[0] not in fleeting]
+        for name, tensor in [*own_of(module, "_parameters"), *lasting]:
+            found[_joined(path, name)] = tensor.detach()
     return found
 
 
 def _members(root: nn.Module, kind: str) -> Iterator[tuple[str, Any]]:
     for path, module in modules_of(root, again=True):
-        for name, tensor in vars(module)[kind].items():
-            if tensor is not None:
-                yield _joined(path, name), tensor
+        for name, tensor in own_of(module, kind):
+            yield _joined(path, name), tensor
 
 
 def _joined(path: str, name: str) -> str:

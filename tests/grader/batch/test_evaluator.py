@@ -17,6 +17,7 @@ from grader.outcomes import Reason, Report, Verdict
 from kws.errors import UsageError
 
 EMPTY = "# nothing is defined\n"
+SLEEPING = "import time\ndef attend(*a):\n    time.sleep(60)\n"
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +114,7 @@ def test_nothing_of_a_job_stays_behind(evaluator, job):
 @pytest.mark.slow
 def test_a_submission_that_outlasts_its_time_keeps_what_it_has_and_waits_for_a_person(job):
     with Evaluator() as one:
-        slow = "import time\ndef attend(*args):\n    time.sleep(60)\n"
-        report = only_report(one.ask(job(slow, wall=2.0)))
+        report = only_report(one.ask(job(SLEEPING, wall=2.0)))
     assert report.verdict is Verdict.PERSON
     assert report.checks[-1].earned is None
 
@@ -149,6 +149,13 @@ def is_fork(pid: int) -> bool:
         return b"grader.evaluator" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+
+
+def forks_of(pid: int, count: int = 1) -> list[int]:
+    """As soon as there are so many."""
+    while len(forks := [p for p in children(pid) if is_fork(p)]) < count:
+        time.sleep(0.01)
+    return forks
 
 
 def until_gone(pids: list[int]) -> None:
@@ -190,11 +197,9 @@ def test_what_is_killed_twice_gets_a_report_with_open_points(job):
 def test_an_evaluator_that_nobody_talks_to_ends_with_its_fork(job):
     with Evaluator() as one:
         one.start()
-        sleeping = job("import time\ndef attend(*a):\n    time.sleep(60)\n")
-        threading.Thread(target=one.ask, args=[sleeping], daemon=True).start()
+        threading.Thread(target=one.ask, args=[job(SLEEPING)], daemon=True).start()
         process = one._current
-        while not (forks := [p for p in children(process.pid) if is_fork(p)]):
-            time.sleep(0.01)
+        forks = forks_of(process.pid)
         process._control.shutdown(socket.SHUT_RDWR)  # as if we were gone
         process._process.wait(30)
     assert not any(is_fork(pid) for pid in forks)
@@ -205,13 +210,11 @@ def test_a_fork_whose_answer_nobody_waits_for_is_ended(job):
     with Evaluator() as one:
         one.start()
         process = one._current
-        sleeping = job("import time\ndef attend(*a):\n    time.sleep(60)\n")
         ours, theirs = socket.socketpair()
         with ours, theirs:
             socket.send_fds(process._control, [b"J"], [theirs.fileno()])
-            ours.sendall(json.dumps(sleeping).encode() + b"\n")
-            while not (forks := [p for p in children(process.pid) if is_fork(p)]):
-                time.sleep(0.01)
+            ours.sendall(json.dumps(job(SLEEPING)).encode() + b"\n")
+            forks = forks_of(process.pid)
         until_gone(forks)
         assert one.ask(job())["graded"]
         assert one.pid == process.pid
@@ -223,14 +226,10 @@ def test_a_fork_that_does_not_stop_is_killed_and_the_evaluator_goes_on(job):
     process = client._Process([sys.executable, "-c", impatient], os.environ)
     try:
         process.greet()
-
-        def stop() -> None:
-            while not (forks := [p for p in children(process.pid) if is_fork(p)]):
-                time.sleep(0.01)
-            os.kill(forks[0], signal.SIGSTOP)
-
-        threading.Thread(target=stop, daemon=True).start()
-        said = process.ask(job("import time\ndef attend(*a):\n    time.sleep(60)\n", wall=1.0))
+        threading.Thread(
+            target=lambda: os.kill(forks_of(process.pid)[0], signal.SIGSTOP), daemon=True
+        ).start()
+        said = process.ask(job(SLEEPING, wall=1.0))
         assert "did not stop" in said["fault"]
         assert process.ask(job())["graded"]
     finally:
@@ -263,8 +262,7 @@ def test_jobs_are_graded_side_by_side_and_a_fault_of_one_spares_the_others(job):
         ]
         for thread in threads:
             thread.start()
-        while len(forks := [p for p in children(first) if is_fork(p)]) < 2:
-            time.sleep(0.01)
+        forks = forks_of(first, 2)
         os.kill(forks[0], signal.SIGKILL)
         while one.pid == first:  # it gets no more jobs, and ends with the one that it has
             time.sleep(0.01)
