@@ -14,7 +14,7 @@ from grader.isolation import Limits, wire
 from grader.isolation.line import Ended, Line
 from grader.isolation.remote import RemoteModule
 from grader.isolation.vetting import Vetting
-from grader.outcomes import Reason
+from grader.outcomes import Reason, Stopped
 from tests.grader.isolation.conftest import stopped
 
 LIMITS = Limits(seconds=0.5, message=1 << 20, memory=1 << 20)
@@ -132,10 +132,7 @@ def test_an_answer_that_drips_runs_into_the_wall(against, monkeypatch):
             sock.sendall(bytes([byte]))
             time.sleep(0.05)
 
-    line = against(peer)
-    begin = time.monotonic()
-    assert stopped(line.ask, "f", op="x").reason is Reason.TIMEOUT
-    assert time.monotonic() - begin < 2
+    assert stopped(against(peer).ask, "f", op="x").reason is Reason.TIMEOUT
 
 
 def test_silence_runs_into_the_wall(against, monkeypatch):
@@ -151,17 +148,19 @@ def test_a_peer_that_does_not_read_runs_into_the_wall(against, monkeypatch):
 
 
 def test_the_wall_is_for_all_calls_of_a_check_together(against, monkeypatch):
-    wall(monkeypatch, 0.5)
+    wall(monkeypatch, 2)
 
     def peer(sock):
-        for number in range(1, 20):
-            time.sleep(0.2)
+        for number in range(1, 41):
+            time.sleep(0.1)
             sock.sendall(frame({"id": number, "value": 1}))
 
     line = against(peer)
     assert line.ask("f", op="x") == 1
-    assert line.ask("f", op="x") == 1
-    assert stopped(line.ask, "f", op="x").reason is Reason.TIMEOUT
+    with pytest.raises(Stopped) as told:  # none takes as long, all would take twice as long
+        for _ in range(39):
+            line.ask("f", op="x")
+    assert told.value.reason is Reason.TIMEOUT
 
 
 def test_once_over_the_check_stays_over_for_the_same_reason(against):
