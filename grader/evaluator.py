@@ -179,7 +179,7 @@ class Desk:
         with suppress(Exception):  # the fork will stumble over it, and tell
             prepare(asked["guess"] or "", self._seed, retrain=asked["retrain"])
         try:
-            job.folder = tempfile.mkdtemp(prefix="grading-")
+            job.folder = tempfile.mkdtemp()
             job.pipe, theirs = socket.socketpair()
             job.process = os.fork()
         except OSError as error:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -47,6 +48,7 @@ class _Process:
     def __init__(self, command: list[str], environ: Mapping[str, str]):
         self.jobs = 0  # that it grades just now
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+        self._scratch = tempfile.mkdtemp(prefix="grading-")  # its own, to leave nothing if killed
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -55,7 +57,7 @@ class _Process:
                 stdout=self._said,
                 stderr=self._said,
                 cwd=ROOT,
-                env=dict(environ),
+                env={**environ, "TMPDIR": self._scratch},
                 start_new_session=True,  # Ctrl-C is for the one who directs
             )
         self.pid = self._process.pid
@@ -91,6 +93,7 @@ class _Process:
         self._process.wait()
         self._control.close()
         self._said.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _receive(self, line: socket.socket, seconds: float) -> dict[str, Any]:
         until = time.monotonic() + seconds

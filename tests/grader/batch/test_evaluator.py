@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -109,6 +110,19 @@ def test_nothing_of_a_job_stays_behind(evaluator, job):
         evaluator.ask(job())
     assert memory(evaluator.pid) - before < 4 << 20
     assert len(children(evaluator.pid)) == kept
+
+
+def test_an_evaluator_that_ends_in_the_middle_leaves_no_file(job, tmp_path, monkeypatch):
+    (scratch := tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    with Evaluator() as one:
+        one.start()
+        asking = threading.Thread(target=lambda: one.ask(job(SLEEPING)))
+        asking.start()
+        forks_of(one.pid)
+        assert list(scratch.glob("grading-*/*"))
+    asking.join()
+    assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.slow
