@@ -43,8 +43,12 @@ def grade_one(
     seed: Seed,
     student: str = "",
     retrain: bool = False,
+    run_checks: bool = True,
 ) -> Report:
-    """The report on one submission. Whatever pytest itself stumbles over is open points in it."""
+    """The report on one submission. Whatever pytest itself stumbles over is open points in it.
+
+    Without `run_checks` every check is open: for a submission that no attempt could grade.
+    """
     assignment = ASSIGNMENTS[submission.assignment]
     run = Run(
         submissions={assignment.number: submission},
@@ -53,31 +57,13 @@ def grade_one(
         student=student,
         retrain=retrain,
     )
+    if not run_checks:
+        _pytest(run, "--collect-only", "-qq")
+        return run.report(assignment, interrupted=True)
     given, code = _pytest(run)
     if not given.reports:
         raise RuntimeError(f"pytest ended with {code!r} before any check of {assignment.stem}")
     return given.reports[0]
-
-
-def open_report(
-    submission: Submission,
-    *,
-    sandbox: Sandbox,
-    seed: Seed,
-    student: str = "",
-    retrain: bool = False,
-) -> Report:
-    """A report in which every check is open, for a submission that no attempt could grade."""
-    assignment = ASSIGNMENTS[submission.assignment]
-    run = Run(
-        submissions={assignment.number: submission},
-        sandbox=sandbox,
-        seed=seed,
-        student=student,
-        retrain=retrain,
-    )
-    _pytest(run, "--collect-only", "-qq")
-    return run.report(assignment, interrupted=True)
 
 
 def _pytest(run: Run, *options: str) -> tuple[Given, int]:

@@ -80,6 +80,13 @@ def test_a_report_that_is_current_is_not_made_again(evaluator, job):
         assert only_report(evaluator.ask(job(have={"02": stale}))) == report
 
 
+@pytest.mark.parametrize("retrain", [False, True])
+def test_a_report_without_a_run_has_every_check_open(evaluator, job, retrain):
+    report = only_report(evaluator.ask(job(assignment="03", retrain=retrain, open=True)))
+    assert {check.earned for check in report.checks} == {None}
+    assert any(check.retrain for check in report.checks) == retrain
+
+
 @pytest.mark.slow
 def test_code_is_the_same_work_whatever_its_layout(evaluator, job):
     texts = [
