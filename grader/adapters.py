@@ -37,7 +37,7 @@ class Assignment:
 
     Attributes:
         withheld: `kws` modules that the students' kit lacks and an answer may not import.
-        weights: whether a submission carries `model.safetensors`.
+        weights: whether trained weights are handed in beside it.
     """
 
     number: str

@@ -2,7 +2,7 @@
 
 student         the student's definitions, in a process of their own: `student.attend(q, k, v)`
 new_student     the same as a function, for a second process: `new_student(seed=2)`
-weights         name -> tensor, from `model.safetensors`
+weights         name -> tensor, from the file of weights handed in
 secret          numbers and generators that follow from the instructor's seed
 record          facts, pictures, partial points
 report_source   all code as submitted, one text
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from torch import Tensor
 
+from grader.adapters import ASSIGNMENTS
 from grader.checks import Check
 from grader.grading import Record, Run
 from grader.hidden import Seed
@@ -52,7 +53,8 @@ def student(new_student: Callable) -> Any:
 def weights(request: pytest.FixtureRequest) -> dict[str, Tensor]:
     """The submitted state dict; a check that asks for it stops where there is none."""
     check = request.node.stash[CHECK]
-    return read_weights(_run(request).submissions[check.assignment].weights)
+    data = _run(request).submissions[check.assignment].weights
+    return read_weights(data, f"{ASSIGNMENTS[check.assignment].stem}.safetensors")
 
 
 @pytest.fixture

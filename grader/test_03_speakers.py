@@ -29,6 +29,7 @@ from grader.hidden.speech import SPEAKERS, padded, scores, speaker_utterances
 from grader.probes.accuracy import expect_accuracy, expect_retrained, score
 from grader.probes.model_checks import expect_budget, expect_gradients, expect_normalised
 from grader.probes.training import expect_recipe, speaker_plan, train_again
+from grader.probes.weights import load_weights
 from kws.schedule import cosine_warmup
 
 B, T, D, C = 3, 11, 5, 7
@@ -551,9 +552,7 @@ def test_best_stays(student):
 @pytest.fixture
 def trained(student, weights):
     """The student's model with the weights that were handed in, in evaluation mode."""
-    model = new_model(student, SPEAKERS)
-    model.load_state_dict(weights)
-    return model.eval()
+    return load_weights(new_model(student, SPEAKERS), weights).eval()
 
 
 @pytest.mark.check("3.8", points=1, concept="section 3.8")

@@ -34,6 +34,7 @@ from grader.probes.conformer_readings import (
 )
 from grader.probes.model_checks import expect_budget
 from grader.probes.remote_modules import built, trainable
+from grader.probes.weights import load_weights
 from kws.params import (
     conformer_layer_parameters,
     convolution_module_parameters,
@@ -583,8 +584,7 @@ def test_budget(student, draw, record):
 @pytest.mark.check("4.7", points=6, concept="section 4.7", timeout=120)
 def test_accuracy(student, weights, secret, record):
     """the trained model names the speakers of sentences that nobody has heard."""
-    model = built(student, "SpeakerConformer", F_MELS, SPEAKERS)
-    model.load_state_dict(weights)
+    model = load_weights(built(student, "SpeakerConformer", F_MELS, SPEAKERS), weights)
     mels, labels = speaker_utterances(secret)
     names = [str(speaker) for speaker in range(SPEAKERS)]
     measured = score(record, scores(model.eval(), mels), labels, names)

@@ -30,6 +30,7 @@ from grader.probes.keyword_readings import ModelReading, read_stem, stem
 from grader.probes.model_checks import expect_budget, expect_gradients
 from grader.probes.remote_modules import built, trainable
 from grader.probes.training import expect_recipe, keyword_plan, train_again
+from grader.probes.weights import load_weights
 from kws.params import encoder_layer_parameters
 from kws.submission import KAGGLE_LABELS
 
@@ -402,8 +403,7 @@ def test_small_model_learns(student, draw):
 @pytest.mark.check("5.6", points=8, concept="section 5.6", timeout=120)
 def test_accuracy(student, weights, secret, record):
     """the trained model knows its words from voices that it has not heard."""
-    model = built(student, "small_model")
-    model.load_state_dict(weights)
+    model = load_weights(built(student, "small_model"), weights)
     mel, labels = word_clips(secret)
     logits = predict(model, (mel,), len(PROTOCOL.labels))
     measured = score(record, logits, labels, PROTOCOL.labels)
@@ -425,9 +425,7 @@ def test_retrained(student, weights, secret, record):
     def measure(model):
         return score(Record(), predict(model, (mel,), len(NAMES)), labels, NAMES)
 
-    given = built(student, "small_model")
-    given.load_state_dict(weights)
-    handed_in = measure(given)
+    handed_in = measure(load_weights(built(student, "small_model"), weights))
     recipe = expect_recipe(student.recipe(), least_warmup=1)
     again = train_again(lambda: built(student, "small_model"), keyword_plan, recipe, secret, record)
     measured = measure(again)

@@ -10,7 +10,7 @@ plain values. `load` takes any bytes: it returns such values or raises `Malforme
 import json
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -199,6 +199,16 @@ def _tensors(body: bytes) -> dict[str, torch.Tensor]:
     """What a safetensors body holds, once its header says nothing but what may cross."""
     if not body:
         return {}
+    if "__metadata__" in vet_header(body, SIZES):
+        raise Malformed("a header with words in it")
+    return load_tensors(body)
+
+
+def vet_header(body: bytes, sizes: Mapping[str, int]) -> dict[str, Any]:
+    """The header of a safetensors file; Malformed, or what json raises, unless all fits together.
+
+    `sizes`: bytes of one element, by the names of the dtypes that it may hold.
+    """
     (size,) = struct.unpack("<Q", body[:8])
     if size > MAX_JSON:
         raise Malformed("a header of too many bytes")
@@ -206,16 +216,18 @@ def _tensors(body: bytes) -> dict[str, torch.Tensor]:
     if not isinstance(header, dict) or len(header) > MAX_TENSORS:
         raise Malformed("a header that is none")
     for name, entry in header.items():
+        if name == "__metadata__":
+            continue
         shape, (begin, end) = entry["shape"], entry["data_offsets"]
-        width = SIZES.get(entry["dtype"])
-        if name == "__metadata__" or width is None or len(shape) > MAX_DIMS:
+        width = sizes.get(entry["dtype"])
+        if width is None or len(shape) > MAX_DIMS:
             raise Malformed("a tensor that may not cross")
         if (
-            any(type(n) is not int or n < 0 for n in shape)
+            any(type(n) is not int or not 0 <= n < 1 << 63 for n in shape)
             or end - begin != math.prod(shape) * width
         ):
             raise Malformed("a tensor whose shape is not that of its bytes")
-    return load_tensors(body)
+    return header
 
 
 def _value(plain: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:

@@ -303,7 +303,7 @@ def test_a_forbidden_answer_is_refused_before_it_runs(graded):
 def test_weights_that_are_not_there_are_missing(graded):
     result = first(graded('@check()\ndef test_a(weights): "T."'))
     assert (result.earned, result.reason) == (0, Reason.MISSING)
-    assert "model.safetensors" in result.message
+    assert "02_attention.safetensors" in result.message
 
 
 # The command
