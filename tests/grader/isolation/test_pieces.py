@@ -182,6 +182,35 @@ def test_honest_attention_is_not_trapped(student):
     torch.testing.assert_close(found.attend(q, q, q), expected)
 
 
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "scaled_dot_product_attention(X, X, X)",
+        "_scaled_dot_product_attention_math(X, X, X)",
+        "_scaled_dot_product_flash_attention_for_cpu(X, X, X)",
+        "_native_multi_head_attention(X[0], X[0], X[0], 4, 2, W, B, W[:4], B[:4])",
+        "_transformer_encoder_layer_fwd(X[0], 4, 2, W, B, W[:4], B[:4], False, False, 0.0, "
+        "B[:4], B[:4], B[:4], B[:4], W[:4], B[:4], W[:4], B[:4])",
+    ],
+)
+def test_a_fused_operator_is_refused_with_all_modes_of_torch_off(student, call, grad):
+    """Asked for by a name that the source does not show, past torch's functions and modes."""
+    name, arguments = call.split("(", 1)
+    source = (
+        "import torch\nfrom torch.utils import _python_dispatch as modes\n"
+        f"X = torch.ones(1, 2, 3, 4, requires_grad={grad})\n"
+        "W, B = torch.ones(12, 4), torch.ones(12)\n"
+        "def f():\n"
+        f"    op = torch._C._get_operation_overload('aten::' + {name[::-1]!r}[::-1], '')[0]\n"
+        "    with modes._disable_current_modes(), torch._C.DisableTorchFunction():\n"
+        f"        return op({arguments}"
+    )
+    assert student(source).f() is not None
+    forbidden = ("torch.nn.functional.scaled_dot_product_attention", *list(SHORTCUTS)[:3])
+    assert reason(student(source, forbidden=forbidden).f) is Reason.FORBIDDEN
+
+
 def test_forbidden_in_a_trace_and_in_training_too(student):
     found = student(
         "from torch import nn\nfrom torch.nn import functional as F\nclass Net(nn.Module):\n"
