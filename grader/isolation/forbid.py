@@ -118,7 +118,7 @@ def operators() -> tuple[tuple[str, tuple[str, str]], ...]:
 
 
 def _occupy(operator: str, key: str, trap: Callable[..., Any]) -> None:
-    """Put `trap` in the place of a kernel: no mode that student code leaves is one it depends on."""
+    """Put `trap` in the place of a kernel, below whatever modes student code may switch off."""
     library = torch._C._dispatch_library("IMPL", "aten", "")
     library.impl(operator, key, trap)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))  # its end would bring the kernel back
