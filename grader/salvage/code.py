@@ -9,7 +9,8 @@ import ast
 import re
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from grader.salvage.text import sides
@@ -20,6 +21,10 @@ MAX_DEPTH = 200  # of brackets
 MAX_SIGNS = 20_000  # operators: the parser of Python 3.10 dies of a chain of 100,000
 REACH = 40  # lines without indentation over which one statement may stretch in a broken cell
 EFFORT = 20  # how often the characters of a broken cell are parsed, on average, before we give up
+MAX_PARSED = 8_000_000  # characters that Python's parser is given for one submission
+MAX_NESTED = (
+    200  # levels of a statement's tree: what walks it recursively takes three calls a level
+)
 
 OTHER_LANGUAGE = re.compile(
     r"%%(?:bash|sh|script|html|HTML|javascript|js|latex|markdown|perl|ruby|svg|SVG|cmd|R|sql)\b"
@@ -57,10 +62,20 @@ class Code:
     jupyter: bool = False
 
 
-def parse(source: str) -> ast.Module | None:
-    """The tree of `source`, or None. Never raises, never warns."""
+@dataclass(kw_only=True)
+class Effort:
+    """How many characters may still be parsed, of all that was handed in together."""
+
+    left: int = MAX_PARSED
+
+
+def parse(source: str, effort: Effort) -> ast.Module | None:
+    """The tree of `source`, or None, also when all effort is spent. Never raises, never warns."""
     if _too_large(source) or _depth(source) > MAX_DEPTH or len(SIGN.findall(source)) > MAX_SIGNS:
         return None
+    if effort.left < 0:
+        return None
+    effort.left -= len(source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -82,10 +97,12 @@ def _depth(source: str) -> int:
     return most
 
 
-def read_code(source: str) -> Code:
+def read_code(source: str, effort: Effort) -> Code:
     """The statements of one cell."""
-    if tree := parse(source):
-        return Code(statements=_statements(tree, source))
+    if effort.left < 0:
+        return Code(notes=("it was not read: there is too much code that Python cannot read",))
+    if tree := parse(source, effort):
+        return _code(_statements(tree, source))
     if OTHER_LANGUAGE.match(source.lstrip()):
         return Code(jupyter=True)
     if _too_large(source):
@@ -96,10 +113,31 @@ def read_code(source: str) -> Code:
             if mended in tried:
                 continue
             tried.add(mended)
-            if tree := parse(mended):
-                notes = (note,) if note else ()
-                return Code(statements=_statements(tree, mended), notes=notes, jupyter=jupyter)
-    return _statement_by_statement(next(sides(source), source))
+            if tree := parse(mended, effort):
+                return _code(_statements(tree, mended), note, jupyter)
+    return _statement_by_statement(next(sides(source), source), effort)
+
+
+def _code(statements: Iterable[Statement], note: str = "", jupyter: bool = False) -> Code:
+    """The statements without those that are nested too deep to be looked through."""
+    kept, notes = [], [note] if note else []
+    for each in statements:
+        if _is_deep(each):
+            name = getattr(each.node, "name", "")
+            what = f"`{name}` in line {each.line}" if name else f"line {each.line}"
+            notes.append(f"{what} is nested more than {MAX_NESTED} levels deep: it was left out")
+        else:
+            kept.append(each)
+    return Code(statements=tuple(kept), notes=tuple(notes), jupyter=jupyter)
+
+
+def _is_deep(statement: Statement) -> bool:
+    if len(statement.source) < MAX_NESTED // 2:
+        return False  # a level takes a character, and what surrounds it a few
+    level, depth = [statement.node], 0
+    while level and depth <= MAX_NESTED:
+        level, depth = [inner for node in level for inner in ast.iter_child_nodes(node)], depth + 1
+    return bool(level)
 
 
 def _without_jupyter(source: str) -> str:
@@ -154,21 +192,28 @@ MENDS: tuple[tuple[Callable[[str], "Iterator[str] | list[str]"], str, bool], ...
 
 def _statements(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statement, ...]:
     lines = source.split("\n")
+    begun = Counter(node.lineno for node in tree.body)
+    encoded: dict[int, bytes] = {}
     found = []
+
+    def cut(number: int, begin: int, end: int | None) -> str:
+        if number not in encoded:
+            encoded[number] = lines[number - 1].encode()  # a column counts bytes
+        return encoded[number][begin:end].decode()
+
     for node in tree.body:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
-        text = "\n".join(lines[first - 1 : node.end_lineno])
-        if node.col_offset or _shares_its_line(node, tree):
-            text = ast.get_source_segment(source, node) or text
-        found.append(Statement(node=node, source=text, line=first + shift))
+        last = node.end_lineno or node.lineno
+        kept = lines[first - 1 : last]
+        if begun[last] > (node.lineno == last):  # another begins where this one ends
+            kept[-1] = cut(last, 0, node.end_col_offset)
+        if node.col_offset and first == node.lineno:
+            kept[0] = cut(first, node.col_offset, node.end_col_offset if first == last else None)
+        found.append(Statement(node=node, source="\n".join(kept), line=first + shift))
     return tuple(found)
 
 
-def _shares_its_line(node: ast.stmt, tree: ast.Module) -> bool:
-    return sum(other.lineno == node.end_lineno for other in tree.body if other is not node) > 0
-
-
-def _statement_by_statement(source: str) -> Code:
+def _statement_by_statement(source: str, effort: Effort) -> Code:
     """Every statement that parses by itself; a note names the lines of the others."""
     lines = _without_jupyter(source).split("\n")
     starts = [
@@ -186,7 +231,7 @@ def _statement_by_statement(source: str) -> Code:
         for end in range(index + 1, min(index + REACH, len(starts))):
             text = "\n".join(lines[starts[index] : starts[end]])
             left -= len(text)
-            if left < 0 or (tree := parse(text)):
+            if left < 0 or (tree := parse(text, effort)):
                 break
         if tree:
             found += _statements(tree, text, starts[index])
@@ -194,8 +239,7 @@ def _statement_by_statement(source: str) -> Code:
         else:
             lost.append(starts[index] + 1)
             index += 1
-    notes = []
-    if lost:
-        what = f"line {lost[0]}" if len(lost) == 1 else f"lines {lost[0]} to {lost[-1]}"
-        notes.append(f"Python cannot read it at {what}: the statements around were kept")
-    return Code(statements=tuple(found), notes=tuple(notes))
+    if not lost:
+        return _code(found)
+    what = f"line {lost[0]}" if len(lost) == 1 else f"lines {lost[0]} to {lost[-1]}"
+    return _code(found, f"Python cannot read it at {what}: the statements around were kept")

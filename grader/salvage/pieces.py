@@ -67,10 +67,13 @@ def choose(found: Sequence[Found], wanted: Collection[str]) -> Choice:
     """The pieces of a submission of an assignment that asks for the `wanted` names."""
     found = _plain_data_classes(found)
     choice = Choice()
-    losers = set()
-    for name in sorted({name for each in found for name in each.names}):
-        rivals = [n for n, each in enumerate(found) if each.names == (name,) and each.runs]
-        rivals = [n for n in rivals if _weighs(found[n], name, wanted)]
+    losers: set[int] = set()
+    alone: dict[str, list[int]] = {}  # name -> the statements that define it and nothing else
+    for n, each in enumerate(found):
+        if len(each.names) == 1 and each.runs:
+            alone.setdefault(each.names[0], []).append(n)
+    for name, defining in sorted(alone.items()):
+        rivals = [n for n in defining if _weighs(found[n], name, wanted)]
         if len(rivals) < 2 or any(_builds_on(found[n].statement.node, name) for n in rivals):
             continue
         best = max(rivals, key=lambda n: _merit(found[n], n))
@@ -182,6 +185,7 @@ def _needed(found: Sequence[Found], kept: Iterable[int], wanted: Collection[str]
     }
     needed: set[int] = set()
     seen: set[str] = set()
+    looked: set[int] = set()
     ahead = sorted(wanted)
     while ahead:
         name = ahead.pop()
@@ -193,7 +197,9 @@ def _needed(found: Sequence[Found], kept: Iterable[int], wanted: Collection[str]
             needed.add(spare[name])
             users = [spare[name]]
         for n in users:
-            ahead += sorted(_used(found[n].statement.source))
+            if n not in looked:
+                looked.add(n)
+                ahead += sorted(_used(found[n].statement.source))
     return needed
 
 

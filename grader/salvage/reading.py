@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from grader.adapters import ASSIGNMENTS, Assignment
 from grader.salvage.archive import MAX_FILE, WEIGHTS, Collected, File, collect
-from grader.salvage.code import parse, read_code
+from grader.salvage.code import Effort, parse, read_code
 from grader.salvage.notebook import Cell, Notebook, looks_like_notebook, read_notebook
 from grader.salvage.pieces import Found, choose, examine, holds_todo
 from grader.salvage.text import decode
@@ -20,6 +20,7 @@ from grader.submission import Submission
 from kws.errors import UsageError
 
 MAX_CODE = 1_000_000  # characters of code in one file
+MAX_STATEMENTS = 10_000  # in one file
 FENCE = re.compile(r"^```(?:python|py)?[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -66,7 +67,9 @@ def read_submissions(
     collected = collect(path)
     if path.is_file():
         _add_weights_beside(collected, path)
-    answers = [answer for file in collected.files if (answer := read_file(file))]
+    effort = Effort()
+    files = sorted(collected.files, key=_likely_first)
+    answers = [answer for file in files if (answer := read_file(file, effort))]
     sorted_out: dict[str, list[Answer]] = {}
     for answer in answers:
         number = _belongs_to(answer, path.name, catalogue, assignment)
@@ -79,18 +82,25 @@ def read_submissions(
     return submissions or [_nothing("", collected, answers)]
 
 
-def read_file(file: File) -> Answer | None:
+def _likely_first(file: File) -> tuple[int, str]:
+    """So that nothing else uses up the effort of parsing: notebooks, then scripts, then others."""
+    suffix = file.path.suffix.lower()
+    return (suffix != ".ipynb") + (suffix not in (".ipynb", ".py")), file.path.as_posix()
+
+
+def read_file(file: File, effort: Effort | None = None) -> Answer | None:
     """The file as notebook or script; None for weights and for what is neither by any sign."""
+    effort = effort or Effort()
     suffix = file.path.suffix.lower()
     if suffix == WEIGHTS:
         return None
     text, notes = decode(file.data)
     is_notebook = suffix == ".ipynb" or looks_like_notebook(text)
     if is_notebook and suffix == ".ipynb" and not looks_like_notebook(text):
-        is_notebook = not _is_script(text, file)
+        is_notebook = not _is_script(text, file, effort)
     if is_notebook:
         notebook = read_notebook(text)
-    elif suffix == ".py" or _is_script(text, file):
+    elif suffix == ".py" or _is_script(text, file, effort):
         notebook = Notebook(cells=(Cell(kind="code", source=text, where=file.path.name),))
     else:
         return None
@@ -98,7 +108,7 @@ def read_file(file: File) -> Answer | None:
         kind = "notebook" if is_notebook else "script"
         if is_notebook or suffix != ".py":
             notes.append(f"{file.path.name} is a {kind} whatever its name says: it was read as one")
-    found, code, mended = _read_cells(notebook.cells)
+    found, code, mended = _read_cells(notebook.cells, effort)
     return Answer(
         file=file,
         notebook=is_notebook,
@@ -109,12 +119,12 @@ def read_file(file: File) -> Answer | None:
     )
 
 
-def _is_script(text: str, file: File) -> bool:
-    found = examine(read_code(text).statements, file.path.name)
+def _is_script(text: str, file: File, effort: Effort) -> bool:
+    found = examine(read_code(text, effort).statements, file.path.name)
     return any(each.runs and each.names for each in found)
 
 
-def _read_cells(cells: Sequence[Cell]) -> tuple[list[Found], str, list[str]]:
+def _read_cells(cells: Sequence[Cell], effort: Effort) -> tuple[list[Found], str, list[str]]:
     """The statements of all cells, their code, and what was mended."""
     found: list[Found] = []
     texts: list[str] = []
@@ -129,9 +139,12 @@ def _read_cells(cells: Sequence[Cell]) -> tuple[list[Found], str, list[str]]:
         sources = [cell.source] if cell.kind == "code" else [*FENCE.findall(cell.source)]
         sources = sources or [cell.source]
         for source in sources:
-            if cell.kind != "code" and not _is_all_code(source):
+            if cell.kind != "code" and not _is_all_code(source, effort):
                 continue
-            code = read_code(source)
+            code = read_code(source, effort)
+            if len(found) + len(code.statements) > MAX_STATEMENTS:
+                notes.append(f"{cell.where} was not read: more than {MAX_STATEMENTS} statements")
+                continue
             statements = examine(code.statements, cell.where, prose=cell.kind != "code")
             if cell.kind in ("markdown", "raw", "heading"):
                 names = ", ".join(f"`{name}`" for each in statements for name in each.names)
@@ -148,11 +161,11 @@ def _read_cells(cells: Sequence[Cell]) -> tuple[list[Found], str, list[str]]:
     return found, "\n\n".join(texts) + "\n", notes
 
 
-def _is_all_code(source: str) -> bool:
+def _is_all_code(source: str, effort: Effort) -> bool:
     """Is what a cell of prose says code through and through, with something defined in it?"""
-    if not parse(source):
+    if not parse(source, effort):
         return False
-    found = examine(read_code(source).statements, "")
+    found = examine(read_code(source, effort).statements, "")
     return bool(found) and all(each.runs and each.names for each in found)
 
 

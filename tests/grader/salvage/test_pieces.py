@@ -2,7 +2,7 @@
 
 import pytest
 
-from grader.salvage.code import read_code
+from grader.salvage.code import Effort, read_code
 from grader.salvage.pieces import choose, examine
 
 
@@ -10,7 +10,7 @@ def chosen(*cells: str, wanted: tuple[str, ...] = ("attend",)):
     found = [
         each
         for number, source in enumerate(cells, start=1)
-        for each in examine(read_code(source).statements, f"cell {number}")
+        for each in examine(read_code(source, Effort()).statements, f"cell {number}")
     ]
     return choose(found, wanted)
 
