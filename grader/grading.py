@@ -13,7 +13,6 @@ The point rules, in one place:
 """
 
 import math
-import re
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -32,13 +31,10 @@ from grader.isolation import Code, Sandbox, Session
 from grader.outcomes import CheckResult, Figure, Reason, Report, Stopped
 from grader.probes.source_checks import expect_own_work
 from grader.submission import Piece, Submission
+from grader.words import clean
 
-MOST_TEXT = 2_000  # characters of a message or a hint
 OURS = "the grader stumbled here, not you: it costs no points, and a person will look at it"
 STAFF = "staff: fault"
-UNPRINTABLE = re.compile(
-    r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-)
 
 
 @dataclass
@@ -66,12 +62,6 @@ class Record:
             raise ValueError(f"share={share} is not between 0 and 1")
         if share < self.share:
             self.share, self.message, self.hint = share, message, hint
-
-
-def clean(text: str) -> str:
-    """Text as it may stand in any report: no control codes, no broken Unicode, not endless."""
-    text = UNPRINTABLE.sub("", text.replace("\r\n", "\n"))
-    return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 2] + " …"
 
 
 def _plain(value: Any) -> Any:

@@ -9,13 +9,17 @@ Nothing of a submission is opened here but Gradescope's own list. The date of an
 Gradescope's, or else of its youngest file as this disk has it.
 """
 
+import os
 import re
+import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS
+from grader.words import shown
 from kws.errors import UsageError
 
 LIST = "submission_metadata.yml"
@@ -24,6 +28,8 @@ CANVAS = re.compile(
 )
 MOODLE = re.compile(r"(?P<name>.+)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)_?", re.DOTALL)
 VERSION = re.compile(r"(.+)-(\d+)(\.[^.]+)")  # Canvas counts uploads of the same name
+LOOKED_AT = 100_000  # files and folders of one entry, to tell how old it is
+LATEST = datetime(9000, 1, 1, tzinfo=timezone.utc).timestamp()  # a disk may know years beyond
 SKIPPED = {".csv", ".yml", ".yaml", ".html", ".pdf", ".md", ".log"}  # beside submissions, not one
 
 
@@ -32,9 +38,9 @@ class HandIn:
     """One entry: whose it is, as far as names tell, and which files.
 
     Attributes:
-        student: id that the names give; the roster may know a better one.
+        student: id that the names give, as the disk has it; the roster may know a better one.
         keys: all by which a roster may know this student.
-        name: a person's name, where one is told.
+        name: a person's name, where one is told, to be shown.
         source: the entry as it stands in the folder, for messages.
         files: what to read, name by name; a folder is one.
         when: date of handing in.
@@ -52,8 +58,8 @@ class HandIn:
     @property
     def guess(self) -> str | None:
         """The assignment that the file names tell, if they tell one."""
-        inside = [name for name, path in self.files]
-        inside += [p.name for _, path in self.files if path.is_dir() for p in path.iterdir()]
+        inside = [name for name, _ in self.files]
+        inside += [entry.name for _, path in self.files for entry in listed(path)]
         found = {n for n, one in ASSIGNMENTS.items() for name in inside if one.stem in name}
         return found.pop() if len(found) == 1 else None
 
@@ -77,29 +83,34 @@ def find(folder: Path, besides: Iterable[Path] = ()) -> Found:
             raise UsageError(f"{folder} is a file, and a folder of submissions is needed: {cure}")
         raise UsageError(f"{folder} does not exist: give the folder that holds the submissions")
     stems = [one.stem for one in ASSIGNMENTS.values()]
-    skip = {path.resolve() for path in besides}
+    skip = {os.path.realpath(path) for path in besides}
     entries: list[HandIn] = []
     uploads: dict[str, list[tuple[re.Match[str], Path]]] = {}
     ignored = []
-    listed = _gradescope(folder / LIST) if (folder / LIST).is_file() else {}
+    told = _gradescope(folder / LIST) if (folder / LIST).is_file() else {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith((".", "__MACOSX")) or path.resolve() in skip or path.name == LIST:
+        if (
+            path.name.startswith((".", "__MACOSX"))
+            or os.path.realpath(path) in skip
+            or path.name == LIST
+        ):
             continue
-        if path.is_file() and path.suffix.lower() in SKIPPED:
-            ignored.append(path.name)
-        elif path.name in listed:
-            entries += _submitted(path, listed[path.name])
-        elif path.is_file() and (match := CANVAS.fullmatch(path.name)):
+        is_file = _is_file(path)
+        if is_file and path.suffix.lower() in SKIPPED:
+            ignored.append(shown(path.name))
+        elif path.name in told:
+            entries += _submitted(path, told[path.name])
+        elif is_file and (match := CANVAS.fullmatch(path.name)):
             uploads.setdefault(match["user"], []).append((match, path))
-        elif path.is_file() and path.stem in stems:
+        elif is_file and path.stem in stems:
             raise UsageError(
                 f"{path} carries no student's name: give the folder that holds one folder or file "
                 "for each student (for a single submission: pytest grader/ --submission PATH)"
             )
-        elif path.is_file() or path.is_dir():
+        elif is_file or is_folder(path):
             entries.append(_named(path, stems))
         else:
-            ignored.append(path.name)
+            ignored.append(shown(path.name))
     entries += [_uploaded(group) for group in uploads.values()]
     if not entries:
         raise UsageError(f"{folder} holds no submission: give the folder that holds them")
@@ -112,15 +123,15 @@ def _named(path: Path, stems: Iterable[str]) -> HandIn:
     if match := MOODLE.fullmatch(path.name):
         student, keys, name = match["user"], (match["user"], match["name"]), match["name"]
     else:
-        student, name = path.name if path.is_dir() else path.stem, ""
+        student, name = path.name if is_folder(path) else path.stem, ""
         for stem in stems:
             student = re.sub(rf"[\s_.-]*{stem}(\s*\(\d+\))?$", "", student) or student
         keys = (student,)
     return HandIn(
         student=student,
         keys=keys,
-        name=name,
-        source=path.name,
+        name=shown(name),
+        source=shown(path.name),
         files=((path.name, path),),
         when=youngest(path),
     )
@@ -138,8 +149,8 @@ def _uploaded(group: list[tuple[re.Match[str], Path]]) -> HandIn:
     return HandIn(
         student=first["user"],
         keys=(first["user"], first["name"]),
-        name=first["name"],
-        source=", ".join(path.name for _, path in files),
+        name=shown(first["name"]),
+        source=", ".join(shown(path.name) for _, path in files),
         files=files,
         when=max(youngest(path) for _, path in files),
         marked=any(match["late"] for match, path in group if path in dict(files).values()),
@@ -147,12 +158,44 @@ def _uploaded(group: list[tuple[re.Match[str], Path]]) -> HandIn:
 
 
 def youngest(path: Path) -> datetime:
-    """When the youngest file at or below `path` was changed."""
-    times = [path.lstat().st_mtime]
-    if path.is_dir():
-        below = [p.lstat() for p in path.rglob("*") if p.is_symlink() or p.is_file()]
-        times = [stat.st_mtime for stat in below] or times
-    return datetime.fromtimestamp(max(times), timezone.utc)
+    """When the youngest file at or below `path` was changed, as far as that can be read."""
+    own, newest = _changed(path), -1.0
+    waiting, left = [path], LOOKED_AT
+    while waiting and left > 0:
+        for entry in listed(waiting.pop()):
+            left -= 1
+            if is_folder(entry, links=False):
+                waiting.append(Path(entry.path))
+            else:
+                newest = max(newest, _changed(entry))
+    latest = own if newest < 0 else newest
+    return datetime.fromtimestamp(min(max(latest, 0.0), LATEST), timezone.utc)
+
+
+def listed(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder, sorted; nothing for a file, or where nobody may look."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+    return []
+
+
+def is_folder(path: Path | os.DirEntry[str], *, links: bool = True) -> bool:
+    """Whether it is a folder, or with `links` leads to one; False where nobody may look."""
+    with suppress(OSError):
+        return path.is_dir() if links else stat.S_ISDIR(os.lstat(path).st_mode)
+    return False
+
+
+def _is_file(path: Path) -> bool:
+    with suppress(OSError):
+        return path.is_file()
+    return False
+
+
+def _changed(path: Path | os.DirEntry[str]) -> float:
+    with suppress(OSError):
+        return os.lstat(path).st_mtime
+    return 0.0
 
 
 # Gradescope's list
@@ -172,8 +215,8 @@ def _submitted(path: Path, listed: _Listed) -> list[HandIn]:
         HandIn(
             student=person.get("sid") or person.get("email") or person.get("name") or path.name,
             keys=tuple(person[k] for k in ("sid", "email", "name") if person.get(k)),
-            name=person.get("name", ""),
-            source=path.name,
+            name=shown(person.get("name", "")),
+            source=shown(path.name),
             files=((path.name, path),),
             when=when,
         )
@@ -206,10 +249,10 @@ def _date(text: str) -> datetime | None:
     )
     if not match:
         return None
-    when = datetime.fromisoformat(f"{match[1]}T{match[2]}")
     zone = match[3] or "Z"
-    if zone in ("Z", "UTC"):
-        return when.replace(tzinfo=timezone.utc)
-    digits = zone.replace(":", "")
+    digits = "+0000" if zone in ("Z", "UTC") else zone.replace(":", "")
     offset = timedelta(hours=int(digits[1:3]), minutes=int(digits[3:5]))
-    return when.replace(tzinfo=timezone(-offset if digits[0] == "-" else offset))
+    with suppress(ValueError):  # no such day, or no such offset
+        when = datetime.fromisoformat(f"{match[1]}T{match[2]}")
+        return when.replace(tzinfo=timezone(-offset if digits[0] == "-" else offset))
+    return None

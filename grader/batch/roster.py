@@ -6,6 +6,7 @@ do as it is: its `SIS Login ID` is the id, its `ID` the number in the names of d
 """
 
 import csv
+import hashlib
 import io
 import re
 from collections.abc import Sequence
@@ -13,11 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.batch.handins import HandIn
+from grader.words import one_line
 from kws.errors import UsageError, did_you_mean
 
 KNOWN = ("student", "name", "email", "folder")
 CANVAS_ID = "sis login id"
-UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+UNSAFE = re.compile(  # what names no file everywhere; control codes, turned text, half characters
+    r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]'
+)
+LONGEST = 200  # bytes of an id: a file system takes names of 255, and ours have more in them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +58,17 @@ def read_roster(path: Path) -> tuple[Student, ...]:
         raise UsageError(f"the roster {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"the roster {path} is not UTF-8: save it as CSV UTF-8") from None
-    rows = list(csv.reader(io.StringIO(text), delimiter=_delimiter(text)))
+    try:
+        rows = list(csv.reader(io.StringIO(text), delimiter=_delimiter(text)))
+    except csv.Error as error:
+        raise UsageError(f"the roster {path} is no CSV ({error}): save it anew") from None
     head = [cell.strip().lower() for cell in rows[0]] if rows else []
     canvas = CANVAS_ID in head
     if not canvas:
         _check_head(path, head)
     students: dict[str, Student] = {}
     for line, row in enumerate(rows[1:], start=2):
-        cells = dict(zip(head, (cell.strip() for cell in row), strict=False))
+        cells = dict(zip(head, (one_line(cell).strip() for cell in row), strict=False))
         if not any(cells.values()) or (canvas and not cells.get("id")):
             continue  # an empty line; Canvas's line of points possible
         student = _from_canvas(cells) if canvas else _from_ours(cells)
@@ -116,15 +124,24 @@ def _from_canvas(cells: dict[str, str]) -> Student:
 def safe_id(text: str) -> str:
     """`text` as it may name a file and a folder, on any system.
 
+    Where that loses more than blanks and dots around it, a digest of all of it stands behind: no
+    two names become one student.
+
     >>> safe_id("../alice:1"), safe_id(" bob "), safe_id("...")
-    ('_alice_1', 'bob', 'nameless')
+    ('_alice_1-f34f54fe', 'bob', 'nameless')
     """
-    return UNSAFE.sub("_", text).strip(" .")[:150].rstrip(" .") or "nameless"
+    plain = text.strip(" .")
+    name = UNSAFE.sub("_", plain)
+    data = name.encode()
+    if name != plain or len(data) > LONGEST:
+        digest = hashlib.sha256(plain.lower().encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        name = data[: LONGEST - 9].decode("utf-8", "ignore").strip(" .") + f"-{digest}"
+    return name or "nameless"
 
 
 def _plain(text: str) -> str:
     """A word as it compares: `Example, Alice` is `examplealice`, as Canvas writes it."""
-    return re.sub(r"[\W_]+", "", text.casefold())
+    return re.sub(r"[^\w\ud800-\udfff\ufffd]|_", "", text.casefold())
 
 
 def turns(

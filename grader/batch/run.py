@@ -4,7 +4,6 @@ A run may be stopped at any moment: each report is written as it ends, and the n
 command goes on from those that are current: same submission, checks, secret seed and tier.
 """
 
-import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +15,12 @@ from tqdm import tqdm
 
 from grader.adapters import get_assignment
 from grader.batch.client import Hello
-from grader.batch.handins import find
+from grader.batch.handins import find, is_folder, listed
 from grader.batch.remarks import Key, Outcome, circumstances, remarks, several
 from grader.batch.roster import Student, Turn, read_roster, turns
 from grader.batch.store import Store
 from grader.outcomes import Report, Verdict
+from grader.words import shown
 from kws.errors import UsageError
 
 WALL, WALL_RETRAIN = 900.0, 7200.0  # seconds for one student's submission
@@ -184,9 +184,9 @@ def nothing_found(turn: Turn) -> str:
     """Why there is no report where nothing went wrong, with the names of what is there."""
     names: list[str] = []
     for name, path in turn.entry.files:
-        with contextlib.suppress(OSError):  # not to be read, or gone
-            names += sorted(each.name for each in path.iterdir()) if path.is_dir() else [name]
-    return f"no answer to any assignment of this course in {several(names) or 'an empty folder'}"
+        names += [each.name for each in listed(path)] if is_folder(path) else [name]
+    told = several([shown(name) for name in names])
+    return f"no answer to any assignment of this course in {told or 'an empty folder'}"
 
 
 def _open(report: Report) -> bool:
@@ -197,7 +197,7 @@ def _job(turn: Turn, settings: Settings, number: str | None, store: Store) -> di
     usual = WALL_RETRAIN if settings.retrain else WALL
     return {
         "student": turn.student,
-        "files": [[name, str(path.resolve())] for name, path in turn.entry.files],
+        "files": [[name, str(path.absolute())] for name, path in turn.entry.files],
         "assignment": number,
         "guess": turn.entry.guess,
         "retrain": settings.retrain,

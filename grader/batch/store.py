@@ -55,6 +55,7 @@ class Store:
 
     def keep(self, text: str, *, remember: bool = False) -> Report:
         """Write a report's text to its place; `remember` the one that was there, if none is yet."""
+        text = text.encode("utf-8", "replace").decode()  # half a character stops nobody
         report = Report.from_json(text)
         path = self.report_path(report.student, report.assignment)
         older = self.out / BEFORE / path.parent.name / path.name
@@ -119,7 +120,7 @@ class Store:
             "class.html": class_page.class_page(reports, unread=unread, missing=missing),
             "junit.xml": junit.suites(reports),
         }
-        write_text(self.out / "remarks.json", text)
+        write_bytes(self.out / "remarks.json", text.encode("utf-8", "replace"))
         for student in sorted({report.student for report in reports}):
             own = [report for report in reports if report.student == student]
             _refresh(self.out / "pages" / f"{student}.html", page.page(own))

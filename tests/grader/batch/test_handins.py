@@ -1,11 +1,17 @@
 """Entries of a folder of submissions: whose they are, which files, from when."""
 
 import os
+import shutil
+import tempfile
+from contextlib import suppress
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 
 from grader.batch.handins import find, youngest
+from grader.batch.roster import turns
+from grader.batch.run import nothing_found
 from kws.errors import UsageError
 
 METADATA = """\
@@ -144,3 +150,116 @@ def test_what_is_no_folder_of_submissions_is_refused(tmp_path, names, path, word
     make(tmp_path, *names)
     with pytest.raises(UsageError, match=words):
         find(tmp_path / path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"mallory\xff\xfe",
+        b"m\xfcller_4711_815_02_attention.py",
+        b"M\xfcller_4711_assignsubmission_file_",
+        b"\x1b[2J\r\ngraded 2 of 2.py",
+        "\x9b31m\u202e".encode(),
+    ],
+)
+def test_whatever_an_entry_is_called_is_told_as_text_on_a_line(tmp_path, name):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    if path.suffix:
+        path.write_text("x")
+    else:
+        path.mkdir()
+    (turn,), _ = turns(find(tmp_path).entries)
+    said = f"{turn.student} {turn.name} {turn.entry.source} {nothing_found(turn)}"
+    said.encode()
+    assert said.isprintable()
+    assert turn.entry.files[0][1].exists()
+
+
+def test_names_that_are_no_submission_are_told_as_text_on_a_line(tmp_path):
+    make(tmp_path, "alice/x.py", "\x1b[2J\udcdc\n.csv")
+    assert find(tmp_path).ignored == ("\ufffd .csv",)
+
+
+def test_names_in_a_folder_without_an_answer_are_told_as_text_on_a_line(tmp_path):
+    make(tmp_path, "alice/\x1b[2J\udcdc\r\ngraded 2 of 2.png")
+    (turn,), _ = turns(find(tmp_path).entries)
+    assert nothing_found(turn).endswith(" in \ufffd graded 2 of 2.png")
+
+
+@pytest.mark.parametrize(("levels", "name"), [(1_900, "d"), (1_500, "dddddd")])
+def test_a_folder_may_be_as_deep_as_it_likes(tmp_path, levels, name):
+    make(tmp_path, "alice/x.py", when=1_000)
+    here = os.open(tmp_path / "alice", os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    try:
+        (entry,) = find(tmp_path).entries
+        assert (entry.guess, entry.when.timestamp()) == (None, 1_000)
+    finally:
+        _remove_deep(tmp_path / "alice", name)
+
+
+def _remove_deep(folder: Path, name: str) -> None:
+    """So that pytest can clear away: it takes no path that is too long, and no deep recursion."""
+    spare = folder.parent / "spare"
+    while (folder / name).is_dir():
+        with suppress(OSError):
+            (folder / name / name).rename(spare)
+        (folder / name).rmdir()
+        if not spare.exists():
+            return
+        spare.rename(folder / name)
+
+
+@pytest.fixture
+def nobody():
+    """A folder where a locked one is locked, even for who runs this as root."""
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    folder.chmod(0o755)
+    own = os.geteuid()
+    locked = folder / "mallory"
+    locked.mkdir()
+    make(folder, "alice/02_attention.py", "mallory/02_attention.py")
+    (folder / "gone.py").symlink_to(locked / "02_attention.py")
+    locked.chmod(0)
+    if own == 0:
+        os.seteuid(65534)
+    yield folder
+    os.seteuid(own)
+    locked.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def test_a_folder_that_is_locked_is_an_entry_of_which_nothing_is_known(nobody):
+    found = find(nobody)
+    assert {entry.student: entry.guess for entry in found.entries} == {
+        "alice": "02",
+        "mallory": None,
+    }
+    assert found.ignored == ("gone.py",)
+    turn = next(turn for turn in turns(found.entries)[0] if turn.student == "mallory")
+    assert nothing_found(turn)
+
+
+@pytest.mark.parametrize("seconds", [-1e9, 0, 1e11, 2.0**33])
+def test_a_date_may_be_any_that_a_disk_takes(tmp_path, seconds):
+    make(tmp_path, "alice/x.py", when=int(seconds))
+    assert 1970 <= find(tmp_path).entries[0].when.year <= 9000
+
+
+@pytest.mark.parametrize("when", ["2025-99-01 23:12:45 Z", "2025-03-01 23:12:45 +99:99"])
+def test_a_date_that_does_not_exist_is_none(tmp_path, when):
+    make(tmp_path, "submission_11/a.ipynb", when=1_000)
+    text = METADATA.replace("2025-03-01 23:12:45.123456789 -08:00", when)
+    (tmp_path / "submission_metadata.yml").write_text(text)
+    assert {entry.when.timestamp() for entry in find(tmp_path).entries} == {1_000}
+
+
+def test_links_that_lead_round_and_round_are_no_entry(tmp_path):
+    make(tmp_path, "alice/x.py")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert find(tmp_path).ignored == ("loop",)

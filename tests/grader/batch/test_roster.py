@@ -1,8 +1,10 @@
 """Rosters: columns checked, entries given to their students, unknown and missing ones told."""
 
+import contextlib
+
 import pytest
 
-from grader.batch.roster import Student, read_roster, turns
+from grader.batch.roster import Student, read_roster, safe_id, turns
 from kws.errors import UsageError
 from tests.grader.batch.made_up import entry
 
@@ -107,3 +109,51 @@ def test_an_entry_of_two_students_is_refused():
 def test_the_order_of_entries_does_not_matter():
     entries = [entry("bob"), entry("alice", 1), entry("alice", 2, source="alice.zip")]
     assert turns(entries, ROSTER) == turns(entries[::-1], ROSTER)
+
+
+@pytest.mark.parametrize(
+    "name", ["x\x9b31m", "x\x1b[2J", "x\udcff", "x\ufffe", "x\uffff", "x\u202ey", "x\ny"]
+)
+def test_no_id_holds_what_acts_or_breaks(name):
+    name = safe_id(name)
+    assert name.encode().isascii()
+    assert name.isprintable()
+
+
+@pytest.mark.parametrize(
+    "name", ["😀" * 60, "ü" * 120, "a" * 255, "\udcff" * 250, ". " * 90 + "x" * 75]
+)
+def test_an_id_leaves_room_in_a_files_name(name):
+    assert 0 < len(safe_id(name).encode()) <= 200
+    assert safe_id(safe_id(name)) == safe_id(name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("😀" * 60, "😀" * 61),
+        ("a" * 200 + "b", "a" * 200 + "c"),
+        ("m\udcfcller", "m\udcf6ller"),
+        ("m\udcfcller", "m_ller"),
+        ("alice:1", "alice*1"),
+    ],
+)
+def test_two_names_that_look_alike_as_ids_stay_two_students(one, other):
+    found, _ = turns([entry(one, source="one"), entry(other, source="other")])
+    assert len(found) == 2
+
+
+def test_half_a_letter_makes_nobody_another_student_of_the_roster():
+    (turn,), _ = turns([entry("m\udcfcller")], (Student(id="mller", keys=("mller",)),))
+    assert not turn.known
+
+
+def test_names_of_a_roster_stay_on_their_line(tmp_path):
+    path = write(tmp_path, 'student,name\nalice,"A\x1b[2J\nB"\n')
+    assert read_roster(path)[0].name == "A B"
+
+
+@pytest.mark.parametrize("text", ["student\n" + "x" * 200_000 + "\n", "student,name\nalice,\x9b\n"])
+def test_a_roster_never_ends_in_a_crash(tmp_path, text):
+    with contextlib.suppress(UsageError):
+        assert read_roster(write(tmp_path, text))[0].name == ""
