@@ -1,5 +1,8 @@
 """The commands `grade` and `regrade`, to be registered on the application of `python -m grader`."""
 
+import io
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +11,7 @@ import typer
 from grader.batch.local import Local
 from grader.batch.regrade import as_csv, changes, table
 from grader.batch.remarks import read_deadline
-from grader.batch.run import Batch, Settings, Workers, check_wall, grade_class
+from grader.batch.run import Settings, Workers, check_wall, grade_class
 from grader.batch.store import Store, default_workers
 from grader.batch.summary import summary
 from kws.errors import UsageError
@@ -66,7 +69,8 @@ def grade(
         retrain=retrain,
         wall=wall,
     )
-    _print(grade_class(settings, lambda: make_workers(scheduler, workers, require_isolation)))
+    batch = grade_class(settings, lambda: make_workers(scheduler, workers, require_isolation))
+    _print(summary(batch))
 
 
 def regrade(
@@ -98,16 +102,17 @@ def regrade(
         again=True,
     )
     batch = grade_class(settings, lambda: make_workers(scheduler, workers, require_isolation))
-    _print(batch)
     found = changes(batch)
     write_bytes(out / "changes.csv", as_csv(found))
     Store(out).forget()
-    for line in table(found, every_check=diff):
-        print(line)
+    _print([*summary(batch), *table(found, every_check=diff)])
 
 
-def _print(batch: Batch) -> None:
-    for line in summary(batch):
+def _print(lines: Sequence[str]) -> None:
+    """Print, with a question mark for what this terminal has no letter for."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    for line in lines:
         print(line)
 
 

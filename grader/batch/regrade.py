@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from grader.batch.run import Batch
 from grader.outcomes import CheckResult, Report
+from grader.results.gradebook import cell
 from grader.scorecard import points
+from grader.words import one_line
 
 WHY = {
     "digest": "another submission",
@@ -82,7 +84,7 @@ def table(found: Sequence[Change], *, every_check: bool = True) -> list[str]:
         for old, new in one.checks if every_check else ():
             name = (new or old).id  # type: ignore[union-attr]
             lines.append(f"    {name}: {_told(old)} → {_told(new)}{_reason(old, new)}")
-    return lines
+    return [one_line(line) for line in lines]
 
 
 def _told(check: CheckResult | None) -> str:
@@ -108,10 +110,5 @@ def as_csv(found: Sequence[Change]) -> bytes:
             earned = [points(c.earned) if c and c.earned is not None else "" for c in (old, new)]
             row = [one.student, one.assignment, check.id, *earned, points(check.points)]
             said = _reason(old, new).removeprefix(": ")
-            writer.writerow([_safe(cell) for cell in [*row, ", ".join(one.why), said]])
+            writer.writerow([cell(word) for word in [*row, ", ".join(one.why), said]])
     return text.getvalue().encode()
-
-
-def _safe(cell: str) -> str:
-    """No formula for a spreadsheet to run."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

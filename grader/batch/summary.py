@@ -7,12 +7,13 @@ from grader.batch.remarks import Outcome
 from grader.batch.run import Batch
 from grader.outcomes import Verdict
 from grader.scorecard import points
+from grader.words import one_line
 
 MOST = 40  # lines of one kind; the gradebook has all of them
 
 
 def summary(batch: Batch) -> list[str]:
-    """The lines to print."""
+    """The lines to print, each without whatever a terminal would obey."""
     lines = list(_counts(batch.outcomes))
     tier = f"isolation: {batch.hello.tier}, secret seed: {batch.hello.seed_id}"
     lines += [tier, *(f"  without: {weakness}" for weakness in batch.hello.weaknesses)]
@@ -26,7 +27,8 @@ def summary(batch: Batch) -> list[str]:
     lines += _listed("no submission", list(batch.ignored))
     if batch.leftover:
         lines += _listed("reports of earlier runs, in the tables too", list(batch.leftover))
-    return [*lines, *(f"written: {path}" for path in batch.files)]
+    lines += [f"written: {path}" for path in batch.files]
+    return [one_line(line) for line in lines]
 
 
 def _counts(outcomes: Sequence[Outcome]) -> Iterator[str]:

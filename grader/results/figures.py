@@ -8,9 +8,9 @@ Colours: Okabe & Ito, "Color Universal Design" (https://jfly.uni-koeln.de/color/
 
 import math
 from collections.abc import Sequence
-from html import escape
 
 from grader.outcomes import Figure
+from grader.results.html import text as escape
 
 WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 48

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from grader.outcomes import Report, Verdict
 from grader.scorecard import points
+from grader.words import one_line
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "=", "+", "-", "@")
 
 
 def gradebook(
@@ -106,9 +107,11 @@ def _sorted(reports: Iterable[Report]) -> list[Report]:
 def _csv(rows: Sequence[Sequence[str]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([[_safe(cell) for cell in row] for row in rows])
+    writer.writerows([[cell(word) for word in row] for row in rows])
     return text.getvalue().encode()
 
 
-def _safe(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
+def cell(word: str) -> str:
+    """A word as a cell: one line, and no formula for a spreadsheet to run."""
+    word = one_line(word)
+    return f"'{word}" if word.lstrip().startswith(FORMULA) else word

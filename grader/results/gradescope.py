@@ -81,4 +81,6 @@ def _verdict(reports: Sequence[Report]) -> str:
 
 
 def _json(table: dict[str, Any]) -> bytes:
-    return (json.dumps(table, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (json.dumps(table, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(
+        "utf-8", "replace"
+    )

@@ -6,6 +6,8 @@ would still get through.
 
 from html import escape
 
+from grader.words import printable
+
 STYLE = """
 :root{color-scheme:light dark;--ink:#1d2430;--soft:#566070;--paper:#fff;--card:#f5f6f8;
 --edge:#d5d9e0;--good:#00664a;--bad:#a33000;--open:#6b5300;--blue:#0072b2;--on:#fff}
@@ -41,7 +43,7 @@ figure{margin:.75rem 0;break-inside:avoid}figcaption{font-size:.875rem;color:var
 
 def text(value: object) -> str:
     """Anything as HTML text."""
-    return escape(str(value))
+    return escape(printable(str(value)))
 
 
 def document(title: str, body: str) -> bytes:
@@ -54,4 +56,4 @@ def document(title: str, body: str) -> bytes:
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{text(title)}</title>\n<style>\n{STYLE}\n</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    ).encode()
+    ).encode("utf-8", "replace")

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from grader.outcomes import CheckResult, Reason, Report
 from grader.scorecard import points, public_facts
+from grader.words import printable
 
 
 def suites(reports: Sequence[Report]) -> bytes:
@@ -16,6 +17,9 @@ def suites(reports: Sequence[Report]) -> bytes:
     root = ElementTree.Element("testsuites", name="kws grader")
     for report in reports:
         _suite(root, report)
+    for element in root.iter():
+        element.text = element.text and printable(element.text)
+        element.attrib.update({name: printable(value) for name, value in element.items()})
     ElementTree.indent(root, " ")
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
 

@@ -90,3 +90,14 @@ def hostile_report(report) -> Report:
         for one in report.checks
     )
     return replace(report, student=f"=1+1{evil}", repairs=(evil,), checks=checks)
+
+
+@pytest.fixture
+def broken_report(report) -> Report:
+    """Every text that a student can choose holds what acts on a terminal, or is no text."""
+    evil = "a\x1b[2J\x9b\r\nb\ufffe\uffff\udcff\x00\u2028c"
+    checks = tuple(
+        replace(one, title=evil, message=evil, hint=evil, facts={evil: evil})
+        for one in report.checks
+    )
+    return replace(report, student=evil, repairs=(evil,), checks=checks)

@@ -4,7 +4,9 @@ import csv
 import io
 from dataclasses import replace
 
-from grader.results.gradebook import canvas, gradebook
+import pytest
+
+from grader.results.gradebook import canvas, cell, gradebook
 
 
 def rows(data: bytes) -> list[list[str]]:
@@ -58,3 +60,25 @@ def test_order_and_bytes_do_not_depend_on_the_order_given(report, full_report, o
 def test_an_empty_class_is_a_header():
     assert len(rows(gradebook([]))) == 1
     assert len(rows(canvas([]))) == 2
+
+
+def test_a_cell_stays_on_its_line_and_holds_nothing_that_a_terminal_obeys(broken_report):
+    evil = broken_report.student
+    book = gradebook(
+        [broken_report],
+        remarks={(evil, "02"): (evil,)},
+        missing={f"{evil}1": evil},
+        names={evil: evil},
+        unread={f"{evil}2": evil},
+    )
+    for data, lines in ((book, 4), (canvas([broken_report]), 3)):
+        text = data.decode()
+        assert text.splitlines() == text[:-1].split("\n")
+        assert len(text.splitlines()) == lines
+        assert text.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("word", ["=1", "\t=1", "\n=1", " =1", "\x00=1", "\r\n@a", "+1"])
+def test_a_formula_is_none_however_it_is_wrapped(word):
+    assert cell(word).startswith("'")
+    assert cell(f"a{word}")[0] == "a"

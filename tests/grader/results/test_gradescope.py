@@ -111,3 +111,7 @@ def test_no_text_breaks_the_file(report, evil):
     checks = (replace(report.checks[0], message=clean(f"a{evil}b")),)
     made = table(replace(report, checks=checks))
     assert made["tests"][0]["output"].startswith("ab")
+
+
+def test_broken_text_leaves_a_result(broken_report):
+    assert json.loads(gradescope.results([broken_report]))["tests"]

@@ -42,3 +42,9 @@ def test_hostile_text_stays_text(hostile_report):
 
 def test_the_same_report_gives_the_same_bytes(report):
     assert junit.suites([report]) == junit.suites([report])
+
+
+def test_text_that_is_no_xml_leaves_the_file_well_formed(broken_report):
+    data = junit.suites([broken_report])
+    assert suite(broken_report).get("name", "").startswith("a")
+    assert "\x9b" not in data.decode()

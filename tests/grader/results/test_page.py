@@ -8,7 +8,7 @@ import pytest
 
 from grader.results.class_page import class_page, histogram
 from grader.results.page import page
-from tests.grader.results.conftest import check
+from tests.grader.results.conftest import CONFUSION, check
 
 VOID = {"meta", "br"}
 
@@ -143,3 +143,13 @@ def test_the_class_page_counts_who_earned_a_check_and_what_was_said(report, full
 def test_the_class_page_names_who_waits_for_a_person(report, open_report):
     assert b"s-18: 2.1-shape" in class_page([report, open_report])
     assert b"Waiting" not in class_page([report])
+
+
+def test_pages_hold_no_control_codes_and_no_broken_text(broken_report):
+    evil = broken_report.student
+    figure = replace(CONFUSION, title=evil, data={"labels": [evil], "counts": [[1]]})
+    checks = (replace(broken_report.checks[0], figures=(figure,)), *broken_report.checks[1:])
+    report = replace(broken_report, checks=checks)
+    for data in (page([report]), class_page([report], unread={evil: evil}, missing={evil: evil})):
+        Tags(data)
+        assert not [c for c in data.decode() if c != "\n" and (ord(c) < 32 or 126 < ord(c) < 160)]
