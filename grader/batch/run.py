@@ -72,6 +72,7 @@ class Batch:
         missing: students of the roster who handed in nothing.
         ignored: names in the folder that are no submission.
         leftover: students with reports, but without a submission in this run.
+        pageless: student -> why there is no page.
         files: for the staff.
     """
 
@@ -82,6 +83,7 @@ class Batch:
     ignored: tuple[str, ...]
     leftover: tuple[str, ...]
     remarks: dict[Key, tuple[str, ...]]
+    pageless: dict[str, str]
     hello: Hello
     files: list[Path]
 
@@ -175,6 +177,7 @@ def grade_class(
         ignored=found.ignored,
         leftover=tuple(sorted(leftover)),
         remarks=said,
+        pageless=store.pageless,
         hello=hello,
         files=files,
     )

@@ -7,6 +7,7 @@ OUT/gradebook.csv  canvas.csv  class.html  junit.xml
 """
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -23,9 +24,13 @@ BEFORE = "before"
 
 
 class Store:
-    """The folder `out`. Made when something is written."""
+    """The folder `out`. Made when something is written.
+
+    `pageless` tells, after `finish`, whose page could not be made, and why.
+    """
 
     def __init__(self, out: Path):
+        self.pageless: dict[str, str] = {}
         if out.exists() and not out.is_dir():
             raise UsageError(f"--out {out} is a file: give a folder")
         self.out = out
@@ -108,6 +113,7 @@ class Store:
             unread: student -> why nothing of what was handed in could be graded.
         """
         reports = self.reports()
+        self.pageless = {}
         table: dict[str, dict[str, list[str]]] = {}
         for (student, number), said in sorted(remarks.items()):
             table.setdefault(student, {})[number] = list(said)
@@ -122,11 +128,24 @@ class Store:
         }
         write_bytes(self.out / "remarks.json", text.encode("utf-8", "replace"))
         for student in sorted({report.student for report in reports}):
-            own = [report for report in reports if report.student == student]
-            _refresh(self.out / "pages" / f"{student}.html", page.page(own))
+            self._page(student, [report for report in reports if report.student == student])
         for name, data in files.items():
             _refresh(self.out / name, data)
         return [self.out / name for name in files]
+
+    def _page(self, student: str, reports: Sequence[Report]) -> None:
+        """Write a student's page; where it cannot be made, one that says so."""
+        try:
+            data = page.page(reports)
+        except Exception as error:
+            self.pageless[student] = type(error).__name__
+            data = page.no_page(student)
+        try:
+            _refresh(self.out / "pages" / f"{student}.html", data)
+        except OSError as error:
+            if error.errno not in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):
+                raise  # a full disk is everybody's
+            self.pageless[student] = error.strerror or type(error).__name__
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

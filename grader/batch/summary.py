@@ -23,6 +23,8 @@ def summary(batch: Batch) -> list[str]:
     lines += _listed("not graded", unread)
     said = [f"{student} {n}: {'; '.join(told)}" for (student, n), told in batch.remarks.items()]
     lines += _listed("remarks", sorted(said))
+    broken = [f"{student}: {why}" for student, why in sorted(batch.pageless.items())]
+    lines += _listed("pages that could not be made", broken)
     lines += _listed("handed in nothing", [f"{s.id} {s.name}".strip() for s in batch.missing])
     lines += _listed("no submission", list(batch.ignored))
     if batch.leftover:

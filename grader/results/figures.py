@@ -8,12 +8,14 @@ Colours: Okabe & Ito, "Color Universal Design" (https://jfly.uni-koeln.de/color/
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from grader.outcomes import Figure
 from grader.results.html import text as escape
 
 WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 48
+FARTHEST = 1e300  # what lies beyond is drawn there: a difference of two still is a number
 SHOWN_COUNTS = 20  # classes up to which a confusion matrix shows its numbers
 
 
@@ -51,16 +53,29 @@ def _text(x: float, y: float, text: str, anchor: str = "middle", extra: str = ""
 
 
 def _tick(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:g}"
 
 
 def _range(values: Sequence[float], *, zero: bool = False) -> tuple[float, float]:
     low, high = min(values), max(values)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
-    if high - low < 1e-9 * max(1.0, abs(high)):
-        low, high = low - 0.5, high + 0.5
+    most = max(1.0, abs(low), abs(high))
+    if high - low < 1e-9 * most:
+        apart = max(0.5, 1e-9 * most)
+        low, high = low - apart, high + apart
     return float(low), float(high)
+
+
+def _number(value: Any) -> float | None:
+    """A value as it can be drawn; None for one that is missing, not a number or infinite."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    except OverflowError:  # a whole number of more than 308 digits
+        return FARTHEST if value > 0 else -FARTHEST
+    return max(-FARTHEST, min(number, FARTHEST)) if math.isfinite(number) else None
 
 
 class _Axes:
@@ -98,11 +113,8 @@ class _Axes:
 
 def _curve(figure: Figure) -> str:
     data = figure.data
-    points = [
-        (float(x), float(y))
-        for x, y in zip(data["x"], data["y"], strict=True)
-        if x is not None and y is not None and math.isfinite(x) and math.isfinite(y)
-    ]
+    numbers = [(_number(x), _number(y)) for x, y in zip(data["x"], data["y"], strict=True)]
+    points = [(x, y) for x, y in numbers if x is not None and y is not None]
     x_label, y_label = str(data["x_label"]), str(data["y_label"])
     if not points:
         return _frame(figure, "nothing to draw", _text(80, 30, "no values"), 160, 60)

@@ -25,6 +25,12 @@ def page(reports: Sequence[Report]) -> bytes:
     return document(title or "Nothing was graded", "\n".join(body))
 
 
+def no_page(student: str) -> bytes:
+    """A page in the place of one that could not be made."""
+    said = "This page could not be made: a person will look at it. Your points are kept."
+    return document(student, f"<h1>{text(student)}</h1>\n<p>{text(said)}</p>")
+
+
 def _report(report: Report, *, alone: bool) -> list[str]:
     lines = [] if alone else [f"<h2>{text(f'{report.assignment} {report.title}')}</h2>"]
     total = f"{points(report.score)} of {points(report.max_score)} points"

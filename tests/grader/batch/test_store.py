@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from grader.batch.store import Store
+from grader.outcomes import Figure
 from kws.errors import UsageError
 
 
@@ -114,3 +115,31 @@ def test_an_out_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(UsageError, match="is a file: give a folder"):
         Store(tmp_path / "out")
+
+
+@pytest.mark.parametrize("data", [{"x": [1], "y": []}, {}, None])
+def test_a_page_that_cannot_be_made_is_told_and_stops_no_other(store, report, open_report, data):
+    figure = Figure(kind="curve", title="t", data=data)
+    broken = replace(report.checks[0], figures=(figure,))
+    store.keep(replace(report, checks=(broken,)).to_json())
+    store.keep(open_report.to_json())
+    files = store.finish()
+    assert list(store.pageless) == ["alice"]
+    assert "could not be made" in (store.out / "pages" / "alice.html").read_text()
+    assert "2.1-values" in (store.out / "pages" / "bob.html").read_text()
+    assert all(path.is_file() for path in files)
+    assert "alice" in (store.out / "gradebook.csv").read_text()
+
+
+def test_a_report_of_an_earlier_run_under_a_long_name_stops_no_table(store, report):
+    store.keep(replace(report, student="a" * 250).to_json())
+    store.keep(report.to_json())
+    files = store.finish()
+    assert list(store.pageless) == ["a" * 250]
+    assert all(path.is_file() for path in files)
+
+
+def test_half_a_character_in_a_report_stops_nobody(store, report):
+    text = replace(report, repairs=("a\udcff",)).to_json()
+    kept = store.keep(text)
+    assert store.reports() == [kept]

@@ -24,12 +24,13 @@ def test_nothing_that_a_student_or_a_roster_says_acts_on_the_terminal(open_repor
         ignored=(EVIL,),
         leftover=(EVIL,),
         remarks={(EVIL, "02"): (EVIL,)},
+        pageless={EVIL: EVIL},
         hello=Hello("sealed", (), "5eed"),
         files=[tmp_path / "gradebook.csv"],
     )
     said = summary(batch)
     assert all(line.isprintable() for line in said)
-    assert sum("graded 2 of 2" in line for line in said) == 6
+    assert sum("graded 2 of 2" in line for line in said) == 7
 
 
 def test_no_change_acts_on_the_terminal(report):
