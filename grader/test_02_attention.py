@@ -87,6 +87,16 @@ def test_attend_values(student, draw):
     expect_close("attend(q, k, v)", student.attend(q, k, v), expected, suspects, **CLOSE)
 
 
+def attend_to_real(student, q, k, v):
+    """Whatever `attend` makes of the real keys of padded utterances, if they matter to it."""
+    answers = [student.attend(q[1:], k[1:, :, :REAL], x[1:, :, :REAL]) for x in (v, v.flip(-1))]
+    shape = (B - 1, H, T, K)
+    cut, other = [expect_shape("attend(q, k, v)", x, *shape, letters="B, H, T, K") for x in answers]
+    if torch.equal(cut, other):
+        raise Failure("attend(q, k, v) is the same for other values v", "what is it a mean of?")
+    return cut
+
+
 @pytest.mark.check("2.1", points=2, concept="section 2.1")
 def test_attend_hides_padding(student, draw):
     """attend with padding equals attend with the padding cut off."""
@@ -108,8 +118,7 @@ def test_attend_hides_padding(student, draw):
         )
         @ v,
     }
-    cut = student.attend(q[1:], k[1:, :, :REAL], v[1:, :, :REAL])  # whatever it makes of real keys
-    cut = expect_shape("attend(q, k, v)", cut, B - 1, H, T, K, letters="B, H, T, K")
+    cut = attend_to_real(student, q, k, v)
     suspects = {hint: wrong[1:] for hint, wrong in suspects.items()}
     actual = student.attend(q, k, v, valid)
     actual = expect_shape("attend(q, k, v, valid)", actual, B, H, T, K, letters="B, H, T, K")
@@ -121,8 +130,7 @@ def test_attend_hides_keys_not_queries(student, draw):
     """attend gives padded queries an answer too: only keys are hidden."""
     q, k, v, valid = draw(B, H, T, K), draw(B, H, T, K), draw(B, H, T, K), padded()
     question = "columns of the scores are keys, rows are queries: which did you hide?"
-    cut = student.attend(q[1:], k[1:, :, :REAL], v[1:, :, :REAL])
-    cut = expect_shape("attend(q, k, v)", cut, B - 1, H, T, K, letters="B, H, T, K")
+    cut = attend_to_real(student, q, k, v)
     actual = student.attend(q, k, v, valid)
     actual = expect_shape("attend(q, k, v, valid)", actual, B, H, T, K, letters="B, H, T, K")
     if actual.isnan().any():

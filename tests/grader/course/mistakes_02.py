@@ -102,6 +102,14 @@ MISTAKES = [
         "2.1-attend-hides-keys-not-queries",
         "rows are queries",
     ),
+    (
+        "2.1",
+        "queries returned",
+        "return weights @ v",
+        "return q",
+        "2.1-attend-hides-padding",
+        "same for other values v",
+    ),
     ("2.1", "no return", "return weights @ v", "weights @ v", "2.1-attend-values", "return"),
     ("2.1", "root multiplied", SCORES, SCORES.replace("/", "*"), "2.1-attend-values", "multiply"),
     (
