@@ -15,19 +15,21 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS
+from grader.batch.gradescope_list import LIST, Listed, read_list
 from grader.words import shown
 from kws.errors import UsageError
 
-LIST = "submission_metadata.yml"
 CANVAS = re.compile(
     r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<user>\d+)_(?P<upload>\d+)_(?P<file>.+)", re.DOTALL
 )
 MOODLE = re.compile(r"(?P<name>.+)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)_?", re.DOTALL)
 VERSION = re.compile(r"(.+)-(\d+)(\.[^.]+)")  # Canvas counts uploads of the same name
+ANSWERS = {".ipynb", ".py", ".zip"}  # what a flat file's name tells to be an answer
+WEIGHTS = ".safetensors"
 LOOKED_AT = 100_000  # files and folders of one entry, to tell how old it is
 LATEST = datetime(9000, 1, 1, tzinfo=timezone.utc).timestamp()  # a disk may know years beyond
 SKIPPED = {".csv", ".yml", ".yaml", ".html", ".pdf", ".md", ".log"}  # beside submissions, not one
@@ -45,6 +47,7 @@ class HandIn:
         files: what to read, name by name; a folder is one.
         when: date of handing in.
         marked: whether the download itself says that it is late.
+        answers: whether it may hold an answer: weights alone do not, however young they are.
     """
 
     student: str
@@ -54,6 +57,7 @@ class HandIn:
     files: tuple[tuple[str, Path], ...]
     when: datetime
     marked: bool = False
+    answers: bool = True
 
     @property
     def guess(self) -> str | None:
@@ -86,8 +90,9 @@ def find(folder: Path, besides: Iterable[Path] = ()) -> Found:
     skip = {os.path.realpath(path) for path in besides}
     entries: list[HandIn] = []
     uploads: dict[str, list[tuple[re.Match[str], Path]]] = {}
+    flat: dict[str, list[_Flat]] = {}
     ignored = []
-    told = _gradescope(folder / LIST) if (folder / LIST).is_file() else {}
+    told = read_list(folder / LIST) if (folder / LIST).is_file() else {}
     for path in sorted(folder.iterdir()):
         if (
             path.name.startswith((".", "__MACOSX"))
@@ -107,26 +112,27 @@ def find(folder: Path, besides: Iterable[Path] = ()) -> Found:
                 f"{path} carries no student's name: give the folder that holds one folder or file "
                 "for each student (for a single submission: pytest grader/ --submission PATH)"
             )
-        elif is_file or is_folder(path):
-            entries.append(_named(path, stems))
+        elif is_folder(path) or (is_file and MOODLE.fullmatch(path.name)):
+            entries.append(_named(path))
+        elif is_file:
+            one = _flat(path, stems)
+            flat.setdefault(one.student.lower(), []).append(one)
         else:
             ignored.append(shown(path.name))
     entries += [_uploaded(group) for group in uploads.values()]
+    for group in flat.values():
+        entries += _together(group)
     if not entries:
         raise UsageError(f"{folder} holds no submission: give the folder that holds them")
     entries.sort(key=lambda one: (one.student, one.when, one.source))
     return Found(tuple(entries), tuple(ignored))
 
 
-def _named(path: Path, stems: Iterable[str]) -> HandIn:
+def _named(path: Path) -> HandIn:
     """An entry that is called after its student."""
+    student, keys, name = path.name, (path.name,), ""
     if match := MOODLE.fullmatch(path.name):
         student, keys, name = match["user"], (match["user"], match["name"]), match["name"]
-    else:
-        student, name = path.name if is_folder(path) else path.stem, ""
-        for stem in stems:
-            student = re.sub(rf"[\s_.-]*{stem}(\s*\(\d+\))?$", "", student) or student
-        keys = (student,)
     return HandIn(
         student=student,
         keys=keys,
@@ -134,6 +140,70 @@ def _named(path: Path, stems: Iterable[str]) -> HandIn:
         source=shown(path.name),
         files=((path.name, path),),
         when=youngest(path),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Flat:
+    """A file that lies among those of other students: STUDENT_02_attention.ipynb, STUDENT.zip."""
+
+    path: Path
+    student: str
+    stem: str  # of an assignment, or ""
+    when: datetime
+
+    @property
+    def kind(self) -> str:
+        suffix = self.path.suffix.lower()
+        return "answer" if suffix in ANSWERS else "weights" if suffix == WEIGHTS else "other"
+
+    @property
+    def name(self) -> str:
+        """What it would be called in a folder of the student's own."""
+        if self.kind == "other" or not (self.stem or self.kind == "weights"):
+            return self.path.name
+        return (self.stem or "model") + self.path.suffix.lower()
+
+
+def _flat(path: Path, stems: Iterable[str]) -> _Flat:
+    student, found = path.stem, ""
+    known = [*stems, "model"] if path.suffix.lower() == WEIGHTS else stems
+    for stem in known:
+        rest = re.sub(rf"[\s_.-]*{stem}(\s*\(\d+\))?$", "", student)
+        if rest and rest != student:
+            student, found = rest, "" if stem == "model" else stem
+    return _Flat(path=path, student=student, stem=found, when=youngest(path))
+
+
+def _together(files: list[_Flat]) -> list[HandIn]:
+    """One student's flat files: of each assignment the newest answer and the newest weights.
+
+    Each that a newer one replaced is an entry of its own, for the remark that tells. Answers whose
+    names tell no assignment compete with all others.
+    """
+    newest: dict[tuple[str, str], _Flat] = {}
+    for one in sorted(files, key=lambda one: (one.when, one.path.name)):
+        newest[one.kind, one.stem] = one
+    answers = [one for (kind, _), one in newest.items() if kind == "answer"]
+    last = max(answers, key=lambda one: (one.when, one.path.name), default=None)
+    counted = [one for one in newest.values() if one.kind == "weights"]
+    if last is None:
+        counted += [one for one in newest.values() if one.kind == "other"]
+    else:
+        counted += [one for one in answers if bool(one.stem) == bool(last.stem)]
+    return [_entry(counted), *(_entry([one]) for one in files if one not in counted)]
+
+
+def _entry(files: list[_Flat]) -> HandIn:
+    files = sorted(files, key=lambda one: one.path.name)
+    alone = len(files) == 1
+    return HandIn(
+        student=files[0].student,
+        keys=(files[0].student,),
+        source=", ".join(shown(one.path.name) for one in files),
+        files=tuple((one.path.name if alone else one.name, one.path) for one in files),
+        when=max(one.when for one in files),
+        answers=any(one.kind == "answer" for one in files),
     )
 
 
@@ -198,16 +268,7 @@ def _changed(path: Path | os.DirEntry[str]) -> float:
     return 0.0
 
 
-# Gradescope's list
-
-
-@dataclass
-class _Listed:
-    people: list[dict[str, str]] = field(default_factory=list)
-    when: datetime | None = None
-
-
-def _submitted(path: Path, listed: _Listed) -> list[HandIn]:
+def _submitted(path: Path, listed: Listed) -> list[HandIn]:
     """One entry for each of those who handed this in together."""
     when = listed.when or youngest(path)
     people = [person for person in listed.people if any(person.values())] or [{}]
@@ -222,37 +283,3 @@ def _submitted(path: Path, listed: _Listed) -> list[HandIn]:
         )
         for person in people
     ]
-
-
-def _gradescope(path: Path) -> dict[str, _Listed]:
-    """Folder -> what the list says of it. Reads the few keys that matter, at their depth."""
-    found: dict[str, _Listed] = {}
-    current, inside = _Listed(), False
-    for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
-        if match := re.match(r"(\S[^:]*):\s*$", line):
-            current = found.setdefault(match[1].strip("'\""), _Listed())
-        elif match := re.match(r"  ?:?(\w+):\s*(.*)", line):
-            inside = match[1] == "submitters"
-            if match[1] == "created_at":
-                current.when = _date(match[2])
-        elif inside and (match := re.match(r"\s+(-\s+)?:?(name|sid|email):\s*(.*)", line)):
-            if match[1] or not current.people:
-                current.people.append({})
-            current.people[-1][match[2]] = match[3].strip().strip("'\"")
-    return found
-
-
-def _date(text: str) -> datetime | None:
-    """A date as YAML writes it: 2025-03-01 23:12:45.123456789 -08:00, or Z."""
-    match = re.match(
-        r"['\"]?(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)\S*?\s*(Z|UTC|[+-]\d\d:?\d\d)?['\"]?\s*$", text
-    )
-    if not match:
-        return None
-    zone = match[3] or "Z"
-    digits = "+0000" if zone in ("Z", "UTC") else zone.replace(":", "")
-    offset = timedelta(hours=int(digits[1:3]), minutes=int(digits[3:5]))
-    with suppress(ValueError):  # no such day, or no such offset
-        when = datetime.fromisoformat(f"{match[1]}T{match[2]}")
-        return when.replace(tzinfo=timezone(-offset if digits[0] == "-" else offset))
-    return None

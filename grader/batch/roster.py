@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from grader.batch.handins import HandIn
@@ -149,8 +150,8 @@ def turns(
 ) -> tuple[tuple[Turn, ...], tuple[Student, ...]]:
     """A turn for each student who handed in, by id; and those of the roster who did not.
 
-    Of several entries of one student the youngest counts. UsageError if two students of the roster
-    go by a word that an entry goes by, for then nobody can tell whose it is.
+    Of several entries of one student the youngest that may hold an answer counts. UsageError if two
+    students of the roster go by a word that an entry goes by, for then nobody can tell whose it is.
     """
     groups: dict[str, tuple[Student, bool, list[HandIn]]] = {}
     for entry in entries:
@@ -160,7 +161,7 @@ def turns(
         groups.setdefault(student.id.lower(), (student, known, []))[2].append(entry)
     found = []
     for student, known, own in groups.values():
-        *replaced, entry = sorted(own, key=lambda one: (one.when, one.source))
+        *replaced, entry = sorted(own, key=_counts)
         found.append(
             Turn(
                 student=student.id,
@@ -173,6 +174,11 @@ def turns(
     missing = [student for student in roster or () if student.id.lower() not in groups]
     found.sort(key=lambda turn: turn.student)
     return tuple(found), tuple(sorted(missing, key=lambda student: student.id))
+
+
+def _counts(entry: HandIn) -> tuple[bool, datetime, int, str]:
+    """The greatest counts."""
+    return entry.answers, entry.when, len(entry.files), entry.source
 
 
 def _whose(entry: HandIn, roster: Sequence[Student]) -> Student | None:

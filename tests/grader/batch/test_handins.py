@@ -186,7 +186,7 @@ def test_names_in_a_folder_without_an_answer_are_told_as_text_on_a_line(tmp_path
     assert nothing_found(turn).endswith(" in \ufffd graded 2 of 2.png")
 
 
-@pytest.mark.parametrize(("levels", "name"), [(1_900, "d"), (1_500, "dddddd")])
+@pytest.mark.parametrize(("levels", "name"), [(1_300, "d"), (800, "dddddd")])
 def test_a_folder_may_be_as_deep_as_it_likes(tmp_path, levels, name):
     make(tmp_path, "alice/x.py", when=1_000)
     here = os.open(tmp_path / "alice", os.O_RDONLY)
@@ -263,3 +263,75 @@ def test_links_that_lead_round_and_round_are_no_entry(tmp_path):
     make(tmp_path, "alice/x.py")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert find(tmp_path).ignored == ("loop",)
+
+
+# Several flat files of one student
+
+A = "alice_05_keyword_transformer"
+
+
+def counted(folder) -> tuple[dict[str, str], set[str]]:
+    """What counts of the only student, as the job and the disk call it, and what does not."""
+    (turn,), _ = turns(find(folder).entries)
+    assert turn.student == "alice"
+    files = {name: path.name for name, path in turn.entry.files}
+    return files, {name for old in turn.replaced for name in old.source.split(", ")}
+
+
+@pytest.mark.parametrize("younger", [".safetensors", ".py"])
+def test_flat_weights_and_code_of_a_student_are_one_submission(tmp_path, younger):
+    for suffix in (".safetensors", ".py"):
+        make(tmp_path, A + suffix, when=2_000 if suffix == younger else 1_000)
+    files, replaced = counted(tmp_path)
+    assert files == {
+        "05_keyword_transformer.py": f"{A}.py",
+        "05_keyword_transformer.safetensors": f"{A}.safetensors",
+    }
+    assert not replaced
+    (entry,) = find(tmp_path).entries
+    assert (entry.when.timestamp(), entry.guess) == (2_000, "05")
+
+
+def test_of_flat_files_of_a_kind_the_newest_counts_and_the_others_are_told(tmp_path):
+    make(tmp_path, f"{A}.ipynb", f"{A} (1).safetensors", when=1_000)
+    make(tmp_path, f"{A} (1).py", f"{A}.safetensors", when=2_000)
+    files, replaced = counted(tmp_path)
+    assert sorted(files.values()) == [f"{A} (1).py", f"{A}.safetensors"]
+    assert replaced == {f"{A}.ipynb", f"{A} (1).safetensors"}
+
+
+@pytest.mark.parametrize("weights", ["alice.safetensors", "Alice_model.safetensors"])
+def test_flat_weights_that_name_no_assignment_are_the_model(tmp_path, weights):
+    make(tmp_path, f"{A}.py", weights)
+    (turn,), _ = turns(find(tmp_path).entries)
+    assert dict(turn.entry.files)["model.safetensors"].name == weights
+
+
+def test_flat_files_of_two_assignments_both_count(tmp_path):
+    make(tmp_path, f"{A}.py", when=1_000)
+    make(tmp_path, "alice_02_attention.py", when=2_000)
+    files, replaced = counted(tmp_path)
+    assert sorted(files) == ["02_attention.py", "05_keyword_transformer.py"]
+    assert not replaced
+
+
+@pytest.mark.parametrize("young", ["alice.ipynb", "alice_02_attention.ipynb"])
+def test_of_answers_of_which_one_names_no_assignment_the_youngest_counts(tmp_path, young):
+    make(tmp_path, "alice.ipynb", "alice_02_attention.ipynb", when=1_000)
+    make(tmp_path, young, when=2_000)
+    files, replaced = counted(tmp_path)
+    assert files == {young: young}
+    assert len(replaced) == 1
+
+
+@pytest.mark.parametrize("answer", ["alice/02_attention.py", "alice.zip", "alice.py"])
+@pytest.mark.parametrize("young", ["alice.png", "alice.safetensors"])
+def test_what_holds_no_answer_never_takes_the_place_of_one(tmp_path, answer, young):
+    make(tmp_path, answer, when=1_000)
+    make(tmp_path, young, when=2_000)
+    assert answer.partition("/")[0] in counted(tmp_path)[0].values()
+
+
+def test_flat_files_of_two_students_stay_apart(tmp_path):
+    make(tmp_path, f"{A}.py", "bob_05_keyword_transformer.safetensors", "5_mallory.safetensors")
+    assert [len(entry.files) for entry in find(tmp_path).entries] == [1, 1, 1]
