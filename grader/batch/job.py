@@ -10,7 +10,6 @@ With "open": true nothing is read: the report on "assignment" has every check, w
 
 import ast
 import hashlib
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,10 @@ from grader.hidden import Seed
 from grader.isolation import Sandbox
 from grader.outcomes import Report
 from grader.salvage import read_submissions
+from grader.salvage.archive import MAX_FILE
 from grader.submission import Submission
+
+PART = 1 << 20  # bytes copied at a time
 
 
 def grade_job(
@@ -58,12 +60,33 @@ def grade_job(
 
 
 def _staged(files: list[list[str]], folder: Path) -> Path:
-    """The one path to read: a lone file or folder itself, several under their names in `folder`."""
-    if len(files) == 1 and Path(files[0][1]).name == files[0][0]:
-        return Path(files[0][1])
-    for name, path in files:
-        shutil.copyfile(path, folder / Path(name).name)
-    return folder
+    """The one path to read: a folder itself, files under their names in the job's own `folder`.
+
+    Nothing lies beside them there: what surrounds a file in a class is other students'.
+    """
+    places = [(folder / _plain_name(name), Path(path)) for name, path in files]
+    if len(places) > 1:
+        for place, path in places:
+            _copy(path, place)
+        return folder
+    place, path = places[0]
+    if path.is_dir():
+        return path
+    place.symlink_to(path)
+    return place
+
+
+def _plain_name(name: str) -> str:
+    name = Path(name).name
+    return name if name not in ("", "..") else "submission"
+
+
+def _copy(path: Path, place: Path) -> None:
+    """Copy a file, or as much of it as shows that it is larger than what is read."""
+    left = MAX_FILE + 1
+    with path.open("rb") as source, place.open("wb") as target:
+        while left > 0 and (part := source.read(min(left, PART))):
+            left -= target.write(part)
 
 
 def _key(submission: Submission, seed: Seed, sandbox: Sandbox, retrain: bool) -> list[str]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from grader.adapters import ASSIGNMENTS, Assignment
-from grader.salvage.archive import MAX_FILE, WEIGHTS, Collected, File, collect
+from grader.salvage.archive import WEIGHTS, Collected, File, collect
+from grader.salvage.beside import add_weights_beside
 from grader.salvage.code import Effort, parse, read_code
 from grader.salvage.notebook import Cell, Notebook, looks_like_notebook, read_notebook
 from grader.salvage.pieces import Found, choose, examine, holds_todo
@@ -66,7 +67,7 @@ def read_submissions(
             raise UsageError(f"assignment {assignment!r} does not exist: choose one of {there}")
     collected = collect(path)
     if path.is_file():
-        _add_weights_beside(collected, path)
+        add_weights_beside(collected, path)
     effort = Effort()
     files = sorted(collected.files, key=_likely_first)
     answers = [answer for file in files if (answer := read_file(file, effort))]
@@ -285,14 +286,3 @@ def _weights(assignment: Assignment, answer: Answer, collected: Collected) -> by
             continue
         ranked.append((rank, path.as_posix(), file.data))
     return min(ranked)[2] if ranked else None
-
-
-def _add_weights_beside(collected: Collected, path: Path) -> None:
-    """For a lone notebook: the weights that lie in its folder."""
-    for file in sorted(path.parent.glob(f"*{WEIGHTS}")):
-        ours = file.stem in ("model", path.stem) or re.match(r"0?\d[_.-]", file.stem)
-        if ours and file.is_file() and not file.is_symlink():
-            if file.stat().st_size > MAX_FILE:
-                collected.note(f"{file.name} is larger than {MAX_FILE >> 20} MiB and was not read")
-            else:
-                collected.files.append(File(path=PurePosixPath(file.name), data=file.read_bytes()))

@@ -196,6 +196,35 @@ def test_weights_beside_a_lone_notebook_are_found(tmp_path):
     assert read(path)[0].weights == b"weights"
 
 
+@pytest.mark.parametrize(
+    ("notebook", "beside", "found"),
+    [
+        ("03_speakers.ipynb", ["03_best"], "03_best"),
+        ("03_speakers.ipynb", ["3_mallory", "03_speakers"], "03_speakers"),
+        ("03_speakers.ipynb", ["03_speakers", "03"], "03_speakers"),
+        ("alice.ipynb", ["03_", "3_mallory", "alice"], "alice"),
+        ("alice.ipynb", ["03_", "model"], "model"),
+        ("alice_03_speakers.ipynb", ["3_mallory"], None),
+        ("alice_03_speakers.ipynb", ["bob_03_speakers"], None),
+        ("03_speakers.ipynb", ["03_best", "3_mallory"], None),
+    ],
+)
+def test_weights_beside_a_lone_notebook_count_where_they_can_be_no_others(
+    tmp_path, notebook, beside, found
+):
+    path = put(tmp_path, notebook, speakers())
+    for name in beside:
+        put(tmp_path, f"{name}.safetensors", name.encode())
+    assert read(path)[0].weights == (found and found.encode())
+
+
+def test_weights_that_nobody_can_tell_apart_are_told(tmp_path):
+    path = put(tmp_path, "03_speakers.ipynb", speakers())
+    put(tmp_path, "03_a.safetensors", b"a")
+    put(tmp_path, "03_b.safetensors", b"b")
+    assert "call the right one 03_speakers.safetensors" in read(path)[0].repairs[-1]
+
+
 def test_an_assignment_without_weights_gets_none(tmp_path):
     put(tmp_path, "02_attention.ipynb", dump(make_notebook()))
     put(tmp_path, "model.safetensors", b"weights")
