@@ -149,7 +149,7 @@ def _take_from_disk(found: Collected, file: Path, name: str, links: bool = True)
             found.note(f"{name} is no file and was left out")
         elif found.fits(name, kind.st_size):
             with file.open("rb") as stream:
-                found.take(name, stream.read(MAX_FILE))
+                found.take(name, stream.read(kind.st_size))
     except OSError as error:
         found.note(f"{name} could not be read ({error.strerror}): hand it in again")
 

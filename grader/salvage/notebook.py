@@ -2,7 +2,8 @@
 
 Well-formed: nbformat 4, and 3 and 2, whose cells lie in worksheets. Broken: every stretch that
 starts like a cell is read by itself, and of the cell in which the damage lies, the lines of source
-in front of it.
+in front of it. So is a notebook read that holds more values than memory should: nothing but the
+sources of its cells.
 """
 
 import itertools
@@ -15,8 +16,12 @@ from typing import Any
 from grader.salvage.text import plain, sides
 
 MAX_CELLS = 5_000
+MAX_VALUES = 1_000_000  # numbers, texts, lists and so on in one file; a picture is one text
+MAX_STARTS = 200_000  # places of a broken file that look like the start of a cell
+MAX_LINES = 100_000  # of one cell's source in a broken file
 EFFORT = 4  # how often the characters of a broken file are decoded before we only look for source
 NESTED = 100_000  # characters that an attempt counts for which ended in too deep nesting
+AHEAD = 16  # an attempt that failed counts the lines in front of it, so many times as fast
 KEYS = "attachments|cell_type|collapsed|execution_count|id|input|language|level|metadata|outputs"
 KEYS += "|source"
 CELL = re.compile(r'\{\s*"(?:' + KEYS + r')"\s*:')
@@ -73,11 +78,14 @@ def read_notebook(text: str) -> Notebook:
     cells = _cells(tree)
     if cells is None:
         cells = _scan(text)
-        notes.append(
-            f"the file is not a whole notebook: {len(cells)} cells could still be read from it"
-            if cells
-            else "the file is not a notebook, and no cell could be read from it"
-        )
+        if not cells:
+            notes.append("the file is not a notebook, and no cell could be read from it")
+        elif _is_full(text):
+            notes.append("the file holds very many values: only its cells' sources were read")
+        else:
+            notes.append(
+                f"the file is not a whole notebook: {len(cells)} cells could still be read from it"
+            )
     elif cells and '"tags"' not in text:
         notes.append("the cells' tags were gone: answers were found by the names that they define")
     if isinstance(tree, dict) and "worksheets" in tree:
@@ -89,7 +97,7 @@ def read_notebook(text: str) -> Notebook:
     if not isinstance(number, str):
         number = found[1] if found else None
     if len(cells) > MAX_CELLS:
-        notes.append(f"only the first {MAX_CELLS} of {len(cells)} cells were read")
+        notes.append(f"only the first {MAX_CELLS} cells were read")
     numbered = tuple(
         Cell(kind=kind, source=plain(source).replace("\0", ""), where=f"cell {count}")
         for count, (kind, source) in enumerate(cells[:MAX_CELLS], start=1)
@@ -97,7 +105,14 @@ def read_notebook(text: str) -> Notebook:
     return Notebook(cells=numbered, assignment=number, notes=tuple(notes))
 
 
+def _is_full(text: str) -> bool:
+    """Whether the values in it would take many times the memory that the text does."""
+    return sum(map(text.count, "{[,")) > MAX_VALUES
+
+
 def _load(text: str) -> Any:
+    if _is_full(text):
+        return None
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -115,7 +130,7 @@ def _cells(tree: Any) -> list[tuple[str, str]] | None:
         listed = tree
     else:
         return None
-    return [_cell(cell) for cell in listed]
+    return [_cell(cell) for cell in listed[: MAX_CELLS + 1]]
 
 
 def _list(value: Any) -> list[Any]:
@@ -146,44 +161,58 @@ def _joined(lines: Iterable[str]) -> str:
 def _scan(text: str) -> list[tuple[str, str]]:
     """The cells of broken JSON, in order."""
     decoder = json.JSONDecoder()
-    cells = []
-    starts = [match.start() for match in CELL.finditer(text)]
-    done, left = 0, EFFORT * len(text) + NESTED
-    for start, after in itertools.pairwise([*starts, len(text)]):
+    cells: list[tuple[str, str]] = []
+    starts = itertools.islice((match.start() for match in CELL.finditer(text)), MAX_STARTS)
+    done, left = 0, 0 if _is_full(text) else EFFORT * len(text) + NESTED
+    kind = None
+    for start, after in itertools.pairwise(itertools.chain(starts, [len(text)])):
         if start < done:
             continue
+        if len(cells) > MAX_CELLS:
+            break
         tree = None
         if left > 0:
             try:
                 tree, done = decoder.raw_decode(text, start)
             except json.JSONDecodeError as error:
-                left -= error.pos - start
+                left -= error.pos - start + error.pos // AHEAD
             except (ValueError, RecursionError):
                 left -= NESTED
-        if tree is not None and not ("source" in tree or "input" in tree):
-            continue
-        if tree is not None:
+        if tree is not None and ("source" in tree or "input" in tree):
             cells.append(_cell(tree))
+            kind = None
             continue
-        stretch = text[start:after]
-        for found in SOURCE.finditer(stretch):
-            kind = KIND.search(stretch)
-            cells.append((kind[1] if kind else "unknown", _joined(_lines(stretch, found.end()))))
+        stretch = text[start if tree is None else done : after]
+        kind = KIND.search(stretch) or kind  # a cell's metadata may begin like another cell
+        sources = list(itertools.islice(_sources(stretch), MAX_CELLS + 1))
+        cells += [(kind[1] if kind else "unknown", source) for source in sources]
+        kind = None if sources else kind
     return cells
 
 
+def _sources(stretch: str) -> Iterator[str]:
+    """The sources in a stretch of broken JSON, up to the first that breaks off."""
+    for found in SOURCE.finditer(stretch):
+        lines, whole = [], True
+        try:
+            for line in itertools.islice(_lines(stretch, found.end()), MAX_LINES):
+                lines.append(line)  # what came before an error stays
+        except ValueError:
+            whole = False
+        yield _joined(lines)
+        if not whole:
+            return
+
+
 def _lines(text: str, position: int) -> Iterator[str]:
-    """The strings of a list, or the one string, from `position` on, until one does not end."""
+    """The strings of a list, or the one string, from `position` on; ValueError at a broken one."""
     alone = text[position] == '"'
     while True:
         gap = SEPARATOR.match(text, position)
         position = gap.end() if gap else position
         if text[position : position + 1] != '"':
             return
-        try:
-            line, position = STRING(text, position + 1, False)
-        except ValueError:
-            return
+        line, position = STRING(text, position + 1, False)
         yield line
         if alone:
             return

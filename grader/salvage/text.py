@@ -12,6 +12,7 @@ MARKS = (  # the longer first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 SAMPLE = 1000  # bytes to guess an unmarked encoding from
+MAX_LINES = 1_000_000  # of a file in which merge conflicts are looked for
 SURROGATE = re.compile("[\ud800-\udfff]")
 MARK = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?: .*)?")
 
@@ -57,7 +58,7 @@ def plain(text: str) -> str:
 
 def sides(text: str) -> Iterator[str]:
     """The text with every merge conflict resolved to our side, then to theirs; nothing without."""
-    if "\n=======\n" not in text or "<<<<<<<" not in text:
+    if "\n=======\n" not in text or "<<<<<<<" not in text or text.count("\n") > MAX_LINES:
         return
     kept: dict[str, list[str]] = {"<": [], "=": []}
     state = ""

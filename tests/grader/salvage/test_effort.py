@@ -1,7 +1,9 @@
 """Reading takes time and memory in proportion to what is read, and says where it stops."""
 
+import base64
 import json
 import time
+import tracemalloc
 from contextlib import contextmanager
 
 import pytest
@@ -10,6 +12,7 @@ from grader.probes.source_checks import forbidden_uses
 from grader.salvage import read_submissions
 from grader.salvage import reading as salvage
 from grader.salvage.code import MAX_NESTED, Effort, read_code
+from grader.salvage.notebook import MAX_VALUES, read_notebook
 from tests.grader.salvage.conftest import CATALOGUE, cell, dump, is_right, make_notebook, run
 
 
@@ -90,6 +93,58 @@ def read_in_folder(folder):
     (folder / "02_attention.ipynb").write_bytes(dump(make_notebook()))
     (submission,) = read_submissions(folder, "02", catalogue=CATALOGUE)
     return submission
+
+
+# Notebooks
+
+
+@pytest.mark.parametrize(
+    "unit", ['{"id":x,', '"source":', '"source":"\\x', '{"id":"source":"\\x', '{"id":1}']
+)
+def test_a_broken_notebook_is_read_in_linear_time(unit):
+    with seconds_of_work(0.5):
+        read_notebook('{"cells":[{"source":' + unit * (400_000 // len(unit)))
+
+
+def test_what_breaks_off_costs_no_cell_in_front_of_it():
+    notebook = read_notebook('{"cells":[{"source": ["x = 1"]}, ' + '{"source":"\\x' * 100_000)
+    assert notebook.cells[0].source == "x = 1"
+
+
+def test_a_notebook_of_many_values_takes_little_more_memory_than_its_text(tmp_path):
+    notebook = make_notebook()
+    notebook["cells"][3]["outputs"] = [{} for _ in range(MAX_VALUES)]
+    data = json.dumps(notebook, separators=(",", ":")).encode()
+    del notebook
+    tracemalloc.start()
+    try:
+        submission = read(tmp_path, "02_attention.ipynb", data)
+        assert tracemalloc.get_traced_memory()[1] < 6 * len(data)
+    finally:
+        tracemalloc.stop()
+    assert is_right(run(submission))
+    assert any("only its cells' sources were read" in each for each in submission.repairs)
+
+
+def test_a_notebook_full_of_pictures_is_read_whole(tmp_path):
+    notebook = make_notebook()
+    picture = base64.b64encode(bytes(range(256)) * 8_000).decode()
+    for each in notebook["cells"]:
+        if each["cell_type"] == "code":
+            each["outputs"] = [{"data": {"image/png": picture}}, {"data": {"image/png": picture}}]
+    data = dump(notebook)
+    assert len(data) > 20_000_000
+    with seconds_of_work(10):
+        submission = read(tmp_path, "02_attention.ipynb", data)
+    assert is_right(run(submission))
+    assert submission.repairs == ()
+
+
+def test_metadata_that_begin_like_a_cell_hide_no_source_in_a_broken_notebook():
+    text = '{"cells":[{"cell_type":"code","metadata":{"id":"a"},"outputs":[,"source":["print(3)"]}'
+    assert [(each.kind, each.source) for each in read_notebook(text).cells] == [
+        ("code", "print(3)")
+    ]
 
 
 # Depth
