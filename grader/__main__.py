@@ -27,9 +27,7 @@ register_authoring(app)
 @app.command("gradescope-zip")
 def gradescope_zip(
     out: Annotated[Path, typer.Argument(help="The zip to write.")],
-    assignment: Annotated[
-        str | None, typer.Option(metavar="NN", help="Grade this one [what is handed in]")
-    ] = None,
+    assignment: Annotated[str, typer.Option(metavar="NN", help="The one to grade.")],
     require_isolation: Annotated[
         str | None, typer.Option(metavar="TIER", help="Refuse to grade below this tier.")
     ] = None,

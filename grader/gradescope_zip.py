@@ -59,7 +59,8 @@ unset KWS_GRADER_SEED KWS_GRADER_SEED_FILE PYTEST_ADDOPTS PYTEST_PLUGINS PYTHONP
 export OMP_NUM_THREADS=1
 timeout --kill-after=10 {seconds} "$python" -m pytest -c pyproject.toml --rootdir . -o addopts= \\
   --disable-plugin-autoload -p grader.options -p no:cacheprovider --import-mode=importlib \\
-  --strict-markers grader/ --submission "$base/submission" --results "$result"{options}
+  --strict-markers grader/ --submission "$base/submission" --results "$result" \\
+  {options}
 exit 0
 """
 
@@ -67,7 +68,7 @@ exit 0
 def write_zip(
     out: Path,
     *,
-    assignment: str | None = None,
+    assignment: str,
     required: str | None = None,
     torch_index: str | None = None,
     environ: Mapping[str, str] = os.environ,
@@ -75,14 +76,12 @@ def write_zip(
     """Write the zip to `out`; returns the names in it. The same tree gives the same bytes.
 
     Args:
-        assignment: to grade; None grades what a submission answers.
+        assignment: to grade, that one alone: Gradescope adds up all points of a result.
         required: tier of isolation below which nothing is graded.
         torch_index: where pip finds torch; its CPU builds have 200 MB, the usual ones 5 GB.
         environ: the secret seed that it names goes into the zip, which students never see.
     """
-    options = ""
-    if assignment is not None:
-        options += f" --assignment {get_assignment(assignment).number}"
+    options = f"--assignment {get_assignment(assignment).number}"
     if required is not None:
         if required not in TIERS:
             there = ", ".join(TIERS)

@@ -158,7 +158,11 @@ def test_a_regrading_says_who_changed_although_it_was_interrupted(hand_in, tmp_p
         (["grade", ".", "--workers", "0"], "--workers 0 grades nothing"),
         (["grade", ".", "--wall", "-1"], "--wall -1 is no time limit"),
         (["grade", ".", "--roster", "nowhere.csv"], "the roster nowhere.csv cannot be read"),
-        (["gradescope-zip", "x.zip", "--require-isolation", "big"], "'big' is no tier"),
+        (["gradescope-zip", "x.zip"], "missing option '--assignment'"),
+        (
+            ["gradescope-zip", "x.zip", "--assignment", "2", "--require-isolation", "big"],
+            "'big' is no tier",
+        ),
         (["regrade"], "grader regrade: missing argument"),
         (["grade", "--nonsense"], "no such option"),
     ],

@@ -21,7 +21,7 @@ SOLUTION = ROOT / "solutions" / "02_attention.py"
 def autograder(tmp_path):
     """What Gradescope has after the build: the source, and run_autograder beside it."""
     base = tmp_path / "autograder"
-    write_zip(tmp_path / "a.zip", environ={"KWS_GRADER_SEED": "autumn"})
+    write_zip(tmp_path / "a.zip", assignment="2", environ={"KWS_GRADER_SEED": "autumn"})
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         archive.extractall(base / "source")
     (base / "source" / "run_autograder").rename(base / "run_autograder")
@@ -44,14 +44,23 @@ def run(base: Path, **environ: str) -> dict:
     return json.loads((base / "results" / "results.json").read_text())
 
 
-def test_a_submission_is_graded_with_the_seed_of_the_zip(autograder):
+def test_a_submission_is_graded_with_the_seed_and_the_assignment_of_the_zip(autograder):
     (autograder / "submission" / "answer.ipynb").write_text(build_notebook(SOLUTION))
+    other = build_notebook(ROOT / "solutions" / "01_features.py")
+    (autograder / "submission" / "01_features.ipynb").write_text(other)
     results = run(autograder)
     (report,) = results["extra_data"]["reports"]
+    assert report["assignment"] == "02"
     assert results["score"] == 0
     assert len(results["tests"]) == len(report["checks"]) > 20
     assert {check["reason"] for check in report["checks"]} == {"not started"}
     assert report["seed_id"] not in ("development", "")
+
+
+def test_an_empty_submission_is_told_and_no_silent_zero(autograder):
+    results = run(autograder)
+    assert results["score"] == 0
+    assert "no answer to this assignment was found" in results["output"]
 
 
 @pytest.mark.parametrize("damage", ["no python", "no checks", "no submission"])
@@ -61,6 +70,8 @@ def test_a_run_that_crashes_leaves_a_result_that_asks_for_a_person(autograder, d
         python = "/nonexistent"
     elif damage == "no checks":
         (autograder / "source" / "grader" / "plugin.py").write_text("raise RuntimeError")
+    else:
+        (autograder / "submission").rmdir()
     results = run(autograder, KWS_PYTHON=python)
     assert results["extra_data"]["verdict"] == "needs a person"
     assert results["tests"] == []
@@ -79,7 +90,7 @@ def test_the_zip_holds_scripts_that_may_run_at_its_root(tmp_path):
 
 
 def test_the_zip_holds_what_grades_and_nothing_else(tmp_path):
-    names = write_zip(tmp_path / "a.zip", environ={})
+    names = write_zip(tmp_path / "a.zip", assignment="2", environ={})
     tops = {name.partition("/")[0] for name in names}
     assert tops == {
         "grader",
@@ -97,7 +108,7 @@ def test_the_zip_holds_what_grades_and_nothing_else(tmp_path):
 
 def test_the_same_tree_gives_the_same_bytes(tmp_path):
     for name in ("a.zip", "b.zip"):
-        write_zip(tmp_path / name, environ={})
+        write_zip(tmp_path / name, assignment="2", environ={})
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
@@ -105,16 +116,16 @@ def test_the_seed_is_in_the_zip_if_the_environment_names_one(tmp_path):
     (tmp_path / "seed").write_text("autumn")
     for environ in ({"KWS_GRADER_SEED": "autumn"}, {"KWS_GRADER_SEED_FILE": tmp_path / "seed"}):
         assert SEED in write_zip(
-            tmp_path / "a.zip", environ={k: str(v) for k, v in environ.items()}
+            tmp_path / "a.zip", assignment="2", environ={k: str(v) for k, v in environ.items()}
         )
         with zipfile.ZipFile(tmp_path / "a.zip") as archive:
             assert archive.read(SEED) == b"autumn"
-    assert SEED not in write_zip(tmp_path / "a.zip", environ={})
+    assert SEED not in write_zip(tmp_path / "a.zip", assignment="2", environ={})
 
 
 def test_what_cannot_be_graded_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no tier: choose one of sealed"):
-        write_zip(tmp_path / "a.zip", required="strong")
+        write_zip(tmp_path / "a.zip", assignment="2", required="strong")
     with pytest.raises(UsageError, match="does not exist"):
         write_zip(tmp_path / "a.zip", assignment="77")
     assert not (tmp_path / "a.zip").exists()
@@ -122,7 +133,7 @@ def test_what_cannot_be_graded_is_refused(tmp_path):
 
 @pytest.mark.parametrize("index", [None, "https://mirror.example/cpu"])
 def test_torch_comes_from_the_index_that_the_instructor_names(tmp_path, index):
-    write_zip(tmp_path / "a.zip", torch_index=index, environ={})
+    write_zip(tmp_path / "a.zip", assignment="2", torch_index=index, environ={})
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         setup = archive.read("setup.sh").decode()
     assert (f"--index-url {index}" in setup) is (index is not None)
