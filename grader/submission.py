@@ -11,13 +11,15 @@ class Piece:
         source: the statement's text.
         where: "cell 7" as the student counts (from 1, all cells), or the name of a .py file.
         line: of that cell or file on which the statement begins, from 1.
-        names: what it defines.
+        names: what it defines, or changes in place.
+        changes: those of them that it changes, as `Layer.forward = f` does with Layer.
     """
 
     source: str
     where: str
     line: int
     names: tuple[str, ...]
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

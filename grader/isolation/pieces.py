@@ -2,7 +2,8 @@
 
 Pieces run in the order given, in one namespace. One that meets a name which is not there yet is
 tried again after the others, until nothing changes. Our references run after the imports and take
-the place of the student's definitions of the same names. Line numbers are those of the cell.
+the place of the student's definitions of the same names; nothing a student's piece does changes
+them. Line numbers are those of the cell.
 """
 
 import ast
@@ -10,7 +11,7 @@ import difflib
 import linecache
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from grader.isolation.blame import Refusal, blame
@@ -41,12 +42,15 @@ class Namespace:
         ours = {name for piece in code.references for name in piece.names}
         imports = [piece for piece in code.pieces if _is_import(piece)]
         others = [piece for piece in code.pieces if piece not in imports]
-        self._run_all([piece for piece in imports if not ours.issuperset(piece.names)])
+        self._run_all([piece for piece in imports if not _is_about(piece, ours)])
         for piece in code.references:
             self._run_reference(piece)
         replaced = {name: self.values[name] for name in ours if name in self.values}
-        self._run_all([piece for piece in others if not ours.issuperset(piece.names)])
+        bodies = [(c, dict(vars(c))) for c in replaced.values() if isinstance(c, type)]
+        self._run_all([piece for piece in others if not _is_about(piece, ours)])
         self.values.update(replaced)
+        for changed, before in bodies:
+            _restore(changed, before)
         for name in replaced:
             self.failures.pop(name, None)
 
@@ -73,13 +77,14 @@ class Namespace:
         try:
             self._execute(piece)
         except BaseException as error:
-            what = f"the definition of {' and '.join(piece.names)}" if piece.names else piece.where
+            names = [name for name in piece.names if name not in piece.changes]
+            what = f"the definition of {' and '.join(names)}" if names else piece.where
             refusal = blame(error, what, self.wheres)
             if refusal.reason is Reason.ERROR:
                 refusal = Refusal(Reason.MISSING, refusal.message, refusal.hint)
-            self.failures.update({name: refusal for name in piece.names})
+            self.failures.update({name: refusal for name in names})
             return not isinstance(error, NameError)
-        for name in piece.names:
+        for name in set(piece.names) - set(piece.changes):
             self.failures.pop(name, None)
         return True
 
@@ -109,6 +114,21 @@ def show_lines(pieces: Sequence[Piece]) -> None:
         lines[begin : begin + len(own)] = own
     for where, lines in cells.items():
         linecache.cache[where] = (sum(map(len, lines)), None, lines, where)
+
+
+def _is_about(piece: Piece, ours: Set[str]) -> bool:
+    """Does it define nothing but what is ours, or change something of ours?"""
+    changes = not ours.isdisjoint(piece.changes)
+    return changes or (bool(piece.names) and ours.issuperset(piece.names))
+
+
+def _restore(changed: type, before: Mapping[str, Any]) -> None:
+    """Undo what a student's statements did to a class of ours."""
+    for name, value in {**dict.fromkeys(vars(changed)), **before}.items():
+        if name not in before:
+            type.__delattr__(changed, name)
+        elif vars(changed).get(name) is not value:
+            type.__setattr__(changed, name, value)
 
 
 def _is_import(piece: Piece) -> bool:

@@ -1,11 +1,12 @@
 """Which statements of a submission run: definitions, and of several of one name the best.
 
 What is not harmless (see `harmless`) is left out without a word, with one exception: an assignment
-that an answer needs, as in `TABLE = make_table(80)`.
+that an answer needs, as in `TABLE = make_table(80)`. What changes in place a thing that an answer
+uses, and is left out, is told.
 """
 
 import ast
-import builtins
+import copy
 import dataclasses
 import symtable
 from collections.abc import Collection, Iterable, Sequence
@@ -14,31 +15,15 @@ from dataclasses import dataclass, field
 from grader.salvage.code import Statement
 from grader.salvage.harmless import (
     Definition,
-    answered,
     calls_only_pure,
+    changes_of,
+    is_blank,
     is_harmless,
     is_todo,
     names_of,
 )
+from grader.salvage.rivals import BUILTINS, Found, decide
 from grader.submission import Piece
-
-BUILTINS = frozenset(dir(builtins))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """A statement of the submission, where it stands, and what it defines.
-
-    Attributes:
-        prose: it stands in a cell that is not marked as code.
-        runs: it is of the harmless kinds.
-    """
-
-    statement: Statement
-    where: str
-    prose: bool
-    names: tuple[str, ...]
-    runs: bool
 
 
 @dataclass(kw_only=True)
@@ -58,6 +43,7 @@ def examine(statements: Iterable[Statement], where: str, prose: bool = False) ->
             prose=prose,
             names=tuple(dict.fromkeys(names_of(each.node))),
             runs=is_harmless(each.node),
+            changes=tuple(dict.fromkeys(changes_of(each.node))),
         )
         for each in statements
     ]
@@ -66,83 +52,112 @@ def examine(statements: Iterable[Statement], where: str, prose: bool = False) ->
 def choose(found: Sequence[Found], wanted: Collection[str]) -> Choice:
     """The pieces of a submission of an assignment that asks for the `wanted` names."""
     found = _plain_data_classes(found)
-    choice = Choice()
-    losers: set[int] = set()
-    alone: dict[str, list[int]] = {}  # name -> the statements that define it and nothing else
-    for n, each in enumerate(found):
-        if len(each.names) == 1 and each.runs:
-            alone.setdefault(each.names[0], []).append(n)
-    for name, defining in sorted(alone.items()):
-        rivals = [n for n in defining if _weighs(found[n], name, wanted)]
-        if len(rivals) < 2 or any(_builds_on(found[n].statement.node, name) for n in rivals):
-            continue
-        best = max(rivals, key=lambda n: _merit(found[n], n))
-        losers |= set(rivals) - {best}
-        places = [_place(found[n]) for n in rivals]
-        choice.notes.append(
-            f"`{name}` is defined {len(rivals)} times, in {_listed(places)}: "
-            f"the one in {_place(found[best])} counts"
-        )
-    kept = [n for n, each in enumerate(found) if each.runs and n not in losers]
-    kept = sorted({*kept, *_needed(found, kept, wanted)})
+    verdict = decide(found, wanted)
+    kept = {n for n, each in enumerate(found) if each.runs and n not in verdict.losers}
+    changing, outdated = _changing(found, kept, verdict.losers)
+    plain = {n for n in kept if found[n].names}
+    needed, reached = _needed(found, sorted(plain), sorted(changing), wanted)
+    plain = {n for n in plain | needed if not _clobbers(found[n], verdict.callables)}
+    owned = {
+        name
+        for n in plain
+        if not isinstance(found[n].statement.node, ast.Import | ast.ImportFrom)
+        for name in found[n].names
+    }
+    changing = {n for n in changing if _may_change(found[n], owned, reached)}
+    notes = [
+        f"{each.where}, line {each.statement.line} was left out, and what it does to `{name}` with "
+        f"it: outside of functions only plain values are set"
+        for n, each in enumerate(found)
+        if not each.names and n not in changing and n not in outdated
+        for name in each.changes[:1]
+        if name in owned and name in reached
+    ]
+    choice = Choice(notes=[*verdict.notes, *notes])
     postponed = False  # annotations: a statement of its own in a notebook, a flag for all after it
-    for n in kept:
+    for n in sorted(plain | changing):
         each = found[n]
         if isinstance(each.statement.node, ast.ImportFrom) and (
             each.statement.node.module == "__future__"
         ):
             postponed = True
             continue
-        source, line = each.statement.source, each.statement.line
+        source, line = _without(each, verdict.callables), each.statement.line
         if postponed and isinstance(each.statement.node, (*Definition, ast.AnnAssign)):
             source, line = f"from __future__ import annotations\n{source}", line - 1
-        choice.pieces.append(Piece(source=source, where=each.where, line=line, names=each.names))
+        changes = tuple(name for name in each.changes if name not in each.names)
+        names = (*each.names, *changes)
+        piece = Piece(source=source, where=each.where, line=line, names=names, changes=changes)
+        choice.pieces.append(piece)
     return choice
 
 
-def _merit(found: Found, position: int) -> tuple[tuple[int, int], bool, int]:
-    """An answer before a TODO, a cell of code before one of prose, the last before the first."""
-    return answered(found.statement.node), not found.prose, position
+def _changing(
+    found: Sequence[Found], kept: Collection[int], losers: Collection[int]
+) -> tuple[set[int], set[int]]:
+    """Which statements, that define nothing, change something in place and may do so.
 
-
-def _builds_on(node: ast.stmt, name: str) -> bool:
-    """Does defining `name` here take what `name` was before, as in `class Layer(Layer)`?"""
-    if name == "_":
-        return True  # several functions registered with one dispatcher
-    if isinstance(node, ast.ClassDef):
-        first = [*node.decorator_list, *node.bases]
-    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        first = [*node.decorator_list, node.args]
-    else:
-        first = [node]
-    used = {
-        n.id
-        for part in first
-        for n in ast.walk(part)
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+    Then those that are outdated: they change a definition that another has replaced.
+    """
+    functions = {
+        name
+        for n in kept
+        if isinstance(found[n].statement.node, Definition)
+        for name in found[n].names
     }
-    return name in used or "overload" in used
+    latest: dict[str, int] = {}
+    changing, outdated = set(), set()
+    for n, each in enumerate(found):
+        if each.names:
+            latest.update(dict.fromkeys(each.names, n) if each.runs else {})
+        elif any(latest.get(name) in losers for name in each.changes):
+            outdated.add(n)
+        elif n in kept and each.changes and functions.isdisjoint(_set_by(each.statement.node)):
+            changing.add(n)
+    return changing, outdated
 
 
-def _place(found: Found) -> str:
-    return f"{found.where}, line {found.statement.line}"
+def _set_by(node: ast.stmt) -> set[str]:
+    """The names that a loop leaves behind."""
+    if not isinstance(node, ast.For):
+        return set()
+    names = (n for n in ast.walk(node) if isinstance(n, ast.Name))
+    return {name.id for name in names if isinstance(name.ctx, ast.Store)}
 
 
-def _listed(places: Sequence[str]) -> str:
-    return f"{'; '.join(places[:-1])} and {places[-1]}"
-
-
-def _weighs(found: Found, name: str, wanted: Collection[str]) -> bool:
-    """Functions and classes have rivals; a constant only if it is asked for."""
+def _may_change(found: Found, owned: Collection[str], reached: Collection[str]) -> bool:
+    """Does it change what is the submission's own, and, if it is a loop, for an answer?"""
     node = found.statement.node
-    if isinstance(node, Definition):
-        return True
-    return name in wanted and isinstance(node, ast.Assign | ast.AnnAssign)
+    own = all(name in owned for name in set(found.changes) - _set_by(node))
+    return own and (not isinstance(node, ast.For) or any(n in reached for n in found.changes))
+
+
+def _clobbers(found: Found, callables: Collection[str]) -> bool:
+    """`frame += 1`, where `frame` is a function."""
+    augmented = isinstance(found.statement.node, ast.AugAssign)
+    return augmented and any(name in callables for name in found.names)
+
+
+def _without(found: Found, callables: Collection[str]) -> str:
+    """The source; of `frame, hop = 400, 160`, where `frame` is a function, without that name."""
+    node = found.statement.node
+    if not isinstance(node, ast.Assign) or len(found.names) < 2:
+        return found.statement.source
+    if not any(name in callables for name in found.names):
+        return found.statement.source
+    node = copy.deepcopy(node)
+    for target in node.targets:
+        for inner in ast.walk(target):
+            if isinstance(inner, ast.Name) and inner.id in callables:
+                inner.id = "_" if isinstance(inner.ctx, ast.Store) else inner.id
+    return ast.unparse(node)
 
 
 def holds_todo(found: Found) -> bool:
-    """Whether a TODO is left anywhere in it."""
-    return any(map(is_todo, ast.walk(found.statement.node)))
+    """Whether a TODO is left anywhere in it, or nothing in it was begun."""
+    inside = list(ast.walk(found.statement.node))
+    functions = [n for n in inside if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return any(map(is_todo, inside)) or (bool(functions) and all(map(is_blank, functions)))
 
 
 def _plain_data_classes(found: Sequence[Found]) -> list[Found]:
@@ -170,8 +185,17 @@ def _plain_data_classes(found: Sequence[Found]) -> list[Found]:
     return changed
 
 
-def _needed(found: Sequence[Found], kept: Iterable[int], wanted: Collection[str]) -> set[int]:
-    """Assignments left out so far without which an answer fails, and what these need in turn."""
+def _needed(
+    found: Sequence[Found], kept: Iterable[int], changing: Iterable[int], wanted: Collection[str]
+) -> tuple[set[int], set[str]]:
+    """Assignments left out so far without which an answer fails, and what these need in turn.
+
+    Then all names that the answers come upon.
+    """
+    changers: dict[str, list[int]] = {}
+    for n in changing:
+        for name in found[n].changes:
+            changers.setdefault(name, []).append(n)
     defining: dict[str, list[int]] = {}
     for n in kept:
         for name in found[n].names:
@@ -196,11 +220,11 @@ def _needed(found: Sequence[Found], kept: Iterable[int], wanted: Collection[str]
         if name in spare:
             needed.add(spare[name])
             users = [spare[name]]
-        for n in users:
+        for n in [*users, *changers.get(name, ())]:
             if n not in looked:
                 looked.add(n)
                 ahead += sorted(_used(found[n].statement.source))
-    return needed
+    return needed, seen
 
 
 def _used(source: str) -> set[str]:

@@ -101,6 +101,66 @@ def test_a_reference_may_use_imports_and_is_there_before_the_rest(student):
     assert found.value("HALF") == pytest.approx(1.5707963)
 
 
+def changing(source: str, *changes: str) -> Piece:
+    """A statement of the student's that defines nothing."""
+    return Piece(source=source, where="cell 7", line=9, names=changes, changes=changes)
+
+
+LAYER = "class Layer:\n    x = 'as defined'\n    def forward(self):\n        return 1"
+FORWARD = "def other(self):\n    return 2"
+
+
+def test_what_changes_something_in_place_runs(session):
+    code = Code(
+        pieces=(
+            *pieces(f"{LAYER}\n{FORWARD}\ndef f():\n    return Layer().forward()"),
+            changing("Layer.forward = other"),
+        )
+    )
+    with session.check(code) as student:
+        assert student.f() == 2
+
+
+def test_a_change_that_fails_does_not_take_the_definition_along(session):
+    code = Code(
+        pieces=(
+            *pieces(f"{LAYER}\ndef f():\n    return Layer().forward()"),
+            changing("Layer.forward = nowhere", "Layer"),
+        )
+    )
+    with session.check(code) as student:
+        assert student.f() == 1
+        assert student.has("Layer")
+
+
+PATCHES = {
+    "directly": changing("Layer.forward = other", "Layer"),
+    "by another name": changing("Again = Layer; Again.forward = other", "Again"),
+    "in a function": Piece(
+        source="def patch(c):\n    c.forward = c.added = other\n    del c.x\nX = patch(Layer)",
+        where="cell 7",
+        line=9,
+        names=("patch", "X"),
+    ),
+}
+
+
+@pytest.mark.parametrize("patch", PATCHES)
+def test_no_statement_of_the_students_changes_a_reference(session, patch):
+    code = Code(
+        pieces=(
+            *pieces(
+                f"{FORWARD}\ndef f():\n"
+                "    return Layer().forward(), Layer.x, hasattr(Layer, 'added')"
+            ),
+            PATCHES[patch],
+        ),
+        references=ours(LAYER),
+    )
+    with session.check(code) as student:
+        assert student.f() == (1, "as defined", False)
+
+
 def test_the_source_of_a_reference_is_not_to_be_had(student):
     found = student(
         "import inspect\ndef f():\n    return inspect.getsource(attend)",

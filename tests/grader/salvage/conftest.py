@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from grader.adapters import Assignment, Task
+from grader.salvage.code import Effort, read_code
+from grader.salvage.pieces import Found, examine
 
 CATALOGUE = {
     "02": Assignment(
@@ -96,3 +98,12 @@ def is_right(names: dict[str, Any]) -> bool:
 @pytest.fixture
 def notebook() -> dict[str, Any]:
     return copy.deepcopy(make_notebook())
+
+
+def found_in(*cells: str) -> list[Found]:
+    """The statements of cells of code, as `choose` takes them."""
+    return [
+        each
+        for number, source in enumerate(cells, start=1)
+        for each in examine(read_code(source, Effort()).statements, f"cell {number}")
+    ]

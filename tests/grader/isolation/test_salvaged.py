@@ -1,0 +1,70 @@
+"""What is handed in and what then runs, together: ways to write an answer that are all the same."""
+
+import pytest
+
+from grader.isolation import Code
+from grader.salvage.pieces import choose
+from tests.grader.salvage.conftest import found_in
+
+WAYS = {
+    "a method that is set later": """
+class Heads:
+    def forward(self):
+        raise NotImplementedError("TODO 2.2")
+def forward(self):
+    return 3
+Heads.forward = forward
+setattr(Heads, "extra", forward)
+def attend():
+    return Heads().forward()
+""",
+    "methods of two classes, by a decorator": """
+def add_to_class(of):
+    return lambda f: setattr(of, f.__name__, f)
+class Heads: pass
+class Stack: pass
+@add_to_class(Heads)
+def forward(self):
+    return 3
+@add_to_class(Stack)
+def forward(self):
+    return Heads().forward()
+def attend():
+    return Stack().forward()
+""",
+    "a table that is filled": """
+COUNTS, LISTED = {"a": 1}, []
+COUNTS["b"] = 1
+COUNTS.update(c=lambda: 1)
+for n in range(2):
+    LISTED.append(n)
+def attend():
+    return COUNTS["a"] + COUNTS["b"] + COUNTS["c"]() - 1 + max(LISTED)
+""",
+    "scratch work below": """
+def half(x):
+    return x / 2
+def attend():
+    return half(6)
+waves = [1, 2, 3]
+attend = waves[:1]
+half = 0.5
+half, rest = 1, 2
+""",
+    "a guard, and a stub below": """
+def attend():
+    return 1
+def attend(q=0):
+    if q < 0:
+        raise NotImplementedError("q is negative")
+    return 3
+def attend(): ...
+""",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_answer_is_the_same_however_it_is_written(session, way):
+    choice = choose(found_in(WAYS[way].lstrip()), ("attend", "Heads"))
+    with session.check(Code(pieces=tuple(choice.pieces))) as student:
+        assert student.attend() == 3
