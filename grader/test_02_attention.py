@@ -1,4 +1,4 @@
-"""Hidden checks of assignment 2: parity with torch in float64, sizes are distinct primes."""
+"""Hidden checks of assignment 2: parity with torch in float32, sizes are distinct primes."""
 
 import math
 from dataclasses import replace
@@ -23,14 +23,14 @@ from kws.params import attention_parameters, encoder_layer_parameters
 B, H, T, S, K, E = 2, 3, 7, 11, 5, 13
 D = H * K
 REAL = 4  # frames that are no padding, of the shortest utterance
-CLOSE: Any = {"rtol": 1e-9, "atol": 1e-10}
+CLOSE: Any = {"rtol": 1e-4, "atol": 1e-5}
 
 
 @pytest.fixture
 def draw(secret):
-    """Normal numbers of a shape, in float64, other ones in every course."""
+    """Normal numbers of a shape, other ones in every course."""
     generator = secret.generator("assignment 2")
-    return lambda *shape: torch.randn(*shape, dtype=torch.float64, generator=generator)
+    return lambda *shape: torch.randn(shape, generator=generator)
 
 
 def padded(frames: int = T) -> Tensor:

@@ -38,14 +38,14 @@ BUDGET, MOST_LAYERS = 500_000, 3
 FULL, LEAST = 0.95, 0.50  # accuracy for all points; at this one and below there are none
 AGAIN_FULL, AGAIN_NONE, AGAIN_GAP = 0.62, 0.10, 0.50  # after the grader's own training (--retrain)
 NAMES = [str(speaker) for speaker in range(SPEAKERS)]
-CLOSE: Any = {"rtol": 1e-9, "atol": 1e-10}
+CLOSE: Any = {"rtol": 1e-4, "atol": 1e-5}
 
 
 @pytest.fixture
 def draw(secret):
     """Normal numbers of a shape, other ones in every course."""
     generator = secret.generator("assignment 3")
-    return lambda *shape, dtype=torch.float64: torch.randn(*shape, dtype=dtype, generator=generator)
+    return lambda *shape, dtype=torch.float32: torch.randn(*shape, dtype=dtype, generator=generator)
 
 
 def valid_of(lengths=LENGTHS) -> Tensor:

@@ -1,4 +1,4 @@
-"""Hidden checks of assignment 4: every part against the paper's formula in float64, no padding
+"""Hidden checks of assignment 4: every part against the paper's formula, no padding
 heard anywhere, and the trained model on sentences that nobody has heard."""
 
 import math
@@ -44,16 +44,17 @@ from kws.params import (
 B, T, D, H, E, K = 3, 17, 6, 2, 5, 7
 REAL = (T, 11, 4)  # frames that are no padding
 F_MELS = 40
-CLOSE: Any = {"rtol": 1e-9, "atol": 1e-10}
+CLOSE: Any = {"rtol": 1e-4, "atol": 1e-5}
+ALIKE = 0.02  # of the largest logit, by which others may differ that the louder encoder gives
 FULL, NONE = 0.97, 0.45  # accuracy for all points, and for none: grader/reached.py
 BUDGET = 500_000  # scalars
 
 
 @pytest.fixture
 def draw(secret):
-    """Normal numbers of a shape, in float64, other ones in every course."""
+    """Normal numbers of a shape, other ones in every course."""
     generator = secret.generator("assignment 4")
-    return lambda *shape: torch.randn(*shape, dtype=torch.float64, generator=generator)
+    return lambda *shape: torch.randn(shape, generator=generator)
 
 
 def padded() -> Tensor:
@@ -62,7 +63,7 @@ def padded() -> Tensor:
 
 
 def same(a: Tensor, b: Tensor) -> bool:
-    return torch.allclose(a, b, rtol=1e-9, atol=1e-10)
+    return torch.allclose(a, b, **CLOSE)
 
 
 # 4.1 gate
@@ -529,15 +530,15 @@ def test_normalisation_undoes_loudness(student, draw):
     batch = mel_batch(draw)
     quiet, _ = listen(student, batch)
     louder, _ = listen(student, batch, louder=10.0)
-    off = (quiet - louder).abs().max().item()
-    if off > 0.02 * quiet.abs().max().item():
+    off = (quiet - louder).abs().max()
+    if off > ALIKE * quiet.abs().max():
         raise Failure(
             f"logits change by up to {off:.3g} when the encoder's output is 10 times as large",
             "is there a normalisation right in front of the last linear layer?",
         )
     quiet, _ = listen(student, batch, normalise=False)
     louder, _ = listen(student, batch, normalise=False, louder=10.0)
-    if torch.allclose(quiet, louder, rtol=0.02):
+    if (quiet - louder).abs().max() <= ALIKE * quiet.abs().max():
         raise Failure(
             "with normalise=False the features are normalised all the same",
             "the ablation needs a model without: is normalise used?",
@@ -561,7 +562,7 @@ def test_logits_do_not_hear_padding(student, draw):
         frames = int(valid[row].sum())
         alone = model(mel[row : row + 1, :frames])
         what = f"model(mel) of an utterance of {frames} frames alone, against in a batch,"
-        expect_close(what, alone, logits[row : row + 1], rtol=1e-7, atol=1e-8)
+        expect_close(what, alone, logits[row : row + 1], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.check("4.7", points=1, concept="section 4.7")

@@ -1,5 +1,5 @@
-"""Hidden checks of assignment 5: counts against the report's, parts against their formula in
-float64, and the trained model on clips of voices that nobody has heard.
+"""Hidden checks of assignment 5: counts against the report's, parts against their formula,
+and the trained model on clips of voices that nobody has heard.
 
 The bounds of the accuracies come from what our own answer, trained with several seeds, reaches
 (`python -m grader.targets --assignment 05`, and once more with `--retrain`).
@@ -38,7 +38,7 @@ B, D, C = 3, 6, 5
 CHANNELS = (2, 3)
 FRAMES = 101
 SMALL: Any = {"channels": CHANNELS, "d_model": D, "num_heads": 2, "d_ff": 7, "columns": True}
-CLOSE: Any = {"rtol": 1e-9, "atol": 1e-10}
+CLOSE: Any = {"rtol": 1e-4, "atol": 1e-5}
 FULL, NONE = 0.87, 0.40  # accuracy for all points, and for none: five seeds reach 92.9 %, s.d. 1.7
 AGAIN_FULL, AGAIN_NONE, AGAIN_GAP = 0.66, 0.20, 0.40  # after the grader's own training (--retrain)
 BUDGET = 500_000  # numbers of the small model
@@ -47,9 +47,9 @@ NAMES = PROTOCOL.labels
 
 @pytest.fixture
 def draw(secret):
-    """Normal numbers of a shape, in float64, other ones in every course."""
+    """Normal numbers of a shape, other ones in every course."""
     generator = secret.generator("assignment 5")
-    return lambda *shape: torch.randn(*shape, dtype=torch.float64, generator=generator)
+    return lambda *shape: torch.randn(shape, generator=generator)
 
 
 # 5.1 tokens
@@ -309,7 +309,7 @@ def test_clips_do_not_hear_each_other(student, draw):
     hint = "which step mixes clips? Is the token put in front of each, along axis 1?"
     for row in range(B):
         alone = expect_shape("model(mel)", model(mel[row : row + 1]), 1, C, letters="B, C")
-        if not torch.allclose(alone[0], logits[row], rtol=1e-7, atol=1e-8):
+        if not torch.allclose(alone[0], logits[row], rtol=1e-4, atol=1e-5):
             raise Failure("a clip gets other logits alone than in a batch", hint)
 
 

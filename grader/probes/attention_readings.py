@@ -53,16 +53,15 @@ class LayerReading:
 
 
 def randomised(module: Any, seed: int) -> dict[str, Tensor]:
-    """Load random float64 numbers into every parameter and buffer of a remote module; return them.
+    """Load random numbers into every parameter and buffer of a remote module; return them.
 
     Biases that start at zero and scales that start at one would hide that they are misplaced.
     """
-    module.to(torch.float64)
     generator = torch.Generator().manual_seed(seed)
     state = {}
     for name, tensor in sorted(module.state_dict().items()):
         if tensor.is_floating_point():
-            noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+            noise = torch.randn(tensor.shape, generator=generator)
             tensor = noise / max(1, tensor.shape[-1]) ** 0.5 if tensor.ndim > 1 else 0.5 + noise / 4
         state[name] = tensor
     module.load_state_dict(state)

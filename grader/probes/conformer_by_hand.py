@@ -21,7 +21,7 @@ def answer(names, x, says):
 HEARD = """
 def answer(names, mel, valid, normalise, louder):
     torch.manual_seed(3)
-    model = names["SpeakerConformer"](mel.shape[-1], 11, normalise).double()
+    model = names["SpeakerConformer"](mel.shape[-1], 11, normalise)
     blocks = [m for m in model.modules() if type(m).__name__ == "ConformerBlock"]
     heard = []
     for part in model.modules():

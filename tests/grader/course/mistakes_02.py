@@ -459,6 +459,13 @@ MISTAKES = [
 ]
 
 ALTERNATIVES = {
+    "one query at a time, into zeros of the default dtype": [
+        (
+            "return weights @ v",
+            "y = torch.zeros(*q.shape[:-1], v.shape[-1])\n    for t in range(q.shape[-2]):\n"
+            "        y[..., t, :] = (weights[..., t, :, None] * v).sum(-2)\n    return y",
+        ),
+    ],
     "einsum, where and a large negative number": [
         (SCORES, 'scores = torch.einsum("bhtk,bhsk->bhts", q, k) * k.size(3) ** -0.5'),
         (HIDE, "scores = torch.where(valid[:, None, None, :], scores, torch.finfo(q.dtype).min)"),

@@ -503,6 +503,13 @@ MISTAKES = [
 ]
 
 ALTERNATIVES = {
+    "one utterance at a time, into zeros of the default dtype": [
+        (
+            CONVOLVE,
+            "y = torch.zeros(x.shape)\n        for b in range(len(x)):\n"
+            "            y[b] = self.conv(x[b].mT).mT\n        return y",
+        ),
+    ],
     "pointwise layers as convolutions, other names inside": [
         (CUT, "half = x.shape[-1] // 2\n    content, gate = x[..., :half], x[..., half:]"),
         (GATED, "return content / (1 + torch.exp(-gate))"),

@@ -401,6 +401,14 @@ MISTAKES = [
 ]
 
 ALTERNATIVES = {
+    "one clip at a time, into zeros of the default dtype": [
+        (
+            "return x.flatten(2) if self.columns else x.flatten(1, 2)",
+            "x = x.flatten(2) if self.columns else x.flatten(1, 2)\n"
+            "        y = torch.zeros(x.shape)\n        for b in range(len(x)):\n"
+            "            y[b] = x[b]\n        return y",
+        ),
+    ],
     "the parts of the stem in a sequence, tokens by other means": [
         (
             "bands, frames = (bands - 1) // stride + 1, (frames - 1) // stride + 1",
