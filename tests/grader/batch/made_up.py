@@ -1,5 +1,8 @@
 """Checks, entries and outcomes made up for tests."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -38,3 +41,25 @@ def outcome(report: Report, **more) -> Outcome:
     student = report.student
     turn = more.pop("turn", None) or Turn(student=student, name="", entry=entry(student))
     return Outcome(turn=turn, report=report, **more)
+
+
+@contextmanager
+def nested(folder: Path, levels: int, name: str) -> Iterator[None]:
+    """So many folders within each other; pytest could not clear them away itself."""
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    try:
+        yield
+    finally:
+        spare = folder.parent / "spare"
+        while (folder / name).is_dir():
+            with suppress(OSError):  # the last has none in it
+                (folder / name / name).rename(spare)
+            (folder / name).rmdir()
+            if spare.exists():
+                spare.rename(folder / name)

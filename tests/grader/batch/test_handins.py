@@ -3,7 +3,6 @@
 import os
 import shutil
 import tempfile
-from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from grader.batch.handins import find, youngest
 from grader.batch.roster import turns
 from grader.batch.run import nothing_found
 from kws.errors import UsageError
+from tests.grader.batch.made_up import nested
 
 METADATA = """\
 ---
@@ -189,30 +189,9 @@ def test_names_in_a_folder_without_an_answer_are_told_as_text_on_a_line(tmp_path
 @pytest.mark.parametrize(("levels", "name"), [(1_300, "d"), (800, "dddddd")])
 def test_a_folder_may_be_as_deep_as_it_likes(tmp_path, levels, name):
     make(tmp_path, "alice/x.py", when=1_000)
-    here = os.open(tmp_path / "alice", os.O_RDONLY)
-    for _ in range(levels):
-        os.mkdir(name, dir_fd=here)
-        below = os.open(name, os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
-    try:
+    with nested(tmp_path / "alice", levels, name):
         (entry,) = find(tmp_path).entries
         assert (entry.guess, entry.when.timestamp()) == (None, 1_000)
-    finally:
-        _remove_deep(tmp_path / "alice", name)
-
-
-def _remove_deep(folder: Path, name: str) -> None:
-    """So that pytest can clear away: it takes no path that is too long, and no deep recursion."""
-    spare = folder.parent / "spare"
-    while (folder / name).is_dir():
-        with suppress(OSError):
-            (folder / name / name).rename(spare)
-        (folder / name).rmdir()
-        if not spare.exists():
-            return
-        spare.rename(folder / name)
 
 
 @pytest.fixture
