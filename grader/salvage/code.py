@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from grader.salvage.text import sides
+from grader.salvage.text import short, sides
 
 MAX_CODE = 300_000  # characters of one cell
 MAX_LINE = 20_000
@@ -22,9 +22,8 @@ MAX_SIGNS = 20_000  # operators: the parser of Python 3.10 dies of a chain of 10
 REACH = 40  # lines without indentation over which one statement may stretch in a broken cell
 EFFORT = 20  # how often the characters of a broken cell are parsed, on average, before we give up
 MAX_PARSED = 8_000_000  # characters that Python's parser is given for one submission
-MAX_NESTED = (
-    200  # levels of a statement's tree: what walks it recursively takes three calls a level
-)
+A_CALL = 100  # characters that each attempt to parse counts for besides its own
+MAX_NESTED = 200  # levels of a statement's tree: who walks it takes up to three calls a level
 
 OTHER_LANGUAGE = re.compile(
     r"%%(?:bash|sh|script|html|HTML|javascript|js|latex|markdown|perl|ruby|svg|SVG|cmd|R|sql)\b"
@@ -75,7 +74,7 @@ def parse(source: str, effort: Effort) -> ast.Module | None:
         return None
     if effort.left < 0:
         return None
-    effort.left -= len(source)
+    effort.left -= len(source) + A_CALL
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -124,7 +123,7 @@ def _code(statements: Iterable[Statement], note: str = "", jupyter: bool = False
     for each in statements:
         if _is_deep(each):
             name = getattr(each.node, "name", "")
-            what = f"`{name}` in line {each.line}" if name else f"line {each.line}"
+            what = f"`{short(name)}` in line {each.line}" if name else f"line {each.line}"
             notes.append(f"{what} is nested more than {MAX_NESTED} levels deep: it was left out")
         else:
             kept.append(each)

@@ -16,7 +16,7 @@ from grader.salvage.beside import add_weights_beside
 from grader.salvage.code import Effort, parse, read_code
 from grader.salvage.notebook import Cell, Notebook, looks_like_notebook, read_notebook
 from grader.salvage.pieces import Found, choose, examine, holds_todo
-from grader.salvage.text import decode
+from grader.salvage.text import decode, listed, short, told
 from grader.submission import Submission
 from kws.errors import UsageError
 
@@ -102,13 +102,13 @@ def read_file(file: File, effort: Effort | None = None) -> Answer | None:
     if is_notebook:
         notebook = read_notebook(text)
     elif suffix == ".py" or _is_script(text, file, effort):
-        notebook = Notebook(cells=(Cell(kind="code", source=text, where=file.path.name),))
+        notebook = Notebook(cells=(Cell(kind="code", source=text, where=short(file.path.name)),))
     else:
         return None
     if is_notebook != (suffix == ".ipynb"):
-        kind = "notebook" if is_notebook else "script"
+        kind, name = "notebook" if is_notebook else "script", short(file.path.name)
         if is_notebook or suffix != ".py":
-            notes.append(f"{file.path.name} is a {kind} whatever its name says: it was read as one")
+            notes.append(f"{name} is a {kind} whatever its name says: it was read as one")
     found, code, mended = _read_cells(notebook.cells, effort)
     return Answer(
         file=file,
@@ -116,7 +116,7 @@ def read_file(file: File, effort: Effort | None = None) -> Answer | None:
         stated=notebook.assignment,
         found=tuple(found),
         text=code,
-        notes=(*notes, *notebook.notes, *mended),
+        notes=tuple(told((*notes, *notebook.notes, *mended))),
     )
 
 
@@ -148,7 +148,7 @@ def _read_cells(cells: Sequence[Cell], effort: Effort) -> tuple[list[Found], str
                 continue
             statements = examine(code.statements, cell.where, prose=cell.kind != "code")
             if cell.kind in ("markdown", "raw", "heading"):
-                names = ", ".join(f"`{name}`" for each in statements for name in each.names)
+                names = listed(f"`{name}`" for each in statements for name in each.names)
                 notes.append(
                     f"{cell.where} is a {cell.kind} cell, read as code: it defines {names}"
                 )
@@ -158,7 +158,7 @@ def _read_cells(cells: Sequence[Cell], effort: Effort) -> tuple[list[Found], str
             if code.jupyter:
                 jupyter.append(cell.where)
     if jupyter:
-        notes.append(f"lines that only Jupyter understands were left out: {', '.join(jupyter)}")
+        notes.append(f"lines that only Jupyter understands were left out: {listed(jupyter)}")
     return found, "\n\n".join(texts) + "\n", notes
 
 
@@ -229,12 +229,13 @@ def _submission(
         ),
     )
     choice = choose(best.found, wanted)
-    notes = [*collected.notes, *best.notes, *choice.notes]
+    notes = [*told(collected.notes), *best.notes, *told(choice.notes)]
+    name = short(best.file.path)
     others = [str(each.file.path) for each in answers if each is not best]
     if others:
-        notes.append(f"{best.file.path} counts for this assignment, and not {', '.join(others)}")
+        notes.append(f"{name} counts for this assignment, and not {listed(others)}")
     if not best.defined(assignment) and not choice.pieces:
-        notes.append(f"{best.file.path} holds no definition: is it the right file?")
+        notes.append(f"{name} holds no definition: is it the right file?")
     weights = _weights(assignment, best, collected) if assignment.weights else None
     digest = hashlib.sha256(len(best.file.data).to_bytes(8, "big") + best.file.data)
     digest.update(weights or b"")
@@ -252,7 +253,7 @@ def _nothing(number: str, collected: Collected, answers: Sequence[Answer]) -> Su
     digest = hashlib.sha256()
     for file in collected.files:
         digest.update(len(file.data).to_bytes(8, "big") + file.data)
-    notes = [*collected.notes, *(note for each in answers for note in each.notes)]
+    notes = [*told(collected.notes), *told(note for each in answers for note in each.notes)]
     what = "answer to this assignment" if number else "notebook of this course"
     notes.append(f"no {what} was found in what was handed in: hand in the .ipynb file")
     return Submission(

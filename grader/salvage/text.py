@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 MARKS = (  # the longer first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF8, "utf-8"),
@@ -13,8 +13,35 @@ MARKS = (  # the longer first: UTF-32's begins like UTF-16's
 )
 SAMPLE = 1000  # bytes to guess an unmarked encoding from
 MAX_LINES = 1_000_000  # of a file in which merge conflicts are looked for
+MAX_NAME = 80  # characters of a name in a sentence
+MAX_NAMES = 20  # in one sentence
+MAX_SENTENCE = 600  # characters
+MAX_NOTES = 20  # sentences about one thing: a file, all files, the definitions
 SURROGATE = re.compile("[\ud800-\udfff]")
 MARK = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?: .*)?")
+
+
+def short(text: object, most: int = MAX_NAME) -> str:
+    """Text of at most so many characters: of a longer one its start and its end."""
+    text = str(text)
+    end = most // 3
+    return text if len(text) <= most else f"{text[: most - end - 1]}…{text[-end:]}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names one after another, and how many more there are."""
+    all_names = list(dict.fromkeys(names))
+    shown = ", ".join(map(short, all_names[:MAX_NAMES]))
+    more = len(all_names) - MAX_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def told(notes: Iterable[str]) -> list[str]:
+    """What a student reads of all these sentences: each once, none endless, and not all of many."""
+    sentences = list(dict.fromkeys(notes))
+    shown = [short(sentence, MAX_SENTENCE) for sentence in sentences[:MAX_NOTES]]
+    more = len(sentences) - MAX_NOTES
+    return [*shown, f"… and {more} more like these"] if more > 0 else shown
 
 
 def decode(data: bytes) -> tuple[str, list[str]]:
