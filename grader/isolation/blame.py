@@ -26,7 +26,7 @@ def blame(error: BaseException, what: str, wheres: frozenset[str]) -> Refusal:
     if isinstance(error, Refusal):
         return error
     frame = _last_of(error, wheres)
-    hint = "" if frame is None else _quote(*frame[:2])
+    hint = "" if frame is None else quote(*frame[:2])
     words = _words(error)
     if isinstance(error, ForbiddenError):
         return Refusal(Reason.FORBIDDEN, words, hint)
@@ -40,7 +40,7 @@ def blame(error: BaseException, what: str, wheres: frozenset[str]) -> Refusal:
     if no_memory or "bad_alloc" in words:
         return Refusal(Reason.MEMORY, f"{what} asked for more memory than a check may use", hint)
     if isinstance(error, SyntaxError) and error.filename in wheres:
-        hint = _quote(error.filename or "", error.lineno or 1)
+        hint = quote(error.filename or "", error.lineno or 1)
         words = error.msg
     kind = type(error).__name__
     message = f"{what} raised {kind}: {words}" if words else f"{what} raised {kind}"
@@ -69,7 +69,7 @@ def _last_of(error: BaseException, wheres: frozenset[str]) -> tuple[str, int, st
     return found
 
 
-def _quote(where: str, line: int) -> str:
+def quote(where: str, line: int) -> str:
     """`cell 7, line 3: scores = q @ k`."""
     source = linecache.getline(where, line).strip()
     return f"{where}, line {line}: {source[:160]}" if source else f"{where}, line {line}"

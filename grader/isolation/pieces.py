@@ -14,7 +14,7 @@ import types
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from grader.isolation.blame import Refusal, blame
+from grader.isolation.blame import Refusal, blame, quote
 from grader.isolation.code import Code
 from grader.outcomes import Reason
 from grader.submission import Piece
@@ -66,6 +66,16 @@ class Namespace:
         maybe = f" (did you mean {near[0]!r}?)" if near else ""
         raise Refusal(Reason.MISSING, f"{called} is not defined{maybe}")
 
+    def blame(self, error: BaseException, what: str) -> Refusal:
+        """The refusal for an exception that `what` raised; a name that is missing has a cause."""
+        refusal = blame(error, what, self.wheres)
+        name = error.name if type(error) is NameError else None
+        cause = self.failures.get(name) if isinstance(name, str) else None
+        if cause is not None and cause.message != refusal.message:
+            message = f"{what} needs {name}: {cause.message}"
+            return Refusal(cause.reason, message, refusal.hint or cause.hint)
+        return refusal
+
     def _run_all(self, pieces: Sequence[Piece]) -> None:
         waiting, before = list(pieces), -1
         while waiting and len(waiting) != before:
@@ -79,7 +89,7 @@ class Namespace:
         except BaseException as error:
             names = [name for name in piece.names if name not in piece.changes]
             what = f"the definition of {' and '.join(names)}" if names else piece.where
-            refusal = blame(error, what, self.wheres)
+            refusal = self._not_begun(error, piece, names) or self.blame(error, what)
             if refusal.reason is Reason.ERROR:
                 refusal = Refusal(Reason.MISSING, refusal.message, refusal.hint)
             self.failures.update({name: refusal for name in names})
@@ -87,6 +97,25 @@ class Namespace:
         for name in set(piece.names) - set(piece.changes):
             self.failures.pop(name, None)
         return True
+
+    def _not_begun(
+        self, error: BaseException, piece: Piece, names: Sequence[str]
+    ) -> Refusal | None:
+        """The refusal for a piece that Python cannot read, or whose library is not there."""
+        if isinstance(error, SyntaxError) and error.filename == piece.where and names:
+            stand = "stands" if len(names) == 1 else "stand"
+            line = error.lineno or piece.line
+            message = (
+                f"{' and '.join(names)} {stand} in {piece.where}, "
+                f"which Python cannot read (line {line}): {error.msg}"
+            )
+            return Refusal(Reason.MISSING, message, quote(piece.where, line))
+        if type(error) is ModuleNotFoundError and error.name and _is_import(piece):
+            library = error.name.partition(".")[0]
+            if library not in sys.modules:
+                hint = quote(piece.where, piece.line)
+                return Refusal(Reason.MISSING, f"{library} is not installed here", hint)
+        return None
 
     def _run_reference(self, piece: Piece) -> None:
         try:
@@ -119,7 +148,7 @@ def show_lines(pieces: Sequence[Piece]) -> None:
 def _is_about(piece: Piece, ours: Set[str]) -> bool:
     """Does it define nothing but what is ours, or change something of ours?"""
     changes = not ours.isdisjoint(piece.changes)
-    return changes or (bool(piece.names) and ours.issuperset(piece.names))
+    return changes or (bool(piece.names) and ours >= set(piece.names))
 
 
 def _restore(changed: type, before: Mapping[str, Any]) -> None:

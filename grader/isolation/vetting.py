@@ -45,6 +45,13 @@ FORBIDDEN = re.compile(
     rf"(?P<name>{NAME}) (?P<rest>is the library's own answer to this task"
     r"|(?:is what this assignment builds|belongs to the staff): it cannot be imported here)"
 )
+NEEDS = re.compile(rf"{WHAT} needs (?P<name>{NAME}): (?P<rest>(?!TODO).*)", re.DOTALL)
+ABSENT = re.compile(rf"(?P<name>{NAME}) is not installed here")
+UNREAD = re.compile(
+    rf"(?P<what>{NAME}(?: and {NAME})*) (?P<stand>stands?) in (?P<where>.{{1,200}}), "
+    r"which Python cannot read \(line (?P<line>\d{1,6})\): (?P<words>.*)",
+    re.DOTALL,
+)
 LINE = re.compile(r"(?P<where>.{1,200}), line (?P<line>\d{1,6})(?:: .*)?", re.DOTALL)
 NUMBER = re.compile(r"\d+")
 SHAPE = re.compile(
@@ -81,7 +88,7 @@ class Vetting:
 
     def told(self, what: str, reason: Reason, message: str, hint: str) -> tuple[str, str]:
         """Message and hint as they may be shown; `what` is what the evaluator asked for."""
-        return self._message(what, reason, message), self._hint(hint)
+        return self._message(what, message), self._hint(hint)
 
     def kind(self, text: str) -> str:
         """The name of a class: one that is known, or "foreign object"."""
@@ -89,7 +96,17 @@ class Vetting:
             return text
         return "foreign object"
 
-    def _message(self, what: str, reason: Reason, message: str) -> str:
+    def _message(self, what: str, message: str, deep: bool = False) -> str:
+        found = NEEDS.fullmatch(message)
+        if found and not deep and self._knows(found["name"]) and self._is_known(found["what"]):
+            rest = self._message(found["name"], found["rest"], deep=True)
+            return f"{found['what']} needs {found['name']}: {rest}"
+        if found := UNREAD.fullmatch(message):
+            names, where, line = self._what(found["what"], what), found["where"], int(found["line"])
+            if (where, line) in self._lines:
+                start = f"{names} {found['stand']} in {where}, which Python cannot read"
+                words = self._words(found["words"])
+                return f"{start} (line {line}): {words}" if words else f"{start} (line {line})"
         if found := RAISED.fullmatch(message):
             kind = found["kind"] if self._knows(found["kind"]) else "an exception of its own"
             start = f"{self._what(found['what'], what)} raised {kind}"
@@ -110,6 +127,10 @@ class Vetting:
         if found := FORBIDDEN.fullmatch(message):
             name = found["name"] if self._knows(found["name"]) else HIDDEN
             return f"{name} {found['rest']}"
+        if found := ABSENT.fullmatch(message):
+            return (
+                f"{found['name'] if self._knows(found['name']) else HIDDEN} is not installed here"
+            )
         if found := LARGE.fullmatch(message):
             return f"{self._what(found['what'], what)} returned too much to be looked at"
         if found := MEMORY.fullmatch(message):
@@ -125,10 +146,12 @@ class Vetting:
         return "" if text is None else f"{where}, line {number}: {text[:160]}".removesuffix(": ")
 
     def _what(self, said: str, asked: str) -> str:
-        names = re.sub(r"^the definition of ", "", said).split(" and ")
+        return said if self._is_known(said) else asked
+
+    def _is_known(self, what: str) -> bool:
+        names = re.sub(r"^the definition of ", "", what).split(" and ")
         places = {piece.where for piece in self._pieces}
-        fine = said in places or said == "the check" or all(map(self._knows, names))
-        return said if fine else asked
+        return what in places or what == "the check" or all(map(self._knows, names))
 
     def _words(self, text: str) -> str:
         """An exception's words as they may be shown; "" where next to nothing may be."""

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from grader.isolation import modules, trace, wire
-from grader.isolation.blame import Refusal, blame
+from grader.isolation.blame import Refusal
 from grader.isolation.code import Code
 from grader.isolation.confine import Cell
 from grader.isolation.forbid import Traps
@@ -116,7 +116,7 @@ class Worker:
             what = type(self.modules[request["module"].number]).__name__
         if isinstance(error, wire.TooLarge):
             return Refusal(Reason.ERROR, f"{what} returned too much to be looked at: {error}")
-        return blame(error, what, self.space.wheres)
+        return self.space.blame(error, what)
 
     def _answer(self, op: str, request: Mapping[str, Any]) -> Any:
         if self.broken is not None:

@@ -39,8 +39,55 @@ def test_a_syntax_error_costs_its_piece_alone(session):
     with session.check(Code(pieces=(bad, *pieces("def g():\n    return 1")))) as student:
         told = stopped(student.f)
         assert told.reason is Reason.MISSING
+        assert told.message.startswith("f stands in cell 3, which Python cannot read (line 4): ")
+        assert told.message.endswith(": invalid syntax")
         assert told.hint == "cell 3, line 4: def f(:"
         assert student.g() == 1
+
+
+def test_who_needs_what_python_cannot_read_is_told_where_it_stands(session):
+    bad = Piece(source="def f(:\n    pass", where="cell 3", line=4, names=("f",))
+    with session.check(Code(pieces=(bad, *pieces("def g():\n    return f()")))) as student:
+        assert stopped(student.g).message == (
+            "g needs f: f stands in cell 3, which Python cannot read (line 4): invalid syntax"
+        )
+
+
+def test_who_needs_what_failed_is_told_why(student):
+    found = student("A = 1 / 0\ndef f():\n    return A")
+    told = stopped(found.f)
+    assert told.reason is Reason.MISSING
+    assert told.message == (
+        "f needs A: the definition of A raised ZeroDivisionError: division by zero"
+    )
+    assert told.hint == "cell 7, line 3: return A"
+
+
+def test_a_library_that_is_not_there_is_named_where_it_is_used(student):
+    found = student(
+        "from einopsen import rearrange\ndef f():\n    return rearrange(3)\n"
+        "@rearrange\ndef g():\n    pass"
+    )
+    assert stopped(found.f).message == "f needs rearrange: einopsen is not installed here"
+    assert stopped(found.f).hint == "cell 7, line 3: return rearrange(3)"
+    assert stopped(found.g).message == (
+        "the definition of g needs rearrange: einopsen is not installed here"
+    )
+
+
+def test_what_may_not_be_imported_is_said_where_it_is_used(session):
+    code = Code(pieces=pieces("from solutions import attend\ndef f():\n    return attend()"))
+    with session.check(code) as student:
+        told = stopped(student.f)
+        assert told.reason is Reason.FORBIDDEN
+        assert told.message == (
+            "f needs attend: solutions belongs to the staff: it cannot be imported here"
+        )
+
+
+def test_a_variable_that_was_never_set_is_no_missing_definition(student):
+    found = student("A = 1 / 0\ndef f():\n    if 0:\n        A = 3\n    return A")
+    assert "raised UnboundLocalError" in stopped(found.f).message
 
 
 def test_an_import_that_fails_names_what_uses_it(student):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from grader.isolation.messages import fill, known, templates
-from grader.isolation.vetting import UNTOLD, Vetting
+from grader.isolation.vetting import HIDDEN, UNTOLD, Vetting
 from grader.outcomes import Reason
 from grader.submission import Piece
 from tests.grader.isolation.conftest import stopped
@@ -118,6 +118,42 @@ def test_what_is_hidden_is_said_to_be_and_its_line_is_shown(student):
 )
 def test_the_usual_words_are_told_as_they_are(words):
     assert told(words) == f"attend raised ValueError: {words}"
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("attend needs a28713653: it is lost", "attend raised an exception that cannot be shown"),
+        (
+            "attend needs scores: scores raised ValueError: tensor([0.2871, 0.7190])",
+            f"attend needs scores: scores raised ValueError: {UNTOLD}",
+        ),
+        (
+            "attend needs scores: 0.28713653",
+            "attend needs scores: scores raised an exception that cannot be shown",
+        ),
+        (
+            "attend needs scores: scores needs scores: scores needs scores: it",
+            "attend needs scores: scores raised an exception that cannot be shown",
+        ),
+        ("a28713653 is not installed here", f"{HIDDEN} is not installed here"),
+        (
+            "attend stands in cell 7, which Python cannot read (line 1): 0.28713653 0.71905342",
+            "attend stands in cell 7, which Python cannot read (line 1)",
+        ),
+        (
+            "attend stands in cell 7, which Python cannot read (line 287136): invalid syntax",
+            "attend raised an exception that cannot be shown",
+        ),
+        (
+            "attend stands in 28713653, which Python cannot read (line 1): invalid syntax",
+            "attend raised an exception that cannot be shown",
+        ),
+    ],
+)
+def test_a_cause_carries_nothing_out_either(sent, shown):
+    source = "def attend(q):\n    return scores"
+    assert vetting(source).told("attend", Reason.ERROR, sent, "")[0] == shown
 
 
 def test_torchs_own_words_on_real_mistakes_are_told(student):
