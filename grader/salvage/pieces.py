@@ -8,6 +8,7 @@ uses, and is left out, is told.
 import ast
 import copy
 import dataclasses
+import re
 import symtable
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from grader.salvage.harmless import (
 )
 from grader.salvage.rivals import BUILTINS, Found, decide
 from grader.submission import Piece
+
+DEFINES = re.compile(r"(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>[^\W\d]\w*)")
 
 
 @dataclass(kw_only=True)
@@ -49,8 +52,28 @@ def examine(statements: Iterable[Statement], where: str, prose: bool = False) ->
     ]
 
 
-def choose(found: Sequence[Found], wanted: Collection[str]) -> Choice:
-    """The pieces of a submission of an assignment that asks for the `wanted` names."""
+def unreadable(text: str, where: str, line: int = 1) -> list[Piece]:
+    """The functions and classes that begin in a text in which Python reads none, to be told of.
+
+    `line` is that of the cell on which the text begins.
+    """
+    lines = text.split("\n")
+    begins = [n for n, each in enumerate(lines) if each[:1].strip() and each[:1] not in "#)]}"]
+    pieces = []
+    for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True):
+        if found := DEFINES.match(lines[begin]):
+            source = "\n".join(lines[begin:end]).rstrip()
+            names = (found["name"],)
+            pieces.append(Piece(source=source, where=where, line=line + begin, names=names))
+    return pieces
+
+
+def choose(found: Sequence[Found], wanted: Collection[str], lost: Sequence[Piece] = ()) -> Choice:
+    """The pieces of a submission of an assignment that asks for the `wanted` names.
+
+    Those `lost`, as `unreadable` finds them, follow where nothing else defines their names: they
+    run nowhere, but whoever needs them is told where they stand.
+    """
     found = _plain_data_classes(found)
     verdict = decide(found, wanted)
     kept = {n for n, each in enumerate(found) if each.runs and n not in verdict.losers}
@@ -89,6 +112,8 @@ def choose(found: Sequence[Found], wanted: Collection[str]) -> Choice:
         names = (*each.names, *changes)
         piece = Piece(source=source, where=each.where, line=line, names=names, changes=changes)
         choice.pieces.append(piece)
+    defined = {name for piece in choice.pieces for name in piece.names}
+    choice.pieces += [piece for piece in lost if defined.isdisjoint(piece.names)]
     return choice
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from grader.isolation import Code
-from grader.salvage.pieces import choose
+from grader.salvage.pieces import choose, unreadable
+from tests.grader.isolation.conftest import stopped
 from tests.grader.salvage.conftest import found_in
 
 WAYS = {
@@ -68,3 +69,12 @@ def test_the_answer_is_the_same_however_it_is_written(session, way):
     choice = choose(found_in(WAYS[way].lstrip()), ("attend", "Heads"))
     with session.check(Code(pieces=tuple(choice.pieces))) as student:
         assert student.attend() == 3
+
+
+def test_a_definition_that_python_cannot_read_is_told_with_its_place(session):
+    lost = unreadable("x = 3\ndef attend(q):\n    return (q", "cell 5")
+    choice = choose(found_in("def attention(q):\n    return q"), ("attend",), lost)
+    with session.check(Code(pieces=tuple(choice.pieces))) as student:
+        told = stopped(student.attend)
+    assert told.message.startswith("attend stands in cell 5, which Python cannot read (line 3)")
+    assert told.hint == "cell 5, line 3: return (q"

@@ -3,7 +3,7 @@
 import pytest
 
 from grader.salvage.code import Effort, read_code
-from grader.salvage.pieces import choose, examine
+from grader.salvage.pieces import choose, examine, unreadable
 
 
 def chosen(*cells: str, wanted: tuple[str, ...] = ("attend",)):
@@ -200,3 +200,31 @@ def test_a_definition_that_builds_on_the_one_before_keeps_it(second):
 def test_constants_are_rivals_only_where_they_are_asked_for():
     assert sources("WIDTH = 3", "WIDTH = 5", wanted=("WIDTH",)) == ["WIDTH = 5"]
     assert sources("WIDTH = 3", "WIDTH = 5") == ["WIDTH = 3", "WIDTH = 5"]
+
+
+# What Python cannot read
+
+BROKEN = """import math
+class Heads(:
+    def f(self):
+        return 1
+
+# A word.
+def attend(q:
+    return q
+)
+x = 3"""
+
+
+def test_definitions_are_found_by_name_in_what_python_cannot_read():
+    heads, attend = unreadable(BROKEN, "cell 3", 4)
+    assert (heads.names, heads.where, heads.line) == (("Heads",), "cell 3", 5)
+    assert (attend.names, attend.line) == (("attend",), 10)
+    assert attend.source == "def attend(q:\n    return q\n)"
+
+
+def test_a_lost_definition_is_told_of_only_where_there_is_no_other():
+    found = chosen("def attend(q):\n    return q")
+    statements = examine(read_code(found.pieces[0].source, Effort()).statements, "cell 1")
+    choice = choose(statements, ("attend",), unreadable(BROKEN, "cell 3"))
+    assert [piece.names for piece in choice.pieces] == [("attend",), ("Heads",)]
