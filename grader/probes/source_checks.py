@@ -9,17 +9,22 @@ imports), assignments (`n = torch.nn`), attributes, `getattr`, `vars(…)[…]` 
 import ast
 import contextlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from grader.outcomes import Reason, Stopped
+from grader.salvage.code import Effort, parse
 from grader.submission import Piece
 
 LOOKUPS = ("getattr", "attrgetter", "hasattr")
 IMPORTS = ("import_module", "__import__")
 SAME = {"torch.nn.modules": "torch.nn"}  # the same classes at a second address
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+BACKWARDS = ast.dump(ast.parse("x[::-1]", mode="eval").body.slice)  # type: ignore[attr-defined]
+EMPTY = frozenset[str]()
 MOST_CODE = 3  # levels of code in strings
+MOST_CODE_READ = 300_000  # characters of all of it
+MOST_TEXT = 2_000  # characters of a string that is put together
+MOST_NAME = 300  # of a dotted name: what is forbidden is its beginning
 
 
 @dataclass(frozen=True)
@@ -46,21 +51,21 @@ def forbidden_uses(
     whose names these mention, at any distance, up to the definitions of `others`, which are other
     tasks'. A helper that compares with torch stays allowed.
     """
-    kept = pieces if names is None else reachable(pieces, names, others)
+    kept = set(pieces if names is None else reachable(pieces, names, others))
     found = [
         use
-        for piece, uses in _all_uses(tuple(pieces))
+        for piece, uses in zip(pieces, _all_uses(tuple(pieces), tuple(forbidden)), strict=True)
         for use in uses
-        if piece in kept and _matches(use.name, forbidden)
+        if piece in kept
     ]
     return tuple(dict.fromkeys(found))
 
 
-@lru_cache(maxsize=8)
-def _all_uses(pieces: tuple[Piece, ...]) -> tuple[tuple[Piece, tuple[Use, ...]], ...]:
-    """What each piece uses: the same for every check of a submission."""
-    seen: dict[str, str] = {}
-    return tuple((piece, tuple(_Reader(seen, piece).read())) for piece in pieces)
+@lru_cache(maxsize=32)
+def _all_uses(pieces: tuple[Piece, ...], forbidden: tuple[str, ...]) -> tuple[tuple[Use, ...], ...]:
+    """What each piece uses of what is forbidden: the same for every check of a task."""
+    seen, effort = _Known(), Effort()
+    return tuple(tuple(_Reader(seen, piece, forbidden).read(effort)) for piece in pieces)
 
 
 def expect_own_work(
@@ -83,60 +88,84 @@ def reachable(
     pieces: Sequence[Piece], names: Iterable[str], others: Iterable[str] = ()
 ) -> tuple[Piece, ...]:
     """The pieces that define `names`, and those that they need, in source order; not `others`."""
-    wanted, stop = set(names), set(others)
-    kept: set[int] = set()
-    grown = True
-    while grown:
-        grown = False
-        for at, piece in enumerate(pieces):
-            if at not in kept and wanted & set(piece.names):
+    defining: dict[str, list[int]] = {}
+    for at, piece in enumerate(pieces):
+        for name in piece.names:
+            defining.setdefault(name, []).append(at)
+    ahead, stop = list(names), set(others)
+    seen, kept = set(ahead), set[int]()
+    while ahead:
+        for at in defining.get(ahead.pop(), ()):
+            if at not in kept:
                 kept.add(at)
-                wanted |= _mentioned(piece.source) - stop
-                grown = True
+                new = _mentioned(pieces[at].source) - stop - seen
+                seen |= new
+                ahead += new
     return tuple(piece for at, piece in enumerate(pieces) if at in kept)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16_384)
 def _mentioned(source: str) -> frozenset[str]:
-    try:
-        nodes = ast.walk(ast.parse(source))
-        return frozenset(node.id for node in nodes if isinstance(node, ast.Name))
-    except UNREADABLE:
-        return frozenset()
+    tree = parse(source, Effort())
+    return frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name)) if tree else EMPTY
 
 
 def _matches(name: str, forbidden: Sequence[str]) -> bool:
-    for long, short in SAME.items():
-        if name.startswith(f"{long}."):
-            name = f"{short}.{name.rpartition('.')[2]}"
+    name = _usual(name)
     return any(name == one or name.startswith(f"{one}.") for one in forbidden)
 
 
-class _Reader(ast.NodeVisitor):
-    """Follows names through one piece; `known` maps a local name to what it stands for, dotted."""
+def _usual(name: str) -> str:
+    for long, short in SAME.items():
+        if name.startswith(f"{long}."):
+            name = f"{short}.{name.rpartition('.')[2]}"
+    return name
 
-    def __init__(self, known: dict[str, str], piece: Piece, depth: int = 0):
-        self.known, self.piece, self.depth = known, piece, depth
+
+def _holding(module: str, forbidden: Sequence[str]) -> set[str]:
+    """What `from module import *` brings forbidden names from: the module, or nothing."""
+    module = _usual(f"{module}.x").rpartition(".")[0]
+    inside = {one for one in forbidden if module == one or module.startswith(f"{one}.")}
+    return inside or {module for one in forbidden if one.startswith(f"{module}.")}
+
+
+@dataclass(kw_only=True)
+class _Known:
+    """What local names stand for: a dotted name, a text; modules whose names came with a star."""
+
+    dotted: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    stars: set[str] = field(default_factory=set)
+    effort: Effort = field(default_factory=lambda: Effort(left=MOST_CODE_READ))  # of code in texts
+
+
+class _Reader(ast.NodeVisitor):
+    """Follows names through one piece, and what is known of them through all."""
+
+    def __init__(self, known: _Known, piece: Piece, forbidden: tuple[str, ...], depth: int = 0):
+        self.known, self.piece, self.forbidden, self.depth = known, piece, forbidden, depth
         self.uses: list[Use] = []
 
-    def read(self) -> list[Use]:
-        with contextlib.suppress(*UNREADABLE):  # it will not run either
-            self.visit(ast.parse(self.piece.source))
+    def read(self, effort: Effort) -> list[Use]:
+        tree = parse(self.piece.source, effort)
+        for statement in tree.body if tree else ():  # what does not parse will not run either
+            with contextlib.suppress(RecursionError):  # code in strings may be nested so deep
+                self.visit(statement)
         return self.uses
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
             top = alias.name if alias.asname else alias.name.partition(".")[0]
-            self.known[alias.asname or top] = top
+            self.known.dotted[alias.asname or top] = top
             self._use(alias.name, node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         module = node.module or ""
         for alias in node.names:
             if alias.name == "*":
-                self.known[f"*{module}"] = module
+                self.known.stars |= _holding(module, self.forbidden)
                 continue
-            self.known[alias.asname or alias.name] = f"{module}.{alias.name}"
+            self.known.dotted[alias.asname or alias.name] = f"{module}.{alias.name}"
             self._use(f"{module}.{alias.name}", node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -145,21 +174,20 @@ class _Reader(ast.NodeVisitor):
         for target in node.targets:
             if isinstance(target, ast.Name):
                 if stands_for:
-                    self.known[target.id] = stands_for
+                    self.known.dotted[target.id] = stands_for
                 elif (text := self._text(node.value)) is not None:
-                    self.known[f"'{target.id}"] = text
+                    self.known.texts[target.id] = text
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
         self.generic_visit(node)
         if stands_for := self._dotted(node.value):
-            self.known[node.target.id] = stands_for
+            self.known.dotted[node.target.id] = stands_for
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
-            self._use(self.known.get(node.id), node)
-            for star, module in self.known.items():
-                if star.startswith("*"):
-                    self._use(f"{module}.{node.id}", node)
+            self._use(self.known.dotted.get(node.id), node)
+            for module in sorted(self.known.stars):
+                self._use(f"{module}.{node.id}", node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         self.generic_visit(node)
@@ -182,23 +210,24 @@ class _Reader(ast.NodeVisitor):
                     line=self.piece.line + node.lineno - 1,
                     names=(),
                 )
-                self.uses += _Reader(self.known, piece, self.depth + 1).read()
+                inner = _Reader(self.known, piece, self.forbidden, self.depth + 1)
+                self.uses += inner.read(self.known.effort)
 
     def _use(self, name: str | None, node: ast.AST) -> None:
-        if name:
+        if name and _matches(name, self.forbidden):
             line = self.piece.line + getattr(node, "lineno", 1) - 1
             self.uses.append(Use(name, self.piece.where, line))
 
     def _dotted(self, node: ast.AST) -> str | None:
         """The dotted name that an expression stands for, as far as reading tells."""
         if isinstance(node, ast.Name):
-            return self.known.get(node.id)
+            return self.known.dotted.get(node.id)
         if isinstance(node, ast.Attribute):
             base = self._dotted(node.value)
-            return base if node.attr == "__dict__" else base and f"{base}.{node.attr}"
+            return base if node.attr == "__dict__" else base and _inside(base, node.attr)
         if isinstance(node, ast.Subscript):
             base, key = self._dotted(node.value), self._text(node.slice)
-            return f"{base}.{key}" if base and key else None
+            return _inside(base, key) if base and key else None
         if isinstance(node, ast.Call) and node.args:
             called, texts = _last(node.func), [self._text(arg) for arg in node.args]
             if called in IMPORTS and texts[0]:
@@ -207,7 +236,7 @@ class _Reader(ast.NodeVisitor):
                 return self._dotted(node.args[0])
             if called in LOOKUPS and len(texts) > 1 and texts[1]:
                 base = self._dotted(node.args[0])
-                return base and f"{base}.{texts[1]}"
+                return base and _inside(base, texts[1])
         return None
 
     def _text(self, node: ast.AST) -> str | None:
@@ -215,10 +244,9 @@ class _Reader(ast.NodeVisitor):
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, str) else None
         if isinstance(node, ast.Name):
-            return self.known.get(f"'{node.id}")
+            return self.known.texts.get(node.id)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            left, right = self._text(node.left), self._text(node.right)
-            return None if left is None or right is None else left + right
+            return self._joined([node.left, node.right], "")
         if isinstance(node, ast.JoinedStr):
             return self._joined(
                 [v.value if isinstance(v, ast.FormattedValue) else v for v in node.values], ""
@@ -231,14 +259,26 @@ class _Reader(ast.NodeVisitor):
             isinstance(node, ast.Subscript)
             and isinstance(node.slice, ast.Slice)
             and (text := self._text(node.value)) is not None
-            and ast.unparse(node.slice) == "::-1"
+            and ast.dump(node.slice) == BACKWARDS
         ):
             return text[::-1]
         return None
 
     def _joined(self, nodes: Sequence[ast.AST], between: str) -> str | None:
-        texts = [self._text(node) for node in nodes]
-        return None if None in texts else between.join(text for text in texts if text is not None)
+        texts: list[str] = []
+        size = 0
+        for node in nodes:
+            text = self._text(node)
+            size += len(text or "") + len(between)
+            if text is None or size > MOST_TEXT:
+                return None
+            texts.append(text)
+        return between.join(texts)
+
+
+def _inside(base: str, name: str) -> str:
+    """The dotted name of something in `base`; of what lies very deep, its beginning."""
+    return f"{base}.{name}" if len(base) < MOST_NAME else base
 
 
 def _last(node: ast.AST) -> str:

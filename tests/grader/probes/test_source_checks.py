@@ -1,5 +1,7 @@
 """Forbidden names are found whatever they are called, and nothing else is."""
 
+import time
+
 import pytest
 
 from grader.outcomes import Reason, Stopped
@@ -130,3 +132,42 @@ def test_the_student_is_told_what_and_where():
 
 def test_own_work_passes():
     expect_own_work(pieces(*ALLOWED["another class"]), FORBIDDEN, ["f"])
+
+
+# Source of bad will
+
+FLOODS = {
+    "doubled texts": "import torch\na = 'xxxxxxxx'\n" + "a = a + a\n" * 60,
+    "joined texts": "a = 'x' * 1\nb = 'xxxxxxxx'\n" + f"b = ''.join([{'b, ' * 40}])\n" * 12,
+    "f-strings": "b = 'xxxxxxxx'\n" + "b = f'{b}{b}{b}{b}'\n" * 40,
+    "stars": "".join(f"from a{n} import *\n" for n in range(5_000)) + "x\n" * 5_000,
+    "code in texts": f"a = {'x = 1; ' * 2_000!r}\n" + "eval(a)\n" * 2_000,
+    "deep code in texts": "".join(f"eval({'+'.join('x' * 600)!r})\n" for _ in range(20)),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_source_of_bad_will_is_read_in_little_time_and_hides_nothing(name):
+    lines = FLOODS[name].split("\n")
+    inside = "def f():\n    import torch\n    " + "\n    ".join(lines)
+    source = f"{inside}\n    return torch.nn.MultiheadAttention(4, 2)"
+    begin = time.process_time()
+    assert [use.name for use in forbidden_uses(pieces(source), FORBIDDEN, ["f"])] == [
+        "torch.nn.MultiheadAttention"
+    ]
+    assert time.process_time() - begin < 10
+
+
+def test_code_in_a_text_is_read_past_what_is_too_deep_in_it():
+    code = f"x = {'+'.join('x' * 900)}\nfrom torch.nn import MultiheadAttention"
+    assert forbidden_uses(pieces(f"def f():\n    exec({code!r})"), FORBIDDEN, ["f"])
+
+
+def test_a_long_way_from_definition_to_definition_is_followed_in_linear_time():
+    count = 5_000
+    sources = [f"def g{n}():\n    return g{n - 1}()" for n in range(1, count)]
+    sources += [f"def f():\n    return g{count - 1}()"]
+    sources = ["import torch", "def g0():\n    return torch.nn.MultiheadAttention", *sources]
+    begin = time.process_time()
+    assert forbidden_uses(pieces(*sources), FORBIDDEN, ["f"])
+    assert time.process_time() - begin < 1.5
