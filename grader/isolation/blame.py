@@ -1,12 +1,16 @@
 """What a student reads of an exception: its words, and the line of their own code it came from."""
 
 import linecache
+import re
 import types
 
 from grader.outcomes import Reason
 from kws.errors import is_out_of_memory
 
 MOST = 300  # characters of an exception's own words
+TOO_MUCH = "more memory than a check may use"
+NO_GPU = "a GPU, and there is none here: use the device of the input, as in x.device"
+NO_INPUT = "something to be typed in, and nobody can type here"
 
 
 class Refusal(Exception):  # noqa: N818  (an ending, as Stopped is)
@@ -38,7 +42,11 @@ def blame(error: BaseException, what: str, wheres: frozenset[str]) -> Refusal:
         return Refusal(Reason.NOT_STARTED, f"{start}{todo} is still to be done")
     no_memory = isinstance(error, MemoryError) or is_out_of_memory(RuntimeError(words))
     if no_memory or "bad_alloc" in words:
-        return Refusal(Reason.MEMORY, f"{what} asked for more memory than a check may use", hint)
+        return Refusal(Reason.MEMORY, f"{what} asked for {TOO_MUCH}", hint)
+    if isinstance(error, (AssertionError, RuntimeError)) and re.search("CUDA|NVIDIA", words):
+        return Refusal(Reason.ERROR, f"{what} asked for {NO_GPU}", hint)
+    if type(error) is EOFError and words == "EOF when reading a line":
+        return Refusal(Reason.ERROR, f"{what} asked for {NO_INPUT}", hint)
     if isinstance(error, SyntaxError) and error.filename in wheres:
         hint = quote(error.filename or "", error.lineno or 1)
         words = error.msg

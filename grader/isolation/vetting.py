@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from grader.isolation import messages
+from grader.isolation.blame import NO_GPU, NO_INPUT, TOO_MUCH
 from grader.outcomes import Reason
 from grader.submission import Piece
 
@@ -38,7 +39,7 @@ NAME = r"[^\W\d]\w*(?:\.\w+)*"
 WHAT = rf"(?P<what>the check|the definition of {NAME}(?: and {NAME})*|.{{1,80}}?)"
 RAISED = re.compile(rf"{WHAT} raised (?P<kind>\w+)(?:: (?P<words>.*))?", re.DOTALL)
 TODO = re.compile(rf"{WHAT}(?: needs (?P<inner>{NAME}))?: (?P<todo>TODO.*) is still to be done")
-MEMORY = re.compile(rf"{WHAT} asked for more memory than a check may use")
+ASKED = re.compile(rf"{WHAT} asked for (?P<rest>{TOO_MUCH}|{NO_GPU}|{NO_INPUT})")
 LARGE = re.compile(rf"{WHAT} returned too much to be looked at: .*")
 MISSING = re.compile(rf"(?P<name>{NAME}) is not defined(?: \(did you mean '(?P<near>{NAME})'\?\))?")
 FORBIDDEN = re.compile(
@@ -133,8 +134,8 @@ class Vetting:
             )
         if found := LARGE.fullmatch(message):
             return f"{self._what(found['what'], what)} returned too much to be looked at"
-        if found := MEMORY.fullmatch(message):
-            return f"{self._what(found['what'], what)} asked for more memory than a check may use"
+        if found := ASKED.fullmatch(message):
+            return f"{self._what(found['what'], what)} asked for {found['rest']}"
         return f"{what} raised an exception that cannot be shown"
 
     def _hint(self, hint: str) -> str:

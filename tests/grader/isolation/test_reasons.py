@@ -298,6 +298,21 @@ def test_a_reference_that_fails_is_our_fault(session):
         assert reason(student.f) is Reason.INFRASTRUCTURE
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("torch.ones(2).cuda()", "f asked for a GPU, and there is none here: use the device of"),
+        ("torch.ones(2, device='cuda')", "f asked for a GPU, and there is none here"),
+        ("input('how many? ')", "f asked for something to be typed in, and nobody can type here"),
+    ],
+)
+def test_what_works_in_a_notebook_and_not_here_is_told_with_the_line(student, line, words):
+    told = stopped(student(f"import torch\ndef f():\n    return {line}").f)
+    assert told.reason is Reason.ERROR
+    assert told.message.startswith(words)
+    assert told.hint == f"cell 7, line 3: return {line}"
+
+
 def test_a_forbidden_function_is_refused_by_its_name_in_another_module(student):
     source = "import torch\ndef f():\n    return torch.signal.windows.windows.hann(4)"
     found = student(source, forbidden=("torch.signal.windows.hann",))
