@@ -398,7 +398,11 @@ def test_layer_values(student, draw):
     """a layer equals nn.TransformerEncoderLayer with the same weights."""
     layer, readings = read_layer(student)
     x = draw(B, T, D)
-    actual = layer(x)
+    actual = expect_shape("layer(x)", layer(x), B, T, D, letters="B, T, D")
+    quiet = expect_shape("layer(x)", layer.eval()(x), B, T, D, letters="B, T, D")
+    if ((actual != quiet) & (actual == actual)).any():  # NaN has a message of its own
+        question = "is there dropout? the layer of this section has none"
+        raise Failure("layer(x) is not the same in training and in evaluation mode", question)
 
     def wrong(**knobs) -> Tensor:
         return nearest(actual, readings, lambda one: encoder_layer(x, one, H, **knobs))

@@ -285,6 +285,14 @@ MISTAKES = [
     ),
     (
         "2.5",
+        "dropout",
+        SECOND,
+        SECOND.replace("relu()", "relu() * F.dropout(torch.ones(1), 0.5, self.training)"),
+        "2.5-layer-values",
+        "is there dropout?",
+    ),
+    (
+        "2.5",
         "no detours",
         FIRST,
         FIRST.replace("x + self", "self"),
