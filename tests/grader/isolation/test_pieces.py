@@ -208,6 +208,12 @@ def test_no_statement_of_the_students_changes_a_reference(session, patch):
         assert student.f() == (1, "as defined", False)
 
 
+def test_no_table_of_ours_is_changed_either(session):
+    code = Code(pieces=(changing("TABLE['a'] = 2", "TABLE"),), references=ours("TABLE = {'a': 1}"))
+    with session.check(code) as student:
+        assert student.value("TABLE") == {"a": 1}
+
+
 def test_the_source_of_a_reference_is_not_to_be_had(student):
     found = student(
         "import inspect\ndef f():\n    return inspect.getsource(attend)",

@@ -20,6 +20,7 @@ def sources(*cells: str) -> list[str]:
 # Values under the name of a function
 
 VALUES = [
+    "[attend]",
     "waves[:1]",
     "None",
     "3",
