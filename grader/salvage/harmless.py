@@ -6,7 +6,6 @@ f)` with such values; `if` and `try` around only such, and short `for` loops aro
 """
 
 import ast
-import math
 from collections.abc import Collection, Iterator
 
 PURE = {
@@ -75,8 +74,8 @@ def changes_of(node: ast.stmt) -> Iterator[str]:
         for inner in [*node.body, *node.orelse]:
             yield from names_of(inner)
             yield from changes_of(inner)
-    elif isinstance(node, ast.If | ast.Try):
-        for inner in _inside(node):
+    elif isinstance(node, ast.If | ast.Try | ast.With | ast.While):
+        for inner in node.body if isinstance(node, ast.With | ast.While) else _inside(node):
             yield from changes_of(inner)
 
 
@@ -161,8 +160,11 @@ def _rounds(over: ast.expr) -> int:
             return MOST_ROUNDS + 1
         if isinstance(inner, ast.Call):
             numbers = [n.value for n in ast.walk(inner) if isinstance(n, ast.Constant)]
-            sizes = [min(abs(n), 1e18) for n in numbers if isinstance(n, int | float)]
-            rounds = max(rounds, int(math.prod(max(1, size) for size in sizes)))
+            product = 1
+            for number in numbers:
+                if isinstance(number, int | float):
+                    product = min(product * max(1, min(abs(number), 1e9)), 1e9)
+            rounds = max(rounds, int(product))
     return rounds
 
 
@@ -257,6 +259,7 @@ def _not_implemented(node: ast.AST) -> str | None:
     error, words = node.exc, ""
     if isinstance(error, ast.Call):
         said = error.args[0] if error.args else None
-        words = str(said.value) if isinstance(said, ast.Constant) else ""
+        if isinstance(said, ast.Constant) and isinstance(said.value, str):
+            words = said.value
         error = error.func
     return words if isinstance(error, ast.Name) and error.id == "NotImplementedError" else None

@@ -55,6 +55,9 @@ def decide(found: Sequence[Found], wanted: Collection[str]) -> Verdict:
     for name, alone in sorted(book.alone.items()):
         rivals = [n for n in alone if book.weighs(n, name)]
         to_call = [n for n in rivals if book.is_callable(n)]
+        # What a decorator of their own keeps, or an import, is a rival of scratch work alone.
+        if rivals and not to_call and (beside := [n for n in alone if book.is_callable(n)]):
+            rivals, to_call = sorted([beside[-1], *rivals]), beside[-1:]
         if to_call and (name in wanted or name in book.called):
             verdict.callables.add(name)
         first = to_call or rivals

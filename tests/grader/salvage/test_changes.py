@@ -56,6 +56,8 @@ LEFT_OUT = [
     ("for n in range(10 ** 9):\n    LIST.append(n)", "LIST"),
     ("for n in range(10_001):\n    LIST.append(n)", "LIST"),
     ("for n in range(999):\n    for m in range(999):\n        LIST.append(n)", "LIST"),
+    ("with torch.no_grad():\n    TABLE['a'] = 3", "TABLE"),
+    ("while train():\n    LIST.append(3)", "LIST"),
     ("for n in train():\n    LIST.append(n)", "LIST"),
     ("for f in (1, 2):\n    LIST.append(f)", "LIST"),
     ("for n in (1, 2):\n    attend = n\n    LIST.append(n)", "attend"),

@@ -78,6 +78,11 @@ def test_a_value_never_takes_the_name_of_a_helper_that_is_called():
     assert sources(HELPER, USER, "scale = 0.5") == [HELPER, USER]
 
 
+def test_a_value_never_takes_the_name_of_a_helper_with_a_decorator_either():
+    helper = f"@patch\n{HELPER}"
+    assert sources(PATCH, helper, USER, "scale = 0.5") == [PATCH, helper, USER]
+
+
 def test_a_value_takes_the_name_of_a_helper_that_nothing_calls():
     user = "def attend(q):\n    return q * scale"
     assert sources(HELPER, user, "scale = 0.5") == [HELPER, user, "scale = 0.5"]
