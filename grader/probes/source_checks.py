@@ -19,7 +19,6 @@ from grader.submission import Piece
 LOOKUPS = ("getattr", "attrgetter", "hasattr")
 IMPORTS = ("import_module", "__import__")
 SAME = {"torch.nn.modules": "torch.nn"}  # the same classes at a second address
-BACKWARDS = ast.dump(ast.parse("x[::-1]", mode="eval").body.slice)  # type: ignore[attr-defined]
 EMPTY = frozenset[str]()
 MOST_CODE = 3  # levels of code in strings
 MOST_CODE_READ = 300_000  # characters of all of it
@@ -258,8 +257,8 @@ class _Reader(ast.NodeVisitor):
         if (
             isinstance(node, ast.Subscript)
             and isinstance(node.slice, ast.Slice)
+            and _is_backwards(node.slice)
             and (text := self._text(node.value)) is not None
-            and ast.dump(node.slice) == BACKWARDS
         ):
             return text[::-1]
         return None
@@ -279,6 +278,15 @@ class _Reader(ast.NodeVisitor):
 def _inside(base: str, name: str) -> str:
     """The dotted name of something in `base`; of what lies very deep, its beginning."""
     return f"{base}.{name}" if len(base) < MOST_NAME else base
+
+
+def _is_backwards(part: ast.Slice) -> bool:
+    """Whether it is `[::-1]`."""
+    step = part.step
+    if part.lower or part.upper or not isinstance(step, ast.UnaryOp):
+        return False
+    one = isinstance(step.operand, ast.Constant) and step.operand.value == 1
+    return one and isinstance(step.op, ast.USub)
 
 
 def _last(node: ast.AST) -> str:

@@ -170,12 +170,15 @@ def _without(found: Found, callables: Collection[str]) -> str:
         return found.statement.source
     if not any(name in callables for name in found.names):
         return found.statement.source
-    node = copy.deepcopy(node)
-    for target in node.targets:
-        for inner in ast.walk(target):
-            if isinstance(inner, ast.Name) and inner.id in callables:
-                inner.id = "_" if isinstance(inner.ctx, ast.Store) else inner.id
-    return ast.unparse(node)
+    try:
+        node = copy.deepcopy(node)
+        for target in node.targets:
+            for inner in ast.walk(target):
+                if isinstance(inner, ast.Name) and inner.id in callables:
+                    inner.id = "_" if isinstance(inner.ctx, ast.Store) else inner.id
+        return ast.unparse(node)
+    except (RecursionError, ValueError):  # too deep; a number of very many digits
+        return found.statement.source
 
 
 def holds_todo(found: Found) -> bool:
@@ -191,7 +194,11 @@ def _plain_data_classes(found: Sequence[Found]) -> list[Found]:
         each.statement.node.name
         for each in found
         if isinstance(each.statement.node, ast.ClassDef)
-        and any("dataclass" in ast.dump(d) for d in each.statement.node.decorator_list)
+        and any(
+            "dataclass" in (getattr(inner, "id", ""), getattr(inner, "attr", ""))
+            for decorator in each.statement.node.decorator_list
+            for inner in ast.walk(decorator)
+        )
     }
     changed = []
     for each in found:

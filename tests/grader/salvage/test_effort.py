@@ -171,6 +171,7 @@ DEEP = {
     "f-string": "a = f'{" + "-" * 600 + "x}'",
     "integer": "a = " + "9" * 10_000,
     "pattern": "match x:\n case " + "(" * 150 + "y" + ",)" * 150 + ":\n  pass",
+    "a loop over very many": "T = {}\nfor n in range(" + "1e18, " * 200 + "): T[n] = 1",
     "NUL": "a = '\0'\nb = 1",
     "surrogate": "a = '\ud800'",
     "form feed": "\fa = 1\n\f\n",
@@ -184,6 +185,30 @@ def test_a_definition_too_deep_to_look_through_costs_no_other(tmp_path, name):
     notebook["cells"].append(cell("code", DEEP[name]))
     submission = read(tmp_path, "02_attention.ipynb", json.dumps(notebook).encode())
     assert is_right(run(submission))
+    forbidden_uses(submission.pieces, ("torch.nn.MultiheadAttention",))
+
+
+HUGE = "0x" + "f" * 10_000  # more digits than Python writes out
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"@x({HUGE})\nclass A: pass",
+        f"def f(): raise NotImplementedError({HUGE})",
+        f"def f(): return 'x'[::{HUGE}]",
+        f"def f(): return 'x'[{HUGE}::-1]",
+        f"attend, z = {HUGE}, 1",
+        f"T = {{}}\nfor n in range({HUGE}): T[n] = 1",
+        f"if {HUGE}: a = 1",
+        f"attend, z = 1, {'not ' * 180}1",
+    ],
+)
+def test_no_value_in_the_source_keeps_it_from_being_read(tmp_path, source):
+    notebook = make_notebook()
+    notebook["cells"].append(cell("code", source))
+    submission = read(tmp_path, "02_attention.ipynb", dump(notebook))
+    assert {"attend", "Heads"} <= {name for piece in submission.pieces for name in piece.names}
     forbidden_uses(submission.pieces, ("torch.nn.MultiheadAttention",))
 
 
