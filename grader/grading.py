@@ -9,7 +9,8 @@ The point rules, in one place:
     all points      the check ended without an exception, and called no `record.partial`
     some            it called `record.partial(share, …)`: points × share, to the cent
     none            `Failure`, or a `Stopped` of the student's; not run; never reported
-    open (None)     our own fault: any other exception, twice; a person looks at it
+    open (None)     our own fault: any other exception, twice; or nothing handed in could be
+                    opened; a person looks at it
 """
 
 import math
@@ -84,7 +85,8 @@ def judge(check: Check, error: BaseException | None, record: Record) -> CheckRes
     if isinstance(error, Failure):
         reason, message, hint, earned = Reason.WRONG, error.message, error.hint, 0.0
     elif isinstance(error, Stopped) and error.reason is not Reason.INFRASTRUCTURE:
-        reason, message, hint, earned = error.reason, error.message, error.hint, 0.0
+        reason, message, hint = error.reason, error.message, error.hint
+        earned = None if reason is Reason.UNREAD else 0.0
     elif error is not None:
         reason, message, earned = Reason.INFRASTRUCTURE, OURS, None
         facts[STAFF] = clean(_where(error))

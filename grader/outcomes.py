@@ -26,6 +26,7 @@ class Reason(str, Enum):
     FORBIDDEN = "forbidden"  # the library's own answer to this task
     TAMPER = "tamper"  # what came back is nothing that our worker sends
     NOT_RUN = "not run"  # a check that this one depends on earned nothing
+    UNREAD = "not read"  # nothing could be opened of what was handed in: a person looks at it
     INFRASTRUCTURE = "infrastructure"  # our fault: costs nothing, and a person looks at it
 
 

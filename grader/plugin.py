@@ -192,8 +192,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         return None
     check = item.stash[CHECK]
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    blocker = run.blocked_by(check)
-    if blocker is not None:
+    blocker, unread = run.blocked_by(check), run.submissions[check.assignment].unread
+    if unread:
+        result = judge(check, Stopped(Reason.UNREAD, unread), Record())
+    elif blocker is not None:
         result = not_run(check, f"not run: {blocker} comes first")
     else:
         result = _attempt(item, nextitem)

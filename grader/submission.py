@@ -32,6 +32,7 @@ class Submission:
         repairs: what was mended, each a sentence that the student reads.
         weights: bytes of `model.safetensors`, where there is one.
         text: all code as submitted, for checks of the source.
+        unread: why nothing was read of what was handed in, though it may hold an answer.
     """
 
     assignment: str
@@ -40,3 +41,4 @@ class Submission:
     repairs: tuple[str, ...] = ()
     weights: bytes | None = None
     text: str = ""
+    unread: str = ""

@@ -1,21 +1,21 @@
-"""The files of a submission: a file, a folder or a zip, read into memory and never unpacked.
+"""The files of a submission: a file, a folder, a zip or a tar, read into memory, never unpacked.
 
-Nothing is followed out of what was handed in: links are skipped, a zip's paths are names and no
-places. What a zip unpacks to is bounded by the bytes that come, not by what it says about itself;
-of a zip that breaks off, the files in front of the break are read.
+Nothing is followed out of what was handed in: links are skipped, an archive's paths are names and
+no places. What it unpacks to is bounded by the bytes that come, not by what it says about itself;
+of one that breaks off, the files in front of the break are read.
 """
 
 import io
 import lzma
-import os
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
+from grader.salvage import tarball
 from grader.salvage.headers import ZIP, Unpacking, entries
 from grader.salvage.text import short
 
@@ -24,7 +24,9 @@ MAX_TOTAL = 256 << 20  # bytes of all that is read
 MAX_ENTRIES = 20_000  # files looked at
 MAX_LISTED = 100_000  # entries of zips, and folders, whatever they are
 MAX_NAME = 1_000  # characters of a path in a zip; of a longer one the end
-MAX_NESTED = 2  # zips within zips
+MAX_NESTED = 2  # archives within archives
+PICKLED = (".pt", ".pth", ".bin")  # weights that could run code
+CLOSED = (".7z", ".rar", ".pdf", ".html", ".htm", ".docx", ".doc", ".odt", ".rtf", ".md", *PICKLED)
 TEXT_SUFFIXES = (".ipynb", ".py", ".json", ".txt", "")
 WEIGHTS = ".safetensors"
 BROKEN_ZIP = (  # what zipfile raises for one
@@ -49,6 +51,7 @@ class Collected:
     """All files that may matter, sorted by path, and what was left out, in words."""
 
     files: list[File] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)  # what may hold answers and cannot be opened
     notes: dict[str, None] = field(default_factory=dict)
     left: int = MAX_TOTAL
     entries: int = MAX_ENTRIES
@@ -58,15 +61,49 @@ class Collected:
     def take(self, name: str, data: bytes, nested: int = 0) -> None:
         """Add a file; a zip is looked into."""
         path = PurePosixPath(name)
-        if data.startswith(ZIP) and path.suffix.lower() in (*TEXT_SUFFIXES, ".zip"):
-            if nested == MAX_NESTED:
-                self.note(f"{short(name)}: a zip within zips was not opened: hand in one zip")
+        suffix = path.suffix.lower()
+        archive = data.startswith(ZIP) and suffix in (*TEXT_SUFFIXES, ".zip")
+        if suffix == WEIGHTS or not (archive or tarball.is_packed(data) or tarball.is_tar(data)):
+            if suffix in (".zip", *tarball.SUFFIXES):
+                self.closed.append(name)
+                self.note(f"{short(name)} is damaged and could not be opened: zip it again")
             else:
-                self.take_zip(name, data, nested + 1)
-        elif path.suffix.lower() == ".zip":
-            self.note(f"{short(name)} is damaged, or no zip, and could not be opened: zip it again")
+                self.files.append(File(path=path, data=data))
+        elif nested == MAX_NESTED:
+            self.closed.append(name)
+            self.note(f"{short(name)}: a zip within zips was not opened: hand in one zip")
+        elif archive:
+            self.take_zip(name, data, nested + 1)
+        elif tarball.is_tar(data):
+            self.take_tar(data, nested + 1)
         else:
-            self.files.append(File(path=path, data=data))
+            self.take_packed(name, data, nested + 1)
+
+    def take_packed(self, name: str, data: bytes, nested: int) -> None:
+        """Add what gzip, bzip2 or xz made of a file or a tar, or the part of it that is whole."""
+        content, whole = tarball.unpacked(data, min(self.left, max(self.unpacking.left, 0)) + 1)
+        self.unpacking.left -= len(data) + len(content)
+        self.closed += [name] * (not content)
+        if not whole:
+            self.note(f"{short(name)} is damaged, or too large: zip it again")
+        if tarball.is_tar(content):
+            self.take_tar(content, nested)
+        elif content and self.fits(name, len(content)):
+            self.take(str(PurePosixPath(name).with_suffix("")), content, nested)
+
+    def take_tar(self, data: bytes, nested: int) -> None:
+        """Add the files of a tar."""
+        for name, content in tarball.members(data):
+            self.listed -= 1
+            path = _inside(name)
+            if self.listed < 0 or (wanted(path) and not self.counts(name)):
+                return
+            if not wanted(path) or self.closes(path):
+                continue
+            if content is None:
+                self.note(f"{short(path)}: a link was not followed: hand in the file itself")
+            elif self.fits(path, len(content)):
+                self.take(path.as_posix(), content, nested)
 
     def take_zip(self, name: str, data: bytes, nested: int) -> None:
         """Add the files of a zip, or of the part of it that is whole."""
@@ -81,9 +118,10 @@ class Collected:
         except BROKEN_ZIP:
             before = len(self.files)
             for path, content in self._scan(data):
-                if _wanted(path):
+                if wanted(path) and not self.closes(path):
                     self.take(path.as_posix(), content, nested)
             read = len(self.files) - before
+            self.closed += [name] * (not read)
             self.note(
                 f"{short(name)} is damaged: {read} files could still be read from it: zip it again"
             )
@@ -103,12 +141,14 @@ class Collected:
 
     def _take_entry(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, nested: int) -> None:
         path = _inside(entry.filename)
-        if entry.is_dir() or not _wanted(path) or not self.counts(entry.filename):
+        looked_at = not entry.is_dir() and wanted(path) and self.counts(entry.filename)
+        if not looked_at or self.closes(path):
             return
         if stat.S_ISLNK(entry.external_attr >> 16):
             self.note(f"{short(path)}: a link was not followed: hand in the file itself")
             return
         if entry.flag_bits & 1:
+            self.closed.append(str(path))
             self.note(f"{short(path)} is encrypted: zip it without a password")
             return
         if self.unpacking.left <= 0:
@@ -133,6 +173,13 @@ class Collected:
         data = source.read(min(entry.compress_size + 100_000, MAX_FILE))
         self.unpacking.left -= len(data)
         return next((content for _, content in entries(data, self._most, self.unpacking)), b"")
+
+    def closes(self, path: PurePosixPath) -> bool:
+        """Whether this is of a kind that is not opened; a person may look at it."""
+        closed = path.suffix.lower() in CLOSED
+        if closed:
+            self.closed.append(str(path))
+        return closed
 
     def counts(self, name: str) -> bool:
         """Whether one more file may be looked at."""
@@ -160,72 +207,6 @@ class Collected:
         self.notes[sentence] = None
 
 
-def collect(path: Path) -> Collected:
-    """The files of the submission at `path`, which exists."""
-    found = Collected()
-    if not path.is_dir():
-        _take_from_disk(found, path, _shown(path.name))
-        return found
-    for file in _walk(found, path):
-        inside = PurePosixPath(_shown(file.relative_to(path).as_posix()))
-        if _wanted(inside) and found.counts(str(inside)):
-            _take_from_disk(found, file, str(inside), links=False)
-    found.files.sort(key=lambda file: file.path.as_posix())
-    return found
-
-
-def _walk(found: Collected, root: Path) -> Iterator[Path]:
-    """All files below a folder, however deep, sorted; of links, those to files."""
-    ahead = [str(root)]
-    while ahead:
-        folder = ahead.pop()
-        name = short(_shown(os.path.relpath(folder, root)))
-        found.listed -= 1
-        if found.listed == -1:
-            found.note(f"more than {MAX_LISTED} folders were handed in: {name} was not read")
-        if found.listed < 0:
-            return
-        try:
-            with os.scandir(folder) as entries:
-                inside = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            found.note(f"{name} could not be read ({error.strerror}): hand it in again")
-            continue
-        folders = []
-        for entry in inside:
-            if not _leads_on(entry):
-                yield Path(entry.path)
-            elif not entry.is_symlink() and not _skipped(entry.name):
-                folders.append(entry.path)
-        ahead += reversed(folders)
-
-
-def _leads_on(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _take_from_disk(found: Collected, file: Path, name: str, links: bool = True) -> None:
-    try:
-        kind = file.stat() if links else file.lstat()
-        if stat.S_ISLNK(kind.st_mode):
-            found.note(f"{short(name)}: a link was not followed: hand in the file itself")
-        elif not stat.S_ISREG(kind.st_mode):
-            found.note(f"{short(name)} is no file and was left out")
-        elif found.fits(name, kind.st_size):
-            with file.open("rb") as stream:
-                found.take(name, stream.read(kind.st_size))
-    except OSError as error:
-        found.note(f"{short(name)} could not be read ({error.strerror}): hand it in again")
-
-
-def _shown(name: str) -> str:
-    """A name as text, whatever bytes the disk has for it."""
-    return os.fsencode(name).decode("utf-8", errors="replace")
-
-
 def _notebooks_first(entry: zipfile.ZipInfo) -> tuple[bool, str]:
     """So that nothing else uses up what may be read."""
     return not entry.filename.lower().endswith(".ipynb"), entry.filename
@@ -238,15 +219,17 @@ def _inside(name: str) -> PurePosixPath:
     return PurePosixPath(*parts) if parts else PurePosixPath("unnamed")
 
 
-def _skipped(name: str) -> bool:
+def skipped(name: str) -> bool:
+    """Whether nothing in a folder of this name is the student's own work."""
     return name in SKIPPED or (name.startswith(".") and name != ".")
 
 
-def _wanted(path: PurePosixPath) -> bool:
+def wanted(path: PurePosixPath) -> bool:
     """Whether a file may be somebody's answer: not hidden, not the course's, of a known kind."""
-    if any(map(_skipped, path.parts[:-1])) or path.name.startswith("."):
+    if any(map(skipped, path.parts[:-1])) or path.name.startswith("."):
         return False
     if path.suffix == ".py" and path.parent.name in LIBRARIES | {"models", "data", "cli"}:
         return False
     called = path.name.lower()  # "01_features.ipynb のコピー", ".ipynb.download", ".ipynb~"
-    return path.suffix.lower() in (*TEXT_SUFFIXES, ".zip", WEIGHTS) or ".ipynb" in called
+    known = (*TEXT_SUFFIXES, ".zip", WEIGHTS, *tarball.SUFFIXES, *CLOSED)
+    return path.suffix.lower() in known or ".ipynb" in called

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from grader.adapters import ASSIGNMENTS, Assignment
-from grader.salvage.archive import WEIGHTS, Collected, File, collect
-from grader.salvage.beside import add_weights_beside
+from grader.salvage.archive import WEIGHTS, Collected, File
 from grader.salvage.code import Effort, parse, read_code
+from grader.salvage.disk import collect
 from grader.salvage.notebook import Cell, Notebook, looks_like_notebook, read_notebook
 from grader.salvage.pieces import Found, choose, examine, holds_todo
 from grader.salvage.text import decode, listed, short, told
+from grader.salvage.weights import add_weights_beside, choose_weights
 from grader.submission import Submission
 from kws.errors import UsageError
 
@@ -78,9 +79,12 @@ def read_submissions(
             sorted_out.setdefault(number, []).append(answer)
     numbers = [assignment] if assignment else sorted(sorted_out)
     submissions = [
-        _submission(catalogue[number], sorted_out.get(number, []), collected) for number in numbers
+        _submission(catalogue[number], sorted_out[number], collected)
+        if number in sorted_out
+        else _nothing(number, collected, answers, catalogue)
+        for number in numbers
     ]
-    return submissions or [_nothing("", collected, answers)]
+    return submissions or [_nothing("", collected, answers, catalogue)]
 
 
 def _likely_first(file: File) -> tuple[int, str]:
@@ -214,8 +218,6 @@ def _by_name(path: PurePosixPath, root: str, catalogue: Mapping[str, Assignment]
 def _submission(
     assignment: Assignment, answers: Sequence[Answer], collected: Collected
 ) -> Submission:
-    if not answers:
-        return _nothing(assignment.number, collected, answers)
     wanted = _wanted(assignment)
     best = min(
         answers,
@@ -236,7 +238,10 @@ def _submission(
         notes.append(f"{name} counts for this assignment, and not {listed(others)}")
     if not best.defined(assignment) and not choice.pieces:
         notes.append(f"{name} holds no definition: is it the right file?")
-    weights = _weights(assignment, best, collected) if assignment.weights else None
+    weights = None
+    if assignment.weights:
+        weights, of_weights = choose_weights(assignment, best.file.path, collected)
+        notes += of_weights
     digest = hashlib.sha256(len(best.file.data).to_bytes(8, "big") + best.file.data)
     digest.update(weights or b"")
     return Submission(
@@ -249,41 +254,28 @@ def _submission(
     )
 
 
-def _nothing(number: str, collected: Collected, answers: Sequence[Answer]) -> Submission:
+def _nothing(
+    number: str,
+    collected: Collected,
+    answers: Sequence[Answer],
+    catalogue: Mapping[str, Assignment],
+) -> Submission:
     digest = hashlib.sha256()
     for file in collected.files:
         digest.update(len(file.data).to_bytes(8, "big") + file.data)
     notes = [*told(collected.notes), *told(note for each in answers for note in each.notes)]
     what = "answer to this assignment" if number else "notebook of this course"
     notes.append(f"no {what} was found in what was handed in: hand in the .ipynb file")
+    for answer in answers:
+        other = _belongs_to(answer, "", catalogue, None)
+        if other is not None:
+            notes.append(f"{short(answer.file.path)} answers assignment {other}")
+    closed = "" if answers else listed(collected.closed)
+    unread = f"{closed} cannot be opened here: hand in the .ipynb file, or a zip" if closed else ""
     return Submission(
         assignment=number,
         pieces=(),
         digest=digest.hexdigest(),
         repairs=tuple(dict.fromkeys(notes)),
+        unread=unread,
     )
-
-
-def _weights(assignment: Assignment, answer: Answer, collected: Collected) -> bytes | None:
-    """`model.safetensors` beside the answer, or under the assignment's number or stem."""
-    number, stem = assignment.number, assignment.stem
-    folder = answer.file.path.parent
-    ours = re.compile(rf"0?{int(number)}(?:[_.-].*)?")
-    ranked = []
-    for file in collected.files:
-        path = file.path
-        if path.suffix.lower() != WEIGHTS:
-            continue
-        beside = path.parent == folder
-        if path.stem in (stem, answer.file.path.stem) or ours.fullmatch(path.stem):
-            rank = 0 if beside else 1
-        elif path.name == "model.safetensors" and ours.fullmatch(path.parent.name):
-            rank = 2
-        elif path.name == "model.safetensors" and beside:
-            rank = 3
-        elif path.name == "model.safetensors" and not re.match(r"\d", path.parent.name):
-            rank = 4
-        else:
-            continue
-        ranked.append((rank, path.as_posix(), file.data))
-    return min(ranked)[2] if ranked else None

@@ -80,6 +80,15 @@ def test_a_report_that_is_current_is_not_made_again(evaluator, job):
         assert only_report(evaluator.ask(job(have={"02": stale}))) == report
 
 
+def test_what_cannot_be_opened_waits_for_a_person_and_says_why(evaluator, job, tmp_path):
+    (tmp_path / "hw.7z").write_bytes(b"7z")
+    report = only_report(evaluator.ask(job(files=[["hw.7z", str(tmp_path / "hw.7z")]])))
+    assert report.verdict is Verdict.PERSON
+    assert {check.earned for check in report.checks} == {None}
+    words = "hw.7z cannot be opened here: hand in the .ipynb file, or a zip"
+    assert {(check.reason, check.message) for check in report.checks} == {(Reason.UNREAD, words)}
+
+
 @pytest.mark.parametrize("retrain", [False, True])
 def test_a_report_without_a_run_has_every_check_open(evaluator, job, retrain):
     report = only_report(evaluator.ask(job(assignment="03", retrain=retrain, open=True)))

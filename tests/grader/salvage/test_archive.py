@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from grader.salvage import read_submissions
-from grader.salvage.archive import MAX_NAME, Collected, collect
+from grader.salvage.archive import MAX_NAME, Collected
+from grader.salvage.disk import collect
 from grader.salvage.headers import ZIP, Unpacking, entries
 from grader.salvage.text import MAX_NOTES, short, told
 from tests.grader.salvage.conftest import CATALOGUE, cell, dump, is_right, make_notebook, run
@@ -92,9 +93,9 @@ def test_folders_are_limited_in_number(tmp_path, monkeypatch):
     put_notebook(tmp_path)
     for number in range(9):
         (tmp_path / f"{number}").mkdir()
-    monkeypatch.setattr("grader.salvage.archive.MAX_LISTED", 5)
+    monkeypatch.setattr("grader.salvage.disk.MAX_LISTED", 5)
     found = Collected(listed=5)
-    monkeypatch.setattr("grader.salvage.archive.Collected", lambda: found)
+    monkeypatch.setattr("grader.salvage.disk.Collected", lambda: found)
     assert len(collect(tmp_path).files) == 1
     assert "more than 5 folders were handed in: 4 was not read" in found.notes
 

@@ -94,7 +94,9 @@ def test_the_one_asked_for_is_there_even_when_nothing_was_handed_in(tmp_path):
     put(tmp_path, "02_attention.ipynb", dump(make_notebook()))
     (submission,) = read(tmp_path, "03")
     assert (submission.assignment, submission.pieces) == ("03", ())
-    assert "no answer to this assignment was found" in submission.repairs[-1]
+    assert "no answer to this assignment was found" in submission.repairs[-2]
+    assert submission.repairs[-1] == "02_attention.ipynb answers assignment 02"
+    assert not submission.unread  # it was read: there is nothing to look at for a person
 
 
 def test_a_notebook_that_nothing_tells_apart_answers_what_was_asked(tmp_path):
@@ -176,11 +178,37 @@ def test_weights_are_found(tmp_path, name):
     assert read(tmp_path)[0].weights == b"weights"
 
 
-@pytest.mark.parametrize("name", ["04/model.safetensors", "04_x.safetensors", "other.safetensors"])
+@pytest.mark.parametrize("name", ["04/model.safetensors", "04_x.safetensors"])
 def test_the_weights_of_others_are_left_alone(tmp_path, name):
     put(tmp_path, "03_speakers.ipynb", speakers())
     put(tmp_path, name, b"weights")
     assert read(tmp_path)[0].weights is None
+
+
+def test_the_only_weights_are_taken_whatever_their_name_and_told(tmp_path):
+    put(tmp_path, "03_speakers.ipynb", speakers())
+    put(tmp_path, "speaker_best.safetensors", b"weights")
+    (submission,) = read(tmp_path)
+    assert submission.weights == b"weights"
+    told = "speaker_best.safetensors was taken for the weights: call them 03_speakers.safetensors"
+    assert told in submission.repairs
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["a.safetensors", "b.safetensors"], "as a.safetensors, b.safetensors may all be meant"),
+        (["best.pt"], "best.pt was not read, as it could run code: save it with safetensors."),
+        (["03_speakers.PTH"], "03_speakers.PTH was not read"),
+    ],
+)
+def test_weights_that_cannot_be_taken_are_told_with_the_cure(tmp_path, names, words):
+    put(tmp_path, "03_speakers.ipynb", speakers())
+    for name in names:
+        put(tmp_path, name, b"weights")
+    (submission,) = read(tmp_path)
+    assert submission.weights is None
+    assert words in submission.repairs[-1]
 
 
 def test_weights_named_for_the_assignment_come_first(tmp_path):
