@@ -421,3 +421,12 @@ def test_training_stops_where_the_loss_is_not_finite(student):
     found = student("from torch import nn\ndef net():\n    return nn.Linear(3, 2)")
     losses = found.net().fit([(torch.full((1, 3), float("nan")), torch.zeros(1, 2))], steps=9, lr=1)
     assert len(losses) == 1
+
+
+def test_what_is_compiled_runs_as_it_is(student):
+    found = student(
+        "import torch\nfrom torch import nn\n@torch.compile\ndef double(x):\n    return 2 * x\n"
+        "def build():\n    return torch.compile(nn.Linear(3, 2))"
+    )
+    assert found.double(torch.ones(3)).tolist() == [2, 2, 2]
+    assert found.build()(torch.ones(1, 3)).shape == (1, 2)
