@@ -35,10 +35,19 @@ def test_a_wrong_answer_earns_nothing_and_says_why():
     assert (result.message, result.hint) == ("it is off", "why?")
 
 
-@pytest.mark.parametrize("reason", [r for r in Reason if r is not Reason.INFRASTRUCTURE])
+OPEN = (Reason.INFRASTRUCTURE, Reason.UNREAD)
+
+
+@pytest.mark.parametrize("reason", [r for r in Reason if r not in OPEN])
 def test_every_ending_of_the_students_earns_nothing_and_keeps_its_reason(reason):
     result = judged(Stopped(reason, "it stopped", "why?"))
     assert (result.earned, result.reason, result.message) == (0, reason, "it stopped")
+
+
+def test_what_could_not_be_opened_is_open_and_says_why():
+    result = judged(Stopped(Reason.UNREAD, "hw.7z cannot be opened here"))
+    assert (result.earned, result.reason) == (None, Reason.UNREAD)
+    assert result.message == "hw.7z cannot be opened here"
 
 
 @pytest.mark.parametrize(
