@@ -157,6 +157,8 @@ _ATTENTION = (
     "torch.nn.functional.scaled_dot_product_attention",
     "torch.nn.functional.multi_head_attention_forward",
     "torch.nn.MultiheadAttention",
+    "torch.nn.attention",
+    "torch._higher_order_ops.flex_attention.math_attention",
 )
 _TRANSFORMER = (
     *_ATTENTION,

@@ -28,7 +28,8 @@ CANVAS = re.compile(
 )
 MOODLE = re.compile(r"(?P<name>.+)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)_?", re.DOTALL)
 VERSION = re.compile(r"(.+)-(\d+)(\.[^.]+)")  # Canvas counts uploads of the same name
-ANSWERS = {".ipynb", ".py", ".zip"}  # what a flat file's name tells to be an answer
+PACKED = re.compile(r"(\.tar)?\.(gz|bz2|xz)|\.(tar|tgz)")
+ANSWERS = {".ipynb", ".py", ".zip"}  # with those, what a flat file's name tells to be an answer
 WEIGHTS = ".safetensors"
 LOOKED_AT = 100_000  # files and folders of one entry, to tell how old it is
 LATEST = datetime(9000, 1, 1, tzinfo=timezone.utc).timestamp()  # a disk may know years beyond
@@ -107,7 +108,7 @@ def find(folder: Path, besides: Iterable[Path] = ()) -> Found:
             entries += _submitted(path, told[path.name])
         elif is_file and (match := CANVAS.fullmatch(path.name)):
             uploads.setdefault(match["user"], []).append((match, path))
-        elif is_file and path.stem in stems:
+        elif is_file and path.name.removesuffix(suffix_of(path.name)) in stems:
             raise UsageError(
                 f"{path} carries no student's name: give the folder that holds one folder or file "
                 "for each student (for a single submission: pytest grader/ --submission PATH)"
@@ -154,20 +155,33 @@ class _Flat:
 
     @property
     def kind(self) -> str:
-        suffix = self.path.suffix.lower()
-        return "answer" if suffix in ANSWERS else "weights" if suffix == WEIGHTS else "other"
+        suffix = suffix_of(self.path.name)
+        if suffix in ANSWERS or PACKED.fullmatch(suffix):
+            return "answer"
+        return "weights" if suffix == WEIGHTS else "other"
 
     @property
     def name(self) -> str:
         """What it would be called in a folder of the student's own."""
         if self.kind == "other" or not (self.stem or self.kind == "weights"):
             return self.path.name
-        return (self.stem or "model") + self.path.suffix.lower()
+        return (self.stem or "model") + suffix_of(self.path.name)
+
+
+def suffix_of(name: str) -> str:
+    """The end of a file's name that tells its kind, in small letters.
+
+    >>> suffix_of("ada_02_attention.tar.gz"), suffix_of("ada.l.zip"), suffix_of("ada")
+    ('.tar.gz', '.zip', '')
+    """
+    packed = re.search(rf"(?:{PACKED.pattern})$", name.lower())
+    return packed[0] if packed else Path(name).suffix.lower()
 
 
 def _flat(path: Path, stems: Iterable[str]) -> _Flat:
-    student, found = path.stem, ""
-    known = [*stems, "model"] if path.suffix.lower() == WEIGHTS else stems
+    suffix = suffix_of(path.name)
+    student, found = path.name[: len(path.name) - len(suffix)], ""
+    known = [*stems, "model"] if suffix == WEIGHTS else stems
     for stem in known:
         rest = re.sub(rf"[\s_.-]*{stem}(\s*\(\d+\))?$", "", student)
         if rest and rest != student:

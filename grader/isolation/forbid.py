@@ -25,7 +25,10 @@ FUSED = (  # word in a forbidden name -> how the operators begin that compute th
     ("TransformerEncoder", ("aten::_transformer_encoder_layer_fwd",)),
     ("MultiheadAttention", ("aten::_native_multi_head_attention",)),
 )
-KERNELS = ("CPU", "AutogradCPU", "CompositeImplicitAutograd")  # what computes on this device
+KERNELS = (  # what computes on this device, for nested tensors and within vmap as well
+    *("CPU", "AutogradCPU", "CompositeImplicitAutograd"),
+    *("NestedTensorCPU", "FuncTorchVmapMode"),
+)
 
 
 class Traps(importlib.abc.MetaPathFinder):

@@ -11,7 +11,7 @@ from torch import Tensor
 from grader.feedback import Failure, expect_tensor
 from grader.isolation import RemoteModule, Student
 
-FACTORS = (2.0, 8.0)  # that features are scaled by: large beside epsilon, small beside saturation
+FACTORS = (64.0, 256.0)  # that features are scaled by: what differs little stays above epsilon
 CHANGED = 0.01  # of the logits' spread: more than this is a change
 
 _SCALE = '''

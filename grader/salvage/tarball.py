@@ -19,6 +19,16 @@ OPENERS: tuple[tuple[bytes, Callable[[], Any]], ...] = (  # how a file begins ->
 BROKEN = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, MemoryError)
 SUFFIXES = (".gz", ".tgz", ".bz2", ".xz", ".tar")
 STEP = 1 << 20
+MAX_HEADER, MAX_HEADERS = 1 << 16, 100  # bytes of a PAX header, and how many may be for all entries
+
+
+class _Entry(tarfile.TarInfo):
+    """An entry whose PAX headers are few and short, as those for all entries are copied to each."""
+
+    def _proc_pax(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.size > MAX_HEADER or len(archive.pax_headers) > MAX_HEADERS:
+            raise tarfile.TarError("these headers would fill the memory")
+        return super()._proc_pax(archive)  # type: ignore[misc]  (not in the stubs)
 
 
 def is_packed(data: bytes) -> bool:
@@ -60,8 +70,9 @@ def members(data: bytes) -> Iterator[tuple[str, bytes | None]]:
     What breaks off is read in front of the break.
     """
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-            for member in archive:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:", tarinfo=_Entry) as archive:
+            while (member := archive.next()) is not None:
+                vars(archive)["members"].clear()  # it would keep all
                 if member.isdir():
                     continue
                 plain = member.isreg() and not member.issparse()  # a sparse file may be endless

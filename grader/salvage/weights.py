@@ -56,21 +56,27 @@ def choose_weights(
         if path.suffix.lower() != WEIGHTS:
             continue
         beside, model = path.parent == answer.parent, path.name == f"model{WEIGHTS}"
-        if path.stem in (stem, answer.stem) or ours.fullmatch(path.stem):
+        if path.stem in (stem, answer.stem):
             rank = 0 if beside else 1
+        elif ours.fullmatch(path.stem):
+            rank = 2 if beside else 3
         elif model and ours.fullmatch(path.parent.name):
-            rank = 2
-        elif model and beside:
-            rank = 3
-        elif model and not re.match(r"\d", path.parent.name):
             rank = 4
+        elif model and beside:
+            rank = 5
+        elif model and not re.match(r"\d", path.parent.name):
+            rank = 6
         else:
-            others += [file] * (not model and not re.match(r"0?\d[_.-]", path.stem))
+            others += [file] * (not model and not _of_another(path.stem, assignment))
             continue
         ranked.append((rank, path.as_posix(), file.data))
-    if ranked:
-        return min(ranked)[2], []
     cure = f"call them {stem}{WEIGHTS}"
+    if ranked:
+        _, name, data = min(ranked)
+        rest = sorted(path for _, path, _ in ranked if path != name)
+        if not rest or PurePosixPath(name).stem == stem:
+            return data, []
+        return data, [f"{short(name)} was taken for the weights, and not {listed(rest)}: {cure}"]
     if len(others) == 1:
         return others[0].data, [f"{short(others[0].path)} was taken for the weights: {cure}"]
     if others:
@@ -80,3 +86,9 @@ def choose_weights(
         save = "safetensors.torch.save_file(model.state_dict(), …)"
         return None, [f"{pickled} was not read, as it could run code: save it with {save}"]
     return None, []
+
+
+def _of_another(stem: str, assignment: Assignment) -> bool:
+    """Whether a name tells another assignment, by its number or its slug."""
+    others = [each for each in ASSIGNMENTS.values() if each.number != assignment.number]
+    return bool(re.match(r"0?\d[_.-]", stem)) or any(each.slug in stem for each in others)

@@ -314,3 +314,11 @@ def test_what_holds_no_answer_never_takes_the_place_of_one(tmp_path, answer, you
 def test_flat_files_of_two_students_stay_apart(tmp_path):
     make(tmp_path, f"{A}.py", "bob_05_keyword_transformer.safetensors", "5_mallory.safetensors")
     assert [len(entry.files) for entry in find(tmp_path).entries] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("end", ["zip", "tar", "tgz", "tar.gz", "tar.bz2", "TAR.XZ"])
+@pytest.mark.parametrize("stem", ["", "_02_attention"])
+def test_a_flat_archive_is_an_answer_of_whom_its_name_tells(tmp_path, end, stem):
+    make(tmp_path, f"ann{stem}.{end}")
+    (entry,) = find(tmp_path).entries
+    assert (entry.student, entry.answers) == ("ann", True)

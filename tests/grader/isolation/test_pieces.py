@@ -324,6 +324,38 @@ def test_a_fused_operator_is_refused_with_all_modes_of_torch_off(student, call, 
     assert reason(student(source, forbidden=forbidden).f) is Reason.FORBIDDEN
 
 
+@pytest.mark.parametrize(
+    ("call", "forbidden"),
+    [
+        (
+            "torch.vmap(lambda q: getattr(torch._C._nn, 'scaled_dot_product' + END)(q, q, q))",
+            "torch.nn.functional.scaled_dot_product_attention",
+        ),
+        (
+            "torch.vmap(lambda q: getattr(torch.ops.aten, 'scaled_dot_product' + END)(q, q, q))",
+            "torch.nn.functional.scaled_dot_product_attention",
+        ),
+        (
+            "lambda x: __import__('torch.nn.attention.flex_attention', fromlist=['x'])"
+            ".flex_attention(x, x, x)",
+            "torch.nn.attention",
+        ),
+        (
+            "lambda x: __import__('torch._higher_order_ops.flex_attention', fromlist=['x'])"
+            ".math_attention(x, x, x, lambda s, *_: s, None, 0.5, {})",
+            "torch._higher_order_ops.flex_attention.math_attention",
+        ),
+    ],
+)
+def test_fused_attention_is_refused_within_a_transform_and_in_its_flexible_form(
+    student, call, forbidden
+):
+    source = f"import torch\nEND = '_attention'\ndef f(x):\n    return ({call})(x)"
+    assert reason(student(source, forbidden=(forbidden,)).f, torch.ones(2, 1, 3, 4)) is (
+        Reason.FORBIDDEN
+    )
+
+
 def test_forbidden_in_a_trace_and_in_training_too(student):
     found = student(
         "from torch import nn\nfrom torch.nn import functional as F\nclass Net(nn.Module):\n"

@@ -178,7 +178,9 @@ def test_weights_are_found(tmp_path, name):
     assert read(tmp_path)[0].weights == b"weights"
 
 
-@pytest.mark.parametrize("name", ["04/model.safetensors", "04_x.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["04/model.safetensors", "04_x.safetensors", "my_conformer.safetensors"]
+)
 def test_the_weights_of_others_are_left_alone(tmp_path, name):
     put(tmp_path, "03_speakers.ipynb", speakers())
     put(tmp_path, name, b"weights")
@@ -211,11 +213,26 @@ def test_weights_that_cannot_be_taken_are_told_with_the_cure(tmp_path, names, wo
     assert words in submission.repairs[-1]
 
 
-def test_weights_named_for_the_assignment_come_first(tmp_path):
+@pytest.mark.parametrize(
+    "other", ["model", "03_best", "03-old", "03", "03_a", "3", "speaker_best", "runs/03_speakers"]
+)
+def test_weights_named_for_the_assignment_come_first(tmp_path, other):
     put(tmp_path, "03_speakers.ipynb", speakers())
-    put(tmp_path, "model.safetensors", b"some")
+    put(tmp_path, f"{other}.safetensors", b"some")
     put(tmp_path, "03_speakers.safetensors", b"mine")
-    assert read(tmp_path)[0].weights == b"mine"
+    (submission,) = read(tmp_path)
+    assert submission.weights == b"mine"
+    assert not any("taken for the weights" in repair for repair in submission.repairs)
+
+
+def test_which_of_several_weights_were_taken_is_told(tmp_path):
+    put(tmp_path, "03_speakers.ipynb", speakers())
+    put(tmp_path, "03_best.safetensors", b"first")
+    put(tmp_path, "model.safetensors", b"second")
+    (submission,) = read(tmp_path)
+    assert submission.weights == b"first"
+    told = "03_best.safetensors was taken for the weights, and not model.safetensors: call them"
+    assert any(repair.startswith(told) for repair in submission.repairs)
 
 
 def test_weights_beside_a_lone_notebook_are_found(tmp_path):

@@ -85,6 +85,19 @@ def test_a_sparse_file_is_not_filled_up(tmp_path):
         assert sum(len(file.data) for file in collect(tmp_path).files) < 1 << 20
 
 
+@pytest.mark.parametrize("headers", [{"a": "x" * 99_999}, {f"k{i}": "x" * 99 for i in range(300)}])
+def test_headers_for_all_entries_are_not_copied_without_end(headers):
+    buffer = io.BytesIO()
+    with tarfile.open(
+        fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT, pax_headers=headers
+    ) as archive:
+        for number in range(200):
+            archive.addfile(tarfile.TarInfo(f"{number}.py"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert len(list(tarball.members(buffer.getvalue()))) in (0, 200)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 << 10
+
+
 @pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
 def test_a_bomb_unpacks_no_further_than_is_allowed(tmp_path, kind, monkeypatch):
     most = 8 << 20
