@@ -2,10 +2,11 @@
 
 import ast
 import dataclasses
+import functools
 import re
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 
@@ -21,6 +22,9 @@ MAX_CODE = 1_000_000  # characters of code in one file
 MAX_STATEMENTS = 10_000  # in one file
 FENCE = re.compile(r"^```(?:python|py)?[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MAX_HELPERS = 20  # scripts that one answer imports
+MAX_NAMESAKES = 20  # scripts of one name
+MOST_DOTS = 5  # names in the name of a module
+Scripts = dict[str, list["Answer"]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -143,12 +147,24 @@ def wanted_names(assignment: Assignment) -> set[str]:
     return {called for task in assignment.tasks for called in task.names.values()}
 
 
-def with_helpers(answer: Answer, answers: Sequence[Answer]) -> Answer:
+def scripts_among(answers: Iterable[Answer]) -> Scripts:
+    """The scripts of which others may import something, by how an import may call them."""
+    scripts: Scripts = {}
+    for each in answers:
+        path = each.file.path
+        if path.suffix == ".py" and not each.notebook:
+            parts = path.with_suffix("").parts[-MOST_DOTS:]
+            for first in range(len(parts)):
+                namesakes = scripts.setdefault(".".join(parts[first:]), [])
+                namesakes += [each] if len(namesakes) < MAX_NAMESAKES else []
+    return scripts
+
+
+def with_helpers(answer: Answer, scripts: Scripts) -> Answer:
     """The answer and, in front of its own, what the scripts define that it imports names from.
 
-    `answers` are all that were handed in. The imports are left out: what they ask for is there.
+    The imports are left out: what they ask for is there.
     """
-    scripts = [each for each in answers if each.file.path.suffix == ".py" and not each.notebook]
     read, notes = [answer], []
     founds: list[list[Found]] = []
     for importer in read:  # which grows
@@ -169,37 +185,35 @@ def with_helpers(answer: Answer, answers: Sequence[Answer]) -> Answer:
                 who = "the notebook" if importer.notebook else short(importer.file.path.name)
                 notes.append(f"{short(helper.file.path.name)} was read too: {who} imports it")
         founds.append(kept)
+    helped = [note for each in read[1:] for note in each.notes]
     return dataclasses.replace(
         answer,
         found=tuple(found for kept in reversed(founds) for found in kept),
         lost=tuple(piece for each in reversed(read) for piece in each.lost),
         text="\n\n".join(each.text for each in reversed(read)),
-        notes=tuple(told([*(note for each in read for note in each.notes), *notes])),
+        notes=(*answer.notes, *told(helped), *told(notes)),
         helpers=tuple(each.file for each in read[1:]),
     )
 
 
-def _script(module: str, importer: Answer, scripts: Sequence[Answer]) -> Answer | None:
+def _script(module: str, importer: Answer, scripts: Scripts) -> Answer | None:
     """The script that an import of `module` finds: of several the nearest."""
-    names = tuple(module.split("."))
-    folder = importer.file.path.parent
-    fits = [
-        each
-        for each in scripts
-        if each is not importer and each.file.path.with_suffix("").parts[-len(names) :] == names
-    ]
-    if not fits or _is_installed(names[0]):
+    fits = [each for each in scripts.get(module, ()) if each is not importer]
+    if not fits or _is_installed(module.partition(".")[0]):
         return None
+    height = module.count(".")
+    folder = importer.file.path.parent
     return min(
         fits,
         key=lambda each: (
-            each.file.path.parents[len(names) - 1] != folder,
+            each.file.path.parents[height] != folder,
             len(each.file.path.parts),
             each.file.path.as_posix(),
         ),
     )
 
 
+@functools.lru_cache
 def _is_installed(name: str) -> bool:
     """Whether an import of that name finds a library, wherever the grader runs."""
     paths = sysconfig.get_paths()
@@ -222,7 +236,7 @@ def _renamed(found: Found) -> list[Found]:
 
 
 def _out_of_reach(
-    found: Found, node: ast.Import, importer: Answer, scripts: Sequence[Answer]
+    found: Found, node: ast.Import, importer: Answer, scripts: Scripts
 ) -> Iterator[str]:
     """What is told of `import helper`: definitions are put in front of others, and not in it."""
     for alias in node.names:

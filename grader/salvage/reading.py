@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from grader.adapters import ASSIGNMENTS, Assignment
-from grader.salvage.answers import Answer, read_file, wanted_names, with_helpers
+from grader.salvage.answers import Answer, read_file, scripts_among, wanted_names, with_helpers
 from grader.salvage.archive import Collected, File
 from grader.salvage.code import Effort
 from grader.salvage.disk import collect
@@ -46,7 +46,8 @@ def read_submissions(
     effort = Effort()
     files = sorted(collected.files, key=_likely_first)
     alone = [answer for file in files if (answer := read_file(file, effort))]
-    answers = [with_helpers(each, alone) for each in alone]
+    scripts = scripts_among(alone)
+    answers = [with_helpers(each, scripts) for each in alone]
     sorted_out: dict[str, list[Answer]] = {}
     for answer in answers:
         number = _belongs_to(answer, path.name, catalogue, assignment)

@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+import time
 
 import pytest
 
@@ -89,10 +90,12 @@ def test_a_helper_may_lie_in_a_folder(tmp_path):
 
 
 def test_of_helpers_of_one_name_the_nearest_is_read(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "my_attention.py").write_text("SCALE = 5\n")
-    submission = with_helper(tmp_path, "from my_attention import attend")
-    assert is_right(run(submission))
+    files = {
+        "work/02_attention.ipynb": notebook(IMPORTS, "from mine import attend", HEADS),
+        "work/mine.py": SCRIPT,
+        "mine.py": "def attend(q, k):\n    return 5\n",
+    }
+    assert is_right(run(read(tmp_path, files)))
 
 
 @pytest.mark.parametrize("name", ["math", "kws", "pytest", "json"])
@@ -115,6 +118,23 @@ def test_an_import_of_the_whole_script_is_told_with_the_cure(tmp_path, imports):
         "cell 2, line 1: `import my_attention` does not reach my_attention.py here: "
         "write `from my_attention import …`, with the names that you use"
     ) in submission.repairs
+
+
+def test_imports_of_scripts_of_one_name_are_followed_in_linear_time(tmp_path):
+    files = {
+        f"{n}/x.py": "".join(f"from a{m}.x import y\n" for m in range(500)) for n in range(200)
+    }
+    begin = time.process_time()
+    read(tmp_path, {"02_attention.ipynb": notebook("from x import y", HEADS), **files})
+    assert time.process_time() - begin < 10
+
+
+def test_what_was_mended_in_a_helper_is_told(tmp_path):
+    script = SCRIPT.replace("    return", "\u00a0   return")
+    submission = with_helper(tmp_path, "from my_attention import attend", script=script)
+    assert is_right(run(submission))
+    told = "my_attention.py: invisible characters were replaced by spaces"
+    assert told in submission.repairs
 
 
 def test_the_digest_covers_the_helper(tmp_path):

@@ -98,6 +98,20 @@ def test_a_typographic_string_keeps_what_stands_in_it(typographic, plain):
     assert statement.source == f"x = {plain}"
 
 
+def test_strings_stay_as_they_are_where_lines_of_jupyter_and_tabs_are_mended():
+    source = "if x:\n\ty\u00a0= 'a\tb'\n    z = '''\n%time\n!ls\tx\n'''"
+    assert mend(source, ALL).text == source.replace("\n\ty\u00a0=", "\n    y =")
+
+
+def test_of_a_conflict_the_side_with_fewer_todos_is_kept_whatever_else_is_wrong():
+    answer = "    return scores[..., 0], name, k, q, name, scores, name, k, q, name"
+    todo = '    raise NotImplementedError("TODO 2.1")'
+    conflict = f"<<<<<<< a\n{todo}\n=======\n{answer}\n>>>>>>> b"
+    source = DEFECTS["invisible"](f"{CLEAN.rpartition(chr(10))[0]}\n{conflict}")
+    (found,) = attend_in(source)
+    assert "return" in found
+
+
 def test_a_comment_is_no_place_for_strings():
     (statement,) = read("x = 3 \u2013 1  # it's \u201cone\ny = \u2018a\u2019").statements[:1]
     assert statement.source == "x = 3 - 1  # it's \u201cone"
