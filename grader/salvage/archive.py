@@ -107,8 +107,10 @@ class Collected:
 
     def take_zip(self, name: str, data: bytes, nested: int) -> None:
         """Add the files of a zip, or of the part of it that is whole."""
+        most = max(self.listed, 0)
+        full = data.count(LISTED) > most
         try:
-            if data.count(LISTED) > max(self.listed, 0):
+            if full:
                 raise zipfile.BadZipFile("its table of contents alone would fill the memory")
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 listed = sorted(archive.infolist(), key=_notebooks_first)
@@ -122,9 +124,9 @@ class Collected:
                     self.take(path.as_posix(), content, nested)
             read = len(self.files) - before
             self.closed += [name] * (not read)
-            self.note(
-                f"{short(name)} is damaged: {read} files could still be read from it: zip it again"
-            )
+            what = f"holds more than {most} entries" if full else "is damaged"
+            cure = "hand in your own files alone" if full else "zip it again"
+            self.note(f"{short(name)} {what}: {read} files could still be read from it: {cure}")
 
     def _scan(self, data: bytes) -> Iterator[tuple[PurePosixPath, bytes]]:
         """The files of a zip without its table of contents, by their own headers."""

@@ -1,19 +1,20 @@
 """The statements of a cell, also of one that Python cannot parse as it stands.
 
-What Jupyter accepts beyond Python (magics, `!pip`, `name?`, a cell that is indented as a whole,
-prompts) is taken out with the line numbers kept; what nobody accepts is cut out statement by
-statement, so that one slip costs one definition.
+What Jupyter accepts beyond Python, and what a word processor made of Python, is mended (see
+`mends`); what nobody accepts is cut out statement by statement, so that one slip costs one
+definition.
 """
 
 import ast
+import dataclasses
 import re
-import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from grader.salvage.text import short, sides
+from grader.salvage.mends import ALL, Mended, by_itself, mend, mends
+from grader.salvage.text import short
 
 MAX_CODE = 300_000  # characters of one cell
 MAX_LINE = 20_000
@@ -28,17 +29,6 @@ MAX_NESTED = 200  # levels of a statement's tree: who walks it takes up to three
 OTHER_LANGUAGE = re.compile(
     r"%%(?:bash|sh|script|html|HTML|javascript|js|latex|markdown|perl|ruby|svg|SVG|cmd|R|sql)\b"
 )
-JUPYTER_ONLY = (
-    (re.compile(r"^%%\w.*$", re.MULTILINE), "pass"),
-    (re.compile(r"^([ \t]*)(?:%[A-Za-z_]|!|\?)(?:.*\\\n)*.*$", re.MULTILINE), r"\1pass"),
-    (re.compile(r"^([ \t]*)[\w.]+\?\??[ \t]*$", re.MULTILINE), r"\1pass"),
-    (re.compile(r"^([ \t]*\w[\w, ]*=[ \t]*)(?:!|%[A-Za-z_]).*$", re.MULTILINE), r"\1None"),
-)
-PROMPT = re.compile(r"^(?:In ?\[\d*\]: ?|>>> ?|\.\.\. ?|   \.\.\.: ?)", re.MULTILINE)
-INVISIBLE = dict.fromkeys(map(ord, "\u00a0\u2007\u202f\u3000"), " ") | dict.fromkeys(
-    map(ord, "\u200b\u200c\u200d\u2060\ufeff"), ""
-)
-QUOTES = {ord(old): new for old, new in zip("“”„‘’", '"""\'\'', strict=True)}
 SIGN = re.compile(r"[-+*/%&|^@~<>(]|(?<!\d)\.")
 CONTINUES = re.compile(r"(?:else|elif|except|finally|case)\b|[)\]}]")
 
@@ -53,12 +43,25 @@ class Statement:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lost:
+    """Lines that Python cannot read, the number of the first, and of that at which it stops."""
+
+    text: str
+    line: int
+    wrong: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Code:
-    """What a cell says: statements, in order; what was mended; whether Jupyter's own lines fell."""
+    """What a cell says: statements, in order; what was mended; whether Jupyter's own lines fell.
+
+    `lost` is what Python cannot read between the statements.
+    """
 
     statements: tuple[Statement, ...] = ()
     notes: tuple[str, ...] = ()
     jupyter: bool = False
+    lost: tuple[Lost, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -70,6 +73,12 @@ class Effort:
 
 def parse(source: str, effort: Effort) -> ast.Module | None:
     """The tree of `source`, or None, also when all effort is spent. Never raises, never warns."""
+    tree = _parse(source, effort)
+    return tree if isinstance(tree, ast.Module) else None
+
+
+def _parse(source: str, effort: Effort) -> ast.Module | SyntaxError | None:
+    """The tree of `source`, or what is wrong with it, as far as Python says so."""
     if _too_large(source) or _depth(source) > MAX_DEPTH or len(SIGN.findall(source)) > MAX_SIGNS:
         return None
     if effort.left < 0:
@@ -79,7 +88,9 @@ def parse(source: str, effort: Effort) -> ast.Module | None:
         warnings.simplefilter("ignore")
         try:
             return ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except SyntaxError as error:
+            return error
+        except (ValueError, RecursionError, MemoryError):
             return None
 
 
@@ -107,14 +118,15 @@ def read_code(source: str, effort: Effort) -> Code:
     if _too_large(source):
         return Code(notes=("it is too long to be code that somebody wrote: it was left out",))
     tried = {source}
-    for mend, note, jupyter in MENDS:
-        for mended in mend(source):
-            if mended in tried:
-                continue
-            tried.add(mended)
-            if tree := parse(mended, effort):
-                return _code(_statements(tree, mended), note, jupyter)
-    return _statement_by_statement(next(sides(source), source), effort)
+    for mended in mends(source):
+        if mended.text in tried or effort.left < 0:
+            continue
+        effort.left -= len(source)
+        tried.add(mended.text)
+        if tree := parse(mended.text, effort):
+            statements = _statements(tree, mended.text)
+            return _code(statements, mended.note, "jupyter" in mended.done)
+    return _statement_by_statement(source, effort)
 
 
 def _code(statements: Iterable[Statement], note: str = "", jupyter: bool = False) -> Code:
@@ -137,56 +149,6 @@ def _is_deep(statement: Statement) -> bool:
     while level and depth <= MAX_NESTED:
         level, depth = [inner for node in level for inner in ast.iter_child_nodes(node)], depth + 1
     return bool(level)
-
-
-def _without_jupyter(source: str) -> str:
-    for pattern, instead in JUPYTER_ONLY:
-        source = pattern.sub(lambda match, to=instead: _same_height(match, to), source)
-    return source
-
-
-def _same_height(match: re.Match[str], instead: str) -> str:
-    """The replacement, with as many lines as what it replaces."""
-    return match.expand(instead) + "\n" * match[0].count("\n")
-
-
-def _one(mend: Callable[[str], str]) -> Callable[[str], Iterator[str]]:
-    return lambda source: iter([mend(source)])
-
-
-def _visible(source: str) -> str:
-    return source.translate(INVISIBLE)
-
-
-def _less_todo(source: str) -> list[str]:
-    """Both sides of the merge conflicts, the one with fewer TODOs first, ours when alike."""
-    return sorted(map(_without_jupyter, sides(source)), key=lambda side: side.count('("TODO'))
-
-
-def _all_of_them(source: str) -> str:
-    return textwrap.dedent(_without_jupyter(_visible(source)).expandtabs(4))
-
-
-MENDS: tuple[tuple[Callable[[str], "Iterator[str] | list[str]"], str, bool], ...] = (
-    (_one(_without_jupyter), "", True),
-    (_one(textwrap.dedent), "", False),  # Jupyter does so too
-    (_one(lambda source: textwrap.dedent(_without_jupyter(source))), "", True),
-    (
-        _one(lambda source: PROMPT.sub("", source)),
-        "prompts in front of the lines were removed",
-        False,
-    ),
-    (_less_todo, "a merge conflict was resolved, look which side was kept", False),
-    (_one(_visible), "invisible characters were replaced by spaces", False),
-    (_one(lambda source: source.expandtabs(4)), "tabs were replaced by spaces", False),
-    (_one(lambda source: source.expandtabs(8)), "tabs were replaced by spaces", False),
-    (
-        _one(lambda source: source.translate(QUOTES)),
-        "curly quotes were replaced by plain ones",
-        False,
-    ),
-    (_one(_all_of_them), "tabs and invisible characters were replaced by spaces", True),
-)
 
 
 def _statements(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statement, ...]:
@@ -213,8 +175,10 @@ def _statements(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statemen
 
 
 def _statement_by_statement(source: str, effort: Effort) -> Code:
-    """Every statement that parses by itself; a note names the lines of the others."""
-    lines = _without_jupyter(source).split("\n")
+    """Every statement that parses, as it stands or mended; a note names the lines of the others."""
+    whole = by_itself(source)
+    done = set(whole.done)
+    lines = whole.text.split("\n")
     starts = [
         number
         for number, line in enumerate(lines)
@@ -222,23 +186,38 @@ def _statement_by_statement(source: str, effort: Effort) -> Code:
     ]
     starts.append(len(lines))
     found: list[Statement] = []
-    lost: list[int] = []
+    stops: list[int] = []
+    lost: list[Lost] = []
     left = EFFORT * len(source) + MAX_LINE
     index = 0
     while index < len(starts) - 1:
-        tree, text, end = None, "", index + 1
+        tree, text, error, end = None, "", None, index + 1
         for end in range(index + 1, min(index + REACH, len(starts))):
             text = "\n".join(lines[starts[index] : starts[end]])
             left -= len(text)
-            if left < 0 or (tree := parse(text, effort)):
+            if left < 0:
                 break
+            tried = _parse(text, effort)
+            if not isinstance(tried, ast.Module) and (mended := mend(text, ALL)).text != text:
+                tried, text = _parse(mended.text, effort), mended.text
+                done |= mended.done if isinstance(tried, ast.Module) else set()
+            if isinstance(tried, ast.Module):
+                tree = tried
+                break
+            if end == index + 1 and tried:
+                height = text.rstrip().count("\n")
+                wrong = starts[index] + 1 + min((tried.lineno or 1) - 1, height)
+                error = Lost(text=text, line=starts[index] + 1, wrong=wrong)
         if tree:
             found += _statements(tree, text, starts[index])
             index = end
         else:
-            lost.append(starts[index] + 1)
+            lost += [error] if error else []
+            stops.append(error.wrong if error else starts[index] + 1)
             index += 1
-    if not lost:
-        return _code(found)
-    what = f"line {lost[0]}" if len(lost) == 1 else f"lines {lost[0]} to {lost[-1]}"
-    return _code(found, f"Python cannot read it at {what}: the statements around were kept")
+    notes = [note] if (note := Mended(text="", done=frozenset(done)).note) else []
+    if stops:
+        what = f"line {stops[0]}" if len(stops) == 1 else f"lines {stops[0]} to {stops[-1]}"
+        notes.append(f"Python cannot read it at {what}: the statements around were kept")
+    code = _code(found, "; ".join(notes), "jupyter" in done)
+    return dataclasses.replace(code, lost=tuple(lost))

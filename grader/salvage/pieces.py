@@ -71,8 +71,8 @@ def unreadable(text: str, where: str, line: int = 1) -> list[Piece]:
 def choose(found: Sequence[Found], wanted: Collection[str], lost: Sequence[Piece] = ()) -> Choice:
     """The pieces of a submission of an assignment that asks for the `wanted` names.
 
-    Those `lost`, as `unreadable` finds them, follow where nothing else defines their names: they
-    run nowhere, but whoever needs them is told where they stand.
+    Those `lost`, as `unreadable` finds them, follow where nothing else defines their names, the
+    last of each: they run nowhere, but whoever needs them is told where they stand.
     """
     found = _plain_data_classes(found)
     verdict = decide(found, wanted)
@@ -113,7 +113,8 @@ def choose(found: Sequence[Found], wanted: Collection[str], lost: Sequence[Piece
         piece = Piece(source=source, where=each.where, line=line, names=names, changes=changes)
         choice.pieces.append(piece)
     defined = {name for piece in choice.pieces for name in piece.names}
-    choice.pieces += [piece for piece in lost if defined.isdisjoint(piece.names)]
+    last = {piece.names: piece for piece in lost if defined.isdisjoint(piece.names)}
+    choice.pieces += last.values()
     return choice
 
 

@@ -212,3 +212,10 @@ def test_a_damaged_zip_gives_what_lies_in_front_of_the_damage():
     found = Collected()
     found.take("a.zip", head + content)
     assert found.files[0].data == b"x = 1\n" * 99
+
+
+def test_a_zip_of_too_many_entries_is_not_called_damaged():
+    found = Collected(listed=5)
+    found.take("work.zip", zipped({f"{number}.png": b"x" for number in range(9)}))
+    (said,) = found.notes
+    assert said.startswith("work.zip holds more than 5 entries: 0 files could still be read")

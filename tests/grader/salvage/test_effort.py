@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from grader.probes.source_checks import forbidden_uses
+from grader.salvage import answers as salvage
 from grader.salvage import read_submissions
-from grader.salvage import reading as salvage
 from grader.salvage.code import MAX_NESTED, Effort, read_code
 from grader.salvage.notebook import MAX_VALUES, read_notebook
 from tests.grader.salvage.conftest import CATALOGUE, cell, dump, is_right, make_notebook, run
