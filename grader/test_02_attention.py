@@ -21,6 +21,7 @@ from grader.probes.attention_readings import (
 from kws.params import attention_parameters, encoder_layer_parameters
 
 B, H, T, S, K, E = 2, 3, 7, 11, 5, 13
+LOW = 200  # a score that a model may well have
 D = H * K
 REAL = 4  # frames that are no padding, of the shortest utterance
 CLOSE: Any = {"rtol": 1e-4, "atol": 1e-5}
@@ -123,6 +124,13 @@ def test_attend_hides_padding(student, draw):
     actual = student.attend(q, k, v, valid)
     actual = expect_shape("attend(q, k, v, valid)", actual, B, H, T, K, letters="B, H, T, K")
     expect_close("attend(q, k, v, valid) of a padded utterance", actual[1:], cut, suspects, **CLOSE)
+    low = torch.full_like(k, -LOW / K**0.5)
+    actual = student.attend(torch.ones_like(q), low, v, valid)
+    actual = expect_shape("attend(q, k, v, valid)", actual, B, H, T, K, letters="B, H, T, K")[1:]
+    expected = v[1:, :, :REAL].mean(2, keepdim=True).expand_as(actual)
+    suspects = {"is what hides a key lower than any score can be?": actual}
+    what = f"attend(q, k, v, valid), where all scores are -{LOW},"
+    expect_close(what, actual, expected, suspects, **CLOSE)
 
 
 @pytest.mark.check("2.1", points=1, concept="section 2.1")

@@ -55,8 +55,8 @@ def valid_of(lengths=LENGTHS) -> Tensor:
 # 3.1 collate
 
 
-def collated(student, mels: list[Tensor]) -> tuple[Any, Any]:
-    made = student.collate(mels)
+def collated(student, mels: list[Tensor], *padding: float) -> tuple[Any, Any]:
+    made = student.collate(mels, *padding)
     if not isinstance(made, tuple | list) or len(made) != 2:
         raise Failure("collate(mels) is not a pair", "return mel and valid")
     return made[0], made[1]
@@ -96,6 +96,10 @@ def test_collate_values(student, draw):
             f"mel has {shortest} frames, expected {T}", "T is the longest, not the shortest"
         )
     expect_close("mel", mel, expected, suspects, rtol=1e-6, atol=1e-6)
+    other, _ = collated(student, mels, 7.0)
+    seven = expected.masked_fill(~valid[..., None], 7.0)
+    suspects = {"is padding used, or always -20?": expected}
+    expect_close("mel of collate(mels, padding=7)", other, seven, suspects, rtol=1e-6, atol=1e-6)
     expect_shape("valid", mask, B, T, letters="B, T")
     expect_dtype("valid", mask, torch.bool)
     expect_equal("valid", mask, valid, {"True means real, not padding": ~valid})

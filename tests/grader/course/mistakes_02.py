@@ -84,6 +84,14 @@ MISTAKES = [
     ),
     (
         "2.1",
+        "a hundred below zero for padding",
+        HIDE,
+        HIDE.replace("-math.inf", "-100"),
+        "2.1-attend-hides-padding",
+        "lower than any score",
+    ),
+    (
+        "2.1",
         "mask after the softmax",
         f"    if valid is not None:\n        {HIDE}\n",
         "",

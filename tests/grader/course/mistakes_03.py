@@ -42,6 +42,14 @@ MISTAKES = [
     ),
     (
         "3.1",
+        "always the same padding",
+        "max(lengths), mels[0].shape[1]), padding)",
+        "max(lengths), mels[0].shape[1]), -20.0)",
+        "3.1-collate-values",
+        "or always -20?",
+    ),
+    (
+        "3.1",
         "padded at the beginning",
         COPY,
         "row[-len(mel) :] = mel",
