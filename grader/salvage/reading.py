@@ -145,6 +145,7 @@ def _submission(
         repairs=tuple(dict.fromkeys(notes)),
         weights=weights,
         text=best.text,
+        unread=_unread(collected, answers),
     )
 
 
@@ -164,12 +165,18 @@ def _nothing(
         other = _belongs_to(answer, "", catalogue, None)
         if other is not None:
             notes.append(f"{short(answer.file.path)} answers assignment {other}")
-    closed = "" if answers else listed(collected.closed)
-    unread = f"{closed} cannot be opened here: hand in the .ipynb file, or a zip" if closed else ""
     return Submission(
         assignment=number,
         pieces=(),
         digest=digest.hexdigest(),
         repairs=tuple(dict.fromkeys(notes)),
-        unread=unread,
+        unread=_unread(collected, answers),
     )
+
+
+def _unread(collected: Collected, answers: Sequence[Answer]) -> str:
+    """Why nothing was read, if that is so and something could not be opened."""
+    if not collected.closed or any(each.found for each in answers):
+        return ""
+    names = listed(collected.closed)
+    return f"{names} cannot be opened here: hand in the .ipynb file, or a zip"

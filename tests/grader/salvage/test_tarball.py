@@ -158,5 +158,11 @@ def test_nothing_is_unread_beside_an_answer(tmp_path):
     assert is_right(run(submission))
 
 
+def test_an_empty_notebook_beside_what_cannot_be_opened_is_unread(tmp_path):
+    (tmp_path / "hw.rar").write_bytes(b"Rar!")
+    (tmp_path / "02_attention.ipynb").write_bytes(dump({"cells": [], "nbformat": 4}))
+    assert read(tmp_path).unread.startswith("hw.rar cannot be opened here")
+
+
 def test_an_empty_folder_is_not_unread(tmp_path):
     assert read(tmp_path).unread == ""
