@@ -37,11 +37,11 @@ def _speak(takes: int) -> tuple[list[Tensor], Tensor]:
     return speak_again(takes=takes, speakers=SPEAKERS, utterances=UTTERANCES)
 
 
-def padded(mels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """mel (B, T, F), filled up with silence, and valid (B, T)."""
+def padded(mels: Sequence[Tensor], value: float = SILENT) -> tuple[Tensor, Tensor]:
+    """mel (B, T, F), filled up with `value`, and valid (B, T)."""
     lengths = torch.tensor([len(mel) for mel in mels])
     valid = torch.arange(int(lengths.max())) < lengths[:, None]
-    return pad_sequence(list(mels), batch_first=True, padding_value=SILENT), valid
+    return pad_sequence(list(mels), batch_first=True, padding_value=value), valid
 
 
 def scores(
