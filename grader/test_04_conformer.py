@@ -562,7 +562,7 @@ def test_logits_do_not_hear_padding(student, draw):
         frames = int(valid[row].sum())
         alone = model(mel[row : row + 1, :frames])
         what = f"model(mel) of an utterance of {frames} frames alone, against in a batch,"
-        expect_close(what, alone, logits[row : row + 1], rtol=1e-4, atol=1e-5)
+        expect_close(what, alone, logits[row : row + 1], **CLOSE)
 
 
 @pytest.mark.check("4.7", points=1, concept="section 4.7")

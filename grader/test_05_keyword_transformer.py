@@ -309,7 +309,7 @@ def test_clips_do_not_hear_each_other(student, draw):
     hint = "which step mixes clips? Is the token put in front of each, along axis 1?"
     for row in range(B):
         alone = expect_shape("model(mel)", model(mel[row : row + 1]), 1, C, letters="B, C")
-        if not torch.allclose(alone[0], logits[row], rtol=1e-4, atol=1e-5):
+        if not torch.allclose(alone[0], logits[row], **CLOSE):
             raise Failure("a clip gets other logits alone than in a batch", hint)
 
 

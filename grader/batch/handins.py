@@ -20,6 +20,7 @@ from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS
 from grader.batch.gradescope_list import LIST, Listed, read_list
+from grader.salvage.archive import WEIGHTS
 from grader.words import shown
 from kws.errors import UsageError
 
@@ -30,7 +31,6 @@ MOODLE = re.compile(r"(?P<name>.+)_(?P<user>\d+)_assignsubmission_(?:file|online
 VERSION = re.compile(r"(.+)-(\d+)(\.[^.]+)")  # Canvas counts uploads of the same name
 PACKED = re.compile(r"(\.tar)?\.(gz|bz2|xz)|\.(tar|tgz)")
 ANSWERS = {".ipynb", ".py", ".zip"}  # with those, what a flat file's name tells to be an answer
-WEIGHTS = ".safetensors"
 LOOKED_AT = 100_000  # files and folders of one entry, to tell how old it is
 LATEST = datetime(9000, 1, 1, tzinfo=timezone.utc).timestamp()  # a disk may know years beyond
 SKIPPED = {".csv", ".yml", ".yaml", ".html", ".pdf", ".md", ".log"}  # beside submissions, not one

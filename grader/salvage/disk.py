@@ -13,12 +13,12 @@ def collect(path: Path) -> Collected:
     """The files of the submission at `path`, which exists."""
     found = Collected()
     if not path.is_dir():
-        _take_from_disk(found, path, _shown(path.name))
+        take_from_disk(found, path, _shown(path.name))
         return found
     for file in _walk(found, path):
         inside = PurePosixPath(_shown(file.relative_to(path).as_posix()))
         if wanted(inside) and found.counts(str(inside)):
-            _take_from_disk(found, file, str(inside), links=False)
+            take_from_disk(found, file, str(inside), links=False)
     found.files.sort(key=lambda file: file.path.as_posix())
     return found
 
@@ -56,7 +56,8 @@ def _leads_on(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _take_from_disk(found: Collected, file: Path, name: str, links: bool = True) -> None:
+def take_from_disk(found: Collected, file: Path, name: str, links: bool = True) -> None:
+    """Add a file under a name, or say why it was left out; a link only with `links`."""
     if found.closes(PurePosixPath(name)):
         return
     try:

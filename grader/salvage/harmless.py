@@ -49,8 +49,7 @@ def names_of(node: ast.stmt) -> Iterator[str]:
         for alias in node.names:
             yield alias.asname or alias.name.partition(".")[0]
     elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        for target in targets:
+        for target in _targets(node):
             for inner in ast.walk(target):
                 if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
                     yield inner.id
@@ -62,8 +61,7 @@ def names_of(node: ast.stmt) -> Iterator[str]:
 def changes_of(node: ast.stmt) -> Iterator[str]:
     """The names whose values a statement changes in place, or, in a loop, sets."""
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        for target in targets:
+        for target in _targets(node):
             for inner in ast.walk(target):
                 if isinstance(inner, ast.Attribute | ast.Subscript) and (root := root_of(inner)):
                     yield root
@@ -77,6 +75,11 @@ def changes_of(node: ast.stmt) -> Iterator[str]:
     elif isinstance(node, ast.If | ast.Try | ast.With | ast.While):
         for inner in node.body if isinstance(node, ast.With | ast.While) else _inside(node):
             yield from changes_of(inner)
+
+
+def _targets(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> list[ast.expr]:
+    """What stands on the left."""
+    return node.targets if isinstance(node, ast.Assign) else [node.target]
 
 
 def sets_attribute(node: ast.stmt) -> Iterator[tuple[str, str]]:
@@ -120,8 +123,7 @@ def is_harmless(node: ast.stmt) -> bool:
     if isinstance(node, (*Definition, ast.Import, ast.ImportFrom)):
         return True
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        return all(map(calls_only_pure, [*targets, *([node.value] if node.value else [])]))
+        return all(map(calls_only_pure, [*_targets(node), *([node.value] if node.value else [])]))
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         values = [*node.value.args, *(keyword.value for keyword in node.value.keywords)]
         return bool(_changed_by(node.value)) and all(map(calls_only_pure, values))

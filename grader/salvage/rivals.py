@@ -179,12 +179,7 @@ _Import = (ast.Import, ast.ImportFrom)
 
 def _used_at_once(node: ast.stmt) -> Iterator[str]:
     """Names whose values a statement takes while it runs, and not inside of what it defines."""
-    if isinstance(node, ast.ClassDef):
-        ahead: list[ast.AST] = [*node.decorator_list, *node.bases, *node.keywords]
-    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        ahead = [*node.decorator_list, node.args]
-    else:
-        ahead = [node]
+    ahead = _run_at_once(node)
     while ahead:
         inner = ahead.pop()
         if isinstance(inner, ast.Lambda):
@@ -194,19 +189,22 @@ def _used_at_once(node: ast.stmt) -> Iterator[str]:
         ahead += ast.iter_child_nodes(inner)
 
 
+def _run_at_once(node: ast.stmt) -> list[ast.AST]:
+    """The parts of a statement that run with it: of a definition, those around its body."""
+    if isinstance(node, ast.ClassDef):
+        return [*node.decorator_list, *node.bases, *node.keywords]
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return [*node.decorator_list, node.args]
+    return [node]
+
+
 def _builds_on(node: ast.stmt, name: str) -> bool:
     """Does defining `name` here take what `name` was before, as in `class Layer(Layer)`?"""
     if name == "_":
         return True  # several functions registered with one dispatcher
-    if isinstance(node, ast.ClassDef):
-        first = [*node.decorator_list, *node.bases]
-    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        first = [*node.decorator_list, node.args]
-    else:
-        first = [node]
     used = {
         n.id
-        for part in first
+        for part in _run_at_once(node)
         for n in ast.walk(part)
         if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
     }

@@ -8,7 +8,8 @@ import re
 from pathlib import Path, PurePosixPath
 
 from grader.adapters import ASSIGNMENTS, Assignment
-from grader.salvage.archive import MAX_FILE, PICKLED, WEIGHTS, Collected, File
+from grader.salvage.archive import PICKLED, WEIGHTS, Collected, File
+from grader.salvage.disk import take_from_disk
 from grader.salvage.text import listed, short
 
 
@@ -34,10 +35,7 @@ def add_weights_beside(collected: Collected, path: Path) -> None:
     elif len(alike) == 1:
         usual = sorted({*usual, *alike})
     for file in own or usual:
-        if file.stat().st_size > MAX_FILE:
-            collected.note(f"{file.name} is larger than {MAX_FILE >> 20} MiB and was not read")
-        else:
-            collected.files.append(File(path=PurePosixPath(file.name), data=file.read_bytes()))
+        take_from_disk(collected, file, file.name, links=False)
 
 
 def choose_weights(

@@ -81,23 +81,23 @@ def full_report(report) -> Report:
     return replace(report, student="s-19", checks=checks, repairs=())
 
 
+def saying(report: Report, text: str) -> Report:
+    """The report with this as every text that a student can choose."""
+    checks = tuple(
+        replace(one, title=text, message=text, hint=text, facts={text: text})
+        for one in report.checks
+    )
+    return replace(report, student=text, repairs=(text,), checks=checks)
+
+
 @pytest.fixture
 def hostile_report(report) -> Report:
     """Every text that a student can choose tries to be something else."""
     evil = '</p><script>alert("x")</script>"\'&]]>=1+1'
-    checks = tuple(
-        replace(one, title=evil, message=evil, hint=evil, facts={evil: evil})
-        for one in report.checks
-    )
-    return replace(report, student=f"=1+1{evil}", repairs=(evil,), checks=checks)
+    return replace(saying(report, evil), student=f"=1+1{evil}")
 
 
 @pytest.fixture
 def broken_report(report) -> Report:
     """Every text that a student can choose holds what acts on a terminal, or is no text."""
-    evil = "a\x1b[2J\x9b\r\nb\ufffe\uffff\udcff\x00\u2028c"
-    checks = tuple(
-        replace(one, title=evil, message=evil, hint=evil, facts={evil: evil})
-        for one in report.checks
-    )
-    return replace(report, student=evil, repairs=(evil,), checks=checks)
+    return saying(report, "a\x1b[2J\x9b\r\nb\ufffe\uffff\udcff\x00\u2028c")
