@@ -22,11 +22,11 @@ from typing import Any
 
 from report import cpu_seconds, finish, print_table
 
-from kws.checkpoint import load_model
-from kws.data.corpus import make_corpus
-from kws.data.speaker_corpus import make_speaker_corpus
-from kws.evaluate import evaluate, load_split
-from kws.params import count_parameters
+from kws.data.embedded.corpus import make_corpus
+from kws.data.embedded.speaker_corpus import make_speaker_corpus
+from kws.inference.evaluate import evaluate, load_split
+from kws.models.params import count_parameters
+from kws.training.checkpoint import load_model
 
 EMBEDDED = "data.protocol=embedded-12"
 PRETRAIN = ("data.protocol=embedded-35", "train.epochs=7")

@@ -36,12 +36,12 @@ from usual_loaders import Utterances, Words, loader
 
 from kws.augment import add_noise, spec_augment, time_shift
 from kws.data.clips import ClipSplit
-from kws.data.corpus import make_corpus
+from kws.data.embedded.corpus import make_corpus
 from kws.data.frames import FrameSplit
 from kws.data.speakers import load_speakers
 from kws.data.speech_commands import load_speech_commands
 from kws.features import log_mel
-from kws.memory import keep_freed_memory
+from kws.training.memory import keep_freed_memory
 
 BATCH = 64
 THREADS = 2

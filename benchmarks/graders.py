@@ -1,6 +1,6 @@
 """Three graders behind one call: ours, nbgrader and otter-grader, each as its users run it.
 
-    grader.grade({"student000": Work("01_encoder.ipynb", data)}, limit=120) -> {"student000": Grade}
+    grade({"student000": Work("01_encoder.ipynb", data)}, limit=120) -> {"student000": Grade}
 
 Ours and nbgrader take the whole class in one command, `otter run` takes one submission after
 another. A command that takes longer than `limit` seconds is ended, with everything it started.

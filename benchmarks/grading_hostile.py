@@ -28,7 +28,7 @@ from report import print_table
 
 sys.path.append(str(ROOT))  # the grader is run from its repository, not installed
 from grader.authoring.build import read_solution
-from grader.planted.attacks import ATTACKS, WRONG, Attack
+from grader.course.attacks import ATTACKS, WRONG, Attack
 
 STEM, NUMBER, ATTACKED = "02_attention", "02", "2.1"
 EACH = 0.5  # seconds between two looks

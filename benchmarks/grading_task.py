@@ -62,7 +62,7 @@ import pytest
 import torch
 from torch import nn
 
-from grader.feedback import expect_close, expect_equal
+from grader.grading.feedback import expect_close, expect_equal
 
 
 @pytest.mark.check("1.1", points=1)
@@ -90,7 +90,7 @@ def test_pool(student):
     by_hand = torch.stack([y[0].mean(0), y[1, :11].mean(0), y[2, :2].mean(0)])
     expect_close("pool(y, valid)", student.pool(y, valid), by_hand, atol=1e-5)
 '''
-OUR_CATALOGUE = """
+OUR_CATALOG = """
 
 ASSIGNMENTS = MappingProxyType(
     {
@@ -191,7 +191,7 @@ def our_course(folder: Path) -> Path:
     for path in sorted((folder / "grader").glob("test_*.py")):
         path.unlink()
     with (folder / "grader" / "adapters.py").open("a", encoding="utf-8") as file:
-        file.write(OUR_CATALOGUE)
+        file.write(OUR_CATALOG)
     (folder / "grader" / f"test_{STEM}.py").write_text(OUR_CHECKS, encoding="utf-8")
     (folder / "solutions").mkdir()
     (folder / "solutions" / f"{STEM}.py").write_text(_our_solution(), encoding="utf-8")

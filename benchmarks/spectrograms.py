@@ -18,7 +18,7 @@ from PIL import Image
 from report import finish, print_table
 
 from kws.audio import pad_or_trim, read_audio
-from kws.data.corpus import make_corpus
+from kws.data.embedded.corpus import make_corpus
 
 WORDS = (
     *("backward", "cat", "down", "eight", "five", "go"),
@@ -26,7 +26,7 @@ WORDS = (
 )
 COLUMNS = 6
 WINDOW, HOP = 400, 80  # 25 and 5 ms
-COLOURS = 48  # in the picture, to keep it small
+COLORS = 48  # in the picture, to keep it small
 RANGE = 80  # dB below the loudest point
 
 
@@ -82,7 +82,7 @@ def draw(waveforms: dict[str, list[np.ndarray]], out: Path) -> None:
     figure.set_dpi(72)
     figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
-    Image.fromarray(pixels).quantize(COLOURS).save(out, optimize=True)
+    Image.fromarray(pixels).quantize(COLORS).save(out, optimize=True)
 
 
 def main() -> None:

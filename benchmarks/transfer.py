@@ -34,12 +34,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kws import augment
 from kws.audio import CLIP_SAMPLES, pad_or_trim, read_audio, resample
-from kws.data.corpus import make_corpus
+from kws.data.embedded.corpus import make_corpus
 from kws.features import log_mel
 from kws.metrics import Proportion
 from kws.models.registry import build_model
 from kws.protocols import SPLITS, which_split
-from kws.schedule import cosine_warmup
+from kws.training.schedule import cosine_warmup
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SPEAKERS, TAKES = 400, 4
@@ -55,11 +55,11 @@ LONGEST = 5 * CLIP_SAMPLES // 2
 def features(waveforms: Tensor) -> Tensor:
     """Log-mel spectrograms (B, FRAMES, BANDS) of waveforms (B, N), the word in the middle."""
     mel = log_mel(waveforms, n_mels=BANDS, f_min=60.0, f_max=F_MAX, floor=1e-10)
-    return centre(mel)
+    return center(mel)
 
 
-def centre(mel: Tensor) -> Tensor:
-    """FRAMES frames of each spectrogram around the centre of gravity of its sound (B, T, F)."""
+def center(mel: Tensor) -> Tensor:
+    """FRAMES frames of each spectrogram around the center of gravity of its sound (B, T, F)."""
     amplitude = (0.5 * mel.logsumexp(2)).exp()  # (B, T)
     above = (amplitude - 2 * amplitude.quantile(0.2, dim=1, keepdim=True)).clamp(min=0) + 1e-9
     frames = torch.arange(mel.shape[1])
@@ -126,7 +126,7 @@ def train(mel: Tensor, labels: Tensor, noise: Tensor, epochs: int) -> torch.nn.M
     generator = torch.Generator().manual_seed(0)
     model = build_model("crnn-small", n_mels=BANDS, num_classes=len(DIGITS))
     averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.995), use_buffers=True)
-    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
     batches = [rows for _ in range(epochs) for rows in shuffled(len(mel), generator)]
     for step, rows in enumerate(batches):
         x = clean(vary(mel[rows].float(), noise, generator))
@@ -134,13 +134,13 @@ def train(mel: Tensor, labels: Tensor, noise: Tensor, epochs: int) -> torch.nn.M
         targets = F.one_hot(labels[rows], len(DIGITS)).float()
         x, targets = augment.mixup(x, targets, 0.2, generator)
         loss = F.cross_entropy(model(x), targets, label_smoothing=0.1)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         scale = cosine_warmup(step, warmup_steps=WARMUP_STEPS, total_steps=len(batches))
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * scale
-        optimiser.step()
+        optimizer.step()
         averaged.update_parameters(model)
         if step % 100 == 0:
             print(f"step {step} of {len(batches)}: loss {loss.item():.3f}", file=sys.stderr)

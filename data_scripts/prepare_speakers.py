@@ -6,7 +6,7 @@ Each folder in SRC is a speaker. The recordings (wav or flac, any rate) may lie 
 VoxCeleb's id10001/video/00001.wav and LibriSpeech's 19/198/19-198-0001.flac. In OUT are then
 
     mapping.json      speaker <-> number
-    metadata.json     the labelled utterances of each speaker
+    metadata.json     the labeled utterances of each speaker
     testdata.json     the utterances held out for testing
     test_labels.csv   their speakers, header Id,Category
     uttr-<32 hex>.pt  the features of one utterance, float32 (mel_len, 40)
@@ -57,7 +57,7 @@ def prepare_speakers(
     speaker has. They are drawn with `seed`, which also goes into the file names. `skip_bad` leaves
     out and lists what cannot be used. `workers` is the number of processes, None one for each core.
 
-    Returns the numbers of speakers, of labelled, test and skipped utterances. Raises `UsageError`
+    Returns the numbers of speakers, of labeled, test and skipped utterances. Raises `UsageError`
     for a source without two speakers, a bad recording unless `skip_bad`, a speaker with too few
     recordings, and an `out` that holds features from elsewhere.
     """
@@ -79,19 +79,19 @@ def prepare_speakers(
             else:
                 skipped.append(result)
 
-    labelled, test = {}, {}
+    labeled, test = {}, {}
     for speaker, paths in speakers.items():
         good = [path for path in paths if path in lengths]
         held_out = hold_out(speaker, good, test_utterances, seed)
-        labelled[speaker] = [entry(names, lengths, path) for path in good if path not in held_out]
+        labeled[speaker] = [entry(names, lengths, path) for path in good if path not in held_out]
         test |= {names[path]: (speaker, entry(names, lengths, path)) for path in held_out}
-    write_tables(out, labelled, dict(sorted(test.items())))
+    write_tables(out, labeled, dict(sorted(test.items())))
     (out / "skipped.txt").unlink(missing_ok=True)
     if skipped:
         write_text(out / "skipped.txt", "\n".join([*skipped, ""]))
     return {
-        "speakers": len(labelled),
-        "labelled": sum(map(len, labelled.values())),
+        "speakers": len(labeled),
+        "labeled": sum(map(len, labeled.values())),
         "test": len(test),
         "skipped": len(skipped),
     }
@@ -202,16 +202,16 @@ def entry(names: dict[str, str], lengths: dict[str, int], path: str) -> dict[str
     return {"feature_path": names[path], "mel_len": lengths[path]}
 
 
-def write_tables(out: Path, labelled: dict, test: dict) -> None:
+def write_tables(out: Path, labeled: dict, test: dict) -> None:
     """The homework's three json files, and the answers."""
-    number = {speaker: i for i, speaker in enumerate(labelled)}
+    number = {speaker: i for i, speaker in enumerate(labeled)}
     mapping = {
         "speaker2id": number,
         "id2speaker": {str(i): speaker for speaker, i in number.items()},
     }
     tables = {
         "mapping": mapping,
-        "metadata": {"n_mels": N_MELS, "speakers": labelled},
+        "metadata": {"n_mels": N_MELS, "speakers": labeled},
         "testdata": {"n_mels": N_MELS, "utterances": [item for _, item in test.values()]},
     }
     for name, table in tables.items():
@@ -260,7 +260,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("prepare_speakers: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
     print(
-        "{out}: {speakers} speakers, {labelled:,} labelled and {test:,} test utterances".format(
+        "{out}: {speakers} speakers, {labeled:,} labeled and {test:,} test utterances".format(
             out=options["out"], **made
         )
     )

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from grader.authoring.commands import register as register_authoring
-from grader.batch.commands import register as register_batch
+from grader.authoring.release_command import register as register_authoring
+from grader.batch.grade_commands import register as register_batch
 from kws.cli import exit_code, invoke_app
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ def gradescope_zip(
     ] = None,
 ) -> None:
     """Write the zip that Gradescope builds its autograder from."""
-    from grader.gradescope_zip import write_zip
+    from grader.batch.gradescope_zip import write_zip
 
     names = write_zip(
         out, assignment=assignment, required=require_isolation, torch_index=torch_index
@@ -47,7 +47,7 @@ def gradescope_zip(
 @app.command()
 def tier() -> None:
     """Print how strongly this machine keeps submitted code apart, and what it lacks."""
-    from grader.isolation import Sandbox
+    from grader.sandbox import Sandbox
 
     with Sandbox() as sandbox:
         print(sandbox.tier.value)
@@ -66,7 +66,7 @@ def selftest(
     Reference 100 %, blank 0, other right answers 100 %, each planted mistake caught by the check
     that names it, attacks and broken files handled, nothing secret in the students' kit.
     """
-    from grader.selftest import main
+    from grader.selftest.selftest import main
 
     raise typer.Exit(main(assignment))
 

@@ -198,7 +198,7 @@ _02 = Assignment(
         Task(id="2.7", title="Count before you build", names=_same("encoder_parameters")),
     ),
     withheld=(
-        "kws.attention_maps",
+        "kws.inference.attention_maps",
         "kws.models.attention",
         "kws.models.conformer",
         "kws.models.interop",
@@ -207,8 +207,8 @@ _02 = Assignment(
         "kws.models.positional",
         "kws.models.speaker",
         "kws.models.transformer",
-        "kws.params",
-        "kws.predictions",
+        "kws.models.params",
+        "kws.models.counts",
     ),
 )
 _03 = Assignment(
@@ -231,15 +231,15 @@ _03 = Assignment(
         Task(id="3.8", title="Train, and hand in", names=_same("recipe")),
     ),
     withheld=(
-        "kws.batches",
+        "kws.training.batches",
         "kws.models.classifier",
         "kws.models.pooling",
         "kws.models.sequence_classifier",
         "kws.models.speaker",
         "kws.models.tdnn",
-        "kws.normalise",
-        "kws.schedule",
-        "kws.train",
+        "kws.normalize",
+        "kws.training.schedule",
+        "kws.training.loop",
     ),
     weights=True,
 )
@@ -263,7 +263,7 @@ _04 = Assignment(
         ),
         Task(
             id="4.2",
-            title="Look at the neighbours",
+            title="Look at the neighbors",
             names=_same("DepthwiseConv"),
             forbidden=_CONFORMER,
         ),
@@ -309,8 +309,8 @@ _04 = Assignment(
         "kws.models.keyword_transformer",
         "kws.models.laboratory",
         "kws.models.speaker",
-        "kws.params",
-        "kws.predictions",
+        "kws.models.params",
+        "kws.models.counts",
     ),
     weights=True,
 )
@@ -364,14 +364,14 @@ _05 = Assignment(
             id="5.9",
             title="Hand it in",
             names=_same("kaggle_table"),
-            forbidden=("kws.submission.kaggle_label",),
+            forbidden=("kws.inference.submission.kaggle_label",),
         ),
     ),
     withheld=(
-        "kws.attention_maps",
+        "kws.inference.attention_maps",
         "kws.models.keyword_transformer",
-        "kws.params",
-        "kws.predictions",
+        "kws.models.params",
+        "kws.models.counts",
     ),
     weights=True,
 )

@@ -96,7 +96,7 @@ def _read_all(file: soundfile.SoundFile) -> np.ndarray:
 
 
 def _refuse_broken(path: Path) -> None:
-    """Tell apart what libsndfile would call "format not recognised", or not notice at all."""
+    """Tell apart what libsndfile would call "format not recognized", or not notice at all."""
     if path.is_dir():
         raise UsageError(f"{path}: a folder, expected an audio file: check the path")
     if not path.exists():
@@ -174,8 +174,8 @@ def resample(waveform: Float[Tensor, "N"], orig: int, new: int) -> Float[Tensor,
     weights = (torch.sinc(t) * window * (cutoff / orig)).to(waveform.dtype)  # (new, taps)
 
     padded = torch.nn.functional.pad(waveform, (reach, reach + 2))
-    neighbours = padded.unfold(0, len(offsets), 1)  # a view: row n starts at input n - reach
-    blocks = [(neighbours[m * orig // new] * weights[m % new]).sum(1) for m in output.split(BLOCK)]
+    neighbors = padded.unfold(0, len(offsets), 1)  # a view: row n starts at input n - reach
+    blocks = [(neighbors[m * orig // new] * weights[m % new]).sum(1) for m in output.split(BLOCK)]
     return torch.cat(blocks)
 
 

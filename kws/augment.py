@@ -70,7 +70,7 @@ def add_noise(
 def change_speed(
     waveform: Float[Tensor, "B N"], max_change: float, generator: Generator
 ) -> Float[Tensor, "B N"]:
-    """Play each example 1 ± max_change times as fast, and as high, about its centre.
+    """Play each example 1 ± max_change times as fast, and as high, about its center.
 
     y[n] = x(c + r · (n - c)), r uniform, c = (N - 1) / 2; interpolated linearly, zero outside.
     """
@@ -79,9 +79,9 @@ def change_speed(
         return waveform
     samples = waveform.shape[1]
     rate = _uniform(waveform, 1 - max_change, 1 + max_change, generator)
-    centre = (samples - 1) / 2
-    offset = torch.arange(samples, device=waveform.device, dtype=waveform.dtype) - centre
-    position = (rate[:, None] * offset + centre).clamp(-1, samples)
+    center = (samples - 1) / 2
+    offset = torch.arange(samples, device=waveform.device, dtype=waveform.dtype) - center
+    position = (rate[:, None] * offset + center).clamp(-1, samples)
     before = position.floor()
     padded = torch.nn.functional.pad(waveform, (1, 2))  # x[n] is padded[n + 1]
     index = before.long() + 1
@@ -164,7 +164,7 @@ def warp_time(
     *,
     valid: Bool[Tensor, "B T"] | None = None,
 ) -> Float[Tensor, "B T F"]:
-    """Another tempo at the same pitch: frames are read 1 ± max_warp times as fast about the centre.
+    """Another tempo at the same pitch: frames are read 1 ± max_warp times as fast about the center.
 
     Linearly interpolated; the first and last frame fill what lies beyond them. With `valid`, whose
     True frames come first, these are the frames there are, and padding stays as it is.
@@ -175,10 +175,10 @@ def warp_time(
     rate = _uniform(mel, 1 - max_warp, 1 + max_warp, generator)[:, None]
     frame = torch.arange(mel.shape[1], device=mel.device, dtype=mel.dtype)
     if valid is None:
-        centre = torch.full_like(rate, (mel.shape[1] - 1) / 2)
+        center = torch.full_like(rate, (mel.shape[1] - 1) / 2)
     else:
-        centre = (valid.sum(1, keepdim=True) - 1).clamp(min=0).to(mel.dtype) / 2
-    position = (rate * (frame - centre) + centre).clamp(min=0).minimum(2 * centre)
+        center = (valid.sum(1, keepdim=True) - 1).clamp(min=0).to(mel.dtype) / 2
+    position = (rate * (frame - center) + center).clamp(min=0).minimum(2 * center)
     if valid is None:
         return _reading(position).mT @ mel
     warped = _reading(position).mT @ mel.where(valid[:, :, None], 0)

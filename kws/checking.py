@@ -24,7 +24,7 @@ from torch import Tensor
 from kws.notebook import in_notebook
 
 MAX_SHOWN = 200  # characters of an answer
-COLOURS = {"✓": "32", "✗": "31", "·": "33"}  # green, red, yellow
+COLORS = {"✓": "32", "✗": "31", "·": "33"}  # green, red, yellow
 Listener = Callable[[str, str, str], None]  # mark, id and text of a line
 _listeners: list[Listener] = []
 
@@ -153,5 +153,5 @@ def _say(mark: str, check_id: str, text: str) -> None:
         _listeners[-1](mark, check_id, text)
         return
     if in_notebook() or sys.stdout.isatty():
-        mark = f"\x1b[{COLOURS[mark]}m{mark}\x1b[0m"
+        mark = f"\x1b[{COLORS[mark]}m{mark}\x1b[0m"
     print(mark, check_id, "", text)

@@ -14,7 +14,7 @@ class UsageError(ValueError):
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that there is not enough memory, on the CPU or on a GPU.
 
-    torch raises a RuntimeError for most of these, recognised by its words.
+    torch raises a RuntimeError for most of these, recognized by its words.
 
     >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("shapes differ"))
     (True, False)

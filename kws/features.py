@@ -19,7 +19,7 @@ from torch import Tensor
 
 from kws.audio import SAMPLE_RATE
 from kws.errors import UsageError, did_you_mean
-from kws.silence import normalise_peak, trim_silence
+from kws.silence import normalize_peak, trim_silence
 
 HOP = SAMPLE_RATE * 10 // 1000  # 160 samples, 10 ms: 100 frames a second
 WINDOW = SAMPLE_RATE * 25 // 1000  # 400 samples, 25 ms: also the length of the FFT
@@ -49,7 +49,7 @@ def mel_filterbank(
 
     `n_mels + 2` edges divide `f_min` … `f_max` (Hz) evenly in mel; filter m rises from edge m to 1
     at edge m + 1 and falls to edge m + 2. Power spectra (…, K) are multiplied by it from the right.
-    It is float64 and not normalised by area. Many filters over few frequencies leave some empty.
+    It is float64 and not normalized by area. Many filters over few frequencies leave some empty.
     """
     if n_mels < 1 or n_freqs < 2:
         raise UsageError(f"n_mels={n_mels} and n_freqs={n_freqs}: at least 1 and 2 are needed")
@@ -58,9 +58,9 @@ def mel_filterbank(
     hz = torch.linspace(0, NYQUIST, n_freqs, dtype=torch.float64)
     mel = torch.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2, dtype=torch.float64)
     edges = 700 * (10 ** (mel / 2595) - 1)
-    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    rising = (hz[:, None] - left) / (centre - left)
-    falling = (right - hz[:, None]) / (right - centre)
+    left, center, right = edges[:-2], edges[1:-1], edges[2:]
+    rising = (hz[:, None] - left) / (center - left)
+    falling = (right - hz[:, None]) / (right - center)
     return torch.minimum(rising, falling).clamp(min=0)
 
 
@@ -103,7 +103,7 @@ def mel_spectrogram(
     f_min: float = 20.0,
     f_max: float | None = None,
 ) -> Float[Tensor, "B T F"]:
-    """Power in each mel band, F = n_mels, T = 1 + N // HOP: frame t is centred on sample t · HOP.
+    """Power in each mel band, F = n_mels, T = 1 + N // HOP: frame t is centered on sample t · HOP.
 
     The ends are mirrored, so N must exceed half a window (200 samples). `f_min` and `f_max` in Hz;
     None is the Nyquist frequency. A loud frame has a million times the power of a quiet one, which
@@ -174,7 +174,7 @@ def speaker_log_mel(waveform: Float[Tensor, "N"]) -> Float[Tensor, "T 40"]:
     In this order: scale the peak to -3 dB, drop the silence (`kws.silence`), then log-mel with
     `f_min=50` and `floor=1e-9`. Raises `ValueError` if no tenth of a second is audible.
     """
-    audible = trim_silence(normalise_peak(waveform))
+    audible = trim_silence(normalize_peak(waveform))
     if len(audible) <= WINDOW // 2:
         raise ValueError("no audible passage of a tenth of a second")
     return log_mel(audible[None], n_mels=40, f_min=SPEAKER_F_MIN, floor=SPEAKER_FLOOR)[0]

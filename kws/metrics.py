@@ -79,8 +79,8 @@ class ClassScore:
     """One class: of its n examples how many were found (recall), and how many hits were right."""
 
     label: str
-    recall: Proportion  # of the examples with this label, those recognised
-    precision: Proportion  # of the examples recognised as this label, those that have it
+    recall: Proportion  # of the examples with this label, those recognized
+    precision: Proportion  # of the examples recognized as this label, those that have it
 
 
 def percent(share: float) -> str:
@@ -105,10 +105,10 @@ def wilson_interval(correct: float | int, n: int, z: float = Z95) -> tuple[float
     if n == 0:
         return 0.0, 1.0
     share, shrink = correct / n, 1 + z * z / n
-    centre = (share + z * z / (2 * n)) / shrink
+    center = (share + z * z / (2 * n)) / shrink
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / shrink
-    low = 0.0 if correct == 0 else centre - half  # exact there: rounding would leave ±1e-17
-    high = 1.0 if correct == n else centre + half
+    low = 0.0 if correct == 0 else center - half  # exact there: rounding would leave ±1e-17
+    high = 1.0 if correct == n else center + half
     return low, high
 
 

@@ -1,4 +1,4 @@
-"""Whether this Python is a notebook's: there, bars and colours show without a terminal."""
+"""Whether this Python is a notebook's: there, bars and colors show without a terminal."""
 
 import sys
 

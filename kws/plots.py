@@ -3,8 +3,8 @@
 Every function returns a `matplotlib.figure.Figure` of its own, so nothing depends on pyplot's
 global state, no window is opened and a notebook shows the return value. `save` writes it as PNG.
 
-Colours: Okabe & Ito, "Color Universal Design" (https://jfly.uni-koeln.de/color/), told apart with
-any colour vision; series differ in marker or line style too. Images use `cividis` and `Blues`,
+Colors: Okabe & Ito, "Color Universal Design" (https://jfly.uni-koeln.de/color/), told apart with
+any color vision; series differ in marker or line style too. Images use `cividis` and `Blues`,
 whose lightness rises steadily.
 
 Shape letters: T frames   F mel bands   C classes
@@ -26,12 +26,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from kws.files import atomic_path
-from kws.history import History
 from kws.metrics import ClassScore, Proportion
+from kws.training.history import History
 
 INK, PALE = "#333333", "#d9d9d9"
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
-SERIES = {  # columns of a history: name, colour, line
+SERIES = {  # columns of a history: name, color, line
     "train": ("training, augmented", ORANGE, "--"),
     "validation": ("validation", BLUE, "-"),
     "crop": ("validation, crops", GREEN, ":"),
@@ -133,14 +133,14 @@ def confusion(matrix: Int[Tensor, "C C"], labels: Sequence[str], *, title: str =
     axes.tick_params(length=0, labelsize=10 if size <= 15 else 8)
     if size <= MOST_CELLS:
         for row, column in zip(*np.nonzero(counts), strict=True):
-            colour = "white" if share[row, column] > 30 else INK
+            color = "white" if share[row, column] > 30 else INK
             axes.text(
                 column,
                 row,
                 str(counts[row, column]),
                 ha="center",
                 va="center",
-                color=colour,
+                color=color,
                 fontsize=9 if size <= 15 else 7,
             )
     bar = figure.colorbar(image, ax=axes, shrink=0.6, label="share of the true class (%)")
@@ -184,17 +184,17 @@ def recall(scores: Sequence[ClassScore], overall: Proportion, *, title: str = ""
 
 @mpl.rc_context(STYLE)
 def curves(history: History, *, title: str = "") -> Figure:
-    """Loss and accuracy of a training run against its optimiser steps; the best row is circled.
+    """Loss and accuracy of a training run against its optimizer steps; the best row is circled.
 
     The training loss is that of augmented examples, and usually lies above the others.
     """
     rows, best = history.rows, history.best
     figure, ((loss, accuracy),) = new_figure(1, 2, width=10.0, height=3.8, title=title)
-    for key, (name, colour, line) in SERIES.items():
+    for key, (name, color, line) in SERIES.items():
         if f"{key}_loss" not in rows[0]:
             continue
         steps = [row["step"] for row in rows]
-        look = {"color": colour, "linestyle": line, "label": name}
+        look = {"color": color, "linestyle": line, "label": name}
         loss.plot(steps, [row[f"{key}_loss"] for row in rows], **look)
         if f"{key}_accuracy" not in rows[0]:
             continue
@@ -210,9 +210,9 @@ def curves(history: History, *, title: str = "") -> Figure:
         fillstyle="none",
         label=f"best: {value:.1f} % at step {best['step']:,}",
     )
-    loss.set(xlabel="optimiser step", ylabel="cross-entropy (nats)")
+    loss.set(xlabel="optimizer step", ylabel="cross-entropy (nats)")
     loss.set_ylim(bottom=0)
-    accuracy.set(xlabel="optimiser step", ylabel="accuracy (%)")
+    accuracy.set(xlabel="optimizer step", ylabel="accuracy (%)")
     for axes in (loss, accuracy):
         axes.grid(axis="y")
         axes.legend(fontsize=9)

@@ -67,7 +67,7 @@ class Protocol:
     `labels` is the order of the classifier's outputs. Words in `left_out` are not used at all. Any
     other word outside `words` is material for `unknown_label`, or an error where there is none.
     `list_lengths` are the official archive's numbers of (validation, testing) clips, by which it is
-    recognised; `expected_counts` what each split of it must come to, silence and unknown included.
+    recognized; `expected_counts` what each split of it must come to, silence and unknown included.
     """
 
     name: str

@@ -26,7 +26,7 @@ DURATION = SAMPLE_RATE // 10  # 1,600 samples, 0.1 s
 LOUD, QUIET = b"\1", b"\0"
 
 
-def normalise_peak(waveform: Float[Tensor, "N"], peak_db: float = PEAK_DB) -> Float[Tensor, "N"]:
+def normalize_peak(waveform: Float[Tensor, "N"], peak_db: float = PEAK_DB) -> Float[Tensor, "N"]:
     """Scale the largest sample to `peak_db` (dB, full scale is 0). Zeros stay zeros."""
     if not len(waveform):
         return waveform

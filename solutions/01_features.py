@@ -36,7 +36,7 @@ import torchaudio
 
 from kws.audio import read_audio
 from kws.checking import check, expect_close, expect_equal
-from kws.data.corpus import make_corpus
+from kws.data.embedded.corpus import make_corpus
 from kws.files import cache_dir
 from kws.metrics import Proportion
 
@@ -86,7 +86,7 @@ left.hist([len(clip) / SAMPLE_RATE for clip in clips], bins=24, color="tab:blue"
 left.set(xlabel="length of the recording (s)", ylabel="clips", yscale="log")
 seconds = torch.arange(SAMPLE_RATE) / SAMPLE_RATE
 right.plot(seconds, waveforms[shortest], linewidth=0.4)
-right.axvspan(len(clips[shortest]) / SAMPLE_RATE, 1, color="lightgrey", label="padding")
+right.axvspan(len(clips[shortest]) / SAMPLE_RATE, 1, color="lightgray", label="padding")
 right.set(xlabel="time (s)", ylabel="amplitude", title=names[shortest].split("/")[0])
 _ = right.legend(frameon=False)
 
@@ -97,7 +97,7 @@ _ = right.legend(frameon=False)
 # ## 1.2 Frames and a window
 #
 # Within 25 ms a mouth hardly moves, so we look at 25 ms at a time, every 10 ms. Frame $t$ is
-# **centred** on sample $t \cdot \mathrm{hop}$; for the first and last frames the waveform is
+# **centered** on sample $t \cdot \mathrm{hop}$; for the first and last frames the waveform is
 # mirrored at its ends (the sample at the end itself is not repeated). So
 #
 # $$T = 1 + \lfloor N / \mathrm{hop} \rfloor$$
@@ -157,7 +157,7 @@ with check("1.2-frames-by-hand", "five samples make three frames of four"):
             [[0.0, 0, 0, 1], [0, 1, 2, 3], [2, 3, 4, 0]]
         ],
         "are the ends mirrored at all?": [[[0.0, 1, 2, 3]]],
-        "frame t is centred on sample t * hop, it does not begin there": [
+        "frame t is centered on sample t * hop, it does not begin there": [
             [[0.0, 1, 2, 3], [2, 3, 4, 0], [4, 0, 0, 0]]
         ],
         "frames come before samples: (B, T, W)": expected.mT,
@@ -266,16 +266,16 @@ def mel_filterbank(num_freqs, n_mels, f_min, f_max):
     mel = torch.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2, dtype=torch.float64)
     edges = 700 * (10 ** (mel / 2595) - 1)
     #: The lines that rise from e_m to e_(m+1), and those that fall from e_(m+1) to e_(m+2).
-    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    rising = (hz - left) / (centre - left)
-    falling = (right - hz) / (right - centre)
+    left, center, right = edges[:-2], edges[1:-1], edges[2:]
+    rising = (hz - left) / (center - left)
+    falling = (right - hz) / (right - center)
     #: A triangle is the lower of the two lines, and nowhere below 0.
     return torch.minimum(rising, falling).clamp(min=0)
     # END SOLUTION
 
 
 # %% [markdown]
-# One band from 0 to 5,600 Hz: 9 is $3^2$, so the centre is where $1 + f / 700 = 3$, at 1,400 Hz. Of
+# One band from 0 to 5,600 Hz: 9 is $3^2$, so the center is where $1 + f / 700 = 3$, at 1,400 Hz. Of
 # eleven frequencies, 800 Hz apart, 800 Hz has the weight 8/14, and 1,600 Hz has 40/42.
 
 # %% tags=["check"]
@@ -289,7 +289,7 @@ with check("1.4-mel-by-hand", "one band agrees with pencil and paper"):
     suspects = {
         "edges are evenly spaced in mel, not in Hz": even,
         "bands are columns: (num_freqs, n_mels)": expected.T,
-        "triangles are 1 at the top: no area is normalised": expected * 2 / 5600,
+        "triangles are 1 at the top: no area is normalized": expected * 2 / 5600,
     }
     actual = mel_filterbank(11, 1, 0, 5600)
     expect_close("mel_filterbank(11, 1, 0, 5600)", actual, expected, suspects)
@@ -380,8 +380,8 @@ _ = figure.colorbar(image, ax=axes, label="ln(power)")
 #
 # ## 1.6 MFCC
 #
-# Neighbouring bands overlap, and a voice that is strong in one is strong in the next. For thirty
-# years recognisers could not cope with that, so the bands were *decorrelated* by a cosine transform
+# Neighboring bands overlap, and a voice that is strong in one is strong in the next. For thirty
+# years recognizers could not cope with that, so the bands were *decorrelated* by a cosine transform
 # (DCT-II). Coefficient $c$ compares a frame with a cosine of $c / 2$ periods across the bands:
 #
 # $$\mathrm{mfcc}_c = s_c \sum_{m=0}^{M-1} \mathrm{logmel}_m \cos\frac{\pi\, c\, (m + \frac12)}{M},
@@ -504,13 +504,13 @@ with check("1.7-split-of-real-speakers", "four speakers of Speech Commands are w
         expect_equal(f'which_split("{name}")', which_split(name), split)
 
 # %% [markdown]
-# Is it worth the trouble? Try the laziest recogniser there is: find the most similar clip of the
+# Is it worth the trouble? Try the laziest recognizer there is: find the most similar clip of the
 # training split, and say its word. Then split by *take*: the same rule, but on the whole file name,
 # so that a speaker is heard on both sides.
 
 
 # %%
-def nearest_neighbour(splits):
+def nearest_neighbor(splits):
     """How often the most similar training clip has the right word."""
     train = [n for n, split in enumerate(splits) if split == "training"]
     test = [n for n, split in enumerate(splits) if split != "training"]
@@ -523,8 +523,8 @@ def nearest_neighbour(splits):
 words = [name.split("/")[0] for name in names]
 profile = (cepstra - cepstra.mean(dim=1, keepdim=True))[..., 1:].flatten(1)  # no loudness, no room
 results = {
-    "by speaker": nearest_neighbour([which_split(name) for name in names]),
-    "by take": nearest_neighbour([which_split(name.replace("_nohash_", "-")) for name in names]),
+    "by speaker": nearest_neighbor([which_split(name) for name in names]),
+    "by take": nearest_neighbor([which_split(name.replace("_nohash_", "-")) for name in names]),
 }
 for label, score in results.items():
     print(f"split {label}: {score}; chance {100 / 35:.1f} %")
@@ -532,18 +532,18 @@ figure, axes = plt.subplots(figsize=(5, 2), layout="constrained")
 for label, score in results.items():
     axes.barh(label, 100 * score.value, color="tab:blue")
     axes.plot([100 * score.low, 100 * score.high], [label, label], color="black")
-axes.axvline(100 / 35, color="grey", linestyle="--")
+axes.axvline(100 / 35, color="gray", linestyle="--")
 _ = axes.set(xlabel="accuracy (%, with 95 % interval; dashed: chance)", ylabel="split")
 
 # %% [markdown]
-# Nothing about the recogniser has improved; only the exam has become easier.
+# Nothing about the recognizer has improved; only the exam has become easier.
 #
 # **Think:** a user of your program is a new speaker. Which of the two numbers will they see?
 #
 # ## 1.8 Silence, unknown, and a class that swallowed everything
 #
 # The usual task has ten commands and two classes more: *silence*, and *unknown* for every other
-# word. A report on the Kaggle challenge relabelled all clips of other words as unknown. They were
+# word. A report on the Kaggle challenge relabeled all clips of other words as unknown. They were
 # 60 % of its data, and its network said "unknown" to everything. Cutting them down repaired it.
 #
 # So the rule is: beside the clips of the ten commands, **10 %** of their number as unknown, and as
@@ -641,13 +641,13 @@ def answers(pairs):
     network = torch.nn.Sequential(
         torch.nn.Linear(x.shape[1], 64), torch.nn.ReLU(), torch.nn.Linear(64, 12)
     )
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     for _ in range(200):
         batch = torch.randint(len(x), (32,))
         loss = F.cross_entropy(network(x[batch]), y[batch])
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     return network(inputs[[row[name] for name in heard]]).argmax(dim=1)
 
 
@@ -660,7 +660,7 @@ for label, answer in said.items():
     print(f"unknown is {label}: {score(answer)} of the commands right")
     right, unknown = 100 * score(answer).value, 100 * (answer == 1).double().mean().item()
     axes.barh(label, right, color="tab:blue")
-    axes.barh(label, unknown, left=right, color="lightgrey")
+    axes.barh(label, unknown, left=right, color="lightgray")
     axes.barh(label, 100 - right - unknown, left=right + unknown, color="tab:orange")
 _ = axes.legend(["right", "called unknown", "another word"], ncols=3, frameon=False, loc=(0, 1))
 axes.set(xlabel="commands, by speakers never heard (%)", ylabel="unknown is", xlim=(0, 100))

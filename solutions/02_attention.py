@@ -294,7 +294,7 @@ _ = right.legend(frameon=False)
 #
 # Attention mixes frames; a small network then bends each frame by itself, widening it from `D` to
 # `E` and narrowing it again. Around each of the two stands a detour, so that a layer starts out as
-# a small correction, and a normalisation that keeps the numbers near 1. The paper normalises
+# a small correction, and a normalization that keeps the numbers near 1. The paper normalizes
 # *after* the sum (**post-norm**):
 #
 # $$x \leftarrow \mathrm{norm}_1(x + \mathrm{attention}(x)) \qquad
@@ -322,9 +322,9 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x, valid=None):
         # BEGIN SOLUTION 2.5
-        #: Add what attention says to x, then normalise the sum.
+        #: Add what attention says to x, then normalize the sum.
         x = self.norm_attention(x + self.attention(x, valid))
-        #: Add what the feed-forward network (ReLU in the middle) says, then normalise the sum.
+        #: Add what the feed-forward network (ReLU in the middle) says, then normalize the sum.
         return self.norm_feed_forward(x + self.contract(self.expand(x).relu()))
         # END SOLUTION
 
@@ -344,11 +344,11 @@ def silenced(layer):
     return layer
 
 
-with check("2.5-layer-by-hand", "a layer whose branches are silent still normalises"):
+with check("2.5-layer-by-hand", "a layer whose branches are silent still normalizes"):
     layer = silenced(EncoderLayer(2, num_heads=1, d_ff=3))
     x = torch.tensor([[[1.0, 3.0]]])
     suspects = {
-        "pre-norm? here the sum is normalised, not what enters the branch": x,
+        "pre-norm? here the sum is normalized, not what enters the branch": x,
         "are the two detours there (x + ...)?": torch.zeros(1, 1, 2),
     }
     expect_close("layer(x)", layer(x), [[[-1.0, 1.0]]], suspects=suspects, atol=1e-4)
@@ -411,7 +411,7 @@ with check("2.6-encoder-counts", "three layers have three times the parameters o
 # %%
 first = EncoderLayer(6, num_heads=2, d_ff=5)
 copies = nn.ModuleList([first, copy.deepcopy(first), copy.deepcopy(first)])
-optimiser = torch.optim.SGD(copies.parameters(), lr=0.1)
+optimizer = torch.optim.SGD(copies.parameters(), lr=0.1)
 x, target = torch.randn(2, 4, 7, 6)
 for step in range(4):
     y = x
@@ -421,9 +421,9 @@ for step in range(4):
     weights = [nn.utils.parameters_to_vector(layer.parameters()).detach() for layer in copies]
     apart = [(weights[i] - weights[j]).norm() for i, j in ((0, 1), (0, 2), (1, 2))]
     print(f"step {step}: loss {loss:.3f}, distances", ", ".join(f"{d:.4f}" for d in apart))
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     loss.backward()
-    optimiser.step()
+    optimizer.step()
 
 # %% [markdown]
 # **Think:** which test, other than counting, would have told the author of the report?
@@ -488,13 +488,13 @@ axes.plot(
     depths, [encoder_parameters(80, 800, n) / 1e3 for n in depths], "o-", label="layers apart"
 )
 axes.plot(depths, [encoder_parameters(80, 800, 1) / 1e3] * 6, "s--", label="one layer, reused")
-axes.axhline(500, color="grey", linewidth=0.8, label="budget of notebook 3")
+axes.axhline(500, color="gray", linewidth=0.8, label="budget of notebook 3")
 axes.set(xlabel="number of layers", ylabel="parameters (thousands)", ylim=(0, None))
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
 # The tool had not looked inside `nn.MultiheadAttention`: half of the model was missing from its
-# table, and nobody noticed. The grey line is the budget of notebook 3.
+# table, and nobody noticed. The gray line is the budget of notebook 3.
 #
 # **Think:** how many layers of width 80 with `E = 160` fit into 500,000 parameters? And which of
 # `D`, `E` and the number of layers would you spend them on?

@@ -28,7 +28,7 @@ import matplotlib.pyplot as plt
 from safetensors.torch import save_file
 
 from kws.checking import check, expect_between, expect_close, expect_equal
-from kws.data.speaker_corpus import make_speaker_corpus
+from kws.data.embedded.speaker_corpus import make_speaker_corpus
 from kws.data.speakers import load_speakers
 from kws.files import cache_dir
 
@@ -203,7 +203,7 @@ _ = axes.legend(frameon=False)
 # %% [markdown]
 # ## 3.4 The model
 #
-# Frames of 10 ms are short, and attention costs $T^2$. So four neighbours are stacked into one
+# Frames of 10 ms are short, and attention costs $T^2$. So four neighbors are stacked into one
 # (`stack_frames` is given). Then come a linear map to width `D`, two encoder layers, the mean over
 # time, and a classifier:
 #
@@ -259,7 +259,7 @@ class SpeakerClassifier(nn.Module):
         x = self.embed(x)
         for layer in self.layers:
             x = layer(x, valid)
-        #: Pool over time, then normalise, then classify. No softmax: the loss takes logits.
+        #: Pool over time, then normalize, then classify. No softmax: the loss takes logits.
         return self.classify(self.norm(mean_pool(x, valid)))
         # END SOLUTION
 
@@ -297,17 +297,17 @@ with check("3.4-model-ignores-padding", "an utterance gets the same scores in an
 
 
 # %% tags=["export"]
-def train_step(model, optimiser, mel, valid, labels):
-    """One optimiser step on one batch; returns the loss, a float."""
+def train_step(model, optimizer, mel, valid, labels):
+    """One optimizer step on one batch; returns the loss, a float."""
     # BEGIN SOLUTION 3.5
     #: Training mode (dropout!), and no gradients left from the step before.
     model.train()
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     #: The loss: cross-entropy of the logits, averaged over the batch.
     loss = F.cross_entropy(model(mel, valid), labels)
     #: Backward, then one step.
     loss.backward()
-    optimiser.step()
+    optimizer.step()
     #: Return a number, not a tensor that drags its graph along.
     return loss.item()
     # END SOLUTION
@@ -332,9 +332,9 @@ class Tiny(nn.Module):
 
 with check("3.5-step-by-hand", "one step on two weights agrees with pencil and paper"):
     tiny = Tiny()
-    optimiser = torch.optim.SGD(tiny.parameters(), lr=1.0)
+    optimizer = torch.optim.SGD(tiny.parameters(), lr=1.0)
     batch = (torch.zeros(3, 5, 1), torch.ones(3, 5).bool(), torch.tensor([0, 0, 0]))
-    loss = train_step(tiny, optimiser, *batch)
+    loss = train_step(tiny, optimizer, *batch)
     suspects = {"nothing moved: is there a backward, and then a step?": [0.0, 0.0]}
     expect_close("the weight after the step", tiny.weight, [0.5, -0.5], suspects)
     expect_equal("the type of the loss", type(loss).__name__, "float")
@@ -446,7 +446,7 @@ with check("3.7-best-by-hand", "the weights of the best of three moments come ba
 
 # %%
 def crop(mel, frames):
-    """`frames` neighbouring frames from a random place, or all of a shorter utterance."""
+    """`frames` neighboring frames from a random place, or all of a shorter utterance."""
     start = int(torch.randint(max(1, len(mel) - frames + 1), ()))
     return mel[start : start + frames]
 
@@ -458,14 +458,14 @@ def accuracy_of(model, mels, labels):
 # %%
 def fit(model, steps, batch_size, crop_frames, lr, warmup_steps, every=100):
     """Train; returns rows of (step, loss, accuracy on whole utterances, accuracy on crops)."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
     best, history = Best(), []
     for step in range(steps):
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = lr * cosine_warmup(step, warmup_steps, steps)
         rows = torch.randint(len(train_mels), (batch_size,))
         batch = collate([crop(train_mels[i], crop_frames) for i in rows])
-        loss = train_step(model, optimiser, *batch, train_labels[rows])
+        loss = train_step(model, optimizer, *batch, train_labels[rows])
         if (step + 1) % every == 0:
             whole = accuracy_of(model, val_mels, val_labels)
             cut = accuracy_of(model, [crop(mel, crop_frames) for mel in val_mels], val_labels)
@@ -517,7 +517,7 @@ left.plot(steps, [100 * share for share in cut], "s:", label="validation, crops"
 left.set(xlabel="step", ylabel="accuracy (%)", ylim=(0, 102))
 left.legend(frameon=False)
 right.plot(seconds, shares, "o-", label="crops")
-right.axhline(100 * accuracy, linestyle="--", color="grey", label="whole utterances")
+right.axhline(100 * accuracy, linestyle="--", color="gray", label="whole utterances")
 right.set(xlabel="length of the test crops (s)", ylabel="accuracy (%)", ylim=(0, 102))
 _ = right.legend(frameon=False)
 

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 4. Conformer
 #
-# **You will build** the encoder that most speech recognisers of today are made of: attention for
-# the whole utterance, convolution for the neighbourhood. With a classifier on top it will name the
-# speaker of a sentence, and you will find out what the normalisation in front of the classifier
+# **You will build** the encoder that most speech recognizers of today are made of: attention for
+# the whole utterance, convolution for the neighborhood. With a classifier on top it will name the
+# speaker of a sentence, and you will find out what the normalization in front of the classifier
 # is worth.
 # **You need** notebooks 2 and 3. What you built there comes with the package from here on:
 # `MultiHeadSelfAttention` and `mean_pool`.
@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from kws.models.attention import MultiHeadSelfAttention
-from kws.models.normalisation import MaskedBatchNorm
+from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.pooling import mean_pool
 
 _ = torch.manual_seed(0)
@@ -37,11 +37,11 @@ import torchaudio
 from safetensors.torch import save_file
 
 from kws.checking import check, expect_close, expect_equal
-from kws.data.speaker_corpus import make_speaker_corpus
+from kws.data.embedded.speaker_corpus import make_speaker_corpus
 from kws.data.speakers import load_speakers
 from kws.files import cache_dir
 from kws.metrics import Proportion
-from kws.schedule import cosine_warmup
+from kws.training.schedule import cosine_warmup
 
 # %% [markdown]
 # ## 4.1 A gate
@@ -87,7 +87,7 @@ content = torch.sin(2 * torch.pi * 12 * time_axis)
 gate = 8 * torch.sin(2 * torch.pi * 2 * time_axis)
 gated = gated_linear_unit(torch.stack([content, gate], dim=-1))[:, 0]
 figure, axes = plt.subplots(figsize=(6, 2.8), layout="constrained")
-axes.plot(time_axis, content, color="lightgrey", label="first half: content")
+axes.plot(time_axis, content, color="lightgray", label="first half: content")
 axes.plot(time_axis, gate.sigmoid(), "--", label="σ(second half): gate")
 axes.plot(time_axis, gated, label="gated")
 axes.set(xlabel="time (s)", ylabel="value", ylim=(-1.1, 1.6))
@@ -97,9 +97,9 @@ _ = axes.legend(frameon=False, loc="upper center", ncols=3)
 # **Think:** the Conformer's activation is $\mathrm{silu}(x) = x\,\sigma(x)$, also called swish. Of
 # which `x` is it the gate?
 #
-# ## 4.2 Look at the neighbours
+# ## 4.2 Look at the neighbors
 #
-# Attention sees everything and knows no order; a frame's neighbours matter most all the same. A
+# Attention sees everything and knows no order; a frame's neighbors matter most all the same. A
 # convolution along time looks at `K` frames around each frame. *Depthwise* means that each column
 # has a kernel of its own and sees no other column:
 #
@@ -203,9 +203,9 @@ class ConvolutionModule(nn.Module):
 
     def forward(self, x, valid=None):
         # BEGIN SOLUTION 4.3
-        #: Normalise, widen, gate.
+        #: Normalize, widen, gate.
         x = gated_linear_unit(self.expand(self.norm(x)))
-        #: Convolve, and normalise the columns: both need valid.
+        #: Convolve, and normalize the columns: both need valid.
         x = self.norm_columns(self.depthwise(x, valid), valid)
         #: Apply silu and the second pointwise layer.
         return self.contract(F.silu(x))
@@ -239,7 +239,7 @@ with check("4.3-module-by-hand", "the convolution module agrees with pencil and 
     x, half = torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[-0.5, 0.5]]])
     suspects = {
         "is there a silu after the batch norm?": half,
-        "is the input normalised first?": F.silu(x / 2),
+        "is the input normalized first?": F.silu(x / 2),
         "the activation is silu": F.relu(half),
         "the detour belongs to the block, not to the module": x + half * half.sigmoid(),
     }
@@ -253,7 +253,7 @@ with check("4.3-module-by-hand", "the convolution module agrees with pencil and 
 #
 # The Transformer's feed-forward network with two changes: silu in place of ReLU, and a layer norm
 # *in front* (**pre-norm**), so that each branch of the block sees numbers near 1 and the detour
-# around it is never normalised away.
+# around it is never normalized away.
 
 
 # %% tags=["export"]
@@ -271,7 +271,7 @@ class FeedForwardModule(nn.Module):
 
     def forward(self, x):
         # BEGIN SOLUTION 4.4
-        #: Normalise, widen, apply silu, narrow.
+        #: Normalize, widen, apply silu, narrow.
         return self.contract(F.silu(self.expand(self.norm(x))))
         # END SOLUTION
 
@@ -279,10 +279,10 @@ class FeedForwardModule(nn.Module):
 # %% tags=["check"]
 with check("4.4-feed-forward-by-hand", "the feed-forward module agrees with pencil and paper"):
     module = with_identities(FeedForwardModule(2, d_ff=3))
-    one = torch.tensor([[[-1.0, 1.0]]])  # (1, 3), normalised
+    one = torch.tensor([[[-1.0, 1.0]]])  # (1, 3), normalized
     suspects = {
         "silu, not ReLU": one.relu(),
-        "is the input normalised first?": F.silu(torch.tensor([[[1.0, 3.0]]])),
+        "is the input normalized first?": F.silu(torch.tensor([[[1.0, 3.0]]])),
         "is there a silu between the two layers, and the norm in front of both?": one,
         "the detour belongs to the block, not to the module": F.silu(one) + one * one + one + 1,
     }
@@ -330,7 +330,7 @@ class ConformerBlock(nn.Module):
         # BEGIN SOLUTION 4.5
         #: Half a step with the first feed-forward module.
         x = x + 0.5 * self.first_half(x)
-        #: A step with attention, normalised in front; it needs valid.
+        #: A step with attention, normalized in front; it needs valid.
         x = x + self.attention(self.norm_attention(x), valid)
         #: A step with the convolution module; it needs valid, too.
         x = x + self.convolution(x, valid)
@@ -478,8 +478,8 @@ _ = axes.legend(frameon=False)
 #
 # ## 4.7 Who is speaking?
 #
-# On top of the encoder: the mean over the real frames, a **normalisation**, and one linear layer.
-# The normalisation is the laboratory's finding: *without one in front of the classifier the
+# On top of the encoder: the mean over the real frames, a **normalization**, and one linear layer.
+# The normalization is the laboratory's finding: *without one in front of the classifier the
 # Conformer did not converge.* Why could that be? Each frame leaves the encoder with mean 0 and
 # variance 1 over its columns, but the *mean over frames* is much the same vector for every
 # speaker: what tells them apart are small differences between utterances. A batch norm takes away
@@ -502,7 +502,7 @@ def side_by_side(mel, valid=None):
 class SpeakerConformer(nn.Module):
     """mel (B, T, F), valid (B, T) bool or None -> logits (B, C)."""
 
-    def __init__(self, n_mels, num_speakers, normalise=True):
+    def __init__(self, n_mels, num_speakers, normalize=True):
         super().__init__()
         # BEGIN SOLUTION 4.7
         #: A linear layer from pairs of frames, 2F columns, to a width D of your choice (64 will
@@ -510,8 +510,8 @@ class SpeakerConformer(nn.Module):
         d_model = 64
         self.widen = nn.Linear(2 * n_mels, d_model)
         self.encoder = ConformerEncoder(d_model, 4, 128, 15, num_layers=2)
-        #: nn.BatchNorm1d(D) or nn.LayerNorm(D) if normalise, else nn.Identity().
-        self.norm = nn.BatchNorm1d(d_model) if normalise else nn.Identity()
+        #: nn.BatchNorm1d(D) or nn.LayerNorm(D) if normalize, else nn.Identity().
+        self.norm = nn.BatchNorm1d(d_model) if normalize else nn.Identity()
         #: A linear layer to the speakers.
         self.classify = nn.Linear(d_model, num_speakers)
         # END SOLUTION
@@ -523,17 +523,17 @@ class SpeakerConformer(nn.Module):
         x = self.encoder(self.widen(x), valid)
         #: Average the real frames with mean_pool(x, valid).
         x = mean_pool(x, valid)
-        #: Normalise, then classify. No softmax: the loss takes logits.
+        #: Normalize, then classify. No softmax: the loss takes logits.
         return self.classify(self.norm(x))
         # END SOLUTION
 
 
 # %% [markdown]
 # The check listens at the last linear layer. While training, what it reads must have been
-# normalised: each column over the batch, or each row by itself, has standard deviation 1.
+# normalized: each column over the batch, or each row by itself, has standard deviation 1.
 
 # %% tags=["check"]
-with check("4.7-logits", "one logit for each speaker, from normalised features"):
+with check("4.7-logits", "one logit for each speaker, from normalized features"):
     model = SpeakerConformer(n_mels=40, num_speakers=11)
     heard = []
     for part in model.modules():
@@ -585,17 +585,17 @@ def whole(split):
 def fit(model, steps, lr, seed=0, batch_size=32):
     """Train on crops; returns rows of (step, mean loss since the last row, accuracy on crops)."""
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=lr)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     history, losses = [], []
     for step in range(steps):
         rows = torch.randint(len(data.train), (batch_size,), generator=generator)
         mel, valid = data.train.crops(rows, generator)
         share = cosine_warmup(step, warmup_steps=50, total_steps=steps)
-        optimiser.param_groups[0]["lr"] = lr * share
+        optimizer.param_groups[0]["lr"] = lr * share
         loss = F.cross_entropy(model(mel, valid), data.train.labels[rows])
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
         if (step + 1) % 50 == 0:
             correct = accuracy(model, crops(data.validation)).value
@@ -606,15 +606,15 @@ def fit(model, steps, lr, seed=0, batch_size=32):
 # %% [markdown]
 # ### The ablation
 #
-# Two models from the same seed, on the same crops, one with a normalisation and one without. Write
+# Two models from the same seed, on the same crops, one with a normalization and one without. Write
 # down what you expect before you run it.
 
 # %%
 histories = {}
-for normalise in (True, False):
+for normalize in (True, False):
     torch.manual_seed(1)
-    name = "with normalisation" if normalise else "without"
-    model, start = SpeakerConformer(40, len(data.speakers), normalise), time.time()
+    name = "with normalization" if normalize else "without"
+    model, start = SpeakerConformer(40, len(data.speakers), normalize), time.time()
     histories[name] = fit(model, steps=400, lr=1e-3)
     seconds = time.time() - start
     print(f"{name}: {seconds:.0f} s, whole utterances {accuracy(model, whole(data.validation))}")
@@ -625,14 +625,14 @@ for (name, history), line in zip(histories.items(), ("o-", "s--"), strict=True):
     steps, losses, shares = zip(*history, strict=True)
     left.plot(steps, losses, line, label=name)
     right.plot(steps, [100 * share for share in shares], line, label=name)
-left.axhline(math.log(len(data.speakers)), color="grey", linewidth=0.8, label="guessing: ln 100")
-left.set(xlabel="optimiser step", ylabel="training loss (nats)", ylim=(0, 5))
-right.set(xlabel="optimiser step", ylabel="validation accuracy, crops (%)", ylim=(0, 100))
+left.axhline(math.log(len(data.speakers)), color="gray", linewidth=0.8, label="guessing: ln 100")
+left.set(xlabel="optimizer step", ylabel="training loss (nats)", ylim=(0, 5))
+right.set(xlabel="optimizer step", ylabel="validation accuracy, crops (%)", ylim=(0, 100))
 _ = left.legend(frameon=False)
 
 # %% [markdown]
 # What we saw, with this seed and with others: **here the finding does not hold as it was told.**
-# Without a normalisation our Conformer converges too, only a little later and a little lower (on
+# Without a normalization our Conformer converges too, only a little later and a little lower (on
 # the 300 test sentences 88.7 % in place of 91.7 % after these 400 steps; with three times the
 # learning rate and 600 steps 97.3 % in place of 99.7 %; the intervals overlap). The report's models
 # differ from ours in more than that one line, so its sentence is about *its* Conformer. That is how

@@ -38,13 +38,13 @@ from safetensors.torch import save_file
 from kws import plots
 from kws.audio import SAMPLE_RATE
 from kws.checking import check, expect_between, expect_close, expect_equal
-from kws.data.corpus import make_corpus
+from kws.data.embedded.corpus import make_corpus
 from kws.data.speech_commands import load_speech_commands
 from kws.files import cache_dir
+from kws.inference.submission import KAGGLE, KAGGLE_LABELS, check_csv, write_csv
 from kws.metrics import Proportion
 from kws.models.recurrent import CRNN_SMALL, Crnn
-from kws.schedule import cosine_warmup
-from kws.submission import KAGGLE, KAGGLE_LABELS, check_csv, write_csv
+from kws.training.schedule import cosine_warmup
 
 # %% [markdown]
 # ## 5.1 Tokens, and what they cost
@@ -97,7 +97,7 @@ for strides in ((1, 1), (1, 2), (2, 2), (2, 4), (4, 4)):
     gigabytes = attention_bytes(16, 8, 4, tokens) / 1e9
     axes.loglog(tokens, gigabytes, "o", color="C0")
     axes.annotate(f" {strides}: {tokens:,} tokens", (tokens, gigabytes), va="top")
-axes.axhline(16, color="grey", linewidth=0.8, linestyle="--", label="a GPU of 16 GB")
+axes.axhline(16, color="gray", linewidth=0.8, linestyle="--", label="a GPU of 16 GB")
 axes.set(xlabel="tokens", ylabel="attention weights (GB)")
 axes.set(xlim=(20, 60_000), ylim=(5e-4, 500))
 _ = axes.legend(frameon=False)
@@ -146,7 +146,7 @@ class Stem(nn.Module):
         # BEGIN SOLUTION 5.2
         #: Turn mel into one map (B, 1, F, T): bands are rows, frames are columns.
         x = mel.mT[:, None]
-        #: Convolve, normalise, relu; twice.
+        #: Convolve, normalize, relu; twice.
         x = self.norm1(self.conv1(x)).relu()
         x = self.norm2(self.conv2(x)).relu()
         #: Bring the axes into the order (B, T', F', channels).
@@ -393,7 +393,7 @@ def predict(model, mel):
 def fit(model, steps, batch_size, lr, warmup_steps, seed=0, rows=None, schedule=cosine_warmup):
     """Train on all clips, or on `rows` of them; returns the loss of every step."""
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
     rows = torch.arange(len(labels["training"])) if rows is None else rows
     losses = []
     model.train()
@@ -401,11 +401,11 @@ def fit(model, steps, batch_size, lr, warmup_steps, seed=0, rows=None, schedule=
         some = rows[torch.randint(len(rows), (batch_size,), generator=generator)]
         mel, wanted = augmented(mels["training"][some], generator), labels["training"][some]
         share = schedule(step, warmup_steps=warmup_steps, total_steps=steps)
-        optimiser.param_groups[0]["lr"] = lr * share
+        optimizer.param_groups[0]["lr"] = lr * share
         loss = F.cross_entropy(model(mel), wanted)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     return losses
 
@@ -462,8 +462,8 @@ for lr, line in zip(rates, (":", "-", "--"), strict=True):
     said = predict(trial, mels["validation"]).argmax(1).bincount(minlength=12)
     print(f"lr {lr:g}: says {names[said.argmax()]} to {said.max() / said.sum():.0%} of all clips")
     axes.plot(smooth, line, label=f"lr {lr:g}")
-axes.axhline(torch.tensor(12.0).log(), color="grey", linewidth=0.8, label="guessing: ln 12")
-axes.set(xlabel="optimiser step", ylabel="loss, mean of ten steps (nats)", ylim=(0, 3.5))
+axes.axhline(torch.tensor(12.0).log(), color="gray", linewidth=0.8, label="guessing: ln 12")
+axes.set(xlabel="optimizer step", ylabel="loss, mean of ten steps (nats)", ylim=(0, 3.5))
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
@@ -472,7 +472,7 @@ _ = axes.legend(frameon=False)
 # model, data and warm-up: the report fell at 0.001, which is a good rate for ours. So try the rates
 # first; it takes a minute.
 #
-# **Think:** a loss of $\ln 12 = 2.48$ (the grey line) is what a model has that says "each word is
+# **Think:** a loss of $\ln 12 = 2.48$ (the gray line) is what a model has that says "each word is
 # as likely as any other". Which of the three curves ends there, and which below it but still wrong?
 
 # %%
@@ -504,7 +504,7 @@ figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
 for name, values, line in (("transformer", losses, "-"), ("CRNN", crnn_losses, "--")):
     smooth = torch.tensor(values).unfold(0, 20, 1).mean(1)
     axes.plot(range(20, len(values) + 1), smooth, line, label=name)
-axes.set(xlabel="optimiser step", ylabel="loss, mean of 20 steps (nats)", ylim=(0, None))
+axes.set(xlabel="optimizer step", ylabel="loss, mean of 20 steps (nats)", ylim=(0, None))
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
@@ -667,7 +667,7 @@ with check("5.9-table-by-hand", "the table has Kaggle's names"):
     expect_equal("c.wav", made["c.wav"], "unknown", {"Kaggle does not know every word": "cat"})
 
 # %% [markdown]
-# `kws.submission` writes it, sorted and complete or not at all, and reads it back.
+# `kws.inference.submission` writes it, sorted and complete or not at all, and reads it back.
 
 # %%
 clips = [f"clip_{number:06d}.wav" for number in range(len(guesses))]

@@ -44,7 +44,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_corpus(tmp_path_factory) -> Path:
     """An embedded corpus: 35 words, 20 speakers (16 / 2 / 2 in the splits), one take, 700 clips."""
-    from kws.data.corpus import make_corpus
+    from kws.data.embedded.corpus import make_corpus
 
     out = tmp_path_factory.mktemp("corpus") / "words"
     return make_corpus(out, size="tiny", takes=1, noise_seconds=5, progress=False)
@@ -53,7 +53,7 @@ def tiny_corpus(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_speakers(tmp_path_factory) -> Path:
     """Speaker features in the homework's layout: 6 voices, each 6 utterances and 2 for testing."""
-    from kws.data.speaker_corpus import make_speaker_corpus
+    from kws.data.embedded.speaker_corpus import make_speaker_corpus
 
     out = tmp_path_factory.mktemp("corpus") / "speakers"
     return make_speaker_corpus(out, speakers=6, utterances=6, progress=False)
@@ -142,9 +142,9 @@ def voices(tmp_path_factory):
 @pytest.fixture(scope="session")
 def untrained():
     """`untrained("model.name=gru", labels=(…))`: a small model with random weights, as loaded."""
-    from kws.checkpoint import Trained, new_model
-    from kws.normalise import Normaliser
-    from kws.recipe import parse_recipe
+    from kws.normalize import Normalizer
+    from kws.training.checkpoint import Trained, new_model
+    from kws.training.recipe import parse_recipe
 
     small = ("model.name=gru", "model.channels=3", "model.hidden_size=5")
 
@@ -156,7 +156,7 @@ def untrained():
             recipe=recipe,
             labels=labels,
             protocol=protocol if recipe.data.task == "keywords" else "speakers",
-            normaliser=Normaliser(kind=recipe.features.normalise),
+            normalizer=Normalizer(kind=recipe.features.normalize),
             step=17,
         )
 

@@ -171,7 +171,7 @@ def test_speed_changes_the_pitch_by_the_rate():
     assert 470 < hz.max() <= 480 + 2
 
 
-def test_speed_interpolates_about_the_centre_and_adds_zeros():
+def test_speed_interpolates_about_the_center_and_adds_zeros():
     x = torch.arange(1.0, 10, dtype=torch.float64).expand(50, 9)
     y = change_speed(x, 0.5, seeded())
     rate = y[:, 5] - y[:, 4]
@@ -234,7 +234,7 @@ def test_frequency_warp_reads_scaled_bands_and_keeps_the_ends(float64):
     torch.testing.assert_close(y[:, 0, 37], expected)
 
 
-def test_time_warp_reads_scaled_frames_about_the_centre(float64):
+def test_time_warp_reads_scaled_frames_about_the_center(float64):
     x = torch.arange(21.0)[:, None].expand(200, 21, 3)
     y = warp_time(x, 0.2, seeded())
     rate = y[:, 11, 0] - y[:, 10, 0]

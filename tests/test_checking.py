@@ -64,7 +64,7 @@ def test_a_shape_is_told_with_the_hint_of_the_suspect_that_has_it():
 
 
 @pytest.mark.parametrize("expect", [expect_close, expect_equal])
-def test_a_missing_return_is_recognised(expect):
+def test_a_missing_return_is_recognized(expect):
     with pytest.raises(Unmet, match=r"is there a return?"):
         expect("y", None, 1.0)
 

@@ -19,7 +19,7 @@ from kws.features import (
     mfcc,
     speaker_log_mel,
 )
-from kws.silence import normalise_peak, trim_silence
+from kws.silence import normalize_peak, trim_silence
 
 
 @pytest.fixture
@@ -87,13 +87,13 @@ def test_speaker_features_refuse_a_recording_without_a_sound():
         speaker_log_mel(torch.zeros(16_000))
 
 
-def test_speaker_features_need_no_second_normalisation():
-    x = normalise_peak(torch.randn(9_001))
-    torch.testing.assert_close(speaker_log_mel(x), speaker_log_mel(normalise_peak(x)))
+def test_speaker_features_need_no_second_normalization():
+    x = normalize_peak(torch.randn(9_001))
+    torch.testing.assert_close(speaker_log_mel(x), speaker_log_mel(normalize_peak(x)))
 
 
 @pytest.mark.parametrize("samples", [201, 16_000, 16_159, 16_160])
-def test_frames_are_centred_every_hop(samples):
+def test_frames_are_centered_every_hop(samples):
     assert log_mel(torch.randn(2, samples)).shape == (2, 1 + samples // HOP, 40)
 
 
@@ -106,7 +106,7 @@ def test_silence_is_the_logarithm_of_the_floor(float64):
     torch.testing.assert_close(floor, torch.full_like(floor, math.log(1e-4)))
 
 
-def test_a_tone_is_loudest_in_the_filter_centred_on_it(float64):
+def test_a_tone_is_loudest_in_the_filter_centered_on_it(float64):
     n = torch.arange(16_000)
     filters = mel_filterbank(NUM_FREQS, 40, 20.0, 8000.0)
     for band in (7, 23, 37):

@@ -20,16 +20,16 @@ import soundfile
 import torch
 
 from kws.audio import read_audio, write_audio
-from kws.checkpoint import Trained, load_model, new_model
+from kws.data.array_file import DamagedStore, open_store, write_store
 from kws.data.features_file import read_features
 from kws.data.listing import read_listing
 from kws.data.packed import pack_clips
 from kws.data.speakers import load_speakers
-from kws.data.store import DamagedStore, open_store, write_store
 from kws.errors import UsageError
-from kws.history import read_history
-from kws.normalise import Normaliser
-from kws.recipe import load_recipe, parse_recipe
+from kws.normalize import Normalizer
+from kws.training.checkpoint import Trained, load_model, new_model
+from kws.training.history import read_history
+from kws.training.recipe import load_recipe, parse_recipe
 
 CASES = 40  # for each file and kind of damage
 SECONDS = 120  # for all of them, on the slowest machine: a hang, not a benchmark
@@ -286,7 +286,7 @@ def checkpoint(tmp_path) -> Path:
         recipe=recipe,
         labels=("yes", "no", "_unknown_"),
         protocol="v2-12",
-        normaliser=Normaliser(kind="dataset", mean=torch.zeros(13), std=torch.ones(13)),
+        normalizer=Normalizer(kind="dataset", mean=torch.zeros(13), std=torch.ones(13)),
         step=17,
     )
     torch.save(trained.state(), tmp_path / "best.pt")

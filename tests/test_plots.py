@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from kws import plots
-from kws.history import History
 from kws.metrics import Proportion, per_class
+from kws.training.history import History
 
 MATRIX = torch.tensor([[5, 0, 2], [1, 4, 0], [0, 0, 0]])
 LABELS = ("_silence_", "yes", "no")
@@ -133,7 +133,7 @@ def test_curves_show_loss_and_accuracy_against_steps():
     assert drawn["best: 90.0 % at step 6"] == [[6, 90]]
     assert loss.get_ylabel() == "cross-entropy (nats)"
     assert accuracy.get_ylabel() == "accuracy (%)"
-    assert loss.get_xlabel() == accuracy.get_xlabel() == "optimiser step"
+    assert loss.get_xlabel() == accuracy.get_xlabel() == "optimizer step"
 
 
 def test_curves_keep_crops_apart():

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from kws.silence import normalise_peak, trim_silence
+from kws.silence import normalize_peak, trim_silence
 
 SECOND = 16_000
 
@@ -20,7 +20,7 @@ def hush(seconds):
 
 
 def sox_silence(x, threshold=0.01, duration=1_600):
-    """The rule sample by sample, in the words of silence.c: the oracle for the vectorised one."""
+    """The rule sample by sample, in the words of silence.c: the oracle for the vectorized one."""
     window, out, held = [0.0] * 320, [], []
     position, total, skipping = 0, 0.0, True
     for sample in x.tolist():
@@ -42,16 +42,16 @@ def sox_silence(x, threshold=0.01, duration=1_600):
 
 
 def test_peak_is_minus_three_decibels():
-    assert normalise_peak(tone(0.1)).abs().max().item() == pytest.approx(10 ** (-3 / 20))
+    assert normalize_peak(tone(0.1)).abs().max().item() == pytest.approx(10 ** (-3 / 20))
 
 
 def test_peak_argument_is_in_decibels():
-    assert normalise_peak(tone(0.1), -20.0).abs().max().item() == pytest.approx(0.1)
+    assert normalize_peak(tone(0.1), -20.0).abs().max().item() == pytest.approx(0.1)
 
 
 def test_digital_silence_is_not_amplified():
-    assert not normalise_peak(hush(0.1)).any()
-    assert normalise_peak(torch.zeros(0)).shape == (0,)
+    assert not normalize_peak(hush(0.1)).any()
+    assert normalize_peak(torch.zeros(0)).shape == (0,)
 
 
 def test_silence_at_the_ends_and_within_is_dropped():

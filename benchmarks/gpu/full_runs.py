@@ -26,19 +26,19 @@ import torch
 from report import finish, print_table
 
 from kws.audio import CLIP_SAMPLES
-from kws.batches import Split
-from kws.checkpoint import load_model
 from kws.data.clips import ClipSplit
 from kws.data.frames import FrameSplit
 from kws.data.packed import PackedClips, PackedFrames
-from kws.distributed import Device, choose_device, team_of_processes
 from kws.errors import UsageError
-from kws.evaluate import evaluate, load_split, write_evaluation
+from kws.inference.evaluate import evaluate, load_split, write_evaluation
 from kws.protocols import get_protocol
-from kws.recipe import Recipe, load_recipe
-from kws.run import begin
-from kws.splits import load_splits
-from kws.train import fit, train_step
+from kws.training.batches import Split
+from kws.training.checkpoint import load_model
+from kws.training.distributed import Device, choose_device, team_of_processes
+from kws.training.loop import fit, train_step
+from kws.training.recipe import Recipe, load_recipe
+from kws.training.run import begin
+from kws.training.splits import load_splits
 
 CLIPS, FRAMES, UTTERANCES, SPEAKERS = 105_829, 42_500_000, 64_666, 600
 WARM_UP = 3  # steps before the clock starts: kernels are chosen, memory is taken
@@ -118,7 +118,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs/gpu"), help="for run folders")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the true size [1]")
-    parser.add_argument("--steps", type=int, default=50, help="optimiser steps on the clock [50]")
+    parser.add_argument("--steps", type=int, default=50, help="optimizer steps on the clock [50]")
     options = parser.parse_args()
     if options.data and not options.run:
         parser.error("--data needs the name of a run")
@@ -152,7 +152,7 @@ def speeds(names: list[str], device: Device, scale: float, steps: int) -> None:
 
 
 def seconds_of_a_step(recipe: Recipe, data: Split, device: Device, steps: int) -> float:
-    """Wall-clock seconds of an optimiser step, data and augmentation included."""
+    """Wall-clock seconds of an optimizer step, data and augmentation included."""
     with team_of_processes(device) as team, tempfile.TemporaryDirectory() as folder:
         run = begin(recipe, data, data, Path(folder), team)
         marks = []

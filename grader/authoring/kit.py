@@ -25,13 +25,13 @@ else:
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS, Assignment, get_assignment
 from grader.authoring.build import build_notebook, solution_scripts
+from grader.authoring.kit_modules import Modules, divide, imported_at_top, names_imported, needs_of
 from grader.authoring.leaks import (
     find_leaks,
     hidden_checks,
     secrets_of_code,
     secrets_of_solution,
 )
-from grader.authoring.modules import Modules, divide, imported_at_top, names_imported, needs_of
 from kws.errors import UsageError
 
 TEXTS = Path(__file__).parent / "kit"
@@ -62,17 +62,17 @@ class Kit:
 
 
 def make_kit(
-    through: str, *, root: Path = ROOT, catalogue: Mapping[str, Assignment] = ASSIGNMENTS
+    through: str, *, root: Path = ROOT, catalog: Mapping[str, Assignment] = ASSIGNMENTS
 ) -> Kit:
     """The kit of the assignment called `through`.
 
     UsageError when a notebook or script imports a module that the kit must lack, when any file
     holds an answer, a hidden check or withheld code, or when a module cannot be imported.
     """
-    number = _known(through, catalogue)
-    later = [each for key, each in sorted(catalogue.items()) if key >= number]
+    number = _known(through, catalog)
+    later = [each for key, each in sorted(catalog.items()) if key >= number]
     modules = divide(root, [name for each in later for name in each.withheld])
-    shown = [each for key, each in sorted(catalogue.items()) if key <= number]
+    shown = [each for key, each in sorted(catalog.items()) if key <= number]
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in _library(root)}
     files |= {_module_file(path, root): path.read_bytes() for path in modules.kept.values()}
     for each in shown:
@@ -94,17 +94,17 @@ def make_kit(
     return kit
 
 
-def _known(through: str, catalogue: Mapping[str, Assignment]) -> str:
-    if catalogue is ASSIGNMENTS:
+def _known(through: str, catalog: Mapping[str, Assignment]) -> str:
+    if catalog is ASSIGNMENTS:
         return get_assignment(through).number
-    if through.zfill(2) not in catalogue:
-        there = ", ".join(sorted(catalogue))
+    if through.zfill(2) not in catalog:
+        there = ", ".join(sorted(catalog))
         raise UsageError(f"--through {through}: no such assignment: choose one of {there}")
     return through.zfill(2)
 
 
 def _library(root: Path) -> list[Path]:
-    """What kws holds besides modules, and the licence."""
+    """What kws holds besides modules, and the license."""
     recipes = sorted((root / "kws" / "recipes").glob("*.toml"))
     return [
         path for path in (root / "LICENSE", root / "kws" / "py.typed", *recipes) if path.exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 from grader import ROOT
 from grader.adapters import Assignment
 from grader.authoring.build import read_solution
-from grader.submission import Piece
+from grader.submission.contents import Piece
 from kws.errors import UsageError
 
 

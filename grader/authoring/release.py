@@ -48,11 +48,11 @@ def release_kit(
     through: str | None = None,
     *,
     root: Path = ROOT,
-    catalogue: Mapping[str, Assignment] = ASSIGNMENTS,
+    catalog: Mapping[str, Assignment] = ASSIGNMENTS,
 ) -> Kit:
     """Write the kit of assignment `through` (the last one, by default) to the zip `out`."""
-    if not catalogue:
+    if not catalog:
         raise UsageError("grader/adapters.py lists no assignment: add one to ASSIGNMENTS")
-    kit = make_kit(through or max(catalogue), root=root, catalogue=catalogue)
+    kit = make_kit(through or max(catalog), root=root, catalog=catalog)
     write_bytes(out, kit.packed())
     return kit

@@ -1,4 +1,4 @@
-"""The other end of `grader.evaluator`: start one, hand it jobs, and never lose a submission.
+"""The other end of `grader.batch.evaluator`: start one, hand it jobs, and never lose a submission.
 
 `settle` is what every scheduler calls for a submission: it asks the evaluator, after a fault asks a
 fresh one, and after a second fault takes a report with open points, for a person to look at.
@@ -43,7 +43,7 @@ class Hello:
 
 
 class _Process:
-    """A process that runs `grader.evaluator`."""
+    """A process that runs `grader.batch.evaluator`."""
 
     def __init__(self, command: list[str], environ: Mapping[str, str]):
         self.jobs = 0  # that it grades just now
@@ -148,7 +148,7 @@ class Evaluator:
         """The current process, started if there is none."""
         if self._current is None:
             options = ["--require-isolation", self._required] if self._required else []
-            command = [sys.executable, "-m", "grader.evaluator", *options]
+            command = [sys.executable, "-m", "grader.batch.evaluator", *options]
             environ = {**self._inherited(), **self._environ, "OMP_NUM_THREADS": "1"}
             process = _Process(command, environ)
             self._running.append(process)

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS
 from grader.batch.gradescope_list import LIST, Listed, read_list
-from grader.salvage.archive import WEIGHTS
-from grader.words import shown
+from grader.core.text import shown
+from grader.submission.archive import WEIGHTS
 from kws.errors import UsageError
 
 CANVAS = re.compile(

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from grader.adapters import ASSIGNMENTS
-from grader.checks import checks_digest
-from grader.grade import grade_one
-from grader.grading import choose
-from grader.hidden import Seed
-from grader.isolation import Sandbox
-from grader.outcomes import Report
-from grader.salvage import read_submissions
-from grader.salvage.archive import MAX_FILE
-from grader.submission import Submission
+from grader.core.outcomes import Report
+from grader.core.seed import Seed
+from grader.grading.checks import checks_digest
+from grader.grading.grading_run import choose
+from grader.grading.in_process import grade_one
+from grader.sandbox import Sandbox
+from grader.submission import read_submissions
+from grader.submission.archive import MAX_FILE
+from grader.submission.contents import Submission
 
 PART = 1 << 20  # bytes copied at a time
 

@@ -5,11 +5,11 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grader.batch.run import Batch
-from grader.outcomes import CheckResult, Report
-from grader.results.gradebook import cell
-from grader.scorecard import points
-from grader.words import one_line
+from grader.batch.grade_class import Batch
+from grader.core.outcomes import CheckResult, Report
+from grader.core.text import one_line
+from grader.reports.gradebook import cell
+from grader.reports.scorecard import points
 
 WHY = {
     "digest": "another submission",

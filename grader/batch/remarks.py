@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from grader.batch.roster import Turn
-from grader.outcomes import Report
+from grader.core.outcomes import Report
 from kws.errors import UsageError
 
 Key = tuple[str, str]  # student, assignment

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from grader.batch.handins import HandIn
-from grader.words import one_line
+from grader.core.text import one_line
 from kws.errors import UsageError, did_you_mean
 
 KNOWN = ("student", "name", "email", "folder")

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from grader.batch.grade_class import Batch
 from grader.batch.remarks import Outcome
-from grader.batch.run import Batch
-from grader.outcomes import Verdict
-from grader.scorecard import points
-from grader.words import one_line
+from grader.core.outcomes import Verdict
+from grader.core.text import one_line
+from grader.reports.scorecard import points
 
 MOST = 40  # lines of one kind; the gradebook has all of them
 

@@ -100,7 +100,7 @@ def options(
 
 def invoke(arguments: list[str]) -> int:
     """Parse `arguments` and run their command. Returns its exit code; exceptions pass through."""
-    from kws.cli import commands  # noqa: F401  (registers every command)
+    from kws.cli import groups  # noqa: F401  (registers every command)
 
     return invoke_app(app, "kws", arguments)
 

@@ -46,7 +46,7 @@ def corpus(
     ] = None,
 ) -> None:
     """Make the embedded corpus of spoken words, in the layout of Speech Commands, offline."""
-    from kws.data.corpus import make_corpus
+    from kws.data.embedded.corpus import make_corpus
 
     more = {} if words is None else {"words": words.split()}
     options = {"size": size, "seed": as_seed(seed), "voice": voice, **more}
@@ -58,12 +58,12 @@ def speaker_corpus(
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
     speakers: Annotated[int, typer.Option(help="Number of voices.")] = 100,
     utterances: Annotated[
-        int, typer.Option(help="Labelled sentences of each; a quarter as many for testing.")
+        int, typer.Option(help="Labeled sentences of each; a quarter as many for testing.")
     ] = 24,
     seed: Seed = "0",
 ) -> None:
     """Make speaker features of embedded voices, in the homework's layout, offline."""
-    from kws.data.speaker_corpus import make_speaker_corpus
+    from kws.data.embedded.speaker_corpus import make_speaker_corpus
 
     report(
         out,

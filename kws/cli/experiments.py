@@ -58,10 +58,10 @@ def run(
     What has a result is not made again; what was interrupted goes on where it was.
     """
     from kws.cluster import connected
-    from kws.experiments import cluster
+    from kws.experiments import on_cluster as cluster
+    from kws.experiments.many_runs import run_all
     from kws.experiments.plan import chosen_recipes, pack, parse_seeds, plan
-    from kws.experiments.run import run_all
-    from kws.experiments.worker import Worker
+    from kws.experiments.run_process import Worker
 
     jobs, left_out = plan(
         chosen_recipes(group, names or ()),
@@ -99,8 +99,8 @@ def run(
 
 def default_workers(device: str) -> int:
     """One for each core; one in all where a GPU computes."""
-    from kws.distributed import choose_device
     from kws.parallel import cores
+    from kws.training.distributed import choose_device
 
     return 1 if choose_device(device).type == "cuda" else cores()
 

@@ -14,14 +14,14 @@ from kws.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from kws.student.checks import Outcome
-    from kws.student.course import Target
+    from kws.student.released import Target
+    from kws.student.visible_checks import Outcome
 
 NOT_ALL = 1  # exit code: a check that was asked for does not pass
 WIDTH_OF_A_PIPE = 140
 SHOWN = 10  # lines of what a cell printed
 POLL = 0.3  # seconds between two looks at a file
-LOOKS = {  # state -> mark, the same without Unicode, colour
+LOOKS = {  # state -> mark, the same without Unicode, color
     "pass": ("✓", "+", "green"),
     "unmet": ("✗", "x", "red"),
     "error": ("✗", "x", "red"),
@@ -44,7 +44,7 @@ Seconds = Annotated[
 
 
 def console() -> "Console":
-    """Where lines go: in colour on a terminal, as text elsewhere."""
+    """Where lines go: in color on a terminal, as text elsewhere."""
     from rich.console import Console
 
     if reconfigure := getattr(sys.stdout, "reconfigure", None):
@@ -65,7 +65,7 @@ def mark_of(state: str) -> str:
 
 def chosen(what: str | None, notebook: Path | None) -> "list[tuple[Target, Path]]":
     """What a command is about, and the notebooks that it is in. UsageError if there is none."""
-    from kws.student.course import Target, find_notebook, notebooks_in, parse_target
+    from kws.student.released import Target, find_notebook, notebooks_in, parse_target
 
     if what is not None:
         target = parse_target(what)
@@ -91,8 +91,8 @@ def show(out: "Console", outcomes: "Sequence[Outcome]") -> None:
     from rich.text import Text
 
     for each in outcomes:
-        colour = LOOKS[each.state][2]
-        out.print(Text.assemble((mark_of(each.state), colour), f" {each.check}  {each.text}"))
+        color = LOOKS[each.state][2]
+        out.print(Text.assemble((mark_of(each.state), color), f" {each.check}  {each.text}"))
         if each.where:
             out.print(f"  {each.where}")
         if each.hint:
@@ -118,7 +118,7 @@ def check(
     what: What = None, notebook: Notebook = None, whole: Whole = False, seconds: Seconds = None
 ) -> None:
     """Run the visible checks of your saved notebooks; exit code 0 when all of them pass."""
-    from kws.student.checks import run_checks
+    from kws.student.visible_checks import run_checks
 
     positive(seconds)
     out, everything = console(), []
@@ -148,7 +148,7 @@ def watch(
     ] = None,
 ) -> None:
     """Run the checks each time you save a notebook, until Ctrl-C."""
-    from kws.student.checks import Runner, run_checks
+    from kws.student.visible_checks import Runner, run_checks
 
     positive(seconds)
     out, watched = console(), chosen(what, notebook)
@@ -205,8 +205,8 @@ def progress(what: What = None, notebook: Notebook = None, seconds: Seconds = No
     from rich.table import Table
     from rich.text import Text
 
-    from kws.student.checks import run_checks
-    from kws.student.course import tasks_of
+    from kws.student.released import tasks_of
+    from kws.student.visible_checks import run_checks
 
     positive(seconds)
     out, everything = console(), []

@@ -10,9 +10,9 @@ import typer
 from kws.cli import INTERRUPTED, app
 
 if TYPE_CHECKING:
-    from kws.batches import Split
-    from kws.history import History
-    from kws.recipe import Recipe
+    from kws.training.batches import Split
+    from kws.training.history import History
+    from kws.training.recipe import Recipe
 
 
 @app.command("train")
@@ -42,12 +42,12 @@ def train(
 
     With torchrun --nproc-per-node=N -m kws.cli train …, N processes share every batch.
     """
-    from kws.distributed import leader_first, team_of_processes
-    from kws.memory import keep_freed_memory
-    from kws.recipe import load_recipe
-    from kws.run import check_free
-    from kws.splits import load_splits
-    from kws.train import fit
+    from kws.training.distributed import leader_first, team_of_processes
+    from kws.training.loop import fit
+    from kws.training.memory import keep_freed_memory
+    from kws.training.recipe import load_recipe
+    from kws.training.run import check_free
+    from kws.training.splits import load_splits
 
     chosen = load_recipe(recipe, overrides or ())
     check_free(out, resume)
@@ -82,7 +82,7 @@ def train(
 @app.command("recipes")
 def recipes() -> None:
     """List the recipes that come with the package, the reported experiments by group."""
-    from kws.recipe import experiment_groups, load_recipe, recipe_names
+    from kws.training.recipe import experiment_groups, load_recipe, recipe_names
 
     groups = experiment_groups().items()
     names = [*recipe_names(), *(f"{group}/{name}" for group, inside in groups for name in inside)]
@@ -92,8 +92,8 @@ def recipes() -> None:
 
 def announce(recipe: "Recipe", training: "Split", validation: "Split", device: str) -> None:
     """Say what is about to be trained, on what."""
-    from kws.checkpoint import new_model
-    from kws.params import count_parameters
+    from kws.models.params import count_parameters
+    from kws.training.checkpoint import new_model
 
     parameters = count_parameters(new_model(recipe, len(training.label_names)))
     print(f"{training.describe()}\n{validation.describe()}")

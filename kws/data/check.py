@@ -11,17 +11,17 @@ from kws.data.listing import Listing, audio_files, existing_folder, has_word_fol
 from kws.data.packed import pack_clips
 from kws.data.speaker_layout import METADATA
 from kws.data.speakers import load_speakers
-from kws.data.speech_commands import load_speech_commands, load_unlabelled
+from kws.data.speech_commands import load_speech_commands, load_unlabeled
 from kws.protocols import SPLITS, get_protocol
 
 
 def kind_of(folder: Path) -> str:
-    """ "speakers" (the homework's layout), "unlabelled" (recordings directly in it) or "words"."""
+    """ "speakers" (the homework's layout), "unlabeled" (recordings directly in it) or "words"."""
     existing_folder(folder)
     if (folder / METADATA).exists():
         return "speakers"
     inner = folder / "audio" if (folder / "audio").is_dir() else folder
-    return "unlabelled" if audio_files(inner) and not has_word_folders(inner) else "words"
+    return "unlabeled" if audio_files(inner) and not has_word_folders(inner) else "words"
 
 
 def pack(folder: Path, *, resample: bool = False) -> list[str]:
@@ -33,8 +33,8 @@ def pack(folder: Path, *, resample: bool = False) -> list[str]:
         frames = sum(int(split.lengths.sum()) for split in splits)
         what = f"{sum(map(len, splits)):,} utterances, {frames:,} frames"
         return [f"{folder}: {what}, {len(data.speakers)} speakers", _packed(data.train.packed.path)]
-    if kind == "unlabelled":
-        clips = load_unlabelled(folder, resample=resample)
+    if kind == "unlabeled":
+        clips = load_unlabeled(folder, resample=resample)
         return [f"{folder}: {len(clips):,} recordings without labels", _packed(clips.clips.path)]
     listing = read_listing(folder)
     clips = pack_clips(listing.root, listing.names, resample=resample)
@@ -53,8 +53,8 @@ def check(
     kind = kind_of(folder)
     if kind == "speakers":
         return _check_speakers(folder)
-    if kind == "unlabelled":
-        clips = load_unlabelled(folder, resample=resample)
+    if kind == "unlabeled":
+        clips = load_unlabeled(folder, resample=resample)
         return [f"{folder}: {len(clips):,} recordings without labels", *map(note, clips.notes)]
     rules = get_protocol(protocol)
     listing = read_listing(folder)

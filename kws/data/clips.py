@@ -25,7 +25,7 @@ class ClipSplit:
 
     `rows` says which row of `clips` an example is; -1 is silence that no recording stands for: the
     second of `noise` from sample `silence_start` on, times `silence_gain`, or zeros where the start
-    is -1. `labels` index `label_names`, and are -1 in unlabelled data. `silence` is the convention
+    is -1. `labels` index `label_names`, and are -1 in unlabeled data. `silence` is the convention
     in use: "noise" (crops of background recordings), "zeros" (digital zeros), "clips" (the
     recordings of an archive's `_silence_` folder) or "none". `notes` are sentences worth reading.
     """

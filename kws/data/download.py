@@ -1,4 +1,4 @@
-"""The Speech Commands archives: fetched, verified, unpacked, recognised when they are there.
+"""The Speech Commands archives: fetched, verified, unpacked, recognized when they are there.
 
 Source: Warden 2018, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition"
 (https://arxiv.org/abs/1804.03209). The archive is kept beside the folder until it is unpacked: put

@@ -2,7 +2,7 @@
 
 tarfile's own `data` filter is not in every Python that we support and lets links through. The
 archives here hold files and folders only, so anything else is refused, and tarfile is used to read,
-never to write. The caller has verified the archive's SHA-256: this is the second line of defence.
+never to write. The caller has verified the archive's SHA-256: this is the second line of defense.
 """
 
 import gzip

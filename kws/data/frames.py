@@ -106,7 +106,7 @@ class FrameSplit:
 
         A batch takes at most `max_frames_per_batch` frames with its padding, or one utterance that
         is longer. Without a generator the longest come first; with one, a CPU generator, the
-        neighbours and the order of the batches are drawn.
+        neighbors and the order of the batches are drawn.
         """
         for index in self.buckets(max_frames_per_batch, generator=generator):
             own_index = index.to(self.labels.device)

@@ -25,7 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 from kws.audio import CLIP_SAMPLES, SAMPLE_RATE, read_audio, to_int16
-from kws.data.store import DamagedStore, StoreWriter, open_store, write_store
+from kws.data.array_file import DamagedStore, StoreWriter, open_store, write_store
 from kws.errors import UsageError
 from kws.files import cache_dir
 

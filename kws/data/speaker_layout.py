@@ -105,14 +105,14 @@ def read_answers(
             raise UsageError(f"{path}: its first line must be Id,Category: correct it")
         answers = {row["Id"]: row["Category"] for row in reader}
     numbers = {speaker: number for number, speaker in enumerate(speakers)}
-    labelled = []
+    labeled = []
     for utterance in utterances:
         answer = answers.get(utterance.name)
         if answer not in numbers:
             what = "has no line" if answer is None else f"is {answer!r}, not in {MAPPING}"
             raise UsageError(f"{path}: {utterance.name} {what}: correct it or remove the file")
-        labelled.append(Utterance(utterance.name, utterance.mel_len, numbers[answer]))
-    return labelled
+        labeled.append(Utterance(utterance.name, utterance.mel_len, numbers[answer]))
+    return labeled
 
 
 def _read_json(path: Path) -> Any:

@@ -3,7 +3,7 @@
 Source: HW4 of the machine learning course of National Taiwan University, 2021-2023. Its sample code
 has four flaws. Three are put right here and come back with `compat=True`: the division ignores who
 speaks; validation is one random crop of each utterance, incomplete batches dropped; padding counts
-as audio. The fourth, best weights that are kept without being cloned, concerns `kws.train`.
+as audio. The fourth, best weights that are kept without being cloned, concerns `kws.training.loop`.
 """
 
 from dataclasses import dataclass
@@ -58,15 +58,15 @@ def load_speakers(
     if not 0 <= validation < 1:
         raise UsageError(f"validation={validation}: give a share from 0 up to, not including, 1")
     speakers = read_mapping(folder / MAPPING)
-    n_mels, labelled = read_metadata(folder / METADATA, speakers)
+    n_mels, labeled = read_metadata(folder / METADATA, speakers)
     tested = None
     if (folder / TESTDATA).exists():
         tested = read_testdata(folder / TESTDATA, n_mels)
         tested = read_answers(folder / TEST_LABELS, tested, speakers)
-    packed = _pack(folder, labelled + (tested or []), n_mels)
+    packed = _pack(folder, labeled + (tested or []), n_mels)
 
     divide = _divide_at_random if compat else _divide_by_speaker
-    train, held_out = divide([utterance.speaker for utterance in labelled], validation, seed)
+    train, held_out = divide([utterance.speaker for utterance in labeled], validation, seed)
 
     def split(name: str, rows: Tensor, utterances: list[Utterance]) -> FrameSplit:
         offsets = torch.from_numpy(packed.offsets)
@@ -81,10 +81,10 @@ def load_speakers(
             compat=compat,
         )
 
-    test_rows = torch.arange(len(labelled), len(packed))
+    test_rows = torch.arange(len(labeled), len(packed))
     return SpeakerData(
-        train=split("training", train, [labelled[row] for row in train.tolist()]),
-        validation=split("validation", held_out, [labelled[row] for row in held_out.tolist()]),
+        train=split("training", train, [labeled[row] for row in train.tolist()]),
+        validation=split("validation", held_out, [labeled[row] for row in held_out.tolist()]),
         test=None if tested is None else split("testing", test_rows, tested),
         speakers=speakers,
     )

@@ -198,7 +198,7 @@ def draw_starts(lengths: list[int], count: int, generator: torch.Generator) -> I
     return begins + drawn - torch.cat([torch.zeros(1, dtype=torch.int64), choices])[recording]
 
 
-def load_unlabelled(folder: str | Path, *, resample: bool = False) -> ClipSplit:
+def load_unlabeled(folder: str | Path, *, resample: bool = False) -> ClipSplit:
     """Every recording directly in `folder` (or in its `audio/`), sorted by name, without labels.
 
     For the challenge's `test/audio`. Raises UsageError where there are none.
@@ -223,7 +223,7 @@ def load_unlabelled(folder: str | Path, *, resample: bool = False) -> ClipSplit:
         noise=torch.empty(0),
         silence_start=torch.full((n,), -1),
         silence_gain=torch.ones(n),
-        protocol="unlabelled",
+        protocol="unlabeled",
         split="testing",
         silence="none",
         notes=(f"{cut} of {n:,} recordings are longer than 1 s and were cut",) if cut else (),

@@ -1,6 +1,6 @@
 """Learning curves of a table: validation accuracy against the share of the training done.
 
-A plot carries a digest of its numbers, so that a stale one is recognised by what it shows, whatever
+A plot carries a digest of its numbers, so that a stale one is recognized by what it shows, whatever
 version of the plotting library drew it.
 """
 
@@ -16,7 +16,7 @@ from kws import plots
 from kws.experiments.rows import Table
 
 KEY = "Comment"  # of the digest, among the texts of the PNG
-COLOURS = (plots.BLUE, plots.ORANGE, plots.GREEN, "#D55E00", "#CC79A7", "#56B4E9", "#000000")
+COLORS = (plots.BLUE, plots.ORANGE, plots.GREEN, "#D55E00", "#CC79A7", "#56B4E9", "#000000")
 LINES = ("-", "--", ":", "-.")
 Point = tuple[float, float]
 
@@ -36,7 +36,7 @@ def points(table: Table) -> dict[str, list[list[Point]]]:
 
 def digest_of(table: Table) -> str:
     """SHA-256 of what the plot of a table shows."""
-    shown = [title(table), points(table), COLOURS, LINES]
+    shown = [title(table), points(table), COLORS, LINES]
     return "sha256:" + hashlib.sha256(json.dumps(shown).encode()).hexdigest()
 
 
@@ -60,14 +60,14 @@ def title(table: Table) -> str:
 
 @mpl.rc_context(plots.STYLE)
 def learning_curves(table: Table) -> Figure:
-    """A line for each seed, a colour and a stroke for each recipe."""
+    """A line for each seed, a color and a stroke for each recipe."""
     curves = points(table)
     height = max(3.4, 1.2 + 0.24 * len(curves))
     figure, ((axes,),) = plots.new_figure(width=7.6, height=height, title=title(table))
     for number, (name, lines) in enumerate(sorted(curves.items())):
         look = {
-            "color": COLOURS[number % len(COLOURS)],
-            "linestyle": LINES[number // len(COLOURS) % len(LINES)],
+            "color": COLORS[number % len(COLORS)],
+            "linestyle": LINES[number // len(COLORS) % len(LINES)],
             "linewidth": 1.2,
             "marker": "." if max(map(len, lines)) < 8 else "",
         }

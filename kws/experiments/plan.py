@@ -15,16 +15,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kws.data.corpus import make_corpus
+from kws.data.embedded.corpus import make_corpus
+from kws.data.embedded.speaker_corpus import make_speaker_corpus
 from kws.data.listing import ARCHIVES, LIST_FILES, existing_folder, read_listing
 from kws.data.packed import pack_clips
-from kws.data.speaker_corpus import make_speaker_corpus
 from kws.data.speaker_layout import MAPPING, METADATA, TEST_LABELS, TESTDATA
 from kws.data.speakers import load_speakers
 from kws.errors import UsageError, did_you_mean
 from kws.files import cache_dir
 from kws.protocols import on_the_embedded_corpus
-from kws.recipe import Recipe, experiment_groups, load_recipe
+from kws.training.recipe import Recipe, experiment_groups, load_recipe
 
 EMBEDDED = "embedded"
 ALL = "all"
@@ -34,7 +34,7 @@ KINDS = {  # of data sets, in words
     "other": "other recordings than the reported ones",
 }
 RECORDS = ("speakers.json", "voices.json")  # how an embedded corpus was made
-HOMEWORK_UTTERANCES = 56_666  # labelled ones of the 600 speakers
+HOMEWORK_UTTERANCES = 56_666  # labeled ones of the 600 speakers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +197,7 @@ def _source(folder: Path, task: str, name: str) -> Source:
         sizes = (listing.splits.count("validation"), listing.splits.count("testing"))
         official = sizes in ARCHIVES
     else:
-        official = _labelled(folder / METADATA) == HOMEWORK_UTTERANCES
+        official = _labeled(folder / METADATA) == HOMEWORK_UTTERANCES
     return Source(
         name=name,
         task=task,
@@ -224,8 +224,8 @@ def _is_embedded(record: Path) -> bool:
         return False
 
 
-def _labelled(metadata: Path) -> int:
-    """Labelled utterances in a homework folder; what is wrong with the file, its reader tells."""
+def _labeled(metadata: Path) -> int:
+    """Labeled utterances in a homework folder; what is wrong with the file, its reader tells."""
     try:
         speakers = json.loads(metadata.read_text(encoding="utf-8"))["speakers"]
         return sum(map(len, speakers.values()))

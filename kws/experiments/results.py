@@ -14,8 +14,8 @@ from typing import Any
 from kws.errors import UsageError
 from kws.experiments.plan import Job
 from kws.files import write_text
-from kws.history import Row
-from kws.recipe import Recipe, changed_keys, parse_recipe, to_toml
+from kws.training.history import Row
+from kws.training.recipe import Recipe, changed_keys, parse_recipe, to_toml
 
 FORMAT = "kws experiment 1"
 MOST_ROWS = 60  # of a history

@@ -15,7 +15,7 @@ from kws.errors import UsageError
 from kws.experiments.plan import effective_recipe, is_shortened
 from kws.experiments.results import Result, read_result, recipe_in
 from kws.metrics import wilson_interval
-from kws.recipe import Recipe, changed_keys, experiment_groups, load_recipe
+from kws.training.recipe import Recipe, changed_keys, experiment_groups, load_recipe
 
 
 @dataclass(frozen=True, order=True)

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from kws.models.dropout import drop
-from kws.models.linear import Linear
+from kws.models.fast.dropout import drop
+from kws.models.fast.linear import Linear
 
 
 def attention_weights(
@@ -82,8 +82,8 @@ def attend_fused(
 class MultiHeadSelfAttention(nn.Module):
     """Attention run `num_heads` times in parallel, each on its own slice of the width.
 
-    4 D² + 4 D parameters (`kws.params.attention_parameters`), whatever the number of heads.
-    Initialised like `nn.MultiheadAttention`: Xavier-uniform over the packed (3D, D), biases zero.
+    4 D² + 4 D parameters (`kws.models.params.attention_parameters`), whatever the number of heads.
+    Initialized like `nn.MultiheadAttention`: Xavier-uniform over the packed (3D, D), biases zero.
 
     Args:
         d_model: width of the input and of the output.

@@ -1,10 +1,10 @@
 """BC-ResNet: a keyword model of 9,232 parameters whose residuals are broadcast over frequency.
 
 Source: Kim et al. 2021, "Broadcasted Residual Learning for Efficient Keyword Spotting",
-figure 2 and table 1 (https://arxiv.org/abs/2106.04140); sub-spectral normalisation: Chang et al.
+figure 2 and table 1 (https://arxiv.org/abs/2106.04140); sub-spectral normalization: Chang et al.
 2021 (https://arxiv.org/abs/2103.13620). Sizes agree with the authors' release: BC-ResNet-1 has
 9,232 parameters, BC-ResNet-8 321,068, for 12 classes.
-Deviation: normalisation, convolutions and pooling leave padded frames out.
+Deviation: normalization, convolutions and pooling leave padded frames out.
 
 Shape letters: B batch   C channels   F frequency bands   T frames   S sub-bands
 """
@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.frontend import convolve
-from kws.models.normalisation import MaskedBatchNorm
 from kws.models.pooling import mean_pool
 
 STEM_WIDTH = 2.0  # widths in units of base_channels: 2c, then the stages, then 4c
@@ -36,7 +36,7 @@ class BcResNetConfig:
         n_mels: frequency bands of the input. Halved three times, they must stay divisible by
             `sub_bands`: any multiple of 40 goes with 5, any multiple of 32 with 4.
         base_channels: c of the paper's table: 8 · τ for BC-ResNet-τ.
-        sub_bands: parts of the spectrum that are normalised on their own.
+        sub_bands: parts of the spectrum that are normalized on their own.
         dropout: probability of zeroing a whole channel of a block's temporal branch.
     """
 
@@ -48,7 +48,7 @@ class BcResNetConfig:
 
 
 class SubSpectralNorm(nn.Module):
-    """Batch normalisation with statistics, scale and shift of their own for each sub-band.
+    """Batch normalization with statistics, scale and shift of their own for each sub-band.
 
     2 · C · S parameters.
 
@@ -65,7 +65,7 @@ class SubSpectralNorm(nn.Module):
     def forward(
         self, x: Float[Tensor, "B C F T"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B C F T"]:
-        """Normalise every (channel, sub-band) over its bands, the frames and the batch."""
+        """Normalize every (channel, sub-band) over its bands, the frames and the batch."""
         groups = x.unflatten(2, (self.sub_bands, -1)).flatten(1, 2)  # (B, C * S, F / S, T)
         return self.norm(groups, valid).reshape(x.shape)
 

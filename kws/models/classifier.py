@@ -1,6 +1,6 @@
 """From one vector per utterance to a score per class.
 
-The laboratory's finding, rebuilt here as a knob: without a normalisation in front of the
+The laboratory's finding, rebuilt here as a knob: without a normalization in front of the
 classifier their Conformer did not converge.
 
 Shape letters: B batch   D model width   C classes   E width of the hidden layer
@@ -11,9 +11,9 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kws.models.normalisation import MaskedBatchNorm
+from kws.models.batch_norm import MaskedBatchNorm
 
-NORMALISATIONS: dict[str, Callable[[int], nn.Module]] = {
+NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda d_model: nn.Identity(),
     "layer": nn.LayerNorm,
     "batch": MaskedBatchNorm,
@@ -26,19 +26,19 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class Classifier(nn.Module):
-    """Normalise, pass one hidden layer or none, and score the classes.
+    """Normalize, pass one hidden layer or none, and score the classes.
 
     Args:
         d_model: width of the input.
         num_classes: number of classes C.
-        normalisation: "none", "layer" (each vector by itself) or "batch" (each feature over the
+        normalization: "none", "layer" (each vector by itself) or "batch" (each feature over the
             batch; needs batches of two or more while training).
         d_hidden: width of a hidden layer; None for none.
         activation: of the hidden layer: "relu", "sigmoid" or "tanh".
         dropout: probability of zeroing an input of the last layer while training.
 
     Raises:
-        ValueError: for an unknown normalisation or activation.
+        ValueError: for an unknown normalization or activation.
     """
 
     def __init__(
@@ -46,19 +46,19 @@ class Classifier(nn.Module):
         d_model: int,
         num_classes: int,
         *,
-        normalisation: str = "none",
+        normalization: str = "none",
         d_hidden: int | None = None,
         activation: str = "relu",
         dropout: float = 0.0,
     ):
         super().__init__()
         for name, value, known in (
-            ("normalisation", normalisation, NORMALISATIONS),
+            ("normalization", normalization, NORMALIZATIONS),
             ("activation", activation, ACTIVATIONS),
         ):
             if value not in known:
                 raise ValueError(f"{name}={value!r} is none of {', '.join(known)}")
-        self.norm = NORMALISATIONS[normalisation](d_model)
+        self.norm = NORMALIZATIONS[normalization](d_model)
         self.hidden = (
             nn.Identity()
             if d_hidden is None

@@ -1,4 +1,4 @@
-"""The Conformer: attention for the whole utterance, convolution for the neighbourhood.
+"""The Conformer: attention for the whole utterance, convolution for the neighborhood.
 
 Source: Gulati et al. 2020 (https://arxiv.org/abs/2005.08100), figures 1 to 4.
 Parity: `torchaudio.models.Conformer` with positions="none" and clips of equal length.
@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from kws.models.dropout import Dropout
-from kws.models.linear import Linear
-from kws.models.normalisation import MaskedBatchNorm
+from kws.models.batch_norm import MaskedBatchNorm
+from kws.models.fast.dropout import Dropout
+from kws.models.fast.linear import Linear
 from kws.models.positional import SinusoidalPositions
 from kws.models.transformer import ATTENTIONS, FeedForward
 
@@ -29,7 +29,7 @@ class DepthwiseConv(nn.Conv1d):
 
     Args:
         d_model: number of channels.
-        kernel_size: frames that an output frame sees; odd, to stay centred.
+        kernel_size: frames that an output frame sees; odd, to stay centered.
 
     Raises:
         ValueError: if `kernel_size` is even.
@@ -51,7 +51,7 @@ class DepthwiseConv(nn.Conv1d):
 
 
 class ConvolutionModule(nn.Module):
-    """Figure 2: pointwise, gate, depthwise, normalise, swish, pointwise.
+    """Figure 2: pointwise, gate, depthwise, normalize, swish, pointwise.
 
     3 D² + (8 + k) D parameters, k = `kernel_size`.
 
@@ -85,7 +85,7 @@ class ConvolutionModule(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T D"]:
-        """Mix neighbouring frames."""
+        """Mix neighboring frames."""
         x = F.glu(self.expand(self.norm(x)))  # (B, T, 2D) -> (B, T, D)
         if valid is not None:
             x = x.masked_fill(~valid[..., None], 0)  # what the kernel sees beyond the end, too
@@ -98,9 +98,9 @@ class ConvolutionModule(nn.Module):
 
 
 class ConformerLayer(nn.Module):
-    """Figure 1: half a feed-forward, attention, convolution, half a feed-forward, normalisation.
+    """Figure 1: half a feed-forward, attention, convolution, half a feed-forward, normalization.
 
-    7 D² + 4 D E + 2 E + (22 + k) D parameters (`kws.params.conformer_layer_parameters`).
+    7 D² + 4 D E + 2 E + (22 + k) D parameters (`kws.models.params.conformer_layer_parameters`).
 
     Args:
         d_model: width of the input and of the output.
@@ -141,7 +141,7 @@ class ConformerLayer(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T D"]:
-        """Four residual branches, then one normalisation."""
+        """Four residual branches, then one normalization."""
         x = x + 0.5 * self.dropout(self.first_half(self.norm_first_half(x)))
         x = x + self.dropout(self.attention(self.norm_attention(x), valid))
         x = x + self.convolution(x, valid)

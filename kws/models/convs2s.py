@@ -7,7 +7,7 @@ Source: Gehring et al. 2017, "Convolutional Sequence to Sequence Learning", sect
 whose sum is scaled by √½ to keep its variance, and weights drawn so that a block keeps that of
 its input.
 Deviations: frames of a spectrogram in place of words, all blocks of one width, no weight
-normalisation. The report that tried it on keywords does not state its sizes: these are ours.
+normalization. The report that tried it on keywords does not state its sizes: these are ours.
 
 Shape letters: B batch   T frames   F features of a frame   D model width   k kernel size
 """
@@ -20,9 +20,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.errors import UsageError
-from kws.models.dropout import Dropout
+from kws.models.fast.dropout import Dropout
+from kws.models.fast.linear import Linear
 from kws.models.frontend import convolve, zero_padding
-from kws.models.linear import Linear
 from kws.models.pooling import MeanPooling
 from kws.models.positional import LearnedPositions
 

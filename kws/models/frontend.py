@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from kws.models.normalisation import MaskedBatchNorm, where_valid
+from kws.models.batch_norm import MaskedBatchNorm, where_valid
 from kws.models.transformer import ACTIVATIONS
 
 
@@ -37,7 +37,7 @@ def valid_after(
 
     Output t covers the frames from t · stride - padding to t · stride - padding + reach, with
     reach = dilation · (kernel_size - 1). A clip alone yields it while its last frame lies at most
-    `padding` beyond the clip, so the frame at t · stride + reach - 2 · padding decides: the centre
+    `padding` beyond the clip, so the frame at t · stride + reach - 2 · padding decides: the center
     frame of an odd kernel with "same" padding, the last frame of an unpadded window.
 
     >>> import torch
@@ -112,9 +112,9 @@ class ConvBlock(nn.Module):
     """Conv2d 3 × 3 → MaskedBatchNorm → activation → MaxPool2d, over maps (B, C, F, T).
 
     With `pool_first` the pooling follows the convolution, and a 2 × 2 window leaves a quarter of
-    the values to normalise: on a CPU the block then trains in two thirds of the time.
+    the values to normalize: on a CPU the block then trains in two thirds of the time.
 
-    9 · in · out + out parameters for the convolution, 2 · out for the normalisation.
+    9 · in · out + out parameters for the convolution, 2 · out for the normalization.
 
     Args:
         in_channels: maps that come in.
@@ -122,7 +122,7 @@ class ConvBlock(nn.Module):
         stride: of the convolution, in both directions.
         pool: (bands, frames) of the pooling; (1, 1) leaves it out.
         activation: "relu", "gelu" or "silu".
-        pool_first: pool before the normalisation, not after the activation.
+        pool_first: pool before the normalization, not after the activation.
 
     Raises:
         ValueError: for another activation.
@@ -169,7 +169,7 @@ class ConvStem(nn.Module):
         strides: stride of each convolution; all 1 by default.
         pools: (bands, frames) of each pooling; none by default.
         activation: "relu", "gelu" or "silu".
-        pool_first: pool before the normalisation, not after the activation.
+        pool_first: pool before the normalization, not after the activation.
 
     Raises:
         ValueError: if the three do not have one entry per block.

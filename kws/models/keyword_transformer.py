@@ -22,8 +22,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.errors import UsageError
+from kws.models.fast.linear import Linear
 from kws.models.frontend import ConvStem, tokens_of, zero_padding
-from kws.models.linear import Linear
 from kws.models.positional import LearnedPositions, SinusoidalPositions
 from kws.models.transformer import EncoderLayer, TransformerEncoder
 

@@ -5,7 +5,7 @@ feed-forward 80 → 500 → 80, BatchNorm in front of the classifier, accuracy 0
 than one reading; this one is exact: two feed-forwards (161,160), attention as in the laboratory's
 encoder (no bias on queries, keys and values: 25,680), and a convolution module whose kernel of 3
 mixes all channels, with BatchNorm (38,880). It leaves no LayerNorm anywhere, which agrees with
-their finding that nothing converges without a normalisation in front of the classifier. It is a
+their finding that nothing converges without a normalization in front of the classifier. It is a
 riddle about shared weights ("three layers" are one), not a model to copy.
 
 Shape letters: B batch   T frames   D model width   E width of the feed-forward layers (d_ff)
@@ -16,14 +16,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.models.attention import MultiHeadSelfAttention
+from kws.models.batch_norm import MaskedBatchNorm
+from kws.models.fast.linear import Linear
 from kws.models.frontend import convolve
-from kws.models.linear import Linear
-from kws.models.normalisation import MaskedBatchNorm
 from kws.models.transformer import FeedForward
 
 
 class DenseConvolution(nn.Module):
-    """Pointwise, gate, convolution over all channels (not depthwise), normalise, swish, pointwise.
+    """Pointwise, gate, convolution over all channels (not depthwise), normalize, swish, pointwise.
 
     (3 + k) D² + 6 D parameters, k = `kernel_size`.
 
@@ -49,13 +49,13 @@ class DenseConvolution(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T D"]:
-        """Mix neighbouring frames."""
+        """Mix neighboring frames."""
         y, valid = convolve(self.conv, F.glu(self.expand(x)).mT, valid)
         return self.dropout(self.contract(F.silu(self.norm(y, valid)).mT))
 
 
 class LaboratoryConformerLayer(nn.Module):
-    """Half a feed-forward, attention, convolution, half a feed-forward; nothing normalised between.
+    """Half a feed-forward, attention, convolution, half a feed-forward; nothing normalized between.
 
     (7 + k) D² + 9 D + 4 D E + 2 E parameters, k = `kernel_size`.
 

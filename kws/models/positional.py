@@ -18,8 +18,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kws.models.attention import MultiHeadSelfAttention
-from kws.models.dropout import Dropout
-from kws.models.linear import Linear
+from kws.models.fast.dropout import Dropout
+from kws.models.fast.linear import Linear
 
 LONGEST_WAVE = 10_000  # the slowest sinusoid turns once in 2π · 10,000 frames
 

@@ -75,7 +75,7 @@ class CrnnConfig:
         channels: output channels of each convolution.
         pools: (bands, frames) of the pooling after each convolution.
         activation: after each convolution: "relu", "gelu" or "silu".
-        pool_first: pool before the batch normalisation, not after the activation: cheaper.
+        pool_first: pool before the batch normalization, not after the activation: cheaper.
         hidden_size: width of each direction of the GRU.
         num_layers: GRUs on top of each other.
         pooling: over time: "mean", "attention" or "self-attentive".

@@ -9,8 +9,8 @@ Shape letters: B batch   T frames   F mel bands   D model width
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from kws.models.fast.linear import Linear
 from kws.models.frontend import ConvStem, frames_of, zero_padding
-from kws.models.linear import Linear
 
 STEM_CHANNELS = (32, 64)
 STEM_STRIDES = (2, 2)

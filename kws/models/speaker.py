@@ -35,7 +35,7 @@ class EncoderSettings:
         positions: "none", "sinusoidal" or "relative".
         dropout: in every branch of the encoder, and in front of the logits.
         pooling: over time: "mean", "attention" or "self-attentive".
-        normalisation: in front of the classifier: "none", "layer" or "batch".
+        normalization: in front of the classifier: "none", "layer" or "batch".
         d_hidden: width of a hidden layer in front of the logits; 0 for none.
         head_activation: of that layer: "relu", "sigmoid" or "tanh".
     """
@@ -50,7 +50,7 @@ class EncoderSettings:
     positions: str = "sinusoidal"
     dropout: float = 0.1
     pooling: str = "self-attentive"
-    normalisation: str = "batch"
+    normalization: str = "batch"
     d_hidden: int = 0
     head_activation: str = "relu"
 
@@ -61,7 +61,7 @@ class TransformerConfig(EncoderSettings):
 
     Attributes:
         activation: of the feed-forward networks: "relu", "gelu" or "silu".
-        norm_first: normalise before each branch (pre-norm) and once at the end, not after each.
+        norm_first: normalize before each branch (pre-norm) and once at the end, not after each.
         qkv_bias: queries, keys and values have a bias.
         share_weights: one layer used `num_layers` times.
     """
@@ -101,7 +101,7 @@ class LaboratoryConformerConfig:
         d_ff: width of both feed-forward networks.
         kernel_size: frames seen by the convolution; odd.
         dropout: in every branch.
-        normalisation: in front of the classifier: "batch" (0.70), "layer", or "none": without
+        normalization: in front of the classifier: "batch" (0.70), "layer", or "none": without
             one their Conformer did not converge.
     """
 
@@ -113,7 +113,7 @@ class LaboratoryConformerConfig:
     d_ff: int = 500
     kernel_size: int = 3
     dropout: float = 0.1
-    normalisation: str = "batch"
+    normalization: str = "batch"
 
 
 HOMEWORK_BASELINE = TransformerConfig(
@@ -124,7 +124,7 @@ HOMEWORK_BASELINE = TransformerConfig(
     d_ff=256,
     positions="none",
     pooling="mean",
-    normalisation="none",
+    normalization="none",
     d_hidden=80,
     head_activation="sigmoid",
     activation="relu",
@@ -138,7 +138,7 @@ HOMEWORK_MODIFIED = TransformerConfig(
     d_ff=256,
     positions="none",
     pooling="mean",
-    normalisation="none",
+    normalization="none",
     d_hidden=512,
     activation="relu",
     norm_first=False,
@@ -151,7 +151,7 @@ LABORATORY_ENCODER = TransformerConfig(
     d_ff=800,  # given as dim_feedforward=10, and used as a factor
     positions="none",
     pooling="mean",
-    normalisation="none",
+    normalization="none",
     activation="relu",
     norm_first=False,
     qkv_bias=False,
@@ -205,7 +205,7 @@ def build_laboratory_conformer(config: LaboratoryConformerConfig) -> SequenceCla
         nn.Identity(),
         TransformerEncoder(layer, config.num_layers, share_weights=True),
         make_pooling("mean", config.d_model),
-        Classifier(config.d_model, config.num_classes, normalisation=config.normalisation),
+        Classifier(config.d_model, config.num_classes, normalization=config.normalization),
     )
 
 
@@ -226,7 +226,7 @@ def _assemble(config: EncoderSettings, encoder: nn.Module) -> SequenceClassifier
         Classifier(
             D,
             config.num_classes,
-            normalisation=config.normalisation,
+            normalization=config.normalization,
             d_hidden=config.d_hidden or None,
             activation=config.head_activation,
             dropout=config.dropout,

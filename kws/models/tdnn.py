@@ -3,7 +3,7 @@
 Source: Snyder et al. 2018, "X-Vectors", table 1
 (https://www.danielpovey.com/files/2018_icassp_xvectors.pdf).
 Deviations: a quarter of the width, convolutions with "same" padding (theirs lose 7 frames at each
-end), normalisation before the ReLU and one hidden layer after pooling, not two.
+end), normalization before the ReLU and one hidden layer after pooling, not two.
 
 Shape letters: B batch   T frames   F mel bands   D channels
 """
@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.classifier import Classifier
 from kws.models.frontend import convolve
-from kws.models.normalisation import MaskedBatchNorm
 from kws.models.pooling import mean_pool
 
 KERNELS = (5, 3, 3, 1, 1)  # frames that a layer looks at,
@@ -104,7 +104,7 @@ class Tdnn(nn.Module):
         self.classify = Classifier(
             2 * widths[-1],
             config.num_classes,
-            normalisation="batch",
+            normalization="batch",
             d_hidden=config.d_hidden,
             dropout=config.dropout,
         )

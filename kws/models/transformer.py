@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.models.attention import MultiHeadSelfAttention
-from kws.models.dropout import Dropout
-from kws.models.linear import Linear
+from kws.models.fast.dropout import Dropout
+from kws.models.fast.linear import Linear
 from kws.models.positional import RelativeSelfAttention
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -57,9 +57,9 @@ class FeedForward(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """One layer: x + attention(x), then x + feed_forward(x), normalised after or before each.
+    """One layer: x + attention(x), then x + feed_forward(x), normalized after or before each.
 
-    4 D² + 9 D + 2 D E + E parameters (`kws.params.encoder_layer_parameters`).
+    4 D² + 9 D + 2 D E + E parameters (`kws.models.params.encoder_layer_parameters`).
 
     Args:
         d_model: width of the input and of the output.
@@ -68,7 +68,7 @@ class EncoderLayer(nn.Module):
         dropout: probability of zeroing, while training, in four places as in torch: attention
             weights, features between the two linear layers, and the output of either branch.
         activation: of the feed-forward network: "relu", "gelu" or "silu".
-        norm_first: normalise the input of each branch (pre-norm), not the sum (post-norm).
+        norm_first: normalize the input of each branch (pre-norm), not the sum (post-norm).
         qkv_bias: queries, keys and values have a bias.
         positions: "none", or "relative" for Transformer-XL attention.
 

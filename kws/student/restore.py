@@ -7,7 +7,7 @@ from typing import Any
 
 from kws.files import atomic_path, write_bytes, write_text
 from kws.student.cells import cells_of, read_table, text_of
-from kws.student.course import SET_ASIDE, Target, released, tasks_of
+from kws.student.released import SET_ASIDE, Target, released, tasks_of
 
 INDENT = 1  # what Jupyter writes
 

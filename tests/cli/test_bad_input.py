@@ -182,7 +182,7 @@ def test_a_run_is_not_resumed_on_other_data(kws, words, run_of, nothing_written)
         ("train.lr=nan", ["train.lr"]),
         ("train.epochs=2.5", ["train.epochs", "2.5"]),
         ("train.batch_size=0", ["train.batch_size", "0"]),
-        ("train.optimiser=adamm", ["train.optimiser", "'adam'"]),
+        ("train.optimizer=adamm", ["train.optimizer", "'adam'"]),
         ("trian.lr=1", ["trian", "'train'"]),
         ("data.protocol=v2_12", ["v2_12", "'v2-12'"]),
         ("data.task=words", ["data.task", "words"]),

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from kws.audio import write_audio
-from kws.checkpoint import Trained, save_checkpoint
-from kws.history import History
 from kws.protocols import PROTOCOLS
+from kws.training.checkpoint import Trained, save_checkpoint
+from kws.training.history import History
 
 TWELVE = PROTOCOLS["embedded-12"].labels
 STEPS, LOSSES, ACCURACIES = (3, 6), (1.5, 0.5), (0.5, 0.9)
@@ -106,7 +106,7 @@ class TestEvaluate:
         assert "(n=12, " in lines[-2]
 
     def test_many_classes_are_cut_to_the_worst(self, kws, speakers, tiny_speakers, monkeypatch):
-        monkeypatch.setattr("kws.cli.evaluate.MOST_ROWS", 3)
+        monkeypatch.setattr("kws.cli.evaluation.MOST_ROWS", 3)
         lines = kws("evaluate", speakers, "--data", tiny_speakers).out.splitlines()
         assert lines[0] == "the 3 of 6 classes with the lowest recall:"
         assert lines[5] == ""
@@ -230,7 +230,8 @@ class TestExport:
     def test_onnx_says_how_close_it_is(self, kws, run, tmp_path, monkeypatch):
         asked = []
         monkeypatch.setattr(
-            "kws.export.export_onnx", lambda trained, out: asked.append(out) or out.touch() or 3e-7
+            "kws.inference.export.export_onnx",
+            lambda trained, out: asked.append(out) or out.touch() or 3e-7,
         )
         for arguments in ([tmp_path / "a.onnx"], [tmp_path / "a.onnx", "--onnx"], ["--onnx"]):
             outcome = kws("export", run, *arguments)

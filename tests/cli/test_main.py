@@ -11,7 +11,7 @@ import typer
 
 import kws as package
 from kws import cli
-from kws.cli import commands  # noqa: F401  (registers them on the real app, before it is replaced)
+from kws.cli import groups  # noqa: F401  (registers them on the real app, before it is replaced)
 from kws.errors import UsageError
 
 KWS = [sys.executable, "-m", "kws.cli"]

@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-import kws.train
-from kws.checkpoint import load_model, read_checkpoint
-from kws.recipe import experiment_groups, load_recipe, recipe_names
+import kws.training.loop
+from kws.training.checkpoint import load_model, read_checkpoint
+from kws.training.recipe import experiment_groups, load_recipe, recipe_names
 
 SMALL = ["model.channels=[2,3,3]", "model.hidden_size=5", "train.epochs=2", "train.batch_size=64"]
 
@@ -58,7 +58,7 @@ def test_a_second_run_in_the_folder_is_refused_and_resume_is_offered(train, tmp_
 
 
 def test_interrupted_it_saves_says_how_to_go_on_and_does(train, tmp_path, monkeypatch):
-    real, calls = kws.train.train_step, []
+    real, calls = kws.training.loop.train_step, []
 
     def step(run, forward):
         calls.append(run.step)
@@ -66,7 +66,7 @@ def test_interrupted_it_saves_says_how_to_go_on_and_does(train, tmp_path, monkey
             signal.raise_signal(signal.SIGINT)
         return real(run, forward)
 
-    monkeypatch.setattr(kws.train, "train_step", step)
+    monkeypatch.setattr(kws.training.loop, "train_step", step)
     outcome = train(tmp_path / "run")
     assert outcome.code == 130
     assert outcome.err.startswith(f"kws: interrupted: {tmp_path / 'run' / 'last.pt'} is saved")
@@ -109,7 +109,7 @@ def test_speakers_are_reported_whole_and_on_crops(kws, tiny_speakers, tmp_path):
 
 def test_a_loss_that_is_not_finite_is_a_sentence(train, tmp_path):
     sentence = train(
-        tmp_path / "run", "train.lr=1e38", "train.schedule=constant", "train.optimiser=sgd"
+        tmp_path / "run", "train.lr=1e38", "train.schedule=constant", "train.optimizer=sgd"
     ).sentence()
     assert sentence.startswith("step ")
     assert "learning rate 1e+38" in sentence

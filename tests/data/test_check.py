@@ -66,12 +66,12 @@ def test_check_uses_the_convention_it_is_asked_for(words):
 def test_kinds_of_folders(words, tmp_path, tiny_speakers):
     assert [kind_of(words), kind_of(words / "yes"), kind_of(tiny_speakers)] == [
         "words",
-        "unlabelled",
+        "unlabeled",
         "speakers",
     ]
     (tmp_path / "test").mkdir()
     (words / "yes").rename(tmp_path / "test" / "audio")
-    assert kind_of(tmp_path / "test") == "unlabelled"
+    assert kind_of(tmp_path / "test") == "unlabeled"
     words.rename(tmp_path / "audio")
     assert kind_of(tmp_path) == "words"
 
@@ -92,7 +92,7 @@ def test_check_of_speakers_counts_each_split(tiny_speakers):
     ]
 
 
-def test_check_of_unlabelled_recordings_counts_them(words):
+def test_check_of_unlabeled_recordings_counts_them(words):
     assert check(words / "no", "v2-12") == [f"{words}/no: 3 recordings without labels"]
 
 

@@ -59,7 +59,7 @@ class Site:
     content: bytes
     drops: list[int] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)  # of the first requests, in order
-    ranges: bool = True  # honour Range
+    ranges: bool = True  # honor Range
     shift: int = 0  # added to the beginning that a 206 states
     etag: str | None = None
     stated_length: bool = True

@@ -252,7 +252,7 @@ def test_challenge_training_folder_keeps_its_words_in_audio(tmp_path):
     assert (listing.root, listing.splits.count("validation")) == (tmp_path / "audio", 1)
 
 
-def test_test_archive_is_recognised(tmp_path):
+def test_test_archive_is_recognized(tmp_path):
     names = ["_silence_/1.wav.wav", "_unknown_/bed_0_nohash_0.wav.wav", "yes/0_nohash_0.wav.wav"]
     listing = read_listing(touch(tmp_path, *names))
     assert listing.is_test_archive

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from kws.audio import SAMPLE_RATE
-from kws.data import store
+from kws.data import array_file as store
 from kws.data.packed import pack_clips, pack_frames, read_plain_wav
 from kws.errors import UsageError
 

@@ -235,7 +235,7 @@ def test_full_batches_pad_little(made):
     assert real <= shuffled < 1.3 * real
 
 
-def test_shuffled_full_batches_have_other_neighbours_and_another_order_each_time(made):
+def test_shuffled_full_batches_have_other_neighbors_and_another_order_each_time(made):
     lengths = torch.arange(100, 300)
     n = len(lengths)
     many = replace(

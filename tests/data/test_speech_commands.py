@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from kws.audio import SAMPLE_RATE, read_audio
-from kws.data.speech_commands import draw_starts, load_speech_commands, load_unlabelled, read_noise
+from kws.data.speech_commands import draw_starts, load_speech_commands, load_unlabeled, read_noise
 from kws.errors import UsageError
 from kws.protocols import COMMANDS, SPLITS, get_protocol
 
@@ -273,11 +273,11 @@ def test_test_archive_has_no_training_clips(test_archive):
 
 
 @pytest.mark.parametrize("below", ["", "audio"])
-def test_unlabelled_folder(tmp_path, below):
+def test_unlabeled_folder(tmp_path, below):
     names = [f"clip_{i:09x}.wav" for i in (7, 3, 5)]
     for name in names:
         write(tmp_path / below / name, clip(name, 17_000))
-    clips = load_unlabelled(tmp_path)
+    clips = load_unlabeled(tmp_path)
     assert clips.names == sorted(names)
     assert (clips.label_names, clips.labels.tolist()) == ((), [-1, -1, -1])
     assert "3 of 3 recordings are longer" in clips.notes[0]
@@ -285,13 +285,13 @@ def test_unlabelled_folder(tmp_path, below):
     assert torch.equal(everything(clips)[0], first)
 
 
-def test_unlabelled_folder_without_recordings(tmp_path, archive):
+def test_unlabeled_folder_without_recordings(tmp_path, archive):
     with pytest.raises(UsageError, match="it is empty"):
-        load_unlabelled(tmp_path)
+        load_unlabeled(tmp_path)
     with pytest.raises(UsageError, match="it holds folders"):
-        load_unlabelled(archive)
+        load_unlabeled(archive)
     with pytest.raises(UsageError, match="no such folder"):
-        load_unlabelled(tmp_path / "absent")
+        load_unlabeled(tmp_path / "absent")
 
 
 @pytest.mark.parametrize(

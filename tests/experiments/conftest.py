@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import kws.recipe
-from kws.experiments.one import run_one
+import kws.training.recipe
+from kws.experiments.one_run import run_one
 from kws.experiments.plan import Job, find_source
-from kws.experiments.worker import Worker
+from kws.experiments.run_process import Worker
 
 collect_ignore = ["small.py"]  # a program, which reads its arguments
 
@@ -72,7 +72,7 @@ def recipe_folder(tmp_path_factory) -> Path:
 @pytest.fixture
 def recipes(recipe_folder, monkeypatch) -> Path:
     """The folder of the recipes, in place of the package's, in workers too."""
-    monkeypatch.setattr(kws.recipe, "RECIPES", recipe_folder)
+    monkeypatch.setattr(kws.training.recipe, "RECIPES", recipe_folder)
     command = [sys.executable, str(SMALL_WORKER), str(recipe_folder)]
     monkeypatch.setattr(Worker, "command", command)
     yield recipe_folder

@@ -3,7 +3,7 @@
     small.py FOLDER WORDS…
 
 `FOLDER` holds the recipes. Where it also holds the file `die`, the worker removes it and kills
-itself with SIGKILL in the middle of its third optimiser step; where it holds `slow`, each step
+itself with SIGKILL in the middle of its third optimizer step; where it holds `slow`, each step
 takes half a second more.
 """
 
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
-import kws.recipe
-from kws.experiments import worker
+import kws.training.recipe
+from kws.experiments import run_process as worker
 
 FOLDER = Path(sys.argv[1])
 
@@ -39,6 +39,6 @@ def spoil(steps: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    kws.recipe.RECIPES = FOLDER
+    kws.training.recipe.RECIPES = FOLDER
     spoil()
     worker.main()

@@ -6,8 +6,9 @@ import importlib
 import pytest
 
 MODULES = [
-    *("checks", "feedback", "hidden", "scorecard", "outcomes", "adapters", "grading"),
-    *("results.figures", "results.html", "results.gradebook"),
+    *("adapters", "core.outcomes", "core.seed", "grading.checks", "grading.feedback"),
+    *("grading.grading_run", "reports.figures", "reports.gradebook", "reports.html"),
+    "reports.scorecard",
 ]
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from kws.models.normalisation import MaskedBatchNorm
+from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.registry import MODELS, build_model
 
 CLASSES = 5
@@ -30,7 +30,7 @@ TINY: dict[str, dict] = {
 def awaken(model: nn.Module, mel: torch.Tensor) -> nn.Module:
     """Move every parameter a little, and set the running statistics to those of a batch.
 
-    Normalisations start as the identity and biases at zero, where mistakes hide.
+    Normalizations start as the identity and biases at zero, where mistakes hide.
     """
     with torch.no_grad():
         for parameter in model.parameters():

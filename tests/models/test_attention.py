@@ -13,7 +13,7 @@ from kws.models.attention import (
     attention_weights,
 )
 from kws.models.interop import load_attention
-from kws.params import attention_parameters, count_parameters
+from kws.models.params import attention_parameters, count_parameters
 
 B, T, S, H, K = 2, 7, 11, 3, 5
 D = H * K

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from kws.models.classifier import Classifier
-from kws.params import classifier_parameters, count_parameters
+from kws.models.params import classifier_parameters, count_parameters
 
 B, D, C, E = 7, 5, 3, 11
 
@@ -16,18 +16,18 @@ def test_by_default_it_is_one_linear_layer():
 
 
 @pytest.mark.parametrize(
-    ("normalisation", "reference"), [("layer", nn.LayerNorm(D)), ("batch", nn.BatchNorm1d(D))]
+    ("normalization", "reference"), [("layer", nn.LayerNorm(D)), ("batch", nn.BatchNorm1d(D))]
 )
-def test_normalisation_comes_first(normalisation, reference):
-    head, x = Classifier(D, C, normalisation=normalisation), 100 * torch.randn(B, D) + 7
+def test_normalization_comes_first(normalization, reference):
+    head, x = Classifier(D, C, normalization=normalization), 100 * torch.randn(B, D) + 7
     torch.testing.assert_close(head(x), head.logits(reference(x)))
 
 
 @pytest.mark.parametrize(
-    ("normalisation", "same"), [("none", False), ("layer", True), ("batch", True)]
+    ("normalization", "same"), [("none", False), ("layer", True), ("batch", True)]
 )
-def test_scale_of_the_features_matters_only_without_normalisation(normalisation, same):
-    head, x = Classifier(D, C, normalisation=normalisation), torch.randn(B, D)
+def test_scale_of_the_features_matters_only_without_normalization(normalization, same):
+    head, x = Classifier(D, C, normalization=normalization), torch.randn(B, D)
     assert torch.allclose(head(x), head(1000 * x), atol=1e-3) == same
 
 
@@ -47,24 +47,24 @@ def test_dropout_acts_while_training():
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
-def test_gradients(normalisation):
-    head = Classifier(D, C, normalisation=normalisation, d_hidden=E, activation="tanh")
+@pytest.mark.parametrize("normalization", ["none", "layer", "batch"])
+def test_gradients(normalization):
+    head = Classifier(D, C, normalization=normalization, d_hidden=E, activation="tanh")
     assert torch.autograd.gradcheck(head, torch.randn(B, D, requires_grad=True))
 
 
-@pytest.mark.parametrize("option", ["normalisation", "activation"])
+@pytest.mark.parametrize("option", ["normalization", "activation"])
 def test_unknown_names_are_refused(option):
     with pytest.raises(ValueError, match=f"{option}='group' is none of"):
         Classifier(D, C, **{option: "group"})
 
 
-@pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
+@pytest.mark.parametrize("normalization", ["none", "layer", "batch"])
 @pytest.mark.parametrize("d_hidden", [None, E])
-def test_formula_equals_the_count(normalisation, d_hidden):
-    head = Classifier(D, C, normalisation=normalisation, d_hidden=d_hidden)
+def test_formula_equals_the_count(normalization, d_hidden):
+    head = Classifier(D, C, normalization=normalization, d_hidden=d_hidden)
     assert count_parameters(head) == classifier_parameters(
-        D, C, normalised=normalisation != "none", d_hidden=d_hidden
+        D, C, normalized=normalization != "none", d_hidden=d_hidden
     )
 
 

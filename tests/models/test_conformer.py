@@ -7,13 +7,13 @@ from torch import nn
 
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule, DepthwiseConv
 from kws.models.interop import load_conformer
-from kws.models.positional import RelativeSelfAttention, SinusoidalPositions
-from kws.models.transformer import TransformerEncoder
-from kws.params import (
+from kws.models.params import (
     conformer_layer_parameters,
     convolution_module_parameters,
     count_parameters,
 )
+from kws.models.positional import RelativeSelfAttention, SinusoidalPositions
+from kws.models.transformer import TransformerEncoder
 
 B, T, H, K, E, L, KERNEL = 3, 13, 5, 2, 11, 2, 7
 D = H * K
@@ -116,7 +116,7 @@ def test_depthwise_convolution_is_that_of_pytorch(kernel_size, dtype):
         torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-5)
 
 
-def test_convolution_sees_its_neighbourhood_only():
+def test_convolution_sees_its_neighborhood_only():
     """A change at one frame moves the frames within half a kernel, and no other."""
     module, x = ConvolutionModule(D, KERNEL, norm="layer"), torch.randn(1, T, D)
     changed = x.clone()

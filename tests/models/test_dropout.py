@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kws.models.dropout import Dropout, drop
+from kws.models.fast.dropout import Dropout, drop
 
 N = 1_000_003  # odd: the last draw of 64 bits is not used up
 
@@ -28,7 +28,7 @@ def test_the_mean_is_kept_to_the_last_bit_of_the_rounding():
     assert kept == pytest.approx(65536 / 65535, rel=1e-12)
 
 
-def test_neighbours_are_dropped_independently():
+def test_neighbors_are_dropped_independently():
     """Pairs of elements of one 64-bit draw, and of different ones, agree as often as chance."""
     dropped = (drop(torch.ones(N), 0.3) == 0).double()
     for distance in (1, 2, 3, 4, 5, 64):

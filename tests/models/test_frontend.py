@@ -133,7 +133,7 @@ def test_a_block_is_what_it_says(float64):
     torch.testing.assert_close(block(x)[0], F.max_pool2d(F.silu(y), 2), rtol=0, atol=1e-10)
 
 
-def test_pooling_first_normalises_what_is_left(float64):
+def test_pooling_first_normalizes_what_is_left(float64):
     block, x = ConvBlock(C, 5, pool=(2, 2), pool_first=True), torch.randn(B, C, BANDS, T)
     y = F.max_pool2d(F.conv2d(x, block.conv.weight, block.conv.bias, padding=1), 2)
     y = F.relu(F.batch_norm(y, None, None, training=True))

@@ -14,7 +14,7 @@ from kws.models.keyword_transformer import (
     kwt,
     prepend,
 )
-from kws.params import count_parameters
+from kws.models.params import count_parameters
 
 TINY = {"d_model": 12, "num_heads": 3, "d_ff": 14, "num_layers": 1, "dropout": 0.0}
 TINY_STEM = {**TINY, "channels": (4, 6)}

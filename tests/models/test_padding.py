@@ -16,12 +16,12 @@ from torchaudio.models import Conformer as TorchaudioConformer
 
 import kws.models
 from kws.models.attention import MultiHeadSelfAttention
+from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.bc_resnet import BcBlock, SubSpectralNorm
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
 from kws.models.convs2s import GatedBlock
 from kws.models.frontend import ConvBlock, ConvStem
 from kws.models.laboratory import DenseConvolution, LaboratoryConformerLayer
-from kws.models.normalisation import MaskedBatchNorm
 from kws.models.pooling import AttentionPooling, MeanPooling, SelfAttentivePooling
 from kws.models.positional import RelativeSelfAttention
 from kws.models.recurrent import BidirectionalGru, BidirectionalLstm

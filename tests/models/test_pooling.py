@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from kws.models.params import count_parameters
 from kws.models.pooling import (
     AttentionPooling,
     MeanPooling,
@@ -13,7 +14,6 @@ from kws.models.pooling import (
     softmax_over_time,
     weighted_pool,
 )
-from kws.params import count_parameters
 
 B, T, D, A = 3, 7, 5, 11
 VALID = torch.arange(T) < torch.tensor([[7], [4], [1]])

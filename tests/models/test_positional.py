@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from kws.models.attention import MultiHeadSelfAttention
+from kws.models.params import attention_parameters, count_parameters
 from kws.models.positional import (
     LearnedPositions,
     RelativeSelfAttention,
@@ -14,7 +15,6 @@ from kws.models.positional import (
     by_distance,
     sinusoids,
 )
-from kws.params import attention_parameters, count_parameters
 
 B, T, H, K = 3, 7, 5, 2
 D = H * K

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from kws.models.params import count_parameters
 from kws.models.pooling import AttentionPooling, MeanPooling
 from kws.models.recurrent import (
     CELLS,
@@ -21,7 +22,6 @@ from kws.models.recurrent import (
     RnnClassifier,
     RnnConfig,
 )
-from kws.params import count_parameters
 
 B, T, D, H = 3, 7, 5, 2
 

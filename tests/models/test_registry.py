@@ -76,7 +76,7 @@ OTHERS = {
             "positions": "relative",
             "dropout": 0.0,
             "pooling": "attention",
-            "normalisation": "none",
+            "normalization": "none",
             "d_hidden": 5,
             "head_activation": "tanh",
             "activation": "relu",
@@ -96,7 +96,7 @@ OTHERS = {
             "positions": "sinusoidal",
             "dropout": 0.0,
             "pooling": "attention",
-            "normalisation": "layer",
+            "normalization": "layer",
             "d_hidden": 5,
             "head_activation": "sigmoid",
             "kernel_size": 5,
@@ -112,7 +112,7 @@ OTHERS = {
             "d_ff": 15,
             "kernel_size": 5,
             "dropout": 0.0,
-            "normalisation": "none",
+            "normalization": "none",
         },
     ),
 }
@@ -149,7 +149,7 @@ def test_every_setting_is_tested():
 
 
 def test_gradient_reaches_every_parameter(model, bands):
-    model.eval()  # in training a bias in front of a batch normalisation has none
+    model.eval()  # in training a bias in front of a batch normalization has none
     loss = F.cross_entropy(
         model(torch.randn(3, 24, bands, dtype=torch.float64)), torch.tensor([0, 1, 2])
     )

@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.classifier import Classifier
 from kws.models.laboratory import DenseConvolution, LaboratoryConformerLayer
-from kws.models.normalisation import MaskedBatchNorm
+from kws.models.params import count_parameters, shared_tensors
 from kws.models.registry import build_model
 from kws.models.sequence_classifier import ConvFrontEnd
 from kws.models.speaker import (
@@ -19,7 +20,6 @@ from kws.models.speaker import (
     build_transformer,
 )
 from kws.models.tdnn import Tdnn, TdnnConfig, TdnnLayer, statistics_pool
-from kws.params import count_parameters, shared_tensors
 
 B, T, D = 2, 7, 5
 
@@ -70,13 +70,13 @@ def test_the_modified_homework_has_six_layers_of_sixteen_heads():
     assert [layer.attention.num_heads for layer in encoder.layers] == [16] * 6
 
 
-def test_the_normalisation_in_front_of_the_classifier_is_a_knob():
+def test_the_normalization_in_front_of_the_classifier_is_a_knob():
     def norm(**options):
         return build("lab-conformer", **options).classify.norm
 
     assert isinstance(norm(), MaskedBatchNorm)
-    assert isinstance(norm(normalisation="none"), nn.Identity)
-    assert isinstance(norm(normalisation="layer"), nn.LayerNorm)
+    assert isinstance(norm(normalization="none"), nn.Identity)
+    assert isinstance(norm(normalization="layer"), nn.LayerNorm)
 
 
 def test_the_convolutional_front_end_quarters_the_frames():
@@ -99,7 +99,7 @@ def test_positions_tell_the_order_of_frames(float64, build_one, positions):
     assert (difference > 1e-8) == (positions != "none")
 
 
-def test_only_a_prenorm_stack_ends_in_a_normalisation():
+def test_only_a_prenorm_stack_ends_in_a_normalization():
     config = TransformerConfig(d_model=12, d_ff=14, num_layers=1)
     assert isinstance(build_transformer(config).encoder.norm, nn.LayerNorm)
     post = build_transformer(dataclasses.replace(config, norm_first=False))

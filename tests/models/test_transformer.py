@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from kws.models.interop import load_encoder, load_encoder_layer
+from kws.models.params import count_parameters, encoder_layer_parameters, feed_forward_parameters
 from kws.models.positional import RelativeSelfAttention
 from kws.models.transformer import EncoderLayer, FeedForward, TransformerEncoder
-from kws.params import count_parameters, encoder_layer_parameters, feed_forward_parameters
 
 B, T, H, K, E, L = 2, 7, 3, 5, 11, 3
 D = H * K

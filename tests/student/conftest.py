@@ -11,9 +11,9 @@ import pytest
 from grader import ROOT
 from grader.authoring.build import read_solution
 from kws.cli import run
-from kws.student.checks import plan
-from kws.student.course import Target, released
-from kws.student.worker import Notebook
+from kws.student.cell_process import Notebook
+from kws.student.released import Target, released
+from kws.student.visible_checks import plan
 
 
 class Folder:

@@ -1,4 +1,4 @@
-"""The commands as a student types them: lines, colours, exit codes, and endings."""
+"""The commands as a student types them: lines, colors, exit codes, and endings."""
 
 import os
 import signal

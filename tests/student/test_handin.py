@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from grader.salvage import read_submissions
+from grader.submission import read_submissions
 from kws.errors import UsageError
-from kws.student.checks import Outcome
 from kws.student.handin import MOST, hand_in
+from kws.student.visible_checks import Outcome
 
 OUTCOMES = [Outcome(check="3.1-collate-by-hand", state="pass", text="")]
 

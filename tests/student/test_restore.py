@@ -3,7 +3,7 @@
 import json
 
 from kws.student.cells import read_cells
-from kws.student.course import notebooks_in, parse_target, released
+from kws.student.released import notebooks_in, parse_target, released
 from kws.student.restore import reset
 
 

@@ -23,12 +23,12 @@ from xml.etree import ElementTree
 import pytest
 
 from grader import ROOT
-from grader.grade import grade_one
-from grader.hidden import Seed
-from grader.isolation import Limits, Sandbox, Tier
-from grader.planted.answers import as_notebook
-from grader.planted.attacks import ATTACKS, WRONG, Attack
-from grader.salvage import read_submissions
+from grader.core.seed import Seed
+from grader.course.attacks import ATTACKS, WRONG, Attack
+from grader.course.mistakes.planted import as_notebook
+from grader.grading.in_process import grade_one
+from grader.sandbox import Limits, Sandbox, Tier
+from grader.submission import read_submissions
 
 HERE = Path(__file__).parent
 SECRET, SECRET_NAME = "c0ffee-the-hidden-seed", "KWS_GRADER_SEED"

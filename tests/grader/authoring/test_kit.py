@@ -15,11 +15,11 @@ from packaging.requirements import Requirement
 
 from grader.adapters import Assignment
 from grader.authoring.kit import make_kit
-from grader.authoring.modules import divide
+from grader.authoring.kit_modules import divide
 from grader.authoring.release import release_kit
 from kws.errors import UsageError
 
-CATALOGUE = {
+CATALOG = {
     "01": Assignment(number="01", slug="sound", title="Sound", tasks=(), withheld=("kws.sound",)),
     "02": Assignment(
         number="02", slug="attention", title="Attention", tasks=(), withheld=("kws.models.heads",)
@@ -56,7 +56,7 @@ LIBRARY = {
     "kws/models/stack.py": "try:\n    from kws.models import layer\nexcept OSError:\n    pass\n",
     "data_scripts/fine.py": "import kws.sound\n",
     "data_scripts/needy.py": "import kws.models.stack\n",
-    "grader/test_02_attention.py": (
+    "grader/course/test_02_attention.py": (
         "def test_values(student, qkv, reference):\n    expected = reference.attend(*qkv, None)\n"
         "    got = student.attend(*qkv)\n    expect_close('attend', got, expected, rtol=1e-5)\n"
     ),
@@ -76,7 +76,7 @@ def small(course):
 
 
 def kit_of(root, through="02"):
-    return make_kit(through, root=root, catalogue=CATALOGUE)
+    return make_kit(through, root=root, catalog=CATALOG)
 
 
 def append(root, name: str, text: str) -> None:
@@ -145,14 +145,14 @@ def _modules(root):
 
 def test_the_same_sources_give_the_same_zip(small, tmp_path):
     for name in ("one.zip", "two.zip"):
-        release_kit(tmp_path / name, root=small, catalogue=CATALOGUE)
+        release_kit(tmp_path / name, root=small, catalog=CATALOG)
         for path in small.rglob("*"):
             os.utime(path, (1e9, 1e9))
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
 
 
 def test_the_zip_holds_the_kit_in_one_folder(small, tmp_path):
-    kit = release_kit(tmp_path / "kit.zip", "1", root=small, catalogue=CATALOGUE)
+    kit = release_kit(tmp_path / "kit.zip", "1", root=small, catalog=CATALOG)
     with zipfile.ZipFile(tmp_path / "kit.zip") as archive:
         packed = {name: archive.read(name) for name in archive.namelist()}
     assert packed == {f"kws-01/{name}": data for name, data in kit.files.items()}
@@ -206,7 +206,7 @@ EARLIER = "return x.repeat_interleave(2, dim=-1).reshape(*x.shape[:-1], -1)"
         ("data_scripts/fine.py", f"\ndef f(x):\n    {EARLIER}\n", "the answer to 1.1"),
         ("solutions/01_sound.py", f"\n# %%\nprint('''{ANSWER}''')\n", "the answer to 2.1"),
         ("kws/sound.py", LIBRARY["kws/models/heads.py"], "split"),
-        ("data_scripts/fine.py", LIBRARY["grader/test_02_attention.py"], "test_values"),
+        ("data_scripts/fine.py", LIBRARY["grader/course/test_02_attention.py"], "test_values"),
     ],
 )
 def test_a_kit_that_would_leak_is_refused(small, file, text, what):

@@ -5,8 +5,8 @@ import typer
 from typer.testing import CliRunner
 
 from grader import ROOT
-from grader.authoring import commands
 from grader.authoring import release as module
+from grader.authoring import release_command as commands
 from grader.authoring.build import build_notebook
 from grader.authoring.release import release
 from kws.errors import UsageError

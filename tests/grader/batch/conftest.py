@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from grader import ROOT
-from grader.outcomes import Report
+from grader.core.outcomes import Report
 from tests.grader.batch.made_up import check
 
 SOLUTION = ROOT / "solutions" / "02_attention.py"

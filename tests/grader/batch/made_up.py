@@ -9,7 +9,7 @@ from pathlib import Path
 from grader.batch.handins import HandIn
 from grader.batch.remarks import Outcome
 from grader.batch.roster import Turn
-from grader.outcomes import CheckResult, Reason, Report
+from grader.core.outcomes import CheckResult, Reason, Report
 
 
 def check(name: str, points: float, earned: float | None, message: str = "") -> CheckResult:

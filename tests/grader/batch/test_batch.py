@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from grader import ROOT
+from grader.batch.grade_class import Settings, grade_class
 from grader.batch.local import Local
-from grader.batch.run import Settings, grade_class
-from grader.outcomes import Report, Verdict
+from grader.core.outcomes import Report, Verdict
 
 BLANK = "def attend(q, k, v, valid=None):\n    raise NotImplementedError('TODO 2.1')\n"
 BOMB = "def attend(q, k, v, valid=None):\n    import os\n    os._exit(0)\n"

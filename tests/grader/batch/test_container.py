@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from grader import ROOT
-from grader.gradescope_zip import SETUP
+from grader.batch.gradescope_zip import SETUP
 
 if sys.version_info >= (3, 11):
     import tomllib

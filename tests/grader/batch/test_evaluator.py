@@ -14,7 +14,7 @@ import pytest
 
 from grader.batch import client
 from grader.batch.client import Evaluator, settle
-from grader.outcomes import Reason, Report, Verdict
+from grader.core.outcomes import Reason, Report, Verdict
 from kws.errors import UsageError
 
 EMPTY = "# nothing is defined\n"
@@ -176,7 +176,7 @@ def kill_the_fork(evaluator: Evaluator, times: int) -> threading.Thread:
 def is_fork(pid: int) -> bool:
     """Whether this is a fork of the evaluator, and not its sandbox."""
     try:
-        return b"grader.evaluator" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"grader.batch.evaluator" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 
@@ -252,7 +252,7 @@ def test_a_fork_whose_answer_nobody_waits_for_is_ended(job):
 
 @pytest.mark.slow
 def test_a_fork_that_does_not_stop_is_killed_and_the_evaluator_goes_on(job):
-    impatient = "import grader.evaluator as one; one.GRACE = 0.2; one.main()"
+    impatient = "import grader.batch.evaluator as one; one.GRACE = 0.2; one.main()"
     process = client._Process([sys.executable, "-c", impatient], os.environ)
     try:
         process.greet()

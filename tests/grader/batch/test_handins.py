@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from grader.batch.grade_class import nothing_found
 from grader.batch.handins import find, youngest
 from grader.batch.roster import turns
-from grader.batch.run import nothing_found
 from kws.errors import UsageError
 from tests.grader.batch.made_up import nested
 

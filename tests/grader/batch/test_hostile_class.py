@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from grader.batch.grade_class import Settings, grade_class
 from grader.batch.local import Local
-from grader.batch.run import Settings, grade_class
 from grader.batch.summary import summary
 from tests.grader.batch.conftest import SOLUTION
 from tests.grader.batch.made_up import nested

@@ -3,8 +3,8 @@
 import pytest
 
 from grader.batch.job import _staged
-from grader.salvage import read_submissions
-from grader.salvage.archive import MAX_FILE
+from grader.submission import read_submissions
+from grader.submission.archive import MAX_FILE
 
 CODE = "class KeywordTransformer:\n    pass\n"
 

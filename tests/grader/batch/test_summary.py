@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from grader.batch.client import Hello
+from grader.batch.grade_class import Batch
 from grader.batch.regrade import compare, table
 from grader.batch.roster import Student, Turn
-from grader.batch.run import Batch
 from grader.batch.summary import summary
 from tests.grader.batch.made_up import entry, outcome
 

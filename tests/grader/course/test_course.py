@@ -7,9 +7,9 @@ import pytest
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
-from grader.authoring import overview
 from grader.authoring.build import read_solution
-from grader.planted.answers import edited, planted, solution
+from grader.course import overview
+from grader.course.mistakes.planted import edited, planted, solution
 
 NUMBERS = tuple(ASSIGNMENTS)
 MOST_LINES = 20  # of a code cell
@@ -27,7 +27,9 @@ def visible_checks(number: str) -> dict[str, str]:
 
 def hidden_checks(number: str) -> dict[str, tuple[str, float]]:
     """Id -> title and points of every hidden check that exists without --retrain."""
-    tree = ast.parse((ROOT / "grader" / f"test_{ASSIGNMENTS[number].stem}.py").read_text())
+    tree = ast.parse(
+        (ROOT / "grader" / "course" / f"test_{ASSIGNMENTS[number].stem}.py").read_text()
+    )
     found = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
@@ -120,7 +122,7 @@ FINDINGS = {  # what went wrong in the source experiments: notebook, what it say
     "three layers that were one": ("02", "one layer, three times", "distances"),
     "validation on crops": ("03", "off by eight points", "validation, crops"),
     "best weights, the last": ("03", "submitted the *last* weights", 'print("kept:"'),
-    "no normalisation": ("04", "did not converge", "histories[name] = fit("),
+    "no normalization": ("04", "did not converge", "histories[name] = fit("),
     "parameters that a tool missed": ("02", "printed **4.38 MB**", "without attention"),
 }
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 import pytest
 
 from grader.adapters import ASSIGNMENTS
-from grader.grade import grade_one
-from grader.hidden import Seed
-from grader.isolation import Sandbox
-from grader.planted.answers import Edit, edited, planted, solution
-from grader.salvage import read_submissions
-from grader.selftest import named
+from grader.core.seed import Seed
+from grader.course.mistakes.planted import Edit, edited, planted, solution
+from grader.grading.in_process import grade_one
+from grader.sandbox import Sandbox
+from grader.selftest.selftest import named
+from grader.submission import read_submissions
 
 NUMBERS = tuple(ASSIGNMENTS)
 PLANTED = {number: planted(number) for number in NUMBERS}

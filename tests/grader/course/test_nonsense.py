@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from grader.adapters import ASSIGNMENTS
-from grader.grade import grade_one
-from grader.hidden import Seed
-from grader.isolation import Sandbox
-from grader.salvage import read_submissions
+from grader.core.seed import Seed
+from grader.grading.in_process import grade_one
+from grader.sandbox import Sandbox
+from grader.submission import read_submissions
 
 HERE = Path(__file__).parent
 NUMBERS = ("01", "02", "03", "04", "05")

@@ -11,7 +11,7 @@ import pytest
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
-from grader.planted.answers import as_notebook
+from grader.course.mistakes.planted import as_notebook
 
 SECONDS = 300  # a whole notebook on two cores
 LONG = {"01", "03", "04", "05"}  # these train

@@ -1,0 +1,282 @@
+"""The evaluator: a process that has loaded everything and grades submissions, each in a fork.
+
+    python -m grader.batch.evaluator [--require-isolation TIER]     (`client.py` starts it)
+
+Its stdin is a Unix socket. It starts the sandbox, loads what grading needs meanwhile, reads the
+secret seed only then, and says on one line which tier and seed it grades with (`Hello`), or why it
+does not. From then on each byte that comes brings the socket of a job: the job is a line on it, and
+the answer another (`grader.batch.job`). Jobs are graded side by side, as many as there are. Each
+has a fork of its own, so that nothing of it stays behind and memory stays flat. A fork that dies,
+or does not answer in time, is a fault, which is told. Where nobody waits for an answer any more the
+fork is ended; when stdin closes, so is everything.
+"""
+
+import argparse
+import gc
+import importlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grader.sandbox.launch import launch
+from kws.errors import UsageError
+
+if TYPE_CHECKING:
+    from grader.core.seed import Seed
+    from grader.sandbox import Sandbox
+
+GRACE = 30.0  # seconds from the wall limit, when the fork is to stop, to the one when it is killed
+AGAIN = 5.0  # seconds between two reminders to stop
+REFUSED = 2
+PART = 1 << 16
+
+
+def main() -> int:
+    """Serve jobs until stdin closes."""
+    parser = argparse.ArgumentParser(prog="grader.batch.evaluator")
+    parser.add_argument("--require-isolation", metavar="TIER")
+    options = parser.parse_args()
+    control = socket.socket(fileno=os.dup(0))
+    gc.disable()  # until all is loaded: what is loaded stays
+    with ExitStack() as closing:
+        try:
+            sandbox, seed = _start(options.require_isolation, closing)
+        except UsageError as error:
+            _send(control, {"refused": str(error)})
+            return REFUSED
+        _send(
+            control,
+            {"tier": sandbox.tier.value, "weaknesses": sandbox.weaknesses, "seed_id": seed.id},
+        )
+        Desk(control, sandbox, seed).serve()
+    return 0
+
+
+def _start(required: str | None, closing: ExitStack) -> "tuple[Sandbox, Seed]":
+    """The sandbox, before anything secret is read; then the seed, and all that a check imports."""
+    launched = launch()
+    for name in (
+        "torch",
+        "grader.grading.plugin",
+        "grader.batch.job",
+        "grader.authoring.reference",
+    ):
+        importlib.import_module(name)
+    from grader.core.seed import read_seed
+    from grader.grading.plugin import require_tier
+    from grader.sandbox import Sandbox
+
+    sandbox = closing.enter_context(Sandbox(launched=launched))
+    require_tier(sandbox, required)
+    seed = read_seed()
+    _collect(sandbox, seed)
+    return sandbox, seed
+
+
+def _collect(sandbox: "Sandbox", seed: "Seed") -> None:
+    """Load the checks and what they import, so that forks find it there."""
+    import torch
+
+    from grader.adapters import ASSIGNMENTS
+    from grader.grading.checks import checks_digest
+    from grader.grading.in_process import grade_one
+    from grader.submission.contents import Submission
+
+    torch.set_num_threads(1)  # before the first operation: a fork inherits no threads
+    for number, assignment in ASSIGNMENTS.items():
+        nothing = Submission(assignment=number, pieces=(), digest="")
+        grade_one(nothing, sandbox=sandbox, seed=seed, run_checks=False)  # collects them
+        checks_digest(assignment, retrain=True)  # reads files: once is enough
+
+
+@dataclass(eq=False)
+class _Job:
+    """A job, from the moment when it is announced."""
+
+    line: socket.socket  # to whoever waits for the answer
+    asked: bytes = b""
+    process: int = 0  # the fork that grades it; 0 while the question is not all there
+    pipe: socket.socket | None = None  # what the fork says
+    said: list[bytes] = field(default_factory=list)
+    folder: str = ""
+    started: float = 0.0
+    wall: float = 0.0
+
+    @property
+    def until(self) -> float:
+        """When the fork is killed."""
+        return self.started + self.wall + GRACE if self.process else float("inf")
+
+
+class Desk:
+    """Takes jobs, has each graded in a fork, and hands out the answers."""
+
+    def __init__(self, control: socket.socket, sandbox: "Sandbox", seed: "Seed"):
+        self._control, self._sandbox, self._seed = control, sandbox, seed
+        self._jobs: list[_Job] = []
+        self._watched = selectors.DefaultSelector()
+        self._watched.register(control, selectors.EVENT_READ)
+
+    def serve(self) -> None:
+        """Until nobody can bring a job any more."""
+        gc.freeze()  # the forks' collectors leave these pages shared
+        gc.enable()
+        try:
+            while self._turn():
+                pass
+        finally:
+            for job in [*self._jobs]:
+                self._drop(job)
+
+    def _turn(self) -> bool:
+        """Do what there is to do, or wait for it; False at the end of all jobs."""
+        first = min((job.until for job in self._jobs), default=float("inf"))
+        wait = None if first == float("inf") else max(first - time.monotonic(), 0)
+        for key, _ in self._watched.select(wait):
+            job: _Job | None = key.data
+            if job is None:
+                _, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
+                if not descriptors:
+                    return False
+                job = _Job(socket.socket(fileno=descriptors[0]))
+                self._jobs.append(job)
+                self._watched.register(job.line, selectors.EVENT_READ, job)
+            elif job in self._jobs:
+                self._read(job, key.fileobj is job.pipe)
+        for job in [job for job in self._jobs if job.until <= time.monotonic()]:
+            late = f"grading took longer than {job.wall:.0f} seconds, and did not stop"
+            self._answer(job, {"fault": late})
+        return True
+
+    def _read(self, job: _Job, from_fork: bool) -> None:
+        try:
+            part = (job.pipe if from_fork and job.pipe else job.line).recv(PART)
+        except OSError:
+            part = b""
+        if from_fork:
+            job.said.append(part)
+            if not part:
+                self._answer(job, None)
+        elif not part:  # nobody waits for the answer any more
+            self._drop(job)
+        elif not job.process:
+            job.asked += part
+            if job.asked.endswith(b"\n"):
+                self._begin(job)
+
+    def _begin(self, job: _Job) -> None:
+        from grader.course.hidden import prepare
+
+        asked = json.loads(job.asked)
+        job.started, job.wall = time.monotonic(), asked["wall"]
+        with suppress(Exception):  # the fork will stumble over it, and tell
+            prepare(asked["guess"] or "", self._seed, retrain=asked["retrain"])
+        try:
+            job.folder = tempfile.mkdtemp()
+            job.pipe, theirs = socket.socketpair()
+            job.process = os.fork()
+        except OSError as error:
+            self._answer(job, {"fault": f"grading could not begin: {error.strerror}"})
+            return
+        if job.process == 0:
+            self._forget()
+            _fork(asked, self._sandbox, self._seed, theirs, job.folder)
+        theirs.close()
+        self._watched.register(job.pipe, selectors.EVENT_READ, job)
+
+    def _forget(self) -> None:
+        """In a fork: close what belongs to the parent alone."""
+        self._watched.close()
+        self._control.close()
+        for job in self._jobs:
+            job.line.close()
+            if job.pipe:
+                job.pipe.close()
+
+    def _answer(self, job: _Job, answer: dict[str, Any] | None) -> None:
+        """Send this, or what the fork said; the job is done then."""
+        if answer is None:
+            status = os.waitstatus_to_exitcode(os.waitpid(job.process, 0)[1])
+            job.process = 0
+            answer = _understood(job.said, status)
+        if not self._sandbox.alive:  # whatever was said of the student: it was our fault
+            answer = {"fault": "the sandbox has ended"}
+        with suppress(OSError):
+            _send(job.line, {**answer, "seconds": round(time.monotonic() - job.started, 3)})
+        self._drop(job)
+
+    def _drop(self, job: _Job) -> None:
+        """End what is left of a job."""
+        self._jobs.remove(job)
+        for one in (job.line, job.pipe):
+            if one is not None:
+                with suppress(KeyError):
+                    self._watched.unregister(one)
+                one.close()
+        if job.process:
+            os.kill(job.process, signal.SIGKILL)
+            os.waitpid(job.process, 0)
+        shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def _understood(said: list[bytes], status: int) -> dict[str, Any]:
+    """What a fork said before it ended with `status`."""
+    with suppress(ValueError):
+        return json.loads(b"".join(said))
+    if status < 0:
+        return {"fault": f"the process that graded was ended by {signal.Signals(-status).name}"}
+    return {"fault": f"the process that graded ended with code {status} and no answer"}
+
+
+def _send(to: socket.socket, table: Mapping[str, Any]) -> None:
+    to.sendall(json.dumps(table).encode() + b"\n")
+
+
+# In the fork
+
+
+def _fork(
+    job: dict[str, Any], sandbox: "Sandbox", seed: "Seed", pipe: socket.socket, folder: str
+) -> None:
+    """Grade, answer through the pipe, end without any clean-up of the parent's."""
+    from grader.batch.job import grade_job
+
+    code = 70
+    try:
+        os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+        signal.signal(signal.SIGALRM, _stop)
+        signal.setitimer(signal.ITIMER_REAL, job["wall"], AGAIN)
+        try:
+            answer = {"graded": grade_job(job, sandbox, seed, Path(folder))}
+        except Exception as error:
+            traceback.print_exc()
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            at = f"{Path(where.filename).name}:{where.lineno}"
+            answer = {"fault": f"{type(error).__name__} at {at}"}
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _send(pipe, answer)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _stop(*_: object) -> None:
+    import pytest
+
+    pytest.exit("the time for this submission is used up")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""Grade a folder of submissions, keep what is current, and write what came of it.
+
+A run may be stopped at any moment: each report is written as it ends, and the next run of the same
+command goes on from those that are current: same submission, checks, secret seed and tier.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from grader.adapters import get_assignment
+from grader.batch.client import Hello
+from grader.batch.handins import find, is_folder, listed
+from grader.batch.output import Store
+from grader.batch.remarks import Key, Outcome, circumstances, remarks, several
+from grader.batch.roster import Student, Turn, read_roster, turns
+from grader.core.outcomes import Report, Verdict
+from grader.core.text import shown
+from kws.errors import UsageError
+
+WALL, WALL_RETRAIN = 900.0, 7200.0  # seconds for one student's submission
+
+
+class Workers(Protocol):
+    """Whoever grades: `grader.batch.local.Local`, `grader.batch.cluster_jobs.Cluster`."""
+
+    def __enter__(self) -> "Workers": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def hello(self) -> Hello:
+        """What jobs are going to be graded with."""
+        ...
+
+    def run(self, jobs: Sequence[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Place and answer of each job, as they end."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a batch is told.
+
+    Attributes:
+        assignment: None for each that a submission answers.
+        again: remember what the reports were, until a run came to its end.
+    """
+
+    submissions: Path
+    out: Path
+    assignment: str | None = None
+    roster: Path | None = None
+    deadline: datetime | None = None
+    retrain: bool = False
+    wall: float | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What came of a run.
+
+    Attributes:
+        outcomes: by student and assignment.
+        before: the reports that were there when the run, or one that was interrupted, began.
+        unread: turns without any report, and why.
+        missing: students of the roster who handed in nothing.
+        ignored: names in the folder that are no submission.
+        leftover: students with reports, but without a submission in this run.
+        pageless: student -> why there is no page.
+        files: for the staff.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    before: dict[Key, Report]
+    unread: tuple[tuple[Turn, str], ...]
+    missing: tuple[Student, ...]
+    ignored: tuple[str, ...]
+    leftover: tuple[str, ...]
+    remarks: dict[Key, tuple[str, ...]]
+    pageless: dict[str, str]
+    hello: Hello
+    files: list[Path]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C; says what is kept."""
+
+
+@dataclass
+class _Progress:
+    """A bar on a terminal, elsewhere a line at each tenth."""
+
+    total: int
+    done: int = 0
+    person: int = 0
+    show: bool = True
+    bar: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lines = self.show and not sys.stderr.isatty()
+        self.bar = tqdm(
+            total=self.total, unit="submission", disable=not self.show or self.lines, leave=True
+        )
+
+    def advance(self, person: bool) -> None:
+        tenth = 10 * self.done // self.total
+        self.done += 1
+        self.person += person
+        self.bar.set_postfix({"need a person": self.person} if self.person else {}, refresh=False)
+        self.bar.update()
+        if self.lines and 10 * self.done // self.total > tenth:
+            print(f"graded {self.done} of {self.total}", file=sys.stderr, flush=True)
+
+
+def grade_class(
+    settings: Settings, make_workers: Callable[[], Workers], *, show: bool = True
+) -> Batch:
+    """Grade everybody; UsageError before anything starts where the settings do not fit.
+
+    Ctrl-C raises `Interrupted`, whose words say what is kept.
+    """
+    number = get_assignment(settings.assignment).number if settings.assignment else None
+    besides = [settings.out, *([settings.roster] if settings.roster else [])]
+    roster = read_roster(settings.roster) if settings.roster else None
+    found = find(settings.submissions, besides)
+    there, missing = turns(found.entries, roster)
+    store = Store(settings.out)
+    grading = make_workers()
+    with store.locked(), grading as workers:
+        hello = workers.hello()
+        there_already = {(r.student, r.assignment): r for r in store.reports()}
+        before = {**there_already, **store.remembered()} if settings.again else there_already
+        jobs = [_job(turn, settings, number, store) for turn in there]
+        progress = _Progress(total=len(jobs), show=show)
+        outcomes: list[Outcome] = []
+        unread: list[tuple[Turn, str]] = []
+        try:
+            for at, answer in workers.run(jobs):
+                new = list(_outcomes(there[at], answer, store, settings.again))
+                outcomes += new
+                if not new:
+                    said = "; ".join(answer["faults"])
+                    unread.append((there[at], said or nothing_found(there[at])))
+                progress.advance(not new or any(_open(one.report) for one in new))
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"interrupted: {progress.done} of {len(jobs)} submissions are graded and kept in "
+                f"{settings.out}; the same command goes on from there"
+            ) from None
+        finally:
+            progress.bar.close()
+        outcomes.sort(key=lambda one: one.key)
+        said = remarks(outcomes, settings.deadline)
+        handled = {one.key for one in outcomes}
+        earlier = {key: told for key, told in store.remarks().items() if key not in handled}
+        files = store.finish(
+            {**earlier, **said},
+            missing={student.id: student.name for student in missing},
+            names={turn.student: turn.name for turn in there if turn.name},
+            unread={
+                turn.student: "; ".join([why, *circumstances(turn, settings.deadline)])
+                for turn, why in unread
+            },
+        )
+    leftover = {student for student, _ in there_already} - {turn.student for turn in there}
+    return Batch(
+        outcomes=tuple(outcomes),
+        before=before,
+        unread=tuple(sorted(unread, key=lambda pair: pair[0].student)),
+        missing=missing,
+        ignored=found.ignored,
+        leftover=tuple(sorted(leftover)),
+        remarks=said,
+        pageless=store.pageless,
+        hello=hello,
+        files=files,
+    )
+
+
+def nothing_found(turn: Turn) -> str:
+    """Why there is no report where nothing went wrong, with the names of what is there."""
+    names: list[str] = []
+    for name, path in turn.entry.files:
+        names += [each.name for each in listed(path)] if is_folder(path) else [name]
+    told = several([shown(name) for name in names])
+    return f"no answer to any assignment of this course in {told or 'an empty folder'}"
+
+
+def _open(report: Report) -> bool:
+    return report.verdict is Verdict.PERSON
+
+
+def _job(turn: Turn, settings: Settings, number: str | None, store: Store) -> dict[str, Any]:
+    usual = WALL_RETRAIN if settings.retrain else WALL
+    return {
+        "student": turn.student,
+        "files": [[name, str(path.absolute())] for name, path in turn.entry.files],
+        "assignment": number,
+        "guess": turn.entry.guess,
+        "retrain": settings.retrain,
+        "wall": settings.wall or usual,
+        "have": store.current(turn.student),
+    }
+
+
+def _outcomes(turn: Turn, answer: dict[str, Any], store: Store, again: bool) -> Iterator[Outcome]:
+    """The reports of an answer, each written to its place before it counts as done."""
+    for row in answer["graded"]:
+        kept = row["report"] is None
+        if kept:
+            report = store.of(turn.student)[row["assignment"]]
+        else:
+            report = store.keep(row["report"], remember=again)
+        yield Outcome(
+            turn=turn,
+            report=report,
+            work=row["work"],
+            kept=kept,
+            faults=tuple(answer["faults"]),
+        )
+
+
+def check_wall(seconds: float | None) -> None:
+    """UsageError unless the limit is a positive number of seconds, or not given."""
+    if seconds is not None and not 0 < seconds < float("inf"):
+        raise UsageError(f"--wall {seconds:g} is no time limit: give a positive number of seconds")

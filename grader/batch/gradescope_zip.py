@@ -1,0 +1,133 @@
+"""The zip that Gradescope builds an autograder from: two scripts and the tree that grades.
+
+Source: Gradescope autograder specifications (https://gradescope-autograders.readthedocs.io).
+Gradescope unpacks the zip to /autograder/source and runs `setup.sh` once. For each submission it
+runs `run_autograder`, with the files in /autograder/submission, and reads
+/autograder/results/results.json. That file is there before anything else starts, so a submission
+gets a result whatever happens, and one that nothing was graded of costs no silent zero.
+
+`KWS_AUTOGRADER` and `KWS_PYTHON` put another folder and another interpreter in the place of
+Gradescope's, to try the zip on any machine.
+"""
+
+import io
+import os
+import shlex
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from grader import ROOT
+from grader.adapters import get_assignment
+from grader.reports.gradescope import crash
+from grader.reports.write import CRASHED
+from kws.errors import UsageError
+from kws.files import write_bytes
+
+DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
+SEED, CRASH = "secret-seed", "crash.json"
+TREE = ("grader/**/*", "kws/**/*", "solutions/*.py", "pyproject.toml", "LICENSE")
+BESIDE = ("__pycache__", ".ipynb_checkpoints", "container")  # nothing that grading needs
+SECONDS = 2_000  # for one submission, below Gradescope's longest limit of 40 minutes
+TIERS = ("sealed", "fenced", "process")
+
+SETUP = """\
+#!/usr/bin/env bash
+# Runs once, when the autograder is built.
+set -euo pipefail
+cd "${{KWS_AUTOGRADER:-/autograder}}/source"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update
+apt-get install -y --no-install-recommends python3 python3-venv
+python3 -m venv ../venv
+../venv/bin/python -m pip install 'torch==2.11.*' 'torchaudio==2.11.*'{index}
+../venv/bin/python -m pip install '.[grader]'
+chmod 700 . && chmod -R go-rwx .
+../venv/bin/python -m grader tier
+"""
+RUN = """\
+#!/usr/bin/env bash
+# Runs for each submission. Always leaves a result, and never fails.
+base="${{KWS_AUTOGRADER:-/autograder}}"
+python="${{KWS_PYTHON:-$base/venv/bin/python}}"
+result="$base/results/results.json"
+mkdir -p "$base/results"
+cp "$base/source/{crash}" "$result"
+cd "$base/source" || exit 0
+unset KWS_GRADER_SEED KWS_GRADER_SEED_FILE PYTEST_ADDOPTS PYTEST_PLUGINS PYTHONPATH
+[ -f {seed} ] && export KWS_GRADER_SEED_FILE="$base/source/{seed}"
+export OMP_NUM_THREADS=1
+timeout --kill-after=10 {seconds} "$python" -m pytest -c pyproject.toml --rootdir . -o addopts= \\
+  --disable-plugin-autoload -p grader.grading.options -p no:cacheprovider --import-mode=importlib \\
+  --strict-markers grader/ --submission "$base/submission" --results "$result" \\
+  {options}
+exit 0
+"""
+
+
+def write_zip(
+    out: Path,
+    *,
+    assignment: str,
+    required: str | None = None,
+    torch_index: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> list[str]:
+    """Write the zip to `out`; returns the names in it. The same tree gives the same bytes.
+
+    Args:
+        assignment: to grade, that one alone: Gradescope adds up all points of a result.
+        required: tier of isolation below which nothing is graded.
+        torch_index: where pip finds torch; its CPU builds have 200 MB, the usual ones 5 GB.
+        environ: the secret seed that it names goes into the zip, which students never see.
+    """
+    options = f"--assignment {get_assignment(assignment).number}"
+    if required is not None:
+        if required not in TIERS:
+            there = ", ".join(TIERS)
+            raise UsageError(f"--require-isolation {required!r} is no tier: choose one of {there}")
+        options += f" --require-isolation {required}"
+    files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in _tree()}
+    index = f" --index-url {shlex.quote(torch_index)}" if torch_index else ""
+    files["setup.sh"] = SETUP.format(index=index).encode()
+    run = RUN.format(crash=CRASH, seed=SEED, seconds=SECONDS, options=options)
+    files["run_autograder"] = run.encode()
+    files[CRASH] = crash(CRASHED)
+    if (seed := _seed(environ)) is not None:
+        files[SEED] = seed.encode()
+    write_bytes(out, _packed(files))
+    return sorted(files)
+
+
+def _tree() -> list[Path]:
+    found = {path for pattern in TREE for path in ROOT.glob(pattern) if path.is_file()}
+    return sorted(
+        path
+        for path in found
+        if not set(path.relative_to(ROOT).parts) & set(BESIDE) and path.suffix != ".pyc"
+    )
+
+
+def _seed(environ: Mapping[str, str]) -> str | None:
+    """The secret seed that the environment names, or None; wrong ones are told as when grading."""
+    from grader.core.seed import FILE_VARIABLE, VARIABLE, read_seed
+
+    if VARIABLE not in environ and FILE_VARIABLE not in environ:
+        return None
+    read_seed(environ)
+    if VARIABLE in environ:
+        return environ[VARIABLE]
+    return Path(environ[FILE_VARIABLE]).read_text(encoding="utf-8")
+
+
+def _packed(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, DATE)
+            entry.create_system = 3  # Unix, wherever it is made
+            mode = 0o755 if name in ("setup.sh", "run_autograder") else 0o644
+            entry.external_attr = (0o100000 | mode) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, files[name])
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Plain data that all of the grader shares: the secret seed, outcomes, text from strangers."""

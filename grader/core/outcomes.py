@@ -1,0 +1,157 @@
+"""What a check can end in, and what a graded submission is: plain data, all reports are made of it.
+
+Nothing here knows pytest, torch or processes. `Stopped` is how a check ends before its verdict:
+the remote objects of `grader.sandbox` raise it, and the pytest side makes a `CheckResult` of it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Reason(str, Enum):
+    """Why a check did not earn all of its points."""
+
+    WRONG = "wrong"  # it ran, and the answer was not right
+    PARTIAL = "partial"  # it ran, and earned some of the points
+    NOT_STARTED = "not started"  # the TODO is still there
+    MISSING = "missing definition"
+    ERROR = "error"  # the student's code raised
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    KILLED = "killed"  # the process of the student's code ended itself, or was ended by a limit
+    FORBIDDEN = "forbidden"  # the library's own answer to this task
+    TAMPER = "tamper"  # what came back is nothing that our worker sends
+    NOT_RUN = "not run"  # a check that this one depends on earned nothing
+    UNREAD = "not read"  # nothing could be opened of what was handed in: a person looks at it
+    INFRASTRUCTURE = "infrastructure"  # our fault: costs nothing, and a person looks at it
+
+
+class Stopped(Exception):  # noqa: N818  (no error: an ending)
+    """A check ended before its verdict: why, the fact as the student reads it, and a hint."""
+
+    def __init__(self, reason: Reason, message: str, hint: str = ""):
+        super().__init__(message)
+        self.reason, self.message, self.hint = reason, message, hint
+
+
+class Verdict(str, Enum):
+    """What became of a submission."""
+
+    GRADED = "graded"
+    REPAIRED = "graded with repairs"
+    PERSON = "needs a person"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A picture for the student's page, as data: `kind` says how `grader.reports.figures` draws it.
+
+    kind "confusion": data has `labels` (C strings) and `counts` (C rows of C whole numbers).
+    kind "curve": data has `x`, `y` (equally long lists of numbers), `x_label`, `y_label`.
+    """
+
+    kind: str
+    title: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """One line of a score card.
+
+    Attributes:
+        id: task and test, "2.1-values": the same in the notebook's visible checks and in here.
+        title: what holds when the check passes, one sentence.
+        points: what it is worth. earned: of these; None while a person has to look.
+        reason: None when all points were earned.
+        message: the fact, in the student's words; hint: the question; concept: where to read.
+        facts: measured values to show, name -> number or text.
+        retrain: whether it exists under `--retrain` only.
+    """
+
+    id: str
+    task: str
+    title: str
+    points: float
+    earned: float | None
+    reason: Reason | None = None
+    message: str = ""
+    hint: str = ""
+    concept: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    figures: tuple[Figure, ...] = ()
+    retrain: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether all points were earned."""
+        return self.earned == self.points
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All that is known of one submission of one assignment. Holds no clock and no path.
+
+    Attributes:
+        student: id as the gradebook has it; "" when graded by hand.
+        assignment: "02".
+        title: "Attention".
+        digest: SHA-256 of the submitted bytes.
+        checks_digest: of the grader's own sources for this assignment.
+        seed_id: which secret seed the hidden data came from (a hash of it, never the seed).
+        tier: of isolation; weaknesses: what that tier lacks, in words.
+        repairs: what was wrong with the file and mended, in words.
+    """
+
+    student: str
+    assignment: str
+    title: str
+    digest: str
+    checks_digest: str
+    seed_id: str
+    tier: str
+    weaknesses: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """Points earned so far."""
+        return sum(check.earned or 0.0 for check in self.checks)
+
+    @property
+    def max_score(self) -> float:
+        """Points there are."""
+        return sum(check.points for check in self.checks)
+
+    @property
+    def retrain_points(self) -> float:
+        """Those of them that exist under `--retrain` only."""
+        return sum(check.points for check in self.checks if check.retrain)
+
+    @property
+    def verdict(self) -> Verdict:
+        """A person is needed where points are open; repairs are told."""
+        if any(check.earned is None for check in self.checks):
+            return Verdict.PERSON
+        return Verdict.REPAIRED if self.repairs else Verdict.GRADED
+
+    def to_json(self) -> str:
+        """The report as text: the same report gives the same bytes."""
+        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Report":
+        """What `to_json` wrote."""
+        table = json.loads(text)
+        checks = []
+        for row in table.pop("checks"):
+            figures = tuple(Figure(**figure) for figure in row.pop("figures"))
+            reason = Reason(row.pop("reason")) if row["reason"] else row.pop("reason")
+            checks.append(CheckResult(**row, reason=reason, figures=figures))
+        weaknesses, repairs = tuple(table.pop("weaknesses")), tuple(table.pop("repairs"))
+        return cls(**table, weaknesses=weaknesses, repairs=repairs, checks=tuple(checks))

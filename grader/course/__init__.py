@@ -1,0 +1,4 @@
+"""What an author of assignments edits.
+
+Hidden checks, probes, hidden data, mistakes, attacks, targets.
+"""

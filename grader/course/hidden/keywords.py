@@ -1,0 +1,63 @@
+"""Hidden keywords: clips of voices that the instructor's secret seed makes up.
+
+The same words, protocol and kind of recording as the course's corpus, other speakers and other
+takes. Nothing is stored: whoever does not know the seed cannot have heard them, nor learned them.
+Their order follows from the seed too, so a model that counts the clips it is asked gains nothing.
+
+Shape letters: n clips   N samples   T frames   F mel bands   C classes
+"""
+
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from grader.core.seed import Seed
+from kws.data.embedded.corpus import make_corpus
+from kws.data.speech_commands import load_speech_commands
+from kws.features import log_mel
+from kws.protocols import SPLITS, get_protocol
+
+PROTOCOL = get_protocol("embedded-12")
+SPEAKERS, TAKES, NOISE_SECONDS = 30, 1, 10
+N_MELS = 64
+
+
+def word_clips(secret: Seed) -> tuple[Tensor, Tensor]:
+    """mel (n, T, F) as notebook 5 prepares it, and labels (n,) of the twelve classes."""
+    return speak(secret.number("hidden words"))
+
+
+def prepare(secret: Seed) -> None:
+    """Let them speak now, some seconds: forks have them then."""
+    word_clips(secret)
+
+
+@lru_cache(maxsize=2)
+def speak(seed: int) -> tuple[Tensor, Tensor]:
+    """The clips that follow from a number, in an order that does too."""
+    mels, labels = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = make_corpus(
+            Path(folder) / "words",
+            seed=f"hidden words {seed}",
+            speakers=SPEAKERS,
+            takes=TAKES,
+            noise_seconds=NOISE_SECONDS,
+            progress=False,
+        )
+        for name in SPLITS:  # all voices are new, whatever split they would belong to
+            split = load_speech_commands(corpus, PROTOCOL, name)
+            waveforms = split.waveforms(torch.arange(len(split)))
+            mels.append(prepared(log_mel(waveforms, n_mels=N_MELS)))
+            labels.append(split.labels)
+    mixed = torch.randperm(sum(map(len, labels)), generator=torch.Generator().manual_seed(seed))
+    return torch.cat(mels)[mixed], torch.cat(labels)[mixed]
+
+
+def prepared(mel: Tensor) -> Tensor:
+    """Each clip with mean 0 and deviation near 1, as the notebook's `features` does it."""
+    mean, deviation = mel.mean((1, 2), keepdim=True), mel.std((1, 2), keepdim=True)
+    return (mel - mean) / (deviation + 0.1)

@@ -1,0 +1,58 @@
+"""Hidden speech: sentences that the instructor's secret seed lets the known voices say.
+
+Nothing is stored: whoever does not know the seed cannot have heard them, nor learned them.
+
+Shape letters: B batch   T frames   F mel bands   C speakers
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from grader.core.seed import Seed
+from grader.grading.feedback import expect_finite, expect_shape
+from grader.sandbox import RemoteModule
+from kws.data.embedded.speaker_corpus import speak_again
+
+SPEAKERS, UTTERANCES = 100, 3  # voices of the course's corpus, hidden sentences of each
+BATCH = 20  # utterances padded together
+SILENT = -20.0  # what the homework pads with
+
+
+def speaker_utterances(secret: Seed) -> tuple[list[Tensor], Tensor]:
+    """Features (T, F) of new sentences, and the number of each one's speaker."""
+    return _speak(secret.number("hidden utterances"))
+
+
+def prepare(secret: Seed) -> None:
+    """Let them speak now, some seconds: forks have them then."""
+    speaker_utterances(secret)
+
+
+@lru_cache(maxsize=2)
+def _speak(takes: int) -> tuple[list[Tensor], Tensor]:
+    return speak_again(takes=takes, speakers=SPEAKERS, utterances=UTTERANCES)
+
+
+def padded(mels: Sequence[Tensor], value: float = SILENT) -> tuple[Tensor, Tensor]:
+    """mel (B, T, F), filled up with `value`, and valid (B, T)."""
+    lengths = torch.tensor([len(mel) for mel in mels])
+    valid = torch.arange(int(lengths.max())) < lengths[:, None]
+    return pad_sequence(list(mels), batch_first=True, padding_value=value), valid
+
+
+def scores(
+    model: RemoteModule, mels: Sequence[Tensor], batch: int = BATCH, num_classes: int = SPEAKERS
+) -> Tensor:
+    """Logits (len(mels), C) in the order of the utterances; neighbors in length share a batch."""
+    order = sorted(range(len(mels)), key=lambda i: len(mels[i]))
+    found: dict[int, Tensor] = {}
+    for at in range(0, len(order), batch):
+        rows = order[at : at + batch]
+        logits = model(*padded([mels[row] for row in rows]))
+        logits = expect_shape("the logits", logits, len(rows), num_classes, letters="B, C")
+        found |= dict(zip(rows, expect_finite("the logits", logits), strict=True))
+    return torch.stack([found[row] for row in range(len(mels))])

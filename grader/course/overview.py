@@ -1,0 +1,122 @@
+"""What the instructor's page says about each assignment, counted and never typed.
+
+    python -m grader.course.overview docs/teaching.md
+
+rewrites the page between `<!-- NAME -->` and `<!-- end -->`, for each block it knows. The hours
+are an estimate by a formula of ours: no class has been timed.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader import ROOT
+from grader.adapters import ASSIGNMENTS
+from grader.authoring.build import Cell, read_solution
+from grader.authoring.markers import regions_of
+from grader.course.mistakes.planted import planted, solution
+from kws.errors import UsageError
+from kws.files import write_text
+
+WORDS, CODE = 120, 15  # words of text and lines of given code that are read in a minute
+ANSWER, QUESTION, TASK = 2, 3, 3  # minutes: a line of an answer, a question, a task's surroundings
+MOST = 5  # mistakes shown of a task
+QUESTIONS = ("**Think", "**Before you go on")
+BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A hidden check as its file has it; `retrain` is one that runs on request only."""
+
+    task: str
+    points: float
+    retrain: bool
+
+
+def hidden_checks(number: str) -> Iterator[Check]:
+    """The checks of an assignment, by reading alone."""
+    path = ROOT / "grader" / "course" / f"test_{ASSIGNMENTS[number].stem}.py"
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call) or ast.unparse(node.func) != "pytest.mark.check":
+            continue
+        given = {key.arg: key.value for key in node.keywords}
+        points = ast.literal_eval(given["points"])
+        task = ast.literal_eval(node.args[0])
+        yield Check(task=task, points=points, retrain="retrain" in given)
+
+
+def minutes(cells: list[Cell]) -> float:
+    """What a notebook takes, to read, to answer and to think about; without a word on debugging."""
+    text = [cell.source for cell in cells if cell.kind == "markdown"]
+    given = [cell.source for cell in cells if cell.kind != "markdown" and not cell.task]
+    tasks = {cell.task for cell in cells if cell.task}
+    answers = [
+        line
+        for cell in cells
+        if cell.task
+        for region in regions_of(cell.source, line=cell.line)
+        for line in region.code
+        if line.strip() and not line.strip().startswith("#")
+    ]
+    words = sum(len(source.split()) for source in text)
+    lines = sum(bool(line.strip()) for source in given for line in source.splitlines())
+    asked = sum(source.count(question) for source in text for question in QUESTIONS)
+    reading = words / WORDS + lines / CODE
+    return reading + ANSWER * len(answers) + QUESTION * asked + TASK * len(tasks)
+
+
+def hours(number: str) -> float:
+    """The estimate for an assignment, to the half hour."""
+    return round(minutes(read_solution(solution(number))) / 30) / 2
+
+
+def numbers() -> str:
+    """A table: what each assignment holds, and how long it takes."""
+    rows = [
+        "| | tasks | points | hidden checks | recognized mistakes | estimate |",
+        "|---|---|---|---|---|---|",
+    ]
+    for number, one in ASSIGNMENTS.items():
+        checks = list(hidden_checks(number))
+        usual = sum(check.points for check in checks if not check.retrain)
+        more = sum(check.points for check in checks if check.retrain)
+        points = f"{usual:g}" + (f" (+ {more:g} with `--retrain`)" if more else "")
+        counts = f"{len(one.tasks)} | {points} | {len(checks)} | {len(planted(number).mistakes)}"
+        rows.append(f"| {number} {one.title} | {counts} | {hours(number):g} h |")
+    return "\n".join(rows) + "\n"
+
+
+def mistakes() -> str:
+    """A table: for each task its title, and the first mistakes that the grader knows by name."""
+    rows = ["| | | |", "|---|---|---|"]
+    for number, one in ASSIGNMENTS.items():
+        found = planted(number).mistakes
+        for task in one.tasks:
+            names = [mistake.name for mistake in found if mistake.task == task.id]
+            more = f"; {len(names) - MOST} more" if len(names) > MOST else ""
+            rows.append(f"| {task.id} | {task.title} | {'; '.join(names[:MOST])}{more} |")
+    return "\n".join(rows) + "\n"
+
+
+BLOCKS = {"numbers": numbers, "mistakes": mistakes}
+
+
+def brought_up_to_date(text: str) -> str:
+    """A page with its blocks counted again. UsageError for a block that is not known."""
+
+    def block(found: re.Match[str]) -> str:
+        if found[2] not in BLOCKS:
+            raise UsageError(f"<!-- {found[2]} --> is no block: use one of {', '.join(BLOCKS)}")
+        return f"{found[1]}{BLOCKS[found[2]]()}{found[3]}"
+
+    return BLOCK.sub(block, text)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        page = Path(name)
+        write_text(page, brought_up_to_date(page.read_text(encoding="utf-8")))

@@ -1,0 +1,175 @@
+"""What `--retrain` trains on: the course's own recordings, in batches that the grader's seed draws.
+
+A student's recipe says how to train; the grader keeps it within a budget of optimizer steps and of
+numbers in a batch, and squeezes the learning-rate schedule into them. The recordings are those that
+the notebooks train on, spoken on this machine the first time and kept in `kws.files.cache_dir()`.
+
+Shape letters: B examples   T frames   F mel bands
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grader.core.seed import Seed
+from grader.course.hidden.keywords import N_MELS, PROTOCOL, prepared
+from grader.course.hidden.speech import SPEAKERS, padded
+from grader.course.probes.accuracy import retrain
+from grader.grading.feedback import Failure, expect_between, expect_equal
+from grader.grading.grading_run import Record
+from grader.sandbox import RemoteModule
+from kws.data.embedded.corpus import make_corpus
+from kws.data.embedded.speaker_corpus import make_speaker_corpus
+from kws.data.speakers import load_speakers
+from kws.data.speech_commands import load_speech_commands
+from kws.features import log_mel
+from kws.files import cache_dir
+from kws.training.schedule import cosine_warmup
+
+STEPS = 600  # optimizer steps at most
+DIFFERENT = 100  # batches; then they come again
+LARGEST = 48  # examples in a batch
+FRAMES = (32, 192)  # of a crop, at least and at most
+WHERE = "the CPU: the sandbox keeps submitted code away from GPUs"
+TRIES, PAUSE = 3, 2.0  # another grader may be making the same recordings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Batches (inputs …, labels), used in turn, and the learning rate of each step."""
+
+    batches: tuple[tuple[Tensor, ...], ...]
+    rates: tuple[float, ...]
+
+
+def expect_recipe(recipe: Any, *names: str, least_warmup: int = 0) -> dict[str, float]:
+    """A student's recipe, if it is a dictionary of these names with numbers that can train."""
+    if not isinstance(recipe, dict):
+        raise Failure("recipe() is no dictionary", "return the arguments of fit by their names")
+    wanted = sorted({"steps", "batch_size", "lr", "warmup_steps", *names})
+    expect_equal("the names in recipe()", sorted(map(str, recipe)), wanted)
+    steps = expect_between("steps", recipe["steps"], 1, 100_000)
+    expect_between(
+        *("warmup_steps", recipe["warmup_steps"], least_warmup, steps - 1),
+        hint="a tenth of the steps?",
+    )
+    expect_between("batch_size", recipe["batch_size"], 2, 1024)
+    expect_between("lr", recipe["lr"], 1e-6, 0.1)
+    if "crop_frames" in wanted:
+        expect_between("crop_frames", recipe["crop_frames"], 16, 10_000)
+    return recipe
+
+
+def rates(recipe: Mapping[str, float]) -> tuple[float, ...]:
+    """The recipe's schedule, in no more than STEPS steps: warm-up and decay keep their shares.
+
+    >>> rates({"steps": 4, "warmup_steps": 2, "lr": 1.0})
+    (0.5, 1.0, 0.5, 0.0)
+    >>> len(rates({"steps": 9000, "warmup_steps": 900, "lr": 1e-3}))
+    600
+    """
+    steps = min(int(recipe["steps"]), STEPS)
+    warm = min(round(recipe["warmup_steps"] * steps / recipe["steps"]), steps - 1)
+    return tuple(
+        recipe["lr"] * cosine_warmup(step, warmup_steps=warm, total_steps=steps)
+        for step in range(steps)
+    )
+
+
+def speaker_plan(recipe: Mapping[str, float], seed: int) -> Plan:
+    """mel (B, T, 40), valid (B, T) and speakers (B,): crops of the training utterances."""
+    mels, labels = _speakers()
+    generator = torch.Generator().manual_seed(seed)
+    low, high = FRAMES
+    frames = min(max(int(recipe["crop_frames"]), low), high)
+    batches = []
+    for rows in _rows(recipe, len(mels), generator):
+        crops = []
+        for row in rows.tolist():
+            last = max(1, len(mels[row]) - frames + 1)
+            start = int(torch.randint(last, (), generator=generator))
+            crops.append(mels[row][start : start + frames])
+        batches.append((*padded(crops), labels[rows]))
+    return Plan(batches=tuple(batches), rates=rates(recipe))
+
+
+def keyword_plan(recipe: Mapping[str, float], seed: int) -> Plan:
+    """mel (B, 101, 64) and labels (B,): the training clips, shifted by up to 80 ms."""
+    mels, labels = _words()
+    generator = torch.Generator().manual_seed(seed)
+    batches = []
+    for rows in _rows(recipe, len(mels), generator):
+        shift = int(torch.randint(-8, 9, (), generator=generator))
+        batches.append((mels[rows].roll(shift, dims=1), labels[rows]))
+    return Plan(batches=tuple(batches), rates=rates(recipe))
+
+
+def train_again(
+    build: Callable[[], RemoteModule],
+    plan_of: Callable[[Mapping[str, float], int], Plan],
+    recipe: Mapping[str, float],
+    secret: Seed,
+    record: Record,
+) -> RemoteModule:
+    """A fresh model after the recipe, with the grader's seed and within its budget."""
+    seed = secret.number("train again") % 2**32
+    plan = plan_of(recipe, seed)
+    options = {"steps": len(plan.rates), "lr": plan.rates, "seed": seed, "record": record}
+    model = retrain(build, plan.batches, **options)
+    record.fact("optimizer steps", len(plan.rates))
+    record.fact("trained on", WHERE)
+    return model.eval()
+
+
+def _rows(recipe: Mapping[str, float], most: int, generator: torch.Generator) -> list[Tensor]:
+    """Which examples are in each batch."""
+    size = min(int(recipe["batch_size"]), LARGEST)
+    count = min(DIFFERENT, int(recipe["steps"]))
+    return [torch.randint(most, (size,), generator=generator) for _ in range(count)]
+
+
+def prepare(number: str) -> None:
+    """Make or read the recordings of an assignment now: forks have them then."""
+    made = {"03": _speakers, "05": _words}
+    if number in made:
+        made[number]()
+
+
+@lru_cache(maxsize=1)
+def _speakers() -> tuple[list[Tensor], Tensor]:
+    """Features (T, 40) of the utterances that notebook 3 trains on, and their speakers."""
+    folder = _patiently(
+        lambda: make_speaker_corpus(
+            *(cache_dir() / "course-speakers",), speakers=SPEAKERS, utterances=10, progress=False
+        )
+    )
+    split = load_speakers(folder, validation=0.2, seed=0).train
+    return [split.whole(torch.tensor([i]))[0][0] for i in range(len(split))], split.labels
+
+
+@lru_cache(maxsize=1)
+def _words() -> tuple[Tensor, Tensor]:
+    """mel (n, 101, 64) of the clips that notebook 5 trains on, and their labels."""
+    folder = _patiently(
+        lambda: make_corpus(cache_dir() / "course-words", size="mini", progress=False)
+    )
+    split = load_speech_commands(folder, PROTOCOL, "training")
+    some = torch.arange(len(split)).split(256)
+    mels = [prepared(log_mel(split.waveforms(rows), n_mels=N_MELS)) for rows in some]
+    return torch.cat(mels), split.labels
+
+
+def _patiently(make: Any) -> Any:
+    """What `make` makes, though another process may have been quicker."""
+    for left in reversed(range(TRIES)):
+        try:
+            return make()
+        except OSError:
+            if not left:
+                raise
+            time.sleep(PAUSE)

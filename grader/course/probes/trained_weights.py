@@ -1,0 +1,124 @@
+"""The trained weights as handed in: bytes in, tensors in a model or a reason out.
+
+safetensors holds numbers only, so reading it runs nothing. What it may hold is bounded here all
+the same: the kinds of number that a model has, no NaN and no infinity.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from safetensors.torch import load
+from torch import Tensor
+
+from grader.core.outcomes import Reason, Stopped
+from grader.sandbox import RemoteModule, wire
+
+MOST, LONGEST = 5_000, 500  # tensors in it, letters of a name
+LONG = 80  # letters of a name that is told
+KINDS = (
+    torch.float32,
+    torch.float64,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+    torch.int32,
+    torch.uint8,
+    torch.bool,
+)
+OTHER_SIZES = {"C64": 8, "U16": 2, "U32": 4, "U64": 8, "F8_E4M3": 1, "F8_E5M2": 1}
+WRAPPED = ("_orig_mod.", "module.")  # how torch.compile and DistributedDataParallel begin names
+
+
+def read_weights(data: bytes | None, file: str = "model.safetensors") -> dict[str, Tensor]:
+    """The state dict in `data`; `Stopped`, in the student's words, where there is none to use.
+
+    `file` is what the notebook calls it.
+    """
+    if data is None:
+        raise Stopped(
+            Reason.MISSING,
+            f"there is no {file} beside the notebook",
+            "run the cell that trains and saves the model, and hand in its file too",
+        )
+    try:
+        wire.vet_header(data, {**wire.SIZES, **OTHER_SIZES})
+        found = load(data)
+    # whatever the bytes make the two parsers raise: RecursionError and SafetensorError included
+    except Exception:
+        raise Stopped(
+            Reason.ERROR,
+            f"{file} cannot be read: it is damaged, or was not written by safetensors",
+            "save it again with safetensors.torch.save_file(model.state_dict(), …)",
+        ) from None
+    if not found:
+        raise Stopped(Reason.ERROR, f"{file} holds no tensor", "was an empty model saved?")
+    if len(found) > MOST or max(map(len, found)) > LONGEST:
+        raise Stopped(
+            Reason.ERROR,
+            f"{file} holds {len(found):,} tensors, or names of endless length: no model of this "
+            "course has such a state",
+            "save it again with safetensors.torch.save_file(model.state_dict(), …)",
+        )
+    for name, tensor in sorted(found.items()):
+        if tensor.dtype not in KINDS:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise Stopped(Reason.ERROR, f"{name} in {file} is of type {kind}, which no layer has")
+        if not torch.isfinite(tensor).all():
+            raise Stopped(
+                Reason.WRONG,
+                f"{name} in {file} holds NaN or an infinite number",
+                "did the loss become NaN while training?",
+            )
+    return {name: found[name] for name in sorted(found)}
+
+
+def load_weights(model: RemoteModule, weights: Mapping[str, Tensor]) -> RemoteModule:
+    """The model, with these weights; `Stopped`, with what does not fit, where they do not."""
+    try:
+        model.load_state_dict(weights)
+    except Stopped as stopped:
+        if stopped.reason is not Reason.ERROR:
+            raise
+        shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        inner = _unwrapped(weights)
+        if set(inner) != set(weights) and set(inner) == set(shapes):
+            return load_weights(model, inner)
+        raise _misfit(model.kind, shapes, weights) or stopped from None
+    return model
+
+
+def _unwrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same under the names that they had before the model was wrapped."""
+    for prefix in WRAPPED:
+        if all(name.startswith(prefix) for name in weights):
+            return _unwrapped({name.removeprefix(prefix): weights[name] for name in weights})
+    return dict(weights)
+
+
+def _misfit(
+    kind: str, shapes: Mapping[str, tuple[int, ...]], weights: Mapping[str, Tensor]
+) -> Stopped | None:
+    """What torch says of weights that are not the model's, in few words."""
+    said = []
+    if missing := sorted(set(shapes) - set(weights)):
+        said.append(f"{_few(missing)} is not there")
+    if unexpected := sorted(set(weights) - set(shapes)):
+        said.append(f"{_few(unexpected)} belongs to another model")
+    for name in sorted(set(shapes) & set(weights)):
+        if shapes[name] != tuple(weights[name].shape):
+            there = tuple(weights[name].shape)
+            said.append(f"{_few([name])} is {there} there, and {shapes[name]} in the model")
+            break
+    if not said:
+        return None
+    return Stopped(
+        Reason.ERROR,
+        f"the weights handed in do not fit {kind}: {'; '.join(said)}",
+        "were they saved before the model was changed? run the cells that train and save it again",
+    )
+
+
+def _few(names: list[str]) -> str:
+    """The first of the names, shortened, and how many more there are."""
+    first = names[0] if len(names[0]) <= LONG else names[0][: LONG - 2] + " …"
+    return first if len(names) == 1 else f"{first} (and {len(names) - 1} more)"

@@ -1,0 +1,164 @@
+"""What there is to earn: the checks of an assignment, read from their markers before any runs.
+
+A check is a test function in `grader/test_NN_slug.py` that carries
+
+    @pytest.mark.check("2.1", points=3, after=("2.1-shape",), concept="section 2.1", timeout=30)
+
+Its docstring's first line is its title: what holds when it passes. Its id is the task and the
+function's name, "2.1-values" for `test_values`. The inventory is fixed before the first check runs,
+so nothing that happens later can make a check disappear.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from grader import ROOT
+from grader.adapters import Assignment
+from kws.errors import UsageError
+
+MARKER = (
+    "check(task, *, points, after=(), concept='', timeout=None, retrain=False): one line of the "
+    "score card; after: ids of checks without which this one does not run; concept: where to read; "
+    "timeout: seconds; retrain: exists under --retrain only"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One line of a score card, before it ran.
+
+    Attributes:
+        after: ids of checks of this assignment; where one of them earned nothing, this is not run.
+        timeout: seconds for the student's side of it; None for the usual limit.
+        retrain: whether it trains, and therefore exists under `--retrain` only.
+    """
+
+    assignment: str
+    id: str
+    task: str
+    title: str
+    points: float
+    after: tuple[str, ...] = ()
+    concept: str = ""
+    timeout: float | None = None
+    retrain: bool = False
+
+
+def read_check(
+    assignment: Assignment, function: Callable, name: str, args: tuple, options: Mapping[str, Any]
+) -> Check:
+    """The check that a marker with `args` and `options` on the test called `name` declares.
+
+    UsageError, naming the test, where the marker or the docstring says too little or nonsense.
+    """
+    try:
+        (task,) = args
+        unknown = sorted(set(options) - {"points", "after", "concept", "timeout", "retrain"})
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(unknown)}")
+        points = float(options["points"])
+        if not 0 < points < float("inf"):
+            raise ValueError(f"points={options['points']} is not positive")
+        if isinstance(options.get("after", ()), str):
+            raise ValueError("after is a tuple of ids")
+        title = (inspect.getdoc(function) or "").partition("\n")[0]
+        if not title:
+            raise ValueError("the docstring is the title: there is none")
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{assignment.stem}: {name}: {error!s}: see {MARKER}") from None
+    return Check(
+        assignment=assignment.number,
+        id=f"{task}-{name.removeprefix('test_').replace('_', '-')}",
+        task=task,
+        title=title,
+        points=points,
+        after=tuple(options.get("after", ())),
+        concept=options.get("concept", ""),
+        timeout=options.get("timeout"),
+        retrain=bool(options.get("retrain", False)),
+    )
+
+
+def verify(assignment: Assignment, checks: Sequence[Check]) -> None:
+    """UsageError unless every task has a check, ids are unique, and every `after` names one before.
+
+    `checks` are all of the assignment, in the order in which they run.
+    """
+    tasks = [task.id for task in assignment.tasks]
+    wrong = []
+    seen: set[str] = set()
+    for check in checks:
+        if check.task not in tasks:
+            wrong.append(f"{check.id}: there is no task {check.task}")
+        if check.id in seen:
+            wrong.append(f"{check.id}: two checks have this id")
+        wrong += [
+            f"{check.id}: {other} is no check before it"
+            for other in check.after
+            if other not in seen
+        ]
+        seen.add(check.id)
+    checked = {check.task for check in checks}
+    wrong += [f"task {task} has no check" for task in tasks if task not in checked]
+    if wrong:
+        raise UsageError(f"grader/course/test_{assignment.stem}.py: {'; '.join(wrong)}")
+
+
+def needed(assignment: Assignment, task_id: str) -> tuple[str, ...]:
+    """Ids of the tasks that `task_id` builds on, at any distance, in the assignment's order."""
+    found: set[str] = set()
+    ahead = list(assignment.task(task_id).after)
+    while ahead:
+        one = ahead.pop()
+        if one not in found:
+            found.add(one)
+            ahead += assignment.task(one).after
+    return tuple(task.id for task in assignment.tasks if task.id in found)
+
+
+def checks_digest(assignment: Assignment, *, retrain: bool = False) -> str:
+    """SHA-256 of all that decides about this assignment's points: checks, grader, kws, references.
+
+    `retrain` is part of it, for there are more checks then.
+    """
+    deciding = f"{assignment!r} {retrain} {_sources_digest(assignment.stem)}"
+    return hashlib.sha256(deciding.encode()).hexdigest()
+
+
+ASIDE = {  # of the grader: how points look and travel, not how many they are
+    "__main__.py",
+    "attacks.py",
+    "batch",
+    "container",
+    "mistakes",
+    "broken_files.py",
+    "printing.py",
+    "reports",
+    "selftest",
+}
+
+
+@lru_cache(maxsize=64)
+def _sources_digest(stem: str) -> str:
+    digest = hashlib.sha256()
+    for path in _deciding(stem):
+        name, data = path.relative_to(ROOT).as_posix(), path.read_bytes()
+        digest.update(f"{name} {len(data)}\n".encode() + data)
+    return digest.hexdigest()
+
+
+def _deciding(stem: str) -> list[Path]:
+    ours = [*(ROOT / "grader").rglob("*.py"), *(ROOT / "kws").rglob("*.py")]
+    kept = [
+        path
+        for path in ours
+        if (not path.name.startswith("test_") or stem in path.name)
+        and not ASIDE.intersection(path.relative_to(ROOT).parts)
+    ]
+    reference = ROOT / "solutions" / f"{stem}.py"
+    return sorted([*kept, *([reference] if reference.is_file() else [])])

@@ -1,0 +1,257 @@
+"""A grading run as values: what each check ended in, and the report that follows.
+
+Nothing here knows pytest. `judge` turns the way in which a check ended into points; `Run` holds
+what a run has: submissions, the sandbox, the secret seed, results so far; `plugin.py` drives it.
+
+The point rules, in one place:
+
+    all points      the check ended without an exception, and called no `record.partial`
+    some            it called `record.partial(share, …)`: points × share, to the cent
+    none            `Failure`, or a `Stopped` of the student's; not run; never reported
+    open (None)     our own fault: any other exception, twice; or nothing handed in could be
+                    opened; a person looks at it
+"""
+
+import math
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from grader.adapters import ASSIGNMENTS, Assignment
+from grader.authoring.reference import reference_pieces
+from grader.core.outcomes import CheckResult, Figure, Reason, Report, Stopped
+from grader.core.seed import Seed
+from grader.core.text import clean
+from grader.grading.checks import Check, checks_digest, needed
+from grader.grading.feedback import Failure
+from grader.sandbox import Code, Sandbox, Session
+from grader.submission.contents import Piece, Submission
+from grader.submission.forbidden import expect_own_work
+
+OURS = "the grader stumbled here, not you: it costs no points, and a person will look at it"
+STAFF = "staff: fault"
+
+
+@dataclass
+class Record:
+    """What a check says besides passing: measured values, pictures, a share of the points."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
+    share: float = 1.0
+    message: str = ""
+    hint: str = ""
+
+    def fact(self, name: str, value: Any) -> None:
+        """Show a measured number or text in every report."""
+        value = _plain(value)
+        self.facts[clean(name)] = "not a number" if value is None else value
+
+    def figure(self, figure: Figure) -> None:
+        """Show a picture on the student's page; a value that is no number leaves a gap."""
+        self.figures.append(replace(figure, data=_plain(dict(figure.data))))
+
+    def partial(self, share: float, message: str, hint: str = "") -> None:
+        """Earn this share, 0 … 1, of the points; of several calls the smallest share counts."""
+        if not 0 <= share <= 1:
+            raise ValueError(f"share={share} is not between 0 and 1")
+        if share < self.share:
+            self.share, self.message, self.hint = share, message, hint
+
+
+def _plain(value: Any) -> Any:
+    """What a JSON file can hold: tensors as numbers and lists, None for NaN and infinity."""
+    if isinstance(value, torch.Tensor):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, bool | int | None) else clean(str(value))
+
+
+def judge(check: Check, error: BaseException | None, record: Record) -> CheckResult:
+    """The result of a check that ended with `error`, or with None."""
+    reason, message, hint, earned = None, "", "", check.points
+    facts = dict(record.facts)
+    if isinstance(error, Failure):
+        reason, message, hint, earned = Reason.WRONG, error.message, error.hint, 0.0
+    elif isinstance(error, Stopped) and error.reason is not Reason.INFRASTRUCTURE:
+        reason, message, hint = error.reason, error.message, error.hint
+        earned = None if reason is Reason.UNREAD else 0.0
+    elif error is not None:
+        reason, message, earned = Reason.INFRASTRUCTURE, OURS, None
+        facts[STAFF] = clean(_where(error))
+    elif record.share < 1:
+        reason, message, hint = Reason.PARTIAL, record.message, record.hint
+        earned = round(check.points * record.share, 2)
+    return CheckResult(
+        id=check.id,
+        task=check.task,
+        title=check.title,
+        points=check.points,
+        earned=earned,
+        reason=reason,
+        message=clean(message),
+        hint=clean(hint),
+        concept=check.concept,
+        facts=facts,
+        figures=tuple(record.figures) if earned is not None else (),
+        retrain=check.retrain,
+    )
+
+
+def not_run(check: Check, message: str) -> CheckResult:
+    """The result of a check that did not run, for a reason of the student's."""
+    return judge(check, Stopped(Reason.NOT_RUN, message), Record())
+
+
+def _where(error: BaseException) -> str:
+    """The kind of a fault of ours and the line that raised it, without any value."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "/grader/" in frame.filename.replace("\\", "/")]
+    at = (ours or list(frames))[-1:]
+    place = (
+        f" at {at[0].filename.replace(chr(92), '/').rpartition('/')[2]}:{at[0].lineno}"
+        if at
+        else ""
+    )
+    said = f": {error.message}" if isinstance(error, Stopped) else ""
+    return f"{type(error).__name__}{place}{said}"
+
+
+@dataclass(kw_only=True, eq=False)
+class Run:
+    """One grading run: one student, one submission for each assignment.
+
+    `checks` is filled when the checks are collected, `results` as they end.
+    """
+
+    submissions: Mapping[str, Submission]
+    sandbox: Sandbox | None
+    seed: Seed
+    student: str = ""
+    retrain: bool = False
+    checks: dict[str, list[Check]] = field(default_factory=dict)
+    results: dict[tuple[str, str], CheckResult] = field(default_factory=dict)
+    _sessions: dict[str, tuple[Session, ExitStack]] = field(default_factory=dict)
+
+    @property
+    def assignments(self) -> tuple[Assignment, ...]:
+        """Those that are graded, in the course's order."""
+        return tuple(ASSIGNMENTS[number] for number in sorted(self.submissions))
+
+    def earned(self, check: Check, other: str) -> float | None:
+        """What another check of the same assignment earned; 0 if it has not run."""
+        result = self.results.get((check.assignment, other))
+        return 0.0 if result is None else result.earned
+
+    def blocked_by(self, check: Check) -> str | None:
+        """The check, if any, that earned nothing and without which this one does not run."""
+        return next((other for other in check.after if self.earned(check, other) == 0), None)
+
+    def failed_tasks(self, check: Check) -> tuple[str, ...]:
+        """Tasks this check's builds on, and of which a check so far did not earn all."""
+        results = [
+            result for (number, _), result in self.results.items() if number == check.assignment
+        ]
+        failed = {result.task for result in results if not result.passed}
+        return tuple(t for t in needed(ASSIGNMENTS[check.assignment], check.task) if t in failed)
+
+    def session(self, assignment: str) -> Session:
+        """The student's session for this assignment, opened on first use."""
+        if assignment not in self._sessions:
+            assert self.sandbox is not None
+            stack = ExitStack()
+            opened = stack.enter_context(self.sandbox.session(ASSIGNMENTS[assignment].withheld))
+            self._sessions[assignment] = (opened, stack)
+        return self._sessions[assignment][0]
+
+    def close_session(self, assignment: str) -> None:
+        """End the session; the next use opens a fresh one."""
+        if assignment in self._sessions:
+            self._sessions.pop(assignment)[1].close()
+
+    def close(self) -> None:
+        """End all sessions. The sandbox stays: it is its owner's."""
+        for assignment in tuple(self._sessions):
+            self.close_session(assignment)
+
+    def code(self, check: Check, seed: int | None = None) -> Code:
+        """What runs in the process of this check: the student's pieces, and ours for failed tasks.
+
+        `seed` defaults to one that follows from the secret seed and the check. `Stopped` where the
+        definitions of the check's task, as written, use a name that is forbidden in it.
+        """
+        assignment = ASSIGNMENTS[check.assignment]
+        task, pieces = assignment.task(check.task), self.submissions[check.assignment].pieces
+        others = [n for one in assignment.tasks if one is not task for n in one.names.values()]
+        expect_own_work(pieces, task.forbidden, task.names.values(), others)
+        names = {name: called for task in assignment.tasks for name, called in task.names.items()}
+        references = [
+            piece
+            for failed in self.failed_tasks(check)
+            for piece in _reference(assignment.number, failed)
+        ]
+        return Code(
+            pieces=pieces,
+            names=names,
+            references=tuple(references),
+            forbidden=task.forbidden,
+            seed=self.seed.number(f"run {check.id}") % 2**32 if seed is None else seed,
+        )
+
+    def report(self, assignment: Assignment, *, interrupted: bool = False) -> Report:
+        """The report: every check of the inventory, whether it was reported or not.
+
+        A check that nobody reported earned nothing, or, where the run was `interrupted`, is open.
+        """
+        submission = self.submissions[assignment.number]
+        missing: BaseException = Stopped(Reason.NOT_RUN, "not run: this check was left out")
+        if interrupted:
+            missing = Stopped(Reason.INFRASTRUCTURE, "the grader was stopped before this check")
+        return Report(
+            student=self.student,
+            assignment=assignment.number,
+            title=assignment.title,
+            digest=submission.digest,
+            checks_digest=checks_digest(assignment, retrain=self.retrain),
+            seed_id=self.seed.id,
+            tier=self.sandbox.tier.value if self.sandbox else "none",
+            weaknesses=tuple(self.sandbox.weaknesses) if self.sandbox else (),
+            repairs=tuple(clean(repair) for repair in submission.repairs),
+            checks=tuple(
+                self.results.get((check.assignment, check.id)) or judge(check, missing, Record())
+                for check in self.checks.get(assignment.number, ())
+            ),
+        )
+
+    def reports(self, *, interrupted: bool = False) -> tuple[Report, ...]:
+        """A report for every assignment."""
+        return tuple(self.report(one, interrupted=interrupted) for one in self.assignments)
+
+
+@lru_cache(maxsize=1024)
+def _reference(number: str, task: str) -> tuple[Piece, ...]:
+    return reference_pieces(ASSIGNMENTS[number], task)
+
+
+def choose(submissions: Sequence[Submission], assignment: str | None) -> dict[str, Submission]:
+    """Assignment -> submission; with `assignment`, that one alone, though it may hold nothing."""
+    found = {one.assignment: one for one in submissions if one.assignment in ASSIGNMENTS}
+    if assignment is None:
+        return found
+    nothing = Submission(
+        assignment=assignment,
+        pieces=(),
+        digest="",
+        repairs=(f"no answer to assignment {assignment} was found in what was handed in",),
+    )
+    return {assignment: found.get(assignment, nothing)}

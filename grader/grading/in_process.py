@@ -1,0 +1,89 @@
+"""Grade one submission inside this process, for whoever has a sandbox already.
+
+The same hidden checks as `pytest grader/`, by the same hooks; only that submission, sandbox and
+seed are handed over as values, and that nothing is printed. One call takes as long as its checks,
+once the first has imported them.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from grader import ROOT
+from grader.adapters import ASSIGNMENTS
+from grader.core.outcomes import Report
+from grader.core.seed import Seed
+from grader.grading.grading_run import Run
+from grader.grading.plugin import Given
+from grader.sandbox import Sandbox
+from grader.submission.contents import Submission
+
+OPTIONS = (
+    "--override-ini=addopts=",
+    "--disable-plugin-autoload",
+    "--import-mode=importlib",
+    "--strict-markers",
+    "-Werror",
+    "-pgrader.options",
+    "-pno:cacheprovider",
+    "-pno:doctest",
+    "-pno:junitxml",
+    "-pno:logging",
+    "-pno:faulthandler",
+    "-pno:unraisableexception",  # collects garbage at the end, which takes longer than the checks
+)
+
+
+def grade_one(
+    submission: Submission,
+    *,
+    sandbox: Sandbox,
+    seed: Seed,
+    student: str = "",
+    retrain: bool = False,
+    run_checks: bool = True,
+) -> Report:
+    """The report on one submission. Whatever pytest itself stumbles over is open points in it.
+
+    Without `run_checks` every check is open: for a submission that no attempt could grade.
+    """
+    assignment = ASSIGNMENTS[submission.assignment]
+    run = Run(
+        submissions={assignment.number: submission},
+        sandbox=sandbox,
+        seed=seed,
+        student=student,
+        retrain=retrain,
+    )
+    if not run_checks:
+        _pytest(run, "--collect-only", "-qq")
+        return run.report(assignment, interrupted=True)
+    given, code = _pytest(run)
+    if not given.reports:
+        raise RuntimeError(f"pytest ended with {code!r} before any check of {assignment.stem}")
+    return given.reports[0]
+
+
+def _pytest(run: Run, *options: str) -> tuple[Given, int]:
+    (assignment,) = run.assignments
+    given = Given(run)
+    tests = ROOT / "grader" / "course" / f"test_{assignment.stem}.py"
+    arguments = [f"--config-file={ROOT / 'pyproject.toml'}", f"--rootdir={ROOT}", *OPTIONS]
+    try:
+        with _without("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+            code = pytest.main([*arguments, *options, str(tests)], plugins=[given])
+    finally:
+        run.close()
+    return given, code
+
+
+@contextmanager
+def _without(*names: str) -> Iterator[None]:
+    """Variables of the environment that would change how pytest runs, taken out for a while."""
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)

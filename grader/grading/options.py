@@ -1,0 +1,37 @@
+"""The options of `pytest grader/`, known to pytest before it looks at any path.
+
+pytest takes the value of an option that it does not know yet for a folder of tests, and runs the
+`conftest.py` in it. `--submission PATH` names a folder whose content is not to be trusted, so this
+module is loaded by name (`-p grader.grading.options` in `pyproject.toml`) before any conftest is,
+and `grader/conftest.py` refuses to go on where it was not.
+
+pytest looks for its configuration beside the first path as well: write `grader/` before
+`--submission`, as everything in this repository does, or `--submission=PATH`.
+"""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare what `pytest grader/` understands."""
+    group = parser.getgroup("grading", "grading (pytest grader/)")
+    group.addoption(
+        "--submission",
+        metavar="PATH",
+        default="assignments",
+        help="what was handed in: a notebook, a .py file, a folder or a zip [assignments]",
+    )
+    group.addoption("--assignment", metavar="NN", help="grade this one [each that PATH holds]")
+    group.addoption("--student", metavar="ID", default="", help="id to write into the results")
+    group.addoption(
+        "--require-isolation",
+        metavar="TIER",
+        help="refuse to grade below this tier: sealed, fenced or process",
+    )
+    group.addoption("--retrain", action="store_true", help="train the student's recipe as well")
+    group.addoption("--results", metavar="FILE", help="write results.json for Gradescope")
+    group.addoption("--kws-junit", metavar="FILE", help="write JUnit XML, a test case per check")
+    group.addoption("--page", metavar="FILE", help="write the student's HTML page")
+    group.addoption(
+        "--staff", action="store_true", help="show tracebacks of faults in the checks themselves"
+    )

@@ -1,0 +1,62 @@
+"""What a person sees while `pytest grader/` runs: a line a check, and a score card at the end."""
+
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from grader.adapters import ASSIGNMENTS
+from grader.core.outcomes import CheckResult, Reason, Report
+from grader.grading.checks import Check
+from grader.reports.scorecard import check_lines, closing_lines, fact_lines
+
+
+class Printer:
+    """Takes the place of pytest's terminal reporter: no dots, no frames, no expected values."""
+
+    def __init__(self, writer: Any, *, staff: bool = False):
+        self._writer, self._staff = writer, staff
+        self._heading = ""
+
+    @classmethod
+    def install(cls, config: pytest.Config) -> None:
+        """Put a printer in the place of the terminal reporter."""
+        printer = cls(config.get_terminal_writer(), staff=config.option.staff)
+        config.pluginmanager.unregister(name="terminalreporter")
+        config.pluginmanager.register(printer, "grader-printer")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file of checks that does not load is our fault: staff see all of it."""
+        if report.failed:
+            self._writer.line("The checks themselves do not load:", red=True)
+            self._writer.line(str(report.longrepr))
+
+    def show(self, check: Check, result: CheckResult, error: BaseException | None) -> None:
+        """Print one check as it ends, under the heading of its task."""
+        assignment = ASSIGNMENTS[check.assignment]
+        task = assignment.task(check.task)
+        heading = f"{assignment.number} {assignment.title}: {task.id} {task.title}"
+        if heading != self._heading:
+            self._writer.line(("\n" if self._heading else "") + heading, bold=True)
+            self._heading = heading
+        color = (
+            {"green": True}
+            if result.passed
+            else {"red": True}
+            if result.earned == 0
+            else {"yellow": True}
+        )
+        first, *below = check_lines(result)
+        self._writer.line(first, **color)
+        for line in [*below, *fact_lines(result)]:
+            self._writer.line(line)
+        if self._staff and result.reason is Reason.INFRASTRUCTURE and error is not None:
+            self._writer.line("".join(traceback.format_exception(error)))
+
+    def close(self, reports: Sequence[Report]) -> None:
+        """Print the score cards."""
+        for report in reports:
+            self._writer.line("")
+            for line in closing_lines(report):
+                self._writer.line(line)

@@ -1,1 +1,0 @@
-"""Planted mistakes, other right answers, attacks, broken files: what `grader.selftest` grades."""

@@ -1,0 +1,117 @@
+"""A class as tables: points of every check, and the columns that Canvas imports.
+
+Canvas: "How do I import grades in the Gradebook?", the layout of an exported gradebook, whose
+second line holds the points possible. A cell without a number leaves the grade there as it is, so
+a submission that needs a person has no number yet.
+
+A cell that a spreadsheet would take for a formula gets an apostrophe in front: names of folders
+are the students' own.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+from grader.core.outcomes import Report, Verdict
+from grader.core.text import one_line
+from grader.reports.scorecard import points
+
+FORMULA = ("=", "+", "-", "@", "=", "+", "-", "@")
+
+
+def gradebook(
+    reports: Sequence[Report],
+    *,
+    remarks: Mapping[tuple[str, str], Sequence[str]] | None = None,
+    missing: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
+    unread: Mapping[str, str] | None = None,
+) -> bytes:
+    """A line a report, a column a check; a cell is empty where there is no check, or it is open.
+
+    Args:
+        remarks: on student and assignment ("late by 2 h"), for a column of their own.
+        missing: student -> name, of those who handed in nothing: a line without points each.
+        names: student -> name, for a column of their own.
+        unread: student -> why nothing of what was handed in could be graded: a line without points,
+            for a person.
+    """
+    reports = _sorted(reports)
+    named = {**(names or {}), **(missing or {})}
+    checks: dict[str, None] = {}
+    for report in reports:
+        checks |= {f"{report.assignment} {check.id}": None for check in report.checks}
+    fixed = ["student", "assignment", "score", "max_score", "verdict", "repairs", "isolation"]
+    rows = [[*fixed, *checks]]
+    extra = [["name"] if named else [], ["remarks"] if remarks or missing or unread else []]
+    rows[0] += extra[0] + extra[1]
+    for report in reports:
+        earned = {f"{report.assignment} {check.id}": check.earned for check in report.checks}
+        rows.append(
+            [
+                report.student,
+                report.assignment,
+                points(report.score),
+                points(report.max_score),
+                report.verdict.value,
+                str(len(report.repairs)),
+                report.tier,
+                *(points(earned[c]) if earned.get(c) is not None else "" for c in checks),
+                *(named.get(report.student, "") for _ in extra[0]),
+                *("; ".join((remarks or {}).get(_key(report), ())) for _ in extra[1]),
+            ]
+        )
+    for student, name in sorted((missing or {}).items()):
+        blank = [""] * (len(fixed) + len(checks) - 1)
+        rows.append([student, *blank, *(name for _ in extra[0]), "handed in nothing"])
+    for student, why in sorted((unread or {}).items()):
+        blank = [""] * (len(fixed) + len(checks) - 1)
+        blank[fixed.index("verdict") - 1] = Verdict.PERSON.value
+        name = named.get(student, "")
+        rows.append([student, *blank, *(name for _ in extra[0]), f"not graded: {why}"])
+    return _csv(rows)
+
+
+def canvas(reports: Sequence[Report]) -> bytes:
+    """A line a student, a column an assignment, as the Canvas gradebook imports them."""
+    reports = _sorted(reports)
+    titles = {report.assignment: report.title for report in sorted(reports, key=_assignment)}
+    most = {number: 0.0 for number in titles}
+    cells: dict[str, dict[str, str]] = {}
+    for report in reports:
+        most[report.assignment] = max(most[report.assignment], report.max_score)
+        graded = report.verdict is not Verdict.PERSON
+        cells.setdefault(report.student, {})[report.assignment] = (
+            points(report.score) if graded else ""
+        )
+    fixed = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
+    rows = [[*fixed, *(f"{number} {title}" for number, title in titles.items())]]
+    rows.append(["    Points Possible", "", "", "", "", *(points(most[n]) for n in titles)])
+    for student, row in cells.items():
+        rows.append([student, "", "", student, "", *(row.get(number, "") for number in titles)])
+    return _csv(rows)
+
+
+def _key(report: Report) -> tuple[str, str]:
+    return report.student, report.assignment
+
+
+def _assignment(report: Report) -> str:
+    return report.assignment
+
+
+def _sorted(reports: Iterable[Report]) -> list[Report]:
+    return sorted(reports, key=lambda report: (report.student, report.assignment))
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([[cell(word) for word in row] for row in rows])
+    return text.getvalue().encode()
+
+
+def cell(word: str) -> str:
+    """A word as a cell: one line, and no formula for a spreadsheet to run."""
+    word = one_line(word)
+    return f"'{word}" if word.lstrip().startswith(FORMULA) else word

@@ -1,0 +1,59 @@
+"""One look for all pages: no script, nothing from elsewhere, light and dark, phone and paper.
+
+Everything that is not ours goes through `text`, and a content security policy forbids whatever
+would still get through.
+"""
+
+from html import escape
+
+from grader.core.text import printable
+
+STYLE = """
+:root{color-scheme:light dark;--ink:#1d2430;--soft:#566070;--paper:#fff;--card:#f5f6f8;
+--edge:#d5d9e0;--good:#00664a;--bad:#a33000;--open:#6b5300;--blue:#0072b2;--on:#fff}
+@media (prefers-color-scheme:dark){:root{--ink:#e8eaee;--soft:#a9b1bd;--paper:#14171c;
+--card:#1e232b;--edge:#3a414d;--good:#4fd6aa;--bad:#ff9f70;--open:#f0cf60;--blue:#56b4e9;
+--on:#14171c}}
+*{box-sizing:border-box}
+body{margin:0 auto;padding:1rem;max-width:46rem;background:var(--paper);color:var(--ink);
+font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
+h1{font-size:1.5rem;margin:.5rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem}
+h3{font-size:1rem;margin:1.5rem 0 .5rem}h4{font-size:1rem;margin:0;font-weight:600}
+.score{font-size:2rem;font-weight:700;margin:.25rem 0}
+.soft,footer{color:var(--soft)}footer{margin-top:2rem;font-size:.875rem}
+.check{background:var(--card);border-left:.3rem solid var(--edge);border-radius:.25rem;
+padding:.6rem .8rem;margin:.5rem 0;break-inside:avoid}
+.check p{margin:.25rem 0}.fact{white-space:pre-wrap}
+.good{border-color:var(--good)}.bad{border-color:var(--bad)}.open{border-color:var(--open)}
+.points{float:right;margin-left:1rem;font-variant-numeric:tabular-nums;font-weight:600}
+.good .points{color:var(--good)}.bad .points{color:var(--bad)}.open .points{color:var(--open)}
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:.3rem .5rem;border-bottom:1px solid var(--edge);vertical-align:top}
+td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
+dl{display:grid;grid-template-columns:auto 1fr;gap:0 1rem;margin:.25rem 0}dd{margin:0}
+figure{margin:.75rem 0;break-inside:avoid}figcaption{font-size:.875rem;color:var(--soft)}
+.figure{width:100%;height:auto;font-size:12px}.figure text{fill:var(--ink)}
+.figure .on{fill:var(--on)}.grid{stroke:var(--edge);fill:none}.axis{stroke:var(--soft);fill:none}
+.line{stroke:var(--blue);stroke-width:2;fill:none}.dot,.bar,.cell{fill:var(--blue)}
+.cell{stroke:var(--edge);stroke-width:.5}
+@media print{:root{color-scheme:light;--ink:#000;--soft:#333;--paper:#fff;--card:#fff;--edge:#999;
+--good:#00664a;--bad:#a33000;--open:#6b5300;--blue:#0072b2;--on:#fff}body{max-width:none;padding:0}}
+""".strip()
+
+
+def text(value: object) -> str:
+    """Anything as HTML text."""
+    return escape(printable(str(value)))
+
+
+def document(title: str, body: str) -> bytes:
+    """A whole page; `body` is HTML already."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{text(title)}</title>\n<style>\n{STYLE}\n</style>\n</head>\n"
+        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    ).encode("utf-8", "replace")

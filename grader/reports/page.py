@@ -1,0 +1,92 @@
+"""A student's page: points, facts, hints, where to read, pictures. Never a check's code or seed."""
+
+from collections.abc import Sequence
+
+from grader.core.outcomes import CheckResult, Report, Verdict
+from grader.reports.figures import svg
+from grader.reports.html import document, text
+from grader.reports.scorecard import by_task, points, public_facts, retrain_lines, task_name
+
+TOLD = {
+    Verdict.GRADED: "",
+    Verdict.REPAIRED: "What was handed in had to be mended first. That costs no points.",
+    Verdict.PERSON: "Some points are open: a person will look at them. You lose none by it.",
+}
+
+
+def page(reports: Sequence[Report]) -> bytes:
+    """One page for one student, of one or more assignments."""
+    student = next((report.student for report in reports if report.student), "")
+    names = ", ".join(f"{report.assignment} {report.title}" for report in reports)
+    title = f"{student}: {names}" if student else names
+    body = [f"<h1>{text(title or 'Nothing was graded')}</h1>"]
+    for report in reports:
+        body += _report(report, alone=len(reports) == 1)
+    return document(title or "Nothing was graded", "\n".join(body))
+
+
+def no_page(student: str) -> bytes:
+    """A page in the place of one that could not be made."""
+    said = "This page could not be made: a person will look at it. Your points are kept."
+    return document(student, f"<h1>{text(student)}</h1>\n<p>{text(said)}</p>")
+
+
+def _report(report: Report, *, alone: bool) -> list[str]:
+    lines = [] if alone else [f"<h2>{text(f'{report.assignment} {report.title}')}</h2>"]
+    total = f"{points(report.score)} of {points(report.max_score)} points"
+    lines.append(f'<p class="score">{total}</p>')
+    lines += [f"<p>{text(line.strip())}</p>" for line in retrain_lines(report)]
+    if TOLD[report.verdict]:
+        lines.append(f"<p>{text(TOLD[report.verdict])}</p>")
+    if report.repairs:
+        items = "".join(f"<li>{text(repair)}</li>" for repair in report.repairs)
+        lines.append(f"<h3>What was mended</h3>\n<ul>{items}</ul>")
+    for task, checks in by_task(report.checks):
+        earned = points(sum(check.earned or 0.0 for check in checks))
+        there = points(sum(check.points for check in checks))
+        lines.append(f"<h3>{text(task_name(report, task))}: {earned} of {there} points</h3>")
+        lines += [_check(check) for check in checks]
+    lines.append(_footer(report))
+    return lines
+
+
+def _check(check: CheckResult) -> str:
+    kind = "good" if check.passed else "bad" if check.earned == 0 else "open"
+    worth = f"{points(check.earned)} of {points(check.points)}"
+    parts = [
+        f'<section class="check {kind}">',
+        f'<p class="points">{worth}</p>',
+        f"<h4>{text(check.title)}</h4>",
+    ]
+    if check.reason is not None:
+        parts.append(f'<p class="soft">{text(check.id)}: {text(_said(check))}</p>')
+    if check.message:
+        parts.append(f'<p class="fact">{text(check.message)}</p>')
+    if check.hint:
+        parts.append(f"<p><strong>Hint:</strong> {text(check.hint)}</p>")
+    if check.concept and not check.passed and check.earned is not None:
+        parts.append(f"<p><strong>Read:</strong> {text(check.concept)}</p>")
+    facts = public_facts(check)
+    if facts:
+        rows = "".join(f"<dt>{text(k)}</dt><dd>{text(v)}</dd>" for k, v in facts.items())
+        parts.append(f"<dl>{rows}</dl>")
+    parts += [
+        f"<figure>{svg(figure)}<figcaption>{text(figure.title)}</figcaption></figure>"
+        for figure in check.figures
+    ]
+    return "\n".join([*parts, "</section>"])
+
+
+def _said(check: CheckResult) -> str:
+    assert check.reason is not None
+    return "a person will look at this" if check.earned is None else check.reason.value
+
+
+def _footer(report: Report) -> str:
+    without = "".join(f"<br>Without: {text(weakness)}" for weakness in report.weaknesses)
+    handed_in = f"<br>Handed in: {text(report.digest[:16])}" if report.digest else ""
+    return (
+        f"<footer><p>Verdict: {text(report.verdict.value)}"
+        f"<br>Isolation: {text(report.tier)}{without}{handed_in}"
+        f"<br>Checks: {text(report.checks_digest[:16])}</p></footer>"
+    )

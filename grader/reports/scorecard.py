@@ -1,0 +1,90 @@
+"""The score card as lines of text: what `pytest grader/` prints."""
+
+import textwrap
+from collections.abc import Sequence
+
+from grader.adapters import ASSIGNMENTS
+from grader.core.outcomes import CheckResult, Report
+
+WIDTH = 96
+
+
+def points(value: float | None) -> str:
+    """Points as a person writes them; a dash while they are open.
+
+    >>> points(3.0), points(2.5), points(1 / 3), points(None)
+    ('3', '2.5', '0.33', '–')
+    """
+    return "–" if value is None else f"{round(value, 2):g}"
+
+
+def check_lines(check: CheckResult) -> list[str]:
+    """Points and title; below them the fact, the hint and where to read, unless all was earned."""
+    lines = [f"{points(check.earned):>5}/{points(check.points):<4} {check.id}: {check.title}"]
+    if check.message:
+        lines += _indented(check.message)
+    if check.hint:
+        lines += _indented(f"hint: {check.hint}")
+    if check.concept and not check.passed and check.earned is not None:
+        lines += _indented(f"read: {check.concept}")
+    return lines
+
+
+def fact_lines(check: CheckResult) -> list[str]:
+    """Measured values, one a line; those for the staff are left out."""
+    shown = public_facts(check)
+    return [line for name, value in shown.items() for line in _indented(f"{name}: {value}")]
+
+
+def public_facts(check: CheckResult) -> dict[str, object]:
+    """The measured values that the student may see: all but those called "staff: …"."""
+    return {name: value for name, value in check.facts.items() if not name.startswith("staff")}
+
+
+def closing_lines(report: Report) -> list[str]:
+    """Score by task, what was mended, the tier of isolation, and the verdict."""
+    lines = [f"Score card: {report.title} (assignment {report.assignment})"]
+    for task, checks in by_task(report.checks):
+        earned = sum(check.earned or 0.0 for check in checks)
+        there = sum(check.points for check in checks)
+        lines.append(f"{points(earned):>5}/{points(there):<4} {task_name(report, task)}")
+    lines.append(f"{points(report.score):>5}/{points(report.max_score):<4} in all")
+    lines += retrain_lines(report)
+    lines += [f"mended: {repair}" for repair in report.repairs]
+    lines.append(f"isolation: {report.tier}")
+    lines += [f"  without: {weakness}" for weakness in report.weaknesses]
+    lines.append(f"verdict: {report.verdict.value}")
+    return lines
+
+
+def retrain_lines(report: Report) -> list[str]:
+    """That points exist which a run without `--retrain` does not have; nothing where none do."""
+    more = report.retrain_points
+    if not more:
+        return []
+    usual = points(report.max_score - more)
+    return [f"  {points(more)} of them exist with --retrain only: without it there are {usual}"]
+
+
+def task_name(report: Report, task: str) -> str:
+    """ "2.1 A weighted average"; the number alone where the course knows no such task any more."""
+    assignment = ASSIGNMENTS.get(report.assignment)
+    titles = {one.id: one.title for one in assignment.tasks} if assignment else {}
+    return f"{task} {titles.get(task, '')}".rstrip()
+
+
+def by_task(checks: Sequence[CheckResult]) -> list[tuple[str, list[CheckResult]]]:
+    """Checks grouped by task, both in their order."""
+    groups: dict[str, list[CheckResult]] = {}
+    for check in checks:
+        groups.setdefault(check.task, []).append(check)
+    return list(groups.items())
+
+
+def _indented(text: str) -> list[str]:
+    indent = " " * 11
+    return [
+        line
+        for part in text.splitlines()
+        for line in textwrap.wrap(part, WIDTH, initial_indent=indent, subsequent_indent=indent)
+    ]

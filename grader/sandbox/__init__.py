@@ -1,0 +1,32 @@
+"""Verdict outside, values across: student code runs in confined processes, its values come back.
+
+    with Sandbox() as sandbox, sandbox.session() as session, session.check(code) as student:
+        scores = student.attend(q, k, v)
+
+The evaluator (this process: pytest, hidden data, expected values) starts a *server* that has torch
+loaded; the server forks a *session* per submission; the session forks a *check* process per check.
+Only the last one runs student code.
+"""
+
+from grader.sandbox.forms import Call, Node, Parameter, Touched, Trace
+from grader.sandbox.program import Code
+from grader.sandbox.remote import RemoteModule, Student
+from grader.sandbox.sandbox import Sandbox, Session
+from grader.sandbox.tier import Limits, Tier
+from grader.sandbox.wire import Opaque
+
+__all__ = [
+    "Call",
+    "Code",
+    "Limits",
+    "Node",
+    "Opaque",
+    "Parameter",
+    "RemoteModule",
+    "Sandbox",
+    "Session",
+    "Student",
+    "Tier",
+    "Touched",
+    "Trace",
+]

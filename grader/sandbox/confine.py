@@ -1,0 +1,121 @@
+"""Puts the parts of a tier together: once for a session, once more for each check.
+
+A session process is ours and never runs student code: it is where namespaces begin. A check
+process is forked from it, binds itself, and only then loads what a student wrote.
+"""
+
+import contextlib
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from grader import ROOT
+from grader.sandbox import landlock, limits, linux, namespaces, seccomp
+from grader.sandbox.tier import Limits, Tier
+
+SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/sys/devices/system/cpu")
+DEVICES = (("/dev/null", 1), ("/dev/zero", 0), ("/dev/urandom", 0), ("/dev/random", 0))  # written?
+
+
+def readable(withheld: Sequence[str] = ()) -> list[landlock.Rule]:
+    """What student code may read: Python, its packages, the system's libraries, kws in part."""
+    site = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    on_path = [path for path in sys.path if path and Path(path).resolve() != ROOT]
+    libraries = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    base = [str(Path(sys.base_prefix, name)) for name in ("lib", "lib64")]
+    wanted = [*site, *on_path, *base, *SYSTEM, *filter(None, libraries)]
+    kws = _kws_folder()
+    hidden = [str(ROOT), str(kws)]
+    rules = landlock.read_only_rules(
+        [path for path in wanted if os.path.realpath(path) != "/"], hidden
+    )
+    return rules + landlock.read_only_rules([str(kws)], _files_of(kws, withheld))
+
+
+def _kws_folder() -> Path:
+    spec = find_spec("kws")
+    locations = spec and spec.submodule_search_locations
+    if not locations:
+        raise OSError("the package kws is not installed beside the grader")
+    return Path(next(iter(locations))).resolve()
+
+
+def _files_of(kws: Path, withheld: Sequence[str]) -> list[str]:
+    """Files that hold a module, its compiled form too; folders of a package."""
+    found = []
+    for name in withheld:
+        stem = kws.joinpath(*name.split(".")[1:])
+        found += [str(stem), str(stem.with_suffix(".py"))]
+        found += map(str, stem.parent.glob(f"__pycache__/{stem.name}.*"))
+    return found
+
+
+@dataclass
+class Cell:
+    """What a session knows of how its checks are to be bound."""
+
+    tier: Tier
+    rules: list[landlock.Rule] = field(default_factory=list)
+    folder: str = ""  # that each check finds empty; "" where each gets one of its own
+
+    @classmethod
+    def build(cls, tier: Tier, withheld: Sequence[str], user: int, group: int) -> "Cell":
+        """In the session process, which `namespaces.start` made if the tier is sealed."""
+        cell = cls(tier)
+        if tier is not Tier.PROCESS:
+            cell.rules = readable(withheld)
+        if tier is Tier.SEALED:
+            namespaces.settle(user, group)
+            cell.folder = namespaces.choose_folder([path for path, _ in cell.rules])
+        if linux.LINUX:
+            with contextlib.suppress(OSError):  # where memory runs out, this one ends first
+                Path("/proc/self/oom_score_adj").write_text("1000")
+            linux.prctl(linux.SET_DUMPABLE, 0)
+            linux.prctl(linux.SET_CHILD_SUBREAPER, 1)
+        return cell
+
+    def new_folder(self) -> str:
+        """A folder for a check that has to be removed after it, or "" where it goes by itself."""
+        return "" if self.folder else tempfile.mkdtemp(prefix="kws-check-")
+
+    def bind(self, folder: str, limit: Limits) -> None:
+        """In the check process: from here on it is confined. OSError where a part refuses."""
+        if self.tier is Tier.SEALED:
+            namespaces.lay_empty_folder(self.folder, limit.disk)
+        home = self.folder or folder
+        os.chdir(home)
+        os.environ.update(HOME=home, TMPDIR=home, MPLCONFIGDIR=home)
+        tempfile.tempdir = None
+        limits.apply(limit)
+        if linux.LINUX:
+            linux.prctl(linux.NO_NEW_PRIVILEGES, 1)
+        if self.tier is not Tier.PROCESS:
+            devices = [
+                (path, landlock.READ_FILE | written * landlock.WRITE_FILE)
+                for path, written in DEVICES
+            ]
+            landlock.restrict([*self.rules, *devices, (home, landlock.WRITE | landlock.TRUNCATE)])
+        if linux.LINUX:
+            linux.drop_capabilities()
+        if self.tier is not Tier.PROCESS:
+            seccomp.restrict()
+
+
+def remove(folder: str) -> None:
+    """A check's folder, whatever it holds and however its modes are set."""
+
+    def open_and_retry(function: object, path: str, _: object) -> None:
+        with contextlib.suppress(OSError):
+            Path(path).parent.chmod(0o700)
+            Path(path).chmod(0o700)
+            shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink()
+
+    if folder:
+        with contextlib.suppress(OSError, RecursionError):
+            shutil.rmtree(folder, onerror=open_and_retry)

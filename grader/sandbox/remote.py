@@ -1,0 +1,192 @@
+"""What a hidden check holds: a student's functions and modules, which run in another process.
+
+`student.attend(q, k, v)` runs there and its value comes back; a module stays there and comes back
+as a `RemoteModule`. Every call may raise `Stopped`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grader.sandbox import forms, wire
+from grader.sandbox.connection import Line, tampered
+
+
+class _Remote:
+    """Asks over a line; what comes back names modules by number, which become objects here."""
+
+    def __init__(self, line: Line):
+        self._line = line
+
+    def _ask(self, what: str, **request: Any) -> Any:
+        return self._here(self._line.ask(what, _there, **request))
+
+    def _read(self, what: str, build: Callable[[Any], Any], **request: Any) -> Any:
+        """An answer that our own code in the worker has given a form: tampered with if another."""
+        answer = self._ask(what, **request)
+        try:
+            return build(answer)
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+            raise self._line.fail(tampered(what)) from None
+
+    def _here(self, value: Any) -> Any:
+        if isinstance(value, wire.Ref):
+            return RemoteModule(self._line, value)
+        if isinstance(value, wire.Opaque):
+            return wire.Opaque(self._line.vetting.kind(value.kind))
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(self._here, value))
+        if isinstance(value, dict):
+            return {key: self._here(item) for key, item in value.items()}
+        return value
+
+
+class Student(_Remote):
+    """A student's definitions, by the names that checks have for them."""
+
+    def __init__(self, line: Line, names: Mapping[str, str]):
+        super().__init__(line)
+        self._names = names
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """A function, or the constructor of a module."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self._ask(self._called(name), op="call", name=name, args=args, kwargs=kwargs)
+
+        return call
+
+    def __enter__(self) -> "Student":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the check process."""
+        self._line.close()
+
+    def has(self, name: str) -> bool:
+        """Whether it is defined, and its definition could be loaded."""
+        return self._read(f"the definition of {name}", forms.exactly(bool), op="has", name=name)
+
+    def value(self, name: str) -> Any:
+        """The plain value of a constant."""
+        return self._ask(self._called(name), op="value", name=name)
+
+    def define(self, source: str, *args: Any, **kwargs: Any) -> Any:
+        """Run our own function there: the last one that `source` defines.
+
+        Its first argument is a dictionary of the student's names; `torch`, `nn` and `np` are there.
+        """
+        request = {"op": "define", "source": source, "args": args, "kwargs": kwargs}
+        return self._ask("the check", name="the check", **request)
+
+    def printed(self) -> tuple[int, str]:
+        """Characters that student code printed so far, and the first 2,000 of them."""
+        return self._read("printing", forms.read_printed, op="printed")
+
+    def _called(self, name: str) -> str:
+        return self._names.get(name, name)
+
+
+class RemoteModule(_Remote):
+    """An `nn.Module` that lives in the check process."""
+
+    def __init__(self, line: Line, ref: wire.Ref):
+        super().__init__(line)
+        self._ref = ref
+
+    @property
+    def kind(self) -> str:
+        """The name of its class."""
+        return self._line.vetting.kind(self._ref.kind)
+
+    def __repr__(self) -> str:
+        return f"RemoteModule({self.kind})"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Its output."""
+        return self._op("forward", args, kwargs)
+
+    def train(self, mode: bool = True) -> "RemoteModule":
+        """Training mode, as in torch."""
+        self._op("train", (mode,))
+        return self
+
+    def eval(self) -> "RemoteModule":
+        """Evaluation mode, as in torch."""
+        return self.train(False)
+
+    def to(self, dtype: torch.dtype) -> "RemoteModule":
+        """Cast its parameters and buffers."""
+        self._op("to", (dtype,))
+        return self
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """A copy of its parameters and buffers."""
+        return self._read(
+            *(f"{self.kind}.state_dict()", forms.read_state), op="state_dict", module=self._ref
+        )
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Every name has to be there with its shape, as in torch."""
+        self._op("load_state_dict", (dict(state),))
+
+    def tree(self) -> tuple[forms.Node, ...]:
+        """All its modules, itself first."""
+        return self._form("tree", forms.read_tree)
+
+    def parameters(self) -> dict[str, forms.Parameter]:
+        """All declared parameters by every name that they have."""
+        return self._form("parameters", forms.read_parameters)
+
+    def trace(self, *args: Any, **kwargs: Any) -> forms.Trace:
+        """Call it once, and tell which tensors it used and which layers were called."""
+        return self._form("trace", forms.read_trace, args, kwargs)
+
+    def gradients(self, *args: Any, **kwargs: Any) -> dict[str, Tensor | None]:
+        """Of the mean squared output, by parameter and by floating argument (`input.0`)."""
+        return self._form("gradients", forms.read_gradients, args, kwargs)
+
+    def fit(
+        self,
+        batches: Sequence[Sequence[Any]],
+        *,
+        steps: int,
+        lr: float | Sequence[float],
+        loss: str = "cross_entropy",
+        optimizer: str = "adamw",
+        seed: int = 0,
+    ) -> tuple[float, ...]:
+        """Train it on batches (inputs …, target) in turn; the losses, up to one not finite.
+
+        `lr` is one learning rate, or one for each step.
+        """
+        options = {"steps": steps, "lr": lr, "loss": loss, "optimizer": optimizer, "seed": seed}
+        losses = self._form("fit", forms.read_losses, (batches,), options)
+        return losses[:steps]
+
+    def child(self, path: str) -> "RemoteModule":
+        """One of its modules."""
+        return self._form("child", forms.exactly(RemoteModule), (path,))
+
+    def _op(self, op: str, args: Any = (), kwargs: Any = None) -> Any:
+        request = {"op": op, "module": self._ref, "args": args, "kwargs": kwargs or {}}
+        return self._ask(self.kind, **request)
+
+    def _form(
+        self, op: str, build: Callable[[Any], Any], args: Any = (), kwargs: Any = None
+    ) -> Any:
+        request = {"op": op, "module": self._ref, "args": args, "kwargs": kwargs or {}}
+        return self._read(f"{self.kind}.{op}", build, **request)
+
+
+def _there(value: Any) -> Any:
+    if isinstance(value, RemoteModule):
+        return value._ref
+    return value

@@ -1,0 +1,213 @@
+"""The evaluator's side of isolation: starts the server, sessions and checks, and ends them.
+
+Start a `Sandbox` before anything secret exists in this process: what it forks from is a process of
+its own that was started clean, but a file that is open or a variable that is set is easier to keep
+out of reach if it is not there yet.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from grader.core.outcomes import Reason, Stopped
+from grader.sandbox import session, wire
+from grader.sandbox.connection import Ended, Line
+from grader.sandbox.launch import Launched, launch
+from grader.sandbox.program import Code
+from grader.sandbox.remote import Student
+from grader.sandbox.tier import Limits, Tier
+from grader.sandbox.vetting import Vetting
+from kws.errors import UsageError
+
+START = 180.0  # seconds that the server may take to load torch
+BEGIN = 30.0  # and a session to begin
+
+
+class Sandbox:
+    """A server process that confined processes are forked from; a context manager.
+
+    Attributes:
+        tier: of isolation that this machine has, or that was asked for.
+        weaknesses: what that tier leaves open, in words, and why no stronger one is there.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        tier: Tier | None = None,
+        launched: Launched | None = None,
+    ):
+        """UsageError where the machine lacks the tier asked for; None takes the best it has.
+
+        `launched` is a server that was started before.
+        """
+        self.limits = limits or Limits()
+        self._owner = os.getpid()
+        server = launched or launch()
+        self._process, self._control = server.process, server.control
+        asked = [tier] if tier else sorted(Tier, key=lambda each: -each.strength)
+        try:
+            found = self._begin([each.value for each in asked])
+        except BaseException:
+            self.close()
+            raise
+        why = [f"no {name} tier: {reason}" for name, reason in found["refused"].items()]
+        if found["tier"] is None:
+            self.close()
+            raise UsageError(
+                f"this machine cannot isolate submissions as asked for: {'; '.join(why)}"
+            )
+        self.tier = Tier(found["tier"])
+        self.weaknesses = (*self.tier.weaknesses, *why)
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server runs; for the process that made it to ask, not its forks."""
+        return self._process.poll() is None
+
+    def session(self, withheld: Sequence[str] = ()) -> "Session":
+        """Processes for one submission; `withheld` modules of kws do not exist for it."""
+        return Session(self, withheld)
+
+    def close(self) -> None:
+        """End the server, and with it all that came of it. A fork of the evaluator lets it live."""
+        self._control.close()
+        if self._process.stderr:
+            self._process.stderr.close()
+        if os.getpid() != self._owner:
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        self._process.kill()
+        self._process.wait()
+
+    def hand_over(self, theirs: socket.socket) -> None:
+        """Give the server a session's socket. Safe from several forks of this process at once."""
+        letter = b"S" if self.tier is Tier.SEALED else b"O"
+        try:
+            socket.send_fds(self._control, [letter], [theirs.fileno()])
+        except OSError as error:
+            message = f"the sandbox has ended: {error.strerror}"
+            raise Stopped(Reason.INFRASTRUCTURE, message) from None
+
+    def _begin(self, tiers: list[str]) -> dict[str, Any]:
+        try:
+            self._control.sendall(b"".join(wire.dump({"tiers": tiers})))
+            self._control.settimeout(START)
+            found = session.read_frame(self._control)
+            self._control.settimeout(None)
+        except (OSError, EOFError):
+            self._process.kill()
+            said = b"" if self._process.stderr is None else self._process.stderr.read()
+            text = said[-2000:].decode(errors="replace")
+            last = (text.strip().splitlines() or ["nothing was said"])[-1]
+            raise Stopped(
+                Reason.INFRASTRUCTURE, f"the sandbox did not start: {last}", text
+            ) from None
+        return found
+
+
+class Session:
+    """One submission's processes; a context manager. Two checks may be open at once."""
+
+    def __init__(self, sandbox: Sandbox, withheld: Sequence[str]):
+        self._limits, self._withheld = sandbox.limits, tuple(withheld)
+        self._line, theirs = socket.socketpair()
+        self._last = 0
+        self._ended: dict[int, Ended] = {}
+        request = {"tier": sandbox.tier.value, "withheld": list(withheld)}
+        try:
+            with theirs:
+                sandbox.hand_over(theirs)
+            self._line.settimeout(BEGIN)
+            self._line.sendall(b"".join(wire.dump(request)))
+            refused = session.read_frame(self._line)["refused"]
+        except Stopped:
+            self.close()
+            raise
+        except (OSError, EOFError) as error:
+            self.close()
+            raise Stopped(Reason.INFRASTRUCTURE, f"no session began: {error!r}") from None
+        if refused is not None:
+            self.close()
+            raise Stopped(Reason.INFRASTRUCTURE, f"no session began: {refused}")
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End its processes."""
+        self._line.close()
+
+    def check(self, code: Code, *, seconds: float | None = None) -> Student:
+        """A fresh process that loads `code`; a context manager. `seconds` as in `Limits`."""
+        limits = replace(self._limits, seconds=seconds) if seconds else self._limits
+        self._drain(0.0)
+        self._last += 1
+        number = self._last
+        ours, theirs = socket.socketpair()
+        try:
+            socket.send_fds(self._line, [session.ORDER.pack(b"C", number)], [theirs.fileno()])
+        except OSError as error:
+            ours.close()
+            raise Stopped(Reason.INFRASTRUCTURE, f"the session has ended: {error!r}") from None
+        finally:
+            theirs.close()
+        line = Line(
+            ours,
+            limits,
+            {"limits": asdict(limits), "code": code.to_plain()},
+            kill=lambda: self._kill(number),
+            ended=lambda: self._how_ended(number),
+            may_blame_us=bool(code.references),
+            vetting=Vetting(code.pieces, code.names, (*code.forbidden, *self._withheld)),
+        )
+        return Student(line, code.names)
+
+    def _kill(self, number: int) -> None:
+        if number not in self._ended:
+            with contextlib.suppress(OSError):
+                self._line.sendall(session.ORDER.pack(b"K", number))
+
+    def _how_ended(self, number: int) -> Ended | None:
+        """How a check's process ended; None while it lives on for two seconds."""
+        deadline = time.monotonic() + 2
+        while number not in self._ended and (left := deadline - time.monotonic()) > 0:
+            if not self._drain(left):
+                break
+        return self._ended.get(number)
+
+    def _drain(self, wait: float) -> bool:
+        """Read what the session said of ends; whether it said something in time."""
+        size = session.ENDED.size
+        try:
+            self._line.settimeout(wait or 0.0)
+            data = self._line.recv(size)
+            while 0 < len(data) < size:
+                self._line.settimeout(1)
+                data += self._line.recv(size - len(data))
+        except OSError:
+            return False
+        finally:
+            with contextlib.suppress(OSError):
+                self._line.settimeout(BEGIN)
+        if not data:
+            return False
+        number, status, seconds, memory = session.ENDED.unpack(data)
+        self._ended[number] = Ended(status, seconds, memory)
+        return True

@@ -1,0 +1,187 @@
+"""The server process: has torch loaded, and forks a session for each socket that it is handed.
+
+The evaluator starts it, with a clean environment and no other descriptor, before it makes or reads
+anything secret: what is never here cannot be found by what is forked from here. It holds no module
+of kws but those that no assignment asks students to build: its exceptions, and what visible checks
+are written with.
+"""
+
+import contextlib
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+import tempfile
+from importlib.util import find_spec
+
+import torch
+
+from grader.sandbox import confine, linux, namespaces, session, trace, wire
+from grader.sandbox import module_ops as modules
+from grader.sandbox import traps as forbid
+from grader.sandbox.loading import Namespace
+from grader.sandbox.program import Code
+from grader.sandbox.tier import Limits, Tier
+from grader.submission.contents import Piece
+
+SEALED, OPEN = b"S", b"O"  # what comes with the socket of a session: namespaces, or none
+PRELOADED = (  # what notebooks import, and what torch would import at its first optimizer
+    "torch._dynamo",
+    "torchaudio",
+    "matplotlib.pyplot",
+    "IPython.display",
+    "soundfile",
+    "tqdm.auto",
+    "jaxtyping",
+    "kws.checking",
+)
+REHEARSAL = """
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Layer(nn.Module):
+    def __init__(self, width: int = 4):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.linear = nn.Linear(width, 2 * width)
+        self.conv = nn.Conv1d(width, width, 3, padding=1)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        x = x + torch.arange(x.shape[1])[None, :, None] / math.sqrt(2.0)
+        a, b = self.linear(self.norm(x)).chunk(2, dim=-1)
+        scores = a @ b.transpose(-2, -1)
+        if valid is not None:
+            scores = scores.masked_fill(~valid[:, None, :], float("-inf"))
+        x = x + self.dropout(F.relu(torch.softmax(scores, dim=-1) @ a * torch.sigmoid(b)))
+        return self.conv(x.reshape(x.shape).permute(0, 2, 1).contiguous()).mean(-1)
+"""
+
+
+def main(descriptor: int) -> None:
+    """All of the server's life: it ends when no evaluator holds the other end any more."""
+    control = socket.socket(fileno=descriptor)
+    preload()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    if linux.LINUX:
+        linux.prctl(linux.SET_CHILD_SUBREAPER, 1)
+    wanted = session.read_frame(control)["tiers"]
+    found, refused = probe([Tier(tier) for tier in wanted])
+    control.sendall(b"".join(wire.dump({"tier": found and found.value, "refused": refused})))
+    silence()
+    while True:
+        letter, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        if not letter:
+            return
+        for other in descriptors:
+            fork_session(control, other, sealed=letter == SEALED)
+            os.close(other)
+
+
+def preload() -> None:
+    """Import, compute once with one thread, and put what there is out of the collector's way."""
+    for name in PRELOADED:
+        with contextlib.suppress(Exception):
+            if find_spec(name.partition(".")[0]):
+                importlib.import_module(name)
+    torch.set_num_threads(1)
+    rehearse()
+    forbid.places()
+    forbid.operators()
+    for name in [name for name in sys.modules if name.partition(".")[0] in forbid.STAFF]:
+        del sys.modules[name]  # out of the way of students' code; nothing secret is in them
+    sys.dont_write_bytecode = True  # from here on: checks have no place for it
+    gc.freeze()
+    gc.enable()
+    if linux.LINUX:
+        linux.collapse()
+
+
+def rehearse() -> None:
+    """Load, call and trace a module as a check does, so that what torch does once is done."""
+    piece = Piece(source=REHEARSAL, names=("Layer",), where="rehearsal", line=1)
+    space = Namespace(Code(pieces=(piece,)))
+    space.load()
+    module = space.find("Layer")()
+    args = (torch.randn(2, 3, 4), torch.ones(2, 3, dtype=torch.bool))
+    module(*args)
+    wire.dump(modules.trace(module, args, {}))
+    wire.dump({"value": [modules.tree(module), modules.gradients(module, args, {})]})
+    wire.dump(trace.state_of(module))
+
+
+def silence() -> None:
+    """From here on the three standard descriptors lead nowhere."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(null, number)
+    os.close(null)
+
+
+def fork_session(control: socket.socket, descriptor: int, *, sealed: bool) -> None:
+    """A session process on this socket, in namespaces of its own if it is to be sealed."""
+    line = socket.socket(fileno=os.dup(descriptor))
+    user, group = os.getuid(), os.getgid()
+    try:
+        process = namespaces.start() if sealed else os.fork()
+    except OSError as error:
+        line.sendall(b"".join(wire.dump({"refused": str(error)})))
+        line.close()
+        return
+    if process == 0:
+        status = 70
+        try:
+            control.close()
+            os.close(descriptor)
+            session.run(line, user, group)
+            status = 0
+        finally:
+            os._exit(status)
+    line.close()
+
+
+def probe(tiers: list[Tier]) -> tuple[Tier | None, dict[str, str]]:
+    """The first of these tiers that this machine has, and why it lacks the ones before."""
+    refused: dict[str, str] = {}
+    for tier in tiers:
+        reason = _attempt(tier)
+        if reason is None:
+            return tier, refused
+        refused[tier.value] = reason
+    return None, refused
+
+
+def _attempt(tier: Tier) -> str | None:
+    """Bind a process as a check of this tier is bound, and compute; what went wrong, or None."""
+    if tier is not Tier.PROCESS and not linux.LINUX:
+        return f"{sys.platform} has neither namespaces nor Landlock"
+    reader, writer = os.pipe()
+    folder = "" if tier is Tier.SEALED else tempfile.mkdtemp(prefix="kws-check-")
+    user, group = os.getuid(), os.getgid()
+    try:
+        process = namespaces.start() if tier is Tier.SEALED else os.fork()
+    except OSError as error:
+        os.close(reader)
+        os.close(writer)
+        return str(error)
+    if process == 0:
+        try:
+            confine.Cell.build(tier, (), user, group).bind(folder, Limits())
+            torch.nn.Linear(3, 5)(torch.randn(2, 3)).sum().backward()
+            os.write(writer, b"+")
+        except Exception as error:
+            os.write(writer, str(error).encode()[:1000] or b"?")
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read().decode()
+    confine.remove(folder)
+    return None if said == "+" else said or "the process died"

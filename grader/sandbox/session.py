@@ -1,0 +1,155 @@
+"""The session process: one per submission, number 1 of its namespaces; it runs no student code.
+
+From the evaluator come orders of five bytes, a letter and a check's number: `C` with a socket
+starts a check, `K` ends one. Back goes one record for each check that ended: number, wait status,
+seconds of processor time, memory beyond ours in bytes. When the evaluator hangs up, all ends.
+"""
+
+import contextlib
+import gc
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from grader.sandbox import linux, wire, worker
+from grader.sandbox.confine import Cell, remove
+from grader.sandbox.tier import Tier
+
+ORDER = struct.Struct("<cI")
+ENDED = struct.Struct("<IidQ")
+_UNIT = 1024 if linux.LINUX else 1  # of ru_maxrss
+
+
+def run(line: socket.socket, user: int, group: int) -> None:
+    """All of a session process's life."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    request = read_frame(line)
+    withheld = request["withheld"]
+    try:
+        cell = Cell.build(Tier(request["tier"]), withheld, user, group)
+    except OSError as error:
+        line.sendall(b"".join(wire.dump({"refused": str(error)})))
+        return
+    line.sendall(b"".join(wire.dump({"refused": None})))
+    gc.freeze()
+    Session(line, cell, withheld).serve()
+
+
+def read_frame(line: socket.socket) -> Any:
+    """One frame that the evaluator wrote."""
+
+    def exactly(size: int) -> bytes:
+        data = line.recv(size, socket.MSG_WAITALL) if size else b""
+        if len(data) < size:
+            raise EOFError
+        return data
+
+    text, body = wire.lengths(exactly(wire.PREFIX.size), 0)
+    return wire.load(exactly(text), exactly(body))
+
+
+class Session:
+    """Starts checks, ends them, and says how they ended."""
+
+    def __init__(self, line: socket.socket, cell: Cell, withheld: Sequence[str]):
+        self.line, self.cell, self.withheld = line, cell, withheld
+        self.running: dict[int, tuple[int, str]] = {}  # process -> number of the check, folder
+
+    def serve(self) -> None:
+        """Until the evaluator hangs up."""
+        woken, waker = os.pipe()
+        os.set_blocking(woken, False)
+        os.set_blocking(waker, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(waker)
+        try:
+            while True:
+                ready, _, _ = select.select([self.line, woken], [], [])
+                if woken in ready:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(woken, 4096)
+                    self._reap()
+                if self.line in ready and not self._obey():
+                    return
+        except OSError:
+            return  # the evaluator is gone in the middle of a word
+        finally:
+            self._end_all()
+
+    def _obey(self) -> bool:
+        """Carry out the next order; whether there was one."""
+        data, descriptors, _, _ = socket.recv_fds(self.line, ORDER.size, 1)
+        if len(data) < ORDER.size:
+            return False
+        letter, number = ORDER.unpack(data)
+        if letter == b"C":
+            self._start(number, descriptors[0])
+            os.close(descriptors[0])
+        else:
+            for process, (other, _) in self.running.items():
+                if other == number:
+                    self._kill(process)
+        return True
+
+    def _start(self, number: int, descriptor: int) -> None:
+        folder = self.cell.new_folder()
+        process = os.fork()
+        if process == 0:
+            status = 70
+            try:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                worker.run(descriptor, self.cell, folder, self.withheld)
+                status = 0
+            finally:
+                os._exit(status)
+        self.running[process] = (number, folder)
+
+    def _kill(self, process: int) -> None:
+        """The check, and what it may have started in its group."""
+        for kill in (os.kill, os.killpg):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(process, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                process, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if process == 0:
+                return
+            if process in self.running:
+                number, folder = self.running.pop(process)
+                with contextlib.suppress(OSError):
+                    os.killpg(process, signal.SIGKILL)
+                if not self.running:
+                    self._kill_orphans()
+                remove(folder)
+                seconds = usage.ru_utime + usage.ru_stime
+                more = max(0, usage.ru_maxrss - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+                record = ENDED.pack(number, status, seconds, more * _UNIT)
+                self.line.sendall(record)
+
+    def _kill_orphans(self) -> None:
+        """Processes that a check left behind: they are our children now, where Linux is told."""
+        with contextlib.suppress(OSError, ValueError):
+            text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+            for process in map(int, text.split()):
+                self._kill(process)
+
+    def _end_all(self) -> None:
+        for process, (_, folder) in self.running.items():
+            self._kill(process)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(process, 0)
+            remove(folder)
+        self._kill_orphans()
+        sys.stdout = None  # type: ignore[assignment]

@@ -1,0 +1,150 @@
+"""Traps for what an answer may not use: withheld modules, and the library's own answers.
+
+A class gets a constructor and a `forward` that raise, so every alias and subclass is caught; a
+function is replaced wherever its package names it. Attention that goes past Python's names is
+caught where all of it arrives: the operators that compute it get a kernel that raises.
+"""
+
+import ctypes
+import importlib.abc
+import importlib.machinery
+import sys
+import types
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+
+from grader.sandbox.student_errors import ForbiddenError
+
+STAFF = ("grader", "solutions", "tests")  # nothing for students, whatever is on the path
+FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
+FUSED = (  # word in a forbidden name -> how the operators begin that compute the same
+    ("scaled_dot_product", ("aten::scaled_dot_product", "aten::_scaled_dot_product")),
+    ("TransformerEncoder", ("aten::_transformer_encoder_layer_fwd",)),
+    ("MultiheadAttention", ("aten::_native_multi_head_attention",)),
+)
+KERNELS = (  # what computes on this device, for nested tensors and within vmap as well
+    *("CPU", "AutogradCPU", "CompositeImplicitAutograd"),
+    *("NestedTensorCPU", "FuncTorchVmapMode"),
+)
+
+
+class Traps(importlib.abc.MetaPathFinder):
+    """Import hook and kernels for one check process, for as long as it lives."""
+
+    def __init__(self, forbidden: Sequence[str], withheld: Sequence[str]):
+        self.forbidden, self.withheld = tuple(forbidden), tuple(withheld)
+        parents = sorted({name.rpartition(".")[0] for name in forbidden})
+        for module in [parent for parent in parents if parent in sys.modules]:
+            self._arm(sys.modules[module])
+        self.waiting = {parent for parent in parents if parent not in sys.modules}
+        sys.meta_path.insert(0, self)
+        for name in forbidden:
+            for operator, key in [at for word, at in operators() if word in name]:
+                _occupy(operator, key, _trap(name))
+
+    def find_spec(
+        self, fullname: str, path: Any = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Refuse what may not be imported; have the rest trapped once it is imported."""
+        top = fullname.partition(".")[0]
+        if top in STAFF:
+            raise ForbiddenError(f"{top} belongs to the staff: it cannot be imported here")
+        if any(_is_in(fullname, name) for name in self.withheld):
+            message = f"{fullname} is what this assignment builds: it cannot be imported here"
+            raise ForbiddenError(message)
+        if any(_is_in(fullname, name) for name in self.forbidden):
+            raise _forbidden(fullname)
+        if fullname not in self.waiting:
+            return None
+        self.waiting.discard(fullname)
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: types.ModuleType) -> None:
+                execute(module)
+                self._arm(module)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+    def _arm(self, module: types.ModuleType) -> None:
+        """Trap the forbidden names of this module."""
+        for name in self.forbidden:
+            parent, _, last = name.rpartition(".")
+            thing = getattr(module, last, None)
+            if parent != module.__name__ or thing is None:
+                continue
+            trap = _trap(name)
+            if isinstance(thing, type):
+                for method in ("__init__", "forward"):
+                    if hasattr(thing, method):
+                        setattr(thing, method, trap)
+            else:
+                setattr(module, last, trap)
+                _replace(thing, trap, ".".join(name.split(".")[:2]))
+
+
+@cache
+def places() -> dict[int, list[tuple[str, str]]]:
+    """The id of each function that a loaded module names -> module and name, wherever it is named.
+
+    The server asks before it forks: to look at every name in each check would have the kernel copy
+    the pages that the names are in.
+    """
+    table: dict[int, list[tuple[str, str]]] = {}
+    for name, module in sorted(sys.modules.items()):
+        if isinstance(module, types.ModuleType):
+            for key, value in vars(module).items():
+                if type(value) in FUNCTIONS:  # `isinstance` would ask objects for their class
+                    table.setdefault(id(value), []).append((name, key))
+    return table
+
+
+@cache
+def operators() -> tuple[tuple[str, tuple[str, str]], ...]:
+    """Word in a forbidden name -> an operator that computes it, and the key of a kernel it has."""
+    has, every = (
+        torch._C._dispatch_has_kernel_for_dispatch_key,
+        torch._C._dispatch_get_all_op_names(),
+    )
+    return tuple(
+        (word, (name.removeprefix("aten::"), key))
+        for word, begins in FUSED
+        for name in sorted(every)
+        for key in KERNELS
+        if name.startswith(begins) and has(name, key)
+    )
+
+
+def _occupy(operator: str, key: str, trap: Callable[..., Any]) -> None:
+    """Put `trap` in the place of a kernel, below whatever modes student code may switch off."""
+    library = torch._C._dispatch_library("IMPL", "aten", "")
+    library.impl(operator, key, trap)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))  # its end would bring the kernel back
+
+
+def _is_in(module: str, parent: str) -> bool:
+    return module == parent or module.startswith(parent + ".")
+
+
+def _forbidden(name: str) -> ForbiddenError:
+    return ForbiddenError(f"{name} is the library's own answer to this task")
+
+
+def _trap(name: str) -> Callable[..., Any]:
+    def trap(*arguments: Any, **options: Any) -> Any:
+        raise _forbidden(name)
+
+    return trap
+
+
+def _replace(thing: Any, trap: Callable[..., Any], package: str) -> None:
+    """Wherever the package's loaded modules name this function."""
+    for name, key in places().get(id(thing), ()):
+        module = sys.modules.get(name)
+        if _is_in(name, package) and getattr(module, key, None) is thing:
+            setattr(module, key, trap)

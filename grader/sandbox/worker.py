@@ -1,0 +1,232 @@
+"""The check process: binds itself, loads the student's pieces, and answers one request at a time.
+
+Nothing in here is trusted by the evaluator once a student's piece has run. The first answer, that
+the process is confined, is sent before.
+"""
+
+import gc
+import io
+import os
+import random
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from grader.core.outcomes import Reason
+from grader.sandbox import module_ops as modules
+from grader.sandbox import trace, wire
+from grader.sandbox.confine import Cell
+from grader.sandbox.loading import Namespace
+from grader.sandbox.program import Code
+from grader.sandbox.student_errors import Refusal
+from grader.sandbox.tier import Limits
+from grader.sandbox.traps import Traps
+
+KEPT = 2000  # characters of output that are kept
+LINE = 3  # the file descriptor of the evaluator
+
+
+class Counter(io.TextIOBase):
+    """Where prints go: counts characters and keeps the first."""
+
+    def __init__(self) -> None:
+        self.characters, self.kept = 0, ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if len(self.kept) < KEPT:
+            self.kept += text[: KEPT - len(self.kept)]
+        self.characters += len(text)
+        return len(text)
+
+
+def run(line: int, cell: Cell, folder: str, withheld: Sequence[str]) -> None:
+    """All of a check process's life; returns when the evaluator hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setsid()
+    os.dup2(line, LINE)
+    os.closerange(LINE + 1, 65536)
+    first = _receive()
+    limit = Limits(**first["limits"])
+    try:
+        cell.bind(folder, limit)
+    except OSError as error:
+        _send({"id": 0, "error": [Reason.INFRASTRUCTURE.value, str(error), ""]})
+        return
+    _send({"id": 0, "value": None})
+    counter = Counter()
+    sys.stdin, sys.stdout, sys.stderr = io.StringIO(), counter, counter
+    sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = None  # type: ignore[misc]
+    warnings.resetwarnings()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(limit.threads)
+    gc.freeze()
+    Worker(Code.from_plain(first["code"]), limit, withheld, counter).serve()
+
+
+class Worker:
+    """Answers requests: {"id", "op", …} in, {"id", "value"} or {"id", "error"} out."""
+
+    def __init__(self, code: Code, limit: Limits, withheld: Sequence[str], counter: Counter):
+        self.code, self.limit, self.counter = code, limit, counter
+        Traps(code.forbidden, withheld)
+        self.modules: list[nn.Module] = []
+        self.space = Namespace(code)
+        self.broken: Refusal | None = None
+        self._seed()
+        try:
+            self.space.load()
+        except Refusal as refusal:
+            self.broken = refusal
+
+    def serve(self) -> None:
+        """Until the evaluator hangs up."""
+        while True:
+            try:
+                request = _receive()
+            except EOFError:
+                return
+            answer: dict[str, Any] = {"id": request["id"]}
+            try:
+                value = self._answer(request["op"], request)
+                parts = wire.dump({**answer, "value": value}, self._special, self.limit.message)
+            except BaseException as error:
+                parts = wire.dump({**answer, "error": self._told(error, request)})
+            _write(parts)
+
+    def _told(self, error: BaseException, request: Mapping[str, Any]) -> list[str]:
+        """Reason, message and hint, whatever the exception does when it is looked at."""
+        try:
+            refusal = self._blame(error, request)
+            return [refusal.reason.value, refusal.message, refusal.hint]
+        except BaseException:
+            return [Reason.ERROR.value, "an exception was raised that cannot be shown", ""]
+
+    def _blame(self, error: BaseException, request: Mapping[str, Any]) -> Refusal:
+        what = str(request.get("name", "the check"))
+        what = self.code.names.get(what, what)
+        if "module" in request:
+            what = type(self.modules[request["module"].number]).__name__
+        if isinstance(error, wire.TooLarge):
+            return Refusal(Reason.ERROR, f"{what} returned too much to be looked at: {error}")
+        return self.space.blame(error, what)
+
+    def _answer(self, op: str, request: Mapping[str, Any]) -> Any:
+        if self.broken is not None:
+            raise self.broken
+        self._seed()
+        args, kwargs = self._local(request.get("args", ())), self._local(request.get("kwargs", {}))
+        if op == "call":
+            return self.space.find(request["name"])(*args, **kwargs)
+        if op == "define":
+            return self._define(request["source"])(self._names(), *args, **kwargs)
+        if op == "value":
+            return self.space.find(request["name"])
+        if op == "has":
+            return self._has(request["name"])
+        if op == "printed":
+            return self.counter.characters, self.counter.kept
+        return self._of_module(op, self._local(request["module"]), request, args, kwargs)
+
+    def _of_module(
+        self, op: str, module: nn.Module, request: Mapping[str, Any], args: Any, kwargs: Any
+    ) -> Any:
+        plain: dict[str, Callable[..., Any]] = {
+            "forward": lambda: module(*args, **kwargs),
+            "train": lambda: module.train(*args) and None,
+            "to": lambda: module.to(*args) and None,
+            "state_dict": lambda: trace.state_of(module),
+            "load_state_dict": lambda: module.load_state_dict(*args) and None,
+            "tree": lambda: modules.tree(module),
+            "parameters": lambda: modules.parameters(module),
+            "trace": lambda: modules.trace(module, args, kwargs),
+            "gradients": lambda: modules.gradients(module, args, kwargs),
+            "fit": lambda: modules.fit(module, *args, **kwargs),
+            "child": lambda: module.get_submodule(*args),
+        }
+        return plain[op]()
+
+    def _has(self, name: str) -> bool:
+        try:
+            self.space.find(name)
+        except Refusal:
+            return False
+        return True
+
+    def _names(self) -> dict[str, Any]:
+        values = dict(self.space.values)
+        for name, called in self.code.names.items():
+            if called in values:
+                values[name] = values[called]
+        return values
+
+    def _define(self, source: str) -> Callable[..., Any]:
+        names: dict[str, Any] = {"torch": torch, "nn": nn, "np": np}
+        before = set(names)
+        exec(compile(source, "the check", "exec", dont_inherit=True), names)
+        made = [value for name, value in names.items() if name not in before and callable(value)]
+        return made[-1]
+
+    def _seed(self) -> None:
+        torch.default_generator.manual_seed(self.code.seed)  # no GPU here: spares 5 ms a check
+        np.random.seed(self.code.seed % 2**32)
+        random.seed(self.code.seed)
+
+    def _special(self, value: Any) -> Any:
+        """Modules stay here; numpy's scalars are plain numbers."""
+        if isinstance(value, nn.Module):
+            known = [i for i, module in enumerate(self.modules) if module is value]
+            if not known:
+                self.modules.append(value)
+            number = known[0] if known else len(self.modules) - 1
+            return wire.Ref(number, type(value).__name__)
+        if isinstance(value, np.generic) and value.ndim == 0:
+            return value.item() if isinstance(value, (np.number, np.bool_)) else value
+        return value
+
+    def _local(self, value: Any) -> Any:
+        """The modules that a request names, in the place of their numbers."""
+        if isinstance(value, wire.Ref):
+            return self.modules[value.number]
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(self._local, value))
+        if isinstance(value, dict):
+            return {key: self._local(item) for key, item in value.items()}
+        return value
+
+
+def _receive() -> Any:
+    """The next frame; EOFError when the evaluator has hung up."""
+    text, body = wire.lengths(_read(wire.PREFIX.size), 1 << 40)
+    data = _read(text + body)
+    return wire.load(data[:text], data[text:])
+
+
+def _read(size: int) -> bytes:
+    parts, left = [], size
+    while left:
+        part = os.read(LINE, min(left, 1 << 20))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _send(message: Any) -> None:
+    _write(wire.dump(message))
+
+
+def _write(parts: list[bytes]) -> None:
+    for part in parts:
+        view = memoryview(part)
+        while view:
+            view = view[os.write(LINE, view) :]

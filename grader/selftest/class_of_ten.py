@@ -1,0 +1,94 @@
+"""Ten made-up students, from perfect to hostile: what `make demo` grades, and what each should get.
+
+Their work is made from our own answers: `reference` is a folder with trained weights in it, named
+like the notebooks (`03_speakers.safetensors`).
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from grader.adapters import ASSIGNMENTS
+from grader.authoring.build import build_notebook, read_solution
+from grader.authoring.markers import strip_solutions
+from grader.course.attacks import ATTACKS
+from grader.course.broken_files import cut_off, stripped_metadata
+from grader.course.mistakes.planted import as_notebook, edited, mistaken, planted, solution
+from kws.files import write_bytes
+
+Files = dict[str, bytes]
+ATTENTION = ASSIGNMENTS["02"]
+HOSTILE = "asks the garbage collector for the expected value"
+
+
+def make_class(out: Path, reference: Path) -> dict[str, str]:
+    """Write a folder for each student below `out`; student -> what to expect of the work."""
+    told = {}
+    for student, expected, files in _students(reference):
+        for name, data in files.items():
+            write_bytes(out / student / name, data)
+        told[student] = expected
+    return told
+
+
+def _students(reference: Path) -> Iterator[tuple[str, str, Files]]:
+    whole = {
+        name: data for number in ASSIGNMENTS for name, data in _answer(number, reference).items()
+    }
+    yield "ada", "everything is right: all points", whole
+    yield "ben", "attention alone: all points there", _answer("02", reference)
+    yield "chloe", "half done: 2.1 to 2.3 of attention", {f"{ATTENTION.stem}.ipynb": _half_done()}
+    yield "dev", "a mistake in every task of attention", {"02.py": _mistaken("02")}
+    yield "eva", "speakers with a mistake in every task", {"03_speakers.py": _mistaken("03")}
+    yield "finn", "blank notebooks: not started, no points", _blank()
+    yield "gus", "hostile: 2.1 gains nothing", {f"{ATTENTION.stem}.ipynb": _hostile()}
+    name, rest = cut_off(as_notebook("02"))
+    yield "hana", "an upload that broke off: repaired, all points", {name: rest}
+    yield "ivo", "a zip of notebooks without ids and tags: all points", {"work.zip": _zipped()}
+    nothing = b"My notebook is on my other laptop, sorry!\n" + edited("02")[:200]
+    yield "jun", "no notebook at all: a person looks at it", {"readme.txt": nothing}
+
+
+def _answer(number: str, reference: Path) -> Files:
+    stem = ASSIGNMENTS[number].stem
+    files = {f"{stem}.ipynb": json.dumps(as_notebook(number)).encode()}
+    weights = reference / f"{stem}.safetensors"
+    return files | ({weights.name: weights.read_bytes()} if weights.exists() else {})
+
+
+def _half_done() -> bytes:
+    """The answers to the first three tasks, and the TODOs of the others."""
+    notebook, done = as_notebook("02"), ("2.1", "2.2", "2.3")
+    for cell, read in zip(notebook["cells"], read_solution(solution("02")), strict=True):
+        if read.task and read.task not in done:
+            cell["source"] = strip_solutions(cell["source"])
+    return json.dumps(notebook).encode()
+
+
+def _mistaken(number: str) -> bytes:
+    """The first planted mistake of every task."""
+    return mistaken(number, planted(number).rounds()[0])
+
+
+def _blank() -> Files:
+    return {
+        f"{one.stem}.ipynb": build_notebook(solution(one.number)).encode()
+        for one in ASSIGNMENTS.values()
+    }
+
+
+def _hostile() -> bytes:
+    attack = next(attack for attack in ATTACKS if attack.name == HOSTILE)
+    return json.dumps(as_notebook("02", attack.cell())).encode()
+
+
+def _zipped() -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in ("01", "02"):
+            _, data = stripped_metadata(as_notebook(number))
+            entry = zipfile.ZipInfo(f"my work/{ASSIGNMENTS[number].stem}.ipynb")
+            archive.writestr(entry, data)
+    return written.getvalue()

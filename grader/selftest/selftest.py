@@ -1,0 +1,232 @@
+"""`python -m grader selftest`: is the grader fit to grade? Gates a release.
+
+For each assignment our own answer earns everything, the blank notebook nothing, other right answers
+everything, and each planted mistake loses points at the check that names it, in the words planned.
+Attacks earn what the same wrong answer earns without them, and cost the honest answers nothing; a
+file that an editor broke keeps its points. The students' kits hold nothing secret.
+
+No trained weights are handed in here; the checks that need them are left out.
+"""
+
+import contextlib
+import json
+import re
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from grader.adapters import ASSIGNMENTS, Assignment, get_assignment
+from grader.authoring.build import build_notebook
+from grader.batch.local import Local
+from grader.batch.output import default_workers
+from grader.core.outcomes import Report
+from grader.core.seed import VARIABLE
+from grader.course.attacks import ATTACKS, WRONG, Attack
+from grader.course.broken_files import BROKEN
+from grader.course.mistakes.planted import (
+    ATTACKED,
+    Mistake,
+    as_notebook,
+    edited,
+    mistaken,
+    planted,
+    solution,
+)
+from kws.errors import UsageError
+
+SECRET = "c0ffee-the-hidden-seed"
+LEAKED = re.compile(r"LEAK-?\d")  # what attacks put in front of a hidden number
+Judge = Callable[[Report], list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One submission: what it is, its assignment and files, and what is wrong with its report."""
+
+    name: str
+    assignment: str
+    files: dict[str, bytes]
+    judge: Judge
+
+
+def main(number: str | None = None) -> int:
+    """Run all; print what fell short, and how much was tried. 0 if nothing did, 1 otherwise."""
+    chosen = [get_assignment(number)] if number else list(ASSIGNMENTS.values())
+    here = tempfile.TemporaryDirectory(prefix="selftest-")
+    with here as folder, socket.create_server(("127.0.0.1", 0)) as server:
+        cases = [case for one in chosen for case in _cases(one)]
+        if any(one.number == ATTACKED for one in chosen):
+            attacks = _attacks(Path(folder) / "attacked", server.getsockname()[1])
+            cases = [*attacks, *cases]  # two of them take longest
+        short = grade_cases(cases, Path(folder))
+        short += ["an attack reached the network"] * _was_called(server)
+    short += [fault for one in chosen for fault in _kit(one)]
+    for line in short:
+        print(f"fell short: {line}")
+    print(f"{len(cases)} submissions and {len(chosen)} kits tried, {len(short)} fell short")
+    return 1 if short else 0
+
+
+def grade_cases(cases: Sequence[Case], folder: Path) -> list[str]:
+    """What fell short, a sentence each, in the order of the cases."""
+    jobs = []
+    for at, case in enumerate(cases):
+        place = folder / f"{at:04d}"
+        for name, data in case.files.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes(data)
+        jobs.append(_job(case, place))
+    said: dict[int, list[str]] = {}
+    with Local(default_workers(), environ={VARIABLE: SECRET}) as workers:
+        workers.hello()
+        answers = workers.run(jobs)
+        for at, answer in tqdm(answers, total=len(jobs), unit="submission", file=sys.stderr):
+            faults = [f"the grader stumbled: {fault}" for fault in answer["faults"]]
+            reports = [Report.from_json(row["report"]) for row in answer["graded"]]
+            if not reports and not faults:
+                faults = ["nothing was graded"]
+            said[at] = faults + [word for report in reports for word in cases[at].judge(report)]
+    return [
+        f"{cases[at].assignment} {cases[at].name}: {word}"
+        for at in sorted(said)
+        for word in said[at]
+    ]
+
+
+def _job(case: Case, place: Path) -> dict[str, Any]:
+    return {
+        "student": "",
+        "files": [[place.name, str(place)]],
+        "assignment": case.assignment,
+        "guess": case.assignment,
+        "retrain": False,
+        "wall": 600.0,
+        "have": {},
+    }
+
+
+# Cases
+
+
+def _cases(assignment: Assignment) -> Iterator[Case]:
+    number, found = assignment.number, planted(assignment.number)
+    name, whole = f"{assignment.stem}.py", everything(found.need_weights)
+
+    def case(title: str, files: dict[str, bytes], judge: Judge) -> Case:
+        return Case(name=title, assignment=number, files=files, judge=judge)
+
+    yield case("reference", {name: edited(number)}, whole)
+    blank = build_notebook(solution(number)).encode()
+    yield case("blank", {f"{assignment.stem}.ipynb": blank}, nothing)
+    for title, edits in found.alternatives.items():
+        yield case(f"other answer, {title}", {name: edited(number, edits)}, whole)
+    for round_ in found.rounds():
+        titles = ", ".join(f"“{mistake.name}”" for mistake in round_)
+        yield case(f"mistakes {titles}", {name: mistaken(number, round_)}, named(round_))
+    for title, broken in BROKEN.items():
+        file, data = broken(as_notebook(number))
+        yield case(f"broken file, {title}", {file: data}, whole)
+
+
+# Judges: what is wrong with a report
+
+
+def everything(without: Sequence[str] = ()) -> Judge:
+    """All points, but of the checks called `without`."""
+    return lambda report: [
+        f"{check.id} earned {check.earned} of {check.points}: {check.message}"
+        for check in report.checks
+        if not check.passed and check.id not in without
+    ]
+
+
+def nothing(report: Report) -> list[str]:
+    """No point at all, and no open one."""
+    return [
+        f"{check.id} earned {check.earned}"
+        for check in report.checks
+        if check.earned is None or check.earned > 0
+    ]
+
+
+def named(mistakes: Sequence[Mistake]) -> Judge:
+    """Each mistake loses points at its check, which says its words."""
+
+    def judge(report: Report) -> list[str]:
+        checks, wrong = {check.id: check for check in report.checks}, []
+        for one in mistakes:
+            check = checks.get(one.check)
+            if check is None or check.earned is None or check.passed:
+                wrong.append(f"“{one.name}” is not caught by {one.check}")
+            elif one.words not in f"{check.message}\n{check.hint}":
+                said = f"{check.message} / {check.hint}"
+                wrong.append(f"“{one.name}”: {one.check} does not say “{one.words}”, but “{said}”")
+        return wrong
+
+    return judge
+
+
+def _attacks(folder: Path, port: int) -> Iterator[Case]:
+    folder.mkdir()
+    (folder / "other").write_text(SECRET)
+    for at, attack in enumerate((WRONG, *ATTACKS)):
+        target = folder / f"written-{at}"
+        cell = attack.cell(
+            TARGET=str(target),
+            OTHER=str(folder / "other"),
+            COURSE=str(folder / "course"),
+            PORT=port,
+            SOCKET=str(folder / "line"),
+            SECRET_NAME=VARIABLE,
+        )
+        notebook = json.dumps(as_notebook(ATTACKED, cell)).encode()
+        yield Case(
+            name=f"attack, {attack.name}",
+            assignment=ATTACKED,
+            files={f"{ASSIGNMENTS[ATTACKED].stem}.ipynb": notebook, **attack.files},
+            judge=gained(attack, target),
+        )
+
+
+def gained(attack: Attack, target: Path) -> Judge:
+    """Nothing is won by an attack on task 2.1, and nothing lost by the other answers."""
+    task = "2.1"
+
+    def judge(report: Report) -> list[str]:
+        wrong = [
+            f"{check.id} earned {check.earned} of {check.points}: {check.message}"
+            for check in report.checks
+            if check.task != task and not check.passed
+        ]
+        values = [c for c in report.checks if c.task == task and "values" in c.id]
+        wrong += [f"{check.id} passed" for check in values if check.passed]
+        wrong += [f"it wrote {target.name}"] if target.exists() else []
+        wrong += ["the secret is in the report"] if SECRET in report.to_json() else []
+        wrong += ["hidden inputs are in the report"] if LEAKED.search(report.to_json()) else []
+        return wrong
+
+    return judge
+
+
+def _was_called(server: socket.socket) -> bool:
+    server.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        server.accept()[0].close()
+        return True
+    return False
+
+
+def _kit(assignment: Assignment) -> list[str]:
+    from grader.authoring.kit import make_kit
+
+    try:
+        make_kit(assignment.number)
+    except UsageError as error:
+        return [f"kit through {assignment.number}: {error}"]
+    return []

@@ -1,0 +1,248 @@
+"""One file that was handed in, read: a notebook or a script, and the scripts that it imports."""
+
+import ast
+import dataclasses
+import functools
+import re
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+
+from grader.adapters import Assignment
+from grader.submission.archive import LIBRARIES, WEIGHTS, File
+from grader.submission.contents import Piece
+from grader.submission.decoding import decode, listed, short, told
+from grader.submission.ipynb import Cell, Notebook, looks_like_notebook, read_notebook
+from grader.submission.selection import Found, examine, holds_todo, unreadable
+from grader.submission.statements import Effort, Statement, parse, read_code
+
+MAX_CODE = 1_000_000  # characters of code in one file
+MAX_STATEMENTS = 10_000  # in one file
+FENCE = re.compile(r"^```(?:python|py)?[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+MAX_HELPERS = 20  # scripts that one answer imports
+MAX_NAMESAKES = 20  # scripts of one name
+MOST_DOTS = 5  # names in the name of a module
+Scripts = dict[str, list["Answer"]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answer:
+    """One notebook or script, read: its statements, its code as text, and what was mended.
+
+    Attributes:
+        lost: definitions that Python cannot read.
+        helpers: the scripts whose definitions are among its own, as it imports them.
+    """
+
+    file: File
+    notebook: bool
+    stated: str | None
+    found: tuple[Found, ...]
+    text: str
+    notes: tuple[str, ...]
+    lost: tuple[Piece, ...] = ()
+    helpers: tuple[File, ...] = ()
+
+    def defined(self, assignment: Assignment) -> int:
+        """How many of the names that the assignment asks for it defines, answered or not."""
+        return len(wanted_names(assignment) & {name for each in self.found for name in each.names})
+
+    def answered(self, assignment: Assignment) -> int:
+        """How many of them without a TODO left."""
+        done = (each for each in self.found if not holds_todo(each))
+        return len(wanted_names(assignment) & {name for each in done for name in each.names})
+
+
+def read_file(file: File, effort: Effort | None = None) -> Answer | None:
+    """The file as notebook or script; None for weights and for what is neither by any sign."""
+    effort = effort or Effort()
+    suffix = file.path.suffix.lower()
+    if suffix == WEIGHTS:
+        return None
+    text, notes = decode(file.data)
+    is_notebook = suffix == ".ipynb" or looks_like_notebook(text)
+    if is_notebook and suffix == ".ipynb" and not looks_like_notebook(text):
+        is_notebook = not _is_script(text, file, effort)
+    if is_notebook:
+        notebook = read_notebook(text)
+    elif suffix == ".py" or _is_script(text, file, effort):
+        notebook = Notebook(cells=(Cell(kind="code", source=text, where=short(file.path.name)),))
+    else:
+        return None
+    if is_notebook != (suffix == ".ipynb"):
+        kind, name = "notebook" if is_notebook else "script", short(file.path.name)
+        if is_notebook or suffix != ".py":
+            notes.append(f"{name} is a {kind} whatever its name says: it was read as one")
+    found, lost, code, mended = _read_cells(notebook.cells, effort)
+    return Answer(
+        file=file,
+        notebook=is_notebook,
+        stated=notebook.assignment,
+        found=tuple(found),
+        lost=tuple(lost),
+        text=code,
+        notes=tuple(told((*notes, *notebook.notes, *mended))),
+    )
+
+
+def _is_script(text: str, file: File, effort: Effort) -> bool:
+    found = examine(read_code(text, effort).statements, file.path.name)
+    return any(each.runs and each.names for each in found)
+
+
+def _read_cells(
+    cells: Sequence[Cell], effort: Effort
+) -> tuple[list[Found], list[Piece], str, list[str]]:
+    """The statements of all cells, definitions that are lost, their code, and what was mended."""
+    found: list[Found] = []
+    lost: list[Piece] = []
+    texts: list[str] = []
+    notes: list[str] = []
+    jupyter: list[str] = []
+    left = MAX_CODE
+    for cell in cells:
+        left -= len(cell.source)
+        if left < 0:
+            notes.append(f"{cell.where} and all after it were not read: there is too much code")
+            break
+        sources = [cell.source] if cell.kind == "code" else [*FENCE.findall(cell.source)]
+        sources = sources or [cell.source]
+        for source in sources:
+            if cell.kind != "code" and not _is_all_code(source, effort):
+                continue
+            code = read_code(source, effort)
+            if len(found) + len(code.statements) > MAX_STATEMENTS:
+                notes.append(f"{cell.where} was not read: more than {MAX_STATEMENTS} statements")
+                continue
+            statements = examine(code.statements, cell.where, prose=cell.kind != "code")
+            if cell.kind in ("markdown", "raw", "heading"):
+                names = listed(f"`{name}`" for each in statements for name in each.names)
+                notes.append(
+                    f"{cell.where} is a {cell.kind} cell, read as code: it defines {names}"
+                )
+            found += statements
+            for each in code.lost[: MAX_STATEMENTS - len(lost)]:
+                lost += unreadable(each.text, cell.where, each.line)
+            texts.append(f"# {cell.where}\n" + "\n".join(each.source for each in code.statements))
+            notes += [f"{cell.where}: {note}" for note in code.notes]
+            if code.jupyter:
+                jupyter.append(cell.where)
+    if jupyter:
+        notes.append(f"lines that only Jupyter understands were left out: {listed(jupyter)}")
+    return found, lost, "\n\n".join(texts) + "\n", notes
+
+
+def _is_all_code(source: str, effort: Effort) -> bool:
+    """Is what a cell of prose says code through and through, with something defined in it?"""
+    if not parse(source, effort):
+        return False
+    found = examine(read_code(source, effort).statements, "")
+    return bool(found) and all(each.runs and each.names for each in found)
+
+
+def wanted_names(assignment: Assignment) -> set[str]:
+    """The names that an assignment asks for."""
+    return {called for task in assignment.tasks for called in task.names.values()}
+
+
+def scripts_among(answers: Iterable[Answer]) -> Scripts:
+    """The scripts of which others may import something, by how an import may call them."""
+    scripts: Scripts = {}
+    for each in answers:
+        path = each.file.path
+        if path.suffix == ".py" and not each.notebook:
+            parts = path.with_suffix("").parts[-MOST_DOTS:]
+            for first in range(len(parts)):
+                namesakes = scripts.setdefault(".".join(parts[first:]), [])
+                namesakes += [each] if len(namesakes) < MAX_NAMESAKES else []
+    return scripts
+
+
+def with_helpers(answer: Answer, scripts: Scripts) -> Answer:
+    """The answer and, in front of its own, what the scripts define that it imports names from.
+
+    The imports are left out: what they ask for is there.
+    """
+    read, notes = [answer], []
+    founds: list[list[Found]] = []
+    for importer in read:  # which grows
+        kept: list[Found] = []
+        for each in importer.found:
+            node = each.statement.node
+            if isinstance(node, ast.Import):
+                notes += _out_of_reach(each, node, importer, scripts)
+            helper = None
+            if isinstance(node, ast.ImportFrom) and node.module:
+                helper = _script(node.module, importer, scripts)
+            if not helper or (helper not in read and len(read) > MAX_HELPERS):
+                kept.append(each)
+                continue
+            kept += _renamed(each)
+            if helper not in read:
+                read.append(helper)
+                who = "the notebook" if importer.notebook else short(importer.file.path.name)
+                notes.append(f"{short(helper.file.path.name)} was read too: {who} imports it")
+        founds.append(kept)
+    helped = [note for each in read[1:] for note in each.notes]
+    return dataclasses.replace(
+        answer,
+        found=tuple(found for kept in reversed(founds) for found in kept),
+        lost=tuple(piece for each in reversed(read) for piece in each.lost),
+        text="\n\n".join(each.text for each in reversed(read)),
+        notes=(*answer.notes, *told(helped), *told(notes)),
+        helpers=tuple(each.file for each in read[1:]),
+    )
+
+
+def _script(module: str, importer: Answer, scripts: Scripts) -> Answer | None:
+    """The script that an import of `module` finds: of several the nearest."""
+    fits = [each for each in scripts.get(module, ()) if each is not importer]
+    if not fits or _is_installed(module.partition(".")[0]):
+        return None
+    height = module.count(".")
+    folder = importer.file.path.parent
+    return min(
+        fits,
+        key=lambda each: (
+            each.file.path.parents[height] != folder,
+            len(each.file.path.parts),
+            each.file.path.as_posix(),
+        ),
+    )
+
+
+@functools.lru_cache
+def _is_installed(name: str) -> bool:
+    """Whether an import of that name finds a library, wherever the grader runs."""
+    paths = sysconfig.get_paths()
+    places = [paths["stdlib"], paths["purelib"], paths["platlib"]]
+    known = {*LIBRARIES, *sys.builtin_module_names, *sys.stdlib_module_names}
+    return name in known or PathFinder.find_spec(name, places) is not None
+
+
+def _renamed(found: Found) -> list[Found]:
+    """What is left of `from helper import attend as f, split`: `f = attend`."""
+    node = found.statement.node
+    statements = []
+    for alias in node.names if isinstance(node, ast.ImportFrom) else ():
+        if alias.asname and alias.asname != alias.name:
+            source = f"{alias.asname} = {alias.name}"
+            (assignment,) = ast.parse(source).body
+            line = found.statement.line
+            statements.append(Statement(node=assignment, source=source, line=line))
+    return examine(statements, found.where, found.prose)
+
+
+def _out_of_reach(
+    found: Found, node: ast.Import, importer: Answer, scripts: Scripts
+) -> Iterator[str]:
+    """What is told of `import helper`: definitions are put in front of others, and not in it."""
+    for alias in node.names:
+        if helper := _script(alias.name, importer, scripts):
+            yield (
+                f"{found.where}, line {found.statement.line}: `import {short(alias.name)}` does "
+                f"not reach {short(helper.file.path.name)} here: "
+                f"write `from {short(alias.name)} import …`, with the names that you use"
+            )

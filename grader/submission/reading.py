@@ -1,0 +1,188 @@
+"""Anything that was handed in, as one `Submission` for each assignment found in it.
+
+Which assignment a file answers is read off its name, then off the notebook's metadata, then off the
+names it defines. Of several files for one assignment the one that answers most counts.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from grader.adapters import ASSIGNMENTS, Assignment
+from grader.submission.answer_file import (
+    Answer,
+    read_file,
+    scripts_among,
+    wanted_names,
+    with_helpers,
+)
+from grader.submission.archive import Collected, File
+from grader.submission.contents import Submission
+from grader.submission.decoding import listed, short, told
+from grader.submission.disk import collect
+from grader.submission.selection import choose
+from grader.submission.statements import Effort
+from grader.submission.weights_file import add_weights_beside, choose_weights
+from kws.errors import UsageError
+
+
+def read_submissions(
+    path: Path | str,
+    assignment: str | None = None,
+    catalog: Mapping[str, Assignment] = ASSIGNMENTS,
+) -> list[Submission]:
+    """What the student handed in at `path`, one Submission for each assignment, sorted.
+
+    With `assignment`, that one alone, always; without, those that were found. Where nothing can be
+    told apart there is one Submission with `assignment=""`, without pieces, whose repairs say why.
+    UsageError if there is nothing at `path`, or no such assignment.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UsageError(f"{path} does not exist: name a notebook, a script, a folder or a zip")
+    if assignment is not None:
+        assignment = assignment.zfill(2)
+        if assignment not in catalog:
+            there = ", ".join(sorted(catalog))
+            raise UsageError(f"assignment {assignment!r} does not exist: choose one of {there}")
+    collected = collect(path)
+    if path.is_file():
+        add_weights_beside(collected, path)
+    effort = Effort()
+    files = sorted(collected.files, key=_likely_first)
+    alone = [answer for file in files if (answer := read_file(file, effort))]
+    scripts = scripts_among(alone)
+    answers = [with_helpers(each, scripts) for each in alone]
+    sorted_out: dict[str, list[Answer]] = {}
+    for answer in answers:
+        number = _belongs_to(answer, path.name, catalog, assignment)
+        if number is not None:
+            sorted_out.setdefault(number, []).append(answer)
+    numbers = [assignment] if assignment else sorted(sorted_out)
+    submissions = [
+        _submission(catalog[number], sorted_out[number], collected)
+        if number in sorted_out
+        else _nothing(number, collected, answers, catalog)
+        for number in numbers
+    ]
+    return submissions or [_nothing("", collected, answers, catalog)]
+
+
+def _likely_first(file: File) -> tuple[int, str]:
+    """So that nothing else uses up the effort of parsing: notebooks, then scripts, then others."""
+    suffix = file.path.suffix.lower()
+    return (suffix != ".ipynb") + (suffix not in (".ipynb", ".py")), file.path.as_posix()
+
+
+def _belongs_to(
+    answer: Answer, root: str, catalog: Mapping[str, Assignment], asked: str | None
+) -> str | None:
+    """The number of the assignment that a file answers; None when nothing tells."""
+    named = _by_name(answer.file.path, root, catalog)
+    defined = {number: answer.defined(each) for number, each in sorted(catalog.items())}
+    most = max(defined, key=lambda number: defined[number], default=None)
+    stated = answer.stated if answer.stated in catalog else None
+    for guess in (named, stated):
+        if guess and (answer.notebook or defined[guess]):
+            if not defined[guess] and most and defined[most] > 1:
+                break  # a notebook under the name of another
+            return guess
+    if most and defined[most]:
+        return most
+    return asked if answer.notebook else None
+
+
+def _by_name(path: PurePosixPath, root: str, catalog: Mapping[str, Assignment]) -> str | None:
+    """The assignment whose stem, else slug, the names hold; else the number they begin with."""
+    names = [path.name, *reversed(path.parts[:-1]), root]
+    plain = [re.sub(r"[^a-z0-9]+", "_", name.lower()) for name in names]
+    for name in plain:
+        for number, each in sorted(catalog.items()):
+            if each.stem in name:
+                return number
+    for name in plain:
+        for number, each in sorted(catalog.items()):
+            if re.search(rf"(?:^|_){each.slug}(?:_|$)", name):
+                return number
+    for name in plain[:-1][:2]:  # a student's folder may be called 3
+        found = re.match(r"(?:assignment|homework|hw|notebook|exercise)?_?0?(\d)(?:_|$)", name)
+        if found and found[1].zfill(2) in catalog:
+            return found[1].zfill(2)
+    return None
+
+
+def _submission(
+    assignment: Assignment, answers: Sequence[Answer], collected: Collected
+) -> Submission:
+    wanted = wanted_names(assignment)
+    best = min(
+        answers,
+        key=lambda each: (
+            -each.answered(assignment),
+            -each.defined(assignment),
+            not each.notebook,
+            each.file.path.stem != assignment.stem,
+            len(each.file.path.as_posix()),
+            each.file.path.as_posix(),
+        ),
+    )
+    choice = choose(best.found, wanted, best.lost)
+    notes = [*told(collected.notes), *best.notes, *told(choice.notes)]
+    name = short(best.file.path)
+    counted = (best.file, *best.helpers)
+    others = [str(each.file.path) for each in answers if each.file not in counted]
+    if others:
+        notes.append(f"{name} counts for this assignment, and not {listed(others)}")
+    if not best.defined(assignment) and not choice.pieces:
+        notes.append(f"{name} holds no definition: is it the right file?")
+    weights = None
+    if assignment.weights:
+        weights, of_weights = choose_weights(assignment, best.file.path, collected)
+        notes += of_weights
+    digest = hashlib.sha256()
+    for file in counted:
+        digest.update(len(file.data).to_bytes(8, "big") + file.data)
+    digest.update(weights or b"")
+    return Submission(
+        assignment=assignment.number,
+        pieces=tuple(choice.pieces),
+        digest=digest.hexdigest(),
+        repairs=tuple(dict.fromkeys(notes)),
+        weights=weights,
+        text=best.text,
+        unread=_unread(collected, answers),
+    )
+
+
+def _nothing(
+    number: str,
+    collected: Collected,
+    answers: Sequence[Answer],
+    catalog: Mapping[str, Assignment],
+) -> Submission:
+    digest = hashlib.sha256()
+    for file in collected.files:
+        digest.update(len(file.data).to_bytes(8, "big") + file.data)
+    notes = [*told(collected.notes), *told(note for each in answers for note in each.notes)]
+    what = "answer to this assignment" if number else "notebook of this course"
+    notes.append(f"no {what} was found in what was handed in: hand in the .ipynb file")
+    for answer in answers:
+        other = _belongs_to(answer, "", catalog, None)
+        if other is not None:
+            notes.append(f"{short(answer.file.path)} answers assignment {other}")
+    return Submission(
+        assignment=number,
+        pieces=(),
+        digest=digest.hexdigest(),
+        repairs=tuple(dict.fromkeys(notes)),
+        unread=_unread(collected, answers),
+    )
+
+
+def _unread(collected: Collected, answers: Sequence[Answer]) -> str:
+    """Why nothing was read, if that is so and something could not be opened."""
+    if not collected.closed or any(each.found for each in answers):
+        return ""
+    names = listed(collected.closed)
+    return f"{names} cannot be opened here: hand in the .ipynb file, or a zip"

@@ -1,0 +1,279 @@
+"""Which statements of a submission run: definitions, and of several of one name the best.
+
+What is not harmless (see `harmless`) is left out without a word, with one exception: an assignment
+that an answer needs, as in `TABLE = make_table(80)`. What changes in place a thing that an answer
+uses, and is left out, is told.
+"""
+
+import ast
+import copy
+import dataclasses
+import re
+import symtable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from grader.submission.contents import Piece
+from grader.submission.may_run import (
+    Definition,
+    calls_only_pure,
+    changes_of,
+    is_blank,
+    is_harmless,
+    is_todo,
+    names_of,
+)
+from grader.submission.rivals import BUILTINS, Found, decide
+from grader.submission.statements import Statement
+
+DEFINES = re.compile(r"(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>[^\W\d]\w*)")
+
+
+@dataclass(kw_only=True)
+class Choice:
+    """The pieces that run, in order, and what the student is told about those that do not."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def examine(statements: Iterable[Statement], where: str, prose: bool = False) -> list[Found]:
+    """What each statement of one cell defines, and whether it may run."""
+    return [
+        Found(
+            statement=each,
+            where=where,
+            prose=prose,
+            names=tuple(dict.fromkeys(names_of(each.node))),
+            runs=is_harmless(each.node),
+            changes=tuple(dict.fromkeys(changes_of(each.node))),
+        )
+        for each in statements
+    ]
+
+
+def unreadable(text: str, where: str, line: int = 1) -> list[Piece]:
+    """The functions and classes that begin in a text in which Python reads none, to be told of.
+
+    `line` is that of the cell on which the text begins.
+    """
+    lines = text.split("\n")
+    begins = [n for n, each in enumerate(lines) if each[:1].strip() and each[:1] not in "#)]}"]
+    pieces = []
+    for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True):
+        if found := DEFINES.match(lines[begin]):
+            source = "\n".join(lines[begin:end]).rstrip()
+            names = (found["name"],)
+            pieces.append(Piece(source=source, where=where, line=line + begin, names=names))
+    return pieces
+
+
+def choose(found: Sequence[Found], wanted: Collection[str], lost: Sequence[Piece] = ()) -> Choice:
+    """The pieces of a submission of an assignment that asks for the `wanted` names.
+
+    Those `lost`, as `unreadable` finds them, follow where nothing else defines their names, the
+    last of each: they run nowhere, but whoever needs them is told where they stand.
+    """
+    found = _plain_data_classes(found)
+    verdict = decide(found, wanted)
+    kept = {n for n, each in enumerate(found) if each.runs and n not in verdict.losers}
+    changing, outdated = _changing(found, kept, verdict.losers)
+    plain = {n for n in kept if found[n].names}
+    needed, reached = _needed(found, sorted(plain), sorted(changing), wanted)
+    plain = {n for n in plain | needed if not _clobbers(found[n], verdict.callables)}
+    owned = {
+        name
+        for n in plain
+        if not isinstance(found[n].statement.node, ast.Import | ast.ImportFrom)
+        for name in found[n].names
+    }
+    changing = {n for n in changing if _may_change(found[n], owned, reached)}
+    notes = [
+        f"{each.where}, line {each.statement.line} was left out, and what it does to `{name}` with "
+        f"it: outside of functions only plain values are set"
+        for n, each in enumerate(found)
+        if not each.names and n not in changing and n not in outdated
+        for name in each.changes[:1]
+        if name in owned and name in reached
+    ]
+    choice = Choice(notes=[*verdict.notes, *notes])
+    postponed = False  # annotations: a statement of its own in a notebook, a flag for all after it
+    for n in sorted(plain | changing):
+        each = found[n]
+        if isinstance(each.statement.node, ast.ImportFrom) and (
+            each.statement.node.module == "__future__"
+        ):
+            postponed = True
+            continue
+        source, line = _without(each, verdict.callables), each.statement.line
+        if postponed and isinstance(each.statement.node, (*Definition, ast.AnnAssign)):
+            source, line = f"from __future__ import annotations\n{source}", line - 1
+        changes = tuple(name for name in each.changes if name not in each.names)
+        names = (*each.names, *changes)
+        piece = Piece(source=source, where=each.where, line=line, names=names, changes=changes)
+        choice.pieces.append(piece)
+    defined = {name for piece in choice.pieces for name in piece.names}
+    last = {piece.names: piece for piece in lost if defined.isdisjoint(piece.names)}
+    choice.pieces += last.values()
+    return choice
+
+
+def _changing(
+    found: Sequence[Found], kept: Collection[int], losers: Collection[int]
+) -> tuple[set[int], set[int]]:
+    """Which statements, that define nothing, change something in place and may do so.
+
+    Then those that are outdated: they change a definition that another has replaced.
+    """
+    functions = {
+        name
+        for n in kept
+        if isinstance(found[n].statement.node, Definition)
+        for name in found[n].names
+    }
+    latest: dict[str, int] = {}
+    changing, outdated = set(), set()
+    for n, each in enumerate(found):
+        if each.names:
+            latest.update(dict.fromkeys(each.names, n) if each.runs else {})
+        elif any(latest.get(name) in losers for name in each.changes):
+            outdated.add(n)
+        elif n in kept and each.changes and functions.isdisjoint(_set_by(each.statement.node)):
+            changing.add(n)
+    return changing, outdated
+
+
+def _set_by(node: ast.stmt) -> set[str]:
+    """The names that a loop leaves behind."""
+    if not isinstance(node, ast.For):
+        return set()
+    names = (n for n in ast.walk(node) if isinstance(n, ast.Name))
+    return {name.id for name in names if isinstance(name.ctx, ast.Store)}
+
+
+def _may_change(found: Found, owned: Collection[str], reached: Collection[str]) -> bool:
+    """Does it change what is the submission's own, and, if it is a loop, for an answer?"""
+    node = found.statement.node
+    own = all(name in owned for name in set(found.changes) - _set_by(node))
+    return own and (not isinstance(node, ast.For) or any(n in reached for n in found.changes))
+
+
+def _clobbers(found: Found, callables: Collection[str]) -> bool:
+    """`frame += 1`, where `frame` is a function."""
+    augmented = isinstance(found.statement.node, ast.AugAssign)
+    return augmented and any(name in callables for name in found.names)
+
+
+def _without(found: Found, callables: Collection[str]) -> str:
+    """The source; of `frame, hop = 400, 160`, where `frame` is a function, without that name."""
+    node = found.statement.node
+    if not isinstance(node, ast.Assign) or len(found.names) < 2:
+        return found.statement.source
+    if not any(name in callables for name in found.names):
+        return found.statement.source
+    try:
+        node = copy.deepcopy(node)
+        for target in node.targets:
+            for inner in ast.walk(target):
+                if isinstance(inner, ast.Name) and inner.id in callables:
+                    inner.id = "_" if isinstance(inner.ctx, ast.Store) else inner.id
+        return ast.unparse(node)
+    except (RecursionError, ValueError):  # too deep; a number of very many digits
+        return found.statement.source
+
+
+def holds_todo(found: Found) -> bool:
+    """Whether a TODO is left anywhere in it, or nothing in it was begun."""
+    inside = list(ast.walk(found.statement.node))
+    functions = [n for n in inside if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return any(map(is_todo, inside)) or (bool(functions) and all(map(is_blank, functions)))
+
+
+def _plain_data_classes(found: Sequence[Found]) -> list[Found]:
+    """`CONFIG = Config(80)` runs too where the submission's Config holds values and no more."""
+    classes = {
+        each.statement.node.name
+        for each in found
+        if isinstance(each.statement.node, ast.ClassDef)
+        and any(
+            "dataclass" in (getattr(inner, "id", ""), getattr(inner, "attr", ""))
+            for decorator in each.statement.node.decorator_list
+            for inner in ast.walk(decorator)
+        )
+    }
+    changed = []
+    for each in found:
+        node = each.statement.node
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        if (
+            not each.runs
+            and isinstance(value, ast.Call)
+            and isinstance(value.func, ast.Name)
+            and value.func.id in classes
+            and all(map(calls_only_pure, [*value.args, *(k.value for k in value.keywords)]))
+        ):
+            changed.append(dataclasses.replace(each, runs=True))
+        else:
+            changed.append(each)
+    return changed
+
+
+def _needed(
+    found: Sequence[Found], kept: Iterable[int], changing: Iterable[int], wanted: Collection[str]
+) -> tuple[set[int], set[str]]:
+    """Assignments left out so far without which an answer fails, and what these need in turn.
+
+    Then all names that the answers come upon.
+    """
+    changers: dict[str, list[int]] = {}
+    for n in changing:
+        for name in found[n].changes:
+            changers.setdefault(name, []).append(n)
+    defining: dict[str, list[int]] = {}
+    for n in kept:
+        for name in found[n].names:
+            defining.setdefault(name, []).append(n)
+    spare = {
+        name: n
+        for n, each in enumerate(found)
+        if not each.runs and isinstance(each.statement.node, ast.Assign | ast.AnnAssign)
+        for name in each.names
+        if name not in defining
+    }
+    needed: set[int] = set()
+    seen: set[str] = set()
+    looked: set[int] = set()
+    ahead = sorted(wanted)
+    while ahead:
+        name = ahead.pop()
+        if name in seen or name in BUILTINS:
+            continue
+        seen.add(name)
+        users = defining.get(name, [])
+        if name in spare:
+            needed.add(spare[name])
+            users = [spare[name]]
+        for n in [*users, *changers.get(name, ())]:
+            if n not in looked:
+                looked.add(n)
+                ahead += sorted(_used(found[n].statement.source))
+    return needed, seen
+
+
+def _used(source: str) -> set[str]:
+    """The names that a statement takes from the namespace around it; its own variables are none."""
+    try:
+        tables = [symtable.symtable(source, "answer", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    used = set()
+    while tables:
+        table = tables.pop()
+        outermost = table.get_type() == "module"
+        used |= {
+            symbol.get_name()
+            for symbol in table.get_symbols()
+            if symbol.is_referenced() and (outermost or symbol.is_global())
+        }
+        tables += table.get_children()
+    return used

@@ -1,0 +1,223 @@
+"""The statements of a cell, also of one that Python cannot parse as it stands.
+
+What Jupyter accepts beyond Python, and what a word processor made of Python, is mended (see
+`mends`); what nobody accepts is cut out statement by statement, so that one slip costs one
+definition.
+"""
+
+import ast
+import dataclasses
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from grader.submission.decoding import short
+from grader.submission.mends import ALL, Mended, by_itself, mend, mends
+
+MAX_CODE = 300_000  # characters of one cell
+MAX_LINE = 20_000
+MAX_DEPTH = 200  # of brackets
+MAX_SIGNS = 20_000  # operators: the parser of Python 3.10 dies of a chain of 100,000
+REACH = 40  # lines without indentation over which one statement may stretch in a broken cell
+EFFORT = 20  # how often the characters of a broken cell are parsed, on average, before we give up
+MAX_PARSED = 8_000_000  # characters that Python's parser is given for one submission
+A_CALL = 100  # characters that each attempt to parse counts for besides its own
+MAX_NESTED = 200  # levels of a statement's tree: who walks it takes up to three calls a level
+
+OTHER_LANGUAGE = re.compile(
+    r"%%(?:bash|sh|script|html|HTML|javascript|js|latex|markdown|perl|ruby|svg|SVG|cmd|R|sql)\b"
+)
+SIGN = re.compile(r"[-+*/%&|^@~<>(]|(?<!\d)\.")
+CONTINUES = re.compile(r"(?:else|elif|except|finally|case)\b|[)\]}]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """One top-level statement: its node, its text, and the line of the cell it begins on."""
+
+    node: ast.stmt
+    source: str
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """Lines that Python cannot read, the number of the first, and of that at which it stops."""
+
+    text: str
+    line: int
+    wrong: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """What a cell says: statements, in order; what was mended; whether Jupyter's own lines fell.
+
+    `lost` is what Python cannot read between the statements.
+    """
+
+    statements: tuple[Statement, ...] = ()
+    notes: tuple[str, ...] = ()
+    jupyter: bool = False
+    lost: tuple[Lost, ...] = ()
+
+
+@dataclass(kw_only=True)
+class Effort:
+    """How many characters may still be parsed, of all that was handed in together."""
+
+    left: int = MAX_PARSED
+
+
+def parse(source: str, effort: Effort) -> ast.Module | None:
+    """The tree of `source`, or None, also when all effort is spent. Never raises, never warns."""
+    tree = _parse(source, effort)
+    return tree if isinstance(tree, ast.Module) else None
+
+
+def _parse(source: str, effort: Effort) -> ast.Module | SyntaxError | None:
+    """The tree of `source`, or what is wrong with it, as far as Python says so."""
+    if _too_large(source) or _depth(source) > MAX_DEPTH or len(SIGN.findall(source)) > MAX_SIGNS:
+        return None
+    if effort.left < 0:
+        return None
+    effort.left -= len(source) + A_CALL
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(source)
+        except SyntaxError as error:
+            return error
+        except (ValueError, RecursionError, MemoryError):
+            return None
+
+
+def _too_large(source: str) -> bool:
+    return len(source) > MAX_CODE or any(len(line) > MAX_LINE for line in source.split("\n"))
+
+
+def _depth(source: str) -> int:
+    """How many brackets are open at once, at most; those in strings count too."""
+    depth = most = 0
+    for sign in re.findall(r"[()\[\]{}]", source):
+        depth = depth + 1 if sign in "([{" else max(depth - 1, 0)
+        most = max(most, depth)
+    return most
+
+
+def read_code(source: str, effort: Effort) -> Code:
+    """The statements of one cell."""
+    if effort.left < 0:
+        return Code(notes=("it was not read: there is too much code that Python cannot read",))
+    if tree := parse(source, effort):
+        return _code(_statements(tree, source))
+    if OTHER_LANGUAGE.match(source.lstrip()):
+        return Code(jupyter=True)
+    if _too_large(source):
+        return Code(notes=("it is too long to be code that somebody wrote: it was left out",))
+    tried = {source}
+    for mended in mends(source):
+        if mended.text in tried or effort.left < 0:
+            continue
+        effort.left -= len(source)
+        tried.add(mended.text)
+        if tree := parse(mended.text, effort):
+            statements = _statements(tree, mended.text)
+            return _code(statements, mended.note, "jupyter" in mended.done)
+    return _statement_by_statement(source, effort)
+
+
+def _code(statements: Iterable[Statement], note: str = "", jupyter: bool = False) -> Code:
+    """The statements without those that are nested too deep to be looked through."""
+    kept, notes = [], [note] if note else []
+    for each in statements:
+        if _is_deep(each):
+            name = getattr(each.node, "name", "")
+            what = f"`{short(name)}` in line {each.line}" if name else f"line {each.line}"
+            notes.append(f"{what} is nested more than {MAX_NESTED} levels deep: it was left out")
+        else:
+            kept.append(each)
+    return Code(statements=tuple(kept), notes=tuple(notes), jupyter=jupyter)
+
+
+def _is_deep(statement: Statement) -> bool:
+    if len(statement.source) < MAX_NESTED // 2:
+        return False  # a level takes a character, and what surrounds it a few
+    level, depth = [statement.node], 0
+    while level and depth <= MAX_NESTED:
+        level, depth = [inner for node in level for inner in ast.iter_child_nodes(node)], depth + 1
+    return bool(level)
+
+
+def _statements(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statement, ...]:
+    lines = source.split("\n")
+    begun = Counter(node.lineno for node in tree.body)
+    encoded: dict[int, bytes] = {}
+    found = []
+
+    def cut(number: int, begin: int, end: int | None) -> str:
+        if number not in encoded:
+            encoded[number] = lines[number - 1].encode()  # a column counts bytes
+        return encoded[number][begin:end].decode()
+
+    for node in tree.body:
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+        last = node.end_lineno or node.lineno
+        kept = lines[first - 1 : last]
+        if begun[last] > (node.lineno == last):  # another begins where this one ends
+            kept[-1] = cut(last, 0, node.end_col_offset)
+        if node.col_offset and first == node.lineno:
+            kept[0] = cut(first, node.col_offset, node.end_col_offset if first == last else None)
+        found.append(Statement(node=node, source="\n".join(kept), line=first + shift))
+    return tuple(found)
+
+
+def _statement_by_statement(source: str, effort: Effort) -> Code:
+    """Every statement that parses, as it stands or mended; a note names the lines of the others."""
+    whole = by_itself(source)
+    done = set(whole.done)
+    lines = whole.text.split("\n")
+    starts = [
+        number
+        for number, line in enumerate(lines)
+        if line and not line[0].isspace() and line[0] != "#" and not CONTINUES.match(line)
+    ]
+    starts.append(len(lines))
+    found: list[Statement] = []
+    stops: list[int] = []
+    lost: list[Lost] = []
+    left = EFFORT * len(source) + MAX_LINE
+    index = 0
+    while index < len(starts) - 1:
+        tree, text, error, end = None, "", None, index + 1
+        for end in range(index + 1, min(index + REACH, len(starts))):
+            text = "\n".join(lines[starts[index] : starts[end]])
+            left -= len(text)
+            if left < 0:
+                break
+            tried = _parse(text, effort)
+            if not isinstance(tried, ast.Module) and (mended := mend(text, ALL)).text != text:
+                tried, text = _parse(mended.text, effort), mended.text
+                done |= mended.done if isinstance(tried, ast.Module) else set()
+            if isinstance(tried, ast.Module):
+                tree = tried
+                break
+            if end == index + 1 and tried:
+                height = text.rstrip().count("\n")
+                wrong = starts[index] + 1 + min((tried.lineno or 1) - 1, height)
+                error = Lost(text=text, line=starts[index] + 1, wrong=wrong)
+        if tree:
+            found += _statements(tree, text, starts[index])
+            index = end
+        else:
+            lost += [error] if error else []
+            stops.append(error.wrong if error else starts[index] + 1)
+            index += 1
+    notes = [note] if (note := Mended(text="", done=frozenset(done)).note) else []
+    if stops:
+        what = f"line {stops[0]}" if len(stops) == 1 else f"lines {stops[0]} to {stops[-1]}"
+        notes.append(f"Python cannot read it at {what}: the statements around were kept")
+    code = _code(found, "; ".join(notes), "jupyter" in done)
+    return dataclasses.replace(code, lost=tuple(lost))

@@ -1,0 +1,166 @@
+"""`kws params`: the parameters of a model, predicted by formula and measured, part by part."""
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kws.cli import app
+from kws.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from torch import nn
+
+OVER_BUDGET = 1  # exit code
+WIDTH_OF_A_PIPE = 140  # columns, where there is no terminal to ask
+
+
+@app.command("params")
+def params(
+    model: Annotated[str | None, typer.Argument(help="A model's name; all without it.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Other settings of the model: d_model=128."),
+    ] = None,
+    num_classes: Annotated[
+        int | None, typer.Option(help="Number of logits; as published without it.")
+    ] = None,
+    n_mels: Annotated[
+        int | None, typer.Option(help="Features of a frame; as published without it.")
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(help="Exit with code 1 if the model has more than this.")
+    ] = None,
+) -> None:
+    """Count a model's parameters, by formula and by measurement; list all models without a name."""
+    from rich.console import Console
+
+    console = Console(
+        width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_OF_A_PIPE
+    )
+    if model is None:
+        if num_classes is not None or n_mels is not None or budget is not None:
+            raise UsageError("--num-classes, --n-mels and --budget are about one model: name it")
+        list_models(console)
+        return
+    overrides = dict(as_setting(text) for text in settings or [])
+    for option, value in (("n_mels", n_mels), ("num_classes", num_classes)):
+        if option in overrides and value is not None:
+            raise UsageError(f"{option} is an option and a setting here: leave one out")
+    if budget is not None and budget < 1:
+        raise UsageError(f"--budget {budget}: give a positive number of parameters")
+    describe(console, model, {"n_mels": n_mels, "num_classes": num_classes, **overrides}, budget)
+
+
+def as_setting(text: str) -> tuple[str, Any]:
+    """`key=value` with a number, true, false, a list or a string; UsageError for anything else.
+
+    >>> as_setting("d_model=128"), as_setting("stem=strided"), as_setting("channels=[16, 32]")
+    (('d_model', 128), ('stem', 'strided'), ('channels', [16, 32]))
+    """
+    key, equals, value = text.partition("=")
+    if not (key and equals and value):
+        raise UsageError(f"{text!r} is no setting: write it as key=value, d_model=128")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def list_models(console: "Console") -> None:
+    """Print every model by name, with the size that it has as published."""
+    from rich.table import Table
+
+    from kws.models.params import count_parameters
+    from kws.models.registry import MODELS, PRETRAINED, build_from
+
+    table = Table("model", title="models, as published")
+    for heading in ("parameters", "features", "classes"):
+        table.add_column(heading, justify="right")
+    table.add_column("what it is")
+    for name, entry in MODELS.items():
+        count = count_parameters(without_memory(build_from, name, entry.config))
+        config = entry.config
+        sizes = (f"{count:,}", str(config.n_mels), str(config.num_classes))
+        table.add_row(name, *sizes, entry.about)
+    console.print(table)
+    console.print(f"with kws[pretrained], reading waveforms: {', '.join(PRETRAINED)}")
+
+
+def describe(console: "Console", name: str, changes: dict[str, Any], budget: int | None) -> None:
+    """Print the table of one model, the tensors it shares, and whether it keeps to the budget."""
+    from kws.models.params import count_parameters, shared_tensors
+    from kws.models.registry import PRETRAINED, build_from, configure
+
+    config = configure(name, **changes)
+    model = without_memory(build_from, name, config)
+    total = count_parameters(model)
+    if name in PRETRAINED:
+        console.print(f"{name}: {total:,} trainable parameters; transformers builds it: no formula")
+    else:
+        console.print(parts_table(name, config, model))
+    if shared := shared_tensors(model):
+        console.print(f"shared tensors, counted once ({separate_count(model):,} if separate):")
+        for names in shared:
+            console.print(f"  {in_one(names)}", highlight=False, markup=False)
+    if budget is not None:
+        left = budget - total
+        verdict = f"{left:,} left of" if left >= 0 else f"{-left:,} over"
+        console.print(f"{total:,} parameters: {verdict} the budget of {budget:,}")
+        if left < 0:
+            raise typer.Exit(OVER_BUDGET)
+
+
+def parts_table(name: str, config: Any, model: "nn.Module") -> "Table":
+    """Formula, prediction and count of each part of a model."""
+    from rich.table import Table
+
+    from kws.models.counts import predict
+    from kws.models.params import count_parameters, measured_parts
+
+    predicted, measured = predict(config), measured_parts(model)
+    table = Table("part", "formula", "with", show_footer=True)
+    table.title = f"{name}, {config.n_mels} features, {config.num_classes} classes"
+    table.columns[0].footer = "total"
+    expected = sum(formula.value for formula in predicted.values())
+    table.add_column("predicted", justify="right", footer=f"{expected:,}")
+    table.add_column("measured", justify="right", footer=f"{count_parameters(model):,}")
+    for part, count in measured.items():
+        formula = predicted[part]
+        values = " ".join(f"{letter}={value}" for letter, value in formula.values.items())
+        table.add_row(part, formula.text, values, f"{formula.value:,}", f"{count:,}")
+    return table
+
+
+def without_memory(build: Any, *arguments: Any) -> "nn.Module":
+    """Build a model whose tensors have shapes and nothing else: quick for any size."""
+    import torch
+
+    with torch.device("meta"):
+        return build(*arguments)
+
+
+def separate_count(model: "nn.Module") -> int:
+    """Parameters if every use of a tensor had one of its own."""
+    named = model.named_parameters(remove_duplicate=False)
+    return sum(parameter.numel() for _, parameter in named)
+
+
+def in_one(names: list[str]) -> str:
+    """Several names of one tensor, written as one where they differ in a single step.
+
+    >>> in_one(["layers.0.weight", "layers.1.weight"])
+    'layers.{0,1}.weight'
+    >>> in_one(["embed.weight", "logits.kernel"])
+    'embed.weight = logits.kernel'
+    """
+    steps = [name.split(".") for name in names]
+    if len({len(path) for path in steps}) == 1:
+        columns = [list(dict.fromkeys(column)) for column in zip(*steps, strict=True)]
+        if sum(len(column) > 1 for column in columns) == 1:
+            return ".".join(c[0] if len(c) == 1 else "{" + ",".join(c) + "}" for c in columns)
+    return " = ".join(names)

@@ -1,0 +1,222 @@
+"""The embedded corpus: spoken keywords in exactly the layout of Speech Commands, made on the spot.
+
+Nothing is downloaded. Word folders hold `<8 hex of the speaker>_nohash_<take>.wav` (PCM16, 16 kHz,
+mono, at most 1 s), `validation_list.txt` and `testing_list.txt` agree with the official hash rule,
+`_background_noise_` holds six recordings, and `speakers.json` says how each voice and recording was
+made. Neither a speaker nor a voice variant is heard in two splits. A seed fixes every byte, however
+many cores work on it.
+
+Some clips are awkward on purpose, as people's are: one in ten is shorter than a second, a few are
+quiet.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from kws.data.building import folder_beside, in_parallel, is_made, recorded_seed
+from kws.data.embedded.backgrounds import BABBLE_TEXT, backgrounds
+from kws.data.embedded.espeak import ENGINE_NAME, known_voice
+from kws.data.embedded.espeak import SAMPLE_RATE as ENGINE_RATE
+from kws.data.embedded.recording import (
+    SAMPLE_RATE,
+    Setup,
+    decibels,
+    draw_setup,
+    noise,
+    record,
+    rms,
+    trim,
+    write_wav,
+)
+from kws.data.embedded.voices import (
+    Voice,
+    draw_word_voice,
+    generator,
+    say,
+    speaker_ids,
+    variant_pools,
+)
+from kws.errors import UsageError, did_you_mean
+from kws.protocols import SPLITS, V2_WORDS, which_split
+
+SIZES = {"tiny": 20, "mini": 120, "standard": 200}  # speakers
+FEWEST_SPEAKERS = 10  # that fill every split
+TALKERS = 6  # voices in the babble
+TAKES = 2  # times that a speaker says each word
+RECORD = "speakers.json"
+SHORT, QUIET = 0.1, 0.03  # shares of the clips
+ENDINGS = ("", "", "", ".", ".", ".", "!", "!", "?", ",")  # they bend the melody of a word
+VERSION = 1  # of the bytes that a seed stands for
+
+
+def make_corpus(
+    out: str | Path,
+    *,
+    size: str = "mini",
+    seed: int | str = 0,
+    words: Sequence[str] = V2_WORDS,
+    speakers: int | None = None,
+    takes: int = TAKES,
+    noise_seconds: int = 60,
+    voice: str | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Make the corpus at folder `out`, or find it there already, and return the folder.
+
+    `size` sets the number of speakers, unless `speakers` does; each says each of `words` `takes`
+    times. A text as `seed` is a secret: only its fingerprint is written down. `voice` is a voice
+    file of the engine, such as "gmw/de", that all speak with in place of English. `workers` is the
+    number of threads, None one for each core. Raises UsageError for arguments out of range and
+    where something else is in the way at `out`; OSError where it cannot be written. `out` is whole
+    or absent, whenever the process ends.
+    """
+    out = Path(out)
+    if size not in SIZES:
+        raise UsageError(
+            f"unknown size {size!r}{did_you_mean(size, list(SIZES))}: "
+            f"choose one of {', '.join(SIZES)}"
+        )
+    speakers = SIZES[size] if speakers is None else speakers
+    check(words, speakers, takes, noise_seconds)
+    recipe = {
+        "corpus": "embedded words",
+        "version": VERSION,
+        "seed": recorded_seed(seed),
+        "words": list(words),
+        "speakers": speakers,
+        "takes": takes,
+        "noise_seconds": noise_seconds,
+    }
+    if voice is not None:
+        recipe["voice"] = known_voice(voice)
+    if is_made(out, RECORD, recipe):
+        return out
+    with folder_beside(out) as folder:
+        cast = draw_cast(speakers, seed)
+        if voice is not None:
+            cast = {id_: (replace(own, accent=voice), setup) for id_, (own, setup) in cast.items()}
+        scratch = folder / ".engine"
+        for name in (*words, scratch.name):
+            (folder / name).mkdir()
+
+        def say_all_words(speaker: str) -> None:
+            voice, setup = cast[speaker]
+            rng = generator(seed, "takes", speaker)
+            texts = [word + rng.choice(ENDINGS) for word in words for _ in range(takes)]
+            spoken = say(voice, texts, rng, scratch)
+            for i, clip in enumerate(as_clips(spoken, setup, rng)):
+                name = clip_name(words[i // takes], speaker, i % takes)
+                write_wav(folder / name, clip)
+
+        title = f"speaking into {out}"
+        in_parallel(say_all_words, list(cast), workers=workers, title=title, progress=progress)
+        write_backgrounds(folder / "_background_noise_", cast, noise_seconds, seed, scratch)
+        scratch.rmdir()
+        write_lists(folder, sorted(words), sorted(cast), takes)
+        about = {
+            speaker: {"split": split_of(speaker), **asdict(voice), "recording": asdict(setup)}
+            for speaker, (voice, setup) in cast.items()
+        }
+        record = {"recipe": recipe, "engine": ENGINE_NAME, "speakers": about}
+        (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    return out
+
+
+def check(words: Sequence[str], speakers: int, takes: int, noise_seconds: int) -> None:
+    """Raise UsageError for what cannot be spoken, or would leave a split or a folder empty."""
+    if not words:
+        raise UsageError("no words to speak: name at least one")
+    for word in words:
+        if not re.fullmatch("[a-z]+", word):
+            raise UsageError(
+                f"{word!r} cannot be a word of a corpus: use small letters a to z only"
+            )
+        if words.count(word) > 1:
+            raise UsageError(f"the words hold {word!r} twice: name each once")
+    if speakers < FEWEST_SPEAKERS:
+        raise UsageError(
+            f"speakers={speakers} leaves a split empty: choose at least {FEWEST_SPEAKERS}"
+        )
+    if takes < 1 or noise_seconds < 1:
+        raise UsageError(f"takes={takes} and noise_seconds={noise_seconds} must be 1 or more")
+
+
+def clip_name(word: str, speaker: str, take: int) -> str:
+    """Path of a clip inside the corpus, as Speech Commands names it."""
+    return f"{word}/{speaker}_nohash_{take}.wav"
+
+
+def write_lists(folder: Path, words: list[str], speakers: list[str], takes: int) -> None:
+    """Write the clips of the validation and the testing split, as the official hash has them."""
+    for split in SPLITS[1:]:
+        names = [
+            clip_name(word, speaker, take) + "\n"
+            for word in words
+            for speaker in speakers
+            for take in range(takes)
+            if split_of(speaker) == split
+        ]
+        (folder / f"{split}_list.txt").write_text("".join(names))
+
+
+def write_backgrounds(
+    folder: Path, cast: dict[str, tuple[Voice, Setup]], seconds: int, seed: int | str, scratch: Path
+) -> None:
+    """Write the six background recordings; the first training speakers make the babble."""
+    rng = generator(seed, "backgrounds")
+    talkers = [speaker for speaker in cast if split_of(speaker) == "training"][:TALKERS]
+    chatter = [say(cast[speaker][0], [BABBLE_TEXT], rng, scratch)[0] for speaker in talkers]
+    folder.mkdir()
+    for name, wave in backgrounds(rng, seconds * SAMPLE_RATE, record(chatter, None)).items():
+        write_wav(folder / f"{name}.wav", wave)
+
+
+def split_of(speaker: str) -> str:
+    """The official split of a speaker's clips."""
+    return which_split(f"{speaker}_nohash_0.wav")
+
+
+def draw_cast(count: int, seed: int | str) -> dict[str, tuple[Voice, Setup]]:
+    """`count` speakers by id: how each speaks and is recorded. Variants are dealt out in turn."""
+    decks = {
+        split: deal(pool, generator(seed, "deck", split)) for split, pool in variant_pools().items()
+    }
+    drawn = {}
+    for speaker in speaker_ids(count, seed):
+        rng = generator(seed, "voice", speaker)
+        drawn[speaker] = (draw_word_voice(rng, next(decks[split_of(speaker)])), draw_setup(rng))
+    return drawn
+
+
+def deal(cards: tuple[str, ...], rng: np.random.Generator) -> Iterator[str]:
+    """All of `cards` in random order, then all again in another order, and so on without end."""
+    while True:
+        yield from (cards[i] for i in rng.permutation(len(cards)))
+
+
+def as_clips(spoken: list[np.ndarray], setup: Setup, rng: np.random.Generator) -> list[np.ndarray]:
+    """One speaker's utterances (int16, 22,050 Hz) as clips of at most 1 s: float32 at 16 kHz."""
+    words = [trim(samples)[:ENGINE_RATE] for samples in spoken]
+    background = noise(rng, 4 * SAMPLE_RATE, setup.noise_slope, setup)
+    clips = []
+    for word, heard in zip(words, record(words, setup), strict=True):
+        length = len(word) * SAMPLE_RATE // ENGINE_RATE
+        total = SAMPLE_RATE
+        if rng.random() < SHORT:
+            total = max(length, int(rng.uniform(0.4, 0.99) * SAMPLE_RATE))
+        onset = int(min(max(rng.normal(0.5, 0.28), 0), 1) * (total - length))
+        start = rng.integers(len(background) - total)
+        loudness = rms(heard[:length]) * decibels(-setup.signal_to_noise + rng.normal(0, 3))
+        clip = loudness * background[start : start + total]
+        heard = heard[: total - onset]
+        clip[onset : onset + len(heard)] += heard
+        quiet = rng.random() < QUIET
+        level = rng.uniform(-42, -26) if quiet else -0.5 - 20 * rng.random() ** 2
+        clips.append(clip * (decibels(level) / np.abs(clip).max()))
+    return clips

@@ -1,0 +1,61 @@
+"""The speech engine's side of the pipe: `espeak.py` runs this file as a program of its own.
+
+espeak-ng is GPL-3. It is loaded here and nowhere else: text goes in, samples come out.
+Standard input: one JSON object, `{"library": PATH, "voice": NAME, "seed": INT, "utterances":
+[{"text": TEXT, "rate": WORDS_PER_MINUTE, "pitch": 0..99, "range": 0..99}, ...]}`. The engine's data
+lie in the working directory, because the library refuses long paths but not ".".
+Standard output: for each utterance a little-endian uint32, the number of samples, and then these
+samples as int16 at 22,050 Hz.
+
+Only the standard library is imported, so that starting costs some 50 ms.
+"""
+
+import ctypes
+import json
+import sys
+
+SYNCHRONOUS, DO_NOT_EXIT, UTF8 = 2, 0x8000, 1  # from espeak's speak_lib.h
+PARAMETERS = {"rate": 1, "pitch": 3, "range": 4}
+SAMPLE_RATE = 22_050
+CALLBACK = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+)
+
+
+def main() -> None:
+    """Answer the one request on standard input."""
+    request = json.load(sys.stdin)
+    library = ctypes.CDLL(request["library"])
+    rate = library.espeak_Initialize(SYNCHRONOUS, 0, b".", DO_NOT_EXIT)
+    if rate != SAMPLE_RATE:
+        sys.exit(f"espeak_Initialize: expected {SAMPLE_RATE} Hz, got {rate}")
+    library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
+    library.espeak_ng_SetRandSeed(request["seed"])  # otherwise seeded by the clock
+    library.espeak_Synth.argtypes = [
+        *(ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint),
+        *(ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p),
+    ]
+    spoken = bytearray()
+
+    def collect(samples, count, _events):
+        if samples and count > 0:
+            spoken.extend(ctypes.string_at(samples, 2 * count))
+        return 0
+
+    keep = CALLBACK(collect)  # the library holds only a pointer
+    library.espeak_SetSynthCallback(keep)
+    if library.espeak_SetVoiceByName(request["voice"].encode()):
+        sys.exit(f"espeak-ng has no voice {request['voice']!r}")
+    for utterance in request["utterances"]:
+        for name, number in PARAMETERS.items():
+            library.espeak_SetParameter(number, utterance[name], 0)
+        spoken.clear()
+        text = utterance["text"].encode()
+        if library.espeak_Synth(text, len(text) + 1, 0, 0, 0, UTF8, None, None):
+            sys.exit(f"espeak-ng cannot say {utterance['text']!r}")
+        library.espeak_Synchronize()
+        sys.stdout.buffer.write((len(spoken) // 2).to_bytes(4, "little") + spoken)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""The embedded corpus for speaker recognition: features of sentences, in the homework's layout.
+
+    mapping.json, metadata.json, testdata.json, uttr-<32 hex>.pt   as `kws.data.speakers` reads them
+    test_labels.csv   the answers of testdata.json, header `Id,Category`
+    voices.json       how each voice was made
+
+Every voice has a vocal tract and a pitch of its own. Microphone, room and noise are drawn for each
+utterance: one fixed for each speaker would give the answer away. No word of a test sentence occurs
+in a training sentence.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from kws.data.building import folder_beside, in_parallel, is_made, recorded_seed
+from kws.data.embedded.espeak import ENGINE_NAME
+from kws.data.embedded.recording import decibels, draw_setup, noise, record, rms, trim
+from kws.data.embedded.sentences import draw_sentence
+from kws.data.embedded.voices import Voice, draw_parametric_voice, generator, say
+from kws.errors import UsageError
+from kws.features import speaker_log_mel
+
+N_MELS = 40
+SHORTEST = 91  # frames, as in the homework
+ATTEMPTS = 100
+RECORD = "voices.json"
+TEST_PART = 4  # one test utterance for so many labeled ones
+VERSION = 1  # of the bytes that a seed stands for
+Result = TypeVar("Result")
+
+
+def make_speaker_corpus(
+    out: str | Path,
+    *,
+    speakers: int = 100,
+    utterances: int = 24,
+    seed: int | str = 0,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Make speaker features at folder `out`, or find them there already, and return the folder.
+
+    Each of `speakers` voices says `utterances` labeled sentences and a quarter as many for
+    testing. The other arguments and the errors are those of `make_corpus`.
+    """
+    out = Path(out)
+    if speakers < 2 or utterances < 2:
+        raise UsageError(f"speakers={speakers} and utterances={utterances} must be 2 or more")
+    recipe = {
+        "corpus": "embedded speakers",
+        "version": VERSION,
+        "seed": recorded_seed(seed),
+        "speakers": speakers,
+        "utterances": utterances,
+    }
+    if is_made(out, RECORD, recipe):
+        return out
+    with folder_beside(out) as folder:
+        voices = speaker_voices(speakers, seed)
+        scratch = folder / ".engine"
+        scratch.mkdir()
+
+        def all_utterances(speaker: str) -> dict[str, list[dict[str, Any]]]:
+            rng = generator(seed, "speaker takes", speaker)
+            splits = ["training"] * utterances + ["testing"] * -(-utterances // TEST_PART)
+            mels = spoken_features(voices[speaker], splits, rng, scratch)
+            entries: dict[str, list[dict[str, Any]]] = {"training": [], "testing": []}
+            for number, (split, mel) in enumerate(zip(splits, mels, strict=True)):
+                name = f"uttr-{digest(seed, speaker, number)}.pt"
+                torch.save(mel.clone(), folder / name)
+                entries[split].append({"feature_path": name, "mel_len": len(mel)})
+            return entries
+
+        made = for_each_voice(all_utterances, voices, f"speaking into {out}", workers, progress)
+        scratch.rmdir()
+        write_tables(folder, dict(zip(voices, made, strict=True)))
+        write_json(
+            folder / RECORD, {"recipe": recipe, "engine": ENGINE_NAME, "voices": about(voices)}
+        )
+    return out
+
+
+def speak_again(
+    *,
+    takes: int | str,
+    speakers: int = 100,
+    utterances: int = 1,
+    seed: int | str = 0,
+    workers: int | None = None,
+    progress: bool = False,
+) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """The voices of `make_speaker_corpus(speakers=…, seed=…)` say test sentences of their own.
+
+    Sentences, rates, microphones and rooms follow from `takes`, which may be kept secret: what a
+    model is asked about can then be neither copied nor learned. Returns `utterances` features
+    (mel_len, 40) of each voice, voice after voice, and the number of each one's speaker, as
+    mapping.json has it.
+    """
+    if speakers < 1 or utterances < 1:
+        raise UsageError(f"speakers={speakers} and utterances={utterances} must be 1 or more")
+    voices = speaker_voices(speakers, seed)
+    with tempfile.TemporaryDirectory() as scratch:
+
+        def some_utterances(speaker: str) -> list[torch.Tensor]:
+            rng = generator(seed, "speaker takes", speaker, "again", takes)
+            return spoken_features(voices[speaker], ["testing"] * utterances, rng, Path(scratch))
+
+        made = for_each_voice(some_utterances, voices, "speaking", workers, progress)
+    numbers = torch.arange(speakers).repeat_interleave(utterances)
+    return [mel for mels in made for mel in mels], numbers
+
+
+def speaker_voices(count: int, seed: int | str) -> dict[str, Voice]:
+    """`count` speakers and their voices, in the order of their numbers."""
+    return {
+        name: draw_parametric_voice(generator(seed, "speaker voice", name))
+        for name in speaker_names(count, seed)
+    }
+
+
+def spoken_features(
+    voice: Voice, splits: list[str], rng: np.random.Generator, scratch: Path
+) -> list[torch.Tensor]:
+    """Features (mel_len, 40) of one sentence for each of `splits`, spoken by `voice`."""
+    texts = [draw_sentence(rng, split) for split in splits]
+    return [audible_features(samples, rng) for samples in say(voice, texts, rng, scratch)]
+
+
+def for_each_voice(
+    job: Callable[[str], Result],
+    voices: dict[str, Voice],
+    title: str,
+    workers: int | None,
+    progress: bool,
+) -> list[Result]:
+    """`job(name)` for every voice, on all cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the utterances are spread over the cores already
+    try:
+        return in_parallel(job, list(voices), workers=workers, title=title, progress=progress)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def digest(*key: object) -> str:
+    """32 hexadecimal digits that depend on `key`."""
+    return hashlib.sha256("\n".join(map(str, key)).encode()).hexdigest()[:32]
+
+
+def speaker_names(count: int, seed: int | str) -> list[str]:
+    """`count` names such as id00464, in order."""
+    numbers = generator(seed, "speaker names").permutation(max(10_000, 2 * count))[:count]
+    return [f"id{number:05d}" for number in sorted(numbers)]
+
+
+def about(voices: dict[str, Voice]) -> dict[str, dict[str, Any]]:
+    """What voices.json says of each voice."""
+    return {name: asdict(voice) for name, voice in voices.items()}
+
+
+def recorded_sentence(spoken: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The engine's int16 at 22,050 Hz, as a microphone of its own hears it: float32 at 16 kHz."""
+    setup = draw_setup(rng)
+    (heard,) = record([trim(spoken)], setup)
+    floor = rms(heard) * decibels(-setup.signal_to_noise)
+    heard = heard + floor * noise(rng, len(heard), setup.noise_slope, setup)
+    return heard * (decibels(rng.uniform(-20, -1.5)) / np.abs(heard).max())
+
+
+def audible_features(spoken: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+    """The features (mel_len, 40) of one utterance, as heard by the first microphone that hears it.
+
+    The homework drops what is not loud for a tenth of a second on end. Of clipped speech in a dry
+    room next to nothing may be left: then the utterance is recorded again in another room.
+    """
+    for _ in range(ATTEMPTS):
+        waveform = torch.from_numpy(recorded_sentence(spoken, rng).astype(np.float32))
+        with suppress(ValueError):  # nothing was loud
+            mel = speaker_log_mel(waveform)
+            if len(mel) >= SHORTEST:
+                return mel
+    raise RuntimeError(f"an utterance stayed inaudible in {ATTEMPTS} recordings")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON."""
+    path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def write_tables(folder: Path, made: dict[str, dict[str, list[dict[str, Any]]]]) -> None:
+    """Write the layout's three JSON files and the answers to its test part."""
+    mapping = {name: i for i, name in enumerate(made)}
+    tests = sorted(
+        (entry["feature_path"], entry["mel_len"], name)
+        for name, entries in made.items()
+        for entry in entries["testing"]
+    )
+    write_json(
+        folder / "mapping.json",
+        {"speaker2id": mapping, "id2speaker": {str(i): name for name, i in mapping.items()}},
+    )
+    write_json(
+        folder / "metadata.json",
+        {
+            "n_mels": N_MELS,
+            "speakers": {name: entries["training"] for name, entries in made.items()},
+        },
+    )
+    write_json(
+        folder / "testdata.json",
+        {
+            "n_mels": N_MELS,
+            "utterances": [{"feature_path": path, "mel_len": n} for path, n, _ in tests],
+        },
+    )
+    answers = ["Id,Category", *(f"{path},{name}" for path, _, name in tests)]
+    (folder / "test_labels.csv").write_text("\n".join(answers) + "\n")

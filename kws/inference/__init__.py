@@ -1,0 +1,4 @@
+"""Using a trained model: predict, evaluate, export, explain.
+
+Imports training for recipes and checkpoints.
+"""

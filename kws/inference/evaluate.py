@@ -1,0 +1,243 @@
+"""Measure a trained model on one split of a data set, and keep what was measured beside it.
+
+Keyword models are measured on clips. Speaker models are measured twice, on whole utterances and on
+one crop of each: the two differ by several points, so each has a result of its own and they are
+never averaged.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from kws import plots
+from kws.data.clips import ClipSplit
+from kws.data.frames import FrameSplit
+from kws.data.speakers import load_speakers
+from kws.data.speech_commands import load_speech_commands
+from kws.errors import UsageError, did_you_mean
+from kws.files import write_text
+from kws.inference.thresholds import Thresholds, check_labels
+from kws.metrics import ClassScore, Proportion, confusion_matrix, per_class
+from kws.protocols import SPLITS, get_protocol
+from kws.training.batches import evaluation_batches
+from kws.training.checkpoint import Trained
+from kws.training.recipe import Recipe
+
+CLIPS, UTTERANCES, CROPS = "clips", "utterances", "crops"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """What became of the examples of one split: everything else follows from `matrix`.
+
+    `view` is how the model saw them: "clips", whole "utterances", or "crops"; `on` says so in
+    words where that needs saying. `conditions` are the other things an accuracy depends on, as
+    printed: protocol, test silence.
+    """
+
+    view: str
+    on: str
+    split: str
+    labels: tuple[str, ...]
+    matrix: Int[Tensor, "C C"]
+    conditions: dict[str, str]
+
+    @cached_property
+    def accuracy(self) -> Proportion:
+        """Of all examples, those whose most likely label is theirs."""
+        return Proportion(correct=int(self.matrix.trace()), n=int(self.matrix.sum()))
+
+    @cached_property
+    def scores(self) -> list[ClassScore]:
+        """Recall and precision of every class."""
+        return per_class(self.matrix, self.labels)
+
+    def describe(self) -> str:
+        """The line that says it all: accuracy, n, interval and conditions."""
+        on = f" on {self.on}" if self.on else ""
+        return f"accuracy{on} {self.accuracy.describe(**self.conditions)}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; accuracies as shares of 1, the confusion matrix by rows of the true class."""
+        return {
+            **self.conditions,
+            **self.accuracy.as_dict(),
+            "classes": [
+                {
+                    "label": score.label,
+                    "n": score.recall.n,
+                    "recall": score.recall.as_dict()["accuracy"],
+                    "recall_low": score.recall.low,
+                    "recall_high": score.recall.high,
+                    "precision": score.precision.as_dict()["accuracy"],
+                }
+                for score in self.scores
+            ],
+            "confusion": self.matrix.tolist(),
+        }
+
+
+def load_split(
+    trained: Trained,
+    folder: str | Path,
+    split: str = "testing",
+    *,
+    protocol: str | None = None,
+    test_silence: Literal["noise", "zeros"] | None = None,
+    resample: bool = False,
+    thresholds: Thresholds | None = None,
+) -> ClipSplit | FrameSplit:
+    """The split of `folder` that `trained` is to be measured on, under its own recipe by default.
+
+    With `thresholds`, or where the recipe has `data.count_as`, the protocol may be one that counts
+    other words and silence as classes, which the model then gives by `kws.inference.thresholds`.
+
+    Raises:
+        UsageError: bad data, labels that are not the model's in its order, or a test split of
+            speakers whose answers are not there.
+    """
+    if split not in SPLITS:
+        raise UsageError(
+            f"split={split!r}{did_you_mean(split, SPLITS)}: choose one of {', '.join(SPLITS)}"
+        )
+    data = trained.recipe.data
+    if trained.task == "keywords":
+        counted = get_protocol(protocol or data.count_as or trained.protocol)
+        if counted.labels == trained.labels and thresholds:
+            raise UsageError(
+                f"--thresholds: protocol {counted.name} has the labels of {trained.path}: choose a "
+                "12-class --protocol for a model of words, or leave them out"
+            )
+        if counted.labels != trained.labels and (thresholds or data.count_as):
+            check_labels(trained.labels, counted, str(trained.path or "the model"))
+        else:
+            trained.require_labels(counted.labels, f"protocol {counted.name}")
+        return load_speech_commands(
+            folder,
+            counted,
+            split,
+            seed=data.seed,
+            test_silence=test_silence or data.test_silence,
+            resample=resample,
+            unknown=data.unknown,
+        )
+    for option, given in (
+        ("protocol", protocol),
+        ("test-silence", test_silence),
+        ("thresholds", thresholds),
+    ):
+        if given:
+            raise UsageError(f"--{option} {given}: {trained.path} knows speakers: leave it out")
+    speakers = load_speakers(folder, validation=data.validation, seed=data.seed, compat=data.compat)
+    trained.require_labels(speakers.speakers, str(folder))
+    frames = {"training": speakers.train, "validation": speakers.validation}.get(
+        split, speakers.test
+    )
+    if frames is None:
+        raise UsageError(f"{folder}: has no testdata.json: choose --split validation")
+    if not len(frames):
+        raise UsageError(f"{folder}: its {split} split is empty: choose another split")
+    if (frames.labels < 0).any():
+        raise UsageError(
+            f"{folder}: the answers of its test utterances are not there (test_labels.csv): "
+            "choose --split validation, or predict them with kws predict"
+        )
+    return frames
+
+
+@torch.inference_mode()
+def evaluate(
+    trained: Trained,
+    split: ClipSplit | FrameSplit,
+    device: str | torch.device = "cpu",
+    thresholds: Thresholds | None = None,
+) -> list[Evaluation]:
+    """Measure `trained` on every example of `split`; two results for speakers, else one.
+
+    `thresholds` are for a split whose labels are not the model's (see `load_split`), by default
+    those of a recipe with `data.count_as`.
+    """
+    trained.model.to(device).eval()
+    split = split.to(device)
+    labels, rule = trained.labels, None
+    if isinstance(split, ClipSplit):
+        conditions = {"protocol": split.protocol, "test_silence": split.silence}
+        views = {CLIPS: ""}
+        rule = thresholds or thresholds_of(trained.recipe)
+        if rule and split.label_names != labels:
+            labels = split.label_names
+            conditions["thresholds"] = str(rule)
+        else:
+            rule = None
+    else:
+        conditions = {"protocol": trained.protocol}
+        crops = f"{trained.recipe.data.crop_frames}-frame crops"
+        views = {UTTERANCES: "full utterances", CROPS: crops}
+    return [
+        Evaluation(
+            view=view,
+            on=on,
+            split=split.split,
+            labels=labels,
+            matrix=_confusion(trained, split, view, rule),
+            conditions=conditions,
+        )
+        for view, on in views.items()
+    ]
+
+
+def thresholds_of(recipe: Recipe) -> Thresholds | None:
+    """Those of a recipe whose model of words is to be counted under another protocol."""
+    data = recipe.data
+    if not data.count_as:
+        return None
+    return Thresholds(unknown=data.unknown_below, silence=data.silence_below)
+
+
+def _confusion(
+    trained: Trained, split: ClipSplit | FrameSplit, view: str, rule: Thresholds | None
+) -> Tensor:
+    protocol = get_protocol(split.protocol) if rule and isinstance(split, ClipSplit) else None
+    size = len(protocol.labels if protocol else trained.labels)
+    matrix = torch.zeros(size, size, dtype=torch.int64)
+    for batch in evaluation_batches(split, trained.recipe, trained.normalizer, crops=view == CROPS):
+        logits = trained.logits(batch.mel, batch.valid)
+        if rule and protocol:
+            predictions = rule.decide(logits, trained.labels, protocol)
+        else:
+            predictions = logits.argmax(dim=1)
+        matrix += confusion_matrix(predictions.cpu(), batch.labels.cpu(), size)
+    return matrix
+
+
+def write_evaluation(
+    run: str | Path, trained: Trained, data: str | Path, evaluations: list[Evaluation]
+) -> list[Path]:
+    """Write `evaluation-<split>.json`, `confusion.png` and `recall.png` into the folder `run`.
+
+    The pictures show the first of `evaluations`. Each file is written whole or not at all.
+    """
+    run, first = Path(run), evaluations[0]
+    result = {
+        "model": trained.recipe.model.name,
+        "step": trained.step,
+        "data": str(data),
+        "split": first.split,
+        **{evaluation.view: evaluation.as_dict() for evaluation in evaluations},
+    }
+    out = run / f"evaluation-{first.split}.json"
+    write_text(out, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    title = f"{trained.recipe.model.name}, {first.split}\n{first.describe()}"
+    confusion = plots.confusion(first.matrix, first.labels, title=title)
+    recall = plots.recall(first.scores, first.accuracy, title=title)
+    return [
+        out,
+        plots.save(confusion, run / "confusion.png"),
+        plots.save(recall, run / "recall.png"),
+    ]

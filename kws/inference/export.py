@@ -1,0 +1,186 @@
+"""Hand a trained model to other programs: as ONNX, compared with torch, or as safetensors.
+
+The ONNX graph reads features as `kws.features` computes them and normalizes them itself:
+
+    mel (batch, frames, features) float32, valid (batch, frames) bool  ->  logits (batch, classes)
+
+Batch and frames are free. `valid` is True on real audio; padding comes last. How the features are
+computed, the labels in order and the protocol are in the file's metadata, as in the safetensors
+file. Every export is run by onnxruntime before it gets its name, on batches of several sizes and
+lengths: where the logits differ from torch's by more than `TOLERANCE` there is no file.
+
+Shape letters: B batch   T frames   F features   C classes
+"""
+
+import copy
+import dataclasses
+import importlib.util
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from kws import __version__
+from kws.audio import SAMPLE_RATE
+from kws.errors import UsageError
+from kws.features import HOP, WINDOW
+from kws.files import atomic_path, write_bytes
+from kws.inference.onnx_rnn import OPSET, for_onnx
+from kws.normalize import Normalizer
+from kws.training.checkpoint import Trained
+from kws.training.recipe import to_toml
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+TOLERANCE = 1e-4  # largest difference of a logit
+TRACED = (2, 61)  # batch and frames of the example that the graph is traced with
+CHECKED = ((1, 101), (3, 61), (5, 29), (1, 127))  # batches and frames that are compared
+
+
+def export_onnx(trained: Trained, out: str | Path) -> float:
+    """Write `trained` as ONNX to `out`, atomically, once onnxruntime agrees with torch.
+
+    Returns:
+        the largest difference between their logits.
+
+    Raises:
+        UsageError: a package is missing, or the two differ by more than `TOLERANCE`.
+    """
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"ONNX export needs {', '.join(missing)}: run pip install {' '.join(PACKAGES)}"
+        )
+    if trained.recipe.features.kind == "waveform":
+        raise UsageError(
+            f"{trained.recipe.model.name} reads waveforms, and kws exports models that read "
+            "features: export its backbone with optimum, or write --safetensors"
+        )
+    reference = Normalized(trained.model, trained.normalizer).cpu().eval()
+    valid = torch.ones(TRACED, dtype=torch.bool)
+    valid[1, TRACED[1] // 2 :] = False
+    mel = torch.zeros(*TRACED, trained.recipe.features.num_features)
+    free = {0: "batch", 1: "frames"}
+    with quiet(), sdpa_kernel(SDPBackend.MATH):
+        program = torch.onnx.export(
+            for_onnx(reference),
+            (mel, valid),
+            input_names=["mel", "valid"],
+            output_names=["logits"],
+            dynamic_shapes=(free, free),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    program.model.metadata_props.update(describe(trained))
+    with atomic_path(out) as temporary:
+        program.save(temporary)
+        difference = largest_difference(temporary, reference, trained.recipe.features.num_features)
+        if not difference <= TOLERANCE:  # NaN is refused too
+            raise UsageError(
+                f"{out}: onnxruntime and torch differ by {difference:.1e}, more than "
+                f"{TOLERANCE:.0e}: not written; report this with the recipe of the run"
+            )
+    return difference
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep to itself what torch's exporter says about torch: deprecations, absent torchvision."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def export_safetensors(trained: Trained, out: str | Path) -> None:
+    """Write the weights as safetensors to `out`, atomically, with `describe` as metadata."""
+    weights = {name: w.detach().cpu().clone() for name, w in trained.model.state_dict().items()}
+    write_bytes(out, save(weights, metadata=describe(trained)))
+
+
+def describe(trained: Trained) -> dict[str, str]:
+    """What a reader of the exported file must know, each value a string, lists and tables as JSON.
+
+    `features` says how they are computed (for speakers, who come as features, by which function),
+    and with which numbers they are normalized, which the ONNX graph does by itself.
+    """
+    normalizer = {
+        key: value.tolist() if isinstance(value, Tensor) else value
+        for key, value in vars(trained.normalizer).items()
+    }
+    features = dataclasses.asdict(trained.recipe.features)
+    if trained.task == "speakers":
+        features = {"kind": "kws.features.speaker_log_mel"}
+    features |= {"sample_rate": SAMPLE_RATE, "hop": HOP, "window": WINDOW}
+    return {
+        "producer": f"kws {__version__}",
+        "task": trained.task,
+        "protocol": trained.protocol,
+        "labels": json.dumps(trained.labels, ensure_ascii=False),
+        "num_features": str(trained.recipe.features.num_features),
+        "features": json.dumps(features | {"normalizer": normalizer}),
+        "recipe": to_toml(trained.recipe),
+    }
+
+
+class Normalized(nn.Module):
+    """A model with the normalization of its features in front."""
+
+    def __init__(self, model: nn.Module, normalizer: Normalizer):
+        super().__init__()
+        self.model = copy.deepcopy(model)
+        self.normalizer = normalizer
+
+    def forward(
+        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B C"]:
+        """mel (B, T, F) -> logits (B, C)."""
+        return self.model(self.normalizer(mel, valid), valid)
+
+
+def largest_difference(onnx: Path, reference: nn.Module, num_features: int) -> float:
+    """Largest |logit of onnxruntime − logit of torch| over random batches; NaN if one is NaN.
+
+    Lengths that the model itself refuses (more frames than it has positions) are left out.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        onnx.read_bytes(), _one_thread(onnxruntime), providers=["CPUExecutionProvider"]
+    )
+    generator = torch.Generator().manual_seed(0)
+    differences = []
+    for batch, frames in CHECKED:
+        mel = torch.randn(batch, frames, num_features, generator=generator) * 3 - 5
+        lengths = torch.randint(frames // 2, frames + 1, (batch, 1), generator=generator)
+        lengths[0] = frames
+        valid = torch.arange(frames) < lengths
+        try:
+            with torch.inference_mode():
+                expected = reference(mel, valid)
+        except ValueError:
+            continue
+        (found,) = session.run(None, {"mel": mel.numpy(), "valid": valid.numpy()})
+        differences.append((torch.from_numpy(found) - expected).abs().max())
+    return float(torch.stack(differences).max())
+
+
+def _one_thread(onnxruntime: Any) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # the batches are small: starting threads would take longer
+    return options

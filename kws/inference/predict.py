@@ -1,0 +1,226 @@
+"""Labels and scores for recordings that nobody has labeled.
+
+A keyword model reads windows of one second. A shorter recording is padded at its end; a longer one
+is read in windows that begin every half second, so that a word cut by one window is whole in the
+next. A speaker model reads a recording whole, or its features from a `.pt` file.
+
+Shape letters: N samples   W windows   B batch   T frames   F features   C classes
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from kws.audio import CLIP_SAMPLES, SAMPLE_RATE, pad_or_trim, read_audio
+from kws.data.features_file import read_features
+from kws.data.listing import AUDIO_SUFFIXES
+from kws.data.speaker_layout import TESTDATA
+from kws.errors import UsageError
+from kws.features import speaker_log_mel
+from kws.training.checkpoint import Trained
+
+WINDOW_HOP = CLIP_SAMPLES // 2  # samples, 0.5 s
+FEATURE_SUFFIX = ".pt"
+BATCH = {"keywords": 128 * CLIP_SAMPLES, "speakers": 25_600}  # samples, frames read at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What the model says about `start` … `end` (seconds) of a file; best label first.
+
+    `scores` are the softmax of the logits, as (label, share) pairs. Times are None for features.
+    """
+
+    path: Path
+    start: float | None
+    end: float | None
+    scores: tuple[tuple[str, float], ...]
+
+    @property
+    def label(self) -> str:
+        """The most likely one."""
+        return self.scores[0][0]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Piece:
+    """Part of a recording as a model reads it: samples (N,) of a keyword clip, or frames (T, F)."""
+
+    path: Path
+    start: float | None
+    end: float | None
+    values: Tensor
+
+
+def find_recordings(paths: Iterable[str | Path], task: str) -> list[Path]:
+    """Files as they are named, and those in folders: all levels, sorted, hidden ones left out.
+
+    In a folder of the speaker homework these are the utterances of its testdata.json.
+
+    Raises:
+        UsageError: a path that is not there, or a folder without recordings.
+    """
+    suffixes = AUDIO_SUFFIXES if task == "keywords" else (*AUDIO_SUFFIXES, FEATURE_SUFFIX)
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        if task == "speakers" and (path / TESTDATA).is_file():
+            inside = [path / name for name in _test_utterances(path / TESTDATA)]
+        else:
+            inside = sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in suffixes and not file.name.startswith(".")
+            )
+        if not inside:
+            raise UsageError(
+                f"{path}: no recordings ({', '.join(suffixes)}) in this folder: check the path"
+            )
+        found += inside
+    return found
+
+
+def _test_utterances(path: Path) -> list[str]:
+    try:
+        utterances = json.loads(path.read_text(encoding="utf-8"))["utterances"]
+        return sorted(str(utterance["feature_path"]) for utterance in utterances)
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path}: not a list of test utterances in the homework's layout: make it again"
+        ) from error
+
+
+def predict(
+    trained: Trained,
+    files: Iterable[Path],
+    *,
+    resample: bool = False,
+    device: str | torch.device = "cpu",
+    skipped: Callable[[UsageError], None] | None = None,
+) -> Iterator[Prediction]:
+    """Predictions for `files`, in their order, a batch at a time.
+
+    Args:
+        trained: a keyword or a speaker model.
+        files: recordings; for a speaker model feature files as well.
+        resample: convert recordings that are not 16 kHz mono.
+        device: where the model computes.
+        skipped: called with the reason for each file that cannot be used, instead of raising it.
+
+    Raises:
+        UsageError: a file cannot be used, and `skipped` is None.
+    """
+    trained.model.to(device).eval()
+    pieces = _pieces(trained, files, resample, skipped)
+    for batch in _batches(pieces, BATCH[trained.task]):
+        shares = _shares(trained, [piece.values for piece in batch], device)
+        for piece, row in zip(batch, shares, strict=True):
+            order = row.argsort(descending=True, stable=True).tolist()
+            scores = tuple((trained.labels[i], float(row[i])) for i in order)
+            yield Prediction(path=piece.path, start=piece.start, end=piece.end, scores=scores)
+
+
+@torch.inference_mode()
+def _shares(
+    trained: Trained, values: Sequence[Tensor], device: str | torch.device
+) -> Float[Tensor, "B C"]:
+    """Softmax of the logits for a batch of pieces, on the CPU."""
+    if trained.task == "keywords":
+        mel, valid = trained.features(torch.stack(list(values)).to(device)), None
+    else:
+        lengths = torch.tensor([len(frames) for frames in values])
+        mel = pad_sequence(list(values), batch_first=True).to(device)
+        valid = (torch.arange(mel.shape[1]) < lengths[:, None]).to(device)
+        mel = trained.normalizer(mel, valid)
+    return trained.logits(mel, valid).float().softmax(dim=1).cpu()
+
+
+def _pieces(
+    trained: Trained,
+    files: Iterable[Path],
+    resample: bool,
+    skipped: Callable[[UsageError], None] | None,
+) -> Iterator[Piece]:
+    for path in files:
+        try:
+            pieces = read_pieces(trained, path, resample=resample)
+        except UsageError as error:
+            if skipped is None:
+                raise
+            skipped(error)
+            continue
+        yield from pieces
+
+
+def read_pieces(trained: Trained, path: Path, *, resample: bool = False) -> list[Piece]:
+    """One file as `trained` reads it: windows of a second, or the features of a speaker.
+
+    Raises:
+        UsageError: the file cannot be used.
+    """
+    if trained.task == "keywords":
+        return _read_keywords(path, resample)
+    return [_read_speaker(path, resample, trained.recipe.features.num_features)]
+
+
+def _batches(pieces: Iterable[Piece], limit: int) -> Iterator[list[Piece]]:
+    """Neighbors, as many as have at most `limit` samples or frames with their padding."""
+    batch: list[Piece] = []
+    longest = 0
+    for piece in pieces:
+        longest = max(longest, len(piece.values))
+        if batch and (len(batch) + 1) * longest > limit:
+            yield batch
+            batch, longest = [], len(piece.values)
+        batch.append(piece)
+    if batch:
+        yield batch
+
+
+def _read_keywords(path: Path, resample: bool) -> list[Piece]:
+    if path.suffix == FEATURE_SUFFIX:
+        raise UsageError(f"{path}: a keyword model reads recordings: name a wav or flac file")
+    waveform = read_audio(path, resample=resample)
+    seconds = len(waveform) / SAMPLE_RATE
+    return [
+        Piece(path=path, start=start, end=min(start + 1.0, seconds), values=window)
+        for start, window in windows(waveform)
+    ]
+
+
+def _read_speaker(path: Path, resample: bool, num_features: int) -> Piece:
+    if path.suffix == FEATURE_SUFFIX:
+        frames = torch.from_numpy(read_features(path, num_features)).float()
+        return Piece(path=path, start=None, end=None, values=frames)
+    waveform = read_audio(path, resample=resample)
+    try:
+        frames = speaker_log_mel(waveform)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}: record it again, louder or longer") from error
+    if frames.shape[1] != num_features:
+        raise UsageError(
+            f"{path}: the model was trained on features of width {num_features}, a recording is "
+            f"turned into {frames.shape[1]}: give it features as {FEATURE_SUFFIX} files"
+        )
+    return Piece(path=path, start=0.0, end=len(waveform) / SAMPLE_RATE, values=frames)
+
+
+def windows(waveform: Float[Tensor, "N"]) -> list[tuple[float, Float[Tensor, "W"]]]:
+    """Windows of one second that together hold every sample: their start in seconds, their samples.
+
+    >>> [start for start, _ in windows(torch.zeros(2 * SAMPLE_RATE + 1))]
+    [0.0, 0.5, 1.0, 1.5]
+    >>> [(start, len(window)) for start, window in windows(torch.zeros(7))]
+    [(0.0, 16000)]
+    """
+    hops = -(-max(0, len(waveform) - CLIP_SAMPLES) // WINDOW_HOP)
+    starts = range(0, (hops + 1) * WINDOW_HOP, WINDOW_HOP)
+    return [(start / SAMPLE_RATE, pad_or_trim(waveform[start:])) for start in starts]

@@ -1,0 +1,227 @@
+"""The course as it was released: assignments, tasks, steps, questions; and where the notebooks are.
+
+The notebooks as students got them lie in `kws/.released`, written by the release; what a student
+works on lies in `assignments/` or in the current folder.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import kws
+from kws.errors import UsageError, did_you_mean
+from kws.student.cells import Cell, as_python, parse, read_cells
+
+RELEASED = Path(kws.__file__).parent / ".released"
+TARGET = re.compile(r"0?(?P<number>\d{1,2})(?:\.(?P<task>\d{1,2}))?(?P<check>-[\w-]+)?")
+HEADING = re.compile(r"#+ (?P<task>\d+\.\d+) (?P<title>.+)")
+STEP = re.compile(r" *#   (?P<text>\d+\. .+)")
+SET_ASIDE = ".before-reset"  # in the name of a copy that `kws reset` keeps
+SAVED = re.compile(r"save_file\(.*[\"']([\w.-]+\.safetensors)[\"']")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a command is about: an assignment, one of its tasks, or one check of that."""
+
+    assignment: str
+    task: str | None = None
+    check: str | None = None
+
+    def covers(self, check: str) -> bool:
+        """Whether a check belongs to it."""
+        return self.check in (None, check) and self.task in (None, task_of(check))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One task as released: the cell with its TODO, its section, and its visible checks."""
+
+    id: str
+    title: str
+    cells: tuple[Cell, ...]
+    section: str
+    checks: tuple[Cell, ...]
+
+    @property
+    def steps(self) -> list[str]:
+        """The numbered steps of its TODOs."""
+        lines = "\n".join(cell.source for cell in self.cells).splitlines()
+        return [found["text"] for line in lines if (found := STEP.fullmatch(line))]
+
+    @property
+    def questions(self) -> list[str]:
+        """The first paragraph of its section, its formula, and what it asks."""
+        paragraphs = [part.strip() for part in re.split(r"\n\s*\n", self.section) if part.strip()]
+        formula = [each for each in paragraphs[1:2] if each.startswith("$$")]
+        asked = [each for each in paragraphs[1:] if each.startswith("**")]
+        return [*paragraphs[:1], *formula, *asked]
+
+    @property
+    def suspects(self) -> list[str]:
+        """What its checks ask when they recognize a mistake."""
+        return list(dict.fromkeys(_hints(self.checks)))
+
+
+def task_of(check: str) -> str:
+    """The task of a check.
+
+    >>> task_of("2.1-attend-by-hand")
+    '2.1'
+    """
+    return check.partition("-")[0]
+
+
+def in_order(task: str) -> list[int]:
+    """Sorts 2.10 behind 2.9."""
+    return [int(part) for part in task.split(".")]
+
+
+@cache
+def released() -> dict[str, Path]:
+    """Each assignment's notebook as released, by number."""
+    return {path.name[:2]: path for path in sorted(RELEASED.glob("[0-9][0-9]_*.ipynb"))}
+
+
+@cache
+def released_cells(number: str) -> list[Cell]:
+    """The cells of an assignment as released."""
+    return read_cells(released()[number])
+
+
+@cache
+def tasks_of(number: str) -> dict[str, Task]:
+    """The tasks of an assignment by id, in order."""
+    cells = released_cells(number)
+    sections = _sections(cells)
+    names = {cell.task for cell in cells if cell.task} | {
+        task_of(check) for cell in cells for check in cell.checks
+    }
+    return {
+        name: Task(
+            id=name,
+            title=sections.get(name, ("", ""))[0],
+            cells=tuple(cell for cell in cells if cell.task == name),
+            section=sections.get(name, ("", ""))[1],
+            checks=tuple(c for c in cells if any(task_of(check) == name for check in c.checks)),
+        )
+        for name in sorted(names, key=in_order)
+    }
+
+
+def checks_released(number: str) -> list[str]:
+    """Every visible check of an assignment, in order."""
+    return [check for cell in released_cells(number) for check in cell.checks]
+
+
+def weights_asked(number: str) -> str | None:
+    """The name of the file with weights that an assignment asks for."""
+    found = SAVED.search("\n".join(cell.source for cell in released_cells(number)))
+    return found[1] if found else None
+
+
+def _sections(cells: list[Cell]) -> dict[str, tuple[str, str]]:
+    """Title and text of each task's section."""
+    found: dict[str, tuple[str, str]] = {}
+    current = None
+    for cell in cells:
+        for line in cell.source.split("\n") if cell.kind == "markdown" else ():
+            if heading := HEADING.fullmatch(line.strip()):
+                current = heading["task"]
+                found[current] = (heading["title"], "")
+            elif current is not None:
+                title, text = found[current]
+                found[current] = (title, f"{text}{line}\n")
+        if current is not None:
+            title, text = found[current]
+            found[current] = (title, f"{text}\n")
+    return found
+
+
+def _hints(cells: tuple[Cell, ...]) -> Iterator[str]:
+    """The questions in check cells: names of suspects, and texts called `hint`."""
+    for cell in cells:
+        for node in ast.walk(parse(as_python(cell.source))):
+            named: list[ast.expr | None] = []
+            if isinstance(node, ast.Call):
+                named = [each.value for each in node.keywords if each.arg == "hint"]
+                suspects = [each.value for each in node.keywords if each.arg == "suspects"]
+                suspects += node.args[3:4] if _calls(node, "expect_close", "expect_equal") else []
+                for each in suspects:
+                    named += each.keys if isinstance(each, ast.Dict) else []
+            elif isinstance(node, ast.Assign):
+                target = node.targets[0]
+                if isinstance(target, ast.Name) and target.id == "hint":
+                    named = [node.value]
+                elif isinstance(target, ast.Name) and target.id == "suspects":
+                    named = list(node.value.keys) if isinstance(node.value, ast.Dict) else []
+            for each in named:
+                if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                    yield each.value.strip()
+
+
+def _calls(node: ast.Call, *names: str) -> bool:
+    return getattr(node.func, "id", "") in names
+
+
+def parse_target(text: str) -> Target:
+    """`2`, `02`, `2.1` or `2.1-attend-by-hand`. UsageError for what the course does not hold."""
+    found = TARGET.fullmatch(text)
+    if not found or (found["check"] and not found["task"]):
+        raise UsageError(f"{text!r} is no task: write 2.1 for a task, or 02 for an assignment")
+    number = found["number"].zfill(2)
+    if number not in released():
+        there = ", ".join(released()) or "none"
+        raise UsageError(
+            f"this copy of the course has no assignment {number}: choose one of {there}"
+        )
+    if not found["task"]:
+        return Target(assignment=number)
+    task = f"{int(number)}.{int(found['task'])}"
+    if task not in tasks_of(number):
+        there = ", ".join(tasks_of(number))
+        raise UsageError(f"no task {task} in assignment {number}: choose one of {there}")
+    check = f"{task}{found['check']}" if found["check"] else None
+    if check and check not in checks_released(number):
+        near = did_you_mean(check, checks_released(number))
+        raise UsageError(f"no check {check!r}{near}: write {task} for all checks of the task")
+    return Target(assignment=number, task=task, check=check)
+
+
+def find_notebook(number: str, folder: Path | None = None) -> Path:
+    """The student's notebook of an assignment, below `assignments/` or in the current folder.
+
+    UsageError unless there is exactly one. Other names count only without the right one.
+    """
+    found = notebooks_in(folder).get(number, [])
+    name = released()[number].name
+    if not found:
+        raise UsageError(
+            f"{name} is neither in assignments/ nor here: go to the folder of the course, or name "
+            "it with --notebook"
+        )
+    if len(found) > 1:
+        raise UsageError(
+            f"several notebooks for assignment {number} ({', '.join(map(str, found))}): choose one "
+            "with --notebook"
+        )
+    return found[0]
+
+
+def notebooks_in(folder: Path | None = None) -> dict[str, list[Path]]:
+    """What may be each assignment's notebook, by number, for those that have any."""
+    here = folder or Path()
+    paths = [
+        path for place in (here / "assignments", here) for path in sorted(place.glob("*.ipynb"))
+    ]
+    found = {}
+    for number, original in released().items():
+        right = [path for path in paths if path.name == original.name]
+        like = re.compile(rf"0?{int(number)}(?!\d)")
+        near = [p for p in paths if like.match(p.name) and SET_ASIDE not in p.name]
+        if right or near:
+            found[number] = right or near
+    return found

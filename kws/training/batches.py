@@ -1,0 +1,223 @@
+"""From a data set and a recipe to batches that a model reads, on the device.
+
+    training     rows → waveforms → augmentation → features → augmentation → TrainingBatch
+    evaluation   every example once, in order, without augmentation → Batch
+
+Which examples a step sees and every draw of their augmentation are functions of (seed, step): a
+training that is resumed at a step draws what it would have drawn, and nothing has to be stored.
+
+Shape letters: B batch   N samples   T frames   F features   C classes   n examples of the split
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Generator, Tensor
+
+from kws import augment
+from kws.audio import SAMPLE_RATE
+from kws.data.clips import ClipSplit
+from kws.data.speakers import FrameSplit
+from kws.normalize import Normalizer, dataset_normalizer
+from kws.training.recipe import Recipe
+
+Split = ClipSplit | FrameSplit
+EVALUATION_BATCH = 256  # clips
+EVALUATION_FRAMES = 25_600  # padded frames in a batch of whole utterances: as many as 256 clips
+CACHE_BYTES = 512 << 20  # evaluation features up to this size are kept between epochs
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingBatch:
+    """Augmented examples; `targets` rows sum to 1 and are not one-hot after mixup."""
+
+    mel: Float[Tensor, "B T F"]
+    valid: Bool[Tensor, "B T"] | None
+    targets: Float[Tensor, "B C"]
+
+    def __len__(self) -> int:
+        return len(self.mel)
+
+    def part(self, index: int, count: int) -> "TrainingBatch":
+        """Part `index` of `count` nearly equal ones, in order."""
+        low, high = (len(self) * i // count for i in (index, index + 1))
+        valid = None if self.valid is None else self.valid[low:high]
+        return TrainingBatch(mel=self.mel[low:high], valid=valid, targets=self.targets[low:high])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """Examples to evaluate; `index` is their place in the split, `labels` -1 where unknown."""
+
+    mel: Float[Tensor, "B T F"]
+    valid: Bool[Tensor, "B T"] | None
+    labels: Int[Tensor, "B"]
+    index: Int[Tensor, "B"]
+
+    def __len__(self) -> int:
+        return len(self.mel)
+
+
+def generator_for(seed: int, purpose: str, step: int) -> Generator:
+    """The CPU generator of everything that `purpose` draws at `step`, the same on every machine."""
+    digest = hashlib.sha256(f"{seed} {purpose} {step}".encode()).digest()
+    return Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+def steps_per_epoch(n: int, batch_size: int) -> int:
+    """Batches in a pass over n examples, the last one as full as the others."""
+    return -(-n // batch_size)
+
+
+@functools.lru_cache(maxsize=2)
+def _epoch_order(n: int, seed: int, epoch: int) -> Int[Tensor, "n"]:
+    return torch.randperm(n, generator=generator_for(seed, "order", epoch))
+
+
+def training_rows(step: int, *, n: int, batch_size: int, seed: int) -> Int[Tensor, "B"]:
+    """The examples of optimizer step `step`: each pass visits all n once, in a new order.
+
+    The batches of a pass differ in size by one at most, so that there is no tiny last one.
+    """
+    steps = steps_per_epoch(n, batch_size)
+    epoch, i = divmod(step, steps)
+    return _epoch_order(n, seed, epoch)[n * i // steps : n * (i + 1) // steps]
+
+
+def training_batch(
+    split: Split,
+    recipe: Recipe,
+    normalize: Normalizer,
+    rows: Int[Tensor, "B"],
+    generator: Generator,
+) -> TrainingBatch:
+    """Examples `rows` of the training data, augmented as the recipe says, on the split's device."""
+    knobs = recipe.augment
+    mel, valid = _training_features(split, recipe, rows, generator)
+    mel = augment.warp_frequency(mel, knobs.warp_frequency, generator)
+    mel = augment.warp_time(mel, knobs.warp_time, generator, valid=valid)
+    mel = augment.random_tilt(mel, knobs.tilt, generator)
+    if knobs.band_limit:
+        mel = augment.band_limit(
+            mel,
+            knobs.min_bands,
+            generator,
+            probability=knobs.band_limit,
+            floor=recipe.features.floor,
+        )
+    mel = normalize(mel, valid)
+    mel = augment.spec_augment(
+        mel,
+        generator,
+        time_masks=knobs.time_masks,
+        max_time=knobs.max_time,
+        freq_masks=knobs.freq_masks,
+        max_freq=knobs.max_freq,
+        valid=valid,
+    )
+    labels = split.labels[rows.to(split.labels.device)]
+    targets = F.one_hot(labels, len(split.label_names)).to(mel.dtype)
+    if valid is None:
+        mel, targets = augment.mixup(mel, targets, knobs.mixup, generator)
+    else:  # a frame is real if it is in either example: let the mask be one more feature
+        both = torch.cat([mel, valid[..., None].to(mel.dtype)], dim=2)
+        both, targets = augment.mixup(both, targets, knobs.mixup, generator)
+        mel, valid = both[..., :-1], both[..., -1] > 0
+    return TrainingBatch(mel=mel, valid=valid, targets=targets)
+
+
+def _training_features(
+    split: Split, recipe: Recipe, rows: Tensor, generator: Generator
+) -> tuple[Tensor, Tensor | None]:
+    """Log-mels or MFCC of augmented clips, or crops of utterances."""
+    if isinstance(split, FrameSplit):
+        frames = recipe.data.crop_frames
+        mel, valid = split.crops(rows, generator, frames=frames)
+        # no padding, no mask: layers are faster without (free: the lengths are on the CPU)
+        return mel, None if (split.lengths[rows] >= frames).all() else valid
+    knobs = recipe.augment
+    waveform = split.waveforms(rows)
+    waveform = augment.change_speed(waveform, knobs.speed, generator)
+    waveform = augment.time_shift(waveform, round(knobs.time_shift * SAMPLE_RATE), generator)
+    waveform = augment.add_noise(
+        waveform,
+        split.noise,
+        generator,
+        probability=knobs.noise_probability,
+        max_volume=knobs.noise_volume,
+    )
+    waveform = augment.random_gain(waveform, knobs.gain, generator)
+    return recipe.features(waveform), None
+
+
+def evaluation_batches(
+    split: Split,
+    recipe: Recipe,
+    normalize: Normalizer,
+    *,
+    crops: bool = False,
+    rank: int = 0,
+    world: int = 1,
+) -> Iterator[Batch]:
+    """Every example once, without augmentation: batches `rank`, `rank + world`, … of them all.
+
+    Speaker data come as whole utterances, bucketed by length (so not in order: see `index`), or
+    with `crops=True` as the crop in the middle of each. With `recipe.data.compat` crops are drawn
+    at random and an incomplete last batch is left out, as in the homework's sample code.
+    """
+    if isinstance(split, ClipSplit):
+        for chunk in torch.arange(len(split)).split(EVALUATION_BATCH)[rank::world]:
+            index = chunk.to(split.labels.device)
+            mel = normalize(recipe.features(split.waveforms(index)))
+            yield Batch(mel=mel, valid=None, labels=split.labels[index], index=index)
+        return
+    if crops:
+        compat = recipe.data.compat
+        size = recipe.train.batch_size if compat else EVALUATION_BATCH
+        generator = generator_for(recipe.data.seed, "evaluation crops", 0) if compat else None
+        batches = split.crop_batches(size, generator, frames=recipe.data.crop_frames)
+    else:
+        batches = split.full_batches(EVALUATION_FRAMES)
+    for mel, valid, labels, index in islice(batches, rank, None, world):
+        yield Batch(mel=normalize(mel, valid), valid=valid, labels=labels, index=index)
+
+
+class Cached:
+    """Batches that are made when first asked for, and kept if they are small enough.
+
+    Args:
+        make: begins a new pass over the same batches.
+        limit: bytes of features up to which they are kept.
+    """
+
+    def __init__(self, make: Callable[[], Iterator[Batch]], limit: int = CACHE_BYTES):
+        self.make = make
+        self.limit = limit
+        self.kept: list[Batch] | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self.kept is not None:
+            yield from self.kept
+            return
+        kept, size = [], 0
+        for batch in self.make():
+            size += batch.mel.numel() * batch.mel.element_size()
+            kept = [*kept, batch] if size <= self.limit else []
+            yield batch
+        if size <= self.limit:
+            self.kept = kept
+
+
+def fit_normalizer(split: Split, recipe: Recipe) -> Normalizer:
+    """The recipe's normalization; "dataset" is measured on `split`, without augmentation."""
+    kind = recipe.features.normalize
+    if kind != "dataset":
+        return Normalizer(kind=kind)
+    plain = evaluation_batches(split, recipe, Normalizer(kind="none"))
+    return dataset_normalizer((batch.mel, batch.valid) for batch in plain)

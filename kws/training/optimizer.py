@@ -1,0 +1,65 @@
+"""The optimizer of a recipe, and the running average of the weights that may be evaluated instead.
+
+Weight decay pulls matrices and kernels towards zero. Biases, normalizations and single vectors (a
+class token) are left out: there are few of them, and zero is no natural place for a scale.
+
+Source of the average: Polyak and Juditsky 1992; with the early steps forgotten faster, as in
+TensorFlow's `ExponentialMovingAverage(num_updates)`.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kws.training.recipe import Train
+
+ADAM_FAMILY: dict[str, type[torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "adamax": torch.optim.Adamax,
+}
+
+
+def build_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
+    """The optimizer `train.optimizer` over the parameters of `model`, in two groups."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": train.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    options: dict[str, Any] = {"lr": train.lr}
+    if train.optimizer in ("sgd", "rmsprop"):
+        options["momentum"] = train.momentum
+    if train.optimizer in ("adamw", "adam", "sgd"):
+        options["fused"] = True  # one kernel for all parameters, on the CPU as well
+    kinds = {**ADAM_FAMILY, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
+    return kinds[train.optimizer](groups, **options)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Use `lr` for every parameter from the next step on."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+class AveragedWeights:
+    """A copy of `model` whose weights follow it: w ← d · w + (1 − d) · model's.
+
+    The decay d is `min(decay, (1 + step) / (10 + step))`: early weights are forgotten quickly.
+    Buffers (the statistics of batch normalization) are averages already and are copied.
+    """
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.decay = decay
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Take in the weights of `model` after optimizer step `step`, the first being 0."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        ours: list[Tensor] = list(self.model.parameters())
+        torch._foreach_lerp_(ours, list[Tensor](model.parameters()), 1 - decay)
+        if buffers := list(self.model.buffers()):
+            torch._foreach_copy_(buffers, list(model.buffers()))

@@ -1,0 +1,349 @@
+"""What an experiment is: a TOML file of five sections, as frozen dataclasses.
+
+    recipe = load_recipe("keywords", ["train.lr=1e-3"])
+
+A name stands for a file in `kws/recipes`, anything else is a path. Folders in there are the
+experiments of the source documents, "group/name": they have two sections more, the figure that was
+reported and what is changed for a run on a CPU. What a file leaves out has the
+default below, so a recipe says only what is special about it. Every mistake in one (an unknown key,
+a wrong type, a value out of range) is a UsageError that names the file and the key.
+"""
+
+import copy
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from kws.errors import UsageError, did_you_mean
+from kws.features import FeatureConfig
+from kws.training.settings import (
+    Amount,
+    Bands,
+    Count,
+    CountOrOff,
+    Percent,
+    Seed,
+    Share,
+    as_toml,
+    from_table,
+)
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+SECTIONS = ("data", "features", "augment", "model", "train")  # those that a run depends on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What is recognized, and how it is counted."""
+
+    task: Literal["keywords", "speakers"] = "keywords"
+    protocol: str = "v2-12"  # keywords: labels and how silence and unknown are made up
+    test_silence: Literal["noise", "zeros"] = "noise"  # keywords: the convention of the test split
+    unknown: Literal["protocol", "all"] | Count = "protocol"  # keywords: such clips in training
+    count_as: str = ""  # keywords: test a model of words under this protocol, by its confidence:
+    unknown_below: Share = 0.5  # count_as: less sure than this is unknown,
+    silence_below: Share = 0.3  # and than this is silence. See kws.inference.thresholds
+    seed: Seed = 0  # of the clips chosen as unknown and silence, or of the validation split
+    validation: Share = 0.1  # speakers: utterances of every speaker held out of training
+    crop_frames: Count = 128  # speakers: length of a training example, 10 ms a frame
+    compat: bool = False  # speakers: with the flaws of the homework's sample code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features(FeatureConfig):
+    """What the model reads. Speaker data come as features, whose only knob is `normalize`."""
+
+    n_mels: Bands = 40
+    n_mfcc: Bands = 40
+    normalize: Literal["none", "utterance", "dataset"] = "utterance"  # see kws.normalize
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """What training does to every example anew, in this order. Zero is off. See kws.augment."""
+
+    # on the waveform, keywords only
+    speed: Share = 0.0  # largest relative change of speed
+    time_shift: Amount = 0.0  # largest shift, seconds
+    noise_volume: Amount = 0.0  # largest volume of background noise
+    noise_probability: Share = 0.8  # share of the clips that get it
+    gain: Amount = 0.0  # largest change of level, dB
+    # on a log-mel
+    warp_frequency: Share = 0.0  # largest relative warp of the mel axis: another vocal tract
+    warp_time: Share = 0.0  # largest relative change of tempo
+    tilt: Amount = 0.0  # largest slope of a microphone's response, dB from end to end
+    band_limit: Share = 0.0  # share of the examples that lose their highest bands
+    min_bands: Count = 20  # and the fewest bands they keep
+    # on any features, normalized
+    time_masks: CountOrOff = 0  # SpecAugment: spans of frames masked
+    max_time: CountOrOff = 25  # longest, frames
+    freq_masks: CountOrOff = 0  # spans of bands masked
+    max_freq: CountOrOff = 7  # widest, bands
+    mixup: Amount = 0.0  # alpha of the Beta distribution that blends pairs of examples
+
+
+ON_WAVEFORMS = ("speed", "time_shift", "noise_volume", "gain")
+ON_LOG_MELS = ("warp_frequency", "warp_time", "tilt", "band_limit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A name of kws.models.registry. Every other key of the section is a setting of that model."""
+
+    name: str = "crnn-attention"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """How the weights are found."""
+
+    seed: Seed = 0
+    epochs: Count = 30  # passes over the training data
+    total_steps: CountOrOff = 0  # optimizer steps; 0: what `epochs` comes to
+    batch_size: Count = 128  # examples in a forward pass, over all processes together
+    accumulate: Count = 1  # forward passes in an optimizer step
+    optimizer: Literal["adamw", "adam", "sgd", "rmsprop", "adamax"] = "adamw"
+    lr: Amount = 1e-3  # the highest learning rate: the schedule multiplies it
+    weight_decay: Amount = 0.01  # none on biases and normalizations
+    momentum: Share = 0.9  # of sgd and rmsprop
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    warmup: Share = 0.1  # cosine: share of the steps that the learning rate takes to rise
+    decay_epochs: Count = 10  # step: passes between two cuts of the learning rate
+    decay_factor: Share = 0.1  # and what it is multiplied by
+    clip_norm: Amount = 1.0  # largest norm of the gradient; 0: any
+    loss: Literal["cross-entropy", "mse"] = "cross-entropy"  # see kws.training.losses
+    label_smoothing: Share = 0.0
+    ema: Share = 0.0  # decay of the running average of the weights that is evaluated; 0: off
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on CUDA
+    compile: bool = False  # torch.compile: minutes at the start, faster steps
+    validate_every: CountOrOff = 0  # steps; 0: after every pass
+    save_every: CountOrOff = 0  # steps between checkpoints; 0: with every validation
+    patience: CountOrOff = 0  # validations without improvement until it stops early; 0: never
+    log_every: Count = 20  # steps between two looks at the loss, each of which waits for a GPU
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reported:
+    """What somebody else measured with these settings. It changes nothing in a run."""
+
+    accuracy: Percent | None = None  # on their test data; none where only words are known
+    spread: Percent | None = None  # the ± beside it
+    n: Count | None = None  # test clips behind it, where known
+    data: str = ""  # which data, protocol and split: figures compare only where this is equal
+    source: str = ""  # which document
+    note: str = ""  # one sentence: what it said, or what we could not know
+
+    def __post_init__(self) -> None:
+        """A figure without its origin is worth nothing."""
+        given = [key for key, value in vars(self).items() if value not in (None, "")]
+        if given and not (self.data and self.source):
+            raise UsageError(
+                f"reported.{given[0]} needs reported.source and reported.data beside it"
+            )
+        if self.accuracy is None and not (self.spread is None and self.n is None):
+            raise UsageError("reported.spread and reported.n belong to reported.accuracy: add it")
+
+    def __bool__(self) -> bool:
+        return bool(self.source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cpu:
+    """Overrides of a shortened run, "train.epochs" = 3: applied by `load_recipe(…, short=True)`."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One experiment. Change a copy with `dataclasses.replace`, or load it with overrides."""
+
+    description: str = ""
+    data: Data = Data()
+    features: Features = Features()
+    augment: Augment = Augment()
+    model: Model = Model()
+    train: Train = Train()
+    reported: Reported = Reported()
+    cpu: Cpu = field(default_factory=Cpu)
+
+    def __post_init__(self) -> None:
+        """Refuse what would be accepted and then ignored."""
+        knobs, speakers = vars(self.augment), self.data.task == "speakers"
+        if self.data.compat and not speakers:
+            raise UsageError("data.compat=true is about speakers: remove it from a keyword recipe")
+        if speakers and (self.data.unknown != "protocol" or self.data.count_as):
+            key = "count_as" if self.data.count_as else "unknown"
+            raise UsageError(f"data.{key} is about keywords: remove it from a speaker recipe")
+        if self.data.silence_below > self.data.unknown_below:
+            raise UsageError(
+                f"data.silence_below={self.data.silence_below:g} is above "
+                f"data.unknown_below={self.data.unknown_below:g}: lower it, silence is what the "
+                "model is least sure of"
+            )
+        for key in ON_WAVEFORMS if speakers else ():
+            if knobs[key]:
+                raise UsageError(
+                    f"augment.{key} changes waveforms, but speaker data are features: set it to 0"
+                )
+        for key in ON_LOG_MELS if self.features.kind != "log_mel" else ():
+            if knobs[key]:
+                raise UsageError(f"augment.{key} is meant for features.kind=log_mel: set it to 0")
+        for key in ("n_mels", "num_classes"):
+            if key in self.model.options:
+                raise UsageError(f"model.{key} follows from features and labels: leave it out")
+        if self.augment.band_limit and self.augment.min_bands > self.features.num_features:
+            raise UsageError(
+                f"augment.min_bands={self.augment.min_bands} is more than the "
+                f"{self.features.num_features} bands of the features: lower it"
+            )
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package, those of the experiments left out."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def experiment_groups() -> dict[str, list[str]]:
+    """Group of experiments -> the names in it, both sorted: `load_recipe(f"{group}/{name}")`."""
+    groups: dict[str, list[str]] = {}
+    for path in sorted(RECIPES.glob("*/*.toml")):
+        groups.setdefault(path.parent.name, []).append(path.stem)
+    return {group: sorted(names) for group, names in sorted(groups.items())}
+
+
+def load_recipe(
+    name_or_path: str | Path, overrides: Iterable[str] = (), *, short: bool = False
+) -> Recipe:
+    """Read a recipe of the package by name, or any other by its path, then apply the overrides.
+
+    An override is `section.key=value` with the value as TOML writes it; quotes around a string may
+    be left out. With `short` the recipe's own section [cpu] is applied first.
+
+    Raises:
+        UsageError: no such recipe, not TOML, an unknown key, a wrong type or a value out of range.
+    """
+    name, groups = str(name_or_path), experiment_groups()
+    experiments = [f"{group}/{recipe}" for group, names in groups.items() for recipe in names]
+    known = [*recipe_names(), *experiments]
+    path = RECIPES / f"{name}.toml" if name in known else Path(name)
+    if not path.is_file():
+        near = did_you_mean(name, known) or did_you_mean(name, groups)
+        raise UsageError(
+            f"{name}: no such recipe{near}: name a .toml file, one of {', '.join(recipe_names())}, "
+            f"or group/name of an experiment in {', '.join(groups)}"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not a text file: a recipe is TOML in UTF-8") from error
+    return parse_recipe(text, where=name, overrides=overrides, short=short)
+
+
+def parse_recipe(
+    text: str, *, where: str = "recipe", overrides: Iterable[str] = (), short: bool = False
+) -> Recipe:
+    """A recipe from its TOML text; `where` names it in messages. Errors as `load_recipe`.
+
+    >>> parse_recipe("[train]\\nlr = 0.1", overrides=["train.lr=1e-3"]).train.lr
+    0.001
+    >>> parse_recipe("[cpu]\\ntrain.epochs = 3", short=True).train.epochs
+    3
+    """
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number or a nesting beyond all measure, too
+        raise UsageError(f"{where}: not valid TOML: {error}: correct it") from error
+    overrides = list(overrides)
+    _override(table, overrides)
+    if isinstance(table.get("cpu"), dict):
+        table["cpu"] = _flat(table["cpu"])
+    recipe = from_table(Recipe, table, " with ".join([where, *overrides]))
+    if not recipe.cpu.options:
+        return recipe
+    for key, value in table["cpu"].items():
+        section, dot, key = key.partition(".")
+        if not dot or section not in SECTIONS:
+            full = f"cpu.{section}{dot}{key}"
+            raise UsageError(
+                f"{where}: unknown key {full}{did_you_mean(section, SECTIONS)}: write section.key, "
+                f"such as train.epochs, with a section of {', '.join(SECTIONS)}"
+            )
+        table.setdefault(section, {})[key] = copy.deepcopy(value)
+    _override(table, overrides)
+    # built even where it is not wanted, so that a mistake in it is found at once
+    shortened = from_table(
+        Recipe, table, " with ".join([f"{where} shortened by [cpu]", *overrides])
+    )
+    return shortened if short else recipe
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe in full, every default written out. Reading it back gives an equal recipe."""
+    sections = [f"description = {as_toml(recipe.description)}\n"] if recipe.description else []
+    for section, values in _as_table(recipe).items():
+        lines = [f"{key} = {as_toml(value)}" for key, value in values.items() if value is not None]
+        sections.append("\n".join([f"[{section}]", *lines]) + "\n")
+    reported = {key: value for key, value in vars(recipe.reported).items() if value or value == 0}
+    for section, values in (("reported", reported), ("cpu", recipe.cpu.options)):
+        lines = [f"{key} = {as_toml(value)}" for key, value in values.items()]
+        sections += ["\n".join([f"[{section}]", *lines]) + "\n"] if lines else []
+    return "\n".join(sections)
+
+
+def changed_keys(old: Recipe, new: Recipe) -> list[tuple[str, Any, Any]]:
+    """Every key whose value differs, as ("train.lr", old, new).
+
+    Description, [reported] and [cpu] do not count: they change nothing in a run.
+    """
+    before, after = _as_table(old), _as_table(new)
+    return [
+        (f"{section}.{key}", before[section].get(key), after[section].get(key))
+        for section in before
+        for key in {**before[section], **after[section]}
+        if before[section].get(key) != after[section].get(key)
+    ]
+
+
+def _as_table(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    table = {}
+    for section in SECTIONS:
+        values = dict(vars(getattr(recipe, section)))
+        options = values.pop("options", {})
+        table[section] = {**values, **options}
+    return table
+
+
+def _override(table: dict[str, Any], overrides: Iterable[str]) -> None:
+    """Put the value of each "section.key=value" into the table."""
+    for override in overrides:
+        key, equals, value = (part.strip() for part in override.partition("="))
+        section, dot, key = key.partition(".")
+        if not equals or not dot:
+            raise UsageError(f"override {override!r}: write it as section.key=value, train.lr=1e-3")
+        if isinstance(values := table.setdefault(section, {}), dict):
+            values[key] = _override_value(value)
+
+
+def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
+    """{"train": {"lr": 1}} and {"train.lr": 1} are the same: TOML writes either."""
+    return {
+        key if inner is None else f"{key}.{inner}": value
+        for key, values in table.items()
+        for inner, value in (values.items() if isinstance(values, dict) else [(None, values)])
+    }
+
+
+def _override_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return text  # a string without quotes

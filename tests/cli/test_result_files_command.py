@@ -1,0 +1,181 @@
+"""`kws kaggle`, `kws homework-csv`: what they write, and the sentence for a file that is wrong."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from kws.audio import write_audio
+from kws.inference.submission import KAGGLE_LABELS
+from kws.protocols import PROTOCOLS
+
+CLIPS = ("clip_0b.wav", "clip_0a.wav", "clip_1.wav")
+GOOD = "fname,label\nclip_0a.wav,yes\nclip_0b.wav,unknown\nclip_1.wav,silence\n"
+
+
+@pytest.fixture
+def challenge(tmp_path):
+    """The unpacked test folder of the challenge, of three clips."""
+    for name in CLIPS:
+        write_audio(tmp_path / "unpacked" / "test" / "audio" / name, 0.1 * torch.randn(8_000))
+    return tmp_path / "unpacked"
+
+
+@pytest.fixture
+def says(untrained, tmp_path):
+    """`says("_unknown_")`: the folder of a model of twelve classes that always says so."""
+    from kws.training.checkpoint import save_checkpoint
+
+    def make(label: str, protocol: str = "embedded-12"):
+        labels = PROTOCOLS[protocol].labels
+        trained = untrained(f"data.protocol={protocol}", labels=labels, protocol=protocol)
+        trained.model.get_parameter("classify.bias").data[labels.index(label)] += 100
+        (tmp_path / "run").mkdir(exist_ok=True)
+        save_checkpoint(tmp_path / "run" / "best.pt", trained.state())
+        return tmp_path / "run"
+
+    return make
+
+
+class TestKaggle:
+    @pytest.mark.parametrize("below", ["", "test", "test/audio"])
+    def test_every_file_once_and_sorted(self, kws, says, challenge, tmp_path, below):
+        out = tmp_path / "out.csv"
+        outcome = kws("kaggle", challenge / below, "--run", says("stop"), "--out", out)
+        assert outcome.out == f"written: {out}, 3 rows: stop 3\n"
+        expected = b"fname,label\nclip_0a.wav,stop\nclip_0b.wav,stop\nclip_1.wav,stop\n"
+        assert out.read_bytes() == expected
+
+    @pytest.mark.parametrize(
+        ("protocol", "label", "written"),
+        [
+            ("embedded-12", "_silence_", "silence"),
+            ("embedded-12", "_unknown_", "unknown"),
+            ("kaggle-12", "unknown", "unknown"),
+            ("embedded-35", "marvin", "unknown"),
+        ],
+    )
+    def test_twelve_labels_without_underscores(
+        self, kws, says, challenge, tmp_path, protocol, label, written
+    ):
+        out = tmp_path / "out.csv"
+        assert kws("kaggle", challenge, "--run", says(label, protocol), "--out", out).code == 0
+        rows = out.read_text().splitlines()[1:]
+        assert {row.split(",")[1] for row in rows} == {written} <= set(KAGGLE_LABELS)
+
+    @pytest.mark.parametrize(
+        ("below", "written"), [((0.0, 0.0), "go"), ((1.0, 0.0), "unknown"), ((1.0, 1.0), "silence")]
+    )
+    def test_a_model_of_words_says_the_rest_by_its_confidence(
+        self, kws, untrained, challenge, tmp_path, below, written
+    ):
+        """A recipe with count_as: below one confidence it is unknown, below another silence."""
+        from kws.training.checkpoint import save_checkpoint
+
+        labels = PROTOCOLS["embedded-35"].labels
+        rule = [f"data.unknown_below={below[0]}", f"data.silence_below={below[1]}"]
+        settings = ("data.protocol=embedded-35", "data.count_as=embedded-12", *rule)
+        trained = untrained(*settings, labels=labels, protocol="embedded-35")
+        trained.model.get_parameter("classify.bias").data[labels.index("go")] += 2
+        (tmp_path / "run").mkdir()
+        save_checkpoint(tmp_path / "run" / "best.pt", trained.state())
+        out = tmp_path / "out.csv"
+        assert kws("kaggle", challenge, "--run", tmp_path / "run", "--out", out).code == 0
+        assert {row.split(",")[1] for row in out.read_text().splitlines()[1:]} == {written}
+
+    def test_the_first_second_of_a_longer_recording_counts(self, kws, says, challenge, tmp_path):
+        write_audio(challenge / "test" / "audio" / "clip_0a.wav", torch.zeros(40_000))
+        out = tmp_path / "out.csv"
+        outcome = kws("kaggle", challenge, "--run", says("go"), "--out", out)
+        assert outcome.out.startswith("note: 1 recordings are longer than 1 s")
+        assert len(out.read_text().splitlines()) == 4
+
+    def test_what_it_writes_it_calls_right(self, kws, says, challenge, tmp_path):
+        kws("kaggle", challenge, "--run", says("up"), "--out", tmp_path / "out.csv")
+        outcome = kws("kaggle", challenge, "--check", tmp_path / "out.csv")
+        assert outcome.out == f"{tmp_path / 'out.csv'}: right, 3 rows: up 3\n"
+
+    def test_a_model_of_speakers_is_refused(self, kws, speaker_run, challenge, tmp_path):
+        out = tmp_path / "out.csv"
+        kws("kaggle", challenge, "--run", speaker_run, "--out", out).sentence("homework-csv")
+        assert not out.exists()
+
+    def test_neither_run_nor_file_is_refused(self, kws, challenge):
+        kws("kaggle", challenge).sentence("--run", "--check")
+
+    def test_a_folder_without_recordings_is_refused(self, kws, says, tmp_path):
+        (tmp_path / "empty").mkdir()
+        kws("kaggle", tmp_path / "empty", "--run", says("up")).sentence(tmp_path / "empty")
+
+    @pytest.mark.parametrize(
+        ("text", "names"),
+        [
+            ("\ufeff" + GOOD, ["line 1", "byte-order mark"]),
+            (GOOD.replace("\n", "\r\n"), ["line 1", "carriage return"]),
+            (GOOD.replace("yes\n", "yes\r\n"), ["line 2", "carriage return"]),
+            (GOOD.replace("fname,label", "file,label"), ["'fname,label'", "'file,label'"]),
+            (GOOD.replace("unknown", "_unknown_"), ["line 3", "'_unknown_'", "'unknown'"]),
+            (GOOD.replace("0b", "0a"), ["line 3", "'clip_0a.wav'", "twice"]),
+            (GOOD + "clip_9.wav,yes\n", ["line 5", "'clip_9.wav'", "not one of the 3"]),
+            (GOOD.replace("clip_1.wav,silence\n", ""), ["1 of 3", "'clip_1.wav'"]),
+            (GOOD.replace("clip_0a", "audio/clip_0a"), ["line 2", "'audio/clip_0a.wav'"]),
+            (GOOD.replace("silence", "silence,1"), ["line 4", "3 columns"]),
+            # of several, the first
+            (GOOD.replace("silence", "?").replace("0b", "0c"), ["line 3", "'clip_0c.wav'"]),
+            ("", ["'fname,label'", "nothing"]),
+        ],
+    )
+    def test_the_first_line_that_is_wrong_is_named(self, kws, challenge, tmp_path, text, names):
+        path = tmp_path / "theirs.csv"
+        path.write_bytes(text.encode())
+        kws("kaggle", challenge, "--check", path).sentence(path, *names)
+
+    def test_a_file_that_is_not_there_is_named(self, kws, challenge, tmp_path):
+        kws("kaggle", challenge, "--check", tmp_path / "no.csv").sentence(tmp_path / "no.csv")
+
+
+class TestHomework:
+    def test_every_test_utterance_gets_a_speaker(self, kws, speaker_run, good_speakers, tmp_path):
+        out = tmp_path / "out.csv"
+        outcome = kws("homework-csv", "--run", speaker_run, good_speakers, "--out", out)
+        assert outcome.out.startswith(f"written: {out}, 3 rows: id0000")
+        header, *rows = out.read_text().splitlines()
+        tested = json.loads((good_speakers / "testdata.json").read_text())["utterances"]
+        names, labels = zip(*(row.split(",") for row in rows), strict=True)
+        assert header == "Id,Category"
+        assert list(names) == sorted(entry["feature_path"] for entry in tested)
+        assert set(labels) <= {"id00000", "id00001", "id00002"}
+
+    def test_the_answers_themselves_are_right(self, kws, good_speakers):
+        outcome = kws("homework-csv", good_speakers, "--check", good_speakers / "test_labels.csv")
+        assert outcome.out.endswith("right, 3 rows: id00000 1, id00001 1, id00002 1\n")
+
+    def test_an_unknown_speaker_is_named(self, kws, good_speakers, tmp_path):
+        answers = (good_speakers / "test_labels.csv").read_text()
+        (tmp_path / "theirs.csv").write_text(answers.replace("id00001", "id00009"))
+        outcome = kws("homework-csv", good_speakers, "--check", tmp_path / "theirs.csv")
+        outcome.sentence("line 3", "'id00009'")
+
+    def test_speakers_in_another_order_are_refused(self, kws, speaker_run, speakers, tmp_path):
+        mapping = json.loads((speakers / "mapping.json").read_text())["speaker2id"]
+        mapping |= {"id00000": 1, "id00001": 0}
+        (speakers / "mapping.json").write_text(json.dumps({"speaker2id": mapping}))
+        out = tmp_path / "out.csv"
+        kws("homework-csv", speakers, "--run", speaker_run, "--out", out).sentence("mapping.json")
+        assert not out.exists()
+
+    def test_a_model_of_words_is_refused(self, kws, keyword_run, good_speakers):
+        kws("homework-csv", good_speakers, "--run", keyword_run).sentence("kws kaggle")
+
+    def test_a_folder_without_the_list_of_test_utterances(self, kws, speaker_run, speakers):
+        (speakers / "testdata.json").unlink()
+        kws("homework-csv", speakers, "--run", speaker_run).sentence("testdata.json")
+
+    def test_a_missing_feature_file_is_named(self, kws, speaker_run, speakers, tmp_path):
+        name = json.loads((speakers / "testdata.json").read_text())["utterances"][0]["feature_path"]
+        (speakers / name).unlink()
+        shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+        out = tmp_path / "out.csv"
+        kws("homework-csv", speakers, "--run", speaker_run, "--out", out).sentence(name)
+        assert not out.exists()

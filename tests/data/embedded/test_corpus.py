@@ -1,0 +1,300 @@
+"""The embedded corpus: layout, splits, true records, the same bytes again, whole or absent."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kws.cli import run
+from kws.data import building
+from kws.data.embedded import corpus
+from kws.data.embedded.corpus import make_corpus
+from kws.data.embedded.espeak import stock_variants
+from kws.data.embedded.recording import Setup
+from kws.data.embedded.voices import vocal_tract
+from kws.errors import UsageError
+from kws.protocols import SPLITS, V2_WORDS, which_split
+
+WORDS = ("yes", "marvin")
+SMALL = {"words": WORDS, "speakers": 10, "takes": 1, "noise_seconds": 1, "progress": False}
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Relative path to SHA-256, of every file in `folder`."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def clips(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in sorted(folder.glob("*/*_nohash_*.wav"))]
+
+
+def samples(path: Path) -> np.ndarray:
+    with wave.open(str(path)) as file:
+        return np.frombuffer(file.readframes(-1), "<i2") / 32768
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    return make_corpus(tmp_path_factory.mktemp("small") / "corpus", seed=3, workers=2, **SMALL)
+
+
+def test_layout_is_that_of_speech_commands(tiny_corpus):
+    folders = sorted(path.name for path in tiny_corpus.iterdir() if path.is_dir())
+    files = sorted(path.name for path in tiny_corpus.iterdir() if path.is_file())
+    assert folders == sorted([*V2_WORDS, "_background_noise_"])
+    assert files == ["speakers.json", "testing_list.txt", "validation_list.txt"]
+    names = clips(tiny_corpus)
+    assert len(names) == 35 * 20
+    assert all(re.fullmatch(r"[a-z]+/[0-9a-f]{8}_nohash_0\.wav", name) for name in names)
+    assert len(list((tiny_corpus / "_background_noise_").glob("*.wav"))) == 6
+
+
+def test_clips_are_16_khz_mono_pcm16_of_at_most_a_second(tiny_corpus):
+    for path in sorted(tiny_corpus.glob("*/*.wav")):
+        with wave.open(str(path)) as file:
+            assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16000, 1, 2)
+            assert file.getnframes() <= (80_000 if "_background" in str(path) else 16_000)
+
+
+def test_every_split_holds_every_word(tiny_corpus):
+    names = clips(tiny_corpus)
+    found = {(which_split(name), name.split("/")[0]) for name in names}
+    assert found == {(split, word) for split in SPLITS for word in V2_WORDS}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12345, "a secret"])
+def test_lists_agree_with_the_hash_and_split_80_10_10(seed, tmp_path):
+    out = make_corpus(tmp_path / "c", seed=seed, **{**SMALL, "words": ("yes",)})
+    names = clips(out)
+    listed = {split: (out / f"{split}_list.txt").read_text().split() for split in SPLITS[1:]}
+    for split in SPLITS[1:]:
+        assert listed[split] == sorted(name for name in names if which_split(name) == split)
+        assert len(listed[split]) == 1
+
+
+def test_neither_speakers_nor_variants_nor_vocal_tracts_cross_splits(tmp_path):
+    variants = stock_variants()
+    heard = {split: set() for split in SPLITS}
+    tracts = {split: set() for split in SPLITS}
+    for seed in (0, 1):  # also across seeds: a secret test split holds no voice trained on
+        for speaker, (voice, _) in corpus.draw_cast(120, seed).items():
+            split = corpus.split_of(speaker)
+            heard[split].add(voice.variant)
+            tracts[split].add(vocal_tract(variants[voice.variant]))
+    for one, other in (SPLITS[:2], SPLITS[1:], SPLITS[::2]):
+        assert not heard[one] & heard[other]
+        assert not tracts[one] & tracts[other]
+    assert all(len(heard[split]) >= 8 for split in SPLITS)
+
+
+def test_one_in_ten_is_short_and_a_few_are_quiet(tiny_corpus):
+    waves = [samples(tiny_corpus / name) for name in clips(tiny_corpus)]
+    short = np.mean([len(wave) < 16_000 for wave in waves])
+    quiet = np.mean([np.abs(wave).max() < 0.06 for wave in waves])
+    assert 0.06 < short < 0.14
+    assert 0.01 < quiet < 0.07
+    assert all(np.abs(wave).max() < 1 for wave in waves)  # none clips
+
+
+def test_words_are_heard_above_the_noise(tiny_corpus):
+    def loud_to_quiet(wave):
+        power = (wave[: len(wave) // 160 * 160].reshape(-1, 160) ** 2).mean(1)
+        return 10 * np.log10(np.percentile(power, 95) / (np.percentile(power, 10) + 1e-10))
+
+    ratios = [loud_to_quiet(samples(tiny_corpus / name)) for name in clips(tiny_corpus)]
+    assert np.percentile(ratios, 2) > 6
+    assert 25 < np.median(ratios) < 60
+
+
+def test_speakers_json_says_how_each_voice_was_made(small):
+    about = json.loads((small / "speakers.json").read_text())
+    speakers = {Path(name).name[:8] for name in clips(small)}
+    assert set(about["speakers"]) == speakers
+    assert about["recipe"]["words"] == list(WORDS)
+    cast = corpus.draw_cast(10, 3)
+    for speaker, entry in about["speakers"].items():
+        voice, setup = cast[speaker]
+        assert entry["split"] == which_split(f"{speaker}_nohash_0.wav")
+        assert entry["definition"] == voice.definition
+        assert entry["variant"] in stock_variants()
+        recording = {**entry["recording"], "gains": tuple(entry["recording"]["gains"])}
+        assert Setup(**recording) == setup
+
+
+def test_same_seed_gives_the_same_bytes_on_any_number_of_workers(small, tmp_path):
+    other = make_corpus(tmp_path / "other name", seed=3, workers=1, **SMALL)
+    assert tree(other) == tree(small)
+
+
+def test_same_seed_gives_the_same_bytes_on_another_kind_of_processor(small, tmp_path):
+    features = "AVX512F AVX512CD AVX512_SKX AVX2 FMA3"  # numpy leaves out those it lacks
+    run_python(f"make_corpus({str(tmp_path / 'c')!r}, seed=3, **{SMALL})", disable=features)
+    assert tree(tmp_path / "c") == tree(small)
+
+
+def test_another_seed_gives_other_speakers_and_other_bytes(small, tmp_path):
+    other = make_corpus(tmp_path / "c", seed="3 or so", **SMALL)
+    assert not set(clips(other)) & set(clips(small))
+    assert not set(tree(other).values()) & set(tree(small).values())
+
+
+def test_a_seed_in_figures_is_the_number_and_a_text_is_not_written_down(tmp_path):
+    arguments = ["data", "corpus", str(tmp_path / "c"), "--seed"]
+    quick = {**SMALL, "words": ("yes",)}
+    made = make_corpus(tmp_path / "c", seed="my secret", **quick)
+    assert not any(b"my secret" in path.read_bytes() for path in made.rglob("*") if path.is_file())
+    assert run([*arguments, "my secret"]) == 2  # there, but of other words
+    assert building.recorded_seed("1") != 1
+    assert corpus.speaker_ids(10, "1") == corpus.speaker_ids(10, 1)
+
+
+def test_words_speakers_and_takes_are_free(tmp_path):
+    options = {**SMALL, "words": ("zero", "nine"), "speakers": 12, "takes": 3}
+    names = clips(make_corpus(tmp_path / "c", **options))
+    assert len(names) == 2 * 12 * 3
+    assert {name[-5] for name in names} == {"0", "1", "2"}
+
+
+def test_finished_corpus_is_left_alone(small, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in small.rglob("*")}
+    assert make_corpus(small, seed=3, **SMALL) == small
+    assert {path: path.stat().st_mtime_ns for path in small.rglob("*")} == before
+
+
+def test_nothing_is_left_beside_a_finished_corpus(small):
+    assert [path.name for path in small.parent.iterdir()] == [small.name]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "options", "sentence"),
+    [
+        (lambda out: None, {"size": "maxi"}, "unknown size 'maxi'.* mini"),
+        (lambda out: None, {"speakers": 9}, "speakers=9 .*at least 10"),
+        (lambda out: None, {"takes": 0}, "takes=0"),
+        (lambda out: None, {"words": ()}, "no words"),
+        (lambda out: None, {"words": ("yes", "yes")}, "'yes' twice"),
+        (lambda out: None, {"words": ("a/b",)}, "'a/b'"),
+        (lambda out: out.write_text("mine"), {}, "no finished corpus.*choose a new folder"),
+        (lambda out: (out / "keep").mkdir(parents=True), {}, "no finished corpus"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_sentence_and_touches_nothing(prepare, options, sentence, tmp_path):
+    out = tmp_path / "out"
+    prepare(out)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match=sentence):
+        make_corpus(out, **{**SMALL, **options})
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_corpus_of_another_seed_is_refused_by_name(small):
+    with pytest.raises(UsageError, match=r"holds another corpus \(it differs in seed\)"):
+        make_corpus(small, seed=4, **SMALL)
+
+
+def test_command_line_makes_it_once_and_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(corpus.SIZES, "tiny", 10)  # 70 clips a speaker
+    arguments = ["data", "corpus", str(tmp_path / "c"), "--size", "tiny", "--seed", "7"]
+    assert run(arguments) == 0
+    assert run(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.search(r"700 recordings, made in [\d.]+ s", lines[0])
+    assert lines[1].endswith("there already")
+
+
+def test_read_only_parent_is_one_sentence(tmp_path, monkeypatch, capsys):
+    def refuse(*args, dir, **kwargs):  # as a folder without write permission does; root may write
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    monkeypatch.setattr(building.tempfile, "mkdtemp", refuse)
+    assert run(["data", "corpus", str(tmp_path / "c")]) == 2
+    assert "permission denied" in capsys.readouterr().err
+
+
+def test_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    def full(path, clip):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(corpus, "write_wav", full)
+    with pytest.raises(OSError, match="No space"):
+        make_corpus(tmp_path / "c", **SMALL)
+    assert not list(tmp_path.iterdir())
+
+
+def test_long_paths_do_not_matter(tmp_path):
+    out = tmp_path / ("x" * 120) / ("y" * 200)  # the engine itself gives up beyond 160 characters
+    assert clips(make_corpus(out, **SMALL))
+
+
+def run_python(code: str, disable: str = "") -> None:
+    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disable}
+    program = f"from kws.data.embedded.corpus import make_corpus; {code}"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], env=environment, check=True)
+
+
+def start(out: Path) -> subprocess.Popen:
+    """A process that makes a large corpus; it comes back once clips are being written."""
+    program = (
+        f"from kws.data.embedded.corpus import make_corpus; make_corpus({str(out)!r}, speakers=400)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while not list(out.parent.glob(".*.tmp/*/*.wav")):
+        assert process.poll() is None, "it ended too soon"
+        time.sleep(0.02)
+    return process
+
+
+def test_kill_9_leaves_no_half_corpus_and_the_next_run_clears_up(tmp_path):
+    out = tmp_path / "corpus"
+    process = start(out)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not out.exists()
+    assert len(list(tmp_path.iterdir())) == 1
+    make_corpus(out, **SMALL)
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_a_maker_at_work_is_not_disturbed_and_ctrl_c_leaves_nothing(tmp_path):
+    out = tmp_path / "corpus"
+    process = start(out)
+    with building.folder_beside(out) as folder:  # a second maker of the same corpus
+        assert len(list(tmp_path.iterdir())) == 2
+        (folder / "mine").touch()
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) != 0
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+    assert [path.name for path in out.iterdir()] == ["mine"]
+
+
+def test_another_language_says_the_same_words_in_its_own_way(tmp_path):
+    small = {"words": ("ja", "nein"), "speakers": 10, "takes": 1, "noise_seconds": 1}
+    made = [
+        make_corpus(tmp_path / str(voice), voice=voice, progress=False, **small)
+        for voice in (None, "gmw/de")
+    ]
+    clips = [sorted(folder.glob("*/*_nohash_0.wav")) for folder in made]
+    assert [path.name for path in clips[0]] == [path.name for path in clips[1]]
+    assert all(a.read_bytes() != b.read_bytes() for a, b in zip(*clips, strict=True))
+    assert make_corpus(made[1], voice="gmw/de", progress=False, **small) == made[1]  # known again
+
+
+def test_a_voice_that_the_engine_lacks_is_refused_with_the_nearest(tmp_path):
+    with pytest.raises(UsageError, match=r"no voice 'gmw/dee' \(did you mean 'gmw/de'\?\)"):
+        make_corpus(tmp_path / "new", voice="gmw/dee")

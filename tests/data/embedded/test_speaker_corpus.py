@@ -1,0 +1,211 @@
+"""The embedded speaker corpus: the homework's layout, nothing that gives the answer away."""
+
+import csv
+import hashlib
+import json
+import re
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+
+from kws.cli import run
+from kws.data.embedded import speaker_corpus
+from kws.data.embedded.sentences import WORDS, draw_sentence
+from kws.data.embedded.speaker_corpus import make_speaker_corpus, speak_again
+from kws.errors import UsageError
+from kws.features import speaker_log_mel
+
+SMALL = {"speakers": 3, "utterances": 4, "progress": False}
+
+
+def tables(folder):
+    return [
+        json.loads((folder / name).read_text())
+        for name in ("mapping.json", "metadata.json", "testdata.json")
+    ]
+
+
+def answers(folder):
+    with (folder / "test_labels.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def tree(folder):
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+    }
+
+
+def test_layout_is_that_of_the_homework(tiny_speakers):
+    mapping, metadata, testdata = tables(tiny_speakers)
+    names = list(metadata["speakers"])
+    assert all(re.fullmatch(r"id\d{5}", name) for name in names)
+    assert mapping["speaker2id"] == {name: i for i, name in enumerate(names)}
+    assert mapping["id2speaker"] == {str(i): name for i, name in enumerate(names)}
+    assert metadata["n_mels"] == testdata["n_mels"] == 40
+    assert [len(entries) for entries in metadata["speakers"].values()] == [6] * 6
+    assert len(testdata["utterances"]) == 6 * 2
+    listed = [*chain(*metadata["speakers"].values()), *testdata["utterances"]]
+    paths = [entry["feature_path"] for entry in listed]
+    assert sorted(paths) == sorted(path.name for path in tiny_speakers.glob("*.pt"))
+    assert all(re.fullmatch(r"uttr-[0-9a-f]{32}\.pt", path) for path in paths)
+    for entry in listed:
+        mel = torch.load(tiny_speakers / entry["feature_path"], weights_only=True)
+        assert mel.shape == (entry["mel_len"], 40)
+        assert mel.dtype == torch.float32
+        assert mel.isfinite().all()
+        assert mel.min() >= np.log(np.float32(1e-9))
+        assert entry["mel_len"] > 91  # the shortest of the homework
+
+
+def test_answers_name_the_speaker_of_every_test_utterance(tiny_speakers):
+    mapping, _, testdata = tables(tiny_speakers)
+    rows = answers(tiny_speakers)
+    assert list(rows[0]) == ["Id", "Category"]
+    assert [row["Id"] for row in rows] == [e["feature_path"] for e in testdata["utterances"]]
+    categories = [row["Category"] for row in rows]
+    assert sorted(categories) == sorted(list(mapping["speaker2id"]) * 2)
+    assert categories != sorted(categories)  # the order does not give them away
+
+
+def test_no_word_is_in_both_training_and_test_sentences():
+    assert not set(WORDS["training"]) & set(WORDS["testing"])
+    rng = np.random.default_rng(0)
+    for split in WORDS:
+        sentences = [draw_sentence(rng, split) for _ in range(300)]
+        words = [re.findall("[a-z]+", sentence) for sentence in sentences]
+        assert {len(sentence) for sentence in words} == set(range(6, 13))
+        assert {word for sentence in words for word in sentence} <= set(WORDS[split])
+        assert len(set(sentences)) == 300
+
+
+def test_spoken_sentences_are_drawn_from_their_split(tmp_path, monkeypatch):
+    said = []
+    real = speaker_corpus.say
+    monkeypatch.setattr(
+        speaker_corpus,
+        "say",
+        lambda voice, texts, rng, scratch: said.append(texts) or real(voice, texts, rng, scratch),
+    )
+    make_speaker_corpus(tmp_path / "c", **SMALL)
+    for texts in said:
+        for text, split in zip(texts, ["training"] * 4 + ["testing"], strict=True):
+            assert set(re.findall("[a-z]+", text)) <= set(WORDS[split])
+
+
+def test_microphone_room_and_noise_are_drawn_for_each_utterance(tmp_path, monkeypatch):
+    drawn = []
+    real = speaker_corpus.draw_setup
+    monkeypatch.setattr(
+        speaker_corpus, "draw_setup", lambda rng: drawn.append(real(rng)) or drawn[-1]
+    )
+    make_speaker_corpus(tmp_path / "c", **SMALL)
+    assert len(drawn) == len(set(drawn)) == 3 * 5
+
+
+def test_voices_differ_and_are_recorded(tiny_speakers):
+    about = json.loads((tiny_speakers / "voices.json").read_text())
+    assert list(about["voices"]) == list(tables(tiny_speakers)[0]["speaker2id"])
+    assert len({voice["definition"] for voice in about["voices"].values()}) == 6
+
+
+def spoken(seconds: float) -> np.ndarray:
+    noise = np.random.default_rng(0).standard_normal(int(22_050 * seconds))
+    return (4000 * noise).astype(np.int16)
+
+
+def test_features_are_the_homework_s():
+    rng, again = np.random.default_rng(1), np.random.default_rng(1)
+    mel = speaker_corpus.audible_features(spoken(2.0), rng)
+    waveform = speaker_corpus.recorded_sentence(spoken(2.0), again)
+    expected = speaker_log_mel(torch.from_numpy(waveform.astype(np.float32)))
+    torch.testing.assert_close(mel, expected, rtol=0, atol=0)
+
+
+def test_an_utterance_that_is_not_heard_is_recorded_again(monkeypatch):
+    waveforms = iter([np.zeros(16_000), 0.5 * np.sin(np.arange(32_000.0))])
+    monkeypatch.setattr(speaker_corpus, "recorded_sentence", lambda *_: next(waveforms))
+    assert len(speaker_corpus.audible_features(spoken(1.0), np.random.default_rng(0))) > 190
+    monkeypatch.setattr(speaker_corpus, "recorded_sentence", lambda *_: np.zeros(16_000))
+    with pytest.raises(RuntimeError, match="inaudible in 100"):
+        speaker_corpus.audible_features(spoken(1.0), np.random.default_rng(0))
+
+
+def test_same_seed_gives_the_same_bytes_on_any_number_of_workers(tmp_path):
+    one = make_speaker_corpus(tmp_path / "one", workers=1, **SMALL)
+    two = make_speaker_corpus(tmp_path / "two", workers=2, **SMALL)
+    other = make_speaker_corpus(tmp_path / "other", seed=1, **SMALL)
+    assert tree(one) == tree(two)
+    assert not set(tree(one).values()) & set(tree(other).values())
+
+
+def test_finished_corpus_is_left_alone_and_another_refused(tiny_speakers):
+    before = tree(tiny_speakers)
+    options = {"speakers": 6, "utterances": 6, "progress": False}
+    assert make_speaker_corpus(tiny_speakers, **options) == tiny_speakers
+    with pytest.raises(UsageError, match=r"differs in utterances"):
+        make_speaker_corpus(tiny_speakers, **{**options, "utterances": 7})
+    assert tree(tiny_speakers) == before
+
+
+@pytest.mark.parametrize("options", [{"speakers": 1}, {"utterances": 1}])
+def test_too_few_is_one_sentence(options, tmp_path):
+    with pytest.raises(UsageError, match="must be 2 or more"):
+        make_speaker_corpus(tmp_path / "c", **{**SMALL, **options})
+    assert not list(tmp_path.iterdir())
+
+
+def test_command_line(tmp_path, capsys):
+    arguments = ["data", "speaker-corpus", str(tmp_path / "c"), "--speakers", "2"]
+    assert run([*arguments, "--utterances", "2"]) == 0
+    assert re.search(r"6 recordings, made in", capsys.readouterr().out)
+    assert run([*arguments, "--utterances", "3"]) == 2
+    assert "differs in utterances" in capsys.readouterr().err
+
+
+def test_torch_keeps_its_number_of_threads(tmp_path):
+    before = torch.get_num_threads()
+    make_speaker_corpus(tmp_path / "c", **SMALL)
+    assert torch.get_num_threads() == before
+
+
+def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> list[bool]:
+    return [torch.equal(a, b) for a, b in zip(one, other, strict=True)]
+
+
+def test_speaking_again_uses_the_voices_of_the_corpus_and_test_sentences(tmp_path, monkeypatch):
+    said = {}
+    real = speaker_corpus.say
+    monkeypatch.setattr(
+        speaker_corpus,
+        "say",
+        lambda voice, texts, rng, scratch: (
+            said.setdefault(voice.definition, []).extend(texts) or real(voice, texts, rng, scratch)
+        ),
+    )
+    corpus = make_speaker_corpus(tmp_path / "c", **SMALL)
+    voices = json.loads((corpus / "voices.json").read_text())["voices"]
+    said.clear()
+    mels, labels = speak_again(takes="secret", speakers=3, utterances=2)
+    assert labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert all(mel.shape[1] == 40 and len(mel) >= 91 for mel in mels)
+    assert set(said) == {voice["definition"] for voice in voices.values()}
+    for text in (text for texts in said.values() for text in texts):
+        assert set(re.findall("[a-z]+", text)) <= set(WORDS["testing"])
+
+
+def test_speaking_again_follows_from_takes_alone():
+    one, _ = speak_again(takes="secret", speakers=2, workers=1)
+    again, _ = speak_again(takes="secret", speakers=2, workers=2)
+    other, _ = speak_again(takes="other", speakers=2)
+    assert same(one, again) == [True, True]
+    assert same(one, other) == [False, False]
+
+
+@pytest.mark.parametrize("options", [{"speakers": 0}, {"utterances": 0}])
+def test_speaking_again_needs_a_voice_and_a_sentence(options):
+    with pytest.raises(UsageError, match="must be 1 or more"):
+        speak_again(takes=0, **options)

@@ -1,0 +1,298 @@
+"""Many runs, through the real workers: resumed after any death, one failure stops no other."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from kws.experiments.many_runs import run_all
+from kws.experiments.plan import Job
+from kws.experiments.run_process import Died, Worker
+from kws.training.checkpoint import read_checkpoint
+
+
+class InProcess:
+    """A runner of this process: for what does not depend on a worker's life."""
+
+    def run(self, job: Job):
+        from kws.experiments.run_process import answer
+
+        return answer(job)
+
+    def interrupt(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def said() -> tuple[list[str], dict]:
+    lines: list[str] = []
+    return lines, {"say": lines.append}
+
+
+def test_what_has_a_result_is_not_made_again(make_job):
+    jobs = [make_job(seed=seed) for seed in (0, 1)]
+    lines, say = said()
+    assert run_all(jobs[:1], 1, InProcess, **say).done == ["words/gru seed 0"]
+    before = jobs[0].path.stat().st_mtime_ns
+    outcome = run_all(jobs, 1, InProcess, **say)
+    assert (outcome.before, outcome.done) == (["words/gru seed 0"], ["words/gru seed 1"])
+    assert jobs[0].path.stat().st_mtime_ns == before
+    assert "protocol embedded-12" in lines[-1]
+
+
+def test_a_run_that_fails_stops_no_other_and_is_told_in_one_sentence(make_job):
+    jobs = [make_job("diverges"), make_job()]
+    lines, say = said()
+    outcome = run_all(jobs, 1, InProcess, **say)
+    assert outcome.done == ["words/gru seed 0"]
+    sentence = outcome.failed["words/diverges seed 0"]
+    assert "learning rate" in sentence
+    assert "\n" not in sentence
+    assert lines[0] == "words/diverges seed 0: failed"
+    assert not jobs[0].path.exists()
+
+
+def test_a_result_of_another_recipe_is_made_again_and_says_so(make_job, made):
+    job = make_job()
+    from kws.experiments.results import write_result
+
+    text = [line.replace("epochs = 1", "epochs = 7") for line in made()["recipe"]]
+    write_result(job.path, {**made(), "recipe": text})
+    lines, say = said()
+    assert run_all([job], 1, InProcess, **say).done == [job.title]
+    assert "made again" in lines[0]
+    assert "train.epochs was 7, and is 1" in lines[0]
+
+
+def test_a_worker_that_dies_costs_only_its_run(make_job, monkeypatch):
+    """And a new one is started for the next."""
+    monkeypatch.setattr(Worker, "command", ["sh", "-c", "read job; kill -9 $$"])
+    jobs = [make_job(seed=seed) for seed in (0, 1)]
+    outcome = run_all(jobs, 1, Worker, say=lambda line: None)
+    assert list(outcome.failed) == [job.title for job in jobs]
+    for sentence in outcome.failed.values():
+        assert "ended by signal 9" in sentence
+        assert "run it again" in sentence
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_the_middle_goes_on_from_its_checkpoint(make_job, made, recipes):
+    """In the third step of three, so that the second one's checkpoint is there."""
+    (recipes / "die").touch()
+    job = make_job()
+    worker = Worker()
+    with pytest.raises(Died, match="signal 9"):
+        worker.run(job)
+    assert read_checkpoint(job.run_folder / "last.pt")["step"] == 2
+    answer = worker.run(job)  # a new process
+    worker.close()
+    assert not answer["result"]["seconds"]["whole"]
+    for key in ("history", "accuracy", "correct", "steps"):
+        assert answer["result"][key] == made()[key]
+    assert job.path.exists()
+
+
+COMMAND = """
+import sys, kws.training.recipe, kws.experiments.run_process
+from pathlib import Path
+kws.training.recipe.RECIPES = Path(sys.argv[1])
+kws.experiments.run_process.Worker.command = [sys.executable, sys.argv[2], sys.argv[1]]
+from kws.cli import run
+sys.exit(run(sys.argv[3:]))
+"""
+
+
+@pytest.fixture
+def command(recipes, tiny_corpus, tmp_path):
+    """`command("words", "gru")`: a process of `kws experiments run` on the tiny corpus."""
+
+    def start(*words: str) -> subprocess.Popen:
+        small = Path(__file__).with_name("small.py")
+        argv = ["experiments", "run", *words, "--data", tiny_corpus, "--workers", "1"]
+        argv += ["--out", tmp_path / "out", "--runs", tmp_path / "runs", "--device", "cpu"]
+        return subprocess.Popen(
+            [sys.executable, "-c", COMMAND, recipes, small, *argv],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            text=True,
+        )
+
+    return start
+
+
+def wait_for_step(folder: Path, step: int) -> None:
+    """Until a run folder has a checkpoint of that step."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if (folder / "last.pt").exists() and read_checkpoint(folder / "last.pt")["step"] >= step:
+            return
+        time.sleep(0.05)
+    raise AssertionError("no checkpoint came")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_the_command_goes_on_after(command, make_job, made, recipes, number):
+    """Ctrl-C and kill -9 of the command itself; its worker must not live on."""
+    job = make_job()
+    (recipes / "slow").touch()
+    first = command("words", "gru")
+    wait_for_step(job.run_folder, 1)
+    first.send_signal(number)
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[number]
+    assert "Traceback" not in err
+    assert not job.path.exists()
+    (recipes / "slow").unlink()
+    again = command("words", "gru")
+    out, err = again.communicate(timeout=60)
+    assert again.returncode == 0, err
+    assert "1 made, 0 there before, 0 failed, 0 left" in out
+    result = json.loads(job.path.read_text())
+    assert not result["seconds"]["whole"]
+    assert result["history"] == made()["history"]
+
+
+class TestCommand:
+    """In this process, with workers of this process."""
+
+    @pytest.fixture
+    def run(self, kws_command, tiny_corpus, tmp_path, recipes, monkeypatch):
+        monkeypatch.setattr("kws.experiments.run_process.Worker", InProcess)
+        folders = ["--out", tmp_path / "out", "--runs", tmp_path / "runs", "--workers", "1"]
+
+        def command(*words, data=tiny_corpus):
+            return kws_command("experiments", "run", *words, "--data", data, *folders)
+
+        return command
+
+    def test_a_failure_is_told_at_the_end_with_exit_code_1(self, run):
+        code, out, err = run("words", "diverges", "gru")
+        assert code == 1
+        assert "1 made, 0 there before, 1 failed, 0 left" in out
+        assert err.startswith("failed: words/diverges seed 0: step ")
+        assert err.count("\n") == 1
+
+    def test_what_the_folder_does_not_hold_is_left_out_in_words(self, run):
+        code, out, _ = run("all", "--seeds", "5-5")
+        assert code == 1  # one diverges
+        assert "left out: voices/transformer: about speakers" in out
+
+    def test_an_unknown_group_is_refused(self, run):
+        code, _, err = run("wards")
+        assert code == 2
+        assert "did you mean 'words'" in err
+
+    def test_without_dask_one_sentence(self, run, monkeypatch):
+        monkeypatch.setitem(sys.modules, "distributed", None)
+        code, _, err = run("words", "gru", "--scheduler", "tcp://127.0.0.1:1")
+        assert code == 2
+        assert err == "kws: --scheduler needs Dask: install it with pip install 'kws[cluster]'\n"
+
+
+@pytest.fixture
+def kws_command(capsys):
+    """A command line in this process: exit code, stdout, stderr."""
+    from kws.cli import run
+
+    def command(*words):
+        capsys.readouterr()
+        code = run([str(word) for word in words])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
+
+
+# Dask
+
+
+@pytest.fixture(scope="module")
+def cluster(recipe_folder, tmp_path_factory):
+    distributed = pytest.importorskip("distributed")
+    small = Path(__file__).with_name("small.py")
+    preload = tmp_path_factory.mktemp("dask") / "recipes.py"
+    command = [sys.executable, str(small), str(recipe_folder)]
+    preload.write_text(
+        f"from kws.experiments.run_process import Worker\nWorker.command = {command!r}\n"
+    )
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        preload=[str(preload)],
+    ) as one:
+        yield one
+
+
+@pytest.mark.slow
+def test_a_cluster_loses_no_run_to_a_worker_that_dies(cluster, make_job, made, recipes):
+    from functools import partial
+
+    from kws.cluster import connected
+    from kws.experiments.on_cluster import Remote
+
+    jobs = [make_job(seed=seed) for seed in range(4)]
+    (recipes / "slow").touch()
+
+    def kill() -> None:
+        """The Dask workers that make a run have a child: the first of them."""
+        wait_for_step(jobs[0].run_folder, 1)
+        pids = [nanny.pid for nanny in cluster.workers.values()]
+        busy = [pid for pid in pids if Path(f"/proc/{pid}/task/{pid}/children").read_text()]
+        os.kill((busy or pids)[0], signal.SIGKILL)
+        (recipes / "slow").unlink()
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    with connected(cluster.scheduler_address) as client:
+        outcome = run_all(jobs, len(jobs), partial(Remote, client), say=lambda line: None)
+    thread.join()
+    assert sorted(outcome.done) == [job.title for job in jobs]
+    assert not outcome.failed
+    results = [json.loads(job.path.read_text()) for job in jobs]
+    assert results[0]["history"] == made()["history"]
+    assert [result["seed"] for result in results] == [0, 1, 2, 3]
+    assert not all(result["seconds"]["whole"] for result in results)
+
+
+@pytest.mark.slow
+def test_an_interrupt_reaches_the_cluster(cluster, make_job, recipes):
+    from kws.cluster import connected
+    from kws.experiments.on_cluster import Remote
+
+    job = make_job(seed=9)
+    (recipes / "slow").touch()
+    with connected(cluster.scheduler_address) as client:
+        remote = Remote(client)
+        timer = threading.Thread(
+            target=lambda: (wait_for_step(job.run_folder, 1), remote.interrupt()), daemon=True
+        )
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            remote.run(job)
+        timer.join()
+        assert read_checkpoint(job.run_folder / "last.pt")["step"] < 3
+        (recipes / "slow").unlink()
+        assert "result" in Remote(client).run(job)
+
+
+def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch):
+    pytest.importorskip("distributed")
+    from kws import cluster
+    from kws.errors import UsageError
+
+    monkeypatch.setattr(cluster, "CONNECT", "0.2s")
+    with (
+        pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"),
+        cluster.connected("tcp://127.0.0.1:1"),
+    ):
+        pass

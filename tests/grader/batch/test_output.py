@@ -1,0 +1,145 @@
+"""The folder of a batch: what may be kept, what is made of reports, one run at a time."""
+
+from dataclasses import replace
+
+import pytest
+
+from grader.batch.output import Store
+from grader.core.outcomes import Figure
+from kws.errors import UsageError
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "out")
+
+
+def test_a_report_comes_back_as_it_was_written(store, report):
+    assert store.keep(report.to_json()) == report
+    assert store.reports() == [report]
+    assert store.report_path("alice", "02").read_text() == report.to_json()
+
+
+def test_what_may_be_kept_is_told_by_what_it_was_graded_from(store, report):
+    store.keep(report.to_json())
+    assert store.current("alice") == {"02": ["d1", "c1", "development", "sealed"]}
+
+
+def test_a_report_with_open_points_is_graded_again(store, open_report):
+    store.keep(open_report.to_json())
+    assert store.current("bob") == {}
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"student": 3}', "null"])
+def test_a_damaged_report_counts_as_none(store, report, damage):
+    store.keep(report.to_json())
+    store.report_path("alice", "02").write_text(damage)
+    assert store.reports() == []
+    assert store.current("alice") == {}
+
+
+def test_a_report_in_another_students_place_counts_as_none(store, report):
+    path = store.report_path("bob", "02")
+    path.parent.mkdir(parents=True)
+    path.write_text(report.to_json())
+    assert store.reports() == []
+
+
+def test_the_same_reports_make_the_same_bytes_and_touch_nothing(store, report, open_report):
+    for one in (report, open_report):
+        store.keep(one.to_json())
+    remarks = {("alice", "02"): ("late",)}
+    store.finish(remarks, {"carol": "C"})
+    files = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in store.out.rglob("*.*")}
+    assert {p.name for p in files} >= {
+        "alice.html",
+        "bob.html",
+        "gradebook.csv",
+        "canvas.csv",
+        "class.html",
+        "junit.xml",
+    }
+    store.finish(remarks, {"carol": "C"})
+    for path, (data, _) in files.items():
+        assert path.read_bytes() == data
+    page = store.out / "pages" / "alice.html"
+    assert page.stat().st_mtime_ns == files[page][1]
+
+
+def test_remarks_missing_and_names_are_in_the_gradebook(store, report):
+    store.keep(report.to_json())
+    store.finish({("alice", "02"): ("late", "twice")}, {"carol": "Carol C"}, {"alice": "Alice A"})
+    text = (store.out / "gradebook.csv").read_text()
+    assert "Alice A,late; twice" in text
+    assert text.splitlines()[-1].startswith("carol,,")
+    assert text.splitlines()[-1].endswith("Carol C,handed in nothing")
+    assert store.remarks() == {("alice", "02"): ("late", "twice")}
+
+
+def test_who_handed_in_nothing_gradable_is_in_gradebook_and_class_page_with_the_reason(
+    store, report
+):
+    store.keep(report.to_json())
+    store.finish({}, {}, {"jun": "Jun J"}, {"jun": "no answer in readme.txt; late by 2 h"})
+    head, alice, jun = (store.out / "gradebook.csv").read_text().splitlines()
+    assert jun.startswith("jun,,,,needs a person,")
+    assert jun.endswith("Jun J,not graded: no answer in readme.txt; late by 2 h")
+    assert head.count(",") == alice.count(",") == jun.count(",")
+    page = (store.out / "class.html").read_text()
+    assert "<li>jun: no answer in readme.txt; late by 2 h</li>" in page
+    store.finish()
+    assert "jun" not in (store.out / "class.html").read_text()
+
+
+def test_a_regrading_remembers_the_first_of_what_it_replaced(store, report):
+    store.keep(report.to_json())
+    for digest in ("c2", "c3"):
+        store.keep(replace(report, checks_digest=digest).to_json(), remember=True)
+    assert store.remembered() == {("alice", "02"): report}
+    store.forget()
+    assert store.remembered() == {}
+
+
+def test_only_one_run_writes(store):
+    with (
+        store.locked(),
+        pytest.raises(UsageError, match="another run is writing"),
+        Store(store.out).locked(),
+    ):
+        pass
+    with store.locked():
+        pass
+
+
+def test_an_out_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(UsageError, match="is a file: give a folder"):
+        Store(tmp_path / "out")
+
+
+@pytest.mark.parametrize("data", [{"x": [1], "y": []}, {}, None])
+def test_a_page_that_cannot_be_made_is_told_and_stops_no_other(store, report, open_report, data):
+    figure = Figure(kind="curve", title="t", data=data)
+    broken = replace(report.checks[0], figures=(figure,))
+    store.keep(replace(report, checks=(broken,)).to_json())
+    store.keep(open_report.to_json())
+    files = store.finish()
+    assert list(store.pageless) == ["alice"]
+    assert "could not be made" in (store.out / "pages" / "alice.html").read_text()
+    assert "2.1-values" in (store.out / "pages" / "bob.html").read_text()
+    assert all(path.is_file() for path in files)
+    assert "alice" in (store.out / "gradebook.csv").read_text()
+
+
+def test_a_report_of_an_earlier_run_under_a_long_name_stops_no_table(store, report):
+    store.keep(replace(report, student="a" * 250).to_json())
+    store.keep(report.to_json())
+    files = store.finish()
+    assert list(store.pageless) == ["a" * 250]
+    assert all(path.is_file() for path in files)
+
+
+def test_half_a_character_in_a_report_stops_nobody(store, report):
+    text = replace(report, repairs=("a\udcff",)).to_json()
+    kept = store.keep(text)
+    assert store.reports() == [kept]

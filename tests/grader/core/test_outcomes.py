@@ -1,0 +1,53 @@
+"""A report as text comes back as the same report."""
+
+from grader.core.outcomes import CheckResult, Figure, Reason, Report, Stopped, Verdict
+
+
+def a_report(*earned: float | None) -> Report:
+    checks = tuple(
+        CheckResult(
+            id=f"2.1-{i}",
+            task="2.1",
+            title="It holds.",
+            points=2,
+            earned=points,
+            reason=None if points == 2 else Reason.WRONG,
+            message="ünï",
+            facts={"n": 3},
+            figures=(Figure(kind="curve", title="t", data={"x": [1], "y": [None]}),),
+        )
+        for i, points in enumerate(earned)
+    )
+    return Report(
+        student="s",
+        assignment="02",
+        title="Attention",
+        digest="d",
+        checks_digest="c",
+        seed_id="i",
+        tier="sealed",
+        weaknesses=("w",),
+        repairs=("r",),
+        checks=checks,
+    )
+
+
+def test_a_report_survives_being_text():
+    report = a_report(2, 0.5, None)
+    assert Report.from_json(report.to_json()) == report
+    assert report.to_json() == Report.from_json(report.to_json()).to_json()
+
+
+def test_points_add_up_and_open_ones_count_nothing_yet():
+    report = a_report(2, 0.5, None)
+    assert (report.score, report.max_score) == (2.5, 6)
+    assert [check.passed for check in report.checks] == [True, False, False]
+
+
+def test_the_verdict_asks_for_a_person_where_points_are_open():
+    assert a_report(2, None).verdict is Verdict.PERSON
+    assert a_report(2, 0).verdict is Verdict.REPAIRED
+
+
+def test_an_ending_has_words_as_an_exception_too():
+    assert str(Stopped(Reason.TIMEOUT, "it took too long", "a loop?")) == "it took too long"

@@ -1,0 +1,175 @@
+"""Accuracy on hidden data: points between the bounds, claims against measurements, training."""
+
+import pytest
+import torch
+
+from grader.core.outcomes import Reason, Stopped
+from grader.course.probes.accuracy import (
+    expect_accuracy,
+    expect_claim,
+    expect_retrained,
+    predict,
+    retrain,
+    score,
+)
+from grader.grading.feedback import Failure
+from grader.grading.grading_run import Record
+from grader.sandbox import Code, Sandbox
+from grader.submission.contents import Piece
+from kws.metrics import Proportion
+
+SOURCE = """
+import torch
+from torch import nn
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last, self.drop = nn.Linear(3, 2), nn.Dropout(0.9)
+
+    def forward(self, x):
+        return self.drop(self.last(x))
+
+class Short(Model):
+    def forward(self, x):
+        return super().forward(x)[1:]
+
+class Broken(Model):
+    def forward(self, x):
+        return super().forward(x) * float("nan")
+"""
+
+
+@pytest.fixture(scope="module")
+def student():
+    piece = Piece(source=SOURCE, where="cell 1", line=1, names=("Model",))
+    with Sandbox() as box, box.session() as session, session.check(Code(pieces=(piece,))) as made:
+        yield made
+
+
+def reached(correct: int, n: int = 100) -> Proportion:
+    return Proportion(correct=correct, n=n)
+
+
+# Predicting and scoring
+
+
+def test_every_example_is_predicted_in_order_and_without_dropout(student):
+    x, made = torch.randn(150, 3), student.Model()
+    state = made.state_dict()
+    expected = x @ state["last.weight"].mT + state["last.bias"]
+    assert torch.allclose(predict(made, [x], 2).float(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "words"), [("Short", "has shape"), ("Broken", "holds NaN")])
+def test_logits_that_are_none_are_told(student, name, words):
+    with pytest.raises(Failure, match=words):
+        predict(getattr(student, name)(), [torch.randn(5, 3)], 2)
+
+
+def test_a_score_counts_and_shows_which_was_taken_for_which():
+    record, labels = Record(), torch.tensor([0, 0, 1, 2])
+    logits = torch.eye(3)[torch.tensor([0, 1, 1, 2])]
+    measured = score(record, logits, labels, ["a", "b", "c"])
+    assert (measured.correct, measured.n) == (3, 4)
+    assert "75.0 % (n=4" in record.facts["accuracy"]
+    assert record.figures[0].data["counts"] == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+
+
+# Points
+
+
+@pytest.mark.parametrize(
+    ("correct", "share"), [(90, 1.0), (80, 1.0), (70, 0.75), (60, 0.5), (41, 0.025)]
+)
+def test_points_rise_in_proportion_between_the_bounds(correct, share):
+    record = Record()
+    expect_accuracy(record, reached(correct), none=0.4, full=0.8)
+    assert record.share == pytest.approx(share)
+
+
+@pytest.mark.parametrize("correct", [40, 39, 0])
+def test_at_the_lower_bound_there_are_no_points(correct):
+    with pytest.raises(Failure, match=r"points begin above 40.0 %"):
+        expect_accuracy(Record(), reached(correct), none=0.4, full=0.8)
+
+
+def test_nothing_measured_is_no_points():
+    with pytest.raises(Failure):
+        expect_accuracy(Record(), reached(0, 0), none=0.4, full=0.8)
+
+
+@pytest.mark.parametrize(("none", "full"), [(0.8, 0.4), (0.5, 0.5), (-0.1, 0.5), (0.5, 1.1)])
+def test_bounds_that_are_none_are_a_fault_of_ours(none, full):
+    with pytest.raises(ValueError, match="two shares in this order"):
+        expect_accuracy(Record(), reached(50), none=none, full=full)
+
+
+# Claims
+
+
+@pytest.mark.parametrize("claimed", [0.7, 70, 0.2, 0.78, 0])
+def test_a_claim_that_the_checkpoint_can_bear_passes(claimed):
+    expect_claim(Record(), claimed, reached(70))
+
+
+@pytest.mark.parametrize("claimed", [0.97, 97, 1])
+def test_a_claim_beyond_chance_is_told_with_both_numbers(claimed):
+    with pytest.raises(Failure, match=r"claims .*, the checkpoint reaches 70.0 %"):
+        expect_claim(Record(), claimed, reached(70))
+
+
+@pytest.mark.parametrize("claimed", [None, "0.9", True, float("nan"), [0.9]])
+def test_a_claim_that_is_no_number_is_told(claimed):
+    with pytest.raises(Failure, match="is not a number"):
+        expect_claim(Record(), claimed, reached(70))
+
+
+def test_few_examples_forgive_more():
+    expect_claim(Record(), 0.85, reached(7, 10))
+    with pytest.raises(Failure):
+        expect_claim(Record(), 0.85, reached(700, 1000))
+
+
+# Training from scratch
+
+
+@pytest.fixture
+def batches():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(4, 32, 3, generator=generator)
+    return [(one, (one[:, 0] > 0).long()) for one in x]
+
+
+def test_training_from_scratch_learns_and_is_drawn(student, batches):
+    record = Record()
+    options = {"steps": 60, "lr": 0.1, "seed": 1, "record": record}
+    made = retrain(student.Model, batches, **options)
+    x, y = batches[0]
+    assert score(Record(), predict(made, [x], 2), y, ["a", "b"]).value > 0.9
+    assert len(record.figures[0].data["y"]) == 60
+
+
+def test_the_graders_seed_decides(student, batches):
+    def weights(seed: int):
+        made = retrain(student.Model, batches, steps=3, lr=0.1, seed=seed, record=Record())
+        return made.state_dict()["last.weight"]
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_training_that_breaks_off_is_told(student, batches):
+    with pytest.raises(Stopped) as stopped:
+        retrain(student.Broken, batches, steps=5, lr=0.1, seed=1, record=Record())
+    assert stopped.value.reason is Reason.WRONG
+    assert "of 5: the loss is not a number" in stopped.value.message
+
+
+def test_a_checkpoint_that_training_reaches_passes():
+    expect_retrained(Record(), reached(80), reached(85), 0.05)
+
+
+def test_a_checkpoint_that_training_never_reaches_is_told():
+    with pytest.raises(Failure, match=r"reaches 40.0 %; the checkpoint handed in reaches 90.0 %"):
+        expect_retrained(Record(), reached(40), reached(90), 0.1)

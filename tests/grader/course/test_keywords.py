@@ -1,0 +1,43 @@
+"""Hidden keywords: new for each seed, and in an order that tells nothing."""
+
+import pytest
+import torch
+
+from grader.core.seed import Seed
+from grader.course.hidden.keywords import N_MELS, PROTOCOL, speak, word_clips
+
+CLASSES = len(PROTOCOL.labels)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """The clips and labels of two seeds."""
+    return word_clips(Seed("one")), word_clips(Seed("other"))
+
+
+def test_every_clip_is_a_spectrogram_with_a_label(drawn):
+    for mel, labels in drawn:
+        assert mel.shape == (len(labels), mel.shape[1], N_MELS)
+        assert mel.isfinite().all()
+        assert set(labels.tolist()) == set(range(CLASSES))
+
+
+def test_the_same_seed_says_the_same(drawn):
+    (mel, labels), _ = drawn
+    speak.cache_clear()
+    again, labels_again = word_clips(Seed("one"))
+    assert torch.equal(mel, again)
+    assert torch.equal(labels, labels_again)
+
+
+def test_another_seed_says_it_with_other_voices(drawn):
+    (mel, _), (other, _) = drawn
+    assert not torch.isclose(mel[:, None], other[None, :50]).all(-1).all(-1).any()
+
+
+def test_the_place_of_a_clip_does_not_tell_its_word(drawn):
+    """What one seed's order says of another's labels, and of the next label, is near chance."""
+    (_, labels), (_, other) = drawn
+    size = min(len(labels), len(other))
+    assert (labels[:size] == other[:size]).double().mean() < 2.5 / CLASSES
+    assert (labels[1:] == labels[:-1]).double().mean() < 2.5 / CLASSES

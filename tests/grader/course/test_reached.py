@@ -1,0 +1,50 @@
+"""The bounds of accuracies: what was reached, what is graded, and what README says are one."""
+
+import ast
+import re
+
+import pytest
+
+from grader import ROOT
+from grader.adapters import ASSIGNMENTS
+from grader.course.reached import REACHED
+from grader.course.targets import MEASURES
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROW = r"\| {} .*\| (?P<seeds>\d+) × (?P<n>\d+) \| (?P<mean>[\d.]+) ± (?P<deviation>[\d.]+) % "
+ROW += r"\| (?P<full>\d+) % \| (?P<none>\d+) % \|"
+
+
+def graded(number: str) -> tuple[float, float]:
+    """The bounds that a hidden check grades by: all points, and none."""
+    path = ROOT / "grader" / "course" / f"test_{ASSIGNMENTS[number].stem}.py"
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).startswith("(FULL, "):
+            full, none = ast.literal_eval(node.value)
+            return full, none
+    raise AssertionError(f"{path.name} has no FULL")
+
+
+def test_every_assignment_that_trains_has_a_record_of_five_seeds_or_more():
+    trained = {number for number, one in ASSIGNMENTS.items() if one.weights}
+    assert set(REACHED) == set(MEASURES) == trained
+    assert all(len(reached.right) >= 5 for reached in REACHED.values())
+
+
+@pytest.mark.parametrize("number", sorted(REACHED))
+def test_all_points_are_due_three_deviations_below_the_mean(number):
+    full, none = graded(number)
+    assert full == REACHED[number].full
+    assert (full + none) / 2 < REACHED[number].mean - 10 * REACHED[number].deviation
+
+
+@pytest.mark.parametrize("number", sorted(REACHED))
+def test_readme_says_the_bounds_that_are_graded(number):
+    reached, (full, none) = REACHED[number], graded(number)
+    (row,) = [
+        found for line in README.splitlines() if (found := re.match(ROW.format(number), line))
+    ]
+    assert (int(row["seeds"]), int(row["n"])) == (len(reached.right), reached.n)
+    assert row["mean"] == f"{100 * reached.mean:.1f}"
+    assert row["deviation"] == f"{100 * reached.deviation:.1f}"
+    assert (int(row["full"]), int(row["none"])) == (round(100 * full), round(100 * none))

@@ -1,0 +1,222 @@
+"""The inventory: every marker read, every promise about it kept, and a digest that follows."""
+
+from dataclasses import replace
+
+import pytest
+
+from grader.adapters import ASSIGNMENTS, Assignment, Task
+from grader.grading import checks
+from grader.grading.checks import Check, checks_digest, needed, read_check, verify
+from grader.reports.scorecard import check_lines, closing_lines, points
+from kws.errors import UsageError
+
+
+def a_task(name: str, after: tuple[str, ...] = ()) -> Task:
+    return Task(id=name, title=f"Task {name}", names={}, after=after)
+
+
+COURSE = Assignment(
+    number="02",
+    slug="attention",
+    title="T",
+    tasks=(a_task("2.1"), a_task("2.2"), a_task("2.3", ("2.1",)), a_task("2.4", ("2.2", "2.3"))),
+)
+
+
+def titled():
+    """It holds.
+
+    And this is for the reader.
+    """
+
+
+def untitled():
+    pass
+
+
+def read(*args, function=titled, **options) -> Check:
+    return read_check(COURSE, function, "test_two_words", args, options)
+
+
+def inventory(*names: str, **after) -> list[Check]:
+    made = []
+    for name in names:
+        task = name.partition("-")[0]
+        made.append(Check(assignment="02", id=name, task=task, title="t", points=1))
+    return [replace(one, after=after.get(one.id[-1], ())) for one in made]
+
+
+def test_a_marker_becomes_a_check():
+    check = read("2.1", points=3, after=("2.1-a",), concept="section 2.1", timeout=30)
+    assert check == Check(
+        assignment="02",
+        id="2.1-two-words",
+        task="2.1",
+        title="It holds.",
+        points=3.0,
+        after=("2.1-a",),
+        concept="section 2.1",
+        timeout=30,
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "options"),
+    [
+        ((), {"points": 1}),
+        (("2.1", "2.2"), {"points": 1}),
+        (("2.1",), {}),
+        (("2.1",), {"points": 0}),
+        (("2.1",), {"points": -1}),
+        (("2.1",), {"points": float("nan")}),
+        (("2.1",), {"points": "many"}),
+        (("2.1",), {"points": 1, "after": "2.1-a"}),
+        (("2.1",), {"points": 1, "worth": 1}),
+        (("2.1",), {"points": 1, "function": untitled}),
+    ],
+)
+def test_a_marker_without_sense_is_an_error_that_names_the_test(args, options):
+    with pytest.raises(UsageError, match="02_attention: test_two_words: "):
+        read(*args, **options)
+
+
+def test_a_whole_inventory_passes():
+    verify(COURSE, inventory("2.1-a", "2.2-b", "2.3-c", "2.4-d", d=("2.1-a", "2.3-c")))
+
+
+@pytest.mark.parametrize(
+    ("names", "after", "words"),
+    [
+        (("2.1-a", "2.2-b", "2.3-c"), {}, "task 2.4 has no check"),
+        (("2.1-a", "2.2-b", "2.3-c", "2.4-d", "2.9-e"), {}, "there is no task 2.9"),
+        (("2.1-a", "2.1-a", "2.2-b", "2.3-c", "2.4-d"), {}, "two checks have this id"),
+        (("2.1-a", "2.2-b", "2.3-c", "2.4-d"), {"a": ("2.4-d",)}, "2.4-d is no check before it"),
+        (("2.1-a", "2.2-b", "2.3-c", "2.4-d"), {"d": ("2.4-x",)}, "2.4-x is no check before it"),
+    ],
+)
+def test_an_inventory_with_a_hole_is_an_error(names, after, words):
+    with pytest.raises(UsageError, match=words):
+        verify(COURSE, inventory(*names, **after))
+
+
+def test_needed_tasks_are_found_at_any_distance_in_order():
+    assert needed(COURSE, "2.4") == ("2.1", "2.2", "2.3")
+    assert needed(COURSE, "2.3") == ("2.1",)
+    assert needed(COURSE, "2.1") == ()
+
+
+# The digest
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A repository in small: `tree(name)` changes one of its files, and returns the digest."""
+    names = (
+        "grader/course/test_02_attention.py",
+        "grader/test_03_other.py",
+        "grader/grading/feedback.py",
+        "grader/reports/page.py",
+        "kws/models/params.py",
+        "solutions/02_attention.py",
+        "solutions/03_other.py",
+        "README.md",
+    )
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    monkeypatch.setattr(checks, "ROOT", tmp_path)
+
+    def change(name: str = "") -> str:
+        if name:
+            (tmp_path / name).write_text("2")
+        checks._sources_digest.cache_clear()
+        return checks_digest(COURSE)
+
+    yield change
+    checks._sources_digest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "grader/course/test_02_attention.py",
+        "grader/grading/feedback.py",
+        "kws/models/params.py",
+        "solutions/02_attention.py",
+    ],
+)
+def test_what_decides_about_points_changes_the_digest(tree, name):
+    assert tree() != tree(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["grader/test_03_other.py", "solutions/03_other.py", "grader/reports/page.py", "README.md"],
+)
+def test_what_does_not_decide_leaves_the_digest(tree, name):
+    assert tree() == tree(name)
+
+
+def test_retraining_is_another_set_of_checks():
+    course = ASSIGNMENTS["02"]
+    assert checks_digest(course) == checks_digest(course) != checks_digest(course, retrain=True)
+
+
+def test_another_course_is_another_digest(tree):
+    other = replace(COURSE, tasks=COURSE.tasks[:1])
+    assert tree() != checks_digest(other)
+
+
+# The score card
+
+
+def test_a_line_of_the_score_card_tells_fact_hint_and_where_to_read():
+    from grader.grading.feedback import Failure
+    from grader.grading.grading_run import Record, judge
+
+    check = Check(
+        assignment="02", id="2.1-a", task="2.1", title="It holds.", points=2.5, concept="section 2"
+    )
+    lines = [line.strip() for line in check_lines(judge(check, Failure("off", "why?"), Record()))]
+    assert lines == ["0/2.5  2.1-a: It holds.", "off", "hint: why?", "read: section 2"]
+    lines = check_lines(judge(check, KeyError(), Record()))
+    assert lines[0].split()[0] == "–/2.5"
+    assert not any("read:" in line for line in lines)
+    assert len(check_lines(judge(check, None, Record()))) == 1
+
+
+def test_the_score_card_adds_up_by_task():
+    from grader.core.outcomes import CheckResult, Report
+
+    results = [
+        CheckResult(id=f"{t}-{i}", task=t, title="t", points=2, earned=e)
+        for i, (t, e) in enumerate([("2.1", 2.0), ("2.1", 0.5), ("2.2", None)])
+    ]
+    report = Report(
+        student="",
+        assignment="02",
+        title="Attention",
+        digest="",
+        checks_digest="",
+        seed_id="",
+        tier="fenced",
+        weaknesses=("no namespaces",),
+        repairs=("a cell was mended",),
+        checks=tuple(results),
+    )
+    lines = [" ".join(line.split()) for line in closing_lines(report)]
+    assert lines[1].startswith("2.5/4 2.1 ")
+    assert lines[2].startswith("0/2 2.2 ")
+    for line in (
+        "2.5/6 in all",
+        "mended: a cell was mended",
+        "isolation: fenced",
+        "without: no namespaces",
+        "verdict: needs a person",
+    ):
+        assert line in lines
+
+
+@pytest.mark.parametrize(("value", "shown"), [(3.0, "3"), (2.25, "2.25"), (0.0, "0"), (None, "–")])
+def test_points_are_written_as_people_do(value, shown):
+    assert points(value) == shown

@@ -1,0 +1,254 @@
+"""The point rules: what each way of ending a check earns, and what is said about it."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from grader.adapters import ASSIGNMENTS
+from grader.core.outcomes import CheckResult, Figure, Reason, Stopped, Verdict
+from grader.core.seed import Seed
+from grader.grading.checks import Check
+from grader.grading.feedback import Failure
+from grader.grading.grading_run import OURS, STAFF, Record, Run, choose, clean, judge
+from grader.submission.contents import Submission
+
+
+def a_check(name: str = "2.1-values", points: float = 3, **rest) -> Check:
+    task = name.partition("-")[0]
+    return Check(assignment="02", id=name, task=task, title="It holds.", points=points, **rest)
+
+
+def judged(error=None, record=None, points: float = 3) -> CheckResult:
+    return judge(a_check(points=points), error, record or Record())
+
+
+def test_an_end_without_an_exception_earns_all():
+    result = judged()
+    assert (result.earned, result.reason, result.message, result.passed) == (3, None, "", True)
+
+
+def test_a_wrong_answer_earns_nothing_and_says_why():
+    result = judged(Failure("it is off", "why?"))
+    assert (result.earned, result.reason) == (0, Reason.WRONG)
+    assert (result.message, result.hint) == ("it is off", "why?")
+
+
+OPEN = (Reason.INFRASTRUCTURE, Reason.UNREAD)
+
+
+@pytest.mark.parametrize("reason", [r for r in Reason if r not in OPEN])
+def test_every_ending_of_the_students_earns_nothing_and_keeps_its_reason(reason):
+    result = judged(Stopped(reason, "it stopped", "why?"))
+    assert (result.earned, result.reason, result.message) == (0, reason, "it stopped")
+
+
+def test_what_could_not_be_opened_is_open_and_says_why():
+    result = judged(Stopped(Reason.UNREAD, "hw.7z cannot be opened here"))
+    assert (result.earned, result.reason) == (None, Reason.UNREAD)
+    assert result.message == "hw.7z cannot be opened here"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Stopped(Reason.INFRASTRUCTURE, "the server is gone"),
+        KeyError("expected_logits"),
+        AssertionError("assert 3 == 4"),
+        TypeError("unsupported"),
+        RecursionError(),
+        MemoryError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_fault_of_ours_leaves_the_points_open_and_shows_no_value(error):
+    result = judged(error)
+    assert (result.earned, result.reason, result.message) == (None, Reason.INFRASTRUCTURE, OURS)
+    told = json.dumps(result.facts)
+    assert type(error).__name__ in told
+    assert "expected_logits" not in told
+    assert "3 == 4" not in told
+
+
+def test_the_staff_learn_the_line_of_a_fault_of_ours():
+    with pytest.raises(AttributeError) as fault:
+        judge(None, None, None)  # pyright: ignore[reportArgumentType]
+    assert "grading.py:" in judged(fault.value).facts[STAFF]
+
+
+# Partial points
+
+
+@pytest.mark.parametrize(("share", "earned"), [(0.5, 1.5), (1 / 3, 1.0), (0.111, 0.33), (0, 0)])
+def test_a_share_of_the_points_is_earned_to_the_cent(share, earned):
+    record = Record()
+    record.partial(share, "some", "more?")
+    result = judged(record=record)
+    assert (result.earned, result.reason, result.hint) == (earned, Reason.PARTIAL, "more?")
+
+
+def test_the_smallest_share_counts():
+    record = Record()
+    for share in (0.75, 0.25, 0.5):
+        record.partial(share, f"{share} reached")
+    assert judged(record=record, points=4).earned == 1
+    assert judged(record=record).message == "0.25 reached"
+
+
+def test_a_whole_share_is_all_points():
+    record = Record()
+    record.partial(1, "all")
+    assert judged(record=record).passed
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, math.nan])
+def test_a_share_that_is_none_is_a_fault_of_ours(share):
+    with pytest.raises(ValueError, match="not between 0 and 1"):
+        Record().partial(share, "")
+
+
+def test_a_wrong_answer_after_a_share_earns_nothing():
+    record = Record()
+    record.partial(0.5, "half")
+    assert judged(Failure("it is off"), record).earned == 0
+
+
+# Facts, pictures, texts
+
+
+def test_facts_are_plain_and_survive_a_failure():
+    record = Record()
+    record.fact("n", torch.tensor(3))
+    record.fact("loss", math.nan)
+    record.fact("name", "a\x1b[31mb")
+    facts = judged(Failure("off"), record).facts
+    assert facts == {"n": 3, "loss": "not a number", "name": "ab"}
+
+
+def test_a_picture_holds_what_json_can_hold():
+    record = Record()
+    data = {"x": torch.arange(2), "y": [1.0, math.inf], "x_label": "step", "y_label": "loss"}
+    record.figure(Figure(kind="curve", title="t", data=data))
+    (figure,) = judged(record=record).figures
+    assert json.loads(json.dumps(figure.data)) == figure.data
+    assert (figure.data["x"], figure.data["y"]) == ([0, 1], [1.0, None])
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("a\x00b\x07c", "abc"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\ud800x", "x"),
+        ("two\r\nlines\tand ünï 中 🙂", "two\nlines\tand ünï 中 🙂"),
+        ("\ufffe\uffff", ""),
+    ],
+)
+def test_texts_are_cleaned(text, cleaned):
+    assert clean(text) == cleaned
+
+
+def test_an_endless_text_ends():
+    assert len(clean("x" * 10**6)) == 2000
+
+
+def test_what_a_student_can_say_is_cleaned_in_message_and_hint():
+    result = judged(Stopped(Reason.ERROR, "a\ud800\x00", "b" * 9999))
+    assert result.message == "a"
+    assert len(result.hint) == 2000
+
+
+# A run
+
+
+@pytest.fixture
+def run() -> Run:
+    nothing = Submission(assignment="02", pieces=(), digest="d", repairs=("mended\x00",))
+    run = Run(submissions={"02": nothing}, sandbox=None, seed=Seed())
+    names = ("2.1-a", "2.1-b", "2.2-c", "2.3-d")
+    run.checks["02"] = [a_check(name) for name in names]
+    return run
+
+
+def put(run: Run, name: str, error: BaseException | None = None) -> None:
+    check = next(check for check in run.checks["02"] if check.id == name)
+    run.results["02", name] = judge(check, error, Record())
+
+
+def test_a_check_nobody_reported_earns_nothing(run):
+    put(run, "2.1-a")
+    report = run.report(ASSIGNMENTS["02"])
+    assert [check.earned for check in report.checks] == [3, 0, 0, 0]
+    assert {check.reason for check in report.checks[1:]} == {Reason.NOT_RUN}
+    assert report.max_score == 12
+
+
+def test_a_check_that_an_interrupted_run_did_not_reach_is_open(run):
+    put(run, "2.1-a")
+    report = run.report(ASSIGNMENTS["02"], interrupted=True)
+    assert [check.earned for check in report.checks] == [3, None, None, None]
+    assert report.verdict is Verdict.PERSON
+
+
+def test_a_report_holds_cleaned_repairs_digest_and_seed(run):
+    report = run.report(ASSIGNMENTS["02"])
+    assert (report.repairs, report.digest, report.seed_id) == (("mended",), "d", "development")
+
+
+def test_a_check_is_blocked_by_one_that_earned_nothing(run):
+    check = a_check("2.3-d", after=("2.1-a", "2.2-c"))
+    put(run, "2.1-a")
+    put(run, "2.2-c", Failure("off"))
+    assert run.blocked_by(check) == "2.2-c"
+
+
+def test_a_fault_of_ours_blocks_nothing(run):
+    check = a_check("2.3-d", after=("2.1-a",))
+    put(run, "2.1-a", KeyError())
+    assert run.blocked_by(check) is None
+
+
+def test_some_points_block_nothing(run):
+    record = Record()
+    record.partial(0.5, "half")
+    run.results["02", "2.1-a"] = judge(run.checks["02"][0], None, record)
+    assert run.blocked_by(a_check("2.3-d", after=("2.1-a",))) is None
+
+
+def test_tasks_that_failed_are_those_this_one_builds_on(run):
+    put(run, "2.1-a")
+    put(run, "2.1-b", Failure("off"))
+    put(run, "2.2-c")
+    assert run.failed_tasks(a_check("2.3-d")) == ("2.1",)
+    assert run.failed_tasks(a_check("2.2-c")) == ()
+    assert run.failed_tasks(a_check("2.6-e")) == ("2.1",)
+
+
+def test_references_are_given_for_failed_tasks_only(run):
+    put(run, "2.1-a", Failure("off"))
+    put(run, "2.2-c")
+    names = {name for piece in run.code(a_check("2.3-d")).references for name in piece.names}
+    assert "attend" in names
+    assert "split_heads" not in names
+
+
+def test_the_seed_of_a_check_follows_from_the_secret_one(run):
+    other = Run(submissions=run.submissions, sandbox=None, seed=Seed("other"))
+    check = a_check("2.2-c")
+    assert run.code(check).seed == run.code(check).seed != other.code(check).seed
+    assert run.code(check, seed=7).seed == 7
+
+
+# Choosing
+
+
+def test_each_known_assignment_is_graded_and_no_other():
+    found = [Submission(assignment=a, pieces=(), digest=a) for a in ("02", "77", "")]
+    assert list(choose(found, None)) == ["02"]
+
+
+def test_an_assignment_that_is_not_there_is_graded_as_nothing():
+    chosen = choose([], "02")["02"]
+    assert chosen.pieces == ()
+    assert "no answer to assignment 02" in chosen.repairs[0]

@@ -1,0 +1,426 @@
+"""`pytest grader/`: checks in, points out, and nothing that a submission holds runs in pytest.
+
+The first half drives the hooks on checks made up here; the second runs the command itself.
+"""
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import grader.grading.fixtures
+import grader.grading.plugin
+from grader.adapters import ASSIGNMENTS
+from grader.core.outcomes import Reason, Report
+from grader.core.seed import Seed
+from grader.grading.grading_run import Run
+from grader.grading.in_process import OPTIONS
+from grader.reports.page import page
+from grader.reports.scorecard import closing_lines
+from grader.sandbox import Sandbox
+from grader.submission.contents import Piece, Submission
+
+ROOT = Path(__file__).parents[3]
+SOLUTION = ROOT / "solutions" / "02_attention.py"
+TASKS = [task.id for task in ASSIGNMENTS["02"].tasks]
+HEAD = """
+    import pytest
+    from grader.grading.feedback import Failure, expect_equal
+    from grader.core.outcomes import Figure, Reason, Stopped
+
+    def check(task="2.1", **options):
+        return pytest.mark.check(task, **{"points": 2, **options})
+"""
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def graded(tmp_path, monkeypatch, sandbox):
+    """`graded(checks, code="", …)`: the report when these are all checks of assignment 2.
+
+    A check that passes is added for every task that has none.
+    """
+    monkeypatch.setattr(grader.grading.plugin, "HERE", tmp_path)
+
+    def grade(checks: str, code: str = "", *arguments: str, retrain: bool = False) -> Report:
+        rest = "\n".join(
+            f'@check("{task}")\ndef test_rest_{i}(): "It passes."\n'
+            for i, task in enumerate(TASKS)
+            if f'"{task}"' not in checks
+        )
+        if "@check(" not in checks or "@check()" in checks or "@check(points" in checks:
+            rest = rest.replace('@check("2.1")\ndef test_rest_0(): "It passes."\n', "")
+        source = "\n".join(map(textwrap.dedent, (HEAD, checks, rest)))
+        (tmp_path / "test_02_attention.py").write_text(source)
+        pieces = (Piece(source=code, where="cell 1", line=1, names=("attend",)),) if code else ()
+        submission = Submission(assignment="02", pieces=pieces, digest="d")
+        run = Run(submissions={"02": submission}, sandbox=sandbox, seed=Seed(), retrain=retrain)
+        given = grader.grading.plugin.Given(run)
+        options = [*OPTIONS, f"--rootdir={tmp_path}", "-c/dev/null", "-pno:logging"]
+        plugins = [given, grader.grading.plugin, grader.grading.fixtures]
+        try:
+            code_ = pytest.main([*options, *arguments, str(tmp_path)], plugins=plugins)
+        finally:
+            run.close()
+            sys.modules.pop("test_02_attention", None)
+        assert given.reports, f"pytest ended with {code_!r}"
+        return given.reports[0]
+
+    return grade
+
+
+def first(report: Report):
+    return report.checks[0]
+
+
+def test_a_check_that_passes_earns_its_points(graded):
+    report = graded('@check()\ndef test_a(): "It holds."')
+    assert (first(report).id, first(report).title, first(report).earned) == (
+        "2.1-a",
+        "It holds.",
+        2,
+    )
+    assert report.score == report.max_score == 2 * len(TASKS)
+
+
+def test_a_check_is_called_after_its_task_and_its_function(graded):
+    ids = [c.id for c in graded('@check()\ndef test_two_words(): "It holds."').checks]
+    assert ids[0] == "2.1-two-words"
+
+
+def test_parameters_are_part_of_the_id(graded):
+    source = """
+    @check()
+    @pytest.mark.parametrize("n", [3, 5])
+    def test_a(n):
+        "It holds."
+        expect_equal("n", n, 3)
+    """
+    report = graded(source)
+    assert [(c.id, c.earned) for c in report.checks[:2]] == [("2.1-a[3]", 2), ("2.1-a[5]", 0)]
+
+
+def test_a_failure_is_a_fact_and_a_hint(graded):
+    result = first(graded('@check()\ndef test_a():\n    "T."\n    raise Failure("off", "why?")'))
+    assert (result.earned, result.reason) == (0, Reason.WRONG)
+    assert (result.message, result.hint) == ("off", "why?")
+
+
+def test_some_of_the_points(graded):
+    source = """
+    @check()
+    def test_a(record):
+        "T."
+        record.partial(0.25, "some")
+        record.fact("n", 3)
+        record.figure(Figure(kind="curve", title="t", data={"x": [1], "y": [2]}))
+    """
+    result = first(graded(source))
+    assert (result.earned, result.reason, result.facts) == (0.5, Reason.PARTIAL, {"n": 3})
+    assert result.figures[0].title == "t"
+
+
+@pytest.mark.parametrize(
+    "fault", ["raise KeyError('hidden')", "assert 1 == 2", "[][0]", "raise SystemExit(0)"]
+)
+def test_a_fault_of_ours_costs_nothing(graded, fault):
+    result = first(graded(f'@check()\ndef test_a():\n    "T."\n    {fault}'))
+    assert (result.earned, result.reason) == (None, Reason.INFRASTRUCTURE)
+    assert "hidden" not in str(result)
+
+
+def test_a_fault_in_a_fixture_costs_nothing(graded):
+    source = """
+    @pytest.fixture
+    def broken():
+        raise KeyError("hidden")
+
+    @check()
+    def test_a(broken):
+        "T."
+    """
+    assert first(graded(source)).earned is None
+
+
+def test_a_fault_of_ours_gets_a_second_try_in_a_fresh_session(graded):
+    source = """
+    tries = []
+
+    @check()
+    def test_a(student):
+        "T."
+        tries.append(student)
+        if len(tries) == 1:
+            raise OSError("passing")
+        expect_equal("tries", len(tries), 2)
+    """
+    assert first(graded(source)).passed
+
+
+def test_a_wrong_answer_gets_no_second_try(graded):
+    source = """
+    tries = []
+
+    @check()
+    def test_a():
+        "T."
+        tries.append(1)
+        raise Failure(f"try {len(tries)}")
+    """
+    assert first(graded(source)).message == "try 1"
+
+
+def test_a_skipped_check_earns_nothing(graded):
+    result = first(graded('@check()\ndef test_a():\n    "T."\n    pytest.skip("no time")'))
+    assert (result.earned, result.reason) == (0, Reason.NOT_RUN)
+    assert result.message == "not run: no time"
+
+
+def test_a_check_marked_to_skip_earns_nothing(graded):
+    source = '@check()\n@pytest.mark.skip(reason="later")\ndef test_a(): "T."'
+    assert first(graded(source)).earned == 0
+
+
+def test_a_deselected_check_stays_in_the_inventory_and_earns_nothing(graded):
+    report = graded('@check()\ndef test_a(): "T."', "", "-k", "rest_1")
+    assert report.max_score == 2 * len(TASKS)
+    assert report.score == 2
+    assert first(report).reason is Reason.NOT_RUN
+
+
+def test_checks_after_a_stop_are_in_the_inventory(graded):
+    report = graded('@check()\ndef test_a():\n    "T."\n    raise Failure("off")', "", "-x")
+    assert [c.earned for c in report.checks][:1] == [0]
+    assert len(report.checks) == len(TASKS)
+
+
+def test_what_a_check_builds_on_comes_first(graded):
+    source = """
+    @check()
+    def test_a():
+        "T."
+        raise Failure("off")
+
+    @check("2.1", after=("2.1-a",))
+    def test_b():
+        "T."
+        raise KeyError("it ran")
+    """
+    result = graded(source).checks[1]
+    assert (result.earned, result.reason) == (0, Reason.NOT_RUN)
+    assert result.message == "not run: 2.1-a comes first"
+
+
+WITH_RETRAINING = """
+@check()
+def test_a():
+    "T."
+
+@check("2.1", retrain=True)
+def test_b():
+    "T."
+"""
+
+
+def test_retraining_is_part_of_the_inventory_only_when_asked_for(graded):
+    assert "2.1-b" not in {c.id for c in graded(WITH_RETRAINING).checks}
+    assert "2.1-b" in {c.id for c in graded(WITH_RETRAINING, retrain=True).checks}
+
+
+def test_points_that_exist_only_when_training_again_are_told_as_such(graded):
+    report, usual = graded(WITH_RETRAINING, retrain=True), graded(WITH_RETRAINING)
+    assert report.max_score == usual.max_score + 2
+    lines = "\n".join(closing_lines(report))
+    assert f"2 of them exist with --retrain only: without it there are {usual.max_score:g}" in lines
+    assert "--retrain" not in "\n".join(closing_lines(usual))
+    assert "2 of them exist with --retrain only" in page([report]).decode()
+
+
+@pytest.mark.parametrize(
+    "checks",
+    [
+        '@check("9.9")\ndef test_a(): "T."',
+        "@check()\ndef test_a(): pass",
+        '@check(points=0)\ndef test_a(): "T."',
+        '@check(worth=3)\ndef test_a(): "T."',
+        '@check()\ndef test_a(): "T."\n@check(after=("2.1-b",))\ndef test_c(): "T."',
+        '@check()\ndef test_a(): "T."\ndef test_unmarked(): "T."',
+        '@check()\n@pytest.mark.slow\ndef test_a(): "T."',
+        "this is not Python",
+    ],
+)
+def test_checks_that_make_no_sense_are_no_grade(graded, checks, capsys):
+    with pytest.raises(AssertionError, match="pytest ended with"):
+        graded(checks)
+    capsys.readouterr()
+
+
+# With a student
+
+
+def test_a_student_is_called_in_a_process_of_their_own(graded):
+    source = """
+    import os
+
+    @check()
+    def test_a(student):
+        "T."
+        expect_equal("attend()", student.attend(), 42)
+        if student.define("def f(names):\\n    import os\\n    return os.getpid()") == os.getpid():
+            raise Failure("same process")
+    """
+    assert first(graded(source, "def attend():\n    return 42")).passed
+
+
+def test_two_processes_of_one_student_share_nothing(graded):
+    source = """
+    @check()
+    def test_a(new_student):
+        "T."
+        a, b = new_student(seed=1), new_student(seed=2)
+        expect_equal("first", (a.attend(), a.attend(), b.attend()), (1, 2, 1))
+    """
+    code = "def attend(seen=[]):\n    seen.append(1)\n    return len(seen)"
+    assert first(graded(source, code)).passed
+
+
+def test_a_forbidden_answer_is_refused_before_it_runs(graded):
+    source = '@check()\ndef test_a(student):\n    "T."\n    student.attend()'
+    code = "def attend():\n    import torch.nn as n\n    return n.MultiheadAttention(4, 2)"
+    result = first(graded(source, code))
+    assert (result.earned, result.reason) == (0, Reason.FORBIDDEN)
+    assert "torch.nn.MultiheadAttention" in result.message
+
+
+def test_weights_that_are_not_there_are_missing(graded):
+    result = first(graded('@check()\ndef test_a(weights): "T."'))
+    assert (result.earned, result.reason) == (0, Reason.MISSING)
+    assert "02_attention.safetensors" in result.message
+
+
+# The command
+
+
+def command(*arguments: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess:
+    import os
+
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "KWS_GRADER"))}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=300,
+        env={**kept, "OMP_NUM_THREADS": "1", **environ},
+    )
+
+
+@pytest.fixture(scope="module")
+def of_the_solution(tmp_path_factory):
+    """Our own solution, handed in, with every file that the command can write."""
+    out = tmp_path_factory.mktemp("results")
+    done = command(
+        *("grader/", "--submission", str(SOLUTION), "--student", "s-1"),
+        *("--results", str(out / "r.json"), "--kws-junit", str(out / "j.xml")),
+        *("--page", str(out / "p.html")),
+    )
+    return done, out
+
+
+def test_our_solution_earns_all_points_and_exit_code_0(of_the_solution):
+    done, _ = of_the_solution
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "verdict: graded" in done.stdout
+
+
+def test_the_output_is_a_line_a_check_and_a_score_card(of_the_solution):
+    lines = of_the_solution[0].stdout.splitlines()
+    assert any(line.split()[1:2] == ["2.1-attend-values:"] for line in lines)
+    assert "Score card: Attention (assignment 02)" in lines
+    assert any(line.startswith("isolation: ") for line in lines)
+
+
+def test_no_line_is_pytests_own(of_the_solution):
+    done, _ = of_the_solution
+    for word in ("test session starts", "rootdir", "passed in", "Traceback", "====", "::"):
+        assert word not in done.stdout + done.stderr
+
+
+def test_every_file_is_written(of_the_solution):
+    _, out = of_the_solution
+    table = json.loads((out / "r.json").read_text())
+    assert table["score"] == sum(test["max_score"] for test in table["tests"]) > 0
+    assert b"s-1" in (out / "p.html").read_bytes()
+    assert b"<testsuite " in (out / "j.xml").read_bytes()
+
+
+@pytest.fixture
+def hostile(tmp_path) -> Path:
+    """A submission with one wrong answer, beside files that pytest would like to run."""
+    folder = tmp_path / "handed in"
+    folder.mkdir()
+    (folder / "02_attention.py").write_text("def attend(q, k, v, valid=None):\n    return v\n")
+    marker = tmp_path / "hijacked"
+    evil = f"import pathlib; pathlib.Path({str(marker)!r}).write_text('ran')\n"
+    for name in ("conftest.py", "sitecustomize.py", "usercustomize.py", "test_evil.py"):
+        (folder / name).write_text(evil)
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = -p conftest\npythonpath = .\n")
+    return folder
+
+
+def test_nothing_in_a_submission_runs_in_pytest(hostile):
+    done = command("grader/", "--submission", str(hostile), "-k", "split")
+    assert not (hostile.parent / "hijacked").exists()
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "split_heads is not defined" in done.stdout
+
+
+def test_nothing_runs_from_inside_a_submission_either(hostile):
+    done = command(str(ROOT / "grader"), "--submission", ".", "--collect-only", cwd=hostile)
+    assert not (hostile.parent / "hijacked").exists()
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_another_configuration_is_refused_before_a_submission_can_run(hostile):
+    done = command("-c", "/dev/null", "grader/", "--submission", str(hostile))
+    assert not (hostile.parent / "hijacked").exists()
+    assert done.returncode not in (0, 1)
+
+
+def test_an_assignment_that_was_not_handed_in_is_graded_as_nothing(tmp_path):
+    done = command("grader/", "--submission", str(tmp_path), "--assignment", "2", "-k", "hand")
+    assert done.returncode == 1
+    assert "was found in what was handed in" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--submission", "/there/is/none"), "/there/is/none"),
+        (("--submission", "docs"), "holds no answer to any assignment"),
+        (("--submission", "docs", "--require-isolation", "strong"), "choose one of sealed"),
+        (("--assignment", "77", "-n", "2"), "leave -n out"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence_and_still_a_result(tmp_path, arguments, word):
+    out = tmp_path / "r.json"
+    done = command("grader/", "--results", str(out), *arguments)
+    assert done.returncode == 4
+    assert word in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert word in json.loads(out.read_text())["output"]
+
+
+def test_other_tests_do_not_run_the_checks():
+    done = command("--collect-only", "-q", "grader/", "tests/training/test_schedule.py")
+    assert "test_02" not in done.stdout
+    assert "test_schedule" in done.stdout

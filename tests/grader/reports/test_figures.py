@@ -1,0 +1,103 @@
+"""SVG: well-formed, told in words, with axes and units, whatever the numbers are."""
+
+import math
+import re
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+
+from grader.core.outcomes import Figure
+from grader.reports.figures import nice_ticks, svg
+from tests.grader.reports.conftest import CONFUSION, CURVE
+
+BARS = Figure(
+    kind="bars",
+    title="Points",
+    data={"labels": ["0", "1"], "counts": [3, 4], "x_label": "share (%)", "y_label": "students"},
+)
+
+
+def curve(x, y):
+    return Figure(
+        kind="curve", title="t", data={"x": x, "y": y, "x_label": "step", "y_label": "loss (nats)"}
+    )
+
+
+@pytest.mark.parametrize("figure", [CONFUSION, CURVE, BARS], ids=["confusion", "curve", "bars"])
+def test_a_figure_is_xml_with_a_title_and_a_description(figure):
+    root = ElementTree.fromstring(svg(figure))
+    space = "{http://www.w3.org/2000/svg}"
+    assert root.findtext(f"{space}title") == figure.title
+    assert len(root.findtext(f"{space}desc") or "") > 5
+
+
+@pytest.mark.parametrize("figure", [CURVE, BARS], ids=["curve", "bars"])
+def test_axes_carry_their_labels_with_units(figure):
+    drawn = svg(figure)
+    assert f">{figure.data['x_label']}<" in drawn
+    assert f">{figure.data['y_label']}<" in drawn
+
+
+def test_a_confusion_matrix_shows_names_counts_and_which_side_is_true():
+    drawn = svg(CONFUSION)
+    for shown in (">yes<", ">no<", "&lt;b&gt;up", ">8<", ">7<", ">true<", ">predicted<"):
+        assert shown in drawn
+    assert "24 of 27 right" in drawn
+
+
+def test_a_value_that_is_missing_is_left_out_of_a_curve():
+    assert svg(CURVE).count("<circle") == 3
+    assert "nan" not in svg(CURVE)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        ([], []),
+        ([1], [1]),
+        ([0, 1], [5, 5]),
+        ([0, 1], [1e9, -1e9]),
+        ([0, 1e-12], [0, 1e-12]),
+        ([0, 1], [1.7e308, -1.7e308]),
+        ([0, 1], [1.7e308, 1.7e308]),
+        ([0, 1], [1e20, 1e20]),
+        ([0, 1], [-1e300, -1e300]),
+        ([0, 1], [10**400, -(10**400)]),
+        ([0, 1], [5e-324, 0]),
+        ([1e308, -1e308], ["a", math.nan]),
+    ],
+)
+def test_any_curve_can_be_drawn(x, y):
+    drawn = svg(curve(x, y))
+    assert ElementTree.fromstring(drawn) is not None
+    assert "nan" not in drawn
+    assert "inf" not in drawn
+
+
+def test_every_point_lies_inside_the_picture():
+    points = re.search(r'points="([^"]+)"', svg(curve([0, 3, 7], [-2, 9, 4])))
+    assert points is not None
+    places = [tuple(map(float, one.split(","))) for one in points.group(1).split()]
+    assert all(0 <= x <= 480 and 0 <= y <= 300 for x, y in places)
+    assert places[1][1] < places[2][1] < places[0][1]  # a larger value is higher up
+
+
+@pytest.mark.parametrize("size", [1, 2, 35, 80])
+def test_any_number_of_classes_can_be_drawn(size):
+    data = {"labels": [f"word {i}" for i in range(size)], "counts": [[0] * size] * size}
+    assert ElementTree.fromstring(svg(Figure(kind="confusion", title="t", data=data))) is not None
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-3, 17), (0.001, 0.0012), (0, 1e6)])
+def test_ticks_are_few_round_and_inside(low, high):
+    ticks = nice_ticks(low, high)
+    assert 2 <= len(ticks) <= 7
+    assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in ticks)
+    steps = [b - a for a, b in pairwise(ticks)]
+    assert all(math.isclose(step, steps[0], rel_tol=1e-6) for step in steps)
+
+
+def test_an_unknown_kind_is_an_error():
+    with pytest.raises(ValueError, match="no figure of kind 'pie'"):
+        svg(Figure(kind="pie", title="t", data={}))

@@ -1,0 +1,84 @@
+"""Tables of a class: points in the right cell, open ones empty, nothing that a spreadsheet runs."""
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+
+from grader.reports.gradebook import canvas, cell, gradebook
+
+
+def rows(data: bytes) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(data.decode())))
+
+
+def test_a_line_a_report_and_a_column_a_check(report, full_report):
+    head, first, second = rows(gradebook([full_report, report]))
+    assert head[7:] == ["02 2.1-shape", "02 2.1-values", "02 2.2-heads", "02 2.3-accuracy"]
+    assert (first[0], first[2:5]) == ("s-17", ["3.5", "10", "graded with repairs"])
+    assert first[7:] == ["1", "0", "0", "2.5"]
+    assert second[7:] == ["1", "3", "2", "4"]
+
+
+def test_open_points_are_empty_cells(open_report):
+    _, line = rows(gradebook([open_report]))
+    assert line[7:9] == ["", "0"]
+
+
+def test_checks_of_another_assignment_are_empty_cells(report):
+    other = replace(report, assignment="03", checks=report.checks[:1])
+    head, first, second = rows(gradebook([report, other]))
+    assert head[-1] == "03 2.1-shape"
+    assert first[-1] == ""
+    assert second[7:] == ["", "", "", "", "1"]
+
+
+def test_canvas_has_points_possible_and_a_line_a_student(report, full_report):
+    head, possible, first, second = rows(canvas([full_report, report]))
+    assert head == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "02 Attention"]
+    assert (possible[0].strip(), possible[-1]) == ("Points Possible", "10")
+    assert (first[0], first[3], first[-1]) == ("s-17", "s-17", "3.5")
+    assert second[-1] == "10"
+
+
+def test_canvas_gets_no_number_while_a_person_is_needed(open_report):
+    assert rows(canvas([open_report]))[-1][-1] == ""
+
+
+def test_no_cell_begins_as_a_formula(hostile_report):
+    for data in (gradebook([hostile_report]), canvas([hostile_report])):
+        assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows(data) for cell in row)
+
+
+def test_order_and_bytes_do_not_depend_on_the_order_given(report, full_report, open_report):
+    given = [report, full_report, open_report]
+    assert gradebook(given) == gradebook(given[::-1])
+    assert canvas(given) == canvas(given[::-1])
+
+
+def test_an_empty_class_is_a_header():
+    assert len(rows(gradebook([]))) == 1
+    assert len(rows(canvas([]))) == 2
+
+
+def test_a_cell_stays_on_its_line_and_holds_nothing_that_a_terminal_obeys(broken_report):
+    evil = broken_report.student
+    book = gradebook(
+        [broken_report],
+        remarks={(evil, "02"): (evil,)},
+        missing={f"{evil}1": evil},
+        names={evil: evil},
+        unread={f"{evil}2": evil},
+    )
+    for data, lines in ((book, 4), (canvas([broken_report]), 3)):
+        text = data.decode()
+        assert text.splitlines() == text[:-1].split("\n")
+        assert len(text.splitlines()) == lines
+        assert text.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("word", ["=1", "\t=1", "\n=1", " =1", "\x00=1", "\r\n@a", "+1"])
+def test_a_formula_is_none_however_it_is_wrapped(word):
+    assert cell(word).startswith("'")
+    assert cell(f"a{word}")[0] == "a"

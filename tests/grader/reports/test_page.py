@@ -1,0 +1,155 @@
+"""The student's page: all that helps, nothing of the staff's, and no text that acts."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from grader.reports.class_page import class_page, histogram
+from grader.reports.page import page
+from tests.grader.reports.conftest import CONFUSION, check
+
+VOID = {"meta", "br"}
+
+
+class Tags(HTMLParser):
+    """Every tag, its attributes, and the text between; fails where tags do not nest."""
+
+    def __init__(self, data: bytes):
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict]] = []
+        self.texts: list[str] = []
+        self.feed(data.decode())
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.texts.append(data)
+
+
+def read(*reports) -> str:
+    return " ".join(" ".join(Tags(page(reports)).texts).split())
+
+
+def test_a_page_shows_points_fact_hint_and_where_to_read(report):
+    shown = read(report)
+    for words in (
+        "3.5 of 10 points",
+        "0 of 3",
+        "attend(q, k, v) is off by up to 0.883",
+        "are the scores divided by sqrt(K)?",
+        "section 2.1",
+        "not run: 2.1-values comes first",
+        "cell 3 had Windows newlines",
+        "Isolation: fenced",
+        "no namespaces: other processes are visible",
+    ):
+        assert words in shown
+
+
+def test_what_is_the_staffs_is_not_on_the_page(report):
+    assert b"KeyError" not in page([report])
+    assert report.seed_id.encode() not in page([report])
+
+
+def test_open_points_are_told_kindly(open_report):
+    shown = read(open_report)
+    assert "a person will look at them. You lose none by it." in shown
+    assert "– of 1" in shown
+
+
+def test_a_page_of_full_points_has_no_word_of_blame(full_report):
+    shown = read(full_report)
+    assert "10 of 10 points" in shown
+    assert "wrong" not in shown
+    assert "mended" not in shown
+
+
+@pytest.mark.parametrize("make", [page, class_page])
+def test_hostile_text_stays_text(hostile_report, make):
+    tags = Tags(make([hostile_report, hostile_report]))
+    assert "script" not in {tag for tag, _ in tags.tags}
+    assert not any(name.startswith("on") for _, attributes in tags.tags for name in attributes)
+
+
+@pytest.mark.parametrize("make", [page, class_page])
+def test_a_page_loads_nothing_from_elsewhere(report, make):
+    tags = Tags(make([report]))
+    assert not {"script", "link", "img", "iframe"} & {tag for tag, _ in tags.tags}
+    assert not any({"src", "href"} & set(attributes) for _, attributes in tags.tags)
+    assert b"url(" not in make([report])
+    policy = [a["content"] for t, a in tags.tags if a.get("http-equiv")]
+    assert policy == ["default-src 'none'; style-src 'unsafe-inline'"]
+
+
+def test_headings_nest_without_a_gap(report, full_report):
+    for reports in ([report], [report, full_report]):
+        tags = [tag for tag, _ in Tags(page(reports)).tags]
+        assert tags.count("h1") == 1
+        assert ("h2" in tags) == (len(reports) > 1)
+
+
+def test_pictures_are_inside_and_named(report):
+    made = page([report]).decode()
+    assert made.count("<svg") == 2
+    assert len(re.findall(r'<svg[^>]* role="img"[^>]*><title>[^<]+</title><desc>', made)) == 2
+
+
+def test_the_same_reports_give_the_same_bytes(report, open_report):
+    assert page([report, open_report]) == page([report, open_report])
+    assert class_page([report, open_report]) == class_page([open_report, report])
+
+
+def test_nothing_graded_is_a_page_too():
+    assert b"Nothing was graded" in page([])
+    assert b"Nothing was graded" in class_page([])
+
+
+# The class
+
+
+def test_every_submission_is_in_one_bin(report, full_report, open_report):
+    nothing = replace(report, checks=tuple(replace(c, earned=0.0) for c in report.checks))
+    counts = histogram([report, full_report, open_report, nothing]).data["counts"]
+    assert counts == [1, 0, 1, 1, 0, 0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("tenths", range(11))
+def test_a_whole_tenth_begins_its_bin(report, tenths):
+    graded = replace(report, checks=(check("2.1-a", 10, float(tenths)),))
+    assert histogram([graded]).data["counts"][min(tenths, 9)] == 1
+
+
+def test_the_class_page_counts_who_earned_a_check_and_what_was_said(report, full_report):
+    shown = " ".join(" ".join(Tags(class_page([report, report, full_report])).texts).split())
+    assert "2.1-values 1 of 3" in shown
+    assert "2 × are the scores divided by sqrt(K)?" in shown
+    assert "Median 3.5 of 10 points" in shown
+
+
+def test_the_class_page_names_who_waits_for_a_person(report, open_report):
+    assert b"s-18: 2.1-shape" in class_page([report, open_report])
+    assert b"Waiting" not in class_page([report])
+
+
+def test_pages_hold_no_control_codes_and_no_broken_text(broken_report):
+    evil = broken_report.student
+    figure = replace(CONFUSION, title=evil, data={"labels": [evil], "counts": [[1]]})
+    checks = (replace(broken_report.checks[0], figures=(figure,)), *broken_report.checks[1:])
+    report = replace(broken_report, checks=checks)
+    for data in (page([report]), class_page([report], unread={evil: evil}, missing={evil: evil})):
+        Tags(data)
+        assert not [c for c in data.decode() if c != "\n" and (ord(c) < 32 or 126 < ord(c) < 160)]

@@ -1,0 +1,436 @@
+"""What student code can reach, tier by tier, tried from inside the check process."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from grader.adapters import ASSIGNMENTS
+from grader.core.outcomes import Reason
+from grader.sandbox import Code, Limits, Sandbox, Tier
+from grader.sandbox.traps import STAFF
+from tests.grader.sandbox.conftest import pieces, reason
+
+ROOT = Path(__file__).resolve().parents[3]
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="namespaces and Landlock are Linux's")
+WEAKER = [pytest.param(tier, marks=pytest.mark.slow) for tier in (Tier.FENCED, Tier.PROCESS)]
+STRONG = pytest.mark.parametrize("tier", [Tier.SEALED, WEAKER[0]])
+ALL = pytest.mark.parametrize("tier", [Tier.SEALED, *WEAKER])
+TRY = """
+import os, socket, signal, ctypes, threading, subprocess, tempfile, time, glob, mmap
+import torch
+
+def attempt(text):
+    try:
+        return repr(eval(text))
+    except BaseException as error:
+        return type(error).__name__
+
+def run(text):
+    try:
+        exec(text, globals())
+    except BaseException as error:
+        return type(error).__name__
+    return "done"
+
+def syscall(number, *arguments):
+    libc = ctypes.CDLL(None, use_errno=True)
+    result = libc.syscall(ctypes.c_long(number), *(ctypes.c_long(a) for a in arguments))
+    return os.strerror(ctypes.get_errno()) if result < 0 else "done"
+"""
+
+
+@pytest.fixture(scope="session")
+def inside(sandboxes):
+    """`inside(tier)`: a student whose functions run what they are given."""
+    open_ones = {}
+
+    def get(tier):
+        if tier not in open_ones:
+            session = sandboxes(tier).session(withheld=["kws.models.attention"])
+            open_ones[tier] = (session, session.check(Code(pieces=pieces(TRY))))
+        return open_ones[tier][1]
+
+    yield get
+    for session, student in open_ones.values():
+        student.close()
+        session.close()
+
+
+# Reading
+
+
+@STRONG
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd", "/proc/self/environ", "/proc/1/environ", "/proc/self/mem", "/proc/1/maps"],
+)
+def test_the_systems_files_cannot_be_read(inside, tier, path):
+    assert inside(tier).attempt(f"open({path!r}, 'rb').read(1)") == "PermissionError"
+
+
+@STRONG
+@pytest.mark.parametrize("name", ["grader/core/outcomes.py", "pyproject.toml", "tests/conftest.py"])
+def test_the_repository_cannot_be_read(inside, tier, name):
+    assert inside(tier).attempt(f"open({str(ROOT / name)!r}).read(1)") == "PermissionError"
+
+
+@STRONG
+@pytest.mark.parametrize("path", ["/", "/home", "/proc", "/dev", str(ROOT), str(ROOT / "grader")])
+def test_folders_cannot_be_listed(inside, tier, path):
+    assert inside(tier).attempt(f"os.listdir({path!r})") in ("PermissionError", "FileNotFoundError")
+
+
+@STRONG
+def test_a_secret_file_of_the_evaluator_cannot_be_read(inside, tier, tmp_path):
+    secret = tmp_path / "seed"
+    secret.write_text("4711")
+    answer = inside(tier).attempt(f"open({str(secret)!r}).read()")
+    assert answer in ("PermissionError", "FileNotFoundError")
+
+
+@STRONG
+def test_the_evaluators_process_cannot_be_looked_into(inside, tier):
+    for name in ("environ", "mem", "maps", "cmdline", "fd"):
+        answer = inside(tier).attempt(f"os.listdir('/proc/{os.getpid()}/{name}')")
+        assert answer in ("PermissionError", "FileNotFoundError", "NotADirectoryError")
+        answer = inside(tier).attempt(f"open('/proc/{os.getpid()}/{name}', 'rb').read(1)")
+        assert answer in ("PermissionError", "FileNotFoundError", "IsADirectoryError")
+
+
+@STRONG
+def test_of_what_lies_outside_no_more_is_known_than_that_it_exists(inside, tier):
+    """As the tier's weaknesses say."""
+    student = inside(tier)
+    assert any("whether a path that it guesses exists" in word for word in tier.weaknesses)
+    for path in (ROOT / "solutions", ROOT / "grader"):
+        assert student.attempt(f"os.listdir({str(path)!r})") == "PermissionError"
+    assert student.attempt(f"os.stat({str(ROOT / 'nothing')!r})") == "FileNotFoundError"
+
+
+@ALL
+def test_the_evaluators_environment_is_not_inherited(inside, tier):
+    assert "PYTEST_CURRENT_TEST" in os.environ
+    names = eval(inside(tier).attempt("sorted(os.environ)"))
+    assert not [name for name in names if name.startswith(("PYTEST", "KWS", "GITHUB"))]
+
+
+@ALL
+def test_no_descriptor_is_inherited_but_the_line(inside, tier):
+    found = inside(tier).attempt("[n for n in range(64) if not run(f'os.fstat({n})') == 'OSError']")
+    assert found == "[0, 1, 2, 3]"
+
+
+@ALL
+def test_standard_descriptors_lead_nowhere(inside, tier):
+    null = Path(os.devnull).stat()
+    for number in range(3):
+        assert inside(tier).attempt(f"os.fstat({number}).st_rdev") == repr(null.st_rdev)
+
+
+# Modules
+
+
+@ALL
+def test_a_withheld_module_is_refused_with_a_reason(sandboxes, tier):
+    with sandboxes(tier).session(withheld=["kws.models.attention"]) as session:
+        code = Code(pieces=pieces("from kws.models.attention import attend"))
+        with session.check(code) as student:
+            assert reason(student.attend) is Reason.FORBIDDEN
+
+
+@STRONG
+@pytest.mark.parametrize("pattern", ["attention.py", "__pycache__/attention.*"])
+def test_a_withheld_module_cannot_be_read(inside, tier, pattern):
+    for path in sorted((ROOT / "kws" / "models").glob(pattern)):
+        assert inside(tier).attempt(f"open({str(path)!r}, 'rb').read(1)") == "PermissionError"
+
+
+@ALL
+def test_only_modules_that_no_assignment_withholds_are_in_memory(inside, tier):
+    there = "[name for name in __import__('sys').modules if name.startswith('kws.')]"
+    found = set(eval(inside(tier).attempt(there)))
+    assert "kws.errors" in found
+    assert all(found.isdisjoint(assignment.withheld) for assignment in ASSIGNMENTS.values())
+
+
+@ALL
+def test_staff_modules_have_no_name_in_a_check(inside, tier):
+    there = "[name for name in __import__('sys').modules if name.partition('.')[0] in STAFF]"
+    there = there.replace("STAFF", repr(STAFF))
+    assert eval(inside(tier).attempt(there)) == []
+
+
+@ALL
+def test_other_modules_of_the_course_are_there(sandboxes, tier):
+    with sandboxes(tier).session(withheld=["kws.models.attention"]) as session:
+        code = Code(pieces=pieces("from kws.audio import SAMPLE_RATE"))
+        with session.check(code) as student:
+            assert student.value("SAMPLE_RATE") == 16_000
+
+
+@ALL
+@pytest.mark.parametrize("name", ["grader", "grader.adapters", "solutions", "tests"])
+def test_the_staffs_modules_cannot_be_imported(inside, tier, name):
+    assert inside(tier).run(f"import {name}") == "ForbiddenError"
+
+
+# Writing
+
+
+@STRONG
+@pytest.mark.parametrize("path", [str(ROOT / "evil"), "/evil", "/usr/evil", "/dev/shm/evil"])
+def test_nothing_outside_its_folder_can_be_written(inside, tier, path):
+    assert inside(tier).attempt(f"open({path!r}, 'w')") in ("PermissionError", "OSError")
+    assert not Path(path).exists()
+
+
+@STRONG
+def test_what_it_may_read_it_may_not_change(inside, tier):
+    path = ROOT / "kws" / "__init__.py"
+    before = path.read_bytes(), path.stat().st_mode, path.stat().st_mtime_ns
+    for text in (
+        f"open({str(path)!r}, 'a')",
+        f"os.open({str(path)!r}, os.O_RDONLY | os.O_TRUNC)",
+        f"os.truncate({str(path)!r}, 0)",
+        f"os.remove({str(path)!r})",
+        f"os.rename({str(path)!r}, 'mine')",
+        f"os.chmod({str(path)!r}, 0)",
+        f"os.utime({str(path)!r}, (0, 0))",
+        f"os.setxattr({str(path)!r}, 'user.a', b'b')",
+    ):
+        assert inside(tier).attempt(text) in ("PermissionError", "OSError"), text
+    assert before == (path.read_bytes(), path.stat().st_mode, path.stat().st_mtime_ns)
+
+
+@ALL
+def test_its_own_folder_can_be_used_and_is_empty_for_the_next(sandboxes, tier):
+    source = TRY + "\ndef keep(text):\n    torch.save(text, 'kept')\n    return os.listdir('.')\n"
+    with sandboxes(tier).session() as session:
+        for _ in range(2):
+            with session.check(Code(pieces=pieces(source))) as student:
+                assert student.keep("this") == ["kept"]
+                assert student.attempt("torch.load('kept')") == "'this'"
+                assert student.attempt("tempfile.gettempdir() == os.getcwd()") == "True"
+
+
+@pytest.mark.parametrize("tier", [Tier.FENCED, Tier.PROCESS])
+def test_its_folder_is_removed_even_if_it_was_locked(sandboxes, tier):
+    source = TRY + "\ndef lock():\n    os.makedirs('a/b', 0)\n    return os.getcwd()\n"
+    with sandboxes(tier).session() as session:
+        with session.check(Code(pieces=pieces(source))) as student:
+            folder = Path(student.lock())
+            assert folder.is_dir()
+        deadline = time.monotonic() + 5
+        while folder.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not folder.exists()
+
+
+def test_a_sealed_check_cannot_fill_the_disk(inside):
+    fill = "[open(f'f{i}', 'wb').write(bytes(1 << 20)) for i in range(1000)]"
+    assert inside(Tier.SEALED).run(fill) == "OSError"
+    assert inside(Tier.SEALED).run("[os.remove(f) for f in os.listdir('.')]") == "done"
+
+
+@ALL
+def test_a_file_cannot_grow_without_end(inside, tier):
+    fill = "f = open('big', 'wb')\nwhile True: f.write(bytes(1 << 20))"
+    assert inside(tier).run(fill) == "OSError"
+    inside(tier).run("f.close(); os.remove('big')")
+
+
+# Others
+
+
+@STRONG
+@pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"])
+@pytest.mark.parametrize("kind", ["SOCK_STREAM", "SOCK_DGRAM"])
+def test_there_are_no_sockets(inside, tier, family, kind):
+    assert inside(tier).attempt(f"socket.socket(socket.{family}, socket.{kind})") in (
+        "PermissionError",
+        "OSError",
+    )
+
+
+def test_a_listening_evaluator_is_not_reached(inside):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        port = server.getsockname()[1]
+        inside(Tier.SEALED).attempt(f"socket.create_connection(('127.0.0.1', {port}))")
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+@STRONG
+@pytest.mark.parametrize(
+    "text", ["os.fork()", "os.forkpty()", "os.posix_spawn('/bin/true', ['true'], {})"]
+)
+def test_no_process_can_be_started(inside, tier, text):
+    assert inside(tier).attempt(text) in ("PermissionError", "OSError")
+
+
+@STRONG
+def test_no_program_can_be_run(inside, tier):
+    assert inside(tier).attempt("subprocess.run(['/bin/true'])") == "PermissionError"
+    assert inside(tier).attempt("os.execv('/bin/true', ['true'])") == "PermissionError"
+
+
+@STRONG
+def test_no_other_process_can_be_signalled(inside, tier):
+    victim = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        for pid in (victim.pid, os.getpid(), 1, -1, 0):
+            assert inside(tier).attempt(f"os.kill({pid}, 9)") == "PermissionError"
+            assert inside(tier).attempt(f"os.kill({pid}, 0)") == "PermissionError"
+        assert victim.poll() is None
+    finally:
+        victim.communicate(b"\n")
+
+
+@LINUX
+@STRONG
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are of x86_64")
+@pytest.mark.parametrize(
+    ("name", "number", "arguments"),
+    [
+        ("ptrace", 101, (0, 0, 0, 0)),
+        ("unshare", 272, (0x10000000,)),
+        ("mount", 165, (0, 0, 0, 0, 0)),
+        ("bpf", 321, (0, 0, 0)),
+        ("setns", 308, (0, 0)),
+        ("memfd_create", 319, (0, 0)),
+        ("shmget", 29, (0, 4096, 0o1600)),
+        ("keyctl", 250, (0, 0, 0, 0)),
+        ("process_vm_readv", 310, (1, 0, 0, 0, 0, 0)),
+        ("prlimit64 of another", 302, (1, 0, 0, 0)),
+        ("clone without a thread", 56, (17, 0, 0, 0, 0)),
+    ],
+)
+def test_system_calls_are_refused(inside, tier, name, number, arguments):
+    assert inside(tier).syscall(number, *arguments) == "Operation not permitted"
+
+
+@LINUX
+@STRONG
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are of x86_64")
+@pytest.mark.parametrize("number", [425, 435, 437, 452, 600, 0x40000000 + 57])
+def test_system_calls_that_libraries_can_do_without_do_not_exist(inside, tier, number):
+    assert inside(tier).syscall(number, 0, 0, 0) == "Function not implemented"
+
+
+@ALL
+def test_it_holds_no_capability(inside, tier):
+    if sys.platform != "linux":
+        pytest.skip("capabilities are Linux's")
+    libc = (
+        "(h := (ctypes.c_uint32 * 2)(0x20080522, 0), d := (ctypes.c_uint32 * 6)(),"
+        " ctypes.CDLL(None).capget(h, d), list(d))[-1]"
+    )
+    assert eval(inside(tier).attempt(libc)) == [0] * 6
+
+
+@ALL
+def test_threads_and_torch_work(inside, tier):
+    text = (
+        "t = threading.Thread(target=lambda: torch.nn.Linear(64, 64)(torch.randn(64, 64))"
+        ".sum().backward())\nt.start(); t.join()\ntorch.set_num_threads(2)\n"
+        "torch.randn(500, 500) @ torch.randn(500, 500)\ntorch.set_num_threads(1)"
+    )
+    assert inside(tier).run(text) == "done"
+
+
+def test_a_sealed_check_sees_a_process_tree_of_its_own(inside):
+    assert int(inside(Tier.SEALED).attempt("os.getpid()")) < 50
+    assert inside(Tier.SEALED).attempt("os.getppid()") == "1"
+
+
+@ALL
+def test_nothing_is_left_running_after_a_check(sandboxes, tier):
+    source = TRY + (
+        "\ndef linger():\n"
+        "    threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        '    started = run(\'subprocess.Popen(["/bin/sleep", "61.25"])\')\n'
+        "    return os.getpid()\n"
+    )
+    with sandboxes(tier).session() as session:
+        with session.check(Code(pieces=pieces(source))) as student:
+            student.linger()
+        deadline = time.monotonic() + 5
+        while "61.25" in (left := _commands()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert "61.25" not in left
+        with session.check(Code(pieces=pieces("def f():\n    return 2"))) as student:
+            assert student.f() == 2
+
+
+def _commands() -> str:
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+
+
+# The sandbox itself
+
+
+def test_tiers_are_ordered():
+    assert Tier.SEALED.strength > Tier.FENCED.strength > Tier.PROCESS.strength
+
+
+def test_every_tier_says_what_it_leaves_open_and_the_best_least():
+    assert [len(tier.weaknesses) for tier in (Tier.SEALED, Tier.FENCED, Tier.PROCESS)] == [1, 3, 3]
+
+
+def test_a_sandbox_of_the_best_tier_says_no_more_than_that(sandboxes):
+    assert sandboxes(Tier.SEALED).weaknesses == Tier.SEALED.weaknesses
+
+
+def test_the_best_tier_is_taken_where_none_is_asked_for(best):
+    with Sandbox(limits=Limits()) as sandbox:
+        assert sandbox.tier is best.tier
+
+
+def test_a_forked_evaluator_may_use_the_sandbox_and_leaves_it_running(best):
+    reader, writer = os.pipe()
+    if (pid := os.fork()) == 0:
+        try:
+            with best, best.session() as session:
+                code = Code(pieces=pieces("def f():\n    return 'yes'"))
+                with session.check(code) as student:
+                    os.write(writer, student.f().encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        assert pipe.read() == b"yes"
+    os.waitpid(pid, 0)
+    best.session().close()
+
+
+WITHOUT_NAMESPACES = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from grader.sandbox import Sandbox, Tier
+from kws.errors import UsageError
+with Sandbox() as sandbox:
+    print(sandbox.tier.value, any("user namespaces: " in text for text in sandbox.weaknesses))
+try:
+    Sandbox(tier=Tier.SEALED)
+except UsageError as error:
+    print("user namespaces: " in str(error))
+"""
+
+
+@LINUX
+@pytest.mark.slow
+def test_where_user_namespaces_are_refused_the_next_tier_is_taken_and_says_so():
+    """In a namespace of our own that may hold no more of them: nothing else is changed."""
+    refuse = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", refuse, "sh"]
+    if subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("no user namespace can be made here")
+    arguments = [sys.executable, "-c", WITHOUT_NAMESPACES, str(ROOT)]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=180)
+    assert done.stdout.split("\n") == ["fenced True", "True", ""], done.stderr

@@ -1,0 +1,240 @@
+"""The evaluator against a check process that was taken over: it ends the check, nothing else."""
+
+import contextlib
+import random
+import signal
+import socket
+import threading
+import time
+
+import pytest
+import torch
+
+from grader.core.outcomes import Reason
+from grader.sandbox import Limits, wire
+from grader.sandbox.connection import Ended, Line
+from grader.sandbox.remote import RemoteModule
+from grader.sandbox.vetting import Vetting
+from tests.grader.sandbox.conftest import stopped
+
+LIMITS = Limits(seconds=0.5, message=1 << 20, memory=1 << 20)
+
+
+def frame(value) -> bytes:
+    return b"".join(wire.dump(value))
+
+
+BOUND = frame({"id": 0, "value": None})
+
+
+@pytest.fixture
+def against():
+    """`against(peer, ended)`: a line whose other end `peer(socket)` plays in a thread."""
+    killed: list[bool] = []
+    with contextlib.ExitStack() as stack:
+
+        def make(peer, *, ended: Ended | None = None, limits: Limits = LIMITS) -> Line:
+            ours, theirs = socket.socketpair()
+
+            def play():
+                with contextlib.suppress(OSError), theirs:
+                    theirs.sendall(BOUND)
+                    peer(theirs)
+
+            thread = threading.Thread(target=play)
+            thread.start()
+            line = Line(
+                ours,
+                limits,
+                {},
+                kill=lambda: killed.append(True),
+                ended=lambda: ended,
+                may_blame_us=False,
+                vetting=Vetting((), {}),
+            )
+            stack.callback(thread.join)
+            stack.callback(line.close)
+            return line
+
+        make.killed = killed
+        yield make
+
+
+def says(data: bytes):
+    """A peer that says this, and then waits to be hung up on."""
+
+    def peer(sock):
+        sock.sendall(data)
+        while sock.recv(1 << 16):
+            pass
+
+    return peer
+
+
+def wall(monkeypatch, seconds: float) -> None:
+    monkeypatch.setattr(Limits, "wall", property(lambda self: seconds))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\0" * 64,
+        random.Random(0).randbytes(64),
+        b"kws1" + b"\xff" * 60,
+        frame({"id": 1}),
+        frame({"id": 2, "value": 3}),
+        frame({"id": 1, "value": 3, "more": 4}),
+        frame({"id": 1, "value": 3, "error": 4}),
+        frame({"value": 3, "points": 100}),
+        frame([1, 2]),
+        frame(None),
+        frame({"id": 1, "error": None}),
+        frame({"id": 1, "error": ["error"]}),
+        frame({"id": 1, "error": ["full marks", "", ""]}),
+        frame({"id": 1, "error": ["tamper", "", ""]}),
+        frame({"id": 1, "error": ["infrastructure", "all yours", ""]}),
+        frame({"id": 1, "error": ["not run", "", ""]}),
+    ],
+    ids=lambda data: repr(data[:50]),
+)
+def test_an_answer_that_our_worker_does_not_give_is_tampering(against, data):
+    line = against(says(data))
+    assert stopped(line.ask, "f", op="x").reason is Reason.TAMPER
+    assert against.killed
+
+
+def test_a_larger_message_than_allowed_is_tampering(against):
+    line = against(says(wire.PREFIX.pack(b"kws1", 2, (1 << 20) + wire.MAX_JSON + 1) + b"[]"))
+    assert stopped(line.ask, "f", op="x").reason is Reason.TAMPER
+
+
+def test_an_endless_stream_ends(against):
+    def peer(sock):
+        sock.sendall(wire.PREFIX.pack(b"kws1", 2, 1 << 20) + b"[]")
+        while True:
+            sock.sendall(bytes(1 << 16))
+
+    line = against(peer)
+    assert stopped(line.ask, "f", op="x").reason is Reason.TAMPER
+
+
+def test_a_second_answer_is_not_taken_for_the_next(against):
+    line = against(says(frame({"id": 1, "value": 1}) * 2))
+    assert line.ask("f", op="x") == 1
+    assert stopped(line.ask, "f", op="x").reason is Reason.TAMPER
+
+
+def test_an_answer_that_drips_runs_into_the_wall(against, monkeypatch):
+    wall(monkeypatch, 0.4)
+
+    def peer(sock):
+        for byte in frame({"id": 1, "value": 1}):
+            sock.sendall(bytes([byte]))
+            time.sleep(0.05)
+
+    assert stopped(against(peer).ask, "f", op="x").reason is Reason.TIMEOUT
+
+
+def test_silence_runs_into_the_wall(against, monkeypatch):
+    wall(monkeypatch, 0.2)
+    assert stopped(against(says(b"")).ask, "f", op="x").reason is Reason.TIMEOUT
+
+
+def test_a_peer_that_does_not_read_runs_into_the_wall(against, monkeypatch):
+    wall(monkeypatch, 0.2)
+    line = against(lambda sock: time.sleep(1))
+    big = torch.zeros(1 << 22)
+    assert stopped(line.ask, "f", op="x", args=(big,)).reason is Reason.TIMEOUT
+
+
+def test_the_wall_is_for_all_calls_of_a_check_together(against, monkeypatch):
+    wall(monkeypatch, 2)
+
+    def peer(sock):
+        for number in range(1, 41):
+            time.sleep(0.1)
+            sock.sendall(frame({"id": number, "value": 1}))
+
+    line = against(peer)
+    assert line.ask("f", op="x") == 1
+
+    def ask_again():  # none takes as long as the wall, and all would take twice as long
+        for _ in range(39):
+            line.ask("f", op="x")
+
+    assert stopped(ask_again).reason is Reason.TIMEOUT
+
+
+def test_once_over_the_check_stays_over_for_the_same_reason(against):
+    line = against(says(b"\0" * 64))
+    first = stopped(line.ask, "f", op="x")
+    assert stopped(line.ask, "g", op="x") is first
+
+
+def test_a_line_that_was_closed_by_a_living_process_is_tampering(against):
+    line = against(lambda sock: None, ended=None)
+    assert stopped(line.ask, "f", op="x").reason is Reason.TAMPER
+
+
+@pytest.mark.parametrize(
+    ("ended", "reason"),
+    [
+        (Ended(0, 0.1, 0), Reason.KILLED),
+        (Ended(7 << 8, 0.1, 0), Reason.KILLED),
+        (Ended(signal.SIGSEGV, 0.1, 0), Reason.KILLED),
+        (Ended(signal.SIGKILL, 0.1, 0), Reason.KILLED),
+        (Ended(signal.SIGRTMIN + 3, 0.1, 0), Reason.KILLED),
+        (Ended(signal.SIGKILL, 0.1, 1 << 20), Reason.MEMORY),
+        (Ended(signal.SIGABRT, 0.1, 1 << 20), Reason.MEMORY),
+        (Ended(signal.SIGXCPU, 0.1, 0), Reason.TIMEOUT),
+        (Ended(signal.SIGKILL, 0.6, 0), Reason.TIMEOUT),
+    ],
+)
+def test_how_the_process_ended_decides_the_reason(against, ended, reason):
+    line = against(lambda sock: None, ended=ended)
+    assert stopped(line.ask, "f", op="x").reason is reason
+
+
+def test_the_exit_status_is_told(against):
+    line = against(lambda sock: None, ended=Ended(7 << 8, 0.1, 0))
+    assert "exited with status 7" in stopped(line.ask, "f", op="x").message
+
+
+def test_words_that_our_worker_does_not_say_are_not_told(against):
+    line = against(says(frame({"id": 1, "error": ["error", "\x1b[2J\r" + "x" * 5000, "\0"]})))
+    told = stopped(line.ask, "f", op="x")
+    assert told.message == "f raised an exception that cannot be shown"
+    assert told.hint == ""
+
+
+def test_a_process_that_could_not_be_confined_is_our_fault():
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(frame({"id": 0, "error": ["infrastructure", "no Landlock", ""]}))
+        line = Line(
+            ours,
+            LIMITS,
+            {},
+            kill=lambda: None,
+            ended=lambda: None,
+            may_blame_us=False,
+            vetting=Vetting((), {}),
+        )
+        assert stopped(line.ask, "f", op="x").reason is Reason.INFRASTRUCTURE
+
+
+@pytest.mark.parametrize(
+    ("method", "answers"),
+    [
+        ("tree", [3, [1], [["a", "b", "c"]], [["a", 1, "c", []]], {"a": 1}, [["", "", "", [1]]]]),
+        ("parameters", [3, {"a": 1}, {1: [(1,), 1, True, None]}, {"a": [(1.5,), 1, True, None]}]),
+        ("state_dict", [3, {"a": 1}, {1: torch.zeros(1)}, [torch.zeros(1)]]),
+        ("gradients", [3, {"a": 1.5}, [None]]),
+        ("trace", [3, {}, {"output": 1, "touched": [[1, (), 1, 1]], "layers": []}]),
+    ],
+)
+def test_an_answer_of_another_form_is_tampering(against, method, answers):
+    for answer in answers:
+        line = against(says(frame({"id": 1, "value": answer})))
+        module = RemoteModule(line, wire.Ref(0, "Net"))
+        assert stopped(getattr(module, method)).reason is Reason.TAMPER, answer

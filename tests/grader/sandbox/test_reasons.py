@@ -1,0 +1,319 @@
+"""Every way in which a check can end before its verdict, by real student code in a real process."""
+
+import signal
+import time
+
+import pytest
+import torch
+
+from grader.core.outcomes import Reason
+from grader.sandbox import Code, Limits, Sandbox, Tier
+from grader.submission.contents import Piece
+from tests.grader.sandbox.conftest import pieces, reason, stopped
+
+WEAKER = [pytest.param(tier, marks=pytest.mark.slow) for tier in (Tier.FENCED, Tier.PROCESS)]
+ALL = pytest.mark.parametrize("tier", [Tier.SEALED, *WEAKER])
+BAD = """
+import os, sys, signal, ctypes, time, threading
+import torch
+
+def fine():
+    return 42
+
+def leave(status):
+    os._exit(status)
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def crash():
+    ctypes.string_at(0)
+
+def abort():
+    os.abort()
+
+def loop():
+    while True:
+        pass
+
+def deaf_loop():
+    signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+    while True:
+        pass
+
+def sleep():
+    time.sleep(1000)
+
+def many_threads():
+    for _ in range(8):
+        threading.Thread(target=loop, daemon=True).start()
+    time.sleep(1000)
+
+def big_tensor():
+    return torch.zeros(1 << 33).sum()
+
+def many_lists():
+    kept = []
+    while True:
+        kept.append([0] * 100_000)
+
+def many_tensors():
+    kept = []
+    while True:
+        kept.append(torch.ones(1 << 18))
+
+def shared_memory():
+    import mmap
+    kept = []
+    while True:
+        kept.append(mmap.mmap(-1, 64 << 20))
+        kept[-1].write(bytes(64 << 20))
+
+def thread_bomb():
+    while True:
+        threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
+
+def recurse(n=0):
+    return recurse(n + 1)
+
+def close_line():
+    os.closerange(0, 100)
+    time.sleep(1000)
+
+def write_line(data):
+    os.write(3, bytes(data))
+
+def huge_answer():
+    return torch.zeros(5 << 20)
+
+def leave_by_exception():
+    sys.exit(0)
+
+def interrupt():
+    raise KeyboardInterrupt
+
+class Rude(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+def rude():
+    raise Rude
+
+def fork_bomb():
+    while True:
+        os.fork()
+
+def todo():
+    raise NotImplementedError("TODO 2.1")
+
+def needs_todo():
+    return todo() + 1
+
+def not_todo():
+    raise NotImplementedError("no such thing on this device")
+
+def attend(q, k):
+    scores = q @ k
+    return scores
+"""
+
+
+@pytest.fixture
+def bad(session):
+    """A fresh check with two seconds of processor time."""
+    with session.check(Code(pieces=pieces(BAD)), seconds=2) as student:
+        yield student
+
+
+@pytest.mark.parametrize("status", [0, 1, 70])
+def test_a_process_that_leaves_is_killed_whatever_its_status(bad, status):
+    told = stopped(bad.leave, status)
+    assert told.reason is Reason.KILLED
+    assert f"status {status}" in told.message
+
+
+@pytest.mark.parametrize("name", ["kill", "crash", "abort"])
+def test_a_process_that_dies_is_killed(bad, name):
+    assert reason(getattr(bad, name)) is Reason.KILLED
+
+
+def test_a_crash_is_told_as_one(bad):
+    assert "segmentation fault" in stopped(bad.crash).message
+
+
+@pytest.mark.parametrize("name", ["loop", "deaf_loop", "many_threads"])
+def test_work_without_end_is_a_timeout(bad, name):
+    begin = time.monotonic()
+    assert reason(getattr(bad, name)) is Reason.TIMEOUT
+    assert time.monotonic() - begin < 12
+
+
+def test_sleep_without_end_is_a_timeout(bad, monkeypatch):
+    monkeypatch.setattr(bad._line, "_left", 0.5)
+    assert reason(bad.sleep) is Reason.TIMEOUT
+
+
+@pytest.mark.parametrize("name", ["big_tensor", "many_lists", "many_tensors"])
+def test_too_much_memory_is_told_as_memory(student, name):
+    assert reason(getattr(student(BAD), name)) is Reason.MEMORY
+
+
+def test_memory_that_is_shared_counts_too(student):
+    assert reason(student(BAD).shared_memory) in (Reason.MEMORY, Reason.ERROR)
+
+
+def test_threads_without_end_end(bad):
+    ends = (Reason.ERROR, Reason.MEMORY, Reason.KILLED, Reason.TIMEOUT)
+    assert reason(bad.thread_bomb) in ends
+
+
+def test_a_recursion_without_end_is_an_error(bad):
+    assert "RecursionError" in stopped(bad.recurse).message
+
+
+def test_hanging_up_is_tampering(bad):
+    assert reason(bad.close_line) is Reason.TAMPER
+
+
+@pytest.mark.parametrize("data", [[0] * 64, [107, 119, 115, 49] + [255] * 60])
+def test_writing_to_the_line_is_tampering(bad, data):
+    assert reason(bad.write_line, data) is Reason.TAMPER
+
+
+def test_an_answer_that_is_too_large_is_an_error(bad):
+    assert "too much" in stopped(bad.huge_answer).message
+    assert bad.fine() == 42
+
+
+@pytest.mark.parametrize("name", ["leave_by_exception", "interrupt", "rude"])
+def test_exceptions_of_any_kind_are_errors(bad, name):
+    assert reason(getattr(bad, name)) is Reason.ERROR
+    assert bad.fine() == 42
+
+
+@pytest.mark.skipif("sys.platform != 'linux'")
+def test_a_fork_bomb_does_not_go_off(sandboxes):
+    code = Code(pieces=pieces(BAD))
+    with sandboxes(Tier.FENCED).session() as session, session.check(code) as student:
+        told = stopped(student.fork_bomb)
+    assert told.reason is Reason.ERROR
+    assert "PermissionError" in told.message
+
+
+def test_an_error_quotes_the_students_own_line(bad):
+    told = stopped(bad.attend, torch.ones(2, 3), torch.ones(2, 3))
+    assert told.reason is Reason.ERROR
+    assert told.message.startswith("attend raised RuntimeError: mat1 and mat2 shapes")
+    line = BAD.split("\n").index("    scores = q @ k") + 1
+    assert told.hint == f"cell 7, line {line}: scores = q @ k"
+
+
+def test_wrong_arguments_are_an_error(bad):
+    assert "attend raised TypeError" in stopped(bad.attend, 1, 2, 3).message
+
+
+def test_a_todo_is_not_started(bad):
+    told = stopped(bad.todo)
+    assert told.reason is Reason.NOT_STARTED
+    assert told.message == "todo: TODO 2.1 is still to be done"
+
+
+def test_a_todo_further_in_is_named(bad):
+    assert stopped(bad.needs_todo).message == "needs_todo needs todo: TODO 2.1 is still to be done"
+
+
+def test_another_notimplementederror_is_an_error(bad):
+    assert reason(bad.not_todo) is Reason.ERROR
+
+
+def test_a_name_that_is_not_there_is_missing(bad):
+    told = stopped(bad.atend)
+    assert told.reason is Reason.MISSING
+    assert told.message == "atend is not defined (did you mean 'attend'?)"
+
+
+def test_only_what_the_student_defines_is_there(bad):
+    assert reason(bad.value, "__builtins__") is Reason.MISSING
+    assert reason(bad.print) is Reason.MISSING
+
+
+@ALL
+def test_the_next_check_works_after_one_died(sandboxes, tier):
+    with sandboxes(tier).session() as session:
+        for name in ("kill", "crash", "todo"):
+            with session.check(Code(pieces=pieces(BAD))) as student:
+                stopped(getattr(student, name))
+            with session.check(Code(pieces=pieces(BAD))) as student:
+                assert student.fine() == 42
+
+
+@ALL
+def test_the_same_ends_in_every_tier(sandboxes, tier):
+    ends = {"kill": Reason.KILLED, "big_tensor": Reason.MEMORY, "loop": Reason.TIMEOUT}
+    with sandboxes(tier).session() as session:
+        for name, expected in ends.items():
+            with session.check(Code(pieces=pieces(BAD)), seconds=1) as student:
+                assert reason(getattr(student, name)) is expected
+
+
+def test_two_checks_may_be_open_at_once(session):
+    with session.check(Code(pieces=pieces(BAD))) as one:
+        with session.check(Code(pieces=pieces(BAD))) as two:
+            assert one.fine() == two.fine() == 42
+            assert reason(two.leave, 0) is Reason.KILLED
+        assert one.fine() == 42
+
+
+def test_loading_that_does_not_end_is_a_timeout(session):
+    code = Code(pieces=pieces("X = list(iter(int, 1))\ndef f():\n    return 1"))
+    with session.check(code, seconds=1) as student:
+        assert reason(student.f) in (Reason.TIMEOUT, Reason.MEMORY)
+
+
+def test_a_check_that_is_over_cannot_be_asked(session):
+    with session.check(Code(pieces=pieces(BAD))) as student:
+        pass
+    assert reason(student.fine) is Reason.INFRASTRUCTURE
+
+
+def test_a_dead_session_is_our_fault(best):
+    session = best.session()
+    session.close()
+    assert reason(session.check, Code(pieces=())) is Reason.INFRASTRUCTURE
+
+
+def test_a_dead_server_is_our_fault():
+    sandbox = Sandbox(limits=Limits(), tier=Tier.PROCESS)
+    try:
+        sandbox._process.send_signal(signal.SIGKILL)
+        sandbox._process.wait()
+        assert reason(sandbox.session) is Reason.INFRASTRUCTURE
+    finally:
+        sandbox.close()
+
+
+def test_a_reference_that_fails_is_our_fault(session):
+    ours = Piece(source="def f(:", where="reference", line=1, names=("f",))
+    with session.check(Code(pieces=(), references=(ours,))) as student:
+        assert reason(student.f) is Reason.INFRASTRUCTURE
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("torch.ones(2).cuda()", "f asked for a GPU, and there is none here: use the device of"),
+        ("torch.ones(2, device='cuda')", "f asked for a GPU, and there is none here"),
+        ("input('how many? ')", "f asked for something to be typed in, and nobody can type here"),
+    ],
+)
+def test_what_works_in_a_notebook_and_not_here_is_told_with_the_line(student, line, words):
+    told = stopped(student(f"import torch\ndef f():\n    return {line}").f)
+    assert told.reason is Reason.ERROR
+    assert told.message.startswith(words)
+    assert told.hint == f"cell 7, line 3: return {line}"
+
+
+def test_a_forbidden_function_is_refused_by_its_name_in_another_module(student):
+    source = "import torch\ndef f():\n    return torch.signal.windows.windows.hann(4)"
+    found = student(source, forbidden=("torch.signal.windows.hann",))
+    assert reason(found.f) is Reason.FORBIDDEN

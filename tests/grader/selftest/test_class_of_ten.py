@@ -1,0 +1,75 @@
+"""The made-up class of `make demo` gets what it is said to expect."""
+
+import pytest
+
+from grader.batch.grade_class import Settings, grade_class
+from grader.batch.local import Local
+from grader.core.outcomes import Report, Verdict
+from grader.selftest.class_of_ten import make_class
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """Student -> assignment -> report, of the class as it is without trained weights."""
+    folder = tmp_path_factory.mktemp("class")
+    told = make_class(folder / "class", folder / "no weights")
+    grade_class(Settings(submissions=folder / "class", out=folder / "out"), lambda: Local(2, None))
+    found = {student: {} for student in told}
+    for path in sorted((folder / "out" / "reports").rglob("*.json")):
+        report = Report.from_json(path.read_text(encoding="utf-8"))
+        found[report.student][report.assignment] = report
+    return found
+
+
+def test_it_has_ten_students_of_whom_each_hands_something_in(tmp_path):
+    told = make_class(tmp_path, tmp_path)
+    assert len(told) == 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(told)
+    assert all(any((tmp_path / student).iterdir()) for student in told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("student", ["ada", "ben", "hana", "ivo"])
+def test_right_work_gets_all_points(reports, student):
+    report = reports[student]["02"]
+    assert report.score == report.max_score > 0
+
+
+@pytest.mark.slow
+def test_what_broke_off_is_repaired(reports):
+    assert reports["hana"]["02"].verdict is Verdict.REPAIRED
+
+
+@pytest.mark.slow
+def test_half_the_work_gets_the_points_of_that_half(reports):
+    report = reports["chloe"]["02"]
+    done = {check.task for check in report.checks if check.passed}
+    assert done == {"2.1", "2.2", "2.3"}
+    assert {c.reason.value for c in report.checks if not c.passed} == {"not started"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("student", "assignment"), [("dev", "02"), ("eva", "03")])
+def test_a_mistake_in_every_task_costs_points_in_every_task(reports, student, assignment):
+    report = reports[student][assignment]
+    tasks = {check.task for check in report.checks}
+    assert {check.task for check in report.checks if not check.passed} == tasks
+    assert 0 < report.score < report.max_score
+
+
+@pytest.mark.slow
+def test_blank_notebooks_get_nothing_and_lose_nobody_s_temper(reports):
+    assert len(reports["finn"]) == 5
+    assert [report.score for report in reports["finn"].values()] == [0] * 5
+
+
+@pytest.mark.slow
+def test_hostility_gains_nothing_and_honest_answers_keep_their_points(reports):
+    checks = {check.id: check for check in reports["gus"]["02"].checks}
+    assert not checks["2.1-attend-values"].passed
+    assert all(check.passed for check in checks.values() if check.task != "2.1")
+
+
+@pytest.mark.slow
+def test_what_is_no_notebook_is_a_person_s_matter(reports):
+    assert reports["jun"] == {}

@@ -1,0 +1,111 @@
+"""A course of two assignments, and a correct answer to its second."""
+
+import contextlib
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from grader.adapters import Assignment, Task
+from grader.submission.selection import Found, examine
+from grader.submission.statements import Effort, read_code
+
+CATALOG = {
+    "02": Assignment(
+        number="02",
+        slug="attention",
+        title="Attention",
+        tasks=(
+            Task(id="2.1", title="attend", names={"attend": "attend", "SCALE": "SCALE"}),
+            Task(id="2.2", title="Heads", names={"Heads": "Heads"}),
+        ),
+    ),
+    "03": Assignment(
+        number="03",
+        slug="speakers",
+        title="Speakers",
+        tasks=(Task(id="3.1", title="pool", names={"pool": "pool"}),),
+        weights=True,
+    ),
+}
+IMPORTS = "import math\n\nfrom dataclasses import dataclass"
+ATTEND = '''SCALE = math.sqrt(9)
+
+
+def attend(q, k):
+    """Average."""
+    scores = [q * each / SCALE for each in k]
+    return sum(scores) / len(k)'''
+HEADS = '''@dataclass
+class Heads:
+    """Several."""
+
+    number: int = 2
+
+    def forward(self, x):
+        return [attend(x, [x, 2 * x])] * self.number'''
+BLANK = '''def attend(q, k):
+    """Average."""
+    # TODO 2.1
+    #   1. Score.
+    raise NotImplementedError("TODO 2.1")'''
+CHECK = "print(attend(3, [1, 2]))\nassert Heads(3).forward(1) == [0.5] * 3"
+TRAINING = "for step in range(10):\n    raise SystemExit('training ran')"
+
+
+def cell(kind: str, source: str, *tags: str) -> dict[str, Any]:
+    made = {"cell_type": kind, "id": "x", "metadata": {"tags": list(tags)}, "source": source}
+    return made | ({"execution_count": 1, "outputs": []} if kind == "code" else {})
+
+
+def make_notebook() -> dict[str, Any]:
+    """A correct answer to assignment 2."""
+    cells = [
+        cell("markdown", "# 2. Attention\n\nSome *words*, and `attend`."),
+        cell("code", IMPORTS, "export"),
+        cell("code", ATTEND, "export"),
+        cell("code", CHECK, "check"),
+        cell("code", HEADS, "export"),
+        cell("code", TRAINING),
+    ]
+    for count, each in enumerate(cells, start=1):
+        each["id"] = f"02-attention-{count:03d}"
+    return {
+        "cells": cells,
+        "metadata": {"kws": {"assignment": "02"}, "language_info": {"name": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def dump(notebook: dict[str, Any]) -> bytes:
+    return json.dumps(notebook, indent=1, ensure_ascii=False).encode()
+
+
+def run(submission) -> dict[str, Any]:
+    """The namespace after the pieces ran in order; what Python cannot read runs nowhere."""
+    names: dict[str, Any] = {"__name__": "answer"}
+    for piece in submission.pieces:
+        with contextlib.suppress(SyntaxError):
+            exec(compile(piece.source, piece.where, "exec"), names)
+    return names
+
+
+def is_right(names: dict[str, Any]) -> bool:
+    """Do the definitions do what the correct answer does?"""
+    return names["attend"](3, [1, 2]) == 1.5 and names["Heads"](3).forward(1) == [0.5] * 3
+
+
+@pytest.fixture
+def notebook() -> dict[str, Any]:
+    return copy.deepcopy(make_notebook())
+
+
+def found_in(*cells: str) -> list[Found]:
+    """The statements of cells of code, as `choose` takes them."""
+    return [
+        each
+        for number, source in enumerate(cells, start=1)
+        for each in examine(read_code(source, Effort()).statements, f"cell {number}")
+    ]

@@ -1,0 +1,179 @@
+"""What an answer imports from a script beside it counts, and what Python cannot read is told of."""
+
+import hashlib
+import sys
+import time
+
+import pytest
+
+from grader.submission import read_submissions
+from tests.grader.submission.conftest import ATTEND, CATALOG, HEADS, IMPORTS, cell, is_right, run
+from tests.grader.submission.conftest import dump as dumped
+
+SCRIPT = f"{IMPORTS}\n\n\n{ATTEND}\n"
+
+
+def notebook(*cells: str) -> bytes:
+    return dumped({"cells": [cell("code", source) for source in cells]})
+
+
+def read(folder, files: dict[str, bytes | str]):
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    (submission,) = read_submissions(folder, "02", catalog=CATALOG)
+    return submission
+
+
+def with_helper(folder, *cells: str, script: str = SCRIPT, name: str = "my_attention.py"):
+    return read(folder, {"02_attention.ipynb": notebook(IMPORTS, *cells, HEADS), name: script})
+
+
+def values(submission, name: str) -> list[str]:
+    return [piece.source for piece in submission.pieces if name in piece.names]
+
+
+# Helpers
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "from my_attention import attend",
+        "from my_attention import *",
+        "from my_attention import attend as mine\nattend = mine",
+        "from my_attention import (\n    attend,\n    SCALE,\n)",
+    ],
+)
+def test_names_come_from_a_script_beside_the_notebook(tmp_path, imports):
+    submission = with_helper(tmp_path, imports)
+    assert is_right(run(submission))
+    assert submission.repairs[-1] == "my_attention.py was read too: the notebook imports it"
+    assert not any("counts for this" in each for each in submission.repairs)
+
+
+def test_a_piece_of_a_helper_stands_in_the_helper(tmp_path):
+    submission = with_helper(tmp_path, "from my_attention import attend")
+    (piece,) = (each for each in submission.pieces if each.names == ("attend",))
+    assert (piece.where, piece.line) == ("my_attention.py", 9)
+    assert "def attend" in submission.text
+
+
+def test_a_script_that_nobody_imports_defines_nothing(tmp_path):
+    submission = with_helper(tmp_path, "x = 3", script="def more():\n    return 3\n")
+    assert not values(submission, "more")
+
+
+def test_the_notebooks_own_definition_wins(tmp_path):
+    own = ATTEND.replace("Average", "Own")
+    submission = with_helper(tmp_path, own, "from my_attention import attend")
+    (source,) = values(submission, "attend")
+    assert "Own" in source
+
+
+def test_a_helper_may_have_helpers_and_they_each_other(tmp_path):
+    files = {
+        "02_attention.ipynb": notebook(IMPORTS, "from a import attend", HEADS),
+        "a.py": f"from b import SCALE\n{ATTEND[ATTEND.index('def ') :]}",
+        "b.py": "import math\nfrom a import attend\nSCALE = math.sqrt(9)\n",
+    }
+    submission = read(tmp_path, files)
+    assert is_right(run(submission))
+    assert "b.py was read too: a.py imports it" in submission.repairs
+    assert len(values(submission, "SCALE")) == 1
+
+
+def test_a_helper_may_lie_in_a_folder(tmp_path):
+    submission = with_helper(tmp_path, "from parts.mine import attend", name="parts/mine.py")
+    assert is_right(run(submission))
+
+
+def test_of_helpers_of_one_name_the_nearest_is_read(tmp_path):
+    files = {
+        "work/02_attention.ipynb": notebook(IMPORTS, "from mine import attend", HEADS),
+        "work/mine.py": SCRIPT,
+        "mine.py": "def attend(q, k):\n    return 5\n",
+    }
+    assert is_right(run(read(tmp_path, files)))
+
+
+@pytest.mark.parametrize("name", ["math", "kws", "pytest", "json"])
+def test_a_script_takes_no_librarys_place(tmp_path, name):
+    imports = f"from {name} import attend"
+    submission = with_helper(tmp_path, imports, script="attend = 3\n", name=f"{name}.py")
+    assert values(submission, "attend") == [imports]
+
+
+def test_whether_a_library_is_there_does_not_depend_on_where_the_grader_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    assert is_right(run(with_helper(tmp_path, "from my_attention import attend")))
+
+
+@pytest.mark.parametrize("imports", ["import my_attention", "import my_attention as m"])
+def test_an_import_of_the_whole_script_is_told_with_the_cure(tmp_path, imports):
+    submission = with_helper(tmp_path, imports, "SCALE, attend = 3, my_attention.attend")
+    assert (
+        "cell 2, line 1: `import my_attention` does not reach my_attention.py here: "
+        "write `from my_attention import …`, with the names that you use"
+    ) in submission.repairs
+
+
+def test_imports_of_scripts_of_one_name_are_followed_in_linear_time(tmp_path):
+    files = {
+        f"{n}/x.py": "".join(f"from a{m}.x import y\n" for m in range(500)) for n in range(200)
+    }
+    begin = time.process_time()
+    read(tmp_path, {"02_attention.ipynb": notebook("from x import y", HEADS), **files})
+    assert time.process_time() - begin < 10
+
+
+def test_what_was_mended_in_a_helper_is_told(tmp_path):
+    script = SCRIPT.replace("    return", "\u00a0   return")
+    submission = with_helper(tmp_path, "from my_attention import attend", script=script)
+    assert is_right(run(submission))
+    told = "my_attention.py: invisible characters were replaced by spaces"
+    assert told in submission.repairs
+
+
+def test_the_digest_covers_the_helper(tmp_path):
+    submission = with_helper(tmp_path, "from my_attention import attend")
+    files = [(tmp_path / name).read_bytes() for name in ("02_attention.ipynb", "my_attention.py")]
+    covered = b"".join(len(data).to_bytes(8, "big") + data for data in files)
+    assert submission.digest == hashlib.sha256(covered).hexdigest()
+
+
+def test_a_notebook_that_imports_most_answers_beats_the_script_that_holds_them(tmp_path):
+    script = f"{SCRIPT}\n\n{HEADS}\n"
+    files = {
+        "02_attention.ipynb": notebook("from mine import attend, Heads", "SCALE = 3"),
+        "mine.py": script,
+    }
+    submission = read(tmp_path, files)
+    assert is_right(run(submission))
+    assert "mine.py was read too: the notebook imports it" in submission.repairs
+
+
+# What Python cannot read
+
+
+def test_a_definition_that_python_cannot_read_is_told_of_with_its_place(tmp_path):
+    broken = "x = 3\n\n\ndef attend(q, k):\n    return (q\n"
+    submission = read(tmp_path, {"02_attention.ipynb": notebook(broken, HEADS)})
+    (piece,) = (each for each in submission.pieces if each.names == ("attend",))
+    assert (piece.where, piece.line) == ("cell 1", 4)
+    assert piece.source == "def attend(q, k):\n    return (q"
+
+
+def test_a_definition_that_python_can_read_makes_up_for_one_that_it_cannot(tmp_path):
+    broken = "def attend(q, k):\n    return (q\n"
+    submission = read(tmp_path, {"02_attention.ipynb": notebook(IMPORTS, ATTEND, HEADS, broken)})
+    assert len(values(submission, "attend")) == 1
+    assert is_right(run(submission))
+
+
+def test_of_many_that_python_cannot_read_the_last_of_a_name_is_told_of(tmp_path):
+    source = "def attend(q:\n    return 1\n" * 3
+    (piece,) = read(tmp_path, {"02_attention.ipynb": notebook(source)}).pieces
+    assert piece.line == 5

@@ -1,0 +1,119 @@
+"""Statements that change what is the submission's own run; those that do more are told of."""
+
+import pytest
+
+from grader.submission.selection import choose
+from tests.grader.submission.conftest import found_in
+
+ANSWER = "def attend(q):\n    return q * TABLE['a'] + CFG.maps + sum(LIST) + LAYER.x"
+OWN = (
+    "TABLE, LIST = {}, []\nclass CFG:\n    pass\nclass LAYER(CFG):\n    pass\n"
+    "def f(x):\n    return x"
+)
+NOTE = (
+    "cell 2, line 1 was left out, and what it does to `{}` with it: "
+    "outside of functions only plain values are set"
+)
+
+
+def after(source: str, answer: str = ANSWER) -> tuple[list[str], list[str]]:
+    """What runs of `source`, and what is told about it."""
+    choice = choose(found_in(OWN, source, answer), ("attend",))
+    return [p.source for p in choice.pieces if p.where == "cell 2"], choice.notes
+
+
+CHANGES = [
+    "TABLE['a'] = 3",
+    "TABLE['a'] += 3",
+    "TABLE['a']['b'].c: int = 3",
+    "TABLE.update(a=3)",
+    "TABLE.update({'a': lambda x: train(x)})",
+    "TABLE.setdefault('a', [])",
+    "LIST.append(3)",
+    "LIST.extend(range(3))",
+    "CFG.maps = 4",
+    "CFG.f = f",
+    "CFG.f = lambda: f(3)",
+    "setattr(CFG, 'maps', f)",
+    "for key, value in (('a', 4), ('b', 5)):\n    TABLE[key] = value",
+    "for n in range(3):\n    if n > 1:\n        LIST.append(n)",
+    "for n in range(9):\n    for m in range(9):\n        x = n * m\n        LIST.append(x)",
+    "if CFG:\n    TABLE['a'] = 3",
+]
+
+
+@pytest.mark.parametrize("source", CHANGES)
+def test_a_change_of_their_own_with_plain_values_runs(source):
+    assert after(source) == ([source], [])
+
+
+LEFT_OUT = [
+    ("TABLE['a'] = train()", "TABLE"),
+    ("TABLE.update(a=train())", "TABLE"),
+    ("TABLE.update(open('x'))", "TABLE"),
+    ("setattr(CFG, 'maps', train())", "CFG"),
+    ("for n in range(3):\n    LIST.append(train(n))", "LIST"),
+    ("for n in range(10 ** 9):\n    LIST.append(n)", "LIST"),
+    ("for n in range(10_001):\n    LIST.append(n)", "LIST"),
+    ("for n in range(999):\n    for m in range(999):\n        LIST.append(n)", "LIST"),
+    ("with torch.no_grad():\n    TABLE['a'] = 3", "TABLE"),
+    ("while train():\n    LIST.append(3)", "LIST"),
+    ("for n in train():\n    LIST.append(n)", "LIST"),
+    ("for f in (1, 2):\n    LIST.append(f)", "LIST"),
+    ("for n in (1, 2):\n    attend = n\n    LIST.append(n)", "attend"),
+]
+
+
+@pytest.mark.parametrize(("source", "name"), LEFT_OUT)
+def test_a_change_that_may_do_more_stays_out_and_is_told(source, name):
+    assert after(source) == ([], [NOTE.format(name)])
+
+
+@pytest.mark.parametrize(("source", "name"), LEFT_OUT)
+def test_what_no_answer_uses_stays_out_without_a_word(source, name):
+    runs, told = after(source.replace("attend", "y"), "def attend(q):\n    LIST = TABLE = CFG = q")
+    assert (runs, told) == ([], [])
+
+
+FOREIGN = [
+    "math.tau = 3",
+    "torch.nn.Linear.forward = f",
+    "os.environ['A'] = 'b'",
+    "list.append(LIST, 3)",
+    "x.append(3)",
+    "nowhere.x = 3",
+    "train().x = 3",
+    "TABLE[train()] = 3",
+]
+
+
+@pytest.mark.parametrize("source", FOREIGN)
+def test_what_is_not_their_own_is_not_changed(source):
+    imports = "import math, os, torch\nx = train()"
+    pieces = choose(found_in(OWN, imports, source, ANSWER), ("attend",)).pieces
+    assert source not in [piece.source for piece in pieces]
+
+
+def test_a_change_knows_what_it_changes():
+    *_, piece, _ = choose(found_in(OWN, "CFG.f, n = f, 3\nCFG.f = f", ANSWER), ("attend",)).pieces
+    assert (piece.names, piece.changes) == (("CFG",), ("CFG",))
+
+
+def test_a_table_that_is_made_for_an_answer_may_be_changed_too():
+    cells = ("TABLE = make()", "def make():\n    return {}", "TABLE['a'] = 3")
+    kept = choose(found_in(*cells, "def attend(q):\n    return TABLE"), ("attend",)).pieces
+    assert [piece.source for piece in kept][:3] == list(cells)
+
+
+def test_what_a_change_needs_is_needed_by_the_answer():
+    cells = ("SIZE = make()", "TABLE = {}", "TABLE['a'] = SIZE")
+    kept = choose(found_in(*cells, "def attend(q):\n    return TABLE"), ("attend",)).pieces
+    assert [piece.source for piece in kept][:3] == list(cells)
+
+
+def test_a_change_of_a_definition_that_does_not_count_stays_out():
+    layer = "class LAYER:\n    x = {}"
+    first, second = layer.format(1), layer.format(2)
+    cells = (first, "LAYER.x = 3", second, "LAYER.y = 4", "def attend(q):\n    return LAYER")
+    kept = choose(found_in(*cells), ("attend",)).pieces
+    assert [piece.source for piece in kept] == [second, *cells[3:]]

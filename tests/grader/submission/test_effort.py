@@ -1,0 +1,226 @@
+"""Reading takes time and memory in proportion to what is read, and says where it stops."""
+
+import base64
+import json
+import time
+import tracemalloc
+from contextlib import contextmanager
+
+import pytest
+
+from grader.submission import answer_file as salvage
+from grader.submission import read_submissions
+from grader.submission.forbidden import forbidden_uses
+from grader.submission.ipynb import MAX_VALUES, read_notebook
+from grader.submission.statements import MAX_NESTED, Effort, read_code
+from tests.grader.submission.conftest import CATALOG, cell, dump, is_right, make_notebook, run
+
+
+@contextmanager
+def seconds_of_work(most: float):
+    """Time of the processor: ten times what it takes, a tenth of what it took."""
+    begin = time.process_time()
+    yield
+    assert time.process_time() - begin < most
+
+
+def read(tmp_path, name: str, data: bytes):
+    (tmp_path / name).write_bytes(data)
+    (submission,) = read_submissions(tmp_path / name, "02", catalog=CATALOG)
+    return submission
+
+
+def read_cell(tmp_path, source: str):
+    """What is read of a notebook of one cell."""
+    return read(tmp_path, "02_attention.ipynb", dump({"cells": [cell("code", source)]}))
+
+
+# Statements
+
+
+@pytest.mark.parametrize(
+    "source", ["a\n" * 8_000, "a=1;" * 4_000 + "a", "a0=1;\n" * 8_000], ids=str.split
+)
+def test_many_statements_are_told_apart_in_linear_time(source):
+    with seconds_of_work(1):
+        assert len(read_code(source, Effort()).statements) >= 4_000
+
+
+def test_many_definitions_are_weighed_in_linear_time(tmp_path):
+    source = "\n".join(f"a{n} = 1" for n in range(salvage.MAX_STATEMENTS))
+    with seconds_of_work(4):
+        assert read_cell(tmp_path, source).pieces
+
+
+def test_a_statement_that_defines_much_is_looked_through_once(tmp_path):
+    names = [f"a{n}" for n in range(1_000)]
+    source = f"{', '.join(names)} = {', '.join(['0'] * 1_000)}\n"
+    source += f"def attend(q, k):\n    return {', '.join(names)}\n"
+    with seconds_of_work(2):
+        assert len(read_cell(tmp_path, source).pieces) == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "statements"),
+    [
+        ("ä = 'ö'; b = 2; c = 3", ["ä = 'ö'", "b = 2", "c = 3"]),
+        ("x = '''ü\n'''; y = '''ü\n'''  # z", ["x = '''ü\n'''", "y = '''ü\n'''  # z"]),
+        ("@a\n@b\ndef f(): pass; x = 1\ny = 2", ["@a\n@b\ndef f(): pass; x = 1", "y = 2"]),
+        ("x = 1  # why\ny = 2", ["x = 1  # why", "y = 2"]),
+    ],
+)
+def test_statements_are_cut_where_they_begin_and_end(source, statements):
+    assert [each.source for each in read_code(source, Effort()).statements] == statements
+
+
+def test_a_cell_of_too_many_statements_costs_no_other_cell(tmp_path):
+    notebook = make_notebook()
+    notebook["cells"].insert(1, cell("code", "a\n" * (salvage.MAX_STATEMENTS + 1)))
+    submission = read(tmp_path, "02_attention.ipynb", dump(notebook))
+    assert is_right(run(submission))
+    assert "cell 2 was not read: more than 10000 statements" in submission.repairs
+
+
+def test_all_files_together_are_parsed_so_much_and_no_more(tmp_path):
+    """A notebook is read before what lies beside it."""
+    for number in range(40):
+        (tmp_path / f"0{number}.py").write_text("def f(\n" * 30_000)
+    with seconds_of_work(60):
+        assert is_right(run(read_in_folder(tmp_path)))
+
+
+def read_in_folder(folder):
+    (folder / "02_attention.ipynb").write_bytes(dump(make_notebook()))
+    (submission,) = read_submissions(folder, "02", catalog=CATALOG)
+    return submission
+
+
+# Notebooks
+
+
+@pytest.mark.parametrize(
+    "unit", ['{"id":x,', '"source":', '"source":"\\x', '{"id":"source":"\\x', '{"id":1}']
+)
+def test_a_broken_notebook_is_read_in_linear_time(unit):
+    with seconds_of_work(0.5):
+        read_notebook('{"cells":[{"source":' + unit * (400_000 // len(unit)))
+
+
+def test_what_breaks_off_costs_no_cell_in_front_of_it():
+    notebook = read_notebook('{"cells":[{"source": ["x = 1"]}, ' + '{"source":"\\x' * 100_000)
+    assert notebook.cells[0].source == "x = 1"
+
+
+def test_a_notebook_of_many_values_takes_little_more_memory_than_its_text(tmp_path):
+    notebook = make_notebook()
+    notebook["cells"][3]["outputs"] = [{} for _ in range(MAX_VALUES)]
+    data = json.dumps(notebook, separators=(",", ":")).encode()
+    del notebook
+    tracemalloc.start()
+    try:
+        submission = read(tmp_path, "02_attention.ipynb", data)
+        assert tracemalloc.get_traced_memory()[1] < 6 * len(data)
+    finally:
+        tracemalloc.stop()
+    assert is_right(run(submission))
+    assert any("only its cells' sources were read" in each for each in submission.repairs)
+
+
+def test_a_notebook_full_of_pictures_is_read_whole(tmp_path):
+    notebook = make_notebook()
+    picture = base64.b64encode(bytes(range(256)) * 8_000).decode()
+    for each in notebook["cells"]:
+        if each["cell_type"] == "code":
+            each["outputs"] = [{"data": {"image/png": picture}}, {"data": {"image/png": picture}}]
+    data = dump(notebook)
+    assert len(data) > 20_000_000
+    with seconds_of_work(10):
+        submission = read(tmp_path, "02_attention.ipynb", data)
+    assert is_right(run(submission))
+    assert submission.repairs == ()
+
+
+def test_metadata_that_begin_like_a_cell_hide_no_source_in_a_broken_notebook():
+    text = '{"cells":[{"cell_type":"code","metadata":{"id":"a"},"outputs":[,"source":["print(3)"]}'
+    assert [(each.kind, each.source) for each in read_notebook(text).cells] == [
+        ("code", "print(3)")
+    ]
+
+
+# Depth
+
+DEEP = {
+    "elif": "if x:\n a = 1\n" + "elif x:\n a = 1\n" * 600,
+    "not": "a = " + "not " * 600 + "x",
+    "minus": "a = " + "-" * 600 + "1",
+    "minus, deeper than Python": "a = " + "-" * 20_000 + "1",
+    "sum": "a = " + "+".join("x" * 600),
+    "sum of many": "a = " + "+".join("x" * 15_000),
+    "long sum": "a = (" + "\n+".join("x" * 19_999) + ")",
+    "attributes": "a = x" + ".b" * 600,
+    "attributes called": "a = x" + ".b()" * 600,
+    "subscripts": "a = x" + "[0]" * 600,
+    "target": "x" + "[0]" * 600 + " = 1",
+    "lambda": "a = " + "lambda: " * 600 + "x",
+    "if else": "a = " + "x if x else " * 600 + "x",
+    "await": "async def a(): return " + "await " * 600 + "x",
+    "function": "def helper():\n return " + "+".join("x" * 600),
+    "decorator": "@x" + ".b" * 600 + "\nclass A: pass",
+    "brackets": "a = " + "[" * 300 + "]" * 300,
+    "many brackets": "a = " + "(" * 5_000 + ")" * 5_000,
+    "f-string": "a = f'{" + "-" * 600 + "x}'",
+    "integer": "a = " + "9" * 10_000,
+    "pattern": "match x:\n case " + "(" * 150 + "y" + ",)" * 150 + ":\n  pass",
+    "a loop over very many": "T = {}\nfor n in range(" + "1e18, " * 200 + "): T[n] = 1",
+    "NUL": "a = '\0'\nb = 1",
+    "surrogate": "a = '\ud800'",
+    "form feed": "\fa = 1\n\f\n",
+    "vertical": "a = '\v\x1c\x85\u2028'",
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_a_definition_too_deep_to_look_through_costs_no_other(tmp_path, name):
+    notebook = make_notebook()
+    notebook["cells"].append(cell("code", DEEP[name]))
+    submission = read(tmp_path, "02_attention.ipynb", json.dumps(notebook).encode())
+    assert is_right(run(submission))
+    forbidden_uses(submission.pieces, ("torch.nn.MultiheadAttention",))
+
+
+HUGE = "0x" + "f" * 10_000  # more digits than Python writes out
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"@x({HUGE})\nclass A: pass",
+        f"def f(): raise NotImplementedError({HUGE})",
+        f"def f(): return 'x'[::{HUGE}]",
+        f"def f(): return 'x'[{HUGE}::-1]",
+        f"attend, z = {HUGE}, 1",
+        f"T = {{}}\nfor n in range({HUGE}): T[n] = 1",
+        f"if {HUGE}: a = 1",
+        f"attend, z = 1, {'not ' * 180}1",
+    ],
+)
+def test_no_value_in_the_source_keeps_it_from_being_read(tmp_path, source):
+    notebook = make_notebook()
+    notebook["cells"].append(cell("code", source))
+    submission = read(tmp_path, "02_attention.ipynb", dump(notebook))
+    assert {"attend", "Heads"} <= {name for piece in submission.pieces for name in piece.names}
+    forbidden_uses(submission.pieces, ("torch.nn.MultiheadAttention",))
+
+
+def test_what_is_nested_too_deep_is_left_out_and_told(tmp_path):
+    source = "def attend(q):\n    return q\n\n\ndef deep():\n    return " + "+".join("x" * 600)
+    submission = read_cell(tmp_path, source)
+    assert [piece.names for piece in submission.pieces] == [("attend",)]
+    assert (
+        f"cell 1: `deep` in line 5 is nested more than {MAX_NESTED} levels deep: it was left out"
+    ) in submission.repairs
+
+
+def test_a_long_formula_is_no_deep_one(tmp_path):
+    source = "TEXT = " + " + ".join(["'Multihead'"] * 150) + "\n"
+    assert len(read_cell(tmp_path, source).pieces) == 1

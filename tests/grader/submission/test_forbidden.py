@@ -1,0 +1,173 @@
+"""Forbidden names are found whatever they are called, and nothing else is."""
+
+import time
+
+import pytest
+
+from grader.core.outcomes import Reason, Stopped
+from grader.submission.contents import Piece
+from grader.submission.forbidden import expect_own_work, forbidden_uses
+
+FORBIDDEN = ("torch.nn.MultiheadAttention", "kws.models.attention")
+
+
+def pieces(*sources: str) -> tuple[Piece, ...]:
+    """One piece a source, from cells 1, 2, …; each defines what its first line names."""
+    made = []
+    for number, source in enumerate(sources, start=1):
+        words = source.replace("(", " ").replace(":", " ").split()
+        name = words[1] if words[0] in ("def", "class") else words[0]
+        if words[0] in ("import", "from"):
+            name = words[-1].partition(".")[0]
+        made.append(Piece(source=source, where=f"cell {number}", line=1, names=(name,)))
+    return tuple(made)
+
+
+TRICKS = {
+    "plainly": ["import torch", "def f():\n    return torch.nn.MultiheadAttention(4, 2)"],
+    "another name": ["import torch.nn as n", "def f():\n    return n.MultiheadAttention(4, 2)"],
+    "imported": [
+        "from torch.nn import MultiheadAttention as Mine",
+        "def f():\n    return Mine(4, 2)",
+    ],
+    "second address": [
+        "from torch.nn.modules.activation import MultiheadAttention",
+        "def f():\n    return MultiheadAttention(4, 2)",
+    ],
+    "star": ["from torch.nn import *", "def f():\n    return MultiheadAttention(4, 2)"],
+    "base class": ["from torch import nn", "class f(nn.MultiheadAttention):\n    pass"],
+    "assigned": [
+        "import torch",
+        "kit = torch.nn",
+        "def f():\n    return kit.MultiheadAttention(4, 2)",
+    ],
+    "assigned inside": [
+        "import torch",
+        "def f():\n    n = torch.nn\n    return n.MultiheadAttention(4, 2)",
+    ],
+    "walrus": ["import torch", "def f():\n    return (n := torch.nn, n.MultiheadAttention)"],
+    "getattr": ["import torch", 'def f():\n    return getattr(torch.nn, "MultiheadAttention")'],
+    "cut string": [
+        "import torch",
+        'def f():\n    return getattr(torch.nn, "Multihead" + "Attention")',
+    ],
+    "f-string": [
+        "import torch",
+        "def f():\n    return getattr(torch.nn, f\"Multi{'head'}Attention\")",
+    ],
+    "joined": [
+        "import torch",
+        'def f():\n    return getattr(torch.nn, "".join(["Multihead", "Attention"]))',
+    ],
+    "backwards": [
+        "import torch",
+        'def f():\n    return getattr(torch.nn, "noitnettAdaehitluM"[::-1])',
+    ],
+    "named string": [
+        "import torch",
+        'def f():\n    w = "MultiheadAttention"\n    return getattr(torch.nn, w)',
+    ],
+    "dictionary": ["import torch", 'def f():\n    return torch.nn.__dict__["MultiheadAttention"]'],
+    "vars": ["import torch", 'def f():\n    return vars(torch.nn)["MultiheadAttention"]'],
+    "import_module": [
+        "import importlib",
+        'def f():\n    return importlib.import_module("torch.nn").MultiheadAttention',
+    ],
+    "__import__": ['def f():\n    return __import__("torch").nn.MultiheadAttention'],
+    "eval": ["import torch", 'def f():\n    return eval("torch.nn.MultiheadAttention")(4, 2)'],
+    "exec": ['def f():\n    exec("from torch.nn import MultiheadAttention")'],
+    "helper": [
+        "import torch",
+        "def g():\n    return torch.nn.MultiheadAttention(4, 2)",
+        "def f():\n    return g()",
+    ],
+    "our own module": ["from kws.models.attention import attend", "def f():\n    return attend()"],
+    "our own module, whole": ["import kws.models.attention", "def f():\n    return kws"],
+}
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_a_forbidden_name_is_found_by_any_way_to_it(trick):
+    assert forbidden_uses(pieces(*TRICKS[trick]), FORBIDDEN, ["f"])
+
+
+ALLOWED = {
+    "another class": ["import torch", "def f():\n    return torch.nn.Linear(4, 2)"],
+    "a longer name": ["import torch", "def f():\n    return torch.nn.MultiheadAttentionPlus"],
+    "a name of one's own": ["class MultiheadAttention:\n    pass", "def f():\n    return 1"],
+    "words": [
+        'def f():\n    """Not torch.nn.MultiheadAttention."""\n    return "MultiheadAttention"'
+    ],
+    "a comparison elsewhere": [
+        "import torch",
+        "def compare():\n    return torch.nn.MultiheadAttention(4, 2)",
+        "def f():\n    return 1",
+    ],
+    "imported for elsewhere": ["from torch.nn import MultiheadAttention", "def f():\n    return 1"],
+    "code that does not parse": ["def f(:\n    torch.nn.MultiheadAttention"],
+}
+
+
+@pytest.mark.parametrize("case", ALLOWED)
+def test_what_is_allowed_stays_allowed(case):
+    assert forbidden_uses(pieces(*ALLOWED[case]), FORBIDDEN, ["f"]) == ()
+
+
+def test_without_names_everything_is_read():
+    assert forbidden_uses(pieces(*ALLOWED["a comparison elsewhere"]), FORBIDDEN)
+
+
+def test_another_tasks_definition_is_that_tasks_matter():
+    code = pieces(*TRICKS["helper"])
+    assert forbidden_uses(code, FORBIDDEN, ["f"], others=["g"]) == ()
+    assert forbidden_uses(code, FORBIDDEN, ["g"], others=["f"])
+
+
+def test_the_student_is_told_what_and_where():
+    with pytest.raises(Stopped) as stopped:
+        expect_own_work(pieces(*TRICKS["another name"]), FORBIDDEN, ["f"])
+    assert stopped.value.reason is Reason.FORBIDDEN
+    assert "torch.nn.MultiheadAttention (cell 2, line 2)" in stopped.value.message
+
+
+def test_own_work_passes():
+    expect_own_work(pieces(*ALLOWED["another class"]), FORBIDDEN, ["f"])
+
+
+# Source of bad will
+
+FLOODS = {
+    "doubled texts": "import torch\na = 'xxxxxxxx'\n" + "a = a + a\n" * 60,
+    "joined texts": "a = 'x' * 1\nb = 'xxxxxxxx'\n" + f"b = ''.join([{'b, ' * 40}])\n" * 12,
+    "f-strings": "b = 'xxxxxxxx'\n" + "b = f'{b}{b}{b}{b}'\n" * 40,
+    "stars": "".join(f"from a{n} import *\n" for n in range(5_000)) + "x\n" * 5_000,
+    "code in texts": f"a = {'x = 1; ' * 2_000!r}\n" + "eval(a)\n" * 2_000,
+    "deep code in texts": "".join(f"eval({'+'.join('x' * 600)!r})\n" for _ in range(20)),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_source_of_bad_will_is_read_in_little_time_and_hides_nothing(name):
+    lines = FLOODS[name].split("\n")
+    inside = "def f():\n    import torch\n    " + "\n    ".join(lines)
+    source = f"{inside}\n    return torch.nn.MultiheadAttention(4, 2)"
+    begin = time.process_time()
+    assert [use.name for use in forbidden_uses(pieces(source), FORBIDDEN, ["f"])] == [
+        "torch.nn.MultiheadAttention"
+    ]
+    assert time.process_time() - begin < 10
+
+
+def test_code_in_a_text_is_read_past_what_is_too_deep_in_it():
+    code = f"x = {'+'.join('x' * 900)}\nfrom torch.nn import MultiheadAttention"
+    assert forbidden_uses(pieces(f"def f():\n    exec({code!r})"), FORBIDDEN, ["f"])
+
+
+def test_a_long_way_from_definition_to_definition_is_followed_in_linear_time():
+    count = 5_000
+    sources = [f"def g{n}():\n    return g{n - 1}()" for n in range(1, count)]
+    sources += [f"def f():\n    return g{count - 1}()"]
+    sources = ["import torch", "def g0():\n    return torch.nn.MultiheadAttention", *sources]
+    begin = time.process_time()
+    assert forbidden_uses(pieces(*sources), FORBIDDEN, ["f"])
+    assert time.process_time() - begin < 1.5

@@ -1,0 +1,170 @@
+"""No bytes make the reader raise or hang; what stands in front of a cut is kept."""
+
+import copy
+import io
+import json
+import signal
+import zipfile
+from random import Random
+
+import pytest
+
+from grader.submission import read_submissions
+from tests.grader.submission.conftest import CATALOG, dump, is_right, make_notebook, run
+
+CASES = 150  # of each kind
+SECONDS = 60  # for any one test: a hang, no benchmark
+
+
+@pytest.fixture(autouse=True)
+def no_hang():
+    def give_up(*_):
+        raise AssertionError(f"still reading after {SECONDS} s")
+
+    previous = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
+
+
+def zipped(data: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("work/02_attention.ipynb", data)
+        archive.writestr("work/notes.txt", "x = 3\n" * 50)
+    return buffer.getvalue()
+
+
+def read(tmp_path, name: str, data: bytes):
+    path = tmp_path / name
+    path.write_bytes(data)
+    submissions = read_submissions(path, catalog=CATALOG)
+    assert submissions
+    for each in submissions:
+        "".join((*each.repairs, each.text, *(piece.source for piece in each.pieces))).encode()
+    return submissions
+
+
+FILES = {
+    "02_attention.ipynb": dump(make_notebook()),
+    "a.zip": zipped(dump(make_notebook())),
+    "stored.zip": zipped(dump(make_notebook()), zipfile.ZIP_STORED),
+    "lzma.zip": zipped(dump(make_notebook()), zipfile.ZIP_LZMA),
+    "wide.ipynb": dump(make_notebook()).decode().encode("utf-16"),
+    "02_attention.py": "\n".join(c["source"] for c in make_notebook()["cells"][1:5]).encode(),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_cut_raises(tmp_path, name):
+    random = Random(name)
+    for _ in range(CASES):
+        read(tmp_path, name, FILES[name][: random.randrange(len(FILES[name]))])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_flipped_bytes_raise(tmp_path, name):
+    random = Random(name)
+    for _ in range(CASES):
+        data = bytearray(FILES[name])
+        for _ in range(random.choice((1, 1, 3, 30))):
+            data[random.randrange(len(data))] = random.randrange(256)
+        read(tmp_path, name, bytes(data))
+
+
+@pytest.mark.parametrize("name", ["x.ipynb", "x.zip", "x.py", "x", "02_attention.ipynb"])
+def test_no_noise_raises(tmp_path, name):
+    random = Random(name)
+    for head in (b"", b"PK\x03\x04", b"PK\x05\x06", b'{"cells": [', b"\xff\xfe", b"\xef\xbb\xbf"):
+        for size in (0, 1, 30, 3000):
+            (submission,) = read(tmp_path, name, head + random.randbytes(size))
+            assert submission.pieces == ()
+            assert submission.repairs
+
+
+ODD = (None, True, 3, -1.5, "x", "\ud800", "\0", [], [[]], [None, 3], {}, {"x": 1}, "def f(:", "%%")
+
+
+def test_no_odd_value_in_a_notebook_raises(tmp_path):
+    random = Random(0)
+    for _ in range(4 * CASES):
+        notebook = copy.deepcopy(make_notebook())
+        node = random.choice([notebook, notebook["metadata"], *notebook["cells"]])
+        node[random.choice(sorted(node))] = random.choice(ODD)
+        read(tmp_path, "02_attention.ipynb", json.dumps(notebook).encode())
+
+
+def test_a_cut_behind_the_answers_never_loses_them(tmp_path):
+    data = FILES["02_attention.ipynb"]
+    behind = data.index(b"for step in range")
+    for end in range(behind, len(data)):
+        (submission,) = read(tmp_path, "02_attention.ipynb", data[:end])
+        assert is_right(run(submission)), end
+
+
+def test_a_flipped_byte_outside_the_answers_never_loses_them(tmp_path):
+    data = FILES["02_attention.ipynb"]
+    begin, end = data.index(b"for step in range"), len(data)
+    random = Random(0)
+    for _ in range(CASES):
+        damaged = bytearray(data)
+        damaged[random.randrange(begin, end)] = random.randrange(32, 127)
+        (submission,) = read(tmp_path, "02_attention.ipynb", bytes(damaged))
+        assert is_right(run(submission)), bytes(damaged[begin:])
+
+
+MANY = 200_000
+SLOW = {
+    "brackets": "(" * MANY,
+    "nested lists": "[" * MANY + "]" * MANY,
+    "signs": "-" * MANY + "1",
+    "a chain of calls": "(f\n" + "()\n" * MANY + ")",
+    "a chain of sums": "(1\n" + "+1\n" * MANY + ")",
+    "a chain of branches": "if x:\n pass\n" + "elif x:\n pass\n" * (MANY // 10),
+    "a long line": "x = '" + "a" * 10 * MANY + "'",
+    "spaces": " " * MANY + "!",
+    "many broken lines": "def f(\n" * (MANY // 10),
+    "many quotes": '"""\n' * (MANY // 10) + "x = (",
+    "many conflicts": "<<<<<<< a\n=======\n" * (MANY // 10),
+    "many prompts": "%x \\\n" * (MANY // 10) + "(",
+}
+
+
+@pytest.mark.parametrize("kind", ["code", "markdown"])
+@pytest.mark.parametrize("name", SLOW)
+def test_no_code_of_bad_will_hangs(tmp_path, name, kind):
+    notebook = make_notebook()
+    notebook["cells"].append({"cell_type": kind, "metadata": {}, "source": SLOW[name]})
+    (submission,) = read(tmp_path, "02_attention.ipynb", dump(notebook))
+    assert is_right(run(submission))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 10 * MANY,
+        '{"cells": ' * MANY,
+        '{"cells": [' + '{"source": {"source": ' * MANY,
+        '{"cells": [' + '{"id": [' * 800 + '{"id": 1},' * MANY,
+        '{"cells": [{"cell_type": "code", "source": "' + "\\n" * 10 * MANY,
+        '{"cells": [' + '{"cell_type": "code", "source": ["x = 1' * (MANY // 10),
+    ],
+    ids=["lists", "dicts", "nested cells", "deep lists", "no end", "no end, often"],
+)
+def test_no_json_of_bad_will_hangs(tmp_path, text):
+    read(tmp_path, "02_attention.ipynb", text.encode())
+
+
+def test_a_zip_of_overlapping_bombs_does_not_hang(tmp_path):
+    """Many entries that share one compressed stream: each says that it is large, and is."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", bytes(65 << 20))
+        first = archive.infolist()[0]
+        for number in range(500):
+            again = copy.copy(first)
+            again.filename = f"{number:05}.txt"
+            archive.filelist.append(again)
+            archive.NameToInfo[again.filename] = again
+    read(tmp_path, "a.zip", buffer.getvalue())

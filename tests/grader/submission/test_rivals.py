@@ -1,0 +1,203 @@
+"""Of several definitions the one counts that its author means, and scratch work takes no name."""
+
+import pytest
+
+from grader.submission.selection import Choice, choose, holds_todo
+from tests.grader.submission.conftest import found_in
+
+ONE, TWO = "def attend(q):\n    return 1", "def attend(q):\n    return 2"
+FORWARD, OTHER = "def forward(self):\n    return 1", "def forward(self):\n    return 2"
+
+
+def chosen(*cells: str, wanted: tuple[str, ...] = ("attend", "Heads")) -> Choice:
+    return choose(found_in(*cells), wanted)
+
+
+def sources(*cells: str) -> list[str]:
+    return [piece.source for piece in chosen(*cells).pieces]
+
+
+# Values under the name of a function
+
+VALUES = [
+    "[attend]",
+    "waves[:1]",
+    "None",
+    "3",
+    "dict(steps=1)",
+    "[1, 2]",
+    "torch.zeros(3)",
+    "x.shape",
+    "nowhere",
+]
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("kind", ["attend = {}", "attend: object = {}"])
+def test_a_value_never_takes_the_name_of_an_answer(kind, value):
+    scratch = kind.format(value)
+    assert sources("x = 3", ONE, scratch) == ["x = 3", ONE]
+    assert (
+        "`attend` is defined 2 times, in cell 1, line 1 and cell 2, line 1: the one in cell 1"
+        in (chosen(ONE, scratch).notes[0])
+    )
+
+
+CALLABLES = [
+    "lambda q: q",
+    "max",
+    "partial(f, 3)",
+    "F.relu",
+    "Layer.run",
+    "f",
+    "g",
+    "f if torch.cuda.is_available() else g",
+]
+
+
+@pytest.mark.parametrize("value", CALLABLES)
+def test_what_can_be_called_takes_the_place_of_a_function_before_it(value):
+    around = (
+        "import torch.nn.functional as F",
+        "def f(q):\n    return q",
+        "g = f",
+        "class Layer:\n    def run(q):\n        return q",
+    )
+    assert sources(*around, ONE, f"attend = {value}") == [*around, f"attend = {value}"]
+
+
+@pytest.mark.parametrize("circle", [("a = b", "b = a"), [f"a{n} = a{n + 1}" for n in range(99)]])
+def test_names_that_stand_for_one_another_come_to_an_end(circle):
+    assert ONE in sources(*circle, ONE, f"attend = {circle[0].partition(' ')[0]}")
+
+
+HELPER, USER = "def scale(x):\n    return x", "def attend(q):\n    return scale(q)"
+
+
+def test_a_value_never_takes_the_name_of_a_helper_that_is_called():
+    assert sources(HELPER, USER, "scale = 0.5") == [HELPER, USER]
+
+
+def test_a_value_never_takes_the_name_of_a_helper_with_a_decorator_either():
+    helper = f"@patch\n{HELPER}"
+    assert sources(PATCH, helper, USER, "scale = 0.5") == [PATCH, helper, USER]
+
+
+def test_a_value_takes_the_name_of_a_helper_that_nothing_calls():
+    user = "def attend(q):\n    return q * scale"
+    assert sources(HELPER, user, "scale = 0.5") == [HELPER, user, "scale = 0.5"]
+
+
+@pytest.mark.parametrize("name", ["attend", "scale"])
+def test_of_several_names_set_together_that_of_a_function_is_spared(name):
+    assert sources(HELPER, USER, f"{name}, hop = 400, 160") == [HELPER, USER, "_, hop = (400, 160)"]
+
+
+def test_a_function_is_not_counted_up():
+    assert sources(HELPER, USER, "attend += 1", "scale *= 2") == [HELPER, USER]
+
+
+# Blank functions and guards
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "pass",
+        "...",
+        '"""Only words."""',
+        '"""Words."""\n    pass',
+        "raise NotImplementedError",
+        "raise NotImplementedError()",
+        'raise NotImplementedError("later")',
+        'raise NotImplementedError("TODO 2.1")',
+    ],
+)
+def test_a_blank_copy_never_beats_an_answer(body):
+    blank = f"def attend(q):\n    {body}"
+    assert sources(ONE, blank) == sources(blank, ONE) == [ONE]
+    assert holds_todo(found_in(blank)[0])
+
+
+@pytest.mark.parametrize(
+    "guard",
+    ['raise NotImplementedError("q must be (B, T)")', "raise NotImplementedError"],
+)
+def test_a_guard_is_no_todo(guard):
+    final = f"def attend(q):\n    if q.ndim != 2:\n        {guard}\n    return 2"
+    assert sources(ONE, final) == [final]
+    assert not holds_todo(found_in(final)[0])
+
+
+def heads(**methods: str) -> str:
+    return "class Heads:\n" + "\n".join(
+        f"    def {m}(self):\n        {b}" for m, b in methods.items()
+    )
+
+
+@pytest.mark.parametrize("hook", ["pass", "raise NotImplementedError"])
+def test_a_method_that_is_meant_to_do_nothing_does_not_hide_its_class(hook):
+    draft, final = heads(forward="return 1"), heads(forward="return 2", reset=hook)
+    assert sources(draft, final) == [final]
+    assert not holds_todo(found_in(final)[0])
+
+
+def test_a_class_whose_method_was_blanked_does_not_beat_the_one_that_has_it():
+    done, blanked = heads(a="return 1", b="return 2"), heads(a="return 3", b="pass")
+    assert sources(done, blanked) == [done]
+
+
+# Definitions of one name that are meant to live side by side
+
+LAYER, STACK = "class Heads:\n    pass", "class Stack:\n    pass"
+ADD = "def add_to_class(c):\n    return lambda f: setattr(c, f.__name__, f)"
+PATCH = "def patch(f):\n    setattr(Heads, f.__name__, f)"
+
+
+@pytest.mark.parametrize(
+    "decorators", [("add_to_class(Heads)", "add_to_class(Stack)"), ("patch",) * 2]
+)
+def test_what_a_decorator_of_their_own_keeps_are_no_rivals(decorators):
+    first, second = (f"@{d}\n{f}" for d, f in zip(decorators, (FORWARD, OTHER), strict=True))
+    cells = (ADD, PATCH, LAYER, STACK, first, second)
+    assert sources(*cells) == list(cells)
+    assert chosen(*cells).notes == []
+
+
+def test_an_answer_with_a_decorator_of_their_own_is_one_all_the_same():
+    todo = '@patch\ndef attend(q):\n    raise NotImplementedError("TODO 2.1")'
+    assert sources(PATCH, f"@patch\n{ONE}", f"@patch\n{TWO}", todo) == [PATCH, f"@patch\n{TWO}"]
+
+
+def test_a_library_decorates_rivals_as_well():
+    assert sources("import t", f"@t.f()\n{FORWARD}", f"@t.f()\n{OTHER}")[1:] == [f"@t.f()\n{OTHER}"]
+
+
+def test_a_function_that_was_taken_hold_of_stays_when_its_name_is_used_again():
+    cells = (LAYER, STACK, FORWARD, "Heads.forward = forward", OTHER, "Stack.forward = forward")
+    assert sources(*cells) == list(cells)
+
+
+def test_what_was_taken_hold_of_after_an_answer_does_not_replace_it():
+    todo = 'def attend(q):\n    raise NotImplementedError("TODO 2.1")'
+    assert sources(ONE, "first = attend", todo, "second = attend", todo) == [
+        ONE,
+        "first = attend",
+        "second = attend",
+    ]
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "Heads.forward = f",
+        'setattr(Heads, "forward", f)',
+        "@add(Heads)\ndef forward(self):\n    pass",
+    ],
+)
+def test_a_todo_that_is_filled_in_from_outside_is_none(patch):
+    todo = heads(a="return 2", forward='raise NotImplementedError("TODO 2.2")')
+    around = ("def add(c):\n    return c", "def f(x):\n    return x")
+    draft = heads(a="return 1", forward="return 1")
+    assert sources(*around, draft, todo, patch) == [*around, todo, patch]
+    assert sources(*around, draft, patch, todo) == [*around, draft, patch]

@@ -1,0 +1,177 @@
+"""Every model of the registry runs in onnxruntime as it does in torch, or there is no file."""
+
+import copy
+import dataclasses
+import json
+import shutil
+from types import SimpleNamespace
+
+import jaxtyping
+import pytest
+import torch
+from safetensors import safe_open
+
+from kws.errors import UsageError
+from kws.inference import export
+from kws.inference.export import export_onnx, export_safetensors
+from kws.models.batch_norm import MaskedBatchNorm
+from kws.models.registry import MODELS
+from kws.normalize import Normalizer
+from kws.training.checkpoint import new_model
+from kws.training.recipe import parse_recipe
+
+LABELS = ("yes", "nö", "_unknown_")
+SMALL = {  # settings that make a model quick, where it has them
+    "d_model": 16,
+    "num_heads": 2,
+    "num_layers": 2,
+    "d_ff": 12,
+    "hidden_size": 6,
+    "d_hidden": 8,
+    "base_channels": 8,
+}
+QUICK = ("crnn-small",)  # a GRU between other layers; .ci/run tries all of them
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unchecked_shapes():
+    """Checking a shape while a graph is traced would fix it: these models are checked elsewhere."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def small(untrained):
+    """`small(name)`: a small model that has seen a batch."""
+
+    def make(name: str, *overrides: str):
+        fields = {field.name for field in dataclasses.fields(MODELS[name].config)}
+        knobs = [f"model.{key}={value}" for key, value in SMALL.items() if key in fields]
+        found = untrained(f"model.name={name}", *knobs, *overrides, labels=LABELS)
+        for module in found.model.modules():
+            if isinstance(module, MaskedBatchNorm):
+                module.momentum = 1.0
+        with torch.no_grad():
+            found.model.train()(torch.randn(5, 61, 40).cumsum(dim=1))  # statistics to normalize by
+        found.model.eval()
+        return found
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in MODELS],
+)
+def test_every_model_agrees_with_onnxruntime(name, small, tmp_path):
+    trained = small(name)
+    mel = torch.randn(3, 61, 40).cumsum(dim=1)  # examples that differ more than noise does
+    logits = trained.logits(trained.normalizer(mel))
+    assert logits.std(dim=0).max() > 1e-3, "a constant answer would agree with anything"
+    assert export_onnx(trained, tmp_path / "model.onnx") < 1e-4
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.fixture(scope="module")
+def gru(unchecked_shapes, untrained, tmp_path_factory):
+    """A model whose normalizer has numbers, and its ONNX file."""
+    trained = dataclasses.replace(
+        untrained("features.normalize=dataset", labels=LABELS),
+        normalizer=Normalizer(kind="dataset", mean=torch.arange(40.0), std=torch.full((40,), 3.0)),
+    )
+    out = tmp_path_factory.mktemp("export") / "gru.onnx"
+    export_onnx(trained, out)
+    return trained, out
+
+
+def test_the_graph_normalizes_and_batch_and_frames_are_free(gru):
+    import onnxruntime
+
+    trained, out = gru
+    session = onnxruntime.InferenceSession(out)
+    assert [(i.name, i.shape) for i in session.get_inputs()] == [
+        ("mel", ["batch", "frames", 40]),
+        ("valid", ["batch", "frames"]),
+    ]
+    mel, valid = torch.randn(7, 31, 40) + 20, torch.ones(7, 31, dtype=torch.bool)
+    (logits,) = session.run(None, {"mel": mel.numpy(), "valid": valid.numpy()})
+    expected = trained.logits(trained.normalizer(mel, valid), valid)
+    assert torch.allclose(torch.from_numpy(logits), expected, atol=1e-5)
+
+
+def check_description(metadata, trained):
+    assert json.loads(metadata["labels"]) == list(trained.labels)
+    assert (metadata["protocol"], metadata["task"]) == ("embedded-12", "keywords")
+    features = json.loads(metadata["features"])
+    assert (features["kind"], features["hop"], features["sample_rate"]) == ("log_mel", 160, 16_000)
+    assert features["normalizer"]["mean"] == trained.normalizer.mean.tolist()
+    assert parse_recipe(metadata["recipe"]) == trained.recipe
+
+
+def test_onnx_metadata(gru):
+    import onnxruntime
+
+    trained, out = gru
+    metadata = onnxruntime.InferenceSession(out).get_modelmeta().custom_metadata_map
+    check_description(metadata, trained)
+
+
+def test_safetensors_hold_weights_and_metadata(gru, tmp_path):
+    trained, _ = gru
+    export_safetensors(trained, tmp_path / "model.safetensors")
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        check_description(file.metadata(), trained)
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    model = new_model(trained.recipe, len(trained.labels)).eval()
+    model.load_state_dict(weights)
+    mel = torch.randn(2, 23, 40)
+    assert torch.equal(model(mel), trained.model(mel))
+
+
+def test_safetensors_of_a_shared_layer(untrained, tmp_path):
+    trained = untrained("model.name=lab-encoder", labels=LABELS)
+    export_safetensors(trained, tmp_path / "model.safetensors")
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        assert set(file.keys()) == set(trained.model.state_dict())
+
+
+def test_speakers_say_which_function_made_their_features(untrained):
+    trained = untrained("data.task=speakers", labels=LABELS)
+    assert (
+        json.loads(export.describe(trained)["features"])["kind"] == "kws.features.speaker_log_mel"
+    )
+
+
+@pytest.mark.parametrize("change", [1e-3, torch.nan])
+def test_a_graph_that_differs_is_not_written(change, gru, tmp_path, monkeypatch):
+    trained, out = gru
+    program = SimpleNamespace(
+        model=SimpleNamespace(metadata_props={}), save=lambda path: shutil.copy(out, path)
+    )
+    monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: program)
+    other = dataclasses.replace(trained, model=copy.deepcopy(trained.model))
+    export_onnx(other, tmp_path / "model.onnx")
+    (tmp_path / "model.onnx").write_text("before")
+    other.model.classify.bias.data += change
+    with pytest.raises(
+        UsageError, match=r"model\.onnx: onnxruntime and torch differ by (1\.0e-03|nan)"
+    ):
+        export_onnx(other, tmp_path / "model.onnx")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+
+
+@pytest.mark.parametrize("package", export.PACKAGES)
+def test_a_missing_package_is_named_with_the_cure(package, untrained, tmp_path, monkeypatch):
+    known = export.importlib.util.find_spec
+    monkeypatch.setattr(
+        export.importlib.util, "find_spec", lambda name: None if name == package else known(name)
+    )
+    with pytest.raises(UsageError, match=f"needs {package}: run pip install onnx onnxscript onnx"):
+        export_onnx(untrained(labels=LABELS), tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_model_itself_stays_as_it_is(gru):
+    trained, _ = gru
+    assert not any("Onnx" in type(module).__name__ for module in trained.model.modules())

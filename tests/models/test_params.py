@@ -1,0 +1,217 @@
+"""Parameters: every named model counted two ways, shared tensors, parts that add up, formulas."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from kws.models.counts import predict
+from kws.models.formula import Formula
+from kws.models.params import (
+    attention_parameters,
+    classifier_parameters,
+    conformer_layer_parameters,
+    count_parameters,
+    encoder_layer_parameters,
+    linear_parameters,
+    measured_parts,
+    shared_tensors,
+)
+from kws.models.registry import MODELS, build_from, configure
+
+PUBLISHED = {
+    ("strided-transformer", 12): 2_147_404,
+    ("strided-transformer", 31): 2_152_287,
+    ("unstrided-transformer", 12): 2_147_404,
+    ("maxpool-transformer", 12): 2_147_404,
+    ("gru", 30): 441_190,
+    ("crnn", 12): 4_424_652,
+    ("crnn-attention", 12): 1_507_149,
+    ("kwt-1", 12): 607_308,
+    ("kwt-2", 12): 2_394_252,
+    ("kwt-3", 12): 5_360_844,
+    ("bc-resnet-1", 12): 9_232,
+    ("bc-resnet-8", 12): 321_068,
+    ("homework-baseline", 600): 125_896,
+}
+PUBLISHED_PARTS = {
+    ("crnn", "gru"): 4_328_448,
+    ("crnn-attention", "gru"): 1_379_328,
+    ("crnn-attention", "pool"): 257,
+    ("crnn-attention", "classify"): 32_896 + 1_548,
+    ("gru", "narrow"): 2_592,
+    ("gru", "widen"): 3_880,
+    ("gru", "gru"): 427_008,
+    ("gru", "classify"): 7_710,
+    ("strided-transformer", "stem"): 320 + 64 + 18_496 + 128,
+    ("strided-transformer", "project"): 16_640,
+    ("strided-transformer", "encoder"): 4 * 527_104,
+    ("strided-transformer", "classify"): 3_084,
+    ("strided-transformer", "cls"): 256,
+    ("lab-encoder", "encoder"): 154_880,
+    ("lab-encoder-separate", "encoder"): 464_640,
+    ("lab-conformer", "encoder"): 225_720,
+}
+# Settings that a formula must follow, beside the published ones.
+VARIANTS = [
+    ("crnn", {"channels": (3, 5), "pools": ((3, 2), (2, 1)), "num_layers": 1, "n_mels": 41}),
+    ("crnn", {"pooling": "self-attentive", "d_hidden": 7, "hidden_size": 11}),
+    ("gru", {"channels": 7, "hidden_size": 11, "num_layers": 3, "n_mels": 13}),
+    ("lstm", {"hidden_size": 11, "num_layers": 3, "n_mels": 13}),
+    ("lstm", {"cell": "gru", "num_layers": 1}),
+    ("convs2s", {"d_model": 7, "kernel_size": 3, "num_layers": 3, "max_frames": 31, "n_mels": 13}),
+    ("strided-transformer", {"positions": "learned", "max_tokens": 31, "channels": (5, 7)}),
+    ("strided-transformer", {"positions": "sinusoidal", "qkv_bias": False, "n_mels": 17}),
+    ("kwt-1", {"positions": "none", "num_layers": 2, "d_ff": 13, "n_mels": 17}),
+    ("bc-resnet-1", {"base_channels": 1, "n_mels": 64, "sub_bands": 4}),
+    ("bc-resnet-1", {"base_channels": 6}),
+    ("tdnn", {"channels": 7, "d_hidden": 11, "n_mels": 13}),
+    ("transformer", {"positions": "relative", "norm_first": False, "share_weights": True}),
+    ("transformer", {"pooling": "mean", "normalization": "none", "d_hidden": 13, "n_mels": 17}),
+    ("transformer", {"pooling": "attention", "qkv_bias": False, "front_end": "linear"}),
+    ("conformer", {"positions": "none", "norm": "layer", "kernel_size": 7, "n_mels": 13}),
+    ("conformer", {"positions": "sinusoidal", "normalization": "layer", "num_layers": 1}),
+    ("lab-conformer", {"kernel_size": 5, "d_ff": 13, "normalization": "none", "n_mels": 13}),
+]
+
+
+def on_paper(name, config):
+    """The model without memory for its weights."""
+    with torch.device("meta"):
+        return build_from(name, config)
+
+
+@pytest.mark.parametrize(("name", "num_classes"), PUBLISHED)
+def test_predicted_measured_and_published_agree(name, num_classes):
+    config = configure(name, num_classes=num_classes)
+    predicted = sum(formula.value for formula in predict(config).values())
+    assert predicted == count_parameters(on_paper(name, config)) == PUBLISHED[name, num_classes]
+
+
+@pytest.mark.parametrize(("name", "part"), PUBLISHED_PARTS)
+def test_parts_have_their_published_size(name, part):
+    config = MODELS[name].config
+    measured = measured_parts(on_paper(name, config))
+    assert predict(config)[part].value == measured[part] == PUBLISHED_PARTS[name, part]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_is_predicted_part_by_part(name):
+    config = MODELS[name].config
+    predicted = {part: formula.value for part, formula in predict(config).items()}
+    assert list(predicted.items()) == list(measured_parts(on_paper(name, config)).items())
+
+
+@pytest.mark.parametrize(("name", "changes"), VARIANTS, ids=lambda value: str(value)[:60])
+def test_predictions_follow_the_settings(name, changes):
+    config = configure(name, num_classes=5, **changes)
+    predicted = {part: formula.value for part, formula in predict(config).items()}
+    assert predicted == measured_parts(on_paper(name, config))
+
+
+def test_published_counts_are_those_of_the_published_settings():
+    for (name, num_classes), _ in PUBLISHED.items():
+        if (name, num_classes) != ("strided-transformer", 31):
+            assert MODELS[name].config.num_classes == num_classes
+
+
+def test_settings_without_a_prediction_are_refused():
+    @dataclasses.dataclass
+    class Unknown:
+        pass
+
+    with pytest.raises(TypeError, match="no prediction for Unknown"):
+        predict(Unknown())
+
+
+def test_a_shared_tensor_counts_once_and_is_named():
+    layer = nn.Linear(3, 5)
+    module = nn.ModuleDict({"a": layer, "b": nn.Sequential(nn.Linear(7, 2), layer)})
+    assert count_parameters(module) == (3 * 5 + 5) + (7 * 2 + 2)
+    assert shared_tensors(module) == [["a.weight", "b.1.weight"], ["a.bias", "b.1.bias"]]
+    assert measured_parts(module) == {"a": 20, "b": 16}
+
+
+def test_one_tensor_in_two_layers_is_shared_too():
+    module = nn.Sequential(nn.Linear(3, 5), nn.Linear(3, 5))
+    assert shared_tensors(module) == []
+    module[1].weight = module[0].weight
+    assert shared_tensors(module) == [["0.weight", "1.weight"]]
+    assert count_parameters(module) == 3 * 5 + 5 + 5
+
+
+def test_frozen_parameters_do_not_count():
+    module = nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 2))
+    module[0].requires_grad_(False)
+    assert count_parameters(module) == 12
+    assert measured_parts(module) == {"1": 12}
+
+
+def test_parts_are_the_children_and_the_modules_own_parameters():
+    module = nn.Module()
+    module.token = nn.Parameter(torch.zeros(7))
+    module.body = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    module.act = nn.ReLU()
+    assert measured_parts(module) == {"token": 7, "body": 9}
+
+
+@pytest.mark.parametrize("qkv_bias", [True, False])
+@pytest.mark.parametrize("relative", [True, False])
+def test_printed_formula_and_function_agree_on_an_encoder_layer(qkv_bias, relative):
+    settings = {"qkv_bias": qkv_bias, "positions": "relative" if relative else "none"}
+    config = configure("transformer", num_layers=1, norm_first=False, **settings)
+    expected = encoder_layer_parameters(96, 384, qkv_bias=qkv_bias, relative=relative)
+    assert predict(config)["encoder"].value == expected
+
+
+def test_functions_that_the_course_quotes():
+    assert linear_parameters(7, 3) == 24
+    assert linear_parameters(7, 3, bias=False) == 21
+    assert attention_parameters(80, qkv_bias=False) == 25_680
+    assert encoder_layer_parameters(256, 512) == 527_104
+    assert encoder_layer_parameters(80, 800, qkv_bias=False) == 154_880
+    assert 4 * conformer_layer_parameters(80, 128, 31) == 361_024
+    assert 16 * conformer_layer_parameters(144, 576, 31) == 7_771_392
+    assert 4 * conformer_layer_parameters(256, 1024, 31) == 6_091_776
+    assert 3 * conformer_layer_parameters(64, 256, 31) == 294_336
+    assert classifier_parameters(80, 600, d_hidden=80) == 6_480 + 48_600
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("d", 5),
+        ("2 d²", 50),
+        ("(2 d)²", 100),
+        ("2 (d + f) - f", 17),
+        ("L (4 d² + f) d", 1605),
+        ("w0 d", 55),
+        ("d - f - 1", -3),
+    ],
+)
+def test_a_formula_is_evaluated_as_it_is_written(text, value):
+    assert Formula(text, {"d": 5, "f": 7, "L": 3, "w0": 11}).value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("4 x", "'x' has no value"),
+        ("2 (d", "a bracket is not closed"),
+        ("2 d)", r"'\)' is left over"),
+        ("d +", "'the end' has no value"),
+        ("d * 2", r"'\* 2' is no part of a formula|' \* 2' is no part of a formula"),
+        ("", "'the end' has no value"),
+    ],
+)
+def test_what_is_no_formula_is_refused(text, reason):
+    with pytest.raises(ValueError, match=reason):
+        _ = Formula(text, {"d": 5}).value
+
+
+def test_formulas_add_up_if_their_letters_agree():
+    total = Formula("a b", {"a": 2, "b": 3}) + Formula("b", {"b": 3})
+    assert (total.text, total.value) == ("a b + b", 9)
+    with pytest.raises(ValueError, match="b is 3 and 4"):
+        Formula("b", {"b": 3}) + Formula("b", {"b": 4})

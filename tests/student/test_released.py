@@ -1,0 +1,128 @@
+"""What is known of the course without its sources: tasks, steps, questions; where notebooks lie."""
+
+import json
+
+import pytest
+
+from grader import ROOT
+from grader.authoring.build import read_solution
+from grader.authoring.leaks import find_leaks, secrets_of_solution
+from grader.authoring.markers import regions_of
+from kws.errors import UsageError
+from kws.student.released import (
+    checks_released,
+    find_notebook,
+    notebooks_in,
+    parse_target,
+    released,
+    tasks_of,
+    weights_asked,
+)
+
+NUMBERS = sorted(released())
+TASKS = [(number, task) for number in NUMBERS for task in tasks_of(number)]
+
+
+def test_every_solution_is_released():
+    stems = sorted(path.stem for path in (ROOT / "solutions").glob("[0-9]*.py"))
+    assert [path.stem for path in released().values()] == stems
+
+
+@pytest.mark.parametrize(("number", "task"), TASKS)
+def test_every_task_has_a_title_a_check_and_something_to_say_on_each_level(number, task):
+    wanted = tasks_of(number)[task]
+    assert wanted.title
+    assert wanted.checks
+    assert wanted.steps
+    assert wanted.questions
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_steps_are_those_of_the_solution(number):
+    solution = read_solution(ROOT / "solutions" / f"{released()[number].stem}.py")
+    for task, wanted in tasks_of(number).items():
+        steps = [
+            f"{n}. {text}"
+            for cell in solution
+            if cell.task == task
+            for region in regions_of(cell.source, line=cell.line)
+            for n, text in enumerate(region.steps, start=1)
+        ]
+        assert wanted.steps == steps
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_no_hint_holds_an_answer(number):
+    said = [
+        "\n".join([*each.steps, *each.questions, *each.suspects])
+        for each in tasks_of(number).values()
+    ]
+    secrets = secrets_of_solution(ROOT / "solutions" / f"{released()[number].stem}.py")
+    assert find_leaks({"hints": "\n".join(said).encode()}, secrets) == []
+
+
+def test_the_questions_of_suspects_are_found_wherever_they_stand_in_a_check():
+    assert tasks_of("02")["2.1"].suspects == [
+        "are the scores divided by the root of K?",
+        "the softmax runs over keys, the last axis",
+    ]
+    assert "more steps?" in tasks_of("03")["3.8"].suspects
+    assert len(tasks_of("01")["1.8"].suspects) > 5  # named tables, and tables in calls
+
+
+def test_a_section_ends_where_the_next_begins():
+    said = "\n".join(tasks_of("03")["3.1"].questions)
+    assert "padding" in said
+    assert "The speaker is the same in all frames" not in said
+
+
+@pytest.mark.parametrize("number", ["03", "04", "05"])
+def test_weights_are_asked_for_by_name(number):
+    assert weights_asked(number) == f"{released()[number].stem}.safetensors"
+    assert weights_asked("02") is None
+
+
+@pytest.mark.parametrize("text", ["2.1", "02.1", "2.1-attend-by-hand"])
+def test_a_task_covers_its_checks_and_no_others(text):
+    target = parse_target(text)
+    covered = [check for check in checks_released("02") if target.covers(check)]
+    assert covered == ["2.1-attend-by-hand"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("foo", "write 2.1 for a task"),
+        ("9", "choose one of 01, 02"),
+        ("2.9", "choose one of 2.1, 2.2"),
+        ("2.1-attend", "did you mean '2.1-attend-by-hand'"),
+        ("02-attend", "write 2.1 for a task"),
+    ],
+)
+def test_what_the_course_does_not_hold_is_one_sentence(text, says):
+    with pytest.raises(UsageError, match=says):
+        parse_target(text)
+
+
+def test_a_notebook_is_found_from_the_course_and_from_its_own_folder(folder, monkeypatch):
+    assert find_notebook("02").resolve() == folder["02"]
+    monkeypatch.chdir(folder.path / "assignments")
+    assert find_notebook("02").resolve() == folder["02"]
+    assert list(notebooks_in()) == NUMBERS
+
+
+def test_a_notebook_by_another_name_counts_when_the_right_one_is_missing(folder):
+    copy = folder["02"].with_name("02 mine (1).ipynb")
+    copy.write_bytes(folder["02"].read_bytes())
+    assert find_notebook("02").resolve() == folder["02"]
+    folder["02"].unlink()
+    assert find_notebook("02").resolve() == copy
+
+
+def test_two_notebooks_or_none_are_one_sentence(folder):
+    (folder.path / folder["02"].name).write_text(json.dumps({"cells": []}))
+    with pytest.raises(UsageError, match="several notebooks for assignment 02"):
+        find_notebook("02")
+    folder["03"].unlink()
+    with pytest.raises(UsageError, match="neither in assignments/ nor here"):
+        find_notebook("03")

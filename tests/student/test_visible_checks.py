@@ -1,0 +1,146 @@
+"""Checks of a saved notebook: blank, right, mistaken; each said with the place and the reason."""
+
+import json
+
+import pytest
+
+from kws.student.released import Target, checks_released, parse_target, released
+from kws.student.visible_checks import run_checks
+from tests.student.conftest import found
+
+NUMBERS = sorted(released())
+NEEDS_TRAINING = ["3.8-accuracy"]
+SCALED = "scores = q @ k.mT / math.sqrt(q.shape[-1])"
+
+
+def check(folder, text: str) -> dict[str, str]:
+    """What the one check of a task says."""
+    target = parse_target(text)
+    [finding] = found(folder[target.assignment], target).values()
+    return finding
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_nothing_of_a_blank_notebook_passes_or_fails(folder, number):
+    states = found(folder[number], Target(assignment=number))
+    assert list(states) == checks_released(number)
+    expected = {name: "later" if name in NEEDS_TRAINING else "todo" for name in states}
+    assert {name: each["state"] for name, each in states.items()} == expected
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_right_answers_pass_without_plots_and_trainings(folder, number):
+    states = found(folder.fill(number)[number], Target(assignment=number))
+    expected = {name: "later" if name in NEEDS_TRAINING else "pass" for name in states}
+    assert {name: each["state"] for name, each in states.items()} == expected
+
+
+def test_a_mistake_is_told_as_fact_and_question(folder):
+    folder.fill("02").edit("02", SCALED, "scores = q @ k.mT")
+    finding = check(folder, "2.1")
+    assert finding["state"] == "unmet"
+    assert finding["text"] == "attend(q, k, v)[..., 0] is off by up to 0.6"
+    assert finding["hint"] == "are the scores divided by the root of K?"
+
+
+def test_a_mistake_spoils_no_task_that_does_without_it(folder):
+    folder.fill("02").edit("02", SCALED, "scores = q @ k.mT")
+    states = found(folder["02"], Target(assignment="02"))
+    failed = [name for name, each in states.items() if each["state"] != "pass"]
+    assert failed == ["2.1-attend-by-hand"]  # heads of width 1 have no root
+
+
+def test_an_error_is_told_with_cell_line_and_message_and_nothing_of_ours(folder):
+    cell = folder.fill("02").edit("02", SCALED, 'print("q is", q.shape)\n    scores = q @ k')
+    finding = check(folder, "2.1")
+    assert finding["state"] == "error"
+    assert finding["text"].startswith("RuntimeError: ")
+    assert finding["where"] == f"cell {cell}, line 6: scores = q @ k"
+    assert finding["printed"] == "q is torch.Size([1, 1, 1, 4])\n"
+
+
+def test_a_syntax_error_is_told_where_it_is_and_costs_no_other_task(folder):
+    cell = folder.fill("02").edit("02", SCALED, "scores = (q")
+    finding = check(folder, "2.1")
+    assert finding["text"].startswith("SyntaxError: ")
+    assert finding["where"] == f"cell {cell}, line 5: scores = (q"
+    assert check(folder, "2.2")["state"] == "pass"
+
+
+def test_a_wait_for_an_earlier_answer_names_it(folder):
+    todo = folder.source("02", "def attend")[1]
+    answer = folder.fill("02").source("02", "def attend")[1]
+    folder.edit("02", answer, todo)
+    assert check(folder, "2.3")["text"] == "waits for your answer to 2.1"
+
+
+def test_a_failed_check_does_not_hide_the_next_one_of_its_cell(folder):
+    folder.fill("01").edit("01", "math.ceil(wanted / 10)", "wanted // 10")
+    states = found(folder["01"], parse_target("1.8"))
+    assert states["1.8-extra-count"]["hint"] == "round up, not down"
+    assert "1.8-choose-counts" in states
+
+
+def test_magics_and_shell_commands_do_no_harm(folder):
+    folder.fill("02").edit("02", "import math", "%matplotlib inline\n!pip install x\nimport math")
+    folder.edit("02", "def attend", "get_ipython().run_line_magic('x', '')\ndef attend")
+    assert check(folder, "2.1")["state"] == "pass"
+
+
+def test_stripped_metadata_does_no_harm(folder):
+    table = json.loads(folder.fill("02")["02"].read_text())
+    for raw in table["cells"]:
+        raw["metadata"] = {}
+        raw.pop("id", None)
+    folder["02"].write_text(json.dumps(table))
+    states = found(folder["02"], Target(assignment="02"))
+    assert {each["state"] for each in states.values()} == {"pass"}
+
+
+def test_a_deleted_check_runs_as_it_was_released(folder):
+    number, _ = folder.fill("02").source("02", "2.1-attend-by-hand")
+    table = json.loads(folder["02"].read_text())
+    del table["cells"][number - 1]
+    folder["02"].write_text(json.dumps(table))
+    assert check(folder, "2.1")["state"] == "pass"
+
+
+def test_values_from_cells_between_are_used_if_they_need_no_call(folder):
+    folder.fill("02").edit("02", "import matplotlib", "ROOT = 2 ** -1\nimport matplotlib")
+    folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ q.shape[-1] ** ROOT")
+    assert check(folder, "2.1")["state"] == "pass"
+
+
+def test_values_that_a_plot_makes_are_named(folder):
+    cell = folder.fill("02").edit("02", "import matplotlib", "ROOT = open('x')\nimport matplotlib")
+    folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ ROOT")
+    finding = check(folder, "2.1")
+    assert finding["state"] == "later"
+    assert f"`ROOT`, which cell {cell} makes" in finding["text"]
+
+
+def test_with_whole_every_cell_runs(folder):
+    folder.fill("02").edit("02", "import matplotlib", "ROOT = open('x')\nimport matplotlib")
+    table = json.loads(folder["02"].read_text())
+    del table["cells"][8:]  # the plots
+    folder["02"].write_text(json.dumps(table))
+    (folder.path / "assignments" / "x").write_text("")
+    folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ (len(ROOT.read()) + q.shape[-1]) ** 0.5")
+    [outcome] = run_checks(folder["02"], parse_target("2.1"), whole=True)
+    assert outcome.passed, outcome  # and in the notebook's own folder
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("while True: pass", "was still running after 1 s"),
+        ("import os; os._exit(3)", "exit code 3"),
+    ],
+)
+def test_cells_that_never_end_or_end_everything_are_named(folder, line, says):
+    number, _ = folder.fill("02").source("02", "2.1-attend-by-hand")
+    folder.edit("02", SCALED, line)
+    outcomes = run_checks(folder["02"], parse_target("02"), seconds=1.0)
+    assert says in outcomes[0].text
+    assert outcomes[0].text.startswith(f"cell {number} ")
+    assert {each.text for each in outcomes[1:]} == {"not reached"}

@@ -1,0 +1,303 @@
+"""Batches: which examples a step sees, how they are augmented, and what evaluation sees."""
+
+import dataclasses
+import math
+from itertools import chain
+
+import pytest
+import torch
+
+from kws.normalize import Normalizer
+from kws.training.batches import (
+    Batch,
+    Cached,
+    evaluation_batches,
+    fit_normalizer,
+    generator_for,
+    steps_per_epoch,
+    training_batch,
+    training_rows,
+)
+from kws.training.recipe import parse_recipe
+
+PLAIN = Normalizer(kind="none")
+SPEAKERS = ["data.task=speakers", "features.n_mels=13", "data.crop_frames=41"]
+
+
+def recipe(*overrides: str):
+    return parse_recipe("", overrides=overrides)
+
+
+# The order of the examples
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(31, 7), (7, 7), (8, 7), (3, 7), (100, 1)])
+def test_a_pass_visits_every_example_once_in_batches_of_nearly_one_size(n, batch_size):
+    for epoch in range(2):
+        steps = range(
+            epoch * steps_per_epoch(n, batch_size), (epoch + 1) * steps_per_epoch(n, batch_size)
+        )
+        batches = [training_rows(s, n=n, batch_size=batch_size, seed=0) for s in steps]
+        assert sorted(torch.cat(batches).tolist()) == list(range(n))
+        sizes = {len(rows) for rows in batches}
+        assert max(sizes) <= batch_size
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_the_order_depends_on_seed_and_pass_and_on_nothing_else():
+    first = [training_rows(s, n=31, batch_size=7, seed=0).tolist() for s in range(10)]
+    torch.rand(3)
+    again = [training_rows(s, n=31, batch_size=7, seed=0).tolist() for s in reversed(range(10))]
+    assert first == again[::-1]
+    assert list(chain(*first[:5])) != list(chain(*first[5:]))
+    assert first[0] != training_rows(0, n=31, batch_size=7, seed=1).tolist()
+
+
+def test_generators_differ_by_seed_purpose_and_step():
+    draws = {
+        torch.rand(1, generator=generator_for(*key)).item()
+        for key in [(0, "a", 0), (1, "a", 0), (0, "b", 0), (0, "a", 1), (11, "a", 0), (1, "a", 10)]
+    }
+    assert len(draws) == 6
+
+
+# Training batches
+
+
+def make(split, chosen, normalize=PLAIN, step=0, rows=(3, 1, 4, 0, 5)):
+    generator = generator_for(0, "augmentation", step)
+    return training_batch(split, chosen, normalize, torch.tensor(rows), generator)
+
+
+def test_without_augmentation_a_keyword_batch_is_the_features_of_its_rows(tones):
+    split, chosen = tones(7), recipe()
+    batch = make(split, chosen)
+    rows = torch.tensor([3, 1, 4, 0, 5])
+    assert batch.valid is None
+    assert torch.equal(batch.mel, chosen.features(split.waveforms(rows)))
+    assert torch.equal(batch.targets.argmax(1), split.labels[rows])
+    assert torch.equal(batch.targets.sum(1), torch.ones(5))
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        ["speed=0.2"],
+        ["time_shift=0.1"],
+        ["noise_volume=0.5"],
+        ["gain=9"],
+        ["warp_frequency=0.2"],
+        ["warp_time=0.2"],
+        ["tilt=12"],
+        ["band_limit=1"],
+        ["time_masks=2"],
+        ["freq_masks=2"],
+        ["mixup=1"],
+    ],
+)
+def test_every_augmentation_changes_the_batch_by_step_and_not_by_luck(tones, knobs):
+    split, chosen = tones(7), recipe(*(f"augment.{knob}" for knob in knobs))
+    batch = make(split, chosen)
+    torch.rand(5)
+    assert torch.equal(batch.mel, make(split, chosen).mel)
+    assert not torch.equal(batch.mel, make(split, recipe()).mel)
+    assert not torch.equal(batch.mel, make(split, chosen, step=1).mel)
+    assert batch.mel.shape == (5, 101, 40)
+
+
+@pytest.mark.parametrize(
+    ("on", "change"),
+    [
+        ("noise_volume=0.5", "noise_probability=0"),
+        ("band_limit=1", "min_bands=39"),
+        ("time_masks=2", "max_time=1"),
+        ("freq_masks=2", "max_freq=1"),
+    ],
+)
+def test_the_limits_of_an_augmentation_are_used(tones, on, change):
+    split, on, change = tones(7), f"augment.{on}", f"augment.{change}"
+    assert not torch.equal(make(split, recipe(on)).mel, make(split, recipe(on, change)).mel)
+
+
+def test_band_limit_keeps_the_floor_of_the_features(tones):
+    chosen = recipe("augment.band_limit=1", "augment.min_bands=1", "features.floor=1e-3")
+    assert make(tones(7), chosen).mel.min() >= math.log(1e-3) - 1e-6
+
+
+def test_mixup_mixes_the_targets_as_it_mixes_the_features(tones):
+    batch = make(tones(7), recipe("augment.mixup=1"))
+    assert torch.allclose(batch.targets.sum(1), torch.ones(5))
+    assert (batch.targets.max(1).values < 1).any()
+
+
+def test_normalization_comes_before_the_masks(tones):
+    """Masks are filled with an example's mean: zero, once its mean is subtracted."""
+    chosen = recipe("augment.time_masks=3", "augment.max_time=40")
+    batch = make(tones(7), chosen, Normalizer(kind="utterance"))
+    assert (batch.mel.abs() < 1e-5).all(dim=2).any()
+
+
+def test_speakers_are_trained_on_crops_without_a_mask_where_all_are_long_enough(voices):
+    split, chosen = voices(11), recipe(*SPEAKERS, "data.crop_frames=19")
+    batch = make(split, chosen)
+    assert batch.valid is None
+    assert batch.mel.shape == (5, 19, 13)
+    assert not torch.equal(batch.mel, make(split, chosen, step=1).mel)
+
+
+def test_short_utterances_are_masked(voices):
+    split, chosen = voices(11), recipe(*SPEAKERS, "data.crop_frames=91")
+    rows = torch.tensor([3, 1, 4, 0, 5])
+    batch = make(split, chosen)
+    assert batch.valid is not None
+    assert torch.equal(batch.valid.sum(1), split.lengths[rows])
+
+
+def test_of_two_mixed_utterances_every_real_frame_is_real(voices):
+    split = voices(11)
+    plain = make(split, recipe(*SPEAKERS, "data.crop_frames=91"))
+    mixed = make(split, recipe(*SPEAKERS, "data.crop_frames=91", "augment.mixup=1"))
+    assert mixed.valid is not None
+    assert plain.valid is not None
+    assert mixed.mel.shape == plain.mel.shape
+    assert (mixed.valid >= plain.valid).all()
+    assert (mixed.valid.sum() > plain.valid.sum()).item()
+    for length in mixed.valid.sum(1).tolist():
+        assert length in split.lengths.tolist()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_the_parts_of_a_batch_are_the_batch(tones, count):
+    batch = make(tones(7), recipe())
+    parts = [batch.part(i, count) for i in range(count)]
+    assert torch.equal(torch.cat([part.mel for part in parts]), batch.mel)
+    assert torch.equal(torch.cat([part.targets for part in parts]), batch.targets)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+# Evaluation batches
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setattr("kws.training.batches.EVALUATION_BATCH", 5)
+    monkeypatch.setattr("kws.training.batches.EVALUATION_FRAMES", 300)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_evaluation_sees_every_clip_once_in_order_and_unaugmented(tones):
+    split = tones(13)
+    chosen = recipe("augment.time_shift=0.1", "augment.mixup=1", "augment.time_masks=2")
+    batches = list(evaluation_batches(split, chosen, PLAIN))
+    assert [len(batch) for batch in batches] == [5, 5, 3]
+    assert torch.equal(torch.cat([batch.index for batch in batches]), torch.arange(13))
+    assert torch.equal(torch.cat([batch.labels for batch in batches]), split.labels)
+    expected = chosen.features(split.waveforms(torch.arange(13)))
+    assert torch.allclose(torch.cat([batch.mel for batch in batches]), expected)
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("kind", ["clips", "whole", "crops"])
+def test_processes_share_the_evaluation(tones, voices, kind):
+    split = tones(13) if kind == "clips" else voices(13)
+    chosen = recipe() if kind == "clips" else recipe(*SPEAKERS)
+
+    def indices(rank, world):
+        batches = evaluation_batches(
+            split, chosen, PLAIN, crops=kind == "crops", rank=rank, world=world
+        )
+        return [batch.index.tolist() for batch in batches]
+
+    assert sorted(chain(*indices(0, 1))) == list(range(13))
+    shared = [indices(rank, 2) for rank in range(2)]
+    assert all(shared)
+    assert sorted(shared[0] + shared[1]) == sorted(indices(0, 1))
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_whole_utterances_and_crops_are_different_views(voices):
+    split, chosen = voices(13), recipe(*SPEAKERS)
+    whole = {
+        int(i): int(n)
+        for batch in evaluation_batches(split, chosen, PLAIN)
+        for i, n in zip(batch.index, batch.valid.sum(1), strict=True)  # pyright: ignore
+    }
+    assert whole == dict(enumerate(split.lengths.tolist()))
+    crops = list(evaluation_batches(split, chosen, PLAIN, crops=True))
+    assert {batch.mel.shape[1] for batch in crops} == {41}
+    again = list(evaluation_batches(split, chosen, PLAIN, crops=True))
+    assert all(torch.equal(a.mel, b.mel) for a, b in zip(crops, again, strict=True))
+
+
+def test_compat_draws_crops_and_drops_the_last_incomplete_batch(voices):
+    compat = recipe(*SPEAKERS, "data.compat=true", "train.batch_size=5")
+    batches = list(evaluation_batches(voices(13, compat=True), compat, PLAIN, crops=True))
+    assert [len(batch) for batch in batches] == [5, 5]
+    assert all(batch.valid is not None and batch.valid.all() for batch in batches)
+    fixed = recipe(*SPEAKERS, "train.batch_size=5")
+    batches = list(evaluation_batches(voices(13), fixed, PLAIN, crops=True))
+    assert sum(map(len, batches)) == 13
+
+
+def test_small_evaluation_sets_are_made_once_and_large_ones_anew():
+    made = []
+
+    def two():
+        for i in range(2):
+            made.append(i)
+            mel = torch.full((3, 5, 2), float(i))
+            yield Batch(mel=mel, valid=None, labels=torch.zeros(3).long(), index=torch.arange(3))
+
+    size = 2 * 3 * 5 * 2 * 4  # bytes
+    for limit, expected in ((size, 2), (size - 1, 4), (0, 4)):
+        made.clear()
+        batches = Cached(two, limit)
+        assert [batch.mel[0, 0, 0].item() for batch in batches] == [0, 1]
+        assert [batch.mel[0, 0, 0].item() for batch in batches] == [0, 1]
+        assert len(made) == expected
+
+
+# Normalization
+
+
+def test_utterance_normalization_subtracts_the_mean_over_real_frames():
+    mel = torch.randn(2, 7, 3)
+    valid = torch.arange(7) < torch.tensor([[7], [4]])
+    normalize = Normalizer(kind="utterance")
+    y = normalize(mel, valid)
+    assert torch.allclose(y[1, :4], mel[1, :4] - mel[1, :4].mean(0), atol=1e-6)
+    assert torch.equal(y[1, 4:], torch.zeros(3, 3))
+    other = mel.masked_fill(~valid[..., None], 99.0)
+    assert torch.equal(normalize(other, valid), y)
+    assert torch.allclose(normalize(mel)[0], y[0], atol=1e-6)
+
+
+def test_no_normalization_leaves_real_frames_alone():
+    mel = torch.randn(2, 7, 3)
+    assert torch.equal(PLAIN(mel), mel)
+
+
+@pytest.mark.parametrize("task", ["keywords", "speakers"])
+def test_dataset_normalization_is_measured_on_the_training_data(tones, voices, task):
+    extra = SPEAKERS if task == "speakers" else []
+    split = voices(13) if task == "speakers" else tones(13)
+    chosen = recipe(*extra, "features.normalize=dataset", "augment.time_masks=2")
+    normalize = fit_normalizer(split, chosen)
+    batches = [
+        batch.mel.flatten(0, 1) if batch.valid is None else batch.mel[batch.valid]
+        for batch in evaluation_batches(split, chosen, normalize)
+    ]
+    frames = torch.cat(batches)
+    assert frames.mean(0).abs().max() < 1e-4
+    assert (frames.std(0) - 1).abs().max() < 1e-2
+
+
+def test_a_constant_band_is_not_divided_by_zero(tones):
+    silent = dataclasses.replace(tones(3), audio=torch.zeros(3, 16_000, dtype=torch.int16))
+    normalize = fit_normalizer(silent, recipe("features.normalize=dataset"))
+    assert normalize(recipe().features(torch.zeros(1, 16_000))).abs().max() < 1e-2
+
+
+@pytest.mark.parametrize("kind", ["none", "utterance"])
+def test_other_normalizations_need_no_data(tones, kind):
+    assert fit_normalizer(tones(3), recipe(f"features.normalize={kind}")).mean is None

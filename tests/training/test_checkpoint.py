@@ -1,0 +1,217 @@
+"""Checkpoints: what was saved is what is loaded, and everything else is refused in a sentence."""
+
+import dataclasses
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from kws.errors import UsageError
+from kws.normalize import Normalizer
+from kws.training.checkpoint import (
+    Trained,
+    initialize_from,
+    load_model,
+    new_model,
+    read_checkpoint,
+    save_checkpoint,
+)
+from kws.training.recipe import parse_recipe
+
+LABELS = ("yes", "no", "_unknown_")
+SMALL = ["model.name=gru", "model.channels=3", "model.hidden_size=5", "features.n_mels=13"]
+
+
+def trained(*overrides: str, labels=LABELS) -> Trained:
+    recipe = parse_recipe("", overrides=[*SMALL, *overrides])
+    return Trained(
+        model=new_model(recipe, len(labels)),
+        recipe=recipe,
+        labels=labels,
+        protocol="v2-12",
+        normalizer=Normalizer(kind="dataset", mean=torch.arange(13.0), std=torch.ones(13)),
+        step=17,
+    )
+
+
+@pytest.fixture
+def saved(tmp_path) -> Path:
+    save_checkpoint(tmp_path / "best.pt", trained().state())
+    return tmp_path / "best.pt"
+
+
+def refused(path) -> str:
+    with pytest.raises(UsageError) as caught:
+        load_model(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_was_saved_is_loaded(tmp_path):
+    ours = trained()
+    save_checkpoint(tmp_path / "best.pt", ours.state())
+    for path in (tmp_path, tmp_path / "best.pt"):
+        found = load_model(path)
+        assert (found.labels, found.protocol, found.step) == (LABELS, "v2-12", 17)
+        assert (found.recipe, found.task) == (ours.recipe, "keywords")
+        assert found.path == tmp_path / "best.pt"
+        assert not found.model.training
+        mel = torch.randn(2, 7, 13)
+        assert torch.equal(found.logits(mel), ours.model.eval()(mel))
+        waveform = torch.randn(2, 800)
+        assert torch.equal(found.features(waveform), ours.features(waveform))
+        assert torch.equal(
+            found.features(waveform), ours.recipe.features(waveform) - torch.arange(13.0)
+        )
+
+
+def test_the_global_generator_does_not_decide_what_is_loaded(saved):
+    mel = torch.randn(2, 7, 13)
+    torch.manual_seed(1)
+    first = load_model(saved).logits(mel)
+    torch.manual_seed(2)
+    assert torch.equal(load_model(saved).logits(mel), first)
+
+
+def test_a_checkpoint_is_a_copy(tmp_path):
+    ours = trained()
+    save_checkpoint(tmp_path / "best.pt", ours.state())
+    with torch.no_grad():
+        next(ours.model.parameters()).zero_()
+    assert next(load_model(tmp_path).model.parameters()).abs().sum() > 0
+
+
+def test_of_a_last_checkpoint_the_averaged_weights_are_used(tmp_path):
+    ours, average = trained(), trained()
+    state = ours.state() | {"training": {"averaged": average.model.state_dict()}}
+    save_checkpoint(tmp_path / "last.pt", state)
+    mel = torch.randn(2, 7, 13)
+    found = load_model(tmp_path / "last.pt").logits(mel)
+    assert torch.equal(found, average.model.eval()(mel))
+    assert not torch.equal(found, ours.model.eval()(mel))
+
+
+def test_missing_checkpoints_are_named(tmp_path):
+    assert "no such checkpoint" in refused(tmp_path / "best.pt")
+    assert "holds no best.pt" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a checkpoint", b"version https://git-lfs", b"PK\x03"]
+)
+def test_what_is_not_a_checkpoint_is_refused(tmp_path, content):
+    (tmp_path / "best.pt").write_bytes(content)
+    assert "not a checkpoint" in refused(tmp_path / "best.pt")
+
+
+def test_a_cut_checkpoint_is_refused(saved):
+    saved.write_bytes(saved.read_bytes()[:-100])
+    assert "damaged" in refused(saved)
+
+
+def test_one_flipped_bit_in_the_weights_is_noticed(saved):
+    with zipfile.ZipFile(saved) as archive:
+        weights = max(archive.infolist(), key=lambda entry: entry.file_size)
+        offset = weights.header_offset + 200 + weights.file_size // 2
+    data = bytearray(saved.read_bytes())
+    data[offset] ^= 1
+    saved.write_bytes(data)
+    assert "damaged" in refused(saved)
+
+
+@pytest.mark.parametrize("foreign", [{"model": 1}, [1, 2], torch.zeros(3)])
+def test_somebody_elses_checkpoint_is_refused(tmp_path, foreign):
+    torch.save(foreign, tmp_path / "best.pt")
+    assert "not a checkpoint of kws train" in refused(tmp_path / "best.pt")
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "ran",)
+
+    torch.save(Evil(), tmp_path / "best.pt")
+    assert "not a checkpoint" in refused(tmp_path / "best.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_another_format_is_refused(saved):
+    save_checkpoint(saved, read_checkpoint(saved) | {"format": "kws checkpoint 99"})
+    assert "not a checkpoint of kws train" in refused(saved)
+
+
+def test_weights_of_another_model_are_refused(saved):
+    state = read_checkpoint(saved)
+    state["recipe"] = state["recipe"].replace("hidden_size = 5", "hidden_size = 7")
+    save_checkpoint(saved, state)
+    assert "its weights do not fit gru" in refused(saved)
+
+
+def test_other_labels_are_refused():
+    ours = dataclasses.replace(trained(), path=Path("runs/x/best.pt"))
+    ours.require_labels(LABELS)
+    with pytest.raises(UsageError, match=r"runs/x/best\.pt: label 0 is 'yes' .* another order"):
+        ours.require_labels(("no", "yes", "_unknown_"))
+    with pytest.raises(UsageError, match="3 labels where the test set has 2"):
+        ours.require_labels(LABELS[:2], "the test set")
+
+
+def test_a_failed_write_leaves_the_old_checkpoint(saved, monkeypatch):
+    before = saved.read_bytes()
+
+    def break_off(state, file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", break_off)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(saved, {})
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+# Beginning with the weights of another run
+
+
+def differences(a: torch.nn.Module, b: torch.nn.Module) -> set[str]:
+    mine, theirs = a.state_dict(), b.state_dict()
+    return {name for name in mine if not torch.equal(mine[name], theirs[name])}
+
+
+def test_with_the_same_labels_every_weight_is_reused():
+    source, ours = trained(), trained()
+    assert differences(source.model, ours.model)
+    assert initialize_from(ours.model, source, ours.recipe, LABELS)
+    assert not differences(source.model, ours.model)
+
+
+@pytest.mark.parametrize("labels", [("no", "yes", "_unknown_"), ("a", "b", "c", "d", "e")])
+def test_with_other_labels_the_classifier_alone_stays_fresh(labels):
+    source, ours = trained(), trained(labels=labels)
+    fresh = {name: w.clone() for name, w in ours.model.state_dict().items()}
+    assert not initialize_from(ours.model, source, ours.recipe, labels)
+    result = ours.model.state_dict()
+    kept = {name for name in fresh if torch.equal(result[name], fresh[name])}
+    assert kept == {"classify.weight", "classify.bias"}
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("model.hidden_size=7", "model.hidden_size"),
+        ("model.name=crnn", "model.name"),
+        ("features.f_max=3800", "features.f_max"),
+    ],
+)
+def test_another_model_or_other_features_are_refused(override, key):
+    source = trained()
+    recipe = parse_recipe("", overrides=[*SMALL, override])
+    with pytest.raises(UsageError, match=key.replace(".", r"\.")):
+        initialize_from(source.model, source, recipe, LABELS)
+
+
+def test_other_normalization_and_training_are_no_obstacle():
+    source, ours = trained(), trained("features.normalize=none", "train.lr=0.5", "data.seed=3")
+    assert initialize_from(ours.model, source, ours.recipe, LABELS)

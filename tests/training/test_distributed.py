@@ -1,0 +1,97 @@
+"""Several processes: which device, who goes first, and the same training as in one process."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from kws.cli import run as kws
+from kws.errors import UsageError
+from kws.training.checkpoint import read_checkpoint
+from kws.training.distributed import Team, choose_device, leader_first, team_of_processes
+from kws.training.history import read_history
+from kws.training.recipe import parse_recipe
+from kws.training.run import check_data
+
+SETTINGS = [
+    "data.protocol=embedded-12",
+    "features.normalize=dataset",
+    "model.channels=[2,3,3]",
+    "model.hidden_size=5",
+    "model.dropout=0",
+    "train.batch_size=14",
+    "train.accumulate=2",
+    "train.total_steps=8",
+    "train.validate_every=4",
+    "train.ema=0.9",
+    "train.optimizer=sgd",
+    "train.lr=0.05",
+]
+
+
+def test_two_processes_train_as_one(tiny_corpus, tmp_path):
+    """Same batches, augmentation, batch statistics, gradients; 192 clips in steps of 27 or 28."""
+    arguments = ["train", "keywords", "--data", str(tiny_corpus), "--device", "cpu"]
+    arguments += [word for setting in SETTINGS for word in ("--set", setting)]
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [sys.executable, "-m", *torchrun, "-m", "kws.cli", *arguments, "--out", tmp_path / "two"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Grad strides" not in done.stderr
+    assert done.stdout.count("best validation accuracy") == 1, "only one process talks"
+    assert kws([*arguments, "--out", str(tmp_path / "one")]) == 0
+
+    for name in ("best.pt", "last.pt"):
+        one, two = (read_checkpoint(tmp_path / folder / name) for folder in ("one", "two"))
+        assert one["step"] == two["step"]
+        for key, w in one["weights"].items():
+            assert (w - two["weights"][key]).abs().max() <= 1e-6, key
+    ones, twos = (read_history(tmp_path / folder).rows for folder in ("one", "two"))
+    assert len(ones) == 2
+    for one, two in zip(ones, twos, strict=True):
+        assert one == pytest.approx(two, rel=1e-5)
+        assert one["validation_accuracy"] == two["validation_accuracy"]
+
+
+def test_one_process_is_a_team():
+    with team_of_processes("cpu") as team:
+        assert (team.rank, team.world, team.leads) == (0, 1, True)
+        assert team.device == torch.device("cpu")
+        model = torch.nn.Linear(2, 3)
+        assert team.share(model) is model
+        x = torch.ones(3)
+        assert team.sum(x) is x
+        with leader_first(team):
+            team.wait()
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
+    with pytest.raises(UsageError, match=r"^device cuda: this machine has no usable CUDA GPU"):
+        choose_device("cuda")
+    with pytest.raises(UsageError, match=r"^device 'tpu' is unknown: choose auto, cpu or cuda"):
+        choose_device("tpu")
+
+
+def test_each_process_has_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert choose_device("auto") == choose_device("cuda") == torch.device("cuda", 3)
+    assert choose_device("cpu") == torch.device("cpu")
+
+
+def test_a_batch_too_small_for_the_processes_is_refused(tones):
+    recipe = parse_recipe("", overrides=["train.batch_size=4"])
+    split = tones(7)
+    team = Team(rank=1, world=4, device=torch.device("cpu"))
+    with pytest.raises(UsageError, match="3 examples in a step cannot be divided into 4 parts"):
+        check_data(recipe, split, split, team)
+    check_data(recipe, split, split, Team(device=torch.device("cpu")))

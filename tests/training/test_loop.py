@@ -1,0 +1,519 @@
+"""The training loop: it learns, every setting changes it, and it stops with a sentence."""
+
+import json
+import math
+import signal
+
+import pytest
+import torch
+
+from kws.errors import UsageError
+from kws.training.checkpoint import load_model, read_checkpoint
+from kws.training.history import read_history
+from kws.training.loop import fit
+from kws.training.losses import loss_per_example
+from kws.training.recipe import load_recipe, parse_recipe, to_toml
+from kws.training.run import fingerprint
+
+TINY = [
+    "features.n_mels=13",
+    "model.name=crnn",
+    "model.channels=[3,5]",
+    "model.pools=[[2,2],[2,2]]",
+    "model.hidden_size=5",
+    "model.num_layers=1",
+    "model.dropout=0",
+    "train.batch_size=7",
+    "train.lr=0.01",
+    "train.log_every=3",
+]
+SPEAKERS = ["data.task=speakers", "data.crop_frames=19", "model.name=tdnn", "model.channels=7"]
+SPEAKERS += ["model.d_hidden=5", "features.n_mels=13", "train.batch_size=7", "train.lr=0.01"]
+
+
+def recipe(*overrides: str):
+    return parse_recipe("", overrides=[*TINY, *overrides])
+
+
+@pytest.fixture
+def train(tones, tmp_path):
+    """`train("train.lr=1", …)` trains on 31 clips for two epochs of five steps, validates on 17."""
+    count = 0
+
+    def run(*overrides: str, out=None, **options):
+        nonlocal count
+        count += 1
+        return fit(
+            recipe("train.epochs=2", *overrides),
+            train=tones(31),
+            validation=tones(17, seed=1, split="validation"),
+            out=out or tmp_path / str(count),
+            progress=False,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def plain(tones, tmp_path_factory):
+    """What `train()` gives, made once."""
+    return fit(
+        recipe("train.epochs=2"),
+        train=tones(31),
+        validation=tones(17, seed=1, split="validation"),
+        out=tmp_path_factory.mktemp("plain"),
+        progress=False,
+    )
+
+
+def weights(run, name="last.pt") -> torch.Tensor:
+    """All weights of a checkpoint, in one row."""
+    return torch.cat(
+        [w.flatten().double() for w in read_checkpoint(run / name)["weights"].values()]
+    )
+
+
+def gap(a, b, name="last.pt") -> float:
+    return (weights(a.path, name) - weights(b.path, name)).abs().max().item()
+
+
+# What comes out
+
+
+def test_it_learns(train):
+    history = train("train.epochs=12")
+    assert history.rows[-1]["train_loss"] < 0.5 * history.rows[0]["train_loss"]
+    assert history.best["validation_accuracy"] > 0.9
+
+
+def test_a_run_folder_holds_recipe_history_best_and_last(train):
+    history = train("augment.time_shift=0.05")
+    names = {path.name for path in history.path.iterdir()}
+    assert names == {"recipe.toml", "history.jsonl", "best.pt", "last.pt"}
+    assert load_recipe(history.path / "recipe.toml") == recipe(
+        "train.epochs=2", "augment.time_shift=0.05"
+    )
+    assert read_history(history.path).rows == history.rows
+    assert load_model(history.path).labels == ("low", "middle", "high")
+    assert load_model(history.path).protocol == "tones"
+
+
+def test_a_row_says_where_how_fast_how_well_and_on_how_many(train):
+    rows = train().rows
+    assert [(row["step"], row["epoch"], row["validation_n"]) for row in rows] == [
+        (5, 1, 17),
+        (10, 2, 17),
+    ]
+    assert rows[0]["lr"] > rows[1]["lr"] == 0
+    assert 0 <= rows[0]["validation_accuracy"] <= 1
+    assert list(rows[0]) == [
+        "step",
+        "epoch",
+        "lr",
+        "train_loss",
+        "validation_loss",
+        "validation_accuracy",
+        "validation_n",
+    ]
+
+
+def test_the_training_loss_of_a_row_is_the_mean_since_the_row_before(plain, train):
+    each = [row["train_loss"] for row in train("train.validate_every=1")]
+    assert plain.rows[0]["train_loss"] == pytest.approx(math.fsum(each[:5]) / 5, rel=1e-12)
+    assert plain.rows[1]["train_loss"] == pytest.approx(math.fsum(each[5:]) / 5, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["cross-entropy", "mse"])
+def test_the_numbers_of_a_row_are_those_of_the_kept_model(train, tones, kind):
+    history = train("train.epochs=3", f"train.loss={kind}")
+    trained, split = load_model(history.path), tones(17, seed=1)
+    logits = trained.logits(trained.features(split.waveforms(torch.arange(17))))
+    accuracy = (logits.argmax(1) == split.labels).double().mean().item()
+    targets = torch.nn.functional.one_hot(split.labels, 3).float()
+    loss = loss_per_example(logits, targets, kind).mean().item()
+    assert history.best["validation_accuracy"] == accuracy
+    assert history.best["validation_loss"] == pytest.approx(loss, rel=1e-5)
+    assert history.best["step"] == trained.step
+
+
+@pytest.fixture
+def worse_and_worse(monkeypatch):
+    """Every validation finds fewer right answers than the one before."""
+    right = iter(range(15, 0, -1))
+
+    def totals(model, batches, kind):
+        return torch.tensor([9.0, next(right), 17.0], dtype=torch.float64)
+
+    monkeypatch.setattr("kws.training.loop.score", totals)
+
+
+@pytest.mark.usefixtures("worse_and_worse")
+def test_best_is_kept_while_training_goes_on(train):
+    history = train("train.epochs=4")
+    assert history.best["step"] == load_model(history.path).step == 5
+    assert read_checkpoint(history.path / "last.pt")["step"] == 20
+    assert gap(history, train("train.epochs=1", "train.schedule=constant")) > 0
+    first = train("train.epochs=4", "train.patience=1")  # stops at step 10
+    assert torch.equal(weights(first.path, "best.pt"), weights(history.path, "best.pt"))
+
+
+def test_the_same_seed_gives_the_same_run_whatever_was_drawn_before(train):
+    first = train("augment.mixup=0.5", "model.dropout=0.3")
+    torch.rand(7)
+    second = train("augment.mixup=0.5", "model.dropout=0.3")
+    assert gap(first, second) == 0
+    assert first.rows == second.rows
+    assert gap(first, train("augment.mixup=0.5", "model.dropout=0.3", "train.seed=1")) > 0
+
+
+def test_the_callers_generator_is_left_alone(train):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train()
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_speakers_are_measured_whole_and_on_crops_in_separate_columns(voices, tmp_path):
+    history = fit(
+        parse_recipe("", overrides=[*SPEAKERS, "train.epochs=15"]),
+        train=voices(43),
+        validation=voices(29, seed=1),
+        out=tmp_path,
+        progress=False,
+    )
+    best = history.best
+    assert (best["validation_n"], best["crop_n"]) == (29, 29)
+    assert best["validation_accuracy"] > 0.8
+    assert any(row["validation_loss"] != row["crop_loss"] for row in history)
+    assert load_model(tmp_path).protocol == "speakers"
+
+
+@pytest.mark.usefixtures("worse_and_worse")
+def test_compat_never_clones_the_best_weights(voices, tmp_path):
+    """As in the sample code: what is called best is the last."""
+    fit(
+        parse_recipe("", overrides=[*SPEAKERS, "data.compat=true", "train.epochs=3"]),
+        train=voices(43, compat=True),
+        validation=voices(29, seed=1, compat=True),
+        out=tmp_path,
+        progress=False,
+    )
+    assert torch.equal(weights(tmp_path, "best.pt"), weights(tmp_path))
+
+
+def test_compat_measures_crops_in_whole_batches_and_nothing_else(voices, tmp_path):
+    history = fit(
+        parse_recipe("", overrides=[*SPEAKERS, "data.compat=true", "train.epochs=1"]),
+        train=voices(43, compat=True),
+        validation=voices(29, seed=1, compat=True),
+        out=tmp_path,
+        progress=False,
+    )
+    assert history.best["crop_n"] == 28
+    assert "validation_accuracy" not in history.best
+
+
+# Every setting does something
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "train.batch_size=5",
+        "train.accumulate=2",
+        "train.optimizer=sgd",
+        "train.lr=0.02",
+        "train.weight_decay=0.9",
+        "train.schedule=constant",
+        "train.schedule=step",
+        "train.warmup=0.5",
+        "train.clip_norm=0.01",
+        "train.clip_norm=0",
+        "train.label_smoothing=0.3",
+        "train.loss=mse",
+        "train.precision=bfloat16",
+        "train.total_steps=7",
+        "train.epochs=3",
+        "features.normalize=dataset",
+        "augment.mixup=1",
+        "model.dropout=0.5",
+    ],
+)
+def test_every_setting_changes_the_training(plain, train, override):
+    assert gap(plain, train(override)) > 0
+
+
+def test_the_schedule_knobs_of_step_decay_are_used(train):
+    step = ["train.schedule=step", "train.decay_epochs=1"]
+    rates = [row["lr"] for row in train(*step, "train.decay_factor=0.5").rows]
+    assert rates == [0.01, 0.005]
+    assert [row["lr"] for row in train("train.schedule=step", "train.decay_epochs=2").rows] == [
+        0.01,
+        0.01,
+    ]
+
+
+def test_averaged_weights_are_what_is_measured_and_kept(plain, train):
+    history = train("train.ema=0.9")
+    state = read_checkpoint(history.path / "last.pt")
+    assert gap(history, plain) == 0, "the training itself is the same"
+    averaged, best = state["training"]["averaged"], read_checkpoint(history.path / "best.pt")
+    same = [torch.equal(averaged[name], best["weights"][name]) for name in averaged]
+    assert all(same) == (best["step"] == state["step"])
+    assert any(not torch.equal(averaged[name], w) for name, w in state["weights"].items())
+
+
+def test_validation_and_checkpoints_follow_their_own_rhythm(train, monkeypatch):
+    saved = []
+    monkeypatch.setattr("kws.training.run.Run.save", lambda run: saved.append(run.step))
+    history = train("train.validate_every=4", "train.save_every=3")
+    assert [row["step"] for row in history] == [4, 8, 10]
+    assert saved == [0, 3, 4, 6, 8, 9, 10]
+
+
+def test_the_last_step_is_always_validated(train):
+    assert train("train.total_steps=7").rows[-1]["step"] == 7
+
+
+@pytest.mark.usefixtures("worse_and_worse")
+def test_it_stops_early_when_patience_is_over(train, tmp_path):
+    history = train("train.epochs=9", "train.patience=3", out=tmp_path)
+    assert [row["step"] for row in history] == [5, 10, 15, 20]
+    again = train("train.epochs=9", "train.patience=3", out=tmp_path, resume=True)
+    assert again.rows == history.rows
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
+def test_accumulation_equals_a_larger_batch(tones, tmp_path, batch_size):
+    """For a model without batch statistics, and uneven parts: 31 clips are 4 steps of 7 or 8."""
+    overrides = ["features.n_mels=13", "model.name=kwt-1", "model.d_model=6", "model.num_layers=1"]
+    overrides += ["model.d_ff=7", "model.max_tokens=101", "model.dropout=0", "train.optimizer=sgd"]
+    overrides += ["augment.mixup=0.4", "augment.time_shift=0.1", "train.epochs=2"]
+
+    def run(size, parts):
+        return fit(
+            parse_recipe(
+                "",
+                overrides=[*overrides, f"train.batch_size={size}", f"train.accumulate={parts}"],
+            ),
+            train=tones(31),
+            validation=tones(17, seed=1),
+            out=tmp_path / str(size),
+            progress=False,
+        )
+
+    whole, parts = run(8, 1), run(batch_size, 8 // batch_size)
+    assert 0 < gap(whole, parts) < 1e-6
+    for a, b in zip(whole, parts, strict=True):
+        assert a == pytest.approx(b, rel=1e-5)
+
+
+# What stops it
+
+
+def test_a_run_is_not_overwritten(train, tmp_path):
+    train(out=tmp_path / "run")
+    before = weights(tmp_path / "run")
+    with pytest.raises(UsageError, match="run: holds a run already: continue it with --resume"):
+        train(out=tmp_path / "run")
+    assert torch.equal(weights(tmp_path / "run"), before)
+
+
+def test_a_changed_recipe_is_not_resumed(train, tmp_path):
+    train(out=tmp_path)
+    with pytest.raises(
+        UsageError, match=r"train\.lr was 0\.01 when this run began and is 0\.02 now"
+    ):
+        train("train.lr=0.02", out=tmp_path, resume=True)
+    with pytest.raises(UsageError, match=r"train\.epochs was 2"):
+        train("train.epochs=3", out=tmp_path, resume=True)
+
+
+def test_other_data_are_not_resumed(train, tones, tmp_path):
+    train(out=tmp_path)
+    with pytest.raises(UsageError, match="training data are not those"):
+        fit(
+            recipe("train.epochs=2"),
+            train=tones(32),
+            validation=tones(17, seed=1),
+            out=tmp_path,
+            resume=True,
+            progress=False,
+        )
+
+
+def test_a_finished_run_resumed_is_left_as_it_is(train, tmp_path):
+    first = train(out=tmp_path)
+    before = weights(tmp_path)
+    again = train(out=tmp_path, resume=True)
+    assert again.rows == first.rows
+    assert torch.equal(weights(tmp_path), before)
+
+
+def test_resume_begins_a_run_that_has_saved_nothing(plain, train, tmp_path):
+    assert gap(train(out=tmp_path / "a", resume=True), plain) == 0
+
+
+def test_a_best_checkpoint_is_no_training_state(train, tmp_path):
+    history = train(out=tmp_path)
+    (history.path / "best.pt").replace(history.path / "last.pt")
+    with pytest.raises(UsageError, match=r"last\.pt: holds no training state"):
+        train(out=tmp_path, resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_rate_and_advice(
+    train, tones, tmp_path, monkeypatch
+):
+    import kws.training.loop
+
+    real = kws.training.loop.training_batch
+
+    def poisoned(split, chosen, normalize, rows, generator):
+        batch = real(split, chosen, normalize, rows, generator)
+        if poisoned.calls == 7:
+            batch.mel[2, 3, 5] = math.nan
+        poisoned.calls += 1
+        return batch
+
+    poisoned.calls = 0
+    monkeypatch.setattr(kws.training.loop, "training_batch", poisoned)
+    with pytest.raises(UsageError) as caught:
+        train("train.schedule=constant", out=tmp_path)
+    message = str(caught.value)
+    assert message.startswith("step 8: the loss is nan at learning rate 0.01: lower train.lr")
+    assert str(tmp_path / "last.pt") in message
+    assert read_checkpoint(tmp_path / "last.pt")["step"] == 5
+    assert torch.isfinite(weights(tmp_path)).all()
+
+
+def test_a_gradient_that_is_not_finite_stops_as_well(train, monkeypatch):
+    real = torch.nn.utils.clip_grad_norm_
+    norms = iter([1.0, 1.0, math.inf])
+
+    def clip(parameters, limit):
+        return real(parameters, limit) * next(norms, 1.0)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
+    with pytest.raises(UsageError, match=r"^step 3: the norm of the gradient is inf at learning"):
+        train()
+
+
+def test_a_learning_rate_far_too_high_ends_in_a_sentence_and_a_good_checkpoint(train, tmp_path):
+    with pytest.raises(UsageError, match=r"^step \d+: .* at learning rate 1e\+38: lower train\.lr"):
+        train(
+            "train.lr=1e38",
+            "train.optimizer=sgd",
+            "train.clip_norm=0",
+            "train.schedule=constant",
+            "train.save_every=1",
+            out=tmp_path,
+        )
+    assert torch.isfinite(weights(tmp_path)).all()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "options", "sentence"),
+    [
+        ([], {"device": "cuda"}, "device cuda: this machine has no usable CUDA GPU"),
+        (["model.name=crn"], {}, r"model 'crn' is unknown \(did you mean 'crnn'\?\)"),
+        (["model.chanels=[3]"], {}, "crnn has no setting 'chanels'"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(
+    train, overrides, options, sentence, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UsageError, match=sentence):
+        train(*overrides, out=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_and_recipe_must_be_about_the_same(tones, voices, tmp_path):
+    def refused(chosen, train, validation):
+        with pytest.raises(UsageError) as caught:
+            fit(chosen, train=train, validation=validation, out=tmp_path, progress=False)
+        return str(caught.value)
+
+    speakers = parse_recipe("", overrides=SPEAKERS)
+    assert "data.task=keywords" in refused(recipe(), voices(11), voices(7))
+    assert "data.task=speakers" in refused(speakers, tones(11), tones(7))
+    wide = parse_recipe("", overrides=[*SPEAKERS, "features.n_mels=40"])
+    assert "n_mels=40, but the training split has 13 features" in refused(
+        wide, voices(11), voices(7)
+    )
+    assert "validation split has no examples" in refused(recipe(), tones(11), tones(0))
+    other = tones(7)
+    object.__setattr__(other, "label_names", ("middle", "low", "high"))
+    assert "another order" in refused(recipe(), tones(11), other)
+    unlabeled = tones(7)
+    unlabeled.labels[3] = -1
+    assert "without a label" in refused(recipe(), tones(11), unlabeled)
+
+
+# Beginning with other weights, and being interrupted
+
+
+def test_init_begins_with_the_weights_of_another_run(train, tmp_path):
+    first = train("train.epochs=4")
+    second = train("train.lr=0", "train.total_steps=1", init=first.path)
+    assert gap_of_parameters(first.path / "best.pt", second.path / "last.pt") == 0
+    third = train("train.lr=0", "train.total_steps=1")
+    assert gap_of_parameters(first.path / "best.pt", third.path / "last.pt") > 0
+
+
+def gap_of_parameters(a, b) -> float:
+    one, two = (read_checkpoint(path)["weights"] for path in (a, b))
+    names = [name for name in one if name.endswith(("weight", "bias"))]
+    return max((one[name] - two[name]).abs().max().item() for name in names)
+
+
+def test_ctrl_c_saves_the_step_and_resuming_changes_nothing(train, tmp_path, monkeypatch):
+    whole = train("augment.mixup=0.5")
+    import kws.training.loop
+
+    real, steps = kws.training.loop.train_step, []
+
+    def step(run, forward):
+        steps.append(run.step)
+        if len(steps) == 4:
+            signal.raise_signal(signal.SIGINT)
+        return real(run, forward)
+
+    monkeypatch.setattr(kws.training.loop, "train_step", step)
+    with pytest.raises(KeyboardInterrupt):
+        train("augment.mixup=0.5", out=tmp_path)
+    assert read_checkpoint(tmp_path / "last.pt")["step"] == 4
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resumed = train("augment.mixup=0.5", out=tmp_path, resume=True)
+    assert steps[4:] == [4, 5, 6, 7, 8, 9]
+    assert gap(whole, resumed) == 0
+    assert (resumed.path / "history.jsonl").read_bytes() == (
+        whole.path / "history.jsonl"
+    ).read_bytes()
+
+
+def test_a_line_per_validation_where_there_is_no_terminal(tones, tmp_path, capsys):
+    fit(recipe("train.epochs=2"), train=tones(31), validation=tones(17, seed=1), out=tmp_path)
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("step 5/10, epoch 1: loss ")
+    assert captured.err == ""
+
+
+def test_the_history_file_is_json_lines(train):
+    text = (train().path / "history.jsonl").read_text()
+    assert [json.loads(line)["step"] for line in text.splitlines()] == [5, 10]
+
+
+def test_fingerprints_tell_data_apart(tones):
+    assert fingerprint(tones(11)) == fingerprint(tones(11))
+    assert fingerprint(tones(11)) != fingerprint(tones(11, seed=1))
+    assert fingerprint(tones(11)) != fingerprint(tones(12))
+
+
+def test_the_recipe_is_written_in_full(train):
+    history = train()
+    assert (history.path / "recipe.toml").read_text() == to_toml(recipe("train.epochs=2"))

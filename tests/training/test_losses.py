@@ -1,0 +1,47 @@
+"""Losses: parity with torch, what smoothing moves, what is refused."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from kws.training.losses import loss_per_example
+
+B, C = 7, 5
+
+
+@pytest.fixture
+def batch(float64):
+    return torch.randn(B, C), F.one_hot(torch.arange(B) % C, C).double()
+
+
+def close(actual, expected):
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_cross_entropy_is_torchs(batch, smoothing):
+    logits, targets = batch
+    ours = loss_per_example(logits, targets, "cross-entropy", smoothing).mean()
+    close(ours, F.cross_entropy(logits, targets.argmax(1), label_smoothing=smoothing))
+
+
+def test_squared_error_is_torchs_on_one_hot_rows(batch):
+    logits, targets = batch
+    close(loss_per_example(logits, targets, "mse").mean(), F.mse_loss(logits, targets))
+
+
+def test_squared_error_is_zero_at_the_target_and_sees_no_softmax(batch):
+    _, targets = batch
+    assert loss_per_example(targets, targets, "mse").max() == 0
+    assert loss_per_example(targets + 1, targets, "mse").min() == 1
+
+
+def test_smoothing_moves_a_share_of_the_target_to_all_classes(batch):
+    logits, targets = batch
+    smoothed = 0.9 * targets + 0.1 / C
+    close(loss_per_example(logits, targets, "mse", 0.1), loss_per_example(logits, smoothed, "mse"))
+
+
+def test_another_loss_is_refused(batch):
+    with pytest.raises(ValueError, match="loss='mae' is none of cross-entropy, mse"):
+        loss_per_example(*batch, "mae")

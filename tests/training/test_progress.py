@@ -1,0 +1,91 @@
+"""What a training shows, on a terminal and elsewhere; and how Ctrl-C is caught."""
+
+import signal
+import sys
+import threading
+
+import pytest
+
+from kws.training.progress import CatchInterrupt, Progress
+
+ROW = {
+    "step": 5,
+    "epoch": 1.0,
+    "lr": 0.01,
+    "train_loss": 1.5,
+    "validation_accuracy": 0.875,
+    "crop_accuracy": 0.5,
+}
+
+
+def show(progress: Progress) -> None:
+    progress.advance()
+    progress.looked(1.25, 0.01)
+    progress.validated(ROW)
+    progress.close()
+
+
+def test_on_a_terminal_there_is_a_bar_with_loss_rate_and_accuracies(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    show(Progress(10, 4, True))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    last = captured.err.split("\r")[-1]
+    assert "5/10" in last
+    for text in ("loss=1.250", "lr=1.0e-02", "validation=87.5 %", "crop=50.0 %"):
+        assert text in last
+
+
+def test_elsewhere_there_is_a_line_per_validation(capsys):
+    show(Progress(10, 4, True))
+    captured = capsys.readouterr()
+    expected = "step 5/10, epoch 1: loss 1.500, lr 1.0e-02, validation 87.5 %, crop 50.0 %\n"
+    assert (captured.out, captured.err) == (expected, "")
+
+
+def test_or_nothing_at_all(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    show(Progress(10, 4, False))
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_the_first_ctrl_c_is_caught_the_second_stops():
+    with CatchInterrupt() as interrupt:
+        assert not interrupt.caught
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.caught
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_process_that_another_one_directs_ignores_it():
+    with CatchInterrupt(ignore=True) as interrupt:
+        signal.raise_signal(signal.SIGINT)
+        assert not interrupt.caught
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_is_ignored_stays_ignored():
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with CatchInterrupt() as interrupt:
+            signal.raise_signal(signal.SIGINT)
+            assert not interrupt.caught
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def test_outside_the_main_thread_nothing_is_installed():
+    found = []
+
+    def look():
+        with CatchInterrupt():
+            found.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == [signal.default_int_handler]

@@ -1,0 +1,286 @@
+"""Recipes: read, checked, changed and written back."""
+
+import dataclasses
+
+import pytest
+
+from kws.errors import UsageError
+from kws.training.recipe import (
+    Recipe,
+    Train,
+    changed_keys,
+    experiment_groups,
+    load_recipe,
+    parse_recipe,
+    recipe_names,
+    to_toml,
+)
+
+TEXT = """
+description = "odd \\u007f \\"quoted\\" × text"
+
+[data]
+protocol = "v1-12"
+
+[model]
+name = "crnn"
+channels = [3, 5]
+dropout = 0.25
+
+[train]
+lr = 3e-4
+epochs = 7
+"""
+
+
+def refused(*overrides: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        parse_recipe("", where="mine.toml", overrides=overrides)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_a_file_leaves_out_has_its_default():
+    recipe = parse_recipe(TEXT)
+    assert recipe.train == Train(lr=3e-4, epochs=7)
+    assert recipe.augment == Recipe().augment
+
+
+def test_other_keys_of_the_model_are_its_settings():
+    assert parse_recipe(TEXT).model.options == {"channels": (3, 5), "dropout": 0.25}
+
+
+def test_a_recipe_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        parse_recipe(TEXT).train.lr = 1.0  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("text", ["", TEXT, "[features]\nf_max = 3800\n"])
+def test_written_and_read_it_is_the_same(text):
+    recipe = parse_recipe(text)
+    assert parse_recipe(to_toml(recipe)) == recipe
+
+
+def test_written_it_holds_every_default():
+    text = to_toml(Recipe())
+    assert all(f"\n{f.name} = " in text for f in dataclasses.fields(Train))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_of_the_package_reads(name):
+    recipe = load_recipe(name)
+    assert recipe.description
+    assert parse_recipe(to_toml(recipe)) == recipe
+
+
+def test_overrides_are_applied_in_order_and_typed():
+    recipe = parse_recipe(
+        TEXT,
+        overrides=[
+            "train.lr=1e-3",
+            "train.optimizer=sgd",
+            "train.compile = true",
+            'data.protocol="v2-12"',
+            "model.channels=[7]",
+            "train.lr=1",
+        ],
+    )
+    assert (recipe.train.lr, recipe.train.optimizer, recipe.train.compile) == (1.0, "sgd", True)
+    assert recipe.data.protocol == "v2-12"
+    assert recipe.model.options["channels"] == (7,)
+
+
+def test_overrides_need_only_fit_together_at_the_end():
+    parse_recipe(
+        "[augment]\nwarp_frequency=0.1",
+        overrides=["features.kind=mfcc", "augment.warp_frequency=0"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("train.warmupp=3", "unknown key train.warmupp (did you mean 'warmup'?)"),
+        ("train.mixup=1", "unknown key train.mixup (did you mean augment.mixup?)"),
+        ("trian.lr=2", "unknown key trian (did you mean 'train'?)"),
+        ("train.zzz=3", "unknown key train.zzz: train has seed, epochs"),
+        ("train.lr=abc", 'train.lr expects a number, got "abc" (a string)'),
+        ("train.epochs=1.5", "train.epochs expects a whole number, got 1.5 (a number)"),
+        ("train.epochs=true", "train.epochs expects a whole number, got true (true or false)"),
+        ("train.compile=1", "train.compile expects true or false, got 1 (a whole number)"),
+        ("data.protocol=3", "data.protocol expects a string, got 3 (a whole number)"),
+        ("features.f_max=[1]", "features.f_max expects a number, got [1]"),
+        ("train.epochs=0", "train.epochs expects a whole number of at least 1, got 0"),
+        ("train.lr=nan", "train.lr expects a number of at least 0, got nan"),
+        ("train.lr=inf", "train.lr expects a number of at least 0, got inf"),
+        ("train.ema=1.5", "train.ema expects a number from 0 to 1, got 1.5"),
+        ("train.optimizer=adamm", "\"adamm\" (did you mean 'adam'?)"),
+        ("train.schedule=7", "expects one of cosine, step, constant, got 7"),
+        ("data.unknown=al", 'data.unknown expects "protocol" or "all" or a whole number, got "al"'),
+        ("data.unknown=0", "data.unknown expects"),
+        ("data.silence_below=0.6", "data.silence_below=0.6 is above data.unknown_below=0.5"),
+        ("train.loss=mae", "train.loss expects one of cross-entropy, mse"),
+        ("features.n_mels=0", "n_mels=0"),
+        ("model.x={a=1}", "model.x expects a number, string, boolean or list"),
+        ("model.num_classes=3", "model.num_classes follows from features and labels"),
+        ("data.compat=true", "data.compat=true is about speakers"),
+        ("description.x=3", "description expects a string"),
+        ("lr=3", "write it as section.key=value"),
+        ("train.lr", "write it as section.key=value"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_key_expectation_and_value(override, sentence):
+    message = refused(override)
+    assert sentence in message
+    assert override in message
+
+
+def test_a_mistake_in_a_file_names_the_file():
+    with pytest.raises(UsageError, match=r"^mine.toml: unknown key train.zzz"):
+        parse_recipe("[train]\nzzz = 1", where="mine.toml")
+    with pytest.raises(UsageError, match=r"^mine.toml: data is a section"):
+        parse_recipe("data = 1", where="mine.toml")
+    with pytest.raises(UsageError, match=r"^mine.toml: not valid TOML: .*document"):
+        parse_recipe("[train", where="mine.toml")
+
+
+@pytest.mark.parametrize("knob", ["speed", "time_shift", "noise_volume", "gain"])
+def test_waveform_knobs_are_refused_where_there_are_no_waveforms(knob):
+    assert f"augment.{knob} changes waveforms" in refused("data.task=speakers", f"augment.{knob}=1")
+
+
+@pytest.mark.parametrize("knob", ["warp_frequency", "warp_time", "tilt", "band_limit"])
+def test_log_mel_knobs_are_refused_for_mfcc(knob):
+    assert f"augment.{knob} is meant for" in refused("features.kind=mfcc", f"augment.{knob}=1")
+
+
+def test_more_bands_than_there_are_cannot_be_kept():
+    sentence = refused("augment.band_limit=0.5", "features.n_mels=17")
+    assert "augment.min_bands=20 is more than the 17 bands" in sentence
+    parse_recipe("", overrides=["augment.band_limit=0.5", "features.n_mels=20"])
+
+
+def test_an_unknown_recipe_is_told_the_near_name():
+    with pytest.raises(UsageError, match=r"keyword: no such recipe \(did you mean 'keywords'\?\)"):
+        load_recipe("keyword")
+
+
+def test_a_recipe_may_be_a_file(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(TEXT)
+    assert load_recipe(file, ["train.epochs=9"]).train.epochs == 9
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="not a text file"):
+        load_recipe(file)
+
+
+def test_changed_keys_name_each_difference():
+    old = parse_recipe(TEXT)
+    new = parse_recipe(TEXT, overrides=["train.lr=1", "model.dropout=0.5", "model.pooling=mean"])
+    assert changed_keys(old, new) == [
+        ("model.dropout", 0.25, 0.5),
+        ("model.pooling", None, "mean"),
+        ("train.lr", 3e-4, 1.0),
+    ]
+    assert changed_keys(old, dataclasses.replace(old, description="other")) == []
+
+
+REPORTED = """
+[reported]
+accuracy = 98.02
+spread = 0.08
+data = "12 classes"
+source = "report"
+
+[cpu]
+train.epochs = 2
+"model.dropout" = 0.0
+model.channels = [3, 5]
+"""
+
+
+def test_what_was_reported_and_what_a_cpu_runs_change_nothing_in_a_run():
+    plain, full = parse_recipe(""), parse_recipe(REPORTED)
+    assert (full.reported.accuracy, full.reported.spread, full.reported.n) == (98.02, 0.08, None)
+    assert full.reported
+    assert not plain.reported
+    assert changed_keys(plain, full) == []
+    assert "reported" not in to_toml(plain)
+    assert parse_recipe(to_toml(full)) == full
+
+
+def test_shortened_it_is_what_the_section_cpu_says():
+    full, short = (parse_recipe(REPORTED, short=short) for short in (False, True))
+    assert changed_keys(full, short) == [
+        ("model.dropout", None, 0.0),
+        ("model.channels", None, (3, 5)),
+        ("train.epochs", 30, 2),
+    ]
+    assert parse_recipe(to_toml(full), short=True) == short
+
+
+def test_an_override_wins_over_the_section_cpu():
+    assert parse_recipe(REPORTED, overrides=["train.epochs=9"], short=True).train.epochs == 9
+    assert parse_recipe(REPORTED, overrides=["cpu.train.epochs=9"], short=True).train.epochs == 9
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("cpu.train.epocs=3", "shortened by [cpu] with cpu.train.epocs=3: unknown key train.epocs"),
+        ("cpu.train.epocs=3", "(did you mean 'epochs'?)"),
+        ("cpu.train.epochs=0", "train.epochs expects a whole number of at least 1, got 0"),
+        ("cpu.trian.lr=3", "unknown key cpu.trian.lr (did you mean 'train'?)"),
+        ("cpu.epochs=3", "unknown key cpu.epochs: write section.key, such as train.epochs"),
+        ("cpu.reported.accuracy=3", "unknown key cpu.reported.accuracy: write section.key"),
+        ("reported.acuracy=3", "unknown key reported.acuracy (did you mean 'accuracy'?)"),
+        ("reported.accuracy=101", "reported.accuracy expects a number from 0 to 100, got 101"),
+        ("reported.accuracy=99", "reported.accuracy needs reported.source and reported.data"),
+        ("reportd.n=99", "unknown key reportd (did you mean 'reported'?)"),
+    ],
+)
+def test_a_mistake_in_the_sections_of_an_experiment_is_told(override, sentence):
+    assert sentence in refused(override)
+
+
+@pytest.mark.parametrize("knob", ["unknown=all", "unknown=20", "count_as=v2-12"])
+def test_knobs_of_words_are_refused_for_speakers(knob):
+    assert "is about keywords" in refused("data.task=speakers", f"data.{knob}")
+
+
+def test_the_share_of_unknown_is_a_word_or_a_number():
+    found = [parse_recipe("", overrides=[f"data.unknown={x}"]) for x in ("all", "2000", "protocol")]
+    assert [recipe.data.unknown for recipe in found] == ["all", 2000, "protocol"]
+    assert all(parse_recipe(to_toml(recipe)) == recipe for recipe in found)
+
+
+def test_a_spread_belongs_to_a_figure():
+    sentence = refused("reported.source=x", "reported.data=y", "reported.n=3")
+    assert "belong to reported.accuracy" in sentence
+
+
+def test_groups_of_experiments_are_sorted_and_load_by_name():
+    groups = experiment_groups()
+    assert list(groups) == sorted(groups)
+    assert all(names == sorted(names) for names in groups.values())
+    assert load_recipe("twelve-classes/cosine").reported.accuracy == 82.11
+    assert not set(recipe_names()) & set(groups["twelve-classes"])
+
+
+def test_a_checkpoint_keeps_what_was_reported(untrained, tmp_path):
+    from kws.training.checkpoint import load_model, save_checkpoint
+
+    trained = untrained(labels=("a", "b"))
+    full = dataclasses.replace(trained.recipe, reported=parse_recipe(REPORTED).reported)
+    save_checkpoint(tmp_path / "best.pt", dataclasses.replace(trained, recipe=full).state())
+    assert load_model(tmp_path).recipe == full
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("twelve-classes/cosin", "twelve-classes/cosine"), ("twelve-classes", "twelve-classes")],
+)
+def test_an_unknown_experiment_is_told_the_near_name(name, near):
+    with pytest.raises(UsageError, match=rf"no such recipe \(did you mean '{near}") as caught:
+        load_recipe(name)
+    assert "group/name of an experiment in" in str(caught.value)

@@ -1,0 +1,104 @@
+"""Schedules: their values at the first step, the end of warm-up and the last step."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from kws.training.schedule import constant, cosine_warmup, step_decay
+
+WARMUP, TOTAL = 7, 31
+
+
+def cosine(step, **changes):
+    return cosine_warmup(step, **{"warmup_steps": WARMUP, "total_steps": TOTAL} | changes)
+
+
+def test_cosine_starts_at_one_part_of_the_warmup():
+    assert cosine(0) == 1 / WARMUP
+
+
+def test_cosine_reaches_one_at_the_last_warmup_step_and_leaves_it_at_the_next():
+    assert cosine(WARMUP - 2) < 1
+    assert cosine(WARMUP - 1) == 1
+    assert cosine(WARMUP) < 1
+
+
+def test_cosine_rises_in_equal_parts():
+    rises = [cosine(s + 1) - cosine(s) for s in range(WARMUP - 1)]
+    assert rises == pytest.approx([1 / WARMUP] * (WARMUP - 1))
+
+
+def test_cosine_ends_at_the_floor_and_stays_there():
+    assert cosine(TOTAL - 2) > 0
+    assert cosine(TOTAL - 1) == 0
+    assert cosine(TOTAL + 100) == 0
+    assert cosine(TOTAL - 1, floor=0.25) == 0.25
+
+
+def test_cosine_is_half_way_down_in_the_middle():
+    middle = WARMUP - 1 + (TOTAL - WARMUP) // 2
+    assert cosine(middle) == pytest.approx(0.5)
+    assert cosine(middle, floor=0.2) == pytest.approx(0.6)
+
+
+def test_cosine_only_falls_after_the_warmup():
+    after = [cosine(s) for s in range(WARMUP - 1, TOTAL)]
+    assert all(a > b for a, b in itertools.pairwise(after))
+
+
+@pytest.mark.parametrize("total_steps", [1, 2, 31])
+def test_no_schedule_starts_at_zero(total_steps):
+    for warmup_steps in range(total_steps):
+        assert cosine(0, warmup_steps=warmup_steps, total_steps=total_steps) > 0
+    assert step_decay(0, step_size=1) == constant(0) == 1
+
+
+def test_cosine_is_the_usual_formula_one_step_later():
+    """transformers.get_cosine_schedule_with_warmup, whose first step has learning rate zero."""
+
+    def usual(step):
+        if step < WARMUP:
+            return step / WARMUP
+        return max(
+            0.0, 0.5 * (1 + math.cos(math.pi * 2 * 0.5 * (step - WARMUP) / (TOTAL - WARMUP)))
+        )
+
+    ours, theirs = [cosine(s) for s in range(TOTAL)], [usual(s + 1) for s in range(TOTAL)]
+    assert ours == pytest.approx(theirs, abs=1e-15)
+
+
+def test_no_warmup_is_one_step_of_warmup():
+    assert [cosine(s, warmup_steps=0) for s in range(TOTAL)] == [
+        cosine(s, warmup_steps=1) for s in range(TOTAL)
+    ]
+
+
+def test_step_decay_equals_torch():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=3, gamma=0.5)
+    for step in range(11):
+        assert schedule.get_last_lr()[0] == 2.0 * step_decay(step, step_size=3, gamma=0.5)
+        optimizer.step()
+        schedule.step()
+
+
+def test_a_schedule_can_be_handed_to_torch():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+    torch.optim.lr_scheduler.LambdaLR(optimizer, cosine)
+    assert optimizer.param_groups[0]["lr"] == 0.5 / WARMUP
+
+
+@pytest.mark.parametrize(("warmup_steps", "total_steps"), [(-1, 5), (5, 5), (6, 5), (0, 0)])
+def test_cosine_refuses_a_warmup_that_fills_the_run(warmup_steps, total_steps):
+    with pytest.raises(ValueError, match=f"={warmup_steps} is not between 0 and .*={total_steps}"):
+        cosine_warmup(0, warmup_steps=warmup_steps, total_steps=total_steps)
+
+
+def test_bad_steps_are_refused():
+    for schedule in (cosine, constant, lambda s: step_decay(s, step_size=2)):
+        with pytest.raises(ValueError, match="step=-1 is negative"):
+            schedule(-1)
+    with pytest.raises(ValueError, match="step_size=0"):
+        step_decay(0, step_size=0)
