@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kws.contracts.goldens import Golden, goldens
+from kws.contracts import Trial, find_trial
 from kws.notebook import in_notebook
 
 MAX_SHOWN = 200  # characters of an answer
@@ -33,7 +35,7 @@ class Unmet(AssertionError):  # noqa: N818  (no error: an answer)
     """A check whose expectation was not met: the fact, and a question where the error is known."""
 
     def __init__(self, fact: str, hint: str = ""):
-        super().__init__(fact + (f"\n  hint: {hint}" if hint else ""))
+        super().__init__(fact + _hint(hint))
 
     def _render_traceback_(self) -> list[str]:  # what IPython prints in place of a traceback
         return []
@@ -62,10 +64,56 @@ def check(check_id: str, title: str) -> Iterator[None]:
     except NotImplementedError as todo:
         _say("·", check_id, "not started")
         raise NotStarted(f"{check_id}: not started: {todo}") from None
-    except BaseException:
-        _say("✗", check_id, "the answer raised an error, see below")
+    except BaseException as error:
+        hint = getattr(error, "kws_hint", "")
+        _say("✗", check_id, "the answer raised an error, see below" + _hint(hint))
         raise
     _say("✓", check_id, title)
+
+
+def check_values(trial_id: str, *answers: Any) -> None:
+    """Check that answers do what the task's contract asks: as ours do, on inputs that are public.
+
+    The hidden check is the same function (`kws.contracts`) with other sizes and numbers. Where a
+    result has the values that a known mistake gives, the line asks about that mistake.
+
+    Args:
+        trial_id: "2.1-attend-values".
+        answers: functions and classes of the notebook, in the order of the contract.
+
+    Raises:
+        Unmet: if a result differs from ours.
+        NotStarted: if an answer raises NotImplementedError, as a TODO does.
+    """
+    trial = find_trial(trial_id)
+    golden = goldens(trial.number)[trial_id]
+    names = dict(zip(trial.answers, answers, strict=True))
+    found: list[Any] = []
+    with check(trial_id, trial.title):
+        try:
+            results = []
+            for what, value in trial.results(names):
+                results.append((what, value))
+                if trial.measure is None:
+                    found.append(value)
+                    _expect_record(found, golden, trial)
+            if trial.measure is not None:
+                for _, value in trial.measured(results):
+                    found.append(value)
+                    _expect_record(found, golden, trial)
+        except (Unmet, NotImplementedError):
+            raise
+        except Exception as error:
+            error.kws_hint = golden.question([*found, error], trial)  # type: ignore[attr-defined]
+            raise
+
+
+def _expect_record(found: list[Any], golden: Golden, trial: Trial) -> None:
+    """The last result found must be the expected one."""
+    what, record = golden.expected[len(found) - 1]
+    fact = record.difference(found[-1], trial.rtol, trial.atol)
+    if fact is not None:
+        raise Unmet(f"{what} {fact}", golden.question(found, trial))
 
 
 @contextmanager
@@ -132,6 +180,10 @@ def expect_between(
     if not low <= actual <= high:
         bounds = f"at least {low:,}" if high == math.inf else f"{low:,} to {high:,}"
         raise Unmet(f"{what} is {actual:,}, expected {bounds}", hint)
+
+
+def _hint(hint: str) -> str:
+    return f"\n  hint: {hint}" if hint else ""
 
 
 def _suspected(suspects: Mapping[str, Any] | None, agrees: Any) -> str:

@@ -193,6 +193,20 @@ class MultiHeadSelfAttention(nn.Module):
 
 
 # %% [markdown]
+# Checks compare your module with ours at the same weights. So they have to bring known weights into it: that is what
+# `load_attention` is for.
+
+# %% tags=["export"]
+def load_attention(module, weights):
+    """Copy known weights into the module: query, key, value, out, each with .weight (D, D) and .bias (D,).
+
+    It fits a module whose four nn.Linear have these names. If yours is arranged differently, change
+    this function: the checks use nothing else of the inside of your module.
+    """
+    module.load_state_dict(weights)
+
+
+# %% [markdown]
 # With identity matrices for all four layers and two heads of width 1, pencil and paper suffice.
 # Head 0 sees the numbers $(a, 0)$: frame 0 has scores $(a^2, 0) = (\ln 3, 0)$, so $0.75\,a$ comes
 # out; frame 1 has scores $(0, 0)$, so $0.5\,a$ does.
@@ -329,6 +343,17 @@ class EncoderLayer(nn.Module):
         # END SOLUTION
 
 
+# %% tags=["export"]
+def load_layer(module, weights):
+    """Copy known weights into the layer; the same as `load_attention`, with names such as expand.weight."""
+    attention = {name.removeprefix("attention."): w for name, w in weights.items() if name.startswith("attention.")}
+    load_attention(module.attention, attention)
+    for name in ("expand", "contract", "norm_attention", "norm_feed_forward"):
+        for kind in ("weight", "bias"):
+            with torch.no_grad():
+                getattr(getattr(module, name), kind).copy_(weights[f"{name}.{kind}"])
+
+
 # %% [markdown]
 # With all matrices and biases zero both branches are silent, and only the detours and the norms
 # are left: $(1, 3)$ has mean 2 and standard deviation 1, so $(-1, 1)$ comes out.
@@ -388,6 +413,13 @@ class Encoder(nn.Module):
             x = layer(x, valid)
         return x
         # END SOLUTION
+
+
+# %% tags=["export"]
+def load_encoder(module, weights):
+    """Copy known weights into the encoder: a dictionary for each layer, first to last."""
+    for layer, own in zip(module.layers, weights, strict=True):
+        load_layer(layer, own)
 
 
 # %% tags=["check"]

@@ -1,0 +1,108 @@
+"""Writes what the notebook's checks compare with: our results, and those of every known mistake.
+
+kws/contracts/goldens/NN.json follows from the solution, the planted mistakes and the contract; the
+release writes it, and its check tells a stale one. It holds numbers and questions, no code.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from grader.authoring.answers import Results, exported_cells, load_answers, try_trial
+from grader.course.mistakes.planted import Mistake, edited, planted, solution
+from kws.contracts import all_trials
+from kws.contracts.compare import Record
+from kws.contracts.goldens import FOLDER, raised
+from kws.contracts.trial import PUBLIC_SEED, Trial
+from kws.errors import UsageError
+
+
+def golden_path(number: str) -> Path:
+    """The file for an assignment."""
+    return FOLDER / f"{number}.json"
+
+
+def golden_text(number: str) -> str:
+    """Its content, as it should be now.
+
+    Raises:
+        UsageError: a planted mistake does not change any result of its task.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums of several threads differ in their last digits
+    try:
+        tables = _tables(number)
+    finally:
+        torch.set_num_threads(threads)
+    lines = [f"{json.dumps(key)}: {_lines(table)}" for key, table in tables.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _tables(number: str) -> dict[str, dict[str, Any]]:
+    reference = load_answers(exported_cells(solution(number)), f"solution {number}")
+    trials = all_trials(number)
+    expected = {trial.id: _expected(trial, reference) for trial in trials}
+    tables: dict[str, dict[str, Any]] = {
+        trial.id: {
+            "expected": [[what, record.to_json()] for what, record in expected[trial.id]],
+            "mistakes": [],
+        }
+        for trial in trials
+    }
+    for mistake in planted(number).mistakes:
+        answers = mistaken_answers(number, mistake)
+        own = [trial for trial in trials if trial.task == mistake.task]
+        seen = False
+        for trial in own:
+            differing = _differing(trial, expected[trial.id], answers)
+            if differing:
+                seen = True
+                tables[trial.id]["mistakes"].append(
+                    {"question": mistake.question, "results": differing}
+                )
+        if own and not seen:
+            raise UsageError(
+                f"{mistake.task}, {mistake.name!r}: no result of the task differs from ours: "
+                f"add an input to kws/contracts that shows it"
+            )
+    return tables
+
+
+def mistaken_answers(number: str, mistake: Mistake) -> Mapping[str, Any]:
+    """Our answers with one mistake in them; where they do not load, what was loaded before."""
+    text = edited(number, mistake.edits).decode()
+    return load_answers(exported_cells(solution(number), text), f"mistake in {mistake.task}")
+
+
+def _expected(trial: Trial, reference: Mapping[str, Any]) -> list[tuple[str, Record]]:
+    results = try_trial(trial, reference, PUBLIC_SEED)
+    for _, value in results:
+        if isinstance(value, BaseException):
+            raise value
+    return [(what, Record.of(value)) for what, value in results]
+
+
+def _differing(
+    trial: Trial, expected: list[tuple[str, Record]], answers: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Position -> record of what these answers give otherwise."""
+    results: Results = try_trial(trial, answers, PUBLIC_SEED)
+    differing = {}
+    for position, (_, value) in enumerate(results):
+        if isinstance(value, BaseException):
+            differing[str(position)] = raised(value).to_json()
+        elif not expected[position][1].agrees(value, trial.rtol, trial.atol):
+            differing[str(position)] = Record.of(value).to_json()
+    return differing
+
+
+def _lines(table: Mapping[str, Any]) -> str:
+    """JSON with a line for each result and each mistake, so that a difference is readable."""
+    parts = []
+    for key, rows in table.items():
+        inner = ",\n    ".join(json.dumps(row, ensure_ascii=False) for row in rows)
+        parts.append(f'  {json.dumps(key)}: [\n    {inner}\n  ]' if rows else f"  {json.dumps(key)}: []")
+    return "{\n" + ",\n".join(parts) + "\n}"

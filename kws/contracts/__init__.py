@@ -1,0 +1,9 @@
+"""The contract of each task: what is done with an answer, in the notebook and when it is graded.
+
+Pure torch; no answer to a task is imported here, and no expected value is computed here.
+"""
+
+from kws.contracts import attention
+from kws.contracts.trial import Trial, all_trials, find_trial
+
+__all__ = ["Trial", "all_trials", "attention", "find_trial"]

@@ -1,0 +1,211 @@
+"""The contract of assignment 2: attention, positions, encoder layer, encoder.
+
+Shape letters: B batch   T frames   S key frames   D model width   H heads   E feed-forward width
+"""
+
+import torch
+from torch import nn
+
+from kws.contracts.trial import Draw, trial, valid_frames
+
+
+def attention_weights(draw: Draw, D: int) -> dict[str, torch.Tensor]:
+    """Known weights of a multi-head self-attention of width D, named as its layers are."""
+    maps = ("query", "key", "value", "out")
+    shapes = {f"{name}__weight": (D, D) for name in maps} | {f"{name}__bias": (D,) for name in maps}
+    return draw.weights(**shapes)
+
+
+def layer_weights(draw: Draw, D: int, E: int) -> dict[str, torch.Tensor]:
+    """Known weights of an encoder layer of width D with a feed-forward network of width E."""
+    rest = draw.weights(
+        expand__weight=(E, D),
+        expand__bias=(E,),
+        contract__weight=(D, E),
+        contract__bias=(D,),
+        norm_attention__weight=(D,),
+        norm_attention__bias=(D,),
+        norm_feed_forward__weight=(D,),
+        norm_feed_forward__bias=(D,),
+    )
+    return {f"attention.{name}": w for name, w in attention_weights(draw, D).items()} | rest
+
+
+def count(module: nn.Module) -> int:
+    """Trainable parameters; a shared one counts once."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+# 2.1
+
+
+@trial(
+    "2.1",
+    public={"B": 3, "H": 2, "T": 7, "S": 11, "K": 5},
+    hidden={"B": 4, "H": 3, "T": 5, "S": 13, "K": 7},
+)
+def attend_values(draw, B, H, T, S, K, attend):
+    """attend equals the formula, also with more keys than queries."""
+    q, k, v = draw(B, H, T, K), draw(B, H, S, K), draw(B, H, S, K)
+    yield "attend(q, k, v)", attend(q, k, v)
+    yield "attend(3 * q, k, v)", attend(3 * q, k, v)
+
+
+@trial(
+    "2.1",
+    public={"B": 3, "H": 2, "T": 7, "S": 11, "K": 5},
+    hidden={"B": 4, "H": 3, "T": 5, "S": 13, "K": 7},
+)
+def attend_padding(draw, B, H, T, S, K, attend):
+    """attend gives padded keys the weight zero, whatever stands in the padding."""
+    q, k, v = draw(B, H, T, K), draw(B, H, S, K), draw(B, H, S, K)
+    valid = valid_frames(B, S)
+    yield "attend(q, k, v, valid)", attend(q, k, v, valid)
+    padding = ~valid[:, None, :, None]
+    loud = [x + 100 * padding for x in (k, v)]
+    yield "attend(q, k, v, valid) with other padding", attend(q, *loud, valid)
+    # scores below any "large" negative number that might be used in place of minus infinity
+    low = [torch.cat([x, torch.full_like(x[..., :1], w)], -1) for x, w in ((q, 1e5), (k, -1e5))]
+    yield "attend(q, k, v, valid) with very low scores", attend(*low, v, valid)
+    once = attend(q.double(), k.double(), v.double(), valid)
+    yield "attend(q, k, v, valid) in float64", once
+    yield "the dtype of attend in float64", str(once.dtype)
+
+
+@trial(
+    "2.1",
+    public={"B": 3, "H": 2, "T": 7, "S": 11, "K": 5},
+    hidden={"B": 4, "H": 3, "T": 5, "S": 13, "K": 7},
+)
+def attend_gradients(draw, B, H, T, S, K, attend):
+    """gradients flow through attend to queries, keys and values."""
+    inputs = [draw(B, H, frames, K).requires_grad_() for frames in (T, S, S)]
+    y = attend(*inputs, valid_frames(B, S))
+    (y * draw(*y.shape)).sum().backward()
+    for name, x in zip("qkv", inputs, strict=True):
+        yield f"the gradient of {name}", x.grad
+
+
+# 2.2
+
+
+@trial(
+    "2.2", public={"B": 2, "T": 5, "H": 3, "K": 2}, hidden={"B": 3, "T": 7, "H": 2, "K": 5}
+)
+def heads_values(draw, B, T, H, K, split_heads, merge_heads):
+    """each head gets features of its own of every frame, and merging undoes it."""
+    x = draw(B, T, H * K)
+    yield "split_heads(x, H)", split_heads(x, H)
+    yield "split_heads(x, 1)", split_heads(x, 1)
+    yield "merge_heads(y)", merge_heads(draw(B, H, T, K))
+
+
+# 2.3
+
+
+@trial(
+    "2.3", public={"B": 3, "T": 7, "H": 2, "K": 3}, hidden={"B": 4, "T": 9, "H": 3, "K": 5}
+)
+def self_attention_values(draw, B, T, H, K, MultiHeadSelfAttention, load_attention):
+    """self-attention equals the formula with known weights, with and without padding."""
+    D = H * K
+    attention = MultiHeadSelfAttention(D, H)
+    load_attention(attention, attention_weights(draw, D))
+    x = draw(B, T, D).requires_grad_()
+    y = attention(x)
+    yield "attention(x)", y
+    y = attention(x, valid_frames(B, T))
+    yield "attention(x, valid)", y
+    (y * draw(*y.shape)).sum().backward()
+    yield "the gradient of x", x.grad
+
+
+@trial("2.3", public={"D": 6, "H": 2}, hidden={"D": 15, "H": 5})
+def self_attention_count(draw, D, H, MultiHeadSelfAttention):
+    """self-attention has 4 D² + 4 D parameters, however many heads."""
+    yield f"parameters of MultiHeadSelfAttention({D}, {H})", count(MultiHeadSelfAttention(D, H))
+    yield f"parameters of MultiHeadSelfAttention({D}, 1)", count(MultiHeadSelfAttention(D, 1))
+
+
+# 2.4
+
+
+@trial("2.4", public={"T": 7, "D": 10}, hidden={"T": 17, "D": 22}, atol=1e-4)
+def sinusoids_values(draw, T, D, sinusoids):
+    """sinusoids equals the formula, near and far."""
+    yield f"sinusoids({T}, {D})", sinusoids(T, D)
+    yield f"the dtype of sinusoids({T}, {D})", str(sinusoids(T, D).dtype)
+    yield f"the last rows of sinusoids({100 * T}, {D})", sinusoids(100 * T, D)[-3:]
+    yield "sinusoids(1, 2)", sinusoids(1, 2)
+
+
+# 2.5
+
+
+@trial(
+    "2.5",
+    public={"B": 3, "T": 7, "H": 2, "K": 3, "E": 11},
+    hidden={"B": 4, "T": 9, "H": 3, "K": 5, "E": 13},
+)
+def layer_values(draw, B, T, H, K, E, EncoderLayer, load_layer):
+    """an encoder layer equals the formula with known weights, with and without padding."""
+    D = H * K
+    layer = EncoderLayer(D, H, E)
+    load_layer(layer, layer_weights(draw, D, E))
+    x = draw(B, T, D).requires_grad_()
+    yield "layer(x)", layer(x)
+    yield "layer(x) again: is it the same?", layer(x)
+    y = layer(x, valid_frames(B, T))
+    yield "layer(x, valid)", y
+    (y * draw(*y.shape)).sum().backward()
+    yield "the gradient of x", x.grad
+    yield "x afterwards: is it changed in place?", x
+
+
+@trial("2.5", public={"D": 6, "H": 2, "E": 5}, hidden={"D": 15, "H": 3, "E": 7})
+def layer_count(draw, D, H, E, EncoderLayer):
+    """an encoder layer has 4 D² + 9 D + 2 D E + E parameters."""
+    yield f"parameters of EncoderLayer({D}, {H}, {E})", count(EncoderLayer(D, H, E))
+
+
+# 2.6
+
+
+@trial(
+    "2.6",
+    public={"B": 3, "T": 7, "H": 2, "K": 3, "E": 11, "N": 3},
+    hidden={"B": 4, "T": 9, "H": 3, "K": 5, "E": 13, "N": 4},
+)
+def encoder_values(draw, B, T, H, K, E, N, Encoder, load_encoder):
+    """an encoder equals its layers one after the other, with and without padding."""
+    D = H * K
+    encoder = Encoder(D, H, E, N)
+    load_encoder(encoder, [layer_weights(draw, D, E) for _ in range(N)])
+    x = draw(B, T, D).requires_grad_()
+    yield "encoder(x)", encoder(x)
+    y = encoder(x, valid_frames(B, T))
+    yield "encoder(x, valid)", y
+    (y * draw(*y.shape)).sum().backward()
+    yield "the gradient of x", x.grad
+    silent = sum(p.grad is None or not bool(p.grad.any()) for p in encoder.parameters())
+    yield "parameters without a gradient", silent
+
+
+@trial(
+    "2.6", public={"D": 6, "H": 2, "E": 5, "N": 3}, hidden={"D": 15, "H": 3, "E": 7, "N": 4}
+)
+def encoder_count(draw, D, H, E, N, Encoder):
+    """every layer has parameters of its own."""
+    yield f"parameters of Encoder({D}, {H}, {E}, {N})", count(Encoder(D, H, E, N))
+    yield f"parameters of Encoder({D}, {H}, {E}, 1)", count(Encoder(D, H, E, 1))
+
+
+# 2.7
+
+
+@trial("2.7", public={"D": 80, "E": 800, "N": 3}, hidden={"D": 23, "E": 71, "N": 5})
+def count_values(draw, D, E, N, encoder_parameters):
+    """the formula gives the count of any encoder."""
+    yield f"encoder_parameters({D}, {E}, 1)", encoder_parameters(D, E, 1)
+    yield f"encoder_parameters({D}, {E}, {N})", encoder_parameters(D, E, N)
+    yield f"encoder_parameters({D}, {E}, 0)", encoder_parameters(D, E, 0)

@@ -1,0 +1,264 @@
+"""Is an answer what the reference answers? The fact, in words, where it is not.
+
+Two ways of knowing the reference's value have one form here: the value itself, which the grader
+has, and a record of it that gives no code away: its shape, and the numbers if they are few, or
+else random projections of them (`Record.of`), which any wrong element moves.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SHOWN = 12  # numbers that are shown, expected beside got; longer tensors are told by projections
+PROJECTIONS = 4
+DIGITS = 7
+LONGEST = 120  # characters of a value that are shown
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a value: enough to recognize it, too little to write it down.
+
+    Attributes:
+        kind: "float", "integer", "bool" or "complex" for tensors, else the type of a plain value.
+        shape: of a tensor; None for anything else.
+        content: the value, if it is short; else its projections and their scale.
+        odd: how many numbers are NaN, and how many infinite.
+    """
+
+    kind: str
+    shape: tuple[int, ...] | None
+    content: Any
+    odd: tuple[int, int] = (0, 0)
+
+    @staticmethod
+    def of(value: Any) -> "Record":
+        """The record of a plain value (`kws.contracts.trial.plain`)."""
+        value = _tensor_if_numbers(value)
+        if not isinstance(value, Tensor):
+            return Record(kind=_kind(value), shape=None, content=_short(value))
+        numbers = value.to(torch.complex128 if value.is_complex() else torch.float64)
+        odd = (int(numbers.isnan().sum()), int(numbers.isinf().sum()))
+        numbers = torch.where(torch.isfinite(numbers), numbers, torch.zeros_like(numbers))
+        if value.is_complex():
+            numbers = torch.view_as_real(numbers)
+        if value.numel() <= SHOWN and not any(odd):
+            content: Any = [float(f"{x:.{DIGITS}g}") for x in numbers.flatten().tolist()]
+        else:
+            content = {"projections": _projections(numbers), "scale": _scale(numbers)}
+        return Record(kind=_kind(value), shape=tuple(value.shape), content=content, odd=odd)
+
+    @staticmethod
+    def from_json(table: Mapping[str, Any]) -> "Record":
+        """The inverse of `to_json`."""
+        shape = table.get("shape")
+        return Record(
+            kind=table["kind"],
+            shape=None if shape is None else tuple(shape),
+            content=table["content"],
+            odd=tuple(table.get("odd", (0, 0))),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As a table of plain values, the usual ones left out."""
+        table: dict[str, Any] = {"kind": self.kind, "content": self.content}
+        if self.shape is not None:
+            table["shape"] = list(self.shape)
+        if any(self.odd):
+            table["odd"] = list(self.odd)
+        return table
+
+    def agrees(self, value: Any, rtol: float, atol: float) -> bool:
+        """Whether `value` is the one recorded, up to rounding."""
+        return self.difference(value, rtol, atol) is None
+
+    def difference(self, value: Any, rtol: float, atol: float) -> str | None:
+        """What `value` is instead, as the end of a sentence; None where it agrees."""
+        other = Record.of(value)
+        if self.shape is None:
+            return None if self._same_plain(other, rtol, atol) else _instead(value, self.content)
+        if other.shape is None:
+            return f"is {_name(value)}, expected a tensor"
+        if self.kind != other.kind:
+            return f"has dtype {_dtype(value)}, expected {_EXPECTED[self.kind]}"
+        if self.shape != other.shape:
+            return f"has shape {other.shape}, expected {self.shape}"
+        if self.odd != other.odd:
+            return _oddities(other, self)
+        if isinstance(self.content, list):
+            if isinstance(other.content, list) and _near(other.content, self.content, rtol, atol):
+                return None
+            return f"is\n{_shown(other)}\n  expected\n{_shown(self)}"
+        scale = self.content["scale"]
+        near = isinstance(other.content, dict) and _near(
+            other.content["projections"], self.content["projections"], 0, atol + rtol * scale
+        )
+        return None if near else "has the right shape and other values than the reference"
+
+    def _same_plain(self, other: "Record", rtol: float, atol: float) -> bool:
+        numbers = ("integer", "float")
+        if self.kind in numbers and other.kind in numbers:
+            return other.shape is None and _near([other.content], [self.content], rtol, atol)
+        return self.kind == other.kind and self.content == other.content
+
+
+def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | None:
+    """As `Record.difference`, of the expected value itself: says how far off a tensor is."""
+    record = Record.of(expected)
+    actual, expected = _tensor_if_numbers(actual), _tensor_if_numbers(expected)
+    comparable = (
+        isinstance(actual, Tensor)
+        and isinstance(expected, Tensor)
+        and actual.shape == expected.shape
+        and _kind(actual) == _kind(expected)
+        and Record.of(actual).odd == record.odd
+    )
+    if not comparable or isinstance(record.content, list):
+        return record.difference(actual, rtol, atol)
+    gap = (actual.double() - expected.double()).abs()
+    allowed = atol + rtol * max(float(record.content["scale"]), 1.0)
+    wrong = int((gap > allowed).sum())
+    if not wrong:
+        return None
+    return f"is off by up to {gap.nan_to_num().max():.3g}, in {wrong} of {gap.numel()} places"
+
+
+_EXPECTED = {"float": "a float dtype", "integer": "an integer dtype", "bool": "torch.bool"}
+
+
+def _tensor_if_numbers(value: Any) -> Any:
+    """A nested list of numbers as the tensor that it could be."""
+    if isinstance(value, list) and value and _numbers(value):
+        try:
+            return torch.tensor(value)
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            return value
+    return value
+
+
+def _numbers(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(map(_numbers, value))
+    if isinstance(value, Tensor):
+        return False
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Tensor):
+        if value.dtype == torch.bool:
+            return "bool"
+        if value.is_complex():
+            return "complex"
+        return "float" if value.is_floating_point() else "integer"
+    names = {bool: "bool", int: "integer", float: "float", complex: "complex", type(None): "None"}
+    return names.get(type(value), type(value).__name__)
+
+
+def _short(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value if not isinstance(value, float) or math.isfinite(value) else str(value)
+    if isinstance(value, list):
+        return [_short(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _short(item) for key, item in value.items()}
+    if isinstance(value, Tensor):
+        return Record.of(value).to_json()
+    return type(value).__name__
+
+
+def _weights(count: int) -> Tensor:
+    """(PROJECTIONS, count) numbers from -1 to 1, without a pattern, alike on every machine."""
+    steps = torch.arange(1, PROJECTIONS * count + 1, dtype=torch.float64).view(PROJECTIONS, count)
+    return 2 * ((steps * steps * 0.6180339887498949) % 1) - 1
+
+
+def _projections(numbers: Tensor) -> list[float]:
+    flat = numbers.flatten()
+    if not len(flat):
+        return [0.0] * PROJECTIONS
+    projected = _weights(len(flat)) @ flat / len(flat) ** 0.5
+    return [float(f"{x:.{DIGITS}g}") for x in projected.tolist()]
+
+
+def _scale(numbers: Tensor) -> float:
+    if not numbers.numel():
+        return 0.0
+    return float(f"{numbers.square().mean().sqrt().item():.{DIGITS}g}")
+
+
+def _near(actual: list, expected: list, rtol: float, atol: float) -> bool:
+    return len(actual) == len(expected) and all(
+        isinstance(a, int | float)
+        and isinstance(b, int | float)
+        and abs(a - b) <= atol + rtol * abs(b)
+        for a, b in zip(actual, expected, strict=True)
+    )
+
+
+def _shown(record: Record) -> str:
+    assert record.shape is not None
+    if not isinstance(record.content, list):
+        return "  a tensor of other values"
+    numbers = torch.tensor(record.content, dtype=torch.float64)
+    if record.kind == "integer":
+        numbers = numbers.long()
+    if record.kind == "bool":
+        numbers = numbers.bool()
+    if record.kind == "complex":
+        return f"  {record.content} (complex)"
+    text = str(numbers.view(record.shape).tolist())
+    rounded = "".join(_rounded(part) for part in _split_numbers(text))
+    return f"  {rounded}"
+
+
+def _split_numbers(text: str) -> list[str]:
+    parts, current = [], ""
+    for letter in text:
+        if letter in "[], ":
+            parts += [current, letter]
+            current = ""
+        else:
+            current += letter
+    return [part for part in [*parts, current] if part]
+
+
+def _rounded(part: str) -> str:
+    try:
+        return f"{float(part):.4g}" if "." in part or "e" in part else part
+    except ValueError:
+        return part
+
+
+def _oddities(actual: Record, expected: Record) -> str:
+    for position, name in enumerate(("NaN", "an infinite number")):
+        if actual.odd[position] != expected.odd[position]:
+            got, wanted = actual.odd[position], expected.odd[position]
+            if not wanted:
+                return f"contains {name}, in {got} places"
+            return f"contains {name} in {got} places, expected {wanted}"
+    raise AssertionError("no difference to tell")
+
+
+def _instead(value: Any, expected: Any) -> str:
+    return f"is {_name(value)}, expected {_clipped(repr(expected))}"
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if value is None or isinstance(value, bool | int | float | str | list | dict | complex):
+        return _clipped(repr(value))
+    return f"an object of type {type(value).__name__}"
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _dtype(value: Any) -> str:
+    return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__

@@ -1,0 +1,82 @@
+"""What the reference, and every known mistake, answers to the public trials: numbers, no code.
+
+`grader.authoring.goldens` writes goldens/NN.json at release:
+
+    {"2.1-values": {"expected": [[what, record], …],
+                    "mistakes": [{"question": …, "results": {"0": record, …}}, …]}}
+
+A mistake keeps the results that differ from the expected ones, by their position; an exception is
+the record {"kind": "raised", "content": its type}.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from kws.contracts.compare import Record
+from kws.contracts.trial import Trial
+
+FOLDER = Path(__file__).parent / "goldens"
+RAISED = "raised"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that is known: what to ask, and the results that differ."""
+
+    question: str
+    results: dict[int, Record]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """What is known of one trial."""
+
+    expected: tuple[tuple[str, Record], ...]
+    mistakes: tuple[Mistake, ...]
+
+    def question(self, results: Sequence[Any], trial: Trial) -> str:
+        """What to ask whoever has these results: of the mistake that has all of them, or "".
+
+        An exception stands for the results that it kept from coming.
+        """
+        for mistake in self.mistakes:
+            if all(
+                _is_result(mistake.results.get(at, record), value, trial)
+                for at, ((_, record), value) in enumerate(zip(self.expected, results, strict=False))
+            ):
+                return mistake.question
+        return ""
+
+
+@cache
+def goldens(number: str) -> dict[str, Golden]:
+    """Trial id -> golden, of assignment "02"."""
+    path = FOLDER / f"{number}.json"
+    return {
+        trial_id: Golden(
+            expected=tuple((what, Record.from_json(r)) for what, r in table["expected"]),
+            mistakes=tuple(
+                Mistake(
+                    one["question"],
+                    {int(at): Record.from_json(r) for at, r in one["results"].items()},
+                )
+                for one in table["mistakes"]
+            ),
+        )
+        for trial_id, table in json.loads(path.read_text(encoding="utf-8")).items()
+    }
+
+
+def raised(error: BaseException) -> Record:
+    """The record of an exception: its type alone, since its text may change with torch."""
+    return Record(kind=RAISED, shape=None, content=type(error).__name__)
+
+
+def _is_result(record: Record, value: Any, trial: Trial) -> bool:
+    if isinstance(value, BaseException):
+        return record == raised(value)
+    return record.kind != RAISED and record.agrees(value, trial.rtol, trial.atol)
