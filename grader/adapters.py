@@ -180,10 +180,10 @@ _02 = Assignment(
             after=("2.1", "2.2"),
             forbidden=_TRANSFORMER,
         ),
-        Task(id="2.4", title="Where am I? Positions", names=_same("sinusoids")),
+        Task(id="2.4", title="Positional encoding", names=_same("sinusoids")),
         Task(
             id="2.5",
-            title="One layer",
+            title="The encoder layer",
             names=_same("EncoderLayer"),
             after=("2.3",),
             forbidden=_TRANSFORMER,
