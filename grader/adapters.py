@@ -19,14 +19,14 @@ class Task:
     Attributes:
         id: "2.1", as in the notebook's heading.
         title: the heading.
-        names: what a check calls it -> what the notebook calls it.
+        names: what the notebook defines for it.
         after: tasks whose definitions this one uses; where a student's failed, ours stand in.
         forbidden: dotted names of torch, torchaudio or kws that answer the task by themselves.
     """
 
     id: str
     title: str
-    names: Mapping[str, str]
+    names: tuple[str, ...]
     after: tuple[str, ...] = ()
     forbidden: tuple[str, ...] = ()
 
@@ -55,10 +55,6 @@ class Assignment:
     def task(self, task_id: str) -> Task:
         """The task called `task_id`."""
         return next(task for task in self.tasks if task.id == task_id)
-
-
-def _same(*names: str) -> Mapping[str, str]:
-    return MappingProxyType({name: name for name in names})
 
 
 _PROTOCOL = ("kws.protocols.which_split", "kws.protocols.hash_percentage")
@@ -95,58 +91,73 @@ _01 = Assignment(
         Task(
             id="1.1",
             title="One second",
-            names=_same("pad_or_trim"),
+            names=("pad_or_trim",),
             forbidden=("kws.audio.pad_or_trim",),
         ),
         Task(
             id="1.2",
             title="Frames and a window",
-            names=_same("hann", "frame"),
+            names=(
+                "hann",
+                "frame",
+            ),
             forbidden=("torch.hann_window", "torch.signal.windows.hann"),
         ),
         Task(
             id="1.3",
             title="How strong is each frequency?",
-            names=_same("power_spectrum"),
+            names=("power_spectrum",),
             after=("1.2",),
             forbidden=_SPECTROGRAM,
         ),
         Task(
             id="1.4",
             title="As we hear it: mel bands",
-            names=_same("hz_to_mel", "mel_filterbank"),
+            names=(
+                "hz_to_mel",
+                "mel_filterbank",
+            ),
             forbidden=_MEL,
         ),
         Task(
             id="1.5",
             title="Log-mel spectrograms",
-            names=_same("log_mel"),
+            names=("log_mel",),
             after=("1.2", "1.3", "1.4"),
             forbidden=(*_SPECTROGRAM, *_MEL),
         ),
         Task(
             id="1.6",
             title="MFCC",
-            names=_same("dct_matrix", "mfcc"),
+            names=(
+                "dct_matrix",
+                "mfcc",
+            ),
             after=("1.5",),
             forbidden=(*_SPECTROGRAM, *_MEL, *_MFCC),
         ),
         Task(
             id="1.7",
             title="Who is in the test set?",
-            names=_same("which_split"),
+            names=("which_split",),
             forbidden=_PROTOCOL,
         ),
         Task(
             id="1.8",
             title="Silence, unknown, and a class that swallowed everything",
-            names=_same("extra_count", "choose_clips"),
+            names=(
+                "extra_count",
+                "choose_clips",
+            ),
             forbidden=("kws.protocols.get_protocol",),
         ),
         Task(
             id="1.9",
             title="SpecAugment, to each its own",
-            names=_same("random_spans", "spec_augment"),
+            names=(
+                "random_spans",
+                "spec_augment",
+            ),
             forbidden=_MASKS,
         ),
     ),
@@ -171,31 +182,38 @@ _02 = Assignment(
     slug="attention",
     title="Attention",
     tasks=(
-        Task(id="2.1", title="A weighted average", names=_same("attend"), forbidden=_ATTENTION),
-        Task(id="2.2", title="Heads", names=_same("split_heads", "merge_heads")),
+        Task(id="2.1", title="A weighted average", names=("attend",), forbidden=_ATTENTION),
+        Task(
+            id="2.2",
+            title="Heads",
+            names=(
+                "split_heads",
+                "merge_heads",
+            ),
+        ),
         Task(
             id="2.3",
             title="Multi-head self-attention",
-            names=_same("MultiHeadSelfAttention"),
+            names=("MultiHeadSelfAttention",),
             after=("2.1", "2.2"),
             forbidden=_TRANSFORMER,
         ),
-        Task(id="2.4", title="Positional encoding", names=_same("sinusoids")),
+        Task(id="2.4", title="Positional encoding", names=("sinusoids",)),
         Task(
             id="2.5",
             title="The encoder layer",
-            names=_same("EncoderLayer"),
+            names=("EncoderLayer",),
             after=("2.3",),
             forbidden=_TRANSFORMER,
         ),
         Task(
             id="2.6",
             title="A stack of layers",
-            names=_same("Encoder"),
+            names=("Encoder",),
             after=("2.5",),
             forbidden=_TRANSFORMER,
         ),
-        Task(id="2.7", title="Count before you build", names=_same("encoder_parameters")),
+        Task(id="2.7", title="Count before you build", names=("encoder_parameters",)),
     ),
     withheld=(
         "kws.inference.attention_maps",
@@ -216,19 +234,19 @@ _03 = Assignment(
     slug="speakers",
     title="Who is speaking?",
     tasks=(
-        Task(id="3.1", title="Batches with masks", names=_same("collate")),
-        Task(id="3.2", title="From frames to one vector", names=_same("mean_pool")),
-        Task(id="3.3", title="A learning rate that warms up", names=_same("cosine_warmup")),
+        Task(id="3.1", title="Batches with masks", names=("collate",)),
+        Task(id="3.2", title="From frames to one vector", names=("mean_pool",)),
+        Task(id="3.3", title="A learning rate that warms up", names=("cosine_warmup",)),
         Task(
             id="3.4",
             title="The model",
-            names=_same("SpeakerClassifier"),
+            names=("SpeakerClassifier",),
             after=("3.2",),
         ),
-        Task(id="3.5", title="One step of training", names=_same("train_step")),
-        Task(id="3.6", title="Whole utterances", names=_same("predict"), after=("3.1",)),
-        Task(id="3.7", title="The best weights, and not the last ones", names=_same("Best")),
-        Task(id="3.8", title="Train, and hand in", names=_same("recipe")),
+        Task(id="3.5", title="One step of training", names=("train_step",)),
+        Task(id="3.6", title="Whole utterances", names=("predict",), after=("3.1",)),
+        Task(id="3.7", title="The best weights, and not the last ones", names=("Best",)),
+        Task(id="3.8", title="Train, and hand in", names=("recipe",)),
     ),
     withheld=(
         "kws.training.batches",
@@ -258,46 +276,49 @@ _04 = Assignment(
         Task(
             id="4.1",
             title="A gate",
-            names=_same("gated_linear_unit"),
+            names=("gated_linear_unit",),
             forbidden=("torch.nn.functional.glu", "torch.nn.GLU"),
         ),
         Task(
             id="4.2",
             title="Look at the neighbors",
-            names=_same("DepthwiseConv"),
+            names=("DepthwiseConv",),
             forbidden=_CONFORMER,
         ),
         Task(
             id="4.3",
             title="The convolution module",
-            names=_same("ConvolutionModule"),
+            names=("ConvolutionModule",),
             after=("4.1", "4.2"),
             forbidden=_CONFORMER,
         ),
         Task(
             id="4.4",
             title="The feed-forward module",
-            names=_same("FeedForwardModule"),
+            names=("FeedForwardModule",),
             forbidden=_CONFORMER,
         ),
         Task(
             id="4.5",
             title="The block",
-            names=_same("ConformerBlock"),
+            names=("ConformerBlock",),
             after=("4.3", "4.4"),
             forbidden=_CONFORMER,
         ),
         Task(
             id="4.6",
             title="A stack, and its count",
-            names=_same("ConformerEncoder", "conformer_parameters"),
+            names=(
+                "ConformerEncoder",
+                "conformer_parameters",
+            ),
             after=("4.5",),
             forbidden=_CONFORMER,
         ),
         Task(
             id="4.7",
             title="Who is speaking?",
-            names=_same("SpeakerConformer"),
+            names=("SpeakerConformer",),
             after=("4.6",),
             forbidden=_CONFORMER,
         ),
@@ -329,41 +350,47 @@ _05 = Assignment(
         Task(
             id="5.1",
             title="Tokens, and what they cost",
-            names=_same("count_tokens", "attention_bytes"),
+            names=(
+                "count_tokens",
+                "attention_bytes",
+            ),
         ),
-        Task(id="5.2", title="The stem", names=_same("Stem"), forbidden=_KEYWORD),
-        Task(id="5.3", title="A token that reads", names=_same("ClassToken")),
+        Task(id="5.2", title="The stem", names=("Stem",), forbidden=_KEYWORD),
+        Task(id="5.3", title="A token that reads", names=("ClassToken",)),
         Task(
             id="5.4",
             title="The keyword transformer",
-            names=_same("KeywordTransformer"),
+            names=("KeywordTransformer",),
             after=("5.1", "5.2", "5.3"),
             forbidden=_KEYWORD,
         ),
         Task(
             id="5.5",
             title="Predict, then count",
-            names=_same("keyword_parameters"),
+            names=("keyword_parameters",),
             after=("5.4",),
         ),
         Task(
             id="5.6",
             title="Twelve words in a minute",
-            names=_same("small_model", "recipe"),
+            names=(
+                "small_model",
+                "recipe",
+            ),
             after=("5.4",),
             forbidden=("kws.models.recurrent.Crnn", "kws.models.bc_resnet.BcResNet"),
         ),
         Task(
             id="5.7",
             title="Who is taken for whom",
-            names=_same("confusion_matrix"),
+            names=("confusion_matrix",),
             forbidden=("kws.metrics.confusion_matrix",),
         ),
-        Task(id="5.8", title='"I do not know"', names=_same("with_threshold")),
+        Task(id="5.8", title='"I do not know"', names=("with_threshold",)),
         Task(
             id="5.9",
             title="Hand it in",
-            names=_same("kaggle_table"),
+            names=("kaggle_table",),
             forbidden=("kws.inference.submission.kaggle_label",),
         ),
     ),

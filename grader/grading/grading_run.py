@@ -192,9 +192,8 @@ class Run:
         """
         assignment = ASSIGNMENTS[check.assignment]
         task, pieces = assignment.task(check.task), self.submissions[check.assignment].pieces
-        others = [n for one in assignment.tasks if one is not task for n in one.names.values()]
-        expect_own_work(pieces, task.forbidden, task.names.values(), others)
-        names = {name: called for task in assignment.tasks for name, called in task.names.items()}
+        others = [n for one in assignment.tasks if one is not task for n in one.names]
+        expect_own_work(pieces, task.forbidden, task.names, others)
         references = [
             piece
             for failed in self.failed_tasks(check)
@@ -202,7 +201,6 @@ class Run:
         ]
         return Code(
             pieces=pieces,
-            names=names,
             references=tuple(references),
             forbidden=task.forbidden,
             seed=self.seed.number(f"run {check.id}") % 2**32 if seed is None else seed,

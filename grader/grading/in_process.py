@@ -26,7 +26,7 @@ OPTIONS = (
     "--import-mode=importlib",
     "--strict-markers",
     "-Werror",
-    "-pgrader.options",
+    "-pgrader.grading.options",
     "-pno:cacheprovider",
     "-pno:doctest",
     "-pno:junitxml",

@@ -55,16 +55,15 @@ class Namespace:
             self.failures.pop(name, None)
 
     def find(self, name: str) -> Any:
-        """What a check calls `name`; Refusal where it is not there, saying why."""
-        called = self.code.names.get(name, name)
-        if called in self.failures:
-            raise self.failures[called]
-        if called in self.values and not called.startswith("__"):
-            return self.values[called]
+        """The definition of `name`; Refusal where it is not there, saying why."""
+        if name in self.failures:
+            raise self.failures[name]
+        if name in self.values and not name.startswith("__"):
+            return self.values[name]
         known = [key for key in self.values if not key.startswith("_")]
-        near = difflib.get_close_matches(called, known, n=1)
+        near = difflib.get_close_matches(name, known, n=1)
         maybe = f" (did you mean {near[0]!r}?)" if near else ""
-        raise Refusal(Reason.MISSING, f"{called} is not defined{maybe}")
+        raise Refusal(Reason.MISSING, f"{name} is not defined{maybe}")
 
     def blame(self, error: BaseException, what: str) -> Refusal:
         """The refusal for an exception that `what` raised; a name that is missing has a cause."""

@@ -1,7 +1,7 @@
 """What a check process is to load: a student's pieces, ours where theirs failed, and the rules."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from grader.submission.contents import Piece
@@ -13,7 +13,6 @@ class Code:
 
     Attributes:
         pieces: the student's, in source order.
-        names: what a check calls it -> what the notebook calls it; others go by their own name.
         references: ours, loaded after the student's imports: they replace the student's
             definitions of the same names.
         forbidden: dotted names (`torch.nn.MultiheadAttention`) that may not be used.
@@ -21,7 +20,6 @@ class Code:
     """
 
     pieces: tuple[Piece, ...]
-    names: Mapping[str, str] = field(default_factory=dict)
     references: tuple[Piece, ...] = ()
     forbidden: tuple[str, ...] = ()
     seed: int = 0
@@ -30,7 +28,6 @@ class Code:
         """As lists, dictionaries and text, for the wire."""
         return {
             "pieces": [asdict(piece) for piece in self.pieces],
-            "names": dict(self.names),
             "references": [asdict(piece) for piece in self.references],
             "forbidden": self.forbidden,
             "seed": self.seed,
@@ -40,6 +37,4 @@ class Code:
     def from_plain(cls, plain: Mapping[str, Any]) -> "Code":
         """What `to_plain` made."""
         lists = {key: tuple(Piece(**row) for row in plain[key]) for key in ("pieces", "references")}
-        return cls(
-            names=plain["names"], forbidden=tuple(plain["forbidden"]), seed=plain["seed"], **lists
-        )
+        return cls(forbidden=tuple(plain["forbidden"]), seed=plain["seed"], **lists)

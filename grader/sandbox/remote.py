@@ -44,11 +44,7 @@ class _Remote:
 
 
 class Student(_Remote):
-    """A student's definitions, by the names that checks have for them."""
-
-    def __init__(self, line: Line, names: Mapping[str, str]):
-        super().__init__(line)
-        self._names = names
+    """A student's definitions."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """A function, or the constructor of a module."""
@@ -56,7 +52,7 @@ class Student(_Remote):
             raise AttributeError(name)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            return self._ask(self._called(name), op="call", name=name, args=args, kwargs=kwargs)
+            return self._ask(name, op="call", name=name, args=args, kwargs=kwargs)
 
         return call
 
@@ -76,7 +72,7 @@ class Student(_Remote):
 
     def value(self, name: str) -> Any:
         """The plain value of a constant."""
-        return self._ask(self._called(name), op="value", name=name)
+        return self._ask(name, op="value", name=name)
 
     def define(self, source: str, *args: Any, **kwargs: Any) -> Any:
         """Run our own function there: the last one that `source` defines.
@@ -89,9 +85,6 @@ class Student(_Remote):
     def printed(self) -> tuple[int, str]:
         """Characters that student code printed so far, and the first 2,000 of them."""
         return self._read("printing", forms.read_printed, op="printed")
-
-    def _called(self, name: str) -> str:
-        return self._names.get(name, name)
 
 
 class RemoteModule(_Remote):

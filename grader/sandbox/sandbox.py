@@ -175,9 +175,9 @@ class Session:
             kill=lambda: self._kill(number),
             ended=lambda: self._how_ended(number),
             may_blame_us=bool(code.references),
-            vetting=Vetting(code.pieces, code.names, (*code.forbidden, *self._withheld)),
+            vetting=Vetting(code.pieces, {}, (*code.forbidden, *self._withheld)),
         )
-        return Student(line, code.names)
+        return Student(line)
 
     def _kill(self, number: int) -> None:
         if number not in self._ended:

@@ -112,7 +112,6 @@ class Worker:
 
     def _blame(self, error: BaseException, request: Mapping[str, Any]) -> Refusal:
         what = str(request.get("name", "the check"))
-        what = self.code.names.get(what, what)
         if "module" in request:
             what = type(self.modules[request["module"].number]).__name__
         if isinstance(error, wire.TooLarge):
@@ -127,7 +126,7 @@ class Worker:
         if op == "call":
             return self.space.find(request["name"])(*args, **kwargs)
         if op == "define":
-            return self._define(request["source"])(self._names(), *args, **kwargs)
+            return self._define(request["source"])(dict(self.space.values), *args, **kwargs)
         if op == "value":
             return self.space.find(request["name"])
         if op == "has":
@@ -160,13 +159,6 @@ class Worker:
         except Refusal:
             return False
         return True
-
-    def _names(self) -> dict[str, Any]:
-        values = dict(self.space.values)
-        for name, called in self.code.names.items():
-            if called in values:
-                values[name] = values[called]
-        return values
 
     def _define(self, source: str) -> Callable[..., Any]:
         names: dict[str, Any] = {"torch": torch, "nn": nn, "np": np}

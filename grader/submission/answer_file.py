@@ -144,7 +144,7 @@ def _is_all_code(source: str, effort: Effort) -> bool:
 
 def wanted_names(assignment: Assignment) -> set[str]:
     """The names that an assignment asks for."""
-    return {called for task in assignment.tasks for called in task.names.values()}
+    return {name for task in assignment.tasks for name in task.names}
 
 
 def scripts_among(answers: Iterable[Answer]) -> Scripts:

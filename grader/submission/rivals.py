@@ -12,8 +12,9 @@ import builtins
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from grader.submission.may_run import Definition, answered, filled_in, root_of, sets_attribute
 from grader.submission.statements import Statement
+from grader.submission.todos import answered, filled_in
+from kws.student.may_run import Definition, root_of, sets_attribute
 
 BUILTINS = frozenset(dir(builtins))
 FACTORIES = {"attrgetter", "itemgetter", "methodcaller", "namedtuple", "NewType", "partial"}

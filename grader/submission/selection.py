@@ -1,30 +1,30 @@
 """Which statements of a submission run: definitions, and of several of one name the best.
 
-What is not harmless (see `harmless`) is left out without a word, with one exception: an assignment
-that an answer needs, as in `TABLE = make_table(80)`. What changes in place a thing that an answer
-uses, and is left out, is told.
+What is not harmless (see `kws.student.may_run`) is left out without a word, unless it is an
+assignment that an answer needs, as in `TABLE = make_table(80)`. What changes in place a thing that
+an answer uses, and is left out, is told.
 """
 
 import ast
 import copy
 import dataclasses
 import re
-import symtable
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from grader.submission.contents import Piece
-from grader.submission.may_run import (
-    Definition,
-    calls_only_pure,
-    changes_of,
-    is_blank,
-    is_harmless,
-    is_todo,
-    names_of,
-)
 from grader.submission.rivals import BUILTINS, Found, decide
 from grader.submission.statements import Statement
+from grader.submission.todos import is_blank, is_todo
+from kws.student.may_run import (
+    Definition,
+    changes_of,
+    is_data_class,
+    is_harmless,
+    made_by,
+    names_of,
+    used_names,
+)
 
 DEFINES = re.compile(r"(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>[^\W\d]\w*)")
 
@@ -191,31 +191,11 @@ def holds_todo(found: Found) -> bool:
 
 def _plain_data_classes(found: Sequence[Found]) -> list[Found]:
     """`CONFIG = Config(80)` runs too where the submission's Config holds values and no more."""
-    classes = {
-        each.statement.node.name
+    classes = {name for each in found if is_data_class(each.statement.node) for name in each.names}
+    return [
+        dataclasses.replace(each, runs=each.runs or made_by(each.statement.node) in classes)
         for each in found
-        if isinstance(each.statement.node, ast.ClassDef)
-        and any(
-            "dataclass" in (getattr(inner, "id", ""), getattr(inner, "attr", ""))
-            for decorator in each.statement.node.decorator_list
-            for inner in ast.walk(decorator)
-        )
-    }
-    changed = []
-    for each in found:
-        node = each.statement.node
-        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-        if (
-            not each.runs
-            and isinstance(value, ast.Call)
-            and isinstance(value.func, ast.Name)
-            and value.func.id in classes
-            and all(map(calls_only_pure, [*value.args, *(k.value for k in value.keywords)]))
-        ):
-            changed.append(dataclasses.replace(each, runs=True))
-        else:
-            changed.append(each)
-    return changed
+    ]
 
 
 def _needed(
@@ -256,24 +236,5 @@ def _needed(
         for n in [*users, *changers.get(name, ())]:
             if n not in looked:
                 looked.add(n)
-                ahead += sorted(_used(found[n].statement.source))
+                ahead += sorted(used_names(found[n].statement.source))
     return needed, seen
-
-
-def _used(source: str) -> set[str]:
-    """The names that a statement takes from the namespace around it; its own variables are none."""
-    try:
-        tables = [symtable.symtable(source, "answer", "exec")]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
-    used = set()
-    while tables:
-        table = tables.pop()
-        outermost = table.get_type() == "module"
-        used |= {
-            symbol.get_name()
-            for symbol in table.get_symbols()
-            if symbol.is_referenced() and (outermost or symbol.is_global())
-        }
-        tables += table.get_children()
-    return used

@@ -6,7 +6,8 @@
     {"done": true}                                    or {"broken": "why nothing could run"}
 
 States: pass, unmet, error, todo (not started), later (needs cells that only a whole run executes).
-A cell runs `whole`, or for its `definitions`, or statement by statement as `checks`.
+A cell runs `whole`, or for its `definitions` (see `may_run`), or statement by statement as
+`checks`.
 """
 
 import ast
@@ -22,17 +23,14 @@ import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from kws.student.cells import checks_in, checks_of, parse
+from kws.student.may_run import is_data_class, is_harmless, made_by, used_names
 
 MAX_PRINTED = 2_000  # characters of one cell's output that are kept
 MAX_MESSAGE = 300
-PURE = {  # calls on the right side of an assignment that runs without being asked for
-    *("abs", "bool", "dict", "float", "frozenset", "int", "len", "list", "max", "min", "pow"),
-    *("range", "round", "set", "sorted", "str", "sum", "tuple", "zip"),
-}
-PURE_OF = ("math", "torch.tensor", "torch.device", "np.array", "Path")
 TODO = re.compile(r"TODO (\d+\.\d+)")
 
 
@@ -62,7 +60,16 @@ class Jupyter:
 Finding = dict[str, str]  # state, text, hint, where
 
 
-class Notebook:
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """A statement of a cell that is not run as a whole."""
+
+    node: ast.stmt
+    source: str
+    cell: int
+
+
+class Kernel:
     """A namespace in which the cells of one notebook run, in order."""
 
     def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
@@ -71,6 +78,10 @@ class Notebook:
         vars(self.module).update(display=lambda *shown, **options: None, get_ipython=Jupyter)
         self.failed: dict[str, Finding] = {}  # name -> why it is not there
         self.left_out: dict[str, int] = {}  # name -> the cell that would make it
+        self.postponed: dict[str, Definition] = {}  # name -> what would make it for an answer
+        self.uses: dict[str, set[str]] = {}  # name -> the names that its definition uses
+        self.answers_use: set[str] = set()
+        self.data_classes: set[str] = set()
 
     def run(self, number: int, source: str, mode: str) -> None:
         """Run one cell: its checks are told, its error is remembered for who needs its names."""
@@ -84,9 +95,18 @@ class Notebook:
             for check in checks_in(source) if mode != "definitions" else ():
                 self.tell({"check": check, **finding, "printed": ""})
             return
+        definitions = [
+            Definition(node=node, source=ast.get_source_segment(source, node) or "", cell=number)
+            for node in body
+        ]
         if mode == "definitions":
-            self.define(body, number, name)
-        elif mode == "checks" or any(checks_of(node) for node in body):
+            for each in definitions:
+                self.define(each)
+            return
+        if mode == "whole":
+            self.answers_use |= used_names(source)
+        self.supply(self.answers_use, set())
+        if mode == "checks" or any(checks_of(node) for node in body):
             if mode == "checks":
                 self.seed()
             self.check(body, name)
@@ -104,17 +124,37 @@ class Notebook:
             for each in stored(node):
                 self.failed.pop(each, None)
 
-    def define(self, body: list[ast.stmt], number: int, name: str) -> None:
-        """What a cell defines, without what it does."""
-        for node in body:
-            if not is_definition(node):
-                self.left_out |= dict.fromkeys(stored(node), number)
-            elif error := self.execute(node, name):
-                for each in stored(node):
-                    if isinstance(error, NameError) and error.name in self.left_out:
-                        self.left_out[each] = number
-                    else:
-                        self.failed[each] = self.finding(error, name)
+    def define(self, definition: Definition) -> None:
+        """Run a statement between the answers if it may run, or keep it for `supply`."""
+        node, names = definition.node, stored(definition.node)
+        self.uses |= dict.fromkeys(names, used_names(definition.source))
+        self.data_classes |= names if is_data_class(node) else set()
+        if is_harmless(node) or made_by(node) in self.data_classes:
+            self.attempt(definition)
+        else:
+            self.left_out |= dict.fromkeys(names, definition.cell)
+            if isinstance(node, ast.Assign | ast.AnnAssign):
+                self.postponed |= dict.fromkeys(names, definition)
+
+    def attempt(self, definition: Definition) -> None:
+        """Run a definition; one that needs what was left out is left out with it."""
+        error = self.execute(definition.node, f"<cell {definition.cell}>")
+        for each in stored(definition.node):
+            self.left_out.pop(each, None)
+            if isinstance(error, NameError) and error.name in self.left_out:
+                self.left_out[each] = definition.cell
+                self.postponed[each] = definition
+            elif error:
+                self.failed[each] = self.finding(error, f"<cell {definition.cell}>")
+
+    def supply(self, names: set[str], seen: set[str]) -> None:
+        """Run what was left out and the answers need: what makes `names`, and what that uses."""
+        for each in sorted(names - seen):
+            seen.add(each)
+            self.supply(self.uses.get(each, set()), seen)
+            definition = self.postponed.pop(each, None)
+            if definition and each not in vars(self.module):
+                self.attempt(definition)
 
     def check(self, body: list[ast.stmt], name: str) -> None:
         """The checks of a cell, each told; what fails between them fails those that follow."""
@@ -203,21 +243,6 @@ def place_of(error: BaseException, name: str) -> str:
     return f"{cell}, line {line}: {text}" if line else cell
 
 
-def is_definition(node: ast.stmt) -> bool:
-    """Whether a statement only names something: imports, functions, classes, plain values."""
-    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-        calls = [each for each in ast.walk(node.value) if isinstance(each, ast.Call)]
-        return all(_is_pure(ast.unparse(call.func)) for call in calls)
-    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return isinstance(node, kinds)
-
-
-def _is_pure(called: str) -> bool:
-    return called in PURE or any(
-        called == each or called.startswith(f"{each}.") for each in PURE_OF
-    )
-
-
 def stored(node: ast.stmt) -> set[str]:
     """The names that a statement makes at the top of the notebook."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -279,11 +304,11 @@ def main() -> None:
     sys.path.insert(0, job["folder"])
     warnings.simplefilter("ignore")
     sys.stdout = sys.stderr = Printed()
-    notebook = Notebook(tell)
-    sys.modules["__main__"] = notebook.module
+    kernel = Kernel(tell)
+    sys.modules["__main__"] = kernel.module
     for number, source, mode in events_of(job):
         tell({"cell": number})
-        notebook.run(number, source, mode)
+        kernel.run(number, source, mode)
     tell({"done": True})
     stream.flush()
     os._exit(0)  # threads that a cell left behind keep nobody waiting

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from kws.errors import UsageError, did_you_mean
 from kws.features import FeatureConfig
-from kws.training.settings import (
+from kws.settings import (
     Amount,
     Bands,
     Count,

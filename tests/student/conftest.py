@@ -11,7 +11,7 @@ import pytest
 from grader import ROOT
 from grader.authoring.build import read_solution
 from kws.cli import run
-from kws.student.cell_process import Notebook
+from kws.student.cell_process import Kernel
 from kws.student.released import Target, released
 from kws.student.visible_checks import plan
 
@@ -78,9 +78,9 @@ def kws(capsys) -> Callable[..., tuple[int, str]]:
 def found(path: Path, target: Target) -> dict[str, dict[str, str]]:
     """What `kws check` would find, by check; in this process, which has torch loaded."""
     told = []
-    notebook = Notebook(told.append)
+    kernel = Kernel(told.append)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for cell in plan(path, target):
-            notebook.run(cell["number"], cell["source"], cell["mode"])
+            kernel.run(cell["number"], cell["source"], cell["mode"])
     return {event["check"]: event for event in told}

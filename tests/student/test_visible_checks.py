@@ -112,7 +112,8 @@ def test_values_from_cells_between_are_used_if_they_need_no_call(folder):
 
 
 def test_values_that_a_plot_makes_are_named(folder):
-    cell = folder.fill("02").edit("02", "import matplotlib", "ROOT = open('x')\nimport matplotlib")
+    opened = "with open('x') as ROOT: pass\nimport matplotlib"
+    cell = folder.fill("02").edit("02", "import matplotlib", opened)
     folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ ROOT")
     finding = check(folder, "2.1")
     assert finding["state"] == "later"
@@ -120,12 +121,13 @@ def test_values_that_a_plot_makes_are_named(folder):
 
 
 def test_with_whole_every_cell_runs(folder):
-    folder.fill("02").edit("02", "import matplotlib", "ROOT = open('x')\nimport matplotlib")
+    opened = "with open('x') as file: TEXT = file.read()\nimport matplotlib"
+    folder.fill("02").edit("02", "import matplotlib", opened)
     table = json.loads(folder["02"].read_text())
     del table["cells"][8:]  # the plots
     folder["02"].write_text(json.dumps(table))
     (folder.path / "assignments" / "x").write_text("")
-    folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ (len(ROOT.read()) + q.shape[-1]) ** 0.5")
+    folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ (len(TEXT) + q.shape[-1]) ** 0.5")
     [outcome] = run_checks(folder["02"], parse_target("2.1"), whole=True)
     assert outcome.passed, outcome  # and in the notebook's own folder
 

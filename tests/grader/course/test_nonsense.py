@@ -50,7 +50,7 @@ def sandbox():
 )
 def test_nonsense_earns_next_to_nothing_and_is_no_fault_of_ours(number, value, sandbox, tmp_path):
     assignment = ASSIGNMENTS[number]
-    names = [name for task in assignment.tasks for name in task.names.values()]
+    names = [name for task in assignment.tasks for name in task.names]
     lines = ["import torch", "from torch import nn"]
     for name in names:
         lines += [f"def {name}(*args, **kwargs):", f"    return {VALUES[value]}"]

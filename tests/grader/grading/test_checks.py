@@ -12,7 +12,7 @@ from kws.errors import UsageError
 
 
 def a_task(name: str, after: tuple[str, ...] = ()) -> Task:
-    return Task(id=name, title=f"Task {name}", names={}, after=after)
+    return Task(id=name, title=f"Task {name}", names=(), after=after)
 
 
 COURSE = Assignment(

@@ -74,7 +74,7 @@ def test_a_fault_of_ours_leaves_the_points_open_and_shows_no_value(error):
 def test_the_staff_learn_the_line_of_a_fault_of_ours():
     with pytest.raises(AttributeError) as fault:
         judge(None, None, None)  # pyright: ignore[reportArgumentType]
-    assert "grading.py:" in judged(fault.value).facts[STAFF]
+    assert "grading_run.py:" in judged(fault.value).facts[STAFF]
 
 
 # Partial points

@@ -48,7 +48,8 @@ def graded(tmp_path, monkeypatch, sandbox):
 
     A check that passes is added for every task that has none.
     """
-    monkeypatch.setattr(grader.grading.plugin, "HERE", tmp_path)
+    monkeypatch.setattr(grader.grading.plugin, "GRADER", tmp_path)
+    monkeypatch.setattr(grader.grading.plugin, "CHECKS", tmp_path)
 
     def grade(checks: str, code: str = "", *arguments: str, retrain: bool = False) -> Report:
         rest = "\n".join(

@@ -142,12 +142,6 @@ def test_values_of_numpy_come_as_what_they_are(nets):
     assert nets.give("size") == (3, 5)
 
 
-def test_names_are_translated(student):
-    found = student("def Aufmerksamkeit():\n    return 1", names={"attend": "Aufmerksamkeit"})
-    assert found.attend() == 1
-    assert "Aufmerksamkeit" in stopped(found.attend, 1).message
-
-
 def test_every_call_begins_with_the_same_seed(student):
     first, second = student(NETS, seed=3), student(NETS, seed=4)
     assert torch.equal(first.random(), first.random())

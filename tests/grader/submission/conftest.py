@@ -17,15 +17,15 @@ CATALOG = {
         slug="attention",
         title="Attention",
         tasks=(
-            Task(id="2.1", title="attend", names={"attend": "attend", "SCALE": "SCALE"}),
-            Task(id="2.2", title="Heads", names={"Heads": "Heads"}),
+            Task(id="2.1", title="attend", names=("attend", "SCALE")),
+            Task(id="2.2", title="Heads", names=("Heads",)),
         ),
     ),
     "03": Assignment(
         number="03",
         slug="speakers",
         title="Speakers",
-        tasks=(Task(id="3.1", title="pool", names={"pool": "pool"}),),
+        tasks=(Task(id="3.1", title="pool", names=("pool",)),),
         weights=True,
     ),
 }

@@ -1,12 +1,16 @@
-"""What a single statement is: what does it define or change, may it run, is its TODO still there?
+"""Which statements of a student's file run although nobody runs their cells: one definition.
 
-Harmless are imports, functions, classes, and assignments whose right side calls nothing or only a
-short list of cheap things; `Layer.forward = f`, `TABLE.update(a=3)` and `setattr(Layer, "forward",
-f)` with such values; `if` and `try` around only such, and short `for` loops around the latter.
+`kws check` runs these of the cells around the answers, the grader of all cells. Harmless are
+imports, functions, classes, and assignments whose right side calls nothing or only a short list of
+cheap things; `Layer.forward = f`, `TABLE.update(a=3)` and `setattr(Layer, "forward", f)` with such
+values; `if` and `try` around only such, and short `for` loops around the latter. Two kinds of
+assignment run besides: of a value that a data class of the file makes (`made_by`), and one that an
+answer needs, as in `TABLE = make_table(80)` (follow `used_names`).
 """
 
 import ast
-from collections.abc import Collection, Iterator
+import symtable
+from collections.abc import Iterator
 
 PURE = {
     *("abs", "all", "any", "bool", "complex", "dict", "divmod", "enumerate", "float", "frozenset"),
@@ -208,60 +212,39 @@ def _pure(called: ast.expr) -> bool:
     return called.attr in PURE_METHODS
 
 
-def answered(
-    node: ast.AST, filled: Collection[str] = (), replaced: Collection[str] = ()
-) -> tuple[int, int]:
-    """Larger is more of an answer: few functions that begin with their TODO, then few TODOs.
-
-    A function left blank counts as one that begins with its TODO if it is among those `filled` in
-    another definition of the same name: elsewhere it may well be meant to do nothing. One that is
-    `replaced` later, by `Layer.forward = f`, does not count at all.
-    """
-    untouched = todos = 0
-    ahead = [node]
-    while ahead:
-        inner = ahead.pop()
-        todos += is_todo(inner)
-        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
-            if inner.name in replaced:
-                continue
-            body = inner.body[bool(ast.get_docstring(inner)) :]
-            begins = bool(body) and is_todo(body[0])
-            untouched += begins or (inner.name in filled and is_blank(inner))
-        ahead += ast.iter_child_nodes(inner)
-    return -untouched, -todos
+def is_data_class(node: ast.stmt) -> bool:
+    """Whether this defines a class with a decorator `dataclass`."""
+    return isinstance(node, ast.ClassDef) and any(
+        "dataclass" in (getattr(inner, "id", ""), getattr(inner, "attr", ""))
+        for decorator in node.decorator_list
+        for inner in ast.walk(decorator)
+    )
 
 
-def filled_in(node: ast.AST) -> set[str]:
-    """The functions in it, itself among them, that are not blank."""
-    functions = (n for n in ast.walk(node) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
-    return {each.name for each in functions if not is_blank(each)}
+def made_by(node: ast.stmt) -> str:
+    """`Config` of `CONFIG = Config(80)`, where the arguments call only cheap things; or nothing."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign):
+        return ""
+    match node.value:
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
+            return name if all(map(calls_only_pure, [*args, *(k.value for k in keywords)])) else ""
+    return ""
 
 
-def is_blank(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Nothing but a docstring, `pass` and `…`, or `raise NotImplementedError` before all else."""
-    body = [
-        each
-        for each in function.body
-        if not isinstance(each, ast.Pass)
-        and not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
-    ]
-    return not body or _not_implemented(body[0]) is not None
-
-
-def is_todo(node: ast.AST) -> bool:
-    """Whether this is the line that stands in for an answer, and no guard with words of its own."""
-    return (_not_implemented(node) or "").startswith("TODO")
-
-
-def _not_implemented(node: ast.AST) -> str | None:
-    """What `raise NotImplementedError(…)` says; None where it is something else."""
-    if not isinstance(node, ast.Raise) or node.exc is None:
-        return None
-    error, words = node.exc, ""
-    if isinstance(error, ast.Call):
-        said = error.args[0] if error.args else None
-        if isinstance(said, ast.Constant) and isinstance(said.value, str):
-            words = said.value
-        error = error.func
-    return words if isinstance(error, ast.Name) and error.id == "NotImplementedError" else None
+def used_names(source: str) -> set[str]:
+    """The names that statements take from the namespace around them, not their own variables."""
+    try:
+        tables = [symtable.symtable(source, "answer", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    used = set()
+    while tables:
+        table = tables.pop()
+        outermost = table.get_type() == "module"
+        used |= {
+            symbol.get_name()
+            for symbol in table.get_symbols()
+            if symbol.is_referenced() and (outermost or symbol.is_global())
+        }
+        tables += table.get_children()
+    return used
