@@ -4,18 +4,30 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := runs/demo
+NEWEST := build/newest
+INSTALL := -m pip install --quiet --disable-pip-version-check
+TORCH_INDEX ?=
+COMPILE := -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 export KWS_CACHE ?= $(CURDIR)/runs/cache
 
-.PHONY: demo test lint bench targets help clean
+.PHONY: demo test lint bench targets newest lock help clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(READY): pyproject.toml
+# Another build of torch has other hashes than the lock: only then is the lock taken without them.
+$(READY): pyproject.toml lock/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "make: $(PYTHON) is older than 3.10: run make PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+ifeq ($(TORCH_INDEX),)
 	@echo "Installing into $(VENV): about a minute, and 5 GB on Linux, where torch carries CUDA"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python $(INSTALL) --require-hashes --requirement lock/dev.txt
+else
+	@echo "Installing into $(VENV), torch from $(TORCH_INDEX)"
+	@$(BIN)/python $(INSTALL) --constraint lock/constraints.txt --index-url '$(TORCH_INDEX)' --no-deps torch torchaudio
+	@$(BIN)/python $(INSTALL) --constraint lock/constraints.txt '.[dev]' setuptools
+endif
+	@$(BIN)/python $(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # threads that wait for each other cost more than they give
@@ -36,6 +48,20 @@ bench: $(READY)  ## every benchmark: a table, and last one line of JSON
 
 targets: $(READY)  ## what our own answers reach, seed by seed: the bounds of graded accuracies
 	@for number in 03 04 05; do $(BIN)/python -m grader.course.targets --assignment $$number || exit 1; done
+
+newest:  ## the tests with the newest allowed version of every dependency: what would break?
+	@$(PYTHON) -m venv --clear $(NEWEST)
+	@$(NEWEST)/bin/python $(INSTALL) --upgrade --upgrade-strategy eager --editable '.[dev]'
+	@$(NEWEST)/bin/python -m pip install --dry-run --no-deps --requirement lock/constraints.txt | sed -n 's/^Would install/Locked at other versions:/p'
+	@$(NEWEST)/bin/python -m pytest -q -n 3
+	@$(NEWEST)/bin/pyright --pythonpath $(NEWEST)/bin/python
+
+lock:  ## the exact versions again, after a change of pyproject.toml; UPGRADE=--upgrade takes the newest
+	@$(PYTHON) -m venv build/lock && build/lock/bin/python $(INSTALL) uv
+	@echo 'setuptools>=77' > build/lock/build.in
+	@build/lock/bin/python $(COMPILE) $(UPGRADE) --extra dev --output-file lock/dev.txt pyproject.toml build/lock/build.in > /dev/null
+	@build/lock/bin/python $(COMPILE) $(UPGRADE) --extra notebooks --constraint lock/dev.txt --output-file lock/students.txt pyproject.toml build/lock/build.in > /dev/null
+	@sed '/--hash=/d; s/ *\\$$//' lock/dev.txt > lock/constraints.txt
 
 clean:  ## remove what make made, the environment included
 	rm -rf $(VENV) runs build *.egg-info

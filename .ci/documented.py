@@ -15,9 +15,15 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HERE_TOO = (
-    *("assignments", "benchmarks", "data_scripts", "docs", "grader", "kws", "solutions"),
-    "pyproject.toml",
+FOLDERS = (
+    "assignments",
+    "benchmarks",
+    "data_scripts",
+    "docs",
+    "grader",
+    "kws",
+    "lock",
+    "solutions",
 )
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -42,7 +48,7 @@ def main(documents: list[str]) -> int:
     """Run the commands of `documents`; the exit code is 1 when one of them failed."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with tempfile.TemporaryDirectory() as scratch:
-        for name in HERE_TOO:
+        for name in (*FOLDERS, "pyproject.toml"):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
             copy(ROOT / name, Path(scratch) / name)
         environment = {

@@ -124,7 +124,7 @@ def train(mel: Tensor, labels: Tensor, noise: Tensor, epochs: int) -> torch.nn.M
     """A CRNN's weights, averaged over the last few hundred steps of training."""
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
-    model = build_model("crnn-small", n_mels=BANDS, num_classes=len(DIGITS))
+    model = build_model("crnn-small", num_features=BANDS, num_classes=len(DIGITS))
     averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.995), use_buffers=True)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
     batches = [rows for _ in range(epochs) for rows in shuffled(len(mel), generator)]

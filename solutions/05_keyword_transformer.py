@@ -489,7 +489,7 @@ print(f"{recipe()['steps']} steps in {time.time() - start:.0f} s, {count(model):
 
 # %%
 torch.manual_seed(0)
-crnn, start = Crnn(replace(CRNN_SMALL, n_mels=N_MELS)), time.time()
+crnn, start = Crnn(replace(CRNN_SMALL, num_features=N_MELS)), time.time()
 crnn_losses = fit(crnn, steps=250, batch_size=32, lr=2e-3, warmup_steps=25)
 print(f"250 steps in {time.time() - start:.0f} s, {count(crnn):,} parameters")
 beliefs = {}

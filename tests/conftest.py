@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-torch.set_num_threads(1)  # sizes are tiny: threads cost more than they give
+# Sizes are tiny: threads cost more than they give. `.ci/run` tries two as well.
+torch.set_num_threads(int(os.environ.get("KWS_TEST_THREADS", "1")))
 # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,14 +1,16 @@
 """Who may import whom, what an import costs, and what every file looks like.
 
 The arrows: data_scripts, solutions and grader use kws; kws uses only itself; grader and solutions
-do not know each other; inside kws, models know nothing of data, and only `kws.cli` knows the
-command line. Benchmarks and tests may use everything.
+do not know each other. `kws` and `grader` are houses of floors: a room may use its own floor and
+those below. Benchmarks and tests may use everything.
 """
 
 import ast
 import re
 import subprocess
 import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -24,24 +26,44 @@ MAY_IMPORT = {
     "benchmarks": set(OURS),
     "tests": set(OURS),
 }
-MUST_NOT_REACH = {  # part of kws -> parts that it must not import, not even by way of others
-    "kws.models": ("kws.data", "kws.training.loop", "kws.cli"),
-    "kws.data": ("kws.training.loop", "kws.cli"),
-    "kws.features": ("kws.data", "kws.models", "kws.cli"),
-    "kws.augment": ("kws.data", "kws.models", "kws.cli"),
-    "kws.metrics": ("kws.data", "kws.models", "kws.cli"),
-    "kws.training.loop": ("kws.cli",),
-    "kws.inference.evaluate": ("kws.cli",),
+FLOORS = {  # from the ground up; rooms of one floor may use each other, but never in a circle
+    "kws": (
+        "__init__ errors files notebook parallel settings",
+        "audio augment checking features metrics normalize plots protocols silence",
+        "data models",
+        "training",
+        "inference",
+        "experiments student",
+        "cli",
+    ),
+    "grader": (
+        "__init__",
+        "adapters core",
+        "submission",
+        "sandbox",
+        "authoring",
+        "reports",
+        "grading",
+        "course",
+        "batch",
+        "selftest",
+        "__main__ conftest",
+    ),
 }
-MAX_LINES = 300
-MAX_TEST_LINES = 600  # a test file is a list: one for a module, however many properties that has
-MAX_NOTEBOOK_LINES = 800  # a solution is a notebook, half of it text
-LONGER = {  # file -> why it may be longer
-    "grader/adapters.py": "every task of every assignment, and the names that students give them",
-    "grader/sandbox/messages.py": "a list: the sentences that libraries raise",
-    "grader/course/attacks.py": "a list: one for each attack",
-    "kws/training/recipe.py": "every setting of an experiment with unit and range",
+APART = (
+    ("kws.models", "kws.data"),
+    ("kws.data", "kws.models"),
+)  # the first never reaches the second
+BY_STRING = {  # file -> why it imports by a string
+    "kws/cli/groups.py": "a command imports its group when it runs: `kws --help` needs no torch",
+    "kws/models/pretrained.py": "transformers is an extra, and slow to import",
+    "grader/sandbox/server.py": "the modules that a check's program names are preloaded",
+    "grader/authoring/kit.py": "imports every module of a kit, in a process of its own",
 }
+SAME_NAME = {  # base name -> why several modules have it
+    "conftest": "pytest wants this name",
+}
+SAME_CLASS: dict[str, str] = {}  # class name -> why several modules have it
 OUT_OF_PLACE = {
     r"(?<![\w.$}])/(?:home|root|Users|work|opt|mnt)/": "a path of one machine",
     r"\b(?:pypi\.org|pythonhosted|conda\.anaconda)\b": "the host of a package registry",
@@ -56,45 +78,83 @@ def sources(*folders: str) -> list[Path]:
     return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def nodes(path: Path, *kinds: type[ast.AST]) -> Iterator[ast.AST]:
+    return (node for node in ast.walk(tree(path)) if isinstance(node, kinds))
+
+
 def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
 def module_name(path: Path) -> str:
-    """`kws/data/packed.py` -> `kws.data.packed`."""
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    """`kws/data/packed.py` -> `kws.data.packed`; a package is its `__init__`."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
 @cache
-def imports(path: Path) -> set[str]:
+def imports(path: Path) -> frozenset[str]:
     """Full names of what the file imports anywhere, inside functions too."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path, ast.Import, ast.ImportFrom):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{relative(path)}: relative import"
-            assert node.module is not None
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-            assert "*" not in {alias.name for alias in node.names}, f"{relative(path)}: star import"
-    return found
+            continue
+        assert isinstance(node, ast.ImportFrom)
+        assert node.level == 0, f"{relative(path)}: relative import"
+        found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        assert "*" not in {alias.name for alias in node.names}, f"{relative(path)}: star import"
+    return frozenset(found)
 
 
 @cache
-def graph() -> dict[str, set[str]]:
-    """Module of kws -> modules of kws that it imports."""
-    modules = {module_name(path): path for path in sources("kws")}
-    return {name: imports(path) & modules.keys() for name, path in modules.items()}
+def graph(house: str) -> Mapping[str, set[str]]:
+    """Module of a house -> its modules that it imports."""
+    files = {module_name(path): path for path in sources(house)}
+
+    def module(name: str) -> str | None:
+        """The module that an imported name is, or comes from."""
+        while name:
+            if name in files or f"{name}.__init__" in files:
+                return name if name in files else f"{name}.__init__"
+            name = name.rpartition(".")[0]
+        return None
+
+    return {
+        start: {found for name in imports(path) if (found := module(name))} - {start}
+        for start, path in files.items()
+    }
 
 
 def reachable(start: str) -> set[str]:
-    """Modules of kws that importing `start` may lead to."""
+    """Modules of its house that importing `start` may lead to."""
     seen, ahead = set(), {start}
     while ahead:
         name = ahead.pop()
         seen.add(name)
-        ahead |= graph()[name] - seen
+        ahead |= graph(start.partition(".")[0])[name] - seen
     return seen
+
+
+def circle(arrows: Mapping[str, set[str]]) -> list[str]:
+    """Nodes along a circle of the graph; empty where there is none."""
+    done: set[str] = set()
+
+    def follow(name: str, path: list[str]) -> list[str]:
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name not in done:
+            for other in sorted(arrows.get(name, ())):
+                if found := follow(other, [*path, name]):
+                    return found
+            done.add(name)
+        return []
+
+    return next((found for name in sorted(arrows) if (found := follow(name, []))), [])
 
 
 def part(name: str, prefix: str) -> bool:
@@ -130,24 +190,49 @@ def test_the_arrows_between_folders(folder):
     assert not wrong
 
 
-@pytest.mark.parametrize("prefix", MUST_NOT_REACH)
-def test_the_arrows_inside_kws(prefix):
-    starts = [name for name in graph() if part(name, prefix)]
-    assert starts, f"{prefix} is gone: correct MUST_NOT_REACH"
+@pytest.mark.xfail(reason="under way")
+@pytest.mark.parametrize("house", FLOORS)
+def test_no_arrow_goes_up(house):
+    floor = {room: level for level, rooms in enumerate(FLOORS[house]) for room in rooms.split()}
+    there = {name.split(".")[1] for name in graph(house)}
+    assert there == floor.keys(), "a room is new or gone: correct FLOORS"
     wrong = [
-        f"{start} reaches {name}"
-        for start in starts
-        for name in sorted(reachable(start))
-        if any(part(name, forbidden) for forbidden in MUST_NOT_REACH[prefix])
+        f"{start} imports {name}"
+        for start, used in graph(house).items()
+        for name in sorted(used)
+        if floor[start.split(".")[1]] < floor[name.split(".")[1]]
     ]
     assert not wrong
 
 
-def test_nothing_but_the_command_line_imports_the_command_line():
+@pytest.mark.parametrize("house", FLOORS)
+def test_no_modules_import_each_other_in_a_circle(house):
+    assert circle(graph(house)) == []
+
+
+@pytest.mark.xfail(reason="under way")
+@pytest.mark.parametrize("house", FLOORS)
+def test_no_folders_import_each_other_in_a_circle(house):
+    """What stands side by side in a folder, modules and folders, each with all that is in it."""
+    arrows: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for start, used in graph(house).items():
+        for name in used:
+            one, other = start.split("."), name.split(".")
+            depth = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+            arrows[".".join(one[:depth])][one[depth]].add(other[depth])
+    circles = {folder: circle(inside) for folder, inside in arrows.items()}
+    assert {folder: found for folder, found in circles.items() if found} == {}
+
+
+@pytest.mark.parametrize(("room", "other"), APART)
+def test_models_and_data_do_not_know_each_other(room, other):
+    starts = [name for name in graph("kws") if part(name, room)]
+    assert starts, f"{room} is gone: correct APART"
     wrong = [
-        name
-        for name, used in graph().items()
-        if not part(name, "kws.cli") and any(part(other, "kws.cli") for other in used)
+        f"{start} reaches {name}"
+        for start in starts
+        for name in sorted(reachable(start))
+        if part(name, other)
     ]
     assert not wrong
 
@@ -157,6 +242,19 @@ def test_the_graph_is_seen():
     assert "kws.errors" in reachable("kws.cli.data")
     assert "kws.files" in reachable("kws.data.speech_commands")
     assert "kws.models.attention" in reachable("kws.models.transformer")
+    assert "grader.core.outcomes" in reachable("grader.batch.summary")
+
+
+@pytest.mark.parametrize(
+    ("arrows", "found"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, []),
+        ({"a": {"b"}, "b": {"c"}, "c": {"b"}}, ["b", "c", "b"]),
+        ({"a": {"c"}, "b": {"a"}, "c": {"b"}}, ["a", "c", "b", "a"]),
+    ],
+)
+def test_a_circle_is_seen(arrows, found):
+    assert circle(arrows) == found
 
 
 # Imports
@@ -169,7 +267,7 @@ def test_importing_the_package_is_quiet_and_brings_no_torch(module):
 
 
 def test_importing_any_module_prints_nothing_and_starts_nothing():
-    names = [name for name in graph() if name != "kws.cli.__main__"]
+    names = [name for name in graph("kws") if name != "kws.cli.__main__"]
     code = (
         f"import importlib, threading\n[importlib.import_module(name) for name in {names}]\n"
         "assert threading.active_count() == 1, threading.enumerate()"
@@ -177,49 +275,82 @@ def test_importing_any_module_prints_nothing_and_starts_nothing():
     assert in_a_fresh_process(code) == ""
 
 
+@pytest.mark.xfail(reason="under way")
+def test_nothing_is_imported_by_a_string_without_a_reason():
+    """Such an import hides an arrow from the tests above."""
+    found = {
+        relative(path)
+        for path in sources(*FLOORS)
+        for node in nodes(path, ast.Attribute, ast.Name)
+        if getattr(node, "attr", getattr(node, "id", "")) in ("import_module", "__import__")
+    }
+    assert found == BY_STRING.keys()
+
+
+# Names
+
+
+@pytest.mark.xfail(reason="under way")
+def test_every_module_has_a_name_of_its_own():
+    names = defaultdict(list)
+    for path in sources(*FLOORS):
+        names[path.stem].append(relative(path))
+    allowed = {"__init__", "__main__", *SAME_NAME}
+    twice = {name: paths for name, paths in names.items() if len(paths) > 1}
+    assert {name: paths for name, paths in twice.items() if name not in allowed} == {}
+    assert not SAME_NAME.keys() - names.keys(), "gone: correct SAME_NAME"
+
+
+@pytest.mark.xfail(reason="under way")
+def test_every_class_has_a_name_of_its_own():
+    names = defaultdict(list)
+    for path in sources(*FLOORS):
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef):
+                names[node.name].append(relative(path))
+    twice = {name: paths for name, paths in names.items() if len(paths) > 1}
+    assert {name: paths for name, paths in twice.items() if name not in SAME_CLASS} == {}
+    assert not SAME_CLASS.keys() - twice.keys(), "gone: correct SAME_CLASS"
+
+
 # Files
 
 
 def test_every_module_says_what_it_is():
-    """So does every public function and class of kws."""
-    silent = []
-    for path in sources("kws", "data_scripts", "benchmarks"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        nodes = [tree]
-        if path.is_relative_to(ROOT / "kws"):
-            kinds = (ast.FunctionDef, ast.ClassDef)
-            nodes += [n for n in tree.body if isinstance(n, kinds) and not n.name.startswith("_")]
-        silent += [
-            f"{relative(path)}: {getattr(node, 'name', 'module')}"
-            for node in nodes
-            if not ast.get_docstring(node)
-        ]
-    assert not silent
+    places = ("kws", "grader", "data_scripts", "benchmarks", "tests")
+    assert [relative(path) for path in sources(*places) if not ast.get_docstring(tree(path))] == []
 
 
-def most_lines(path: Path) -> int:
-    if path.is_relative_to(ROOT / "solutions"):
-        return MAX_NOTEBOOK_LINES
-    hidden_checks = path.parent == ROOT / "grader" / "course" and path.name.startswith("test_")
-    return MAX_TEST_LINES if hidden_checks or path.is_relative_to(ROOT / "tests") else MAX_LINES
+@pytest.mark.xfail(reason="under way")
+def test_no_literal_is_unpacked_where_it_stands():
+    """`f(*("a", "b"))` is `f("a", "b")`; whatever the formatter makes of it."""
+    literals = (ast.Tuple, ast.List, ast.Set)
+    wrong = [
+        f"{relative(path)}:{node.lineno}"
+        for path in [*sources(*OURS), *(ROOT / ".ci").glob("*.py")]
+        for node in nodes(path, ast.Starred)
+        if isinstance(node, ast.Starred) and isinstance(node.value, literals)
+    ]
+    assert not wrong
 
 
-def test_no_file_is_long_without_a_reason():
-    long = []
-    for path in sources(*OURS):
-        lines = len(path.read_text(encoding="utf-8").splitlines())
-        if lines > most_lines(path) and relative(path) not in LONGER:
-            long.append(f"{relative(path)}: {lines} lines")
-    assert not long, "divide it, or give a reason in LONGER"
-
-
-def test_the_long_files_exist():
-    assert all((ROOT / name).is_file() for name in LONGER)
+@pytest.mark.xfail(reason="under way")
+def test_no_loop_is_an_if():
+    """`for x in xs if wanted else ():` is an `if` and a loop."""
+    wrong = [
+        f"{relative(path)}:{node.iter.lineno}"
+        for path in sources(*OURS)
+        for node in nodes(path, ast.For, ast.comprehension)
+        if isinstance(node, ast.For | ast.comprehension) and isinstance(node.iter, ast.IfExp)
+        for either in (node.iter.body, node.iter.orelse)
+        if isinstance(either, ast.Tuple | ast.List) and not either.elts
+    ]
+    assert not wrong
 
 
 def test_nothing_is_out_of_place():
     """No path of somebody's machine, no registry's host, no talk about how a file was made."""
-    folders = [*OURS, "docs", "assignments", ".ci"]
+    folders = [*OURS, "docs", "assignments", "lock", ".ci"]
     files = [path for folder in folders for path in (ROOT / folder).rglob("*")]
     wrong = []
     for path in sorted([*files, *ROOT.iterdir()]):

@@ -87,6 +87,8 @@ def make_kit(
     files["README.md"] = readme.replace("{assignments}", listed).encode()
     files["AGENTS.md"] = (TEXTS / "AGENTS.md").read_bytes()
     files["pyproject.toml"] = _pyproject(root).encode()
+    files["requirements.txt"] = (root / "lock" / "students.txt").read_bytes()
+    files["constraints.txt"] = (root / "lock" / "constraints.txt").read_bytes()
     kit = Kit(name=f"kws-{number}", files=files, modules=modules)
     _refuse_missing_imports(kit)
     _refuse_leaks(kit, number, root)

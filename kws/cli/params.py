@@ -29,7 +29,7 @@ def params(
     num_classes: Annotated[
         int | None, typer.Option(help="Number of logits; as published without it.")
     ] = None,
-    n_mels: Annotated[
+    num_features: Annotated[
         int | None, typer.Option(help="Features of a frame; as published without it.")
     ] = None,
     budget: Annotated[
@@ -43,17 +43,24 @@ def params(
         width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_OF_A_PIPE
     )
     if model is None:
-        if num_classes is not None or n_mels is not None or budget is not None:
-            raise UsageError("--num-classes, --n-mels and --budget are about one model: name it")
+        if num_classes is not None or num_features is not None or budget is not None:
+            raise UsageError(
+                "--num-classes, --num-features and --budget are about one model: name it"
+            )
         list_models(console)
         return
     overrides = dict(as_setting(text) for text in settings or [])
-    for option, value in (("n_mels", n_mels), ("num_classes", num_classes)):
+    for option, value in (("num_features", num_features), ("num_classes", num_classes)):
         if option in overrides and value is not None:
             raise UsageError(f"{option} is an option and a setting here: leave one out")
     if budget is not None and budget < 1:
         raise UsageError(f"--budget {budget}: give a positive number of parameters")
-    describe(console, model, {"n_mels": n_mels, "num_classes": num_classes, **overrides}, budget)
+    describe(
+        console,
+        model,
+        {"num_features": num_features, "num_classes": num_classes, **overrides},
+        budget,
+    )
 
 
 def as_setting(text: str) -> tuple[str, Any]:
@@ -85,7 +92,7 @@ def list_models(console: "Console") -> None:
     for name, entry in MODELS.items():
         count = count_parameters(without_memory(build_from, name, entry.config))
         config = entry.config
-        sizes = (f"{count:,}", str(config.n_mels), str(config.num_classes))
+        sizes = (f"{count:,}", str(config.num_features), str(config.num_classes))
         table.add_row(name, *sizes, entry.about)
     console.print(table)
     console.print(f"with kws[pretrained], reading waveforms: {', '.join(PRETRAINED)}")
@@ -124,7 +131,7 @@ def parts_table(name: str, config: Any, model: "nn.Module") -> "Table":
 
     predicted, measured = predict(config), measured_parts(model)
     table = Table("part", "formula", "with", show_footer=True)
-    table.title = f"{name}, {config.n_mels} features, {config.num_classes} classes"
+    table.title = f"{name}, {config.num_features} features, {config.num_classes} classes"
     table.columns[0].footer = "total"
     expected = sum(formula.value for formula in predicted.values())
     table.add_column("predicted", justify="right", footer=f"{expected:,}")

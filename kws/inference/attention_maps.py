@@ -31,7 +31,7 @@ class LayerWeights:
 
 @torch.no_grad()
 def attention_weights(
-    model: nn.Module, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+    model: nn.Module, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
 ) -> tuple[Float[Tensor, "B ..."], list[LayerWeights]]:
     """Run `model` once: its output, and the weights of every layer that has some, in order of use.
 
@@ -51,7 +51,7 @@ def attention_weights(
         if callable(getattr(layer, "weights", None))
     ]
     try:
-        return model(mel, valid), found
+        return model(features, valid), found
     finally:
         for hook in hooks:
             hook.remove()

@@ -207,7 +207,7 @@ def _confusion(
     size = len(protocol.labels if protocol else trained.labels)
     matrix = torch.zeros(size, size, dtype=torch.int64)
     for batch in evaluation_batches(split, trained.recipe, trained.normalizer, crops=view == CROPS):
-        logits = trained.logits(batch.mel, batch.valid)
+        logits = trained.logits(batch.features, batch.valid)
         if rule and protocol:
             predictions = rule.decide(logits, trained.labels, protocol)
         else:

@@ -2,7 +2,7 @@
 
 The ONNX graph reads features as `kws.features` computes them and normalizes them itself:
 
-    mel (batch, frames, features) float32, valid (batch, frames) bool  ->  logits (batch, classes)
+    features (batch, frames, size) float32, valid (batch, frames) bool  ->  logits (batch, classes)
 
 Batch and frames are free. `valid` is True on real audio; padding comes last. How the features are
 computed, the labels in order and the protocol are in the file's metadata, as in the safetensors
@@ -67,13 +67,13 @@ def export_onnx(trained: Trained, out: str | Path) -> float:
     reference = Normalized(trained.model, trained.normalizer).cpu().eval()
     valid = torch.ones(TRACED, dtype=torch.bool)
     valid[1, TRACED[1] // 2 :] = False
-    mel = torch.zeros(*TRACED, trained.recipe.features.num_features)
+    features = torch.zeros(*TRACED, trained.recipe.features.num_features)
     free = {0: "batch", 1: "frames"}
     with quiet(), sdpa_kernel(SDPBackend.MATH):
         program = torch.onnx.export(
             for_onnx(reference),
-            (mel, valid),
-            input_names=["mel", "valid"],
+            (features, valid),
+            input_names=["features", "valid"],
             output_names=["logits"],
             dynamic_shapes=(free, free),
             opset_version=OPSET,
@@ -147,10 +147,10 @@ class Normalized(nn.Module):
         self.normalizer = normalizer
 
     def forward(
-        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]
+        self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B C"]:
         """mel (B, T, F) -> logits (B, C)."""
-        return self.model(self.normalizer(mel, valid), valid)
+        return self.model(self.normalizer(features, valid), valid)
 
 
 def largest_difference(onnx: Path, reference: nn.Module, num_features: int) -> float:
@@ -166,16 +166,16 @@ def largest_difference(onnx: Path, reference: nn.Module, num_features: int) -> f
     generator = torch.Generator().manual_seed(0)
     differences = []
     for batch, frames in CHECKED:
-        mel = torch.randn(batch, frames, num_features, generator=generator) * 3 - 5
+        features = torch.randn(batch, frames, num_features, generator=generator) * 3 - 5
         lengths = torch.randint(frames // 2, frames + 1, (batch, 1), generator=generator)
         lengths[0] = frames
         valid = torch.arange(frames) < lengths
         try:
             with torch.inference_mode():
-                expected = reference(mel, valid)
+                expected = reference(features, valid)
         except ValueError:
             continue
-        (found,) = session.run(None, {"mel": mel.numpy(), "valid": valid.numpy()})
+        (found,) = session.run(None, {"features": features.numpy(), "valid": valid.numpy()})
         differences.append((torch.from_numpy(found) - expected).abs().max())
     return float(torch.stack(differences).max())
 

@@ -28,7 +28,7 @@ class Example:
     """Features of one recording before normalization, and its label where that is known."""
 
     name: str
-    mel: Float[Tensor, "T F"]
+    features: Float[Tensor, "T F"]
     label: str | None = None
 
 
@@ -36,20 +36,22 @@ def example_of(trained: Trained, folder: str | Path, split: str = "testing") -> 
     """The first example of a split; for keywords the first that is one of the protocol's words."""
     data = load_split(trained, folder, split)
     if not isinstance(data, ClipSplit):
-        mel, _ = data.whole(torch.tensor([0]))
-        return Example(name=data.names[0], mel=mel[0], label=data.label_names[int(data.labels[0])])
+        features, _ = data.whole(torch.tensor([0]))
+        return Example(
+            name=data.names[0], features=features[0], label=data.label_names[int(data.labels[0])]
+        )
     words = get_protocol(data.protocol).words
     labels = [data.label_names[index] for index in data.labels.tolist()]
     row = next(row for row, label in enumerate(labels) if label in words)
-    mel = trained.recipe.features(data.waveforms(torch.tensor([row])))[0]
-    return Example(name=data.names[row], mel=mel, label=labels[row])
+    features = trained.recipe.features(data.waveforms(torch.tensor([row])))[0]
+    return Example(name=data.names[row], features=features, label=labels[row])
 
 
 def recording(trained: Trained, path: Path, *, resample: bool = False) -> Example:
     """A recording, of a keyword model's its first second, or a speaker's features."""
     values = read_pieces(trained, path, resample=resample)[0].values
-    mel = trained.recipe.features(values[None])[0] if trained.task == "keywords" else values
-    return Example(name=path.name, mel=mel)
+    features = trained.recipe.features(values[None])[0] if trained.task == "keywords" else values
+    return Example(name=path.name, features=features)
 
 
 def evaluated_on(run: Path) -> tuple[Path, str] | None:
@@ -76,17 +78,17 @@ def plot_curves(run: Path, trained: Trained) -> Path:
 
 def plot_attention(run: Path, trained: Trained, example: Example) -> Path | None:
     """Write `attention.png` into the run folder; None without a file for models that have none."""
-    mel = example.mel[None]
-    logits, weights = attention_weights(trained.model, trained.normalizer(mel))
-    seconds = len(example.mel) / FRAMES_PER_SECOND
-    pictures = panels(trained.model, weights, num_features=mel.shape[2], seconds=seconds)
+    features = example.features[None]
+    logits, weights = attention_weights(trained.model, trained.normalizer(features))
+    seconds = len(example.features) / FRAMES_PER_SECOND
+    pictures = panels(trained.model, weights, num_features=features.shape[2], seconds=seconds)
     if not pictures:
         return None
     score, index = logits[0].softmax(dim=0).max(dim=0)
     said = f"{example.name}, {example.label}" if example.label else example.name
     title = f"{said}: recognized as {trained.labels[int(index)]} ({100 * float(score):.1f} %)"
     figure = plots.attention(
-        example.mel,
+        example.features,
         pictures,
         frames_per_second=FRAMES_PER_SECOND,
         bands="coefficient" if trained.recipe.features.kind == "mfcc" else "mel band",

@@ -134,13 +134,13 @@ def _shares(
 ) -> Float[Tensor, "B C"]:
     """Softmax of the logits for a batch of pieces, on the CPU."""
     if trained.task == "keywords":
-        mel, valid = trained.features(torch.stack(list(values)).to(device)), None
+        features, valid = trained.features(torch.stack(list(values)).to(device)), None
     else:
         lengths = torch.tensor([len(frames) for frames in values])
-        mel = pad_sequence(list(values), batch_first=True).to(device)
-        valid = (torch.arange(mel.shape[1]) < lengths[:, None]).to(device)
-        mel = trained.normalizer(mel, valid)
-    return trained.logits(mel, valid).float().softmax(dim=1).cpu()
+        features = pad_sequence(list(values), batch_first=True).to(device)
+        valid = (torch.arange(features.shape[1]) < lengths[:, None]).to(device)
+        features = trained.normalizer(features, valid)
+    return trained.logits(features, valid).float().softmax(dim=1).cpu()
 
 
 def _pieces(

@@ -1,1 +1,1 @@
-"""Models for sequences of audio features, one idea a file: (mel, valid) in, logits out."""
+"""Models for sequences of audio features, one idea a file: (features, valid) in, logits out."""

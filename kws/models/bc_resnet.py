@@ -33,7 +33,7 @@ class BcResNetConfig:
 
     Attributes:
         num_classes: number of logits.
-        n_mels: frequency bands of the input. Halved three times, they must stay divisible by
+        num_features: frequency bands of the input. Halved three times, they must stay divisible by
             `sub_bands`: any multiple of 40 goes with 5, any multiple of 32 with 4.
         base_channels: c of the paper's table: 8 · τ for BC-ResNet-τ.
         sub_bands: parts of the spectrum that are normalized on their own.
@@ -41,7 +41,7 @@ class BcResNetConfig:
     """
 
     num_classes: int = 12
-    n_mels: int = 40
+    num_features: int = 40
     base_channels: int = 8
     sub_bands: int = 5
     dropout: float = 0.1
@@ -135,7 +135,7 @@ class BcBlock(nn.Module):
 
 
 class BcResNet(nn.Module):
-    """The keyword model: mel (B, T, F) -> logits (B, num_classes).
+    """The keyword model: features (B, T, F) -> logits (B, num_classes).
 
     Raises:
         ValueError: if the bands of a stage are not divisible by `sub_bands`.
@@ -177,10 +177,10 @@ class BcResNet(nn.Module):
         self.classify = nn.Linear(head, config.num_classes)
 
     def forward(
-        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+        self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B num_classes"]:
-        """mel (B, T, F) -> logits (B, num_classes)."""
-        x, _ = convolve(self.stem, mel.mT[:, None].contiguous(), valid)  # (B, 2c, F / 2, T)
+        """features (B, T, F) -> logits (B, num_classes)."""
+        x, _ = convolve(self.stem, features.mT[:, None].contiguous(), valid)  # (B, 2c, F / 2, T)
         x = F.relu(self.stem_norm(x, valid))
         for block in self.blocks:
             x = block(x, valid)  # in the end (B, 2.5c, F / 8, T)
@@ -190,13 +190,13 @@ class BcResNet(nn.Module):
         return self.classify(mean_pool(x.mean(dim=2).mT, valid))
 
     def _check_bands(self) -> None:
-        bands, sub_bands = halve(self.config.n_mels), self.config.sub_bands
+        bands, sub_bands = halve(self.config.num_features), self.config.sub_bands
         for stride in STAGE_STRIDES:
             bands = halve(bands) if stride == 2 else bands
             if bands % sub_bands or bands < HEAD_KERNEL:
                 raise ValueError(
-                    f"n_mels={self.config.n_mels} leaves {bands} bands after a stride, which must "
-                    f"be divisible by sub_bands={sub_bands} and at least {HEAD_KERNEL}: "
+                    f"num_features={self.config.num_features} leaves {bands} bands after a stride, "
+                    f"which must be divisible by sub_bands={sub_bands} and at least {HEAD_KERNEL}: "
                     "multiples of 40 are for sub_bands=5, larger multiples of 32 for 4"
                 )
 

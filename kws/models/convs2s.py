@@ -35,7 +35,7 @@ class ConvS2sConfig:
 
     Attributes:
         num_classes: number of logits.
-        n_mels: features of a frame.
+        num_features: features of a frame.
         d_model: width of every block.
         num_layers: gated blocks.
         kernel_size: frames that a block sees; odd.
@@ -44,7 +44,7 @@ class ConvS2sConfig:
     """
 
     num_classes: int = 12
-    n_mels: int = 40
+    num_features: int = 40
     d_model: int = 128
     num_layers: int = 4
     kernel_size: int = 5
@@ -95,7 +95,7 @@ class ConvS2s(nn.Module):
     def __init__(self, config: ConvS2sConfig):
         super().__init__()
         self.config = config
-        self.project = Linear(config.n_mels, config.d_model)
+        self.project = Linear(config.num_features, config.d_model)
         self.positions = LearnedPositions(config.d_model, config.max_frames)
         self.blocks = nn.ModuleList(
             GatedBlock(config.d_model, config.kernel_size, config.dropout)
@@ -105,20 +105,20 @@ class ConvS2s(nn.Module):
         self.classify = nn.Linear(config.d_model, config.num_classes)
 
     def forward(
-        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+        self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B num_classes"]:
-        """mel (B, T, F) -> logits (B, num_classes).
+        """features (B, T, F) -> logits (B, num_classes).
 
         Raises:
             UsageError: if there are more frames than positions.
         """
-        if mel.shape[1] > self.config.max_frames:
+        if features.shape[1] > self.config.max_frames:
             raise UsageError(
-                f"{mel.shape[1]} frames, but positions were learned for "
+                f"{features.shape[1]} frames, but positions were learned for "
                 f"max_frames={self.config.max_frames}: shorten the clips, or build the model with "
-                f"max_frames={mel.shape[1]}"
+                f"max_frames={features.shape[1]}"
             )
-        x = self.positions(self.project(zero_padding(mel.mT, valid).mT))
+        x = self.positions(self.project(zero_padding(features.mT, valid).mT))
         for block in self.blocks:
             x = block(x, valid)
         return self.classify(self.pool(x, valid))

@@ -5,7 +5,7 @@
 A part is a direct child of the model, or a parameter of its own, under its name there; parts
 without parameters are left out. `kws params` prints these formulas beside the measured counts.
 
-Letters: C classes   m mel bands   d width   f width of the feed-forward layer   L layers
+Letters: C classes   m features of a frame   d width   f width of the feed-forward layer   L layers
          k kernel size   a, b, c channels   h width of a recurrent direction or of a hidden layer
          w, g other widths   N positions
 """
@@ -51,11 +51,11 @@ def conv_stem(channels: tuple[int, ...]) -> Formula:
     return Formula(" + ".join(text), dict(zip(names, channels, strict=True)))
 
 
-def bands_after(n_mels: int, divisors: Iterable[int], *, ceil: bool) -> int:
+def bands_after(num_features: int, divisors: Iterable[int], *, ceil: bool) -> int:
     """Bands left after strides (rounded up) or poolings (rounded down)."""
     for divisor in divisors:
-        n_mels = -(-n_mels // divisor) if ceil else n_mels // divisor
-    return n_mels
+        num_features = -(-num_features // divisor) if ceil else num_features // divisor
+    return num_features
 
 
 def encoder_layer(d: int, f: int, *, qkv_bias: bool = True, relative: bool = False) -> Formula:
@@ -98,7 +98,7 @@ def classifier(width: int, num_classes: int, d_hidden: int, *, normalized: bool)
 
 def predict_crnn(config: CrnnConfig) -> Parts:
     """Convolutions, GRU over the bands that they leave, pooling, classifier."""
-    bands = bands_after(config.n_mels, tuple(pool for pool, _ in config.pools), ceil=False)
+    bands = bands_after(config.num_features, tuple(pool for pool, _ in config.pools), ceil=False)
     width = bands * config.channels[-1]
     d = 2 * config.hidden_size
     return {
@@ -111,11 +111,11 @@ def predict_crnn(config: CrnnConfig) -> Parts:
 
 def predict_gru(config: GruConfig) -> Parts:
     """Two convolutions over time, with 2 and 3 frames, GRU, linear layer."""
-    sizes = {"m": config.n_mels, "a": config.channels}
+    sizes = {"m": config.num_features, "a": config.channels}
     return {
         "narrow": Formula("2 m a + a", sizes),
         "widen": Formula("3 a m + m", sizes),
-        "gru": bidirectional_rnn(config.n_mels, config.hidden_size, config.num_layers),
+        "gru": bidirectional_rnn(config.num_features, config.hidden_size, config.num_layers),
         "classify": linear(2 * config.hidden_size, config.num_classes),
     }
 
@@ -125,7 +125,7 @@ def predict_rnn(config: RnnConfig) -> Parts:
     gates = {"gru": 3, "lstm": 4}[config.cell]
     h = config.hidden_size
     return {
-        "rnn": bidirectional_rnn(config.n_mels, h, config.num_layers, gates=gates),
+        "rnn": bidirectional_rnn(config.num_features, h, config.num_layers, gates=gates),
         "classify": linear(2 * h, config.num_classes),
     }
 
@@ -134,7 +134,7 @@ def predict_convs2s(config: ConvS2sConfig) -> Parts:
     """A block convolves k frames of width d to 2 d channels."""
     d = config.d_model
     return {
-        "project": linear(config.n_mels, d, "m d"),
+        "project": linear(config.num_features, d, "m d"),
         "positions": Formula("N d", {"N": config.max_frames, "d": d}),
         "blocks": times(
             config.num_layers, Formula("2 k d² + 2 d", {"k": config.kernel_size, "d": d})
@@ -149,7 +149,7 @@ def predict_keyword_transformer(config: KeywordTransformerConfig) -> Parts:
     layer = encoder_layer(d, config.d_ff, qkv_bias=config.qkv_bias)
     parts: Parts = {"cls": Formula("d", {"d": d})}
     if config.stem == "frames":
-        parts["project"] = linear(config.n_mels, d, "m d")
+        parts["project"] = linear(config.num_features, d, "m d")
     else:
         parts["stem"] = conv_stem(config.channels)
         parts["project"] = linear(config.channels[-1], d, "b d")
@@ -187,7 +187,7 @@ def predict_tdnn(config: TdnnConfig) -> Parts:
     c, h = config.channels, config.d_hidden
     layers = "5 m c + 3 c + 2 (3 c² + 3 c) + c² + 3 c + 3 c² + 9 c"
     return {
-        "layers": Formula(layers, {"m": config.n_mels, "c": c}),
+        "layers": Formula(layers, {"m": config.num_features, "c": c}),
         "classify": classifier(6 * c, config.num_classes, h, normalized=True),
     }
 
@@ -195,8 +195,8 @@ def predict_tdnn(config: TdnnConfig) -> Parts:
 def front_end(config: speaker.EncoderSettings) -> Formula:
     """A projection of each frame, or of what two convolutions leave of it."""
     if config.front_end == "linear":
-        return linear(config.n_mels, config.d_model, "m d")
-    bands = bands_after(config.n_mels, STEM_STRIDES, ceil=True)
+        return linear(config.num_features, config.d_model, "m d")
+    bands = bands_after(config.num_features, STEM_STRIDES, ceil=True)
     sizes = {"b": STEM_CHANNELS[-1], "n": bands, "d": config.d_model}
     return conv_stem(STEM_CHANNELS) + Formula("b n d + d", sizes)
 
@@ -235,7 +235,7 @@ def predict_laboratory_conformer(config: speaker.LaboratoryConformerConfig) -> P
     d, normalized = config.d_model, config.normalization != "none"
     values = {"d": d, "f": config.d_ff, "k": config.kernel_size}
     return {
-        "front_end": linear(config.n_mels, d, "m d"),
+        "front_end": linear(config.num_features, d, "m d"),
         "encoder": Formula("(7 + k) d² + 9 d + 4 d f + 2 f", values),
         "classify": classifier(d, config.num_classes, 0, normalized=normalized),
     }

@@ -86,12 +86,12 @@ def max_pool(
     return F.max_pool2d(zero_padding(x, valid), pool), after
 
 
-def maps_of(mel: Float[Tensor, "B T F"]) -> Float[Tensor, "B 1 F T"]:
+def maps_of(features: Float[Tensor, "B T F"]) -> Float[Tensor, "B 1 F T"]:
     """A spectrogram as one map, channels last in memory: CPU convolutions then take half the time.
 
     The layout of the input decides that of every map after it; the weights stay as they are.
     """
-    return mel.mT.contiguous()[..., None].movedim(-1, 1)
+    return features.mT.contiguous()[..., None].movedim(-1, 1)
 
 
 def frames_of(maps: Float[Tensor, "B C F T"]) -> Float[Tensor, "B T FC"]:
@@ -208,20 +208,22 @@ class ConvStem(nn.Module):
         self.out_channels = channels[-1]
         self.reductions = [(stride, pool[0]) for stride, pool in zip(strides, pools, strict=True)]
 
-    def out_bands(self, n_mels: int) -> int:
-        """Frequency bands that are left of `n_mels`; ValueError if none is."""
-        bands = n_mels
+    def out_bands(self, num_features: int) -> int:
+        """Frequency bands that are left of `num_features`; ValueError if none is."""
+        bands = num_features
         for stride, pool in self.reductions:
             bands = -(-bands // stride) // pool
         if bands < 1:
-            raise ValueError(f"n_mels={n_mels} leaves no band after the strides and poolings")
+            raise ValueError(
+                f"num_features={num_features} leaves no band after the strides and poolings"
+            )
         return bands
 
     def forward(
-        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+        self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> tuple[Float[Tensor, "B C F2 T2"], Bool[Tensor, "B T2"] | None]:
-        """mel (B, T, F) -> maps (B, C, F2, T2) and their mask (B, T2)."""
-        x = maps_of(mel)
+        """features (B, T, F) -> maps (B, C, F2, T2) and their mask (B, T2)."""
+        x = maps_of(features)
         for block in self.blocks:
             x, valid = block(x, valid)
         return x, valid

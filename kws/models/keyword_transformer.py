@@ -10,7 +10,7 @@ deviation 0.02, and 1e-6). The report does not name its number of heads: ours is
 Tokens of one second (64 mel bands, 101 frames): strided 16 × 26 = 416, max-pool 16 × 25 = 400,
 unstrided 64 × 101 = 6,464. Attention is quadratic in them, which is the point of the stride.
 
-Shape letters: B batch   T frames   F mel bands   N tokens   C token width   D model width
+Shape letters: B batch   T frames   F features of a frame   N tokens   C token width   D model width
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class KeywordTransformerConfig:
 
     Attributes:
         num_classes: number of logits.
-        n_mels: frequency bands of the input.
+        num_features: frequency bands of the input.
         stem: "strided", "unstrided" or "max-pool" convolutions, or "frames": each frame a token.
         channels: output channels of the two convolutions.
         positions: what tells tokens apart: "none" (the report's best), "sinusoidal" or "learned".
@@ -58,7 +58,7 @@ class KeywordTransformerConfig:
     """
 
     num_classes: int = 12
-    n_mels: int = 64
+    num_features: int = 64
     stem: str = "strided"
     channels: tuple[int, int] = (32, 64)
     positions: str = "none"
@@ -80,7 +80,7 @@ MAX_POOL = KeywordTransformerConfig(stem="max-pool", max_tokens=400)
 def kwt(size: int) -> KeywordTransformerConfig:
     """KWT-`size`: 12 layers of width 64 · size with heads of 64; size is 1, 2 or 3."""
     return KeywordTransformerConfig(
-        n_mels=40,
+        num_features=40,
         stem="frames",
         positions="learned",
         max_tokens=98,
@@ -119,8 +119,10 @@ class KeywordTransformer(nn.Module):
         self.stem = None
         if config.stem != "frames":
             self.stem = ConvStem(config.channels, **GRID_STEMS[config.stem])
-            self.stem.out_bands(config.n_mels)
-        self.project = Linear(config.n_mels if self.stem is None else self.stem.out_channels, D)
+            self.stem.out_bands(config.num_features)
+        self.project = Linear(
+            config.num_features if self.stem is None else self.stem.out_channels, D
+        )
         self.cls = nn.Parameter(torch.empty(D))
         nn.init.normal_(self.cls, std=0.02)
         self.positions = nn.Identity()
@@ -140,30 +142,30 @@ class KeywordTransformer(nn.Module):
         self.classify = nn.Linear(D, config.num_classes)
 
     def tokens(
-        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+        self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> tuple[Float[Tensor, "B N C"], Bool[Tensor, "B N"] | None]:
-        """What the encoder reads, before it is projected: mel (B, T, F) -> (B, N, C), its mask.
+        """The tokens before their projection: features (B, T, F) -> (B, N, C) and their mask.
 
         Raises:
             UsageError: if there are more tokens than learned positions.
         """
         if self.stem is None:
-            x = zero_padding(mel.mT, valid).mT  # a token per frame
+            x = zero_padding(features.mT, valid).mT  # a token per frame
         else:
-            x, valid = tokens_of(*self.stem(mel, valid))
+            x, valid = tokens_of(*self.stem(features, valid))
         if self.config.positions == "learned" and x.shape[1] > self.config.max_tokens:
             raise UsageError(
-                f"{mel.shape[1]} frames are {x.shape[1]} tokens, but positions were learned for "
-                f"max_tokens={self.config.max_tokens}: shorten the clips, or build the model with "
-                f"max_tokens={x.shape[1]}"
+                f"{features.shape[1]} frames are {x.shape[1]} tokens, but positions were learned "
+                f"for max_tokens={self.config.max_tokens}: shorten the clips, or build the model "
+                f"with max_tokens={x.shape[1]}"
             )
         return x, valid
 
     def forward(
-        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+        self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B num_classes"]:
-        """mel (B, T, F) -> logits (B, num_classes)."""
-        x, valid = self.tokens(mel, valid)
+        """features (B, T, F) -> logits (B, num_classes)."""
+        x, valid = self.tokens(features, valid)
         x, valid = prepend(self.cls, self.project(x), valid)
         x = self.encoder(self.positions(x), valid)
         return self.classify(x[:, 0])

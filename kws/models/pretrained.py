@@ -34,7 +34,7 @@ WINDOW, HOP, FFT, PREEMPHASIS = 400, 160, 512, 0.97
 class Wav2Vec2Config:
     """Settings of `Wav2Vec2`; the defaults are those of the published base model."""
 
-    n_mels: int = 1  # samples are features of size one
+    num_features: int = 1  # samples are features of size one
     num_classes: int = 12
     d_model: int = 768
     num_heads: int = 12
@@ -49,7 +49,7 @@ class Wav2Vec2Config:
 class AstConfig:
     """Settings of `Ast`; the defaults are those of the published base model."""
 
-    n_mels: int = 1  # samples are features of size one
+    num_features: int = 1  # samples are features of size one
     num_classes: int = 12
     d_model: int = 768
     num_heads: int = 12

@@ -29,7 +29,7 @@ class GruConfig:
 
     Attributes:
         num_classes: number of logits.
-        n_mels: features of a frame; the report has 40 MFCC.
+        num_features: features of a frame; the report has 40 MFCC.
         channels: width between the two convolutions over time.
         hidden_size: width of each direction of the GRU.
         num_layers: GRUs on top of each other.
@@ -37,7 +37,7 @@ class GruConfig:
     """
 
     num_classes: int = 30
-    n_mels: int = 40
+    num_features: int = 40
     channels: int = 32
     hidden_size: int = 128
     num_layers: int = 2
@@ -50,7 +50,7 @@ class RnnConfig:
 
     Attributes:
         num_classes: number of logits.
-        n_mels: features of a frame.
+        num_features: features of a frame.
         cell: "lstm" or "gru".
         hidden_size: width of each direction.
         num_layers: recurrent layers on top of each other.
@@ -58,7 +58,7 @@ class RnnConfig:
     """
 
     num_classes: int = 30
-    n_mels: int = 40
+    num_features: int = 40
     cell: str = "lstm"
     hidden_size: int = 128
     num_layers: int = 2
@@ -71,7 +71,7 @@ class CrnnConfig:
 
     Attributes:
         num_classes: number of logits.
-        n_mels: frequency bands of the input.
+        num_features: frequency bands of the input.
         channels: output channels of each convolution.
         pools: (bands, frames) of the pooling after each convolution.
         activation: after each convolution: "relu", "gelu" or "silu".
@@ -84,7 +84,7 @@ class CrnnConfig:
     """
 
     num_classes: int = 12
-    n_mels: int = 40
+    num_features: int = 40
     channels: tuple[int, ...] = (32, 64, 128)
     pools: tuple[tuple[int, int], ...] = ((1, 1), (1, 1), (1, 1))
     activation: str = "relu"
@@ -193,19 +193,21 @@ class GruClassifier(nn.Module):
     def __init__(self, config: GruConfig):
         super().__init__()
         self.config = config
-        self.narrow = nn.Conv1d(config.n_mels, config.channels, 2)
-        self.widen = nn.Conv1d(config.channels, config.n_mels, 3, padding=1)
+        self.narrow = nn.Conv1d(config.num_features, config.channels, 2)
+        self.widen = nn.Conv1d(config.channels, config.num_features, 3, padding=1)
         self.gru = BidirectionalGru(
-            config.n_mels, config.hidden_size, config.num_layers, config.dropout
+            config.num_features, config.hidden_size, config.num_layers, config.dropout
         )
         self.pool = MeanPooling()
         self.classify = nn.Linear(2 * config.hidden_size, config.num_classes)
 
     def forward(
-        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+        self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B num_classes"]:
-        """mel (B, T, F) -> logits (B, num_classes)."""
-        x, valid = convolve(self.narrow, mel.mT, valid)  # (B, 32, T - 1): the kernel has 2 frames
+        """features (B, T, F) -> logits (B, num_classes)."""
+        x, valid = convolve(
+            self.narrow, features.mT, valid
+        )  # (B, 32, T - 1): the kernel has 2 frames
         x, valid = convolve(self.widen, F.relu(x), valid)
         x = self.gru(F.relu(x).mT, valid)
         return self.classify(self.pool(x, valid))
@@ -224,16 +226,16 @@ class RnnClassifier(nn.Module):
             raise ValueError(f"cell={config.cell!r} is none of {', '.join(CELLS)}")
         self.config = config
         self.rnn = CELLS[config.cell](
-            config.n_mels, config.hidden_size, config.num_layers, config.dropout
+            config.num_features, config.hidden_size, config.num_layers, config.dropout
         )
         self.pool = MeanPooling()
         self.classify = nn.Linear(2 * config.hidden_size, config.num_classes)
 
     def forward(
-        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+        self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B num_classes"]:
-        """mel (B, T, F) -> logits (B, num_classes)."""
-        return self.classify(self.pool(self.rnn(mel, valid), valid))
+        """features (B, T, F) -> logits (B, num_classes)."""
+        return self.classify(self.pool(self.rnn(features, valid), valid))
 
 
 class Crnn(nn.Module):
@@ -252,7 +254,7 @@ class Crnn(nn.Module):
             activation=config.activation,
             pool_first=config.pool_first,
         )
-        d_frame = self.stem.out_channels * self.stem.out_bands(config.n_mels)
+        d_frame = self.stem.out_channels * self.stem.out_bands(config.num_features)
         d_gru = 2 * config.hidden_size
         self.gru = BidirectionalGru(d_frame, config.hidden_size, config.num_layers, config.dropout)
         self.pool = make_pooling(config.pooling, d_gru)
@@ -264,9 +266,9 @@ class Crnn(nn.Module):
         )
 
     def forward(
-        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+        self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B num_classes"]:
-        """mel (B, T, F) -> logits (B, num_classes)."""
-        maps, valid = self.stem(mel, valid)
+        """features (B, T, F) -> logits (B, num_classes)."""
+        maps, valid = self.stem(features, valid)
         x = self.gru(frames_of(maps), valid)
         return self.classify(self.pool(x, valid))

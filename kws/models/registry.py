@@ -1,6 +1,6 @@
 """Every model by name: its builder and its published settings.
 
-    model = build_model("crnn-attention", n_mels=40, num_classes=12, dropout=0.1)
+    model = build_model("crnn-attention", num_features=40, num_classes=12, dropout=0.1)
 
 Anything that a settings class knows can be overridden by keyword. `kws params` prints the list.
 """
@@ -21,7 +21,7 @@ class Entry:
 
     Attributes:
         build: makes the module from settings.
-        config: the published settings, a frozen dataclass with `n_mels` and `num_classes`.
+        config: the published settings, a frozen dataclass with `num_features` and `num_classes`.
         about: one line for the list of models.
     """
 
@@ -171,7 +171,12 @@ def find_model(name: str) -> Entry:
 
 
 def configure(
-    name: str, /, *, n_mels: int | None = None, num_classes: int | None = None, **overrides: object
+    name: str,
+    /,
+    *,
+    num_features: int | None = None,
+    num_classes: int | None = None,
+    **overrides: object,
 ) -> Any:
     """The settings of a named model with some of them changed; None keeps the published value.
 
@@ -182,7 +187,7 @@ def configure(
         UsageError: an unknown model or setting, or a value of the wrong type.
     """
     config = find_model(name).config
-    sizes = {"n_mels": n_mels, "num_classes": num_classes}
+    sizes = {"num_features": num_features, "num_classes": num_classes}
     changes: dict[str, Any] = {key: size for key, size in sizes.items() if size is not None}
     changes |= overrides
     published = asdict(config)
@@ -197,19 +202,21 @@ def configure(
     return replace(config, **changes)
 
 
-def build_model(name: str, /, *, n_mels: int, num_classes: int, **overrides: object) -> nn.Module:
-    """Make a model with fresh weights: (mel (B, T, n_mels), valid) -> logits (B, num_classes).
+def build_model(
+    name: str, /, *, num_features: int, num_classes: int, **overrides: object
+) -> nn.Module:
+    """Make a model with fresh weights: (features (B, T, F), valid) -> logits (B, num_classes).
 
     Args:
         name: one of MODELS or PRETRAINED.
-        n_mels: features of a frame.
+        num_features: features of a frame.
         num_classes: number of logits.
         overrides: other settings of that model, see its settings class.
 
     Raises:
         UsageError: an unknown model or setting, or numbers that do not fit together.
     """
-    config = configure(name, n_mels=n_mels, num_classes=num_classes, **overrides)
+    config = configure(name, num_features=num_features, num_classes=num_classes, **overrides)
     return build_from(name, config)
 
 

@@ -26,7 +26,7 @@ class EncoderSettings:
 
     Attributes:
         num_classes: number of logits.
-        n_mels: frequency bands of the input.
+        num_features: frequency bands of the input.
         front_end: "linear" for each frame by itself, "conv" for two convolutions of stride 2.
         d_model: width of the encoder.
         num_heads: attention heads of a layer; must divide `d_model`.
@@ -41,7 +41,7 @@ class EncoderSettings:
     """
 
     num_classes: int = 600
-    n_mels: int = 40
+    num_features: int = 40
     front_end: str = "conv"
     d_model: int = 96
     num_heads: int = 4
@@ -94,7 +94,7 @@ class LaboratoryConformerConfig:
 
     Attributes:
         num_classes: number of logits.
-        n_mels: frequency bands of the input.
+        num_features: frequency bands of the input.
         d_model: width of the encoder.
         num_heads: attention heads; must divide `d_model`.
         num_layers: how often the one layer is used.
@@ -106,7 +106,7 @@ class LaboratoryConformerConfig:
     """
 
     num_classes: int = 600
-    n_mels: int = 40
+    num_features: int = 40
     d_model: int = 80
     num_heads: int = 1
     num_layers: int = 3
@@ -201,7 +201,7 @@ def build_laboratory_conformer(config: LaboratoryConformerConfig) -> SequenceCla
         config.d_model, config.num_heads, config.d_ff, config.kernel_size, config.dropout
     )
     return SequenceClassifier(
-        FRONT_ENDS["linear"](config.n_mels, config.d_model),
+        FRONT_ENDS["linear"](config.num_features, config.d_model),
         nn.Identity(),
         TransformerEncoder(layer, config.num_layers, share_weights=True),
         make_pooling("mean", config.d_model),
@@ -219,7 +219,7 @@ def _assemble(config: EncoderSettings, encoder: nn.Module) -> SequenceClassifier
             raise ValueError(f"{name}={value!r} is none of {', '.join(known)}")
     D = config.d_model
     return SequenceClassifier(
-        FRONT_ENDS[config.front_end](config.n_mels, D),
+        FRONT_ENDS[config.front_end](config.num_features, D),
         SinusoidalPositions(D) if config.positions == "sinusoidal" else nn.Identity(),
         encoder,
         make_pooling(config.pooling, D),

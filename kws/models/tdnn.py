@@ -5,7 +5,7 @@ Source: Snyder et al. 2018, "X-Vectors", table 1
 Deviations: a quarter of the width, convolutions with "same" padding (theirs lose 7 frames at each
 end), normalization before the ReLU and one hidden layer after pooling, not two.
 
-Shape letters: B batch   T frames   F mel bands   D channels
+Shape letters: B batch   T frames   F features of a frame   D channels
 """
 
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ class TdnnConfig:
 
     Attributes:
         num_classes: number of logits, one per speaker.
-        n_mels: frequency bands of the input.
+        num_features: frequency bands of the input.
         channels: width of the frame layers; the last one has three times as many.
         d_hidden: width of the layer after pooling, the speaker's embedding.
         dropout: in front of the logits.
     """
 
     num_classes: int = 100
-    n_mels: int = 40
+    num_features: int = 40
     channels: int = 128
     d_hidden: int = 128
     dropout: float = 0.1
@@ -94,7 +94,7 @@ class Tdnn(nn.Module):
     def __init__(self, config: TdnnConfig):
         super().__init__()
         self.config = config
-        widths = (config.n_mels, *(config.channels,) * 4, 3 * config.channels)
+        widths = (config.num_features, *(config.channels,) * 4, 3 * config.channels)
         self.layers = nn.ModuleList(
             TdnnLayer(d_in, d_out, kernel_size, dilation)
             for d_in, d_out, kernel_size, dilation in zip(
@@ -110,10 +110,10 @@ class Tdnn(nn.Module):
         )
 
     def forward(
-        self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+        self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B num_classes"]:
-        """mel (B, T, F) -> logits (B, num_classes)."""
-        x = mel.mT
+        """features (B, T, F) -> logits (B, num_classes)."""
+        x = features.mT
         for layer in self.layers:
             x = layer(x, valid)
         return self.classify(statistics_pool(x.mT, valid))

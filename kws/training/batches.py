@@ -37,31 +37,33 @@ CACHE_BYTES = 512 << 20  # evaluation features up to this size are kept between 
 class TrainingBatch:
     """Augmented examples; `targets` rows sum to 1 and are not one-hot after mixup."""
 
-    mel: Float[Tensor, "B T F"]
+    features: Float[Tensor, "B T F"]
     valid: Bool[Tensor, "B T"] | None
     targets: Float[Tensor, "B C"]
 
     def __len__(self) -> int:
-        return len(self.mel)
+        return len(self.features)
 
     def part(self, index: int, count: int) -> "TrainingBatch":
         """Part `index` of `count` nearly equal ones, in order."""
         low, high = (len(self) * i // count for i in (index, index + 1))
         valid = None if self.valid is None else self.valid[low:high]
-        return TrainingBatch(mel=self.mel[low:high], valid=valid, targets=self.targets[low:high])
+        return TrainingBatch(
+            features=self.features[low:high], valid=valid, targets=self.targets[low:high]
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
     """Examples to evaluate; `index` is their place in the split, `labels` -1 where unknown."""
 
-    mel: Float[Tensor, "B T F"]
+    features: Float[Tensor, "B T F"]
     valid: Bool[Tensor, "B T"] | None
     labels: Int[Tensor, "B"]
     index: Int[Tensor, "B"]
 
     def __len__(self) -> int:
-        return len(self.mel)
+        return len(self.features)
 
 
 def generator_for(seed: int, purpose: str, step: int) -> Generator:
@@ -99,21 +101,21 @@ def training_batch(
 ) -> TrainingBatch:
     """Examples `rows` of the training data, augmented as the recipe says, on the split's device."""
     knobs = recipe.augment
-    mel, valid = _training_features(split, recipe, rows, generator)
-    mel = augment.warp_frequency(mel, knobs.warp_frequency, generator)
-    mel = augment.warp_time(mel, knobs.warp_time, generator, valid=valid)
-    mel = augment.random_tilt(mel, knobs.tilt, generator)
+    features, valid = _training_features(split, recipe, rows, generator)
+    features = augment.warp_frequency(features, knobs.warp_frequency, generator)
+    features = augment.warp_time(features, knobs.warp_time, generator, valid=valid)
+    features = augment.random_tilt(features, knobs.tilt, generator)
     if knobs.band_limit:
-        mel = augment.band_limit(
-            mel,
+        features = augment.band_limit(
+            features,
             knobs.min_bands,
             generator,
             probability=knobs.band_limit,
             floor=recipe.features.floor,
         )
-    mel = normalize(mel, valid)
-    mel = augment.spec_augment(
-        mel,
+    features = normalize(features, valid)
+    features = augment.spec_augment(
+        features,
         generator,
         time_masks=knobs.time_masks,
         max_time=knobs.max_time,
@@ -122,14 +124,14 @@ def training_batch(
         valid=valid,
     )
     labels = split.labels[rows.to(split.labels.device)]
-    targets = F.one_hot(labels, len(split.label_names)).to(mel.dtype)
+    targets = F.one_hot(labels, len(split.label_names)).to(features.dtype)
     if valid is None:
-        mel, targets = augment.mixup(mel, targets, knobs.mixup, generator)
+        features, targets = augment.mixup(features, targets, knobs.mixup, generator)
     else:  # a frame is real if it is in either example: let the mask be one more feature
-        both = torch.cat([mel, valid[..., None].to(mel.dtype)], dim=2)
+        both = torch.cat([features, valid[..., None].to(features.dtype)], dim=2)
         both, targets = augment.mixup(both, targets, knobs.mixup, generator)
-        mel, valid = both[..., :-1], both[..., -1] > 0
-    return TrainingBatch(mel=mel, valid=valid, targets=targets)
+        features, valid = both[..., :-1], both[..., -1] > 0
+    return TrainingBatch(features=features, valid=valid, targets=targets)
 
 
 def _training_features(
@@ -138,9 +140,9 @@ def _training_features(
     """Log-mels or MFCC of augmented clips, or crops of utterances."""
     if isinstance(split, FrameSplit):
         frames = recipe.data.crop_frames
-        mel, valid = split.crops(rows, generator, frames=frames)
+        features, valid = split.crops(rows, generator, frames=frames)
         # no padding, no mask: layers are faster without (free: the lengths are on the CPU)
-        return mel, None if (split.lengths[rows] >= frames).all() else valid
+        return features, None if (split.lengths[rows] >= frames).all() else valid
     knobs = recipe.augment
     waveform = split.waveforms(rows)
     waveform = augment.change_speed(waveform, knobs.speed, generator)
@@ -174,8 +176,8 @@ def evaluation_batches(
     if isinstance(split, ClipSplit):
         for chunk in torch.arange(len(split)).split(EVALUATION_BATCH)[rank::world]:
             index = chunk.to(split.labels.device)
-            mel = normalize(recipe.features(split.waveforms(index)))
-            yield Batch(mel=mel, valid=None, labels=split.labels[index], index=index)
+            features = normalize(recipe.features(split.waveforms(index)))
+            yield Batch(features=features, valid=None, labels=split.labels[index], index=index)
         return
     if crops:
         compat = recipe.data.compat
@@ -184,8 +186,8 @@ def evaluation_batches(
         batches = split.crop_batches(size, generator, frames=recipe.data.crop_frames)
     else:
         batches = split.full_batches(EVALUATION_FRAMES)
-    for mel, valid, labels, index in islice(batches, rank, None, world):
-        yield Batch(mel=normalize(mel, valid), valid=valid, labels=labels, index=index)
+    for features, valid, labels, index in islice(batches, rank, None, world):
+        yield Batch(features=normalize(features, valid), valid=valid, labels=labels, index=index)
 
 
 class Cached:
@@ -207,7 +209,7 @@ class Cached:
             return
         kept, size = [], 0
         for batch in self.make():
-            size += batch.mel.numel() * batch.mel.element_size()
+            size += batch.features.numel() * batch.features.element_size()
             kept = [*kept, batch] if size <= self.limit else []
             yield batch
         if size <= self.limit:
@@ -220,4 +222,4 @@ def fit_normalizer(split: Split, recipe: Recipe) -> Normalizer:
     if kind != "dataset":
         return Normalizer(kind=kind)
     plain = evaluation_batches(split, recipe, Normalizer(kind="none"))
-    return dataset_normalizer((batch.mel, batch.valid) for batch in plain)
+    return dataset_normalizer((batch.features, batch.valid) for batch in plain)

@@ -97,7 +97,7 @@ def new_model(recipe: Recipe, num_classes: int) -> nn.Module:
             f"features.kind={features.kind!r} is not what {name} reads: set features.kind={wanted}"
         )
     return build_model(
-        name, n_mels=features.num_features, num_classes=num_classes, **recipe.model.options
+        name, num_features=features.num_features, num_classes=num_classes, **recipe.model.options
     )
 
 

@@ -116,7 +116,7 @@ def train_step(run: Run, forward: nn.Module) -> Tensor:
             continue
         with _keep_gradients(forward, team.world > 1 and i < settings.accumulate - 1):
             with _autocast(settings.precision, team.device):
-                logits = forward(part.mel, part.valid)
+                logits = forward(part.features, part.valid)
             # summed here and divided by the size of the whole: the parts may differ by one example
             losses = loss_per_example(
                 logits.float(), part.targets, settings.loss, settings.label_smoothing
@@ -179,7 +179,7 @@ def score(model: nn.Module, batches: Cached, kind: str = "cross-entropy") -> Ten
     model.eval()
     totals = torch.zeros(3, dtype=torch.float64, device=next(model.parameters()).device)
     for batch in batches:
-        logits = model(batch.mel, batch.valid).float()
+        logits = model(batch.features, batch.valid).float()
         targets = F.one_hot(batch.labels, logits.shape[1]).to(logits.dtype)
         loss = loss_per_example(logits, targets, kind).sum()
         right = (logits.argmax(dim=1) == batch.labels).sum()

@@ -197,7 +197,7 @@ class Recipe:
         for key in ON_LOG_MELS if self.features.kind != "log_mel" else ():
             if knobs[key]:
                 raise UsageError(f"augment.{key} is meant for features.kind=log_mel: set it to 0")
-        for key in ("n_mels", "num_classes"):
+        for key in ("num_features", "num_classes"):
             if key in self.model.options:
                 raise UsageError(f"model.{key} follows from features and labels: leave it out")
         if self.augment.band_limit and self.augment.min_bands > self.features.num_features:

@@ -57,7 +57,7 @@ def test_the_budget_decides_the_exit_code(kws, budget, code, verdict):
 
 def test_settings_can_be_changed(kws):
     settings = ["num_layers=2", "positions=none", "qkv_bias=true", "dropout=0"]
-    table = rows(kws("params", "kwt-1", "--n-mels", 17, *settings).out)
+    table = rows(kws("params", "kwt-1", "--num-features", 17, *settings).out)
     assert table["project"] == ["m d + d", "m=17 d=64", "1,152", "1,152"]
     assert table["encoder"][:2] == ["L (4 d² + 9 d + 2 d f + f)", "L=2 d=64 f=256"]
     assert "positions" not in table
@@ -71,10 +71,13 @@ def test_settings_can_be_changed(kws):
         (["kwt-1", "dmodel=3"], "kwt-1 has no setting 'dmodel' (did you mean 'd_model'?)"),
         (["kwt-1", "d_model"], "'d_model' is no setting: write it as key=value, d_model=128"),
         (["kwt-1", "d_model=65", "num_heads=3"], "kwt-1: d_model=65 is not divisible by"),
-        (["kwt-1", "--n-mels", "0"], "kwt-1: n_mels=0: give at least 1"),
-        (["kwt-1", "n_mels=3", "--n-mels", "4"], "n_mels is an option and a setting here"),
+        (["kwt-1", "--num-features", "0"], "kwt-1: num_features=0: give at least 1"),
+        (
+            ["kwt-1", "num_features=3", "--num-features", "4"],
+            "num_features is an option and a setting here",
+        ),
         (["kwt-1", "--budget", "-1"], "--budget -1: give a positive number"),
-        (["--budget", "5"], "--num-classes, --n-mels and --budget are about one model"),
+        (["--budget", "5"], "--num-classes, --num-features and --budget are about one model"),
     ],
 )
 def test_what_is_refused(kws, arguments, sentence):

@@ -14,7 +14,7 @@ from kws.models.transformer import EncoderLayer, TransformerEncoder
 
 B, T, MELS = 2, 23, 12
 SMALL: dict[str, Any] = {
-    "n_mels": MELS,
+    "num_features": MELS,
     "d_model": 10,
     "num_heads": 5,
     "num_layers": 4,
@@ -56,7 +56,7 @@ def test_weights_are_those_that_the_layer_averages_with(float64):
 
 @pytest.mark.parametrize("pooling", ["attention", "self-attentive"])
 def test_pooling_weights_are_those_that_the_layer_averages_with(pooling, mel, valid):
-    config = CrnnConfig(n_mels=MELS, channels=(3, 5, 7), hidden_size=4, pooling=pooling)
+    config = CrnnConfig(num_features=MELS, channels=(3, 5, 7), hidden_size=4, pooling=pooling)
     model = Crnn(config).eval()
     inputs = []
     model.pool.register_forward_pre_hook(lambda _, args: inputs.append(args))
@@ -94,7 +94,7 @@ def test_hooks_go_when_the_model_fails():
 
 
 def test_a_model_without_attention_has_no_weights_and_no_panels(mel):
-    model = Crnn(CrnnConfig(n_mels=MELS, channels=(3, 5, 7), hidden_size=4)).eval()
+    model = Crnn(CrnnConfig(num_features=MELS, channels=(3, 5, 7), hidden_size=4)).eval()
     _, found = attention_weights(model, mel)
     assert found == []
     assert panels(model, found, num_features=MELS, seconds=0.23) == []

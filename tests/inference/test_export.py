@@ -66,8 +66,8 @@ def small(untrained):
 )
 def test_every_model_agrees_with_onnxruntime(name, small, tmp_path):
     trained = small(name)
-    mel = torch.randn(3, 61, 40).cumsum(dim=1)  # examples that differ more than noise does
-    logits = trained.logits(trained.normalizer(mel))
+    features = torch.randn(3, 61, 40).cumsum(dim=1)  # examples that differ more than noise does
+    logits = trained.logits(trained.normalizer(features))
     assert logits.std(dim=0).max() > 1e-3, "a constant answer would agree with anything"
     assert export_onnx(trained, tmp_path / "model.onnx") < 1e-4
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
@@ -91,12 +91,12 @@ def test_the_graph_normalizes_and_batch_and_frames_are_free(gru):
     trained, out = gru
     session = onnxruntime.InferenceSession(out)
     assert [(i.name, i.shape) for i in session.get_inputs()] == [
-        ("mel", ["batch", "frames", 40]),
+        ("features", ["batch", "frames", 40]),
         ("valid", ["batch", "frames"]),
     ]
-    mel, valid = torch.randn(7, 31, 40) + 20, torch.ones(7, 31, dtype=torch.bool)
-    (logits,) = session.run(None, {"mel": mel.numpy(), "valid": valid.numpy()})
-    expected = trained.logits(trained.normalizer(mel, valid), valid)
+    features, valid = torch.randn(7, 31, 40) + 20, torch.ones(7, 31, dtype=torch.bool)
+    (logits,) = session.run(None, {"features": features.numpy(), "valid": valid.numpy()})
+    expected = trained.logits(trained.normalizer(features, valid), valid)
     assert torch.allclose(torch.from_numpy(logits), expected, atol=1e-5)
 
 
@@ -125,8 +125,8 @@ def test_safetensors_hold_weights_and_metadata(gru, tmp_path):
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     model = new_model(trained.recipe, len(trained.labels)).eval()
     model.load_state_dict(weights)
-    mel = torch.randn(2, 23, 40)
-    assert torch.equal(model(mel), trained.model(mel))
+    features = torch.randn(2, 23, 40)
+    assert torch.equal(model(features), trained.model(features))
 
 
 def test_safetensors_of_a_shared_layer(untrained, tmp_path):

@@ -27,7 +27,7 @@ TINY: dict[str, dict] = {
 }
 
 
-def awaken(model: nn.Module, mel: torch.Tensor) -> nn.Module:
+def awaken(model: nn.Module, features: torch.Tensor) -> nn.Module:
     """Move every parameter a little, and set the running statistics to those of a batch.
 
     Normalizations start as the identity and biases at zero, where mistakes hide.
@@ -38,7 +38,7 @@ def awaken(model: nn.Module, mel: torch.Tensor) -> nn.Module:
         norms = [module for module in model.modules() if isinstance(module, MaskedBatchNorm)]
         for norm in norms:
             norm.momentum = 1.0
-        model.train()(mel)
+        model.train()(features)
         for norm in norms:
             norm.momentum = 0.1
     return model
@@ -48,7 +48,7 @@ def tiny_model(name: str, **overrides: object) -> nn.Module:
     """The model called `name`, float64, shrunken, without dropout, awake."""
     settings = {"dropout": 0.0, **TINY.get(name, TINY_TRANSFORMER), **overrides}
     bands = bands_of(name)
-    model = build_model(name, n_mels=bands, num_classes=CLASSES, **settings).double()
+    model = build_model(name, num_features=bands, num_classes=CLASSES, **settings).double()
     return awaken(model, torch.randn(5, 30, bands, dtype=torch.float64))
 
 

@@ -55,15 +55,15 @@ def test_a_frame_reaches_two_more_on_each_side_with_every_block(float64):
 
 def test_positions_tell_equal_frames_apart(float64):
     model = ConvS2s(ConvS2sConfig(d_model=6, num_layers=1, dropout=0.0))
-    mel = torch.randn(1, 21, 40)
-    backwards = mel.flip(1)
+    features = torch.randn(1, 21, 40)
+    backwards = features.flip(1)
     torch.nn.init.constant_(model.positions.table, 0.0)
     for parameter in model.blocks.parameters():  # a kernel that reads the same both ways
         if parameter.ndim == 3:
             parameter.data = parameter.data + parameter.data.flip(2)
-    torch.testing.assert_close(model(mel), model(backwards), rtol=0, atol=1e-10)
+    torch.testing.assert_close(model(features), model(backwards), rtol=0, atol=1e-10)
     torch.nn.init.normal_(model.positions.table)
-    assert (model(mel) - model(backwards)).abs().max() > 1e-3
+    assert (model(features) - model(backwards)).abs().max() > 1e-3
 
 
 def test_more_frames_than_positions_are_refused():

@@ -81,10 +81,10 @@ def test_pooling_does_not_see_a_masked_frame_in_its_window():
 
 
 def test_maps_are_the_spectrogram_with_channels_last_in_memory():
-    mel = torch.randn(B, T, BANDS)
-    maps = maps_of(mel)
-    assert torch.equal(maps[:, 0], mel.mT)
-    y = ConvStem((4, 6))(mel)[0]
+    features = torch.randn(B, T, BANDS)
+    maps = maps_of(features)
+    assert torch.equal(maps[:, 0], features.mT)
+    y = ConvStem((4, 6))(features)[0]
     assert y.is_contiguous(memory_format=torch.channels_last)
     assert all(p.is_contiguous() for p in ConvStem((4, 6)).parameters())
 
@@ -120,10 +120,10 @@ def test_a_second_of_64_bands_has_the_tokens_of_the_report(stem, bands, frames):
     assert stem.out_bands(64) == bands
 
 
-@pytest.mark.parametrize("n_mels", [7, 8, 9, 40])
-def test_bands_that_are_left_are_predicted(n_mels):
+@pytest.mark.parametrize("num_features", [7, 8, 9, 40])
+def test_bands_that_are_left_are_predicted(num_features):
     stem = ConvStem((2, 3, 2), strides=(2, 1, 1), pools=((1, 1), (3, 1), (1, 1)))
-    assert stem(torch.randn(1, 5, n_mels))[0].shape[2] == stem.out_bands(n_mels)
+    assert stem(torch.randn(1, 5, num_features))[0].shape[2] == stem.out_bands(num_features)
 
 
 def test_a_block_is_what_it_says(float64):
@@ -145,5 +145,5 @@ def test_bad_numbers_are_refused():
         ConvBlock(1, 2, activation="tanh")
     with pytest.raises(ValueError, match=r"channels=\(4, 6\), strides=\(2,\)"):
         ConvStem((4, 6), strides=(2,))
-    with pytest.raises(ValueError, match="n_mels=3 leaves no band"):
+    with pytest.raises(ValueError, match="num_features=3 leaves no band"):
         ConvStem((4,), pools=((4, 1),)).out_bands(3)

@@ -60,8 +60,8 @@ def test_a_second_has_the_published_number_of_tokens(config, tokens):
 
 
 def test_a_kwt_token_is_a_frame():
-    mel = torch.randn(2, 7, 40)
-    assert torch.equal(tiny(kwt(1), **TINY).tokens(mel)[0], mel)
+    features = torch.randn(2, 7, 40)
+    assert torch.equal(tiny(kwt(1), **TINY).tokens(features)[0], features)
 
 
 def test_the_cls_token_stands_in_front_and_is_always_valid():
@@ -85,10 +85,10 @@ def test_logits_are_read_from_the_cls_token():
 
 
 def test_without_positions_kwt_does_not_know_the_order_of_frames(float64):
-    mel, shuffle = torch.randn(2, 7, 40), torch.randperm(7)
+    features, shuffle = torch.randn(2, 7, 40), torch.randperm(7)
     for positions, knows in (("none", False), ("sinusoidal", True), ("learned", True)):
         model = tiny(kwt(1), **TINY, positions=positions)
-        difference = (model(mel) - model(mel[:, shuffle])).abs().max()
+        difference = (model(features) - model(features[:, shuffle])).abs().max()
         assert (difference > 1e-8) == knows, positions
 
 
@@ -116,5 +116,5 @@ def test_bad_settings_are_refused():
         tiny(STRIDED, positions="relative")
     with pytest.raises(ValueError, match="d_model=256 is not divisible by num_heads=3"):
         tiny(STRIDED, num_heads=3)
-    with pytest.raises(ValueError, match="n_mels=1 leaves no band"):
-        tiny(MAX_POOL, n_mels=1)
+    with pytest.raises(ValueError, match="num_features=1 leaves no band"):
+        tiny(MAX_POOL, num_features=1)

@@ -166,73 +166,75 @@ def test_every_layer_with_a_mask_is_tested_here():
 
 
 @pytest.fixture
-def mel(bands):
+def features(bands):
     return torch.randn(B, T, bands, dtype=torch.float64)
 
 
-def test_content_of_the_padding_moves_no_logit(model, mel, training):
+def test_content_of_the_padding_moves_no_logit(model, features, training):
     model.train(training)
-    expected = model(padded(mel, VALID, 1, 0.0), VALID)
-    close(model(padded(mel, VALID, 1, 1e3), VALID), expected)
+    expected = model(padded(features, VALID, 1, 0.0), VALID)
+    close(model(padded(features, VALID, 1, 1e3), VALID), expected)
 
 
-def test_padding_may_even_be_nan(model, mel):
+def test_padding_may_even_be_nan(model, features):
     model.eval()
-    expected = model(mel, VALID)
-    close(model(mel.masked_fill(~VALID[..., None], torch.nan), VALID), expected)
+    expected = model(features, VALID)
+    close(model(features.masked_fill(~VALID[..., None], torch.nan), VALID), expected)
 
 
 @pytest.mark.parametrize("more", [1, 2, 13])
-def test_length_of_the_padding_moves_no_logit(model, mel, training, more):
+def test_length_of_the_padding_moves_no_logit(model, features, training, more):
     model.train(training)
-    longer = torch.cat([mel, torch.randn(B, more, mel.shape[2], dtype=mel.dtype)], dim=1)
+    longer = torch.cat(
+        [features, torch.randn(B, more, features.shape[2], dtype=features.dtype)], dim=1
+    )
     longer_valid = torch.arange(T + more) < LENGTHS[:, None]
-    close(model(longer, longer_valid), model(mel, VALID))
+    close(model(longer, longer_valid), model(features, VALID))
 
 
-def test_a_clip_alone_gives_the_logits_that_it_gives_in_a_batch(model, mel):
+def test_a_clip_alone_gives_the_logits_that_it_gives_in_a_batch(model, features):
     model.eval()
-    batch = model(mel, VALID)
+    batch = model(features, VALID)
     for b, length in enumerate(LENGTHS.tolist()):
-        close(model(mel[b : b + 1, :length]), batch[b : b + 1])
+        close(model(features[b : b + 1, :length]), batch[b : b + 1])
 
 
-def test_frames_masked_in_the_middle_move_no_logit(model, mel, training):
+def test_frames_masked_in_the_middle_move_no_logit(model, features, training):
     model.train(training)
     valid = VALID & (torch.arange(T) != 3) & (torch.arange(T) != 4)
-    close(model(padded(mel, valid, 1, 1e3), valid), model(mel, valid))
+    close(model(padded(features, valid, 1, 1e3), valid), model(features, valid))
 
 
-def test_without_a_mask_every_frame_is_valid(model, mel, training):
+def test_without_a_mask_every_frame_is_valid(model, features, training):
     model.train(training)
     masked = copy.deepcopy(model)
-    close(masked(mel, torch.ones(B, T, dtype=torch.bool)), model(mel))
+    close(masked(features, torch.ones(B, T, dtype=torch.bool)), model(features))
     for (name, ours), theirs in zip(model.named_buffers(), masked.buffers(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10, msg=name)
 
 
-def test_padding_moves_no_running_statistic(model, mel):
+def test_padding_moves_no_running_statistic(model, features):
     other = copy.deepcopy(model).train()
-    model.train()(mel, VALID)
-    other(padded(mel, VALID, 1, 1e3), VALID)
+    model.train()(features, VALID)
+    other(padded(features, VALID, 1, 1e3), VALID)
     for (name, ours), theirs in zip(model.named_buffers(), other.buffers(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10, msg=name)
 
 
 @pytest.mark.parametrize("frame", [0, 4, 7])
-def test_a_valid_frame_does_move_the_logits(model, mel, frame):
+def test_a_valid_frame_does_move_the_logits(model, features, frame):
     model.eval()
-    expected = model(mel, VALID)
-    mel[:, frame] += torch.randn(mel.shape[2], dtype=mel.dtype)
-    assert ((model(mel, VALID) - expected).abs().amax(dim=1) > 1e-7).all()
+    expected = model(features, VALID)
+    features[:, frame] += torch.randn(features.shape[2], dtype=features.dtype)
+    assert ((model(features, VALID) - expected).abs().amax(dim=1) > 1e-7).all()
 
 
-def test_padding_reaches_no_gradient(model, mel):
+def test_padding_reaches_no_gradient(model, features):
     model.eval()
-    mel.requires_grad_()
-    model(mel, VALID).square().sum().backward()
-    assert (mel.grad[~VALID] == 0).all()
-    assert mel.grad[VALID].abs().sum() > 0
+    features.requires_grad_()
+    model(features, VALID).square().sum().backward()
+    assert (features.grad[~VALID] == 0).all()
+    assert features.grad[VALID].abs().sum() > 0
 
 
 def test_torchaudio_conformer_moves_with_its_padding(float64):

@@ -55,24 +55,30 @@ PUBLISHED_PARTS = {
 }
 # Settings that a formula must follow, beside the published ones.
 VARIANTS = [
-    ("crnn", {"channels": (3, 5), "pools": ((3, 2), (2, 1)), "num_layers": 1, "n_mels": 41}),
+    ("crnn", {"channels": (3, 5), "pools": ((3, 2), (2, 1)), "num_layers": 1, "num_features": 41}),
     ("crnn", {"pooling": "self-attentive", "d_hidden": 7, "hidden_size": 11}),
-    ("gru", {"channels": 7, "hidden_size": 11, "num_layers": 3, "n_mels": 13}),
-    ("lstm", {"hidden_size": 11, "num_layers": 3, "n_mels": 13}),
+    ("gru", {"channels": 7, "hidden_size": 11, "num_layers": 3, "num_features": 13}),
+    ("lstm", {"hidden_size": 11, "num_layers": 3, "num_features": 13}),
     ("lstm", {"cell": "gru", "num_layers": 1}),
-    ("convs2s", {"d_model": 7, "kernel_size": 3, "num_layers": 3, "max_frames": 31, "n_mels": 13}),
+    (
+        "convs2s",
+        {"d_model": 7, "kernel_size": 3, "num_layers": 3, "max_frames": 31, "num_features": 13},
+    ),
     ("strided-transformer", {"positions": "learned", "max_tokens": 31, "channels": (5, 7)}),
-    ("strided-transformer", {"positions": "sinusoidal", "qkv_bias": False, "n_mels": 17}),
-    ("kwt-1", {"positions": "none", "num_layers": 2, "d_ff": 13, "n_mels": 17}),
-    ("bc-resnet-1", {"base_channels": 1, "n_mels": 64, "sub_bands": 4}),
+    ("strided-transformer", {"positions": "sinusoidal", "qkv_bias": False, "num_features": 17}),
+    ("kwt-1", {"positions": "none", "num_layers": 2, "d_ff": 13, "num_features": 17}),
+    ("bc-resnet-1", {"base_channels": 1, "num_features": 64, "sub_bands": 4}),
     ("bc-resnet-1", {"base_channels": 6}),
-    ("tdnn", {"channels": 7, "d_hidden": 11, "n_mels": 13}),
+    ("tdnn", {"channels": 7, "d_hidden": 11, "num_features": 13}),
     ("transformer", {"positions": "relative", "norm_first": False, "share_weights": True}),
-    ("transformer", {"pooling": "mean", "normalization": "none", "d_hidden": 13, "n_mels": 17}),
+    (
+        "transformer",
+        {"pooling": "mean", "normalization": "none", "d_hidden": 13, "num_features": 17},
+    ),
     ("transformer", {"pooling": "attention", "qkv_bias": False, "front_end": "linear"}),
-    ("conformer", {"positions": "none", "norm": "layer", "kernel_size": 7, "n_mels": 13}),
+    ("conformer", {"positions": "none", "norm": "layer", "kernel_size": 7, "num_features": 13}),
     ("conformer", {"positions": "sinusoidal", "normalization": "layer", "num_layers": 1}),
-    ("lab-conformer", {"kernel_size": 5, "d_ff": 13, "normalization": "none", "n_mels": 13}),
+    ("lab-conformer", {"kernel_size": 5, "d_ff": 13, "normalization": "none", "num_features": 13}),
 ]
 
 

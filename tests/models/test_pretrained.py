@@ -22,7 +22,7 @@ def settings(*overrides: str) -> list[str]:
 
 
 def small(name: str, **overrides):
-    return build_model(name, n_mels=1, num_classes=3, **{**SIZES[name], **overrides}).eval()
+    return build_model(name, num_features=1, num_classes=3, **{**SIZES[name], **overrides}).eval()
 
 
 @pytest.fixture(params=sorted(PRETRAINED))
@@ -48,7 +48,7 @@ def clips():
 @pytest.mark.slow
 def test_the_published_sizes():
     with torch.device("meta"):
-        model = build_model("wav2vec2", n_mels=1, num_classes=12)
+        model = build_model("wav2vec2", num_features=1, num_classes=12)
     assert sum(p.numel() for p in model.backbone.parameters()) == 94_371_712
 
 

@@ -115,17 +115,17 @@ def test_the_gru_models_first_kernel_has_two_frames():
 
 
 def test_the_gru_model_is_its_figure(float64):
-    model, mel = GruClassifier(GruConfig(hidden_size=2, num_layers=1)), torch.randn(2, 11, 40)
-    x = F.relu(F.conv1d(mel.mT, model.narrow.weight, model.narrow.bias))
+    model, features = GruClassifier(GruConfig(hidden_size=2, num_layers=1)), torch.randn(2, 11, 40)
+    x = F.relu(F.conv1d(features.mT, model.narrow.weight, model.narrow.bias))
     x = F.relu(F.conv1d(x, model.widen.weight, model.widen.bias, padding=1))
     expected = model.classify(model.gru.gru(x.mT)[0].mean(dim=1))
-    torch.testing.assert_close(model(mel), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(model(features), expected, rtol=0, atol=1e-10)
 
 
 def test_the_lstm_model_is_its_figure(float64):
-    model, mel = RnnClassifier(RnnConfig(hidden_size=2)), torch.randn(2, 11, 40)
-    expected = model.classify(torchs(model.rnn)(mel)[0].mean(dim=1))
-    torch.testing.assert_close(model(mel), expected, rtol=0, atol=1e-10)
+    model, features = RnnClassifier(RnnConfig(hidden_size=2)), torch.randn(2, 11, 40)
+    expected = model.classify(torchs(model.rnn)(features)[0].mean(dim=1))
+    torch.testing.assert_close(model(features), expected, rtol=0, atol=1e-10)
 
 
 def test_settings_choose_the_layers():
@@ -139,5 +139,5 @@ def test_settings_choose_the_layers():
 def test_bad_settings_are_refused():
     with pytest.raises(ValueError, match="pooling='max' is none of mean, attention"):
         Crnn(dataclasses.replace(CRNN_SMALL, pooling="max"))
-    with pytest.raises(ValueError, match="n_mels=7 leaves no band"):
-        Crnn(dataclasses.replace(CRNN_SMALL, n_mels=7))
+    with pytest.raises(ValueError, match="num_features=7 leaves no band"):
+        Crnn(dataclasses.replace(CRNN_SMALL, num_features=7))

@@ -126,7 +126,7 @@ CHANGES = [
 def output(name, **settings):
     """Logits of a training step, from a fixed start and fixed draws; and the parameters' shapes."""
     torch.manual_seed(0)
-    model = build_model(name, n_mels=40, num_classes=3, **settings)
+    model = build_model(name, num_features=40, num_classes=3, **settings)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2, generator=torch.Generator().manual_seed(1))
     torch.manual_seed(1)
@@ -143,7 +143,7 @@ def test_every_setting_does_something(name, base, change):
 def test_every_setting_is_tested():
     for name, (_, others) in OTHERS.items():
         fields = {field.name for field in dataclasses.fields(MODELS[name].config)}
-        assert fields - set(others) == {"num_classes", "n_mels"}, name
+        assert fields - set(others) == {"num_classes", "num_features"}, name
     kinds = {type(MODELS[name].config) for name in OTHERS}
     assert kinds == {type(entry.config) for entry in MODELS.values()}
 
@@ -187,10 +187,10 @@ def test_published_settings_stay_unless_changed():
         ("crnn", {"d_hidden": -1}, "crnn: d_hidden=-1: give at least 0"),
         ("lstm", {"cell": "rnn"}, "lstm: cell='rnn' is none of lstm, gru"),
         ("convs2s", {"kernel_size": 4}, "convs2s: kernel_size=4 must be odd"),
-        ("bc-resnet-1", {"n_mels": 64}, "bc-resnet-1: n_mels=64 leaves 32 bands"),
+        ("bc-resnet-1", {"num_features": 64}, "bc-resnet-1: num_features=64 leaves 32 bands"),
     ],
 )
 def test_what_does_not_fit_is_told_in_a_sentence(name, settings, sentence):
     with pytest.raises(UsageError, match=f"^{sentence}") as info:
-        build_model(name, **{"n_mels": 40, "num_classes": 3, **settings})
+        build_model(name, **{"num_features": 40, "num_classes": 3, **settings})
     assert "\n" not in str(info.value)

@@ -25,7 +25,7 @@ B, T, D = 2, 7, 5
 
 
 def build(name, **overrides):
-    return build_model(name, n_mels=40, num_classes=600, **overrides)
+    return build_model(name, num_features=40, num_classes=600, **overrides)
 
 
 def test_the_homework_sample_model_has_the_published_number_of_parameters():
@@ -94,8 +94,8 @@ def test_positions_tell_the_order_of_frames(float64, build_one, positions):
     )
     if build_one is build_conformer:  # its convolution knows the order, unless it sees one frame
         config = dataclasses.replace(config, kernel_size=1)
-    model, mel, shuffle = build_one(config).eval(), torch.randn(2, 9, 40), torch.randperm(9)
-    difference = (model(mel) - model(mel[:, shuffle])).abs().max()
+    model, features, shuffle = build_one(config).eval(), torch.randn(2, 9, 40), torch.randperm(9)
+    difference = (model(features) - model(features[:, shuffle])).abs().max()
     assert (difference > 1e-8) == (positions != "none")
 
 

@@ -74,7 +74,7 @@ def test_without_augmentation_a_keyword_batch_is_the_features_of_its_rows(tones)
     batch = make(split, chosen)
     rows = torch.tensor([3, 1, 4, 0, 5])
     assert batch.valid is None
-    assert torch.equal(batch.mel, chosen.features(split.waveforms(rows)))
+    assert torch.equal(batch.features, chosen.features(split.waveforms(rows)))
     assert torch.equal(batch.targets.argmax(1), split.labels[rows])
     assert torch.equal(batch.targets.sum(1), torch.ones(5))
 
@@ -99,10 +99,10 @@ def test_every_augmentation_changes_the_batch_by_step_and_not_by_luck(tones, kno
     split, chosen = tones(7), recipe(*(f"augment.{knob}" for knob in knobs))
     batch = make(split, chosen)
     torch.rand(5)
-    assert torch.equal(batch.mel, make(split, chosen).mel)
-    assert not torch.equal(batch.mel, make(split, recipe()).mel)
-    assert not torch.equal(batch.mel, make(split, chosen, step=1).mel)
-    assert batch.mel.shape == (5, 101, 40)
+    assert torch.equal(batch.features, make(split, chosen).features)
+    assert not torch.equal(batch.features, make(split, recipe()).features)
+    assert not torch.equal(batch.features, make(split, chosen, step=1).features)
+    assert batch.features.shape == (5, 101, 40)
 
 
 @pytest.mark.parametrize(
@@ -116,12 +116,14 @@ def test_every_augmentation_changes_the_batch_by_step_and_not_by_luck(tones, kno
 )
 def test_the_limits_of_an_augmentation_are_used(tones, on, change):
     split, on, change = tones(7), f"augment.{on}", f"augment.{change}"
-    assert not torch.equal(make(split, recipe(on)).mel, make(split, recipe(on, change)).mel)
+    assert not torch.equal(
+        make(split, recipe(on)).features, make(split, recipe(on, change)).features
+    )
 
 
 def test_band_limit_keeps_the_floor_of_the_features(tones):
     chosen = recipe("augment.band_limit=1", "augment.min_bands=1", "features.floor=1e-3")
-    assert make(tones(7), chosen).mel.min() >= math.log(1e-3) - 1e-6
+    assert make(tones(7), chosen).features.min() >= math.log(1e-3) - 1e-6
 
 
 def test_mixup_mixes_the_targets_as_it_mixes_the_features(tones):
@@ -134,15 +136,15 @@ def test_normalization_comes_before_the_masks(tones):
     """Masks are filled with an example's mean: zero, once its mean is subtracted."""
     chosen = recipe("augment.time_masks=3", "augment.max_time=40")
     batch = make(tones(7), chosen, Normalizer(kind="utterance"))
-    assert (batch.mel.abs() < 1e-5).all(dim=2).any()
+    assert (batch.features.abs() < 1e-5).all(dim=2).any()
 
 
 def test_speakers_are_trained_on_crops_without_a_mask_where_all_are_long_enough(voices):
     split, chosen = voices(11), recipe(*SPEAKERS, "data.crop_frames=19")
     batch = make(split, chosen)
     assert batch.valid is None
-    assert batch.mel.shape == (5, 19, 13)
-    assert not torch.equal(batch.mel, make(split, chosen, step=1).mel)
+    assert batch.features.shape == (5, 19, 13)
+    assert not torch.equal(batch.features, make(split, chosen, step=1).features)
 
 
 def test_short_utterances_are_masked(voices):
@@ -159,7 +161,7 @@ def test_of_two_mixed_utterances_every_real_frame_is_real(voices):
     mixed = make(split, recipe(*SPEAKERS, "data.crop_frames=91", "augment.mixup=1"))
     assert mixed.valid is not None
     assert plain.valid is not None
-    assert mixed.mel.shape == plain.mel.shape
+    assert mixed.features.shape == plain.features.shape
     assert (mixed.valid >= plain.valid).all()
     assert (mixed.valid.sum() > plain.valid.sum()).item()
     for length in mixed.valid.sum(1).tolist():
@@ -170,7 +172,7 @@ def test_of_two_mixed_utterances_every_real_frame_is_real(voices):
 def test_the_parts_of_a_batch_are_the_batch(tones, count):
     batch = make(tones(7), recipe())
     parts = [batch.part(i, count) for i in range(count)]
-    assert torch.equal(torch.cat([part.mel for part in parts]), batch.mel)
+    assert torch.equal(torch.cat([part.features for part in parts]), batch.features)
     assert torch.equal(torch.cat([part.targets for part in parts]), batch.targets)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
@@ -193,7 +195,7 @@ def test_evaluation_sees_every_clip_once_in_order_and_unaugmented(tones):
     assert torch.equal(torch.cat([batch.index for batch in batches]), torch.arange(13))
     assert torch.equal(torch.cat([batch.labels for batch in batches]), split.labels)
     expected = chosen.features(split.waveforms(torch.arange(13)))
-    assert torch.allclose(torch.cat([batch.mel for batch in batches]), expected)
+    assert torch.allclose(torch.cat([batch.features for batch in batches]), expected)
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -224,9 +226,9 @@ def test_whole_utterances_and_crops_are_different_views(voices):
     }
     assert whole == dict(enumerate(split.lengths.tolist()))
     crops = list(evaluation_batches(split, chosen, PLAIN, crops=True))
-    assert {batch.mel.shape[1] for batch in crops} == {41}
+    assert {batch.features.shape[1] for batch in crops} == {41}
     again = list(evaluation_batches(split, chosen, PLAIN, crops=True))
-    assert all(torch.equal(a.mel, b.mel) for a, b in zip(crops, again, strict=True))
+    assert all(torch.equal(a.features, b.features) for a, b in zip(crops, again, strict=True))
 
 
 def test_compat_draws_crops_and_drops_the_last_incomplete_batch(voices):
@@ -246,14 +248,16 @@ def test_small_evaluation_sets_are_made_once_and_large_ones_anew():
         for i in range(2):
             made.append(i)
             mel = torch.full((3, 5, 2), float(i))
-            yield Batch(mel=mel, valid=None, labels=torch.zeros(3).long(), index=torch.arange(3))
+            yield Batch(
+                features=mel, valid=None, labels=torch.zeros(3).long(), index=torch.arange(3)
+            )
 
     size = 2 * 3 * 5 * 2 * 4  # bytes
     for limit, expected in ((size, 2), (size - 1, 4), (0, 4)):
         made.clear()
         batches = Cached(two, limit)
-        assert [batch.mel[0, 0, 0].item() for batch in batches] == [0, 1]
-        assert [batch.mel[0, 0, 0].item() for batch in batches] == [0, 1]
+        assert [batch.features[0, 0, 0].item() for batch in batches] == [0, 1]
+        assert [batch.features[0, 0, 0].item() for batch in batches] == [0, 1]
         assert len(made) == expected
 
 
@@ -284,7 +288,7 @@ def test_dataset_normalization_is_measured_on_the_training_data(tones, voices, t
     chosen = recipe(*extra, "features.normalize=dataset", "augment.time_masks=2")
     normalize = fit_normalizer(split, chosen)
     batches = [
-        batch.mel.flatten(0, 1) if batch.valid is None else batch.mel[batch.valid]
+        batch.features.flatten(0, 1) if batch.valid is None else batch.features[batch.valid]
         for batch in evaluation_batches(split, chosen, normalize)
     ]
     frames = torch.cat(batches)

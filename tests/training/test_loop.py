@@ -373,7 +373,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_rate_and_advice(
     def poisoned(split, chosen, normalize, rows, generator):
         batch = real(split, chosen, normalize, rows, generator)
         if poisoned.calls == 7:
-            batch.mel[2, 3, 5] = math.nan
+            batch.features[2, 3, 5] = math.nan
         poisoned.calls += 1
         return batch
 

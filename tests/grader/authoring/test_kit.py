@@ -62,6 +62,8 @@ LIBRARY = {
     ),
     "LICENSE": "free\n",
     "pyproject.toml": PYPROJECT,
+    "lock/students.txt": "torch==2.11.0 --hash=sha256:00\n",
+    "lock/constraints.txt": "torch==2.11.0\n",
 }
 
 
@@ -94,6 +96,7 @@ def test_a_kit_holds_these_files_and_no_others(small):
         "README.md",
         "assignments/01_sound.ipynb",
         "assignments/02_attention.ipynb",
+        "constraints.txt",
         "data_scripts/fine.py",
         "kws/.released/01_sound.ipynb",
         "kws/.released/02_attention.ipynb",
@@ -103,6 +106,7 @@ def test_a_kit_holds_these_files_and_no_others(small):
         "kws/sound.py",
         "kws/typed.py",
         "pyproject.toml",
+        "requirements.txt",
     ]
 
 

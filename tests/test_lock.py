@@ -1,0 +1,82 @@
+"""The committed versions: every dependency pinned, within what pyproject.toml allows."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+LOCK = ROOT / "lock"
+PLACES = [  # of the Pythons and systems that the lock is for
+    {"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.9", **system}
+    for minor in (10, 11, 12, 13)
+    for system in (
+        {"sys_platform": "linux", "os_name": "posix", "platform_system": "Linux"},
+        {"sys_platform": "darwin", "os_name": "posix", "platform_system": "Darwin"},
+        {"sys_platform": "win32", "os_name": "nt", "platform_system": "Windows"},
+    )
+]
+
+
+def entries(name: str) -> list[str]:
+    """What each entry pins, its hashes after it."""
+    text = (LOCK / name).read_text(encoding="utf-8").replace("\\\n", "")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def pinned(name: str) -> list[str]:
+    return [entry.partition(" --hash")[0].strip() for entry in entries(name)]
+
+
+def required(*extras: str) -> Iterator[Requirement]:
+    """Dependencies of the project with these extras, and of the extras that they name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    optional = project["optional-dependencies"]
+    for text in [*project["dependencies"], *(each for extra in extras for each in optional[extra])]:
+        requirement = Requirement(text)
+        if requirement.name == project["name"]:
+            yield from required(*requirement.extras)
+        else:
+            yield requirement
+
+
+@pytest.mark.parametrize(("name", "extra"), [("dev.txt", "dev"), ("students.txt", "notebooks")])
+def test_every_dependency_is_pinned_once_within_its_bounds_wherever_one_works(name, extra):
+    pins = [Requirement(text) for text in pinned(name)]
+    wrong = []
+    for place in PLACES:
+        for requirement in required(extra):
+            if requirement.marker and not requirement.marker.evaluate(place):
+                continue
+            versions = [
+                next(iter(pin.specifier)).version
+                for pin in pins
+                if pin.name == requirement.name.lower()
+                and (not pin.marker or pin.marker.evaluate(place))
+            ]
+            if len(versions) != 1 or versions[0] not in requirement.specifier:
+                wrong.append(f"{requirement} on {place}: {versions}")
+    assert not wrong, "run `make lock`"
+
+
+@pytest.mark.parametrize("name", ["dev.txt", "students.txt"])
+def test_every_pin_has_hashes(name):
+    one = re.compile(r"[a-z0-9.-]+==\S+( ; [^-]+)?(\s+--hash=sha256:[0-9a-f]{64})+")
+    assert [entry for entry in entries(name) if not one.fullmatch(entry)] == []
+
+
+def test_the_constraints_are_the_lock_without_hashes():
+    assert pinned("constraints.txt") == pinned("dev.txt")
+
+
+def test_students_get_versions_that_were_tested():
+    named = {text.split(" ;")[0] for text in pinned("dev.txt")}
+    assert {text.split(" ;")[0] for text in pinned("students.txt")} <= named
