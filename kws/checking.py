@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kws.contracts.goldens import Golden, goldens
 from kws.contracts import Trial, find_trial
+from kws.contracts.goldens import Golden, goldens
 from kws.notebook import in_notebook
 
 MAX_SHOWN = 200  # characters of an answer

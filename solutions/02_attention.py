@@ -29,7 +29,7 @@ _ = torch.manual_seed(0)
 # %%
 import matplotlib.pyplot as plt
 
-from kws.checking import check, expect_close, expect_equal
+from kws.checking import check, check_values, expect_close, expect_equal
 
 # %% [markdown]
 # ## 2.1 A weighted average
@@ -91,6 +91,9 @@ with check("2.1-attend-by-hand", "attend agrees with pencil and paper"):
     two = [each.expand(2, -1, -1, -1) for each in (q, k, v)]
     valid = torch.tensor([[True, True], [True, False]])
     expect_close("attend(q, k, v, valid)[..., 0]", attend(*two, valid)[..., 0], [[[5.0]], [[4.0]]])
+check_values("2.1-attend-values", attend)
+check_values("2.1-attend-padding", attend)
+check_values("2.1-attend-gradients", attend)
 
 # %% [markdown]
 # Why the root? Draw random queries and keys of growing width. Without it the softmax of a wide head
@@ -154,6 +157,7 @@ with check("2.2-split-by-hand", "each head gets its own features of every frame"
     suspects = {hint: x.reshape(1, 2, 2, 3)}
     expect_close("split_heads(x, 2)", split_heads(x, 2), by_hand, suspects=suspects)
     expect_close("merge_heads(split_heads(x, 2))", merge_heads(split_heads(x, 2)), x)
+check_values("2.2-heads-values", split_heads, merge_heads)
 
 # %% [markdown]
 # ## 2.3 Multi-head self-attention
@@ -235,6 +239,8 @@ with check("2.3-attention-by-hand", "two heads of width 1 agree with pencil and 
     expect_close("attention(x)", attention(x), [[[0.75 * a, 0.5 * a], [0.5 * a, 0.75 * a]]])
     seen = torch.tensor([[True, False]])
     expect_close("with frame 1 padded,", attention(x, seen)[:, 0], [[a, 0]])
+check_values("2.3-self-attention-count", MultiHeadSelfAttention)
+check_values("2.3-self-attention-values", MultiHeadSelfAttention, load_attention)
 
 # %% [markdown]
 # What do attention weights look like? Six frames, three of them equal: the equal ones attend to
@@ -291,6 +297,7 @@ with check("2.4-positions-by-hand", "two positions of width 4 agree with pencil 
     expected = torch.tensor([[0, 1, 0, 1], row])
     suspects = {"sines and cosines are interleaved: sin, cos, sin, cos": expected[:, [0, 2, 1, 3]]}
     expect_close("sinusoids(2, 4)", sinusoids(2, 4), expected, suspects=suspects)
+check_values("2.4-sinusoids-values", sinusoids)
 
 # %%
 table = sinusoids(200, 64)
@@ -387,6 +394,8 @@ with check("2.5-layer-by-hand", "a layer whose sublayers output zero still norma
         "are the two residual connections there (x + ...)?": torch.zeros(1, 1, 2),
     }
     expect_close("layer(x)", layer(x), [[[-1.0, 1.0]]], suspects=suspects, atol=1e-4)
+check_values("2.5-layer-count", EncoderLayer)
+check_values("2.5-layer-values", EncoderLayer, load_layer)
 
 # %% [markdown]
 # ## 2.6 A stack of layers
@@ -444,6 +453,8 @@ with check("2.6-encoder-counts", "three layers have three times the parameters o
         "are the layers in an nn.ModuleList? A plain list hides their parameters": 0,
     }
     expect_equal("parameters of Encoder(6, 2, 5, num_layers=3)", three, 3 * one, suspects=suspects)
+check_values("2.6-encoder-count", Encoder)
+check_values("2.6-encoder-values", Encoder, load_encoder)
 
 # %% [markdown]
 # `nn.TransformerEncoder` makes its layers by `copy.deepcopy`: they start with *equal* weights, but
@@ -510,6 +521,7 @@ with check("2.7-count-by-hand", "the formula gives the count of a published laye
     expect_equal(
         "encoder_parameters(6, 5, 3)", encoder_parameters(6, 5, 3), count(Encoder(6, 2, 5, 3))
     )
+check_values("2.7-count-values", encoder_parameters)
 
 # %% [markdown]
 # Two counts that were published, and what the formula says of them:

@@ -104,5 +104,7 @@ def _lines(table: Mapping[str, Any]) -> str:
     parts = []
     for key, rows in table.items():
         inner = ",\n    ".join(json.dumps(row, ensure_ascii=False) for row in rows)
-        parts.append(f'  {json.dumps(key)}: [\n    {inner}\n  ]' if rows else f"  {json.dumps(key)}: []")
+        parts.append(
+            f"  {json.dumps(key)}: [\n    {inner}\n  ]" if rows else f"  {json.dumps(key)}: []"
+        )
     return "{\n" + ",\n".join(parts) + "\n}"

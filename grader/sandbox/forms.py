@@ -80,6 +80,11 @@ def exactly(kind: type) -> Callable[[Any], Any]:
 _text, _whole, _flag = exactly(str), exactly(int), exactly(bool)
 
 
+def read_results(value: Any) -> list[tuple[str, Any]]:
+    """Pairs of a text and any value."""
+    return [(_text(what), result) for what, result in value]
+
+
 def _shape(value: Any) -> tuple[int, ...]:
     return tuple(map(_whole, value))
 

@@ -74,6 +74,10 @@ class Student(_Remote):
         """The plain value of a constant."""
         return self._ask(name, op="value", name=name)
 
+    def trial(self, trial_id: str, seed: int) -> list[tuple[str, Any]]:
+        """Results of a trial of `kws.contracts` with the hidden sizes: (what, value)."""
+        return self._read(trial_id, forms.read_results, op="trial", name=trial_id, seed=seed)
+
     def define(self, source: str, *args: Any, **kwargs: Any) -> Any:
         """Run our own function there: the last one that `source` defines.
 

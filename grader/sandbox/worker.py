@@ -27,6 +27,7 @@ from grader.sandbox.program import Code
 from grader.sandbox.student_errors import Refusal
 from grader.sandbox.tier import Limits
 from grader.sandbox.traps import Traps
+from kws.contracts import find_trial
 
 KEPT = 2000  # characters of output that are kept
 LINE = 3  # the file descriptor of the evaluator
@@ -127,6 +128,8 @@ class Worker:
             return self.space.find(request["name"])(*args, **kwargs)
         if op == "define":
             return self._define(request["source"])(dict(self.space.values), *args, **kwargs)
+        if op == "trial":
+            return self._trial(request["name"], request["seed"])
         if op == "value":
             return self.space.find(request["name"])
         if op == "has":
@@ -152,6 +155,12 @@ class Worker:
             "child": lambda: module.get_submodule(*args),
         }
         return plain[op]()
+
+    def _trial(self, trial_id: str, seed: int) -> list[tuple[str, Any]]:
+        """The results of a trial (`kws.contracts`) with the hidden sizes."""
+        trial = find_trial(trial_id)
+        answers = {name: self.space.find(name) for name in trial.answers}
+        return list(trial.results(answers, seed=seed, hidden=True))
 
     def _has(self, name: str) -> bool:
         try:

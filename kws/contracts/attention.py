@@ -89,9 +89,7 @@ def attend_gradients(draw, B, H, T, S, K, attend):
 # 2.2
 
 
-@trial(
-    "2.2", public={"B": 2, "T": 5, "H": 3, "K": 2}, hidden={"B": 3, "T": 7, "H": 2, "K": 5}
-)
+@trial("2.2", public={"B": 2, "T": 5, "H": 3, "K": 2}, hidden={"B": 3, "T": 7, "H": 2, "K": 5})
 def heads_values(draw, B, T, H, K, split_heads, merge_heads):
     """each head gets features of its own of every frame, and merging undoes it."""
     x = draw(B, T, H * K)
@@ -103,9 +101,7 @@ def heads_values(draw, B, T, H, K, split_heads, merge_heads):
 # 2.3
 
 
-@trial(
-    "2.3", public={"B": 3, "T": 7, "H": 2, "K": 3}, hidden={"B": 4, "T": 9, "H": 3, "K": 5}
-)
+@trial("2.3", public={"B": 3, "T": 7, "H": 2, "K": 3}, hidden={"B": 4, "T": 9, "H": 3, "K": 5})
 def self_attention_values(draw, B, T, H, K, MultiHeadSelfAttention, load_attention):
     """self-attention equals the formula with known weights, with and without padding."""
     D = H * K
@@ -191,9 +187,7 @@ def encoder_values(draw, B, T, H, K, E, N, Encoder, load_encoder):
     yield "parameters without a gradient", silent
 
 
-@trial(
-    "2.6", public={"D": 6, "H": 2, "E": 5, "N": 3}, hidden={"D": 15, "H": 3, "E": 7, "N": 4}
-)
+@trial("2.6", public={"D": 6, "H": 2, "E": 5, "N": 3}, hidden={"D": 15, "H": 3, "E": 7, "N": 4})
 def encoder_count(draw, D, H, E, N, Encoder):
     """every layer has parameters of its own."""
     yield f"parameters of Encoder({D}, {H}, {E}, {N})", count(Encoder(D, H, E, N))

@@ -1,4 +1,4 @@
-"""What a planted mistake is: an edit of our solution, and what its check has to say of it."""
+"""What a planted mistake is: an edit of our solution, and what to ask whoever made it."""
 
 from dataclasses import dataclass
 
@@ -7,22 +7,25 @@ Edit = tuple[str, str]  # old text, which stands in the solution once, and new t
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """A wrong answer: `replace` becomes `by` (and `also`, more edits), and `check` catches it.
+    """A wrong answer to `task`: `replace` becomes `by` (and `also`, more edits).
 
-    `hint` is part of what that check says: of its hint or, where it has none, of its message.
+    Whoever makes it is asked the `question`, in the notebook and when it is graded: it belongs to
+    every trial of the task (`kws.contracts`) whose results it changes. Where the task is judged
+    otherwise, by what a training reached for one, `check` says which check has to ask it.
     """
 
     name: str
-    check: str
-    hint: str
     replace: str
     by: str
     also: tuple[Edit, ...] = ()
+    task: str = ""
+    question: str = ""
+    check: str = ""
+    hint: str = ""  # TRANSITION: until every assignment has a contract
 
-    @property
-    def task(self) -> str:
-        """The task whose check catches it."""
-        return self.check.partition("-")[0]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "task", self.task or self.check.partition("-")[0])
+        object.__setattr__(self, "question", self.question or self.hint)
 
     @property
     def edits(self) -> tuple[Edit, ...]:

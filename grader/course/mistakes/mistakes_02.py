@@ -31,145 +31,227 @@ LOOP = """        for layer in self.layers:
 
 # fmt: off
 MISTAKES = [
-    Mistake(name="no root", check="2.1-attend-values", hint="divided by the root of K?",
+    Mistake(
+        task="2.1", name="no root", question="are the scores divided by the root of K?",
         replace=SCORES, by="scores = q @ k.mT"),
-    Mistake(name="K instead of its root", check="2.1-attend-values", hint="not by K",
+    Mistake(
+        task="2.1", name="K instead of its root", question="divide by the root of K, not by K",
         replace=SCORES, by="scores = q @ k.mT / q.shape[-1]"),
-    Mistake(name="root of another axis", check="2.1-attend-values", hint="K is the last axis",
-        replace=SCORES, by="scores = q @ k.mT / math.sqrt(q.shape[2])"),
-    Mistake(name="softmax over queries", check="2.1-attend-values", hint="over keys, the last axis",
-        replace=WEIGHTS, by="weights = scores.softmax(dim=-2)"),
-    Mistake(name="no softmax", check="2.1-attend-values", hint="from the softmax", replace=WEIGHTS,
+    Mistake(
+        task="2.1", name="root of another axis",
+        question="K is the last axis of q: which axis did you take?", replace=SCORES,
+        by="scores = q @ k.mT / math.sqrt(q.shape[2])"),
+    Mistake(
+        task="2.1", name="softmax over queries",
+        question="the softmax runs over keys, the last axis", replace=WEIGHTS,
+        by="weights = scores.softmax(dim=-2)"),
+    Mistake(
+        task="2.1", name="no softmax",
+        question="the weights are the softmax of the scores, not the scores", replace=WEIGHTS,
         by="weights = scores"),
-    Mistake(name="mask upside down", check="2.1-attend-hides-padding", hint="upside down?",
-        replace=HIDE, by=HIDE.replace("~valid", "valid")),
-    Mistake(name="mask forgotten", check="2.1-attend-hides-padding", hint="used at all?",
-        replace=HIDE, by="pass"),
-    Mistake(name="score zero for padding", check="2.1-attend-hides-padding",
-        hint="not a weight of 0", replace=HIDE, by=HIDE.replace("-math.inf", "0")),
-    Mistake(name="a hundred below zero for padding", check="2.1-attend-hides-padding",
-        hint="use -inf", replace=HIDE, by=HIDE.replace("-math.inf", "-100")),
-    Mistake(name="mask after the softmax", check="2.1-attend-hides-padding",
-        hint="before the softmax", replace=f"    if valid is not None:\n        {HIDE}\n", by="",
+    Mistake(
+        task="2.1", name="mask upside down",
+        question="valid is True on real frames: is the mask upside down?", replace=HIDE,
+        by=HIDE.replace("~valid", "valid")),
+    Mistake(
+        task="2.1", name="mask forgotten", question="is valid used at all?", replace=HIDE,
+        by="pass"),
+    Mistake(
+        task="2.1", name="score zero for padding",
+        question="a score of 0 is not a weight of 0: which score is?", replace=HIDE,
+        by=HIDE.replace("-math.inf", "0")),
+    Mistake(
+        task="2.1", name="a hundred below zero for padding",
+        question="use -inf: is the mask value below every possible score?", replace=HIDE,
+        by=HIDE.replace("-math.inf", "-100")),
+    Mistake(
+        task="2.1", name="mask after the softmax",
+        question="do the weights still sum to 1? hide the scores before the softmax",
+        replace=f"    if valid is not None:\n        {HIDE}\n", by="",
         also=(("return weights @ v",
             "return (weights if valid is None else weights * valid[:, None, None, :]) @ v"),)),
-    Mistake(name="queries hidden", check="2.1-attend-hides-keys-not-queries",
-        hint="rows are queries", replace=HIDE, by=HIDE.replace("None, None, :]", "None, :, None]")),
-    Mistake(name="queries returned", check="2.1-attend-hides-padding",
-        hint="same for other values v", replace="return weights @ v", by="return q"),
-    Mistake(name="no return", check="2.1-attend-values", hint="return",
+    Mistake(
+        task="2.1", name="queries hidden",
+        question="columns of the scores are keys, rows are queries: which did you mask?",
+        replace=HIDE, by=HIDE.replace("None, None, :]", "None, :, None]")),
+    Mistake(
+        task="2.1", name="queries returned", question="what is averaged?",
+        replace="return weights @ v", by="return q"),
+    Mistake(
+        task="2.1", name="no return", question="is there a `return`?",
         replace="return weights @ v", by="weights @ v"),
-    Mistake(name="root multiplied", check="2.1-attend-values", hint="multiply", replace=SCORES,
-        by=SCORES.replace("/", "*")),
-    Mistake(name="softmax over heads", check="2.1-attend-values", hint="not over heads",
-        replace=WEIGHTS, by=WEIGHTS.replace("-1", "1")),
-    Mistake(name="keys averaged", check="2.1-attend-values", hint="are the values",
+    Mistake(
+        task="2.1", name="root multiplied", question="divide by the root of K, do not multiply",
+        replace=SCORES, by=SCORES.replace("/", "*")),
+    Mistake(
+        task="2.1", name="softmax over heads",
+        question="the softmax runs over keys, the last axis, not over heads", replace=WEIGHTS,
+        by=WEIGHTS.replace("-1", "1")),
+    Mistake(
+        task="2.1", name="keys averaged",
+        question="keys are for the scores: the average is over the values",
         replace="return weights @ v", by="return weights @ k"),
-    Mistake(name="mask without axes for heads and queries", check="2.1-attend-hides-padding",
-        hint="RuntimeError", replace=HIDE, by=HIDE.replace("[:, None, None, :]", "")),
-    Mistake(name="a reshape alone", check="2.2-split-heads", hint="transpose the axes too",
-        replace=f"    {SPLIT}\n",
+    Mistake(
+        task="2.1", name="mask without axes for heads and queries",
+        question="02_attention.py, line 64: scores = scores.masked_fill(~valid, -math.inf)",
+        replace=HIDE, by=HIDE.replace("[:, None, None, :]", "")),
+    Mistake(
+        task="2.2", name="a reshape alone",
+        question="a reshape alone mixes frames: transpose the axes too", replace=f"    {SPLIT}\n",
         by="    B, T, D = x.shape\n    return x.reshape(B, num_heads, T, -1)\n"),
-    Mistake(name="heads interleaved", check="2.2-split-heads", hint="not (K, H)", replace=SPLIT,
-        by="x = x.unflatten(-1, (-1, num_heads)).transpose(-1, -2)"),
-    Mistake(name="not transposed", check="2.2-split-heads", hint="H comes before T",
+    Mistake(
+        task="2.2", name="heads interleaved",
+        question="the features of a head are contiguous: split D into (H, K), not (K, H)",
+        replace=SPLIT, by="x = x.unflatten(-1, (-1, num_heads)).transpose(-1, -2)"),
+    Mistake(
+        task="2.2", name="not transposed",
+        question="H comes before T, so that a matrix product works head by head: transpose",
         replace=f"{SWAP}    # END SOLUTION\n", by="return x\n    # END SOLUTION\n"),
-    Mistake(name="merged without transposing", check="2.2-merge-heads",
-        hint="transpose H and T back", replace="return x.transpose(1, 2).flatten(2)",
+    Mistake(
+        task="2.2", name="merged without transposing",
+        question="transpose H and T back before you join axes",
+        replace="return x.transpose(1, 2).flatten(2)",
         by="return x.reshape(x.shape[0], x.shape[2], -1)"),
-    Mistake(name="no output projection", check="2.3-attention-values",
-        hint="fourth projection applied", replace=JOIN,
+    Mistake(
+        task="2.3", name="no output projection",
+        question="is the fourth projection applied, after the heads are merged?", replace=JOIN,
         by="return merge_heads(attend(q, k, v, valid))"),
-    Mistake(name="mask not passed on", check="2.3-attention-hides-padding",
-        hint="does attend get valid?", replace=JOIN, by=JOIN.replace(", valid", "")),
-    Mistake(name="divided by the root of D", check="2.3-attention-values", hint="its own width K",
-        replace=JOIN, by=JOIN.replace("attend(q", "attend(q / self.num_heads**0.5")),
-    Mistake(name="no bias", check="2.3-attention-parameters",
-        hint="do queries, keys and values have a bias?", replace=FOUR,
-        by=FOUR.replace("d_model)", "d_model, bias=False)")),
-    Mistake(name="one head", check="2.3-attention-values", hint="split into heads at all?",
+    Mistake(
+        task="2.3", name="mask not passed on", question="does the attention get valid?",
+        replace=JOIN, by=JOIN.replace(", valid", "")),
+    Mistake(
+        task="2.3", name="divided by the root of D",
+        question="each head divides by the root of its own width K, not of D", replace=JOIN,
+        by=JOIN.replace("attend(q", "attend(q / self.num_heads**0.5")),
+    Mistake(
+        task="2.3", name="no bias", question="do queries, keys and values have a bias?",
+        replace=FOUR, by=FOUR.replace("d_model)", "d_model, bias=False)")),
+    Mistake(
+        task="2.3", name="one head", question="is x split into heads at all?",
         replace="self.num_heads = num_heads", by="self.num_heads = 1"),
-    Mistake(name="merged by a reshape", check="2.3-attention-values", hint="transpose H and T back",
-        replace=JOIN, by=JOIN.replace(
+    Mistake(
+        task="2.3", name="merged by a reshape",
+        question="transpose H and T back before you join the heads", replace=JOIN,
+        by=JOIN.replace(
         "merge_heads(attend(q, k, v, valid))", "attend(q, k, v, valid).reshape(x.shape)"
         )),
-    Mistake(name="one projection for queries and keys", check="2.3-attention-values",
-        hint="a map each?", replace=MAPS, by=MAPS.replace("self.key", "self.query")),
-    Mistake(name="a residual connection inside", check="2.3-attention-values",
-        hint="belongs to the layer", replace=JOIN, by=JOIN.replace("return ", "return x + ")),
-    Mistake(name="sines first, then cosines", check="2.4-positions-values", hint="are interleaved",
-        replace=TURNS, by="return torch.cat([angles.sin(), angles.cos()], dim=1)"),
-    Mistake(name="positions from 1", check="2.4-positions-values", hint="first position is 0",
-        replace=ANGLES, by=ANGLES.replace("arange(num_frames)", "arange(1, num_frames + 1)")),
-    Mistake(name="2i counted as i", check="2.4-positions-values", hint="is the 2 there?",
+    Mistake(
+        task="2.3", name="one projection for queries and keys",
+        question="do queries and keys have a projection each?", replace=MAPS,
+        by=MAPS.replace("self.key", "self.query")),
+    Mistake(
+        task="2.3", name="a residual connection inside",
+        question="no residual connection here: it belongs to the layer of section 2.5",
+        replace=JOIN, by=JOIN.replace("return ", "return x + ")),
+    Mistake(
+        task="2.4", name="sines first, then cosines",
+        question="sines and cosines are interleaved: sin, cos, sin, cos", replace=TURNS,
+        by="return torch.cat([angles.sin(), angles.cos()], dim=1)"),
+    Mistake(
+        task="2.4", name="positions from 1", question="the first position is 0", replace=ANGLES,
+        by=ANGLES.replace("arange(num_frames)", "arange(1, num_frames + 1)")),
+    Mistake(
+        task="2.4", name="2i counted as i", question="the exponent is 2i / D: is the 2 there?",
         replace=EXPONENTS, by="exponents = torch.arange(d_model // 2) / d_model"),
-    Mistake(name="2i counted twice", check="2.4-positions-values", hint="is the 2 there twice?",
-        replace=EXPONENTS, by="exponents = 2 * torch.arange(0, d_model, 2) / d_model"),
-    Mistake(name="cosines first", check="2.4-positions-values", hint="sines in the even ones",
-        replace=TURNS, by="return torch.stack([angles.cos(), angles.sin()], dim=-1).flatten(1)"),
-    Mistake(name="pre-norm", check="2.5-layer-values", hint="pre-norm?", replace=FIRST,
-        by="x = x + self.attention(self.norm_attention(x), valid)",
+    Mistake(
+        task="2.4", name="2i counted twice",
+        question="the exponent is 2i / D: is the 2 there twice?", replace=EXPONENTS,
+        by="exponents = 2 * torch.arange(0, d_model, 2) / d_model"),
+    Mistake(
+        task="2.4", name="cosines first",
+        question="sines are the even features, cosines the odd ones", replace=TURNS,
+        by="return torch.stack([angles.cos(), angles.sin()], dim=-1).flatten(1)"),
+    Mistake(
+        task="2.5", name="pre-norm",
+        question="is this pre-norm? Post-norm normalizes the sum, not the input of the sublayer",
+        replace=FIRST, by="x = x + self.attention(self.norm_attention(x), valid)",
         also=((SECOND,
             "return x + self.contract(self.expand(self.norm_feed_forward(x)).relu())"),)),
-    Mistake(name="dropout", check="2.5-layer-values", hint="is there dropout?", replace=SECOND,
+    Mistake(
+        task="2.5", name="dropout",
+        question="is there dropout? The layer of this section has none", replace=SECOND,
         by=SECOND.replace("relu()", "relu() * F.dropout(torch.ones(1), 0.5, self.training)")),
-    Mistake(name="no residual connections", check="2.5-layer-values",
-        hint="two residual connections", replace=FIRST, by=FIRST.replace("x + self", "self"),
+    Mistake(
+        task="2.5", name="no residual connections",
+        question="are the two residual connections there (x + ...)?", replace=FIRST,
+        by=FIRST.replace("x + self", "self"),
         also=((SECOND, SECOND.replace("x + self", "self")),)),
-    Mistake(name="one norm used twice", check="2.5-layer-values", hint="same norm used twice?",
+    Mistake(
+        task="2.5", name="one norm used twice", question="is the same norm used twice?",
         replace=SECOND, by=SECOND.replace("norm_feed_forward", "norm_attention")),
-    Mistake(name="one norm for both", check="2.5-layer-parameters", hint="Each needs its own",
+    Mistake(
+        task="2.5", name="one norm for both",
+        question="do both sublayers share one norm? Each needs its own",
         replace="self.norm_feed_forward = nn.LayerNorm(d_model)",
         by="self.norm_feed_forward = self.norm_attention"),
-    Mistake(name="no activation", check="2.5-layer-values", hint="is there a ReLU", replace=SECOND,
+    Mistake(
+        task="2.5", name="no activation",
+        question="is there a ReLU between the two feed-forward layers?", replace=SECOND,
         by=SECOND.replace(".relu()", "")),
-    Mistake(name="GELU", check="2.5-layer-values", hint="activation is ReLU", replace=SECOND,
+    Mistake(
+        task="2.5", name="GELU", question="the paper's activation is ReLU", replace=SECOND,
         by=SECOND.replace("self.expand(x).relu()", "F.gelu(self.expand(x))")),
-    Mistake(name="mask not passed on", check="2.5-layer-hides-padding",
-        hint="does the attention get valid?", replace=FIRST, by=FIRST.replace("x, valid", "x")),
-    Mistake(name="ReLU at the end", check="2.5-layer-values", hint="not behind them",
+    Mistake(
+        task="2.5", name="mask not passed on", question="does the attention get valid?",
+        replace=FIRST, by=FIRST.replace("x, valid", "x")),
+    Mistake(
+        task="2.5", name="ReLU at the end",
+        question="the ReLU belongs between the two feed-forward layers, not after them",
         replace=SECOND, by=SECOND.replace("self.expand(x).relu())", "self.expand(x)).relu()")),
-    Mistake(name="feed-forward network first", check="2.5-layer-values",
-        hint="attention comes first", replace=FIRST, by=SECOND.replace("return ", "x = "),
-        also=((SECOND, FIRST.replace("x = ", "return ")),)),
-    Mistake(name="both residual connections from the input", check="2.5-layer-values",
-        hint="behind the first norm", replace=FIRST, by=FIRST.replace("x = ", "start, x = x, "),
+    Mistake(
+        task="2.5", name="feed-forward network first",
+        question="attention comes first, then the feed-forward network", replace=FIRST,
+        by=SECOND.replace("return ", "x = "), also=((SECOND, FIRST.replace("x = ", "return ")),)),
+    Mistake(
+        task="2.5", name="both residual connections from the input",
+        question="the second residual connection starts after the first norm", replace=FIRST,
+        by=FIRST.replace("x = ", "start, x = x, "),
         also=((SECOND, SECOND.replace("(x + ", "(start + ")),)),
-    Mistake(name="one layer, three times", check="2.6-encoder-counts",
-        hint="one layer, used three times?", replace=LAYERS,
-        by="nn.ModuleList([EncoderLayer(d_model, num_heads, d_ff)] * num_layers)"),
-    Mistake(name="a plain list of layers", check="2.6-encoder-counts", hint="nn.ModuleList?",
+    Mistake(
+        task="2.6", name="one layer, three times", question="is it one layer, used three times?",
+        replace=LAYERS, by="nn.ModuleList([EncoderLayer(d_model, num_heads, d_ff)] * num_layers)"),
+    Mistake(
+        task="2.6", name="a plain list of layers",
+        question="are the layers in an nn.ModuleList? A plain list hides their parameters",
         replace=LAYERS, by="[EncoderLayer(d_model, num_heads, d_ff) for _ in range(num_layers)]"),
-    Mistake(name="every layer reads x", check="2.6-encoder-chains-its-layers",
-        hint="the layer before it", replace=LOOP,
+    Mistake(
+        task="2.6", name="every layer reads x",
+        question="is the input of each layer the output of the one before?", replace=LOOP,
         by=LOOP.replace("x = layer(x", "y = layer(x").replace("return x", "return y")),
-    Mistake(name="mask not passed on", check="2.6-encoder-chains-its-layers",
-        hint="every layer get valid?", replace=LOOP, by=LOOP.replace("x, valid", "x")),
-    Mistake(name="one layer too few", check="2.6-encoder-chains-its-layers",
-        hint="One layer is missing", replace=LOOP,
+    Mistake(
+        task="2.6", name="mask not passed on", question="does the attention get valid?",
+        replace=LOOP, by=LOOP.replace("x, valid", "x")),
+    Mistake(
+        task="2.6", name="one layer too few",
+        question="one layer is missing: how often does the loop run?", replace=LOOP,
         by=LOOP.replace("self.layers", "self.layers[:-1]")),
-    Mistake(name="one norm too many", check="2.6-encoder-chains-its-layers",
-        hint="ends in a norm already", replace=LOOP,
-        by=LOOP.replace("return x", "return F.layer_norm(x, x.shape[-1:])")),
-    Mistake(name="no gradient", check="2.6-every-layer-learns", hint="nothing detached?",
+    Mistake(
+        task="2.6", name="one norm too many", question="the last layer ends in a norm already",
+        replace=LOOP, by=LOOP.replace("return x", "return F.layer_norm(x, x.shape[-1:])")),
+    Mistake(
+        task="2.6", name="no gradient", question="is every layer used, and is nothing detached?",
         replace=LOOP,
         by=LOOP.replace("return x", "return x.detach() * x / x.detach().where(x != 0, 1)").replace(
         "x = layer(x", "x = layer(x.detach()"
         )),
-    Mistake(name="return inside the loop", check="2.6-encoder-chains-its-layers",
-        hint="inside the loop?", replace=LOOP,
+    Mistake(
+        task="2.6", name="return inside the loop",
+        question="only the first layer has run: is the return inside the loop?", replace=LOOP,
         by=LOOP.replace("        return x", "            return x")),
-    Mistake(name="no biases in attention", check="2.7-count-for-any-width",
-        hint="Four in attention", replace="attention = 4 * (d_model**2 + d_model)",
-        by="attention = 4 * d_model**2"),
-    Mistake(name="one norm", check="2.7-count-for-any-width", hint="two norms?",
+    Mistake(
+        task="2.7", name="no biases in attention",
+        question="is every bias counted? Four in attention",
+        replace="attention = 4 * (d_model**2 + d_model)", by="attention = 4 * d_model**2"),
+    Mistake(
+        task="2.7", name="one norm", question="is there a scale and a shift in each of two norms?",
         replace="norms = 2 * 2 * d_model", by="norms = 2 * d_model"),
-    Mistake(name="one layer", check="2.7-count-for-any-depth",
-        hint="does the number of layers occur", replace="return num_layers * (attention",
-        by="return 1 * (attention"),
-    Mistake(name="one feed-forward matrix", check="2.7-count-for-any-width",
-        hint="both feed-forward matrices", replace="feed_forward = 2 * d_model * d_ff",
-        by="feed_forward = d_model * d_ff"),
+    Mistake(
+        task="2.7", name="one layer", question="does the number of layers occur in the formula?",
+        replace="return num_layers * (attention", by="return 1 * (attention"),
+    Mistake(
+        task="2.7", name="one feed-forward matrix",
+        question="are both feed-forward matrices counted?",
+        replace="feed_forward = 2 * d_model * d_ff", by="feed_forward = d_model * d_ff"),
 ]
 # fmt: on
 

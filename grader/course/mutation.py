@@ -1,0 +1,152 @@
+"""How good are the checks? Every single-change mutant of our answers, and which of them survive.
+
+    python -m grader mutants 02 [--visible]
+
+A mutant survives if all trials of its task (`kws.contracts`) give the results that our own answer
+gives. The visible checks compare with the released goldens, the hidden ones with our answers on
+hidden sizes. Mutants that no input could tell from the original stand in equivalent_mutants.toml,
+each with the reason.
+"""
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from types import FrameType
+from typing import Any
+
+from grader import ROOT
+from grader.adapters import ASSIGNMENTS
+from grader.authoring.answers import exported_cells, load_answers, try_trial
+from grader.authoring.build import read_solution
+from grader.authoring.mutants import Mutant, mutants_of
+from grader.core.seed import Seed
+from grader.course.mistakes.planted import solution
+from grader.course.trials import our_answers
+from kws.contracts import Trial, all_trials
+from kws.contracts.compare import difference
+from kws.contracts.goldens import goldens
+from kws.contracts.trial import PUBLIC_SEED
+from kws.errors import UsageError
+from kws.parallel import process_map
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+EQUIVALENT = ROOT / "grader" / "course" / "equivalent_mutants.toml"
+SECONDS = 20  # for the trials of one mutant: some loop for ever
+
+
+@dataclass(frozen=True)
+class MutationReport:
+    """What became of the mutants of an assignment."""
+
+    tested: int
+    survivors: tuple[Mutant, ...]
+    equivalent: int
+    without_trial: tuple[str, ...]  # tasks that are judged otherwise
+
+    @property
+    def killed(self) -> float:
+        """The share of the mutants that are no equivalents, and that a check noticed."""
+        relevant = self.tested - self.equivalent
+        return 1 - len(self.survivors) / relevant if relevant else 1.0
+
+
+def mutation_report(
+    number: str, *, visible: bool = False, workers: int | None = None
+) -> MutationReport:
+    """Run the trials of an assignment on every mutant of its answers."""
+    tried = {trial.task for trial in all_trials(number)}
+    mutants = [one for one in _mutants(number) if one[1].task in tried]
+    with process_map(partial(_survives, number, visible), mutants, workers) as found:
+        alive = [mutant for (_, mutant), alive in zip(mutants, found, strict=True) if alive]
+    known = equivalent_mutants(number)
+    unused = sorted(set(known) - {(one.task, one.change) for one in alive})
+    if unused and not visible:
+        raise UsageError(
+            f"{EQUIVALENT.name}: {unused[0][0]}: {unused[0][1]!r} is noticed or gone: remove it"
+        )
+    return MutationReport(
+        tested=len(mutants),
+        survivors=tuple(one for one in alive if (one.task, one.change) not in known),
+        equivalent=sum((one.task, one.change) in known for one in alive),
+        without_trial=tuple(t.id for t in ASSIGNMENTS[number].tasks if t.id not in tried),
+    )
+
+
+@cache
+def equivalent_mutants(number: str) -> dict[tuple[str, str], str]:
+    """(task, change) -> why no input tells it from the original."""
+    table = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8")).get(number, [])
+    return {(one["task"], one["change"]): one["reason"] for one in table}
+
+
+def _mutants(number: str) -> Iterator[tuple[int, Mutant]]:
+    """(position of the exported cell, mutant), of every solution region."""
+    exported = [cell for cell in read_solution(solution(number)) if "export" in cell.tags]
+    for position, cell in enumerate(exported):
+        if cell.task:
+            for mutant in mutants_of(cell.source, cell.task, _answer_lines(cell.source)):
+                yield position, mutant
+
+
+def _answer_lines(source: str) -> set[int]:
+    """The lines of a cell, from 1, that stand between the markers of a solution."""
+    lines, inside = set(), False
+    for number, line in enumerate(source.splitlines(), start=1):
+        if "# BEGIN SOLUTION" in line:
+            inside = True
+        elif "# END SOLUTION" in line:
+            inside = False
+        elif inside:
+            lines.add(number)
+    return lines
+
+
+def _survives(number: str, visible: bool, placed: tuple[int, Mutant]) -> bool:
+    """Whether all trials of the task give what our own answer gives."""
+    position, mutant = placed
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(SECONDS)
+    try:
+        cells = exported_cells(solution(number))
+        cells[position] = mutant.source
+        answers = load_answers(cells, f"mutant of {mutant.task}")
+        trials = [trial for trial in all_trials(number) if trial.task == mutant.task]
+        return all(_agrees(trial, answers, visible) for trial in trials)
+    except (Exception, SystemExit, TimeoutError):
+        return False
+    finally:
+        signal.alarm(0)
+
+
+def _agrees(trial: Trial, answers: dict[str, Any], visible: bool) -> bool:
+    seed = PUBLIC_SEED if visible else Seed("mutants").number(trial.id) % 2**32
+    found = [value for _, value in try_trial(trial, answers, seed, hidden=not visible)]
+    if any(isinstance(value, BaseException) for value in found):
+        return False
+    if visible:
+        expected = goldens(trial.number)[trial.id].expected
+        return len(found) == len(expected) and all(
+            record.agrees(value, trial.rtol, trial.atol)
+            for value, (_, record) in zip(found, expected, strict=True)
+        )
+    ours = _our_results(trial, seed)
+    return len(found) == len(ours) and all(
+        difference(value, other, trial.rtol, trial.atol) is None
+        for value, other in zip(found, ours, strict=True)
+    )
+
+
+@cache
+def _our_results(trial: Trial, seed: int) -> Sequence[Any]:
+    results = try_trial(trial, our_answers(trial.number), seed, hidden=True)
+    return [value for _, value in results]
+
+
+def _too_long(signum: int, frame: FrameType | None) -> None:
+    raise TimeoutError

@@ -1,0 +1,91 @@
+"""A trial of a task's contract as a hidden check: the student's answers beside ours.
+
+    test_attend_values = check_trial(attention.attend_values, points=3)
+
+The trial runs in the student's process, with sizes and a seed that the notebook does not have; only
+its results come back. What is expected is what our answers give here, and the question that goes
+with a wrong result is that of the planted mistake which has the same one.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import pytest
+
+from grader.authoring.answers import Results, exported_cells, load_answers, try_trial
+from grader.core.seed import Seed
+from grader.course.mistakes.planted import mistaken, planted, solution
+from grader.grading.feedback import Failure
+from kws.contracts.compare import difference
+from kws.contracts.trial import Trial
+
+
+def check_trial(trial: Trial, *, points: float, timeout: float | None = None) -> Callable:
+    """The trial as a test function, with the marker of a check."""
+
+    def test(student: Any, secret: Seed) -> None:
+        seed = secret.number(trial.id) % 2**32
+        expect_as_ours(trial, student.trial(trial.id, seed), seed)
+
+    test.__name__ = f"test_{trial.run.__name__}"
+    test.__doc__ = f"{trial.title}."
+    mark = pytest.mark.check(
+        trial.task, points=points, concept=f"section {trial.task}", timeout=timeout
+    )
+    return mark(test)
+
+
+def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
+    """Fail where a result is not what our answers give for the same inputs."""
+    expected = try_trial(trial, our_answers(trial.number), seed, hidden=True)
+    _raise_ours(expected)
+    try:
+        measured = trial.measured(results, hidden=True)
+    except Exception as error:  # measuring something of another form than could be expected
+        what = results[0][0] if results else trial.title
+        raise Failure(f"{what}: not of the form that is asked for ({error})") from None
+    for position, (what, value) in enumerate(expected):
+        if position >= len(measured):
+            raise Failure(f"{what} is missing")
+        fact = difference(measured[position][1], value, trial.rtol, trial.atol)
+        if fact is not None:
+            raise Failure(f"{what} {fact}", _question(trial, measured[: position + 1], seed))
+
+
+def _question(trial: Trial, results: Results, seed: int) -> str:
+    """Of the planted mistake that has these results, or ""."""
+    for position, mistake in enumerate(planted(trial.number).mistakes):
+        if mistake.task == trial.task:
+            theirs = _mistaken_results(trial, position, seed)
+            if len(theirs) >= len(results) and all(
+                not isinstance(other, BaseException)
+                and difference(value, other, trial.rtol, trial.atol) is None
+                for (_, value), (_, other) in zip(results, theirs, strict=False)
+            ):
+                return mistake.question
+    return ""
+
+
+@cache
+def our_answers(number: str) -> Mapping[str, Any]:
+    """Our answers to an assignment, loaded."""
+    return load_answers(exported_cells(solution(number)), f"solution {number}")
+
+
+@cache
+def mistaken_answers(number: str, position: int) -> Mapping[str, Any]:
+    """Our answers with one of the planted mistakes in them, loaded."""
+    text = mistaken(number, [planted(number).mistakes[position]]).decode()
+    return load_answers(exported_cells(solution(number), text), f"mistake {position} of {number}")
+
+
+@cache
+def _mistaken_results(trial: Trial, position: int, seed: int) -> Results:
+    return try_trial(trial, mistaken_answers(trial.number, position), seed, hidden=True)
+
+
+def _raise_ours(results: Results) -> None:
+    for _, value in results:
+        if isinstance(value, BaseException):
+            raise value
