@@ -51,6 +51,11 @@ from kws.checking import check, check_values, expect_close, expect_equal
 #
 # **Before you go on**, write down the shape of $Q K^\top$ for `q` (2, 3, 7, 5) and `k`
 # (2, 3, 11, 5).
+#
+# **Contract.** `attend(q, k, v, valid=None)`: q (B, H, T, K), k and v (B, H, S, K), valid (B, S)
+# bool or None → (B, H, T, K), in the dtype of q. Use tensor operations and `softmax`; the
+# attention functions of a library, `F.scaled_dot_product_attention` for one, do not count as an
+# answer.
 
 
 # %% tags=["export"]
@@ -128,6 +133,9 @@ _ = axes.legend(frameon=False)
 # $$(B, T, D) \;\to\; (B, T, H, K) \;\to\; (B, H, T, K) \qquad\text{and back.}$$
 #
 # **Before you go on:** which numbers of frame 0 does head 1 see, if `D = 6` and `H = 2`?
+#
+# **Contract.** `split_heads(x, num_heads)`: (B, T, D) → (B, H, T, K). `merge_heads(x)`: (B, H, T,
+# K) → (B, T, D). Any tensor operation that moves axes.
 
 
 # %% tags=["export"]
@@ -171,6 +179,11 @@ check_values("2.2-heads-values", split_heads, merge_heads)
 # All four have a bias, which makes $4 D^2 + 4 D$ parameters, however many heads there are.
 # (One packed layer from `D` to `3 D` in place of the first three is welcome too, in the order
 # queries, keys, values.)
+#
+# **Contract.** `MultiHeadSelfAttention(d_model, num_heads)`; `forward(x, valid=None)`: x (B, T,
+# D), valid (B, T) bool or None → (B, T, D), in the dtype of x. Use `nn.Linear` or `nn.Parameter`
+# and your own `attend`, not `nn.MultiheadAttention`. Known weights come in through
+# `load_attention`, below.
 
 
 # %% tags=["export"]
@@ -222,20 +235,14 @@ def load_attention(module, weights):
 
 
 # %% tags=["check"]
-def with_identities(module):
-    """Set every matrix of the module to the identity (or several, stacked), every bias to zero."""
-    with torch.no_grad():
-        for parameter in module.parameters():
-            rows, columns = parameter.shape[0], parameter.shape[-1]
-            eye = torch.eye(columns).repeat(rows // columns, 1)
-            parameter.copy_(eye if parameter.ndim == 2 else torch.zeros(rows))
-    return module
-
-
+names = ("query", "key", "value", "out")
+identities = {f"{name}.weight": torch.eye(2) for name in names}
+identities |= {f"{name}.bias": torch.zeros(2) for name in names}
 a = math.log(3) ** 0.5
 x = torch.tensor([[[a, 0], [0, a]]])
 with check("2.3-attention-by-hand", "two heads of width 1 agree with pencil and paper"):
-    attention = with_identities(MultiHeadSelfAttention(2, num_heads=2))
+    attention = MultiHeadSelfAttention(2, num_heads=2)
+    load_attention(attention, identities)
     expect_close("attention(x)", attention(x), [[[0.75 * a, 0.5 * a], [0.5 * a, 0.75 * a]]])
     seen = torch.tensor([[True, False]])
     expect_close("with frame 1 padded,", attention(x, seen)[:, 0], [[a, 0]])
@@ -273,6 +280,9 @@ _ = figure.colorbar(image, label="attention weight")
 # last pair one of about 60,000.
 #
 # **Before you go on:** what is row 0, for any `D`?
+#
+# **Contract.** `sinusoids(num_frames, d_model)`, d_model even → (num_frames, d_model), float32.
+# Tensor operations and `math`.
 
 
 # %% tags=["export"]
@@ -329,6 +339,11 @@ _ = right.legend(frameon=False)
 #   x \leftarrow \mathrm{norm}_2(x + W_2\,\mathrm{relu}(W_1 x))$$
 #
 # **Before you go on:** how many parameters does `nn.LayerNorm(D)` have?
+#
+# **Contract.** `EncoderLayer(d_model, num_heads, d_ff)`; `forward(x, valid=None)`: x (B, T, D) →
+# (B, T, D); without dropout, so that it answers the same twice. Use `nn.Linear`, `nn.LayerNorm`
+# and your own attention, not `nn.TransformerEncoderLayer`. Known weights come in through
+# `load_layer`.
 
 
 # %% tags=["export"]
@@ -377,17 +392,14 @@ def load_layer(module, weights):
 
 
 # %% tags=["check"]
-def zeroed(layer):
-    """Set every parameter to zero, except the scales of the norms, which are ones."""
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            if not (parameter == 1).all():
-                parameter.zero_()
-    return layer
-
-
+zeros = {f"attention.{name}": torch.zeros_like(w) for name, w in identities.items()}
+zeros |= {"expand.weight": torch.zeros(3, 2), "expand.bias": torch.zeros(3)}
+zeros |= {"contract.weight": torch.zeros(2, 3), "contract.bias": torch.zeros(2)}
+for name in ("norm_attention", "norm_feed_forward"):
+    zeros |= {f"{name}.weight": torch.ones(2), f"{name}.bias": torch.zeros(2)}
 with check("2.5-layer-by-hand", "a layer whose sublayers output zero still normalizes"):
-    layer = zeroed(EncoderLayer(2, num_heads=1, d_ff=3))
+    layer = EncoderLayer(2, num_heads=1, d_ff=3)
+    load_layer(layer, zeros)
     x = torch.tensor([[[1.0, 3.0]]])
     suspects = {
         "is this pre-norm? Post-norm normalizes the sum, not the input of the sublayer": x,
@@ -409,6 +421,10 @@ check_values("2.5-layer-values", EncoderLayer, load_layer)
 #
 # Nothing crashes, and the loss goes down. Only the parameter count shows that the three share their
 # weights. (Models share layers on purpose too, ALBERT for one. It should be on purpose.)
+#
+# **Contract.** `Encoder(d_model, num_heads, d_ff, num_layers)`; `forward(x, valid=None)`: x (B,
+# T, D) → (B, T, D). Use your own layer, not `nn.TransformerEncoder`. Known weights come in
+# through `load_encoder`.
 
 
 # %% tags=["export"]
@@ -492,6 +508,9 @@ for step in range(4):
 # - two layer norms: a scale and a shift for each of the $D$ features, twice.
 #
 # **Before you go on**, simplify the sum. Does it depend on the number of heads?
+#
+# **Contract.** `encoder_parameters(d_model, d_ff, num_layers)`, whole numbers → a whole number.
+# Arithmetic; no module is built.
 
 
 # %% tags=["export"]

@@ -9,7 +9,7 @@ change cannot alter for any input (an equivalent mutant) stands in a file, with 
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
@@ -48,7 +48,7 @@ class Mutant:
     source: str
 
 
-def mutants_of(source: str, task: str, lines: range) -> Iterator[Mutant]:
+def mutants_of(source: str, task: str, lines: Container[int]) -> Iterator[Mutant]:
     """Every mutant of a cell's text that changes something within these lines (from 1)."""
     tree = ast.parse(source)
     seen = {ast.unparse(tree)}
