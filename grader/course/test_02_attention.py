@@ -18,7 +18,7 @@ from grader.course.probes.attention_readings import (
     self_attention,
 )
 from grader.grading.feedback import Failure, expect_close, expect_equal, expect_finite, expect_shape
-from kws.models.params import attention_parameters, encoder_layer_parameters
+from kws.models.counts import attention_parameters, encoder_layer_parameters
 
 B, H, T, S, K, E = 2, 3, 7, 11, 5, 13
 LOW = 200  # a score that a model may well have
