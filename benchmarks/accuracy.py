@@ -25,7 +25,7 @@ from report import cpu_seconds, finish, print_table
 from kws.data.embedded.corpus import make_corpus
 from kws.data.embedded.speaker_corpus import make_speaker_corpus
 from kws.inference.evaluate import evaluate, load_split
-from kws.models.params import count_parameters
+from kws.models.counts import count_parameters
 from kws.training.checkpoint import load_model
 
 EMBEDDED = "data.protocol=embedded-12"

@@ -34,6 +34,7 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader
 from usual_loaders import Utterances, Words, loader
 
+from kws.audio import to_float
 from kws.augment import add_noise, spec_augment, time_shift
 from kws.data.clips import ClipSplit
 from kws.data.embedded.corpus import make_corpus
@@ -124,8 +125,8 @@ def ours(name: str, size: int, batch: Callable[[Tensor, Generator], Examples]) -
 
 def word_batch(split: ClipSplit, rows: Tensor, generator: Generator) -> Examples:
     """The work of `usual_loaders.Words`, for a batch."""
-    waveform = time_shift(split.waveforms(rows), 1_600, generator)
-    waveform = add_noise(waveform, split.noise, generator)
+    samples = time_shift(split.samples(rows), 1_600, generator)
+    waveform = add_noise(to_float(samples), split.noise, generator)
     return spec_augment(log_mel(waveform), generator), split.labels[rows]
 
 
@@ -153,7 +154,7 @@ def same_features(words: Words, split: ClipSplit) -> None:
     """Without augmentation both sides must give the same numbers for the same clip."""
     path = Path(words.get_metadata(0)[0])
     row = split.clips.names.index(path.relative_to(path.parts[0]).as_posix())
-    waveform = torch.from_numpy(split.clips.audio[row]).float() / 32768
+    waveform = to_float(torch.from_numpy(split.clips.audio[row]))
     torch.testing.assert_close(
         words.features(waveform[None])[0].T, log_mel(waveform[None])[0], atol=1e-3, rtol=0
     )

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int16
 from torch import Tensor
 
 from kws.errors import UsageError
@@ -116,7 +116,8 @@ def _refuse_broken(path: Path) -> None:
 def _refuse_cut_wav(path: Path, file: BinaryIO) -> None:
     """Find the chunk that holds the samples and compare its size with the file's.
 
-    A wav is 12 bytes, then chunks: a name of 4 bytes, a size in 4, so many bytes, padded to even.
+    A wav is 12 bytes, then chunks: a name of 4 bytes, a size in 4, then that many bytes, padded to
+    an even length.
     """
     total, start = file.seek(0, 2), 12
     while start + 8 <= total:
@@ -192,7 +193,16 @@ def pad_or_trim(
     return torch.nn.functional.pad(waveform, (0, num_samples - waveform.shape[-1]))
 
 
-def to_int16(waveform: Float[Tensor, "*batch N"]) -> np.ndarray:
+def to_int16(waveform: Float[Tensor, "*batch N"] | Float[np.ndarray, "*batch N"]) -> np.ndarray:
     """The nearest 16-bit samples of a waveform in [-1, 1], clipped at the ends of the range."""
-    steps = (waveform.detach() * FULL_SCALE).round().clamp(-FULL_SCALE, FULL_SCALE - 1)
-    return steps.to(torch.int16).cpu().numpy()
+    steps = (torch.as_tensor(waveform).detach() * FULL_SCALE).round()
+    return steps.clamp(-FULL_SCALE, FULL_SCALE - 1).to(torch.int16).cpu().numpy()
+
+
+def to_float(samples: Int16[Tensor, "*batch N"]) -> Float[Tensor, "*batch N"]:
+    """16-bit samples as float32 in [-1, 1): the inverse of `to_int16`.
+
+    >>> to_float(torch.tensor([-32768, 16384], dtype=torch.int16))
+    tensor([-1.0000,  0.5000])
+    """
+    return samples.float().mul_(1 / FULL_SCALE)

@@ -15,7 +15,7 @@ Shape letters: B batch   N samples   M samples of noise   T frames   F mel bands
 import math
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Generator, Tensor
 
 DECIBEL = math.log(10) / 10  # one dB of power in natural logarithms, the unit of a log-mel
@@ -24,11 +24,11 @@ VTLP_KNEE = 0.8  # fraction of the frequency axis that `warp_frequency` scales; 
 
 
 def time_shift(
-    waveform: Float[Tensor, "B N"], max_shift: int, generator: Generator
-) -> Float[Tensor, "B N"]:
+    waveform: Shaped[Tensor, "B N"], max_shift: int, generator: Generator
+) -> Shaped[Tensor, "B N"]:
     """Move each example by -max_shift … +max_shift whole samples (later is positive), zeros follow.
 
-    y[n] = x[n - s] with s uniform.
+    y[n] = x[n - s] with s uniform. 16-bit samples can be shifted, too: half the memory to move.
     """
     _at_least_zero(max_shift=max_shift)
     if max_shift == 0:
@@ -64,7 +64,7 @@ def add_noise(
     if len(noise) < samples:
         noise = noise.repeat(math.ceil(samples / len(noise)))
     start = _integers(waveform, 0, len(noise) - samples, generator)
-    return torch.addcmul(waveform, volume[:, None], _crops(noise, start, samples))
+    return _crops(noise, start, samples).mul_(volume[:, None]).add_(waveform)  # memory is the cost
 
 
 def change_speed(
@@ -279,10 +279,12 @@ def _reading(position: Tensor) -> Tensor:
 def _spans(sizes: Tensor, length: int, count: int, widest: int, generator: Generator) -> Tensor:
     """(B, length) True in `count` random spans of 0 … widest cells within the first sizes[b]."""
     draws = torch.rand(2, len(sizes), count, generator=generator, dtype=torch.float64)
-    width = (draws[0] * (sizes.clamp(max=widest) + 1)[:, None]).long()
-    start = (draws[1] * (sizes[:, None] - width + 1)).long()
-    cell = torch.arange(length)[:, None, None]  # (length, B, count)
-    return ((start <= cell) & (cell < start + width)).any(2).T
+    place, stretch = draws[1].T[..., None], draws[0].T[..., None]  # (count, B, 1)
+    sizes = sizes[:, None]
+    width = (stretch * (sizes.clamp(max=widest) + 1)).long()
+    start = (place * (sizes - width + 1)).long()
+    cell = torch.arange(length)
+    return ((start <= cell) & (cell < start + width)).any(0)
 
 
 def _at_least_zero(**settings: float | int) -> None:

@@ -14,19 +14,19 @@ import functools
 import math
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from kws.audio import SAMPLE_RATE
 from kws.errors import UsageError, did_you_mean
+from kws.features_fast import FilteredPower
 from kws.silence import normalize_peak, trim_silence
 
 HOP = SAMPLE_RATE * 10 // 1000  # 160 samples, 10 ms: 100 frames a second
 WINDOW = SAMPLE_RATE * 25 // 1000  # 400 samples, 25 ms: also the length of the FFT
 NUM_FREQS = WINDOW // 2 + 1  # 201, from 0 Hz to the Nyquist frequency in steps of 40 Hz
 NYQUIST = SAMPLE_RATE / 2  # Hz
-BANDS = 8  # filters applied at a time, each to the few frequencies that these need
-BLOCK_FRAMES = 1024  # computed at a time on a CPU: 1.6 MB of spectrum
 
 KINDS = ("log_mel", "mfcc", "mel", "waveform")
 SPEAKER_F_MIN = 50.0  # Hz
@@ -73,27 +73,36 @@ def dct_matrix(n_mfcc: int, n_mels: int) -> Float[Tensor, "mels mfcc"]:
 
 
 @functools.lru_cache(maxsize=32)
-def _constants(
-    n_mels: int, f_min: float, f_max: float, device: torch.device, dtype: torch.dtype
-) -> tuple[Tensor, list[tuple[int, int, Tensor]]]:
-    """The window (WINDOW,), a periodic Hann window, and the filters, BANDS of them at a time.
+def _dct(n_mfcc: int, n_mels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return dct_matrix(n_mfcc, n_mels).to(device, dtype)
 
-    Each part of the filters is (low, high, weights (bands, high - low)): what lies outside of rows
-    low … high is zero. Rows are real and imaginary parts in turn, so each filter has them twice.
+
+def filtered_power(
+    waveform: Float[Tensor, "B N"],
+    window: Float[Tensor, "W"],
+    filterbank: Float[Tensor, "K F"],
+    hop: int,
+) -> Float[Tensor, "B T F"]:
+    """Power behind each filter in T = 1 + N // hop frames of W samples, centered on t · hop.
+
+    This is the formula, for reading. `kws.features_fast.FilteredPower` is the same function made
+    fast, and what `mel_spectrogram` runs.
     """
-    filters = mel_filterbank(NUM_FREQS, n_mels, f_min, f_max).repeat_interleave(2, dim=0).T
-    parts = []
-    for part in filters.split(BANDS):
-        used = part.any(0).nonzero()[:, 0].tolist() or [0]
-        low, high = used[0], used[-1] + 1
-        parts.append((low, high, part[:, low:high].to(device, dtype).contiguous()))
-    window = torch.hann_window(WINDOW, dtype=torch.float64)
-    return window.to(device, dtype), parts
+    half = len(window) // 2
+    padded = F.pad(waveform[:, None], (half, half), mode="reflect")[:, 0]  # (B, N + W)
+    frames = padded.unfold(1, len(window), hop)  # (B, T, W): they overlap
+    spectrum = torch.fft.rfft(frames * window)  # (B, T, K), complex
+    power = spectrum.real.square() + spectrum.imag.square()
+    return power @ filterbank
 
 
 @functools.lru_cache(maxsize=32)
-def _dct(n_mfcc: int, n_mels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    return dct_matrix(n_mfcc, n_mels).to(device, dtype)
+def _mel_power(
+    n_mels: int, f_min: float, f_max: float, device: torch.device, dtype: torch.dtype
+) -> FilteredPower:
+    window = torch.hann_window(WINDOW, dtype=torch.float64)  # periodic
+    filterbank = mel_filterbank(NUM_FREQS, n_mels, f_min, f_max)
+    return FilteredPower(window.to(device, dtype), filterbank.to(device, dtype), HOP)
 
 
 def mel_spectrogram(
@@ -103,28 +112,16 @@ def mel_spectrogram(
     f_min: float = 20.0,
     f_max: float | None = None,
 ) -> Float[Tensor, "B T F"]:
-    """Power in each mel band, F = n_mels, T = 1 + N // HOP: frame t is centered on sample t · HOP.
+    """Power in each mel band, F = n_mels: `filtered_power` with a Hann window and mel filters.
 
-    The ends are mirrored, so N must exceed half a window (200 samples). `f_min` and `f_max` in Hz;
+    The ends are reflected, so N must exceed half a window (200 samples). `f_min` and `f_max` in Hz;
     None is the Nyquist frequency. A loud frame has a million times the power of a quiet one, which
     is why models read the logarithm.
     """
     if waveform.shape[-1] <= WINDOW // 2:
         raise ValueError(f"{waveform.shape[-1]} samples, at least {WINDOW // 2 + 1} are needed")
     f_max = NYQUIST if f_max is None else f_max
-    window, filters = _constants(
-        n_mels, float(f_min), float(f_max), waveform.device, waveform.dtype
-    )
-    # a few examples at a time stay in the CPU's cache, and a long recording needs little memory
-    num_frames = 1 + waveform.shape[1] // HOP
-    block = BLOCK_FRAMES if waveform.device.type == "cpu" else 1 << 31
-    mel = []
-    for rows in waveform.split(max(1, block // num_frames)):
-        left, right = rows[:, 1 : WINDOW // 2 + 1], rows[:, -WINDOW // 2 - 1 : -1]
-        mirrored = torch.cat([left.flip(1), rows, right.flip(1)], dim=1)
-        frames = mirrored.unfold(1, WINDOW, HOP)  # (rows, T, WINDOW), a view
-        mel += [_mel_power(part, window, filters) for part in frames.split(block, dim=1)]
-    return torch.cat(mel).view(len(waveform), num_frames, n_mels)
+    return _mel_power(n_mels, float(f_min), float(f_max), waveform.device, waveform.dtype)(waveform)
 
 
 def log_mel(
@@ -140,15 +137,6 @@ def log_mel(
         raise ValueError(f"floor={floor} must be above 0: the logarithm of silence is not finite")
     mel = mel_spectrogram(waveform, n_mels=n_mels, f_min=f_min, f_max=f_max)
     return mel.add_(floor).log_()
-
-
-def _mel_power(frames: Tensor, window: Tensor, filters: list[tuple[int, int, Tensor]]) -> Tensor:
-    """Energy in each mel band, (B * T, n_mels), of frames (B, T, WINDOW)."""
-    spectrum = torch.fft.rfft(frames * window)  # (B, T, K), complex
-    # |z|² = re² + im²: one product adds the two, because each filter is there twice, and filters
-    squares = torch.view_as_real(spectrum).square_().view(-1, 2 * NUM_FREQS).T  # (2K, B * T)
-    with torch.autocast(frames.device.type, enabled=False):  # 16 bits are too few for power
-        return torch.cat([weights @ squares[low:high] for low, high, weights in filters]).T
 
 
 def mfcc(

@@ -35,7 +35,7 @@ from grader.grading.feedback import (
     expect_logits,
     expect_shape,
 )
-from kws.models.params import (
+from kws.models.counts import (
     conformer_layer_parameters,
     convolution_module_parameters,
     feed_forward_parameters,

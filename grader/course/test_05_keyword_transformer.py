@@ -32,7 +32,7 @@ from grader.grading.feedback import (
 )
 from grader.grading.grading_run import Record
 from kws.inference.submission import KAGGLE_LABELS
-from kws.models.params import encoder_layer_parameters
+from kws.models.counts import encoder_layer_parameters
 
 B, D, C = 3, 6, 5
 CHANNELS = (2, 3)

@@ -10,7 +10,7 @@ Only the last one runs student code.
 
 from grader.sandbox.forms import Call, Node, Parameter, Touched, Trace
 from grader.sandbox.program import Code
-from grader.sandbox.remote import RemoteModule, Student
+from grader.sandbox.remote import RemoteModule, RemoteStudent
 from grader.sandbox.sandbox import Sandbox, Session
 from grader.sandbox.tier import Limits, Tier
 from grader.sandbox.wire import Opaque
@@ -23,9 +23,9 @@ __all__ = [
     "Opaque",
     "Parameter",
     "RemoteModule",
+    "RemoteStudent",
     "Sandbox",
     "Session",
-    "Student",
     "Tier",
     "Touched",
     "Trace",

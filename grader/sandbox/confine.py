@@ -57,7 +57,7 @@ def _files_of(kws: Path, withheld: Sequence[str]) -> list[str]:
 
 
 @dataclass
-class Cell:
+class Confinement:
     """What a session knows of how its checks are to be bound."""
 
     tier: Tier
@@ -65,20 +65,20 @@ class Cell:
     folder: str = ""  # that each check finds empty; "" where each gets one of its own
 
     @classmethod
-    def build(cls, tier: Tier, withheld: Sequence[str], user: int, group: int) -> "Cell":
+    def build(cls, tier: Tier, withheld: Sequence[str], user: int, group: int) -> "Confinement":
         """In the session process, which `namespaces.start` made if the tier is sealed."""
-        cell = cls(tier)
+        confinement = cls(tier)
         if tier is not Tier.PROCESS:
-            cell.rules = readable(withheld)
+            confinement.rules = readable(withheld)
         if tier is Tier.SEALED:
-            namespaces.settle(user, group)
-            cell.folder = namespaces.choose_folder([path for path, _ in cell.rules])
+            namespaces.enter(user, group)
+            confinement.folder = namespaces.choose_folder([path for path, _ in confinement.rules])
         if linux.LINUX:
             with contextlib.suppress(OSError):  # where memory runs out, this one ends first
                 Path("/proc/self/oom_score_adj").write_text("1000")
             linux.prctl(linux.SET_DUMPABLE, 0)
             linux.prctl(linux.SET_CHILD_SUBREAPER, 1)
-        return cell
+        return confinement
 
     def new_folder(self) -> str:
         """A folder for a check that has to be removed after it, or "" where it goes by itself."""

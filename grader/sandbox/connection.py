@@ -1,7 +1,7 @@
 """The evaluator's end of one check: asks, waits no longer than allowed, and believes nothing.
 
-Whatever comes back is a value of `wire`, or a reason from the few that a check process may give,
-in words that `vetting` lets pass, or the check ends as tampered with. Whatever ends a check process
+Whatever comes back is a value of `wire`, or a reason from the few that a check process may give
+with a short line of text, or the check ends as tampered with. Whatever ends a check process
 is told by its session.
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 
 from grader.core.outcomes import Reason, Stopped
 from grader.sandbox import wire
+from grader.sandbox.student_errors import shown_words
 from grader.sandbox.tier import Limits
-from grader.sandbox.vetting import Vetting
 
 MAY_SAY = (Reason.NOT_STARTED, Reason.MISSING, Reason.ERROR, Reason.MEMORY, Reason.FORBIDDEN)
-MOST = 1000  # characters of a message
+MOST = 600  # characters of a message: what is said around an exception's own 200
 CHUNK = 1 << 20
 _CRASHES: dict[int, str] = {
     signal.SIGSEGV: "it crashed with a segmentation fault",
@@ -38,7 +38,7 @@ class Ended:
     memory: int
 
 
-class Line:
+class Connection:
     """Requests and answers over a socket to a check process."""
 
     def __init__(
@@ -49,12 +49,12 @@ class Line:
         *,
         kill: Callable[[], None],
         ended: Callable[[], Ended | None],
-        may_blame_us: bool,
-        vetting: Vetting,
+        may_report_fault: bool,
     ):
-        self.sock, self.limits, self.vetting = sock, limits, vetting
+        """`may_report_fault`: the process runs code of ours, too, which may fail."""
+        self.sock, self.limits = sock, limits
         self._kill, self._ended = kill, ended
-        self._reasons = (*MAY_SAY, Reason.INFRASTRUCTURE) if may_blame_us else MAY_SAY
+        self._reasons = (*MAY_SAY, Reason.INFRASTRUCTURE) if may_report_fault else MAY_SAY
         self._number, self._left, self._over = 0, limits.wall, None
         self._bound = False
         self._what = "loading the definitions"
@@ -82,7 +82,7 @@ class Line:
         finally:
             self._left -= time.monotonic() - begin
         if "error" in answer:
-            raise self._refusal(what, answer["error"])
+            raise self._rejection(what, answer["error"])
         return answer["value"]
 
     def close(self) -> None:
@@ -136,19 +136,16 @@ class Line:
             data += part
         return bytes(data)
 
-    def _refusal(self, what: str, told: Any) -> Stopped:
+    def _rejection(self, what: str, answer: Any) -> Stopped:
         """An answer that says why there is none."""
         try:
-            reason, message, hint = (str(part) for part in told)
+            reason, message, hint = (str(part) for part in answer)
             found = Reason(reason)
         except (TypeError, ValueError):
             return self._finish(tampered(what))
         if found not in self._reasons:
             return self._finish(tampered(what))
-        if found is Reason.INFRASTRUCTURE:  # for the staff alone
-            return Stopped(found, printable(message))
-        message, hint = self.vetting.told(what, found, message[:MOST], hint[:MOST])
-        return Stopped(found, printable(message), printable(hint))
+        return Stopped(found, shown_words(message, MOST), shown_words(hint, MOST))
 
     def _timeout(self, what: str) -> Stopped:
         seconds = f"{self.limits.seconds:g} seconds"
@@ -159,7 +156,7 @@ class Line:
         ended = self._ended()
         subject = self._subject(what)
         if ended is None:
-            message = f"{subject} closed the line to the grader"
+            message = f"{subject} closed the connection to the grader"
             return Stopped(Reason.TAMPER, message)
         code = os.waitstatus_to_exitcode(ended.status)
         if code == -signal.SIGXCPU or ended.seconds >= self.limits.seconds:
@@ -191,11 +188,6 @@ def tampered(what: str) -> Stopped:
     return Stopped(
         Reason.TAMPER, f"what came back from {what} is not what the grader's worker sends"
     )
-
-
-def printable(text: str) -> str:
-    """Cut, and without characters that would move a cursor."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text[:MOST])
 
 
 def _until(deadline: float) -> float:

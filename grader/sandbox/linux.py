@@ -19,7 +19,7 @@ def libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def check(result: int, what: str) -> int:
+def or_error(result: int, what: str) -> int:
     """`result`, or the OSError that its call left."""
     if result < 0:
         number = ctypes.get_errno()
@@ -32,25 +32,25 @@ def call(number: int, *arguments: object, what: str) -> int:
     plain = [
         ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments
     ]
-    return check(libc().syscall(ctypes.c_long(number), *plain), what)
+    return or_error(libc().syscall(ctypes.c_long(number), *plain), what)
 
 
 def prctl(option: int, value: int, more: object = 0) -> None:
     """`prctl`, for the options above."""
     last = ctypes.c_ulong(more) if isinstance(more, int) else more
     zero = ctypes.c_ulong(0)
-    check(libc().prctl(option, ctypes.c_ulong(value), last, zero, zero), f"prctl {option}")
+    or_error(libc().prctl(option, ctypes.c_ulong(value), last, zero, zero), f"prctl {option}")
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str) -> None:
     """`mount`."""
     arguments = (source.encode(), target.encode(), kind.encode())
-    check(libc().mount(*arguments, ctypes.c_ulong(flags), options.encode()), f"mount {target}")
+    or_error(libc().mount(*arguments, ctypes.c_ulong(flags), options.encode()), f"mount {target}")
 
 
 def unshare(flags: int) -> None:
     """`unshare`."""
-    check(libc().unshare(ctypes.c_int(flags)), "unshare")
+    or_error(libc().unshare(ctypes.c_int(flags)), "unshare")
 
 
 def collapse() -> None:
@@ -70,4 +70,4 @@ def collapse() -> None:
 def drop_capabilities() -> None:
     """Leave this process without any: root too, who then is a user like others."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    check(libc().capset(header, (ctypes.c_uint32 * 6)()), "capset")
+    or_error(libc().capset(header, (ctypes.c_uint32 * 6)()), "capset")

@@ -16,7 +16,7 @@ from typing import Any
 
 from grader.core.outcomes import Reason
 from grader.sandbox.program import Code
-from grader.sandbox.student_errors import Refusal, blame, quote
+from grader.sandbox.student_errors import Rejection, explain, quote
 from grader.submission.contents import Piece
 
 FUTURE = 0x1FF0000  # compiler flags that `from __future__ import …` sets
@@ -30,8 +30,8 @@ class Namespace:
         self.code = code
         self.module = types.ModuleType(MODULE)
         self.values: dict[str, Any] = self.module.__dict__
-        self.failures: dict[str, Refusal] = {}
-        self.wheres = frozenset(piece.where for piece in code.pieces)
+        self.failures: dict[str, Rejection] = {}
+        self.source_files = frozenset(piece.where for piece in code.pieces)
         self.flags = 0
         sys.modules[MODULE] = self.module
 
@@ -55,7 +55,7 @@ class Namespace:
             self.failures.pop(name, None)
 
     def find(self, name: str) -> Any:
-        """The definition of `name`; Refusal where it is not there, saying why."""
+        """The definition of `name`; Rejection where it is not there, saying why."""
         if name in self.failures:
             raise self.failures[name]
         if name in self.values and not name.startswith("__"):
@@ -63,17 +63,17 @@ class Namespace:
         known = [key for key in self.values if not key.startswith("_")]
         near = difflib.get_close_matches(name, known, n=1)
         maybe = f" (did you mean {near[0]!r}?)" if near else ""
-        raise Refusal(Reason.MISSING, f"{name} is not defined{maybe}")
+        raise Rejection(Reason.MISSING, f"{name} is not defined{maybe}")
 
-    def blame(self, error: BaseException, what: str) -> Refusal:
-        """The refusal for an exception that `what` raised; a name that is missing has a cause."""
-        refusal = blame(error, what, self.wheres)
+    def explain(self, error: BaseException, what: str) -> Rejection:
+        """The rejection for an exception that `what` raised; a missing name has a cause."""
+        rejection = explain(error, what, self.source_files)
         name = error.name if type(error) is NameError else None
         cause = self.failures.get(name) if isinstance(name, str) else None
-        if cause is not None and cause.message != refusal.message:
+        if cause is not None and cause.message != rejection.message:
             message = f"{what} needs {name}: {cause.message}"
-            return Refusal(cause.reason, message, refusal.hint or cause.hint)
-        return refusal
+            return Rejection(cause.reason, message, rejection.hint or cause.hint)
+        return rejection
 
     def _run_all(self, pieces: Sequence[Piece]) -> None:
         waiting, before = list(pieces), -1
@@ -88,10 +88,10 @@ class Namespace:
         except BaseException as error:
             names = [name for name in piece.names if name not in piece.changes]
             what = f"the definition of {' and '.join(names)}" if names else piece.where
-            refusal = self._not_begun(error, piece, names) or self.blame(error, what)
-            if refusal.reason is Reason.ERROR:
-                refusal = Refusal(Reason.MISSING, refusal.message, refusal.hint)
-            self.failures.update({name: refusal for name in names})
+            rejection = self._not_begun(error, piece, names) or self.explain(error, what)
+            if rejection.reason is Reason.ERROR:
+                rejection = Rejection(Reason.MISSING, rejection.message, rejection.hint)
+            self.failures.update({name: rejection for name in names})
             return not isinstance(error, NameError)
         for name in set(piece.names) - set(piece.changes):
             self.failures.pop(name, None)
@@ -99,8 +99,8 @@ class Namespace:
 
     def _not_begun(
         self, error: BaseException, piece: Piece, names: Sequence[str]
-    ) -> Refusal | None:
-        """The refusal for a piece that Python cannot read, or whose library is not there."""
+    ) -> Rejection | None:
+        """The rejection for a piece that Python cannot read, or whose library is not there."""
         if isinstance(error, SyntaxError) and error.filename == piece.where and names:
             stand = "stands" if len(names) == 1 else "stand"
             line = error.lineno or piece.line
@@ -108,12 +108,12 @@ class Namespace:
                 f"{' and '.join(names)} {stand} in {piece.where}, "
                 f"which Python cannot read (line {line}): {error.msg}"
             )
-            return Refusal(Reason.MISSING, message, quote(piece.where, line))
+            return Rejection(Reason.MISSING, message, quote(piece.where, line))
         if type(error) is ModuleNotFoundError and error.name and _is_import(piece):
             library = error.name.partition(".")[0]
             if library not in sys.modules:
                 hint = quote(piece.where, piece.line)
-                return Refusal(Reason.MISSING, f"{library} is not installed here", hint)
+                return Rejection(Reason.MISSING, f"{library} is not installed here", hint)
         return None
 
     def _run_reference(self, piece: Piece) -> None:
@@ -122,7 +122,7 @@ class Namespace:
         except BaseException as error:
             names = ", ".join(piece.names)
             message = f"the reference of {names} failed: {type(error).__name__}"
-            raise Refusal(Reason.INFRASTRUCTURE, message) from None
+            raise Rejection(Reason.INFRASTRUCTURE, message) from None
 
     def _execute(self, piece: Piece) -> None:
         text = "\n" * (piece.line - 1) + piece.source

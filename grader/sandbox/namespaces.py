@@ -27,7 +27,7 @@ FOLDERS = ("/tmp", "/var/tmp", "/mnt", "/media", "/srv")  # where an empty folde
 
 
 def start() -> int:
-    """Fork into new namespaces: 0 in the child, which has to `settle`, and its id in the parent."""
+    """Fork into new namespaces: 0 in the child, which has to `enter`, and its id in the parent."""
     number = _CLONE.get(platform.machine())
     if number is None:
         raise OSError(f"namespaces: not for {platform.machine()}")
@@ -48,7 +48,7 @@ def start() -> int:
     return pid
 
 
-def settle(user: int, group: int) -> None:
+def enter(user: int, group: int) -> None:
     """In the child of `start`: keep the ids, and see every mounted folder as read-only."""
     for name, text in (
         ("setgroups", "deny"),

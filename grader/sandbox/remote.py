@@ -11,17 +11,18 @@ import torch
 from torch import Tensor
 
 from grader.sandbox import forms, wire
-from grader.sandbox.connection import Line, tampered
+from grader.sandbox.connection import Connection, tampered
+from grader.sandbox.student_errors import MOST_KIND, shown_words
 
 
 class _Remote:
-    """Asks over a line; what comes back names modules by number, which become objects here."""
+    """Asks over a connection; modules come back as numbers, which become objects here."""
 
-    def __init__(self, line: Line):
-        self._line = line
+    def __init__(self, connection: Connection):
+        self._connection = connection
 
     def _ask(self, what: str, **request: Any) -> Any:
-        return self._here(self._line.ask(what, _there, **request))
+        return self._here(self._connection.ask(what, _there, **request))
 
     def _read(self, what: str, build: Callable[[Any], Any], **request: Any) -> Any:
         """An answer that our own code in the worker has given a form: tampered with if another."""
@@ -29,13 +30,13 @@ class _Remote:
         try:
             return build(answer)
         except (TypeError, ValueError, KeyError, IndexError, AttributeError):
-            raise self._line.fail(tampered(what)) from None
+            raise self._connection.fail(tampered(what)) from None
 
     def _here(self, value: Any) -> Any:
         if isinstance(value, wire.Ref):
-            return RemoteModule(self._line, value)
+            return RemoteModule(self._connection, value)
         if isinstance(value, wire.Opaque):
-            return wire.Opaque(self._line.vetting.kind(value.kind))
+            return wire.Opaque(_kind(value.kind))
         if isinstance(value, (list, tuple)):
             return type(value)(map(self._here, value))
         if isinstance(value, dict):
@@ -43,7 +44,7 @@ class _Remote:
         return value
 
 
-class Student(_Remote):
+class RemoteStudent(_Remote):
     """A student's definitions."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -56,7 +57,7 @@ class Student(_Remote):
 
         return call
 
-    def __enter__(self) -> "Student":
+    def __enter__(self) -> "RemoteStudent":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,7 +65,7 @@ class Student(_Remote):
 
     def close(self) -> None:
         """End the check process."""
-        self._line.close()
+        self._connection.close()
 
     def has(self, name: str) -> bool:
         """Whether it is defined, and its definition could be loaded."""
@@ -94,14 +95,14 @@ class Student(_Remote):
 class RemoteModule(_Remote):
     """An `nn.Module` that lives in the check process."""
 
-    def __init__(self, line: Line, ref: wire.Ref):
-        super().__init__(line)
+    def __init__(self, connection: Connection, ref: wire.Ref):
+        super().__init__(connection)
         self._ref = ref
 
     @property
     def kind(self) -> str:
         """The name of its class."""
-        return self._line.vetting.kind(self._ref.kind)
+        return _kind(self._ref.kind)
 
     def __repr__(self) -> str:
         return f"RemoteModule({self.kind})"
@@ -181,6 +182,10 @@ class RemoteModule(_Remote):
     ) -> Any:
         request = {"op": op, "module": self._ref, "args": args, "kwargs": kwargs or {}}
         return self._read(f"{self.kind}.{op}", build, **request)
+
+
+def _kind(name: str) -> str:
+    return shown_words(name, MOST_KIND)
 
 
 def _there(value: Any) -> Any:

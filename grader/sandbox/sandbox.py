@@ -16,12 +16,11 @@ from typing import Any
 
 from grader.core.outcomes import Reason, Stopped
 from grader.sandbox import session, wire
-from grader.sandbox.connection import Ended, Line
+from grader.sandbox.connection import Connection, Ended
 from grader.sandbox.launch import Launched, launch
 from grader.sandbox.program import Code
-from grader.sandbox.remote import Student
+from grader.sandbox.remote import RemoteStudent
 from grader.sandbox.tier import Limits, Tier
-from grader.sandbox.vetting import Vetting
 from kws.errors import UsageError
 
 START = 180.0  # seconds that the server may take to load torch
@@ -95,9 +94,9 @@ class Sandbox:
 
     def hand_over(self, theirs: socket.socket) -> None:
         """Give the server a session's socket. Safe from several forks of this process at once."""
-        letter = b"S" if self.tier is Tier.SEALED else b"O"
+        message = b"S" if self.tier is Tier.SEALED else b"O"
         try:
-            socket.send_fds(self._control, [letter], [theirs.fileno()])
+            socket.send_fds(self._control, [message], [theirs.fileno()])
         except OSError as error:
             message = f"the sandbox has ended: {error.strerror}"
             raise Stopped(Reason.INFRASTRUCTURE, message) from None
@@ -123,17 +122,17 @@ class Session:
     """One submission's processes; a context manager. Two checks may be open at once."""
 
     def __init__(self, sandbox: Sandbox, withheld: Sequence[str]):
-        self._limits, self._withheld = sandbox.limits, tuple(withheld)
-        self._line, theirs = socket.socketpair()
+        self._limits = sandbox.limits
+        self._control, theirs = socket.socketpair()
         self._last = 0
         self._ended: dict[int, Ended] = {}
         request = {"tier": sandbox.tier.value, "withheld": list(withheld)}
         try:
             with theirs:
                 sandbox.hand_over(theirs)
-            self._line.settimeout(BEGIN)
-            self._line.sendall(b"".join(wire.dump(request)))
-            refused = session.read_frame(self._line)["refused"]
+            self._control.settimeout(BEGIN)
+            self._control.sendall(b"".join(wire.dump(request)))
+            refused = session.read_frame(self._control)["refused"]
         except Stopped:
             self.close()
             raise
@@ -152,9 +151,9 @@ class Session:
 
     def close(self) -> None:
         """End its processes."""
-        self._line.close()
+        self._control.close()
 
-    def check(self, code: Code, *, seconds: float | None = None) -> Student:
+    def check(self, code: Code, *, seconds: float | None = None) -> RemoteStudent:
         """A fresh process that loads `code`; a context manager. `seconds` as in `Limits`."""
         limits = replace(self._limits, seconds=seconds) if seconds else self._limits
         self._drain(0.0)
@@ -162,27 +161,26 @@ class Session:
         number = self._last
         ours, theirs = socket.socketpair()
         try:
-            socket.send_fds(self._line, [session.ORDER.pack(b"C", number)], [theirs.fileno()])
+            socket.send_fds(self._control, [session.ORDER.pack(b"C", number)], [theirs.fileno()])
         except OSError as error:
             ours.close()
             raise Stopped(Reason.INFRASTRUCTURE, f"the session has ended: {error!r}") from None
         finally:
             theirs.close()
-        line = Line(
+        connection = Connection(
             ours,
             limits,
             {"limits": asdict(limits), "code": code.to_plain()},
             kill=lambda: self._kill(number),
             ended=lambda: self._how_ended(number),
-            may_blame_us=bool(code.references),
-            vetting=Vetting(code.pieces, {}, (*code.forbidden, *self._withheld)),
+            may_report_fault=bool(code.references),
         )
-        return Student(line)
+        return RemoteStudent(connection)
 
     def _kill(self, number: int) -> None:
         if number not in self._ended:
             with contextlib.suppress(OSError):
-                self._line.sendall(session.ORDER.pack(b"K", number))
+                self._control.sendall(session.ORDER.pack(b"K", number))
 
     def _how_ended(self, number: int) -> Ended | None:
         """How a check's process ended; None while it lives on for two seconds."""
@@ -196,16 +194,16 @@ class Session:
         """Read what the session said of ends; whether it said something in time."""
         size = session.ENDED.size
         try:
-            self._line.settimeout(wait or 0.0)
-            data = self._line.recv(size)
+            self._control.settimeout(wait or 0.0)
+            data = self._control.recv(size)
             while 0 < len(data) < size:
-                self._line.settimeout(1)
-                data += self._line.recv(size - len(data))
+                self._control.settimeout(1)
+                data += self._control.recv(size - len(data))
         except OSError:
             return False
         finally:
             with contextlib.suppress(OSError):
-                self._line.settimeout(BEGIN)
+                self._control.settimeout(BEGIN)
         if not data:
             return False
         number, status, seconds, memory = session.ENDED.unpack(data)

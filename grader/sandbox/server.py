@@ -18,9 +18,7 @@ from importlib.util import find_spec
 
 import torch
 
-from grader.sandbox import confine, linux, namespaces, session, trace, wire
-from grader.sandbox import module_ops as modules
-from grader.sandbox import traps as forbid
+from grader.sandbox import confine, linux, module_ops, namespaces, session, trace, traps, wire
 from grader.sandbox.loading import Namespace
 from grader.sandbox.program import Code
 from grader.sandbox.tier import Limits, Tier
@@ -77,11 +75,11 @@ def main(descriptor: int) -> None:
     control.sendall(b"".join(wire.dump({"tier": found and found.value, "refused": refused})))
     silence()
     while True:
-        letter, descriptors, _, _ = socket.recv_fds(control, 1, 1)
-        if not letter:
+        tier, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        if not tier:
             return
         for other in descriptors:
-            fork_session(control, other, sealed=letter == SEALED)
+            fork_session(control, other, sealed=tier == SEALED)
             os.close(other)
 
 
@@ -93,9 +91,9 @@ def preload() -> None:
                 importlib.import_module(name)
     torch.set_num_threads(1)
     rehearse()
-    forbid.places()
-    forbid.operators()
-    for name in [name for name in sys.modules if name.partition(".")[0] in forbid.STAFF]:
+    traps.places()
+    traps.operators()
+    for name in [name for name in sys.modules if name.partition(".")[0] in traps.STAFF]:
         del sys.modules[name]  # out of the way of students' code; nothing secret is in them
     sys.dont_write_bytecode = True  # from here on: checks have no place for it
     gc.freeze()
@@ -112,8 +110,8 @@ def rehearse() -> None:
     module = space.find("Layer")()
     args = (torch.randn(2, 3, 4), torch.ones(2, 3, dtype=torch.bool))
     module(*args)
-    wire.dump(modules.trace(module, args, {}))
-    wire.dump({"value": [modules.tree(module), modules.gradients(module, args, {})]})
+    wire.dump(module_ops.trace(module, args, {}))
+    wire.dump({"value": [module_ops.tree(module), module_ops.gradients(module, args, {})]})
     wire.dump(trace.state_of(module))
 
 
@@ -127,24 +125,24 @@ def silence() -> None:
 
 def fork_session(control: socket.socket, descriptor: int, *, sealed: bool) -> None:
     """A session process on this socket, in namespaces of its own if it is to be sealed."""
-    line = socket.socket(fileno=os.dup(descriptor))
+    connection = socket.socket(fileno=os.dup(descriptor))
     user, group = os.getuid(), os.getgid()
     try:
         process = namespaces.start() if sealed else os.fork()
     except OSError as error:
-        line.sendall(b"".join(wire.dump({"refused": str(error)})))
-        line.close()
+        connection.sendall(b"".join(wire.dump({"refused": str(error)})))
+        connection.close()
         return
     if process == 0:
         status = 70
         try:
             control.close()
             os.close(descriptor)
-            session.run(line, user, group)
+            session.run(connection, user, group)
             status = 0
         finally:
             os._exit(status)
-    line.close()
+    connection.close()
 
 
 def probe(tiers: list[Tier]) -> tuple[Tier | None, dict[str, str]]:
@@ -173,7 +171,7 @@ def _attempt(tier: Tier) -> str | None:
         return str(error)
     if process == 0:
         try:
-            confine.Cell.build(tier, (), user, group).bind(folder, Limits())
+            confine.Confinement.build(tier, (), user, group).bind(folder, Limits())
             torch.nn.Linear(3, 5)(torch.randn(2, 3)).sum().backward()
             os.write(writer, b"+")
         except Exception as error:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.sandbox import linux, wire, worker
-from grader.sandbox.confine import Cell, remove
+from grader.sandbox.confine import Confinement, remove
 from grader.sandbox.tier import Tier
 
 ORDER = struct.Struct("<cI")
@@ -27,26 +27,26 @@ ENDED = struct.Struct("<IidQ")
 _UNIT = 1024 if linux.LINUX else 1  # of ru_maxrss
 
 
-def run(line: socket.socket, user: int, group: int) -> None:
+def run(control: socket.socket, user: int, group: int) -> None:
     """All of a session process's life."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    request = read_frame(line)
+    request = read_frame(control)
     withheld = request["withheld"]
     try:
-        cell = Cell.build(Tier(request["tier"]), withheld, user, group)
+        confinement = Confinement.build(Tier(request["tier"]), withheld, user, group)
     except OSError as error:
-        line.sendall(b"".join(wire.dump({"refused": str(error)})))
+        control.sendall(b"".join(wire.dump({"refused": str(error)})))
         return
-    line.sendall(b"".join(wire.dump({"refused": None})))
+    control.sendall(b"".join(wire.dump({"refused": None})))
     gc.freeze()
-    Session(line, cell, withheld).serve()
+    SessionProcess(control, confinement, withheld).serve()
 
 
-def read_frame(line: socket.socket) -> Any:
+def read_frame(control: socket.socket) -> Any:
     """One frame that the evaluator wrote."""
 
     def exactly(size: int) -> bytes:
-        data = line.recv(size, socket.MSG_WAITALL) if size else b""
+        data = control.recv(size, socket.MSG_WAITALL) if size else b""
         if len(data) < size:
             raise EOFError
         return data
@@ -55,11 +55,11 @@ def read_frame(line: socket.socket) -> Any:
     return wire.load(exactly(text), exactly(body))
 
 
-class Session:
-    """Starts checks, ends them, and says how they ended."""
+class SessionProcess:
+    """Starts checks, ends them, and reports how they ended."""
 
-    def __init__(self, line: socket.socket, cell: Cell, withheld: Sequence[str]):
-        self.line, self.cell, self.withheld = line, cell, withheld
+    def __init__(self, control: socket.socket, confinement: Confinement, withheld: Sequence[str]):
+        self.control, self.confinement, self.withheld = control, confinement, withheld
         self.running: dict[int, tuple[int, str]] = {}  # process -> number of the check, folder
 
     def serve(self) -> None:
@@ -71,25 +71,25 @@ class Session:
         signal.set_wakeup_fd(waker)
         try:
             while True:
-                ready, _, _ = select.select([self.line, woken], [], [])
+                ready, _, _ = select.select([self.control, woken], [], [])
                 if woken in ready:
                     with contextlib.suppress(BlockingIOError):
                         os.read(woken, 4096)
                     self._reap()
-                if self.line in ready and not self._obey():
+                if self.control in ready and not self._obey():
                     return
         except OSError:
-            return  # the evaluator is gone in the middle of a word
+            return  # the evaluator closed the socket in the middle of a message
         finally:
             self._end_all()
 
     def _obey(self) -> bool:
         """Carry out the next order; whether there was one."""
-        data, descriptors, _, _ = socket.recv_fds(self.line, ORDER.size, 1)
+        data, descriptors, _, _ = socket.recv_fds(self.control, ORDER.size, 1)
         if len(data) < ORDER.size:
             return False
-        letter, number = ORDER.unpack(data)
-        if letter == b"C":
+        order, number = ORDER.unpack(data)
+        if order == b"C":
             self._start(number, descriptors[0])
             os.close(descriptors[0])
         else:
@@ -99,14 +99,14 @@ class Session:
         return True
 
     def _start(self, number: int, descriptor: int) -> None:
-        folder = self.cell.new_folder()
+        folder = self.confinement.new_folder()
         process = os.fork()
         if process == 0:
             status = 70
             try:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                worker.run(descriptor, self.cell, folder, self.withheld)
+                worker.run(descriptor, self.confinement, folder, self.withheld)
                 status = 0
             finally:
                 os._exit(status)
@@ -136,7 +136,7 @@ class Session:
                 seconds = usage.ru_utime + usage.ru_stime
                 more = max(0, usage.ru_maxrss - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
                 record = ENDED.pack(number, status, seconds, more * _UNIT)
-                self.line.sendall(record)
+                self.control.sendall(record)
 
     def _kill_orphans(self) -> None:
         """Processes that a check left behind: they are our children now, where Linux is told."""

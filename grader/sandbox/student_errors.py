@@ -1,19 +1,28 @@
-"""What a student reads of an exception: its words, and the line of their own code it came from."""
+"""What a student reads of an exception: its type, the line of their own code, and 200 characters.
+
+An exception may carry hidden inputs: `raise ValueError(str(x))` puts a few of `x` into the report.
+We let it. Expected values and the labels of hidden recordings never enter the check process, and
+inputs follow from a seed that changes every term, so what gets out is neither an answer nor of use
+for long; to keep it in, every message would have to be matched against all that torch may say.
+What is bounded is how much is shown, and of which characters: the process that says it may have
+been taken over, so `shown_words` is called by the evaluator too.
+"""
 
 import linecache
 import re
 import types
 
 from grader.core.outcomes import Reason
+from grader.core.text import one_line
 from kws.errors import is_out_of_memory
 
-MOST = 300  # characters of an exception's own words
+MOST_WORDS, MOST_KIND = 200, 80  # characters of an exception's message, and of its type
 TOO_MUCH = "more memory than a check may use"
 NO_GPU = "a GPU, and there is none here: use the device of the input, as in x.device"
 NO_INPUT = "something to be typed in, and nobody can type here"
 
 
-class Refusal(Exception):  # noqa: N818  (an ending, as Stopped is)
+class Rejection(Exception):  # noqa: N818  (an ending, as Stopped is)
     """A request has no answer: what `Stopped` will say in the evaluator."""
 
     def __init__(self, reason: Reason, message: str, hint: str = ""):
@@ -25,52 +34,56 @@ class ForbiddenError(ImportError):
     """Student code reached for what it may not use."""
 
 
-def blame(error: BaseException, what: str, wheres: frozenset[str]) -> Refusal:
-    """The refusal for an exception that `what` raised; `wheres` are the files that are theirs."""
-    if isinstance(error, Refusal):
+def explain(error: BaseException, what: str, source_files: frozenset[str]) -> Rejection:
+    """The rejection for an exception that `what` raised; `source_files` are the student's cells."""
+    if isinstance(error, Rejection):
         return error
-    frame = _last_of(error, wheres)
+    frame = _innermost(error, source_files)
     hint = "" if frame is None else quote(*frame[:2])
     words = _words(error)
     if isinstance(error, ForbiddenError):
-        return Refusal(Reason.FORBIDDEN, words, hint)
+        return Rejection(Reason.FORBIDDEN, words, hint)
     if isinstance(error, NotImplementedError) and (not words or words.startswith("TODO")):
         inner = frame[2] if frame else ""
         todo = words or "TODO"
         subject = "" if inner in ("", "<module>", what) else f"{what} needs {inner}: "
         start = subject or f"{what}: "
-        return Refusal(Reason.NOT_STARTED, f"{start}{todo} is still to be done")
+        return Rejection(Reason.NOT_STARTED, f"{start}{todo} is still to be done")
     no_memory = isinstance(error, MemoryError) or is_out_of_memory(RuntimeError(words))
     if no_memory or "bad_alloc" in words:
-        return Refusal(Reason.MEMORY, f"{what} asked for {TOO_MUCH}", hint)
+        return Rejection(Reason.MEMORY, f"{what} asked for {TOO_MUCH}", hint)
     if isinstance(error, (AssertionError, RuntimeError)) and re.search("CUDA|NVIDIA", words):
-        return Refusal(Reason.ERROR, f"{what} asked for {NO_GPU}", hint)
+        return Rejection(Reason.ERROR, f"{what} asked for {NO_GPU}", hint)
     if type(error) is EOFError and words == "EOF when reading a line":
-        return Refusal(Reason.ERROR, f"{what} asked for {NO_INPUT}", hint)
-    if isinstance(error, SyntaxError) and error.filename in wheres:
+        return Rejection(Reason.ERROR, f"{what} asked for {NO_INPUT}", hint)
+    if isinstance(error, SyntaxError) and error.filename in source_files:
         hint = quote(error.filename or "", error.lineno or 1)
-        words = error.msg
-    kind = type(error).__name__
+        words = shown_words(error.msg, MOST_WORDS)
+    kind = shown_words(type(error).__name__, MOST_KIND)
     message = f"{what} raised {kind}: {words}" if words else f"{what} raised {kind}"
-    return Refusal(Reason.ERROR, message, hint)
+    return Rejection(Reason.ERROR, message, hint)
+
+
+def shown_words(text: str, most: int) -> str:
+    """The beginning of a text, on one line and without characters that are no text."""
+    text = one_line(text[: 2 * most]).strip()
+    return text if len(text) <= most else text[: most - 2] + " …"
 
 
 def _words(error: BaseException) -> str:
-    """What the exception says, cut; nothing where it fails to say it."""
     try:
-        text = str(error).strip()
+        return shown_words(str(error), MOST_WORDS)
     except BaseException:  # a student's own class may raise anything
         return ""
-    return text if len(text) <= MOST else text[:MOST] + " …"
 
 
-def _last_of(error: BaseException, wheres: frozenset[str]) -> tuple[str, int, str] | None:
+def _innermost(error: BaseException, source_files: frozenset[str]) -> tuple[str, int, str] | None:
     """File, line and function of the innermost frame that is theirs."""
     found: tuple[str, int, str] | None = None
     step: types.TracebackType | None = error.__traceback__
     while step is not None:
         code = step.tb_frame.f_code
-        if code.co_filename in wheres:
+        if code.co_filename in source_files:
             name = getattr(code, "co_qualname", code.co_name)  # Python 3.11 knows the class
             found = (code.co_filename, step.tb_lineno, name)
         step = step.tb_next

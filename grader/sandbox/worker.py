@@ -19,18 +19,17 @@ import torch
 from torch import nn
 
 from grader.core.outcomes import Reason
-from grader.sandbox import module_ops as modules
-from grader.sandbox import trace, wire
-from grader.sandbox.confine import Cell
+from grader.sandbox import module_ops, trace, wire
+from grader.sandbox.confine import Confinement
 from grader.sandbox.loading import Namespace
 from grader.sandbox.program import Code
-from grader.sandbox.student_errors import Refusal
+from grader.sandbox.student_errors import Rejection
 from grader.sandbox.tier import Limits
 from grader.sandbox.traps import Traps
 from kws.contracts import find_trial
 
 KEPT = 2000  # characters of output that are kept
-LINE = 3  # the file descriptor of the evaluator
+CONNECTION = 3  # the file descriptor of the evaluator
 
 
 class Counter(io.TextIOBase):
@@ -49,16 +48,16 @@ class Counter(io.TextIOBase):
         return len(text)
 
 
-def run(line: int, cell: Cell, folder: str, withheld: Sequence[str]) -> None:
+def run(connection: int, confinement: Confinement, folder: str, withheld: Sequence[str]) -> None:
     """All of a check process's life; returns when the evaluator hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()
-    os.dup2(line, LINE)
-    os.closerange(LINE + 1, 65536)
+    os.dup2(connection, CONNECTION)
+    os.closerange(CONNECTION + 1, 65536)
     first = _receive()
     limit = Limits(**first["limits"])
     try:
-        cell.bind(folder, limit)
+        confinement.bind(folder, limit)
     except OSError as error:
         _send({"id": 0, "error": [Reason.INFRASTRUCTURE.value, str(error), ""]})
         return
@@ -70,10 +69,10 @@ def run(line: int, cell: Cell, folder: str, withheld: Sequence[str]) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(limit.threads)
     gc.freeze()
-    Worker(Code.from_plain(first["code"]), limit, withheld, counter).serve()
+    CheckProcess(Code.from_plain(first["code"]), limit, withheld, counter).serve()
 
 
-class Worker:
+class CheckProcess:
     """Answers requests: {"id", "op", …} in, {"id", "value"} or {"id", "error"} out."""
 
     def __init__(self, code: Code, limit: Limits, withheld: Sequence[str], counter: Counter):
@@ -81,12 +80,12 @@ class Worker:
         Traps(code.forbidden, withheld)
         self.modules: list[nn.Module] = []
         self.space = Namespace(code)
-        self.broken: Refusal | None = None
+        self.broken: Rejection | None = None
         self._seed()
         try:
             self.space.load()
-        except Refusal as refusal:
-            self.broken = refusal
+        except Rejection as rejection:
+            self.broken = rejection
 
     def serve(self) -> None:
         """Until the evaluator hangs up."""
@@ -100,24 +99,24 @@ class Worker:
                 value = self._answer(request["op"], request)
                 parts = wire.dump({**answer, "value": value}, self._special, self.limit.message)
             except BaseException as error:
-                parts = wire.dump({**answer, "error": self._told(error, request)})
+                parts = wire.dump({**answer, "error": self._error(error, request)})
             _write(parts)
 
-    def _told(self, error: BaseException, request: Mapping[str, Any]) -> list[str]:
+    def _error(self, error: BaseException, request: Mapping[str, Any]) -> list[str]:
         """Reason, message and hint, whatever the exception does when it is looked at."""
         try:
-            refusal = self._blame(error, request)
-            return [refusal.reason.value, refusal.message, refusal.hint]
+            rejection = self._explain(error, request)
+            return [rejection.reason.value, rejection.message, rejection.hint]
         except BaseException:
             return [Reason.ERROR.value, "an exception was raised that cannot be shown", ""]
 
-    def _blame(self, error: BaseException, request: Mapping[str, Any]) -> Refusal:
+    def _explain(self, error: BaseException, request: Mapping[str, Any]) -> Rejection:
         what = str(request.get("name", "the check"))
         if "module" in request:
             what = type(self.modules[request["module"].number]).__name__
         if isinstance(error, wire.TooLarge):
-            return Refusal(Reason.ERROR, f"{what} returned too much to be looked at: {error}")
-        return self.space.blame(error, what)
+            return Rejection(Reason.ERROR, f"{what} returned too much to be looked at: {error}")
+        return self.space.explain(error, what)
 
     def _answer(self, op: str, request: Mapping[str, Any]) -> Any:
         if self.broken is not None:
@@ -147,11 +146,11 @@ class Worker:
             "to": lambda: module.to(*args) and None,
             "state_dict": lambda: trace.state_of(module),
             "load_state_dict": lambda: module.load_state_dict(*args) and None,
-            "tree": lambda: modules.tree(module),
-            "parameters": lambda: modules.parameters(module),
-            "trace": lambda: modules.trace(module, args, kwargs),
-            "gradients": lambda: modules.gradients(module, args, kwargs),
-            "fit": lambda: modules.fit(module, *args, **kwargs),
+            "tree": lambda: module_ops.tree(module),
+            "parameters": lambda: module_ops.parameters(module),
+            "trace": lambda: module_ops.trace(module, args, kwargs),
+            "gradients": lambda: module_ops.gradients(module, args, kwargs),
+            "fit": lambda: module_ops.fit(module, *args, **kwargs),
             "child": lambda: module.get_submodule(*args),
         }
         return plain[op]()
@@ -165,7 +164,7 @@ class Worker:
     def _has(self, name: str) -> bool:
         try:
             self.space.find(name)
-        except Refusal:
+        except Rejection:
             return False
         return True
 
@@ -214,7 +213,7 @@ def _receive() -> Any:
 def _read(size: int) -> bytes:
     parts, left = [], size
     while left:
-        part = os.read(LINE, min(left, 1 << 20))
+        part = os.read(CONNECTION, min(left, 1 << 20))
         if not part:
             raise EOFError
         parts.append(part)
@@ -230,4 +229,4 @@ def _write(parts: list[bytes]) -> None:
     for part in parts:
         view = memoryview(part)
         while view:
-            view = view[os.write(LINE, view) :]
+            view = view[os.write(CONNECTION, view) :]

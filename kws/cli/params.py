@@ -1,4 +1,4 @@
-"""`kws params`: the parameters of a model, predicted by formula and measured, part by part."""
+"""`kws params`: the parameters of a model, by formula and measured, part by part."""
 
 import json
 import os
@@ -71,7 +71,7 @@ def as_setting(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not (key and equals and value):
-        raise UsageError(f"{text!r} is no setting: write it as key=value, d_model=128")
+        raise UsageError(f"{text!r} is not a setting: write it as key=value, d_model=128")
     try:
         return key, json.loads(value)
     except ValueError:
@@ -82,7 +82,7 @@ def list_models(console: "Console") -> None:
     """Print every model by name, with the size that it has as published."""
     from rich.table import Table
 
-    from kws.models.params import count_parameters
+    from kws.models.counts import count_parameters
     from kws.models.registry import MODELS, PRETRAINED, build_from
 
     table = Table("model", title="models, as published")
@@ -100,7 +100,7 @@ def list_models(console: "Console") -> None:
 
 def describe(console: "Console", name: str, changes: dict[str, Any], budget: int | None) -> None:
     """Print the table of one model, the tensors it shares, and whether it keeps to the budget."""
-    from kws.models.params import count_parameters, shared_tensors
+    from kws.models.counts import count_parameters, shared_tensors
     from kws.models.registry import PRETRAINED, build_from, configure
 
     config = configure(name, **changes)
@@ -123,23 +123,22 @@ def describe(console: "Console", name: str, changes: dict[str, Any], budget: int
 
 
 def parts_table(name: str, config: Any, model: "nn.Module") -> "Table":
-    """Formula, prediction and count of each part of a model."""
+    """Formula, its value and the measured count of each part of a model."""
     from rich.table import Table
 
-    from kws.models.counts import predict
-    from kws.models.params import count_parameters, measured_parts
+    from kws.models.counts import count_parameters, formulas, measured_parts
 
-    predicted, measured = predict(config), measured_parts(model)
+    by_formula, measured = formulas(config), measured_parts(model)
     table = Table("part", "formula", "with", show_footer=True)
     table.title = f"{name}, {config.num_features} features, {config.num_classes} classes"
     table.columns[0].footer = "total"
-    expected = sum(formula.value for formula in predicted.values())
-    table.add_column("predicted", justify="right", footer=f"{expected:,}")
+    expected = sum(formula.value for formula in by_formula.values())
+    table.add_column("value", justify="right", footer=f"{expected:,}")
     table.add_column("measured", justify="right", footer=f"{count_parameters(model):,}")
     for part, count in measured.items():
-        formula = predicted[part]
+        formula = by_formula[part]
         values = " ".join(f"{letter}={value}" for letter, value in formula.values.items())
-        table.add_row(part, formula.text, values, f"{formula.value:,}", f"{count:,}")
+        table.add_row(part, str(formula), values, f"{formula.value:,}", f"{count:,}")
     return table
 
 

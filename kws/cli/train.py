@@ -92,7 +92,7 @@ def recipes() -> None:
 
 def announce(recipe: "Recipe", training: "Split", validation: "Split", device: str) -> None:
     """Say what is about to be trained, on what."""
-    from kws.models.params import count_parameters
+    from kws.models.counts import count_parameters
     from kws.training.checkpoint import new_model
 
     parameters = count_parameters(new_model(recipe, len(training.label_names)))

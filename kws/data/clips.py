@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int, Int16
 from torch import Tensor
 
-from kws.audio import CLIP_SAMPLES, FULL_SCALE
+from kws.audio import CLIP_SAMPLES, FULL_SCALE, to_float
 from kws.data.packed import PackedClips
 
 MOVE_BLOCK = 1024  # clips moved to a device at a time: 32 MB
@@ -49,9 +49,11 @@ class ClipSplit:
 
     def waveforms(self, index: Int[Tensor, "B"]) -> Float[Tensor, "B N"]:
         """Examples `index` as float32 in [-1, 1), on the device of this split."""
-        return self._samples(index.to(self.labels.device)).float().mul_(1 / FULL_SCALE)
+        return to_float(self.samples(index))
 
-    def _samples(self, index: Int[Tensor, "B"]) -> Int16[Tensor, "B N"]:
+    def samples(self, index: Int[Tensor, "B"]) -> Int16[Tensor, "B N"]:
+        """Examples `index` as they are stored, in 16 bits."""
+        index = index.to(self.labels.device)
         if self.audio is not None:
             return self.audio.index_select(0, index)
         rows = self.rows[index]
@@ -75,7 +77,7 @@ class ClipSplit:
         if audio is None:
             audio = torch.empty(len(self), CLIP_SAMPLES, dtype=torch.int16, device=device)
             for block in torch.arange(len(self)).split(MOVE_BLOCK):
-                audio[block[0] : block[-1] + 1] = self._samples(block).to(device)
+                audio[block[0] : block[-1] + 1] = self.samples(block).to(device)
         return replace(
             self,
             audio=audio.to(device),

@@ -17,7 +17,7 @@ from kws.errors import UsageError
 from kws.experiments.plan import Job, recipe_of
 from kws.experiments.results import FORMAT, Result, recipe_lines, thinned, write_result
 from kws.inference.evaluate import Evaluation, evaluate, load_split
-from kws.models.params import count_parameters
+from kws.models.counts import count_parameters
 from kws.parallel import cores
 from kws.protocols import PROTOCOLS, get_protocol
 from kws.training.batches import Split, steps_per_epoch

@@ -82,7 +82,7 @@ def attend_fused(
 class MultiHeadSelfAttention(nn.Module):
     """Attention run `num_heads` times in parallel, each on its own slice of the width.
 
-    4 D² + 4 D parameters (`kws.models.params.attention_parameters`), whatever the number of heads.
+    4 D² + 4 D parameters (`kws.models.counts.attention_parameters`), whatever the number of heads.
     Initialized like `nn.MultiheadAttention`: Xavier-uniform over the packed (3D, D), biases zero.
 
     Args:

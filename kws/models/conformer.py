@@ -100,7 +100,7 @@ class ConvolutionModule(nn.Module):
 class ConformerLayer(nn.Module):
     """Figure 1: half a feed-forward, attention, convolution, half a feed-forward, normalization.
 
-    7 D² + 4 D E + 2 E + (22 + k) D parameters (`kws.models.params.conformer_layer_parameters`).
+    7 D² + 4 D E + 2 E + (22 + k) D parameters (`kws.models.counts.conformer_layer_parameters`).
 
     Args:
         d_model: width of the input and of the output.

@@ -120,17 +120,17 @@ MODELS: dict[str, Entry] = {
     "lab-encoder": Entry(
         build=speaker.build_transformer,
         config=speaker.LABORATORY_ENCODER,
-        about="the lab's encoder: one layer used three times, 154,880 in the encoder",
+        about="one layer of width 80 used three times: 154,880 in the encoder",
     ),
     "lab-encoder-separate": Entry(
         build=speaker.build_transformer,
         config=replace(speaker.LABORATORY_ENCODER, share_weights=False),
-        about="the same with three layers of their own, 464,640 in the encoder",
+        about="the same with three separate layers: 464,640 in the encoder",
     ),
     "lab-conformer": Entry(
-        build=speaker.build_laboratory_conformer,
-        config=speaker.LaboratoryConformerConfig(),
-        about="the lab's Conformer: one layer used three times, 225,720 in the encoder",
+        build=speaker.build_conformer,
+        config=speaker.LABORATORY_CONFORMER,
+        about="3 Conformer layers of width 80 over the frames as they are",
     ),
 }
 

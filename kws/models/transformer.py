@@ -59,7 +59,7 @@ class FeedForward(nn.Module):
 class EncoderLayer(nn.Module):
     """One layer: x + attention(x), then x + feed_forward(x), normalized after or before each.
 
-    4 D² + 9 D + 2 D E + E parameters (`kws.models.params.encoder_layer_parameters`).
+    4 D² + 9 D + 2 D E + E parameters (`kws.models.counts`).
 
     Args:
         d_model: width of the input and of the output.

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor
 
 from kws import augment
-from kws.audio import SAMPLE_RATE
+from kws.audio import SAMPLE_RATE, to_float
 from kws.data.clips import ClipSplit
 from kws.data.speakers import FrameSplit
 from kws.normalize import Normalizer, dataset_normalizer
@@ -144,9 +144,9 @@ def _training_features(
         # no padding, no mask: layers are faster without (free: the lengths are on the CPU)
         return features, None if (split.lengths[rows] >= frames).all() else valid
     knobs = recipe.augment
-    waveform = split.waveforms(rows)
-    waveform = augment.change_speed(waveform, knobs.speed, generator)
-    waveform = augment.time_shift(waveform, round(knobs.time_shift * SAMPLE_RATE), generator)
+    samples = split.samples(rows)
+    samples = augment.time_shift(samples, round(knobs.time_shift * SAMPLE_RATE), generator)
+    waveform = augment.change_speed(to_float(samples), knobs.speed, generator)
     waveform = augment.add_noise(
         waveform,
         split.noise,

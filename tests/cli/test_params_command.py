@@ -22,7 +22,7 @@ def test_without_a_model_every_model_is_listed_with_its_size(kws):
     assert listed["homework-baseline"][:3] == ["125,896", "40", "600"]
 
 
-def test_a_table_holds_formula_prediction_and_measurement(kws):
+def test_a_table_holds_formula_value_and_measurement(kws):
     outcome = kws("params", "strided-transformer", "--num-classes", 31)
     table = rows(outcome.out)
     assert outcome.code == 0
@@ -69,7 +69,7 @@ def test_settings_can_be_changed(kws):
     [
         (["kwt1"], "model 'kwt1' is unknown (did you mean 'kwt-1'?): choose one of crnn, "),
         (["kwt-1", "dmodel=3"], "kwt-1 has no setting 'dmodel' (did you mean 'd_model'?)"),
-        (["kwt-1", "d_model"], "'d_model' is no setting: write it as key=value, d_model=128"),
+        (["kwt-1", "d_model"], "'d_model' is not a setting: write it as key=value, d_model=128"),
         (["kwt-1", "d_model=65", "num_heads=3"], "kwt-1: d_model=65 is not divisible by"),
         (["kwt-1", "--num-features", "0"], "kwt-1: num_features=0: give at least 1"),
         (

@@ -12,8 +12,8 @@ from kws.models.attention import (
     attend_fused,
     attention_weights,
 )
+from kws.models.counts import attention_parameters, count_parameters
 from kws.models.interop import load_attention
-from kws.models.params import attention_parameters, count_parameters
 
 B, T, S, H, K = 2, 7, 11, 3, 5
 D = H * K

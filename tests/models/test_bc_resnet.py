@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from kws.models.bc_resnet import BcBlock, BcResNet, BcResNetConfig, SubSpectralNorm
-from kws.models.params import count_parameters
+from kws.models.counts import count_parameters
 
 B, C, BANDS, T = 2, 3, 10, 7
 

@@ -6,12 +6,12 @@ import torchaudio
 from torch import nn
 
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule, DepthwiseConv
-from kws.models.interop import load_conformer
-from kws.models.params import (
+from kws.models.counts import (
     conformer_layer_parameters,
     convolution_module_parameters,
     count_parameters,
 )
+from kws.models.interop import load_conformer
 from kws.models.positional import RelativeSelfAttention, SinusoidalPositions
 from kws.models.transformer import TransformerEncoder
 

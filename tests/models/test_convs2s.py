@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from kws.errors import UsageError
 from kws.models.convs2s import ConvS2s, ConvS2sConfig, GatedBlock
-from kws.models.params import count_parameters
+from kws.models.counts import count_parameters
 
 B, T, D, K = 2, 11, 7, 3
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kws.errors import UsageError
+from kws.models.counts import count_parameters
 from kws.models.keyword_transformer import (
     MAX_POOL,
     STRIDED,
@@ -14,7 +15,6 @@ from kws.models.keyword_transformer import (
     kwt,
     prepend,
 )
-from kws.models.params import count_parameters
 
 TINY = {"d_model": 12, "num_heads": 3, "d_ff": 14, "num_layers": 1, "dropout": 0.0}
 TINY_STEM = {**TINY, "channels": (4, 6)}

@@ -21,7 +21,6 @@ from kws.models.bc_resnet import BcBlock, SubSpectralNorm
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
 from kws.models.convs2s import GatedBlock
 from kws.models.frontend import ConvBlock, ConvStem
-from kws.models.laboratory import DenseConvolution, LaboratoryConformerLayer
 from kws.models.pooling import AttentionPooling, MeanPooling, SelfAttentivePooling
 from kws.models.positional import RelativeSelfAttention
 from kws.models.recurrent import BidirectionalGru, BidirectionalLstm
@@ -48,8 +47,6 @@ LAYERS = {
         lambda: Conformer(D, 3, 14, 2, 5, 0.0, positions="sinusoidal"),
         (B, T, D),
     ),
-    "laboratory convolution": (lambda: DenseConvolution(D), (B, T, D)),
-    "laboratory layer": (lambda: LaboratoryConformerLayer(D, 3, 14, 5, 0.0), (B, T, D)),
     "gru": (lambda: BidirectionalGru(D, 5, 2), (B, T, D)),
     "lstm": (lambda: BidirectionalLstm(D, 5, 2), (B, T, D)),
     "gated block": (lambda: GatedBlock(D, 5), (B, T, D)),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from kws.models.params import count_parameters
+from kws.models.counts import count_parameters
 from kws.models.pooling import (
     AttentionPooling,
     MeanPooling,

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from kws.models.attention import MultiHeadSelfAttention
-from kws.models.params import attention_parameters, count_parameters
+from kws.models.counts import attention_parameters, count_parameters
 from kws.models.positional import (
     LearnedPositions,
     RelativeSelfAttention,

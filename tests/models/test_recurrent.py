@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from kws.models.params import count_parameters
+from kws.models.counts import count_parameters
 from kws.models.pooling import AttentionPooling, MeanPooling
 from kws.models.recurrent import (
     CELLS,

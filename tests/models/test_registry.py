@@ -103,18 +103,6 @@ OTHERS = {
             "norm": "layer",
         },
     ),
-    "lab-conformer": (
-        SMALL,
-        {
-            "d_model": 24,
-            "num_heads": 2,
-            "num_layers": 1,
-            "d_ff": 15,
-            "kernel_size": 5,
-            "dropout": 0.0,
-            "normalization": "none",
-        },
-    ),
 }
 CHANGES = [
     pytest.param(name, base, {key: value}, id=f"{name}-{key}")

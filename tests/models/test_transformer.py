@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from kws.models.counts import count_parameters, encoder_layer_parameters, feed_forward_parameters
 from kws.models.interop import load_encoder, load_encoder_layer
-from kws.models.params import count_parameters, encoder_layer_parameters, feed_forward_parameters
 from kws.models.positional import RelativeSelfAttention
 from kws.models.transformer import EncoderLayer, FeedForward, TransformerEncoder
 

@@ -9,7 +9,7 @@ called, or called elsewhere, does not.
 from torch import Tensor
 
 from grader.grading.feedback import Failure, expect_tensor
-from grader.sandbox import RemoteModule, Student
+from grader.sandbox import RemoteModule, RemoteStudent
 
 FACTORS = (64.0, 256.0)  # that features are scaled by: what differs little stays above epsilon
 CHANGED = 0.01  # of the logits' spread: more than this is a change
@@ -57,7 +57,7 @@ def scaled(names, module, inputs, factors):
 
 
 def expect_normalized(
-    what: str, student: Student, module: RemoteModule, *inputs: Tensor
+    what: str, student: RemoteStudent, module: RemoteModule, *inputs: Tensor
 ) -> tuple[str, str]:
     """Where features are normalized before the classifier: a module's path, and "in" or "out".
 

@@ -39,7 +39,9 @@ def test_every_assignment_that_speaks_can_be_prepared():
     speaking = {
         path.name[5:7]: f"grader.course.hidden.{name}"
         for path in sorted((ROOT / "grader" / "course").glob("test_*.py"))
-        for name in re.findall(r"from grader\.course\.hidden\.(speech|keywords) import", path.read_text())
+        for name in re.findall(
+            r"from grader\.course\.hidden\.(speech|keywords) import", path.read_text()
+        )
     }
     assert speaking == SPOKEN
 

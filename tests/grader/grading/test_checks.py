@@ -116,7 +116,7 @@ def tree(tmp_path, monkeypatch):
         "grader/test_03_other.py",
         "grader/grading/feedback.py",
         "grader/reports/page.py",
-        "kws/models/params.py",
+        "kws/models/counts.py",
         "solutions/02_attention.py",
         "solutions/03_other.py",
         "README.md",
@@ -141,7 +141,7 @@ def tree(tmp_path, monkeypatch):
     [
         "grader/course/test_02_attention.py",
         "grader/grading/feedback.py",
-        "kws/models/params.py",
+        "kws/models/counts.py",
         "solutions/02_attention.py",
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from grader.core.outcomes import Reason, Stopped
-from grader.sandbox import Code, Limits, Sandbox, Session, Student, Tier
+from grader.sandbox import Code, Limits, RemoteStudent, Sandbox, Session, Tier
 from grader.submission.contents import Piece
 from kws.errors import UsageError
 
@@ -80,7 +80,7 @@ def student(session) -> Iterator:
     """`student(source, **of_code)`: a check process with these definitions."""
     with contextlib.ExitStack() as stack:
 
-        def make(source: str, *, seconds: float | None = None, **options) -> Student:
+        def make(source: str, *, seconds: float | None = None, **options) -> RemoteStudent:
             code = Code(pieces=pieces(source), **options)
             return stack.enter_context(session.check(code, seconds=seconds))
 

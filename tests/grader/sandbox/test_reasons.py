@@ -36,7 +36,7 @@ def loop():
     while True:
         pass
 
-def deaf_loop():
+def loop_that_ignores_the_signal():
     signal.signal(signal.SIGXCPU, signal.SIG_IGN)
     while True:
         pass
@@ -76,11 +76,11 @@ def thread_bomb():
 def recurse(n=0):
     return recurse(n + 1)
 
-def close_line():
+def hang_up():
     os.closerange(0, 100)
     time.sleep(1000)
 
-def write_line(data):
+def write_to_the_grader(data):
     os.write(3, bytes(data))
 
 def huge_answer():
@@ -98,6 +98,18 @@ class Rude(Exception):
 
 def rude():
     raise Rude
+
+def long_winded(size):
+    raise ValueError("\\x1b[31m\\x00\\u202e<script>\\n" + "x" * size)
+
+def strange_kind():
+    raise type("\\x1b[2J" + "y" * 100_000, (Exception,), {})("here")
+
+def several():
+    raise ExceptionGroup("two of them", [ValueError("x"), TypeError("y")])
+
+def deep(x):
+    return torch.nn.functional.linear(x, torch.zeros(5, 7))
 
 def fork_bomb():
     while True:
@@ -141,7 +153,7 @@ def test_a_crash_is_told_as_one(bad):
     assert "segmentation fault" in stopped(bad.crash).message
 
 
-@pytest.mark.parametrize("name", ["loop", "deaf_loop", "many_threads"])
+@pytest.mark.parametrize("name", ["loop", "loop_that_ignores_the_signal", "many_threads"])
 def test_work_without_end_is_a_timeout(bad, name):
     begin = time.monotonic()
     assert reason(getattr(bad, name)) is Reason.TIMEOUT
@@ -149,7 +161,7 @@ def test_work_without_end_is_a_timeout(bad, name):
 
 
 def test_sleep_without_end_is_a_timeout(bad, monkeypatch):
-    monkeypatch.setattr(bad._line, "_left", 0.5)
+    monkeypatch.setattr(bad._connection, "_left", 0.5)
     assert reason(bad.sleep) is Reason.TIMEOUT
 
 
@@ -172,12 +184,12 @@ def test_a_recursion_without_end_is_an_error(bad):
 
 
 def test_hanging_up_is_tampering(bad):
-    assert reason(bad.close_line) is Reason.TAMPER
+    assert reason(bad.hang_up) is Reason.TAMPER
 
 
 @pytest.mark.parametrize("data", [[0] * 64, [107, 119, 115, 49] + [255] * 60])
 def test_writing_to_the_line_is_tampering(bad, data):
-    assert reason(bad.write_line, data) is Reason.TAMPER
+    assert reason(bad.write_to_the_grader, data) is Reason.TAMPER
 
 
 def test_an_answer_that_is_too_large_is_an_error(bad):
@@ -206,6 +218,35 @@ def test_an_error_quotes_the_students_own_line(bad):
     assert told.message.startswith("attend raised RuntimeError: mat1 and mat2 shapes")
     line = BAD.split("\n").index("    scores = q @ k") + 1
     assert told.hint == f"cell 7, line {line}: scores = q @ k"
+
+
+def test_two_hundred_clean_characters_of_a_message_are_shown(bad):
+    message = stopped(bad.long_winded, 10_000_000).message
+    start = "long_winded raised ValueError: "
+    assert message.startswith(start + "<script> xxxx")
+    assert message.isprintable()
+    assert len(message) == len(start) + 200
+
+
+def test_the_name_of_an_exception_is_short_and_clean_too(bad):
+    message = stopped(bad.strange_kind).message
+    assert message.startswith("strange_kind raised yyyy")
+    assert message.isprintable()
+    assert len(message) < 150
+
+
+@pytest.mark.skipif("sys.version_info < (3, 11)")
+def test_a_group_of_exceptions_is_told_as_one(bad):
+    message = stopped(bad.several).message
+    assert message == "several raised ExceptionGroup: two of them (2 sub-exceptions)"
+
+
+def test_nothing_is_told_of_frames_and_files_that_are_not_the_students(bad):
+    told = stopped(bad.deep, torch.ones(2, 3))
+    line = BAD.split("\n").index("    return torch.nn.functional.linear(x, torch.zeros(5, 7))") + 1
+    assert told.hint.startswith(f"cell 7, line {line}: return torch.nn.functional.linear(")
+    assert "/" not in told.message + told.hint
+    assert "grader" not in told.message + told.hint
 
 
 def test_wrong_arguments_are_an_error(bad):
