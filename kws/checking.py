@@ -14,6 +14,7 @@ in one. An error in the answer itself keeps its traceback, which says where to l
 
 import math
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -104,8 +105,16 @@ def check_values(trial_id: str, *answers: Any) -> None:
         except (Unmet, NotImplementedError):
             raise
         except Exception as error:
-            error.kws_hint = golden.question([*found, error], trial)  # type: ignore[attr-defined]
+            question = _door(error) or golden.question([*found, error], trial)
+            error.kws_hint = question  # type: ignore[attr-defined]
             raise
+
+
+def _door(error: BaseException) -> str:
+    """A question where known weights did not get into the module."""
+    names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    doors = [name for name in names if name.startswith("load_") and name != "load_state_dict"]
+    return f"does {doors[-1]} fit your module? You may change it" if doors else ""
 
 
 def _expect_record(found: list[Any], golden: Golden, trial: Trial) -> None:

@@ -5,6 +5,7 @@ release writes it, and its check tells a stale one. It holds numbers and questio
 """
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from grader.course.mistakes.planted import Mistake, edited, planted, solution
 from kws.contracts import all_trials
 from kws.contracts.compare import Record
 from kws.contracts.goldens import FOLDER, raised
-from kws.contracts.trial import PUBLIC_SEED, Trial
+from kws.contracts.trial import ATOL, PUBLIC_SEED, RTOL, Trial
 from kws.errors import UsageError
 
 
@@ -39,6 +40,21 @@ def golden_text(number: str) -> str:
         torch.set_num_threads(threads)
     lines = [f"{json.dumps(key)}: {_lines(table)}" for key, table in tables.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def is_current(text: str, wanted: str) -> bool:
+    """Whether two such files say the same, up to the rounding of another processor."""
+    return _alike(json.loads(text), json.loads(wanted))
+
+
+def _alike(a: Any, b: Any) -> bool:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return list(a) == list(b) and all(_alike(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_alike, a, b))
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=RTOL, abs_tol=ATOL)
+    return a == b
 
 
 def _tables(number: str) -> dict[str, dict[str, Any]]:

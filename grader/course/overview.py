@@ -6,18 +6,22 @@ rewrites the page between `<!-- NAME -->` and `<!-- end -->`, for each block it 
 are an estimate by a formula of ours: no class has been timed.
 """
 
-import ast
 import re
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import Cell, read_solution
 from grader.authoring.markers import regions_of
+from grader.course import (
+    test_01_features,
+    test_02_attention,
+    test_03_speakers,
+    test_04_conformer,
+    test_05_keyword_transformer,
+)
 from grader.course.mistakes.planted import planted, solution
+from grader.grading.checks import Check, read_check
 from kws.errors import UsageError
 from kws.files import write_text
 
@@ -28,25 +32,24 @@ QUESTIONS = ("**Think", "**Before you go on")
 BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """A hidden check as its file has it; `retrain` is one that runs on request only."""
+CHECKS = {
+    "01": test_01_features,
+    "02": test_02_attention,
+    "03": test_03_speakers,
+    "04": test_04_conformer,
+    "05": test_05_keyword_transformer,
+}
 
-    task: str
-    points: float
-    retrain: bool
 
-
-def hidden_checks(number: str) -> Iterator[Check]:
-    """The checks of an assignment, by reading alone."""
-    path = ROOT / "grader" / "course" / f"test_{ASSIGNMENTS[number].stem}.py"
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.Call) or ast.unparse(node.func) != "pytest.mark.check":
-            continue
-        given = {key.arg: key.value for key in node.keywords}
-        points = ast.literal_eval(given["points"])
-        task = ast.literal_eval(node.args[0])
-        yield Check(task=task, points=points, retrain="retrain" in given)
+def hidden_checks(number: str) -> list[Check]:
+    """The checks of an assignment, those of `--retrain` among them, in their file's order."""
+    found = []
+    for name, function in vars(CHECKS[number]).items():
+        for mark in getattr(function, "pytestmark", ()):
+            if name.startswith("test_") and mark.name == "check":
+                arguments = (mark.args, mark.kwargs)
+                found.append(read_check(ASSIGNMENTS[number], function, name, *arguments))
+    return found
 
 
 def minutes(cells: list[Cell]) -> float:
@@ -81,7 +84,7 @@ def numbers() -> str:
         "|---|---|---|---|---|---|",
     ]
     for number, one in ASSIGNMENTS.items():
-        checks = list(hidden_checks(number))
+        checks = hidden_checks(number)
         usual = sum(check.points for check in checks if not check.retrain)
         more = sum(check.points for check in checks if check.retrain)
         points = f"{usual:g}" + (f" (+ {more:g} with `--retrain`)" if more else "")

@@ -95,7 +95,7 @@ class Record:
             return f"is\n{_shown(other)}\n  expected\n{_shown(self)}"
         scale = self.content["scale"]
         near = isinstance(other.content, dict) and _near(
-            other.content["projections"], self.content["projections"], 0, atol + rtol * scale
+            other.content["projections"], self.content["projections"], 0.0, atol + rtol * scale
         )
         return None if near else "has the right shape and other values than the reference"
 

@@ -93,7 +93,7 @@ MISTAKES = [
         replace="return weights @ v", by="return weights @ k"),
     Mistake(
         task="2.1", name="mask without axes for heads and queries",
-        question="02_attention.py, line 64: scores = scores.masked_fill(~valid, -math.inf)",
+        question="valid is (B, S): which axes does the mask lack to broadcast over (B, H, T, S)?",
         replace=HIDE, by=HIDE.replace("[:, None, None, :]", "")),
     Mistake(
         task="2.2", name="a reshape alone",

@@ -1,0 +1,97 @@
+"""The visible check: what it says of right, wrong, missing and unknown answers."""
+
+import pytest
+import torch
+from torch import nn
+
+from grader.course.goldens import golden_path, golden_text
+from grader.course.mistakes.planted import planted
+from grader.course.trials import mistaken_answers, our_answers
+from kws.checking import NotStarted, Unmet, check_values, lines_go_to
+from kws.contracts import all_trials, find_trial
+from kws.contracts.compare import Record
+
+NUMBERS = [n for n in ("01", "02", "03", "04", "05") if all_trials(n)]
+
+
+def said(trial_id: str, answers) -> tuple[str, str]:
+    """Mark and text of the one line that the check says of these answers."""
+    lines = []
+    names = find_trial(trial_id).answers
+    with lines_go_to(lambda mark, _, text: lines.append((mark, text))):
+        try:
+            check_values(trial_id, *(answers[name] for name in names))
+        except (Unmet, NotStarted):
+            pass
+        except Exception:
+            assert lines, "an error of an answer has a line of its own"
+    (line,) = lines
+    return line
+
+
+@pytest.mark.parametrize("trial", [t for n in NUMBERS for t in all_trials(n)], ids=lambda t: t.id)
+def test_our_answer_passes(trial):
+    assert said(trial.id, our_answers(trial.number)) == ("✓", trial.title)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_every_known_mistake_is_asked_about_in_the_notebook(number):
+    silent = []
+    for position, mistake in enumerate(planted(number).mistakes):
+        trials = [trial for trial in all_trials(number) if trial.task == mistake.task]
+        lines = [said(trial.id, mistaken_answers(number, position)) for trial in trials]
+        wrong = [text for mark, text in lines if mark == "✗"]
+        if trials and not any(mistake.question in text for text in wrong):
+            silent.append((mistake.task, mistake.name, wrong))
+    assert not silent
+
+
+def test_an_unknown_mistake_is_a_fact_without_a_question():
+    mark, text = said("2.1-attend-values", {"attend": lambda q, k, v, valid=None: q * 0.123})
+    assert mark == "✗"
+    assert text == "attend(q, k, v) has the right shape and other values than the reference"
+
+
+def test_a_todo_is_not_started_and_an_error_keeps_its_traceback():
+    def todo(*_):
+        raise NotImplementedError("TODO 2.1")
+
+    def broken(*_):
+        raise RuntimeError("sizes differ")
+
+    assert said("2.1-attend-values", {"attend": todo}) == ("·", "not started")
+    with pytest.raises(RuntimeError, match="sizes differ"):
+        check_values("2.1-attend-values", broken)
+
+
+def test_weights_that_do_not_fit_ask_for_another_door():
+    class Packed(nn.Module):
+        def __init__(self, d_model, num_heads):
+            super().__init__()
+            self.qkv = nn.Linear(d_model, 3 * d_model)
+
+    answers = {"MultiHeadSelfAttention": Packed, "load_attention": load}
+    mark, text = said("2.3-self-attention-values", answers)
+    assert mark == "✗"
+    assert "does load_attention fit your module? You may change it" in text
+
+
+def load(module, weights):
+    module.load_state_dict(weights)
+
+
+load.__code__ = load.__code__.replace(co_name="load_attention")
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_goldens_are_current(number):
+    from grader.course.goldens import is_current
+
+    assert is_current(golden_path(number).read_text(encoding="utf-8"), golden_text(number))
+
+
+def test_a_trial_gives_the_same_whatever_the_state_of_the_generator():
+    trial, answers = find_trial("2.3-self-attention-values"), our_answers("02")
+    first = [Record.of(value) for _, value in trial.results(answers)]
+    torch.rand(3)
+    assert [Record.of(value) for _, value in trial.results(answers)] == first
