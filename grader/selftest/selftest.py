@@ -164,9 +164,9 @@ def named(mistakes: Sequence[Mistake]) -> Judge:
             check = checks.get(one.check)
             if check is None or check.earned is None or check.passed:
                 wrong.append(f"“{one.name}” is not caught by {one.check}")
-            elif one.words not in f"{check.message}\n{check.hint}":
+            elif one.hint not in f"{check.message}\n{check.hint}":
                 said = f"{check.message} / {check.hint}"
-                wrong.append(f"“{one.name}”: {one.check} does not say “{one.words}”, but “{said}”")
+                wrong.append(f"“{one.name}”: {one.check} does not say “{one.hint}”, but “{said}”")
         return wrong
 
     return judge

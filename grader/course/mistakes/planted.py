@@ -1,11 +1,9 @@
 """Our own answers, and our answers gone wrong: what the selftest, the demo and the tests hand in.
 
-Mistakes lie beside this file (`mistakes_NN.py`): `MISTAKES` are
-(task, name, old text, new text, check, words, more edits …), `ALTERNATIVES` name -> edits, and
-`NEED_WEIGHTS` ids of checks that need trained weights. An edit is (old text, new text).
+`mistakes_NN.py` beside this file holds `MISTAKES`, `ALTERNATIVES` (other right answers: name ->
+edits) and, where there are such, `NEED_WEIGHTS`: ids of checks that need trained weights.
 """
 
-import importlib.util
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,39 +13,43 @@ from typing import Any
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import read_solution
+from grader.course.mistakes import (
+    mistakes_01,
+    mistakes_02,
+    mistakes_03,
+    mistakes_04,
+    mistakes_05,
+)
+from grader.course.mistakes.mistake import Edit, Mistake
 from kws.errors import UsageError
 
-MISTAKES = Path(__file__).parent
 ATTACKED, ANSWER = "02", "def attend("  # the assignment whose attacks are planted, and their cell
-Edit = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A wrong answer to `task`, made by `edits`, that `check` is to name in `words`."""
-
-    task: str
-    name: str
-    check: str
-    words: str
-    edits: tuple[Edit, ...]
 
 
 @dataclass(frozen=True)
 class Planted:
     """What is planted in an assignment; see above."""
 
-    mistakes: tuple[Mistake, ...]
+    mistakes: Sequence[Mistake]
     alternatives: Mapping[str, Sequence[Edit]]
-    need_weights: tuple[str, ...]
+    need_weights: tuple[str, ...] = ()
 
     def rounds(self) -> list[list[Mistake]]:
         """One mistake of each task at a time: later tasks are graded on our earlier answers."""
         by_task: dict[str, list[Mistake]] = {}
         for mistake in self.mistakes:
             by_task.setdefault(mistake.task, []).append(mistake)
-        columns = itertools.zip_longest(*by_task.values())
-        return [[mistake for mistake in column if mistake] for column in columns]
+        rounds = itertools.zip_longest(*by_task.values())
+        return [[mistake for mistake in one if mistake] for one in rounds]
+
+
+PLANTED = {
+    "01": Planted(mistakes_01.MISTAKES, mistakes_01.ALTERNATIVES),
+    "02": Planted(mistakes_02.MISTAKES, mistakes_02.ALTERNATIVES),
+    "03": Planted(mistakes_03.MISTAKES, mistakes_03.ALTERNATIVES, mistakes_03.NEED_WEIGHTS),
+    "04": Planted(mistakes_04.MISTAKES, mistakes_04.ALTERNATIVES, mistakes_04.NEED_WEIGHTS),
+    "05": Planted(mistakes_05.MISTAKES, mistakes_05.ALTERNATIVES, mistakes_05.NEED_WEIGHTS),
+}
 
 
 def solution(number: str) -> Path:
@@ -57,20 +59,9 @@ def solution(number: str) -> Path:
 
 def planted(number: str) -> Planted:
     """What is planted in an assignment; UsageError where nothing is."""
-    path = MISTAKES / f"mistakes_{number}.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise UsageError(f"{path} is not there: the selftest needs the whole repository")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return Planted(
-        mistakes=tuple(
-            Mistake(task, name, check, words, ((old, new), *more))
-            for task, name, old, new, check, words, *more in module.MISTAKES
-        ),
-        alternatives=module.ALTERNATIVES,
-        need_weights=tuple(getattr(module, "NEED_WEIGHTS", ())),
-    )
+    if number not in PLANTED:
+        raise UsageError(f"no mistakes are planted in assignment {number}: choose one of 01 to 05")
+    return PLANTED[number]
 
 
 def edited(number: str, edits: Iterable[Edit] = ()) -> bytes:

@@ -16,13 +16,13 @@ def test_an_edit_changes_what_it_names_and_nothing_else():
 
 
 @pytest.mark.parametrize("old", ["no such text", "import"])
-def test_an_edit_that_does_not_fit_once_is_told(old):
+def test_an_edit_that_does_not_fit_once_is_an_error(old):
     with pytest.raises(UsageError, match="does not fit its solution"):
         edited("02", [(old, "")])
 
 
-def test_an_assignment_without_planted_mistakes_is_told():
-    with pytest.raises(UsageError, match="selftest needs the whole repository"):
+def test_an_assignment_without_planted_mistakes_is_an_error():
+    with pytest.raises(UsageError, match="no mistakes are planted in assignment 99"):
         planted("99")
 
 
