@@ -2,7 +2,8 @@
 # # 2. Attention
 #
 # **You will build** a Transformer encoder out of nothing but matrix products: attention, heads,
-# positions, a layer, a stack of layers, and a formula that counts its parameters before it exists.
+# positional encoding, an encoder layer with residual connections, a stack of layers, and a formula
+# that predicts its parameter count.
 # **You need** notebook 1, and pencil and paper: every check is small enough to do by hand.
 # **Time** about three hours; the notebook itself runs in seconds, without a GPU.
 #
@@ -33,18 +34,20 @@ from kws.checking import check, expect_close, expect_equal
 # %% [markdown]
 # ## 2.1 A weighted average
 #
-# A vowel at 0.3 s is easier to tell when you have heard the consonant at 0.2 s. So let every frame
-# look at every other one. Each frame asks a question (its *query* `q`), advertises what it has (its
-# *key* `k`), and offers a *value* `v`. The answer to a question is an average of the values,
-# weighted by how well question and key match:
+# A vowel at 0.3 s is easier to recognize when you have heard the consonant at 0.2 s. So every frame
+# attends to every other frame. Each frame has a *query* `q` (what it looks for), a *key* `k` (what
+# it offers to be found by) and a *value* `v` (what it passes on). The **attention score** of a
+# query and a key is their dot product; the softmax of the scores gives the **attention weights**;
+# the output is the average of the values under these weights:
 #
 # $$\mathrm{attend}(Q, K, V) = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt{K}}\right) V$$
 #
-# (The $K$ under the root is the width of a head. A sum of $K$ products of standard normal numbers
-# has standard deviation $\sqrt{K}$; divided by it, the scores stay near 1 however wide a head is.)
+# (The $K$ under the root is the width of a head. The dot product of two vectors of $K$ standard
+# normal numbers has standard deviation $\sqrt{K}$; divided by it, the scores stay near 1 for any
+# width. Hence the paper's name, *scaled dot-product attention*.)
 #
-# Utterances of different lengths share a batch, so the short ones are padded. `valid` is True on
-# real frames and False on padding. Padding must not be *looked at*: its keys get weight zero.
+# Utterances of different lengths share a batch, so the short ones are padded. `valid` is the mask:
+# True on real frames and False on padding. Padded keys get attention weight zero.
 #
 # **Before you go on**, write down the shape of $Q K^\top$ for `q` (2, 3, 7, 5) and `k`
 # (2, 3, 11, 5).
@@ -56,12 +59,12 @@ def attend(q, k, v, valid=None):
     # BEGIN SOLUTION 2.1
     #: Score every query against every key: (B, H, T, S), divided by the root of K.
     scores = q @ k.mT / math.sqrt(q.shape[-1])
-    #: Where valid is given, set the scores of padded keys (columns, not rows) to minus infinity.
+    #: If valid is given, set the scores of padded keys (columns, not rows) to minus infinity.
     if valid is not None:
         scores = scores.masked_fill(~valid[:, None, None, :], -math.inf)
-    #: Let the softmax turn each query's scores into weights over the keys.
+    #: Take the softmax over the keys: each query's attention weights.
     weights = scores.softmax(dim=-1)
-    #: Return the values, averaged with these weights.
+    #: Return the average of the values under these weights.
     return weights @ v
     # END SOLUTION
 
@@ -90,8 +93,8 @@ with check("2.1-attend-by-hand", "attend agrees with pencil and paper"):
     expect_close("attend(q, k, v, valid)[..., 0]", attend(*two, valid)[..., 0], [[[5.0]], [[4.0]]])
 
 # %% [markdown]
-# Why the root? Draw random queries and keys of growing width. Without it the softmax of wide heads
-# is nearly all on one key: it has stopped averaging, and its gradient is nearly zero.
+# Why the root? Draw random queries and keys of growing width. Without it the softmax of a wide head
+# puts nearly all its weight on one key: it no longer averages, and its gradient is nearly zero.
 
 # %%
 widths = [2**n for n in range(1, 11)]
@@ -108,15 +111,16 @@ axes.set(xlabel="K, width of a head", ylabel="largest of 500 weights", ylim=(0, 
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
-# **Think:** the padded scores become minus infinity *before* the softmax. What goes wrong if the
-# weights become zero *after* it? And what is the softmax of a row in which every key is padded?
+# **Think:** the scores of padded keys are set to minus infinity *before* the softmax. What goes
+# wrong if you set their weights to zero *after* it? And what is the softmax of a row in which every
+# key is padded?
 
 # %% [markdown]
 # ## 2.2 Heads
 #
-# One average per frame is a blunt tool: a frame may want the last vowel *and* the room's noise.
-# So the width `D` is cut into `H` heads of `K = D / H` columns. Each attends for itself, and the
-# results are put side by side again:
+# One average per frame is not much: a frame may need the last vowel *and* the room's noise. So the
+# `D` features are split into `H` heads of `K = D / H` features. Each head computes its own
+# attention, and the results are concatenated:
 #
 # $$(B, T, D) \;\to\; (B, T, H, K) \;\to\; (B, H, T, K) \qquad\text{and back.}$$
 #
@@ -125,11 +129,11 @@ _ = axes.legend(frameon=False)
 
 # %% tags=["export"]
 def split_heads(x, num_heads):
-    """x (B, T, D) -> (B, H, T, K): head h gets columns h * K to (h + 1) * K of every frame."""
+    """x (B, T, D) -> (B, H, T, K): head h gets features h * K to (h + 1) * K of every frame."""
     # BEGIN SOLUTION 2.2
-    #: Cut the last axis into (H, K).
+    #: Split the last axis into (H, K).
     x = x.unflatten(-1, (num_heads, -1))
-    #: Swap axes, so that H comes before T. (A reshape alone would mix frames.)
+    #: Transpose, so that H comes before T. (A reshape alone would mix frames.)
     return x.transpose(1, 2)
     # END SOLUTION
 
@@ -137,7 +141,7 @@ def split_heads(x, num_heads):
 def merge_heads(x):
     """x (B, H, T, K) -> (B, T, D): the inverse of `split_heads`."""
     # BEGIN SOLUTION 2.2
-    #: Swap H and T back, then join the last two axes.
+    #: Transpose H and T back, then join the last two axes.
     return x.transpose(1, 2).flatten(2)
     # END SOLUTION
 
@@ -145,8 +149,8 @@ def merge_heads(x):
 # %% tags=["check"]
 x = torch.arange(12.0).reshape(1, 2, 6)  # frame 0 is 0 ... 5, frame 1 is 6 ... 11
 by_hand = torch.tensor([[[[0.0, 1, 2], [6, 7, 8]], [[3, 4, 5], [9, 10, 11]]]])
-with check("2.2-split-by-hand", "each head gets its own columns of every frame"):
-    hint = "a reshape alone cuts between frames: swap axes too"
+with check("2.2-split-by-hand", "each head gets its own features of every frame"):
+    hint = "a reshape alone mixes frames: transpose the axes too"
     suspects = {hint: x.reshape(1, 2, 2, 3)}
     expect_close("split_heads(x, 2)", split_heads(x, 2), by_hand, suspects=suspects)
     expect_close("merge_heads(split_heads(x, 2))", merge_heads(split_heads(x, 2)), x)
@@ -154,15 +158,15 @@ with check("2.2-split-by-hand", "each head gets its own columns of every frame")
 # %% [markdown]
 # ## 2.3 Multi-head self-attention
 #
-# Where do queries, keys and values come from? From the same frames, by three learned linear maps;
-# a fourth mixes the heads afterwards:
+# Where do queries, keys and values come from? From the same frames, by three learned projections
+# (linear layers); a fourth projection mixes the heads afterwards:
 #
 # $$y = W_O\,\mathrm{merge}\big(\mathrm{attend}(\mathrm{split}(W_Q x),\ \mathrm{split}(W_K x),\
 # \mathrm{split}(W_V x))\big)$$
 #
 # All four have a bias, which makes $4 D^2 + 4 D$ parameters, however many heads there are.
-# (One layer from `D` to `3 D` in place of the first three is welcome, cut into thirds: queries,
-# keys, values.)
+# (One packed layer from `D` to `3 D` in place of the first three is welcome too, in the order
+# queries, keys, values.)
 
 
 # %% tags=["export"]
@@ -183,24 +187,24 @@ class MultiHeadSelfAttention(nn.Module):
 
     def forward(self, x, valid=None):
         # BEGIN SOLUTION 2.3
-        #: Map the frames to queries, keys and values, and split each into heads.
+        #: Project the frames to queries, keys and values, and split each into heads.
         q = split_heads(self.query(x), self.num_heads)
         k = split_heads(self.key(x), self.num_heads)
         v = split_heads(self.value(x), self.num_heads)
-        #: Attend (do not forget valid), merge the heads, and apply the fourth layer.
+        #: Attend (with the mask valid), merge the heads, and apply the output layer.
         return self.out(merge_heads(attend(q, k, v, valid)))
         # END SOLUTION
 
 
 # %% [markdown]
-# With identity matrices for all four layers and two heads of width 1, pencil and paper suffice.
-# Head 0 sees the numbers $(a, 0)$: frame 0 has scores $(a^2, 0) = (\ln 3, 0)$, so $0.75\,a$ comes
-# out; frame 1 has scores $(0, 0)$, so $0.5\,a$ does.
+# With identity matrices for all four layers and two heads of width 1 you can do it by hand. Head 0
+# sees the numbers $(a, 0)$: frame 0 has scores $(a^2, 0) = (\ln 3, 0)$ and its output is $0.75\,a$;
+# frame 1 has scores $(0, 0)$ and its output is $0.5\,a$.
 
 
 # %% tags=["check"]
 def with_identities(module):
-    """Every matrix of the module an identity (or some, stacked), every bias zero."""
+    """Set every matrix of the module to the identity (or several, stacked), every bias to zero."""
     with torch.no_grad():
         for parameter in module.parameters():
             rows, columns = parameter.shape[0], parameter.shape[-1]
@@ -218,8 +222,8 @@ with check("2.3-attention-by-hand", "two heads of width 1 agree with pencil and 
     expect_close("with frame 1 padded,", attention(x, seen)[:, 0], [[a, 0]])
 
 # %% [markdown]
-# What does attention look like? Six frames, three of them alike: the alike ones find each other,
-# wherever they stand. Each row is one query, and sums to 1.
+# What do attention weights look like? Six frames, three of them equal: the equal ones attend to
+# each other, wherever they are. Each row belongs to one query, and sums to 1.
 
 # %%
 kinds = torch.tensor([0, 1, 0, 2, 1, 0])
@@ -227,25 +231,25 @@ x = 4 * F.one_hot(kinds, 3).float()[None]
 weights = attend(x[:, None], x[:, None], torch.eye(6)[None, None])[0, 0]
 figure, axes = plt.subplots(figsize=(3.6, 3), layout="constrained")
 image = axes.imshow(weights.numpy(), vmin=0, vmax=1, cmap="cividis")
-axes.set(xlabel="key frame", ylabel="query frame", title="frames 0, 2, 5 are alike")
+axes.set(xlabel="key frame", ylabel="query frame", title="frames 0, 2, 5 are equal")
 axes.set(xticks=range(6), yticks=range(6))
-_ = figure.colorbar(image, label="weight")
+_ = figure.colorbar(image, label="attention weight")
 
 # %% [markdown]
-# **Think:** the picture does not change if you exchange frames 0 and 5. Could this model tell
-# *"on"* from *"no"*?
+# **Think:** exchange frames 3 and 4, and the outputs are exchanged with them, otherwise unchanged.
+# Could this model distinguish *"on"* from *"no"*?
 
 # %% [markdown]
-# ## 2.4 Where am I? Positions
+# ## 2.4 Positional encoding
 #
-# Attention is an average, and an average does not know an order. So each frame is told where it
-# stands, by adding a vector that depends on its position $p$ alone. The paper takes sines and
-# cosines, from fast to slow:
+# Attention is a weighted average, and an average ignores order. So we add to each frame a vector
+# that depends on its position $p$ only. The paper takes sines and cosines, from high to low
+# frequency:
 #
 # $$P_{p,\,2i} = \sin\!\frac{p}{10000^{2i/D}} \qquad P_{p,\,2i+1} = \cos\!\frac{p}{10000^{2i/D}}$$
 #
-# It is a clock with $D / 2$ hands. Column pair 0 turns once in $2\pi$ frames, the last pair once in
-# about 60,000.
+# Think of a clock with $D / 2$ hands. The first pair of features has a period of $2\pi$ frames, the
+# last pair one of about 60,000.
 #
 # **Before you go on:** what is row 0, for any `D`?
 
@@ -258,7 +262,7 @@ def sinusoids(num_frames, d_model):
     exponents = torch.arange(0, d_model, 2) / d_model
     #: The angles p / 10000 ** exponent, as (num_frames, D / 2).
     angles = torch.arange(num_frames)[:, None] / 10_000**exponents
-    #: Sines into the even columns, cosines into the odd ones: they take turns.
+    #: Interleave them: sines are the even features, cosines the odd ones.
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
     # END SOLUTION
 
@@ -270,37 +274,39 @@ def sinusoids(num_frames, d_model):
 with check("2.4-positions-by-hand", "two positions of width 4 agree with pencil and paper"):
     row = [math.sin(1), math.cos(1), math.sin(0.01), math.cos(0.01)]
     expected = torch.tensor([[0, 1, 0, 1], row])
-    suspects = {"sines and cosines take turns, column by column": expected[:, [0, 2, 1, 3]]}
+    suspects = {"sines and cosines are interleaved: sin, cos, sin, cos": expected[:, [0, 2, 1, 3]]}
     expect_close("sinusoids(2, 4)", sinusoids(2, 4), expected, suspects=suspects)
 
 # %%
 table = sinusoids(200, 64)
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
 image = left.imshow(table.T.numpy(), origin="lower", aspect="auto", cmap="cividis")
-left.set(xlabel="position (frames of 10 ms)", ylabel="column", title="sinusoids(200, 64)")
+left.set(xlabel="position (frames of 10 ms)", ylabel="feature", title="sinusoids(200, 64)")
 figure.colorbar(image, ax=left, label="value")
 for place, line in ((50, "-"), (100, "--"), (150, ":")):
     right.plot(table @ table[place], line, label=f"position {place}")
-right.set(xlabel="position (frames of 10 ms)", ylabel="scalar product")
-right.set(ylim=(0, 50), title="who is near?")
+right.set(xlabel="position (frames of 10 ms)", ylabel="dot product")
+right.set(ylim=(0, 50), title="dot product with three positions")
 _ = right.legend(frameon=False)
 
 # %% [markdown]
 # **Think:** the three curves on the right have the same shape. Which identity of sine and cosine
-# says that the scalar product of two positions depends on their distance alone?
+# says that the dot product of two positions depends on their distance only?
 
 # %% [markdown]
-# ## 2.5 One layer
+# ## 2.5 The encoder layer
 #
-# Attention mixes frames; a small network then bends each frame by itself, widening it from `D` to
-# `E` and narrowing it again. Around each of the two stands a detour, so that a layer starts out as
-# a small correction, and a normalization that keeps the numbers near 1. The paper normalizes
-# *after* the sum (**post-norm**):
+# An encoder layer has two *sublayers*. Self-attention mixes frames; the **feed-forward network**
+# then transforms each frame by itself: linear from `D` to `E`, an activation, linear back to `D`.
+# Each sublayer is wrapped in a **residual connection** (or *skip connection*): its output is
+# *added* to its input, $x + f(x)$, so that a layer only has to learn a correction, and gradients
+# have a direct path to the early layers. A **layer norm** keeps the activations near 1. The paper
+# normalizes *after* the sum (**post-norm**):
 #
 # $$x \leftarrow \mathrm{norm}_1(x + \mathrm{attention}(x)) \qquad
 #   x \leftarrow \mathrm{norm}_2(x + W_2\,\mathrm{relu}(W_1 x))$$
 #
-# **Before you go on:** how many parameters has `nn.LayerNorm(D)`?
+# **Before you go on:** how many parameters does `nn.LayerNorm(D)` have?
 
 
 # %% tags=["export"]
@@ -322,21 +328,21 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x, valid=None):
         # BEGIN SOLUTION 2.5
-        #: Add what attention says to x, then normalize the sum.
+        #: Self-attention with its residual connection: add its output to x, then normalize.
         x = self.norm_attention(x + self.attention(x, valid))
-        #: Add what the feed-forward network (ReLU in the middle) says, then normalize the sum.
+        #: The same for the feed-forward network, with ReLU between its two layers.
         return self.norm_feed_forward(x + self.contract(self.expand(x).relu()))
         # END SOLUTION
 
 
 # %% [markdown]
-# With all matrices and biases zero both branches are silent, and only the detours and the norms
-# are left: $(1, 3)$ has mean 2 and standard deviation 1, so $(-1, 1)$ comes out.
+# With all matrices and biases zero both sublayers output zero, and only the residual connections
+# and the norms are left: $(1, 3)$ has mean 2 and standard deviation 1, so the output is $(-1, 1)$.
 
 
 # %% tags=["check"]
-def silenced(layer):
-    """Every parameter zero, but for the scales of the norms, which are ones."""
+def zeroed(layer):
+    """Set every parameter to zero, except the scales of the norms, which are ones."""
     with torch.no_grad():
         for parameter in layer.parameters():
             if not (parameter == 1).all():
@@ -344,38 +350,37 @@ def silenced(layer):
     return layer
 
 
-with check("2.5-layer-by-hand", "a layer whose branches are silent still normalizes"):
-    layer = silenced(EncoderLayer(2, num_heads=1, d_ff=3))
+with check("2.5-layer-by-hand", "a layer whose sublayers output zero still normalizes"):
+    layer = zeroed(EncoderLayer(2, num_heads=1, d_ff=3))
     x = torch.tensor([[[1.0, 3.0]]])
     suspects = {
-        "pre-norm? here the sum is normalized, not what enters the branch": x,
-        "are the two detours there (x + ...)?": torch.zeros(1, 1, 2),
+        "is this pre-norm? Post-norm normalizes the sum, not the input of the sublayer": x,
+        "are the two residual connections there (x + ...)?": torch.zeros(1, 1, 2),
     }
     expect_close("layer(x)", layer(x), [[[-1.0, 1.0]]], suspects=suspects, atol=1e-4)
 
 # %% [markdown]
 # ## 2.6 A stack of layers
 #
-# An encoder is `num_layers` layers, one after the other. *Different* layers: a report from which
-# this course was made printed "three layers, 154.88k parameters" — and 154,880 is exactly **one**
-# layer of width 80. Its author had written the equivalent of
+# An encoder is `num_layers` layers, one after the other, each with its own weights. A common
+# mistake is
 #
 # ```python
 # self.layers = nn.ModuleList([layer] * 3)   # one layer, three times
 # ```
 #
-# Nothing crashes; the loss goes down. Only the count gives it away: three layers would have
-# 464,640 parameters. (Sharing on purpose exists, and is called ALBERT. It should be on purpose.)
+# Nothing crashes, and the loss goes down. Only the parameter count shows that the three share their
+# weights. (Models share layers on purpose too, ALBERT for one. It should be on purpose.)
 
 
 # %% tags=["export"]
 class Encoder(nn.Module):
-    """x (B, T, D), valid (B, T) bool or None -> (B, T, D): num_layers layers of their own."""
+    """x (B, T, D), valid (B, T) bool or None -> (B, T, D): num_layers separate layers."""
 
     def __init__(self, d_model, num_heads, d_ff, num_layers):
         super().__init__()
         # BEGIN SOLUTION 2.6
-        #: Make num_layers separate EncoderLayers, in an nn.ModuleList (a list hides parameters).
+        #: Make num_layers separate EncoderLayers in an nn.ModuleList (a list hides parameters).
         self.layers = nn.ModuleList(
             EncoderLayer(d_model, num_heads, d_ff) for _ in range(num_layers)
         )
@@ -383,7 +388,7 @@ class Encoder(nn.Module):
 
     def forward(self, x, valid=None):
         # BEGIN SOLUTION 2.6
-        #: Send x through one layer after the other; each of them needs valid.
+        #: Apply the layers one after the other; each of them needs valid.
         for layer in self.layers:
             x = layer(x, valid)
         return x
@@ -392,7 +397,7 @@ class Encoder(nn.Module):
 
 # %% tags=["check"]
 def count(module):
-    """Trainable numbers; what is used twice counts once."""
+    """The number of trainable parameters; a shared tensor counts once."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
@@ -405,8 +410,8 @@ with check("2.6-encoder-counts", "three layers have three times the parameters o
     expect_equal("parameters of Encoder(6, 2, 5, num_layers=3)", three, 3 * one, suspects=suspects)
 
 # %% [markdown]
-# `nn.TransformerEncoder` makes its layers by `copy.deepcopy`: they start out *equal*, and still
-# they are three. One step of training drives them apart; a layer used three times stays one.
+# `nn.TransformerEncoder` makes its layers by `copy.deepcopy`: they start with *equal* weights, but
+# are three layers. Do they become different in training, although they start equal?
 
 # %%
 first = EncoderLayer(6, num_heads=2, d_ff=5)
@@ -426,18 +431,20 @@ for step in range(4):
     optimizer.step()
 
 # %% [markdown]
-# **Think:** which test, other than counting, would have told the author of the report?
+# They do, from the first step on. One layer used three times would have distances of 0 for ever.
+#
+# **Think:** which test, other than counting, would find shared layers?
 #
 # ## 2.7 Count before you build
 #
-# A parameter count is a test that costs nothing: predict it, measure it, and find out why they
-# differ. Add up one layer of section 2.5:
+# A parameter count is a test that costs nothing: predict it, measure it, and find out why the two
+# differ. For one layer of section 2.5 add up:
 #
 # - attention: four times $D^2 + D$,
 # - feed-forward: $D E + E$ on the way up, $E D + D$ on the way down,
-# - two norms: a scale and a shift for each of the $D$ columns, twice.
+# - two layer norms: a scale and a shift for each of the $D$ features, twice.
 #
-# **Before you go on**, simplify the sum. Do the heads occur in it?
+# **Before you go on**, simplify the sum. Does it depend on the number of heads?
 
 
 # %% tags=["export"]
@@ -446,9 +453,9 @@ def encoder_parameters(d_model, d_ff, num_layers):
     # BEGIN SOLUTION 2.7
     #: Attention: four square matrices and their biases.
     attention = 4 * (d_model**2 + d_model)
-    #: The feed-forward network: two matrices and two biases of different lengths.
+    #: Feed-forward: two matrices, and two biases of different lengths.
     feed_forward = 2 * d_model * d_ff + d_ff + d_model
-    #: Two norms, each with a scale and a shift.
+    #: Two layer norms, each with a scale and a shift.
     norms = 2 * 2 * d_model
     #: Return the sum, times the number of layers.
     return num_layers * (attention + feed_forward + norms)
@@ -469,32 +476,33 @@ with check("2.7-count-by-hand", "the formula gives the count of a published laye
     )
 
 # %% [markdown]
-# Three counts from reports, and what the formula says of them:
+# Two counts that were published, and what the formula says of them:
 #
-# 1. Four layers with `D = 256`, `E = 512` in a model of 2,147,404 parameters, which are 8.59 MB in
-#    float32. A popular summary tool printed **4.38 MB**.
-# 2. *"Three layers, 154.88k"*, with `D = 80` and `E = 800`, and no bias for queries, keys and
-#    values.
-# 3. The same report, had the three layers been three.
+# 1. A student report on Speech Commands has four layers with `D = 256`, `E = 512` in a model of
+#    2,147,404 parameters, which are 8.59 MB in float32. A popular summary tool printed **4.38 MB**.
+# 2. Another one, on recognizing speakers, describes three layers of width 80, and gives 154.88k as
+#    the size of its "encoder block". *What could this number be counting?* The formula gives
+#    exactly 154,880 for **one** layer with `E = 800` and no bias for queries, keys and values.
 
 # %%
 whole, attention = 2_147_404, 4 * 4 * (256**2 + 256)
 print(f"1. all {4 * whole / 1e6:.2f} MB; without attention {4 * (whole - attention) / 1e6:.2f} MB")
-for number, layers in ((2, 1), (3, 3)):
-    print(f"{number}. {layers} layer(s): {encoder_parameters(80, 800, layers) - layers * 3 * 80:,}")
+for layers in (1, 3):
+    print(f"2. {layers} layer(s): {encoder_parameters(80, 800, layers) - layers * 3 * 80:,}")
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
 depths = range(1, 7)
 axes.plot(
-    depths, [encoder_parameters(80, 800, n) / 1e3 for n in depths], "o-", label="layers apart"
+    depths, [encoder_parameters(80, 800, n) / 1e3 for n in depths], "o-", label="separate layers"
 )
-axes.plot(depths, [encoder_parameters(80, 800, 1) / 1e3] * 6, "s--", label="one layer, reused")
+axes.plot(depths, [encoder_parameters(80, 800, 1) / 1e3] * 6, "s--", label="one shared layer")
 axes.axhline(500, color="gray", linewidth=0.8, label="budget of notebook 3")
 axes.set(xlabel="number of layers", ylabel="parameters (thousands)", ylim=(0, None))
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
-# The tool had not looked inside `nn.MultiheadAttention`: half of the model was missing from its
-# table, and nobody noticed. The gray line is the budget of notebook 3.
+# 1: the tool did not count the parameters inside `nn.MultiheadAttention`, half of the model. 2: one
+# block alone may have been counted, or the layers may share their weights; a count alone cannot
+# decide. So always say *what* you counted. The gray line is the budget of notebook 3.
 #
 # **Think:** how many layers of width 80 with `E = 160` fit into 500,000 parameters? And which of
 # `D`, `E` and the number of layers would you spend them on?

@@ -21,15 +21,15 @@ from grader.grading.feedback import Failure, expect_close, expect_equal, expect_
 from kws.models.counts import attention_parameters, encoder_layer_parameters
 
 B, H, T, S, K, E = 2, 3, 7, 11, 5, 13
-LOW = 200  # a score that a model may well have
+LOW = 200  # minus this is a score that a model may well have
 D = H * K
-REAL = 4  # frames that are no padding, of the shortest utterance
+REAL = 4  # frames of the shortest utterance that are not padding
 CLOSE: Any = {"rtol": 1e-4, "atol": 1e-5}
 
 
 @pytest.fixture
 def draw(secret):
-    """Normal numbers of a shape, other ones in every course."""
+    """Normal numbers of a shape; they depend on the seed of the course."""
     generator = secret.generator("assignment 2")
     return lambda *shape: torch.randn(shape, generator=generator)
 
@@ -40,10 +40,10 @@ def padded(frames: int = T) -> Tensor:
 
 
 def built(student, name: str, *sizes: int):
-    """A module of the student's, if the call made one."""
+    """A module built from the student's class; fails unless it is one."""
     module = getattr(student, name)(*sizes)
     if not hasattr(module, "state_dict"):
-        raise Failure(f"{name}{sizes} is no nn.Module", "does the class inherit nn.Module?")
+        raise Failure(f"{name}{sizes} is not an nn.Module", "does it inherit from nn.Module?")
     return module
 
 
@@ -77,11 +77,11 @@ def test_attend_values(student, draw):
         "divide by the root of K, not by K": (scores / K).softmax(-1) @ v,
         "K is the last axis of q: which axis did you take?": (scores / T**0.5).softmax(-1) @ v,
         "the softmax runs over keys, the last axis": (scores / K**0.5).softmax(-2) @ v,
-        "weights come from the softmax of the scores, not from the scores": scores / K**0.5 @ v,
+        "the weights are the softmax of the scores, not the scores": scores / K**0.5 @ v,
         "divide by the root of K, do not multiply": (scores * K**0.5).softmax(-1) @ v,
         "the softmax runs over keys, the last axis, not over heads": (scores / K**0.5).softmax(1)
         @ v,
-        "keys are for the scores: what is averaged are the values": (scores / K**0.5).softmax(-1)
+        "keys are for the scores: the average is over the values": (scores / K**0.5).softmax(-1)
         @ k,
     }
     expected = F.scaled_dot_product_attention(q, k, v)
@@ -89,12 +89,12 @@ def test_attend_values(student, draw):
 
 
 def attend_to_real(student, q, k, v):
-    """Whatever `attend` makes of the real keys of padded utterances, if they matter to it."""
+    """What `attend` returns for padded utterances without their padding; it must depend on v."""
     answers = [student.attend(q[1:], k[1:, :, :REAL], x[1:, :, :REAL]) for x in (v, v.flip(-1))]
     shape = (B - 1, H, T, K)
     cut, other = [expect_shape("attend(q, k, v)", x, *shape, letters="B, H, T, K") for x in answers]
     if torch.equal(expect_finite("attend(q, k, v)", cut), other):
-        raise Failure("attend(q, k, v) is the same for other values v", "what is it a mean of?")
+        raise Failure("attend(q, k, v) is the same for other values v", "what is averaged?")
     return cut
 
 
@@ -128,21 +128,21 @@ def test_attend_hides_padding(student, draw):
     actual = student.attend(torch.ones_like(q), low, v, valid)
     actual = expect_shape("attend(q, k, v, valid)", actual, B, H, T, K, letters="B, H, T, K")[1:]
     expected = v[1:, :, :REAL].mean(2, keepdim=True).expand_as(actual)
-    suspects = {"is what hides a key lower than any score can be?": actual}
+    suspects = {"use -inf: is the mask value below every possible score?": actual}
     what = f"attend(q, k, v, valid), where all scores are -{LOW},"
     expect_close(what, actual, expected, suspects, **CLOSE)
 
 
 @pytest.mark.check("2.1", points=1, concept="section 2.1")
 def test_attend_hides_keys_not_queries(student, draw):
-    """attend gives padded queries an answer too: only keys are hidden."""
+    """attend has an output for padded queries too: only keys are masked."""
     q, k, v, valid = draw(B, H, T, K), draw(B, H, T, K), draw(B, H, T, K), padded()
-    question = "columns of the scores are keys, rows are queries: which did you hide?"
+    question = "columns of the scores are keys, rows are queries: which did you mask?"
     cut = attend_to_real(student, q, k, v)
     actual = student.attend(q, k, v, valid)
     actual = expect_shape("attend(q, k, v, valid)", actual, B, H, T, K, letters="B, H, T, K")
     if actual.isnan().any():
-        raise Failure("attend(q, k, v, valid) holds NaN", question)
+        raise Failure("attend(q, k, v, valid) contains NaN", question)
     what = "attend(q, k, v, valid) at padded queries"
     expect_close(what, actual[1:, :, REAL:], cut[:, :, REAL:], **CLOSE)
 
@@ -152,21 +152,21 @@ def test_attend_hides_keys_not_queries(student, draw):
 
 @pytest.mark.check("2.2", points=1, concept="section 2.2")
 def test_split_by_hand(student):
-    """each head gets its own columns of every frame."""
+    """each head gets its own features of every frame."""
     x = torch.arange(12.0).reshape(1, 2, 6)
     expected = torch.tensor([[[[0.0, 1, 2], [6, 7, 8]], [[3, 4, 5], [9, 10, 11]]]])
-    suspects = {"a reshape alone cuts between frames: swap axes too": x.reshape(1, 2, 2, 3)}
+    suspects = {"a reshape alone mixes frames: transpose the axes too": x.reshape(1, 2, 2, 3)}
     expect_close("split_heads(x, 2)", student.split_heads(x, 2), expected, suspects)
 
 
 @pytest.mark.check("2.2", points=2, concept="section 2.2")
 def test_split_heads(student, draw):
-    """split_heads gives head h the columns h * K to (h + 1) * K, whatever the sizes."""
+    """split_heads gives head h the features h * K to (h + 1) * K, for any sizes."""
     x = draw(B, T, D)
     expected = torch.stack([x[..., h * K : (h + 1) * K] for h in range(H)], dim=1)
     suspects = {
-        "a reshape alone cuts between frames: swap axes too": x.reshape(B, H, T, K),
-        "columns of a head stand side by side: cut D into (H, K), not (K, H)": torch.stack(
+        "a reshape alone mixes frames: transpose the axes too": x.reshape(B, H, T, K),
+        "the features of a head are contiguous: split D into (H, K), not (K, H)": torch.stack(
             [x[..., h::H] for h in range(H)], dim=1
         ),
     }
@@ -174,17 +174,17 @@ def test_split_heads(student, draw):
     if isinstance(actual, Tensor) and actual.shape == (B, T, H, K):
         raise Failure(
             f"split_heads(x, {H}) has shape {(B, T, H, K)}, expected (B, H, T, K) = {(B, H, T, K)}",
-            "heads come before frames, so that a matrix product works head by head: swap axes",
+            "H comes before T, so that a matrix product works head by head: transpose",
         )
     expect_close(f"split_heads(x, {H})", actual, expected, suspects, **CLOSE)
 
 
 @pytest.mark.check("2.2", points=1, concept="section 2.2")
 def test_merge_heads(student, draw):
-    """merge_heads puts the heads side by side again."""
+    """merge_heads concatenates the heads."""
     x = draw(B, H, T, K)
     expected = torch.cat([x[:, h] for h in range(H)], dim=-1)
-    suspects = {"swap H and T back before you join axes": x.reshape(B, T, D)}
+    suspects = {"transpose H and T back before you join axes": x.reshape(B, T, D)}
     expect_close("merge_heads(x)", student.merge_heads(x), expected, suspects, **CLOSE)
 
 
@@ -211,12 +211,12 @@ def test_attention_by_hand(student):
 
 @pytest.mark.check("2.3", points=1, concept="section 2.3")
 def test_attention_parameters(student):
-    """attention has 4 D² + 4 D parameters, whatever the number of heads."""
+    """attention has 4 D² + 4 D parameters, for any number of heads."""
     expected = attention_parameters(D)
     suspects = {
-        "do all four maps have a bias?": 4 * D * D,
+        "do all four projections have a bias?": 4 * D * D,
         "do queries, keys and values have a bias?": 4 * D * D + D,
-        "is there a fourth map, after the heads are merged?": 3 * (D * D + D),
+        "is there a fourth projection, after the heads are merged?": 3 * (D * D + D),
     }
     for heads in (1, H):
         actual = parameters(built(student, "MultiHeadSelfAttention", D, heads))
@@ -235,18 +235,18 @@ def test_attention_values(student, draw):
         return nearest(actual, readings, lambda one: self_attention(x, one, H, **knobs))
 
     suspects = {
-        "is the fourth map applied, after the heads are merged?": wrong(out=False),
+        "is the fourth projection applied, after the heads are merged?": wrong(out=False),
         "each head divides by the root of its own width K, not of D": wrong(scale=H**-0.5),
-        "heads are cut between columns, not between frames": wrong(mix_frames=True),
-        "swap H and T back before you join the heads": wrong(swap_back=False),
+        "heads split the features, not the frames": wrong(mix_frames=True),
+        "transpose H and T back before you join the heads": wrong(swap_back=False),
     }
     suspects["is x split into heads at all?"] = nearest(
         actual, readings, lambda one: self_attention(x, one, 1)
     )
-    suspects["have queries and keys a map each?"] = nearest(
+    suspects["do queries and keys have a projection each?"] = nearest(
         actual, readings, lambda one: self_attention(x, replace(one, key=one.query), H)
     )
-    suspects["no detour here: it belongs to the layer of section 2.5"] = nearest(
+    suspects["no residual connection here: it belongs to the layer of section 2.5"] = nearest(
         actual, readings, lambda one: x + self_attention(x, one, H)
     )
     expected = nearest(actual, readings, lambda one: torch_attention(x, one))
@@ -255,14 +255,14 @@ def test_attention_values(student, draw):
 
 @pytest.mark.check("2.3", points=1, concept="section 2.3")
 def test_attention_hides_padding(student, draw):
-    """attention never looks at padded frames."""
+    """attention gives padded frames no weight."""
     attention, _ = read_attention(student)
     x, valid = draw(B, T, D), padded()
-    cut, deaf = attention(x[1:, :REAL]), attention(x)
+    cut, unmasked = attention(x[1:, :REAL]), attention(x)
     cut = expect_shape("attention(x)", cut, B - 1, REAL, D, letters="B, T, D")
-    deaf = expect_shape("attention(x)", deaf, B, T, D, letters="B, T, D")
+    unmasked = expect_shape("attention(x)", unmasked, B, T, D, letters="B, T, D")
     actual = expect_shape("attention(x, valid)", attention(x, valid), B, T, D, letters="B, T, D")
-    suspects = {"does attend get valid?": deaf[1:, :REAL]}
+    suspects = {"does attend get valid?": unmasked[1:, :REAL]}
     what = "attention(x, valid), against attention with the padding cut off,"
     expect_close(what, actual[1:, :REAL], cut, suspects, **CLOSE)
 
@@ -272,14 +272,14 @@ def read_attention(student):
     readings = list(attention_readings(randomized(attention, seed=3), D))
     if not readings:
         raise Failure(
-            "MultiHeadSelfAttention holds other matrices than four D × D (or 3D × D and D × D)",
+            "MultiHeadSelfAttention does not have four D × D matrices (or 3D × D and D × D)",
             "which four nn.Linear does section 2.3 ask for?",
         )
     return attention, readings
 
 
 def torch_attention(x: Tensor, reading) -> Tensor:
-    """What torch makes of the same weights."""
+    """The output of torch's attention with the same weights."""
     maps = (reading.query, reading.key, reading.value)
     biases = [torch.zeros(D, dtype=x.dtype) if one.bias is None else one.bias for one in maps]
     frames_first = x.transpose(0, 1)
@@ -303,7 +303,7 @@ def torch_attention(x: Tensor, reading) -> Tensor:
 
 
 def parameters(module) -> int:
-    """Trainable numbers of a remote module; a shared tensor counts once."""
+    """Trainable parameters of a remote module; a shared tensor counts once."""
     return sum(
         one.numel
         for one in module.parameters().values()
@@ -321,7 +321,7 @@ def positions(num_frames: int, d_model: int, first: int = 0) -> tuple[Tensor, Te
     return angles.sin(), angles.cos()
 
 
-def in_turns(sines: Tensor, cosines: Tensor) -> Tensor:
+def interleaved(sines: Tensor, cosines: Tensor) -> Tensor:
     return torch.stack([sines, cosines], dim=-1).flatten(1)
 
 
@@ -330,7 +330,7 @@ def test_positions_by_hand(student):
     """two positions of width 4 agree with pencil and paper."""
     row = [math.sin(1), math.cos(1), math.sin(0.01), math.cos(0.01)]
     expected = torch.tensor([[0, 1, 0, 1], row])
-    suspects = {"sines and cosines take turns, column by column": expected[:, [0, 2, 1, 3]]}
+    suspects = {"sines and cosines are interleaved: sin, cos, sin, cos": expected[:, [0, 2, 1, 3]]}
     actual = student.sinusoids(2, 4)
     expect_close("sinusoids(2, 4)", actual, expected, suspects, rtol=1e-5, atol=1e-6)
 
@@ -344,13 +344,13 @@ def test_positions_values(student):
     twice = torch.arange(T)[:, None] / 10_000 ** (4 * hands / D)
     sines, cosines = positions(T, D)
     suspects = {
-        "sines and cosines take turns, column by column": torch.cat([sines, cosines], dim=1),
-        "cosines stand in the odd columns, sines in the even ones": in_turns(cosines, sines),
-        "the first position is 0": in_turns(*positions(T, D, first=1)),
-        "the exponent is 2i / D: is the 2 there?": in_turns(half.sin(), half.cos()),
-        "the exponent is 2i / D: is the 2 there twice?": in_turns(twice.sin(), twice.cos()),
+        "sines and cosines are interleaved: sin, cos, sin, cos": torch.cat([sines, cosines], dim=1),
+        "sines are the even features, cosines the odd ones": interleaved(cosines, sines),
+        "the first position is 0": interleaved(*positions(T, D, first=1)),
+        "the exponent is 2i / D: is the 2 there?": interleaved(half.sin(), half.cos()),
+        "the exponent is 2i / D: is the 2 there twice?": interleaved(twice.sin(), twice.cos()),
     }
-    expected = in_turns(sines, cosines)
+    expected = interleaved(sines, cosines)
     actual = student.sinusoids(T, D)
     actual = actual.double() if isinstance(actual, Tensor) else actual
     expect_close(f"sinusoids({T}, {D})", actual, expected, suspects, rtol=1e-5, atol=1e-5)
@@ -358,12 +358,12 @@ def test_positions_values(student):
 
 @pytest.mark.check("2.4", points=1, concept="section 2.4")
 def test_positions_know_distances(student):
-    """the scalar product of two positions depends on their distance alone, at any length."""
+    """the dot product of two positions depends on their distance only, at any length."""
     T, D = 1009, 34
     table = expect_shape(f"sinusoids({T}, {D})", student.sinusoids(T, D), T, D, letters="T, D")
     products = table.double() @ table.double().mT
     diagonals = torch.stack([products.diagonal(distance)[: T // 2] for distance in range(T // 2)])
-    what = "the scalar product of positions p and p + n, compared for all p,"
+    what = "the dot product of positions p and p + n, compared for all p,"
     expect_close(what, diagonals, diagonals[:, :1].expand_as(diagonals), rtol=1e-3, atol=1e-2)
 
 
@@ -372,17 +372,17 @@ def test_positions_know_distances(student):
 
 @pytest.mark.check("2.5", points=1, concept="section 2.5")
 def test_layer_by_hand(student):
-    """a layer whose branches are silent still normalizes."""
+    """a layer whose sublayers output zero still normalizes."""
     layer = built(student, "EncoderLayer", 2, 1, 3)
     silent = {
         name: tensor if (tensor == 1).all() else torch.zeros_like(tensor)
         for name, tensor in layer.state_dict().items()
     }
-    layer.load_state_dict(silent)
+    layer.load_state_dict(zeros)
     x = torch.tensor([[[1.0, 3.0]]])
     suspects = {
-        "pre-norm? here the sum is normalized, not what enters the branch": x,
-        "are the two detours there (x + ...)?": torch.zeros(1, 1, 2),
+        "is this pre-norm? Post-norm normalizes the sum, not the input of the sublayer": x,
+        "are the two residual connections there (x + ...)?": torch.zeros(1, 1, 2),
     }
     expected = torch.tensor([[[-1.0, 1.0]]])
     expect_close("layer(x)", layer(x), expected, suspects, rtol=0, atol=1e-4)
@@ -392,9 +392,9 @@ def test_layer_by_hand(student):
 def test_layer_parameters(student):
     """a layer has 4 D² + 9 D + 2 D E + E parameters."""
     suspects = {
-        "is there one norm for both branches? Each needs its own": encoder_layer_parameters(D, E)
+        "do both sublayers share one norm? Each needs its own": encoder_layer_parameters(D, E)
         - 2 * D,
-        "do both feed-forward maps have a bias?": encoder_layer_parameters(D, E) - D - E,
+        "do both feed-forward layers have a bias?": encoder_layer_parameters(D, E) - D - E,
     }
     actual = parameters(built(student, "EncoderLayer", D, H, E))
     what = f"the number of parameters of EncoderLayer({D}, {H}, {E})"
@@ -409,22 +409,26 @@ def test_layer_values(student, draw):
     actual = expect_shape("layer(x)", layer(x), B, T, D, letters="B, T, D")
     quiet = expect_shape("layer(x)", layer.eval()(x), B, T, D, letters="B, T, D")
     if ((actual != quiet) & (actual == actual)).any():  # NaN has a message of its own
-        question = "is there dropout? the layer of this section has none"
-        raise Failure("layer(x) is not the same in training and in evaluation mode", question)
+        question = "is there dropout? The layer of this section has none"
+        raise Failure("layer(x) differs between training and evaluation mode", question)
 
     def wrong(**knobs) -> Tensor:
         return nearest(actual, readings, lambda one: encoder_layer(x, one, H, **knobs))
 
     suspects = {
-        "pre-norm? here the sum is normalized, not what enters the branch": wrong(norm_first=True),
-        "are the two detours there (x + ...)?": wrong(detours=False),
+        "is this pre-norm? Post-norm normalizes the sum, not the input of the sublayer": wrong(
+            norm_first=True
+        ),
+        "are the two residual connections there (x + ...)?": wrong(residual=False),
         "is the same norm used twice?": wrong(one_norm=True),
-        "is there a ReLU between the two feed-forward maps?": wrong(activation=lambda y: y),
-        "the ReLU stands between the two feed-forward maps, not behind them": wrong(
+        "is there a ReLU between the two feed-forward layers?": wrong(activation=lambda y: y),
+        "the ReLU belongs between the two feed-forward layers, not after them": wrong(
             activation_last=True
         ),
-        "attention comes first, then the feed-forward network": wrong(bent_first=True),
-        "the second detour begins behind the first norm": wrong(long_detour=True),
+        "attention comes first, then the feed-forward network": wrong(ffn_first=True),
+        "the second residual connection starts after the first norm": wrong(
+            residual_from_input=True
+        ),
         "the paper's activation is ReLU": wrong(activation=F.gelu),
     }
     expected = nearest(actual, readings, lambda one: torch_layer(x, one))
@@ -433,15 +437,15 @@ def test_layer_values(student, draw):
 
 @pytest.mark.check("2.5", points=1, concept="section 2.5")
 def test_layer_hides_padding(student, draw):
-    """what stands in the padding changes no real frame of a layer."""
+    """the contents of the padding change no real frame of a layer."""
     layer, _ = read_layer(student)
     x, valid = draw(B, T, D), padded()
     loud = x + 9 * ~valid[..., None] * draw(B, T, D)
-    deaf, quiet, loud = (
+    unmasked, quiet, loud = (
         expect_shape("layer(x, valid)", y, B, T, D, letters="B, T, D")[valid]
         for y in (layer(x), layer(x, valid), layer(loud, valid))
     )
-    if torch.equal(quiet, deaf):
+    if torch.equal(quiet, unmasked):
         raise Failure("layer(x, valid) is the same as layer(x)", "does the attention get valid?")
     expect_close("layer(x, valid), after a change of the padding,", loud, quiet, **CLOSE)
 
@@ -451,14 +455,14 @@ def read_layer(student):
     readings = list(layer_readings(randomized(layer, seed=5), D, E))
     if not readings:
         raise Failure(
-            "EncoderLayer has other parts than attention, D -> E, E -> D and two norms of width D",
+            "EncoderLayer is not made of attention, D -> E, E -> D and two norms of width D",
             "compare the module that print(layer) shows with the list in section 2.5",
         )
     return layer, readings
 
 
 def torch_layer(x: Tensor, reading) -> Tensor:
-    """Section 2.5 in torch's own words."""
+    """Section 2.5 with torch's functions."""
     (scale1, shift1), (scale2, shift2) = reading.norms
     x = F.layer_norm(x + torch_attention(x, reading.attention), (D,), scale1, shift1)
     up = F.relu(F.linear(x, reading.expand.weight, reading.expand.bias))
@@ -489,14 +493,16 @@ def test_encoder_chains_its_layers(student, draw):
     outputs = [x]
     for layer in layers:
         outputs.append(encoder.child(layer)(outputs[-1], valid))
-    deaf = x
+    unmasked = x
     for layer in layers:
-        deaf = encoder.child(layer)(deaf)
+        unmasked = encoder.child(layer)(unmasked)
     suspects = {
-        "does every layer get valid?": deaf,
-        "does each layer read what the layer before it wrote?": encoder.child(layers[-1])(x, valid),
-        "how often does the loop run? One layer is missing": outputs[-2],
-        "does the return stand inside the loop? Only the first layer has run": outputs[1],
+        "does every layer get valid?": unmasked,
+        "is the input of each layer the output of the one before?": encoder.child(layers[-1])(
+            x, valid
+        ),
+        "one layer is missing: how often does the loop run?": outputs[-2],
+        "only the first layer has run: is the return inside the loop?": outputs[1],
         "the last layer ends in a norm already": F.layer_norm(outputs[-1], (D,)),
     }
     actual = encoder(x, valid)
@@ -505,15 +511,15 @@ def test_encoder_chains_its_layers(student, draw):
 
 @pytest.mark.check("2.6", points=1, concept="section 2.6")
 def test_encoder_layers_are_independent(student):
-    """every layer has parameters of its own, for any number of layers."""
+    """every layer has its own parameters, for any number of layers."""
     for depth in (1, 2, 5):
         encoder = built(student, "Encoder", D, H, E, depth)
         found = encoder.parameters()
         shared = [name for name, one in found.items() if one.same_as is not None]
         if shared:
             raise Failure(
-                f"Encoder(..., num_layers={depth}) uses {len(shared)} parameters again",
-                "is it one layer, used again and again?",
+                f"Encoder(..., num_layers={depth}) shares {len(shared)} parameters between layers",
+                "is it one layer, used several times?",
             )
         what = f"the number of parameters with num_layers={depth}"
         expect_equal(what, parameters(encoder), depth * encoder_layer_parameters(D, E))
@@ -524,14 +530,14 @@ def test_every_layer_learns(student, draw):
     """a gradient reaches every parameter of every layer."""
     encoder, _ = read_encoder(student, 3)
     gradients = encoder.gradients(draw(B, T, D), padded())
-    silent = sorted(
+    without = sorted(
         name
         for name, gradient in gradients.items()
         if not name.startswith("input.") and (gradient is None or not gradient.any())
     )
-    if silent:
+    if without:
         raise Failure(
-            f"{len(silent)} of {len(gradients)} parameters get no gradient, {silent[0]} for one",
+            f"{len(without)} of {len(gradients)} parameters get no gradient, such as {without[0]}",
             "is every layer used, and is nothing detached?",
         )
 
@@ -542,8 +548,8 @@ def read_encoder(student, depth: int):
     randomized(encoder, seed=7)
     paths = [node.path for node in encoder.tree() if node.kind == "EncoderLayer"]
     if len(paths) != depth:
-        hint = "are the layers in an nn.ModuleList?" if not paths else "one layer, used again?"
-        raise Failure(f"Encoder(..., num_layers={depth}) holds {len(paths)} EncoderLayer", hint)
+        hint = "is it one layer, used again?" if paths else "are the layers in an nn.ModuleList?"
+        raise Failure(f"Encoder(..., num_layers={depth}) has {len(paths)} EncoderLayer", hint)
     return encoder, paths
 
 

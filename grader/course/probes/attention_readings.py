@@ -139,10 +139,10 @@ def self_attention(
     swap_back: bool = True,
     out: bool = True,
 ) -> Tensor:
-    """Multi-head self-attention as a reading has it; the knobs are mistakes.
+    """Multi-head self-attention as a reading has it; the options are mistakes.
 
-    `scale` multiplies the scores, `mix_frames` cuts heads by a reshape alone, `swap_back=False`
-    joins them by a reshape alone, `out=False` leaves the fourth map out.
+    `scale` multiplies the scores, `mix_frames` splits heads by a reshape alone, `swap_back=False`
+    joins them by a reshape alone, `out=False` leaves the output projection out.
     """
     B, T, D = x.shape
 
@@ -166,16 +166,16 @@ def encoder_layer(
     *,
     norm_first: bool = False,
     one_norm: bool = False,
-    detours: bool = True,
-    long_detour: bool = False,
-    bent_first: bool = False,
+    residual: bool = True,
+    residual_from_input: bool = False,
+    ffn_first: bool = False,
     activation: Callable[[Tensor], Tensor] = torch.relu,
     activation_last: bool = False,
 ) -> Tensor:
-    """A layer as a reading has it, post-norm; the other knobs are mistakes.
+    """A layer as a reading has it, post-norm; the other options are mistakes.
 
-    `long_detour` leads from the very beginning to the second sum, `bent_first` is the feed-forward
-    network in front of attention.
+    With `residual_from_input` the second sum adds the input of the layer, with `ffn_first` the
+    feed-forward network comes before attention.
     """
     first, second = reading.norms
     second = first if one_norm else second
@@ -183,22 +183,22 @@ def encoder_layer(
     def norm(y: Tensor, scale_shift: tuple[Tensor, Tensor]) -> Tensor:
         return F.layer_norm(y, y.shape[-1:], *scale_shift)
 
-    def mixed(y: Tensor) -> Tensor:
+    def attention(y: Tensor) -> Tensor:
         return self_attention(y, reading.attention, num_heads, valid)
 
-    def bent(y: Tensor) -> Tensor:
+    def feed_forward(y: Tensor) -> Tensor:
         if activation_last:
             return activation(reading.contract(reading.expand(y)))
         return reading.contract(activation(reading.expand(y)))
 
     if norm_first:
-        x = x + mixed(norm(x, first))
-        return x + bent(norm(x, second))
-    if bent_first:
-        x = norm(x + bent(x), first)
-        return norm(x + mixed(x), second)
-    start, x = x, norm(detours * x + mixed(x), first)
-    return norm(detours * (start if long_detour else x) + bent(x), second)
+        x = x + attention(norm(x, first))
+        return x + feed_forward(norm(x, second))
+    if ffn_first:
+        x = norm(x + feed_forward(x), first)
+        return norm(x + attention(x), second)
+    start, x = x, norm(residual * x + attention(x), first)
+    return norm(residual * (start if residual_from_input else x) + feed_forward(x), second)
 
 
 def nearest(actual: Any, readings: Sequence[Reading], value: Callable[[Reading], Tensor]) -> Tensor:

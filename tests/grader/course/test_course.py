@@ -119,7 +119,7 @@ FINDINGS = {  # what went wrong in the source experiments: notebook, what it say
     "tokens that did not fit": ("05", '"did not fit"', "attention_bytes(16, 8, 4, tokens)"),
     "unknown swallowed all": ("01", 'said "unknown" to everything', '{"all other words": answers('),
     "thresholds against a class": ("05", "a **confidence threshold**", "trained unknown class"),
-    "three layers that were one": ("02", "one layer, three times", "distances"),
+    "layers that share their weights": ("02", "one layer, three times", "distances"),
     "validation on crops": ("03", "off by eight points", "validation, crops"),
     "best weights, the last": ("03", "submitted the *last* weights", 'print("kept:"'),
     "no normalization": ("04", "did not converge", "histories[name] = fit("),

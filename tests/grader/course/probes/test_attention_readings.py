@@ -101,7 +101,7 @@ def test_every_mistake_changes_the_output(x, torch_layer):
     for knob in (
         {"norm_first": True},
         {"one_norm": True},
-        {"detours": False},
+        {"residual": False},
         {"activation": torch.tanh},
     ):
         assert not torch.allclose(encoder_layer(x, first, H, **knob), layer)
