@@ -374,7 +374,7 @@ def test_positions_know_distances(student):
 def test_layer_by_hand(student):
     """a layer whose sublayers output zero still normalizes."""
     layer = built(student, "EncoderLayer", 2, 1, 3)
-    silent = {
+    zeros = {
         name: tensor if (tensor == 1).all() else torch.zeros_like(tensor)
         for name, tensor in layer.state_dict().items()
     }
