@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from grader.course.hidden.speech import SPEAKERS, padded, scores, speaker_utterances
 from grader.course.probes.accuracy import expect_accuracy, expect_retrained, score
@@ -337,8 +337,10 @@ def test_model_learns_everywhere(student, draw):
 
 # 3.5 train_step
 
-STEP = """
-def run(names, weight, batches, lr):
+
+def run_steps(names, weight, batches, lr):
+    """Train a linear model: its weight, the losses, and whether it was in training mode."""
+
     class Probe(nn.Module):
         def __init__(self):
             super().__init__()
@@ -354,7 +356,8 @@ def run(names, weight, batches, lr):
     losses = [names["train_step"](probe, optimizer, *batch) for batch in batches]
     losses = [one.detach() if isinstance(one, torch.Tensor) else one for one in losses]
     return probe.weight.detach(), losses, probe.modes
-"""
+
+
 RATE = 0.1
 
 
@@ -381,7 +384,7 @@ def step_batches(draw) -> tuple[Tensor, list]:
 def test_step_by_hand(student):
     """one step on two weights agrees with pencil and paper."""
     batch = (torch.ones(3, 1, 1), torch.ones(3, 1).bool(), torch.tensor([0, 0, 0]))
-    weight, losses, _ = student.define(STEP, torch.zeros(1, 2), [batch], 1.0)
+    weight, losses, _ = student.define(run_steps, torch.zeros(1, 2), [batch], 1.0)
     expected = torch.tensor([[0.5, -0.5]])
     suspects = {"is there an optimizer.step()?": torch.zeros(1, 2)}
     expect_close("the weights", weight, expected, suspects, rtol=1e-5, atol=1e-6)
@@ -392,7 +395,7 @@ def test_step_by_hand(student):
 def test_step_values(student, draw):
     """three steps equal gradient descent on the cross-entropy."""
     weight, batches = step_batches(draw)
-    actual, _, _ = student.define(STEP, weight, batches, RATE)
+    actual, _, _ = student.define(run_steps, weight, batches, RATE)
     suspects = {
         "gradients add up in .grad: who clears them?": descend(weight, batches, add_up=True),
         "cross_entropy takes logits: is there a softmax too many?": descend(
@@ -410,7 +413,7 @@ def test_step_values(student, draw):
 def test_step_trains_and_tells(student, draw):
     """a step is made in training mode, and returns its loss as a float."""
     weight, batches = step_batches(draw)
-    _, losses, modes = student.define(STEP, weight, batches[:1], RATE)
+    _, losses, modes = student.define(run_steps, weight, batches[:1], RATE)
     if not modes or not all(modes):
         raise Failure("train_step leaves the model in evaluation mode", "where is model.train()?")
     if isinstance(losses[0], Tensor):
@@ -422,8 +425,10 @@ def test_step_trains_and_tells(student, draw):
 
 # 3.6 predict
 
-PREDICT = """
-def run(names, lengths, batch_size):
+
+def run_predict(names, lengths, batch_size):
+    """Predictions of a model that returns the number of valid frames, and how it was called."""
+
     class Probe(nn.Module):
         def __init__(self):
             super().__init__()
@@ -437,14 +442,15 @@ def run(names, lengths, batch_size):
     options = () if batch_size is None else (batch_size,)
     found = names["predict"](probe, [torch.zeros(n, 2) for n in lengths], *options)
     return found, probe.seen
-"""
+
+
 MANY = tuple(91 + 37 * i % 500 for i in range(70))
 
 
 @pytest.mark.check("3.6", points=1, concept="section 3.6")
 def test_predict_by_hand(student):
     """whole utterances are predicted, in order, in evaluation mode."""
-    found, _ = student.define(PREDICT, (5, 2, 9, 4, 7), 2)
+    found, _ = student.define(run_predict, (5, 2, 9, 4, 7), 2)
     expect_equal("predict(counter, five utterances)", found, torch.tensor([5, 2, 9, 4, 7]))
 
 
@@ -453,7 +459,7 @@ def test_predict_whole_utterances(student):
     """every utterance is predicted whole, and in order, for any size of batches."""
     expected = torch.tensor(MANY)
     for size in (None, 1, 3, 100):
-        found, _ = student.define(PREDICT, MANY, size)
+        found, _ = student.define(run_predict, MANY, size)
         suspects = {
             "whole utterances, not crops: which frames does the model see?": expected.clamp(
                 max=128
@@ -470,7 +476,7 @@ def test_predict_whole_utterances(student):
 @pytest.mark.check("3.6", points=1, concept="section 3.6")
 def test_predict_evaluates(student):
     """predictions are made in evaluation mode, without gradients, in batches of the given size."""
-    _, seen = student.define(PREDICT, MANY[:10], 4)
+    _, seen = student.define(run_predict, MANY[:10], 4)
     if any(training for training, _, _ in seen):
         raise Failure("predict leaves the model in training mode", "where is model.eval()?")
     if any(graded for _, graded, _ in seen):
@@ -480,9 +486,13 @@ def test_predict_evaluates(student):
 
 # 3.7 Best
 
-BEST = """
-def run(names, moments):
+
+def run_best(names, moments):
+    """The weights and buffers that two calls of Best.restore bring back."""
+
     class Probe(nn.Module):
+        mean: torch.Tensor
+
         def __init__(self):
             super().__init__()
             self.weight = nn.Parameter(torch.zeros(3))
@@ -501,12 +511,11 @@ def run(names, moments):
             probe.weight.add_(100)
             probe.mean.add_(100)
     return found
-"""
 
 
 def expect_best(student, moments: list[tuple[float, float]], best: float) -> list[Tensor]:
     """The second restored state, if the first one is that of the best moment."""
-    weight, mean, *again = student.define(BEST, moments)
+    weight, mean, *again = student.define(run_best, moments)
     (_, first), (_, last) = moments[0], moments[-1]
     what, three = "the weights after restore", torch.ones(3)
     suspects = {"only an accuracy higher than the best so far counts": first * three}
