@@ -175,10 +175,10 @@ _02 = Assignment(
             after=("2.1", "2.2"),
             forbidden=_TRANSFORMER,
         ),
-        Task(id="2.4", title="Where am I? Positions", names=("sinusoids",)),
+        Task(id="2.4", title="Positional encoding", names=("sinusoids",)),
         Task(
             id="2.5",
-            title="One layer",
+            title="The encoder layer",
             names=("EncoderLayer",),
             after=("2.3",),
             forbidden=_TRANSFORMER,
@@ -256,7 +256,7 @@ _04 = Assignment(
         ),
         Task(
             id="4.2",
-            title="Look at the neighbors",
+            title="Depthwise convolution",
             names=("DepthwiseConv",),
             forbidden=_CONFORMER,
         ),
@@ -275,14 +275,14 @@ _04 = Assignment(
         ),
         Task(
             id="4.5",
-            title="The block",
+            title="The Conformer block",
             names=("ConformerBlock",),
             after=("4.3", "4.4"),
             forbidden=_CONFORMER,
         ),
         Task(
             id="4.6",
-            title="A stack, and its count",
+            title="The encoder and its parameter count",
             names=("ConformerEncoder", "conformer_parameters"),
             after=("4.5",),
             forbidden=_CONFORMER,

@@ -3,8 +3,8 @@
 #
 # **You will build** the encoder of many of today's speech recognizers: self-attention for the whole
 # utterance, convolution for neighboring frames. With a classifier on top it identifies the speaker
-# of a sentence, and you will measure what a normalization before the classifier is worth. **You
-# need** notebooks 2 and 3. What you built there comes with the package from here on:
+# of a sentence, and you will measure what a normalization before the classifier is worth.
+# **You need** notebooks 2 and 3. What you built there comes with the package from here on:
 # `MultiHeadSelfAttention` and `mean_pool`.
 # **Time** about three hours; the notebook itself runs in two to three minutes, without a GPU.
 #
