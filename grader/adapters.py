@@ -211,7 +211,7 @@ _03 = Assignment(
     tasks=(
         Task(id="3.1", title="Batches with masks", names=("collate",)),
         Task(id="3.2", title="From frames to one vector", names=("mean_pool",)),
-        Task(id="3.3", title="A learning rate that warms up", names=("cosine_warmup",)),
+        Task(id="3.3", title="Warm-up and cosine decay", names=("cosine_warmup",)),
         Task(
             id="3.4",
             title="The model",
@@ -220,7 +220,7 @@ _03 = Assignment(
         ),
         Task(id="3.5", title="One step of training", names=("train_step",)),
         Task(id="3.6", title="Whole utterances", names=("predict",), after=("3.1",)),
-        Task(id="3.7", title="The best weights, and not the last ones", names=("Best",)),
+        Task(id="3.7", title="The best weights, not the last", names=("Best",)),
         Task(id="3.8", title="Train, and hand in", names=("recipe",)),
     ),
     withheld=(

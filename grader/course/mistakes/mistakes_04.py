@@ -144,7 +144,7 @@ MISTAKES = [
         hint="before the norm", replace=ATTEND,
         by="x = self.norm_attention(x)\n        x = x + self.attention(x, valid)"),
     Mistake(name="all outputs halved", check="4.5-block-values",
-        hint="only the feed-forward modules", replace=ATTEND,
+        hint="only the output of the feed-forward", replace=ATTEND,
         by=ATTEND.replace("x + ", "x + 0.5 * "),
         also=((NEAR, NEAR.replace("x + ", "x + 0.5 * ")),)),
     Mistake(name="both feed-forward modules at the end", check="4.5-block-values",
