@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grader.core.outcomes import Record
 from grader.course.hidden.speech import SPEAKERS, padded, scores, speaker_utterances
 from grader.course.probes.accuracy import expect_accuracy, expect_retrained, score
 from grader.course.probes.model_checks import expect_budget, expect_gradients, expect_normalized
 from grader.course.probes.retraining import expect_recipe, speaker_plan, train_again
-from grader.course.probes.trained_weights import load_weights
 from grader.grading.feedback import (
     Failure,
     expect_between,
@@ -29,7 +29,7 @@ from grader.grading.feedback import (
     expect_shape,
     shape_of,
 )
-from grader.grading.grading_run import Record
+from grader.grading.trained_weights import load_weights
 from kws.training.schedule import cosine_warmup
 
 B, T, D, C = 3, 11, 5, 7

@@ -26,7 +26,6 @@ from grader.course.probes.conformer_readings import (
 )
 from grader.course.probes.model_checks import expect_budget
 from grader.course.probes.remote_modules import built, trainable
-from grader.course.probes.trained_weights import load_weights
 from grader.grading.feedback import (
     Failure,
     expect_close,
@@ -35,6 +34,7 @@ from grader.grading.feedback import (
     expect_logits,
     expect_shape,
 )
+from grader.grading.trained_weights import load_weights
 from kws.models.counts import (
     conformer_layer_parameters,
     convolution_module_parameters,

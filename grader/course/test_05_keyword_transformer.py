@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from grader.core.outcomes import Record
 from grader.course.hidden.keywords import N_MELS, PROTOCOL, word_clips
 from grader.course.probes.accuracy import (
     expect_accuracy,
@@ -23,14 +24,13 @@ from grader.course.probes.keyword_readings import ModelReading, read_stem, stem
 from grader.course.probes.model_checks import expect_budget, expect_gradients
 from grader.course.probes.remote_modules import built, trainable
 from grader.course.probes.retraining import expect_recipe, keyword_plan, train_again
-from grader.course.probes.trained_weights import load_weights
 from grader.grading.feedback import (
     Failure,
     expect_close,
     expect_equal,
     expect_shape,
 )
-from grader.grading.grading_run import Record
+from grader.grading.trained_weights import load_weights
 from kws.inference.submission import KAGGLE_LABELS
 from kws.models.counts import encoder_layer_parameters
 

@@ -171,8 +171,9 @@ def test_another_course_is_another_digest(tree):
 
 
 def test_a_line_of_the_score_card_tells_fact_hint_and_where_to_read():
+    from grader.core.outcomes import Record
     from grader.grading.feedback import Failure
-    from grader.grading.grading_run import Record, judge
+    from grader.grading.grading_run import judge
 
     check = Check(
         assignment="02", id="2.1-a", task="2.1", title="It holds.", points=2.5, concept="section 2"
