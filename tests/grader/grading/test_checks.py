@@ -113,7 +113,7 @@ def tree(tmp_path, monkeypatch):
     """A repository in small: `tree(name)` changes one of its files, and returns the digest."""
     names = (
         "grader/course/test_02_attention.py",
-        "grader/test_03_other.py",
+        "grader/course/test_03_other.py",
         "grader/grading/feedback.py",
         "grader/reports/page.py",
         "kws/models/counts.py",
@@ -151,7 +151,12 @@ def test_what_decides_about_points_changes_the_digest(tree, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["grader/test_03_other.py", "solutions/03_other.py", "grader/reports/page.py", "README.md"],
+    [
+        "grader/course/test_03_other.py",
+        "solutions/03_other.py",
+        "grader/reports/page.py",
+        "README.md",
+    ],
 )
 def test_what_does_not_decide_leaves_the_digest(tree, name):
     assert tree() == tree(name)
