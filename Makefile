@@ -33,7 +33,7 @@ endif
 # threads that wait for each other cost more than they give
 demo: export OMP_NUM_THREADS = 1
 demo: $(READY)  ## every notebook with our answers, graded; then a class of ten
-	@$(BIN)/python -m grader.selftest.demo $(DEMO)
+	@$(BIN)/python -m grader demo $(DEMO)
 
 test: $(READY)  ## the test suite: three at a time for two cores, since some wait
 	@$(BIN)/python -m pytest -q -n 3
@@ -47,7 +47,7 @@ bench: $(READY)  ## every benchmark: a table, and last one line of JSON
 	@for script in benchmarks/[a-z]*.py; do grep -q __main__ $$script || continue; echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 targets: $(READY)  ## what our own answers reach, seed by seed: the bounds of graded accuracies
-	@for number in 03 04 05; do $(BIN)/python -m grader.course.targets --assignment $$number || exit 1; done
+	@$(BIN)/python -m grader targets
 
 newest:  ## the tests with the newest allowed version of every dependency: what would break?
 	@$(PYTHON) -m venv --clear $(NEWEST)

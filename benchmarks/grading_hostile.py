@@ -231,7 +231,9 @@ def judged(out: Path, bad: dict[str, Bad]) -> dict[str, Any]:
     )
     gained, lost = [], []
     for student, one in bad.items():
-        for check in reports.get(student, ()) if one.attack else ():
+        if not one.attack:
+            continue
+        for check in reports.get(student, ()):
             if check["task"] != ATTACKED and check["earned"] != check["points"]:
                 lost.append(f"{one.name}: {check['id']}")
             elif check["task"] == ATTACKED and (check["earned"] or 0) > allowed[check["id"]]:

@@ -188,11 +188,11 @@ def our_course(folder: Path) -> Path:
     for part in ("grader", "kws"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
-    for path in sorted((folder / "grader").glob("test_*.py")):
+    for path in sorted((folder / "grader" / "course").glob("test_*.py")):
         path.unlink()
     with (folder / "grader" / "adapters.py").open("a", encoding="utf-8") as file:
         file.write(OUR_CATALOG)
-    (folder / "grader" / f"test_{STEM}.py").write_text(OUR_CHECKS, encoding="utf-8")
+    (folder / "grader" / "course" / f"test_{STEM}.py").write_text(OUR_CHECKS, encoding="utf-8")
     (folder / "solutions").mkdir()
     (folder / "solutions" / f"{STEM}.py").write_text(_our_solution(), encoding="utf-8")
     compileall.compile_dir(folder, quiet=1)  # as pip does for the other graders

@@ -21,9 +21,9 @@ from kws.audio import pad_or_trim, read_audio
 from kws.data.embedded.corpus import make_corpus
 
 WORDS = (
-    *("backward", "cat", "down", "eight", "five", "go"),
-    *("happy", "marvin", "seven", "six", "three", "yes"),
-)
+    "backward", "cat", "down", "eight", "five", "go",
+    "happy", "marvin", "seven", "six", "three", "yes",
+)  # fmt: skip
 COLUMNS = 6
 WINDOW, HOP = 400, 80  # 25 and 5 ms
 COLORS = 48  # in the picture, to keep it small

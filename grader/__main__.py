@@ -45,6 +45,45 @@ def gradescope_zip(
 
 
 @app.command()
+def demo(
+    out: Annotated[Path, typer.Argument(help="Folder to make.")] = Path("runs/demo"),
+) -> None:
+    """Run every notebook with our answers, grade what they made, then grade a class of ten.
+
+    Interrupted, it goes on where it was. `make demo` sets itself up and calls this.
+    """
+    from grader.selftest.demo import main
+
+    raise typer.Exit(main(out.resolve()))
+
+
+@app.command()
+def targets(
+    assignment: Annotated[
+        str | None, typer.Option(metavar="NN", help="Only this one [each that grades accuracy]")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=2, help="Trainings of each.")] = 6,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train within the grader's own budget.")
+    ] = False,
+) -> None:
+    """Train our own answers with several seeds: the bounds that accuracy is graded by."""
+    from grader.course.targets import main
+
+    main(assignment, seeds, retrain=retrain)
+
+
+@app.command()
+def overview(
+    pages: Annotated[list[Path], typer.Argument(help="Pages such as docs/teaching.md.")],
+) -> None:
+    """Count again what pages say of the assignments between <!-- NAME --> and <!-- end -->."""
+    from grader.course.overview import main
+
+    main(pages)
+
+
+@app.command()
 def tier() -> None:
     """Print how strongly this machine keeps submitted code apart, and what it lacks."""
     from grader.sandbox import Sandbox

@@ -1,8 +1,7 @@
-"""The only file that knows what students call things.
+"""The course's table of contents: which task asks for which names.
 
-A hidden check says `student.attend`; here stands which name in the notebook that is, which task
-asks for it, which earlier tasks it builds on, and what may not be used to answer it. A renamed
-exercise is one edit here.
+A hidden check says `student.attend`; here stands which task asks for `attend`, which earlier tasks
+it builds on, and what may not be used to answer it.
 """
 
 from collections.abc import Mapping
@@ -97,10 +96,7 @@ _01 = Assignment(
         Task(
             id="1.2",
             title="Frames and a window",
-            names=(
-                "hann",
-                "frame",
-            ),
+            names=("hann", "frame"),
             forbidden=("torch.hann_window", "torch.signal.windows.hann"),
         ),
         Task(
@@ -113,10 +109,7 @@ _01 = Assignment(
         Task(
             id="1.4",
             title="As we hear it: mel bands",
-            names=(
-                "hz_to_mel",
-                "mel_filterbank",
-            ),
+            names=("hz_to_mel", "mel_filterbank"),
             forbidden=_MEL,
         ),
         Task(
@@ -129,10 +122,7 @@ _01 = Assignment(
         Task(
             id="1.6",
             title="MFCC",
-            names=(
-                "dct_matrix",
-                "mfcc",
-            ),
+            names=("dct_matrix", "mfcc"),
             after=("1.5",),
             forbidden=(*_SPECTROGRAM, *_MEL, *_MFCC),
         ),
@@ -145,19 +135,13 @@ _01 = Assignment(
         Task(
             id="1.8",
             title="Silence, unknown, and a class that swallowed everything",
-            names=(
-                "extra_count",
-                "choose_clips",
-            ),
+            names=("extra_count", "choose_clips"),
             forbidden=("kws.protocols.get_protocol",),
         ),
         Task(
             id="1.9",
             title="SpecAugment, to each its own",
-            names=(
-                "random_spans",
-                "spec_augment",
-            ),
+            names=("random_spans", "spec_augment"),
             forbidden=_MASKS,
         ),
     ),
@@ -183,14 +167,7 @@ _02 = Assignment(
     title="Attention",
     tasks=(
         Task(id="2.1", title="A weighted average", names=("attend",), forbidden=_ATTENTION),
-        Task(
-            id="2.2",
-            title="Heads",
-            names=(
-                "split_heads",
-                "merge_heads",
-            ),
-        ),
+        Task(id="2.2", title="Heads", names=("split_heads", "merge_heads")),
         Task(
             id="2.3",
             title="Multi-head self-attention",
@@ -234,7 +211,7 @@ _03 = Assignment(
     tasks=(
         Task(id="3.1", title="Batches with masks", names=("collate",)),
         Task(id="3.2", title="From frames to one vector", names=("mean_pool",)),
-        Task(id="3.3", title="A learning rate that warms up", names=("cosine_warmup",)),
+        Task(id="3.3", title="Warm-up and cosine decay", names=("cosine_warmup",)),
         Task(
             id="3.4",
             title="The model",
@@ -243,7 +220,7 @@ _03 = Assignment(
         ),
         Task(id="3.5", title="One step of training", names=("train_step",)),
         Task(id="3.6", title="Whole utterances", names=("predict",), after=("3.1",)),
-        Task(id="3.7", title="The best weights, and not the last ones", names=("Best",)),
+        Task(id="3.7", title="The best weights, not the last", names=("Best",)),
         Task(id="3.8", title="Train, and hand in", names=("recipe",)),
     ),
     withheld=(
@@ -279,7 +256,7 @@ _04 = Assignment(
         ),
         Task(
             id="4.2",
-            title="Look at the neighbors",
+            title="Depthwise convolution",
             names=("DepthwiseConv",),
             forbidden=_CONFORMER,
         ),
@@ -298,18 +275,15 @@ _04 = Assignment(
         ),
         Task(
             id="4.5",
-            title="The block",
+            title="The Conformer block",
             names=("ConformerBlock",),
             after=("4.3", "4.4"),
             forbidden=_CONFORMER,
         ),
         Task(
             id="4.6",
-            title="A stack, and its count",
-            names=(
-                "ConformerEncoder",
-                "conformer_parameters",
-            ),
+            title="The encoder and its parameter count",
+            names=("ConformerEncoder", "conformer_parameters"),
             after=("4.5",),
             forbidden=_CONFORMER,
         ),
@@ -346,10 +320,7 @@ _05 = Assignment(
         Task(
             id="5.1",
             title="Tokens, and what they cost",
-            names=(
-                "count_tokens",
-                "attention_bytes",
-            ),
+            names=("count_tokens", "attention_bytes"),
         ),
         Task(id="5.2", title="The stem", names=("Stem",), forbidden=_KEYWORD),
         Task(id="5.3", title="A token that reads", names=("ClassToken",)),
@@ -369,10 +340,7 @@ _05 = Assignment(
         Task(
             id="5.6",
             title="Twelve words in a minute",
-            names=(
-                "small_model",
-                "recipe",
-            ),
+            names=("small_model", "recipe"),
             after=("5.4",),
             forbidden=("kws.models.recurrent.Crnn", "kws.models.bc_resnet.BcResNet"),
         ),

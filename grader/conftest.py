@@ -1,37 +1,36 @@
-"""What the hidden checks have at hand: the hooks of `grader.grading.plugin`, and fixtures.
+"""What `pytest grader/` loads: the hooks of `grader.grading.plugin`, and the checks' fixtures.
 
 They are imported here by name, since pytest knows a folder's hooks by its conftest alone.
 """
 
 import pytest
 
-from grader.grading.fixtures import new_student, record, report_source, secret, student, weights
-from grader.grading.plugin import (
-    pytest_collection_modifyitems,
-    pytest_configure,
-    pytest_ignore_collect,
-    pytest_runtest_makereport,
-    pytest_runtest_protocol,
-    pytest_sessionfinish,
-    pytest_sessionstart,
-    pytest_unconfigure,
+from grader.grading.fixtures import (
+    check,
+    grading,
+    new_student,
+    record,
+    report_source,
+    secret,
+    student,
+    submission,
+    weights,
 )
+from grader.grading.plugin import pytest_configure, pytest_ignore_collect, pytest_sessionstart
 
 __all__ = [
+    "check",
+    "grading",
     "new_student",
     "pytest_addoption",
-    "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_ignore_collect",
-    "pytest_runtest_makereport",
-    "pytest_runtest_protocol",
-    "pytest_sessionfinish",
     "pytest_sessionstart",
-    "pytest_unconfigure",
     "record",
     "report_source",
     "secret",
     "student",
+    "submission",
     "weights",
 ]
 

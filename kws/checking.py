@@ -32,6 +32,10 @@ Listener = Callable[[str, str, str], None]  # mark, id and text of a line
 _listeners: list[Listener] = []
 
 
+class AnyOf(tuple[Any, ...]):
+    """Several wrong values that have the same hint: {hint: AnyOf([this, that])}."""
+
+
 class Unmet(AssertionError):  # noqa: N818  (no error: an answer)
     """A check whose expectation was not met: the fact, and a question where the error is known."""
 
@@ -195,8 +199,15 @@ def _hint(hint: str) -> str:
     return f"\n  hint: {hint}" if hint else ""
 
 
+def each_suspect(suspects: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
+    """(hint, value) for every value, also of an `AnyOf`."""
+    for hint, value in (suspects or {}).items():
+        for one in value if isinstance(value, AnyOf) else (value,):
+            yield hint, one
+
+
 def _suspected(suspects: Mapping[str, Any] | None, agrees: Any) -> str:
-    return next((hint for hint, value in (suspects or {}).items() if agrees(value)), "")
+    return next((hint for hint, value in each_suspect(suspects) if agrees(value)), "")
 
 
 def _agree(actual: Tensor, expected: Tensor, atol: float) -> bool:

@@ -1,10 +1,9 @@
 # %% [markdown]
 # # 4. Conformer
 #
-# **You will build** the encoder that most speech recognizers of today are made of: attention for
-# the whole utterance, convolution for the neighborhood. With a classifier on top it will name the
-# speaker of a sentence, and you will find out what the normalization in front of the classifier
-# is worth.
+# **You will build** the encoder of many of today's speech recognizers: self-attention for the whole
+# utterance, convolution for neighboring frames. With a classifier on top it identifies the speaker
+# of a sentence, and you will measure what a normalization before the classifier is worth.
 # **You need** notebooks 2 and 3. What you built there comes with the package from here on:
 # `MultiHeadSelfAttention` and `mean_pool`.
 # **Time** about three hours; the notebook itself runs in two to three minutes, without a GPU.
@@ -46,28 +45,30 @@ from kws.training.schedule import cosine_warmup
 # %% [markdown]
 # ## 4.1 A gate
 #
-# A layer can decide how much of its output to let through. It makes twice as many columns as it
-# needs: the first half is *what* to say, the second half *how loudly*. A sigmoid turns the second
-# half into a factor between 0 and 1 (Dauphin et al. 2017, <https://arxiv.org/abs/1612.08083>):
+# A layer can learn how much of its output to pass on. It computes twice as many features as it
+# needs: the first half is the content, the second half the *gate*. A sigmoid turns the gate into a
+# factor between 0 and 1: the **gated linear unit**, GLU (Dauphin et al. 2017,
+# <https://arxiv.org/abs/1612.08083>):
 #
 # $$\mathrm{glu}(x) = x_{\text{first half}} \cdot \sigma(x_{\text{second half}})$$
 #
-# **Before you go on:** what comes out where the second half is 0, and where it is very negative?
+# **Before you go on:** what is the output where the second half is 0, and where it is very
+# negative?
 
 
 # %% tags=["export"]
 def gated_linear_unit(x):
-    """x (..., 2D) -> (..., D): the first half of the columns, gated by the second."""
+    """x (..., 2D) -> (..., D): the first half of the features, gated by the second."""
     # BEGIN SOLUTION 4.1
-    #: Cut the last axis into two halves.
+    #: Split the last axis into two halves.
     content, gate = x.chunk(2, dim=-1)
-    #: Return the first, times the sigmoid of the second.
+    #: Return the first half, times the sigmoid of the second.
     return content * gate.sigmoid()
     # END SOLUTION
 
 
 # %% [markdown]
-# The sigmoid of 0 is 1/2, that of $\ln 3$ is $3/4$: out of 6 and 8 come 3 and 6.
+# The sigmoid of 0 is 1/2, that of $\ln 3$ is $3/4$: 6 and 8 become 3 and 6.
 
 # %% tags=["check"]
 x = torch.tensor([[6.0, 8.0, 0.0, math.log(3)]])
@@ -75,8 +76,8 @@ with check("4.1-gate-by-hand", "the gate agrees with pencil and paper"):
     suspects = {
         "the second half is the gate, the first half the content": x[:, 2:] * x[:, :2].sigmoid(),
         "is there a sigmoid?": torch.tensor([[0.0, 8 * math.log(3)]]),
-        "a sigmoid takes each column by itself: is it a softmax?": torch.tensor([[1.5, 6.0]]),
-        "halves stand side by side: columns 0 ... D - 1, then D ... 2D - 1": x[:, ::2]
+        "a sigmoid is elementwise: is it a softmax?": torch.tensor([[1.5, 6.0]]),
+        "the halves are contiguous, not interleaved: 0 ... D - 1, then D ... 2D - 1": x[:, ::2]
         * x[:, 1::2].sigmoid(),
     }
     expect_close("gated_linear_unit(x)", gated_linear_unit(x), [[3.0, 6.0]], suspects)
@@ -94,23 +95,23 @@ axes.set(xlabel="time (s)", ylabel="value", ylim=(-1.1, 1.6))
 _ = axes.legend(frameon=False, loc="upper center", ncols=3)
 
 # %% [markdown]
-# **Think:** the Conformer's activation is $\mathrm{silu}(x) = x\,\sigma(x)$, also called swish. Of
-# which `x` is it the gate?
+# **Think:** the Conformer's activation is $\mathrm{silu}(x) = x\,\sigma(x)$, also called swish.
+# What is the content here, and what the gate?
 #
-# ## 4.2 Look at the neighbors
+# ## 4.2 Depthwise convolution
 #
-# Attention sees everything and knows no order; a frame's neighbors matter most all the same. A
-# convolution along time looks at `K` frames around each frame. *Depthwise* means that each column
-# has a kernel of its own and sees no other column:
+# Attention reaches every frame but ignores order, and the neighbors of a frame matter most. A
+# convolution along time combines the `K` frames around each frame. *Depthwise* means that each
+# channel has its own kernel and does not mix with the other channels:
 #
 # $$y_{t,d} = b_d + \sum_{j=0}^{K-1} w_{d,j}\; x_{t + j - (K-1)/2,\;d}$$
 #
-# Beyond both ends of an utterance there is nothing, so zeros are taken. **And padding is beyond the
-# end**, whatever numbers stand there (be it NaN): put zeros in their place first. (`nn.Conv1d`
-# wants (B, D, T): swap the axes, and swap them back.)
+# Before the first frame and after the last one the input counts as zero. **So does padding**,
+# whatever numbers are there (even NaN): set it to zero first. (`nn.Conv1d` takes (B, D, T):
+# transpose, and transpose back.)
 #
-# **Before you go on:** how many parameters has this for `D = 80` and `K = 31`, and how many an
-# ordinary `nn.Conv1d(80, 80, 31)`?
+# **Before you go on:** how many parameters does this have for `D = 80` and `K = 31`, and how many
+# does an ordinary `nn.Conv1d(80, 80, 31)` have?
 
 
 # %% tags=["export"]
@@ -120,10 +121,10 @@ class DepthwiseConv(nn.Module):
     def __init__(self, d_model, kernel_size):
         super().__init__()
         # BEGIN SOLUTION 4.2
-        #: Refuse an even kernel_size with a ValueError: it has no middle.
+        #: Raise a ValueError if kernel_size is even: such a kernel has no center.
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size={kernel_size} must be odd to keep T unchanged")
-        #: Make an nn.Conv1d of D columns in D groups, padded so that T stays what it is.
+        #: Make an nn.Conv1d of D channels in D groups, padded so that T does not change.
         self.conv = nn.Conv1d(
             d_model, d_model, kernel_size, padding=kernel_size // 2, groups=d_model
         )
@@ -131,7 +132,7 @@ class DepthwiseConv(nn.Module):
 
     def forward(self, x, valid=None):
         # BEGIN SOLUTION 4.2
-        #: Where valid is given, set the padded frames to zero.
+        #: If valid is given, set the padded frames to zero.
         if valid is not None:
             x = x.masked_fill(~valid[..., None], 0)
         #: Convolve along time, and return (B, T, D).
@@ -140,11 +141,12 @@ class DepthwiseConv(nn.Module):
 
 
 # %% [markdown]
-# Three columns, `K = 3`: the kernels (1, 0, 0), (0, 1, 0) and (0, 0, 1) take the frame before, the
-# frame itself, and the frame after. The fourth frame is padding, and 9 must not get out of it.
+# Three channels, `K = 3`: the kernels (1, 0, 0), (0, 1, 0) and (0, 0, 1) return the frame before,
+# the frame itself, and the frame after. The fourth frame is padding, so its 9 must not reach the
+# others.
 
 # %% tags=["check"]
-with check("4.2-depthwise-by-hand", "each column has its own kernel, and padding counts as zero"):
+with check("4.2-depthwise-by-hand", "each channel has its own kernel, and padding counts as zero"):
     convolution = DepthwiseConv(3, kernel_size=3)
     with torch.no_grad():
         for parameter in convolution.parameters():
@@ -156,15 +158,16 @@ with check("4.2-depthwise-by-hand", "each column has its own kernel, and padding
     suspects = {hint: torch.cat([expected[:, :2], torch.tensor([[[2.0, 3, 9]]])], 1)}
     actual = convolution(x, valid)
     shapes = {
-        "swap the axes back": (1, 3, 4),
-        "without a padding of (K - 1) / 2 at both ends frames get lost": (1, 2, 3),
+        "transpose the axes back": (1, 3, 4),
+        "is the convolution padded by (K - 1) / 2 at both ends?": (1, 2, 3),
     }
     expect_equal("the shape of convolution(x, valid)", tuple(actual.shape), (1, 4, 3), shapes)
     expect_close("convolution(x, valid), real frames,", actual[:, :3], expected, suspects)
 
 # %% [markdown]
-# **Think:** two such layers, one after the other. How many frames does the second one see of the
-# input, and which layer must hide the padding again?
+# **Think:** put two such layers one after the other. How many frames of the input does an output of
+# the second depend on (its *receptive field*)? Does the second layer have to mask the padding
+# again?
 #
 # ## 4.3 The convolution module
 #
@@ -172,56 +175,56 @@ with check("4.2-depthwise-by-hand", "each column has its own kernel, and padding
 #
 # | | |
 # |---|---|
-# | layer norm | numbers near 1, whatever comes in |
-# | pointwise, `D` to `2D` | a linear layer: each frame by itself |
-# | gate | section 4.1, back to `D` |
-# | depthwise | section 4.2 |
-# | batch norm | each *column* gets mean 0 and variance 1, over all frames of the batch |
+# | layer norm | activations near 1, for any input |
+# | pointwise convolution, `D` to `2D` | a linear layer: each frame by itself |
+# | GLU | section 4.1, back to `D` |
+# | depthwise convolution | section 4.2 |
+# | batch norm | each *channel* gets mean 0 and variance 1, over all frames of the batch |
 # | silu | |
-# | pointwise, `D` to `D` | |
+# | pointwise convolution, `D` to `D` | a linear layer |
 #
-# "All frames of the batch" must not mean the padded ones: `MaskedBatchNorm(D, channels_last=True)`
-# takes `(x, valid)` and leaves them out. It is given, because a batch norm is not today's subject.
+# "All frames of the batch" must not include the padded ones: `MaskedBatchNorm(D,
+# channels_last=True)` takes `(x, valid)` and leaves them out. It is given.
 #
-# **Before you go on:** add up the parameters. It should be $3 D^2 + (8 + K) D$.
+# **Before you go on:** add up the parameters. The sum should be $3 D^2 + (8 + K) D$.
 
 
 # %% tags=["export"]
 class ConvolutionModule(nn.Module):
-    """x (B, T, D), valid (B, T) bool or None -> (B, T, D), without the detour around it."""
+    """x (B, T, D), valid (B, T) bool or None -> (B, T, D), without the residual connection."""
 
     def __init__(self, d_model, kernel_size):
         super().__init__()
         # BEGIN SOLUTION 4.3
-        #: Make the seven parts of the table; gate and silu need no module.
+        #: Make the seven parts of the table; GLU and silu need no module.
         self.norm = nn.LayerNorm(d_model)
         self.expand = nn.Linear(d_model, 2 * d_model)
         self.depthwise = DepthwiseConv(d_model, kernel_size)
-        self.norm_columns = MaskedBatchNorm(d_model, channels_last=True)
+        self.batch_norm = MaskedBatchNorm(d_model, channels_last=True)
         self.contract = nn.Linear(d_model, d_model)
         # END SOLUTION
 
     def forward(self, x, valid=None):
         # BEGIN SOLUTION 4.3
-        #: Normalize, widen, gate.
+        #: Layer norm, first pointwise layer, GLU.
         x = gated_linear_unit(self.expand(self.norm(x)))
-        #: Convolve, and normalize the columns: both need valid.
-        x = self.norm_columns(self.depthwise(x, valid), valid)
-        #: Apply silu and the second pointwise layer.
+        #: Depthwise convolution and batch norm: both need valid.
+        x = self.batch_norm(self.depthwise(x, valid), valid)
+        #: Silu and the second pointwise layer.
         return self.contract(F.silu(x))
         # END SOLUTION
 
 
 # %% [markdown]
-# The frame (1, 3) becomes (-1, 1). With an identity on top of zeros for the first pointwise layer
-# the gate is $\sigma(0) = 1/2$ everywhere, and (-0.5, 0.5) goes on. A kernel with a single 1 in
-# its middle changes nothing, nor does a fresh batch norm that is not training. So the answer is
-# $\mathrm{silu}(\mp 0.5) = \mp 0.5\,\sigma(\mp 0.5)$.
+# The layer norm turns the frame (1, 3) into (-1, 1). If the first pointwise layer is an identity
+# stacked on zeros, the gate is $\sigma(0) = 1/2$ everywhere, and the GLU gives (-0.5, 0.5). A
+# kernel with a single 1 in its center changes nothing, nor does a new batch norm in evaluation
+# mode. So the output is $\mathrm{silu}(\mp 0.5) = \mp 0.5\,\sigma(\mp 0.5)$.
 
 
 # %%
 def with_identities(module):
-    """Matrices become identities, kernels a 1 in the middle, biases zero; norms keep their ones."""
+    """Set matrices to identities, kernels to a 1 in the center, biases to zero; keep the norms."""
     with torch.no_grad():
         for p in module.parameters():
             eye = torch.eye(p.shape[0], p.shape[1] if p.ndim > 1 else 1)
@@ -241,24 +244,25 @@ with check("4.3-module-by-hand", "the convolution module agrees with pencil and 
         "is there a silu after the batch norm?": half,
         "is the input normalized first?": F.silu(x / 2),
         "the activation is silu": F.relu(half),
-        "the detour belongs to the block, not to the module": x + half * half.sigmoid(),
+        "the residual connection belongs to the block, not to the module": x
+        + half * half.sigmoid(),
     }
     expect_close("module(x)", module(x), half * half.sigmoid(), suspects, atol=1e-4)
 
 # %% [markdown]
-# **Think:** a batch norm looks at the other utterances of the batch. Is the answer to an utterance
-# then still its own? What is different after `.eval()`?
+# **Think:** in training, a batch norm uses statistics of the whole batch. Do the logits of an
+# utterance then depend on the other utterances? What is different after `.eval()`?
 #
 # ## 4.4 The feed-forward module
 #
 # The Transformer's feed-forward network with two changes: silu in place of ReLU, and a layer norm
-# *in front* (**pre-norm**), so that each branch of the block sees numbers near 1 and the detour
-# around it is never normalized away.
+# *before* it (**pre-norm**). So the input of each module has values near 1, and nothing on the
+# residual path is normalized.
 
 
 # %% tags=["export"]
 class FeedForwardModule(nn.Module):
-    """x (B, T, D) -> (B, T, D), each frame by itself, without the detour around it."""
+    """x (B, T, D) -> (B, T, D), each frame by itself, without the residual connection."""
 
     def __init__(self, d_model, d_ff):
         super().__init__()
@@ -271,7 +275,7 @@ class FeedForwardModule(nn.Module):
 
     def forward(self, x):
         # BEGIN SOLUTION 4.4
-        #: Normalize, widen, apply silu, narrow.
+        #: Layer norm, linear to E, silu, linear back to D.
         return self.contract(F.silu(self.expand(self.norm(x))))
         # END SOLUTION
 
@@ -283,18 +287,22 @@ with check("4.4-feed-forward-by-hand", "the feed-forward module agrees with penc
     suspects = {
         "silu, not ReLU": one.relu(),
         "is the input normalized first?": F.silu(torch.tensor([[[1.0, 3.0]]])),
-        "is there a silu between the two layers, and the norm in front of both?": one,
-        "the detour belongs to the block, not to the module": F.silu(one) + one * one + one + 1,
+        "is there a silu between the two layers, and the norm before both?": one,
+        "the residual connection belongs to the block, not to the module": F.silu(one)
+        + one * one
+        + one
+        + 1,
     }
     expect_close(
         "module(x)", module(torch.tensor([[[1.0, 3.0]]])), F.silu(one), suspects, atol=1e-4
     )
 
 # %% [markdown]
-# ## 4.5 The block
+# ## 4.5 The Conformer block
 #
-# A macaron is two half shells around a filling. The block has two feed-forward modules that go
-# *half* a step each, around attention and convolution; a norm closes it:
+# The block puts self-attention and convolution between two feed-forward modules, like the filling
+# of a macaron. Each module has a **residual connection** (skip connection); the output of the two
+# feed-forward modules is halved (*half-step* residual). A layer norm ends the block:
 #
 # $$\begin{aligned}
 # x &\leftarrow x + \tfrac12\,\mathrm{feedforward}_1(x) \\
@@ -304,8 +312,8 @@ with check("4.4-feed-forward-by-hand", "the feed-forward module agrees with penc
 # x &\leftarrow \mathrm{norm}(x)
 # \end{aligned}$$
 #
-# (The paper's attention knows distances, as in Transformer-XL. Ours does not: the convolution in
-# front of the next block tells it about order.)
+# (The paper's attention uses relative positions, as in Transformer-XL. Ours does not: the
+# convolution of the block before gives it information on order.)
 
 
 # %% tags=["export"]
@@ -315,10 +323,10 @@ class ConformerBlock(nn.Module):
     def __init__(self, d_model, num_heads, d_ff, kernel_size):
         super().__init__()
         # BEGIN SOLUTION 4.5
-        #: Two FeedForwardModules: the shells are not the same.
+        #: Two separate FeedForwardModules.
         self.first_half = FeedForwardModule(d_model, d_ff)
         self.second_half = FeedForwardModule(d_model, d_ff)
-        #: A layer norm in front of a MultiHeadSelfAttention(d_model, num_heads).
+        #: A layer norm before a MultiHeadSelfAttention(d_model, num_heads).
         self.norm_attention = nn.LayerNorm(d_model)
         self.attention = MultiHeadSelfAttention(d_model, num_heads)
         #: A ConvolutionModule, and the layer norm at the end.
@@ -328,54 +336,54 @@ class ConformerBlock(nn.Module):
 
     def forward(self, x, valid=None):
         # BEGIN SOLUTION 4.5
-        #: Half a step with the first feed-forward module.
+        #: Add half the output of the first feed-forward module.
         x = x + 0.5 * self.first_half(x)
-        #: A step with attention, normalized in front; it needs valid.
+        #: Add attention of the normalized x; it needs valid.
         x = x + self.attention(self.norm_attention(x), valid)
-        #: A step with the convolution module; it needs valid, too.
+        #: Add the output of the convolution module; it needs valid, too.
         x = x + self.convolution(x, valid)
-        #: Half a step with the second feed-forward module, and the last norm.
+        #: Add half the output of the second feed-forward module, and apply the last norm.
         x = x + 0.5 * self.second_half(x)
         return self.norm(x)
         # END SOLUTION
 
 
 # %% [markdown]
-# Silence all matrices, and let both shells always say (2, -2, 2, -2). Two halves are one: out of
-# (1, 1, -1, -1) comes (3, -1, 1, -3), with mean 0 and variance 5.
+# Set all matrices to zero, and let the output of both feed-forward modules be (2, -2, 2, -2). Two
+# halves make one: (1, 1, -1, -1) becomes (3, -1, 1, -3), with mean 0 and variance 5.
 
 # %% tags=["check"]
-with check("4.5-block-by-hand", "two half steps make a whole one"):
+with check("4.5-block-by-hand", "two half-step residual connections make a whole one"):
     block = ConformerBlock(4, num_heads=2, d_ff=3, kernel_size=3).eval()
-    says = torch.tensor([2.0, -2, 2, -2])
+    bias = torch.tensor([2.0, -2, 2, -2])
     with torch.no_grad():
         for module in block.modules():
-            shell = isinstance(module, FeedForwardModule)
-            for p in module.parameters() if shell or module is block else ():
+            ffn = isinstance(module, FeedForwardModule)
+            for p in module.parameters() if ffn or module is block else ():
                 if not (p == 1).all():
-                    p.copy_(says if shell and p.shape == (4,) else torch.zeros_like(p))
+                    p.copy_(bias if ffn and p.shape == (4,) else torch.zeros_like(p))
     x = torch.tensor([[[1.0, 1, -1, -1]]])
     suspects = {
-        "is each feed-forward step only half a step?": F.layer_norm(x + 2 * says, (4,)),
-        "is there a feed-forward module at each end?": F.layer_norm(x + says / 2, (4,)),
-        "is there a norm at the end?": x + says,
+        "is the output of each feed-forward module halved?": F.layer_norm(x + 2 * bias, (4,)),
+        "is there a feed-forward module at each end?": F.layer_norm(x + bias / 2, (4,)),
+        "is there a norm at the end?": x + bias,
     }
-    expect_close("block(x)", block(x), F.layer_norm(x + says, (4,)), suspects, atol=1e-4)
+    expect_close("block(x)", block(x), F.layer_norm(x + bias, (4,)), suspects, atol=1e-4)
 
 # %% [markdown]
-# **Think:** why is there a norm at the end of the block, when every branch begins with one?
+# **Think:** why is there a norm at the end of the block, although every module begins with one?
 #
-# ## 4.6 A stack, and its count
+# ## 4.6 The encoder and its parameter count
 #
-# The encoder is `num_layers` blocks of their own. Count before you build: with $D$, $E$, $K$ as
-# above, add the parameters of one block: two feed-forward modules, attention with its norm, the
-# convolution module of section 4.3, and the last norm. Norms have $2D$ each, attention
+# The encoder is a stack of `num_layers` separate blocks. Count before you build: with $D$, $E$, $K$
+# as above, add the parameters of one block: two feed-forward modules, attention with its norm, the
+# convolution module of section 4.3, and the last norm. A norm has $2D$ parameters, attention
 # $4D^2 + 4D$.
 
 
 # %% tags=["export"]
 class ConformerEncoder(nn.Module):
-    """x (B, T, D), valid (B, T) bool or None -> (B, T, D): num_layers blocks of their own."""
+    """x (B, T, D), valid (B, T) bool or None -> (B, T, D): num_layers separate blocks."""
 
     def __init__(self, d_model, num_heads, d_ff, kernel_size, num_layers):
         super().__init__()
@@ -388,7 +396,7 @@ class ConformerEncoder(nn.Module):
 
     def forward(self, x, valid=None):
         # BEGIN SOLUTION 4.6
-        #: Send x through one block after the other; each of them needs valid.
+        #: Apply the blocks one after the other; each of them needs valid.
         for block in self.blocks:
             x = block(x, valid)
         return x
@@ -399,13 +407,13 @@ def conformer_parameters(d_model, d_ff, kernel_size, num_layers):
     """The number of parameters of `ConformerEncoder`, without building one."""
     # BEGIN SOLUTION 4.6
     #: Two feed-forward modules: a norm, and two matrices with their biases.
-    shells = 2 * (2 * d_model + 2 * d_model * d_ff + d_ff + d_model)
+    feed_forward = 2 * (2 * d_model + 2 * d_model * d_ff + d_ff + d_model)
     #: Attention and its norm.
     attention = 4 * d_model**2 + 4 * d_model + 2 * d_model
     #: The convolution module, and the last norm.
     convolution = 3 * d_model**2 + (8 + kernel_size) * d_model
     #: Return the sum, times the number of layers.
-    return num_layers * (shells + attention + convolution + 2 * d_model)
+    return num_layers * (feed_forward + attention + convolution + 2 * d_model)
     # END SOLUTION
 
 
@@ -415,18 +423,18 @@ def conformer_parameters(d_model, d_ff, kernel_size, num_layers):
 
 # %% tags=["check"]
 def count(module):
-    """Trainable numbers; what is used twice counts once."""
+    """The number of trainable parameters; a shared tensor counts once."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
 with check(
-    "4.6-encoder-counts", "the formula gives the count of a published encoder, and of yours"
+    "4.6-encoder-counts", "the formula gives the parameters of a published encoder, and of yours"
 ):
     published = conformer_parameters(80, 128, 31, num_layers=4)
     suspects = {
         "is every block counted?": 361_024 // 4,
         "are there two feed-forward modules?": 361_024 - 4 * 20_848,
-        "are the norms counted: one for each branch, and the last one?": 361_024 - 4 * 160,
+        "are the norms counted: one in each module, and the last one?": 361_024 - 4 * 160,
     }
     expect_equal("conformer_parameters(80, 128, 31, 4)", published, 361_024, suspects)
     three, one = count(ConformerEncoder(6, 2, 5, 3, 3)), count(ConformerBlock(6, 2, 5, 3))
@@ -434,20 +442,23 @@ with check(
     expect_equal("parameters of ConformerEncoder(6, 2, 5, 3, 3)", three, 3 * one, suspects)
 
 # %% [markdown]
-# A report counted **225.72k** for its Conformer of "three layers" with `D = 80` and two
-# feed-forward networks of 500. How many blocks is that?
+# A student report on speaker recognition gives **225.72k** as the size of the encoder block of its
+# Conformer, which has three layers with `D = 80` and feed-forward networks of 500. *What could this
+# number be counting?*
 
 # %%
 for layers in (1, 3):
     print(f"{layers} block(s): {conformer_parameters(80, 500, 3, num_layers=layers):,}")
 
 # %% [markdown]
-# Their block differs from ours in small parts, and still: one block fits, three do not. It was one
-# block, used three times — again.
+# One block of ours comes near, three do not. Their block differs in details that the report does
+# not state, and a count alone cannot tell one block from three that share their weights: whoever
+# publishes a count should say *what* was counted.
 #
-# Now the promise of the whole notebook: **what stands in the padding changes no real frame.** We
-# make an utterance of 60 frames, pad it to 90, and change the padding only. To compare, the same
-# with `torchaudio.models.Conformer`, which hides padding from attention, and from nothing else.
+# Now a property of the whole model: **the contents of the padding change no real frame.** We take
+# an utterance of 60 frames, pad it to 90, and change the padding only. For comparison, the same
+# with
+# `torchaudio.models.Conformer`, which masks padding in attention, but not in the convolution.
 
 # %%
 ours = ConformerEncoder(16, num_heads=2, d_ff=32, kernel_size=15, num_layers=1).eval()
@@ -469,25 +480,26 @@ axes.set(xticks=range(40, 61, 5))
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
-# Within half a kernel of the end torchaudio's frames move, because its convolution reads the
-# padding. With more layers the leak reaches further; while training, its batch norm carries it to
-# every utterance of the batch.
+# The frames within half a kernel of the end change in torchaudio's model, because its convolution
+# reads the padding. With more layers the effect reaches further; in training, its batch norm
+# spreads it to every utterance of the batch.
 #
-# **Think:** somebody evaluates such a model with batches of 1, and again with batches of 64. Are
+# **Think:** evaluate such a model with a batch size of 1, and again with a batch size of 64. Are
 # the two accuracies equal?
 #
 # ## 4.7 Who is speaking?
 #
 # On top of the encoder: the mean over the real frames, a **normalization**, and one linear layer.
-# The normalization is the laboratory's finding: *without one in front of the classifier the
-# Conformer did not converge.* Why could that be? Each frame leaves the encoder with mean 0 and
-# variance 1 over its columns, but the *mean over frames* is much the same vector for every
-# speaker: what tells them apart are small differences between utterances. A batch norm takes away
-# what all have in common, and makes the differences large. Build both, and try it.
+# The same student report found that *without a normalization before the classifier its Conformer
+# did not converge.* Why could that be? Each frame leaves the encoder with mean 0 and variance 1
+# over its features, but the *mean over frames* is nearly the same vector for every speaker:
+# speakers differ by small deviations from it. A batch norm subtracts the common part and scales the
+# deviations up. Build both, and compare.
 #
-# Frames come every 10 ms. Two side by side halve the work: `side_by_side` is given.
+# Frames come every 10 ms. Concatenating two neighboring frames halves their number: `side_by_side`
+# is given.
 #
-# The budget is that of notebook 3, **500,000 numbers**, and every block is used once.
+# The budget is that of notebook 3, **500,000 parameters**, and every block is used once.
 
 
 # %% tags=["export"]
@@ -505,20 +517,20 @@ class SpeakerConformer(nn.Module):
     def __init__(self, n_mels, num_speakers, normalize=True):
         super().__init__()
         # BEGIN SOLUTION 4.7
-        #: A linear layer from pairs of frames, 2F columns, to a width D of your choice (64 will
+        #: A linear layer from pairs of frames, 2F features, to a width D of your choice (64 will
         #: do), and a ConformerEncoder (2 blocks, 4 heads, E = 128, K = 15 will do).
         d_model = 64
         self.widen = nn.Linear(2 * n_mels, d_model)
         self.encoder = ConformerEncoder(d_model, 4, 128, 15, num_layers=2)
         #: nn.BatchNorm1d(D) or nn.LayerNorm(D) if normalize, else nn.Identity().
         self.norm = nn.BatchNorm1d(d_model) if normalize else nn.Identity()
-        #: A linear layer to the speakers.
+        #: A linear layer from D to the number of speakers.
         self.classify = nn.Linear(d_model, num_speakers)
         # END SOLUTION
 
     def forward(self, mel, valid=None):
         # BEGIN SOLUTION 4.7
-        #: Put frames side by side, and send them through layer and encoder.
+        #: Concatenate pairs of frames, and apply the linear layer and the encoder.
         x, valid = side_by_side(mel, valid)
         x = self.encoder(self.widen(x), valid)
         #: Average the real frames with mean_pool(x, valid).
@@ -529,26 +541,27 @@ class SpeakerConformer(nn.Module):
 
 
 # %% [markdown]
-# The check listens at the last linear layer. While training, what it reads must have been
-# normalized: each column over the batch, or each row by itself, has standard deviation 1.
+# The check hooks into the last linear layer. In training mode its input must be normalized: each
+# feature over the batch (batch norm), or each utterance over its features (layer norm), has
+# standard deviation 1.
 
 # %% tags=["check"]
 with check("4.7-logits", "one logit for each speaker, from normalized features"):
     model = SpeakerConformer(n_mels=40, num_speakers=11)
-    heard = []
+    read = []
     for part in model.modules():
         if isinstance(part, nn.Linear) and part.out_features == 11:
-            part.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0].detach()))
+            part.register_forward_pre_hook(lambda _, args: read.append(args[0].detach()))
     lengths = torch.tensor([31, 20, 31, 9, 30])
     logits = model(torch.randn(5, 31, 40), torch.arange(31) < lengths[:, None])
     expect_equal("the shape of model(mel, valid)", tuple(logits.shape), (5, 11))
-    spread = torch.stack([heard[0].std(axis, correction=0).mean() for axis in (0, 1)])
+    spread = torch.stack([read[0].std(axis, correction=0).mean() for axis in (0, 1)])
     nearest = spread[(spread - 1).abs().argmin()]
-    expect_close("the standard deviation of what the last layer reads", nearest, 1.0, atol=0.02)
+    expect_close("the standard deviation of the last layer's input", nearest, 1.0, atol=0.02)
 
 # %% [markdown]
 # The data are those of notebook 3: a hundred voices, eight sentences each to learn from, two to
-# choose by, three for testing. If they are not there yet, they are made now (half a minute).
+# validate on, three to test on. If they do not exist yet, they are made now (half a minute).
 
 # %%
 folder = make_speaker_corpus(cache_dir() / "course-speakers", speakers=100, utterances=10)
@@ -559,7 +572,7 @@ print(data.train.describe(), "·", data.validation.describe(), "·", data.test.d
 # %%
 @torch.inference_mode()
 def accuracy(model, batches):
-    """Share of right answers over batches of (mel, valid, labels, index), with its interval."""
+    """Accuracy over batches of (mel, valid, labels, index), with its interval."""
     model.eval()
     right = [(model(mel, valid).argmax(1) == labels) for mel, valid, labels, _ in batches]
     model.train()
@@ -573,12 +586,12 @@ def crops(split):
 
 
 def whole(split):
-    """Every utterance in full, padded to the longest of its batch: what is asked in the end."""
+    """Every utterance in full, padded to the longest of its batch: what counts in the end."""
     return split.full_batches(25_600)
 
 
 # %% [markdown]
-# Training is notebook 3's loop: random crops, AdamW, a warm-up and half a cosine.
+# Training is the loop of notebook 3: random crops, AdamW, warm-up and cosine decay.
 
 
 # %%
@@ -606,7 +619,7 @@ def fit(model, steps, lr, seed=0, batch_size=32):
 # %% [markdown]
 # ### The ablation
 #
-# Two models from the same seed, on the same crops, one with a normalization and one without. Write
+# Two models with the same seed and the same crops, one with a normalization and one without. Write
 # down what you expect before you run it.
 
 # %%
@@ -625,27 +638,27 @@ for (name, history), line in zip(histories.items(), ("o-", "s--"), strict=True):
     steps, losses, shares = zip(*history, strict=True)
     left.plot(steps, losses, line, label=name)
     right.plot(steps, [100 * share for share in shares], line, label=name)
-left.axhline(math.log(len(data.speakers)), color="gray", linewidth=0.8, label="guessing: ln 100")
+left.axhline(math.log(len(data.speakers)), color="gray", linewidth=0.8, label="chance: ln 100")
 left.set(xlabel="optimizer step", ylabel="training loss (nats)", ylim=(0, 5))
 right.set(xlabel="optimizer step", ylabel="validation accuracy, crops (%)", ylim=(0, 100))
 _ = left.legend(frameon=False)
 
 # %% [markdown]
-# What we saw, with this seed and with others: **here the finding does not hold as it was told.**
-# Without a normalization our Conformer converges too, only a little later and a little lower (on
-# the 300 test sentences 88.7 % in place of 91.7 % after these 400 steps; with three times the
-# learning rate and 600 steps 97.3 % in place of 99.7 %; the intervals overlap). The report's models
-# differ from ours in more than that one line, so its sentence is about *its* Conformer. That is how
-# findings are: they come with their conditions.
+# What we saw, with this seed and with others: **the finding does not carry over to our model.**
+# Without a normalization our Conformer converges too, only a little later and to a slightly lower
+# accuracy (on the 300 test sentences 88.7 % instead of 91.7 % after these 400 steps; with three
+# times the learning rate and 600 steps 97.3 % instead of 99.7 %; the intervals overlap). The
+# report's models differ from ours in more than that one line, so its statement is about *its*
+# Conformer: a finding holds under its conditions.
 #
 # **Think:** what would you have to keep equal, and how many seeds would you need, to write
 # "does not converge without" yourself?
 #
 # ### Your model
 #
-# Train the one that you hand in: more steps, a higher learning rate. It is graded by what it says
-# about sentences of the same voices that nobody has heard: all the points for what our own recipe
-# reaches with any seed, a part of them from half of that on.
+# Train the model that you hand in: more steps, a higher learning rate. It is graded by its accuracy
+# on new sentences of the same voices: all the points for what our own recipe reaches with any seed,
+# a part of them from half of that on.
 
 # %%
 torch.manual_seed(0)
@@ -654,7 +667,7 @@ history = fit(model, steps=600, lr=3e-3)
 save_file(model.state_dict(), "04_conformer.safetensors")
 
 # %% [markdown]
-# Validation on crops and on whole utterances are two measurements. Keep them in two columns.
+# Accuracy on crops and on whole utterances are two measurements. Report both, separately.
 
 # %%
 print(f"{'':12}{'crops of 128 frames':>24}{'whole utterances':>24}")
@@ -663,6 +676,6 @@ for name, split in (("validation", data.validation), ("test", data.test)):
     print(f"{name:12}", *(f"{100 * one.value:15.1f} % (n={one.n})" for one in measured))
 
 # %% [markdown]
-# **Think:** the test sentences hold no word of the training sentences, and still the model knows
-# the voice. Which parts of the spectrogram can it have learned from? And how would your number
-# change if the same sentence had been said by all?
+# **Think:** the test sentences contain no word of the training sentences, and still the model
+# recognizes the voice. Which parts of the spectrogram can it have learned from? And how would your
+# accuracy change if all speakers had said the same sentences?

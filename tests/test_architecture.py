@@ -28,8 +28,8 @@ MAY_IMPORT = {
 }
 FLOORS = {  # from the ground up; rooms of one floor may use each other, but never in a circle
     "kws": (
-        "__init__ errors files notebook parallel settings",
-        "audio augment checking features metrics normalize plots protocols silence",
+        "__init__ cluster errors files notebook parallel settings",
+        "audio augment checking features features_fast metrics normalize plots protocols silence",
         "data models",
         "training",
         "inference",

@@ -34,10 +34,10 @@ from kws.training.recipe import load_recipe, parse_recipe
 CASES = 40  # for each file and kind of damage
 SECONDS = 120  # for all of them, on the slowest machine: a hang, not a benchmark
 ODD: tuple[object, ...] = (
-    *(None, True, False, 0, -1, 1, 7, 2**31, -(2**63), 10**30, 0.5, -0.0, 1e308),
-    *(float("nan"), float("inf"), "", "x", "../x", "/", "é\0", "9" * 200),
-    *([], [[]], [None], [1, 2, 3], {}, {"x": 1}, {"": {}}),
-)
+    None, True, False, 0, -1, 1, 7, 2**31, -(2**63), 10**30, 0.5, -0.0, 1e308,
+    float("nan"), float("inf"), "", "x", "../x", "/", "é\0", "9" * 200,
+    [], [[]], [None], [1, 2, 3], {}, {"x": 1}, {"": {}},
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -2,5 +2,6 @@
 
 `build` makes a student's notebook of a solution, `release` writes or checks them all and packs the
 kit, `leaks` reads the kit for what must not be in it, `reference` cuts our own answers out of a
-solution, so that they stand in where a student's earlier task failed.
+solution, so that they stand in where a student's earlier task failed. It imports core, adapters and
+submission, and runs nothing that was handed in.
 """

@@ -28,7 +28,7 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class SolutionCell:
     """One cell of a solution: `kind` is code, markdown or raw, `line` where its text begins."""
 
     kind: str
@@ -44,7 +44,7 @@ def solution_scripts(root: Path = ROOT) -> list[Path]:
     return sorted(path for path in scripts if STEM.fullmatch(path.stem))
 
 
-def read_solution(solution: Path, text: str | None = None) -> list[Cell]:
+def read_solution(solution: Path, text: str | None = None) -> list[SolutionCell]:
     """The cells of a solution, staff's included. UsageError names file and line of a fault.
 
     `text` stands in for what the file says: our answers after some edits.
@@ -69,7 +69,7 @@ def _in_the_script(raw: RawCell) -> str:
     return "\n".join(f"# {line}".rstrip() for line in raw.source.split("\n"))
 
 
-def _cell(raw: RawCell, name: str, line: int, number: str) -> Cell:
+def _cell(raw: RawCell, name: str, line: int, number: str) -> SolutionCell:
     where = f"{name}:{line}"
     for tag in raw.tags:
         if tag not in TAGS:
@@ -85,7 +85,7 @@ def _cell(raw: RawCell, name: str, line: int, number: str) -> Cell:
         raise MarkerError(f"{where}: task {tasks[0]} does not belong to assignment {number}")
     if regions and "staff" in raw.tags:
         raise MarkerError(f"{where}: a solution region in a cell that students do not get")
-    return Cell(
+    return SolutionCell(
         kind=raw.cell_type,
         source=raw.source,
         tags=raw.tags,

@@ -1,1 +1,4 @@
-"""A class at once: who handed in what, graded by several evaluators, and what came of it."""
+"""A class at once: who handed in what, graded by evaluator processes, and what came of it.
+
+Folders of submissions, schedulers and stores; it imports everything but selftest.
+"""

@@ -1,7 +1,8 @@
 """The other end of `grader.batch.evaluator`: start one, hand it jobs, and never lose a submission.
 
-`settle` is what every scheduler calls for a submission: it asks the evaluator, after a fault asks a
-fresh one, and after a second fault takes a report with open points, for a person to look at.
+`grade_with_retry` is what every scheduler calls for a submission: it asks the evaluator, after a
+fault asks a fresh one, and after a second fault takes a report with open points, for a person to
+look at.
 """
 
 import contextlib
@@ -29,12 +30,12 @@ BEYOND = 60.0  # seconds after a job's wall limit when the evaluator itself is g
 TAIL = 2_000  # characters of what an evaluator said before it died
 
 
-class Died(Exception):  # noqa: N818  (no error: an ending)
+class EvaluatorDied(Exception):  # noqa: N818  (an event that is handled, not an error)
     """The evaluator is gone, or does not answer."""
 
 
 @dataclass(frozen=True)
-class Hello:
+class EvaluatorInfo:
     """What an evaluator grades with."""
 
     tier: str
@@ -61,14 +62,14 @@ class _Process:
                 start_new_session=True,  # Ctrl-C is for the one who directs
             )
         self.pid = self._process.pid
-        self.hello = Hello("", (), "")  # until it has loaded
+        self.info = EvaluatorInfo("", (), "")  # until it has loaded
 
-    def greet(self) -> None:
+    def wait_until_ready(self) -> None:
         """Wait until it has loaded; UsageError if it refuses to grade."""
-        hello = self._receive(self._control, START)
-        if "refused" in hello:
-            raise UsageError(hello["refused"])
-        self.hello = Hello(hello["tier"], tuple(hello["weaknesses"]), hello["seed_id"])
+        info = self._receive(self._control, START)
+        if "refused" in info:
+            raise UsageError(info["refused"])
+        self.info = EvaluatorInfo(info["tier"], tuple(info["weaknesses"]), info["seed_id"])
 
     def ask(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to a job. Safe from several threads at once."""
@@ -79,7 +80,7 @@ class _Process:
                     socket.send_fds(self._control, [b"J"], [theirs.fileno()])
                 ours.sendall(json.dumps(job).encode() + b"\n")
             except OSError as error:
-                raise Died(self._last_words(str(error))) from None
+                raise EvaluatorDied(self._last_words(str(error))) from None
             return self._receive(ours, job["wall"] + BEYOND)
 
     def kill(self) -> None:
@@ -100,13 +101,13 @@ class _Process:
         parts = [b""]
         while not parts[-1].endswith(b"\n"):
             if not select.select([line], [], [], max(until - time.monotonic(), 0))[0]:
-                raise Died("the evaluator does not answer")
+                raise EvaluatorDied("the evaluator does not answer")
             try:
                 parts.append(line.recv(1 << 16))
             except OSError:
                 parts.append(b"")
             if not parts[-1]:
-                raise Died(self._last_words("the evaluator ended"))
+                raise EvaluatorDied(self._last_words("the evaluator ended"))
         return json.loads(b"".join(parts))
 
     def _last_words(self, what: str) -> str:
@@ -139,10 +140,10 @@ class Evaluator:
         self._current: _Process | None = None
         self._retired = False
 
-    def start(self) -> Hello:
+    def start(self) -> EvaluatorInfo:
         """Start the process unless it runs; UsageError if it refuses to grade."""
         with self._lock:
-            return self._fresh().hello
+            return self._fresh().info
 
     def _fresh(self) -> _Process:
         """The current process, started if there is none."""
@@ -153,7 +154,7 @@ class Evaluator:
             process = _Process(command, environ)
             self._running.append(process)
             try:
-                process.greet()
+                process.wait_until_ready()
             except BaseException:
                 self._end(process)
                 raise
@@ -178,7 +179,7 @@ class Evaluator:
                 process = self._fresh()
                 process.jobs += 1
             answer = process.ask(job)
-        except Died as died:
+        except EvaluatorDied as died:
             answer = {"fault": str(died)}
         finally:
             if process is not None:
@@ -234,7 +235,7 @@ class Evaluator:
         self.close()
 
 
-def settle(
+def grade_with_retry(
     evaluator: Evaluator, job: Mapping[str, Any], gone: Callable[[], bool] = lambda: False
 ) -> dict[str, Any]:
     """What became of a job: `graded`, `seconds`, and `faults`, a sentence for each failed attempt.

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from grader import ROOT
-from grader.batch.client import Died, Evaluator, Hello, settle
+from grader.batch.client import Evaluator, EvaluatorDied, EvaluatorInfo, grade_with_retry
 from kws.cluster import connected
 from kws.errors import UsageError
 
@@ -40,7 +40,7 @@ def on_worker(root: str, task: str, *arguments: Any) -> Any:
     return getattr(importlib.import_module("grader.batch.cluster_jobs"), task)(*arguments)
 
 
-def greet(required: str | None, environ: Mapping[str, str]) -> Hello:
+def start(required: str | None, environ: Mapping[str, str]) -> EvaluatorInfo:
     """On a worker: what it grades with."""
     return _evaluator(required, environ).start()
 
@@ -49,7 +49,7 @@ def grade(
     required: str | None, environ: Mapping[str, str], job: Mapping[str, Any]
 ) -> dict[str, Any]:
     """On a worker: what became of a job."""
-    return settle(_evaluator(required, environ), job)
+    return grade_with_retry(_evaluator(required, environ), job)
 
 
 def _evaluator(required: str | None, environ: Mapping[str, str]) -> Evaluator:
@@ -89,11 +89,11 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         self._closing.close()
 
-    def hello(self) -> Hello:
+    def info(self) -> EvaluatorInfo:
         """What the first worker that answers grades with; UsageError if it refuses."""
         try:
-            return self._submit("greet").result()
-        except Died as died:
+            return self._submit("start").result()
+        except EvaluatorDied as died:
             raise UsageError(f"no evaluator starts on the cluster: {died}") from None
 
     def run(self, jobs: Sequence[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -2,13 +2,15 @@
 
     python -m grader.batch.evaluator [--require-isolation TIER]     (`client.py` starts it)
 
-Its stdin is a Unix socket. It starts the sandbox, loads what grading needs meanwhile, reads the
-secret seed only then, and says on one line which tier and seed it grades with (`Hello`), or why it
-does not. From then on each byte that comes brings the socket of a job: the job is a line on it, and
-the answer another (`grader.batch.job`). Jobs are graded side by side, as many as there are. Each
-has a fork of its own, so that nothing of it stays behind and memory stays flat. A fork that dies,
-or does not answer in time, is a fault, which is told. Where nobody waits for an answer any more the
-fork is ended; when stdin closes, so is everything.
+Its stdin is a Unix socket. It starts the sandbox, meanwhile loads what grading needs, and only then
+reads the secret seed. One JSON line on the socket says which tier and seed it grades with
+(`EvaluatorInfo`), or why it refuses. After that, each byte carries, by SCM_RIGHTS, a socket: the
+job is one JSON line on that socket and the answer another (`grader.batch.job`).
+
+All jobs that are there are graded at the same time, each in a fork of its own, so that nothing of
+it stays behind and memory stays flat. A fork that dies, or does not answer in time, is answered as
+a fault. A fork whose answer nobody waits for any more is ended; when stdin closes, so is
+everything.
 """
 
 import argparse
@@ -60,7 +62,7 @@ def main() -> int:
             control,
             {"tier": sandbox.tier.value, "weaknesses": sandbox.weaknesses, "seed_id": seed.id},
         )
-        Desk(control, sandbox, seed).serve()
+        JobServer(control, sandbox, seed).serve()
     return 0
 
 
@@ -120,8 +122,8 @@ class _Job:
         return self.started + self.wall + GRACE if self.process else float("inf")
 
 
-class Desk:
-    """Takes jobs, has each graded in a fork, and hands out the answers."""
+class JobServer:
+    """Accepts jobs, forks to grade each, and sends the answers back."""
 
     def __init__(self, control: socket.socket, sandbox: "Sandbox", seed: "Seed"):
         self._control, self._sandbox, self._seed = control, sandbox, seed
@@ -130,18 +132,18 @@ class Desk:
         self._watched.register(control, selectors.EVENT_READ)
 
     def serve(self) -> None:
-        """Until nobody can bring a job any more."""
+        """Serve until the control socket closes."""
         gc.freeze()  # the forks' collectors leave these pages shared
         gc.enable()
         try:
-            while self._turn():
+            while self._step():
                 pass
         finally:
             for job in [*self._jobs]:
                 self._drop(job)
 
-    def _turn(self) -> bool:
-        """Do what there is to do, or wait for it; False at the end of all jobs."""
+    def _step(self) -> bool:
+        """Handle what has arrived, or wait for it; False once the control socket is closed."""
         first = min((job.until for job in self._jobs), default=float("inf"))
         wait = None if first == float("inf") else max(first - time.monotonic(), 0)
         for key, _ in self._watched.select(wait):
@@ -177,8 +179,6 @@ class Desk:
                 self._begin(job)
 
     def _begin(self, job: _Job) -> None:
-        from grader.course.hidden import prepare
-
         asked = json.loads(job.asked)
         job.started, job.wall = time.monotonic(), asked["wall"]
         with suppress(Exception):  # the fork will stumble over it, and tell
@@ -229,6 +229,19 @@ class Desk:
             os.kill(job.process, signal.SIGKILL)
             os.waitpid(job.process, 0)
         shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
+    """Make the hidden recordings of an assignment now: every fork has them from then on."""
+    from grader.course.hidden import keywords, speech
+    from grader.course.probes import retraining
+
+    if number in ("03", "04"):
+        speech.speaker_utterances(seed)
+    if number == "05":
+        keywords.word_clips(seed)
+    if retrain:
+        retraining.prepare(number)
 
 
 def _understood(said: list[bytes], status: int) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from tqdm import tqdm
 
 from grader.adapters import get_assignment
-from grader.batch.client import Hello
+from grader.batch.client import EvaluatorInfo
 from grader.batch.handins import find, is_folder, listed
 from grader.batch.output import Store
-from grader.batch.remarks import Key, Outcome, circumstances, remarks, several
-from grader.batch.roster import Student, Turn, read_roster, turns
+from grader.batch.remarks import GradedSubmission, Key, circumstances, remarks, several
+from grader.batch.roster import RosterStudent, StudentSubmission, by_student, read_roster
 from grader.core.outcomes import Report, Verdict
 from grader.core.text import shown
 from kws.errors import UsageError
@@ -33,7 +33,7 @@ class Workers(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def hello(self) -> Hello:
+    def info(self) -> EvaluatorInfo:
         """What jobs are going to be graded with."""
         ...
 
@@ -62,13 +62,13 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class ClassResult:
     """What came of a run.
 
     Attributes:
-        outcomes: by student and assignment.
+        graded: by student and assignment.
         before: the reports that were there when the run, or one that was interrupted, began.
-        unread: turns without any report, and why.
+        unread: submissions without any report, and why.
         missing: students of the roster who handed in nothing.
         ignored: names in the folder that are no submission.
         leftover: students with reports, but without a submission in this run.
@@ -76,15 +76,15 @@ class Batch:
         files: for the staff.
     """
 
-    outcomes: tuple[Outcome, ...]
+    graded: tuple[GradedSubmission, ...]
     before: dict[Key, Report]
-    unread: tuple[tuple[Turn, str], ...]
-    missing: tuple[Student, ...]
+    unread: tuple[tuple[StudentSubmission, str], ...]
+    missing: tuple[RosterStudent, ...]
     ignored: tuple[str, ...]
     leftover: tuple[str, ...]
     remarks: dict[Key, tuple[str, ...]]
     pageless: dict[str, str]
-    hello: Hello
+    info: EvaluatorInfo
     files: list[Path]
 
 
@@ -120,7 +120,7 @@ class _Progress:
 
 def grade_class(
     settings: Settings, make_workers: Callable[[], Workers], *, show: bool = True
-) -> Batch:
+) -> ClassResult:
     """Grade everybody; UsageError before anything starts where the settings do not fit.
 
     Ctrl-C raises `Interrupted`, whose words say what is kept.
@@ -129,21 +129,21 @@ def grade_class(
     besides = [settings.out, *([settings.roster] if settings.roster else [])]
     roster = read_roster(settings.roster) if settings.roster else None
     found = find(settings.submissions, besides)
-    there, missing = turns(found.entries, roster)
+    there, missing = by_student(found.entries, roster)
     store = Store(settings.out)
     grading = make_workers()
     with store.locked(), grading as workers:
-        hello = workers.hello()
+        info = workers.info()
         there_already = {(r.student, r.assignment): r for r in store.reports()}
         before = {**there_already, **store.remembered()} if settings.again else there_already
-        jobs = [_job(turn, settings, number, store) for turn in there]
+        jobs = [_job(submission, settings, number, store) for submission in there]
         progress = _Progress(total=len(jobs), show=show)
-        outcomes: list[Outcome] = []
-        unread: list[tuple[Turn, str]] = []
+        graded: list[GradedSubmission] = []
+        unread: list[tuple[StudentSubmission, str]] = []
         try:
             for at, answer in workers.run(jobs):
-                new = list(_outcomes(there[at], answer, store, settings.again))
-                outcomes += new
+                new = list(_graded(there[at], answer, store, settings.again))
+                graded += new
                 if not new:
                     said = "; ".join(answer["faults"])
                     unread.append((there[at], said or nothing_found(there[at])))
@@ -155,22 +155,24 @@ def grade_class(
             ) from None
         finally:
             progress.bar.close()
-        outcomes.sort(key=lambda one: one.key)
-        said = remarks(outcomes, settings.deadline)
-        handled = {one.key for one in outcomes}
+        graded.sort(key=lambda one: one.key)
+        said = remarks(graded, settings.deadline)
+        handled = {one.key for one in graded}
         earlier = {key: told for key, told in store.remarks().items() if key not in handled}
         files = store.finish(
             {**earlier, **said},
             missing={student.id: student.name for student in missing},
-            names={turn.student: turn.name for turn in there if turn.name},
+            names={submission.student: submission.name for submission in there if submission.name},
             unread={
-                turn.student: "; ".join([why, *circumstances(turn, settings.deadline)])
-                for turn, why in unread
+                submission.student: "; ".join([why, *circumstances(submission, settings.deadline)])
+                for submission, why in unread
             },
         )
-    leftover = {student for student, _ in there_already} - {turn.student for turn in there}
-    return Batch(
-        outcomes=tuple(outcomes),
+    leftover = {student for student, _ in there_already} - {
+        submission.student for submission in there
+    }
+    return ClassResult(
+        graded=tuple(graded),
         before=before,
         unread=tuple(sorted(unread, key=lambda pair: pair[0].student)),
         missing=missing,
@@ -178,15 +180,15 @@ def grade_class(
         leftover=tuple(sorted(leftover)),
         remarks=said,
         pageless=store.pageless,
-        hello=hello,
+        info=info,
         files=files,
     )
 
 
-def nothing_found(turn: Turn) -> str:
+def nothing_found(submission: StudentSubmission) -> str:
     """Why there is no report where nothing went wrong, with the names of what is there."""
     names: list[str] = []
-    for name, path in turn.entry.files:
+    for name, path in submission.entry.files:
         names += [each.name for each in listed(path)] if is_folder(path) else [name]
     told = several([shown(name) for name in names])
     return f"no answer to any assignment of this course in {told or 'an empty folder'}"
@@ -196,29 +198,33 @@ def _open(report: Report) -> bool:
     return report.verdict is Verdict.PERSON
 
 
-def _job(turn: Turn, settings: Settings, number: str | None, store: Store) -> dict[str, Any]:
+def _job(
+    submission: StudentSubmission, settings: Settings, number: str | None, store: Store
+) -> dict[str, Any]:
     usual = WALL_RETRAIN if settings.retrain else WALL
     return {
-        "student": turn.student,
-        "files": [[name, str(path.absolute())] for name, path in turn.entry.files],
+        "student": submission.student,
+        "files": [[name, str(path.absolute())] for name, path in submission.entry.files],
         "assignment": number,
-        "guess": turn.entry.guess,
+        "guess": submission.entry.guess,
         "retrain": settings.retrain,
         "wall": settings.wall or usual,
-        "have": store.current(turn.student),
+        "have": store.current(submission.student),
     }
 
 
-def _outcomes(turn: Turn, answer: dict[str, Any], store: Store, again: bool) -> Iterator[Outcome]:
+def _graded(
+    submission: StudentSubmission, answer: dict[str, Any], store: Store, again: bool
+) -> Iterator[GradedSubmission]:
     """The reports of an answer, each written to its place before it counts as done."""
     for row in answer["graded"]:
         kept = row["report"] is None
         if kept:
-            report = store.of(turn.student)[row["assignment"]]
+            report = store.of(submission.student)[row["assignment"]]
         else:
             report = store.keep(row["report"], remember=again)
-        yield Outcome(
-            turn=turn,
+        yield GradedSubmission(
+            submission=submission,
             report=report,
             work=row["work"],
             kept=kept,

@@ -37,7 +37,7 @@ SKIPPED = {".csv", ".yml", ".yaml", ".html", ".pdf", ".md", ".log"}  # beside su
 
 
 @dataclass(frozen=True, kw_only=True)
-class HandIn:
+class FolderEntry:
     """One entry: whose it is, as far as names tell, and which files.
 
     Attributes:
@@ -70,14 +70,14 @@ class HandIn:
 
 
 @dataclass(frozen=True)
-class Found:
+class FolderListing:
     """Entries of a folder, sorted, and the names in it that are none."""
 
-    entries: tuple[HandIn, ...]
+    entries: tuple[FolderEntry, ...]
     ignored: tuple[str, ...] = field(default=())
 
 
-def find(folder: Path, besides: Iterable[Path] = ()) -> Found:
+def find(folder: Path, besides: Iterable[Path] = ()) -> FolderListing:
     """The entries of `folder`; `besides` are files that lie there for another purpose.
 
     UsageError if it is no folder, or holds one student's answer where students are expected.
@@ -89,7 +89,7 @@ def find(folder: Path, besides: Iterable[Path] = ()) -> Found:
         raise UsageError(f"{folder} does not exist: give the folder that holds the submissions")
     stems = [one.stem for one in ASSIGNMENTS.values()]
     skip = {os.path.realpath(path) for path in besides}
-    entries: list[HandIn] = []
+    entries: list[FolderEntry] = []
     uploads: dict[str, list[tuple[re.Match[str], Path]]] = {}
     flat: dict[str, list[_Flat]] = {}
     ignored = []
@@ -126,15 +126,15 @@ def find(folder: Path, besides: Iterable[Path] = ()) -> Found:
     if not entries:
         raise UsageError(f"{folder} holds no submission: give the folder that holds them")
     entries.sort(key=lambda one: (one.student, one.when, one.source))
-    return Found(tuple(entries), tuple(ignored))
+    return FolderListing(tuple(entries), tuple(ignored))
 
 
-def _named(path: Path) -> HandIn:
+def _named(path: Path) -> FolderEntry:
     """An entry that is called after its student."""
     student, keys, name = path.name, (path.name,), ""
     if match := MOODLE.fullmatch(path.name):
         student, keys, name = match["user"], (match["user"], match["name"]), match["name"]
-    return HandIn(
+    return FolderEntry(
         student=student,
         keys=keys,
         name=shown(name),
@@ -189,7 +189,7 @@ def _flat(path: Path, stems: Iterable[str]) -> _Flat:
     return _Flat(path=path, student=student, stem=found, when=youngest(path))
 
 
-def _together(files: list[_Flat]) -> list[HandIn]:
+def _together(files: list[_Flat]) -> list[FolderEntry]:
     """One student's flat files: of each assignment the newest answer and the newest weights.
 
     Each that a newer one replaced is an entry of its own, for the remark that tells. Answers whose
@@ -208,10 +208,10 @@ def _together(files: list[_Flat]) -> list[HandIn]:
     return [_entry(counted), *(_entry([one]) for one in files if one not in counted)]
 
 
-def _entry(files: list[_Flat]) -> HandIn:
+def _entry(files: list[_Flat]) -> FolderEntry:
     files = sorted(files, key=lambda one: one.path.name)
     alone = len(files) == 1
-    return HandIn(
+    return FolderEntry(
         student=files[0].student,
         keys=(files[0].student,),
         source=", ".join(shown(one.path.name) for one in files),
@@ -221,7 +221,7 @@ def _entry(files: list[_Flat]) -> HandIn:
     )
 
 
-def _uploaded(group: list[tuple[re.Match[str], Path]]) -> HandIn:
+def _uploaded(group: list[tuple[re.Match[str], Path]]) -> FolderEntry:
     """One student's files from Canvas: of each name the last upload."""
     newest: dict[str, tuple[int, int, Path]] = {}
     for match, path in group:
@@ -230,7 +230,7 @@ def _uploaded(group: list[tuple[re.Match[str], Path]]) -> HandIn:
         newest[name] = max(newest.get(name, (-1, -1, path)), (count, int(match["upload"]), path))
     first = group[0][0]
     files = tuple((name, path) for name, (_, _, path) in sorted(newest.items()))
-    return HandIn(
+    return FolderEntry(
         student=first["user"],
         keys=(first["user"], first["name"]),
         name=shown(first["name"]),
@@ -282,12 +282,12 @@ def _changed(path: Path | os.DirEntry[str]) -> float:
     return 0.0
 
 
-def _submitted(path: Path, listed: Listed) -> list[HandIn]:
+def _submitted(path: Path, listed: Listed) -> list[FolderEntry]:
     """One entry for each of those who handed this in together."""
     when = listed.when or youngest(path)
     people = [person for person in listed.people if any(person.values())] or [{}]
     return [
-        HandIn(
+        FolderEntry(
             student=person.get("sid") or person.get("email") or person.get("name") or path.name,
             keys=tuple(person[k] for k in ("sid", "email", "name") if person.get(k)),
             name=shown(person.get("name", "")),

@@ -18,7 +18,7 @@ from grader.adapters import ASSIGNMENTS
 from grader.core.outcomes import Report
 from grader.core.seed import Seed
 from grader.grading.checks import checks_digest
-from grader.grading.grading_run import choose
+from grader.grading.grading_run import by_assignment
 from grader.grading.in_process import grade_one
 from grader.sandbox import Sandbox
 from grader.submission import read_submissions
@@ -36,7 +36,7 @@ def grade_job(
     if not job.get("open"):
         found = read_submissions(_staged(job["files"], folder), job["assignment"])
     rows = []
-    for number, submission in sorted(choose(found, job["assignment"]).items()):
+    for number, submission in sorted(by_assignment(found, job["assignment"]).items()):
         current = _key(submission, seed, sandbox, job["retrain"])
         report: Report | None = None
         if job.get("open") or list(job["have"].get(number, ())) != current:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from grader.batch.client import Died, Evaluator, Hello, settle
+from grader.batch.client import Evaluator, EvaluatorDied, EvaluatorInfo, grade_with_retry
 from kws.errors import UsageError
 
 Answer = tuple[int, dict[str, Any]]
@@ -43,11 +43,11 @@ class Local:
                 thread.join(0.05)
         self._evaluator.close()
 
-    def hello(self) -> Hello:
+    def info(self) -> EvaluatorInfo:
         """Start it. What is graded with; UsageError if nothing can be."""
         try:
             return self._evaluator.start()
-        except Died as died:
+        except EvaluatorDied as died:
             raise UsageError(f"no evaluator starts: {died}") from None
 
     def run(self, jobs: Sequence[dict[str, Any]]) -> Iterator[Answer]:
@@ -61,7 +61,7 @@ class Local:
             try:
                 while not self._stop.is_set():
                     at = todo.get_nowait()
-                    done.put((at, settle(self._evaluator, jobs[at], self._stop.is_set)))
+                    done.put((at, grade_with_retry(self._evaluator, jobs[at], self._stop.is_set)))
             except queue.Empty:
                 pass
             except BaseException as error:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grader.batch.grade_class import Batch
+from grader.batch.grade_class import ClassResult
 from grader.core.outcomes import CheckResult, Report
 from grader.core.text import one_line
 from grader.reports.gradebook import cell
@@ -59,11 +59,11 @@ def _worth(check: CheckResult | None) -> tuple[float | None, float] | None:
     return check and (check.earned, check.points)
 
 
-def changes(batch: Batch) -> tuple[Change, ...]:
+def changes(batch: ClassResult) -> tuple[Change, ...]:
     """All changes of a batch, by student and assignment."""
     found = [
         compare(batch.before[one.key], one.report)
-        for one in batch.outcomes
+        for one in batch.graded
         if one.key in batch.before
     ]
     return tuple(change for change in found if change is not None)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from grader.batch.roster import Turn
+from grader.batch.roster import StudentSubmission
 from grader.core.outcomes import Report
 from kws.errors import UsageError
 
@@ -16,10 +16,10 @@ NAMED = 3  # others with the same code; more are counted
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """One assignment of one turn: the report, and whether it was kept from an earlier run."""
+class GradedSubmission:
+    """One assignment of one submission: the report, and whether it was kept from an earlier run."""
 
-    turn: Turn
+    submission: StudentSubmission
     report: Report
     work: str = ""
     kept: bool = False
@@ -28,7 +28,7 @@ class Outcome:
     @property
     def key(self) -> Key:
         """Student and assignment."""
-        return self.turn.student, self.report.assignment
+        return self.submission.student, self.report.assignment
 
 
 def read_deadline(text: str) -> datetime:
@@ -42,9 +42,9 @@ def read_deadline(text: str) -> datetime:
     return when.astimezone()
 
 
-def lateness(turn: Turn, deadline: datetime | None) -> str:
-    """How late a turn is, in words; "" if it is not."""
-    entry = turn.entry
+def lateness(submission: StudentSubmission, deadline: datetime | None) -> str:
+    """How late a submission is, in words; "" if it is not."""
+    entry = submission.entry
     if deadline is not None and entry.when > deadline:
         when = entry.when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
         return f"late by {_span(entry.when - deadline)} ({when})"
@@ -64,14 +64,14 @@ def _span(span: timedelta) -> str:
     return " ".join(part for part in parts if part)
 
 
-def same_work(outcomes: Sequence[Outcome]) -> dict[Key, tuple[str, ...]]:
+def same_work(graded: Sequence[GradedSubmission]) -> dict[Key, tuple[str, ...]]:
     """Who handed in the same code, whatever its layout: the others' ids.
 
     Work without points is passed over, for untouched notebooks are all the same; so is work that
     was handed in together.
     """
-    groups: dict[Key, list[Outcome]] = {}
-    for one in outcomes:
+    groups: dict[Key, list[GradedSubmission]] = {}
+    for one in graded:
         if one.work and one.report.score > 0:
             groups.setdefault((one.report.assignment, one.work), []).append(one)
     found = {}
@@ -79,9 +79,9 @@ def same_work(outcomes: Sequence[Outcome]) -> dict[Key, tuple[str, ...]]:
         for one in group:
             others = tuple(
                 sorted(
-                    other.turn.student
+                    other.submission.student
                     for other in group
-                    if other.turn.entry.files != one.turn.entry.files
+                    if other.submission.entry.files != one.submission.entry.files
                 )
             )
             if others:
@@ -100,25 +100,27 @@ def several(names: Sequence[str]) -> str:
     return f"{', '.join(names[:NAMED])} and {more} others"
 
 
-def circumstances(turn: Turn, deadline: datetime | None = None) -> tuple[str, ...]:
-    """What there is to say of a turn, whatever came of it: late, more than once, unknown."""
-    said = [lateness(turn, deadline)]
-    if turn.replaced:
-        others = several([entry.source for entry in turn.replaced])
-        said.append(f"handed in more than once: {turn.entry.source} counts, not {others}")
-    if not turn.known:
+def circumstances(
+    submission: StudentSubmission, deadline: datetime | None = None
+) -> tuple[str, ...]:
+    """What there is to say of a submission, whatever came of it: late, more than once, unknown."""
+    said = [lateness(submission, deadline)]
+    if submission.replaced:
+        others = several([entry.source for entry in submission.replaced])
+        said.append(f"handed in more than once: {submission.entry.source} counts, not {others}")
+    if not submission.known:
         said.append("not on the roster")
     return tuple(word for word in said if word)
 
 
 def remarks(
-    outcomes: Sequence[Outcome], deadline: datetime | None = None
+    graded: Sequence[GradedSubmission], deadline: datetime | None = None
 ) -> dict[Key, tuple[str, ...]]:
     """Remarks on each outcome, for those that have any."""
-    same: Mapping[Key, tuple[str, ...]] = same_work(outcomes)
+    same: Mapping[Key, tuple[str, ...]] = same_work(graded)
     found = {}
-    for one in outcomes:
-        said = list(circumstances(one.turn, deadline))
+    for one in graded:
+        said = list(circumstances(one.submission, deadline))
         if one.key in same:
             said.append(f"the same code as {several(same[one.key])}")
         if one.faults:

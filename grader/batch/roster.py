@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from grader.batch.handins import HandIn
+from grader.batch.handins import FolderEntry
 from grader.core.text import one_line
 from kws.errors import UsageError, did_you_mean
 
@@ -27,7 +27,7 @@ LONGEST = 200  # bytes of an id: a file system takes names of 255, and ours have
 
 
 @dataclass(frozen=True, kw_only=True)
-class Student:
+class RosterStudent:
     """One line of a roster: id, name, and all words that an entry may know the student by."""
 
     id: str
@@ -36,8 +36,8 @@ class Student:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
-    """One student's turn: the entry that counts, and those that a later one replaced.
+class StudentSubmission:
+    """One student's submission: the entry that counts, and those that a later one replaced.
 
     Attributes:
         name: as the roster, or the download, has it.
@@ -46,12 +46,12 @@ class Turn:
 
     student: str
     name: str
-    entry: HandIn
-    replaced: tuple[HandIn, ...] = ()
+    entry: FolderEntry
+    replaced: tuple[FolderEntry, ...] = ()
     known: bool = True
 
 
-def read_roster(path: Path) -> tuple[Student, ...]:
+def read_roster(path: Path) -> tuple[RosterStudent, ...]:
     """The students of a roster; UsageError, naming file and line, for one that cannot be used."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -67,7 +67,7 @@ def read_roster(path: Path) -> tuple[Student, ...]:
     canvas = CANVAS_ID in head
     if not canvas:
         _check_head(path, head)
-    students: dict[str, Student] = {}
+    students: dict[str, RosterStudent] = {}
     for line, row in enumerate(rows[1:], start=2):
         cells = dict(zip(head, (one_line(cell).strip() for cell in row), strict=False))
         if not any(cells.values()) or (canvas and not cells.get("id")):
@@ -107,17 +107,17 @@ def _check_head(path: Path, head: Sequence[str]) -> None:
             )
 
 
-def _from_ours(cells: dict[str, str]) -> Student:
+def _from_ours(cells: dict[str, str]) -> RosterStudent:
     keys = [cells.get(name, "") for name in KNOWN]
-    return Student(
+    return RosterStudent(
         id=cells.get("student", ""), name=cells.get("name", ""), keys=tuple(filter(None, keys))
     )
 
 
-def _from_canvas(cells: dict[str, str]) -> Student:
+def _from_canvas(cells: dict[str, str]) -> RosterStudent:
     name = cells.get("student", "")
     numbers = [cells.get(key, "") for key in ("id", "sis user id", CANVAS_ID)]
-    return Student(
+    return RosterStudent(
         id=numbers[2] or numbers[1] or numbers[0], name=name, keys=tuple(filter(None, numbers))
     )
 
@@ -145,25 +145,25 @@ def _plain(text: str) -> str:
     return re.sub(r"[^\w\ud800-\udfff\ufffd]|_", "", text.casefold())
 
 
-def turns(
-    entries: Sequence[HandIn], roster: Sequence[Student] | None = None
-) -> tuple[tuple[Turn, ...], tuple[Student, ...]]:
-    """A turn for each student who handed in, by id; and those of the roster who did not.
+def by_student(
+    entries: Sequence[FolderEntry], roster: Sequence[RosterStudent] | None = None
+) -> tuple[tuple[StudentSubmission, ...], tuple[RosterStudent, ...]]:
+    """A submission for each student who handed in, by id; and those of the roster who did not.
 
     Of several entries of one student the youngest that may hold an answer counts. UsageError if two
     students of the roster go by a word that an entry goes by, for then nobody can tell whose it is.
     """
-    groups: dict[str, tuple[Student, bool, list[HandIn]]] = {}
+    groups: dict[str, tuple[RosterStudent, bool, list[FolderEntry]]] = {}
     for entry in entries:
         student = _whose(entry, roster or ())
         known = student is not None or roster is None
-        student = student or Student(id=safe_id(entry.student), name=entry.name)
+        student = student or RosterStudent(id=safe_id(entry.student), name=entry.name)
         groups.setdefault(student.id.lower(), (student, known, []))[2].append(entry)
     found = []
     for student, known, own in groups.values():
         *replaced, entry = sorted(own, key=_counts)
         found.append(
-            Turn(
+            StudentSubmission(
                 student=student.id,
                 name=student.name or entry.name,
                 entry=entry,
@@ -172,16 +172,16 @@ def turns(
             )
         )
     missing = [student for student in roster or () if student.id.lower() not in groups]
-    found.sort(key=lambda turn: turn.student)
+    found.sort(key=lambda submission: submission.student)
     return tuple(found), tuple(sorted(missing, key=lambda student: student.id))
 
 
-def _counts(entry: HandIn) -> tuple[bool, datetime, int, str]:
+def _counts(entry: FolderEntry) -> tuple[bool, datetime, int, str]:
     """The greatest counts."""
     return entry.answers, entry.when, len(entry.files), entry.source
 
 
-def _whose(entry: HandIn, roster: Sequence[Student]) -> Student | None:
+def _whose(entry: FolderEntry, roster: Sequence[RosterStudent]) -> RosterStudent | None:
     """The student of the roster that an entry's keys tell: by the first key that anybody has."""
     for key in (entry.student, *entry.keys):
         for same in (str.casefold, _plain):

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from grader.batch.grade_class import Batch
-from grader.batch.remarks import Outcome
+from grader.batch.grade_class import ClassResult
+from grader.batch.remarks import GradedSubmission
 from grader.core.outcomes import Verdict
 from grader.core.text import one_line
 from grader.reports.scorecard import points
@@ -12,14 +12,17 @@ from grader.reports.scorecard import points
 MOST = 40  # lines of one kind; the gradebook has all of them
 
 
-def summary(batch: Batch) -> list[str]:
+def summary(batch: ClassResult) -> list[str]:
     """The lines to print, each without whatever a terminal would obey."""
-    lines = list(_counts(batch.outcomes))
-    tier = f"isolation: {batch.hello.tier}, secret seed: {batch.hello.seed_id}"
-    lines += [tier, *(f"  without: {weakness}" for weakness in batch.hello.weaknesses)]
-    waiting = [one for one in batch.outcomes if one.report.verdict is Verdict.PERSON]
+    lines = list(_counts(batch.graded))
+    tier = f"isolation: {batch.info.tier}, secret seed: {batch.info.seed_id}"
+    lines += [tier, *(f"  without: {weakness}" for weakness in batch.info.weaknesses)]
+    waiting = [one for one in batch.graded if one.report.verdict is Verdict.PERSON]
     lines += _listed("need a person", [_waiting(one) for one in waiting])
-    unread = [f"{turn.student} ({turn.entry.source}): {why}" for turn, why in batch.unread]
+    unread = [
+        f"{submission.student} ({submission.entry.source}): {why}"
+        for submission, why in batch.unread
+    ]
     lines += _listed("not graded", unread)
     said = [f"{student} {n}: {'; '.join(told)}" for (student, n), told in batch.remarks.items()]
     lines += _listed("remarks", sorted(said))
@@ -33,9 +36,9 @@ def summary(batch: Batch) -> list[str]:
     return [one_line(line) for line in lines]
 
 
-def _counts(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    groups: dict[str, list[Outcome]] = {}
-    for one in outcomes:
+def _counts(graded: Sequence[GradedSubmission]) -> Iterator[str]:
+    groups: dict[str, list[GradedSubmission]] = {}
+    for one in graded:
         groups.setdefault(one.report.assignment, []).append(one)
     for number, group in sorted(groups.items()):
         counted = Counter(one.report.verdict for one in group)
@@ -51,10 +54,10 @@ def _counts(outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield "no submission was graded"
 
 
-def _waiting(one: Outcome) -> str:
+def _waiting(one: GradedSubmission) -> str:
     checks = [check for check in one.report.checks if check.earned is None]
     names = checks[0].id if len(checks) == 1 else f"{len(checks)} checks"
-    return f"{one.turn.student} {one.report.assignment}: {names}: {checks[0].message}"
+    return f"{one.submission.student} {one.report.assignment}: {names}: {checks[0].message}"
 
 
 def _listed(title: str, lines: Sequence[str]) -> list[str]:

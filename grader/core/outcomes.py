@@ -6,10 +6,13 @@ the remote objects of `grader.sandbox` raise it, and the pytest side makes a `Ch
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
+
+from grader.core.text import clean
 
 
 class Reason(str, Enum):
@@ -57,6 +60,46 @@ class Figure:
     kind: str
     title: str
     data: Mapping[str, Any]
+
+
+@dataclass
+class Record:
+    """What a check says besides passing: measured values, pictures, a share of the points."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
+    share: float = 1.0
+    message: str = ""
+    hint: str = ""
+
+    def fact(self, name: str, value: Any) -> None:
+        """Show a measured number or text in every report."""
+        value = _plain(value)
+        self.facts[clean(name)] = "not a number" if value is None else value
+
+    def figure(self, figure: Figure) -> None:
+        """Show a picture on the student's page; a value that is no number leaves a gap."""
+        self.figures.append(replace(figure, data=_plain(dict(figure.data))))
+
+    def partial(self, share: float, message: str, hint: str = "") -> None:
+        """Earn this share, 0 … 1, of the points; of several calls the smallest share counts."""
+        if not 0 <= share <= 1:
+            raise ValueError(f"share={share} is not between 0 and 1")
+        if share < self.share:
+            self.share, self.message, self.hint = share, message, hint
+
+
+def _plain(value: Any) -> Any:
+    """What a JSON file can hold: tensors as numbers and lists, None for NaN and infinity."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, bool | int | None) else clean(str(value))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,17 @@
 """What the instructor's page says about each assignment, counted and never typed.
 
-    python -m grader.course.overview docs/teaching.md
+    python -m grader overview docs/teaching.md
 
 rewrites the page between `<!-- NAME -->` and `<!-- end -->`, for each block it knows. The hours
 are an estimate by a formula of ours: no class has been timed.
 """
 
 import re
-import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.build import Cell, read_solution
+from grader.authoring.build import SolutionCell, read_solution
 from grader.authoring.markers import regions_of
 from grader.course import (
     test_01_features,
@@ -52,7 +52,7 @@ def hidden_checks(number: str) -> list[Check]:
     return found
 
 
-def minutes(cells: list[Cell]) -> float:
+def minutes(cells: list[SolutionCell]) -> float:
     """What a notebook takes, to read, to answer and to think about; without a word on debugging."""
     text = [cell.source for cell in cells if cell.kind == "markdown"]
     given = [cell.source for cell in cells if cell.kind != "markdown" and not cell.task]
@@ -119,7 +119,7 @@ def brought_up_to_date(text: str) -> str:
     return BLOCK.sub(block, text)
 
 
-if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        page = Path(name)
+def main(pages: Iterable[Path]) -> None:
+    """Bring each page up to date."""
+    for page in pages:
         write_text(page, brought_up_to_date(page.read_text(encoding="utf-8")))

@@ -1,13 +1,12 @@
 """What our own answers reach with several seeds: the bounds that assignments grade accuracy by.
 
-    python -m grader.course.targets [--assignment 03] [--seeds 6] [--retrain]
+    python -m grader targets [--assignment 03] [--seeds 6] [--retrain]
 
 Full points are due from the mean minus three standard deviations on. Each seed trains once, about a
 minute, and is asked about hidden utterances of its own. With `--retrain` the grader trains, within
 its budget of steps, by the slowest recipe that the notebook hints at: honest work reaches that.
 """
 
-import argparse
 import json
 import statistics
 from typing import Any
@@ -21,6 +20,7 @@ from grader.course.hidden.keywords import speak
 from grader.course.probes.retraining import Plan, keyword_plan, speaker_plan
 from grader.sandbox.module_ops import fit
 from kws.data.embedded.speaker_corpus import speak_again
+from kws.errors import UsageError
 
 TRAINING = {  # in the first cell that is not needed
     "03": "history = fit(",
@@ -99,26 +99,21 @@ MEASURES = {"03": speakers, "04": conformers, "05": keywords}
 RETRAINED = {"03": speakers_again, "05": keywords_again}
 
 
-def main() -> None:
-    """Print a line for each seed, the mean and the bound, and last one line of JSON."""
-    parser = argparse.ArgumentParser(description="What our own answers reach.")
-    parser.add_argument("--assignment", default="03", choices=sorted(MEASURES))
-    parser.add_argument("--seeds", type=int, default=6)
-    parser.add_argument("--retrain", action="store_true", help="trained by the grader's budget")
-    options = parser.parse_args()
-    measures = RETRAINED if options.retrain else MEASURES
-    if options.assignment not in measures:
-        parser.error(f"assignment {options.assignment} is not trained again by the grader")
-    names = definitions(options.assignment)
-    reached = []
-    for seed in range(1, options.seeds + 1):
-        reached.append(measures[options.assignment](names, seed))
-        print(f"seed {seed}: {reached[-1]:.1%}", flush=True)
-    mean, deviation = statistics.mean(reached), statistics.stdev(reached)
-    bound = mean - 3 * deviation
-    print(f"mean {mean:.2%}, standard deviation {deviation:.2%}, full points from {bound:.1%}")
-    print(json.dumps({"assignment": options.assignment, "reached": reached, "full": bound}))
-
-
-if __name__ == "__main__":
-    main()
+def main(number: str | None, seeds: int, *, retrain: bool = False) -> None:
+    """Print for each assignment a line a seed, the mean, the bound, and last one line of JSON."""
+    measures = RETRAINED if retrain else MEASURES
+    chosen = [get_assignment(number).number] if number else list(measures)
+    for one in chosen:
+        if one not in measures:
+            raise UsageError(
+                f"no accuracy of assignment {one} is measured: choose one of {', '.join(measures)}"
+            )
+        names = definitions(one)
+        reached = []
+        for seed in range(1, seeds + 1):
+            reached.append(measures[one](names, seed))
+            print(f"seed {seed}: {reached[-1]:.1%}", flush=True)
+        mean, deviation = statistics.mean(reached), statistics.stdev(reached)
+        bound = mean - 3 * deviation
+        print(f"mean {mean:.2%}, standard deviation {deviation:.2%}, full points from {bound:.1%}")
+        print(json.dumps({"assignment": one, "reached": reached, "full": bound}))

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from grader.core.outcomes import Record
 from grader.course.hidden.speech import SPEAKERS, padded, scores, speaker_utterances
 from grader.course.probes.accuracy import expect_accuracy, expect_retrained, score
 from grader.course.probes.model_checks import expect_budget, expect_gradients, expect_normalized
 from grader.course.probes.retraining import expect_recipe, speaker_plan, train_again
-from grader.course.probes.trained_weights import load_weights
 from grader.grading.feedback import (
     Failure,
     expect_between,
@@ -29,7 +29,7 @@ from grader.grading.feedback import (
     expect_shape,
     shape_of,
 )
-from grader.grading.grading_run import Record
+from grader.grading.trained_weights import load_weights
 from kws.training.schedule import cosine_warmup
 
 B, T, D, C = 3, 11, 5, 7
@@ -43,7 +43,7 @@ CLOSE: Any = {"rtol": 1e-4, "atol": 1e-5}
 
 @pytest.fixture
 def draw(secret):
-    """Normal numbers of a shape, other ones in every course."""
+    """Normal numbers of a shape; they depend on the seed of the course."""
     generator = secret.generator("assignment 3")
     return lambda *shape: torch.randn(shape, generator=generator)
 
@@ -75,7 +75,7 @@ def test_collate_by_hand(student):
 
 @pytest.mark.check("3.1", points=2, concept="section 3.1")
 def test_collate_values(student, draw):
-    """a batch holds every utterance from its beginning, in order, and padding after it."""
+    """a batch has every utterance from its first frame on, in order, and padding after it."""
     mels = [draw(length, D) for length in LENGTHS]
     expected, valid = padded(mels)
     shortest = min(LENGTHS)
@@ -104,7 +104,7 @@ def test_collate_values(student, draw):
 
 @pytest.mark.check("3.1", points=1, concept="section 3.1")
 def test_collate_takes_lengths_not_values(student, draw):
-    """a frame is real because of where it stands, not because of what it holds."""
+    """a frame is valid by its number, not by its values."""
     mels = [draw(length, D) for length in LENGTHS]
     mels[2][3:5] = -20.0  # silence, as real as any other sound
     mels[0][-1] = 0.0
@@ -122,7 +122,7 @@ def test_collate_takes_lengths_not_values(student, draw):
 
 @pytest.mark.check("3.2", points=1, concept="section 3.2")
 def test_pool_by_hand(student):
-    """the mean of 1 and 3 is 2, whatever the padding."""
+    """the mean of 1 and 3 is 2, for any padding."""
     x, valid = torch.tensor([[[1.0], [3.0], [99.0]]]), torch.tensor([[True, True, False]])
     suspects = {
         "divide by the number of valid frames, not of all": torch.tensor([[4 / 3]]),
@@ -144,7 +144,7 @@ def test_pool_values(student, draw):
         "divide by the number of valid frames, not of all": kept.mean(dim=1),
         "is the padding left out of the sum?": x.mean(dim=1),
         "the padding is still in the sum": x.sum(dim=1) / shares,
-        "a mean is a sum, divided by a number": kept.sum(dim=1),
+        "is the sum divided by the number of frames?": kept.sum(dim=1),
         "each utterance has its own number of valid frames": kept.sum(dim=1) / valid.sum(),
         "True means real: is the mask upside down?": torch.nan_to_num(
             (x * ~valid[..., None]).sum(dim=1) / (T - shares)
@@ -181,7 +181,7 @@ def factors(student, warmup: int, total: int) -> Tensor:
 
 
 def schedule(warmup: int, total: int, progress, fall=None) -> Tensor:
-    """A schedule with a mistake in it: where the fall stands, or how it goes."""
+    """A schedule with a mistake in it: in the progress of the decay, or in its shape."""
     fall = fall or (lambda share: 0.5 * (1 + math.cos(math.pi * share)))
     rise = [(step + 1) / warmup for step in range(warmup)]
     falls = [fall(progress(step)) for step in range(warmup, total)]
@@ -213,18 +213,16 @@ def test_schedule_values(student):
         "the first step is 1 / W, not 0, and the last is S - 1": torch.cat(
             [torch.zeros(1).double(), expected[:-1]]
         ),
-        "the peak is step W - 1: from there on the cosine falls": schedule(
+        "the peak is step W - 1: the cosine starts there": schedule(
             W, S, lambda s: (s - W) / (S - W)
         ),
         "the last step, S - 1, has exactly 0": schedule(W, S, lambda s: (s - W + 1) / (S - W + 1)),
-        "the cosine begins where the warm-up ends, not at step 0": schedule(W, S, lambda s: s / S),
-        "does it fall along half a cosine, or along a line?": schedule(
-            W, S, progress, lambda p: 1 - p
-        ),
+        "the cosine starts where the warm-up ends, not at step 0": schedule(W, S, lambda s: s / S),
+        "is the decay half a cosine, or a line?": schedule(W, S, progress, lambda p: 1 - p),
         "half a cosine ends at 0: is it halved, and is 1 added?": schedule(
             W, S, progress, lambda p: math.cos(math.pi * p)
         ),
-        "does it fall at all after the warm-up?": schedule(W, S, progress, lambda p: 1.0),
+        "is there a decay after the warm-up?": schedule(W, S, progress, lambda p: 1.0),
     }
     what = f"the factors of {S} steps, {W} of them warm-up,"
     expect_close(what, factors(student, W, S), expected, suspects, rtol=0, atol=1e-9)
@@ -250,7 +248,7 @@ def new_model(student, speakers: int = 11):
     model = student.SpeakerClassifier(speakers)
     if not hasattr(model, "state_dict"):
         raise Failure(
-            f"SpeakerClassifier({speakers}) is no nn.Module", "does it inherit nn.Module?"
+            f"SpeakerClassifier({speakers}) is not an nn.Module", "does it inherit from nn.Module?"
         )
     return model
 
@@ -261,7 +259,7 @@ def two_utterances(draw) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.check("3.4", points=1, concept="section 3.4")
 def test_model_fits_the_budget(student, draw):
-    """a score for each speaker, from fewer than 500,000 parameters."""
+    """one logit for each speaker, from fewer than 500,000 parameters."""
     model = new_model(student)
     logits = expect_shape("the logits", model(*two_utterances(draw)), 2, 11, letters="B, C")
     expect_logits("model(mel, valid)", logits)
@@ -271,7 +269,7 @@ def test_model_fits_the_budget(student, draw):
 
 @pytest.mark.check("3.4", points=1, concept="section 3.4")
 def test_model_ignores_padding(student, draw):
-    """an utterance gets the same scores in any company."""
+    """an utterance gets the same logits in any batch."""
     model = new_model(student).eval()
     mel, valid = two_utterances(draw)
     question = "does every layer and every mean_pool get the mask?"
@@ -284,12 +282,12 @@ def test_model_ignores_padding(student, draw):
         other = expect_shape("the logits", other, n, 11, letters="B, C")
         off = (other[:1] - alone).abs().max().item()
         if not off < 1e-4:
-            raise Failure(f"the scores of an utterance change by {off:.3g} {what}", question)
+            raise Failure(f"the logits of an utterance change by {off:.3g} {what}", question)
 
 
 @pytest.mark.check("3.4", points=1, concept="section 3.4")
 def test_model_uses_few_tensors(student, draw):
-    """all tensors that the model uses, declared or not, hold fewer than 500,000 numbers."""
+    """all tensors that the model uses, declared or not, have fewer than 500,000 elements."""
     expect_budget("the model", new_model(student), *two_utterances(draw), most=BUDGET - 1)
 
 
@@ -310,7 +308,7 @@ def test_model_has_few_layers(student, draw):
 
 @pytest.mark.check("3.4", points=1, concept="section 3.4")
 def test_model_layers_are_separate(student, draw):
-    """every layer has weights of its own: a layer used three times is one."""
+    """every layer has its own weights: a layer used three times is one."""
     model, calls = attentions(student, draw)
     question = "is it one layer, used again and again?"
     paths = [call.path for call in calls]
@@ -320,12 +318,12 @@ def test_model_layers_are_separate(student, draw):
         raise Failure(f"{len(paths)} calls of attention, by {len(set(paths))} layers", question)
     shared = [name for name, one in model.parameters().items() if one.same_as is not None]
     if shared:
-        raise Failure(f"{len(shared)} parameters have two names, {shared[0]} is one", question)
+        raise Failure(f"{len(shared)} parameters have two names, such as {shared[0]}", question)
 
 
 @pytest.mark.check("3.4", points=1, concept="section 3.4")
 def test_model_normalizes_before_classifying(student, draw):
-    """a normalization stands between pooling and the last linear map."""
+    """there is a normalization between pooling and the last linear layer."""
     expect_normalized("the model", student, new_model(student), *two_utterances(draw))
 
 
@@ -337,8 +335,10 @@ def test_model_learns_everywhere(student, draw):
 
 # 3.5 train_step
 
-STEP = """
-def run(names, weight, batches, lr):
+
+def run_steps(names, weight, batches, lr):
+    """Train a linear model: its weight, the losses, and whether it was in training mode."""
+
     class Probe(nn.Module):
         def __init__(self):
             super().__init__()
@@ -354,12 +354,13 @@ def run(names, weight, batches, lr):
     losses = [names["train_step"](probe, optimizer, *batch) for batch in batches]
     losses = [one.detach() if isinstance(one, torch.Tensor) else one for one in losses]
     return probe.weight.detach(), losses, probe.modes
-"""
+
+
 RATE = 0.1
 
 
 def descend(weight: Tensor, batches, *, add_up=False, softmax=False, total=False) -> Tensor:
-    """Gradient descent on the same batches; the knobs are mistakes."""
+    """Gradient descent on the same batches; the options are mistakes."""
     kept = torch.zeros_like(weight)
     for mel, valid, labels in batches:
         weight = weight.detach().requires_grad_()
@@ -381,7 +382,7 @@ def step_batches(draw) -> tuple[Tensor, list]:
 def test_step_by_hand(student):
     """one step on two weights agrees with pencil and paper."""
     batch = (torch.ones(3, 1, 1), torch.ones(3, 1).bool(), torch.tensor([0, 0, 0]))
-    weight, losses, _ = student.define(STEP, torch.zeros(1, 2), [batch], 1.0)
+    weight, losses, _ = student.define(run_steps, torch.zeros(1, 2), [batch], 1.0)
     expected = torch.tensor([[0.5, -0.5]])
     suspects = {"is there an optimizer.step()?": torch.zeros(1, 2)}
     expect_close("the weights", weight, expected, suspects, rtol=1e-5, atol=1e-6)
@@ -392,14 +393,14 @@ def test_step_by_hand(student):
 def test_step_values(student, draw):
     """three steps equal gradient descent on the cross-entropy."""
     weight, batches = step_batches(draw)
-    actual, _, _ = student.define(STEP, weight, batches, RATE)
+    actual, _, _ = student.define(run_steps, weight, batches, RATE)
     suspects = {
-        "gradients add up in .grad: who clears them?": descend(weight, batches, add_up=True),
-        "cross_entropy takes logits: is there a softmax too many?": descend(
+        "gradients accumulate in .grad: are they cleared?": descend(weight, batches, add_up=True),
+        "cross_entropy takes logits: is there a softmax before it?": descend(
             weight, batches, softmax=True
         ),
         "the loss is the mean over the batch, not the sum": descend(weight, batches, total=True),
-        "nothing moved: is there a backward, and then a step?": weight,
+        "the weights are unchanged: is there a backward, and then a step?": weight,
     }
     expect_close(
         "the weights after three steps", actual, descend(weight, batches), suspects, **CLOSE
@@ -410,7 +411,7 @@ def test_step_values(student, draw):
 def test_step_trains_and_tells(student, draw):
     """a step is made in training mode, and returns its loss as a float."""
     weight, batches = step_batches(draw)
-    _, losses, modes = student.define(STEP, weight, batches[:1], RATE)
+    _, losses, modes = student.define(run_steps, weight, batches[:1], RATE)
     if not modes or not all(modes):
         raise Failure("train_step leaves the model in evaluation mode", "where is model.train()?")
     if isinstance(losses[0], Tensor):
@@ -422,8 +423,10 @@ def test_step_trains_and_tells(student, draw):
 
 # 3.6 predict
 
-PREDICT = """
-def run(names, lengths, batch_size):
+
+def run_predict(names, lengths, batch_size):
+    """Predictions of a model that returns the number of valid frames, and how it was called."""
+
     class Probe(nn.Module):
         def __init__(self):
             super().__init__()
@@ -437,14 +440,15 @@ def run(names, lengths, batch_size):
     options = () if batch_size is None else (batch_size,)
     found = names["predict"](probe, [torch.zeros(n, 2) for n in lengths], *options)
     return found, probe.seen
-"""
+
+
 MANY = tuple(91 + 37 * i % 500 for i in range(70))
 
 
 @pytest.mark.check("3.6", points=1, concept="section 3.6")
 def test_predict_by_hand(student):
     """whole utterances are predicted, in order, in evaluation mode."""
-    found, _ = student.define(PREDICT, (5, 2, 9, 4, 7), 2)
+    found, _ = student.define(run_predict, (5, 2, 9, 4, 7), 2)
     expect_equal("predict(counter, five utterances)", found, torch.tensor([5, 2, 9, 4, 7]))
 
 
@@ -453,12 +457,12 @@ def test_predict_whole_utterances(student):
     """every utterance is predicted whole, and in order, for any size of batches."""
     expected = torch.tensor(MANY)
     for size in (None, 1, 3, 100):
-        found, _ = student.define(PREDICT, MANY, size)
+        found, _ = student.define(run_predict, MANY, size)
         suspects = {
             "whole utterances, not crops: which frames does the model see?": expected.clamp(
                 max=128
             ),
-            "are they sorted by length? They were asked for in another order": expected.sort()[0],
+            "are they sorted by length? They must be in the given order": expected.sort()[0],
         }
         what = f"predict(model, {len(MANY)} utterances{'' if size is None else f', {size}'})"
         if isinstance(found, Tensor) and found.shape != expected.shape:
@@ -470,26 +474,30 @@ def test_predict_whole_utterances(student):
 @pytest.mark.check("3.6", points=1, concept="section 3.6")
 def test_predict_evaluates(student):
     """predictions are made in evaluation mode, without gradients, in batches of the given size."""
-    _, seen = student.define(PREDICT, MANY[:10], 4)
+    _, seen = student.define(run_predict, MANY[:10], 4)
     if any(training for training, _, _ in seen):
         raise Failure("predict leaves the model in training mode", "where is model.eval()?")
     if any(graded for _, graded, _ in seen):
-        raise Failure("predict collects gradients", "torch.no_grad() saves half of the memory")
+        raise Failure("predict records gradients", "torch.no_grad() saves half of the memory")
     expect_equal("the sizes of the batches", [size for _, _, size in seen], [4, 4, 2])
 
 
 # 3.7 Best
 
-BEST = """
-def run(names, moments):
+
+def run_best(names, steps):
+    """The weights and buffers after each of two calls of Best.restore."""
+
     class Probe(nn.Module):
+        mean: torch.Tensor
+
         def __init__(self):
             super().__init__()
             self.weight = nn.Parameter(torch.zeros(3))
             self.register_buffer("mean", torch.zeros(2))
 
     probe, best, found = Probe(), names["Best"](), []
-    for accuracy, value in moments:
+    for accuracy, value in steps:
         with torch.no_grad():
             probe.weight.fill_(value)
             probe.mean.fill_(10 * value)
@@ -501,34 +509,33 @@ def run(names, moments):
             probe.weight.add_(100)
             probe.mean.add_(100)
     return found
-"""
 
 
-def expect_best(student, moments: list[tuple[float, float]], best: float) -> list[Tensor]:
-    """The second restored state, if the first one is that of the best moment."""
-    weight, mean, *again = student.define(BEST, moments)
-    (_, first), (_, last) = moments[0], moments[-1]
+def expect_best(student, steps: list[tuple[float, float]], best: float) -> list[Tensor]:
+    """The second restored state; fails unless the first one is that of the best step."""
+    weight, mean, *again = student.define(run_best, steps)
+    (_, first), (_, last) = steps[0], steps[-1]
     what, three = "the weights after restore", torch.ones(3)
     suspects = {"only an accuracy higher than the best so far counts": first * three}
     if isinstance(again[0], Tensor) and torch.equal(again[0], weight):
         hint = "only a higher accuracy counts: is it compared with self.accuracy, and remembered?"
         suspects[hint] = last * three
-    suspects["are the tensors cloned? state_dict() is no copy"] = last * three
+    suspects["are the tensors cloned? state_dict() is not a copy"] = last * three
     expect_close(what, weight, best * three, suspects)
-    buffers = {"buffers belong to the state, too": 10 * last * torch.ones(2)}
+    buffers = {"buffers are part of the state, too": 10 * last * torch.ones(2)}
     expect_close("the buffers after restore", mean, 10 * best * torch.ones(2), buffers)
     return again
 
 
 @pytest.mark.check("3.7", points=1, concept="section 3.7")
 def test_best_by_hand(student):
-    """the weights of the best of three moments come back."""
+    """restore loads the weights of the best of three steps."""
     expect_best(student, [(0.3, 1.0), (0.9, 2.0), (0.5, 3.0)], 2.0)
 
 
 @pytest.mark.check("3.7", points=1, concept="section 3.7")
 def test_best_of_many(student):
-    """the best of many moments comes back, wherever it was, and an accuracy of 0 counts."""
+    """the best of many steps is restored, wherever it was, and an accuracy of 0 counts."""
     expect_best(student, [(0.0, 4.0), (0.0, 5.0)], 4.0)
     expect_best(student, [(0.1, 1.0), (0.5, 2.0), (0.4, 3.0), (0.45, 4.0)], 2.0)
     expect_best(student, [(0.1, 1.0), (0.2, 2.0), (0.3, 3.0)], 3.0)
@@ -536,7 +543,7 @@ def test_best_of_many(student):
 
 @pytest.mark.check("3.7", points=1, concept="section 3.7")
 def test_best_stays(student):
-    """restored weights may be trained on: the kept ones do not change."""
+    """training may go on from restored weights: the kept ones do not change."""
     weight, mean = expect_best(student, [(0.3, 1.0), (0.9, 2.0), (0.5, 3.0)], 2.0)
     hint = "are the kept tensors the model's own now? load_state_dict copies"
     expect_close(
@@ -558,13 +565,13 @@ def trained(student, weights):
 
 @pytest.mark.check("3.8", points=1, concept="section 3.8")
 def test_recipe(student):
-    """the recipe says how to train, with a warm-up that ends before the training does."""
+    """the recipe has all arguments, and its warm-up ends before the training does."""
     expect_recipe(student.recipe(), "crop_frames")
 
 
 @pytest.mark.check("3.8", points=7, concept="section 3.8", timeout=120)
 def test_accuracy(trained, secret, record):
-    """the model knows its voices in sentences it has not heard."""
+    """the model recognizes its voices in new sentences."""
     mels, labels = speaker_utterances(secret)
     measured = score(record, scores(trained, mels), labels, NAMES, "accuracy on hidden utterances")
     expect_accuracy(record, measured, none=LEAST, full=FULL)
@@ -572,12 +579,12 @@ def test_accuracy(trained, secret, record):
 
 @pytest.mark.check("3.8", points=1, concept="section 3.8", timeout=60)
 def test_trained_model_ignores_padding(trained, secret):
-    """the trained model answers alike for an utterance alone and in a batch."""
+    """the trained model has the same logits for an utterance alone and in a batch."""
     mels, _ = speaker_utterances(secret)
     some = mels[:8]
     off = (scores(trained, some) - scores(trained, some, batch=1)).abs().max()
     question = "does every layer and every mean_pool get the mask?"
-    expect_between("the change of the scores", off, 0, 1e-3, hint=question)
+    expect_between("the change of the logits", off, 0, 1e-3, hint=question)
 
 
 @pytest.mark.check(

@@ -1,5 +1,5 @@
-"""Hidden checks of assignment 4: every part against the paper's formula, no padding
-heard anywhere, and the trained model on sentences that nobody has heard."""
+"""Hidden checks of assignment 4: every part against the paper's formula, with padding, and the
+accuracy of the trained model on new sentences."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ from grader.core.outcomes import Reason, Stopped
 from grader.course.hidden.speech import SPEAKERS, scores, speaker_utterances
 from grader.course.probes.accuracy import expect_accuracy, score
 from grader.course.probes.attention_readings import Projection
-from grader.course.probes.conformer_by_hand import BLOCK_BY_HAND, listen
+from grader.course.probes.conformer_by_hand import block_by_hand, last_layer_input
 from grader.course.probes.conformer_readings import (
     BlockReading,
     convolution,
@@ -26,7 +26,6 @@ from grader.course.probes.conformer_readings import (
 )
 from grader.course.probes.model_checks import expect_budget
 from grader.course.probes.remote_modules import built, trainable
-from grader.course.probes.trained_weights import load_weights
 from grader.grading.feedback import (
     Failure,
     expect_close,
@@ -35,6 +34,7 @@ from grader.grading.feedback import (
     expect_logits,
     expect_shape,
 )
+from grader.grading.trained_weights import load_weights
 from kws.models.counts import (
     conformer_layer_parameters,
     convolution_module_parameters,
@@ -42,7 +42,7 @@ from kws.models.counts import (
 )
 
 B, T, D, H, E, K = 3, 17, 6, 2, 5, 7
-REAL = (T, 11, 4)  # frames that are no padding
+REAL = (T, 11, 4)  # frames that are not padding
 F_MELS = 40
 CLOSE: Any = {"rtol": 1e-4, "atol": 1e-5}
 ALIKE = 0.02  # of the largest logit, by which others may differ that the louder encoder gives
@@ -52,7 +52,7 @@ BUDGET = 500_000  # scalars
 
 @pytest.fixture
 def draw(secret):
-    """Normal numbers of a shape, other ones in every course."""
+    """Normal numbers of a shape; they depend on the seed of the course."""
     generator = secret.generator("assignment 4")
     return lambda *shape: torch.randn(shape, generator=generator)
 
@@ -86,9 +86,9 @@ def test_gate_values(student, draw):
         "the second half is the gate, the first half the content": gate * content.sigmoid(),
         "is there a sigmoid?": content * gate,
         "the gate's factor lies between 0 and 1: is it a sigmoid?": content * gate.tanh(),
-        "halves stand side by side: columns 0 ... D - 1, then D ... 2D - 1": x[..., ::2]
+        "the halves are contiguous, not interleaved: 0 ... D - 1, then D ... 2D - 1": x[..., ::2]
         * x[..., 1::2].sigmoid(),
-        "the content is not squashed, only the gate": content.sigmoid() * gate.sigmoid(),
+        "the sigmoid is for the gate only, not for the content": content.sigmoid() * gate.sigmoid(),
     }
     actual = student.gated_linear_unit(x)
     expect_close("gated_linear_unit(x)", actual, F.glu(x, -1), suspects, **CLOSE)
@@ -96,7 +96,7 @@ def test_gate_values(student, draw):
 
 @pytest.mark.check("4.1", points=1, concept="section 4.1")
 def test_gate_of_any_shape(student, draw):
-    """the gate cuts the last axis, however many there are."""
+    """the gate splits the last axis, for any number of axes."""
     for shape in ((2, 4, 6, 8), (3, 8), (8,)):
         x = draw(*shape)
         actual = student.gated_linear_unit(x)
@@ -104,7 +104,7 @@ def test_gate_of_any_shape(student, draw):
         if isinstance(actual, Tensor) and tuple(actual.shape) in halved:
             raise Failure(
                 f"gated_linear_unit halves another axis of x {shape} than the last",
-                "the columns are the last axis, dim=-1",
+                "the features are the last axis, dim=-1",
             )
         expect_close(f"gated_linear_unit(x) for x {shape}", actual, F.glu(x, -1), **CLOSE)
 
@@ -114,7 +114,7 @@ def test_gate_of_any_shape(student, draw):
 
 @pytest.mark.check("4.2", points=1, concept="section 4.2")
 def test_depthwise_by_hand(student):
-    """each column has its own kernel, and padding counts as zero."""
+    """each channel has its own kernel, and padding counts as zero."""
     module = built(student, "DepthwiseConv", 3, 3)
     kernels = torch.eye(3)[:, None]
     module.load_state_dict(
@@ -137,14 +137,14 @@ def test_depthwise_values(student, draw):
     kernel = read_kernel(module)
     x = draw(B, T, D)
     suspects = {
-        "the kernel looks at both sides of a frame alike: is the padding (K - 1) / 2?": depthwise(
+        "the kernel is centered on its frame: is the padding (K - 1) / 2 on both sides?": depthwise(
             x, kernel, shift=K // 2
         ),
-        "the kernel is not turned around": depthwise(
+        "the kernel is not flipped": depthwise(
             x, Projection(weight=kernel.weight.flip(-1), bias=kernel.bias)
         ),
         "is there a bias?": depthwise(x, Projection(weight=kernel.weight, bias=None)),
-        "swap T and D (.mT): a reshape cuts between frames": depthwise(
+        "transpose T and D (.mT): a reshape mixes frames": depthwise(
             x.reshape(B, D, T).mT, kernel
         ).mT.reshape(B, T, D),
     }
@@ -154,7 +154,7 @@ def test_depthwise_values(student, draw):
 
 @pytest.mark.check("4.2", points=1, concept="section 4.2")
 def test_depthwise_hides_padding(student, draw):
-    """what stands in the padding changes no real frame, not even NaN."""
+    """the contents of the padding change no real frame, not even NaN."""
     module = built(student, "DepthwiseConv", D, K)
     kernel = read_kernel(module)
     x, valid = draw(B, T, D), padded()
@@ -177,9 +177,9 @@ def test_depthwise_hides_padding(student, draw):
 
 @pytest.mark.check("4.2", points=1, concept="section 4.2")
 def test_depthwise_parameters(student):
-    """the convolution has (K + 1) D parameters, and refuses a kernel without a middle."""
+    """the convolution has (K + 1) D parameters, and refuses an even kernel."""
     suspects = {
-        "each column sees itself only: how many groups are that?": K * D * D + D,
+        "each channel has its own kernel: how many groups is that?": K * D * D + D,
         "is there a bias?": K * D,
     }
     actual = trainable(built(student, "DepthwiseConv", D, K))
@@ -198,7 +198,7 @@ def test_depthwise_parameters(student):
     else:
         raise Failure(
             f"DepthwiseConv({D}, {K + 1}) accepts an even kernel_size",
-            "an even kernel has no middle: which exception does section 4.2 ask for?",
+            "an even kernel has no center: which exception does section 4.2 ask for?",
         )
 
 
@@ -208,8 +208,8 @@ def read_kernel(module) -> Projection:
     biases = [one for one in state.values() if one.shape == (D,)]
     if len(kernels) != 1 or len(biases) > 1:
         raise Failure(
-            "DepthwiseConv holds other tensors than one kernel (D, 1, K) and a bias (D)",
-            "each column sees itself only: how many groups are that?",
+            "DepthwiseConv is not made of one kernel (D, 1, K) and a bias (D)",
+            "each channel has its own kernel: how many groups is that?",
         )
     return Projection(weight=kernels[0], bias=biases[0] if biases else None)
 
@@ -242,14 +242,14 @@ def test_module_values(student, draw):
         "is the input normalized first?": convolution(x, one, norm_first=False),
         "which half is the gate?": convolution(x, one, gate_first=True),
         "is there a batch norm after the depthwise convolution?": convolution(
-            x, one, norm_columns=False
+            x, one, batch_norm=False
         ),
         "is there a silu after the batch norm?": convolution(x, one, activation=lambda y: y),
         "the batch norm comes after the depthwise convolution": convolution(
-            x, one, columns_first=True
+            x, one, batch_norm_first=True
         ),
         "the silu comes after the batch norm": convolution(x, one, activation_first=True),
-        "the detour belongs to the block, not to the module": x + convolution(x, one),
+        "the residual connection belongs to the block, not to the module": x + convolution(x, one),
         "the activation is silu": convolution(x, one, activation=F.relu),
         "the activation is silu, x times its sigmoid": convolution(x, one, activation=F.gelu),
     }
@@ -258,7 +258,7 @@ def test_module_values(student, draw):
 
 @pytest.mark.check("4.3", points=1, concept="section 4.3")
 def test_module_hides_padding(student, draw):
-    """the convolution module hears no padding."""
+    """the convolution module ignores padding."""
     module = built(student, "ConvolutionModule", D, K)
     one = read_convolution(module, D, seed=3)
     module.eval()
@@ -271,7 +271,7 @@ def test_module_hides_padding(student, draw):
 
 @pytest.mark.check("4.3", points=1, concept="section 4.3")
 def test_module_hides_padding_while_training(student, draw):
-    """while training, the batch norm counts real frames only."""
+    """in training, the batch norm uses real frames only."""
     x, valid = draw(B, T, D), padded()
     noisy = torch.cat([x + 9 * ~valid[..., None] * draw(B, T, D), draw(B, 5, D)], dim=1)
     answers = []
@@ -297,8 +297,9 @@ def test_module_parameters(student):
     """the convolution module has 3 D² + (8 + K) D parameters."""
     expected = convolution_module_parameters(D, K)
     suspects = {
-        "the first pointwise layer makes 2D columns: one half for the gate": expected - D * D - D,
-        "is there a norm in front, and one after the depthwise convolution?": expected - 2 * D,
+        "the first pointwise layer has 2D outputs: one half is the gate": expected - D * D - D,
+        "is there a norm at the beginning, and one after the depthwise convolution?": expected
+        - 2 * D,
         "do both pointwise layers have a bias?": expected - 3 * D,
     }
     actual = trainable(built(student, "ConvolutionModule", D, K))
@@ -321,7 +322,7 @@ def test_feed_forward_by_hand(student):
 
 @pytest.mark.check("4.4", points=1, concept="section 4.4")
 def test_feed_forward_values(student, draw):
-    """the feed-forward module normalizes, widens, bends, narrows."""
+    """the feed-forward module is layer norm, linear, silu, linear."""
     module = built(student, "FeedForwardModule", D, E)
     one = read_feed_forward(module, D, E, seed=5)
     x = draw(B, T, D)
@@ -332,9 +333,9 @@ def test_feed_forward_values(student, draw):
         "the activation is silu, x times its sigmoid": feed_forward(x, one, activation=F.gelu),
         "is there a silu between the two layers?": feed_forward(x, one, activation=lambda y: y),
         "the norm comes first, not last": feed_forward(x, one, norm_last=True),
-        "is there a second silu? nothing bends what comes out": F.silu(expected),
-        "the detour belongs to the block, not to the module": x + expected,
-        "half a step is the block's business": expected / 2,
+        "is there a second silu? There is none after the second layer": F.silu(expected),
+        "the residual connection belongs to the block, not to the module": x + expected,
+        "the factor 1/2 belongs to the block, not to the module": expected / 2,
     }
     expect_close("module(x)", module(x), expected, suspects, **CLOSE)
 
@@ -357,15 +358,15 @@ def test_feed_forward_parameters(student):
 
 @pytest.mark.check("4.5", points=1, concept="section 4.5")
 def test_block_by_hand(student):
-    """two half steps make a whole one."""
-    x, says = torch.tensor([[[1.0, 1, -1, -1]]]), torch.tensor([2.0, -2, 2, -2])
+    """two half-step residual connections make a whole one."""
+    x, bias = torch.tensor([[[1.0, 1, -1, -1]]]), torch.tensor([2.0, -2, 2, -2])
     suspects = {
-        "is each feed-forward step only half a step?": F.layer_norm(x + 2 * says, (4,)),
-        "is there a feed-forward module at each end?": F.layer_norm(x + says / 2, (4,)),
-        "is there a norm at the end?": x + says,
+        "is the output of each feed-forward module halved?": F.layer_norm(x + 2 * bias, (4,)),
+        "is there a feed-forward module at each end?": F.layer_norm(x + bias / 2, (4,)),
+        "is there a norm at the end?": x + bias,
     }
-    expected = F.layer_norm(x + says, (4,))
-    actual = student.define(BLOCK_BY_HAND, x, says)
+    expected = F.layer_norm(x + bias, (4,))
+    actual = student.define(block_by_hand, x, bias)
     expect_close("block(x)", actual, expected, suspects, rtol=0, atol=1e-4)
 
 
@@ -376,15 +377,15 @@ def test_block_values(student, draw):
     x = draw(B, T, D)
     one = BlockReading(block, x, seed=7)
     suspects = {
-        "is each feed-forward step only half a step?": one(x, step=1.0),
-        "are the detours there (x + ...)?": one(x, detours=False),
-        "the norm is for what attention reads: the detour goes around it": one(
-            x, around_norm=False
+        "is the output of each feed-forward module halved?": one(x, step=1.0),
+        "are the residual connections there (x + ...)?": one(x, residual=False),
+        "the residual connection starts before the norm of attention": one(
+            x, residual_before_norm=False
         ),
-        "only the feed-forward modules go half a step": one(x, middle=0.5),
-        "is there a feed-forward module at each end?": one(x, shells_last=True),
-        "attention comes before the convolution": one(x, swapped=True),
-        "is what attention reads normalized?": one(x, norm_first=False),
+        "only the output of the feed-forward modules is halved": one(x, middle=0.5),
+        "is there a feed-forward module at each end?": one(x, ffn_last=True),
+        "attention comes before the convolution": one(x, conv_first=True),
+        "is the input of attention normalized?": one(x, norm_first=False),
         "is there a norm at the end?": one(x, norm_last=False),
     }
     expect_close("block(x)", block(x), one(x), suspects, **CLOSE)
@@ -397,8 +398,8 @@ def test_block_hides_padding(student, draw):
     x, valid = draw(B, T, D), padded()
     one = BlockReading(block, x, seed=7)
     suspects = {
-        "does attention get valid?": one(x, valid, deaf="attention")[valid],
-        "does the convolution module get valid?": one(x, valid, deaf="convolution")[valid],
+        "does attention get valid?": one(x, valid, unmasked_part="attention")[valid],
+        "does the convolution module get valid?": one(x, valid, unmasked_part="convolution")[valid],
         "is valid used at all?": one(x)[valid],
     }
     actual = expect_shape("block(x, valid)", block(x, valid), B, T, D, letters="B, T, D")[valid]
@@ -410,10 +411,10 @@ def test_block_hides_padding(student, draw):
 def test_block_parameters(student):
     """the block has 7 D² + 4 D E + 2 E + (22 + K) D parameters."""
     expected = conformer_layer_parameters(D, E, K)
-    shell = feed_forward_parameters(D, E) + 2 * D
+    ffn = feed_forward_parameters(D, E) + 2 * D
     suspects = {
-        "two shells, or one used twice?": expected - shell,
-        "is there a norm in front of attention, and one at the end?": expected - 2 * D,
+        "is one feed-forward module used twice?": expected - ffn,
+        "is there a norm before attention, and one at the end?": expected - 2 * D,
     }
     actual = trainable(built(student, "ConformerBlock", D, H, E, K))
     what = f"the number of parameters of ConformerBlock({D}, {H}, {E}, {K})"
@@ -425,12 +426,12 @@ def test_block_parameters(student):
 
 @pytest.mark.check("4.6", points=1, concept="section 4.6")
 def test_encoder_counts(student):
-    """the formula gives the count of a published encoder, and of yours."""
+    """the formula gives the parameters of a published encoder, and of yours."""
     suspects = {
         "is every block counted?": 361_024 // 4,
         "are there two feed-forward modules?": 361_024 - 4 * 20_848,
-        "are the norms counted: one for each branch, and the last one?": 361_024 - 4 * 160,
-        "have the four maps of attention a bias?": 361_024 - 4 * 320,
+        "are the norms counted: one in each module, and the last one?": 361_024 - 4 * 160,
+        "do the four projections of attention have a bias?": 361_024 - 4 * 320,
     }
     actual = student.conformer_parameters(80, 128, 31, 4)
     expect_equal("conformer_parameters(80, 128, 31, 4)", actual, 361_024, suspects)
@@ -451,21 +452,21 @@ def test_encoder_chains_its_blocks(student, draw):
     encoder.eval()
     paths = [node.path for node in encoder.tree() if node.kind == "ConformerBlock"]
     if len(paths) != 3:
-        hint = "are the blocks in an nn.ModuleList?" if not paths else "one block, used again?"
-        raise Failure(f"ConformerEncoder(..., num_layers=3) holds {len(paths)} blocks", hint)
+        hint = "is it one block, used again?" if paths else "are the blocks in an nn.ModuleList?"
+        raise Failure(f"ConformerEncoder(..., num_layers=3) has {len(paths)} blocks", hint)
     x, valid = draw(B, T, D), padded()
-    outputs, deaf = [x], x
+    outputs, unmasked = [x], x
     for path in paths:
         block = encoder.child(path)
         outputs.append(expect_shape("block(x, valid)", block(outputs[-1], valid), B, T, D))
-        deaf = expect_shape("block(x)", block(deaf), B, T, D)
+        unmasked = expect_shape("block(x)", block(unmasked), B, T, D)
     suspects = {
-        "does every block get valid?": deaf[valid],
-        "does each block read what the block before it wrote?": expect_shape(
+        "does every block get valid?": unmasked[valid],
+        "is the input of each block the output of the one before?": expect_shape(
             "block(x, valid)", encoder.child(paths[-1])(x, valid), B, T, D
         )[valid],
-        "how often does the loop run? One block is missing": outputs[-2][valid],
-        "does the return stand inside the loop? Only the first block has run": outputs[1][valid],
+        "one block is missing: how often does the loop run?": outputs[-2][valid],
+        "only the first block has run: is the return inside the loop?": outputs[1][valid],
     }
     actual = expect_shape("encoder(x, valid)", encoder(x, valid), B, T, D, letters="B, T, D")
     expected = outputs[-1][valid]
@@ -474,14 +475,14 @@ def test_encoder_chains_its_blocks(student, draw):
 
 @pytest.mark.check("4.6", points=1, concept="section 4.6")
 def test_encoder_blocks_are_independent(student):
-    """every block has parameters of its own, for any number of blocks."""
+    """every block has its own parameters, for any number of blocks."""
     for depth in (1, 2, 5):
         encoder = built(student, "ConformerEncoder", D, H, E, K, depth)
         shared = [n for n, one in encoder.parameters().items() if one.same_as is not None]
         if shared:
             raise Failure(
-                f"ConformerEncoder(..., num_layers={depth}) uses {len(shared)} parameters again",
-                "is it one block, used again and again?",
+                f"{len(shared)} parameters of ConformerEncoder(..., num_layers={depth}) are shared",
+                "is it one block, used several times?",
             )
         what = f"the number of parameters with num_layers={depth}"
         expect_equal(what, trainable(encoder), depth * conformer_layer_parameters(D, E, K))
@@ -492,12 +493,12 @@ def test_count_for_any_size(student):
     """the formula is right for other widths, kernels and depths."""
     for d_model, d_ff, kernel_size, layers in ((5, 7, 3, 1), (64, 256, 31, 3), (144, 576, 15, 16)):
         right = conformer_layer_parameters(d_model, d_ff, kernel_size)
-        shell = feed_forward_parameters(d_model, d_ff) + 2 * d_model
+        ffn = feed_forward_parameters(d_model, d_ff) + 2 * d_model
         suspects = {
             "does the number of layers occur in the formula?": right,
-            "are there two feed-forward modules?": layers * (right - shell),
-            "is there a norm in each branch, and one at the end?": layers * (right - 2 * d_model),
-            "have the four maps of attention a bias?": layers * (right - 4 * d_model),
+            "are there two feed-forward modules?": layers * (right - ffn),
+            "is there a norm in each module, and one at the end?": layers * (right - 2 * d_model),
+            "do the four projections of attention have a bias?": layers * (right - 4 * d_model),
             "does the kernel size occur in the formula?": layers
             * conformer_layer_parameters(d_model, d_ff, 0),
         }
@@ -516,11 +517,11 @@ def mel_batch(draw) -> tuple[Tensor, Tensor]:
 @pytest.mark.check("4.7", points=1, concept="section 4.7")
 def test_logits(student, draw):
     """one logit for each speaker, from normalized features."""
-    logits, heard = listen(student, mel_batch(draw))
+    logits, read = last_layer_input(student, mel_batch(draw))
     expect_logits("model(mel, valid)", logits)
-    spread = torch.stack([heard.std(axis, correction=0).mean() for axis in (0, 1)])
+    spread = torch.stack([read.std(axis, correction=0).mean() for axis in (0, 1)])
     nearest = spread[(spread - 1).abs().argmin()]
-    what = "the standard deviation of what the last layer reads"
+    what = "the standard deviation of the last layer's input"
     expect_close(what, nearest, 1.0, rtol=0, atol=0.02)
 
 
@@ -528,26 +529,26 @@ def test_logits(student, draw):
 def test_normalization_undoes_loudness(student, draw):
     """ten times louder features give the same logits with the normalization, others without."""
     batch = mel_batch(draw)
-    quiet, _ = listen(student, batch)
-    louder, _ = listen(student, batch, louder=10.0)
+    quiet, _ = last_layer_input(student, batch)
+    louder, _ = last_layer_input(student, batch, scale=10.0)
     off = (quiet - louder).abs().max()
     if off > ALIKE * quiet.abs().max():
         raise Failure(
             f"logits change by up to {off:.3g} when the encoder's output is 10 times as large",
-            "is there a normalization right in front of the last linear layer?",
+            "is there a normalization right before the last linear layer?",
         )
-    quiet, _ = listen(student, batch, normalize=False)
-    louder, _ = listen(student, batch, normalize=False, louder=10.0)
+    quiet, _ = last_layer_input(student, batch, normalize=False)
+    louder, _ = last_layer_input(student, batch, normalize=False, scale=10.0)
     if (quiet - louder).abs().max() <= ALIKE * quiet.abs().max():
         raise Failure(
-            "with normalize=False the features are normalized all the same",
-            "the ablation needs a model without: is normalize used?",
+            "with normalize=False the features are still normalized",
+            "the ablation needs a model without a norm: is normalize used?",
         )
 
 
 @pytest.mark.check("4.7", points=2, concept="section 4.7")
-def test_logits_do_not_hear_padding(student, draw):
-    """an utterance gets the logits that it gets alone, whatever it is padded with."""
+def test_logits_ignore_padding(student, draw):
+    """an utterance has the same logits alone and in a padded batch."""
     mel, valid = mel_batch(draw)
     model = built(student, "SpeakerConformer", F_MELS, 11)
     loud(model, seed=13)
@@ -567,7 +568,7 @@ def test_logits_do_not_hear_padding(student, draw):
 
 @pytest.mark.check("4.7", points=1, concept="section 4.7")
 def test_budget(student, draw, record):
-    """the model gets by with half a million numbers, and uses each of its blocks once."""
+    """the model has at most half a million parameters, and uses each of its blocks once."""
     model = built(student, "SpeakerConformer", F_MELS, SPEAKERS)
     loud(model, seed=13)
     batch = mel_batch(draw)
@@ -577,14 +578,14 @@ def test_budget(student, draw, record):
     called = [call.path for call in model.trace(*batch).layers if call.kind == "ConformerBlock"]
     if not called or sorted(called) != sorted(declared):
         raise Failure(
-            f"the model calls ConformerBlocks {len(called)} times and holds {len(declared)}",
+            f"the model calls ConformerBlocks {len(called)} times and has {len(declared)}",
             "each block of the encoder is used once",
         )
 
 
 @pytest.mark.check("4.7", points=6, concept="section 4.7", timeout=120)
 def test_accuracy(student, weights, secret, record):
-    """the trained model names the speakers of sentences that nobody has heard."""
+    """the trained model recognizes the speakers of new sentences."""
     model = load_weights(built(student, "SpeakerConformer", F_MELS, SPEAKERS), weights)
     mels, labels = speaker_utterances(secret)
     names = [str(speaker) for speaker in range(SPEAKERS)]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from grader.core.outcomes import Record
 from grader.course.hidden.keywords import N_MELS, PROTOCOL, word_clips
 from grader.course.probes.accuracy import (
     expect_accuracy,
@@ -23,14 +24,13 @@ from grader.course.probes.keyword_readings import ModelReading, read_stem, stem
 from grader.course.probes.model_checks import expect_budget, expect_gradients
 from grader.course.probes.remote_modules import built, trainable
 from grader.course.probes.retraining import expect_recipe, keyword_plan, train_again
-from grader.course.probes.trained_weights import load_weights
 from grader.grading.feedback import (
     Failure,
     expect_close,
     expect_equal,
     expect_shape,
 )
-from grader.grading.grading_run import Record
+from grader.grading.trained_weights import load_weights
 from kws.inference.submission import KAGGLE_LABELS
 from kws.models.counts import encoder_layer_parameters
 
@@ -118,8 +118,8 @@ def test_memory_of_attention(student):
 # 5.2 stem
 
 
-STEM_BY_HAND = """
-def answer(names, mel):
+def stem_by_hand(names, mel):
+    """A stem whose kernels have a single 1, in their center."""
     stem = names["Stem"]((1, 1), (1, 1)).eval()
     middle = torch.tensor([0.0, 1.0, 0.0])
     with torch.no_grad():
@@ -129,7 +129,6 @@ def answer(names, mel):
             elif not (p == 1).all():
                 p.zero_()
     return stem(mel)
-"""
 
 
 @pytest.mark.check("5.2", points=1, concept="section 5.2")
@@ -138,7 +137,7 @@ def test_stem_by_hand(student):
     mel = torch.tensor([[[1.0, 2], [3, 4]]])
     suspects = {"time comes first: all bands of frame 0": torch.tensor([[[1.0], [3], [2], [4]]])}
     expected = torch.tensor([[[1.0], [2], [3], [4]]])
-    actual = student.define(STEM_BY_HAND, mel)
+    actual = student.define(stem_by_hand, mel)
     expect_close("stem(mel)", actual, expected, suspects, rtol=0, atol=1e-4)
 
 
@@ -262,17 +261,16 @@ def test_token_parameters(student):
 # 5.4 the model
 
 
-READS = """
-def answer(names, mel):
+def logits_without_layers(names, mel):
+    """Logits of a model whose encoder has no layer."""
     sizes = dict(channels=(2, 3), d_model=8, num_heads=2, d_ff=9, num_layers=0)
     return names["KeywordTransformer"](5, **sizes).eval()(mel)
-"""
 
 
 @pytest.mark.check("5.4", points=1, concept="section 5.4")
 def test_transformer_reads(student, draw):
     """the classifier reads the cls token, and the right one."""
-    logits = student.define(READS, draw(B, FRAMES, N_MELS).float())
+    logits = student.define(logits_without_layers, draw(B, FRAMES, N_MELS).float())
     logits = expect_shape("model(mel)", logits, B, 5, letters="B, C")
     if not torch.allclose(logits, logits[:1].expand_as(logits), atol=1e-6):
         raise Failure(

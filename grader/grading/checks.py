@@ -1,6 +1,6 @@
 """What there is to earn: the checks of an assignment, read from their markers before any runs.
 
-A check is a test function in `grader/test_NN_slug.py` that carries
+A check is a test function in `grader/course/test_NN_slug.py` that carries
 
     @pytest.mark.check("2.1", points=3, after=("2.1-shape",), concept="section 2.1", timeout=30)
 

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kws.checking import each_suspect
+
 RTOL, ATOL = 1e-6, 1e-8
 LONGEST, LARGEST = 60, 10**12  # of what is shown of an answer: more of it could hold hidden data
 MOST_AXES, LONGEST_AXIS = 8, 10**6
@@ -95,8 +97,8 @@ def expect_close(
     """Fail unless `actual` equals `expected` up to rounding: same shape, every place.
 
     Args:
-        suspects: hint -> the value that this mistake produces. The first that the answer equals
-            becomes the hint; one that equals `expected` too says nothing and is passed over.
+        suspects: hint -> the value that this mistake produces, or `AnyOf` several. The first that
+            the answer equals becomes the hint; one that equals `expected` too is passed over.
     """
     expected = torch.as_tensor(expected)
     if isinstance(actual, bool | int | float):
@@ -105,7 +107,7 @@ def expect_close(
     if _close(actual, expected, rtol, atol):
         return
     hint = ""
-    for question, wrong in (suspects or {}).items():
+    for question, wrong in each_suspect(suspects):
         wrong = torch.as_tensor(wrong)
         if _close(actual, wrong, rtol, atol) and not _close(expected, wrong, rtol, atol):
             hint = question
@@ -127,7 +129,7 @@ def expect_equal(
     hint = next(
         (
             question
-            for question, wrong in (suspects or {}).items()
+            for question, wrong in each_suspect(suspects)
             if _equal(actual, wrong) and not _equal(wrong, expected)
         ),
         "is there a `return`?" if actual is None else "",

@@ -16,29 +16,44 @@ import pytest
 from torch import Tensor
 
 from grader.adapters import ASSIGNMENTS
+from grader.core.outcomes import Record
 from grader.core.seed import Seed
-from grader.course.probes.trained_weights import read_weights
 from grader.grading.checks import Check
-from grader.grading.grading_run import Record, Run
-
-RUN = pytest.StashKey[Run]()
-CHECK = pytest.StashKey[Check]()
-RECORD = pytest.StashKey[Record]()
-
-
-def _run(request: pytest.FixtureRequest) -> Run:
-    return request.config.stash[RUN]
+from grader.grading.plugin import Grading
+from grader.grading.student_program import student_program
+from grader.grading.trained_weights import read_weights
+from grader.submission.contents import Submission
 
 
 @pytest.fixture
-def new_student(request: pytest.FixtureRequest) -> Iterator[Callable]:
+def grading(pytestconfig: pytest.Config) -> Grading:
+    """The plugin that holds the state of this run."""
+    found = Grading.of(pytestconfig)
+    assert found is not None, "a hidden check runs in a grading run only"
+    return found
+
+
+@pytest.fixture
+def check(grading: Grading, request: pytest.FixtureRequest) -> Check:
+    """The check that runs."""
+    return grading.attempt(request.node).check
+
+
+@pytest.fixture
+def submission(grading: Grading, check: Check) -> Submission:
+    """What was handed in for the assignment of this check."""
+    return grading.run.submissions[check.assignment]
+
+
+@pytest.fixture
+def new_student(grading: Grading, check: Check) -> Iterator[Callable]:
     """`new_student(seed=None)`: the student's definitions in a process of their own."""
-    run, check = _run(request), request.node.stash[CHECK]
+    run = grading.run
     with ExitStack() as stack:
 
         def open_one(seed: int | None = None) -> Any:
-            session, code = run.session(check.assignment), run.code(check, seed)
-            return stack.enter_context(session.check(code, seconds=check.timeout))
+            session, program = run.session(check.assignment), student_program(run, check, seed)
+            return stack.enter_context(session.check(program, seconds=check.timeout))
 
         yield open_one
 
@@ -50,26 +65,24 @@ def student(new_student: Callable) -> Any:
 
 
 @pytest.fixture
-def weights(request: pytest.FixtureRequest) -> dict[str, Tensor]:
+def weights(submission: Submission, check: Check) -> dict[str, Tensor]:
     """The submitted state dict; a check that asks for it stops where there is none."""
-    check = request.node.stash[CHECK]
-    data = _run(request).submissions[check.assignment].weights
-    return read_weights(data, f"{ASSIGNMENTS[check.assignment].stem}.safetensors")
+    return read_weights(submission.weights, f"{ASSIGNMENTS[check.assignment].stem}.safetensors")
 
 
 @pytest.fixture
-def secret(request: pytest.FixtureRequest) -> Seed:
+def secret(grading: Grading) -> Seed:
     """The instructor's seed."""
-    return _run(request).seed
+    return grading.run.seed
 
 
 @pytest.fixture
-def record(request: pytest.FixtureRequest) -> Record:
+def record(grading: Grading, request: pytest.FixtureRequest) -> Record:
     """Facts, pictures and partial points of this check."""
-    return request.node.stash[RECORD]
+    return grading.attempt(request.node).record
 
 
 @pytest.fixture
-def report_source(request: pytest.FixtureRequest) -> str:
+def report_source(submission: Submission) -> str:
     """All code as submitted."""
-    return _run(request).submissions[request.node.stash[CHECK].assignment].text
+    return submission.text

@@ -1,7 +1,8 @@
 """A grading run as values: what each check ended in, and the report that follows.
 
-Nothing here knows pytest. `judge` turns the way in which a check ended into points; `Run` holds
-what a run has: submissions, the sandbox, the secret seed, results so far; `plugin.py` drives it.
+Nothing here knows pytest. `judge` turns the way in which a check ended into points; `GradingRun`
+holds what a run has: submissions, the sandbox, the secret seed, results so far. `plugin.py` drives
+it; `student_program.py` says what it runs of a submission.
 
 The point rules, in one place:
 
@@ -12,69 +13,22 @@ The point rules, in one place:
                     opened; a person looks at it
 """
 
-import math
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any
-
-import torch
+from dataclasses import dataclass, field
 
 from grader.adapters import ASSIGNMENTS, Assignment
-from grader.authoring.reference import reference_pieces
-from grader.core.outcomes import CheckResult, Figure, Reason, Report, Stopped
+from grader.core.outcomes import CheckResult, Reason, Record, Report, Stopped
 from grader.core.seed import Seed
 from grader.core.text import clean
 from grader.grading.checks import Check, checks_digest, needed
 from grader.grading.feedback import Failure
-from grader.sandbox import Code, Sandbox, Session
-from grader.submission.contents import Piece, Submission
-from grader.submission.forbidden import expect_own_work
+from grader.sandbox import Sandbox, Session
+from grader.submission.contents import Submission
 
 OURS = "the grader stumbled here, not you: it costs no points, and a person will look at it"
 STAFF = "staff: fault"
-
-
-@dataclass
-class Record:
-    """What a check says besides passing: measured values, pictures, a share of the points."""
-
-    facts: dict[str, Any] = field(default_factory=dict)
-    figures: list[Figure] = field(default_factory=list)
-    share: float = 1.0
-    message: str = ""
-    hint: str = ""
-
-    def fact(self, name: str, value: Any) -> None:
-        """Show a measured number or text in every report."""
-        value = _plain(value)
-        self.facts[clean(name)] = "not a number" if value is None else value
-
-    def figure(self, figure: Figure) -> None:
-        """Show a picture on the student's page; a value that is no number leaves a gap."""
-        self.figures.append(replace(figure, data=_plain(dict(figure.data))))
-
-    def partial(self, share: float, message: str, hint: str = "") -> None:
-        """Earn this share, 0 … 1, of the points; of several calls the smallest share counts."""
-        if not 0 <= share <= 1:
-            raise ValueError(f"share={share} is not between 0 and 1")
-        if share < self.share:
-            self.share, self.message, self.hint = share, message, hint
-
-
-def _plain(value: Any) -> Any:
-    """What a JSON file can hold: tensors as numbers and lists, None for NaN and infinity."""
-    if isinstance(value, torch.Tensor):
-        value = value.tolist()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value if isinstance(value, bool | int | None) else clean(str(value))
 
 
 def judge(check: Check, error: BaseException | None, record: Record) -> CheckResult:
@@ -128,7 +82,7 @@ def _where(error: BaseException) -> str:
 
 
 @dataclass(kw_only=True, eq=False)
-class Run:
+class GradingRun:
     """One grading run: one student, one submission for each assignment.
 
     `checks` is filled when the checks are collected, `results` as they end.
@@ -184,28 +138,6 @@ class Run:
         for assignment in tuple(self._sessions):
             self.close_session(assignment)
 
-    def code(self, check: Check, seed: int | None = None) -> Code:
-        """What runs in the process of this check: the student's pieces, and ours for failed tasks.
-
-        `seed` defaults to one that follows from the secret seed and the check. `Stopped` where the
-        definitions of the check's task, as written, use a name that is forbidden in it.
-        """
-        assignment = ASSIGNMENTS[check.assignment]
-        task, pieces = assignment.task(check.task), self.submissions[check.assignment].pieces
-        others = [n for one in assignment.tasks if one is not task for n in one.names]
-        expect_own_work(pieces, task.forbidden, task.names, others)
-        references = [
-            piece
-            for failed in self.failed_tasks(check)
-            for piece in _reference(assignment.number, failed)
-        ]
-        return Code(
-            pieces=pieces,
-            references=tuple(references),
-            forbidden=task.forbidden,
-            seed=self.seed.number(f"run {check.id}") % 2**32 if seed is None else seed,
-        )
-
     def report(self, assignment: Assignment, *, interrupted: bool = False) -> Report:
         """The report: every check of the inventory, whether it was reported or not.
 
@@ -236,12 +168,9 @@ class Run:
         return tuple(self.report(one, interrupted=interrupted) for one in self.assignments)
 
 
-@lru_cache(maxsize=1024)
-def _reference(number: str, task: str) -> tuple[Piece, ...]:
-    return reference_pieces(ASSIGNMENTS[number], task)
-
-
-def choose(submissions: Sequence[Submission], assignment: str | None) -> dict[str, Submission]:
+def by_assignment(
+    submissions: Sequence[Submission], assignment: str | None
+) -> dict[str, Submission]:
     """Assignment -> submission; with `assignment`, that one alone, though it may hold nothing."""
     found = {one.assignment: one for one in submissions if one.assignment in ASSIGNMENTS}
     if assignment is None:

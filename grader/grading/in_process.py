@@ -15,8 +15,8 @@ from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.core.outcomes import Report
 from grader.core.seed import Seed
-from grader.grading.grading_run import Run
-from grader.grading.plugin import Given
+from grader.grading.grading_run import GradingRun
+from grader.grading.plugin import Grading
 from grader.sandbox import Sandbox
 from grader.submission.contents import Submission
 
@@ -50,7 +50,7 @@ def grade_one(
     Without `run_checks` every check is open: for a submission that no attempt could grade.
     """
     assignment = ASSIGNMENTS[submission.assignment]
-    run = Run(
+    run = GradingRun(
         submissions={assignment.number: submission},
         sandbox=sandbox,
         seed=seed,
@@ -60,23 +60,23 @@ def grade_one(
     if not run_checks:
         _pytest(run, "--collect-only", "-qq")
         return run.report(assignment, interrupted=True)
-    given, code = _pytest(run)
-    if not given.reports:
+    grading, code = _pytest(run)
+    if not grading.reports:
         raise RuntimeError(f"pytest ended with {code!r} before any check of {assignment.stem}")
-    return given.reports[0]
+    return grading.reports[0]
 
 
-def _pytest(run: Run, *options: str) -> tuple[Given, int]:
+def _pytest(run: GradingRun, *options: str) -> tuple[Grading, int]:
     (assignment,) = run.assignments
-    given = Given(run)
+    grading = Grading(run)
     tests = ROOT / "grader" / "course" / f"test_{assignment.stem}.py"
     arguments = [f"--config-file={ROOT / 'pyproject.toml'}", f"--rootdir={ROOT}", *OPTIONS]
     try:
         with _without("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
-            code = pytest.main([*arguments, *options, str(tests)], plugins=[given])
+            code = pytest.main([*arguments, *options, str(tests)], plugins=[grading])
     finally:
         run.close()
-    return given, code
+    return grading, code
 
 
 @contextmanager

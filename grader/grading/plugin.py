@@ -7,24 +7,29 @@ What it knows of a submission comes through `fixtures.py`, whose other end is a 
 `grader.sandbox`. Every check is recorded here by what it raised, not by what pytest reports, and
 the exit code follows from the points: 0 if all were earned, 1 if not, 2 and above if the run itself
 went wrong.
+
+`Grading` is the plugin and holds all state of a run. The hooks at the end of this file make one out
+of the command line; `in_process.py` hands one to `pytest.main` that exists already.
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+
+# Private, and the only way to run a test twice: pytest-rerunfailures and flaky do it so as well.
 from _pytest.runner import runtestprotocol
 
 from grader import ROOT
 from grader.adapters import get_assignment
-from grader.core.outcomes import CheckResult, Reason, Report, Stopped
+from grader.core.outcomes import CheckResult, Reason, Record, Report, Stopped
 from grader.core.seed import read_seed
 from grader.grading.checks import MARKER, Check, read_check, verify
-from grader.grading.fixtures import CHECK, RECORD, RUN
-from grader.grading.grading_run import Record, Run, choose, judge, not_run
+from grader.grading.grading_run import GradingRun, by_assignment, judge, not_run
 from grader.grading.printing import Printer
 from grader.reports.write import write_crash, write_results
 from grader.sandbox import Sandbox, Tier
@@ -32,26 +37,169 @@ from kws.errors import UsageError
 
 GRADER = ROOT / "grader"
 CHECKS = GRADER / "course"
-REPORTS = pytest.StashKey[tuple[Report, ...]]()
-ENDED = pytest.StashKey[BaseException | None]()
-CLOSE = pytest.StashKey[ExitStack]()
 
 
-class Given:
-    """Hands a run that exists already to `pytest.main`, in place of the command line's options."""
+@dataclass
+class Attempt:
+    """One check in pytest's hands: what it recorded, and the exception that ended it."""
 
-    def __init__(self, run: Run):
-        self.run = run
+    check: Check
+    record: Record = field(default_factory=Record)
+    error: BaseException | None = None
+
+
+class Grading:
+    """The pytest plugin of one grading run. `reports` are there when the session has finished.
+
+    Args:
+        run: what is graded.
+        options: of the command line, which name the files to write; None writes none.
+        printer: shows each check as it ends; None prints nothing.
+        closing: what ends with the session.
+    """
+
+    def __init__(
+        self,
+        run: GradingRun,
+        options: Any = None,
+        printer: Printer | None = None,
+        closing: ExitStack | None = None,
+    ):
+        self.run, self.printer = run, printer
         self.reports: tuple[Report, ...] = ()
+        self._options, self._closing = options, closing or ExitStack()
+        self._attempts: dict[str, Attempt] = {}
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> "Grading | None":
+        """The plugin of this session; None where other tests run."""
+        plugins = config.pluginmanager.get_plugins()
+        return next((plugin for plugin in plugins if isinstance(plugin, cls)), None)
+
+    def attempt(self, item: pytest.Item) -> Attempt:
+        """The check that a test is, as it runs just now."""
+        return self._attempts[item.nodeid]
+
+    # Collecting
+
+    def ignores(self, path: Path) -> bool:
+        """Of the grader's files, only the checks of the assignments that are graded are read."""
+        names = [f"test_{one.stem}.py" for one in self.run.assignments]
+        return path.resolve() not in {GRADER, CHECKS, *(CHECKS / name for name in names)}
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file of checks that does not load is our fault: staff see all of it."""
+        if report.failed and self.printer:
+            self.printer.show_collection_error(str(report.longrepr))
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_configure(self, config: pytest.Config) -> None:
-        """Put the run where the hooks below look for it."""
-        config.stash[RUN] = self.run
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Read every check's marker and fix the inventory, before anything can be deselected."""
+        try:
+            found = [(item, _check_of(item)) for item in items if isinstance(item, pytest.Function)]
+            if not any("::" in arg for arg in config.args):
+                for one in self.run.assignments:
+                    verify(one, [c for _, c in found if c.assignment == one.number])
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+        items.clear()
+        for item, check in found:
+            if self.run.retrain or not check.retrain:
+                self._attempts[item.nodeid] = Attempt(check)
+                self.run.checks.setdefault(check.assignment, []).append(check)
+                items.append(item)
 
-    def pytest_unconfigure(self, config: pytest.Config) -> None:
-        """Take the reports back."""
-        self.reports = config.stash.get(REPORTS, ())
+    # Running
+
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        """Run one check, a second time in a fresh session if the first ended in a fault of ours."""
+        run, check = self.run, self.attempt(item).check
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        blocker, unread = run.blocked_by(check), run.submissions[check.assignment].unread
+        if unread:
+            result = judge(check, Stopped(Reason.UNREAD, unread), Record())
+        elif blocker is not None:
+            result = not_run(check, f"not run: {blocker} comes first")
+        else:
+            result = self._run_once(item, nextitem)
+            if result.reason is Reason.INFRASTRUCTURE:
+                run.close_session(check.assignment)
+                result = self._run_once(item, nextitem)
+        run.results[check.assignment, check.id] = result
+        if self.printer:
+            self.printer.show(check, result, self.attempt(item).error)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def _run_once(self, item: pytest.Item, nextitem: pytest.Item | None) -> CheckResult:
+        attempt = self._attempts[item.nodeid] = Attempt(self.attempt(item).check)
+        for report in runtestprotocol(item, nextitem=nextitem, log=False):
+            item.ihook.pytest_runtest_logreport(report=report)
+        return judge(attempt.check, attempt.error, attempt.record)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo) -> Iterator[Any]:
+        """Keep what a check raised; give pytest's own report its words, and none of our frames."""
+        report = yield
+        if call.excinfo is not None:
+            attempt = self.attempt(item)
+            if attempt.error is None:  # a fault while tearing down does not replace the first
+                attempt.error = _ending(call.excinfo.value)
+            result = judge(attempt.check, attempt.error, attempt.record)
+            if report.outcome == "skipped":
+                report.outcome = "failed"
+            hint = f"\nhint: {result.hint}" if result.hint else ""
+            report.longrepr = f"{result.message}{hint}"
+            report.sections = []
+        return report
+
+    # Ending
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Make and write the reports; let the exit code say whether all points were earned."""
+        if session.config.option.collectonly:
+            return
+        usual = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        reports = self.run.reports(interrupted=not usual)
+        if not reports or not all(report.checks for report in reports):
+            if self._options:  # the checks themselves do not load
+                write_crash(self._options, "")
+            return
+        self.reports = reports
+        if self.printer:
+            self.printer.close(reports)
+        if self._options:
+            write_results(self._options, reports)
+        if usual:
+            full = all(check.passed for report in reports for check in report.checks)
+            session.exitstatus = pytest.ExitCode.OK if full else pytest.ExitCode.TESTS_FAILED
+
+    def pytest_unconfigure(self) -> None:
+        """End the sandbox, if it was started for this session."""
+        self._closing.close()
+
+
+def _check_of(item: pytest.Function) -> Check:
+    assignment = get_assignment(item.path.name[len("test_") :][:2])
+    mark = item.get_closest_marker("check")
+    if mark is None:
+        raise UsageError(f"{assignment.stem}: {item.name} has no check marker: {MARKER}")
+    if item.get_closest_marker("slow"):
+        raise UsageError(f"{assignment.stem}: {item.name} is marked slow, and would be left out")
+    return read_check(assignment, item.function, item.name, mark.args, mark.kwargs)
+
+
+def _ending(error: BaseException) -> BaseException:
+    """A skipped check is one that did not run."""
+    if isinstance(error, pytest.skip.Exception):
+        return Stopped(Reason.NOT_RUN, f"not run: {error.msg or 'this check was skipped'}")
+    return error
+
+
+# From the command line: the hooks that `grader/conftest.py` imports
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -69,20 +217,24 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if not _grades(config):
         return
     torch.set_num_threads(1)  # tensors are small here: threads would wait for each other
-    if RUN in config.stash:
+    if Grading.of(config):
         config.pluginmanager.unregister(name="terminalreporter")
         return
-    config.stash[CLOSE] = ExitStack()
     try:
-        config.stash[RUN] = _open(config, config.stash[CLOSE])
+        grading = _open(config)
     except BaseException as error:
         known = isinstance(error, UsageError)
         write_crash(config.option, str(error) if known else "")
         if known:
             raise pytest.UsageError(str(error)) from None
         raise
-    if not config.option.collectonly:
-        Printer.install(config)
+    config.pluginmanager.register(grading, "grading")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Collect nothing of the grader together with other tests."""
+    grading = Grading.of(config)
+    return True if grading is None or grading.ignores(collection_path) else None
 
 
 def _grades(config: pytest.Config) -> bool:
@@ -91,7 +243,7 @@ def _grades(config: pytest.Config) -> bool:
     return bool(paths) and all(path.resolve().is_relative_to(GRADER) for path in paths)
 
 
-def _open(config: pytest.Config, closing: ExitStack) -> Run:
+def _open(config: pytest.Config) -> Grading:
     from grader.submission import read_submissions
 
     option = config.option
@@ -99,32 +251,35 @@ def _open(config: pytest.Config, closing: ExitStack) -> Run:
         raise UsageError("checks of one student run one after another: leave -n out")
     number = get_assignment(option.assignment).number if option.assignment else None
     seed = read_seed()
-    _tier(option.require_isolation)  # a word that is none is told before anything starts
+    read_tier(option.require_isolation)  # an unknown word is refused before anything starts
     path = config.invocation_params.dir / option.submission
-    submissions = choose(read_submissions(path, number), number)
+    submissions = by_assignment(read_submissions(path, number), number)
     if not submissions:
         raise UsageError(
             f"--submission {option.submission} holds no answer to any assignment of this course: "
             "name the assignment with --assignment, or another path"
         )
-    sandbox = None
-    if not option.collectonly:
-        sandbox = closing.enter_context(Sandbox())
-        require_tier(sandbox, option.require_isolation)
-    run = Run(
-        submissions=submissions,
-        sandbox=sandbox,
-        seed=seed,
-        student=option.student,
-        retrain=option.retrain,
-    )
-    closing.callback(run.close)
-    return run
+    with ExitStack() as closing:
+        sandbox = printer = None
+        if not option.collectonly:
+            sandbox = closing.enter_context(Sandbox())
+            require_tier(sandbox, option.require_isolation)
+            printer = Printer(config.get_terminal_writer(), staff=option.staff)
+            config.pluginmanager.unregister(name="terminalreporter")
+        run = GradingRun(
+            submissions=submissions,
+            sandbox=sandbox,
+            seed=seed,
+            student=option.student,
+            retrain=option.retrain,
+        )
+        closing.callback(run.close)
+        return Grading(run, option, printer, closing.pop_all())
 
 
 def require_tier(sandbox: Sandbox, name: str | None) -> None:
-    """UsageError if `name` is no tier, or one that is stronger than the sandbox's."""
-    required = _tier(name)
+    """UsageError if `name` is not a tier, or one that is stronger than the sandbox's."""
+    required = read_tier(name)
     if required and sandbox.tier.strength < required.strength:
         raise UsageError(
             f"this machine isolates students' code by tier {sandbox.tier.value!r}, and "
@@ -132,140 +287,11 @@ def require_tier(sandbox: Sandbox, name: str | None) -> None:
         )
 
 
-def _tier(name: str | None) -> Tier | None:
+def read_tier(name: str | None) -> Tier | None:
+    """The tier that `--require-isolation` names; UsageError if there is no such tier."""
     if name is None:
         return None
     if name not in [tier.value for tier in Tier]:
         there = ", ".join(tier.value for tier in Tier)
-        raise UsageError(f"--require-isolation {name!r} is no tier: choose one of {there}")
+        raise UsageError(f"--require-isolation {name!r} is not a tier: choose one of {there}")
     return Tier(name)
-
-
-# Collecting
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Of the grader's files, only the checks of the assignments that are graded."""
-    run = config.stash.get(RUN, None)
-    if run is None:
-        return True
-    wanted = {GRADER, CHECKS, *(CHECKS / f"test_{one.stem}.py" for one in run.assignments)}
-    return None if collection_path.resolve() in wanted else True
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Read every check's marker and fix the inventory, before anything can be deselected."""
-    run = config.stash.get(RUN, None)
-    if run is None:
-        return
-    try:
-        found = [(item, _check_of(item)) for item in items if isinstance(item, pytest.Function)]
-        if not any("::" in arg for arg in config.args):
-            for one in run.assignments:
-                verify(one, [c for _, c in found if c.assignment == one.number])
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
-    items.clear()
-    for item, check in found:
-        if run.retrain or not check.retrain:
-            item.stash[CHECK] = check
-            run.checks.setdefault(check.assignment, []).append(check)
-            items.append(item)
-
-
-def _check_of(item: pytest.Function) -> Check:
-    assignment = get_assignment(item.path.name[len("test_") :][:2])
-    mark = item.get_closest_marker("check")
-    if mark is None:
-        raise UsageError(f"{assignment.stem}: {item.name} has no check marker: {MARKER}")
-    if item.get_closest_marker("slow"):
-        raise UsageError(f"{assignment.stem}: {item.name} is marked slow, and would be left out")
-    return read_check(assignment, item.function, item.name, mark.args, mark.kwargs)
-
-
-# Running
-
-
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Run one check, a second time in a fresh session if the first ended in a fault of ours."""
-    run = item.config.stash.get(RUN, None)
-    if run is None or CHECK not in item.stash:
-        return None
-    check = item.stash[CHECK]
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    blocker, unread = run.blocked_by(check), run.submissions[check.assignment].unread
-    if unread:
-        result = judge(check, Stopped(Reason.UNREAD, unread), Record())
-    elif blocker is not None:
-        result = not_run(check, f"not run: {blocker} comes first")
-    else:
-        result = _attempt(item, nextitem)
-        if result.reason is Reason.INFRASTRUCTURE:
-            run.close_session(check.assignment)
-            result = _attempt(item, nextitem)
-    run.results[check.assignment, check.id] = result
-    for printer in item.config.pluginmanager.get_plugins():
-        if isinstance(printer, Printer):
-            printer.show(check, result, item.stash.get(ENDED, None))
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True
-
-
-def _attempt(item: pytest.Item, nextitem: pytest.Item | None) -> CheckResult:
-    item.stash[RECORD], item.stash[ENDED] = Record(), None
-    for report in runtestprotocol(item, nextitem=nextitem, log=False):
-        item.ihook.pytest_runtest_logreport(report=report)
-    return judge(item.stash[CHECK], item.stash[ENDED], item.stash[RECORD])
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[Any]:
-    """Keep what a check raised; give pytest's own report its words, and none of our frames."""
-    report = yield
-    if CHECK in item.stash and call.excinfo is not None:
-        if item.stash.get(ENDED, None) is None:
-            item.stash[ENDED] = _ending(call.excinfo.value)
-        result = judge(item.stash[CHECK], item.stash[ENDED], item.stash[RECORD])
-        if report.outcome == "skipped":
-            report.outcome = "failed"
-        report.longrepr = (
-            f"{result.message}\nhint: {result.hint}" if result.hint else result.message
-        )
-        report.sections = []
-    return report
-
-
-def _ending(error: BaseException) -> BaseException:
-    """A skipped check is one that did not run."""
-    if isinstance(error, pytest.skip.Exception):
-        return Stopped(Reason.NOT_RUN, f"not run: {error.msg or 'this check was skipped'}")
-    return error
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Make the reports, write them, and let the exit code say whether all points were earned."""
-    run = session.config.stash.get(RUN, None)
-    if run is None or session.config.option.collectonly:
-        return
-    usual = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    reports = run.reports(interrupted=not usual)
-    printers = [p for p in session.config.pluginmanager.get_plugins() if isinstance(p, Printer)]
-    if not reports or not all(report.checks for report in reports):
-        for _ in printers:  # the checks themselves do not load
-            write_crash(session.config.option, "")
-        return
-    session.config.stash[REPORTS] = reports
-    for printer in printers:
-        printer.close(reports)
-        write_results(session.config.option, reports)
-    if usual:
-        full = all(check.passed for report in reports for check in report.checks)
-        session.exitstatus = pytest.ExitCode.OK if full else pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the sandbox."""
-    if CLOSE in config.stash:
-        config.stash[CLOSE].close()

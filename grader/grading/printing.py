@@ -4,8 +4,6 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
 from grader.adapters import ASSIGNMENTS
 from grader.core.outcomes import CheckResult, Reason, Report
 from grader.grading.checks import Check
@@ -19,18 +17,10 @@ class Printer:
         self._writer, self._staff = writer, staff
         self._heading = ""
 
-    @classmethod
-    def install(cls, config: pytest.Config) -> None:
-        """Put a printer in the place of the terminal reporter."""
-        printer = cls(config.get_terminal_writer(), staff=config.option.staff)
-        config.pluginmanager.unregister(name="terminalreporter")
-        config.pluginmanager.register(printer, "grader-printer")
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A file of checks that does not load is our fault: staff see all of it."""
-        if report.failed:
-            self._writer.line("The checks themselves do not load:", red=True)
-            self._writer.line(str(report.longrepr))
+    def show_collection_error(self, error: str) -> None:
+        """Say that the checks themselves are broken."""
+        self._writer.line("The checks themselves do not load:", red=True)
+        self._writer.line(error)
 
     def show(self, check: Check, result: CheckResult, error: BaseException | None) -> None:
         """Print one check as it ends, under the heading of its task."""
@@ -40,15 +30,9 @@ class Printer:
         if heading != self._heading:
             self._writer.line(("\n" if self._heading else "") + heading, bold=True)
             self._heading = heading
-        color = (
-            {"green": True}
-            if result.passed
-            else {"red": True}
-            if result.earned == 0
-            else {"yellow": True}
-        )
+        color = "green" if result.passed else "red" if result.earned == 0 else "yellow"
         first, *below = check_lines(result)
-        self._writer.line(first, **color)
+        self._writer.line(first, **{color: True})
         for line in [*below, *fact_lines(result)]:
             self._writer.line(line)
         if self._staff and result.reason is Reason.INFRASTRUCTURE and error is not None:

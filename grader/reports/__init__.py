@@ -1,1 +1,4 @@
-"""Reports for others to read. Each module turns `Report`s into bytes: same reports, same bytes."""
+"""What others read. Each module turns `Report`s into bytes: same reports, same bytes.
+
+Nothing here grades; it imports core and adapters.
+"""

@@ -4,6 +4,8 @@
 as a `RemoteModule`. Every call may raise `Stopped`.
 """
 
+import inspect
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -79,11 +81,13 @@ class RemoteStudent(_Remote):
         """Results of a trial of `kws.contracts` with the hidden sizes: (what, value)."""
         return self._read(trial_id, forms.read_results, op="trial", name=trial_id, seed=seed)
 
-    def define(self, source: str, *args: Any, **kwargs: Any) -> Any:
-        """Run our own function there: the last one that `source` defines.
+    def define(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run a function of ours there: it is sent as source text.
 
-        Its first argument is a dictionary of the student's names; `torch`, `nn` and `np` are there.
+        Its first argument is a dictionary of the student's names. Of its own module it sees
+        nothing but `torch`, `nn` and `np`.
         """
+        source = textwrap.dedent(inspect.getsource(function))
         request = {"op": "define", "source": source, "args": args, "kwargs": kwargs}
         return self._ask("the check", name="the check", **request)
 

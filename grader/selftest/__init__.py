@@ -1,1 +1,1 @@
-"""Is the grader fit to grade? The self-test, the demonstration, and the class that it grades."""
+"""What proves that the grader grades: the selftest, the demo, a class of ten. Imports all of it."""

@@ -1,13 +1,12 @@
 """`make demo`: the course from one end to the other, on a machine that has nothing but it.
 
-    python -m grader.selftest.demo runs/demo
+    python -m grader demo runs/demo
 
 Every notebook is run with our answers, trainings included; what came of it is graded by
 `pytest grader/`; then a class of ten made-up students is. Interrupted, it goes on where it was:
 a notebook that has run is not run again until its source changes.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -76,9 +75,3 @@ def _python(*arguments: str) -> int:
     sys.stdout.flush()
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment).returncode
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="The whole course, once.")
-    parser.add_argument("out", type=Path, help="folder to make")
-    sys.exit(main(parser.parse_args().out.resolve()))

@@ -46,7 +46,7 @@ Judge = Callable[[Report], list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class Trial:
     """One submission: what it is, its assignment and files, and what is wrong with its report."""
 
     name: str
@@ -60,51 +60,51 @@ def main(number: str | None = None) -> int:
     chosen = [get_assignment(number)] if number else list(ASSIGNMENTS.values())
     here = tempfile.TemporaryDirectory(prefix="selftest-")
     with here as folder, socket.create_server(("127.0.0.1", 0)) as server:
-        cases = [case for one in chosen for case in _cases(one)]
+        trials = [trial for one in chosen for trial in _trials(one)]
         if any(one.number == ATTACKED for one in chosen):
             attacks = _attacks(Path(folder) / "attacked", server.getsockname()[1])
-            cases = [*attacks, *cases]  # two of them take longest
-        short = grade_cases(cases, Path(folder))
+            trials = [*attacks, *trials]  # two of them take longest
+        short = grade_trials(trials, Path(folder))
         short += ["an attack reached the network"] * _was_called(server)
     short += [fault for one in chosen for fault in _kit(one)]
     for line in short:
         print(f"fell short: {line}")
-    print(f"{len(cases)} submissions and {len(chosen)} kits tried, {len(short)} fell short")
+    print(f"{len(trials)} submissions and {len(chosen)} kits tried, {len(short)} fell short")
     return 1 if short else 0
 
 
-def grade_cases(cases: Sequence[Case], folder: Path) -> list[str]:
-    """What fell short, a sentence each, in the order of the cases."""
+def grade_trials(trials: Sequence[Trial], folder: Path) -> list[str]:
+    """What fell short, a sentence each, in the order of the trials."""
     jobs = []
-    for at, case in enumerate(cases):
+    for at, trial in enumerate(trials):
         place = folder / f"{at:04d}"
-        for name, data in case.files.items():
+        for name, data in trial.files.items():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_bytes(data)
-        jobs.append(_job(case, place))
+        jobs.append(_job(trial, place))
     said: dict[int, list[str]] = {}
     with Local(default_workers(), environ={VARIABLE: SECRET}) as workers:
-        workers.hello()
+        workers.info()
         answers = workers.run(jobs)
         for at, answer in tqdm(answers, total=len(jobs), unit="submission", file=sys.stderr):
             faults = [f"the grader stumbled: {fault}" for fault in answer["faults"]]
             reports = [Report.from_json(row["report"]) for row in answer["graded"]]
             if not reports and not faults:
                 faults = ["nothing was graded"]
-            said[at] = faults + [word for report in reports for word in cases[at].judge(report)]
+            said[at] = faults + [word for report in reports for word in trials[at].judge(report)]
     return [
-        f"{cases[at].assignment} {cases[at].name}: {word}"
+        f"{trials[at].assignment} {trials[at].name}: {word}"
         for at in sorted(said)
         for word in said[at]
     ]
 
 
-def _job(case: Case, place: Path) -> dict[str, Any]:
+def _job(trial: Trial, place: Path) -> dict[str, Any]:
     return {
         "student": "",
         "files": [[place.name, str(place)]],
-        "assignment": case.assignment,
-        "guess": case.assignment,
+        "assignment": trial.assignment,
+        "guess": trial.assignment,
         "retrain": False,
         "wall": 600.0,
         "have": {},
@@ -114,24 +114,24 @@ def _job(case: Case, place: Path) -> dict[str, Any]:
 # Cases
 
 
-def _cases(assignment: Assignment) -> Iterator[Case]:
+def _trials(assignment: Assignment) -> Iterator[Trial]:
     number, found = assignment.number, planted(assignment.number)
     name, whole = f"{assignment.stem}.py", everything(found.need_weights)
 
-    def case(title: str, files: dict[str, bytes], judge: Judge) -> Case:
-        return Case(name=title, assignment=number, files=files, judge=judge)
+    def trial(title: str, files: dict[str, bytes], judge: Judge) -> Trial:
+        return Trial(name=title, assignment=number, files=files, judge=judge)
 
-    yield case("reference", {name: edited(number)}, whole)
+    yield trial("reference", {name: edited(number)}, whole)
     blank = build_notebook(solution(number)).encode()
-    yield case("blank", {f"{assignment.stem}.ipynb": blank}, nothing)
+    yield trial("blank", {f"{assignment.stem}.ipynb": blank}, nothing)
     for title, edits in found.alternatives.items():
-        yield case(f"other answer, {title}", {name: edited(number, edits)}, whole)
+        yield trial(f"other answer, {title}", {name: edited(number, edits)}, whole)
     for round_ in found.rounds():
         titles = ", ".join(f"“{mistake.name}”" for mistake in round_)
-        yield case(f"mistakes {titles}", {name: mistaken(number, round_)}, named(round_))
+        yield trial(f"mistakes {titles}", {name: mistaken(number, round_)}, named(round_))
     for title, broken in BROKEN.items():
         file, data = broken(as_notebook(number))
-        yield case(f"broken file, {title}", {file: data}, whole)
+        yield trial(f"broken file, {title}", {file: data}, whole)
 
 
 # Judges: what is wrong with a report
@@ -172,7 +172,7 @@ def named(mistakes: Sequence[Mistake]) -> Judge:
     return judge
 
 
-def _attacks(folder: Path, port: int) -> Iterator[Case]:
+def _attacks(folder: Path, port: int) -> Iterator[Trial]:
     folder.mkdir()
     (folder / "other").write_text(SECRET)
     for at, attack in enumerate((WRONG, *ATTACKS)):
@@ -186,7 +186,7 @@ def _attacks(folder: Path, port: int) -> Iterator[Case]:
             SECRET_NAME=VARIABLE,
         )
         notebook = json.dumps(as_notebook(ATTACKED, cell)).encode()
-        yield Case(
+        yield Trial(
             name=f"attack, {attack.name}",
             assignment=ATTACKED,
             files={f"{ASSIGNMENTS[ATTACKED].stem}.ipynb": notebook, **attack.files},

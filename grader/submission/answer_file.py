@@ -13,9 +13,9 @@ from importlib.machinery import PathFinder
 from grader.adapters import Assignment
 from grader.submission.archive import LIBRARIES, WEIGHTS, File
 from grader.submission.contents import Piece
-from grader.submission.decoding import decode, listed, short, told
-from grader.submission.ipynb import Cell, Notebook, looks_like_notebook, read_notebook
-from grader.submission.selection import Found, examine, holds_todo, unreadable
+from grader.submission.decoding import bounded, decode, listed, short
+from grader.submission.ipynb import NotebookCell, NotebookFile, looks_like_notebook, read_notebook
+from grader.submission.selection import FoundStatement, examine, holds_todo, unreadable
 from grader.submission.statements import Effort, Statement, parse, read_code
 
 MAX_CODE = 1_000_000  # characters of code in one file
@@ -39,7 +39,7 @@ class Answer:
     file: File
     notebook: bool
     stated: str | None
-    found: tuple[Found, ...]
+    found: tuple[FoundStatement, ...]
     text: str
     notes: tuple[str, ...]
     lost: tuple[Piece, ...] = ()
@@ -68,7 +68,9 @@ def read_file(file: File, effort: Effort | None = None) -> Answer | None:
     if is_notebook:
         notebook = read_notebook(text)
     elif suffix == ".py" or _is_script(text, file, effort):
-        notebook = Notebook(cells=(Cell(kind="code", source=text, where=short(file.path.name)),))
+        notebook = NotebookFile(
+            cells=(NotebookCell(kind="code", source=text, where=short(file.path.name)),)
+        )
     else:
         return None
     if is_notebook != (suffix == ".ipynb"):
@@ -83,7 +85,7 @@ def read_file(file: File, effort: Effort | None = None) -> Answer | None:
         found=tuple(found),
         lost=tuple(lost),
         text=code,
-        notes=tuple(told((*notes, *notebook.notes, *mended))),
+        notes=tuple(bounded((*notes, *notebook.notes, *mended))),
     )
 
 
@@ -93,10 +95,10 @@ def _is_script(text: str, file: File, effort: Effort) -> bool:
 
 
 def _read_cells(
-    cells: Sequence[Cell], effort: Effort
-) -> tuple[list[Found], list[Piece], str, list[str]]:
+    cells: Sequence[NotebookCell], effort: Effort
+) -> tuple[list[FoundStatement], list[Piece], str, list[str]]:
     """The statements of all cells, definitions that are lost, their code, and what was mended."""
-    found: list[Found] = []
+    found: list[FoundStatement] = []
     lost: list[Piece] = []
     texts: list[str] = []
     notes: list[str] = []
@@ -166,9 +168,9 @@ def with_helpers(answer: Answer, scripts: Scripts) -> Answer:
     The imports are left out: what they ask for is there.
     """
     read, notes = [answer], []
-    founds: list[list[Found]] = []
+    founds: list[list[FoundStatement]] = []
     for importer in read:  # which grows
-        kept: list[Found] = []
+        kept: list[FoundStatement] = []
         for each in importer.found:
             node = each.statement.node
             if isinstance(node, ast.Import):
@@ -191,7 +193,7 @@ def with_helpers(answer: Answer, scripts: Scripts) -> Answer:
         found=tuple(found for kept in reversed(founds) for found in kept),
         lost=tuple(piece for each in reversed(read) for piece in each.lost),
         text="\n\n".join(each.text for each in reversed(read)),
-        notes=(*answer.notes, *told(helped), *told(notes)),
+        notes=(*answer.notes, *bounded(helped), *bounded(notes)),
         helpers=tuple(each.file for each in read[1:]),
     )
 
@@ -222,7 +224,7 @@ def _is_installed(name: str) -> bool:
     return name in known or PathFinder.find_spec(name, places) is not None
 
 
-def _renamed(found: Found) -> list[Found]:
+def _renamed(found: FoundStatement) -> list[FoundStatement]:
     """What is left of `from helper import attend as f, split`: `f = attend`."""
     node = found.statement.node
     statements = []
@@ -236,7 +238,7 @@ def _renamed(found: Found) -> list[Found]:
 
 
 def _out_of_reach(
-    found: Found, node: ast.Import, importer: Answer, scripts: Scripts
+    found: FoundStatement, node: ast.Import, importer: Answer, scripts: Scripts
 ) -> Iterator[str]:
     """What is told of `import helper`: definitions are put in front of others, and not in it."""
     for alias in node.names:

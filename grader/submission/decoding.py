@@ -36,7 +36,7 @@ def listed(names: Iterable[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def told(notes: Iterable[str]) -> list[str]:
+def bounded(notes: Iterable[str]) -> list[str]:
     """What a student reads of all these sentences: each once, none endless, and not all of many."""
     sentences = list(dict.fromkeys(notes))
     shown = [short(sentence, MAX_SENTENCE) for sentence in sentences[:MAX_NOTES]]

@@ -33,7 +33,7 @@ STRING = json.decoder.scanstring  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class NotebookCell:
     """One cell; `kind` is code, markdown, raw, or unknown in a broken file.
 
     `where` is "cell 7" as the student counts, or the name of a script.
@@ -45,10 +45,10 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Notebook:
+class NotebookFile:
     """What could be read: the cells, the assignment that the metadata name, and what was mended."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[NotebookCell, ...]
     assignment: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -60,7 +60,7 @@ def looks_like_notebook(text: str) -> bool:
     return packed or (start in ("{", "[", "<") and bool(KIND.search(text) or '"nbformat"' in text))
 
 
-def read_notebook(text: str) -> Notebook:
+def read_notebook(text: str) -> NotebookFile:
     """The notebook in `text`; without cells where there are none to be found. Never raises."""
     notes = []
     tree = _load(text)
@@ -99,10 +99,10 @@ def read_notebook(text: str) -> Notebook:
     if len(cells) > MAX_CELLS:
         notes.append(f"only the first {MAX_CELLS} cells were read")
     numbered = tuple(
-        Cell(kind=kind, source=plain(source).replace("\0", ""), where=f"cell {count}")
+        NotebookCell(kind=kind, source=plain(source).replace("\0", ""), where=f"cell {count}")
         for count, (kind, source) in enumerate(cells[:MAX_CELLS], start=1)
     )
-    return Notebook(cells=numbered, assignment=number, notes=tuple(notes))
+    return NotebookFile(cells=numbered, assignment=number, notes=tuple(notes))
 
 
 def _is_full(text: str) -> bool:

@@ -19,9 +19,9 @@ from grader.submission.answer_file import (
 )
 from grader.submission.archive import Collected, File
 from grader.submission.contents import Submission
-from grader.submission.decoding import listed, short, told
+from grader.submission.decoding import bounded, listed, short
 from grader.submission.disk import collect
-from grader.submission.selection import choose
+from grader.submission.selection import select_pieces
 from grader.submission.statements import Effort
 from grader.submission.weights_file import add_weights_beside, choose_weights
 from kws.errors import UsageError
@@ -127,14 +127,14 @@ def _submission(
             each.file.path.as_posix(),
         ),
     )
-    choice = choose(best.found, wanted, best.lost)
-    notes = [*told(collected.notes), *best.notes, *told(choice.notes)]
+    selection = select_pieces(best.found, wanted, best.lost)
+    notes = [*bounded(collected.notes), *best.notes, *bounded(selection.notes)]
     name = short(best.file.path)
     counted = (best.file, *best.helpers)
     others = [str(each.file.path) for each in answers if each.file not in counted]
     if others:
         notes.append(f"{name} counts for this assignment, and not {listed(others)}")
-    if not best.defined(assignment) and not choice.pieces:
+    if not best.defined(assignment) and not selection.pieces:
         notes.append(f"{name} holds no definition: is it the right file?")
     weights = None
     if assignment.weights:
@@ -146,7 +146,7 @@ def _submission(
     digest.update(weights or b"")
     return Submission(
         assignment=assignment.number,
-        pieces=tuple(choice.pieces),
+        pieces=tuple(selection.pieces),
         digest=digest.hexdigest(),
         repairs=tuple(dict.fromkeys(notes)),
         weights=weights,
@@ -164,7 +164,7 @@ def _nothing(
     digest = hashlib.sha256()
     for file in collected.files:
         digest.update(len(file.data).to_bytes(8, "big") + file.data)
-    notes = [*told(collected.notes), *told(note for each in answers for note in each.notes)]
+    notes = [*bounded(collected.notes), *bounded(note for each in answers for note in each.notes)]
     what = "answer to this assignment" if number else "notebook of this course"
     notes.append(f"no {what} was found in what was handed in: hand in the .ipynb file")
     for answer in answers:

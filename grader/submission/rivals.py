@@ -23,7 +23,7 @@ Assignment = (ast.Assign, ast.AnnAssign)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundStatement:
     """A statement of the submission, where it stands, and what it defines.
 
     Attributes:
@@ -41,7 +41,7 @@ class Found:
 
 
 @dataclass(kw_only=True)
-class Verdict:
+class Decision:
     """The numbers of the statements that do not count, and what is told of them."""
 
     losers: set[int] = field(default_factory=set)
@@ -49,18 +49,18 @@ class Verdict:
     notes: list[str] = field(default_factory=list)
 
 
-def decide(found: Sequence[Found], wanted: Collection[str]) -> Verdict:
+def decide(found: Sequence[FoundStatement], wanted: Collection[str]) -> Decision:
     """Which statements that define the same name as another do not run."""
-    book = _Book(found, wanted)
-    verdict = Verdict()
-    for name, alone in sorted(book.alone.items()):
-        rivals = [n for n in alone if book.weighs(n, name)]
-        to_call = [n for n in rivals if book.is_callable(n)]
+    index = _Index(found, wanted)
+    decision = Decision()
+    for name, alone in sorted(index.alone.items()):
+        rivals = [n for n in alone if index.weighs(n, name)]
+        to_call = [n for n in rivals if index.is_callable(n)]
         # What a decorator of their own keeps, or an import, is a rival of scratch work alone.
-        if rivals and not to_call and (beside := [n for n in alone if book.is_callable(n)]):
+        if rivals and not to_call and (beside := [n for n in alone if index.is_callable(n)]):
             rivals, to_call = sorted([beside[-1], *rivals]), beside[-1:]
-        if to_call and (name in wanted or name in book.called):
-            verdict.callables.add(name)
+        if to_call and (name in wanted or name in index.called):
+            decision.callables.add(name)
         first = to_call or rivals
         if len(rivals) < 2 or any(_builds_on(found[n].statement.node, name) for n in first):
             continue
@@ -68,27 +68,27 @@ def decide(found: Sequence[Found], wanted: Collection[str]) -> Verdict:
 
         def merit(n: int, filled: set[str] = filled) -> tuple[bool, tuple[int, int], bool, int]:
             each = found[n]
-            answer = answered(each.statement.node, filled, book.replaced.get(n, ()))
-            return book.is_callable(n), answer, not each.prose, n
+            answer = answered(each.statement.node, filled, index.replaced.get(n, ()))
+            return index.is_callable(n), answer, not each.prose, n
 
         best = max(rivals, key=merit)
         ends = [*rivals[1:], len(found)]
-        kept = {n for n, end in zip(rivals, ends, strict=True) if n < best and book.held(n, end)}
+        kept = {n for n, end in zip(rivals, ends, strict=True) if n < best and index.held(n, end)}
         losers = set(rivals) - {best} - kept
-        verdict.losers |= losers
+        decision.losers |= losers
         if losers:
             places = "; ".join(_place(found[n]) for n in rivals[:-1])
-            verdict.notes.append(
+            decision.notes.append(
                 f"`{name}` is defined {len(rivals)} times, in {places} and "
                 f"{_place(found[rivals[-1]])}: the one in {_place(found[best])} counts"
             )
-    return verdict
+    return decision
 
 
-class _Book:
-    """What one must look up to tell rivals apart."""
+class _Index:
+    """Which statements define, use and call each name."""
 
-    def __init__(self, found: Sequence[Found], wanted: Collection[str]):
+    def __init__(self, found: Sequence[FoundStatement], wanted: Collection[str]):
         self.found, self.wanted = found, wanted
         self.alone: dict[str, list[int]] = {}  # name -> running statements that define it alone
         self.all: dict[str, list[int]] = {}  # name -> statements that define it
@@ -212,5 +212,5 @@ def _builds_on(node: ast.stmt, name: str) -> bool:
     return name in used or "overload" in used
 
 
-def _place(found: Found) -> str:
+def _place(found: FoundStatement) -> str:
     return f"{found.where}, line {found.statement.line}"

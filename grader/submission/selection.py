@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from grader.submission.contents import Piece
-from grader.submission.rivals import BUILTINS, Found, decide
+from grader.submission.rivals import BUILTINS, FoundStatement, decide
 from grader.submission.statements import Statement
 from grader.submission.todos import is_blank, is_todo
 from kws.student.may_run import (
@@ -30,17 +30,19 @@ DEFINES = re.compile(r"(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>[^\W\d]\w*)")
 
 
 @dataclass(kw_only=True)
-class Choice:
+class Selection:
     """The pieces that run, in order, and what the student is told about those that do not."""
 
     pieces: list[Piece] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def examine(statements: Iterable[Statement], where: str, prose: bool = False) -> list[Found]:
+def examine(
+    statements: Iterable[Statement], where: str, prose: bool = False
+) -> list[FoundStatement]:
     """What each statement of one cell defines, and whether it may run."""
     return [
-        Found(
+        FoundStatement(
             statement=each,
             where=where,
             prose=prose,
@@ -68,19 +70,21 @@ def unreadable(text: str, where: str, line: int = 1) -> list[Piece]:
     return pieces
 
 
-def choose(found: Sequence[Found], wanted: Collection[str], lost: Sequence[Piece] = ()) -> Choice:
+def select_pieces(
+    found: Sequence[FoundStatement], wanted: Collection[str], lost: Sequence[Piece] = ()
+) -> Selection:
     """The pieces of a submission of an assignment that asks for the `wanted` names.
 
     Those `lost`, as `unreadable` finds them, follow where nothing else defines their names, the
     last of each: they run nowhere, but whoever needs them is told where they stand.
     """
     found = _plain_data_classes(found)
-    verdict = decide(found, wanted)
-    kept = {n for n, each in enumerate(found) if each.runs and n not in verdict.losers}
-    changing, outdated = _changing(found, kept, verdict.losers)
+    decision = decide(found, wanted)
+    kept = {n for n, each in enumerate(found) if each.runs and n not in decision.losers}
+    changing, outdated = _changing(found, kept, decision.losers)
     plain = {n for n in kept if found[n].names}
     needed, reached = _needed(found, sorted(plain), sorted(changing), wanted)
-    plain = {n for n in plain | needed if not _clobbers(found[n], verdict.callables)}
+    plain = {n for n in plain | needed if not _clobbers(found[n], decision.callables)}
     owned = {
         name
         for n in plain
@@ -96,7 +100,7 @@ def choose(found: Sequence[Found], wanted: Collection[str], lost: Sequence[Piece
         for name in each.changes[:1]
         if name in owned and name in reached
     ]
-    choice = Choice(notes=[*verdict.notes, *notes])
+    selection = Selection(notes=[*decision.notes, *notes])
     postponed = False  # annotations: a statement of its own in a notebook, a flag for all after it
     for n in sorted(plain | changing):
         each = found[n]
@@ -105,21 +109,21 @@ def choose(found: Sequence[Found], wanted: Collection[str], lost: Sequence[Piece
         ):
             postponed = True
             continue
-        source, line = _without(each, verdict.callables), each.statement.line
+        source, line = _without(each, decision.callables), each.statement.line
         if postponed and isinstance(each.statement.node, (*Definition, ast.AnnAssign)):
             source, line = f"from __future__ import annotations\n{source}", line - 1
         changes = tuple(name for name in each.changes if name not in each.names)
         names = (*each.names, *changes)
         piece = Piece(source=source, where=each.where, line=line, names=names, changes=changes)
-        choice.pieces.append(piece)
-    defined = {name for piece in choice.pieces for name in piece.names}
+        selection.pieces.append(piece)
+    defined = {name for piece in selection.pieces for name in piece.names}
     last = {piece.names: piece for piece in lost if defined.isdisjoint(piece.names)}
-    choice.pieces += last.values()
-    return choice
+    selection.pieces += last.values()
+    return selection
 
 
 def _changing(
-    found: Sequence[Found], kept: Collection[int], losers: Collection[int]
+    found: Sequence[FoundStatement], kept: Collection[int], losers: Collection[int]
 ) -> tuple[set[int], set[int]]:
     """Which statements, that define nothing, change something in place and may do so.
 
@@ -151,20 +155,20 @@ def _set_by(node: ast.stmt) -> set[str]:
     return {name.id for name in names if isinstance(name.ctx, ast.Store)}
 
 
-def _may_change(found: Found, owned: Collection[str], reached: Collection[str]) -> bool:
+def _may_change(found: FoundStatement, owned: Collection[str], reached: Collection[str]) -> bool:
     """Does it change what is the submission's own, and, if it is a loop, for an answer?"""
     node = found.statement.node
     own = all(name in owned for name in set(found.changes) - _set_by(node))
     return own and (not isinstance(node, ast.For) or any(n in reached for n in found.changes))
 
 
-def _clobbers(found: Found, callables: Collection[str]) -> bool:
+def _clobbers(found: FoundStatement, callables: Collection[str]) -> bool:
     """`frame += 1`, where `frame` is a function."""
     augmented = isinstance(found.statement.node, ast.AugAssign)
     return augmented and any(name in callables for name in found.names)
 
 
-def _without(found: Found, callables: Collection[str]) -> str:
+def _without(found: FoundStatement, callables: Collection[str]) -> str:
     """The source; of `frame, hop = 400, 160`, where `frame` is a function, without that name."""
     node = found.statement.node
     if not isinstance(node, ast.Assign) or len(found.names) < 2:
@@ -182,14 +186,14 @@ def _without(found: Found, callables: Collection[str]) -> str:
         return found.statement.source
 
 
-def holds_todo(found: Found) -> bool:
+def holds_todo(found: FoundStatement) -> bool:
     """Whether a TODO is left anywhere in it, or nothing in it was begun."""
     inside = list(ast.walk(found.statement.node))
     functions = [n for n in inside if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     return any(map(is_todo, inside)) or (bool(functions) and all(map(is_blank, functions)))
 
 
-def _plain_data_classes(found: Sequence[Found]) -> list[Found]:
+def _plain_data_classes(found: Sequence[FoundStatement]) -> list[FoundStatement]:
     """`CONFIG = Config(80)` runs too where the submission's Config holds values and no more."""
     classes = {name for each in found if is_data_class(each.statement.node) for name in each.names}
     return [
@@ -199,7 +203,10 @@ def _plain_data_classes(found: Sequence[Found]) -> list[Found]:
 
 
 def _needed(
-    found: Sequence[Found], kept: Iterable[int], changing: Iterable[int], wanted: Collection[str]
+    found: Sequence[FoundStatement],
+    kept: Iterable[int],
+    changing: Iterable[int],
+    wanted: Collection[str],
 ) -> tuple[set[int], set[str]]:
     """Assignments left out so far without which an answer fails, and what these need in turn.
 

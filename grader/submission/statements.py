@@ -52,7 +52,7 @@ class Lost:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Code:
+class ParsedCell:
     """What a cell says: statements, in order; what was mended; whether Jupyter's own lines fell.
 
     `lost` is what Python cannot read between the statements.
@@ -107,16 +107,18 @@ def _depth(source: str) -> int:
     return most
 
 
-def read_code(source: str, effort: Effort) -> Code:
+def read_code(source: str, effort: Effort) -> ParsedCell:
     """The statements of one cell."""
     if effort.left < 0:
-        return Code(notes=("it was not read: there is too much code that Python cannot read",))
+        return ParsedCell(
+            notes=("it was not read: there is too much code that Python cannot read",)
+        )
     if tree := parse(source, effort):
         return _code(_statements(tree, source))
     if OTHER_LANGUAGE.match(source.lstrip()):
-        return Code(jupyter=True)
+        return ParsedCell(jupyter=True)
     if _too_large(source):
-        return Code(notes=("it is too long to be code that somebody wrote: it was left out",))
+        return ParsedCell(notes=("it is too long to be code that somebody wrote: it was left out",))
     tried = {source}
     for mended in mends(source):
         if mended.text in tried or effort.left < 0:
@@ -129,7 +131,7 @@ def read_code(source: str, effort: Effort) -> Code:
     return _statement_by_statement(source, effort)
 
 
-def _code(statements: Iterable[Statement], note: str = "", jupyter: bool = False) -> Code:
+def _code(statements: Iterable[Statement], note: str = "", jupyter: bool = False) -> ParsedCell:
     """The statements without those that are nested too deep to be looked through."""
     kept, notes = [], [note] if note else []
     for each in statements:
@@ -139,7 +141,7 @@ def _code(statements: Iterable[Statement], note: str = "", jupyter: bool = False
             notes.append(f"{what} is nested more than {MAX_NESTED} levels deep: it was left out")
         else:
             kept.append(each)
-    return Code(statements=tuple(kept), notes=tuple(notes), jupyter=jupyter)
+    return ParsedCell(statements=tuple(kept), notes=tuple(notes), jupyter=jupyter)
 
 
 def _is_deep(statement: Statement) -> bool:
@@ -174,7 +176,7 @@ def _statements(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statemen
     return tuple(found)
 
 
-def _statement_by_statement(source: str, effort: Effort) -> Code:
+def _statement_by_statement(source: str, effort: Effort) -> ParsedCell:
     """Every statement that parses, as it stands or mended; a note names the lines of the others."""
     whole = by_itself(source)
     done = set(whole.done)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from kws.models.recurrent import BidirectionalGru, BidirectionalLstm
+from kws.models.recurrent import BidirectionalRnn
 
 OPSET = 18
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of nn.GRU and nn.LSTM
@@ -30,15 +30,13 @@ def for_onnx(model: nn.Module) -> nn.Module:
     """A copy of `model` whose GRUs and LSTMs are single ONNX operators."""
     model = copy.deepcopy(model)
     for name, module in list(model.named_modules()):
-        if isinstance(module, BidirectionalGru):
-            model.set_submodule(name, OnnxRnn("GRU", module.gru))
-        elif isinstance(module, BidirectionalLstm):
-            model.set_submodule(name, OnnxRnn("LSTM", module.lstm))
+        if isinstance(module, BidirectionalRnn):
+            model.set_submodule(name, OnnxRnn(module.rnn.mode, module.rnn))
     return model
 
 
 class OnnxRnn(nn.Module):
-    """`BidirectionalGru` or `BidirectionalLstm` as ONNX's operator of that name.
+    """`BidirectionalRnn` as the ONNX operator "GRU" or "LSTM".
 
     For tracing only: run by torch it returns zeros. The operator takes the lengths of the
     sequences, so that the backward direction starts at the last real frame.

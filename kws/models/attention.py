@@ -82,7 +82,7 @@ def attend_fused(
 class MultiHeadSelfAttention(nn.Module):
     """Attention run `num_heads` times in parallel, each on its own slice of the width.
 
-    4 D² + 4 D parameters (`kws.models.counts.attention_parameters`), whatever the number of heads.
+    4 D² + 4 D parameters (`kws.models.counts`), whatever the number of heads.
     Initialized like `nn.MultiheadAttention`: Xavier-uniform over the packed (3D, D), biases zero.
 
     Args:
@@ -114,25 +114,27 @@ class MultiHeadSelfAttention(nn.Module):
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T D"]:
         """Let every frame look at every valid frame."""
-        q, k, v, bias = self.project(x)
+        q, k, v = self.project(x)
+        bias = self.position_scores(q, k)
         y = attend_fused(q, k, v, valid, bias, self.dropout if self.training else 0.0)
         return self.out(y.transpose(1, 2).flatten(2))  # (B, H, T, K) -> (B, T, D)
 
     def project(
         self, x: Float[Tensor, "B T D"]
-    ) -> tuple[
-        Float[Tensor, "B H T K"],
-        Float[Tensor, "B H T K"],
-        Float[Tensor, "B H T K"],
-        Float[Tensor, "B H T T"] | None,
-    ]:
-        """Queries, keys, values, and what relative positions add to the scores (here: nothing)."""
+    ) -> tuple[Float[Tensor, "B H T K"], Float[Tensor, "B H T K"], Float[Tensor, "B H T K"]]:
+        """Queries, keys and values of every head."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        return q, k, v, None
+        return q, k, v
+
+    def position_scores(
+        self, q: Float[Tensor, "B H T K"], k: Float[Tensor, "B H T K"]
+    ) -> Float[Tensor, "B H T T"] | None:
+        """What positions add to the scores: nothing here, see `RelativeSelfAttention`."""
+        return None
 
     def weights(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B H T T"]:
         """The weights that `forward` averages with, before dropout: for plots."""
-        q, k, _, bias = self.project(x)
-        return attention_weights(q, k, valid, bias)
+        q, k, _ = self.project(x)
+        return attention_weights(q, k, valid, self.position_scores(q, k))

@@ -1,7 +1,7 @@
 """From one vector per utterance to a score per class.
 
-The laboratory's finding, rebuilt here as a knob: without a normalization in front of the
-classifier their Conformer did not converge.
+A normalization in front of the linear layer is an option: see `docs/experiments.md` for what it
+changes.
 
 Shape letters: B batch   D model width   C classes   E width of the hidden layer
 """
@@ -18,7 +18,7 @@ NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "layer": nn.LayerNorm,
     "batch": MaskedBatchNorm,
 }
-ACTIVATIONS: dict[str, type[nn.Module]] = {
+HIDDEN_ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
@@ -54,7 +54,7 @@ class Classifier(nn.Module):
         super().__init__()
         for name, value, known in (
             ("normalization", normalization, NORMALIZATIONS),
-            ("activation", activation, ACTIVATIONS),
+            ("activation", activation, HIDDEN_ACTIVATIONS),
         ):
             if value not in known:
                 raise ValueError(f"{name}={value!r} is none of {', '.join(known)}")
@@ -62,7 +62,7 @@ class Classifier(nn.Module):
         self.hidden = (
             nn.Identity()
             if d_hidden is None
-            else nn.Sequential(nn.Linear(d_model, d_hidden), ACTIVATIONS[activation]())
+            else nn.Sequential(nn.Linear(d_model, d_hidden), HIDDEN_ACTIVATIONS[activation]())
         )
         self.dropout = nn.Dropout(dropout)
         self.logits = nn.Linear(d_model if d_hidden is None else d_hidden, num_classes)

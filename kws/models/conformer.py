@@ -8,6 +8,9 @@ statistics; in torchaudio they reach the valid frames through both.
 Shape letters: B batch   T frames   D model width   E width of the feed-forward layer (d_ff)
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -15,11 +18,23 @@ from torch import Tensor, nn
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.fast.dropout import Dropout
 from kws.models.fast.linear import Linear
-from kws.models.positional import SinusoidalPositions
-from kws.models.transformer import ATTENTIONS, FeedForward
+from kws.models.positional import POSITIONS, SinusoidalPositions
+from kws.models.transformer import FeedForward, self_attention
 
-NORMS = ("batch", "layer")
-POSITIONS = ("relative", "sinusoidal", "none")
+
+class FrameLayerNorm(nn.LayerNorm):
+    """`nn.LayerNorm` called as `MaskedBatchNorm` is: frame by frame padding reaches nothing."""
+
+    def forward(
+        self, input: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T D"]:
+        return super().forward(input)
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "batch": partial(MaskedBatchNorm, channels_last=True),
+    "layer": FrameLayerNorm,
+}
 
 
 class DepthwiseConv(nn.Conv1d):
@@ -74,11 +89,7 @@ class ConvolutionModule(nn.Module):
         self.norm = nn.LayerNorm(d_model)
         self.expand = Linear(d_model, 2 * d_model)
         self.depthwise = DepthwiseConv(d_model, kernel_size)
-        self.norm_conv = (
-            MaskedBatchNorm(d_model, channels_last=True)
-            if norm == "batch"
-            else nn.LayerNorm(d_model)
-        )
+        self.norm_conv = NORMS[norm](d_model)
         self.contract = Linear(d_model, d_model)
         self.dropout = Dropout(dropout)
 
@@ -89,18 +100,14 @@ class ConvolutionModule(nn.Module):
         x = F.glu(self.expand(self.norm(x)))  # (B, T, 2D) -> (B, T, D)
         if valid is not None:
             x = x.masked_fill(~valid[..., None], 0)  # what the kernel sees beyond the end, too
-        x = self.depthwise(x)
-        if isinstance(self.norm_conv, MaskedBatchNorm):
-            x = self.norm_conv(x, valid)
-        else:
-            x = self.norm_conv(x)
+        x = self.norm_conv(self.depthwise(x), valid)
         return self.dropout(self.contract(F.silu(x)))
 
 
 class ConformerLayer(nn.Module):
     """Figure 1: half a feed-forward, attention, convolution, half a feed-forward, normalization.
 
-    7 D² + 4 D E + 2 E + (22 + k) D parameters (`kws.models.counts.conformer_layer_parameters`).
+    7 D² + 4 D E + 2 E + (22 + k) D parameters (`kws.models.counts`).
 
     Args:
         d_model: width of the input and of the output.
@@ -109,10 +116,10 @@ class ConformerLayer(nn.Module):
         kernel_size: frames seen by the depthwise convolution; odd.
         dropout: probability of zeroing a feature while training, in every branch.
         norm: in the convolution module: "batch" or "layer".
-        relative: attention with relative positions, D² + 2 D parameters more.
+        positions: "none", or "relative" for Transformer-XL attention, D² + 2 D parameters more.
 
     Raises:
-        ValueError: if `num_heads` does not divide `d_model`, or `kernel_size` is even.
+        ValueError: if the numbers do not fit, or a name is unknown.
     """
 
     def __init__(
@@ -124,14 +131,13 @@ class ConformerLayer(nn.Module):
         dropout: float = 0.1,
         *,
         norm: str = "batch",
-        relative: bool = False,
+        positions: str = "none",
     ):
         super().__init__()
-        attention = ATTENTIONS["relative" if relative else "none"]
         self.norm_first_half = nn.LayerNorm(d_model)
         self.first_half = FeedForward(d_model, d_ff, dropout, "silu")
         self.norm_attention = nn.LayerNorm(d_model)
-        self.attention = attention(d_model, num_heads, dropout)
+        self.attention = self_attention(positions, d_model, num_heads, dropout)
         self.convolution = ConvolutionModule(d_model, kernel_size, dropout, norm)
         self.norm_second_half = nn.LayerNorm(d_model)
         self.second_half = FeedForward(d_model, d_ff, dropout, "silu")
@@ -183,13 +189,13 @@ class Conformer(nn.Module):
             raise ValueError(f"num_layers={num_layers} must be at least 1")
         if positions not in POSITIONS:
             raise ValueError(f"positions={positions!r} is none of {', '.join(POSITIONS)}")
-        relative = positions == "relative"
+        in_attention = "relative" if positions == "relative" else "none"
         self.positions = (
             SinusoidalPositions(d_model, dropout) if positions == "sinusoidal" else nn.Identity()
         )
         self.layers = nn.ModuleList(
             ConformerLayer(
-                d_model, num_heads, d_ff, kernel_size, dropout, norm=norm, relative=relative
+                d_model, num_heads, d_ff, kernel_size, dropout, norm=norm, positions=in_attention
             )
             for _ in range(num_layers)
         )

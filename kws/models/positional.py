@@ -21,6 +21,7 @@ from kws.models.attention import MultiHeadSelfAttention
 from kws.models.fast.dropout import Dropout
 from kws.models.fast.linear import Linear
 
+POSITIONS = ("none", "sinusoidal", "relative")  # of an encoder
 LONGEST_WAVE = 10_000  # the slowest sinusoid turns once in 2π · 10,000 frames
 
 
@@ -131,22 +132,17 @@ class RelativeSelfAttention(MultiHeadSelfAttention):
         self.content_bias = nn.Parameter(torch.zeros(num_heads, d_model // num_heads))  # u
         self.distance_bias = nn.Parameter(torch.zeros(num_heads, d_model // num_heads))  # v
 
-    def project(
-        self, x: Float[Tensor, "B T D"]
-    ) -> tuple[
-        Float[Tensor, "B H T K"],
-        Float[Tensor, "B H T K"],
-        Float[Tensor, "B H T K"],
-        Float[Tensor, "B H T T"],
-    ]:
-        """q + u, k, v, and the scores of the distances."""
-        q, k, v, _ = super().project(x)
-        T = x.shape[1]
-        distances = torch.arange(T - 1, -T, -1, device=x.device, dtype=_precise(x))
-        r = self.distance(sinusoids(distances, x.shape[2]).to(x.dtype))  # (P, D)
+    def position_scores(
+        self, q: Float[Tensor, "B H T K"], k: Float[Tensor, "B H T K"]
+    ) -> Float[Tensor, "B H T T"]:
+        """(u · k_j + (q_i + v) · W r_(i-j)) / √K: all of the score but q_i · k_j."""
+        T = q.shape[2]
+        distances = torch.arange(T - 1, -T, -1, device=q.device, dtype=_precise(q))
+        r = self.distance(sinusoids(distances, self.distance.in_features).to(q.dtype))  # (P, D)
         r = r.unflatten(-1, (self.num_heads, -1)).transpose(0, 1)  # (H, P, K)
-        scores = (q + self.distance_bias[:, None]) @ r.mT / math.sqrt(q.shape[-1])
-        return q + self.content_bias[:, None], k, v, by_distance(scores)
+        content = self.content_bias[:, None] @ k.mT  # (B, H, 1, T): the same for every query
+        distance = by_distance((q + self.distance_bias[:, None]) @ r.mT)
+        return (content + distance) / math.sqrt(q.shape[-1])
 
 
 def _precise(x: Tensor) -> torch.dtype:

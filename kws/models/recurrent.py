@@ -11,7 +11,6 @@ Shape letters: B batch   T frames   F features of a frame   D width   H width of
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -115,76 +114,56 @@ CRNN_SMALL = CrnnConfig(  # the same idea at a quarter of the size and less than
 )
 
 
-class BidirectionalGru(nn.Module):
-    """`nn.GRU` in both directions, which steps over padded frames wherever they are.
+CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 
-    3 H (D + H + 2) parameters per direction; above the first layer D is 2 H.
+
+class BidirectionalRnn(nn.Module):
+    """`nn.GRU` or `nn.LSTM` in both directions, which steps over padded frames wherever they are.
+
+    g H (D + H + 2) parameters per direction, with g = 3 gates in a GRU and 4 in an LSTM; above the
+    first layer D is 2 H.
 
     Args:
+        cell: "lstm" or "gru".
         d_in: width D of the input.
         hidden_size: width H of each direction; the output has 2 H.
-        num_layers: GRUs on top of each other.
+        num_layers: recurrent layers on top of each other.
         dropout: between the layers.
+
+    Raises:
+        ValueError: for another cell.
     """
 
-    def __init__(self, d_in: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0):
+    def __init__(
+        self, cell: str, d_in: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0
+    ):
         super().__init__()
-        self.gru = nn.GRU(d_in, hidden_size, num_layers, **both_ways(num_layers, dropout))
+        if cell not in CELLS:
+            raise ValueError(f"cell={cell!r} is none of {', '.join(CELLS)}")
+        self.rnn = CELLS[cell](
+            d_in,
+            hidden_size,
+            num_layers,
+            batch_first=True,
+            bidirectional=True,
+            dropout=dropout if num_layers > 1 else 0.0,  # torch warns: one layer has no between
+        )
 
     def forward(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T HH"]:
-        """x (B, T, D) -> (B, T, 2H), zero in the padding.
+        """x (B, T, D) -> (B, T, 2H): the layer on the valid frames only, zeros elsewhere.
 
         A mask costs a GPU one wait: torch needs the lengths on the CPU.
         """
-        return run_both_ways(self.gru, x, valid)
-
-
-class BidirectionalLstm(nn.Module):
-    """`nn.LSTM` in both directions, which steps over padded frames wherever they are.
-
-    4 H (D + H + 2) parameters per direction: four gates where the GRU has three.
-
-    Args:
-        d_in: width D of the input.
-        hidden_size: width H of each direction; the output has 2 H.
-        num_layers: LSTMs on top of each other.
-        dropout: between the layers.
-    """
-
-    def __init__(self, d_in: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0):
-        super().__init__()
-        self.lstm = nn.LSTM(d_in, hidden_size, num_layers, **both_ways(num_layers, dropout))
-
-    def forward(
-        self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
-    ) -> Float[Tensor, "B T HH"]:
-        """x (B, T, D) -> (B, T, 2H), zero in the padding. The mask costs what the GRU's does."""
-        return run_both_ways(self.lstm, x, valid)
-
-
-def both_ways(num_layers: int, dropout: float) -> dict[str, Any]:
-    """What torch is told beside the sizes."""
-    between = dropout if num_layers > 1 else 0.0  # torch warns where there is no between
-    return {"batch_first": True, "bidirectional": True, "dropout": between}
-
-
-def run_both_ways(
-    rnn: nn.GRU | nn.LSTM, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None
-) -> Float[Tensor, "B T HH"]:
-    """What `rnn` says of the valid frames, at their places, and zero in the padding."""
-    if valid is None:
-        return rnn(x)[0]
-    order = valid.int().argsort(dim=1, descending=True, stable=True)[..., None]  # padding last
-    x = x.masked_fill(~valid[..., None], 0).take_along_dim(order, dim=1)
-    lengths = valid.sum(dim=1).clamp(min=1).cpu()  # torch wants a frame: an empty clip has 0s
-    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    y, _ = pad_packed_sequence(rnn(packed)[0], batch_first=True, total_length=x.shape[1])
-    return y.take_along_dim(order.argsort(dim=1), dim=1)
-
-
-CELLS = {"lstm": BidirectionalLstm, "gru": BidirectionalGru}
+        if valid is None:
+            return self.rnn(x)[0]
+        order = valid.int().argsort(dim=1, descending=True, stable=True)[..., None]  # padding last
+        x = x.masked_fill(~valid[..., None], 0).take_along_dim(order, dim=1)
+        lengths = valid.sum(dim=1).clamp(min=1).cpu()  # torch wants a frame: an empty clip has 0s
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        y, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=x.shape[1])
+        return y.take_along_dim(order.argsort(dim=1), dim=1)
 
 
 class GruClassifier(nn.Module):
@@ -195,8 +174,8 @@ class GruClassifier(nn.Module):
         self.config = config
         self.narrow = nn.Conv1d(config.num_features, config.channels, 2)
         self.widen = nn.Conv1d(config.channels, config.num_features, 3, padding=1)
-        self.gru = BidirectionalGru(
-            config.num_features, config.hidden_size, config.num_layers, config.dropout
+        self.gru = BidirectionalRnn(
+            "gru", config.num_features, config.hidden_size, config.num_layers, config.dropout
         )
         self.pool = MeanPooling()
         self.classify = nn.Linear(2 * config.hidden_size, config.num_classes)
@@ -222,11 +201,9 @@ class RnnClassifier(nn.Module):
 
     def __init__(self, config: RnnConfig):
         super().__init__()
-        if config.cell not in CELLS:
-            raise ValueError(f"cell={config.cell!r} is none of {', '.join(CELLS)}")
         self.config = config
-        self.rnn = CELLS[config.cell](
-            config.num_features, config.hidden_size, config.num_layers, config.dropout
+        self.rnn = BidirectionalRnn(
+            config.cell, config.num_features, config.hidden_size, config.num_layers, config.dropout
         )
         self.pool = MeanPooling()
         self.classify = nn.Linear(2 * config.hidden_size, config.num_classes)
@@ -256,7 +233,9 @@ class Crnn(nn.Module):
         )
         d_frame = self.stem.out_channels * self.stem.out_bands(config.num_features)
         d_gru = 2 * config.hidden_size
-        self.gru = BidirectionalGru(d_frame, config.hidden_size, config.num_layers, config.dropout)
+        self.gru = BidirectionalRnn(
+            "gru", d_frame, config.hidden_size, config.num_layers, config.dropout
+        )
         self.pool = make_pooling(config.pooling, d_gru)
         self.classify = Classifier(
             d_gru,

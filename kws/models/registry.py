@@ -7,12 +7,13 @@ Anything that a settings class knows can be overridden by keyword. `kws params` 
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 from torch import nn
 
 from kws.errors import UsageError, did_you_mean, is_out_of_memory
 from kws.models import bc_resnet, convs2s, keyword_transformer, pretrained, recurrent, speaker, tdnn
+from kws.settings import as_toml, checked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,14 +148,7 @@ PRETRAINED: dict[str, Entry] = {  # they read waveforms, and need transformers
     ),
 }
 
-LARGEST = 1_000_000  # no setting comes near it, and somewhere beyond it torch overflows
-KIND_NAMES = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "a string",
-    tuple: "a list",
-}
+LARGEST = 999_999  # no setting comes near it, and somewhere beyond it torch overflows
 MAY_BE_ZERO = {"d_hidden"}  # a layer that can be left out
 MOST = {"num_layers": 1000}  # each costs time to build, however narrow
 
@@ -197,8 +191,7 @@ def configure(
                 f"{name} has no setting {key!r}{did_you_mean(key, published)}: "
                 f"choose one of {', '.join(published)}"
             )
-        sizes_allowed = range(0 if key in MAY_BE_ZERO else 1, MOST.get(key, LARGEST - 1) + 1)
-        changes[key] = _like(published[key], value, f"{name}: {key}", sizes_allowed)
+        changes[key] = _like(published[key], value, name, key)
     return replace(config, **changes)
 
 
@@ -232,19 +225,19 @@ def build_from(name: str, config: Any) -> nn.Module:
         raise UsageError(f"{name}: too large for the memory: lower its sizes") from error
 
 
-def _like(published: object, value: Any, where: str, allowed: range) -> Any:
-    """`value` in the type of the published setting, whole numbers if `allowed`, or UsageError."""
-    if isinstance(value, (list, tuple)) and isinstance(published, tuple):
-        pair = isinstance(published[0], tuple)
-        if pair and any(not isinstance(item, (list, tuple)) or len(item) != 2 for item in value):
-            raise UsageError(f"{where}={list(value)}: give a list of pairs")
-        return tuple(_like(published[0], item, where, allowed) for item in value)
-    if type(published) is float and type(value) is int:
-        return float(value)
-    if type(value) is not type(published):  # not isinstance: True is no number here
-        raise UsageError(f"{where}={value!r}: give {KIND_NAMES[type(published)]}")
-    if type(value) is int and value not in allowed:
-        low, end = allowed.start, allowed.stop
-        limit = f"at least {low}" if value < low else f"less than {end}"
-        raise UsageError(f"{where}={value}: give {limit}")
-    return value
+def _like(published: object, value: Any, name: str, key: str) -> Any:
+    """`value` in the type of the published setting, or UsageError."""
+    if isinstance(published, tuple):
+        pairs = isinstance(published[0], tuple)
+        if not _is_list(value) or (pairs and not all(_is_list(x) and len(x) == 2 for x in value)):
+            wanted = "a list of pairs" if pairs else "a list"
+            raise UsageError(f"{name}: {key} expects {wanted}, got {as_toml(value)}")
+        return tuple(_like(published[0], item, name, key) for item in value)
+    kind: Any = type(published)
+    if kind is int:
+        kind = Annotated[int, 0 if key in MAY_BE_ZERO else 1, MOST.get(key, LARGEST)]
+    return checked(kind, value, name, key)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))

@@ -13,11 +13,9 @@ from torch import nn
 from kws.models.classifier import Classifier
 from kws.models.conformer import Conformer
 from kws.models.pooling import make_pooling
-from kws.models.positional import SinusoidalPositions
+from kws.models.positional import POSITIONS, SinusoidalPositions
 from kws.models.sequence_classifier import FRONT_ENDS, SequenceClassifier
 from kws.models.transformer import EncoderLayer, TransformerEncoder
-
-POSITIONS = ("none", "sinusoidal", "relative")
 
 
 @dataclass(frozen=True, kw_only=True)

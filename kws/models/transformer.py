@@ -27,6 +27,19 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 ATTENTIONS = {"none": MultiHeadSelfAttention, "relative": RelativeSelfAttention}
 
 
+def self_attention(
+    positions: str, d_model: int, num_heads: int, dropout: float, *, qkv_bias: bool = True
+) -> MultiHeadSelfAttention:
+    """Self-attention that does not know where a frame stands ("none"), or how far off ("relative").
+
+    Raises:
+        ValueError: for other positions, and if the numbers do not fit.
+    """
+    if positions not in ATTENTIONS:
+        raise ValueError(f"positions={positions!r} is none of {', '.join(ATTENTIONS)}")
+    return ATTENTIONS[positions](d_model, num_heads, dropout, qkv_bias=qkv_bias)
+
+
 class FeedForward(nn.Module):
     """Two linear layers with an activation between them, applied to each frame alone.
 
@@ -52,7 +65,7 @@ class FeedForward(nn.Module):
         self.contract = Linear(d_ff, d_model)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        """Widen to E, bend, narrow to D."""
+        """Linear to E, activation, linear back to D."""
         return self.contract(self.dropout(self.activation(self.expand(x))))
 
 
@@ -89,9 +102,7 @@ class EncoderLayer(nn.Module):
         positions: str = "none",
     ):
         super().__init__()
-        if positions not in ATTENTIONS:
-            raise ValueError(f"positions={positions!r} is none of {', '.join(ATTENTIONS)}")
-        self.attention = ATTENTIONS[positions](d_model, num_heads, dropout, qkv_bias=qkv_bias)
+        self.attention = self_attention(positions, d_model, num_heads, dropout, qkv_bias=qkv_bias)
         self.feed_forward = FeedForward(d_model, d_ff, dropout, activation)
         self.norm_attention = nn.LayerNorm(d_model)
         self.norm_feed_forward = nn.LayerNorm(d_model)
@@ -101,7 +112,7 @@ class EncoderLayer(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T D"]:
-        """Mix frames, then bend each frame."""
+        """Self-attention over frames, then the feed-forward network on each frame."""
         if self.norm_first:
             x = x + self.dropout(self.attention(self.norm_attention(x), valid))
             return x + self.dropout(self.feed_forward(self.norm_feed_forward(x)))

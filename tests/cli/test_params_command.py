@@ -71,7 +71,10 @@ def test_settings_can_be_changed(kws):
         (["kwt-1", "dmodel=3"], "kwt-1 has no setting 'dmodel' (did you mean 'd_model'?)"),
         (["kwt-1", "d_model"], "'d_model' is not a setting: write it as key=value, d_model=128"),
         (["kwt-1", "d_model=65", "num_heads=3"], "kwt-1: d_model=65 is not divisible by"),
-        (["kwt-1", "--num-features", "0"], "kwt-1: num_features=0: give at least 1"),
+        (
+            ["kwt-1", "--num-features", "0"],
+            "kwt-1: num_features expects a whole number from 1 to 999999",
+        ),
         (
             ["kwt-1", "num_features=3", "--num-features", "4"],
             "num_features is an option and a setting here",

@@ -23,7 +23,7 @@ from kws.models.convs2s import GatedBlock
 from kws.models.frontend import ConvBlock, ConvStem
 from kws.models.pooling import AttentionPooling, MeanPooling, SelfAttentivePooling
 from kws.models.positional import RelativeSelfAttention
-from kws.models.recurrent import BidirectionalGru, BidirectionalLstm
+from kws.models.recurrent import BidirectionalRnn
 from kws.models.sequence_classifier import ConvFrontEnd, LinearFrontEnd
 from kws.models.tdnn import TdnnLayer
 from kws.models.transformer import EncoderLayer, TransformerEncoder
@@ -47,8 +47,8 @@ LAYERS = {
         lambda: Conformer(D, 3, 14, 2, 5, 0.0, positions="sinusoidal"),
         (B, T, D),
     ),
-    "gru": (lambda: BidirectionalGru(D, 5, 2), (B, T, D)),
-    "lstm": (lambda: BidirectionalLstm(D, 5, 2), (B, T, D)),
+    "gru": (lambda: BidirectionalRnn("gru", D, 5, 2), (B, T, D)),
+    "lstm": (lambda: BidirectionalRnn("lstm", D, 5, 2), (B, T, D)),
     "gated block": (lambda: GatedBlock(D, 5), (B, T, D)),
     "mean": (MeanPooling, (B, T, D)),
     "attention pooling": (lambda: AttentionPooling(D), (B, T, D)),

@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from kws.models.counts import count_parameters, encoder_layer_parameters, feed_forward_parameters
+from kws.models.counts import (
+    count_parameters,
+    encoder_layer,
+    encoder_layer_parameters,
+    feed_forward_parameters,
+)
 from kws.models.interop import load_encoder, load_encoder_layer
 from kws.models.positional import RelativeSelfAttention
 from kws.models.transformer import EncoderLayer, FeedForward, TransformerEncoder
@@ -173,9 +178,8 @@ def test_qkv_bias_and_positions_reach_the_attention():
     assert layer(qkv_bias=False).attention.qkv.bias is None
     relative = EncoderLayer(10, 5, E, positions="relative", qkv_bias=False)
     assert isinstance(relative.attention, RelativeSelfAttention)
-    assert count_parameters(relative) == encoder_layer_parameters(
-        10, E, qkv_bias=False, relative=True
-    )
+    formula = encoder_layer(10, E, qkv_bias=False, relative=True)
+    assert count_parameters(relative) == formula.value
 
 
 def test_feed_forward_treats_each_frame_alone():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from grader.submission.selection import choose, examine
+from grader.submission.selection import examine, select_pieces
 from grader.submission.statements import Effort, read_code
 from kws.student.cell_process import Kernel
 
@@ -74,7 +74,7 @@ def made_by_the_grader(statements: str) -> set[str]:
         for number, cell in enumerate(cells, start=1)
         for each in examine(read_code(cell, Effort()).statements, f"cell {number}")
     ]
-    pieces = choose(found, ["answer"]).pieces
+    pieces = select_pieces(found, ["answer"]).pieces
     return {"made", "unused"} & {name for piece in pieces for name in piece.names}
 
 

@@ -30,11 +30,6 @@ def word_clips(secret: Seed) -> tuple[Tensor, Tensor]:
     return speak(secret.number("hidden words"))
 
 
-def prepare(secret: Seed) -> None:
-    """Let them speak now, some seconds: forks have them then."""
-    word_clips(secret)
-
-
 @lru_cache(maxsize=2)
 def speak(seed: int) -> tuple[Tensor, Tensor]:
     """The clips that follow from a number, in an order that does too."""

@@ -27,11 +27,6 @@ def speaker_utterances(secret: Seed) -> tuple[list[Tensor], Tensor]:
     return _speak(secret.number("hidden utterances"))
 
 
-def prepare(secret: Seed) -> None:
-    """Let them speak now, some seconds: forks have them then."""
-    speaker_utterances(secret)
-
-
 @lru_cache(maxsize=2)
 def _speak(takes: int) -> tuple[list[Tensor], Tensor]:
     return speak_again(takes=takes, speakers=SPEAKERS, utterances=UTTERANCES)

@@ -15,9 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.core.outcomes import Figure, Reason, Stopped
+from grader.core.outcomes import Figure, Reason, Record, Stopped
 from grader.grading.feedback import Failure, expect_finite, expect_shape
-from grader.grading.grading_run import Record
 from grader.sandbox import RemoteModule
 from kws.metrics import Proportion, percent
 

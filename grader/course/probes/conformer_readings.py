@@ -1,8 +1,8 @@
 """A Conformer's parts as a student's module has them: which tensor is which, and what follows.
 
-As in `attention_readings` nothing goes by a student's names: a tensor is told by its shape, a batch
-norm by its running mean, a part of a block by its class and by when it is called. The knobs of each
-formula are mistakes.
+As in `attention_readings` a student's names play no role: a tensor is known by its shape, a batch
+norm by its running mean, a part of a block by its class and by when it is called. The options of
+each formula are mistakes.
 
 Shape letters: B batch   T frames   D model width   E feed-forward width   K kernel size
 """
@@ -23,19 +23,19 @@ EPS = 1e-5
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Norm:
-    """Scale and shift, and of a batch norm mean and variance as it has come to know them."""
+    """Scale and shift, and of a batch norm its running mean and variance."""
 
     weight: Tensor
     bias: Tensor
     mean: Tensor | None = None
     variance: Tensor | None = None
 
-    def over_columns(self, x: Tensor) -> Tensor:
+    def layer_norm(self, x: Tensor) -> Tensor:
         """As layer norm."""
         return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, EPS)
 
-    def as_known(self, x: Tensor) -> Tensor:
-        """As batch norm that is not training."""
+    def batch_norm_eval(self, x: Tensor) -> Tensor:
+        """As batch norm in evaluation mode."""
         assert self.mean is not None
         assert self.variance is not None
         return (x - self.mean) * (self.variance + EPS).rsqrt() * self.weight + self.bias
@@ -48,7 +48,7 @@ class ConvolutionReading:
     norm: Norm
     expand: Projection
     depthwise: Projection
-    norm_columns: Norm
+    batch_norm: Norm
     contract: Projection
 
 
@@ -78,7 +78,7 @@ def loud(module: Any, seed: int) -> dict[str, Tensor]:
 
 
 def identity(name: str, tensor: Tensor) -> Tensor:
-    """Matrices as identities, a kernel with a 1 in its middle, biases zero, norms as they are."""
+    """Matrices as identities, a kernel with a 1 in its center, biases zero, norms as they are."""
     if tensor.ndim < 2:
         kept = "running" in name or not tensor.is_floating_point() or bool((tensor == 1).all())
         return tensor if kept else torch.zeros_like(tensor)
@@ -90,7 +90,7 @@ def identity(name: str, tensor: Tensor) -> Tensor:
 
 
 def norms(state: Mapping[str, Tensor], width: int) -> list[Norm]:
-    """Vectors `weight` and `bias` of the same name, and what a batch norm keeps beside them."""
+    """Vectors `weight` and `bias` of the same name, with the running statistics of a batch norm."""
     found = []
     for name, weight in state.items():
         head, _, tail = name.rpartition("weight")
@@ -102,7 +102,7 @@ def norms(state: Mapping[str, Tensor], width: int) -> list[Norm]:
 
 
 def read_convolution(module: Any, d_model: int, seed: int) -> ConvolutionReading:
-    """Load random numbers into a convolution module; Failure if it has other parts than these."""
+    """Load random numbers into a convolution module and read it; Failure if it has other parts."""
     state = loud(module, seed)
     maps, both = projections(state), norms(state, d_model)
     expand = [one for one in maps if one.weight.shape == (2 * d_model, d_model)]
@@ -112,7 +112,13 @@ def read_convolution(module: Any, d_model: int, seed: int) -> ConvolutionReading
     by_frame = [one for one in both if one.mean is None]
     lists = (by_frame, expand, kernels, by_batch, contract)
     if any(len(one) != 1 for one in lists):
-        what = ("layer norm", "map D -> 2D", "depthwise convolution", "batch norm", "map D -> D")
+        what = (
+            "layer norm",
+            "linear layer D -> 2D",
+            "depthwise convolution",
+            "batch norm",
+            "linear layer D -> D",
+        )
         wrong = next(i for i, one in enumerate(lists) if len(one) != 1)
         raise Failure(
             f"ConvolutionModule has {len(lists[wrong])} parts like a {what[wrong]}, expected 1",
@@ -122,7 +128,7 @@ def read_convolution(module: Any, d_model: int, seed: int) -> ConvolutionReading
         norm=by_frame[0],
         expand=expand[0],
         depthwise=kernels[0],
-        norm_columns=by_batch[0],
+        batch_norm=by_batch[0],
         contract=contract[0],
     )
 
@@ -139,7 +145,7 @@ def _kernels(state: Mapping[str, Tensor], d_model: int) -> list[Projection]:
 def depthwise(
     x: Tensor, kernel: Projection, valid: Tensor | None = None, *, shift: int = 0
 ) -> Tensor:
-    """Each column along time, padding as zeros; `shift` frames off the middle is a mistake."""
+    """Each channel along time, padding as zeros; `shift` frames off the center is a mistake."""
     if valid is not None:
         x = x.masked_fill(~valid[..., None], 0)
     K = kernel.weight.shape[-1]
@@ -154,35 +160,35 @@ def convolution(
     *,
     norm_first: bool = True,
     gate_first: bool = False,
-    norm_columns: bool = True,
-    columns_first: bool = False,
+    batch_norm: bool = True,
+    batch_norm_first: bool = False,
     activation: Callable[[Tensor], Tensor] = F.silu,
     activation_first: bool = False,
 ) -> Tensor:
-    """The module as a reading has it, not training; `…_first` is too early, a mistake."""
-    x = one.expand(one.norm.over_columns(x) if norm_first else x)
+    """The module as a reading has it, in evaluation mode; `…_first` is too early, a mistake."""
+    x = one.expand(one.norm.layer_norm(x) if norm_first else x)
     content, gate = x.chunk(2, dim=-1)
     if gate_first:
         content, gate = gate, content
     x = content * gate.sigmoid()
-    if columns_first:
-        return one.contract(activation(depthwise(one.norm_columns.as_known(x), one.depthwise)))
+    if batch_norm_first:
+        return one.contract(activation(depthwise(one.batch_norm.batch_norm_eval(x), one.depthwise)))
     x = depthwise(x, one.depthwise, valid)
     if activation_first:
-        return one.contract(one.norm_columns.as_known(activation(x)))
-    x = activation(one.norm_columns.as_known(x) if norm_columns else x)
+        return one.contract(one.batch_norm.batch_norm_eval(activation(x)))
+    x = activation(one.batch_norm.batch_norm_eval(x) if batch_norm else x)
     return one.contract(x)
 
 
 def read_feed_forward(module: Any, d_model: int, d_ff: int, seed: int) -> FeedForwardReading:
-    """The same for a feed-forward module."""
+    """Load random numbers into a feed-forward module and read it; Failure if it has other parts."""
     state = loud(module, seed)
     maps, both = projections(state), norms(state, d_model)
     expand = [one for one in maps if one.weight.shape == (d_ff, d_model)]
     contract = [one for one in maps if one.weight.shape == (d_model, d_ff)]
     if not len(both) == len(expand) == len(contract) == 1:
         raise Failure(
-            "FeedForwardModule has other parts than a norm and maps D -> E and E -> D",
+            "FeedForwardModule is not made of a norm and linear layers D -> E and E -> D",
             "compare print(module) with the steps in section 4.4",
         )
     return FeedForwardReading(norm=both[0], expand=expand[0], contract=contract[0])
@@ -196,10 +202,10 @@ def feed_forward(
     norm_last: bool = False,
     activation: Callable[[Tensor], Tensor] = F.silu,
 ) -> Tensor:
-    """The module as a reading has it; `norm_last` normalizes the answer, a mistake."""
+    """The module as a reading has it; `norm_last` normalizes its output, a mistake."""
     if norm_last:
-        return one.norm.over_columns(one.contract(activation(one.expand(x))))
-    return one.contract(activation(one.expand(one.norm.over_columns(x) if norm_first else x)))
+        return one.norm.layer_norm(one.contract(activation(one.expand(x))))
+    return one.contract(activation(one.expand(one.norm.layer_norm(x) if norm_first else x)))
 
 
 class BlockReading:
@@ -231,7 +237,7 @@ class BlockReading:
                 f"ConformerBlock calls {len(norms_called)} layer norms of its own, expected 2",
                 "one in front of attention, and one at the end: are both there?",
             )
-        self.shells = [block.child(path) for path in called["FeedForwardModule"]]
+        self.feed_forwards = [block.child(path) for path in called["FeedForwardModule"]]
         self.attention = block.child(called["MultiHeadSelfAttention"][0])
         self.convolution = block.child(called["ConvolutionModule"][0])
         self.norms = [
@@ -246,36 +252,38 @@ class BlockReading:
         *,
         step: float = 0.5,
         middle: float = 1.0,
-        detours: bool = True,
-        around_norm: bool = True,
-        shells_last: bool = False,
-        deaf: str = "",
-        swapped: bool = False,
+        residual: bool = True,
+        residual_before_norm: bool = True,
+        ffn_last: bool = False,
+        unmasked_part: str = "",
+        conv_first: bool = False,
         norm_last: bool = True,
         norm_first: bool = True,
     ) -> Tensor:
-        """The block; `deaf` names a part that does not get valid, `around_norm=False` begins the
-        detour of attention behind its norm, `shells_last` has both shells at the end.
+        """The block; `unmasked_part` is a part that does not get valid.
+
+        With `residual_before_norm=False` the residual connection of attention starts after its
+        norm, with `ffn_last` both feed-forward modules come at the end.
         """
 
         def attend(x: Tensor) -> Tensor:
-            heard = self.norms[0].over_columns(x) if norm_first else x
-            mask = None if deaf == "attention" else valid
-            start = x if around_norm else heard
-            return detours * start + middle * _same_shape(self.attention, heard, mask)
+            normed = self.norms[0].layer_norm(x) if norm_first else x
+            mask = None if unmasked_part == "attention" else valid
+            start = x if residual_before_norm else normed
+            return residual * start + middle * _same_shape(self.attention, normed, mask)
 
         def convolve(x: Tensor) -> Tensor:
-            mask = None if deaf == "convolution" else valid
-            return detours * x + middle * _same_shape(self.convolution, x, mask)
+            mask = None if unmasked_part == "convolution" else valid
+            return residual * x + middle * _same_shape(self.convolution, x, mask)
 
-        if not shells_last:
-            x = detours * x + step * _same_shape(self.shells[0], x)
-        for part in (convolve, attend) if swapped else (attend, convolve):
+        if not ffn_last:
+            x = residual * x + step * _same_shape(self.feed_forwards[0], x)
+        for part in (convolve, attend) if conv_first else (attend, convolve):
             x = part(x)
-        if shells_last:
-            x = x + step * _same_shape(self.shells[0], x)
-        x = detours * x + step * _same_shape(self.shells[1], x)
-        return self.norms[1].over_columns(x) if norm_last else x
+        if ffn_last:
+            x = x + step * _same_shape(self.feed_forwards[0], x)
+        x = residual * x + step * _same_shape(self.feed_forwards[1], x)
+        return self.norms[1].layer_norm(x) if norm_last else x
 
 
 def _same_shape(part: Any, x: Tensor, *rest: Any) -> Tensor:
@@ -284,6 +292,6 @@ def _same_shape(part: Any, x: Tensor, *rest: Any) -> Tensor:
 
 _PARTS = {
     "FeedForwardModule": (2, "is there one at each end of the block?"),
-    "MultiHeadSelfAttention": (1, "attention comes once, between the shells"),
+    "MultiHeadSelfAttention": (1, "attention comes once, between the feed-forward modules"),
     "ConvolutionModule": (1, "the convolution module comes once, after attention"),
 }

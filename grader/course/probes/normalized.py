@@ -6,6 +6,7 @@ behave, whether they are modules or written into `forward`; a module that is dec
 called, or called elsewhere, does not.
 """
 
+import torch
 from torch import Tensor
 
 from grader.grading.feedback import Failure, expect_tensor
@@ -14,25 +15,33 @@ from grader.sandbox import RemoteModule, RemoteStudent
 FACTORS = (64.0, 256.0)  # that features are scaled by: what differs little stays above epsilon
 CHANGED = 0.01  # of the logits' spread: more than this is a change
 
-_SCALE = '''
-def scaled(names, module, inputs, factors):
+
+def _scaled_logits(names, module, inputs, factors):
     """Logits with one place of the network scaled: [path, side, logits for each factor]."""
     for layer in module.modules():
         layer.train("Dropout" not in type(layer).__name__)
-    first = lambda value: value[0] if isinstance(value, (list, tuple)) else value
     ended = []
+
+    def first(value):
+        return value[0] if isinstance(value, (list, tuple)) else value
+
     def watch(path):
         def hook(layer, args, output):
             pair = [first(args), first(output)]
             ended.append((path, *(x.dim() if torch.is_tensor(x) else 0 for x in pair)))
+
         return hook
+
     below = [(path, layer) for path, layer in module.named_modules() if path]
     hooks = [layer.register_forward_hook(watch(path)) for path, layer in below]
+
     def run():
         torch.manual_seed(0)
         return first(module(*inputs)).detach()
+
     run()
-    [hook.remove() for hook in hooks]
+    for hook in hooks:
+        hook.remove()
     places = [(path, "out") for path, _, after in ended if after > 2][-1:]
     for path, before, after in ended:
         places += [(path, "in")] * (before == 2) + [(path, "out")] * (after == 2)
@@ -40,11 +49,13 @@ def scaled(names, module, inputs, factors):
     for path, side in dict.fromkeys(places):
         layer, logits = module.get_submodule(path), []
         for factor in factors:
+
             def grow(value, factor=factor):
                 if isinstance(value, (list, tuple)):
                     return type(value)([grow(value[0]), *value[1:]])
                 plain = not torch.is_tensor(value) or not value.is_floating_point()
                 return value if plain else value * factor
+
             if side == "in":
                 hook = layer.register_forward_pre_hook(lambda m, args: grow(tuple(args)))
             else:
@@ -53,7 +64,6 @@ def scaled(names, module, inputs, factors):
             hook.remove()
         found.append([path, side, *logits])
     return found
-'''
 
 
 def expect_normalized(
@@ -63,7 +73,7 @@ def expect_normalized(
 
     Fails unless there is such a place. B must be 2 or more, for statistics of the batch are used.
     """
-    places = student.define(_SCALE, module, list(inputs), list(FACTORS))
+    places = student.define(_scaled_logits, module, list(inputs), list(FACTORS))
     for place in places if isinstance(places, list) else ():
         path, side, small, large = place
         small, large = expect_tensor(what, small), expect_tensor(what, large)

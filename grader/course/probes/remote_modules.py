@@ -1,4 +1,4 @@
-"""A student's module, if a call made one, and how many numbers it can learn."""
+"""A student's module, if a call made one, and the number of its trainable parameters."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ def built(student: Any, name: str, *args: Any, **kwargs: Any) -> RemoteModule:
     module = getattr(student, name)(*args, **kwargs)
     if not isinstance(module, RemoteModule):
         shown = ", ".join([*map(str, args), *(f"{key}={value}" for key, value in kwargs.items())])
-        raise Failure(f"{name}({shown}) is no nn.Module", "does the class inherit nn.Module?")
+        raise Failure(f"{name}({shown}) is not an nn.Module", "does it inherit from nn.Module?")
     return module
 
 
 def trainable(module: RemoteModule) -> int:
-    """Trainable numbers; a shared tensor counts once."""
+    """The number of trainable parameters; a shared tensor counts once."""
     found = module.parameters().values()
     return sum(one.numel for one in found if one.requires_grad and one.same_as is None)

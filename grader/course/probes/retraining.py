@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from grader.core.outcomes import Record
 from grader.core.seed import Seed
 from grader.course.hidden.keywords import N_MELS, PROTOCOL, prepared
 from grader.course.hidden.speech import SPEAKERS, padded
 from grader.course.probes.accuracy import retrain
 from grader.grading.feedback import Failure, expect_between, expect_equal
-from grader.grading.grading_run import Record
 from grader.sandbox import RemoteModule
 from kws.data.embedded.corpus import make_corpus
 from kws.data.embedded.speaker_corpus import make_speaker_corpus

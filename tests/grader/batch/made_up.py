@@ -1,4 +1,4 @@
-"""Checks, entries and outcomes made up for tests."""
+"""checks, entries and results made up for tests."""
 
 import os
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
-from grader.batch.handins import HandIn
-from grader.batch.remarks import Outcome
-from grader.batch.roster import Turn
+from grader.batch.handins import FolderEntry
+from grader.batch.remarks import GradedSubmission
+from grader.batch.roster import StudentSubmission
 from grader.core.outcomes import CheckResult, Reason, Report
 
 
@@ -25,9 +25,9 @@ def check(name: str, points: float, earned: float | None, message: str = "") -> 
     )
 
 
-def entry(student: str, hour: int = 0, **more) -> HandIn:
+def entry(student: str, hour: int = 0, **more) -> FolderEntry:
     source = more.pop("source", student)
-    return HandIn(
+    return FolderEntry(
         student=student,
         keys=(student,),
         source=source,
@@ -37,10 +37,12 @@ def entry(student: str, hour: int = 0, **more) -> HandIn:
     )
 
 
-def outcome(report: Report, **more) -> Outcome:
+def outcome(report: Report, **more) -> GradedSubmission:
     student = report.student
-    turn = more.pop("turn", None) or Turn(student=student, name="", entry=entry(student))
-    return Outcome(turn=turn, report=report, **more)
+    submission = more.pop("submission", None) or StudentSubmission(
+        student=student, name="", entry=entry(student)
+    )
+    return GradedSubmission(submission=submission, report=report, **more)
 
 
 @contextmanager

@@ -65,10 +65,10 @@ def test_one_bad_submission_stops_nothing_and_costs_nobody_else(hand_in, tmp_pat
     out = tmp_path / "out"
     settings = Settings(submissions=folder, out=out, assignment="02")
     batch = grade_class(settings, lambda: Local(2), show=False)
-    scores = {one.turn.student: one.report.score for one in batch.outcomes}
-    most = batch.outcomes[0].report.max_score
+    scores = {one.submission.student: one.report.score for one in batch.graded}
+    most = batch.graded[0].report.max_score
     assert scores == {"right": most, "bomb": 0, "garbage": 0, "blank": 0, "empty": 0}
-    assert all(one.report.verdict is not Verdict.PERSON for one in batch.outcomes)
+    assert all(one.report.verdict is not Verdict.PERSON for one in batch.graded)
     first = digests(out)
     assert {name.partition("/")[0] for name in first} == {
         "reports",
@@ -103,8 +103,8 @@ def test_a_run_that_is_killed_goes_on_from_what_it_has(students, tmp_path):
     dates = {path: path.stat().st_mtime_ns for path in kept}
     settings = Settings(submissions=students, out=out, assignment="02")
     batch = grade_class(settings, lambda: Local(1), show=False)
-    assert len(batch.outcomes) == 6
-    assert sum(one.kept for one in batch.outcomes) == len(kept)
+    assert len(batch.graded) == 6
+    assert sum(one.kept for one in batch.graded) == len(kept)
     assert {path: path.stat().st_mtime_ns for path in kept} == dates
 
 

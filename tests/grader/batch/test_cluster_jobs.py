@@ -49,8 +49,8 @@ def test_every_report_comes_although_a_worker_dies(cluster, hand_in, tmp_path):
     )
     thread.join()
     assert first not in worker_pids(cluster)
-    assert [one.report.student for one in batch.outcomes] == [f"s{n}" for n in range(STUDENTS)]
-    assert all(one.report.verdict is not Verdict.PERSON for one in batch.outcomes)
+    assert [one.report.student for one in batch.graded] == [f"s{n}" for n in range(STUDENTS)]
+    assert all(one.report.verdict is not Verdict.PERSON for one in batch.graded)
     assert len(list(out.glob("reports/*/02.json"))) == STUDENTS
 
 
@@ -76,7 +76,7 @@ def test_a_worker_grades_as_this_machine_would(cluster, hand_in, tmp_path, monke
 def test_a_tier_that_workers_lack_is_refused(cluster):
     strong = Cluster(cluster.scheduler_address, required="strong")
     with strong as workers, pytest.raises(UsageError, match="is no tier"):
-        workers.hello()
+        workers.info()
 
 
 def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch):

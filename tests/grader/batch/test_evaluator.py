@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from grader.batch import client
-from grader.batch.client import Evaluator, settle
+from grader.batch.client import Evaluator, grade_with_retry
 from grader.core.outcomes import Reason, Report, Verdict
 from kws.errors import UsageError
 
@@ -201,7 +201,7 @@ def test_a_fork_that_is_killed_is_tried_again_in_a_fresh_evaluator(job):
         one.start()
         first = one.pid
         thread = kill_the_fork(one, 1)
-        answer = settle(one, job())
+        answer = grade_with_retry(one, job())
         thread.join()
         assert one.pid != first
     assert only_report(answer).verdict is not Verdict.PERSON
@@ -214,7 +214,7 @@ def test_what_is_killed_twice_gets_a_report_with_open_points(job):
     with Evaluator() as one:
         one.start()
         kill_the_fork(one, 2)
-        answer = settle(one, job())
+        answer = grade_with_retry(one, job())
     report = only_report(answer)
     assert len(answer["faults"]) == 2
     assert report.verdict is Verdict.PERSON
@@ -255,7 +255,7 @@ def test_a_fork_that_does_not_stop_is_killed_and_the_evaluator_goes_on(job):
     impatient = "import grader.batch.evaluator as one; one.GRACE = 0.2; one.main()"
     process = client._Process([sys.executable, "-c", impatient], os.environ)
     try:
-        process.greet()
+        process.wait_until_ready()
         threading.Thread(
             target=lambda: os.kill(forks_of(process.pid)[0], signal.SIGSTOP), daemon=True
         ).start()
@@ -273,7 +273,7 @@ def test_the_end_of_the_sandbox_costs_no_student_anything(job):
         first = one.pid
         (server,) = [pid for pid in children(first) if not is_fork(pid)]
         os.kill(server, signal.SIGKILL)
-        answer = settle(one, job())
+        answer = grade_with_retry(one, job())
         assert one.pid != first
     assert answer["faults"] == ["the sandbox has ended"]
     assert only_report(answer).verdict is not Verdict.PERSON

@@ -69,7 +69,9 @@ def test_a_run_that_crashes_leaves_a_result_that_asks_for_a_person(autograder, d
     if damage == "no python":
         python = "/nonexistent"
     elif damage == "no checks":
-        (autograder / "source" / "grader" / "plugin.py").write_text("raise RuntimeError")
+        (autograder / "source" / "grader" / "grading" / "plugin.py").write_text(
+            "raise RuntimeError"
+        )
     else:
         (autograder / "submission").rmdir()
     results = run(autograder, KWS_PYTHON=python)

@@ -10,7 +10,7 @@ import pytest
 
 from grader.batch.grade_class import nothing_found
 from grader.batch.handins import find, youngest
-from grader.batch.roster import turns
+from grader.batch.roster import by_student
 from kws.errors import UsageError
 from tests.grader.batch.made_up import nested
 
@@ -168,11 +168,12 @@ def test_whatever_an_entry_is_called_is_told_as_text_on_a_line(tmp_path, name):
         path.write_text("x")
     else:
         path.mkdir()
-    (turn,), _ = turns(find(tmp_path).entries)
-    said = f"{turn.student} {turn.name} {turn.entry.source} {nothing_found(turn)}"
+    (submission,), _ = by_student(find(tmp_path).entries)
+    source = submission.entry.source
+    said = f"{submission.student} {submission.name} {source} {nothing_found(submission)}"
     said.encode()
     assert said.isprintable()
-    assert turn.entry.files[0][1].exists()
+    assert submission.entry.files[0][1].exists()
 
 
 def test_names_that_are_no_submission_are_told_as_text_on_a_line(tmp_path):
@@ -182,8 +183,8 @@ def test_names_that_are_no_submission_are_told_as_text_on_a_line(tmp_path):
 
 def test_names_in_a_folder_without_an_answer_are_told_as_text_on_a_line(tmp_path):
     make(tmp_path, "alice/\x1b[2J\udcdc\r\ngraded 2 of 2.png")
-    (turn,), _ = turns(find(tmp_path).entries)
-    assert nothing_found(turn).endswith(" in \ufffd graded 2 of 2.png")
+    (submission,), _ = by_student(find(tmp_path).entries)
+    assert nothing_found(submission).endswith(" in \ufffd graded 2 of 2.png")
 
 
 @pytest.mark.parametrize(("levels", "name"), [(1_300, "d"), (800, "dddddd")])
@@ -220,8 +221,10 @@ def test_a_folder_that_is_locked_is_an_entry_of_which_nothing_is_known(nobody):
         "mallory": None,
     }
     assert found.ignored == ("gone.py",)
-    turn = next(turn for turn in turns(found.entries)[0] if turn.student == "mallory")
-    assert nothing_found(turn)
+    submission = next(
+        submission for submission in by_student(found.entries)[0] if submission.student == "mallory"
+    )
+    assert nothing_found(submission)
 
 
 @pytest.mark.parametrize("seconds", [-1e9, 0, 1e11, 2.0**33])
@@ -251,10 +254,10 @@ A = "alice_05_keyword_transformer"
 
 def counted(folder) -> tuple[dict[str, str], set[str]]:
     """What counts of the only student, as the job and the disk call it, and what does not."""
-    (turn,), _ = turns(find(folder).entries)
-    assert turn.student == "alice"
-    files = {name: path.name for name, path in turn.entry.files}
-    return files, {name for old in turn.replaced for name in old.source.split(", ")}
+    (submission,), _ = by_student(find(folder).entries)
+    assert submission.student == "alice"
+    files = {name: path.name for name, path in submission.entry.files}
+    return files, {name for old in submission.replaced for name in old.source.split(", ")}
 
 
 @pytest.mark.parametrize("younger", [".safetensors", ".py"])
@@ -282,8 +285,8 @@ def test_of_flat_files_of_a_kind_the_newest_counts_and_the_others_are_told(tmp_p
 @pytest.mark.parametrize("weights", ["alice.safetensors", "Alice_model.safetensors"])
 def test_flat_weights_that_name_no_assignment_are_the_model(tmp_path, weights):
     make(tmp_path, f"{A}.py", weights)
-    (turn,), _ = turns(find(tmp_path).entries)
-    assert dict(turn.entry.files)["model.safetensors"].name == weights
+    (submission,), _ = by_student(find(tmp_path).entries)
+    assert dict(submission.entry.files)["model.safetensors"].name == weights
 
 
 def test_flat_files_of_two_assignments_both_count(tmp_path):

@@ -62,11 +62,11 @@ def _put(folder: Path, student: bytes, name: bytes, text: str) -> None:
 def test_no_hostile_student_costs_an_honest_one_a_point_or_the_class_a_table(inbox, tmp_path):
     out = tmp_path / "out"
     batch = grade_class(Settings(submissions=inbox, out=out), lambda: Local(2), show=False)
-    scores = {one.turn.student: one.report.score for one in batch.outcomes}
-    most = max(one.report.max_score for one in batch.outcomes)
+    scores = {one.submission.student: one.report.score for one in batch.graded}
+    most = max(one.report.max_score for one in batch.graded)
     assert (scores["right"], scores["flat"], scores["blank"]) == (most, most, 0)
     assert sum(scores.values()) == 2 * most
-    students = {*scores, *(turn.student for turn, _ in batch.unread)}
+    students = {*scores, *(submission.student for submission, _ in batch.unread)}
     assert len(students) == len(NAMES) + 5 + 3  # each is one, and nobody two
     assert all(line.isprintable() for line in summary(batch))
     assert ElementTree.parse(out / "junit.xml").getroot().tag == "testsuites"

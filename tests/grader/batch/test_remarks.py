@@ -6,31 +6,31 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from grader.batch.remarks import circumstances, lateness, read_deadline, remarks, same_work
-from grader.batch.roster import Turn
+from grader.batch.roster import StudentSubmission
 from kws.errors import UsageError
 from tests.grader.batch.made_up import entry, outcome
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=timezone.utc)
 
 
-def turn(hour=0, **more) -> Turn:
+def submission(hour=0, **more) -> StudentSubmission:
     known = more.pop("known", True)
     replaced = more.pop("replaced", ())
     one = entry("alice", hour, **more)
-    return Turn(student="alice", name="", entry=one, known=known, replaced=replaced)
+    return StudentSubmission(student="alice", name="", entry=one, known=known, replaced=replaced)
 
 
 def test_what_comes_after_the_deadline_is_late_by_the_difference():
-    assert lateness(turn(15), NOON) == "late by 3 h (2025-03-01 15:00 UTC)"
+    assert lateness(submission(15), NOON) == "late by 3 h (2025-03-01 15:00 UTC)"
 
 
 def test_what_comes_at_the_deadline_is_not_late():
-    assert lateness(turn(12), NOON) == ""
-    assert lateness(turn(23), None) == ""
+    assert lateness(submission(12), NOON) == ""
+    assert lateness(submission(23), None) == ""
 
 
 def test_a_download_that_says_late_is_late_without_a_deadline():
-    assert "late" in lateness(turn(marked=True), None)
+    assert "late" in lateness(submission(marked=True), None)
 
 
 def test_a_deadline_without_an_offset_is_local_time():
@@ -63,7 +63,9 @@ def test_code_that_was_handed_in_together_is_not_remarked(report):
         outcome(
             replace(report, student=name),
             work="w",
-            turn=Turn(student=name, name="", entry=replace(shared, student=name)),
+            submission=StudentSubmission(
+                student=name, name="", entry=replace(shared, student=name)
+            ),
         )
         for name in ("alice", "bob")
     ]
@@ -72,8 +74,8 @@ def test_code_that_was_handed_in_together_is_not_remarked(report):
 
 def test_everything_is_said_of_a_submission(report):
     replaced = (entry("alice", source="alice.zip"),)
-    one = turn(13, known=False, replaced=replaced)
-    said = remarks([outcome(report, turn=one, faults=("it died",))], NOON)[("alice", "02")]
+    one = submission(13, known=False, replaced=replaced)
+    said = remarks([outcome(report, submission=one, faults=("it died",))], NOON)[("alice", "02")]
     assert said == (
         "late by 1 h (2025-03-01 13:00 UTC)",
         "handed in more than once: alice counts, not alice.zip",
@@ -94,7 +96,7 @@ def test_of_many_with_the_same_code_three_are_named_and_the_rest_counted(report)
 
 
 def test_of_what_cannot_be_graded_all_is_said_but_its_points():
-    one = turn(13, known=False, replaced=(entry("alice", source="alice.zip"),))
+    one = submission(13, known=False, replaced=(entry("alice", source="alice.zip"),))
     assert circumstances(one, NOON) == (
         "late by 1 h (2025-03-01 13:00 UTC)",
         "handed in more than once: alice counts, not alice.zip",

@@ -4,11 +4,14 @@ import contextlib
 
 import pytest
 
-from grader.batch.roster import Student, read_roster, safe_id, turns
+from grader.batch.roster import RosterStudent, by_student, read_roster, safe_id
 from kws.errors import UsageError
 from tests.grader.batch.made_up import entry
 
-ROSTER = (Student(id="alice", keys=("alice", "Example, Alice", "4711")), Student(id="bob"))
+ROSTER = (
+    RosterStudent(id="alice", keys=("alice", "Example, Alice", "4711")),
+    RosterStudent(id="bob"),
+)
 
 
 def write(tmp_path, text: str, encoding: str = "utf-8"):
@@ -72,43 +75,43 @@ def test_a_roster_that_is_no_text_is_refused(tmp_path):
 
 @pytest.mark.parametrize("key", ["alice", "ALICE", "examplealice", "4711"])
 def test_any_word_of_the_roster_finds_the_student(key):
-    (turn,), _ = turns([entry(key)], ROSTER)
-    assert (turn.student, turn.known) == ("alice", True)
+    (submission,), _ = by_student([entry(key)], ROSTER)
+    assert (submission.student, submission.known) == ("alice", True)
 
 
 def test_students_without_an_entry_are_missing():
-    found, missing = turns([entry("alice")], ROSTER)
+    found, missing = by_student([entry("alice")], ROSTER)
     assert [student.id for student in missing] == ["bob"]
     assert len(found) == 1
 
 
 def test_an_entry_that_nobody_knows_is_graded_and_told():
-    (turn,), _ = turns([entry("mallory")], ROSTER)
-    assert (turn.student, turn.known) == ("mallory", False)
+    (submission,), _ = by_student([entry("mallory")], ROSTER)
+    assert (submission.student, submission.known) == ("mallory", False)
 
 
 def test_without_a_roster_everybody_is_known():
-    (turn,), missing = turns([entry("mallory")])
-    assert turn.known
+    (submission,), missing = by_student([entry("mallory")])
+    assert submission.known
     assert missing == ()
 
 
 def test_of_two_entries_of_a_student_the_younger_counts():
     entries = [entry("alice", 5, source="alice"), entry("Alice", 3, source="Alice.zip")]
-    (turn,), _ = turns(entries)
-    assert turn.entry.source == "alice"
-    assert [old.source for old in turn.replaced] == ["Alice.zip"]
+    (submission,), _ = by_student(entries)
+    assert submission.entry.source == "alice"
+    assert [old.source for old in submission.replaced] == ["Alice.zip"]
 
 
 def test_an_entry_of_two_students_is_refused():
-    both = (Student(id="a", keys=("example",)), Student(id="b", keys=("Example",)))
+    both = (RosterStudent(id="a", keys=("example",)), RosterStudent(id="b", keys=("Example",)))
     with pytest.raises(UsageError, match="could be of a or b"):
-        turns([entry("example")], both)
+        by_student([entry("example")], both)
 
 
 def test_the_order_of_entries_does_not_matter():
     entries = [entry("bob"), entry("alice", 1), entry("alice", 2, source="alice.zip")]
-    assert turns(entries, ROSTER) == turns(entries[::-1], ROSTER)
+    assert by_student(entries, ROSTER) == by_student(entries[::-1], ROSTER)
 
 
 @pytest.mark.parametrize(
@@ -139,13 +142,15 @@ def test_an_id_leaves_room_in_a_files_name(name):
     ],
 )
 def test_two_names_that_look_alike_as_ids_stay_two_students(one, other):
-    found, _ = turns([entry(one, source="one"), entry(other, source="other")])
+    found, _ = by_student([entry(one, source="one"), entry(other, source="other")])
     assert len(found) == 2
 
 
 def test_half_a_letter_makes_nobody_another_student_of_the_roster():
-    (turn,), _ = turns([entry("m\udcfcller")], (Student(id="mller", keys=("mller",)),))
-    assert not turn.known
+    (submission,), _ = by_student(
+        [entry("m\udcfcller")], (RosterStudent(id="mller", keys=("mller",)),)
+    )
+    assert not submission.known
 
 
 def test_names_of_a_roster_stay_on_their_line(tmp_path):

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from grader.batch.client import Hello
-from grader.batch.grade_class import Batch
+from grader.batch.client import EvaluatorInfo
+from grader.batch.grade_class import ClassResult
 from grader.batch.regrade import compare, table
-from grader.batch.roster import Student, Turn
+from grader.batch.roster import RosterStudent, StudentSubmission
 from grader.batch.summary import summary
 from tests.grader.batch.made_up import entry, outcome
 
@@ -15,17 +15,17 @@ EVIL = "a\x1b[2J\x1b]0;owned\x07\r\ngraded 2 of 2\x9b\u202e\udcff"
 def test_nothing_that_a_student_or_a_roster_says_acts_on_the_terminal(open_report, tmp_path):
     check = replace(open_report.checks[0], message=EVIL)
     report = replace(open_report, student=EVIL, checks=(check,))
-    turn = Turn(student=EVIL, name=EVIL, entry=entry(EVIL))
-    batch = Batch(
-        outcomes=(outcome(report),),
+    submission = StudentSubmission(student=EVIL, name=EVIL, entry=entry(EVIL))
+    batch = ClassResult(
+        graded=(outcome(report),),
         before={},
-        unread=((turn, EVIL),),
-        missing=(Student(id=EVIL, name=EVIL),),
+        unread=((submission, EVIL),),
+        missing=(RosterStudent(id=EVIL, name=EVIL),),
         ignored=(EVIL,),
         leftover=(EVIL,),
         remarks={(EVIL, "02"): (EVIL,)},
         pageless={EVIL: EVIL},
-        hello=Hello("sealed", (), "5eed"),
+        info=EvaluatorInfo("sealed", (), "5eed"),
         files=[tmp_path / "gradebook.csv"],
     )
     said = summary(batch)

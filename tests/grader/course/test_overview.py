@@ -18,7 +18,7 @@ NUMBERS = tuple(ASSIGNMENTS)
 
 
 def test_the_page_is_counted_anew():
-    """If not: python -m grader.course.overview docs/teaching.md."""
+    """If not: python -m grader overview docs/teaching.md."""
     assert brought_up_to_date(PAGE) == PAGE
 
 

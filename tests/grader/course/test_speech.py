@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from grader import ROOT
+from grader.adapters import ASSIGNMENTS
+from grader.batch.evaluator import prepare
 from grader.core.seed import Seed
-from grader.course.hidden import SPOKEN, prepare, speech
+from grader.course.hidden import keywords, speech
 from grader.course.hidden.speech import padded, scores, speaker_utterances
 
 
@@ -35,15 +37,15 @@ def test_what_is_prepared_is_not_spoken_again(number, monkeypatch):
     assert len(speaker_utterances(Seed("one"))[0]) == 2
 
 
-def test_every_assignment_that_speaks_can_be_prepared():
-    speaking = {
-        path.name[5:7]: f"grader.course.hidden.{name}"
-        for path in sorted((ROOT / "grader" / "course").glob("test_*.py"))
-        for name in re.findall(
-            r"from grader\.course\.hidden\.(speech|keywords) import", path.read_text()
-        )
-    }
-    assert speaking == SPOKEN
+@pytest.mark.parametrize("number", ASSIGNMENTS)
+def test_what_the_checks_hear_is_made_before_a_job_is_forked(number, monkeypatch):
+    made = []
+    monkeypatch.setattr(speech, "speaker_utterances", lambda seed: made.append("speech"))
+    monkeypatch.setattr(keywords, "word_clips", lambda seed: made.append("keywords"))
+    prepare(number, Seed("one"))
+    checks = ROOT / "grader" / "course" / f"test_{ASSIGNMENTS[number].stem}.py"
+    heard = re.findall(r"from grader\.course\.hidden\.(\w+) import", checks.read_text())
+    assert made == heard
 
 
 def test_padding_is_silence_and_the_mask_says_where():

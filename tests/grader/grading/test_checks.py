@@ -113,7 +113,7 @@ def tree(tmp_path, monkeypatch):
     """A repository in small: `tree(name)` changes one of its files, and returns the digest."""
     names = (
         "grader/course/test_02_attention.py",
-        "grader/test_03_other.py",
+        "grader/course/test_03_other.py",
         "grader/grading/feedback.py",
         "grader/reports/page.py",
         "kws/models/counts.py",
@@ -151,7 +151,12 @@ def test_what_decides_about_points_changes_the_digest(tree, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["grader/test_03_other.py", "solutions/03_other.py", "grader/reports/page.py", "README.md"],
+    [
+        "grader/course/test_03_other.py",
+        "solutions/03_other.py",
+        "grader/reports/page.py",
+        "README.md",
+    ],
 )
 def test_what_does_not_decide_leaves_the_digest(tree, name):
     assert tree() == tree(name)
@@ -171,8 +176,9 @@ def test_another_course_is_another_digest(tree):
 
 
 def test_a_line_of_the_score_card_tells_fact_hint_and_where_to_read():
+    from grader.core.outcomes import Record
     from grader.grading.feedback import Failure
-    from grader.grading.grading_run import Record, judge
+    from grader.grading.grading_run import judge
 
     check = Check(
         assignment="02", id="2.1-a", task="2.1", title="It holds.", points=2.5, concept="section 2"

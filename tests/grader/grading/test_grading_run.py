@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from grader.adapters import ASSIGNMENTS
-from grader.core.outcomes import CheckResult, Figure, Reason, Stopped, Verdict
+from grader.core.outcomes import CheckResult, Figure, Reason, Record, Stopped, Verdict
 from grader.core.seed import Seed
+from grader.core.text import clean
 from grader.grading.checks import Check
 from grader.grading.feedback import Failure
-from grader.grading.grading_run import OURS, STAFF, Record, Run, choose, clean, judge
+from grader.grading.grading_run import OURS, STAFF, GradingRun, by_assignment, judge
+from grader.grading.student_program import student_program
 from grader.submission.contents import Submission
 
 
@@ -163,15 +165,15 @@ def test_what_a_student_can_say_is_cleaned_in_message_and_hint():
 
 
 @pytest.fixture
-def run() -> Run:
+def run() -> GradingRun:
     nothing = Submission(assignment="02", pieces=(), digest="d", repairs=("mended\x00",))
-    run = Run(submissions={"02": nothing}, sandbox=None, seed=Seed())
+    run = GradingRun(submissions={"02": nothing}, sandbox=None, seed=Seed())
     names = ("2.1-a", "2.1-b", "2.2-c", "2.3-d")
     run.checks["02"] = [a_check(name) for name in names]
     return run
 
 
-def put(run: Run, name: str, error: BaseException | None = None) -> None:
+def put(run: GradingRun, name: str, error: BaseException | None = None) -> None:
     check = next(check for check in run.checks["02"] if check.id == name)
     run.results["02", name] = judge(check, error, Record())
 
@@ -228,16 +230,22 @@ def test_tasks_that_failed_are_those_this_one_builds_on(run):
 def test_references_are_given_for_failed_tasks_only(run):
     put(run, "2.1-a", Failure("off"))
     put(run, "2.2-c")
-    names = {name for piece in run.code(a_check("2.3-d")).references for name in piece.names}
+    names = {
+        name for piece in student_program(run, a_check("2.3-d")).references for name in piece.names
+    }
     assert "attend" in names
     assert "split_heads" not in names
 
 
 def test_the_seed_of_a_check_follows_from_the_secret_one(run):
-    other = Run(submissions=run.submissions, sandbox=None, seed=Seed("other"))
+    other = GradingRun(submissions=run.submissions, sandbox=None, seed=Seed("other"))
     check = a_check("2.2-c")
-    assert run.code(check).seed == run.code(check).seed != other.code(check).seed
-    assert run.code(check, seed=7).seed == 7
+    assert (
+        student_program(run, check).seed
+        == student_program(run, check).seed
+        != student_program(other, check).seed
+    )
+    assert student_program(run, check, seed=7).seed == 7
 
 
 # Choosing
@@ -245,10 +253,10 @@ def test_the_seed_of_a_check_follows_from_the_secret_one(run):
 
 def test_each_known_assignment_is_graded_and_no_other():
     found = [Submission(assignment=a, pieces=(), digest=a) for a in ("02", "77", "")]
-    assert list(choose(found, None)) == ["02"]
+    assert list(by_assignment(found, None)) == ["02"]
 
 
 def test_an_assignment_that_is_not_there_is_graded_as_nothing():
-    chosen = choose([], "02")["02"]
+    chosen = by_assignment([], "02")["02"]
     assert chosen.pieces == ()
     assert "no answer to assignment 02" in chosen.repairs[0]

@@ -16,7 +16,7 @@ import grader.grading.plugin
 from grader.adapters import ASSIGNMENTS
 from grader.core.outcomes import Reason, Report
 from grader.core.seed import Seed
-from grader.grading.grading_run import Run
+from grader.grading.grading_run import GradingRun
 from grader.grading.in_process import OPTIONS
 from grader.reports.page import page
 from grader.reports.scorecard import closing_lines
@@ -63,17 +63,19 @@ def graded(tmp_path, monkeypatch, sandbox):
         (tmp_path / "test_02_attention.py").write_text(source)
         pieces = (Piece(source=code, where="cell 1", line=1, names=("attend",)),) if code else ()
         submission = Submission(assignment="02", pieces=pieces, digest="d")
-        run = Run(submissions={"02": submission}, sandbox=sandbox, seed=Seed(), retrain=retrain)
-        given = grader.grading.plugin.Given(run)
+        run = GradingRun(
+            submissions={"02": submission}, sandbox=sandbox, seed=Seed(), retrain=retrain
+        )
+        grading = grader.grading.plugin.Grading(run)
         options = [*OPTIONS, f"--rootdir={tmp_path}", "-c/dev/null", "-pno:logging"]
-        plugins = [given, grader.grading.plugin, grader.grading.fixtures]
+        plugins = [grading, grader.grading.plugin, grader.grading.fixtures]
         try:
             code_ = pytest.main([*options, *arguments, str(tmp_path)], plugins=plugins)
         finally:
             run.close()
             sys.modules.pop("test_02_attention", None)
-        assert given.reports, f"pytest ended with {code_!r}"
-        return given.reports[0]
+        assert grading.reports, f"pytest ended with {code_!r}"
+        return grading.reports[0]
 
     return grade
 
@@ -271,11 +273,15 @@ def test_a_student_is_called_in_a_process_of_their_own(graded):
     source = """
     import os
 
+    def process_id(names):
+        import os
+        return os.getpid()
+
     @check()
     def test_a(student):
         "T."
         expect_equal("attend()", student.attend(), 42)
-        if student.define("def f(names):\\n    import os\\n    return os.getpid()") == os.getpid():
+        if student.define(process_id) == os.getpid():
             raise Failure("same process")
     """
     assert first(graded(source, "def attend():\n    return 42")).passed

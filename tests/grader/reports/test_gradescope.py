@@ -106,7 +106,7 @@ def test_the_same_report_gives_the_same_bytes(report):
 def test_no_text_breaks_the_file(report, evil):
     from dataclasses import replace
 
-    from grader.grading.grading_run import clean
+    from grader.core.text import clean
 
     checks = (replace(report.checks[0], message=clean(f"a{evil}b")),)
     made = table(replace(report, checks=checks))

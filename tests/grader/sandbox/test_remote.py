@@ -150,20 +150,22 @@ def test_every_call_begins_with_the_same_seed(student):
 
 
 def test_our_own_function_runs_with_the_students_names(nets):
-    source = """
-def helper(n):
-    return n + 1
+    def ask(names, x, *, by):
+        def plus_one(n):
+            return n + 1
 
-def ask(names, x, *, by):
-    return helper(names["KERNEL"]) * by, names["Honest"](5, 3)(x).shape
-"""
-    assert nets.define(source, torch.zeros(2, 5), by=2) == (64, (2, 5))
+        return plus_one(names["KERNEL"]) * by, names["Honest"](5, 3)(x).shape
+
+    assert nets.define(ask, torch.zeros(2, 5), by=2) == (64, (2, 5))
 
 
 def test_gradcheck_can_be_asked_for(student):
     found = student("def square(x):\n    return x * x")
-    source = "def ask(names, x):\n    return torch.autograd.gradcheck(names['square'], (x,))"
-    assert found.define(source, torch.randn(3, dtype=torch.float64, requires_grad=True)) is True
+
+    def ask(names, x):
+        return torch.autograd.gradcheck(names["square"], (x,))
+
+    assert found.define(ask, torch.randn(3, dtype=torch.float64, requires_grad=True)) is True
 
 
 def test_prints_are_counted_and_the_first_are_kept(nets):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from grader.adapters import Assignment, Task
-from grader.submission.selection import Found, examine
+from grader.submission.selection import FoundStatement, examine
 from grader.submission.statements import Effort, read_code
 
 CATALOG = {
@@ -102,8 +102,8 @@ def notebook() -> dict[str, Any]:
     return copy.deepcopy(make_notebook())
 
 
-def found_in(*cells: str) -> list[Found]:
-    """The statements of cells of code, as `choose` takes them."""
+def found_in(*cells: str) -> list[FoundStatement]:
+    """The statements of cells of code, as `select_pieces` takes them."""
     return [
         each
         for number, source in enumerate(cells, start=1)

@@ -12,7 +12,7 @@ import pytest
 
 from grader.submission import read_submissions
 from grader.submission.archive import MAX_NAME, Collected
-from grader.submission.decoding import MAX_NOTES, short, told
+from grader.submission.decoding import MAX_NOTES, bounded, short
 from grader.submission.disk import collect
 from grader.submission.headers import ZIP, Unpacking, entries
 from tests.grader.submission.conftest import CATALOG, cell, dump, is_right, make_notebook, run
@@ -145,7 +145,7 @@ def test_many_files_are_named_up_to_some(tmp_path):
 
 def test_sentences_are_told_once_in_order_and_counted_beyond_some():
     sentences = [f"{number}" for number in range(MAX_NOTES + 3)]
-    assert told([*sentences, *sentences]) == [*sentences[:-3], "… and 3 more like these"]
+    assert bounded([*sentences, *sentences]) == [*sentences[:-3], "… and 3 more like these"]
 
 
 def test_a_long_name_keeps_its_start_and_its_end():

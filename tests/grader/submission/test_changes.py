@@ -2,7 +2,7 @@
 
 import pytest
 
-from grader.submission.selection import choose
+from grader.submission.selection import select_pieces
 from tests.grader.submission.conftest import found_in
 
 ANSWER = "def attend(q):\n    return q * TABLE['a'] + CFG.maps + sum(LIST) + LAYER.x"
@@ -18,7 +18,7 @@ NOTE = (
 
 def after(source: str, answer: str = ANSWER) -> tuple[list[str], list[str]]:
     """What runs of `source`, and what is told about it."""
-    choice = choose(found_in(OWN, source, answer), ("attend",))
+    choice = select_pieces(found_in(OWN, source, answer), ("attend",))
     return [p.source for p in choice.pieces if p.where == "cell 2"], choice.notes
 
 
@@ -90,24 +90,26 @@ FOREIGN = [
 @pytest.mark.parametrize("source", FOREIGN)
 def test_what_is_not_their_own_is_not_changed(source):
     imports = "import math, os, torch\nx = train()"
-    pieces = choose(found_in(OWN, imports, source, ANSWER), ("attend",)).pieces
+    pieces = select_pieces(found_in(OWN, imports, source, ANSWER), ("attend",)).pieces
     assert source not in [piece.source for piece in pieces]
 
 
 def test_a_change_knows_what_it_changes():
-    *_, piece, _ = choose(found_in(OWN, "CFG.f, n = f, 3\nCFG.f = f", ANSWER), ("attend",)).pieces
+    *_, piece, _ = select_pieces(
+        found_in(OWN, "CFG.f, n = f, 3\nCFG.f = f", ANSWER), ("attend",)
+    ).pieces
     assert (piece.names, piece.changes) == (("CFG",), ("CFG",))
 
 
 def test_a_table_that_is_made_for_an_answer_may_be_changed_too():
     cells = ("TABLE = make()", "def make():\n    return {}", "TABLE['a'] = 3")
-    kept = choose(found_in(*cells, "def attend(q):\n    return TABLE"), ("attend",)).pieces
+    kept = select_pieces(found_in(*cells, "def attend(q):\n    return TABLE"), ("attend",)).pieces
     assert [piece.source for piece in kept][:3] == list(cells)
 
 
 def test_what_a_change_needs_is_needed_by_the_answer():
     cells = ("SIZE = make()", "TABLE = {}", "TABLE['a'] = SIZE")
-    kept = choose(found_in(*cells, "def attend(q):\n    return TABLE"), ("attend",)).pieces
+    kept = select_pieces(found_in(*cells, "def attend(q):\n    return TABLE"), ("attend",)).pieces
     assert [piece.source for piece in kept][:3] == list(cells)
 
 
@@ -115,5 +117,5 @@ def test_a_change_of_a_definition_that_does_not_count_stays_out():
     layer = "class LAYER:\n    x = {}"
     first, second = layer.format(1), layer.format(2)
     cells = (first, "LAYER.x = 3", second, "LAYER.y = 4", "def attend(q):\n    return LAYER")
-    kept = choose(found_in(*cells), ("attend",)).pieces
+    kept = select_pieces(found_in(*cells), ("attend",)).pieces
     assert [piece.source for piece in kept] == [second, *cells[3:]]

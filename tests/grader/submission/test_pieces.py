@@ -2,7 +2,7 @@
 
 import pytest
 
-from grader.submission.selection import choose, examine, unreadable
+from grader.submission.selection import examine, select_pieces, unreadable
 from grader.submission.statements import Effort, read_code
 
 
@@ -12,7 +12,7 @@ def chosen(*cells: str, wanted: tuple[str, ...] = ("attend",)):
         for number, source in enumerate(cells, start=1)
         for each in examine(read_code(source, Effort()).statements, f"cell {number}")
     ]
-    return choose(found, wanted)
+    return select_pieces(found, wanted)
 
 
 def sources(*cells: str, wanted: tuple[str, ...] = ("attend",)) -> list[str]:
@@ -226,5 +226,5 @@ def test_definitions_are_found_by_name_in_what_python_cannot_read():
 def test_a_lost_definition_is_told_of_only_where_there_is_no_other():
     found = chosen("def attend(q):\n    return q")
     statements = examine(read_code(found.pieces[0].source, Effort()).statements, "cell 1")
-    choice = choose(statements, ("attend",), unreadable(BROKEN, "cell 3"))
+    choice = select_pieces(statements, ("attend",), unreadable(BROKEN, "cell 3"))
     assert [piece.names for piece in choice.pieces] == [("attend",), ("Heads",)]

@@ -2,15 +2,15 @@
 
 import pytest
 
-from grader.submission.selection import Choice, choose, holds_todo
+from grader.submission.selection import Selection, holds_todo, select_pieces
 from tests.grader.submission.conftest import found_in
 
 ONE, TWO = "def attend(q):\n    return 1", "def attend(q):\n    return 2"
 FORWARD, OTHER = "def forward(self):\n    return 1", "def forward(self):\n    return 2"
 
 
-def chosen(*cells: str, wanted: tuple[str, ...] = ("attend", "Heads")) -> Choice:
-    return choose(found_in(*cells), wanted)
+def chosen(*cells: str, wanted: tuple[str, ...] = ("attend", "Heads")) -> Selection:
+    return select_pieces(found_in(*cells), wanted)
 
 
 def sources(*cells: str) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from grader.core.outcomes import Reason, Stopped
+from grader.core.outcomes import Reason, Record, Stopped
 from grader.course.probes.accuracy import (
     expect_accuracy,
     expect_claim,
@@ -13,7 +13,6 @@ from grader.course.probes.accuracy import (
     score,
 )
 from grader.grading.feedback import Failure
-from grader.grading.grading_run import Record
 from grader.sandbox import Code, Sandbox
 from grader.submission.contents import Piece
 from kws.metrics import Proportion

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save
 
 from grader.core.outcomes import Reason, Stopped
-from grader.course.probes.trained_weights import load_weights, read_weights
+from grader.grading.trained_weights import load_weights, read_weights
 from grader.sandbox import Code, Sandbox
 from grader.submission.contents import Piece
 

@@ -1,0 +1,47 @@
+"""What runs in the process of one check: the rules of the course on a student's code.
+
+1. The definitions of the check's task, as written, use no name that the task forbids; otherwise
+   the check ends before anything runs.
+2. All of the student's definitions are there, not only those of the task.
+3. Of earlier tasks that this one builds on and that lost points, our own answers stand in: one
+   mistake costs once.
+4. The seed of random numbers follows from the secret one and the check: the same in each run,
+   another in each check.
+"""
+
+from functools import lru_cache
+
+from grader.adapters import ASSIGNMENTS
+from grader.authoring.reference import reference_pieces
+from grader.grading.checks import Check
+from grader.grading.grading_run import GradingRun
+from grader.sandbox import Code
+from grader.submission.contents import Piece
+from grader.submission.forbidden import expect_own_work
+
+
+def student_program(run: GradingRun, check: Check, seed: int | None = None) -> Code:
+    """The program of a check, by the rules above; `seed` takes the place of rule 4.
+
+    `Stopped` where rule 1 is broken.
+    """
+    assignment = ASSIGNMENTS[check.assignment]
+    task, pieces = assignment.task(check.task), run.submissions[check.assignment].pieces
+    others = [n for one in assignment.tasks if one is not task for n in one.names]
+    expect_own_work(pieces, task.forbidden, task.names, others)
+    references = [
+        piece
+        for failed in run.failed_tasks(check)
+        for piece in _reference(assignment.number, failed)
+    ]
+    return Code(
+        pieces=pieces,
+        references=tuple(references),
+        forbidden=task.forbidden,
+        seed=run.seed.number(f"run {check.id}") % 2**32 if seed is None else seed,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _reference(number: str, task: str) -> tuple[Piece, ...]:
+    return reference_pieces(ASSIGNMENTS[number], task)
