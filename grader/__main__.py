@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from grader.authoring.release_command import register as register_authoring
 from grader.batch.grade_commands import register as register_batch
+from grader.course.release_command import register as register_authoring
 from kws.cli import exit_code, invoke_app
 
 app = typer.Typer(
@@ -81,6 +81,19 @@ def overview(
     from grader.course.overview import main
 
     main(pages)
+
+
+@app.command()
+def mutants(
+    assignment: Annotated[str, typer.Argument(metavar="NN", help="The assignment.")],
+    visible: Annotated[
+        bool, typer.Option("--visible", help="Run the notebook's checks, not the hidden ones.")
+    ] = False,
+) -> None:
+    """Change our answers in one place at a time; list the changes that no check notices."""
+    from grader.course.mutation import main
+
+    raise typer.Exit(main(assignment, visible=visible))
 
 
 @app.command()

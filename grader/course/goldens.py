@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from grader import ROOT
+from grader.adapters import ASSIGNMENTS
 from grader.authoring.answers import Results, exported_cells, load_answers, try_trial
 from grader.course.mistakes.planted import Mistake, edited, planted, solution
 from kws.contracts import all_trials
@@ -19,11 +21,26 @@ from kws.contracts.compare import Record
 from kws.contracts.goldens import FOLDER, raised
 from kws.contracts.trial import ATOL, PUBLIC_SEED, RTOL, Trial
 from kws.errors import UsageError
+from kws.files import write_text
 
 
 def golden_path(number: str) -> Path:
     """The file for an assignment."""
     return FOLDER / f"{number}.json"
+
+
+def write_goldens(*, check: bool = False) -> list[str]:
+    """Write the files whose sources changed, or with `check` touch nothing; the stale ones."""
+    stale = []
+    for number in ASSIGNMENTS:
+        if not all_trials(number):
+            continue
+        path, text = golden_path(number), golden_text(number)
+        if not path.is_file() or not is_current(path.read_text(encoding="utf-8"), text):
+            stale.append(path.relative_to(ROOT).as_posix())
+            if not check:
+                write_text(path, text)
+    return stale
 
 
 def golden_text(number: str) -> str:

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from grader import ROOT
-from grader.adapters import ASSIGNMENTS
+from grader.adapters import ASSIGNMENTS, get_assignment
 from grader.authoring.answers import exported_cells, load_answers, try_trial
 from grader.authoring.build import read_solution
 from grader.authoring.mutants import Mutant, mutants_of
@@ -37,6 +37,7 @@ else:
     import tomli as tomllib
 
 EQUIVALENT = ROOT / "grader" / "course" / "equivalent_mutants.toml"
+VISIBLE_BAR = 0.95  # of the mutants; the hidden checks notice all
 SECONDS = 20  # for the trials of one mutant: some loop for ever
 
 
@@ -54,6 +55,22 @@ class MutationReport:
         """The share of the mutants that are no equivalents, and that a check noticed."""
         relevant = self.tested - self.equivalent
         return 1 - len(self.survivors) / relevant if relevant else 1.0
+
+
+def main(number: str, *, visible: bool = False) -> int:
+    """Print the survivors and the share that was noticed; 1 if the bar is missed."""
+    get_assignment(number)
+    report = mutation_report(number, visible=visible)
+    for mutant in report.survivors:
+        print(f"survives: {mutant.task}, line {mutant.line} of its cell: {mutant.change}")
+    for task in report.without_trial:
+        print(f"not tried: {task} has no trial in kws/contracts")
+    kind = "visible" if visible else "hidden"
+    print(
+        f"{number}: the {kind} checks notice {report.killed:.1%} of {report.tested} mutants, "
+        f"{report.equivalent} equivalent ones left out"
+    )
+    return int(report.killed < (VISIBLE_BAR if visible else 1))
 
 
 def mutation_report(

@@ -46,7 +46,7 @@ Judge = Callable[[Report], list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class SelftestCase:
     """One submission: what it is, its assignment and files, and what is wrong with its report."""
 
     name: str
@@ -73,7 +73,7 @@ def main(number: str | None = None) -> int:
     return 1 if short else 0
 
 
-def grade_trials(trials: Sequence[Trial], folder: Path) -> list[str]:
+def grade_trials(trials: Sequence[SelftestCase], folder: Path) -> list[str]:
     """What fell short, a sentence each, in the order of the trials."""
     jobs = []
     for at, trial in enumerate(trials):
@@ -99,7 +99,7 @@ def grade_trials(trials: Sequence[Trial], folder: Path) -> list[str]:
     ]
 
 
-def _job(trial: Trial, place: Path) -> dict[str, Any]:
+def _job(trial: SelftestCase, place: Path) -> dict[str, Any]:
     return {
         "student": "",
         "files": [[place.name, str(place)]],
@@ -114,12 +114,12 @@ def _job(trial: Trial, place: Path) -> dict[str, Any]:
 # Cases
 
 
-def _trials(assignment: Assignment) -> Iterator[Trial]:
+def _trials(assignment: Assignment) -> Iterator[SelftestCase]:
     number, found = assignment.number, planted(assignment.number)
     name, whole = f"{assignment.stem}.py", everything(found.need_weights)
 
-    def trial(title: str, files: dict[str, bytes], judge: Judge) -> Trial:
-        return Trial(name=title, assignment=number, files=files, judge=judge)
+    def trial(title: str, files: dict[str, bytes], judge: Judge) -> SelftestCase:
+        return SelftestCase(name=title, assignment=number, files=files, judge=judge)
 
     yield trial("reference", {name: edited(number)}, whole)
     blank = build_notebook(solution(number)).encode()
@@ -159,20 +159,24 @@ def named(mistakes: Sequence[Mistake]) -> Judge:
     """Each mistake loses points at its check, which says its words."""
 
     def judge(report: Report) -> list[str]:
-        checks, wrong = {check.id: check for check in report.checks}, []
+        wrong = []
         for one in mistakes:
-            check = checks.get(one.check)
-            if check is None or check.earned is None or check.passed:
-                wrong.append(f"“{one.name}” is not caught by {one.check}")
-            elif one.hint not in f"{check.message}\n{check.hint}":
-                said = f"{check.message} / {check.hint}"
-                wrong.append(f"“{one.name}”: {one.check} does not say “{one.hint}”, but “{said}”")
+            caught = [
+                f"{check.message}\n{check.hint}"
+                for check in report.checks
+                if check.task == one.task and one.check in ("", check.id)
+                if check.earned is not None and not check.passed
+            ]
+            if not caught:
+                wrong.append(f"“{one.name}” is not caught in {one.task}")
+            elif not any(one.question in said or " raised " in said for said in caught):
+                wrong.append(f"“{one.name}”: nothing asks “{one.question}”, but “{caught[0]}”")
         return wrong
 
     return judge
 
 
-def _attacks(folder: Path, port: int) -> Iterator[Trial]:
+def _attacks(folder: Path, port: int) -> Iterator[SelftestCase]:
     folder.mkdir()
     (folder / "other").write_text(SECRET)
     for at, attack in enumerate((WRONG, *ATTACKS)):
@@ -186,7 +190,7 @@ def _attacks(folder: Path, port: int) -> Iterator[Trial]:
             SECRET_NAME=VARIABLE,
         )
         notebook = json.dumps(as_notebook(ATTACKED, cell)).encode()
-        yield Trial(
+        yield SelftestCase(
             name=f"attack, {attack.name}",
             assignment=ATTACKED,
             files={f"{ASSIGNMENTS[ATTACKED].stem}.ipynb": notebook, **attack.files},

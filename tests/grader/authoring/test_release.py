@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from grader import ROOT
 from grader.authoring import release as module
-from grader.authoring import release_command as commands
+from grader.course import release_command as commands
 from grader.authoring.build import build_notebook
 from grader.authoring.release import release
 from kws.errors import UsageError
@@ -72,6 +72,7 @@ def command(course, monkeypatch, *arguments):
     app = typer.Typer()
     app.callback()(lambda: None)
     commands.register(app)
+    monkeypatch.setattr("grader.course.goldens.write_goldens", lambda *, check: [])
     result = CliRunner().invoke(app, ["release", *arguments])
     if isinstance(result.exception, UsageError):
         raise result.exception
@@ -84,7 +85,7 @@ def test_the_command_checks(course, monkeypatch):
         "".join(f"stale: {name}\n" for name in NOTEBOOKS),
     )
     assert command(course, monkeypatch)[0] == 0
-    assert command(course, monkeypatch, "--check") == (0, "every notebook is current\n")
+    assert command(course, monkeypatch, "--check") == (0, "notebooks and goldens are current\n")
 
 
 @pytest.mark.parametrize("arguments", [("--through", "2"), ("--check", "--zip", "kit.zip")])

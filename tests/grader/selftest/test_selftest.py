@@ -9,7 +9,7 @@ from grader.course.mistakes.planted import Mistake
 from grader.selftest.selftest import everything, gained, named, nothing
 from tests.grader.batch.made_up import check
 
-MISTAKE = Mistake("2.1", "no root", "2.1-values", "off by", (("a", "b"),))
+MISTAKE = Mistake(task="2.1", name="no root", question="off by", replace="a", by="b")
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def test_a_blank_has_to_earn_nothing(report, zero, open_report):
 
 def test_a_mistake_has_to_be_caught_by_its_check_in_its_words(report, full):
     assert named([MISTAKE])(report) == []
-    assert named([MISTAKE])(full) == ["“no root” is not caught by 2.1-values"]
-    assert "does not say “a root”" in named([replace(MISTAKE, words="a root")])(report)[0]
+    assert named([MISTAKE])(full) == ["“no root” is not caught in 2.1"]
+    assert "nothing asks “a root”" in named([replace(MISTAKE, question="a root")])(report)[0]
     assert named([replace(MISTAKE, check="2.1-gone")])(report)
 
 

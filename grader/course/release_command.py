@@ -20,21 +20,22 @@ def release(
         Path | None, typer.Option("--zip", metavar="OUT", help="Write the student kit to this zip.")
     ] = None,
 ) -> None:
-    """Build the student notebooks from the solutions, and with --zip the student kit."""
+    """Build notebooks and goldens from the solutions, and with --zip the student kit."""
     from grader.authoring.release import release as release_notebooks
     from grader.authoring.release import release_kit
+    from grader.course.goldens import write_goldens
 
     if through is not None and zip_path is None:
         raise UsageError("--through says how far a kit goes: give --zip OUT as well")
     if check and zip_path is not None:
         raise UsageError("--check writes nothing: leave out --zip or --check")
-    stale = release_notebooks(check=check)
+    stale = [*release_notebooks(check=check), *write_goldens(check=check)]
     for name in stale:
         print(f"{'stale: ' if check else 'written: '}{name}")
     if check:
         if stale:
             raise typer.Exit(1)
-        print("every notebook is current")
+        print("notebooks and goldens are current")
     if zip_path is not None:
         kit = release_kit(zip_path, through)
         print(f"written: {zip_path} ({len(kit.files)} files)")
@@ -43,7 +44,7 @@ def release(
                 why = f", which needs {kit.modules.along[name]}" if title == "left out" else ""
                 print(f"  {title}: {name}{why}")
     elif not check and not stale:
-        print("every notebook is current")
+        print("notebooks and goldens are current")
 
 
 def register(app: typer.Typer) -> None:
