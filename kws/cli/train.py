@@ -107,7 +107,7 @@ def conclude(recipe: "Recipe", history: "History", out: Path) -> None:
     from kws import plots
     from kws.metrics import Proportion
 
-    plots.save(plots.curves(history), out / "curves.png")
+    plots.save(plots.curves(history.rows, best=history.best), out / "curves.png")
     best, data = history.best, recipe.data
     conditions = {"protocol": data.protocol}
     views = {"validation": "", "crop": f" on {data.crop_frames}-frame crops"}

@@ -73,7 +73,9 @@ def plot_curves(run: Path, trained: Trained) -> Path:
     if not history.rows:
         raise UsageError(f"{run}: no validation has been done yet: resume the run")
     title = f"{trained.recipe.model.name}, {trained.protocol}"
-    return plots.save(plots.curves(history, title=title), run / "curves.png")
+    return plots.save(
+        plots.curves(history.rows, best=history.best, title=title), run / "curves.png"
+    )
 
 
 def plot_attention(run: Path, trained: Trained, example: Example) -> Path | None:
