@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from kws import __version__
-from kws.data import building
 from kws.errors import UsageError
 from kws.experiments.plan import Job, recipe_of
 from kws.experiments.results import FORMAT, Result, recipe_lines, thinned, write_result
+from kws.files import locked
 from kws.inference.evaluate import Evaluation, evaluate, load_split
 from kws.models.counts import count_parameters
 from kws.parallel import cores
@@ -41,8 +41,8 @@ def run_one(job: Job) -> Result:
     recipe, run = recipe_of(job), job.run_folder
     train, validation = load_splits(recipe, Path(job.source.folder), job.resample)
     run.mkdir(parents=True, exist_ok=True)
-    with building.locked(run) as free:
-        if not free and building.fcntl is not None:
+    with locked(run) as held:
+        if held is False:
             raise UsageError(f"{run}: another process is at this run: wait until it has ended")
         begun = step_to_go_on_from(run, recipe, train)
         start, start_cpu = time.perf_counter(), time.process_time()

@@ -119,7 +119,7 @@ def test_a_run_that_was_cut_off_goes_on_from_its_checkpoint(make_job, made, monk
 
 
 def test_two_processes_never_share_a_run(make_job):
-    from kws.data.building import locked
+    from kws.files import locked
 
     job = make_job()
     job.run_folder.mkdir(parents=True)
