@@ -10,8 +10,8 @@ from kws.experiments.one_run import official_training_clips, run_one, steps_as_w
 from kws.experiments.plan import recipe_of
 from kws.experiments.results import read_result, recipe_in, standing, write_result
 from kws.inference.evaluate import evaluate, load_split
+from kws.inference.trained import load_model
 from kws.metrics import Proportion
-from kws.training.checkpoint import load_model
 from kws.training.recipe import Data, changed_keys, load_recipe
 
 
