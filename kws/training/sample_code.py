@@ -35,9 +35,9 @@ class SampleCodeSplit(FrameSplit):
     seed: int
 
     @classmethod
-    def of(cls, split: FrameSplit, recipe: Recipe, **changes: Any) -> "SampleCodeSplit":
-        """`split` with the flaws; `changes` of its fields, such as the rows that it keeps."""
-        kept = {field.name: getattr(split, field.name) for field in fields(FrameSplit)}
+    def of(cls, frames: FrameSplit, recipe: Recipe, **changes: Any) -> "SampleCodeSplit":
+        """`frames` with the flaws; `changes` of its fields, such as the rows that it keeps."""
+        kept = {field.name: getattr(frames, field.name) for field in fields(FrameSplit)}
         return cls(**kept | changes, batch_size=recipe.train.batch_size, seed=recipe.data.seed)
 
     def _gather(self, begins: Tensor, lengths: Tensor, frames: int) -> tuple[Tensor, Tensor]:
