@@ -143,6 +143,8 @@ class FrameSplit:
         if generator is not None:
             order = torch.randperm(len(self), generator=generator)
         for index in order.split(batch_size):
+            if not len(index):  # what an empty split is divided into
+                return
             own_index = index.to(self.labels.device)
             crops = self.crops(index, generator, frames=frames)
             yield *crops, self.labels[own_index], own_index
