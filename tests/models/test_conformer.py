@@ -5,7 +5,7 @@ import torch
 import torchaudio
 from torch import nn
 
-from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule, DepthwiseConv
+from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
 from kws.models.counts import (
     conformer_layer,
     conformer_layer_parameters,
@@ -103,24 +103,6 @@ def test_clips_of_a_batch_do_not_mix_in_evaluation(norm):
     torch.testing.assert_close(model(x[1:2, :6]), model(x, VALID)[1:2, :6], rtol=0, atol=ROUNDING)
 
 
-@pytest.mark.parametrize("kernel_size", [1, 3, 7])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_depthwise_convolution_is_that_of_pytorch(kernel_size, dtype):
-    ours = DepthwiseConv(D, kernel_size).to(dtype)
-    theirs = nn.Conv1d(D, D, kernel_size, padding=kernel_size // 2, groups=D).to(dtype)
-    theirs.load_state_dict(ours.state_dict())
-    x = torch.randn(B, T, D, dtype=dtype, requires_grad=True)
-    expected, actual = theirs(x.mT).mT, ours(x)
-    torch.testing.assert_close(actual, expected)
-    dy = torch.randn_like(actual)
-    for mine, other in zip(
-        torch.autograd.grad(actual, (x, *ours.parameters()), dy),
-        torch.autograd.grad(expected, (x, *theirs.parameters()), dy),
-        strict=True,
-    ):
-        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-5)
-
-
 def test_convolution_sees_its_neighborhood_only():
     """A change at one frame moves the frames within half a kernel, and no other."""
     module, x = ConvolutionModule(D, KERNEL, norm="layer"), torch.randn(1, T, D)
@@ -213,7 +195,7 @@ def test_dropout_takes_away_as_much_as_in_torchaudio():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: DepthwiseConv(D, 4), "kernel_size=4 must be odd"),
+        (lambda: ConvolutionModule(D, 4), "kernel_size=4 must be odd"),
         (lambda: conformer(norm="group"), "norm='group' is none of batch, layer"),
         (lambda: conformer(positions="learned"), "positions='learned' is none of none, sinusoidal"),
         (lambda: Conformer(D, 3, E, L), "d_model=10 is not divisible by num_heads=3"),
