@@ -107,6 +107,7 @@ def conclude(recipe: "Recipe", history: "History", out: Path) -> None:
     """Draw the curves and print the best validation accuracy with n and its interval."""
     from kws import plots
     from kws.metrics import Proportion
+    from kws.training.checkpoint import read_checkpoint
 
     plots.save(plots.curves(history.rows, best=history.best), out / "curves.png")
     best, data = history.best, recipe.data
@@ -118,4 +119,5 @@ def conclude(recipe: "Recipe", history: "History", out: Path) -> None:
         if n := best.get(f"{name}_n"):
             found = Proportion(correct=round(best[f"{name}_accuracy"] * n), n=n)
             print(f"best validation accuracy{on}: {found.describe(**conditions)}")
-    print(f"{out}: best.pt is of step {best['step']}, last.pt of step {history.rows[-1]['step']}")
+    kept = read_checkpoint(out / "best.pt")["step"]  # with the sample code's flaws the last one
+    print(f"{out}: best.pt is of step {kept}, last.pt of step {history.rows[-1]['step']}")
