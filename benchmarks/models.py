@@ -26,6 +26,7 @@ from report import finish, print_table
 from torch import Tensor, nn
 
 from kws.models.conformer import Conformer
+from kws.models.fast import use_fast_layers
 from kws.models.interop import load_conformer, load_encoder
 from kws.models.transformer import EncoderLayer, TransformerEncoder
 
@@ -76,7 +77,7 @@ def encoders(dropout: float) -> Pair:
     layer = nn.TransformerEncoderLayer(d_model, num_heads, d_ff, dropout, batch_first=True)
     theirs = nn.TransformerEncoder(layer, num_layers)
     ours = TransformerEncoder(EncoderLayer(d_model, num_heads, d_ff, dropout), num_layers)
-    load_encoder(ours, theirs)
+    load_encoder(use_fast_layers(ours), theirs)
 
     def call_theirs(x: Tensor, valid: Tensor | None) -> Tensor:
         return theirs(x, src_key_padding_mask=None if valid is None else ~valid)
@@ -89,7 +90,7 @@ def conformers(dropout: float) -> Pair:
     d_model, num_heads, d_ff, num_layers, kernel_size = CONFORMER.values()
     theirs = torchaudio.models.Conformer(d_model, num_heads, d_ff, num_layers, kernel_size, dropout)
     ours = Conformer(d_model, num_heads, d_ff, num_layers, kernel_size, dropout, positions="none")
-    load_conformer(ours, theirs)
+    load_conformer(use_fast_layers(ours), theirs)
 
     def call_theirs(x: Tensor, valid: Tensor | None) -> Tensor:
         whole = torch.full((B,), T, device=x.device)

@@ -18,6 +18,8 @@ from typing import Any
 
 import torch
 
+from kws.parallel import cores
+
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in one unit of ru_maxrss
 
 
@@ -48,11 +50,10 @@ def peak_memory_mb() -> float:
 
 def hardware() -> str:
     """The machine in one line: processor, usable cores, torch and its threads, GPU."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     threads = torch.get_num_threads()
     return (
-        f"{_processor()}, {cores} cores, {platform.system()}, "
+        f"{_processor()}, {cores()} cores, {platform.system()}, "
         f"torch {torch.__version__} with {threads} thread{'s' * (threads != 1)}, {gpu}"
     )
 

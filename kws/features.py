@@ -9,7 +9,6 @@ Parity, float64, 1e-10: `torchaudio.transforms.MelSpectrogram` and `MFCC(log_mel
 Shape letters: B batch   N samples   T frames   F features   K frequencies of the FFT
 """
 
-import dataclasses
 import functools
 import math
 
@@ -19,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kws.audio import SAMPLE_RATE
-from kws.errors import UsageError, did_you_mean
+from kws.errors import UsageError
 from kws.features_fast import FilteredPower
 from kws.silence import normalize_peak, trim_silence
 
@@ -28,7 +27,6 @@ WINDOW = SAMPLE_RATE * 25 // 1000  # 400 samples, 25 ms: also the length of the 
 NUM_FREQS = WINDOW // 2 + 1  # 201, from 0 Hz to the Nyquist frequency in steps of 40 Hz
 NYQUIST = SAMPLE_RATE / 2  # Hz
 
-KINDS = ("log_mel", "mfcc", "mel", "waveform")
 SPEAKER_F_MIN = 50.0  # Hz
 SPEAKER_FLOOR = 1e-9  # ln(1e-9) = -20.72: why the homework pads with -20
 
@@ -166,50 +164,3 @@ def speaker_log_mel(waveform: Float[Tensor, "N"]) -> Float[Tensor, "T 40"]:
     if len(audible) <= WINDOW // 2:
         raise ValueError("no audible passage of a tenth of a second")
     return log_mel(audible[None], n_mels=40, f_min=SPEAKER_F_MIN, floor=SPEAKER_FLOOR)[0]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FeatureConfig:
-    """Which features, with which numbers: callable on a batch, and small enough for a checkpoint.
-
-    Built from a recipe, so a mistake is a `UsageError`.
-    """
-
-    kind: str = "log_mel"  # or "mfcc"; "mel": power as it is; "waveform": samples, one a frame
-    n_mels: int = 40
-    n_mfcc: int = 40  # of "mfcc" only
-    f_min: float = 20.0  # Hz
-    f_max: float | None = None  # Hz; None is the Nyquist frequency
-    floor: float = 1e-6  # of a logarithm: not of "mel"
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise UsageError(
-                f"features.kind={self.kind!r} is unknown{did_you_mean(self.kind, KINDS)}, "
-                f"choose one of: {', '.join(KINDS)}"
-            )
-        if self.kind == "mfcc" and not 1 <= self.n_mfcc <= self.n_mels:
-            raise UsageError(
-                f"features.n_mfcc={self.n_mfcc} must be between 1 and n_mels={self.n_mels}"
-            )
-        if not self.floor > 0:
-            raise UsageError(f"features.floor={self.floor} must be above 0")
-        f_max = NYQUIST if self.f_max is None else self.f_max
-        mel_filterbank(NUM_FREQS, self.n_mels, self.f_min, f_max)  # checks the rest
-
-    @property
-    def num_features(self) -> int:
-        """F, the size of the last axis."""
-        sizes = {"mfcc": self.n_mfcc, "waveform": 1}
-        return sizes.get(self.kind, self.n_mels)
-
-    def __call__(self, waveform: Float[Tensor, "B N"]) -> Float[Tensor, "B T F"]:
-        """Features of a batch of waveforms at 16 kHz."""
-        bands = {"n_mels": self.n_mels, "f_min": self.f_min, "f_max": self.f_max}
-        if self.kind == "waveform":
-            return waveform[..., None]
-        if self.kind == "mel":
-            return mel_spectrogram(waveform, **bands)
-        if self.kind == "log_mel":
-            return log_mel(waveform, **bands, floor=self.floor)
-        return mfcc(waveform, n_mfcc=self.n_mfcc, **bands, floor=self.floor)

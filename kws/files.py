@@ -1,13 +1,24 @@
-"""Files that are whole or absent: write to a temporary name, then rename."""
+"""Files and folders that are whole or absent: fill a temporary name, then rename. Locks. Zips."""
 
+import glob
 import hashlib
+import io
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None
 
 CHUNK = 1 << 20  # bytes read at a time
+FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can store
 
 
 @contextmanager
@@ -45,6 +56,75 @@ def _unused_sibling(path: Path) -> Path:
         raise
     os.close(handle)
     return Path(name)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary sibling folder of `path` to fill: renamed on success, removed on failure.
+
+    `path` is absent or empty. After kill -9 a `.NAME.*.tmp` stays behind; the next call for `path`
+    removes it, unless the process that made it is still at work.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{path.name[:100]}."
+    for left in sorted(path.parent.glob(f"{glob.escape(prefix)}*.tmp")):
+        with locked(left) as held:
+            if held:
+                shutil.rmtree(left, ignore_errors=True)
+    folder = None
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=path.parent))
+        with locked(folder):
+            yield folder
+            folder.chmod(0o755)  # mkdtemp makes 0700; a data set is for others to read
+            if path.exists():
+                path.rmdir()
+            folder.rename(path)
+    except OSError as error:
+        error.filename = os.fspath(path)  # not a name that was made up here
+        raise
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def lock(file: IO[bytes] | int) -> bool | None:
+    """Lock an open file or folder until it is closed; the end of the process, too, closes it.
+
+    Returns False where another process holds the lock, and None where the system has no locks.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some network file systems
+        return None
+    return True
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool | None]:
+    """Hold the `lock` on an existing file or folder; yields what `lock` returns."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        yield lock(handle)
+    finally:
+        os.close(handle)
+
+
+def zip_bytes(files: Mapping[str, bytes], executable: Collection[str] = ()) -> bytes:
+    """A zip of `files`, by their paths in it; the same files give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(files):
+            entry = zipfile.ZipInfo(path, FIRST_DATE)
+            entry.create_system = 3  # Unix, wherever it is made
+            entry.external_attr = (0o100755 if path in executable else 0o100644) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, files[path])
+    return buffer.getvalue()
 
 
 def write_bytes(path: str | Path, data: bytes | memoryview) -> None:

@@ -11,7 +11,7 @@ Shape letters: T frames   F mel bands   C classes
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from torch import Tensor
 
 from kws.files import atomic_path
 from kws.metrics import ClassScore, Proportion
-from kws.training.history import History
 
 INK, PALE = "#333333", "#d9d9d9"
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
@@ -183,12 +182,15 @@ def recall(scores: Sequence[ClassScore], overall: Proportion, *, title: str = ""
 
 
 @mpl.rc_context(STYLE)
-def curves(history: History, *, title: str = "") -> Figure:
+def curves(
+    rows: Sequence[Mapping[str, Any]], *, best: Mapping[str, Any], title: str = ""
+) -> Figure:
     """Loss and accuracy of a training run against its optimizer steps; the best row is circled.
+
+    `rows` are those of a `kws.training.history.History`, oldest first.
 
     The training loss is that of augmented examples, and usually lies above the others.
     """
-    rows, best = history.rows, history.best
     figure, ((loss, accuracy),) = new_figure(1, 2, width=10.0, height=3.8, title=title)
     for key, (name, color, line) in SERIES.items():
         if f"{key}_loss" not in rows[0]:
@@ -200,7 +202,8 @@ def curves(history: History, *, title: str = "") -> Figure:
             continue
         n = f"{name} (n={rows[0][f'{key}_n']:,})" if f"{key}_n" in rows[0] else name
         accuracy.plot(steps, [100 * row[f"{key}_accuracy"] for row in rows], **look | {"label": n})
-    value = 100 * best[f"{history.criterion}_accuracy"]
+    criterion = "validation" if "validation_accuracy" in best else "crop"
+    value = 100 * best[f"{criterion}_accuracy"]
     accuracy.plot(
         best["step"],
         value,

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from kws.errors import UsageError, did_you_mean
 
 # Numbers, with the lowest and the highest value that they may have.
-Share = Annotated[float, 0.0, 1.0]
-Amount = Annotated[float, 0.0, math.inf]
-Count = Annotated[int, 1, math.inf]
-CountOrOff = Annotated[int, 0, math.inf]
+Fraction = Annotated[float, 0.0, 1.0]
+NonNegative = Annotated[float, 0.0, math.inf]
+PositiveInt = Annotated[int, 1, math.inf]
+NonNegativeInt = Annotated[int, 0, math.inf]
 Seed = Annotated[int, 0, math.inf]
 Bands = Annotated[int, 1, 1000]
 Percent = Annotated[float, 0.0, 100.0]
@@ -114,7 +114,7 @@ def as_toml(value: Any) -> str:
 
 
 def _option(value: Any, where: str, key: str) -> Any:
-    """A key whose type somebody else knows. Lists become tuples, which are frozen."""
+    """A model option; the registry checks its type. Lists become tuples, which are frozen."""
     if isinstance(value, list):
         return tuple(_option(item, where, key) for item in value)
     if type(value) not in KIND_NAMES:

@@ -107,7 +107,7 @@ def voices(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("voices")
 
-    def make(n: int, seed: int = 0, split: str = "training", compat: bool = False) -> FrameSplit:
+    def make(n: int, seed: int = 0, split: str = "training") -> FrameSplit:
         generator = torch.Generator().manual_seed(seed)
         labels = torch.randint(3, (n,), generator=generator)
         lengths = torch.randint(20, 91, (n,), generator=generator)
@@ -134,17 +134,25 @@ def voices(tmp_path_factory):
             names=names,
             label_names=("anna", "ben", "cleo"),
             split=split,
-            compat=compat,
         )
 
     return make
 
 
+def state_of(trained):
+    """The content of a checkpoint of `trained`."""
+    from kws.training.checkpoint import model_state
+
+    names = ("recipe", "labels", "protocol", "normalizer", "step")
+    return model_state(trained.model, **{name: getattr(trained, name) for name in names})
+
+
 @pytest.fixture(scope="session")
 def untrained():
     """`untrained("model.name=gru", labels=(…))`: a small model with random weights, as loaded."""
+    from kws.inference.trained import Trained
     from kws.normalize import Normalizer
-    from kws.training.checkpoint import Trained, new_model
+    from kws.training.model import new_model
     from kws.training.recipe import parse_recipe
 
     small = ("model.name=gru", "model.channels=3", "model.hidden_size=5")

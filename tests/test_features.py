@@ -11,7 +11,6 @@ from kws.features import (
     HOP,
     NUM_FREQS,
     WINDOW,
-    FeatureConfig,
     dct_matrix,
     filtered_power,
     log_mel,
@@ -53,9 +52,6 @@ def test_mel_spectrogram_equals_torchaudio(waveform):
     theirs = their_mel(n_mels=23, f_min=20.0, f_max=7600.0)(waveform).mT
     ours = mel_spectrogram(waveform, n_mels=23, f_max=7600.0)
     torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=0)
-    config = FeatureConfig(kind="mel", n_mels=23, f_max=7600.0)
-    assert config.num_features == 23
-    torch.testing.assert_close(config(waveform), ours, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
@@ -158,49 +154,6 @@ def test_autocast_leaves_the_features_alone():
         assert torch.equal(log_mel(x), log_mel(x.clone()))
         inside = mfcc(x)
     assert torch.equal(inside, mfcc(x))
-
-
-@pytest.mark.parametrize(
-    ("change", "differs"),
-    [
-        ({"n_mels": 23}, True),
-        ({"f_min": 100.0}, True),
-        ({"f_max": 4000.0}, True),
-        ({"floor": 1e-3}, True),
-        ({"kind": "mfcc"}, True),
-        ({"n_mfcc": 13}, False),
-    ],
-)
-def test_every_field_of_the_configuration_counts(change, differs):
-    x = torch.randn(2, 1_000) / 10
-    plain, changed = FeatureConfig()(x), FeatureConfig(**change)(x)
-    assert (plain.shape != changed.shape or not torch.equal(plain, changed)) == differs
-    assert changed.shape[-1] == FeatureConfig(**change).num_features
-
-
-def test_n_mfcc_counts_for_mfcc():
-    x = torch.randn(2, 1_000)
-    config = FeatureConfig(kind="mfcc", n_mfcc=13, n_mels=23)
-    assert config.num_features == 13
-    assert torch.equal(config(x), mfcc(x, n_mfcc=13, n_mels=23))
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"kind": "log_mle"}, "did you mean 'log_mel'"),
-        ({"kind": "mfcc", "n_mfcc": 41}, "n_mfcc=41 .* n_mels=40"),
-        ({"n_mels": 0}, "n_mels=0"),
-        ({"f_min": 9000.0}, "f_min=9000"),
-        ({"f_max": 9000.0}, "f_max=9000"),
-        ({"f_min": -1.0}, "f_min=-1"),
-        ({"f_max": 0.0}, "f_max=0"),
-        ({"floor": 0.0}, "floor=0"),
-    ],
-)
-def test_a_wrong_configuration_is_refused_with_its_number(change, sentence):
-    with pytest.raises(UsageError, match=sentence):
-        FeatureConfig(**change)
 
 
 def test_too_few_samples_are_refused_with_the_number():

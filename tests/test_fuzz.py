@@ -26,10 +26,12 @@ from kws.data.listing import read_listing
 from kws.data.packed import pack_clips
 from kws.data.speakers import load_speakers
 from kws.errors import UsageError
+from kws.inference.trained import Trained, load_model
 from kws.normalize import Normalizer
-from kws.training.checkpoint import Trained, load_model, new_model
 from kws.training.history import read_history
+from kws.training.model import new_model
 from kws.training.recipe import load_recipe, parse_recipe
+from tests.conftest import state_of
 
 CASES = 40  # for each file and kind of damage
 SECONDS = 120  # for all of them, on the slowest machine: a hang, not a benchmark
@@ -289,7 +291,7 @@ def checkpoint(tmp_path) -> Path:
         normalizer=Normalizer(kind="dataset", mean=torch.zeros(13), std=torch.ones(13)),
         step=17,
     )
-    torch.save(trained.state(), tmp_path / "best.pt")
+    torch.save(state_of(trained), tmp_path / "best.pt")
     return tmp_path / "best.pt"
 
 

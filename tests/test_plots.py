@@ -10,7 +10,6 @@ import torch
 
 from kws import plots
 from kws.metrics import Proportion, per_class
-from kws.training.history import History
 
 MATRIX = torch.tensor([[5, 0, 2], [1, 4, 0], [0, 0, 0]])
 LABELS = ("_silence_", "yes", "no")
@@ -109,13 +108,14 @@ def test_a_long_title_is_wrapped():
     assert max(map(len, figure.get_suptitle().splitlines())) <= 52
 
 
-def history(**more):
+def curves(**more):
     rows = [
         {"step": 3, "train_loss": 2.0, "validation_loss": 1.5, "validation_accuracy": 0.5},
         {"step": 6, "train_loss": 1.0, "validation_loss": 0.5, "validation_accuracy": 0.9},
         {"step": 9, "train_loss": 0.5, "validation_loss": 0.7, "validation_accuracy": 0.8},
     ]
-    return History(rows=[row | {"validation_n": 31} | more for row in rows])
+    rows = [row | {"validation_n": 31} | more for row in rows]
+    return plots.curves(rows, best=rows[1], title="t")
 
 
 def lines(axes):
@@ -123,7 +123,7 @@ def lines(axes):
 
 
 def test_curves_show_loss_and_accuracy_against_steps():
-    loss, accuracy = plots.curves(history(), title="t").axes
+    loss, accuracy = curves().axes
     assert lines(loss) == {
         "training, augmented": [[3, 2], [6, 1], [9, 0.5]],
         "validation": [[3, 1.5], [6, 0.5], [9, 0.7]],
@@ -137,7 +137,7 @@ def test_curves_show_loss_and_accuracy_against_steps():
 
 
 def test_curves_keep_crops_apart():
-    _, accuracy = plots.curves(history(crop_loss=1.0, crop_accuracy=0.7, crop_n=29)).axes
+    _, accuracy = curves(crop_loss=1.0, crop_accuracy=0.7, crop_n=29).axes
     assert lines(accuracy)["validation, crops (n=29)"] == [[3, 70], [6, 70], [9, 70]]
 
 

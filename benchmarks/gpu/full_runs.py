@@ -31,13 +31,12 @@ from kws.data.frames import FrameSplit
 from kws.data.packed import PackedClips, PackedFrames
 from kws.errors import UsageError
 from kws.inference.evaluate import evaluate, load_split, write_evaluation
+from kws.inference.trained import load_model
 from kws.protocols import get_protocol
 from kws.training.batches import Split
-from kws.training.checkpoint import load_model
 from kws.training.distributed import Device, choose_device, team_of_processes
-from kws.training.loop import fit, train_step
+from kws.training.loop import begin, fit, train_step
 from kws.training.recipe import Recipe, load_recipe
-from kws.training.run import begin
 from kws.training.splits import load_splits
 
 CLIPS, FRAMES, UTTERANCES, SPEAKERS = 105_829, 42_500_000, 64_666, 600

@@ -5,13 +5,11 @@ ask for (see `modules`), and what belongs to them. It is made of the sources eac
 leaks, and every module in it is imported once before it is written.
 """
 
-import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +31,10 @@ from grader.authoring.leaks import (
     secrets_of_solution,
 )
 from kws.errors import UsageError
+from kws.files import zip_bytes
 
 TEXTS = Path(__file__).parent / "kit"
 RELEASED = "kws/.released"  # the notebooks again, as they were: kws.student reads them there
-DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 SECONDS = 300  # for importing every module, on a slow machine
 
 
@@ -50,15 +48,7 @@ class Kit:
 
     def packed(self) -> bytes:
         """A zip with one folder; the same files give the same bytes."""
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(self.files):
-                entry = zipfile.ZipInfo(f"{self.name}/{path}", DATE)
-                entry.create_system = 3  # Unix, wherever it is made
-                entry.external_attr = 0o100644 << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, self.files[path])
-        return buffer.getvalue()
+        return zip_bytes({f"{self.name}/{path}": data for path, data in self.files.items()})
 
 
 def make_kit(

@@ -10,12 +10,13 @@ import typer
 
 from grader.batch.grade_class import Settings, Workers, check_wall, grade_class
 from grader.batch.local import Local
-from grader.batch.output import Store, default_workers
+from grader.batch.output import Store
 from grader.batch.regrade import as_csv, changes, table
 from grader.batch.remarks import read_deadline
 from grader.batch.summary import summary
 from kws.errors import UsageError
 from kws.files import write_bytes
+from kws.parallel import cores
 
 SUBMISSIONS = typer.Argument(help="Folder with a folder, notebook or zip for each student.")
 OUT = typer.Option(help="Folder for reports, pages and tables.")
@@ -35,7 +36,7 @@ def make_workers(scheduler: str, workers: int | None, required: str | None) -> W
     if workers is not None and workers < 1:
         raise UsageError(f"--workers {workers} grades nothing: give 1 or more")
     if scheduler == "local":
-        return Local(workers or default_workers(), required)
+        return Local(workers or cores(), required)
     if scheduler == "slurm" or "://" in scheduler:
         from grader.batch.cluster_jobs import Cluster
 

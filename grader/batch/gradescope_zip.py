@@ -10,10 +10,8 @@ gets a result whatever happens, and one that nothing was graded of costs no sile
 Gradescope's, to try the zip on any machine.
 """
 
-import io
 import os
 import shlex
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,9 +20,9 @@ from grader.adapters import get_assignment
 from grader.reports.gradescope import crash
 from grader.reports.write import CRASHED
 from kws.errors import UsageError
-from kws.files import write_bytes
+from kws.files import write_bytes, zip_bytes
 
-DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
+SCRIPTS = ("setup.sh", "run_autograder")
 SEED, CRASH = "secret-seed", "crash.json"
 TREE = ("grader/**/*", "kws/**/*", "solutions/*.py", "pyproject.toml", "LICENSE")
 BESIDE = ("__pycache__", ".ipynb_checkpoints", "container")  # nothing that grading needs
@@ -95,7 +93,7 @@ def write_zip(
     files[CRASH] = crash(CRASHED)
     if (seed := _seed(environ)) is not None:
         files[SEED] = seed.encode()
-    write_bytes(out, _packed(files))
+    write_bytes(out, zip_bytes(files, executable=SCRIPTS))
     return sorted(files)
 
 
@@ -118,16 +116,3 @@ def _seed(environ: Mapping[str, str]) -> str | None:
     if VARIABLE in environ:
         return environ[VARIABLE]
     return Path(environ[FILE_VARIABLE]).read_text(encoding="utf-8")
-
-
-def _packed(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(files):
-            entry = zipfile.ZipInfo(name, DATE)
-            entry.create_system = 3  # Unix, wherever it is made
-            mode = 0o755 if name in ("setup.sh", "run_autograder") else 0o644
-            entry.external_attr = (0o100000 | mode) << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, files[name])
-    return buffer.getvalue()

@@ -9,7 +9,6 @@ OUT/gradebook.csv  canvas.csv  class.html  junit.xml
 import contextlib
 import errno
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from grader.batch.remarks import Key
 from grader.core.outcomes import Report, Verdict
 from grader.reports import class_page, gradebook, junit, page
 from kws.errors import UsageError
-from kws.files import write_bytes, write_text
+from kws.files import locked, write_bytes, write_text
 
 BEFORE = "before"
 
@@ -151,19 +150,12 @@ class Store:
     def locked(self) -> Iterator[None]:
         """Hold the folder: UsageError while another run does."""
         self.out.mkdir(parents=True, exist_ok=True)
-        with (self.out / ".lock").open("w") as file:
-            try:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except ImportError:  # no locks on this system
-                pass
-            except OSError as error:
-                if not isinstance(error, BlockingIOError):
-                    raise
+        (self.out / ".lock").touch()
+        with locked(self.out / ".lock") as held:
+            if held is False:
                 raise UsageError(
                     f"another run is writing {self.out}: wait for it, or choose another --out"
-                ) from None
+                )
             yield
 
 
@@ -171,10 +163,3 @@ def _refresh(path: Path, data: bytes) -> None:
     """Write what has changed, and leave the date of what has not."""
     if not (path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data):
         write_bytes(path, data)
-
-
-def default_workers() -> int:
-    """As many as there are cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1

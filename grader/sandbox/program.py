@@ -1,8 +1,12 @@
 """What a check process is to load: a student's pieces, ours where theirs failed, and the rules."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from grader.submission.contents import Piece
 
@@ -24,17 +28,29 @@ class Code:
     forbidden: tuple[str, ...] = ()
     seed: int = 0
 
-    def to_plain(self) -> dict[str, Any]:
-        """As lists, dictionaries and text, for the wire."""
-        return {
-            "pieces": [asdict(piece) for piece in self.pieces],
-            "references": [asdict(piece) for piece in self.references],
-            "forbidden": self.forbidden,
-            "seed": self.seed,
-        }
+    def to_bytes(self) -> Tensor:
+        """As one tensor: a frame takes it whole, and would look at each of a thousand texts."""
+        plain = {**vars(self), "pieces": _rows(self.pieces), "references": _rows(self.references)}
+        return torch.frombuffer(bytearray(json.dumps(plain).encode()), dtype=torch.uint8)
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> "Code":
-        """What `to_plain` made."""
-        lists = {key: tuple(Piece(**row) for row in plain[key]) for key in ("pieces", "references")}
-        return cls(forbidden=tuple(plain["forbidden"]), seed=plain["seed"], **lists)
+    def from_bytes(cls, data: Tensor) -> "Code":
+        """What `to_bytes` made."""
+        plain = json.loads(data.numpy().tobytes())
+        return cls(
+            pieces=_pieces(plain["pieces"]),
+            references=_pieces(plain["references"]),
+            forbidden=tuple(plain["forbidden"]),
+            seed=plain["seed"],
+        )
+
+
+def _rows(pieces: Iterable[Piece]) -> list[list[Any]]:
+    return [[each.source, each.where, each.line, each.names, each.changes] for each in pieces]
+
+
+def _pieces(rows: Iterable[Sequence[Any]]) -> tuple[Piece, ...]:
+    return tuple(
+        Piece(source=source, where=where, line=line, names=tuple(names), changes=tuple(changes))
+        for source, where, line, names, changes in rows
+    )

@@ -170,7 +170,7 @@ class Session:
         connection = Connection(
             ours,
             limits,
-            {"limits": asdict(limits), "code": code.to_plain()},
+            {"limits": asdict(limits), "code": code.to_bytes()},
             kill=lambda: self._kill(number),
             ended=lambda: self._how_ended(number),
             may_report_fault=bool(code.references),

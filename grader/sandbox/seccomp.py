@@ -11,6 +11,7 @@ import os
 import platform
 import struct
 from dataclasses import dataclass
+from functools import cache
 
 from grader.sandbox import linux
 
@@ -92,35 +93,48 @@ class _Step:
 
 def program(machine: str, pid: int) -> bytes:
     """The filter for a process `pid` on `machine`; OSError for a machine without a table."""
+    return _tables(machine) + _looking_at_arguments(machine, pid)
+
+
+@cache
+def _tables(machine: str) -> bytes:
+    """What is refused whoever asks: the server builds it once, and each check inherits it."""
     if machine not in _MACHINES:
         raise OSError(f"seccomp: no table for {machine}")
     column, architecture = _MACHINES[machine]
-
-    def number(x86: int | None, arm: int | None) -> int | None:
-        return (x86, arm)[column]
-
     steps = [
-        *(_Step(_LOAD, 4), _Step(_EQUAL, architecture, 1, 0), _Step(_RETURN, _KILL)),
-        *(_Step(_LOAD, 0), _Step(_AT_LEAST, NEWER, 0, 1), _refuse(errno.ENOSYS)),
+        _Step(_LOAD, 4),
+        _Step(_EQUAL, architecture, 1, 0),
+        _Step(_RETURN, _KILL),
+        _Step(_LOAD, 0),
+        _Step(_AT_LEAST, NEWER, 0, 1),
+        _refuse(errno.ENOSYS),
     ]
     for table, error in ((REFUSED, errno.EPERM), (ABSENT, errno.ENOSYS)):
         for name in sorted(table):
-            if (known := number(*table[name])) is not None:
+            if (known := table[name][column]) is not None:
                 steps += [_Step(_EQUAL, known, 0, 1), _refuse(error)]
+    return b"".join(map(bytes, steps))
+
+
+def _looking_at_arguments(machine: str, pid: int) -> bytes:
+    """What is allowed to some arguments only, as to signal oneself."""
+    column, _ = _MACHINES[machine]
+    steps: list[_Step] = []
     own = (0, pid)
-    for known, body in (
-        (number(56, 220), _only_if_bit(0, _CLONE_THREAD)),
-        (number(62, 129), _only_if_one_of(0, (pid,))),  # kill
-        (number(234, 131), _only_if_one_of(0, (pid,))),  # tgkill
-        (number(129, 138), _only_if_one_of(0, (pid,))),  # rt_sigqueueinfo
-        (number(302, 261), _only_if_one_of(0, own)),  # prlimit64
-        (number(203, 122), _only_if_one_of(0, own)),  # sched_setaffinity
-        (number(72, 25), _unless_one_of(1, _SET_OWNER)),  # fcntl
-        (number(16, 29), _unless_one_of(1, _IOCTL_OWNER)),  # ioctl
-        (number(257, 56), _no_truncation_by_readers(2)),  # openat
-        (number(2, None), _no_truncation_by_readers(1)),  # open
+    for numbers, body in (
+        ((56, 220), _only_if_bit(0, _CLONE_THREAD)),
+        ((62, 129), _only_if_one_of(0, (pid,))),  # kill
+        ((234, 131), _only_if_one_of(0, (pid,))),  # tgkill
+        ((129, 138), _only_if_one_of(0, (pid,))),  # rt_sigqueueinfo
+        ((302, 261), _only_if_one_of(0, own)),  # prlimit64
+        ((203, 122), _only_if_one_of(0, own)),  # sched_setaffinity
+        ((72, 25), _unless_one_of(1, _SET_OWNER)),  # fcntl
+        ((16, 29), _unless_one_of(1, _IOCTL_OWNER)),  # ioctl
+        ((257, 56), _no_truncation_by_readers(2)),  # openat
+        ((2, None), _no_truncation_by_readers(1)),  # open
     ):
-        if known is not None:
+        if (known := numbers[column]) is not None:
             steps += [_Step(_EQUAL, known, 0, len(body)), *body]
     steps.append(_Step(_RETURN, _ALLOW))
     return b"".join(map(bytes, steps))
@@ -131,10 +145,10 @@ def restrict() -> None:
     filters = program(platform.machine(), os.getpid())
     buffer = ctypes.create_string_buffer(filters, len(filters))
 
-    class Program(ctypes.Structure):
+    class FilterProgram(ctypes.Structure):
         _fields_ = [("length", ctypes.c_ushort), ("filters", ctypes.c_void_p)]
 
-    pointer = Program(len(filters) // 8, ctypes.addressof(buffer))
+    pointer = FilterProgram(len(filters) // 8, ctypes.addressof(buffer))
     linux.prctl(linux.SET_SECCOMP, 2, ctypes.byref(pointer))
 
 

@@ -67,9 +67,10 @@ def run(connection: int, confinement: Confinement, folder: str, withheld: Sequen
     sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = None  # type: ignore[misc]
     warnings.resetwarnings()
     warnings.simplefilter("ignore")
-    torch.set_num_threads(limit.threads)
+    if torch.get_num_threads() != limit.threads:  # to set what is set takes half a millisecond
+        torch.set_num_threads(limit.threads)
     gc.freeze()
-    CheckProcess(Code.from_plain(first["code"]), limit, withheld, counter).serve()
+    CheckProcess(Code.from_bytes(first["code"]), limit, withheld, counter).serve()
 
 
 class CheckProcess:

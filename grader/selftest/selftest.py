@@ -24,7 +24,6 @@ from tqdm import tqdm
 from grader.adapters import ASSIGNMENTS, Assignment, get_assignment
 from grader.authoring.build import build_notebook
 from grader.batch.local import Local
-from grader.batch.output import default_workers
 from grader.core.outcomes import Report
 from grader.core.seed import VARIABLE
 from grader.course.attacks import ATTACKS, WRONG, Attack
@@ -39,6 +38,7 @@ from grader.course.mistakes.planted import (
     solution,
 )
 from kws.errors import UsageError
+from kws.parallel import cores
 
 SECRET = "c0ffee-the-hidden-seed"
 LEAKED = re.compile(r"LEAK-?\d")  # what attacks put in front of a hidden number
@@ -83,7 +83,7 @@ def grade_trials(trials: Sequence[SelftestCase], folder: Path) -> list[str]:
             (place / name).write_bytes(data)
         jobs.append(_job(trial, place))
     said: dict[int, list[str]] = {}
-    with Local(default_workers(), environ={VARIABLE: SECRET}) as workers:
+    with Local(cores(), environ={VARIABLE: SECRET}) as workers:
         workers.info()
         answers = workers.run(jobs)
         for at, answer in tqdm(answers, total=len(jobs), unit="submission", file=sys.stderr):

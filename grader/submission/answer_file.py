@@ -158,7 +158,8 @@ def scripts_among(answers: Iterable[Answer]) -> Scripts:
             parts = path.with_suffix("").parts[-MOST_DOTS:]
             for first in range(len(parts)):
                 namesakes = scripts.setdefault(".".join(parts[first:]), [])
-                namesakes += [each] if len(namesakes) < MAX_NAMESAKES else []
+                if len(namesakes) < MAX_NAMESAKES:
+                    namesakes.append(each)
     return scripts
 
 
@@ -226,9 +227,9 @@ def _is_installed(name: str) -> bool:
 
 def _renamed(found: FoundStatement) -> list[FoundStatement]:
     """What is left of `from helper import attend as f, split`: `f = attend`."""
-    node = found.statement.node
-    statements = []
-    for alias in node.names if isinstance(node, ast.ImportFrom) else ():
+    node, statements = found.statement.node, []
+    aliases = node.names if isinstance(node, ast.ImportFrom) else []
+    for alias in aliases:
         if alias.asname and alias.asname != alias.name:
             source = f"{alias.asname} = {alias.name}"
             (assignment,) = ast.parse(source).body

@@ -30,8 +30,17 @@ CLOSED = (".7z", ".rar", ".pdf", ".html", ".htm", ".docx", ".doc", ".odt", ".rtf
 TEXT_SUFFIXES = (".ipynb", ".py", ".json", ".txt", "")
 WEIGHTS = ".safetensors"
 BROKEN_ZIP = (  # what zipfile raises for one
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
-    *(ValueError, ArithmeticError, LookupError, RuntimeError, MemoryError),
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
+    MemoryError,
 )
 LISTED = b"PK\1\2"  # begins an entry in a zip's table of contents
 SKIPPED = {"__MACOSX", "__pycache__", "node_modules", "site-packages", "venv", "env"}
@@ -83,7 +92,8 @@ class Collected:
         """Add what gzip, bzip2 or xz made of a file or a tar, or the part of it that is whole."""
         content, whole = tarball.unpacked(data, min(self.left, max(self.unpacking.left, 0)) + 1)
         self.unpacking.left -= len(data) + len(content)
-        self.closed += [name] * (not content)
+        if not content:
+            self.closed.append(name)
         if not whole:
             self.note(f"{short(name)} is damaged, or too large: zip it again")
         if tarball.is_tar(content):
@@ -123,7 +133,8 @@ class Collected:
                 if wanted(path) and not self.closes(path):
                     self.take(path.as_posix(), content, nested)
             read = len(self.files) - before
-            self.closed += [name] * (not read)
+            if not read:
+                self.closed.append(name)
             what = f"holds more than {most} entries" if full else "is damaged"
             cure = "hand in your own files alone" if full else "zip it again"
             self.note(f"{short(name)} {what}: {read} files could still be read from it: {cure}")

@@ -147,7 +147,9 @@ class _Reader(ast.NodeVisitor):
 
     def read(self, effort: Effort) -> list[Use]:
         tree = parse(self.piece.source, effort)
-        for statement in tree.body if tree else ():  # what does not parse will not run either
+        if tree is None:  # what does not parse will not run either
+            return []
+        for statement in tree.body:
             with contextlib.suppress(RecursionError):  # code in strings may be nested so deep
                 self.visit(statement)
         return self.uses

@@ -92,6 +92,7 @@ def select_pieces(
         for name in found[n].names
     }
     changing = {n for n in changing if _may_change(found[n], owned, reached)}
+    # Only what an answer comes upon is worth a sentence: plots and prints are left out in silence.
     notes = [
         f"{each.where}, line {each.statement.line} was left out, and what it does to `{name}` with "
         f"it: outside of functions only plain values are set"
@@ -139,7 +140,8 @@ def _changing(
     changing, outdated = set(), set()
     for n, each in enumerate(found):
         if each.names:
-            latest.update(dict.fromkeys(each.names, n) if each.runs else {})
+            if each.runs:
+                latest.update(dict.fromkeys(each.names, n))
         elif any(latest.get(name) in losers for name in each.changes):
             outdated.add(n)
         elif n in kept and each.changes and functions.isdisjoint(_set_by(each.statement.node)):
@@ -220,6 +222,8 @@ def _needed(
     for n in kept:
         for name in found[n].names:
             defining.setdefault(name, []).append(n)
+    # Candidates: calls such as `TABLE = make_table(80)` do not run by themselves, as most of them
+    # train or download. They are let in for a name that nothing else defines.
     spare = {
         name: n
         for n, each in enumerate(found)
@@ -230,6 +234,7 @@ def _needed(
     needed: set[int] = set()
     seen: set[str] = set()
     looked: set[int] = set()
+    # From the answers on, over the names that they mention: who is not reached is not needed.
     ahead = sorted(wanted)
     while ahead:
         name = ahead.pop()
@@ -240,6 +245,7 @@ def _needed(
         if name in spare:
             needed.add(spare[name])
             users = [spare[name]]
+        # What changes a name in place needs names of its own, though it defines none.
         for n in [*users, *changers.get(name, ())]:
             if n not in looked:
                 looked.add(n)

@@ -65,7 +65,8 @@ def choose_weights(
         elif model and not re.match(r"\d", path.parent.name):
             rank = 6
         else:
-            others += [file] * (not model and not _of_another(path.stem, assignment))
+            if not model and not _of_another(path.stem, assignment):
+                others.append(file)
             continue
         ranked.append((rank, path.as_posix(), file.data))
     cure = f"call them {stem}{WEIGHTS}"

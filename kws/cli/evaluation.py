@@ -13,7 +13,7 @@ from kws.errors import UsageError
 if TYPE_CHECKING:
     from kws.inference.evaluate import Evaluation
     from kws.inference.predict import Prediction
-    from kws.training.checkpoint import Trained
+    from kws.inference.trained import Trained
 
 MOST_ROWS = 40  # classes in the printed table; evaluation-….json has them all
 
@@ -54,7 +54,7 @@ def evaluate(
     from kws.inference.evaluate import evaluate as measure
     from kws.inference.evaluate import load_split, write_evaluation
     from kws.inference.thresholds import parse_thresholds
-    from kws.training.checkpoint import load_model
+    from kws.inference.trained import load_model
     from kws.training.distributed import choose_device
 
     chosen = choose_device(device)
@@ -135,7 +135,7 @@ def predict(
 
     from kws.inference.predict import find_recordings
     from kws.inference.predict import predict as label
-    from kws.training.checkpoint import load_model
+    from kws.inference.trained import load_model
     from kws.training.distributed import choose_device
 
     chosen = choose_device(device)
@@ -234,7 +234,7 @@ def export(
 ) -> None:
     """Write a trained model for other programs. Without an option the name's ending decides."""
     from kws.inference.export import CHECKED, export_onnx, export_safetensors
-    from kws.training.checkpoint import load_model
+    from kws.inference.trained import load_model
 
     if not onnx and not safetensors and out is not None:
         onnx, safetensors = out.suffix == ".onnx", out.suffix == ".safetensors"
@@ -275,7 +275,7 @@ def plot(
         plot_curves,
         recording,
     )
-    from kws.training.checkpoint import load_model
+    from kws.inference.trained import load_model
 
     folder = folder_of(run)
     trained = load_model(run)

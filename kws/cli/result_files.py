@@ -16,7 +16,7 @@ from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from kws.inference.predict import Prediction
-    from kws.training.checkpoint import Trained
+    from kws.inference.trained import Trained
 
 MOST_LABELS = 12  # of which the counts are printed
 
@@ -118,7 +118,7 @@ def recordings_of(folder: Path) -> list[Path]:
 
 def model_for(task: str, run: Path | None) -> "Trained":
     """The model of `run`, which must be one for `task`."""
-    from kws.training.checkpoint import load_model
+    from kws.inference.trained import load_model
 
     if run is None:
         raise UsageError("no model to label with: name a run folder with --run, or --check a file")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kws.student.released import Target
-    from kws.student.visible_checks import Outcome
+    from kws.student.visible_checks import CheckOutcome
 
 NOT_ALL = 1  # exit code: a check that was asked for does not pass
 WIDTH_OF_A_PIPE = 140
@@ -86,7 +86,7 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def show(out: "Console", outcomes: "Sequence[Outcome]") -> None:
+def show(out: "Console", outcomes: "Sequence[CheckOutcome]") -> None:
     """One line for each check; below it the hint, the place, and what the cell printed."""
     from rich.text import Text
 
@@ -106,7 +106,7 @@ def show(out: "Console", outcomes: "Sequence[Outcome]") -> None:
             out.print("  | …")
 
 
-def summary(outcomes: "Sequence[Outcome]") -> str:
+def summary(outcomes: "Sequence[CheckOutcome]") -> str:
     """`3 of 8 checks pass`."""
     passed = sum(each.passed for each in outcomes)
     verb = "passes" if len(outcomes) == 1 else "pass"
@@ -148,13 +148,13 @@ def watch(
     ] = None,
 ) -> None:
     """Run the checks each time you save a notebook, until Ctrl-C."""
-    from kws.student.visible_checks import Runner, run_checks
+    from kws.student.visible_checks import run_checks, start_kernel
 
     positive(seconds)
     out, watched = console(), chosen(what, notebook)
     seen: dict[Path, object] = {}
     done = 0
-    runner = Runner()  # has torch loaded by the time that something is saved
+    kernel = start_kernel()  # has torch loaded by the time that something is saved
     try:
         while rounds is None or done < rounds:
             changed = [each for each in watched if stamp(each[1]) not in (None, seen.get(each[1]))]
@@ -162,7 +162,7 @@ def watch(
                 seen[path] = stamp(path)
                 status(out, f"checking {path} …")
                 try:
-                    outcomes = run_checks(path, target, seconds=seconds, runner=runner)
+                    outcomes = run_checks(path, target, seconds=seconds, kernel=kernel)
                 except UsageError as error:  # half saved, perhaps: the rest is another change
                     status(out, "")
                     out.print(str(error))
@@ -171,16 +171,16 @@ def watch(
                     out.print(f"{path}: {summary(outcomes)}")
                     show(out, [each for each in outcomes if what or not each.passed])
                 done += 1
-                runner.close()
+                kernel.close()
                 if done != rounds:
-                    runner = Runner()
+                    kernel = start_kernel()
             if not changed:
                 status(out, "watching: save a notebook, or end with Ctrl-C")
                 time.sleep(POLL)
     except KeyboardInterrupt:
         status(out, "")
     finally:
-        runner.close()
+        kernel.close()
 
 
 def stamp(path: Path) -> object:

@@ -42,22 +42,23 @@ def train(
 
     With torchrun --nproc-per-node=N -m kws.cli train …, N processes share every batch.
     """
-    from kws.training.distributed import leader_first, team_of_processes
-    from kws.training.loop import fit
+    from kws.training import loop, sample_code
+    from kws.training.distributed import main_first, team_of_processes
+    from kws.training.loop import check_free
     from kws.training.memory import keep_freed_memory
     from kws.training.recipe import load_recipe
-    from kws.training.run import check_free
     from kws.training.splits import load_splits
 
     chosen = load_recipe(recipe, overrides or ())
     check_free(out, resume)
     keep_freed_memory()
     with team_of_processes(device) as team:
-        with leader_first(team):
+        with main_first(team):
             training, validation = load_splits(chosen, data, resample)
-        if team.leads:
+        if team.is_main:
             announce(chosen, training, validation, str(team.device))
         try:
+            fit = sample_code.fit if chosen.data.compat else loop.fit
             history = fit(
                 chosen,
                 train=training,
@@ -68,14 +69,14 @@ def train(
                 init=init,
             )
         except KeyboardInterrupt:
-            if team.leads:
+            if team.is_main:
                 words = ["kws", "train", recipe, "--data", str(data), "--out", str(out)]
                 words += [word for override in overrides or () for word in ("--set", override)]
                 words += ["--resample"] * resample + ["--resume"]
                 saved = f"{out / 'last.pt'} is saved, continue with: {shlex.join(words)}"
                 print(f"kws: interrupted: {saved}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
-        if team.leads:
+        if team.is_main:
             conclude(chosen, history, out)
 
 
@@ -93,7 +94,7 @@ def recipes() -> None:
 def announce(recipe: "Recipe", training: "Split", validation: "Split", device: str) -> None:
     """Say what is about to be trained, on what."""
     from kws.models.counts import count_parameters
-    from kws.training.checkpoint import new_model
+    from kws.training.model import new_model
 
     parameters = count_parameters(new_model(recipe, len(training.label_names)))
     print(f"{training.describe()}\n{validation.describe()}")
@@ -106,8 +107,9 @@ def conclude(recipe: "Recipe", history: "History", out: Path) -> None:
     """Draw the curves and print the best validation accuracy with n and its interval."""
     from kws import plots
     from kws.metrics import Proportion
+    from kws.training.checkpoint import read_checkpoint
 
-    plots.save(plots.curves(history), out / "curves.png")
+    plots.save(plots.curves(history.rows, best=history.best), out / "curves.png")
     best, data = history.best, recipe.data
     conditions = {"protocol": data.protocol}
     views = {"validation": "", "crop": f" on {data.crop_frames}-frame crops"}
@@ -117,4 +119,5 @@ def conclude(recipe: "Recipe", history: "History", out: Path) -> None:
         if n := best.get(f"{name}_n"):
             found = Proportion(correct=round(best[f"{name}_accuracy"] * n), n=n)
             print(f"best validation accuracy{on}: {found.describe(**conditions)}")
-    print(f"{out}: best.pt is of step {best['step']}, last.pt of step {history.rows[-1]['step']}")
+    kept = read_checkpoint(out / "best.pt")["step"]  # with the sample code's flaws the last one
+    print(f"{out}: best.pt is of step {kept}, last.pt of step {history.rows[-1]['step']}")

@@ -13,12 +13,11 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import BinaryIO
 
 from tqdm import tqdm
 
 from kws.errors import UsageError
-from kws.files import CHUNK
+from kws.files import CHUNK, lock
 
 TIMEOUT = 30.0  # seconds without a byte before a connection counts as lost
 LONGEST_WAIT = 30.0  # seconds between two attempts
@@ -30,36 +29,18 @@ class DroppedError(Exception):
     """The line dropped, or the server is busy: worth another attempt."""
 
 
-def lock(file: BinaryIO) -> None:
-    """Hold `file` for this process until it is closed; UsageError when another process holds it.
-
-    Two downloads that append to one part would ruin it. Where the system has no such locks, there
-    is none.
-    """
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(
-            f"{file.name}: another process is working on it: "
-            "wait for that one, or choose another folder"
-        ) from None
-    except (ImportError, OSError):
-        pass
-
-
 class Part:
     """The bytes so far: a file opened for appending, its length and its running SHA-256."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file = path.open("a+b")
-        try:
-            lock(self.file)
-        except UsageError:
+        if lock(self.file) is False:  # two downloads that append to one part would ruin it
             self.file.close()
-            raise
+            raise UsageError(
+                f"{path}: another process is working on it: "
+                "wait for that one, or choose another folder"
+            )
         self.digest = hashlib.sha256()
         self.size = 0
         self.etag: str | None = None  # names the server's version of the file, when the server does

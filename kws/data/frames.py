@@ -29,8 +29,6 @@ class FrameSplit:
 
     Utterance `i` is `lengths[i]` frames of the pack from `begins[i]` on (both on the CPU, because
     they decide shapes). `labels` index `label_names`, the speakers, and are -1 where unknown.
-    `compat=True` behaves like the homework's sample code: padding counts as audio, and an
-    incomplete last batch of crops is dropped.
     """
 
     packed: PackedFrames
@@ -40,7 +38,6 @@ class FrameSplit:
     names: list[str]
     label_names: tuple[str, ...]
     split: str
-    compat: bool = False
     own: Float16[Tensor, "R F"] | None = None
 
     def __len__(self) -> int:
@@ -94,7 +91,7 @@ class FrameSplit:
         valid = step < lengths[:, None]
         row = (begins[:, None] + step).where(valid, len(source) - 1)  # the last row is padding
         mel = source.index_select(0, row.flatten()).view(*row.shape, self.num_features).float()
-        return mel, torch.ones_like(valid) if self.compat else valid
+        return mel, valid
 
     def _source(self) -> Float16[Tensor, "R F"]:
         return torch.from_numpy(self.packed.frames) if self.own is None else self.own
@@ -140,13 +137,13 @@ class FrameSplit:
         """Every utterance once, as a crop: mel, valid, labels, index.
 
         The CPU generator, if there is one, draws their order and the crops. The last batch may be
-        smaller; with `compat` it is dropped then.
+        smaller.
         """
         order = torch.arange(len(self))
         if generator is not None:
             order = torch.randperm(len(self), generator=generator)
         for index in order.split(batch_size):
-            if len(index) < (batch_size if self.compat else 1):
+            if not len(index):  # what an empty split is divided into
                 return
             own_index = index.to(self.labels.device)
             crops = self.crops(index, generator, frames=frames)

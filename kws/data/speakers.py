@@ -1,9 +1,7 @@
 """Read speaker features in the homework's layout, and divide them for training and validation.
 
 Source: HW4 of the machine learning course of National Taiwan University, 2021-2023. Its sample code
-has four flaws. Three are put right here and come back with `compat=True`: the division ignores who
-speaks; validation is one random crop of each utterance, incomplete batches dropped; padding counts
-as audio. The fourth, best weights that are kept without being cloned, concerns `kws.training.loop`.
+divides utterances whoever speaks; here the same share of every speaker is held out.
 """
 
 from dataclasses import dataclass
@@ -41,14 +39,11 @@ class SpeakerData:
     speakers: tuple[str, ...]
 
 
-def load_speakers(
-    folder: str | Path, *, validation: float = 0.1, seed: int = 0, compat: bool = False
-) -> SpeakerData:
+def load_speakers(folder: str | Path, *, validation: float = 0.1, seed: int = 0) -> SpeakerData:
     """The data in `folder`; the first reading packs it.
 
     `validation` is the share of each speaker's utterances that is held out (rounded, at least one
-    of two); `seed` draws them. `compat=True` draws them from all utterances, as the sample code
-    does, and gives splits that behave as it does (`FrameSplit`).
+    of two); `seed` draws them.
 
     Raises UsageError that names the file for JSON that cannot be read or has another structure, a
     speaker without a number, a feature file that is missing, damaged, a git-LFS pointer, not a
@@ -65,8 +60,7 @@ def load_speakers(
         tested = read_answers(folder / TEST_LABELS, tested, speakers)
     packed = _pack(folder, labeled + (tested or []), n_mels)
 
-    divide = _divide_at_random if compat else _divide_by_speaker
-    train, held_out = divide([utterance.speaker for utterance in labeled], validation, seed)
+    train, held_out = _divide([utterance.speaker for utterance in labeled], validation, seed)
 
     def split(name: str, rows: Tensor, utterances: list[Utterance]) -> FrameSplit:
         offsets = torch.from_numpy(packed.offsets)
@@ -78,7 +72,6 @@ def load_speakers(
             names=[utterance.name for utterance in utterances],
             label_names=speakers,
             split=name,
-            compat=compat,
         )
 
     test_rows = torch.arange(len(labeled), len(packed))
@@ -90,7 +83,7 @@ def load_speakers(
     )
 
 
-def _divide_by_speaker(speakers: list[int], validation: float, seed: int) -> tuple[Tensor, Tensor]:
+def _divide(speakers: list[int], validation: float, seed: int) -> tuple[Tensor, Tensor]:
     """Rows for training and for validation, ascending: the same share of every speaker."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.tensor(speakers)
@@ -102,14 +95,6 @@ def _divide_by_speaker(speakers: list[int], validation: float, seed: int) -> tup
             count = min(max(1, int(len(rows) * validation + 0.5)), len(rows) - 1)
             held_out[order[:count]] = True
     return (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
-
-
-def _divide_at_random(speakers: list[int], validation: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows for training and for validation as `torch.utils.data.random_split` draws them."""
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(speakers), generator=generator)
-    count = int((1 - validation) * len(speakers))
-    return order[:count], order[count:]
 
 
 def _pack(folder: Path, utterances: list[Utterance], n_mels: int) -> PackedFrames:

@@ -12,22 +12,23 @@ from typing import Any
 import torch
 
 from kws import __version__
-from kws.data import building
 from kws.errors import UsageError
 from kws.experiments.plan import Job, recipe_of
 from kws.experiments.results import FORMAT, Result, recipe_lines, thinned, write_result
+from kws.files import locked
 from kws.inference.evaluate import Evaluation, evaluate, load_split
+from kws.inference.trained import load_model
 from kws.models.counts import count_parameters
 from kws.parallel import cores
 from kws.protocols import PROTOCOLS, get_protocol
+from kws.training import loop, sample_code
 from kws.training.batches import Split, steps_per_epoch
-from kws.training.checkpoint import load_model, read_checkpoint
+from kws.training.checkpoint import read_checkpoint
 from kws.training.distributed import choose_device
 from kws.training.history import History
-from kws.training.loop import fit
+from kws.training.loop import fingerprint
 from kws.training.memory import keep_freed_memory
 from kws.training.recipe import Data, Recipe, changed_keys, load_recipe, parse_recipe
-from kws.training.run import fingerprint
 from kws.training.splits import load_splits
 
 
@@ -41,11 +42,12 @@ def run_one(job: Job) -> Result:
     recipe, run = recipe_of(job), job.run_folder
     train, validation = load_splits(recipe, Path(job.source.folder), job.resample)
     run.mkdir(parents=True, exist_ok=True)
-    with building.locked(run) as free:
-        if not free and building.fcntl is not None:
+    with locked(run) as held:
+        if held is False:
             raise UsageError(f"{run}: another process is at this run: wait until it has ended")
         begun = step_to_go_on_from(run, recipe, train)
         start, start_cpu = time.perf_counter(), time.process_time()
+        fit = sample_code.fit if recipe.data.compat else loop.fit
         history = fit(
             recipe,
             train=train,

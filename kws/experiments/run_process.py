@@ -10,14 +10,13 @@ import json
 import os
 import queue
 import signal
-import subprocess
 import sys
 import threading
 import traceback
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kws.errors import UsageError, is_out_of_memory
+from kws.parallel import JsonProcess, json_stdout
 
 if TYPE_CHECKING:
     from kws.experiments.plan import Job
@@ -37,7 +36,7 @@ class Worker:
     command: ClassVar[list[str]] = [sys.executable, "-m", "kws.experiments.run_process"]
 
     def __init__(self) -> None:
-        self.process: subprocess.Popen[str] | None = None
+        self.child: JsonProcess | None = None
         self.stopped = False
 
     def run(self, job: "Job") -> dict[str, Any]:
@@ -46,29 +45,17 @@ class Worker:
         Raises:
             Died: the process ended without an answer.
         """
-        if self.process is None or self.process.poll() is not None:
+        if self.child is None or self.child.process.poll() is not None:
             self.close()
-            self.process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, **THREADS},
-                text=True,
-                start_new_session=True,  # Ctrl-C comes from us, and once
-            )
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
+            environ = {**os.environ, **THREADS}  # Ctrl-C comes from us, and once:
+            self.child = JsonProcess(self.command, env=environ, start_new_session=True)
         if self.stopped:  # while the process was being started
             raise KeyboardInterrupt
-        try:
-            self.process.stdin.write(json.dumps(job.as_dict()) + "\n")
-            self.process.stdin.flush()
-            line = self.process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if line.endswith("\n"):
-            return json.loads(line)
-        code = self.process.wait()
+        self.child.send(job.as_dict())
+        answer = self.child.receive()
+        if answer is not None:
+            return answer
+        code = self.child.process.wait()
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         if code < 0:
@@ -78,20 +65,14 @@ class Worker:
     def interrupt(self) -> None:
         """Let it save what it has, and end."""
         self.stopped = True
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+        if self.child is not None and self.child.process.poll() is None:
+            self.child.process.send_signal(signal.SIGINT)
 
     def close(self) -> None:
         """End it now; a run that it is at goes on from its last checkpoint another time."""
-        if self.process is None:
-            return
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        with suppress(BrokenPipeError):
-            self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
-        self.process = None
+        if self.child is not None:
+            self.child.close()
+        self.child = None
 
 
 def answer(job: "Job") -> dict[str, Any]:
@@ -121,8 +102,7 @@ def main() -> None:
     from kws.experiments.plan import Job
 
     torch.set_num_threads(1)
-    out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not get among the answers
+    write = json_stdout(others=2)
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
     def read() -> None:
@@ -135,7 +115,7 @@ def main() -> None:
         try:
             job = jobs.get()
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            print(json.dumps(answer(Job.of(job))), file=out, flush=True)
+            write(answer(Job.of(job)))
         except KeyboardInterrupt:
             os._exit(INTERRUPTED)  # not through the interpreter's end, which waits for the reader
 

@@ -18,16 +18,16 @@ from torch import Tensor
 from kws import plots
 from kws.data.clips import ClipSplit
 from kws.data.frames import FrameSplit
-from kws.data.speakers import load_speakers
 from kws.data.speech_commands import load_speech_commands
 from kws.errors import UsageError, did_you_mean
 from kws.files import write_text
 from kws.inference.thresholds import Thresholds, check_labels
+from kws.inference.trained import Trained
 from kws.metrics import ClassScore, Proportion, confusion_matrix, per_class
 from kws.protocols import SPLITS, get_protocol
 from kws.training.batches import evaluation_batches
-from kws.training.checkpoint import Trained
 from kws.training.recipe import Recipe
+from kws.training.splits import load_speaker_data
 
 CLIPS, UTTERANCES, CROPS = "clips", "utterances", "crops"
 
@@ -50,7 +50,7 @@ class Evaluation:
 
     @cached_property
     def accuracy(self) -> Proportion:
-        """Of all examples, those whose most likely label is theirs."""
+        """Top-1 accuracy."""
         return Proportion(correct=int(self.matrix.trace()), n=int(self.matrix.sum()))
 
     @cached_property
@@ -134,7 +134,7 @@ def load_split(
     ):
         if given:
             raise UsageError(f"--{option} {given}: {trained.path} knows speakers: leave it out")
-    speakers = load_speakers(folder, validation=data.validation, seed=data.seed, compat=data.compat)
+    speakers = load_speaker_data(trained.recipe, folder)
     trained.require_labels(speakers.speakers, str(folder))
     frames = {"training": speakers.train, "validation": speakers.validation}.get(
         split, speakers.test

@@ -35,8 +35,8 @@ from kws.errors import UsageError
 from kws.features import HOP, WINDOW
 from kws.files import atomic_path, write_bytes
 from kws.inference.onnx_rnn import OPSET, for_onnx
+from kws.inference.trained import Trained
 from kws.normalize import Normalizer
-from kws.training.checkpoint import Trained
 from kws.training.recipe import to_toml
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")

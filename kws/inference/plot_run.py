@@ -16,9 +16,10 @@ from kws.features import HOP
 from kws.inference.attention_maps import attention_weights, panels
 from kws.inference.evaluate import load_split
 from kws.inference.predict import read_pieces
+from kws.inference.trained import Trained
 from kws.protocols import get_protocol
-from kws.training.checkpoint import Trained
 from kws.training.history import read_history
+from kws.training.recipe import compute_features
 
 FRAMES_PER_SECOND = SAMPLE_RATE / HOP
 
@@ -43,14 +44,18 @@ def example_of(trained: Trained, folder: str | Path, split: str = "testing") -> 
     words = get_protocol(data.protocol).words
     labels = [data.label_names[index] for index in data.labels.tolist()]
     row = next(row for row, label in enumerate(labels) if label in words)
-    features = trained.recipe.features(data.waveforms(torch.tensor([row])))[0]
+    features = compute_features(trained.recipe.features, data.waveforms(torch.tensor([row])))[0]
     return Example(name=data.names[row], features=features, label=labels[row])
 
 
 def recording(trained: Trained, path: Path, *, resample: bool = False) -> Example:
     """A recording, of a keyword model's its first second, or a speaker's features."""
     values = read_pieces(trained, path, resample=resample)[0].values
-    features = trained.recipe.features(values[None])[0] if trained.task == "keywords" else values
+    features = (
+        compute_features(trained.recipe.features, values[None])[0]
+        if trained.task == "keywords"
+        else values
+    )
     return Example(name=path.name, features=features)
 
 
@@ -73,7 +78,9 @@ def plot_curves(run: Path, trained: Trained) -> Path:
     if not history.rows:
         raise UsageError(f"{run}: no validation has been done yet: resume the run")
     title = f"{trained.recipe.model.name}, {trained.protocol}"
-    return plots.save(plots.curves(history, title=title), run / "curves.png")
+    return plots.save(
+        plots.curves(history.rows, best=history.best, title=title), run / "curves.png"
+    )
 
 
 def plot_attention(run: Path, trained: Trained, example: Example) -> Path | None:

@@ -23,7 +23,7 @@ from kws.data.listing import AUDIO_SUFFIXES
 from kws.data.speaker_layout import TESTDATA
 from kws.errors import UsageError
 from kws.features import speaker_log_mel
-from kws.training.checkpoint import Trained
+from kws.inference.trained import Trained
 
 WINDOW_HOP = CLIP_SAMPLES // 2  # samples, 0.5 s
 FEATURE_SUFFIX = ".pt"

@@ -18,7 +18,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.models.fast.dropout import drop
-from kws.models.fast.linear import Linear
 
 
 def attention_weights(
@@ -55,7 +54,7 @@ def attend(
     `dropout` is the probability of leaving out a weight; it applies whenever it is not 0.
     """
     weights = attention_weights(q, k, valid, bias)
-    return drop(weights, dropout) @ v
+    return F.dropout(weights, dropout) @ v
 
 
 def attend_fused(
@@ -68,10 +67,10 @@ def attend_fused(
 ) -> Float[Tensor, "B H T K"]:
     """The same as `attend`, without the (T, S) weights in memory where the device knows how.
 
-    On a CPU no device code knows how to drop weights, so with dropout this is `attend`.
+    On a CPU the fused call does not know how to drop weights: with dropout they are written out.
     """
     if dropout and q.is_cpu:
-        return attend(q, k, v, valid, bias, dropout)
+        return drop(attention_weights(q, k, valid, bias), dropout) @ v
     mask: Tensor | None = bias
     if valid is not None:
         shown = valid[:, None, None, :]
@@ -103,8 +102,8 @@ class MultiHeadSelfAttention(nn.Module):
             raise ValueError(f"d_model={d_model} is not divisible by num_heads={num_heads}")
         self.num_heads = num_heads
         self.dropout = dropout
-        self.qkv = Linear(d_model, 3 * d_model, bias=qkv_bias)  # one matmul instead of three
-        self.out = Linear(d_model, d_model)
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=qkv_bias)  # one matmul instead of three
+        self.out = nn.Linear(d_model, d_model)
         nn.init.xavier_uniform_(self.qkv.weight)
         if qkv_bias:
             nn.init.zeros_(self.qkv.bias)

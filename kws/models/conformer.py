@@ -16,8 +16,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.models.batch_norm import MaskedBatchNorm
-from kws.models.fast.dropout import Dropout
-from kws.models.fast.linear import Linear
 from kws.models.positional import POSITIONS, SinusoidalPositions
 from kws.models.transformer import FeedForward, self_attention
 
@@ -35,34 +33,6 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": partial(MaskedBatchNorm, channels_last=True),
     "layer": FrameLayerNorm,
 }
-
-
-class DepthwiseConv(nn.Conv1d):
-    """Each channel convolved along time with a kernel of its own: (B, T, D) -> (B, T, D).
-
-    The parameters are those of `nn.Conv1d(D, D, kernel_size, groups=D)`.
-
-    Args:
-        d_model: number of channels.
-        kernel_size: frames that an output frame sees; odd, to stay centered.
-
-    Raises:
-        ValueError: if `kernel_size` is even.
-    """
-
-    def __init__(self, d_model: int, kernel_size: int):
-        if kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size={kernel_size} must be odd to keep T unchanged")
-        super().__init__(d_model, d_model, kernel_size, padding=kernel_size // 2, groups=d_model)
-
-    def forward(self, input: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        if not input.is_cpu:
-            return super().forward(input.mT).mT
-        # As an image of height 1 the frames already lie in memory the way oneDNN likes them.
-        image, kernel = input.mT[:, :, None], self.weight[:, :, None]
-        padding = (0, self.kernel_size[0] // 2)
-        y = F.conv2d(image, kernel, self.bias, padding=padding, groups=self.groups)
-        return y[:, :, 0].mT
 
 
 class ConvolutionModule(nn.Module):
@@ -86,12 +56,16 @@ class ConvolutionModule(nn.Module):
         super().__init__()
         if norm not in NORMS:
             raise ValueError(f"norm={norm!r} is none of {', '.join(NORMS)}")
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} must be odd to keep T unchanged")
         self.norm = nn.LayerNorm(d_model)
-        self.expand = Linear(d_model, 2 * d_model)
-        self.depthwise = DepthwiseConv(d_model, kernel_size)
+        self.expand = nn.Linear(d_model, 2 * d_model)
+        self.depthwise = nn.Conv1d(
+            d_model, d_model, kernel_size, padding=kernel_size // 2, groups=d_model
+        )
         self.norm_conv = NORMS[norm](d_model)
-        self.contract = Linear(d_model, d_model)
-        self.dropout = Dropout(dropout)
+        self.contract = nn.Linear(d_model, d_model)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
@@ -100,7 +74,8 @@ class ConvolutionModule(nn.Module):
         x = F.glu(self.expand(self.norm(x)))  # (B, T, 2D) -> (B, T, D)
         if valid is not None:
             x = x.masked_fill(~valid[..., None], 0)  # what the kernel sees beyond the end, too
-        x = self.norm_conv(self.depthwise(x), valid)
+        x = self.depthwise(x.mT).mT  # nn.Conv1d reads (B, D, T)
+        x = self.norm_conv(x, valid)
         return self.dropout(self.contract(F.silu(x)))
 
 
@@ -142,7 +117,7 @@ class ConformerLayer(nn.Module):
         self.norm_second_half = nn.LayerNorm(d_model)
         self.second_half = FeedForward(d_model, d_ff, dropout, "silu")
         self.norm = nn.LayerNorm(d_model)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None

@@ -20,8 +20,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.errors import UsageError
-from kws.models.fast.dropout import Dropout
-from kws.models.fast.linear import Linear
 from kws.models.frontend import convolve, zero_padding
 from kws.models.pooling import MeanPooling
 from kws.models.positional import LearnedPositions
@@ -71,7 +69,7 @@ class GatedBlock(nn.Module):
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size={kernel_size} must be odd to keep T unchanged")
         self.conv = nn.Conv1d(d_model, 2 * d_model, kernel_size, padding=kernel_size // 2)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         # a gate is about ½ and squares to about ¼: four times the usual variance makes up for it
         std = math.sqrt(4 * (1 - dropout) / (kernel_size * d_model))
         nn.init.normal_(self.conv.weight, std=std)
@@ -95,7 +93,7 @@ class ConvS2s(nn.Module):
     def __init__(self, config: ConvS2sConfig):
         super().__init__()
         self.config = config
-        self.project = Linear(config.num_features, config.d_model)
+        self.project = nn.Linear(config.num_features, config.d_model)
         self.positions = LearnedPositions(config.d_model, config.max_frames)
         self.blocks = nn.ModuleList(
             GatedBlock(config.d_model, config.kernel_size, config.dropout)

@@ -22,7 +22,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.errors import UsageError
-from kws.models.fast.linear import Linear
 from kws.models.frontend import ConvStem, tokens_of, zero_padding
 from kws.models.positional import LearnedPositions, SinusoidalPositions
 from kws.models.transformer import EncoderLayer, TransformerEncoder
@@ -120,7 +119,7 @@ class KeywordTransformer(nn.Module):
         if config.stem != "frames":
             self.stem = ConvStem(config.channels, **GRID_STEMS[config.stem])
             self.stem.out_bands(config.num_features)
-        self.project = Linear(
+        self.project = nn.Linear(
             config.num_features if self.stem is None else self.stem.out_channels, D
         )
         self.cls = nn.Parameter(torch.empty(D))

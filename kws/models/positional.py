@@ -18,8 +18,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kws.models.attention import MultiHeadSelfAttention
-from kws.models.fast.dropout import Dropout
-from kws.models.fast.linear import Linear
 
 POSITIONS = ("none", "sinusoidal", "relative")  # of an encoder
 LONGEST_WAVE = 10_000  # the slowest sinusoid turns once in 2π · 10,000 frames
@@ -53,7 +51,7 @@ class SinusoidalPositions(nn.Module):
         super().__init__()
         if d_model % 2:
             raise ValueError(f"d_model={d_model} is odd: sines and cosines come in pairs")
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """x plus the position of each frame."""
@@ -73,7 +71,7 @@ class LearnedPositions(nn.Module):
     def __init__(self, d_model: int, max_frames: int, dropout: float = 0.0):
         super().__init__()
         self.table = nn.Parameter(torch.empty(max_frames, d_model))
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         nn.init.normal_(self.table, std=0.02)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
@@ -128,7 +126,7 @@ class RelativeSelfAttention(MultiHeadSelfAttention):
         super().__init__(d_model, num_heads, dropout, qkv_bias=qkv_bias)
         if d_model % 2:
             raise ValueError(f"d_model={d_model} is odd: sines and cosines come in pairs")
-        self.distance = Linear(d_model, d_model, bias=False)  # W
+        self.distance = nn.Linear(d_model, d_model, bias=False)  # W
         self.content_bias = nn.Parameter(torch.zeros(num_heads, d_model // num_heads))  # u
         self.distance_bias = nn.Parameter(torch.zeros(num_heads, d_model // num_heads))  # v
 

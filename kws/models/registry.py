@@ -13,6 +13,7 @@ from torch import nn
 
 from kws.errors import UsageError, did_you_mean, is_out_of_memory
 from kws.models import bc_resnet, convs2s, keyword_transformer, pretrained, recurrent, speaker, tdnn
+from kws.models.fast import use_fast_layers
 from kws.settings import as_toml, checked
 
 
@@ -216,7 +217,7 @@ def build_model(
 def build_from(name: str, config: Any) -> nn.Module:
     """Make the named model from complete settings; UsageError if they do not fit together."""
     try:
-        return find_model(name).build(config)
+        return use_fast_layers(find_model(name).build(config))
     except ValueError as error:
         raise UsageError(f"{name}: {error}: change these settings") from error
     except RuntimeError as error:

@@ -9,7 +9,6 @@ Shape letters: B batch   T frames   F features of a frame   D model width
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from kws.models.fast.linear import Linear
 from kws.models.frontend import ConvStem, frames_of, zero_padding
 
 STEM_CHANNELS = (32, 64)
@@ -21,7 +20,7 @@ class LinearFrontEnd(nn.Module):
 
     def __init__(self, num_features: int, d_model: int):
         super().__init__()
-        self.project = Linear(num_features, d_model)
+        self.project = nn.Linear(num_features, d_model)
 
     def forward(
         self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
@@ -40,7 +39,9 @@ class ConvFrontEnd(nn.Module):
     def __init__(self, num_features: int, d_model: int):
         super().__init__()
         self.stem = ConvStem(STEM_CHANNELS, strides=STEM_STRIDES)
-        self.project = Linear(self.stem.out_channels * self.stem.out_bands(num_features), d_model)
+        self.project = nn.Linear(
+            self.stem.out_channels * self.stem.out_bands(num_features), d_model
+        )
 
     def forward(
         self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None

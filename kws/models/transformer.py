@@ -15,8 +15,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.models.attention import MultiHeadSelfAttention
-from kws.models.fast.dropout import Dropout
-from kws.models.fast.linear import Linear
 from kws.models.positional import RelativeSelfAttention
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -59,10 +57,10 @@ class FeedForward(nn.Module):
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation={activation!r} is none of {', '.join(ACTIVATIONS)}")
-        self.expand = Linear(d_model, d_ff)
+        self.expand = nn.Linear(d_model, d_ff)
         self.activation = ACTIVATIONS[activation]
-        self.dropout = Dropout(dropout)
-        self.contract = Linear(d_ff, d_model)
+        self.dropout = nn.Dropout(dropout)
+        self.contract = nn.Linear(d_ff, d_model)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Linear to E, activation, linear back to D."""
@@ -106,7 +104,7 @@ class EncoderLayer(nn.Module):
         self.feed_forward = FeedForward(d_model, d_ff, dropout, activation)
         self.norm_attention = nn.LayerNorm(d_model)
         self.norm_feed_forward = nn.LayerNorm(d_model)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.norm_first = norm_first
 
     def forward(

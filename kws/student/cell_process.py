@@ -26,6 +26,7 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from kws.parallel import json_stdout
 from kws.student.cells import checks_in, checks_of, parse
 from kws.student.may_run import is_data_class, is_harmless, made_by, used_names
 
@@ -72,7 +73,7 @@ class Definition:
 class Kernel:
     """A namespace in which the cells of one notebook run, in order."""
 
-    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, tell: Callable[[object], None]) -> None:
         self.tell = tell
         self.module = types.ModuleType("__main__")
         vars(self.module).update(display=lambda *shown, **options: None, get_ipython=Jupyter)
@@ -278,13 +279,7 @@ def events_of(job: dict[str, Any]) -> Iterator[tuple[int, str, str]]:
 def main() -> None:
     """Wait for a job with everything slow imported already, run it, and end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
-    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what C code prints is no event
-
-    def tell(event: dict[str, Any]) -> None:
-        stream.write(json.dumps(event) + "\n")
-        stream.flush()
-
+    tell = json_stdout(others=os.open(os.devnull, os.O_WRONLY))
     try:
         import torch  # noqa: F401
 
@@ -310,5 +305,4 @@ def main() -> None:
         tell({"cell": number})
         kernel.run(number, source, mode)
     tell({"done": True})
-    stream.flush()
     os._exit(0)  # threads that a cell left behind keep nobody waiting

@@ -22,7 +22,7 @@ COMMAND = re.compile(r"([ \t]*)(?:!|%[A-Za-z_]|\?|[\w.]+\?\??\s*$)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class NotebookCell:
     """One cell; `number` counts all cells from 1, as a reader of the notebook does."""
 
     number: int
@@ -54,24 +54,24 @@ def read_table(path: Path) -> dict[str, Any]:
     )
 
 
-def read_cells(path: Path) -> list[Cell]:
+def read_cells(path: Path) -> list[NotebookCell]:
     """The cells of the notebook at `path`, in order."""
     return cells_of(read_table(path))
 
 
-def cells_of(table: Mapping[str, Any]) -> list[Cell]:
+def cells_of(table: Mapping[str, Any]) -> list[NotebookCell]:
     """The cells of a notebook's JSON; what is malformed in one counts as absent."""
     return [_cell(raw, n) for n, raw in enumerate(table["cells"], 1) if isinstance(raw, dict)]
 
 
-def _cell(raw: Mapping[str, Any], number: int) -> Cell:
+def _cell(raw: Mapping[str, Any], number: int) -> NotebookCell:
     kind = raw.get("cell_type")
     metadata = raw.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     tags, ours = metadata.get("tags"), metadata.get("kws")
     task = ours.get("task") if isinstance(ours, dict) else None
     source = text_of(raw)
-    return Cell(
+    return NotebookCell(
         number=number,
         kind=kind if isinstance(kind, str) else "raw",
         source=source,

@@ -4,25 +4,22 @@ The same files give the same bytes.
 """
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kws import __version__
 from kws.errors import UsageError
-from kws.files import write_bytes
+from kws.files import write_bytes, zip_bytes
 from kws.student.released import released, weights_asked
-from kws.student.visible_checks import Outcome
+from kws.student.visible_checks import CheckOutcome
 
-DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 MOST = 64 << 20  # bytes of one file that the grader reads
 
 
 @dataclass(frozen=True, kw_only=True)
-class HandIn:
+class HandInZip:
     """The zip that was written, what is in it, and asked-for weights that were not there."""
 
     path: Path
@@ -30,7 +27,7 @@ class HandIn:
     missing: str | None
 
 
-def hand_in(number: str, notebook: Path, outcomes: Sequence[Outcome], out: Path) -> HandIn:
+def hand_in(number: str, notebook: Path, outcomes: Sequence[CheckOutcome], out: Path) -> HandInZip:
     """Write the zip of one assignment to `out`.
 
     Names in it are those of the course, whatever the notebook is called. UsageError for a file that
@@ -57,18 +54,6 @@ def hand_in(number: str, notebook: Path, outcomes: Sequence[Outcome], out: Path)
         "kws": __version__,
     }
     contents["manifest.json"] = (json.dumps(manifest, indent=2) + "\n").encode()
-    write_bytes(out, _packed(contents))
+    write_bytes(out, zip_bytes(contents))
     missing = asked if asked and asked not in files else None
-    return HandIn(path=out, files=tuple(sorted(contents)), missing=missing)
-
-
-def _packed(contents: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(contents):
-            entry = zipfile.ZipInfo(name, DATE)
-            entry.create_system = 3  # Unix, wherever it is made
-            entry.external_attr = 0o100644 << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, contents[name])
-    return buffer.getvalue()
+    return HandInZip(path=out, files=tuple(sorted(contents)), missing=missing)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import kws
 from kws.errors import UsageError, did_you_mean
-from kws.student.cells import Cell, as_python, parse, read_cells
+from kws.student.cells import NotebookCell, as_python, parse, read_cells
 
 RELEASED = Path(kws.__file__).parent / ".released"
 TARGET = re.compile(r"0?(?P<number>\d{1,2})(?:\.(?P<task>\d{1,2}))?(?P<check>-[\w-]+)?")
@@ -37,14 +37,14 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class ReleasedTask:
     """One task as released: the cell with its TODO, its section, and its visible checks."""
 
     id: str
     title: str
-    cells: tuple[Cell, ...]
+    cells: tuple[NotebookCell, ...]
     section: str
-    checks: tuple[Cell, ...]
+    checks: tuple[NotebookCell, ...]
 
     @property
     def steps(self) -> list[str]:
@@ -87,13 +87,13 @@ def released() -> dict[str, Path]:
 
 
 @cache
-def released_cells(number: str) -> list[Cell]:
+def released_cells(number: str) -> list[NotebookCell]:
     """The cells of an assignment as released."""
     return read_cells(released()[number])
 
 
 @cache
-def tasks_of(number: str) -> dict[str, Task]:
+def tasks_of(number: str) -> dict[str, ReleasedTask]:
     """The tasks of an assignment by id, in order."""
     cells = released_cells(number)
     sections = _sections(cells)
@@ -101,7 +101,7 @@ def tasks_of(number: str) -> dict[str, Task]:
         task_of(check) for cell in cells for check in cell.checks
     }
     return {
-        name: Task(
+        name: ReleasedTask(
             id=name,
             title=sections.get(name, ("", ""))[0],
             cells=tuple(cell for cell in cells if cell.task == name),
@@ -123,7 +123,7 @@ def weights_asked(number: str) -> str | None:
     return found[1] if found else None
 
 
-def _sections(cells: list[Cell]) -> dict[str, tuple[str, str]]:
+def _sections(cells: list[NotebookCell]) -> dict[str, tuple[str, str]]:
     """Title and text of each task's section."""
     found: dict[str, tuple[str, str]] = {}
     current = None
@@ -141,7 +141,7 @@ def _sections(cells: list[Cell]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _hints(cells: tuple[Cell, ...]) -> Iterator[str]:
+def _hints(cells: tuple[NotebookCell, ...]) -> Iterator[str]:
     """The questions in check cells: names of suspects, and texts called `hint`."""
     for cell in cells:
         for node in ast.walk(parse(as_python(cell.source))):

@@ -4,12 +4,9 @@ The answers run, and the checks that were asked for; of all other cells only wha
 `whole`, everything runs, plots and trainings too. A check whose cell was deleted runs as released.
 """
 
-import json
 import os
-import queue
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ from typing import Any
 
 import kws
 from kws.errors import UsageError
+from kws.parallel import JsonProcess
 from kws.student.cells import as_python, read_cells
 from kws.student.released import Target, checks_released, released_cells
 
@@ -31,7 +29,7 @@ START = (  # this very kws, and nothing of the folder that we are in
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class CheckOutcome:
     """What became of one check.
 
     `state` is pass, unmet, error, todo (not started) or later (needs the whole notebook).
@@ -50,78 +48,39 @@ class Outcome:
         return self.state == "pass"
 
 
-class Runner:
-    """A fresh Python with torch loaded, for one run. Close it, or use it as a context manager."""
+def start_kernel() -> JsonProcess:
+    """A fresh Python for one run of `kws.student.cell_process`, loading torch already."""
+    quiet = {"stderr": subprocess.DEVNULL, "env": {**os.environ, "MPLBACKEND": "Agg"}}
+    return JsonProcess([sys.executable, "-c", START], **quiet)
 
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", START],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            encoding="utf-8",
-            errors="replace",
-            env={**os.environ, "MPLBACKEND": "Agg"},
-        )
 
-    def __enter__(self) -> "Runner":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the process, whatever it does."""
-        self.process.kill()
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            try:
-                if stream:
-                    stream.close()
-            except OSError:  # what it never read
-                pass
-
-    def run(
-        self, job: dict[str, Any], seconds: float, heard: Callable[[dict[str, Any]], None]
-    ) -> str:
-        """Hand every event of the job to `heard`. Returns why it ended early, or nothing."""
-        stdin, stdout = self.process.stdin, self.process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        lines: queue.Queue[str] = queue.Queue()
-
-        def read() -> None:
-            for line in stdout:
-                lines.put(line)
-            lines.put("")
-
+def run_cells(
+    kernel: JsonProcess,
+    job: dict[str, Any],
+    seconds: float,
+    heard: Callable[[dict[str, Any]], None],
+) -> str:
+    """Hand every event of the job to `heard`. Returns why it ended early, or nothing."""
+    kernel.send(job)
+    end, cell = time.monotonic() + SECONDS_START, 0
+    while True:
         try:
-            stdin.write(json.dumps(job) + "\n")
-            stdin.flush()
-        except OSError:
-            pass  # it says why, below
-        threading.Thread(target=read, daemon=True).start()
-        end, cell = time.monotonic() + SECONDS_START, 0
-        while True:
-            try:
-                line = lines.get(timeout=max(0.0, end - time.monotonic()))
-            except queue.Empty:
-                self.process.kill()
-                if not cell:
-                    return "torch did not start"
-                return f"cell {cell} was still running after {seconds:g} s"
-            event = json.loads(line) if line else {}
-            if "broken" in event:
-                raise UsageError(f"torch does not start ({event['broken']}): install kws again")
-            if event.get("done"):
-                return ""
-            if not event:
-                code = self.process.wait()
-                return f"cell {cell} ended Python (exit code {code})" if cell else "Python ended"
-            if event.get("ready"):
-                end = time.monotonic() + seconds
-            cell = event.get("cell", cell)
-            heard(event)
+            event = kernel.receive(end - time.monotonic())
+        except TimeoutError:
+            if not cell:
+                return "torch did not start"
+            return f"cell {cell} was still running after {seconds:g} s"
+        if event is None:
+            code = kernel.process.wait()
+            return f"cell {cell} ended Python (exit code {code})" if cell else "Python ended"
+        if "broken" in event:
+            raise UsageError(f"torch does not start ({event['broken']}): install kws again")
+        if event.get("done"):
+            return ""
+        if event.get("ready"):
+            end = time.monotonic() + seconds
+        cell = event.get("cell", cell)
+        heard(event)
 
 
 def run_checks(
@@ -130,28 +89,28 @@ def run_checks(
     *,
     whole: bool = False,
     seconds: float | None = None,
-    runner: Runner | None = None,
-) -> list[Outcome]:
+    kernel: JsonProcess | None = None,
+) -> list[CheckOutcome]:
     """The checks of `target` on the notebook at `path`, in the order of the course.
 
-    A `runner` that was started before answers sooner; it is used up. UsageError for a file that is
-    no notebook.
+    A `kernel` that was started before answers sooner; it is used up. UsageError for a file that is
+    not a notebook.
     """
     wanted = [check for check in checks_released(target.assignment) if target.covers(check)]
     job = {"folder": str(path.parent.resolve()), "cells": plan(path, target, whole=whole)}
-    found: dict[str, Outcome] = {}
+    found: dict[str, CheckOutcome] = {}
 
     def heard(event: dict[str, Any]) -> None:
         if event.get("check") in wanted:
-            found[event["check"]] = Outcome(**event)
+            found[event["check"]] = CheckOutcome(**event)
 
     limit = seconds if seconds is not None else SECONDS_WHOLE if whole else SECONDS
-    with runner or Runner() as runner:
-        ended = runner.run(job, limit, heard)
+    with kernel or start_kernel() as kernel:
+        ended = run_cells(kernel, job, limit, heard)
     missing = [check for check in wanted if check not in found]
     for check in missing:
         text = ended if check == missing[0] else "not reached"
-        found[check] = Outcome(check=check, state="error", text=text or "its cell did not run")
+        found[check] = CheckOutcome(check=check, state="error", text=text or "its cell did not run")
     return [found[check] for check in wanted]
 
 

@@ -25,7 +25,7 @@ from kws.audio import SAMPLE_RATE, to_float
 from kws.data.clips import ClipSplit
 from kws.data.speakers import FrameSplit
 from kws.normalize import Normalizer, dataset_normalizer
-from kws.training.recipe import Recipe
+from kws.training.recipe import Recipe, compute_features
 
 Split = ClipSplit | FrameSplit
 EVALUATION_BATCH = 256  # clips
@@ -100,36 +100,36 @@ def training_batch(
     generator: Generator,
 ) -> TrainingBatch:
     """Examples `rows` of the training data, augmented as the recipe says, on the split's device."""
-    knobs = recipe.augment
+    config = recipe.augment
     features, valid = _training_features(split, recipe, rows, generator)
-    features = augment.warp_frequency(features, knobs.warp_frequency, generator)
-    features = augment.warp_time(features, knobs.warp_time, generator, valid=valid)
-    features = augment.random_tilt(features, knobs.tilt, generator)
-    if knobs.band_limit:
+    features = augment.warp_frequency(features, config.warp_frequency, generator)
+    features = augment.warp_time(features, config.warp_time, generator, valid=valid)
+    features = augment.random_tilt(features, config.tilt, generator)
+    if config.band_limit:
         features = augment.band_limit(
             features,
-            knobs.min_bands,
+            config.min_bands,
             generator,
-            probability=knobs.band_limit,
+            probability=config.band_limit,
             floor=recipe.features.floor,
         )
     features = normalize(features, valid)
     features = augment.spec_augment(
         features,
         generator,
-        time_masks=knobs.time_masks,
-        max_time=knobs.max_time,
-        freq_masks=knobs.freq_masks,
-        max_freq=knobs.max_freq,
+        time_masks=config.time_masks,
+        max_time=config.max_time,
+        freq_masks=config.freq_masks,
+        max_freq=config.max_freq,
         valid=valid,
     )
     labels = split.labels[rows.to(split.labels.device)]
     targets = F.one_hot(labels, len(split.label_names)).to(features.dtype)
     if valid is None:
-        features, targets = augment.mixup(features, targets, knobs.mixup, generator)
+        features, targets = augment.mixup(features, targets, config.mixup, generator)
     else:  # a frame is real if it is in either example: let the mask be one more feature
         both = torch.cat([features, valid[..., None].to(features.dtype)], dim=2)
-        both, targets = augment.mixup(both, targets, knobs.mixup, generator)
+        both, targets = augment.mixup(both, targets, config.mixup, generator)
         features, valid = both[..., :-1], both[..., -1] > 0
     return TrainingBatch(features=features, valid=valid, targets=targets)
 
@@ -143,19 +143,19 @@ def _training_features(
         features, valid = split.crops(rows, generator, frames=frames)
         # no padding, no mask: layers are faster without (free: the lengths are on the CPU)
         return features, None if (split.lengths[rows] >= frames).all() else valid
-    knobs = recipe.augment
+    config = recipe.augment
     samples = split.samples(rows)
-    samples = augment.time_shift(samples, round(knobs.time_shift * SAMPLE_RATE), generator)
-    waveform = augment.change_speed(to_float(samples), knobs.speed, generator)
+    samples = augment.time_shift(samples, round(config.time_shift * SAMPLE_RATE), generator)
+    waveform = augment.change_speed(to_float(samples), config.speed, generator)
     waveform = augment.add_noise(
         waveform,
         split.noise,
         generator,
-        probability=knobs.noise_probability,
-        max_volume=knobs.noise_volume,
+        probability=config.noise_probability,
+        max_volume=config.noise_volume,
     )
-    waveform = augment.random_gain(waveform, knobs.gain, generator)
-    return recipe.features(waveform), None
+    waveform = augment.random_gain(waveform, config.gain, generator)
+    return compute_features(recipe.features, waveform), None
 
 
 def evaluation_batches(
@@ -170,20 +170,16 @@ def evaluation_batches(
     """Every example once, without augmentation: batches `rank`, `rank + world`, … of them all.
 
     Speaker data come as whole utterances, bucketed by length (so not in order: see `index`), or
-    with `crops=True` as the crop in the middle of each. With `recipe.data.compat` crops are drawn
-    at random and an incomplete last batch is left out, as in the homework's sample code.
+    with `crops=True` as the crop in the middle of each.
     """
     if isinstance(split, ClipSplit):
         for chunk in torch.arange(len(split)).split(EVALUATION_BATCH)[rank::world]:
             index = chunk.to(split.labels.device)
-            features = normalize(recipe.features(split.waveforms(index)))
+            features = normalize(compute_features(recipe.features, split.waveforms(index)))
             yield Batch(features=features, valid=None, labels=split.labels[index], index=index)
         return
     if crops:
-        compat = recipe.data.compat
-        size = recipe.train.batch_size if compat else EVALUATION_BATCH
-        generator = generator_for(recipe.data.seed, "evaluation crops", 0) if compat else None
-        batches = split.crop_batches(size, generator, frames=recipe.data.crop_frames)
+        batches = split.crop_batches(EVALUATION_BATCH, frames=recipe.data.crop_frames)
     else:
         batches = split.full_batches(EVALUATION_FRAMES)
     for features, valid, labels, index in islice(batches, rank, None, world):

@@ -33,7 +33,7 @@ class Team:
     device: torch.device
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes and talks."""
         return self.rank == 0
 
@@ -49,7 +49,7 @@ class Team:
         if self.world > 1:
             dist.barrier()
 
-    def share(self, model: nn.Module) -> nn.Module:
+    def wrap_ddp(self, model: nn.Module) -> nn.Module:
         """`model` with its gradients averaged over all processes as they are computed."""
         if self.world == 1:
             return model
@@ -100,10 +100,10 @@ def team_of_processes(wanted: Device = "auto") -> Iterator[Team]:
 
 
 @contextmanager
-def leader_first(team: Team) -> Iterator[None]:
+def main_first(team: Team) -> Iterator[None]:
     """Let process 0 go through the block first: it packs the data, the others open the pack."""
-    if not team.leads:
+    if not team.is_main:
         team.wait()
     yield
-    if team.leads:
+    if team.is_main:
         team.wait()

@@ -8,25 +8,51 @@ augmentation, dropout. The number of steps done is therefore all the state that 
 and a run that was killed continues from its last checkpoint as if nothing had happened: on a CPU to
 the last bit.
 
+The run folder holds recipe.toml, history.jsonl (`kws.training.history`), best.pt and last.pt
+(`kws.training.checkpoint`). last.pt is complete: the rest can be made from it, except best.pt,
+which is always written before the last.pt that counts on it. Each file is replaced as a whole, so a
+run that is killed at any moment, writing or not, can be continued.
+
 The device is waited for once in `log_every` steps. Until then losses stay where they are.
 """
 
+import hashlib
 import math
-from contextlib import closing, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kws.training.batches import Cached, Split, generator_for, training_batch, training_rows
-from kws.training.distributed import Device, team_of_processes
+from kws.data.clips import ClipSplit
+from kws.errors import UsageError
+from kws.files import write_text
+from kws.normalize import Normalizer
+from kws.protocols import require_same_labels
+from kws.training.batches import (
+    Cached,
+    Split,
+    evaluation_batches,
+    fit_normalizer,
+    generator_for,
+    steps_per_epoch,
+    training_batch,
+    training_rows,
+)
+from kws.training.checkpoint import model_state, read_checkpoint, save_checkpoint
+from kws.training.distributed import Device, Team, team_of_processes
 from kws.training.history import History
 from kws.training.losses import loss_per_example
-from kws.training.optimizer import set_learning_rate
+from kws.training.model import initialize, new_model
+from kws.training.optimizer import AveragedWeights, build_optimizer, set_learning_rate
 from kws.training.progress import CatchInterrupt, Progress
-from kws.training.recipe import Recipe
-from kws.training.run import Run, begin
+from kws.training.recipe import Recipe, changed_keys, parse_recipe, to_toml
+from kws.training.schedule import constant, cosine_warmup, step_decay
 
 
 def fit(
@@ -46,7 +72,7 @@ def fit(
         recipe: the experiment.
         train: examples to learn from. On CUDA both splits are copied to the device whole.
         validation: examples that choose the best weights.
-        out: the run folder (`kws.training.run`), made if need be.
+        out: the run folder made if need be.
         resume: continue the run in `out`; begin it if it has not saved anything yet.
         device: "auto" takes CUDA where there is a GPU.
         init: a run folder or checkpoint whose weights to begin with.
@@ -57,23 +83,278 @@ def fit(
             and recipe do not fit; the loss is no longer finite.
         KeyboardInterrupt: Ctrl-C, after the state has been saved.
     """
-    with team_of_processes(device) as team, _own_generators(team.device):
-        run = begin(recipe, train, validation, Path(out), team, resume=resume, init=init)
-        forward = team.share(run.model)
-        if recipe.train.compile:
-            forward.compile()
-        _loop(run, forward, show=progress and team.leads)
+    with running(
+        recipe, train=train, validation=validation, out=out, resume=resume, device=device, init=init
+    ) as run:
+        finish(run, progress=progress)
         return run.history
 
 
-def _loop(run: Run, forward: nn.Module, *, show: bool) -> None:
+@contextmanager
+def running(
+    recipe: Recipe,
+    *,
+    train: Split,
+    validation: Split,
+    out: str | Path,
+    resume: bool = False,
+    device: Device = "auto",
+    init: str | Path | None = None,
+) -> Iterator["TrainingRun"]:
+    """The run that `fit` trains, begun; the caller's random generators stay as they were."""
+    with team_of_processes(device) as team, _own_generators(team.device):
+        yield begin(recipe, train, validation, Path(out), team, resume=resume, init=init)
+
+
+@dataclass(kw_only=True, eq=False)
+class TrainingRun:
+    """The state of a training run. `step` is the number of optimizer steps done."""
+
+    recipe: Recipe
+    team: Team
+    out: Path
+    train: Split  # on the device of the team, like everything below
+    measures: dict[str, Cached]  # validation batches, by the name of their columns in the history
+    normalizer: Normalizer
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    averaged: AveragedWeights | None
+    history: History
+    step: int = 0
+    losses: list[float] = field(default_factory=list)  # of the steps since the last row
+    pending: list[Tensor] = field(default_factory=list)  # (loss, gradient norm), not yet fetched
+
+    @property
+    def examples_per_step(self) -> int:
+        """The most examples that an optimizer step sees, over all processes."""
+        return self.recipe.train.batch_size * self.recipe.train.accumulate
+
+    @property
+    def epoch_steps(self) -> int:
+        """Optimizer steps in a pass over the training data."""
+        return steps_per_epoch(len(self.train), self.examples_per_step)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps in the whole training."""
+        return self.recipe.train.total_steps or self.recipe.train.epochs * self.epoch_steps
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The model that is measured and kept: the averaged one if there is one."""
+        return self.averaged.model if self.averaged else self.model
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate of optimizer step `step`, the first being 0."""
+        train, total_steps = self.recipe.train, self.total_steps
+        if train.schedule == "cosine":
+            warmup_steps = min(round(train.warmup * total_steps), total_steps - 1)
+            share = cosine_warmup(step, warmup_steps=warmup_steps, total_steps=total_steps)
+        elif train.schedule == "step":
+            step_size = train.decay_epochs * self.epoch_steps
+            share = step_decay(step, step_size=step_size, gamma=train.decay_factor)
+        else:
+            share = constant(step)
+        return train.lr * share
+
+    def is_out_of_patience(self) -> bool:
+        """Whether the last `patience` validations have all been no better than the best."""
+        return 0 < self.recipe.train.patience <= self.history.rows_since_best
+
+    def divergence_error(self, what: str, step: int) -> UsageError:
+        """The error for a loss, gradient or weight that is not finite in optimizer step `step`."""
+        return UsageError(
+            f"step {step + 1}: {what} at learning rate {self.learning_rate(step):.2g}: lower "
+            "train.lr, raise train.warmup, lower train.clip_norm or set train.precision=float32 "
+            f"(the last good state is in {self.out / 'last.pt'})"
+        )
+
+    def save(self) -> None:
+        """Write last.pt and the history, if all weights are finite; `pending` must be empty."""
+        assert not self.pending
+        if not self.team.is_main:
+            return
+        if not torch.stack([p.isfinite().all() for p in self.model.parameters()]).all():
+            raise self.divergence_error("a weight is no longer finite", self.step - 1)
+        state = self._model_state(self.model)
+        state["training"] = {
+            "optimizer": self.optimizer.state_dict(),
+            "averaged": self.averaged.model.state_dict() if self.averaged else None,
+            "rows": self.history.rows,
+            "losses": self.losses,
+            "data": fingerprint(self.train),
+        }
+        save_checkpoint(self.out / "last.pt", state)
+        self.history.save(self.out / "history.jsonl")
+
+    def save_best(self) -> None:
+        """Write best.pt: a copy of the weights as they are now."""
+        if self.team.is_main:
+            save_checkpoint(self.out / "best.pt", self._model_state(self.evaluated))
+
+    def _model_state(self, model: nn.Module) -> dict[str, Any]:
+        return model_state(
+            model,
+            recipe=self.recipe,
+            labels=self.train.label_names,
+            protocol=self.train.protocol if isinstance(self.train, ClipSplit) else "speakers",
+            normalizer=self.normalizer,
+            step=self.step,
+        )
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over the weights and the position that `save` wrote."""
+        training = state["training"]
+        self.model.load_state_dict(state["weights"])
+        self.optimizer.load_state_dict(training["optimizer"])
+        if self.averaged:
+            self.averaged.model.load_state_dict(training["averaged"])
+        self.step, self.losses = state["step"], training["losses"]
+        self.history.rows = training["rows"]
+
+
+def begin(
+    recipe: Recipe,
+    train: Split,
+    validation: Split,
+    out: Path,
+    team: Team,
+    *,
+    resume: bool = False,
+    init: str | Path | None = None,
+) -> TrainingRun:
+    """A run that is ready for its next step: the first, or with `resume` the one after last.pt.
+
+    Raises:
+        UsageError: `out` holds a run and `resume` is False, or the run of another recipe or of
+            other data; the data do not fit the recipe; `init` does not fit the model.
+    """
+    check_data(recipe, train, validation, team)
+    state = _saved_state(out, resume, recipe, train)
+    if team.device.type == "cuda":
+        train, validation = train.to(team.device), validation.to(team.device)
+    normalizer = Normalizer(**state["normalizer"]) if state else fit_normalizer(train, recipe)
+    normalizer = normalizer.to(team.device)
+    torch.manual_seed(generator_for(recipe.train.seed, "weights", 0).initial_seed())
+    model = new_model(recipe, len(train.label_names)).train()
+    if init is not None and state is None:
+        initialize(model, init, recipe, train.label_names)
+    model.to(team.device)
+    run = TrainingRun(
+        recipe=recipe,
+        team=team,
+        out=out,
+        train=train,
+        measures=_measures(recipe, validation, normalizer, team),
+        normalizer=normalizer,
+        model=model,
+        optimizer=build_optimizer(model, recipe.train),
+        averaged=AveragedWeights(model, recipe.train.ema) if recipe.train.ema else None,
+        history=History(path=out),
+    )
+    team.wait()  # nobody writes before everybody has read
+    if state:
+        run.load_state(state)
+    if team.is_main:
+        for left_over in sorted(out.glob(".*.tmp")):  # of a process that was killed while writing
+            left_over.unlink()
+        write_text(out / "recipe.toml", to_toml(recipe))
+        if state:
+            run.history.save(out / "history.jsonl")
+        else:
+            run.save()
+    return run
+
+
+def check_data(recipe: Recipe, train: Split, validation: Split, team: Team) -> None:
+    """Refuse data that the recipe cannot be trained on, with a UsageError."""
+    task = "keywords" if isinstance(train, ClipSplit) else "speakers"
+    if recipe.data.task != task:
+        raise UsageError(
+            f"data.task={recipe.data.task}, but the training data are {task}: choose another recipe"
+        )
+    for name, split in (("training", train), ("validation", validation)):
+        if not len(split):
+            raise UsageError(f"the {name} split has no examples: check the data")
+        if (split.labels < 0).any():
+            raise UsageError(f"the {name} split has examples without a label: check the data")
+        if not isinstance(split, ClipSplit) and split.num_features != recipe.features.n_mels:
+            raise UsageError(
+                f"features.n_mels={recipe.features.n_mels}, but the {name} split has "
+                f"{split.num_features} features a frame: set it to that"
+            )
+    require_same_labels(train.label_names, validation.label_names, "validation", "training")
+    per_step = recipe.train.batch_size * recipe.train.accumulate
+    smallest = len(train) // steps_per_epoch(len(train), per_step)
+    parts = team.world * recipe.train.accumulate
+    if team.world > 1 and smallest < parts:  # processes must run the model equally often
+        raise UsageError(
+            f"{smallest} examples in a step cannot be divided into {parts} parts: raise "
+            "train.batch_size, lower train.accumulate or use fewer processes"
+        )
+
+
+def fingerprint(split: Split) -> str:
+    """SHA-256 of the names and labels of a split, in order."""
+    text = repr((split.names, split.labels.tolist(), split.label_names))
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+def check_free(out: Path, resume: bool) -> None:
+    """Refuse to begin anew, `resume` False, in a folder that holds a run, with a UsageError."""
+    if not resume and (out / "last.pt").exists():
+        raise UsageError(
+            f"{out}: holds a run already: continue it with --resume (resume=True), or choose "
+            "another folder"
+        )
+
+
+def _saved_state(out: Path, resume: bool, recipe: Recipe, train: Split) -> dict[str, Any] | None:
+    """The content of last.pt, where there is one that may be continued."""
+    check_free(out, resume)
+    last = out / "last.pt"
+    if not last.exists():
+        return None
+    state = read_checkpoint(last)
+    if "training" not in state:
+        raise UsageError(f"{last}: holds no training state, only a model: choose another folder")
+    for key, old, new in changed_keys(parse_recipe(state["recipe"], where=str(last)), recipe):
+        raise UsageError(
+            f"{out}: {key} was {old} when this run began and is {new} now: resume it with its own "
+            f"{out / 'recipe.toml'}, or choose another folder"
+        )
+    if state["training"]["data"] != fingerprint(train):
+        raise UsageError(
+            f"{out}: the training data are not those that this run began with: give the same, or "
+            "choose another folder"
+        )
+    return state
+
+
+def _measures(
+    recipe: Recipe, validation: Split, normalizer: Normalizer, team: Team
+) -> dict[str, Cached]:
+    """What is measured on the validation data; of speakers, crops are measured apart."""
+    batches = partial(
+        evaluation_batches, validation, recipe, normalizer, rank=team.rank, world=team.world
+    )
+    measures = {"validation": Cached(batches)}
+    if recipe.data.task == "speakers":
+        measures["crop"] = Cached(partial(batches, crops=True))
+    return measures
+
+
+def finish(run: "TrainingRun", *, progress: bool = True) -> None:
     """Step; now and then look at the losses, validate and save; until the end."""
-    settings = run.recipe.train
+    settings, is_main = run.recipe.train, run.team.is_main
+    forward = run.team.wrap_ddp(run.model)
+    if settings.compile:
+        forward.compile()
     with (
-        closing(Progress(run.total_steps, run.step, show)) as bar,
-        CatchInterrupt(ignore=not run.team.leads) as interrupt,
+        closing(Progress(run.total_steps, run.step, progress and is_main)) as bar,
+        CatchInterrupt(ignore=not is_main) as interrupt,
     ):
-        while run.step < run.total_steps and not run.out_of_patience():
+        while run.step < run.total_steps and not run.is_out_of_patience():
             run.pending.append(train_step(run, forward))
             run.step += 1
             bar.advance()
@@ -86,17 +367,17 @@ def _loop(run: Run, forward: nn.Module, *, show: bool) -> None:
             stop_now = interrupt.caught
             if save_now or stop_now or run.step % settings.log_every == 0:
                 fetch_losses(run)
-                bar.looked(run.losses[-1], run.learning_rate(run.step - 1))
+                bar.show_loss(run.losses[-1], run.learning_rate(run.step - 1))
             if validate_now:
                 validate(run)
-                bar.validated(run.history.rows[-1])
+                bar.show_validation(run.history.rows[-1])
             if save_now or stop_now:
                 run.save()
             if stop_now:
                 raise KeyboardInterrupt
 
 
-def train_step(run: Run, forward: nn.Module) -> Tensor:
+def train_step(run: TrainingRun, forward: nn.Module) -> Tensor:
     """One optimizer step. Returns this process's share of the loss, and the norm of the gradient.
 
     Every process draws the whole batch, augmented, and takes its part of it, so that the number of
@@ -132,7 +413,7 @@ def train_step(run: Run, forward: nn.Module) -> Tensor:
     return torch.stack([total, norm])
 
 
-def fetch_losses(run: Run) -> None:
+def fetch_losses(run: TrainingRun) -> None:
     """Wait for the losses of the last steps, all at once.
 
     Raises:
@@ -144,13 +425,13 @@ def fetch_losses(run: Run) -> None:
     run.pending.clear()
     for step, (loss, norm) in enumerate(fetched, start=first):
         if not math.isfinite(loss):
-            raise run.diverged(f"the loss is {loss}", step)
+            raise run.divergence_error(f"the loss is {loss}", step)
         if not math.isfinite(norm):
-            raise run.diverged(f"the norm of the gradient is {norm}", step)
+            raise run.divergence_error(f"the norm of the gradient is {norm}", step)
         run.losses.append(loss)
 
 
-def validate(run: Run) -> None:
+def validate(run: TrainingRun) -> None:
     """Measure the model, add a row to the history, and keep the weights if they are the best."""
     row = {
         "step": run.step,
@@ -164,12 +445,11 @@ def validate(run: Run) -> None:
             score(run.evaluated, batches, run.recipe.train.loss)
         ).tolist()
         if not math.isfinite(loss):
-            raise run.diverged(f"the {name} loss is {loss}", run.step - 1)
+            raise run.divergence_error(f"the {name} loss is {loss}", run.step - 1)
         row |= {f"{name}_loss": loss / n, f"{name}_accuracy": correct / n, f"{name}_n": int(n)}
     run.model.train()
     run.history.rows.append(row)
-    # compat: the sample code never cloned its best weights, which went on changing to the last
-    if row is run.history.best or run.recipe.data.compat:
+    if row is run.history.best:
         run.save_best()
 
 

@@ -34,11 +34,11 @@ class Progress:
         """One optimizer step is done."""
         self.bar.update()
 
-    def looked(self, loss: float, lr: float) -> None:
+    def show_loss(self, loss: float, lr: float) -> None:
         """The newest loss has arrived from the device."""
         self._show(loss=f"{loss:.3f}", lr=f"{lr:.1e}")
 
-    def validated(self, row: Row) -> None:
+    def show_validation(self, row: Row) -> None:
         """A row of the history is complete."""
         named = [(name, row.get(f"{name}_accuracy")) for name in ("validation", "crop")]
         accuracies = {name: f"{100 * value:.1f} %" for name, value in named if value is not None}

@@ -16,16 +16,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from jaxtyping import Float
+from torch import Tensor
+
 from kws.errors import UsageError, did_you_mean
-from kws.features import FeatureConfig
+from kws.features import NUM_FREQS, NYQUIST, log_mel, mel_filterbank, mel_spectrogram, mfcc
 from kws.settings import (
-    Amount,
     Bands,
-    Count,
-    CountOrOff,
+    Fraction,
+    NonNegative,
+    NonNegativeInt,
     Percent,
+    PositiveInt,
     Seed,
-    Share,
     as_toml,
     from_table,
 )
@@ -46,23 +49,61 @@ class Data:
     task: Literal["keywords", "speakers"] = "keywords"
     protocol: str = "v2-12"  # keywords: labels and how silence and unknown are made up
     test_silence: Literal["noise", "zeros"] = "noise"  # keywords: the convention of the test split
-    unknown: Literal["protocol", "all"] | Count = "protocol"  # keywords: such clips in training
+    unknown: Literal["protocol", "all"] | PositiveInt = (
+        "protocol"  # keywords: such clips in training
+    )
     count_as: str = ""  # keywords: test a model of words under this protocol, by its confidence:
-    unknown_below: Share = 0.5  # count_as: less sure than this is unknown,
-    silence_below: Share = 0.3  # and than this is silence. See kws.inference.thresholds
+    unknown_below: Fraction = 0.5  # count_as: less sure than this is unknown,
+    silence_below: Fraction = 0.3  # and than this is silence. See kws.inference.thresholds
     seed: Seed = 0  # of the clips chosen as unknown and silence, or of the validation split
-    validation: Share = 0.1  # speakers: utterances of every speaker held out of training
-    crop_frames: Count = 128  # speakers: length of a training example, 10 ms a frame
+    validation: Fraction = 0.1  # speakers: utterances of every speaker held out of training
+    crop_frames: PositiveInt = 128  # speakers: length of a training example, 10 ms a frame
     compat: bool = False  # speakers: with the flaws of the homework's sample code
 
 
 @dataclass(frozen=True, kw_only=True)
-class Features(FeatureConfig):
-    """What the model reads. Speaker data come as features, whose only knob is `normalize`."""
+class Features:
+    """What the model reads: `compute_features`, then `normalize` (see kws.normalize).
 
+    Speaker data come as features already: of all keys only `normalize` concerns them.
+    """
+
+    kind: Literal["log_mel", "mfcc", "mel", "waveform"] = "log_mel"  # waveform: a sample a frame
     n_mels: Bands = 40
-    n_mfcc: Bands = 40
-    normalize: Literal["none", "utterance", "dataset"] = "utterance"  # see kws.normalize
+    n_mfcc: Bands = 40  # mfcc only
+    f_min: float = 20.0  # Hz
+    f_max: float | None = None  # Hz; None is the Nyquist frequency
+    floor: float = 1e-6  # of a logarithm: not of "mel", which is power as it is
+    normalize: Literal["none", "utterance", "dataset"] = "utterance"
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that do not fit together."""
+        if self.kind == "mfcc" and self.n_mfcc > self.n_mels:
+            raise UsageError(
+                f"features.n_mfcc={self.n_mfcc} must be between 1 and n_mels={self.n_mels}"
+            )
+        if not self.floor > 0:
+            raise UsageError(f"features.floor={self.floor} must be above 0")
+        f_max = NYQUIST if self.f_max is None else self.f_max
+        mel_filterbank(NUM_FREQS, self.n_mels, self.f_min, f_max)  # checks the rest
+
+    @property
+    def num_features(self) -> int:
+        """F, the size of the last axis."""
+        sizes = {"mfcc": self.n_mfcc, "waveform": 1}
+        return sizes.get(self.kind, self.n_mels)
+
+
+def compute_features(config: Features, waveform: Float[Tensor, "B N"]) -> Float[Tensor, "B T F"]:
+    """The features of a batch of waveforms at 16 kHz that `config` describes, not normalized."""
+    bands = {"n_mels": config.n_mels, "f_min": config.f_min, "f_max": config.f_max}
+    if config.kind == "waveform":
+        return waveform[..., None]
+    if config.kind == "mel":
+        return mel_spectrogram(waveform, **bands)
+    if config.kind == "mfcc":
+        return mfcc(waveform, n_mfcc=config.n_mfcc, **bands, floor=config.floor)
+    return log_mel(waveform, **bands, floor=config.floor)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,23 +111,23 @@ class Augment:
     """What training does to every example anew, in this order. Zero is off. See kws.augment."""
 
     # on the waveform, keywords only
-    speed: Share = 0.0  # largest relative change of speed
-    time_shift: Amount = 0.0  # largest shift, seconds
-    noise_volume: Amount = 0.0  # largest volume of background noise
-    noise_probability: Share = 0.8  # share of the clips that get it
-    gain: Amount = 0.0  # largest change of level, dB
+    speed: Fraction = 0.0  # largest relative change of speed
+    time_shift: NonNegative = 0.0  # largest shift, seconds
+    noise_volume: NonNegative = 0.0  # largest volume of background noise
+    noise_probability: Fraction = 0.8  # share of the clips that get it
+    gain: NonNegative = 0.0  # largest change of level, dB
     # on a log-mel
-    warp_frequency: Share = 0.0  # largest relative warp of the mel axis: another vocal tract
-    warp_time: Share = 0.0  # largest relative change of tempo
-    tilt: Amount = 0.0  # largest slope of a microphone's response, dB from end to end
-    band_limit: Share = 0.0  # share of the examples that lose their highest bands
-    min_bands: Count = 20  # and the fewest bands they keep
+    warp_frequency: Fraction = 0.0  # largest relative warp of the mel axis: another vocal tract
+    warp_time: Fraction = 0.0  # largest relative change of tempo
+    tilt: NonNegative = 0.0  # largest slope of a microphone's response, dB from end to end
+    band_limit: Fraction = 0.0  # share of the examples that lose their highest bands
+    min_bands: PositiveInt = 20  # and the fewest bands they keep
     # on any features, normalized
-    time_masks: CountOrOff = 0  # SpecAugment: spans of frames masked
-    max_time: CountOrOff = 25  # longest, frames
-    freq_masks: CountOrOff = 0  # spans of bands masked
-    max_freq: CountOrOff = 7  # widest, bands
-    mixup: Amount = 0.0  # alpha of the Beta distribution that blends pairs of examples
+    time_masks: NonNegativeInt = 0  # SpecAugment: spans of frames masked
+    max_time: NonNegativeInt = 25  # longest, frames
+    freq_masks: NonNegativeInt = 0  # spans of bands masked
+    max_freq: NonNegativeInt = 7  # widest, bands
+    mixup: NonNegative = 0.0  # alpha of the Beta distribution that blends pairs of examples
 
 
 ON_WAVEFORMS = ("speed", "time_shift", "noise_volume", "gain")
@@ -106,28 +147,30 @@ class Train:
     """How the weights are found."""
 
     seed: Seed = 0
-    epochs: Count = 30  # passes over the training data
-    total_steps: CountOrOff = 0  # optimizer steps; 0: what `epochs` comes to
-    batch_size: Count = 128  # examples in a forward pass, over all processes together
-    accumulate: Count = 1  # forward passes in an optimizer step
+    epochs: PositiveInt = 30  # passes over the training data
+    total_steps: NonNegativeInt = 0  # optimizer steps; 0: what `epochs` comes to
+    batch_size: PositiveInt = 128  # examples in a forward pass, over all processes together
+    accumulate: PositiveInt = 1  # forward passes in an optimizer step
     optimizer: Literal["adamw", "adam", "sgd", "rmsprop", "adamax"] = "adamw"
-    lr: Amount = 1e-3  # the highest learning rate: the schedule multiplies it
-    weight_decay: Amount = 0.01  # none on biases and normalizations
-    momentum: Share = 0.9  # of sgd and rmsprop
+    lr: NonNegative = 1e-3  # the highest learning rate: the schedule multiplies it
+    weight_decay: NonNegative = 0.01  # none on biases and normalizations
+    momentum: Fraction = 0.9  # of sgd and rmsprop
     schedule: Literal["cosine", "step", "constant"] = "cosine"
-    warmup: Share = 0.1  # cosine: share of the steps that the learning rate takes to rise
-    decay_epochs: Count = 10  # step: passes between two cuts of the learning rate
-    decay_factor: Share = 0.1  # and what it is multiplied by
-    clip_norm: Amount = 1.0  # largest norm of the gradient; 0: any
+    warmup: Fraction = 0.1  # cosine: share of the steps that the learning rate takes to rise
+    decay_epochs: PositiveInt = 10  # step: passes between two cuts of the learning rate
+    decay_factor: Fraction = 0.1  # and what it is multiplied by
+    clip_norm: NonNegative = 1.0  # largest norm of the gradient; 0: any
     loss: Literal["cross-entropy", "mse"] = "cross-entropy"  # see kws.training.losses
-    label_smoothing: Share = 0.0
-    ema: Share = 0.0  # decay of the running average of the weights that is evaluated; 0: off
+    label_smoothing: Fraction = 0.0
+    ema: Fraction = 0.0  # decay of the running average of the weights that is evaluated; 0: off
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on CUDA
     compile: bool = False  # torch.compile: minutes at the start, faster steps
-    validate_every: CountOrOff = 0  # steps; 0: after every pass
-    save_every: CountOrOff = 0  # steps between checkpoints; 0: with every validation
-    patience: CountOrOff = 0  # validations without improvement until it stops early; 0: never
-    log_every: Count = 20  # steps between two looks at the loss, each of which waits for a GPU
+    validate_every: NonNegativeInt = 0  # steps; 0: after every pass
+    save_every: NonNegativeInt = 0  # steps between checkpoints; 0: with every validation
+    patience: NonNegativeInt = 0  # validations without improvement until it stops early; 0: never
+    log_every: PositiveInt = (
+        20  # steps between two looks at the loss, each of which waits for a GPU
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +179,7 @@ class Reported:
 
     accuracy: Percent | None = None  # on their test data; none where only words are known
     spread: Percent | None = None  # the ± beside it
-    n: Count | None = None  # test clips behind it, where known
+    n: PositiveInt | None = None  # test clips behind it, where known
     data: str = ""  # which data, protocol and split: figures compare only where this is equal
     source: str = ""  # which document
     note: str = ""  # one sentence: what it said, or what we could not know
@@ -177,7 +220,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what would be accepted and then ignored."""
-        knobs, speakers = vars(self.augment), self.data.task == "speakers"
+        speakers = self.data.task == "speakers"
         if self.data.compat and not speakers:
             raise UsageError("data.compat=true is about speakers: remove it from a keyword recipe")
         if speakers and (self.data.unknown != "protocol" or self.data.count_as):
@@ -189,13 +232,12 @@ class Recipe:
                 f"data.unknown_below={self.data.unknown_below:g}: lower it, silence is what the "
                 "model is least sure of"
             )
-        for key in ON_WAVEFORMS if speakers else ():
-            if knobs[key]:
+        for key in (key for key, value in vars(self.augment).items() if value):
+            if speakers and key in ON_WAVEFORMS:
                 raise UsageError(
                     f"augment.{key} changes waveforms, but speaker data are features: set it to 0"
                 )
-        for key in ON_LOG_MELS if self.features.kind != "log_mel" else ():
-            if knobs[key]:
+            if self.features.kind != "log_mel" and key in ON_LOG_MELS:
                 raise UsageError(f"augment.{key} is meant for features.kind=log_mel: set it to 0")
         for key in ("num_features", "num_classes"):
             if key in self.model.options:

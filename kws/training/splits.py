@@ -1,20 +1,19 @@
-"""The training and the validation split that a recipe asks of a folder."""
+"""The splits that a recipe asks of a folder."""
 
 from pathlib import Path
 
-from kws.data.speakers import load_speakers
+from kws.data.speakers import SpeakerData, load_speakers
 from kws.data.speech_commands import load_speech_commands
+from kws.training import sample_code
 from kws.training.batches import Split
 from kws.training.recipe import Recipe
 
 
 def load_splits(recipe: Recipe, folder: str | Path, resample: bool = False) -> tuple[Split, Split]:
-    """Both splits of `folder`, as the recipe reads it; errors are those of the two readers."""
+    """Training and validation split of `folder`; errors are those of the two readers."""
     data = recipe.data
     if data.task == "speakers":
-        speakers = load_speakers(
-            folder, validation=data.validation, seed=data.seed, compat=data.compat
-        )
+        speakers = load_speaker_data(recipe, folder)
         return speakers.train, speakers.validation
     training, validation = (
         load_speech_commands(
@@ -29,3 +28,10 @@ def load_splits(recipe: Recipe, folder: str | Path, resample: bool = False) -> t
         for split in ("training", "validation")
     )
     return training, validation
+
+
+def load_speaker_data(recipe: Recipe, folder: str | Path) -> SpeakerData:
+    """All splits of a folder of speakers, as the recipe divides it."""
+    if recipe.data.compat:
+        return sample_code.load_speakers(recipe, folder)
+    return load_speakers(folder, validation=recipe.data.validation, seed=recipe.data.seed)

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from kws.audio import write_audio
+from kws.inference.trained import Trained
 from kws.protocols import PROTOCOLS
-from kws.training.checkpoint import Trained, save_checkpoint
+from kws.training.checkpoint import save_checkpoint
 from kws.training.history import History
+from tests.conftest import state_of
 
 TWELVE = PROTOCOLS["embedded-12"].labels
 STEPS, LOSSES, ACCURACIES = (3, 6), (1.5, 0.5), (0.5, 0.9)
@@ -24,7 +26,7 @@ def save_run(folder, trained: Trained, says: str | None = None):
         bias = trained.model.get_parameter("classify.bias")
         bias.data[trained.labels.index(says)] += 100
     folder.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(folder / "best.pt", trained.state())
+    save_checkpoint(folder / "best.pt", state_of(trained))
     names = ("step", "epoch", "lr", "train_loss", "validation_loss", "validation_accuracy")
     rows = [
         dict(zip(names, (step, step / 3, 1e-3, loss, loss, share), strict=True))

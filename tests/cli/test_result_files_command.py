@@ -9,6 +9,7 @@ import torch
 from kws.audio import write_audio
 from kws.inference.submission import KAGGLE_LABELS
 from kws.protocols import PROTOCOLS
+from tests.conftest import state_of
 
 CLIPS = ("clip_0b.wav", "clip_0a.wav", "clip_1.wav")
 GOOD = "fname,label\nclip_0a.wav,yes\nclip_0b.wav,unknown\nclip_1.wav,silence\n"
@@ -32,7 +33,7 @@ def says(untrained, tmp_path):
         trained = untrained(f"data.protocol={protocol}", labels=labels, protocol=protocol)
         trained.model.get_parameter("classify.bias").data[labels.index(label)] += 100
         (tmp_path / "run").mkdir(exist_ok=True)
-        save_checkpoint(tmp_path / "run" / "best.pt", trained.state())
+        save_checkpoint(tmp_path / "run" / "best.pt", state_of(trained))
         return tmp_path / "run"
 
     return make
@@ -79,7 +80,7 @@ class TestKaggle:
         trained = untrained(*settings, labels=labels, protocol="embedded-35")
         trained.model.get_parameter("classify.bias").data[labels.index("go")] += 2
         (tmp_path / "run").mkdir()
-        save_checkpoint(tmp_path / "run" / "best.pt", trained.state())
+        save_checkpoint(tmp_path / "run" / "best.pt", state_of(trained))
         out = tmp_path / "out.csv"
         assert kws("kaggle", challenge, "--run", tmp_path / "run", "--out", out).code == 0
         assert {row.split(",")[1] for row in out.read_text().splitlines()[1:]} == {written}

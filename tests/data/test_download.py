@@ -23,6 +23,7 @@ from kws.data import download as downloads
 from kws.data import fetch as fetching
 from kws.data.download import ARCHIVES, MARKER, Archive, download
 from kws.errors import UsageError
+from kws.files import lock
 
 FILE = "small.tar.gz"
 CLIPS = {
@@ -372,7 +373,7 @@ def test_a_weak_etag_is_not_sent_back(site, tmp_path):
 
 def test_two_runs_at_once_do_not_mix_their_bytes(site, tmp_path):
     with (tmp_path / (FILE + ".part")).open("wb") as other:
-        fetching.lock(other)
+        lock(other)
         sentence = refused(download, "small", tmp_path / "sc")
     assert FILE in sentence
     assert "another process" in sentence

@@ -5,7 +5,7 @@ import torch
 
 from kws.models.counts import count_parameters, measured_parts
 from kws.protocols import PROTOCOLS, get_protocol, on_the_embedded_corpus
-from kws.training.checkpoint import new_model
+from kws.training.model import new_model
 from kws.training.recipe import (
     Recipe,
     changed_keys,

@@ -10,8 +10,8 @@ from kws.experiments.one_run import official_training_clips, run_one, steps_as_w
 from kws.experiments.plan import recipe_of
 from kws.experiments.results import read_result, recipe_in, standing, write_result
 from kws.inference.evaluate import evaluate, load_split
+from kws.inference.trained import load_model
 from kws.metrics import Proportion
-from kws.training.checkpoint import load_model
 from kws.training.recipe import Data, changed_keys, load_recipe
 
 
@@ -119,7 +119,7 @@ def test_a_run_that_was_cut_off_goes_on_from_its_checkpoint(make_job, made, monk
 
 
 def test_two_processes_never_share_a_run(make_job):
-    from kws.data.building import locked
+    from kws.files import locked
 
     job = make_job()
     job.run_folder.mkdir(parents=True)

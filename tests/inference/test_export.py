@@ -17,7 +17,7 @@ from kws.inference.export import export_onnx, export_safetensors
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.registry import MODELS
 from kws.normalize import Normalizer
-from kws.training.checkpoint import new_model
+from kws.training.model import new_model
 from kws.training.recipe import parse_recipe
 
 LABELS = ("yes", "nö", "_unknown_")

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from kws.models.batch_norm import MaskedBatchNorm
-from kws.models.registry import MODELS, build_model
+from kws.models.registry import MODELS, build_model, configure
 
 CLASSES = 5
 TINY_TRANSFORMER = {"d_model": 12, "num_heads": 3, "d_ff": 14, "num_layers": 2}
@@ -16,7 +16,7 @@ TINY: dict[str, dict] = {
     "gru": {"channels": 6, "hidden_size": 5},
     "lstm": {"hidden_size": 5},
     "convs2s": {"d_model": 12, "num_layers": 2},
-    "bc-resnet-1": {},
+    "bc-resnet-1": {"base_channels": 4},
     "bc-resnet-8": {"base_channels": 4},
     "tdnn": {"channels": 8, "d_hidden": 6},
     "homework-modified": {**TINY_TRANSFORMER, "d_hidden": 6},
@@ -44,20 +44,33 @@ def awaken(model: nn.Module, features: torch.Tensor) -> nn.Module:
     return model
 
 
-def tiny_model(name: str, **overrides: object) -> nn.Module:
-    """The model called `name`, float64, shrunken, without dropout, awake."""
-    settings = {"dropout": 0.0, **TINY.get(name, TINY_TRANSFORMER), **overrides}
-    bands = bands_of(name)
-    model = build_model(name, num_features=bands, num_classes=CLASSES, **settings).double()
-    return awaken(model, torch.randn(5, 30, bands, dtype=torch.float64))
-
-
 def bands_of(name: str) -> int:
     """As few mel bands as the model can have."""
     return 40 if name.startswith("bc-resnet") else 11
 
 
-@pytest.fixture(params=sorted(MODELS))
+def tiny_settings(name: str) -> dict:
+    return {"dropout": 0.0, **TINY.get(name, TINY_TRANSFORMER)}
+
+
+def distinct_models() -> list[str]:
+    """One name for each model in its size for tests: there KWT-1, KWT-2 and KWT-3 are the same."""
+    names = {}
+    for name in sorted(MODELS):
+        config = configure(name, num_features=bands_of(name), **tiny_settings(name))
+        names.setdefault((type(config), repr(config)), name)
+    return list(names.values())
+
+
+def tiny_model(name: str, **overrides: object) -> nn.Module:
+    """The model called `name`, float64, shrunken, without dropout, awake."""
+    settings = {**tiny_settings(name), **overrides}
+    bands = bands_of(name)
+    model = build_model(name, num_features=bands, num_classes=CLASSES, **settings).double()
+    return awaken(model, torch.randn(5, 30, bands, dtype=torch.float64))
+
+
+@pytest.fixture(params=distinct_models())
 def name(request) -> str:
     """Each model's name in turn."""
     return request.param

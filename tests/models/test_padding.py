@@ -31,6 +31,8 @@ from kws.models.transformer import EncoderLayer, TransformerEncoder
 B, T, D, C, BANDS = 3, 26, 12, 6, 11
 LENGTHS = torch.tensor([26, 17, 9])
 VALID = torch.arange(T) < LENGTHS[:, None]
+# Other lengths are summed in another order: about 1e-13 in float64, after a few layers of norms.
+ROUNDING = 1e-10
 
 # Each layer with the shape of its input; time is the axis of 26.
 LAYERS = {
@@ -88,7 +90,7 @@ def valid_outputs(module, x, valid):
 
 
 def close(actual, expected):
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=ROUNDING)
 
 
 @pytest.fixture(params=["training", "evaluation"])
@@ -179,7 +181,7 @@ def test_padding_may_even_be_nan(model, features):
     close(model(features.masked_fill(~VALID[..., None], torch.nan), VALID), expected)
 
 
-@pytest.mark.parametrize("more", [1, 2, 13])
+@pytest.mark.parametrize("more", [1, 13])  # an odd frame before a stride, and many
 def test_length_of_the_padding_moves_no_logit(model, features, training, more):
     model.train(training)
     longer = torch.cat(

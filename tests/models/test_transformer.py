@@ -17,7 +17,8 @@ from kws.models.transformer import EncoderLayer, FeedForward, TransformerEncoder
 B, T, H, K, E, L = 2, 7, 3, 5, 11, 3
 D = H * K
 VALID = torch.arange(T) < torch.tensor([[7], [4]])
-TOLERANCE = {torch.float32: 2e-6, torch.float64: 1e-12}
+# One layer after another sums in another order on each processor: some ten ulps of outputs near 4.
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 CONFIGURATIONS = [
     pytest.param(dtype, norm_first, activation, valid, id=f"{dtype}-{norm_first}-{activation}-{v}")
     for dtype in TOLERANCE
@@ -83,7 +84,9 @@ def test_encoder_matches_the_nested_tensor_route_of_pytorch():
     x = torch.randn(B, T, 20)
     with torch.inference_mode():
         expected = theirs(x, src_key_padding_mask=~VALID)
-        torch.testing.assert_close(ours(x, VALID)[VALID], expected[VALID], rtol=0, atol=2e-6)
+        torch.testing.assert_close(
+            ours(x, VALID)[VALID], expected[VALID], rtol=0, atol=TOLERANCE[x.dtype]
+        )
 
 
 def test_dropout_takes_away_as_much_as_in_pytorch():
@@ -152,7 +155,9 @@ def test_padding_reaches_no_valid_frame(norm_first, positions):
 
 def test_frames_have_no_order():
     encoder, x, shuffle = TransformerEncoder(layer(), L), torch.randn(B, T, D), torch.randperm(T)
-    torch.testing.assert_close(encoder(x)[:, shuffle], encoder(x[:, shuffle]), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        encoder(x)[:, shuffle], encoder(x[:, shuffle]), rtol=0, atol=TOLERANCE[x.dtype]
+    )
 
 
 @pytest.mark.usefixtures("float64")

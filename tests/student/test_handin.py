@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from grader.submission import read_submissions
 from kws.errors import UsageError
 from kws.student.handin import MOST, hand_in
-from kws.student.visible_checks import Outcome
+from kws.student.visible_checks import CheckOutcome
 
-OUTCOMES = [Outcome(check="3.1-collate-by-hand", state="pass", text="")]
+OUTCOMES = [CheckOutcome(check="3.1-collate-by-hand", state="pass", text="")]
 
 
 def test_the_grader_reads_it_with_its_weights(folder):

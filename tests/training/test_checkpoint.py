@@ -8,17 +8,14 @@ import pytest
 import torch
 
 from kws.errors import UsageError
+from kws.inference.trained import Trained, load_model
 from kws.normalize import Normalizer
-from kws.training.checkpoint import (
-    Trained,
-    initialize_from,
-    load_model,
-    new_model,
-    read_checkpoint,
-    save_checkpoint,
-)
-from kws.training.recipe import parse_recipe
+from kws.training.checkpoint import read_checkpoint, save_checkpoint
+from kws.training.model import initialize_from, new_model
+from kws.training.recipe import compute_features, parse_recipe
+from tests.conftest import state_of
 
+SOMEWHERE = Path("runs/x/best.pt")
 LABELS = ("yes", "no", "_unknown_")
 SMALL = ["model.name=gru", "model.channels=3", "model.hidden_size=5", "features.n_mels=13"]
 
@@ -37,7 +34,7 @@ def trained(*overrides: str, labels=LABELS) -> Trained:
 
 @pytest.fixture
 def saved(tmp_path) -> Path:
-    save_checkpoint(tmp_path / "best.pt", trained().state())
+    save_checkpoint(tmp_path / "best.pt", state_of(trained()))
     return tmp_path / "best.pt"
 
 
@@ -51,7 +48,7 @@ def refused(path) -> str:
 
 def test_what_was_saved_is_loaded(tmp_path):
     ours = trained()
-    save_checkpoint(tmp_path / "best.pt", ours.state())
+    save_checkpoint(tmp_path / "best.pt", state_of(ours))
     for path in (tmp_path, tmp_path / "best.pt"):
         found = load_model(path)
         assert (found.labels, found.protocol, found.step) == (LABELS, "v2-12", 17)
@@ -63,7 +60,8 @@ def test_what_was_saved_is_loaded(tmp_path):
         waveform = torch.randn(2, 800)
         assert torch.equal(found.features(waveform), ours.features(waveform))
         assert torch.equal(
-            found.features(waveform), ours.recipe.features(waveform) - torch.arange(13.0)
+            found.features(waveform),
+            compute_features(ours.recipe.features, waveform) - torch.arange(13.0),
         )
 
 
@@ -77,7 +75,7 @@ def test_the_global_generator_does_not_decide_what_is_loaded(saved):
 
 def test_a_checkpoint_is_a_copy(tmp_path):
     ours = trained()
-    save_checkpoint(tmp_path / "best.pt", ours.state())
+    save_checkpoint(tmp_path / "best.pt", state_of(ours))
     with torch.no_grad():
         next(ours.model.parameters()).zero_()
     assert next(load_model(tmp_path).model.parameters()).abs().sum() > 0
@@ -85,7 +83,7 @@ def test_a_checkpoint_is_a_copy(tmp_path):
 
 def test_of_a_last_checkpoint_the_averaged_weights_are_used(tmp_path):
     ours, average = trained(), trained()
-    state = ours.state() | {"training": {"averaged": average.model.state_dict()}}
+    state = state_of(ours) | {"training": {"averaged": average.model.state_dict()}}
     save_checkpoint(tmp_path / "last.pt", state)
     mel = torch.randn(2, 7, 13)
     found = load_model(tmp_path / "last.pt").logits(mel)
@@ -183,7 +181,7 @@ def differences(a: torch.nn.Module, b: torch.nn.Module) -> set[str]:
 def test_with_the_same_labels_every_weight_is_reused():
     source, ours = trained(), trained()
     assert differences(source.model, ours.model)
-    assert initialize_from(ours.model, source, ours.recipe, LABELS)
+    initialize_from(ours.model, state_of(source), SOMEWHERE, ours.recipe, LABELS)
     assert not differences(source.model, ours.model)
 
 
@@ -191,7 +189,7 @@ def test_with_the_same_labels_every_weight_is_reused():
 def test_with_other_labels_the_classifier_alone_stays_fresh(labels):
     source, ours = trained(), trained(labels=labels)
     fresh = {name: w.clone() for name, w in ours.model.state_dict().items()}
-    assert not initialize_from(ours.model, source, ours.recipe, labels)
+    initialize_from(ours.model, state_of(source), SOMEWHERE, ours.recipe, labels)
     result = ours.model.state_dict()
     kept = {name for name in fresh if torch.equal(result[name], fresh[name])}
     assert kept == {"classify.weight", "classify.bias"}
@@ -209,9 +207,10 @@ def test_another_model_or_other_features_are_refused(override, key):
     source = trained()
     recipe = parse_recipe("", overrides=[*SMALL, override])
     with pytest.raises(UsageError, match=key.replace(".", r"\.")):
-        initialize_from(source.model, source, recipe, LABELS)
+        initialize_from(source.model, state_of(source), SOMEWHERE, recipe, LABELS)
 
 
 def test_other_normalization_and_training_are_no_obstacle():
     source, ours = trained(), trained("features.normalize=none", "train.lr=0.5", "data.seed=3")
-    assert initialize_from(ours.model, source, ours.recipe, LABELS)
+    initialize_from(ours.model, state_of(source), SOMEWHERE, ours.recipe, LABELS)
+    assert not differences(source.model, ours.model)

@@ -10,10 +10,10 @@ import torch
 from kws.cli import run as kws
 from kws.errors import UsageError
 from kws.training.checkpoint import read_checkpoint
-from kws.training.distributed import Team, choose_device, leader_first, team_of_processes
+from kws.training.distributed import Team, choose_device, main_first, team_of_processes
 from kws.training.history import read_history
+from kws.training.loop import check_data
 from kws.training.recipe import parse_recipe
-from kws.training.run import check_data
 
 SETTINGS = [
     "data.protocol=embedded-12",
@@ -62,13 +62,13 @@ def test_two_processes_train_as_one(tiny_corpus, tmp_path):
 
 def test_one_process_is_a_team():
     with team_of_processes("cpu") as team:
-        assert (team.rank, team.world, team.leads) == (0, 1, True)
+        assert (team.rank, team.world, team.is_main) == (0, 1, True)
         assert team.device == torch.device("cpu")
         model = torch.nn.Linear(2, 3)
-        assert team.share(model) is model
+        assert team.wrap_ddp(model) is model
         x = torch.ones(3)
         assert team.sum(x) is x
-        with leader_first(team):
+        with main_first(team):
             team.wait()
 
 

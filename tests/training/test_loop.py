@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from kws.errors import UsageError
-from kws.training.checkpoint import load_model, read_checkpoint
+from kws.inference.trained import load_model
+from kws.training.checkpoint import read_checkpoint
 from kws.training.history import read_history
-from kws.training.loop import fit
+from kws.training.loop import fingerprint, fit
 from kws.training.losses import loss_per_example
 from kws.training.recipe import load_recipe, parse_recipe, to_toml
-from kws.training.run import fingerprint
 
 TINY = [
     "features.n_mels=13",
@@ -190,31 +190,6 @@ def test_speakers_are_measured_whole_and_on_crops_in_separate_columns(voices, tm
     assert load_model(tmp_path).protocol == "speakers"
 
 
-@pytest.mark.usefixtures("worse_and_worse")
-def test_compat_never_clones_the_best_weights(voices, tmp_path):
-    """As in the sample code: what is called best is the last."""
-    fit(
-        parse_recipe("", overrides=[*SPEAKERS, "data.compat=true", "train.epochs=3"]),
-        train=voices(43, compat=True),
-        validation=voices(29, seed=1, compat=True),
-        out=tmp_path,
-        progress=False,
-    )
-    assert torch.equal(weights(tmp_path, "best.pt"), weights(tmp_path))
-
-
-def test_compat_measures_crops_in_whole_batches_and_nothing_else(voices, tmp_path):
-    history = fit(
-        parse_recipe("", overrides=[*SPEAKERS, "data.compat=true", "train.epochs=1"]),
-        train=voices(43, compat=True),
-        validation=voices(29, seed=1, compat=True),
-        out=tmp_path,
-        progress=False,
-    )
-    assert history.best["crop_n"] == 28
-    assert "validation_accuracy" not in history.best
-
-
 # Every setting does something
 
 
@@ -267,7 +242,7 @@ def test_averaged_weights_are_what_is_measured_and_kept(plain, train):
 
 def test_validation_and_checkpoints_follow_their_own_rhythm(train, monkeypatch):
     saved = []
-    monkeypatch.setattr("kws.training.run.Run.save", lambda run: saved.append(run.step))
+    monkeypatch.setattr("kws.training.loop.TrainingRun.save", lambda run: saved.append(run.step))
     history = train("train.validate_every=4", "train.save_every=3")
     assert [row["step"] for row in history] == [4, 8, 10]
     assert saved == [0, 3, 4, 6, 8, 9, 10]

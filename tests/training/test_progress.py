@@ -20,8 +20,8 @@ ROW = {
 
 def show(progress: Progress) -> None:
     progress.advance()
-    progress.looked(1.25, 0.01)
-    progress.validated(ROW)
+    progress.show_loss(1.25, 0.01)
+    progress.show_validation(ROW)
     progress.close()
 
 

@@ -3,18 +3,23 @@
 import dataclasses
 
 import pytest
+import torch
 
 from kws.errors import UsageError
+from kws.features import mel_spectrogram, mfcc
 from kws.training.recipe import (
+    Features,
     Recipe,
     Train,
     changed_keys,
+    compute_features,
     experiment_groups,
     load_recipe,
     parse_recipe,
     recipe_names,
     to_toml,
 )
+from tests.conftest import state_of
 
 TEXT = """
 description = "odd \\u007f \\"quoted\\" × text"
@@ -268,11 +273,12 @@ def test_groups_of_experiments_are_sorted_and_load_by_name():
 
 
 def test_a_checkpoint_keeps_what_was_reported(untrained, tmp_path):
-    from kws.training.checkpoint import load_model, save_checkpoint
+    from kws.inference.trained import load_model
+    from kws.training.checkpoint import save_checkpoint
 
     trained = untrained(labels=("a", "b"))
     full = dataclasses.replace(trained.recipe, reported=parse_recipe(REPORTED).reported)
-    save_checkpoint(tmp_path / "best.pt", dataclasses.replace(trained, recipe=full).state())
+    save_checkpoint(tmp_path / "best.pt", state_of(dataclasses.replace(trained, recipe=full)))
     assert load_model(tmp_path).recipe == full
 
 
@@ -284,3 +290,63 @@ def test_an_unknown_experiment_is_told_the_near_name(name, near):
     with pytest.raises(UsageError, match=rf"no such recipe \(did you mean '{near}") as caught:
         load_recipe(name)
     assert "group/name of an experiment in" in str(caught.value)
+
+
+# What a recipe's features are
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ({"n_mels": 23}, True),
+        ({"f_min": 100.0}, True),
+        ({"f_max": 4000.0}, True),
+        ({"floor": 1e-3}, True),
+        ({"kind": "mfcc"}, True),
+        ({"n_mfcc": 13}, False),
+    ],
+)
+def test_every_key_of_the_features_counts(change, differs):
+    x = torch.randn(2, 1_000) / 10
+    plain = compute_features(Features(), x)
+    changed = compute_features(Features(**change), x)
+    assert (plain.shape != changed.shape or not torch.equal(plain, changed)) == differs
+    assert changed.shape[-1] == Features(**change).num_features
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (
+            Features(kind="mfcc", n_mfcc=13, n_mels=23),
+            lambda x: mfcc(x, n_mfcc=13, n_mels=23),
+        ),
+        (
+            Features(kind="mel", n_mels=23, f_max=7600.0),
+            lambda x: mel_spectrogram(x, n_mels=23, f_max=7600.0),
+        ),
+        (Features(kind="waveform"), lambda x: x[..., None]),
+    ],
+)
+def test_kinds_of_features(config, expected):
+    x = torch.randn(2, 1_000)
+    features = compute_features(config, x)
+    assert torch.equal(features, expected(x))
+    assert config.num_features == features.shape[-1]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["features.kind=log_mle"], "did you mean 'log_mel'"),
+        (["features.kind=mfcc", "features.n_mfcc=41"], "n_mfcc=41 .* n_mels=40"),
+        (["features.f_min=9000"], "f_min=9000"),
+        (["features.f_max=9000"], "f_max=9000"),
+        (["features.f_min=-1"], "f_min=-1"),
+        (["features.f_max=0"], "f_max=0"),
+        (["features.floor=0"], "floor=0"),
+    ],
+)
+def test_wrong_features_are_refused_with_their_number(overrides, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        parse_recipe("", overrides=overrides)

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.data.building import folder_beside, in_parallel, is_made, recorded_seed
 from kws.data.embedded.backgrounds import BABBLE_TEXT, backgrounds
 from kws.data.embedded.espeak import ENGINE_NAME, known_voice
 from kws.data.embedded.espeak import SAMPLE_RATE as ENGINE_RATE
+from kws.data.embedded.provenance import is_made, recorded_seed
 from kws.data.embedded.recording import (
     SAMPLE_RATE,
     Setup,
@@ -42,6 +42,8 @@ from kws.data.embedded.voices import (
     variant_pools,
 )
 from kws.errors import UsageError, did_you_mean
+from kws.files import atomic_folder
+from kws.parallel import thread_map
 from kws.protocols import SPLITS, V2_WORDS, which_split
 
 SIZES = {"tiny": 20, "mini": 120, "standard": 200}  # speakers
@@ -97,7 +99,7 @@ def make_corpus(
         recipe["voice"] = known_voice(voice)
     if is_made(out, RECORD, recipe):
         return out
-    with folder_beside(out) as folder:
+    with atomic_folder(out) as folder:
         cast = draw_cast(speakers, seed)
         if voice is not None:
             cast = {id_: (replace(own, accent=voice), setup) for id_, (own, setup) in cast.items()}
@@ -115,7 +117,13 @@ def make_corpus(
                 write_wav(folder / name, clip)
 
         title = f"speaking into {out}"
-        in_parallel(say_all_words, list(cast), workers=workers, title=title, progress=progress)
+        thread_map(
+            say_all_words,
+            list(cast),
+            workers=workers,
+            title=title,
+            progress=progress,
+        )
         write_backgrounds(folder / "_background_noise_", cast, noise_seconds, seed, scratch)
         scratch.rmdir()
         write_lists(folder, sorted(words), sorted(cast), takes)

@@ -21,13 +21,15 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from kws.data.building import folder_beside, in_parallel, is_made, recorded_seed
 from kws.data.embedded.espeak import ENGINE_NAME
+from kws.data.embedded.provenance import is_made, recorded_seed
 from kws.data.embedded.recording import decibels, draw_setup, noise, record, rms, trim
 from kws.data.embedded.sentences import draw_sentence
 from kws.data.embedded.voices import Voice, draw_parametric_voice, generator, say
 from kws.errors import UsageError
 from kws.features import speaker_log_mel
+from kws.files import atomic_folder
+from kws.parallel import thread_map
 
 N_MELS = 40
 SHORTEST = 91  # frames, as in the homework
@@ -64,7 +66,7 @@ def make_speaker_corpus(
     }
     if is_made(out, RECORD, recipe):
         return out
-    with folder_beside(out) as folder:
+    with atomic_folder(out) as folder:
         voices = speaker_voices(speakers, seed)
         scratch = folder / ".engine"
         scratch.mkdir()
@@ -146,7 +148,7 @@ def for_each_voice(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the utterances are spread over the cores already
     try:
-        return in_parallel(job, list(voices), workers=workers, title=title, progress=progress)
+        return thread_map(job, list(voices), workers=workers, title=title, progress=progress)
     finally:
         torch.set_num_threads(threads)
 

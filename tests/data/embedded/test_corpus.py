@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kws import files
 from kws.cli import run
-from kws.data import building
-from kws.data.embedded import corpus
+from kws.data.embedded import corpus, provenance
 from kws.data.embedded.corpus import make_corpus
 from kws.data.embedded.espeak import stock_variants
 from kws.data.embedded.recording import Setup
@@ -157,7 +157,7 @@ def test_a_seed_in_figures_is_the_number_and_a_text_is_not_written_down(tmp_path
     made = make_corpus(tmp_path / "c", seed="my secret", **quick)
     assert not any(b"my secret" in path.read_bytes() for path in made.rglob("*") if path.is_file())
     assert run([*arguments, "my secret"]) == 2  # there, but of other words
-    assert building.recorded_seed("1") != 1
+    assert provenance.recorded_seed("1") != 1
     assert corpus.speaker_ids(10, "1") == corpus.speaker_ids(10, 1)
 
 
@@ -219,7 +219,7 @@ def test_read_only_parent_is_one_sentence(tmp_path, monkeypatch, capsys):
     def refuse(*args, dir, **kwargs):  # as a folder without write permission does; root may write
         raise PermissionError(13, "Permission denied", str(dir))
 
-    monkeypatch.setattr(building.tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(files.tempfile, "mkdtemp", refuse)
     assert run(["data", "corpus", str(tmp_path / "c")]) == 2
     assert "permission denied" in capsys.readouterr().err
 
@@ -273,7 +273,7 @@ def test_kill_9_leaves_no_half_corpus_and_the_next_run_clears_up(tmp_path):
 def test_a_maker_at_work_is_not_disturbed_and_ctrl_c_leaves_nothing(tmp_path):
     out = tmp_path / "corpus"
     process = start(out)
-    with building.folder_beside(out) as folder:  # a second maker of the same corpus
+    with files.atomic_folder(out) as folder:  # a second maker of the same corpus
         assert len(list(tmp_path.iterdir())) == 2
         (folder / "mine").touch()
     assert process.poll() is None
