@@ -27,7 +27,7 @@ WALL, WALL_RETRAIN = 900.0, 7200.0  # seconds for one student's submission
 
 
 class Workers(Protocol):
-    """Whoever grades: `grader.batch.local.Local`, `grader.batch.cluster_jobs.Cluster`."""
+    """What grades: `grader.batch.local.Local`, `grader.batch.cluster_jobs.Cluster`."""
 
     def __enter__(self) -> "Workers": ...
 

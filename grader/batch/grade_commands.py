@@ -32,7 +32,7 @@ DIFF = typer.Option("--diff", help="List who changed, by how much, on which chec
 
 
 def make_workers(scheduler: str, workers: int | None, required: str | None) -> Workers:
-    """Whoever grades, by the word that `--scheduler` takes."""
+    """The workers that `--scheduler` names."""
     if workers is not None and workers < 1:
         raise UsageError(f"--workers {workers} grades nothing: give 1 or more")
     if scheduler == "local":

@@ -62,7 +62,7 @@ def read_roster(path: Path) -> tuple[RosterStudent, ...]:
     try:
         rows = list(csv.reader(io.StringIO(text), delimiter=_delimiter(text)))
     except csv.Error as error:
-        raise UsageError(f"the roster {path} is no CSV ({error}): save it anew") from None
+        raise UsageError(f"the roster {path} is not a CSV ({error}): save it again") from None
     head = [cell.strip().lower() for cell in rows[0]] if rows else []
     canvas = CANVAS_ID in head
     if not canvas:

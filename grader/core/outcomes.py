@@ -78,7 +78,7 @@ class Record:
         self.facts[clean(name)] = "not a number" if value is None else value
 
     def figure(self, figure: Figure) -> None:
-        """Show a picture on the student's page; a value that is no number leaves a gap."""
+        """Show a picture on the student's page; a value that is not a number leaves a gap."""
         self.figures.append(replace(figure, data=_plain(dict(figure.data))))
 
     def partial(self, share: float, message: str, hint: str = "") -> None:

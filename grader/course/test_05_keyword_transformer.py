@@ -1,5 +1,5 @@
 """Hidden checks of assignment 5: counts against the report's, parts against their formula,
-and the trained model on clips of voices that nobody has heard.
+and the trained model on clips of new voices.
 
 The bounds of the accuracies come from what our own answer, trained with several seeds, reaches
 (`python -m grader.course.targets --assignment 05`, and once more with `--retrain`).

@@ -198,7 +198,7 @@ MISTAKES = [
         by="import torchaudio.functional\n\n"
         '    return torchaudio.functional.create_dct(n_mfcc, n_mels, "ortho")\n'),
     Mistake(name="split by recording", check="1.7-split-of-any-speaker",
-        hint="recording's number still", replace=SPEAKER, by='speaker = name.split("/")[-1]'),
+        hint="number still", replace=SPEAKER, by='speaker = name.split("/")[-1]'),
     Mistake(name="the folder is hashed", check="1.7-split-of-any-speaker",
         hint="is the folder still", replace=SPEAKER, by='speaker = name.split("_nohash_")[0]'),
     Mistake(name="the whole name is hashed", check="1.7-takes-stay-together",

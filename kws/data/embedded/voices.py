@@ -7,7 +7,7 @@ corpus made from a secret seed is still tested on voices that no training split 
 
 A speaker is a variant, slightly changed, with an accent, a rate and a pitch of its own, and perhaps
 with the habits of another language. A parametric speaker has a vocal tract and a pitch drawn from
-nothing: better told apart, worse understood, so it serves speaker recognition.
+nothing: better distinguished, worse understood, so it serves speaker recognition.
 """
 
 import hashlib
