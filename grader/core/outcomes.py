@@ -33,7 +33,7 @@ class Reason(str, Enum):
     INFRASTRUCTURE = "infrastructure"  # our fault: costs nothing, and a person looks at it
 
 
-class Stopped(Exception):  # noqa: N818  (no error: an ending)
+class Stopped(Exception):  # noqa: N818  (an ending, not an error)
     """A check ended before its verdict: why, the fact as the student reads it, and a hint."""
 
     def __init__(self, reason: Reason, message: str, hint: str = ""):
