@@ -1,7 +1,7 @@
 """A large class with hostile and broken submissions in it: all get a result, and memory stays flat.
 
 Everybody hands in assignment 2. One in twenty hands in an attack in the place of TODO 2.1 (those
-that the grader's own tests prove real against a naive grader), or a file that is no notebook.
+that the grader's own tests prove real against a naive grader), or a file that is not a notebook.
 Looked at from outside: the reports, the file and the sockets that attacks aim at, and the memory
 that the evaluator and the parent of the students' processes hold, without what they map from disk,
 twice a second.

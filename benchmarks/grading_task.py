@@ -186,7 +186,7 @@ def our_course(folder: Path) -> Path:
     adapters.py, a solution, and a file of checks.
     """
     for part in ("grader", "kws"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / part, folder / part)  # what is compiled already included
     shutil.copy(ROOT / "pyproject.toml", folder)
     for path in sorted((folder / "grader" / "course").glob("test_*.py")):
         path.unlink()

@@ -101,14 +101,14 @@ _01 = Assignment(
         ),
         Task(
             id="1.3",
-            title="How strong is each frequency?",
+            title="The power spectrum",
             names=("power_spectrum",),
             after=("1.2",),
             forbidden=_SPECTROGRAM,
         ),
         Task(
             id="1.4",
-            title="As we hear it: mel bands",
+            title="Mel bands",
             names=("hz_to_mel", "mel_filterbank"),
             forbidden=_MEL,
         ),
@@ -134,13 +134,13 @@ _01 = Assignment(
         ),
         Task(
             id="1.8",
-            title="Silence, unknown, and a class that swallowed everything",
+            title="Silence and unknown",
             names=("extra_count", "choose_clips"),
             forbidden=("kws.protocols.get_protocol",),
         ),
         Task(
             id="1.9",
-            title="SpecAugment, to each its own",
+            title="SpecAugment",
             names=("random_spans", "spec_augment"),
             forbidden=_MASKS,
         ),
@@ -319,11 +319,11 @@ _05 = Assignment(
     tasks=(
         Task(
             id="5.1",
-            title="Tokens, and what they cost",
+            title="Tokens and their memory",
             names=("count_tokens", "attention_bytes"),
         ),
         Task(id="5.2", title="The stem", names=("Stem",), forbidden=_KEYWORD),
-        Task(id="5.3", title="A token that reads", names=("ClassToken",)),
+        Task(id="5.3", title="The class token", names=("ClassToken",)),
         Task(
             id="5.4",
             title="The keyword transformer",
@@ -333,7 +333,7 @@ _05 = Assignment(
         ),
         Task(
             id="5.5",
-            title="Predict, then count",
+            title="Predict the parameter count",
             names=("keyword_parameters",),
             after=("5.4",),
         ),
@@ -346,14 +346,14 @@ _05 = Assignment(
         ),
         Task(
             id="5.7",
-            title="Who is taken for whom",
+            title="The confusion matrix",
             names=("confusion_matrix",),
             forbidden=("kws.metrics.confusion_matrix",),
         ),
         Task(id="5.8", title='"I do not know"', names=("with_threshold",)),
         Task(
             id="5.9",
-            title="Hand it in",
+            title="The table for Kaggle",
             names=("kaggle_table",),
             forbidden=("kws.inference.submission.kaggle_label",),
         ),

@@ -45,8 +45,8 @@ class FilteredPower:
         done = 0
         for rows in waveform.split(max(1, block // num_frames)):
             left, right = rows[:, 1 : half + 1].flip(1), rows[:, -half - 1 : -1].flip(1)
-            mirrored = torch.cat([left, rows, right], dim=1)
-            for frames in mirrored.unfold(1, len(self.window), self.hop).split(block, dim=1):
+            reflected = torch.cat([left, rows, right], dim=1)
+            for frames in reflected.unfold(1, len(self.window), self.hop).split(block, dim=1):
                 part = self._of_frames(frames)
                 power[done : done + len(part)] = part
                 done += len(part)

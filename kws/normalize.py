@@ -28,7 +28,7 @@ class Normalizer:
     def __call__(
         self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T F"]:
-        """Normalize `mel`. Padding (`valid` False) has no say in the mean and becomes zeros."""
+        """Normalize `mel`. Padding (`valid` False) is excluded from the mean and set to zero."""
         if self.kind == "utterance":
             mel = mel - mean_over_time(mel, valid)
         elif self.kind == "dataset":

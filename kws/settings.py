@@ -97,7 +97,7 @@ def checked(kind: Any, value: Any, where: str, key: str) -> Any:
     if expected is float and type(value) is int:
         value = float(value)
     wanted = " or ".join([*map(as_toml, words), KIND_NAMES[expected]])
-    if type(value) is not expected:  # not isinstance: True is no number here
+    if type(value) is not expected:  # not isinstance: True is not a number here
         came = KIND_NAMES.get(type(value), "neither number nor string")
         raise UsageError(f"{where}: {key} expects {wanted}, got {as_toml(value)} ({came})")
     top = min(high, LARGEST) if expected is int else high

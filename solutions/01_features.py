@@ -1,17 +1,17 @@
 # %% [markdown]
 # # 1. Sound to features
 #
-# **You will build** everything that lies between a folder of recordings and the first layer of a
-# network: clips of one length, spectrograms, MFCC, the official split, the twelve classes, and
-# SpecAugment. Whatever torchaudio can do too, you will do to the same digits.
+# **You will build** everything between a folder of recordings and the first layer of a network:
+# clips of one length, spectrograms, MFCC, the official split, the twelve classes, and SpecAugment.
+# Where torchaudio has the same function, your results will equal its results.
 # **You need** Python, a little linear algebra, and pencil and paper.
 # **Time** about four hours; the notebook itself runs in under a minute, without a GPU or a
-# download: a speech synthesiser speaks the recordings on the spot.
+# download: the recordings are made by a speech synthesizer.
 #
 # Each **TODO** says in numbered steps what is missing. The cell below it checks your answer at
 # once. Replace the line `raise NotImplementedError(...)` last, and keep the names of functions: the
-# grader looks for them. Names *inside* them are yours to choose. torchaudio is our witness here,
-# not your tool: an answer that calls it is refused.
+# grader looks for them. Names *inside* them are yours to choose. torchaudio is the reference that
+# you compare with, so an answer that calls it is refused.
 #
 # Shape letters: `B` batch, `N` samples, `T` frames, `W` samples of a frame, `K` frequencies,
 # `M` mel bands (in a formula: their number), `C` cepstral coefficients.
@@ -107,8 +107,8 @@ _ = right.legend(frameon=False)
 #
 # $$w_n = \tfrac12 - \tfrac12 \cos\frac{2 \pi n}{W}, \qquad n = 0 \dots W - 1$$
 #
-# **Before you go on:** how many frames has one second? And how many would there be without the
-# mirrored ends?
+# **Before you go on:** how many frames does one second have? And how many would there be without
+# the mirrored ends?
 
 
 # %% tags=["export"]
@@ -142,7 +142,7 @@ with check("1.2-hann-by-hand", "a window of four agrees with pencil and paper"):
         "the period is W, not W - 1": [0, 0.75, 0.75, 0],
         "one half minus half a cosine: is this Hamming's window?": [0.08, 0.54, 1, 0.54],
         "the cosine is subtracted: a window is 0 at its beginning": [1, 0.5, 0, 0.5],
-        "the cosine turns once in W places: is the 2 there?": [0, 0.1464466, 0.5, 0.8535534],
+        "the cosine has one period in W samples: is the 2 there?": [0, 0.1464466, 0.5, 0.8535534],
     }
     expect_close("hann(4)", hann(4), [0, 0.5, 1, 0.5], suspects)
 
@@ -150,13 +150,11 @@ with check("1.2-hann-by-hand", "a window of four agrees with pencil and paper"):
 with check("1.2-frames-by-hand", "five samples make three frames of four"):
     expected = torch.tensor([[[2.0, 1, 0, 1], [0, 1, 2, 3], [2, 3, 4, 3]]])
     suspects = {
-        "the sample at the end is not repeated in the mirror": [
+        "reflect padding does not repeat the last sample": [
             [[1.0, 0, 0, 1], [0, 1, 2, 3], [2, 3, 4, 4]]
         ],
-        "the ends are mirrored, not padded with zeros": [
-            [[0.0, 0, 0, 1], [0, 1, 2, 3], [2, 3, 4, 0]]
-        ],
-        "are the ends mirrored at all?": [[[0.0, 1, 2, 3]]],
+        "reflect padding at the ends, not zeros": [[[0.0, 0, 0, 1], [0, 1, 2, 3], [2, 3, 4, 0]]],
+        "is there reflect padding at the ends?": [[[0.0, 1, 2, 3]]],
         "frame t is centered on sample t * hop, it does not begin there": [
             [[0.0, 1, 2, 3], [2, 3, 4, 0], [4, 0, 0, 0]]
         ],
@@ -166,7 +164,7 @@ with check("1.2-frames-by-hand", "five samples make three frames of four"):
     expect_close("frame([[0, 1, 2, 3, 4]], 4, 2)", actual, expected, suspects)
 
 # %% [markdown]
-# ## 1.3 How strong is each frequency?
+# ## 1.3 The power spectrum
 #
 # The Fourier transform compares a frame with waves of 0, 1, 2, ... periods a frame. We want to know
 # how strong each of them is, not where it starts: its **power**, the squared magnitude.
@@ -212,9 +210,9 @@ with check("1.3-power-by-hand", "a click has the same power at all frequencies")
 # of the transform: cut off abruptly, it leaks into all others.
 
 # %%
-witness = torchaudio.transforms.Spectrogram(n_fft=WINDOW, hop_length=HOP).double()
+reference = torchaudio.transforms.Spectrogram(n_fft=WINDOW, hop_length=HOP).double()
 few = waveforms[:8].double()
-ours, theirs = power_spectrum(frame(few, WINDOW, HOP)).mT, witness(few)
+ours, theirs = power_spectrum(frame(few, WINDOW, HOP)).mT, reference(few)
 difference = (ours - theirs).abs().max() / theirs.max()
 print(f"torchaudio's spectrogram differs by {difference:.1e} of its largest value")
 tone = torch.sin(2 * math.pi * 1020 * seconds[:WINDOW].double())
@@ -233,7 +231,7 @@ _ = axes.legend(frameon=False)
 # **Think:** the window widens the peak. Which two tones can a frame of 25 ms not tell apart? Would
 # frames of 100 ms be better?
 #
-# ## 1.4 As we hear it: mel bands
+# ## 1.4 Mel bands
 #
 # The step from 100 to 200 Hz is an octave; the one from 7,100 to 7,200 Hz is nearly nothing. Pitch
 # as we hear it is linear for deep tones and logarithmic for high ones. The *mel* scale (of HTK; a
@@ -335,19 +333,19 @@ def log_mel(waveform, n_mels=40, f_min=20.0, floor=1e-6):
 
 
 # %% [markdown]
-# No pencil this time: torchaudio is the witness, of noise from loud to all but silent.
+# This time torchaudio is the reference, on noise from loud to nearly silent.
 
 # %% tags=["check"]
-witness = torchaudio.transforms.MelSpectrogram(
+reference = torchaudio.transforms.MelSpectrogram(
     sample_rate=SAMPLE_RATE, n_fft=WINDOW, hop_length=HOP, n_mels=40, f_min=20.0
 ).double()
 noise = torch.randn(4, SAMPLE_RATE).double() * torch.tensor([[1], [1e-1], [1e-3], [1e-4]])
 with check("1.5-log-mel-values", "log_mel agrees with torchaudio"):
-    mel = witness(noise).mT
+    mel = reference(noise).mT
     suspects = {
         "the logarithm is the natural one": (mel + 1e-6).log10(),
         "no decibels: the natural logarithm": 10 * (mel + 1e-6).log10(),
-        "the floor is added, it is no limit": mel.clamp(min=1e-6).log(),
+        "the floor is added, it is not a limit": mel.clamp(min=1e-6).log(),
         "is the floor added, before the logarithm?": mel.log(),
         "frames come before bands: (B, T, M)": (mel + 1e-6).log().mT,
         "is the logarithm taken?": mel + 1e-6,
@@ -434,8 +432,8 @@ with check("1.6-dct-by-hand", "three bands, two coefficients, with pencil and pa
 noise = torch.randn(4, SAMPLE_RATE).double() * torch.tensor([[1], [1e-1], [1e-3], [1e-4]])
 with check("1.6-mfcc-values", "mfcc agrees with torchaudio"):
     settings = {"n_fft": WINDOW, "hop_length": HOP, "n_mels": 40, "f_min": 20.0}
-    witness = torchaudio.transforms.MFCC(n_mfcc=13, log_mels=True, melkwargs=settings).double()
-    expect_close("mfcc(noise)", mfcc(noise), witness(noise).mT, atol=1e-4)
+    reference = torchaudio.transforms.MFCC(n_mfcc=13, log_mels=True, melkwargs=settings).double()
+    expect_close("mfcc(noise)", mfcc(noise), reference(noise).mT, atol=1e-4)
 
 # %%
 cepstra = torch.cat([mfcc(part) for part in waveforms.split(50)])  # a few at a time: less memory
@@ -504,9 +502,9 @@ with check("1.7-split-of-real-speakers", "four speakers of Speech Commands are w
         expect_equal(f'which_split("{name}")', which_split(name), split)
 
 # %% [markdown]
-# Is it worth the trouble? Try the laziest recognizer there is: find the most similar clip of the
-# training split, and say its word. Then split by *take*: the same rule, but on the whole file name,
-# so that a speaker is heard on both sides.
+# Is it worth the trouble? Try the simplest recognizer: find the most similar clip of the training
+# split, and predict its word. Then split by *recording*: the same rule, but on the whole file name,
+# so that a speaker is on both sides of the split.
 
 
 # %%
@@ -524,7 +522,9 @@ words = [name.split("/")[0] for name in names]
 profile = (cepstra - cepstra.mean(dim=1, keepdim=True))[..., 1:].flatten(1)  # no loudness, no room
 results = {
     "by speaker": nearest_neighbor([which_split(name) for name in names]),
-    "by take": nearest_neighbor([which_split(name.replace("_nohash_", "-")) for name in names]),
+    "by recording": nearest_neighbor(
+        [which_split(name.replace("_nohash_", "-")) for name in names]
+    ),
 }
 for label, score in results.items():
     print(f"split {label}: {score}; chance {100 / 35:.1f} %")
@@ -540,11 +540,11 @@ _ = axes.set(xlabel="accuracy (%, with 95 % interval; dashed: chance)", ylabel="
 #
 # **Think:** a user of your program is a new speaker. Which of the two numbers will they see?
 #
-# ## 1.8 Silence, unknown, and a class that swallowed everything
+# ## 1.8 Silence and unknown
 #
-# The usual task has ten commands and two classes more: *silence*, and *unknown* for every other
-# word. A report on the Kaggle challenge relabeled all clips of other words as unknown. They were
-# 60 % of its data, and its network said "unknown" to everything. Cutting them down repaired it.
+# The usual task has ten commands and two more classes: *silence*, and *unknown* for every other
+# word. A student report on the Kaggle challenge relabeled all clips of other words as unknown. They
+# were 60 % of its data, and its network predicted "unknown" for every clip. Fewer of them fixed it.
 #
 # So the rule is: beside the clips of the ten commands, **10 %** of their number as unknown, and as
 # many again as silence, both rounded up. Which clips are unknown is drawn at random, and must be
@@ -622,18 +622,18 @@ row = {name: n for n, name in enumerate(names)}
 inputs = F.adaptive_avg_pool2d(cepstra - cepstra.mean(1, keepdim=True), (25, 13)).flatten(1)
 inputs = inputs / inputs.std()
 commands = [name for name in names if name.split("/")[0] in COMMANDS]
-heard = [name for name in commands if which_split(name) != "training"]
-truth = torch.tensor([LABELS.index(name.split("/")[0]) for name in heard])
+held_out = [name for name in commands if which_split(name) != "training"]
+truth = torch.tensor([LABELS.index(name.split("/")[0]) for name in held_out])
 
 
 def score(answer):
     """How many of the commands are right."""
-    return Proportion(correct=int((answer == truth).sum()), n=len(heard))
+    return Proportion(correct=int((answer == truth).sum()), n=len(held_out))
 
 
 # %%
 def answers(pairs):
-    """What a network that was trained on these pairs for 200 steps says to the commands."""
+    """The predictions for the commands of a network trained on these pairs for 200 steps."""
     torch.manual_seed(0)
     silent = torch.zeros(inputs.shape[1])
     x = torch.stack([silent if name is None else inputs[row[name]] for name, _ in pairs])
@@ -648,39 +648,39 @@ def answers(pairs):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return network(inputs[[row[name] for name in heard]]).argmax(dim=1)
+    return network(inputs[[row[name] for name in held_out]]).argmax(dim=1)
 
 
 # %%
 train = [name for name in names if which_split(name) == "training"]
 every = [(name, LABELS.index(name.split("/")[0]) if name in commands else 1) for name in train]
-said = {"all other words": answers(every), "10 %": answers(choose_clips(train))}
+predicted = {"all other words": answers(every), "10 %": answers(choose_clips(train))}
 figure, axes = plt.subplots(figsize=(7, 2.2), layout="constrained")
-for label, answer in said.items():
+for label, answer in predicted.items():
     print(f"unknown is {label}: {score(answer)} of the commands right")
     right, unknown = 100 * score(answer).value, 100 * (answer == 1).double().mean().item()
     axes.barh(label, right, color="tab:blue")
     axes.barh(label, unknown, left=right, color="lightgray")
     axes.barh(label, 100 - right - unknown, left=right + unknown, color="tab:orange")
-_ = axes.legend(["right", "called unknown", "another word"], ncols=3, frameon=False, loc=(0, 1))
-axes.set(xlabel="commands, by speakers never heard (%)", ylabel="unknown is", xlim=(0, 100))
+_ = axes.legend(["right", "unknown", "another word"], ncols=3, frameon=False, loc=(0, 1))
+axes.set(xlabel="commands, by speakers not in training (%)", ylabel="unknown is", xlim=(0, 100))
 alphabet = torch.tensor(sorted(range(12), key=lambda index: LABELS[index]))
-print(f"10 %, read with labels in alphabetical order: {score(alphabet[said['10 %']])}")
+print(f"10 %, read with labels in alphabetical order: {score(alphabet[predicted['10 %']])}")
 
 # %% [markdown]
-# The first network is no fool. Of *its* training clips seven in ten are unknown, so whoever says
-# "unknown" to everything is right seven times in ten. (The real archive has about six in ten.) And
-# the last line: same network, same answers, another order of labels. Nothing crashes. A checkpoint
-# without its labels is worth nothing.
+# The first network did minimize its loss: of *its* training clips seven in ten are unknown, so
+# "unknown" for every clip is right seven times in ten. (In the real archive about six in ten.) And
+# the last line: the same network and predictions, with another order of labels. Nothing crashes. A
+# checkpoint without its labels is worth nothing.
 #
-# **Think:** users will say more other words than 10 %. What does the network do with *"Sunday"*?
-# What would you change: the training data, or how sure it must be?
+# **Think:** more than 10 % of what users say will be other words. What does the network do with
+# *"Sunday"*? What would you change: the training data, or a threshold on its confidence?
 #
-# ## 1.9 SpecAugment, to each its own
+# ## 1.9 SpecAugment
 #
-# Cover a few frames and a few bands of every training example, elsewhere each time, and a network
-# learns not to rely on any of them. What is covered gets the mean of its own example. (Not 0: in a
-# log-mel, 0 is *loud*.)
+# Mask a few frames and a few bands of every training example, different ones each time, and a
+# network learns not to rely on any of them. Masked values become the mean of their own example.
+# (Not 0: in a log-mel spectrogram, 0 is *loud*.)
 #
 # Beware of a popular implementation: torchaudio's `TimeMasking` draws **one** mask for a whole
 # batch, unless told `iid_masks=True`. Our 1,120 training clips, in batches of 32, would then see 35

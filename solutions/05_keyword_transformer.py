@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 5. The keyword transformer
 #
-# **You will build** the model of a Speech Commands report: a convolutional stem that cuts a second
-# of sound into tokens, one more token that reads them all, a Transformer, and a classifier. Then a
-# smaller one that learns twelve keywords in a minute, beside the recurrent network that beat it;
-# and you will look at, and listen to, what it gets wrong.
+# **You will build** a keyword transformer: a convolutional stem that turns a second of audio into
+# tokens, a class token, a Transformer encoder, and a classifier. Then a smaller one that learns
+# twelve keywords in a minute, compared with a recurrent network; and you will look at, and listen
+# to, its errors.
 # **You need** notebooks 1 and 2; `EncoderLayer` comes with the package from here on.
 # **Time** about four hours; the notebook itself runs in three to five minutes, without a GPU.
 #
@@ -13,8 +13,9 @@
 # Shape letters: `B` batch, `T` frames, `F` mel bands, `N` tokens, `H` heads, `D` model width,
 # `E` feed-forward width, `C` classes. A clip is one second: 101 frames of 64 mel bands.
 #
-# Sources: a Speech Commands report with a cls token over strided convolutions, and its CRNN; Berg
-# et al. 2021, *Keyword Transformer*, <https://arxiv.org/abs/2104.00769>.
+# Sources: a student report on Speech Commands, called "the report" below, with a class (cls) token
+# over strided convolutions, and a CRNN; Berg et al. 2021, *Keyword Transformer*,
+# <https://arxiv.org/abs/2104.00769>.
 
 # %% tags=["export"]
 import torch
@@ -47,14 +48,16 @@ from kws.models.recurrent import CRNN_SMALL, Crnn
 from kws.training.schedule import cosine_warmup
 
 # %% [markdown]
-# ## 5.1 Tokens, and what they cost
+# ## 5.1 Tokens and their memory
 #
-# The report cut a spectrogram into tokens by two convolutions. With a kernel of 3 and a padding of
-# 1 an axis of length $n$ keeps $\lfloor (n - 1) / s \rfloor + 1$ points at stride $s$. Every point
-# of the last map became a token, and one more, the *cls token*, was put in front.
+# The report turns a spectrogram into tokens by two convolutions. With kernel size 3 and a padding
+# of
+# 1 an axis of length $n$ has $\lfloor (n - 1) / s \rfloor + 1$ points at stride $s$. Every point
+# of the last feature map is a token, and one more, the *cls token*, is prepended.
 #
-# Every token attends to every token. So each head of each layer makes $(N + 1)^2$ weights of 4
-# bytes, for each clip of the batch, and training keeps them all for the way back.
+# Every token attends to every token. So each head of each layer has $(N + 1)^2$ attention weights
+# of
+# 4 bytes, for each clip of the batch, and training keeps them all for the backward pass.
 #
 # **Before you go on:** how many tokens are left of 64 × 101 points at stride 1, and at stride 2
 # twice? By what factor do the weights differ?
@@ -103,21 +106,21 @@ axes.set(xlim=(20, 60_000), ylim=(5e-4, 500))
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
-# The report's first model, stride 1 and batches of 16, "did not fit". Its summary tool had promised
-# 4.6 GB: it does not look inside attention. (Today's fused attention never stores the weights. It
-# still computes them all.)
+# The report's first model, with stride 1 and a batch size of 16, "did not fit". Its summary tool
+# had printed 4.6 GB: it does not count what attention stores. (Today's fused attention never stores
+# the weights, but still computes them all.)
 #
-# **Think:** max pooling by 2 in front of a convolution of stride 2 leaves 16 × 25 = 400 tokens
-# where two strides leave 416. Where do the 16 go?
+# **Think:** max pooling by 2 before a convolution of stride 2 leaves 16 × 25 = 400 tokens
+# where two strides leave 416. Which 16 are lost?
 #
 # ## 5.2 The stem
 #
-# Two convolutions, 3 × 3, each followed by a batch norm over its maps and ReLU. Then the map (B,
-# channels, bands, frames) becomes a sequence. Two ways are in use, and you will build both:
+# Two convolutions, 3 × 3, each followed by batch norm and ReLU. Then the feature map (B, channels,
+# bands, frames) becomes a sequence. Two ways are in use, and you will build both:
 #
 # - **points**: every point is a token of `channels` numbers (the report): many short tokens;
-# - **columns**: all bands of a frame side by side are one token (Speech-Transformer, Dong et al.
-#   2018): few long ones.
+# - **columns**: all bands of a frame, a column of the map, are one token (Speech-Transformer, Dong
+#   et al. 2018): few long ones.
 #
 # Time comes first: the tokens of frame 0, band after band, then those of frame 1. In a column, too,
 # one band follows the other, each with its channels.
@@ -144,12 +147,12 @@ class Stem(nn.Module):
 
     def forward(self, mel):
         # BEGIN SOLUTION 5.2
-        #: Turn mel into one map (B, 1, F, T): bands are rows, frames are columns.
+        #: Reshape mel to one channel (B, 1, F, T): bands are rows, frames are columns.
         x = mel.mT[:, None]
-        #: Convolve, normalize, relu; twice.
+        #: Convolution, batch norm, ReLU; twice.
         x = self.norm1(self.conv1(x)).relu()
         x = self.norm2(self.conv2(x)).relu()
-        #: Bring the axes into the order (B, T', F', channels).
+        #: Permute the axes to (B, T', F', channels).
         x = x.permute(0, 3, 2, 1)
         #: Join the last two axes for columns, T' and F' for points.
         return x.flatten(2) if self.columns else x.flatten(1, 2)
@@ -157,7 +160,7 @@ class Stem(nn.Module):
 
 
 # %% [markdown]
-# A kernel with a single 1 in its middle, and a fresh batch norm that is not training, change
+# A kernel with a single 1 in its center, and a new batch norm in evaluation mode, change
 # nothing. With stride 1 the tokens are then the spectrogram itself: 1, 2 (frame 0), 3, 4 (frame 1).
 
 # %% tags=["check"]
@@ -176,61 +179,62 @@ with check("5.2-stem-by-hand", "tokens come frame after frame, band after band")
     expect_equal("shapes of points and columns", shapes, [(2, 416, 64), (2, 26, 1024)])
 
 # %% [markdown]
-# ## 5.3 A token that reads
+# ## 5.3 The class token
 #
-# Who collects what the tokens know? Not a mean: one more token, the same for every clip, learned
-# like a weight. It stands in front, attends like all others, and in the end the classifier looks at
-# it alone. (BERT's idea; `[CLS]`, for classification.)
+# The tokens have to be pooled into one vector. Here this is not done by a mean, but by one more
+# token, the same for every clip and learned like a weight. It is prepended, attends like all
+# others, and at the end the classifier reads this token alone. (The idea is BERT's; `[CLS]` is for
+# classification.)
 #
-# Attention knows no order, so each place may get a vector of its own, **learned** as well and added
-# to what stands there. The report was better without (83.0 % against 80.9 %), for its tokens still
-# show where they come from, as low bands look different from high ones. Yours has both ways.
+# Attention ignores order, so a vector for each position may be added, **learned** as well. The
+# report was better without (83.0 % against 80.9 %), perhaps because its tokens show anyway where
+# they come from: low bands look different from high ones. Yours has both options.
 
 
 # %% tags=["export"]
 class ClassToken(nn.Module):
-    """x (B, N, D) -> (B, N + 1, D): a learned token in front, and positions for N + 1 places."""
+    """x (B, N, D) -> (B, N + 1, D): a learned token first, and N + 1 learned positions."""
 
     def __init__(self, d_model, num_tokens, positions=False):
         super().__init__()
         # BEGIN SOLUTION 5.3
         #: The token: an nn.Parameter of D small random numbers (0.02 times normal ones).
         self.token = nn.Parameter(0.02 * torch.randn(d_model))
-        #: With positions, another one of (num_tokens + 1, D); the cls token has a place, too.
-        self.places = (
+        #: With positions, another one of (num_tokens + 1, D); the cls token has a position, too.
+        self.positions = (
             nn.Parameter(0.02 * torch.randn(num_tokens + 1, d_model)) if positions else None
         )
         # END SOLUTION
 
     def forward(self, x):
         # BEGIN SOLUTION 5.3
-        #: Put the token in front of each of the B sequences.
+        #: Prepend the token to each of the B sequences.
         x = torch.cat([self.token.expand(len(x), 1, -1), x], dim=1)
         #: Add the positions, if there are any.
-        return x if self.places is None else x + self.places
+        return x if self.positions is None else x + self.positions
         # END SOLUTION
 
 
 # %% tags=["check"]
-with check("5.3-token-by-hand", "the same token stands in front of every clip"):
+with check("5.3-token-by-hand", "the same token is the first of every clip"):
     reader = ClassToken(3, num_tokens=2)
     with torch.no_grad():
         for p in reader.parameters():
             p.copy_(torch.tensor([7.0, 8, 9]))
     x = torch.arange(12.0).reshape(2, 2, 3)
     front = torch.tensor([7.0, 8, 9]).expand(2, 1, 3)
-    suspects = {"in front, not behind": torch.cat([x, front], 1)}
+    suspects = {"the token comes first, not last": torch.cat([x, front], 1)}
     expect_close("reader(x)", reader(x), torch.cat([front, x], 1), suspects)
 
 # %% [markdown]
-# **Think:** is the cls token's answer the same if the other tokens come in another order? With and
-# without positions?
+# **Think:** is the output at the cls token the same if the other tokens come in another order? With
+# and without positions?
 #
 # ## 5.4 The keyword transformer
 #
-# stem → linear layer to `D` → cls token (and positions) → `num_layers` encoder layers → the cls
-# token's linear layer. `EncoderLayer(d_model, num_heads, d_ff, dropout=0.0)` is notebook 2's,
-# post-norm. The defaults are the report's.
+# stem → linear layer to `D` → cls token (and positions) → `num_layers` encoder layers → a linear
+# layer on the cls token. `EncoderLayer(d_model, num_heads, d_ff, dropout=0.0)` is that of notebook
+# 2, post-norm. The defaults are the report's.
 
 
 # %% tags=["export"]
@@ -251,7 +255,7 @@ class KeywordTransformer(nn.Module):
     ):
         super().__init__()
         # BEGIN SOLUTION 5.4
-        #: The stem, and how many tokens of which width it makes: try it on zeros in eval mode, or
+        #: The stem, and the number and width of its tokens: run it on zeros in evaluation mode, or
         #: use section 5.1.
         self.stem = Stem(channels, strides, columns)
         with torch.no_grad():
@@ -269,9 +273,9 @@ class KeywordTransformer(nn.Module):
 
     def forward(self, mel):
         # BEGIN SOLUTION 5.4
-        #: Stem, linear layer, cls token in front.
+        #: Stem, linear layer, cls token.
         x = self.reader(self.widen(self.stem(mel)))
-        #: Layer after layer.
+        #: Apply the layers one after the other.
         for layer in self.layers:
             x = layer(x)
         #: Classify the cls token alone. No softmax: the loss takes logits.
@@ -285,13 +289,15 @@ with check("5.4-transformer-reads", "the classifier reads the cls token, and the
     model = KeywordTransformer(5, channels=(2, 3), d_model=8, num_heads=2, d_ff=9, num_layers=0)
     logits = model.eval()(torch.randn(3, 101, 64))
     expect_equal("the shape of model(mel)", tuple(logits.shape), (3, 5))
-    hint = "without a layer the cls token has read nothing: did another token, or a mean, answer?"
+    hint = "is the cls token classified, or another token, or a mean?"
     suspects = {hint: False}
     alike = torch.allclose(logits[0], logits[1])
-    expect_equal("are the logits of all clips equal, without any layer?", alike, True, suspects)
+    expect_equal(
+        "whether the logits of two clips are equal without any layer", alike, True, suspects
+    )
 
 # %% [markdown]
-# ## 5.5 Predict, then count
+# ## 5.5 Predict the parameter count
 #
 # From front to back: a convolution has $9 \cdot \mathrm{in} \cdot \mathrm{out} + \mathrm{out}$
 # parameters, a batch norm 2 for each map, a linear layer $\mathrm{in} \cdot \mathrm{out} +
@@ -316,7 +322,7 @@ def keyword_parameters(num_classes, channels=(32, 64), d_model=256, d_ff=512, nu
 
 # %% tags=["check"]
 def count(module):
-    """Trainable numbers; what is used twice counts once."""
+    """The number of trainable parameters; a shared tensor counts once."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
@@ -337,8 +343,8 @@ with check("5.5-count-by-hand", "the report's model has 2,147,404 parameters, pr
 # ## 5.6 Twelve words in a minute
 #
 # The report trained its model for 14 hours. Ours has to learn in a minute, from 120 voices of the
-# embedded corpus: ten commands, `_unknown_` (25 other words) and `_silence_`. The first run speaks
-# them, which takes half a minute.
+# embedded corpus: ten commands, `_unknown_` (25 other words) and `_silence_`. The first run
+# synthesizes them, which takes half a minute.
 
 
 # %% tags=["export"]
@@ -364,7 +370,7 @@ names = data["training"].label_names
 
 
 # %% [markdown]
-# Training examples are shifted by up to 80 ms, and lose a stripe of time and one of frequency
+# Training examples are shifted by up to 80 ms, and masked in one span of time and one of frequency
 # (SpecAugment, notebook 1). Everything random comes from the seed.
 
 
@@ -412,8 +418,8 @@ def fit(model, steps, batch_size, lr, warmup_steps, seed=0, rows=None, schedule=
 
 # %% [markdown]
 # Now the recipe. Try learning rates with the loop below before you decide: 120 steps each, at a
-# constant rate. The report's Transformer reached 83.9 % of 30 words with a rate of 0.000005, and
-# with 0.001 it *collapsed*: 3.5 %, which is chance, because it said one word whatever it heard.
+# constant rate. The report's Transformer reached 83.9 % on 30 words with a rate of 0.000005, and
+# with 0.001 it *collapsed*: 3.5 %, which is chance. Such a model predicts one class for every clip.
 
 
 # %% tags=["export"]
@@ -459,21 +465,22 @@ for lr, line in zip(rates, (":", "-", "--"), strict=True):
     trial = small_model()
     losses = fit(trial, 120, 32, lr, 0, schedule=lambda step, **_: 1.0)
     smooth = torch.tensor(losses).unfold(0, 10, 1).mean(1)
-    said = predict(trial, mels["validation"]).argmax(1).bincount(minlength=12)
-    print(f"lr {lr:g}: says {names[said.argmax()]} to {said.max() / said.sum():.0%} of all clips")
+    counts = predict(trial, mels["validation"]).argmax(1).bincount(minlength=12)
+    most, share = names[counts.argmax()], counts.max() / counts.sum()
+    print(f"lr {lr:g}: the most frequent prediction is {most}, {share:.0%} of all clips")
     axes.plot(smooth, line, label=f"lr {lr:g}")
-axes.axhline(torch.tensor(12.0).log(), color="gray", linewidth=0.8, label="guessing: ln 12")
+axes.axhline(torch.tensor(12.0).log(), color="gray", linewidth=0.8, label="chance: ln 12")
 axes.set(xlabel="optimizer step", ylabel="loss, mean of ten steps (nats)", ylim=(0, 3.5))
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
-# The highest rate collapses here, too: the model says one word to every clip, as the report's did,
-# and the loss stays where guessing is. The lowest has hardly begun. Where the cliff is depends on
-# model, data and warm-up: the report fell at 0.001, which is a good rate for ours. So try the rates
-# first; it takes a minute.
+# The highest rate collapses here, too: the model predicts one class for every clip, and the loss
+# stays at chance level. The lowest has hardly begun to learn. Which rate is too high depends on
+# model, data and warm-up: the report's model collapsed at 0.001, which is a good rate for ours. So
+# try the rates first; it takes a minute.
 #
-# **Think:** a loss of $\ln 12 = 2.48$ (the gray line) is what a model has that says "each word is
-# as likely as any other". Which of the three curves ends there, and which below it but still wrong?
+# **Think:** $\ln 12 = 2.48$ (the gray line) is the loss of a model that gives every class the same
+# probability. Which of the three curves ends there, and which below it but still wrong?
 
 # %%
 torch.manual_seed(0)
@@ -483,9 +490,10 @@ save_file(model.state_dict(), "05_keyword_transformer.safetensors")
 print(f"{recipe()['steps']} steps in {time.time() - start:.0f} s, {count(model):,} parameters")
 
 # %% [markdown]
-# Beside it the network that beat it: the report's CRNN, convolutions, a recurrent network in both
-# directions, and attention over time for the pooling. There it had 98.0 % where the Transformer had
-# 86.7 %, after 4 minutes of training; `kws.models.recurrent` has it in a small size, too.
+# For comparison, the report's CRNN: convolutions, a bidirectional recurrent network, and attention
+# pooling over time. There it reached 98.0 % and the Transformer 86.7 %, after 4 minutes of
+# training;
+# `kws.models.recurrent` has a small one, too.
 
 # %%
 torch.manual_seed(0)
@@ -509,32 +517,32 @@ _ = axes.legend(frameon=False)
 
 # %% [markdown]
 # What we saw: **here the CRNN does not win.** In a quarter of the steps, which take about as long,
-# it came to 92.0 % of the test clips, the Transformer to 94.8 %, and their intervals overlap. Step
+# it reached 92.0 % of the test clips, the Transformer 94.8 %, and their intervals overlap. Step
 # for step it learns several times faster, as the curve shows; minute for minute, on a CPU and on
 # these easy clips, it does not. (Give it 1,000 steps, if you have the time.)
 #
 # **Think:** both were trained once. What would you have to do before you write that one of them is
 # better?
 #
-# ## 5.7 Who is taken for whom
+# ## 5.7 The confusion matrix
 #
-# An accuracy is one number. The confusion matrix says where the rest went: row `i`, column `j`
-# counts the clips of class `i` that were taken for `j`.
+# An accuracy is one number. The confusion matrix shows the errors: row `i`, column `j` counts the
+# clips of class `i` that were predicted as `j`.
 
 
 # %% tags=["export"]
 def confusion_matrix(predicted, labels, num_classes):
     """predicted and labels (n,), whole numbers -> (C, C) counts; rows are the true classes."""
     # BEGIN SOLUTION 5.7
-    #: Give each pair (label, predicted) a number of its own, from 0 to C * C - 1.
+    #: Map each pair (label, predicted) to its own number, from 0 to C * C - 1.
     pairs = labels * num_classes + predicted
-    #: Count the numbers, also those that do not occur, and fold the counts into C rows.
+    #: Count the numbers, also those that do not occur, and reshape the counts to C rows.
     return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
     # END SOLUTION
 
 
 # %% tags=["check"]
-with check("5.7-confusion-by-hand", "rows are what was said, columns what was understood"):
+with check("5.7-confusion-by-hand", "rows are the true classes, columns the predicted ones"):
     by_hand = torch.tensor([[1, 1, 0], [0, 0, 0], [0, 2, 1]])
     counted = confusion_matrix(torch.tensor([0, 1, 1, 1, 2]), torch.tensor([0, 0, 2, 2, 2]), 3)
     suspects = {"rows are the true classes, columns the predicted ones": by_hand.T}
@@ -545,7 +553,7 @@ guesses = beliefs["transformer", "testing"].argmax(1)
 plots.confusion(confusion_matrix(guesses, labels["testing"], 12), names, title="transformer, test")
 
 # %% [markdown]
-# And what do the errors sound like? The surest mistakes first. (In a notebook you can listen.)
+# And what do the errors sound like? The most confident first. (In a notebook you can listen.)
 
 # %%
 surest, guesses = beliefs["transformer", "testing"].max(1)
@@ -553,12 +561,12 @@ wrong = (guesses != labels["testing"]).nonzero()[:, 0]
 wrong = wrong[surest[wrong].argsort(descending=True)][:6]
 figure, panels = plt.subplots(1, max(1, len(wrong)), figsize=(11, 2.4), layout="constrained")
 for row, axes in zip(wrong.tolist(), panels if len(wrong) > 1 else [panels], strict=False):
-    file, heard = data["testing"].names[row], names[guesses[row]]
-    said = file.split("/")[0]  # the word itself, where the class is unknown
+    file, guess = data["testing"].names[row], names[guesses[row]]
+    word = file.split("/")[0]  # also where the class is unknown
     axes.imshow(mels["testing"][row].T.numpy(), origin="lower", aspect="auto", cmap="cividis")
-    axes.set(title=f"{said}\ntaken for {heard}", xlabel="frame (10 ms)", ylabel="mel band")
+    axes.set(title=f"{word}\n→ {guess}", xlabel="frame (10 ms)", ylabel="mel band")
     axes.label_outer()
-    print(f"{file}: {names[labels['testing'][row]]}, taken for {heard} with {surest[row]:.0%}")
+    print(f"{file}: {names[labels['testing'][row]]}, predicted {guess} with {surest[row]:.0%}")
     waveform = data["testing"].waveforms(torch.tensor([row]))[0]
     display(Audio(waveform.numpy(), rate=SAMPLE_RATE))
 
@@ -568,9 +576,9 @@ for row, axes in zip(wrong.tolist(), panels if len(wrong) > 1 else [panels], str
 #
 # ## 5.8 "I do not know"
 #
-# A report trained on 30 words only. Then it said "unknown" wherever the most probable word had less
-# than 0.5: a **confidence threshold**. The alternative is a class `_unknown_` with examples, as
-# ours has it. Build the first, and compare.
+# A student report on the Kaggle challenge trained on 30 words only, and predicted "unknown"
+# wherever the most probable word had a probability below 0.5: a **confidence threshold**. The
+# alternative is a class `_unknown_` with examples, as ours has. Build the first, and compare.
 
 
 # %% tags=["export"]
@@ -578,21 +586,21 @@ def with_threshold(probabilities, threshold, unknown):
     """probabilities (n, C) -> (n,): the most probable class, or `unknown` where it is below
     `threshold`."""
     # BEGIN SOLUTION 5.8
-    #: The largest probability of each row, and the class that has it.
+    #: The largest probability of each row, and its class.
     confidence, guess = probabilities.max(dim=1)
-    #: Where it is below the threshold, unknown takes the place of the class.
+    #: Where it is below the threshold, replace the class by unknown.
     return guess.masked_fill(confidence < threshold, unknown)
     # END SOLUTION
 
 
 # %% tags=["check"]
-with check("5.8-threshold-by-hand", "whoever is not sure says unknown"):
+with check("5.8-threshold-by-hand", "a prediction below the threshold is unknown"):
     rows = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]])
     expect_close("with_threshold(rows, 0.7, 2)", with_threshold(rows, 0.7, 2), [0, 2, 2])
     expect_close("with_threshold(rows, 0.5, 2)", with_threshold(rows, 0.5, 2), [0, 1, 0])
 
 # %% [markdown]
-# A model of words only: no clip of `_unknown_` and `_silence_` (classes 1 and 0) in its training.
+# A model for words only: no clip of `_unknown_` or `_silence_` (classes 1 and 0) in its training.
 # Then the threshold goes from 0 to 1. Each test clip is a word, or `_unknown_`.
 
 # %%
@@ -608,7 +616,7 @@ taught = beliefs["transformer", "testing"][spoken].argmax(1)
 
 # %%
 def recalls(guesses):
-    """Share of words understood, and share of unknown words told apart."""
+    """Recall of the words, and recall of unknown."""
     right = guesses == answers
     return right[answers > 1].double().mean().item(), right[answers == 1].double().mean().item()
 
@@ -623,21 +631,21 @@ at = recalls(with_threshold(sure, 0.5, 1))
 axes.plot(100 * at[1], 100 * at[0], "o", color="C0", label="threshold 0.5")
 at = recalls(taught)
 axes.plot(100 * at[1], 100 * at[0], "*", markersize=14, color="C1", label="trained unknown class")
-axes.set(xlabel="unknown words told apart (%)", ylabel="words understood (%)")
+axes.set(xlabel="recall of unknown (%)", ylabel="recall of the words (%)")
 axes.set(xlim=(-3, 103), ylim=(-3, 103))
 _ = axes.legend(frameon=False, loc="lower left")
 
 # %% [markdown]
-# A network is often sure of what it has never heard: the threshold buys unknown words with words.
-# A star above and to the right of the curve means that examples of "something else" were worth
-# more than any threshold. Notebook 1 showed the other ditch: with 60 % unknown in the training set
-# the report's model said nothing but unknown.
+# A network is often confident about words that it was never trained on: a threshold that finds more
+# unknown words rejects more known ones, too. A star above and to the right of the curve means that
+# examples of `_unknown_` are worth more than any threshold. Notebook 1 showed the opposite failure:
+# with 60 % unknown in the training set a model predicted nothing but unknown.
 #
 # **Think:** there are 24 unknown clips in this test. How wide is the interval of their recall?
 #
-# ## 5.9 Hand it in
+# ## 5.9 The table for Kaggle
 #
-# The challenge on Kaggle wants a table, `fname,label`, with its own names: `silence` and `unknown`
+# The challenge on Kaggle takes a table, `fname,label`, with its own names: `silence` and `unknown`
 # without underscores, the ten commands, and nothing else. Any other word is `unknown`.
 
 
@@ -651,7 +659,7 @@ def kaggle_table(file_names, predicted, label_names):
     for name, row in zip(file_names, predicted.tolist(), strict=True):
         #: The label without underscores.
         label = label_names[row].strip("_")
-        #: Keep it if Kaggle knows it; what Kaggle does not know is unknown.
+        #: Keep it if it is one of Kaggle's labels; any other word is unknown.
         table[name] = label if label in allowed else "unknown"
     return table
     # END SOLUTION
@@ -667,7 +675,7 @@ with check("5.9-table-by-hand", "the table has Kaggle's names"):
     expect_equal("c.wav", made["c.wav"], "unknown", {"Kaggle does not know every word": "cat"})
 
 # %% [markdown]
-# `kws.inference.submission` writes it, sorted and complete or not at all, and reads it back.
+# `kws.inference.submission` writes the table, sorted and complete or not at all, and reads it back.
 
 # %%
 clips = [f"clip_{number:06d}.wav" for number in range(len(guesses))]
@@ -676,10 +684,10 @@ found = check_csv("05_kaggle.csv", KAGGLE, KAGGLE_LABELS, clips)
 print(f"{len(found)} rows;", ", ".join(f"{clip},{found[clip]}" for clip in clips[:3]))
 
 # %% [markdown]
-# Hand in this notebook and `05_keyword_transformer.safetensors`, which lies beside it. Your model
-# is graded by what it says about clips of other voices, that nobody has heard: all the points for
-# what our own recipe reaches with any seed, a part of them from half of that on.
+# Hand in this notebook and `05_keyword_transformer.safetensors`, which is in the same folder. Your
+# model is graded by its accuracy on new clips of other voices: all the points for what our own
+# recipe reaches with any seed, a part of them from half of that on.
 #
-# **Think:** a report on this challenge fine-tuned wav2vec2 on 30 words and took thresholds as in
-# section 5.8: 97.95 % on its own validation set, 81.1 % on the challenge's private board. What does
-# that board hold that the validation set did not?
+# **Think:** the report of section 5.8 fine-tuned wav2vec2 on 30 words and used thresholds: 97.95 %
+# on its own validation set, 81.1 % on the private leaderboard of the challenge. What is in that
+# test set that was not in the validation set?

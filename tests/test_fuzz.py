@@ -20,7 +20,7 @@ import soundfile
 import torch
 
 from kws.audio import read_audio, write_audio
-from kws.data.array_file import DamagedStore, open_store, write_store
+from kws.data.array_file import DamagedArrayError, open_array, write_array
 from kws.data.features_file import read_features
 from kws.data.listing import read_listing
 from kws.data.packed import pack_clips
@@ -345,7 +345,7 @@ def test_histories_with_other_values(history):
 def test_packs(tmp_path):
     path, random = tmp_path / "a.clips", Random(0)
     rows = torch.arange(600).reshape(3, 200).numpy()
-    with write_store(path, "<i8", (200,)) as writer:
+    with write_array(path, "<i8", (200,)) as writer:
         writer.append(rows)
         writer.fields = {"names": ["a"]}
     data = path.read_bytes()
@@ -355,8 +355,8 @@ def test_packs(tmp_path):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
-                found, fields = open_store(path)
-            except DamagedStore:
+                found, fields = open_array(path)
+            except DamagedArrayError:
                 noticed += 1
                 continue
         assert damaged == data or (found == rows).all()

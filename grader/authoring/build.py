@@ -63,7 +63,7 @@ def read_solution(solution: Path, text: str | None = None) -> list[SolutionCell]
 
 
 def _in_the_script(raw: RawCell) -> str:
-    """The text of a cell as it stands in the script: what is no code is commented."""
+    """The text of a cell as it stands in the script: all but code is commented."""
     if raw.cell_type == "code":
         return raw.source
     return "\n".join(f"# {line}".rstrip() for line in raw.source.split("\n"))
@@ -74,7 +74,7 @@ def _cell(raw: RawCell, name: str, line: int, number: str) -> SolutionCell:
     for tag in raw.tags:
         if tag not in TAGS:
             near = did_you_mean(tag, TAGS)
-            raise UsageError(f"{where}: unknown tag {tag!r}{near}: choose of {', '.join(TAGS)}")
+            raise UsageError(f"{where}: unknown tag {tag!r}{near}: choose one of {', '.join(TAGS)}")
     regions = regions_of(_in_the_script(raw), where=name, line=line)
     tasks = sorted({region.task for region in regions})
     if regions and (raw.cell_type != "code" or "export" not in raw.tags):
@@ -99,7 +99,7 @@ def _parse(source: str, name: str, line: int, what: str = "this") -> None:
         ast.parse(source)
     except SyntaxError as error:
         at = line + (error.lineno or 1) - 1
-        raise UsageError(f"{name}:{at}: {what} is no valid Python: {error.msg}") from error
+        raise UsageError(f"{name}:{at}: {what} is not valid Python: {error.msg}") from error
 
 
 def build_notebook(solution: Path) -> str:

@@ -94,7 +94,7 @@ def secrets_of_code(path: Path, kind: str) -> list[Secret]:
 
 
 def _units(body: Iterable[ast.stmt]) -> Iterator[tuple[str, int, list[ast.stmt]]]:
-    """Name, line and body of each function, without its docstring; statements that are no import.
+    """Name, line and body of each function, without its docstring; statements that are not imports.
 
     Signatures stay out: a notebook gives them, and modules share them.
     """

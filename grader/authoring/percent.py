@@ -58,7 +58,7 @@ def _cells(lines: list[str]) -> Iterator[RawCell]:
 
 
 def _tags(text: str) -> tuple[str, ...]:
-    """The tags of a list of them; what is no list of text is one tag, which nobody knows."""
+    """The tags of a list of them; anything else is one tag, which is unknown."""
     try:
         return tuple(str(tag) for tag in ast.literal_eval(text))
     except (SyntaxError, ValueError):

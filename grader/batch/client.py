@@ -117,8 +117,8 @@ class _Process:
         with contextlib.suppress(OSError, ValueError):
             self._said.seek(max(self._said.seek(0, os.SEEK_END) - TAIL, 0))
             lines = self._said.read().decode(errors="replace").split("\n")
-            told = [line.strip() for line in lines if line.strip()]
-            what += f": {told[-1]}" if told else ""
+            written = [line.strip() for line in lines if line.strip()]
+            what += f": {written[-1]}" if written else ""
         return what
 
 

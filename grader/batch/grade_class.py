@@ -27,7 +27,7 @@ WALL, WALL_RETRAIN = 900.0, 7200.0  # seconds for one student's submission
 
 
 class Workers(Protocol):
-    """Whoever grades: `grader.batch.local.Local`, `grader.batch.cluster_jobs.Cluster`."""
+    """What grades: `grader.batch.local.Local`, `grader.batch.cluster_jobs.Cluster`."""
 
     def __enter__(self) -> "Workers": ...
 
@@ -44,7 +44,7 @@ class Workers(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a batch is told.
+    """The options of one run.
 
     Attributes:
         assignment: None for each that a submission answers.
@@ -70,7 +70,7 @@ class ClassResult:
         before: the reports that were there when the run, or one that was interrupted, began.
         unread: submissions without any report, and why.
         missing: students of the roster who handed in nothing.
-        ignored: names in the folder that are no submission.
+        ignored: names in the folder that are not submissions.
         leftover: students with reports, but without a submission in this run.
         pageless: student -> why there is no page.
         files: for the staff.
@@ -235,4 +235,6 @@ def _graded(
 def check_wall(seconds: float | None) -> None:
     """UsageError unless the limit is a positive number of seconds, or not given."""
     if seconds is not None and not 0 < seconds < float("inf"):
-        raise UsageError(f"--wall {seconds:g} is no time limit: give a positive number of seconds")
+        raise UsageError(
+            f"--wall {seconds:g} is not a time limit: give a positive number of seconds"
+        )

@@ -23,7 +23,7 @@ OUT = typer.Option(help="Folder for reports, pages and tables.")
 WORKERS = typer.Option(metavar="N", help="Submissions at a time [one for each core]")
 ASSIGNMENT = typer.Option(metavar="NN", help="Grade this one [each that is handed in]")
 ROSTER = typer.Option(metavar="CSV", help="Who is in the course: columns student, name, folder.")
-DEADLINE = typer.Option(metavar="ISO", help="Remark what came later, 2025-03-01T23:59.")
+DEADLINE = typer.Option(metavar="ISO", help="Note what came later, 2025-03-01T23:59.")
 SCHEDULER = typer.Option(metavar="URL", help="local, slurm, or a Dask scheduler: tcp://host:8786")
 REQUIRE = typer.Option(metavar="TIER", help="Refuse to grade below: sealed, fenced or process.")
 RETRAIN = typer.Option("--retrain", help="Train the students' recipes as well.")
@@ -32,7 +32,7 @@ DIFF = typer.Option("--diff", help="List who changed, by how much, on which chec
 
 
 def make_workers(scheduler: str, workers: int | None, required: str | None) -> Workers:
-    """Whoever grades, by the word that `--scheduler` takes."""
+    """The workers that `--scheduler` names."""
     if workers is not None and workers < 1:
         raise UsageError(f"--workers {workers} grades nothing: give 1 or more")
     if scheduler == "local":
@@ -110,7 +110,7 @@ def regrade(
 
 
 def _print(lines: Sequence[str]) -> None:
-    """Print, with a question mark for what this terminal has no letter for."""
+    """Print, with a question mark for what this terminal cannot encode."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     for line in lines:

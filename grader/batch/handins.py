@@ -71,7 +71,7 @@ class FolderEntry:
 
 @dataclass(frozen=True)
 class FolderListing:
-    """Entries of a folder, sorted, and the names in it that are none."""
+    """Submissions found, and names ignored."""
 
     entries: tuple[FolderEntry, ...]
     ignored: tuple[str, ...] = field(default=())
@@ -80,7 +80,7 @@ class FolderListing:
 def find(folder: Path, besides: Iterable[Path] = ()) -> FolderListing:
     """The entries of `folder`; `besides` are files that lie there for another purpose.
 
-    UsageError if it is no folder, or holds one student's answer where students are expected.
+    UsageError if it is not a folder, or holds one student's answer where students are expected.
     """
     if not folder.is_dir():
         if folder.exists():

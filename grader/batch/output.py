@@ -53,7 +53,7 @@ class Store:
         try:
             report = Report.from_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None  # cut off, or of another version of the grader: graded anew
+            return None  # cut off, or of another version of the grader: graded again
         place = (path.parent.name, f"{report.assignment}.json")
         return report if place == (report.student, path.name) else None
 

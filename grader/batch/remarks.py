@@ -37,7 +37,7 @@ def read_deadline(text: str) -> datetime:
         when = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     except ValueError:
         raise UsageError(
-            f"--deadline {text!r} is no date: write 2025-03-01T23:59, or with +01:00 behind it"
+            f"--deadline {text!r} is not a date: write 2025-03-01T23:59, or 2025-03-01T23:59+01:00"
         ) from None
     return when.astimezone()
 

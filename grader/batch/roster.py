@@ -20,7 +20,7 @@ from kws.errors import UsageError, did_you_mean
 
 KNOWN = ("student", "name", "email", "folder")
 CANVAS_ID = "sis login id"
-UNSAFE = re.compile(  # what names no file everywhere; control codes, turned text, half characters
+UNSAFE = re.compile(  # in a file name on some system; control codes, bidi marks, half characters
     r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]'
 )
 LONGEST = 200  # bytes of an id: a file system takes names of 255, and ours have more in them
@@ -62,7 +62,7 @@ def read_roster(path: Path) -> tuple[RosterStudent, ...]:
     try:
         rows = list(csv.reader(io.StringIO(text), delimiter=_delimiter(text)))
     except csv.Error as error:
-        raise UsageError(f"the roster {path} is no CSV ({error}): save it anew") from None
+        raise UsageError(f"the roster {path} is not a CSV ({error}): save it again") from None
     head = [cell.strip().lower() for cell in rows[0]] if rows else []
     canvas = CANVAS_ID in head
     if not canvas:

@@ -33,7 +33,7 @@ class Reason(str, Enum):
     INFRASTRUCTURE = "infrastructure"  # our fault: costs nothing, and a person looks at it
 
 
-class Stopped(Exception):  # noqa: N818  (no error: an ending)
+class Stopped(Exception):  # noqa: N818  (an ending, not an error)
     """A check ended before its verdict: why, the fact as the student reads it, and a hint."""
 
     def __init__(self, reason: Reason, message: str, hint: str = ""):
@@ -78,7 +78,7 @@ class Record:
         self.facts[clean(name)] = "not a number" if value is None else value
 
     def figure(self, figure: Figure) -> None:
-        """Show a picture on the student's page; a value that is no number leaves a gap."""
+        """Show a picture on the student's page; a value that is not a number leaves a gap."""
         self.figures.append(replace(figure, data=_plain(dict(figure.data))))
 
     def partial(self, share: float, message: str, hint: str = "") -> None:

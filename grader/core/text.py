@@ -1,7 +1,7 @@
 """Text that somebody else chose, as it may stand in a report, a table, a page or on a terminal.
 
 Names of files and folders, of people, and what submitted code prints: all of it may hold terminal
-escapes, half a character, or bytes that are no text at all.
+escapes, half a character, or bytes that are not text at all.
 """
 
 import re
@@ -36,7 +36,7 @@ def one_line(text: str) -> str:
 
 
 def shown(name: str) -> str:
-    """A name as one line, whatever bytes the disk has for it: those that are no text are told.
+    """A name as one line, whatever bytes the disk has for it: those that are not text are replaced.
 
     >>> shown("m\\udcfcller") == "m\\N{REPLACEMENT CHARACTER}ller"
     True

@@ -437,7 +437,7 @@ ATTACKS: tuple[Attack, ...] = (
     # 8 exhaustion
     Attack(name="runs for ever", kind="exhaustion", goal="halt", payload="while True: pass"),
     Attack(
-        name="sleeps for ever, deaf to signals",
+        name="sleeps for ever, ignores signals",
         kind="exhaustion",
         goal="halt",
         payload="""

@@ -33,8 +33,8 @@ from grader.course.probes.feature_mistakes import (
     log_mel_mistakes,
     mel_mistakes,
     mfcc_mistakes,
-    mirrored,
     power_mistakes,
+    reflected,
     spectrum,
 )
 from grader.grading.feedback import Failure, expect_close, expect_dtype, expect_equal, expect_shape
@@ -155,9 +155,9 @@ def test_hann_values(student):
 
 @pytest.mark.check("1.2", points=2, concept="section 1.2")
 def test_frames_values(student, draw):
-    """frames of a batch are centered on multiples of the hop, with mirrored ends."""
+    """frames of a batch are centered on multiples of the hop, with reflect padding."""
     x = draw(B, N)
-    expected = mirrored(x, W).unfold(1, W, SHIFT)
+    expected = reflected(x, W).unfold(1, W, SHIFT)
     what = f"frame of a waveform ({B}, {N}), length {W}, hop {SHIFT},"
     expect_values(what, student.frame(x, W, SHIFT), expected, frame_mistakes(x, W, SHIFT))
 
@@ -350,7 +350,11 @@ def test_takes_stay_together(student, speakers):
         found = splits_of(student, names)
         if len(set(found)) > 1:
             by_file = found == [by_percent(sha1_percent(name.split("/")[1])) for name in names]
-            hint = "what changes from take to take? Only the speaker counts" if by_file else ""
+            hint = (
+                "what differs between recordings of a speaker? Only the speaker counts"
+                if by_file
+                else ""
+            )
             raise Failure(f"ten clips of one speaker are in {len(set(found))} splits", hint)
 
 

@@ -1,5 +1,5 @@
 """Hidden checks of assignment 5: counts against the report's, parts against their formula,
-and the trained model on clips of voices that nobody has heard.
+and the trained model on clips of new voices.
 
 The bounds of the accuracies come from what our own answer, trained with several seeds, reaches
 (`python -m grader.course.targets --assignment 05`, and once more with `--retrain`).
@@ -47,7 +47,7 @@ NAMES = PROTOCOL.labels
 
 @pytest.fixture
 def draw(secret):
-    """Normal numbers of a shape, other ones in every course."""
+    """Normal numbers of a shape; they depend on the seed of the course."""
     generator = secret.generator("assignment 5")
     return lambda *shape: torch.randn(shape, generator=generator)
 
@@ -153,7 +153,7 @@ def test_points(student, draw):
                 mel, one, strides, bands_first=True
             ),
             "bands are the rows of the map, frames its columns": stem(
-                mel, one, strides, turned=True
+                mel, one, strides, frames_as_rows=True
             ),
             "is there a batch norm after each convolution?": stem(mel, one, strides, norm=False),
             "is there a ReLU after each batch norm?": stem(mel, one, strides, relu=False),
@@ -168,7 +168,7 @@ def test_points(student, draw):
 
 @pytest.mark.check("5.2", points=1, concept="section 5.2")
 def test_columns(student, draw):
-    """a column holds all bands of a frame, one after the other."""
+    """a column is all bands of a frame, one after the other."""
     mel = draw(B, 23, 14)
     module = built(student, "Stem", CHANNELS, (2, 2), True)
     one = read_stem(module, CHANNELS, seed=3)
@@ -186,7 +186,7 @@ def test_columns(student, draw):
 
 @pytest.mark.check("5.2", points=1, concept="section 5.2")
 def test_stem_parameters(student):
-    """the report's stem has 19,008 parameters, whatever becomes of its maps."""
+    """the report's stem has 19,008 parameters, for points and for columns."""
     suspects = {
         "is there a batch norm after each convolution?": 19_008 - 192,
         "do both convolutions have a bias?": 19_008 - 96,
@@ -201,7 +201,7 @@ def test_stem_parameters(student):
 
 @pytest.mark.check("5.3", points=1, concept="section 5.3")
 def test_token_by_hand(student):
-    """the same token stands in front of every clip."""
+    """the same token is the first of every clip."""
     reader = built(student, "ClassToken", 3, 2)
     row = torch.tensor([7.0, 8, 9])
     state = reader.state_dict()
@@ -213,7 +213,7 @@ def test_token_by_hand(student):
     reader.load_state_dict({name: row.reshape(tensor.shape) for name, tensor in state.items()})
     x = torch.arange(12.0).reshape(2, 2, 3)
     front = row.expand(2, 1, 3)
-    suspects = {"in front, not behind": torch.cat([x, front], 1)}
+    suspects = {"the token comes first, not last": torch.cat([x, front], 1)}
     expect_close("reader(x)", reader(x), torch.cat([front, x], 1), suspects)
 
 
@@ -237,8 +237,9 @@ def test_token_and_positions(student, draw):
     later = torch.cat([token[0].expand(B, 1, D), x + places[0][1:]], dim=1)
     suspects = {
         "are the positions added?": joined,
-        "the cls token has a place, too": later,
-        "in front, not behind": torch.cat([x, token[0].expand(B, 1, D)], dim=1) + places[0],
+        "the cls token has a position, too": later,
+        "the token comes first, not last": torch.cat([x, token[0].expand(B, 1, D)], dim=1)
+        + places[0],
     }
     expect_close("reader(x)", reader(x), joined + places[0], suspects, **CLOSE)
 
@@ -250,7 +251,7 @@ def test_token_parameters(student):
         reader = built(student, "ClassToken", D, 11, positions)
         suspects = {"is the token an nn.Parameter?": 0, "is positions used?": 13 * D}
         if positions:
-            suspects = {"the cls token has a place, too": 12 * D, "is positions used?": D}
+            suspects = {"the cls token has a position, too": 12 * D, "is positions used?": D}
         what = f"the number of parameters with positions={positions}"
         expect_equal(what, trainable(reader), expected, suspects)
         for tensor in reader.state_dict().values():
@@ -275,21 +276,21 @@ def test_transformer_reads(student, draw):
     if not torch.allclose(logits, logits[:1].expand_as(logits), atol=1e-6):
         raise Failure(
             "without any layer the logits of two clips differ",
-            "without a layer the cls token has read nothing: did another token, or a mean, answer?",
+            "is the cls token classified, or another token, or a mean?",
         )
 
 
 @pytest.mark.check("5.4", points=3, concept="section 5.4")
 def test_transformer_chains_its_parts(student, draw):
-    """the model equals its parts, one after the other, and the cls token answers."""
+    """the model equals its parts, one after the other, and classifies the cls token."""
     model = built(student, "KeywordTransformer", C, num_layers=3, positions=True, **SMALL).eval()
     mel = draw(B, FRAMES, N_MELS)
     one = ModelReading(model, mel, num_layers=3, seed=7)
     suspects = {
-        "the cls token answers, not the mean of all": one(mel, reads="mean"),
-        "the cls token stands in front: which one answered?": one(mel, reads="last"),
-        "how often does the loop run? One layer is missing": one(mel, skip=1),
-        "the cls token has to go through the layers with the others": one(mel, late=True),
+        "the classifier reads the cls token, not the mean of all": one(mel, reads="mean"),
+        "the cls token is the first: which one is classified?": one(mel, reads="last"),
+        "one layer is missing: how often does the loop run?": one(mel, skip=1),
+        "the cls token has to pass through the layers with the others": one(mel, late=True),
         "attention runs over the tokens of a clip: are axes swapped?": one(mel, across=True),
     }
     actual = expect_shape("model(mel)", model(mel), B, C, letters="B, C")
@@ -297,30 +298,30 @@ def test_transformer_chains_its_parts(student, draw):
 
 
 @pytest.mark.check("5.4", points=1, concept="section 5.4")
-def test_clips_do_not_hear_each_other(student, draw):
-    """a clip gets the logits that it gets alone, in evaluation mode."""
+def test_clips_are_independent(student, draw):
+    """a clip has the same logits alone and in a batch, in evaluation mode."""
     model = built(student, "KeywordTransformer", C, num_layers=2, **SMALL)
     loud(model, seed=9)
     model.eval()
     mel = draw(B, FRAMES, N_MELS)
     logits = expect_shape("model(mel)", model(mel), B, C, letters="B, C")
-    hint = "which step mixes clips? Is the token put in front of each, along axis 1?"
+    hint = "which step mixes clips? Is the token prepended to each, along axis 1?"
     for row in range(B):
         alone = expect_shape("model(mel)", model(mel[row : row + 1]), 1, C, letters="B, C")
         if not torch.allclose(alone[0], logits[row], **CLOSE):
-            raise Failure("a clip gets other logits alone than in a batch", hint)
+            raise Failure("a clip has other logits alone than in a batch", hint)
 
 
 @pytest.mark.check("5.4", points=1, concept="section 5.4")
 def test_layers_are_independent(student):
-    """every layer has parameters of its own."""
+    """every layer has its own parameters."""
     for depth in (1, 3):
         model = built(student, "KeywordTransformer", C, num_layers=depth, **SMALL)
         shared = [n for n, one in model.parameters().items() if one.same_as is not None]
         if shared:
             raise Failure(
                 f"KeywordTransformer(num_layers={depth}) uses {len(shared)} parameters again",
-                "is it one layer, used again and again?",
+                "is it one layer, used several times?",
             )
         bare = built(student, "KeywordTransformer", C, num_layers=0, **SMALL)
         added = trainable(model) - trainable(bare)
@@ -389,7 +390,7 @@ def test_recipe(student):
 
 @pytest.mark.check("5.6", points=1, concept="section 5.6")
 def test_small_model_learns(student, draw):
-    """the small model stays below half a million numbers, and a gradient reaches all of them."""
+    """the small model has at most half a million parameters, and a gradient reaches each."""
     model = built(student, "small_model")
     mel = draw(B, FRAMES, N_MELS).float()
     expect_budget("small_model()", model.eval(), mel, most=BUDGET)
@@ -400,7 +401,7 @@ def test_small_model_learns(student, draw):
 
 @pytest.mark.check("5.6", points=8, concept="section 5.6", timeout=120)
 def test_accuracy(student, weights, secret, record):
-    """the trained model knows its words from voices that it has not heard."""
+    """the trained model recognizes its words from new voices."""
     model = load_weights(built(student, "small_model"), weights)
     mel, labels = word_clips(secret)
     logits = predict(model, (mel,), len(PROTOCOL.labels))
@@ -436,7 +437,7 @@ def test_retrained(student, weights, secret, record):
 
 @pytest.mark.check("5.7", points=1, concept="section 5.7")
 def test_confusion_by_hand(student):
-    """rows are what was said, columns what was understood."""
+    """rows are the true classes, columns the predicted ones."""
     expected = torch.tensor([[1, 1, 0], [0, 0, 0], [0, 2, 1]])
     suspects = {"rows are the true classes, columns the predicted ones": expected.mT}
     predicted, labels = torch.tensor([0, 1, 1, 1, 2]), torch.tensor([0, 0, 2, 2, 2])
@@ -465,7 +466,7 @@ def test_confusion_counts(student, secret):
 
 @pytest.mark.check("5.7", points=1, concept="section 5.7")
 def test_confusion_of_absent_classes(student):
-    """a class that nobody said, or that never was the answer, keeps its row and its column."""
+    """a class without clips, or never predicted, keeps its row and its column."""
     both = torch.zeros(4, dtype=torch.long)
     expected = torch.zeros(7, 7, dtype=torch.long)
     expected[0, 0] = 4
@@ -479,7 +480,7 @@ def test_confusion_of_absent_classes(student):
 
 @pytest.mark.check("5.8", points=1, concept="section 5.8")
 def test_threshold_by_hand(student):
-    """whoever is not sure says unknown."""
+    """a prediction below the threshold is unknown."""
     rows = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]])
     for threshold, expected in ((0.7, [0, 2, 2]), (0.5, [0, 1, 0])):
         actual = student.with_threshold(rows, threshold, 2)
@@ -496,7 +497,7 @@ def test_threshold_values(student, draw):
         suspects = {
             "below the threshold, not above it": guess.masked_fill(~low, unknown),
             "is the threshold used?": guess,
-            "which number stands for unknown?": guess.masked_fill(low, -1),
+            "which class is unknown?": guess.masked_fill(low, -1),
             "the class, not its probability": confidence.masked_fill(low, unknown),
         }
         actual = student.with_threshold(probabilities, threshold, unknown)
@@ -506,7 +507,7 @@ def test_threshold_values(student, draw):
 
 @pytest.mark.check("5.8", points=1, concept="section 5.8")
 def test_threshold_ends(student, draw):
-    """at 0 nobody is unknown, above 1 everybody; the probabilities stay as they are."""
+    """at 0 nothing is unknown, above 1 everything; the probabilities stay as they are."""
     probabilities = draw(13, 5).softmax(1)
     guess = probabilities.argmax(1)
     expect_equal("with_threshold(…, 0.0, 4)", student.with_threshold(probabilities, 0.0, 4), guess)
@@ -556,5 +557,5 @@ def table(student, names: list[str], rows: list[int], labels: list[str]) -> dict
     made = student.kaggle_table(names, torch.tensor(rows), labels)
     if not isinstance(made, dict):
         hint = "is there a return?" if made is None else "{file name: label}"
-        raise Failure("kaggle_table(...) is no dictionary", hint)
+        raise Failure("kaggle_table(...) is not a dictionary", hint)
     return made

@@ -98,7 +98,7 @@ def verify(assignment: Assignment, checks: Sequence[Check]) -> None:
         if check.id in seen:
             wrong.append(f"{check.id}: two checks have this id")
         wrong += [
-            f"{check.id}: {other} is no check before it"
+            f"{check.id}: {other} is not a check before it"
             for other in check.after
             if other not in seen
         ]

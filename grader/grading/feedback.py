@@ -19,7 +19,7 @@ LONGEST, LARGEST = 60, 10**12  # of what is shown of an answer: more of it could
 MOST_AXES, LONGEST_AXIS = 8, 10**6
 
 
-class Failure(AssertionError):  # noqa: N818  (no error: a verdict)
+class Failure(AssertionError):  # noqa: N818  (a verdict, not an error)
     """A wrong answer: `message` is the fact as the student reads it, `hint` a question or empty."""
 
     def __init__(self, message: str, hint: str = ""):
@@ -172,12 +172,6 @@ def expect_between(
     else:
         bounds = f"between {_amount(low)} and {_amount(high)}"
     raise Failure(f"{what} is {_amount(actual)}{tail}, expected {bounds}{tail}", hint)
-
-
-def expect_true(what: str, holds: bool, hint: str = "") -> None:
-    """Fail with the sentence `what` unless `holds`: for properties that the others do not state."""
-    if not holds:
-        raise Failure(what, hint)
 
 
 def name_of(value: Any) -> str:

@@ -95,7 +95,7 @@ def _checks(reports: Sequence[Report]) -> str:
         )
     head = (
         '<tr><th scope="col">check</th><th scope="col" class="number">all points</th>'
-        '<th scope="col">said most often</th></tr>'
+        '<th scope="col">most frequent message</th></tr>'
     )
     body = "\n".join(rows)
     return f'<div class="wide"><table>\n<thead>{head}</thead>\n<tbody>{body}</tbody></table></div>'

@@ -9,7 +9,7 @@ from grader.reports.scorecard import by_task, points, public_facts, retrain_line
 
 TOLD = {
     Verdict.GRADED: "",
-    Verdict.REPAIRED: "What was handed in had to be mended first. That costs no points.",
+    Verdict.REPAIRED: "Your files had to be repaired first. That costs no points.",
     Verdict.PERSON: "Some points are open: a person will look at them. You lose none by it.",
 }
 
@@ -40,7 +40,7 @@ def _report(report: Report, *, alone: bool) -> list[str]:
         lines.append(f"<p>{text(TOLD[report.verdict])}</p>")
     if report.repairs:
         items = "".join(f"<li>{text(repair)}</li>" for repair in report.repairs)
-        lines.append(f"<h3>What was mended</h3>\n<ul>{items}</ul>")
+        lines.append(f"<h3>What was repaired</h3>\n<ul>{items}</ul>")
     for task, checks in by_task(report.checks):
         earned = points(sum(check.earned or 0.0 for check in checks))
         there = points(sum(check.points for check in checks))

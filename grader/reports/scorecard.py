@@ -42,7 +42,7 @@ def public_facts(check: CheckResult) -> dict[str, object]:
 
 
 def closing_lines(report: Report) -> list[str]:
-    """Score by task, what was mended, the tier of isolation, and the verdict."""
+    """Score by task, what was repaired, the tier of isolation, and the verdict."""
     lines = [f"Score card: {report.title} (assignment {report.assignment})"]
     for task, checks in by_task(report.checks):
         earned = sum(check.earned or 0.0 for check in checks)
@@ -50,7 +50,7 @@ def closing_lines(report: Report) -> list[str]:
         lines.append(f"{points(earned):>5}/{points(there):<4} {task_name(report, task)}")
     lines.append(f"{points(report.score):>5}/{points(report.max_score):<4} in all")
     lines += retrain_lines(report)
-    lines += [f"mended: {repair}" for repair in report.repairs]
+    lines += [f"repaired: {repair}" for repair in report.repairs]
     lines.append(f"isolation: {report.tier}")
     lines += [f"  without: {weakness}" for weakness in report.weaknesses]
     lines.append(f"verdict: {report.verdict.value}")

@@ -129,8 +129,11 @@ def read_trace(table: Any) -> Trace:
     )
     layers = tuple(
         Call(
-            *(_text(path), _text(kind), tuple(map(_shape, taken))),
-            *(_maybe(output, _tensor), tuple(map(_shape, given))),
+            path=_text(path),
+            kind=_text(kind),
+            input_shapes=tuple(map(_shape, taken)),
+            output=_maybe(output, _tensor),
+            output_shapes=tuple(map(_shape, given)),
         )
         for path, kind, taken, output, given in table["layers"]
     )

@@ -1,20 +1,18 @@
-"""What the evaluator can ask of a module that lives in the check process."""
+"""What the evaluator can ask of a module in the check process; `forms` reads the answers.
 
-from collections.abc import Callable, Mapping, Sequence
+A tensor is *touched* by a call if it enters an operator and was neither an argument of the call nor
+made by an operator in it: a weight, whether declared or kept in a list, a closure or a global name.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from grader.sandbox.trace import (
-    Touched,
-    layers_seen,
-    modules_of,
-    own_of,
-    parameters_of,
-    tensors_of,
-)
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -52,7 +50,7 @@ def parameters(module: nn.Module) -> dict[str, list[Any]]:
 
 def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """One call, watched: its output, the tensors touched, the calls of layers."""
-    touched = Touched(module, tensors_of(args, kwargs))
+    touched = TouchRecorder(module, tensors_of(args, kwargs))
     with layers_seen(module) as calls, touched:
         output = module(*args, **kwargs)
     return {"output": output, "touched": touched.found, "layers": calls}
@@ -116,3 +114,145 @@ def fit(
         value.backward()
         optimizer_.step()
     return losses
+
+
+def modules_of(root: nn.Module, *, again: bool = False) -> Iterator[tuple[str, nn.Module]]:
+    """Path and module of `root` and all below it, whatever the student's class says of itself.
+
+    As `nn.Module.named_modules`, in its order; one that has several paths comes once, or, with
+    `again`, under each.
+    """
+    seen: set[int] = set()
+
+    def below(path: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+        if again or id(module) not in seen:
+            seen.add(id(module))
+            yield path, module
+            for name, child in vars(module)["_modules"].items():
+                if child is not None:
+                    yield from below(_joined(path, name), child)
+
+    return below("", root)
+
+
+def parameters_of(root: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """All parameters, by each of their names, as in `nn.Module.named_parameters`."""
+    return _members(root, "_parameters")
+
+
+def buffers_of(root: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """All buffers, by each of their names."""
+    return _members(root, "_buffers")
+
+
+def own_of(module: nn.Module, kind: str) -> Iterator[tuple[str, Any]]:
+    """The "_parameters" or "_buffers" that a module holds itself, by its own names for them."""
+    return ((name, value) for name, value in vars(module)[kind].items() if value is not None)
+
+
+def state_of(root: nn.Module) -> dict[str, Tensor]:
+    """Parameters and persistent buffers by name, as in `nn.Module.state_dict`."""
+    found: dict[str, Tensor] = {}
+    for path, module in modules_of(root, again=True):
+        fleeting = vars(module).get("_non_persistent_buffers_set", ())
+        lasting = [one for one in own_of(module, "_buffers") if one[0] not in fleeting]
+        for name, tensor in [*own_of(module, "_parameters"), *lasting]:
+            found[_joined(path, name)] = tensor.detach()
+    return found
+
+
+def _members(root: nn.Module, kind: str) -> Iterator[tuple[str, Any]]:
+    for path, module in modules_of(root, again=True):
+        for name, tensor in own_of(module, kind):
+            yield _joined(path, name), tensor
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def tensors_of(*values: Any) -> list[Tensor]:
+    """All tensors in nested tuples, lists and dictionaries."""
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+
+
+class TouchRecorder(TorchDispatchMode):
+    """While active, collects the touched tensors, each storage once, in the order of first use."""
+
+    def __init__(self, module: nn.Module, arguments: list[Tensor]):
+        super().__init__()
+        self.names: dict[int, str] = {}
+        for name, tensor in [*parameters_of(module), *buffers_of(module)]:
+            self.names.setdefault(_key(tensor), name)
+        self.alive: list[Any] = []  # storages: an address is not to be given out again
+        self.known: set[int] = set()
+        self.found: list[list[Any]] = []  # name or None, shape, scalars, scalars of the storage
+        for argument in arguments:
+            self._know(argument)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for tensor in tensors_of(args, kwargs):
+            if _key(tensor) not in self.known:
+                self._know(tensor)
+                name = self.names.get(_key(tensor))
+                self.found.append([name, tuple(tensor.shape), tensor.numel(), _held(tensor)])
+        made = func(*args, **(kwargs or {}))
+        for tensor in tensors_of(made):
+            self._know(tensor)
+        return made
+
+    def _know(self, tensor: Tensor) -> None:
+        self.known.add(_key(tensor))
+        self.alive.append(
+            tensor.detach() if tensor.layout != torch.strided else tensor.untyped_storage()
+        )
+
+
+def _key(tensor: Tensor) -> int:
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):  # sparse tensors have none
+        return id(tensor)
+
+
+def _held(tensor: Tensor) -> int:
+    try:
+        return tensor.untyped_storage().nbytes() // tensor.element_size()
+    except (NotImplementedError, RuntimeError):
+        return tensor.numel()
+
+
+@contextlib.contextmanager
+def layers_seen(module: nn.Module) -> Iterator[list[list[Any]]]:
+    """While open, each call of a layer adds [path, class, shapes in, output, shapes out].
+
+    Sorted by when the calls began. `layer(x)` and `layer.forward(x)` are both seen; a layer that
+    has several paths goes by its first.
+    """
+    calls: list[list[Any]] = []
+    wrapped: list[nn.Module] = []
+
+    def wrap(path: str, layer: nn.Module) -> None:
+        forward = layer.forward
+
+        def seen(*args: Any, **kwargs: Any) -> Any:
+            shapes = [tuple(t.shape) for t in tensors_of(args, kwargs)]
+            call = [path, type(layer).__name__, shapes, None, []]
+            calls.append(call)
+            output = forward(*args, **kwargs)
+            out = tensors_of(output)
+            call[3] = out[0].detach().clone() if out else None
+            call[4] = [tuple(t.shape) for t in out]
+            return output
+
+        layer.__dict__["forward"] = seen
+        wrapped.append(layer)
+
+    for path, layer in modules_of(module):
+        if "forward" not in layer.__dict__ and not isinstance(layer, torch.jit.ScriptModule):
+            wrap(path, layer)
+    try:
+        yield calls
+    finally:
+        for layer in wrapped:
+            layer.__dict__.pop("forward", None)

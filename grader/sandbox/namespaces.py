@@ -59,10 +59,8 @@ def enter(user: int, group: int) -> None:
     linux.mount("none", "/", "none", _PRIVATE, "")
     attributes = struct.pack("QQQQ", _READ_ONLY, 0, 0, 0)
     with contextlib.suppress(OSError):  # before Linux 5.12: Landlock alone has to refuse writing
-        linux.call(
-            *(_MOUNT_SETATTR, _HERE, b"/", _RECURSIVE, attributes, len(attributes)),
-            what="mount_setattr",
-        )
+        size = len(attributes)
+        linux.call(_MOUNT_SETATTR, _HERE, b"/", _RECURSIVE, attributes, size, what="mount_setattr")
 
 
 def choose_folder(needed: list[str]) -> str:

@@ -131,9 +131,7 @@ class RemoteModule(_Remote):
 
     def state_dict(self) -> dict[str, Tensor]:
         """A copy of its parameters and buffers."""
-        return self._read(
-            *(f"{self.kind}.state_dict()", forms.read_state), op="state_dict", module=self._ref
-        )
+        return self._form("state_dict", forms.read_state)
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Every name has to be there with its shape, as in torch."""

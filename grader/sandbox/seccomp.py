@@ -15,53 +15,55 @@ from functools import cache
 
 from grader.sandbox import linux
 
+# fmt: off
 REFUSED: dict[str, tuple[int | None, int | None]] = {  # name -> number on x86_64, on aarch64
     # processes and programs (clone: below)
-    **{"fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281)},
-    **{"ptrace": (101, 117), "kcmp": (312, 272), "process_vm_readv": (310, 270)},
-    **{"process_vm_writev": (311, 271), "process_madvise": (440, 440)},
-    **{"process_mrelease": (448, 448), "pidfd_open": (434, 434), "pidfd_getfd": (438, 438)},
+    "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281),
+    "ptrace": (101, 117), "kcmp": (312, 272), "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271), "process_madvise": (440, 440),
+    "process_mrelease": (448, 448), "pidfd_open": (434, 434), "pidfd_getfd": (438, 438),
     # signals to others (kill, tgkill, rt_sigqueueinfo: below)
-    **{"tkill": (200, 130), "rt_tgsigqueueinfo": (297, 240), "pidfd_send_signal": (424, 424)},
+    "tkill": (200, 130), "rt_tgsigqueueinfo": (297, 240), "pidfd_send_signal": (424, 424),
     # sockets
-    **{"socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200)},
-    **{"listen": (50, 201), "accept": (43, 202), "accept4": (288, 242), "sendto": (44, 206)},
-    **{"sendmsg": (46, 211), "sendmmsg": (307, 269), "recvfrom": (45, 207), "recvmsg": (47, 212)},
-    **{"recvmmsg": (299, 243), "shutdown": (48, 210), "setsockopt": (54, 208)},
+    "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200),
+    "listen": (50, 201), "accept": (43, 202), "accept4": (288, 242), "sendto": (44, 206),
+    "sendmsg": (46, 211), "sendmmsg": (307, 269), "recvfrom": (45, 207), "recvmsg": (47, 212),
+    "recvmmsg": (299, 243), "shutdown": (48, 210), "setsockopt": (54, 208),
     # namespaces and mounts
-    **{"unshare": (272, 97), "setns": (308, 268), "mount": (165, 40), "umount2": (166, 39)},
-    **{"pivot_root": (155, 41), "chroot": (161, 51), "open_tree": (428, 428)},
-    **{"move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431)},
-    **{"fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442)},
+    "unshare": (272, 97), "setns": (308, 268), "mount": (165, 40), "umount2": (166, 39),
+    "pivot_root": (155, 41), "chroot": (161, 51), "open_tree": (428, 428),
+    "move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431),
+    "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442),
     # files: modes, owners, times, truncation by name; opening by other ways than open
-    **{"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "chown": (92, None)},
-    **{"lchown": (94, None), "fchown": (93, 55), "fchownat": (260, 54), "truncate": (76, 45)},
-    **{"setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7)},
-    **{"removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16)},
-    **{"utime": (132, None), "utimes": (235, None), "futimesat": (261, None)},
-    **{"utimensat": (280, 88), "mknod": (133, None), "mknodat": (259, 33)},
-    **{"name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265)},
-    **{"quotactl": (179, 60), "quotactl_fd": (443, 443), "fanotify_init": (300, 262)},
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "chown": (92, None),
+    "lchown": (94, None), "fchown": (93, 55), "fchownat": (260, 54), "truncate": (76, 45),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+    "utime": (132, None), "utimes": (235, None), "futimesat": (261, None),
+    "utimensat": (280, 88), "mknod": (133, None), "mknodat": (259, 33),
+    "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
+    "quotactl": (179, 60), "quotactl_fd": (443, 443), "fanotify_init": (300, 262),
     # memory that no limit counts, and keys
-    **{"memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194)},
-    **{"shmat": (30, 196), "shmctl": (31, 195), "msgget": (68, 186), "msgsnd": (69, 189)},
-    **{"msgrcv": (70, 188), "msgctl": (71, 187), "semget": (64, 190), "semop": (65, 193)},
-    **{"semctl": (66, 191), "mq_open": (240, 180), "mq_unlink": (241, 181)},
-    **{"add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219)},
+    "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194),
+    "shmat": (30, 196), "shmctl": (31, 195), "msgget": (68, 186), "msgsnd": (69, 189),
+    "msgrcv": (70, 188), "msgctl": (71, 187), "semget": (64, 190), "semop": (65, 193),
+    "semctl": (66, 191), "mq_open": (240, 180), "mq_unlink": (241, 181),
+    "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
     # the kernel's large surfaces
-    **{"bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282)},
-    **{"seccomp": (317, 277), "kexec_load": (246, 104), "kexec_file_load": (320, 294)},
-    **{"init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106)},
+    "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
+    "seccomp": (317, 277), "kexec_load": (246, 104), "kexec_file_load": (320, 294),
+    "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106),
     # the machine, and how others are scheduled
-    **{"reboot": (169, 142), "swapon": (167, 224), "swapoff": (168, 225), "acct": (163, 89)},
-    **{"syslog": (103, 116), "vhangup": (153, 58), "settimeofday": (164, 170)},
-    **{"clock_settime": (227, 112), "clock_adjtime": (305, 266), "adjtimex": (159, 171)},
-    **{"sethostname": (170, 161), "setdomainname": (171, 162), "iopl": (172, None)},
-    **{"ioperm": (173, None), "modify_ldt": (154, None), "personality": (135, 92)},
-    **{"setpriority": (141, 140), "sched_setscheduler": (144, 119), "sched_setparam": (142, 118)},
-    **{"sched_setattr": (314, 274), "ioprio_set": (251, 30), "migrate_pages": (256, 238)},
-    **{"move_pages": (279, 239), "lookup_dcookie": (212, 18)},
+    "reboot": (169, 142), "swapon": (167, 224), "swapoff": (168, 225), "acct": (163, 89),
+    "syslog": (103, 116), "vhangup": (153, 58), "settimeofday": (164, 170),
+    "clock_settime": (227, 112), "clock_adjtime": (305, 266), "adjtimex": (159, 171),
+    "sethostname": (170, 161), "setdomainname": (171, 162), "iopl": (172, None),
+    "ioperm": (173, None), "modify_ldt": (154, None), "personality": (135, 92),
+    "setpriority": (141, 140), "sched_setscheduler": (144, 119), "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274), "ioprio_set": (251, 30), "migrate_pages": (256, 238),
+    "move_pages": (279, 239), "lookup_dcookie": (212, 18),
 }
+# fmt: on
 ABSENT: dict[str, tuple[int | None, int | None]] = {  # ENOSYS: libraries have another way
     "clone3": (435, 435),
     "openat2": (437, 437),
@@ -181,8 +183,12 @@ def _unless_one_of(index: int, values: tuple[int, ...]) -> list[_Step]:
 def _no_truncation_by_readers(index: int) -> list[_Step]:
     """Refuse O_TRUNC without a right to write, which early Landlock does not look at."""
     reads_and_truncates = [
-        *(_argument(index), _Step(_AND, _TRUNCATE), _Step(_EQUAL, _TRUNCATE, 0, 4)),
-        *(_argument(index), _Step(_AND, _ACCESS), _Step(_EQUAL, 0, 0, 1)),
+        _argument(index),
+        _Step(_AND, _TRUNCATE),
+        _Step(_EQUAL, _TRUNCATE, 0, 4),
+        _argument(index),
+        _Step(_AND, _ACCESS),
+        _Step(_EQUAL, 0, 0, 1),
     ]
     return [*reads_and_truncates, _refuse(errno.EPERM), _ALLOWED]
 

@@ -26,7 +26,6 @@ from grader.sandbox import (
     namespaces,
     seccomp,
     session,
-    trace,
     traps,
     wire,
 )
@@ -126,7 +125,7 @@ def rehearse() -> None:
     module(*args)
     wire.dump(module_ops.trace(module, args, {}))
     wire.dump({"value": [module_ops.tree(module), module_ops.gradients(module, args, {})]})
-    wire.dump(trace.state_of(module))
+    wire.dump(module_ops.state_of(module))
 
 
 def silence() -> None:

@@ -26,8 +26,11 @@ FUSED = (  # word in a forbidden name -> how the operators begin that compute th
     ("MultiheadAttention", ("aten::_native_multi_head_attention",)),
 )
 KERNELS = (  # what computes on this device, for nested tensors and within vmap as well
-    *("CPU", "AutogradCPU", "CompositeImplicitAutograd"),
-    *("NestedTensorCPU", "FuncTorchVmapMode"),
+    "CPU",
+    "AutogradCPU",
+    "CompositeImplicitAutograd",
+    "NestedTensorCPU",
+    "FuncTorchVmapMode",
 )
 
 

@@ -40,8 +40,18 @@ SIZES = {  # safetensors' names of the dtypes that may cross -> bytes of one ele
 DTYPES = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in (
-        *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool, torch.uint8),
-        *(torch.int64, torch.int32, torch.int16, torch.int8, torch.complex64, torch.complex128),
+        torch.float64,
+        torch.float32,
+        torch.float16,
+        torch.bfloat16,
+        torch.bool,
+        torch.uint8,
+        torch.int64,
+        torch.int32,
+        torch.int16,
+        torch.int8,
+        torch.complex64,
+        torch.complex128,
     )
 }
 WHOLE = {torch.complex64: torch.float32, torch.complex128: torch.float64}  # how complex crosses

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from grader.core.outcomes import Reason
-from grader.sandbox import module_ops, trace, wire
+from grader.sandbox import module_ops, wire
 from grader.sandbox.confine import Confinement
 from grader.sandbox.loading import Namespace
 from grader.sandbox.program import Code
@@ -145,7 +145,7 @@ class CheckProcess:
             "forward": lambda: module(*args, **kwargs),
             "train": lambda: module.train(*args) and None,
             "to": lambda: module.to(*args) and None,
-            "state_dict": lambda: trace.state_of(module),
+            "state_dict": lambda: module_ops.state_of(module),
             "load_state_dict": lambda: module.load_state_dict(*args) and None,
             "tree": lambda: module_ops.tree(module),
             "parameters": lambda: module_ops.parameters(module),

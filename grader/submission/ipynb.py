@@ -120,7 +120,7 @@ def _load(text: str) -> Any:
 
 
 def _cells(tree: Any) -> list[tuple[str, str]] | None:
-    """Kind and source of each cell; None when the tree is no notebook."""
+    """Kind and source of each cell; None when the tree is not a notebook."""
     if isinstance(tree, dict) and isinstance(tree.get("worksheets"), list):
         sheets = [sheet for sheet in tree["worksheets"] if isinstance(sheet, dict)]
         listed = [cell for sheet in sheets for cell in _list(sheet.get("cells"))]

@@ -35,7 +35,7 @@ def read_submissions(
     """What the student handed in at `path`, one Submission for each assignment, sorted.
 
     With `assignment`, that one alone, always; without, those that were found. Where nothing can be
-    told apart there is one Submission with `assignment=""`, without pieces, whose repairs say why.
+    separated there is one Submission with `assignment=""`, without pieces, whose repairs say why.
     UsageError if there is nothing at `path`, or no such assignment.
     """
     path = Path(path)

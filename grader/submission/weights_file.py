@@ -1,6 +1,6 @@
 """Which trained weights belong to a notebook: of those handed in, and of those beside it.
 
-Whoever grades one file of a folder means the weights that its student trained; what begins with the
+To grade one file of a folder is to mean the weights that its student trained; what begins with the
 same number may be another student's.
 """
 

@@ -29,11 +29,11 @@ ABANDONED_SECONDS = 3600  # a temporary file untouched for so long has lost its 
 _verified: set[tuple[str, int, int, int]] = set()  # files whose rows this process has checked
 
 
-class DamagedStore(Exception):  # noqa: N818  (a finding for the caller to repair, never for the user)
-    """The file is not a store, or its bytes are not those that were written."""
+class DamagedArrayError(Exception):
+    """The file is not an array file, or its bytes have changed: the caller makes it again."""
 
 
-class StoreWriter:
+class ArrayWriter:
     """Takes rows in order; `fields` goes into the description."""
 
     def __init__(self, file: BinaryIO, dtype: str, row_shape: tuple[int, ...]) -> None:
@@ -62,14 +62,14 @@ class StoreWriter:
 
 
 @contextmanager
-def write_store(path: Path, dtype: str, row_shape: tuple[int, ...]) -> Iterator[StoreWriter]:
+def write_array(path: Path, dtype: str, row_shape: tuple[int, ...]) -> Iterator[ArrayWriter]:
     """Stream rows into `path`, which appears when the block ends without an error.
 
     OSError (full disk, read-only folder) names `path`; nothing is left of the attempt.
     """
     _remove_abandoned(path)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        writer = StoreWriter(file, dtype, row_shape)
+        writer = ArrayWriter(file, dtype, row_shape)
         yield writer
         writer.seal()
 
@@ -83,10 +83,10 @@ def _remove_abandoned(path: Path) -> None:
             pass  # another process was quicker
 
 
-def open_store(path: Path) -> tuple[np.memmap, dict[str, Any]]:
+def open_array(path: Path) -> tuple[np.memmap, dict[str, Any]]:
     """Map the rows of `path` (writes stay in memory) and return them with the writer's fields.
 
-    The checksum of the rows is verified once per process. Raises DamagedStore, or
+    The checksum of the rows is verified once per process. Raises DamagedArrayError, or
     FileNotFoundError.
     """
     with path.open("rb") as file:
@@ -97,7 +97,7 @@ def open_store(path: Path) -> tuple[np.memmap, dict[str, Any]]:
         if identity not in _verified:
             size = dtype.itemsize * int(np.prod(shape))
             if _sha256_of_first(file, size) != description["sha256"]:
-                raise DamagedStore(f"{path}: its checksum does not agree")
+                raise DamagedArrayError(f"{path}: its checksum does not agree")
             _verified.add(identity)
         return np.memmap(file, dtype=dtype, mode="c", shape=shape), description["fields"]
 
@@ -108,11 +108,11 @@ def _read_description(path: Path, file: BinaryIO) -> dict[str, Any]:
     seal = file.read()
     length = int.from_bytes(seal[8:16], "little")
     if len(seal) != SEAL_BYTES or seal[:8] != MAGIC or length > total - SEAL_BYTES:
-        raise DamagedStore(f"{path}: not a whole pack")
+        raise DamagedArrayError(f"{path}: not a whole pack")
     file.seek(total - SEAL_BYTES - length)
     text = file.read(length)
     if hashlib.sha256(text).digest() != seal[16:]:
-        raise DamagedStore(f"{path}: its description is damaged")
+        raise DamagedArrayError(f"{path}: its description is damaged")
     return json.loads(text)
 
 

@@ -30,7 +30,9 @@ def read_features(path: Path, num_features: int) -> np.ndarray:
     """
     tensor = _load(path)
     if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-        raise UsageError(f"{path}: holds no tensor of real numbers: save the features as a tensor")
+        raise UsageError(
+            f"{path}: contains no tensor of real numbers: save the features as a tensor"
+        )
     if tensor.ndim != 2 or not len(tensor):
         raise UsageError(
             f"{path}: a tensor of shape {tuple(tensor.shape)} where (frames, {num_features}) is "

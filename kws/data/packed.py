@@ -25,7 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 from kws.audio import CLIP_SAMPLES, SAMPLE_RATE, read_audio, to_int16
-from kws.data.array_file import DamagedStore, StoreWriter, open_store, write_store
+from kws.data.array_file import ArrayWriter, DamagedArrayError, open_array, write_array
 from kws.errors import UsageError
 from kws.files import cache_dir
 
@@ -90,7 +90,7 @@ def pack_clips(
         raise UsageError(f"{folder}: holds no recordings to pack: check the path")
     fingerprint = _fingerprint("clips-1", folder, names)
 
-    def build(writer: StoreWriter) -> dict[str, Any]:
+    def build(writer: ArrayWriter) -> dict[str, Any]:
         block = np.zeros((BLOCK, CLIP_SAMPLES), "<i2")
         lengths, converted, filled = [], 0, 0
         for name in _progress(names, folder):
@@ -133,7 +133,7 @@ def pack_frames(
         raise UsageError(f"{folder}: names no utterances to pack: check its metadata.json")
     fingerprint = _fingerprint(f"frames-2-{num_features}", folder, names)
 
-    def build(writer: StoreWriter) -> dict[str, Any]:
+    def build(writer: ArrayWriter) -> dict[str, Any]:
         offsets = [0]
         for name in _progress(names, folder):
             frames = read(folder / name).astype("<f2")
@@ -153,24 +153,24 @@ def pack_frames(
 def _open_or_build(
     out: Path,
     usable: Callable[[dict[str, Any]], bool],
-    build: Callable[[StoreWriter], dict[str, Any]],
+    build: Callable[[ArrayWriter], dict[str, Any]],
     fingerprint: str,
     names: Sequence[str],
     dtype: str,
     width: int,
 ) -> tuple[np.memmap, dict[str, Any]]:
     try:
-        array, fields = open_store(out)
+        array, fields = open_array(out)
         if usable(fields):
             return array, fields
         del array  # unmapped, so that its disk space is free again when the file is replaced
     except FileNotFoundError:
         pass
-    except DamagedStore as damage:
+    except DamagedArrayError as damage:
         logger.warning("%s: packing again", damage)
-    with write_store(out, dtype, (width,)) as writer:
+    with write_array(out, dtype, (width,)) as writer:
         writer.fields = build(writer) | {"fingerprint": fingerprint, "names": list(names)}
-    return open_store(out)
+    return open_array(out)
 
 
 def read_plain_wav(path: Path) -> tuple[np.ndarray, int] | None:

@@ -47,7 +47,11 @@ def read_table(path: Path) -> dict[str, Any]:
             return table
         why = "it has no cells"
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        why = f"line {error.lineno} is no JSON" if isinstance(error, json.JSONDecodeError) else ""
+        why = (
+            f"line {error.lineno} is not valid JSON"
+            if isinstance(error, json.JSONDecodeError)
+            else ""
+        )
     raise UsageError(
         f"{path} is not a whole notebook{f' ({why})' if why else ''}: save it again in Jupyter, or "
         "start over with kws reset and the number of the assignment"

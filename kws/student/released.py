@@ -171,7 +171,7 @@ def parse_target(text: str) -> Target:
     """`2`, `02`, `2.1` or `2.1-attend-by-hand`. UsageError for what the course does not hold."""
     found = TARGET.fullmatch(text)
     if not found or (found["check"] and not found["task"]):
-        raise UsageError(f"{text!r} is no task: write 2.1 for a task, or 02 for an assignment")
+        raise UsageError(f"{text!r} is not a task: write 2.1 for a task, or 02 for an assignment")
     number = found["number"].zfill(2)
     if number not in released():
         there = ", ".join(released()) or "none"

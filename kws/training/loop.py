@@ -301,7 +301,7 @@ def fingerprint(split: Split) -> str:
 
 
 def check_free(out: Path, resume: bool) -> None:
-    """Refuse to begin anew, `resume` False, in a folder that holds a run, with a UsageError."""
+    """Refuse to start again, `resume` False, in a folder that holds a run, with a UsageError."""
     if not resume and (out / "last.pt").exists():
         raise UsageError(
             f"{out}: holds a run already: continue it with --resume (resume=True), or choose "

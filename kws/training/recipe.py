@@ -108,7 +108,7 @@ def compute_features(config: Features, waveform: Float[Tensor, "B N"]) -> Float[
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """What training does to every example anew, in this order. Zero is off. See kws.augment."""
+    """What training does to every example, in this order. Zero is off. See kws.augment."""
 
     # on the waveform, keywords only
     speed: Fraction = 0.0  # largest relative change of speed

@@ -171,7 +171,7 @@ def test_a_flipped_bit_is_found_and_repaired(folder, where, caplog):
     store._verified.clear()  # as in a new process
     np.testing.assert_array_equal(pack_clips(folder, NAMES).audio, expected)
     assert "packing again" in caplog.text
-    store.open_store(good.path)
+    store.open_array(good.path)
 
 
 @pytest.mark.parametrize("left", [0, 7, 50, 40_000])
@@ -260,7 +260,7 @@ def test_two_processes_may_pack_at_once(many):
     out = many.parent / "many.clips"
     for process in [start(many, out), start(many, out)]:
         assert process.communicate()[0].splitlines()[0] == "1200"
-    assert store.open_store(out)[0].shape == (1200, 16_000)
+    assert store.open_array(out)[0].shape == (1200, 16_000)
     assert list(many.parent.glob(".*.tmp")) == []
 
 

@@ -112,7 +112,7 @@ def test_a_run_that_was_cut_off_goes_on_from_its_checkpoint(make_job, made, monk
         run_one(job)
     assert not job.path.exists()
     result = run_one(job)
-    assert len(steps) == 4  # the third anew, the first two not
+    assert len(steps) == 4  # the third again, the first two not
     assert not result["seconds"]["whole"]
     for key in ("history", "correct", "steps", "best_step"):
         assert result[key] == made()[key]

@@ -32,7 +32,7 @@ def results(tmp_path, made, make_job):
 
 @pytest.fixture
 def page(results):
-    """`page()`: the text of the page, written anew."""
+    """`page()`: the text of the page, written again."""
     path = results.parent / "experiments.md"
 
     def write() -> str:

@@ -207,7 +207,7 @@ ALTERNATIVES = {
         (HIDE, "x = torch.where(valid.unsqueeze(-1), x, torch.zeros_like(x))"),
         (CONVOLVE, "return self.conv(x.transpose(1, 2)).transpose(1, 2)"),
         (FORWARD, "y = self.expand(self.norm(x))\n        return self.contract(y * y.sigmoid())"),
-        (FEED_FORWARDS, "shells = 4 * d_model * d_ff + 6 * d_model + 2 * d_ff"),
+        (FEED_FORWARDS, "feed_forward = 4 * d_model * d_ff + 6 * d_model + 2 * d_ff"),
         (LOOP, LOOP.replace("block(x, valid)", "block(x, valid=valid)")),
     ],
     "torch's batch norm over the real frames, a layer norm in front of the classifier": [

@@ -14,7 +14,7 @@ CONV2 = "self.conv2 = nn.Conv2d(first, second, 3, stride=strides[1], padding=1)"
 TOKEN = "self.token = nn.Parameter(0.02 * torch.randn(d_model))"
 PLACES = "0.02 * torch.randn(num_tokens + 1, d_model)"
 FRONT = "x = torch.cat([self.token.expand(len(x), 1, -1), x], dim=1)"
-ADDED = "return x if self.places is None else x + self.places"
+ADDED = "return x if self.positions is None else x + self.positions"
 PROBE = """with torch.no_grad():
             num_tokens, width = self.stem.eval()(torch.zeros(1, FRAMES, N_MELS)).shape[1:]
         self.stem.train()
@@ -72,25 +72,25 @@ MISTAKES = [
         replace=JOIN, by="return x.mT.flatten(2) if self.columns else x.flatten(1, 2)"),
     Mistake(name="no bias", check="5.2-stem-parameters", hint="number of parameters", replace=CONV2,
         by=CONV2.replace("padding=1", "padding=1, bias=False")),
-    Mistake(name="behind", check="5.3-token-by-hand", hint="not behind", replace=FRONT,
+    Mistake(name="the token comes last", check="5.3-token-by-hand", hint="not last", replace=FRONT,
         by="x = torch.cat([x, self.token.expand(len(x), 1, -1)], dim=1)"),
     Mistake(name="a constant token", check="5.3-token-parameters", hint="an nn.Parameter?",
         replace=TOKEN, by='self.register_buffer("token", 0.02 * torch.randn(d_model))'),
     Mistake(name="positions not added", check="5.3-token-and-positions", hint="positions added?",
         replace=ADDED, by="return x"),
-    Mistake(name="no place for the token", check="5.3-token-parameters", hint="has a place, too",
-        replace=f"{FRONT}\n", by="pass\n",
+    Mistake(name="no position for the token", check="5.3-token-parameters",
+        hint="has a position, too", replace=f"{FRONT}\n", by="pass\n",
         also=((PLACES, "0.02 * torch.randn(num_tokens, d_model)"), (ADDED,
-            "x = x if self.places is None else x + self.places\n"
+            "x = x if self.positions is None else x + self.positions\n"
         "        return torch.cat([self.token.expand(len(x), 1, -1), x], dim=1)"),)),
     Mistake(name="zeros", check="5.3-token-parameters", hint="start equal", replace=PLACES,
         by="torch.zeros(num_tokens + 1, d_model)"),
-    Mistake(name="the mean answers", check="5.4-transformer-chains-its-parts", hint="not the mean",
-        replace=ANSWER, by="return self.classify(x.mean(dim=1))"),
-    Mistake(name="the last token answers", check="5.4-transformer-chains-its-parts",
-        hint="which one answered?", replace=ANSWER, by="return self.classify(x[:, -1])"),
-    Mistake(name="one layer, again and again", check="5.4-layers-are-independent",
-        hint="again and again?", replace=LAYERS,
+    Mistake(name="the mean is classified", check="5.4-transformer-chains-its-parts",
+        hint="not the mean", replace=ANSWER, by="return self.classify(x.mean(dim=1))"),
+    Mistake(name="the last token is classified", check="5.4-transformer-chains-its-parts",
+        hint="which one is classified?", replace=ANSWER, by="return self.classify(x[:, -1])"),
+    Mistake(name="one layer, used several times", check="5.4-layers-are-independent",
+        hint="used several times?", replace=LAYERS,
         by="nn.ModuleList([EncoderLayer(d_model, num_heads, d_ff, dropout=0.0)] * num_layers)"),
     Mistake(name="a plain list", check="5.4-layers-are-independent", hint="nn.ModuleList?",
         replace=LAYERS, by=LAYERS.replace("nn.ModuleList", "list")),
@@ -99,7 +99,7 @@ MISTAKES = [
     Mistake(name="clips as a sequence", check="5.4-transformer-chains-its-parts",
         hint="are axes swapped?", replace=LOOP,
         by=LOOP.replace("x = layer(x)", "x = layer(x.transpose(0, 1)).transpose(0, 1)")),
-    Mistake(name="compared with the other clips", check="5.4-clips-do-not-hear-each-other",
+    Mistake(name="compared with the other clips", check="5.4-clips-are-independent",
         hint="mixes clips?", replace=ANSWER,
         by="return self.classify(x[:, 0] - x[:, 0].mean(dim=0))"),
     Mistake(name="no cls token", check="5.5-count-for-any-size", hint="cls token counted?",
@@ -133,7 +133,7 @@ MISTAKES = [
         by=UNSURE.replace("<", ">=")),
     Mistake(name="no threshold", check="5.8-threshold-values", hint="is the threshold used?",
         replace=UNSURE, by="return guess"),
-    Mistake(name="minus one", check="5.8-threshold-values", hint="stands for unknown?",
+    Mistake(name="minus one", check="5.8-threshold-values", hint="class is unknown?",
         replace=UNSURE, by=UNSURE.replace("unknown)", "-1)")),
     Mistake(name="the probability", check="5.8-threshold-values", hint="not its probability",
         replace=SURE,

@@ -46,7 +46,7 @@ def split_mistakes(name: str) -> dict[str, str]:
     speaker = file.partition("_nohash_")[0]
     percent = sha1_percent(speaker)
     return {
-        "is the take still in what you hash? only the speaker counts": by_percent(
+        "is the recording's number still in what you hash? Only the speaker counts": by_percent(
             sha1_percent(file)
         ),
         "is the folder still in what you hash? only the speaker counts": by_percent(

@@ -45,11 +45,11 @@ def hann_mistakes(length: int) -> dict[str, Tensor]:
         "the period is W, not W - 1": hann(length, length - 1),
         "one half minus half a cosine: is this Hamming's window?": 0.08 + 0.92 * hann(length),
         "the cosine is subtracted: a window is 0 at its beginning": 1 - hann(length),
-        "the cosine turns once in W places: is the 2 there?": hann(length, 2 * length),
+        "the cosine has one period in W samples: is the 2 there?": hann(length, 2 * length),
     }
 
 
-def mirrored(waveform: Tensor, length: int) -> Tensor:
+def reflected(waveform: Tensor, length: int) -> Tensor:
     """Half a frame more at both ends."""
     return F.pad(waveform, (length // 2, length // 2), mode="reflect")
 
@@ -60,11 +60,11 @@ def frame_mistakes(x: Tensor, length: int, hop: int) -> dict[str, Tensor]:
     repeated = torch.cat([x[:, :half].flip(1), x, x[:, -half:].flip(1)], dim=1)
     zeros = F.pad(x, (half, half))
     begins = [F.pad(x, (0, length))[:, n : n + length] for n in range(0, num_samples + 1, hop)]
-    right = mirrored(x, length)
+    right = reflected(x, length)
     return {
-        "the sample at the end is not repeated in the mirror": repeated.unfold(1, length, hop),
-        "the ends are mirrored, not padded with zeros": zeros.unfold(1, length, hop),
-        "are the ends mirrored at all?": x.unfold(1, length, hop),
+        "reflect padding does not repeat the last sample": repeated.unfold(1, length, hop),
+        "reflect padding at the ends, not zeros": zeros.unfold(1, length, hop),
+        "is there reflect padding at the ends?": x.unfold(1, length, hop),
         "frame t is centered on sample t * hop, it does not begin there": torch.stack(begins, 1),
         "frames come before samples: (B, T, W)": right.unfold(1, length, hop).mT,
         "the hop leads to the next frame, it is not what two frames share": right.unfold(
@@ -158,13 +158,13 @@ def log_mel_mistakes(x: Tensor, n_mels: int, f_min: float, floor: float) -> dict
     def filters(lowest: float) -> Tensor:
         return mel_filterbank(WINDOW // 2 + 1, n_mels, lowest, NYQUIST)
 
-    magnitude = spectrum(mirrored(x, WINDOW).unfold(1, WINDOW, HOP)).abs()
+    magnitude = spectrum(reflected(x, WINDOW).unfold(1, WINDOW, HOP)).abs()
     mel = magnitude.square() @ filters(f_min)
     right = (mel + floor).log()
     return {
         "the logarithm is the natural one": right / math.log(10),
         "no decibels: the natural logarithm": 10 * right / math.log(10),
-        "the floor is added, it is no limit": mel.clamp(min=floor).log(),
+        "the floor is added, it is not a limit": mel.clamp(min=floor).log(),
         "is the floor added, before the logarithm?": mel.log(),
         "does the floor that is given reach the logarithm?": (mel + 1e-6).log(),
         "frames come before bands: (B, T, M)": right.mT,

@@ -1,6 +1,6 @@
-"""A keyword transformer's parts as a student's module has them, told by shape, class and call.
+"""A keyword transformer's parts as a student's module has them, known by shape, class and call.
 
-The knobs of each formula are mistakes.
+The options of each formula are mistakes.
 
 Shape letters: B batch   T frames   F mel bands   N tokens   D model width   C classes
 """
@@ -25,7 +25,7 @@ class StemReading:
 
 
 def read_stem(module: Any, channels: tuple[int, int], seed: int) -> StemReading:
-    """Load random numbers into a stem and tell its parts; Failure if there are others."""
+    """Load random numbers into a stem and read its parts; Failure if there are others."""
     state = loud(module, seed)
     found = []
     for before, after in ((1, channels[0]), channels):
@@ -50,21 +50,21 @@ def stem(
     strides: tuple[int, ...],
     *,
     columns: bool = False,
-    turned: bool = False,
+    frames_as_rows: bool = False,
     bands_first: bool = False,
     channels_first: bool = False,
     norm: bool = True,
     relu: bool = True,
     relu_first: bool = False,
 ) -> Tensor:
-    """Tokens of a stem that is not training."""
-    x = (mel if turned else mel.mT)[:, None]
+    """Tokens of a stem in evaluation mode."""
+    x = (mel if frames_as_rows else mel.mT)[:, None]
     for kernel, known, stride in zip(one.convolutions, one.norms, strides, strict=True):
         x = F.conv2d(x, kernel.weight, kernel.bias, stride=stride, padding=1)
         x = x.relu() if relu_first else x
         x = _by_map(x, known) if norm else x
         x = x.relu() if relu and not relu_first else x
-    x = x.mT if turned else x
+    x = x.mT if frames_as_rows else x
     if columns:
         return (
             x.permute(0, 3, 1, 2).flatten(2) if channels_first else x.permute(0, 3, 2, 1).flatten(2)

@@ -115,7 +115,7 @@ def expect_layers(
         raise Failure(
             f"{what} passes through {len(found.called)} layers, but only {found.own_parameters} "
             "have parameters of their own",
-            "is one layer used several times? build each one anew",
+            "is one layer used several times? build each one separately",
         )
     if len(paths) != count:
         raise Failure(

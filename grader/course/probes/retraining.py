@@ -50,7 +50,7 @@ class Plan:
 def expect_recipe(recipe: Any, *names: str, least_warmup: int = 0) -> dict[str, float]:
     """A student's recipe, if it is a dictionary of these names with numbers that can train."""
     if not isinstance(recipe, dict):
-        raise Failure("recipe() is no dictionary", "return the arguments of fit by their names")
+        raise Failure("recipe() is not a dictionary", "return the arguments of fit by their names")
     wanted = sorted({"steps", "batch_size", "lr", "warmup_steps", *names})
     expect_equal("the names in recipe()", sorted(map(str, recipe)), wanted)
     steps = expect_between("steps", recipe["steps"], 1, 100_000)

@@ -25,7 +25,7 @@ from kws.data.embedded.provenance import is_made, recorded_seed
 from kws.data.embedded.recording import (
     SAMPLE_RATE,
     Setup,
-    decibels,
+    amplitude,
     draw_setup,
     noise,
     record,
@@ -220,11 +220,11 @@ def as_clips(spoken: list[np.ndarray], setup: Setup, rng: np.random.Generator) -
             total = max(length, int(rng.uniform(0.4, 0.99) * SAMPLE_RATE))
         onset = int(min(max(rng.normal(0.5, 0.28), 0), 1) * (total - length))
         start = rng.integers(len(background) - total)
-        loudness = rms(heard[:length]) * decibels(-setup.signal_to_noise + rng.normal(0, 3))
+        loudness = rms(heard[:length]) * amplitude(-setup.signal_to_noise + rng.normal(0, 3))
         clip = loudness * background[start : start + total]
         heard = heard[: total - onset]
         clip[onset : onset + len(heard)] += heard
         quiet = rng.random() < QUIET
         level = rng.uniform(-42, -26) if quiet else -0.5 - 20 * rng.random() ** 2
-        clips.append(clip * (decibels(level) / np.abs(clip).max()))
+        clips.append(clip * (amplitude(level) / np.abs(clip).max()))
     return clips

@@ -20,7 +20,7 @@ def is_made(out: Path, record: str, recipe: dict[str, Any]) -> bool:
         made = json.loads((out / record).read_text())["recipe"]
     except (OSError, ValueError, RecursionError, KeyError, TypeError):
         raise UsageError(
-            f"{out} is there already and is no finished corpus: choose a new folder, or remove it"
+            f"{out} exists and is not a finished corpus: choose a new folder, or remove it"
         ) from None
     if made == recipe:
         return True

@@ -15,30 +15,10 @@ import numpy as np
 
 ENGINE_BLOCK, BLOCK = 441, 320  # samples in the same 20 ms at 22,050 and at 16,000 Hz
 SAMPLE_RATE = 16_000
-FREQUENCIES = (
-    0,
-    125,
-    250,
-    500,
-    1000,
-    2000,
-    3000,
-    4000,
-    6000,
-    8000,
-)  # Hz, where a microphone's gain is drawn
-TYPICAL_GAINS = (
-    0,
-    0,
-    0,
-    0,
-    0,
-    -2,
-    -4,
-    -2,
-    6,
-    -3,
-)  # dB: the engine is dull above 4.5 kHz, people are not
+# Hz, where a microphone's gain is drawn
+FREQUENCIES = (0, 125, 250, 500, 1000, 2000, 3000, 4000, 6000, 8000)
+# dB: the engine is dull above 4.5 kHz, people are not
+TYPICAL_GAINS = (0, 0, 0, 0, 0, -2, -4, -2, 6, -3)
 ROOM_SAMPLES = SAMPLE_RATE * 4 // 10  # 0.4 s of reverberation
 
 
@@ -170,13 +150,13 @@ def rms(waveform: np.ndarray) -> float:
     return float(np.sqrt(np.mean(waveform.astype(np.float64) ** 2))) + 1e-9
 
 
-def decibels(ratio: float) -> float:
-    """The factor of amplitude that `ratio` in dB stands for.
+def amplitude(decibels: float) -> float:
+    """The factor of amplitude that a ratio in `decibels` stands for.
 
-    >>> decibels(-20.0)
+    >>> amplitude(-20.0)
     0.1
     """
-    return 10 ** (ratio / 20)
+    return 10 ** (decibels / 20)
 
 
 def write_wav(path: Path, clip: np.ndarray) -> None:

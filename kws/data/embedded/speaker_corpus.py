@@ -23,7 +23,7 @@ import torch
 
 from kws.data.embedded.espeak import ENGINE_NAME
 from kws.data.embedded.provenance import is_made, recorded_seed
-from kws.data.embedded.recording import decibels, draw_setup, noise, record, rms, trim
+from kws.data.embedded.recording import amplitude, draw_setup, noise, record, rms, trim
 from kws.data.embedded.sentences import draw_sentence
 from kws.data.embedded.voices import Voice, draw_parametric_voice, generator, say
 from kws.errors import UsageError
@@ -173,9 +173,9 @@ def recorded_sentence(spoken: np.ndarray, rng: np.random.Generator) -> np.ndarra
     """The engine's int16 at 22,050 Hz, as a microphone of its own hears it: float32 at 16 kHz."""
     setup = draw_setup(rng)
     (heard,) = record([trim(spoken)], setup)
-    floor = rms(heard) * decibels(-setup.signal_to_noise)
+    floor = rms(heard) * amplitude(-setup.signal_to_noise)
     heard = heard + floor * noise(rng, len(heard), setup.noise_slope, setup)
-    return heard * (decibels(rng.uniform(-20, -1.5)) / np.abs(heard).max())
+    return heard * (amplitude(rng.uniform(-20, -1.5)) / np.abs(heard).max())
 
 
 def audible_features(spoken: np.ndarray, rng: np.random.Generator) -> torch.Tensor:

@@ -1,13 +1,13 @@
 """Who speaks in the embedded corpus: accents, voice variants, and which split each may be heard in.
 
 espeak-ng ships 104 voice variants, small text files that scale formants and pitch. 22 are effects
-or hard to understand; the other 82 are people of sorts. Those with the same vocal tract (formant
+or hard to understand; the other 82 sound human. Those with the same vocal tract (formant
 scales 1 to 3) are one family, and a family belongs to one split for good, whatever the seed: a
 corpus made from a secret seed is still tested on voices that no training split has spoken with.
 
 A speaker is a variant, slightly changed, with an accent, a rate and a pitch of its own, and perhaps
 with the habits of another language. A parametric speaker has a vocal tract and a pitch drawn from
-nothing: better told apart, worse understood, so it serves speaker recognition.
+nothing: better distinguished, worse understood, so it serves speaker recognition.
 """
 
 import hashlib
@@ -124,8 +124,8 @@ def vocal_tract(text: str) -> tuple[float, float, float]:
     return tuple(entries.get(("formant", str(i)), [100.0])[0] for i in (1, 2, 3))  # type: ignore[return-value]
 
 
-def standing(text: str) -> float:
-    """Where a voice stands between a giant's and a child's: vocal tract and pitch in one number."""
+def voice_size(text: str) -> float:
+    """Vocal tract and pitch in one number: small for a giant's voice, large for a child's."""
     low = read_definition(text).get(("pitch",), list(BASE_PITCH))[0]
     return sum(vocal_tract(text)) / 3 + 0.35 * float(low)
 
@@ -144,9 +144,9 @@ def variant_pools() -> dict[str, tuple[str, ...]]:
             families[vocal_tract(text)].append(name)
     largest, *others = sorted(
         families.values(),
-        key=lambda names: (-len(names), standing(stock_variants()[names[0]]), names),
+        key=lambda names: (-len(names), voice_size(stock_variants()[names[0]]), names),
     )
-    others.sort(key=lambda names: (standing(stock_variants()[names[0]]), names))
+    others.sort(key=lambda names: (voice_size(stock_variants()[names[0]]), names))
     pools: dict[str, list[str]] = {"training": largest, "validation": [], "testing": []}
     rng = generator("variant pools")
     for start in range(0, len(others), BLOCK):

@@ -187,8 +187,8 @@ def test_nothing_is_left_beside_a_finished_corpus(small):
         (lambda out: None, {"words": ()}, "no words"),
         (lambda out: None, {"words": ("yes", "yes")}, "'yes' twice"),
         (lambda out: None, {"words": ("a/b",)}, "'a/b'"),
-        (lambda out: out.write_text("mine"), {}, "no finished corpus.*choose a new folder"),
-        (lambda out: (out / "keep").mkdir(parents=True), {}, "no finished corpus"),
+        (lambda out: out.write_text("mine"), {}, "not a finished corpus.*choose a new folder"),
+        (lambda out: (out / "keep").mkdir(parents=True), {}, "not a finished corpus"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_sentence_and_touches_nothing(prepare, options, sentence, tmp_path):

@@ -69,7 +69,7 @@ def test_82_people_like_variants_of_which_every_split_has_some():
 
 def test_the_splits_have_tall_and_small_voices_alike():
     def height(name):
-        return voices.standing(stock_variants()[name])
+        return voices.voice_size(stock_variants()[name])
 
     everybody = sorted(height(name) for pool in voices.variant_pools().values() for name in pool)
     low, high = np.percentile(everybody, (30, 70))

@@ -125,7 +125,7 @@ def test_a_marker_in_the_last_cell_names_its_line_too(course):
         ("BEGIN SOLUTION 2.2", "BEGIN SOLUTION 2.3", "divide it"),
         ('["export"]\ndef', '["export", "staff"]\ndef', "do not get"),
         ('["check"]', '["chek"]', r"unknown tag 'chek' \(did you mean 'check'\?\)"),
-        ("assert attend(q", "assert attend(q(", "no valid Python"),
+        ("assert attend(q", "assert attend(q(", "not valid Python"),
         ("        #: Make the projection.\n", "", "no step"),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_cell_that_is_no_python_without_its_answer_is_refused(course):
     region = '    # BEGIN SOLUTION 1.1\n    #: A.\n    x = """\n    # END SOLUTION\n    """\n'
     path = course / "solutions" / "01_sound.py"
     path.write_text(f'# %% tags=["export"]\ndef f():\n{region}', encoding="utf-8")
-    with pytest.raises(UsageError, match=r"01_sound\.py:\d+: the cell with its TODO is no valid"):
+    with pytest.raises(UsageError, match=r"01_sound\.py:\d+: the cell with its TODO is not valid"):
         build_notebook(path)
 
 

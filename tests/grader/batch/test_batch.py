@@ -153,15 +153,15 @@ def test_a_regrading_says_who_changed_although_it_was_interrupted(hand_in, tmp_p
     [
         (["grade", "nowhere"], "nowhere does not exist"),
         (["grade", ".", "--assignment", "77"], "assignment '77' does not exist"),
-        (["grade", ".", "--deadline", "friday"], "--deadline 'friday' is no date"),
+        (["grade", ".", "--deadline", "friday"], "--deadline 'friday' is not a date"),
         (["grade", ".", "--scheduler", "cloud"], "--scheduler 'cloud' is unknown"),
         (["grade", ".", "--workers", "0"], "--workers 0 grades nothing"),
-        (["grade", ".", "--wall", "-1"], "--wall -1 is no time limit"),
+        (["grade", ".", "--wall", "-1"], "--wall -1 is not a time limit"),
         (["grade", ".", "--roster", "nowhere.csv"], "the roster nowhere.csv cannot be read"),
         (["gradescope-zip", "x.zip"], "missing option '--assignment'"),
         (
             ["gradescope-zip", "x.zip", "--assignment", "2", "--require-isolation", "big"],
-            "'big' is no tier",
+            "'big' is not a tier",
         ),
         (["regrade"], "grader regrade: missing argument"),
         (["grade", "--nonsense"], "no such option"),

@@ -75,7 +75,7 @@ def test_a_worker_grades_as_this_machine_would(cluster, hand_in, tmp_path, monke
 @pytest.mark.slow
 def test_a_tier_that_workers_lack_is_refused(cluster):
     strong = Cluster(cluster.scheduler_address, required="strong")
-    with strong as workers, pytest.raises(UsageError, match="is no tier"):
+    with strong as workers, pytest.raises(UsageError, match="is not a tier"):
         workers.info()
 
 

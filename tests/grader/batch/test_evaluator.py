@@ -22,7 +22,16 @@ SLEEPING = "import time\ndef attend(*a):\n    time.sleep(60)\n"
 
 
 @pytest.fixture(scope="module")
-def evaluator():
+def scratch(tmp_path_factory):
+    """Where temporary files are made."""
+    folder = tmp_path_factory.mktemp("scratch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def evaluator(scratch):
     with Evaluator() as one:
         one.start()
         yield one
@@ -128,17 +137,15 @@ def test_nothing_of_a_job_stays_behind(evaluator, job):
     assert len(children(evaluator.pid)) == kept
 
 
-def test_an_evaluator_that_ends_in_the_middle_leaves_no_file(job, tmp_path, monkeypatch):
-    (scratch := tmp_path / "scratch").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    with Evaluator() as one:
-        one.start()
-        asking = threading.Thread(target=lambda: one.ask(job(SLEEPING)))
-        asking.start()
-        forks_of(one.pid)
-        assert list(scratch.glob("grading-*/*"))
+def test_an_evaluator_that_ends_in_the_middle_leaves_no_file(evaluator, job, scratch):
+    evaluator.start()
+    asking = threading.Thread(target=lambda: evaluator.ask(job(SLEEPING)))
+    asking.start()
+    forks_of(evaluator.pid)
+    assert list(scratch.glob("grading-*/*"))
+    evaluator.close()  # the next job starts another
     asking.join()
-    assert list(scratch.iterdir()) == []
+    assert list(scratch.glob("grading-*")) == []
 
 
 @pytest.mark.slow
@@ -308,7 +315,7 @@ def test_jobs_are_graded_side_by_side_and_a_fault_of_one_spares_the_others(job):
 
 @pytest.mark.slow
 def test_a_tier_that_the_machine_lacks_is_refused_before_anything_is_graded():
-    with pytest.raises(UsageError, match="is no tier"), Evaluator(required="strong") as one:
+    with pytest.raises(UsageError, match="is not a tier"), Evaluator(required="strong") as one:
         one.start()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -17,16 +18,25 @@ from kws.errors import UsageError
 SOLUTION = ROOT / "solutions" / "02_attention.py"
 
 
-@pytest.fixture
-def autograder(tmp_path):
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
     """What Gradescope has after the build: the source, and run_autograder beside it."""
-    base = tmp_path / "autograder"
-    write_zip(tmp_path / "a.zip", assignment="2", environ={"KWS_GRADER_SEED": "autumn"})
-    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+    base = tmp_path_factory.mktemp("gradescope") / "autograder"
+    zip_path = base.with_name("a.zip")
+    write_zip(zip_path, assignment="2", environ={"KWS_GRADER_SEED": "autumn"})
+    with zipfile.ZipFile(zip_path) as archive:
         archive.extractall(base / "source")
     (base / "source" / "run_autograder").rename(base / "run_autograder")
-    (base / "submission").mkdir()
     return base
+
+
+@pytest.fixture
+def autograder(built):
+    """The same before a submission: nothing is handed in, and there is no result."""
+    for name in ("submission", "results"):
+        shutil.rmtree(built / name, ignore_errors=True)
+    (built / "submission").mkdir()
+    return built
 
 
 def run(base: Path, **environ: str) -> dict:
@@ -65,16 +75,15 @@ def test_an_empty_submission_is_told_and_no_silent_zero(autograder):
 
 @pytest.mark.parametrize("damage", ["no python", "no checks", "no submission"])
 def test_a_run_that_crashes_leaves_a_result_that_asks_for_a_person(autograder, damage):
-    python = sys.executable
-    if damage == "no python":
-        python = "/nonexistent"
-    elif damage == "no checks":
-        (autograder / "source" / "grader" / "grading" / "plugin.py").write_text(
-            "raise RuntimeError"
-        )
-    else:
+    python = "/nonexistent" if damage == "no python" else sys.executable
+    plugin = autograder / "source" / "grader" / "grading" / "plugin.py"
+    text = plugin.read_text()
+    if damage == "no checks":
+        plugin.write_text("raise RuntimeError")
+    elif damage == "no submission":
         (autograder / "submission").rmdir()
     results = run(autograder, KWS_PYTHON=python)
+    plugin.write_text(text)
     assert results["extra_data"]["verdict"] == "needs a person"
     assert results["tests"] == []
     assert results["output"]
@@ -126,7 +135,7 @@ def test_the_seed_is_in_the_zip_if_the_environment_names_one(tmp_path):
 
 
 def test_what_cannot_be_graded_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="no tier: choose one of sealed"):
+    with pytest.raises(UsageError, match="not a tier: choose one of sealed"):
         write_zip(tmp_path / "a.zip", assignment="2", required="strong")
     with pytest.raises(UsageError, match="does not exist"):
         write_zip(tmp_path / "a.zip", assignment="77")

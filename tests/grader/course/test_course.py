@@ -125,7 +125,11 @@ def test_an_answer_is_called_inside_its_check_so_that_a_todo_makes_no_traceback(
 FINDINGS = {  # what went wrong in the source experiments: notebook, what it says, what it runs
     "the rate that collapsed": ("05", "it *collapsed*: 3.5 %", "rates = (1e-5, 1e-3, 2e-2)"),
     "tokens that did not fit": ("05", '"did not fit"', "attention_bytes(16, 8, 4, tokens)"),
-    "unknown swallowed all": ("01", 'said "unknown" to everything', '{"all other words": answers('),
+    "unknown swallowed all": (
+        "01",
+        'predicted "unknown" for every clip',
+        '{"all other words": answers(',
+    ),
     "thresholds against a class": ("05", "a **confidence threshold**", "trained unknown class"),
     "layers that share their weights": ("02", "one layer, three times", "distances"),
     "validation on crops": ("03", "off by eight points", "validation, crops"),

@@ -90,8 +90,8 @@ def test_a_whole_inventory_passes():
         (("2.1-a", "2.2-b", "2.3-c"), {}, "task 2.4 has no check"),
         (("2.1-a", "2.2-b", "2.3-c", "2.4-d", "2.9-e"), {}, "there is no task 2.9"),
         (("2.1-a", "2.1-a", "2.2-b", "2.3-c", "2.4-d"), {}, "two checks have this id"),
-        (("2.1-a", "2.2-b", "2.3-c", "2.4-d"), {"a": ("2.4-d",)}, "2.4-d is no check before it"),
-        (("2.1-a", "2.2-b", "2.3-c", "2.4-d"), {"d": ("2.4-x",)}, "2.4-x is no check before it"),
+        (("2.1-a", "2.2-b", "2.3-c", "2.4-d"), {"a": ("2.4-d",)}, "2.4-d is not a check before it"),
+        (("2.1-a", "2.2-b", "2.3-c", "2.4-d"), {"d": ("2.4-x",)}, "2.4-x is not a check before it"),
     ],
 )
 def test_an_inventory_with_a_hole_is_an_error(names, after, words):
@@ -215,7 +215,7 @@ def test_the_score_card_adds_up_by_task():
     assert lines[2].startswith("0/2 2.2 ")
     for line in (
         "2.5/6 in all",
-        "mended: a cell was mended",
+        "repaired: a cell was mended",
         "isolation: fenced",
         "without: no namespaces",
         "verdict: needs a person",

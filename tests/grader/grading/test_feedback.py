@@ -15,7 +15,6 @@ from grader.grading.feedback import (
     expect_finite,
     expect_shape,
     expect_tensor,
-    expect_true,
     name_of,
 )
 from grader.sandbox import Opaque
@@ -242,11 +241,6 @@ def test_not_between(value, bounds, message):
 def test_a_unit_stands_behind_both_numbers():
     message, hint = said(expect_between, "it", 12, high=10, unit="s", hint="slow?")
     assert (message, hint) == ("it is 12 s, expected at most 10 s", "slow?")
-
-
-def test_true():
-    expect_true("it holds", True)
-    assert said(expect_true, "it does not hold", False, "why?") == ("it does not hold", "why?")
 
 
 def test_a_failure_as_text_is_fact_and_hint():

@@ -402,12 +402,6 @@ def test_another_configuration_is_refused_before_a_submission_can_run(hostile):
     assert done.returncode not in (0, 1)
 
 
-def test_an_assignment_that_was_not_handed_in_is_graded_as_nothing(tmp_path):
-    done = command("grader/", "--submission", str(tmp_path), "--assignment", "2", "-k", "hand")
-    assert done.returncode == 1
-    assert "was found in what was handed in" in done.stdout
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "word"),

@@ -84,7 +84,7 @@ def test_facts_for_the_staff_are_not_in_what_students_see(report):
 def test_the_output_names_tier_and_repairs(report):
     output = table(report)["output"]
     assert "isolation: fenced" in output
-    assert "mended: cell 3 had Windows newlines" in output
+    assert "repaired: cell 3 had Windows newlines" in output
 
 
 def test_two_assignments_add_up(report, full_report):

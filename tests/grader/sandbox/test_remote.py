@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from grader.core.outcomes import Reason
-from grader.sandbox import Opaque, RemoteModule, trace
+from grader.sandbox import Opaque, RemoteModule, module_ops
 from tests.grader.sandbox.conftest import reason, stopped
 
 NETS = """
@@ -261,11 +261,11 @@ def test_what_we_find_in_a_module_is_what_torch_finds():
     net.register_module("none", None)
     net.register_buffer("kept", torch.ones(2))
     net.register_buffer("fleeting", torch.ones(2), persistent=False)
-    assert list(trace.modules_of(net)) == list(net.named_modules())
+    assert list(module_ops.modules_of(net)) == list(net.named_modules())
     for ours, theirs in (
-        (trace.parameters_of(net), net.named_parameters(remove_duplicate=False)),
-        (trace.buffers_of(net), net.named_buffers(remove_duplicate=False)),
-        (trace.state_of(net).items(), net.state_dict().items()),
+        (module_ops.parameters_of(net), net.named_parameters(remove_duplicate=False)),
+        (module_ops.buffers_of(net), net.named_buffers(remove_duplicate=False)),
+        (module_ops.state_of(net).items(), net.state_dict().items()),
     ):
         ours, theirs = list(ours), list(theirs)
         assert [name for name, _ in ours] == [name for name, _ in theirs]

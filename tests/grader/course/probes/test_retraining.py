@@ -68,7 +68,7 @@ def test_the_seed_draws_the_batches(plan_of):
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        (None, "is no dictionary"),
+        (None, "is not a dictionary"),
         ({"steps": 3}, "the names in recipe"),
         (RECIPE | {"warmup_steps": 900}, "warmup_steps is 900"),
         (RECIPE | {"lr": float("nan")}, "lr is nan"),

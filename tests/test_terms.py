@@ -1,0 +1,76 @@
+"""The terms of docs/terms.md are kept: words that it gave up occur nowhere."""
+
+import re
+
+import pytest
+
+from grader import ROOT
+
+BANNED = {  # a whole word, as a regular expression -> what to write
+    r"detours?": "residual connection",
+    r"shells": "feed-forward modules",
+    r"deaf": "ignores the mask",
+    r"bent|bends": "activation",
+    r"scalar products?": "dot product",
+    r"anew": "again",
+    r"told apart": "distinguished",
+    r"take turns, column by column|in_turns": "interleaved",
+    r"is no nn\.\w+": "is not an nn.Module",
+    r"is no (?:CSV|tensor|dictionary|module|copy|number|notebook)": "is not a …",
+    r"over_columns|as_known|norm_columns": "layer_norm, batch_norm",
+    r"whoever grades": "the grader",
+    r"nobody has heard": "new",
+    r"how many parameters ha(?:s|ve)": "how many parameters does … have",
+}
+FOLDERS = ("kws", "grader", "solutions", "docs", "tests", "benchmarks", "data_scripts")
+SUFFIXES = {".py", ".md", ".toml"}
+ALLOWED = {"docs/terms.md", "tests/test_terms.py"}
+
+
+def texts():
+    """(path, text) of everything that people read, generated notebooks apart."""
+    files = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
+    for path in sorted([*files, *ROOT.glob("*.md")]):
+        name = path.relative_to(ROOT).as_posix()
+        if path.suffix in SUFFIXES and name not in ALLOWED and "__pycache__" not in path.parts:
+            yield name, path.read_text(encoding="utf-8")
+
+
+def found(text: str) -> list[str]:
+    """Every banned word of a text, with what to write in its place."""
+    lines = enumerate(text.splitlines(), 1)
+    return [
+        f"{number}: {match[0]!r}, write: {instead}"
+        for number, line in lines
+        for word, instead in BANNED.items()
+        for match in re.finditer(rf"(?<!\w)(?:{word})(?!\w)", line, re.IGNORECASE)
+    ]
+
+
+def test_words_that_we_do_not_use_occur_nowhere():
+    assert [f"{name}:{one}" for name, text in texts() for one in found(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "banned"),
+    [
+        ("Around each stands a detour.", True),
+        ("A shell script; sys.stdout of a subprocess shell", False),
+        ("two shells", True),
+        ("deafening", False),
+        ("x is no nn.Module", True),
+        ("the rebent wire", False),
+    ],
+)
+def test_a_banned_word_is_found_as_a_whole_word_only(line, banned):
+    assert bool(found(line)) is banned
+
+
+def test_the_page_of_terms_names_what_the_notebooks_teach():
+    page = (ROOT / "docs" / "terms.md").read_text(encoding="utf-8")
+    for term in ("residual connection (skip connection)", "dot product", "feed-forward", "mask"):
+        assert term in page
+    for name in ("02_attention", "04_conformer"):
+        text = (ROOT / "solutions" / f"{name}.py").read_text(encoding="utf-8")
+        assert "**residual connection** (" in text
+        assert "skip connection" in text
