@@ -29,7 +29,8 @@ MAY_IMPORT = {
 FLOORS = {  # from the ground up; rooms of one floor may use each other, but never in a circle
     "kws": (
         "__init__ cluster errors files notebook parallel settings",
-        "audio augment checking features features_fast metrics normalize plots protocols silence",
+        "audio augment features features_fast normalize silence"
+        " checking contracts metrics plots protocols",
         "data models",
         "training",
         "inference",
@@ -60,12 +61,19 @@ BY_STRING = {  # file -> why it imports by a string
     "grader/sandbox/server.py": "the modules that a check's program names are preloaded",
     "grader/batch/cluster_jobs.py": "this function alone travels to a worker as code",
     "grader/batch/evaluator.py": "loads what checks will import; only its being loaded counts",
-    "grader/authoring/kit.py": "imports every module of a kit, in a process of its own",
 }
 SAME_NAME = {  # base name -> why several modules have it
     "conftest": "pytest wants this name",
+    "attention": "a model, and the contract of the task that asks for it",
+    "goldens": "read by the notebook, and written by the release",
 }
-SAME_CLASS: dict[str, str] = {}  # class name -> why several modules have it
+SAME_CLASS = {  # class name -> why several modules have it
+    "Mistake": "as its author plants it, and as a notebook knows it",
+    "NotebookCell": "of whatever was handed in, and of the notebook that we released",
+    "Piece": "of a student's code, and of a recording",
+    "Record": "of a check, and of a value",
+    "Utterance": "to be spoken, and read from a file",
+}
 OUT_OF_PLACE = {
     r"(?<![\w.$}])/(?:home|root|Users|work|opt|mnt)/": "a path of one machine",
     r"\b(?:pypi\.org|pythonhosted|conda\.anaconda)\b": "the host of a package registry",
