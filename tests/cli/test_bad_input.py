@@ -267,8 +267,13 @@ def writers(words: Path, run: Path, out: Path) -> dict[str, list[object]]:
         "plot": ["plot", out / "copied-run"],
         "corpus": ["data", "corpus", out / "corpus", "--size", "tiny"],
         "speaker-corpus": [
-            *("data", "speaker-corpus", out / "corpus"),
-            *("--speakers", "2", "--utterances", "4"),
+            "data",
+            "speaker-corpus",
+            out / "corpus",
+            "--speakers",
+            "2",
+            "--utterances",
+            "4",
         ],
         "pack": ["data", "pack", words],
     }

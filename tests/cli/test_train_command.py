@@ -22,10 +22,10 @@ def train(kws, tiny_corpus, tmp_path):
 
     def command(out, *overrides: str, options=()):
         return kws(
-            *["train", "keywords", "--data", tiny_corpus, "--out", out],
+            "train", "keywords", "--data", tiny_corpus, "--out", out,
             *settings("data.protocol=embedded-12", *SMALL, *overrides),
             *options,
-        )
+        )  # fmt: skip
 
     return command
 
@@ -99,9 +99,9 @@ def test_init_from_another_model_is_refused(train, tmp_path):
 
 def test_speakers_are_reported_whole_and_on_crops(kws, tiny_speakers, tmp_path):
     outcome = kws(
-        *["train", "speakers", "--data", tiny_speakers, "--out", tmp_path / "run"],
+        "train", "speakers", "--data", tiny_speakers, "--out", tmp_path / "run",
         *settings("model.channels=7", "model.d_hidden=5", "train.epochs=1"),
-    )
+    )  # fmt: skip
     assert (outcome.code, outcome.err) == (0, "")
     assert "best validation accuracy on whole utterances: " in outcome.out
     assert "best validation accuracy on 128-frame crops: " in outcome.out
