@@ -127,11 +127,11 @@ def test_a_speakers_features_are_normalized(tmp_path, speakers):
 
 @pytest.mark.parametrize(("limit", "sizes"), [(1, [1, 1, 1, 1]), (20, [2, 1, 1]), (31, [3, 1])])
 def test_a_batch_is_bounded_with_its_padding(limit, sizes):
-    pieces = [
-        module.Piece(path=module.Path("a"), start=None, end=None, values=torch.zeros(length, 2))
+    segments = [
+        module.Segment(path=module.Path("a"), start=None, end=None, values=torch.zeros(length, 2))
         for length in (10, 5, 8, 40)
     ]
-    assert [len(batch) for batch in module._batches(pieces, limit)] == sizes
+    assert [len(batch) for batch in module._batches(segments, limit)] == sizes
 
 
 def test_a_speakers_recording_and_its_features_get_the_same_scores(tmp_path, speakers):
