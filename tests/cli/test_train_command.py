@@ -6,7 +6,7 @@ import pytest
 
 import kws.training.loop
 from kws.inference.trained import load_model
-from kws.training.checkpoint import read_checkpoint
+from kws.training.checkpoint import read_checkpoint, save_checkpoint
 from kws.training.recipe import experiment_groups, load_recipe, recipe_names
 
 SMALL = ["model.channels=[2,3,3]", "model.hidden_size=5", "train.epochs=2", "train.batch_size=64"]
@@ -41,15 +41,25 @@ def test_it_says_what_it_trains_on_and_how_well_it_went(train, tmp_path):
     assert lines[5].startswith("best validation accuracy: ")
     assert lines[5].endswith(", protocol embedded-12)")
     assert "n=24, 95 % interval" in lines[5]
+    assert lines[6] == f"{tmp_path / 'run'}: best.pt is of step 6, last.pt of step 6"
     files = ["best.pt", "curves.png", "history.jsonl", "last.pt", "recipe.toml"]
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == files
+
+
+def test_it_says_which_weights_best_pt_contains(train, tmp_path):
+    """With the sample code's flaws they are not of the best validation."""
+    train(tmp_path / "run", "train.epochs=1")
+    best = tmp_path / "run" / "best.pt"
+    save_checkpoint(best, read_checkpoint(best) | {"step": 2})
+    last_line = train(tmp_path / "run", "train.epochs=1", options=["--resume"]).out.splitlines()[-1]
+    assert last_line == f"{tmp_path / 'run'}: best.pt is of step 2, last.pt of step 3"
 
 
 def test_a_second_run_in_the_folder_is_refused_and_resume_is_offered(train, tmp_path):
     train(tmp_path / "run")
     sentence = train(tmp_path / "run").sentence()
     assert sentence.startswith(
-        f"{tmp_path / 'run'}: holds a run already: continue it with --resume"
+        f"{tmp_path / 'run'}: contains a run already: continue it with --resume"
     )
     again = train(tmp_path / "run", options=["--resume"])
     assert (again.code, "step" in again.out.splitlines()[3]) == (0, False)
