@@ -359,7 +359,9 @@ with check("4.5-block-by-hand", "two half-step residual connections make a whole
     with torch.no_grad():
         for module in block.modules():
             ffn = isinstance(module, FeedForwardModule)
-            for p in module.parameters() if ffn or module is block else ():
+            if not (ffn or module is block):
+                continue
+            for p in module.parameters():
                 if not (p == 1).all():
                     p.copy_(bias if ffn and p.shape == (4,) else torch.zeros_like(p))
     x = torch.tensor([[[1.0, 1, -1, -1]]])
