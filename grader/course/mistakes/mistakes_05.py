@@ -329,9 +329,9 @@ ALTERNATIVES = {
         (ONE_MAP, "x = mel.transpose(1, 2).unsqueeze(1)"),
         (
             "    module.load_state_dict(weights)\n",
-            "    places = {\"conv1\": 0, \"norm1\": 1, \"conv2\": 3, \"norm2\": 4}\n"
+            '    places = {"conv1": 0, "norm1": 1, "conv2": 3, "norm2": 4}\n'
             "    for name, weight in weights.items():\n"
-            "        part, _, inside = name.partition(\".\")\n"
+            '        part, _, inside = name.partition(".")\n'
             "        getattr(module.all[places[part]], inside).data.copy_(weight)\n",
         ),
         (TOKEN, "self.token = nn.Parameter(torch.randn(1, 1, d_model) * 0.02)"),
