@@ -108,6 +108,7 @@ def test_the_zip_holds_what_grades_and_nothing_else(tmp_path):
         "kws",
         "solutions",
         "pyproject.toml",
+        "lock",
         "LICENSE",
         "setup.sh",
         "run_autograder",
