@@ -39,6 +39,7 @@ EXTRA = "extra = extra_count(len(chosen))"
 SHUFFLE = "random.Random(seed).shuffle(others)"
 UNKNOWN = 'chosen += [(name, LABELS.index("_unknown_")) for name in others[:extra]]'
 SILENCE = 'chosen += [(None, LABELS.index("_silence_"))] * extra'
+LAST = "(*COMMANDS, *LABELS[:2])"
 WIDTH = "width = torch.randint(0, widest + 1, (num_examples, 1))"
 START = "start = (torch.rand(num_examples, 1) * (length - width + 1)).long()"
 SPAN = "return (start <= cell) & (cell < start + width)"
@@ -326,7 +327,7 @@ MISTAKES = [
     Mistake(
         task="1.6", name="coefficients first",
         question="frames come before coefficients: (B, T, C)",
-        replace=MFCC, by=MFCC + ".mT"),
+        replace=MFCC, by=MFCC.replace("mel @", "(mel @") + ").mT"),
     Mistake(
         task="1.7", name="split by recording",
         question="is the recording's number still in what you hash? Only the speaker counts",
@@ -450,13 +451,11 @@ MISTAKES = [
         question="as much silence as unknown: 10 % of the commands alone", replace=SILENCE,
         by=SILENCE.replace("* extra", "* extra_count(len(chosen))")),
     Mistake(
-        task="1.8", name="commands in alphabetical order",
-        question="labels are places in LABELS: are the commands sorted here?", replace=COMMANDS,
-        by=COMMANDS.replace("LABELS", "[*LABELS[:2], *sorted(COMMANDS)]")),
-    Mistake(
         task="1.8", name="silence and unknown last",
         question="labels are places in LABELS: silence and unknown come first", replace=COMMANDS,
-        by=COMMANDS.replace("LABELS", "(*COMMANDS, *LABELS[:2])")),
+        by=COMMANDS.replace("LABELS", LAST),
+        also=((UNKNOWN, UNKNOWN.replace("LABELS", LAST)),
+              (SILENCE, SILENCE.replace("LABELS", LAST)))),
     Mistake(
         task="1.8", name="the given list is sorted",
         question="names belongs to the caller: sorted(names) makes a list of its own",
