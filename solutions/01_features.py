@@ -630,6 +630,9 @@ with check("1.8-extra-by-hand", "10 % rounded up, as in the published counts"):
     for wanted, extra in ((30_769, 3_077), (3_703, 371), (4_074, 408), (20, 2)):
         suspects = {"round up, not down": wanted // 10, "one too many?": wanted // 10 + 1}
         expect_equal(f"extra_count({wanted})", extra_count(wanted), extra, suspects)
+check_values("1.8-extra-count-values", extra_count)
+
+# %% tags=["check"]
 with check("1.8-choose-by-hand", "eleven clips of a command: two unknown and two silent ones"):
     some = [f"{word}/a_nohash_{n}.wav" for n in range(11) for word in ("go", "cat", "dog")]
     labels = [label for _, label in choose_clips(some) or ()]
@@ -643,7 +646,6 @@ with check("1.8-choose-by-hand", "eleven clips of a command: two unknown and two
         "is there a return?": (0,) * 12,
     }
     expect_equal("clips of each label", counts, expected, suspects)
-check_values("1.8-extra-count-values", extra_count)
 check_values("1.8-choose-counts", choose_clips)
 check_values("1.8-choose-labels", choose_clips)
 check_values("1.8-choose-drawn", choose_clips)
