@@ -24,6 +24,7 @@ from torch import Tensor
 
 from kws.contracts import Trial, find_trial
 from kws.contracts.goldens import Golden, goldens
+from kws.contracts.own_work import watch_calls
 from kws.notebook import in_notebook
 
 MAX_SHOWN = 200  # characters of an answer
@@ -93,15 +94,17 @@ def check_values(trial_id: str, *answers: Any) -> None:
     trial = find_trial(trial_id)
     golden = goldens(trial.number)[trial_id]
     names = dict(zip(trial.answers, answers, strict=True))
+    results: list[tuple[str, Any]] = []
     found: list[Any] = []
     with check(trial_id, trial.title):
         try:
-            results = []
-            for what, value in trial.results(names):
-                results.append((what, value))
-                if trial.measure is None:
-                    found.append(value)
-                    _expect_record(found, golden, trial)
+            with watch_calls(golden.forbidden) as called:
+                for result in trial.results(names):
+                    results.append(result)
+                    _expect_own(called, trial)
+                    if trial.measure is None:
+                        found.append(result[1])
+                        _expect_record(found, golden, trial)
             if trial.measure is not None:
                 for _, value in trial.measured(results):
                     found.append(value)
@@ -109,9 +112,17 @@ def check_values(trial_id: str, *answers: Any) -> None:
         except (Unmet, NotImplementedError):
             raise
         except Exception as error:
+            _expect_own(called, trial)
             question = _door(error) or golden.question([*found, error], trial)
             error.kws_hint = question  # type: ignore[attr-defined]
             raise
+
+
+def _expect_own(called: list[str], trial: Trial) -> None:
+    """No ready answer of a library may have been called."""
+    if called:
+        fact = f"{called[0]} was called, which answers {trial.task} by itself"
+        raise Unmet(fact, "the contract of this task says what may be used")
 
 
 def _door(error: BaseException) -> str:

@@ -416,7 +416,7 @@ check_values("2.5-layer-values", EncoderLayer, load_layer)
 # mistake is
 #
 # ```python
-# self.layers = nn.ModuleList([layer] * 3)   # one layer, three times
+# nn.ModuleList([layer] * 3)   # one layer, three times
 # ```
 #
 # Nothing crashes, and the loss goes down. Only the parameter count shows that the three share their

@@ -529,9 +529,7 @@ def count(module):
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-with check(
-    "4.6-encoder-counts", "the formula gives the count of a published encoder, and of yours"
-):
+with check("4.6-encoder-counts", "the formula gives a published count, and that of yours"):
     published = conformer_parameters(80, 128, 31, num_layers=4)
     suspects = {
         "is every block counted?": 361_024 // 4,

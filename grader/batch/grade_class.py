@@ -17,7 +17,7 @@ from grader.adapters import get_assignment
 from grader.batch.client import EvaluatorInfo
 from grader.batch.handins import find, is_folder, listed
 from grader.batch.output import Store
-from grader.batch.remarks import GradedSubmission, Key, circumstances, remarks, several
+from grader.batch.remarks import GradedSubmission, Key, circumstances, remarks, same_work, several
 from grader.batch.roster import RosterStudent, StudentSubmission, by_student, read_roster
 from grader.core.outcomes import Report, Verdict
 from grader.core.text import shown
@@ -167,6 +167,7 @@ def grade_class(
                 submission.student: "; ".join([why, *circumstances(submission, settings.deadline)])
                 for submission, why in unread
             },
+            same=same_work(graded),
         )
     leftover = {student for student, _ in there_already} - {
         submission.student for submission in there

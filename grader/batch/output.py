@@ -102,6 +102,7 @@ class Store:
         missing: Mapping[str, str] = {},
         names: Mapping[str, str] = {},
         unread: Mapping[str, str] = {},
+        same: Mapping[Key, Sequence[str]] = {},
     ) -> list[Path]:
         """Write everything that is made of the reports; returns the files for the staff.
 
@@ -110,6 +111,7 @@ class Store:
             missing: student -> name, of those who handed in nothing.
             names: student -> name, where one is known.
             unread: student -> why nothing of what was handed in could be graded.
+            same: on student and assignment, others with the same code.
         """
         reports = self.reports()
         self.pageless = {}
@@ -122,7 +124,7 @@ class Store:
                 reports, remarks=remarks, missing=missing, names=names, unread=unread
             ),
             "canvas.csv": gradebook.canvas(reports),
-            "class.html": class_page.class_page(reports, unread=unread, missing=missing),
+            "class.html": class_page.class_page(reports, unread=unread, missing=missing, same=same),
             "junit.xml": junit.suites(reports),
         }
         write_bytes(self.out / "remarks.json", text.encode("utf-8", "replace"))

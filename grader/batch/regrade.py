@@ -81,7 +81,9 @@ def table(found: Sequence[Change], *, every_check: bool = True) -> list[str]:
             f"  {one.student} {one.assignment}: {points(one.before)} → {points(one.after)} "
             f"({sign}{points(abs(gap))}): {', '.join(one.why)}"
         )
-        for old, new in one.checks if every_check else ():
+        if not every_check:
+            continue
+        for old, new in one.checks:
             name = (new or old).id  # type: ignore[union-attr]
             lines.append(f"    {name}: {_told(old)} → {_told(new)}{_reason(old, new)}")
     return [one_line(line) for line in lines]

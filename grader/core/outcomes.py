@@ -167,6 +167,11 @@ class Report:
         return sum(check.earned or 0.0 for check in self.checks)
 
     @property
+    def open_points(self) -> float:
+        """Points that wait for a person: neither earned nor lost."""
+        return sum(check.points for check in self.checks if check.earned is None)
+
+    @property
     def max_score(self) -> float:
         """Points there are."""
         return sum(check.points for check in self.checks)

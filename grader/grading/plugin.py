@@ -72,7 +72,7 @@ class Grading:
 
     @classmethod
     def of(cls, config: pytest.Config) -> "Grading | None":
-        """The plugin of this session; None where other tests run."""
+        """The plugin of this run; None where other tests run."""
         plugins = config.pluginmanager.get_plugins()
         return next((plugin for plugin in plugins if isinstance(plugin, cls)), None)
 
@@ -178,7 +178,7 @@ class Grading:
             session.exitstatus = pytest.ExitCode.OK if full else pytest.ExitCode.TESTS_FAILED
 
     def pytest_unconfigure(self) -> None:
-        """End the sandbox, if it was started for this session."""
+        """End the sandbox, if it was started for this run."""
         self._closing.close()
 
 

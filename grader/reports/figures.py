@@ -102,10 +102,11 @@ class _Axes:
             y = self.at_y(tick)
             parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{right}"/>')
             parts.append(_text(LEFT - 6, y + 4, _tick(tick), "end"))
-        for tick in nice_ticks(*self._x) if x_ticks else ():
-            x = self.at_x(tick)
-            parts.append(f'<path class="axis" d="M{x:.1f} {low}v4"/>')
-            parts.append(_text(x, low + 18, _tick(tick)))
+        if x_ticks:
+            for tick in nice_ticks(*self._x):
+                x = self.at_x(tick)
+                parts.append(f'<path class="axis" d="M{x:.1f} {low}v4"/>')
+                parts.append(_text(x, low + 18, _tick(tick)))
         parts.append(f'<path class="axis" d="M{LEFT} {TOP}V{low}H{right}"/>')
         parts.append(_text((LEFT + right) / 2, HEIGHT - 8, x_label))
         middle = (TOP + low) / 2

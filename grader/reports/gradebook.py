@@ -4,19 +4,21 @@ Canvas: "How do I import grades in the Gradebook?", the layout of an exported gr
 second line holds the points possible. A cell without a number leaves the grade there as it is, so
 a submission that needs a person has no number yet.
 
-A cell that a spreadsheet would take for a formula gets an apostrophe in front: names of folders
-are the students' own.
+Names of folders are the students' own. Wherever a spreadsheet could see the beginning of a formula
+in one, it gets an apostrophe in front: at the start of a cell, and after a separator, since some
+programs cut at semicolons whatever is quoted.
 """
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from grader.core.outcomes import Report, Verdict
 from grader.core.text import one_line
 from grader.reports.scorecard import points
 
-FORMULA = ("=", "+", "-", "@", "=", "+", "-", "@")
+FORMULA = re.compile(r"(^|[;,|])(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def gradebook(
@@ -28,6 +30,8 @@ def gradebook(
     unread: Mapping[str, str] | None = None,
 ) -> bytes:
     """A line a report, a column a check; a cell is empty where there is no check, or it is open.
+
+    The score of a report with open points is empty as well: it is not settled, and no 0.
 
     Args:
         remarks: on student and assignment ("late by 2 h"), for a column of their own.
@@ -41,7 +45,8 @@ def gradebook(
     checks: dict[str, None] = {}
     for report in reports:
         checks |= {f"{report.assignment} {check.id}": None for check in report.checks}
-    fixed = ["student", "assignment", "score", "max_score", "verdict", "repairs", "isolation"]
+    fixed = ["student", "assignment", "score", "open", "max_score"]
+    fixed += ["verdict", "repairs", "isolation"]
     rows = [[*fixed, *checks]]
     extra = [["name"] if named else [], ["remarks"] if remarks or missing or unread else []]
     rows[0] += extra[0] + extra[1]
@@ -51,7 +56,8 @@ def gradebook(
             [
                 report.student,
                 report.assignment,
-                points(report.score),
+                points(report.score) if not report.open_points else "",
+                points(report.open_points),
                 points(report.max_score),
                 report.verdict.value,
                 str(len(report.repairs)),
@@ -106,12 +112,15 @@ def _sorted(reports: Iterable[Report]) -> list[Report]:
 
 def _csv(rows: Sequence[Sequence[str]]) -> bytes:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerows([[cell(word) for word in row] for row in rows])
     return text.getvalue().encode()
 
 
 def cell(word: str) -> str:
-    """A word as a cell: one line, and no formula for a spreadsheet to run."""
-    word = one_line(word)
-    return f"'{word}" if word.lstrip().startswith(FORMULA) else word
+    """A word as a cell: one line, and no formula for a spreadsheet to run.
+
+    >>> cell("=1+1"), cell("x;=1+1;"), cell("ada, -2")
+    ("'=1+1", "x;'=1+1;", "ada,' -2")
+    """
+    return FORMULA.sub(r"\1'", one_line(word))

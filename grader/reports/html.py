@@ -10,10 +10,11 @@ from grader.core.text import printable
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1d2430;--soft:#566070;--paper:#fff;--card:#f5f6f8;
---edge:#d5d9e0;--good:#00664a;--bad:#a33000;--open:#6b5300;--blue:#0072b2;--on:#fff}
+--edge:#d5d9e0;--good:#00664a;--bad:#a33000;--open:#6b5300;--blue:#0072b2;--on:#fff;
+--heat0:#fbe3d6;--heat1:#f3efd2;--heat2:#e3efd9;--heat3:#cfe8dc;--heat4:#b5dfd0}
 @media (prefers-color-scheme:dark){:root{--ink:#e8eaee;--soft:#a9b1bd;--paper:#14171c;
 --card:#1e232b;--edge:#3a414d;--good:#4fd6aa;--bad:#ff9f70;--open:#f0cf60;--blue:#56b4e9;
---on:#14171c}}
+--on:#14171c;--heat0:#4a2a1c;--heat1:#443c1c;--heat2:#2f4222;--heat3:#1f4a34;--heat4:#0f5540}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:1rem;max-width:46rem;background:var(--paper);color:var(--ink);
 font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
@@ -36,6 +37,10 @@ figure{margin:.75rem 0;break-inside:avoid}figcaption{font-size:.875rem;color:var
 .figure .on{fill:var(--on)}.grid{stroke:var(--edge);fill:none}.axis{stroke:var(--soft);fill:none}
 .line{stroke:var(--blue);stroke-width:2;fill:none}.dot,.bar,.cell{fill:var(--blue)}
 .cell{stroke:var(--edge);stroke-width:.5}
+.heat-0{background:var(--heat0)}.heat-1{background:var(--heat1)}.heat-2{background:var(--heat2)}
+.heat-3{background:var(--heat3)}.heat-4{background:var(--heat4)}.heat-open{color:var(--open)}
+a{color:var(--blue)}tbody th{font-weight:400;min-width:6.5rem}
+.wide thead th,.wide .number{white-space:nowrap}
 @media print{:root{color-scheme:light;--ink:#000;--soft:#333;--paper:#fff;--card:#fff;--edge:#999;
 --good:#00664a;--bad:#a33000;--open:#6b5300;--blue:#0072b2;--on:#fff}body{max-width:none;padding:0}}
 """.strip()

@@ -83,9 +83,7 @@ def download(
     ],
     mirror: Annotated[
         str | None,
-        typer.Option(
-            help="Address that holds the archives, instead of the publisher's; or $KWS_MIRROR."
-        ),
+        typer.Option(help="Address of the archives, instead of the publisher's; or $KWS_MIRROR."),
     ] = None,
     keep_archive: Annotated[
         bool, typer.Option("--keep-archive", help="Do not delete the archive.")

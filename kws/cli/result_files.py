@@ -82,7 +82,7 @@ def homework_csv(
 
     if not (data / TESTDATA).is_file():
         raise UsageError(
-            f"{data}: holds no {TESTDATA}, the list of test utterances: name the folder that holds "
+            f"{data}: contains no {TESTDATA}, the list of test utterances: name the folder of "
             f"it beside {METADATA}"
         )
     names = read_test_names(data / TESTDATA)

@@ -2,7 +2,8 @@
 
 `grader.authoring.goldens` writes goldens/NN.json at release:
 
-    {"2.1-values": {"expected": [[what, record], …],
+    {"2.1-values": {"forbidden": [name, …],
+                    "expected": [[what, record], …],
                     "mistakes": [{"question": …, "results": {"0": record, …}}, …]}}
 
 A mistake keeps the results that differ from the expected ones, by their position; an exception is
@@ -34,8 +35,9 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Golden:
-    """What is known of one trial."""
+    """What is known of one trial; `forbidden` names library answers that do not count."""
 
+    forbidden: tuple[str, ...]
     expected: tuple[tuple[str, Record], ...]
     mistakes: tuple[Mistake, ...]
 
@@ -59,6 +61,7 @@ def goldens(number: str) -> dict[str, Golden]:
     path = FOLDER / f"{number}.json"
     return {
         trial_id: Golden(
+            forbidden=tuple(table["forbidden"]),
             expected=tuple((what, Record.from_json(r)) for what, r in table["expected"]),
             mistakes=tuple(
                 Mistake(

@@ -115,6 +115,8 @@ def _read_lists(folder: Path, names: list[str]) -> dict[str, str]:
     """Clip -> split from the two lists; empty without them."""
     paths = {split: folder / name for split, name in LIST_FILES.items()}
     there = [path for path in paths.values() if path.exists()]
+    if not there:
+        return {}
     if len(there) == 1:
         missing = next(path for path in paths.values() if path not in there)
         raise UsageError(
@@ -122,7 +124,7 @@ def _read_lists(folder: Path, names: list[str]) -> dict[str, str]:
             "lists to split by hash"
         )
     known, listed = set(names), {}
-    for split, path in paths.items() if there else ():
+    for split, path in paths.items():
         for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
             if not (name := line.strip()):
                 continue

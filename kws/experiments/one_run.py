@@ -210,7 +210,7 @@ def commit() -> str:
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
-    """What it ran on."""
+    """The processor, or the GPU, that a run was made on."""
     name = platform.processor() or platform.machine()
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
@@ -222,6 +222,6 @@ def hardware(device: torch.device) -> dict[str, Any]:
 
 
 def versions(device: torch.device) -> dict[str, str]:
-    """Of what computes."""
+    """Versions of the software that computes."""
     found = {"kws": __version__, "python": platform.python_version(), "torch": torch.__version__}
     return found | ({"cuda": str(torch.version.cuda)} if device.type == "cuda" else {})

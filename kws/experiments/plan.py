@@ -65,17 +65,17 @@ class Job:
 
     @property
     def title(self) -> str:
-        """How it is called in messages."""
+        """Its name in messages."""
         return f"{self.group}/{self.name} seed {self.seed}"
 
     @property
     def path(self) -> Path:
-        """Of its result. A run of a recipe as written never takes the place of a shortened one."""
+        """The file of its result; runs of a recipe as written and shortened never share one."""
         return Path(self.out) / self._below / f"{self._stem}.json"
 
     @property
     def run_folder(self) -> Path:
-        """Of its checkpoints."""
+        """The folder of its checkpoints."""
         return Path(self.runs) / self._below / self._stem
 
     @property
@@ -217,7 +217,7 @@ def pack(source: Source, resample: bool = False) -> None:
 
 
 def _is_embedded(record: Path) -> bool:
-    """Whether it says that we made the corpus."""
+    """Whether the file says that we made the corpus."""
     try:
         return json.loads(record.read_text())["recipe"]["corpus"].startswith("embedded")
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):

@@ -1,17 +1,19 @@
 """The page of all experiments: tables, learning curves and written commentary, from JSON alone.
 
 The same results, recipes and commentaries give the same bytes. Commentaries are `GROUP.md` in the
-folder of the results, and `summary.md` for the top of the page; see `kws.experiments.commentary`
-for the figures in them.
+folder of the results, and `summary.md` for the top of the page: formats of `str.format`, with a
+`Cited` for each recipe that was run. `{embedded/twelve-classes/cosine.accuracy}` is the accuracy of
+that recipe of that group on those data. So no figure is older than the table above it.
 """
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kws import plots
-from kws.experiments.commentary import fill, reported_figure, spoken_time
+from kws.errors import UsageError, did_you_mean
 from kws.experiments.curves import KEY, digest_in, digest_of, learning_curves
 from kws.experiments.plan import KINDS
 from kws.experiments.rows import Row, Table, gather, read_results
@@ -45,7 +47,8 @@ def render(results: Path, page: Path) -> tuple[str, dict[Path, Table]]:
     drawn: dict[Path, Table] = {}
     here = os.path.relpath(results, page.parent).replace(os.sep, "/")
     parts = [INTRODUCTION.format(folder=here)]
-    parts += commentary(results, "summary", tables)
+    cited = citations(tables)
+    parts += commentary(results / "summary.md", cited)
     for group, inside in groups.items():
         parts.append(f"## {group}\n")
         for table in inside:
@@ -56,16 +59,75 @@ def render(results: Path, page: Path) -> tuple[str, dict[Path, Table]]:
             drawn[plot] = table
             parts.append(f"![learning curves of {group}]({here}/{plot.name})\n")
         parts += sources(inside)
-        parts += commentary(results, group, tables)
+        parts += commentary(results / f"{group}.md", cited)
     return "\n".join(parts), drawn
 
 
-def commentary(results: Path, name: str, tables: Sequence[Table]) -> list[str]:
-    """The written text about a group, with its figures; nothing where there is none."""
-    path = results / f"{name}.md"
+@dataclass(frozen=True)
+class Cited:
+    """What a commentary may cite of a recipe, under the main view of its table."""
+
+    accuracy: str
+    interval: str
+    n: str
+    parameters: str
+    steps: str
+
+
+def citations(tables: Sequence[Table]) -> dict[str, Cited]:
+    """`data/group/recipe` -> its figures; a recipe run as written too is `recipe-full` there."""
+    found = {}
+    for table in tables:
+        for row in table.rows:
+            if table.where is not None and (mean := row.mean(table.views[0])) is not None:
+                found[f"{table.where.data}/{row.group}/{row.key}"] = Cited(
+                    accuracy=f"{percent(mean.value)} %",
+                    interval="–".join(map(percent, mean.interval)),
+                    n=f"{mean.n:,}",
+                    parameters=f"{row.results[0]['parameters']:,}",
+                    steps=f"{row.average('steps'):,.0f}",
+                )
+    return found
+
+
+def commentary(path: Path, cited: dict[str, Cited]) -> list[str]:
+    """The written text in `path`, with its figures; nothing where there is none.
+
+    Raises:
+        UsageError: it cites what was not run, or is not a figure, or a brace stands alone.
+    """
     if not path.is_file():
         return []
-    return [fill(path.read_text(encoding="utf-8"), tables, name, path).strip() + "\n"]
+    try:
+        return [path.read_text(encoding="utf-8").format_map(cited).strip() + "\n"]
+    except KeyError as error:
+        near = did_you_mean(error.args[0], cited)
+        raise UsageError(
+            f"{path}: no results of {error.args[0]!r}{near}: run it, or leave the figure out"
+        ) from None
+    except (AttributeError, ValueError, IndexError) as error:
+        raise UsageError(f"{path}: {error}: write {{data/group/recipe.accuracy}}") from None
+
+
+def reported_figure(row: Row) -> str:
+    """The accuracy that the source reports, in percent."""
+    reported = row.written.reported
+    if reported.accuracy is None:
+        return "no figure"
+    return f"{reported.accuracy:g}" + (f" ± {reported.spread:g}" if reported.spread else "") + " %"
+
+
+def duration(seconds: float) -> str:
+    """A duration with two digits or so.
+
+    >>> duration(0.42), duration(34.4), duration(245.0), duration(9000.0)
+    ('0.4 s', '34 s', '4.1 min', '2.5 h')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def describe(table: Table) -> list[str]:
@@ -111,7 +173,7 @@ def cells(row: Row, columns: Sequence[str], views: Sequence[str]) -> list[str]:
     line += [accuracy_cell(row, view) for view in views]
     line.append(" / ".join(f"{n:,}" for n in row.distinct("parameters")))
     whole = all(row.distinct("seconds", "whole"))
-    wall, cpu = (spoken_time(row.average("seconds", key)) for key in ("wall", "cpu"))
+    wall, cpu = (duration(row.average("seconds", key)) for key in ("wall", "cpu"))
     line.append(f"{'' if whole else '≥ '}{wall} (CPU {cpu})")
     line.append(f"{row.average('steps'):,.0f} of {row.average('steps_reported'):,.0f}")
     line.append(", ".join(row.distinct("commit")))

@@ -113,14 +113,14 @@ def read_result(path: Path) -> Result:
     """Read a result back.
 
     Raises:
-        UsageError: it is damaged, or no result of kws experiments.
+        UsageError: it is damaged, or not a result of kws experiments.
     """
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not JSON ({error}): remove it and run it again") from error
     if not isinstance(result, dict) or result.get("format") != FORMAT:
-        raise UsageError(f"{path}: no result of kws experiments: remove it")
+        raise UsageError(f"{path}: not a result of kws experiments: remove it")
     for key, kind in FIELDS.items():
         if not isinstance(result.get(key), kind):
             raise UsageError(f"{path}: its {key} is missing or damaged: remove it and run it again")

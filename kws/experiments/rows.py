@@ -51,7 +51,7 @@ class Mean:
 
     @cached_property
     def interval(self) -> tuple[float, float]:
-        """Both ends, as shares of 1."""
+        """Its lower and upper end, as shares of 1."""
         return wilson_interval(self.value * self.n, self.n)
 
 
@@ -66,7 +66,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """As commentaries call it."""
+        """Its name in commentaries."""
         return self.name + "-full" * self.full
 
     @cached_property
@@ -142,7 +142,7 @@ def read_results(folder: str | Path) -> list[Result]:
     """Every result in `folder`, sorted by data, group, name and seed.
 
     Raises:
-        UsageError: no such folder, a file that is no result, or one of a recipe that is gone.
+        UsageError: no such folder, a file that is not a result, or one of a recipe that is gone.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -153,8 +153,8 @@ def read_results(folder: str | Path) -> list[Result]:
         result = read_result(path)
         if result["name"] not in groups.get(result["group"], ()):
             raise UsageError(
-                f"{path}: there is no recipe {result['group']}/{result['name']} any more: remove "
-                "the file, or restore the recipe"
+                f"{path}: the recipe {result['group']}/{result['name']} is gone: remove the file, "
+                "or restore the recipe"
             )
         found.append(result)
     return sorted(found, key=lambda r: (r["data"]["name"], r["group"], r["name"], r["seed"]))

@@ -67,8 +67,10 @@ def panels(
     """
     layers = [layer for layer in weights if layer.values.ndim == 4]
     chosen = {round(i * (len(layers) - 1) / (MOST_LAYERS - 1)) for i in range(MOST_LAYERS)}
+    if not layers:
+        chosen = set()
     pictures = []
-    for index in sorted(chosen) if layers else []:
+    for index in sorted(chosen):
         values = layers[index].values[0]  # (H, Q, K)
         mean, name = values.mean(dim=0), f"layer {index + 1}, mean of {len(values)} heads"
         if not isinstance(model, KeywordTransformer):

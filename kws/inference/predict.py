@@ -7,7 +7,6 @@ next. A speaker model reads a recording whole, or its features from a `.pt` file
 Shape letters: N samples   W windows   B batch   T frames   F features   C classes
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from kws.audio import CLIP_SAMPLES, SAMPLE_RATE, pad_or_trim, read_audio
 from kws.data.features_file import read_features
 from kws.data.listing import AUDIO_SUFFIXES
-from kws.data.speaker_layout import TESTDATA
+from kws.data.speaker_layout import TESTDATA, read_test_names
 from kws.errors import UsageError
 from kws.features import speaker_log_mel
 from kws.inference.trained import Trained
@@ -49,7 +48,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Piece:
+class Segment:
     """Part of a recording as a model reads it: samples (N,) of a keyword clip, or frames (T, F)."""
 
     path: Path
@@ -73,7 +72,7 @@ def find_recordings(paths: Iterable[str | Path], task: str) -> list[Path]:
             found.append(path)
             continue
         if task == "speakers" and (path / TESTDATA).is_file():
-            inside = [path / name for name in _test_utterances(path / TESTDATA)]
+            inside = [path / name for name in read_test_names(path / TESTDATA)]
         else:
             inside = sorted(
                 file
@@ -86,16 +85,6 @@ def find_recordings(paths: Iterable[str | Path], task: str) -> list[Path]:
             )
         found += inside
     return found
-
-
-def _test_utterances(path: Path) -> list[str]:
-    try:
-        utterances = json.loads(path.read_text(encoding="utf-8"))["utterances"]
-        return sorted(str(utterance["feature_path"]) for utterance in utterances)
-    except (ValueError, RecursionError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{path}: not a list of test utterances in the homework's layout: make it again"
-        ) from error
 
 
 def predict(
@@ -119,20 +108,20 @@ def predict(
         UsageError: a file cannot be used, and `skipped` is None.
     """
     trained.model.to(device).eval()
-    pieces = _pieces(trained, files, resample, skipped)
-    for batch in _batches(pieces, BATCH[trained.task]):
-        shares = _shares(trained, [piece.values for piece in batch], device)
-        for piece, row in zip(batch, shares, strict=True):
+    segments = _segments(trained, files, resample, skipped)
+    for batch in _batches(segments, BATCH[trained.task]):
+        shares = _shares(trained, [segment.values for segment in batch], device)
+        for segment, row in zip(batch, shares, strict=True):
             order = row.argsort(descending=True, stable=True).tolist()
             scores = tuple((trained.labels[i], float(row[i])) for i in order)
-            yield Prediction(path=piece.path, start=piece.start, end=piece.end, scores=scores)
+            yield Prediction(path=segment.path, start=segment.start, end=segment.end, scores=scores)
 
 
 @torch.inference_mode()
 def _shares(
     trained: Trained, values: Sequence[Tensor], device: str | torch.device
 ) -> Float[Tensor, "B C"]:
-    """Softmax of the logits for a batch of pieces, on the CPU."""
+    """Softmax of the logits for a batch of segments, on the CPU."""
     if trained.task == "keywords":
         features, valid = trained.features(torch.stack(list(values)).to(device)), None
     else:
@@ -143,24 +132,24 @@ def _shares(
     return trained.logits(features, valid).float().softmax(dim=1).cpu()
 
 
-def _pieces(
+def _segments(
     trained: Trained,
     files: Iterable[Path],
     resample: bool,
     skipped: Callable[[UsageError], None] | None,
-) -> Iterator[Piece]:
+) -> Iterator[Segment]:
     for path in files:
         try:
-            pieces = read_pieces(trained, path, resample=resample)
+            segments = read_segments(trained, path, resample=resample)
         except UsageError as error:
             if skipped is None:
                 raise
             skipped(error)
             continue
-        yield from pieces
+        yield from segments
 
 
-def read_pieces(trained: Trained, path: Path, *, resample: bool = False) -> list[Piece]:
+def read_segments(trained: Trained, path: Path, *, resample: bool = False) -> list[Segment]:
     """One file as `trained` reads it: windows of a second, or the features of a speaker.
 
     Raises:
@@ -171,35 +160,35 @@ def read_pieces(trained: Trained, path: Path, *, resample: bool = False) -> list
     return [_read_speaker(path, resample, trained.recipe.features.num_features)]
 
 
-def _batches(pieces: Iterable[Piece], limit: int) -> Iterator[list[Piece]]:
+def _batches(segments: Iterable[Segment], limit: int) -> Iterator[list[Segment]]:
     """Neighbors, as many as have at most `limit` samples or frames with their padding."""
-    batch: list[Piece] = []
+    batch: list[Segment] = []
     longest = 0
-    for piece in pieces:
-        longest = max(longest, len(piece.values))
+    for segment in segments:
+        longest = max(longest, len(segment.values))
         if batch and (len(batch) + 1) * longest > limit:
             yield batch
-            batch, longest = [], len(piece.values)
-        batch.append(piece)
+            batch, longest = [], len(segment.values)
+        batch.append(segment)
     if batch:
         yield batch
 
 
-def _read_keywords(path: Path, resample: bool) -> list[Piece]:
+def _read_keywords(path: Path, resample: bool) -> list[Segment]:
     if path.suffix == FEATURE_SUFFIX:
         raise UsageError(f"{path}: a keyword model reads recordings: name a wav or flac file")
     waveform = read_audio(path, resample=resample)
     seconds = len(waveform) / SAMPLE_RATE
     return [
-        Piece(path=path, start=start, end=min(start + 1.0, seconds), values=window)
+        Segment(path=path, start=start, end=min(start + 1.0, seconds), values=window)
         for start, window in windows(waveform)
     ]
 
 
-def _read_speaker(path: Path, resample: bool, num_features: int) -> Piece:
+def _read_speaker(path: Path, resample: bool, num_features: int) -> Segment:
     if path.suffix == FEATURE_SUFFIX:
         frames = torch.from_numpy(read_features(path, num_features)).float()
-        return Piece(path=path, start=None, end=None, values=frames)
+        return Segment(path=path, start=None, end=None, values=frames)
     waveform = read_audio(path, resample=resample)
     try:
         frames = speaker_log_mel(waveform)
@@ -210,7 +199,7 @@ def _read_speaker(path: Path, resample: bool, num_features: int) -> Piece:
             f"{path}: the model was trained on features of width {num_features}, a recording is "
             f"turned into {frames.shape[1]}: give it features as {FEATURE_SUFFIX} files"
         )
-    return Piece(path=path, start=0.0, end=len(waveform) / SAMPLE_RATE, values=frames)
+    return Segment(path=path, start=0.0, end=len(waveform) / SAMPLE_RATE, values=frames)
 
 
 def windows(waveform: Float[Tensor, "N"]) -> list[tuple[float, Float[Tensor, "W"]]]:

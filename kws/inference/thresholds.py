@@ -105,6 +105,6 @@ def check_labels(labels: Sequence[str], protocol: Protocol, where: str = "the mo
         )
     if missing := [word for word in protocol.words if word not in labels]:
         raise UsageError(
-            f"{where}: knows no {', '.join(missing)}, which protocol {protocol.name} asks for: "
+            f"{where}: has no class for {', '.join(missing)}, as protocol {protocol.name} asks: "
             "choose a model trained on all words, as under v1-30 or v2-35"
         )

@@ -93,8 +93,9 @@ class Kernel:
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             finding = self.finding(error, name)
             self.failed |= dict.fromkeys(_names_by_text(source), finding)
-            for check in checks_in(source) if mode != "definitions" else ():
-                self.tell({"check": check, **finding, "printed": ""})
+            if mode != "definitions":
+                for check in checks_in(source):
+                    self.tell({"check": check, **finding, "printed": ""})
             return
         definitions = [
             Definition(node=node, source=ast.get_source_segment(source, node) or "", cell=number)

@@ -113,7 +113,9 @@ def checks_of(tree: ast.AST) -> dict[str, str]:
     """Ids and titles of the checks below a node."""
     found = {}
     for node in ast.walk(tree):
-        for item in node.items if isinstance(node, ast.With) else ():
+        if not isinstance(node, ast.With):
+            continue
+        for item in node.items:
             call = item.context_expr
             if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "check":
                 words = [each.value for each in call.args if isinstance(each, ast.Constant)]

@@ -13,11 +13,11 @@ import symtable
 from collections.abc import Iterator
 
 PURE = {
-    *("abs", "all", "any", "bool", "complex", "dict", "divmod", "enumerate", "float", "frozenset"),
-    *("int", "isinstance", "len", "list", "map", "max", "min", "pow", "range", "reversed", "round"),
-    *("set", "slice", "sorted", "str", "sum", "tuple", "zip", "namedtuple", "partial", "Path"),
-    *("NewType", "TypeVar", "Fraction", "Decimal"),
-}
+    "abs", "all", "any", "bool", "complex", "dict", "divmod", "enumerate", "float", "frozenset",
+    "int", "isinstance", "len", "list", "map", "max", "min", "pow", "range", "reversed", "round",
+    "set", "slice", "sorted", "str", "sum", "tuple", "zip", "namedtuple", "partial", "Path",
+    "NewType", "TypeVar", "Fraction", "Decimal",
+}  # fmt: skip
 ARRAYS = {"array", "arange", "zeros", "ones", "linspace", "sqrt", "log", "exp", "log10", "float32"}
 PURE_IN = {  # first name of a dotted call -> last names; None: all
     "math": None,
@@ -32,14 +32,14 @@ PURE_IN = {  # first name of a dotted call -> last names; None: all
     "np": ARRAYS,
     "numpy": ARRAYS,
     "torch": {
-        *("tensor", "arange", "zeros", "ones", "full", "linspace", "eye", "empty", "finfo"),
-        *("iinfo", "device", "is_available", "get_default_dtype", "Size"),
+        "tensor", "arange", "zeros", "ones", "full", "linspace", "eye", "empty", "finfo",
+        "iinfo", "device", "is_available", "get_default_dtype", "Size",
     },
-}
+}  # fmt: skip
 PURE_METHODS = {
-    *("copy", "encode", "format", "get", "items", "join", "keys", "lower", "replace", "split"),
-    *("splitlines", "strip", "title", "upper", "values"),
-}
+    "copy", "encode", "format", "get", "items", "join", "keys", "lower", "replace", "split",
+    "splitlines", "strip", "title", "upper", "values",
+}  # fmt: skip
 CHANGING = {"add", "append", "extend", "insert", "setdefault", "update"}
 MOST_ROUNDS = 10_000  # of a loop outside of all functions
 Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

@@ -128,7 +128,8 @@ def _sections(cells: list[NotebookCell]) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     current = None
     for cell in cells:
-        for line in cell.source.split("\n") if cell.kind == "markdown" else ():
+        lines = cell.source.split("\n") if cell.kind == "markdown" else []
+        for line in lines:
             if heading := HEADING.fullmatch(line.strip()):
                 current = heading["task"]
                 found[current] = (heading["title"], "")

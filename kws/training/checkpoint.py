@@ -76,7 +76,7 @@ def checkpoint_of(run_or_file: str | Path) -> Path:
     if not path.is_dir():
         return path
     if not (path / "best.pt").is_file():
-        raise UsageError(f"{path}: holds no best.pt: name the folder of a run of kws train")
+        raise UsageError(f"{path}: contains no best.pt: name the folder of a run of kws train")
     return path / "best.pt"
 
 

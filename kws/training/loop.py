@@ -79,10 +79,13 @@ def fit(
         progress: show a bar, or a line per validation.
 
     Raises:
-        UsageError: `out` holds a run and `resume` is not set, or the run of another recipe; data
-            and recipe do not fit; the loss is no longer finite.
+        UsageError: `out` contains a run and `resume` is not set, or the run of another recipe; data
+            and recipe do not fit; the loss is no longer finite; the recipe asks for the flaws of
+            the sample code (`kws.training.sample_code.fit` has them).
         KeyboardInterrupt: Ctrl-C, after the state has been saved.
     """
+    if recipe.data.compat:
+        raise UsageError("data.compat=true: use kws.training.sample_code.fit, or leave it out")
     with running(
         recipe, train=train, validation=validation, out=out, resume=resume, device=device, init=init
     ) as run:
@@ -304,7 +307,7 @@ def check_free(out: Path, resume: bool) -> None:
     """Refuse to start again, `resume` False, in a folder that holds a run, with a UsageError."""
     if not resume and (out / "last.pt").exists():
         raise UsageError(
-            f"{out}: holds a run already: continue it with --resume (resume=True), or choose "
+            f"{out}: contains a run already: continue it with --resume (resume=True), or choose "
             "another folder"
         )
 
@@ -317,7 +320,7 @@ def _saved_state(out: Path, resume: bool, recipe: Recipe, train: Split) -> dict[
         return None
     state = read_checkpoint(last)
     if "training" not in state:
-        raise UsageError(f"{last}: holds no training state, only a model: choose another folder")
+        raise UsageError(f"{last}: contains a model, no training state: choose another folder")
     for key, old, new in changed_keys(parse_recipe(state["recipe"], where=str(last)), recipe):
         raise UsageError(
             f"{out}: {key} was {old} when this run began and is {new} now: resume it with its own "

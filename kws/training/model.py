@@ -53,7 +53,7 @@ def initialize(model: nn.Module, init: str | Path, recipe: Recipe, labels: Seque
     """Begin with weights of a run or checkpoint, or with published ones of a pretrained model.
 
     Raises:
-        UsageError: `init` holds none, or none that fit.
+        UsageError: `init` contains none, or none that fit.
     """
     path = Path(init)
     ours = path.is_file() or (path / "best.pt").is_file()

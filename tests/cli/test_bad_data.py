@@ -36,6 +36,16 @@ def command_on(command: str, data: Path, run_of) -> list[object]:
 DATA_COMMANDS = ("check", "pack", "train", "evaluate")
 
 
+def twice(faults: dict) -> list[tuple[str, str]]:
+    """Every fault with `check`, and with one of the other commands, which share their reader."""
+    others = DATA_COMMANDS[1:]
+    return [
+        pair
+        for number, fault in enumerate(faults)
+        for pair in ((fault, "check"), (fault, others[number % len(others)]))
+    ]
+
+
 # The good ones first: a test of bad input means something only where good input passes
 
 
@@ -152,8 +162,7 @@ WORD_FAULTS = {
 }
 
 
-@pytest.mark.parametrize("command", DATA_COMMANDS)
-@pytest.mark.parametrize("fault", WORD_FAULTS)
+@pytest.mark.parametrize(("fault", "command"), twice(WORD_FAULTS))
 def test_a_bad_folder_of_words(kws, words, run_of, nothing_written, command, fault):
     arguments = command_on(command, words, run_of)
     named = WORD_FAULTS[fault](words)
@@ -173,7 +182,7 @@ def test_a_folder_without_a_wanted_word(kws, words, run_of, nothing_written, com
     kws(*arguments).sentence(words, "yes")
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "check"])
+@pytest.mark.parametrize("command", ["train", "check"])
 def test_a_bad_background_recording(kws, words, run_of, nothing_written, command):
     arguments = command_on(command, words, run_of)
     noise = words / "_background_noise_" / "hum.wav"
@@ -287,8 +296,7 @@ SPEAKER_FAULTS = {
 }
 
 
-@pytest.mark.parametrize("command", DATA_COMMANDS)
-@pytest.mark.parametrize("fault", SPEAKER_FAULTS)
+@pytest.mark.parametrize(("fault", "command"), twice(SPEAKER_FAULTS))
 def test_a_bad_folder_of_speakers(
     kws, speakers, run_of, nothing_written, command, fault, monkeypatch, tmp_path
 ):
@@ -307,8 +315,9 @@ def test_a_metadata_file_that_names_a_missing_file_is_named_too(kws, speakers):
 # Recordings to predict
 
 
-@pytest.mark.parametrize("fault", BAD_WAVS)
-@pytest.mark.parametrize("task", ["keywords", "speakers"])
+@pytest.mark.parametrize(
+    ("fault", "task"), [*((fault, "keywords") for fault in BAD_WAVS), ("cut short", "speakers")]
+)
 def test_a_bad_recording_to_predict(kws, words, run_of, nothing_written, fault, task):
     run, path = run_of(task), overwrite(BAD_WAVS[fault])(words)
     nothing_written()
@@ -318,9 +327,7 @@ def test_a_bad_recording_to_predict(kws, words, run_of, nothing_written, fault, 
     assert outcome.out == "", "predictions before the refusal"
 
 
-@pytest.mark.parametrize(
-    "fault", ["LFS features", "cut features", "zero bytes", "NaN", "another width", "not a tensor"]
-)
+@pytest.mark.parametrize("fault", ["cut features", "another width"])
 def test_bad_features_to_predict(kws, speakers, run_of, nothing_written, fault):
     run, path = run_of("speakers"), SPEAKER_FAULTS[fault](speakers)
     nothing_written()

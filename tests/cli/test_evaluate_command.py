@@ -133,7 +133,7 @@ class TestEvaluate:
         assert sentence in kws("evaluate", run, *filled).sentence()
 
     def test_a_run_that_is_none_is_refused(self, kws, tiny_corpus, tmp_path):
-        assert "holds no best.pt" in kws("evaluate", tmp_path, "--data", tiny_corpus).sentence()
+        assert "contains no best.pt" in kws("evaluate", tmp_path, "--data", tiny_corpus).sentence()
 
     @pytest.mark.skipif(
         not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"

@@ -172,19 +172,14 @@ def test_control_c_in_a_running_command_is_130(tmp_path):
 HEAVY = ("torch", "torchaudio", "matplotlib", "scipy", "onnx", "numpy", "soundfile")
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["data", "--help"], ["nope"]])
-def test_start_up_imports_nothing_heavy(arguments):
+def test_start_up_imports_nothing_heavy():
     probe = (
-        "import sys; from kws.cli import run; run(sys.argv[2:]);"
-        "heavy = [name for name in sys.argv[1].split(',') if name in sys.modules];"
+        "import sys; from kws.cli import run;"
+        "[run(line.split()) for line in ('--version', '--help', 'data --help', 'nope')];"
+        f"heavy = [name for name in {HEAVY} if name in sys.modules];"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", probe, ",".join(HEAVY), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
 

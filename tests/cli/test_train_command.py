@@ -6,7 +6,7 @@ import pytest
 
 import kws.training.loop
 from kws.inference.trained import load_model
-from kws.training.checkpoint import read_checkpoint
+from kws.training.checkpoint import read_checkpoint, save_checkpoint
 from kws.training.recipe import experiment_groups, load_recipe, recipe_names
 
 SMALL = ["model.channels=[2,3,3]", "model.hidden_size=5", "train.epochs=2", "train.batch_size=64"]
@@ -22,10 +22,10 @@ def train(kws, tiny_corpus, tmp_path):
 
     def command(out, *overrides: str, options=()):
         return kws(
-            *["train", "keywords", "--data", tiny_corpus, "--out", out],
+            "train", "keywords", "--data", tiny_corpus, "--out", out,
             *settings("data.protocol=embedded-12", *SMALL, *overrides),
             *options,
-        )
+        )  # fmt: skip
 
     return command
 
@@ -41,15 +41,25 @@ def test_it_says_what_it_trains_on_and_how_well_it_went(train, tmp_path):
     assert lines[5].startswith("best validation accuracy: ")
     assert lines[5].endswith(", protocol embedded-12)")
     assert "n=24, 95 % interval" in lines[5]
+    assert lines[6] == f"{tmp_path / 'run'}: best.pt is of step 6, last.pt of step 6"
     files = ["best.pt", "curves.png", "history.jsonl", "last.pt", "recipe.toml"]
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == files
+
+
+def test_it_says_which_weights_best_pt_contains(train, tmp_path):
+    """With the sample code's flaws they are not of the best validation."""
+    train(tmp_path / "run", "train.epochs=1")
+    best = tmp_path / "run" / "best.pt"
+    save_checkpoint(best, read_checkpoint(best) | {"step": 2})
+    last_line = train(tmp_path / "run", "train.epochs=1", options=["--resume"]).out.splitlines()[-1]
+    assert last_line == f"{tmp_path / 'run'}: best.pt is of step 2, last.pt of step 3"
 
 
 def test_a_second_run_in_the_folder_is_refused_and_resume_is_offered(train, tmp_path):
     train(tmp_path / "run")
     sentence = train(tmp_path / "run").sentence()
     assert sentence.startswith(
-        f"{tmp_path / 'run'}: holds a run already: continue it with --resume"
+        f"{tmp_path / 'run'}: contains a run already: continue it with --resume"
     )
     again = train(tmp_path / "run", options=["--resume"])
     assert (again.code, "step" in again.out.splitlines()[3]) == (0, False)
@@ -99,9 +109,9 @@ def test_init_from_another_model_is_refused(train, tmp_path):
 
 def test_speakers_are_reported_whole_and_on_crops(kws, tiny_speakers, tmp_path):
     outcome = kws(
-        *["train", "speakers", "--data", tiny_speakers, "--out", tmp_path / "run"],
+        "train", "speakers", "--data", tiny_speakers, "--out", tmp_path / "run",
         *settings("model.channels=7", "model.d_hidden=5", "train.epochs=1"),
-    )
+    )  # fmt: skip
     assert (outcome.code, outcome.err) == (0, "")
     assert "best validation accuracy on whole utterances: " in outcome.out
     assert "best validation accuracy on 128-frame crops: " in outcome.out

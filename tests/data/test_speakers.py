@@ -1,6 +1,8 @@
 """Speaker features: divided by speaker, drawn as crops and whole, one sentence for bad files."""
 
 import json
+import os
+import pickle
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 from kws.data.speakers import load_speakers
+from kws.errors import UsageError
 
 F = 5
 UTTERANCES = {"id03": 23, "id01": 1, "id00": 2, "id02": 10}
@@ -287,3 +290,179 @@ def test_a_split_on_the_gpu_gives_the_same_batches(made):
         for a, b in zip(ours, theirs, strict=True):
             assert a.is_cuda
             assert torch.equal(a.cpu(), b)
+
+
+# --- bad input ---
+
+
+def replace_entry(folder: Path, key: str, value: object) -> None:
+    edit(folder / "metadata.json", lambda m: m["speakers"]["id02"][3].__setitem__(key, value))
+
+
+def spoil_feature(folder: Path, how: str) -> str:
+    """Spoil one file; its name."""
+    name = json.loads((folder / "metadata.json").read_text())["speakers"]["id03"][5]["feature_path"]
+    path, mel = folder / name, torch.load(folder / name)
+    data = bytearray(path.read_bytes())
+    if how == "pointer":
+        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n")
+    elif how == "truncated":
+        path.write_bytes(data[:-100])
+    elif how == "flipped":
+        data[data.index(mel.numpy().tobytes()[:40])] ^= 1
+        path.write_bytes(data)
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "text":
+        path.write_text("hello")
+    elif how == "pickle":
+        path.write_bytes(pickle.dumps(os.getcwd))
+    elif how == "missing":
+        path.unlink()
+    else:
+        spoiled: dict[str, object] = {
+            "nan": mel.clone().index_fill_(1, torch.tensor([2]), torch.nan),
+            "infinite": mel.clone().index_fill_(1, torch.tensor([2]), torch.inf),
+            "huge": mel.clone().index_fill_(1, torch.tensor([2]), 1e9),
+            "wide": mel.repeat(1, 2),
+            "flat": mel.flatten(),
+            "none": mel[:0],
+            "short": mel[:-1],
+            "whole numbers": mel.long(),
+            "list": [mel],
+            "object": Path("x"),
+        }
+        torch.save(spoiled[how], path)
+    return name
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("pointer", "git-LFS pointer, not features: run `git lfs pull`"),
+        ("truncated", "damaged or not a saved tensor"),
+        ("flipped", "damaged or not a saved tensor"),
+        ("empty", r"empty \(0 bytes\)"),
+        ("text", "damaged or not a saved tensor"),
+        ("pickle", "not a plain tensor"),
+        ("object", "not a plain tensor"),
+        ("missing", "no such file, although metadata.json"),
+        ("nan", "holds NaN or infinite values"),
+        ("infinite", "holds NaN or infinite values"),
+        ("huge", "holds values beyond float16"),
+        ("wide", "10 mel bands where n_mels says 5"),
+        ("flat", r"a tensor of shape \(\d+,\) where \(frames, 5\)"),
+        ("none", r"a tensor of shape \(0, 5\)"),
+        ("short", r"\d+ frames where its mel_len says \d+"),
+        ("whole numbers", "contains no tensor of real numbers"),
+        ("list", "contains no tensor of real numbers"),
+    ],
+)
+def test_bad_features_are_named(own, how, sentence):
+    name = spoil_feature(own, how)
+    with pytest.raises(UsageError, match=f"^{own / name}: .*{sentence}"):
+        load_speakers(own)
+
+
+def test_a_dangerous_pickle_does_not_run(own):
+    class Dangerous:
+        def __reduce__(self):
+            return Path.touch, (own / "ran",)
+
+    name = spoil_feature(own, "empty")
+    torch.save(Dangerous(), own / name)
+    with pytest.raises(UsageError, match="could run code"):
+        load_speakers(own)
+    assert not (own / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "sentence"),
+    [
+        ("metadata.json", lambda m: m.update(n_mels=6), "n_mels is 5, and 6 in metadata.json"),
+        ("metadata.json", lambda m: m.pop("n_mels"), "metadata.json: n_mels is missing"),
+        ("metadata.json", lambda m: m.update(speakers=[]), "speakers is missing or not an object"),
+        ("metadata.json", lambda m: m.update(speakers={}), "names no utterances"),
+        (
+            "metadata.json",
+            lambda m: m["speakers"].update(id04=m["speakers"].pop("id02")),
+            r"speaker 'id04' is not in mapping.json \(did you mean 'id0",
+        ),
+        ("metadata.json", lambda m: m["speakers"].update(id02=3), "feature_path is missing"),
+        ("mapping.json", lambda m: m["speaker2id"].update(id03=7), "from 0 without gaps"),
+        ("mapping.json", lambda m: m["speaker2id"].update(id03=True), "from 0 without gaps"),
+        ("mapping.json", lambda m: m["id2speaker"].update({"0": "x"}), "contradicts"),
+        ("mapping.json", lambda m: m.clear(), "speaker2id is missing"),
+        ("testdata.json", lambda m: m.update(n_mels=6), "n_mels is 6, and 5 in metadata.json"),
+        ("testdata.json", lambda m: m["utterances"].append(m["utterances"][0]), "twice"),
+    ],
+)
+def test_bad_structure_is_named(own, file, change, sentence):
+    edit(own / file, change)
+    with pytest.raises(UsageError, match=sentence):
+        load_speakers(own)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("feature_path", "absent.pt", "absent.pt: no such file"),
+        ("feature_path", "../x.pt", "leads out of the folder"),
+        ("feature_path", "/x.pt", "leads out of the folder"),
+        ("feature_path", 3, "feature_path is missing or not a text"),
+        ("mel_len", "9", "mel_len is missing or not a positive whole number"),
+        ("mel_len", 0, "mel_len is missing or not a positive whole number"),
+        ("mel_len", True, "mel_len is missing or not a positive whole number"),
+        ("mel_len", 9999, "frames where its mel_len says 9999"),
+    ],
+)
+def test_bad_entries_are_named(own, key, value, sentence):
+    replace_entry(own, key, value)
+    with pytest.raises(UsageError, match=sentence):
+        load_speakers(own)
+
+
+def test_wrong_n_mels_is_named(own):
+    (own / "testdata.json").unlink()
+    edit(own / "metadata.json", lambda m: m.update(n_mels=80))
+    with pytest.raises(UsageError, match=r"\.pt: 5 mel bands where n_mels says 80"):
+        load_speakers(own)
+
+
+def test_unreadable_json_is_named_with_its_line(own):
+    (own / "metadata.json").write_text('{"n_mels": 40,\n "speakers": {\n"id00": [}')
+    with pytest.raises(UsageError, match=r"metadata\.json: line 3: not JSON"):
+        load_speakers(own)
+    (own / "metadata.json").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(UsageError, match="git lfs pull"):
+        load_speakers(own)
+    (own / "mapping.json").unlink()
+    with pytest.raises(UsageError, match=r"mapping\.json: no such file"):
+        load_speakers(own)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("x,y\n", "first line must be Id,Category"),
+        ("Id,Category\n", "has no line"),
+        ("Id,Category\n{name},id99\n", "is 'id99', not in mapping.json"),
+    ],
+)
+def test_bad_answers_are_named(own, text, sentence):
+    test = load_speakers(own).test
+    assert test is not None
+    (own / "test_labels.csv").write_text(text.format(name=test.names[0]))
+    with pytest.raises(UsageError, match=rf"test_labels\.csv: .*{sentence}"):
+        load_speakers(own)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_validation_share_out_of_range_is_named(made, share):
+    with pytest.raises(UsageError, match=f"validation={share}"):
+        load_speakers(made, validation=share)
+
+
+def test_missing_folder_is_named(tmp_path):
+    with pytest.raises(UsageError, match="absent: no such folder"):
+        load_speakers(tmp_path / "absent")

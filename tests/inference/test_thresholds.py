@@ -121,7 +121,7 @@ def test_a_protocol_without_the_two_classes_is_refused():
 
 
 def test_a_model_that_lacks_a_wanted_word_is_refused():
-    with pytest.raises(UsageError, match="run: knows no go, which protocol v2-12 asks for"):
+    with pytest.raises(UsageError, match="run: has no class for go, as protocol v2-12 asks"):
         check_labels([word for word in V1_WORDS if word != "go"], TWELVE, "run")
 
 

@@ -181,7 +181,7 @@ def test_padding_may_even_be_nan(model, features):
     close(model(features.masked_fill(~VALID[..., None], torch.nan), VALID), expected)
 
 
-@pytest.mark.parametrize("more", [1, 13])  # an odd frame before a stride, and many
+@pytest.mark.parametrize(("more", "training"), [(1, False), (13, True)])  # one: odd before a stride
 def test_length_of_the_padding_moves_no_logit(model, features, training, more):
     model.train(training)
     longer = torch.cat(
@@ -198,8 +198,8 @@ def test_a_clip_alone_gives_the_logits_that_it_gives_in_a_batch(model, features)
         close(model(features[b : b + 1, :length]), batch[b : b + 1])
 
 
-def test_frames_masked_in_the_middle_move_no_logit(model, features, training):
-    model.train(training)
+def test_frames_masked_in_the_middle_move_no_logit(model, features):
+    model.train()
     valid = VALID & (torch.arange(T) != 3) & (torch.arange(T) != 4)
     close(model(padded(features, valid, 1, 1e3), valid), model(features, valid))
 
@@ -220,12 +220,13 @@ def test_padding_moves_no_running_statistic(model, features):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10, msg=name)
 
 
-@pytest.mark.parametrize("frame", [0, 4, 7])
-def test_a_valid_frame_does_move_the_logits(model, features, frame):
+def test_a_valid_frame_does_move_the_logits(model, features):
     model.eval()
     expected = model(features, VALID)
-    features[:, frame] += torch.randn(features.shape[2], dtype=features.dtype)
-    assert ((model(features, VALID) - expected).abs().amax(dim=1) > 1e-7).all()
+    for frame in (0, 4, 7):
+        moved = features.clone()
+        moved[:, frame] += torch.randn(features.shape[2], dtype=features.dtype)
+        assert ((model(moved, VALID) - expected).abs().amax(dim=1) > 1e-7).all(), frame
 
 
 def test_padding_reaches_no_gradient(model, features):

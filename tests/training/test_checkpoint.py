@@ -93,7 +93,7 @@ def test_of_a_last_checkpoint_the_averaged_weights_are_used(tmp_path):
 
 def test_missing_checkpoints_are_named(tmp_path):
     assert "no such checkpoint" in refused(tmp_path / "best.pt")
-    assert "holds no best.pt" in refused(tmp_path)
+    assert "contains no best.pt" in refused(tmp_path)
 
 
 @pytest.mark.parametrize(

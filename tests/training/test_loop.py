@@ -291,7 +291,7 @@ def test_accumulation_equals_a_larger_batch(tones, tmp_path, batch_size):
 def test_a_run_is_not_overwritten(train, tmp_path):
     train(out=tmp_path / "run")
     before = weights(tmp_path / "run")
-    with pytest.raises(UsageError, match="run: holds a run already: continue it with --resume"):
+    with pytest.raises(UsageError, match="run: contains a run already: continue it with --resume"):
         train(out=tmp_path / "run")
     assert torch.equal(weights(tmp_path / "run"), before)
 
@@ -334,7 +334,7 @@ def test_resume_begins_a_run_that_has_saved_nothing(plain, train, tmp_path):
 def test_a_best_checkpoint_is_no_training_state(train, tmp_path):
     history = train(out=tmp_path)
     (history.path / "best.pt").replace(history.path / "last.pt")
-    with pytest.raises(UsageError, match=r"last\.pt: holds no training state"):
+    with pytest.raises(UsageError, match=r"last\.pt: contains a model, no training state"):
         train(out=tmp_path, resume=True)
 
 

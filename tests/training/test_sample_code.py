@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from kws.data.speakers import load_speakers
+from kws.errors import UsageError
 from kws.normalize import Normalizer
 from kws.training import loop, sample_code
 from kws.training.batches import evaluation_batches
@@ -91,6 +92,12 @@ def test_the_last_weights_are_called_best(trained_with_flaws, tmp_path):
     assert trained_with_flaws.best["step"] < last["step"] == best["step"]
     assert all(torch.equal(best["weights"][name], w) for name, w in last["weights"].items())
     assert "training" not in best
+
+
+def test_the_plain_loop_refuses_to_train_without_the_flaws(voices, tmp_path):
+    with pytest.raises(UsageError, match=r"sample_code\.fit"):
+        loop.fit(recipe(), train=voices(13), validation=voices(13), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_crops_in_full_batches_are_measured_and_nothing_else(trained_with_flaws):

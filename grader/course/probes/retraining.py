@@ -55,7 +55,10 @@ def expect_recipe(recipe: Any, *names: str, least_warmup: int = 0) -> dict[str, 
     expect_equal("the names in recipe()", sorted(map(str, recipe)), wanted)
     steps = expect_between("steps", recipe["steps"], 1, 100_000)
     expect_between(
-        *("warmup_steps", recipe["warmup_steps"], least_warmup, steps - 1),
+        "warmup_steps",
+        recipe["warmup_steps"],
+        least_warmup,
+        steps - 1,
         hint="a tenth of the steps?",
     )
     expect_between("batch_size", recipe["batch_size"], 2, 1024)
@@ -145,7 +148,7 @@ def _speakers() -> tuple[list[Tensor], Tensor]:
     """Features (T, 40) of the utterances that notebook 3 trains on, and their speakers."""
     folder = _patiently(
         lambda: make_speaker_corpus(
-            *(cache_dir() / "course-speakers",), speakers=SPEAKERS, utterances=10, progress=False
+            cache_dir() / "course-speakers", speakers=SPEAKERS, utterances=10, progress=False
         )
     )
     split = load_speakers(folder, validation=0.2, seed=0).train

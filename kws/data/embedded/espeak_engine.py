@@ -32,9 +32,9 @@ def main() -> None:
     library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
     library.espeak_ng_SetRandSeed(request["seed"])  # otherwise seeded by the clock
     library.espeak_Synth.argtypes = [
-        *(ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint),
-        *(ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p),
-    ]
+        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint,
+        ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p,
+    ]  # fmt: skip
     spoken = bytearray()
 
     def collect(samples, count, _events):

@@ -38,9 +38,9 @@ NOT_PEOPLE = """
     AnxiousAndy Storm robosoft robosoft2 robosoft3 robosoft4 robosoft5 robosoft6 robosoft7 robosoft8
 """
 HABITS = (  # of speakers who grew up with another language: (phoneme, what it becomes)
-    *(("T", "s"), ("T", "f"), ("w", "v"), ("v", "f"), ("z", "s")),
-    *(("I", "i"), ("oU", "o:"), ("eI", "e:"), ("r", "R")),
-)
+    ("T", "s"), ("T", "f"), ("w", "v"), ("v", "f"), ("z", "s"),
+    ("I", "i"), ("oU", "o:"), ("eI", "e:"), ("r", "R"),
+)  # fmt: skip
 FOREIGN = 0.4  # share of the speakers who have some of them
 FORMANTS = 9  # 0 is the nasal or glottal one, 1 to 3 make the vowels
 DROPPED = ("language", "name", "gender", "maintainer", "status", "echo")  # rooms are ours to draw

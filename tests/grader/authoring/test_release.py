@@ -6,9 +6,9 @@ from typer.testing import CliRunner
 
 from grader import ROOT
 from grader.authoring import release as module
-from grader.course import release_command as commands
 from grader.authoring.build import build_notebook
 from grader.authoring.release import release
+from grader.course import release_command as commands
 from kws.errors import UsageError
 
 NOTEBOOKS = ["assignments/01_sound.ipynb", "assignments/02_attention.ipynb"]

@@ -335,10 +335,10 @@ def of_the_solution(tmp_path_factory):
     """Our own solution, handed in, with every file that the command can write."""
     out = tmp_path_factory.mktemp("results")
     done = command(
-        *("grader/", "--submission", str(SOLUTION), "--student", "s-1"),
-        *("--results", str(out / "r.json"), "--kws-junit", str(out / "j.xml")),
-        *("--page", str(out / "p.html")),
-    )
+        "grader/", "--submission", str(SOLUTION), "--student", "s-1",
+        "--results", str(out / "r.json"), "--kws-junit", str(out / "j.xml"),
+        "--page", str(out / "p.html"),
+    )  # fmt: skip
     return done, out
 
 

@@ -89,7 +89,9 @@ def test_hostile_text_stays_text(hostile_report, make):
 def test_a_page_loads_nothing_from_elsewhere(report, make):
     tags = Tags(make([report]))
     assert not {"script", "link", "img", "iframe"} & {tag for tag, _ in tags.tags}
-    assert not any({"src", "href"} & set(attributes) for _, attributes in tags.tags)
+    assert not any("src" in attributes for _, attributes in tags.tags)
+    links = [attributes["href"] for _, attributes in tags.tags if "href" in attributes]
+    assert all(link.startswith("pages/") for link in links)
     assert b"url(" not in make([report])
     policy = [a["content"] for t, a in tags.tags if a.get("http-equiv")]
     assert policy == ["default-src 'none'; style-src 'unsafe-inline'"]
@@ -135,9 +137,30 @@ def test_a_whole_tenth_begins_its_bin(report, tenths):
 
 def test_the_class_page_counts_who_earned_a_check_and_what_was_said(report, full_report):
     shown = " ".join(" ".join(Tags(class_page([report, report, full_report])).texts).split())
-    assert "2.1-values 1 of 3" in shown
+    assert "2.1-values 1 of 3 0.33" in shown
     assert "2 × are the scores divided by sqrt(K)?" in shown
-    assert "Median 3.5 of 10 points" in shown
+    assert "Mean 5.67, median 3.5 of 10 points (n = 3)" in shown
+
+
+def test_students_are_rows_by_points_and_tasks_columns(report, full_report, open_report):
+    tags = Tags(class_page([report, full_report, open_report]))
+    rows = [attributes["href"] for tag, attributes in tags.tags if tag == "a"]
+    order = sorted([report, full_report, open_report], key=lambda one: -one.score)
+    assert rows == [f"pages/{one.student}.html" for one in order]
+    shades = [a["class"] for tag, a in tags.tags if tag == "td" and "heat" in a.get("class", "")]
+    assert "number heat-4" in shades
+    assert "number heat-open" in shades
+
+
+def test_open_points_are_no_part_of_the_mean(report, open_report):
+    shown = " ".join(Tags(class_page([report, open_report])).texts)
+    assert "Mean 3.5, median 3.5 of 10 points (n = 1)" in shown
+
+
+def test_who_shares_code_is_told(report, full_report):
+    alike = {(report.student, report.assignment): (full_report.student,)}
+    made = class_page([report, full_report], same=alike).decode()
+    assert f"<li>{report.student} and {full_report.student}</li>" in made
 
 
 def test_the_class_page_names_who_waits_for_a_person(report, open_report):

@@ -18,8 +18,11 @@ def run(machine: str, number: int, *arguments: int, architecture: int | None = N
     """What the kernel would do with a call."""
     data = struct.pack(
         "<IIQ6Q",
-        *(number, architecture or ARCHITECTURE[machine], 0),
-        *(*arguments, *[0] * (6 - len(arguments))),
+        number,
+        architecture or ARCHITECTURE[machine],
+        0,
+        *arguments,
+        *[0] * (6 - len(arguments)),
     )
     program = seccomp.program(machine, PID)
     steps = list(struct.iter_unpack("=HBBI", program))

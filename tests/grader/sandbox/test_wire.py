@@ -36,12 +36,22 @@ def crossed(value):
 # What crosses
 
 
+SCALARS = [None, True, False, 0, -7, 2**70, 1.5, -0.0, 1e-300, math.inf, -math.inf, "", "ü", "\0"]
+
+
 @pytest.mark.parametrize(
     "value",
     [
-        *(None, True, False, 0, -7, 2**70, 1.5, -0.0, 1e-300, math.inf, -math.inf, "", "ünï", "\0"),
-        *([], (), {}, [1, [2, (3, {"a": [None]})]], {1: 2, None: 3, (4, "b"): [5], False: 6.0}),
-        *(torch.float64, torch.bool, Opaque("generator"), Ref(3, "Net")),
+        *SCALARS,
+        [],
+        (),
+        {},
+        [1, [2, (3, {"a": [None]})]],
+        {1: 2, None: 3, (4, "b"): [5], False: 6.0},
+        torch.float64,
+        torch.bool,
+        Opaque("generator"),
+        Ref(3, "Net"),
     ],
     ids=repr,
 )
