@@ -35,10 +35,11 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 from IPython.display import Audio, display
 from safetensors.torch import save_file
+from tqdm import tqdm
 
 from kws import plots
 from kws.audio import SAMPLE_RATE
-from kws.checking import check, expect_between, expect_close, expect_equal
+from kws.checking import check, check_values, expect_between, expect_close, expect_equal
 from kws.data.embedded.corpus import make_corpus
 from kws.data.speech_commands import load_speech_commands
 from kws.files import cache_dir
@@ -61,6 +62,10 @@ from kws.training.schedule import cosine_warmup
 #
 # **Before you go on:** how many tokens are left of 64 × 101 points at stride 1, and at stride 2
 # twice? By what factor do the weights differ?
+#
+# **Contract.** `count_tokens(bands, frames, strides)`, whole numbers and a tuple of any length → a
+# whole number. `attention_bytes(batch_size, num_heads, num_layers, num_tokens)`, whole numbers → a
+# whole number. Arithmetic; no convolution is run.
 
 
 # %% tags=["export"]
@@ -92,6 +97,8 @@ with check("5.1-tokens-by-hand", "stride 2 twice leaves 417 tokens of 6,465"):
     expect_equal("count_tokens(64, 101, (2, 2))", count_tokens(64, 101, (2, 2)), 417, suspects)
     expect_equal("count_tokens(64, 101, (1, 1))", count_tokens(64, 101, (1, 1)), 6465)
     expect_equal("attention_bytes(1, 1, 1, 10)", attention_bytes(1, 1, 1, 10), 400)
+check_values("5.1-tokens-values", count_tokens)
+check_values("5.1-memory-values", attention_bytes)
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
@@ -126,6 +133,11 @@ _ = axes.legend(frameon=False)
 # one band follows the other, each with its channels.
 #
 # **Before you go on:** the shapes of both, for 64 channels and strides (2, 2).
+#
+# **Contract.** `Stem(channels, strides, columns)`; `forward(mel)`: mel (B, T, F) float32 → points
+# (B, T' F', channels) or columns (B, T', F' channels), T' and F' as in section 5.1. Use
+# `nn.Conv2d` and `nn.BatchNorm2d`; the stem and the encoder of the package (`kws.models.frontend`,
+# `TransformerEncoder`) do not count as an answer. Known weights come in through `load_stem`.
 
 
 # %% tags=["export"]
@@ -135,8 +147,8 @@ class Stem(nn.Module):
     def __init__(self, channels=(32, 64), strides=(2, 2), columns=False):
         super().__init__()
         # BEGIN SOLUTION 5.2
-        #: Remember columns. Make two nn.Conv2d (1 to channels[0] to channels[1], kernel 3,
-        #: padding 1, with their strides), and an nn.BatchNorm2d for each.
+        #: Remember columns. Make two nn.Conv2d, conv1 and conv2 (1 to channels[0] to channels[1],
+        #: kernel 3, padding 1, with their strides), and an nn.BatchNorm2d for each: norm1, norm2.
         self.columns = columns
         first, second = channels
         self.conv1 = nn.Conv2d(1, first, 3, stride=strides[0], padding=1)
@@ -160,23 +172,44 @@ class Stem(nn.Module):
 
 
 # %% [markdown]
-# A kernel with a single 1 in its center, and a new batch norm in evaluation mode, change
-# nothing. With stride 1 the tokens are then the spectrogram itself: 1, 2 (frame 0), 3, 4 (frame 1).
+# The checks compare your module with ours *at the same weights*, so known weights have to get into
+# it, through this function.
+
+
+# %% tags=["export"]
+def load_stem(module, weights):
+    """Copy known weights into the stem; change it if your stem is arranged in another way.
+
+    conv1.weight (channels[0], 1, 3, 3), conv2.weight (channels[1], channels[0], 3, 3), conv1.bias
+    and conv2.bias; norm1 and norm2, each .weight, .bias, .running_mean and .running_var.
+    """
+    module.load_state_dict(weights)
+
+
+# %% [markdown]
+# A kernel with a single 1 in its center, and a batch norm that has seen mean 0 and variance 1,
+# change nothing. With stride 1 the tokens are then the spectrogram itself: 1, 2 (frame 0), 3, 4
+# (frame 1).
 
 # %% tags=["check"]
+unchanged = {}
+for place in (1, 2):
+    unchanged[f"conv{place}.weight"] = torch.eye(3)[1].outer(torch.eye(3)[1])[None, None]
+    for name in (f"conv{place}.bias", f"norm{place}.bias", f"norm{place}.running_mean"):
+        unchanged[name] = torch.zeros(1)
+    for name in (f"norm{place}.weight", f"norm{place}.running_var"):
+        unchanged[name] = torch.ones(1)
 with check("5.2-stem-by-hand", "tokens come frame after frame, band after band"):
     stem = Stem(channels=(1, 1), strides=(1, 1)).eval()
-    with torch.no_grad():
-        for p in stem.parameters():
-            if p.ndim == 4:
-                p.copy_(torch.eye(3)[1].outer(torch.eye(3)[1])[None, None])
-            elif not (p == 1).all():
-                p.zero_()
+    load_stem(stem, unchanged)
     mel = torch.tensor([[[1.0, 2], [3, 4]]])
     suspects = {"time comes first: all bands of frame 0": torch.tensor([[[1.0], [3], [2], [4]]])}
     expect_close("stem(mel)", stem(mel), [[[1.0], [2], [3], [4]]], suspects, atol=1e-4)
     shapes = [tuple(Stem(columns=c)(torch.zeros(2, 101, 64)).shape) for c in (False, True)]
     expect_equal("shapes of points and columns", shapes, [(2, 416, 64), (2, 26, 1024)])
+check_values("5.2-stem-points", Stem, load_stem)
+check_values("5.2-stem-columns", Stem, load_stem)
+check_values("5.2-stem-count", Stem)
 
 # %% [markdown]
 # ## 5.3 The class token
@@ -189,6 +222,11 @@ with check("5.2-stem-by-hand", "tokens come frame after frame, band after band")
 # Attention ignores order, so a vector for each position may be added, **learned** as well. The
 # report was better without (83.0 % against 80.9 %), perhaps because its tokens show anyway where
 # they come from: low bands look different from high ones. Yours has both options.
+#
+# **Contract.** `ClassToken(d_model, num_tokens, positions)`; `forward(x)`: x (B, N, D) → (B, N + 1,
+# D). The token and the positions are parameters; they start as random numbers, all of them between
+# −0.5 and 0.5. Use `nn.Parameter` and tensor operations. Known weights come in through
+# `load_token`.
 
 
 # %% tags=["export"]
@@ -198,9 +236,10 @@ class ClassToken(nn.Module):
     def __init__(self, d_model, num_tokens, positions=False):
         super().__init__()
         # BEGIN SOLUTION 5.3
-        #: The token: an nn.Parameter of D small random numbers (0.02 times normal ones).
+        #: self.token: an nn.Parameter of D small random numbers (0.02 times normal ones).
         self.token = nn.Parameter(0.02 * torch.randn(d_model))
-        #: With positions, another one of (num_tokens + 1, D); the cls token has a position, too.
+        #: self.positions: with positions, another one of (num_tokens + 1, D), since the cls token
+        #: has a position, too; without, None.
         self.positions = (
             nn.Parameter(0.02 * torch.randn(num_tokens + 1, d_model)) if positions else None
         )
@@ -215,16 +254,28 @@ class ClassToken(nn.Module):
         # END SOLUTION
 
 
+# %% tags=["export"]
+def load_token(module, weights):
+    """Copy known weights into the class token: token (D,), and positions (N + 1, D) if it has some.
+
+    Change it if yours are called something else; another shape, (1, 1, D) for one, is welcome.
+    """
+    with torch.no_grad():
+        for name, weight in weights.items():
+            getattr(module, name).copy_(weight.reshape(getattr(module, name).shape))
+
+
 # %% tags=["check"]
 with check("5.3-token-by-hand", "the same token is the first of every clip"):
     reader = ClassToken(3, num_tokens=2)
-    with torch.no_grad():
-        for p in reader.parameters():
-            p.copy_(torch.tensor([7.0, 8, 9]))
+    load_token(reader, {"token": torch.tensor([7.0, 8, 9])})
     x = torch.arange(12.0).reshape(2, 2, 3)
     front = torch.tensor([7.0, 8, 9]).expand(2, 1, 3)
     suspects = {"the token comes first, not last": torch.cat([x, front], 1)}
     expect_close("reader(x)", reader(x), torch.cat([front, x], 1), suspects)
+check_values("5.3-token-values", ClassToken, load_token)
+check_values("5.3-token-count", ClassToken)
+check_values("5.3-token-start", ClassToken)
 
 # %% [markdown]
 # **Think:** is the output at the cls token the same if the other tokens come in another order? With
@@ -235,6 +286,11 @@ with check("5.3-token-by-hand", "the same token is the first of every clip"):
 # stem → linear layer to `D` → cls token (and positions) → `num_layers` encoder layers → a linear
 # layer on the cls token. `EncoderLayer(d_model, num_heads, d_ff, dropout=0.0)` is that of notebook
 # 2, post-norm. The defaults are the report's.
+#
+# **Contract.** `KeywordTransformer(num_classes, channels, …)`; `forward(mel)`: mel (B, 101, 64)
+# float32 → logits (B, C), no dropout, no softmax. Use your own stem and class token and the
+# package's `EncoderLayer`, not its `TransformerEncoder`. Known weights come in through
+# `load_transformer`.
 
 
 # %% tags=["export"]
@@ -255,16 +311,16 @@ class KeywordTransformer(nn.Module):
     ):
         super().__init__()
         # BEGIN SOLUTION 5.4
-        #: The stem, and the number and width of its tokens: run it on zeros in evaluation mode, or
-        #: use section 5.1.
+        #: self.stem. The number and width of its tokens: run another stem on zeros (a batch norm in
+        #: training remembers what it saw), or use section 5.1.
         self.stem = Stem(channels, strides, columns)
-        with torch.no_grad():
-            num_tokens, width = self.stem.eval()(torch.zeros(1, FRAMES, N_MELS)).shape[1:]
-        self.stem.train()
-        #: A linear layer from that width to D, and a ClassToken.
+        tokens = Stem(channels, strides, columns)(torch.zeros(1, FRAMES, N_MELS))
+        num_tokens, width = tokens.shape[1:]
+        #: self.widen, a linear layer from that width to D, and self.reader, a ClassToken.
         self.widen = nn.Linear(width, d_model)
         self.reader = ClassToken(d_model, num_tokens, positions)
-        #: num_layers separate EncoderLayers, without dropout, and a linear layer to the classes.
+        #: self.layers: num_layers separate EncoderLayers without dropout; self.classify, a linear
+        #: layer to the classes.
         self.layers = nn.ModuleList(
             EncoderLayer(d_model, num_heads, d_ff, dropout=0.0) for _ in range(num_layers)
         )
@@ -283,18 +339,34 @@ class KeywordTransformer(nn.Module):
         # END SOLUTION
 
 
+# %% tags=["export"]
+def load_transformer(module, weights):
+    """Copy known weights into the model; change it if your model is arranged in another way.
+
+    weights["stem"] is for `load_stem`, ["reader"] for `load_token`, ["layers"] a list for the
+    EncoderLayers; ["widen"] and ["classify"] are for linear layers: weight and bias of each.
+    """
+    load_stem(module.stem, weights["stem"])
+    load_token(module.reader, weights["reader"])
+    for layer, own in zip(module.layers, weights["layers"], strict=True):
+        layer.load_state_dict(own)
+    module.widen.load_state_dict(weights["widen"])
+    module.classify.load_state_dict(weights["classify"])
+
+
 # %% tags=["check"]
 with check("5.4-transformer-reads", "the classifier reads the cls token, and the right one"):
     torch.manual_seed(0)
     model = KeywordTransformer(5, channels=(2, 3), d_model=8, num_heads=2, d_ff=9, num_layers=0)
     logits = model.eval()(torch.randn(3, 101, 64))
     expect_equal("the shape of model(mel)", tuple(logits.shape), (3, 5))
+    # without layers nothing of a clip reaches the cls token, so all clips have the same logits
+    apart = (logits - logits[0]).abs().max().item()
     hint = "is the cls token classified, or another token, or a mean?"
-    suspects = {hint: False}
-    alike = torch.allclose(logits[0], logits[1])
-    expect_equal(
-        "whether the logits of two clips are equal without any layer", alike, True, suspects
-    )
+    expect_between("how far the logits of clips are apart without layers", apart, 0, 1e-5, hint)
+check_values("5.4-transformer-without-layers", KeywordTransformer)
+check_values("5.4-transformer-count", KeywordTransformer)
+check_values("5.4-transformer-values", KeywordTransformer, load_transformer)
 
 # %% [markdown]
 # ## 5.5 Predict the parameter count
@@ -302,6 +374,9 @@ with check("5.4-transformer-reads", "the classifier reads the cls token, and the
 # From front to back: a convolution has $9 \cdot \mathrm{in} \cdot \mathrm{out} + \mathrm{out}$
 # parameters, a batch norm 2 for each map, a linear layer $\mathrm{in} \cdot \mathrm{out} +
 # \mathrm{out}$, the cls token $D$, an encoder layer $4D^2 + 9D + 2DE + E$ (notebook 2).
+#
+# **Contract.** `keyword_parameters(num_classes, channels, d_model, d_ff, num_layers)`, whole
+# numbers and a pair of them → a whole number. Arithmetic; no module is built.
 
 
 # %% tags=["export"]
@@ -334,6 +409,8 @@ with check("5.5-count-by-hand", "the report's model has 2,147,404 parameters, pr
     }
     expect_equal("keyword_parameters(12)", keyword_parameters(12), 2_147_404, suspects)
     expect_equal("parameters of KeywordTransformer(12)", count(KeywordTransformer(12)), 2_147_404)
+check_values("5.5-parameters-values", keyword_parameters)
+check_values("5.5-parameters-built", KeywordTransformer)
 
 # %% [markdown]
 # For 31 classes, 30 words and silence, the report has 2,152,287.
@@ -403,7 +480,8 @@ def fit(model, steps, batch_size, lr, warmup_steps, seed=0, rows=None, schedule=
     rows = torch.arange(len(labels["training"])) if rows is None else rows
     losses = []
     model.train()
-    for step in range(steps):
+    bar = tqdm(range(steps), unit="step", leave=False)  # what is left, while it runs
+    for step in bar:
         some = rows[torch.randint(len(rows), (batch_size,), generator=generator)]
         mel, wanted = augmented(mels["training"][some], generator), labels["training"][some]
         share = schedule(step, warmup_steps=warmup_steps, total_steps=steps)
@@ -413,6 +491,7 @@ def fit(model, steps, batch_size, lr, warmup_steps, seed=0, rows=None, schedule=
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
+        bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
     return losses
 
 
@@ -420,6 +499,12 @@ def fit(model, steps, batch_size, lr, warmup_steps, seed=0, rows=None, schedule=
 # Now the recipe. Try learning rates with the loop below before you decide: 120 steps each, at a
 # constant rate. The report's Transformer reached 83.9 % on 30 words with a rate of 0.000005, and
 # with 0.001 it *collapsed*: 3.5 %, which is chance. Such a model predicts one class for every clip.
+#
+# **Contract.** `small_model()` → a model for (B, 101, 64) and 12 classes with at most 500,000
+# parameters, a gradient for each of them; the package's `Crnn` and `BcResNet` do not count.
+# `recipe()` → a dictionary: steps (1 to 100,000), batch_size (2 to 1,024), lr (0.000001 to 0.1) and
+# warmup_steps (from 1 to one less than steps). No weights are loaded into it here: they come from
+# the file that you hand in.
 
 
 # %% tags=["export"]
@@ -451,10 +536,21 @@ def recipe():
 
 
 # %% tags=["check"]
-with check("5.6-recipe", "a small model, and a recipe that warms up"):
-    expect_between("parameters of small_model()", count(small_model()), 1, 500_000)
+with check("5.6-small-model-learns", "a small model, and a gradient reaches each parameter"):
+    trial = small_model()
+    expect_between("parameters of small_model()", count(trial), 1, 500_000)
+    logits = trial(torch.randn(3, 101, 64))
+    expect_equal("the shape of small_model()(mel)", tuple(logits.shape), (3, 12))
+    logits.square().sum().backward()
+    silent = [name for name, p in trial.named_parameters() if p.grad is None]
+    expect_equal("parameters that no gradient reaches", silent, [])
+with check("5.6-recipe", "a recipe that warms up"):
     wanted = ["batch_size", "lr", "steps", "warmup_steps"]
     expect_equal("the names in recipe()", sorted(recipe()), wanted)
+    expect_between("steps", recipe()["steps"], 1, 100_000)
+    steps = recipe()["steps"]
+    expect_between("warmup_steps", recipe()["warmup_steps"], 1, steps - 1, "a tenth of the steps?")
+    expect_between("batch_size", recipe()["batch_size"], 2, 1024)
     expect_between("lr", recipe()["lr"], 1e-6, 0.1)
 
 # %%
@@ -507,6 +603,13 @@ for name, one in (("transformer", model), ("CRNN", crnn)):
         right = int((beliefs[name, split].argmax(1) == labels[split]).sum())
         print(f"{name:12} {split:11}", Proportion(correct=right, n=len(labels[split])))
 
+# %% tags=["check"]
+with check("5.6-accuracy", "your model recognizes the words of new voices"):
+    guesses = beliefs["transformer", "validation"].argmax(1)
+    accuracy = (guesses == labels["validation"]).double().mean().item()
+    hint = "none of the points are up to 40 %, all of them from 87 % on: other rates, more steps?"
+    expect_between("accuracy on validation clips", round(accuracy, 3), 0.87, 1, hint)
+
 # %%
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
 for name, values, line in (("transformer", losses, "-"), ("CRNN", crnn_losses, "--")):
@@ -528,6 +631,10 @@ _ = axes.legend(frameon=False)
 #
 # An accuracy is one number. The confusion matrix shows the errors: row `i`, column `j` counts the
 # clips of class `i` that were predicted as `j`.
+#
+# **Contract.** `confusion_matrix(predicted, labels, num_classes)`: two (n,) int64, n may be 0 → (C,
+# C) of whole numbers, also for classes without clips. Any tensor operation; no confusion matrix of
+# a library.
 
 
 # %% tags=["export"]
@@ -547,6 +654,8 @@ with check("5.7-confusion-by-hand", "rows are the true classes, columns the pred
     counted = confusion_matrix(torch.tensor([0, 1, 1, 1, 2]), torch.tensor([0, 0, 2, 2, 2]), 3)
     suspects = {"rows are the true classes, columns the predicted ones": by_hand.T}
     expect_close("confusion_matrix(...)", counted, by_hand, suspects)
+check_values("5.7-confusion-values", confusion_matrix)
+check_values("5.7-confusion-absent", confusion_matrix)
 
 # %%
 guesses = beliefs["transformer", "testing"].argmax(1)
@@ -559,8 +668,8 @@ plots.confusion(confusion_matrix(guesses, labels["testing"], 12), names, title="
 surest, guesses = beliefs["transformer", "testing"].max(1)
 wrong = (guesses != labels["testing"]).nonzero()[:, 0]
 wrong = wrong[surest[wrong].argsort(descending=True)][:6]
-figure, panels = plt.subplots(1, max(1, len(wrong)), figsize=(11, 2.4), layout="constrained")
-for row, axes in zip(wrong.tolist(), panels if len(wrong) > 1 else [panels], strict=False):
+figure, panels = plt.subplots(2, 3, figsize=(9, 4.6), layout="constrained", squeeze=False)
+for row, axes in zip(wrong.tolist(), panels.flat, strict=False):
     file, guess = data["testing"].names[row], names[guesses[row]]
     word = file.split("/")[0]  # also where the class is unknown
     axes.imshow(mels["testing"][row].T.numpy(), origin="lower", aspect="auto", cmap="cividis")
@@ -579,6 +688,9 @@ for row, axes in zip(wrong.tolist(), panels if len(wrong) > 1 else [panels], str
 # A student report on the Kaggle challenge trained on 30 words only, and predicted "unknown"
 # wherever the most probable word had a probability below 0.5: a **confidence threshold**. The
 # alternative is a class `_unknown_` with examples, as ours has. Build the first, and compare.
+#
+# **Contract.** `with_threshold(probabilities, threshold, unknown)`: (n, C) float32, a number, a
+# class → (n,) of whole numbers; `probabilities` stay as they are. Any tensor operation.
 
 
 # %% tags=["export"]
@@ -598,6 +710,8 @@ with check("5.8-threshold-by-hand", "a prediction below the threshold is unknown
     rows = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]])
     expect_close("with_threshold(rows, 0.7, 2)", with_threshold(rows, 0.7, 2), [0, 2, 2])
     expect_close("with_threshold(rows, 0.5, 2)", with_threshold(rows, 0.5, 2), [0, 1, 0])
+check_values("5.8-threshold-values", with_threshold)
+check_values("5.8-threshold-ends", with_threshold)
 
 # %% [markdown]
 # A model for words only: no clip of `_unknown_` or `_silence_` (classes 1 and 0) in its training.
@@ -647,18 +761,20 @@ _ = axes.legend(frameon=False, loc="lower left")
 #
 # The challenge on Kaggle takes a table, `fname,label`, with its own names: `silence` and `unknown`
 # without underscores, the ten commands, and nothing else. Any other word is `unknown`.
+#
+# **Contract.** `kaggle_table(file_names, predicted, label_names)`: a list of names, (n,) int64, a
+# list of labels → a dictionary with one label of Kaggle's for each file name.
 
 
 # %% tags=["export"]
 def kaggle_table(file_names, predicted, label_names):
     """File names, classes (n,) and the names of the classes -> {file name: label for Kaggle}."""
     # BEGIN SOLUTION 5.9
-    allowed = {"silence", "unknown", "yes", "no", "up", "down", "left", "right", "on", "off"}
-    allowed |= {"stop", "go"}
+    allowed = {"silence", "yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"}
     table = {}
-    for name, row in zip(file_names, predicted.tolist(), strict=True):
+    for row, name in enumerate(file_names):
         #: The label without underscores.
-        label = label_names[row].strip("_")
+        label = label_names[predicted[row]].strip("_")
         #: Keep it if it is one of Kaggle's labels; any other word is unknown.
         table[name] = label if label in allowed else "unknown"
     return table
@@ -673,6 +789,8 @@ with check("5.9-table-by-hand", "the table has Kaggle's names"):
     expect_equal("a.wav", made["a.wav"], "yes")
     expect_equal("b.wav", made["b.wav"], "silence", {"without the underscores": "_silence_"})
     expect_equal("c.wav", made["c.wav"], "unknown", {"Kaggle does not know every word": "cat"})
+check_values("5.9-table-words", kaggle_table)
+check_values("5.9-table-files", kaggle_table)
 
 # %% [markdown]
 # `kws.inference.submission` writes the table, sorted and complete or not at all, and reads it back.
@@ -685,8 +803,8 @@ print(f"{len(found)} rows;", ", ".join(f"{clip},{found[clip]}" for clip in clips
 
 # %% [markdown]
 # Hand in this notebook and `05_keyword_transformer.safetensors`, which is in the same folder. Your
-# model is graded by its accuracy on new clips of other voices: all the points for what our own
-# recipe reaches with any seed, a part of them from half of that on.
+# model is graded by its accuracy on new clips of other voices: all the points from 87 % on, none up
+# to 40 %, and in between in proportion. Our own recipe reaches about 93 %, whatever the seed.
 #
 # **Think:** the report of section 5.8 fine-tuned wav2vec2 on 30 words and used thresholds: 97.95 %
 # on its own validation set, 81.1 % on the private leaderboard of the challenge. What is in that

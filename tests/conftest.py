@@ -1,7 +1,9 @@
 """Fixtures shared by all tests: fixed seeds, and the real recordings where a site has them."""
 
+import fcntl
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,10 +21,26 @@ def _seed(monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it: tables would be cut
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Path:
+    """A folder that all processes of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def made_once(folder: Path, make: Callable[[Path], Path]) -> Path:
+    """What `make(folder)` makes, in the first process of the test run that asks for it."""
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return folder if folder.exists() else make(folder)
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _cache(tmp_path_factory):
+def _cache(shared):
     """Packed data go to a folder of this test run, never to the user's cache."""
-    os.environ["KWS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["KWS_CACHE"] = str(shared / "cache")
 
 
 @pytest.fixture
@@ -43,21 +61,21 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_corpus(tmp_path_factory) -> Path:
+def tiny_corpus(shared) -> Path:
     """An embedded corpus: 35 words, 20 speakers (16 / 2 / 2 in the splits), one take, 700 clips."""
     from kws.data.embedded.corpus import make_corpus
 
-    out = tmp_path_factory.mktemp("corpus") / "words"
-    return make_corpus(out, size="tiny", takes=1, noise_seconds=5, progress=False)
+    settings = {"size": "tiny", "takes": 1, "noise_seconds": 5, "progress": False}
+    return made_once(shared / "words", lambda out: make_corpus(out, **settings))
 
 
 @pytest.fixture(scope="session")
-def tiny_speakers(tmp_path_factory) -> Path:
+def tiny_speakers(shared) -> Path:
     """Speaker features in the homework's layout: 6 voices, each 6 utterances and 2 for testing."""
     from kws.data.embedded.speaker_corpus import make_speaker_corpus
 
-    out = tmp_path_factory.mktemp("corpus") / "speakers"
-    return make_speaker_corpus(out, speakers=6, utterances=6, progress=False)
+    settings = {"speakers": 6, "utterances": 6, "progress": False}
+    return made_once(shared / "speakers", lambda out: make_speaker_corpus(out, **settings))
 
 
 @pytest.fixture(scope="session")

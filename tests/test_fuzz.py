@@ -33,7 +33,7 @@ from kws.training.model import new_model
 from kws.training.recipe import load_recipe, parse_recipe
 from tests.conftest import state_of
 
-CASES = 40  # for each file and kind of damage
+CASES = 25  # for each file and kind of damage
 SECONDS = 120  # for all of them, on the slowest machine: a hang, not a benchmark
 ODD: tuple[object, ...] = (
     None, True, False, 0, -1, 1, 7, 2**31, -(2**63), 10**30, 0.5, -0.0, 1e308,
@@ -144,8 +144,9 @@ def as_json(path: Path, count: int = CASES) -> Iterator[bytes]:
 # Recordings and features
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
-@pytest.mark.parametrize("resample", [False, True])
+@pytest.mark.parametrize(
+    ("name", "resample"), [("a.wav", False), ("a.wav", True), ("a.flac", True)]
+)
 def test_recordings(tmp_path, name, resample):
     write_audio(tmp_path / name, torch.rand(400) - 0.5)
     try_all(

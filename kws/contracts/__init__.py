@@ -3,7 +3,15 @@
 Pure torch; no answer to a task is imported here, and no expected value is computed here.
 """
 
-from kws.contracts import attention, conformer
+from kws.contracts import attention, conformer, keyword, speakers
 from kws.contracts.trial import Trial, all_trials, find_trial
 
-__all__ = ["Trial", "all_trials", "attention", "conformer", "find_trial"]
+__all__ = [
+    "Trial",
+    "all_trials",
+    "attention",
+    "conformer",
+    "find_trial",
+    "keyword",
+    "speakers",
+]

@@ -61,7 +61,7 @@ def _targets(value: Any) -> Iterator[CodeType | BuiltinFunctionType]:
     elif isinstance(value, type):
         for method in METHODS:
             if isinstance(found := vars(value).get(method), FunctionType):
-                yield found.__code__
+                yield from _targets(found)
     elif isinstance(value, ModuleType):
         for one in vars(value).values():
             if getattr(one, "__module__", None) == value.__name__:

@@ -1,14 +1,13 @@
 """Every bad recording, feature file and folder, through the real command line.
 
 Each gets exit code 2 and one sentence that names the file and the cure, and nothing is left
-half-written: neither a result nor a temporary file.
+half-written: neither a result nor a temporary file. A few faults of each kind: tests/data and
+tests/test_audio.py show every fault to the readers that all commands share.
 """
 
-import json
 import os
 import pickle
 import shutil
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,21 +70,10 @@ def empty(folder: Path) -> Path:
     return folder
 
 
-def only_empty_words(folder: Path) -> Path:
-    empty(folder)
-    (folder / "yes").mkdir()
-    return folder
-
-
 def a_file(folder: Path) -> Path:
     shutil.rmtree(folder)
     folder.write_bytes(b"PK")
     return folder
-
-
-def below_a_file(folder: Path) -> Path:
-    a_file(folder)
-    return folder / "inner"
 
 
 def overwrite(content: bytes | Callable[[Path], None], name: str = VICTIM):
@@ -105,16 +93,8 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def cut_in_the_header(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:40])
-
-
 def stereo(path: Path) -> None:
     soundfile.write(path, np.zeros((4410, 2)), 44_100)
-
-
-def no_samples(path: Path) -> None:
-    soundfile.write(path, np.zeros(0), 16_000)
 
 
 def nan_samples(path: Path) -> None:
@@ -128,31 +108,17 @@ def a_folder(path: Path) -> None:
     path.mkdir()
 
 
-def a_dangling_link(path: Path) -> None:
-    path.unlink()
-    path.symlink_to("nowhere.wav")
-
-
 BAD_WAVS = {
     "a git-LFS pointer": LFS.encode(),
     "cut short": cut,
-    "cut in the header": cut_in_the_header,
     "44.1 kHz stereo": stereo,
-    "zero bytes": b"",
-    "no samples": no_samples,
     "NaN samples": nan_samples,
-    "text": b"this is not audio at all, whatever its name may say\n" * 9,
-    "random bytes": bytes(range(256)) * 9,
-    "only a RIFF header": b"RIFF" + struct.pack("<I", 36) + b"WAVE",
     "a folder": a_folder,
-    "a dangling link": a_dangling_link,
 }
 WORD_FAULTS = {
     "missing": missing,
     "empty": empty,
-    "empty words": only_empty_words,
     "a file": a_file,
-    "below a file": below_a_file,
     **{name: overwrite(fault) for name, fault in BAD_WAVS.items()},
     "list names a missing clip": overwrite(b"yes/nobody_nohash_0.wav\n", "validation_list.txt"),
     "list names an unknown word": overwrite(b"yess/02_nohash_0.wav\n", "validation_list.txt"),
@@ -166,8 +132,6 @@ WORD_FAULTS = {
 def test_a_bad_folder_of_words(kws, words, run_of, nothing_written, command, fault):
     arguments = command_on(command, words, run_of)
     named = WORD_FAULTS[fault](words)
-    if fault == "below a file":
-        arguments = [named if argument == words else argument for argument in arguments]
     nothing_written()
     kws(*arguments).sentence(named)
 
@@ -201,18 +165,6 @@ def test_stereo_passes_when_resampling_is_asked_for(kws, words):
 # Folders of speakers
 
 
-def metadata(change: Callable[[dict], object], name: str = "metadata.json"):
-    """A fault of one of the JSON files."""
-
-    def fault(folder: Path) -> Path:
-        content = json.loads((folder / name).read_text())
-        change(content)
-        (folder / name).write_text(json.dumps(content))
-        return folder / name
-
-    return fault
-
-
 def tensor(change: Callable[[torch.Tensor], object]):
     """A fault of one file of features: `change` returns what is saved in its place."""
 
@@ -224,26 +176,18 @@ def tensor(change: Callable[[torch.Tensor], object]):
     return fault
 
 
-def with_value(value: float):
-    def change(features: torch.Tensor) -> torch.Tensor:
-        features[7, 3] = value
-        return features
-
-    return change
-
-
-def another_width(folder: Path) -> Path:
-    metadata(lambda content: content.update(n_mels=39))(folder)
-    metadata(lambda content: content.update(n_mels=39), "testdata.json")(folder)
-    return folder / FEATURES
-
-
 def unlink(name: str):
     def fault(folder: Path) -> Path:
         (folder / name).unlink()
         return folder / name
 
     return fault
+
+
+def an_unknown_speaker(folder: Path) -> Path:
+    path = folder / "metadata.json"
+    path.write_text(path.read_text().replace("id00000", "id99999"))
+    return path
 
 
 class Harm:
@@ -259,40 +203,14 @@ SPEAKER_FAULTS = {
     "a file": a_file,
     "LFS features": overwrite(LFS.encode(), FEATURES),
     "cut features": overwrite(cut, FEATURES),
-    "zero bytes": overwrite(b"", FEATURES),
-    "text": overwrite(b"hello\n" * 99, FEATURES),
     "a hostile pickle": overwrite(pickle.dumps(Harm()), FEATURES),
-    "not a tensor": tensor(lambda features: {"features": features}),
-    "integers": tensor(lambda features: features.long()),
-    "no frames": tensor(lambda features: features[:0]),
-    "one dimension": tensor(lambda features: features[:, 0]),
-    "NaN": tensor(with_value(float("nan"))),
-    "infinite": tensor(with_value(float("inf"))),
+    "NaN": tensor(lambda features: features.fill_(torch.nan)),
     "another width": tensor(lambda features: features[:, :39]),
-    "another length": tensor(lambda features: features[:-1]),
-    "n_mels": another_width,
-    "n_mels is text": metadata(lambda content: content.update(n_mels="40")),
-    "no n_mels": metadata(lambda content: content.pop("n_mels")),
-    "testdata n_mels": metadata(lambda content: content.update(n_mels=41), "testdata.json"),
     "missing features": unlink(FEATURES),
     "missing mapping": unlink("mapping.json"),
-    "LFS metadata": overwrite(LFS.encode(), "metadata.json"),
     "not JSON": overwrite(b'{"n_mels": 40, "speakers": ', "metadata.json"),
-    "zero-byte JSON": overwrite(b"", "mapping.json"),
-    "not UTF-8": overwrite(b'{"n_mels": "\xff\xfe"}', "metadata.json"),
-    "a list": overwrite(b"[]", "metadata.json"),
-    "no utterances": metadata(lambda content: content.update(speakers={})),
-    "an unknown speaker": metadata(
-        lambda content: content["speakers"].update(id99999=content["speakers"].pop("id00000"))
-    ),
-    "a path outside": metadata(
-        lambda content: content["speakers"]["id00000"][0].update(feature_path="../x.pt")
-    ),
-    "a gap in the numbers": metadata(
-        lambda content: content["speaker2id"].update(id00000=7), "mapping.json"
-    ),
+    "an unknown speaker": an_unknown_speaker,
     "an answer of nobody": overwrite(b"Id,Category\na,b\n", "test_labels.csv"),
-    "answers without a header": overwrite(b"a,b\n", "test_labels.csv"),
 }
 
 

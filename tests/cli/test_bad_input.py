@@ -21,11 +21,8 @@ VICTIM = "yes/00_nohash_0.wav"
 FEW = ("--set", "train.total_steps=1", "--set", "train.batch_size=8", "--device", "cpu")
 
 
-class Harm:
-    """What a hostile pickle would do on loading."""
-
-    def __reduce__(self):
-        return (os.system, ("touch harmed",))
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
 
 
 def a_folder(path: Path) -> None:
@@ -47,60 +44,26 @@ def with_run(command: str, run: Path, words: Path, tmp_path: Path) -> list[objec
     }[command]
 
 
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 255
-    path.write_bytes(data)
-
-
-def another_format(path: Path) -> None:
-    state = torch.load(path)
-    torch.save({**state, "format": "somebody else's"}, path)
-
-
-def without_weights(path: Path) -> None:
-    state = torch.load(path)
-    torch.save({**state, "weights": {}}, path)
-
-
-def only_weights(path: Path) -> None:
-    torch.save(torch.load(path)["weights"], path)
-
-
-BAD_CHECKPOINTS = {
-    "gone": Path.unlink,
-    "zero bytes": lambda path: path.write_bytes(b""),
-    "LFS": lambda path: path.write_text(LFS),
-    "cut": lambda path: path.write_bytes(path.read_bytes()[:-1000]),
-    "a flipped byte": flip,
-    "text": lambda path: path.write_text("hello\n" * 99),
-    "a hostile pickle": lambda path: torch.save(Harm(), path),
-    "another format": another_format,
-    "only weights": only_weights,
-    "without weights": without_weights,
-    "a folder": a_folder,
+BAD_RUNS = {  # every damage of a checkpoint: tests/training/test_checkpoint.py, tests/test_fuzz.py
+    "missing": shutil.rmtree,
+    "without a checkpoint": lambda run: (run / "best.pt").unlink(),
+    "cut": lambda run: cut(run / "best.pt"),
+    "LFS": lambda run: (run / "best.pt").write_text(LFS),
+    "a folder": lambda run: a_folder(run / "best.pt"),
 }
-
-
-BAD_RUNS = {"missing": lambda run: None, "empty": Path.mkdir}
 READERS = ("evaluate", "predict", "plot", "init")  # beside export: they share its reader
 
 
 @pytest.mark.parametrize(
     ("fault", "command"),
     [
-        *((fault, "export") for fault in (*BAD_CHECKPOINTS, *BAD_RUNS)),
+        *((fault, "export") for fault in BAD_RUNS),
         *((fault, command) for command in READERS for fault in ("cut", "missing")),
     ],
 )
-def test_a_bad_run(kws, words, run_of, tmp_path, nothing_written, command, fault, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # where the hostile pickle would leave its mark
-    run = tmp_path / "run"
-    if fault in BAD_CHECKPOINTS:
-        run = run_of("keywords")
-        BAD_CHECKPOINTS[fault](run / "best.pt")
-    else:
-        BAD_RUNS[fault](run)
+def test_a_bad_run(kws, words, run_of, tmp_path, nothing_written, command, fault):
+    run = run_of("keywords")
+    BAD_RUNS[fault](run)
     nothing_written()
     kws(*with_run(command, run, words, tmp_path)).sentence(run)
 
@@ -150,10 +113,9 @@ def test_a_run_is_never_overwritten(kws, words, run_of, nothing_written):
     kws(*train(words, run)).sentence(run, "--resume")
 
 
-@pytest.mark.parametrize("fault", ["cut", "only weights"])
-def test_a_damaged_run_is_not_resumed(kws, words, run_of, tmp_path, nothing_written, fault):
+def test_a_damaged_run_is_not_resumed(kws, words, run_of, nothing_written):
     run = run_of("keywords")
-    BAD_CHECKPOINTS[fault](run / "last.pt")
+    cut(run / "last.pt")
     nothing_written()
     kws(*train(words, run, "--resume")).sentence(run / "last.pt")
 
@@ -175,25 +137,12 @@ def test_a_run_is_not_resumed_on_other_data(kws, words, run_of, nothing_written)
     ("override", "names"),
     [
         ("train.lrr=1e-3", ["train.lrr", "'lr'"]),
-        ("train.warm_up=0.1", ["train.warm_up", "'warmup'"]),
         ("lr=1e-3", ["lr", "section.key=value"]),
-        ("train.lr", ["train.lr"]),
-        ("train.lr=fast", ["train.lr", "fast"]),
-        ("train.lr=-1", ["train.lr", "-1"]),
         ("train.lr=nan", ["train.lr"]),
-        ("train.epochs=2.5", ["train.epochs", "2.5"]),
-        ("train.batch_size=0", ["train.batch_size", "0"]),
-        ("train.optimizer=adamm", ["train.optimizer", "'adam'"]),
-        ("trian.lr=1", ["trian", "'train'"]),
         ("data.protocol=v2_12", ["v2_12", "'v2-12'"]),
-        ("data.task=words", ["data.task", "words"]),
-        ("data.test_silence=zero", ["data.test_silence", "'zeros'"]),
         ("features.n_mels=0", ["n_mels", "0"]),
-        ("features.f_min=9000.0", ["f_min", "9000"]),
         ("model.name=crnn-smal", ["crnn-smal", "'crnn-small'"]),
         ("model.hidden_sise=3", ["hidden_sise", "'hidden_size'"]),
-        ("model.hidden_size=wide", ["hidden_size"]),
-        ("augment.mixup=-1", ["augment.mixup", "-1"]),
     ],
 )
 def test_a_wrong_recipe_key_or_value(kws, words, tmp_path, nothing_written, override, names):
@@ -205,10 +154,6 @@ def test_a_wrong_recipe_key_or_value(kws, words, tmp_path, nothing_written, over
     ("text", "names"),
     [
         ("[train]\nlrr = 1\n", ["train.lrr", "'lr'"]),
-        ("[train\n", ["TOML"]),
-        ("[train]\nlr = 1\nlr = 2\n", ["TOML"]),
-        ("train = 3\n", ["train"]),
-        ("\x00\x01", ["TOML"]),
         (LFS, ["TOML"]),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from kws.errors import UsageError
 from kws.experiments.curves import digest_in
-from kws.experiments.report import stale, write_report
+from kws.experiments.report import render, stale, write_report
 from kws.experiments.results import write_result
 from kws.experiments.rows import read_results
 
@@ -31,14 +31,20 @@ def results(tmp_path, made, make_job):
 
 @pytest.fixture
 def page(results):
-    """`page()`: the text of the page, written again."""
+    """`page()`: the text of the page."""
+    return lambda: render(results, results.parent / "experiments.md")[0]
+
+
+@pytest.fixture
+def write(results):
+    """`write()`: the text of the page, written with its plots."""
     path = results.parent / "experiments.md"
 
-    def write() -> str:
+    def page() -> str:
         list(write_report(results, path))
         return path.read_text()
 
-    return write
+    return page
 
 
 def change(results, stem, **values):
@@ -56,12 +62,12 @@ def cells(text: str, row: str) -> dict[str, str]:
     return dict(zip(header, lines[at], strict=True))
 
 
-def test_the_same_results_give_the_same_bytes(page, results):
-    first = page()
+def test_the_same_results_give_the_same_bytes(write, results):
+    first = write()
     plots = {path.name: path.read_bytes() for path in results.glob("*.png")}
     for path in results.glob("*.png"):
         path.unlink()
-    assert page() == first
+    assert write() == first
     assert {path.name: path.read_bytes() for path in results.glob("*.png")} == plots
     assert list(plots) == ["words-words-embedded-12.png"]
     assert all(len(data) < 60_000 for data in plots.values())
@@ -139,22 +145,22 @@ def test_a_resumed_run_took_at_least_its_time(page, results):
 
 
 class TestCheck:
-    def test_what_was_just_written_is_up_to_date(self, page, results):
-        page()
+    def test_what_was_just_written_is_up_to_date(self, write, results):
+        write()
         assert stale(results, results.parent / "experiments.md") == []
 
-    def test_a_changed_result_makes_page_and_plot_stale(self, page, results):
-        page()
+    def test_a_changed_result_makes_page_and_plot_stale(self, write, results):
+        write()
         history = json.loads(next(results.glob("*/words/gru-seed0.json")).read_text())["history"]
         history[-1]["validation_accuracy"] = 0.987
         change(results, "gru-seed0", history=history, correct=7)
         old = stale(results, results.parent / "experiments.md")
         assert [path.suffix for path in old] == [".md", ".png"]
 
-    def test_a_plot_is_compared_by_its_numbers_not_its_bytes(self, page, results):
+    def test_a_plot_is_compared_by_its_numbers_not_its_bytes(self, write, results):
         from PIL import Image, PngImagePlugin
 
-        page()
+        write()
         (path,) = results.glob("*.png")
         texts = PngImagePlugin.PngInfo()
         texts.add_text("Comment", digest_in(path))
@@ -163,18 +169,18 @@ class TestCheck:
         Image.new("RGB", (2, 3)).save(path)
         assert stale(results, results.parent / "experiments.md") == [path]
 
-    def test_a_plot_of_a_table_that_is_gone_is_removed(self, page, results):
-        page()
+    def test_a_plot_of_a_table_that_is_gone_is_removed(self, write, results):
+        write()
         extra = results / "old.png"
         extra.write_bytes(next(results.glob("words*.png")).read_bytes())
         others = results / "drawing.png"
         others.write_bytes(b"a drawing by hand")
         assert stale(results, results.parent / "experiments.md") == [extra]
-        page()
+        write()
         assert others.exists()
         assert not extra.exists()
 
-    def test_the_command_exits_1_for_a_stale_page(self, page, results, capsys):
+    def test_the_command_exits_1_for_a_stale_page(self, write, results, capsys):
         from kws.cli import run
 
         argv = ["experiments", "report", "--from", str(results)]
@@ -212,11 +218,11 @@ class TestCommentary:
             ("{}", "write {data"),
         ],
     )
-    def test_a_wrong_text_is_refused_and_leaves_the_page(self, page, results, text, sentence):
-        before = page()
+    def test_a_wrong_text_is_refused_and_leaves_the_page(self, write, results, text, sentence):
+        before = write()
         (results / "words.md").write_text(cite(text))
         with pytest.raises(UsageError, match=f"words.md: .*{sentence}"):
-            page()
+            write()
         assert (results.parent / "experiments.md").read_text() == before
 
 

@@ -30,7 +30,6 @@ SMALL = {  # settings that make a model quick, where it has them
     "d_hidden": 8,
     "base_channels": 8,
 }
-QUICK = ("crnn-small",)  # a GRU between other layers; .ci/run tries all of them
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -60,10 +59,8 @@ def small(untrained):
     return make
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in MODELS],
-)
+@pytest.mark.slow  # .ci/run tries them; the quick tests export a GRU
+@pytest.mark.parametrize("name", MODELS)
 def test_every_model_agrees_with_onnxruntime(name, small, tmp_path):
     trained = small(name)
     features = torch.randn(3, 61, 40).cumsum(dim=1)  # examples that differ more than noise does

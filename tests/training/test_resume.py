@@ -20,7 +20,7 @@ SETTINGS = [
     "model.channels=[2,3,3]",
     "model.hidden_size=5",
     "features.normalize=dataset",
-    "train.epochs=3",
+    "train.epochs=2",
     "train.batch_size=16",
     "train.save_every=2",
     "train.ema=0.9",
@@ -79,7 +79,7 @@ def trainings(tiny_corpus):
 
 @pytest.fixture(scope="module")
 def whole(trainings, tmp_path_factory) -> Path:
-    """The run that nobody interrupts: three passes of 12 steps or so."""
+    """The run that nobody interrupts: two passes of 12 steps."""
     out = tmp_path_factory.mktemp("whole") / "run"
     assert trainings.run(out) == 0
     return out
@@ -119,10 +119,10 @@ def test_killed_in_a_random_step_and_again_in_another(trainings, whole, tmp_path
     assert_same(tmp_path / "run", whole)
 
 
-def test_killed_three_times_at_random_moments(trainings, whole, tmp_path):
+def test_killed_twice_at_random_moments(trainings, whole, tmp_path):
     """By the clock: while loading, stepping, validating, writing."""
     codes = []
-    for _ in range(3):
+    for _ in range(2):
         pid = trainings.start(tmp_path / "run", "--resume")
         time.sleep(random.uniform(0.1, 1.5))
         send(pid, signal.SIGKILL)
@@ -132,9 +132,9 @@ def test_killed_three_times_at_random_moments(trainings, whole, tmp_path):
     assert set(codes) <= {0, -signal.SIGKILL}
 
 
-@pytest.mark.parametrize("number", [1, 4, 7, 8])
+@pytest.mark.parametrize("number", [1, 7, 8])
 def test_killed_while_a_checkpoint_is_written(trainings, whole, tmp_path, number):
-    """The first; one between validations; a best.pt; the last.pt that goes with it."""
+    """The first; a best.pt; the last.pt that goes with it."""
     out = tmp_path / "run"
     assert trainings.run(out, die_in_save=number) == -signal.SIGKILL
     assert len(list(out.glob(".*.tmp"))) == 1, "half a checkpoint is left behind"
