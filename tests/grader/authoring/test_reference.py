@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from grader.adapters import Assignment
+from grader.adapters import ASSIGNMENTS, Assignment
 from grader.authoring.reference import reference_pieces
 from kws.errors import UsageError
 
@@ -49,3 +49,9 @@ def test_a_piece_says_where_it_stands(course):
 def test_a_task_that_nobody_answers_is_refused(course):
     with pytest.raises(UsageError, match=r"02_attention\.py: no exported cell answers task 2\.9"):
         reference_pieces(ATTENTION, "2.9", course)
+
+
+def test_the_door_of_known_weights_comes_with_the_answer_that_it_fits():
+    block = reference_pieces(ASSIGNMENTS["04"], "4.3")
+    assert {"ConvolutionModule", "load_convolution", "part"} <= {n for p in block for n in p.names}
+    assert "load_block" not in {n for p in block for n in p.names}
