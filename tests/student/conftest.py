@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib.pyplot  # noqa: F401  (which a fork then has already)
 import pytest
 
 from grader import ROOT
