@@ -133,6 +133,7 @@ def test_with_whole_every_cell_runs(folder):
     assert outcome.passed, outcome  # and in the notebook's own folder
 
 
+@pytest.mark.usefixtures("forking")
 @pytest.mark.parametrize(
     ("line", "says"),
     [

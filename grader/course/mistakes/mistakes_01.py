@@ -646,4 +646,10 @@ ALTERNATIVES = {
         (WIDTH, "width = (torch.rand(num_examples, 1) * (widest + 1)).floor().long()"),
         (COVER, "return mel.masked_fill(frames | bands, 0.0) + mean * (frames | bands)"),
     ],
+    "arrays of numpy where tensors are made": [
+        (HANN, HANN.replace("return ", "return (") + ").numpy()"),
+        (FADE, "windowed = frames * torch.as_tensor(hann(frames.shape[-1])).to(frames)"),
+        (MATRIX, "return matrix.numpy()\n"),
+        (MFCC, "return mel @ torch.as_tensor(dct_matrix(n_mfcc, n_mels)).to(mel)"),
+    ],
 }
