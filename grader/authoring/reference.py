@@ -9,6 +9,7 @@ from grader import ROOT
 from grader.adapters import Assignment
 from grader.authoring.build import read_solution
 from grader.submission.contents import Piece
+from kws.contracts import all_trials
 from kws.errors import UsageError
 
 
@@ -22,9 +23,10 @@ class _Exported:
 def reference_pieces(assignment: Assignment, task_id: str, root: Path = ROOT) -> tuple[Piece, ...]:
     """What the exported cells of one task define in our solution, ready to run, in its order.
 
-    With them come every exported import, and the definitions of exported cells without a task (what
-    students are given) that these need; the answers to other tasks do not. UsageError for a task
-    that the solution does not answer.
+    With them come every exported import, the definitions of exported cells without a task (what
+    students are given) that these need, and the functions by which the task's trials load known
+    weights; the answers to other tasks do not. UsageError for a task that the solution does not
+    answer.
     """
     path = root / "solutions" / f"{assignment.stem}.py"
     exported = list(_exported(path))
@@ -45,6 +47,11 @@ def reference_pieces(assignment: Assignment, task_id: str, root: Path = ROOT) ->
         new = {given[name] for name in used if name in given} - wanted
         wanted |= new
         ahead += sorted(new)
+    # an answer of ours is arranged in our way: known weights come in through our door,
+    # but into the parts that are the student's through the student's
+    for trial in all_trials(assignment.number):
+        if trial.task == task_id:
+            wanted |= {given[name] for name in trial.answers if name in given}
     for number, each in enumerate(exported):
         if isinstance(each.node, ast.Import | ast.ImportFrom):
             wanted.add(number)

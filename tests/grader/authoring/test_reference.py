@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from grader.adapters import Assignment
+from grader.adapters import Assignment, get_assignment
 from grader.authoring.reference import reference_pieces
 from kws.errors import UsageError
 
@@ -32,6 +32,12 @@ def test_what_an_answer_needs_of_the_given_code_comes_with_it(course):
     pieces = reference_pieces(ATTENTION, "2.2", course)
     heads = run(pieces, attend=lambda q, k, v: v)["Heads"]
     assert heads(7).projection.in_features == 35  # given() and WIDTH
+
+
+def test_our_answer_comes_with_its_own_door_and_leaves_those_of_other_tasks_to_the_student():
+    names = {name for p in reference_pieces(get_assignment("02"), "2.5") for name in p.names}
+    assert {"EncoderLayer", "load_layer"} <= names
+    assert not names & {"MultiHeadSelfAttention", "load_attention", "load_encoder"}
 
 
 def test_what_no_answer_needs_stays_out(course):
