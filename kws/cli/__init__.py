@@ -134,7 +134,7 @@ def exit_code(name: str, command: Callable[[], int]) -> int:
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("kws."):
             raise
-        message = f"{name}: this copy of the course does not hold {error.name}: {LATER_KIT}"
+        message = f"{name}: this copy of the course does not contain {error.name}: {LATER_KIT}"
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (whatever is left is not wanted)
         return BROKEN_PIPE

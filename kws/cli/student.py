@@ -34,6 +34,10 @@ What = Annotated[
     str | None,
     typer.Argument(metavar="[TASK]", help="2.1 for a task, 02 for an assignment; all without it."),
 ]
+Whats = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[TASK]...", help="2.1 2.3 for tasks, 02 for an assignment; or all."),
+]
 Notebook = Annotated[
     Path | None, typer.Option(help="The notebook, where it is not found by its name.")
 ]
@@ -115,16 +119,24 @@ def summary(outcomes: "Sequence[CheckOutcome]") -> str:
 
 @app.command("check")
 def check(
-    what: What = None, notebook: Notebook = None, whole: Whole = False, seconds: Seconds = None
+    what: Whats = None, notebook: Notebook = None, whole: Whole = False, seconds: Seconds = None
 ) -> None:
     """Run the visible checks of your saved notebooks; exit code 0 when all of them pass."""
+    from kws.student.released import SeveralTargets
     from kws.student.visible_checks import run_checks
 
     positive(seconds)
     out, everything = console(), []
-    for target, path in chosen(what, notebook):
+    asked: dict[Path, list[Target]] = {}  # what is in the same notebook runs together
+    for one in what or [None]:
+        for target, path in chosen(one, notebook):
+            asked.setdefault(path, []).append(target)
+    for path, targets in asked.items():
         out.print(f"{path}")
-        outcomes = run_checks(path, target, whole=whole, seconds=seconds)
+        together = SeveralTargets(assignment=targets[0].assignment, targets=tuple(targets))
+        status(out, "loading torch …")
+        outcomes = run_checks(path, together, whole=whole, seconds=seconds)
+        status(out, "")
         show(out, outcomes)
         everything += outcomes
     out.print(summary(everything))

@@ -3,7 +3,7 @@
 Pure torch; no answer to a task is imported here, and no expected value is computed here.
 """
 
-from kws.contracts import attention, keyword
+from kws.contracts import attention, keyword, speakers
 from kws.contracts.trial import Trial, all_trials, find_trial
 
-__all__ = ["Trial", "all_trials", "attention", "find_trial", "keyword"]
+__all__ = ["Trial", "all_trials", "attention", "find_trial", "keyword", "speakers"]

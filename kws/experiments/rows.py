@@ -6,7 +6,8 @@ silence have tables of their own, views (whole utterances, crops) columns of the
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import getitem
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -95,11 +96,14 @@ class Row:
 
     def average(self, *keys: str) -> float:
         """Mean over seeds of a number in the results."""
-        return fmean(_inside(result, keys) for result in self.results)
+        return fmean(self._each(keys))
 
     def distinct(self, *keys: str) -> list[Any]:
         """The different values of an entry of the results, in the order of the seeds."""
-        return list(dict.fromkeys(_inside(result, keys) for result in self.results))
+        return list(dict.fromkeys(self._each(keys)))
+
+    def _each(self, keys: Sequence[str]) -> list[Any]:
+        return [reduce(getitem, keys, result) for result in self.results]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +121,6 @@ class Table:
         main = [result["view"] for result in results]
         also = [other["view"] for result in results for other in result["also"]]
         return list(dict.fromkeys([*main, *also]))
-
-
-def _inside(result: Result, keys: Sequence[str]) -> Any:
-    value: Any = result
-    for key in keys:
-        value = value[key]
-    return value
 
 
 def is_current(result: Result) -> bool:

@@ -168,14 +168,15 @@ class Kernel:
                 for check in checks:
                     self.tell({"check": check, **broken, "printed": ""})
                 continue
-            passed: list[str] = []
+            passed: dict[str, str] = {}
             printed = Printed()
             with redirect_stdout(printed), redirect_stderr(printed), lines_to(passed):
                 error = self.execute(node, name)
             if error and not checks:
                 broken = self.finding(error, name)
             for check, title in checks.items():
-                finding = {"state": "pass", "text": title, "hint": "", "where": ""}
+                text = title or passed.get(check, "")
+                finding = {"state": "pass", "text": text, "hint": "", "where": ""}
                 if error and check not in passed:
                     finding = self.finding(error, name, check)
                     missing = error.name if isinstance(error, NameError) else None
@@ -219,7 +220,8 @@ class Kernel:
             cell = self.left_out[error.name]
             text = f"needs `{error.name}`, which cell {cell} makes when the whole notebook runs"
             return found | {"state": "later", "text": text}
-        return found | {"where": place_of(error, name)}
+        hint = str(getattr(error, "kws_hint", ""))
+        return found | {"hint": hint, "where": place_of(error, name)}
 
 
 def describe(error: BaseException) -> str:
@@ -264,11 +266,15 @@ def _names_by_text(source: str) -> set[str]:
     return {defined or assigned for defined, assigned in found}
 
 
-def lines_to(passed: list[str]) -> Any:
-    """Send the lines of visible checks to a list of those that pass, instead of to stdout."""
+def lines_to(passed: dict[str, str]) -> Any:
+    """Keep id and title of the visible checks that pass, instead of printing their lines."""
     from kws.checking import lines_go_to
 
-    return lines_go_to(lambda mark, check, text: passed.append(check) if mark == "✓" else None)
+    def hear(mark: str, check: str, text: str) -> None:
+        if mark == "✓":
+            passed[check] = text
+
+    return lines_go_to(hear)
 
 
 def events_of(job: dict[str, Any]) -> Iterator[tuple[int, str, str]]:

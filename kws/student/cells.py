@@ -1,7 +1,7 @@
 """The cells of a saved notebook, and what a kernel accepts beyond Python taken out of them.
 
 export  its definitions are the answer: it runs whole
-check   holds `with check("2.1-…", "…")`, whatever its tags say
+check   holds `with check("2.1-…", "…")` or `check_values("2.1-…", …)`, whatever its tags say
 """
 
 import ast
@@ -105,14 +105,19 @@ def checks_in(source: str) -> dict[str, str]:
     try:
         tree = parse(as_python(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return {found: "" for found in re.findall(r'^with check\(\s*"([^"]+)"', source, re.M)}
+        pattern = r'^(?:with check|check_values)\(\s*"([^"]+)"'
+        return {found: "" for found in re.findall(pattern, source, re.M)}
     return checks_of(tree)
 
 
 def checks_of(tree: ast.AST) -> dict[str, str]:
-    """Ids and titles of the checks below a node."""
+    """Ids and titles of the checks below a node; a trial's title stands in its contract."""
     found = {}
     for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check_values":
+            first = node.args[0] if node.args else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                found[first.value] = ""
         if not isinstance(node, ast.With):
             continue
         for item in node.items:

@@ -5,6 +5,7 @@ works on lies in `assignments/` or in the current folder.
 """
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from kws.errors import UsageError, did_you_mean
 from kws.student.cells import NotebookCell, as_python, parse, read_cells
 
 RELEASED = Path(kws.__file__).parent / ".released"
+GOLDENS = Path(kws.__file__).parent / "contracts" / "goldens"  # read here without loading torch
 TARGET = re.compile(r"0?(?P<number>\d{1,2})(?:\.(?P<task>\d{1,2}))?(?P<check>-[\w-]+)?")
 HEADING = re.compile(r"#+ (?P<task>\d+\.\d+) (?P<title>.+)")
 STEP = re.compile(r" *#   (?P<text>\d+\. .+)")
@@ -63,7 +65,19 @@ class ReleasedTask:
     @property
     def suspects(self) -> list[str]:
         """What its checks ask when they recognize a mistake."""
-        return list(dict.fromkeys(_hints(self.checks)))
+        return list(dict.fromkeys([*_hints(self.checks), *_questions(self.checks)]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeveralTargets:
+    """Several tasks or checks of one assignment."""
+
+    assignment: str
+    targets: tuple[Target, ...]
+
+    def covers(self, check: str) -> bool:
+        """Whether a check belongs to one of them."""
+        return any(target.covers(check) for target in self.targets)
 
 
 def task_of(check: str) -> str:
@@ -140,6 +154,16 @@ def _sections(cells: list[NotebookCell]) -> dict[str, tuple[str, str]]:
             title, text = found[current]
             found[current] = (title, f"{text}\n")
     return found
+
+
+def _questions(cells: tuple[NotebookCell, ...]) -> Iterator[str]:
+    """The questions of planted mistakes that the trials in these cells know."""
+    for check in (check for cell in cells for check in cell.checks):
+        number = int(task_of(check).partition(".")[0])
+        path = GOLDENS / f"{number:02}.json"
+        if path.is_file():
+            known = json.loads(path.read_text(encoding="utf-8")).get(check, {})
+            yield from (mistake["question"] for mistake in known.get("mistakes", ()))
 
 
 def _hints(cells: tuple[NotebookCell, ...]) -> Iterator[str]:

@@ -17,7 +17,7 @@ import kws
 from kws.errors import UsageError
 from kws.parallel import JsonProcess
 from kws.student.cells import as_python, read_cells
-from kws.student.released import Target, checks_released, released_cells
+from kws.student.released import SeveralTargets, Target, checks_released, released_cells
 
 SECONDS, SECONDS_WHOLE = 60.0, 1200.0  # time limits by default
 SECONDS_START = 300.0  # until torch is loaded, from a slow disk
@@ -85,7 +85,7 @@ def run_cells(
 
 def run_checks(
     path: Path,
-    target: Target,
+    target: Target | SeveralTargets,
     *,
     whole: bool = False,
     seconds: float | None = None,
@@ -114,7 +114,9 @@ def run_checks(
     return [found[check] for check in wanted]
 
 
-def plan(path: Path, target: Target, *, whole: bool = False) -> list[dict[str, Any]]:
+def plan(
+    path: Path, target: Target | SeveralTargets, *, whole: bool = False
+) -> list[dict[str, Any]]:
     """Which cells run and how, up to the last check that was asked for."""
     cells = [cell for cell in read_cells(path) if cell.kind == "code"]
     there = {check for cell in cells for check in cell.checks}

@@ -4,7 +4,6 @@ Each gets exit code 2 and one sentence that names the file or argument and the c
 half-written: neither a result nor a temporary file. Bad data: test_bad_data.py.
 """
 
-import csv
 import os
 import resource
 import shutil
@@ -107,30 +106,11 @@ def train(words: Path, out: Path, *more: object) -> list[object]:
     return ["train", "keywords", "--data", words, "--out", out, *FEW, *more]
 
 
-def test_a_run_is_never_overwritten(kws, words, run_of, nothing_written):
-    run = run_of("keywords")
-    nothing_written()
-    kws(*train(words, run)).sentence(run, "--resume")
-
-
 def test_a_damaged_run_is_not_resumed(kws, words, run_of, nothing_written):
     run = run_of("keywords")
     cut(run / "last.pt")
     nothing_written()
     kws(*train(words, run, "--resume")).sentence(run / "last.pt")
-
-
-def test_a_run_is_not_resumed_with_another_recipe(kws, words, run_of, nothing_written):
-    run = run_of("keywords")
-    nothing_written()
-    kws(*train(words, run, "--resume", "--set", "train.lr=0.5")).sentence(run, "train.lr", "0.5")
-
-
-def test_a_run_is_not_resumed_on_other_data(kws, words, run_of, nothing_written):
-    run = run_of("keywords")
-    (words / VICTIM).rename(words / "yes/09_nohash_0.wav")
-    nothing_written()
-    kws(*train(words, run, "--resume")).sentence(run)
 
 
 @pytest.mark.parametrize(
@@ -163,12 +143,6 @@ def test_a_wrong_recipe_file(kws, words, tmp_path, nothing_written, text, names)
     nothing_written()
     outcome = kws("train", recipe, "--data", words, "--out", tmp_path / "new")
     outcome.sentence(recipe, *names)
-
-
-def test_an_unknown_recipe(kws, words, tmp_path, nothing_written):
-    nothing_written()
-    outcome = kws("train", "keyword", "--data", words, "--out", tmp_path / "new")
-    outcome.sentence("keyword", "'keywords'")
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
@@ -334,11 +308,3 @@ def test_a_real_process_says_the_same(kws, kws_process, words, nothing_written):
     outcome = kws_process("data", "check", words)
     outcome.sentence()
     assert outcome == kws("data", "check", words)
-
-
-def test_a_csv_is_written_whole(kws, words, keyword_run, tmp_path):
-    """What the refusals above are compared with."""
-    out = tmp_path / "p.csv"
-    assert kws("predict", words / "yes", "--model", keyword_run, "--csv", out).code == 0
-    with out.open() as file:
-        assert len(list(csv.reader(file))) == 1 + 4

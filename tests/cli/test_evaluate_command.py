@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import shutil
 
 import pytest
@@ -132,19 +131,6 @@ class TestEvaluate:
         filled = [argument.format(corpus=tiny_corpus) for argument in arguments]
         assert sentence in kws("evaluate", run, *filled).sentence()
 
-    def test_a_run_that_is_none_is_refused(self, kws, tiny_corpus, tmp_path):
-        assert "contains no best.pt" in kws("evaluate", tmp_path, "--data", tiny_corpus).sentence()
-
-    @pytest.mark.skipif(
-        not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
-    )
-    def test_a_read_only_run_folder_is_refused(self, kws, run, tiny_corpus):
-        run.chmod(0o500)
-        try:
-            assert "permission denied" in kws("evaluate", run, "--data", tiny_corpus).sentence()
-        finally:
-            run.chmod(0o700)
-
 
 class TestPredict:
     def test_one_line_for_each_recording(self, kws, run, clips):
@@ -199,12 +185,6 @@ class TestPredict:
         outcome = kws("predict", clips / "more", "--model", run, "--csv", tmp_path / "out.csv")
         assert "longer than a second" in outcome.sentence()
         assert not (tmp_path / "out.csv").exists()
-
-    def test_nothing_is_printed_if_one_file_is_bad(self, kws, run, clips):
-        (clips / "clip_c.wav").touch()
-        outcome = kws("predict", clips, "--model", run)
-        assert "clip_c.wav: empty (0 bytes)" in outcome.sentence()
-        assert outcome.out == ""
 
     def test_bad_files_are_skipped_on_demand(self, kws, run, clips):
         (clips / "bad.wav").touch()

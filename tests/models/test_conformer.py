@@ -81,22 +81,6 @@ def test_padding_moves_the_valid_frames_of_torchaudio_and_not_ours(training):
     assert largest_move([ours(x, VALID) for x in (quiet, loud)]) <= ROUNDING
 
 
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("norm", ["batch", "layer"])
-@pytest.mark.parametrize("positions", ["relative", "sinusoidal", "none"])
-def test_padding_reaches_no_valid_frame(training, norm, positions):
-    model = conformer(norm=norm, positions=positions).train(training)
-    x = torch.randn(B, T, D)
-    alone = model(x)
-    padded = torch.cat([x, 1e3 * torch.randn(B, 5, D)], dim=1)
-    valid = (torch.arange(T + 5) < T).expand(B, T + 5)
-    torch.testing.assert_close(model(padded, valid)[:, :T], alone, rtol=0, atol=ROUNDING)
-    loud = torch.where(VALID[..., None], x, 1e3 * torch.randn(B, T, D))
-    torch.testing.assert_close(
-        model(loud, VALID)[VALID], model(x, VALID)[VALID], rtol=0, atol=ROUNDING
-    )
-
-
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_clips_of_a_batch_do_not_mix_in_evaluation(norm):
     model, x = conformer(norm=norm).eval(), torch.randn(B, T, D)

@@ -141,18 +141,6 @@ def test_the_final_norm_is_applied_and_absent_by_default():
     assert plain.norm is None
 
 
-@pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("norm_first", [False, True])
-@pytest.mark.parametrize("positions", ["none", "relative"])
-def test_padding_reaches_no_valid_frame(norm_first, positions):
-    options = {"norm_first": norm_first, "positions": positions}
-    encoder = TransformerEncoder(EncoderLayer(10, 5, E, 0.0, **options), L)
-    x = torch.randn(B, T, 10)
-    padded = torch.cat([x, 1e3 * torch.randn(B, 4, 10)], dim=1)
-    valid = (torch.arange(T + 4) < T).expand(B, T + 4)
-    torch.testing.assert_close(encoder(padded, valid)[:, :T], encoder(x), rtol=0, atol=1e-10)
-
-
 def test_frames_have_no_order():
     encoder, x, shuffle = TransformerEncoder(layer(), L), torch.randn(B, T, D), torch.randperm(T)
     torch.testing.assert_close(

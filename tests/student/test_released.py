@@ -62,10 +62,10 @@ def test_no_hint_holds_an_answer(number):
 
 
 def test_the_questions_of_suspects_are_found_wherever_they_stand_in_a_check():
-    assert tasks_of("02")["2.1"].suspects == [
-        "are the scores divided by the root of K?",
-        "the softmax runs over keys, the last axis",
-    ]
+    asked = tasks_of("02")["2.1"].suspects
+    assert "are the scores divided by the root of K?" in asked
+    assert "is valid used at all?" in asked  # of a planted mistake
+    assert len(asked) == len(set(asked))
     assert "more steps?" in tasks_of("03")["3.8"].suspects
     assert len(tasks_of("01")["1.8"].suspects) > 5  # named tables, and tables in calls
 
@@ -86,7 +86,7 @@ def test_weights_are_asked_for_by_name(number):
 def test_a_task_covers_its_checks_and_no_others(text):
     target = parse_target(text)
     covered = [check for check in checks_released("02") if target.covers(check)]
-    assert covered == ["2.1-attend-by-hand"]
+    assert covered == [c for c in checks_released("02") if c.startswith(text.removeprefix("0"))]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_task_covers_its_checks_and_no_others(text):
         ("foo", "write 2.1 for a task"),
         ("9", "choose one of 01, 02"),
         ("2.9", "choose one of 2.1, 2.2"),
-        ("2.1-attend", "did you mean '2.1-attend-by-hand'"),
+        ("2.1-attend-by", "did you mean '2.1-attend-by-hand'"),
         ("02-attend", "write 2.1 for a task"),
     ],
 )

@@ -1,6 +1,5 @@
 """The training loop: it learns, every setting changes it, and it stops with a sentence."""
 
-import json
 import math
 import signal
 
@@ -319,14 +318,6 @@ def test_other_data_are_not_resumed(train, tones, tmp_path):
         )
 
 
-def test_a_finished_run_resumed_is_left_as_it_is(train, tmp_path):
-    first = train(out=tmp_path)
-    before = weights(tmp_path)
-    again = train(out=tmp_path, resume=True)
-    assert again.rows == first.rows
-    assert torch.equal(weights(tmp_path), before)
-
-
 def test_resume_begins_a_run_that_has_saved_nothing(plain, train, tmp_path):
     assert gap(train(out=tmp_path / "a", resume=True), plain) == 0
 
@@ -467,20 +458,6 @@ def test_ctrl_c_saves_the_step_and_resuming_changes_nothing(train, tmp_path, mon
     assert (resumed.path / "history.jsonl").read_bytes() == (
         whole.path / "history.jsonl"
     ).read_bytes()
-
-
-def test_a_line_per_validation_where_there_is_no_terminal(tones, tmp_path, capsys):
-    fit(recipe("train.epochs=2"), train=tones(31), validation=tones(17, seed=1), out=tmp_path)
-    captured = capsys.readouterr()
-    lines = captured.out.splitlines()
-    assert len(lines) == 2
-    assert lines[0].startswith("step 5/10, epoch 1: loss ")
-    assert captured.err == ""
-
-
-def test_the_history_file_is_json_lines(train):
-    text = (train().path / "history.jsonl").read_text()
-    assert [json.loads(line)["step"] for line in text.splitlines()] == [5, 10]
 
 
 def test_fingerprints_tell_data_apart(tones):

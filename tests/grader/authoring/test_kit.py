@@ -253,7 +253,9 @@ def test_the_command_line_of_a_real_kit_works(real):
 def test_a_command_that_needs_a_withheld_module_says_so_in_one_sentence(real):
     done = kws(real, "params", "keywords")
     assert done.returncode == 2
-    assert re.fullmatch(r"kws: this copy of the course does not hold kws\.\S+: .*\n", done.stderr)
+    assert re.fullmatch(
+        r"kws: this copy of the course does not contain kws\.\S+: .*\n", done.stderr
+    )
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def test_a_submission_is_graded_with_the_seed_and_the_assignment_of_the_zip(auto
     (report,) = results["extra_data"]["reports"]
     assert report["assignment"] == "02"
     assert results["score"] == 0
-    assert len(results["tests"]) == len(report["checks"]) > 20
+    assert len(results["tests"]) == len(report["checks"]) > 10
     assert {check["reason"] for check in report["checks"]} == {"not started"}
     assert report["seed_id"] not in ("development", "")
 
