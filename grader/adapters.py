@@ -290,7 +290,7 @@ _04 = Assignment(
         Task(
             id="4.7",
             title="Who is speaking?",
-            names=("SpeakerConformer",),
+            names=("SpeakerConformer", "recipe"),
             after=("4.6",),
             forbidden=_CONFORMER,
         ),

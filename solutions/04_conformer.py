@@ -9,6 +9,8 @@
 # **Time** about three hours; the notebook itself runs in two to three minutes, without a GPU.
 #
 # As before: fill in each **TODO**, run the check below it, keep the names of functions and classes.
+# Known weights get into your modules through the given functions `load_…`: if you arrange a module
+# in another way, change them.
 #
 # Shape letters: `B` batch, `T` frames, `D` model width, `E` feed-forward width, `K` kernel size,
 # `F` mel bands, `C` speakers. `valid` (B, T) is True on real frames and False on padding.
@@ -34,8 +36,11 @@ import time
 import matplotlib.pyplot as plt
 import torchaudio
 from safetensors.torch import save_file
+from tqdm import tqdm
 
-from kws.checking import check, expect_close, expect_equal
+from kws.checking import check, check_values, expect_between, expect_close, expect_equal
+from kws.contracts.conformer import block_weights
+from kws.contracts.trial import Draw
 from kws.data.embedded.speaker_corpus import make_speaker_corpus
 from kws.data.speakers import load_speakers
 from kws.files import cache_dir
@@ -54,6 +59,10 @@ from kws.training.schedule import cosine_warmup
 #
 # **Before you go on:** what is the output where the second half is 0, and where it is very
 # negative?
+#
+# **Contract.** `gated_linear_unit(x)`: x (..., 2D), with any number of axes → (..., D), in the
+# dtype of x, which stays as it is. Use tensor operations and `sigmoid`; `F.glu` and `nn.GLU` do not
+# count as an answer.
 
 
 # %% tags=["export"]
@@ -81,6 +90,8 @@ with check("4.1-gate-by-hand", "the gate agrees with pencil and paper"):
         * x[:, 1::2].sigmoid(),
     }
     expect_close("gated_linear_unit(x)", gated_linear_unit(x), [[3.0, 6.0]], suspects)
+check_values("4.1-gate-values", gated_linear_unit)
+check_values("4.1-gate-of-any-shape", gated_linear_unit)
 
 # %%
 time_axis = torch.linspace(0, 1, 400)
@@ -112,6 +123,11 @@ _ = axes.legend(frameon=False, loc="upper center", ncols=3)
 #
 # **Before you go on:** how many parameters does this have for `D = 80` and `K = 31`, and how many
 # does an ordinary `nn.Conv1d(80, 80, 31)` have?
+#
+# **Contract.** `DepthwiseConv(d_model, kernel_size)`, a ValueError where kernel_size is even;
+# `forward(x, valid=None)`: x (B, T, D), valid (B, T) bool or None → (B, T, D); padded frames of the
+# output may hold anything, x stays as it is. Use `nn.Conv1d` or tensor operations, no module of
+# torchaudio. Known weights come in through `load_depthwise`, below.
 
 
 # %% tags=["export"]
@@ -140,6 +156,12 @@ class DepthwiseConv(nn.Module):
         # END SOLUTION
 
 
+# %% tags=["export"]
+def load_depthwise(module, weights):
+    """Copy known weights into the convolution: {"weight": (D, 1, K), "bias": (D,)}."""
+    module.conv.load_state_dict(weights)
+
+
 # %% [markdown]
 # Three channels, `K = 3`: the kernels (1, 0, 0), (0, 1, 0) and (0, 0, 1) return the frame before,
 # the frame itself, and the frame after. The fourth frame is padding, so its 9 must not reach the
@@ -148,9 +170,7 @@ class DepthwiseConv(nn.Module):
 # %% tags=["check"]
 with check("4.2-depthwise-by-hand", "each channel has its own kernel, and padding counts as zero"):
     convolution = DepthwiseConv(3, kernel_size=3)
-    with torch.no_grad():
-        for parameter in convolution.parameters():
-            parameter.copy_(torch.eye(3)[:, None] if parameter.ndim == 3 else torch.zeros(3))
+    load_depthwise(convolution, {"weight": torch.eye(3)[:, None], "bias": torch.zeros(3)})
     x = torch.tensor([1.0, 2, 3, 9])[None, :, None].expand(1, 4, 3)
     valid = torch.tensor([[True, True, True, False]])
     expected = torch.tensor([[[0.0, 1, 2], [1, 2, 3], [2, 3, 0]]])
@@ -163,6 +183,9 @@ with check("4.2-depthwise-by-hand", "each channel has its own kernel, and paddin
     }
     expect_equal("the shape of convolution(x, valid)", tuple(actual.shape), (1, 4, 3), shapes)
     expect_close("convolution(x, valid), real frames,", actual[:, :3], expected, suspects)
+check_values("4.2-depthwise-count", DepthwiseConv)
+check_values("4.2-depthwise-values", DepthwiseConv, load_depthwise)
+check_values("4.2-depthwise-padding", DepthwiseConv, load_depthwise)
 
 # %% [markdown]
 # **Think:** put two such layers one after the other. How many frames of the input does an output of
@@ -187,6 +210,11 @@ with check("4.2-depthwise-by-hand", "each channel has its own kernel, and paddin
 # channels_last=True)` takes `(x, valid)` and leaves them out. It is given.
 #
 # **Before you go on:** add up the parameters. The sum should be $3 D^2 + (8 + K) D$.
+#
+# **Contract.** `ConvolutionModule(d_model, kernel_size)`; `forward(x, valid=None)`: as in 4.2, and
+# no real frame depends on the padding, in training either. Use `nn.Linear` (or `nn.Conv1d` of
+# kernel size 1), `nn.LayerNorm` and the parts above, no module of torchaudio. Known weights come in
+# through `load_convolution`.
 
 
 # %% tags=["export"]
@@ -215,30 +243,43 @@ class ConvolutionModule(nn.Module):
         # END SOLUTION
 
 
+# %% tags=["export"]
+def part(weights, name):
+    """The weights of one part: those whose names begin with `name.`, without that beginning."""
+    own = f"{name}."
+    return {key.removeprefix(own): w for key, w in weights.items() if key.startswith(own)}
+
+
+def load_convolution(module, weights):
+    """Copy known weights into the module; change it if yours is arranged in another way.
+
+    The names are norm, expand (2D, D), depthwise (as in `load_depthwise`), batch_norm and contract
+    (D, D), each with .weight and .bias; batch_norm also with .running_mean and .running_var.
+    """
+    for name in ("norm", "expand", "batch_norm", "contract"):
+        getattr(module, name).load_state_dict(part(weights, name), strict=name != "batch_norm")
+    load_depthwise(module.depthwise, part(weights, "depthwise"))
+
+
 # %% [markdown]
 # The layer norm turns the frame (1, 3) into (-1, 1). If the first pointwise layer is an identity
 # stacked on zeros, the gate is $\sigma(0) = 1/2$ everywhere, and the GLU gives (-0.5, 0.5). A
 # kernel with a single 1 in its center changes nothing, nor does a new batch norm in evaluation
 # mode. So the output is $\mathrm{silu}(\mp 0.5) = \mp 0.5\,\sigma(\mp 0.5)$.
 
-
 # %%
-def with_identities(module):
-    """Set matrices to identities, kernels to a 1 in the center, biases to zero; keep the norms."""
-    with torch.no_grad():
-        for p in module.parameters():
-            eye = torch.eye(p.shape[0], p.shape[1] if p.ndim > 1 else 1)
-            middle = torch.arange(p.shape[-1]) == p.shape[-1] // 2
-            if p.ndim == 3:
-                p.copy_((eye[..., None] if p.shape[1] > 1 else 1) * middle)
-            elif not (p == 1).all():
-                p.copy_(eye if p.ndim == 2 else torch.zeros(len(p)))
-    return module
-
+zero, one = torch.zeros(2), torch.ones(2)
+weights = {"norm.weight": one, "norm.bias": zero}
+weights |= {"expand.weight": torch.eye(4, 2), "expand.bias": torch.zeros(4)}
+weights |= {"depthwise.weight": torch.tensor([[[0.0, 1, 0]]] * 2), "depthwise.bias": zero}
+weights |= {"batch_norm.weight": one, "batch_norm.bias": zero}
+weights |= {"batch_norm.running_mean": zero, "batch_norm.running_var": one}
+weights |= {"contract.weight": torch.eye(2), "contract.bias": zero}
 
 # %% tags=["check"]
 with check("4.3-module-by-hand", "the convolution module agrees with pencil and paper"):
-    module = with_identities(ConvolutionModule(2, kernel_size=3)).eval()
+    module = ConvolutionModule(2, kernel_size=3).eval()
+    load_convolution(module, weights)
     x, half = torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[-0.5, 0.5]]])
     suspects = {
         "is there a silu after the batch norm?": half,
@@ -248,6 +289,9 @@ with check("4.3-module-by-hand", "the convolution module agrees with pencil and 
         + half * half.sigmoid(),
     }
     expect_close("module(x)", module(x), half * half.sigmoid(), suspects, atol=1e-4)
+check_values("4.3-convolution-count", ConvolutionModule)
+check_values("4.3-convolution-values", ConvolutionModule, load_convolution)
+check_values("4.3-convolution-training", ConvolutionModule, load_convolution)
 
 # %% [markdown]
 # **Think:** in training, a batch norm uses statistics of the whole batch. Do the logits of an
@@ -258,6 +302,10 @@ with check("4.3-module-by-hand", "the convolution module agrees with pencil and 
 # The Transformer's feed-forward network with two changes: silu in place of ReLU, and a layer norm
 # *before* it (**pre-norm**). So the input of each module has values near 1, and nothing on the
 # residual path is normalized.
+#
+# **Contract.** `FeedForwardModule(d_model, d_ff)`; `forward(x)`: x (B, T, D) → (B, T, D), without
+# dropout. Use `nn.Linear` and `nn.LayerNorm`, no module of torchaudio. Known weights come in
+# through `load_feed_forward`.
 
 
 # %% tags=["export"]
@@ -280,22 +328,31 @@ class FeedForwardModule(nn.Module):
         # END SOLUTION
 
 
+# %% tags=["export"]
+def load_feed_forward(module, weights):
+    """Copy known weights into the module: norm, expand and contract, each .weight and .bias."""
+    module.load_state_dict(weights)
+
+
 # %% tags=["check"]
+weights = {"norm.weight": one, "norm.bias": zero}
+weights |= {"expand.weight": torch.eye(3, 2), "expand.bias": torch.zeros(3)}
+weights |= {"contract.weight": torch.eye(2, 3), "contract.bias": zero}
 with check("4.4-feed-forward-by-hand", "the feed-forward module agrees with pencil and paper"):
-    module = with_identities(FeedForwardModule(2, d_ff=3))
-    one = torch.tensor([[[-1.0, 1.0]]])  # (1, 3), normalized
+    module = FeedForwardModule(2, d_ff=3)
+    load_feed_forward(module, weights)
+    normed = torch.tensor([[[-1.0, 1.0]]])  # (1, 3), normalized
     suspects = {
-        "silu, not ReLU": one.relu(),
+        "silu, not ReLU": normed.relu(),
         "is the input normalized first?": F.silu(torch.tensor([[[1.0, 3.0]]])),
-        "is there a silu between the two layers, and the norm before both?": one,
-        "the residual connection belongs to the block, not to the module": F.silu(one)
-        + one * one
-        + one
-        + 1,
+        "is there a silu between the two layers, and the norm before both?": normed,
+        "the residual connection belongs to the block, not to the module": F.silu(normed)
+        + torch.tensor([1.0, 3.0]),
     }
-    expect_close(
-        "module(x)", module(torch.tensor([[[1.0, 3.0]]])), F.silu(one), suspects, atol=1e-4
-    )
+    actual = module(torch.tensor([[[1.0, 3.0]]]))
+    expect_close("module(x)", actual, F.silu(normed), suspects, atol=1e-4)
+check_values("4.4-feed-forward-count", FeedForwardModule)
+check_values("4.4-feed-forward-values", FeedForwardModule, load_feed_forward)
 
 # %% [markdown]
 # ## 4.5 The Conformer block
@@ -314,6 +371,10 @@ with check("4.4-feed-forward-by-hand", "the feed-forward module agrees with penc
 #
 # (The paper's attention uses relative positions, as in Transformer-XL. Ours does not: the
 # convolution of the block before gives it information on order.)
+#
+# **Contract.** `ConformerBlock(d_model, num_heads, d_ff, kernel_size)`; `forward(x, valid=None)`:
+# as in 4.3, without dropout. Use your own modules and `MultiHeadSelfAttention`, no Conformer of
+# torchaudio. Known weights come in through `load_block`.
 
 
 # %% tags=["export"]
@@ -348,22 +409,47 @@ class ConformerBlock(nn.Module):
         # END SOLUTION
 
 
+# %% tags=["export"]
+def load_attention(module, weights):
+    """Copy known weights into kws's attention: query, key, value and out, as in notebook 2."""
+    state = {name: w for name, w in weights.items() if name.startswith("out")}
+    for kind in ("weight", "bias"):  # one layer for queries, keys and values
+        state[f"qkv.{kind}"] = torch.cat(
+            [weights[f"{name}.{kind}"] for name in ("query", "key", "value")]
+        )
+    module.load_state_dict(state)
+
+
+# %% tags=["export"]
+def load_block(module, weights):
+    """Copy known weights into the block; change it if your block is arranged in another way.
+
+    Their names are those of each part's own function after first_half, attention, convolution and
+    second_half, and norm_attention and norm, each with .weight and .bias.
+    """
+    load_feed_forward(module.first_half, part(weights, "first_half"))
+    load_feed_forward(module.second_half, part(weights, "second_half"))
+    load_attention(module.attention, part(weights, "attention"))
+    load_convolution(module.convolution, part(weights, "convolution"))
+    module.norm_attention.load_state_dict(part(weights, "norm_attention"))
+    module.norm.load_state_dict(part(weights, "norm"))
+
+
 # %% [markdown]
 # Set all matrices to zero, and let the output of both feed-forward modules be (2, -2, 2, -2). Two
 # halves make one: (1, 1, -1, -1) becomes (3, -1, 1, -3), with mean 0 and variance 5.
 
 # %% tags=["check"]
+ones = ("norm.weight", "norm_attention.weight", "running_var")
+weights = {
+    name: torch.ones_like(w) if name.endswith(ones) else torch.zeros_like(w)
+    for name, w in block_weights(Draw(0), D=4, E=3, K=3).items()
+}
+bias = torch.tensor([2.0, -2, 2, -2])
+weights |= {"first_half.contract.bias": bias, "second_half.contract.bias": bias}
 with check("4.5-block-by-hand", "two half-step residual connections make a whole one"):
     block = ConformerBlock(4, num_heads=2, d_ff=3, kernel_size=3).eval()
-    bias = torch.tensor([2.0, -2, 2, -2])
-    with torch.no_grad():
-        for module in block.modules():
-            ffn = isinstance(module, FeedForwardModule)
-            if not (ffn or module is block):
-                continue
-            for p in module.parameters():
-                if not (p == 1).all():
-                    p.copy_(bias if ffn and p.shape == (4,) else torch.zeros_like(p))
+    load_block(block, weights)
     x = torch.tensor([[[1.0, 1, -1, -1]]])
     suspects = {
         "is the output of each feed-forward module halved?": F.layer_norm(x + 2 * bias, (4,)),
@@ -371,6 +457,9 @@ with check("4.5-block-by-hand", "two half-step residual connections make a whole
         "is there a norm at the end?": x + bias,
     }
     expect_close("block(x)", block(x), F.layer_norm(x + bias, (4,)), suspects, atol=1e-4)
+check_values("4.5-block-count", ConformerBlock)
+check_values("4.5-block-values", ConformerBlock, load_block)
+check_values("4.5-block-padding", ConformerBlock, load_block)
 
 # %% [markdown]
 # **Think:** why is there a norm at the end of the block, although every module begins with one?
@@ -381,6 +470,11 @@ with check("4.5-block-by-hand", "two half-step residual connections make a whole
 # as above, add the parameters of one block: two feed-forward modules, attention with its norm, the
 # convolution module of section 4.3, and the last norm. A norm has $2D$ parameters, attention
 # $4D^2 + 4D$.
+#
+# **Contract.** `ConformerEncoder(d_model, num_heads, d_ff, kernel_size, num_layers)`;
+# `forward(x, valid=None)`: as in 4.5; known weights come in through `load_encoder`. Use your own
+# block. `conformer_parameters(d_model, d_ff, kernel_size, num_layers)`: whole numbers → a whole
+# number, by arithmetic.
 
 
 # %% tags=["export"]
@@ -403,6 +497,12 @@ class ConformerEncoder(nn.Module):
             x = block(x, valid)
         return x
         # END SOLUTION
+
+
+def load_encoder(module, weights):
+    """Copy known weights into the encoder: a list with the weights of each block, in order."""
+    for block, own in zip(module.blocks, weights, strict=True):
+        load_block(block, own)
 
 
 def conformer_parameters(d_model, d_ff, kernel_size, num_layers):
@@ -429,9 +529,7 @@ def count(module):
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-with check(
-    "4.6-encoder-counts", "the formula gives the parameters of a published encoder, and of yours"
-):
+with check("4.6-encoder-counts", "the formula gives a published count, and that of yours"):
     published = conformer_parameters(80, 128, 31, num_layers=4)
     suspects = {
         "is every block counted?": 361_024 // 4,
@@ -442,6 +540,9 @@ with check(
     three, one = count(ConformerEncoder(6, 2, 5, 3, 3)), count(ConformerBlock(6, 2, 5, 3))
     suspects = {"is it one block, used three times?": one}
     expect_equal("parameters of ConformerEncoder(6, 2, 5, 3, 3)", three, 3 * one, suspects)
+check_values("4.6-encoder-count", ConformerEncoder)
+check_values("4.6-encoder-values", ConformerEncoder, load_encoder)
+check_values("4.6-formula-values", conformer_parameters)
 
 # %% [markdown]
 # A student report on speaker recognition gives **225.72k** as the size of the encoder block of its
@@ -501,7 +602,13 @@ _ = axes.legend(frameon=False)
 # Frames come every 10 ms. Concatenating two neighboring frames halves their number: `side_by_side`
 # is given.
 #
-# The budget is that of notebook 3, **500,000 parameters**, and every block is used once.
+# The budget is that of notebook 3, **500,000 parameters**: all numbers that your model uses count.
+#
+# **Contract.** `SpeakerConformer(n_mels, num_speakers, normalize=True)`; `forward(mel,
+# valid=None)`: mel (B, T, F), valid (B, T) bool or None → logits (B, C), which padding does not
+# change. Use your own encoder (no Conformer of torchaudio), `mean_pool`, and norms and layers of
+# torch; every parameter must get a gradient. Known frames take the encoder's place through
+# `replace_encoder`.
 
 
 # %% tags=["export"]
@@ -543,23 +650,25 @@ class SpeakerConformer(nn.Module):
 
 
 # %% [markdown]
-# The check hooks into the last linear layer. In training mode its input must be normalized: each
-# feature over the batch (batch norm), or each utterance over its features (layer norm), has
-# standard deviation 1.
+# Your model is yours, so the checks do not know its weights. But they can put known frames where
+# the encoder's output would be: ten times larger ones must give the same logits with a
+# normalization, and others without; and so must other frames with the same mean.
+
+
+# %% tags=["export"]
+def replace_encoder(model, encoder):
+    """Put another module in the place of the encoder; change it if yours has another name."""
+    model.encoder = encoder
+
 
 # %% tags=["check"]
-with check("4.7-logits", "one logit for each speaker, from normalized features"):
+with check("4.7-logits", "one logit for each speaker"):
     model = SpeakerConformer(n_mels=40, num_speakers=11)
-    read = []
-    for part in model.modules():
-        if isinstance(part, nn.Linear) and part.out_features == 11:
-            part.register_forward_pre_hook(lambda _, args: read.append(args[0].detach()))
     lengths = torch.tensor([31, 20, 31, 9, 30])
     logits = model(torch.randn(5, 31, 40), torch.arange(31) < lengths[:, None])
     expect_equal("the shape of model(mel, valid)", tuple(logits.shape), (5, 11))
-    spread = torch.stack([read[0].std(axis, correction=0).mean() for axis in (0, 1)])
-    nearest = spread[(spread - 1).abs().argmin()]
-    expect_close("the standard deviation of the last layer's input", nearest, 1.0, atol=0.02)
+check_values("4.7-head-values", SpeakerConformer, replace_encoder)
+check_values("4.7-logits-padding", SpeakerConformer)
 
 # %% [markdown]
 # The data are those of notebook 3: a hundred voices, eight sentences each to learn from, two to
@@ -593,28 +702,56 @@ def whole(split):
 
 
 # %% [markdown]
-# Training is the loop of notebook 3: random crops, AdamW, warm-up and cosine decay.
+# Training is the loop of notebook 3: random crops, AdamW, warm-up and cosine decay, and `Best`,
+# which keeps the weights of the best step. A bar shows the loss, and how many steps and minutes are
+# left.
 
 
 # %%
-def fit(model, steps, lr, seed=0, batch_size=32):
-    """Train on crops; returns rows of (step, mean loss since the last row, accuracy on crops)."""
+class Best:
+    """The weights of the highest accuracy so far, as in notebook 3."""
+
+    def __init__(self):
+        self.accuracy, self.state = -1.0, None
+
+    def update(self, accuracy, model):
+        if accuracy > self.accuracy:
+            self.accuracy = accuracy
+            self.state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    def restore(self, model):
+        model.load_state_dict(self.state)
+
+
+# %%
+def train_step(model, optimizer, batch_size, generator):
+    """One optimizer step on random crops; returns the loss."""
+    rows = torch.randint(len(data.train), (batch_size,), generator=generator)
+    mel, valid = data.train.crops(rows, generator)
+    loss = F.cross_entropy(model(mel, valid), data.train.labels[rows])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
+def fit(model, steps, lr, seed=0, batch_size=32, best=None):
+    """Train; returns rows of (step, mean loss since the last row, validation accuracy on crops)."""
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     history, losses = [], []
-    for step in range(steps):
-        rows = torch.randint(len(data.train), (batch_size,), generator=generator)
-        mel, valid = data.train.crops(rows, generator)
+    for step in (bar := tqdm(range(steps), unit="step", mininterval=1)):
         share = cosine_warmup(step, warmup_steps=50, total_steps=steps)
         optimizer.param_groups[0]["lr"] = lr * share
-        loss = F.cross_entropy(model(mel, valid), data.train.labels[rows])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+        losses.append(train_step(model, optimizer, batch_size, generator))
+        bar.set_description(f"loss {losses[-1]:.2f}", refresh=False)
         if (step + 1) % 50 == 0:
             correct = accuracy(model, crops(data.validation)).value
             history.append((step + 1, sum(losses[-50:]) / 50, correct))
+            bar.set_postfix(crops=f"{correct:.1%}")
+            if best is not None:
+                best.update(correct, model)
     return history
 
 
@@ -658,15 +795,41 @@ _ = left.legend(frameon=False)
 #
 # ### Your model
 #
-# Train the model that you hand in: more steps, a higher learning rate. It is graded by its accuracy
-# on new sentences of the same voices: all the points for what our own recipe reaches with any seed,
-# a part of them from half of that on.
+# Now the model that you hand in. The ablation stopped early: choose more steps, and a higher rate.
+# It is graded by its accuracy on new sentences of the same voices: all points from 97 %, none up to
+# 45 %, in between in proportion.
+
+
+# %% tags=["export"]
+def recipe():
+    """The arguments of `fit` for the model that you hand in: steps and lr."""
+    # BEGIN SOLUTION 4.7
+    #: steps: some hundreds more than in the ablation; the bar says what they take.
+    #: lr: two to five times that of the ablation.
+    return {"steps": 600, "lr": 3e-3}
+    # END SOLUTION
+
+
+# %% tags=["check"]
+check_values("4.7-classifier-size", SpeakerConformer, ConformerBlock, recipe)
 
 # %%
 torch.manual_seed(0)
-model = SpeakerConformer(40, len(data.speakers))
-history = fit(model, steps=600, lr=3e-3)
+model, best = SpeakerConformer(40, len(data.speakers)), Best()
+history = fit(model, **recipe(), best=best)
+best.restore(model)
 save_file(model.state_dict(), "04_conformer.safetensors")
+
+# %% [markdown]
+# `04_conformer.safetensors` is now in the folder of this notebook. Hand in both. The best step was
+# chosen by the validation sentences, so the test sentences say what to expect.
+
+# %% tags=["check"]
+with check("4.7-accuracy", "the trained model recognizes the speakers of new sentences"):
+    reached = accuracy(model, whole(data.test))
+    print(f"whole test sentences: {reached}; all points from 97 %, none up to 45 %")
+    hint = "more steps, or a learning rate nearer to 0.003?"
+    expect_between("the accuracy on the test sentences", reached.value, 0.97, hint=hint)
 
 # %% [markdown]
 # Accuracy on crops and on whole utterances are two measurements. Report both, separately.

@@ -1,9 +1,12 @@
 """Fixtures shared by all tests: fixed seeds, and the real recordings where a site has them."""
 
 import fcntl
+import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,22 @@ def made_once(folder: Path, make: Callable[[Path], Path]) -> Path:
 def _cache(shared):
     """Packed data go to a folder of this test run, never to the user's cache."""
     os.environ["KWS_CACHE"] = str(shared / "cache")
+
+
+def forked(work: Callable[..., object], *arguments: object) -> BaseProcess:
+    """A process that does `work`, without importing torch again."""
+    process = multiprocessing.get_context("fork").Process(target=work, args=arguments, daemon=True)
+    with warnings.catch_warnings():  # Python 3.12 warns of locks that threads of ours may hold
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    return process
+
+
+@pytest.fixture
+def forks(monkeypatch):
+    """Pools of processes fork, and so have torch already."""
+    fork = multiprocessing.get_context("fork")
+    monkeypatch.setattr(multiprocessing, "get_context", lambda kind: fork)
 
 
 @pytest.fixture

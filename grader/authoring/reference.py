@@ -9,7 +9,6 @@ from grader import ROOT
 from grader.adapters import Assignment
 from grader.authoring.build import read_solution
 from grader.submission.contents import Piece
-from kws.contracts import all_trials
 from kws.errors import UsageError
 
 
@@ -23,10 +22,10 @@ class _Exported:
 def reference_pieces(assignment: Assignment, task_id: str, root: Path = ROOT) -> tuple[Piece, ...]:
     """What the exported cells of one task define in our solution, ready to run, in its order.
 
-    With them come every exported import, the definitions of exported cells without a task (what
-    students are given) that these need, and the functions by which the task's trials load known
-    weights; the answers to other tasks do not. UsageError for a task that the solution does not
-    answer.
+    With them come every exported import, the given functions that known weights get in through
+    (a student's may fit the student's module only), and the definitions of exported cells without a
+    task (what students are given) that these need; the answers to other tasks do not. UsageError
+    for a task that the solution does not answer.
     """
     path = root / "solutions" / f"{assignment.stem}.py"
     exported = list(_exported(path))
@@ -35,6 +34,7 @@ def reference_pieces(assignment: Assignment, task_id: str, root: Path = ROOT) ->
         raise UsageError(
             f"solutions/{path.name}: no exported cell answers task {task_id}: add its region"
         )
+    wanted |= set(_doors(exported, max(wanted)))
     given = {
         name: number
         for number, each in enumerate(exported)
@@ -47,15 +47,19 @@ def reference_pieces(assignment: Assignment, task_id: str, root: Path = ROOT) ->
         new = {given[name] for name in used if name in given} - wanted
         wanted |= new
         ahead += sorted(new)
-    # an answer of ours is arranged in our way: known weights come in through our door,
-    # but into the parts that are the student's through the student's
-    for trial in all_trials(assignment.number):
-        if trial.task == task_id:
-            wanted |= {given[name] for name in trial.answers if name in given}
     for number, each in enumerate(exported):
         if isinstance(each.node, ast.Import | ast.ImportFrom):
             wanted.add(number)
     return tuple(exported[number].piece for number in sorted(wanted))
+
+
+def _doors(exported: list[_Exported], answer: int) -> Iterator[int]:
+    """Where `load_…` functions are given, between an answer and the next one."""
+    for number in range(answer + 1, len(exported)):
+        if exported[number].task is not None:
+            return
+        if any(name.startswith("load_") for name in exported[number].piece.names):
+            yield number
 
 
 def _exported(path: Path) -> Iterator[_Exported]:

@@ -24,6 +24,7 @@ from kws.files import write_bytes, zip_bytes
 SCRIPTS = ("setup.sh", "run_autograder")
 SEED, CRASH = "secret-seed", "crash.json"
 TREE = ("grader/**/*", "kws/**/*", "solutions/*.py", "pyproject.toml", "LICENSE")
+TREE += ("lock/constraints.txt",)  # the versions that the course was tested with
 BESIDE = ("__pycache__", ".ipynb_checkpoints", "container")  # nothing that grading needs
 SECONDS = 2_000  # for one submission, below Gradescope's longest limit of 40 minutes
 
@@ -37,7 +38,7 @@ apt-get update
 apt-get install -y --no-install-recommends python3 python3-venv
 python3 -m venv ../venv
 ../venv/bin/python -m pip install 'torch==2.11.*' 'torchaudio==2.11.*'{index}
-../venv/bin/python -m pip install '.[grader]'
+../venv/bin/python -m pip install --constraint lock/constraints.txt '.[grader]'
 chmod 700 . && chmod -R go-rwx .
 ../venv/bin/python -m grader tier
 """

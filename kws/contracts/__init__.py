@@ -3,7 +3,16 @@
 Pure torch; no answer to a task is imported here, and no expected value is computed here.
 """
 
-from kws.contracts import attention, keyword, speakers
+from kws.contracts import attention, conformer, features, keyword, speakers
 from kws.contracts.trial import Trial, all_trials, find_trial
 
-__all__ = ["Trial", "all_trials", "attention", "find_trial", "keyword", "speakers"]
+__all__ = [
+    "Trial",
+    "all_trials",
+    "attention",
+    "conformer",
+    "features",
+    "find_trial",
+    "keyword",
+    "speakers",
+]

@@ -17,6 +17,7 @@ SHOWN = 12  # numbers that are shown, expected beside got; longer tensors are to
 PROJECTIONS = 4
 DIGITS = 7
 LONGEST = 120  # characters of a value that are shown
+MANY = 6  # items of a list: of longer ones it is said which are wrong
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | No
     )
     if not comparable or isinstance(record.content, list):
         return record.difference(actual, rtol, atol)
-    gap = (actual.double() - expected.double()).abs()
+    wide = torch.complex128 if expected.is_complex() else torch.float64
+    gap = (actual.to(wide) - expected.to(wide)).abs()
     allowed = atol + rtol * max(float(record.content["scale"]), 1.0)
     wrong = int((gap > allowed).sum())
     if not wrong:
@@ -127,7 +129,12 @@ def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | No
     return f"is off by up to {gap.nan_to_num().max():.3g}, in {wrong} of {gap.numel()} places"
 
 
-_EXPECTED = {"float": "a float dtype", "integer": "an integer dtype", "bool": "torch.bool"}
+_EXPECTED = {
+    "float": "a float dtype",
+    "integer": "an integer dtype",
+    "bool": "torch.bool",
+    "complex": "a complex dtype",
+}
 
 
 def _tensor_if_numbers(value: Any) -> Any:
@@ -245,7 +252,19 @@ def _oddities(actual: Record, expected: Record) -> str:
 
 
 def _instead(value: Any, expected: Any) -> str:
+    if isinstance(value, list) and isinstance(expected, list) and len(value) == len(expected):
+        wrong = [at for at, pair in enumerate(zip(value, expected, strict=True)) if _unlike(*pair)]
+        if len(value) > MANY and wrong:
+            at, pairs = wrong[0], f"differs in {len(wrong)} of {len(value)} places"
+            return f"{pairs}, first in place {at}: {_instead(value[at], expected[at])}"
+    if isinstance(value, dict) and isinstance(expected, dict) and set(value) == set(expected):
+        wrong = [key for key in expected if _unlike(value[key], expected[key])]
+        value, expected = ({key: table[key] for key in wrong} for table in (value, expected))
     return f"is {_name(value)}, expected {_clipped(repr(expected))}"
+
+
+def _unlike(value: Any, content: Any) -> bool:
+    return _short(value) != content
 
 
 def _name(value: Any) -> str:

@@ -111,9 +111,9 @@ def checks_in(source: str) -> dict[str, str]:
 
 
 def checks_of(tree: ast.AST) -> dict[str, str]:
-    """Ids and titles of the checks below a node; a trial's title stands in its contract."""
+    """Ids and titles of the checks below a node, in order; a trial's title is in its contract."""
     found = {}
-    for node in ast.walk(tree):
+    for node in sorted(ast.walk(tree), key=lambda node: getattr(node, "lineno", 0)):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check_values":
             first = node.args[0] if node.args else None
             if isinstance(first, ast.Constant) and isinstance(first.value, str):

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-import signal
+import resource
 import subprocess
 import sys
 import time
@@ -16,6 +16,7 @@ from kws.audio import SAMPLE_RATE
 from kws.data import array_file as store
 from kws.data.packed import pack_clips, pack_frames, read_plain_wav
 from kws.errors import UsageError
+from tests.conftest import forked
 
 LENGTHS = (16_000, 11, 5_003, 16_000, 17_011)
 NAMES = [f"clip_{i}.wav" for i in range(len(LENGTHS))]
@@ -217,27 +218,6 @@ def test_frames_keep_values_order_and_lengths(tmp_path):
     assert len(packed) == 3
 
 
-SCRIPT = """
-import resource, sys
-from pathlib import Path
-from kws.data.packed import pack_clips
-folder, out, limit = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-if limit:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-try:
-    print(len(pack_clips(folder, sorted(p.name for p in folder.iterdir()), out)))
-except OSError as error:
-    print(error.errno, error.filename)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-"""
-
-
-def start(folder: Path, out: Path, limit: int = 0) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", SCRIPT, str(folder), str(out), str(limit)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
 @pytest.fixture
 def many(tmp_path) -> Path:
     """1,200 clips, most of them links to one file: 38 MB when packed."""
@@ -249,33 +229,59 @@ def many(tmp_path) -> Path:
     return made
 
 
+def pack(folder: Path, out: Path) -> None:
+    assert len(pack_clips(folder, sorted(path.name for path in folder.iterdir()), out)) == 1200
+
+
+def pack_on_a_small_disk(folder: Path, out: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, 20_000_000))
+    with pytest.raises(OSError, match="File too large") as caught:
+        pack(folder, out)
+    assert caught.value.filename == str(out)
+
+
 def test_full_disk_is_an_oserror_that_names_the_pack_and_leaves_nothing(many):
     out = many.parent / "out" / "many.clips"
-    process = start(many, out, limit=20_000_000)
-    assert process.communicate()[0].splitlines()[0] == f"27 {out}"  # 27: EFBIG
+    process = forked(pack_on_a_small_disk, many, out)
+    process.join()
+    assert process.exitcode == 0
     assert list(out.parent.iterdir()) == []
 
 
 def test_two_processes_may_pack_at_once(many):
     out = many.parent / "many.clips"
-    for process in [start(many, out), start(many, out)]:
-        assert process.communicate()[0].splitlines()[0] == "1200"
+    processes = [forked(pack, many, out) for _ in range(2)]
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
     assert store.open_array(out)[0].shape == (1200, 16_000)
     assert list(many.parent.glob(".*.tmp")) == []
 
 
+SCRIPT = """
+import resource, sys
+from pathlib import Path
+from kws.data.packed import pack_clips
+folder = Path(sys.argv[1])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+pack_clips(folder, sorted(path.name for path in folder.iterdir()), folder.parent / "many.clips")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
 def test_memory_does_not_grow_with_the_pack(many):
-    grown = int(start(many, many.parent / "many.clips").communicate()[0].splitlines()[1])
-    assert grown < 20_000  # KiB, of 38 MB packed
+    """In a process that has no free memory of before to use again."""
+    grown = subprocess.run([sys.executable, "-c", SCRIPT, many], capture_output=True, check=True)
+    assert int(grown.stdout) < 20_000  # KiB, of 38 MB packed
 
 
 def test_killed_packing_leaves_nothing_mistaken_for_a_pack(many):
     out = many.parent / "out" / "many.clips"
-    process = start(many, out)
+    process = forked(pack, many, out)
     while not list(out.parent.glob(".*.tmp")):  # it has begun to write
-        assert process.poll() is None
+        assert process.is_alive()
         time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.kill()
+    process.join()
     assert not out.exists()
-    assert len(pack_clips(many, sorted(path.name for path in many.iterdir()), out)) == 1200
+    pack(many, out)

@@ -6,10 +6,8 @@ import math
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
+from functools import partial
 
 import pytest
 import soundfile
@@ -20,8 +18,7 @@ from kws.audio import read_audio, write_audio
 from kws.data.speakers import load_speakers
 from kws.errors import UsageError
 from kws.features import speaker_log_mel
-
-SCRIPT = Path(__file__).parents[2] / "data_scripts/prepare_speakers.py"
+from tests.conftest import forked
 
 
 def voice(number, seconds=0.5, rate=16_000):
@@ -119,6 +116,7 @@ def test_the_reader_reads_it(prepare, tmp_path):
     assert sorted(data.test.labels.tolist()) == [0, 1, 2]
 
 
+@pytest.mark.usefixtures("forks")
 def test_the_same_bytes_from_any_number_of_processes(prepare, tmp_path):
     prepare("one")
     prepare("two", workers=2)
@@ -166,14 +164,15 @@ def test_finished_files_are_kept_and_damaged_or_outdated_ones_made_again(prepare
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(source, prepare, tmp_path):
-    for number in range(200):
+    for number in range(100):
         write_audio(source / f"id3/more/{number}.wav", voice(number))
     out = tmp_path / "out"
-    run = subprocess.Popen([sys.executable, SCRIPT, source, out, "--workers=1"])
-    while run.poll() is None and len(list(out.glob("uttr-*.pt"))) < 5:
+    run = forked(partial(prepare_speakers, source, out, workers=1))
+    while run.is_alive() and len(list(out.glob("uttr-*.pt"))) < 5:
         time.sleep(0.005)
-    run.send_signal(signal.SIGKILL)
-    assert run.wait() == -signal.SIGKILL
+    run.kill()
+    run.join()
+    assert run.exitcode == -signal.SIGKILL
     assert not (out / "metadata.json").exists()
     begun = {path.name: path.stat().st_mtime_ns for path in out.glob("uttr-*.pt")}
     prepare()

@@ -1,11 +1,53 @@
-"""Reports made up for tests of what is made of them."""
+"""One sandbox per tier for all tests; reports made up for tests of what is made of them."""
 
+import contextlib
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
 from grader.core.outcomes import Report
+from grader.sandbox import Limits, Sandbox, Tier
+from kws.errors import UsageError
 from tests.grader.batch.made_up import check
+
+LIMITS = Limits(seconds=10, memory=1 << 30, disk=8 << 20, message=16 << 20)
+SECONDS = 600  # of waiting, on the slowest machine: for ever, not a measure of speed
+
+
+def until(happened: Callable[[], object]) -> None:
+    """Wait for what other processes do."""
+    end = time.monotonic() + SECONDS
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def sandboxes() -> Iterator:
+    """`sandboxes(tier)`: started when first asked for; skips where the machine lacks the tier."""
+    started: dict[Tier, Sandbox] = {}
+    with contextlib.ExitStack() as stack:
+
+        def get(tier: Tier) -> Sandbox:
+            if tier not in started:
+                try:
+                    started[tier] = stack.enter_context(Sandbox(limits=LIMITS, tier=tier))
+                except UsageError as error:
+                    pytest.skip(str(error))
+            return started[tier]
+
+        yield get
+
+
+@pytest.fixture(scope="session")
+def best(sandboxes) -> Sandbox:
+    """The strongest that this machine has."""
+    for tier in Tier:
+        with contextlib.suppress(pytest.skip.Exception):
+            return sandboxes(tier)
+    raise AssertionError("a process of its own is to be had everywhere")
 
 
 @pytest.fixture

@@ -1,19 +1,28 @@
 """A student's folder with the real notebooks, blank or filled with our answers, to be spoilt."""
 
 import json
+import os
+import queue
 import shutil
+import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
+import matplotlib.pyplot  # noqa: F401  (which a fork then has already)
 import pytest
 
 from grader import ROOT
 from grader.authoring.build import read_solution
 from kws.cli import run
+from kws.parallel import JsonProcess
+from kws.student import cell_process, visible_checks
 from kws.student.cell_process import Kernel
 from kws.student.released import Target, released
 from kws.student.visible_checks import plan
+from tests.conftest import forked
 
 
 class Folder:
@@ -62,8 +71,39 @@ def folder(tmp_path, monkeypatch) -> Folder:
     return Folder(tmp_path)
 
 
+class ForkedProcess(JsonProcess):
+    """A process for cells that has torch already, whatever command would start it."""
+
+    def __init__(self, command: Sequence[str], **options: object) -> None:
+        (stdin, ours_out), (ours_in, stdout) = os.pipe(), os.pipe()
+
+        def work() -> None:
+            os.dup2(stdin, 0)
+            os.dup2(stdout, 1)
+            sys.stdin = os.fdopen(0, encoding="utf-8")
+            cell_process.main()
+
+        child = forked(work)
+        for end in (stdin, stdout):
+            os.close(end)
+        self.process = SimpleNamespace(  # as much of Popen as is used
+            stdin=os.fdopen(ours_out, "w", encoding="utf-8"),
+            stdout=os.fdopen(ours_in, encoding="utf-8"),
+            kill=child.kill,
+            wait=lambda: (child.join(), child.exitcode)[1],
+        )
+        self._lines = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+
 @pytest.fixture
-def kws(capsys) -> Callable[..., tuple[int, str]]:
+def forking(monkeypatch) -> None:
+    """Cells run in forks of this process."""
+    monkeypatch.setattr(visible_checks, "JsonProcess", ForkedProcess)
+
+
+@pytest.fixture
+def kws(capsys, forking) -> Callable[..., tuple[int, str]]:
     """`kws("check", "2.1")` is its exit code and all that it printed."""
 
     def command(*arguments: object) -> tuple[int, str]:

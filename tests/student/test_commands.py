@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
+import time
 
 import pytest
 
 from kws.cli import student
+from kws.student.released import checks_released
 
 KWS = [sys.executable, "-m", "kws.cli"]
 
@@ -98,7 +99,7 @@ def test_reset_says_what_changed_and_where_the_copy_is(folder, kws):
 def test_submit_checks_writes_and_says_what_is_missing(folder, kws):
     code, text = kws("submit", "3")
     assert code == 0
-    assert "0 of 9 checks pass" in text
+    assert f"0 of {len(checks_released('03'))} checks pass" in text
     assert "written: 03_speakers.zip with 03_speakers.ipynb, manifest.json" in text
     assert "03_speakers.safetensors is not beside the notebook" in text
     assert (folder.path / "03_speakers.zip").is_file()
@@ -142,12 +143,11 @@ def test_control_c_ends_a_check_that_hangs_and_leaves_no_process(folder):
         [*KWS, "check", "2.1"], cwd=folder.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     pid = folder.path / "assignments" / "pid"
-    for _ in range(600):
-        if pid.exists() and pid.read_text():
-            break
-        threading.Event().wait(0.1)
+    while not (pid.exists() and pid.read_text()):
+        assert process.poll() is None
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert (process.returncode, err) == (130, b"kws: interrupted\n")
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)

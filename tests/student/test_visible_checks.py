@@ -78,8 +78,8 @@ def test_a_wait_for_an_earlier_answer_names_it(folder):
 def test_a_failed_check_does_not_hide_the_next_one_of_its_cell(folder):
     folder.fill("01").edit("01", "math.ceil(wanted / 10)", "wanted // 10")
     states = found(folder["01"], parse_target("1.8"))
-    assert states["1.8-extra-count"]["hint"] == "round up, not down"
-    assert "1.8-choose-counts" in states
+    assert states["1.8-extra-by-hand"]["hint"] == "round up, not down"
+    assert "1.8-extra-count-values" in states
 
 
 def test_magics_and_shell_commands_do_no_harm(folder):
@@ -133,6 +133,7 @@ def test_with_whole_every_cell_runs(folder):
     assert outcome.passed, outcome  # and in the notebook's own folder
 
 
+@pytest.mark.usefixtures("forking")
 @pytest.mark.parametrize(
     ("line", "says"),
     [

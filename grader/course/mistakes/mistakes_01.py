@@ -15,6 +15,7 @@ MEL = "return 2595 * math.log10(1 + hz / 700)"
 GRID = "hz = torch.linspace(0, SAMPLE_RATE / 2, num_freqs, dtype=torch.float64)[:, None]"
 ENDS = "mel = torch.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2, dtype=torch.float64)"
 EDGES = "edges = 700 * (10 ** (mel / 2595) - 1)"
+RISING = "rising = (hz - left) / (center - left)"
 LOWER = "return torch.minimum(rising, falling).clamp(min=0)"
 FRAMES = "power = power_spectrum(frame(waveform, WINDOW, HOP))"
 FILTERS = "filters = mel_filterbank(power.shape[-1], n_mels, f_min, SAMPLE_RATE / 2)"
@@ -38,260 +39,520 @@ EXTRA = "extra = extra_count(len(chosen))"
 SHUFFLE = "random.Random(seed).shuffle(others)"
 UNKNOWN = 'chosen += [(name, LABELS.index("_unknown_")) for name in others[:extra]]'
 SILENCE = 'chosen += [(None, LABELS.index("_silence_"))] * extra'
+LAST = "(*COMMANDS, *LABELS[:2])"
 WIDTH = "width = torch.randint(0, widest + 1, (num_examples, 1))"
 START = "start = (torch.rand(num_examples, 1) * (length - width + 1)).long()"
+SPAN = "return (start <= cell) & (cell < start + width)"
 IN_TIME = "frames = random_spans(B, T, max_time)[:, :, None]"
 IN_FREQ = "bands = random_spans(B, M, max_freq)[:, None, :]"
 MEAN = "mean = mel.mean(dim=(1, 2), keepdim=True)"
 COVER = "return torch.where(frames | bands, mean, mel)"
-OURS = "answered by the library"
 
 # fmt: off
 MISTAKES = [
-    Mistake(name="zeros in front", check="1.1-pad-by-hand", hint="not before it", replace=PAD,
-        by="return F.pad(kept, (num_samples - kept.shape[-1], 0))"),
-    Mistake(name="in the middle", check="1.1-pad-by-hand", hint="in the middle now?", replace=PAD,
+    Mistake(
+        task="1.1", name="zeros in front", question="zeros come after the sound, not before it",
+        replace=PAD, by="return F.pad(kept, (num_samples - kept.shape[-1], 0))"),
+    Mistake(
+        task="1.1", name="in the middle",
+        question="the sound starts where it started: is it in the middle now?", replace=PAD,
         by="half = (num_samples - kept.shape[-1]) // 2\n"
         "    return F.pad(kept, (half, num_samples - kept.shape[-1] - half))"),
-    Mistake(name="the beginning cut off", check="1.1-pad-by-hand", hint="not the beginning",
+    Mistake(
+        task="1.1", name="the beginning cut off", question="the end is cut off, not the beginning",
         replace=KEEP, by="kept = waveform[..., -num_samples:]"),
-    Mistake(name="examples cut off", check="1.1-pad-any-axes", hint="samples are the last axis",
-        replace=KEEP, by="kept = waveform[:num_samples]"),
-    Mistake(name="another dtype", check="1.1-pad-keeps-the-dtype", hint="expected float64",
-        replace=PAD, by=PAD + ".float()"),
-    Mistake(name="written into what was given", check="1.1-pad-keeps-the-dtype",
-        hint="belongs to the caller", replace=KEEP,
+    Mistake(
+        task="1.1", name="examples cut off",
+        question="samples are the last axis: [..., :num_samples]", replace=KEEP,
+        by="kept = waveform[:num_samples]"),
+    Mistake(
+        task="1.1", name="another dtype",
+        question="the dtype stays as it was: is there a `.float()`, or zeros of another dtype?",
+        replace=PAD,
+        by=PAD + ".float()"),
+    Mistake(
+        task="1.1", name="written into what was given",
+        question="make a new tensor, the given one belongs to the caller", replace=KEEP,
         by=KEEP + "\n    waveform[..., num_samples:] = 0"),
-    Mistake(name="no return", check="1.1-pad-by-hand", hint="return", replace=PAD,
+    Mistake(
+        task="1.1", name="no return", question="is there a `return`?", replace=PAD,
         by=PAD.replace("return ", "")),
-    Mistake(name="ours", check="1.1-pad-by-hand", hint=OURS, replace=PAD,
-        by="import kws.audio\n\n    return kws.audio.pad_or_trim(waveform, num_samples)"),
-    Mistake(name="the symmetric window", check="1.2-hann-values", hint="not W - 1", replace=HANN,
-        by=HANN.replace("/ length", "/ (length - 1)")),
-    Mistake(name="Hamming", check="1.2-hann-values", hint="Hamming's window?", replace=HANN,
+    Mistake(
+        task="1.1", name="a single recording only",
+        question="does it work for a batch, too? Samples are the last axis of any number",
+        replace=PAD,
+        by="zeros = waveform.new_zeros(max(0, num_samples - len(waveform)))\n"
+        "    return torch.cat([waveform, zeros])[:num_samples]"),
+    Mistake(
+        task="1.2", name="the symmetric window", question="the period is W, not W - 1",
+        replace=HANN, by=HANN.replace("/ length", "/ (length - 1)")),
+    Mistake(
+        task="1.2", name="Hamming",
+        question="one half minus half a cosine: is this Hamming's window?", replace=HANN,
         by=HANN.replace("0.5 - 0.5", "0.54 - 0.46")),
-    Mistake(name="plus", check="1.2-hann-values", hint="is subtracted", replace=HANN,
+    Mistake(
+        task="1.2", name="plus",
+        question="the cosine is subtracted: a window is 0 at its beginning", replace=HANN,
         by=HANN.replace("- 0.5", "+ 0.5")),
-    Mistake(name="half a turn", check="1.2-hann-values", hint="is the 2 there?", replace=HANN,
+    Mistake(
+        task="1.2", name="half a turn",
+        question="the cosine has one period in W samples: is the 2 there?", replace=HANN,
         by=HANN.replace("2 * ", "")),
-    Mistake(name="zeros at the ends", check="1.2-frames-values", hint="at the ends, not zeros",
+    Mistake(
+        task="1.2", name="zeros at the ends", question="reflect padding at the ends, not zeros",
         replace=MIRROR, by="mirrored = F.pad(waveform, (length // 2, length // 2))"),
-    Mistake(name="not centered", check="1.2-frames-values", hint="is there reflect padding",
+    Mistake(
+        task="1.2", name="not centered", question="is there reflect padding at the ends?",
         replace=MIRROR, by="mirrored = waveform"),
-    Mistake(name="the last sample twice", check="1.2-frames-values", hint="does not repeat",
-        replace=MIRROR, by="half = length // 2\n    mirrored = torch.cat(\n"
+    Mistake(
+        task="1.2", name="the last sample twice",
+        question="reflect padding does not repeat the last sample", replace=MIRROR,
+        by="half = length // 2\n    mirrored = torch.cat(\n"
         "        [waveform[:, :half].flip(1), waveform, waveform[:, -half:].flip(1)], dim=1)"),
-    Mistake(name="frames begin at t * hop", check="1.2-frames-values", hint="does not begin there",
-        replace=MIRROR, by="mirrored = F.pad(waveform, (0, length))"),
-    Mistake(name="samples first", check="1.2-frames-values", hint="(B, T, W)", replace=CUT,
-        by=CUT + ".mT"),
-    Mistake(name="the hop is the overlap", check="1.2-frames-values", hint="what two frames share",
-        replace=CUT, by=CUT.replace("hop)", "length - hop)")),
-    Mistake(name="torch's window", check="1.2-hann-by-hand", hint=OURS, replace=HANN,
-        by="return torch.hann_window(length)"),
-    Mistake(name="no window", check="1.3-power-values", hint="multiplied by the window?",
+    Mistake(
+        task="1.2", name="frames begin at t * hop",
+        question="frame t is centered on sample t * hop, it does not begin there", replace=MIRROR,
+        by="mirrored = F.pad(waveform, (0, length))"),
+    Mistake(
+        task="1.2", name="samples first", question="frames come before samples: (B, T, W)",
+        replace=CUT, by=CUT + ".mT"),
+    Mistake(
+        task="1.2", name="the hop is the overlap",
+        question="the hop leads to the next frame, it is not what two frames share", replace=CUT,
+        by=CUT.replace("hop)", "length - hop)")),
+    Mistake(
+        task="1.2", name="length and hop exchanged",
+        question="unfold(axis, length of a frame, hop): are the two exchanged?", replace=CUT,
+        by=CUT.replace("length, hop", "hop, length")),
+    Mistake(
+        task="1.2", name="a frame too few", question="T is 1 + N // hop: is the last frame there?",
+        replace=CUT, by=CUT + "[:, :-1]"),
+    Mistake(
+        task="1.2", name="a whole frame at both ends",
+        question="half a frame more at both ends: length // 2", replace=MIRROR,
+        by=MIRROR.replace("length // 2", "length")),
+    Mistake(
+        task="1.3", name="no window", question="is the frame multiplied by the window?",
         replace=FADE, by="windowed = frames"),
-    Mistake(name="always the same window", check="1.3-power-values", hint="not always 400",
-        replace=FADE, by="windowed = frames * hann(WINDOW)[: frames.shape[-1]].to(frames)"),
-    Mistake(name="magnitude", check="1.3-power-of-a-tone", hint="square of the magnitude",
+    Mistake(
+        task="1.3", name="always the same window",
+        question="the window is as long as the frame, not always 400", replace=FADE,
+        by="windowed = frames * hann(WINDOW)[: frames.shape[-1]].to(frames)"),
+    Mistake(
+        task="1.3", name="magnitude", question="power is the square of the magnitude",
         replace=POWER, by="return spectrum.abs()"),
-    Mistake(name="the real part of the square", check="1.3-power-values", hint="is not its power",
-        replace=POWER, by="return spectrum.square().real"),
-    Mistake(name="the square of the real part", check="1.3-power-values",
-        hint="imaginary part both count", replace=POWER, by="return spectrum.real.square()"),
-    Mistake(name="complex", check="1.3-power-values", hint="a squared magnitude", replace=POWER,
+    Mistake(
+        task="1.3", name="the real part of the square",
+        question="the square of a complex number is not its power", replace=POWER,
+        by="return spectrum.square().real"),
+    Mistake(
+        task="1.3", name="the square of the real part",
+        question="real and imaginary part both count", replace=POWER,
+        by="return spectrum.real.square()"),
+    Mistake(
+        task="1.3", name="complex", question="power is a squared magnitude", replace=POWER,
         by="return spectrum.square()"),
-    Mistake(name="all frequencies", check="1.3-power-values", hint="only K of them",
-        replace=FOURIER, by="spectrum = torch.fft.fft(windowed)"),
-    Mistake(name="over frames", check="1.3-power-values", hint="the last axis transformed",
+    Mistake(
+        task="1.3", name="all frequencies",
+        question="frequencies above W / 2 are mirror images: only K of them", replace=FOURIER,
+        by="spectrum = torch.fft.fft(windowed)"),
+    Mistake(
+        task="1.3", name="over frames", question="is the last axis transformed, the samples?",
         replace=FOURIER, by="spectrum = torch.fft.rfft(windowed, dim=1)"),
-    Mistake(name="divided by W", check="1.3-power-values", hint="divides by nothing", replace=POWER,
+    Mistake(
+        task="1.3", name="divided by W", question="the formula divides by nothing", replace=POWER,
         by=POWER + " / frames.shape[-1]"),
-    Mistake(name="natural logarithm", check="1.4-mel-scale", hint="to base 10", replace=MEL,
+    Mistake(
+        task="1.3", name="windowed twice", question="the window is multiplied once", replace=FADE,
+        by=FADE.replace("hann(frames.shape[-1])", "hann(frames.shape[-1]).square()")),
+    Mistake(
+        task="1.3", name="float64 for all",
+        question="the power has the dtype of the frames: .to(frames)",
+        replace=FADE, by="windowed = frames.double() * hann(frames.shape[-1])"),
+    Mistake(
+        task="1.3", name="no return", question="is there a `return`?", replace=POWER,
+        by=POWER.replace("return ", "")),
+    Mistake(
+        task="1.4", name="natural logarithm", question="the logarithm is to base 10", replace=MEL,
         by=MEL.replace("log10", "log")),
-    Mistake(name="1127", check="1.4-mel-scale", hint="1127 with e", replace=MEL,
+    Mistake(
+        task="1.4", name="1127", question="2595 goes with base 10, and 1127 with e", replace=MEL,
         by=MEL.replace("2595", "1127")),
-    Mistake(name="no 1", check="1.4-mel-scale", hint="is of 1 + f / 700", replace=MEL,
+    Mistake(
+        task="1.4", name="no 1", question="the logarithm is of 1 + f / 700", replace=MEL,
         by="return 2595 * math.log10(max(hz, 1) / 700)"),
-    Mistake(name="Slaney's scale", check="1.4-mel-scale", hint="Slaney's", replace=MEL,
+    Mistake(
+        task="1.4", name="Slaney's scale", question="this is the other scale, Slaney's",
+        replace=MEL,
         by="return 3 * hz / 200 if hz < 1000 else 15 + 27 * math.log(hz / 1000) / math.log(6.4)"),
-    Mistake(name="evenly in Hz", check="1.4-filterbank-values", hint="in mel, not in Hz",
+    Mistake(
+        task="1.4", name="evenly in Hz", question="edges are evenly spaced in mel, not in Hz",
         replace=EDGES, by="edges = torch.linspace(f_min, f_max, n_mels + 2, dtype=torch.float64)"),
-    Mistake(name="below zero", check="1.4-filterbank-values", hint="nowhere below 0", replace=LOWER,
+    Mistake(
+        task="1.4", name="below zero", question="weights are nowhere below 0", replace=LOWER,
         by=LOWER.replace(".clamp(min=0)", "")),
-    Mistake(name="equal areas", check="1.4-filterbank-values", hint="no area is normalized",
-        replace=LOWER, by=LOWER + " * 2 / (right - left)"),
-    Mistake(name="bands first", check="1.4-filterbank-values", hint="bands are columns",
+    Mistake(
+        task="1.4", name="equal areas",
+        question="triangles are 1 at the top: no area is normalized", replace=LOWER,
+        by=LOWER + " * 2 / (right - left)"),
+    Mistake(
+        task="1.4", name="bands first", question="bands are columns: (num_freqs, n_mels)",
         replace=LOWER, by=LOWER + ".T"),
-    Mistake(name="the higher line", check="1.4-filterbank-values",
-        hint="the lower of the two lines", replace=LOWER, by=LOWER.replace("minimum", "maximum")),
-    Mistake(name="from 0 Hz", check="1.4-filterbank-values", hint="begin at f_min?", replace=ENDS,
-        by=ENDS.replace("hz_to_mel(f_min)", "0")),
-    Mistake(name="to 8,000 Hz", check="1.4-filterbank-values", hint="end at f_max?", replace=ENDS,
+    Mistake(
+        task="1.4", name="the higher line", question="the lower of the two lines counts",
+        replace=LOWER, by=LOWER.replace("minimum", "maximum")),
+    Mistake(
+        task="1.4", name="from 0 Hz", question="do the edges begin at f_min?",
+        replace=ENDS, by=ENDS.replace("hz_to_mel(f_min)", "0")),
+    Mistake(
+        task="1.4", name="to 8,000 Hz", question="do the edges end at f_max?", replace=ENDS,
         by=ENDS.replace("f_max", "SAMPLE_RATE / 2")),
-    Mistake(name="an edge too few", check="1.4-filterbank-values", hint="M + 2 edges", replace=ENDS,
+    Mistake(
+        task="1.4", name="an edge too few", question="M bands have M + 2 edges", replace=ENDS,
         by=ENDS.replace("+ 2", "+ 1")),
-    Mistake(name="one end left out", check="1.4-filterbank-values",
-        hint="is SAMPLE_RATE / 2 itself", replace=GRID,
+    Mistake(
+        task="1.4", name="one end left out",
+        question="the last frequency is SAMPLE_RATE / 2 itself", replace=GRID,
         by=GRID.replace("num_freqs,", "num_freqs + 1,").replace("[:, None]", "[:-1, None]")),
-    Mistake(name="torchaudio's bands", check="1.4-filterbank-values", hint=OURS, replace=LOWER,
-        by="import torchaudio\n\n    return torchaudio.functional.melscale_fbanks(\n"
-        "        num_freqs, f_min, f_max, n_mels, SAMPLE_RATE\n    )"),
-    Mistake(name="logarithm to base 10", check="1.5-log-mel-values", hint="is the natural one",
+    Mistake(
+        task="1.4", name="edges left in mel",
+        question="are the edges taken back to Hz?", replace=EDGES,
+        by="edges = mel"),
+    Mistake(
+        task="1.4", name="back without the 1",
+        question="1 + f / 700 = 10 ** (mel / 2595): is 1 subtracted on the way back?",
+        replace=EDGES, by=EDGES.replace(" - 1", "")),
+    Mistake(
+        task="1.4", name="lines to the next edge but one",
+        question="a band rises from e_m to e_(m+1) only",
+        replace=RISING, by=RISING.replace("(center - left)", "(right - left)")),
+    Mistake(
+        task="1.5", name="logarithm to base 10", question="the logarithm is the natural one",
         replace=LOG, by=LOG.replace("log(", "log10(")),
-    Mistake(name="decibels", check="1.5-log-mel-values", hint="no decibels", replace=LOG,
+    Mistake(
+        task="1.5", name="decibels", question="no decibels: the natural logarithm", replace=LOG,
         by="return 10 * torch.log10(mel + floor)"),
-    Mistake(name="the floor as a limit", check="1.5-log-mel-values", hint="it is not a limit",
+    Mistake(
+        task="1.5", name="the floor as a limit", question="the floor is added, it is not a limit",
         replace=LOG, by="return torch.log(mel.clamp(min=floor))"),
-    Mistake(name="no floor", check="1.5-silence", hint="is the floor added", replace=LOG,
-        by="return torch.log(mel)"),
-    Mistake(name="log1p", check="1.5-log-mel-values", hint="or of 1 + mel?", replace=LOG,
+    Mistake(
+        task="1.5", name="no floor", question="is the floor added before the logarithm?",
+        replace=LOG, by="return torch.log(mel)"),
+    Mistake(
+        task="1.5", name="log1p",
+        question="the logarithm is of mel + floor: is it left out, or of 1 + mel?", replace=LOG,
         by="return torch.log1p(mel)"),
-    Mistake(name="bands first", check="1.5-log-mel-values", hint="(B, T, M)", replace=LOG,
-        by=LOG + ".mT"),
-    Mistake(name="no logarithm", check="1.5-log-mel-values", hint="is it left out", replace=LOG,
+    Mistake(
+        task="1.5", name="bands first", question="frames come before bands: (B, T, M)",
+        replace=LOG, by=LOG + ".mT"),
+    Mistake(
+        task="1.5", name="no logarithm",
+        question="the logarithm is of mel + floor: is it left out, or of 1 + mel?", replace=LOG,
         by="return mel + floor"),
-    Mistake(name="sums of magnitudes", check="1.5-log-mel-values", hint="not of magnitudes",
-        replace=BANDS, by="mel = power.sqrt() @ filters.to(power)"),
-    Mistake(name="the logarithm too early", check="1.5-log-mel-values",
-        hint="then take the logarithm", replace=BANDS,
+    Mistake(
+        task="1.5", name="sums of magnitudes",
+        question="bands are sums of powers, not of magnitudes", replace=BANDS,
+        by="mel = power.sqrt() @ filters.to(power)"),
+    Mistake(
+        task="1.5", name="the logarithm too early",
+        question="filter the power, then take the logarithm", replace=BANDS,
         by="mel = torch.log(power + floor) @ filters.to(power)", also=((LOG, "return mel"),)),
-    Mistake(name="from 0 Hz", check="1.5-log-mel-values", hint="f_min is 20 Hz", replace=FILTERS,
-        by=FILTERS.replace("f_min", "0.0")),
-    Mistake(name="always from 20 Hz", check="1.5-log-mel-settings", hint="does f_min reach",
+    Mistake(
+        task="1.5", name="from 0 Hz", question="f_min is 20 Hz unless another is given",
+        replace=FILTERS, by=FILTERS.replace("f_min", "0.0")),
+    Mistake(
+        task="1.5", name="always from 20 Hz", question="does f_min reach the filterbank?",
         replace=FILTERS, by=FILTERS.replace("f_min", "20.0")),
-    Mistake(name="always 40 bands", check="1.5-log-mel-settings", hint="does n_mels reach",
+    Mistake(
+        task="1.5", name="always 40 bands", question="does n_mels reach the filterbank?",
         replace=FILTERS, by=FILTERS.replace("n_mels", "40")),
-    Mistake(name="always the same floor", check="1.5-log-mel-settings",
-        hint="does the floor that is given", replace=LOG, by="return torch.log(mel + 1e-6)"),
-    Mistake(name="scaled by the loudest example", check="1.5-examples-are-alone",
-        hint="of the whole batch?", replace=FRAMES,
+    Mistake(
+        task="1.5", name="always the same floor",
+        question="does the floor that is given reach the logarithm?", replace=LOG,
+        by="return torch.log(mel + 1e-6)"),
+    Mistake(
+        task="1.5", name="scaled by the loudest example",
+        question="is something divided by a mean or a maximum of the whole batch?", replace=FRAMES,
         by=FRAMES.replace("(waveform,", "(waveform / waveform.abs().max(),")),
-    Mistake(name="torchaudio's spectrogram", check="1.5-log-mel-values", hint=OURS, replace=LOG,
-        by="import torchaudio\n\n"
-           "    return torchaudio.transforms.MelSpectrogram()(waveform).mT.log()"),
-    Mistake(name="our spectrogram", check="1.5-log-mel-values", hint="cannot be imported here",
-        replace=LOG,
-        by="import kws.features\n\n    return kws.features.log_mel(waveform, n_mels=n_mels)"),
-    Mistake(name="column 0 too long", check="1.6-dct-values", hint="column 0 divided",
+    Mistake(
+        task="1.5", name="hop and window exchanged",
+        question="frames are WINDOW long, and HOP apart: are the two exchanged?", replace=FRAMES,
+        by=FRAMES.replace("WINDOW, HOP", "HOP, WINDOW")),
+    Mistake(
+        task="1.5", name="float64 for all",
+        question="the result has the dtype of the waveform: is the filterbank cast to it?",
+        replace=BANDS, by="mel = power.double() @ filters"),
+    Mistake(
+        task="1.5", name="the floor before the bands",
+        question="the floor is added to the bands, after the filterbank", replace=BANDS,
+        by="mel = (power + floor) @ filters.to(power)", also=((LOG, "return torch.log(mel)"),)),
+    Mistake(
+        task="1.6", name="column 0 too long", question="is column 0 divided by the root of 2?",
         replace=SHORTER, by="pass"),
-    Mistake(name="no factors", check="1.6-dct-values", hint="are the factors s there?",
-        replace=COSINES, by=COSINES.replace("math.sqrt(2 / n_mels) * ", ""),
-        also=((SHORTER, "pass"),)),
-    Mistake(name="every column shorter", check="1.6-dct-values", hint="only column 0",
-        replace=SHORTER, by=SHORTER.replace("[:, 0]", "")),
-    Mistake(name="bands at m", check="1.6-dct-values", hint="stands at m + 1/2", replace=COSINES,
+    Mistake(
+        task="1.6", name="no factors", question="are the factors s there?", replace=COSINES,
+        by=COSINES.replace("math.sqrt(2 / n_mels) * ", ""), also=((SHORTER, "pass"),)),
+    Mistake(
+        task="1.6", name="every column shorter",
+        question="only column 0 is divided by the root of 2", replace=SHORTER,
+        by=SHORTER.replace("[:, 0]", "")),
+    Mistake(
+        task="1.6", name="bands at m", question="band m stands at m + 1/2", replace=COSINES,
         by=COSINES.replace("(m + 0.5)", "m")),
-    Mistake(name="coefficients are rows", check="1.6-dct-values", hint="coefficients are columns",
-        replace=MATRIX, by="return matrix.T\n"),
-    Mistake(name="of the power", check="1.6-mfcc-values", hint="not the power", replace=MFCC,
-        by=MFCC.replace("mel @", "mel.exp() @")),
-    Mistake(name="without c = 0", check="1.6-mfcc-values", hint="first coefficient is c = 0",
-        replace=MFCC, by="return mel @ dct_matrix(n_mfcc + 1, n_mels).to(mel)[:, 1:]"),
-    Mistake(name="all coefficients", check="1.6-mfcc-values", hint="only the first n_mfcc",
-        replace=MFCC, by=MFCC.replace("n_mfcc", "n_mels")),
-    Mistake(name="always 40 bands", check="1.6-mfcc-settings", hint="does log_mel get n_mels?",
+    Mistake(
+        task="1.6", name="coefficients are rows",
+        question="coefficients are columns: (n_mels, n_mfcc)", replace=MATRIX,
+        by="return matrix.T\n"),
+    Mistake(
+        task="1.6", name="of the power", question="transform the logarithms, not the power",
+        replace=MFCC, by=MFCC.replace("mel @", "mel.exp() @")),
+    Mistake(
+        task="1.6", name="without c = 0", question="the first coefficient is c = 0", replace=MFCC,
+        by="return mel @ dct_matrix(n_mfcc + 1, n_mels).to(mel)[:, 1:]"),
+    Mistake(
+        task="1.6", name="all coefficients",
+        question="only the first n_mfcc coefficients are wanted", replace=MFCC,
+        by=MFCC.replace("n_mfcc", "n_mels")),
+    Mistake(
+        task="1.6", name="always 40 bands", question="does log_mel get n_mels?",
         replace=LOG_MEL, by="n_mels, mel = 40, log_mel(waveform)"),
-    Mistake(name="always 13 coefficients", check="1.6-mfcc-settings",
-        hint="does dct_matrix get n_mfcc?", replace=MFCC, by=MFCC.replace("n_mfcc", "13")),
-    Mistake(name="torchaudio's matrix", check="1.6-dct-values", hint=OURS, replace=MATRIX,
-        by="import torchaudio.functional\n\n"
-        '    return torchaudio.functional.create_dct(n_mfcc, n_mels, "ortho")\n'),
-    Mistake(name="split by recording", check="1.7-split-of-any-speaker",
-        hint="number still", replace=SPEAKER, by='speaker = name.split("/")[-1]'),
-    Mistake(name="the folder is hashed", check="1.7-split-of-any-speaker",
-        hint="is the folder still", replace=SPEAKER, by='speaker = name.split("_nohash_")[0]'),
-    Mistake(name="the whole name is hashed", check="1.7-takes-stay-together",
-        hint="ten clips of one speaker", replace=SPEAKER, by="speaker = name"),
-    Mistake(name="testing first", check="1.7-split-of-any-speaker", hint="validation is below 10",
-        replace=SPLIT,
+    Mistake(
+        task="1.6", name="always 13 coefficients", question="does dct_matrix get n_mfcc?",
+        replace=MFCC, by=MFCC.replace("n_mfcc", "13")),
+    Mistake(
+        task="1.6", name="twice the sum",
+        question="this is twice the sum without factors: where is s?",
+        replace=COSINES, by=COSINES.replace("math.sqrt(2 / n_mels)", "2"),
+        also=((SHORTER, "pass"),)),
+    Mistake(
+        task="1.6", name="coefficients first",
+        question="frames come before coefficients: (B, T, C)",
+        replace=MFCC, by=MFCC.replace("mel @", "(mel @") + ").mT"),
+    Mistake(
+        task="1.7", name="split by recording",
+        question="is the recording's number still in what you hash? Only the speaker counts",
+        replace=SPEAKER, by='speaker = name.split("/")[-1]'),
+    Mistake(
+        task="1.7", name="the folder is hashed",
+        question="is the folder still in what you hash? Only the speaker counts", replace=SPEAKER,
+        by='speaker = name.split("_nohash_")[0]'),
+    Mistake(
+        task="1.7", name="the whole name is hashed",
+        question="is the whole name in what you hash? Only the speaker counts", replace=SPEAKER,
+        by="speaker = name"),
+    Mistake(
+        task="1.7", name="testing first",
+        question="validation is below 10, testing from there to 20", replace=SPLIT,
         by='return "testing" if percent < 10 else "validation" if percent < 20 else "training"'),
-    Mistake(name="the remainder by 2 ** 27 - 1", check="1.7-split-of-any-speaker",
-        hint="the remainder is by 2 ** 27", replace=PERCENT,
+    Mistake(
+        task="1.7", name="the remainder by 2 ** 27 - 1",
+        question="the remainder is by 2 ** 27, the division by 2 ** 27 - 1", replace=PERCENT,
         by="percent = 100 * (number % (2**27 - 1)) / (2**27 - 1)"),
-    Mistake(name="a share, not percent", check="1.7-split-of-any-speaker", hint="is it in percent?",
+    Mistake(
+        task="1.7", name="a share, not percent", question="is it in percent? the two bounds are",
         replace=PERCENT, by=PERCENT.replace("100 * ", "")),
-    Mistake(name="Python's own hash", check="1.7-split-of-any-speaker", hint="in another split",
-        replace=NUMBER, by="number = hash(speaker)"),
-    Mistake(name="one folder at most", check="1.7-split-ignores-the-folder",
-        hint="what stands before the last /", replace=SPEAKER,
+    Mistake(
+        task="1.7", name="one folder at most",
+        question="what stands before the last / is no part of the speaker", replace=SPEAKER,
         by='speaker = name.split("_nohash_")[0].split("/", 1)[-1]'),
-    Mistake(name="other names of splits", check="1.7-split-of-any-speaker",
-        hint="which_split gives 'train'", replace=SPLIT, by=SPLIT.replace("training", "train")),
-    Mistake(name="ours", check="1.7-split-of-any-speaker", hint=OURS, replace=SPEAKER,
-        by="from kws.protocols import which_split as ours\n\n    return ours(name)"),
-    Mistake(name="rounded down", check="1.8-extra-count", hint="round up, not down", replace=UP,
+    Mistake(
+        task="1.7", name="other names of splits",
+        question="the splits are called training, validation and testing",
+        replace=SPLIT, by=SPLIT.replace("training", "train")),
+    Mistake(
+        task="1.7", name="the rest is testing",
+        question="testing is from 10 to 20 percent: is it the rest here?", replace=SPLIT,
+        by='return "validation" if percent < 10 else "training" if percent < 20 else "testing"'),
+    Mistake(
+        task="1.7", name="MD5",
+        question="the hash is SHA-1: is it another one here?", replace=NUMBER,
+        by=NUMBER.replace("sha1", "md5")),
+    Mistake(
+        task="1.7", name="the ending cut off",
+        question="everything from the first _nohash_ on is dropped",
+        replace=SPEAKER, by='speaker = name.split("/")[-1].rsplit("_nohash_", 1)[0]'),
+    Mistake(
+        task="1.7", name="a name without _nohash_",
+        question="a name without _nohash_ has a split, too: what does split or index do there?",
+        replace=SPEAKER,
+        by='speaker = name.split("/")[-1]\n    speaker = speaker[: speaker.index("_nohash_")]'),
+    Mistake(
+        task="1.8", name="rounded down", question="round up, not down", replace=UP,
         by="return wanted // 10"),
-    Mistake(name="one more", check="1.8-extra-count", hint="one too many?", replace=UP,
+    Mistake(
+        task="1.8", name="one more", question="one too many? 10 % of 20 are 2", replace=UP,
         by="return wanted // 10 + 1"),
-    Mistake(name="every other word", check="1.8-choose-counts", hint="cut down to 10 %",
-        replace=UNKNOWN, by=UNKNOWN.replace("others[:extra]", "others")),
-    Mistake(name="10 % of all clips", check="1.8-choose-counts", hint="not of all clips",
-        replace=EXTRA, by="extra = extra_count(len(words))"),
-    Mistake(name="10 % of the other clips", check="1.8-choose-counts", hint="not of the other ones",
-        replace=EXTRA, by="extra = extra_count(len(words) - len(chosen))"),
-    Mistake(name="no silence", check="1.8-choose-counts", hint="is there silence?", replace=SILENCE,
-        by="pass"),
-    Mistake(name="more clips than there are", check="1.8-choose-counts",
-        hint="ample larger than population", replace=UNKNOWN,
+    Mistake(
+        task="1.8", name="every other word",
+        question="are other words cut down to 10 % of the commands?", replace=UNKNOWN,
+        by=UNKNOWN.replace("others[:extra]", "others")),
+    Mistake(
+        task="1.8", name="10 % of all clips",
+        question="10 % of the clips of commands, not of all clips", replace=EXTRA,
+        by="extra = extra_count(len(words))"),
+    Mistake(
+        task="1.8", name="10 % of the other clips",
+        question="10 % of the clips of commands, not of the other ones", replace=EXTRA,
+        by="extra = extra_count(len(words) - len(chosen))"),
+    Mistake(
+        task="1.8", name="no silence", question="is there silence?", replace=SILENCE, by="pass"),
+    Mistake(
+        task="1.8", name="more clips than there are",
+        question="other words may be fewer than 10 %: then all of them are taken",
+        replace=UNKNOWN,
         by=UNKNOWN.replace("others[:extra]", "random.Random(seed).sample(others, extra)")),
-    Mistake(name="silence and unknown exchanged", check="1.8-choose-labels", hint="exchanged?",
-        replace=UNKNOWN, by=UNKNOWN.replace("_unknown_", "_silence_"),
+    Mistake(
+        task="1.8", name="silence and unknown exchanged",
+        question="are silence and unknown exchanged? LABELS has the order", replace=UNKNOWN,
+        by=UNKNOWN.replace("_unknown_", "_silence_"),
         also=((SILENCE, SILENCE.replace("_silence_", "_unknown_")),)),
-    Mistake(name="labels in alphabetical order", check="1.8-choose-labels",
-        hint="are the labels sorted here?", replace=COMMANDS,
+    Mistake(
+        task="1.8", name="labels in alphabetical order",
+        question="labels are places in LABELS: are the labels sorted here?", replace=COMMANDS,
         by=COMMANDS.replace("LABELS", "sorted(LABELS)")),
-    Mistake(name="places in COMMANDS", check="1.8-choose-labels", hint="places in COMMANDS?",
-        replace=COMMANDS, by=COMMANDS.replace("LABELS", "COMMANDS")),
-    Mistake(name="words for labels", check="1.8-choose-labels",
-        hint="the place of a class in LABELS", replace=COMMANDS,
+    Mistake(
+        task="1.8", name="places in COMMANDS",
+        question="labels are places in LABELS: are these places in COMMANDS?", replace=COMMANDS,
+        by=COMMANDS.replace("LABELS", "COMMANDS")),
+    Mistake(
+        task="1.8", name="words for labels",
+        question="the label is the place of a class in LABELS", replace=COMMANDS,
         by=COMMANDS.replace("LABELS.index(word)", "word")),
-    Mistake(name="not shuffled", check="1.8-unknown-is-drawn", hint="shuffled?", replace=SHUFFLE,
-        by="pass"),
-    Mistake(name="the seed left out", check="1.8-unknown-is-drawn", hint="does it get the seed?",
+    Mistake(
+        task="1.8", name="not shuffled",
+        question="are the other words shuffled? These are the first ones of the list",
+        replace=SHUFFLE, by="pass"),
+    Mistake(
+        task="1.8", name="the seed left out",
+        question="random.Random(seed) is a generator of your own: does it get the seed?",
         replace=SHUFFLE, by="random.Random(0).shuffle(others)"),
-    Mistake(name="drawn with putting back", check="1.8-unknown-is-drawn",
-        hint="without putting back", replace=SHUFFLE,
-        by="others = random.Random(seed).choices(others, k=len(others))"),
-    Mistake(name="the generator of everybody", check="1.8-unknown-is-the-same-for-everybody",
-        hint="is it the one that shuffles?", replace=SHUFFLE, by="random.shuffle(others)"),
-    Mistake(name="not sorted", check="1.8-unknown-is-the-same-for-everybody", hint="sort the names",
+    Mistake(
+        task="1.8", name="drawn with putting back", question="draw without putting back: shuffle",
+        replace=SHUFFLE, by="others = random.Random(seed).choices(others, k=len(others))"),
+    Mistake(
+        task="1.8", name="the generator of everybody",
+        question="random.Random(seed) is a generator of your own: is it the one that shuffles?",
+        replace=SHUFFLE, by="random.shuffle(others)"),
+    Mistake(
+        task="1.8", name="not sorted", question="sort the names before you shuffle them",
         replace=WORDS, by=WORDS.replace("sorted(names)", "names")),
-    Mistake(name="never the widest", check="1.9-spans", hint="drawn too?", replace=WIDTH,
-        by=WIDTH.replace(" + 1", "")),
-    Mistake(name="never empty", check="1.9-spans", hint="may a span be empty?", replace=WIDTH,
+    Mistake(
+        task="1.8", name="rounded to the nearest",
+        question="round up, not to the nearest whole number",
+        replace=UP, by="return round(wanted / 10)"),
+    Mistake(
+        task="1.8", name="not rounded",
+        question="is it rounded?", replace=UP, by="return wanted / 10"),
+    Mistake(
+        task="1.8", name="no unknown", question="are there clips of other words?", replace=UNKNOWN,
+        by="pass"),
+    Mistake(
+        task="1.8", name="silence for unknown clips, too",
+        question="as much silence as unknown: 10 % of the commands alone", replace=SILENCE,
+        by=SILENCE.replace("* extra", "* extra_count(len(chosen))")),
+    Mistake(
+        task="1.8", name="silence and unknown last",
+        question="labels are places in LABELS: silence and unknown come first", replace=COMMANDS,
+        by=COMMANDS.replace("LABELS", LAST),
+        also=((UNKNOWN, UNKNOWN.replace("LABELS", LAST)),
+              (SILENCE, SILENCE.replace("LABELS", LAST)))),
+    Mistake(
+        task="1.8", name="the given list is sorted",
+        question="names belongs to the caller: sorted(names) makes a list of its own",
+        replace=WORDS, by="names.sort()\n    " + WORDS.replace("sorted(names)", "names")),
+    Mistake(
+        task="1.9", name="never the widest", question="is `widest` itself drawn too?",
+        replace=WIDTH, by=WIDTH.replace(" + 1", "")),
+    Mistake(
+        task="1.9", name="never empty", question="may a span be empty?", replace=WIDTH,
         by=WIDTH.replace("(0,", "(1,")),
-    Mistake(name="always the widest", check="1.9-spans", hint="is the width drawn?", replace=WIDTH,
+    Mistake(
+        task="1.9", name="always the widest", question="is the width drawn?", replace=WIDTH,
         by="width = torch.full((num_examples, 1), widest)"),
-    Mistake(name="one mask for the batch", check="1.9-to-each-its-own", hint="for the whole batch?",
-        replace=WIDTH, by="width = torch.randint(0, widest + 1, (1, 1)).expand(num_examples, 1)",
+    Mistake(
+        task="1.9", name="one mask for the batch",
+        question="is one mask drawn for the whole batch?", replace=WIDTH,
+        by="width = torch.randint(0, widest + 1, (1, 1)).expand(num_examples, 1)",
         also=((START, START.replace("num_examples", "1")),)),
-    Mistake(name="one span of bands for the batch", check="1.9-to-each-its-own",
-        hint="spans of bands drawn for every example", replace=IN_FREQ,
+    Mistake(
+        task="1.9", name="one span of bands for the batch",
+        question="are spans of bands drawn for every example by itself?", replace=IN_FREQ,
         by="bands = random_spans(1, M, max_freq)[:, None, :]"),
-    Mistake(name="never at the end", check="1.9-spans-everywhere", hint="leave room for the span",
-        replace=START, by=START.replace(" + 1", "")),
-    Mistake(name="room for the widest", check="1.9-spans-everywhere",
-        hint="the room depends on the width", replace=START,
+    Mistake(
+        task="1.9", name="never at the end",
+        question="does the last start leave room for the span, and no more? + 1", replace=START,
+        by=START.replace(" + 1", "")),
+    Mistake(
+        task="1.9", name="room for the widest",
+        question="the room depends on the width: length - width", replace=START,
         by=START.replace("- width", "- widest")),
-    Mistake(name="and", check="1.9-covered-by-the-mean", hint="is it | or &?", replace=COVER,
+    Mistake(
+        task="1.9", name="and",
+        question="a cell is covered where its frame or its band is: is it | or &?", replace=COVER,
         by=COVER.replace("|", "&")),
-    Mistake(name="frames alone", check="1.9-covered-by-the-mean", hint="no whole bands",
-        replace=COVER, by=COVER.replace(" | bands", "")),
-    Mistake(name="covered by 0", check="1.9-covered-by-the-mean", hint="0 is loud", replace=COVER,
+    Mistake(
+        task="1.9", name="frames alone",
+        question="are bands covered as well as frames?", replace=COVER,
+        by=COVER.replace(" | bands", "")),
+    Mistake(
+        task="1.9", name="covered by 0",
+        question="covered cells get the mean, not 0: in a log-mel, 0 is loud", replace=COVER,
         by=COVER.replace("mean, ", "0.0, ")),
-    Mistake(name="the mean of the batch", check="1.9-covered-by-the-mean", hint="not of the batch",
-        replace=MEAN, by="mean = mel.mean()"),
-    Mistake(name="the mean of a band", check="1.9-covered-by-the-mean", hint="not of each band",
-        replace=MEAN, by=MEAN.replace("(1, 2)", "1")),
-    Mistake(name="frames and bands exchanged", check="1.9-covered-by-the-mean", hint="exchanged?",
-        replace=IN_TIME, by=IN_TIME.replace("max_time", "max_freq"),
+    Mistake(
+        task="1.9", name="the mean of the batch",
+        question="the mean of each example, not of the batch", replace=MEAN,
+        by="mean = mel.mean()"),
+    Mistake(
+        task="1.9", name="the mean of a band",
+        question="the mean of the example, not of each band", replace=MEAN,
+        by=MEAN.replace("(1, 2)", "1")),
+    Mistake(
+        task="1.9", name="frames and bands exchanged",
+        question="are max_time and max_freq exchanged?", replace=IN_TIME,
+        by=IN_TIME.replace("max_time", "max_freq"),
         also=((IN_FREQ, IN_FREQ.replace("max_freq", "max_time")),)),
-    Mistake(name="in place", check="1.9-the-given-stays", hint="is the training data",
+    Mistake(
+        task="1.9", name="in place",
+        question="it is the training data, and needed again: make a new tensor, or clone",
         replace=COVER, by="return mel.copy_(torch.where(frames | bands, mean, mel))"),
-    Mistake(name="torchaudio's masks", check="1.9-covered-by-the-mean", hint=OURS, replace=COVER,
-        by="import torchaudio\n\n"
-        "    return torchaudio.transforms.FrequencyMasking(max_freq)(mel.mT, 0.0).mT"),
+    Mistake(
+        task="1.9", name="a span cut at the end", question="is a span cut off at the end of a row?",
+        replace=START, by=START.replace("- width + 1", "")),
+    Mistake(
+        task="1.9", name="rounded to the nearest start",
+        question="rounding makes the first and last start rarer: use .long() or randint",
+        replace=START, by=START.replace(" + 1)).long()", ")).round()")),
+    Mistake(
+        task="1.9", name="one start for all rows",
+        question="does every row draw a start of its own?",
+        replace=START, by=START.replace("num_examples, 1", "1, 1")),
+    Mistake(
+        task="1.9", name="a cell too many", question="a span is start <= cell < start + width",
+        replace=SPAN, by=SPAN.replace("< start", "<= start")),
+    Mistake(
+        task="1.9", name="the same every time",
+        question="a generator that is seeded at every call draws the same masks for ever",
+        replace=WIDTH, by="torch.manual_seed(0)\n    " + WIDTH),
+    Mistake(
+        task="1.9", name="one span of frames for the batch",
+        question="are spans of frames drawn for every example by itself?", replace=IN_TIME,
+        by=IN_TIME.replace("(B,", "(1,")),
+    Mistake(
+        task="1.9", name="where, the other way round",
+        question="torch.where(condition, value where it is True, value elsewhere)", replace=COVER,
+        by=COVER.replace("mean, mel", "mel, mean")),
+    Mistake(
+        task="1.9", name="the mean of a frame",
+        question="the mean of the example, not of each frame",
+        replace=MEAN, by=MEAN.replace("(1, 2)", "2")),
+    Mistake(
+        task="1.9", name="the smallest value",
+        question="the mean, not the smallest value", replace=MEAN,
+        by=MEAN.replace(".mean(", ".amin(")),
+    Mistake(
+        task="1.9", name="float32 for all",
+        question="the result has the dtype of mel", replace=COVER,
+        by=COVER + ".float()"),
 ]
 # fmt: on
 
@@ -380,8 +641,15 @@ ALTERNATIVES = {
             COMMANDS,
             "chosen = [[n, 2 + COMMANDS.index(w)] for n, w in words.items() if w in COMMANDS]",
         ),
+        (UP, "return math.ceil(wanted * 0.1)"),
         (SHUFFLE, "others.reverse()\n    random.Random(f'unknown {seed}').shuffle(others)"),
         (WIDTH, "width = (torch.rand(num_examples, 1) * (widest + 1)).floor().long()"),
         (COVER, "return mel.masked_fill(frames | bands, 0.0) + mean * (frames | bands)"),
+    ],
+    "arrays of numpy where tensors are made": [
+        (HANN, HANN.replace("return ", "return (") + ").numpy()"),
+        (FADE, "windowed = frames * torch.as_tensor(hann(frames.shape[-1])).to(frames)"),
+        (MATRIX, "return matrix.numpy()\n"),
+        (MFCC, "return mel @ torch.as_tensor(dct_matrix(n_mfcc, n_mels)).to(mel)"),
     ],
 }

@@ -2,38 +2,25 @@
 
 Every `expect_…` takes remote modules and inputs of the check's own; it returns or raises `Failure`.
 
-    expect_layers          so many layers: each called, with its own parameters, and its own doing
-    expect_normalized      scaling the features ahead of the classifier leaves the logits alone
     expect_budget          so few scalars: those declared, and those used without being declared
-    expect_mask_invariant  what stands in the padding changes nothing that is real
     expect_gradients       every parameter learns
-    expect_same_function   the state dict is the whole model
 
 Shape letters: B batch   T frames   D model width   C classes
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from grader.course.probes.layers import alike, expect_layers, find_layers
-from grader.course.probes.normalized import expect_normalized
-from grader.grading.feedback import Failure, expect_between, expect_close, expect_tensor
+from grader.grading.feedback import Failure, expect_between
 from grader.sandbox import RemoteModule
 
 __all__ = [
     "Scalars",
-    "constant_buffers",
     "count_scalars",
     "expect_budget",
     "expect_gradients",
-    "expect_layers",
-    "expect_mask_invariant",
-    "expect_normalized",
-    "expect_same_function",
-    "find_layers",
 ]
 
 
@@ -88,44 +75,6 @@ def expect_budget(
     return found
 
 
-def constant_buffers(a: RemoteModule, b: RemoteModule) -> tuple[str, ...]:
-    """Names that two models, built under different seeds, have the same numbers in, and that are
-    no parameters: tables that follow from the sizes alone."""
-    first, second, parameters = a.state_dict(), b.state_dict(), a.parameters()
-    names = sorted(first.keys() & second.keys() - parameters.keys())
-    return tuple(name for name in names if torch.equal(first[name], second[name]))
-
-
-def expect_mask_invariant(
-    what: str,
-    call: Callable[[Tensor, Tensor], object],
-    x: Tensor,
-    valid: Tensor,
-    *,
-    noise: Tensor,
-    rtol: float = 1e-5,
-    atol: float = 1e-6,
-) -> None:
-    """Fail if `call(x, valid)` depends on what stands in the padding.
-
-    Compared are all outputs (B, …), or, where they have a time axis (B, T, …), those of real
-    frames; once with other numbers in the padding, `noise` of x's shape, once with zeros.
-    """
-    real = expect_tensor(what, call(x, valid))
-    for other in (torch.where(valid[..., None], x, 100 * noise), x * valid[..., None]):
-        again = expect_tensor(what, call(other, valid))
-        first = real
-        if real.shape[:2] == valid.shape and again.shape == real.shape and real.dim() > 2:
-            first, again = real[valid], again[valid]
-        hint = "which step mixes time, and does it know `valid`?"
-        try:
-            expect_close(
-                f"{what}, after other numbers in the padding,", again, first, rtol=rtol, atol=atol
-            )
-        except Failure as failure:
-            raise Failure(failure.message, failure.hint or hint) from None
-
-
 def expect_gradients(what: str, module: RemoteModule, *inputs: Tensor, **kwargs) -> None:
     """Fail unless the loss reaches every parameter.
 
@@ -146,20 +95,6 @@ def expect_gradients(what: str, module: RemoteModule, *inputs: Tensor, **kwargs)
         raise Failure(
             f"{what}: no gradient reaches {_list(dead)}",
             "is it used in forward, and is nothing detached on the way?",
-        )
-
-
-def expect_same_function(
-    what: str, a: RemoteModule, b: RemoteModule, *inputs: Tensor, **kwargs
-) -> None:
-    """Fail unless two models, built under different seeds, agree once one has the other's state."""
-    b.load_state_dict(a.state_dict())
-    first, second = a.eval()(*inputs, **kwargs), b.eval()(*inputs, **kwargs)
-    first, second = expect_tensor(what, first), expect_tensor(what, second)
-    if not alike(first, second):
-        raise Failure(
-            f"{what}: two models with the same state dict give different outputs",
-            "is a weight kept outside of parameters and buffers, or is something random in eval()?",
         )
 
 

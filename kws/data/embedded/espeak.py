@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import espeakng_loader
@@ -37,7 +38,8 @@ class Utterance:
     range: int
 
 
-def stock_variants() -> dict[str, str]:
+@cache
+def stock_variants() -> Mapping[str, str]:
     """The engine's own voice variants by name: each is a text of formants and pitches."""
     folder = Path(espeakng_loader.get_data_path(), VARIANTS)
     return {path.name: path.read_text(errors="replace") for path in sorted(folder.iterdir())}

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def test_every_split_holds_every_word(tiny_corpus):
     assert found == {(split, word) for split in SPLITS for word in V2_WORDS}
 
 
-@pytest.mark.parametrize("seed", [0, 1, 12345, "a secret"])
+@pytest.mark.parametrize("seed", [0, "a secret"])
 def test_lists_agree_with_the_hash_and_split_80_10_10(seed, tmp_path):
     out = make_corpus(tmp_path / "c", seed=seed, **{**SMALL, "words": ("yes",)})
     names = clips(out)
@@ -141,29 +142,28 @@ def test_same_seed_gives_the_same_bytes_on_any_number_of_workers(small, tmp_path
 
 def test_same_seed_gives_the_same_bytes_on_another_kind_of_processor(small, tmp_path):
     features = "AVX512F AVX512CD AVX512_SKX AVX2 FMA3"  # numpy leaves out those it lacks
-    run_python(f"make_corpus({str(tmp_path / 'c')!r}, seed=3, **{SMALL})", disable=features)
+    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": features}
+    subprocess.run(python(tmp_path / "c", seed=3, **SMALL), env=environment, check=True)
     assert tree(tmp_path / "c") == tree(small)
 
 
-def test_another_seed_gives_other_speakers_and_other_bytes(small, tmp_path):
-    other = make_corpus(tmp_path / "c", seed="3 or so", **SMALL)
+def test_another_seed_gives_other_bytes_and_a_text_is_not_written_down(small, tmp_path):
+    other = make_corpus(tmp_path / "c", seed="my secret", **SMALL)
     assert not set(clips(other)) & set(clips(small))
     assert not set(tree(other).values()) & set(tree(small).values())
+    assert not any(b"my secret" in path.read_bytes() for path in other.rglob("*") if path.is_file())
+    assert run(["data", "corpus", str(other), "--seed", "my secret"]) == 2  # there, of other words
 
 
-def test_a_seed_in_figures_is_the_number_and_a_text_is_not_written_down(tmp_path):
-    arguments = ["data", "corpus", str(tmp_path / "c"), "--seed"]
-    quick = {**SMALL, "words": ("yes",)}
-    made = make_corpus(tmp_path / "c", seed="my secret", **quick)
-    assert not any(b"my secret" in path.read_bytes() for path in made.rglob("*") if path.is_file())
-    assert run([*arguments, "my secret"]) == 2  # there, but of other words
+def test_a_seed_in_figures_is_the_number():
     assert provenance.recorded_seed("1") != 1
     assert corpus.speaker_ids(10, "1") == corpus.speaker_ids(10, 1)
 
 
-def test_words_speakers_and_takes_are_free(tmp_path):
+def test_words_speakers_takes_and_the_length_of_the_path_are_free(tmp_path):
+    out = tmp_path / ("x" * 120) / ("y" * 200)  # the engine itself gives up beyond 160 characters
     options = {**SMALL, "words": ("zero", "nine"), "speakers": 12, "takes": 3}
-    names = clips(make_corpus(tmp_path / "c", **options))
+    names = clips(make_corpus(out, **options))
     assert len(names) == 2 * 12 * 3
     assert {name[-5] for name in names} == {"0", "1", "2"}
 
@@ -206,12 +206,12 @@ def test_corpus_of_another_seed_is_refused_by_name(small):
 
 
 def test_command_line_makes_it_once_and_says_so(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(corpus.SIZES, "tiny", 10)  # 70 clips a speaker
-    arguments = ["data", "corpus", str(tmp_path / "c"), "--size", "tiny", "--seed", "7"]
+    monkeypatch.setitem(corpus.SIZES, "tiny", 10)
+    arguments = ["data", "corpus", str(tmp_path / "c"), "--size=tiny", "--seed=7", "--words=yes"]
     assert run(arguments) == 0
     assert run(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert re.search(r"700 recordings, made in [\d.]+ s", lines[0])
+    assert re.search(r"20 recordings, made in [\d.]+ s", lines[0])
     assert lines[1].endswith("there already")
 
 
@@ -224,75 +224,50 @@ def test_read_only_parent_is_one_sentence(tmp_path, monkeypatch, capsys):
     assert "permission denied" in capsys.readouterr().err
 
 
-def test_full_disk_leaves_nothing(tmp_path, monkeypatch):
-    def full(path, clip):
-        raise OSError(28, "No space left on device", str(path))
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_full_disk_or_ctrl_c_leaves_nothing(tmp_path, monkeypatch, error):
+    def fail(path, clip):
+        raise error
 
-    monkeypatch.setattr(corpus, "write_wav", full)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(corpus, "write_wav", fail)
+    with pytest.raises(type(error)):
         make_corpus(tmp_path / "c", **SMALL)
     assert not list(tmp_path.iterdir())
 
 
-def test_long_paths_do_not_matter(tmp_path):
-    out = tmp_path / ("x" * 120) / ("y" * 200)  # the engine itself gives up beyond 160 characters
-    assert clips(make_corpus(out, **SMALL))
+def python(out: Path, **options: object) -> list[str]:
+    """The command that makes a corpus in a process of its own."""
+    program = f"from kws.data.embedded.corpus import make_corpus; make_corpus({str(out)!r}, "
+    return [sys.executable, "-W", "ignore", "-c", f"{program}**{options})"]
 
 
-def run_python(code: str, disable: str = "") -> None:
-    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disable}
-    program = f"from kws.data.embedded.corpus import make_corpus; {code}"
-    subprocess.run([sys.executable, "-W", "ignore", "-c", program], env=environment, check=True)
-
-
-def start(out: Path) -> subprocess.Popen:
-    """A process that makes a large corpus; it comes back once clips are being written."""
-    program = (
-        f"from kws.data.embedded.corpus import make_corpus; make_corpus({str(out)!r}, speakers=400)"
-    )
+def test_a_maker_at_work_is_not_disturbed_and_the_next_clears_up_after_kill_9(tmp_path):
+    out = tmp_path / "corpus"
     process = subprocess.Popen(
-        [sys.executable, "-c", program], stderr=subprocess.DEVNULL, start_new_session=True
+        python(out, speakers=400), stderr=subprocess.DEVNULL, start_new_session=True
     )
-    while not list(out.parent.glob(".*.tmp/*/*.wav")):
+    while not list(tmp_path.glob(".*.tmp/*/*.wav")):
         assert process.poll() is None, "it ended too soon"
         time.sleep(0.02)
-    return process
-
-
-def test_kill_9_leaves_no_half_corpus_and_the_next_run_clears_up(tmp_path):
-    out = tmp_path / "corpus"
-    process = start(out)
+    with files.atomic_folder(tmp_path / "corpus") as folder:  # a second maker of the same corpus
+        assert len(list(tmp_path.iterdir())) == 2
+        (folder / "mine").touch()
+    assert process.poll() is None
+    shutil.rmtree(out)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert not out.exists()
     assert len(list(tmp_path.iterdir())) == 1
     make_corpus(out, **SMALL)
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
 
 
-def test_a_maker_at_work_is_not_disturbed_and_ctrl_c_leaves_nothing(tmp_path):
-    out = tmp_path / "corpus"
-    process = start(out)
-    with files.atomic_folder(out) as folder:  # a second maker of the same corpus
-        assert len(list(tmp_path.iterdir())) == 2
-        (folder / "mine").touch()
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) != 0
-    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
-    assert [path.name for path in out.iterdir()] == ["mine"]
-
-
 def test_another_language_says_the_same_words_in_its_own_way(tmp_path):
-    small = {"words": ("ja", "nein"), "speakers": 10, "takes": 1, "noise_seconds": 1}
-    made = [
-        make_corpus(tmp_path / str(voice), voice=voice, progress=False, **small)
-        for voice in (None, "gmw/de")
-    ]
+    small = {**SMALL, "words": ("ja",)}
+    made = [make_corpus(tmp_path / str(v), voice=v, **small) for v in (None, "gmw/de")]
     clips = [sorted(folder.glob("*/*_nohash_0.wav")) for folder in made]
     assert [path.name for path in clips[0]] == [path.name for path in clips[1]]
     assert all(a.read_bytes() != b.read_bytes() for a, b in zip(*clips, strict=True))
-    assert make_corpus(made[1], voice="gmw/de", progress=False, **small) == made[1]  # known again
+    assert make_corpus(made[1], voice="gmw/de", **small) == made[1]  # known again
 
 
 def test_a_voice_that_the_engine_lacks_is_refused_with_the_nearest(tmp_path):

@@ -82,7 +82,7 @@ def test_no_word_is_in_both_training_and_test_sentences():
         assert len(set(sentences)) == 300
 
 
-def test_spoken_sentences_are_drawn_from_their_split(tmp_path, monkeypatch):
+def test_sentences_are_of_their_split_and_each_has_a_setup_of_its_own(tmp_path, monkeypatch):
     said = []
     real = speaker_corpus.say
     monkeypatch.setattr(
@@ -90,20 +90,18 @@ def test_spoken_sentences_are_drawn_from_their_split(tmp_path, monkeypatch):
         "say",
         lambda voice, texts, rng, scratch: said.append(texts) or real(voice, texts, rng, scratch),
     )
+    drawn = []
+    draw = speaker_corpus.draw_setup
+    monkeypatch.setattr(
+        speaker_corpus, "draw_setup", lambda rng: drawn.append(draw(rng)) or drawn[-1]
+    )
+    threads = torch.get_num_threads()
     make_speaker_corpus(tmp_path / "c", **SMALL)
+    assert torch.get_num_threads() == threads
+    assert len(drawn) == len(set(drawn)) == 3 * 5
     for texts in said:
         for text, split in zip(texts, ["training"] * 4 + ["testing"], strict=True):
             assert set(re.findall("[a-z]+", text)) <= set(WORDS[split])
-
-
-def test_microphone_room_and_noise_are_drawn_for_each_utterance(tmp_path, monkeypatch):
-    drawn = []
-    real = speaker_corpus.draw_setup
-    monkeypatch.setattr(
-        speaker_corpus, "draw_setup", lambda rng: drawn.append(real(rng)) or drawn[-1]
-    )
-    make_speaker_corpus(tmp_path / "c", **SMALL)
-    assert len(drawn) == len(set(drawn)) == 3 * 5
 
 
 def test_voices_differ_and_are_recorded(tiny_speakers):
@@ -164,12 +162,6 @@ def test_command_line(tmp_path, capsys):
     assert re.search(r"6 recordings, made in", capsys.readouterr().out)
     assert run([*arguments, "--utterances", "3"]) == 2
     assert "differs in utterances" in capsys.readouterr().err
-
-
-def test_torch_keeps_its_number_of_threads(tmp_path):
-    before = torch.get_num_threads()
-    make_speaker_corpus(tmp_path / "c", **SMALL)
-    assert torch.get_num_threads() == before
 
 
 def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> list[bool]:

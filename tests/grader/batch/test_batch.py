@@ -4,7 +4,6 @@ import hashlib
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from grader import ROOT
 from grader.batch.grade_class import Settings, grade_class
 from grader.batch.local import Local
 from grader.core.outcomes import Report, Verdict
+from tests.grader.conftest import until
 
 BLANK = "def attend(q, k, v, valid=None):\n    raise NotImplementedError('TODO 2.1')\n"
 BOMB = "def attend(q, k, v, valid=None):\n    import os\n    os._exit(0)\n"
@@ -38,13 +38,6 @@ def digests(out: Path) -> dict[str, str]:
 
 def reports(out: Path) -> list[Path]:
     return sorted(out.glob("reports/*/02.json"))
-
-
-def until(what, seconds: float = 200) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -129,7 +122,7 @@ def test_ctrl_c_says_what_is_kept_and_leaves_no_process(students, tmp_path):
     assert said.splitlines()[-1].startswith("grader: interrupted: ")
     assert "of 6 submissions are graded and kept in" in said
     assert evaluators
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in evaluators), 10)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in evaluators))
 
 
 @pytest.mark.slow

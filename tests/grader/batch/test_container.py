@@ -37,7 +37,8 @@ def test_every_step_is_one_that_a_recipe_may_have():
 
 def test_what_is_copied_is_there_and_is_what_grading_needs():
     copied = {source for line in arguments("COPY") for source in line.split()[:-1]}
-    assert copied == {"pyproject.toml", "LICENSE", "kws", "solutions", "grader"}
+    ours = {"pyproject.toml", "LICENSE", "lock/constraints.txt", "kws", "solutions", "grader"}
+    assert copied == ours
     assert all((ROOT / source).exists() for source in copied)
 
 

@@ -16,6 +16,7 @@ from grader.batch import client
 from grader.batch.client import Evaluator, grade_with_retry
 from grader.core.outcomes import Reason, Report, Verdict
 from kws.errors import UsageError
+from tests.grader.conftest import until
 
 EMPTY = "# nothing is defined\n"
 SLEEPING = "import time\ndef attend(*a):\n    time.sleep(60)\n"
@@ -190,16 +191,12 @@ def is_fork(pid: int) -> bool:
 
 def forks_of(pid: int, count: int = 1) -> list[int]:
     """As soon as there are so many."""
-    while len(forks := [p for p in children(pid) if is_fork(p)]) < count:
-        time.sleep(0.01)
-    return forks
+    until(lambda: len([p for p in children(pid) if is_fork(p)]) >= count)
+    return [p for p in children(pid) if is_fork(p)]
 
 
 def until_gone(pids: list[int]) -> None:
-    deadline = time.monotonic() + 30
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
 @pytest.mark.slow

@@ -67,13 +67,16 @@ def test_a_submission_is_graded_with_the_seed_and_the_assignment_of_the_zip(auto
     assert report["seed_id"] not in ("development", "")
 
 
+@pytest.mark.slow
 def test_an_empty_submission_is_told_and_no_silent_zero(autograder):
     results = run(autograder)
     assert results["score"] == 0
     assert "no answer to this assignment was found" in results["output"]
 
 
-@pytest.mark.parametrize("damage", ["no python", "no checks", "no submission"])
+@pytest.mark.parametrize(
+    "damage", ["no python", "no checks", pytest.param("no submission", marks=pytest.mark.slow)]
+)
 def test_a_run_that_crashes_leaves_a_result_that_asks_for_a_person(autograder, damage):
     python = "/nonexistent" if damage == "no python" else sys.executable
     plugin = autograder / "source" / "grader" / "grading" / "plugin.py"
@@ -108,6 +111,7 @@ def test_the_zip_holds_what_grades_and_nothing_else(tmp_path):
         "kws",
         "solutions",
         "pyproject.toml",
+        "lock",
         "LICENSE",
         "setup.sh",
         "run_autograder",

@@ -1,21 +1,28 @@
 """The targets are measured on the very answers that are handed out."""
 
+from types import SimpleNamespace
+
 from grader.course import targets
 
 
-def test_definitions_are_those_of_the_solution_up_to_its_training(monkeypatch):
+def test_definitions_are_those_of_the_solution_without_its_trainings(monkeypatch):
+    def cell(source, kind="code", tags=()):
+        return SimpleNamespace(kind=kind, source=source, tags=tags)
+
     ran = []
     monkeypatch.setattr(
         targets,
         "read_solution",
         lambda path: [
-            ran.append(path) or type("Cell", (), {"kind": "markdown", "source": "not python"}),
-            type("Cell", (), {"kind": "code", "source": "answer = 42"}),
-            type("Cell", (), {"kind": "code", "source": "plt.plot(answer)"}),
-            type("Cell", (), {"kind": "code", "source": "history = fit(answer)"}),
+            ran.append(path) or cell("not python", kind="markdown"),
+            cell("answer = 42"),
+            cell("plt.plot(answer)"),
+            cell("history = fit(answer)"),
+            cell("recipe = 43", tags=("export",)),
+            cell("curves = fit(recipe)"),
         ],
     )
     names = targets.definitions("03")
     assert ran[0].name == "03_speakers.py"
-    assert names["answer"] == 42
-    assert "history" not in names
+    assert (names["answer"], names["recipe"]) == (42, 43)
+    assert not {"history", "curves"} & set(names)

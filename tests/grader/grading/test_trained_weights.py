@@ -9,7 +9,7 @@ from safetensors.torch import save
 
 from grader.core.outcomes import Reason, Stopped
 from grader.grading.trained_weights import load_weights, read_weights
-from grader.sandbox import Code, Sandbox
+from grader.sandbox import Code
 from grader.submission.contents import Piece
 
 MODEL = """
@@ -120,9 +120,9 @@ def test_a_kind_of_number_that_no_layer_has_is_named():
 
 
 @pytest.fixture(scope="module")
-def student():
+def student(best):
     piece = Piece(source=MODEL, where="cell 1", line=1, names=("Model",))
-    with Sandbox() as box, box.session() as session, session.check(Code(pieces=(piece,))) as made:
+    with best.session() as session, session.check(Code(pieces=(piece,))) as made:
         yield made
 
 

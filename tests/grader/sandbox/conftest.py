@@ -1,4 +1,4 @@
-"""One sandbox per tier for all tests, and students made of source text."""
+"""Students made of source text."""
 
 import ast
 import contextlib
@@ -7,11 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from grader.core.outcomes import Reason, Stopped
-from grader.sandbox import Code, Limits, RemoteStudent, Sandbox, Session, Tier
+from grader.sandbox import Code, RemoteStudent, Session
 from grader.submission.contents import Piece
-from kws.errors import UsageError
-
-LIMITS = Limits(seconds=10, memory=1 << 30, disk=8 << 20, message=16 << 20)
 
 
 def pieces(source: str, where: str = "cell 7") -> tuple[Piece, ...]:
@@ -40,32 +37,6 @@ def stopped(call, *args, **kwargs) -> Stopped:
 def reason(call, *args, **kwargs) -> Reason:
     """Why a call ended."""
     return stopped(call, *args, **kwargs).reason
-
-
-@pytest.fixture(scope="session")
-def sandboxes() -> Iterator:
-    """`sandboxes(tier)`: started when first asked for; skips where the machine lacks the tier."""
-    started: dict[Tier, Sandbox] = {}
-    with contextlib.ExitStack() as stack:
-
-        def get(tier: Tier) -> Sandbox:
-            if tier not in started:
-                try:
-                    started[tier] = stack.enter_context(Sandbox(limits=LIMITS, tier=tier))
-                except UsageError as error:
-                    pytest.skip(str(error))
-            return started[tier]
-
-        yield get
-
-
-@pytest.fixture(scope="session")
-def best(sandboxes) -> Sandbox:
-    """The strongest that this machine has."""
-    for tier in Tier:
-        with contextlib.suppress(pytest.skip.Exception):
-            return sandboxes(tier)
-    raise AssertionError("a process of its own is to be had everywhere")
 
 
 @pytest.fixture(scope="session")

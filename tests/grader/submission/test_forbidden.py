@@ -1,12 +1,11 @@
 """Forbidden names are found whatever they are called, and nothing else is."""
 
-import time
-
 import pytest
 
 from grader.core.outcomes import Reason, Stopped
 from grader.submission.contents import Piece
 from grader.submission.forbidden import expect_own_work, forbidden_uses
+from tests.grader.submission.conftest import steps_in_proportion
 
 FORBIDDEN = ("torch.nn.MultiheadAttention", "kws.models.attention")
 
@@ -141,21 +140,20 @@ FLOODS = {
     "joined texts": "a = 'x' * 1\nb = 'xxxxxxxx'\n" + f"b = ''.join([{'b, ' * 40}])\n" * 12,
     "f-strings": "b = 'xxxxxxxx'\n" + "b = f'{b}{b}{b}{b}'\n" * 40,
     "stars": "".join(f"from a{n} import *\n" for n in range(5_000)) + "x\n" * 5_000,
-    "code in texts": f"a = {'x = 1; ' * 2_000!r}\n" + "eval(a)\n" * 2_000,
+    "code in texts": f"a = {'x = 1; ' * 500!r}\n" + "eval(a)\n" * 500,
     "deep code in texts": "".join(f"eval({'+'.join('x' * 600)!r})\n" for _ in range(20)),
 }
 
 
 @pytest.mark.parametrize("name", FLOODS)
-def test_source_of_bad_will_is_read_in_little_time_and_hides_nothing(name):
+def test_source_of_bad_will_is_read_in_little_time_and_hides_nothing(name, parsed):
     lines = FLOODS[name].split("\n")
     inside = "def f():\n    import torch\n    " + "\n    ".join(lines)
     source = f"{inside}\n    return torch.nn.MultiheadAttention(4, 2)"
-    begin = time.process_time()
     assert [use.name for use in forbidden_uses(pieces(source), FORBIDDEN, ["f"])] == [
         "torch.nn.MultiheadAttention"
     ]
-    assert time.process_time() - begin < 10
+    assert sum(map(len, parsed)) < 500_000  # all evals together would be four times as much
 
 
 def test_code_in_a_text_is_read_past_what_is_too_deep_in_it():
@@ -164,10 +162,12 @@ def test_code_in_a_text_is_read_past_what_is_too_deep_in_it():
 
 
 def test_a_long_way_from_definition_to_definition_is_followed_in_linear_time():
-    count = 5_000
-    sources = [f"def g{n}():\n    return g{n - 1}()" for n in range(1, count)]
-    sources += [f"def f():\n    return g{count - 1}()"]
-    sources = ["import torch", "def g0():\n    return torch.nn.MultiheadAttention", *sources]
-    begin = time.process_time()
-    assert forbidden_uses(pieces(*sources), FORBIDDEN, ["f"])
-    assert time.process_time() - begin < 1.5
+    first = ["import torch", "def g0():\n    return torch.nn.MultiheadAttention"]
+
+    def follow(share: float) -> None:
+        count = round(1_000 * share)
+        way = [f"def g{n}():\n    return g{n - 1}()" for n in range(1, count)]
+        last = f"def f():\n    return g{count - 1}()"
+        assert forbidden_uses(pieces(*first, *way, last), FORBIDDEN, ["f"])
+
+    assert steps_in_proportion(follow)

@@ -12,7 +12,7 @@ import pytest
 from grader.submission import read_submissions
 from tests.grader.submission.conftest import CATALOG, dump, is_right, make_notebook, run
 
-CASES = 60  # of each kind
+CASES = 20  # of each kind
 SECONDS = 60  # for any one test: a hang, no benchmark
 
 
@@ -98,7 +98,7 @@ def test_no_odd_value_in_a_notebook_raises(tmp_path):
 def test_a_cut_behind_the_answers_never_loses_them(tmp_path):
     data = FILES["02_attention.ipynb"]
     behind = data.index(b"for step in range")
-    for end in range(behind, len(data)):
+    for end in range(behind, len(data), 5):
         (submission,) = read(tmp_path, "02_attention.ipynb", data[:end])
         assert is_right(run(submission)), end
 
@@ -107,14 +107,14 @@ def test_a_flipped_byte_outside_the_answers_never_loses_them(tmp_path):
     data = FILES["02_attention.ipynb"]
     begin, end = data.index(b"for step in range"), len(data)
     random = Random(0)
-    for _ in range(CASES):
+    for _ in range(2 * CASES):
         damaged = bytearray(data)
         damaged[random.randrange(begin, end)] = random.randrange(32, 127)
         (submission,) = read(tmp_path, "02_attention.ipynb", bytes(damaged))
         assert is_right(run(submission)), bytes(damaged[begin:])
 
 
-MANY = 200_000
+MANY = 110_000
 SLOW = {
     "brackets": "(" * MANY,
     "nested lists": "[" * MANY + "]" * MANY,
@@ -149,8 +149,13 @@ def test_no_code_of_bad_will_hangs(tmp_path, name, kind):
         '{"cells": [' + '{"id": [' * 800 + '{"id": 1},' * MANY,
         '{"cells": [{"cell_type": "code", "source": "' + "\\n" * 10 * MANY,
         '{"cells": [' + '{"cell_type": "code", "source": ["x = 1' * (MANY // 10),
+        '{"cells":[{"source":' + '{"id":x,' * MANY,
+        '{"cells":[{"source":' + '"source":' * MANY,
+        '{"cells":[{"source":' + '"source":"\\x' * MANY,
+        '{"cells":[{"source":' + '{"id":"source":"\\x' * MANY,
+        '{"cells":[{"source":' + '{"id":1}' * MANY,
     ],
-    ids=["lists", "dicts", "nested cells", "deep lists", "no end", "no end, often"],
+    ids=lambda text: text[:45],
 )
 def test_no_json_of_bad_will_hangs(tmp_path, text):
     read(tmp_path, "02_attention.ipynb", text.encode())
