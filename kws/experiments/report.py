@@ -23,7 +23,8 @@ from kws.metrics import percent
 INTRODUCTION = """\
 # Experiments
 
-Every experiment of the source documents is a recipe (`kws recipes`), and this page lists them all:
+The experiments of the source documents are recipes (`kws recipes`), but for four fine-tunings of
+pretrained models and two of seven ConvS2S runs; this page lists them:
 the figure that was reported beside the one that we got. It is made by `kws experiments report` from
 the results in `{folder}`; a result is made by `kws experiments run GROUP`.
 

@@ -340,6 +340,7 @@ def test_kinds_of_features(config, expected):
     [
         (["features.kind=log_mle"], "did you mean 'log_mel'"),
         (["features.kind=mfcc", "features.n_mfcc=41"], "n_mfcc=41 .* n_mels=40"),
+        (["features.n_mels=0"], "features.n_mels"),
         (["features.f_min=9000"], "f_min=9000"),
         (["features.f_max=9000"], "f_max=9000"),
         (["features.f_min=-1"], "f_min=-1"),

@@ -1,0 +1,64 @@
+"""Threads that keep the order, and a child process that answers in JSON."""
+
+import sys
+import threading
+import time
+
+import pytest
+
+from kws.parallel import JsonProcess, thread_map
+
+ECHO = """
+import sys
+from kws.parallel import json_stdout
+tell = json_stdout(others=2)
+print("not JSON")
+for line in sys.stdin:
+    tell({"said": line.strip()})
+    if "stop" in line:
+        sys.exit(3)
+"""
+
+
+def test_threads_give_results_in_the_order_of_the_items():
+    begun = threading.Barrier(3)
+
+    def wait_for_all(item: int) -> int:
+        begun.wait()
+        return -item
+
+    assert thread_map(wait_for_all, [3, 1, 2], workers=3, title="", progress=False) == [-3, -1, -2]
+
+
+def test_the_first_failure_of_a_thread_is_raised_and_the_rest_is_dropped():
+    done = []
+
+    def fail(item: int) -> None:
+        done.append(item)
+        if item == 0:
+            raise ValueError(item)
+        time.sleep(0.01)
+
+    with pytest.raises(ValueError, match="0"):
+        thread_map(fail, range(1_000), workers=1, title="", progress=False)
+    assert len(done) < 1_000
+
+
+def test_a_child_answers_in_json_until_it_ends(capfd):
+    with JsonProcess([sys.executable, "-c", ECHO]) as child:
+        child.send("ü")
+        assert child.receive() == {"said": '"\\u00fc"'}
+        with pytest.raises(TimeoutError):
+            child.receive(seconds=0.0)
+        child.send("stop")
+        assert child.receive() == {"said": '"stop"'}
+        assert child.receive() is None
+        assert child.process.wait() == 3
+        child.send("to nobody")
+    assert "not JSON" in capfd.readouterr().err
+
+
+def test_closing_ends_a_child_that_hangs():
+    with JsonProcess([sys.executable, "-c", "while True: pass"]) as child:
+        pass
+    assert child.process.returncode is not None
