@@ -14,7 +14,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
@@ -124,22 +123,6 @@ def normal_half_width(share: float, n: int, z: float = Z95) -> float:
 def accuracy(predictions: Int[Tensor, "B"], labels: Int[Tensor, "B"]) -> Proportion:
     """How many of `predictions` equal their label."""
     return Proportion(correct=int((predictions == labels).sum()), n=len(labels))
-
-
-def confusion_matrix(
-    predictions: Int[Tensor, "B"], labels: Int[Tensor, "B"], num_classes: int
-) -> Int[Tensor, "C C"]:
-    """Counts of (true class, predicted class): row i is what became of the examples of class i.
-
-    Raises:
-        ValueError: an index is outside 0 … num_classes − 1.
-    """
-    both = torch.stack((labels, predictions)).long()
-    if both.numel() and not (both.min() >= 0 and both.max() < num_classes):
-        span = f"{int(both.min())} … {int(both.max())}"
-        raise ValueError(f"class indices {span} are outside num_classes={num_classes}")
-    pairs = both[0] * num_classes + both[1]
-    return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def per_class(matrix: Int[Tensor, "C C"], labels: Sequence[str]) -> list[ClassScore]:

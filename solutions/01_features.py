@@ -458,6 +458,7 @@ with check("1.6-dct-by-hand", "three bands, two coefficients, with pencil and pa
     expect_close("dct_matrix(2, 3)", dct_matrix(2, 3), expected, suspects)
 check_values("1.6-dct-values", dct_matrix)
 check_values("1.6-mfcc-values", mfcc)
+noise = torch.randn(4, SAMPLE_RATE).double() * torch.tensor([[1], [1e-1], [1e-3], [1e-4]])
 with check("1.6-like-torchaudio", "mfcc agrees with torchaudio"):
     settings = {"n_fft": WINDOW, "hop_length": HOP, "n_mels": 40, "f_min": 20.0}
     reference = torchaudio.transforms.MFCC(n_mfcc=13, log_mels=True, melkwargs=settings).double()

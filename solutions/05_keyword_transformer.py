@@ -763,7 +763,8 @@ _ = axes.legend(frameon=False, loc="lower left")
 # without underscores, the ten commands, and nothing else. Any other word is `unknown`.
 #
 # **Contract.** `kaggle_table(file_names, predicted, label_names)`: a list of names, (n,) int64, a
-# list of labels → a dictionary with one label of Kaggle's for each file name.
+# list of labels → a dictionary with one label of Kaggle's for each file name. The package's
+# protocols (`kws.protocols`) know these labels, too, and do not count as an answer.
 
 
 # %% tags=["export"]

@@ -65,12 +65,15 @@ BY_STRING = {  # file -> why it imports by a string
 SAME_NAME = {  # base name -> why several modules have it
     "conftest": "pytest wants this name",
     "attention": "a model, and the contract of the task that asks for it",
+    "conformer": "a model, and the contract of its assignment",
+    "features": "what models hear, and the contract of its assignment",
     "goldens": "read by the notebook, and written by the release",
+    "speakers": "a data set, and the contract of its assignment",
 }
 SAME_CLASS = {  # class name -> why several modules have it
+    "Linear": "the fast twin of torch's layer, and a classifier that makes a contract easy to read",
     "Mistake": "as its author plants it, and as a notebook knows it",
     "NotebookCell": "of whatever was handed in, and of the notebook that we released",
-    "Piece": "of a student's code, and of a recording",
     "Record": "of a check, and of a value",
     "Utterance": "to be spoken, and read from a file",
 }

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
+from kws.inference.confusion import confusion_matrix
 from kws.metrics import (
     Z95,
     Proportion,
     accuracy,
-    confusion_matrix,
     normal_half_width,
     per_class,
     percent,

@@ -198,7 +198,8 @@ def print_predictions(predictions: "list[Prediction]", top: int) -> None:
 
 def write_predictions(out: Path, trained: "Trained", predictions: "list[Prediction]") -> None:
     """The result file that the model's task asks for; UsageError where a file needs two rows."""
-    from kws.inference.submission import HOMEWORK, KAGGLE, KAGGLE_LABELS, kaggle_label, write_csv
+    from kws.inference.submission import HOMEWORK, KAGGLE, KAGGLE_LABELS, write_csv
+    from kws.inference.thresholds import kaggle_label
 
     rows: dict[str, str] = {}
     for prediction in predictions:

@@ -44,7 +44,8 @@ def kaggle(
     A model of words whose recipe has data.count_as says unknown and silence by its confidence.
     """
     from kws.inference.evaluate import thresholds_of
-    from kws.inference.submission import KAGGLE, KAGGLE_LABELS, check_csv, kaggle_label, write_csv
+    from kws.inference.submission import KAGGLE, KAGGLE_LABELS, check_csv, write_csv
+    from kws.inference.thresholds import kaggle_label
 
     files = recordings_of(folder)
     names = [file.name for file in files]

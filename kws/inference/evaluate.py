@@ -21,9 +21,10 @@ from kws.data.frames import FrameSplit
 from kws.data.speech_commands import load_speech_commands
 from kws.errors import UsageError, did_you_mean
 from kws.files import write_text
+from kws.inference.confusion import confusion_matrix
 from kws.inference.thresholds import Thresholds, check_labels
 from kws.inference.trained import Trained
-from kws.metrics import ClassScore, Proportion, confusion_matrix, per_class
+from kws.metrics import ClassScore, Proportion, per_class
 from kws.protocols import SPLITS, get_protocol
 from kws.training.batches import evaluation_batches
 from kws.training.recipe import Recipe

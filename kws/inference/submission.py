@@ -35,16 +35,6 @@ KAGGLE = CsvFormat(name="Kaggle keyword CSV", header=("fname", "label"), suffix=
 HOMEWORK = CsvFormat(name="speaker CSV", header=("Id", "Category"), suffix=".pt")
 
 
-def kaggle_label(label: str) -> str:
-    """The challenge's name for a label of any protocol: no underscores, other words are unknown.
-
-    >>> kaggle_label("_silence_"), kaggle_label("stop"), kaggle_label("marvin")
-    ('silence', 'stop', 'unknown')
-    """
-    bare = label.strip("_")
-    return bare if bare in KAGGLE_LABELS else "unknown"
-
-
 def write_csv(
     path: str | Path, layout: CsvFormat, predictions: Mapping[str, str], labels: Sequence[str]
 ) -> None:

@@ -24,6 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kws.errors import UsageError, did_you_mean
+from kws.inference.submission import KAGGLE_LABELS
 from kws.protocols import Protocol
 
 
@@ -70,6 +71,16 @@ class Thresholds:
         if confidence < self.silence:
             return "silence"
         return "unknown" if confidence < self.unknown else label
+
+
+def kaggle_label(label: str) -> str:
+    """The challenge's name for a label of any protocol: no underscores, other words are unknown.
+
+    >>> kaggle_label("_silence_"), kaggle_label("stop"), kaggle_label("marvin")
+    ('silence', 'stop', 'unknown')
+    """
+    bare = label.strip("_")
+    return bare if bare in KAGGLE_LABELS else "unknown"
 
 
 def parse_thresholds(text: str) -> Thresholds:

@@ -10,9 +10,10 @@ from torch import nn
 
 from kws.data.speech_commands import load_speech_commands
 from kws.errors import UsageError
+from kws.inference.confusion import confusion_matrix
 from kws.inference.evaluate import CLIPS, CROPS, UTTERANCES, evaluate, load_split, write_evaluation
 from kws.inference.trained import Trained
-from kws.metrics import Proportion, confusion_matrix
+from kws.metrics import Proportion
 from kws.protocols import PROTOCOLS
 from kws.training.sample_code import SampleCodeSplit
 

@@ -8,9 +8,9 @@ from kws.inference.submission import (
     KAGGLE,
     KAGGLE_LABELS,
     check_csv,
-    kaggle_label,
     write_csv,
 )
+from kws.inference.thresholds import kaggle_label
 
 SPEAKERS = ("id00464", "id03074")
 UTTERANCE = "uttr-0123456789abcdef0123456789abcdef.pt"
