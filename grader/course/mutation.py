@@ -77,6 +77,9 @@ def mutation_report(
     number: str, *, visible: bool = False, workers: int | None = None
 ) -> MutationReport:
     """Run the trials of an assignment on every mutant of its answers."""
+    for trial in all_trials(number):
+        if not _agrees(trial, our_answers(number), visible):
+            raise UsageError(f"{trial.id}: our own answer fails: run `python -m grader release`")
     tried = {trial.task for trial in all_trials(number)}
     mutants = [one for one in _mutants(number) if one[1].task in tried]
     with process_map(partial(_survives, number, visible), mutants, workers) as found:

@@ -55,3 +55,9 @@ def test_the_door_of_known_weights_comes_with_the_answer_that_it_fits():
     block = reference_pieces(ASSIGNMENTS["04"], "4.3")
     assert {"ConvolutionModule", "load_convolution", "part"} <= {n for p in block for n in p.names}
     assert "load_block" not in {n for p in block for n in p.names}
+
+
+def test_the_doors_of_other_tasks_stay_the_students():
+    layer = reference_pieces(ASSIGNMENTS["02"], "2.5")
+    assert {"EncoderLayer", "load_layer"} <= {n for p in layer for n in p.names}
+    assert "load_attention" not in {n for p in layer for n in p.names}
