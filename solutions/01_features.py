@@ -54,6 +54,12 @@ print(f"{len(names):,} clips, the first is {names[0]}: {len(clips[0]):,} samples
 #
 # **Before you go on:** how many bytes are 1,400 such clips, in float32?
 #
+# <details><summary>An answer</summary>
+#
+# $1400 \cdot 16{,}000 \cdot 4 = 89{,}600{,}000$ bytes, about 90 MB.
+#
+# </details>
+#
 # **Contract.** `pad_or_trim(waveform, num_samples)`: waveform (..., N), with any number of axes
 # before the samples → (..., num_samples), in the dtype of the waveform, which stays as it is. Any
 # tensor operation.
@@ -100,6 +106,15 @@ _ = right.legend(frameon=False)
 # **Think:** the padding is *exactly* zero, and a microphone is never that quiet. What could a
 # network learn from that? (We come back to it in 1.8: some test sets hold digital zeros.)
 #
+# <details><summary>An answer</summary>
+#
+# How long the recording was, which has nothing to do with the word. If one class has more padding
+# than others, the zeros are a shortcut: the network recognizes the recording, and fails where the
+# microphone is always on. Zeros are easy to see, too: each frame of them has exactly the same
+# features.
+#
+# </details>
+#
 # ## 1.2 Frames and a window
 #
 # Within 25 ms a mouth hardly moves, so we look at 25 ms at a time, every 10 ms. Frame $t$ is
@@ -115,6 +130,13 @@ _ = right.legend(frameon=False)
 #
 # **Before you go on:** how many frames does one second have? And how many would there be without
 # the mirrored ends?
+#
+# <details><summary>An answer</summary>
+#
+# $1 + \lfloor 16000 / 160 \rfloor = 101$. Without reflect padding a frame has to fit in as a whole:
+# $1 + \lfloor (16000 - 400) / 160 \rfloor = 98$.
+#
+# </details>
 #
 # **Contract.** `hann(length)` → (length,), a float dtype. `frame(waveform, length, hop)`: waveform
 # (B, N), length even, N > length / 2 → (B, T, length), in the dtype of the waveform. Use
@@ -188,6 +210,12 @@ check_values("1.2-frame-values", frame)
 #
 # **Before you go on:** what is $K$ for $W = 400$? How far apart are two frequencies, in Hz?
 #
+# <details><summary>An answer</summary>
+#
+# $400 / 2 + 1 = 201$ frequencies from 0 to 8,000 Hz. Neighbors are $16000 / 400 = 40$ Hz apart.
+#
+# </details>
+#
 # **Contract.** `power_spectrum(frames)`: frames (B, T, W), W even or odd → (B, T, W // 2 + 1),
 # real, in the dtype of the frames. Use your own window and `torch.fft`; `torch.stft` and the
 # spectrograms of a library do not count as an answer.
@@ -249,6 +277,15 @@ _ = axes.legend(frameon=False)
 # **Think:** the window widens the peak. Which two tones can a frame of 25 ms not tell apart? Would
 # frames of 100 ms be better?
 #
+# <details><summary>An answer</summary>
+#
+# Two tones that are less than about 80 Hz apart, two steps of 40 Hz: their peaks merge into one. A
+# frame of 100 ms would separate tones 20 Hz apart, but in 100 ms a mouth moves from one sound to
+# the next, and the frame would show the average of both. Good resolution in frequency costs
+# resolution in time.
+#
+# </details>
+#
 # ## 1.4 Mel bands
 #
 # The step from 100 to 200 Hz is an octave; the one from 7,100 to 7,200 Hz is nearly nothing. Pitch
@@ -262,6 +299,13 @@ _ = axes.legend(frameon=False)
 # $m$ rises from 0 at $e_m$ to 1 at $e_{m+1}$ and falls to 0 at $e_{m+2}$.
 #
 # **Before you go on:** which frequency is half as high as 5,600 Hz, in mel? ($1 + 5600/700 = 9$.)
+#
+# <details><summary>An answer</summary>
+#
+# 1,400 Hz. $\log_{10} 9$ is twice $\log_{10} 3$, so we need $1 + f / 700 = 3$. In Hz, half would be
+# 2,800.
+#
+# </details>
 #
 # **Contract.** `hz_to_mel(hz)`: a number → a number. `mel_filterbank(num_freqs, n_mels, f_min,
 # f_max)`, 0 ≤ f_min < f_max ≤ 8,000 Hz → (num_freqs, n_mels), a float dtype. Use tensor operations
@@ -329,6 +373,15 @@ for n_mels in (40, 64, 80, 128):
 # **Think:** why do bands run empty, and which ones? You want 128 bands all the same: what would you
 # change?
 #
+# <details><summary>An answer</summary>
+#
+# In Hz the lowest bands are the narrowest: with 128 of them the first triangles are less than 40 Hz
+# wide, and some (numbers 2, 7 and 16) fit between two neighboring frequencies. More frequencies
+# help: pad the frames with zeros to 800 samples, and no band is empty. So does a higher `f_min`:
+# 300 Hz is enough.
+#
+# </details>
+#
 # ## 1.5 Log-mel spectrograms
 #
 # Loudness is heard in ratios too, so we take the logarithm. Silence would be minus infinity; a
@@ -340,6 +393,12 @@ for n_mels in (40, 64, 80, 128):
 # Transformers like it so; torchaudio has them the other way round.
 #
 # **Before you go on:** what comes out for a waveform of zeros?
+#
+# <details><summary>An answer</summary>
+#
+# $\ln 10^{-6} \approx -13.8$ everywhere: nothing but the floor.
+#
+# </details>
 #
 # **Contract.** `log_mel(waveform, n_mels=40, f_min=20.0, floor=1e-6)`: waveform (B, N), N > 200 →
 # (B, 1 + N // 160, n_mels), in the dtype of the waveform, each example by itself. Use your answers
@@ -398,6 +457,15 @@ _ = figure.colorbar(image, ax=axes, label="ln(power)")
 # %% [markdown]
 # **Think:** find the hiss of the *s* in all three. What happens to the picture if the speaker comes
 # closer, and every sample is ten times as large?
+#
+# <details><summary>An answer</summary>
+#
+# It is the bright area of the highest bands: at the end of *yes*, at the beginning of *stop* and
+# *seven*. Ten times the amplitude is 100 times the power, so every value far above the floor grows
+# by $\ln 100 \approx 4.6$: the picture becomes brighter, and keeps its shape. Values near the floor
+# grow by less.
+#
+# </details>
 #
 # ## 1.6 MFCC
 #
@@ -481,6 +549,15 @@ _ = figure.colorbar(image, ax=axes, label="correlation over all frames")
 # %% [markdown]
 # **Think:** a network's first layer is a matrix too, and can learn a cosine transform if it wants
 # one. What does a convolution over the *bands* lose when it gets MFCC instead?
+#
+# <details><summary>An answer</summary>
+#
+# Neighborhood. Neighboring bands belong together, and a pattern that moves up by some bands, as for
+# a higher voice, is still the same pattern: one small kernel finds it anywhere. Each coefficient
+# depends on all bands, so neighboring coefficients are no more similar than distant ones. And the
+# 13 that are kept do not contain the fine structure of the 40 bands.
+#
+# </details>
 #
 # ## 1.7 Who is in the test set?
 #
@@ -568,6 +645,13 @@ _ = axes.set(xlabel="accuracy (%, with 95 % interval; dashed: chance)", ylabel="
 # Nothing about the recognizer has improved; only the exam has become easier.
 #
 # **Think:** a user of your program is a new speaker. Which of the two numbers will they see?
+#
+# <details><summary>An answer</summary>
+#
+# The one of the split by speaker, the lower one. The other also measures how well the recognizer
+# knows the voices of its training set.
+#
+# </details>
 #
 # ## 1.8 Silence and unknown
 #
@@ -715,6 +799,16 @@ print(f"10 %, read with labels in alphabetical order: {score(alphabet[predicted[
 # **Think:** more than 10 % of what users say will be other words. What does the network do with
 # *"Sunday"*? What would you change: the training data, or a threshold on its confidence?
 #
+# <details><summary>An answer</summary>
+#
+# It has to choose one of twelve classes. With luck that is unknown; but *"Sunday"* was not among
+# the training words, so it may well be the command that sounds most similar. More *different*
+# unknown words in training help most, as the network then learns what is not a command. A threshold
+# can be chosen after training, but it rejects commands, too, and networks are often confident when
+# they are wrong (notebook 5 measures it).
+#
+# </details>
+#
 # ## 1.9 SpecAugment
 #
 # Mask a few frames and a few bands of every training example, different ones each time, and a
@@ -795,3 +889,12 @@ _ = axes[1, 0].set_ylabel("mel band\n(yours)")
 # %% [markdown]
 # **Think:** may you cover the *validation* clips as well? And what becomes of the mean, if three
 # quarters of an example are padding?
+#
+# <details><summary>An answer</summary>
+#
+# No: validation is to measure what users get, and they do not get masked clips. With masks the
+# accuracy would usually be lower, and different each time. If three quarters are padding, the mean
+# is nearly that of padding: what is masked looks like silence, and many masks lie in the padding,
+# where they change nothing. Take the mean, and the spans, of the real frames.
+#
+# </details>

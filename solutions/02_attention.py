@@ -52,6 +52,12 @@ from kws.checking import check, check_values, expect_close, expect_equal
 # **Before you go on**, write down the shape of $Q K^\top$ for `q` (2, 3, 7, 5) and `k`
 # (2, 3, 11, 5).
 #
+# <details><summary>An answer</summary>
+#
+# (2, 3, 7, 11): a score for each of the 7 queries and 11 keys, in every head of every utterance.
+#
+# </details>
+#
 # **Contract.** `attend(q, k, v, valid=None)`: q (B, H, T, K), k and v (B, H, S, K), valid (B, S)
 # bool or None → (B, H, T, K), in the dtype of q. Use tensor operations and `softmax`; the
 # attention functions of a library, `F.scaled_dot_product_attention` for one, do not count as an
@@ -122,6 +128,14 @@ _ = axes.legend(frameon=False)
 # **Think:** the scores of padded keys are set to minus infinity *before* the softmax. What goes
 # wrong if you set their weights to zero *after* it? And what is the softmax of a row in which every
 # key is padded?
+#
+# <details><summary>An answer</summary>
+#
+# After the softmax the weights of the real keys no longer sum to 1: part of the sum went to the
+# padding, so the output is too small, and depends on the scores of padded keys. If every key of a
+# row is padded, all its scores are minus infinity; the softmax divides 0 by 0, and gives NaN.
+#
+# </details>
 
 # %% [markdown]
 # ## 2.2 Heads
@@ -133,6 +147,13 @@ _ = axes.legend(frameon=False)
 # $$(B, T, D) \;\to\; (B, T, H, K) \;\to\; (B, H, T, K) \qquad\text{and back.}$$
 #
 # **Before you go on:** which numbers of frame 0 does head 1 see, if `D = 6` and `H = 2`?
+#
+# <details><summary>An answer</summary>
+#
+# Features 3, 4 and 5, counted from 0: each head has `K = 6 / 2 = 3` features, and head 0 has the
+# first three.
+#
+# </details>
 #
 # **Contract.** `split_heads(x, num_heads)`: (B, T, D) → (B, H, T, K). `merge_heads(x)`: (B, H, T,
 # K) → (B, T, D). Any tensor operation that moves axes.
@@ -266,6 +287,15 @@ _ = figure.colorbar(image, label="attention weight")
 # %% [markdown]
 # **Think:** exchange frames 3 and 4, and the outputs are exchanged with them, otherwise unchanged.
 # Could this model distinguish *"on"* from *"no"*?
+#
+# <details><summary>An answer</summary>
+#
+# No. Self-attention treats the frames as a set: if the frames come in another order, the outputs
+# come in the same other order, with the same values. *"On"* and *"no"* contain nearly the same
+# sounds in opposite order, so after a mean over time almost nothing is left to distinguish them.
+# The model needs to know positions.
+#
+# </details>
 
 # %% [markdown]
 # ## 2.4 Positional encoding
@@ -280,6 +310,12 @@ _ = figure.colorbar(image, label="attention weight")
 # last pair one of about 60,000.
 #
 # **Before you go on:** what is row 0, for any `D`?
+#
+# <details><summary>An answer</summary>
+#
+# 0, 1, 0, 1, …: the sine of 0 is 0, and its cosine is 1, at every frequency.
+#
+# </details>
 #
 # **Contract.** `sinusoids(num_frames, d_model)`, d_model even → (num_frames, d_model), float32.
 # Tensor operations and `math`.
@@ -324,6 +360,15 @@ _ = right.legend(frameon=False)
 # %% [markdown]
 # **Think:** the three curves on the right have the same shape. Which identity of sine and cosine
 # says that the dot product of two positions depends on their distance only?
+#
+# <details><summary>An answer</summary>
+#
+# $\cos a \cos b + \sin a \sin b = \cos(a - b)$. Each pair of features adds the cosine of its
+# frequency times the distance $p - q$, so the dot product of two positions is a sum of such
+# cosines, whatever $p$ itself is. At distance 0 each of the 32 pairs adds 1, and the curves
+# reach 32.
+#
+# </details>
 
 # %% [markdown]
 # ## 2.5 The encoder layer
@@ -339,6 +384,12 @@ _ = right.legend(frameon=False)
 #   x \leftarrow \mathrm{norm}_2(x + W_2\,\mathrm{relu}(W_1 x))$$
 #
 # **Before you go on:** how many parameters does `nn.LayerNorm(D)` have?
+#
+# <details><summary>An answer</summary>
+#
+# $2D$: a scale (`weight`) and a shift (`bias`) for each feature.
+#
+# </details>
 #
 # **Contract.** `EncoderLayer(d_model, num_heads, d_ff)`; `forward(x, valid=None)`: x (B, T, D) →
 # (B, T, D); without dropout, so that it answers the same twice. Use `nn.Linear`, `nn.LayerNorm`
@@ -498,6 +549,14 @@ for step in range(4):
 #
 # **Think:** which test, other than counting, would find shared layers?
 #
+# <details><summary>An answer</summary>
+#
+# Change one weight of the first layer, and look whether the same weight of the second one changes.
+# Or train for one step, as above, and measure the distances: shared layers stay at exactly 0. In
+# torch, shared weights are also the same object, which `is` tells.
+#
+# </details>
+#
 # ## 2.7 Count before you build
 #
 # A parameter count is a test that costs nothing: predict it, measure it, and find out why the two
@@ -508,6 +567,13 @@ for step in range(4):
 # - two layer norms: a scale and a shift for each of the $D$ features, twice.
 #
 # **Before you go on**, simplify the sum. Does it depend on the number of heads?
+#
+# <details><summary>An answer</summary>
+#
+# $4D^2 + 2DE + 9D + E$. The number of heads does not occur in it: more heads divide the same `D`
+# features into narrower groups. Check: `D = 256` and `E = 512` give 527,104.
+#
+# </details>
 #
 # **Contract.** `encoder_parameters(d_model, d_ff, num_layers)`, whole numbers → a whole number.
 # Arithmetic; no module is built.
@@ -573,3 +639,12 @@ _ = axes.legend(frameon=False)
 #
 # **Think:** how many layers of width 80 with `E = 160` fit into 500,000 parameters? And which of
 # `D`, `E` and the number of layers would you spend them on?
+#
+# <details><summary>An answer</summary>
+#
+# Nine: one layer has 52,080 parameters, nine have 468,720, and ten would be too many. `D` is the
+# most expensive, as it enters squared; `E` and the number of layers enter linearly. Which of them
+# helps most is not a matter of counting: try it on validation data. (Notebook 3 also limits the
+# layers to three, so its budget is spent on `D` and `E`.)
+#
+# </details>

@@ -68,6 +68,13 @@ print(f"{lengths.min():.1f} to {lengths.max():.1f} s, {lengths.mean():.1f} s on 
 # **Before you go on:** three utterances have 91, 250 and 130 frames of 40 bands. Which shapes do
 # `mel` and `valid` have, and how many entries of `valid` are True?
 #
+# <details><summary>An answer</summary>
+#
+# `mel` is (3, 250, 40) and `valid` is (3, 250), as long as the longest. $91 + 250 + 130 = 471$ of
+# its 750 entries are True.
+#
+# </details>
+#
 # **Contract.** `collate(mels, padding=-20.0)`: a list of (T_i, F) float32 → a pair of `mel`
 # (B, T, F) float32 and `valid` (B, T) bool; T is the longest T_i. Use anything in torch,
 # `nn.utils.rnn.pad_sequence` too. There are no weights.
@@ -112,6 +119,15 @@ _ = right.set(xlabel="frame (10 ms)", ylabel="utterance", title="valid: bright i
 # %% [markdown]
 # **Think:** what share of this batch is padding? How would you choose the five utterances of a
 # batch to have less of it?
+#
+# <details><summary>An answer</summary>
+#
+# 15 %: the five have 307, 401, 356, 300 and 333 frames, and each takes the place of 401. In batches
+# of five at random it is about 29 %. Take utterances of similar length together (sort by length,
+# cut into batches, then shuffle the batches), and less than 1 % is padding; the price is that
+# batches are less random.
+#
+# </details>
 #
 # ## 3.2 From frames to one vector
 #
@@ -167,6 +183,15 @@ _ = axes.legend(frameon=False, ncols=2)
 
 # %% [markdown]
 # **Think:** a voice has a mean spectrum, too. What do we lose together with the microphone?
+#
+# <details><summary>An answer</summary>
+#
+# What is constant in the voice itself: whether it is dark or bright, for instance. In a mean over
+# time, voice and microphone are two constants added to each band, and nothing says which part
+# belongs to which. What is left, the changes around the mean, carries over from one microphone to
+# the next.
+#
+# </details>
 #
 # ## 3.3 Warm-up and cosine decay
 #
@@ -238,6 +263,13 @@ _ = axes.legend(frameon=False)
 # its Conformer did not learn at all without one. We will test it.
 #
 # **Before you go on:** with `D = 64` and `E = 128`, how many parameters do two layers have? (2.7!)
+#
+# <details><summary>An answer</summary>
+#
+# 66,944: one layer has $4 \cdot 64^2 + 2 \cdot 64 \cdot 128 + 9 \cdot 64 + 128 = 33{,}472$
+# parameters. Much of the budget is left.
+#
+# </details>
 #
 # **Contract.** `SpeakerClassifier(num_speakers)`, the other arguments with defaults of your
 # choice; `forward(mel, valid)`: mel (B, T, 40) float32, valid (B, T) bool → logits (B, C)
@@ -316,6 +348,14 @@ with check("3.4-model-by-hand", "an utterance gets the same logits in any batch"
 # %% [markdown]
 # **Think:** this model has no positional encoding. Does the order of the frames matter for *who* is
 # speaking? And for *what* is said?
+#
+# <details><summary>An answer</summary>
+#
+# Exchange groups of four frames, and the logits stay as they are. For *who*, the sound of the voice
+# matters most, and it is in every frame; only rhythm and intonation are lost. *What* is said
+# depends on the order: the same sounds make *"on"* and *"no"*.
+#
+# </details>
 #
 # ## 3.5 One step of training
 #
@@ -624,3 +664,13 @@ _ = axes.legend(frameon=False)
 #
 # **Think:** a hundred synthetic voices are easy. Which of your results would you still expect with
 # 600 real speakers, and which would you want to measure again?
+#
+# <details><summary>An answer</summary>
+#
+# What follows from the method stays: padding changes no logits, a copy of the weights does not
+# change, and crops and whole utterances are two measurements. All that is a number has to be
+# measured again: the accuracies, how much the norm and longer utterances help, the best learning
+# rate. With 600 speakers chance is 0.17 % instead of 1 %, and real speakers vary from day to day,
+# which synthetic voices do not.
+#
+# </details>

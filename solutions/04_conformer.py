@@ -60,6 +60,12 @@ from kws.training.schedule import cosine_warmup
 # **Before you go on:** what is the output where the second half is 0, and where it is very
 # negative?
 #
+# <details><summary>An answer</summary>
+#
+# Half of the first half, since $\sigma(0) = 1/2$; and nearly 0: the gate is closed.
+#
+# </details>
+#
 # **Contract.** `gated_linear_unit(x)`: x (..., 2D), with any number of axes → (..., D), in the
 # dtype of x, which stays as it is. Use tensor operations and `sigmoid`; `F.glu` and `nn.GLU` do not
 # count as an answer.
@@ -109,6 +115,13 @@ _ = axes.legend(frameon=False, loc="upper center", ncols=3)
 # **Think:** the Conformer's activation is $\mathrm{silu}(x) = x\,\sigma(x)$, also called swish.
 # What is the content here, and what the gate?
 #
+# <details><summary>An answer</summary>
+#
+# Both are $x$: the content is $x$, and its gate is $\sigma(x)$. So large positive values pass, and
+# very negative ones are set to nearly 0, almost as by ReLU.
+#
+# </details>
+#
 # ## 4.2 Depthwise convolution
 #
 # Attention reaches every frame but ignores order, and the neighbors of a frame matter most. A
@@ -123,6 +136,13 @@ _ = axes.legend(frameon=False, loc="upper center", ncols=3)
 #
 # **Before you go on:** how many parameters does this have for `D = 80` and `K = 31`, and how many
 # does an ordinary `nn.Conv1d(80, 80, 31)` have?
+#
+# <details><summary>An answer</summary>
+#
+# $80 \cdot 31 + 80 = 2{,}560$, and $80 \cdot 80 \cdot 31 + 80 = 198{,}480$. An ordinary convolution
+# has a kernel for each *pair* of channels.
+#
+# </details>
 #
 # **Contract.** `DepthwiseConv(d_model, kernel_size)`, a ValueError where kernel_size is even;
 # `forward(x, valid=None)`: x (B, T, D), valid (B, T) bool or None → (B, T, D); padded frames of the
@@ -192,6 +212,15 @@ check_values("4.2-depthwise-padding", DepthwiseConv, load_depthwise)
 # the second depend on (its *receptive field*)? Does the second layer have to mask the padding
 # again?
 #
+# <details><summary>An answer</summary>
+#
+# $2K - 1$ frames: an output of the second layer reads `K` outputs of the first, and the outermost
+# of these reach $(K - 1) / 2$ frames further on each side. And yes, it has to: the outputs of the
+# first layer at padded frames are not zero, since they contain the bias and, near the end, real
+# frames.
+#
+# </details>
+#
 # ## 4.3 The convolution module
 #
 # Figure 2 of the paper, from left to right:
@@ -210,6 +239,14 @@ check_values("4.2-depthwise-padding", DepthwiseConv, load_depthwise)
 # channels_last=True)` takes `(x, valid)` and leaves them out. It is given.
 #
 # **Before you go on:** add up the parameters. The sum should be $3 D^2 + (8 + K) D$.
+#
+# <details><summary>An answer</summary>
+#
+# Layer norm $2D$, first pointwise layer $2D^2 + 2D$, depthwise convolution $KD + D$, batch norm
+# $2D$, second pointwise layer $D^2 + D$. The matrices make $3D^2$, and the rest is $(2 + 2 + 1 +
+# 2 + 1 + K)\,D$.
+#
+# </details>
 #
 # **Contract.** `ConvolutionModule(d_model, kernel_size)`; `forward(x, valid=None)`: as in 4.2, and
 # no real frame depends on the padding, in training either. Use `nn.Linear` (or `nn.Conv1d` of
@@ -296,6 +333,14 @@ check_values("4.3-convolution-training", ConvolutionModule, load_convolution)
 # %% [markdown]
 # **Think:** in training, a batch norm uses statistics of the whole batch. Do the logits of an
 # utterance then depend on the other utterances? What is different after `.eval()`?
+#
+# <details><summary>An answer</summary>
+#
+# Yes: mean and variance are those of all real frames of the batch, so another utterance in it
+# changes all logits a little. After `.eval()` the batch norm uses the running averages that it
+# collected in training. They are fixed, and each utterance is computed alone.
+#
+# </details>
 #
 # ## 4.4 The feed-forward module
 #
@@ -464,6 +509,14 @@ check_values("4.5-block-padding", ConformerBlock, load_block)
 # %% [markdown]
 # **Think:** why is there a norm at the end of the block, although every module begins with one?
 #
+# <details><summary>An answer</summary>
+#
+# The norms at the beginning normalize the *inputs* of the modules, and nothing on the residual
+# path. Each module adds to it, so its values may grow from block to block. The last norm brings
+# them back to mean 0 and variance 1, for the next block or the classifier.
+#
+# </details>
+#
 # ## 4.6 The encoder and its parameter count
 #
 # The encoder is a stack of `num_layers` separate blocks. Count before you build: with $D$, $E$, $K$
@@ -589,6 +642,15 @@ _ = axes.legend(frameon=False)
 #
 # **Think:** evaluate such a model with a batch size of 1, and again with a batch size of 64. Are
 # the two accuracies equal?
+#
+# <details><summary>An answer</summary>
+#
+# Not necessarily. Alone, an utterance has no padding. In a batch of 64 nearly all have some, the
+# convolution reads it, and the last frames change, and with them the logits; where two speakers are
+# close, the prediction changes too. A model that masks its padding gives the same predictions, up
+# to rounding.
+#
+# </details>
 #
 # ## 4.7 Who is speaking?
 #
@@ -793,6 +855,15 @@ _ = left.legend(frameon=False)
 # **Think:** what would you have to keep equal, and how many seeds would you need, to write
 # "does not converge without" yourself?
 #
+# <details><summary>An answer</summary>
+#
+# All but the norm: data, crops and their order, initial weights, steps, schedule. But give each of
+# the two its best learning rate, since a model that fails at one rate may converge at another. Then
+# several seeds: if five of five fail, the 95 % interval of the share that fails is still 57 % to
+# 100 %; with ten of ten it is 72 % to 100 %.
+#
+# </details>
+#
 # ### Your model
 #
 # Now the model that you hand in. The ablation stopped early: choose more steps, and a higher rate.
@@ -844,3 +915,12 @@ for name, split in (("validation", data.validation), ("test", data.test)):
 # **Think:** the test sentences contain no word of the training sentences, and still the model
 # recognizes the voice. Which parts of the spectrogram can it have learned from? And how would your
 # accuracy change if all speakers had said the same sentences?
+#
+# <details><summary>An answer</summary>
+#
+# From what a voice puts into every sound: its pitch, the places of its resonances (formants), how
+# fast the energy falls toward high frequencies. If all speakers said the same sentences, no words
+# could be memorized in place of a voice, and on those sentences the accuracy would be higher, since
+# only voices and microphones differ. But it would say less about new sentences.
+#
+# </details>

@@ -63,6 +63,14 @@ from kws.training.schedule import cosine_warmup
 # **Before you go on:** how many tokens are left of 64 × 101 points at stride 1, and at stride 2
 # twice? By what factor do the weights differ?
 #
+# <details><summary>An answer</summary>
+#
+# At stride 1, $64 \cdot 101 = 6{,}464$ points; at stride 2 twice, 64 bands become 32 and then 16,
+# 101 frames become 51 and then 26, so $16 \cdot 26 = 416$. With the cls token, the weights differ
+# by a factor of $(6465 / 417)^2 \approx 240$.
+#
+# </details>
+#
 # **Contract.** `count_tokens(bands, frames, strides)`, whole numbers and a tuple of any length → a
 # whole number. `attention_bytes(batch_size, num_heads, num_layers, num_tokens)`, whole numbers → a
 # whole number. Arithmetic; no convolution is run.
@@ -120,6 +128,14 @@ _ = axes.legend(frameon=False)
 # **Think:** max pooling by 2 before a convolution of stride 2 leaves 16 × 25 = 400 tokens
 # where two strides leave 416. Which 16 are lost?
 #
+# <details><summary>An answer</summary>
+#
+# Those at the end of the clip. Pooling makes pairs, and the last of 101 frames has no partner: 50
+# are left, which become 25. Two strides of 2 have points at frames 0, 4, …, 100. So the 16 bands
+# around frame 100 are lost.
+#
+# </details>
+#
 # ## 5.2 The stem
 #
 # Two convolutions, 3 × 3, each followed by batch norm and ReLU. Then the feature map (B, channels,
@@ -133,6 +149,13 @@ _ = axes.legend(frameon=False)
 # one band follows the other, each with its channels.
 #
 # **Before you go on:** the shapes of both, for 64 channels and strides (2, 2).
+#
+# <details><summary>An answer</summary>
+#
+# Points: (B, 416, 64). Columns: (B, 26, 1024), since each of the 26 frames has $16 \cdot 64$
+# numbers.
+#
+# </details>
 #
 # **Contract.** `Stem(channels, strides, columns)`; `forward(mel)`: mel (B, T, F) float32 → points
 # (B, T' F', channels) or columns (B, T', F' channels), T' and F' as in section 5.1. Use
@@ -281,6 +304,14 @@ check_values("5.3-token-start", ClassToken)
 # **Think:** is the output at the cls token the same if the other tokens come in another order? With
 # and without positions?
 #
+# <details><summary>An answer</summary>
+#
+# Without positions it is the same, up to rounding: the cls token attends to a set of tokens, and so
+# does every other token. With positions it is not: a token that moves gets the vector of another
+# position.
+#
+# </details>
+#
 # ## 5.4 The keyword transformer
 #
 # stem → linear layer to `D` → cls token (and positions) → `num_layers` encoder layers → a linear
@@ -416,6 +447,14 @@ check_values("5.5-parameters-built", KeywordTransformer)
 # For 31 classes, 30 words and silence, the report has 2,152,287.
 #
 # **Think:** stride 1 or stride 2: which of the two models has more parameters?
+#
+# <details><summary>An answer</summary>
+#
+# Neither: a stride changes how many tokens there are, and not the kernels and matrices that all
+# tokens share. (Two options would change that: learned positions, with a vector for each token, and
+# columns, which make the linear layer behind the stem wider.)
+#
+# </details>
 #
 # ## 5.6 Twelve words in a minute
 #
@@ -577,6 +616,14 @@ _ = axes.legend(frameon=False)
 #
 # **Think:** $\ln 12 = 2.48$ (the gray line) is the loss of a model that gives every class the same
 # probability. Which of the three curves ends there, and which below it but still wrong?
+#
+# <details><summary>An answer</summary>
+#
+# The rate 0.02 ends there (at 2.50 when we tried it): it gives every clip the same class. The rate
+# 0.00001 ends just below (2.41): it has moved a little in the right direction, but most of its
+# predictions are still wrong. The rate 0.001 reaches 1.14 in the same 120 steps.
+#
+# </details>
 
 # %%
 torch.manual_seed(0)
@@ -626,6 +673,15 @@ _ = axes.legend(frameon=False)
 #
 # **Think:** both were trained once. What would you have to do before you write that one of them is
 # better?
+#
+# <details><summary>An answer</summary>
+#
+# Train both several times with different seeds, say five, on the same data, and report mean and
+# spread. Give both the same care (the same number of learning rates tried, on validation clips) and
+# the same budget, steps or minutes, fixed beforehand. If the difference is smaller than the spread
+# between seeds, or than the interval of the test accuracy, nothing has been shown.
+#
+# </details>
 #
 # ## 5.7 The confusion matrix
 #
@@ -682,6 +738,15 @@ for row, axes in zip(wrong.tolist(), panels.flat, strict=False):
 # %% [markdown]
 # **Think:** which of them would you have got wrong yourself? Is "we need a better model" the lesson
 # of all of them?
+#
+# <details><summary>An answer</summary>
+#
+# It depends on your errors. If you cannot understand a clip either, because its end is cut off or
+# the noise is loud, no model will help: the lesson is better recordings or labels, or to ask the
+# speaker again. If two words differ in one sound only, more examples of these two may help. Only
+# clips that are clear to you ask for a better model.
+#
+# </details>
 #
 # ## 5.8 "I do not know"
 #
@@ -757,6 +822,14 @@ _ = axes.legend(frameon=False, loc="lower left")
 #
 # **Think:** there are 24 unknown clips in this test. How wide is the interval of their recall?
 #
+# <details><summary>An answer</summary>
+#
+# Nearly 40 points, if half of them are found: 12 of 24 has a 95 % interval from 31 % to 69 %, and
+# 22 of 24 from 74 % to 98 %. So small differences between star and curve mean nothing here.
+# `Proportion(correct=12, n=24)` prints such an interval.
+#
+# </details>
+#
 # ## 5.9 The table for Kaggle
 #
 # The challenge on Kaggle takes a table, `fname,label`, with its own names: `silence` and `unknown`
@@ -810,3 +883,12 @@ print(f"{len(found)} rows;", ", ".join(f"{clip},{found[clip]}" for clip in clips
 # **Think:** the report of section 5.8 fine-tuned wav2vec2 on 30 words and used thresholds: 97.95 %
 # on its own validation set, 81.1 % on the private leaderboard of the challenge. What is in that
 # test set that was not in the validation set?
+#
+# <details><summary>An answer</summary>
+#
+# Words that the training set does not contain. The validation set has the same 30 words as the
+# training set, so it cannot measure how often the threshold rejects any *other* word. The test set
+# of the challenge has such words, all of them `unknown`, and a network is often confident about
+# them. Speakers and noise may differ, too.
+#
+# </details>

@@ -24,6 +24,7 @@ from grader.course.mistakes.planted import planted, solution
 from grader.grading.checks import Check, read_check
 from kws.errors import UsageError
 from kws.files import write_text
+from kws.student.released import FOLDED
 
 WORDS, CODE = 120, 15  # words of text and lines of given code that are read in a minute
 ANSWER, QUESTION, TASK = 2, 3, 3  # minutes: a line of an answer, a question, a task's surroundings
@@ -53,8 +54,11 @@ def hidden_checks(number: str) -> list[Check]:
 
 
 def minutes(cells: list[SolutionCell]) -> float:
-    """What a notebook takes, to read, to answer and to think about; without a word on debugging."""
-    text = [cell.source for cell in cells if cell.kind == "markdown"]
+    """What a notebook takes, to read, to answer and to think about; without a word on debugging.
+
+    Folded answers do not count: a question's minutes include a look at its answer.
+    """
+    text = [FOLDED.sub("", cell.source) for cell in cells if cell.kind == "markdown"]
     given = [cell.source for cell in cells if cell.kind != "markdown" and not cell.task]
     tasks = {cell.task for cell in cells if cell.task}
     answers = [

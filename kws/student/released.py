@@ -21,6 +21,7 @@ GOLDENS = Path(kws.__file__).parent / "contracts" / "goldens"  # read here witho
 TARGET = re.compile(r"0?(?P<number>\d{1,2})(?:\.(?P<task>\d{1,2}))?(?P<check>-[\w-]+)?")
 HEADING = re.compile(r"#+ (?P<task>\d+\.\d+) (?P<title>.+)")
 STEP = re.compile(r" *#   (?P<text>\d+\. .+)")
+FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)  # the answer below a question
 SET_ASIDE = ".before-reset"  # in the name of a copy that `kws reset` keeps
 SAVED = re.compile(r"save_file\(.*[\"']([\w.-]+\.safetensors)[\"']")
 
@@ -56,8 +57,9 @@ class ReleasedTask:
 
     @property
     def questions(self) -> list[str]:
-        """The first paragraph of its section, its formula, and what it asks."""
-        paragraphs = [part.strip() for part in re.split(r"\n\s*\n", self.section) if part.strip()]
+        """The first paragraph of its section, its formula, and what it asks; no folded answers."""
+        text = FOLDED.sub("", self.section)
+        paragraphs = [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
         formula = [each for each in paragraphs[1:2] if each.startswith("$$")]
         asked = [each for each in paragraphs[1:] if each.startswith("**")]
         return [*paragraphs[:1], *formula, *asked]

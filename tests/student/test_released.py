@@ -10,6 +10,7 @@ from grader.authoring.leaks import find_leaks, secrets_of_solution
 from grader.authoring.markers import regions_of
 from kws.errors import UsageError
 from kws.student.released import (
+    ReleasedTask,
     checks_released,
     find_notebook,
     notebooks_in,
@@ -61,12 +62,20 @@ def test_no_hint_holds_an_answer(number):
     assert find_leaks({"hints": "\n".join(said).encode()}, secrets) == []
 
 
+def test_a_question_is_told_without_its_folded_answer():
+    folded = "<details><summary>An answer</summary>\n\n**Two** more.\n\n</details>"
+    section = f"Heads.\n\n**Think:** why?\n\n{folded}\n\n**Contract.** Any."
+    wanted = ReleasedTask(id="2.2", title="Heads", cells=(), section=section, checks=())
+    assert wanted.questions == ["Heads.", "**Think:** why?", "**Contract.** Any."]
+    assert "An answer" in tasks_of("02")["2.2"].section
+
+
 def test_the_questions_of_suspects_are_found_wherever_they_stand_in_a_check():
     asked = tasks_of("02")["2.1"].suspects
     assert "are the scores divided by the root of K?" in asked
     assert "is valid used at all?" in asked  # of a planted mistake
     assert len(asked) == len(set(asked))
-    assert "more steps?" in tasks_of("03")["3.8"].suspects
+    assert "all points from 95 %, none up to 50 %: more steps?" in tasks_of("03")["3.8"].suspects
     assert len(tasks_of("01")["1.8"].suspects) > 5  # named tables, and tables in calls
 
 

@@ -124,6 +124,17 @@ def test_an_answer_is_called_inside_its_check_so_that_a_todo_makes_no_traceback(
                 assert not used & asked, ast.unparse(node)
 
 
+@pytest.mark.parametrize("number", NUMBERS)
+def test_every_question_is_followed_by_its_folded_answer(number):
+    asked = "|".join(map(re.escape, overview.QUESTIONS))
+    # without an empty line below the summary, Markdown and formulas inside are not rendered
+    folded = r"<details><summary>An answer</summary>\n\n(?!\n).+?\n\n</details>"
+    for cell in cells(number):
+        text = cell.source if cell.kind == "markdown" else ""
+        for question in re.finditer(rf"^(?:{asked}).*?(?:\n\n|\Z)", text, re.DOTALL | re.MULTILINE):
+            assert re.compile(folded, re.DOTALL).match(text, question.end()), question[0]
+
+
 FINDINGS = {  # what went wrong in the source experiments: notebook, what it says, what it runs
     "the rate that collapsed": ("05", "it *collapsed*: 3.5 %", "rates = (1e-5, 1e-3, 2e-2)"),
     "tokens that did not fit": ("05", '"did not fit"', "attention_bytes(16, 8, 4, tokens)"),

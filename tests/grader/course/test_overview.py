@@ -53,6 +53,8 @@ def test_text_answers_and_questions_all_take_time():
     cells = read_solution(solution("02"))
     assert minutes([cell("markdown", "word " * 120)]) == pytest.approx(1)
     assert minutes([cell("markdown", "**Think:** why?")]) == pytest.approx(3 + 2 / 120)
+    folded = "**Think:** why?\n\n<details><summary>An answer</summary>\n\nSo.\n\n</details>"
+    assert minutes([cell("markdown", folded)]) == pytest.approx(3 + 2 / 120)
     assert minutes([cell("code", "x = 1\n\n" * 15)]) == pytest.approx(1)
     answer = "def f():\n    # BEGIN SOLUTION 2.1\n    #: Step.\n    return 1\n    # END SOLUTION"
     assert minutes([cell("code", answer, "2.1")]) == pytest.approx(2 + 3)
