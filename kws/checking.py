@@ -15,7 +15,7 @@ in one. An error in the answer itself keeps its traceback, which says where to l
 import math
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -96,15 +96,15 @@ def check_values(trial_id: str, *answers: Any) -> None:
     names = dict(zip(trial.answers, answers, strict=True))
     results: list[tuple[str, Any]] = []
     found: list[Any] = []
+    called: list[str] = []
     with check(trial_id, trial.title):
         try:
-            with watch_calls(golden.forbidden) as called:
-                for result in trial.results(names):
-                    results.append(result)
-                    _expect_own(called, trial)
-                    if trial.measure is None:
-                        found.append(result[1])
-                        _expect_record(found, golden, trial)
+            for result in _watched(trial.results(names), golden.forbidden, called):
+                results.append(result)
+                _expect_own(called, trial)
+                if trial.measure is None:
+                    found.append(result[1])
+                    _expect_record(found, golden, trial)
             if trial.measure is not None:
                 for _, value in trial.measured(results):
                     found.append(value)
@@ -116,6 +116,17 @@ def check_values(trial_id: str, *answers: Any) -> None:
             question = _door(error) or golden.question([*found, error], trial)
             error.kws_hint = question  # type: ignore[attr-defined]
             raise
+
+
+def _watched(
+    results: Iterator[tuple[str, Any]], forbidden: Sequence[str], called: list[str]
+) -> Iterator[tuple[str, Any]]:
+    """The results; what is called for the first one is watched, since watching takes its time."""
+    with watch_calls(forbidden, called):
+        first = next(results, None)
+    if first is not None:
+        yield first
+        yield from results
 
 
 def _expect_own(called: list[str], trial: Trial) -> None:

@@ -5,6 +5,7 @@ ask for (see `modules`), and what belongs to them. It is made of the sources eac
 leaks, and every module in it is imported once before it is written.
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -157,15 +158,18 @@ def _refuse_missing_imports(kit: Kit) -> None:
 
 
 def _refuse_leaks(kit: Kit, number: str, root: Path) -> None:
-    """Answers to earlier assignments may stand in kws, which students have by then."""
+    """Answers to earlier assignments may stand in kws and in later notebooks, by then handed in."""
     solutions = {path.stem[:2]: secrets_of_solution(path) for path in solution_scripts(root)}
-    earlier = [secret for key in solutions if key < number for secret in solutions[key]]
     current = [secret for key in solutions if key >= number for secret in solutions[key]]
     paths = kit.modules.withheld.values()
     current += [secret for path in paths for secret in secrets_of_code(path, "module")]
     current += hidden_checks(root)
-    elsewhere = {path: kit.files[path] for path in kit.files if not path.startswith("kws/")}
-    leaks = [*find_leaks(kit.files, current), *find_leaks(elsewhere, earlier)]
+    leaks = find_leaks(kit.files, current)
+    for path, data in kit.files.items():
+        if not path.startswith("kws/"):
+            own = Path(path).stem[:2] if path.endswith(".ipynb") else ""
+            secrets = (solutions[key] for key in solutions if own <= key < number)
+            leaks += find_leaks({path: data}, itertools.chain.from_iterable(secrets))
     if leaks:
         raise UsageError(
             f"the kit {kit.name} would leak: {'; '.join(map(str, leaks))}: remove it there, or "

@@ -10,7 +10,7 @@ each with the reason.
 
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from types import FrameType
@@ -144,7 +144,7 @@ def _survives(number: str, visible: bool, placed: tuple[int, Mutant]) -> bool:
         signal.alarm(0)
 
 
-def _agrees(trial: Trial, answers: dict[str, Any], visible: bool) -> bool:
+def _agrees(trial: Trial, answers: Mapping[str, Any], visible: bool) -> bool:
     seed = PUBLIC_SEED if visible else Seed("mutants").number(trial.id) % 2**32
     found = [value for _, value in try_trial(trial, answers, seed, hidden=not visible)]
     if any(isinstance(value, BaseException) for value in found):

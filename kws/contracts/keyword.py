@@ -13,9 +13,8 @@ from kws.contracts.attention import count
 from kws.contracts.trial import Draw, trial
 
 CLIP = (101, 64)  # frames and mel bands of a second
-WORDS = tuple(
-    "_silence_ go cat _unknown_ off yes marvin down left up six right no stop on backward".split()
-)
+WORDS = ("_silence_", "go", "cat", "_unknown_", "off", "yes", "marvin", "down")
+WORDS += ("left", "up", "six", "right", "no", "stop", "on", "backward")
 
 
 def stem_weights(draw: Draw, channels: tuple[int, int]) -> dict[str, torch.Tensor]:

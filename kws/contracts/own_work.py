@@ -14,13 +14,12 @@ METHODS = ("__init__", "forward", "__call__")  # of a class, what using it runs
 
 
 @contextmanager
-def watch_calls(names: Iterable[str]) -> Iterator[list[str]]:
-    """Collect those of these dotted names that are called inside: functions, classes, modules."""
+def watch_calls(names: Iterable[str], called: list[str]) -> Iterator[None]:
+    """Add to `called` those of these dotted names (functions, classes, modules) called inside."""
     targets: dict[Any, str] = {}
     for name in names:
         for target in _targets(_resolve(name)):
             targets.setdefault(target, name)
-    called: list[str] = []
 
     def note(frame: FrameType, event: str, argument: Any) -> None:
         if event == "call":
@@ -34,7 +33,7 @@ def watch_calls(names: Iterable[str]) -> Iterator[list[str]]:
     if targets:
         sys.setprofile(note)
     try:
-        yield called
+        yield
     finally:
         sys.setprofile(before)
 

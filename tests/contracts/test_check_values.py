@@ -1,5 +1,7 @@
 """The visible check: what it says of right, wrong, missing and unknown answers."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
@@ -35,7 +37,8 @@ def test_our_answer_passes(trial):
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_every_known_mistake_is_asked_about_in_the_notebook(number):
+def test_every_known_mistake_is_asked_about_in_the_notebook(number, monkeypatch):
+    monkeypatch.setattr("kws.checking.watch_calls", lambda *_: nullcontext())  # it takes its time
     silent = []
     for position, mistake in enumerate(planted(number).mistakes):
         trials = [trial for trial in all_trials(number) if trial.task == mistake.task]
