@@ -65,16 +65,6 @@ def expect_dtype(what: str, actual: Any, dtype: torch.dtype) -> Tensor:
     raise Failure(f"{what} is {_short(actual.dtype)}, expected {_short(dtype)}")
 
 
-def expect_logits(what: str, actual: Tensor) -> None:
-    """Failure, with the question, if the scores (B, C) look like what a softmax makes."""
-    sums = actual.sum(dim=-1)
-    if bool((actual >= 0).all()) and torch.allclose(sums, torch.ones_like(sums)):
-        raise Failure(
-            f"{what} gives probabilities, expected logits",
-            "is there a softmax? The loss has one of its own",
-        )
-
-
 def expect_finite(what: str, actual: Any, hint: str = "") -> Tensor:
     """`actual`, if it is a tensor without NaN and infinity."""
     actual = expect_tensor(what, actual)
