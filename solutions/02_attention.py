@@ -59,9 +59,8 @@ from kws.checking import check, check_values, expect_close, expect_equal
 # </details>
 #
 # **Contract.** `attend(q, k, v, valid=None)`: q (B, H, T, K), k and v (B, H, S, K), valid (B, S)
-# bool or None → (B, H, T, K), in the dtype of q. Use tensor operations and `softmax`; the
-# attention functions of a library, `F.scaled_dot_product_attention` for one, do not count as an
-# answer.
+# bool or None → (B, H, T, K), float32. Use tensor operations and `softmax`; the attention
+# functions of a library, `F.scaled_dot_product_attention` for one, do not count as an answer.
 
 
 # %% tags=["export"]
@@ -202,7 +201,7 @@ check_values("2.2-heads-values", split_heads, merge_heads)
 # queries, keys, values.)
 #
 # **Contract.** `MultiHeadSelfAttention(d_model, num_heads)`; `forward(x, valid=None)`: x (B, T,
-# D), valid (B, T) bool or None → (B, T, D), in the dtype of x. Use `nn.Linear` or `nn.Parameter`
+# D), valid (B, T) bool or None → (B, T, D). Use `nn.Linear` or `nn.Parameter`
 # and your own `attend`, not `nn.MultiheadAttention`. Known weights come in through
 # `load_attention`, below.
 

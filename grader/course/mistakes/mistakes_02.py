@@ -255,6 +255,19 @@ MISTAKES = [
 ]
 # fmt: on
 
+
+def packed_door(together: str, last: str) -> tuple[str, str]:
+    """`load_attention` of whoever has one layer for queries, keys and values."""
+    return (
+        "    module.load_state_dict(weights)\n",
+        "    with torch.no_grad():\n"
+        '        for kind in ("weight", "bias"):\n'
+        '            three = [weights[f"{name}.{kind}"] for name in ("query", "key", "value")]\n'
+        f"            getattr(module.{together}, kind).copy_(torch.cat(three))\n"
+        f'            getattr(module.{last}, kind).copy_(weights[f"out.{{kind}}"])\n',
+    )
+
+
 ALTERNATIVES = {
     "one query at a time, into zeros of the default dtype": [
         (
@@ -305,6 +318,12 @@ ALTERNATIVES = {
             "nn.Linear(d_ff, d_model)\n        )",
         ),
         (SECOND, "return self.norm_feed_forward(x + self.net(x))"),
+        packed_door("everything", "last"),
+        (
+            "module.load_state_dict(own, strict=False)",
+            'names = {n: n.replace("expand", "net.0").replace("contract", "net.2") for n in own}\n'
+            "    module.load_state_dict({names[n]: w for n, w in own.items()}, strict=False)",
+        ),
         (
             LAYERS,
             "nn.ModuleList()\n        for _ in range(num_layers):\n"
@@ -313,6 +332,7 @@ ALTERNATIVES = {
     ],
     "one map named like nothing else, cut by unflatten; layers are deep copies": [
         (FOUR, "        self.qkv = nn.Linear(d_model, 3 * d_model)\n"),
+        packed_door("qkv", "out"),
         (
             MAPS,
             "        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))"
@@ -329,6 +349,32 @@ ALTERNATIVES = {
         (
             "attention = 4 * (d_model**2 + d_model)",
             "return num_layers * (4 * d_model**2 + 9 * d_model + 2 * d_model * d_ff + d_ff)",
+        ),
+    ],
+    "a layer for each head, and matrices as parameters": [
+        (
+            FOUR,
+            "        K = d_model // num_heads\n"
+            "        self.heads = nn.ModuleList(\n"
+            "            nn.ModuleList(nn.Linear(d_model, K) for _ in range(3))\n"
+            "            for _ in range(num_heads)\n"
+            "        )\n",
+        ),
+        (
+            MAPS,
+            "        q, k, v = (\n"
+            "            torch.stack([head[i](x) for head in self.heads], 1) for i in range(3)\n"
+            "        )\n",
+        ),
+        (
+            "    module.load_state_dict(weights)\n",
+            "    with torch.no_grad():\n"
+            '        for kind in ("weight", "bias"):\n'
+            '            for i, name in enumerate(("query", "key", "value")):\n'
+            '                parts = weights[f"{name}.{kind}"].chunk(len(module.heads))\n'
+            "                for head, part in zip(module.heads, parts):\n"
+            "                    getattr(head[i], kind).copy_(part)\n"
+            '            getattr(module.out, kind).copy_(weights[f"out.{kind}"])\n',
         ),
     ],
     "an additive mask of -1e9": [(HIDE, "scores = scores - 1e9 * (~valid)[:, None, None, :]")],
