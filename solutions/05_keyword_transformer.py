@@ -643,12 +643,14 @@ torch.manual_seed(0)
 crnn, start = Crnn(replace(CRNN_SMALL, num_features=N_MELS)), time.time()
 crnn_losses = fit(crnn, steps=250, batch_size=32, lr=2e-3, warmup_steps=25)
 print(f"250 steps in {time.time() - start:.0f} s, {count(crnn):,} parameters")
-beliefs = {}
-for name, one in (("transformer", model), ("CRNN", crnn)):
-    for split in ("validation", "testing"):
-        beliefs[name, split] = predict(one, mels[split])
-        right = int((beliefs[name, split].argmax(1) == labels[split]).sum())
-        print(f"{name:12} {split:11}", Proportion(correct=right, n=len(labels[split])))
+beliefs = {
+    (name, split): predict(one, mels[split])
+    for name, one in (("transformer", model), ("CRNN", crnn))
+    for split in ("validation", "testing")
+}
+for (name, split), belief in beliefs.items():
+    right = int((belief.argmax(1) == labels[split]).sum())
+    print(f"{name:12} {split:11}", Proportion(correct=right, n=len(labels[split])))
 
 # %% tags=["check"]
 with check("5.6-accuracy", "your model recognizes the words of new voices"):
