@@ -14,8 +14,9 @@ import torch
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.answers import Results, exported_cells, load_answers, try_trial
-from grader.course.mistakes.planted import Mistake, edited, planted, solution
+from grader.authoring.answers import Results, try_trial
+from grader.course.mistakes.planted import planted
+from grader.course.trials import mistaken_answers, our_answers
 from kws.contracts import all_trials
 from kws.contracts.compare import Record
 from kws.contracts.goldens import FOLDER, raised
@@ -75,7 +76,7 @@ def _alike(a: Any, b: Any) -> bool:
 
 
 def _tables(number: str) -> dict[str, dict[str, Any]]:
-    reference = load_answers(exported_cells(solution(number)), f"solution {number}")
+    reference = our_answers(number)
     trials = all_trials(number)
     expected = {trial.id: _expected(trial, reference) for trial in trials}
     tables: dict[str, dict[str, Any]] = {
@@ -86,8 +87,8 @@ def _tables(number: str) -> dict[str, dict[str, Any]]:
         }
         for trial in trials
     }
-    for mistake in planted(number).mistakes:
-        answers = mistaken_answers(number, mistake)
+    for position, mistake in enumerate(planted(number).mistakes):
+        answers = mistaken_answers(number, position)
         own = [trial for trial in trials if trial.task == mistake.task]
         seen = False
         for trial in own:
@@ -103,12 +104,6 @@ def _tables(number: str) -> dict[str, dict[str, Any]]:
                 f"add an input to kws/contracts that shows it"
             )
     return tables
-
-
-def mistaken_answers(number: str, mistake: Mistake) -> Mapping[str, Any]:
-    """Our answers with one mistake in them; where they do not load, what was loaded before."""
-    text = edited(number, mistake.edits).decode()
-    return load_answers(exported_cells(solution(number), text), f"mistake in {mistake.task}")
 
 
 def _expected(trial: Trial, reference: Mapping[str, Any]) -> list[tuple[str, Record]]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from grader.course.goldens import golden_path, golden_text
+from grader.course.goldens import golden_path, golden_text, is_current
 from grader.course.mistakes.planted import planted
 from grader.course.trials import mistaken_answers, our_answers
 from kws.checking import NotStarted, Unmet, check_values, lines_go_to
@@ -88,8 +88,6 @@ load.__code__ = load.__code__.replace(co_name="load_attention")
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_goldens_are_current(number):
-    from grader.course.goldens import is_current
-
     assert is_current(golden_path(number).read_text(encoding="utf-8"), golden_text(number))
 
 

@@ -14,18 +14,13 @@ class Mistake:
     otherwise, by what a training reached for one, `check` says which check has to ask it.
     """
 
+    task: str
     name: str
+    question: str
     replace: str
     by: str
     also: tuple[Edit, ...] = ()
-    task: str = ""
-    question: str = ""
     check: str = ""
-    hint: str = ""  # TRANSITION: until every assignment has a contract
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "task", self.task or self.check.partition("-")[0])
-        object.__setattr__(self, "question", self.question or self.hint)
 
     @property
     def edits(self) -> tuple[Edit, ...]:

@@ -9,6 +9,7 @@ from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.batch.evaluator import prepare
 from grader.core.seed import Seed
+from grader.course import trials
 from grader.course.hidden import keywords, speech
 from grader.course.hidden.speech import padded, scores, speaker_utterances
 
@@ -38,14 +39,16 @@ def test_what_is_prepared_is_not_spoken_again(number, monkeypatch):
 
 
 @pytest.mark.parametrize("number", ASSIGNMENTS)
-def test_what_the_checks_hear_is_made_before_a_job_is_forked(number, monkeypatch):
-    made = []
+def test_what_the_checks_need_is_made_before_a_job_is_forked(number, monkeypatch):
+    made, loaded = [], []
+    monkeypatch.setattr(trials, "our_answers", loaded.append)
     monkeypatch.setattr(speech, "speaker_utterances", lambda seed: made.append("speech"))
     monkeypatch.setattr(keywords, "word_clips", lambda seed: made.append("keywords"))
     prepare(number, Seed("one"))
     checks = ROOT / "grader" / "course" / f"test_{ASSIGNMENTS[number].stem}.py"
     heard = re.findall(r"from grader\.course\.hidden\.(\w+) import", checks.read_text())
     assert made == heard
+    assert loaded == [number]
 
 
 def test_padding_is_silence_and_the_mask_says_where():
