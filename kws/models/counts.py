@@ -21,8 +21,10 @@ from kws.models import speaker
 from kws.models.bc_resnet import HEAD_KERNEL, STAGE_BLOCKS, BcResNetConfig, widths_of
 from kws.models.convs2s import ConvS2sConfig
 from kws.models.keyword_transformer import KeywordTransformerConfig
+from kws.models.patches import count_patches
 from kws.models.recurrent import CrnnConfig, GruConfig, RnnConfig
 from kws.models.sequence_classifier import STEM_CHANNELS, STEM_STRIDES
+from kws.models.spectrogram_transformer import SpectrogramTransformerConfig
 from kws.models.tdnn import TdnnConfig
 
 # Scalars of the layers; the number of heads does not matter.
@@ -255,6 +257,26 @@ def parts_of_keyword_transformer(config: KeywordTransformerConfig) -> Parts:
     return parts
 
 
+def parts_of_spectrogram_transformer(config: SpectrogramTransformerConfig) -> Parts:
+    """A patch of P pixels, a grid of r rows and t columns, n tokens that are read."""
+    d, tokens = config.d_model, 1 + config.distilled
+    sizes = (config.num_features, config.num_frames, config.patch, config.stride)
+    rows, columns = count_patches(*sizes)
+    grid = {"d": d, "r": rows, "t": columns}
+    own = Formula("n*d", {"n": tokens, "d": d})
+    layers = times(config.num_layers, encoder_layer(d, config.d_ff))
+    parts: Parts = {
+        "tokens": own,
+        "token_positions": own,
+        "embed": Formula("P*d + d", {"P": config.patch[0] * config.patch[1], "d": d}),
+        "positions": Formula("d*r*t" if config.positions == "grid" else "d*(r + t)", grid),
+        "encoder": layers + Formula("2*d", {"d": d}),
+    }
+    if config.head_norm:
+        parts["head_norm"] = Formula("2*d", {"d": d})
+    return parts | {"classify": linear(d, config.num_classes)}
+
+
 def parts_of_bc_resnet(config: BcResNetConfig) -> Parts:
     """A block of width a: kernels 3 a + 3 a, mixing a², normalizations 2 S a + 2 a."""
     stem, *widths, head = widths_of(config.base_channels)
@@ -329,6 +351,7 @@ PARTS: dict[type, Callable[[Any], Parts]] = {
     RnnConfig: parts_of_rnn,
     ConvS2sConfig: parts_of_convs2s,
     KeywordTransformerConfig: parts_of_keyword_transformer,
+    SpectrogramTransformerConfig: parts_of_spectrogram_transformer,
     BcResNetConfig: parts_of_bc_resnet,
     TdnnConfig: parts_of_tdnn,
     speaker.TransformerConfig: parts_of_transformer,

@@ -12,7 +12,16 @@ from typing import Annotated, Any
 from torch import nn
 
 from kws.errors import UsageError, did_you_mean, is_out_of_memory
-from kws.models import bc_resnet, convs2s, keyword_transformer, pretrained, recurrent, speaker, tdnn
+from kws.models import (
+    bc_resnet,
+    convs2s,
+    keyword_transformer,
+    pretrained,
+    recurrent,
+    speaker,
+    spectrogram_transformer,
+    tdnn,
+)
 from kws.models.fast import use_fast_layers
 from kws.settings import as_toml, checked
 
@@ -86,6 +95,16 @@ MODELS: dict[str, Entry] = {
         )
         for size in (1, 2, 3)
     },
+    "ast-small": Entry(
+        build=spectrogram_transformer.SpectrogramTransformer,
+        config=spectrogram_transformer.AST_SMALL,
+        about="patches of 32 bands x 8 frames, 3 pre-norm layers of width 96: learns on a CPU",
+    ),
+    "ast-base": Entry(
+        build=spectrogram_transformer.SpectrogramTransformer,
+        config=spectrogram_transformer.AST_BASE,
+        about="AST, 12 x 101 overlapping patches of 10 s, 12 layers, written out",
+    ),
     **{
         f"bc-resnet-{size}": Entry(
             build=bc_resnet.BcResNet,
@@ -150,7 +169,7 @@ PRETRAINED: dict[str, Entry] = {  # they read waveforms, and need transformers
 }
 
 LARGEST = 999_999  # no setting comes near it, and somewhere beyond it torch overflows
-MAY_BE_ZERO = {"d_hidden"}  # a layer that can be left out
+MAY_BE_ZERO = {"d_hidden", "patchout", "token_patchout"}  # what can be left out
 MOST = {"num_layers": 1000}  # each costs time to build, however narrow
 
 

@@ -20,6 +20,7 @@ from kws.models.bc_resnet import BcBlock, SubSpectralNorm
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
 from kws.models.convs2s import GatedBlock
 from kws.models.frontend import ConvBlock, ConvStem
+from kws.models.patches import PatchEmbedding
 from kws.models.pooling import AttentionPooling, MeanPooling, SelfAttentivePooling
 from kws.models.positional import RelativeSelfAttention
 from kws.models.recurrent import BidirectionalRnn
@@ -64,10 +65,11 @@ LAYERS = {
     "stem": (lambda: ConvStem((4, 6), strides=(2, 2)), (B, T, BANDS)),
     "time-delay layer": (lambda: TdnnLayer(D, 7, 3, dilation=2), (B, D, T)),
     "linear front end": (lambda: LinearFrontEnd(BANDS, D), (B, T, BANDS)),
+    "patches": (lambda: PatchEmbedding(D, (4, 5), (3, 2)), (B, T, BANDS)),
     "convolutional front end": (lambda: ConvFrontEnd(BANDS, D), (B, T, BANDS)),
 }
 LEFT_TO_MODELS = {"BcResNet", "Crnn", "GruClassifier", "KeywordTransformer", "SequenceClassifier"}
-LEFT_TO_MODELS |= {"ConvS2s", "RnnClassifier", "Tdnn"}
+LEFT_TO_MODELS |= {"ConvS2s", "RnnClassifier", "SpectrogramTransformer", "Tdnn"}
 REFUSE_PADDING = {"Ast", "Wav2Vec2"}  # tested where they are
 
 

@@ -37,6 +37,8 @@ PUBLISHED = {
     ("bc-resnet-1", 12): 9_232,
     ("bc-resnet-8", 12): 321_068,
     ("homework-baseline", 600): 125_896,
+    ("ast-small", 35): 255_107,
+    ("ast-base", 527): 86_594_063,
 }
 PUBLISHED_PARTS = {
     ("crnn", "gru"): 4_328_448,
@@ -69,6 +71,8 @@ VARIANTS = [
     ("strided-transformer", {"positions": "learned", "max_tokens": 31, "channels": (5, 7)}),
     ("strided-transformer", {"positions": "sinusoidal", "qkv_bias": False, "num_features": 17}),
     ("kwt-1", {"positions": "none", "num_layers": 2, "d_ff": 13, "num_features": 17}),
+    ("ast-small", {"positions": "split", "patch": (7, 5), "stride": (3, 2), "num_features": 17}),
+    ("ast-small", {"distilled": True, "head_norm": True, "num_frames": 31, "d_ff": 7}),
     ("bc-resnet-1", {"base_channels": 1, "num_features": 64, "sub_bands": 4}),
     ("bc-resnet-1", {"base_channels": 6}),
     ("tdnn", {"channels": 7, "d_hidden": 11, "num_features": 13}),
