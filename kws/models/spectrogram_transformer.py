@@ -48,7 +48,7 @@ class SpectrogramTransformerConfig:
         norm_eps: what every norm adds to the variance.
     """
 
-    num_classes: int = 12
+    num_classes: int = 35
     num_features: int = 64
     num_frames: int = 101
     patch: tuple[int, int] = (32, 8)
