@@ -32,8 +32,8 @@ endif
 
 # threads that wait for each other cost more than they give
 demo: export OMP_NUM_THREADS = 1
-demo: $(READY)  ## every notebook with our answers, graded; then a class of ten
-	@$(BIN)/python -m grader demo $(DEMO)
+demo: $(READY)  ## every notebook with our answers, graded; then a class of ten (ONLY=02: one notebook)
+	@$(BIN)/python -m grader demo $(DEMO) $(if $(ONLY),--only $(ONLY))
 
 test: $(READY)  ## the test suite: three at a time for two cores, since some wait
 	@$(BIN)/python -m pytest -q -n 3

@@ -47,6 +47,9 @@ def gradescope_zip(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Argument(help="Folder to make.")] = Path("runs/demo"),
+    only: Annotated[
+        str | None, typer.Option(metavar="NN", help="This notebook alone [all, and a class]")
+    ] = None,
 ) -> None:
     """Run every notebook with our answers, grade what they made, then grade a class of ten.
 
@@ -54,7 +57,7 @@ def demo(
     """
     from grader.selftest.demo import main
 
-    raise typer.Exit(main(out.resolve()))
+    raise typer.Exit(main(out.resolve(), only))
 
 
 @app.command()

@@ -8,15 +8,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from grader.authoring.build import read_solution
+from grader.authoring.percent import read_percent
 from kws.contracts.trial import Trial
 
 Results = list[tuple[str, Any]]  # (what, value), the last value an exception if one was raised
 
 
 def exported_cells(solution: Path, text: str | None = None) -> list[str]:
-    """The code that is graded, cell by cell; `text` as in `read_solution`."""
-    return [cell.source for cell in read_solution(solution, text) if "export" in cell.tags]
+    """The code that is graded, cell by cell; `text` stands in for what the file says."""
+    text = solution.read_text(encoding="utf-8") if text is None else text
+    return [cell.source for cell in read_percent(text) if "export" in cell.tags]
 
 
 def load_answers(cells: Iterable[str], name: str) -> dict[str, Any]:

@@ -44,17 +44,14 @@ def solution_scripts(root: Path = ROOT) -> list[Path]:
     return sorted(path for path in scripts if STEM.fullmatch(path.stem))
 
 
-def read_solution(solution: Path, text: str | None = None) -> list[SolutionCell]:
-    """The cells of a solution, staff's included. UsageError names file and line of a fault.
-
-    `text` stands in for what the file says: our answers after some edits.
-    """
+def read_solution(solution: Path) -> list[SolutionCell]:
+    """The cells of a solution, staff's included. UsageError names file and line of a fault."""
     name = f"{solution.parent.name}/{solution.name}"
     stem = STEM.fullmatch(solution.stem)
     if not stem:
         raise UsageError(f"{name}: call a solution NN_slug.py, such as 02_attention.py")
     try:
-        text = solution.read_text(encoding="utf-8") if text is None else text
+        text = solution.read_text(encoding="utf-8")
     except (FileNotFoundError, UnicodeDecodeError) as error:
         raise UsageError(f"{name}: cannot be read ({error}): write it as UTF-8 text") from error
     _parse(text, name, 1)

@@ -1,11 +1,13 @@
 """The visible check: what it says of right, wrong, missing and unknown answers."""
 
+import json
 from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 
+from grader.adapters import ASSIGNMENTS
 from grader.course.goldens import golden_path, golden_text, is_current
 from grader.course.mistakes.planted import planted
 from grader.course.trials import mistaken_answers, our_answers
@@ -87,8 +89,21 @@ load.__code__ = load.__code__.replace(co_name="load_attention")
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_the_goldens_are_current(number):
-    assert is_current(golden_path(number).read_text(encoding="utf-8"), golden_text(number))
+def test_the_goldens_know_the_trials_and_mistakes_that_there_are(number):
+    """Their numbers are current too: with them our answers pass, and mistakes are recognized."""
+    tables = json.loads(golden_path(number).read_text(encoding="utf-8"))
+    assert list(tables) == [trial.id for trial in all_trials(number)]
+    asked, forbidden = set(), {}
+    for trial_id, table in tables.items():
+        task = find_trial(trial_id).task
+        forbidden[task] = tuple(table["forbidden"])
+        asked |= {(task, mistake["question"]) for mistake in table["mistakes"]}
+    assert asked == {(m.task, m.question) for m in planted(number).mistakes if m.task in forbidden}
+    assert forbidden == {t: ASSIGNMENTS[number].task(t).forbidden for t in forbidden}
+
+
+def test_the_goldens_of_assignment_2_are_current_as_a_whole():
+    assert is_current(golden_path("02").read_text(encoding="utf-8"), golden_text("02"))
 
 
 def test_a_trial_gives_the_same_whatever_the_state_of_the_generator():
