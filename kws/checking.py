@@ -221,7 +221,7 @@ def _hint(hint: str) -> str:
     return f"\n  hint: {hint}" if hint else ""
 
 
-def each_suspect(suspects: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
+def _each_suspect(suspects: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
     """(hint, value) for every value, also of an `AnyOf`."""
     for hint, value in (suspects or {}).items():
         for one in value if isinstance(value, AnyOf) else (value,):
@@ -229,7 +229,7 @@ def each_suspect(suspects: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]
 
 
 def _suspected(suspects: Mapping[str, Any] | None, agrees: Any) -> str:
-    return next((hint for hint, value in each_suspect(suspects) if agrees(value)), "")
+    return next((hint for hint, value in _each_suspect(suspects) if agrees(value)), "")
 
 
 def _agree(actual: Tensor, expected: Tensor, atol: float) -> bool:

@@ -1,4 +1,4 @@
-"""Failures that teach: the fact, expected against actual, and a hint when the mistake is known.
+"""Failures that teach: the fact, expected against actual, and a hint; values are a trial's matter.
 
 Every `expect_…` accepts whatever came back, None and foreign objects included, and either returns
 or raises `Failure`. A message never holds a hidden input: it says how far off an answer is, and
@@ -12,9 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kws.checking import each_suspect
-
-RTOL, ATOL = 1e-6, 1e-8
 LONGEST, LARGEST = 60, 10**12  # of what is shown of an answer: more of it could hold hidden data
 MOST_AXES, LONGEST_AXIS = 8, 10**6
 
@@ -27,25 +24,15 @@ class Failure(AssertionError):  # noqa: N818  (a verdict, not an error)
         self.message, self.hint = message, hint
 
 
-def expect_tensor(what: str, actual: Any) -> Tensor:
-    """`actual`, if it is a tensor.
+def expect_shape(what: str, actual: Any, *shape: int, letters: str = "") -> Tensor:
+    """`actual`, if it is a tensor of this shape; its axes are called `letters`, "B, H, T, K".
 
-    >>> expect_tensor("attend(q, k, v)", None)
+    >>> expect_shape("model(mel)", None, 2, 12)
     Traceback (most recent call last):
-    grader.grading.feedback.Failure: attend(q, k, v) is None, expected a tensor
+    grader.grading.feedback.Failure: model(mel) is None, expected a tensor
       hint: is there a `return`?
     """
-    if isinstance(actual, Tensor):
-        return actual
-    hint = "is there a `return`?" if actual is None else ""
-    if isinstance(actual, list | tuple) and any(isinstance(item, Tensor) for item in actual):
-        hint = "return the one tensor that is asked for"
-    raise Failure(f"{what} is {name_of(actual)}, expected a tensor", hint)
-
-
-def expect_shape(what: str, actual: Any, *shape: int, letters: str = "") -> Tensor:
-    """`actual`, if it is a tensor of this shape; its axes are called `letters`, "B, H, T, K"."""
-    actual = expect_tensor(what, actual)
+    actual = _tensor(what, actual)
     if tuple(actual.shape) == shape:
         return actual
     named = f"({letters}) = {shape}" if letters else f"{shape}"
@@ -57,80 +44,14 @@ def expect_shape(what: str, actual: Any, *shape: int, letters: str = "") -> Tens
     raise Failure(f"{what} has shape {shape_of(actual)}, expected {named}", hint)
 
 
-def expect_dtype(what: str, actual: Any, dtype: torch.dtype) -> Tensor:
-    """`actual`, if it is a tensor of this dtype."""
-    actual = expect_tensor(what, actual)
-    if actual.dtype == dtype:
-        return actual
-    raise Failure(f"{what} is {_short(actual.dtype)}, expected {_short(dtype)}")
-
-
 def expect_finite(what: str, actual: Any, hint: str = "") -> Tensor:
     """`actual`, if it is a tensor without NaN and infinity."""
-    actual = expect_tensor(what, actual)
+    actual = _tensor(what, actual)
     bad = ~torch.isfinite(actual)
     if not bad.any():
         return actual
     kind = "NaN" if torch.isnan(actual).any() else "an infinite number"
     raise Failure(f"{what} holds {kind} in {int(bad.sum())} of {actual.numel()} places", hint)
-
-
-def expect_close(
-    what: str,
-    actual: Any,
-    expected: Tensor | float,
-    suspects: Mapping[str, Tensor | float] | None = None,
-    *,
-    rtol: float = RTOL,
-    atol: float = ATOL,
-) -> None:
-    """Fail unless `actual` equals `expected` up to rounding: same shape, every place.
-
-    Args:
-        suspects: hint -> the value that this mistake produces, or `AnyOf` several. The first that
-            the answer equals becomes the hint; one that equals `expected` too is passed over.
-    """
-    expected = torch.as_tensor(expected)
-    if isinstance(actual, bool | int | float):
-        actual = torch.as_tensor(actual, dtype=torch.float64)
-    actual = expect_shape(what, actual, *expected.shape)
-    if _close(actual, expected, rtol, atol):
-        return
-    hint = ""
-    for question, wrong in each_suspect(suspects):
-        wrong = torch.as_tensor(wrong)
-        if _close(actual, wrong, rtol, atol) and not _close(expected, wrong, rtol, atol):
-            hint = question
-            break
-    if not hint:
-        expect_finite(what, actual) if torch.isfinite(expected).all() else None
-    raise Failure(f"{what} is {_distance(actual, expected)}", hint)
-
-
-def expect_equal(
-    what: str, actual: Any, expected: Any, suspects: Mapping[str, Any] | None = None
-) -> None:
-    """Fail unless `actual` is exactly `expected`: for counts, labels, flags, lists and tensors.
-
-    Both are shown where they are short and plain; `suspects` are as in `expect_close`.
-    """
-    if _equal(actual, expected):
-        return
-    hint = next(
-        (
-            question
-            for question, wrong in each_suspect(suspects)
-            if _equal(actual, wrong) and not _equal(wrong, expected)
-        ),
-        "is there a `return`?" if actual is None else "",
-    )
-    if isinstance(expected, Tensor):
-        actual = expect_shape(what, actual, *expected.shape)
-        differ = int((_number(actual) != _number(expected)).sum())
-        raise Failure(f"{what} differs in {differ} of {expected.numel()} places", hint)
-    if isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
-        raise Failure(f"{what} {_first_difference(actual, expected)}", hint)
-    raise Failure(f"{what} is {name_of(actual)}, expected {name_of(expected)}", hint)
 
 
 def expect_between(
@@ -162,6 +83,15 @@ def expect_between(
     else:
         bounds = f"between {_amount(low)} and {_amount(high)}"
     raise Failure(f"{what} is {_amount(actual)}{tail}, expected {bounds}{tail}", hint)
+
+
+def _tensor(what: str, actual: Any) -> Tensor:
+    if isinstance(actual, Tensor):
+        return actual
+    hint = "is there a `return`?" if actual is None else ""
+    if isinstance(actual, list | tuple) and any(isinstance(item, Tensor) for item in actual):
+        hint = "return the one tensor that is asked for"
+    raise Failure(f"{what} is {name_of(actual)}, expected a tensor", hint)
 
 
 def name_of(value: Any) -> str:
@@ -215,51 +145,3 @@ def _amount(number: float) -> str:
     if isinstance(number, float):
         return f"{number:.6g}"
     return f"{number:,}" if abs(number) < LARGEST else "a number of very many digits"
-
-
-def _number(tensor: Tensor) -> Tensor:
-    """In the widest type of its kind, on the CPU, so that any two compare."""
-    tensor = tensor.detach().cpu()
-    if tensor.is_complex():
-        return tensor.to(torch.complex128)
-    return tensor.to(torch.float64) if tensor.is_floating_point() else tensor.to(torch.int64)
-
-
-def _close(a: Tensor, b: Tensor, rtol: float, atol: float) -> bool:
-    if a.shape != b.shape:
-        return False
-    a, b = (x if x.is_complex() else x.to(torch.float64) for x in (_number(a), _number(b)))
-    kind = torch.promote_types(a.dtype, b.dtype)
-    return torch.allclose(a.to(kind), b.to(kind), rtol=rtol, atol=atol, equal_nan=True)
-
-
-def _distance(actual: Tensor, expected: Tensor) -> str:
-    gap = (_number(actual) - _number(expected)).abs().to(torch.float64)
-    places = f"{int((gap > ATOL).sum())} of {gap.numel()} places"
-    if not torch.isfinite(gap).all():
-        return (
-            f"wrong in infinite or NaN places: {int((~torch.isfinite(gap)).sum())} of {gap.numel()}"
-        )
-    return f"off by up to {float(gap.max()):.3g}" + (f", in {places}" if gap.numel() > 1 else "")
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, Tensor) or isinstance(b, Tensor):
-        if not (isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape):
-            return False
-        return bool((_number(a) == _number(b)).all())
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return len(a) == len(b) and all(map(_equal, a, b))
-    if isinstance(a, bool) != isinstance(b, bool):
-        return False
-    return type(a) in (*_PLAIN, type(b)) and a == b
-
-
-_PLAIN = (int, float, str, bool, type(None), dict)
-
-
-def _first_difference(actual: Sequence, expected: Sequence) -> str:
-    if len(actual) != len(expected):
-        return f"has {len(actual)} entries, expected {len(expected)}"
-    at = next(i for i, (a, b) in enumerate(zip(actual, expected, strict=True)) if not _equal(a, b))
-    return f"has {name_of(actual[at])} at index {at}, expected {name_of(expected[at])}"

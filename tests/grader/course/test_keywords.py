@@ -4,15 +4,20 @@ import pytest
 import torch
 
 from grader.core.seed import Seed
+from grader.course.hidden import keywords
 from grader.course.hidden.keywords import N_MELS, PROTOCOL, speak, word_clips
 
 CLASSES = len(PROTOCOL.labels)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def drawn():
-    """The clips and labels of two seeds."""
-    return word_clips(Seed("one")), word_clips(Seed("other"))
+    """The clips and labels of two seeds, spoken by few voices."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keywords, "SPEAKERS", 10)
+        speak.cache_clear()
+        yield word_clips(Seed("one")), word_clips(Seed("other"))
+        speak.cache_clear()
 
 
 def test_every_clip_is_a_spectrogram_with_a_label(drawn):
@@ -31,8 +36,9 @@ def test_the_same_seed_says_the_same(drawn):
 
 
 def test_another_seed_says_it_with_other_voices(drawn):
-    (mel, _), (other, _) = drawn
-    assert not torch.isclose(mel[:, None], other[None, :50]).all(-1).all(-1).any()
+    silence = PROTOCOL.labels.index("_silence_")  # which may be digital, and so the same
+    mel, other = (mel[labels != silence] for mel, labels in drawn)
+    assert not torch.isclose(mel[:, None], other[None, :20]).all(-1).all(-1).any()
 
 
 def test_the_place_of_a_clip_does_not_tell_its_word(drawn):

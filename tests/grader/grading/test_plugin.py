@@ -27,11 +27,15 @@ SOLUTION = ROOT / "solutions" / "02_attention.py"
 TASKS = [task.id for task in ASSIGNMENTS["02"].tasks]
 HEAD = """
     import pytest
-    from grader.grading.feedback import Failure, expect_equal
+    from grader.grading.feedback import Failure
     from grader.core.outcomes import Figure, Reason, Stopped
 
     def check(task="2.1", **options):
         return pytest.mark.check(task, **{"points": 2, **options})
+
+    def expect_equal(what, actual, expected):
+        if actual != expected:
+            raise Failure(f"{what} is {actual}")
 """
 
 
