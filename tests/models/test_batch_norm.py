@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
 
 from kws.models.batch_norm import MaskedBatchNorm, where_valid
+from tests.conftest import forked
 
 B, T, D, F = 3, 7, 5, 2
 VALID = torch.arange(T) < torch.tensor([[7], [4], [1]])
@@ -234,8 +234,7 @@ def test_two_processes_are_one():
     norm = MaskedBatchNorm(D, channels_last=True).double()
     whole = forward_backward(norm, *data_of_two_processes())
     with tempfile.TemporaryDirectory() as folder:
-        other = mp.get_context("spawn").Process(target=run_one_of_two, args=(1, folder))
-        other.start()
+        other = forked(run_one_of_two, 1, folder)
         run_one_of_two(0, folder)
         other.join()
         halves = [torch.load(Path(folder) / f"{rank}.pt") for rank in range(2)]

@@ -12,7 +12,6 @@ from grader.adapters import ASSIGNMENTS
 from grader.core.seed import Seed
 from grader.course.mistakes.planted import Edit, edited, planted, solution
 from grader.grading.in_process import grade_one
-from grader.sandbox import Sandbox
 from grader.selftest.selftest import named
 from grader.submission import read_submissions
 
@@ -24,12 +23,6 @@ ROUNDS = [
     for i in range(len(PLANTED[n].rounds()))
 ]
 OTHERS = [(n, name) for n in NUMBERS for name in PLANTED[n].alternatives]
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox() as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

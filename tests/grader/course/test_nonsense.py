@@ -7,7 +7,6 @@ import pytest
 from grader.adapters import ASSIGNMENTS
 from grader.core.seed import Seed
 from grader.grading.in_process import grade_one
-from grader.sandbox import Sandbox
 from grader.submission import read_submissions
 
 HERE = Path(__file__).parent
@@ -30,12 +29,6 @@ VALUES = {
     "a module with one weight": "nn.Linear(15, 15)",
 }
 QUICK = ("a pair of tensors",)
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox() as sandbox:
-        yield sandbox
 
 
 @pytest.mark.parametrize(

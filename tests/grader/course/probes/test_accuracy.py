@@ -13,7 +13,7 @@ from grader.course.probes.accuracy import (
     score,
 )
 from grader.grading.feedback import Failure
-from grader.sandbox import Code, Sandbox
+from grader.sandbox import Code
 from grader.submission.contents import Piece
 from kws.metrics import Proportion
 
@@ -40,9 +40,9 @@ class Broken(Model):
 
 
 @pytest.fixture(scope="module")
-def student():
+def student(sandbox):
     piece = Piece(source=SOURCE, where="cell 1", line=1, names=("Model",))
-    with Sandbox() as box, box.session() as session, session.check(Code(pieces=(piece,))) as made:
+    with sandbox.session() as session, session.check(Code(pieces=(piece,))) as made:
         yield made
 
 

@@ -12,7 +12,7 @@ from grader.course.probes.model_checks import (
     expect_gradients,
 )
 from grader.grading.feedback import Failure
-from grader.sandbox import Code, Sandbox
+from grader.sandbox import Code
 from grader.submission.contents import Piece
 
 B, T, D, C = 3, 7, 8, 5
@@ -32,8 +32,8 @@ class Layer(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def session():
-    with Sandbox() as sandbox, sandbox.session() as session:
+def session(sandbox):
+    with sandbox.session() as session:
         yield session
 
 
