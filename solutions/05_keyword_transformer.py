@@ -894,3 +894,28 @@ print(f"{len(found)} rows;", ", ".join(f"{clip},{found[clip]}" for clip in clips
 # them. Speakers and noise may differ, too.
 #
 # </details>
+#
+# ## Now say it yourself
+#
+# If you like, and it gives no points: your model in the browser, with your microphone. Three lines
+# write a page and open it, until you interrupt the cell. They need `pip install onnx onnxscript
+# onnxruntime`, and npm, which fetches what runs the model. Nothing that you say leaves your
+# machine.
+#
+# ```python
+# from kws.inference.web_page import serve, write_page
+#
+# serve(write_page("05_page", model, names, features))
+# ```
+#
+# **Think:** your voice is the first here that no program made. Which words does the model
+# recognize, and what would you record to teach it the others?
+#
+# <details><summary>An answer</summary>
+#
+# Ours was taught by synthetic voices in the noise of six recordings: expect short words that differ
+# in one sound to fail first, and a microphone far away to be worse than one near. Record the words
+# that fail, several people ten times each, in the room where they will be spoken: the page does it
+# under "Your own words", and training goes on with them.
+#
+# </details>

@@ -82,7 +82,7 @@ OUT_OF_PLACE = {
     r"\b(?:pypi\.org|pythonhosted|conda\.anaconda)\b": "the host of a package registry",
     r"\b(?:sub-?agents?|chat-?bots?|language model wrote|this session)\b": "talk about the making",
 }
-TEXT = (".py", ".md", ".toml", ".ipynb", ".txt", ".yml", ".cfg", "")
+TEXT = (".py", ".md", ".toml", ".ipynb", ".txt", ".yml", ".cfg", ".js", ".html", ".css", "")
 
 
 @cache

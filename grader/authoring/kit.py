@@ -99,9 +99,9 @@ def _known(through: str, catalog: Mapping[str, Assignment]) -> str:
 def _library(root: Path) -> list[Path]:
     """What kws holds besides modules, and the license."""
     recipes = sorted((root / "kws" / "recipes").glob("*.toml"))
-    return [
-        path for path in (root / "LICENSE", root / "kws" / "py.typed", *recipes) if path.exists()
-    ]
+    page = sorted(path for path in (root / "kws" / "web").glob("*") if path.is_file())
+    single = (root / "LICENSE", root / "kws" / "py.typed")
+    return [path for path in (*single, *recipes, *page) if path.exists()]
 
 
 def _module_file(path: Path, root: Path) -> str:

@@ -15,6 +15,7 @@ for group in (
     "params",
     "student",
     "hand_in",
+    "web",
 ):
     if find_spec(f"kws.cli.{group}"):
         importlib.import_module(f"kws.cli.{group}")

@@ -14,14 +14,8 @@ Shape letters: B batch   T frames   F features   C classes
 
 import copy
 import dataclasses
-import importlib.util
 import json
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -35,11 +29,11 @@ from kws.errors import UsageError
 from kws.features import HOP, WINDOW
 from kws.files import atomic_path, write_bytes
 from kws.inference.onnx_rnn import OPSET, for_onnx
+from kws.inference.onnx_tools import open_session, quiet, require_onnx
 from kws.inference.trained import Trained
 from kws.normalize import Normalizer
 from kws.training.recipe import to_toml
 
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4  # largest difference of a logit
 TRACED = (2, 61)  # batch and frames of the example that the graph is traced with
 CHECKED = ((1, 101), (3, 61), (5, 29), (1, 127))  # batches and frames that are compared
@@ -54,11 +48,7 @@ def export_onnx(trained: Trained, out: str | Path) -> float:
     Raises:
         UsageError: a package is missing, or the two differ by more than `TOLERANCE`.
     """
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UsageError(
-            f"ONNX export needs {', '.join(missing)}: run pip install {' '.join(PACKAGES)}"
-        )
+    require_onnx()
     if trained.recipe.features.kind == "waveform":
         raise UsageError(
             f"{trained.recipe.model.name} reads waveforms, and kws exports models that read "
@@ -91,20 +81,6 @@ def export_onnx(trained: Trained, out: str | Path) -> float:
                 f"{TOLERANCE:.0e}: not written; report this with the recipe of the run"
             )
     return difference
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep to itself what torch's exporter says about torch: deprecations, absent torchvision."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def export_safetensors(trained: Trained, out: str | Path) -> None:
@@ -158,11 +134,7 @@ def largest_difference(onnx: Path, reference: nn.Module, num_features: int) -> f
 
     Lengths that the model itself refuses (more frames than it has positions) are left out.
     """
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(
-        onnx.read_bytes(), _one_thread(onnxruntime), providers=["CPUExecutionProvider"]
-    )
+    session = open_session(onnx)
     generator = torch.Generator().manual_seed(0)
     differences = []
     for batch, frames in CHECKED:
@@ -178,9 +150,3 @@ def largest_difference(onnx: Path, reference: nn.Module, num_features: int) -> f
         (found,) = session.run(None, {"features": features.numpy(), "valid": valid.numpy()})
         differences.append((torch.from_numpy(found) - expected).abs().max())
     return float(torch.stack(differences).max())
-
-
-def _one_thread(onnxruntime: Any) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # the batches are small: starting threads would take longer
-    return options

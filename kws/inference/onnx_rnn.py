@@ -56,9 +56,11 @@ class OnnxRnn(nn.Module):
             self.register_buffer(f"bias{layer}", torch.cat([b_in, b_hidden], dim=1))
 
     def forward(
-        self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"]
+        self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T 2*H"]:
         """x (B, T, D) -> (B, T, 2H), zero in the padding, which comes last."""
+        if valid is None:
+            valid = x.new_ones(x.shape[:2], dtype=torch.bool)
         lengths = valid.sum(dim=1, dtype=torch.int32)
         x = x.masked_fill(~valid[..., None], 0).transpose(0, 1)
         attributes: dict[str, Any] = {

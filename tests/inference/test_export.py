@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import importlib.util
 import json
 import shutil
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from safetensors import safe_open
 from kws.errors import UsageError
 from kws.inference import export
 from kws.inference.export import export_onnx, export_safetensors
+from kws.inference.onnx_tools import PACKAGES
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.registry import MODELS
 from kws.normalize import Normalizer
@@ -158,11 +160,11 @@ def test_a_graph_that_differs_is_not_written(change, gru, tmp_path, monkeypatch)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
 
 
-@pytest.mark.parametrize("package", export.PACKAGES)
+@pytest.mark.parametrize("package", PACKAGES)
 def test_a_missing_package_is_named_with_the_cure(package, untrained, tmp_path, monkeypatch):
-    known = export.importlib.util.find_spec
+    known = importlib.util.find_spec
     monkeypatch.setattr(
-        export.importlib.util, "find_spec", lambda name: None if name == package else known(name)
+        importlib.util, "find_spec", lambda name: None if name == package else known(name)
     )
     with pytest.raises(UsageError, match=f"needs {package}: run pip install onnx onnxscript onnx"):
         export_onnx(untrained(labels=LABELS), tmp_path / "model.onnx")

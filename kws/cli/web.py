@@ -1,0 +1,56 @@
+"""`kws web`: a page that listens, to put on a web server or to open here."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kws.cli import app
+from kws.cli.evaluation import Run, folder_of
+from kws.errors import UsageError
+
+
+@app.command("web")
+def web(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Argument(help="Folder to write; by default web in the run folder.")
+    ] = None,
+    runtime: Annotated[
+        Path | None,
+        typer.Option(help="Folder with ONNX Runtime Web, where npm cannot fetch it."),
+    ] = None,
+    title: Annotated[str, typer.Option(help="Title of the page.")] = "Keyword spotter",
+    serve: Annotated[bool, typer.Option("--serve", help="Open it here, until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of --serve; 0: a free one.")] = 0,
+) -> None:
+    """Write a page on which a keyword model listens to the microphone, all in the browser.
+
+    The folder goes on any web server: browsers give the microphone to https and localhost.
+    """
+    from kws.inference.trained import load_model
+    from kws.inference.web_page import serve as serve_page
+    from kws.inference.web_page import write_page
+
+    trained = load_model(run)
+    if trained.task != "keywords":
+        raise UsageError(f"{run}: recognizes speakers, and a page hears words: train keywords")
+    kind = trained.recipe.features.kind
+    if kind == "waveform":
+        raise UsageError(
+            f"{run}: {trained.recipe.model.name} is too large for a page: train another recipe, "
+            "such as keywords"
+        )
+    folder = write_page(
+        out or folder_of(run) / "web",
+        trained.model,
+        trained.labels,
+        trained.features,
+        title=title,
+        mel_features=kind != "mfcc",
+        runtime=runtime,
+    )
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"written: {folder}, {size / 1e6:.1f} MB")
+    if serve:
+        serve_page(folder, port)

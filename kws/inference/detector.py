@@ -1,0 +1,139 @@
+"""From posteriors to events: smooth, compare with a threshold, ask for several in a row, then rest.
+
+For every hop, with the posteriors p (C,) of the last second of audio:
+
+    1  s = the mean of p over the last `smooth_ms`, of as many hops as there have been so far
+    2  the candidate is the word with the largest s; silence and unknown are not words
+    3  where its s reaches `threshold` the count rises by one (starts at one, if another word was
+       the candidate before); where not, the count is zero
+    4  where the count has reached `in_a_row`, and the last event is `refractory_ms` old, there is
+       an event: (time, word, s), and the count is zero again
+
+Sources: Chen, Parada and Heigold 2014, "Small-footprint keyword spotting using deep neural
+networks", section 2.3 (https://doi.org/10.1109/ICASSP.2014.6854370), for the smoothing;
+TensorFlow's speech_commands/recognize_commands and test_streaming_accuracy.cc, whose values are
+the defaults: average over 500 ms, threshold 0.7, 1,500 ms without another event, events counted
+within 750 ms of the word. Deviations: TensorFlow hops 30 ms, here it is 100 ms; it asks for 4
+windows in the average, here 4 averages in a row must reach the threshold.
+
+Shape letters: C classes   H hops
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from kws.audio import SAMPLE_RATE
+from kws.errors import UsageError, did_you_mean
+from kws.features import HOP
+
+FRAME_MS = 1000 * HOP // SAMPLE_RATE  # 10
+NOT_WORDS = ("_silence_", "_unknown_", "silence", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """What makes an event of posteriors; see the module. Times in milliseconds."""
+
+    threshold: float = 0.7
+    hop_ms: int = 100
+    smooth_ms: int = 500
+    in_a_row: int = 4
+    refractory_ms: int = 1500
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise UsageError(f"threshold={self.threshold:g} must be above 0 and at most 1")
+        if self.hop_ms < FRAME_MS or self.hop_ms % FRAME_MS:
+            raise UsageError(f"hop_ms={self.hop_ms} must be a multiple of {FRAME_MS}, a frame")
+        if self.smooth_ms < self.hop_ms:
+            raise UsageError(f"smooth_ms={self.smooth_ms} must be at least hop_ms={self.hop_ms}")
+        if self.in_a_row < 1 or self.refractory_ms < 0:
+            raise UsageError(
+                f"in_a_row={self.in_a_row} must be at least 1 and "
+                f"refractory_ms={self.refractory_ms} at least 0"
+            )
+
+    def __str__(self) -> str:
+        """
+        >>> str(Trigger())
+        'threshold=0.7,hop_ms=100,smooth_ms=500,in_a_row=4,refractory_ms=1500'
+        """
+        return ",".join(f"{key}={value:g}" for key, value in asdict(self).items())
+
+    @property
+    def smoothed_hops(self) -> int:
+        """Posteriors in the average."""
+        return self.smooth_ms // self.hop_ms
+
+
+def parse_trigger(text: str) -> Trigger:
+    """What the command line is given: some of the settings, the others by default.
+
+    >>> parse_trigger("threshold=0.8,in_a_row=2").in_a_row
+    2
+
+    Raises:
+        UsageError: another form, another name, no number, or one out of range.
+    """
+    known = asdict(Trigger())
+    values: dict[str, float | int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        if name not in known:
+            raise UsageError(
+                f"--trigger {text!r}: {name!r}{did_you_mean(name, known)}: choose from "
+                f"{', '.join(known)}"
+            )
+        try:
+            values[name] = type(known[name])(number)
+        except ValueError:
+            raise UsageError(
+                f"--trigger {text!r}: {number!r} is not a number that fits: write {Trigger()}"
+            ) from None
+    return Trigger(**values)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A word was heard: `time` is how much audio, in seconds, had been heard by then."""
+
+    time: float
+    word: str
+    score: float
+
+
+def words_of(labels: Sequence[str]) -> dict[str, int]:
+    """The labels that are words, and where each stands among the logits."""
+    return {label: index for index, label in enumerate(labels) if label not in NOT_WORDS}
+
+
+class Detector:
+    """Posteriors in, one hop after another; now and then an event out. It holds `smooth_ms`."""
+
+    def __init__(self, labels: Sequence[str], trigger: Trigger):
+        self.words = words_of(labels)
+        if not self.words:
+            raise UsageError(f"no words among the labels {', '.join(labels)}: choose another model")
+        self.trigger = trigger
+        self.recent: deque[Sequence[float]] = deque(maxlen=trigger.smoothed_hops)
+        self.word, self.count = "", 0
+        self.last = float("-inf")  # milliseconds
+
+    def push(self, time: float, posteriors: Sequence[float]) -> Event | None:
+        """The event that the posteriors (C,) of the window that ends at `time` (seconds) make."""
+        self.recent.append(posteriors)
+        hops = len(self.recent)
+        scores = {
+            word: sum(row[index] for row in self.recent) / hops
+            for word, index in self.words.items()
+        }
+        word = max(scores, key=scores.__getitem__)  # of equals the first
+        reached = scores[word] >= self.trigger.threshold
+        self.count = (self.count + 1 if word == self.word else 1) if reached else 0
+        self.word = word
+        rested = round(1000 * time) - self.last >= self.trigger.refractory_ms
+        if self.count < self.trigger.in_a_row or not rested:
+            return None
+        self.count, self.last = 0, round(1000 * time)
+        return Event(time=time, word=word, score=scores[word])

@@ -1,0 +1,132 @@
+"""A keyword model as one ONNX graph that hears: waveform in, logits out, features included.
+
+    waveform (1, 16000) float32, shown (1, frames, size) float32
+        ->  logits (1, classes), spectrogram (1, frames, SPECTROGRAM_MELS)
+
+Whoever runs it needs no log-mel of their own: a browser, a phone. `shown` multiplies what the model
+reads: 1 everywhere for a prediction; 0 hides a part, and how far the score falls then says how much
+the model relied on it (occlusion: Zeiler and Fergus 2014, https://arxiv.org/abs/1311.2901).
+`spectrogram` is a log-mel to draw. The batch is free.
+
+Parity: torch, 1e-3 in every logit, on noise of three levels, a chirp and digital silence; where
+onnxruntime differs by more there is no file.
+
+Shape letters: B batch   N samples   T frames   F features   C classes   M mel bands
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from kws.audio import CLIP_SAMPLES, SAMPLE_RATE
+from kws.errors import UsageError
+from kws.features import log_mel
+from kws.files import atomic_path
+from kws.inference.onnx_rnn import OPSET, for_onnx
+from kws.inference.onnx_tools import open_session, quiet, require_onnx
+
+TOLERANCE = 1e-3  # largest difference of a logit
+SPECTROGRAM_MELS = 40
+INPUTS, OUTPUTS = ("waveform", "shown"), ("logits", "spectrogram")
+
+Features = Callable[[Tensor], Tensor]  # waveform (B, N) -> what the model reads (B, T, F)
+
+
+class FromWaveform(nn.Module):
+    """`model` behind `features`; both of the user's own making, if they like."""
+
+    def __init__(self, model: nn.Module, features: Features):
+        super().__init__()
+        self.model = copy.deepcopy(model).cpu().eval()
+        self.features = features
+
+    def forward(
+        self, waveform: Float[Tensor, "B N"], shown: Float[Tensor, "B T F"]
+    ) -> tuple[Float[Tensor, "B C"], Float[Tensor, "B T M"]]:
+        """waveform (B, N) -> logits (B, C), and a spectrogram to look at."""
+        return self.model(self.features(waveform) * shown), log_mel(
+            waveform, n_mels=SPECTROGRAM_MELS
+        )
+
+
+def example_waveforms() -> Float[Tensor, "5 N"]:
+    """What graph and model are compared on: levels a million apart in power, a chirp, silence."""
+    noise = torch.randn(CLIP_SAMPLES, generator=torch.Generator().manual_seed(0))
+    seconds = torch.arange(CLIP_SAMPLES) / SAMPLE_RATE
+    chirp = 0.5 * (2 * torch.pi * (100 + 1500 * seconds) * seconds).sin() + 1e-3 * noise
+    return torch.stack([0.2 * noise, 1e-2 * noise, 2e-4 * noise, chirp, torch.zeros(CLIP_SAMPLES)])
+
+
+def export_waveform(
+    model: nn.Module,
+    features: Features,
+    out: str | Path,
+    *,
+    num_classes: int,
+    metadata: Mapping[str, str] | None = None,
+) -> tuple[float, tuple[int, int]]:
+    """Write features and model as one ONNX graph, atomically, once onnxruntime agrees with torch.
+
+    Args:
+        model: (B, T, F) -> logits (B, C); it stays as it is.
+        features: waveforms (B, 16000) -> what the model reads, of torch operations; mel
+            spectrograms by `kws.features`.
+        out: the file.
+        num_classes: logits that are expected.
+        metadata: kept in the file.
+
+    Returns:
+        the largest difference of a logit, and (T, F).
+
+    Raises:
+        UsageError: a package is missing, the number of logits is another, or the two differ.
+    """
+    require_onnx()
+    waveforms = example_waveforms()
+    whole = FromWaveform(model, features)
+    with torch.inference_mode():
+        read = features(waveforms)  # also makes the tables that tracing must find ready
+        shown = torch.ones_like(read)
+        expected = whole(waveforms, shown)[0]
+    if expected.shape != (len(waveforms), num_classes):
+        raise UsageError(
+            f"the model gives {expected.shape[-1]} numbers for a clip, and there are "
+            f"{num_classes} labels: name as many labels as it has classes"
+        )
+    with quiet(), sdpa_kernel(SDPBackend.MATH):
+        program = torch.onnx.export(
+            for_onnx(whole).eval(),
+            (waveforms[:1], shown[:1]),
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    program.model.metadata_props.update(metadata or {})
+    with atomic_path(out) as temporary:
+        program.save(temporary)
+        session = open_session(temporary)
+        found = torch.cat([run(session, waveform, shown[:1]) for waveform in waveforms.split(1)])
+        difference = float((found - expected).abs().max())
+        if not difference <= TOLERANCE:  # NaN is refused too
+            raise UsageError(
+                f"{out}: onnxruntime and torch differ by {difference:.1e}, more than "
+                f"{TOLERANCE:.0e}: not written; report this with the model"
+            )
+    return difference, (read.shape[1], read.shape[2])
+
+
+def run(
+    session: Any, waveform: Float[Tensor, "1 N"], shown: Float[Tensor, "1 T F"]
+) -> Float[Tensor, "1 C"]:
+    """Logits of one clip by onnxruntime's session of such a graph."""
+    (logits,) = session.run(["logits"], {"waveform": waveform.numpy(), "shown": shown.numpy()})
+    return torch.from_numpy(logits)

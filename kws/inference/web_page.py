@@ -1,0 +1,150 @@
+"""A folder of static files that shows a model to anyone: microphone to words, in the browser.
+
+    write_page("page", model, labels, features)
+
+Any web server can serve the folder; `serve` does on this machine. The page's own files are in
+`kws/web`: they read `page.json`, which says what the model is called, knows and needs. Nothing is
+asked of another host, and a service worker keeps all files for use without a network.
+"""
+
+import http.server
+import json
+import tempfile
+import webbrowser
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from torch import nn
+
+from kws import __version__
+from kws.audio import CLIP_SAMPLES, SAMPLE_RATE
+from kws.errors import UsageError
+from kws.files import write_bytes
+from kws.inference.detector import Trigger, words_of
+from kws.inference.waveform_graph import SPECTROGRAM_MELS, Features, export_waveform
+from kws.inference.web_runtime import runtime_files
+
+FILES = Path(__file__).parents[1] / "web"
+SETTINGS, GRAPH, WORKER = "page.json", "model.onnx", "sw.js"
+TIMES, BANDS = 10, 5  # the grid of what is hidden in turn, to see where the model looked
+TYPES = {".js": "text/javascript", ".wasm": "application/wasm", ".onnx": "application/octet-stream"}
+
+
+def write_page(
+    out: str | Path,
+    model: nn.Module,
+    labels: Sequence[str],
+    features: Features,
+    *,
+    title: str = "Keyword spotter",
+    trigger: Trigger | None = None,
+    mel_features: bool = True,
+    runtime: str | Path | None = None,
+) -> Path:
+    """Write the page of a keyword model into the folder `out`, and return it.
+
+    Args:
+        out: a new or empty folder, or one that holds such a page: its files are replaced.
+        model: what the model reads (B, T, F) -> logits (B, C).
+        labels: the C classes; those in underscores are no words.
+        features: waveforms (B, 16000) -> what the model reads.
+        title: of the page.
+        trigger: what makes a detection of scores.
+        mel_features: features of a frame go from low frequencies to high ones.
+        runtime: a folder with ONNX Runtime Web; None fetches it by npm, once.
+
+    Raises:
+        UsageError: the folder holds something else, a package or the runtime is missing, or the
+            graph does not fit the model.
+    """
+    out, trigger = Path(out), trigger or Trigger()
+    words = words_of(labels)
+    if not words:
+        raise UsageError(f"none of the labels is a word: {', '.join(labels)}: name at least one")
+    if out.exists() and not (out / SETTINGS).is_file() and (out.is_file() or any(out.iterdir())):
+        raise UsageError(f"{out}: holds something other than such a page: choose another folder")
+    files = {f"runtime/{name}": data for name, data in runtime_files(runtime).items()}
+    files |= {path.name: path.read_bytes() for path in sorted(FILES.iterdir()) if path.is_file()}
+    with tempfile.TemporaryDirectory() as scratch:
+        graph = Path(scratch, GRAPH)
+        metadata = {"producer": f"kws {__version__}", "labels": json.dumps(list(labels))}
+        _, (frames, size) = export_waveform(
+            model, features, graph, num_classes=len(labels), metadata=metadata
+        )
+        files[GRAPH] = graph.read_bytes()
+    settings = {
+        "title": title,
+        "about": f"Made by kws {__version__}.",
+        "labels": list(labels),
+        "words": list(words),
+        "trigger": vars(trigger),
+        "rate": SAMPLE_RATE,
+        "samples": CLIP_SAMPLES,
+        "frames": frames,
+        "features": size,
+        "mels": SPECTROGRAM_MELS,
+        "explain": {"times": TIMES, "bands": BANDS if mel_features else 1},
+        "model": {
+            "file": GRAPH,
+            "bytes": len(files[GRAPH]),
+            "sha256": sha256(files[GRAPH]).hexdigest(),
+        },
+    }
+    files[SETTINGS] = (json.dumps(settings, ensure_ascii=False, indent=1) + "\n").encode()
+    files[WORKER] = service_worker(files)
+    for name in sorted(files):
+        write_bytes(out / name, files[name])
+    return out
+
+
+def service_worker(files: dict[str, bytes]) -> bytes:
+    """The service worker that keeps `files`; its version changes when one of them does."""
+    kept = ["./", *sorted(name for name in files if name != WORKER)]
+    version = sha256(b"".join(files[name] for name in sorted(files))).hexdigest()[:16]
+    text = files[WORKER].decode()
+    return text.replace("{version}", version).replace("{files}", json.dumps(kept)).encode()
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Files with the types that browsers insist on, whatever this system thinks; no log."""
+
+    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, **TYPES}  # noqa: RUF012
+
+    def end_headers(self) -> None:
+        """Let nothing be kept but what the service worker keeps: pages are made again."""
+        self.send_header("Cache-Control", "no-cache")
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def server_of(folder: str | Path, port: int = 0) -> http.server.ThreadingHTTPServer:
+    """A web server of the folder on localhost, at `port`, 0 for a free one; not yet serving.
+
+    Raises:
+        UsageError: the port is taken.
+    """
+
+    class Here(Handler):
+        def __init__(self, *args: object):
+            super().__init__(*args, directory=str(folder))  # type: ignore[arg-type]
+
+    try:
+        return http.server.ThreadingHTTPServer(("127.0.0.1", port), Here)
+    except (OSError, OverflowError):
+        raise UsageError(f"--port {port}: cannot be used here: choose another port") from None
+
+
+def serve(folder: str | Path, port: int = 0, *, browser: bool = True) -> None:
+    """Serve the page on localhost, in the browser, until Ctrl-C."""
+    with server_of(folder, port) as server:
+        address = f"http://localhost:{server.server_port}/"
+        print(f"serving {folder} at {address} until Ctrl-C", flush=True)
+        if browser:
+            webbrowser.open(address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print("stopped")

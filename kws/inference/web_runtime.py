@@ -1,0 +1,123 @@
+"""ONNX Runtime Web for the page: from the npm package, of one version, checked; or from a folder.
+
+`npm pack` fetches the package, whatever registry npm is set to. Its integrity is the one that the
+registry publishes and a package-lock.json would hold. What was unpacked once is kept in the cache,
+and its hashes are compared each time. MIT license, in the first lines of `ort.js`.
+
+Source: https://onnxruntime.ai/docs/tutorials/web/ (`ort.wasm`: WebAssembly only).
+"""
+
+import base64
+import hashlib
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from kws.errors import UsageError
+from kws.files import cache_dir, write_bytes
+
+PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
+INTEGRITY = (
+    "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZ"
+    "ClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+)
+FILES = {  # in the package -> on the page: not every web server knows that .mjs is JavaScript
+    "ort.wasm.min.mjs": "ort.js",
+    "ort-wasm-simd-threaded.mjs": "ort-wasm.js",
+    "ort-wasm-simd-threaded.wasm": "ort-wasm.wasm",
+}
+SHA256 = {
+    "ort.js": "219e6a1fc8a9938268d18efca3c91d310bd2f4a59bbd13744df5b2b7fc6cee3b",
+    "ort-wasm.js": "e13f7f94fc51b4ca72b12faeb1ee95f4ace6dfbc8939bc718aabdc0a27c4299b",
+    "ort-wasm.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+}
+SECONDS = 600  # for npm, on a slow line
+BY_HAND = (
+    f"run `npm pack {PACKAGE}@{VERSION}` where there is a network, unpack it, and name its folder "
+    "dist with --runtime"
+)
+
+
+def runtime_files(folder: str | Path | None = None) -> dict[str, bytes]:
+    """The three files of the runtime by their names on the page.
+
+    Args:
+        folder: where they are, `dist` of the npm package or a folder with one in it; any version.
+            None: of the pinned version, from the cache or by npm.
+
+    Raises:
+        UsageError: the folder lacks one; npm is missing or failed; the package is another.
+    """
+    if folder is not None:
+        return _from_folder(Path(folder))
+    cached = cache_dir() / f"{PACKAGE}-{VERSION}"
+    if not _is_whole(cached):
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, data in _unpacked(_packed(Path(scratch))).items():
+                write_bytes(cached / name, data)
+    return {name: (cached / name).read_bytes() for name in SHA256}
+
+
+def _from_folder(folder: Path) -> dict[str, bytes]:
+    below = (".", "dist", "package/dist", f"node_modules/{PACKAGE}/dist", f"{PACKAGE}/dist")
+    for place in (folder / name for name in below):
+        for names in (dict(zip(FILES, FILES, strict=True)), {v: v for v in FILES.values()}):
+            if all((place / name).is_file() for name in names):
+                wanted = FILES.values()
+                return {
+                    page: (place / name).read_bytes()
+                    for name, page in zip(names, wanted, strict=True)
+                }
+    raise UsageError(
+        f"{folder}: holds no ONNX Runtime Web, {', '.join(FILES)}: name the folder dist of the npm "
+        f"package {PACKAGE}"
+    )
+
+
+def _is_whole(folder: Path) -> bool:
+    return all(
+        (folder / name).is_file()
+        and hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+        for name, digest in SHA256.items()
+    )
+
+
+def _packed(scratch: Path) -> bytes:
+    """The package as npm packs it."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise UsageError(f"npm is not installed, which fetches {PACKAGE}: install it, or {BY_HAND}")
+    command = [npm, "pack", "--silent", "--ignore-scripts", f"{PACKAGE}@{VERSION}"]
+    try:
+        done = subprocess.run(
+            command, cwd=scratch, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise UsageError(f"npm did not answer for {SECONDS} s: {BY_HAND}") from None
+    packed = sorted(scratch.glob("*.tgz"))
+    if done.returncode or not packed:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise UsageError(f"npm could not fetch {PACKAGE} ({(said or ['no reason'])[0]}): {BY_HAND}")
+    data = packed[0].read_bytes()
+    digest = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
+    if digest != INTEGRITY:
+        raise UsageError(
+            f"npm gave another {PACKAGE} {VERSION} than the one that was checked: ask who runs "
+            f"your registry, or {BY_HAND}"
+        )
+    return data
+
+
+def _unpacked(package: bytes) -> dict[str, bytes]:
+    with tempfile.SpooledTemporaryFile() as file:
+        file.write(package)
+        file.seek(0)
+        with tarfile.open(fileobj=file, mode="r:gz") as archive:
+            found = {}
+            for name, page in FILES.items():
+                member = archive.extractfile(f"package/dist/{name}")
+                assert member is not None
+                found[page] = member.read()
+            return found

@@ -1,0 +1,48 @@
+// ONNX Runtime Web beside the page, so that the page stays quick. Messages in: {id, kind, …};
+// out: {id, …} or {id, problem}.
+
+let ort = null, session = null, size = null;
+
+async function load({ model, wasm, frames, features, classes }) {
+  ort = await import("./runtime/ort.js");
+  Object.assign(ort.env.wasm, {
+    numThreads: 1, // more need headers that a plain web server does not send
+    wasmBinary: wasm,
+    wasmPaths: { mjs: new URL("runtime/ort-wasm.js", import.meta.url).href },
+  });
+  session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+  size = { frames, features };
+  const names = [session.inputNames.join(), session.outputNames.join()];
+  if (names[0] !== "waveform,shown" || names[1] !== "logits,spectrogram") {
+    throw new Error(`it reads ${names[0]} and gives ${names[1]}`);
+  }
+  const { logits } = await run({ waveform: new Float32Array(16000) });
+  if (logits.length !== classes) throw new Error(`it has ${logits.length} classes, not ${classes}`);
+  return {};
+}
+
+// hide: [first frame, frame after the last, first feature, feature after the last]
+async function run({ waveform, hide = [0, 0, 0, 0] }) {
+  const began = performance.now();
+  const shown = new Float32Array(size.frames * size.features).fill(1);
+  for (let frame = hide[0]; frame < hide[1]; frame++) {
+    shown.fill(0, frame * size.features + hide[2], frame * size.features + hide[3]);
+  }
+  const { logits, spectrogram } = await session.run({
+    waveform: new ort.Tensor("float32", waveform, [1, waveform.length]),
+    shown: new ort.Tensor("float32", shown, [1, size.frames, size.features]),
+  });
+  return { logits: logits.data, spectrogram: spectrogram.data, ms: performance.now() - began };
+}
+
+let last = Promise.resolve(); // a session runs one clip at a time
+
+onmessage = ({ data }) => {
+  last = last.then(async () => {
+    try {
+      postMessage({ id: data.id, ...(await { load, run }[data.kind](data)) });
+    } catch (error) {
+      postMessage({ id: data.id, problem: error.message ?? String(error) });
+    }
+  });
+};

