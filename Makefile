@@ -9,6 +9,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check
 TORCH_INDEX ?=
 COMPILE := -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 export KWS_CACHE ?= $(CURDIR)/runs/cache
+unexport PYTHONDONTWRITEBYTECODE  # or else each of the tests' processes compiles everything again
 
 .PHONY: demo test lint bench targets newest lock help clean
 

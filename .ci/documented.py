@@ -1,4 +1,6 @@
-"""Run every command of the documentation, in order, in one scratch folder, until one fails.
+"""Run every command of the documentation: each page in a scratch folder, in order, until one fails.
+
+Two pages at a time: a command computes with one thread.
 
 A fenced block marked `sh` is a promise; so each of its lines runs as written. `make` targets are
 checked to exist instead: `.ci/run` makes them. A command that needs data this machine lacks says so
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,37 +47,42 @@ def runnable(command: str) -> str:
     return bare
 
 
-def main(documents: list[str]) -> int:
-    """Run the commands of `documents`; the exit code is 1 when one of them failed."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+def run_page(page: str) -> bool:
+    """Run the commands of one page; whether none failed."""
     with tempfile.TemporaryDirectory() as scratch:
         for name in (*FOLDERS, "pyproject.toml"):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
             copy(ROOT / name, Path(scratch) / name)
         environment = {
+            "OMP_NUM_THREADS": "1",
             **os.environ,
-            "PATH": path,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "KWS_CACHE": f"{scratch}/cache",
             "PYTHONPATH": str(ROOT),
         }
-        for document in documents:
-            for command in commands((ROOT / document).read_text(encoding="utf-8")):
-                line = runnable(command)
-                start = time.monotonic()
-                result = subprocess.run(
-                    ["bash", "-c", line],
-                    cwd=scratch,
-                    env=environment,
-                    capture_output=True,
-                    text=True,
-                    stdin=subprocess.DEVNULL,
-                )
-                state = "ok  " if result.returncode == 0 else f"FAIL {result.returncode}"
-                print(f"{state} {time.monotonic() - start:6.1f} s  {document}: {line}", flush=True)
-                if result.returncode:
-                    print(result.stdout[-3000:], result.stderr[-3000:], sep="\n")
-                    return 1
-    return 0
+        for command in commands((ROOT / page).read_text(encoding="utf-8")):
+            line = runnable(command)
+            start = time.monotonic()
+            result = subprocess.run(
+                ["bash", "-c", line],
+                cwd=scratch,
+                env=environment,
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+            )
+            state = "ok  " if result.returncode == 0 else f"FAIL {result.returncode}"
+            print(f"{state} {time.monotonic() - start:6.1f} s  {page}: {line}", flush=True)
+            if result.returncode:
+                print(result.stdout[-3000:], result.stderr[-3000:], sep="\n", flush=True)
+                return False
+    return True
+
+
+def main(pages: list[str]) -> int:
+    """Run the commands of `pages`; the exit code is 1 when one of them failed."""
+    with ThreadPoolExecutor(2) as pool:
+        return int(not all(list(pool.map(run_page, pages))))
 
 
 if __name__ == "__main__":

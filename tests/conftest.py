@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: fixed seeds, and the real recordings where a site has them."""
 
 import fcntl
+import gc
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,13 @@ import torch
 torch.set_num_threads(int(os.environ.get("KWS_TEST_THREADS", "1")))
 # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+gc.disable()  # until everything is imported
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: the collector need not look at it again, nor a fork copy it."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

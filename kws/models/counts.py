@@ -111,26 +111,6 @@ def formulas(config: Any) -> Parts:
     raise TypeError(f"no formula for {type(config).__name__}")
 
 
-def attention_parameters(d_model: int) -> int:
-    return Formula(ATTENTION, {"d": d_model}).value
-
-
-def feed_forward_parameters(d_model: int, d_ff: int) -> int:
-    return Formula(FEED_FORWARD, {"d": d_model, "f": d_ff}).value
-
-
-def encoder_layer_parameters(d_model: int, d_ff: int) -> int:
-    return encoder_layer(d_model, d_ff).value
-
-
-def convolution_module_parameters(d_model: int, kernel_size: int) -> int:
-    return Formula(CONVOLUTION_MODULE, {"d": d_model, "k": kernel_size}).value
-
-
-def conformer_layer_parameters(d_model: int, d_ff: int, kernel_size: int) -> int:
-    return conformer_layer(d_model, d_ff, kernel_size).value
-
-
 def encoder_layer(d: int, f: int, *, qkv_bias: bool = True, relative: bool = False) -> Formula:
     layer = Formula(ENCODER_LAYER if qkv_bias else ENCODER_LAYER_NO_QKV_BIAS, {"d": d, "f": f})
     return layer + Formula(RELATIVE, {"d": d}) if relative else layer

@@ -7,9 +7,9 @@ from torch import nn
 
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
 from kws.models.counts import (
+    CONVOLUTION_MODULE,
+    Formula,
     conformer_layer,
-    conformer_layer_parameters,
-    convolution_module_parameters,
     count_parameters,
 )
 from kws.models.interop import load_conformer
@@ -128,7 +128,7 @@ def test_layers_start_apart_and_can_be_shared_by_the_encoder():
     first, second = (layer.get_parameter("attention.qkv.weight") for layer in conformer().layers)
     assert not torch.equal(first, second)
     shared = TransformerEncoder(ConformerLayer(D, H, E, KERNEL), L, share_weights=True)
-    assert count_parameters(shared) == conformer_layer_parameters(D, E, KERNEL)
+    assert count_parameters(shared) == conformer_layer(D, E, KERNEL).value
     assert shared(torch.randn(B, T, D), VALID).shape == (B, T, D)
 
 
@@ -207,16 +207,16 @@ def test_formula_gives_torchaudios_numbers(d_model, d_ff, num_layers, kernel_siz
         ours = Conformer(d, 4, f, num_layers, k, positions="none")
         theirs = torchaudio.models.Conformer(d, 4, f, num_layers, k)
     written = num_layers * (7 * d * d + 4 * d * f + 2 * f + (22 + k) * d)
-    by_formula = num_layers * conformer_layer_parameters(d, f, k)
+    by_formula = num_layers * conformer_layer(d, f, k).value
     assert count_parameters(ours) == count_parameters(theirs) == by_formula == written == golden
 
 
 def test_formulas_of_the_parts():
     assert count_parameters(ConvolutionModule(D, KERNEL)) == 3 * D * D + (8 + KERNEL) * D
-    assert convolution_module_parameters(D, KERNEL) == 3 * D * D + (8 + KERNEL) * D
+    assert Formula(CONVOLUTION_MODULE, {"d": D, "k": KERNEL}).value == 3 * D * D + (8 + KERNEL) * D
     relative = count_parameters(ConformerLayer(D, H, E, KERNEL, positions="relative"))
     assert relative == conformer_layer(D, E, KERNEL, relative=True).value
-    assert relative == conformer_layer_parameters(D, E, KERNEL) + D * D + 2 * D
+    assert relative == conformer_layer(D, E, KERNEL).value + D * D + 2 * D
 
 
 def test_exported_it_is_the_same():

@@ -9,13 +9,13 @@ from torch import nn
 from kws.models.attention import MultiHeadSelfAttention
 from kws.models.conformer import ConformerLayer, ConvolutionModule
 from kws.models.counts import (
+    ATTENTION,
+    CONVOLUTION_MODULE,
+    FEED_FORWARD,
     Formula,
-    attention_parameters,
-    conformer_layer_parameters,
-    convolution_module_parameters,
+    conformer_layer,
     count_parameters,
-    encoder_layer_parameters,
-    feed_forward_parameters,
+    encoder_layer,
     formulas,
     measured_parts,
     shared_tensors,
@@ -170,20 +170,20 @@ def test_parts_are_the_children_and_the_modules_own_parameters():
 def test_layers_have_the_parameters_of_their_formulas():
     d, f, k = 12, 7, 5
     for expected, layer in (
-        (attention_parameters(d), MultiHeadSelfAttention(d, 3)),
-        (feed_forward_parameters(d, f), FeedForward(d, f)),
-        (encoder_layer_parameters(d, f), EncoderLayer(d, 3, f)),
-        (convolution_module_parameters(d, k), ConvolutionModule(d, k)),
-        (conformer_layer_parameters(d, f, k), ConformerLayer(d, 3, f, k)),
+        (Formula(ATTENTION, {"d": d}).value, MultiHeadSelfAttention(d, 3)),
+        (Formula(FEED_FORWARD, {"d": d, "f": f}).value, FeedForward(d, f)),
+        (encoder_layer(d, f).value, EncoderLayer(d, 3, f)),
+        (Formula(CONVOLUTION_MODULE, {"d": d, "k": k}).value, ConvolutionModule(d, k)),
+        (conformer_layer(d, f, k).value, ConformerLayer(d, 3, f, k)),
     ):
         assert count_parameters(layer) == expected, layer
 
 
 def test_numbers_that_the_course_quotes():
-    assert encoder_layer_parameters(256, 512) == 527_104
-    assert encoder_layer_parameters(80, 800) - 3 * 80 == 154_880
-    assert 3 * (encoder_layer_parameters(80, 800) - 3 * 80) == 464_640
-    assert 4 * conformer_layer_parameters(80, 128, 31) == 361_024
+    assert encoder_layer(256, 512).value == 527_104
+    assert encoder_layer(80, 800).value - 3 * 80 == 154_880
+    assert 3 * (encoder_layer(80, 800).value - 3 * 80) == 464_640
+    assert 4 * conformer_layer(80, 128, 31).value == 361_024
 
 
 def test_formulas_add_up_if_their_letters_agree():

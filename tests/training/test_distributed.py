@@ -1,8 +1,9 @@
 """Several processes: which device, who goes first, and the same training as in one process."""
 
 import os
-import subprocess
+import socket
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from kws.training.distributed import Team, choose_device, main_first, team_of_pr
 from kws.training.history import read_history
 from kws.training.loop import check_data
 from kws.training.recipe import parse_recipe
+from tests.conftest import forked
 
 SETTINGS = [
     "data.protocol=embedded-12",
@@ -31,21 +33,32 @@ SETTINGS = [
 ]
 
 
+def one_of_two(rank: int, meet: dict[str, str], text: Path, arguments: list[str]) -> None:
+    """What torchrun starts: `.ci/run` calls torchrun itself, as the README does."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", **meet}
+    with text.open("w") as sys.stdout:
+        sys.stderr = sys.stdout
+        sys.exit(kws(arguments))
+
+
 def test_two_processes_train_as_one(tiny_corpus, tmp_path):
     """Same batches, augmentation, batch statistics, gradients; 192 clips in steps of 27 or 28."""
     arguments = ["train", "keywords", "--data", str(tiny_corpus), "--device", "cpu"]
     arguments += [word for setting in SETTINGS for word in ("--set", setting)]
-    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [sys.executable, "-m", *torchrun, "-m", "kws.cli", *arguments, "--out", tmp_path / "two"],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Grad strides" not in done.stderr
-    assert done.stdout.count("best validation accuracy") == 1, "only one process talks"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    texts = [tmp_path / "0.txt", tmp_path / "1.txt"]
+    processes = [
+        forked(one_of_two, rank, meet, texts[rank], [*arguments, "--out", str(tmp_path / "two")])
+        for rank in range(2)
+    ]
+    for process in processes:
+        process.join(300)
+    said = "".join(text.read_text() for text in texts)
+    assert [process.exitcode for process in processes] == [0, 0], said
+    assert "Grad strides" not in said
+    assert said.count("best validation accuracy") == 1, "only one process talks"
     assert kws([*arguments, "--out", str(tmp_path / "one")]) == 0
 
     for name in ("best.pt", "last.pt"):

@@ -27,6 +27,7 @@ from kws.protocols import SPLITS, V2_WORDS, which_split
 
 WORDS = ("yes", "marvin")
 SMALL = {"words": WORDS, "speakers": 10, "takes": 1, "noise_seconds": 1, "progress": False}
+SMALL["workers"] = 1  # each starts an engine of its own
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -49,7 +50,9 @@ def samples(path: Path) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Path:
-    return make_corpus(tmp_path_factory.mktemp("small") / "corpus", seed=3, workers=2, **SMALL)
+    return make_corpus(
+        tmp_path_factory.mktemp("small") / "corpus", seed=3, **SMALL | {"workers": 2}
+    )
 
 
 def test_layout_is_that_of_speech_commands(tiny_corpus):
@@ -136,7 +139,7 @@ def test_speakers_json_says_how_each_voice_was_made(small):
 
 
 def test_same_seed_gives_the_same_bytes_on_any_number_of_workers(small, tmp_path):
-    other = make_corpus(tmp_path / "other name", seed=3, workers=1, **SMALL)
+    other = make_corpus(tmp_path / "other name", seed=3, **SMALL)
     assert tree(other) == tree(small)
 
 

@@ -61,7 +61,7 @@ def _put(folder: Path, student: bytes, name: bytes, text: str) -> None:
 
 def test_no_hostile_student_costs_an_honest_one_a_point_or_the_class_a_table(inbox, tmp_path):
     out = tmp_path / "out"
-    batch = grade_class(Settings(submissions=inbox, out=out), lambda: Local(2), show=False)
+    batch = grade_class(Settings(submissions=inbox, out=out), lambda: Local(1), show=False)
     scores = {one.submission.student: one.report.score for one in batch.graded}
     most = max(one.report.max_score for one in batch.graded)
     assert (scores["right"], scores["flat"], scores["blank"]) == (most, most, 0)

@@ -4,6 +4,8 @@ The first half drives the hooks on checks made up here; the second runs the comm
 """
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -70,7 +72,9 @@ def graded(tmp_path, monkeypatch, best):
             run.close()
             sys.modules.pop("test_02_attention", None)
         assert grading.reports, f"pytest ended with {code_!r}"
-        return grading.reports[0]
+        report = grading.reports[0]
+        assert code_ == int(report.score < report.max_score), "the exit code tells"
+        return report
 
     return grade
 
@@ -312,8 +316,6 @@ def test_weights_that_are_not_there_are_missing(graded):
 
 
 def command(*arguments: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess:
-    import os
-
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "KWS_GRADER"))}
     return subprocess.run(
         [sys.executable, "-m", "pytest", *arguments],
@@ -326,13 +328,26 @@ def command(*arguments: str, cwd: Path = ROOT, **environ: str) -> subprocess.Com
 
 
 @pytest.fixture(scope="module")
-def of_the_solution(tmp_path_factory):
-    """Our own solution, handed in, with every file that the command can write."""
+def hostile(tmp_path_factory) -> Path:
+    """Our own solution, beside files that pytest would like to run."""
+    folder = tmp_path_factory.mktemp("hostile") / "handed in"
+    folder.mkdir()
+    shutil.copy(SOLUTION, folder)
+    evil = f"import pathlib; pathlib.Path({str(folder.parent / 'hijacked')!r}).write_text('ran')\n"
+    for name in ("conftest.py", "sitecustomize.py", "usercustomize.py", "test_evil.py"):
+        (folder / name).write_text(evil)
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = -p conftest\npythonpath = .\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def of_the_solution(hostile, tmp_path_factory):
+    """It is graded from its own folder, with every file that the command can write."""
     out = tmp_path_factory.mktemp("results")
     done = command(
-        "grader/", "--submission", str(SOLUTION), "--student", "s-1",
+        str(ROOT / "grader"), "--submission", ".", "--student", "s-1",
         "--results", str(out / "r.json"), "--kws-junit", str(out / "j.xml"),
-        "--page", str(out / "p.html"),
+        "--page", str(out / "p.html"), cwd=hostile,
     )  # fmt: skip
     return done, out
 
@@ -364,25 +379,8 @@ def test_every_file_is_written(of_the_solution):
     assert b"<testsuite " in (out / "j.xml").read_bytes()
 
 
-@pytest.fixture
-def hostile(tmp_path) -> Path:
-    """A submission with one wrong answer, beside files that pytest would like to run."""
-    folder = tmp_path / "handed in"
-    folder.mkdir()
-    (folder / "02_attention.py").write_text("def attend(q, k, v, valid=None):\n    return v\n")
-    marker = tmp_path / "hijacked"
-    evil = f"import pathlib; pathlib.Path({str(marker)!r}).write_text('ran')\n"
-    for name in ("conftest.py", "sitecustomize.py", "usercustomize.py", "test_evil.py"):
-        (folder / name).write_text(evil)
-    (folder / "pytest.ini").write_text("[pytest]\naddopts = -p conftest\npythonpath = .\n")
-    return folder
-
-
-def test_nothing_in_a_submission_runs_in_pytest_even_if_started_there(hostile):
-    done = command(str(ROOT / "grader"), "--submission", ".", "-k", "heads", cwd=hostile)
+def test_nothing_in_a_submission_runs_in_pytest_even_if_started_there(of_the_solution, hostile):
     assert not (hostile.parent / "hijacked").exists()
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "split_heads is not defined" in done.stdout
 
 
 def test_another_configuration_is_refused_before_a_submission_can_run(hostile):
