@@ -36,8 +36,8 @@ demo: export OMP_NUM_THREADS = 1
 demo: $(READY)  ## every notebook with our answers, graded; then a class of ten (ONLY=02: one notebook)
 	@$(BIN)/python -m grader demo $(DEMO) $(if $(ONLY),--only $(ONLY))
 
-test: $(READY)  ## the test suite: three at a time for two cores, since some wait
-	@$(BIN)/python -m pytest -q -n 3
+test: $(READY)  ## the test suite, on two cores; what the tests of a file share is made once
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(READY)  ## format, lint, types
 	@$(BIN)/ruff format --check .
@@ -54,7 +54,7 @@ newest:  ## the tests with the newest allowed version of every dependency: what 
 	@$(PYTHON) -m venv --clear $(NEWEST)
 	@$(NEWEST)/bin/python $(INSTALL) --upgrade --upgrade-strategy eager --editable '.[dev]'
 	@$(NEWEST)/bin/python -m pip install --dry-run --no-deps --requirement lock/constraints.txt | sed -n 's/^Would install/Locked at other versions:/p'
-	@$(NEWEST)/bin/python -m pytest -q -n 3
+	@$(NEWEST)/bin/python -m pytest -q -n 2 --dist loadfile
 	@$(NEWEST)/bin/pyright --pythonpath $(NEWEST)/bin/python
 
 lock:  ## the exact versions again, after a change of pyproject.toml; UPGRADE=--upgrade takes the newest

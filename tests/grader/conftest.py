@@ -10,7 +10,7 @@ import pytest
 from grader.core.outcomes import Report
 from grader.sandbox import Limits, Sandbox, Tier
 from kws.errors import UsageError
-from tests.grader.batch.made_up import check
+from tests.grader.batch.made_up import check, report_of
 
 LIMITS = Limits(seconds=10, memory=1 << 30, disk=8 << 20, message=16 << 20)
 SECONDS = 600  # of waiting, on the slowest machine: for ever, not a measure of speed
@@ -60,16 +60,7 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def report() -> Report:
     """4 of 5 points."""
-    return Report(
-        student="alice",
-        assignment="02",
-        title="Attention",
-        digest="d1",
-        checks_digest="c1",
-        seed_id="development",
-        tier="sealed",
-        checks=(check("2.1-values", 3, 2, "off by 0.5"), check("2.1-shape", 2, 2)),
-    )
+    return report_of(check("2.1-values", 3, 2, "off by 0.5"), check("2.1-shape", 2, 2))
 
 
 @pytest.fixture

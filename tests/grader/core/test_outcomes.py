@@ -1,6 +1,7 @@
 """A report as text comes back as the same report."""
 
 from grader.core.outcomes import CheckResult, Figure, Reason, Report, Stopped, Verdict
+from tests.grader.batch.made_up import report_of
 
 
 def a_report(*earned: float | None) -> Report:
@@ -18,18 +19,7 @@ def a_report(*earned: float | None) -> Report:
         )
         for i, points in enumerate(earned)
     )
-    return Report(
-        student="s",
-        assignment="02",
-        title="Attention",
-        digest="d",
-        checks_digest="c",
-        seed_id="i",
-        tier="sealed",
-        weaknesses=("w",),
-        repairs=("r",),
-        checks=checks,
-    )
+    return report_of(*checks, weaknesses=("w",), repairs=("r",))
 
 
 def test_a_report_survives_being_text():

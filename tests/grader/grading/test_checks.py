@@ -9,6 +9,7 @@ from grader.grading import checks
 from grader.grading.checks import Check, checks_digest, needed, read_check, verify
 from grader.reports.scorecard import check_lines, closing_lines, points
 from kws.errors import UsageError
+from tests.grader.batch import made_up
 
 
 def a_task(name: str, after: tuple[str, ...] = ()) -> Task:
@@ -192,24 +193,11 @@ def test_a_line_of_the_score_card_tells_fact_hint_and_where_to_read():
 
 
 def test_the_score_card_adds_up_by_task():
-    from grader.core.outcomes import CheckResult, Report
-
     results = [
-        CheckResult(id=f"{t}-{i}", task=t, title="t", points=2, earned=e)
-        for i, (t, e) in enumerate([("2.1", 2.0), ("2.1", 0.5), ("2.2", None)])
+        made_up.check(*one) for one in [("2.1-a", 2, 2.0), ("2.1-b", 2, 0.5), ("2.2", 2, None)]
     ]
-    report = Report(
-        student="",
-        assignment="02",
-        title="Attention",
-        digest="",
-        checks_digest="",
-        seed_id="",
-        tier="fenced",
-        weaknesses=("no namespaces",),
-        repairs=("a cell was mended",),
-        checks=tuple(results),
-    )
+    more = {"weaknesses": ("no namespaces",), "repairs": ("a cell was mended",)}
+    report = made_up.report_of(*results, tier="fenced", **more)
     lines = [" ".join(line.split()) for line in closing_lines(report)]
     assert lines[1].startswith("2.5/4 2.1 ")
     assert lines[2].startswith("0/2 2.2 ")

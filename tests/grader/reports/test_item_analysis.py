@@ -5,21 +5,13 @@ import pytest
 
 from grader.core.outcomes import Report
 from grader.reports.item_analysis import FEWEST, item_statistics
+from tests.grader.batch.made_up import report_of
 from tests.grader.reports.conftest import check
 
 
 def made_report(student: str, *earned: float | None) -> Report:
     checks = tuple(check(f"2.{i}-x", 2, value) for i, value in enumerate(earned, start=1))
-    return Report(
-        student=student,
-        assignment="02",
-        title="Attention",
-        digest="",
-        checks_digest="",
-        seed_id="",
-        tier="sealed",
-        checks=checks,
-    )
+    return report_of(*checks, student=student)
 
 
 EARNED = [(0, 0, 1), (2, 0, 1), (0, 2, 0), (2, 1, 2), (2, 2, 2), (2, 2, 0)]
