@@ -1,4 +1,4 @@
-"""`kws params`: the parameters of a model, by formula and measured, part by part."""
+"""`kws params`: what a model consists of, by formula and measured, or what it computes."""
 
 import json
 import os
@@ -35,17 +35,30 @@ def params(
     budget: Annotated[
         int | None, typer.Option(help="Exit with code 1 if the model has more than this.")
     ] = None,
+    shapes: Annotated[
+        bool,
+        typer.Option("--shapes", help="Shapes, multiply-adds and bytes of every module instead."),
+    ] = False,
+    frames: Annotated[
+        int | None, typer.Option(help="With --shapes: length of a clip; a second without it.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="With --shapes: clips at a time.")] = 1,
+    depth: Annotated[int, typer.Option(help="With --shapes: modules within modules shown.")] = 2,
 ) -> None:
-    """Count a model's parameters, by formula and by measurement; list all models without a name."""
+    """Count a model's parameters, by formula and by measurement; list all models without a name.
+
+    With --shapes: for every module the shape of its output, parameters, multiply-adds, and the
+    bytes kept for the backward pass, attention maps included.
+    """
     from rich.console import Console
 
     console = Console(
         width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_OF_A_PIPE
     )
     if model is None:
-        if num_classes is not None or num_features is not None or budget is not None:
+        if shapes or not num_classes is num_features is budget is None:
             raise UsageError(
-                "--num-classes, --num-features and --budget are about one model: name it"
+                "--num-classes, --num-features, --budget and --shapes are about one model: name it"
             )
         list_models(console)
         return
@@ -55,12 +68,15 @@ def params(
             raise UsageError(f"{option} is an option and a setting here: leave one out")
     if budget is not None and budget < 1:
         raise UsageError(f"--budget {budget}: give a positive number of parameters")
-    describe(
-        console,
-        model,
-        {"num_features": num_features, "num_classes": num_classes, **overrides},
-        budget,
-    )
+    for option, number in (("frames", frames), ("batch-size", batch_size), ("depth", depth)):
+        if number is not None and number < 1:
+            raise UsageError(f"--{option} {number}: give a positive number")
+    changes = {"num_features": num_features, "num_classes": num_classes, **overrides}
+    if shapes:
+        from kws.models.registry import configure
+
+        console.print(shapes_table(model, configure(model, **changes), frames, batch_size, depth))
+    describe(console, model, changes, budget, table=not shapes)
 
 
 def as_setting(text: str) -> tuple[str, Any]:
@@ -98,7 +114,9 @@ def list_models(console: "Console") -> None:
     console.print(f"with kws[pretrained], reading waveforms: {', '.join(PRETRAINED)}")
 
 
-def describe(console: "Console", name: str, changes: dict[str, Any], budget: int | None) -> None:
+def describe(
+    console: "Console", name: str, changes: dict[str, Any], budget: int | None, *, table: bool
+) -> None:
     """Print the table of one model, the tensors it shares, and whether it keeps to the budget."""
     from kws.models.counts import count_parameters, shared_tensors
     from kws.models.registry import PRETRAINED, build_from, configure
@@ -108,7 +126,7 @@ def describe(console: "Console", name: str, changes: dict[str, Any], budget: int
     total = count_parameters(model)
     if name in PRETRAINED:
         console.print(f"{name}: {total:,} trainable parameters; transformers builds it: no formula")
-    else:
+    elif table:
         console.print(parts_table(name, config, model))
     if shared := shared_tensors(model):
         console.print(f"shared tensors, counted once ({separate_count(model):,} if separate):")
@@ -140,6 +158,65 @@ def parts_table(name: str, config: Any, model: "nn.Module") -> "Table":
         values = " ".join(f"{letter}={value}" for letter, value in formula.values.items())
         table.add_row(part, str(formula), values, f"{formula.value:,}", f"{count:,}")
     return table
+
+
+def shapes_table(
+    name: str, config: Any, frames: int | None, batch_size: int, depth: int
+) -> "Table":
+    """What each module of a model, in training, makes of a batch."""
+    from rich.table import Table
+
+    from kws.models.registry import build_from
+    from kws.models.shapes import summarize
+
+    frames = frames or frames_of_a_second(name, config)
+    model = without_memory(build_from, name, config)
+    try:
+        whole, *rows = summarize(model, config.num_features, frames=frames, batch_size=batch_size)
+    except RuntimeError as error:  # a layer that got fewer frames than its kernel has
+        raise UsageError(f"{name} cannot read {frames} frames: raise --frames") from error
+    table = Table("module", "class", show_footer=True)
+    table.title = f"{name}, {batch_size} x {frames} frames x {config.num_features} features"
+    table.columns[0].footer = "total"
+    table.add_column("output", footer=by_size(whole.shape))
+    table.add_column("parameters", justify="right", footer=f"{whole.parameters:,}")
+    table.add_column("multiply-adds", justify="right", footer=f"{whole.multiply_adds:,}")
+    table.add_column("kept bytes", justify="right", footer=f"{whole.kept_bytes:,}")
+    table.caption = (
+        "multiply-adds: of matrix products, convolutions and attention in the forward pass\n"
+        "kept bytes: of float32 activations for the backward pass, attention maps included"
+    )
+    for row in rows:
+        level = row.name.count(".")
+        if level < depth:
+            kind = row.kind if row.calls == 1 else f"{row.kind}, {row.calls} times"
+            numbers = (row.parameters, row.multiply_adds, row.kept_bytes)
+            shown = "  " * level + row.name.rpartition(".")[2]
+            table.add_row(shown, kind, by_size(row.shape), *(f"{number:,}" for number in numbers))
+    return table
+
+
+def frames_of_a_second(name: str, config: Any) -> int:
+    """As many as the model reads of a second of audio: samples, where it reads a waveform."""
+    from kws.audio import SAMPLE_RATE
+    from kws.features import HOP
+    from kws.models.registry import PRETRAINED
+
+    if name in PRETRAINED:
+        return SAMPLE_RATE
+    frames = 1 + SAMPLE_RATE // HOP
+    if getattr(config, "stem", "") == "frames":  # a token each, and a position for each of them
+        frames = min(frames, config.max_tokens)
+    return frames
+
+
+def by_size(shape: tuple[int, ...]) -> str:
+    """A shape as it is read.
+
+    >>> by_size((16, 417, 256))
+    '16 x 417 x 256'
+    """
+    return " x ".join(map(str, shape))
 
 
 def without_memory(build: Any, *arguments: Any) -> "nn.Module":

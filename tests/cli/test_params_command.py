@@ -80,8 +80,36 @@ def test_settings_can_be_changed(kws):
             "num_features is an option and a setting here",
         ),
         (["kwt-1", "--budget", "-1"], "--budget -1: give a positive number"),
-        (["--budget", "5"], "--num-classes, --num-features and --budget are about one model"),
+        (
+            ["--budget", "5"],
+            "--num-classes, --num-features, --budget and --shapes are about one model",
+        ),
     ],
 )
 def test_what_is_refused(kws, arguments, sentence):
     assert kws("params", *arguments).sentence().startswith(sentence)
+
+
+def test_shapes_are_a_table_of_modules_with_a_total(kws):
+    sizes = ["--frames", 128, "--batch-size", 4, "--depth", 3]
+    outcome = kws("params", "lab-encoder", "--shapes", *sizes)
+    table = rows(outcome.out)
+    assert outcome.code == 0
+    assert "lab-encoder, 4 x 128 frames x 40 features" in outcome.out
+    assert table["front_end"][:3] == ["LinearFrontEnd", "4 x 128 x 80", "3,280"]
+    assert table["0"][0] == "EncoderLayer, 3 times"
+    assert table["total"][:2] == ["", "4 x 600"]
+    assert table["total"][3] == f"{4 * 67_304_320:,}"
+    assert "attention" not in table  # a level deeper
+
+
+@pytest.mark.parametrize("option", ["--frames", "--batch-size", "--depth"])
+def test_a_size_that_is_none_is_refused(kws, option):
+    outcome = kws("params", "gru", "--shapes", option, 0)
+    assert outcome.code == 2
+    assert outcome.sentence() == f"{option} 0: give a positive number"
+
+
+def test_too_few_frames_are_a_sentence(kws):
+    outcome = kws("params", "gru", "--shapes", "--frames", 1)
+    assert outcome.sentence() == "gru cannot read 1 frames: raise --frames"
