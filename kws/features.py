@@ -1,10 +1,11 @@
 """From a waveform to what the models read: mel spectrograms, log-mels and MFCC, written out.
 
-    frame the waveform → window → |FFT|² → triangular mel filters → ln → (DCT-II for MFCC)
+    frame the waveform → window → |FFT|² → triangular mel filters → ln or dB → (DCT-II for MFCC)
 
 Sources: Davis & Mermelstein 1980, "Comparison of parametric representations for monosyllabic word
 recognition" (https://doi.org/10.1109/TASSP.1980.1163420); HTK's mel scale (O'Shaughnessy 1987).
-Parity, float64, 1e-10: `torchaudio.transforms.MelSpectrogram` and `MFCC(log_mels=True)`.
+Parity, float64, 1e-10: `torchaudio.transforms.MelSpectrogram`, `MFCC(log_mels=True)` and
+`AmplitudeToDB("power")`. Windows, as long as the FFT, and hops are in samples at 16 kHz.
 
 Shape letters: B batch   N samples   T frames   F features   K frequencies of the FFT
 """
@@ -96,11 +97,17 @@ def filtered_power(
 
 @functools.lru_cache(maxsize=32)
 def _mel_power(
-    n_mels: int, f_min: float, f_max: float, device: torch.device, dtype: torch.dtype
+    n_mels: int,
+    f_min: float,
+    f_max: float,
+    window: int,
+    hop: int,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> FilteredPower:
-    window = torch.hann_window(WINDOW, dtype=torch.float64)  # periodic
-    filterbank = mel_filterbank(NUM_FREQS, n_mels, f_min, f_max)
-    return FilteredPower(window.to(device, dtype), filterbank.to(device, dtype), HOP)
+    hann = torch.hann_window(window, dtype=torch.float64)  # periodic
+    filterbank = mel_filterbank(window // 2 + 1, n_mels, f_min, f_max)
+    return FilteredPower(hann.to(device, dtype), filterbank.to(device, dtype), hop)
 
 
 def mel_spectrogram(
@@ -109,6 +116,8 @@ def mel_spectrogram(
     n_mels: int = 40,
     f_min: float = 20.0,
     f_max: float | None = None,
+    window: int = WINDOW,
+    hop: int = HOP,
 ) -> Float[Tensor, "B T F"]:
     """Power in each mel band, F = n_mels: `filtered_power` with a Hann window and mel filters.
 
@@ -116,10 +125,11 @@ def mel_spectrogram(
     None is the Nyquist frequency. A loud frame has a million times the power of a quiet one, which
     is why models read the logarithm.
     """
-    if waveform.shape[-1] <= WINDOW // 2:
-        raise ValueError(f"{waveform.shape[-1]} samples, at least {WINDOW // 2 + 1} are needed")
+    if waveform.shape[-1] <= window // 2:
+        raise ValueError(f"{waveform.shape[-1]} samples, at least {window // 2 + 1} are needed")
     f_max = NYQUIST if f_max is None else f_max
-    return _mel_power(n_mels, float(f_min), float(f_max), waveform.device, waveform.dtype)(waveform)
+    like = waveform.device, waveform.dtype
+    return _mel_power(n_mels, float(f_min), float(f_max), window, hop, *like)(waveform)
 
 
 def log_mel(
@@ -129,12 +139,34 @@ def log_mel(
     f_min: float = 20.0,
     f_max: float | None = None,
     floor: float = 1e-6,
+    window: int = WINDOW,
+    hop: int = HOP,
 ) -> Float[Tensor, "B T F"]:
     """ln(mel + floor) of `mel_spectrogram`; `floor` is power: the darkest value is ln(floor)."""
+    _check_floor(floor)
+    mel = mel_spectrogram(waveform, n_mels=n_mels, f_min=f_min, f_max=f_max, window=window, hop=hop)
+    return mel.add_(floor).log_()
+
+
+def mel_db(
+    waveform: Float[Tensor, "B N"],
+    *,
+    n_mels: int = 40,
+    f_min: float = 20.0,
+    f_max: float | None = None,
+    floor: float = 1e-10,
+    window: int = WINDOW,
+    hop: int = HOP,
+) -> Float[Tensor, "B T F"]:
+    """10 · log10(max(mel, floor)) of `mel_spectrogram`, in dB: 4.34 times a log-mel, unshifted."""
+    _check_floor(floor)
+    mel = mel_spectrogram(waveform, n_mels=n_mels, f_min=f_min, f_max=f_max, window=window, hop=hop)
+    return mel.clamp_(min=floor).log10_().mul_(10)
+
+
+def _check_floor(floor: float) -> None:
     if floor <= 0:
         raise ValueError(f"floor={floor} must be above 0: the logarithm of silence is not finite")
-    mel = mel_spectrogram(waveform, n_mels=n_mels, f_min=f_min, f_max=f_max)
-    return mel.add_(floor).log_()
 
 
 def mfcc(
@@ -145,11 +177,15 @@ def mfcc(
     f_min: float = 20.0,
     f_max: float | None = None,
     floor: float = 1e-6,
+    window: int = WINDOW,
+    hop: int = HOP,
 ) -> Float[Tensor, "B T F"]:
     """The first F = n_mfcc coefficients of the DCT-II over log-mels (natural logarithm, not dB)."""
     if not 1 <= n_mfcc <= n_mels:
         raise UsageError(f"n_mfcc={n_mfcc} must be between 1 and n_mels={n_mels}")
-    mel = log_mel(waveform, n_mels=n_mels, f_min=f_min, f_max=f_max, floor=floor)
+    mel = log_mel(
+        waveform, n_mels=n_mels, f_min=f_min, f_max=f_max, floor=floor, window=window, hop=hop
+    )
     with torch.autocast(waveform.device.type, enabled=False):
         return mel @ _dct(n_mfcc, n_mels, mel.device, mel.dtype)
 

@@ -183,7 +183,11 @@ def recall(scores: Sequence[ClassScore], overall: Proportion, *, title: str = ""
 
 @mpl.rc_context(STYLE)
 def curves(
-    rows: Sequence[Mapping[str, Any]], *, best: Mapping[str, Any], title: str = ""
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    best: Mapping[str, Any],
+    loss_name: str = "cross-entropy (nats)",
+    title: str = "",
 ) -> Figure:
     """Loss and accuracy of a training run against its optimizer steps; the best row is circled.
 
@@ -213,7 +217,7 @@ def curves(
         fillstyle="none",
         label=f"best: {value:.1f} % at step {best['step']:,}",
     )
-    loss.set(xlabel="optimizer step", ylabel="cross-entropy (nats)")
+    loss.set(xlabel="optimizer step", ylabel=loss_name)
     loss.set_ylim(bottom=0)
     accuracy.set(xlabel="optimizer step", ylabel="accuracy (%)")
     for axes in (loss, accuracy):

@@ -16,6 +16,7 @@ PositiveInt = Annotated[int, 1, math.inf]
 NonNegativeInt = Annotated[int, 0, math.inf]
 Seed = Annotated[int, 0, math.inf]
 Bands = Annotated[int, 1, 1000]
+Samples = Annotated[int, 2, 16_000]  # of a frame, at most a second
 Percent = Annotated[float, 0.0, 100.0]
 
 LARGEST = 2**63 - 1  # whole number that torch can take

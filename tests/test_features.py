@@ -14,6 +14,7 @@ from kws.features import (
     dct_matrix,
     filtered_power,
     log_mel,
+    mel_db,
     mel_filterbank,
     mel_spectrogram,
     mfcc,
@@ -46,6 +47,25 @@ def test_log_mel_equals_torchaudio(waveform, n_mels, f_min, f_max):
     mel = their_mel(n_mels=n_mels, f_min=f_min, f_max=f_max)(waveform)
     ours = log_mel(waveform, n_mels=n_mels, f_min=f_min, f_max=f_max)
     torch.testing.assert_close(ours, (mel + 1e-6).log().mT, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("amin", [1e-10, 1e-2])
+def test_mel_db_equals_torchaudio(waveform, amin):
+    to_db = torchaudio.transforms.AmplitudeToDB("power")
+    to_db.amin = amin
+    theirs = to_db(their_mel(n_mels=23, f_min=20.0)(waveform)).mT
+    torch.testing.assert_close(mel_db(waveform, n_mels=23, floor=amin), theirs, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize(("window", "hop"), [(512, 160), (400, 200), (801, 77)])
+def test_other_windows_and_hops_equal_torchaudio(waveform, window, hop):
+    melkwargs = {"n_fft": window, "hop_length": hop, "n_mels": 23, "f_min": 20.0}
+    theirs = torchaudio.transforms.MelSpectrogram(16_000, **melkwargs)(waveform).mT
+    ours = mel_spectrogram(waveform, n_mels=23, window=window, hop=hop)
+    torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=0)
+    their_mfcc = torchaudio.transforms.MFCC(16_000, 13, log_mels=True, melkwargs=melkwargs)
+    ours = mfcc(waveform, n_mfcc=13, n_mels=23, window=window, hop=hop)
+    torch.testing.assert_close(ours, their_mfcc(waveform).mT, atol=1e-10, rtol=0)
 
 
 def test_mel_spectrogram_equals_torchaudio(waveform):

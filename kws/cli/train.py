@@ -108,8 +108,11 @@ def conclude(recipe: "Recipe", history: "History", out: Path) -> None:
     from kws import plots
     from kws.metrics import Proportion
     from kws.training.checkpoint import read_checkpoint
+    from kws.training.losses import LOSS_NAMES
 
-    plots.save(plots.curves(history.rows, best=history.best), out / "curves.png")
+    loss_name = LOSS_NAMES[recipe.train.loss]
+    figure = plots.curves(history.rows, best=history.best, loss_name=loss_name)
+    plots.save(figure, out / "curves.png")
     best, data = history.best, recipe.data
     conditions = {"protocol": data.protocol}
     views = {"validation": "", "crop": f" on {data.crop_frames}-frame crops"}

@@ -27,7 +27,8 @@ class ClipSplit:
     second of `noise` from sample `silence_start` on, times `silence_gain`, or zeros where the start
     is -1. `labels` index `label_names`, and are -1 in unlabeled data. `silence` is the convention
     in use: "noise" (crops of background recordings), "zeros" (digital zeros), "clips" (the
-    recordings of an archive's `_silence_` folder) or "none". `notes` are sentences worth reading.
+    recordings of an archive's `_silence_` folder) or "none". With `all_unknown` every clip of
+    another word is in it, where the protocol has some. `notes` are sentences worth reading.
     """
 
     clips: PackedClips
@@ -41,6 +42,7 @@ class ClipSplit:
     protocol: str
     split: str
     silence: str
+    all_unknown: bool = False
     notes: tuple[str, ...] = ()
     audio: Int16[Tensor, "n N"] | None = None
 
@@ -94,5 +96,8 @@ class ClipSplit:
         return {name: found[index] for index, name in enumerate(self.label_names)}
 
     def describe(self) -> str:
-        """Protocol, split, number of clips and what silence is: to print beside an accuracy."""
-        return f"{self.protocol} {self.split}: {len(self):,} clips, silence: {self.silence}"
+        """Protocol, split, clips, what silence and unknown are: to print beside an accuracy."""
+        unknown = ", unknown: all other words" if self.all_unknown else ""
+        return (
+            f"{self.protocol} {self.split}: {len(self):,} clips, silence: {self.silence}{unknown}"
+        )

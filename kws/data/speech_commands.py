@@ -12,6 +12,7 @@ Each split has its own part of every background recording (the first 80 %, the n
 Shape letters: M samples of noise   n clips
 """
 
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Literal
@@ -56,8 +57,8 @@ def load_speech_commands(
 
     `seed` chooses the unknown clips and the crops of silence; `test_silence`, "noise" or "zeros",
     is the convention of validation and testing; `resample=True` converts recordings that are not
-    16 kHz mono. `unknown` is how many clips of other words training gets: as many as the protocol
-    says, "all", or a number. Validation and testing have the protocol's, so that figures compare.
+    16 kHz mono. `unknown` is how many clips of other words there are: as many as the protocol says,
+    or "all" of every split, which is another test; or a number, which rules training alone.
 
     Raises UsageError, with the file or argument named, for a folder that is missing, empty, in
     another layout or of another archive, for lists that name what is not there, for words without
@@ -83,13 +84,14 @@ def load_speech_commands(
             f"unknown={unknown}: protocol {protocol.name} has no class for other words: leave it "
             "out, or choose a 12-class protocol"
         )
-    training = split == "training"
-    choice = choose(listing, protocol, split, seed, unknown if training else "protocol")
+    here = unknown if split == "training" or unknown == "all" else "protocol"
+    choice = choose(listing, protocol, split, seed, here)
     if not len(choice):
         raise UsageError(f"{folder}: {split} has no clips under {protocol.name}: check the lists")
     clips = pack_clips(listing.root, listing.names, resample=resample)
     noise, lengths = read_noise(listing.root, split, resample=resample)
-    return _split(listing, choice, clips, noise, lengths, protocol, split, seed, test_silence)
+    made = _split(listing, choice, clips, noise, lengths, protocol, split, seed, test_silence)
+    return replace(made, all_unknown=unknown == "all")
 
 
 def _split(

@@ -140,7 +140,9 @@ def describe(table: Table) -> list[str]:
         split = "" if where.split == "testing" else f", {where.split} split"
         silence = f", test silence: {where.silence}" if where.silence not in ("", "none") else ""
         protocol = f", protocol `{where.protocol}`" if where.protocol != "speakers" else ""
-        heading = f"### On `{where.data}`: {KINDS[where.kind]}{protocol}{split}{silence}\n"
+        unknown = f", unknown: {where.unknown}" if where.unknown else ""
+        kind = KINDS[where.kind]
+        heading = f"### On `{where.data}`: {kind}{protocol}{split}{silence}{unknown}\n"
     columns = reported_columns(table)
     views = table.views or [""]
     header = ["recipe", *(f"reported: {data}" for data in columns)]

@@ -27,6 +27,7 @@ class Where:
     protocol: str
     split: str
     silence: str
+    unknown: str  # "" is the protocol's
     kind: str = field(compare=False)
 
     @property
@@ -35,6 +36,7 @@ class Where:
         parts = [self.data, self.protocol] if self.protocol != "speakers" else [self.data]
         parts += [self.split] * (self.split != "testing")
         parts += [self.silence] * (self.silence not in ("", "noise"))
+        parts += ["all-unknown"] * bool(self.unknown)
         return "-".join(parts)
 
 
@@ -159,9 +161,15 @@ def read_results(folder: str | Path) -> list[Result]:
 
 def where_of(result: Result) -> Where:
     """What a result was measured on."""
-    silence = result.get("conditions", {}).get("test_silence", "")
-    data = result["data"]
-    return Where(data["name"], result["protocol"], result["split"], silence, data["kind"])
+    conditions, data = result.get("conditions", {}), result["data"]
+    return Where(
+        data["name"],
+        result["protocol"],
+        result["split"],
+        conditions.get("test_silence", ""),
+        conditions.get("unknown", ""),
+        data["kind"],
+    )
 
 
 def gather(results: Iterable[Result]) -> dict[str, list[Table]]:
@@ -211,6 +219,8 @@ def _belongs(name: str, where: Where) -> bool:
     if data.task == "speakers":
         return where.protocol == "speakers"
     if where.protocol == "speakers" or where.silence not in ("none", data.test_silence):
+        return False
+    if bool(where.unknown) != (data.unknown == "all"):
         return False
     try:
         data = effective_recipe(name, seed=0, full=False, kind=where.kind).data

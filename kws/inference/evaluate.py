@@ -169,6 +169,7 @@ def evaluate(
     labels, rule = trained.labels, None
     if isinstance(split, ClipSplit):
         conditions = {"protocol": split.protocol, "test_silence": split.silence}
+        conditions |= {"unknown": "all other words"} if split.all_unknown else {}
         views = {CLIPS: ""}
         rule = thresholds or thresholds_of(trained.recipe)
         if rule and split.label_names != labels:

@@ -101,8 +101,8 @@ def describe(trained: Trained) -> dict[str, str]:
     }
     features = dataclasses.asdict(trained.recipe.features)
     if trained.task == "speakers":
-        features = {"kind": "kws.features.speaker_log_mel"}
-    features |= {"sample_rate": SAMPLE_RATE, "hop": HOP, "window": WINDOW}
+        features = {"kind": "kws.features.speaker_log_mel", "hop": HOP, "window": WINDOW}
+    features |= {"sample_rate": SAMPLE_RATE}
     return {
         "producer": f"kws {__version__}",
         "task": trained.task,

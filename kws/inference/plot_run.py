@@ -12,16 +12,14 @@ from kws import plots
 from kws.audio import SAMPLE_RATE
 from kws.data.clips import ClipSplit
 from kws.errors import UsageError
-from kws.features import HOP
 from kws.inference.attention_maps import attention_weights, panels
 from kws.inference.evaluate import load_split
 from kws.inference.predict import read_segments
 from kws.inference.trained import Trained
 from kws.protocols import get_protocol
 from kws.training.history import read_history
+from kws.training.losses import LOSS_NAMES
 from kws.training.recipe import compute_features
-
-FRAMES_PER_SECOND = SAMPLE_RATE / HOP
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,7 +77,13 @@ def plot_curves(run: Path, trained: Trained) -> Path:
         raise UsageError(f"{run}: no validation has been done yet: resume the run")
     title = f"{trained.recipe.model.name}, {trained.protocol}"
     return plots.save(
-        plots.curves(history.rows, best=history.best, title=title), run / "curves.png"
+        plots.curves(
+            history.rows,
+            best=history.best,
+            loss_name=LOSS_NAMES[trained.recipe.train.loss],
+            title=title,
+        ),
+        run / "curves.png",
     )
 
 
@@ -87,7 +91,8 @@ def plot_attention(run: Path, trained: Trained, example: Example) -> Path | None
     """Write `attention.png` into the run folder; None without a file for models that have none."""
     features = example.features[None]
     logits, weights = attention_weights(trained.model, trained.normalizer(features))
-    seconds = len(example.features) / FRAMES_PER_SECOND
+    frames_per_second = SAMPLE_RATE / trained.recipe.features.hop
+    seconds = len(example.features) / frames_per_second
     pictures = panels(trained.model, weights, num_features=features.shape[2], seconds=seconds)
     if not pictures:
         return None
@@ -97,7 +102,7 @@ def plot_attention(run: Path, trained: Trained, example: Example) -> Path | None
     figure = plots.attention(
         example.features,
         pictures,
-        frames_per_second=FRAMES_PER_SECOND,
+        frames_per_second=frames_per_second,
         bands="coefficient" if trained.recipe.features.kind == "mfcc" else "mel band",
         title=f"{trained.recipe.model.name}\n{title}",
     )

@@ -35,6 +35,7 @@ ENCODER_LAYER_NO_QKV_BIAS = "4*d**2 + 6*d + 2*d*f + f"
 RELATIVE = "d**2 + 2*d"  # what relative positions add to an attention
 CONVOLUTION_MODULE = "3*d**2 + (8 + k)*d"  # two pointwise of 2 d² and d², depthwise, two norms
 CONFORMER_LAYER = "7*d**2 + 4*d*f + 2*f + (22 + k)*d"
+BRANCHFORMER_LAYER = "6*d**2 + 12*d + 3*d*f//2 + f + (3 + k)*f//2"  # f is even
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -164,13 +165,15 @@ def pooling(name: str, width: int) -> Parts:
     return {"pool": Formula(texts[name], {"d": width})} if name in texts else {}
 
 
-def classifier(width: int, num_classes: int, d_hidden: int, *, normalized: bool) -> Formula:
-    """A normalization, a hidden layer, both if there are any, and a linear layer."""
-    text = "2*d + " if normalized else ""
+def classifier(
+    width: int, num_classes: int, d_hidden: int, *, normalized: bool, cosine: bool = False
+) -> Formula:
+    """A normalization, a hidden layer, both if there are any, and a layer of logits."""
+    text, bias = "2*d + " if normalized else "", "" if cosine else " + C"
     if d_hidden:
         values = {"d": width, "h": d_hidden, "C": num_classes}
-        return Formula(f"{text}d*h + h + h*C + C", values)
-    return Formula(f"{text}d*C + C", {"d": width, "C": num_classes})
+        return Formula(f"{text}d*h + h + h*C{bias}", values)
+    return Formula(f"{text}d*C{bias}", {"d": width, "C": num_classes})
 
 
 def parts_of_crnn(config: CrnnConfig) -> Parts:
@@ -299,13 +302,19 @@ def front_end(config: speaker.EncoderSettings) -> Formula:
 
 
 def around(config: speaker.EncoderSettings, encoder: Formula) -> Parts:
-    """The parts that Transformer and Conformer have in common, with the encoder between them."""
-    d, normalized = config.d_model, config.normalization != "none"
+    """The parts that all encoders have in common, with the encoder between them."""
+    d = config.d_model
     return {
         "front_end": front_end(config),
         "encoder": encoder,
         **pooling(config.pooling, d),
-        "classify": classifier(d, config.num_classes, config.d_hidden, normalized=normalized),
+        "classify": classifier(
+            d,
+            config.num_classes,
+            config.d_hidden,
+            normalized=config.normalization != "none",
+            cosine=config.logit_scale > 0,
+        ),
     }
 
 
@@ -325,6 +334,13 @@ def parts_of_conformer(config: speaker.ConformerConfig) -> Parts:
     return around(config, times(config.num_layers, layer))
 
 
+def parts_of_branchformer(config: speaker.BranchformerConfig) -> Parts:
+    sizes = {"d": config.d_model, "f": config.d_ff, "k": config.kernel_size}
+    relative = f" + {RELATIVE}" * (config.positions == "relative")
+    layer = Formula(BRANCHFORMER_LAYER + relative, sizes)
+    return around(config, times(config.num_layers, layer))
+
+
 PARTS: dict[type, Callable[[Any], Parts]] = {
     CrnnConfig: parts_of_crnn,
     GruConfig: parts_of_gru,
@@ -336,4 +352,5 @@ PARTS: dict[type, Callable[[Any], Parts]] = {
     TdnnConfig: parts_of_tdnn,
     speaker.TransformerConfig: parts_of_transformer,
     speaker.ConformerConfig: parts_of_conformer,
+    speaker.BranchformerConfig: parts_of_branchformer,
 }

@@ -123,6 +123,11 @@ MODELS: dict[str, Entry] = {
         config=speaker.ConformerConfig(),
         about="convolutional front end, 2 Conformer layers, self-attentive pooling",
     ),
+    "branchformer": Entry(
+        build=speaker.build_branchformer,
+        config=speaker.BranchformerConfig(),
+        about="the same front end, 2 layers with attention and gated convolution side by side",
+    ),
     "tdnn": Entry(
         build=tdnn.Tdnn,
         config=tdnn.TdnnConfig(),

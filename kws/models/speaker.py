@@ -1,4 +1,4 @@
-"""Transformers and Conformers that tell who is speaking, or which word it was.
+"""Transformers, Conformers and Branchformers that tell who is speaking, or which word it was.
 
 Sources: the speaker homework, whose sample model has 125,896 parameters for 600 speakers, and its
 laboratory, which printed 154.88k for an encoder. One layer of `LABORATORY_ENCODER`, however often
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from kws.models.branchformer import BranchformerLayer
 from kws.models.classifier import Classifier
 from kws.models.conformer import Conformer
 from kws.models.pooling import make_pooling
@@ -20,7 +21,7 @@ from kws.models.transformer import EncoderLayer, TransformerEncoder
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderSettings:
-    """What both encoders share.
+    """What the encoders share.
 
     Attributes:
         num_classes: number of logits.
@@ -31,11 +32,13 @@ class EncoderSettings:
         num_layers: encoder layers.
         d_ff: width of the feed-forward networks.
         positions: "none", "sinusoidal" or "relative".
-        dropout: in every branch of the encoder, and in front of the logits.
+        dropout: in every branch of the encoder.
         pooling: over time: "mean", "attention" or "self-attentive".
         normalization: in front of the classifier: "none", "layer" or "batch".
         d_hidden: width of a hidden layer in front of the logits; 0 for none.
         head_activation: of that layer: "relu", "sigmoid" or "tanh".
+        head_dropout: in front of the logits.
+        logit_scale: logits are this times a cosine (`CosineLogits`); 0 for a linear layer.
     """
 
     num_classes: int = 600
@@ -51,6 +54,8 @@ class EncoderSettings:
     normalization: str = "batch"
     d_hidden: int = 0
     head_activation: str = "relu"
+    head_dropout: float = 0.1
+    logit_scale: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +91,19 @@ class ConformerConfig(EncoderSettings):
     norm: str = "batch"
 
 
+@dataclass(frozen=True, kw_only=True)
+class BranchformerConfig(EncoderSettings):
+    """Settings of a Branchformer; the defaults are the package's own.
+
+    Attributes:
+        kernel_size: frames seen by the depthwise convolution; odd.
+    """
+
+    num_layers: int = 2
+    positions: str = "relative"
+    kernel_size: int = 15
+
+
 HOMEWORK_BASELINE = TransformerConfig(
     front_end="linear",
     d_model=80,
@@ -97,6 +115,7 @@ HOMEWORK_BASELINE = TransformerConfig(
     normalization="none",
     d_hidden=80,
     head_activation="sigmoid",
+    head_dropout=0.0,
     activation="relu",
     norm_first=False,
 )
@@ -110,6 +129,7 @@ HOMEWORK_MODIFIED = TransformerConfig(
     pooling="mean",
     normalization="none",
     d_hidden=512,
+    head_dropout=0.0,
     activation="relu",
     norm_first=False,
 )
@@ -122,6 +142,8 @@ LABORATORY_ENCODER = TransformerConfig(
     positions="none",
     pooling="mean",
     normalization="none",
+    d_hidden=80,
+    head_dropout=0.0,
     activation="relu",
     norm_first=False,
     qkv_bias=False,
@@ -135,6 +157,7 @@ LABORATORY_CONFORMER = ConformerConfig(
     d_ff=128,
     positions="none",
     pooling="mean",
+    head_dropout=0.0,
     kernel_size=31,
 )
 
@@ -175,8 +198,21 @@ def build_conformer(config: ConformerConfig) -> SequenceClassifier:
     return _assemble(config, encoder)
 
 
+def build_branchformer(config: BranchformerConfig) -> SequenceClassifier:
+    """The Branchformer of `config`; ValueError if its numbers do not fit or a name is unknown."""
+    layer = BranchformerLayer(
+        config.d_model,
+        config.num_heads,
+        config.d_ff,
+        config.kernel_size,
+        config.dropout,
+        positions="relative" if config.positions == "relative" else "none",
+    )
+    return _assemble(config, TransformerEncoder(layer, config.num_layers))
+
+
 def _assemble(config: EncoderSettings, encoder: nn.Module) -> SequenceClassifier:
-    """Put the parts around `encoder` that Transformer and Conformer have in common."""
+    """Put the parts around `encoder` that all of them have in common."""
     for name, value, known in (
         ("front_end", config.front_end, FRONT_ENDS),
         ("positions", config.positions, POSITIONS),
@@ -195,6 +231,7 @@ def _assemble(config: EncoderSettings, encoder: nn.Module) -> SequenceClassifier
             normalization=config.normalization,
             d_hidden=config.d_hidden or None,
             activation=config.head_activation,
-            dropout=config.dropout,
+            dropout=config.head_dropout,
+            scale=config.logit_scale,
         ),
     )

@@ -1,11 +1,13 @@
 """What a training run measured: one row of numbers per validation, kept as JSON lines.
 
-    step, epoch, lr, train_loss                           the loss is the mean since the row before
+    step, epoch, lr, train_loss, train_accuracy           means since the row before
     validation_loss, validation_accuracy, validation_n    keywords; whole utterances of speakers
     crop_loss, crop_accuracy, crop_n                      speakers: crops, as they are trained on
 
-Accuracies are shares of 1, losses nats. Crops and whole utterances are different measurements and
-never share a column. No row holds a time of day: a run that was resumed writes the same bytes.
+Accuracies are shares of 1, losses nats. Those of training are of augmented examples, blended ones
+counted as what they have most of, and of weights that were still changing. Crops and whole
+utterances are different measurements and never share a column. No row holds a time of day: a run
+that was resumed writes the same bytes. How long it took is in `kws.training.times`.
 """
 
 import json

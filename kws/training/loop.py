@@ -8,10 +8,10 @@ augmentation, dropout. The number of steps done is therefore all the state that 
 and a run that was killed continues from its last checkpoint as if nothing had happened: on a CPU to
 the last bit.
 
-The run folder holds recipe.toml, history.jsonl (`kws.training.history`), best.pt and last.pt
-(`kws.training.checkpoint`). last.pt is complete: the rest can be made from it, except best.pt,
-which is always written before the last.pt that counts on it. Each file is replaced as a whole, so a
-run that is killed at any moment, writing or not, can be continued.
+The run folder holds recipe.toml, history.jsonl (`kws.training.history`), times.jsonl, best.pt and
+last.pt (`kws.training.checkpoint`). last.pt is complete: the rest can be made from it, except the
+times and best.pt, which is always written before the last.pt that counts on it. Each file is
+replaced as a whole, so a run that is killed at any moment, writing or not, can be continued.
 
 The device is waited for once in `log_every` steps. Until then losses stay where they are.
 """
@@ -53,6 +53,7 @@ from kws.training.optimizer import AveragedWeights, build_optimizer, set_learnin
 from kws.training.progress import CatchInterrupt, Progress
 from kws.training.recipe import Recipe, changed_keys, parse_recipe, to_toml
 from kws.training.schedule import constant, cosine_warmup, step_decay
+from kws.training.times import Times
 
 
 def fit(
@@ -125,7 +126,8 @@ class TrainingRun:
     history: History
     step: int = 0
     losses: list[float] = field(default_factory=list)  # of the steps since the last row
-    pending: list[Tensor] = field(default_factory=list)  # (loss, gradient norm), not yet fetched
+    right: list[float] = field(default_factory=list)  # and their shares of right answers
+    pending: list[Tensor] = field(default_factory=list)  # (loss, right, norm), not yet fetched
 
     @property
     def examples_per_step(self) -> int:
@@ -151,7 +153,8 @@ class TrainingRun:
         """Learning rate of optimizer step `step`, the first being 0."""
         train, total_steps = self.recipe.train, self.total_steps
         if train.schedule == "cosine":
-            warmup_steps = min(round(train.warmup * total_steps), total_steps - 1)
+            warmup_steps = train.warmup_steps or round(train.warmup * total_steps)
+            warmup_steps = min(warmup_steps, total_steps - 1)
             share = cosine_warmup(step, warmup_steps=warmup_steps, total_steps=total_steps)
         elif train.schedule == "step":
             step_size = train.decay_epochs * self.epoch_steps
@@ -185,6 +188,7 @@ class TrainingRun:
             "averaged": self.averaged.model.state_dict() if self.averaged else None,
             "rows": self.history.rows,
             "losses": self.losses,
+            "right": self.right,
             "data": fingerprint(self.train),
         }
         save_checkpoint(self.out / "last.pt", state)
@@ -212,7 +216,7 @@ class TrainingRun:
         self.optimizer.load_state_dict(training["optimizer"])
         if self.averaged:
             self.averaged.model.load_state_dict(training["averaged"])
-        self.step, self.losses = state["step"], training["losses"]
+        self.step, self.losses, self.right = state["step"], training["losses"], training["right"]
         self.history.rows = training["rows"]
 
 
@@ -357,6 +361,8 @@ def finish(run: "TrainingRun", *, progress: bool = True) -> None:
         closing(Progress(run.total_steps, run.step, progress and is_main)) as bar,
         CatchInterrupt(ignore=not is_main) as interrupt,
     ):
+        times, paused_at = Times(run.out, run.step), run.step
+        times.start()
         while run.step < run.total_steps and not run.is_out_of_patience():
             run.pending.append(train_step(run, forward))
             run.step += 1
@@ -371,17 +377,25 @@ def finish(run: "TrainingRun", *, progress: bool = True) -> None:
             if save_now or stop_now or run.step % settings.log_every == 0:
                 fetch_losses(run)
                 bar.show_loss(run.losses[-1], run.learning_rate(run.step - 1))
-            if validate_now:
-                validate(run)
-                bar.show_validation(run.history.rows[-1])
             if save_now or stop_now:
+                times.stop(run.step - paused_at)
+                if validate_now:
+                    validate(run)
+                    left = (run.total_steps - run.step) / times.steps_per_second
+                    rate = times.steps_per_second * run.examples_per_step
+                    bar.show_validation(run.history.rows[-1], rate=rate, left=left)
                 run.save()
+                if validate_now and is_main:
+                    times.save(run.step, run.examples_per_step)
+                paused_at = run.step
+                times.start()
             if stop_now:
                 raise KeyboardInterrupt
 
 
 def train_step(run: TrainingRun, forward: nn.Module) -> Tensor:
-    """One optimizer step. Returns this process's share of the loss, and the norm of the gradient.
+    """One optimizer step. Returns this process's shares of the loss and of right answers, and the
+    norm of the gradient.
 
     Every process draws the whole batch, augmented, and takes its part of it, so that the number of
     processes changes nothing. `forward` is the model, with gradients averaged over processes.
@@ -393,7 +407,7 @@ def train_step(run: TrainingRun, forward: nn.Module) -> Tensor:
     torch.manual_seed(generator_for(seed, f"dropout {team.rank}", run.step).initial_seed())
     set_learning_rate(run.optimizer, run.learning_rate(run.step))
 
-    total = torch.zeros((), device=team.device)
+    total, right = torch.zeros(2, device=team.device)
     for i in range(settings.accumulate):
         part = batch.part(i * team.world + team.rank, settings.accumulate * team.world)
         if not len(part):  # a batch smaller than the number of its parts
@@ -408,12 +422,13 @@ def train_step(run: TrainingRun, forward: nn.Module) -> Tensor:
             loss = losses.sum() / len(batch)
             (loss * team.world).backward()  # because processes average their gradients
         total += loss.detach()
+        right += (logits.detach().argmax(1) == part.targets.argmax(1)).sum() / len(batch)
     norm = nn.utils.clip_grad_norm_(run.model.parameters(), settings.clip_norm or math.inf)
     run.optimizer.step()
     run.optimizer.zero_grad()
     if run.averaged:
         run.averaged.update(run.model, run.step)
-    return torch.stack([total, norm])
+    return torch.stack([total, right, norm])
 
 
 def fetch_losses(run: TrainingRun) -> None:
@@ -426,12 +441,13 @@ def fetch_losses(run: TrainingRun) -> None:
         return
     first, fetched = run.step - len(run.pending), run.team.sum(torch.stack(run.pending)).tolist()
     run.pending.clear()
-    for step, (loss, norm) in enumerate(fetched, start=first):
+    for step, (loss, right, norm) in enumerate(fetched, start=first):
         if not math.isfinite(loss):
             raise run.divergence_error(f"the loss is {loss}", step)
         if not math.isfinite(norm):
             raise run.divergence_error(f"the norm of the gradient is {norm}", step)
         run.losses.append(loss)
+        run.right.append(right)
 
 
 def validate(run: TrainingRun) -> None:
@@ -441,8 +457,10 @@ def validate(run: TrainingRun) -> None:
         "epoch": round(run.step / run.epoch_steps, 3),
         "lr": run.learning_rate(run.step - 1),
         "train_loss": math.fsum(run.losses) / len(run.losses),
+        "train_accuracy": math.fsum(run.right) / len(run.right),
     }
     run.losses.clear()
+    run.right.clear()
     for name, batches in run.measures.items():
         loss, correct, n = run.team.sum(
             score(run.evaluated, batches, run.recipe.train.loss)

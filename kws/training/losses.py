@@ -7,9 +7,17 @@ one-hot rows, float64, 1e-12.
 Shape letters: B batch   C classes
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+
+# what a loss is called on the axis of a plot
+LOSS_NAMES: Mapping[str, str] = MappingProxyType(
+    {"cross-entropy": "cross-entropy (nats)", "mse": "mean squared error"}
+)
 
 
 def loss_per_example(

@@ -1,7 +1,8 @@
 """The optimizer of a recipe, and the running average of the weights that may be evaluated instead.
 
 Weight decay pulls matrices and kernels towards zero. Biases, normalizations and single vectors (a
-class token) are left out: there are few of them, and zero is no natural place for a scale.
+class token) are left out: there are few of them, and zero is no natural place for a scale. With
+`decay = "all"` it pulls everything, as torch's optimizers do by themselves.
 
 Source of the average: Polyak and Juditsky 1992; with the early steps forgotten faster, as in
 TensorFlow's `ExponentialMovingAverage(num_updates)`.
@@ -23,11 +24,12 @@ ADAM_FAMILY: dict[str, type[torch.optim.Optimizer]] = {
 
 
 def build_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
-    """The optimizer `train.optimizer` over the parameters of `model`, in two groups."""
+    """The optimizer `train.optimizer` over the parameters of `model`, matrices and the rest."""
     parameters = [p for p in model.parameters() if p.requires_grad]
+    decay_of_rest = train.weight_decay if train.decay == "all" else 0.0
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": train.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": decay_of_rest},
     ]
     options: dict[str, Any] = {"lr": train.lr}
     if train.optimizer in ("sgd", "rmsprop"):

@@ -38,16 +38,19 @@ class Progress:
         """The newest loss has arrived from the device."""
         self._show(loss=f"{loss:.3f}", lr=f"{lr:.1e}")
 
-    def show_validation(self, row: Row) -> None:
-        """A row of the history is complete."""
-        named = [(name, row.get(f"{name}_accuracy")) for name in ("validation", "crop")]
+    def show_validation(self, row: Row, *, rate: float, left: float) -> None:
+        """A row of the history is complete; `rate` examples a second, `left` seconds to go."""
+        named = [(name, row.get(f"{name}_accuracy")) for name in ("train", "validation", "crop")]
         accuracies = {name: f"{100 * value:.1f} %" for name, value in named if value is not None}
-        self._show(**accuracies)
+        speed = f"{rate:,.0f}/s"
+        self._show(**accuracies, examples=speed)
         if self.lines_wanted:
             text = ", ".join(f"{name} {value}" for name, value in accuracies.items())
+            remaining = tqdm.format_interval(left)
             print(
                 f"step {row['step']}/{self.total_steps}, epoch {row['epoch']:g}: "
-                f"loss {row['train_loss']:.3f}, lr {row['lr']:.1e}, {text}",
+                f"loss {row['train_loss']:.3f}, lr {row['lr']:.1e}, {text}, {speed}, "
+                f"{remaining} left",
                 flush=True,
             )
 

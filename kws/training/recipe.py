@@ -20,7 +20,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kws.errors import UsageError, did_you_mean
-from kws.features import NUM_FREQS, NYQUIST, log_mel, mel_filterbank, mel_spectrogram, mfcc
+from kws.features import (
+    HOP,
+    NYQUIST,
+    WINDOW,
+    log_mel,
+    mel_db,
+    mel_filterbank,
+    mel_spectrogram,
+    mfcc,
+)
 from kws.settings import (
     Bands,
     Fraction,
@@ -28,6 +37,7 @@ from kws.settings import (
     NonNegativeInt,
     Percent,
     PositiveInt,
+    Samples,
     Seed,
     as_toml,
     from_table,
@@ -49,9 +59,8 @@ class Data:
     task: Literal["keywords", "speakers"] = "keywords"
     protocol: str = "v2-12"  # keywords: labels and how silence and unknown are made up
     test_silence: Literal["noise", "zeros"] = "noise"  # keywords: the convention of the test split
-    unknown: Literal["protocol", "all"] | PositiveInt = (
-        "protocol"  # keywords: such clips in training
-    )
+    # keywords, clips of other words: the protocol's, all of every split, or so many in training
+    unknown: Literal["protocol", "all"] | PositiveInt = "protocol"
     count_as: str = ""  # keywords: test a model of words under this protocol, by its confidence:
     unknown_below: Fraction = 0.5  # count_as: less sure than this is unknown,
     silence_below: Fraction = 0.3  # and than this is silence. See kws.inference.thresholds
@@ -68,12 +77,15 @@ class Features:
     Speaker data come as features already: of all keys only `normalize` concerns them.
     """
 
-    kind: Literal["log_mel", "mfcc", "mel", "waveform"] = "log_mel"  # waveform: a sample a frame
+    # mel is power, mel_db the same in dB; waveform: a sample a frame
+    kind: Literal["log_mel", "mfcc", "mel", "mel_db", "waveform"] = "log_mel"
     n_mels: Bands = 40
     n_mfcc: Bands = 40  # mfcc only
     f_min: float = 20.0  # Hz
     f_max: float | None = None  # Hz; None is the Nyquist frequency
     floor: float = 1e-6  # of a logarithm: not of "mel", which is power as it is
+    window: Samples = WINDOW  # of a frame and of its FFT, samples at 16 kHz
+    hop: Samples = HOP  # from one frame to the next, samples
     normalize: Literal["none", "utterance", "dataset"] = "utterance"
 
     def __post_init__(self) -> None:
@@ -85,7 +97,7 @@ class Features:
         if not self.floor > 0:
             raise UsageError(f"features.floor={self.floor} must be above 0")
         f_max = NYQUIST if self.f_max is None else self.f_max
-        mel_filterbank(NUM_FREQS, self.n_mels, self.f_min, f_max)  # checks the rest
+        mel_filterbank(self.window // 2 + 1, self.n_mels, self.f_min, f_max)  # checks the rest
 
     @property
     def num_features(self) -> int:
@@ -96,11 +108,14 @@ class Features:
 
 def compute_features(config: Features, waveform: Float[Tensor, "B N"]) -> Float[Tensor, "B T F"]:
     """The features of a batch of waveforms at 16 kHz that `config` describes, not normalized."""
-    bands = {"n_mels": config.n_mels, "f_min": config.f_min, "f_max": config.f_max}
     if config.kind == "waveform":
         return waveform[..., None]
+    frames = {"window": config.window, "hop": config.hop}
+    bands = {"n_mels": config.n_mels, "f_min": config.f_min, "f_max": config.f_max, **frames}
     if config.kind == "mel":
         return mel_spectrogram(waveform, **bands)
+    if config.kind == "mel_db":
+        return mel_db(waveform, **bands, floor=config.floor)
     if config.kind == "mfcc":
         return mfcc(waveform, n_mfcc=config.n_mfcc, **bands, floor=config.floor)
     return log_mel(waveform, **bands, floor=config.floor)
@@ -153,10 +168,12 @@ class Train:
     accumulate: PositiveInt = 1  # forward passes in an optimizer step
     optimizer: Literal["adamw", "adam", "sgd", "rmsprop", "adamax"] = "adamw"
     lr: NonNegative = 1e-3  # the highest learning rate: the schedule multiplies it
-    weight_decay: NonNegative = 0.01  # none on biases and normalizations
+    weight_decay: NonNegative = 0.01
+    decay: Literal["matrices", "all"] = "matrices"  # all: biases and normalizations too, as torch
     momentum: Fraction = 0.9  # of sgd and rmsprop
     schedule: Literal["cosine", "step", "constant"] = "cosine"
-    warmup: Fraction = 0.1  # cosine: share of the steps that the learning rate takes to rise
+    warmup: Fraction = 0.1  # cosine: share of the steps that the learning rate takes to rise,
+    warmup_steps: NonNegativeInt = 0  # or their number; 0: the share
     decay_epochs: PositiveInt = 10  # step: passes between two cuts of the learning rate
     decay_factor: Fraction = 0.1  # and what it is multiplied by
     clip_norm: NonNegative = 1.0  # largest norm of the gradient; 0: any

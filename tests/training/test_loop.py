@@ -1,5 +1,6 @@
 """The training loop: it learns, every setting changes it, and it stops with a sentence."""
 
+import json
 import math
 import signal
 
@@ -13,6 +14,7 @@ from kws.training.history import read_history
 from kws.training.loop import fingerprint, fit
 from kws.training.losses import loss_per_example
 from kws.training.recipe import load_recipe, parse_recipe, to_toml
+from kws.training.times import Times
 
 TINY = [
     "features.n_mels=13",
@@ -89,7 +91,7 @@ def test_it_learns(train):
 def test_a_run_folder_holds_recipe_history_best_and_last(train):
     history = train("augment.time_shift=0.05")
     names = {path.name for path in history.path.iterdir()}
-    assert names == {"recipe.toml", "history.jsonl", "best.pt", "last.pt"}
+    assert names == {"recipe.toml", "history.jsonl", "times.jsonl", "best.pt", "last.pt"}
     assert load_recipe(history.path / "recipe.toml") == recipe(
         "train.epochs=2", "augment.time_shift=0.05"
     )
@@ -111,6 +113,7 @@ def test_a_row_says_where_how_fast_how_well_and_on_how_many(train):
         "epoch",
         "lr",
         "train_loss",
+        "train_accuracy",
         "validation_loss",
         "validation_accuracy",
         "validation_n",
@@ -121,6 +124,44 @@ def test_the_training_loss_of_a_row_is_the_mean_since_the_row_before(plain, trai
     each = [row["train_loss"] for row in train("train.validate_every=1")]
     assert plain.rows[0]["train_loss"] == pytest.approx(math.fsum(each[:5]) / 5, rel=1e-12)
     assert plain.rows[1]["train_loss"] == pytest.approx(math.fsum(each[5:]) / 5, rel=1e-12)
+
+
+def test_the_training_accuracy_of_a_row_is_that_of_the_batches_since_the_row_before(train, tones):
+    history = train("train.batch_size=31", "train.lr=0")  # nothing changes but batch statistics
+    trained, split = load_model(history.path), tones(31)
+    features = trained.features(split.waveforms(torch.arange(31)))
+    right = trained.model.train()(features, None).argmax(dim=1) == split.labels
+    assert [row["train_accuracy"] for row in history] == pytest.approx(
+        2 * [float(right.sum()) / 31]
+    )
+
+
+def test_the_times_have_a_file_of_their_own_and_go_on_after_a_pause(train, tmp_path):
+    history = train("train.validate_every=5", "train.save_every=1", out=tmp_path / "run")
+    rows = lines_of(history.path / "times.jsonl")
+    assert [row["step"] for row in rows] == [row["step"] for row in history]
+    assert rows[0]["seconds"] <= rows[1]["seconds"]
+    assert all(row["examples_per_second"] > 0 for row in rows)
+    later = Times(history.path, step=7)
+    later.start()
+    later.stop(3)
+    later.save(10, examples_per_step=7)
+    assert lines_of(history.path / "times.jsonl")[0] == rows[0]
+    assert lines_of(history.path / "times.jsonl")[1]["seconds"] >= rows[0]["seconds"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [(["train.warmup=0.5"], 5), (["train.warmup_steps=3"], 3), (["train.warmup_steps=99"], 9)],
+)
+def test_the_warmup_is_a_share_or_a_number_of_steps(train, changes, steps):
+    rates = [row["lr"] for row in train("train.validate_every=1", *changes)]
+    assert rates.index(max(rates)) == steps - 1
+    assert rates[: steps - 1] == sorted(rates[: steps - 1])
+
+
+def lines_of(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("kind", ["cross-entropy", "mse"])

@@ -39,6 +39,16 @@ def test_biases_and_normalizations_do_not_decay(model):
         assert torch.allclose(new, expected)
 
 
+def test_or_everything_decays(model):
+    optimizer = build_optimizer(model, Train(lr=0.1, weight_decay=0.5, decay="all"))
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p)
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer.step()
+    for old, new in zip(before, model.parameters(), strict=True):
+        assert torch.allclose(new, old * (1 - 0.1 * 0.5))
+
+
 def test_every_optimizer_makes_different_steps():
     names = ("adamw", "adam", "sgd", "rmsprop", "adamax")
     ends = [stepped(fresh(), Train(optimizer=name, lr=0.1, weight_decay=0.1)) for name in names]

@@ -13,6 +13,7 @@ ROW = {
     "epoch": 1.0,
     "lr": 0.01,
     "train_loss": 1.5,
+    "train_accuracy": 0.75,
     "validation_accuracy": 0.875,
     "crop_accuracy": 0.5,
 }
@@ -21,7 +22,7 @@ ROW = {
 def show(progress: Progress) -> None:
     progress.advance()
     progress.show_loss(1.25, 0.01)
-    progress.show_validation(ROW)
+    progress.show_validation(ROW, rate=1234.5, left=83.0)
     progress.close()
 
 
@@ -32,14 +33,17 @@ def test_on_a_terminal_there_is_a_bar_with_loss_rate_and_accuracies(monkeypatch,
     assert captured.out == ""
     last = captured.err.split("\r")[-1]
     assert "5/10" in last
-    for text in ("loss=1.250", "lr=1.0e-02", "validation=87.5 %", "crop=50.0 %"):
+    for text in ("loss=1.250", "lr=1.0e-02", "train=75.0 %", "validation=87.5 %", "1,234/s"):
         assert text in last
 
 
 def test_elsewhere_there_is_a_line_per_validation(capsys):
     show(Progress(10, 4, True))
     captured = capsys.readouterr()
-    expected = "step 5/10, epoch 1: loss 1.500, lr 1.0e-02, validation 87.5 %, crop 50.0 %\n"
+    expected = (
+        "step 5/10, epoch 1: loss 1.500, lr 1.0e-02, train 75.0 %, validation 87.5 %, "
+        "crop 50.0 %, 1,234/s, 01:23 left\n"
+    )
     assert (captured.out, captured.err) == (expected, "")
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kws.errors import UsageError
-from kws.features import mel_spectrogram, mfcc
+from kws.features import mel_db, mel_spectrogram, mfcc
 from kws.training.recipe import (
     Features,
     Recipe,
@@ -304,6 +304,8 @@ def test_an_unknown_experiment_is_told_the_near_name(name, near):
         ({"floor": 1e-3}, True),
         ({"kind": "mfcc"}, True),
         ({"n_mfcc": 13}, False),
+        ({"window": 512}, True),
+        ({"hop": 200}, True),
     ],
 )
 def test_every_key_of_the_features_counts(change, differs):
@@ -324,6 +326,10 @@ def test_every_key_of_the_features_counts(change, differs):
         (
             Features(kind="mel", n_mels=23, f_max=7600.0),
             lambda x: mel_spectrogram(x, n_mels=23, f_max=7600.0),
+        ),
+        (
+            Features(kind="mel_db", n_mels=23, floor=1e-3, window=512, hop=100),
+            lambda x: mel_db(x, n_mels=23, floor=1e-3, window=512, hop=100),
         ),
         (Features(kind="waveform"), lambda x: x[..., None]),
     ],
@@ -346,6 +352,7 @@ def test_kinds_of_features(config, expected):
         (["features.f_min=-1"], "f_min=-1"),
         (["features.f_max=0"], "f_max=0"),
         (["features.floor=0"], "floor=0"),
+        (["features.hop=1"], "hop expects a whole number from 2 to 16000, got 1"),
     ],
 )
 def test_wrong_features_are_refused_with_their_number(overrides, sentence):
