@@ -23,6 +23,7 @@ from kws.data.speaker_layout import MAPPING, METADATA, TEST_LABELS, TESTDATA
 from kws.data.speakers import load_speakers
 from kws.errors import UsageError, did_you_mean
 from kws.files import cache_dir
+from kws.models.registry import PRETRAINED
 from kws.protocols import on_the_embedded_corpus
 from kws.training.recipe import Recipe, experiment_groups, load_recipe
 
@@ -239,7 +240,8 @@ def plan(
     data: str,
     **options: Any,
 ) -> tuple[list[Job], list[str]]:
-    """The jobs, and in words what was left out because `data` is for another task.
+    """The jobs, and in words what was left out, because `data` is for another task or because a
+    recipe begins with published weights, which only `kws train --init` gives it.
 
     Jobs come seed by seed, so that after a part of them every recipe has a result. `options` are
     those of `Job`.
@@ -250,7 +252,13 @@ def plan(
     sources: dict[str, Source | None] = {}
     jobs, left_out = [], []
     for group, name in recipes:
-        task = load_recipe(f"{group}/{name}").data.task
+        recipe = load_recipe(f"{group}/{name}")
+        if recipe.model.name in PRETRAINED:
+            left_out.append(
+                f"{group}/{name}: begins with published weights: kws train {group}/{name} --init …"
+            )
+            continue
+        task = recipe.data.task
         if task not in sources:
             sources[task] = find_source(data, task)
         if (source := sources[task]) is None:

@@ -111,11 +111,17 @@ def commentary(path: Path, cited: dict[str, Cited]) -> list[str]:
 
 
 def reported_figure(row: Row) -> str:
-    """The accuracy that the source reports, in percent."""
+    """The accuracy that the source reports, in percent, and what it says beside it."""
     reported = row.written.reported
     if reported.accuracy is None:
         return "no figure"
-    return f"{reported.accuracy:g}" + (f" ± {reported.spread:g}" if reported.spread else "") + " %"
+    figure = (
+        f"{reported.accuracy:g}" + (f" ± {reported.spread:g}" if reported.spread else "") + " %"
+    )
+    beside = {"training": reported.train_accuracy, "validation": reported.validation_accuracy}
+    more = [f"{name} {value:g} %" for name, value in beside.items() if value is not None]
+    more += [duration(60 * reported.minutes)] if reported.minutes else []
+    return figure + (f" ({', '.join(more)})" if more else "")
 
 
 def duration(seconds: float) -> str:

@@ -417,7 +417,11 @@ def train_step(run: TrainingRun, forward: nn.Module) -> Tensor:
                 logits = forward(part.features, part.valid)
             # summed here and divided by the size of the whole: the parts may differ by one example
             losses = loss_per_example(
-                logits.float(), part.targets, settings.loss, settings.label_smoothing
+                logits.float(),
+                part.targets,
+                settings.loss,
+                settings.label_smoothing,
+                settings.margin,
             )
             loss = losses.sum() / len(batch)
             (loss * team.world).backward()  # because processes average their gradients

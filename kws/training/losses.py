@@ -1,5 +1,9 @@
 """What training makes small: cross-entropy, or the squared error to one-hot targets.
 
+A margin, taken from the logit of the true class, makes the first of them the additive margin
+softmax where logits are scaled cosines (`kws.models.classifier.CosineLogits`): Wang et al. 2018,
+equation 6 (https://arxiv.org/abs/1801.05599).
+
 Both are pure functions of logits and targets; the rows of `targets` sum to 1, and are one-hot where
 neither mixup nor label smoothing blends them. Parity: `F.cross_entropy`, and `F.mse_loss` on
 one-hot rows, float64, 1e-12.
@@ -25,15 +29,18 @@ def loss_per_example(
     targets: Float[Tensor, "B C"],
     kind: str = "cross-entropy",
     label_smoothing: float = 0.0,
+    margin: float = 0.0,
 ) -> Float[Tensor, "B"]:
     """Cross-entropy of the softmax of `logits`, or with "mse" the mean over the classes of
     (logits − targets)²: there the outputs are compared as they are, without a softmax.
 
     Label smoothing moves that share of each target to all classes evenly, for either loss.
+    `margin` is subtracted from the logit of the target, where targets are blended in proportion.
 
     Raises:
         ValueError: for another kind.
     """
+    logits = logits - margin * targets
     if kind == "cross-entropy":
         return F.cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="none")
     if kind != "mse":

@@ -11,7 +11,7 @@ a wrong type, a value out of range) is a UsageError that names the file and the 
 
 import copy
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -40,6 +40,7 @@ from kws.settings import (
     Samples,
     Seed,
     as_toml,
+    checked,
     from_table,
 )
 
@@ -179,6 +180,7 @@ class Train:
     clip_norm: NonNegative = 1.0  # largest norm of the gradient; 0: any
     loss: Literal["cross-entropy", "mse"] = "cross-entropy"  # see kws.training.losses
     label_smoothing: Fraction = 0.0
+    margin: NonNegative = 0.0  # subtracted from the logit of the true class: additive margin
     ema: Fraction = 0.0  # decay of the running average of the weights that is evaluated; 0: off
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on CUDA
     compile: bool = False  # torch.compile: minutes at the start, faster steps
@@ -197,6 +199,9 @@ class Reported:
     accuracy: Percent | None = None  # on their test data; none where only words are known
     spread: Percent | None = None  # the ± beside it
     n: PositiveInt | None = None  # test clips behind it, where known
+    train_accuracy: Percent | None = None  # beside it
+    validation_accuracy: Percent | None = None
+    minutes: NonNegative | None = None  # of training
     data: str = ""  # which data, protocol and split: figures compare only where this is equal
     source: str = ""  # which document
     note: str = ""  # one sentence: what it said, or what we could not know
@@ -284,27 +289,57 @@ def load_recipe(
 ) -> Recipe:
     """Read a recipe of the package by name, or any other by its path, then apply the overrides.
 
+    A recipe with `base = "group/name"` is that recipe of the package with its own keys over it; its
+    description and what was reported it has for itself.
+
     An override is `section.key=value` with the value as TOML writes it; quotes around a string may
     be left out. With `short` the recipe's own section [cpu] is applied first.
 
     Raises:
         UsageError: no such recipe, not TOML, an unknown key, a wrong type or a value out of range.
     """
-    name, groups = str(name_or_path), experiment_groups()
+    table = _with_bases(str(name_or_path))
+    return _from_toml(table, str(name_or_path), list(overrides), short=short)
+
+
+def _with_bases(name: str, above: Sequence[str] = ()) -> dict[str, Any]:
+    """The table of a recipe, over that of its base; `above` are those that led to this one."""
+    groups = experiment_groups()
     experiments = [f"{group}/{recipe}" for group, names in groups.items() for recipe in names]
     known = [*recipe_names(), *experiments]
     path = RECIPES / f"{name}.toml" if name in known else Path(name)
-    if not path.is_file():
+    if not path.is_file() or (above and name not in known):
         near = did_you_mean(name, known) or did_you_mean(name, groups)
+        whose = f"{above[-1]}: base = " if above else ""
         raise UsageError(
-            f"{name}: no such recipe{near}: name a .toml file, one of {', '.join(recipe_names())}, "
-            f"or group/name of an experiment in {', '.join(groups)}"
+            f"{whose}{name}: no such recipe{near}: name a .toml file, one of "
+            f"{', '.join(recipe_names())}, or group/name of an experiment in {', '.join(groups)}"
         )
+    if name in above:
+        raise UsageError(f"{name}: is its own base, by way of {above[-1]}: name another")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a text file: a recipe is TOML in UTF-8") from error
-    return parse_recipe(text, where=name, overrides=overrides, short=short)
+    table = _parse_toml(text, name)
+    if (base := table.pop("base", None)) is None:
+        return table
+    below = _with_bases(checked(str, base, name, "base"), [*above, name])
+    merged = {key: value for key, value in below.items() if key not in ("description", "reported")}
+    for key, value in table.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = {**merged[key], **value} if both else value
+    return merged
+
+
+def _parse_toml(text: str, where: str) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number or a nesting beyond all measure, too
+        raise UsageError(f"{where}: not valid TOML: {error}: correct it") from error
+    if isinstance(table.get("cpu"), dict):
+        table["cpu"] = _flat(table["cpu"])
+    return table
 
 
 def parse_recipe(
@@ -317,14 +352,13 @@ def parse_recipe(
     >>> parse_recipe("[cpu]\\ntrain.epochs = 3", short=True).train.epochs
     3
     """
-    try:
-        table = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number or a nesting beyond all measure, too
-        raise UsageError(f"{where}: not valid TOML: {error}: correct it") from error
-    overrides = list(overrides)
+    return _from_toml(_parse_toml(text, where), where, list(overrides), short=short)
+
+
+def _from_toml(
+    table: dict[str, Any], where: str, overrides: Sequence[str], *, short: bool
+) -> Recipe:
     _override(table, overrides)
-    if isinstance(table.get("cpu"), dict):
-        table["cpu"] = _flat(table["cpu"])
     recipe = from_table(Recipe, table, " with ".join([where, *overrides]))
     if not recipe.cpu.options:
         return recipe

@@ -9,6 +9,7 @@ a file of its own. A run that was resumed goes on counting where it was.
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from kws.files import write_text
 
@@ -47,7 +48,7 @@ class Times:
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in self.rows))
 
 
-def _read(path: Path) -> list[dict[str, float]]:
+def _read(path: Path) -> list[dict[str, Any]]:
     """The lines of a file; none where there is no file, or it is damaged: nothing rests on it."""
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from kws.models.classifier import CosineLogits
 from kws.training.losses import loss_per_example
 
 B, C = 7, 5
@@ -45,3 +46,25 @@ def test_smoothing_moves_a_share_of_the_target_to_all_classes(batch):
 def test_another_loss_is_refused(batch):
     with pytest.raises(ValueError, match="loss='mae' is none of cross-entropy, mse"):
         loss_per_example(*batch, "mae")
+
+
+def test_a_margin_with_cosine_logits_is_the_additive_margin_softmax(float64):
+    """Wang et al. 2018, equation 6, written out for one example at a time."""
+    torch.manual_seed(0)
+    scale, margin = 30.0, 0.2
+    x, labels = torch.randn(5, 7), torch.tensor([0, 2, 1, 2, 0])
+    layer = CosineLogits(7, 3, scale)
+    targets = F.one_hot(labels, 3).double()
+    ours = loss_per_example(layer(x), targets, margin=scale * margin)
+    for i, label in enumerate(labels.tolist()):
+        cosines = [F.cosine_similarity(x[i], w, dim=0) for w in layer.weight]
+        true = torch.exp(scale * (cosines[label] - margin))
+        others = sum(torch.exp(scale * c) for j, c in enumerate(cosines) if j != label)
+        torch.testing.assert_close(ours[i], -torch.log(true / (true + others)), rtol=1e-12, atol=0)
+
+
+def test_cosine_logits_know_no_lengths(float64):
+    layer, x = CosineLogits(4, 3, 10.0), torch.randn(6, 4)
+    torch.testing.assert_close(layer(5 * x), layer(x))
+    assert layer(x).abs().max() <= 10
+    torch.testing.assert_close(layer(layer.weight.detach()).diagonal(), torch.full((3,), 10.0))

@@ -1,6 +1,7 @@
 """Recipes: read, checked, changed and written back."""
 
 import dataclasses
+import re
 
 import pytest
 import torch
@@ -177,6 +178,31 @@ def test_a_recipe_may_be_a_file(tmp_path):
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="not a text file"):
         load_recipe(file)
+
+
+def test_a_recipe_with_a_base_is_that_recipe_with_its_own_keys_over_it(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "speaker-lab/conformer"\n[model]\nd_ff = 64\n[cpu]\ntrain.lr = 0.5\n')
+    mine, base = load_recipe(path), load_recipe("speaker-lab/conformer")
+    assert changed_keys(base, mine) == [("model.d_ff", None, 64)]
+    assert (mine.description, mine.reported.source) == ("", "")
+    short = load_recipe(path, short=True).train
+    assert (short.lr, short.total_steps) == (0.5, base.cpu.options["train.total_steps"])
+
+
+@pytest.mark.parametrize(
+    ("base", "sentence"),
+    [
+        ("'speaker-lab/conformr'", "base = speaker-lab/conformr: no such recipe (did you mean"),
+        ("'mine.toml'", "mine.toml: no such recipe"),  # a file has no base beside it
+        ("3", "base expects a string, got 3"),
+    ],
+)
+def test_a_base_is_a_recipe_of_the_package(tmp_path, base, sentence):
+    path = tmp_path / "mine.toml"
+    path.write_text(f"base = {base}\n")
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        load_recipe(path)
 
 
 def test_changed_keys_name_each_difference():
