@@ -23,6 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from kws.files import atomic_path
@@ -145,6 +146,28 @@ def confusion(matrix: Int[Tensor, "C C"], labels: Sequence[str], *, title: str =
     bar = figure.colorbar(image, ax=axes, shrink=0.6, label="share of the true class (%)")
     bar.set_ticks([0, 5, 20, 50, 100])
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def class_balance(counts: Mapping[str, Mapping[str, int]], *, title: str = "") -> Figure:
+    """Clips of every label, in a panel for each split: split -> label -> clips."""
+    labels = list(next(iter(counts.values())))
+    height = 1.4 + 0.24 * len(labels)
+    figure, (panels,) = new_figure(1, len(counts), width=10.0, height=height, title=title)
+    rows = np.arange(len(labels))
+    for axes, (split, found) in zip(panels, counts.items(), strict=True):
+        values = np.array([found[label] for label in labels])
+        axes.barh(rows, values, color=BLUE, height=0.7)
+        axes.set_yticks(rows, labels if axes is panels[0] else [""] * len(labels))
+        axes.set_ylim(len(labels) - 0.4, -0.6)
+        for row, value in zip(rows, values, strict=True):
+            share = 100 * value / max(values.sum(), 1)
+            axes.text(value, row, f" {value:,} ({share:.0f} %)", va="center", fontsize=8)
+        axes.set_xlim(0, 1.6 * max(values.max(), 1))  # room for the numbers
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.tick_params(axis="y", length=0)
+        axes.set(xlabel=f"clips, {split} (n={values.sum():,})")
     return figure
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -122,9 +122,18 @@ def check(
         str, typer.Option(help="noise (background recordings) or zeros.")
     ] = "noise",
     resample: Resample = False,
+    unknown: Annotated[
+        Literal["protocol", "all"],
+        typer.Option(help="Clips of other words: as many as the protocol says, or all."),
+    ] = "protocol",
+    plot: Annotated[
+        Path | None, typer.Option(help="PNG to draw: clips of every label in every split.")
+    ] = None,
 ) -> None:
     """Read every file of a folder, and count its clips by split and label."""
     from kws.data import check
 
-    lines = check.check(folder, protocol, test_silence=test_silence, resample=resample)
+    lines = check.check(
+        folder, protocol, test_silence=test_silence, resample=resample, unknown=unknown, plot=plot
+    )
     print(*lines, sep="\n")

@@ -198,9 +198,11 @@ def print_predictions(predictions: "list[Prediction]", top: int) -> None:
 
 def write_predictions(out: Path, trained: "Trained", predictions: "list[Prediction]") -> None:
     """The result file that the model's task asks for; UsageError where a file needs two rows."""
+    from kws.inference.evaluate import thresholds_of
     from kws.inference.submission import HOMEWORK, KAGGLE, KAGGLE_LABELS, write_csv
-    from kws.inference.thresholds import kaggle_label
+    from kws.inference.thresholds import kaggle_answer
 
+    keywords, rule = trained.task == "keywords", thresholds_of(trained.recipe)
     rows: dict[str, str] = {}
     for prediction in predictions:
         name = prediction.path.name
@@ -214,9 +216,8 @@ def write_predictions(out: Path, trained: "Trained", predictions: "list[Predicti
                 f"{prediction.path}: another recording is called {name} too, and a CSV names "
                 "files without their folder: predict one folder at a time"
             )
-        keywords = trained.task == "keywords"
-        rows[name] = kaggle_label(prediction.label) if keywords else prediction.label
-    if trained.task == "keywords":
+        rows[name] = kaggle_answer(prediction.scores, rule) if keywords else prediction.label
+    if keywords:
         write_csv(out, KAGGLE, rows, KAGGLE_LABELS)
     else:
         write_csv(out, HOMEWORK, rows, trained.labels)

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
 from kws.data.clips import ClipSplit
 from kws.data.frames import FrameSplit
@@ -12,6 +13,7 @@ from kws.data.packed import pack_clips
 from kws.data.speaker_layout import METADATA
 from kws.data.speakers import load_speakers
 from kws.data.speech_commands import load_speech_commands, load_unlabeled
+from kws.errors import UsageError
 from kws.protocols import SPLITS, get_protocol
 
 
@@ -47,10 +49,21 @@ def _packed(path: Path) -> str:
 
 
 def check(
-    folder: Path, protocol: str, *, test_silence: str = "noise", resample: bool = False
+    folder: Path,
+    protocol: str,
+    *,
+    test_silence: str = "noise",
+    resample: bool = False,
+    unknown: Literal["protocol", "all"] = "protocol",
+    plot: Path | None = None,
 ) -> list[str]:
-    """Read all of `folder` under `protocol` and count it, in lines. Errors: as the readers."""
+    """Read all of `folder` under `protocol` and count it, in lines; draw the counts to `plot`.
+
+    Errors: as the readers; and UsageError for a plot of a folder that has no classes of words.
+    """
     kind = kind_of(folder)
+    if kind != "words" and plot is not None:
+        raise UsageError(f"--plot {plot}: {folder} has no folders of words to count: leave it out")
     if kind == "speakers":
         return _check_speakers(folder)
     if kind == "unlabeled":
@@ -59,18 +72,27 @@ def check(
     rules = get_protocol(protocol)
     listing = read_listing(folder)
     names = ("testing",) if listing.is_test_archive else SPLITS
-    splits = [
-        load_speech_commands(folder, rules, name, test_silence=test_silence, resample=resample)
-        for name in names
-    ]
+    settings: dict[str, Any] = {
+        "test_silence": test_silence,
+        "resample": resample,
+        "unknown": unknown,
+    }
+    splits = [load_speech_commands(folder, rules, name, **settings) for name in names]
+    counts = {split.split: split.counts() for split in splits}
     silence = ", ".join(f"{split.split} {split.silence}" for split in splits)
     notes = dict.fromkeys(f"{split.split}: {text}" for split in splits for text in split.notes)
-    return [
+    lines = [
         f"{folder} under {rules.name}",
-        *table({split.split: split.counts() for split in splits}),
+        *table(counts),
         f"silence: {silence}",
         *map(note, [*notes, *_shared_speakers(listing), *_empty_labels(splits)]),
     ]
+    if plot is not None:
+        from kws import plots  # here: counting needs no matplotlib
+
+        title = f"{folder.name} under {rules.name}"
+        lines.append(f"written: {plots.save(plots.class_balance(counts, title=title), plot)}")
+    return lines
 
 
 def _check_speakers(folder: Path) -> list[str]:

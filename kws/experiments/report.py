@@ -23,10 +23,19 @@ from kws.metrics import percent
 INTRODUCTION = """\
 # Experiments
 
-The experiments of the source documents are recipes (`kws recipes`), but for four fine-tunings of
-pretrained models and two of seven ConvS2S runs; this page lists them:
-the figure that was reported beside the one that we got. It is made by `kws experiments report` from
-the results in `{folder}`; a result is made by `kws experiments run GROUP`.
+Every run that the source documents report is a recipe (`kws recipes`). This page lists them: the
+figure that was reported beside the one that we got. It is made by `kws experiments report` from the
+results in `{folder}`; a result is made by `kws experiments run GROUP`. The four fine-tunings begin
+with published weights, which `kws train unknown/NAME --init WEIGHTS` takes; they were not run here.
+Of ConvS2S there is the encoder: a class needs no decoder.
+
+The sources. The speaker homework is HW4 of the machine learning course of National Taiwan
+University, 2021-2023 (https://speech.ee.ntu.edu.tw/~hylee/ml/2022-spring.php); the figures for it
+are those of a report on it. That report, the speaker laboratory, the Speech Commands report and the
+report on the Kaggle challenge came to us without title or author, and go by what they are about.
+Published models: Kim et al. 2021, "Broadcasted Residual Learning for Efficient Keyword Spotting"
+(https://arxiv.org/abs/2106.04140); Berg et al. 2021, "Keyword Transformer: A Self-Attention Model
+for Keyword Spotting" (https://arxiv.org/abs/2104.00769).
 
 How to read the tables. A reported figure and ours are on different data unless both columns say the
 same, so they are never in one column. Our accuracy is the mean over seeds, ± the standard deviation

@@ -83,6 +83,15 @@ def kaggle_label(label: str) -> str:
     return bare if bare in KAGGLE_LABELS else "unknown"
 
 
+def kaggle_answer(scores: Sequence[tuple[str, float]], rule: Thresholds | None) -> str:
+    """The challenge's name for what a model says: its best label, or what the rule makes of that.
+
+    `scores` are labels with their confidence, the best first.
+    """
+    label, confidence = scores[0]
+    return kaggle_label(rule.instead_of(label, confidence) if rule else label)
+
+
 def parse_thresholds(text: str) -> Thresholds:
     """What the command line is given.
 

@@ -8,6 +8,8 @@ import soundfile
 
 from kws.cli import run
 from kws.data.check import check, kind_of, pack, table
+from kws.errors import UsageError
+from kws.plots import class_balance
 from kws.protocols import COMMANDS
 
 
@@ -61,6 +63,25 @@ def test_check_uses_the_convention_it_is_asked_for(words):
     for convention in ("noise", "zeros"):
         silence = next(x for x in check(words, "v2-12", test_silence=convention) if "silence:" in x)
         assert silence == f"silence: training noise, validation {convention}, testing {convention}"
+
+
+def test_the_counts_can_be_drawn(words, tmp_path):
+    picture = tmp_path / "balance.png"
+    lines = check(words, "v2-12", unknown="all", plot=picture)
+    assert lines[-1] == f"written: {picture}"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    figure = class_balance({"training": {"yes": 3, "no": 1}, "testing": {"yes": 0, "no": 2}})
+    bars = [[bar.get_width() for bar in axes.patches] for axes in figure.axes]
+    assert bars == [[3, 1], [0, 2]]
+    assert [axes.get_xlabel() for axes in figure.axes] == [
+        "clips, training (n=4)",
+        "clips, testing (n=2)",
+    ]
+
+
+def test_what_has_no_words_is_not_drawn(words, tmp_path):
+    with pytest.raises(UsageError, match=r"--plot .*balance\.png: .* no folders of words"):
+        check(words / "no", "v2-12", plot=tmp_path / "balance.png")
 
 
 def test_kinds_of_folders(words, tmp_path, tiny_speakers):
