@@ -26,7 +26,7 @@ def few_shot_rows(
     rows: list[int] = []
     for label in labels.unique().tolist():
         own = (labels == label).nonzero()[:, 0]
-        mixed = own[torch.randperm(len(own), generator=generator)].tolist()
+        mixed: list[int] = own[torch.randperm(len(own), generator=generator)].tolist()
         first: dict[str, int] = {}  # the first drawn clip of each speaker
         for row in mixed:
             first.setdefault(speakers[row], row)
