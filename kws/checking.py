@@ -25,6 +25,7 @@ from torch import Tensor
 from kws.contracts import Trial, find_trial
 from kws.contracts.goldens import Golden, goldens
 from kws.contracts.own_work import watch_calls
+from kws.contracts.used_names import uses_of
 from kws.notebook import in_notebook
 
 MAX_SHOWN = 200  # characters of an answer
@@ -98,6 +99,8 @@ def check_values(trial_id: str, *answers: Any) -> None:
     found: list[Any] = []
     called: list[str] = []
     with check(trial_id, trial.title):
+        for use in uses_of(names, golden.forbidden):
+            raise Unmet(use.fact, use.hint)
         try:
             for result in _watched(trial.results(names), golden.forbidden, called):
                 results.append(result)

@@ -21,12 +21,15 @@ class Code:
             definitions of the same names.
         forbidden: dotted names (`torch.nn.MultiheadAttention`) that may not be used.
         seed: of torch, numpy and random, set before every call.
+        audited: whether Python's own events are watched (`audit`). Tests of the walls outside of
+            Python do without.
     """
 
     pieces: tuple[Piece, ...]
     references: tuple[Piece, ...] = ()
     forbidden: tuple[str, ...] = ()
     seed: int = 0
+    audited: bool = True
 
     def to_bytes(self) -> Tensor:
         """As one tensor: a frame takes it whole, and would look at each of a thousand texts."""
@@ -42,6 +45,7 @@ class Code:
             references=_pieces(plain["references"]),
             forbidden=tuple(plain["forbidden"]),
             seed=plain["seed"],
+            audited=plain["audited"],
         )
 
 

@@ -14,24 +14,11 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-import torch
-
 from grader.sandbox.student_errors import ForbiddenError
+from kws.contracts.own_work import is_library, occupy
 
 STAFF = ("grader", "solutions", "tests")  # nothing for students, whatever is on the path
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
-FUSED = (  # word in a forbidden name -> how the operators begin that compute the same
-    ("scaled_dot_product", ("aten::scaled_dot_product", "aten::_scaled_dot_product")),
-    ("TransformerEncoder", ("aten::_transformer_encoder_layer_fwd",)),
-    ("MultiheadAttention", ("aten::_native_multi_head_attention",)),
-)
-KERNELS = (  # what computes on this device, for nested tensors and within vmap as well
-    "CPU",
-    "AutogradCPU",
-    "CompositeImplicitAutograd",
-    "NestedTensorCPU",
-    "FuncTorchVmapMode",
-)
 
 
 class Traps(importlib.abc.MetaPathFinder):
@@ -42,11 +29,10 @@ class Traps(importlib.abc.MetaPathFinder):
         parents = sorted({name.rpartition(".")[0] for name in forbidden})
         for module in [parent for parent in parents if parent in sys.modules]:
             self._arm(sys.modules[module])
-        self.waiting = {parent for parent in parents if parent not in sys.modules}
+        self.parents, self.loaded = frozenset(parents), frozenset(sys.modules)
         sys.meta_path.insert(0, self)
-        for name in forbidden:
-            for operator, key in [at for word, at in operators() if word in name]:
-                _occupy(operator, key, _trap(name))
+        for library in occupy(forbidden, _trap):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))  # its end would end the trap
 
     def find_spec(
         self, fullname: str, path: Any = None, target: Any = None
@@ -60,9 +46,10 @@ class Traps(importlib.abc.MetaPathFinder):
             raise ForbiddenError(message)
         if any(_is_in(fullname, name) for name in self.forbidden):
             raise _forbidden(fullname)
-        if fullname not in self.waiting:
+        if fullname in self.loaded and is_library(fullname):
+            raise ForbiddenError(f"{fullname} is loaded already: it is not loaded again")
+        if fullname not in self.parents:
             return None
-        self.waiting.discard(fullname)
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
@@ -105,29 +92,6 @@ def places() -> dict[int, list[tuple[str, str]]]:
                 if type(value) in FUNCTIONS:  # `isinstance` would ask objects for their class
                     table.setdefault(id(value), []).append((name, key))
     return table
-
-
-@cache
-def operators() -> tuple[tuple[str, tuple[str, str]], ...]:
-    """Word in a forbidden name -> an operator that computes it, and the key of a kernel it has."""
-    has, every = (
-        torch._C._dispatch_has_kernel_for_dispatch_key,
-        torch._C._dispatch_get_all_op_names(),
-    )
-    return tuple(
-        (word, (name.removeprefix("aten::"), key))
-        for word, begins in FUSED
-        for name in sorted(every)
-        for key in KERNELS
-        if name.startswith(begins) and has(name, key)
-    )
-
-
-def _occupy(operator: str, key: str, trap: Callable[..., Any]) -> None:
-    """Put `trap` in the place of a kernel, below whatever modes student code may switch off."""
-    library = torch._C._dispatch_library("IMPL", "aten", "")
-    library.impl(operator, key, trap)
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))  # its end would bring the kernel back
 
 
 def _is_in(module: str, parent: str) -> bool:

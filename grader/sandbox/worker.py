@@ -12,6 +12,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import torch
 from torch import nn
 
 from grader.core.outcomes import Reason
-from grader.sandbox import module_ops, wire
+from grader.sandbox import audit, module_ops, wire
 from grader.sandbox.confine import Confinement
 from grader.sandbox.loading import Namespace
 from grader.sandbox.program import Code
@@ -78,7 +79,9 @@ class CheckProcess:
 
     def __init__(self, code: Code, limit: Limits, withheld: Sequence[str], counter: Counter):
         self.code, self.limit, self.counter = code, limit, counter
-        Traps(code.forbidden, withheld)
+        finder = Traps(code.forbidden, withheld)
+        if code.audited:
+            audit.watch(finder, str(Path.cwd()))
         self.modules: list[nn.Module] = []
         self.space = Namespace(code)
         self.broken: Rejection | None = None

@@ -52,7 +52,7 @@ def inside(sandboxes):
     def get(tier):
         if tier not in open_ones:
             session = sandboxes(tier).session(withheld=["kws.models.attention"])
-            open_ones[tier] = (session, session.check(Code(pieces=pieces(TRY))))
+            open_ones[tier] = (session, session.check(Code(pieces=pieces(TRY), audited=False)))
         return open_ones[tier][1]
 
     yield get

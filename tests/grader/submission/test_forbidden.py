@@ -129,6 +129,12 @@ def test_the_student_is_told_what_and_where():
     assert "torch.nn.MultiheadAttention (cell 2, line 2)" in stopped.value.message
 
 
+def test_what_no_answer_may_use_is_refused_in_every_task():
+    with pytest.raises(Stopped) as stopped:
+        expect_own_work(pieces("import torch", "def f():\n    return torch._C"), (), ["f"])
+    assert stopped.value.message == "torch._C (cell 2, line 2) is not for answers"
+
+
 def test_own_work_passes():
     expect_own_work(pieces(*ALLOWED["another class"]), FORBIDDEN, ["f"])
 
@@ -140,8 +146,6 @@ FLOODS = {
     "joined texts": "a = 'x' * 1\nb = 'xxxxxxxx'\n" + f"b = ''.join([{'b, ' * 40}])\n" * 12,
     "f-strings": "b = 'xxxxxxxx'\n" + "b = f'{b}{b}{b}{b}'\n" * 40,
     "stars": "".join(f"from a{n} import *\n" for n in range(5_000)) + "x\n" * 5_000,
-    "code in texts": f"a = {'x = 1; ' * 500!r}\n" + "eval(a)\n" * 500,
-    "deep code in texts": "".join(f"eval({'+'.join('x' * 600)!r})\n" for _ in range(20)),
 }
 
 
@@ -154,11 +158,6 @@ def test_source_of_bad_will_is_read_in_little_time_and_hides_nothing(name, parse
         "torch.nn.MultiheadAttention"
     ]
     assert sum(map(len, parsed)) < 500_000  # all evals together would be four times as much
-
-
-def test_code_in_a_text_is_read_past_what_is_too_deep_in_it():
-    code = f"x = {'+'.join('x' * 900)}\nfrom torch.nn import MultiheadAttention"
-    assert forbidden_uses(pieces(f"def f():\n    exec({code!r})"), FORBIDDEN, ["f"])
 
 
 def test_a_long_way_from_definition_to_definition_is_followed_in_linear_time():
