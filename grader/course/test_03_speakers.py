@@ -8,8 +8,14 @@ AGAIN_FULL is found in the same way with `--retrain`.
 import pytest
 
 from grader.core.outcomes import Record
-from grader.course.hidden.speech import SPEAKERS, scores, speaker_utterances
-from grader.course.probes.accuracy import expect_accuracy, expect_retrained, score
+from grader.course.hidden.speech import BATCH, SPEAKERS, padded, scores, speaker_utterances
+from grader.course.probes.accuracy import (
+    ask,
+    expect_accuracy,
+    expect_bounds,
+    expect_retrained,
+    score,
+)
 from grader.course.probes.remote_modules import built
 from grader.course.probes.retraining import expect_recipe, speaker_plan, train_again
 from grader.course.trials import check_trial
@@ -47,11 +53,25 @@ def trained(student, weights):
     return load_weights(built(student, "SpeakerClassifier", SPEAKERS), weights).eval()
 
 
-@pytest.mark.check("3.8", points=7, concept="section 3.8", timeout=120)
-def test_accuracy(trained, secret, record):
-    """the model recognizes its voices in new sentences."""
+def heard(model, secret):
+    """The model's logits for the hidden utterances, and whose they are."""
     mels, labels = speaker_utterances(secret)
-    measured = score(record, scores(trained, mels), labels, NAMES, "accuracy on hidden utterances")
+
+    def inputs_of(rows):
+        return padded([mels[row] for row in rows])
+
+    draw = secret.generator("calls of assignment 3")
+    return ask(model, inputs_of, labels, SPEAKERS, draw, 2 * BATCH), labels
+
+
+@pytest.mark.check("3.8", points=7, concept="section 3.8", timeout=120)
+def test_accuracy(trained, weights, secret, record):
+    """the model, within its bounds, recognizes its voices in new sentences."""
+    asked, labels = heard(trained, secret)
+    measured = score(record, asked.logits, labels, NAMES, "accuracy on hidden utterances")
+    expect_bounds(
+        record, trained, asked, weights, budget=speakers.BUDGET - 1, layers=speakers.MOST_LAYERS
+    )
     expect_accuracy(record, measured, none=LEAST, full=FULL)
 
 
@@ -73,14 +93,15 @@ def test_trained_model_ignores_padding(trained, secret):
     timeout=300,
     retrain=True,
 )
-def test_retrained(student, trained, secret, record):
+def test_retrained(student, new_student, trained, secret, record):
     """the same model learns the voices from scratch, trained by the grader."""
-    mels, labels = speaker_utterances(secret)
-    handed_in = score(Record(), scores(trained, mels), labels, NAMES)
+    asked, labels = heard(trained, secret)
+    handed_in = score(Record(), asked.logits, labels, NAMES)
     recipe = expect_recipe(student.recipe(), "crop_frames")
+    fresh = new_student()  # a process that never saw the weights
     again = train_again(
-        lambda: built(student, "SpeakerClassifier", SPEAKERS), speaker_plan, recipe, secret, record
+        lambda: built(fresh, "SpeakerClassifier", SPEAKERS), speaker_plan, recipe, secret, record
     )
-    measured = score(Record(), scores(again, mels), labels, NAMES)
+    measured = score(Record(), heard(again, secret)[0].logits, labels, NAMES)
     expect_retrained(record, measured, handed_in, AGAIN_GAP)
     expect_accuracy(record, measured, none=AGAIN_NONE, full=AGAIN_FULL)

@@ -4,8 +4,8 @@ the accuracy of the trained model on new sentences."""
 import pytest
 import torch
 
-from grader.course.hidden.speech import SPEAKERS, scores, speaker_utterances
-from grader.course.probes.accuracy import expect_accuracy, score
+from grader.course.hidden.speech import BATCH, SPEAKERS, padded, speaker_utterances
+from grader.course.probes.accuracy import ask, expect_accuracy, expect_bounds, score
 from grader.course.probes.model_checks import expect_budget
 from grader.course.probes.remote_modules import built
 from grader.course.trials import check_trial
@@ -49,9 +49,16 @@ def test_budget(student, secret, record):
 
 @pytest.mark.check("4.7", points=6, concept="section 4.7", timeout=120)
 def test_accuracy(student, weights, secret, record):
-    """the trained model recognizes the speakers of new sentences."""
+    """the trained model, within its bounds, recognizes the speakers of new sentences."""
     model = load_weights(built(student, "SpeakerConformer", F_MELS, SPEAKERS), weights)
     mels, labels = speaker_utterances(secret)
+
+    def inputs_of(rows):
+        return padded([mels[row] for row in rows])
+
+    draw = secret.generator("calls of assignment 4")
+    asked = ask(model, inputs_of, labels, SPEAKERS, draw, 2 * BATCH)
     names = [str(speaker) for speaker in range(SPEAKERS)]
-    measured = score(record, scores(model.eval(), mels), labels, names)
+    measured = score(record, asked.logits, labels, names)
+    expect_bounds(record, model, asked, weights, budget=conformer.BUDGET)
     expect_accuracy(record, measured, none=NONE, full=FULL)

@@ -8,7 +8,7 @@ loaded; the server forks a *session* per submission; the session forks a *check*
 Only the last one runs student code.
 """
 
-from grader.sandbox.forms import Call, Node, Parameter, Touched, Trace
+from grader.sandbox.forms import Call, Node, Parameter, Seen, Touched, Trace
 from grader.sandbox.program import Code
 from grader.sandbox.remote import RemoteModule, RemoteStudent
 from grader.sandbox.sandbox import Sandbox, Session
@@ -25,6 +25,7 @@ __all__ = [
     "RemoteModule",
     "RemoteStudent",
     "Sandbox",
+    "Seen",
     "Session",
     "Tier",
     "Touched",

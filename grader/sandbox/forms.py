@@ -66,6 +66,17 @@ class Trace:
     layers: tuple[Call, ...]
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A call of a model as its accuracy is measured: the output, how many self-attentions ran, how
+    many of them with the weights of an earlier one, and how many numbers it made for itself."""
+
+    output: Any
+    attentions: int
+    repeated: int
+    created: int
+
+
 def exactly(kind: type) -> Callable[[Any], Any]:
     """A reader that lets values of this very type pass."""
 
@@ -138,6 +149,12 @@ def read_trace(table: Any) -> Trace:
         for path, kind, taken, output, given in table["layers"]
     )
     return Trace(table["output"], touched, layers)
+
+
+def read_seen(value: Any) -> Seen:
+    """A call that was observed."""
+    output, *counts = value
+    return Seen(output, *map(_whole, counts))
 
 
 def read_tree(rows: Any) -> tuple[Node, ...]:

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from kws.contracts.operators import Operators
+
 OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
@@ -54,6 +56,15 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     with layers_seen(module) as calls, touched:
         output = module(*args, **kwargs)
     return {"output": output, "touched": touched.found, "layers": calls}
+
+
+def observe(module: nn.Module, args: Sequence[Any], flat: int | None) -> tuple[Any, int, int, int]:
+    """One call: output, self-attentions, those with the weights of an earlier one, and how many
+    numbers were read that no file of weights holds. The attention called `flat` is made even."""
+    operators = Operators(module, tensors_of(args), flat)
+    with operators:
+        output = module(*args)
+    return output, operators.attentions, operators.repeated, operators.created
 
 
 def gradients(

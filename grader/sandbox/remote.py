@@ -145,6 +145,10 @@ class RemoteModule(_Remote):
         """All declared parameters by every name that they have."""
         return self._form("parameters", forms.read_parameters)
 
+    def observe(self, *args: Any, flat: int | None = None) -> forms.Seen:
+        """Call it once, and tell what ran; with the attention number `flat` made even."""
+        return self._form("observe", forms.read_seen, args, {"flat": flat})
+
     def trace(self, *args: Any, **kwargs: Any) -> forms.Trace:
         """Call it once, and tell which tensors it used and which layers were called."""
         return self._form("trace", forms.read_trace, args, kwargs)

@@ -152,6 +152,7 @@ class CheckProcess:
             "load_state_dict": lambda: module.load_state_dict(*args) and None,
             "tree": lambda: module_ops.tree(module),
             "parameters": lambda: module_ops.parameters(module),
+            "observe": lambda: module_ops.observe(module, args, **kwargs),
             "trace": lambda: module_ops.trace(module, args, kwargs),
             "gradients": lambda: module_ops.gradients(module, args, kwargs),
             "fit": lambda: module_ops.fit(module, *args, **kwargs),

@@ -6,6 +6,7 @@ Shape letters: B batch   T frames   S key frames   D model width   H heads   E f
 import torch
 from torch import nn
 
+from kws.contracts.operators import parameters_of, size_of
 from kws.contracts.trial import Draw, trial, valid_frames
 
 
@@ -33,7 +34,7 @@ def layer_weights(draw: Draw, D: int, E: int) -> dict[str, torch.Tensor]:
 
 def count(module: nn.Module) -> int:
     """Trainable parameters; a shared one counts once."""
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+    return sum(size_of(p) for p in parameters_of(module) if p.requires_grad)
 
 
 # 2.1

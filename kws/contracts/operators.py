@@ -7,7 +7,7 @@ operator reads it.
 Shape letters: B utterances   T frames   D model width
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution")
 SPREADS = ("var", "std", "var_mean", "std_mean", "rsqrt")  # of a norm that is written by hand
+FEW = 8  # tokens that an attention may have besides the frames
 FUSED = ("_native_multi_head_attention", "_transformer_encoder_layer_fwd")
 
 
@@ -31,14 +32,19 @@ class Operator:
 
     @property
     def attends(self) -> bool:
-        """Is it the softmax of a self-attention, (..., T, T)? One of pooling is no square."""
+        """Is it the softmax of a self-attention, (..., T, T)? One of pooling is no square.
+
+        A few frames more on either side do not change what it is.
+        """
         if self.name in FUSED:
             return True
         frames = self.shape[-2:]
         if "scaled_dot_product" in self.name:
             return len(frames) == 2 and frames[0] > 1
-        softmax = "softmax" in self.name or self.name == "exp"
-        return softmax and len(frames) == 2 and frames[0] == frames[1] > 1
+        if len(frames) < 2 or not ("softmax" in self.name or self.name == "exp"):
+            return False
+        queries, keys = frames
+        return queries > 1 and abs(queries - keys) <= min(FEW, queries // FEW)
 
     @property
     def normalizes(self) -> bool:
@@ -51,14 +57,19 @@ class Operators(TorchDispatchMode):
     """While active, notes the operators that run, and how many numbers come from outside.
 
     From outside is what an operator reads, and is neither an argument of the call nor made in it:
-    parameters, buffers, and tensors that no module declares.
+    parameters, buffers, and tensors that no module declares. `created` counts those of them that a
+    file of weights does not hold. The self-attention of number `flat` gives every frame the same
+    weight.
     """
 
-    def __init__(self, model: nn.Module, arguments: Sequence[Tensor]):
+    def __init__(self, model: nn.Module, arguments: Sequence[Tensor], flat: int | None = None):
         super().__init__()
         self.ran: list[Operator] = []
-        self.numbers = 0
-        self._weights = {_storage(p)._cdata for p in model.parameters()}
+        self.numbers = self.created = 0
+        self.flat = flat
+        self._weights = {_storage(p)._cdata for p in parameters_of(model)}
+        kept = [tensor for _, tensor in state_of(model)]
+        self._kept = {_storage(tensor)._cdata for tensor in kept}
         self._known = {_storage(x)._cdata for x in arguments}
         self._alive = [_storage(x) for x in arguments]  # an address is not to be given out again
 
@@ -70,12 +81,17 @@ class Operators(TorchDispatchMode):
         tensors = _tensors(args, kwargs)
         for tensor in tensors:
             if self._is_new(tensor):
-                self.numbers += _storage(tensor).nbytes() // tensor.element_size()
+                numbers = _storage(tensor).nbytes() // tensor.element_size()
+                self.numbers += numbers
+                self.created += 0 if _storage(tensor)._cdata in self._kept else numbers
         name = func.__name__.partition(".")[0]
         places = ((_storage(x)._cdata, int(x.storage_offset())) for x in tensors if x.ndim > 1)
         matrices = frozenset(place for place in places if place[0] in self._weights)
         shape = tuple(tensors[0].shape) if tensors else ()
         self.ran.append(Operator(name, shape, matrices if name in PRODUCTS else frozenset()))
+        if self.ran[-1].attends and self.attentions - 1 == self.flat and args:
+            # scores of 0, or a query of 0, are a softmax that is even; what is hidden stays hidden
+            args = (torch.where(torch.isfinite(args[0]), 0.0, args[0]), *args[1:])
         made = func(*args, **(kwargs or {}))
         for tensor in _tensors(made):
             self._is_new(tensor)
@@ -122,6 +138,44 @@ def watch(model: nn.Module, *arguments: Tensor) -> Operators:
     with operators:
         model(*arguments)
     return operators
+
+
+def parameters_of(module: nn.Module) -> list[nn.Parameter]:
+    """Its parameters, a shared one once, whatever its class says of them."""
+    found = {id(one): one for part in _parts(module) for _, one in _own(part, "_parameters")}
+    return list(found.values())
+
+
+def state_of(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """Parameters and persistent buffers, as in a file of weights, by the names that parts have."""
+    return [
+        one
+        for part in _parts(module)
+        for kind in ("_parameters", "_buffers")
+        for one in _own(part, kind)
+        if one[0] not in vars(part).get("_non_persistent_buffers_set", ())
+    ]
+
+
+def size_of(tensor: Tensor) -> int:
+    """How many numbers a tensor has, whatever its class says of itself."""
+    with torch._C.DisableTorchFunctionSubclass():
+        return torch.Tensor.numel(tensor)
+
+
+def _parts(module: nn.Module) -> Iterator[nn.Module]:
+    seen: set[int] = set()
+    ahead = [module]
+    while ahead:
+        part = ahead.pop()
+        if id(part) not in seen:
+            seen.add(id(part))
+            yield part
+            ahead += [child for _, child in _own(part, "_modules")]
+
+
+def _own(part: nn.Module, kind: str) -> list[tuple[str, Any]]:
+    return [item for item in dict.items(vars(part)[kind]) if item[1] is not None]
 
 
 def _tensors(*values: Any) -> list[Tensor]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kws.contracts.operators import watch
+from kws.contracts.operators import size_of, state_of, watch
 from kws.contracts.trial import trial, valid_frames
 
 BUDGET, MOST_LAYERS = 500_000, 3
@@ -176,8 +176,8 @@ def model_budget(draw, C, lengths, SpeakerClassifier):
     """the model reads fewer than 500,000 numbers, declared or not, in fewer than four layers."""
     model = SpeakerClassifier(C).eval()
     operators = watch(model, *_utterances(draw, lengths))
-    declared = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
-    count = max(declared, operators.numbers)
+    held = {id(tensor): size_of(tensor) for _, tensor in state_of(model)}
+    count = max(sum(held.values()) + operators.created, operators.numbers)
     size = f"{count:,} numbers" if count >= BUDGET else f"fewer than {BUDGET:,} numbers"
     yield f"SpeakerClassifier({C})", size
     found = operators.attentions

@@ -1,5 +1,7 @@
 """Accuracy on hidden data, measured here: labels never leave the evaluator, logits come in.
 
+    ask            logits of every example, in calls that tell nothing; what ran in them
+    expect_bounds  the model that was asked, within the bounds of its size and its layers
     score          logits and labels -> how many are right, with its interval; shown as a picture
     expect_accuracy    partial credit between two bounds
     expect_claim       what the notebook claims against what the checkpoint reaches
@@ -9,31 +11,131 @@ Shape letters: B examples   C classes
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median_high
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from grader.core.outcomes import Figure, Reason, Record, Stopped
-from grader.grading.feedback import Failure, expect_finite, expect_shape
-from grader.sandbox import RemoteModule
+from grader.grading.feedback import Failure, expect_between, expect_finite, expect_shape
+from grader.sandbox import RemoteModule, Seen
 from kws.metrics import Proportion, percent
 
-BATCH = 64  # examples in one call
+BATCH = 64  # examples in one call, at most
+SAME = 1e-3  # logits of float32 sums in another order differ by some 1e-6 of their size
 SLACK = 0.02  # that a claim may lie above the interval of what was measured
 
 
-def predict(module: RemoteModule, inputs: Sequence[Tensor], num_classes: int) -> Tensor:
-    """Logits (B, C) in evaluation mode, some examples at a time; inputs are (B, …) each."""
-    module.eval()
-    parts = []
-    for at in range(0, len(inputs[0]), BATCH):
-        few = [one[at : at + BATCH] for one in inputs]
-        logits = module(*few)
-        logits = expect_shape("the output", logits, len(few[0]), num_classes, letters="B, C")
-        parts.append(expect_finite("the output", logits).double())
-    return torch.cat(parts)
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a model answered: logits (B, C), each call as it was observed, and inputs of one."""
+
+    logits: Tensor
+    calls: tuple[Seen, ...]
+    example: tuple[Tensor, ...]
+
+
+def ask(
+    model: RemoteModule,
+    inputs_of: Callable[[list[int]], tuple[Tensor, ...]],
+    labels: Tensor,
+    num_classes: int,
+    generator: torch.Generator,
+    most: int = BATCH,
+) -> Asked:
+    """Logits in evaluation mode, in calls that tell nothing of their classes.
+
+    Raises:
+        Failure: logits of another form, or logits that follow from the other examples of a call.
+    """
+    model.eval()
+    found = torch.empty(len(labels), num_classes, dtype=torch.float64)
+    seen: list[Seen] = []
+    largest: tuple[Tensor, ...] = ()
+    for rows in calls(labels, generator, most):
+        inputs = inputs_of(rows)
+        seen.append(model.observe(*inputs))
+        found[rows] = _logits(seen[-1], len(rows), num_classes)
+        if not largest or len(rows) > len(largest[0]):
+            largest, usual = inputs, found[rows]
+    # every second example stays, the others become the first
+    seen.append(model.observe(*(_thinned(one) for one in largest)))
+    gap = (_logits(seen[-1], len(usual), num_classes) - usual)[::2].abs().max()
+    if gap > SAME * (1 + usual.abs().max()):
+        raise Failure(
+            "the logits of an example follow from the other examples of its batch",
+            "does anything mix the examples of a batch?",
+        )
+    return Asked(logits=found, calls=tuple(seen), example=largest)
+
+
+def _thinned(batch: Tensor) -> Tensor:
+    batch = batch.clone()
+    batch[1::2] = batch[0]
+    return batch
+
+
+def _logits(seen: Seen, size: int, num_classes: int) -> Tensor:
+    logits = expect_shape("the output", seen.output, size, num_classes, letters="B, C")
+    if not logits.is_floating_point():
+        kind = str(logits.dtype).removeprefix("torch.")
+        raise Failure(f"the output is {kind}, expected a float dtype")
+    return expect_finite("the output", logits).detach().double()
+
+
+def calls(labels: Tensor, generator: torch.Generator, most: int) -> Iterator[list[int]]:
+    """All examples in calls of random size, each with a mixture of classes of its own.
+
+    Who knows the classes to be balanced over the whole knows nothing of a call.
+    """
+    left = torch.arange(len(labels))
+    while len(left):
+        size = min(int(torch.randint(1, most + 1, (), generator=generator)), len(left))
+        shares = torch.rand(int(labels.max()) + 1, generator=generator) ** 4 + 1e-6
+        drawn = torch.multinomial(shares[labels[left]], size, generator=generator)
+        yield left[drawn].tolist()
+        kept = torch.ones(len(left), dtype=torch.bool)
+        kept[drawn] = False
+        left = left[kept]
+
+
+def expect_bounds(
+    record: Record,
+    model: RemoteModule,
+    asked: Asked,
+    weights: Mapping[str, Tensor],
+    *,
+    budget: int,
+    layers: int | None = None,
+) -> None:
+    """Fail where the model that was asked is larger, or has more self-attentions, than is asked.
+
+    Its numbers are those of the file that was handed in, counted here, and those that it made for
+    itself. With `layers`, there must be one self-attention at least without which the logits are
+    others: a softmax whose result is not used is none.
+    """
+    numbers = sum(one.numel() for one in weights.values())
+    numbers += max(seen.created for seen in asked.calls)
+    record.fact("numbers of the trained model", f"{numbers:,}")
+    expect_between("the size of the trained model", numbers, high=budget, unit="numbers")
+    if layers is None:
+        return
+    ran = median_high(seen.attentions for seen in asked.calls)
+    expect_between("the number of self-attentions in the trained model", ran, 1, layers)
+    repeated = max(seen.repeated for seen in asked.calls)
+    if repeated:
+        raise Failure(
+            f"in the trained model, {repeated} self-attentions have the weights of an earlier one"
+        )
+    usual = model.observe(*asked.example).output
+    for flat in range(ran):
+        other = model.observe(*asked.example, flat=flat).output
+        if isinstance(other, Tensor) and (other - usual).abs().max() > SAME:
+            return
+    raise Failure("no self-attention matters to the logits of the trained model", "is it used?")
 
 
 def score(

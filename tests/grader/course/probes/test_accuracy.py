@@ -5,10 +5,12 @@ import torch
 
 from grader.core.outcomes import Reason, Record, Stopped
 from grader.course.probes.accuracy import (
+    ask,
+    calls,
     expect_accuracy,
+    expect_bounds,
     expect_claim,
     expect_retrained,
-    predict,
     retrain,
     score,
 )
@@ -33,6 +35,52 @@ class Short(Model):
     def forward(self, x):
         return super().forward(x)[1:]
 
+class Complex(Model):
+    def forward(self, x):
+        return super().forward(x) + 0j
+
+class Flags(Model):
+    def forward(self, x):
+        return super().forward(x) > 0
+
+class Balanced(Model):
+    def forward(self, x):
+        logits = super().forward(x)
+        return logits - logits.mean(dim=0)
+
+class Attends(Model):
+    layers = 1
+
+    def __init__(self):
+        super().__init__()
+        self.maps = nn.ModuleList(nn.Linear(3, 9) for _ in range(self.layers))
+
+    def mix(self, x, maps):
+        q, k, v = maps(x).chunk(3, dim=-1)
+        return x + (q @ k.mT).softmax(-1) @ v
+
+    def forward(self, x):
+        for maps in self.maps:
+            x = self.mix(x, maps)
+        return super().forward(x[:, 0])
+
+class Hoards(Attends):
+    def forward(self, x):
+        if not hasattr(self, "hoard"):
+            self.hoard = [torch.zeros(10, 50)]
+        return super().forward(x) + self.hoard[0].sum()
+
+class Pretends(Attends):
+    def mix(self, x, maps):
+        return x + 0 * super().mix(x, maps)
+
+class Twice(Attends):
+    def forward(self, x):
+        return super().forward(self.mix(x, self.maps[0]))
+
+class Deep(Attends):
+    layers = 4
+
 class Broken(Model):
     def forward(self, x):
         return super().forward(x) * float("nan")
@@ -53,17 +101,63 @@ def reached(correct: int, n: int = 100) -> Proportion:
 # Predicting and scoring
 
 
-def test_every_example_is_predicted_in_order_and_without_dropout(student):
+def asked(model, x, labels=None):
+    labels = torch.arange(len(x)) % 2 if labels is None else labels
+    return ask(model, lambda rows: (x[rows],), labels, 2, torch.Generator().manual_seed(3))
+
+
+def test_every_example_is_asked_in_order_and_without_dropout(student):
     x, made = torch.randn(150, 3), student.Model()
     state = made.state_dict()
     expected = x @ state["last.weight"].mT + state["last.bias"]
-    assert torch.allclose(predict(made, [x], 2).float(), expected, atol=1e-5)
+    assert torch.allclose(asked(made, x).logits.float(), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "words"), [("Short", "has shape"), ("Broken", "holds NaN")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Short", "has shape"),
+        ("Broken", "holds NaN"),
+        ("Complex", "is complex64, expected a float dtype"),
+        ("Flags", "is bool, expected a float dtype"),
+        ("Balanced", "follow from the other examples"),
+    ],
+)
 def test_logits_that_are_none_are_told(student, name, words):
     with pytest.raises(Failure, match=words):
-        predict(getattr(student, name)(), [torch.randn(5, 3)], 2)
+        asked(getattr(student, name)(), torch.randn(50, 3))
+
+
+def test_calls_are_of_random_size_and_mixture_and_hold_each_example_once():
+    labels = torch.arange(600) % 12
+    found = [*calls(labels, torch.Generator().manual_seed(1), 64)]
+    assert sorted(row for rows in found for row in rows) == list(range(600))
+    assert len({len(rows) for rows in found}) > 5
+    most = [labels[rows].bincount().max().item() / len(rows) for rows in found if len(rows) > 30]
+    assert max(most) > 2.5 / 12  # a balanced call has a twelfth of each class
+    assert [*calls(labels, torch.Generator().manual_seed(1), 64)] == found
+
+
+BOUNDS = {
+    "Attends": ("", 24 * 8),
+    "Hoards": ("size of the trained model is 544 numbers", 24 * 8),
+    "Pretends": ("no self-attention matters", 24 * 8),
+    "Twice": ("have the weights of an earlier one", 24 * 8),
+    "Deep": ("number of self-attentions in the trained model is 4", 24 * 8),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_bounds_are_those_of_the_model_that_was_asked(student, name):
+    words, budget = BOUNDS[name]
+    model, x = getattr(student, name)(), torch.randn(20, 9, 3)
+    weights = model.state_dict()
+    found = asked(model, x)
+    options = {"budget": budget, "layers": 3}
+    if not words:
+        return expect_bounds(Record(), model, found, weights, **options)
+    with pytest.raises(Failure, match=words):
+        expect_bounds(Record(), model, found, weights, **options)
 
 
 def test_a_score_counts_and_shows_which_was_taken_for_which():
@@ -145,7 +239,7 @@ def test_training_from_scratch_learns_and_is_drawn(student, batches):
     options = {"steps": 60, "lr": 0.1, "seed": 1, "record": record}
     made = retrain(student.Model, batches, **options)
     x, y = batches[0]
-    assert score(Record(), predict(made, [x], 2), y, ["a", "b"]).value > 0.9
+    assert score(Record(), asked(made, x, y).logits, y, ["a", "b"]).value > 0.9
     assert len(record.figures[0].data["y"]) == 60
 
 
