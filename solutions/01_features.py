@@ -11,7 +11,8 @@
 # Each **TODO** says in numbered steps what is missing. The cell below it checks your answer at
 # once. Replace the line `raise NotImplementedError(...)` last, and keep the names of functions: the
 # grader looks for them. Names *inside* them are yours to choose. torchaudio is the reference that
-# you compare with, so an answer that calls it is refused.
+# you compare with, so an answer that calls it is refused. Answers use public names: nothing of a
+# library that begins with `_`, no `torch.ops`, no `eval` or `inspect`, no file.
 #
 # Shape letters: `B` batch, `N` samples, `T` frames, `W` samples of a frame, `K` frequencies,
 # `M` mel bands (in a formula: their number), `C` cepstral coefficients.

@@ -9,7 +9,8 @@
 #
 # Each **TODO** says in numbered steps what is missing. The cell below it checks your answer at
 # once. Replace the line `raise NotImplementedError(...)` last, and keep the names of functions and
-# classes: the grader looks for them. Names *inside* them are yours to choose.
+# classes: the grader looks for them. Names *inside* them are yours to choose. Answers use public
+# names: nothing of a library that begins with `_`, no `torch.ops`, no `eval` or `inspect`, no file.
 #
 # Shape letters: `B` batch, `T` query frames, `S` key frames (in self-attention `S = T`),
 # `D` model width, `H` heads, `K` width of one head (`D = H * K`), `E` feed-forward width.

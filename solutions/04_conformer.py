@@ -10,7 +10,7 @@
 #
 # As before: fill in each **TODO**, run the check below it, keep the names of functions and classes.
 # Known weights get into your modules through the given functions `load_…`: if you arrange a module
-# in another way, change them.
+# in another way, change them. Answers use public names, as before.
 #
 # Shape letters: `B` batch, `T` frames, `D` model width, `E` feed-forward width, `K` kernel size,
 # `F` mel bands, `C` speakers. `valid` (B, T) is True on real frames and False on padding.
@@ -664,7 +664,8 @@ _ = axes.legend(frameon=False)
 # Frames come every 10 ms. Concatenating two neighboring frames halves their number: `side_by_side`
 # is given.
 #
-# The budget is that of notebook 3, **500,000 parameters**: all numbers that your model uses count.
+# The budget is that of notebook 3, **500,000 parameters**: all numbers that your model uses count,
+# and those in the file that you hand in. Accuracy counts for a model within it.
 #
 # **Contract.** `SpeakerConformer(n_mels, num_speakers, normalize=True)`; `forward(mel,
 # valid=None)`: mel (B, T, F), valid (B, T) bool or None → logits (B, C), which padding does not

@@ -9,6 +9,7 @@
 # **Time** about four hours; the notebook itself runs in three to five minutes, without a GPU.
 #
 # As before: fill in each **TODO**, run the check below it, keep the names of functions and classes.
+# Answers use public names, as before.
 #
 # Shape letters: `B` batch, `T` frames, `F` mel bands, `N` tokens, `H` heads, `D` model width,
 # `E` feed-forward width, `C` classes. A clip is one second: 101 frames of 64 mel bands.
@@ -543,7 +544,7 @@ def fit(model, steps, batch_size, lr, warmup_steps, seed=0, rows=None, schedule=
 # parameters, a gradient for each of them; the package's `Crnn` and `BcResNet` do not count.
 # `recipe()` → a dictionary: steps (1 to 100,000), batch_size (2 to 1,024), lr (0.000001 to 0.1) and
 # warmup_steps (from 1 to one less than steps). No weights are loaded into it here: they come from
-# the file that you hand in.
+# the file that you hand in, whose numbers count. Clips come in batches of any size and mixture.
 
 
 # %% tags=["export"]

@@ -54,6 +54,14 @@ def expect_finite(what: str, actual: Any, hint: str = "") -> Tensor:
     raise Failure(f"{what} holds {kind} in {int(bad.sum())} of {actual.numel()} places", hint)
 
 
+def expect_logits(what: str, actual: Any, *shape: int, letters: str = "B, C") -> Tensor:
+    """`actual`, if it is a finite tensor of this shape and of a float dtype."""
+    actual = expect_shape(what, actual, *shape, letters=letters)
+    if not actual.is_floating_point():
+        raise Failure(f"{what} is {_short(actual.dtype)}, expected a float dtype")
+    return expect_finite(what, actual)
+
+
 def expect_between(
     what: str,
     actual: Any,

@@ -103,6 +103,7 @@ def preload() -> None:
     torch.set_num_threads(1)
     rehearse()
     traps.places()
+    traps.named_in("torchaudio")
     own_work.operators()
     if linux.LINUX:
         with contextlib.suppress(OSError):  # a machine without a table has no such tier

@@ -29,7 +29,9 @@ class Traps(importlib.abc.MetaPathFinder):
         parents = sorted({name.rpartition(".")[0] for name in forbidden})
         for module in [parent for parent in parents if parent in sys.modules]:
             self._arm(sys.modules[module])
-        self.parents, self.loaded = frozenset(parents), frozenset(sys.modules)
+        for name in [name for name in forbidden if name in sys.modules]:
+            _arm_all(name)
+        self.parents = frozenset(parents)
         sys.meta_path.insert(0, self)
         for library in occupy(forbidden, _trap):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))  # its end would end the trap
@@ -46,7 +48,7 @@ class Traps(importlib.abc.MetaPathFinder):
             raise ForbiddenError(message)
         if any(_is_in(fullname, name) for name in self.forbidden):
             raise _forbidden(fullname)
-        if fullname in self.loaded and is_library(fullname):
+        if fullname in loaded() and is_library(fullname):
             raise ForbiddenError(f"{fullname} is loaded already: it is not loaded again")
         if fullname not in self.parents:
             return None
@@ -70,12 +72,47 @@ class Traps(importlib.abc.MetaPathFinder):
                 continue
             trap = _trap(name)
             if isinstance(thing, type):
-                for method in ("__init__", "forward"):
-                    if hasattr(thing, method):
-                        setattr(thing, method, trap)
-            else:
+                _arm_class(thing, trap)
+            elif not isinstance(thing, types.ModuleType):
                 setattr(module, last, trap)
                 _replace(thing, trap, ".".join(name.split(".")[:2]))
+
+
+def _arm_all(package: str) -> None:
+    """Trap every function and class that the loaded modules of a package name, private ones too."""
+    for module, key in named_in(package):
+        thing = vars(sys.modules[module]).get(key)
+        trap = _trap(f"{module}.{key}")
+        if isinstance(thing, type):
+            _arm_class(thing, trap)
+        else:
+            setattr(sys.modules[module], key, trap)
+
+
+def _arm_class(thing: type, trap: Callable[..., Any]) -> None:
+    for method in ("__init__", "forward"):
+        if hasattr(thing, method):
+            setattr(thing, method, trap)
+
+
+@cache
+def named_in(package: str) -> tuple[tuple[str, str], ...]:
+    """(module, key) of each function of a package, wherever its modules name it; a class once."""
+    found: dict[Any, tuple[str, str]] = {}
+    for name in sorted(loaded()):
+        if _is_in(name, package):
+            for key, value in vars(sys.modules[name]).items():
+                kind = value if isinstance(value, type) else (name, key)
+                ours = _is_in(str(getattr(value, "__module__", "")), package)
+                if ours and (type(value) in FUNCTIONS or isinstance(value, type)):
+                    found.setdefault(kind, (name, key))
+    return tuple(found.values())
+
+
+@cache
+def loaded() -> frozenset[str]:
+    """The modules that are there before any student's code runs."""
+    return frozenset(sys.modules)
 
 
 @cache

@@ -66,6 +66,7 @@ class Operators(TorchDispatchMode):
         super().__init__()
         self.ran: list[Operator] = []
         self.numbers = self.created = 0
+        self.output: Any = None
         self.flat = flat
         self._weights = {_storage(p)._cdata for p in parameters_of(model)}
         kept = [tensor for _, tensor in state_of(model)]
@@ -136,7 +137,7 @@ def watch(model: nn.Module, *arguments: Tensor) -> Operators:
     """The operators of one call."""
     operators = Operators(model, arguments)
     with operators:
-        model(*arguments)
+        operators.output = model(*arguments)
     return operators
 
 

@@ -167,6 +167,7 @@ def watch_calls(names: Iterable[str], called: list[str]) -> Iterator[None]:
     """
     names = tuple(names)
     targets: dict[Any, str] = {}
+    packages = [name for name in names if isinstance(_resolve(name), ModuleType)]
     for name in names:
         for target in _targets(_resolve(name)):
             targets.setdefault(target, name)
@@ -174,6 +175,9 @@ def watch_calls(names: Iterable[str], called: list[str]) -> Iterator[None]:
     def note(frame: FrameType, event: str, argument: Any) -> None:
         if event == "call":
             name = targets.get(frame.f_code)
+            if packages and name is None:
+                module = str(frame.f_globals.get("__name__"))
+                name = next((one for one in packages if _is_in(module, [one])), None)
         else:
             name = targets.get(argument) if type(argument) is BuiltinFunctionType else None
         if name is not None and name not in called:
@@ -221,7 +225,3 @@ def _targets(value: Any) -> Iterator[CodeType | BuiltinFunctionType]:
         for method in METHODS:
             if isinstance(found := vars(value).get(method), FunctionType):
                 yield from _targets(found)
-    elif isinstance(value, ModuleType):
-        for one in vars(value).values():
-            if getattr(one, "__module__", None) == value.__name__:
-                yield from _targets(one)

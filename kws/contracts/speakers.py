@@ -120,13 +120,20 @@ def _alike(a: Any, b: Any) -> bool:
     return bool((a - b).abs().max() < SAME)
 
 
+HEARD = "do two utterances have other logits?"
+
+
+def _differ(logits: Any) -> bool:
+    return isinstance(logits, Tensor) and not _alike(logits[:1], logits[1:2])
+
+
 def _judge_logits(results, C, lengths):
     logits, other = results["logits"], results["other"]
     known = isinstance(logits, Tensor)
     yield "the shape of the logits", list(logits.shape) if known else type(logits).__name__
     yield "does a logit ever fall below 0?", known and bool((logits < 0).any())
     yield "are all logits finite?", known and bool(torch.isfinite(logits).all())
-    yield "do two utterances have other logits?", known and not _alike(logits[:1], logits[1:2])
+    yield HEARD, _differ(logits)
     heard = "are the logits the same through another microphone, a constant added to each band?"
     yield heard, _alike(logits, other)
 
@@ -146,6 +153,7 @@ def model_logits(draw, C, lengths, SpeakerClassifier):
 
 
 def _judge_padding(results, lengths):
+    yield HEARD, _differ(results["both"])
     for what in ("beside a longer one", "with other padding", "with one frame of padding"):
         yield f"has an utterance the same logits {what}?", _alike(results[what], results["alone"])
 
@@ -162,6 +170,7 @@ def model_padding(draw, lengths, SpeakerClassifier):
     mel, valid = _utterances(draw, lengths)
     own = lengths[0]
     yield "alone", model(mel[:1, :own], valid[:1, :own])
+    yield "both", model(mel, valid)
     yield "beside a longer one", model(mel, valid)[:1]
     yield "with other padding", model(mel.masked_fill(~valid[..., None], 3.0), valid)[:1]
     yield "with one frame of padding", model(mel[:1, : own + 1], valid[:1, : own + 1])
@@ -183,6 +192,7 @@ def model_budget(draw, C, lengths, SpeakerClassifier):
     found = operators.attentions
     yield "the number of self-attentions", "1 to 3" if 1 <= found <= MOST_LAYERS else f"{found}"
     yield "self-attentions with the weights of an earlier one", operators.repeated
+    yield HEARD, _differ(operators.output)
 
 
 @trial(
@@ -194,6 +204,7 @@ def model_norm(draw, lengths, SpeakerClassifier):
     """there is a norm between the pooling and the last linear layer."""
     operators = watch(SpeakerClassifier(11).eval(), *_utterances(draw, lengths))
     yield "is the pooled vector normalized before it is classified?", operators.normalizes_pooled
+    yield HEARD, _differ(operators.output)
 
 
 @trial("3.4", public={"lengths": (93, 251)}, hidden={"lengths": (130, 301)})

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from grader.core.outcomes import Figure, Reason, Record, Stopped
-from grader.grading.feedback import Failure, expect_between, expect_finite, expect_shape
+from grader.grading.feedback import Failure, expect_between, expect_logits
 from grader.sandbox import RemoteModule, Seen
 from kws.metrics import Proportion, percent
 
@@ -79,11 +79,7 @@ def _thinned(batch: Tensor) -> Tensor:
 
 
 def _logits(seen: Seen, size: int, num_classes: int) -> Tensor:
-    logits = expect_shape("the output", seen.output, size, num_classes, letters="B, C")
-    if not logits.is_floating_point():
-        kind = str(logits.dtype).removeprefix("torch.")
-        raise Failure(f"the output is {kind}, expected a float dtype")
-    return expect_finite("the output", logits).detach().double()
+    return expect_logits("the output", seen.output, size, num_classes).detach().double()
 
 
 def calls(labels: Tensor, generator: torch.Generator, most: int) -> Iterator[list[int]]:

@@ -18,6 +18,13 @@ VALUES = {
     "an empty tensor": "torch.zeros(0)",
     "NaN": "torch.full((2, 3, 7, 5), float('nan'))",
     "whole numbers": "torch.ones(2, 7, dtype=torch.int64)",
+    "flags": "torch.ones(3, 12, dtype=torch.bool)",
+    "complex numbers": "torch.ones(3, 12) * 1j",
+    "half numbers": "torch.ones(3, 12, dtype=torch.bfloat16)",
+    "a number without end": "10**400",
+    "a list that is deep": "[[[[[[[[[[[[[[1]]]]]]]]]]]]]] * 3",
+    "lists of other lengths": "[[1, 2], [3]]",
+    "a module of complex numbers": "nn.Linear(15, 15).to(torch.complex64)",
     "text": "'right'",
     "a list of nothing": "[]",
     "a pair of nothing": "(None, None)",
@@ -27,6 +34,8 @@ VALUES = {
     "an empty module": "nn.Module()",
     "a module that returns what it gets": "nn.Identity()",
     "a module with one weight": "nn.Linear(15, 15)",
+    "norms without a bias": "nn.Sequential(nn.LayerNorm(40, bias=False), nn.BatchNorm1d(40))",
+    "a parametrized module": "nn.utils.parametrizations.spectral_norm(nn.Linear(40, 12))",
 }
 QUICK = ("a pair of tensors",)
 

@@ -212,7 +212,7 @@ def test_its_own_folder_can_be_used_and_is_empty_for_the_next(sandboxes, tier):
     source = TRY + "\ndef keep(text):\n    torch.save(text, 'kept')\n    return os.listdir('.')\n"
     with sandboxes(tier).session() as session:
         for _ in range(2):
-            with session.check(Code(pieces=pieces(source))) as student:
+            with session.check(Code(pieces=pieces(source), audited=False)) as student:
                 assert student.keep("this") == ["kept"]
                 assert student.attempt("torch.load('kept')") == "'this'"
                 assert student.attempt("tempfile.gettempdir() == os.getcwd()") == "True"
