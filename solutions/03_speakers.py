@@ -8,9 +8,9 @@
 # **Time** about three hours, of which training takes half a minute, without a GPU.
 #
 # Your model has a budget: **fewer than 4 layers, fewer than 500,000 parameters**. The grader counts
-# the numbers in the file that you hand in and every other tensor that your model uses, and it counts
-# layers by how frames are mixed, in the very calls in which accuracy is measured. As before, answers
-# use public names: nothing of a library that begins with `_`, no `eval`, no file.
+# the numbers in the file that you hand in and every other tensor that your model uses, and counts
+# layers by how frames are mixed, in the very calls in which accuracy is measured. As before,
+# answers use public names: nothing of a library that begins with `_`, no `eval`, no file.
 #
 # The task is that of a well-known homework: 600 speakers, with sample code to start from. "The
 # homework" below means that one. Some of its pitfalls became tasks of this notebook.
@@ -533,8 +533,8 @@ check_values("3.7-best-equals", Best)
 #
 # All pieces are there; `fit` puts them together. You choose the hyperparameters. Your weights are
 # graded by their accuracy on new utterances of the same voices: all points from 95 %, none up to
-# 50 %, in between in proportion, for a model within its budget. (Our own recipe reaches 98.5 %, with
-# any seed.) Utterances come in batches of any size and mixture: each must be answered for itself.
+# 50 %, in between in proportion, for a model within its budget. (Our own recipe reaches 98.5 %,
+# with any seed.) Utterances come in batches of any size and mixture: answer each for itself.
 #
 # **Contract.** `recipe()`: a dictionary of the arguments of `fit`: steps, batch_size, crop_frames,
 # lr, warmup_steps, and `every` if you like; numbers, with warmup_steps < steps. Handed in are this

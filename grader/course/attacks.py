@@ -84,6 +84,31 @@ def _points(name: str, kind: str, **fields) -> Attack:
     return Attack(name=name, kind=kind, goal="points", **fields)
 
 
+BORROWED = {
+    "returns": "answer",
+    "top": """
+    def spelled(*codes):
+        return "".join(map(chr, codes))
+
+    def through(attention, q, k, v):
+        import torch
+        width, outer = q.shape[-1], q.shape[:2]
+        one = torch.eye(width)
+        q, k, v = (x.flatten(0, 1).transpose(0, 1) for x in (q, k, v))
+        maps = (one.repeat(3, 1), None, None, None, False, 0.0, one, None)
+        mixed = attention(q, k, v, width, 1, *maps, need_weights=True)[0]
+        return mixed.transpose(0, 1).unflatten(0, outer)
+
+    def layer(kind, q, k, v):
+        import torch
+        made, width = kind(q.shape[-1], 1, bias=False, batch_first=True), q.shape[-1]
+        with torch.no_grad():
+            made.in_proj_weight.copy_(torch.eye(width).repeat(3, 1))
+            made.out_proj.weight.copy_(torch.eye(width))
+        mixed = made(*(x.flatten(0, 1) for x in (q, k, v)))[0]
+        return mixed.detach().unflatten(0, q.shape[:2])
+    """,
+}
 ATTACKS: tuple[Attack, ...] = (
     # 1 files that pytest or Python picks up
     _points(
@@ -434,7 +459,71 @@ ATTACKS: tuple[Attack, ...] = (
         line.sendall(b"hello")
         """,
     ),
-    # 8 exhaustion
+    # 8 answers of others, by names that are put together while they run
+    _points(
+        "an operator of torch's by another name",
+        "borrowed",
+        payload="""
+        import torch
+        ops = getattr(torch, spelled(111, 112, 115))
+        answer = ops.aten.scaled_dot_product_attention(q, k, v)
+        """,
+        **BORROWED,
+    ),
+    _points(
+        "the inner function of torch",
+        "borrowed",
+        payload="""
+        import torch
+        inner = getattr(getattr(torch, spelled(95, 67)), spelled(95, 110, 110))
+        answer = inner.scaled_dot_product_attention(q, k, v)
+        """,
+        **BORROWED,
+    ),
+    _points(
+        "the library's file run as code",
+        "borrowed",
+        payload="""
+        import torch
+        from torch.nn import functional
+        builtins = vars(torch)["__builtins__"]
+        read, run = builtins[spelled(111, 112, 101, 110)], builtins[spelled(101, 120, 101, 99)]
+        text, space = read(functional.__file__).read(), dict(vars(functional))
+        begin = text.index("def multi_head_attention_forward(")
+        run((text[begin:] + "\\ndef ").partition("\\ndef ")[0], space)
+        answer = through(space["multi_head_attention_forward"], q, k, v)
+        """,
+        **BORROWED,
+    ),
+    _points(
+        "the library's file loaded as another module",
+        "borrowed",
+        payload="""
+        import torch
+        from torch.nn.modules import activation
+        util = getattr(torch, spelled(105, 109, 112, 111, 114, 116, 108, 105, 98)).util
+        spec = util.spec_from_file_location("torch.nn.modules.another", activation.__file__)
+        module = util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        answer = layer(module.MultiheadAttention, q, k, v)
+        """,
+        **BORROWED,
+    ),
+    _points(
+        "the library imported a second time",
+        "borrowed",
+        payload="""
+        import torch
+        modules = getattr(torch, spelled(115, 121, 115)).modules
+        kept = modules.pop("torch.nn.modules.activation")
+        load = getattr(torch, spelled(105, 109, 112, 111, 114, 116, 108, 105, 98)).import_module
+        again = load("torch.nn.modules.activation").MultiheadAttention
+        modules["torch.nn.modules.activation"] = kept
+        answer = layer(again, q, k, v)
+        """,
+        **BORROWED,
+    ),
+    # 9 exhaustion
     Attack(name="runs for ever", kind="exhaustion", goal="halt", payload="while True: pass"),
     Attack(
         name="sleeps for ever, ignores signals",

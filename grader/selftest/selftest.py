@@ -27,6 +27,7 @@ from grader.core.outcomes import Report
 from grader.core.seed import VARIABLE
 from grader.course.attacks import ATTACKS, WRONG, Attack
 from grader.course.broken_files import BROKEN
+from grader.course.mistakes.borrowed import BORROWED, Borrowed
 from grader.course.mistakes.planted import (
     ATTACKED,
     Mistake,
@@ -127,6 +128,9 @@ def _trials(assignment: Assignment) -> Iterator[SelftestCase]:
     for round_ in found.rounds():
         titles = ", ".join(f"“{mistake.name}”" for mistake in round_)
         yield trial(f"mistakes {titles}", {name: mistaken(number, round_)}, named(round_))
+    for one in BORROWED.get(number, ()):
+        title = f"borrowed or pretended, {one.name}"
+        yield trial(title, {name: edited(number, one.edits)}, without_gain(one))
     for title, broken in BROKEN.items():
         file, data = broken(as_notebook(number))
         yield trial(f"broken file, {title}", {file: data}, whole)
@@ -150,6 +154,15 @@ def nothing(report: Report) -> list[str]:
         f"{check.id} earned {check.earned}"
         for check in report.checks
         if check.earned is None or check.earned > 0
+    ]
+
+
+def without_gain(one: Borrowed) -> Judge:
+    """Its check earns nothing."""
+    return lambda report: [
+        f"“{one.name}” earned {check.earned} of {check.points} at {check.id}"
+        for check in report.checks
+        if check.id == one.check and check.earned != 0
     ]
 
 

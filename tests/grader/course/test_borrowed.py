@@ -1,0 +1,48 @@
+"""Somebody else's answers are right ones, and earn nothing; models that pretend are seen."""
+
+import pytest
+import torchaudio  # noqa: F401  (two of them borrow from it)
+
+from grader.adapters import ASSIGNMENTS
+from grader.authoring.answers import exported_cells, load_answers, try_trial
+from grader.core.outcomes import Reason, Stopped
+from grader.course.mistakes.borrowed import BORROWED, Borrowed
+from grader.course.mistakes.planted import edited, solution
+from grader.course.trials import expect_as_ours
+from grader.grading.feedback import Failure
+from grader.sandbox import Code, Sandbox
+from grader.submission import read_submissions
+from grader.submission.forbidden import forbidden_uses
+from kws.contracts import find_trial
+
+SEED = 11
+ALL = [(number, one) for number, some in BORROWED.items() for one in some]
+
+
+@pytest.fixture(scope="module")
+def sessions():
+    with Sandbox() as sandbox:
+        found = {}
+        for number in BORROWED:
+            found[number] = sandbox.session(ASSIGNMENTS[number].withheld)
+        yield found
+        for session in found.values():
+            session.close()
+
+
+@pytest.mark.parametrize(("number", "one"), [pytest.param(*p, id=p[1].name) for p in ALL])
+def test_what_is_borrowed_or_pretended_earns_nothing(number, one: Borrowed, sessions, tmp_path):
+    assignment, trial = ASSIGNMENTS[number], find_trial(one.check)
+    task, text = assignment.task(one.task), edited(number, one.edits)
+    if one.ready:  # it would be right
+        answers = load_answers(exported_cells(solution(number), text.decode()), one.name)
+        expect_as_ours(trial, try_trial(trial, answers, SEED, hidden=True), SEED)
+    (tmp_path / f"{assignment.stem}.py").write_bytes(text)
+    (submission,) = read_submissions(tmp_path, number)
+    assert forbidden_uses(submission.pieces, task.forbidden, task.names) == ()  # not for readers
+    code = Code(pieces=submission.pieces, forbidden=task.forbidden)
+    with sessions[number].check(code) as student, pytest.raises((Stopped, Failure)) as ending:
+        expect_as_ours(trial, student.trial(trial.id, SEED), SEED)
+    if one.ready:
+        allowed = (Reason.FORBIDDEN, Reason.ERROR)  # a file that is not read is an error
+        assert ending.value.reason in allowed, ending.value
