@@ -128,7 +128,7 @@ def operators() -> tuple[tuple[str, str, str, str], ...]:
     has = torch._C._dispatch_has_kernel_for_dispatch_key
     every = sorted(torch._C._dispatch_get_all_op_names())
     return tuple(
-        (word, *name.split("::"), key)
+        (word, name.partition("::")[0], name.partition("::")[2], key)
         for word, begins in READY
         for name in every
         if name.startswith(begins)

@@ -55,6 +55,7 @@ def ask(
     found = torch.empty(len(labels), num_classes, dtype=torch.float64)
     seen: list[Seen] = []
     largest: tuple[Tensor, ...] = ()
+    usual = found[:0]
     for rows in calls(labels, generator, most):
         inputs = inputs_of(rows)
         seen.append(model.observe(*inputs))
