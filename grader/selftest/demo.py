@@ -53,6 +53,8 @@ def main(out: Path, only: str | None = None) -> int:
 
 async def _run_and_grade(wanted: list[Assignment], folder: Path, start: float) -> bool:
     """Run and grade these notebooks; whether points are missing."""
+    # after Ctrl-C each kernel would complain that it died; whatever else goes wrong is raised
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     free = asyncio.Queue[int]()  # lines of the terminal, one for each notebook under way
     for line in range(AT_A_TIME):
         free.put_nowait(line)
