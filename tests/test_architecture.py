@@ -29,9 +29,9 @@ MAY_IMPORT = {
 FLOORS = {  # from the ground up; rooms of one floor may use each other, but never in a circle
     "kws": (
         "__init__ cluster errors files notebook parallel settings",
-        "audio augment features features_fast normalize silence"
+        "alphabet audio augment features features_fast normalize silence word_errors"
         " checking contracts metrics plots protocols",
-        "data models",
+        "data decoding models",
         "training",
         "inference",
         "experiments student",

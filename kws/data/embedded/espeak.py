@@ -76,6 +76,15 @@ def lay_out_data(folder: Path, accent: str, variant: str) -> None:
     (folder / VARIANTS / "own").write_text(variant)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SpeechEvent:
+    """What the engine says at a sample of its own: a "word" or a "phoneme" begins, or the "end"."""
+
+    kind: str
+    sample: int  # at 22,050 Hz, from the beginning of the utterance; exact
+    phoneme: str  # of a "phoneme" its name, with a stress mark in front
+
+
 def speak(
     accent: str, variant: str, utterances: Sequence[Utterance], *, seed: int, scratch: Path
 ) -> list[np.ndarray]:
@@ -86,10 +95,46 @@ def speak(
     engine's data meanwhile. Returns for each utterance its samples, int16 (N,) at 22,050 Hz. Raises
     RuntimeError with the engine's own words when it fails.
     """
+    answer = _ask(accent, variant, utterances, seed=seed, scratch=scratch)
+    spoken, position = [], 0
+    for _ in utterances:
+        samples, position = _block(answer, position, width=2)
+        spoken.append(np.frombuffer(samples, "<i2"))
+    return spoken
+
+
+def speak_with_events(
+    accent: str, variant: str, utterances: Sequence[Utterance], *, seed: int, scratch: Path
+) -> list[tuple[np.ndarray, list[SpeechEvent]]]:
+    """The same samples as `speak`, and with those of an utterance what happens in it, in order."""
+    answer = _ask(accent, variant, utterances, seed=seed, scratch=scratch, events=True)
+    spoken, position = [], 0
+    for _ in utterances:
+        samples, position = _block(answer, position, width=2)
+        told, position = _block(answer, position, width=1)
+        events = [
+            SpeechEvent(kind=kind, sample=sample, phoneme=phoneme)
+            for kind, sample, phoneme in json.loads(told)
+        ]
+        spoken.append((np.frombuffer(samples, "<i2"), events))
+    return spoken
+
+
+def _ask(
+    accent: str,
+    variant: str,
+    utterances: Sequence[Utterance],
+    *,
+    seed: int,
+    scratch: Path,
+    events: bool = False,
+) -> bytes:
+    """What the engine answers, as `espeak_engine.py` describes it."""
     request = {
         "library": espeakng_loader.get_library_path(),
         "voice": f"{accent}+own",
         "seed": seed,
+        "events": events,
         "utterances": [asdict(utterance) for utterance in utterances],
     }
     with tempfile.TemporaryDirectory(
@@ -108,9 +153,11 @@ def speak(
             f"the speech engine failed with code {done.returncode}: "
             f"{done.stderr.decode(errors='replace').strip()}"
         )
-    spoken, position = [], 0
-    for _ in utterances:
-        count = int.from_bytes(done.stdout[position : position + 4], "little")
-        spoken.append(np.frombuffer(done.stdout, "<i2", count, position + 4))
-        position += 4 + 2 * count
-    return spoken
+    return done.stdout
+
+
+def _block(answer: bytes, position: int, *, width: int) -> tuple[bytes, int]:
+    """A counted block of items of `width` bytes, and where the next one begins."""
+    start = position + 4
+    end = start + width * int.from_bytes(answer[position:start], "little")
+    return answer[start:end], end

@@ -20,7 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.data.embedded.espeak import Utterance, speak, stock_variants
+from kws.data.embedded.espeak import (
+    SpeechEvent,
+    Utterance,
+    speak,
+    speak_with_events,
+    stock_variants,
+)
 from kws.protocols import which_split
 
 ACCENTS = {  # voice file: share of the speakers
@@ -237,6 +243,22 @@ def say(
 
     Folder `scratch` is for the engine's data while it speaks.
     """
+    utterances, seed = takes(voice, texts, rng)
+    return speak(voice.accent, voice.definition, utterances, seed=seed, scratch=scratch)
+
+
+def say_with_events(
+    voice: Voice, texts: Sequence[str], rng: np.random.Generator, scratch: Path
+) -> list[tuple[np.ndarray, list[SpeechEvent]]]:
+    """The same samples as `say`, and with those of a text where its words and phonemes begin."""
+    utterances, seed = takes(voice, texts, rng)
+    return speak_with_events(voice.accent, voice.definition, utterances, seed=seed, scratch=scratch)
+
+
+def takes(
+    voice: Voice, texts: Sequence[str], rng: np.random.Generator
+) -> tuple[list[Utterance], int]:
+    """How `voice` says each of `texts` this time, and a seed for the engine's own noise."""
     utterances = [
         Utterance(
             text=text,
@@ -246,5 +268,4 @@ def say(
         )
         for text in texts
     ]
-    seed = int(rng.integers(1 << 31))
-    return speak(voice.accent, voice.definition, utterances, seed=seed, scratch=scratch)
+    return utterances, int(rng.integers(1 << 31))

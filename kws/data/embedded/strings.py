@@ -1,0 +1,160 @@
+"""Strings of spoken digits, with what was said and where each word begins: speech to text.
+
+    transcripts.csv        file,speaker,split,text,starts: a line for each utterance
+    <speaker>/<number>.wav PCM16, 16 kHz, mono
+    strings.json           how each voice and recording was made
+
+The voices are those of the word corpus (`kws.data.embedded.corpus`), each with its microphone, room
+and noise; neither a speaker nor a voice variant is heard in two splits. `text` is spelled, "seven
+three", and `starts` tells when its words begin, in seconds from the beginning of the file, as the
+engine's own events have it. A seed fixes every byte.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kws.data.embedded.corpus import FEWEST_SPEAKERS, draw_cast, split_of
+from kws.data.embedded.espeak import ENGINE_NAME, SpeechEvent
+from kws.data.embedded.espeak import SAMPLE_RATE as ENGINE_RATE
+from kws.data.embedded.provenance import is_made, recorded_seed
+from kws.data.embedded.recording import (
+    BLOCK,
+    ENGINE_BLOCK,
+    Setup,
+    amplitude,
+    noise,
+    record,
+    rms,
+    write_wav,
+)
+from kws.data.embedded.voices import generator, say_with_events
+from kws.data.transcripts import TABLE, write_transcripts
+from kws.errors import UsageError
+from kws.files import atomic_folder
+from kws.parallel import thread_map
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+SHORTEST, LONGEST = 2, 5  # words of a string
+RECORD = "strings.json"
+VERSION = 1  # of the bytes that a seed stands for
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Spoken:
+    """One utterance: what was said, when each word begins (seconds), and float32 at 16 kHz."""
+
+    text: str
+    starts: tuple[float, ...]
+    waveform: np.ndarray
+
+
+def make_strings(
+    out: str | Path,
+    *,
+    speakers: int = 120,
+    strings: int = 30,
+    words: Sequence[str] = DIGITS,
+    seed: int | str = 0,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Make the corpus at folder `out`, or find it there already, and return the folder.
+
+    Each of `speakers` voices says `strings` strings of 2 to 5 of `words`. The other arguments and
+    the errors are those of `make_corpus`.
+    """
+    out = Path(out)
+    if speakers < FEWEST_SPEAKERS:
+        raise UsageError(
+            f"speakers={speakers} leaves a split empty: choose at least {FEWEST_SPEAKERS}"
+        )
+    if strings < 1:
+        raise UsageError(f"strings={strings} must be 1 or more")
+    check_words(words)
+    recipe = {
+        "corpus": "embedded strings",
+        "version": VERSION,
+        "seed": recorded_seed(seed),
+        "words": list(words),
+        "speakers": speakers,
+        "strings": strings,
+    }
+    if is_made(out, RECORD, recipe):
+        return out
+    with atomic_folder(out) as folder:
+        cast = draw_cast(speakers, seed)
+        scratch = folder / ".engine"
+        for name in (*cast, scratch.name):
+            (folder / name).mkdir()
+
+        def say_strings(speaker: str) -> list[dict[str, str]]:
+            voice, setup = cast[speaker]
+            rng = generator(seed, "strings", speaker)
+            texts = [draw_string(rng, words) for _ in range(strings)]
+            said = say_with_events(voice, [f"{text}." for text in texts], rng, scratch)
+            rows = []
+            for number, one in enumerate(recorded(texts, said, setup, rng)):
+                file = f"{speaker}/{number:03}.wav"
+                write_wav(folder / file, one.waveform)
+                starts = " ".join(f"{start:.4f}" for start in one.starts)
+                split = split_of(speaker)
+                row = {"file": file, "speaker": speaker, "split": split, "text": one.text}
+                rows.append(row | {"starts": starts})
+            return rows
+
+        title = f"speaking into {out}"
+        made = thread_map(say_strings, list(cast), workers=workers, title=title, progress=progress)
+        scratch.rmdir()
+        write_transcripts(folder / TABLE, [row for rows in made for row in rows])
+        about = {
+            speaker: asdict(voice) | {"recording": asdict(setup)}
+            for speaker, (voice, setup) in cast.items()
+        }
+        table = {"recipe": recipe, "engine": ENGINE_NAME, "speakers": about}
+        (folder / RECORD).write_text(json.dumps(table, indent=1) + "\n")
+    return out
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Raise UsageError for words that cannot be spoken, or not be distinguished in a transcript."""
+    if not words:
+        raise UsageError("no words to speak: name at least one")
+    for word in words:
+        if not (word.isascii() and word.isalpha() and word.islower()):
+            raise UsageError(
+                f"{word!r} cannot be a word of a string: use small letters a to z only"
+            )
+
+
+def draw_string(rng: np.random.Generator, words: Sequence[str]) -> str:
+    """2 to 5 of `words`, each as likely as the others, with spaces between them."""
+    count = rng.integers(SHORTEST, LONGEST + 1)
+    return " ".join(words[int(i)] for i in rng.integers(len(words), size=count))
+
+
+def recorded(
+    texts: Sequence[str],
+    said: Sequence[tuple[np.ndarray, list[SpeechEvent]]],
+    setup: Setup,
+    rng: np.random.Generator,
+) -> list[_Spoken]:
+    """One speaker's utterances as its microphone hears them, in its room and noise.
+
+    Nothing is trimmed, and the echo after the last word is left out, so that the engine's times
+    stay true.
+    """
+    heard = record([samples for samples, _ in said], setup)
+    background = noise(rng, max(map(len, heard)) + 1, setup.noise_slope, setup)
+    found = []
+    for text, (samples, events), wave in zip(texts, said, heard, strict=True):
+        wave = wave[: len(samples) * BLOCK // ENGINE_BLOCK]
+        loudness = rms(wave) * amplitude(-setup.signal_to_noise + rng.normal(0, 3))
+        wave = wave + loudness * background[: len(wave)]
+        wave = wave * (amplitude(-0.5 - 20 * rng.random() ** 2) / np.abs(wave).max())
+        starts = tuple(event.sample / ENGINE_RATE for event in events if event.kind == "word")
+        found.append(_Spoken(text=text, starts=starts, waveform=wave))
+    return found

@@ -1,0 +1,100 @@
+"""Connectionist temporal classification: a text without knowing when each letter was said.
+
+Source: Graves et al. 2006, sections 3 and 4 (https://doi.org/10.1145/1143844.1143891).
+Parity: `F.ctc_loss`, float64, 1e-12.
+
+A path gives each frame a symbol, the blank (0) among them. It stands for the text that is left when
+repeated symbols are merged, then blanks removed. The probability of a text is the sum over all of
+its paths, which a recursion over frames adds up.
+
+Shape letters: T frames   V symbols   U symbols of the text   S = 2U + 1: the text, blanks around
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+BLANK = 0
+
+
+def collapse(path: Int[Tensor, "T"]) -> list[int]:
+    """The text that a path stands for: repeats merged first, then blanks removed.
+
+    >>> collapse(torch.tensor([0, 3, 3, 0, 3, 4, 4]))
+    [3, 3, 4]
+    """
+    return [symbol for symbol in torch.unique_consecutive(path).tolist() if symbol != BLANK]
+
+
+def frames_needed(text: Int[Tensor, "U"]) -> int:
+    """The fewest frames that a text fits in: one a symbol, and a blank between equal neighbors.
+
+    >>> frames_needed(torch.tensor([5, 5, 7]))
+    4
+    """
+    return len(text) + int((text[1:] == text[:-1]).sum())
+
+
+def ctc_loss(log_p: Float[Tensor, "T V"], text: Int[Tensor, "U"]) -> Float[Tensor, ""]:
+    """Minus the log-probability of `text`, in nats; infinity where the frames are too few.
+
+    `log_p` are log-probabilities. The recursion stays in logarithms: probabilities of hundreds of
+    frames would underflow.
+    """
+    symbols = torch.full((2 * len(text) + 1,), BLANK, device=text.device)
+    symbols[1::2] = text
+    # from two places before, but not over the blank between equal letters, nor over letters
+    skips = torch.zeros_like(symbols, dtype=torch.bool)
+    skips[3::2] = text[1:] != text[:-1]
+    never = log_p.new_full((1,), -math.inf)
+    start = log_p[0, symbols[:2]]
+    alpha = torch.cat([start, never.expand(len(symbols) - len(start))])
+    for frame in log_p[1:]:
+        stay, step, skip = alpha, _shifted(alpha, 1, never), _shifted(alpha, 2, never)
+        skip = torch.where(skips, skip, never)
+        alpha = _log_sum_exp(torch.stack([stay, step, skip])) + frame[symbols]
+    return -_log_sum_exp(alpha[-2:])
+
+
+def _shifted(alpha: Float[Tensor, "S"], places: int, never: Tensor) -> Float[Tensor, "S"]:
+    return torch.cat([never.expand(places), alpha[:-places]])[: len(alpha)]
+
+
+def _log_sum_exp(x: Float[Tensor, "N *rest"]) -> Float[Tensor, "*rest"]:
+    """logsumexp over the first axis, whose gradient is 0, not NaN, where nothing is possible."""
+    highest = x.amax(dim=0).detach()
+    possible = highest > -math.inf
+    shift = torch.where(possible, highest, 0)
+    total = (x - shift).exp().sum(dim=0)
+    return torch.where(possible, torch.where(possible, total, 1).log() + shift, highest)
+
+
+def align(log_p: Float[Tensor, "T V"], text: Int[Tensor, "U"]) -> Int[Tensor, "U"]:
+    """The frame in which each symbol begins on the most probable path of `text`.
+
+    Raises:
+        ValueError: if the frames are too few.
+    """
+    if len(log_p) < frames_needed(text):
+        raise ValueError(f"{len(log_p)} frames are too few: the text needs {frames_needed(text)}")
+    symbols = torch.full((2 * len(text) + 1,), BLANK)
+    symbols[1::2] = text
+    alpha = torch.full((len(log_p), len(symbols)), -math.inf, dtype=log_p.dtype)
+    came_from = torch.zeros(alpha.shape, dtype=torch.long)
+    alpha[0, :2] = log_p[0, symbols[:2]]
+    for t in range(1, len(log_p)):
+        for s in range(len(symbols)):
+            far = s > 2 and symbols[s] != BLANK and symbols[s] != symbols[s - 2]
+            origins = range(max(0, s - (2 if far else 1)), s + 1)
+            best = max(origins, key=lambda origin: float(alpha[t - 1, origin]))
+            alpha[t, s] = alpha[t - 1, best] + log_p[t, symbols[s]]
+            came_from[t, s] = best
+    place = max(range(max(0, len(symbols) - 2), len(symbols)), key=lambda s: float(alpha[-1, s]))
+    starts = torch.zeros(len(text), dtype=torch.long)
+    for t in range(len(log_p) - 1, -1, -1):
+        if place % 2:
+            starts[place // 2] = t
+        place = int(came_from[t, place])
+    return starts

@@ -1,0 +1,148 @@
+"""The Speech-Transformer: two strided convolutions, an encoder, a decoder that spells.
+
+Sources: Dong, Xu and Xu 2018 (https://doi.org/10.1109/ICASSP.2018.8462506); the CTC layer on the
+encoder is that of Watanabe et al. 2017 (https://doi.org/10.1109/JSTSP.2017.2763455), as ESPnet
+trains it: Karita et al. 2019 (https://arxiv.org/abs/1909.06317). Ours is pre-norm.
+
+Shape letters: B batch   N frames   F mel bands   T frames of the memory (a quarter)   U symbols
+               D model width   V symbols of the alphabet
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from kws.models.attention_2d import Attention2d
+from kws.models.decoder import DecoderLayer
+from kws.models.frontend import convolve, maps_of, zero_padding
+from kws.models.positional import SinusoidalPositions
+from kws.models.transformer import EncoderLayer, TransformerEncoder
+
+STRIDES = 2  # convolutions that halve the frames
+
+
+def subsampled(num_frames: int) -> int:
+    """How many frames a convolution of kernel 3, stride 2 and padding 1, used twice, leaves.
+
+    >>> [subsampled(n) for n in (1, 4, 5, 100)]
+    [1, 1, 2, 25]
+    """
+    for _ in range(STRIDES):
+        num_frames = (num_frames + 1) // 2
+    return num_frames
+
+
+class ConvSubsampling(nn.Module):
+    """Two 3 × 3 convolutions of stride 2 with ReLU, then a linear layer: a quarter of the frames.
+
+    10 C + 9 C² + C + (C · subsampled(F) + 1) D parameters, and 45 C² + 6 C for each 2-D attention.
+
+    Args:
+        num_features: mel bands F.
+        d_model: width D of the output.
+        channels: C of both convolutions.
+        num_attention_2d: 2-D attention modules between convolutions and linear layer.
+    """
+
+    def __init__(self, num_features: int, d_model: int, channels: int, num_attention_2d: int = 0):
+        super().__init__()
+        self.first = nn.Conv2d(1, channels, 3, stride=2, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+        self.attention = nn.ModuleList(Attention2d(channels) for _ in range(num_attention_2d))
+        self.project = nn.Linear(channels * subsampled(num_features), d_model)
+
+    def forward(
+        self, mel: Float[Tensor, "B N F"], valid: Bool[Tensor, "B N"] | None = None
+    ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"] | None]:
+        """Frames and mask, a quarter of both; padding of the input changes no real frame."""
+        x, valid = convolve(self.first, maps_of(mel), valid)
+        x, valid = convolve(self.second, x.relu(), valid)
+        x = x.relu()
+        for layer in self.attention:
+            x = layer(x, valid)
+        x = zero_padding(x, valid)
+        return self.project(x.permute(0, 3, 1, 2).flatten(2)), valid  # channel after channel
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechTransformerConfig:
+    """Settings of `SpeechTransformer`; the defaults learn spelled digits in minutes on a CPU.
+
+    Attributes:
+        num_classes: symbols of the alphabet, blank, start and end among them.
+        num_features: mel bands of the input.
+        channels: of the two convolutions.
+        num_attention_2d: 2-D attention modules after them.
+        d_model: width D.
+        num_heads: attention heads.
+        d_ff: width of the feed-forward networks.
+        num_encoder_layers: layers that hear.
+        num_decoder_layers: layers that write; 0 leaves the decoder out (CTC alone).
+        dropout: probability of zeroing a feature while training.
+    """
+
+    num_classes: int = 19
+    num_features: int = 40
+    channels: int = 16
+    num_attention_2d: int = 0
+    d_model: int = 128
+    num_heads: int = 4
+    d_ff: int = 256
+    num_encoder_layers: int = 3
+    num_decoder_layers: int = 2
+    dropout: float = 0.1
+
+
+class SpeechTransformer(nn.Module):
+    """(mel, valid, symbols) -> logits of the next symbol at each place, and of CTC in each frame.
+
+    `encode` and `decode` are its two halves: a text is written symbol by symbol, and what was heard
+    is encoded once.
+    """
+
+    def __init__(self, config: SpeechTransformerConfig):
+        super().__init__()
+        self.config = config
+        c = config
+        self.subsample = ConvSubsampling(c.num_features, c.d_model, c.channels, c.num_attention_2d)
+        self.positions = SinusoidalPositions(c.d_model, c.dropout)
+        layer = EncoderLayer(c.d_model, c.num_heads, c.d_ff, c.dropout, norm_first=True)
+        self.encoder = TransformerEncoder(layer, c.num_encoder_layers, norm=nn.LayerNorm(c.d_model))
+        self.ctc = nn.Linear(c.d_model, c.num_classes)
+        self.embed = nn.Embedding(c.num_classes, c.d_model)
+        self.decoder = nn.ModuleList(
+            DecoderLayer(c.d_model, c.num_heads, c.d_ff, c.dropout)
+            for _ in range(c.num_decoder_layers)
+        )
+        self.norm = nn.LayerNorm(c.d_model)
+        self.write = nn.Linear(c.d_model, c.num_classes)
+
+    def encode(
+        self, mel: Float[Tensor, "B N F"], valid: Bool[Tensor, "B N"] | None = None
+    ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"] | None]:
+        """What was heard, a quarter of the frames, and which of them are real."""
+        x, valid = self.subsample(mel, valid)
+        return self.encoder(self.positions(x), valid), valid
+
+    def decode(
+        self,
+        symbols: Int[Tensor, "B U"],
+        memory: Float[Tensor, "B T D"],
+        valid: Bool[Tensor, "B T"] | None = None,
+    ) -> Float[Tensor, "B U V"]:
+        """Logits of the symbol that follows each of `symbols`, which begin with the start."""
+        y = self.positions(self.embed(symbols))
+        for layer in self.decoder:
+            y = layer(y, memory, valid)
+        return self.write(self.norm(y))
+
+    def forward(
+        self,
+        mel: Float[Tensor, "B N F"],
+        valid: Bool[Tensor, "B N"] | None,
+        symbols: Int[Tensor, "B U"],
+    ) -> tuple[Float[Tensor, "B U V"], Float[Tensor, "B T V"]]:
+        """Logits of the decoder and of CTC."""
+        memory, valid = self.encode(mel, valid)
+        return self.decode(symbols, memory, valid), self.ctc(memory)
