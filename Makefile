@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := runs/demo
 NEWEST := build/newest
+BOOK := build/book/env
 INSTALL := -m pip install --quiet --disable-pip-version-check
 TORCH_INDEX ?=
 COMPILE := -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 export KWS_CACHE ?= $(CURDIR)/runs/cache
 unexport PYTHONDONTWRITEBYTECODE  # or else each of the tests' processes compiles everything again
 
-.PHONY: demo test lint bench targets newest lock help clean
+.PHONY: book demo test lint bench targets newest lock help clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +36,15 @@ endif
 demo: export OMP_NUM_THREADS = 1
 demo: $(READY)  ## every notebook with our answers, graded; then a class of ten (ONLY=02: one notebook)
 	@$(BIN)/python -m grader demo $(DEMO) $(if $(ONLY),--only $(ONLY))
+
+$(BOOK)/.ready: lock/book.txt
+	@$(PYTHON) -m venv $(BOOK)
+	@$(BOOK)/bin/python $(INSTALL) --require-hashes --requirement lock/book.txt
+	@touch $@
+
+book: export OMP_NUM_THREADS = 1
+book: $(READY) $(BOOK)/.ready  ## the course as a site without answers, in build/book/html
+	@$(BIN)/python -m grader book build/book --sphinx $(BOOK)/bin/python --reference $(DEMO)/reference
 
 test: $(READY)  ## the test suite, on two cores; what the tests of a file share is made once
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
@@ -62,6 +72,7 @@ lock:  ## the exact versions again, after a change of pyproject.toml; UPGRADE=--
 	@echo 'setuptools>=77' > build/lock/build.in
 	@build/lock/bin/python $(COMPILE) $(UPGRADE) --extra dev --output-file lock/dev.txt pyproject.toml build/lock/build.in > /dev/null
 	@build/lock/bin/python $(COMPILE) $(UPGRADE) --extra notebooks --constraint lock/dev.txt --output-file lock/students.txt pyproject.toml build/lock/build.in > /dev/null
+	@build/lock/bin/python $(COMPILE) $(UPGRADE) --group book --output-file lock/book.txt > /dev/null
 	@sed '/--hash=/d; s/ *\\$$//' lock/dev.txt > lock/constraints.txt
 
 clean:  ## remove what make made, the environment included

@@ -20,7 +20,8 @@ The path of one check, from a file handed in to points:
 `pytest grader/ --submission PATH` is the job without command and evaluator around it.
 
 Each folder may import those before it, and `kws`:
-core, adapters < submission < sandbox < authoring < reports < grading < course < batch < selftest.
+core, adapters < submission < sandbox < authoring < reports < grading < course < batch < selftest
+< book.
 """
 
 from pathlib import Path

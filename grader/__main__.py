@@ -61,6 +61,24 @@ def demo(
 
 
 @app.command()
+def book(
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    sphinx: Annotated[Path, typer.Option(help="Python of an environment with lock/book.txt.")],
+    reference: Annotated[
+        Path, typer.Option(help="Notebooks that were run with our answers, or will be.")
+    ] = Path("runs/demo/reference"),
+) -> None:
+    """Make a site of the course, without answers and hidden checks, to put online.
+
+    Notebooks that have not run yet are run first, trainings included. `make book` sets itself up
+    and calls this.
+    """
+    from grader.book.make import main
+
+    print(f"written: {main(out.resolve(), sphinx.absolute(), reference.resolve())}/index.html")
+
+
+@app.command()
 def targets(
     assignment: Annotated[
         str | None, typer.Option(metavar="NN", help="Only this one [each that grades accuracy]")

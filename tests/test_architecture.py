@@ -48,6 +48,7 @@ FLOORS = {  # from the ground up; rooms of one floor may use each other, but nev
         "course",
         "batch",
         "selftest",
+        "book",
         "__main__ conftest",
     ),
 }

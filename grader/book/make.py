@@ -1,0 +1,135 @@
+"""Makes the book: notebooks run with our answers, pages prepared, Sphinx, a look at the result.
+
+Sphinx lives in an environment of its own (`make book` makes it): this one prepares and checks.
+"""
+
+import asyncio
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from grader import ROOT
+from grader.adapters import ASSIGNMENTS
+from grader.authoring.build import build_notebook, read_solution
+from grader.authoring.kit import TEXTS
+from grader.authoring.leaks import Secret, find_leaks
+from grader.book.api import pages as api_pages
+from grader.book.site import all_answers, asked_hosts, broken_links, leaks
+from grader.course.mistakes.planted import solution
+from grader.selftest.demo import run_notebook
+from kws.errors import UsageError
+from kws.files import atomic_folder, write_text
+
+BOOK = ROOT / "docs" / "book"  # what Sphinx is told, and the first page
+DOCS = ("terms.md", "experiments.md", "experiments", "spectrograms.png")
+SETTINGS = ("conf.py", "book.css", "index.md")
+
+
+def main(out: Path, sphinx: Path, reference: Path) -> Path:
+    """Make the book in the folder `out`; the site is `out/html`.
+
+    Args:
+        out: for the site and what it is made of; what an earlier call left is replaced.
+        sphinx: the Python of the environment that has Sphinx.
+        reference: where notebooks that were run are, or will be; `make demo` has such a folder.
+
+    Raises:
+        UsageError: Sphinx complains, a link leads nowhere, or a page holds what it must not.
+    """
+    executed = {}
+    for assignment in ASSIGNMENTS.values():
+        path = asyncio.run(run_notebook(assignment, reference))
+        executed[assignment.stem] = json.loads(path.read_text(encoding="utf-8"))
+    source, site = out / "source", out / "html"
+    for folder in (source, site):
+        shutil.rmtree(folder, ignore_errors=True)
+    stage(source, executed)
+    with atomic_folder(site) as temporary:
+        run_sphinx(sphinx, source, temporary)
+        refuse_faults(temporary)
+    return site
+
+
+def stage(source: Path, executed: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write what Sphinx reads: settings, docs, notebooks with outputs, pages on the library."""
+    source.mkdir(parents=True)
+    for name in SETTINGS:
+        shutil.copy2(BOOK / name, source)
+    for name in DOCS:
+        copy = shutil.copytree if (ROOT / "docs" / name).is_dir() else shutil.copy2
+        copy(ROOT / "docs" / name, source / name)
+    sources, answers = {}, all_answers()
+    for assignment in ASSIGNMENTS.values():
+        notebook = with_outputs(assignment.number, executed[assignment.stem])
+        sources[assignment.stem] = "\n\n".join(
+            "".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"
+        )
+        leave_out(notebook, answers)
+        write_text(source / "assignments" / f"{assignment.stem}.ipynb", json.dumps(notebook))
+    listed = "\n".join(f"- {one.number}: {one.title}" for one in ASSIGNMENTS.values())
+    working = (TEXTS / "README.md").read_text(encoding="utf-8")
+    working = working.replace("{assignments}", listed).replace(
+        working.splitlines()[0], "# Working on the notebooks", 1
+    )
+    write_text(source / "working.md", working)
+    for name, text in api_pages(sources).items():
+        write_text(source / name, text)
+
+
+def with_outputs(number: str, executed: Mapping[str, Any]) -> dict[str, Any]:
+    """The student's notebook with what our answers printed, drew and played.
+
+    What went to stderr is left out: progress bars.
+    """
+    notebook = json.loads(build_notebook(solution(number)))
+    cells = read_solution(solution(number))
+    given = [
+        cell
+        for cell, ours in zip(executed["cells"], cells, strict=True)
+        if "staff" not in ours.tags
+    ]
+    for cell, ours in zip(notebook["cells"], given, strict=True):
+        if cell["cell_type"] == "code":
+            kept = [one for one in ours["outputs"] if one.get("name") != "stderr"]
+            cell["outputs"] = kept
+            cell["execution_count"] = ours["execution_count"]
+    nbformat.validate(notebook)
+    return notebook
+
+
+def leave_out(notebook: dict[str, Any], answers: Sequence[Secret]) -> None:
+    """Empty the cells that repeat an answer: later notebooks give earlier ones, a book must not."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        text = "".join(cell["source"])
+        if held := find_leaks({"": text.encode()}, answers):
+            tasks = " and ".join(sorted({leak.what.split(" (")[0] for leak in held}))
+            cell["source"] = f"# Left out here, as it repeats {tasks}; the kit has it."
+
+
+def run_sphinx(python: Path, source: Path, out: Path) -> None:
+    """Sphinx, each warning an error. UsageError with what it said."""
+    command = [str(python), "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q"]
+    command += ["-d", str(source.parent / "doctrees"), str(source), str(out)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        raise UsageError(f"{python}: cannot be run ({error.strerror}): run make book") from None
+    if done.returncode:
+        raise UsageError(f"Sphinx complained, correct what it names: {done.stderr.strip()}")
+
+
+def refuse_faults(site: Path) -> None:
+    """UsageError for a site that holds a secret, leads nowhere, or asks other hosts."""
+    if found := leaks(site):
+        raise UsageError(f"the book would leak: {'; '.join(found)}: remove it there")
+    if found := broken_links(site):
+        raise UsageError(f"links of the book lead nowhere: {'; '.join(found)}: correct them")
+    if found := asked_hosts(site):
+        raise UsageError(f"pages of the book ask other hosts, {', '.join(sorted(found))}: copy it")

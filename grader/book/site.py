@@ -1,0 +1,163 @@
+"""A built site as a reader gets it: its text searched for answers, its links followed."""
+
+import functools
+from collections.abc import Iterator, Mapping
+from html.parser import HTMLParser
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from grader import ROOT
+from grader.adapters import ASSIGNMENTS
+from grader.authoring.build import solution_scripts
+from grader.authoring.kit_modules import divide
+from grader.authoring.leaks import (
+    Secret,
+    find_leaks,
+    hidden_checks,
+    secrets_of_code,
+    secrets_of_solution,
+)
+
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+CHECK_CELL = "tag_check"  # MyST-NB's class of a cell with our tag for visible checks
+TEXTS = (".html", ".js", ".txt", ".json", ".ipynb", ".md", ".py")
+
+
+class PageReader(HTMLParser):
+    """What a page says, with and without its visible checks; its links, and what they can name."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.everything: list[str] = []
+        self.no_checks: list[str] = []
+        self.links: list[str] = []
+        self.ids: set[str] = set()
+        self.depth = self.check = 0  # `check` is the depth of a check's cell, 0 outside
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Remember links and names; notice where a check begins."""
+        values = {name: value or "" for name, value in attrs}
+        self.ids |= {values[name] for name in ("id", "name") if name in values}
+        self.links += [values[name] for name in ("href", "src") if name in values]
+        if tag not in VOID:
+            self.depth += 1
+            if CHECK_CELL in values.get("class", "").split() and not self.check:
+                self.check = self.depth
+
+    def handle_endtag(self, tag: str) -> None:
+        """Notice where it ends."""
+        if tag not in VOID:
+            if self.check == self.depth:
+                self.check = 0
+            self.depth -= 1
+
+    def handle_data(self, data: str) -> None:
+        """Keep the text."""
+        self.everything.append(data)
+        if not self.check:
+            self.no_checks.append(data)
+
+
+def leaks(site: Path, root: Path = ROOT) -> list[str]:
+    """Every page that holds an answer, a hidden check or code of a withheld module.
+
+    It is read before the term, so that, unlike in a kit, no answer counts as handed in.
+    """
+    everything: dict[str, bytes] = {}
+    no_checks: dict[str, bytes] = {}
+    for path in _files(site):
+        name = path.relative_to(site).as_posix()
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if path.suffix == ".html":
+            reader = PageReader(text)
+            everything[name] = "".join(reader.everything).encode()
+            no_checks[name] = "".join(reader.no_checks).encode()
+        elif path.suffix in TEXTS:
+            everything[name] = no_checks[name] = text.encode()
+    found = find_leaks(everything, (*all_answers(root), *withheld_code(root)))
+    found += find_leaks(no_checks, hidden_checks(root))
+    return [str(leak) for leak in found]
+
+
+@functools.cache
+def all_answers(root: Path = ROOT) -> tuple[Secret, ...]:
+    """Our answers to every task."""
+    return tuple(s for path in solution_scripts(root) for s in secrets_of_solution(path))
+
+
+@functools.cache
+def withheld_code(root: Path = ROOT) -> tuple[Secret, ...]:
+    """The code of modules that some kit leaves out."""
+    modules = divide(root, [name for each in ASSIGNMENTS.values() for name in each.withheld])
+    paths = modules.withheld.values()
+    return tuple(secret for path in paths for secret in secrets_of_code(path, "module"))
+
+
+def broken_links(site: Path) -> list[str]:
+    """Every link inside the site that leads nowhere, as `page: link`; other hosts are not asked."""
+    pages = {
+        path.relative_to(site).as_posix(): PageReader(path.read_text(encoding="utf-8"))
+        for path in _files(site)
+        if path.suffix == ".html"
+    }
+    there = {path.relative_to(site).as_posix() for path in _files(site)}
+    return [
+        f"{name}: {link}"
+        for name, page in pages.items()
+        for link in sorted(set(page.links))
+        if not _leads(name, link, pages, there)
+    ]
+
+
+def _leads(page: str, link: str, pages: Mapping[str, PageReader], there: set[str]) -> bool:
+    parts = urlsplit(link)
+    if parts.scheme or parts.netloc:
+        return True
+    target = page
+    if parts.path:
+        target = _joined(PurePosixPath(page).parent / unquote(parts.path))
+    if target not in there and f"{target}/index.html".lstrip("./") in there:
+        target = f"{target}/index.html".lstrip("./")
+    if target not in there:
+        return False
+    fragment = unquote(parts.fragment)
+    return not fragment or target not in pages or fragment in pages[target].ids
+
+
+def _joined(path: PurePosixPath) -> str:
+    """Without `..`."""
+    parts: list[str] = []
+    for part in path.parts:
+        if part == "..":
+            parts = parts[:-1]
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def asked_hosts(site: Path) -> set[str]:
+    """Other hosts that a reader's browser would ask for scripts, styles, pictures or sounds."""
+    hosts = set()
+    for path in _files(site):
+        if path.suffix == ".html":
+            hosts |= _Assets(path.read_text(encoding="utf-8")).hosts
+    return hosts
+
+
+class _Assets(HTMLParser):
+    def __init__(self, text: str):
+        super().__init__()
+        self.hosts: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        links = [values.get("src")]
+        if tag == "link":
+            links.append(values.get("href"))
+        self.hosts |= {host for link in links if link and (host := urlsplit(link).netloc)}
+
+
+def _files(site: Path) -> Iterator[Path]:
+    return (path for path in sorted(site.rglob("*")) if path.is_file())

@@ -1,0 +1,91 @@
+"""Pages on the library: what notebooks use of it, signatures and docstrings, and no code."""
+
+import pytest
+
+from grader.book.api import markdown, names_used, page, pages
+
+MODULE = '''"""Sounds.
+
+Shape letters: N samples
+"""
+
+RATE = 16_000  # Hz
+
+
+def louder(wave: list[float], *, by: float = 2.0) -> list[float]:
+    """Multiply `wave` (N).
+
+    >>> louder([1.0], by=3)
+    [3.0]
+
+    Args:
+        wave: samples,
+            of any length.
+        by: the factor.
+
+    Raises:
+        ValueError: it is negative.
+    """
+    secret = [by * x for x in wave]
+    return secret
+
+
+class Meter:
+    """How loud it is."""
+
+    def __init__(self, window: int):
+        self.window = window
+
+    def level(self, wave):
+        """In dB."""
+        return secret_formula(wave)
+
+    def _inner(self):
+        """Not for others."""
+
+
+def not_used():
+    """Nobody asks for it."""
+'''
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "kws").mkdir()
+    (tmp_path / "kws" / "sounds.py").write_text(MODULE)
+    return tmp_path
+
+
+NOTEBOOK = """
+import math
+from kws.sounds import RATE, louder
+from kws import sounds
+from torch import nn
+print(sounds.Meter(3).level(louder([math.pi])), nn.Linear)
+"""
+
+
+def test_names_are_those_imported_and_those_asked_of_a_module(root):
+    assert names_used([NOTEBOOK], root) == {"kws.sounds": {"RATE", "louder", "Meter"}}
+
+
+def test_a_page_has_signatures_and_docstrings_and_no_code(root):
+    (text,) = pages({"01": NOTEBOOK}, root).values()
+    assert text.startswith("# kws.sounds\n")
+    assert "{py:data} RATE\n:value: 16000" in text
+    assert "{py:function} louder(wave, *, by=2.0)\n\nMultiply `wave` (N)." in text
+    assert "{py:class} Meter(window)\n\nHow loud it is." in text
+    assert "{py:method} level(wave)\n\nIn dB." in text
+    for absent in ("secret", "not_used", "_inner", "self"):
+        assert absent not in text
+
+
+def test_sections_become_lists_and_doctests_code(root):
+    text = page("kws.sounds", ["louder"], root)
+    assert "**Args**\n\n- `wave`: samples,\n  of any length.\n- `by`: the factor.\n" in text
+    assert "**Raises**\n\n- `ValueError`: it is negative." in text
+    assert "```python\n>>> louder([1.0], by=3)\n[3.0]\n```" in text
+
+
+def test_no_docstring_is_no_text():
+    assert markdown(None) == ""
