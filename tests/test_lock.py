@@ -48,12 +48,25 @@ def required(*extras: str) -> Iterator[Requirement]:
             yield requirement
 
 
-@pytest.mark.parametrize(("name", "extra"), [("dev.txt", "dev"), ("students.txt", "notebooks")])
-def test_every_dependency_is_pinned_once_within_its_bounds_wherever_one_works(name, extra):
+def grouped(name: str) -> Iterator[Requirement]:
+    """Dependencies of a group, which stand apart from the project's."""
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return map(Requirement, table["dependency-groups"][name])
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("dev.txt", [*required("dev")]),
+        ("students.txt", [*required("notebooks")]),
+        ("book.txt", [*grouped("book")]),
+    ],
+)
+def test_every_dependency_is_pinned_once_within_its_bounds_wherever_one_works(name, wanted):
     pins = [Requirement(text) for text in pinned(name)]
     wrong = []
     for place in PLACES:
-        for requirement in required(extra):
+        for requirement in wanted:
             if requirement.marker and not requirement.marker.evaluate(place):
                 continue
             versions = [
@@ -67,7 +80,7 @@ def test_every_dependency_is_pinned_once_within_its_bounds_wherever_one_works(na
     assert not wrong, "run `make lock`"
 
 
-@pytest.mark.parametrize("name", ["dev.txt", "students.txt"])
+@pytest.mark.parametrize("name", ["dev.txt", "students.txt", "book.txt"])
 def test_every_pin_has_hashes(name):
     one = re.compile(r"[a-z0-9.-]+==\S+( ; [^-]+)?(\s+--hash=sha256:[0-9a-f]{64})+")
     assert [entry for entry in entries(name) if not one.fullmatch(entry)] == []
