@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+import torch
+
 from grader.sandbox.student_errors import ForbiddenError
 from kws.contracts.own_work import is_library, occupy
 
@@ -33,6 +35,8 @@ class Traps(importlib.abc.MetaPathFinder):
             _arm_all(name)
         self.parents = frozenset(parents)
         sys.meta_path.insert(0, self)
+        for method in ("__init__", "define"):  # both compile a text
+            setattr(torch._C.CompilationUnit, method, _no_text)
         for library in occupy(forbidden, _trap):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))  # its end would end the trap
 
@@ -129,6 +133,10 @@ def places() -> dict[int, list[tuple[str, str]]]:
                 if type(value) in FUNCTIONS:  # `isinstance` would ask objects for their class
                     table.setdefault(id(value), []).append((name, key))
     return table
+
+
+def _no_text(*arguments: Any, **options: Any) -> Any:
+    raise ForbiddenError("TorchScript is not for answers: they run no text as code")
 
 
 def _is_in(module: str, parent: str) -> bool:

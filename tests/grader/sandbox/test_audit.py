@@ -34,6 +34,8 @@ REFUSED = {
     "a library imported again": "again('torch.nn.functional')",
     "a library without its finder": "unwatched('torchaudio.prototype.functional')",
     "a library's file as a module": "fresh(nn.functional.__file__)",
+    "a text compiled by torch": "torch.jit.CompilationUnit('def f(x):\\n    return x')",
+    "a text that torch adds": "torch.jit._state._python_cu.define('def f(x):\\n    return x')",
     "a profile": "__import__('sys').setprofile(print)",
 }
 HELPERS = """
