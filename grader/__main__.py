@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from grader.batch.grade_commands import register as register_batch
+from grader.batch.mistakes_command import register as register_mistakes
+from grader.batch.written_command import register as register_written
 from grader.course.release_command import register as register_authoring
 from kws.cli import exit_code, invoke_app
 
@@ -21,6 +23,8 @@ app = typer.Typer(
     add_completion=False,
 )
 register_batch(app)
+register_written(app)
+register_mistakes(app)
 register_authoring(app)
 
 
@@ -34,12 +38,19 @@ def gradescope_zip(
     torch_index: Annotated[
         str | None, typer.Option(metavar="URL", help="Index with torch's CPU builds [pip's own]")
     ] = None,
+    marks: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Points of written answers, by address.")
+    ] = None,
 ) -> None:
     """Write the zip that Gradescope builds its autograder from."""
     from grader.batch.gradescope_zip import write_zip
 
     names = write_zip(
-        out, assignment=assignment, required=require_isolation, torch_index=torch_index
+        out,
+        assignment=assignment,
+        required=require_isolation,
+        torch_index=torch_index,
+        marks=marks,
     )
     print(f"written: {out} ({len(names)} files)")
 

@@ -677,3 +677,25 @@ _ = axes.legend(frameon=False)
 # which synthetic voices do not.
 #
 # </details>
+
+# %% [markdown] tags=["written"]
+# ### Written answer 3.A (4 points): why this model?
+#
+# In about 150 words: which models or recipes did you try, which one did you hand in, and why? Name
+# what you changed (layers, width, steps, rate), the accuracy of each on whole validation
+# utterances with its n, and whether the difference is larger than chance would make it. Which
+# single change would you try next, and what would you expect of it? A table or a figure may say it.
+#
+# BEGIN ANSWER
+# A good answer compares models on the validation utterances only, says how far apart two accuracies
+# must be before the difference means something (at 97 % of n = 300 the 95 % interval is about two
+# points either way), prefers the smaller of two where nothing speaks for either, and leaves the test
+# utterances out of the choice.
+#
+# Points: 1 for at least two models compared on the same validation data; 1 for n and an interval,
+# or an argument in its place; 1 for a choice that follows from these numbers, and not from the test
+# utterances; 1 for a next step with an expectation that could turn out wrong.
+# END ANSWER
+
+# %% tags=["written"]
+# 3.A: a figure or a table, if you have one; what this cell shows belongs to your answer.

@@ -925,3 +925,23 @@ for name, split in (("validation", data.validation), ("test", data.test)):
 # only voices and microphones differ. But it would say less about new sentences.
 #
 # </details>
+
+# %% [markdown] tags=["written"]
+# ### Written answer 4.A (4 points): what did the ablation show?
+#
+# In about 150 words: what happened with and without the normalization before the classifier? Give
+# the numbers, say what was equal in both runs and what was not, and explain what you saw by what
+# the norm does to the classifier's input. What would change your mind? Show the curves.
+#
+# BEGIN ANSWER
+# A good answer takes its numbers from the two runs above, says that data, order, initial weights,
+# steps and schedule are equal, one learning rate need not suit both, and argues with the formula:
+# the norm gives every pooled vector mean 0 and variance 1, so the logits differ between speakers
+# from the first step on. Several seeds, or a rate of its own for each run, could change our mind.
+#
+# Points: 1 for both accuracies with n; 1 for what was equal and what was not; 1 for a cause that
+# follows from the formula of the norm; 1 for an experiment that could refute it.
+# END ANSWER
+
+# %% tags=["written"]
+# 4.A: your figure; what this cell shows belongs to your answer.

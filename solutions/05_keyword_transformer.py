@@ -920,3 +920,24 @@ print(f"{len(found)} rows;", ", ".join(f"{clip},{found[clip]}" for clip in clips
 # under "Your own words", and training goes on with them.
 #
 # </details>
+
+# %% [markdown] tags=["written"]
+# ### Written answer 5.A (4 points): what does your model confuse?
+#
+# In about 150 words: why did you choose this model and recipe? Which two classes are exchanged most
+# often in your confusion matrix, how many clips is that of how many, and what have these words in
+# common as sounds? What would you change, the data, the features or the model, and how would you
+# measure that it helped? Show the part of the matrix, or the spectrograms, that you write about.
+#
+# BEGIN ANSWER
+# A good answer names a pair of classes from its own matrix, as "7 of 30 clips", and knows that a
+# handful of clips is chance; it finds the cause in the sound (a vowel in common, a quiet consonant
+# at the start) and proposes a change together with the measurement that could show that it failed:
+# the errors of this pair, on validation voices, over several seeds.
+#
+# Points: 1 for a reason for the choice with a number; 1 for a pair with its count and n; 1 for a
+# cause in the sound; 1 for a change with a measurement that fits it.
+# END ANSWER
+
+# %% tags=["written"]
+# 5.A: your figure; what this cell shows belongs to your answer.

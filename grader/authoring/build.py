@@ -5,25 +5,28 @@ A solution is a py:percent script, `solutions/02_attention.py`. Its code cells m
     export  its definitions are graded; only here may solution regions stand (see `markers`)
     check   a visible check
     staff   dropped, whatever kind of cell it is
+    written a question that a person marks, see `questions`; as code, a place for its figure
 
 All other text reaches the student as it is. The notebook's metadata hold `kws.assignment`, those of
-a cell with a region `kws.task`; a cell's id is its assignment and its number, `02-attention-003`.
+a cell with a region `kws.task`, of one for a written answer `kws.written`; a cell's id is its
+assignment and its number, `02-attention-003`.
 """
 
 import ast
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from grader import ROOT
 from grader.authoring.markers import MarkerError, regions_of, strip_solutions
 from grader.authoring.percent import RawCell, read_percent
+from grader.authoring.questions import HEADING, PLACEHOLDER, divide_question
 from kws.errors import UsageError, did_you_mean
 
 STEM = re.compile(r"(?P<number>\d\d)_[a-z0-9_]+")
-TAGS = ("export", "check", "staff")
+TAGS = ("export", "check", "staff", "written")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -99,16 +102,45 @@ def _parse(source: str, name: str, line: int, what: str = "this") -> None:
         raise UsageError(f"{name}:{at}: {what} is not valid Python: {error.msg}") from error
 
 
+def student_cells(solution: Path) -> list[SolutionCell]:
+    """The cells of the student's notebook, their answers still in them but for the written ones.
+
+    A question that a person marks becomes two cells: itself, and one to write in.
+    """
+    cells, asked = [], False
+    for cell in read_solution(solution):
+        if "staff" in cell.tags:
+            continue
+        if "written" not in cell.tags:
+            cells.append(cell)
+        elif cell.kind == "markdown":
+            where = f"{solution.parent.name}/{solution.name}:{cell.line}"
+            question, asked = divide_question(cell.source, where), True
+            placeholder = PLACEHOLDER.format(id=question.id)
+            cells += [replace(cell, source=each) for each in (question.prompt, placeholder)]
+        elif asked and cell.kind == "code":
+            cells.append(cell)
+        else:
+            raise UsageError(
+                f"{solution.parent.name}/{solution.name}:{cell.line}: a cell with the tag "
+                "`written` is a question in Markdown, or a code cell below one"
+            )
+    return cells
+
+
 def build_notebook(solution: Path) -> str:
     """The student's notebook, as JSON text."""
     name = f"{solution.parent.name}/{solution.name}"
     cells = []
-    for cell in read_solution(solution):
-        if "staff" in cell.tags:
-            continue
+    written = None  # the question that the cells for an answer belong to
+    for cell in student_cells(solution):
         metadata: dict[str, Any] = {"tags": list(cell.tags)} if cell.tags else {}
         if cell.task:
             metadata["kws"] = {"task": cell.task}
+        if "written" in cell.tags and (heading := HEADING.match(cell.source)):
+            written = heading["id"]
+        elif "written" in cell.tags:
+            metadata["kws"] = {"written": written}
         table: dict[str, Any] = {
             "cell_type": cell.kind,
             "id": f"{solution.stem.replace('_', '-')}-{len(cells) + 1:03d}",

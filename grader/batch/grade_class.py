@@ -19,7 +19,7 @@ from grader.batch.handins import find, is_folder, listed
 from grader.batch.output import Store
 from grader.batch.remarks import GradedSubmission, Key, circumstances, remarks, same_work, several
 from grader.batch.roster import RosterStudent, StudentSubmission, by_student, read_roster
-from grader.core.outcomes import Report, Verdict
+from grader.core.outcomes import Reason, Report, Verdict
 from grader.core.text import shown
 from kws.errors import UsageError
 
@@ -74,6 +74,7 @@ class ClassResult:
         leftover: students with reports, but without a submission in this run.
         pageless: student -> why there is no page.
         files: for the staff.
+        to_mark: how many written answers wait for marks.
     """
 
     graded: tuple[GradedSubmission, ...]
@@ -86,6 +87,7 @@ class ClassResult:
     pageless: dict[str, str]
     info: EvaluatorInfo
     files: list[Path]
+    to_mark: int = 0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -159,6 +161,7 @@ def grade_class(
         said = remarks(graded, settings.deadline)
         handled = {one.key for one in graded}
         earlier = {key: told for key, told in store.remarks().items() if key not in handled}
+        tasks = {key: row for key, row in store.about()["tasks"].items() if key not in handled}
         files = store.finish(
             {**earlier, **said},
             missing={student.id: student.name for student in missing},
@@ -168,6 +171,12 @@ def grade_class(
                 for submission, why in unread
             },
             same=same_work(graded),
+            tasks={**tasks, **{one.key: one.tasks for one in graded}},
+        )
+        to_mark = sum(
+            check.reason is Reason.UNMARKED
+            for report in store.whole([one.report for one in graded])
+            for check in report.checks
         )
     leftover = {student for student, _ in there_already} - {
         submission.student for submission in there
@@ -183,6 +192,7 @@ def grade_class(
         pageless=store.pageless,
         info=info,
         files=files,
+        to_mark=to_mark,
     )
 
 
@@ -224,10 +234,12 @@ def _graded(
             report = store.of(submission.student)[row["assignment"]]
         else:
             report = store.keep(row["report"], remember=again)
+        store.keep_answers(submission.student, row["assignment"], row["written"])
         yield GradedSubmission(
             submission=submission,
             report=report,
             work=row["work"],
+            tasks=row["tasks"],
             kept=kept,
             faults=tuple(answer["faults"]),
         )

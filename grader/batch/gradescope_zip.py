@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grader import ROOT
-from grader.adapters import get_assignment
+from grader.adapters import ASSIGNMENTS, get_assignment
 from grader.reports.gradescope import crash
 from grader.reports.write import CRASHED
 from kws.files import write_bytes, zip_bytes
 
 SCRIPTS = ("setup.sh", "run_autograder")
-SEED, CRASH = "secret-seed", "crash.json"
+SEED, CRASH, MARKS = "secret-seed", "crash.json", "marks.csv"
 TREE = ("grader/**/*", "kws/**/*", "solutions/*.py", "pyproject.toml", "LICENSE")
 TREE += ("lock/constraints.txt",)  # the versions that the course was tested with
 BESIDE = ("__pycache__", ".ipynb_checkpoints", "container")  # nothing that grading needs
@@ -68,6 +68,7 @@ def write_zip(
     assignment: str,
     required: str | None = None,
     torch_index: str | None = None,
+    marks: Path | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> list[str]:
     """Write the zip to `out`; returns the names in it. The same tree gives the same bytes.
@@ -76,6 +77,7 @@ def write_zip(
         assignment: to grade, that one alone: Gradescope adds up all points of a result.
         required: tier of isolation below which nothing is graded.
         torch_index: where pip finds torch; its CPU builds have 200 MB, the usual ones 5 GB.
+        marks: CSV with the points of written answers, by the students' addresses or numbers.
         environ: the secret seed that it names goes into the zip, which students never see.
     """
     options = f"--assignment {get_assignment(assignment).number}"
@@ -84,6 +86,8 @@ def write_zip(
 
         read_tier(required)
         options += f" --require-isolation {required}"
+    if marks is not None:
+        options += f' --marks "$base/source/{MARKS}" --metadata "$base/submission_metadata.json"'
     files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in _tree()}
     index = f" --index-url {shlex.quote(torch_index)}" if torch_index else ""
     files["setup.sh"] = SETUP.format(index=index).encode()
@@ -92,8 +96,20 @@ def write_zip(
     files[CRASH] = crash(CRASHED)
     if (seed := _seed(environ)) is not None:
         files[SEED] = seed.encode()
+    if marks is not None:
+        files[MARKS] = _checked(marks)
     write_bytes(out, zip_bytes(files, executable=SCRIPTS))
     return sorted(files)
+
+
+def _checked(marks: Path) -> bytes:
+    """The table, if it can be read: a student is no place to find out."""
+    from grader.authoring.written_questions import written_questions
+    from grader.grading.marks import read_marks  # brings torch
+
+    asked = {each.id: each for number in ASSIGNMENTS for each in written_questions(number)}
+    read_marks(marks, asked, None)
+    return marks.read_bytes()
 
 
 def _tree() -> list[Path]:

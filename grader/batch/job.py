@@ -4,28 +4,34 @@ Job       {"student", "files": [[name, path], …], "assignment": "02" or null, 
            for `open`, "retrain", "wall",
            "have": {"02": [digest, checks_digest, seed_id, tier], …}}
 Answer    {"graded": [{"assignment", "digest", "work", "report": text or null where `have` is
-           current}, …], "seconds"} or {"fault": words}
+           current, "tasks": {task: digest of its code}, "written": {question: answer}}, …],
+           "seconds"} or {"fault": words}
 With "open": true nothing is read: the report on "assignment" has every check, with open points.
 """
 
 import ast
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from grader.adapters import ASSIGNMENTS
+from grader.authoring.written_questions import written_questions
 from grader.core.outcomes import Report
 from grader.core.seed import Seed
+from grader.core.written import WrittenAnswer
 from grader.grading.checks import checks_digest
 from grader.grading.grading_run import by_assignment
 from grader.grading.in_process import grade_one
 from grader.sandbox import Sandbox
 from grader.submission import read_submissions
 from grader.submission.archive import MAX_FILE
-from grader.submission.contents import Submission
+from grader.submission.contents import Piece, Submission
+from grader.submission.todos import is_todo
+from grader.submission.written_cells import find_answers
 
 PART = 1 << 20  # bytes copied at a time
+TELLING = 60  # nodes of the syntax tree from which equal code is more than the obvious answer
 
 
 def grade_job(
@@ -34,7 +40,7 @@ def grade_job(
     """A row for each assignment that the job's files answer; those that are current are not run."""
     found = [Submission(assignment=job["assignment"] or "", pieces=(), digest="")]
     if not job.get("open"):
-        found = read_submissions(_staged(job["files"], folder), job["assignment"])
+        found = read_submissions(staged(job["files"], folder), job["assignment"])
     rows = []
     for number, submission in sorted(by_assignment(found, job["assignment"]).items()):
         current = _key(submission, seed, sandbox, job["retrain"])
@@ -54,12 +60,22 @@ def grade_job(
                 "digest": submission.digest,
                 "work": work_digest(submission),
                 "report": report and report.to_json(),
+                "tasks": task_digests(submission),
+                "written": {
+                    question: answer.to_json()
+                    for question, answer in written_answers(submission).items()
+                },
             }
         )
     return rows
 
 
-def _staged(files: list[list[str]], folder: Path) -> Path:
+def written_answers(submission: Submission) -> dict[str, WrittenAnswer]:
+    """What was written below each question that a person marks."""
+    return find_answers(submission.handed_in, written_questions(submission.assignment))
+
+
+def staged(files: list[list[str]], folder: Path) -> Path:
     """The one path to read: a folder itself, files under their names in the job's own `folder`.
 
     Nothing lies beside them there: what surrounds a file in a class is other students'.
@@ -96,11 +112,37 @@ def _key(submission: Submission, seed: Seed, sandbox: Sandbox, retrain: bool) ->
 
 def work_digest(submission: Submission) -> str:
     """The same for two submissions whose code is the same, whatever its layout and comments."""
+    return _digest(submission.pieces)
+
+
+def task_digests(submission: Submission) -> dict[str, str]:
+    """The same of each task's own definitions; those too short to tell anything are left out."""
+    found = {}
+    for task in ASSIGNMENTS[submission.assignment].tasks:
+        pieces = [piece for piece in submission.pieces if set(piece.names) & set(task.names)]
+        if sum(map(_size, pieces)) >= TELLING:
+            found[task.id] = _digest(pieces)
+    return found
+
+
+def _digest(pieces: Sequence[Piece]) -> str:
     digest = hashlib.sha256()
-    for piece in submission.pieces:
-        try:
-            text = ast.dump(ast.parse(piece.source))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            text = piece.source
+    for piece in pieces:
+        tree = _tree(piece)
+        text = piece.source if tree is None else ast.dump(tree)
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()
+
+
+def _size(piece: Piece) -> int:
+    """How many nodes its code has; none while its TODO is still there."""
+    tree = _tree(piece)
+    nodes = [] if tree is None else list(ast.walk(tree))
+    return 0 if any(map(is_todo, nodes)) else len(nodes)
+
+
+def _tree(piece: Piece) -> ast.AST | None:
+    try:
+        return ast.parse(piece.source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None

@@ -2,6 +2,9 @@
 
 OUT/reports/STUDENT/02.json   one report each, written as it ends: what a rerun goes on from
 OUT/remarks.json              what the staff should know: late, twice, the same as another
+OUT/class.json                what else the last run knew: names, who is missing, who shares code
+OUT/answers/STUDENT/03.json   written answers
+OUT/marks.json                what a person gave for them: no run of the grader touches it
 OUT/pages/STUDENT.html        for students
 OUT/gradebook.csv  canvas.csv  class.html  junit.xml
 """
@@ -11,15 +14,20 @@ import errno
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from grader.adapters import ASSIGNMENTS
+from grader.authoring.written_questions import written_questions
 from grader.batch.remarks import Key
 from grader.core.outcomes import Report, Verdict
+from grader.core.written import Mark, WrittenAnswer, with_written
 from grader.reports import class_page, gradebook, junit, page
 from kws.errors import UsageError
 from kws.files import locked, write_bytes, write_text
 
-BEFORE = "before"
+BEFORE, MARKS, ABOUT = "before", "marks.json", "class.json"
 
 
 class Store:
@@ -84,17 +92,78 @@ class Store:
             if report.verdict is not Verdict.PERSON  # another attempt may do better
         }
 
+    def keep_answers(self, student: str, assignment: str, table: Mapping[str, Any]) -> None:
+        """Write what `grader.batch.job` found below each question; nothing where none are asked."""
+        if table:
+            text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
+            path = self.out / "answers" / student / f"{assignment}.json"
+            _refresh(path, text.encode("utf-8", "replace"))
+
+    def answers(self, student: str, assignment: str) -> dict[str, WrittenAnswer]:
+        """Question -> what was written."""
+        table = _table(self.out / "answers" / student / f"{assignment}.json")
+        try:
+            return {question: WrittenAnswer.from_json(row) for question, row in table.items()}
+        except (KeyError, TypeError):
+            return {}
+
+    def answered(self, assignment: str) -> list[str]:
+        """Students whose answers to the questions of an assignment have been read, sorted."""
+        return sorted(path.parent.name for path in self.out.glob(f"answers/*/{assignment}.json"))
+
+    def marks(self) -> dict[str, dict[str, Mark]]:
+        """Student -> question -> mark. UsageError if the file is damaged: no mark gets lost."""
+        path = self.out / MARKS
+        if not path.exists():
+            return {}
+        try:
+            table = json.loads(path.read_text(encoding="utf-8"))
+            return {
+                student: {question: Mark(**mark) for question, mark in row.items()}
+                for student, row in table.items()
+            }
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            raise UsageError(
+                f"{path} cannot be read ({error}): take it from a backup, or remove it and read "
+                "the CSV with the marks again"
+            ) from None
+
+    def keep_marks(self, marks: Mapping[str, Mapping[str, Mark]]) -> None:
+        """Write all marks, whole or not at all."""
+        table = {
+            student: {question: asdict(mark) for question, mark in sorted(row.items())}
+            for student, row in sorted(marks.items())
+        }
+        write_text(self.out / MARKS, json.dumps(table, indent=1, ensure_ascii=False) + "\n")
+
+    def whole(self, reports: Sequence[Report]) -> list[Report]:
+        """The reports with a check for each written question, marked or open."""
+        marks = self.marks()
+        return [
+            with_written(
+                report,
+                written_questions(report.assignment),
+                self.answers(report.student, report.assignment),
+                marks.get(report.student, {}),
+            )
+            if report.assignment in ASSIGNMENTS
+            else report
+            for report in reports
+        ]
+
     def remarks(self) -> dict[Key, tuple[str, ...]]:
         """What earlier runs remarked."""
-        try:
-            table = json.loads((self.out / "remarks.json").read_text(encoding="utf-8"))
-            return {
-                (student, number): tuple(map(str, said))
-                for student, row in table.items()
-                for number, said in row.items()
-            }
-        except (OSError, ValueError, AttributeError, TypeError):
-            return {}
+        found = _pairs(_table(self.out / "remarks.json"))
+        return {key: tuple(map(str, said)) for key, said in found if isinstance(said, list)}
+
+    def about(self) -> dict[str, Any]:
+        """What the last run knew of the class besides its reports: arguments of `finish`."""
+        table = _table(self.out / ABOUT)
+        return {
+            "remarks": self.remarks(),
+            **{name: table.get(name) or {} for name in ("missing", "names", "unread")},
+            **{name: dict(_pairs(table.get(name) or {})) for name in ("same", "tasks")},
+        }
 
     def finish(
         self,
@@ -103,6 +172,7 @@ class Store:
         names: Mapping[str, str] = {},
         unread: Mapping[str, str] = {},
         same: Mapping[Key, Sequence[str]] = {},
+        tasks: Mapping[Key, Mapping[str, str]] = {},
     ) -> list[Path]:
         """Write everything that is made of the reports; returns the files for the staff.
 
@@ -112,22 +182,25 @@ class Store:
             names: student -> name, where one is known.
             unread: student -> why nothing of what was handed in could be graded.
             same: on student and assignment, others with the same code.
+            tasks: on student and assignment, task -> digest of its code.
         """
-        reports = self.reports()
+        reports = self.whole(self.reports())
         self.pageless = {}
-        table: dict[str, dict[str, list[str]]] = {}
-        for (student, number), said in sorted(remarks.items()):
-            table.setdefault(student, {})[number] = list(said)
-        text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
         files = {
             "gradebook.csv": gradebook.gradebook(
                 reports, remarks=remarks, missing=missing, names=names, unread=unread
             ),
             "canvas.csv": gradebook.canvas(reports),
-            "class.html": class_page.class_page(reports, unread=unread, missing=missing, same=same),
+            "class.html": class_page.class_page(
+                reports, unread=unread, missing=missing, same=same, tasks=tasks
+            ),
             "junit.xml": junit.suites(reports),
         }
-        write_bytes(self.out / "remarks.json", text.encode("utf-8", "replace"))
+        about = {"missing": missing, "names": names, "unread": unread}
+        about |= {"same": _nested(same), "tasks": _nested(tasks)}
+        for name, table in (("remarks.json", _nested(remarks)), (ABOUT, about)):
+            text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
+            write_bytes(self.out / name, text.encode("utf-8", "replace"))
         for student in sorted({report.student for report in reports}):
             self._page(student, [report for report in reports if report.student == student])
         for name, data in files.items():
@@ -159,6 +232,30 @@ class Store:
                     f"another run is writing {self.out}: wait for it, or choose another --out"
                 )
             yield
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """A table that an earlier run wrote; empty where there is none, or it is damaged."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
+def _nested(table: Mapping[Key, Any]) -> dict[str, dict[str, Any]]:
+    """By student, then by assignment: sorted, so that the same class gives the same bytes."""
+    nested: dict[str, dict[str, Any]] = {}
+    for (student, number), value in sorted(table.items()):
+        nested.setdefault(student, {})[number] = value
+    return nested
+
+
+def _pairs(nested: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:
+    """The inverse of `_nested`."""
+    for student, row in nested.items():
+        if isinstance(row, dict):
+            yield from (((student, number), value) for number, value in row.items())
 
 
 def _refresh(path: Path, data: bytes) -> None:

@@ -4,7 +4,7 @@ Remarks are shown and decide nothing: no point depends on them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from grader.batch.roster import StudentSubmission
@@ -22,6 +22,7 @@ class GradedSubmission:
     submission: StudentSubmission
     report: Report
     work: str = ""
+    tasks: Mapping[str, str] = field(default_factory=dict)  # task -> digest of its code
     kept: bool = False
     faults: tuple[str, ...] = ()
 

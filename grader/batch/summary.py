@@ -7,7 +7,7 @@ from grader.batch.grade_class import ClassResult
 from grader.batch.remarks import GradedSubmission
 from grader.core.outcomes import Verdict
 from grader.core.text import one_line
-from grader.reports.scorecard import points
+from grader.reports.scorecard import mean_in_words
 
 MOST = 40  # lines of one kind; the gradebook has all of them
 
@@ -19,6 +19,8 @@ def summary(batch: ClassResult) -> list[str]:
     lines += [tier, *(f"  without: {weakness}" for weakness in batch.info.weaknesses)]
     waiting = [one for one in batch.graded if one.report.verdict is Verdict.PERSON]
     lines += _listed("need a person", [_waiting(one) for one in waiting])
+    if batch.to_mark:
+        lines.append(f"written answers to mark: {batch.to_mark} (python -m grader written)")
     unread = [
         f"{submission.student} ({submission.entry.source}): {why}"
         for submission, why in batch.unread
@@ -43,9 +45,7 @@ def _counts(graded: Sequence[GradedSubmission]) -> Iterator[str]:
     for number, group in sorted(groups.items()):
         counted = Counter(one.report.verdict for one in group)
         verdicts = ", ".join(f"{counted[v]} {v.value}" for v in Verdict if counted[v])
-        scores = [one.report.score for one in group]
-        most = max(one.report.max_score for one in group)
-        mean = f"mean {points(sum(scores) / len(scores))} of {points(most)} points"
+        mean = mean_in_words([one.report for one in group])
         kept = sum(one.kept for one in group)
         before = f"; {kept} kept from before" if kept else ""
         title = group[0].report.title

@@ -31,6 +31,7 @@ class Reason(str, Enum):
     NOT_RUN = "not run"  # a check that this one depends on earned nothing
     UNREAD = "not read"  # nothing could be opened of what was handed in: a person looks at it
     INFRASTRUCTURE = "infrastructure"  # our fault: costs nothing, and a person looks at it
+    UNMARKED = "not marked yet"  # a written answer
 
 
 class Stopped(Exception):  # noqa: N818  (an ending, not an error)
@@ -46,6 +47,7 @@ class Verdict(str, Enum):
 
     GRADED = "graded"
     REPAIRED = "graded with repairs"
+    UNMARKED = "waits for marks"
     PERSON = "needs a person"
 
 
@@ -114,6 +116,9 @@ class CheckResult:
         message: the fact, in the student's words; hint: the question; concept: where to read.
         facts: measured values to show, name -> number or text.
         retrain: whether it exists under `--retrain` only.
+        fingerprint: of a wrong answer, position -> record of each result that is not ours
+            (`kws.contracts.compare.Record`): alike where two students made the same mistake.
+        code: the student's own code for the task, where no question is known for its mistake.
     """
 
     id: str
@@ -128,6 +133,8 @@ class CheckResult:
     facts: Mapping[str, Any] = field(default_factory=dict)
     figures: tuple[Figure, ...] = ()
     retrain: bool = False
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    code: str = ""
 
     @property
     def passed(self) -> bool:
@@ -172,6 +179,11 @@ class Report:
         return sum(check.points for check in self.checks if check.earned is None)
 
     @property
+    def settled(self) -> float:
+        """Points that are earned or lost: all but the open ones."""
+        return self.max_score - self.open_points
+
+    @property
     def max_score(self) -> float:
         """Points there are."""
         return sum(check.points for check in self.checks)
@@ -183,9 +195,11 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        """A person is needed where points are open; repairs are told."""
-        if any(check.earned is None for check in self.checks):
-            return Verdict.PERSON
+        """A person is needed where points are open, for marks or for a fault; repairs are told."""
+        waiting = [check for check in self.checks if check.earned is None]
+        if waiting:
+            unmarked = all(check.reason is Reason.UNMARKED for check in waiting)
+            return Verdict.UNMARKED if unmarked else Verdict.PERSON
         return Verdict.REPAIRED if self.repairs else Verdict.GRADED
 
     def to_json(self) -> str:

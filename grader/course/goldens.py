@@ -14,8 +14,9 @@ import torch
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.answers import Results, try_trial
-from grader.course.mistakes.planted import planted
+from grader.authoring.answers import Results, exported_cells, load_answers, try_trial
+from grader.course.mistakes.mistake import Mistake
+from grader.course.mistakes.planted import edited, planted, solution
 from grader.course.trials import mistaken_answers, our_answers
 from kws.contracts import all_trials
 from kws.contracts.compare import Record
@@ -104,6 +105,18 @@ def _tables(number: str) -> dict[str, dict[str, Any]]:
                 f"add an input to kws/contracts that shows it"
             )
     return tables
+
+
+def shown_by(number: str, mistake: Mistake) -> list[str]:
+    """The trials of the notebook whose results a mistake changes. It runs here: ours, or read."""
+    text = edited(number, mistake.edits).decode()
+    answers = load_answers(exported_cells(solution(number), text), f"mistake in {mistake.task}")
+    return [
+        trial.id
+        for trial in all_trials(number)
+        if trial.task == mistake.task
+        and _differing(trial, _expected(trial, our_answers(number)), answers)
+    ]
 
 
 def _expected(trial: Trial, reference: Mapping[str, Any]) -> list[tuple[str, Record]]:

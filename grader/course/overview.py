@@ -13,6 +13,8 @@ from pathlib import Path
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import SolutionCell, read_solution
 from grader.authoring.markers import regions_of
+from grader.authoring.questions import BEGIN
+from grader.authoring.written_questions import written_questions
 from grader.course import (
     test_01_features,
     test_02_attention,
@@ -28,7 +30,9 @@ from kws.student.released import FOLDED
 
 WORDS, CODE = 120, 15  # words of text and lines of given code that are read in a minute
 ANSWER, QUESTION, TASK = 2, 3, 3  # minutes: a line of an answer, a question, a task's surroundings
+WRITTEN = 20  # minutes for an answer in words, without the trainings that it asks for
 MOST = 5  # mistakes shown of a task
+ASIDE = re.compile(f"{FOLDED.pattern}|^{BEGIN}$.*", re.DOTALL | re.MULTILINE)
 QUESTIONS = ("**Think", "**Before you go on")
 BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -58,7 +62,7 @@ def minutes(cells: list[SolutionCell]) -> float:
 
     Folded answers do not count: a question's minutes include a look at its answer.
     """
-    text = [FOLDED.sub("", cell.source) for cell in cells if cell.kind == "markdown"]
+    text = [ASIDE.sub("", cell.source) for cell in cells if cell.kind == "markdown"]
     given = [cell.source for cell in cells if cell.kind != "markdown" and not cell.task]
     tasks = {cell.task for cell in cells if cell.task}
     answers = [
@@ -73,7 +77,8 @@ def minutes(cells: list[SolutionCell]) -> float:
     lines = sum(bool(line.strip()) for source in given for line in source.splitlines())
     asked = sum(source.count(question) for source in text for question in QUESTIONS)
     reading = words / WORDS + lines / CODE
-    return reading + ANSWER * len(answers) + QUESTION * asked + TASK * len(tasks)
+    told = sum("written" in cell.tags and cell.kind == "markdown" for cell in cells)
+    return reading + ANSWER * len(answers) + QUESTION * asked + TASK * len(tasks) + WRITTEN * told
 
 
 def hours(number: str) -> float:
@@ -91,7 +96,9 @@ def numbers() -> str:
         checks = hidden_checks(number)
         usual = sum(check.points for check in checks if not check.retrain)
         more = sum(check.points for check in checks if check.retrain)
-        points = f"{usual:g}" + (f" (+ {more:g} with `--retrain`)" if more else "")
+        words = sum(question.points for question in written_questions(number))
+        points = f"{usual:g}" + (f" + {words:g} written" if words else "")
+        points += f" (+ {more:g} with `--retrain`)" if more else ""
         counts = f"{len(one.tasks)} | {points} | {len(checks)} | {len(planted(number).mistakes)}"
         rows.append(f"| {number} {one.title} | {counts} | {hours(number):g} h |")
     return "\n".join(rows) + "\n"

@@ -17,8 +17,10 @@ from grader.authoring.answers import Results, exported_cells, load_answers, try_
 from grader.core.seed import Seed
 from grader.course.mistakes.planted import mistaken, planted, solution
 from grader.grading.feedback import Failure
-from kws.contracts.compare import difference
+from kws.contracts.compare import Record, difference
 from kws.contracts.trial import Trial
+
+MOST_RECORDS = 8  # wrong results of one trial by which a mistake is known
 
 
 def check_trial(trial: Trial, *, points: float, timeout: float | None = None) -> Callable:
@@ -58,7 +60,19 @@ def _compare(trial: Trial, results: Results, expected: Results, seed: int) -> No
             raise Failure(f"{what} is missing")
         fact = difference(measured[position][1], value, trial.rtol, trial.atol)
         if fact is not None:
-            raise Failure(f"{what} {fact}", _question(trial, measured[: position + 1], seed))
+            question = _question(trial, measured[: position + 1], seed)
+            raise Failure(f"{what} {fact}", question, _fingerprint(trial, expected, measured))
+
+
+def _fingerprint(trial: Trial, expected: Results, measured: Results) -> dict[str, Any]:
+    """Position -> record of each result that is not the expected one, the first few of them."""
+    pairs = zip(expected, measured, strict=False)
+    wrong = [
+        (str(position), Record.of(value).to_json())
+        for position, ((_, ours), (_, value)) in enumerate(pairs)
+        if difference(value, ours, trial.rtol, trial.atol) is not None
+    ]
+    return dict(wrong[:MOST_RECORDS])
 
 
 def _question(trial: Trial, results: Results, seed: int) -> str:

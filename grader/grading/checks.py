@@ -19,6 +19,7 @@ from typing import Any
 
 from grader import ROOT
 from grader.adapters import Assignment
+from grader.core.additions import added_path
 from kws.errors import UsageError
 
 MARKER = (
@@ -135,7 +136,6 @@ ASIDE = {  # of the grader: how points look and travel, not how many they are
     "attacks.py",
     "batch",
     "container",
-    "mistakes",
     "broken_files.py",
     "printing.py",
     "reports",
@@ -152,13 +152,18 @@ def _sources_digest(stem: str) -> str:
     return digest.hexdigest()
 
 
+def _of(stem: str, path: Path) -> bool:
+    """Whether a file of one assignment is of this one."""
+    return stem in path.name or path.stem.endswith(f"_{stem[:2]}")
+
+
 def _deciding(stem: str) -> list[Path]:
     ours = [*(ROOT / "grader").rglob("*.py"), *(ROOT / "kws").rglob("*.py")]
     kept = [
         path
         for path in ours
-        if (not path.name.startswith("test_") or stem in path.name)
+        if (not path.name.startswith(("test_", "mistakes_", "added_")) or _of(stem, path))
         and not ASIDE.intersection(path.relative_to(ROOT).parts)
     ]
-    reference = ROOT / "solutions" / f"{stem}.py"
-    return sorted([*kept, *([reference] if reference.is_file() else [])])
+    beside = [ROOT / "solutions" / f"{stem}.py", added_path(stem[:2])]
+    return sorted([*kept, *(path for path in beside if path.is_file())])

@@ -17,11 +17,15 @@ MOST_AXES, LONGEST_AXIS = 8, 10**6
 
 
 class Failure(AssertionError):  # noqa: N818  (a verdict, not an error)
-    """A wrong answer: `message` is the fact as the student reads it, `hint` a question or empty."""
+    """A wrong answer: `message` is the fact as the student reads it, `hint` a question or empty.
 
-    def __init__(self, message: str, hint: str = ""):
+    `fingerprint` is by what the same mistake of others is known, see `CheckResult`.
+    """
+
+    def __init__(self, message: str, hint: str = "", fingerprint: Mapping[str, Any] | None = None):
         super().__init__(message + (f"\n  hint: {hint}" if hint else ""))
         self.message, self.hint = message, hint
+        self.fingerprint = dict(fingerprint or {})
 
 
 def expect_shape(what: str, actual: Any, *shape: int, letters: str = "") -> Tensor:

@@ -34,9 +34,10 @@ STAFF = "staff: fault"
 def judge(check: Check, error: BaseException | None, record: Record) -> CheckResult:
     """The result of a check that ended with `error`, or with None."""
     reason, message, hint, earned = None, "", "", check.points
-    facts = dict(record.facts)
+    facts, fingerprint = dict(record.facts), {}
     if isinstance(error, Failure):
         reason, message, hint, earned = Reason.WRONG, error.message, error.hint, 0.0
+        fingerprint = error.fingerprint
     elif isinstance(error, Stopped) and error.reason is not Reason.INFRASTRUCTURE:
         reason, message, hint = error.reason, error.message, error.hint
         earned = None if reason is Reason.UNREAD else 0.0
@@ -59,6 +60,7 @@ def judge(check: Check, error: BaseException | None, record: Record) -> CheckRes
         facts=facts,
         figures=tuple(record.figures) if earned is not None else (),
         retrain=check.retrain,
+        fingerprint=fingerprint,
     )
 
 

@@ -23,6 +23,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--assignment", metavar="NN", help="grade this one [each that PATH holds]")
     group.addoption("--student", metavar="ID", default="", help="id to write into the results")
+    group.addoption("--marks", metavar="CSV", help="points and comments for written answers")
+    group.addoption(
+        "--metadata", metavar="FILE", help="Gradescope's submission_metadata.json: whose marks"
+    )
     group.addoption(
         "--require-isolation",
         metavar="TIER",

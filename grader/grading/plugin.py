@@ -12,9 +12,9 @@ went wrong.
 of the command line; `in_process.py` hands one to `pytest.main` that exists already.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,19 @@ import torch
 from _pytest.runner import runtestprotocol
 
 from grader import ROOT
-from grader.adapters import get_assignment
+from grader.adapters import ASSIGNMENTS, get_assignment
+from grader.authoring.written_questions import written_questions
 from grader.core.outcomes import CheckResult, Reason, Record, Report, Stopped
 from grader.core.seed import read_seed
+from grader.core.written import Mark, with_written
 from grader.grading.checks import MARKER, Check, read_check, verify
 from grader.grading.grading_run import GradingRun, by_assignment, judge, not_run
+from grader.grading.marks import marks_of, names_in
 from grader.grading.printing import Printer
+from grader.grading.student_program import task_code
 from grader.reports.write import write_crash, write_results
 from grader.sandbox import Sandbox, Tier
+from grader.submission.written_cells import find_answers
 from kws.errors import UsageError
 
 GRADER = ROOT / "grader"
@@ -56,6 +61,7 @@ class Grading:
         options: of the command line, which name the files to write; None writes none.
         printer: shows each check as it ends; None prints nothing.
         closing: what ends with the session.
+        marks: question -> mark of a written answer.
     """
 
     def __init__(
@@ -64,10 +70,12 @@ class Grading:
         options: Any = None,
         printer: Printer | None = None,
         closing: ExitStack | None = None,
+        marks: Mapping[str, Mark] | None = None,
     ):
         self.run, self.printer = run, printer
         self.reports: tuple[Report, ...] = ()
         self._options, self._closing = options, closing or ExitStack()
+        self._marks = dict(marks or {})
         self._attempts: dict[str, Attempt] = {}
 
     @classmethod
@@ -137,7 +145,10 @@ class Grading:
         attempt = self._attempts[item.nodeid] = Attempt(self.attempt(item).check)
         for report in runtestprotocol(item, nextitem=nextitem, log=False):
             item.ihook.pytest_runtest_logreport(report=report)
-        return judge(attempt.check, attempt.error, attempt.record)
+        result = judge(attempt.check, attempt.error, attempt.record)
+        if result.fingerprint and not result.hint:
+            return replace(result, code=task_code(self.run, attempt.check))
+        return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo) -> Iterator[Any]:
@@ -169,13 +180,29 @@ class Grading:
                 write_crash(self._options, "")
             return
         self.reports = reports
+        shown = self._with_written(reports) if self._options else reports
         if self.printer:
-            self.printer.close(reports)
+            self.printer.close(shown)
         if self._options:
-            write_results(self._options, reports)
+            write_results(self._options, shown)
         if usual:
             full = all(check.passed for report in reports for check in report.checks)
             session.exitstatus = pytest.ExitCode.OK if full else pytest.ExitCode.TESTS_FAILED
+
+    def _with_written(self, reports: Sequence[Report]) -> list[Report]:
+        """The reports and, after them, the written questions: open unless `--marks` has points."""
+        return [
+            with_written(
+                report,
+                written_questions(report.assignment),
+                find_answers(
+                    self.run.submissions[report.assignment].handed_in,
+                    written_questions(report.assignment),
+                ),
+                self._marks,
+            )
+            for report in reports
+        ]
 
     def pytest_unconfigure(self) -> None:
         """End the sandbox, if it was started for this run."""
@@ -250,6 +277,7 @@ def _open(config: pytest.Config) -> Grading:
     if getattr(option, "numprocesses", None):
         raise UsageError("checks of one student run one after another: leave -n out")
     number = get_assignment(option.assignment).number if option.assignment else None
+    marks = _read_marks(config)
     seed = read_seed()
     read_tier(option.require_isolation)  # an unknown word is refused before anything starts
     path = config.invocation_params.dir / option.submission
@@ -274,7 +302,21 @@ def _open(config: pytest.Config) -> Grading:
             retrain=option.retrain,
         )
         closing.callback(run.close)
-        return Grading(run, option, printer, closing.pop_all())
+        return Grading(run, option, printer, closing.pop_all(), marks)
+
+
+def _read_marks(config: pytest.Config) -> dict[str, Mark]:
+    """Marks of the student whom `--student` or `--metadata` names; UsageError for a wrong table."""
+    option, folder = config.option, config.invocation_params.dir
+    names = [option.student] if option.student else []
+    if option.metadata:
+        names += names_in(folder / option.metadata)
+    if option.marks and not names:
+        raise UsageError("--marks: whose marks? give --student, or Gradescope's --metadata")
+    if not option.marks:
+        return {}
+    asked = {each.id: each for number in ASSIGNMENTS for each in written_questions(number)}
+    return marks_of(folder / option.marks, asked, names)
 
 
 def require_tier(sandbox: Sandbox, name: str | None) -> None:

@@ -13,11 +13,15 @@ from functools import lru_cache
 
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.reference import reference_pieces
+from grader.core.text import HALF, printable
 from grader.grading.checks import Check
 from grader.grading.grading_run import GradingRun
 from grader.sandbox import Code
 from grader.submission.contents import Piece
 from grader.submission.forbidden import expect_own_work
+from kws.student.may_run import used_names
+
+MOST_CODE = 8_000  # characters of one answer that are kept beside its result
 
 
 def student_program(run: GradingRun, check: Check, seed: int | None = None) -> Code:
@@ -45,3 +49,28 @@ def student_program(run: GradingRun, check: Check, seed: int | None = None) -> C
 @lru_cache(maxsize=1024)
 def _reference(number: str, task: str) -> tuple[Piece, ...]:
     return reference_pieces(ASSIGNMENTS[number], task)
+
+
+def task_code(run: GradingRun, check: Check) -> str:
+    """The student's own code for the task of a check: its definitions, and what these use.
+
+    What other tasks ask for is left out.
+    """
+    assignment = ASSIGNMENTS[check.assignment]
+    task = assignment.task(check.task)
+    others = {name for one in assignment.tasks for name in one.names} - set(task.names)
+    pieces = [
+        piece
+        for piece in run.submissions[check.assignment].pieces
+        if others.isdisjoint(piece.names)
+    ]
+    wanted, ahead = set[str](), list(task.names)
+    while ahead:
+        name = ahead.pop()
+        if name not in wanted:
+            wanted.add(name)
+            for piece in pieces:
+                if name in piece.names:
+                    ahead += sorted(used_names(piece.source))
+    code = "\n\n".join(piece.source for piece in pieces if wanted & set(piece.names))
+    return HALF.sub("", printable(code))[:MOST_CODE]

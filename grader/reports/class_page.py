@@ -1,21 +1,27 @@
-"""A class on one page, for the staff: points, students by tasks, checks, who is waiting.
+"""A class on one page, for the staff: points, students by tasks, what was missed, who shares what.
 
 "Quick look" before grades go out: a check that nobody earns is more often our mistake than theirs.
+Open points are neither earned nor lost anywhere on it.
 """
 
 import math
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
-from grader.core.outcomes import CheckResult, Figure, Report, Verdict
+from grader.core.outcomes import CheckResult, Figure, Reason, Report, Verdict
 from grader.reports.figures import svg
 from grader.reports.html import document, text
-from grader.reports.item_analysis import FEWEST, item_statistics
-from grader.reports.scorecard import points
+from grader.reports.item_analysis import FEWEST, ItemStatistics, item_statistics
+from grader.reports.scorecard import mean_in_words, points
+from grader.reports.shared_code import shared_code
+from grader.reports.shared_mistakes import SharedMistake, shared_mistakes
 
 BINS = 10
+MOST_MISSED = 5  # checks
+PROGRAMS = 6  # of a wrong answer, side by side
 
 
 def class_page(
@@ -25,6 +31,7 @@ def class_page(
     unread: Mapping[str, str] | None = None,
     missing: Mapping[str, str] | None = None,
     same: Mapping[tuple[str, str], Sequence[str]] | None = None,
+    tasks: Mapping[tuple[str, str], Mapping[str, str]] | None = None,
 ) -> bytes:
     """One page of all reports, by assignment.
 
@@ -32,6 +39,7 @@ def class_page(
         unread: student -> why nothing that was handed in could be graded.
         missing: student -> name, of those who handed in nothing.
         same: (student, assignment) -> others with the same code.
+        tasks: (student, assignment) -> task -> digest of the code for it.
     """
     groups: dict[str, list[Report]] = {}
     for report in sorted(reports, key=lambda report: (report.assignment, report.student)):
@@ -39,32 +47,45 @@ def class_page(
     body = [f"<h1>{text(title)}</h1>"]
     if not groups:
         body.append("<p>Nothing was graded.</p>")
-    for group in groups.values():
-        number = group[0].assignment
-        alike = (same or {}).items()
-        body += _assignment(group, {who: with_whom for (who, n), with_whom in alike if n == number})
+    for number, group in groups.items():
+        body += _assignment(group, _of(number, same or {}), _of(number, tasks or {}))
     body += _people("Not graded: a person is needed", unread or {})
     body += _people("Handed in nothing", missing or {})
-    return document(title, "\n".join(body))
+    return document(title, "\n".join(body), wide=True)
+
+
+def _of(number: str, table: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
+    """By student, of one assignment."""
+    return {
+        student: value for (student, assignment), value in table.items() if assignment == number
+    }
 
 
 def histogram(reports: Sequence[Report], bins: int = BINS) -> Figure:
-    """How many submissions earned which share of the points; the last bin holds 100 % too."""
+    """How many submissions earned which share of their settled points; the last bin holds 100 %."""
     counts = [0] * bins
-    for report in reports:
-        share = report.score / report.max_score if report.max_score else 0.0
+    for share in map(_share, reports):
         counts[min(int(share * bins + 1e-9), bins - 1)] += 1
     labels = [f"{100 * i // bins}–{100 * (i + 1) // bins}" for i in range(bins)]
     axes = {"x_label": "share of the points (%)", "y_label": "submissions"}
     data = {"labels": labels, "counts": counts, **axes}
     return Figure(
-        kind="bars", title=f"Points of {len(reports)} submissions, open ones left out", data=data
+        kind="bars", title=f"Points of {len(reports)} submissions, open points left out", data=data
     )
 
 
-def _assignment(reports: Sequence[Report], same: Mapping[str, Sequence[str]]) -> list[str]:
+def _share(report: Report) -> float:
+    """What it earned of its settled points."""
+    return report.score / report.settled if report.settled else 0.0
+
+
+def _assignment(
+    reports: Sequence[Report],
+    same: Mapping[str, Sequence[str]],
+    tasks: Mapping[str, Mapping[str, str]],
+) -> list[str]:
     first = reports[0]
-    settled = [report for report in reports if report.verdict is not Verdict.PERSON]
+    settled = [report for report in reports if report.settled]
     verdicts = Counter(report.verdict for report in reports)
     counted = ", ".join(f"{verdicts[one]} {one.value}" for one in Verdict if verdicts[one])
     tiers = ", ".join(sorted({report.tier for report in reports}))
@@ -73,37 +94,34 @@ def _assignment(reports: Sequence[Report], same: Mapping[str, Sequence[str]]) ->
         f"<p>{len(reports)} submissions: {text(counted)}. {text(_average(settled))}"
         f" Isolation: {text(tiers)}.</p>",
     ]
+    statistics_ = item_statistics(reports)
     if settled:
         figure = histogram(settled)
         caption = f"<figcaption>{text(figure.title)}</figcaption>"
         lines.append(f"<figure>{svg(figure)}{caption}</figure>")
-    lines += ["<h3>Students</h3>", _heat_map(reports), "<h3>Checks</h3>", _checks(reports)]
-    lines += _listed("Waiting for a person", [_waiting(r) for r in reports if r not in settled])
-    shared = {report.student: same.get(report.student, ()) for report in reports}
-    lines += _listed(
-        "The same code",
-        [text(f"{one} and {', '.join(others)}") for one, others in shared.items() if others],
-    )
-    return lines
+    lines += _listed("Waiting for a person", _waiting(reports))
+    lines += ["<h3>Students</h3>", _heat_map(reports)]
+    lines += _listed("Most missed", _missed(reports, statistics_))
+    lines += _unasked(reports)
+    lines += ["<h3>Checks</h3>", _checks(reports, statistics_)]
+    return lines + _listed("Shared code", _shared(reports, same, tasks))
 
 
 def _average(reports: Sequence[Report]) -> str:
-    """Mean and median of the reports without open points."""
+    """Mean and median of what is settled."""
     if not reports:
-        return "No score is settled yet."
-    scores = [report.score for report in reports]
-    most = points(max(report.max_score for report in reports))
-    mean, middle = points(statistics.mean(scores)), points(statistics.median(scores))
-    return f"Mean {mean}, median {middle} of {most} points (n = {len(scores)})."
+        return "No points are settled yet."
+    middle = 100 * statistics.median(map(_share, reports))
+    return f"{mean_in_words(reports).capitalize()}; median {middle:.0f} % (n = {len(reports)})."
 
 
 def _heat_map(reports: Sequence[Report]) -> str:
-    """Students by points, tasks across; darker is more, and every cell has its number."""
+    """Students by what they earned of the settled points, tasks across, a number in each cell."""
     tasks = list(dict.fromkeys(check.task for report in reports for check in report.checks))
     rows = []
-    for report in sorted(reports, key=lambda one: (-one.score, one.student)):
+    for report in sorted(reports, key=lambda one: (-_share(one), one.student)):
         cells = [_heat([c for c in report.checks if c.task == task]) for task in tasks]
-        total = points(report.score) + (" + open" if report.verdict is Verdict.PERSON else "")
+        total = points(report.score) + (" + open" if report.open_points else "")
         rows.append(
             f'<tr><th scope="row">{_link(report.student)}</th>'
             f'<td class="number">{total}</td>{"".join(cells)}</tr>'
@@ -131,39 +149,111 @@ def _link(student: str) -> str:
     return f'<a href="pages/{quote(student, errors="replace")}.html">{text(student)}</a>'
 
 
-def _checks(reports: Sequence[Report]) -> str:
-    """Checks, the ones that cost most points first, with the question that was asked most often."""
-    results: dict[str, list[CheckResult]] = {}
-    for report in reports:
-        for check in report.checks:
-            results.setdefault(check.id, []).append(check)
-    found = sorted(
-        item_statistics(reports), key=lambda one: 1 if one.difficulty is None else one.difficulty
+def _missed(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> list[str]:
+    """The checks that cost most of their points, with what was asked of those who missed them."""
+    hard = [one for one in items if one.difficulty is not None and one.difficulty < 1]
+    hard.sort(key=lambda one: one.difficulty or 0.0)
+    lines = []
+    for one in hard[:MOST_MISSED]:
+        checks = _results(reports, one.check)
+        missed = [check for check in checks if check.earned is not None and not check.passed]
+        said = Counter(_asked(check) for check in missed)
+        asked = "; ".join(f"{n} × {words}" for words, n in sorted(said.items(), key=_often))
+        lines.append(
+            f"<strong>{text(one.check)}</strong> {text(checks[0].title)} "
+            f"Missed by {len(missed)} of {one.n}. {text(asked)}"
+        )
+    return lines
+
+
+def _often(pair: tuple[str, int]) -> tuple[int, str]:
+    return -pair[1], pair[0]
+
+
+def _asked(check: CheckResult) -> str:
+    """The question, or else in one line what was said."""
+    if check.hint:
+        return check.hint
+    reason = check.reason
+    if reason in (Reason.NOT_STARTED, Reason.NOT_RUN, Reason.MISSING):
+        return str(reason.value) if reason else ""
+    return f"no question: {check.message.partition(chr(10))[0]}"
+
+
+def _results(reports: Sequence[Report], name: str) -> list[CheckResult]:
+    return [check for report in reports for check in report.checks if check.id == name]
+
+
+def _unasked(reports: Sequence[Report]) -> list[str]:
+    """Wrong answers that several share and nobody is asked about, their code side by side."""
+    found = shared_mistakes(reports)
+    return ["<h3>Mistakes without a question</h3>", *map(_mistake, found)] if found else []
+
+
+def _mistake(one: SharedMistake) -> str:
+    many = len(one.students)
+    title = f"{many} students share a wrong answer in {one.task} that has no question yet"
+    programs = [
+        f'<div class="check"><p>{_links(students)}</p><pre>{text(code)}</pre></div>'
+        for code, students in one.programs[:PROGRAMS]
+    ]
+    more = len(one.programs) - PROGRAMS
+    rest = f"<p>… and {more} more programs.</p>" if more > 0 else ""
+    command = f"python -m grader mistake add {one.task} --like STUDENT --question TEXT"
+    return (
+        f"<h4>{text(title)}</h4>\n"
+        f"<p>{text(', '.join(one.checks))}: {text(one.message.partition(chr(10))[0])}</p>\n"
+        f'<div class="side">{"".join(programs)}</div>{rest}\n'
+        f'<p class="soft">Ask about it: <code>{text(command)}</code></p>'
     )
+
+
+def _checks(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> str:
+    """Checks, those that cost most points first: difficulty and discrimination."""
     rows = []
-    for one in found:
-        checks = results[one.check]
-        said = Counter(c.hint or c.message for c in checks if not c.passed and c.message)
-        often = min(said, key=lambda words: (-said[words], words)) if said else ""
+    for one in sorted(items, key=lambda one: 1 if one.difficulty is None else one.difficulty):
+        checks = _results(reports, one.check)
         numbers = (
-            f"{sum(check.passed for check in checks)} of {len(checks)}",
+            f"{one.n}",
+            f"{sum(check.passed for check in checks)}",
             "–" if one.difficulty is None else f"{one.difficulty:.2f}",
             "–" if one.discrimination is None else f"{one.discrimination:+.2f}",
         )
         cells = "".join(f'<td class="number">{text(number)}</td>' for number in numbers)
-        shown = f"{said[often]} × {often}" if often else ""
-        rows.append(f'<tr><th scope="row">{text(one.check)}</th>{cells}<td>{text(shown)}</td></tr>')
+        rows.append(f'<tr><th scope="row">{text(one.check)}</th>{cells}</tr>')
     heads = "".join(
         f'<th scope="col" class="number">{name}</th>'
-        for name in ("all points", "difficulty", "discrimination")
+        for name in ("n", "all points", "difficulty", "discrimination")
     )
-    head = f'<tr><th scope="col">check</th>{heads}<th scope="col">asked most often</th></tr>'
     legend = (
-        '<p class="soft">Difficulty: mean share of the points. Discrimination: its correlation '
-        f"with the points on the other checks, from n = {FEWEST} on; below zero, look at the "
-        "check first.</p>"
+        '<p class="soft">n: submissions in which it is not open. Difficulty: mean share of the '
+        "points. Discrimination: the correlation of that share with the share earned on the other "
+        f"checks (for all or nothing, the point-biserial), from n = {FEWEST} on; below zero, look "
+        "at the check first.</p>"
     )
-    return _table(head, rows) + legend
+    return _table(f'<tr><th scope="col">check</th>{heads}</tr>', rows) + legend
+
+
+def _shared(
+    reports: Sequence[Report],
+    same: Mapping[str, Sequence[str]],
+    tasks: Mapping[str, Mapping[str, str]],
+) -> list[str]:
+    """Who has the same code as whom, and where."""
+    wrong = {
+        (report.student, check.task)
+        for report in reports
+        for check in report.checks
+        if check.earned is not None and not check.passed
+    }
+    lines = []
+    for students, places in shared_code(same, tasks):
+        told = [
+            f"{task} (wrong)" if all((one, task) in wrong for one in students) else task
+            for task in places
+        ]
+        lines.append(f"{_links(students)}: {text(', '.join(told) or 'everything')}")
+    return lines
 
 
 def _table(head: str, rows: Sequence[str]) -> str:
@@ -184,6 +274,21 @@ def _people(heading: str, said: Mapping[str, str]) -> list[str]:
     return [f"<h2>{text(heading)}</h2>\n<ul>{rows}</ul>"] if rows else []
 
 
-def _waiting(report: Report) -> str:
-    checks = ", ".join(check.id for check in report.checks if check.earned is None)
-    return f"{text(report.student or 'no id')}: {text(checks)}"
+def _links(students: Iterable[str]) -> str:
+    return ", ".join(map(_link, students))
+
+
+def _waiting(reports: Sequence[Report]) -> list[str]:
+    """Faults, a line a student; written answers, a line a question."""
+    lines, unmarked = [], Counter[str]()
+    for report in reports:
+        waiting = [check for check in report.checks if check.earned is None]
+        unmarked.update(check.task for check in waiting if check.reason is Reason.UNMARKED)
+        checks = ", ".join(c.id for c in waiting if c.reason is not Reason.UNMARKED)
+        if checks:
+            lines.append(f"{_link(report.student)}: {text(checks)}")
+    lines += [
+        f"{text(task)}: {n} written answers to mark (<code>python -m grader written</code>)"
+        for task, n in sorted(unmarked.items())
+    ]
+    return lines

@@ -82,10 +82,10 @@ def _number(value: Any) -> float | None:
 
 
 class _Axes:
-    """A rectangle with numbers to the right and upwards."""
+    """A rectangle with numbers to the right and upwards; `whole` ones where things are counted."""
 
-    def __init__(self, x: tuple[float, float], y: tuple[float, float]):
-        self._x, self._y = x, y
+    def __init__(self, x: tuple[float, float], y: tuple[float, float], *, whole: bool = False):
+        self._x, self._y, self._whole = x, y, whole
 
     def at_x(self, value: float) -> float:
         share = (value - self._x[0]) / (self._x[1] - self._x[0])
@@ -98,7 +98,8 @@ class _Axes:
     def draw(self, x_label: str, y_label: str, *, x_ticks: bool = True) -> str:
         right, low = WIDTH - RIGHT, HEIGHT - BOTTOM
         parts = []
-        for tick in nice_ticks(*self._y):
+        ticks = nice_ticks(*self._y)
+        for tick in [t for t in ticks if t.is_integer()] if self._whole else ticks:
             y = self.at_y(tick)
             parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{right}"/>')
             parts.append(_text(LEFT - 6, y + 4, _tick(tick), "end"))
@@ -138,7 +139,7 @@ def _curve(figure: Figure) -> str:
 def _bars(figure: Figure) -> str:
     """Heights of bars side by side: data has labels, counts, x_label, y_label."""
     labels, counts = [str(x) for x in figure.data["labels"]], list(figure.data["counts"])
-    axes = _Axes((0, len(labels)), _range([*counts, 1], zero=True))
+    axes = _Axes((0, len(labels)), _range([*counts, 1], zero=True), whole=True)
     base = axes.at_y(0)
     body = axes.draw(str(figure.data["x_label"]), str(figure.data["y_label"]), x_ticks=False)
     wide = 7 * max(map(len, labels), default=0) * len(labels)  # pixels of all names side by side

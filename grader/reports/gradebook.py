@@ -4,9 +4,11 @@ Canvas: "How do I import grades in the Gradebook?", the layout of an exported gr
 second line holds the points possible. A cell without a number leaves the grade there as it is, so
 a submission that needs a person has no number yet.
 
-Names of folders are the students' own. Wherever a spreadsheet could see the beginning of a formula
-in one, it gets an apostrophe in front: at the start of a cell, and after a separator, since some
-programs cut at semicolons whatever is quoted.
+Names of folders are the students' own, and comments may hold anything. Wherever a spreadsheet could
+see the beginning of a formula in one, it gets an apostrophe in front: at the start of a cell, and
+after a separator, since some programs cut at semicolons whatever is quoted. Tabs and line breaks
+become blanks; signs that take no room, and the wide and small forms of the four signs, count too.
+`without_guard` takes the apostrophes away again.
 """
 
 import csv
@@ -18,7 +20,10 @@ from grader.core.outcomes import Report, Verdict
 from grader.core.text import one_line
 from grader.reports.scorecard import points
 
-FORMULA = re.compile(r"(^|[;,|])(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+BEGINS = '[\\s\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff"]*[=+\\-@'
+BEGINS += "\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212]"
+FORMULA = re.compile(f"(^|[;,|])(?={BEGINS})")
+GUARDED = re.compile(f"(^|[;,|])'(?={BEGINS})")
 
 
 def gradebook(
@@ -31,7 +36,8 @@ def gradebook(
 ) -> bytes:
     """A line a report, a column a check; a cell is empty where there is no check, or it is open.
 
-    The score of a report with open points is empty as well: it is not settled, and no 0.
+    The score of a report with open points is empty as well: it is not settled, and no 0; what it
+    has earned so far stands beside it.
 
     Args:
         remarks: on student and assignment ("late by 2 h"), for a column of their own.
@@ -45,7 +51,7 @@ def gradebook(
     checks: dict[str, None] = {}
     for report in reports:
         checks |= {f"{report.assignment} {check.id}": None for check in report.checks}
-    fixed = ["student", "assignment", "score", "open", "max_score"]
+    fixed = ["student", "assignment", "score", "earned", "open", "max_score"]
     fixed += ["verdict", "repairs", "isolation"]
     rows = [[*fixed, *checks]]
     extra = [["name"] if named else [], ["remarks"] if remarks or missing or unread else []]
@@ -57,6 +63,7 @@ def gradebook(
                 report.student,
                 report.assignment,
                 points(report.score) if not report.open_points else "",
+                points(report.score),
                 points(report.open_points),
                 points(report.max_score),
                 report.verdict.value,
@@ -86,9 +93,8 @@ def canvas(reports: Sequence[Report]) -> bytes:
     cells: dict[str, dict[str, str]] = {}
     for report in reports:
         most[report.assignment] = max(most[report.assignment], report.max_score)
-        graded = report.verdict is not Verdict.PERSON
         cells.setdefault(report.student, {})[report.assignment] = (
-            points(report.score) if graded else ""
+            "" if report.open_points else points(report.score)
         )
     fixed = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
     rows = [[*fixed, *(f"{number} {title}" for number, title in titles.items())]]
@@ -124,3 +130,12 @@ def cell(word: str) -> str:
     ("'=1+1", "x;'=1+1;", "ada,' -2")
     """
     return FORMULA.sub(r"\1'", one_line(word))
+
+
+def without_guard(word: str) -> str:
+    """What `cell` made a cell of.
+
+    >>> without_guard(cell("=1+1")), without_guard("'tis")
+    ('=1+1', "'tis")
+    """
+    return GUARDED.sub(r"\1", word)

@@ -75,7 +75,7 @@ def _test(report: Report, check: CheckResult, at: int) -> dict[str, Any]:
 
 
 def _verdict(reports: Sequence[Report]) -> str:
-    worst = [Verdict.PERSON, Verdict.REPAIRED, Verdict.GRADED]
+    worst = [Verdict.PERSON, Verdict.UNMARKED, Verdict.REPAIRED, Verdict.GRADED]
     found = {report.verdict for report in reports}
     return next((one.value for one in worst if one in found), Verdict.PERSON.value)
 

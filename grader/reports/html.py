@@ -16,8 +16,9 @@ STYLE = """
 --card:#1e232b;--edge:#3a414d;--good:#4fd6aa;--bad:#ff9f70;--open:#f0cf60;--blue:#56b4e9;
 --on:#14171c;--heat0:#4a2a1c;--heat1:#443c1c;--heat2:#2f4222;--heat3:#1f4a34;--heat4:#0f5540}}
 *{box-sizing:border-box}
-body{margin:0 auto;padding:1rem;max-width:46rem;background:var(--paper);color:var(--ink);
+body{margin:0;padding:1rem;background:var(--paper);color:var(--ink);
 font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
+main{margin:0 auto;max-width:46rem}main.broad{max-width:90rem}
 h1{font-size:1.5rem;margin:.5rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem}
 h3{font-size:1rem;margin:1.5rem 0 .5rem}h4{font-size:1rem;margin:0;font-weight:600}
 .score{font-size:2rem;font-weight:700;margin:.25rem 0}
@@ -39,10 +40,20 @@ figure{margin:.75rem 0;break-inside:avoid}figcaption{font-size:.875rem;color:var
 .cell{stroke:var(--edge);stroke-width:.5}
 .heat-0{background:var(--heat0)}.heat-1{background:var(--heat1)}.heat-2{background:var(--heat2)}
 .heat-3{background:var(--heat3)}.heat-4{background:var(--heat4)}.heat-open{color:var(--open)}
+.side{display:grid;gap:.75rem;align-items:start;
+grid-template-columns:repeat(auto-fill,minmax(min(20rem,100%),1fr))}
+.side .check{margin:0;min-width:0}.check img{max-width:100%;height:auto;background:#fff}
+pre{margin:.25rem 0;white-space:pre-wrap;font-size:.8125rem;line-height:1.4}
 a{color:var(--blue)}tbody th{font-weight:400;min-width:6.5rem}
+.wide tbody th{position:sticky;left:0;background:var(--paper)}
 .wide thead th,.wide .number{white-space:nowrap}
 @media print{:root{color-scheme:light;--ink:#000;--soft:#333;--paper:#fff;--card:#fff;--edge:#999;
---good:#00664a;--bad:#a33000;--open:#6b5300;--blue:#0072b2;--on:#fff}body{max-width:none;padding:0}}
+--good:#00664a;--bad:#a33000;--open:#6b5300;--blue:#0072b2;--on:#fff}main,main.broad{max-width:none}
+body{padding:0;font-size:.875rem}.wide{overflow:visible}.wide tbody th{position:static}
+.wide td,.wide th{print-color-adjust:exact;padding:.15rem .3rem}
+.heat-0{background:#fbe3d6}.heat-1{background:#f3efd2}.heat-2{background:#e3efd9}
+.heat-3{background:#cfe8dc}.heat-4{background:#b5dfd0}
+h2,h3,h4{break-after:avoid}tr{break-inside:avoid}}
 """.strip()
 
 
@@ -51,14 +62,21 @@ def text(value: object) -> str:
     return escape(printable(str(value)))
 
 
-def document(title: str, body: str) -> bytes:
-    """A whole page; `body` is HTML already."""
+def document(title: str, body: str, *, wide: bool = False, pictures: bool = False) -> bytes:
+    """A whole page; `body` is HTML already.
+
+    Args:
+        wide: as wide as the window, for the staff's tables.
+        pictures: whether it holds pictures, as `data:` addresses; others are never fetched.
+    """
+    images = "; img-src data:" if pictures else ""
+    main = '<main class="broad">' if wide else "<main>"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        f"content=\"default-src 'none'; style-src 'unsafe-inline'{images}\">\n"
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{text(title)}</title>\n<style>\n{STYLE}\n</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+        f"<body>\n{main}\n{body}\n</main>\n</body>\n</html>\n"
     ).encode("utf-8", "replace")

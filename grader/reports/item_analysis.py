@@ -1,9 +1,9 @@
 """How a check does its work in a class: how hard it is, and whether it tells strong from weak.
 
 The terms of test theory: *difficulty* is the mean share of the points earned (1: everybody has
-all), *discrimination* the correlation of that share with the score on all other checks (for
-passed-or-not, the point-biserial coefficient). A check that weak and strong students pass alike has
-a discrimination near 0; a negative one is most often a fault of the check.
+all), *discrimination* the correlation of that share with the share earned on all other settled
+checks (for passed-or-not, the point-biserial coefficient). A check that weak and strong students
+pass alike has a discrimination near 0; a negative one is most often a fault of the check.
 
 Source: Ebel & Frisbie 1991, "Essentials of Educational Measurement", chapter 13.
 """
@@ -29,22 +29,28 @@ class ItemStatistics:
 
 def item_statistics(reports: Sequence[Report]) -> list[ItemStatistics]:
     """Every check of these reports of one assignment, in the order of the score card."""
-    shares: dict[str, list[tuple[float, float]]] = {}
+    shares: dict[str, list[tuple[float, float | None]]] = {}
     for report in reports:
         for check in report.checks:
             rows = shares.setdefault(check.id, [])
             if check.earned is not None:
-                rest = report.score - check.earned
+                others = report.settled - check.points
+                rest = (report.score - check.earned) / others if others > 0 else None
                 rows.append((check.earned / check.points, rest))
     return [
         ItemStatistics(
             check=name,
             n=len(rows),
             difficulty=sum(share for share, _ in rows) / len(rows) if rows else None,
-            discrimination=correlation(rows) if len(rows) >= FEWEST else None,
+            discrimination=_discrimination(rows),
         )
         for name, rows in shares.items()
     ]
+
+
+def _discrimination(rows: Sequence[tuple[float, float | None]]) -> float | None:
+    pairs = [(share, rest) for share, rest in rows if rest is not None]
+    return correlation(pairs) if len(pairs) >= FEWEST else None
 
 
 def correlation(pairs: Sequence[tuple[float, float]]) -> float | None:

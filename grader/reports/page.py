@@ -5,11 +5,19 @@ from collections.abc import Sequence
 from grader.core.outcomes import CheckResult, Report, Verdict
 from grader.reports.figures import svg
 from grader.reports.html import document, text
-from grader.reports.scorecard import by_task, points, public_facts, retrain_lines, task_name
+from grader.reports.scorecard import (
+    by_task,
+    earned_of,
+    points,
+    public_facts,
+    retrain_lines,
+    task_name,
+)
 
 TOLD = {
     Verdict.GRADED: "",
     Verdict.REPAIRED: "Your files had to be repaired first. That costs no points.",
+    Verdict.UNMARKED: "Your written answers are not marked yet. You lose no points by it.",
     Verdict.PERSON: "Some points are open: a person will look at them. You lose none by it.",
 }
 
@@ -42,7 +50,7 @@ def _report(report: Report, *, alone: bool) -> list[str]:
         items = "".join(f"<li>{text(repair)}</li>" for repair in report.repairs)
         lines.append(f"<h3>What was repaired</h3>\n<ul>{items}</ul>")
     for task, checks in by_task(report.checks):
-        earned = points(sum(check.earned or 0.0 for check in checks))
+        earned = points(earned_of(checks))
         there = points(sum(check.points for check in checks))
         lines.append(f"<h3>{text(task_name(report, task))}: {earned} of {there} points</h3>")
         lines += [_check(check) for check in checks]

@@ -45,16 +45,40 @@ def closing_lines(report: Report) -> list[str]:
     """Score by task, what was repaired, the tier of isolation, and the verdict."""
     lines = [f"Score card: {report.title} (assignment {report.assignment})"]
     for task, checks in by_task(report.checks):
-        earned = sum(check.earned or 0.0 for check in checks)
         there = sum(check.points for check in checks)
-        lines.append(f"{points(earned):>5}/{points(there):<4} {task_name(report, task)}")
+        lines.append(f"{points(earned_of(checks)):>5}/{points(there):<4} {task_name(report, task)}")
     lines.append(f"{points(report.score):>5}/{points(report.max_score):<4} in all")
+    if report.open_points:
+        lines.append(f"{points(report.open_points):>5} of them are open: a person looks at them")
     lines += retrain_lines(report)
     lines += [f"repaired: {repair}" for repair in report.repairs]
     lines.append(f"isolation: {report.tier}")
     lines += [f"  without: {weakness}" for weakness in report.weaknesses]
     lines.append(f"verdict: {report.verdict.value}")
     return lines
+
+
+def mean_in_words(reports: Sequence[Report]) -> str:
+    """The mean of a class, open points neither earned nor lost.
+
+    A check that is open for some counts with its mean over the others.
+    """
+    shares: dict[str, list[CheckResult]] = {}
+    for report in reports:
+        for check in report.checks:
+            shares.setdefault(check.id, []).append(check)
+    mean = most = waiting = 0.0
+    for checks in shares.values():
+        earned = [check.earned for check in checks if check.earned is not None]
+        if earned:
+            mean += sum(earned) / len(earned)
+            most += max(check.points for check in checks)
+        else:
+            waiting += max(check.points for check in checks)
+    if not most:
+        return "no points are settled yet"
+    rest = f", {points(waiting)} more are open" if waiting else ""
+    return f"mean {points(mean)} of {points(most)} points{rest}"
 
 
 def retrain_lines(report: Report) -> list[str]:
@@ -66,10 +90,18 @@ def retrain_lines(report: Report) -> list[str]:
     return [f"  {points(more)} of them exist with --retrain only: without it there are {usual}"]
 
 
+def earned_of(checks: Sequence[CheckResult]) -> float | None:
+    """What they earned so far; None where all of them are open."""
+    earned = [check.earned for check in checks if check.earned is not None]
+    return sum(earned) if earned else None
+
+
 def task_name(report: Report, task: str) -> str:
     """ "2.1 A weighted average"; the number alone where the course knows no such task any more."""
     assignment = ASSIGNMENTS.get(report.assignment)
     titles = {one.id: one.title for one in assignment.tasks} if assignment else {}
+    if task[-1:].isalpha():
+        return f"{task} Written answer"
     return f"{task} {titles.get(task, '')}".rstrip()
 
 

@@ -32,6 +32,7 @@ class Submission:
         repairs: what was mended, each a sentence that the student reads.
         weights: bytes of `model.safetensors`, where there is one.
         text: all code as submitted, for checks of the source.
+        handed_in: the notebook's or script's own bytes, where written answers are looked for.
         unread: why nothing was read of what was handed in, though it may hold an answer.
     """
 
@@ -41,4 +42,5 @@ class Submission:
     repairs: tuple[str, ...] = ()
     weights: bytes | None = None
     text: str = ""
+    handed_in: bytes = b""
     unread: str = ""

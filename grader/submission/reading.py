@@ -151,6 +151,7 @@ def _submission(
         repairs=tuple(dict.fromkeys(notes)),
         weights=weights,
         text=best.text,
+        handed_in=best.file.data,
         unread=_unread(collected, answers),
     )
 

@@ -100,6 +100,18 @@ class Record:
         )
         return None if near else "has the right shape and other values than the reference"
 
+    def is_like(self, other: "Record", rtol: float, atol: float) -> bool:
+        """Whether two values, known by their records alone, could be the same up to rounding."""
+        if (self.kind, self.shape, self.odd) != (other.kind, other.shape, other.odd):
+            return self.shape is None and self._same_plain(other, rtol, atol)
+        if self.shape is None:
+            return self._same_plain(other, rtol, atol)
+        if isinstance(self.content, list):
+            return _near(self.content, other.content, rtol, atol)
+        scale = max(self.content["scale"], other.content["scale"])
+        mine, others = self.content["projections"], other.content["projections"]
+        return _near(mine, others, 0.0, atol + rtol * scale)
+
     def _same_plain(self, other: "Record", rtol: float, atol: float) -> bool:
         numbers = ("integer", "float")
         if self.kind in numbers and other.kind in numbers:

@@ -1,12 +1,13 @@
 """Our own answers, and our answers gone wrong: what the selftest, the demo and the tests hand in.
 
 `mistakes_NN.py` beside this file holds `MISTAKES`, `ALTERNATIVES` (other right answers: name ->
-edits) and, where there are such, `NEED_WEIGHTS`: ids of checks that need trained weights.
+edits) and, where there are such, `NEED_WEIGHTS`: ids of checks that need trained weights. Mistakes
+that came from a class are read by `added` from added_NN.json.
 """
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from grader.course.mistakes import (
     mistakes_04,
     mistakes_05,
 )
+from grader.course.mistakes.added import added_mistakes, as_planted
 from grader.course.mistakes.mistake import Edit, Mistake
 from kws.errors import UsageError
 
@@ -61,7 +63,8 @@ def planted(number: str) -> Planted:
     """What is planted in an assignment; UsageError where nothing is."""
     if number not in PLANTED:
         raise UsageError(f"no mistakes are planted in assignment {number}: choose one of 01 to 05")
-    return PLANTED[number]
+    added = [as_planted(one, solution(number)) for one in added_mistakes(number)]
+    return replace(PLANTED[number], mistakes=[*PLANTED[number].mistakes, *added])
 
 
 def edited(number: str, edits: Iterable[Edit] = ()) -> bytes:

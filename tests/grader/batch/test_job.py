@@ -2,7 +2,7 @@
 
 import pytest
 
-from grader.batch.job import _staged
+from grader.batch import job
 from grader.submission import read_submissions
 from grader.submission.archive import MAX_FILE
 
@@ -22,7 +22,7 @@ def inbox(tmp_path):
 def staged(tmp_path, *files):
     own = tmp_path / "own"
     own.mkdir()
-    return _staged([[name, str(path)] for name, path in files], own)
+    return job.staged([[name, str(path)] for name, path in files], own)
 
 
 def test_a_lone_file_has_nothing_of_the_class_beside_it(inbox, tmp_path):
@@ -55,7 +55,7 @@ def test_no_name_leads_out_of_the_job(tmp_path, inbox, name):
     assert staged(tmp_path, (name, path)).parent == tmp_path / "own"
     folder = tmp_path / "two"
     folder.mkdir()
-    _staged([[name, str(path)], ["b", str(path)]], folder)
+    job.staged([[name, str(path)], ["b", str(path)]], folder)
     assert len(list(folder.iterdir())) == 2
 
 

@@ -137,16 +137,17 @@ def test_a_whole_tenth_begins_its_bin(report, tenths):
 
 def test_the_class_page_counts_who_earned_a_check_and_what_was_said(report, full_report):
     shown = " ".join(" ".join(Tags(class_page([report, report, full_report])).texts).split())
-    assert "2.1-values 1 of 3 0.33" in shown
-    assert "2 × are the scores divided by sqrt(K)?" in shown
-    assert "Mean 5.67, median 3.5 of 10 points (n = 3)" in shown
+    assert "2.1-values 3 1 0.33" in shown
+    assert "Missed by 2 of 3. 2 × are the scores divided by sqrt(K)?" in shown
+    assert "Mean 5.67 of 10 points; median 35 % (n = 3)" in shown
 
 
 def test_students_are_rows_by_points_and_tasks_columns(report, full_report, open_report):
     tags = Tags(class_page([report, full_report, open_report]))
     rows = [attributes["href"] for tag, attributes in tags.tags if tag == "a"]
-    order = sorted([report, full_report, open_report], key=lambda one: -one.score)
-    assert rows == [f"pages/{one.student}.html" for one in order]
+    order = sorted([report, full_report, open_report], key=lambda one: -one.score / one.settled)
+    assert rows[0] == f"pages/{open_report.student}.html"
+    assert [f"pages/{one.student}.html" for one in order] == rows[1:4]
     shades = [a["class"] for tag, a in tags.tags if tag == "td" and "heat" in a.get("class", "")]
     assert "number heat-4" in shades
     assert "number heat-open" in shades
@@ -154,17 +155,18 @@ def test_students_are_rows_by_points_and_tasks_columns(report, full_report, open
 
 def test_open_points_are_no_part_of_the_mean(report, open_report):
     shown = " ".join(Tags(class_page([report, open_report])).texts)
-    assert "Mean 3.5, median 3.5 of 10 points (n = 1)" in shown
+    assert "Mean 3.5 of 10 points; median 31 % (n = 2)" in " ".join(shown.split())
 
 
 def test_who_shares_code_is_told(report, full_report):
     alike = {(report.student, report.assignment): (full_report.student,)}
     made = class_page([report, full_report], same=alike).decode()
-    assert f"<li>{report.student} and {full_report.student}</li>" in made
+    assert f"{report.student}</a>, <a" in made
+    assert f"{full_report.student}</a>: everything</li>" in made
 
 
 def test_the_class_page_names_who_waits_for_a_person(report, open_report):
-    assert b"s-18: 2.1-shape" in class_page([report, open_report])
+    assert b"s-18</a>: 2.1-shape" in class_page([report, open_report])
     assert b"Waiting" not in class_page([report])
 
 

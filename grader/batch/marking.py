@@ -1,0 +1,173 @@
+"""`python -m grader written`: a page a question with all answers side by side; marks from a CSV.
+
+    python -m grader written class --out graded            pages, and graded/written/marks.csv
+    python -m grader written class --out graded --marks graded/written/marks.csv
+
+Marks lie in OUT/marks.json and go into tables and pages at once, and each time that somebody is
+graded again.
+"""
+
+import csv
+import hashlib
+import io
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.adapters import ASSIGNMENTS, get_assignment
+from grader.authoring.written_questions import written_questions
+from grader.batch.handins import find
+from grader.batch.job import staged, written_answers
+from grader.batch.output import Store
+from grader.batch.roster import StudentSubmission, by_student, read_roster
+from grader.core.seed import Seed, read_seed
+from grader.core.text import one_line
+from grader.core.written import Mark, WrittenAnswer, WrittenQuestion
+from grader.grading.marks import answer_code, read_marks
+from grader.reports.gradebook import cell
+from grader.reports.scorecard import points
+from grader.reports.written_page import ShownAnswer, written_page
+from grader.submission import read_submissions
+from kws.errors import UsageError
+from kws.files import write_bytes, write_text
+
+FOLDER, TABLE, AS_WRITTEN = "written", "marks.csv", ".marks.sha256"
+
+
+def mark_written(
+    submissions: Path,
+    out: Path,
+    *,
+    assignment: str | None = None,
+    roster: Path | None = None,
+    anonymous: bool = False,
+    marks: Path | None = None,
+) -> list[str]:
+    """Write the pages and the table, after taking the marks of a CSV; the lines to print.
+
+    UsageError, before anything is written, for a CSV that is wrong anywhere.
+    """
+    numbers = [get_assignment(assignment).number] if assignment else [*ASSIGNMENTS]
+    asked = {each.id: each for number in numbers for each in written_questions(number)}
+    if not asked:
+        raise UsageError(f"assignment {numbers[0]} asks for no written answer")
+    people = read_roster(roster) if roster else None
+    besides = [out, *(path for path in (roster, marks) if path)]
+    found = find(submissions, besides)
+    there, _ = by_student(found.entries, people)
+    seed = read_seed()
+    store, said = Store(out), list[str]()
+    with store.locked():
+        unread = _read_all(there, store, assignment and numbers[0])
+        if marks is not None:
+            said.append(_take(marks, asked, store, seed))
+            store.finish(**store.about())
+        said += _write(store, asked, seed if anonymous else None, unread, marks)
+    return [one_line(line) for line in said]
+
+
+def _read_all(
+    there: Sequence[StudentSubmission], store: Store, number: str | None
+) -> dict[str, str]:
+    """Keep what everybody wrote; student -> why nothing could be read."""
+    unread = {}
+    for one in there:
+        files = [[name, str(path.absolute())] for name, path in one.entry.files]
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                submissions = read_submissions(staged(files, Path(folder)), number)
+        except (OSError, UsageError, ValueError, RecursionError, MemoryError) as error:
+            unread[one.student] = type(error).__name__
+            continue
+        for submission in submissions:
+            if submission.assignment in ASSIGNMENTS:
+                answers = written_answers(submission)
+                table = {question: answer.to_json() for question, answer in answers.items()}
+                store.keep_answers(one.student, submission.assignment, table)
+    return unread
+
+
+def _take(path: Path, asked: Mapping[str, WrittenQuestion], store: Store, seed: Seed) -> str:
+    """Read the marks, all of them or none; what to say."""
+    students = sorted({name for each in asked for name in store.answered(_number(each))})
+    rows = read_marks(path, asked, students, seed)
+    marks = {student: dict(row) for student, row in store.marks().items()}
+    for row in rows:
+        answer = store.answers(row.student, _number(row.question)).get(row.question)
+        if answer is None:
+            raise UsageError(
+                f"{path}: {row.student} has handed in nothing for {row.question}: remove the line"
+            )
+        own = marks.setdefault(row.student, {})
+        mark = Mark(points=row.points, comment=row.comment, digest=answer.digest)
+        own[row.question] = mark
+    store.keep_marks(marks)
+    return f"marks read: {len(rows)} from {path}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """One answer: whose, and how it is called on the page and in the table."""
+
+    label: str
+    student: str
+    answer: WrittenAnswer
+    mark: Mark | None
+
+
+def _write(
+    store: Store,
+    asked: Mapping[str, WrittenQuestion],
+    seed: Seed | None,
+    unread: Mapping[str, str],
+    taken: Path | None,
+) -> list[str]:
+    """Write pages and table; the lines to print."""
+    marks, said = store.marks(), []
+    head = ["student" if seed is None else "answer", "question", "points", "of", "comment"]
+    rows = [head]
+    for name, question in asked.items():
+        lines = []
+        for student in store.answered(_number(name)):
+            answer = store.answers(student, _number(name)).get(name)
+            if answer is not None:
+                label = student if seed is None else answer_code(seed, student, name)
+                mark = marks.get(student, {}).get(name)
+                lines.append(_Line(label=label, student=student, answer=answer, mark=mark))
+        if not lines and len(asked) > 1:
+            continue  # nobody has handed in this assignment
+        lines.sort(key=lambda line: line.label)
+        shown = [ShownAnswer(label=x.label, answer=x.answer, mark=x.mark) for x in lines]
+        lost = sorted(unread) if seed is None else []
+        path = store.out / FOLDER / f"{name}.html"
+        write_bytes(path, written_page(question, shown, lost))
+        rows += [_row(one, question) for one in shown]
+        waiting = sum(not one.answer.blank and (one.mark is None or one.changed) for one in shown)
+        said.append(f"written: {path} ({len(shown)} submissions, {waiting} answers to mark)")
+    return [*said, _table(store.out / FOLDER / TABLE, rows, taken)]
+
+
+def _row(one: ShownAnswer, question: WrittenQuestion) -> list[str]:
+    mark = None if one.changed else one.mark
+    earned = points(mark.points) if mark else ""
+    return [one.label, question.id, earned, points(question.points), mark.comment if mark else ""]
+
+
+def _table(path: Path, rows: Sequence[Sequence[str]], taken: Path | None) -> str:
+    """Write the table to fill in, unless somebody has begun to; what to say."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([[cell(word) for word in row] for row in rows])
+    data, beside = text.getvalue().encode(), path.with_name(AS_WRITTEN)
+    if path.exists() and not (taken and taken.resolve() == path.resolve()):
+        known = beside.read_text(encoding="utf-8") if beside.exists() else ""
+        if hashlib.sha256(path.read_bytes()).hexdigest() != known:
+            return f"kept: {path}, which was filled in: read it with --marks {path}"
+    write_bytes(path, data)
+    write_text(beside, hashlib.sha256(data).hexdigest())
+    return f"written: {path}: fill in points and comments, then --marks {path}"
+
+
+def _number(question: str) -> str:
+    return question.partition(".")[0].zfill(2)

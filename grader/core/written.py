@@ -1,0 +1,131 @@
+"""Written answers: what is asked, what was written, what it earned; and how a report shows them.
+
+A person marks them. Until then a report has them as open checks: neither earned nor lost. Marks lie
+beside the reports, never in them, so that grading again keeps them; a mark belongs to one text, and
+an answer that was changed after it was marked is open again.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from grader.core.outcomes import CheckResult, Reason, Report
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenQuestion:
+    """A question that is answered in words, or with a figure.
+
+    Attributes:
+        id: assignment and letter, "3.A".
+        prompt: the text of its cell, heading included, in Markdown.
+        answer: ours, and what earns points; for the staff.
+        given: sources of the notebook's cells: what follows the question and is none of these is
+            the student's.
+    """
+
+    id: str
+    title: str
+    points: float
+    prompt: str
+    answer: str
+    given: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenAnswer:
+    """What a student wrote.
+
+    Attributes:
+        text: Markdown.
+        images: "data:" addresses of PNG, JPEG, GIF or WebP, in the order of the cells.
+        found: whether the notebook has a cell for it at all.
+        notes: what was left out, in words.
+    """
+
+    text: str = ""
+    images: tuple[str, ...] = ()
+    found: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing was written and nothing drawn."""
+        return not self.text and not self.images and not self.notes
+
+    @cached_property
+    def digest(self) -> str:
+        """The same for the same text and pictures."""
+        both = "\0".join([self.text, *self.images])
+        return hashlib.sha256(both.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "text": self.text,
+            "images": list(self.images),
+            "found": self.found,
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_json(cls, table: Mapping[str, Any]) -> "WrittenAnswer":
+        """What `to_json` made."""
+        return cls(
+            text=str(table["text"]),
+            images=tuple(map(str, table["images"])),
+            found=bool(table["found"]),
+            notes=tuple(map(str, table["notes"])),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """What a person gave for one answer; `digest` is the answer's, "" for whatever there is."""
+
+    points: float
+    comment: str = ""
+    digest: str = ""
+
+
+def with_written(
+    report: Report,
+    questions: Sequence[WrittenQuestion],
+    answers: Mapping[str, WrittenAnswer],
+    marks: Mapping[str, Mark],
+) -> Report:
+    """The report with a check for each question, after its own.
+
+    Args:
+        answers: by question; one that is not there has not been read.
+        marks: by question.
+    """
+    written = [_marked(each, answers.get(each.id), marks.get(each.id)) for each in questions]
+    return replace(report, checks=(*report.checks, *written))
+
+
+def _marked(
+    question: WrittenQuestion, answer: WrittenAnswer | None, mark: Mark | None
+) -> CheckResult:
+    earned, reason = None, Reason.UNMARKED
+    message = "a person reads this: it is not marked yet"
+    if mark is not None and (answer is None or mark.digest in ("", answer.digest)):
+        earned, message = mark.points, mark.comment
+        reason = None if earned == question.points else Reason.PARTIAL if earned else Reason.WRONG
+    elif mark is not None:
+        message = "changed after it was marked: a person reads it again"
+    elif answer is not None and not answer.found:
+        message = "no cell of this question was found: a person looks for it"
+    elif answer is not None and answer.blank:
+        earned, reason, message = 0.0, Reason.NOT_STARTED, "nothing is written here"
+    return CheckResult(
+        id=f"{question.id}-written",
+        task=question.id,
+        title=question.title,
+        points=question.points,
+        earned=earned,
+        reason=reason,
+        message=message,
+    )

@@ -1,0 +1,201 @@
+"""Marks for written answers, from a CSV that a person filled in: read whole, or refused.
+
+Columns: `student`, or `answer` with the code of an anonymous page; `question`; `points`; and where
+wanted `comment`. Others are for the reader. A line without points is an answer that is not marked
+yet. Commas, semicolons or tabs; with semicolons a decimal comma will do.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.core.seed import Seed
+from grader.core.text import clean, one_line
+from grader.core.written import Mark, WrittenQuestion
+from grader.reports.gradebook import cell, without_guard
+from grader.reports.scorecard import points as shown
+from kws.errors import UsageError, did_you_mean
+
+NEEDED = ("question", "points")
+WIDE = (b"\xff\xfe", b"\xfe\xff")  # how UTF-16 begins, Excel's "Unicode text"
+LARGEST = 16 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkRow:
+    """One line of the CSV that gives points."""
+
+    student: str
+    question: str
+    points: float
+    comment: str
+
+
+def answer_code(seed: Seed, student: str, question: str) -> str:
+    """What stands for a student on an anonymous page: the same each time, and only staff can tell.
+
+    >>> answer_code(Seed(), "ada", "3.A") == answer_code(Seed(), "ada", "4.A")
+    False
+    """
+    number = seed.number(f"written answer {question} {student}")
+    letters = "abcdefghjkmnpqrstuvwxyz"  # no i, l and o: easily misread
+    return "".join(letters[number // len(letters) ** place % len(letters)] for place in range(6))
+
+
+def read_marks(
+    path: Path,
+    questions: Mapping[str, WrittenQuestion],
+    students: Sequence[str] | None,
+    seed: Seed | None = None,
+) -> list[MarkRow]:
+    """The marks of a CSV, in its order. UsageError, naming file, line and cure, for a wrong one.
+
+    Args:
+        students: who may have a mark; None for anybody, by the names in the table.
+        seed: that the codes of an anonymous page follow from.
+    """
+    rows = list(_rows(path))
+    if not rows:
+        raise UsageError(f"{path} is empty: its first line names the columns")
+    head = [word.strip().lower() for word in rows[0][1]]
+    by_code = "answer" in head and "student" not in head
+    for name in ("answer" if by_code else "student", *NEEDED):
+        if head.count(name) != 1:
+            raise UsageError(
+                f"{path}, line 1: not one column {name!r}{did_you_mean(name, head)}: "
+                f"name the columns student (or answer), {', '.join(NEEDED)} and comment"
+            )
+    known = {each: one for one in students or () for each in (one, cell(one))}
+    found: list[MarkRow] = []
+    semicolons = _delimiter(path.read_text(encoding="utf-8-sig")) == ";"
+    for line, row in rows[1:]:
+        where = f"{path}, line {line}"
+        if not any(word.strip() for word in row):
+            continue
+        if len(row) != len(head):
+            raise UsageError(
+                f"{where} has {len(row)} cells, and line 1 has {len(head)}: put quotes around a "
+                "comment that holds commas or line breaks"
+            )
+        cells = dict(zip(head, row, strict=True))
+        asked = one_line(cells["question"]).strip()
+        if asked not in questions:
+            raise UsageError(
+                f"{where}: no question {asked!r}{did_you_mean(asked, questions)}: "
+                f"there is {', '.join(questions)}"
+            )
+        if by_code and seed is not None:
+            known = {answer_code(seed, one, asked): one for one in students or ()}
+        who = cells["answer" if by_code else "student"].strip()
+        if students is None and who:
+            known[who] = without_guard(who)
+        if who not in known:
+            raise UsageError(f"{where}: {_unknown(who, known, by_code)}")
+        comment = clean(without_guard(cells.get("comment", "").strip()))
+        if not cells["points"].strip():
+            if comment:
+                raise UsageError(f"{where}: a comment without points: give points, or remove it")
+            continue
+        value = _points(cells["points"], where, questions[asked], semicolons)
+        mark = MarkRow(student=known[who], question=asked, points=value, comment=comment)
+        if any((one.student, one.question) == (mark.student, asked) for one in found):
+            raise UsageError(
+                f"{where}: {who} has points for {asked} above: remove one of the lines"
+            )
+        found.append(mark)
+    return found
+
+
+def _unknown(who: str, known: Mapping[str, str], by_code: bool) -> str:
+    if by_code:
+        return (
+            f"no answer has the code {who!r}{did_you_mean(who, known)}: take it from the page, and "
+            "keep the secret seed that the page was made with"
+        )
+    return (
+        f"no student {one_line(who)!r} has handed in{did_you_mean(who, known)}: write the id as "
+        "the gradebook does"
+    )
+
+
+def _points(word: str, where: str, question: WrittenQuestion, semicolons: bool) -> float:
+    plain = without_guard(word.strip()).strip()
+    try:
+        value = float(plain.replace(",", ".") if semicolons else plain)
+    except ValueError:
+        raise UsageError(
+            f"{where}: {one_line(plain)!r} is not a number of points: write one such as 2.5"
+        ) from None
+    if not 0 <= value <= question.points:
+        raise UsageError(
+            f"{where}: {one_line(plain)} points for {question.id}: give a number from 0 to "
+            f"{shown(question.points)}"
+        )
+    return round(value, 2)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}: name the CSV") from None
+    if len(data) > LARGEST:
+        raise UsageError(f"{path} has {len(data) >> 20} MiB: name the CSV with the marks")
+    try:
+        if data.startswith(WIDE):
+            raise UnicodeDecodeError("utf-8", data, 0, 2, "UTF-16")
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise UsageError(f"{path}, line {line} is not UTF-8: save it as CSV UTF-8") from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise UsageError(f"{path}, line {line} holds no text: export it as CSV UTF-8")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    before = 0
+    try:
+        for row in reader:
+            yield before + 1, row
+            before = reader.line_num
+    except csv.Error as error:
+        raise UsageError(
+            f"{path}, line {before + 1} is no line of a CSV ({error}): is a quote left open?"
+        ) from None
+
+
+def _delimiter(text: str) -> str:
+    """Spreadsheets of some countries write semicolons, some write tabs."""
+    head = text.partition("\n")[0]
+    return max(",;\t", key=head.count)
+
+
+def marks_of(
+    path: Path, questions: Mapping[str, WrittenQuestion], names: Sequence[str]
+) -> dict[str, Mark]:
+    """Question -> mark of the one student who goes by any of these names."""
+    own = {name.casefold() for name in names if name}
+    return {
+        row.question: Mark(points=row.points, comment=row.comment)
+        for row in read_marks(path, questions, None)
+        if row.student.casefold() in own
+    }
+
+
+def names_in(metadata: Path) -> list[str]:
+    """By what Gradescope knows those who handed in, and they cannot change: addresses, numbers.
+
+    Source: Gradescope autograder specifications, "Submission metadata"
+    (https://gradescope-autograders.readthedocs.io/en/latest/submission_metadata/).
+    """
+    try:
+        users = json.loads(metadata.read_text(encoding="utf-8"))["users"]
+        keys = ("email", "sid", "id")
+        return [str(user[key]) for user in users for key in keys if user.get(key)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(
+            f"{metadata} is not Gradescope's submission_metadata.json: give that, or --student"
+        ) from None
