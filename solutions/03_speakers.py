@@ -689,8 +689,8 @@ _ = axes.legend(frameon=False)
 # BEGIN ANSWER
 # A good answer compares models on the validation utterances only, says how far apart two accuracies
 # must be before the difference means something (at 97 % of n = 300 the 95 % interval is about two
-# points either way), prefers the smaller of two where nothing speaks for either, and leaves the test
-# utterances out of the choice.
+# points either way), prefers the smaller of two where nothing speaks for either, and leaves the
+# test utterances out of the choice.
 #
 # Points: 1 for at least two models compared on the same validation data; 1 for n and an interval,
 # or an argument in its place; 1 for a choice that follows from these numbers, and not from the test

@@ -6,7 +6,7 @@
 # of a sentence, and you will measure what a normalization before the classifier is worth.
 # **You need** notebooks 2 and 3. What you built there comes with the package from here on:
 # `MultiHeadSelfAttention` and `mean_pool`.
-# **Time** about three hours; the notebook itself runs in two to three minutes, without a GPU.
+# **Time** about four hours; the notebook itself runs in two to three minutes, without a GPU.
 #
 # As before: fill in each **TODO**, run the check below it, keep the names of functions and classes.
 # Known weights get into your modules through the given functions `load_…`: if you arrange a module
