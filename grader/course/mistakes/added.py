@@ -12,6 +12,7 @@ import ast
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from grader.core.additions import added_path
@@ -50,6 +51,7 @@ def add_mistake(number: str, mistake: AddedMistake) -> Path:
     return path
 
 
+@cache
 def as_planted(added: AddedMistake, solution: Path) -> Mistake:
     """The edits of our solution that make it this mistake."""
     (old, new), *also = edits_of("\n".join(added.code), solution, added.name)

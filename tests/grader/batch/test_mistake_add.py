@@ -1,0 +1,131 @@
+"""From a class to a question: a wrong answer that several share becomes a planted mistake."""
+
+import json
+
+import pytest
+
+from grader.adapters import ASSIGNMENTS
+from grader.batch.add_mistake import candidate, keep
+from grader.batch.output import Store
+from grader.core.additions import VARIABLE, added_path
+from grader.core.outcomes import Report
+from grader.core.seed import Seed
+from grader.course.goldens import golden_text
+from grader.course.mistakes.added import added_mistakes, as_planted
+from grader.course.mistakes.planted import edited, planted, solution
+from grader.grading.checks import _sources_digest, checks_digest
+from grader.grading.in_process import grade_one
+from grader.reports.shared_mistakes import shared_mistakes
+from grader.submission import read_submissions
+from kws.contracts.compare import Record
+from kws.errors import UsageError
+
+ANGLES = "angles = torch.arange(num_frames)[:, None] / 10_000**exponents"
+DEGREES = [(ANGLES, f"{ANGLES} * math.pi / 180")]
+RENAMED = [
+    (ANGLES, "turned = torch.arange(num_frames)[:, None] / 10_000**exponents / (180 / math.pi)"),
+    (
+        "return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)",
+        "return torch.stack([turned.sin(), turned.cos()], dim=-1).flatten(1)",
+    ),
+]
+QUESTION = "sin and cos take radians: did you turn the angles into degrees?"
+ANSWERS = {"ada": DEGREES, "bob": RENAMED, "cy": [], "di": [(ANGLES, f"{ANGLES} * 3")]}
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory, best):
+    """`graded(student)`: the report on assignment 2."""
+
+    def of(student: str) -> Report:
+        path = tmp_path_factory.mktemp(student) / solution("02").name
+        path.write_bytes(edited("02", ANSWERS[student]))
+        (submission,) = read_submissions(path, "02")
+        return grade_one(submission, sandbox=best, seed=Seed(), student=student)
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, graded) -> Store:
+    """The class, graded."""
+    store = Store(tmp_path_factory.mktemp("class"))
+    for student in ANSWERS:
+        store.keep(graded(student).to_json())
+    return store
+
+
+@pytest.fixture(autouse=True)
+def additions(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+
+
+def test_a_wrong_answer_that_two_share_is_shown_and_asked_about_from_then_on(store, graded, best):
+    (shared,) = shared_mistakes(store.reports())
+    assert (shared.task, shared.students) == ("2.4", ("ada", "bob"))
+    assert len(shared.programs) == 2
+    store.finish()
+    page = (store.out / "class.html").read_text(encoding="utf-8")
+    assert "2 students share a wrong answer in 2.4 that has no question yet" in page
+    assert "turned.sin()" in page
+    before = checks_digest(ASSIGNMENTS["02"])
+
+    found = candidate(
+        "2.4", like="bob", question=QUESTION, out=store.out, sandbox=best, seed=Seed()
+    )
+    assert not added_path("02").exists()  # nothing is kept before somebody has read it
+    assert "written" in keep(found)[0]
+    _sources_digest.cache_clear()
+    assert checks_digest(ASSIGNMENTS["02"]) != before  # so that `regrade` grades again
+    again = graded("ada")
+    assert QUESTION in [check.hint for check in again.checks if check.task == "2.4"]
+    assert shared_mistakes([again, graded("bob")]) == []
+    with pytest.raises(UsageError, match="has a mistake called"):
+        candidate("2.4", like="ada", question=QUESTION, out=store.out)
+
+    known = json.loads(golden_text("02"))  # what the release writes for the notebook
+    assert QUESTION in [one["question"] for key in known for one in known[key]["mistakes"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"like": "cy"}, "cy has no wrong answer in 2.4 without a question"),
+        ({"like": "adda"}, "did you mean 'ada'"),
+        ({"task": "2.44"}, "there is no task '2.44'"),
+        ({"question": " "}, "--question is empty"),
+        ({"seed": Seed("another")}, "another secret seed"),
+    ],
+)
+def test_what_cannot_be_added_is_told_in_a_sentence(store, arguments, said):
+    usual = {"task": "2.4", "like": "ada", "question": "?", "out": store.out, "seed": Seed()}
+    with pytest.raises(UsageError, match=said.replace("?", r"\?")):
+        candidate(**{**usual, **arguments})
+
+
+def test_a_damaged_file_is_named():
+    added_path("02").write_text('[{"task": "2.4"}]', encoding="utf-8")
+    with pytest.raises(UsageError, match=r"added_02\.json cannot be read"):
+        planted("02")
+
+
+def test_added_code_replaces_every_definition_of_its_names():
+    code = ["def split_heads(x, num_heads):", "    return x", "def merge_heads(x):", "    return x"]
+    row = {"task": "2.2", "name": "nothing", "question": "?", "code": code}
+    added_path("02").write_text(json.dumps([row]), encoding="utf-8")
+    mistake = as_planted(added_mistakes("02")[0], solution("02"))
+    text = edited("02", mistake.edits).decode()
+    assert text.count("def merge_heads(") == text.count("def split_heads(") == 1
+
+
+def test_records_are_alike_up_to_rounding_and_never_otherwise():
+    import torch
+
+    values = torch.linspace(-1, 1, 40)
+    one = Record.of(values)
+    assert one.is_like(Record.of(values * (1 + 1e-6)), 1e-4, 1e-5)
+    for other in (values * 1.01, values.view(8, 5), values.long(), values.log(), 3.0, None, [1, 2]):
+        assert not one.is_like(Record.of(other), 1e-4, 1e-5)
+    assert Record.of(3).is_like(Record.of(3.0), 1e-4, 1e-5)
+    assert not Record.of(3).is_like(Record.of(4), 1e-4, 1e-5)
+    assert not Record.of("a").is_like(Record.of(["a"]), 1e-4, 1e-5)
