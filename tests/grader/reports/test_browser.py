@@ -4,11 +4,18 @@ import re
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 
 import pytest
+import torch
 
+from grader.core.outcomes import Reason
+from grader.core.written import WrittenAnswer, WrittenQuestion
 from grader.reports.class_page import class_page
 from grader.reports.page import page
+from grader.reports.written_page import ShownAnswer, written_page
+from kws.contracts.compare import Record
+from tests.grader.reports.conftest import check
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
@@ -74,6 +81,72 @@ def test_a_phone_needs_no_scrolling_sideways(tmp_path, report, hostile_report):
         made = re.sub(rb'<meta http-equiv="Content-Security-Policy"[^>]*>', b"", made)
         options = ("--window-size=500,800", "--virtual-time-budget=1000", "--dump-dom")
         assert "<title>width true</title>" in browse(tmp_path, made, *options).stdout
+
+
+PROBE = b"""<script>addEventListener('load', () => {
+  const seen = [], wrong = [], over = (a, b) =>
+    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1.5 &&
+    Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3.5;
+  const walk = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+  for (let node; (node = walk.nextNode());) {
+    if (!node.data.trim() || node.parentElement.closest('title,desc,details:not([open])')) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    for (const box of range.getClientRects()) seen.push([box, node]);
+  }
+  for (let i = 0; i < seen.length; i++) for (let j = i + 1; j < seen.length; j++) {
+    const [[a, one], [b, other]] = [seen[i], seen[j]], fixed = '.wide tbody th';
+    if (one === other || one.parentElement.closest(fixed) || other.parentElement.closest(fixed))
+      continue;
+    if (over(a, b)) wrong.push(one.data.trim() + ' / ' + other.data.trim());
+  }
+  for (const cell of document.querySelectorAll('td,th'))
+    if (cell.scrollWidth > cell.clientWidth + 1) wrong.push('cell ' + cell.textContent);
+  const wide = document.documentElement.scrollWidth > innerWidth ? ['wide'] : [];
+  const shown = [...wide, ...wrong].slice(0, 5).join('; ');
+  document.title = shown ? 'wrong: ' + shown : 'nothing wrong';
+})</script></body>"""
+
+
+def probed(data: bytes) -> bytes:
+    """The page with a script that names texts that overlap or do not fit, in the page's title."""
+    data = re.sub(rb'<meta http-equiv="Content-Security-Policy"[^>]*>', b"", data)
+    return data.replace(b"</body>", PROBE)
+
+
+def class_of_thirty(report) -> bytes:
+    """A class page with everything on it: long names, open points, shared mistakes and code."""
+    wrong = {"0": Record.of(torch.arange(3.0)).to_json()}
+    reports, tasks = [], {}
+    for n in range(30):
+        name = ("anna-maria-von-hohenstein-" if n % 7 == 0 else "s-") + str(n)
+        checks = [
+            check(f"2.{task}-mirrored-{task}", 2, float((n * task) % 3), title="It is mirrored.")
+            for task in range(1, 10)
+        ]
+        checks[3] = replace(
+            checks[3],
+            earned=0.0,
+            reason=Reason.WRONG,
+            message="sinusoids(7, 6) has other values",
+            hint="" if n % 2 else "are angles in radians?",
+            fingerprint=wrong,
+            code=f"def sinusoids(num_frames, d_model):\n    return {'x' * 50} + {n % 3}",
+        )
+        checks.append(check("2.A-written", 4, None, Reason.UNMARKED))
+        reports.append(replace(report, student=name, checks=tuple(checks)))
+        tasks[name, "02"] = {"2.1": str(n // 2), "2.2": str(n // 2)}
+    return class_page(reports, tasks=tasks, missing={"zoe": "Zoe"}, unread={"yann": "a PDF"})
+
+
+@pytest.mark.parametrize("width", [500, 1200])  # headless Chromium opens no narrower window
+def test_no_text_of_the_staffs_pages_overlaps_or_overflows(tmp_path, report, width):
+    shown = ShownAnswer(label="ada", answer=WrittenAnswer(text=f"{'word ' * 99}{'x' * 300}"))
+    asked = WrittenQuestion(id="3.A", title="why?", points=4, prompt="### why?", answer="so")
+    for data in (class_of_thirty(report), written_page(asked, [shown] * 5)):
+        options = (f"--window-size={width},900", "--virtual-time-budget=2000", "--dump-dom")
+        seen = browse(tmp_path, probed(data), *options).stdout
+        assert re.findall("<title>(.*?)</title>", seen)[:1] == ["nothing wrong"]
 
 
 def test_a_page_can_be_printed(tmp_path, report):
