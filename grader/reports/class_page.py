@@ -8,7 +8,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from grader.core.outcomes import CheckResult, Figure, Reason, Report, Verdict
@@ -17,7 +17,9 @@ from grader.reports.html import document, text
 from grader.reports.item_analysis import FEWEST, ItemStatistics, item_statistics
 from grader.reports.scorecard import mean_in_words, points
 from grader.reports.shared_code import shared_code
-from grader.reports.shared_mistakes import SharedMistake, shared_mistakes
+
+if TYPE_CHECKING:
+    from grader.reports.shared_mistakes import SharedMistake
 
 BINS = 10
 MOST_MISSED = 5  # checks
@@ -186,11 +188,15 @@ def _results(reports: Sequence[Report], name: str) -> list[CheckResult]:
 
 def _unasked(reports: Sequence[Report]) -> list[str]:
     """Wrong answers that several share and nobody is asked about, their code side by side."""
+    if not any(check.code for report in reports for check in report.checks):
+        return []
+    from grader.reports.shared_mistakes import shared_mistakes  # brings torch
+
     found = shared_mistakes(reports)
     return ["<h3>Mistakes without a question</h3>", *map(_mistake, found)] if found else []
 
 
-def _mistake(one: SharedMistake) -> str:
+def _mistake(one: "SharedMistake") -> str:
     many = len(one.students)
     title = f"{many} students share a wrong answer in {one.task} that has no question yet"
     programs = [
