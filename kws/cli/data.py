@@ -75,6 +75,24 @@ def speaker_corpus(
     )
 
 
+@data_app.command("strings")
+def strings(
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    speakers: Annotated[int, typer.Option(help="Number of voices.")] = 120,
+    count: Annotated[int, typer.Option("--strings", help="Strings that each voice says.")] = 30,
+    words: Annotated[
+        str | None, typer.Option(help='Other words than the ten digits, such as "yes no".')
+    ] = None,
+    seed: Seed = "0",
+) -> None:
+    """Make spoken strings of digits with their transcripts, for speech to text, offline."""
+    from kws.data.embedded.strings import make_strings
+
+    more = {} if words is None else {"words": words.split()}
+    options = {"speakers": speakers, "strings": count, "seed": as_seed(seed), **more}
+    report(out, make_strings, "*.wav", **options)
+
+
 @data_app.command("download")
 def download(
     name: Annotated[str, typer.Argument(metavar="NAME", help="v1, v2 or v2-test.")],

@@ -5,6 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
+from kws.cli import run
 from kws.data.embedded import strings
 from kws.data.embedded.espeak import Utterance, speak, speak_with_events
 from kws.data.transcripts import read_transcripts
@@ -52,6 +53,13 @@ def test_the_same_seed_makes_the_same_bytes_and_is_found_again(made, tmp_path):
     before = (made / strings.RECORD).stat().st_mtime_ns
     assert strings.make_strings(made, speakers=10, strings=2) == made
     assert (made / strings.RECORD).stat().st_mtime_ns == before
+
+
+def test_the_command_finds_them(made, capsys):
+    assert run(["data", "strings", str(made), "--speakers", "10", "--strings", "2"]) == 0
+    assert capsys.readouterr().out.endswith("made: 20 recordings, is there already\n")
+    assert run(["data", "strings", str(made), "--speakers", "11", "--strings", "2"]) == 2
+    assert "it differs in speakers" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
