@@ -339,8 +339,90 @@ _05 = Assignment(
     weights=True,
 )
 
+_UNFOLD = ("torch.nn.functional.unfold", "torch.nn.Unfold")
+_INTERPOLATE = (
+    "torch.nn.functional.interpolate",
+    "torch.nn.functional.upsample",
+    "torch.nn.functional.grid_sample",
+    "torch.nn.Upsample",
+)
+_AST = (
+    "kws.models.spectrogram_transformer.SpectrogramTransformer",
+    "kws.models.transformer.TransformerEncoder",
+)
+_06 = Assignment(
+    number="06",
+    slug="spectrogram_image",
+    title="The spectrogram as an image",
+    tasks=(
+        Task(
+            id="6.1",
+            title="Patches",
+            names=("count_patches", "cut_patches"),
+            forbidden=(*_UNFOLD, "kws.models.patches.cut_patches"),
+        ),
+        Task(
+            id="6.2",
+            title="Patch embedding",
+            names=("PatchEmbedding",),
+            after=("6.1",),
+            forbidden=(*_UNFOLD, "kws.models.patches.PatchEmbedding"),
+        ),
+        Task(
+            id="6.3",
+            title="Where",
+            names=("sinusoids_2d", "GridPositions", "SplitPositions"),
+            forbidden=("kws.models.positions_2d",),
+        ),
+        Task(
+            id="6.4",
+            title="Another size",
+            names=("linear_weights", "resize", "cut_middle"),
+            forbidden=(*_INTERPOLATE, "kws.models.positions_2d"),
+        ),
+        Task(
+            id="6.5",
+            title="Patchout",
+            names=("structured", "unstructured"),
+            forbidden=("kws.models.patchout",),
+        ),
+        Task(
+            id="6.6",
+            title="The spectrogram transformer",
+            names=("SpectrogramTransformer", "ast_parameters"),
+            after=("6.1", "6.2", "6.3", "6.5"),
+            forbidden=_AST,
+        ),
+        Task(id="6.7", title="Predict the speed-up", names=("cost",)),
+        Task(
+            id="6.8",
+            title="Carry over",
+            names=("carry_over", "groups"),
+            after=("6.4",),
+            forbidden=("kws.training.carry_over",),
+        ),
+        Task(
+            id="6.9",
+            title="Few shots",
+            names=("few_shot_rows", "small_model", "recipe"),
+            after=("6.6",),
+            forbidden=("kws.data.few_shot.few_shot_rows",),
+        ),
+    ),
+    withheld=(
+        "kws.data.few_shot",
+        "kws.models.ast_weights",
+        "kws.models.patches",
+        "kws.models.patchout",
+        "kws.models.positions_2d",
+        "kws.models.spectrogram_transformer",
+        "kws.training.carry_over",
+    ),
+    weights=True,
+)
+
 ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType(
-    {one.number: one for one in (_01, _02, _03, _04, _05)}
+    {one.number: one for one in (_01, _02, _03, _04, _05, _06)}
 )
 
 

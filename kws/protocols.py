@@ -33,6 +33,12 @@ V2_ADDED_WORDS = ("backward", "follow", "forward", "learn", "visual")
 V2_OTHER_WORDS = tuple(sorted(V1_OTHER_WORDS + V2_ADDED_WORDS))
 V1_WORDS = tuple(sorted(COMMANDS + V1_OTHER_WORDS))
 V2_WORDS = tuple(sorted(COMMANDS + V2_OTHER_WORDS))
+# fmt: off
+GERMAN_WORDS = (
+    "acht", "baum", "drei", "eins", "haus", "hoch", "hund", "ja", "katze", "links",
+    "los", "nein", "neun", "rechts", "runter", "sechs", "sieben", "stopp", "vier", "zwei",
+)
+# fmt: on
 
 
 def hash_percentage(filename: str) -> float:
@@ -223,6 +229,7 @@ _ALL = (
     Protocol(name="embedded-35", labels=V2_WORDS, words=V2_WORDS),
     _thirty("embedded-30"),
     _thirty("embedded-31", "_silence_"),
+    Protocol(name="embedded-german", labels=GERMAN_WORDS, words=GERMAN_WORDS),
 )
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({protocol.name: protocol for protocol in _ALL})
 

@@ -244,6 +244,8 @@ def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
         speech.speaker_utterances(seed)
     if number == "05":
         keywords.word_clips(seed)
+    if number == "06":
+        keywords.german_clips(seed)
     if retrain:
         retraining.prepare(number)
 

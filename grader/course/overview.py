@@ -21,6 +21,7 @@ from grader.course import (
     test_03_speakers,
     test_04_conformer,
     test_05_keyword_transformer,
+    test_06_spectrogram_image,
 )
 from grader.course.mistakes.planted import planted, solution
 from grader.grading.checks import Check, read_check
@@ -43,6 +44,7 @@ CHECKS = {
     "03": test_03_speakers,
     "04": test_04_conformer,
     "05": test_05_keyword_transformer,
+    "06": test_06_spectrogram_image,
 }
 
 

@@ -46,4 +46,5 @@ REACHED = {
     "03": Reached(what="100 voices, new sentences", n=300, right=(294, 298, 290, 298, 297)),
     "04": Reached(what="100 voices, new sentences", n=300, right=(297, 296, 298, 296, 294, 295)),
     "05": Reached(what="12 classes, new voices", n=360, right=(326, 332, 339, 342, 334)),
+    "06": Reached(what="20 German words, new voices", n=600, right=(526, 529, 515, 538, 522)),
 }

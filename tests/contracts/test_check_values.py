@@ -15,7 +15,7 @@ from kws.checking import NotStarted, Unmet, check_values, lines_go_to
 from kws.contracts import all_trials, find_trial
 from kws.contracts.compare import Record
 
-NUMBERS = [n for n in ("01", "02", "03", "04", "05") if all_trials(n)]
+NUMBERS = [number for number in ASSIGNMENTS if all_trials(number)]
 
 
 def said(trial_id: str, answers) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from kws.cli import student
-from kws.student.released import checks_released
+from kws.student.released import checks_released, released
 
 KWS = [sys.executable, "-m", "kws.cli"]
 
@@ -42,7 +42,7 @@ def test_check_shows_prints_place_and_hint_of_what_does_not_pass(folder, kws):
 
 
 def test_progress_counts_what_passes_now_and_keeps_nothing(folder, kws):
-    for number in ("01", "03", "04", "05"):
+    for number in sorted(released().keys() - {"02"}):
         folder[number].unlink()
     todo = folder.source("02", "def attend")[1]
     answer = folder.fill("02").source("02", "def attend")[1]

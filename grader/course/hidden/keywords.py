@@ -10,6 +10,7 @@ Shape letters: n clips   N samples   T frames   F mel bands   C classes
 import tempfile
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,9 +19,10 @@ from grader.core.seed import Seed
 from kws.data.embedded.corpus import make_corpus
 from kws.data.speech_commands import load_speech_commands
 from kws.features import log_mel
-from kws.protocols import SPLITS, get_protocol
+from kws.protocols import SPLITS, Protocol, get_protocol
 
-PROTOCOL = get_protocol("embedded-12")
+PROTOCOL, GERMAN = get_protocol("embedded-12"), get_protocol("embedded-german")
+GERMAN_VOICE = "gmw/de"
 SPEAKERS, TAKES, NOISE_SECONDS = 30, 1, 10
 N_MELS = 64
 
@@ -30,21 +32,39 @@ def word_clips(secret: Seed) -> tuple[Tensor, Tensor]:
     return speak(secret.number("hidden words"))
 
 
+def german_clips(secret: Seed) -> tuple[Tensor, Tensor]:
+    """mel (n, T, F) and labels (n,) of the twenty German words of notebook 6."""
+    return speak_german(secret.number("hidden German words"))
+
+
 @lru_cache(maxsize=2)
 def speak(seed: int) -> tuple[Tensor, Tensor]:
     """The clips that follow from a number, in an order that does too."""
+    return _spoken(PROTOCOL, f"hidden words {seed}", seed)
+
+
+@lru_cache(maxsize=2)
+def speak_german(seed: int) -> tuple[Tensor, Tensor]:
+    """The same for the German words, which no voice of the course's corpora says."""
+    options = {"words": GERMAN.words, "voice": GERMAN_VOICE}
+    return _spoken(GERMAN, f"hidden German words {seed}", seed, **options)
+
+
+def _spoken(protocol: Protocol, name: str, seed: int, **options: Any) -> tuple[Tensor, Tensor]:
+    """Clips of a corpus that is made under this name and not kept."""
     mels, labels = [], []
     with tempfile.TemporaryDirectory() as folder:
         corpus = make_corpus(
             Path(folder) / "words",
-            seed=f"hidden words {seed}",
+            seed=name,
             speakers=SPEAKERS,
             takes=TAKES,
             noise_seconds=NOISE_SECONDS,
             progress=False,
+            **options,
         )
-        for name in SPLITS:  # all voices are new, whatever split they would belong to
-            split = load_speech_commands(corpus, PROTOCOL, name)
+        for split_name in SPLITS:  # all voices are new, whatever split they would belong to
+            split = load_speech_commands(corpus, protocol, split_name)
             waveforms = split.waveforms(torch.arange(len(split)))
             mels.append(prepared(log_mel(waveforms, n_mels=N_MELS)))
             labels.append(split.labels)

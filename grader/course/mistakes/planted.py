@@ -20,6 +20,7 @@ from grader.course.mistakes import (
     mistakes_03,
     mistakes_04,
     mistakes_05,
+    mistakes_06,
 )
 from grader.course.mistakes.added import added_mistakes, as_planted
 from grader.course.mistakes.mistake import Edit, Mistake
@@ -51,6 +52,7 @@ PLANTED = {
     "03": Planted(mistakes_03.MISTAKES, mistakes_03.ALTERNATIVES, mistakes_03.NEED_WEIGHTS),
     "04": Planted(mistakes_04.MISTAKES, mistakes_04.ALTERNATIVES, mistakes_04.NEED_WEIGHTS),
     "05": Planted(mistakes_05.MISTAKES, mistakes_05.ALTERNATIVES, mistakes_05.NEED_WEIGHTS),
+    "06": Planted(mistakes_06.MISTAKES, mistakes_06.ALTERNATIVES, mistakes_06.NEED_WEIGHTS),
 }
 
 
@@ -62,7 +64,8 @@ def solution(number: str) -> Path:
 def planted(number: str) -> Planted:
     """What is planted in an assignment; UsageError where nothing is."""
     if number not in PLANTED:
-        raise UsageError(f"no mistakes are planted in assignment {number}: choose one of 01 to 05")
+        known = ", ".join(PLANTED)
+        raise UsageError(f"no mistakes are planted in assignment {number}: choose one of {known}")
     added = [as_planted(one, solution(number)) for one in added_mistakes(number)]
     return replace(PLANTED[number], mistakes=[*PLANTED[number].mistakes, *added])
 

@@ -5,7 +5,14 @@ import torch
 
 from grader.core.seed import Seed
 from grader.course.hidden import keywords
-from grader.course.hidden.keywords import N_MELS, PROTOCOL, speak, word_clips
+from grader.course.hidden.keywords import (
+    GERMAN,
+    N_MELS,
+    PROTOCOL,
+    german_clips,
+    speak,
+    word_clips,
+)
 
 CLASSES = len(PROTOCOL.labels)
 
@@ -47,3 +54,11 @@ def test_the_place_of_a_clip_does_not_tell_its_word(drawn):
     size = min(len(labels), len(other))
     assert (labels[:size] == other[:size]).double().mean() < 2.5 / CLASSES
     assert (labels[1:] == labels[:-1]).double().mean() < 2.5 / CLASSES
+
+
+def test_every_speaker_says_each_german_word_once():
+    mel, labels = german_clips(Seed("one"))
+    voices, words = keywords.SPEAKERS, len(GERMAN.labels)
+    assert mel.shape == (voices * words, 101, N_MELS)
+    assert labels.bincount().tolist() == [voices] * words
+    assert (labels[1:] == labels[:-1]).double().mean() < 2.5 / words

@@ -2,6 +2,7 @@
 
 import pytest
 
+from grader.adapters import ASSIGNMENTS
 from grader.authoring.mutants import mutants_of
 from grader.course import mutation
 from grader.course.mutation import equivalent_mutants, mutation_report
@@ -50,13 +51,13 @@ def test_a_reference_that_fails_its_own_checks_is_no_measure(monkeypatch):
         mutation_report("02", workers=1)
 
 
-@pytest.mark.parametrize("number", ["01", "02", "03", "04", "05"])
+@pytest.mark.parametrize("number", list(ASSIGNMENTS))
 def test_an_equivalent_mutant_has_a_reason(number):
     assert all(len(reason) > 10 for reason in equivalent_mutants(number).values())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("visible", [False, True])
-@pytest.mark.parametrize("number", ["01", "02", "03", "04", "05"])
+@pytest.mark.parametrize("number", list(ASSIGNMENTS))
 def test_the_checks_notice_every_mutant(number, visible):
     assert mutation_report(number, visible=visible).survivors == ()
