@@ -30,9 +30,10 @@ def test_bands_that_change_places_change_places():
 def test_a_padded_map_gives_what_it_gives_alone():
     q, k, v = maps()
     alone = attend_2d(q, k, v)
-    long = [torch.cat([x, 50 * torch.randn(B, C, F, 4).double()], dim=-1) for x in (q, k, v)]
+    noise = 50 * torch.randn(3, B, C, F, 4).double()
+    q, k, v = (torch.cat(pair, dim=-1) for pair in zip((q, k, v), noise, strict=True))
     valid = (torch.arange(T + 4) < T).expand(B, -1)
-    padded = attend_2d(*long, valid)
+    padded = attend_2d(q, k, v, valid)
     torch.testing.assert_close(padded[..., :T], alone, rtol=0, atol=1e-12)
     assert not padded[..., T:].any()
 
