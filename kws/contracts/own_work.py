@@ -26,9 +26,9 @@ random re shutil stat statistics string struct sys tempfile textwrap threading t
 typing unicodedata uuid warnings wave weakref zlib
 """
 LIBRARIES = """
-IPython beartype einops jaxtyping kws matplotlib numpy opt_einsum pandas scipy sklearn soundfile
-torch torchaudio tqdm typing_extensions
-"""
+IPython jaxtyping kws matplotlib numpy safetensors soundfile torch torchaudio tqdm
+typing_extensions
+"""  # that come with this package, so that whoever grades has them
 # modules of torch; a function or class of torch itself is public if its name is
 TORCH = """
 accelerator amp autograd backends compiler cpu cuda distributions fft func functional linalg masked
@@ -49,7 +49,7 @@ __spec__ __subclasses__ cr_frame f_back f_builtins f_globals f_locals gi_frame r
 tb_frame
 """
 ATTRIBUTES = frozenset(INNER.split())
-ALLOWED = "an answer uses public names, runs no text as code, and reads no files"
+ALLOWED = "public names of Python, torch, numpy and kws are; no text is run as code, no file read"
 
 READY = (  # a word in a forbidden name -> how the operators begin that compute the same
     ("scaled_dot_product", ("aten::scaled_dot_product", "aten::_scaled_dot_product")),

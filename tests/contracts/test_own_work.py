@@ -101,6 +101,7 @@ REFUSED = {
     "f_back": "def answer(x):\n    return x.f_back",
     "__subclasses__": "def answer(x):\n    return getattr(type(x), '__sub' + 'classes__')()",
     "torch._C": "def answer(x):\n    return getattr(torch, '_' + 'C')",
+    "pytest": "import pytest\ndef answer(x):\n    return pytest.approx(x)",
     "gc": "import gc\nclass answer:\n    def f(self):\n        return gc.get_objects()",
 }
 

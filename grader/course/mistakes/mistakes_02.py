@@ -378,4 +378,27 @@ ALTERNATIVES = {
         ),
     ],
     "an additive mask of -1e9": [(HIDE, "scores = scores - 1e9 * (~valid)[:, None, None, :]")],
+    "keys and values in one map, pointwise convolutions in the layer": [
+        (FOUR.partition("\n")[2], "        self.both = nn.Linear(d_model, 2 * d_model)\n"),
+        (
+            MAPS.partition("\n")[2],
+            "        k, v = (split_heads(y, self.num_heads) for y in self.both(x).chunk(2, -1))\n",
+        ),
+        (
+            "    module.load_state_dict(weights)\n",
+            "    own = dict(weights)\n"
+            '    for kind in ("weight", "bias"):\n'
+            '        parts = [own.pop(f"{name}.{kind}") for name in ("key", "value")]\n'
+            '        own[f"both.{kind}"] = torch.cat(parts)\n'
+            "    module.load_state_dict(own)\n",
+        ),
+        ("nn.Linear(d_model, d_ff)", "nn.Conv1d(d_model, d_ff, 1)"),
+        ("nn.Linear(d_ff, d_model)", "nn.Conv1d(d_ff, d_model, 1)"),
+        ("self.contract(self.expand(x).relu())", "self.contract(self.expand(x.mT).relu()).mT"),
+        (
+            "    module.load_state_dict(own, strict=False)\n",
+            "    wide = {name: w[..., None] if w.ndim == 2 else w for name, w in own.items()}\n"
+            "    module.load_state_dict(wide, strict=False)\n",
+        ),
+    ],
 }

@@ -497,4 +497,19 @@ ALTERNATIVES = {
         (ENCODE, "x = self.body.forward(self.widen(x), valid=valid)"),
         ("model.encoder = encoder", "model.body = encoder"),
     ],
+    "half steps of a class of their own, a norm without a bias": [
+        (
+            "class ConformerBlock(nn.Module):",
+            "class HalfStep(FeedForwardModule):\n    def forward(self, x):\n"
+            "        return 0.5 * super().forward(x)\n\n\nclass ConformerBlock(nn.Module):",
+        ),
+        ("self.first_half = FeedForwardModule(", "self.first_half = HalfStep("),
+        ("self.second_half = FeedForwardModule(", "self.second_half = HalfStep("),
+        ("x = x + 0.5 * self.first_half(x)", "x = x + self.first_half(x)"),
+        ("x = x + 0.5 * self.second_half(x)", "x = x + self.second_half(x)"),
+        (
+            "self.norm = nn.BatchNorm1d(d_model) if normalize else nn.Identity()",
+            "self.norm = nn.LayerNorm(d_model, bias=False) if normalize else nn.Identity()",
+        ),
+    ],
 }
