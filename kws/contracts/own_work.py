@@ -28,7 +28,7 @@ typing unicodedata uuid warnings wave weakref zlib
 LIBRARIES = """
 IPython jaxtyping kws matplotlib numpy safetensors soundfile torch torchaudio tqdm
 typing_extensions
-"""  # that come with this package, so that whoever grades has them
+"""  # they come with this package: a grader has them, too
 # modules of torch; a function or class of torch itself is public if its name is
 TORCH = """
 accelerator amp autograd backends compiler cpu cuda distributions fft func functional linalg masked
