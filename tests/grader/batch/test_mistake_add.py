@@ -30,7 +30,7 @@ RENAMED = [
     ),
 ]
 QUESTION = "sin and cos take radians: did you turn the angles into degrees?"
-ANSWERS = {"ada": DEGREES, "bob": RENAMED, "cy": [], "di": [(ANGLES, f"{ANGLES} * 3")]}
+ANSWERS = {"ada": DEGREES, "bob": RENAMED, "cy": []}
 
 
 @pytest.fixture(scope="module")

@@ -139,14 +139,20 @@ def class_of_thirty(report) -> bytes:
     return class_page(reports, tasks=tasks, missing={"zoe": "Zoe"}, unread={"yann": "a PDF"})
 
 
-@pytest.mark.parametrize("width", [500, 1200])  # headless Chromium opens no narrower window
-def test_no_text_of_the_staffs_pages_overlaps_or_overflows(tmp_path, report, width):
+def page_of_answers(report) -> bytes:
     shown = ShownAnswer(label="ada", answer=WrittenAnswer(text=f"{'word ' * 99}{'x' * 300}"))
     asked = WrittenQuestion(id="3.A", title="why?", points=4, prompt="### why?", answer="so")
-    for data in (class_of_thirty(report), written_page(asked, [shown] * 5)):
-        options = (f"--window-size={width},900", "--virtual-time-budget=2000", "--dump-dom")
-        seen = browse(tmp_path, probed(data), *options).stdout
-        assert re.findall("<title>(.*?)</title>", seen)[:1] == ["nothing wrong"]
+    return written_page(asked, [shown] * 5)
+
+
+@pytest.mark.parametrize(
+    ("make", "width"),  # headless Chromium opens no narrower window than 500
+    [(class_of_thirty, 500), (class_of_thirty, 1200), (page_of_answers, 500)],
+)
+def test_no_text_of_the_staffs_pages_overlaps_or_overflows(tmp_path, report, make, width):
+    options = (f"--window-size={width},900", "--virtual-time-budget=2000", "--dump-dom")
+    seen = browse(tmp_path, probed(make(report)), *options).stdout
+    assert re.findall("<title>(.*?)</title>", seen)[:1] == ["nothing wrong"]
 
 
 def test_a_page_can_be_printed(tmp_path, report):
