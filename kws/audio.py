@@ -47,15 +47,7 @@ def read_audio(path: str | Path, *, resample: bool = False) -> Float[Tensor, "N"
     audio, without samples, of another rate or number of channels, or if it holds NaN or infinity.
     """
     path = Path(path)
-    _refuse_broken(path)
-    try:
-        file = soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        path.open("rb").close()  # a file that may not be opened raises its own OSError
-        raise UsageError(
-            f"{path}: not audio that can be read ({error.error_string.rstrip('.')}): "
-            "convert it to wav or flac"
-        ) from None
+    file = open_audio(path)
     with file:
         rate, channels, promised = file.samplerate, file.channels, file.frames
         try:
@@ -71,20 +63,43 @@ def read_audio(path: str | Path, *, resample: bool = False) -> Float[Tensor, "N"
         )
     if not samples.size:
         raise UsageError(f"{path}: holds no samples: record it again or delete it")
-    if not resample and (rate != SAMPLE_RATE or channels != 1):
-        raise UsageError(
-            f"{path}: {rate} Hz with {channels} channel{'s' * (channels > 1)}, expected "
-            f"{SAMPLE_RATE} Hz mono: convert it, or ask for resampling (--resample, resample=True)"
-        )
-    if not np.isfinite(samples).all():
-        raise UsageError(f"{path}: holds NaN or infinite samples: export it as 16-bit PCM again")
-    samples = samples.clip(-1, 1)  # before they are mixed: huge ones would overflow
-    waveform = torch.from_numpy(samples[:, 0] if channels == 1 else samples.mean(1))
-    return _to_sample_rate(waveform, rate).clamp(-1, 1)
+    if not resample:
+        refuse_other_rates(path, rate, channels)
+    return _to_sample_rate(mixed(samples, path), rate).clamp(-1, 1)
 
 
 def _to_sample_rate(waveform: Tensor, rate: int) -> Tensor:
     return resample(waveform, rate, SAMPLE_RATE)  # in `read_audio` an argument has this name
+
+
+def open_audio(path: Path) -> soundfile.SoundFile:
+    """The recording, opened; UsageError, naming it, for what is not one or is cut short."""
+    _refuse_broken(path)
+    try:
+        return soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        path.open("rb").close()  # a file that may not be opened raises its own OSError
+        raise UsageError(
+            f"{path}: not audio that can be read ({error.error_string.rstrip('.')}): "
+            "convert it to wav or flac"
+        ) from None
+
+
+def refuse_other_rates(path: Path, rate: int, channels: int) -> None:
+    """UsageError unless a recording is 16 kHz mono."""
+    if rate != SAMPLE_RATE or channels != 1:
+        raise UsageError(
+            f"{path}: {rate} Hz with {channels} channel{'s' * (channels > 1)}, expected "
+            f"{SAMPLE_RATE} Hz mono: convert it, or ask for resampling (--resample, resample=True)"
+        )
+
+
+def mixed(samples: np.ndarray, path: object) -> Float[Tensor, "N"]:
+    """Samples (N, channels) as one channel, their mean; UsageError, naming `path`, for NaN."""
+    if not np.isfinite(samples).all():
+        raise UsageError(f"{path}: holds NaN or infinite samples: export it as 16-bit PCM again")
+    samples = samples.clip(-1, 1)  # before they are mixed: huge ones would overflow
+    return torch.from_numpy(samples[:, 0] if samples.shape[1] == 1 else samples.mean(1))
 
 
 def _read_all(file: soundfile.SoundFile) -> np.ndarray:

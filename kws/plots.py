@@ -112,6 +112,23 @@ def draw_spectrogram(
 
 
 @mpl.rc_context(STYLE)
+def det(
+    points: Sequence[tuple[float, float]], chosen: tuple[float, float], *, title: str = ""
+) -> Figure:
+    """Misses (share of 1) over false alarms an hour, one point a threshold; `chosen` is marked."""
+    figure, ((axes,),) = new_figure(width=6.0, height=4.2, title=title)
+    alarms, missed = zip(*sorted(points), strict=True)
+    axes.plot(alarms, [100 * share for share in missed], color=BLUE, marker="o", label="thresholds")
+    axes.plot(chosen[0], 100 * chosen[1], color=ORANGE, marker="s", linestyle="", label="chosen")
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.set(xlabel="false alarms an hour", ylabel="missed words (%)", ylim=(0, None))
+    axes.set_xlim(0, None)
+    axes.grid(True)
+    axes.legend()
+    return figure
+
+
+@mpl.rc_context(STYLE)
 def confusion(matrix: Int[Tensor, "C C"], labels: Sequence[str], *, title: str = "") -> Figure:
     """Counts of a confusion matrix, shaded by their share of the row, the true class.
 

@@ -17,6 +17,8 @@ from types import MappingProxyType
 
 from kws.errors import UsageError, did_you_mean
 
+OWN = "own:"  # begins the name of a protocol that is made of its words
+
 SPLITS = ("training", "validation", "testing")
 HASH_RANGE = 2**27  # hashes are folded into 0 … 2^27 - 1
 VALIDATION_PERCENTAGE = 10
@@ -88,6 +90,11 @@ class Protocol:
     archive: str | None = None
     list_lengths: tuple[int, int] | None = None
     expected_counts: Mapping[str, int] | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether these are somebody's own words, see `own_protocol`."""
+        return self.name.startswith(OWN)
 
     def label_of(self, word: str) -> str:
         """The label of clips in the folder `word`; UsageError for a word without one."""
@@ -249,15 +256,54 @@ def on_the_embedded_corpus(name: str) -> str:
     raise UsageError(f"protocol {name} has no counterpart on the embedded corpus: choose another")
 
 
+def own_protocol(words: Sequence[str]) -> Protocol:
+    """Somebody's own words, beside silence and unknown: its name holds them, "own:ja,nein".
+
+    Silence and unknown get as many clips as a word has on average, so that they are classes like
+    the others: 10 % of ten words, as in the protocols of twelve classes.
+
+    >>> own_protocol(["ja", "licht an"]).labels
+    ('_silence_', '_unknown_', 'ja', 'licht an')
+
+    Raises:
+        UsageError: no words, one of them twice, or one that cannot be the name of a folder.
+    """
+    words = tuple(word.strip() for word in words)
+    for word in words:
+        if not word or word[0] in "_." or set(word) & set('/\\,"') or not word.isprintable():
+            raise UsageError(
+                f"words: {word!r} cannot name a word's folder: choose one without commas, slashes, "
+                "quotes, and a dot or underscore at its start"
+            )
+        if words.count(word) > 1:
+            raise UsageError(f"words: {word!r} is there twice: name each once")
+    if not words:
+        raise UsageError("words: none given: name at least one, such as ja,nein,stopp")
+    share = -(-100 // len(words))
+    return Protocol(
+        name=OWN + ",".join(words),
+        labels=("_silence_", "_unknown_", *words),
+        words=words,
+        silence_label="_silence_",
+        unknown_label="_unknown_",
+        silence_percentage=share,
+        unknown_percentage=share,
+    )
+
+
 def get_protocol(name: str) -> Protocol:
     """The protocol called `name`; UsageError with the near ones for any other name.
 
     >>> get_protocol("v2-12").labels[:3]
     ('_silence_', '_unknown_', 'yes')
+    >>> get_protocol("own:ja,nein").words
+    ('ja', 'nein')
     """
+    if name.startswith(OWN):
+        return own_protocol(name.removeprefix(OWN).split(","))
     if name not in PROTOCOLS:
         raise UsageError(
             f"{name!r} is not a protocol{did_you_mean(name, list(PROTOCOLS))}: "
-            f"choose one of {', '.join(PROTOCOLS)}"
+            f"choose one of {', '.join(PROTOCOLS)}, or own:WORD,WORD"
         )
     return PROTOCOLS[name]

@@ -119,6 +119,11 @@ Resample = Annotated[
 ]
 
 
+Partial = Annotated[
+    bool, typer.Option("--partial", help="Read what is there of a copy whose lists name more.")
+]
+
+
 @data_app.command("pack")
 def pack(
     folder: Annotated[Path, typer.Argument(help="Recordings, or speaker features.")],
@@ -134,7 +139,10 @@ def pack(
 def check(
     folder: Annotated[Path, typer.Argument(help="Recordings, or speaker features.")],
     protocol: Annotated[
-        str, typer.Option(help="v1-12, v2-12, v2-35, kaggle-12, embedded-12 or embedded-35.")
+        str,
+        typer.Option(
+            help="v1-12, v2-12, v2-35, kaggle-12, embedded-12, embedded-35, own:WORD,WORD."
+        ),
     ] = "v2-12",
     test_silence: Annotated[
         str, typer.Option(help="noise (background recordings) or zeros.")
@@ -147,11 +155,18 @@ def check(
     plot: Annotated[
         Path | None, typer.Option(help="PNG to draw: clips of every label in every split.")
     ] = None,
+    partial: Partial = False,
 ) -> None:
     """Read every file of a folder, and count its clips by split and label."""
     from kws.data import check
 
     lines = check.check(
-        folder, protocol, test_silence=test_silence, resample=resample, unknown=unknown, plot=plot
+        folder,
+        protocol,
+        test_silence=test_silence,
+        resample=resample,
+        unknown=unknown,
+        plot=plot,
+        partial=partial,
     )
     print(*lines, sep="\n")

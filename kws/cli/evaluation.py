@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kws.cli import app
+from kws.cli.data import Partial
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +20,15 @@ MOST_ROWS = 40  # classes in the printed table; evaluation-….json has them all
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or a checkpoint in it.")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")]
+TriggerText = Annotated[
+    str,
+    typer.Option(
+        "--trigger",
+        metavar="KEY=VALUE,…",
+        help="When a word counts as heard: threshold=0.7,hop_ms=100,smooth_ms=500,in_a_row=4,"
+        "refractory_ms=1500.",
+    ),
+]
 Resample = Annotated[
     bool, typer.Option("--resample", help="Convert recordings that are not 16 kHz mono.")
 ]
@@ -27,7 +37,7 @@ Resample = Annotated[
 @app.command("evaluate")
 def evaluate(
     run: Run,
-    data: Annotated[Path, typer.Option(help="Folder of the data set.")],
+    data: Annotated[Path, typer.Option(help="Folder of the data set, or of long recordings.")],
     split: Annotated[
         Literal["training", "validation", "testing"], typer.Option(help="What to measure on.")
     ] = "testing",
@@ -47,8 +57,19 @@ def evaluate(
             "silence, below U unknown.",
         ),
     ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream", help="Misses and false alarms in long recordings: kws data stream."
+        ),
+    ] = False,
+    trigger: TriggerText = "",
+    tolerance_ms: Annotated[
+        int, typer.Option(min=0, help="--stream: how long after a word it may still be heard.")
+    ] = 750,
     device: Device = "auto",
     resample: Resample = False,
+    partial: Partial = False,
 ) -> None:
     """Measure a trained model: accuracy with n and interval, each class, pictures."""
     from kws.inference.evaluate import evaluate as measure
@@ -60,6 +81,9 @@ def evaluate(
     chosen = choose_device(device)
     rule = parse_thresholds(thresholds) if thresholds is not None else None
     trained = load_model(run)
+    if stream:
+        evaluate_stream(run, trained, data, trigger, tolerance_ms, str(chosen), resample)
+        return
     examples = load_split(
         trained,
         data,
@@ -68,6 +92,7 @@ def evaluate(
         test_silence=test_silence,
         resample=resample,
         thresholds=rule,
+        partial=partial,
     )
     for note in getattr(examples, "notes", ()):
         print(f"note: {note}")
@@ -79,6 +104,44 @@ def evaluate(
     )
     for evaluation in evaluations:
         print(evaluation.describe())
+    print(f"written: {', '.join(map(str, written))}")
+
+
+def evaluate_stream(
+    run: Path,
+    trained: "Trained",
+    data: Path,
+    trigger_text: str,
+    tolerance_ms: int,
+    device: str,
+    resample: bool,
+) -> None:
+    """Listen to a folder of long recordings, and print misses and false alarms."""
+    from kws.inference.detector import parse_trigger
+    from kws.inference.stream_evaluation import (
+        as_table,
+        det_curve,
+        hear,
+        write_stream_evaluation,
+    )
+    from kws.inference.streaming import Heard, require_streamable
+
+    trigger, heard = parse_trigger(trigger_text), Heard()
+    require_streamable(trained)
+    recordings = []
+    for scored in hear(trained, data, trigger, device=device, resample=resample, heard=heard):
+        recordings.append(scored)
+        print(f"heard: {scored.file}, {scored.seconds / 60:.1f} minutes", file=sys.stderr)
+    points = det_curve(recordings, trained.labels, trigger, tolerance_ms)
+    chosen = next(point for point in points if point.threshold == trigger.threshold)
+    written = write_stream_evaluation(
+        folder_of(run), trained, data, trigger, tolerance_ms, points, chosen, heard
+    )
+    print(*as_table(points, chosen), sep="\n")
+    print(f"\n{trained.recipe.model.name}, step {trained.step:,}, {trigger}, {tolerance_ms} ms")
+    print(f"missed {chosen.total.missed}")
+    print(f"false alarms {chosen.total.alarms}")
+    print(f"{heard}")
     print(f"written: {', '.join(map(str, written))}")
 
 
@@ -233,6 +296,18 @@ def export(
     safetensors: Annotated[
         bool, typer.Option("--safetensors", help="Weights, with labels and recipe as metadata.")
     ] = False,
+    quantize: Annotated[
+        bool,
+        typer.Option(
+            "--quantize", help="ONNX in 8 bits, calibrated on the training part of --data."
+        ),
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="--quantize: folder of the data set, measured before, after."),
+    ] = None,
+    resample: Resample = False,
+    partial: Partial = False,
 ) -> None:
     """Write a trained model for other programs. Without an option the name's ending decides."""
     from kws.inference.export import CHECKED, export_onnx, export_safetensors
@@ -240,22 +315,52 @@ def export(
 
     if not onnx and not safetensors and out is not None:
         onnx, safetensors = out.suffix == ".onnx", out.suffix == ".safetensors"
+    onnx = onnx or (quantize and not safetensors)
     if onnx == safetensors:
         raise UsageError("kws export writes one format at a time: choose --onnx or --safetensors")
     suffix = ".onnx" if onnx else ".safetensors"
-    out = out or folder_of(run) / f"model{suffix}"
+    out = out or folder_of(run) / f"model{'-int8' * quantize}{suffix}"
     if out.suffix in (".onnx", ".safetensors") and out.suffix != suffix:
         raise UsageError(
             f"{out}: its name says {out.suffix[1:]}: rename it, or leave --{suffix[1:]} out"
         )
     trained = load_model(run)
-    if onnx:
+    if quantize:
+        export_small(trained, out, data, safetensors, resample, partial)
+    elif onnx:
         difference = export_onnx(trained, out)
         shapes = ", ".join(f"{batch} × {frames} frames" for batch, frames in CHECKED)
         print(f"onnxruntime and torch differ by at most {difference:.1e} ({shapes})")
     else:
         export_safetensors(trained, out)
     print(f"written: {out}, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def export_small(
+    trained: "Trained",
+    out: Path,
+    data: Path | None,
+    safetensors: bool,
+    resample: bool,
+    partial: bool,
+) -> None:
+    """Write an int8 ONNX model and print what it costs and saves."""
+    from kws.data.clips import ClipSplit
+    from kws.inference.evaluate import load_split
+    from kws.inference.quantize import export_quantized, require_quantizable
+
+    if safetensors:
+        raise UsageError("--quantize writes ONNX: leave --safetensors out")
+    require_quantizable(trained)
+    if data is None:
+        raise UsageError("--quantize needs clips to calibrate on: give their folder with --data")
+    training, testing = (
+        load_split(trained, data, split, resample=resample, partial=partial)
+        for split in ("training", "testing")
+    )
+    assert isinstance(training, ClipSplit)
+    assert isinstance(testing, ClipSplit)
+    print(*export_quantized(trained, out, training, testing).lines(), sep="\n")
 
 
 @app.command("plot")

@@ -10,6 +10,7 @@ for group in (
     "data",
     "train",
     "evaluation",
+    "live",
     "result_files",
     "experiments",
     "params",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kws.cli import INTERRUPTED, app
+from kws.cli.data import Partial
 
 if TYPE_CHECKING:
     from kws.training.batches import Split
@@ -34,9 +35,14 @@ def train(
         Path | None,
         typer.Option(help="Weights to begin with: a run, a checkpoint, a folder of transformers."),
     ] = None,
+    words: Annotated[
+        str | None,
+        typer.Option(help="Your own words, ja,nein,stopp, or all: every word folder in the data."),
+    ] = None,
     resample: Annotated[
         bool, typer.Option("--resample", help="Convert recordings that are not 16 kHz mono.")
     ] = False,
+    partial: Partial = False,
 ) -> None:
     """Train a model as a recipe says, and write the run folder.
 
@@ -49,12 +55,15 @@ def train(
     from kws.training.recipe import load_recipe
     from kws.training.splits import load_splits
 
-    chosen = load_recipe(recipe, overrides or ())
+    overrides = list(overrides or ())
+    if words is not None:
+        overrides.append(f'data.protocol="{protocol_of(words, data)}"')
+    chosen = load_recipe(recipe, overrides)
     check_free(out, resume)
     keep_freed_memory()
     with team_of_processes(device) as team:
         with main_first(team):
-            training, validation = load_splits(chosen, data, resample)
+            training, validation = load_splits(chosen, data, resample, partial)
         if team.is_main:
             announce(chosen, training, validation, str(team.device))
         try:
@@ -70,14 +79,22 @@ def train(
             )
         except KeyboardInterrupt:
             if team.is_main:
-                words = ["kws", "train", recipe, "--data", str(data), "--out", str(out)]
-                words += [word for override in overrides or () for word in ("--set", override)]
-                words += ["--resample"] * resample + ["--resume"]
-                saved = f"{out / 'last.pt'} is saved, continue with: {shlex.join(words)}"
+                again = ["kws", "train", recipe, "--data", str(data), "--out", str(out)]
+                again += [word for override in overrides for word in ("--set", override)]
+                again += ["--resample"] * resample + ["--partial"] * partial + ["--resume"]
+                saved = f"{out / 'last.pt'} is saved, continue with: {shlex.join(again)}"
                 print(f"kws: interrupted: {saved}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
         if team.is_main:
             conclude(chosen, history, out)
+
+
+def protocol_of(words: str, data: Path) -> str:
+    """The name of the protocol of somebody's own words; "all" is every word folder."""
+    from kws.data.own_words import words_in
+    from kws.protocols import own_protocol
+
+    return own_protocol(words_in(data) if words.strip() == "all" else words.split(",")).name
 
 
 @app.command("recipes")

@@ -56,8 +56,11 @@ def check(
     resample: bool = False,
     unknown: Literal["protocol", "all"] = "protocol",
     plot: Path | None = None,
+    partial: bool = False,
 ) -> list[str]:
     """Read all of `folder` under `protocol` and count it, in lines; draw the counts to `plot`.
+
+    `partial` counts the clips that lists name and that are not there.
 
     Errors: as the readers; and UsageError for a plot of a folder that has no classes of words.
     """
@@ -70,12 +73,13 @@ def check(
         clips = load_unlabeled(folder, resample=resample)
         return [f"{folder}: {len(clips):,} recordings without labels", *map(note, clips.notes)]
     rules = get_protocol(protocol)
-    listing = read_listing(folder)
+    listing = read_listing(folder, partial=partial)
     names = ("testing",) if listing.is_test_archive else SPLITS
     settings: dict[str, Any] = {
         "test_silence": test_silence,
         "resample": resample,
         "unknown": unknown,
+        "partial": partial,
     }
     splits = [load_speech_commands(folder, rules, name, **settings) for name in names]
     counts = {split.split: split.counts() for split in splits}

@@ -10,7 +10,8 @@ lists the hash rule decides. The challenge's training folder keeps its words one
 import os
 import random
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ from kws.protocols import SPLITS, V1_LISTS, V2_LISTS, Protocol, which_split
 NOISE_FOLDER = "_background_noise_"
 SILENCE_FOLDER, UNKNOWN_FOLDER = "_silence_", "_unknown_"
 AUDIO_SUFFIXES = (".wav", ".flac")
+CURE_OF_LISTS = "unpack the archive again, correct the list, or read what is there with --partial"
 LIST_FILES = {"validation": "validation_list.txt", "testing": "testing_list.txt"}
 
 ARCHIVES = {V1_LISTS: "v0.01", V2_LISTS: "v0.02"}  # by (validation, testing) clips
@@ -35,11 +37,22 @@ class Listing:
     names: list[str]
     splits: list[str]
     is_test_archive: bool = False
+    has_lists: bool = False
+    missing: int = 0  # clips that the lists name and that are not there: a partial copy
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def words(self) -> Counter[str]:
         """How many clips each word folder holds."""
         return Counter(name.partition("/")[0] for name in self.names)
+
+    def has_others(self, words: Collection[str]) -> bool:
+        """Whether there are clips of other words than these, or of `_unknown_`."""
+        return bool(set(self.words) - {*words, SILENCE_FOLDER})
+
+    def noted(self, note: str) -> "Listing":
+        """The same with one more sentence that is worth reading."""
+        return replace(self, notes=(*self.notes, note))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +70,11 @@ class Choice:
         return len(self.rows) + self.made_silence
 
 
-def read_listing(folder: str | Path) -> Listing:
+def read_listing(folder: str | Path, *, partial: bool = False) -> Listing:
     """List the clips of `folder` and decide the split of each.
 
     Raises UsageError for a folder that is missing, empty or in another layout, and for lists that
-    name a clip that is not there.
+    name a clip that is not there; `partial` counts those instead.
     """
     folder = existing_folder(folder)
     root = folder / "audio" if has_word_folders(folder / "audio") else folder
@@ -74,7 +87,7 @@ def read_listing(folder: str | Path) -> Listing:
             f"{folder}: holds no word folders with recordings, such as yes/…_nohash_0.wav: "
             "check the path"
         )
-    listed = _read_lists(folder, names)
+    listed, missing = _read_lists(folder, names, partial)
     is_test_archive = not listed and any(
         name.startswith((SILENCE_FOLDER, UNKNOWN_FOLDER)) for name in names
     )
@@ -84,7 +97,19 @@ def read_listing(folder: str | Path) -> Listing:
         splits = [listed.get(name, "training") for name in names]
     else:
         splits = [which_split(name) for name in names]
-    return Listing(root=root, names=names, splits=splits, is_test_archive=is_test_archive)
+    notes = ()
+    if missing:
+        total = len(listed) + missing
+        notes = (f"{missing:,} of {total:,} clips that the lists name are not there",)
+    return Listing(
+        root=root,
+        names=names,
+        splits=splits,
+        is_test_archive=is_test_archive,
+        has_lists=bool(listed or missing),
+        missing=missing,
+        notes=notes,
+    )
 
 
 def existing_folder(folder: str | Path) -> Path:
@@ -111,31 +136,34 @@ def audio_files(folder: Path) -> list[str]:
     )
 
 
-def _read_lists(folder: Path, names: list[str]) -> dict[str, str]:
-    """Clip -> split from the two lists; empty without them."""
+def _read_lists(folder: Path, names: list[str], partial: bool) -> tuple[dict[str, str], int]:
+    """Clip -> split from the two lists, empty without them; how many clips are not there."""
     paths = {split: folder / name for split, name in LIST_FILES.items()}
     there = [path for path in paths.values() if path.exists()]
     if not there:
-        return {}
+        return {}, 0
     if len(there) == 1:
         missing = next(path for path in paths.values() if path not in there)
         raise UsageError(
             f"{missing}: missing, although {there[0].name} is there: restore it, or remove both "
             "lists to split by hash"
         )
-    known, listed = set(names), {}
+    known, listed, missing = set(names), {}, set()
     for split, path in paths.items():
         for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
             if not (name := line.strip()):
                 continue
             if name not in known:
-                raise UsageError(f"{path}: line {number}: {_why_unknown(name, names)}")
+                if not partial:
+                    raise UsageError(f"{path}: line {number}: {_why_unknown(name, names)}")
+                missing.add(name)
+                continue
             if listed.setdefault(name, split) != split:
                 raise UsageError(
                     f"{path}: line {number}: {name} is in {paths[listed[name]].name} too: "
                     "remove it from one of the lists"
                 )
-    return listed
+    return listed, len(missing)
 
 
 def _why_unknown(name: str, names: list[str]) -> str:
@@ -144,9 +172,9 @@ def _why_unknown(name: str, names: list[str]) -> str:
     if word not in words:
         return (
             f"{name} names the word folder {word!r}, which is not there"
-            f"{did_you_mean(word, words)}: unpack the archive again or correct the list"
+            f"{did_you_mean(word, words)}: {CURE_OF_LISTS}"
         )
-    return f"{name} is not there: unpack the archive again or correct the list"
+    return f"{name} is not there: {CURE_OF_LISTS}"
 
 
 def choose(
@@ -222,7 +250,7 @@ def check_listing(listing: Listing, protocol: Protocol) -> None:
 
 
 def _check_official(listing: Listing, protocol: Protocol) -> None:
-    if protocol.expected_counts is None:
+    if protocol.expected_counts is None or listing.missing:
         return
     if listing.is_test_archive:
         archive = TEST_ARCHIVES.get(listing.words[SILENCE_FOLDER])

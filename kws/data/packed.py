@@ -45,7 +45,7 @@ class PackedClips:
     clip had at 16 kHz, before zeros were appended or its end was cut.
     """
 
-    audio: np.memmap
+    audio: np.ndarray
     names: list[str]
     lengths: np.ndarray
     path: Path

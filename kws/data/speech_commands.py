@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kws.audio import CLIP_SAMPLES, read_audio
+from kws.data import own_words
 from kws.data.clips import ClipSplit
 from kws.data.listing import (
     NOISE_FOLDER,
@@ -52,6 +53,7 @@ def load_speech_commands(
     test_silence: str = "noise",
     resample: bool = False,
     unknown: Literal["protocol", "all"] | int = "protocol",
+    partial: bool = False,
 ) -> ClipSplit:
     """One split of the recordings in `folder` under `protocol`.
 
@@ -59,6 +61,10 @@ def load_speech_commands(
     is the convention of validation and testing; `resample=True` converts recordings that are not
     16 kHz mono. `unknown` is how many clips of other words there are: as many as the protocol says,
     or "all" of every split, which is another test; or a number, which rules training alone.
+    `partial=True` reads what is there of a folder whose lists name more.
+
+    Under a protocol of somebody's own words a folder may lack other words, background recordings
+    and a hash that fills every split: see `kws.data.own_words`.
 
     Raises UsageError, with the file or argument named, for a folder that is missing, empty, in
     another layout or of another archive, for lists that name what is not there, for words without
@@ -73,7 +79,10 @@ def load_speech_commands(
         )
     if test_silence not in ("noise", "zeros"):
         raise UsageError(f"test_silence={test_silence!r}: choose 'noise' or 'zeros'")
-    listing = read_listing(folder)
+    listing = read_listing(folder, partial=partial)
+    if protocol.is_own:
+        check_listing(listing, protocol)
+        listing = own_words.divide(listing, protocol.words)
     check_listing(listing, protocol)
     if listing.is_test_archive and split != "testing":
         raise UsageError(
@@ -90,6 +99,18 @@ def load_speech_commands(
         raise UsageError(f"{folder}: {split} has no clips under {protocol.name}: check the lists")
     clips = pack_clips(listing.root, listing.names, resample=resample)
     noise, lengths = read_noise(listing.root, split, resample=resample)
+    if protocol.is_own and not len(noise):
+        listing = listing.noted(f"no {NOISE_FOLDER}: noise of the embedded corpus instead")
+        noise, lengths = read_noise(own_words.spare_corpus(), split)
+    if protocol.is_own and not listing.has_others(protocol.words):
+        wanted = sum(label in protocol.words for label in choice.labels)
+        count = protocol.unknown_count(wanted)
+        if here != "protocol":
+            count = None if here == "all" else here
+        choice, clips, note = own_words.with_spare_words(
+            choice, clips, protocol.words, split, count, seed
+        )
+        listing = listing.noted(note)
     made = _split(listing, choice, clips, noise, lengths, protocol, split, seed, test_silence)
     return replace(made, all_unknown=unknown == "all")
 
@@ -108,7 +129,7 @@ def _split(
     generator = torch.Generator().manual_seed(len(SPLITS) * seed + SPLITS.index(split))
     made, n = choice.made_silence, len(choice)
     rows = torch.tensor(choice.rows + [-1] * made)
-    names = [listing.names[row] for row in choice.rows]
+    names = [clips.names[row] for row in choice.rows]
     names += [f"{SILENCE_FOLDER}/made_{i:05d}" for i in range(made)]
     label_index = {label: index for index, label in enumerate(protocol.labels)}
     silence_index = label_index.get(protocol.silence_label or "", -1)
@@ -133,7 +154,7 @@ def _split(
         if split == "training":
             gain[-made:] = torch.rand(made, generator=generator)
             start[n - made :: ZEROS_EVERY] = -1
-    notes += _notes(listing, choice, clips, protocol)
+    notes += [*listing.notes, *_notes(listing, choice, clips, protocol)]
     return ClipSplit(
         clips=clips,
         rows=rows,

@@ -93,6 +93,7 @@ def load_split(
     test_silence: Literal["noise", "zeros"] | None = None,
     resample: bool = False,
     thresholds: Thresholds | None = None,
+    partial: bool = False,
 ) -> ClipSplit | FrameSplit:
     """The split of `folder` that `trained` is to be measured on, under its own recipe by default.
 
@@ -127,6 +128,7 @@ def load_split(
             test_silence=test_silence or data.test_silence,
             resample=resample,
             unknown=data.unknown,
+            partial=partial,
         )
     for option, given in (
         ("protocol", protocol),

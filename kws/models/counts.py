@@ -20,6 +20,7 @@ from torch import nn
 from kws.models import speaker
 from kws.models.bc_resnet import HEAD_KERNEL, STAGE_BLOCKS, BcResNetConfig, widths_of
 from kws.models.convs2s import ConvS2sConfig
+from kws.models.ds_cnn import STEM_KERNEL, DsCnnConfig
 from kws.models.keyword_transformer import KeywordTransformerConfig
 from kws.models.patches import count_patches
 from kws.models.recurrent import CrnnConfig, GruConfig, RnnConfig
@@ -282,6 +283,17 @@ def parts_of_bc_resnet(config: BcResNetConfig) -> Parts:
     }
 
 
+def parts_of_ds_cnn(config: DsCnnConfig) -> Parts:
+    """A block: depthwise 9 c + c, pointwise c² + c, two normalizations of 2 c."""
+    c = config.channels
+    return {
+        "stem": Formula("k*c + c", {"k": STEM_KERNEL[0] * STEM_KERNEL[1], "c": c}),
+        "stem_norm": Formula("2*c", {"c": c}),
+        "blocks": times(config.num_blocks, Formula("c**2 + 15*c", {"c": c})),
+        "classify": linear(c, config.num_classes, "c C"),
+    }
+
+
 def parts_of_tdnn(config: TdnnConfig) -> Parts:
     """Layers of 5, 3, 3, 1 and 1 frames; mean and deviation double the last one's width."""
     c, h = config.channels, config.d_hidden
@@ -349,6 +361,7 @@ PARTS: dict[type, Callable[[Any], Parts]] = {
     KeywordTransformerConfig: parts_of_keyword_transformer,
     SpectrogramTransformerConfig: parts_of_spectrogram_transformer,
     BcResNetConfig: parts_of_bc_resnet,
+    DsCnnConfig: parts_of_ds_cnn,
     TdnnConfig: parts_of_tdnn,
     speaker.TransformerConfig: parts_of_transformer,
     speaker.ConformerConfig: parts_of_conformer,

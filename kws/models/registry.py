@@ -15,6 +15,7 @@ from kws.errors import UsageError, did_you_mean, is_out_of_memory
 from kws.models import (
     bc_resnet,
     convs2s,
+    ds_cnn,
     keyword_transformer,
     pretrained,
     recurrent,
@@ -113,6 +114,11 @@ MODELS: dict[str, Entry] = {
         )
         for size in (1, 8)
     },
+    "ds-cnn": Entry(
+        build=ds_cnn.DsCnn,
+        config=ds_cnn.DsCnnConfig(),
+        about="depthwise separable convolutions at the size of MLPerf Tiny",
+    ),
     "transformer": Entry(
         build=speaker.build_transformer,
         config=speaker.TransformerConfig(),

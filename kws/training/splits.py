@@ -9,8 +9,13 @@ from kws.training.batches import Split
 from kws.training.recipe import Recipe
 
 
-def load_splits(recipe: Recipe, folder: str | Path, resample: bool = False) -> tuple[Split, Split]:
-    """Training and validation split of `folder`; errors are those of the two readers."""
+def load_splits(
+    recipe: Recipe, folder: str | Path, resample: bool = False, partial: bool = False
+) -> tuple[Split, Split]:
+    """Training and validation split of `folder`; errors are those of the two readers.
+
+    `partial` reads what is there of keywords whose lists name more.
+    """
     data = recipe.data
     if data.task == "speakers":
         speakers = load_speaker_data(recipe, folder)
@@ -24,6 +29,7 @@ def load_splits(recipe: Recipe, folder: str | Path, resample: bool = False) -> t
             test_silence=data.test_silence,
             resample=resample,
             unknown=data.unknown,
+            partial=partial,
         )
         for split in ("training", "validation")
     )

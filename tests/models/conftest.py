@@ -18,6 +18,7 @@ TINY: dict[str, dict] = {
     "convs2s": {"d_model": 12, "num_layers": 2},
     "bc-resnet-1": {"base_channels": 4},
     "bc-resnet-8": {"base_channels": 4},
+    "ds-cnn": {"channels": 6, "num_blocks": 2},
     "tdnn": {"channels": 8, "d_hidden": 6},
     "homework-modified": {**TINY_TRANSFORMER, "d_hidden": 6},
     "homework-baseline": {**TINY_TRANSFORMER, "d_hidden": 6},

@@ -19,6 +19,7 @@ from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.bc_resnet import BcBlock, SubSpectralNorm
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
 from kws.models.convs2s import GatedBlock
+from kws.models.ds_cnn import DsBlock
 from kws.models.frontend import ConvBlock, ConvStem
 from kws.models.patches import PatchEmbedding
 from kws.models.pooling import AttentionPooling, MeanPooling, SelfAttentivePooling
@@ -63,13 +64,14 @@ LAYERS = {
     "pooled block": (lambda: ConvBlock(C, 7, pool=(2, 2)), (B, C, BANDS, T)),
     "pooled first": (lambda: ConvBlock(C, 7, pool=(2, 3), pool_first=True), (B, C, BANDS, T)),
     "stem": (lambda: ConvStem((4, 6), strides=(2, 2)), (B, T, BANDS)),
+    "separable block": (lambda: DsBlock(C), (B, C, BANDS, T)),
     "time-delay layer": (lambda: TdnnLayer(D, 7, 3, dilation=2), (B, D, T)),
     "linear front end": (lambda: LinearFrontEnd(BANDS, D), (B, T, BANDS)),
     "patches": (lambda: PatchEmbedding(D, (4, 5), (3, 2)), (B, T, BANDS)),
     "convolutional front end": (lambda: ConvFrontEnd(BANDS, D), (B, T, BANDS)),
 }
 LEFT_TO_MODELS = {"BcResNet", "Crnn", "GruClassifier", "KeywordTransformer", "SequenceClassifier"}
-LEFT_TO_MODELS |= {"ConvS2s", "RnnClassifier", "SpectrogramTransformer", "Tdnn"}
+LEFT_TO_MODELS |= {"ConvS2s", "DsCnn", "RnnClassifier", "SpectrogramTransformer", "Tdnn"}
 REFUSE_PADDING = {"Ast", "Wav2Vec2"}  # tested where they are
 # With a padding test beside their own: a memory and symbols, or a mask that is shortened twice.
 ELSEWHERE = {"Attention2d", "ConvSubsampling", "CrossAttention", "DecoderLayer"}

@@ -36,6 +36,7 @@ PUBLISHED = {
     ("kwt-3", 12): 5_360_844,
     ("bc-resnet-1", 12): 9_232,
     ("bc-resnet-8", 12): 321_068,
+    ("ds-cnn", 12): 23_756,
     ("homework-baseline", 600): 125_896,
     ("ast-small", 35): 255_107,
     ("ast-base", 527): 86_594_063,

@@ -81,6 +81,10 @@ OTHERS = {
         {},
         {"base_channels": 4, "sub_bands": 1, "dropout": 0.0},
     ),
+    "ds-cnn": (
+        {"channels": 6},
+        {"channels": 5, "num_blocks": 2, "dropout": 0.0},
+    ),
     "tdnn": (
         {"channels": 4, "d_hidden": 3},
         {"channels": 5, "d_hidden": 4, "dropout": 0.0},

@@ -1,0 +1,133 @@
+"""What a pretrained body is worth with ten clips a word: `--init` against training from nothing.
+
+    python benchmarks/own_words.py RUN                     # other words of a language, embedded
+    python benchmarks/own_words.py RUN --people FOLDER     # FOLDER/<speaker>/<word>_<take>.wav
+
+RUN is a run of `keywords` that knows 35 words. For each seed ten clips a word, of as many speakers,
+are drawn from the training speakers; all clips of the testing speakers are the test. Both
+trainings have the same clips, steps and seed; only the weights they begin with differ.
+"""
+
+import argparse
+import json
+import random
+import shutil
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import torch
+
+from kws.data.embedded.corpus import make_corpus
+from kws.data.listing import read_listing
+from kws.inference.evaluate import evaluate, load_split
+from kws.inference.trained import load_model
+from kws.metrics import Proportion, percent
+from kws.protocols import own_protocol
+from kws.training.loop import fit
+from kws.training.recipe import load_recipe
+from kws.training.splits import load_splits
+
+GERMAN = ("ja", "nein", "hoch", "runter", "links", "rechts", "an", "aus", "halt", "los")
+CLIPS = 10  # of a word
+
+
+def by_speaker(folder: Path, out: Path) -> Path:
+    """`<speaker>/<word>_<take>.wav` as `<word>/<speaker>_nohash_<take>.wav`, a third to test."""
+    people = sorted(path for path in folder.iterdir() if path.is_dir())
+    lists: dict[str, list[str]] = {"validation": [], "testing": []}
+    for number, person in enumerate(people):
+        for clip in sorted(person.glob("*.wav")):
+            word, _, take = clip.stem.rpartition("_")
+            name = f"{word}/{person.name}_nohash_{take}.wav"
+            (out / word).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(clip, out / name)
+            if number % 3 == 0:
+                lists["testing"].append(name)
+            elif number % 9 == 1:
+                lists["validation"].append(name)
+    for split, names in lists.items():
+        (out / f"{split}_list.txt").write_text("\n".join(names) + "\n")
+    return out
+
+
+def few(corpus: Path, words: list[str], seed: int, out: Path) -> Path:
+    """The corpus with ten training clips a word, of different speakers where there are as many."""
+    listing = read_listing(corpus)
+    splits = dict(zip(listing.names, listing.splits, strict=True))
+    kept: dict[str, list[str]] = defaultdict(list)
+    for word in words:
+        names = [name for name in listing.names if name.startswith(f"{word}/")]
+        own = [name for name in names if splits[name] == "training"]
+        random.Random(f"{seed} {word}").shuffle(own)
+        turn: dict[str, int] = defaultdict(int)
+        order = []
+        for name in own:
+            speaker = name.partition("_nohash_")[0]
+            order.append((turn[speaker], len(order), name))
+            turn[speaker] += 1
+        kept["training"] += [name for _, _, name in sorted(order)[:CLIPS]]
+        for split in ("validation", "testing"):
+            kept[split] += [name for name in names if splits[name] == split]
+    for split in ("validation", "testing"):
+        (out / f"{split}_list.txt").parent.mkdir(parents=True, exist_ok=True)
+        (out / f"{split}_list.txt").write_text("\n".join(sorted(kept[split])) + "\n")
+    for name in (name for names in kept.values() for name in names):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(corpus / name, out / name)
+    return out
+
+
+def train(data: Path, words: list[str], init: Path | None, seed: int, epochs: int) -> Proportion:
+    """Accuracy on the testing speakers, of words, silence and unknown."""
+    settings = [
+        f'data.protocol="{own_protocol(words).name}"',
+        f"train.seed={seed}",
+        f"train.epochs={epochs}",
+        "train.batch_size=16",
+    ]
+    recipe = load_recipe("keywords", settings)
+    training, validation = load_splits(recipe, data)
+    out = data.parent / f"run-{init is not None}"
+    fit(recipe, train=training, validation=validation, out=out, init=init, progress=False)
+    trained = load_model(out)
+    found = evaluate(trained, load_split(trained, data, "testing"))[0].accuracy
+    shutil.rmtree(out)
+    return found
+
+
+def main() -> None:
+    """Print a line a seed and kind, then one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--people", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=40)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        if arguments.people:
+            corpus = by_speaker(arguments.people, Path(scratch) / "people")
+            words = sorted(read_listing(corpus).words)
+        else:
+            words = [str(word) for word in GERMAN]
+            corpus = make_corpus(
+                Path(scratch) / "de", speakers=100, takes=2, words=words, voice="gmw/de"
+            )
+        for seed in range(arguments.seeds):
+            data = few(corpus, words, seed, Path(scratch) / f"few-{seed}" / "data")
+            for name, init in (("from nothing", None), ("--init", arguments.run)):
+                found = train(data, words, init, seed, arguments.epochs)
+                print(f"seed {seed}, {name}: {found}", flush=True)
+                rows.append({"seed": seed, "init": init is not None, **found.as_dict()})
+    means = {
+        key: sum(row["accuracy"] for row in rows if row["init"] == key) / arguments.seeds
+        for key in (False, True)
+    }
+    print(f"mean: from nothing {percent(means[False])} %, --init {percent(means[True])} %")
+    print(json.dumps({"benchmark": "own_words", "people": bool(arguments.people), "rows": rows}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Commands that listen: listen, record, and the long recordings of `kws data stream`."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from kws.cli import INTERRUPTED, app, data_app
+from kws.cli.data import Partial
+from kws.cli.evaluation import Device, Resample, Run, TriggerText
+from kws.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kws.inference.detector import Event
+
+Input = Annotated[
+    str | None, typer.Option("--device-name", help="Another microphone than the default one.")
+]
+
+
+@app.command("listen")
+def listen(
+    run: Run,
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="A recording of any length; - is 16-bit mono samples at 16 kHz from a pipe.",
+        ),
+    ] = None,
+    microphone: Annotated[
+        bool, typer.Option("--microphone", help="Listen to this machine's microphone.")
+    ] = False,
+    trigger: TriggerText = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    resample: Resample = False,
+    device: Device = "auto",
+    device_name: Input = None,
+) -> None:
+    """Spot the words of a model in audio without end: time, word and score of each, as it comes.
+
+    A microphone of any rate is converted; it listens until Ctrl-C.
+    """
+    from kws.inference.detector import parse_trigger
+    from kws.inference.streaming import Heard, require_streamable
+    from kws.inference.streaming import listen as spot
+    from kws.inference.trained import load_model
+    from kws.training.distributed import choose_device
+
+    if (file is None) == (not microphone):
+        raise UsageError("kws listen hears one thing at a time: give a FILE or --microphone")
+    chosen, settings = choose_device(device), parse_trigger(trigger)
+    trained, heard = load_model(run), Heard()
+    require_streamable(trained)
+    with ExitStack() as stack:
+        blocks = source_of(stack, file, device_name, resample)
+        try:
+            for event in spot(trained, blocks, settings, device=chosen, heard=heard):
+                print(line_of(event, as_json), flush=True)
+        except KeyboardInterrupt:
+            print(f"kws: interrupted after {heard}", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+    print(heard, file=sys.stderr)
+
+
+def source_of(
+    stack: ExitStack, file: str | None, device_name: str | None, resample: bool
+) -> "Iterator[Tensor]":
+    """Blocks of the file, of the pipe, or of the microphone."""
+    from kws.data.audio_blocks import PcmPipe, file_blocks, live_blocks
+    from kws.inference.streaming import then_silence
+
+    if file is None:
+        from kws.inference.microphone import open_microphone
+
+        microphone = stack.enter_context(open_microphone(device_name))
+        print("listening, Ctrl-C ends it", file=sys.stderr)
+        return live_blocks(microphone)
+    if file == "-":
+        return then_silence(live_blocks(PcmPipe(sys.stdin.buffer.read)))
+    return then_silence(file_blocks(file, resample=resample))
+
+
+def line_of(event: "Event", as_json: bool) -> str:
+    """One event as text or as JSON."""
+    if as_json:
+        table = {"time": event.time, "word": event.word, "score": round(event.score, 6)}
+        return json.dumps(table, ensure_ascii=False)
+    return f"{event.time:10.2f} s  {event.word:16}  {100 * event.score:5.1f} %"
+
+
+@app.command("record")
+def record(
+    word: Annotated[
+        str, typer.Argument(help="The word, or _background_noise_ for a minute of the room.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of your words: takes go to OUT/WORD.")],
+    count: Annotated[int, typer.Option(min=1, help="Takes to record.")] = 10,
+    speaker: Annotated[
+        str, typer.Option(help="Who speaks: written as a hash, so that splits keep voices apart.")
+    ] = "me",
+    seconds: Annotated[
+        float, typer.Option(min=1, help="Length of background noise, seconds.")
+    ] = 60,
+    device_name: Input = None,
+) -> None:
+    """Record a word from the microphone, in the layout that kws train --words reads."""
+    from kws.data.listing import NOISE_FOLDER
+    from kws.inference.microphone import open_microphone, record_noise, record_takes
+    from kws.protocols import own_protocol
+
+    if word != NOISE_FOLDER:
+        own_protocol([word])
+    with open_microphone(device_name) as microphone:
+        if word == NOISE_FOLDER:
+            record_noise(microphone, out, seconds=seconds)
+            return
+        record_takes(microphone, word, out, count=count, speaker=speaker)
+    print(f"{out}: train on it with kws train keywords --data {out} --words all --out RUN")
+
+
+@data_app.command("stream")
+def stream(
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    data: Annotated[Path, typer.Option(help="Folder with clips of words.")],
+    words: Annotated[
+        str | None,
+        typer.Option(help="Words to be found, ja,nein; by default those of --protocol."),
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="Whose words are to be found.")] = "v2-12",
+    split: Annotated[
+        Literal["training", "validation", "testing"], typer.Option(help="Whose voices.")
+    ] = "testing",
+    minutes: Annotated[float, typer.Option(help="Length of each recording.")] = 60.0,
+    files: Annotated[int, typer.Option(help="Recordings to make.")] = 1,
+    gap: Annotated[float, typer.Option(help="Mean seconds between clips.")] = 4.0,
+    others: Annotated[float, typer.Option(help="Share of the clips that are other words.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Of every choice.")] = 0,
+    resample: Resample = False,
+    partial: Partial = False,
+) -> None:
+    """Make long recordings: words in noise, other words and silence, and a table of the truth."""
+    from kws.data.streams import TRUTH, make_streams, read_truth
+    from kws.protocols import get_protocol, own_protocol
+
+    chosen = get_protocol(protocol) if words is None else own_protocol(words.split(","))
+    make_streams(
+        out,
+        data,
+        words=chosen.words,
+        split=split,
+        minutes=minutes,
+        files=files,
+        gap=gap,
+        others=others,
+        seed=seed,
+        resample=resample,
+        partial=partial,
+    )
+    spoken = [each for inside in read_truth(out).values() for each in inside]
+    wanted = sum(each.word in chosen.words for each in spoken)
+    print(
+        f"{out}: {files} recordings of {minutes:g} minutes, {wanted:,} words to be found, "
+        f"{len(spoken) - wanted:,} others: {out / TRUTH}"
+    )

@@ -1,0 +1,177 @@
+"""The microphone of this machine, by way of sounddevice (`pip install 'kws[microphone]'`).
+
+    with open_microphone() as microphone:
+        for block in live_blocks(microphone): ...
+
+Everything here works on whatever has sounddevice's `read(frames)`; only `open_microphone` needs a
+device. Takes of a word are cut to the loudest second of what was recorded.
+
+Shape letters: N samples
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kws.audio import CLIP_SAMPLES, SAMPLE_RATE, write_audio
+from kws.data.audio_blocks import LIVE_SECONDS, Microphone, live_blocks
+from kws.data.listing import NOISE_FOLDER
+from kws.errors import UsageError
+from kws.protocols import own_protocol
+
+ROOM = 2.0  # seconds recorded for a take, of which the loudest one is kept
+QUIETEST = 0.01  # a take whose peak is below is silence: -40 dB
+STEP = SAMPLE_RATE // 100
+
+
+@contextmanager
+def open_microphone(device: str | None = None) -> Iterator[Microphone]:
+    """The default microphone, or the one called `device`, at 16 kHz or at the rate that it has.
+
+    Raises:
+        UsageError: no sounddevice, no PortAudio, no microphone, or one that is refused.
+    """
+    if importlib.util.find_spec("sounddevice") is None:
+        raise UsageError(
+            "the microphone needs sounddevice: run pip install 'kws[microphone]', or give a file"
+        )
+    try:
+        import sounddevice  # pyright: ignore[reportMissingImports]  (an extra)
+    except OSError as error:
+        raise UsageError(
+            f"the microphone needs the PortAudio library ({error}): install libportaudio2, or "
+            "give a file"
+        ) from None
+    stream = _stream(sounddevice, device)
+    try:
+        stream.start()
+        yield stream
+    except sounddevice.PortAudioError as error:
+        raise UsageError(f"the microphone stopped ({error}): check it, or give a file") from None
+    finally:
+        stream.close()
+
+
+def _stream(sounddevice: Any, device: str | None) -> Any:
+    """An input stream that is not started; one channel, or as many as the device insists on."""
+    try:
+        about = sounddevice.query_devices(device, "input")
+    except (ValueError, sounddevice.PortAudioError) as error:
+        which = f"{device!r}" if device else "no microphone"
+        raise UsageError(
+            f"{which}: not found here ({str(error).rstrip('.')}): check that one is connected and "
+            "that this program may use it, or give a file"
+        ) from None
+    reasons = []
+    for rate in dict.fromkeys((SAMPLE_RATE, round(about["default_samplerate"]))):
+        for channels in dict.fromkeys((1, min(2, about["max_input_channels"]))):
+            try:
+                return sounddevice.InputStream(
+                    samplerate=rate, channels=channels, dtype="float32", device=device
+                )
+            except sounddevice.PortAudioError as error:
+                reasons.append(str(error))
+    raise UsageError(
+        f"the microphone {about['name']!r} cannot be opened ({reasons[-1]}): check that this "
+        "program may use it and that no other one does, or give a file"
+    )
+
+
+def record_takes(
+    source: Microphone,
+    word: str,
+    out: str | Path,
+    *,
+    count: int = 10,
+    speaker: str = "me",
+    say: Callable[[str], None] = print,
+) -> list[Path]:
+    """Record `count` takes of `word` into `out/word/`, numbered after those that are there.
+
+    A take that is silent is asked for again, three times at most in a row. Every take is written as
+    soon as it is recorded. The name of the speaker is not written, only what its hash makes of it.
+
+    Raises:
+        UsageError: not a word, a silent microphone, or one that ended.
+    """
+    own_protocol([word])
+    folder = Path(out) / word
+    written: list[Path] = []
+    silent = 0
+    blocks = live_blocks(source)
+    while len(written) < count:
+        say(f"say {word!r} now ({len(written) + 1} of {count})")
+        take = loudest_second(_seconds(blocks, ROOM, written))
+        if float(take.abs().max()) < QUIETEST:
+            silent += 1
+            if silent == 3:
+                raise UsageError(
+                    f"the microphone gives silence, {len(written)} of {count} takes are written: "
+                    "check its level and that this program may use it"
+                )
+            say("  that was silent: again, a little louder")
+            continue
+        silent = 0
+        path = next_name(folder, speaker)
+        write_audio(path, take)
+        written.append(path)
+        clipped = float(take.abs().max()) >= 0.999
+        say(f"  written: {path}" + (", too loud: go back a little" if clipped else ""))
+    return written
+
+
+def record_noise(
+    source: Microphone, out: str | Path, *, seconds: float, say: Callable[[str], None] = print
+) -> Path:
+    """Record `seconds` of the room into `out/_background_noise_/`, the next free `room_N.wav`."""
+    folder = Path(out) / NOISE_FOLDER
+    say(f"{seconds:g} seconds of the room, please say nothing")
+    waveform = _seconds(live_blocks(source), seconds, [])
+    number = 0
+    while (path := folder / f"room_{number}.wav").exists():
+        number += 1
+    write_audio(path, waveform)
+    say(f"  written: {path}")
+    return path
+
+
+def _seconds(blocks: Iterator[Tensor], seconds: float, written: list[Path]) -> Tensor:
+    """The next `seconds`; UsageError where the microphone ends before."""
+    samples = torch.cat([torch.empty(0), *islice(blocks, round(seconds / LIVE_SECONDS))])
+    if len(samples) < CLIP_SAMPLES:
+        raise UsageError(
+            f"the microphone ended, {len(written)} takes are written: check its connection and go "
+            "on with the same command"
+        )
+    return samples
+
+
+def loudest_second(waveform: Float[Tensor, "N"]) -> Float[Tensor, "M"]:
+    """The second of a longer recording with the most energy, to a hundredth of a second."""
+    power = waveform.square().double().cumsum(0)
+    sums = power[CLIP_SAMPLES - 1 :: STEP].clone()
+    starts = torch.arange(len(sums)) * STEP
+    sums[1:] -= power[starts[1:] - 1]
+    start = int(starts[sums.argmax()])
+    return waveform[start : start + CLIP_SAMPLES]
+
+
+def next_name(folder: Path, speaker: str) -> Path:
+    """The next free `<8 hex>_nohash_<n>.wav` of a speaker.
+
+    >>> next_name(Path("ja"), "me").name
+    '2744ccd1_nohash_0.wav'
+    """
+    hashed = hashlib.sha256(speaker.encode()).hexdigest()[:8]
+    number = 0
+    while (path := folder / f"{hashed}_nohash_{number}.wav").exists():
+        number += 1
+    return path

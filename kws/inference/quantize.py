@@ -1,0 +1,246 @@
+"""A keyword model in 8 bits: onnxruntime's static quantization, and what it costs and saves.
+
+Weights and activations of convolutions, linear layers and products of matrices become int8, each
+activation with one scale that is measured on training clips (largest and smallest values), each
+output channel of a weight with its own. Static quantization has no recurrent operator: the
+weights of a GRU or LSTM are stored as int8, each row with its own scale, and it computes in float.
+The logits stay float.
+
+Source: https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html (static, QDQ).
+
+Shape letters: B batch   T frames   F features
+"""
+
+import copy
+import dataclasses
+import logging
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from kws.audio import CLIP_SAMPLES
+from kws.data.clips import ClipSplit
+from kws.errors import UsageError
+from kws.files import write_bytes
+from kws.inference.export import export_onnx
+from kws.inference.onnx_tools import open_session, require_onnx
+from kws.inference.streaming import WINDOW_FRAMES
+from kws.inference.trained import Trained
+from kws.metrics import Proportion
+from kws.training.batches import Batch, evaluation_batches
+from kws.training.recipe import compute_features
+
+CALIBRATION_CLIPS = 512  # of the training part, spread evenly over it
+CALIBRATION_BATCH = 32
+TIMED = 50  # clips, one at a time; the median counts
+KINDS = ("Conv", "MatMul", "Gemm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantized:
+    """A float model and its int8 twin: bytes of the files, accuracy, milliseconds a clip.
+
+    Times are the median of `TIMED` clips of a second on one core, features not included; as they
+    depend on the machine they are not for tests.
+    """
+
+    bytes_before: int
+    bytes_after: int
+    before: Proportion
+    after: Proportion
+    agree: Proportion  # clips on which both say the same
+    ms_before: float
+    ms_after: float
+    multiply_adds: int  # of a clip of a second, features not included
+
+    def lines(self) -> list[str]:
+        """What to print."""
+        return [
+            f"float32: {self.bytes_before / 1e3:,.1f} kB, {self.ms_before:.2f} ms a clip, "
+            f"accuracy {self.before}",
+            f"int8:    {self.bytes_after / 1e3:,.1f} kB, {self.ms_after:.2f} ms a clip, "
+            f"accuracy {self.after}",
+            f"the two agree on {self.agree}",
+            f"{self.multiply_adds / 1e6:,.1f} M multiply-adds a clip",
+        ]
+
+
+def export_quantized(
+    trained: Trained, out: str | Path, training: ClipSplit, testing: ClipSplit
+) -> Quantized:
+    """Write `trained` in 8 bits to `out`, calibrated on `training`, both measured on `testing`.
+
+    The graph reads features, as that of `kws.inference.export` does.
+
+    Raises:
+        UsageError: a speaker model, or a package is missing.
+    """
+    require_quantizable(trained)
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):
+        """Batches of training clips, as the quantizer asks for them."""
+
+        def __init__(self) -> None:
+            self.batches = _calibration(trained, training)
+
+        def get_next(self) -> Any:
+            """The inputs of the next batch, None at the end."""
+            return next(self.batches, None)
+
+    with tempfile.TemporaryDirectory(prefix="kws-") as folder, _quiet():
+        plain, ready, small = (Path(folder) / f"{name}.onnx" for name in ("a", "b", "c"))
+        export_onnx(trained, plain)
+        quant_pre_process(plain, ready, skip_symbolic_shape=True)
+        quantize_static(
+            ready,
+            small,
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(KINDS),
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+        )
+        small.write_bytes(with_small_recurrent_weights(small.read_bytes()))
+        (right, answers), (right_small, answers_small) = (
+            _accuracy(model, trained, testing) for model in (plain, small)
+        )
+        n = len(answers)
+        result = Quantized(
+            bytes_before=plain.stat().st_size,
+            bytes_after=small.stat().st_size,
+            before=Proportion(correct=right, n=n),
+            after=Proportion(correct=right_small, n=n),
+            agree=Proportion(correct=int((answers == answers_small).sum()), n=n),
+            ms_before=_milliseconds(plain, trained),
+            ms_after=_milliseconds(small, trained),
+            multiply_adds=multiply_adds(trained),
+        )
+        write_bytes(out, small.read_bytes())
+    return result
+
+
+def require_quantizable(trained: Trained) -> None:
+    """UsageError for a model of speakers, and where onnxruntime's quantization is not installed."""
+    if trained.task != "keywords":
+        raise UsageError(
+            f"{trained.path}: knows speakers, and --quantize is for keywords: leave it out"
+        )
+    require_onnx()
+
+
+def with_small_recurrent_weights(model: bytes) -> bytes:
+    """The same graph with its GRUs' and LSTMs' weights stored as int8, a scale for each row."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    graph = onnx.load_from_string(model)
+    stored = {tensor.name: tensor for tensor in graph.graph.initializer}
+    ahead = []
+    for node in graph.graph.node:
+        if node.op_type not in ("GRU", "LSTM"):
+            continue
+        for place in (1, 2):  # W and R: (directions, gates · H, width)
+            name = node.input[place]
+            weight = numpy_helper.to_array(stored[name])
+            rows = weight.reshape(-1, weight.shape[-1])
+            scale = np.maximum(np.abs(rows).max(1), 1e-12).astype(np.float32) / 127
+            small = np.round(rows / scale[:, None]).astype(np.int8)
+            parts = {"int8": small, "scale": scale, "shape": np.array(weight.shape, np.int64)}
+            graph.graph.initializer.extend(
+                numpy_helper.from_array(part, f"{name}/{key}") for key, part in parts.items()
+            )
+            graph.graph.initializer.remove(stored[name])
+            both = [f"{name}/int8", f"{name}/scale"]
+            ahead += [
+                helper.make_node("DequantizeLinear", both, [f"{name}/flat"], axis=0),
+                helper.make_node("Reshape", [f"{name}/flat", f"{name}/shape"], [f"{name}/float"]),
+            ]
+            node.input[place] = f"{name}/float"
+    for node in reversed(ahead):
+        graph.graph.node.insert(0, node)
+    return graph.SerializeToString()
+
+
+def multiply_adds(trained: Trained) -> int:
+    """Multiplications with an addition that a clip of a second takes, the features not included.
+
+    Counted by torch while the model reads one: convolutions, linear layers, recurrent ones and the
+    products of attention.
+    """
+    features = trained.features(torch.zeros(1, CLIP_SAMPLES)).double()
+    model = copy.deepcopy(trained.model).cpu().double().eval()  # fast twins are not counted
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        model(features, None)
+    return counter.get_total_flops() // 2
+
+
+def _quiet() -> Any:
+    """Keep to itself that the quantizer would rather have the graph optimized."""
+    return _Level(logging.getLogger())
+
+
+@dataclass
+class _Level:
+    logger: logging.Logger
+    before: int = 0
+
+    def __enter__(self) -> None:
+        self.before = self.logger.level
+        self.logger.setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        self.logger.setLevel(self.before)
+
+
+def _calibration(trained: Trained, training: ClipSplit) -> Iterator[dict[str, np.ndarray]]:
+    """Features of clips from everywhere in the training part, not normalized: the graph does it."""
+    count = min(CALIBRATION_CLIPS, len(training))
+    rows = torch.linspace(0, len(training) - 1, count).round().long()
+    for index in rows.split(CALIBRATION_BATCH):
+        features = compute_features(trained.recipe.features, training.waveforms(index))
+        yield _inputs(features)
+
+
+def _inputs(features: torch.Tensor) -> dict[str, np.ndarray]:
+    valid = np.ones(features.shape[:2], dtype=bool)
+    return {"features": features.numpy(), "valid": valid}
+
+
+def _accuracy(model: Path, trained: Trained, split: ClipSplit) -> tuple[int, np.ndarray]:
+    """How many clips of `split` it gets right, and all its answers."""
+    session, right, answers = open_session(model), 0, []
+    none = dataclasses.replace(trained.normalizer, kind="none", mean=None, std=None)
+    batch: Batch
+    for batch in evaluation_batches(split, trained.recipe, none):
+        (logits,) = session.run(None, _inputs(batch.features))
+        answers.append(logits.argmax(1))
+        right += int((answers[-1] == batch.labels.numpy()).sum())
+    return right, np.concatenate(answers)
+
+
+def _milliseconds(model: Path, trained: Trained) -> float:
+    """Median time of one clip on one core."""
+    session = open_session(model)
+    inputs = _inputs(torch.randn(1, WINDOW_FRAMES, trained.recipe.features.num_features))
+    times = []
+    for _ in range(TIMED):
+        began = time.perf_counter()
+        session.run(None, inputs)
+        times.append(time.perf_counter() - began)
+    return 1000 * float(np.median(times))

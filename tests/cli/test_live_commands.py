@@ -1,0 +1,94 @@
+"""`kws listen`, `kws data stream`, `kws evaluate --stream`, `kws train --words`, as typed."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from kws.audio import write_audio
+from kws.inference.trained import load_model
+
+EAGER = "threshold=0.05,in_a_row=1,smooth_ms=100,refractory_ms=100"
+
+
+@pytest.fixture
+def noisy(tmp_path):
+    """Three seconds of noise."""
+    generator = torch.Generator().manual_seed(0)
+    write_audio(tmp_path / "noise.wav", torch.rand(48_000, generator=generator) - 0.5)
+    return tmp_path / "noise.wav"
+
+
+def test_listen_prints_a_line_an_event_and_its_speed(kws, keyword_run, noisy):
+    done = kws("listen", keyword_run, noisy, "--trigger", EAGER)
+    assert done.code == 0
+    assert len(done.out.splitlines()) > 3
+    assert "real-time factor" in done.err
+    rows = kws("listen", keyword_run, noisy, "--trigger", EAGER, "--json").out.splitlines()
+    events = [json.loads(row) for row in rows]
+    assert len(events) == len(done.out.splitlines())
+    assert events[0].keys() == {"time", "word", "score"}
+    assert all(event["word"] in load_model(keyword_run).labels for event in events)
+
+
+def test_listen_reads_a_pipe(kws, keyword_run, noisy, monkeypatch):
+    whole = kws("listen", keyword_run, noisy, "--trigger", EAGER)
+    raw = SimpleNamespace(buffer=noisy.open("rb"))
+    raw.buffer.seek(44)
+    monkeypatch.setattr(sys, "stdin", raw)
+    assert kws("listen", keyword_run, "-", "--trigger", EAGER).out == whole.out
+    raw.buffer.close()
+
+
+def test_listen_tells_what_is_wrong(kws, keyword_run, speaker_run, noisy):
+    kws("listen", speaker_run, noisy).sentence(speaker_run, "knows speakers, not words")
+    kws("listen", keyword_run).sentence("--microphone")
+    kws("listen", keyword_run, noisy, "--microphone").sentence("--microphone")
+    kws("listen", keyword_run, "none.wav").sentence("none.wav")
+    kws("listen", keyword_run, noisy, "--trigger", "treshold=1").sentence("threshold")
+
+
+def test_a_stream_is_made_and_evaluated(kws, good_words, run_of, tmp_path):
+    folder, run = tmp_path / "long", run_of("keywords")
+    made = kws("data", "stream", folder, "--data", good_words, "--minutes", "0.4", "--gap", "1")
+    assert made.code == 0, made.err
+    assert "words to be found" in made.out
+    done = kws("evaluate", run, "--stream", "--data", folder, "--trigger", EAGER)
+    assert done.code == 0, done.err
+    for text in ("missed", "false alarms", "an hour", "95 % interval", "times real time"):
+        assert text in done.out
+    written = json.loads((run / "evaluation-stream.json").read_text())
+    assert written["all"]["missed"]["n"] > 0
+    assert written["trigger"]["threshold"] == 0.05
+    assert (run / "det.png").stat().st_size > 1000
+
+
+def test_your_own_words_are_trained(kws, tmp_path, good_words):
+    out = tmp_path / "run"
+    small = ["--set", "train.total_steps=1", "--set", "train.batch_size=8"]
+    lists = [good_words / f"{split}_list.txt" for split in ("validation", "testing")]
+    assert all(path.exists() for path in lists)
+    done = kws("train", "keywords", "--data", good_words, "--words", "yes,no", "--out", out, *small)
+    assert done.code == 0, done.err
+    assert load_model(out).labels == ("_silence_", "_unknown_", "yes", "no")
+    told = kws("train", "keywords", "--data", good_words, "--words", "yes,jo", "--out", out / "b")
+    told.sentence("no recordings of jo")
+    kws("train", "keywords", "--data", good_words, "--words", "a/b", "--out", out / "b").sentence(
+        "'a/b' cannot name"
+    )
+
+
+def test_a_partial_copy_is_read_when_asked(kws, words):
+    (words / "yes" / "02_nohash_0.wav").unlink()
+    options = ("data", "check", words, "--protocol", "v2-12")
+    kws(*options).sentence("validation_list.txt", "--partial")
+    done = kws(*options, "--partial")
+    assert done.code == 0, done.err
+    assert "1 of 22 clips that the lists name are not there" in done.out
+
+
+def test_quantization_needs_clips(kws, keyword_run, speaker_run, tmp_path):
+    kws("export", keyword_run, tmp_path / "m.onnx", "--quantize").sentence("--data")
+    kws("export", speaker_run, tmp_path / "m.onnx", "--quantize").sentence("knows speakers")

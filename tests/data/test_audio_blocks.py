@@ -1,0 +1,94 @@
+"""Audio block by block equals audio read whole, from a file, a microphone or a pipe."""
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from kws.audio import read_audio, resample, write_audio
+from kws.data.audio_blocks import PcmPipe, StreamResampler, file_blocks, live_blocks, resampled
+from kws.errors import UsageError
+
+# The same sums in another order of blocks: float32 rounding of at most 100 products below 1.
+ROUNDING = 1e-6
+
+
+class FileAsMicrophone:
+    """A recording with the `read` of sounddevice's InputStream."""
+
+    def __init__(self, path):
+        self.file = soundfile.SoundFile(path)
+        self.samplerate = float(self.file.samplerate)
+
+    def read(self, frames, /):
+        return self.file.read(frames, "float32", always_2d=True), False
+
+
+def noise(n: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(n, generator=torch.Generator().manual_seed(seed)) - 0.5
+
+
+def pieces(waveform: torch.Tensor, *cuts: int) -> list[torch.Tensor]:
+    edges = [0, *cuts, len(waveform)]
+    return [waveform[a:b] for a, b in itertools.pairwise(edges)]
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 22_050, 44_100, 48_000])
+def test_a_resampled_stream_equals_the_whole_resampled(rate):
+    whole = noise(rate + 77)
+    blocks = resampled(pieces(whole, 0, 1, 300, 1001, 5000), rate)
+    expected = resample(whole, rate, 16_000)
+    torch.testing.assert_close(torch.cat(list(blocks)), expected, rtol=0, atol=ROUNDING)
+
+
+def test_the_resampler_holds_no_more_than_it_needs():
+    stream = StreamResampler(44_100)
+    for _ in range(20):
+        stream.push(noise(4410))
+        assert len(stream.held) < 4410
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (44_100, 2), (48_000, 1)])
+def test_a_file_in_blocks_equals_the_file_read_whole(tmp_path, monkeypatch, rate, channels):
+    monkeypatch.setattr("kws.data.audio_blocks.FILE_SECONDS", 1)
+    path = tmp_path / "long.wav"
+    soundfile.write(path, noise(3 * rate * channels).view(-1, channels).numpy(), rate)
+    blocks = list(file_blocks(path, resample=True))
+    assert len(blocks) >= 3
+    whole = read_audio(path, resample=True)
+    torch.testing.assert_close(torch.cat(blocks), whole, rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (44_100, 2), (48_000, 1)])
+def test_a_microphone_of_any_rate_gives_what_resample_gives_of_its_recording(
+    tmp_path, rate, channels
+):
+    path = tmp_path / "heard.wav"
+    soundfile.write(path, noise(rate * channels).view(-1, channels).numpy(), rate)
+    heard = torch.cat(list(live_blocks(FileAsMicrophone(path))))
+    whole = read_audio(path, resample=True)
+    torch.testing.assert_close(heard, whole, rtol=0, atol=ROUNDING)
+
+
+def test_a_pipe_is_a_microphone():
+    samples = (1000 * np.sin(np.arange(4001))).astype("<i2")
+    heard = torch.cat(list(live_blocks(PcmPipe(io.BytesIO(samples.tobytes() + b"\0").read))))
+    assert torch.equal(heard, torch.from_numpy(samples.astype(np.float32) / 32_768))
+
+
+def test_what_is_wrong_with_a_file_is_told_in_a_sentence(tmp_path):
+    write_audio(tmp_path / "fast.wav", noise(900), 44_100)
+    with pytest.raises(UsageError, match=r"fast\.wav: 44100 Hz with 1 channel.*--resample"):
+        file_blocks(tmp_path / "fast.wav")
+    with pytest.raises(UsageError, match=r"none\.wav: no such file"):
+        file_blocks(tmp_path / "none.wav")
+    whole = np.full((800, 1), np.nan, np.float32)
+    soundfile.write(tmp_path / "nan.wav", whole, 16_000, subtype="FLOAT")
+    with pytest.raises(UsageError, match=r"nan\.wav: holds NaN"):
+        list(file_blocks(tmp_path / "nan.wav"))
+    soundfile.write(tmp_path / "empty.wav", whole[:0], 16_000, subtype="PCM_16")
+    with pytest.raises(UsageError, match=r"empty\.wav: holds no samples"):
+        list(file_blocks(tmp_path / "empty.wav"))

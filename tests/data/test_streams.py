@@ -1,0 +1,122 @@
+"""Long recordings with words in them, and the truth about where."""
+
+import csv
+import itertools
+
+import pytest
+import soundfile
+import torch
+
+from kws.audio import write_audio
+from kws.data.streams import make_streams, read_truth
+from kws.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Loud clips of two words and an other one, in all splits; a quiet hum."""
+    folder = tmp_path_factory.mktemp("clips") / "words"
+    for word in ("ja", "nein", "other"):
+        for speaker in ("c2d15ea5", "4a294341", "00000002"):  # validation, training, testing
+            write_audio(folder / word / f"{speaker}_nohash_0.wav", torch.full((8000,), 0.5))
+    write_audio(folder / "_background_noise_" / "hum.wav", torch.full((40_000,), 0.01))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(clips, tmp_path_factory):
+    return make_streams(
+        tmp_path_factory.mktemp("streams") / "made",
+        clips,
+        words=("ja", "nein"),
+        minutes=1.0,
+        files=2,
+        gap=2.0,
+        split="validation",
+    )
+
+
+def test_the_words_are_where_the_truth_says(made):
+    truth = read_truth(made)
+    assert sorted(truth) == ["stream-00.flac", "stream-01.flac"]
+    for name, spoken in truth.items():
+        samples, rate = soundfile.read(made / name)
+        assert len(samples) == 60 * rate == 60 * 16_000
+        loud = abs(samples) > 0.02
+        for each in spoken:
+            low, high = round(each.start * rate), round(each.end * rate)
+            assert high - low == 8000
+            assert loud[low + 200 : high - 200].all() or abs(samples[low:high]).max() > 0.09
+            loud[low - 1 : high + 1] = False
+        assert abs(samples[loud]).max(initial=0.0) <= 10 ** (-38 / 20) + 1e-3  # noise alone
+
+
+def test_words_do_not_overlap_and_all_kinds_are_there(made):
+    for spoken in read_truth(made).values():
+        gaps = [b.start - a.start for a, b in itertools.pairwise(spoken)]
+        assert min(gaps) >= 1.5 - 1e-3
+        assert {each.word for each in spoken} == {"ja", "nein", "other"}
+
+
+def test_the_seed_decides(clips, made, tmp_path):
+    options = {"minutes": 1.0, "gap": 2.0, "split": "validation", "words": ("ja", "nein")}
+    again = make_streams(tmp_path / "again", clips, files=2, **options)
+    other = make_streams(tmp_path / "other", clips, seed=1, **options)
+    name = "stream-00.flac"
+    assert (again / name).read_bytes() == (made / name).read_bytes()
+    assert (other / name).read_bytes() != (made / name).read_bytes()
+
+
+@pytest.mark.parametrize("others", [0.0, 1.0])
+def test_the_share_of_other_words(clips, tmp_path, others):
+    folder = make_streams(
+        tmp_path / "s", clips, words=("ja",), minutes=0.5, gap=1.0, others=others, split="training"
+    )
+    spoken = read_truth(folder)["stream-00.flac"]
+    assert all((each.word != "ja") == bool(others) for each in spoken)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"minutes": 0.0}, "minutes=0"),
+        ({"files": 0}, "files=0"),
+        ({"others": 1.5}, "others=1.5"),
+        ({"words": ("jo",)}, "no testing clips of jo"),
+        ({"words": ("ja", "nein", "other")}, "set --others 0"),
+    ],
+)
+def test_what_cannot_be_made_is_told(clips, tmp_path, changes, told):
+    options = {"words": ("ja",), "minutes": 0.5, **changes}
+    with pytest.raises(UsageError, match=told):
+        make_streams(tmp_path / "s", clips, **options)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_folder_in_use_is_left_alone(clips, made):
+    with pytest.raises(UsageError, match="something is there already"):
+        make_streams(made, clips, words=("ja",))
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([["file", "start", "word"]], "its first line must name file,start,end,word"),
+        ([["file", "start", "end", "word"], ["a.wav", "2", "1", "ja"]], "line 2: expects a file"),
+        ([["file", "start", "end", "word"], ["a.wav", "x", "1", "ja"]], "line 2: expects a file"),
+        (
+            [["file", "start", "end", "word"], ["a.wav", "0", "1", "ja"]],
+            "names a.wav, which is not",
+        ),
+    ],
+)
+def test_a_wrong_truth_is_told(tmp_path, rows, told):
+    with (tmp_path / "truth.csv").open("w", newline="") as table:
+        csv.writer(table).writerows(rows)
+    with pytest.raises(UsageError, match=told):
+        read_truth(tmp_path)
+
+
+def test_a_missing_truth_is_told(tmp_path):
+    with pytest.raises(UsageError, match=r"truth\.csv: not there.*kws data stream"):
+        read_truth(tmp_path)

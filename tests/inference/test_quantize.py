@@ -1,0 +1,59 @@
+"""A model in 8 bits: smaller, measured, and nearly the same."""
+
+import jaxtyping
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from kws.inference.quantize import (
+    export_quantized,
+    multiply_adds,
+    with_small_recurrent_weights,
+)
+
+LABELS = ("low", "middle", "high")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unchecked_shapes():
+    """Checking a shape while a graph is traced would fix it: these models are checked elsewhere."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def test_a_model_in_8_bits_says_what_it_says_in_float(untrained, tones, tmp_path):
+    model = untrained("model.name=ds-cnn", "model.channels=32", labels=LABELS)
+    model.model.eval()
+    found = export_quantized(model, tmp_path / "small.onnx", tones(40), tones(30, seed=1))
+    assert found.bytes_after == (tmp_path / "small.onnx").stat().st_size
+    assert found.before.n == found.after.n == found.agree.n == 30
+    assert found.agree.correct >= 24  # rounded logits of a model that was never trained
+    operators = {node.op_type for node in onnx.load(tmp_path / "small.onnx").graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= operators
+    assert "multiply-adds" in "\n".join(found.lines())
+
+
+def test_multiply_adds_are_those_of_the_formula(untrained):
+    model = untrained("model.name=ds-cnn", labels=LABELS)
+    c, places = 64, 20 * 26  # 40 bands and 101 frames, every second of which is read, halved
+    block = places * (9 * c + c * c)
+    assert multiply_adds(model) == places * 40 * c + 4 * block + 3 * c
+
+
+def test_recurrent_weights_are_stored_in_8_bits():
+    weight = torch.randn(2, 21, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    hidden = np.ones((2, 21, 7), np.float32)
+    node = onnx.helper.make_node("GRU", ["x", "w", "r"], ["y"], hidden_size=7)
+    stored = [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(hidden, "r")]
+    graph = onnx.helper.make_graph([node], "g", [], [], stored)
+    small = with_small_recurrent_weights(onnx.helper.make_model(graph).SerializeToString())
+    tensors = {
+        t.name: numpy_helper.to_array(t) for t in onnx.load_from_string(small).graph.initializer
+    }
+    assert "w" not in tensors
+    rows = tensors["w/int8"].astype(np.float32) * tensors["w/scale"][:, None]
+    # half a step of 1/127 of the largest of a row
+    assert np.abs(rows.reshape(weight.shape) - weight).max() <= np.abs(weight).max() / 254 + 1e-6

@@ -1,0 +1,113 @@
+"""A stream is read like a recording: features, windows, posteriors, events; memory stays put."""
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from kws.errors import UsageError
+from kws.inference.detector import Trigger
+from kws.inference.streaming import FrameStream, Heard, listen, posteriors, then_silence
+from kws.inference.trained import Trained
+from kws.normalize import Normalizer
+from kws.training.recipe import Features, compute_features, load_recipe
+
+# Frames are computed in other blocks than the whole recording: float32 rounding of the filters.
+ROUNDING = 1e-4
+LABELS = ("_silence_", "_unknown_", "loud")
+
+
+class Loud(nn.Module):
+    """Says "loud" where the features are, silence where not."""
+
+    def forward(self, features, valid=None):
+        level = features.exp().mean((1, 2))
+        return torch.stack([-level, torch.full_like(level, -99.0), level], dim=1)
+
+
+def trained(task: str = "keywords", kind: str = "log_mel") -> Trained:
+    recipe = load_recipe("speakers" if task == "speakers" else "keywords")
+    if kind != "log_mel":
+        recipe = load_recipe("keywords-ast")
+    return Trained(
+        model=Loud(),
+        recipe=recipe,
+        labels=LABELS,
+        protocol="own:loud",
+        normalizer=Normalizer(kind="none"),
+        step=1,
+    )
+
+
+def noise(n: int) -> torch.Tensor:
+    return torch.rand(n, generator=torch.Generator().manual_seed(0)) - 0.5
+
+
+def pieces(waveform: torch.Tensor, *cuts: int) -> list[torch.Tensor]:
+    edges = [0, *cuts, len(waveform)]
+    return [waveform[a:b] for a, b in itertools.pairwise(edges)]
+
+
+@pytest.mark.parametrize("kind", ["log_mel", "mfcc"])
+@pytest.mark.parametrize("cuts", [(), (5, 200, 201, 1600, 1601, 9000), range(160, 14_000, 160)])
+def test_the_features_of_a_stream_equal_those_of_the_whole(kind, cuts):
+    config, waveform = Features(kind=kind), noise(14_007)
+    stream = FrameStream(config)
+    found = [stream.push(piece) for piece in pieces(waveform, *cuts)] + [stream.finish()]
+    expected = compute_features(config, waveform[None])[0]
+    torch.testing.assert_close(torch.cat(found), expected, rtol=0, atol=ROUNDING)
+
+
+def test_no_frame_waits_for_more_than_it_needs():
+    stream = FrameStream(Features())
+    assert len(stream.push(noise(360))) == 2  # frame 1 is centered on sample 160: it ends at 360
+    assert len(stream.push(noise(159))) == 0
+    assert len(stream.push(noise(1))) == 1
+
+
+def test_a_stream_shorter_than_half_a_frame_has_no_frames():
+    stream = FrameStream(Features())
+    assert len(stream.push(noise(200))) == len(stream.finish()) == 0
+
+
+def test_posteriors_are_those_of_the_windows_of_the_whole():
+    model, waveform = trained(), noise(32_000)
+    mel = compute_features(model.recipe.features, waveform[None])[0]
+    found = list(posteriors(model, pieces(waveform, 7, 9000, 20_000), hop_ms=200))
+    assert [seconds for seconds, _ in found] == [1.0, 1.2, 1.4, 1.6, 1.8, 2.0]
+    for seconds, row in found:
+        start = round(100 * seconds) - 100
+        expected = model.logits(mel[None, start : start + 101])[0].softmax(0)
+        torch.testing.assert_close(row, expected, rtol=0, atol=ROUNDING)
+
+
+def test_a_loud_second_is_heard_once_and_when_it_was():
+    quiet = torch.zeros(48_000)
+    stream = [quiet, 2 * noise(16_000), quiet]
+    heard = Heard()
+    trigger = Trigger(in_a_row=2, refractory_ms=2500)
+    events = list(listen(trained(), then_silence(stream), trigger, heard=heard))
+    assert [event.word for event in events] == ["loud"]
+    assert 3.0 < events[0].time < 4.5
+    assert heard.seconds == 8.0
+    assert heard.busy > 0
+
+
+def test_a_stream_holds_no_more_than_two_frames_of_samples():
+    stream = FrameStream(Features())
+    for _ in range(50):
+        stream.push(noise(1600))
+        assert len(stream.held) < 1000
+
+
+def test_models_that_cannot_listen_are_told():
+    with pytest.raises(UsageError, match="knows speakers, not words"):
+        list(posteriors(trained("speakers"), []))
+    with pytest.raises(UsageError, match="reads waveforms"):
+        list(posteriors(trained(kind="waveform"), []))
+
+
+def test_the_speed_is_seconds_heard_in_a_second_of_computing():
+    assert Heard(seconds=20.0, busy=4.0).speed == 5
+    assert "real-time factor 0.2000" in str(Heard(seconds=20.0, busy=4.0))
