@@ -87,17 +87,12 @@ def with_outputs(number: str, executed: Mapping[str, Any]) -> dict[str, Any]:
     What went to stderr is left out: progress bars.
     """
     notebook = json.loads(build_notebook(solution(number)))
-    cells = read_solution(solution(number))
-    given = [
-        cell
-        for cell, ours in zip(executed["cells"], cells, strict=True)
-        if "staff" not in ours.tags
-    ]
-    for cell, ours in zip(notebook["cells"], given, strict=True):
-        if cell["cell_type"] == "code":
-            kept = [one for one in ours["outputs"] if one.get("name") != "stderr"]
-            cell["outputs"] = kept
-            cell["execution_count"] = ours["execution_count"]
+    cells = zip(executed["cells"], read_solution(solution(number)), strict=True)
+    ran = [cell for cell, ours in cells if ours.kind == "code" and "staff" not in ours.tags]
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    for cell, ours in zip(code, ran, strict=True):
+        cell["outputs"] = [one for one in ours["outputs"] if one.get("name") != "stderr"]
+        cell["execution_count"] = ours["execution_count"]
     nbformat.validate(notebook)
     return notebook
 

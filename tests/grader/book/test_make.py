@@ -41,13 +41,13 @@ def staged(executed, tmp_path_factory):
 def test_each_cell_has_the_output_of_ours_in_its_place(executed):
     notebook = make.with_outputs("02", executed["02_attention"])
     places = [
-        at for at, cell in enumerate(read_solution(solution("02"))) if "staff" not in cell.tags
+        at
+        for at, cell in enumerate(read_solution(solution("02")))
+        if cell.kind == "code" and "staff" not in cell.tags
     ]
-    assert len(notebook["cells"]) == len(places)
-    for cell, at in zip(notebook["cells"], places, strict=True):
-        if cell["cell_type"] == "code":
-            assert [one["text"] for one in cell["outputs"]] == [f"stdout of {at}"]
-        cell["outputs"] = cell["execution_count"] = None
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    for cell, at in zip(code, places, strict=True):
+        assert [one["text"] for one in cell["outputs"]] == [f"stdout of {at}"]
     given = json.loads(build_notebook(solution("02")))
     assert [cell["source"] for cell in notebook["cells"]] == [c["source"] for c in given["cells"]]
 

@@ -36,7 +36,8 @@ def test_a_hidden_check_may_be_repeated_by_a_visible_one_only(tmp_path):
     code = f"<pre>{colored(' '.join(check.tokens))}</pre>"
     visible = f'<div class="cell tag_check docutils"><img><div>{code}</div></div>'
     assert leaks(written(tmp_path, visible)) == []
-    assert leaks(written(tmp_path, visible + code)) == [f"page.html holds {check.what}"]
+    # checks resemble each other: more than one may be found
+    assert f"page.html holds {check.what}" in leaks(written(tmp_path, visible + code))
     assert leaks(written(tmp_path, f'<div class="cell">{code}</div>')) != []
 
 
