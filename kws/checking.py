@@ -9,10 +9,12 @@
     · 2.1-attend-by-hand  not started
 
 After the second and third line the notebook stops, without a traceback: there is nothing to read
-in one. An error in the answer itself keeps its traceback, which says where to look.
+in one. An error in the answer itself keeps its traceback, which says where to look. Where an
+earlier task's checks did not pass, a later one that fails says "waits for 2.3" and no more.
 """
 
 import math
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +25,7 @@ import torch
 from torch import Tensor
 
 from kws.contracts import Trial, find_trial
-from kws.contracts.goldens import Golden, goldens
+from kws.contracts.goldens import Golden, goldens, tasks_before
 from kws.contracts.own_work import watch_calls
 from kws.contracts.used_names import uses_of
 from kws.notebook import in_notebook
@@ -31,7 +33,9 @@ from kws.notebook import in_notebook
 MAX_SHOWN = 200  # characters of an answer
 COLORS = {"✓": "32", "✗": "31", "·": "33"}  # green, red, yellow
 Listener = Callable[[str, str, str], None]  # mark, id and text of a line
+TODO = re.compile(r"TODO (\d+\.\d+)")
 _listeners: list[Listener] = []
+_unmet: dict[str, str] = {}  # in this kernel: a check that did not pass last time -> its task
 
 
 class AnyOf(tuple[Any, ...]):
@@ -49,7 +53,11 @@ class Unmet(AssertionError):  # noqa: N818  (no error: an answer)
 
 
 class NotStarted(NotImplementedError):  # noqa: N818
-    """A check whose exercise still holds its TODO."""
+    """A check whose exercise still holds its TODO, or that waits for another: `told` says which."""
+
+    def __init__(self, check_id: str, told: str, why: object = ""):
+        super().__init__(f"{check_id}: {told}: {why}" if str(why) else f"{check_id}: {told}")
+        self.told = told
 
     def _render_traceback_(self) -> list[str]:
         return []
@@ -65,17 +73,44 @@ def check(check_id: str, title: str) -> Iterator[None]:
     """
     try:
         yield
-    except Unmet as unmet:
-        _say("✗", check_id, str(unmet))
-        raise
     except NotImplementedError as todo:
-        _say("·", check_id, "not started")
-        raise NotStarted(f"{check_id}: not started: {todo}") from None
-    except BaseException as error:
+        found, task = TODO.search(str(todo)), _task_of(check_id)
+        elsewhere = found and found[1] != task
+        told = f"waits for your answer to {found[1]}" if found and elsewhere else "not started"
+        _say("·", check_id, told)
+        raise NotStarted(check_id, told, todo) from None
+    except Exception as error:
+        if earlier := _waits_for(_task_of(check_id), set()):
+            told = f"waits for {earlier}: its checks do not pass yet"
+            _say("·", check_id, told)
+            raise NotStarted(check_id, told) from None
+        if isinstance(error, Unmet):
+            _say("✗", check_id, str(error))
+            raise
         hint = getattr(error, "kws_hint", "")
         _say("✗", check_id, "the answer raised an error, see below" + _hint(hint))
         raise
     _say("✓", check_id, title)
+
+
+def check_accuracy(
+    check_id: str, accuracy: Any, *, full: float, none: float, examples: str
+) -> None:
+    """Tell what a trained model's accuracy is worth, and go on: a low one stops no notebook.
+
+    Args:
+        check_id: "3.8-accuracy".
+        accuracy: a share of 1.
+        full: the accuracy from which on the hidden examples give all points.
+        none: the accuracy up to which they give none; in between in proportion.
+        examples: what it was measured on, "200 whole validation sentences".
+    """
+    share = (float(accuracy) - none) / (full - none)
+    worth = "all points" if share >= 1 else f"about {max(share, 0):.0%} of the points"
+    bounds = f"all points from {full:.0%}, none up to {none:.0%}"
+    met = share >= 1  # not where the accuracy is NaN
+    told = f"{float(accuracy):.1%} of {examples}: {worth} on hidden ones like these ({bounds})"
+    _say("✓" if met else "✗", check_id, told)
 
 
 def check_values(trial_id: str, *answers: Any) -> None:
@@ -245,7 +280,34 @@ def _kind(value: Any) -> str:
     return "None" if value is None else f"of type {type(value).__name__}"
 
 
+def forget_checks() -> None:
+    """Begin as a new kernel does: no task waits for another."""
+    _unmet.clear()
+
+
+def _task_of(check_id: str) -> str:
+    """`2.1` of "2.1-attend-values"."""
+    return check_id.partition("-")[0]
+
+
+def _waits_for(task: str, seen: set[str]) -> str:
+    """The first task that this one builds on and whose checks did not pass; nothing if all did."""
+    number = task.partition(".")[0]
+    for before in tasks_before(f"{int(number):02}", task) if number.isdigit() else ():
+        if before not in seen:
+            seen.add(before)
+            if first := _waits_for(before, seen):
+                return first
+            if before in _unmet.values():
+                return before
+    return ""
+
+
 def _say(mark: str, check_id: str, text: str) -> None:
+    if mark == "✓":
+        _unmet.pop(check_id, None)
+    else:
+        _unmet[check_id] = _task_of(check_id)
     if _listeners:
         _listeners[-1](mark, check_id, text)
         return

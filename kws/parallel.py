@@ -143,6 +143,10 @@ class JsonProcess:
             raise TimeoutError from None
         return json.loads(line) if line.endswith("\n") else None
 
+    def exit_code(self) -> int:
+        """What the process ended with; waits for that."""
+        return self.process.wait()
+
     def close(self) -> None:
         """End the process, whatever it does."""
         self.process.kill()

@@ -5,6 +5,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -17,6 +18,7 @@ import torch
 torch.set_num_threads(int(os.environ.get("KWS_TEST_THREADS", "1")))
 # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ["KWS_WARM"] = "0"  # no test leaves a process behind that has torch loaded
 gc.disable()  # until everything is imported
 
 
@@ -29,6 +31,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def _seed(monkeypatch):
     torch.manual_seed(0)
+    if "kws.checking" in sys.modules:
+        sys.modules["kws.checking"].forget_checks()
     monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it: tables would be cut
 
 

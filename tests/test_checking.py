@@ -7,6 +7,7 @@ from kws.checking import (
     NotStarted,
     Unmet,
     check,
+    check_accuracy,
     expect_between,
     expect_close,
     expect_equal,
@@ -53,7 +54,7 @@ def test_lines_can_go_elsewhere_for_a_while(capsys):
     assert line_of(capsys) == "✓ 2.1-values  attend agrees\n"
 
 
-@pytest.mark.parametrize("ending", [Unmet("fact"), NotStarted("TODO")])
+@pytest.mark.parametrize("ending", [Unmet("fact"), NotStarted("2.1-values", "not started")])
 def test_a_notebook_shows_no_traceback_of_ours(ending):
     assert ending._render_traceback_() == []
 
@@ -113,3 +114,36 @@ def test_between_has_bounds_on_both_sides():
 def test_between_wants_a_number():
     with pytest.raises(Unmet, match="n is None, expected a number"):
         expect_between("n", None, 0)
+
+
+def test_an_accuracy_tells_its_points_and_stops_nothing(capsys):
+    bounds = {"full": 0.95, "none": 0.50, "examples": "200 sentences"}
+    said = []
+    for accuracy in (0.95, 0.725, torch.tensor(0.3), float("nan")):
+        check_accuracy("3.8-accuracy", accuracy, **bounds)
+        said.append(line_of(capsys))
+    assert said[0].startswith("✓ 3.8-accuracy  95.0% of 200 sentences: all points on hidden")
+    assert "72.5% of 200 sentences: about 50% of the points" in said[1]
+    assert said[1].endswith("(all points from 95%, none up to 50%)\n")
+    assert "about 0% of the points" in said[2]
+    assert [line[0] for line in said] == ["✓", "✗", "✗", "✗"]
+
+
+def test_a_later_task_waits_for_the_earlier_one_that_fails_until_it_passes(capsys):
+    with pytest.raises(Unmet), check("2.1-values", "x"):
+        expect_equal("n", 1, 2)
+    with pytest.raises(NotStarted, match=r"waits for 2\.1"), check("2.5-values", "x"):
+        _ = 1 / 0  # by way of 2.3
+    with pytest.raises(Unmet), check("2.7-count", "x"):
+        expect_equal("n", 1, 2)  # has nothing to do with it
+    assert "· 2.5-values  waits for 2.1: its checks do not pass yet\n" in line_of(capsys)
+    with check("2.1-values", "x"):
+        pass
+    with pytest.raises(ZeroDivisionError), check("2.5-values", "x"):
+        _ = 1 / 0
+
+
+def test_a_todo_of_an_earlier_task_is_waited_for_by_name(capsys):
+    with pytest.raises(NotStarted), check("2.3-values", "x"):
+        raise NotImplementedError("TODO 2.1")
+    assert line_of(capsys) == "· 2.3-values  waits for your answer to 2.1\n"

@@ -33,6 +33,7 @@ from grader.authoring.leaks import (
 )
 from kws.errors import UsageError
 from kws.files import zip_bytes
+from kws.student.add_kit import MANIFEST, manifest_of
 
 TEXTS = Path(__file__).parent / "kit"
 RELEASED = "kws/.released"  # the notebooks again, as they were: kws.student reads them there
@@ -80,11 +81,27 @@ def make_kit(
     files["pyproject.toml"] = _pyproject(root).encode()
     files["requirements.txt"] = (root / "lock" / "students.txt").read_bytes()
     files["constraints.txt"] = (root / "lock" / "constraints.txt").read_bytes()
+    files[MANIFEST] = manifest_of(number, files, _answers(shown, modules.kept, root))
     kit = Kit(name=f"kws-{number}", files=files, modules=modules)
     _refuse_missing_imports(kit)
     _refuse_leaks(kit, number, root)
     _refuse_broken_modules(kit)
     return kit
+
+
+def _answers(
+    shown: Sequence[Assignment], kept: Mapping[str, Path], root: Path
+) -> dict[str, list[str]]:
+    """The finished modules in the kit, by the earlier assignment that asked for them."""
+    found = {
+        each.number: [
+            _module_file(path, root)
+            for name, path in kept.items()
+            if needs_of([name], each.withheld)
+        ]
+        for each in shown[:-1]
+    }
+    return {number: paths for number, paths in found.items() if paths}
 
 
 def _known(through: str, catalog: Mapping[str, Assignment]) -> str:

@@ -82,6 +82,7 @@ def _tables(number: str) -> dict[str, dict[str, Any]]:
     expected = {trial.id: _expected(trial, reference) for trial in trials}
     tables: dict[str, dict[str, Any]] = {
         trial.id: {
+            "after": ASSIGNMENTS[number].task(trial.task).after,
             "forbidden": ASSIGNMENTS[number].task(trial.task).forbidden,
             "expected": [[what, record.to_json()] for what, record in expected[trial.id]],
             "mistakes": [],

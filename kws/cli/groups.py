@@ -17,6 +17,7 @@ for group in (
     "student",
     "hand_in",
     "web",
+    "kits",
 ):
     if find_spec(f"kws.cli.{group}"):
         importlib.import_module(f"kws.cli.{group}")

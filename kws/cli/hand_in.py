@@ -55,7 +55,7 @@ def reset(
     if kept is None:
         print(f"{path}: {what} is as it was released")
         return
-    which = f"cell{'s' * (len(cells) > 1)} {', '.join(map(str, cells))}" if target.task else "all"
+    which = ", ".join(cells) if target.task else "all"
     print(f"{path}: {which} as released; reload it in Jupyter before you save")
     print(f"  what it was: {kept}")
 

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kws.student.released import Target
-    from kws.student.visible_checks import CheckOutcome
+    from kws.student.visible_checks import CheckOutcome, RaisedCell
 
 NOT_ALL = 1  # exit code: a check that was asked for does not pass
 WIDTH_OF_A_PIPE = 140
@@ -122,26 +123,53 @@ def check(
     what: Whats = None, notebook: Notebook = None, whole: Whole = False, seconds: Seconds = None
 ) -> None:
     """Run the visible checks of your saved notebooks; exit code 0 when all of them pass."""
-    from kws.student.released import SeveralTargets
-    from kws.student.visible_checks import run_checks
-
     positive(seconds)
-    out, everything = console(), []
+    everything, stopped = [], False
     asked: dict[Path, list[Target]] = {}  # what is in the same notebook runs together
-    for one in what or [None]:
-        for target, path in chosen(one, notebook):
-            asked.setdefault(path, []).append(target)
+    with loading():
+        for one in what or [None]:
+            for target, path in chosen(one, notebook):
+                asked.setdefault(path, []).append(target)
     for path, targets in asked.items():
+        with loading():
+            from kws.student.released import SeveralTargets
+            from kws.student.visible_checks import run_checks
+
+            together = SeveralTargets(assignment=targets[0].assignment, targets=tuple(targets))
+            raised: list[RaisedCell] = []
+            outcomes = run_checks(path, together, whole=whole, seconds=seconds, raised=raised)
+        out = console()
         out.print(f"{path}")
-        together = SeveralTargets(assignment=targets[0].assignment, targets=tuple(targets))
-        status(out, "loading torch …")
-        outcomes = run_checks(path, together, whole=whole, seconds=seconds)
-        status(out, "")
         show(out, outcomes)
+        show_raised(out, raised)
         everything += outcomes
-    out.print(summary(everything))
-    if not all(each.passed for each in everything):
+        stopped = stopped or bool(raised)
+    console().print(summary(everything))
+    if stopped or not all(each.passed for each in everything):
         raise typer.Exit(NOT_ALL)
+
+
+def show_raised(out: "Console", raised: "Sequence[RaisedCell]") -> None:
+    """The cells besides the checks that stop a whole run."""
+    for each in raised:
+        out.print(f"{mark_of('error')} {each.name} raised {each.text}")
+        if each.where != each.name:
+            out.print(f"  {each.where}")
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """On a terminal, a first line at once that says what takes the time; taken away at the end."""
+    shown = sys.stdout.isatty()
+    if shown:
+        sys.stdout.write("loading torch …")
+        sys.stdout.flush()
+    try:
+        yield
+    finally:
+        if shown:
+            sys.stdout.write("\r\x1b[K")
+            sys.stdout.flush()
 
 
 def positive(seconds: float | None) -> None:

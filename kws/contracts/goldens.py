@@ -2,7 +2,7 @@
 
 `grader.authoring.goldens` writes goldens/NN.json at release:
 
-    {"2.1-values": {"forbidden": [name, …],
+    {"2.1-values": {"after": ["2.3", …], "forbidden": [name, …],
                     "expected": [[what, record], …],
                     "mistakes": [{"question": …, "results": {"0": record, …}}, …]}}
 
@@ -35,8 +35,12 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Golden:
-    """What is known of one trial; `forbidden` names library answers that do not count."""
+    """What is known of one trial.
 
+    `after` are tasks whose answers its task uses, `forbidden` library answers that do not count.
+    """
+
+    after: tuple[str, ...]
     forbidden: tuple[str, ...]
     expected: tuple[tuple[str, Record], ...]
     mistakes: tuple[Mistake, ...]
@@ -61,6 +65,7 @@ def goldens(number: str) -> dict[str, Golden]:
     path = FOLDER / f"{number}.json"
     return {
         trial_id: Golden(
+            after=tuple(table["after"]),
             forbidden=tuple(table["forbidden"]),
             expected=tuple((what, Record.from_json(r)) for what, r in table["expected"]),
             mistakes=tuple(
@@ -73,6 +78,15 @@ def goldens(number: str) -> dict[str, Golden]:
         )
         for trial_id, table in json.loads(path.read_text(encoding="utf-8")).items()
     }
+
+
+def tasks_before(number: str, task: str) -> tuple[str, ...]:
+    """The tasks whose answers a task uses directly; none where nothing is known of it."""
+    if not (FOLDER / f"{number}.json").is_file():
+        return ()
+    return next(
+        (golden.after for one, golden in goldens(number).items() if one.startswith(f"{task}-")), ()
+    )
 
 
 def raised(error: BaseException) -> Record:

@@ -1,8 +1,9 @@
 """The process in which a student's cells run: one job on stdin, one line of JSON for each event.
 
     {"ready": true}                                   torch is loaded
-    {"cell": 7}                                       a cell begins
+    {"cell": 7, "name": "cell [3] `def attend`"}      a cell begins
     {"check": "2.1-…", "state": "pass", "text": …, "hint": …, "where": …, "printed": …}
+    {"raised": 7, "text": …, "where": …}              a cell without checks raised an error
     {"done": true}                                    or {"broken": "why nothing could run"}
 
 States: pass, unmet, error, todo (not started), later (needs cells that only a whole run executes).
@@ -11,17 +12,19 @@ A cell runs `whole`, or for its `definitions` (see `may_run`), or statement by s
 """
 
 import ast
+import importlib
 import io
 import json
 import linecache
 import os
+import random
 import re
 import signal
 import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +35,11 @@ from kws.student.may_run import is_data_class, is_harmless, made_by, used_names
 
 MAX_PRINTED = 2_000  # characters of one cell's output that are kept
 MAX_MESSAGE = 300
-TODO = re.compile(r"TODO (\d+\.\d+)")
+NOTEBOOKS_IMPORT = (  # after torch and matplotlib, what takes longest
+    "torchaudio", "kws.data.embedded.speaker_corpus", "kws.data.speech_commands",
+    "kws.data.speakers", "kws.models.recurrent", "kws.plots", "kws.training.schedule",
+    "safetensors.torch", "IPython.display",
+)  # fmt: skip
 
 
 class Printed(io.TextIOBase):
@@ -73,8 +80,14 @@ class Definition:
 class Kernel:
     """A namespace in which the cells of one notebook run, in order."""
 
-    def __init__(self, tell: Callable[[object], None]) -> None:
+    def __init__(
+        self, tell: Callable[[object], None], names: Mapping[int, str] | None = None
+    ) -> None:
+        from kws.checking import forget_checks
+
+        forget_checks()
         self.tell = tell
+        self.names = names or {}  # what a reader calls the cells
         self.module = types.ModuleType("__main__")
         vars(self.module).update(display=lambda *shown, **options: None, get_ipython=Jupyter)
         self.failed: dict[str, Finding] = {}  # name -> why it is not there
@@ -112,19 +125,21 @@ class Kernel:
             if mode == "checks":
                 self.seed()
             self.check(body, name)
-        else:
-            self.statements(body, name)
+        elif error := self.statements(body, name):
+            finding = self.finding(error, name)
+            self.tell({"raised": number, "text": finding["text"], "where": finding["where"]})
 
-    def statements(self, body: list[ast.stmt], name: str) -> None:
-        """All of a cell, as a kernel does: nothing after an error."""
+    def statements(self, body: list[ast.stmt], name: str) -> BaseException | None:
+        """All of a cell, as a kernel does: nothing after an error, which is returned."""
         for position, node in enumerate(body):
             if error := self.execute(node, name):
                 finding = self.finding(error, name)
                 lost = {each for later in body[position:] for each in stored(later)}
                 self.failed |= dict.fromkeys(lost - vars(self.module).keys(), finding)
-                return
+                return error
             for each in stored(node):
                 self.failed.pop(each, None)
+        return None
 
     def define(self, definition: Definition) -> None:
         """Run a statement between the answers if it may run, or keep it for `supply`."""
@@ -168,16 +183,18 @@ class Kernel:
                 for check in checks:
                     self.tell({"check": check, **broken, "printed": ""})
                 continue
-            passed: dict[str, str] = {}
+            told: dict[str, tuple[str, str]] = {}
             printed = Printed()
-            with redirect_stdout(printed), redirect_stderr(printed), lines_to(passed):
+            with redirect_stdout(printed), redirect_stderr(printed), lines_to(told):
                 error = self.execute(node, name)
             if error and not checks:
                 broken = self.finding(error, name)
             for check, title in checks.items():
-                text = title or passed.get(check, "")
-                finding = {"state": "pass", "text": text, "hint": "", "where": ""}
-                if error and check not in passed:
+                mark, line = told.get(check, ("", ""))
+                finding = {"state": "pass", "text": title or line, "hint": "", "where": ""}
+                if mark == "✗" and not error:  # it told, and the notebook goes on
+                    finding |= {"state": "unmet", "text": line}
+                elif error and mark != "✓":
                     finding = self.finding(error, name, check)
                     missing = error.name if isinstance(error, NameError) else None
                     if missing in unmet:
@@ -203,9 +220,11 @@ class Kernel:
 
     def finding(self, error: BaseException, name: str, check: str = "") -> Finding:
         """What a student reads about an error: the fact and the place, without our frames."""
-        from kws.checking import Unmet
+        from kws.checking import TODO, NotStarted, Unmet
 
         found = {"state": "error", "text": describe(error), "hint": "", "where": ""}
+        if isinstance(error, NotStarted):
+            return found | {"state": "todo", "text": error.told}
         if isinstance(error, Unmet):
             fact, _, hint = str(error).partition("\n  hint: ")
             return found | {"state": "unmet", "text": fact, "hint": hint}
@@ -217,11 +236,19 @@ class Kernel:
         if isinstance(error, NameError) and error.name in self.failed:
             return self.failed[error.name]
         if isinstance(error, NameError) and error.name in self.left_out:
-            cell = self.left_out[error.name]
-            text = f"needs `{error.name}`, which cell {cell} makes when the whole notebook runs"
+            cell = self.name_of(f"<cell {self.left_out[error.name]}>")
+            text = f"needs `{error.name}`, which {cell} makes when the whole notebook runs"
             return found | {"state": "later", "text": text}
         hint = str(getattr(error, "kws_hint", ""))
-        return found | {"hint": hint, "where": place_of(error, name)}
+        at, line = place_of(error, name)
+        text = linecache.getline(at, line).strip() if line else ""
+        where = f"{self.name_of(at)}, line {line}: {text}" if line else self.name_of(at)
+        return found | {"hint": hint, "where": where}
+
+    def name_of(self, file: str) -> str:
+        """What a reader calls `<cell 5>`."""
+        number = file.strip("<>").removeprefix("cell ")
+        return self.names.get(int(number), f"cell {number}") if number.isdigit() else file
 
 
 def describe(error: BaseException) -> str:
@@ -232,19 +259,17 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def place_of(error: BaseException, name: str) -> str:
-    """`cell 5, line 7: scores = q @ k`: the innermost line of the notebook."""
-    at, line = name, None
+def place_of(error: BaseException, name: str) -> tuple[str, int]:
+    """("<cell 5>", 7): the innermost line of the notebook; line 0 where that is not known."""
+    at, line = name, 0
     if isinstance(error, SyntaxError) and (error.filename or "").startswith("<"):
-        at = error.filename if str(error.filename).startswith("<cell ") else name
-        line = error.lineno
-    else:
-        for frame in traceback.extract_tb(error.__traceback__):
-            if frame.filename.startswith("<cell "):
-                at, line = frame.filename, frame.lineno
-    text = linecache.getline(str(at), line).strip() if line else ""
-    cell = str(at).strip("<>")
-    return f"{cell}, line {line}: {text}" if line else cell
+        if str(error.filename).startswith("<cell "):
+            at = str(error.filename)
+        return at, error.lineno or 0
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename.startswith("<cell "):
+            at, line = frame.filename, frame.lineno or 0
+    return at, line
 
 
 def stored(node: ast.stmt) -> set[str]:
@@ -266,50 +291,63 @@ def _names_by_text(source: str) -> set[str]:
     return {defined or assigned for defined, assigned in found}
 
 
-def lines_to(passed: dict[str, str]) -> Any:
-    """Keep id and title of the visible checks that pass, instead of printing their lines."""
+def lines_to(told: dict[str, tuple[str, str]]) -> Any:
+    """Keep the lines of the visible checks, mark and text by id, instead of printing them."""
     from kws.checking import lines_go_to
 
     def hear(mark: str, check: str, text: str) -> None:
-        if mark == "✓":
-            passed[check] = text
+        told[check] = (mark, text)
 
     return lines_go_to(hear)
 
 
-def events_of(job: dict[str, Any]) -> Iterator[tuple[int, str, str]]:
-    """The cells of a job: number, source, mode."""
-    for cell in job["cells"]:
-        yield int(cell["number"]), str(cell["source"]), str(cell["mode"])
+def load() -> None:
+    """Import what every run needs, and what most notebooks begin with."""
+    import torch  # noqa: F401
+
+    load_one("matplotlib.pyplot")
 
 
-def main() -> None:
-    """Wait for a job with everything slow imported already, run it, and end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
+def load_one(name: str) -> None:
+    """Import one module ahead of the notebook that may want it; it tells, if it cannot."""
+    with warnings.catch_warnings(), suppress(Exception):
+        warnings.simplefilter("ignore")
+        importlib.import_module(name)
+
+
+def serve_job(still_wanted: Callable[[], bool] = lambda: True) -> None:
+    """Wait for a job on stdin with everything slow imported already, run it, and end."""
     tell = json_stdout(others=os.open(os.devnull, os.O_WRONLY))
     try:
-        import torch  # noqa: F401
-
-        import kws.checking  # noqa: F401
+        load()
     except Exception as error:
         tell({"broken": describe(error)})
         return
-    with suppress(ImportError):
-        import matplotlib.pyplot  # noqa: F401  (most notebooks begin with it)
     line = sys.stdin.readline()
-    if not line:
-        return  # nobody wants us any more
+    if not line or not still_wanted():
+        return
     job = json.loads(line)
+    if "environment" in job:  # of whoever asks; this process may be another's fork
+        os.environ.clear()
+        os.environ.update(job["environment"])
+        random.seed()
     tell({"ready": True})
     sys.stdin = io.StringIO()  # input() finds an end
     os.chdir(job["folder"])
     sys.path.insert(0, job["folder"])
     warnings.simplefilter("ignore")
     sys.stdout = sys.stderr = Printed()
-    kernel = Kernel(tell)
+    names = {int(cell["number"]): str(cell["name"]) for cell in job["cells"]}
+    kernel = Kernel(tell, names)
     sys.modules["__main__"] = kernel.module
-    for number, source, mode in events_of(job):
-        tell({"cell": number})
-        kernel.run(number, source, mode)
+    for cell in job["cells"]:
+        tell({"cell": cell["number"], "name": cell["name"]})
+        kernel.run(int(cell["number"]), str(cell["source"]), str(cell["mode"]))
     tell({"done": True})
     os._exit(0)  # threads that a cell left behind keep nobody waiting
+
+
+def main() -> None:
+    """One job in a process of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
+    serve_job()

@@ -18,6 +18,9 @@ from kws.errors import UsageError
 RUNS_CODE = re.compile(r"\s*%%(?:time|timeit|capture|prun)\b")  # cell magics around Python
 TIMED = re.compile(r"([ \t]*(?:\w[\w, ]*=[ \t]*)?)%(?:time|timeit|prun)[ \t]+(?=[^-\s])")
 ASSIGNED = re.compile(r"([ \t]*\w[\w, ]*=[ \t]*)(?:!|%[A-Za-z_])")
+DEFINES = re.compile(r"^(?:def|class) \w+", re.M)
+LONGEST_HEAD = 32  # characters of a cell's first line in its name
+CALLS = ("check_values", "check_accuracy")  # each is a check by itself
 COMMAND = re.compile(r"([ \t]*)(?:!|%[A-Za-z_]|\?|[\w.]+\?\??\s*$)")
 
 
@@ -32,6 +35,26 @@ class NotebookCell:
     tags: tuple[str, ...] = ()
     task: str | None = None
     checks: Mapping[str, str] = field(default_factory=dict)  # id -> title
+    count: int | None = None  # the [7] that Jupyter shows, of the last time that it ran
+
+    @property
+    def name(self) -> str:
+        """What a reader sees of it: "cell [7] `def attend`", without a number where it never ran.
+
+        >>> NotebookCell(number=9, kind="code", source="# one\\ndef f(x):", count=7).name
+        'cell [7] `def f`'
+        """
+        number = "" if self.count is None else f" [{self.count}]"
+        return f"cell{number} `{self._head()}`"
+
+    def _head(self) -> str:
+        if found := DEFINES.search(self.source):
+            return found[0]
+        if self.checks:
+            return next(iter(self.checks))
+        lines = [line.strip() for line in self.source.splitlines()]
+        first = next((line for line in lines if line and not line.startswith("#")), "empty")
+        return first if len(first) <= LONGEST_HEAD else f"{first[:LONGEST_HEAD]}…"
 
     @property
     def answers(self) -> bool:
@@ -74,8 +97,9 @@ def _cell(raw: Mapping[str, Any], number: int) -> NotebookCell:
     metadata = metadata if isinstance(metadata, dict) else {}
     tags, ours = metadata.get("tags"), metadata.get("kws")
     task = ours.get("task") if isinstance(ours, dict) else None
-    source = text_of(raw)
+    source, count = text_of(raw), raw.get("execution_count")
     return NotebookCell(
+        count=count if isinstance(count, int) else None,
         number=number,
         kind=kind if isinstance(kind, str) else "raw",
         source=source,
@@ -105,7 +129,7 @@ def checks_in(source: str) -> dict[str, str]:
     try:
         tree = parse(as_python(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        pattern = r'^(?:with check|check_values)\(\s*"([^"]+)"'
+        pattern = r'^(?:with check|check_values|check_accuracy)\(\s*"([^"]+)"'
         return {found: "" for found in re.findall(pattern, source, re.M)}
     return checks_of(tree)
 
@@ -114,7 +138,7 @@ def checks_of(tree: ast.AST) -> dict[str, str]:
     """Ids and titles of the checks below a node, in order; a trial's title is in its contract."""
     found = {}
     for node in sorted(ast.walk(tree), key=lambda node: getattr(node, "lineno", 0)):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check_values":
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in CALLS:
             first = node.args[0] if node.args else None
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 found[first.value] = ""

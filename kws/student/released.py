@@ -7,10 +7,11 @@ works on lies in `assignments/` or in the current folder.
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import kws
 from kws.errors import UsageError, did_you_mean
@@ -128,6 +129,25 @@ def tasks_of(number: str) -> dict[str, ReleasedTask]:
     }
 
 
+def tasks_before(number: str, tasks: Iterable[str]) -> set[str]:
+    """The tasks whose answers these use, directly or not."""
+    known = {task_of(check): table.get("after", ()) for check, table in _goldens(number).items()}
+    found: set[str] = set()
+    ahead = list(tasks)
+    while ahead:
+        new = [each for each in known.get(ahead.pop(), ()) if each not in found]
+        found |= set(new)
+        ahead += new
+    return found
+
+
+@cache
+def _goldens(number: str) -> dict[str, Any]:
+    """What is known of the trials of an assignment, as JSON; torch stays out."""
+    path = GOLDENS / f"{number}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
 def checks_released(number: str) -> list[str]:
     """Every visible check of an assignment, in order."""
     return [check for cell in released_cells(number) for check in cell.checks]
@@ -162,10 +182,8 @@ def _questions(cells: tuple[NotebookCell, ...]) -> Iterator[str]:
     """The questions of planted mistakes that the trials in these cells know."""
     for check in (check for cell in cells for check in cell.checks):
         number = int(task_of(check).partition(".")[0])
-        path = GOLDENS / f"{number:02}.json"
-        if path.is_file():
-            known = json.loads(path.read_text(encoding="utf-8")).get(check, {})
-            yield from (mistake["question"] for mistake in known.get("mistakes", ()))
+        known = _goldens(f"{number:02}").get(check, {})
+        yield from (mistake["question"] for mistake in known.get("mistakes", ()))
 
 
 def _hints(cells: tuple[NotebookCell, ...]) -> Iterator[str]:

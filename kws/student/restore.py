@@ -20,10 +20,10 @@ def backup_path(path: Path) -> Path:
     return kept
 
 
-def reset(path: Path, target: Target) -> tuple[Path | None, list[int]]:
+def reset(path: Path, target: Target) -> tuple[Path | None, list[str]]:
     """Put the cells of a task back to their TODO, or the whole notebook without a task.
 
-    Returns the copy that was kept and the numbers of the cells that changed: no copy and none when
+    Returns the copy that was kept and the names of the cells that changed: no copy and none when
     all was as released. A cell that is gone comes back behind the one that it stood behind.
     """
     if target.task is None:
@@ -32,7 +32,7 @@ def reset(path: Path, target: Target) -> tuple[Path | None, list[int]]:
             return None, []
         kept = _keep(path)
         write_bytes(path, original)
-        return kept, [cell["number"] for cell in _numbered(path)]
+        return kept, [cell.name for cell in cells_of(read_table(path)) if cell.kind == "code"]
     table = read_table(path)
     changed = _put_back(table["cells"], target.assignment, target.task)
     if not changed:
@@ -49,12 +49,8 @@ def _keep(path: Path) -> Path:
     return kept
 
 
-def _numbered(path: Path) -> list[dict[str, Any]]:
-    return [{"number": cell.number} for cell in cells_of(read_table(path)) if cell.kind == "code"]
-
-
-def _put_back(cells: list[Any], number: str, task: str) -> list[int]:
-    """Change the cells of a notebook's JSON in place. Returns the numbers of those that changed."""
+def _put_back(cells: list[Any], number: str, task: str) -> list[str]:
+    """Change the cells of a notebook's JSON in place. Returns the names of those that changed."""
     originals = read_table(released()[number])["cells"]
     ids = [str(each.get("id", "")) for each in originals]
     changed = []
@@ -71,7 +67,7 @@ def _put_back(cells: list[Any], number: str, task: str) -> list[int]:
         else:
             tidy = {key: value for key, value in cells[place].items() if key != "attachments"}
             cells[place] = tidy | original
-        changed.append(place + 1)
+        changed.append(wanted.name)
     return changed
 
 

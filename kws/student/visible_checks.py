@@ -1,14 +1,16 @@
 """The visible checks of a saved notebook, run in a fresh process; what became of each.
 
-The answers run, and the checks that were asked for; of all other cells only what they define. With
-`whole`, everything runs, plots and trainings too. A check whose cell was deleted runs as released.
+The answers run, and the checks that were asked for and of the tasks before them; of all other cells
+only what they define. With `whole`, everything runs, plots and trainings too. A check whose cell
+was deleted runs as released. What only a whole run makes counts as it ran in the notebook, where
+the saved outputs tell.
 """
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,17 @@ from typing import Any
 import kws
 from kws.errors import UsageError
 from kws.parallel import JsonProcess
-from kws.student.cells import as_python, read_cells
-from kws.student.released import SeveralTargets, Target, checks_released, released_cells
+from kws.student.cells import NotebookCell, as_python, read_cells
+from kws.student.released import (
+    SeveralTargets,
+    Target,
+    checks_released,
+    released_cells,
+    task_of,
+    tasks_before,
+)
+from kws.student.saved_outputs import saved_lines
+from kws.student.warm import WarmProcess, warm_process
 
 SECONDS, SECONDS_WHOLE = 60.0, 1200.0  # time limits by default
 SECONDS_START = 300.0  # until torch is loaded, from a slow disk
@@ -48,38 +59,58 @@ class CheckOutcome:
         return self.state == "pass"
 
 
-def start_kernel() -> JsonProcess:
-    """A fresh Python for one run of `kws.student.cell_process`, loading torch already."""
+@dataclass(frozen=True, kw_only=True)
+class RaisedCell:
+    """A cell without checks that raised an error when the whole notebook ran."""
+
+    name: str
+    text: str
+    where: str
+
+
+def start_kernel() -> JsonProcess | WarmProcess:
+    """A fresh process for one run of `kws.student.cell_process`, with torch loaded if possible."""
+    return warm_process() or cold_kernel()
+
+
+def cold_kernel() -> JsonProcess:
+    """The same as a Python of its own, which loads torch now."""
     quiet = {"stderr": subprocess.DEVNULL, "env": {**os.environ, "MPLBACKEND": "Agg"}}
     return JsonProcess([sys.executable, "-c", START], **quiet)
 
 
+class Lost(Exception):  # noqa: N818  (no error: another process runs the cells again)
+    """A fork of the warm process ended early, by the student's doing or as a fork."""
+
+
 def run_cells(
-    kernel: JsonProcess,
+    kernel: JsonProcess | WarmProcess,
     job: dict[str, Any],
     seconds: float,
     heard: Callable[[dict[str, Any]], None],
 ) -> str:
     """Hand every event of the job to `heard`. Returns why it ended early, or nothing."""
     kernel.send(job)
-    end, cell = time.monotonic() + SECONDS_START, 0
+    end, cell = time.monotonic() + SECONDS_START, ""
     while True:
         try:
             event = kernel.receive(end - time.monotonic())
         except TimeoutError:
             if not cell:
                 return "torch did not start"
-            return f"cell {cell} was still running after {seconds:g} s"
+            return f"{cell} was still running after {seconds:g} s"
         if event is None:
-            code = kernel.process.wait()
-            return f"cell {cell} ended Python (exit code {code})" if cell else "Python ended"
+            if isinstance(kernel, WarmProcess):
+                raise Lost
+            code = kernel.exit_code()
+            return f"{cell} ended Python (exit code {code})" if cell else "Python ended"
         if "broken" in event:
             raise UsageError(f"torch does not start ({event['broken']}): install kws again")
         if event.get("done"):
             return ""
         if event.get("ready"):
             end = time.monotonic() + seconds
-        cell = event.get("cell", cell)
+        cell = event["name"] if "cell" in event else cell
         heard(event)
 
 
@@ -89,29 +120,51 @@ def run_checks(
     *,
     whole: bool = False,
     seconds: float | None = None,
-    kernel: JsonProcess | None = None,
+    kernel: JsonProcess | WarmProcess | None = None,
+    raised: list[RaisedCell] | None = None,
 ) -> list[CheckOutcome]:
     """The checks of `target` on the notebook at `path`, in the order of the course.
 
-    A `kernel` that was started before answers sooner; it is used up. UsageError for a file that is
-    not a notebook.
+    A `kernel` that was started before answers sooner; it is used up. With `whole`, the cells that
+    raised an error are added to `raised`. UsageError for a file that is not a notebook.
     """
     wanted = [check for check in checks_released(target.assignment) if target.covers(check)]
     job = {"folder": str(path.parent.resolve()), "cells": plan(path, target, whole=whole)}
+    names = {cell["number"]: cell["name"] for cell in job["cells"]}
     found: dict[str, CheckOutcome] = {}
+    broken: list[RaisedCell] = [] if raised is None else raised
 
     def heard(event: dict[str, Any]) -> None:
         if event.get("check") in wanted:
             found[event["check"]] = CheckOutcome(**event)
+        if whole and "raised" in event:
+            name, text, where = names[event["raised"]], event["text"], event["where"]
+            broken.append(RaisedCell(name=name, text=text, where=where))
 
     limit = seconds if seconds is not None else SECONDS_WHOLE if whole else SECONDS
-    with kernel or start_kernel() as kernel:
-        ended = run_cells(kernel, job, limit, heard)
+    try:
+        with kernel or start_kernel() as kernel:
+            ended = run_cells(kernel, job, limit, heard)
+    except Lost:
+        found.clear()
+        broken.clear()
+        with cold_kernel() as kernel:
+            ended = run_cells(kernel, job, limit, heard)
     missing = [check for check in wanted if check not in found]
     for check in missing:
         text = ended if check == missing[0] else "not reached"
         found[check] = CheckOutcome(check=check, state="error", text=text or "its cell did not run")
-    return [found[check] for check in wanted]
+    ran = saved_lines(path) if any(each.state == "later" for each in found.values()) else {}
+    return [_as_it_ran(found[check], ran) for check in wanted]
+
+
+def _as_it_ran(outcome: CheckOutcome, ran: Mapping[str, tuple[bool, str]]) -> CheckOutcome:
+    """What needs a whole run, as the notebook's own last run told it."""
+    if outcome.state != "later" or outcome.check not in ran:
+        return outcome
+    passed, text = ran[outcome.check]
+    state, text = ("pass" if passed else "unmet"), f"{text} (as it ran in the notebook)"
+    return CheckOutcome(check=outcome.check, state=state, text=text)
 
 
 def plan(
@@ -123,14 +176,23 @@ def plan(
     for cell in released_cells(target.assignment):
         if any(target.covers(check) and check not in there for check in cell.checks):
             cells.append(cell)
+    asked_tasks = {task_of(c) for cell in cells for c in cell.checks if target.covers(c)}
+    before = tasks_before(target.assignment, asked_tasks)
     planned, last = [], 0
     for cell in cells:
         asked = any(map(target.covers, cell.checks))
         if whole or (cell.answers and not cell.checks):
             mode = "whole"
+        elif asked or any(task_of(check) in before for check in cell.checks):
+            mode = "checks"
         else:
-            mode = "checks" if asked else "definitions"
-        planned.append({"number": cell.number, "source": as_python(cell.source), "mode": mode})
+            mode = "definitions"
+        planned.append(_planned(len(planned) + 1, cell, mode))
         if asked:
             last = len(planned)
     return planned[:last]
+
+
+def _planned(number: int, cell: NotebookCell, mode: str) -> dict[str, Any]:
+    source = as_python(cell.source)
+    return {"number": number, "name": cell.name, "source": source, "mode": mode}

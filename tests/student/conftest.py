@@ -118,9 +118,10 @@ def kws(capsys, forking) -> Callable[..., tuple[int, str]]:
 def found(path: Path, target: Target) -> dict[str, dict[str, str]]:
     """What `kws check` would find, by check; in this process, which has torch loaded."""
     told = []
-    kernel = Kernel(told.append)
+    planned = plan(path, target)
+    kernel = Kernel(told.append, {cell["number"]: cell["name"] for cell in planned})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for cell in plan(path, target):
+        for cell in planned:
             kernel.run(cell["number"], cell["source"], cell["mode"])
-    return {event["check"]: event for event in told}
+    return {event["check"]: event for event in told if "check" in event}

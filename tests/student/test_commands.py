@@ -91,7 +91,7 @@ def test_reset_says_what_changed_and_where_the_copy_is(folder, kws):
     folder.fill("02")
     code, text = kws("reset", "2.1")
     assert code == 0
-    assert "assignments/02_attention.ipynb: cell 5 as released" in text
+    assert "assignments/02_attention.ipynb: cell `def attend` as released" in text
     assert "assignments/02_attention.before-reset-1.ipynb" in text
     assert kws("reset", "2.1") == (0, "assignments/02_attention.ipynb: 2.1 is as it was released\n")
 

@@ -14,7 +14,9 @@ def sources(path) -> list[str]:
 def test_a_task_gets_its_todo_back_and_the_rest_stays(folder):
     path = folder.fill("02")["02"]
     filled = sources(path)
-    kept, [number] = reset(path, parse_target("2.1"))
+    number, _ = folder.source("02", "def attend")
+    kept, names = reset(path, parse_target("2.1"))
+    assert names == ["cell `def attend`"]
     blank = sources(released()["02"])
     assert sources(path)[number - 1] == blank[number - 1] != filled[number - 1]
     assert [s for n, s in enumerate(sources(path), 1) if n != number] == [
@@ -43,7 +45,7 @@ def test_a_deleted_cell_comes_back_where_it_stood(folder):
     table = json.loads(path.read_text())
     del table["cells"][4]
     path.write_text(json.dumps(table))
-    assert reset(path, parse_target("2.1"))[1] == [5]
+    assert reset(path, parse_target("2.1"))[1] == ["cell `def attend`"]
     assert sources(path) == before
 
 
@@ -55,7 +57,7 @@ def test_a_cell_without_its_id_is_found_by_what_it_defines(folder):
         raw.pop("id")
     path.write_text(json.dumps(table))
     count = len(table["cells"])
-    assert reset(path, parse_target("2.1"))[1] == [5]
+    assert reset(path, parse_target("2.1"))[1] == ["cell `def attend`"]
     assert len(sources(path)) == count
 
 

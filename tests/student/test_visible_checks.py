@@ -5,7 +5,7 @@ import json
 import pytest
 
 from kws.student.released import Target, checks_released, parse_target, released
-from kws.student.visible_checks import run_checks
+from kws.student.visible_checks import RaisedCell, run_checks
 from tests.student.conftest import found
 
 NUMBERS = sorted(released())
@@ -49,22 +49,25 @@ def test_a_mistake_spoils_no_task_that_does_without_it(folder):
     states = found(folder["02"], Target(assignment="02"))
     failed = {name.partition("-")[0] for name, each in states.items() if each["state"] != "pass"}
     assert failed == {"2.1", "2.3", "2.5", "2.6"}  # what attends; no heads, positions or counts
+    waiting = {each["text"] for name, each in states.items() if name[:3] in {"2.3", "2.5", "2.6"}}
+    assert "waits for 2.1: its checks do not pass yet" in waiting
+    assert found(folder["02"], parse_target("2.5"))["2.5-layer-values"]["state"] == "todo"
 
 
 def test_an_error_is_told_with_cell_line_and_message_and_nothing_of_ours(folder):
-    cell = folder.fill("02").edit("02", SCALED, 'print("q is", q.shape)\n    scores = q @ k')
+    folder.fill("02").edit("02", SCALED, 'print("q is", q.shape)\n    scores = q @ k')
     finding = check(folder, "2.1")
     assert finding["state"] == "error"
     assert finding["text"].startswith("RuntimeError: ")
-    assert finding["where"] == f"cell {cell}, line 6: scores = q @ k"
+    assert finding["where"] == "cell `def attend`, line 6: scores = q @ k"
     assert finding["printed"] == "q is torch.Size([1, 1, 1, 4])\n"
 
 
 def test_a_syntax_error_is_told_where_it_is_and_costs_no_other_task(folder):
-    cell = folder.fill("02").edit("02", SCALED, "scores = (q")
+    folder.fill("02").edit("02", SCALED, "scores = (q")
     finding = check(folder, "2.1")
     assert finding["text"].startswith("SyntaxError: ")
-    assert finding["where"] == f"cell {cell}, line 5: scores = (q"
+    assert finding["where"] == "cell `def attend`, line 5: scores = (q"
     assert check(folder, "2.2")["state"] == "pass"
 
 
@@ -114,11 +117,11 @@ def test_values_from_cells_between_are_used_if_they_need_no_call(folder):
 
 def test_values_that_a_plot_makes_are_named(folder):
     opened = "with open('x') as ROOT: pass\nimport matplotlib"
-    cell = folder.fill("02").edit("02", "import matplotlib", opened)
+    folder.fill("02").edit("02", "import matplotlib", opened)
     folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ ROOT")
     finding = check(folder, "2.1")
     assert finding["state"] == "later"
-    assert f"`ROOT`, which cell {cell} makes" in finding["text"]
+    assert "`ROOT`, which cell `with open('x') as ROOT: pass` makes" in finding["text"]
 
 
 def test_with_whole_every_cell_runs(folder):
@@ -129,8 +132,15 @@ def test_with_whole_every_cell_runs(folder):
     folder["02"].write_text(json.dumps(table))
     (folder.path / "assignments" / "x").write_text("")
     folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ (len(TEXT) + q.shape[-1]) ** 0.5")
-    [outcome] = run_checks(folder["02"], parse_target("2.1-attend-by-hand"), whole=True)
+    _, imports = folder.source("02", "TEXT = ")
+    folder.edit("02", imports, f"{imports}\n1 / 0")
+    raised: list[RaisedCell] = []
+    target = parse_target("2.1-attend-by-hand")
+    [outcome] = run_checks(folder["02"], target, whole=True, raised=raised)
     assert outcome.passed, outcome  # and in the notebook's own folder
+    [cell] = raised
+    assert cell.text == "ZeroDivisionError: division by zero"
+    assert cell.where.endswith(": 1 / 0")
 
 
 @pytest.mark.usefixtures("forking")
@@ -142,9 +152,24 @@ def test_with_whole_every_cell_runs(folder):
     ],
 )
 def test_cells_that_never_end_or_end_everything_are_named(folder, line, says):
-    number, _ = folder.fill("02").source("02", "2.1-attend-by-hand")
-    folder.edit("02", SCALED, line)
+    folder.fill("02").edit("02", SCALED, line)
     outcomes = run_checks(folder["02"], parse_target("02"), seconds=1.0)
     assert says in outcomes[0].text
-    assert outcomes[0].text.startswith(f"cell {number} ")
+    assert outcomes[0].text.startswith("cell `2.1-attend-by-hand` ")
     assert {each.text for each in outcomes[1:]} == {"not reached"}
+
+
+@pytest.mark.usefixtures("forking")
+def test_a_finished_training_counts_as_it_ran_in_the_notebook(folder):
+    folder.fill("03")
+    target = parse_target("3.8-accuracy")
+    assert run_checks(folder["03"], target)[0].state == "later"
+    for mark, state in (("✓", "pass"), ("✗", "unmet")):
+        table = json.loads(folder["03"].read_text())
+        number, _ = folder.source("03", "3.8-accuracy")
+        line = f"\x1b[32m{mark}\x1b[0m 3.8-accuracy  97.5% of 200\n"
+        output = {"output_type": "stream", "name": "stdout", "text": ["noise\n", line]}
+        table["cells"][number - 1]["outputs"] = [output]
+        folder["03"].write_text(json.dumps(table))
+        outcome = run_checks(folder["03"], target)[0]
+        assert (outcome.state, outcome.text) == (state, "97.5% of 200 (as it ran in the notebook)")

@@ -1,0 +1,38 @@
+"""What the checks of a saved notebook said when their cells last ran in it."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kws.student.cells import cells_of, read_table
+
+COLORS = re.compile(r"\x1b\[[\d;]*m")
+LINE = re.compile(r"(?P<mark>[✓✗]) (?P<check>\d+\.\d+-[\w-]+)  (?P<text>.*)")
+
+
+def saved_lines(path: Path) -> dict[str, tuple[bool, str]]:
+    """Check -> (whether it passed, its line), from the outputs below the cells of the checks."""
+    table = read_table(path)
+    found = {}
+    for raw, cell in zip(filter(_is_cell, table["cells"]), cells_of(table), strict=True):
+        for line in _printed(raw).splitlines():
+            said = LINE.fullmatch(COLORS.sub("", line).strip())
+            if said and said["check"] in cell.checks:
+                found[said["check"]] = (said["mark"] == "✓", said["text"])
+    return found
+
+
+def _is_cell(raw: object) -> bool:
+    return isinstance(raw, dict)
+
+
+def _printed(raw: Mapping[str, Any]) -> str:
+    """What a cell printed; nothing where its outputs are malformed."""
+    outputs = raw.get("outputs")
+    parts = []
+    for output in outputs if isinstance(outputs, list) else []:
+        if isinstance(output, dict) and output.get("output_type") == "stream":
+            text = output.get("text", "")
+            parts.append("".join(map(str, text)) if isinstance(text, list) else str(text))
+    return "".join(parts)
