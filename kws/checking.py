@@ -292,8 +292,7 @@ def _task_of(check_id: str) -> str:
 
 def _waits_for(task: str, seen: set[str]) -> str:
     """The first task that this one builds on and whose checks did not pass; nothing if all did."""
-    number = task.partition(".")[0]
-    for before in tasks_before(f"{int(number):02}", task) if number.isdigit() else ():
+    for before in tasks_before(task):
         if before not in seen:
             seen.add(before)
             if first := _waits_for(before, seen):

@@ -38,6 +38,7 @@ from IPython.display import Audio, display
 from safetensors.torch import save_file
 from tqdm import tqdm
 
+# %%
 from kws import plots
 from kws.audio import SAMPLE_RATE
 from kws.checking import (

@@ -80,8 +80,9 @@ def goldens(number: str) -> dict[str, Golden]:
     }
 
 
-def tasks_before(number: str, task: str) -> tuple[str, ...]:
+def tasks_before(task: str) -> tuple[str, ...]:
     """The tasks whose answers a task uses directly; none where nothing is known of it."""
+    number = task.partition(".")[0].zfill(2)
     if not (FOLDER / f"{number}.json").is_file():
         return ()
     return next(

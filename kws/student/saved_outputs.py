@@ -31,7 +31,9 @@ def _printed(raw: Mapping[str, Any]) -> str:
     """What a cell printed; nothing where its outputs are malformed."""
     outputs = raw.get("outputs")
     parts = []
-    for output in outputs if isinstance(outputs, list) else []:
+    if not isinstance(outputs, list):
+        return ""
+    for output in outputs:
         if isinstance(output, dict) and output.get("output_type") == "stream":
             text = output.get("text", "")
             parts.append("".join(map(str, text)) if isinstance(text, list) else str(text))

@@ -79,7 +79,7 @@ def cold_kernel() -> JsonProcess:
     return JsonProcess([sys.executable, "-c", START], **quiet)
 
 
-class Lost(Exception):  # noqa: N818  (no error: another process runs the cells again)
+class LostFork(Exception):  # noqa: N818  (no error: another process runs the cells again)
     """A fork of the warm process ended early, by the student's doing or as a fork."""
 
 
@@ -101,7 +101,7 @@ def run_cells(
             return f"{cell} was still running after {seconds:g} s"
         if event is None:
             if isinstance(kernel, WarmProcess):
-                raise Lost
+                raise LostFork
             code = kernel.exit_code()
             return f"{cell} ended Python (exit code {code})" if cell else "Python ended"
         if "broken" in event:
@@ -145,7 +145,7 @@ def run_checks(
     try:
         with kernel or start_kernel() as kernel:
             ended = run_cells(kernel, job, limit, heard)
-    except Lost:
+    except LostFork:
         found.clear()
         broken.clear()
         with cold_kernel() as kernel:

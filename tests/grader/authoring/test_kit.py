@@ -100,6 +100,7 @@ def test_a_kit_holds_these_files_and_no_others(small):
         "data_scripts/fine.py",
         "kws/.released/01_sound.ipynb",
         "kws/.released/02_attention.ipynb",
+        "kws/.released/kit.json",
         "kws/__init__.py",
         "kws/lazy.py",
         "kws/models/__init__.py",
