@@ -521,6 +521,17 @@ def predict(model, mel):
 
 
 # %%
+def train_step(model, optimizer, rows, generator):
+    """One optimizer step on these clips; returns the loss."""
+    mel = augmented(mels["training"][rows], generator)
+    loss = F.cross_entropy(model(mel), labels["training"][rows])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %%
 def fit(model, steps, batch_size, lr, warmup_steps, seed=0, rows=None, schedule=cosine_warmup):
     """Train on all clips, or on `rows` of them; returns the loss of every step."""
     generator = torch.Generator().manual_seed(seed)
@@ -530,14 +541,9 @@ def fit(model, steps, batch_size, lr, warmup_steps, seed=0, rows=None, schedule=
     model.train()
     for step in (bar := tqdm(range(steps), unit="step", mininterval=1)):
         some = rows[torch.randint(len(rows), (batch_size,), generator=generator)]
-        mel, wanted = augmented(mels["training"][some], generator), labels["training"][some]
         share = schedule(step, warmup_steps=warmup_steps, total_steps=steps)
         optimizer.param_groups[0]["lr"] = lr * share
-        loss = F.cross_entropy(model(mel), wanted)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+        losses.append(train_step(model, optimizer, some, generator))
         bar.set_description(f"loss {losses[-1]:.3f}", refresh=False)
         if (step + 1) % 50 == 0:
             right = predict(model, mels["validation"]).argmax(1) == labels["validation"]

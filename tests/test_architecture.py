@@ -59,7 +59,7 @@ APART = (
 BY_STRING = {  # file -> why it imports by a string
     "kws/cli/groups.py": "a command imports its group when it runs: `kws --help` needs no torch",
     "kws/models/pretrained.py": "transformers is an extra, and slow to import",
-    "kws/student/cell_process.py": "what notebooks import is loaded ahead; only its being loaded counts",
+    "kws/student/cell_process.py": "loads what notebooks import ahead of them",
     "grader/sandbox/server.py": "the modules that a check's program names are preloaded",
     "grader/batch/cluster_jobs.py": "this function alone travels to a worker as code",
     "grader/batch/evaluator.py": "loads what checks will import; only its being loaded counts",

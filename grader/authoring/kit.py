@@ -65,12 +65,15 @@ def make_kit(
     later = [each for key, each in sorted(catalog.items()) if key >= number]
     modules = divide(root, [name for each in later for name in each.withheld])
     shown = [each for key, each in sorted(catalog.items()) if key <= number]
-    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in _library(root)}
+    files = {_module_file(path, root): path.read_bytes() for path in _library(root)}
     files |= {_module_file(path, root): path.read_bytes() for path in modules.kept.values()}
     for each in shown:
         solution = root / "solutions" / f"{each.stem}.py"
         for folder in ("assignments", RELEASED):
             files[f"{folder}/{each.stem}.ipynb"] = build_notebook(solution).encode()
+        for path in (f"student/hints/{each.number}.md", f"contracts/goldens/{each.number}.json"):
+            if (root / "kws" / path).exists():
+                files[f"kws/{path}"] = (root / "kws" / path).read_bytes()
     for path in sorted((root / "data_scripts").glob("*.py")):
         if not needs_of(imported_at_top(path), modules.gone):
             files[f"data_scripts/{path.name}"] = path.read_bytes()

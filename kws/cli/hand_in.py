@@ -1,41 +1,91 @@
 """`kws hint`, `kws reset`, `kws submit`: a hint, a fresh start, the zip to hand in."""
 
+import textwrap
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kws.cli import app
-from kws.cli.student import Notebook, chosen, console, positive, show, summary
+from kws.cli.student import (
+    NOT_ALL,
+    Notebook,
+    chosen,
+    console,
+    loading,
+    mark_of,
+    positive,
+    show,
+    summary,
+)
 from kws.errors import UsageError
 
-LEVELS = ("the steps", "the idea and its question", "what the checks would ask")
+LEVELS = ("the idea in other words", "a smaller example", "the shapes, and what the checks ask")
 
 
 @app.command("hint")
 def hint(
     task: Annotated[str, typer.Argument(help="A task, such as 2.1.")],
     level: Annotated[
-        int, typer.Option(min=1, max=3, help="1 the steps, 2 the idea, 3 the checks' questions.")
+        int, typer.Option(min=1, max=3, help="1 the idea, 2 an example, 3 shapes and questions.")
     ] = 1,
 ) -> None:
     """Give one hint about a task; a higher level says more, none gives the answer."""
     from kws.student.released import parse_target, tasks_of
+    from kws.student.spoken import LINE
 
     target = parse_target(task)
     if target.task is None:
         first = next(iter(tasks_of(target.assignment)))
         raise UsageError(f"{task} is an assignment: name one task of it, such as {first}")
     wanted = tasks_of(target.assignment)[target.task]
-    told = (wanted.steps, wanted.questions, wanted.suspects)[level - 1]
     out = console()
     out.print(f"{wanted.id} {wanted.title}: {LEVELS[level - 1]}")
-    for each in told:
-        out.print("\n" * (level == 2) + "\n".join(f"  {line}" for line in each.splitlines()))
-    if not told:
-        out.print("  nothing to say here: read the section in the notebook, and run its check")
+    told = wanted.hints[("idea", "example", "shapes")[level - 1]]
+    for line in told.splitlines():
+        lines = textwrap.wrap(line, LINE) if level < len(LEVELS) else [line]
+        out.print("\n".join(f"  {each}" for each in lines))
+    if level == len(LEVELS) and wanted.suspects:
+        out.print("\n  the checks may ask:")
+        for each in wanted.suspects:
+            out.print(f"  - {each}")
     if level < len(LEVELS):
         out.print(f"\nmore: kws hint {wanted.id} --level {level + 1} ({LEVELS[level]})")
+
+
+@app.command("think")
+def think(
+    task: Annotated[str, typer.Argument(help="A task, such as 2.3.")],
+    notebook: Notebook = None,
+    seconds: Annotated[float | None, typer.Option(help="Time limit of the checks: 60.")] = None,
+) -> None:
+    """Answer what a task's section asks you to think about, once the task's checks pass."""
+    from kws.student.released import tasks_of
+    from kws.student.spoken import LINE, spoken
+    from kws.student.visible_checks import run_checks
+
+    positive(seconds)
+    [(target, path)] = chosen(task, notebook)
+    if target.task is None or target.check:
+        first = next(iter(tasks_of(target.assignment)))
+        raise UsageError(f"{task} is not a task: name one, such as {target.task or first}")
+    wanted, out = tasks_of(target.assignment)[target.task], console()
+    if not wanted.thoughts:
+        out.print(f"{wanted.id} {wanted.title}: nothing is asked in this section")
+        return
+    with loading():
+        outcomes = run_checks(path, target, seconds=seconds)
+    done = all(each.passed or each.state == "later" for each in outcomes)
+    out.print(f"{wanted.id} {wanted.title}")
+    for asked, answer in wanted.thoughts:
+        for text in (asked, answer) if done else (asked,):
+            out.print()
+            for paragraph in spoken(text).split("\n\n"):
+                out.print("\n".join(f"  {line}" for line in textwrap.wrap(paragraph, LINE)))
+    if not done:
+        out.print(f"\nthe answers come when the checks of {wanted.id} pass: {summary(outcomes)}")
+        raise typer.Exit(NOT_ALL)
 
 
 @app.command("reset")
@@ -67,12 +117,15 @@ def submit(
         Path | None, typer.Option(help="The zip to write; by default 03_speakers.zip, here.")
     ] = None,
     notebook: Notebook = None,
+    name: Annotated[
+        str | None, typer.Option(help="Who you are; remembered for the next time.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Time limit of the checks: 60.")] = None,
 ) -> None:
-    """Run the visible checks, and zip the notebook, its weights and a manifest to hand in."""
-    from kws.student.handin import hand_in
-    from kws.student.released import released
-    from kws.student.visible_checks import run_checks
+    """Run the visible checks, try the weights, and zip both with a manifest to hand in."""
+    from kws.student.handin import hand_in, student_name, unread_weights
+    from kws.student.released import released, weights_asked
+    from kws.student.visible_checks import MODELS, run_checks, weights_misfit
 
     positive(seconds)
     [(target, path)] = chosen(assignment, notebook)
@@ -82,13 +135,44 @@ def submit(
     if out.suffix.lower() != ".zip":
         raise UsageError(f"--out {out}: name a zip, such as {out.stem or 'out'}.zip")
     console_ = console()
-    outcomes = run_checks(path, target, seconds=seconds)
+    student, said = student_name(name, path)
+    asked = weights_asked(target.assignment)
+    weights = path.with_name(asked) if asked else None
+    misfit = ""
+    with loading():
+        outcomes = run_checks(path, target, seconds=seconds)
+        if weights and weights.is_file():
+            misfit = weights_misfit(path, target.assignment, weights)
+    console_.print(f"found: {found_file(path)}")
     show(console_, outcomes)
     console_.print(summary(outcomes))
-    written = hand_in(target.assignment, path, outcomes, out)
+    if weights and weights.is_file():
+        model = MODELS[target.assignment]
+        console_.print(f"found: {found_file(weights)}")
+        fits = f"{mark_of('error')} {misfit}" if misfit else f"{mark_of('pass')} fits {model}"
+        console_.print(f"  {fits}")
+        if misfit:
+            cure = "run the cells that make, train and save the model again, and submit again"
+            console_.print(f"  as it is, no accuracy can be measured: {cure}")
+    written = hand_in(target.assignment, path, outcomes, out, student)
     console_.print(f"written: {out} with {', '.join(written.files)}")
+    console_.print(f"handed in as: {student}")
+    if not said:
+        console_.print(
+            f"  (your user name on this machine; kws submit {target.assignment} "
+            '--name "Ada Lovelace" says otherwise)'
+        )
     if written.missing:
         console_.print(
             f"{written.missing} is not beside the notebook: run the cell that saves it, and submit "
             "again"
         )
+        for other in unread_weights(path):
+            console_.print(f"  {other} is not read: only .safetensors is, which runs no code")
+
+
+def found_file(path: Path) -> str:
+    """`assignments/03_speakers.ipynb, 48 KiB, saved 2026-11-22 14:20`."""
+    status = path.stat()
+    saved = datetime.fromtimestamp(status.st_mtime).strftime("%Y-%m-%d %H:%M")
+    return f"{path}, {-(-status.st_size // 1024):,} KiB, saved {saved}"

@@ -1,5 +1,6 @@
-"""`kws add`: the next kit into the folder of the course. `kws clean`: what the cache holds."""
+"""`kws add`: the next kit into the folder of the course. `kws cache`: what is kept."""
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -53,3 +54,30 @@ def add(
         print(f"  a file that you had changed was replaced; yours is {path}")
     if "requirements.txt" in added.replaced:
         print("  versions changed: python -m pip install --requirement requirements.txt")
+
+
+@app.command("cache")
+def cache(
+    empty: Annotated[bool, typer.Option("--empty", help="Remove all of it.")] = False,
+) -> None:
+    """Say where recordings that were made or packed are kept, and how large they are."""
+    from kws.files import cache_dir
+
+    folder = cache_dir()
+    sizes = {path: _bytes_in(path) for path in sorted(folder.glob("*"))}
+    print(f"{folder}: {sum(sizes.values()) / 1e6:,.0f} MB")
+    for path, size in sizes.items():
+        print(f"  {path.name}: {size / 1e6:,.0f} MB")
+        if empty:
+            remove = shutil.rmtree if path.is_dir() and not path.is_symlink() else Path.unlink
+            remove(path)
+    if empty:
+        print("  removed: what a notebook needs is made again")
+    elif sizes:
+        print("  kws cache --empty removes all of it; what a notebook needs is made again")
+
+
+def _bytes_in(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    inside = path.rglob("*") if path.is_dir() else [path]
+    return sum(each.lstat().st_size for each in inside if not each.is_dir())

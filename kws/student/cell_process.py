@@ -4,6 +4,7 @@
     {"cell": 7, "name": "cell [3] `def attend`"}      a cell begins
     {"check": "2.1-…", "state": "pass", "text": …, "hint": …, "where": …, "printed": …}
     {"raised": 7, "text": …, "where": …}              a cell without checks raised an error
+    {"weights": "why they do not fit, or nothing"}    where a job names a model and its weights
     {"done": true}                                    or {"broken": "why nothing could run"}
 
 States: pass, unmet, error, todo (not started), later (needs cells that only a whole run executes).
@@ -245,6 +246,34 @@ class Kernel:
         where = f"{self.name_of(at)}, line {line}: {text}" if line else self.name_of(at)
         return found | {"hint": hint, "where": where}
 
+    def misfit(self, make: str, weights: str) -> str:
+        """Why the weights in a file do not fit the model that `make` builds; nothing if they do."""
+        from safetensors.torch import load_file
+
+        try:
+            state = load_file(weights)
+        except Exception as error:
+            return f"it cannot be read ({describe(error)}): run the cell that saves it again"
+        try:
+            model = eval(make, vars(self.module))
+            own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        except BaseException as error:
+            todo = isinstance(error, NotImplementedError)
+            return f"{make} is not written yet" if todo else f"{make} raised {describe(error)}"
+        for prefix in ("_orig_mod.", "module."):  # a compiled model's, a wrapped one's
+            if state and all(name.startswith(prefix) for name in state):
+                state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+        for name in sorted(own.keys() | state.keys()):
+            if name not in state:
+                return f"{make} has {name}, the file has not"
+            if name not in own:
+                return f"the file has {name}, {make} has not"
+            if own[name] != tuple(state[name].shape):
+                return f"{name} has shape {tuple(state[name].shape)}, in {make} {own[name]}"
+            if state[name].is_floating_point() and not state[name].isfinite().all():
+                return f"{name} contains NaN or an infinite number: the training went wrong"
+        return ""
+
     def name_of(self, file: str) -> str:
         """What a reader calls `<cell 5>`."""
         number = file.strip("<>").removeprefix("cell ")
@@ -343,6 +372,8 @@ def serve_job(still_wanted: Callable[[], bool] = lambda: True) -> None:
     for cell in job["cells"]:
         tell({"cell": cell["number"], "name": cell["name"]})
         kernel.run(int(cell["number"]), str(cell["source"]), str(cell["mode"]))
+    if model := job.get("model"):
+        tell({"weights": kernel.misfit(model["make"], model["weights"])})
     tell({"done": True})
     os._exit(0)  # threads that a cell left behind keep nobody waiting
 

@@ -3,6 +3,7 @@
 The same files give the same bytes.
 """
 
+import getpass
 import hashlib
 import json
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ from pathlib import Path
 
 from kws import __version__
 from kws.errors import UsageError
-from kws.files import write_bytes, zip_bytes
+from kws.files import write_bytes, write_text, zip_bytes
 from kws.student.released import released, weights_asked
 from kws.student.visible_checks import CheckOutcome
 
+NAME, LONGEST_NAME = "student.txt", 100  # beside the notebooks; characters
+UNREAD = (".pt", ".pth", ".pkl", ".bin", ".ckpt")
 MOST = 64 << 20  # bytes of one file that the grader reads
 
 
@@ -27,8 +30,42 @@ class HandInZip:
     missing: str | None
 
 
-def hand_in(number: str, notebook: Path, outcomes: Sequence[CheckOutcome], out: Path) -> HandInZip:
-    """Write the zip of one assignment to `out`.
+def student_name(given: str | None, notebook: Path) -> tuple[str, bool]:
+    """Who hands in, and whether they said so: `given` is remembered beside the notebook.
+
+    Without any, it is the name of the user of this machine.
+    """
+    kept = notebook.with_name(NAME)
+    if given is not None:
+        name = " ".join(given.split())
+        if not name or len(name) > LONGEST_NAME or not name.isprintable():
+            raise UsageError(f"--name {given!r}: give the name that the course knows you by")
+        write_text(kept, f"{name}\n")
+        return name, True
+    try:
+        name = " ".join(kept.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError):
+        name = ""
+    return (name[:LONGEST_NAME], True) if name else (getpass.getuser(), False)
+
+
+def unread_weights(notebook: Path) -> list[str]:
+    """Files beside the notebook that may be meant as weights, in forms that are not read."""
+    return sorted(
+        path.name
+        for path in notebook.parent.iterdir()
+        if path.suffix.lower() in UNREAD and path.is_file()
+    )
+
+
+def hand_in(
+    number: str,
+    notebook: Path,
+    outcomes: Sequence[CheckOutcome],
+    out: Path,
+    student: str = "",
+) -> HandInZip:
+    """Write the zip of one assignment to `out`; its manifest names the student.
 
     Names in it are those of the course, whatever the notebook is called. UsageError for a file that
     is too large to be graded.
@@ -52,6 +89,7 @@ def hand_in(number: str, notebook: Path, outcomes: Sequence[CheckOutcome], out: 
             for name, data in contents.items()
         },
         "kws": __version__,
+        "student": student,
     }
     contents["manifest.json"] = (json.dumps(manifest, indent=2) + "\n").encode()
     write_bytes(out, zip_bytes(contents))

@@ -18,11 +18,17 @@ from kws.errors import UsageError, did_you_mean
 from kws.student.cells import NotebookCell, as_python, parse, read_cells
 
 RELEASED = Path(kws.__file__).parent / ".released"
+HINTS = Path(kws.__file__).parent / "student" / "hints"
 GOLDENS = Path(kws.__file__).parent / "contracts" / "goldens"  # read here without loading torch
 TARGET = re.compile(r"0?(?P<number>\d{1,2})(?:\.(?P<task>\d{1,2}))?(?P<check>-[\w-]+)?")
 HEADING = re.compile(r"#+ (?P<task>\d+\.\d+) (?P<title>.+)")
 STEP = re.compile(r" *#   (?P<text>\d+\. .+)")
 FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)  # the answer below a question
+ASKED = re.compile(  # a question, and its answer folded below it
+    r"(\*\*(?:Think|Before you go on):\*\*(?:(?!<details>).)*)"
+    r"<details><summary>[^<]*</summary>(.*?)</details>",
+    re.DOTALL,
+)
 SET_ASIDE = ".before-reset"  # in the name of a copy that `kws reset` keeps
 SAVED = re.compile(r"save_file\(.*[\"']([\w.-]+\.safetensors)[\"']")
 
@@ -57,13 +63,14 @@ class ReleasedTask:
         return [found["text"] for line in lines if (found := STEP.fullmatch(line))]
 
     @property
-    def questions(self) -> list[str]:
-        """The first paragraph of its section, its formula, and what it asks; no folded answers."""
-        text = FOLDED.sub("", self.section)
-        paragraphs = [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
-        formula = [each for each in paragraphs[1:2] if each.startswith("$$")]
-        asked = [each for each in paragraphs[1:] if each.startswith("**")]
-        return [*paragraphs[:1], *formula, *asked]
+    def thoughts(self) -> list[tuple[str, str]]:
+        """What its section asks to think about, each with the answer that is folded below it."""
+        return [(asked.strip(), answer.strip()) for asked, answer in ASKED.findall(self.section)]
+
+    @property
+    def hints(self) -> dict[str, str]:
+        """The idea in other words, an example, the shapes: by these names."""
+        return _hints_of(self.id.partition(".")[0].zfill(2)).get(self.id, {})
 
     @property
     def suspects(self) -> list[str]:
@@ -139,6 +146,25 @@ def tasks_before(number: str, tasks: Iterable[str]) -> set[str]:
         found |= set(new)
         ahead += new
     return found
+
+
+@cache
+def _hints_of(number: str) -> dict[str, dict[str, str]]:
+    """Task -> its hints by name, from hints/NN.md."""
+    path = HINTS / f"{number}.md"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    found: dict[str, dict[str, str]] = {}
+    task = name = ""
+    for line in text.splitlines():
+        if line.startswith("## "):
+            task = line.removeprefix("## ").strip()
+            found[task] = {}
+        elif line.startswith("### "):
+            name = line.removeprefix("### ").strip()
+            found[task][name] = ""
+        else:
+            found[task][name] = f"{found[task][name]}{line}\n"
+    return {task: {n: text.strip("\n") for n, text in t.items()} for task, t in found.items()}
 
 
 @cache

@@ -30,6 +30,11 @@ from kws.student.released import (
 from kws.student.saved_outputs import saved_lines
 from kws.student.warm import WarmProcess, warm_process
 
+MODELS = {  # assignment -> the model of its notebook that is graded with the handed-in weights
+    "03": "SpeakerClassifier(100)",
+    "04": "SpeakerConformer(40, 100)",
+    "05": "small_model()",
+}
 SECONDS, SECONDS_WHOLE = 60.0, 1200.0  # time limits by default
 SECONDS_START = 300.0  # until torch is loaded, from a slow disk
 ROOT = Path(kws.__file__).parents[1]
@@ -156,6 +161,27 @@ def run_checks(
         found[check] = CheckOutcome(check=check, state="error", text=text or "its cell did not run")
     ran = saved_lines(path) if any(each.state == "later" for each in found.values()) else {}
     return [_as_it_ran(found[check], ran) for check in wanted]
+
+
+def weights_misfit(path: Path, number: str, weights: Path) -> str:
+    """Why handed-in weights do not fit the notebook's model, in half a sentence; nothing if so."""
+    model = {"make": MODELS[number], "weights": str(weights.resolve())}
+    target = Target(assignment=number)
+    cells = [each for each in plan(path, target) if each["mode"] != "checks"]
+    said: list[str] = []
+
+    def heard(event: dict[str, Any]) -> None:
+        if "weights" in event:
+            said.append(event["weights"])
+
+    job = {"folder": str(path.parent.resolve()), "cells": cells, "model": model}
+    try:
+        with start_kernel() as kernel:
+            ended = run_cells(kernel, job, SECONDS, heard)
+    except LostFork:
+        with cold_kernel() as kernel:
+            ended = run_cells(kernel, job, SECONDS, heard)
+    return said[0] if said else ended
 
 
 def _as_it_ran(outcome: CheckOutcome, ran: Mapping[str, tuple[bool, str]]) -> CheckOutcome:

@@ -1,16 +1,23 @@
 """The commands as a student types them: lines, colors, exit codes, and endings."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from grader import ROOT
+from grader.authoring.answers import exported_cells, load_answers
 from kws.cli import student
 from kws.student.released import checks_released, released
 
+SOLUTION = ROOT / "solutions" / "03_speakers.py"
 KWS = [sys.executable, "-m", "kws.cli"]
 
 
@@ -80,11 +87,24 @@ def test_watch_checks_again_when_the_notebook_is_saved(folder, kws, monkeypatch)
 
 def test_hints_have_three_levels(folder, kws):
     texts = [kws("hint", "2.1", "--level", level)[1] for level in (1, 2, 3)]
-    assert "  1. Score every query against every key" in texts[0]
+    assert "A soft look-up" in texts[0]
     assert "more: kws hint 2.1 --level 2" in texts[0]
-    assert "write down the shape of" in texts[1]
-    assert "\n  are the scores divided by the root of K?\n" in texts[2]
+    assert "the weights are 3/4 and 1/4" in texts[1]
+    assert "scores     (B, H, T, S)" in texts[2]
+    assert "\n  - are the scores divided by the root of K?\n" in texts[2]
     assert "more:" not in texts[2]
+
+
+def test_think_answers_when_the_checks_pass(folder, kws):
+    code, text = kws("think", "2.1")
+    assert code == 1
+    assert "Think:" in text
+    assert "the answers come when the checks of 2.1 pass: 0 of 4" in text
+    folder.fill("02")
+    code, more = kws("think", "2.1")
+    assert code == 0
+    assert len(more) > len(text) + 100
+    assert not set("$\\*") & set(more)
 
 
 def test_reset_says_what_changed_and_where_the_copy_is(folder, kws):
@@ -100,14 +120,34 @@ def test_submit_checks_writes_and_says_what_is_missing(folder, kws):
     code, text = kws("submit", "3")
     assert code == 0
     assert f"0 of {len(checks_released('03'))} checks pass" in text
+    assert "found: assignments/03_speakers.ipynb, " in text
+    assert "handed in as: " in text
     assert "written: 03_speakers.zip with 03_speakers.ipynb, manifest.json" in text
     assert "03_speakers.safetensors is not beside the notebook" in text
     assert (folder.path / "03_speakers.zip").is_file()
 
 
+def test_submit_names_the_student_and_tries_the_weights(folder, kws):
+    folder.fill("03")
+    weights = folder["03"].with_suffix(".safetensors")
+    save_file({"w": torch.ones(3)}, weights)
+    code, text = kws("submit", "03", "--name", " Ada  Lovelace ")
+    assert code == 0
+    assert "handed in as: Ada Lovelace\n" in text
+    assert "SpeakerClassifier(100) has classify.bias, the file has not" in text
+    model = load_answers(exported_cells(SOLUTION), "03")["SpeakerClassifier"](100)
+    save_file({f"module.{k}": v for k, v in model.state_dict().items()}, weights)
+    code, text = kws("submit", "03")
+    assert "✓ fits SpeakerClassifier(100)" in text
+    with zipfile.ZipFile(folder.path / "03_speakers.zip") as archive:
+        assert json.loads(archive.read("manifest.json"))["student"] == "Ada Lovelace"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (("submit", "02", "--name", " "), "the name that the course knows you by"),
+        (("think", "02"), "name one, such as 2.1"),
         (("check", "9"), "has no assignment 09"),
         (("check", "02", "--notebook", "nope.ipynb"), "no such file"),
         (("check", "--notebook", "nope.ipynb"), "name the task or the assignment as well"),

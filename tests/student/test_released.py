@@ -1,6 +1,7 @@
 """What is known of the course without its sources: tasks, steps, questions; where notebooks lie."""
 
 import json
+import re
 
 import pytest
 
@@ -10,7 +11,6 @@ from grader.authoring.leaks import find_leaks, secrets_of_solution
 from grader.authoring.markers import regions_of
 from kws.errors import UsageError
 from kws.student.released import (
-    ReleasedTask,
     checks_released,
     find_notebook,
     notebooks_in,
@@ -19,6 +19,7 @@ from kws.student.released import (
     tasks_of,
     weights_asked,
 )
+from kws.student.spoken import spoken
 
 NUMBERS = sorted(released())
 TASKS = [(number, task) for number in NUMBERS for task in tasks_of(number)]
@@ -35,7 +36,14 @@ def test_every_task_has_a_title_a_check_and_something_to_say_on_each_level(numbe
     assert wanted.title
     assert wanted.checks
     assert wanted.steps
-    assert wanted.questions
+    assert list(wanted.hints) == ["idea", "example", "shapes"]
+    for text in wanted.hints.values():
+        assert len(text) > 20
+        assert not re.search(r"[$`]|\\[a-z]", text), "a terminal shows no formulas"
+    for asked, answer in wanted.thoughts:
+        for text in (spoken(asked), spoken(answer)):
+            assert text
+            assert not re.search(r"[$\\]|\*\*|</", text), text
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -55,19 +63,18 @@ def test_the_steps_are_those_of_the_solution(number):
 @pytest.mark.parametrize("number", NUMBERS)
 def test_no_hint_holds_an_answer(number):
     said = [
-        "\n".join([*each.steps, *each.questions, *each.suspects])
+        "\n".join([*each.steps, *each.hints.values(), *each.suspects])
         for each in tasks_of(number).values()
     ]
     secrets = secrets_of_solution(ROOT / "solutions" / f"{released()[number].stem}.py")
     assert find_leaks({"hints": "\n".join(said).encode()}, secrets) == []
 
 
-def test_a_question_is_told_without_its_folded_answer():
-    folded = "<details><summary>An answer</summary>\n\n**Two** more.\n\n</details>"
-    section = f"Heads.\n\n**Think:** why?\n\n{folded}\n\n**Contract.** Any."
-    wanted = ReleasedTask(id="2.2", title="Heads", cells=(), section=section, checks=())
-    assert wanted.questions == ["Heads.", "**Think:** why?", "**Contract.** Any."]
-    assert "An answer" in tasks_of("02")["2.2"].section
+def test_every_question_to_think_about_has_its_answer():
+    for number in NUMBERS:
+        text = released()[number].read_text(encoding="utf-8")
+        asked = len(re.findall(r"\*\*(?:Think|Before you go on):", text))
+        assert sum(len(each.thoughts) for each in tasks_of(number).values()) == asked > 0
 
 
 def test_the_questions_of_suspects_are_found_wherever_they_stand_in_a_check():
@@ -79,7 +86,7 @@ def test_the_questions_of_suspects_are_found_wherever_they_stand_in_a_check():
 
 
 def test_a_section_ends_where_the_next_begins():
-    said = "\n".join(tasks_of("03")["3.1"].questions)
+    said = tasks_of("03")["3.1"].section
     assert "padding" in said
     assert "The speaker is the same in all frames" not in said
 
