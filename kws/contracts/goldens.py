@@ -65,7 +65,7 @@ def goldens(number: str) -> dict[str, Golden]:
     path = FOLDER / f"{number}.json"
     return {
         trial_id: Golden(
-            after=tuple(table["after"]),
+            after=tuple(table.get("after", ())),
             forbidden=tuple(table["forbidden"]),
             expected=tuple((what, Record.from_json(r)) for what, r in table["expected"]),
             mistakes=tuple(
