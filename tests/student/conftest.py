@@ -15,7 +15,7 @@ import matplotlib.pyplot  # noqa: F401  (which a fork then has already)
 import pytest
 
 from grader import ROOT
-from grader.authoring.build import read_solution
+from grader.authoring.build import student_cells
 from kws.cli import run
 from kws.parallel import JsonProcess
 from kws.student import cell_process, visible_checks
@@ -41,8 +41,7 @@ class Folder:
         """Put our answers in."""
         path = self[number]
         table = json.loads(path.read_text(encoding="utf-8"))
-        solution = read_solution(ROOT / "solutions" / f"{path.stem}.py")
-        ours = [cell for cell in solution if "staff" not in cell.tags]
+        ours = student_cells(ROOT / "solutions" / f"{path.stem}.py")
         for raw, cell in zip(table["cells"], ours, strict=True):
             raw["source"] = cell.source
         path.write_text(json.dumps(table), encoding="utf-8")
