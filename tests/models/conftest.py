@@ -53,7 +53,9 @@ def bands_of(name: str) -> int:
 
 
 def tiny_settings(name: str) -> dict:
-    return {"dropout": 0.0, **TINY.get(name, TINY_TRANSFORMER)}
+    published = vars(MODELS[name].config)
+    no_dropout = {key: 0.0 for key in published if key in ("dropout", "head_dropout")}
+    return no_dropout | TINY.get(name, TINY_TRANSFORMER)
 
 
 def distinct_models() -> list[str]:
