@@ -35,7 +35,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from kws.audio import SAMPLE_RATE
-from kws.checking import check, check_values, expect_between, expect_close, expect_equal
+from kws.checking import check, check_accuracy, check_values, expect_close, expect_equal
 from kws.data.embedded.corpus import make_corpus
 from kws.data.speech_commands import load_speech_commands
 from kws.files import cache_dir
@@ -1045,9 +1045,8 @@ save_file(model.state_dict(), "06_spectrogram_image.safetensors")  # the last: y
 found = accuracy(model, *data["german", "validation"])
 
 # %% tags=["check"]
-with check("6.9-accuracy", "your model recognizes German words of new voices"):
-    hint = "none of the points are up to 45 %, all of them from 83 % on: other rates, more steps?"
-    expect_between("accuracy on validation clips", round(found.value, 3), 0.83, 1, hint)
+examples = f"{found.n} validation clips of new voices"
+check_accuracy("6.9-accuracy", found.value, full=0.83, none=0.45, examples=examples)
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")

@@ -58,6 +58,7 @@ PLANS = {
         recipe="twelve-classes/crnn-attention",
         changes=(
             "data.protocol=v2-12",
+            "data.unknown=protocol",
             "train.batch_size=256",
             "train.lr=2e-3",
             "train.ema=0.99",

@@ -29,7 +29,13 @@ def quick(script, monkeypatch):
     small = ("model.channels=[2,3,3]", "model.hidden_size=5", "data.protocol=embedded-12")
     plan = dataclasses.replace(
         script.PLANS["v2-12-quick"],
-        changes=(*small, "train.total_steps=2", "train.batch_size=8", "train.save_every=1"),
+        changes=(
+            *small,
+            "data.unknown=protocol",
+            "train.total_steps=2",
+            "train.batch_size=8",
+            "train.save_every=1",
+        ),
     )
     monkeypatch.setitem(script.PLANS, "v2-12-quick", plan)
     return "v2-12-quick"

@@ -43,6 +43,7 @@ def test_it_says_what_it_trains_on_and_how_well_it_went(train, tmp_path):
     assert "n=24, 95 % interval" in lines[5]
     assert lines[6] == f"{tmp_path / 'run'}: best.pt is of step 6, last.pt of step 6"
     files = ["best.pt", "curves.png", "history.jsonl", "last.pt", "recipe.toml"]
+    files += ["times.jsonl"]
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == files
 
 

@@ -11,6 +11,7 @@ from grader.course.hidden.keywords import (
     PROTOCOL,
     german_clips,
     speak,
+    speak_german,
     word_clips,
 )
 
@@ -23,8 +24,10 @@ def drawn():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keywords, "SPEAKERS", 10)
         speak.cache_clear()
+        speak_german.cache_clear()
         yield word_clips(Seed("one")), word_clips(Seed("other"))
         speak.cache_clear()
+        speak_german.cache_clear()
 
 
 def test_every_clip_is_a_spectrogram_with_a_label(drawn):

@@ -44,6 +44,7 @@ def test_what_the_checks_need_is_made_before_a_job_is_forked(number, monkeypatch
     monkeypatch.setattr(trials, "our_answers", loaded.append)
     monkeypatch.setattr(speech, "speaker_utterances", lambda seed: made.append("speech"))
     monkeypatch.setattr(keywords, "word_clips", lambda seed: made.append("keywords"))
+    monkeypatch.setattr(keywords, "german_clips", lambda seed: made.append("keywords"))
     prepare(number, Seed("one"))
     checks = ROOT / "grader" / "course" / f"test_{ASSIGNMENTS[number].stem}.py"
     heard = re.findall(r"from grader\.course\.hidden\.(\w+) import", checks.read_text())
