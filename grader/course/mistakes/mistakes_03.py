@@ -278,6 +278,8 @@ MISTAKES = [
 ]
 # fmt: on
 
+BETTER = "if accuracy > self.accuracy:"
+
 ALTERNATIVES = {
     "torch's own padding, einsum, a loop, deepcopy": [
         (
@@ -289,7 +291,7 @@ ALTERNATIVES = {
         (TOTAL, 'total = torch.einsum("btd,bt->bd", x, valid.to(x.dtype))'),
         (MEAN, "return total / valid.sum(1)[:, None].clamp(min=1)"),
         (CLONE, "copy.deepcopy(model.state_dict())"),
-        ("    def update(", "    import copy\n\n    def update("),
+        (BETTER, f"import copy\n\n        {BETTER}"),
         (LOSS, "loss = nn.CrossEntropyLoss()(model(mel, valid), labels)"),
         (ZERO, "    for parameter in model.parameters():\n        parameter.grad = None\n"),
         ("    model.eval()\n", "    model.train(False)\n"),
