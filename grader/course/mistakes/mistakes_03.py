@@ -278,8 +278,6 @@ MISTAKES = [
 ]
 # fmt: on
 
-BETTER = "if accuracy > self.accuracy:"
-
 ALTERNATIVES = {
     "torch's own padding, einsum, a loop, deepcopy": [
         (
