@@ -21,7 +21,7 @@ import numpy as np
 from kws.data.embedded.backgrounds import BABBLE_TEXT, backgrounds
 from kws.data.embedded.espeak import ENGINE_NAME, known_voice
 from kws.data.embedded.espeak import SAMPLE_RATE as ENGINE_RATE
-from kws.data.embedded.provenance import is_made, recorded_seed
+from kws.data.embedded.provenance import corpus_folder, recorded_seed
 from kws.data.embedded.recording import (
     SAMPLE_RATE,
     Setup,
@@ -42,7 +42,6 @@ from kws.data.embedded.voices import (
     variant_pools,
 )
 from kws.errors import UsageError, did_you_mean
-from kws.files import atomic_folder
 from kws.parallel import thread_map
 from kws.protocols import SPLITS, V2_WORDS, which_split
 
@@ -97,9 +96,9 @@ def make_corpus(
     }
     if voice is not None:
         recipe["voice"] = known_voice(voice)
-    if is_made(out, RECORD, recipe):
-        return out
-    with atomic_folder(out) as folder:
+    with corpus_folder(out, RECORD, recipe) as folder:
+        if folder is None:
+            return out
         cast = draw_cast(speakers, seed)
         if voice is not None:
             cast = {id_: (replace(own, accent=voice), setup) for id_, (own, setup) in cast.items()}

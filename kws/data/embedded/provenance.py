@@ -2,10 +2,17 @@
 
 import hashlib
 import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kws.errors import UsageError
+from kws.files import atomic_folder, lock
+
+WAIT = 0.1  # seconds between two looks whether another process has finished
 
 
 def is_made(out: Path, record: str, recipe: dict[str, Any]) -> bool:
@@ -28,6 +35,36 @@ def is_made(out: Path, record: str, recipe: dict[str, Any]) -> bool:
     raise UsageError(
         f"{out} holds another corpus (it differs in {differing}): choose a new folder, or remove it"
     )
+
+
+@contextmanager
+def corpus_folder(out: Path, record: str, recipe: dict[str, Any]) -> Iterator[Path | None]:
+    """A folder to fill, which becomes `out`; None where `out` is made to this `recipe` already.
+
+    Where another process is making it, as two notebooks may at the same time, that one is waited
+    for. Errors: as `is_made`.
+    """
+    if is_made(out, record, recipe):
+        yield None
+        return
+    turn = out.with_name(f".{out.name[:100]}.lock")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        file = turn.open("ab")
+    except OSError as error:
+        error.filename = os.fspath(out)  # not a name that was made up here
+        raise
+    with file:
+        while lock(file) is False:
+            time.sleep(WAIT)
+        try:
+            if is_made(out, record, recipe):
+                yield None
+            else:
+                with atomic_folder(out) as folder:
+                    yield folder
+        finally:
+            turn.unlink(missing_ok=True)
 
 
 def recorded_seed(seed: int | str) -> int | str:

@@ -22,13 +22,12 @@ import numpy as np
 import torch
 
 from kws.data.embedded.espeak import ENGINE_NAME
-from kws.data.embedded.provenance import is_made, recorded_seed
+from kws.data.embedded.provenance import corpus_folder, recorded_seed
 from kws.data.embedded.recording import amplitude, draw_setup, noise, record, rms, trim
 from kws.data.embedded.sentences import draw_sentence
 from kws.data.embedded.voices import Voice, draw_parametric_voice, generator, say
 from kws.errors import UsageError
 from kws.features import speaker_log_mel
-from kws.files import atomic_folder
 from kws.parallel import thread_map
 
 N_MELS = 40
@@ -64,9 +63,9 @@ def make_speaker_corpus(
         "speakers": speakers,
         "utterances": utterances,
     }
-    if is_made(out, RECORD, recipe):
-        return out
-    with atomic_folder(out) as folder:
+    with corpus_folder(out, RECORD, recipe) as folder:
+        if folder is None:
+            return out
         voices = speaker_voices(speakers, seed)
         scratch = folder / ".engine"
         scratch.mkdir()

@@ -20,7 +20,7 @@ import numpy as np
 from kws.data.embedded.corpus import FEWEST_SPEAKERS, draw_cast, split_of
 from kws.data.embedded.espeak import ENGINE_NAME, SpeechEvent
 from kws.data.embedded.espeak import SAMPLE_RATE as ENGINE_RATE
-from kws.data.embedded.provenance import is_made, recorded_seed
+from kws.data.embedded.provenance import corpus_folder, recorded_seed
 from kws.data.embedded.recording import (
     BLOCK,
     ENGINE_BLOCK,
@@ -34,7 +34,6 @@ from kws.data.embedded.recording import (
 from kws.data.embedded.voices import generator, say_with_events
 from kws.data.transcripts import TABLE, write_transcripts
 from kws.errors import UsageError
-from kws.files import atomic_folder
 from kws.parallel import thread_map
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -83,9 +82,9 @@ def make_strings(
         "speakers": speakers,
         "strings": strings,
     }
-    if is_made(out, RECORD, recipe):
-        return out
-    with atomic_folder(out) as folder:
+    with corpus_folder(out, RECORD, recipe) as folder:
+        if folder is None:
+            return out
         cast = draw_cast(speakers, seed)
         scratch = folder / ".engine"
         for name in (*cast, scratch.name):

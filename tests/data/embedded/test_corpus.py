@@ -253,13 +253,13 @@ def test_a_maker_at_work_is_not_disturbed_and_the_next_clears_up_after_kill_9(tm
         assert process.poll() is None, "it ended too soon"
         time.sleep(0.02)
     with files.atomic_folder(tmp_path / "corpus") as folder:  # a second maker of the same corpus
-        assert len(list(tmp_path.iterdir())) == 2
+        assert len(list(tmp_path.glob(".*.tmp"))) == 2
         (folder / "mine").touch()
     assert process.poll() is None
     shutil.rmtree(out)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.glob(".*.tmp"))) == 1
     make_corpus(out, **SMALL)
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
 
