@@ -31,6 +31,8 @@ from kws.training.memory import keep_freed_memory
 from kws.training.recipe import Data, Recipe, changed_keys, load_recipe, parse_recipe
 from kws.training.splits import load_splits
 
+MOST_LABELS = 35  # of a confusion matrix that is kept: no matrix of a hundred speakers
+
 
 def run_one(job: Job) -> Result:
     """Train, or continue where a kill left off, measure, and write the result.
@@ -114,6 +116,8 @@ def describe(
             split: len(test),
         },
         **measured(first),
+        "right": right(first),
+        "confusion": first.matrix.tolist() if len(first.labels) <= MOST_LABELS else [],
         "also": [measured(other) for other in others],
         "parameters": count_parameters(trained.model),
         "steps": history.rows[-1]["step"],
@@ -147,6 +151,13 @@ def measured(evaluation: Evaluation) -> dict[str, Any]:
         "accuracy": round(accuracy.value, 6),
         "interval": [round(accuracy.low, 6), round(accuracy.high, 6)],
     }
+
+
+def right(evaluation: Evaluation) -> str:
+    """A digit for each test example in order, 1 where the answer is right: runs are compared by it.
+    """
+    hits = evaluation.given == evaluation.expected
+    return "".join(map(str, hits.int().tolist()))
 
 
 def has_answers(job: Job) -> bool:

@@ -35,6 +35,8 @@ KINDS = {  # of data sets, in words
     "other": "other recordings than the reported ones",
 }
 RECORDS = ("speakers.json", "voices.json")  # how an embedded corpus was made
+QUESTIONS = "questions"  # the group whose runs are compared: many voices, so that it can be seen
+QUESTION_VOICES = 480
 HOMEWORK_UTTERANCES = 56_666  # labeled ones of the 600 speakers
 
 
@@ -165,12 +167,16 @@ def chosen_recipes(group: str, names: Sequence[str] = ()) -> list[tuple[str, str
     return [(group, name) for name in groups[group] if not names or name in names]
 
 
-def find_source(data: str, task: str) -> Source | None:
+def find_source(data: str, task: str, group: str = "") -> Source | None:
     """The data set that `data` stands for: the embedded corpus of the task, or a folder.
 
-    The embedded corpus is made if it is not in the cache yet. None where the folder holds data for
-    the other task.
+    The embedded corpus is made if it is not in the cache yet; keywords of the group "questions" are
+    spoken by more voices, each word once. None where the folder holds data for the other task.
     """
+    if data == EMBEDDED and task == "keywords" and group == QUESTIONS:
+        name = f"{EMBEDDED}-{QUESTION_VOICES}"
+        out = cache_dir() / f"course-words-{QUESTION_VOICES}"
+        return _source(make_corpus(out, speakers=QUESTION_VOICES, takes=1), task, name)
     if data == EMBEDDED:
         if task == "speakers":
             folder = make_speaker_corpus(
@@ -249,7 +255,7 @@ def plan(
     Raises:
         UsageError: nothing is left, or the data cannot be used.
     """
-    sources: dict[str, Source | None] = {}
+    sources: dict[tuple[str, str], Source | None] = {}
     jobs, left_out = [], []
     for group, name in recipes:
         recipe = load_recipe(f"{group}/{name}")
@@ -259,9 +265,9 @@ def plan(
             )
             continue
         task = recipe.data.task
-        if task not in sources:
-            sources[task] = find_source(data, task)
-        if (source := sources[task]) is None:
+        if (key := (task, group)) not in sources:
+            sources[key] = find_source(data, task, group)
+        if (source := sources[key]) is None:
             left_out.append(f"{group}/{name}: about {task}, which {data} does not hold")
             continue
         jobs += [Job(group=group, name=name, seed=seed, source=source, **options) for seed in seeds]

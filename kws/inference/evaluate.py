@@ -35,7 +35,7 @@ CLIPS, UTTERANCES, CROPS = "clips", "utterances", "crops"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """What became of the examples of one split: everything else follows from `matrix`.
+    """What became of the examples of one split: everything else follows from the answers.
 
     `view` is how the model saw them: "clips", whole "utterances", or "crops"; `on` says so in
     words where that needs saying. `conditions` are the other things an accuracy depends on, as
@@ -46,8 +46,14 @@ class Evaluation:
     on: str
     split: str
     labels: tuple[str, ...]
-    matrix: Int[Tensor, "C C"]
+    expected: Int[Tensor, "n"]  # index of the label, in the order of the split
+    given: Int[Tensor, "n"]
     conditions: dict[str, str]
+
+    @cached_property
+    def matrix(self) -> Int[Tensor, "C C"]:
+        """Examples by true class (row) and by the answer (column)."""
+        return confusion_matrix(self.given, self.expected, len(self.labels))
 
     @cached_property
     def accuracy(self) -> Proportion:
@@ -189,7 +195,8 @@ def evaluate(
             on=on,
             split=split.split,
             labels=labels,
-            matrix=_confusion(trained, split, view, rule),
+            expected=split.labels.cpu(),
+            given=_answers(trained, split, view, rule),
             conditions=conditions,
         )
         for view, on in views.items()
@@ -204,20 +211,20 @@ def thresholds_of(recipe: Recipe) -> Thresholds | None:
     return Thresholds(unknown=data.unknown_below, silence=data.silence_below)
 
 
-def _confusion(
+def _answers(
     trained: Trained, split: ClipSplit | FrameSplit, view: str, rule: Thresholds | None
-) -> Tensor:
+) -> Int[Tensor, "n"]:
+    """The label that the model gives to each example, in the order of the split."""
     protocol = get_protocol(split.protocol) if rule and isinstance(split, ClipSplit) else None
-    size = len(protocol.labels if protocol else trained.labels)
-    matrix = torch.zeros(size, size, dtype=torch.int64)
+    given = torch.empty(len(split), dtype=torch.int64)
     for batch in evaluation_batches(split, trained.recipe, trained.normalizer, crops=view == CROPS):
         logits = trained.logits(batch.features, batch.valid)
         if rule and protocol:
             predictions = rule.decide(logits, trained.labels, protocol)
         else:
             predictions = logits.argmax(dim=1)
-        matrix += confusion_matrix(predictions.cpu(), batch.labels.cpu(), size)
-    return matrix
+        given[batch.index.cpu()] = predictions.cpu()
+    return given
 
 
 def write_evaluation(

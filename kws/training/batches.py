@@ -11,6 +11,7 @@ Shape letters: B batch   N samples   T frames   F features   C classes   n examp
 
 import functools
 import hashlib
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -21,11 +22,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor
 
 from kws import augment
-from kws.audio import SAMPLE_RATE, to_float
+from kws.audio import CLIP_SAMPLES, SAMPLE_RATE, to_float
 from kws.data.clips import ClipSplit
 from kws.data.speakers import FrameSplit
 from kws.normalize import Normalizer, dataset_normalizer
-from kws.training.recipe import Recipe, compute_features
+from kws.training.recipe import ON_WAVEFORMS, Features, Recipe, compute_features
 
 Split = ClipSplit | FrameSplit
 EVALUATION_BATCH = 256  # clips
@@ -144,6 +145,8 @@ def _training_features(
         # no padding, no mask: layers are faster without (free: the lengths are on the CPU)
         return features, None if (split.lengths[rows] >= frames).all() else valid
     config = recipe.augment
+    if not any(getattr(config, key) for key in ON_WAVEFORMS) and _may_keep(split, recipe.features):
+        return _kept_features(split, recipe.features)[rows.to(split.labels.device)], None
     samples = split.samples(rows)
     samples = augment.time_shift(samples, round(config.time_shift * SAMPLE_RATE), generator)
     waveform = augment.change_speed(to_float(samples), config.speed, generator)
@@ -156,6 +159,25 @@ def _training_features(
     )
     waveform = augment.random_gain(waveform, config.gain, generator)
     return compute_features(recipe.features, waveform), None
+
+
+def _may_keep(split: ClipSplit, config: Features) -> bool:
+    """Whether the features of all clips are small enough to be kept: never of waveforms."""
+    frames = 1 + CLIP_SAMPLES // config.hop
+    size = len(split) * frames * config.num_features * 4
+    return config.kind != "waveform" and size <= CACHE_BYTES
+
+
+_KEPT: weakref.WeakKeyDictionary[ClipSplit, dict[Features, Tensor]] = weakref.WeakKeyDictionary()
+
+
+def _kept_features(split: ClipSplit, config: Features) -> Float[Tensor, "n T F"]:
+    """Features of every clip as it is, computed once: nothing is drawn that would change them."""
+    kept = _KEPT.setdefault(split, {})
+    if config not in kept:
+        chunks = torch.arange(len(split)).split(EVALUATION_BATCH)
+        kept[config] = torch.cat([compute_features(config, split.waveforms(i)) for i in chunks])
+    return kept[config]
 
 
 def evaluation_batches(
