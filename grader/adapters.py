@@ -51,6 +51,11 @@ class Assignment:
         """`02_attention`."""
         return f"{self.number}_{self.slug}"
 
+    @property
+    def forbidden(self) -> tuple[str, ...]:
+        """What may not answer one of its tasks."""
+        return tuple(dict.fromkeys(name for task in self.tasks for name in task.forbidden))
+
     def task(self, task_id: str) -> Task:
         """The task called `task_id`."""
         return next(task for task in self.tasks if task.id == task_id)

@@ -23,12 +23,17 @@ from kws.contracts.trial import Trial
 MOST_RECORDS = 8  # wrong results of one trial by which a mistake is known
 
 
+def hidden_seed(trial: Trial, secret: Seed) -> int:
+    """Of a trial's inputs when it is graded."""
+    return secret.number(trial.id) % 2**32
+
+
 def check_trial(trial: Trial, *, points: float, timeout: float | None = None) -> Callable:
     """The trial as a test function, with the marker of a check."""
 
-    def test(student: Any, secret: Seed) -> None:
-        seed = secret.number(trial.id) % 2**32
-        expect_as_ours(trial, student.trial(trial.id, seed), seed)
+    def test(run_trial: Callable, secret: Seed) -> None:
+        seed = hidden_seed(trial, secret)
+        run_trial(trial.id, seed, lambda results: expect_as_ours(trial, results, seed))
 
     test.__name__ = f"test_{trial.run.__name__}"
     test.__doc__ = f"{trial.title}."
@@ -40,7 +45,7 @@ def check_trial(trial: Trial, *, points: float, timeout: float | None = None) ->
 
 def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
     """Fail where a result is not what our answers give for the same inputs."""
-    expected = try_trial(trial, our_answers(trial.number), seed, hidden=True)
+    expected = expected_results(trial, seed)
     _raise_ours(expected)
     try:
         _compare(trial, results, expected, seed)
@@ -93,6 +98,12 @@ def _question(trial: Trial, results: Results, seed: int) -> str:
 def our_answers(number: str) -> Mapping[str, Any]:
     """Our answers to an assignment, loaded."""
     return load_answers(exported_cells(solution(number)), f"solution {number}")
+
+
+@cache
+def expected_results(trial: Trial, seed: int) -> Results:
+    """What our answers give when the trial is graded with this seed."""
+    return try_trial(trial, our_answers(trial.number), seed, hidden=True)
 
 
 @cache

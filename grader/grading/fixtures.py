@@ -2,6 +2,7 @@
 
 student         the student's definitions, in a process of their own: `student.attend(q, k, v)`
 new_student     the same as a function, for a second process: `new_student(seed=2)`
+run_trial       one trial of a contract, in a process that the trials of a task may share
 weights         name -> tensor, from the file of weights handed in
 secret          numbers and generators that follow from the instructor's seed
 record          facts, pictures, partial points
@@ -62,6 +63,17 @@ def new_student(grading: Grading, check: Check) -> Iterator[Callable]:
 def student(new_student: Callable) -> Any:
     """The student's definitions, as this check's task sees them."""
     return new_student()
+
+
+@pytest.fixture
+def run_trial(grading: Grading, check: Check) -> Callable:
+    """`run_trial(name, seed, judge)`: what the student's answers give in a trial, to `judge`."""
+
+    def run(name: str, seed: int, judge: Callable[[Any], None]) -> None:
+        number = grading.run.seed.number(f"run {check.task}") % 2**32
+        grading.run.trial(check, student_program(grading.run, check, number), name, seed, judge)
+
+    return run
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ The point rules, in one place:
 """
 
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from grader.adapters import ASSIGNMENTS, Assignment
 from grader.core.outcomes import CheckResult, Reason, Record, Report, Stopped
@@ -24,7 +25,8 @@ from grader.core.seed import Seed
 from grader.core.text import clean
 from grader.grading.checks import Check, checks_digest, needed
 from grader.grading.feedback import Failure
-from grader.sandbox import Sandbox, Session
+from grader.sandbox import Code, Sandbox, Session
+from grader.sandbox.remote import RemoteStudent
 from grader.submission.contents import Submission
 
 OURS = "the grader stumbled here, not you: it costs no points, and a person will look at it"
@@ -98,6 +100,7 @@ class GradingRun:
     checks: dict[str, list[Check]] = field(default_factory=dict)
     results: dict[tuple[str, str], CheckResult] = field(default_factory=dict)
     _sessions: dict[str, tuple[Session, ExitStack]] = field(default_factory=dict)
+    _shared: tuple[Code, float | None, RemoteStudent] | None = None  # of trials that went well
 
     @property
     def assignments(self) -> tuple[Assignment, ...]:
@@ -130,8 +133,36 @@ class GradingRun:
             self._sessions[assignment] = (opened, stack)
         return self._sessions[assignment][0]
 
+    def trial(
+        self, check: Check, program: Code, name: str, seed: int, judge: Callable[[Any], None]
+    ) -> None:
+        """Give `judge` the results of a trial; it raises `Failure` if they are not right.
+
+        A process whose trials were all right so far takes the next one of the same program, too:
+        right values are right whatever came before. Where one is not, it is tried again in a fresh
+        process, and that is what counts: no trial suffers from what an earlier one left behind.
+        """
+        if self._shared and self._shared[:2] == (program, check.timeout):
+            with suppress(Failure, Stopped):
+                judge(self._shared[2].trial(name, seed))
+                return
+        self._end_shared()
+        student = self.session(check.assignment).check(program, seconds=check.timeout)
+        self._shared = (program, check.timeout, student)
+        try:
+            judge(student.trial(name, seed))
+        except BaseException:
+            self._end_shared()
+            raise
+
+    def _end_shared(self) -> None:
+        if self._shared:
+            self._shared[2].close()
+            self._shared = None
+
     def close_session(self, assignment: str) -> None:
         """End the session; the next use opens a fresh one."""
+        self._end_shared()
         if assignment in self._sessions:
             self._sessions.pop(assignment)[1].close()
 

@@ -6,7 +6,8 @@
 3. Of earlier tasks that this one builds on and that lost points, our own answers stand in: one
    mistake costs once.
 4. The seed of random numbers follows from the secret one and the check: the same in each run,
-   another in each check.
+   another in each check. Trials of a contract take that of their task, and share a process for as
+   long as they pass (`GradingRun.trial`).
 """
 
 from functools import lru_cache

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from kws.cli import data_app
+from kws.cli.shared_options import Partial, Resample
 
 
 def as_seed(text: str) -> int | str:
@@ -112,16 +113,6 @@ def download(
 
     fetched = download.download(name, out, mirror=mirror, keep_archive=keep_archive)
     print(f"{out}: {name}, {'verified and unpacked' if fetched else 'is there already'}")
-
-
-Resample = Annotated[
-    bool, typer.Option("--resample", help="Convert recordings that are not 16 kHz mono.")
-]
-
-
-Partial = Annotated[
-    bool, typer.Option("--partial", help="Read what is there of a copy whose lists name more.")
-]
 
 
 @data_app.command("pack")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kws.cli import app
-from kws.cli.data import Partial
+from kws.cli.shared_options import Device, Partial, Resample, Run, TriggerText
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,21 +17,6 @@ if TYPE_CHECKING:
     from kws.inference.trained import Trained
 
 MOST_ROWS = 40  # classes in the printed table; evaluation-….json has them all
-
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or a checkpoint in it.")]
-Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")]
-TriggerText = Annotated[
-    str,
-    typer.Option(
-        "--trigger",
-        metavar="KEY=VALUE,…",
-        help="When a word counts as heard: threshold=0.7,hop_ms=100,smooth_ms=500,in_a_row=4,"
-        "refractory_ms=1500.",
-    ),
-]
-Resample = Annotated[
-    bool, typer.Option("--resample", help="Convert recordings that are not 16 kHz mono.")
-]
 
 
 @app.command("evaluate")

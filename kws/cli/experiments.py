@@ -4,11 +4,12 @@ import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from kws.cli import INTERRUPTED, app
+from kws.cli.shared_options import Device
 
 experiments_app = typer.Typer(
     help="Run the experiments of the source documents, and report on them.", no_args_is_help=True
@@ -46,9 +47,7 @@ def run(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the trained models in that folder.")
     ] = False,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
-    ] = "auto",
+    device: Device = "auto",
     resample: Annotated[
         bool, typer.Option("--resample", help="Convert recordings that are not 16 kHz mono.")
     ] = False,

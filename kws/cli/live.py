@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kws.cli import INTERRUPTED, app, data_app
-from kws.cli.data import Partial
-from kws.cli.evaluation import Device, Resample, Run, TriggerText
+from kws.cli.shared_options import Device, Partial, Resample, Run, TriggerText
 from kws.errors import UsageError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kws.cli import app
-from kws.cli.evaluation import Device, Resample
+from kws.cli.shared_options import Device, Resample
 from kws.errors import UsageError
 
 if TYPE_CHECKING:

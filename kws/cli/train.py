@@ -3,12 +3,12 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kws.cli import INTERRUPTED, app
-from kws.cli.data import Partial
+from kws.cli.shared_options import Device, Partial, Resample
 
 if TYPE_CHECKING:
     from kws.training.batches import Split
@@ -24,9 +24,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in that folder.")
     ] = False,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
-    ] = "auto",
+    device: Device = "auto",
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: train.lr=1e-3."),
@@ -39,9 +37,7 @@ def train(
         str | None,
         typer.Option(help="Your own words, ja,nein,stopp, or all: every word folder in the data."),
     ] = None,
-    resample: Annotated[
-        bool, typer.Option("--resample", help="Convert recordings that are not 16 kHz mono.")
-    ] = False,
+    resample: Resample = False,
     partial: Partial = False,
 ) -> None:
     """Train a model as a recipe says, and write the run folder.

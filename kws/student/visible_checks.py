@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import kws
 from kws.errors import UsageError
 from kws.parallel import JsonProcess
 from kws.student.cells import NotebookCell, as_python, read_cells
@@ -28,7 +27,7 @@ from kws.student.released import (
     tasks_before,
 )
 from kws.student.saved_outputs import saved_lines
-from kws.student.warm import WarmProcess, warm_process
+from kws.student.warm import CODE, WarmProcess, warm_process
 
 MODELS = {  # assignment -> the model of its notebook that is graded with the handed-in weights
     "03": "SpeakerClassifier(100)",
@@ -38,11 +37,6 @@ MODELS = {  # assignment -> the model of its notebook that is graded with the ha
 }
 SECONDS, SECONDS_WHOLE = 60.0, 1200.0  # time limits by default
 SECONDS_START = 300.0  # until torch is loaded, from a slow disk
-ROOT = Path(kws.__file__).parents[1]
-START = (  # this very kws, and nothing of the folder that we are in
-    f"import sys; sys.path[:] = [{str(ROOT)!r}, *filter(None, sys.path)]; import kws; "
-    "del sys.path[0]; from kws.student.cell_process import main; main()"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +76,9 @@ def start_kernel() -> JsonProcess | WarmProcess:
 def cold_kernel() -> JsonProcess:
     """The same as a Python of its own, which loads torch now."""
     quiet = {"stderr": subprocess.DEVNULL, "env": {**os.environ, "MPLBACKEND": "Agg"}}
-    return JsonProcess([sys.executable, "-c", START], **quiet)
+    return JsonProcess(
+        [sys.executable, "-c", f"{CODE}from kws.student.cell_process import main; main()"], **quiet
+    )
 
 
 class LostFork(Exception):  # noqa: N818  (no error: another process runs the cells again)

@@ -40,7 +40,8 @@ def loss_per_example(
     Raises:
         ValueError: for another kind.
     """
-    logits = logits - margin * targets
+    if margin:
+        logits = logits - margin * targets
     if kind == "cross-entropy":
         return F.cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="none")
     if kind != "mse":

@@ -26,7 +26,7 @@ from kws.inference.waveform_graph import FromWaveform
 from kws.inference.web_page import server_of, write_page
 from kws.inference.web_runtime import runtime_files
 from kws.protocols import COMMANDS
-from tests.inference.chromium import chromium
+from tests.chromium import chromium
 
 pytestmark = pytest.mark.slow
 

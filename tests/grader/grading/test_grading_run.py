@@ -14,7 +14,9 @@ from grader.grading.checks import Check
 from grader.grading.feedback import Failure
 from grader.grading.grading_run import OURS, STAFF, GradingRun, by_assignment, judge
 from grader.grading.student_program import student_program
+from grader.sandbox import Code
 from grader.submission.contents import Submission
+from tests.grader.sandbox.conftest import pieces
 
 
 def a_check(name: str = "2.1-values", points: float = 3, **rest) -> Check:
@@ -260,3 +262,51 @@ def test_an_assignment_that_is_not_there_is_graded_as_nothing():
     chosen = by_assignment([], "02")["02"]
     assert chosen.pieces == ()
     assert "no answer to assignment 02" in chosen.repairs[0]
+
+
+COUNTS_ITS_CALLS = """
+CALLS = []
+
+def attend(q, k, v, valid=None):
+    CALLS.append(1)
+    assert len(CALLS) <= {most}
+    return len(CALLS)
+"""
+
+
+def calls_seen(sandbox, most: int) -> list[list[int]]:
+    """What two trials of one task are told by an answer that counts its calls."""
+    run, seen = GradingRun(submissions={}, sandbox=sandbox, seed=Seed("s")), []
+    program = Code(pieces=pieces(COUNTS_ITS_CALLS.format(most=most)))
+    for name in ("2.1-attend-values", "2.1-attend-values"):
+        run.trial(a_check(name), program, name, 0, lambda results: seen.append(results))
+    run.close()
+    return [[value for _, value in results] for results in seen]
+
+
+def test_trials_of_a_task_share_a_process_while_they_pass(sandbox):
+    first, second = calls_seen(sandbox, most=100)
+    assert second == [len(first) + count for count in first]
+
+
+def test_a_trial_does_not_suffer_from_what_an_earlier_one_left_behind(sandbox):
+    first, _ = calls_seen(sandbox, most=100)
+    assert calls_seen(sandbox, most=len(first)) == [first, first]
+
+
+def test_what_counts_is_how_a_trial_ends_in_a_fresh_process(sandbox):
+    program, told = Code(pieces=pieces(COUNTS_ITS_CALLS.format(most=100))), []
+    run = GradingRun(submissions={}, sandbox=sandbox, seed=Seed("s"))
+
+    def judge_wrong(results):
+        told.append(results[0][1])
+        raise Failure("it is off")
+
+    run.trial(a_check(), program, "2.1-attend-values", 0, lambda results: None)
+    with pytest.raises(Failure):
+        run.trial(a_check(), program, "2.1-attend-values", 0, judge_wrong)
+    assert told[0] > told[1] == 1
+    with pytest.raises(Failure):  # and nothing runs in a process after that
+        run.trial(a_check(), program, "2.1-attend-values", 0, judge_wrong)
+    assert told[2:] == [1]
+    run.close()

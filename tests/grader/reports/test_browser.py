@@ -1,7 +1,6 @@
 """Pages in a real browser, where there is one: on a phone, in the dark, without a complaint."""
 
 import re
-import shutil
 import struct
 import subprocess
 from dataclasses import replace
@@ -15,10 +14,9 @@ from grader.reports.class_page import class_page
 from grader.reports.page import page
 from grader.reports.written_page import ShownAnswer, written_page
 from kws.contracts.compare import Record
+from tests.chromium import BROWSER, QUIET
 from tests.grader.reports.conftest import check
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium or Chrome in the PATH")
 
 
@@ -31,9 +29,7 @@ def browse(tmp_path, data: bytes, *options: str) -> subprocess.CompletedProcess:
         [
             BROWSER,
             "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
+            *QUIET,
             "--hide-scrollbars",
             f"--user-data-dir={tmp_path / 'profile'}",
             "--enable-logging=stderr",

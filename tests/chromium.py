@@ -17,14 +17,18 @@ from typing import Any
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--headless=new",
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
+QUIET = (
     "--no-sandbox",  # tests may run as root, and open their own pages alone
     "--disable-gpu",
+    "--disable-dev-shm-usage",
+)
+FLAGS = (
+    *QUIET,
+    "--headless=new",
     "--no-first-run",
     "--disable-background-networking",
-    "--disable-dev-shm-usage",
     "--remote-debugging-port=0",
     "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
@@ -119,15 +123,14 @@ def chromium(*flags: str, microphone: Path | None = None) -> Iterator[Tab]:
 
     `microphone` is a wav file, played once from the moment the microphone is opened.
     """
-    program = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if program is None:
+    if BROWSER is None:
         pytest.skip("needs a browser: install chromium")
     websocket = pytest.importorskip("websocket", reason="needs websocket-client")
     if microphone is not None:
         flags = (*flags, f"--use-file-for-fake-audio-capture={microphone}%noloop")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
-            [program, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"],
+            [BROWSER, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -1,0 +1,105 @@
+"""The listener: a keyword model of the course as the judge of speech that a model has made.
+
+    words = heard(listener(), [waveform, another])
+
+Whether synthetic speech can be understood is a question to a listener. This one is the course's own
+CRNN, trained on the 35 words of the embedded corpus: voices, microphones and rooms of many kinds,
+but no vocoder. It is trained once, on the CPU in a minute and a half, and kept beside the corpus in
+a folder of `cache_dir()` named after all that it follows from: corpus, settings and version.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kws.audio import CLIP_SAMPLES
+from kws.data.embedded.corpus import RECORD as CORPUS_RECORD
+from kws.data.embedded.corpus import make_corpus
+from kws.data.embedded.provenance import corpus_folder
+from kws.data.speech_commands import load_speech_commands
+from kws.files import cache_dir
+from kws.inference.trained import Trained, load_model
+from kws.training.loop import fit
+from kws.training.recipe import Augment, Data, Features, Model, Recipe, Train, to_toml
+
+VERSION = 1
+RECORD = "listener.json"
+BEST = "best.pt"  # of a run
+PROTOCOL = "embedded-35"
+SETTINGS = Recipe(
+    description="The listener: 35 words of the embedded corpus",
+    data=Data(protocol=PROTOCOL),
+    features=Features(n_mels=40),
+    augment=Augment(time_shift=0.1, time_masks=1, max_time=15, freq_masks=1, max_freq=6),
+    model=Model(name="crnn-small"),
+    train=Train(total_steps=400, batch_size=48, lr=2.5e-3, label_smoothing=0.05),
+)
+LOUDNESS, FLOOR = 0.7, 1e-3  # the highest sample of a clip, and the noise in its silence
+
+
+@cache
+def listener(*, progress: bool = True) -> Trained:
+    """The judge, trained here unless it has been; another process that trains it is waited for.
+
+    Raises OSError where its folder or that of its corpus cannot be made, UsageError where something
+    else is there.
+    """
+    corpus = make_corpus(cache_dir() / "course-words", size="mini", progress=progress)
+    return trained_on(corpus, progress=progress)
+
+
+def trained_on(corpus: Path, settings: Recipe = SETTINGS, *, progress: bool = True) -> Trained:
+    """The listener of an embedded corpus, with these settings; errors as `listener`."""
+    spoken = json.loads((corpus / CORPUS_RECORD).read_text())["recipe"]
+    recipe = {"listener": VERSION, "settings": to_toml(settings), "corpus": spoken}
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+    out = cache_dir() / f"listener-{digest[:16]}"
+    with corpus_folder(out, RECORD, recipe) as folder:
+        if folder is not None:
+            _train(settings, corpus, folder, progress)
+            (folder / RECORD).write_text(json.dumps({"recipe": recipe}, indent=1) + "\n")
+    return load_model(out / BEST)
+
+
+def _train(settings: Recipe, corpus: Path, folder: Path, progress: bool) -> None:
+    """Put the trained weights into `folder`."""
+    train, validation = (
+        load_speech_commands(corpus, settings.data.protocol, split)
+        for split in ("training", "validation")
+    )
+    run = folder / "run"
+    fit(settings, train=train, validation=validation, out=run, device="cpu", progress=progress)
+    (run / BEST).rename(folder / BEST)
+    shutil.rmtree(run)
+
+
+def heard(judge: Trained, waveforms: Sequence[Float[Tensor, "_"]]) -> list[str]:
+    """The word that `judge` hears in each waveform (16 kHz), whatever its loudness and length."""
+    if not waveforms:
+        return []
+    logits = judge.logits(judge.features(as_heard(waveforms)))
+    return [judge.labels[best] for best in logits.argmax(dim=1).tolist()]
+
+
+def as_heard(waveforms: Sequence[Float[Tensor, "_"]]) -> Float[Tensor, "B S"]:
+    """Waveforms as clips of S = 16,000 samples: centered, all equally loud, in faint noise.
+
+    Of a longer one the middle second is kept. The noise is that of any recording; it is the same
+    for the same number of waveforms.
+    """
+    clips = torch.zeros(len(waveforms), CLIP_SAMPLES)
+    for clip, waveform in zip(clips, waveforms, strict=True):
+        cut = max(len(waveform) - CLIP_SAMPLES, 0) // 2
+        waveform = waveform[cut : cut + CLIP_SAMPLES].float()
+        start = (CLIP_SAMPLES - len(waveform)) // 2
+        loudest = waveform.abs().max().clamp(min=1e-9) if len(waveform) else 1.0
+        clip[start : start + len(waveform)] = waveform * (LOUDNESS / loudest)
+    noise = torch.randn(clips.shape, generator=torch.Generator().manual_seed(0))
+    return clips + FLOOR * noise
