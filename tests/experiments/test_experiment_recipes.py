@@ -19,6 +19,7 @@ from kws.training.recipe import (
 GROUPS = [
     "convs2s",
     "mel-lstm",
+    "questions",
     "small-footprint",
     "speaker-homework",
     "speaker-lab",
@@ -108,6 +109,9 @@ def test_every_recipe_says_what_was_reported_by_whom_and_on_what():
     for name, recipe in recipes().items():
         assert recipe.description, name
         reported = recipe.reported
+        if name.startswith("questions/"):  # nobody ran these but us
+            assert not reported
+            continue
         assert reported.source, name
         assert reported.data, name
         assert reported.note, name
@@ -141,6 +145,10 @@ def test_it_reads_builds_and_has_a_short_form(name):
         on_paper(full)
         return
     steps = {"train.epochs", "train.total_steps"}
+    if name.startswith("questions/"):  # short as it is
+        assert short == full
+        on_paper(full)
+        return
     assert steps & {key for key, _, _ in changed_keys(full, short)}, "nothing is shorter"
     on_paper(full)
     on_paper(short)
