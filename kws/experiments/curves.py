@@ -1,4 +1,4 @@
-"""Learning curves of a table: validation accuracy against the share of the training done.
+"""The plots of the page: learning curves of a table, accuracy over learning rates, confusions.
 
 A plot carries a digest of its numbers, so that a stale one is recognized by what it shows, whatever
 version of the plotting library drew it.
@@ -6,14 +6,21 @@ version of the plotting library drew it.
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import torch
 from matplotlib.figure import Figure
 
 from kws import plots
+from kws.experiments.results import Result, recipe_in
 from kws.experiments.rows import Table
+from kws.metrics import Proportion
+from kws.protocols import get_protocol
+from kws.training.recipe import changed_keys
 
 KEY = "Comment"  # of the digest, among the texts of the PNG
 COLORS = (plots.BLUE, plots.ORANGE, plots.GREEN, "#D55E00", "#CC79A7", "#56B4E9", "#000000")
@@ -34,10 +41,22 @@ def points(table: Table) -> dict[str, list[list[Point]]]:
     return found
 
 
-def digest_of(table: Table) -> str:
-    """SHA-256 of what the plot of a table shows."""
-    shown = [title(table), points(table), COLORS, LINES]
-    return "sha256:" + hashlib.sha256(json.dumps(shown).encode()).hexdigest()
+@dataclass(frozen=True)
+class Drawing:
+    """A plot that can be drawn: `shown` is all that it depends on, for JSON."""
+
+    shown: Any
+    draw: Callable[[], Figure]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what it shows."""
+        return "sha256:" + hashlib.sha256(json.dumps(self.shown).encode()).hexdigest()
+
+
+def curves_of(table: Table) -> Drawing:
+    """The learning curves of a table."""
+    return Drawing([title(table), points(table), COLORS, LINES], lambda: learning_curves(table))
 
 
 def digest_in(path: Path) -> str | None:
@@ -79,3 +98,56 @@ def learning_curves(table: Table) -> Figure:
     axes.grid(axis="y")
     figure.legend(loc="outside right upper", fontsize=8)
     return figure
+
+
+RATE_KEYS = {"train.lr", "train.optimizer", "train.weight_decay"}
+Rates = dict[str, dict[float, list[float]]]  # optimizer -> rate -> accuracies in percent
+
+
+def rates(results: Iterable[Result], base: Result) -> Rates:
+    """Accuracies of the runs that differ from `base` in optimizer and rate alone, and its own."""
+    found: Rates = {}
+    for result in results:
+        ours, theirs = recipe_in(base), recipe_in(result)
+        same = all(result[key] == base[key] for key in ("group", "data", "protocol", "split"))
+        if not same or ours is None or theirs is None:
+            continue
+        if {key for key, _, _ in changed_keys(ours, theirs)} <= RATE_KEYS | {"train.seed"}:
+            by_rate = found.setdefault(theirs.train.optimizer, {})
+            by_rate.setdefault(theirs.train.lr, []).append(100 * result["accuracy"])
+    return {name: dict(sorted(by_rate.items())) for name, by_rate in sorted(found.items())}
+
+
+def rates_of(found: Rates, name: str) -> Drawing:
+    """Accuracy over the learning rate, a line for each optimizer."""
+    return Drawing(
+        [name, [[o, list(x.items())] for o, x in found.items()]], lambda: _rates(found, name)
+    )
+
+
+@mpl.rc_context(plots.STYLE)
+def _rates(found: Rates, name: str) -> Figure:
+    figure, ((axes,),) = plots.new_figure(width=6.4, height=3.6, title=name)
+    for (optimizer, by_rate), color, marker in zip(found.items(), COLORS, "os^v", strict=False):
+        means = [sum(values) / len(values) for values in by_rate.values()]
+        axes.plot(list(by_rate), means, color=color, marker=marker, label=optimizer)
+        for rate, values in by_rate.items():
+            axes.plot([rate] * len(values), values, color=color, marker=".", linestyle="")
+    axes.set_xscale("log")
+    axes.set(xlabel="highest learning rate", ylabel="test accuracy (%)", ylim=(0, 100))
+    axes.grid(axis="y")
+    axes.legend()
+    return figure
+
+
+def confusion_of(result: Result) -> Drawing:
+    """The confusion matrix of a run."""
+    labels: Sequence[str] = get_protocol(result["protocol"]).labels
+    accuracy = Proportion(correct=result["correct"], n=result["n"])
+    data = f"{result['data']['name']}, {accuracy.describe(protocol=result['protocol'])}"
+    name = f"{result['name']}, seed {result['seed']}, on {data}"
+    matrix = torch.tensor(result["confusion"])
+    return Drawing(
+        [name, result["confusion"], list(labels)],
+        lambda: plots.confusion(matrix, labels, title=name),
+    )

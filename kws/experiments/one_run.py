@@ -154,7 +154,7 @@ def measured(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def right(evaluation: Evaluation) -> str:
-    """A digit for each test example in order, 1 where the answer is right: runs are compared by it."""
+    """A digit for each test example in order, 1 where the answer is right, to compare runs by."""
     hits = evaluation.given == evaluation.expected
     return "".join(map(str, hits.int().tolist()))
 

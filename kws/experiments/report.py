@@ -14,9 +14,27 @@ from typing import Any
 
 from kws import plots
 from kws.errors import UsageError, did_you_mean
-from kws.experiments.curves import KEY, digest_in, digest_of, learning_curves
-from kws.experiments.plan import KINDS
+from kws.experiments.curves import (
+    KEY,
+    Drawing,
+    confusion_of,
+    curves_of,
+    digest_in,
+    rates,
+    rates_of,
+)
+from kws.experiments.plan import KINDS, QUESTION_VOICES, QUESTIONS
+from kws.experiments.results import Result
 from kws.experiments.rows import Row, Table, gather, read_results
+from kws.experiments.verdicts import (
+    DOES_NOT,
+    FEWEST_SEEDS,
+    RISING,
+    Finding,
+    Question,
+    findings,
+    read_questions,
+)
 from kws.files import write_text
 from kws.metrics import percent
 
@@ -43,21 +61,41 @@ between them, then the number n of test examples and the 95 % interval of the me
 (Wilson). Time is that of training, with one thread where it ran on a CPU. Steps are those done, of
 those that the recipe as written takes on the reported data.
 """
+FINDINGS = """\
+## What the reports found, and what we found
+
+Each question of the reports in a form that a CPU can answer: `kws experiments run questions` runs
+narrow models on {voices} synthetic voices, each word said once; with `--data FOLDER` on recordings.
+What we found is a difference of test accuracies in points, over pairs of runs that share seed,
+order and test examples, with its 95 % interval over other seeds and other examples
+(`kws.experiments.verdicts`). The verdict follows from the interval, for {seeds} seeds or more. A
+finding holds where the whole interval agrees with it in sign, and does not where the interval
+leaves no difference worth having, of {matters:g} points if nothing else is said. Recipes still
+rising, by more than {rising:g} points of validation accuracy in the last quarter of their training,
+give no verdict unless the question is about length.
+"""
+BASES = ("transformer-step",)  # a curve over rates for each
+CONFUSIONS = ("transformer-step", "crnn-unknown-60")  # of their first seed
 HIDDEN_KEYS = ("data.protocol", "data.count_as")  # of the embedded corpus: the heading says it
 
 
-def render(results: Path, page: Path) -> tuple[str, dict[Path, Table]]:
+def render(results: Path, page: Path) -> tuple[str, dict[Path, Drawing]]:
     """The text of the page, and of each plot what is drawn in it.
 
     Raises:
         UsageError: a result or a commentary that cannot be used.
     """
-    groups = gather(read_results(results))
+    read = read_results(results)
+    groups = gather(read)
     tables = [table for inside in groups.values() for table in inside]
-    drawn: dict[Path, Table] = {}
+    drawn: dict[Path, Drawing] = {}
     here = os.path.relpath(results, page.parent).replace(os.sep, "/")
     parts = [INTRODUCTION.format(folder=here)]
     cited = citations(tables)
+    parts += findings_table(findings(read, read_questions()))
+    for name, (about, drawing) in question_plots(read).items():
+        drawn[results / name] = drawing
+        parts.append(f"![{about}]({here}/{name})\n")
     parts += commentary(results / "summary.md", cited)
     for group, inside in groups.items():
         parts.append(f"## {group}\n")
@@ -66,11 +104,70 @@ def render(results: Path, page: Path) -> tuple[str, dict[Path, Table]]:
             if table.where is None:
                 continue
             plot = results / f"{group}-{table.where.slug}.png"
-            drawn[plot] = table
+            drawn[plot] = curves_of(table)
             parts.append(f"![learning curves of {group}]({here}/{plot.name})\n")
         parts += sources(inside)
         parts += commentary(results / f"{group}.md", cited)
     return "\n".join(parts), drawn
+
+
+def findings_table(found: Sequence[Finding]) -> list[str]:
+    """The questions, a line for each data set that they were asked of."""
+    if not found:
+        return []
+    about = FINDINGS.format(
+        voices=QUESTION_VOICES,
+        seeds=FEWEST_SEEDS,
+        matters=Question.matters,
+        rising=100 * RISING,
+    )
+    header = ["question", "what the report found", "what we found", "its finding"]
+    body = [finding_cells(finding) for finding in found]
+    return [about, markdown_table(header, body), "### Curves and confusions\n"]
+
+
+def finding_cells(finding: Finding) -> list[str]:
+    """A line of the table of questions."""
+    question, d = finding.question, finding.difference
+    arms = ", ".join(f"`{name}` {percent(value)} %" for name, value in finding.means.items())
+    against = "" if question.level is None else f" against {question.level:.1f} %"
+    seeds = f"{d.seeds} seed{'s' * (d.seeds > 1)}"
+    ours = (
+        f"**{points(d.value)} points** ({points(d.low)} to {points(d.high)}; n={d.n:,}, {seeds}) "
+        f"on `{finding.where.data}`: {arms}{against}"
+    )
+    ours += f"; still rising: {', '.join(finding.rising)}" if finding.rising else ""
+    judged = f"**{finding.verdict}**"
+    judged += f". {question.differs}" if finding.verdict == DOES_NOT else ""
+    return [question.question, f"{question.report} ({question.source})", ours, judged]
+
+
+def points(share: float) -> str:
+    """A difference in points of accuracy, with its sign.
+
+    >>> points(0.0123), points(-0.0004)
+    ('+1.2', '+0.0')
+    """
+    rounded = round(100 * share, 1) + 0.0  # no negative zero
+    return f"{rounded:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def question_plots(results: Sequence[Result]) -> dict[str, tuple[str, Drawing]]:
+    """File name -> what is seen and how to draw it: curves over rates, confusion matrices."""
+    found: dict[str, tuple[str, Drawing]] = {}
+    runs = [result for result in results if result["group"] == QUESTIONS]
+    for result in runs:
+        data, name = result["data"]["name"], result["name"]
+        if result["seed"] != min(r["seed"] for r in runs if r["name"] == name):
+            continue
+        over = rates(runs, result) if name in BASES else {}
+        if any(len(by_rate) > 1 for by_rate in over.values()):
+            about = f"accuracy over the learning rate, {name} on {data}"
+            found[f"rates-{name}-{data}.png"] = (about, rates_of(over, about))
+        if name in CONFUSIONS and result.get("confusion"):
+            about = f"confusion matrix of {name} on {data}"
+            found[f"confusion-{name}-{data}.png"] = (about, confusion_of(result))
+    return found
 
 
 @dataclass(frozen=True)
@@ -226,8 +323,6 @@ def remark(row: Row) -> str:
             said.append(f"{key} {as_text(new)} instead of {as_text(old)}")
     if rule := first["conditions"].get("thresholds"):
         said.append(rule)
-    if not row.is_current:
-        said.append("of an earlier version of the recipe")
     return "; ".join(said)
 
 
@@ -275,9 +370,9 @@ def write_report(results: str | Path, page: str | Path) -> Iterator[Path]:
     text, drawn = render(results, page)
     write_text(page, text)
     yield page
-    for path, table in drawn.items():
-        if digest_in(path) != digest_of(table):
-            plots.save(learning_curves(table), path, **{KEY: digest_of(table)})
+    for path, drawing in drawn.items():
+        if digest_in(path) != drawing.digest:
+            plots.save(drawing.draw(), path, **{KEY: drawing.digest})
         yield path
     for path in left_over(results, drawn):
         path.unlink()
@@ -292,10 +387,10 @@ def stale(results: str | Path, page: str | Path) -> list[Path]:
     results, page = Path(results), Path(page)
     text, drawn = render(results, page)
     old = [] if page.is_file() and page.read_text(encoding="utf-8") == text else [page]
-    old += [path for path, table in drawn.items() if digest_in(path) != digest_of(table)]
+    old += [path for path, drawing in drawn.items() if digest_in(path) != drawing.digest]
     return old + left_over(results, drawn)
 
 
-def left_over(results: Path, drawn: dict[Path, Table]) -> list[Path]:
+def left_over(results: Path, drawn: dict[Path, Drawing]) -> list[Path]:
     """Plots of ours that are not on the page."""
     return [p for p in sorted(results.glob("*.png")) if p not in drawn and digest_in(p)]

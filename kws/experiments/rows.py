@@ -77,11 +77,6 @@ class Row:
         """The recipe as it is written."""
         return load_recipe(f"{self.group}/{self.name}")
 
-    @cached_property
-    def is_current(self) -> bool:
-        """Whether the results are of this version of the recipe."""
-        return all(map(is_current, self.results))
-
     def mean(self, view: str) -> Mean | None:
         """The accuracy under a view."""
         found = [
@@ -141,7 +136,8 @@ def read_results(folder: str | Path) -> list[Result]:
     """Every result in `folder`, sorted by data, group, name and seed.
 
     Raises:
-        UsageError: no such folder, a file that is not a result, or one of a recipe that is gone.
+        UsageError: no such folder, a file that is not a result, or one of a recipe that is gone, or
+            is another one now.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -154,6 +150,11 @@ def read_results(folder: str | Path) -> list[Result]:
             raise UsageError(
                 f"{path}: the recipe {result['group']}/{result['name']} is gone: remove the file, "
                 "or restore the recipe"
+            )
+        if not is_current(result):
+            raise UsageError(
+                f"{path}: of an earlier version of the recipe {result['group']}/{result['name']}: "
+                "run it again, or remove the file"
             )
         found.append(result)
     return sorted(found, key=lambda r: (r["data"]["name"], r["group"], r["name"], r["seed"]))
@@ -194,7 +195,7 @@ def _tables(
         rows = []
         for name in names:
             ran = [
-                Row(group=group, name=name, full=full, results=tuple(_newest(found[where][key])))
+                Row(group=group, name=name, full=full, results=tuple(found[where][key]))
                 for full in (False, True)
                 if (key := (name, full)) in found[where]
             ]
@@ -206,11 +207,6 @@ def _tables(
         rows = tuple(Row(group=group, name=name, full=False) for name in left)
         tables.append(Table(group=group, where=None, rows=rows))
     return tables
-
-
-def _newest(results: list[Result]) -> list[Result]:
-    """Those of the recipe as it is now, where there are any."""
-    return [result for result in results if is_current(result)] or results
 
 
 def _belongs(name: str, where: Where) -> bool:

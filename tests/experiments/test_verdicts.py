@@ -1,0 +1,167 @@
+"""Questions: what they compare, the interval of a difference, and the verdict that follows."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+import kws.training.recipe
+from kws.errors import UsageError
+from kws.experiments.curves import digest_in, rates
+from kws.experiments.one_run import run_one
+from kws.experiments.report import render, stale, write_report
+from kws.experiments.rows import read_results
+from kws.experiments.verdicts import (
+    CANNOT_SAY,
+    DOES_NOT,
+    HOLDS,
+    Difference,
+    Question,
+    compare,
+    findings,
+    read_questions,
+    student_t,
+    verdict,
+)
+from kws.training.recipe import changed_keys, experiment_groups, load_recipe
+
+RECIPES = experiment_groups()["questions"]
+QUESTION = Question(
+    id="rate", question="?", report="yes", source="a report", more="fast", less="slow", differs="-"
+)
+
+
+def test_every_question_is_about_recipes_that_there_are():
+    asked = {name for question in read_questions() for name in question.recipes}
+    assert asked <= set(RECIPES)
+
+
+def test_what_is_compared_differs_in_the_training_or_in_one_setting():
+    for question in read_questions():
+        if len(question.recipes) != 2 or question.id.startswith(("crnn", "threshold")):
+            continue
+        one, other = (load_recipe(f"questions/{name}") for name in question.recipes)
+        changed = [key for key, _, _ in changed_keys(one, other)]
+        assert len(changed) == 1 or all(key.startswith("train.") for key in changed), question.id
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "more", "no_gain"),
+    [
+        (0.001, 0.009, HOLDS, HOLDS),
+        (0.03, 0.09, HOLDS, DOES_NOT),
+        (-0.01, 0.019, DOES_NOT, HOLDS),
+        (-0.09, -0.03, DOES_NOT, HOLDS),
+        (-0.01, 0.03, CANNOT_SAY, CANNOT_SAY),
+    ],
+)
+def test_the_interval_gives_the_verdict(low, high, more, no_gain):
+    found = Difference(value=(low + high) / 2, low=low, high=high, seeds=3, n=100)
+    assert verdict(QUESTION, found) == more
+    assert verdict(replace(QUESTION, claim="no gain"), found) == no_gain
+
+
+def test_equal_runs_do_not_differ():
+    right = (torch.rand(3, 41, generator=torch.Generator().manual_seed(0)) < 0.5).double()
+    found = compare(right, right)
+    assert (found.value, found.low, found.high) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("freedom", "value"), [(1.0, 12.706), (5.0, 2.571), (9.9, 2.262), (30.0, 2.042)]
+)
+def test_student_t_is_that_of_the_tables(freedom, value):
+    assert student_t(freedom) == pytest.approx(value, abs=0.004)
+
+
+def test_the_interval_covers_the_truth_under_other_seeds_and_examples():
+    """200 experiments whose true difference is 0, with noise of seeds, of examples and of both."""
+    draws = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=draws)
+
+    covered = 0
+    for _ in range(200):
+        noise = 0.05 * normal(3, 1) + 0.5 * normal(1, 97) + 0.5 * normal(3, 97)
+        found = compare(noise, torch.zeros(3, 97))
+        covered += found.low <= 0 <= found.high
+    assert covered >= 186  # 190 of a right interval, less its standard deviation
+
+
+@pytest.fixture
+def results(made):
+    """`results(fast="1101", slow="0101")`: a run of each recipe with each of three seeds."""
+
+    def make(last: float = 0.5, seeds: int = 3, **right: str):
+        history = [{"step": 2, "validation_accuracy": 0.5}]
+        history.append({"step": 4, "validation_accuracy": last})
+        base = {**made(), "group": "questions", "history": history}
+        return [
+            {**base, "name": name, "seed": seed, "right": hits}
+            for name, hits in right.items()
+            for seed in range(seeds)
+        ]
+
+    return make
+
+
+def test_runs_are_paired_by_seed_and_example(results):
+    runs = results(fast="1" * 20, slow="01" * 10)
+    (found,) = findings(runs[:-1], [QUESTION])  # the last seed of one recipe is missing
+    assert found.seeds == (0, 1)
+    assert found.means == {"fast": 1, "slow": 0.5}
+    assert found.difference.value == 0.5
+    assert found.verdict == CANNOT_SAY  # too few seeds
+    assert findings(runs[:3], [QUESTION]) == []
+    (whole,) = findings(runs, [QUESTION])
+    assert whole.verdict == HOLDS
+
+
+def test_runs_that_still_rise_say_nothing_but_about_length(results):
+    runs = results(last=0.6, fast="1" * 20, slow="0" * 20)
+    (found,) = findings(runs, [QUESTION])
+    assert found.rising == ("fast", "slow")
+    assert found.verdict == CANNOT_SAY
+    (found,) = findings(runs, [replace(QUESTION, length=True)])
+    assert found.verdict == HOLDS
+
+
+def test_an_accuracy_is_held_against_a_level(results):
+    chance = replace(QUESTION, less="", level=25.0)
+    (found,) = findings(results(fast="1" * 15 + "0" * 5), [chance])
+    assert found.difference.value == 0.5
+    with pytest.raises(UsageError, match="either less or level"):
+        replace(QUESTION, level=25.0)
+
+
+@pytest.fixture
+def asked(recipe_folder, make_job, monkeypatch, tmp_path):
+    """Two recipes of a question, run with one seed each: the folder of their results."""
+    folder = shutil.copytree(recipe_folder / "words", tmp_path / "recipes" / "questions").parent
+    monkeypatch.setattr(kws.training.recipe, "RECIPES", folder)
+    out = tmp_path / "docs" / "experiments"
+    for name in ("gru", "slow-gru"):
+        run_one(replace(make_job(name, group="questions"), out=str(out)))
+    return out
+
+
+def test_the_page_opens_with_the_questions(asked, monkeypatch):
+    question = replace(QUESTION, more="gru", less="slow-gru", question="Is it faster?")
+    monkeypatch.setattr("kws.experiments.report.read_questions", lambda: [question])
+    monkeypatch.setattr("kws.experiments.report.BASES", ("gru",))
+    monkeypatch.setattr("kws.experiments.report.CONFUSIONS", ("gru",))
+    page = asked.parent / "experiments.md"
+    text = render(asked, page)[0]
+    (line,) = [line for line in text.splitlines() if line.startswith("| Is it faster? ")]
+    assert "yes (a report)" in line
+    assert "n=24, 1 seed" in line
+    assert f"**{CANNOT_SAY}**" in line
+    assert text.index(line) < text.index("## questions")
+    plots = {path.name for path in write_report(asked, page)}
+    assert {"rates-gru-words.png", "confusion-gru-words.png"} <= plots
+    assert digest_in(asked / "rates-gru-words.png")
+    assert stale(asked, page) == []
+    runs = read_results(asked)
+    assert {name: list(x) for name, x in rates(runs, runs[0]).items()} == {"adamw": [1e-4, 1e-2]}
