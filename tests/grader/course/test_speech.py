@@ -41,7 +41,7 @@ def test_what_is_prepared_is_not_spoken_again(number, monkeypatch):
 @pytest.mark.parametrize("number", ASSIGNMENTS)
 def test_what_the_checks_need_is_made_before_a_job_is_forked(number, monkeypatch):
     made, loaded = [], []
-    monkeypatch.setattr(trials, "our_answers", loaded.append)
+    monkeypatch.setattr(trials, "expected_results", lambda trial, _: loaded.append(trial.number))
     monkeypatch.setattr(speech, "speaker_utterances", lambda seed: made.append("speech"))
     monkeypatch.setattr(keywords, "word_clips", lambda seed: made.append("keywords"))
     monkeypatch.setattr(keywords, "german_clips", lambda seed: made.append("keywords"))
@@ -49,7 +49,7 @@ def test_what_the_checks_need_is_made_before_a_job_is_forked(number, monkeypatch
     checks = ROOT / "grader" / "course" / f"test_{ASSIGNMENTS[number].stem}.py"
     heard = re.findall(r"from grader\.course\.hidden\.(\w+) import", checks.read_text())
     assert made == heard
-    assert loaded == [number]
+    assert set(loaded) == {number}
 
 
 def test_padding_is_silence_and_the_mask_says_where():
