@@ -89,6 +89,24 @@ def book(
     print(f"written: {main(out.resolve(), sphinx.absolute(), reference.resolve())}/index.html")
 
 
+@app.command("hold-out")
+def hold_out(
+    out: Annotated[Path, typer.Argument(help="Folder to make, with course/ and held-out/.")],
+    words: Annotated[
+        Path | None, typer.Option(help="Speech Commands v0.02, extracted, or in its layout.")
+    ] = None,
+    speakers: Annotated[
+        Path | None, typer.Option(help="Speaker features in the homework's layout.")
+    ] = None,
+) -> None:
+    """Divide recordings of people: course/ for students, held-out/ for the grader alone."""
+    from grader.course import hold_out as divided
+
+    made = divided.hold_out(out.resolve(), words=words, speakers=speakers)
+    print(f"for students:   export KWS_COURSE={made / divided.COURSE}")
+    print(f"for the grader: export KWS_GRADER_DATA={made / divided.HELD_OUT}")
+
+
 @app.command()
 def targets(
     assignment: Annotated[

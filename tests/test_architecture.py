@@ -30,7 +30,7 @@ FLOORS = {  # from the ground up; rooms of one floor may use each other, but nev
     "kws": (
         "__init__ cluster errors files notebook parallel settings",
         "alphabet audio augment features features_fast normalize silence word_errors"
-        " checking contracts metrics plots protocols",
+        " checking contracts griffin_lim metrics plots protocols",
         "data decoding models",
         "training",
         "inference",

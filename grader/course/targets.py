@@ -16,10 +16,10 @@ import torch
 from grader import ROOT
 from grader.adapters import get_assignment
 from grader.authoring.build import read_solution
+from grader.course.hidden import speech
 from grader.course.hidden.keywords import GERMAN, speak, speak_german
 from grader.course.probes.retraining import Plan, keyword_plan, speaker_plan
 from grader.sandbox.module_ops import fit
-from kws.data.embedded.speaker_corpus import speak_again
 from kws.errors import UsageError
 
 TRAINING = {  # in the first cell that trains
@@ -48,7 +48,7 @@ def speakers(names: dict[str, Any], seed: int) -> float:
     torch.manual_seed(seed)
     model = names["SpeakerClassifier"](len(names["data"].speakers))
     names["fit"](model, **names["recipe"]())
-    mels, labels = speak_again(takes=f"targets {seed}", speakers=100, utterances=3)
+    mels, labels = speech.speak(f"targets {seed}")
     return (names["predict"](model, mels) == labels).double().mean().item()
 
 
@@ -58,7 +58,7 @@ def conformers(names: dict[str, Any], seed: int) -> float:
     model, best = names["SpeakerConformer"](40, len(names["data"].speakers)), names["Best"]()
     names["fit"](model, **names["recipe"](), seed=seed, best=best)
     best.restore(model)
-    mels, labels = speak_again(takes=f"targets {seed}", speakers=100, utterances=3)
+    mels, labels = speech.speak(f"targets {seed}")
     model.eval()
     with torch.inference_mode():
         said = torch.cat([model(mel[None]).argmax(1) for mel in mels])
@@ -114,7 +114,7 @@ def speakers_again(names: dict[str, Any], seed: int) -> float:
     model = names["SpeakerClassifier"](len(names["data"].speakers))
     plan = speaker_plan(names["recipe"]() | {"lr": 5e-4}, seed)
     _fit(model, plan, seed)
-    mels, labels = speak_again(takes=f"targets {seed}", speakers=100, utterances=3)
+    mels, labels = speech.speak(f"targets {seed}")
     return (names["predict"](model, mels) == labels).double().mean().item()
 
 

@@ -4,7 +4,8 @@ the accuracy of the trained model on new sentences."""
 import pytest
 import torch
 
-from grader.course.hidden.speech import BATCH, SPEAKERS, padded, speaker_utterances
+from grader.core.held_out import VARIABLE, hidden
+from grader.course.hidden.speech import BATCH, num_speakers, padded, speaker_utterances
 from grader.course.probes.accuracy import ask, expect_accuracy, expect_bounds, score
 from grader.course.probes.model_checks import expect_budget
 from grader.course.probes.remote_modules import built
@@ -12,6 +13,7 @@ from grader.course.trials import check_trial
 from grader.grading.trained_weights import load_weights
 from kws.contracts import conformer
 from kws.contracts.trial import valid_frames
+from kws.data.course_data import bounds
 
 F_MELS = 40
 FULL, NONE = 0.97, 0.45  # accuracy for all points, and for none: grader/course/reached.py
@@ -40,7 +42,7 @@ test_classifier_size = check_trial(conformer.classifier_size, points=1)
 @pytest.mark.check("4.7", points=1, concept="section 4.7")
 def test_budget(student, secret, record):
     """all numbers that the model uses, declared or not, are half a million at most."""
-    model = built(student, "SpeakerConformer", F_MELS, SPEAKERS).eval()
+    model = built(student, "SpeakerConformer", F_MELS, num_speakers()).eval()
     mel = torch.randn(4, 31, F_MELS, generator=secret.generator("budget of assignment 4"))
     valid = valid_frames(4, 31)
     used = expect_budget("SpeakerConformer", model, mel, valid, most=conformer.BUDGET)
@@ -50,15 +52,16 @@ def test_budget(student, secret, record):
 @pytest.mark.check("4.7", points=6, concept="section 4.7", timeout=120)
 def test_accuracy(student, weights, secret, record):
     """the trained model, within its bounds, recognizes the speakers of new sentences."""
-    model = load_weights(built(student, "SpeakerConformer", F_MELS, SPEAKERS), weights)
+    model = load_weights(built(student, "SpeakerConformer", F_MELS, num_speakers()), weights)
     mels, labels = speaker_utterances(secret)
 
     def inputs_of(rows):
         return padded([mels[row] for row in rows])
 
     draw = secret.generator("calls of assignment 4")
-    asked = ask(model, inputs_of, labels, SPEAKERS, draw, 2 * BATCH)
-    names = [str(speaker) for speaker in range(SPEAKERS)]
-    measured = score(record, asked.logits, labels, names)
+    asked = ask(model, inputs_of, labels, num_speakers(), draw, 2 * BATCH)
+    names = [str(speaker) for speaker in range(num_speakers())]
+    told = f"accuracy on {hidden('04', 'utterances')}"
+    measured = score(record, asked.logits, labels, names, told)
     expect_bounds(record, model, asked, weights, budget=conformer.BUDGET)
-    expect_accuracy(record, measured, none=NONE, full=FULL)
+    expect_accuracy(record, measured, **bounds("04", full=FULL, none=NONE, variable=VARIABLE))

@@ -20,6 +20,7 @@ from typing import Any
 from grader import ROOT
 from grader.adapters import Assignment
 from grader.core.additions import added_path
+from grader.core.held_out import fingerprint
 from kws.errors import UsageError
 
 MARKER = (
@@ -123,11 +124,13 @@ def needed(assignment: Assignment, task_id: str) -> tuple[str, ...]:
 
 
 def checks_digest(assignment: Assignment, *, retrain: bool = False) -> str:
-    """SHA-256 of all that decides about this assignment's points: checks, grader, kws, references.
+    """SHA-256 of all that decides about this assignment's points: checks, grader, kws, references,
+    recordings of people.
 
     `retrain` is part of it, for there are more checks then.
     """
     deciding = f"{assignment!r} {retrain} {_sources_digest(assignment.stem)}"
+    deciding += fingerprint(assignment.stem[:2])
     return hashlib.sha256(deciding.encode()).hexdigest()
 
 

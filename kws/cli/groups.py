@@ -11,6 +11,7 @@ for group in (
     "train",
     "evaluation",
     "live",
+    "say",
     "result_files",
     "experiments",
     "params",

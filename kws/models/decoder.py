@@ -62,9 +62,19 @@ class CrossAttention(nn.Module):
         causal: bool = False,
     ) -> Float[Tensor, "B U D"]:
         """Let every symbol look at every valid frame of the memory, or `causal` at none ahead."""
-        q, k, v = (self._heads(layer(y)) for layer, y in self._maps(x, memory))
+        q, k, v = self.project(x, memory)
         bias = causal_bias(x.shape[1], x) if causal else None
         return self.out(attend_fused(q, k, v, valid, bias).transpose(1, 2).flatten(2))
+
+    def project(
+        self, x: Float[Tensor, "B U D"], memory: Float[Tensor, "B T D"]
+    ) -> tuple[Float[Tensor, "B H U K"], Float[Tensor, "B H T K"], Float[Tensor, "B H T K"]]:
+        """Queries of every head from x, keys and values from the memory."""
+        return (
+            self._heads(self.query(x)),
+            self._heads(self.key(memory)),
+            self._heads(self.value(memory)),
+        )
 
     def weights(
         self,
@@ -75,9 +85,6 @@ class CrossAttention(nn.Module):
         """The weights that `forward` averages with: for plots."""
         q, k = self._heads(self.query(x)), self._heads(self.key(memory))
         return attention_weights(q, k, valid)
-
-    def _maps(self, x: Tensor, memory: Tensor) -> tuple[tuple[nn.Linear, Tensor], ...]:
-        return (self.query, x), (self.key, memory), (self.value, memory)
 
     def _heads(self, x: Float[Tensor, "B U D"]) -> Float[Tensor, "B H U K"]:
         return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)

@@ -1,10 +1,12 @@
 """Hidden speech: sentences that the instructor's secret seed lets the known voices say.
 
-Nothing is stored: whoever does not know the seed cannot have heard them, nor learned them.
+Nothing is stored: whoever does not know the seed cannot have heard them, nor learned them. Where
+utterances of people were held out (`grader.core.held_out`), the seed draws from those.
 
 Shape letters: B batch   T frames   F mel bands   C speakers
 """
 
+import random
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -12,24 +14,41 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from grader.core.held_out import held_out
 from grader.core.seed import Seed
 from grader.grading.feedback import expect_logits
 from grader.sandbox import RemoteModule
 from kws.data.embedded.speaker_corpus import speak_again
+from kws.data.speaker_layout import MAPPING, read_mapping
+from kws.data.speakers import load_speakers
 
 SPEAKERS, UTTERANCES = 100, 3  # voices of the course's corpus, hidden sentences of each
+MOST = 1000  # utterances of people
 BATCH = 20  # utterances padded together
 SILENT = -20.0  # what the homework pads with
 
 
 def speaker_utterances(secret: Seed) -> tuple[list[Tensor], Tensor]:
     """Features (T, F) of new sentences, and the number of each one's speaker."""
-    return _speak(secret.number("hidden utterances"))
+    return speak(secret.number("hidden utterances"))
 
 
 @lru_cache(maxsize=2)
-def _speak(takes: int) -> tuple[list[Tensor], Tensor]:
+def speak(takes: int | str) -> tuple[list[Tensor], Tensor]:
+    """The utterances that follow from `takes`."""
+    if folder := held_out("speakers"):
+        split = load_speakers(folder, validation=0.0).train
+        rows = torch.tensor(
+            sorted(random.Random(takes).sample(range(len(split)), k=min(MOST, len(split))))
+        )
+        return [split.whole(row[None])[0][0] for row in rows], split.labels[rows]
     return speak_again(takes=takes, speakers=SPEAKERS, utterances=UTTERANCES)
+
+
+def num_speakers() -> int:
+    """Whose voices the models tell apart."""
+    folder = held_out("speakers")
+    return len(read_mapping(folder / MAPPING)) if folder else SPEAKERS
 
 
 def padded(mels: Sequence[Tensor], value: float = SILENT) -> tuple[Tensor, Tensor]:
@@ -40,7 +59,7 @@ def padded(mels: Sequence[Tensor], value: float = SILENT) -> tuple[Tensor, Tenso
 
 
 def scores(
-    model: RemoteModule, mels: Sequence[Tensor], batch: int = BATCH, num_classes: int = SPEAKERS
+    model: RemoteModule, mels: Sequence[Tensor], num_classes: int, batch: int = BATCH
 ) -> Tensor:
     """Logits (len(mels), C) in the order of the utterances; neighbors in length share a batch."""
     order = sorted(range(len(mels)), key=lambda i: len(mels[i]))

@@ -26,6 +26,7 @@ from kws.metrics import Proportion, percent
 
 BATCH = 64  # examples in one call, at most
 SAME = 1e-3  # logits of float32 sums in another order differ by some 1e-6 of their size
+MOST_CLASSES = 120  # of a confusion matrix that can be read
 SLACK = 0.02  # that a claim may lie above the interval of what was measured
 
 
@@ -138,12 +139,14 @@ def expect_bounds(
 def score(
     record: Record, logits: Tensor, labels: Tensor, names: Sequence[str], what: str = "accuracy"
 ) -> Proportion:
-    """How many are right, noted as a fact, with a confusion matrix as the picture."""
+    """How many are right, noted as a fact, with a confusion matrix of few classes."""
     guessed = logits.argmax(-1)
     measured = Proportion(correct=int((guessed == labels).sum()), n=len(labels))
-    size = len(names)
-    counts = torch.bincount(labels * size + guessed, minlength=size * size).reshape(size, size)
     record.fact(what, str(measured))
+    size = len(names)
+    if size > MOST_CLASSES:
+        return measured
+    counts = torch.bincount(labels * size + guessed, minlength=size * size).reshape(size, size)
     data = {"labels": list(names), "counts": counts}
     record.figure(Figure(kind="confusion", title=f"{what}: {measured}", data=data))
     return measured

@@ -1,4 +1,5 @@
-"""What `--retrain` trains on: the course's own recordings, in batches that the grader's seed draws.
+"""What `--retrain` trains on: the course's recordings (`kws.data.course_data`), in batches that the
+grader's seed draws.
 
 A student's recipe says how to train; the grader keeps it within a budget of optimizer steps and of
 numbers in a batch, and squeezes the learning-rate schedule into them. The recordings are those that
@@ -18,17 +19,17 @@ from torch import Tensor
 
 from grader.core.outcomes import Record
 from grader.core.seed import Seed
-from grader.course.hidden.keywords import N_MELS, PROTOCOL, prepared
-from grader.course.hidden.speech import SPEAKERS, padded
+from grader.course.hidden.keywords import N_MELS, prepared
+from grader.course.hidden.speech import padded
 from grader.course.probes.accuracy import retrain
 from grader.grading.feedback import Failure, expect_between
 from grader.sandbox import RemoteModule
-from kws.data.embedded.corpus import make_corpus
-from kws.data.embedded.speaker_corpus import make_speaker_corpus
+from kws.data.clips import ClipSplit
+from kws.data.course_data import course_speakers, course_words
+from kws.data.frames import FrameSplit
 from kws.data.speakers import load_speakers
 from kws.data.speech_commands import load_speech_commands
 from kws.features import log_mel
-from kws.files import cache_dir
 from kws.training.schedule import cosine_warmup
 
 STEPS = 600  # optimizer steps at most
@@ -87,29 +88,35 @@ def rates(recipe: Mapping[str, float]) -> tuple[float, ...]:
 
 def speaker_plan(recipe: Mapping[str, float], seed: int) -> Plan:
     """mel (B, T, 40), valid (B, T) and speakers (B,): crops of the training utterances."""
-    mels, labels = _speakers()
+    split = _speakers()
     generator = torch.Generator().manual_seed(seed)
     low, high = FRAMES
     frames = min(max(int(recipe["crop_frames"]), low), high)
     batches = []
-    for rows in _rows(recipe, len(mels), generator):
+    for rows in _rows(recipe, len(split), generator):
         crops = []
-        for row in rows.tolist():
-            last = max(1, len(mels[row]) - frames + 1)
-            start = int(torch.randint(last, (), generator=generator))
-            crops.append(mels[row][start : start + frames])
-        batches.append((*padded(crops), labels[rows]))
+        for row in rows:
+            mel = split.whole(row[None])[0][0]
+            start = int(torch.randint(max(1, len(mel) - frames + 1), (), generator=generator))
+            crops.append(mel[start : start + frames])
+        batches.append((*padded(crops), split.labels[rows]))
     return Plan(batches=tuple(batches), rates=rates(recipe))
 
 
 def keyword_plan(recipe: Mapping[str, float], seed: int) -> Plan:
     """mel (B, 101, 64) and labels (B,): the training clips, shifted by up to 80 ms."""
-    mels, labels = _words()
+    split = _words()
     generator = torch.Generator().manual_seed(seed)
     batches = []
-    for rows in _rows(recipe, len(mels), generator):
+    drawn = _rows(recipe, len(split), generator)
+    needed = torch.cat(drawn).unique()
+    mels = torch.cat(
+        [prepared(log_mel(split.waveforms(rows), n_mels=N_MELS)) for rows in needed.split(256)]
+    )
+    for rows in drawn:
         shift = int(torch.randint(-8, 9, (), generator=generator))
-        batches.append((mels[rows].roll(shift, dims=1), labels[rows]))
+        mel = mels[torch.searchsorted(needed, rows)]
+        batches.append((mel.roll(shift, dims=1), split.labels[rows]))
     return Plan(batches=tuple(batches), rates=rates(recipe))
 
 
@@ -145,27 +152,17 @@ def prepare(number: str) -> None:
 
 
 @lru_cache(maxsize=1)
-def _speakers() -> tuple[list[Tensor], Tensor]:
-    """Features (T, 40) of the utterances that notebook 3 trains on, and their speakers."""
-    folder = _patiently(
-        lambda: make_speaker_corpus(
-            cache_dir() / "course-speakers", speakers=SPEAKERS, utterances=10, progress=False
-        )
-    )
-    split = load_speakers(folder, validation=0.2, seed=0).train
-    return [split.whole(torch.tensor([i]))[0][0] for i in range(len(split))], split.labels
+def _speakers() -> FrameSplit:
+    """The utterances that notebook 3 trains on, features (T, 40)."""
+    folder = _patiently(lambda: course_speakers(progress=False))
+    return load_speakers(folder, validation=0.2, seed=0).train
 
 
 @lru_cache(maxsize=1)
-def _words() -> tuple[Tensor, Tensor]:
-    """mel (n, 101, 64) of the clips that notebook 5 trains on, and their labels."""
-    folder = _patiently(
-        lambda: make_corpus(cache_dir() / "course-words", size="mini", progress=False)
-    )
-    split = load_speech_commands(folder, PROTOCOL, "training")
-    some = torch.arange(len(split)).split(256)
-    mels = [prepared(log_mel(split.waveforms(rows), n_mels=N_MELS)) for rows in some]
-    return torch.cat(mels), split.labels
+def _words() -> ClipSplit:
+    """The clips that notebook 5 trains on."""
+    folder, protocol = _patiently(lambda: course_words(progress=False))
+    return load_speech_commands(folder, protocol, "training")
 
 
 def _patiently(make: Any) -> Any:

@@ -197,8 +197,10 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def write_tables(folder: Path, made: dict[str, dict[str, list[dict[str, Any]]]]) -> None:
-    """Write the layout's three JSON files and the answers to its test part."""
+def write_tables(
+    folder: Path, made: dict[str, dict[str, list[dict[str, Any]]]], n_mels: int = N_MELS
+) -> None:
+    """Write the layout's three JSON files and the answers to its test part, if there is one."""
     mapping = {name: i for i, name in enumerate(made)}
     tests = sorted(
         (entry["feature_path"], entry["mel_len"], name)
@@ -212,14 +214,16 @@ def write_tables(folder: Path, made: dict[str, dict[str, list[dict[str, Any]]]])
     write_json(
         folder / "metadata.json",
         {
-            "n_mels": N_MELS,
+            "n_mels": n_mels,
             "speakers": {name: entries["training"] for name, entries in made.items()},
         },
     )
+    if not tests:
+        return
     write_json(
         folder / "testdata.json",
         {
-            "n_mels": N_MELS,
+            "n_mels": n_mels,
             "utterances": [{"feature_path": path, "mel_len": n} for path, n, _ in tests],
         },
     )

@@ -19,9 +19,9 @@ def few(monkeypatch):
     """Two voices instead of a hundred, and nothing spoken before."""
     monkeypatch.setattr(speech, "SPEAKERS", 2)
     monkeypatch.setattr(speech, "UTTERANCES", 1)
-    speech._speak.cache_clear()
+    speech.speak.cache_clear()
     yield
-    speech._speak.cache_clear()
+    speech.speak.cache_clear()
 
 
 def test_another_seed_gives_other_sentences():
@@ -41,7 +41,7 @@ def test_what_is_prepared_is_not_spoken_again(number, monkeypatch):
 @pytest.mark.parametrize("number", ASSIGNMENTS)
 def test_what_the_checks_need_is_made_before_a_job_is_forked(number, monkeypatch):
     made, loaded = [], []
-    monkeypatch.setattr(trials, "our_answers", loaded.append)
+    monkeypatch.setattr(trials, "expected_results", lambda trial, _: loaded.append(trial.number))
     monkeypatch.setattr(speech, "speaker_utterances", lambda seed: made.append("speech"))
     monkeypatch.setattr(keywords, "word_clips", lambda seed: made.append("keywords"))
     monkeypatch.setattr(keywords, "german_clips", lambda seed: made.append("keywords"))
@@ -49,7 +49,7 @@ def test_what_the_checks_need_is_made_before_a_job_is_forked(number, monkeypatch
     checks = ROOT / "grader" / "course" / f"test_{ASSIGNMENTS[number].stem}.py"
     heard = re.findall(r"from grader\.course\.hidden\.(\w+) import", checks.read_text())
     assert made == heard
-    assert loaded == [number]
+    assert set(loaded) == {number}
 
 
 def test_padding_is_silence_and_the_mask_says_where():
@@ -66,4 +66,4 @@ def test_scores_come_back_in_the_order_of_the_utterances(batch):
     def model(mel, valid):
         return torch.stack([mel[:, 0, 0], valid.sum(dim=1)], dim=1)
 
-    assert scores(model, mels, batch, num_classes=2).tolist() == [[7, 7], [3, 3], [5, 5]]
+    assert scores(model, mels, 2, batch).tolist() == [[7, 7], [3, 3], [5, 5]]

@@ -1,0 +1,33 @@
+"""Recordings of people that students do not have: the folder that KWS_GRADER_DATA names.
+
+`python -m grader hold-out` makes it. Without it hidden recordings are spoken by embedded voices.
+"""
+
+import hashlib
+from pathlib import Path
+
+from kws.data.course_data import ABOUT, SPEAKERS, WORDS, of_people
+from kws.data.listing import LIST_FILES
+from kws.data.speaker_layout import METADATA
+
+VARIABLE = "KWS_GRADER_DATA"
+TABLES = {WORDS: LIST_FILES["testing"], SPEAKERS: METADATA}
+
+
+def held_out(name: str) -> Path | None:
+    """The folder of held-out words or speakers; UsageError where the variable names no such."""
+    return of_people(name, VARIABLE)
+
+
+def fingerprint(number: str) -> str:
+    """Which recordings of people an assignment is graded on, for the digest of its checks."""
+    name = ABOUT.get(number)
+    folder = held_out(name) if name else None
+    if name is None or folder is None:
+        return ""
+    return hashlib.sha256((folder / TABLES[name]).read_bytes()).hexdigest()
+
+
+def hidden(number: str, what: str) -> str:
+    """What the examples of an assignment are called: hidden ones, or held-out ones of people."""
+    return f"held-out {what} of people" if held_out(ABOUT[number]) else f"hidden {what}"

@@ -1,0 +1,74 @@
+"""A text becomes a waveform; the model is trained once."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kws.cli import run
+from kws.errors import UsageError
+from kws.inference import synthesizer as module
+from kws.inference.listener import heard, listener
+from kws.inference.synthesizer import Synthesizer, synthesizer
+from kws.protocols import V2_WORDS
+from kws.training.synthesis import VoiceSettings, spoken_texts, train_fastspeech
+
+QUICK = VoiceSettings(phrases=4, steps=2, batch_size=2, warmup_steps=1)
+
+
+@pytest.fixture(scope="module")
+def quick() -> Synthesizer:
+    """It has learned nothing, but for the durations: some."""
+    return synthesizer(QUICK, progress=False)
+
+
+def test_it_is_trained_once(quick, monkeypatch):
+    monkeypatch.setattr(module, "_train", None)
+    module.synthesizer.cache_clear()
+    again = synthesizer(QUICK, progress=False)
+    assert again is not quick
+    torch.testing.assert_close(again.say("up"), quick.say("up"), rtol=0, atol=0)
+
+
+def test_a_seed_fixes_the_weights():
+    data = spoken_texts(["happy garden", "yellow"])
+    one, same, other = (
+        train_fastspeech(data, replace(QUICK, seed=seed), progress=False).state_dict()
+        for seed in (1, 1, 2)
+    )
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+    with pytest.raises(UsageError, match="fewer than a batch"):
+        train_fastspeech(data, progress=False)
+
+
+def test_a_slower_pace_is_longer_and_the_level_is_known(quick):
+    usual, slower = quick.say("seven three"), quick.say("seven three", pace=2.0)
+    assert len(slower) > 1.5 * len(usual)
+    assert usual.abs().max() == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("text", "pace", "why"), [("up", 0.0, "pace"), ("up", 9.0, "pace"), ("a " * 700, 1.0, "long")]
+)
+def test_what_is_out_of_range_is_refused(quick, text, pace, why):
+    with pytest.raises(UsageError, match=why):
+        quick.say(text, pace)
+
+
+def test_say_writes_a_recording(quick, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(module, "synthesizer", lambda **_: quick)
+    out = tmp_path / "x.wav"
+    assert run(["say", "seven three", "--out", str(out)]) == 0
+    assert out.stat().st_size > 3_000
+    assert "x.wav" in capsys.readouterr().out
+    for wrong, why in ((["", "--out", "x.wav"], "empty"), (["up", "--out", "x.mp3"], "x.wav")):
+        assert run(["say", *wrong]) == 2
+        assert why in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_listener_understands_words_that_were_in_no_training():
+    voice = synthesizer(progress=False)
+    words = heard(listener(progress=False), [voice.say(word) for word in V2_WORDS])
+    assert sum(map(str.__eq__, words, V2_WORDS)) >= 30

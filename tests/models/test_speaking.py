@@ -1,0 +1,189 @@
+"""FastSpeech and Transformer-TTS: lengths, padding, causality, parity."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from kws.models.duration_predictor import DurationPredictor
+from kws.models.fastspeech import FastSpeech, FastSpeechConfig, fastspeech_loss, pad_phonemes
+from kws.models.fft_block import FftBlock, duration_loss, frames_from
+from kws.models.length_regulator import paced, regulate
+from kws.models.transformer_tts import (
+    PreNet,
+    ScaledPositions,
+    TransformerTts,
+    guide_weights,
+    guided_loss,
+    shifted,
+    stop_loss,
+    stop_targets,
+    whole_steps,
+)
+
+B, U, D, H, E = 2, 7, 12, 3, 5
+SMALL = FastSpeechConfig(
+    num_symbols=11, n_mels=5, d_model=D, num_heads=H, d_ff=E, longest=50, mean=2.0, deviation=3.0
+)
+
+
+def texts() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    symbols = torch.randint(1, 11, (B, U), generator=generator)
+    stresses = torch.randint(3, (B, U), generator=generator)
+    phonemes = torch.stack([symbols, stresses], dim=-1)
+    return pad_phonemes([phonemes[0], phonemes[1, : U - 3]])
+
+
+def test_regulate_equals_repeat_interleave(float64):
+    x, durations = torch.randn(B, U, D), torch.randint(0, 5, (B, U))
+    y, valid = regulate(x, durations)
+    for row, copies, times, real in zip(y, x, durations, valid, strict=True):
+        torch.testing.assert_close(row[real], copies.repeat_interleave(times, dim=0))
+        assert not row[~real].any()
+
+
+def test_the_gradient_of_a_vector_is_the_sum_of_its_copies(float64):
+    x = torch.randn(1, 3, 2, requires_grad=True)
+    y, _ = regulate(x, torch.tensor([[2, 0, 3]]))
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad[0, :, 0].tolist() == [2, 0, 3]
+
+
+@pytest.mark.parametrize(("durations", "why"), [([[-1, 3]], "negative"), ([[0, 0]], "nothing")])
+def test_durations_that_say_nothing_are_refused(durations, why):
+    with pytest.raises(ValueError, match=why):
+        regulate(torch.zeros(1, 2, 1), torch.tensor(durations))
+
+
+def test_a_pace_of_one_changes_nothing_and_none_is_refused():
+    durations = torch.arange(20)[None]
+    assert paced(durations, 1.0).equal(durations)
+    assert paced(durations, 0.5).tolist()[0][:5] == [0, 1, 1, 2, 2]
+    with pytest.raises(ValueError, match="not above 0"):
+        paced(durations, 0.0)
+
+
+def test_the_block_does_not_let_padding_through(float64):
+    block = FftBlock(D, H, E, 5).eval()
+    x, valid = torch.randn(1, U, D), torch.arange(U)[None] < U - 3
+    y = block(x * valid[..., None], valid)
+    torch.testing.assert_close(
+        y[:, : U - 3], block(x[:, : U - 3], torch.ones(1, U - 3).bool()), atol=1e-12, rtol=0
+    )
+    assert not y[~valid].any()
+    with pytest.raises(ValueError, match="even"):
+        FftBlock(D, H, E, 4)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_parameters_by_formula(kernel_size):
+    k, block = kernel_size, FftBlock(D, H, E, kernel_size)
+    formula = 4 * D**2 + 9 * D + k * D * E + E + E * D
+    assert sum(p.numel() for p in block.parameters()) == formula
+    predictor = DurationPredictor(D, kernel_size)
+    formula = 2 * (k * D**2 + D) + 4 * D + D + 1
+    assert sum(p.numel() for p in predictor.parameters()) == formula
+
+
+def test_durations_are_those_whose_logarithm_is_predicted():
+    durations = torch.tensor([[1, 7, 30]])
+    valid = torch.tensor([[True, True, False]])
+    logs = (durations + 1.0).log()
+    assert frames_from(logs, valid).tolist() == [[1, 7, 0]]
+    assert duration_loss(logs, torch.tensor([[1, 7, 99]]), valid) == 0
+
+
+def test_fastspeech_says_a_text_alike_beside_a_longer_one(float64):
+    model = FastSpeech(SMALL).eval()
+    phonemes, valid = texts()
+    mel, frames, logs = model(phonemes, valid)
+    alone, _, its_logs = model(phonemes[1:, : U - 3], valid[1:, : U - 3])
+    torch.testing.assert_close(mel[1:, : alone.shape[1]], alone, atol=1e-10, rtol=0)
+    torch.testing.assert_close(logs[1:, : U - 3], its_logs, atol=1e-10, rtol=0)
+    assert frames.sum(dim=1).tolist() == frames_from(logs, valid).sum(dim=1).tolist()
+
+
+def test_fastspeech_has_as_many_frames_as_it_is_told_and_no_more_than_positions():
+    model = FastSpeech(SMALL).eval()
+    phonemes, valid = texts()
+    mel, frames, _ = model(phonemes, valid, 2 * valid.long())
+    assert mel.shape == (B, 2 * U, 5)
+    assert frames.sum(dim=1).tolist() == [2 * U, 2 * (U - 3)]
+    with pytest.raises(ValueError, match="positions for 50"):
+        model(phonemes, valid, 8 * valid.long())
+
+
+def test_durations_do_not_train_the_encoder_and_the_loss_trains_all():
+    model = FastSpeech(SMALL)
+    phonemes, valid = texts()
+    durations = 2 * valid.long()
+    model(phonemes, valid, durations)[2].sum().backward()
+    assert model.symbols.weight.grad is None
+    fastspeech_loss(model, phonemes, valid, durations, torch.randn(B, 2 * U, 5)).backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_alpha_weighs_the_positions():
+    positions = ScaledPositions(6, 9)
+    x = torch.randn(1, 9, 6)
+    added = positions(x) - x
+    with torch.no_grad():
+        positions.alpha.fill_(0.5)
+    torch.testing.assert_close(positions(x) - x, added / 2)
+    with pytest.raises(ValueError, match="10 places"):
+        positions(torch.zeros(1, 10, 6))
+
+
+def test_the_prenet_drops_in_evaluation_too():
+    net, frames = PreNet(5, 6).eval(), torch.randn(2, 3, 5)
+    assert not torch.equal(net(frames), net(frames))
+
+
+def test_the_stop_loss_equals_torch(float64):
+    logits, valid = torch.randn(B, U), torch.rand(B, U) < 0.7
+    targets = stop_targets(torch.tensor([U, 3]), U).double()
+    expected = F.binary_cross_entropy_with_logits(
+        logits[valid], targets[valid], pos_weight=torch.tensor(5.0)
+    )
+    torch.testing.assert_close(stop_loss(logits, targets, valid), expected, atol=1e-12, rtol=0)
+
+
+def test_the_guide_is_zero_on_the_diagonal_and_symmetric():
+    guide = guide_weights(torch.tensor([6, 3]), torch.tensor([6, 3]))
+    assert guide.shape == (2, 6, 6)
+    assert not guide[0].diagonal().any()
+    torch.testing.assert_close(guide[0], guide[0].T)
+    even = torch.full((2, 1, 6, 6), 1 / 6)
+    valid = torch.arange(6) < torch.tensor([[6], [3]])
+    assert 0 < guided_loss(even, guide, valid) < 1
+
+
+def test_transformer_tts_does_not_look_ahead():
+    torch.manual_seed(0)
+    model = TransformerTts(11, n_mels=5, d_model=D, num_heads=H, d_ff=E).eval()
+    model.prenet.dropout = 0.0
+    phonemes, valid = texts()
+    mel, steps = whole_steps([torch.randn(19, 5), torch.randn(9, 5)], 4)
+    assert steps.tolist() == [5, 3]
+    assert mel.shape == (2, 20, 5)
+    said, stop, attention = model(phonemes, valid, mel)
+    other = mel.clone()
+    other[:, 11:] += 1  # the last frame of step 2 and what follows
+    again, its_stop, _ = model(phonemes, valid, other)
+    torch.testing.assert_close(said[:, :12], again[:, :12])
+    torch.testing.assert_close(stop[:, :3], its_stop[:, :3])
+    assert (said[:, 12:] != again[:, 12:]).any()
+    assert not attention[0][1, :, :, U - 3 :].any()
+    assert shifted(mel)[:, 1:].equal(mel[:, :-1])
+
+
+def test_transformer_tts_stops_or_goes_on_to_the_longest():
+    model = TransformerTts(11, n_mels=5, d_model=D, num_heads=H, d_ff=E).eval()
+    phonemes, valid = texts()
+    for bias, frames in ((9.0, 4), (-9.0, 12)):
+        with torch.no_grad():
+            model.stop.bias.fill_(bias)
+        mel, lengths = model.generate(phonemes, valid, longest=3)
+        assert lengths.tolist() == [frames, frames]
+        assert mel.shape == (B, frames, 5)
