@@ -61,7 +61,6 @@ class Assignment:
         return next(task for task in self.tasks if task.id == task_id)
 
 
-_PROTOCOL = ("kws.protocols.which_split", "kws.protocols.hash_percentage")
 _SPECTROGRAM = ("torch.stft", "torchaudio")
 _01 = Assignment(
     number="01",
@@ -72,7 +71,7 @@ _01 = Assignment(
             id="1.1",
             title="One second",
             names=("pad_or_trim",),
-            forbidden=("kws.audio.pad_or_trim",),
+            forbidden=("kws.length.pad_or_trim",),
         ),
         Task(
             id="1.2",
@@ -111,13 +110,13 @@ _01 = Assignment(
             id="1.7",
             title="Who is in the test set?",
             names=("which_split",),
-            forbidden=_PROTOCOL,
+            forbidden=("kws.split_rule.which_split", "kws.split_rule.hash_percentage"),
         ),
         Task(
             id="1.8",
             title="Silence and unknown",
             names=("extra_count", "choose_clips"),
-            forbidden=("kws.protocols.get_protocol",),
+            forbidden=("kws.data.extra_clips",),
         ),
         Task(
             id="1.9",
@@ -126,7 +125,14 @@ _01 = Assignment(
             forbidden=("torchaudio",),
         ),
     ),
-    withheld=("kws.augment", "kws.data.listing", "kws.features"),
+    withheld=(
+        "kws.augment",
+        "kws.data.extra_clips",
+        "kws.data.listing",
+        "kws.features",
+        "kws.length",
+        "kws.split_rule",
+    ),
 )
 
 _ATTENTION = (

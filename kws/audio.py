@@ -195,19 +195,6 @@ def resample(waveform: Float[Tensor, "N"], orig: int, new: int) -> Float[Tensor,
     return torch.cat(blocks)
 
 
-def pad_or_trim(
-    waveform: Float[Tensor, "*batch N"], num_samples: int = CLIP_SAMPLES
-) -> Float[Tensor, "*batch M"]:
-    """Exactly `num_samples`: zeros appended at the right, or the right end cut.
-
-    >>> pad_or_trim(torch.ones(3), 5)
-    tensor([1., 1., 1., 0., 0.])
-    """
-    if num_samples < 1:
-        raise ValueError(f"num_samples={num_samples} must be at least 1")
-    return torch.nn.functional.pad(waveform, (0, num_samples - waveform.shape[-1]))
-
-
 def to_int16(waveform: Float[Tensor, "*batch N"] | Float[np.ndarray, "*batch N"]) -> np.ndarray:
     """The nearest 16-bit samples of a waveform in [-1, 1], clipped at the ends of the range."""
     steps = (torch.as_tensor(waveform).detach() * FULL_SCALE).round()

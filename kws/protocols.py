@@ -1,18 +1,15 @@
-"""What is measured: labels in order, the split rule, and how much silence and unknown a split gets.
+"""What is measured: labels in order, and how much silence and unknown a split gets.
 
 Sources: Warden 2018, "Speech Commands" (https://arxiv.org/abs/1804.03209); TensorFlow's
-`speech_commands/input_data.py`, whose hash rule and counts are used here; the Kaggle "TensorFlow
-Speech Recognition Challenge" for kaggle-12. An accuracy means something only together with its
-protocol's name.
+`speech_commands/input_data.py`, whose counts are used here (its hash rule: `kws.split_rule`); the
+Kaggle "TensorFlow Speech Recognition Challenge" for kaggle-12. An accuracy means something only
+together with its protocol's name.
 
 Everything here is data and pure functions of names: no file is opened and no torch imported.
 """
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from kws.errors import UsageError, did_you_mean
@@ -20,9 +17,6 @@ from kws.errors import UsageError, did_you_mean
 OWN = "own:"  # begins the name of a protocol that is made of its words
 
 SPLITS = ("training", "validation", "testing")
-HASH_RANGE = 2**27  # hashes are folded into 0 … 2^27 - 1
-VALIDATION_PERCENTAGE = 10
-TESTING_PERCENTAGE = 10
 
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 # fmt: off
@@ -41,31 +35,6 @@ GERMAN_WORDS = (
     "los", "nein", "neun", "rechts", "runter", "sechs", "sieben", "stopp", "vier", "zwei",
 )
 # fmt: on
-
-
-def hash_percentage(filename: str) -> float:
-    """Where a clip's speaker falls from 0 to 100: the SHA-1 of the name before `_nohash_`, folded.
-
-    >>> f"{hash_percentage('yes/c2d15ea5_nohash_3.wav'):.6f}"
-    '8.714154'
-    """
-    speaker = re.sub(r"_nohash_.*$", "", PurePosixPath(filename).name)
-    folded = int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % HASH_RANGE
-    return folded * 100 / (HASH_RANGE - 1)
-
-
-def which_split(filename: str) -> str:
-    """The split of a clip by the official hash rule: all takes of a speaker share one.
-
-    >>> which_split("c2d15ea5_nohash_0.wav"), which_split("f9af823e_nohash_0.wav")
-    ('validation', 'training')
-    """
-    percentage = hash_percentage(filename)
-    if percentage < VALIDATION_PERCENTAGE:
-        return "validation"
-    if percentage < VALIDATION_PERCENTAGE + TESTING_PERCENTAGE:
-        return "testing"
-    return "training"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,21 +77,9 @@ class Protocol:
             )
         return self.unknown_label
 
-    def silence_count(self, wanted: int) -> int:
-        """Silence clips beside `wanted` clips of wanted words: 10 %, rounded up."""
-        return _percent(wanted, self.silence_percentage) if self.silence_label else 0
-
-    def unknown_count(self, wanted: int) -> int:
-        """Unknown clips beside `wanted` clips of wanted words: 10 %, rounded up."""
-        return _percent(wanted, self.unknown_percentage) if self.unknown_label else 0
-
     def check_labels(self, labels: Sequence[str], where: str) -> None:
         """UsageError unless `labels`, found in `where` (say a checkpoint), are these, in order."""
         require_same_labels(self.labels, labels, where, f"protocol {self.name}")
-
-
-def _percent(count: int, percentage: int) -> int:
-    return -(-count * percentage // 100)  # rounded up, in integers
 
 
 def require_same_labels(

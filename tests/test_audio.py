@@ -9,7 +9,7 @@ import soundfile
 import torch
 import torchaudio
 
-from kws.audio import SAMPLE_RATE, pad_or_trim, read_audio, resample, to_int16, write_audio
+from kws.audio import SAMPLE_RATE, read_audio, resample, to_int16, write_audio
 from kws.errors import UsageError
 
 
@@ -181,22 +181,3 @@ def test_resample_keeps_the_same_rate_untouched():
 def test_resample_refuses_a_rate_of_zero():
     with pytest.raises(ValueError, match="orig=0"):
         resample(torch.zeros(3), 0, 16_000)
-
-
-@pytest.mark.parametrize(("given", "wanted"), [(5, 7), (7, 5), (7, 7)])
-def test_pad_or_trim_keeps_the_left_end(given, wanted):
-    x = torch.arange(1.0, 2 * given + 1).view(2, given)
-    y = pad_or_trim(x, wanted)
-    kept = min(given, wanted)
-    assert y.shape == (2, wanted)
-    assert torch.equal(y[:, :kept], x[:, :kept])
-    assert not y[:, kept:].any()
-
-
-def test_pad_or_trim_makes_one_second_by_default():
-    assert pad_or_trim(torch.zeros(3)).shape == (16_000,)
-
-
-def test_pad_or_trim_refuses_nothing_at_all():
-    with pytest.raises(ValueError, match="num_samples=0"):
-        pad_or_trim(torch.zeros(3), 0)

@@ -16,8 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from kws.data.extra_clips import silence_count, unknown_count
 from kws.errors import UsageError, did_you_mean
-from kws.protocols import SPLITS, V1_LISTS, V2_LISTS, Protocol, which_split
+from kws.protocols import SPLITS, V1_LISTS, V2_LISTS, Protocol
+from kws.split_rule import which_split
 
 NOISE_FOLDER = "_background_noise_"
 SILENCE_FOLDER, UNKNOWN_FOLDER = "_silence_", "_unknown_"
@@ -210,13 +212,13 @@ def choose(
     if not by_label[unknown]:
         random.Random(seed).shuffle(others)
         if unknown_clips == "protocol":
-            unknown_clips = protocol.unknown_count(wanted)
+            unknown_clips = unknown_count(protocol, wanted)
         by_label[unknown] = others if unknown_clips == "all" else others[:unknown_clips]
     pairs = sorted((row, label) for label, rows in by_label.items() for row in rows if label)
     return Choice(
         rows=[row for row, _ in pairs],
         labels=[label for _, label in pairs],
-        made_silence=0 if by_label[silence] else protocol.silence_count(wanted),
+        made_silence=0 if by_label[silence] else silence_count(protocol, wanted),
     )
 
 

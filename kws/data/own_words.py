@@ -26,7 +26,8 @@ from kws.data.listing import Choice, Listing, read_listing
 from kws.data.packed import PackedClips, pack_clips
 from kws.errors import UsageError
 from kws.files import cache_dir
-from kws.protocols import SPLITS, hash_percentage
+from kws.protocols import SPLITS
+from kws.split_rule import hash_percentage
 
 FEWEST = 3  # speakers, or recordings of a word: one for each split
 SPARE_SPEAKERS = 40  # who say 35 words once: 1,400 clips, made in two seconds

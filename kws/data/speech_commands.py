@@ -24,6 +24,7 @@ from torch import Tensor
 from kws.audio import CLIP_SAMPLES, read_audio
 from kws.data import own_words
 from kws.data.clips import ClipSplit
+from kws.data.extra_clips import unknown_count
 from kws.data.listing import (
     NOISE_FOLDER,
     SILENCE_FOLDER,
@@ -104,7 +105,7 @@ def load_speech_commands(
         noise, lengths = read_noise(own_words.spare_corpus(), split)
     if protocol.is_own and not listing.has_others(protocol.words):
         wanted = sum(label in protocol.words for label in choice.labels)
-        count = protocol.unknown_count(wanted)
+        count = unknown_count(protocol, wanted)
         if here != "protocol":
             count = None if here == "all" else here
         choice, clips, note = own_words.with_spare_words(
@@ -179,7 +180,7 @@ def _notes(listing: Listing, choice: Choice, clips: PackedClips, protocol: Proto
         notes.append(f"{cut} of {len(choice.rows):,} recordings are longer than 1 s and were cut")
     unknown = choice.labels.count(protocol.unknown_label or "")
     wanted = sum(label in protocol.words for label in choice.labels)
-    if unknown != (due := protocol.unknown_count(wanted)):
+    if unknown != (due := unknown_count(protocol, wanted)):
         only = "only " if unknown < due else ""
         notes.append(f"{only}{unknown:,} clips of other words where the rule asks for {due:,}")
     return notes

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from kws import __version__
+from kws.data.extra_clips import silence_count, unknown_count
 from kws.errors import UsageError
 from kws.experiments.plan import Job, recipe_of
 from kws.experiments.results import FORMAT, Result, recipe_lines, thinned, write_result
@@ -190,7 +191,7 @@ def official_training_clips(data: Data) -> int | None:
     clips = protocol.expected_counts["training"]
     if data.unknown == "protocol":
         return clips
-    made = {w: protocol.silence_count(w) + protocol.unknown_count(w) for w in range(clips)}
+    made = {w: silence_count(protocol, w) + unknown_count(protocol, w) for w in range(clips)}
     wanted = next(count for count, more in made.items() if count + more == clips)
     others = max(
         each.expected_counts["training"] - wanted  # the protocol of all words of the archive
@@ -198,7 +199,7 @@ def official_training_clips(data: Data) -> int | None:
         if each.expected_counts and each.archive == protocol.archive and not each.silence_label
     )
     unknown = others if data.unknown == "all" else min(data.unknown, others)
-    return wanted + protocol.silence_count(wanted) + unknown
+    return wanted + silence_count(protocol, wanted) + unknown
 
 
 @cache

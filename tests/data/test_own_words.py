@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kws.audio import write_audio
+from kws.data.extra_clips import silence_count, unknown_count
 from kws.data.listing import read_listing
 from kws.data.own_words import divide, words_in
 from kws.data.speech_commands import load_speech_commands
@@ -134,7 +135,7 @@ def test_the_name_of_the_protocol_holds_its_words():
     assert get_protocol(protocol.name) == protocol
     assert protocol.is_own
     assert not get_protocol("v2-12").is_own
-    assert protocol.unknown_count(20) == protocol.silence_count(20) == 10
+    assert unknown_count(protocol, 20) == silence_count(protocol, 20) == 10
 
 
 def test_a_partial_copy_is_read_when_asked(folder):

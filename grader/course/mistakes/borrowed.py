@@ -73,8 +73,8 @@ BORROWED: dict[str, tuple[Borrowed, ...]] = {
             edits=(
                 (
                     "    return F.pad(kept, (0, num_samples - kept.shape[-1]))\n",
-                    "    import kws.audio\n"
-                    + _run_from("kws.audio", "pad_or_trim")
+                    "    import kws.length\n"
+                    + _run_from("kws.length", "pad_or_trim")
                     + "    return found(waveform, num_samples)\n",
                 ),
             ),
@@ -122,8 +122,8 @@ BORROWED: dict[str, tuple[Borrowed, ...]] = {
             edits=(
                 (
                     "def which_split(name):\n",
-                    "def which_split(name):\n    import kws.protocols\n"
-                    + _run_from("kws.protocols", "which_split")
+                    "def which_split(name):\n    import kws.split_rule\n"
+                    + _run_from("kws.split_rule", "which_split")
                     + "    return found(name)\n\n\ndef unused_split(name):\n",
                 ),
             ),

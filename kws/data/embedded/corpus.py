@@ -12,7 +12,7 @@ quiet.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -38,12 +38,12 @@ from kws.data.embedded.voices import (
     draw_word_voice,
     generator,
     say,
-    speaker_ids,
+    speaker_splits,
     variant_pools,
 )
 from kws.errors import UsageError, did_you_mean
 from kws.parallel import thread_map
-from kws.protocols import SPLITS, V2_WORDS, which_split
+from kws.protocols import SPLITS, V2_WORDS
 
 SIZES = {"tiny": 20, "mini": 120, "standard": 200}  # speakers
 FEWEST_SPEAKERS = 10  # that fill every split
@@ -99,7 +99,7 @@ def make_corpus(
     with corpus_folder(out, RECORD, recipe) as folder:
         if folder is None:
             return out
-        cast = draw_cast(speakers, seed)
+        splits, cast = speaker_splits(speakers, seed), draw_cast(speakers, seed)
         if voice is not None:
             cast = {id_: (replace(own, accent=voice), setup) for id_, (own, setup) in cast.items()}
         scratch = folder / ".engine"
@@ -123,11 +123,17 @@ def make_corpus(
             title=title,
             progress=progress,
         )
-        write_backgrounds(folder / "_background_noise_", cast, noise_seconds, seed, scratch)
+        write_backgrounds(
+            folder / "_background_noise_",
+            [cast[speaker][0] for speaker in cast if splits[speaker] == "training"][:TALKERS],
+            noise_seconds,
+            seed,
+            scratch,
+        )
         scratch.rmdir()
-        write_lists(folder, sorted(words), sorted(cast), takes)
+        write_lists(folder, sorted(words), splits, takes)
         about = {
-            speaker: {"split": split_of(speaker), **asdict(voice), "recording": asdict(setup)}
+            speaker: {"split": splits[speaker], **asdict(voice), "recording": asdict(setup)}
             for speaker, (voice, setup) in cast.items()
         }
         record = {"recipe": recipe, "engine": ENGINE_NAME, "speakers": about}
@@ -159,34 +165,28 @@ def clip_name(word: str, speaker: str, take: int) -> str:
     return f"{word}/{speaker}_nohash_{take}.wav"
 
 
-def write_lists(folder: Path, words: list[str], speakers: list[str], takes: int) -> None:
-    """Write the clips of the validation and the testing split, as the official hash has them."""
+def write_lists(folder: Path, words: list[str], splits: Mapping[str, str], takes: int) -> None:
+    """Write the clips of the validation and the testing split, by their speakers' `splits`."""
     for split in SPLITS[1:]:
         names = [
             clip_name(word, speaker, take) + "\n"
             for word in words
-            for speaker in speakers
+            for speaker in sorted(splits)
             for take in range(takes)
-            if split_of(speaker) == split
+            if splits[speaker] == split
         ]
         (folder / f"{split}_list.txt").write_text("".join(names))
 
 
 def write_backgrounds(
-    folder: Path, cast: dict[str, tuple[Voice, Setup]], seconds: int, seed: int | str, scratch: Path
+    folder: Path, talkers: Sequence[Voice], seconds: int, seed: int | str, scratch: Path
 ) -> None:
-    """Write the six background recordings; the first training speakers make the babble."""
+    """Write the six background recordings; the talkers make the babble."""
     rng = generator(seed, "backgrounds")
-    talkers = [speaker for speaker in cast if split_of(speaker) == "training"][:TALKERS]
-    chatter = [say(cast[speaker][0], [BABBLE_TEXT], rng, scratch)[0] for speaker in talkers]
+    chatter = [say(voice, [BABBLE_TEXT], rng, scratch)[0] for voice in talkers]
     folder.mkdir()
     for name, wave in backgrounds(rng, seconds * SAMPLE_RATE, record(chatter, None)).items():
         write_wav(folder / f"{name}.wav", wave)
-
-
-def split_of(speaker: str) -> str:
-    """The official split of a speaker's clips."""
-    return which_split(f"{speaker}_nohash_0.wav")
 
 
 def draw_cast(count: int, seed: int | str) -> dict[str, tuple[Voice, Setup]]:
@@ -195,9 +195,9 @@ def draw_cast(count: int, seed: int | str) -> dict[str, tuple[Voice, Setup]]:
         split: deal(pool, generator(seed, "deck", split)) for split, pool in variant_pools().items()
     }
     drawn = {}
-    for speaker in speaker_ids(count, seed):
+    for speaker, split in speaker_splits(count, seed).items():
         rng = generator(seed, "voice", speaker)
-        drawn[speaker] = (draw_word_voice(rng, next(decks[split_of(speaker)])), draw_setup(rng))
+        drawn[speaker] = (draw_word_voice(rng, next(decks[split])), draw_setup(rng))
     return drawn
 
 

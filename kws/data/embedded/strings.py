@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.data.embedded.corpus import FEWEST_SPEAKERS, draw_cast, split_of
+from kws.data.embedded.corpus import FEWEST_SPEAKERS, draw_cast
 from kws.data.embedded.espeak import ENGINE_NAME, SpeechEvent
 from kws.data.embedded.espeak import SAMPLE_RATE as ENGINE_RATE
 from kws.data.embedded.provenance import corpus_folder, recorded_seed
@@ -31,7 +31,7 @@ from kws.data.embedded.recording import (
     rms,
     write_wav,
 )
-from kws.data.embedded.voices import generator, say_with_events
+from kws.data.embedded.voices import generator, say_with_events, speaker_splits
 from kws.data.transcripts import TABLE, write_transcripts
 from kws.errors import UsageError
 from kws.parallel import thread_map
@@ -85,7 +85,7 @@ def make_strings(
     with corpus_folder(out, RECORD, recipe) as folder:
         if folder is None:
             return out
-        cast = draw_cast(speakers, seed)
+        splits, cast = speaker_splits(speakers, seed), draw_cast(speakers, seed)
         scratch = folder / ".engine"
         for name in (*cast, scratch.name):
             (folder / name).mkdir()
@@ -100,7 +100,7 @@ def make_strings(
                 file = f"{speaker}/{number:03}.wav"
                 write_wav(folder / file, one.waveform)
                 starts = " ".join(f"{start:.4f}" for start in one.starts)
-                split = split_of(speaker)
+                split = splits[speaker]
                 row = {"file": file, "speaker": speaker, "split": split, "text": one.text}
                 rows.append(row | {"starts": starts})
             return rows

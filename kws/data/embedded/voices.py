@@ -27,7 +27,7 @@ from kws.data.embedded.espeak import (
     speak_with_events,
     stock_variants,
 )
-from kws.protocols import which_split
+from kws.data.embedded.first_speakers import SPEAKERS
 
 ACCENTS = {  # voice file: share of the speakers
     "gmw/en-US": 0.50,
@@ -56,6 +56,9 @@ PEOPLE = (  # share, lower pitch in Hz, scale of the vocal tract's resonances: m
     (0.42, (155.0, 250.0), (1.06, 1.22)),
     (0.10, (230.0, 330.0), (1.20, 1.38)),
 )
+TURNS = (  # the splits of ten speakers
+    *("training",) * 3, "validation", *("training",) * 3, "testing", *("training",) * 2
+)  # fmt: skip
 BLOCK = 6  # families in a row, of which one is for validation and one for testing
 
 
@@ -82,19 +85,26 @@ def generator(*key: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
 
 
-def speaker_ids(count: int, seed: int | str) -> list[str]:
-    """`count` ids of 8 hexadecimal digits, of which the official hash puts 80/10/10 % in the three
-    splits.
+def speaker_splits(count: int, seed: int | str) -> dict[str, str]:
+    """`count` ids of 8 hexadecimal digits, each with the split in which the official hash puts it.
 
     Of any ten in a row eight are for training, so ten are the fewest that fill every split.
     """
-    wanted = ["training"] * 3 + ["validation"] + ["training"] * 3 + ["testing"] + ["training"] * 2
+    found = [*SPEAKERS[:count]] if str(seed) == "0" else []
+    if len(found) < count:
+        found = _search(count, seed)
+    return {name: TURNS[place % len(TURNS)] for place, name in enumerate(found)}
+
+
+def _search(count: int, seed: int | str) -> list[str]:
+    from kws.split_rule import which_split  # which students of assignment 1 do not have yet
+
     ids: dict[str, None] = {}  # a set that keeps its order
     candidate = 0
     while len(ids) < count:
         name = hashlib.sha256(f"{seed}:{candidate}".encode()).hexdigest()[:8]
         candidate += 1
-        if which_split(f"{name}_nohash_0.wav") == wanted[len(ids) % len(wanted)]:
+        if which_split(f"{name}_nohash_0.wav") == TURNS[len(ids) % len(TURNS)]:
             ids[name] = None
     return list(ids)
 

@@ -21,7 +21,8 @@ from kws.data.embedded.recording import (
     smooth,
     trim,
 )
-from kws.protocols import SPLITS, which_split
+from kws.protocols import SPLITS
+from kws.split_rule import which_split
 
 TEXT = stock_variants()["f2"]
 LINE = Utterance(text="seven", rate=150, pitch=50, range=50)
@@ -49,13 +50,22 @@ def spectral_center(waveform: np.ndarray) -> float:
 
 def test_speaker_ids_are_split_by_the_official_hash_8_1_1_in_every_ten():
     for seed in (0, 5, "secret"):
-        ids = voices.speaker_ids(30, seed)
+        found = voices.speaker_splits(30, seed)
+        ids = list(found)
         assert len(set(ids)) == 30
         assert all(re.fullmatch("[0-9a-f]{8}", name) for name in ids)
         splits = [which_split(f"{name}_nohash_0.wav") for name in ids]
+        assert splits == list(found.values())
         for i in (0, 10, 20):
             assert sorted(splits[i : i + 10]) == ["testing"] + ["training"] * 8 + ["validation"]
-        assert voices.speaker_ids(10, seed) == ids[:10]
+        assert list(voices.speaker_splits(10, seed)) == ids[:10]
+
+
+def test_the_speakers_of_seed_0_are_those_that_the_search_finds(monkeypatch):
+    known = voices.speaker_splits(200, 0)
+    monkeypatch.setattr(voices, "SPEAKERS", ())
+    assert voices.speaker_splits(200, 0) == known
+    assert list(voices.speaker_splits(201, 0).items())[:200] == list(known.items())
 
 
 def test_82_people_like_variants_of_which_every_split_has_some():
