@@ -144,8 +144,8 @@ def confusion_of(result: Result) -> Drawing:
     """The confusion matrix of a run."""
     labels: Sequence[str] = get_protocol(result["protocol"]).labels
     accuracy = Proportion(correct=result["correct"], n=result["n"])
-    data = f"{result['data']['name']}, {accuracy.describe(protocol=result['protocol'])}"
-    name = f"{result['name']}, seed {result['seed']}, on {data}"
+    data = f"{result['data']['name']}, protocol {result['protocol']}"
+    name = f"{result['name']}, seed {result['seed']}, on {data}\n{accuracy}"
     matrix = torch.tensor(result["confusion"])
     return Drawing(
         [name, result["confusion"], list(labels)],

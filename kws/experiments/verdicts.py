@@ -87,6 +87,7 @@ class Finding:
     where: Where
     seeds: tuple[int, ...]
     means: Mapping[str, float]  # recipe -> accuracy
+    seconds: Mapping[str, float]  # recipe -> of CPU time, a run
     difference: Difference
     rising: tuple[str, ...]  # recipes whose runs have not settled
 
@@ -208,6 +209,10 @@ def _finding(
         where=where,
         seeds=seeds,
         means={name: float(hit.mean()) for name, hit in right.items()},
+        seconds={
+            name: fmean(runs[name][seed]["seconds"]["cpu"] for seed in seeds)
+            for name in question.recipes
+        },
         difference=compare(more, less),
         rising=tuple(name for name, points in climbs.items() if points > RISING),
     )
