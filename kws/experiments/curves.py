@@ -6,7 +6,7 @@ version of the plotting library drew it.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,31 @@ def _rates(found: Rates, name: str) -> Figure:
             axes.plot([rate] * len(values), values, color=color, marker=".", linestyle="")
     axes.set_xscale("log")
     axes.set(xlabel="highest learning rate", ylabel="test accuracy (%)", ylim=(0, 100))
+    axes.grid(axis="y")
+    axes.legend()
+    return figure
+
+
+def norms_of(runs: Mapping[str, Sequence[Result]], name: str) -> Drawing:
+    """The norm of the gradient over the steps: recipe -> its runs, a line for each."""
+    lines = {
+        recipe: [[(row["step"], row["gradient_norm"]) for row in run["history"]] for run in made]
+        for recipe, made in runs.items()
+    }
+    return Drawing([name, lines], lambda: _norms(lines, name))
+
+
+@mpl.rc_context(plots.STYLE)
+def _norms(lines: Mapping[str, Sequence[Sequence[Point]]], name: str) -> Figure:
+    figure, ((axes,),) = plots.new_figure(width=6.4, height=3.6, title=name)
+    for (recipe, made), color, look in zip(lines.items(), COLORS, LINES, strict=False):
+        for number, line in enumerate(made):
+            label = recipe if number == 0 else f"_{recipe}"  # no entry of its own
+            axes.plot(
+                *zip(*line, strict=True), color=color, linestyle=look, marker=".", label=label
+            )
+    axes.set_yscale("log")
+    axes.set(xlabel="step", ylabel="norm of the gradient, mean")
     axes.grid(axis="y")
     axes.legend()
     return figure

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from kws.data.course_data import embedded_speakers, embedded_words
+from kws.data.embedded.corpus import make_corpus
 from kws.data.listing import ARCHIVES, LIST_FILES, existing_folder, read_listing
 from kws.data.packed import pack_clips
 from kws.data.speaker_layout import MAPPING, METADATA, TEST_LABELS, TESTDATA
 from kws.data.speakers import load_speakers
 from kws.errors import UsageError, did_you_mean
+from kws.files import cache_dir
 from kws.models.registry import PRETRAINED
 from kws.protocols import on_the_embedded_corpus
 from kws.training.recipe import Recipe, experiment_groups, load_recipe
@@ -174,7 +176,8 @@ def find_source(data: str, task: str, group: str = "") -> Source | None:
     if data == EMBEDDED and task == "keywords" and group == QUESTIONS:
         name = f"{EMBEDDED}-{QUESTION_VOICES}"
         out = cache_dir() / f"course-words-{QUESTION_VOICES}"
-        return _source(make_corpus(out, speakers=QUESTION_VOICES, takes=1), task, name)
+        folder = make_corpus(out, speakers=QUESTION_VOICES, takes=1)
+        return _source(folder, task, name)
     if data == EMBEDDED:
         folder = embedded_speakers() if task == "speakers" else embedded_words()
         return _source(folder, task, EMBEDDED)

@@ -20,6 +20,7 @@ from kws.experiments.curves import (
     confusion_of,
     curves_of,
     digest_in,
+    norms_of,
     rates,
     rates_of,
 )
@@ -74,6 +75,7 @@ leaves no difference worth having, of {matters:g} points if nothing else is said
 rising, by more than {rising:g} points of validation accuracy in the last quarter of their training,
 give no verdict unless the question is about length. In brackets: CPU seconds of a run.
 """
+HEADS = ("speaker-sigmoid", "speaker-relu")  # whose gradients are plotted
 BASES = ("transformer-step",)  # a curve over rates for each
 CONFUSIONS = ("transformer-step", "crnn-unknown-60")  # of their first seed
 HIDDEN_KEYS = ("data.protocol", "data.count_as")  # of the embedded corpus: the heading says it
@@ -170,6 +172,10 @@ def question_plots(results: Sequence[Result]) -> dict[str, tuple[str, Drawing]]:
         if name in CONFUSIONS and result.get("confusion"):
             about = f"confusion matrix of {name} on {data}"
             found[f"confusion-{name}-{data}.png"] = (about, confusion_of(result))
+    heads = {name: [run for run in runs if run["name"] == name] for name in HEADS}
+    if all(heads.values()):
+        about = "norm of the gradient with a sigmoid and with a ReLU in the head"
+        found["gradients-heads.png"] = (about, norms_of(heads, about))
     return found
 
 

@@ -1,6 +1,7 @@
 """What a training run measured: one row of numbers per validation, kept as JSON lines.
 
-    step, epoch, lr, train_loss, train_accuracy           means since the row before
+    step, epoch, lr                                       where it was in the training
+    train_loss, train_accuracy, gradient_norm             means since the row before
     validation_loss, validation_accuracy, validation_n    keywords; whole utterances of speakers
     crop_loss, crop_accuracy, crop_n                      speakers: crops, as they are trained on
 

@@ -127,6 +127,7 @@ class TrainingRun:
     step: int = 0
     losses: list[float] = field(default_factory=list)  # of the steps since the last row
     right: list[float] = field(default_factory=list)  # and their shares of right answers
+    norms: list[float] = field(default_factory=list)  # and the norms of their gradients, unclipped
     pending: list[Tensor] = field(default_factory=list)  # (loss, right, norm), not yet fetched
 
     @property
@@ -189,6 +190,7 @@ class TrainingRun:
             "rows": self.history.rows,
             "losses": self.losses,
             "right": self.right,
+            "norms": self.norms,
             "data": fingerprint(self.train),
         }
         save_checkpoint(self.out / "last.pt", state)
@@ -217,6 +219,7 @@ class TrainingRun:
         if self.averaged:
             self.averaged.model.load_state_dict(training["averaged"])
         self.step, self.losses, self.right = state["step"], training["losses"], training["right"]
+        self.norms = training["norms"]
         self.history.rows = training["rows"]
 
 
@@ -452,6 +455,7 @@ def fetch_losses(run: TrainingRun) -> None:
             raise run.divergence_error(f"the norm of the gradient is {norm}", step)
         run.losses.append(loss)
         run.right.append(right)
+        run.norms.append(norm)
 
 
 def validate(run: TrainingRun) -> None:
@@ -462,9 +466,10 @@ def validate(run: TrainingRun) -> None:
         "lr": run.learning_rate(run.step - 1),
         "train_loss": math.fsum(run.losses) / len(run.losses),
         "train_accuracy": math.fsum(run.right) / len(run.right),
+        "gradient_norm": math.fsum(run.norms) / len(run.norms),
     }
-    run.losses.clear()
-    run.right.clear()
+    for kept in (run.losses, run.right, run.norms):
+        kept.clear()
     for name, batches in run.measures.items():
         loss, correct, n = run.team.sum(
             score(run.evaluated, batches, run.recipe.train.loss)

@@ -112,3 +112,18 @@ def test_other_data_have_another_identity(tiny_corpus, tmp_path):
     for name in ("validation_list.txt", "testing_list.txt"):
         (copy / name).unlink()
     assert find_source(str(copy), "keywords").identity != before.identity
+
+
+def test_questions_are_asked_of_many_voices(monkeypatch, tiny_corpus):
+    """The corpus itself takes minutes: what is asked for is what counts."""
+    asked = {}
+
+    def make(out, **settings):
+        asked[out.name] = settings
+        return tiny_corpus
+
+    monkeypatch.setattr("kws.experiments.plan.make_corpus", make)
+    source = find_source("embedded", "keywords", "questions")
+    assert source is not None
+    assert source.name == "embedded-480"
+    assert asked == {"course-words-480": {"speakers": 480, "takes": 1}}

@@ -114,16 +114,26 @@ def test_a_row_says_where_how_fast_how_well_and_on_how_many(train):
         "lr",
         "train_loss",
         "train_accuracy",
+        "gradient_norm",
         "validation_loss",
         "validation_accuracy",
         "validation_n",
     ]
 
 
-def test_the_training_loss_of_a_row_is_the_mean_since_the_row_before(plain, train):
-    each = [row["train_loss"] for row in train("train.validate_every=1")]
-    assert plain.rows[0]["train_loss"] == pytest.approx(math.fsum(each[:5]) / 5, rel=1e-12)
-    assert plain.rows[1]["train_loss"] == pytest.approx(math.fsum(each[5:]) / 5, rel=1e-12)
+def test_loss_and_gradient_of_a_row_are_the_means_since_the_row_before(plain, train):
+    history = train("train.validate_every=1")
+    for key in ("train_loss", "gradient_norm"):
+        each = [row[key] for row in history]
+        assert plain.rows[0][key] == pytest.approx(math.fsum(each[:5]) / 5, rel=1e-12)
+        assert plain.rows[1][key] == pytest.approx(math.fsum(each[5:]) / 5, rel=1e-12)
+
+
+def test_the_norm_of_a_row_is_that_of_the_gradient_before_it_is_clipped(train):
+    clipped = train("train.lr=0", "train.clip_norm=1e-3", "train.validate_every=1").rows
+    free = train("train.lr=0", "train.clip_norm=0", "train.validate_every=1").rows
+    assert [row["gradient_norm"] for row in clipped] == [row["gradient_norm"] for row in free]
+    assert min(row["gradient_norm"] for row in free) > 1e-3
 
 
 def test_the_training_accuracy_of_a_row_is_that_of_the_batches_since_the_row_before(train, tones):
