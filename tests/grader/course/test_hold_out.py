@@ -148,7 +148,7 @@ STEPS = {
         "warmup_steps": 4,
         "every": 20,
     },
-    "04": {"steps": 20, "lr": 2e-3},
+    "04": {"steps": 60, "lr": 2e-3},
     "05": {"steps": 40, "batch_size": 16, "lr": 1e-3, "warmup_steps": 4},
 }
 BUILD = {
