@@ -40,7 +40,7 @@ from kws.files import write_text
 from kws.metrics import percent
 
 INTRODUCTION = """\
-# Experiments
+## The sources, and how to read the tables
 
 Every run that the source documents report is a recipe (`kws recipes`). This page lists them: the
 figure that was reported beside the one that we got. It is made by `kws experiments report` from the
@@ -56,7 +56,7 @@ Published models: Kim et al. 2021, "Broadcasted Residual Learning for Efficient 
 (https://arxiv.org/abs/2106.04140); Berg et al. 2021, "Keyword Transformer: A Self-Attention Model
 for Keyword Spotting" (https://arxiv.org/abs/2104.00769).
 
-How to read the tables. A reported figure and ours are on different data unless both columns say the
+A reported figure and ours are on different data unless both columns say the
 same, so they are never in one column. Our accuracy is the mean over seeds, ± the standard deviation
 between them, then the number n of test examples and the 95 % interval of the mean on that many
 (Wilson). Time is that of training, with one thread where it ran on a CPU. Steps are those done, of
@@ -71,9 +71,10 @@ What we found is a difference of test accuracies in points, over pairs of runs t
 order and test examples, with its 95 % interval over other seeds and other examples
 (`kws.experiments.verdicts`). The verdict follows from the interval, for {seeds} seeds or more. A
 finding holds where the whole interval agrees with it in sign, and does not where the interval
-leaves no difference worth having, of {matters:g} points if nothing else is said. Recipes still
-rising, by more than {rising:g} points of validation accuracy in the last quarter of their training,
-give no verdict unless the question is about length. In brackets: CPU seconds of a run.
+leaves no difference worth having: {matters:g} points, or the report's own where that is less.
+Recipes still rising, by more than {rising:g} points of validation accuracy in the last quarter of
+their training, give no verdict unless the question is about length. In brackets: CPU seconds of a
+run.
 """
 HEADS = ("speaker-sigmoid", "speaker-relu")  # whose gradients are plotted
 BASES = ("transformer-step",)  # a curve over rates for each
@@ -92,12 +93,13 @@ def render(results: Path, page: Path) -> tuple[str, dict[Path, Drawing]]:
     tables = [table for inside in groups.values() for table in inside]
     drawn: dict[Path, Drawing] = {}
     here = os.path.relpath(results, page.parent).replace(os.sep, "/")
-    parts = [INTRODUCTION.format(folder=here)]
-    cited = citations(tables)
+    parts = ["# Experiments\n"]
     parts += findings_table(findings(read, read_questions()))
     for name, (about, drawing) in question_plots(read).items():
         drawn[results / name] = drawing
         parts.append(f"![{about}]({here}/{name})\n")
+    parts.append(INTRODUCTION.format(folder=here))
+    cited = citations(tables)
     parts += commentary(results / "summary.md", cited)
     for group, inside in groups.items():
         parts.append(f"## {group}\n")
@@ -125,7 +127,7 @@ def findings_table(found: Sequence[Finding]) -> list[str]:
     )
     header = ["question", "what the report found", "what we found", "its finding"]
     body = [finding_cells(finding) for finding in found]
-    return [about, markdown_table(header, body), "### Curves and confusions\n"]
+    return [about, markdown_table(header, body)]
 
 
 def finding_cells(finding: Finding) -> list[str]:
@@ -167,7 +169,7 @@ def question_plots(results: Sequence[Result]) -> dict[str, tuple[str, Drawing]]:
             continue
         over = rates(runs, result) if name in BASES else {}
         if any(len(by_rate) > 1 for by_rate in over.values()):
-            about = f"accuracy over the learning rate, {name} on {data}"
+            about = f"{name} on {data}, n={result['n']:,}: mean over seeds, a dot for each"
             found[f"rates-{name}-{data}.png"] = (about, rates_of(over, about))
         if name in CONFUSIONS and result.get("confusion"):
             about = f"confusion matrix of {name} on {data}"
