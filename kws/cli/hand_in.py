@@ -127,6 +127,7 @@ def submit(
     from kws.student.handin import hand_in, student_name, unread_weights
     from kws.student.released import released, weights_asked
     from kws.student.visible_checks import MODELS, run_checks, weights_misfit
+    from kws.student.written_answers import empty_answers, questions_of
 
     positive(seconds)
     [(target, path)] = chosen(assignment, notebook)
@@ -147,6 +148,11 @@ def submit(
     console_.print(f"found: {found_file(path)}")
     show(console_, outcomes)
     console_.print(summary(outcomes))
+    empty = empty_answers(target.assignment, path)
+    for question, title in questions_of(target.assignment).items():
+        told = "nothing is written there yet" if question in empty else "a person will read it"
+        sign = mark_of("todo" if question in empty else "pass")
+        console_.print(f"{sign} {question}  {title} ({told})")
     if weights and weights.is_file():
         model = MODELS.get(target.assignment)
         console_.print(f"found: {found_file(weights)}")

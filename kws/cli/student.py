@@ -247,6 +247,7 @@ def progress(what: What = None, notebook: Notebook = None, seconds: Seconds = No
 
     from kws.student.released import tasks_of
     from kws.student.visible_checks import run_checks
+    from kws.student.written_answers import empty_answers, questions_of
 
     positive(seconds)
     out, everything = console(), []
@@ -264,5 +265,11 @@ def progress(what: What = None, notebook: Notebook = None, seconds: Seconds = No
             word = Text(f"{mark_of(state)} {WORDS.get(state, 'done')}", LOOKS[state][2])
             passed = f"{sum(each.passed for each in own)} of {len(own)}"
             table.add_row(task.id, task.title, passed, word)
+        empty = empty_answers(target.assignment, path)
+        for question, title in questions_of(target.assignment).items():
+            if target.task is None:
+                state = ("todo", "empty") if question in empty else ("pass", "written")
+                word = Text(f"{mark_of(state[0])} {state[1]}", LOOKS[state[0]][2])
+                table.add_row(question, title, "in words", word)
         out.print(table)
     out.print(f"all together: {summary(everything)}")

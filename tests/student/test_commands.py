@@ -124,6 +124,7 @@ def test_submit_checks_writes_and_says_what_is_missing(folder, kws):
     assert "handed in as: " in text
     assert "written: 03_speakers.zip with 03_speakers.ipynb, manifest.json" in text
     assert "03_speakers.safetensors is not beside the notebook" in text
+    assert "3.A  why this model? (nothing is written there yet)" in text
     assert (folder.path / "03_speakers.zip").is_file()
 
 
