@@ -432,8 +432,85 @@ _06 = Assignment(
     weights=True,
 )
 
+_EDITS = ("torchaudio.functional.edit_distance",)
+_DECODER = (
+    "torch.nn.MultiheadAttention",
+    "torch.nn.functional.multi_head_attention_forward",
+    "torch.nn.TransformerEncoderLayer",
+    "torch.nn.TransformerEncoder",
+    "torch.nn.Transformer",
+    "torch.nn.TransformerDecoderLayer",
+    "torch.nn.TransformerDecoder",
+)
+_CTC = (
+    "torch.nn.functional.ctc_loss",
+    "torch.nn.CTCLoss",
+    "torch.ctc_loss",
+    "torchaudio.functional.forced_align",
+    "torchaudio.functional.merge_tokens",
+    "torchaudio.functional.rnnt_loss",
+)
+_07 = Assignment(
+    number="07",
+    slug="speech_to_text",
+    title="Speech to text",
+    tasks=(
+        Task(
+            id="7.1",
+            title="Count the errors",
+            names=("count_edits", "word_error_rate"),
+            forbidden=_EDITS,
+        ),
+        Task(id="7.2", title="Fewer frames", names=("subsampled", "ConvSubsampling")),
+        Task(id="7.3", title="Attention in two dimensions", names=("attend_2d",)),
+        Task(
+            id="7.4",
+            title="The decoder layer",
+            names=("causal_mask", "CrossAttention", "DecoderLayer"),
+            forbidden=_DECODER,
+        ),
+        Task(
+            id="7.5",
+            title="Teacher forcing",
+            names=("shift", "smoothed_loss"),
+            forbidden=("torch.nn.functional.cross_entropy", "torch.nn.CrossEntropyLoss"),
+        ),
+        Task(
+            id="7.6",
+            title="CTC: without knowing when",
+            names=("collapse", "frames_needed", "ctc_loss"),
+            forbidden=_CTC,
+        ),
+        Task(id="7.7", title="Greedy search", names=("greedy",)),
+        Task(
+            id="7.8",
+            title="Beam search, and a second opinion",
+            names=("beam_search", "joint_step"),
+        ),
+        Task(
+            id="7.9",
+            title="A recognizer",
+            names=("SpeechTransformer", "joint_loss", "recipe"),
+            after=("7.2", "7.4", "7.5"),
+            forbidden=("torch.nn.Transformer", "torch.nn.TransformerDecoder"),
+        ),
+    ),
+    withheld=(
+        "kws.decoding.beam",
+        "kws.decoding.greedy",
+        "kws.decoding.joint",
+        "kws.models.attention_2d",
+        "kws.models.ctc",
+        "kws.models.decoder",
+        "kws.models.speech_transformer",
+        "kws.training.transcription",
+        "kws.word_errors",
+    ),
+    weights=True,
+)
+
 ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType(
-    {one.number: one for one in (_01, _02, _03, _04, _05, _06)}
+    {one.number: one for one in (_01, _02, _03, _04, _05, _06, _07)}
 )
 
 

@@ -234,7 +234,7 @@ class JobServer:
 def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
     """Load our answers, make the hidden recordings of an assignment: every fork has them then."""
     from grader.adapters import ASSIGNMENTS
-    from grader.course.hidden import keywords, speech
+    from grader.course.hidden import digits, keywords, speech
     from grader.course.probes import retraining
     from grader.course.trials import expected_results, hidden_seed
     from kws.contracts import all_trials
@@ -248,6 +248,8 @@ def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
         keywords.word_clips(seed)
     if number == "06":
         keywords.german_clips(seed)
+    if number == "07":
+        digits.spoken_strings(seed)
     if retrain:
         retraining.prepare(number)
 

@@ -22,6 +22,7 @@ from grader.course import (
     test_04_conformer,
     test_05_keyword_transformer,
     test_06_spectrogram_image,
+    test_07_speech_to_text,
 )
 from grader.course.mistakes.planted import planted, solution
 from grader.grading.checks import Check, read_check
@@ -45,6 +46,7 @@ CHECKS = {
     "04": test_04_conformer,
     "05": test_05_keyword_transformer,
     "06": test_06_spectrogram_image,
+    "07": test_07_speech_to_text,
 }
 
 

@@ -11,16 +11,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Reached:
-    """How many of `n` hidden examples were right, for each seed from 1 on."""
+    """How many of `n` hidden examples were right, for each seed from 1 on; of 07 from 0.
+
+    Where each seed has another number of examples, as of words, `n` names them all.
+    """
 
     what: str
-    n: int
+    n: int | tuple[int, ...]
     right: tuple[int, ...]
 
     @property
     def shares(self) -> list[float]:
         """The accuracies."""
-        return [count / self.n for count in self.right]
+        asked = (self.n,) * len(self.right) if isinstance(self.n, int) else self.n
+        return [count / n for count, n in zip(self.right, asked, strict=True)]
+
+    @property
+    def examples(self) -> str:
+        """How many a seed has.
+
+        >>> Reached(what="words", n=(90, 80, 85), right=(81, 76, 80)).examples
+        '80–90'
+        """
+        return str(self.n) if isinstance(self.n, int) else f"{min(self.n)}–{max(self.n)}"
 
     @property
     def mean(self) -> float:
@@ -47,4 +60,9 @@ REACHED = {
     "04": Reached(what="100 voices, new sentences", n=300, right=(297, 296, 298, 296, 294, 295)),
     "05": Reached(what="12 classes, new voices", n=360, right=(326, 332, 339, 342, 334)),
     "06": Reached(what="20 German words, new voices", n=600, right=(526, 529, 515, 538, 522)),
+    "07": Reached(
+        what="words of digit strings, new voices",
+        n=(635, 627, 639, 647, 634),
+        right=(586, 591, 595, 607, 593),
+    ),
 }

@@ -17,16 +17,20 @@ from grader import ROOT
 from grader.adapters import get_assignment
 from grader.authoring.build import read_solution
 from grader.course.hidden import speech
+from grader.course.hidden.digits import N_MELS, SYMBOLS
+from grader.course.hidden.digits import speak as hidden_strings
 from grader.course.hidden.keywords import GERMAN, speak, speak_german
 from grader.course.probes.retraining import Plan, keyword_plan, speaker_plan
 from grader.sandbox.module_ops import fit
 from kws.errors import UsageError
+from kws.word_errors import word_errors
 
 TRAINING = {  # in the first cell that trains
     "03": "history = fit(",
     "04": "histories = {}",
     "05": "losses = fit(model",
     "06": "losses = fit(pretrained",
+    "07": "history = fit(model",
 }
 
 
@@ -108,6 +112,23 @@ def _ten_clips(names: dict[str, Any], seed: int) -> tuple[torch.Tensor, torch.Te
     return mel[rows], labels[rows]
 
 
+def strings(names: dict[str, Any], seed: int) -> float:
+    """Share of the words of hidden strings that the recognizer spells; joint decoding is told."""
+    torch.manual_seed(seed)
+    model = names["SpeechTransformer"](N_MELS, SYMBOLS)
+    names["fit"](model, **names["recipe"](), seed=seed)
+    split = hidden_strings(seed)
+    ways = {
+        "greedy": names["transcribe"](model, split),
+        "beam of 5": names["decode_each"](model, split, 5),
+        "joint": names["decode_each"](model, split, 5, ctc_weight=0.3),
+    }
+    found = {way: word_errors(split.texts, written) for way, written in ways.items()}
+    for way, errors in found.items():
+        print(f"seed {seed}, {way}: {errors.describe()}", flush=True)
+    return 1 - found["greedy"].rate
+
+
 def speakers_again(names: dict[str, Any], seed: int) -> float:
     """Accuracy of our model when the grader trains it with the lowest rate that the hints name."""
     torch.manual_seed(seed)
@@ -132,8 +153,9 @@ def _fit(model: torch.nn.Module, plan: Plan, seed: int) -> None:
     fit(model, plan.batches, steps=len(plan.rates), lr=plan.rates, **options)
 
 
-MEASURES = {"03": speakers, "04": conformers, "05": keywords, "06": german_words}
+MEASURES = {"03": speakers, "04": conformers, "05": keywords, "06": german_words, "07": strings}
 BASELINES = {"06": ("the same clips and steps without pretraining", from_scratch)}
+FIRST_SEED = {"07": 0}  # the notebook's own
 RETRAINED = {"03": speakers_again, "05": keywords_again}
 
 
@@ -148,7 +170,8 @@ def main(number: str | None, seeds: int, *, retrain: bool = False) -> None:
             )
         names = definitions(one)
         reached = []
-        for seed in range(1, seeds + 1):
+        first = FIRST_SEED.get(one, 1)
+        for seed in range(first, first + seeds):
             reached.append(measures[one](names, seed))
             print(f"seed {seed}: {reached[-1]:.1%}", flush=True)
         mean, deviation = statistics.mean(reached), statistics.stdev(reached)

@@ -9,6 +9,7 @@ import typer
 
 from kws.cli import app
 from kws.cli.shared_options import Device, Partial, Resample, Run, TriggerText
+from kws.cli.speech_to_text import Beam, CtcWeight, evaluate_recognizer, writes_text
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,11 +53,16 @@ def evaluate(
     tolerance_ms: Annotated[
         int, typer.Option(min=0, help="--stream: how long after a word it may still be heard.")
     ] = 750,
+    beam: Beam = 1,
+    ctc_weight: CtcWeight = 0.0,
     device: Device = "auto",
     resample: Resample = False,
     partial: Partial = False,
 ) -> None:
-    """Measure a trained model: accuracy with n and interval, each class, pictures."""
+    """Measure a trained model: accuracy with n and interval, each class, pictures.
+
+    Of speech to text: word errors by kind, with the interval over utterances.
+    """
     from kws.inference.evaluate import evaluate as measure
     from kws.inference.evaluate import load_split, write_evaluation
     from kws.inference.thresholds import parse_thresholds
@@ -65,6 +71,9 @@ def evaluate(
 
     chosen = choose_device(device)
     rule = parse_thresholds(thresholds) if thresholds is not None else None
+    if writes_text(run):
+        evaluate_recognizer(run, data, split, beam=beam, ctc_weight=ctc_weight, resample=resample)
+        return
     trained = load_model(run)
     if stream:
         evaluate_stream(run, trained, data, trigger, tolerance_ms, str(chosen), resample)

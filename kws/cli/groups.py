@@ -10,6 +10,7 @@ for group in (
     "data",
     "train",
     "evaluation",
+    "speech_to_text",
     "live",
     "say",
     "result_files",

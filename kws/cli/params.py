@@ -99,13 +99,13 @@ def list_models(console: "Console") -> None:
     from rich.table import Table
 
     from kws.models.counts import count_parameters
-    from kws.models.registry import MODELS, PRETRAINED, build_from
+    from kws.models.registry import MODELS, PRETRAINED, RECOGNIZERS, build_from
 
     table = Table("model", title="models, as published")
     for heading in ("parameters", "features", "classes"):
         table.add_column(heading, justify="right")
     table.add_column("what it is")
-    for name, entry in MODELS.items():
+    for name, entry in (MODELS | RECOGNIZERS).items():
         count = count_parameters(without_memory(build_from, name, entry.config))
         config = entry.config
         sizes = (f"{count:,}", str(config.num_features), str(config.num_classes))

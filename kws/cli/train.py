@@ -9,6 +9,8 @@ import typer
 
 from kws.cli import INTERRUPTED, app
 from kws.cli.shared_options import Device, Partial, Resample
+from kws.cli.speech_to_text import train_recognizer
+from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from kws.training.batches import Split
@@ -57,6 +59,22 @@ def train(
     chosen = load_recipe(recipe, overrides)
     check_free(out, resume)
     keep_freed_memory()
+
+    def interrupted() -> typer.Exit:
+        again = ["kws", "train", recipe, "--data", str(data), "--out", str(out)]
+        again += [word for override in overrides for word in ("--set", override)]
+        again += ["--resample"] * resample + ["--partial"] * partial + ["--resume"]
+        saved = f"{out / 'last.pt'} is saved, continue with: {shlex.join(again)}"
+        print(f"kws: interrupted: {saved}", file=sys.stderr)
+        return typer.Exit(INTERRUPTED)
+
+    if chosen.data.task == "transcription":
+        require_defaults(init=init, device=device, words=words)
+        try:
+            train_recognizer(chosen, data, out, resume=resume, resample=resample)
+        except KeyboardInterrupt:
+            raise interrupted() from None
+        return
     with team_of_processes(device) as team:
         with main_first(team):
             training, validation = load_splits(chosen, data, resample, partial)
@@ -74,15 +92,18 @@ def train(
                 init=init,
             )
         except KeyboardInterrupt:
-            if team.is_main:
-                again = ["kws", "train", recipe, "--data", str(data), "--out", str(out)]
-                again += [word for override in overrides for word in ("--set", override)]
-                again += ["--resample"] * resample + ["--partial"] * partial + ["--resume"]
-                saved = f"{out / 'last.pt'} is saved, continue with: {shlex.join(again)}"
-                print(f"kws: interrupted: {saved}", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
+            raise (interrupted() if team.is_main else typer.Exit(INTERRUPTED)) from None
         if team.is_main:
             conclude(chosen, history, out)
+
+
+def require_defaults(*, init: Path | None, device: str, words: str | None) -> None:
+    """Refuse options that a training of speech to text would ignore, with a UsageError."""
+    for option, given in (("init", init), ("words", words)):
+        if given is not None:
+            raise UsageError(f"--{option} is no option of speech to text: leave it out")
+    if device == "cuda":
+        raise UsageError("--device cuda: speech to text trains on the CPU: leave it out")
 
 
 def protocol_of(words: str, data: Path) -> str:

@@ -3,7 +3,7 @@
 Pure torch; no answer to a task is imported here, and no expected value is computed here.
 """
 
-from kws.contracts import attention, conformer, features, image, keyword, speakers
+from kws.contracts import attention, conformer, features, image, keyword, recognizer, speakers
 from kws.contracts.trial import Trial, all_trials, find_trial
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "find_trial",
     "image",
     "keyword",
+    "recognizer",
     "speakers",
 ]

@@ -65,6 +65,11 @@ def load_model(run_or_file: str | Path, device: str | torch.device = "cpu") -> T
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
     model, recipe = restore_model(state, path)
+    if recipe.data.task == "transcription":
+        raise UsageError(
+            f"{path}: a recognizer, which writes texts and knows no labels: use kws transcribe, or "
+            "kws evaluate with a folder of transcripts"
+        )
     return Trained(
         model=model.to(device),
         recipe=recipe,

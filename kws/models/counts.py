@@ -26,6 +26,8 @@ from kws.models.patches import count_patches
 from kws.models.recurrent import CrnnConfig, GruConfig, RnnConfig
 from kws.models.sequence_classifier import STEM_CHANNELS, STEM_STRIDES
 from kws.models.spectrogram_transformer import SpectrogramTransformerConfig
+from kws.models.speech_gru import SpeechGruConfig
+from kws.models.speech_transformer import SpeechTransformerConfig, subsampled
 from kws.models.tdnn import TdnnConfig
 
 # Scalars of the layers; the number of heads does not matter.
@@ -201,6 +203,54 @@ def parts_of_gru(config: GruConfig) -> Parts:
     }
 
 
+def subsampling(
+    config: SpeechTransformerConfig | SpeechGruConfig, attention_2d: int = 0
+) -> Formula:
+    """Two 3 × 3 convolutions, 2-D attention between them and the linear layer on g bands."""
+    sizes = {"a": config.channels, "g": subsampled(config.num_features), "d": config.d_model}
+    whole = Formula("10*a + 9*a**2 + a + (a*g + 1)*d", sizes)
+    if attention_2d:
+        whole += times(attention_2d, Formula("45*a**2 + 6*a", {"a": config.channels}))
+    return whole
+
+
+def parts_of_speech_transformer(config: SpeechTransformerConfig) -> Parts:
+    """Subsampling, encoder with a norm behind it, CTC, decoder layers, norm, logits."""
+    d, f, symbols = config.d_model, config.d_ff, config.num_classes
+    norm = Formula("2*d", {"d": d})
+    decoder = Formula("8*d**2 + 15*d + 2*d*f + f", {"d": d, "f": f})
+    parts = {
+        "subsample": subsampling(config, config.num_attention_2d),
+        "encoder": times(config.num_encoder_layers, encoder_layer(d, f)) + norm,
+        "ctc": linear(d, symbols),
+        "embed": Formula("C*d", {"C": symbols, "d": d}),
+        "decoder": times(config.num_decoder_layers, decoder),
+        "norm": norm,
+        "write": linear(d, symbols),
+    }
+    return {name: formula for name, formula in parts.items() if formula.value}
+
+
+def parts_of_speech_gru(config: SpeechGruConfig) -> Parts:
+    """Subsampling, bidirectional GRUs, CTC; a GRU that writes, attention behind it, logits."""
+    d, h, symbols = config.d_model, config.hidden_size, config.num_classes
+    parts = {
+        "subsample": subsampling(config),
+        "encoder": bidirectional_rnn(d, h, config.num_encoder_layers),
+        "narrow": Formula("2*h*d + d", {"h": h, "d": d}),
+        "ctc": linear(d, symbols),
+    }
+    if config.num_decoder_layers:
+        parts |= {
+            "embed": Formula("C*d", {"C": symbols, "d": d}),
+            "decoder": times(config.num_decoder_layers, Formula("6*d**2 + 6*d", {"d": d})),
+            "attention": Formula(ATTENTION, {"d": d}),
+            "combine": Formula("2*d**2 + d", {"d": d}),
+            "write": linear(d, symbols),
+        }
+    return parts
+
+
 def parts_of_rnn(config: RnnConfig) -> Parts:
     """Recurrent layers over the frames, linear layer."""
     gates = {"gru": 3, "lstm": 4}[config.cell]
@@ -362,6 +412,8 @@ PARTS: dict[type, Callable[[Any], Parts]] = {
     SpectrogramTransformerConfig: parts_of_spectrogram_transformer,
     BcResNetConfig: parts_of_bc_resnet,
     DsCnnConfig: parts_of_ds_cnn,
+    SpeechTransformerConfig: parts_of_speech_transformer,
+    SpeechGruConfig: parts_of_speech_gru,
     TdnnConfig: parts_of_tdnn,
     speaker.TransformerConfig: parts_of_transformer,
     speaker.ConformerConfig: parts_of_conformer,

@@ -21,6 +21,8 @@ from kws.models import (
     recurrent,
     speaker,
     spectrogram_transformer,
+    speech_gru,
+    speech_transformer,
     tdnn,
 )
 from kws.models.fast import use_fast_layers
@@ -179,14 +181,33 @@ PRETRAINED: dict[str, Entry] = {  # they read waveforms, and need transformers
     ),
 }
 
+RECOGNIZERS: dict[str, Entry] = {  # (features, valid, symbols) -> logits of decoder and of CTC
+    "speech-transformer": Entry(
+        build=speech_transformer.SpeechTransformer,
+        config=speech_transformer.SpeechTransformerConfig(),
+        about="strided convolutions, 3 layers that hear, 2 that spell, CTC",
+    ),
+    "speech-gru": Entry(
+        build=speech_gru.SpeechGru,
+        config=speech_gru.SpeechGruConfig(),
+        about="the same with GRUs; without its decoder the front half of Deep Speech 2",
+    ),
+}
+
 LARGEST = 999_999  # no setting comes near it, and somewhere beyond it torch overflows
-MAY_BE_ZERO = {"d_hidden", "patchout", "token_patchout"}  # what can be left out
+MAY_BE_ZERO = {
+    "d_hidden",
+    "num_attention_2d",
+    "num_decoder_layers",
+    "patchout",
+    "token_patchout",
+}  # what can be left out
 MOST = {"num_layers": 1000}  # each costs time to build, however narrow
 
 
 def find_model(name: str) -> Entry:
     """The entry called `name`; UsageError with the nearest name if there is none."""
-    known = MODELS | PRETRAINED
+    known = MODELS | PRETRAINED | RECOGNIZERS
     if name not in known:
         raise UsageError(
             f"model {name!r} is unknown{did_you_mean(name, known)}: "
@@ -232,7 +253,7 @@ def build_model(
     """Make a model with fresh weights: (features (B, T, F), valid) -> logits (B, num_classes).
 
     Args:
-        name: one of MODELS or PRETRAINED.
+        name: one of MODELS, PRETRAINED or RECOGNIZERS (which are called with symbols, too).
         num_features: features of a frame.
         num_classes: number of logits.
         overrides: other settings of that model, see its settings class.

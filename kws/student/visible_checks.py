@@ -34,6 +34,7 @@ MODELS = {  # assignment -> the model of its notebook that is graded with the ha
     "04": "SpeakerConformer(40, 100)",
     "05": "small_model()",
     "06": "small_model(20)",
+    "07": "SpeechTransformer(40, 19)",
 }
 SECONDS, SECONDS_WHOLE = 60.0, 1200.0  # time limits by default
 SECONDS_START = 300.0  # until torch is loaded, from a slow disk

@@ -240,7 +240,7 @@ def begin(
             other data; the data do not fit the recipe; `init` does not fit the model.
     """
     check_data(recipe, train, validation, team)
-    state = _saved_state(out, resume, recipe, train)
+    state = saved_state(out, resume, recipe, fingerprint(train))
     if team.device.type == "cuda":
         train, validation = train.to(team.device), validation.to(team.device)
     normalizer = Normalizer(**state["normalizer"]) if state else fit_normalizer(train, recipe)
@@ -319,8 +319,13 @@ def check_free(out: Path, resume: bool) -> None:
         )
 
 
-def _saved_state(out: Path, resume: bool, recipe: Recipe, train: Split) -> dict[str, Any] | None:
-    """The content of last.pt, where there is one that may be continued."""
+def saved_state(out: Path, resume: bool, recipe: Recipe, data: str) -> dict[str, Any] | None:
+    """The content of last.pt, where there is one that may be continued.
+
+    Raises:
+        UsageError: `out` holds a run and `resume` is False; or the run of another recipe, or of
+            training data with another fingerprint than `data`.
+    """
     check_free(out, resume)
     last = out / "last.pt"
     if not last.exists():
@@ -333,7 +338,7 @@ def _saved_state(out: Path, resume: bool, recipe: Recipe, train: Split) -> dict[
             f"{out}: {key} was {old} when this run began and is {new} now: resume it with its own "
             f"{out / 'recipe.toml'}, or choose another folder"
         )
-    if state["training"]["data"] != fingerprint(train):
+    if state["training"]["data"] != data:
         raise UsageError(
             f"{out}: the training data are not those that this run began with: give the same, or "
             "choose another folder"

@@ -57,7 +57,7 @@ SECTIONS = ("data", "features", "augment", "model", "train")  # those that a run
 class Data:
     """What is recognized, and how it is counted."""
 
-    task: Literal["keywords", "speakers"] = "keywords"
+    task: Literal["keywords", "speakers", "transcription"] = "keywords"
     protocol: str = "v2-12"  # keywords: labels and how silence and unknown are made up
     test_silence: Literal["noise", "zeros"] = "noise"  # keywords: the convention of the test split
     # keywords, clips of other words: the protocol's, all of every split, or so many in training

@@ -21,6 +21,7 @@ from grader.course.mistakes import (
     mistakes_04,
     mistakes_05,
     mistakes_06,
+    mistakes_07,
 )
 from grader.course.mistakes.added import added_mistakes, as_planted
 from grader.course.mistakes.mistake import Edit, Mistake
@@ -53,6 +54,7 @@ PLANTED = {
     "04": Planted(mistakes_04.MISTAKES, mistakes_04.ALTERNATIVES, mistakes_04.NEED_WEIGHTS),
     "05": Planted(mistakes_05.MISTAKES, mistakes_05.ALTERNATIVES, mistakes_05.NEED_WEIGHTS),
     "06": Planted(mistakes_06.MISTAKES, mistakes_06.ALTERNATIVES, mistakes_06.NEED_WEIGHTS),
+    "07": Planted(mistakes_07.MISTAKES, mistakes_07.ALTERNATIVES, mistakes_07.NEED_WEIGHTS),
 }
 
 

@@ -115,10 +115,7 @@ def expect_bounds(
     itself. With `layers`, there must be one self-attention at least without which the logits are
     others: a softmax whose result is not used is none.
     """
-    numbers = sum(one.numel() for one in weights.values())
-    numbers += max(seen.created for seen in asked.calls)
-    record.fact("numbers of the trained model", f"{numbers:,}")
-    expect_between("the size of the trained model", numbers, high=budget, unit="numbers")
+    expect_size(record, weights, max(seen.created for seen in asked.calls), budget=budget)
     if layers is None:
         return
     ran = median_high(seen.attentions for seen in asked.calls)
@@ -134,6 +131,16 @@ def expect_bounds(
         if isinstance(other, Tensor) and (other - usual).abs().max() > SAME:
             return
     raise Failure("no self-attention matters to the logits of the trained model", "is it used?")
+
+
+def expect_size(
+    record: Record, weights: Mapping[str, Tensor], created: int, *, budget: int
+) -> None:
+    """Fail where the file that was handed in, and what the model made for itself in the calls that
+    it answered, hold more numbers than are asked."""
+    numbers = sum(one.numel() for one in weights.values()) + created
+    record.fact("numbers of the trained model", f"{numbers:,}")
+    expect_between("the size of the trained model", numbers, high=budget, unit="numbers")
 
 
 def score(

@@ -1,0 +1,91 @@
+"""Hidden strings of digits: voices that the instructor's secret seed makes up.
+
+The same words and kind of recording as the course's strings, other speakers and other takes.
+Nothing is stored: whoever does not know the seed cannot have heard them, nor learned them. The
+texts stay here: the model is asked for its next symbol, again and again, and what it wrote is
+counted here.
+
+Shape letters: B utterances   N frames   F mel bands   U symbols so far   V symbols there are
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from grader.core.outcomes import Record
+from grader.core.seed import Seed
+from grader.grading.feedback import Failure, expect_finite, expect_shape
+from grader.sandbox import RemoteModule
+from kws.alphabet import EOS, SOS, Alphabet
+from kws.data.embedded.strings import DIGITS, make_strings
+from kws.data.transcripts import TranscribedSplit, load_transcripts
+from kws.decoding.greedy import greedy
+from kws.metrics import Proportion
+from kws.protocols import SPLITS
+from kws.word_errors import word_errors
+
+SPEAKERS, STRINGS = 30, 6  # voices, strings of each
+BATCH = 36  # utterances padded together
+LONGEST = 40  # symbols of a text
+N_MELS = 40
+ALPHABET = Alphabet.of([" ".join(DIGITS)])
+SYMBOLS = len(ALPHABET)
+
+
+def spoken_strings(secret: Seed) -> TranscribedSplit:
+    """Utterances as notebook 7 prepares them, with their texts."""
+    return speak(secret.number("hidden strings"))
+
+
+@lru_cache(maxsize=2)
+def speak(seed: int) -> TranscribedSplit:
+    """The utterances that follow from a number, of new voices all of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = make_strings(
+            Path(folder) / "strings",
+            seed=f"hidden strings {seed}",
+            speakers=SPEAKERS,
+            strings=STRINGS,
+            progress=False,
+        )
+        splits = [load_transcripts(made, split) for split in SPLITS]
+    mels = [mel for split in splits for mel in split.mels]
+    rows = [replace(row, split="testing") for split in splits for row in split.rows]
+    return TranscribedSplit(mels=mels, rows=rows, split="testing")
+
+
+def written_by(model: RemoteModule, strings: TranscribedSplit) -> tuple[list[str], int]:
+    """What the model writes greedily, by its own next symbols; and how many numbers it made for
+    itself, in the call where they were most."""
+    written, created = [""] * len(strings), 0
+    for rows in strings.batches(BATCH):
+        mel, valid = strings.batch(rows)
+
+        def step(symbols: torch.Tensor, mel=mel, valid=valid) -> torch.Tensor:
+            nonlocal created
+            seen = model.observe(mel, valid, symbols)
+            created, answer = max(created, seen.created), seen.output
+            if not isinstance(answer, tuple | list) or len(answer) != 2:
+                raise Failure(
+                    "model(mel, valid, symbols) does not return two tensors",
+                    "the decoder's logits and CTC's: is there a comma in the return?",
+                )
+            shape = (*symbols.shape, SYMBOLS)
+            logits = expect_shape("the decoder's logits", answer[0], *shape, letters="B, U, V")
+            return expect_finite("the decoder's logits", logits)[:, -1]
+
+        found = greedy(step, len(rows), sos=SOS, eos=EOS, longest=LONGEST)
+        for row, symbols in zip(rows, found, strict=True):
+            written[row] = ALPHABET.decode(symbols)
+    return written, created
+
+
+def word_accuracy(record: Record, texts: Sequence[str], written: Sequence[str]) -> Proportion:
+    """Words less errors, of all words; the errors by kind are noted as a fact."""
+    errors = word_errors(texts, written)
+    record.fact("word errors", errors.describe())
+    return Proportion(correct=max(0, errors.words - errors.errors), n=errors.words)

@@ -1,0 +1,101 @@
+"""What a recognizer writes: greedily, by beam search, together with CTC, or by CTC alone.
+
+Shape letters: B utterances   N frames   F mel bands   T frames of the memory   U symbols
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kws.alphabet import EOS, SOS, Alphabet
+from kws.data.transcripts import padded
+from kws.decoding.beam import beam_search
+from kws.decoding.ctc_prefix import CtcPrefixScorer
+from kws.decoding.greedy import Step, greedy
+from kws.decoding.joint import joint_step
+from kws.errors import UsageError
+from kws.models.ctc import collapse
+from kws.models.speech_gru import AnyRecognizer
+
+BATCH = 40  # utterances padded together
+LONGEST = 200  # symbols of a text
+
+
+@torch.inference_mode()
+def transcribe(
+    model: AnyRecognizer,
+    mels: list[Float[Tensor, "_ F"]],
+    alphabet: Alphabet,
+    *,
+    width: int = 1,
+    ctc_weight: float = 0.0,
+    longest: int = LONGEST,
+) -> list[str]:
+    """The text of each utterance. Width 1 without CTC is greedy search, which is done in batches.
+
+    A model without a decoder is read by CTC's best path, whatever the other arguments.
+
+    Raises:
+        UsageError: `width` or `longest` is below 1, or `ctc_weight` is not between 0 and 1.
+    """
+    if width < 1:
+        raise UsageError(f"a beam of width {width} holds no text: choose 1 or more")
+    if not 0 <= ctc_weight <= 1:
+        raise UsageError(f"a CTC weight of {ctc_weight} is not between 0 and 1: choose one that is")
+    model.eval()
+    if decodes(model) and (width > 1 or ctc_weight):
+        return [_searched(model, mel, alphabet, width, ctc_weight, longest) for mel in mels]
+    written = [""] * len(mels)
+    order = sorted(range(len(mels)), key=lambda row: (-len(mels[row]), row))
+    for at in range(0, len(order), BATCH):
+        rows = order[at : at + BATCH]
+        found = (_greedily if decodes(model) else best_paths)(
+            model, [mels[r] for r in rows], longest
+        )
+        for row, symbols in zip(rows, found, strict=True):
+            written[row] = alphabet.decode(symbols)
+    return written
+
+
+def decodes(model: AnyRecognizer) -> bool:
+    """Whether the recognizer has a decoder beside CTC."""
+    return model.config.num_decoder_layers > 0
+
+
+@torch.inference_mode()
+def best_paths(model: AnyRecognizer, mels: list[Tensor], longest: int = LONGEST) -> list[list[int]]:
+    """The texts of CTC's most probable path, at most `longest` symbols of each."""
+    memory, valid = model.encode(*padded(mels))
+    paths = model.ctc(memory).argmax(dim=-1)
+    real = torch.ones_like(paths, dtype=torch.bool) if valid is None else valid
+    return [collapse(path[frames])[:longest] for path, frames in zip(paths, real, strict=True)]
+
+
+def _greedily(model: AnyRecognizer, mels: list[Tensor], longest: int) -> list[list[int]]:
+    memory, valid = model.encode(*padded(mels))
+
+    def step(symbols: Tensor) -> Tensor:
+        return model.decode(symbols, memory, valid)[:, -1]
+
+    return greedy(step, len(mels), sos=SOS, eos=EOS, longest=longest)
+
+
+def _searched(
+    model: AnyRecognizer,
+    mel: Tensor,
+    alphabet: Alphabet,
+    width: int,
+    ctc_weight: float,
+    longest: int,
+) -> str:
+    memory, _ = model.encode(mel[None])
+
+    def step(symbols: Tensor) -> Tensor:
+        logits = model.decode(symbols, memory.expand(len(symbols), -1, -1))
+        return logits[:, -1].log_softmax(dim=-1)
+
+    scored: Step = step
+    if ctc_weight:
+        scorer = CtcPrefixScorer(model.ctc(memory)[0].log_softmax(dim=-1), EOS)
+        scored = joint_step(step, scorer, ctc_weight)
+    return alphabet.decode(beam_search(scored, width, sos=SOS, eos=EOS, longest=longest)[0].text)

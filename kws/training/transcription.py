@@ -1,0 +1,73 @@
+"""What a recognizer learns from: texts one place late, and the losses of decoder and CTC together.
+
+Source: Watanabe et al. 2017, equation 15 (https://doi.org/10.1109/JSTSP.2017.2763455).
+
+Shape letters: B utterances   N frames   F mel bands   U symbols   V symbols of the alphabet
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from kws.alphabet import BLANK, EOS, SOS
+from kws.errors import UsageError
+from kws.models.speech_gru import AnyRecognizer
+from kws.models.speech_transformer import subsampled
+
+IGNORED = -100  # a place behind the end
+
+
+def teacher_forced(
+    texts: Sequence[Int[Tensor, "_"]],
+) -> tuple[Int[Tensor, "B U"], Int[Tensor, "B U"]]:
+    """What the decoder reads and what it should say, U one more than the longest text.
+
+    >>> [table.tolist() for table in teacher_forced([torch.tensor([7, 5]), torch.tensor([9])])]
+    [[[1, 7, 5], [1, 9, 2]], [[7, 5, 2], [9, 2, -100]]]
+    """
+    longest = 1 + max(len(text) for text in texts)
+    inputs = torch.full((len(texts), longest), EOS)
+    wanted = torch.full((len(texts), longest), IGNORED)
+    for row, text in enumerate(texts):
+        inputs[row, : len(text) + 1] = torch.cat([torch.tensor([SOS]), text])
+        wanted[row, : len(text) + 1] = torch.cat([text, torch.tensor([EOS])])
+    return inputs, wanted
+
+
+def joint_loss(
+    model: AnyRecognizer,
+    mel: Float[Tensor, "B N F"],
+    valid: Bool[Tensor, "B N"],
+    texts: Sequence[Int[Tensor, "_"]],
+    *,
+    ctc_weight: float = 0.3,
+    label_smoothing: float = 0.1,
+) -> Float[Tensor, ""]:
+    """ctc_weight · CTC + (1 - ctc_weight) · cross-entropy; with 1 the decoder is never asked.
+
+    Cross-entropy is the mean over symbols, CTC the mean over utterances of the loss for a symbol.
+
+    Raises:
+        UsageError: unless 0 <= ctc_weight <= 1.
+    """
+    if not 0 <= ctc_weight <= 1:
+        raise UsageError(f"a CTC weight of {ctc_weight} is not between 0 and 1: choose one that is")
+    memory, real = model.encode(mel, valid)
+    loss = memory.new_zeros(())
+    if ctc_weight:
+        log_p = model.ctc(memory).log_softmax(dim=-1).transpose(0, 1)
+        frames = torch.tensor([subsampled(n) for n in valid.sum(dim=1).tolist()])
+        lengths = torch.tensor([len(text) for text in texts])
+        ctc = F.ctc_loss(log_p, torch.cat([*texts]).to(mel.device), frames, lengths, blank=BLANK)
+        loss = loss + ctc_weight * ctc
+    if ctc_weight < 1:
+        inputs, wanted = (table.to(mel.device) for table in teacher_forced(texts))
+        logits = model.decode(inputs, memory, real)
+        spelled = F.cross_entropy(
+            logits.transpose(1, 2), wanted, ignore_index=IGNORED, label_smoothing=label_smoothing
+        )
+        loss = loss + (1 - ctc_weight) * spelled
+    return loss

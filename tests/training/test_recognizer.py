@@ -1,0 +1,202 @@
+"""Speech to text as a library: losses, a run that is interrupted and resumed, what is refused."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from kws.alphabet import EOS, SOS, Alphabet
+from kws.data.transcripts import TranscribedSplit, TranscriptRow
+from kws.decoding.transcribe import best_paths, transcribe
+from kws.errors import UsageError
+from kws.inference.trained import load_model
+from kws.inference.trained_recognizer import load_recognizer
+from kws.models.counts import count_parameters, formulas, measured_parts
+from kws.models.ctc import frames_needed
+from kws.models.registry import RECOGNIZERS, build_from, configure
+from kws.training.recipe import Recipe, load_recipe
+from kws.training.recognizer_run import begin_recognizer, finish_recognizer, fit_recognizer
+from kws.training.recognizer_steps import ctc_weight, new_recognizer, spelled
+from kws.training.transcription import joint_loss, teacher_forced
+from kws.word_errors import word_errors
+
+F_MELS, TEXTS = 8, ("on", "no", "noon", "on no")
+SMALL = ["model.d_model=12", "model.num_heads=2", "model.channels=3", "features.n_mels=8"]
+STEPS = ["train.total_steps=4", "train.validate_every=2", "train.batch_size=3"]
+
+
+def split(name: str, count: int = 7, frames: int = 61) -> TranscribedSplit:
+    generator = torch.Generator().manual_seed(len(name))
+    texts = [TEXTS[i % len(TEXTS)] for i in range(count)]
+    rows = [
+        TranscriptRow(file=f"{name}{i}.wav", speaker="a", split=name, text=text)
+        for i, text in enumerate(texts)
+    ]
+    mels = [torch.randn(frames + i, F_MELS, generator=generator) for i in range(count)]
+    return TranscribedSplit(mels=mels, rows=rows, split=name)
+
+
+def recipe(name: str = "speech-transformer", *more: str) -> Recipe:
+    return load_recipe("speech-to-text", [*SMALL, *STEPS, f"model.name={name}", *more])
+
+
+@pytest.fixture(params=["speech-transformer", "speech-gru"])
+def small(request):
+    torch.manual_seed(0)
+    return new_recognizer(recipe(request.param), 6).eval()
+
+
+@pytest.mark.parametrize("name", RECOGNIZERS)
+@pytest.mark.parametrize("layers", [0, 2])
+def test_every_part_of_a_recognizer_has_as_many_parameters_as_its_formula_says(name, layers):
+    config = configure(name, num_decoder_layers=layers, num_features=37)
+    with torch.device("meta"):
+        model = build_from(name, config)
+    found = {part: formula.value for part, formula in formulas(config).items()}
+    assert found == measured_parts(model)
+
+
+def test_both_recognizers_are_of_one_size():
+    sizes = [count_parameters(build_from(n, entry.config)) for n, entry in RECOGNIZERS.items()]
+    assert abs(sizes[0] - sizes[1]) < 0.01 * sizes[0]
+
+
+def test_padding_and_what_comes_later_change_no_logit(small):
+    small.double()
+    mel = torch.randn(1, 29, F_MELS, dtype=torch.float64)
+    symbols = torch.tensor([[SOS, 3, 4, 5]])
+    alone = small(mel, None, symbols)
+    padded = torch.cat([mel, torch.full((1, 14, F_MELS), float("nan"))], dim=1)
+    valid = (torch.arange(43) < 29)[None]
+    decoded, heard = small(padded, valid, symbols)
+    torch.testing.assert_close(decoded, alone[0], rtol=0, atol=1e-10)
+    torch.testing.assert_close(heard[:, :8], alone[1], rtol=0, atol=1e-10)
+    other = small(mel, None, torch.tensor([[SOS, 3, 4, 3]]))[0]
+    torch.testing.assert_close(other[:, :3], alone[0][:, :3], rtol=0, atol=1e-12)
+    assert not torch.allclose(other[:, 3], alone[0][:, 3])
+
+
+def test_the_joint_loss_is_the_weighted_sum_of_both(small):
+    texts = [torch.tensor([3, 4, 5]), torch.tensor([5, 3])]
+    mel, valid = split("one", 2).batch([0, 1])
+    inputs, wanted = teacher_forced(texts)
+    logits, heard = small(mel, valid, inputs)
+    spelled_loss = F.cross_entropy(
+        logits.flatten(0, 1), wanted.flatten(), ignore_index=-100, label_smoothing=0.2
+    )
+    log_p = heard.log_softmax(-1)
+    ctc = sum(
+        F.ctc_loss(log_p[i, :frames], text, (frames,), (len(text),))
+        for i, (text, frames) in enumerate(zip(texts, (16, 16), strict=True))
+    )
+    for weight in (0.0, 0.3, 1.0):
+        found = joint_loss(small, mel, valid, texts, ctc_weight=weight, label_smoothing=0.2)
+        expected = weight * ctc / 2 + (1 - weight) * spelled_loss
+        torch.testing.assert_close(found, expected)
+
+
+def test_other_utterances_change_no_text(small):
+    alphabet, mels = Alphabet.of(TEXTS), split("some").mels
+    together = transcribe(small, mels, alphabet, longest=5)
+    for mel, text in zip(mels, together, strict=True):
+        assert transcribe(small, [mel], alphabet, longest=5) == [text]
+
+
+def test_ctc_lets_no_text_through_that_the_frames_do_not_hold(small):
+    alphabet, mels = Alphabet.of(TEXTS), split("some", 2, frames=9).mels  # three frames are left
+    written = transcribe(small, mels, alphabet, width=3, ctc_weight=0.5, longest=9)
+    assert all(frames_needed(alphabet.encode(text)) <= 3 for text in written if text.strip())
+
+
+def test_without_a_decoder_the_best_path_is_read():
+    model = new_recognizer(recipe("speech-gru", "model.num_decoder_layers=0"), 6).eval()
+    assert ctc_weight(model) == 1
+    mels = split("some").mels
+    paths = [alone for mel in mels for alone in best_paths(model, [mel])]
+    assert best_paths(model, mels) == paths
+    with pytest.raises(UsageError, match="leaves no decoder: read CTC's logits"):
+        model.decode(torch.tensor([[SOS]]), torch.zeros(1, 2, 12))
+
+
+def test_a_run_that_is_resumed_ends_as_one_that_was_never_interrupted(tmp_path):
+    train, validation = split("training"), split("validation", 4)
+    whole = fit_recognizer(
+        recipe(), train=train, validation=validation, out=tmp_path / "whole", progress=False
+    )
+    part = begin_recognizer(recipe(), train, validation, tmp_path / "part")
+    from kws.training.recognizer_steps import training_steps
+
+    for loss in training_steps(part.model, part.train, part.recipe, part.optimizer):
+        part.step += 1
+        part.losses.append(loss)
+        if part.step == 3:
+            break
+        if part.step == 2:
+            part.validate()
+    part.save()
+    again = begin_recognizer(recipe(), train, validation, tmp_path / "part", resume=True)
+    assert again.step == 3
+    finish_recognizer(again, progress=False)
+    for name in ("history.jsonl", "recipe.toml"):
+        assert (tmp_path / "part" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    one, other = (load_recognizer(tmp_path / name) for name in ("whole", "part"))
+    for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert one.alphabet.letters == (" ", "n", "o")
+    errors, written = one.word_errors(validation)
+    assert errors.describe() == word_errors(validation.texts, written).describe()
+    best = whole.best
+    assert best["validation_n"] == errors.words
+    assert best["validation_accuracy"] == pytest.approx(max(0, 1 - errors.rate))
+
+
+def test_what_does_not_fit_is_one_sentence(tmp_path):
+    train, validation = split("training"), split("validation", 4)
+
+    def begin(chosen, validation=validation, **options):
+        return begin_recognizer(chosen, train, validation, tmp_path / "run", **options)
+
+    rows = [replace(row, text="on x") for row in validation.rows]
+    strange = TranscribedSplit(mels=validation.mels, rows=rows, split="validation")
+    with pytest.raises(UsageError, match="the alphabet has no 'x', which 'on x' holds"):
+        begin(recipe(), strange)
+    with pytest.raises(UsageError, match="no utterance of the validation split has as many frames"):
+        begin(recipe(), split("validation", 2, frames=3))
+    with pytest.raises(UsageError, match=r"data\.task=keywords is no speech to text"):
+        begin(load_recipe("keywords"))
+    with pytest.raises(UsageError, match=r"model\.name=tdnn labels and writes no text"):
+        begin(Recipe(data=recipe().data, model=replace(recipe().model, name="tdnn", options={})))
+    begin(recipe())
+    with pytest.raises(UsageError, match="contains a run already"):
+        begin(recipe())
+    with pytest.raises(UsageError, match=r"train\.lr was 0\.002 when this run began"):
+        begin(recipe("speech-transformer", "train.lr=1e-3"), resume=True)
+    with pytest.raises(UsageError, match="a recognizer, which writes texts and knows no labels"):
+        load_model(tmp_path / "run" / "last.pt")
+
+
+def test_utterances_with_too_few_frames_are_left_out_and_counted():
+    data = spelled(split("training", 5, frames=13), Alphabet.of(TEXTS))
+    assert data.left_out == 2  # "noon" and "on no" need five frames of the four that are left
+    assert [len(text) for text in data.symbols] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"width": 0}, "a beam of width 0 holds no text"),
+        ({"ctc_weight": 1.5}, "a CTC weight of 1.5 is not between 0 and 1"),
+        ({"longest": 0}, "longest=0 leaves no symbol"),
+    ],
+)
+def test_a_search_that_can_find_nothing_is_refused(options, says):
+    model = new_recognizer(recipe(), 6)
+    with pytest.raises(UsageError, match=says):
+        transcribe(model, split("some", 1).mels, Alphabet.of(TEXTS), **options)
+
+
+def test_texts_are_read_one_place_late():
+    inputs, wanted = teacher_forced([torch.tensor([5, 4, 5]), torch.tensor([3])])
+    assert inputs.tolist() == [[SOS, 5, 4, 5], [SOS, 3, EOS, EOS]]
+    assert wanted.tolist() == [[5, 4, 5, EOS], [3, EOS, -100, -100]]
