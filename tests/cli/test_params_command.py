@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kws.models.registry import MODELS
+from kws.models.registry import MODELS, RECOGNIZERS
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -17,7 +17,7 @@ def test_without_a_model_every_model_is_listed_with_its_size(kws):
     outcome = kws("params")
     listed = rows(outcome.out)
     assert outcome.code == 0
-    assert listed.keys() - {"model"} == MODELS.keys()
+    assert listed.keys() - {"model"} == {*MODELS, *RECOGNIZERS}
     assert listed["kwt-1"][:3] == ["607,308", "40", "12"]
     assert listed["homework-baseline"][:3] == ["125,896", "40", "600"]
 
