@@ -584,7 +584,7 @@ for axes, mel, title in zip(panels, (mels["validation"], again), ("before", "aft
     axes.set(title=f'"{V2_WORDS[0]}" {title}', xlabel="frame (10 ms)", ylabel="mel band")
     display(sound(mel[0]))
 for frame, code in zip(range(0, FRAMES, 4), codes["validation"][0].tolist(), strict=True):
-    panels[1].text(frame, 36, str(code), color="w", fontsize=6)
+    panels[1].text(frame, 34, str(code), color="w", fontsize=7, rotation=90)
 
 # %% [markdown]
 # ## 9.6 A prior
