@@ -509,8 +509,74 @@ _07 = Assignment(
     weights=True,
 )
 
+_CODEBOOK = ("kws.models.codebook", "kws.models.codec")
+_09 = Assignment(
+    number="09",
+    slug="codes",
+    title="Codes and a prior",
+    tasks=(
+        Task(
+            id="9.1",
+            title="How long is a song?",
+            names=("code_rate", "bit_rate", "context_seconds"),
+        ),
+        Task(
+            id="9.2",
+            title="The nearest code",
+            names=("nearest", "perplexity"),
+            forbidden=_CODEBOOK,
+        ),
+        Task(
+            id="9.3",
+            title="Straight through",
+            names=("quantize",),
+            after=("9.2",),
+            forbidden=_CODEBOOK,
+        ),
+        Task(
+            id="9.4",
+            title="A codebook that follows",
+            names=("follow", "restart"),
+            forbidden=_CODEBOOK,
+        ),
+        Task(
+            id="9.5",
+            title="The codec",
+            names=("Codebook", "Codec"),
+            after=("9.2", "9.3", "9.4"),
+            forbidden=_CODEBOOK,
+        ),
+        Task(
+            id="9.6",
+            title="A prior",
+            names=("bigram", "CodePrior", "nats"),
+            forbidden=("kws.models.code_prior",),
+        ),
+        Task(
+            id="9.7",
+            title="Sampling",
+            names=("probabilities", "generate"),
+            forbidden=("kws.decoding.sampling",),
+        ),
+        Task(
+            id="9.8",
+            title="Hand in",
+            names=("CodeModel", "encode_mels", "decode_codes"),
+            after=("9.5", "9.6"),
+            forbidden=(*_CODEBOOK, "kws.models.code_prior"),
+        ),
+    ),
+    withheld=(
+        "kws.decoding.sampling",
+        "kws.models.code_prior",
+        "kws.models.codebook",
+        "kws.models.codec",
+    ),
+    weights=True,
+)
+
 ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType(
-    {one.number: one for one in (_01, _02, _03, _04, _05, _06, _07)}
+    {one.number: one for one in (_01, _02, _03, _04, _05, _06, _07, _09)}
 )
 
 

@@ -16,7 +16,7 @@ import torch
 from grader import ROOT
 from grader.adapters import get_assignment
 from grader.authoring.build import read_solution
-from grader.course.hidden import speech
+from grader.course.hidden import clean_clips, speech
 from grader.course.hidden.digits import N_MELS, SYMBOLS
 from grader.course.hidden.digits import speak as hidden_strings
 from grader.course.hidden.keywords import GERMAN, speak, speak_german
@@ -31,6 +31,7 @@ TRAINING = {  # in the first cell that trains
     "05": "losses = fit(model",
     "06": "losses = fit(pretrained",
     "07": "history = fit(model",
+    "09": "losses = fit_codec(codec",
 }
 
 
@@ -129,6 +130,32 @@ def strings(names: dict[str, Any], seed: int) -> float:
     return 1 - found["greedy"].rate
 
 
+def samples_of_codes(names: dict[str, Any], seed: int) -> float:
+    """Share of samples that are heard as asked; codes in use and perplexity are told."""
+    torch.manual_seed(seed)
+    model = names["CodeModel"]()
+    names["fit_codec"](model.codec, names["mels"]["training"], seed=seed)
+    model.eval()
+    encode = torch.no_grad()(lambda mel: names["encode_mels"](model, mel))
+    decode = torch.no_grad()(lambda some: names["decode_codes"](model, some))
+    codes = clean_clips.codes_of(encode, names["mels"]["training"])
+    names["fit_prior"](model.prior, names["labels"]["training"], codes, seed=seed)
+    model.eval()
+    logits = torch.no_grad()(model)
+    mel, labels = clean_clips.speak_clean(seed)
+    found = clean_clips.codes_of(encode, mel)
+    again = clean_clips.heard_right(clean_clips.mels_of(decode, found), labels)
+    perplexity = clean_clips.prior_perplexity(logits, labels, found)
+    words, drawn = clean_clips.drawn_codes(logits, torch.Generator().manual_seed(seed))
+    heard = clean_clips.heard_right(clean_clips.mels_of(decode, drawn), words)
+    print(
+        f"seed {seed}: {clean_clips.used(found)} codes in use, decoded words recognized {again}, "
+        f"perplexity {perplexity:.2f}, samples recognized {heard}",
+        flush=True,
+    )
+    return heard.value
+
+
 def speakers_again(names: dict[str, Any], seed: int) -> float:
     """Accuracy of our model when the grader trains it with the lowest rate that the hints name."""
     torch.manual_seed(seed)
@@ -153,7 +180,14 @@ def _fit(model: torch.nn.Module, plan: Plan, seed: int) -> None:
     fit(model, plan.batches, steps=len(plan.rates), lr=plan.rates, **options)
 
 
-MEASURES = {"03": speakers, "04": conformers, "05": keywords, "06": german_words, "07": strings}
+MEASURES = {
+    "03": speakers,
+    "04": conformers,
+    "05": keywords,
+    "06": german_words,
+    "07": strings,
+    "09": samples_of_codes,
+}
 BASELINES = {"06": ("the same clips and steps without pretraining", from_scratch)}
 FIRST_SEED = {"07": 0}  # the notebook's own
 RETRAINED = {"03": speakers_again, "05": keywords_again}

@@ -3,13 +3,23 @@
 Pure torch; no answer to a task is imported here, and no expected value is computed here.
 """
 
-from kws.contracts import attention, conformer, features, image, keyword, recognizer, speakers
+from kws.contracts import (
+    attention,
+    codes,
+    conformer,
+    features,
+    image,
+    keyword,
+    recognizer,
+    speakers,
+)
 from kws.contracts.trial import Trial, all_trials, find_trial
 
 __all__ = [
     "Trial",
     "all_trials",
     "attention",
+    "codes",
     "conformer",
     "features",
     "find_trial",

@@ -32,6 +32,7 @@ from kws.training.recipe import Augment, Data, Features, Model, Recipe, Train, t
 VERSION = 1
 RECORD = "listener.json"
 BEST = "best.pt"  # of a run
+BATCH = 128  # clips that are heard at a time
 PROTOCOL = "embedded-35"
 SETTINGS = Recipe(
     description="The listener: 35 words of the embedded corpus",
@@ -86,6 +87,18 @@ def heard(judge: Trained, waveforms: Sequence[Float[Tensor, "_"]]) -> list[str]:
         return []
     logits = judge.logits(judge.features(as_heard(waveforms)))
     return [judge.labels[best] for best in logits.argmax(dim=1).tolist()]
+
+
+def heard_in_mels(judge: Trained, mels: Float[Tensor, "n T F"]) -> list[str]:
+    """The word that `judge` hears in each log-mel, as `kws.features.log_mel` makes them.
+
+    F is that of its features, 40; a second has 101 frames, and up to 3 fewer do no harm.
+    """
+    words = []
+    for few in mels.split(BATCH):
+        logits = judge.logits(judge.normalizer(few))
+        words += [judge.labels[best] for best in logits.argmax(dim=1).tolist()]
+    return words
 
 
 def as_heard(waveforms: Sequence[Float[Tensor, "_"]]) -> Float[Tensor, "B S"]:

@@ -75,7 +75,8 @@ LEFT_TO_MODELS |= {"ConvS2s", "DsCnn", "RnnClassifier", "SpectrogramTransformer"
 REFUSE_PADDING = {"Ast", "Wav2Vec2"}  # tested where they are
 # With a padding test beside their own: a memory and symbols, or a mask that is shortened twice.
 ELSEWHERE = {"Attention2d", "ConvSubsampling", "CrossAttention", "DecoderLayer"}
-ELSEWHERE |= {"BranchformerLayer", "ConvolutionalGating", "SpeechTransformer"}
+ELSEWHERE |= {"BranchformerLayer", "ConvolutionalGating", "SpeechGru", "SpeechTransformer"}
+ELSEWHERE |= {"DurationPredictor", "FastSpeech", "FftBlock", "SpokenLayer", "TransformerTts"}
 
 
 def padded(x: torch.Tensor, valid: torch.Tensor, axis: int, scale: float) -> torch.Tensor:

@@ -159,6 +159,24 @@ def test_the_guide_is_zero_on_the_diagonal_and_symmetric():
     assert 0 < guided_loss(even, guide, valid) < 1
 
 
+def test_transformer_tts_says_a_text_alike_beside_a_longer_one(float64):
+    torch.manual_seed(0)
+    model = TransformerTts(11, n_mels=5, d_model=D, num_heads=H, d_ff=E, reduction=2).eval()
+    phonemes, valid = texts()
+    mel = torch.randn(B, 6, 5)
+    length = int(valid[1].sum())
+    torch.manual_seed(1)  # the pre-net drops in evaluation too: the same features of both
+    together, stops, attention = model(phonemes, valid, mel)
+    torch.manual_seed(1)
+    other = phonemes.clone()
+    other[1, length:] = 2
+    again, stops_again, _ = model(other, valid, mel)
+    close = {"rtol": 0, "atol": 1e-12}
+    torch.testing.assert_close(again, together, **close)
+    torch.testing.assert_close(stops_again, stops, **close)
+    assert all(not weights[1, :, :, length:].any() for weights in attention)
+
+
 def test_transformer_tts_does_not_look_ahead():
     torch.manual_seed(0)
     model = TransformerTts(11, n_mels=5, d_model=D, num_heads=H, d_ff=E).eval()

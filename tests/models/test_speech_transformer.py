@@ -1,10 +1,11 @@
-"""The Speech-Transformer: padding, causality, what it hears, and its two halves."""
+"""The Speech-Transformer and its recurrent rival: padding, causality, what it hears, two halves."""
 
 from dataclasses import replace
 
 import torch
 
 from kws.models.counts import count_parameters
+from kws.models.speech_gru import SpeechGru, SpeechGruConfig
 from kws.models.speech_transformer import (
     ConvSubsampling,
     SpeechTransformer,
@@ -36,9 +37,14 @@ def test_a_quarter_of_the_frames_is_left_for_every_length():
         assert valid.shape[1] == x.shape[1]
 
 
-def test_padding_moves_no_logit_with_2d_attention_or_without():
-    for modules in (0, 2):
-        model = small(num_attention_2d=modules)
+def small_gru() -> SpeechGru:
+    torch.manual_seed(0)
+    sizes = {"num_classes": 7, "num_features": 10, "channels": 3, "d_model": 8}
+    return SpeechGru(SpeechGruConfig(**sizes, num_heads=2, hidden_size=5)).double().eval()
+
+
+def test_padding_moves_no_logit_of_any_recognizer():
+    for model in (small(num_attention_2d=0), small(num_attention_2d=2), small_gru()):
         mel, valid, symbols = asked()
         logits, ctc = model(mel, valid, symbols)
         loud = mel.masked_fill(~valid[..., None], 77.0)

@@ -207,5 +207,48 @@ BORROWED: dict[str, tuple[Borrowed, ...]] = {
                 ),
             ),
         ),
+        Borrowed(
+            name="torchaudio's private convolution module",
+            check="4.3-convolution-count",
+            edits=(
+                (
+                    "        self.norm = nn.LayerNorm(d_model)\n"
+                    "        self.expand = nn.Linear(d_model, 2 * d_model)\n"
+                    "        self.depthwise = DepthwiseConv(d_model, kernel_size)\n"
+                    "        self.batch_norm = MaskedBatchNorm(d_model, channels_last=True)\n"
+                    "        self.contract = nn.Linear(d_model, d_model)\n",
+                    f"        theirs = {MODULES}[{_spelled('torchaudio.models.conformer')}]\n"
+                    f"        private = getattr(theirs, {_spelled('_ConvolutionModule')})\n"
+                    "        self.inner = private(d_model, d_model, kernel_size, bias=True)\n",
+                ),
+            ),
+        ),
+    ),
+    "05": (
+        Borrowed(
+            name="the package's confusion matrix, its file run as code",
+            check="5.7-confusion-values",
+            edits=(
+                (
+                    "    pairs = labels * num_classes + predicted\n",
+                    "    import kws.inference.confusion\n"
+                    + _run_from("kws.inference.confusion", "confusion_matrix")
+                    + "    return found(predicted, labels, num_classes)\n    pairs = 0\n",
+                ),
+            ),
+        ),
+        Borrowed(
+            name="the package's labels for Kaggle, its file run as code",
+            check="5.9-table-words",
+            edits=(
+                (
+                    "    table = {}\n",
+                    "    import kws.inference.thresholds\n"
+                    + _run_from("kws.inference.thresholds", "kaggle_label")
+                    + "    names = [found(label_names[int(one)]) for one in predicted]\n"
+                    "    return dict(zip(file_names, names))\n    table = {}\n",
+                ),
+            ),
+        ),
     ),
 }

@@ -74,7 +74,12 @@ def functions_in_kit(number: str) -> list[Callable]:
                 for key, thing in sorted(vars(module).items())
                 if not key.startswith("_") and getattr(thing, "__module__", "") == name
             ]
-    return [thing for thing in found if callable(thing)]
+    return [unwatched(thing) for thing in found if callable(thing)]
+
+
+def unwatched(thing: Callable) -> Callable:
+    """A function as students have it: tests watch the shapes of what they call."""
+    return thing if isinstance(thing, type) else inspect.unwrap(thing)
 
 
 def takes_as_many(candidate: Callable, ours: Callable) -> bool:
@@ -134,5 +139,5 @@ def test_no_function_in_a_kit_answers_one_of_its_tasks(number):
     ],
 )
 def test_a_function_that_does_answer_is_found(number, module, name):
-    function = getattr(importlib.import_module(module), name)
+    function = unwatched(getattr(importlib.import_module(module), name))
     assert list(answering(number, [function])) == [f"{module}.{name} answers {name}"]

@@ -1,0 +1,142 @@
+"""Hidden clean words, codes of them, and samples of a prior: what is measured in assignment 9.
+
+The four known voices say each word again, as the instructor's secret seed tells. Codes, decoded
+mels and logits come from the model that was handed in; what is drawn, counted and heard is drawn,
+counted and heard here. The prior is asked for one code at a time, with the codes before it and
+nothing else, so that it cannot have seen what it is to predict.
+
+Shape letters: n clips   T frames   F mel bands   t codes   K codes to choose from
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from grader.core.outcomes import Record
+from grader.core.seed import Seed
+from grader.grading.feedback import Failure, expect_logits
+from kws.contracts.codes import CODES, FRAMES, LENGTH, MELS, WORDS
+from kws.data.embedded.clean_words import clean_words
+from kws.decoding.sampling import sample
+from kws.features import log_mel
+from kws.inference.listener import heard_in_mels, listener
+from kws.inference.trained import Trained
+from kws.metrics import Proportion
+from kws.protocols import V2_WORDS
+
+MEAN, DEVIATION = -4.5, 4.0  # as in the notebook
+TAKES, SAMPLES = 2, 8  # of each word: by each voice, and from the prior
+BATCH = 70
+
+Encode = Callable[[Tensor], Tensor]  # mel (n, T, F) -> codes (n, t)
+Decode = Callable[[Tensor], Tensor]  # codes (n, t) -> mel (n, T, F)
+Logits = Callable[[Tensor, Tensor], Tensor]  # words (n,), codes (n, t) -> (n, t + 1, K)
+
+
+def hidden_clips(secret: Seed) -> tuple[Tensor, Tensor]:
+    """mel (n, T, F) as notebook 9 prepares it, and the number of each word."""
+    return speak_clean(secret.number("hidden clean words"))
+
+
+@lru_cache(maxsize=2)
+def speak_clean(seed: int) -> tuple[Tensor, Tensor]:
+    """The clips that follow from a number, in an order that does too."""
+    waveforms, labels = clean_words(TAKES, seed=f"hidden clean words {seed}", progress=False)
+    mel = (log_mel(waveforms, n_mels=MELS)[:, :FRAMES] - MEAN) / DEVIATION
+    order = torch.randperm(len(mel), generator=torch.Generator().manual_seed(seed))
+    return mel[order], labels[order]
+
+
+def judge() -> Trained:
+    """The listener, which stays on this side."""
+    return listener(progress=False)
+
+
+def codes_of(encode: Encode, mel: Tensor) -> Tensor:
+    """Codes (n, t) of mels, checked to be some."""
+    found = []
+    for few in mel.split(BATCH):
+        codes = encode(few)
+        good = isinstance(codes, Tensor) and not codes.is_floating_point()
+        if not good or tuple(codes.shape) != (len(few), LENGTH):
+            raise Failure(f"codes of {len(few)} clips are not {len(few)} x {LENGTH} whole numbers")
+        if bool(((codes < 0) | (codes >= CODES)).any()):
+            raise Failure(f"codes are not all between 0 and {CODES - 1}")
+        found.append(codes.long())
+    return torch.cat(found)
+
+
+def mels_of(decode: Decode, codes: Tensor) -> Tensor:
+    """Mels (n, T, F) of codes, checked to be some."""
+    found = []
+    for few in codes.split(BATCH):
+        mel = decode(few)
+        if not isinstance(mel, Tensor) or tuple(mel.shape) != (len(few), FRAMES, MELS):
+            raise Failure(f"mels of {len(few)} clips are not {len(few)} x {FRAMES} x {MELS}")
+        if not bool(mel.isfinite().all()):
+            raise Failure("a decoded mel has infinite values or NaN")
+        found.append(mel.detach().float())
+    return torch.cat(found)
+
+
+def used(codes: Tensor) -> int:
+    """How many codes occur."""
+    return len(codes.unique())
+
+
+def heard_right(mel: Tensor, labels: Tensor) -> Proportion:
+    """How many mels the listener hears as their words."""
+    heard = heard_in_mels(judge(), mel * DEVIATION + MEAN)
+    asked = [V2_WORDS[label] for label in labels.tolist()]
+    return Proportion(correct=sum(map(str.__eq__, heard, asked)), n=len(asked))
+
+
+def next_logits(logits: Logits, words: Tensor, codes: Tensor) -> Tensor:
+    """Logits (n, K) of the next code, which the model is not given."""
+    found = []
+    for few, so_far in zip(words.split(BATCH), codes.split(BATCH), strict=True):
+        all_of = logits(few, so_far)
+        if not isinstance(all_of, Tensor) or all_of.ndim != 3 or all_of.shape[1] < 1:
+            raise Failure("the model's logits have not three axes: clips, places, codes")
+        found.append(expect_logits("the logits", all_of[:, -1], len(few), CODES))
+    return torch.cat(found).detach().double()
+
+
+def prior_perplexity(logits: Logits, words: Tensor, codes: Tensor) -> float:
+    """exp of the nats of a code, given the word and the codes before it."""
+    nats = [
+        F.cross_entropy(next_logits(logits, words, codes[:, :place]), codes[:, place])
+        for place in range(LENGTH)
+    ]
+    return torch.stack(nats).mean().exp().item()
+
+
+def drawn_codes(logits: Logits, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Words, each some times, and codes (n, t) drawn for them by the model's probabilities."""
+    words = torch.arange(WORDS).repeat(SAMPLES)
+    words = words[torch.randperm(len(words), generator=generator)]
+    step = lambda so_far: next_logits(logits, words, so_far)  # noqa: E731
+    return words, sample(step, len(words), LENGTH, generator=generator)
+
+
+def expect_at_most(record: Record, what: str, value: float, *, full: float, none: float) -> None:
+    """All points up to `full`, none from `none` on, and in between in proportion."""
+    record.fact(what, round(value, 2))
+    told = f"{what} is {value:.2f}"
+    if not value < none:
+        raise Failure(f"{told}, points begin below {none:g}")
+    if value > full:
+        record.partial((none - value) / (none - full), f"{told}, all points are up to {full:g}")
+
+
+def expect_at_least(record: Record, what: str, value: float, *, full: float, none: float) -> None:
+    """All points from `full` on, none up to `none`, and in between in proportion."""
+    record.fact(what, round(value, 2))
+    told = f"{what}: {value:g}"
+    if not value > none:
+        raise Failure(f"{told}, points begin above {none:g}")
+    if value < full:
+        record.partial((value - none) / (full - none), f"{told}, all points are from {full:g} on")

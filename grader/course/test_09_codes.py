@@ -1,0 +1,95 @@
+"""Hidden checks of assignment 9: its contract (`kws.contracts.codes`) with hidden values; codes of
+hidden clips, their perplexity by the prior, and samples that the listener hears."""
+
+import pytest
+
+from grader.course.hidden.clean_clips import (
+    codes_of,
+    drawn_codes,
+    expect_at_least,
+    expect_at_most,
+    heard_right,
+    hidden_clips,
+    mels_of,
+    prior_perplexity,
+    used,
+)
+from grader.course.probes.accuracy import expect_accuracy
+from grader.course.probes.remote_modules import built
+from grader.course.trials import check_trial
+from grader.grading.trained_weights import load_weights
+from kws.contracts import codes
+
+ALIVE, FEW = 115, 40  # codes in use for all points, and for none
+PERPLEXITY, WILD = 7.0, 15.0
+DECODED, LOST = 0.80, 0.30  # share of decoded words that are recognized, for all points and none
+FULL, NONE = 0.66, 0.15  # the same of samples: grader/course/reached.py
+
+test_rates_values = check_trial(codes.rates_values, points=1)
+test_nearest_values = check_trial(codes.nearest_values, points=2)
+test_perplexity_values = check_trial(codes.perplexity_values, points=1)
+test_quantize_values = check_trial(codes.quantize_values, points=2)
+test_quantize_gradients = check_trial(codes.quantize_gradients, points=2)
+test_follow_values = check_trial(codes.follow_values, points=2)
+test_restart_values = check_trial(codes.restart_values, points=1)
+test_restart_fair = check_trial(codes.restart_fair, points=1)
+test_codebook_values = check_trial(codes.codebook_values, points=2)
+test_codebook_begins = check_trial(codes.codebook_begins, points=1)
+test_codec_values = check_trial(codes.codec_values, points=2)
+test_bigram_values = check_trial(codes.bigram_values, points=1)
+test_prior_causality = check_trial(codes.prior_causality, points=2)
+test_prior_places = check_trial(codes.prior_places, points=1)
+test_nats_values = check_trial(codes.nats_values, points=1)
+test_probabilities_values = check_trial(codes.probabilities_values, points=2)
+test_generate_values = check_trial(codes.generate_values, points=1)
+test_generate_fair = check_trial(codes.generate_fair, points=1)
+test_model_values = check_trial(codes.model_values, points=1)
+
+
+def handed_in(student, weights):
+    """The trained model, its codec as two functions."""
+    model = load_weights(built(student, "CodeModel"), weights).eval()
+    encode = lambda mel: student.encode_mels(model, mel)  # noqa: E731
+    decode = lambda some: student.decode_codes(model, some)  # noqa: E731
+    return model, encode, decode
+
+
+@pytest.mark.check("9.8", points=2, concept="section 9.5", timeout=120)
+def test_alive(student, weights, secret, record):
+    """the codec uses its codes on new takes."""
+    _, encode, _ = handed_in(student, weights)
+    mel, _ = hidden_clips(secret)
+    expect_at_least(record, "codes in use", used(codes_of(encode, mel)), full=ALIVE, none=FEW)
+
+
+@pytest.mark.check("9.8", points=2, concept="section 9.5", timeout=120)
+def test_decoded(student, weights, secret, record):
+    """what is decoded from codes of new takes is heard as the words that were said."""
+    _, encode, decode = handed_in(student, weights)
+    mel, labels = hidden_clips(secret)
+    measured = heard_right(mels_of(decode, codes_of(encode, mel)), labels)
+    record.fact("words recognized after decoding", str(measured))
+    expect_accuracy(record, measured, none=LOST, full=DECODED)
+
+
+@pytest.mark.check("9.8", points=3, concept="section 9.6", timeout=240)
+def test_perplexity(student, weights, secret, record):
+    """the prior predicts the codes of new takes, of which at least 40 are in use."""
+    model, encode, _ = handed_in(student, weights)
+    mel, labels = hidden_clips(secret)
+    found = codes_of(encode, mel)
+    expect_at_least(record, "codes in use", used(found), full=FEW + 1, none=FEW)
+    value = prior_perplexity(model, labels, found)
+    expect_at_most(record, "the perplexity of a code", value, full=PERPLEXITY, none=WILD)
+
+
+@pytest.mark.check("9.8", points=3, concept="section 9.7", timeout=240)
+def test_samples(student, weights, secret, record):
+    """samples at temperature 1 are heard as the words that were asked for, each another one."""
+    model, _, decode = handed_in(student, weights)
+    words, drawn = drawn_codes(model, secret.generator("samples of assignment 9"))
+    different = len(drawn.unique(dim=0)) / len(drawn)
+    expect_at_least(record, "share of samples that differ", different, full=0.9, none=0.3)
+    measured = heard_right(mels_of(decode, drawn), words)
+    record.fact("samples recognized", str(measured))
+    expect_accuracy(record, measured, none=NONE, full=FULL)
