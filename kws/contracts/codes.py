@@ -439,6 +439,9 @@ def generate_values(draw, B, t, K, generate):
 
 
 def measure_draws(results: Mapping[str, Any], K: int, temperature: float, k: int) -> Measured:
+    seeds = results["seeds"]
+    yield "the same seed: is it the same draw?", bool(seeds[0] == seeds[1])
+    yield "another seed: is it always the same draw?", all(one == seeds[0] for one in seeds[2:])
     logits = results["logits"]
     whole = (logits / temperature).softmax(-1)
     least = logits.topk(k).values[-1]
@@ -448,9 +451,6 @@ def measure_draws(results: Mapping[str, Any], K: int, temperature: float, k: int
         yield f"codes out of range with {name}", int(((drawn < 0) | (drawn >= K)).sum())
         counts = drawn.clamp(0, K - 1).bincount(minlength=K)
         yield f"codes too often or too rarely with {name}", _beyond(counts, p, len(drawn))
-    seeds = results["seeds"]
-    yield "the same seed: is it the same draw?", bool(seeds[0] == seeds[1])
-    yield "another seed: is it always the same draw?", all(one == seeds[0] for one in seeds[2:])
 
 
 @trial(
