@@ -440,7 +440,7 @@ def train_step(run: TrainingRun, forward: nn.Module) -> Tensor:
     run.optimizer.zero_grad()
     if run.averaged:
         run.averaged.update(run.model, run.step)
-    return torch.stack([total, right, norm])
+    return torch.stack([total, right, norm / team.world])  # they are summed; each has the norm
 
 
 def fetch_losses(run: TrainingRun) -> None:

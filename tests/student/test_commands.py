@@ -149,7 +149,7 @@ def test_submit_names_the_student_and_tries_the_weights(folder, kws):
     [
         (("submit", "02", "--name", " "), "the name that the course knows you by"),
         (("think", "02"), "name one, such as 2.1"),
-        (("check", "9"), "has no assignment 09"),
+        (("check", "99"), "has no assignment 99"),
         (("check", "02", "--notebook", "nope.ipynb"), "no such file"),
         (("check", "--notebook", "nope.ipynb"), "name the task or the assignment as well"),
         (("check", "02", "--seconds", "0"), "must be more than 0"),

@@ -108,7 +108,7 @@ def test_a_task_covers_its_checks_and_no_others(text):
     ("text", "says"),
     [
         ("foo", "write 2.1 for a task"),
-        ("9", "choose one of 01, 02"),
+        ("99", "choose one of 01, 02"),
         ("2.9", "choose one of 2.1, 2.2"),
         ("2.1-attend-by", "did you mean '2.1-attend-by-hand'"),
         ("02-attend", "write 2.1 for a task"),

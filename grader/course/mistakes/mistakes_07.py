@@ -410,11 +410,6 @@ MISTAKES = [
         task="7.9", name="the encoder without a mask", question="does the encoder get valid?",
         replace=ENCODED, by="return self.encoder(self.positions(x)), valid"),
     Mistake(
-        task="7.9", name="the mask of the input",
-        question="the mask shrinks with the frames: which one goes to the encoder?",
-        replace="x, valid = self.subsample(mel, valid)\n",
-        by="x, _ = self.subsample(mel, valid)\n"),
-    Mistake(
         task="7.9", name="a plain list of layers",
         question="are the layers in an nn.ModuleList? A plain list hides their parameters",
         replace="self.layers = " + STACK,
