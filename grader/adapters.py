@@ -509,6 +509,77 @@ _07 = Assignment(
     weights=True,
 )
 
+_REPEAT = ("torch.repeat_interleave", "torch.Tensor.repeat_interleave")
+_08 = Assignment(
+    number="08",
+    slug="text_to_speech",
+    title="Speech from text",
+    tasks=(
+        Task(
+            id="8.1",
+            title="Durations",
+            names=("frames_of",),
+            forbidden=("kws.data.durations.frames_of",),
+        ),
+        Task(
+            id="8.2",
+            title="The length regulator",
+            names=("regulate", "paced"),
+            forbidden=(*_REPEAT, "kws.models.length_regulator"),
+        ),
+        Task(
+            id="8.3",
+            title="The block",
+            names=("FftBlock", "duration_loss", "frames_from"),
+            forbidden=("kws.models.fft_block",),
+        ),
+        Task(
+            id="8.4",
+            title="What Transformer-TTS needs",
+            names=(
+                "ScaledPositions",
+                "PreNet",
+                "shifted",
+                "stop_targets",
+                "stop_loss",
+                "guide_weights",
+                "guided_loss",
+            ),
+            forbidden=(
+                "torch.nn.functional.binary_cross_entropy_with_logits",
+                "torch.nn.BCEWithLogitsLoss",
+                "torch.binary_cross_entropy_with_logits",
+                "kws.models.transformer_tts",
+            ),
+        ),
+        Task(
+            id="8.5",
+            title="From mels to sound",
+            names=("mel_to_power", "griffin_lim"),
+            forbidden=("torchaudio", "kws.griffin_lim"),
+        ),
+        Task(
+            id="8.6",
+            title="Say it",
+            names=("FastSpeech", "speech_loss", "recipe"),
+            after=("8.2", "8.3", "8.4"),
+            forbidden=("kws.models.fastspeech", "kws.training.synthesis"),
+        ),
+    ),
+    withheld=(
+        "kws.data.durations",
+        "kws.griffin_lim",
+        "kws.cli.say",
+        "kws.inference.synthesizer",
+        "kws.models.fastspeech",
+        "kws.models.fft_block",
+        "kws.models.length_regulator",
+        "kws.models.transformer_tts",
+        "kws.training.synthesis",
+    ),
+    weights=True,
+)
+
 _CODEBOOK = ("kws.models.codebook", "kws.models.codec")
 _09 = Assignment(
     number="09",
@@ -576,7 +647,7 @@ _09 = Assignment(
 )
 
 ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType(
-    {one.number: one for one in (_01, _02, _03, _04, _05, _06, _07, _09)}
+    {one.number: one for one in (_01, _02, _03, _04, _05, _06, _07, _08, _09)}
 )
 
 

@@ -234,7 +234,7 @@ class JobServer:
 def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
     """Load our answers, make the hidden recordings of an assignment: every fork has them then."""
     from grader.adapters import ASSIGNMENTS
-    from grader.course.hidden import clean_clips, digits, keywords, speech
+    from grader.course.hidden import clean_clips, digits, keywords, said, speech
     from grader.course.probes import retraining
     from grader.course.trials import expected_results, hidden_seed
     from kws.contracts import all_trials
@@ -250,6 +250,8 @@ def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
         keywords.german_clips(seed)
     if number == "07":
         digits.spoken_strings(seed)
+    if number == "08":
+        said.prepare(seed)
     if number == "09":
         clean_clips.hidden_clips(seed)
         clean_clips.judge()

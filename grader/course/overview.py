@@ -23,6 +23,7 @@ from grader.course import (
     test_05_keyword_transformer,
     test_06_spectrogram_image,
     test_07_speech_to_text,
+    test_08_text_to_speech,
     test_09_codes,
 )
 from grader.course.mistakes.planted import planted, solution
@@ -48,6 +49,7 @@ CHECKS = {
     "05": test_05_keyword_transformer,
     "06": test_06_spectrogram_image,
     "07": test_07_speech_to_text,
+    "08": test_08_text_to_speech,
     "09": test_09_codes,
 }
 

@@ -20,6 +20,7 @@ from grader.course.hidden import clean_clips, speech
 from grader.course.hidden.digits import N_MELS, SYMBOLS
 from grader.course.hidden.digits import speak as hidden_strings
 from grader.course.hidden.keywords import GERMAN, speak, speak_german
+from grader.course.hidden.said import NUM_SYMBOLS, duration_error, phrases_of, words_heard
 from grader.course.probes.retraining import Plan, keyword_plan, speaker_plan
 from grader.sandbox.module_ops import fit
 from kws.errors import UsageError
@@ -31,6 +32,7 @@ TRAINING = {  # in the first cell that trains
     "05": "losses = fit(model",
     "06": "losses = fit(pretrained",
     "07": "history = fit(model",
+    "08": "losses = fit(model, **recipe())",
     "09": "losses = fit_codec(codec",
 }
 
@@ -156,6 +158,19 @@ def samples_of_codes(names: dict[str, Any], seed: int) -> float:
     return heard.value
 
 
+def spoken_words(names: dict[str, Any], seed: int) -> float:
+    """Share of the keywords that the listener recognizes; the error of durations is told."""
+    torch.manual_seed(seed)
+    model = names["FastSpeech"](NUM_SYMBOLS)
+    names["fit"](model, **names["recipe"](), seed=seed)
+    model.eval()
+    with torch.inference_mode():
+        off = duration_error(model, phrases_of(seed))
+        heard, wrong = words_heard(model)
+    print(f"seed {seed}: durations {off:.2f} frames off; {heard}: {', '.join(wrong)}", flush=True)
+    return heard.value
+
+
 def speakers_again(names: dict[str, Any], seed: int) -> float:
     """Accuracy of our model when the grader trains it with the lowest rate that the hints name."""
     torch.manual_seed(seed)
@@ -186,6 +201,7 @@ MEASURES = {
     "05": keywords,
     "06": german_words,
     "07": strings,
+    "08": spoken_words,
     "09": samples_of_codes,
 }
 BASELINES = {"06": ("the same clips and steps without pretraining", from_scratch)}

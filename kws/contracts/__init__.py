@@ -12,6 +12,7 @@ from kws.contracts import (
     keyword,
     recognizer,
     speakers,
+    speaking,
 )
 from kws.contracts.trial import Trial, all_trials, find_trial
 
@@ -27,4 +28,5 @@ __all__ = [
     "keyword",
     "recognizer",
     "speakers",
+    "speaking",
 ]

@@ -35,6 +35,7 @@ MODELS = {  # assignment -> the model of its notebook that is graded with the ha
     "05": "small_model()",
     "06": "small_model(20)",
     "07": "SpeechTransformer(40, 19)",
+    "08": "FastSpeech(len(SYMBOLS) + 1)",
     "09": "CodeModel()",
 }
 SECONDS, SECONDS_WHOLE = 60.0, 1200.0  # time limits by default

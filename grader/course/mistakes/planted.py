@@ -22,6 +22,7 @@ from grader.course.mistakes import (
     mistakes_05,
     mistakes_06,
     mistakes_07,
+    mistakes_08,
     mistakes_09,
 )
 from grader.course.mistakes.added import added_mistakes, as_planted
@@ -56,6 +57,7 @@ PLANTED = {
     "05": Planted(mistakes_05.MISTAKES, mistakes_05.ALTERNATIVES, mistakes_05.NEED_WEIGHTS),
     "06": Planted(mistakes_06.MISTAKES, mistakes_06.ALTERNATIVES, mistakes_06.NEED_WEIGHTS),
     "07": Planted(mistakes_07.MISTAKES, mistakes_07.ALTERNATIVES, mistakes_07.NEED_WEIGHTS),
+    "08": Planted(mistakes_08.MISTAKES, mistakes_08.ALTERNATIVES, mistakes_08.NEED_WEIGHTS),
     "09": Planted(mistakes_09.MISTAKES, mistakes_09.ALTERNATIVES, mistakes_09.NEED_WEIGHTS),
 }
 
