@@ -47,7 +47,7 @@ from kws.features import log_mel
 from kws.inference.listener import heard, listener
 from kws.metrics import Proportion
 from kws.models.decoder import CrossAttention
-from kws.models.transformer import EncoderLayer
+from kws.models.transformer import EncoderLayer, FeedForward
 from kws.protocols import V2_WORDS
 from kws.training.schedule import cosine_warmup
 
@@ -482,6 +482,7 @@ def collate(rows):
     return padded[0], valid, padded[1], padded[2]
 
 
+# %%
 def batches(data, batch_size, steps, seed):
     """Batches of phrases of like lengths."""
     generator, rows = torch.Generator().manual_seed(seed), []
@@ -495,10 +496,48 @@ def batches(data, batch_size, steps, seed):
         yield collate([data[row] for row in some])
 
 
+# %%
 training, held_out = prepared(phrase_texts(700, "training")), prepared(phrase_texts(60, "testing"))
 keywords = prepared(V2_WORDS)
 frames = torch.cat([mel for _, _, mel, _ in training])
 print(f"{len(frames) / 100:.0f} s, mean {frames.mean():.2f}, deviation {frames.std():.2f}")
+
+
+# %%
+class SmallText(nn.Module):
+    """Phonemes (B, U, 2), valid (B, U) -> what the decoder looks at (B, U, D)."""
+
+    def __init__(self, d_model, num_heads):
+        super().__init__()
+        self.symbols = nn.Embedding(len(SYMBOLS) + 1, d_model, padding_idx=0)
+        self.stresses = nn.Embedding(3, d_model)
+        self.places = ScaledPositions(d_model, LONGEST)
+        self.layer = EncoderLayer(d_model, num_heads, 2 * d_model, norm_first=True)
+
+    def forward(self, phonemes, valid):
+        text = self.symbols(phonemes[..., 0]) + self.stresses(phonemes[..., 1])
+        return self.layer(self.places(text), valid)
+
+
+# %%
+class SmallDecoder(nn.Module):
+    """Frames before (B, S, F), memory (B, U, D) -> y (B, S, D), attention (B, H, S, U)."""
+
+    def __init__(self, d_model, num_heads):
+        super().__init__()
+        self.prenet, self.places = PreNet(BANDS, d_model), ScaledPositions(d_model, LONGEST)
+        self.myself, self.text = (CrossAttention(d_model, num_heads) for _ in range(2))
+        self.feed_forward = FeedForward(d_model, 2 * d_model)
+        self.norms = nn.ModuleList(nn.LayerNorm(d_model) for _ in range(3))
+
+    def forward(self, before, memory, valid):
+        y = self.places(self.prenet(before))
+        z = self.norms[0](y)
+        y = y + self.myself(z, z, causal=True)
+        z = self.norms[1](y)
+        weights = self.text.weights(z, memory, valid)
+        y = y + self.text(z, memory, valid)
+        return y + self.feed_forward(self.norms[2](y)), weights
 
 
 # %%
@@ -508,55 +547,48 @@ class SmallTts(nn.Module):
     def __init__(self, d_model=128, num_heads=4, per_step=4):
         super().__init__()
         self.per_step = per_step
-        self.symbols = nn.Embedding(len(SYMBOLS) + 1, d_model, padding_idx=0)
-        self.stresses = nn.Embedding(3, d_model)
-        self.text_places = ScaledPositions(d_model, LONGEST)
-        self.encoder = EncoderLayer(d_model, num_heads, 2 * d_model, norm_first=True)
-        self.prenet, self.frame_places = PreNet(BANDS, d_model), ScaledPositions(d_model, LONGEST)
-        self.myself, self.text = (CrossAttention(d_model, num_heads) for _ in range(2))
-        self.norms = nn.ModuleList(nn.LayerNorm(d_model) for _ in range(3))
-        self.wide, self.narrow = nn.Linear(d_model, 2 * d_model), nn.Linear(2 * d_model, d_model)
+        self.text, self.decoder = SmallText(d_model, num_heads), SmallDecoder(d_model, num_heads)
         self.out, self.stop = nn.Linear(d_model, per_step * BANDS), nn.Linear(d_model, 1)
 
     def forward(self, phonemes, valid, frames):
-        text = self.symbols(phonemes[..., 0]) + self.stresses(phonemes[..., 1])
-        memory = self.encoder(self.text_places(text), valid)
-        y = self.frame_places(self.prenet(shifted(frames[:, self.per_step - 1 :: self.per_step])))
-        z = self.norms[0](y)
-        y = y + self.myself(z, z, causal=True)
-        z = self.norms[1](y)
-        weights = self.text.weights(z, memory, valid)
-        y = y + self.text(z, memory, valid)
-        y = y + self.narrow(F.relu(self.wide(self.norms[2](y))))
+        before = shifted(frames[:, self.per_step - 1 :: self.per_step])
+        y, weights = self.decoder(before, self.text(phonemes, valid), valid)
         frames = self.out(y).unflatten(-1, (self.per_step, BANDS)).flatten(1, 2)
         return frames, self.stop(y)[..., 0], weights
 
 
+# %%
+def small_losses(model, phonemes, valid, durations, mel):
+    """The error of the frames, the loss of the stop token, and attention off the diagonal."""
+    lengths = -(-durations.sum(dim=1) // model.per_step)
+    mel = F.pad((mel - MEAN) / DEVIATION, (0, 0, 0, -mel.shape[1] % model.per_step))
+    spoken = torch.arange(int(lengths.max())) < lengths[:, None]
+    said, stop, weights = model(phonemes, valid, mel)
+    real = spoken.repeat_interleave(model.per_step, dim=1)
+    error = (said - mel).abs()[real].mean()
+    stops = stop_loss(stop, stop_targets(lengths, spoken.shape[1]), spoken)
+    off = guided_loss(weights, guide_weights(lengths, valid.sum(dim=1)), spoken)
+    return error, stops, off
+
+
+# %%
 def fit_small(guided, steps=150, lr=2e-3):
     """A small Transformer-TTS, with guided attention or without, and its losses by kind."""
     torch.manual_seed(0)
-    model, losses = SmallTts(), []
+    model, history = SmallTts(), []
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
-    work = batches(training, 16, steps, seed=0)
-    for step, (phonemes, valid, durations, mel) in enumerate(tqdm(work, total=steps, leave=False)):
-        optimizer.param_groups[0]["lr"] = lr * cosine_warmup(
-            step, warmup_steps=15, total_steps=steps
-        )
-        lengths = -(-durations.sum(dim=1) // model.per_step)
-        mel = F.pad((mel - MEAN) / DEVIATION, (0, 0, 0, -mel.shape[1] % model.per_step))
-        spoken = torch.arange(int(lengths.max())) < lengths[:, None]
-        said, stop, weights = model(phonemes, valid, mel)
-        real = spoken.repeat_interleave(model.per_step, dim=1)
-        error = (said - mel).abs()[real].mean()
-        stops = stop_loss(stop, stop_targets(lengths, spoken.shape[1]), spoken)
-        off = guided_loss(weights, guide_weights(lengths, valid.sum(dim=1)), spoken)
+    work = enumerate(batches(training, 16, steps, seed=0))
+    for step, batch in tqdm(work, total=steps, unit="step", leave=False):
+        share = cosine_warmup(step, warmup_steps=15, total_steps=steps)
+        optimizer.param_groups[0]["lr"] = lr * share
+        error, stops, off = small_losses(model, *batch)
         loss = error + stops + (off if guided else 0)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        losses.append((error.item(), stops.item(), off.item()))
-    return model.eval(), torch.tensor(losses)
+        history.append((error.item(), stops.item(), off.item()))
+    return model.eval(), torch.tensor(history)
 
 
 # %%
