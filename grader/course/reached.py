@@ -65,5 +65,10 @@ REACHED = {
         n=(635, 627, 639, 647, 634),
         right=(586, 591, 595, 607, 593),
     ),
+    "08": Reached(
+        what="35 keywords at three paces, heard by the listener",
+        n=105,
+        right=(100, 97, 100, 99, 99),
+    ),
     "09": Reached(what="samples of 35 words at T = 1", n=280, right=(224, 210, 212, 201, 223)),
 }
