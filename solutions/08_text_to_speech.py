@@ -565,7 +565,7 @@ def small_losses(model, phonemes, valid, durations, mel):
     spoken = torch.arange(int(lengths.max())) < lengths[:, None]
     said, stop, weights = model(phonemes, valid, mel)
     real = spoken.repeat_interleave(model.per_step, dim=1)
-    error = (said - mel).abs()[real].mean()
+    error = F.l1_loss(said[real], mel[real])
     stops = stop_loss(stop, stop_targets(lengths, spoken.shape[1]), spoken)
     off = guided_loss(weights, guide_weights(lengths, valid.sum(dim=1)), spoken)
     return error, stops, off
