@@ -35,8 +35,7 @@ class CausalLayer(nn.Module):
         super().__init__()
         self.attention = CrossAttention(d_model, num_heads)
         self.feed_forward = FeedForward(d_model, d_ff, dropout, "gelu")
-        self.norm_attention = nn.LayerNorm(d_model)
-        self.norm_feed_forward = nn.LayerNorm(d_model)
+        self.norm_attention, self.norm_feed_forward = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "B t D"]) -> Float[Tensor, "B t D"]:
