@@ -19,7 +19,7 @@ from grader.batch.handins import find, is_folder, listed
 from grader.batch.output import Store
 from grader.batch.remarks import GradedSubmission, Key, circumstances, remarks, same_work, several
 from grader.batch.roster import RosterStudent, StudentSubmission, by_student, read_roster
-from grader.core.outcomes import Reason, Report, Verdict
+from grader.core.outcomes import Report, Verdict
 from grader.core.text import shown
 from kws.errors import UsageError
 
@@ -67,6 +67,7 @@ class ClassResult:
 
     Attributes:
         graded: by student and assignment.
+        whole: their reports with a check for each written question, marked or open.
         before: the reports that were there when the run, or one that was interrupted, began.
         unread: submissions without any report, and why.
         missing: students of the roster who handed in nothing.
@@ -74,10 +75,10 @@ class ClassResult:
         leftover: students with reports, but without a submission in this run.
         pageless: student -> why there is no page.
         files: for the staff.
-        to_mark: how many written answers wait for marks.
     """
 
     graded: tuple[GradedSubmission, ...]
+    whole: tuple[Report, ...]
     before: dict[Key, Report]
     unread: tuple[tuple[StudentSubmission, str], ...]
     missing: tuple[RosterStudent, ...]
@@ -87,7 +88,6 @@ class ClassResult:
     pageless: dict[str, str]
     info: EvaluatorInfo
     files: list[Path]
-    to_mark: int = 0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -173,16 +173,13 @@ def grade_class(
             same=same_work(graded),
             tasks={**tasks, **{one.key: one.tasks for one in graded}},
         )
-        to_mark = sum(
-            check.reason is Reason.UNMARKED
-            for report in store.whole([one.report for one in graded])
-            for check in report.checks
-        )
+        whole = store.whole([one.report for one in graded])
     leftover = {student for student, _ in there_already} - {
         submission.student for submission in there
     }
     return ClassResult(
         graded=tuple(graded),
+        whole=tuple(whole),
         before=before,
         unread=tuple(sorted(unread, key=lambda pair: pair[0].student)),
         missing=missing,
@@ -192,7 +189,6 @@ def grade_class(
         pageless=store.pageless,
         info=info,
         files=files,
-        to_mark=to_mark,
     )
 
 

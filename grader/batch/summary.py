@@ -1,26 +1,26 @@
 """What a batch says at its end: how many of what, who needs a person, what to know, which files."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from grader.batch.grade_class import ClassResult
 from grader.batch.remarks import GradedSubmission
-from grader.core.outcomes import Verdict
+from grader.core.outcomes import Reason, Report, Verdict
 from grader.core.text import one_line
-from grader.reports.scorecard import mean_in_words
+from grader.reports.scorecard import mean_in_words, verdicts_in_words
 
 MOST = 40  # lines of one kind; the gradebook has all of them
 
 
 def summary(batch: ClassResult) -> list[str]:
     """The lines to print, each without whatever a terminal would obey."""
-    lines = list(_counts(batch.graded))
+    lines = list(_counts(batch))
     tier = f"isolation: {batch.info.tier}, secret seed: {batch.info.seed_id}"
     lines += [tier, *(f"  without: {weakness}" for weakness in batch.info.weaknesses)]
     waiting = [one for one in batch.graded if one.report.verdict is Verdict.PERSON]
     lines += _listed("need a person", [_waiting(one) for one in waiting])
-    if batch.to_mark:
-        lines.append(f"written answers to mark: {batch.to_mark} (python -m grader written)")
+    unmarked = [c for one in batch.whole for c in one.checks if c.reason is Reason.UNMARKED]
+    if unmarked:
+        lines.append(f"written answers to mark: {len(unmarked)} (python -m grader written)")
     unread = [
         f"{submission.student} ({submission.entry.source}): {why}"
         for submission, why in batch.unread
@@ -38,18 +38,16 @@ def summary(batch: ClassResult) -> list[str]:
     return [one_line(line) for line in lines]
 
 
-def _counts(graded: Sequence[GradedSubmission]) -> Iterator[str]:
-    groups: dict[str, list[GradedSubmission]] = {}
-    for one in graded:
-        groups.setdefault(one.report.assignment, []).append(one)
+def _counts(batch: ClassResult) -> Iterator[str]:
+    groups: dict[str, list[Report]] = {}
+    for report in batch.whole:
+        groups.setdefault(report.assignment, []).append(report)
     for number, group in sorted(groups.items()):
-        counted = Counter(one.report.verdict for one in group)
-        verdicts = ", ".join(f"{counted[v]} {v.value}" for v in Verdict if counted[v])
-        mean = mean_in_words([one.report for one in group])
-        kept = sum(one.kept for one in group)
+        kept = sum(one.kept for one in batch.graded if one.report.assignment == number)
         before = f"; {kept} kept from before" if kept else ""
-        title = group[0].report.title
-        yield f"{number} {title}: {len(group)} submissions: {verdicts}{before}; {mean}"
+        yield (
+            f"{number} {group[0].title}: {verdicts_in_words(group)}{before}; {mean_in_words(group)}"
+        )
     if not groups:
         yield "no submission was graded"
 

@@ -50,6 +50,15 @@ class Verdict(str, Enum):
     UNMARKED = "waits for marks"
     PERSON = "needs a person"
 
+    def of(self, count: int) -> str:
+        """As it is said of so many submissions.
+
+        >>> Verdict.PERSON.of(1), Verdict.PERSON.of(2), Verdict.REPAIRED.of(2)
+        ('needs a person', 'need a person', 'graded with repairs')
+        """
+        verb, _, rest = self.value.partition(" ")
+        return f"{verb.removesuffix('s')} {rest}" if count != 1 and verb[-1] == "s" else self.value
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:

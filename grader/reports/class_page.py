@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from grader.core.outcomes import CheckResult, Figure, Reason, Report, Verdict
+from grader.core.outcomes import CheckResult, Figure, Reason, Report
 from grader.reports.figures import svg
 from grader.reports.html import document, text
 from grader.reports.item_analysis import FEWEST, ItemStatistics, item_statistics
-from grader.reports.scorecard import mean_in_words, points
+from grader.reports.scorecard import mean_in_words, points, verdicts_in_words
 from grader.reports.shared_code import shared_code
 
 if TYPE_CHECKING:
@@ -88,12 +88,10 @@ def _assignment(
 ) -> list[str]:
     first = reports[0]
     settled = [report for report in reports if report.settled]
-    verdicts = Counter(report.verdict for report in reports)
-    counted = ", ".join(f"{verdicts[one]} {one.value}" for one in Verdict if verdicts[one])
     tiers = ", ".join(sorted({report.tier for report in reports}))
     lines = [
         f"<h2>{text(f'{first.assignment} {first.title}')}</h2>",
-        f"<p>{len(reports)} submissions: {text(counted)}. {text(_average(settled))}"
+        f"<p>{text(verdicts_in_words(reports))}. {text(_average(settled))}"
         f" Isolation: {text(tiers)}.</p>",
     ]
     statistics_ = item_statistics(reports)

@@ -1,10 +1,11 @@
 """The score card as lines of text: what `pytest grader/` prints."""
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 
 from grader.adapters import ASSIGNMENTS
-from grader.core.outcomes import CheckResult, Report
+from grader.core.outcomes import CheckResult, Report, Verdict
 
 WIDTH = 96
 
@@ -56,6 +57,13 @@ def closing_lines(report: Report) -> list[str]:
     lines += [f"  without: {weakness}" for weakness in report.weaknesses]
     lines.append(f"verdict: {report.verdict.value}")
     return lines
+
+
+def verdicts_in_words(reports: Sequence[Report]) -> str:
+    """How many submissions, and how many of each verdict."""
+    counted = Counter(report.verdict for report in reports)
+    each = [f"{counted[one]} {one.of(counted[one])}" for one in Verdict if counted[one]]
+    return f"{len(reports)} submission{'s' * (len(reports) != 1)}: {', '.join(each)}"
 
 
 def mean_in_words(reports: Sequence[Report]) -> str:

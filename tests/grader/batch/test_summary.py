@@ -7,6 +7,8 @@ from grader.batch.grade_class import ClassResult
 from grader.batch.regrade import compare, table
 from grader.batch.roster import RosterStudent, StudentSubmission
 from grader.batch.summary import summary
+from grader.core.outcomes import Reason
+from grader.reports.scorecard import points
 from tests.grader.batch.made_up import entry, outcome
 
 EVIL = "a\x1b[2J\x1b]0;owned\x07\r\ngraded 2 of 2\x9b\u202e\udcff"
@@ -18,6 +20,7 @@ def test_nothing_that_a_student_or_a_roster_says_acts_on_the_terminal(open_repor
     submission = StudentSubmission(student=EVIL, name=EVIL, entry=entry(EVIL))
     batch = ClassResult(
         graded=(outcome(report),),
+        whole=(report,),
         before={},
         unread=((submission, EVIL),),
         missing=(RosterStudent(id=EVIL, name=EVIL),),
@@ -31,6 +34,28 @@ def test_nothing_that_a_student_or_a_roster_says_acts_on_the_terminal(open_repor
     said = summary(batch)
     assert all(line.isprintable() for line in said)
     assert sum("graded 2 of 2" in line for line in said) == 7
+
+
+def test_a_line_says_what_is_open_and_counts_what_waits_for_marks(report, tmp_path):
+    written = replace(report.checks[0], id="2.A-written", earned=None, reason=Reason.UNMARKED)
+    whole = [replace(report, student=name, checks=(*report.checks, written)) for name in "ab"]
+    batch = ClassResult(
+        graded=tuple(outcome(replace(report, student=name)) for name in "ab"),
+        whole=tuple(whole),
+        before={},
+        unread=(),
+        missing=(),
+        ignored=(),
+        leftover=(),
+        remarks={},
+        pageless={},
+        info=EvaluatorInfo("sealed", (), "5eed"),
+        files=[],
+    )
+    said = summary(batch)
+    assert f"{len(whole)} submissions: 2 wait for marks; mean" in said[0]
+    assert said[0].endswith(f"{points(written.points)} more are open")
+    assert "written answers to mark: 2 (python -m grader written)" in said
 
 
 def test_no_change_acts_on_the_terminal(report):
