@@ -1,4 +1,4 @@
-"""The plots of the page: learning curves of a table, accuracy over learning rates, confusions.
+"""The plots of the page: learning curves of a table, accuracy over a setting, confusions.
 
 A plot carries a digest of its numbers, so that a stale one is recognized by what it shows, whatever
 version of the plotting library drew it.
@@ -6,7 +6,7 @@ version of the plotting library drew it.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from kws.experiments.results import Result, recipe_in
 from kws.experiments.rows import Table
 from kws.metrics import Proportion
 from kws.protocols import get_protocol
-from kws.training.recipe import changed_keys
+from kws.training.recipe import Recipe, changed_keys
 
 KEY = "Comment"  # of the digest, among the texts of the PNG
 COLORS = (plots.BLUE, plots.ORANGE, plots.GREEN, "#D55E00", "#CC79A7", "#56B4E9", "#000000")
@@ -101,40 +101,88 @@ def learning_curves(table: Table) -> Figure:
 
 
 RATE_KEYS = {"train.lr", "train.optimizer", "train.weight_decay"}
-Rates = dict[str, dict[float, list[float]]]  # optimizer -> rate -> accuracies in percent
+SHARE_KEYS = {"data.unknown"}
+Lines = dict[str, dict[float, list[float]]]  # line -> setting -> accuracies in percent
 
 
-def rates(results: Iterable[Result], base: Result) -> Rates:
-    """Accuracies of the runs that differ from `base` in optimizer and rate alone, and its own."""
-    found: Rates = {}
+def rates(results: Iterable[Result], base: Result) -> Lines:
+    """By optimizer: runs that differ from `base` in optimizer and rate alone, and its own."""
+    found: Lines = {}
+    for result, recipe in _near(results, base, RATE_KEYS):
+        by_rate = found.setdefault(recipe.train.optimizer, {})
+        by_rate.setdefault(recipe.train.lr, []).append(100 * result["accuracy"])
+    return _sorted(found)
+
+
+def shares(results: Iterable[Result], base: Result) -> Lines:
+    """By kind of clip, over the percentage of the training clips that are other words.
+
+    Of the runs that differ from `base` in that alone, and its own. A kind's accuracy is its recall.
+    """
+    found: Lines = {}
+    for result, recipe in _near(results, base, SHARE_KEYS):
+        if not isinstance(recipe.data.unknown, int):
+            continue
+        share = 100 * recipe.data.unknown / result["data"]["training"]
+        matrix, protocol = torch.tensor(result["confusion"]), get_protocol(result["protocol"])
+        other = [label == protocol.unknown_label for label in protocol.labels]
+        silence = [label == protocol.silence_label for label in protocol.labels]
+        is_other, is_silence = torch.tensor(other), torch.tensor(silence)
+        kinds = {
+            "all": torch.ones_like(is_other),
+            "other words (unknown)": is_other,
+            f"the {len(protocol.words)} words": ~(is_other | is_silence),
+        }
+        for name, rows in kinds.items():
+            recall = matrix.diagonal()[rows].sum() / matrix[rows].sum()
+            found.setdefault(name, {}).setdefault(share, []).append(100 * float(recall))
+    return _sorted(found)
+
+
+def _near(
+    results: Iterable[Result], base: Result, keys: set[str]
+) -> Iterator[tuple[Result, Recipe]]:
+    """The runs on the data of `base` whose recipes differ from its own in `keys` and seed alone."""
+    ours = recipe_in(base)
     for result in results:
-        ours, theirs = recipe_in(base), recipe_in(result)
-        same = all(result[key] == base[key] for key in ("group", "data", "protocol", "split"))
+        theirs = recipe_in(result)
+        same = all(result[key] == base[key] for key in ("group", "protocol", "split"))
+        same = same and result["data"]["identity"] == base["data"]["identity"]
         if not same or ours is None or theirs is None:
             continue
-        if {key for key, _, _ in changed_keys(ours, theirs)} <= RATE_KEYS | {"train.seed"}:
-            by_rate = found.setdefault(theirs.train.optimizer, {})
-            by_rate.setdefault(theirs.train.lr, []).append(100 * result["accuracy"])
-    return {name: dict(sorted(by_rate.items())) for name, by_rate in sorted(found.items())}
+        if {key for key, _, _ in changed_keys(ours, theirs)} <= keys | {"train.seed"}:
+            yield result, theirs
 
 
-def rates_of(found: Rates, name: str) -> Drawing:
+def _sorted(found: Lines) -> Lines:
+    return {name: dict(sorted(line.items())) for name, line in sorted(found.items())}
+
+
+def rates_of(found: Lines, name: str) -> Drawing:
     """Accuracy over the learning rate, a line for each optimizer."""
-    return Drawing(
-        [name, [[o, list(x.items())] for o, x in found.items()]], lambda: _rates(found, name)
-    )
+    return _over(found, name, "highest learning rate", "log")
+
+
+def shares_of(found: Lines, name: str) -> Drawing:
+    """Accuracy over the share of other words in training, a line for each kind of clip."""
+    return _over(found, name, "training clips that are other words (%)", "linear")
+
+
+def _over(found: Lines, name: str, setting: str, scale: str) -> Drawing:
+    shown = [name, [[line, list(x.items())] for line, x in found.items()]]
+    return Drawing(shown, lambda: _lines_over(found, name, setting, scale))
 
 
 @mpl.rc_context(plots.STYLE)
-def _rates(found: Rates, name: str) -> Figure:
+def _lines_over(found: Lines, name: str, setting: str, scale: str) -> Figure:
     figure, ((axes,),) = plots.new_figure(width=6.4, height=3.6, title=name)
-    for (optimizer, by_rate), color, marker in zip(found.items(), COLORS, "os^v", strict=False):
-        means = [sum(values) / len(values) for values in by_rate.values()]
-        axes.plot(list(by_rate), means, color=color, marker=marker, label=optimizer)
-        for rate, values in by_rate.items():
-            axes.plot([rate] * len(values), values, color=color, marker=".", linestyle="")
-    axes.set_xscale("log")
-    axes.set(xlabel="highest learning rate", ylabel="test accuracy (%)", ylim=(0, 100))
+    for (label, line), color, marker in zip(found.items(), COLORS, "os^v", strict=False):
+        means = [sum(values) / len(values) for values in line.values()]
+        axes.plot(list(line), means, color=color, marker=marker, label=label)
+        for x, values in line.items():
+            axes.plot([x] * len(values), values, color=color, marker=".", linestyle="")
+    axes.set_xscale(scale)
+    axes.set(xlabel=setting, ylabel="test accuracy (%)", ylim=(0, 100))
     axes.grid(axis="y")
     axes.legend()
     return figure

@@ -23,6 +23,8 @@ from kws.experiments.curves import (
     norms_of,
     rates,
     rates_of,
+    shares,
+    shares_of,
 )
 from kws.experiments.plan import KINDS, QUESTION_VOICES, QUESTIONS
 from kws.experiments.results import Result
@@ -71,13 +73,16 @@ What we found is a difference of test accuracies in points, over pairs of runs t
 order and test examples, with its 95 % interval over other seeds and other examples
 (`kws.experiments.verdicts`). The verdict follows from the interval, for {seeds} seeds or more. A
 finding holds where the whole interval agrees with it in sign, and does not where the interval
-leaves no difference worth having: {matters:g} points, or the report's own where that is less.
+leaves no difference worth having: {matters:g} points, or the report's own where that is less. The
+cell says whether it is less than that either way, or the other way round. Where the first seeds
+left an interval too wide there are more of them, up to {most}; no interval is corrected for that.
 Recipes still rising, by more than {rising:g} points of validation accuracy in the last quarter of
 their training, give no verdict unless the question is about length. In brackets: CPU seconds of a
 run.
 """
 HEADS = ("speaker-sigmoid", "speaker-relu")  # whose gradients are plotted
 BASES = ("transformer-step",)  # a curve over rates for each
+SHARES = "crnn-unknown-10"  # a curve over the share of other words in training
 CONFUSIONS = ("transformer-step", "crnn-unknown-60")  # of their first seed
 HIDDEN_KEYS = ("data.protocol", "data.count_as")  # of the embedded corpus: the heading says it
 
@@ -124,6 +129,7 @@ def findings_table(found: Sequence[Finding]) -> list[str]:
         seeds=FEWEST_SEEDS,
         matters=Question.matters,
         rising=100 * RISING,
+        most=max(len(finding.seeds) for finding in found),
     )
     header = ["question", "what the report found", "what we found", "its finding"]
     body = [finding_cells(finding) for finding in found]
@@ -144,7 +150,7 @@ def finding_cells(finding: Finding) -> list[str]:
         f"on `{finding.where.data}`: {arms}{against}"
     )
     ours += f"; still rising: {', '.join(finding.rising)}" if finding.rising else ""
-    judged = f"**{finding.verdict}**"
+    judged = f"**{finding.verdict}**" + (f": {finding.reason}" if finding.reason else "")
     judged += f". {question.differs}" if finding.verdict == DOES_NOT else ""
     return [question.question, f"{question.report} ({question.source})", ours, judged]
 
@@ -171,6 +177,9 @@ def question_plots(results: Sequence[Result]) -> dict[str, tuple[str, Drawing]]:
         if any(len(by_rate) > 1 for by_rate in over.values()):
             about = f"{name} on {data}, n={result['n']:,}: mean over seeds, a dot for each"
             found[f"rates-{name}-{data}.png"] = (about, rates_of(over, about))
+        if name == SHARES and len(next(iter((over := shares(runs, result)).values()), ())) > 1:
+            about = f"other words in training, on {data}, n={result['n']:,}: a dot for each seed"
+            found[f"shares-{data}.png"] = (about, shares_of(over, about))
         if name in CONFUSIONS and result.get("confusion"):
             about = f"confusion matrix of {name} on {data}"
             found[f"confusion-{name}-{data}.png"] = (about, confusion_of(result))

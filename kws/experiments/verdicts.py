@@ -94,10 +94,28 @@ class Finding:
     @property
     def verdict(self) -> str:
         """One of three, from the interval; runs too few or not settled say nothing."""
-        settled = self.question.length or not self.rising
-        if not settled or len(self.seeds) < FEWEST_SEEDS:
+        if self._unsettled or len(self.seeds) < FEWEST_SEEDS:
             return CANNOT_SAY
         return verdict(self.question, self.difference)
+
+    @property
+    def reason(self) -> str:
+        """Why it does not hold or cannot be said, in a few words; "" where it holds.
+
+        A difference that cannot be worth having either way is a finding too, and is told from one
+        the other way round.
+        """
+        if self.verdict == HOLDS:
+            return ""
+        if self.verdict == DOES_NOT:
+            return against(self.question, self.difference)
+        if self._unsettled:
+            return "not settled"
+        return "too few seeds" if len(self.seeds) < FEWEST_SEEDS else "the interval is too wide"
+
+    @property
+    def _unsettled(self) -> bool:
+        return bool(self.rising) and not self.question.length
 
 
 def read_questions(path: Path = FILE) -> list[Question]:
@@ -166,6 +184,16 @@ def verdict(question: Question, found: Difference) -> str:
     return HOLDS if ahead else DOES_NOT if behind else CANNOT_SAY
 
 
+def against(question: Question, found: Difference) -> str:
+    """What a difference is that contradicts the report, from its interval alone."""
+    if question.claim == "no gain":
+        return "there is a gain" if question.level is None else "it is above it"
+    if found.high < 0:
+        return "the other way round"
+    either = " either way" if found.low > -question.matters / 100 else ""
+    return f"less than {question.matters:g} points{either}"
+
+
 def findings(results: Iterable[Result], questions: Sequence[Question]) -> list[Finding]:
     """What the results say, in the order of the questions.
 
@@ -210,12 +238,17 @@ def _finding(
         seeds=seeds,
         means={name: float(hit.mean()) for name, hit in right.items()},
         seconds={
-            name: fmean(runs[name][seed]["seconds"]["cpu"] for seed in seeds)
-            for name in question.recipes
+            name: seconds_of([runs[name][seed] for seed in seeds]) for name in question.recipes
         },
         difference=compare(more, less),
         rising=tuple(name for name, points in climbs.items() if points > RISING),
     )
+
+
+def seconds_of(runs: Sequence[Result]) -> float:
+    """CPU time of a run, on average; a run that was resumed does not tell it, unless all were."""
+    whole = [run["seconds"]["cpu"] for run in runs if run["seconds"]["whole"]]
+    return fmean(whole or [run["seconds"]["cpu"] for run in runs])
 
 
 def climb(result: Result) -> float:

@@ -8,9 +8,10 @@ import torch
 
 import kws.training.recipe
 from kws.errors import UsageError
-from kws.experiments.curves import digest_in, rates
+from kws.experiments.curves import digest_in, rates, shares
 from kws.experiments.one_run import run_one
 from kws.experiments.report import render, stale, write_report
+from kws.experiments.results import recipe_lines
 from kws.experiments.rows import read_results
 from kws.experiments.verdicts import (
     CANNOT_SAY,
@@ -18,6 +19,7 @@ from kws.experiments.verdicts import (
     HOLDS,
     Difference,
     Question,
+    against,
     compare,
     findings,
     read_questions,
@@ -60,6 +62,19 @@ def test_the_interval_gives_the_verdict(low, high, more, no_gain):
     found = Difference(value=(low + high) / 2, low=low, high=high, seeds=3, n=100)
     assert verdict(QUESTION, found) == more
     assert verdict(replace(QUESTION, claim="no gain"), found) == no_gain
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "why"),
+    [
+        (-0.09, -0.03, "the other way round"),
+        (-0.01, 0.019, "less than 2 points either way"),
+        (-0.03, 0.01, "less than 2 points"),
+    ],
+)
+def test_a_finding_that_does_not_hold_is_told_why(low, high, why):
+    found = Difference(value=(low + high) / 2, low=low, high=high, seeds=3, n=100)
+    assert against(QUESTION, found) == why
 
 
 def test_equal_runs_do_not_differ():
@@ -113,7 +128,7 @@ def test_runs_are_paired_by_seed_and_example(results):
     assert found.seeds == (0, 1)
     assert found.means == {"fast": 1, "slow": 0.5}
     assert found.difference.value == 0.5
-    assert found.verdict == CANNOT_SAY  # too few seeds
+    assert (found.verdict, found.reason) == (CANNOT_SAY, "too few seeds")
     assert findings(runs[:3], [QUESTION]) == []
     (whole,) = findings(runs, [QUESTION])
     assert whole.verdict == HOLDS
@@ -123,15 +138,30 @@ def test_runs_that_still_rise_say_nothing_but_about_length(results):
     runs = results(last=0.6, fast="1" * 20, slow="0" * 20)
     (found,) = findings(runs, [QUESTION])
     assert found.rising == ("fast", "slow")
-    assert found.verdict == CANNOT_SAY
+    assert (found.verdict, found.reason) == (CANNOT_SAY, "not settled")
     (found,) = findings(runs, [replace(QUESTION, length=True)])
     assert found.verdict == HOLDS
+
+
+def test_a_resumed_run_does_not_tell_how_long_one_takes(results):
+    runs = results(fast="1" * 20, slow="0" * 20)
+    for run, cpu, whole in zip(runs[:3], (4.0, 6.0, 0.1), (True, True, False), strict=True):
+        run["seconds"] = {"wall": cpu, "cpu": cpu, "whole": whole}
+    (found,) = findings(runs, [QUESTION])
+    assert found.seconds["fast"] == 5
+
+
+def test_an_interval_on_both_sides_says_nothing(results):
+    (found,) = findings(results(fast="1100" * 5, slow="0011" * 5), [QUESTION])
+    assert (found.verdict, found.reason) == (CANNOT_SAY, "the interval is too wide")
 
 
 def test_an_accuracy_is_held_against_a_level(results):
     chance = replace(QUESTION, less="", level=25.0)
     (found,) = findings(results(fast="1" * 15 + "0" * 5), [chance])
     assert found.difference.value == 0.5
+    (found,) = findings(results(fast="1" * 20), [replace(chance, claim="no gain")])
+    assert found.reason == "it is above it"
     with pytest.raises(UsageError, match="either less or level"):
         replace(QUESTION, level=25.0)
 
@@ -165,3 +195,21 @@ def test_the_page_opens_with_the_questions(asked, monkeypatch):
     assert stale(asked, page) == []
     runs = read_results(asked)
     assert {name: list(x) for name, x in rates(runs, runs[0]).items()} == {"adamw": [1e-4, 1e-2]}
+
+
+def test_recall_over_the_share_of_other_words(made):
+    """Two runs that differ in that alone, of 24 clips: 2 are silence, 2 other words."""
+    base = made()
+    n = len(base["confusion"])
+    perfect = [[2 * (i == j) for j in range(n)] for i in range(n)]
+    mistaken = [[2 * (j == 1) for j in range(n)] for _ in range(n)]  # all is unknown
+
+    def run(unknown: int, training: int, confusion: list[list[int]]) -> dict:
+        recipe = load_recipe("words/gru", [f"data.unknown={unknown}"], short=True)
+        data = {**base["data"], "training": training}
+        return {**base, "recipe": recipe_lines(recipe), "data": data, "confusion": confusion}
+
+    found = shares([run(10, 100, perfect), run(60, 100, mistaken)], base=run(10, 100, perfect))
+    assert found["the 10 words"] == {10: [100], 60: [0]}
+    assert found["other words (unknown)"] == {10: [100], 60: [100]}
+    assert found["all"] == {10: [100], 60: [pytest.approx(100 / n)]}
