@@ -2,7 +2,7 @@
 trained model on clips of new voices.
 
 The bounds of the accuracies come from what our own answer, trained with several seeds, reaches
-(`python -m grader.course.targets --assignment 05`, and once more with `--retrain`).
+(`python -m grader targets --assignment 05`, and once more with `--retrain`).
 """
 
 import pytest
