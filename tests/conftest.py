@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
 
 # Sizes are tiny: threads cost more than they give. `.ci/run` tries two as well.
 torch.set_num_threads(int(os.environ.get("KWS_TEST_THREADS", "1")))
@@ -20,6 +21,17 @@ torch.set_num_threads(int(os.environ.get("KWS_TEST_THREADS", "1")))
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["KWS_WARM"] = "0"  # no test leaves a process behind that has torch loaded
 gc.disable()  # until everything is imported
+
+
+def with_shapes(package: Path) -> list[str]:
+    """The modules of a package whose annotations give shapes."""
+    files = [f for f in sorted(package.rglob("*.py")) if "from jaxtyping import" in f.read_text()]
+    return [".".join(f.relative_to(package.parent).with_suffix("").parts) for f in files]
+
+
+# Every call of theirs is checked. All of `kws` is not: what is wrapped takes several times as long,
+# and pyright has the other annotations.
+install_import_hook(with_shapes(Path(__file__).parents[1] / "kws"), "beartype.beartype")
 
 
 def pytest_collection_finish() -> None:

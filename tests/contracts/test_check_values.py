@@ -41,14 +41,19 @@ def test_our_answer_passes(trial):
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_every_known_mistake_is_asked_about_in_the_notebook(number, monkeypatch):
-    monkeypatch.setattr("kws.checking.watch_calls", lambda *_: nullcontext())  # it takes its time
+    # reading and watching the answers take their time, and ask other questions
+    monkeypatch.setattr("kws.checking.watch_calls", lambda *_: nullcontext())
+    monkeypatch.setattr("kws.checking.uses_of", lambda *_: [])
+
+    def asks(trial, position: int, question: str) -> bool:
+        mark, text = said(trial.id, mistaken_answers(number, position))
+        return mark == "✗" and question in text
+
     silent = []
     for position, mistake in enumerate(planted(number).mistakes):
         trials = [trial for trial in all_trials(number) if trial.task == mistake.task]
-        lines = [said(trial.id, mistaken_answers(number, position)) for trial in trials]
-        wrong = [text for mark, text in lines if mark == "✗"]
-        if trials and not any(mistake.question in text for text in wrong):
-            silent.append((mistake.task, mistake.name, wrong))
+        if trials and not any(asks(trial, position, mistake.question) for trial in trials):
+            silent.append((mistake.task, mistake.name))
     assert not silent
 
 
