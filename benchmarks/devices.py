@@ -3,7 +3,8 @@
     python benchmarks/devices.py FOLDER RUN RUN …
 
 Each run is exported by `kws.inference.quantize`, calibrated on the training part of FOLDER and
-measured on its testing part; times are of one core, for one clip, features not included.
+measured on its testing part; times are CPU milliseconds of one core for one clip, features not
+included.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from report import hardware
 
 from kws.data.clips import ClipSplit
 from kws.inference.evaluate import load_split
@@ -62,6 +64,7 @@ def main() -> None:
                 "accuracy": [found.before.as_dict(), found.after.as_dict()],
             }
         )
+    print(hardware())
     print(json.dumps({"benchmark": "devices", "threads": 1, "rows": rows}))
 
 

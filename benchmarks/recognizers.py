@@ -1,8 +1,9 @@
 """Transformer against RNN on the same strings of digits: equal steps, equal time, equal parameters.
 
-    python benchmarks/recognizers.py [--steps 800] [--seed 0]
+    python benchmarks/recognizers.py [--steps 800] [--seed 0] [--keep FOLDER]
 
-Three trainings with the recipe `speech-to-text`, about ten CPU minutes. Both models hear through
+Three trainings with the recipe `speech-to-text`, about ten CPU minutes; with `--keep` those that
+are done are found again after an interruption. Both models hear through
 the same convolutions, have CTC on their memory and spell by attention; between them lie a
 Transformer's layers, or a bidirectional GRU and a GRU that writes, with as many parameters. The
 second GRU gets the CPU seconds that the Transformer took instead of its steps. Measured on the
@@ -10,7 +11,9 @@ testing voices, which no training heard; the interval draws utterances again (bo
 """
 
 import argparse
+import json
 import time
+from pathlib import Path
 
 import torch
 from report import finish, print_table
@@ -20,7 +23,7 @@ from kws.alphabet import Alphabet
 from kws.data.embedded.strings import make_strings
 from kws.data.transcripts import load_transcripts
 from kws.decoding.transcribe import best_paths, transcribe
-from kws.files import cache_dir
+from kws.files import cache_dir, write_text
 from kws.models.counts import count_parameters
 from kws.training.optimizer import build_optimizer
 from kws.training.recipe import load_recipe
@@ -35,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="where to keep what each training reached")
     options = parser.parse_args()
     torch.set_num_threads(1)
     folder = make_strings(cache_dir() / "course-strings")
@@ -43,6 +47,14 @@ def main() -> None:
     data = spelled(training, alphabet)
 
     def measured(name: str, steps: int) -> dict:
+        if not options.keep:
+            return trained(name, steps)
+        kept = options.keep / f"{name}-{steps}-seed{options.seed}.json"
+        if not kept.exists():
+            write_text(kept, json.dumps(trained(name, steps)))
+        return json.loads(kept.read_text())
+
+    def trained(name: str, steps: int) -> dict:
         overrides = [f"train.total_steps={steps}", f"train.seed={options.seed}"]
         overrides.append(f"model.name={name}")
         recipe = load_recipe("speech-to-text", overrides)
@@ -61,8 +73,8 @@ def main() -> None:
             "parameters": count_parameters(model),
             "steps": steps,
             "cpu_seconds": seconds,
-            "decoder": word_errors(testing.texts, spelled_by),
-            "ctc": word_errors(testing.texts, paths),
+            "decoder": figures(word_errors(testing.texts, spelled_by)),
+            "ctc": figures(word_errors(testing.texts, paths)),
         }
 
     ours = measured("speech-transformer", options.steps)
@@ -83,19 +95,19 @@ def main() -> None:
             for row in rows
         ],
     )
-    finish(
-        {
-            "seed": options.seed,
-            "rows": [
-                {**row, "decoder": row["decoder"].rate, "ctc": row["ctc"].rate} for row in rows
-            ],
-        }
-    )
+    finish({"seed": options.seed, "rows": rows})
 
 
-def told(errors: WordErrors) -> str:
+def figures(errors: WordErrors) -> dict[str, float]:
+    """The rate, its interval, and of how many words and utterances."""
+    names = ("rate", "low", "high", "words", "utterances")
+    return {name: getattr(errors, name) for name in names}
+
+
+def told(errors: dict[str, float]) -> str:
     """A rate with its interval, in percent."""
-    return f"{100 * errors.rate:.1f} % ({100 * errors.low:.1f}–{100 * errors.high:.1f})"
+    rate, low, high = (100 * errors[name] for name in ("rate", "low", "high"))
+    return f"{rate:.1f} % ({low:.1f}–{high:.1f})"
 
 
 if __name__ == "__main__":

@@ -226,8 +226,13 @@ def own_protocol(words: Sequence[str]) -> Protocol:
         UsageError: no words, one of them twice, or one that cannot be the name of a folder.
     """
     words = tuple(word.strip() for word in words)
+    if words and not all(words):
+        raise UsageError(
+            f"words: {','.join(words)!r} has an empty one: name words with single commas between "
+            "them, such as ja,nein,stopp"
+        )
     for word in words:
-        if not word or word[0] in "_." or set(word) & set('/\\,"') or not word.isprintable():
+        if word[0] in "_." or set(word) & set('/\\,"') or not word.isprintable():
             raise UsageError(
                 f"words: {word!r} cannot name a word's folder: choose one without commas, slashes, "
                 "quotes, and a dot or underscore at its start"

@@ -318,6 +318,12 @@ def export(
         raise UsageError(
             f"{out}: its name says {out.suffix[1:]}: rename it, or leave --{suffix[1:]} out"
         )
+    if writes_text(run):
+        if safetensors or quantize:
+            wrong = "--safetensors" if safetensors else "--quantize"
+            raise UsageError(f"{run}: writes text, and is exported with --onnx: leave {wrong} out")
+        export_halves(run, out)
+        return
     trained = load_model(run)
     if quantize:
         export_small(trained, out, data, safetensors, resample, partial)
@@ -328,6 +334,18 @@ def export(
     else:
         export_safetensors(trained, out)
     print(f"written: {out}, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def export_halves(run: Path, out: Path) -> None:
+    """Write encoder and decoder of a recognizer beside `out`."""
+    from kws.inference.export_recognizer import CHECKED, export_recognizer
+    from kws.inference.trained_recognizer import load_recognizer
+
+    files, difference = export_recognizer(load_recognizer(run), out)
+    shapes = ", ".join(f"{batch} × {frames} frames" for batch, frames, _ in CHECKED)
+    print(f"onnxruntime and torch differ by at most {difference:.1e} ({shapes})")
+    for file in files.values():
+        print(f"written: {file}, {file.stat().st_size / 1e6:.1f} MB")
 
 
 def export_small(

@@ -62,6 +62,16 @@ def params(
             )
         list_models(console)
         return
+    from kws.models.generators import GENERATORS
+
+    if model in GENERATORS:
+        if shapes or settings or not num_classes is num_features is budget is None:
+            raise UsageError(
+                f"{model} has its sizes from Python: leave options and settings out, or build it "
+                f"with {type(without_memory(GENERATORS[model].build)).__module__}"
+            )
+        console.print(measured_table(model))
+        return
     overrides = dict(as_setting(text) for text in settings or [])
     for option, value in (("num_features", num_features), ("num_classes", num_classes)):
         if option in overrides and value is not None:
@@ -99,6 +109,7 @@ def list_models(console: "Console") -> None:
     from rich.table import Table
 
     from kws.models.counts import count_parameters
+    from kws.models.generators import GENERATORS
     from kws.models.registry import MODELS, PRETRAINED, RECOGNIZERS, build_from
 
     table = Table("model", title="models, as published")
@@ -110,8 +121,11 @@ def list_models(console: "Console") -> None:
         config = entry.config
         sizes = (f"{count:,}", str(config.num_features), str(config.num_classes))
         table.add_row(name, *sizes, entry.about)
+    for name, generator in GENERATORS.items():
+        count = count_parameters(without_memory(generator.build))
+        table.add_row(name, f"{count:,}", "–", "–", f"{generator.about}; {generator.reads}")
     console.print(table)
-    console.print(f"with kws[pretrained], reading waveforms: {', '.join(PRETRAINED)}")
+    console.print(f"with kws[pretrained], reading waveforms: {', '.join(PRETRAINED)}", markup=False)
 
 
 def describe(
@@ -157,6 +171,22 @@ def parts_table(name: str, config: Any, model: "nn.Module") -> "Table":
         formula = by_formula[part]
         values = " ".join(f"{letter}={value}" for letter, value in formula.values.items())
         table.add_row(part, str(formula), values, f"{formula.value:,}", f"{count:,}")
+    return table
+
+
+def measured_table(name: str) -> "Table":
+    """The measured count of each part of a model that no recipe trains."""
+    from rich.table import Table
+
+    from kws.models.counts import count_parameters, measured_parts
+    from kws.models.generators import GENERATORS
+
+    model = without_memory(GENERATORS[name].build)
+    table = Table("part", show_footer=True, title=f"{name}, {GENERATORS[name].reads}")
+    table.columns[0].footer = "total"
+    table.add_column("measured", justify="right", footer=f"{count_parameters(model):,}")
+    for part, count in measured_parts(model).items():
+        table.add_row(part, f"{count:,}")
     return table
 
 

@@ -107,11 +107,23 @@ def require_defaults(*, init: Path | None, device: str, words: str | None) -> No
 
 
 def protocol_of(words: str, data: Path) -> str:
-    """The name of the protocol of somebody's own words; "all" is every word folder."""
+    """The name of the protocol of somebody's own words; "all" is every word folder.
+
+    Raises:
+        UsageError: words that `own_protocol` refuses, or that spaces separate.
+    """
     from kws.data.own_words import words_in
     from kws.protocols import own_protocol
 
-    return own_protocol(words_in(data) if words.strip() == "all" else words.split(",")).name
+    if words.strip() == "all":
+        return own_protocol(words_in(data)).name
+    names = words.split()
+    if "," not in words and len(names) > 1 and not (data / words.strip()).is_dir():
+        raise UsageError(
+            f"--words {words!r}: commas separate words, so that a word may hold a space: name them "
+            f"as --words {','.join(names)}"
+        )
+    return own_protocol(words.split(",")).name
 
 
 @app.command("recipes")

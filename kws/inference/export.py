@@ -15,6 +15,7 @@ Shape letters: B batch   T frames   F features   C classes
 import copy
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -58,28 +59,51 @@ def export_onnx(trained: Trained, out: str | Path) -> float:
     valid = torch.ones(TRACED, dtype=torch.bool)
     valid[1, TRACED[1] // 2 :] = False
     features = torch.zeros(*TRACED, trained.recipe.features.num_features)
-    free = {0: "batch", 1: "frames"}
+    program = trace(
+        reference,
+        (features, valid),
+        inputs=("features", "valid"),
+        outputs=("logits",),
+        free=({0: "batch", 1: "frames"},) * 2,
+    )
+    program.model.metadata_props.update(describe(trained))
+    with atomic_path(out) as temporary:
+        program.save(temporary)
+        difference = largest_difference(temporary, reference, trained.recipe.features.num_features)
+        return checked_difference(difference, out, TOLERANCE)
+
+
+def trace(
+    module: nn.Module,
+    example: Sequence[Tensor],
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    free: Sequence[dict[int, str]],
+) -> torch.onnx.ONNXProgram:
+    """The ONNX graph of a module; `free` names the axes of each input that have any length."""
     with quiet(), sdpa_kernel(SDPBackend.MATH):
         program = torch.onnx.export(
-            for_onnx(reference),
-            (features, valid),
-            input_names=["features", "valid"],
-            output_names=["logits"],
-            dynamic_shapes=(free, free),
+            for_onnx(module),
+            tuple(example),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes=tuple(free),
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
         )
     assert program is not None
-    program.model.metadata_props.update(describe(trained))
-    with atomic_path(out) as temporary:
-        program.save(temporary)
-        difference = largest_difference(temporary, reference, trained.recipe.features.num_features)
-        if not difference <= TOLERANCE:  # NaN is refused too
-            raise UsageError(
-                f"{out}: onnxruntime and torch differ by {difference:.1e}, more than "
-                f"{TOLERANCE:.0e}: not written; report this with the recipe of the run"
-            )
+    return program
+
+
+def checked_difference(difference: float, out: str | Path, tolerance: float) -> float:
+    """`difference`, which is at most `tolerance`; UsageError otherwise, also for NaN."""
+    if not difference <= tolerance:
+        raise UsageError(
+            f"{out}: onnxruntime and torch differ by {difference:.1e}, more than "
+            f"{tolerance:.0e}: not written; report this with the recipe of the run"
+        )
     return difference
 
 

@@ -1,4 +1,4 @@
-"""A bidirectional GRU or LSTM as one ONNX operator.
+"""A GRU or LSTM, of one direction or both, as one ONNX operator.
 
 Left to itself torch writes a GRU out step by step: a graph of a thousand nodes for one second, of
 one fixed length. ONNX has operators for both, which take the lengths of the sequences too.
@@ -32,11 +32,14 @@ def for_onnx(model: nn.Module) -> nn.Module:
     for name, module in list(model.named_modules()):
         if isinstance(module, BidirectionalRnn):
             model.set_submodule(name, OnnxRnn(module.rnn.mode, module.rnn))
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.GRU):
+            model.set_submodule(name, OnnxGru(module))
     return model
 
 
 class OnnxRnn(nn.Module):
-    """`BidirectionalRnn` as the ONNX operator "GRU" or "LSTM".
+    """`BidirectionalRnn`, or a GRU of one direction, as the ONNX operator "GRU" or "LSTM".
 
     For tracing only: run by torch it returns zeros. The operator takes the lengths of the
     sequences, so that the backward direction starts at the last real frame.
@@ -45,9 +48,10 @@ class OnnxRnn(nn.Module):
     def __init__(self, operator: str, rnn: nn.GRU | nn.LSTM):
         super().__init__()
         self.operator, self.hidden_size, self.num_layers = operator, rnn.hidden_size, rnn.num_layers
+        self.ends = ("", "_reverse")[: 1 + rnn.bidirectional]
         for layer in range(rnn.num_layers):
             both = [
-                [reordered(rnn, f"{kind}_l{layer}{end}", operator) for end in ("", "_reverse")]
+                [reordered(rnn, f"{kind}_l{layer}{end}", operator) for end in self.ends]
                 for kind in KINDS
             ]
             w_in, w_hidden, b_in, b_hidden = (torch.stack(pair) for pair in both)
@@ -57,15 +61,15 @@ class OnnxRnn(nn.Module):
 
     def forward(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
-    ) -> Float[Tensor, "B T 2*H"]:
-        """x (B, T, D) -> (B, T, 2H), zero in the padding, which comes last."""
+    ) -> Float[Tensor, "B T HH"]:
+        """x (B, T, D) -> (B, T, H a direction), zero in the padding, which comes last."""
         if valid is None:
             valid = x.new_ones(x.shape[:2], dtype=torch.bool)
         lengths = valid.sum(dim=1, dtype=torch.int32)
         x = x.masked_fill(~valid[..., None], 0).transpose(0, 1)
         attributes: dict[str, Any] = {
             "hidden_size": self.hidden_size,
-            "direction": "bidirectional",
+            "direction": "bidirectional" if len(self.ends) == 2 else "forward",
         }
         if self.operator == "GRU":  # torch applies the reset gate after the product
             attributes["linear_before_reset"] = 1
@@ -76,11 +80,23 @@ class OnnxRnn(nn.Module):
                 (x, *weights, lengths),
                 attrs=attributes,
                 dtype=x.dtype,
-                shape=(x.shape[0], 2, x.shape[1], self.hidden_size),
+                shape=(x.shape[0], len(self.ends), x.shape[1], self.hidden_size),
                 version=OPSET,
             )
             x = y.transpose(1, 2).flatten(2)  # (T, 2, B, H) -> (T, B, 2H)
         return x.transpose(0, 1)
+
+
+class OnnxGru(nn.Module):
+    """`nn.GRU` itself, batch first: the outputs, and in place of the last state an empty tuple."""
+
+    def __init__(self, gru: nn.GRU):
+        super().__init__()
+        self.rnn = OnnxRnn("GRU", gru)
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> tuple[Float[Tensor, "B T HH"], tuple[()]]:
+        """x (B, T, D) -> outputs (B, T, H a direction), ()."""
+        return self.rnn(x), ()
 
 
 def reordered(rnn: nn.GRU | nn.LSTM, name: str, operator: str) -> Tensor:

@@ -47,8 +47,8 @@ KINDS = ("Conv", "MatMul", "Gemm")
 class Quantized:
     """A float model and its int8 twin: bytes of the files, accuracy, milliseconds a clip.
 
-    Times are the median of `TIMED` clips of a second on one core, features not included; as they
-    depend on the machine they are not for tests.
+    Times are the median CPU time of `TIMED` clips of a second on one core, features not included;
+    as they depend on the machine they are not for tests.
     """
 
     bytes_before: int
@@ -235,12 +235,12 @@ def _accuracy(model: Path, trained: Trained, split: ClipSplit) -> tuple[int, np.
 
 
 def _milliseconds(model: Path, trained: Trained) -> float:
-    """Median time of one clip on one core."""
+    """Median CPU time of one clip on one core: other work on the machine is not counted."""
     session = open_session(model)
     inputs = _inputs(torch.randn(1, WINDOW_FRAMES, trained.recipe.features.num_features))
     times = []
     for _ in range(TIMED):
-        began = time.perf_counter()
+        began = time.process_time()
         session.run(None, inputs)
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     return 1000 * float(np.median(times))

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from kws.data.embedded.phrases import SYMBOLS
+from kws.models.generators import GENERATORS, PHONEMES
 from kws.models.registry import MODELS, RECOGNIZERS
 
 
@@ -17,9 +19,24 @@ def test_without_a_model_every_model_is_listed_with_its_size(kws):
     outcome = kws("params")
     listed = rows(outcome.out)
     assert outcome.code == 0
-    assert listed.keys() - {"model"} == {*MODELS, *RECOGNIZERS}
+    assert listed.keys() - {"model"} == {*MODELS, *RECOGNIZERS, *GENERATORS}
     assert listed["kwt-1"][:3] == ["607,308", "40", "12"]
     assert listed["homework-baseline"][:3] == ["125,896", "40", "600"]
+
+
+def test_a_model_that_no_recipe_trains_is_measured_by_part(kws):
+    out = kws("params").out
+    assert "with kws[pretrained], reading waveforms" in out
+    for name in GENERATORS:
+        table = rows(kws("params", name).out)
+        *parts, (total,) = [row for part, row in table.items() if part != "part"]
+        assert total == rows(out)[name][0]
+        assert f"{sum(int(row[0].replace(',', '')) for row in parts):,}" == total
+    kws("params", "codec", "width=8").sentence("codec has its sizes from Python")
+
+
+def test_a_synthesizer_is_counted_with_the_sounds_that_it_says():
+    assert len(SYMBOLS) + 1 == PHONEMES
 
 
 def test_a_table_holds_formula_value_and_measurement(kws):

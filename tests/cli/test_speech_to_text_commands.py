@@ -81,6 +81,8 @@ def test_what_does_not_fit_is_one_sentence(kws, run, transcripts, tmp_path):
     write_audio(short, torch.zeros(20))
     kws("transcribe", short, "--model", run).sentence(short, "20 samples")
     kws("predict", transcripts, "--model", run).sentence("kws transcribe")
+    kws("export", run, "--safetensors").sentence(run, "leave --safetensors out")
+    kws("export", run, "--quantize").sentence(run, "leave --quantize out")
     again = kws("train", "speech-to-text", "--data", transcripts, "--out", run)
     again.sentence("contains a run already")
     words = kws(

@@ -120,7 +120,7 @@ def test_a_word_with_too_few_recordings_is_told(folder):
     [
         ([], "none given"),
         (["ja", "ja"], "'ja' is there twice"),
-        (["ja", ""], "'' cannot name"),
+        (["ja", ""], "'ja,' has an empty one"),
         (["_ja"], "'_ja' cannot name"),
         (["a/b"], "'a/b' cannot name"),
     ],
