@@ -108,6 +108,7 @@ def test_a_setting_of_zero_changes_nothing(name):
 @pytest.mark.parametrize("name", OPS)
 def test_the_draws_are_the_same_in_both_precisions(name):
     wide, narrow = OPS[name](batch(name), seeded()), OPS[name](batch(name).float(), seeded())
+    # float32 against float64: another draw would differ by tenths
     torch.testing.assert_close(narrow, wide.float(), atol=1e-3, rtol=0)
 
 
@@ -135,6 +136,7 @@ def test_noise_is_added_with_the_probability_and_below_the_volume():
     x = torch.zeros(2_000, 3)
     y = add_noise(x, torch.ones(11), seeded(), probability=0.3, max_volume=0.25)
     volume = y[:, 0]
+    # four standard errors: sqrt(0.3 * 0.7 / 2000) is 0.01; of the mean below three
     assert (volume > 0).double().mean().item() == pytest.approx(0.3, abs=0.04)
     assert 0.24 < volume.max() <= 0.25
     assert volume[volume > 0].mean().item() == pytest.approx(0.125, abs=0.01)
@@ -204,6 +206,7 @@ def test_band_limit_keeps_the_lowest_bands_with_the_probability(float64):
     y = band_limit(torch.zeros(2_000, 2, 11), 7, seeded(), probability=0.4)
     kept = (y[:, 0] == 0).sum(1)
     assert set(kept.tolist()) == {7, 8, 9, 10, 11}
+    # four standard errors: sqrt(0.32 * 0.68 / 2000) is 0.01
     assert (kept < 11).double().mean().item() == pytest.approx(0.4 * 4 / 5, abs=0.04)
     assert (y[:, :, :7] == 0).all()
     torch.testing.assert_close(y[kept == 7][:, :, 7:].unique(), torch.tensor([-6 * math.log(10)]))
@@ -340,6 +343,7 @@ def test_mixup_draws_from_the_beta_distribution(float64, alpha):
     perm = torch.randperm(4_000, generator=seeded())
     share = mixed[:2_000, 0][perm[:2_000] >= 2_000]  # of those mixed with the other half
     assert share.isfinite().all()
+    # three standard errors or more: about 1,000 shares
     assert share.mean().item() == pytest.approx(0.5, abs=0.05)
     assert share.var().item() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.1)
 

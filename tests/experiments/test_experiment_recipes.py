@@ -1,5 +1,7 @@
 """The recipes of the experiments: every reported figure once, published sizes, short forms."""
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -82,8 +84,11 @@ ENCODERS = {
 NAMES = [f"{group}/{name}" for group, names in experiment_groups().items() for name in names]
 
 
+load = cache(load_recipe)
+
+
 def recipes(short: bool = False) -> dict[str, Recipe]:
-    return {name: load_recipe(name, short=short) for name in NAMES}
+    return {name: load(name, short=short) for name in NAMES}
 
 
 def on_paper(recipe: Recipe) -> torch.nn.Module:
@@ -137,7 +142,7 @@ def test_training_accuracies_and_times_stand_beside_the_figures():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_reads_builds_and_has_a_short_form(name):
-    full, short = (load_recipe(name, short=short) for short in (False, True))
+    full, short = (load(name, short=short) for short in (False, True))
     assert parse_recipe(to_toml(full)) == full
     if full.model.name in PRETRAINED:  # too large for a CPU, with or without its weights
         pytest.importorskip("transformers")
@@ -166,7 +171,7 @@ def test_what_a_row_is_about_stays_in_the_short_form():
     """A shortened run may be narrower: never another rate, optimizer, schedule or loss."""
     rates = ("thirty-words/", "twelve-classes/adam", "twelve-classes/first", "convs2s/", "mel-lstm")
     for name, short in recipes(short=True).items():
-        changed = {key for key, _, _ in changed_keys(load_recipe(name), short)}
+        changed = {key for key, _, _ in changed_keys(load(name, short=False), short)}
         kept = {"train.optimizer", "train.schedule", "train.loss", "model.name", "model.positions"}
         kept |= {"data.protocol", "data.compat", "features.kind", "features.normalize"}
         kept |= {"train.lr"} if name.startswith(rates) else set()

@@ -66,6 +66,7 @@ def test_pooling_weights_are_those_that_the_layer_averages_with(pooling, mel, va
     assert torch.allclose(found.values.sum(dim=1), torch.ones(B))
     assert (found.values[1, 13:] == 0).all()
     expected = weighted_pool(x, pool.scores(x), after)
+    # float32: the same weighted mean, summed in another order
     assert torch.allclose(torch.einsum("bt,btd->bd", found.values, x), expected, atol=1e-6)
 
 

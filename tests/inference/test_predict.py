@@ -90,6 +90,7 @@ def test_scores_are_the_models_and_best_first(tmp_path, keywords):
     (found,) = predict(keywords, [record(tmp_path / "a.wav", 0.4)])
     waveform = 0.1 * torch.randn(6_400, generator=torch.Generator().manual_seed(0))
     shares = keywords.logits(keywords.features(pad_or_trim(waveform)[None])).softmax(1)[0]
+    # the file holds 16 bits, the waveform here float32
     assert dict(found.scores) == pytest.approx(
         dict(zip(LABELS, shares.tolist(), strict=True)), abs=1e-3
     )
@@ -104,6 +105,7 @@ def test_batches_change_nothing(tmp_path, keywords, monkeypatch):
     monkeypatch.setitem(module.BATCH, "keywords", 1)
     alone = scores(predict(keywords, files))
     assert together.shape == (1 + 3 + 5, 3)
+    # shares below 1 in float32, whose sums a batch may order otherwise
     assert torch.allclose(together, alone, atol=1e-6)
 
 
@@ -114,6 +116,7 @@ def test_speakers_of_different_lengths_share_a_batch(tmp_path, speakers, monkeyp
         files.append(tmp_path / f"{i}.pt")
     together = scores(predict(speakers, files))
     monkeypatch.setitem(module.BATCH, "speakers", 1)
+    # float32 sums over frames, with padding in another order
     assert torch.allclose(together, scores(predict(speakers, files)), atol=1e-5)
 
 
@@ -122,6 +125,7 @@ def test_a_speakers_features_are_normalized(tmp_path, speakers):
     torch.save(mel, tmp_path / "a.pt")
     valid = torch.ones(1, 31, dtype=torch.bool)
     shares = speakers.logits(speakers.normalizer(mel[None], valid), valid).softmax(1)
+    # shares below 1 in float32
     assert torch.allclose(scores(predict(speakers, [tmp_path / "a.pt"])), shares, atol=1e-6)
 
 

@@ -162,6 +162,7 @@ def test_words_that_cannot_be_folders_are_refused(asked, given):
 
 def test_channels_of_a_wav_are_averaged(given):
     assert given["wav"]["rate"] == 44_100
+    # half a step of 16 bits: 1.5e-5
     assert given["wav"]["samples"] == pytest.approx([0.125, 0.5, 0.0], abs=2e-5)
 
 

@@ -85,6 +85,7 @@ def test_module_starts_like_pytorch():
         linear = attention.get_submodule(name)
         assert not linear.bias.any()
         assert 0.99 * bound < linear.weight.abs().max() <= bound
+        # five standard errors: of 16,384 uniform weights 0.35 %
         assert linear.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.02)
     theirs = nn.MultiheadAttention(d_model, 2)
     assert theirs.in_proj_weight.abs().max() <= bounds["qkv"]
@@ -139,6 +140,7 @@ def test_dropout_keeps_the_mean(function):
     q = torch.zeros(1, 1, 2000, 1)
     k, v = torch.zeros(1, 1, 50, 1), torch.ones(1, 1, 50, 1)
     y = function(q, k, v, dropout=0.3)
+    # 2,000 draws: five standard errors of the mean, six of the deviation
     assert y.mean().item() == pytest.approx(1.0, abs=0.01)
     assert y.std().item() == pytest.approx(math.sqrt(0.3 / 0.7 / 50), rel=0.1)
 
@@ -177,5 +179,6 @@ def test_on_a_gpu_both_agree_where_nothing_is_valid(dtype):
     q, k, v = (tensor.to("cuda", dtype) for tensor in qkv())
     valid = mask(11, 0, frames=S).cuda()
     fused, written = attend_fused(q, k, v, valid), attend(q, k, v, valid)
+    # bfloat16 keeps 8 bits: rounding of 2^-8 in values up to 4, and in what is summed
     torch.testing.assert_close(fused, written, rtol=0, atol=3e-2)
     assert not fused[1].any()

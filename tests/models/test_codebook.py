@@ -118,6 +118,7 @@ def test_it_begins_with_vectors_of_the_first_batch_and_moves_in_training_only():
     assert y.shape == z.shape
     assert codes.shape == (2, 5)
     assert len(codes.unique()) == 4  # each code is one of the vectors, so it is its nearest
+    # float32, summed in another order
     assert loss.item() == pytest.approx(0.25 * F.mse_loss(y, z).item(), rel=1e-5)
     assert not list(book.parameters())
     held = book.vectors.clone()

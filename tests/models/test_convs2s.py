@@ -39,6 +39,7 @@ def test_eight_fresh_blocks_neither_fade_nor_explode():
 def test_weights_are_drawn_smaller_where_dropout_makes_inputs_larger():
     torch.manual_seed(1)
     stds = [GatedBlock(64, 5, p).conv.weight.detach().std().item() for p in (0.0, 0.75)]
+    # five standard errors: of 40,960 normal weights 0.35 %
     assert stds == pytest.approx([math.sqrt(4 / 320), math.sqrt(1 / 320)], rel=0.02)
 
 

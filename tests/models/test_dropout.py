@@ -19,6 +19,7 @@ def test_rate_and_scale(probability, dtype):
     assert rate == pytest.approx(probability, abs=5 * math.sqrt(0.25 / N))
     kept = y[y != 0]
     assert torch.equal(kept, kept[:1].expand_as(kept))
+    # the probability is rounded to a multiple of 1 / 65,536
     assert kept[0].item() == pytest.approx(1 / (1 - probability), rel=2e-4)
 
 

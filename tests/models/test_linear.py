@@ -28,6 +28,7 @@ def test_values_and_gradients_match_pytorch(rows, dtype):
         torch.autograd.grad(theirs, (x, weight, bias), dy),
         strict=True,
     ):
+        # float32 sums over rows in another order
         torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-5)
     with torch.inference_mode():
         torch.testing.assert_close(linear(x, weight, None), F.linear(x, weight))
@@ -65,6 +66,7 @@ def test_second_derivatives():
 
     leaves = inputs((5,))
     for mine, other in zip(penalty(linear), penalty(F.linear), strict=True):
+        # second derivatives in float32: sums of sums in another order
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4)
 
 

@@ -65,6 +65,7 @@ def test_half_of_the_sinusoids_know_the_row_and_half_the_column():
 
 def test_a_finer_grid_has_nearly_the_same_vectors_at_the_same_places():
     coarse, fine = sinusoids_2d(4, 24, 16), sinusoids_2d(12, 72, 16)
+    # sines of float32 angles: an angle of 16 is right to 1e-6
     torch.testing.assert_close(fine[:, 1::3, 1::3], coarse, atol=1e-5, rtol=0)
 
 

@@ -183,6 +183,7 @@ def test_the_numbers_of_a_row_are_those_of_the_kept_model(train, tones, kind):
     targets = torch.nn.functional.one_hot(split.labels, 3).float()
     loss = loss_per_example(logits, targets, kind).mean().item()
     assert history.best["validation_accuracy"] == accuracy
+    # the mean over batches and over all at once: float32, in another order
     assert history.best["validation_loss"] == pytest.approx(loss, rel=1e-5)
     assert history.best["step"] == trained.step
 
@@ -330,7 +331,7 @@ def test_accumulation_equals_a_larger_batch(tones, tmp_path, batch_size):
         )
 
     whole, parts = run(8, 1), run(batch_size, 8 // batch_size)
-    assert 0 < gap(whole, parts) < 1e-6
+    assert 0 < gap(whole, parts) < 1e-6  # float32 gradients of weights below 1: summed in parts
     for a, b in zip(whole, parts, strict=True):
         assert a == pytest.approx(b, rel=1e-5)
 
