@@ -42,7 +42,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def _seed(monkeypatch):
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed looks for four devices each time
     if "kws.checking" in sys.modules:
         sys.modules["kws.checking"].forget_checks()
     monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it: tables would be cut

@@ -1,5 +1,8 @@
 """Every model of the registry in a size for tests."""
 
+import copy
+from functools import cache
+
 import pytest
 import torch
 from torch import nn
@@ -67,10 +70,11 @@ def distinct_models() -> list[str]:
     return list(names.values())
 
 
-def tiny_model(name: str, **overrides: object) -> nn.Module:
-    """The model called `name`, float64, shrunken, without dropout, awake."""
-    settings = {**tiny_settings(name), **overrides}
+@cache
+def tiny_model(name: str) -> nn.Module:
+    """The model called `name`, float64, shrunken, without dropout, awake; to be copied."""
     bands = bands_of(name)
+    settings = tiny_settings(name)
     model = build_model(name, num_features=bands, num_classes=CLASSES, **settings).double()
     return awaken(model, torch.randn(5, 30, bands, dtype=torch.float64))
 
@@ -84,7 +88,7 @@ def name(request) -> str:
 @pytest.fixture
 def model(name) -> nn.Module:
     """Each model in turn, tiny and in float64."""
-    return tiny_model(name)
+    return copy.deepcopy(tiny_model(name))
 
 
 @pytest.fixture

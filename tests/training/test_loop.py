@@ -311,12 +311,12 @@ def test_it_stops_early_when_patience_is_over(train, tmp_path):
     assert again.rows == history.rows
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 4])
+@pytest.mark.parametrize("batch_size", [1, 4])
 def test_accumulation_equals_a_larger_batch(tones, tmp_path, batch_size):
     """For a model without batch statistics, and uneven parts: 31 clips are 4 steps of 7 or 8."""
     overrides = ["features.n_mels=13", "model.name=kwt-1", "model.d_model=6", "model.num_layers=1"]
     overrides += ["model.d_ff=7", "model.max_tokens=101", "model.dropout=0", "train.optimizer=sgd"]
-    overrides += ["augment.mixup=0.4", "augment.time_shift=0.1", "train.epochs=2"]
+    overrides += ["augment.mixup=0.4", "augment.time_shift=0.1", "train.epochs=1"]
 
     def run(size, parts):
         return fit(
