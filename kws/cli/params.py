@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 OVER_BUDGET = 1  # exit code
+SYMBOLS = 16  # of the text, with --shapes of a recognizer: three digits, spelled
 WIDTH_OF_A_PIPE = 140  # columns, where there is no terminal to ask
 
 
@@ -196,17 +197,20 @@ def shapes_table(
     """What each module of a model, in training, makes of a batch."""
     from rich.table import Table
 
-    from kws.models.registry import build_from
+    from kws.models.registry import RECOGNIZERS, build_from
     from kws.models.shapes import summarize
 
+    symbols = SYMBOLS * (name in RECOGNIZERS)
+    sizes = {"batch_size": batch_size, "num_symbols": symbols}
     frames = frames or frames_of_a_second(name, config)
     model = without_memory(build_from, name, config)
     try:
-        whole, *rows = summarize(model, config.num_features, frames=frames, batch_size=batch_size)
+        whole, *rows = summarize(model, config.num_features, frames=frames, **sizes)
     except RuntimeError as error:  # a layer that got fewer frames than its kernel has
         raise UsageError(f"{name} cannot read {frames} frames: raise --frames") from error
     table = Table("module", "class", show_footer=True)
     table.title = f"{name}, {batch_size} x {frames} frames x {config.num_features} features"
+    table.title += f", {symbols} symbols" * (symbols > 0)
     table.columns[0].footer = "total"
     table.add_column("output", footer=by_size(whole.shape))
     table.add_column("parameters", justify="right", footer=f"{whole.parameters:,}")

@@ -56,7 +56,7 @@ class ModuleRow:
 
 
 def summarize(
-    model: nn.Module, num_features: int, *, frames: int, batch_size: int = 1
+    model: nn.Module, num_features: int, *, frames: int, batch_size: int = 1, num_symbols: int = 0
 ) -> list[ModuleRow]:
     """A row for each module that ran: the model first, then the others as they are defined.
 
@@ -66,15 +66,17 @@ def summarize(
         num_features: F, features of a frame.
         frames: T, of every clip.
         batch_size: B.
+        num_symbols: of the text that a recognizer reads, too; 0 for a model that labels.
     """
     clips = torch.empty(batch_size, frames, num_features, device="meta")
+    texts = [torch.empty(batch_size, num_symbols, dtype=torch.long, device="meta")]
     with (
         _returned_shapes(model) as shapes,
         _kept_bytes(model, clips) as kept,
         _WrittenOut(),
         FlopCounterMode(display=False) as counter,
     ):
-        model(clips, None)
+        model(clips, None, *texts[: num_symbols > 0])
     operations = counter.get_flop_counts()
     rows = []
     for name, module in model.named_modules():

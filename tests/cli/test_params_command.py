@@ -107,6 +107,16 @@ def test_what_is_refused(kws, arguments, sentence):
     assert kws("params", *arguments).sentence().startswith(sentence)
 
 
+@pytest.mark.parametrize("name", RECOGNIZERS)
+def test_shapes_of_a_recognizer_hold_what_it_hears_and_what_it_writes(kws, name):
+    outcome = kws("params", name, "--shapes", "--batch-size", 3)
+    assert outcome.code == 0, outcome.err
+    assert f"{name}, 3 x 101 frames x 40 features, 16 symbols" in outcome.out
+    table = rows(outcome.out)
+    assert table["ctc"][1] == "3 x 26 x 19"
+    assert table["write"][1] == "3 x 16 x 19"
+
+
 def test_shapes_are_a_table_of_modules_with_a_total(kws):
     sizes = ["--frames", 128, "--batch-size", 4, "--depth", 3]
     outcome = kws("params", "lab-encoder", "--shapes", *sizes)
