@@ -121,7 +121,7 @@ def shares(results: Iterable[Result], base: Result) -> Lines:
     """
     found: Lines = {}
     for result, recipe in _near(results, base, SHARE_KEYS):
-        if not isinstance(recipe.data.unknown, int):
+        if not isinstance(recipe.data.unknown, int) or not result.get("confusion"):
             continue
         share = 100 * recipe.data.unknown / result["data"]["training"]
         matrix, protocol = torch.tensor(result["confusion"]), get_protocol(result["protocol"])
