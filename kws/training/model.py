@@ -78,8 +78,9 @@ def initialize_from(
     source, before = restore_model(state, path)
     for key, old, new in changed_keys(before, recipe):
         if key.startswith(("model.", "features.")) and key != "features.normalize":
+            there, here = ("not set" if value is None else value for value in (old, new))
             raise UsageError(
-                f"{path}: {key} is {old} there and {new} in the recipe: change one of them, "
+                f"{path}: {key} is {there} there and {here} in the recipe: change one of them, "
                 "weights only fit the same model on the same features"
             )
     weights = source.state_dict()
