@@ -44,6 +44,10 @@ from kws.checking import (
 )
 from kws.data.course_data import bounds, course_speakers
 from kws.data.speakers import load_speakers
+from kws.device import CalledFromCpu, back_on_cpu, choose_device
+
+device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
+print("trained on:", device)
 
 # %% [markdown]
 # The data are synthesized on your machine, once (half a minute on two cores): a hundred voices say
@@ -559,19 +563,21 @@ def crop(mel, frames):
 
 
 def accuracy_of(model, mels, labels):
-    return (predict(model, mels) == labels).float().mean().item()
+    return (predict(CalledFromCpu(model), mels) == labels).float().mean().item()
 
 
 # %%
+@back_on_cpu
 def fit(model, steps, batch_size, crop_frames, lr, warmup_steps, every=100):
     """Train; returns rows of (step, loss, accuracy on whole utterances, accuracy on crops)."""
+    model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
     best, history = Best(), []
     for step in (bar := tqdm(range(steps), unit="step", mininterval=1)):
         optimizer.param_groups[0]["lr"] = lr * cosine_warmup(step, warmup_steps, steps)
         rows = torch.randint(len(train_mels), (batch_size,))
-        batch = collate([crop(train_mels[i], crop_frames) for i in rows])
-        loss = train_step(model, optimizer, *batch, train_labels[rows])
+        batch = *collate([crop(train_mels[i], crop_frames) for i in rows]), train_labels[rows]
+        loss = train_step(model, optimizer, *(tensor.to(device) for tensor in batch))
         bar.set_description(f"loss {loss:.2f}", refresh=False)
         if (step + 1) % every == 0:
             whole = accuracy_of(model, val_mels, val_labels)

@@ -43,8 +43,12 @@ from kws.contracts.conformer import block_weights
 from kws.contracts.trial import Draw
 from kws.data.course_data import bounds, course_speakers
 from kws.data.speakers import load_speakers
+from kws.device import back_on_cpu, choose_device, device_of
 from kws.metrics import Proportion
 from kws.training.schedule import cosine_warmup
+
+device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
+print("trained on:", device)
 
 # %% [markdown]
 # ## 4.1 A gate
@@ -747,7 +751,9 @@ print(data.train.describe(), "·", data.validation.describe(), "·", data.test.d
 def accuracy(model, batches):
     """Accuracy over batches of (mel, valid, labels, index), with its interval."""
     model.eval()
-    right = [(model(mel, valid).argmax(1) == labels) for mel, valid, labels, _ in batches]
+    right, place = [], device_of(model)
+    for mel, valid, labels, _ in batches:
+        right.append(model(mel.to(place), valid.to(place)).argmax(1).cpu() == labels)
     model.train()
     right = torch.cat(right)
     return Proportion(correct=int(right.sum()), n=len(right))
@@ -790,7 +796,8 @@ def train_step(model, optimizer, batch_size, generator):
     """One optimizer step on random crops; returns the loss."""
     rows = torch.randint(len(data.train), (batch_size,), generator=generator)
     mel, valid = data.train.crops(rows, generator)
-    loss = F.cross_entropy(model(mel, valid), data.train.labels[rows])
+    labels = data.train.labels[rows].to(device)
+    loss = F.cross_entropy(model(mel.to(device), valid.to(device)), labels)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -798,8 +805,10 @@ def train_step(model, optimizer, batch_size, generator):
 
 
 # %%
+@back_on_cpu
 def fit(model, steps, lr, seed=0, batch_size=32, best=None):
     """Train; returns rows of (step, mean loss since the last row, validation accuracy on crops)."""
+    model.to(device)
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     history, losses = [], []

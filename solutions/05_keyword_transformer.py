@@ -51,10 +51,14 @@ from kws.checking import (
 )
 from kws.data.course_data import bounds, course_words
 from kws.data.speech_commands import load_speech_commands
+from kws.device import back_on_cpu, choose_device, device_of
 from kws.inference.submission import KAGGLE, KAGGLE_LABELS, check_csv, write_csv
 from kws.metrics import Proportion
 from kws.models.recurrent import CRNN_SMALL, Crnn
 from kws.training.schedule import cosine_warmup
+
+device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
+print("trained on:", device)
 
 # %% [markdown]
 # ## 5.1 Tokens and their memory
@@ -517,14 +521,15 @@ def augmented(mel, generator):
 def predict(model, mel):
     """Probabilities (n, C)."""
     model.eval()
-    return torch.cat([model(few).softmax(-1) for few in mel.split(64)])
+    place = device_of(model)
+    return torch.cat([model(few.to(place)).softmax(-1).cpu() for few in mel.split(64)])
 
 
 # %%
 def train_step(model, optimizer, rows, generator):
     """One optimizer step on these clips; returns the loss."""
     mel = augmented(mels["training"][rows], generator)
-    loss = F.cross_entropy(model(mel), labels["training"][rows])
+    loss = F.cross_entropy(model(mel.to(device)), labels["training"][rows].to(device))
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -532,13 +537,14 @@ def train_step(model, optimizer, rows, generator):
 
 
 # %%
+@back_on_cpu
 def fit(model, steps, batch_size, lr, warmup_steps, seed=0, rows=None, schedule=cosine_warmup):
     """Train on all clips, or on `rows` of them; returns the loss of every step."""
+    model.to(device).train()
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
     rows = torch.arange(len(labels["training"])) if rows is None else rows
     losses = []
-    model.train()
     for step in (bar := tqdm(range(steps), unit="step", mininterval=1)):
         some = rows[torch.randint(len(rows), (batch_size,), generator=generator)]
         share = schedule(step, warmup_steps=warmup_steps, total_steps=steps)

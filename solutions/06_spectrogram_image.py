@@ -38,10 +38,14 @@ from kws.audio import SAMPLE_RATE
 from kws.checking import check, check_accuracy, check_values, expect_close, expect_equal
 from kws.data.embedded.corpus import make_corpus
 from kws.data.speech_commands import load_speech_commands
+from kws.device import back_on_cpu, choose_device, device_of
 from kws.files import cache_dir
 from kws.metrics import Proportion
 from kws.protocols import GERMAN_WORDS
 from kws.training.schedule import cosine_warmup
+
+device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
+print("trained on:", device)
 
 # %% [markdown]
 # ## 6.1 Patches
@@ -874,24 +878,27 @@ def augmented(mel, generator):
 def accuracy(model, mel, labels, *_):
     """The share of right predictions, with its interval."""
     model.eval()
-    right = torch.cat([model(few).argmax(1) for few in mel.split(128)]) == labels
+    place = device_of(model)
+    right = torch.cat([model(few.to(place)).argmax(1).cpu() for few in mel.split(128)]) == labels
     return Proportion(correct=int(right.sum()), n=len(right))
 
 
 # %%
+@back_on_cpu
 def fit(model, mel, labels, steps, batch_size, lr, warmup_steps, factor=1.0, seed=0):
     """Train, the body with the rate factor * lr; returns the loss of every step."""
+    model.to(device).train()
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(groups(model, lr, factor), weight_decay=0.01)
     peaks = [group["lr"] for group in optimizer.param_groups]
     losses = []
-    model.train()
     for step in tqdm(range(steps), unit="step", leave=False):
         some = torch.randint(len(labels), (batch_size,), generator=generator)
         share = cosine_warmup(step, warmup_steps=warmup_steps, total_steps=steps)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * share
-        loss = F.cross_entropy(model(augmented(mel[some], generator)), labels[some])
+        batch = augmented(mel[some], generator).to(device)
+        loss = F.cross_entropy(model(batch), labels[some].to(device))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

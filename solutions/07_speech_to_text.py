@@ -46,8 +46,12 @@ from kws.checking import check, check_accuracy, check_values, expect_close, expe
 from kws.data.embedded.strings import make_strings
 from kws.data.transcripts import load_transcripts
 from kws.decoding.ctc_prefix import CtcPrefixScorer
+from kws.device import back_on_cpu, choose_device, device_of
 from kws.files import cache_dir
 from kws.training.schedule import cosine_warmup
+
+device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
+print("trained on:", device)
 
 # %% [markdown]
 # ## 7.1 Count the errors
@@ -472,7 +476,7 @@ class DecoderLayer(nn.Module):
         # BEGIN SOLUTION 7.4
         #: Self-attention of the normalized text, with the causal mask.
         z = self.norm_self(y)
-        y = y + self.self_attention(z, z, causal_mask(y.shape[1]))
+        y = y + self.self_attention(z, z, causal_mask(y.shape[1]).to(y.device))
         #: Cross-attention to the memory, whose padding is masked: (B, 1, 1, T).
         mask = None if valid is None else valid[:, None, None, :]
         y = y + self.cross_attention(self.norm_cross(y), memory, mask)
@@ -580,7 +584,7 @@ def shift(texts):
         #: Inputs: the start, then the text. Wanted: the text, then the end.
         inputs[b, 0], inputs[b, 1 : len(text) + 1] = SOS, text
         wanted[b, : len(text)], wanted[b, len(text)] = text, EOS
-    return inputs, wanted
+    return inputs.to(texts[0].device), wanted.to(texts[0].device)
     # END SOLUTION
 
 
@@ -1010,12 +1014,12 @@ LONGEST = 40  # symbols of a text: five digits have at most 30
 def transcribe(model, split, batch_size=40):
     """What the decoder writes, greedily, for each utterance of a split."""
     model.eval()
-    written = [""] * len(split)
+    written, place = [""] * len(split), device_of(model)
     for rows in split.batches(batch_size):
-        memory, valid = model.encode(*split.batch(rows))
+        memory, valid = model.encode(*(tensor.to(place) for tensor in split.batch(rows)))
 
         def step(symbols, memory=memory, valid=valid):
-            return model.decode(symbols, memory, valid)[:, -1]
+            return model.decode(symbols.to(place), memory, valid)[:, -1].cpu()
 
         for row, symbols in zip(rows, greedy(step, len(rows), LONGEST), strict=True):
             written[row] = alphabet.decode(symbols)
@@ -1049,7 +1053,8 @@ def train_step(model, optimizer, rows, generator, ctc_weight):
     mel, valid = train.batch(rows)
     mel = warp_frequency(mel, 0.1, generator)  # another vocal tract
     mel = spec_augment(mel, generator, **MASKS, valid=valid)
-    loss = joint_loss(model, mel, valid, [train_texts[row] for row in rows], ctc_weight)
+    texts = [train_texts[row].to(device) for row in rows]
+    loss = joint_loss(model, mel.to(device), valid.to(device), texts, ctc_weight)
     optimizer.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -1058,8 +1063,10 @@ def train_step(model, optimizer, rows, generator, ctc_weight):
 
 
 # %%
+@back_on_cpu
 def fit(model, steps, lr, ctc_weight, seed=0, batch_size=32):
     """Train; rows of (step, mean loss of the last 50, validation WER)."""
+    model.to(device)
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     batches, history, losses = train.training_batches(batch_size, generator), [], []

@@ -43,6 +43,7 @@ from tqdm import tqdm
 from kws.audio import SAMPLE_RATE
 from kws.checking import check, check_accuracy, check_values, expect_close, expect_equal
 from kws.data.embedded.phrases import SYMBOLS, numbers_of, phrase_texts, speak_phrases
+from kws.device import back_on_cpu, choose_device
 from kws.features import log_mel
 from kws.inference.listener import heard, listener
 from kws.metrics import Proportion
@@ -50,6 +51,9 @@ from kws.models.decoder import CrossAttention
 from kws.models.transformer import EncoderLayer, FeedForward
 from kws.protocols import V2_WORDS
 from kws.training.schedule import cosine_warmup
+
+device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
+print("trained on:", device)
 
 # %% [markdown]
 # ## 8.1 Durations
@@ -140,7 +144,7 @@ def regulate(x, durations):
     #: The frame where each phoneme ends: (B, U), and how many frames there are.
     ends = durations.cumsum(dim=1)
     num_frames = ends[:, -1].max()
-    frames = torch.arange(num_frames)
+    frames = torch.arange(num_frames, device=x.device)
     #: valid: the frames before the last phoneme's end.
     valid = frames < ends[:, -1:]
     #: The phoneme of a frame: how many phonemes have ended by then. Padding may have the last one.
@@ -561,21 +565,24 @@ class SmallTts(nn.Module):
 def small_losses(model, phonemes, valid, durations, mel):
     """The error of the frames, the loss of the stop token, and attention off the diagonal."""
     lengths = -(-durations.sum(dim=1) // model.per_step)
+    letters = valid.sum(dim=1)
     mel = F.pad((mel - MEAN) / DEVIATION, (0, 0, 0, -mel.shape[1] % model.per_step))
-    spoken = torch.arange(int(lengths.max())) < lengths[:, None]
+    spoken = (torch.arange(int(lengths.max())) < lengths[:, None]).to(device)
+    phonemes, valid, mel = phonemes.to(device), valid.to(device), mel.to(device)
     said, stop, weights = model(phonemes, valid, mel)
     real = spoken.repeat_interleave(model.per_step, dim=1)
     error = F.l1_loss(said[real], mel[real])
-    stops = stop_loss(stop, stop_targets(lengths, spoken.shape[1]), spoken)
-    off = guided_loss(weights, guide_weights(lengths, valid.sum(dim=1)), spoken)
+    stops = stop_loss(stop, stop_targets(lengths, spoken.shape[1]).to(device), spoken)
+    off = guided_loss(weights, guide_weights(lengths, letters).to(device), spoken)
     return error, stops, off
 
 
 # %%
-def fit_small(guided, steps=150, lr=2e-3):
-    """A small Transformer-TTS, with guided attention or without, and its losses by kind."""
-    torch.manual_seed(0)
-    model, history = SmallTts(), []
+@back_on_cpu
+def fit_small(model, guided, steps=150, lr=2e-3):
+    """Train with guided attention or without; returns the losses by kind, (steps, 3)."""
+    model.to(device)
+    history = []
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     work = enumerate(batches(training, 16, steps, seed=0))
     for step, batch in tqdm(work, total=steps, unit="step", leave=False):
@@ -588,11 +595,16 @@ def fit_small(guided, steps=150, lr=2e-3):
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         history.append((error.item(), stops.item(), off.item()))
-    return model.eval(), torch.tensor(history)
+    return torch.tensor(history)
 
 
 # %%
-found = {"without a guide": fit_small(False), "guided attention": fit_small(True)}
+found = {}
+for name, guided in (("without a guide", False), ("guided attention", True)):
+    torch.manual_seed(0)
+    small = SmallTts()
+    losses = fit_small(small, guided)
+    found[name] = small.eval(), losses
 longest = max(held_out, key=lambda row: len(row[0]))
 phonemes, valid, durations, mel = collate([longest])
 mel = F.pad((mel - MEAN) / DEVIATION, (0, 0, 0, -mel.shape[1] % 4))
@@ -873,16 +885,17 @@ check_values("8.6-recipe-values", recipe)
 
 
 # %%
+@back_on_cpu
 def fit(model, steps, batch_size, lr, warmup_steps, seed=0):
     """Train on the phrases; returns the loss of every step."""
+    model.to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
     losses = []
-    model.train()
     work = enumerate(batches(training, batch_size, steps, seed))
     for step, batch in tqdm(work, total=steps, unit="step", leave=False):
         share = cosine_warmup(step, warmup_steps=warmup_steps, total_steps=steps)
         optimizer.param_groups[0]["lr"] = lr * share
-        loss = speech_loss(model, *batch)
+        loss = speech_loss(model, *(tensor.to(device) for tensor in batch))
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -38,11 +38,15 @@ from tqdm import tqdm
 
 from kws.checking import check, check_accuracy, check_values, expect_close, expect_equal
 from kws.data.embedded.clean_words import clean_words
+from kws.device import back_on_cpu, choose_device
 from kws.griffin_lim import vocode
 from kws.inference.listener import heard_in_mels, listener
 from kws.metrics import Proportion
 from kws.protocols import V2_WORDS
 from kws.training.schedule import cosine_warmup
+
+device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
+print("trained on:", device)
 
 # %% [markdown]
 # ## 9.1 How long is a song?
@@ -510,29 +514,34 @@ def fit(loss_of, parameters, steps, lr, weight_decay):
 
 
 # %%
+@back_on_cpu
 def fit_codec(codec, mel, steps=600, seed=0):
     """Train the codec on mels that are shifted by up to 80 ms."""
+    codec.to(device).train()
     generator = torch.Generator().manual_seed(seed)
 
     def loss_of():
         some = mel[torch.randint(len(mel), (32,), generator=generator)]
-        some = some.roll(int(torch.randint(-8, 9, (), generator=generator)), dims=1)
+        some = some.roll(int(torch.randint(-8, 9, (), generator=generator)), dims=1).to(device)
         again, _, loss = codec(some)
         return F.mse_loss(again, some) + loss
 
-    return fit(loss_of, codec.train().parameters(), steps, lr=2e-3, weight_decay=0.0)
+    return fit(loss_of, codec.parameters(), steps, lr=2e-3, weight_decay=0.0)
 
 
 # %%
+@back_on_cpu
 def fit_prior(prior, words, codes, steps=450, seed=0):
     """Train the prior of section 9.6 on the codes of words."""
+    prior.to(device).train()
     generator = torch.Generator().manual_seed(seed)
 
     def loss_of():
         some = torch.randint(len(words), (64,), generator=generator)
-        return nats(prior(words[some], codes[some][:, :-1]), codes[some])
+        said, heard = words[some].to(device), codes[some].to(device)
+        return nats(prior(said, heard[:, :-1]), heard)
 
-    return fit(loss_of, prior.train().parameters(), steps, lr=2e-3, weight_decay=0.05)
+    return fit(loss_of, prior.parameters(), steps, lr=2e-3, weight_decay=0.05)
 
 
 # %%

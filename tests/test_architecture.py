@@ -28,7 +28,7 @@ MAY_IMPORT = {
 }
 FLOORS = {  # from the ground up; rooms of one floor may use each other, but never in a circle
     "kws": (
-        "__init__ cluster errors files notebook parallel settings",
+        "__init__ cluster device errors files notebook parallel settings",
         "alphabet audio augment features features_fast length normalize silence split_rule"
         " word_errors checking contracts griffin_lim metrics plots protocols",
         "data decoding models",

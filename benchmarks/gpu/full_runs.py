@@ -29,12 +29,13 @@ from kws.audio import CLIP_SAMPLES
 from kws.data.clips import ClipSplit
 from kws.data.frames import FrameSplit
 from kws.data.packed import PackedClips, PackedFrames
+from kws.device import DEVICES, Device, choose_device
 from kws.errors import UsageError
 from kws.inference.evaluate import evaluate, load_split, write_evaluation
 from kws.inference.trained import load_model
 from kws.protocols import get_protocol
 from kws.training.batches import Split
-from kws.training.distributed import Device, choose_device, team_of_processes
+from kws.training.distributed import team_of_processes
 from kws.training.loop import begin, fit, train_step
 from kws.training.recipe import Recipe, load_recipe
 from kws.training.splits import load_splits
@@ -116,7 +117,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("run", nargs="?", choices=PLANS, help="[all, without --data]")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="real data: train on them")
     parser.add_argument("--out", type=Path, default=Path("runs/gpu"), help="for run folders")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the true size [1]")
     parser.add_argument("--steps", type=int, default=50, help="optimizer steps on the clock [50]")
     options = parser.parse_args()

@@ -63,11 +63,11 @@ def evaluate(
 
     Of speech to text: word errors by kind, with the interval over utterances.
     """
+    from kws.device import choose_device
     from kws.inference.evaluate import evaluate as measure
     from kws.inference.evaluate import load_split, write_evaluation
     from kws.inference.thresholds import parse_thresholds
     from kws.inference.trained import load_model
-    from kws.training.distributed import choose_device
 
     chosen = choose_device(device)
     rule = parse_thresholds(thresholds) if thresholds is not None else None
@@ -190,10 +190,10 @@ def predict(
     """
     from tqdm import tqdm
 
+    from kws.device import choose_device
     from kws.inference.predict import find_recordings
     from kws.inference.predict import predict as label
     from kws.inference.trained import load_model
-    from kws.training.distributed import choose_device
 
     chosen = choose_device(device)
     trained = load_model(model)

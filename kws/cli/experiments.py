@@ -98,8 +98,8 @@ def run(
 
 def default_workers(device: str) -> int:
     """One for each core; one in all where a GPU computes."""
+    from kws.device import choose_device
     from kws.parallel import cores
-    from kws.training.distributed import choose_device
 
     return 1 if choose_device(device).type == "cuda" else cores()
 

@@ -46,11 +46,11 @@ def listen(
 
     A microphone of any rate is converted; it listens until Ctrl-C.
     """
+    from kws.device import choose_device
     from kws.inference.detector import parse_trigger
     from kws.inference.streaming import Heard, require_streamable
     from kws.inference.streaming import listen as spot
     from kws.inference.trained import load_model
-    from kws.training.distributed import choose_device
 
     if (file is None) == (not microphone):
         raise UsageError("kws listen hears one thing at a time: give a FILE or --microphone")

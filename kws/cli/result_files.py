@@ -134,8 +134,8 @@ def labeled(
     """The predictions for `files`, with a progress bar on a terminal."""
     from tqdm import tqdm
 
+    from kws.device import choose_device
     from kws.inference.predict import predict
-    from kws.training.distributed import choose_device
 
     shown = tqdm(files, unit="file", leave=False, disable=None)
     return predict(trained, shown, resample=resample, device=choose_device(device))

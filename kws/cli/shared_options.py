@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or a checkpoint in it.")]
-Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
 Resample = Annotated[
     bool, typer.Option("--resample", help="Convert recordings that are not 16 kHz mono.")
 ]

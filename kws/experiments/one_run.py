@@ -13,6 +13,7 @@ import torch
 
 from kws import __version__
 from kws.data.extra_clips import silence_count, unknown_count
+from kws.device import choose_device
 from kws.errors import UsageError
 from kws.experiments.plan import Job, recipe_of
 from kws.experiments.results import FORMAT, Result, recipe_lines, thinned, write_result
@@ -25,7 +26,6 @@ from kws.protocols import PROTOCOLS, get_protocol
 from kws.training import loop, sample_code
 from kws.training.batches import Split, steps_per_epoch
 from kws.training.checkpoint import read_checkpoint
-from kws.training.distributed import choose_device
 from kws.training.history import History
 from kws.training.loop import fingerprint
 from kws.training.memory import keep_freed_memory

@@ -12,16 +12,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from kws.errors import UsageError
-
-Device = Literal["auto", "cpu", "cuda"]
+from kws.device import Device, choose_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,22 +55,6 @@ class Team:
         # convolutions on a CPU choose their own layout, and a copy of it costs next to nothing
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
-
-
-def choose_device(wanted: str = "auto") -> torch.device:
-    """The device called `wanted`, "auto", "cpu" or "cuda"; of several GPUs, this process's own.
-
-    Raises:
-        UsageError: CUDA is asked for and absent, or the name is unknown.
-    """
-    if wanted not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"device {wanted!r} is unknown: choose auto, cpu or cuda")
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise UsageError("device cuda: this machine has no usable CUDA GPU: choose cpu or auto")
-    if wanted == "cpu" or not available:
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 @contextmanager

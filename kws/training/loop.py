@@ -30,6 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kws.data.clips import ClipSplit
+from kws.device import Device
 from kws.errors import UsageError
 from kws.files import write_text
 from kws.normalize import Normalizer
@@ -45,7 +46,7 @@ from kws.training.batches import (
     training_rows,
 )
 from kws.training.checkpoint import model_state, read_checkpoint, save_checkpoint
-from kws.training.distributed import Device, Team, team_of_processes
+from kws.training.distributed import Team, team_of_processes
 from kws.training.history import History
 from kws.training.losses import loss_per_example
 from kws.training.model import initialize, new_model

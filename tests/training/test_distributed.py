@@ -11,7 +11,7 @@ import torch
 from kws.cli import run as kws
 from kws.errors import UsageError
 from kws.training.checkpoint import read_checkpoint
-from kws.training.distributed import Team, choose_device, main_first, team_of_processes
+from kws.training.distributed import Team, main_first, team_of_processes
 from kws.training.history import read_history
 from kws.training.loop import check_data
 from kws.training.recipe import parse_recipe
@@ -84,22 +84,6 @@ def test_one_process_is_a_team():
         assert team.sum(x) is x
         with main_first(team):
             team.wait()
-
-
-def test_a_device_that_is_not_there_is_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
-    with pytest.raises(UsageError, match=r"^device cuda: this machine has no usable CUDA GPU"):
-        choose_device("cuda")
-    with pytest.raises(UsageError, match=r"^device 'tpu' is unknown: choose auto, cpu or cuda"):
-        choose_device("tpu")
-
-
-def test_each_process_has_a_gpu_of_its_own(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setenv("LOCAL_RANK", "3")
-    assert choose_device("auto") == choose_device("cuda") == torch.device("cuda", 3)
-    assert choose_device("cpu") == torch.device("cpu")
 
 
 def test_a_batch_too_small_for_the_processes_is_refused(tones):
