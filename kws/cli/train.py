@@ -102,8 +102,8 @@ def require_defaults(*, init: Path | None, device: str, words: str | None) -> No
     for option, given in (("init", init), ("words", words)):
         if given is not None:
             raise UsageError(f"--{option} is no option of speech to text: leave it out")
-    if device == "cuda":
-        raise UsageError("--device cuda: speech to text trains on the CPU: leave it out")
+    if device not in ("auto", "cpu"):
+        raise UsageError(f"--device {device}: speech to text trains on the CPU: leave it out")
 
 
 def protocol_of(words: str, data: Path) -> str:
