@@ -27,6 +27,7 @@ from torch import Tensor
 from kws.contracts import Trial, find_trial
 from kws.contracts.goldens import Golden, goldens, tasks_before
 from kws.contracts.own_work import watch_calls
+from kws.contracts.trial import plain
 from kws.contracts.used_names import uses_of
 from kws.notebook import in_notebook
 
@@ -212,6 +213,9 @@ def expect_close(
     `suspects` maps a hint to the value that a known mistake gives; the first that agrees is told.
     """
     expected = torch.as_tensor(expected)
+    actual = _from_numpy(actual)
+    if expected.ndim == 0 and isinstance(actual, int | float) and not isinstance(actual, bool):
+        actual = torch.tensor(actual)
     if not isinstance(actual, Tensor):
         question = "is there a return?" if actual is None else ""
         raise Unmet(f"{what} is {_kind(actual)}, expected a tensor", question)
@@ -230,6 +234,9 @@ def expect_equal(
     """`actual` must equal `expected`, a number, text or tuple of them; `suspects` as above."""
     if isinstance(actual, Tensor) and actual.numel() == 1:
         actual = actual.item()
+    actual = _from_numpy(actual)
+    if isinstance(actual, Tensor) and isinstance(expected, list):
+        actual = actual.tolist()
     if actual is None:
         raise Unmet(f"{what} is None, expected {expected!r}", "is there a return?")
     if type(actual) in (bool, int, float, str, tuple, list) and actual == expected:
@@ -268,6 +275,11 @@ def _each_suspect(suspects: Mapping[str, Any] | None) -> Iterator[tuple[str, Any
 
 def _suspected(suspects: Mapping[str, Any] | None, agrees: Any) -> str:
     return next((hint for hint, value in _each_suspect(suspects) if agrees(value)), "")
+
+
+def _from_numpy(value: Any) -> Any:
+    """numpy's numbers as Python's, arrays as tensors; anything else as it is."""
+    return plain(value) if type(value).__module__ == "numpy" else value
 
 
 def _agree(actual: Tensor, expected: Tensor, atol: float) -> bool:

@@ -748,7 +748,7 @@ train, train_texts = train.select(fits), [texts["training"][i] for i in fits]
 #
 # **Contract.** `greedy(step, batch, longest)`: → a list of `batch` lists of ints, each up to its
 # first end or at most `longest` symbols, without start and end. `step` is called with int64 (batch,
-# U), U = 1, 2, …, and no more often than needed.
+# U), U = 1, 2, …, with ends behind a row's end, and no more often than needed.
 
 
 # %% tags=["export"]
@@ -1041,7 +1041,8 @@ def decode_each(model, split, width, length_weight=0.0, ctc_weight=0.0):
             return logits[:, -1].log_softmax(dim=-1)
 
         if ctc_weight:
-            scorer = CtcPrefixScorer(model.ctc(memory)[0].log_softmax(dim=-1), EOS)
+            _, heard = model(mel[None], None, torch.tensor([[SOS]]))
+            scorer = CtcPrefixScorer(heard[0].log_softmax(dim=-1), EOS)
             step = joint_step(step, scorer, ctc_weight)
         written.append(alphabet.decode(beam_search(step, width, LONGEST, length_weight)[0]))
     return written
@@ -1193,7 +1194,7 @@ mel, text, starts = some.mels[row], some.texts[row], some.rows[row].starts
 _ = model.eval()
 with torch.inference_mode():
     memory, _ = model.encode(mel[None])
-    heard = model.ctc(memory)[0].softmax(dim=-1)
+    heard = model(mel[None], None, torch.tensor([[SOS]]))[1][0].softmax(dim=-1)
 memory, letters = memory.clone().requires_grad_(), alphabet.encode(text)
 logits = model.decode(shift([letters])[0], memory)[0]
 listened = torch.stack(

@@ -358,7 +358,7 @@ for axes, floor in zip(panels, (0.0, 1.0), strict=True):
 # mode, in this order: if it has not begun, it begins with vectors of z; it quantizes; it follows,
 # restarts, and the vectors are sums / counts. In evaluation mode the buffers stay as they are. No
 # gradient is kept in a buffer. `Codec`: `forward(mel)`, (B, T, F) → the mel again, the codes (B,
-# t), the loss; `encode(mel)` → the codes, and the codebook stays as it is in either mode;
+# t), the loss; `encode(mel)` → the codes; codebook and mode stay as they are, in either mode;
 # `decode(codes)` → mel (B, T, F).
 
 
@@ -610,7 +610,7 @@ for frame, code in zip(range(0, FRAMES, 4), codes["validation"][0].tolist(), str
 # to the code $a$ before, row $K$ to the start; each row adds up to 1. `CodePrior.forward(words,
 # codes)`: (B,) and (B, t) int64, t may be 0 → (B, t + 1, K) logits; a ValueError if there are more
 # outputs than places. `nats(logits, codes)`: (B, t, K), (B, t) → minus the mean log-probability of
-# the codes, with natural logarithms.
+# the codes, with natural logarithms, a tensor with one number and its gradient.
 
 
 # %% tags=["export"]

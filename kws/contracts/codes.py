@@ -157,6 +157,8 @@ def measure_restart(results: Mapping[str, Any], N: int, K: int) -> Measured:
     yield "rows that are drawn too often or too rarely", _beyond(counts, p, rows.numel())
     alike = (rows == rows[:, :1]).all(1).double().mean()
     yield "do all dead codes always begin at the same row?", bool(alike > 0.5)
+    paired = (rows.sort(dim=1).values.diff(dim=1) == 0).any()
+    yield "do two dead codes ever begin at the same row?", bool(paired)
     again = results["the same seed"]
     yield "the same seed: is it the same draw?", bool(again[0] == again[1])
     yield "another seed: is it always the same draw?", all(one == again[0] for one in again[2:])
@@ -270,9 +272,19 @@ def codec_values(draw, B, t, F, W, D, K, Codec):
     yield "does decode give the mel of forward?", _near(decoded, again)
     state = [value.clone() for _, value in _buffers(codec.codebook)]
     codec.train().encode(mel + 1)
+    yield "are codec and codebook in training mode as before?", _training(codec)
     kept = [_equal(a, b) for a, (_, b) in zip(state, _buffers(codec.codebook), strict=True)]
     yield "does the codebook stay when encode is called in training mode?", all(kept)
     codec.eval()
+    long, changed = draw(8, 48, F), draw(8, 48, F)
+    changed[:, :32] = long[:, :32]
+    fresh = Codec(F, W, D, K)
+    fresh.train()(long)  # so that the codes lie among its vectors, and differ
+    early = _equal(fresh.eval().encode(long)[:, :5], fresh.encode(changed)[:, :5])
+    yield "do the last frames leave the first codes as they are?", early
+    some = draw.integers(2, 12, high=K)
+    one, two = codec.decode(some), codec.decode((some + (torch.arange(12) > 7)) % K)
+    yield "do the last codes leave the first frames as they are?", _near(one[:, :16], two[:, :16])
     first = codec.decode(codes[:1, :1])
     yield "the shape of one decoded code", list(first.shape)
     other = (codes + 1) % K
@@ -284,6 +296,10 @@ def codec_values(draw, B, t, F, W, D, K, Codec):
     mel.grad = None
     loss.backward()
     yield "does commitment reach the mel?", bool(mel.grad is not None and mel.grad.any())
+
+
+def _training(codec: Any) -> bool:
+    return codec.training and codec.codebook.training
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -379,6 +395,8 @@ def nats_values(draw, B, t, K, nats):
     yield "nats(logits, codes)", nats(logits, codes)
     yield "nats of one code", nats(logits[:1, :1], codes[:1, :1])
     yield "nats of log-probabilities", nats(logits.log_softmax(-1), codes)
+    loss = nats(logits.requires_grad_(), codes)
+    yield "has it a gradient, to train by?", isinstance(loss, Tensor) and loss.requires_grad
 
 
 # 9.7
@@ -442,6 +460,8 @@ def measure_draws(results: Mapping[str, Any], K: int, temperature: float, k: int
     seeds = results["seeds"]
     yield "the same seed: is it the same draw?", bool(seeds[0] == seeds[1])
     yield "another seed: is it always the same draw?", all(one == seeds[0] for one in seeds[2:])
+    free = results["no seed"]
+    yield "without a generator: is it always the same draw?", bool(free[0] == free[1])
     logits = results["logits"]
     whole = (logits / temperature).softmax(-1)
     least = logits.topk(k).values[-1]
@@ -478,6 +498,7 @@ def generate_fair(draw, K, temperature, k, generate):
             for seed in seeds
         ],
     )
+    yield "no seed", [generate(prior, words[:99], 2).tolist() for _ in range(2)]
 
 
 # 9.8

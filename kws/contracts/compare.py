@@ -83,6 +83,8 @@ class Record:
         if self.shape is None:
             return None if self._same_plain(other, rtol, atol) else _instead(value, self.content)
         if other.shape is None:
+            if isinstance(value, list) and isinstance(self.content, list):  # an empty list, say
+                return f"is {_name(value)}, expected{_shown(self)[1:]}"
             return f"is {_name(value)}, expected a tensor"
         if self.kind != other.kind:
             return f"has dtype {_dtype(value)}, expected {_EXPECTED[self.kind]}"
@@ -269,6 +271,9 @@ def _instead(value: Any, expected: Any) -> str:
         if len(value) > MANY and wrong:
             at, pairs = wrong[0], f"differs in {len(wrong)} of {len(value)} places"
             return f"{pairs}, first in place {at}: {_instead(value[at], expected[at])}"
+        if wrong and isinstance(expected[wrong[0]], dict) and "kind" in expected[wrong[0]]:
+            at, record = wrong[0], Record.from_json(expected[wrong[0]])  # of a tensor in the list
+            return f"differs in place {at}, which {record.difference(value[at], 0.0, 0.0)}"
     if isinstance(value, dict) and isinstance(expected, dict) and set(value) == set(expected):
         wrong = [key for key in expected if _unlike(value[key], expected[key])]
         value, expected = ({key: table[key] for key in wrong} for table in (value, expected))

@@ -16,9 +16,10 @@ from torch import Tensor
 from kws.contracts.attention import count
 from kws.contracts.conformer import exception_of, loud, real, without_gradient
 from kws.contracts.operators import watch
-from kws.contracts.trial import Draw, trial, valid_frames
+from kws.contracts.trial import Draw, plain, trial, valid_frames
 
 BUDGET = 999_999
+CONSTANTS = 1_000  # numbers that code may make itself: a mask of an array, a 0 that is filled in
 SOS, EOS = 1, 2
 ALIKE = 1e-3  # of the spread of the logits: an utterance alone and in a batch
 Weights = dict[str, Tensor]
@@ -77,7 +78,8 @@ def edits_values(draw, n, most, count_edits):
         yield f"count_edits({a}, {b})", list(count_edits(a, b))
     pairs = [(words(draw, most, 3), words(draw, most, 3)) for _ in range(n)]
     yield f"count_edits of {n} other pairs", [list(count_edits(a, b)) for a, b in pairs]
-    kinds = {type(number).__name__ for number in count_edits("abc", "acd")}
+    yield "count_edits('Oh', 'oh')", list(count_edits("Oh", "oh"))
+    kinds = {type(plain(number)).__name__ for number in count_edits("abc", "acd")}
     yield "the types of the three numbers", sorted(kinds)
 
 
@@ -357,7 +359,7 @@ def ctc_of_many_frames(draw, T, V, ctc_loss):
 class Scripted:
     """In the place of a model: its scores follow from what was written, and from nothing else.
 
-    `calls` are the shapes that it was asked with.
+    `calls` are the shapes that it was asked with, `asked` is what it was asked last.
     """
 
     def __init__(self, draw: Draw, V: int, eos: float = 0.0):
@@ -366,14 +368,34 @@ class Scripted:
         self.table[..., EOS] += eos
         self.table[..., SOS] = -30.0
         self.calls: list[tuple[int, ...]] = []
+        self.asked = torch.zeros(0)
 
     def __call__(self, symbols: Tensor) -> Tensor:
         """Log-probabilities (n, V), of the last two symbols and of how many there are."""
         self.calls.append(tuple(symbols.shape))
+        self.asked = symbols.clone()
         last = symbols[:, -1]
         before = symbols[:, -2] if symbols.shape[1] > 1 else torch.zeros_like(last)
         scores = self.table[before % self.V, last % self.V].roll(symbols.shape[1] // 3, dims=-1)
         return scores.log_softmax(dim=-1)
+
+
+class Late:
+    """Two texts end soon; one that is behind them then gains by each symbol, with a bonus of 1."""
+
+    GOES = (0.9, 0.1, 0.9, 0.9, 0.9, 0.05)
+    ENDS = (0.05, 0.6, 0.05, 0.05, 0.05, 0.9)
+
+    def __init__(self, V: int, letter: int):
+        self.V, self.letter = V, letter
+
+    def __call__(self, symbols: Tensor) -> Tensor:
+        """Log-probabilities (n, V), by the place alone."""
+        place = min(symbols.shape[1], len(self.GOES)) - 1
+        goes, ends = self.GOES[place], self.ENDS[place]
+        p = torch.full((len(symbols), self.V), (1 - goes - ends) / (self.V - 2))
+        p[:, self.letter], p[:, EOS] = goes, ends
+        return p.log()
 
 
 class RowByRow(Scripted):
@@ -386,6 +408,12 @@ class RowByRow(Scripted):
         return torch.cat([scores[:, :3], scores[:, 3:].gather(1, shift[:, : self.V - 3])], dim=1)
 
 
+def strays(symbols: Tensor) -> int:
+    """How many symbols behind the first end of a row are not the end."""
+    behind = (symbols == EOS).cumsum(dim=1) > 0
+    return int((symbols[behind] != EOS).sum())
+
+
 @trial("7.7", public={"B": 3, "V": 9, "longest": 17}, hidden={"B": 4, "V": 11, "longest": 19})
 def greedy_values(draw, B, V, longest, greedy):
     """each row takes its best next symbol, until its own end."""
@@ -396,6 +424,7 @@ def greedy_values(draw, B, V, longest, greedy):
             greedy(step, B, longest),
         )
         yield "what step was called with", [list(shape) for shape in step.calls]
+        yield "other symbols behind a row's end, as step gets them", strays(step.asked)
     step = RowByRow(draw, V)
     yield "one row, one symbol", greedy(step, 1, 1)
 
@@ -437,6 +466,9 @@ def beam_values(draw, V, longest, beam_search):
     found = [_beamed(beam_search(step, 3, longest + 3, 1.0)) for step in some]
     yield "sixteen times with a length weight of 1", [text for text, _ in found]
     yield "and their scores then", [score for _, score in found]
+    late = Late(V, letter=int(draw.integers(1, low=3, high=V)))
+    what = "beam_search where the text that ends last comes out ahead"
+    yield from _told(what, beam_search(late, 2, longest + 3, 1.0))
     never = Scripted(draw, V, -60.0)
     yield from _told("beam_search where no text ends", beam_search(never, 2, longest))
     often = Scripted(draw, V, 3.0)
@@ -554,6 +586,9 @@ def model_hears(draw, B, N, F, V, U, SpeechTransformer):
     other, ctc_other = model(mel.roll(1, dims=0), None, symbols)
     yield "are the decoder's logits alike for other utterances?", {"one": logits, "other": other}
     yield "are CTC's logits alike for other utterances?", {"one": ctc, "other": ctc_other}
+    for which, table in (("the decoder", logits), ("CTC", ctc)):
+        ones = (table.sum(dim=-1) - 1).abs().max() < ALIKE
+        yield f"do the logits of {which} add up to 1, as probabilities do?", bool(ones)
     other, ctc_other = model(mel.roll(16, dims=1), None, symbols)
     yield (
         "are the decoder's logits alike for the same at another time?",
@@ -562,6 +597,11 @@ def model_hears(draw, B, N, F, V, U, SpeechTransformer):
             "other": other,
         },
     )
+    quiet, turned = torch.zeros(2, B, 48, F)
+    quiet[:, 8:16], quiet[:, 24:32] = mel[:, 8:16], mel[:, 24:32]
+    turned[:, 8:16], turned[:, 24:32] = mel[:, 24:32], mel[:, 8:16]
+    pair = {"one": model(quiet, None, symbols)[0], "other": model(turned, None, symbols)[0]}
+    yield "are the decoder's logits alike if two sounds change places?", pair
     turned = torch.cat([symbols[:, :2].flip(dims=[1]), symbols[:, 2:]], dim=1)
     other = model(mel, None, turned)[0]
     last = {"one": logits[:, -1], "other": other[:, -1]}
@@ -581,8 +621,9 @@ def model_size(draw, B, N, F, V, U, SpeechTransformer):
     model = SpeechTransformer(F, V)
     yield f"parameters beyond {BUDGET:,}", max(0, count(model) - BUDGET)
     given = draw(B, N, F), valid_frames(B, N), draw.integers(B, U, high=V)
-    known = count(model) + sum(buffer.numel() for buffer in model.buffers())
-    yield "numbers in use that are no parameters", max(0, watch(model, *given).numbers - known)
+    known = count(model) + sum(buffer.numel() for buffer in model.buffers()) + CONSTANTS
+    what = f"numbers in use that are no parameters or buffers, beyond {CONSTANTS:,}"
+    yield what, max(0, watch(model, *given).numbers - known)
     logits, ctc = model(*given)
     (logits.square().sum() + ctc.square().sum()).backward()
     yield "parameters without a gradient", without_gradient(model)

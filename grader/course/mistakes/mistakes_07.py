@@ -9,6 +9,7 @@ ADDED = "errors += sum(count_edits(reference.split(), hypothesis.split()))"
 RATE = "return errors / words\n"
 HALVED = "n = (n + 1) // 2\n"
 HIDDEN = "x = x.masked_fill(~valid[:, None, :, None], 0)\n                valid"
+RELU = "x = conv(x).relu()"
 SHRUNK = "valid = valid[:, ::2]\n"
 FLAT = "return self.project(x.transpose(1, 2).flatten(2)), valid"
 OVER_TIME = "over_time = attend(q, k, v, valid)"
@@ -44,6 +45,7 @@ OWN = "scores = scores + own[:, None]"
 BONUS = "scores = scores + length_weight * (torch.arange(scores.shape[1]) != EOS)"
 TOP = "best = scores.flatten().topk(min(width, scores.numel()))"
 ASIDE = "ended.append((living[row][0], score))"
+LIVING = "        if not living:\n"
 CHOSEN = "return max(ended or living, key=lambda one: one[1])"
 BEFORE = "before = prefix_scores(text[:-1])[text[-1]] if text else 0.0"
 WEIGHED = "return (1 - weight) * step(symbols) + weight * torch.stack(changes)"
@@ -53,6 +55,7 @@ ENCODED = "return self.encoder(self.positions(x), valid), valid"
 STACK = "nn.ModuleList(DecoderLayer(d_model, num_heads, d_ff) for _ in range(2))"
 FRAMES_LEFT = "frames = torch.tensor([subsampled(int(n)) for n in valid.sum(dim=1)])"
 JOINT = "return ctc_weight * ctc + (1 - ctc_weight) * attention"
+SMOOTHED = "attention = smoothed_loss(logits, wanted, 0.1)"
 LOSS = "ctc = F.ctc_loss(log_p, torch.cat(texts), frames, lengths)"
 
 # fmt: off
@@ -132,6 +135,16 @@ MISTAKES = [
         task="7.2", name="no ReLU", question="is there a ReLU after each convolution?",
         replace="x = conv(x).relu()", by="x = conv(x)"),
     Mistake(
+        task="7.2", name="ReLU after the first only", question="is there a ReLU after the second "
+        "convolution, too?", replace=RELU,
+        by="x = conv(x).relu() if conv is self.first else conv(x)"),
+    Mistake(
+        task="7.2", name="GELU", question="is the activation ReLU?", replace=RELU,
+        by="x = F.gelu(conv(x))"),
+    Mistake(
+        task="7.2", name="ReLU at the end, too", question="nothing follows the linear layer",
+        replace=FLAT, by=FLAT.replace("flatten(2))", "flatten(2)).relu()")),
+    Mistake(
         task="7.3", name="not transposed back",
         question="is the result over frequency transposed back?", replace=BACK,
         by="over_frequency = (weights @ v.mT).reshape(v.shape)\n    #:"),
@@ -162,6 +175,14 @@ MISTAKES = [
     Mistake(
         task="7.3", name="padded frames left", question="padded frames of the output are zero",
         replace=JOINED, by="return joined"),
+    Mistake(
+        task="7.3", name="softmax over queries in time",
+        question="over time, too, the softmax runs over keys", replace=OVER_TIME,
+        by="over_time = (q @ k.mT / q.shape[-1] ** 0.5).softmax(dim=-2) @ v"),
+    Mistake(
+        task="7.3", name="no root over frequency",
+        question="the root of the real frames divides: is the root missing?", replace=ACROSS,
+        by=ACROSS.replace("frames.sqrt()", "frames")),
     Mistake(
         task="7.4", name="looks ahead",
         question="a place looks back, not ahead: is the mask upside "
@@ -228,6 +249,26 @@ MISTAKES = [
         question="does each of the three sublayers have its own norm?",
         replace=FEED, by=FEED.replace("norm_feed_forward", "norm_cross")),
     Mistake(
+        task="7.4", name="root of the width",
+        question="K is the width of one head: is it the root of D?", replace=SCORES,
+        by=SCORES.replace("q.shape", "x.shape")),
+    Mistake(
+        task="7.4", name="text not normalized for cross-attention",
+        question="is the text normalized before each sublayer, cross-attention too?", replace=CROSS,
+        by=CROSS.replace("self.norm_cross(y)", "y")),
+    Mistake(
+        task="7.4", name="feed-forward not normalized",
+        question="is the text normalized before the feed-forward network?", replace=FEED,
+        by=FEED.replace("self.norm_feed_forward(y)", "y")),
+    Mistake(
+        task="7.4", name="GELU in the feed-forward network", question="is the activation ReLU?",
+        replace=FEED,
+        by="return y + self.contract(F.gelu(self.expand(self.norm_feed_forward(y))))"),
+    Mistake(
+        task="7.4", name="a norm at the end", question="the sum itself goes on: is it normalized?",
+        replace=FEED, by=FEED.replace("return y", "y = y")
+        + "\n        return F.layer_norm(y, y.shape[-1:])"),
+    Mistake(
         task="7.5", name="no shift", question="inputs are one place late: is the wanted symbol in "
         "the input?", replace=INPUTS, by="inputs[b, : len(text)] = text"),
     Mistake(
@@ -262,6 +303,16 @@ MISTAKES = [
         task="7.5", name="softmax, then the logarithm",
         question="for large logits log(softmax) becomes infinite: is there a log_softmax?",
         replace=COUNTS, by="log_p = logits[counts].softmax(dim=-1).log()"),
+    Mistake(
+        task="7.5", name="no share of epsilon for the wanted symbol",
+        question="epsilon is spread over all symbols: does the wanted one get its share, too?",
+        replace=ANYTHING,
+        by="anything = -log_p.mean(dim=-1) - right / log_p.shape[1]"),
+    Mistake(
+        task="7.5", name="mean of the texts' means",
+        question="the mean over all places, not of the means of the texts", replace=SUM,
+        by="each = ((1 - smoothing) * right + smoothing * anything).split(counts.sum(1).tolist())\n"
+        "    return torch.stack([part.mean() for part in each]).mean()"),
     Mistake(
         task="7.6", name="blanks first",
         question="merge what is repeated first, then remove blanks",
@@ -319,6 +370,14 @@ MISTAKES = [
         task="7.6", name="the sign", question="a loss is *minus* the log-probability", replace=LAST,
         by=LAST.replace("-alpha[", "alpha[")),
     Mistake(
+        task="7.6", name="a blank between equal symbols anywhere",
+        question="equal neighbors only: a symbol that comes again later needs no blank",
+        replace=NEEDED, by="return 2 * len(text) - len(set(text.tolist()))"),
+    Mistake(
+        task="7.6", name="divided by the length",
+        question="the loss of the text, not of a symbol: is it divided by the length?",
+        replace=LAST, by=LAST + " / len(text)"),
+    Mistake(
         task="7.7", name="all stop at the first end",
         question="do all rows stop at the first end? Each has its own", replace=ENDED,
         by=ENDED.replace("ended.all()", "ended.any()")),
@@ -340,6 +399,12 @@ MISTAKES = [
         question="what stands behind a row's first end does not count", replace=CUT,
         by="return [[symbol for symbol in row if symbol != EOS] for row in rows]",
         also=((BEST, "best = step(symbols).argmax(dim=-1)"),)),
+    Mistake(
+        task="7.7", name="an ended row gets other symbols",
+        question="behind the end of a row, does step get ends?", replace=BEST,
+        by="best = step(symbols).argmax(dim=-1)",
+        also=((CUT, "ends = [row.index(EOS) if EOS in row else len(row) for row in rows]\n"
+            "    return [row[:end] for row, end in zip(rows, ends, strict=True)]"),)),
     Mistake(
         task="7.8", name="scores not added up",
         question="is each text's own score added to those of its next symbols?", replace=OWN,
@@ -398,6 +463,24 @@ MISTAKES = [
         task="7.8", name="the start in the text", question="the prefix scores take texts without "
         "the start: is it left out?", replace="text = tuple(row[1:])", by="text = tuple(row)"),
     Mistake(
+        task="7.8", name="stops when as many have ended as the beam is wide",
+        question="a text that ends later may still come out ahead, however many have ended",
+        replace=LIVING, by="        if not living or len(ended) >= width:\n"),
+    Mistake(
+        task="7.8", name="stops when the best has ended, with a bonus",
+        question="a text that ends later may still come out ahead, however many have ended",
+        replace=LIVING,
+        by="        highest = max([s for _, s in ended], default=-math.inf)\n"
+        "        if not living or highest >= living[0][1]:\n"),
+    Mistake(
+        task="7.8", name="the mean of a symbol",
+        question="scores are sums: are they divided by the length?", replace=CHOSEN,
+        by=CHOSEN.replace("one[1])", "one[1] / (len(one[0]) + 1))")),
+    Mistake(
+        task="7.8", name="all of the decoder",
+        question="the decoder's share is 1 - weight: is it left at 1?", replace=WEIGHED,
+        by=WEIGHED.replace("(1 - weight) * ", "")),
+    Mistake(
         task="7.9", name="no positions in the decoder",
         question="does the decoder know the order of its symbols? Add positions", replace=POSITIONS,
         by="y = self.embed(symbols)",
@@ -434,6 +517,26 @@ MISTAKES = [
         task="7.9", name="a sum over the batch",
         question="the mean over the batch, each loss divided by its text's length: is it a sum?",
         replace=LOSS, by=LOSS.replace("lengths)", 'lengths, reduction="sum")')),
+    Mistake(
+        task="7.9", name="no positions in the encoder",
+        question="does the encoder know when a frame was? Add positions", replace=ENCODED,
+        by="return self.encoder(x, valid), valid"),
+    Mistake(
+        task="7.9", name="probabilities of CTC",
+        question="logits, not probabilities: is there a softmax at the end?",
+        replace="valid), self.ctc(memory)", by="valid), self.ctc(memory).softmax(dim=-1)"),
+    Mistake(
+        task="7.9", name="probabilities of the decoder",
+        question="logits, not probabilities: is there a softmax at the end?",
+        replace="return self.write(self.norm(y))",
+        by="return self.write(self.norm(y)).softmax(dim=-1)"),
+    Mistake(
+        task="7.9", name="frames rounded down",
+        question="the frames that are left are rounded up: is it n // 4?", replace=FRAMES_LEFT,
+        by=FRAMES_LEFT.replace("subsampled(int(n))", "int(n) // 4")),
+    Mistake(
+        task="7.9", name="not smoothed", question="the labels are smoothed by 0.1",
+        replace=SMOOTHED, by=SMOOTHED.replace("0.1", "0.0")),
     Mistake(
         task="7.9", name="another name", question="what are the three names in the recipe?",
         replace='"ctc_weight": 0.3}', by='"weight": 0.3}'),
@@ -513,5 +616,22 @@ ALTERNATIVES = {
             "        highest = max([s for _, s in ended], default=-math.inf)\n"
             "        if not living or (length_weight <= 0 and highest >= living[0][1]):\n",
         ),
+    ],
+    "numpy, constants made in the call, and a name of its own for CTC's layer": [
+        (
+            COUNTED,
+            "import numpy as np\n\n"
+            "    return tuple(np.array([cost - gaps, deletions, gaps - deletions]))",
+        ),
+        (RATE, "import numpy as np\n\n    return np.float64(errors) / words\n"),
+        (
+            LOWER,
+            "import numpy as np\n\n    rows = np.arange(length)\n"
+            "    return torch.from_numpy(rows[:, None] >= rows)",
+        ),
+        (HIDE, "scores = torch.where(mask, scores, torch.tensor(-math.inf))"),
+        (MERGED, "path = torch.unique_consecutive(path)\n    return path[path != 0]"),
+        ("self.ctc = nn.Linear(", "self.hears = nn.Linear("),
+        ("self.ctc(memory)", "self.hears(memory)"),
     ],
 }

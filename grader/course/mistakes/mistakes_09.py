@@ -214,6 +214,11 @@ MISTAKES = [
         task="9.4", name="generator not used", question="is the generator used?", replace=DRAWN,
         by="drawn = z[torch.randint(len(z), (len(counts),))]"),
     Mistake(
+        task="9.4", name="drawn without putting back",
+        question="two codes may begin at the same row: are the rows shuffled?", replace=DRAWN,
+        by="order = torch.randperm(len(z), generator=generator).repeat(len(counts))\n"
+        "    drawn = z[order[: len(counts)]]"),
+    Mistake(
         task="9.5", name="follows in evaluation", question="only in training mode: self.training",
         replace=TRAINING, by="        if True:"),
     Mistake(
@@ -265,6 +270,22 @@ MISTAKES = [
         task="9.5", name="no way back",
         question="does a gradient pass from the mel to the encoder?", replace=AGAIN,
         by="return self.decoder(y.detach().mT).mT, codes, loss"),
+    Mistake(
+        task="9.5", name="a reshape in decode",
+        question="a reshape alone mixes frames and channels: swap the axes", replace=DECODED,
+        by="y = self.codebook.vectors[codes]\n"
+        "        return self.decoder(y.reshape(len(y), y.shape[2], -1)).mT",
+        also=((AGAIN, AGAIN.replace("y.mT", "y.reshape(len(y), y.shape[2], -1)")),)),
+    Mistake(
+        task="9.5", name="a reshape in encode",
+        question="a reshape alone mixes frames and channels: swap the axes", replace=ENCODED,
+        by="return nearest(self.encoder(mel.reshape(len(mel), mel.shape[2], -1)).mT, "
+        "self.codebook.vectors)",
+        also=((CODED, CODED.replace("mel.mT", "mel.reshape(len(mel), mel.shape[2], -1)")),)),
+    Mistake(
+        task="9.5", name="encode leaves evaluation mode behind",
+        question="encode leaves the mode as it was, too", replace=ENCODED,
+        by="self.eval()\n        return self(mel)[1]"),
     Mistake(
         task="9.6", name="nothing is added", question="one more for each pair", replace=COUNTED,
         by="counts = pairs.bincount(minlength=(num_codes + 1) * num_codes).clamp(min=1e-9)"),
@@ -334,6 +355,10 @@ MISTAKES = [
         task="9.6", name="the perplexity", question="nats, and not their exponential",
         replace=NATS, by=f"{NATS}.exp()"),
     Mistake(
+        task="9.6", name="a number without its gradient",
+        question="training goes by this number: has it a gradient?", replace=NATS,
+        by=NATS + ".item()"),
+    Mistake(
         task="9.7", name="temperature multiplies", question="divide by the temperature",
         replace=SOFTMAX, by="return (logits * temperature).softmax(dim=-1)"),
     Mistake(
@@ -382,6 +407,11 @@ MISTAKES = [
         task="9.7", name="begins with code 0", question="begin with no code at all: (B, 0)",
         replace=NO_CODE, by=NO_CODE.replace(", 0,", ", 1,"),
         also=(("    return codes\n    # END", "    return codes[:, 1:]\n    # END"),)),
+    Mistake(
+        task="9.7", name="a seed of its own",
+        question="without a generator each call draws again: is there a seed inside?",
+        replace=NO_CODE, by="generator = generator or torch.Generator().manual_seed(0)\n    "
+        + NO_CODE),
     Mistake(
         task="9.8", name="fewer words", question="35 words can be asked for", replace=PARTS,
         by=PARTS.replace("35", "12")),
@@ -449,5 +479,14 @@ ALTERNATIVES = {
         ),
         (LAYERS, "        x = nn.Sequential(*self.layers)(x)\n"),
         (VECTORS, "self.vectors.copy_(self.sums / self.counts.unsqueeze(-1))"),
+    ],
+    "numpy's numbers, a number without axes, buffers put in place": [
+        (BITS, "import numpy as np\n\n    return rate * np.log2(num_codes)"),
+        (ENTROPY, ENTROPY + ".item()"),
+        (
+            KEPT,
+            "            self.counts, self.sums = counts, sums\n",
+        ),
+        (VECTORS, "self.vectors = sums / counts[:, None]"),
     ],
 }
