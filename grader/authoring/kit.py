@@ -28,7 +28,7 @@ from grader.authoring.kit_modules import Modules, divide, imported_at_top, names
 from grader.authoring.leaks import (
     find_leaks,
     hidden_checks,
-    secrets_of_code,
+    secrets_of_modules,
     secrets_of_solution,
 )
 from kws.errors import UsageError
@@ -87,7 +87,7 @@ def make_kit(
     files[MANIFEST] = manifest_of(number, files, _answers(shown, modules.kept, root))
     kit = Kit(name=f"kws-{number}", files=files, modules=modules)
     _refuse_missing_imports(kit)
-    _refuse_leaks(kit, number, root)
+    _refuse_leaks(kit, number, later, root)
     _refuse_broken_modules(kit)
     return kit
 
@@ -177,12 +177,11 @@ def _refuse_missing_imports(kit: Kit) -> None:
                 )
 
 
-def _refuse_leaks(kit: Kit, number: str, root: Path) -> None:
+def _refuse_leaks(kit: Kit, number: str, later: Sequence[Assignment], root: Path) -> None:
     """Answers to earlier assignments may stand in kws and in later notebooks, by then handed in."""
     solutions = {path.stem[:2]: secrets_of_solution(path) for path in solution_scripts(root)}
     current = [secret for key in solutions if key >= number for secret in solutions[key]]
-    paths = kit.modules.withheld.values()
-    current += [secret for path in paths for secret in secrets_of_code(path, "module")]
+    current += secrets_of_modules(kit.modules.withheld, later)
     current += hidden_checks(root)
     leaks = find_leaks(kit.files, current)
     for path, data in kit.files.items():

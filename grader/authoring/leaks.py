@@ -5,18 +5,20 @@ of one function of a withheld module. A file leaks it when COVERED of the secret
 it in runs of at least SHINGLE: other spacing, comments between the lines, code that is commented
 out, quoted in Markdown or printed by a cell hide nothing; new names do. Shorter secrets than
 SHORTEST are common phrases and are not looked for. Modules that we ship on purpose share phrases
-with those we withhold: there only a long secret counts, and only as good as whole.
+with those we withhold: there only a long secret counts, and only as good as whole. The notebook for
+whose sake a module is withheld may give parts of it: what it asks for is among our answers.
 """
 
 import ast
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from grader import ROOT
+from grader.adapters import Assignment
 from grader.authoring.build import read_solution
 from grader.authoring.markers import regions_of
 
@@ -32,11 +34,15 @@ Shingles = frozenset[tuple[str, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Secret:
-    """Code that students must not get; `what` says what it is, `kind` answer, check or module."""
+    """Code that students must not get; `what` says what it is, `kind` answer, check or module.
+
+    `given` is the notebook that may hold it all the same, by its file's name without suffix.
+    """
 
     kind: str
     what: str
     tokens: tuple[str, ...]
+    given: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +99,20 @@ def secrets_of_code(path: Path, kind: str) -> list[Secret]:
     return _secrets(kind, path, found)
 
 
+def secrets_of_modules(
+    withheld: Mapping[str, Path], assignments: Iterable[Assignment]
+) -> list[Secret]:
+    """The code of modules (name -> file) that kits leave out for the sake of assignments."""
+    assignments = list(assignments)
+    return [
+        replace(secret, given=assignment.stem)
+        for name, path in withheld.items()
+        for assignment in assignments
+        if any(f"{name}.".startswith(f"{part}.") for part in assignment.withheld)
+        for secret in secrets_of_code(path, "module")
+    ]
+
+
 def _units(body: Iterable[ast.stmt]) -> Iterator[tuple[str, int, list[ast.stmt]]]:
     """Name, line and body of each function, without its docstring; statements that are not imports.
 
@@ -132,7 +152,8 @@ def find_leaks(files: Mapping[str, bytes], secrets: Iterable[Secret]) -> list[Le
             leaks += [
                 Leak(file=name, what=secret.what)
                 for secret in secrets
-                if secret.kind in kinds and _held(secret, shingles, name.startswith(SHIPPED))
+                if secret.kind in kinds and secret.given != Path(name).stem
+                if _held(secret, shingles, name.startswith(SHIPPED))
             ]
     return leaks
 

@@ -14,7 +14,7 @@ from grader.authoring.leaks import (
     Secret,
     find_leaks,
     hidden_checks,
-    secrets_of_code,
+    secrets_of_modules,
     secrets_of_solution,
 )
 
@@ -90,8 +90,7 @@ def all_answers(root: Path = ROOT) -> tuple[Secret, ...]:
 def withheld_code(root: Path = ROOT) -> tuple[Secret, ...]:
     """The code of modules that some kit leaves out."""
     modules = divide(root, [name for each in ASSIGNMENTS.values() for name in each.withheld])
-    paths = modules.withheld.values()
-    return tuple(secret for path in paths for secret in secrets_of_code(path, "module"))
+    return tuple(secrets_of_modules(modules.withheld, ASSIGNMENTS.values()))
 
 
 def broken_links(site: Path) -> list[str]:

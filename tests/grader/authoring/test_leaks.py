@@ -5,8 +5,16 @@ import json
 import pytest
 
 from grader import ROOT
+from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import build_notebook
-from grader.authoring.leaks import find_leaks, secrets_of_code, secrets_of_solution
+from grader.authoring.kit_modules import divide
+from grader.authoring.leaks import (
+    Secret,
+    find_leaks,
+    secrets_of_code,
+    secrets_of_modules,
+    secrets_of_solution,
+)
 
 ANSWER = """scores = q @ k.mT / math.sqrt(q.shape[-1])
 if valid is not None:
@@ -100,6 +108,34 @@ def test_a_withheld_module_is_found_under_another_name():
     secrets = secrets_of_code(ROOT / "kws/models/attention.py", "module")
     text = (ROOT / "kws/models/attention.py").read_bytes()
     assert {leak.file for leak in find_leaks({"kws/util.py": text}, secrets)} == {"kws/util.py"}
+
+
+def test_the_notebook_that_asks_for_a_module_may_give_parts_of_it():
+    path = ROOT / "kws/models/attention.py"
+    about = ASSIGNMENTS["02"]
+    assert "kws.models.attention" in about.withheld
+    secrets = secrets_of_modules({"kws.models.attention": path}, [about])
+    files = {f"assignments/{name}.ipynb": path.read_bytes() for name in (about.stem, "03_other")}
+    assert {leak.file for leak in find_leaks(files, secrets)} == {"assignments/03_other.ipynb"}
+
+
+@pytest.fixture(scope="module")
+def asked() -> dict[str, list[Secret]]:
+    """What each assignment asks for: our answers, and the modules that its kit lacks."""
+    found, every = {}, [name for one in ASSIGNMENTS.values() for name in one.withheld]
+    withheld = divide(ROOT, every).withheld
+    for number, one in ASSIGNMENTS.items():
+        answers = secrets_of_solution(ROOT / "solutions" / f"{one.stem}.py")
+        modules = secrets_of_modules(withheld, [one])
+        found[number] = [*answers, *modules]
+    return found
+
+
+@pytest.mark.parametrize("number", ASSIGNMENTS)
+def test_no_notebook_holds_what_its_kit_lacks(number, asked):
+    secrets = [secret for key in asked if key >= number for secret in asked[key]]
+    name = f"assignments/{ASSIGNMENTS[number].stem}.ipynb"
+    assert find_leaks({name: (ROOT / name).read_bytes()}, secrets) == []
 
 
 def test_modules_that_share_phrases_do_not_leak_each_other():
