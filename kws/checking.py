@@ -21,10 +21,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from kws.contracts import Trial, find_trial
+from kws.contracts.compare import SHOWN, shown
 from kws.contracts.goldens import Golden, goldens, tasks_before
 from kws.contracts.own_work import watch_calls
 from kws.contracts.trial import plain
@@ -225,14 +227,17 @@ def expect_close(
         raise Unmet(f"{what} has shape {shapes}", hint)
     if not _agree(actual, expected, atol):
         off = (actual.detach().double() - expected.double()).abs().max().item()
-        raise Unmet(f"{what} is off by up to {off:.3g}", hint)
+        fact = f"{what} is off by up to {off:.3g}"
+        if actual.numel() <= SHOWN and actual.isfinite().all():
+            fact += f"\n  is       {shown(actual)}\n  expected {shown(expected)}"
+        raise Unmet(fact, hint)
 
 
 def expect_equal(
     what: str, actual: Any, expected: Any, suspects: Mapping[str, Any] | None = None
 ) -> None:
     """`actual` must equal `expected`, a number, text or tuple of them; `suspects` as above."""
-    if isinstance(actual, Tensor) and actual.numel() == 1:
+    if isinstance(actual, np.generic) or (isinstance(actual, Tensor) and actual.numel() == 1):
         actual = actual.item()
     actual = _from_numpy(actual)
     if isinstance(actual, Tensor) and isinstance(expected, list):

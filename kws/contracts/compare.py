@@ -79,7 +79,7 @@ class Record:
 
     def difference(self, value: Any, rtol: float, atol: float) -> str | None:
         """What `value` is instead, as the end of a sentence; None where it agrees."""
-        other = Record.of(value)
+        other = Record.of(_as_asked(value, self.kind))
         if self.shape is None:
             return None if self._same_plain(other, rtol, atol) else _instead(value, self.content)
         if other.shape is None:
@@ -87,7 +87,7 @@ class Record:
                 return f"is {_name(value)}, expected{_shown(self)[1:]}"
             return f"is {_name(value)}, expected a tensor"
         if self.kind != other.kind:
-            return f"has dtype {_dtype(value)}, expected {_EXPECTED[self.kind]}"
+            return f"{_dtype(value)}, expected {_EXPECTED[self.kind]}"
         if self.shape != other.shape:
             return f"has shape {other.shape}, expected {self.shape}"
         if self.odd != other.odd:
@@ -124,7 +124,8 @@ class Record:
 def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | None:
     """As `Record.difference`, of the expected value itself: says how far off a tensor is."""
     record = Record.of(expected)
-    actual, expected = _tensor_if_numbers(actual), _tensor_if_numbers(expected)
+    given, actual = actual, _as_asked(actual, record.kind)
+    expected = _tensor_if_numbers(expected)
     comparable = (
         isinstance(actual, Tensor)
         and isinstance(expected, Tensor)
@@ -133,7 +134,7 @@ def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | No
         and Record.of(actual).odd == record.odd
     )
     if not comparable or isinstance(record.content, list):
-        return record.difference(actual, rtol, atol)
+        return record.difference(given, rtol, atol)
     wide = torch.complex128 if expected.is_complex() else torch.float64
     gap = (actual.to(wide) - expected.to(wide)).abs()
     allowed = atol + rtol * max(float(record.content["scale"]), 1.0)
@@ -159,6 +160,13 @@ def _tensor_if_numbers(value: Any) -> Any:
         except (TypeError, ValueError, RuntimeError, OverflowError):
             return value
     return value
+
+
+def _as_asked(value: Any, kind: str) -> Any:
+    """The same, where whole numbers of Python's, which have no dtype, may stand for floats."""
+    numbers = _tensor_if_numbers(value)
+    whole = isinstance(value, list) and isinstance(numbers, Tensor) and _kind(numbers) == "integer"
+    return numbers.double() if whole and kind == "float" else numbers
 
 
 def _numbers(value: Any) -> bool:
@@ -221,6 +229,15 @@ def _near(actual: list, expected: list, rtol: float, atol: float) -> bool:
     )
 
 
+def shown(numbers: Tensor) -> str:
+    """A small tensor on one line.
+
+    >>> shown(torch.tensor([[0.5, 1 / 3]]))
+    '[[0.5, 0.3333]]'
+    """
+    return _shown(Record.of(numbers)).strip()
+
+
 def _shown(record: Record) -> str:
     assert record.shape is not None
     if not isinstance(record.content, list):
@@ -277,6 +294,10 @@ def _instead(value: Any, expected: Any) -> str:
     if isinstance(value, dict) and isinstance(expected, dict) and set(value) == set(expected):
         wrong = [key for key in expected if _unlike(value[key], expected[key])]
         value, expected = ({key: table[key] for key in wrong} for table in (value, expected))
+    if isinstance(value, float) and isinstance(expected, int | float):
+        got, wanted = f"{value:.6g}", f"{expected:.6g}"
+        if got != wanted:
+            return f"is {got}, expected {wanted}"
     return f"is {_name(value)}, expected {_clipped(repr(expected))}"
 
 
@@ -297,4 +318,7 @@ def _clipped(text: str) -> str:
 
 
 def _dtype(value: Any) -> str:
-    return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
+    """What kind of numbers they are; Python's lists have no dtype."""
+    if isinstance(value, Tensor):
+        return f"has dtype {value.dtype}"
+    return f"holds Python's {_kind(torch.tensor(value))}s"

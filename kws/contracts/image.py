@@ -15,7 +15,7 @@ from kws.contracts.attention import count
 from kws.contracts.conformer import exception_of
 from kws.contracts.keyword import encoder_layer_weights
 from kws.contracts.operators import watch
-from kws.contracts.trial import Draw, plain, trial
+from kws.contracts.trial import Draw, is_whole, plain, trial
 
 Measured = Iterator[tuple[str, Any]]
 DRAWS = 300  # of a patchout, where the places that stay are counted
@@ -51,7 +51,7 @@ def count_values(draw, bands, frames, patch, stride, count_patches):
 @trial(
     "6.1",
     public={"B": 3, "T": 17, "F": 13, "patch": (4, 3), "stride": (3, 2)},
-    hidden={"B": 2, "T": 19, "F": 11, "patch": (3, 5), "stride": (2, 3)},
+    hidden={"B": 2, "T": 23, "F": 11, "patch": (3, 5), "stride": (2, 3)},
 )
 def patches_values(draw, B, T, F, patch, stride, cut_patches):
     """every patch has its pixels, and its place in the row of patches."""
@@ -59,6 +59,7 @@ def patches_values(draw, B, T, F, patch, stride, cut_patches):
     for step in (stride, patch, stride[::-1]):
         yield f"cut_patches(mel, {patch}, {step})", cut_patches(mel, patch, step)
     patches = cut_patches(mel, patch, stride)
+    yield "does a gradient of the patches reach mel?", getattr(patches, "requires_grad", False)
     (patches * draw(*patches.shape)).sum().backward()
     yield "the gradient of mel", mel.grad
     yield "one patch, as large as the image,", cut_patches(mel, (F, T), stride)
@@ -70,7 +71,7 @@ def patches_values(draw, B, T, F, patch, stride, cut_patches):
 @trial(
     "6.2",
     public={"B": 3, "T": 17, "F": 13, "D": 5, "patch": (4, 3), "stride": (3, 2)},
-    hidden={"B": 2, "T": 19, "F": 11, "D": 7, "patch": (3, 5), "stride": (2, 3)},
+    hidden={"B": 2, "T": 23, "F": 11, "D": 7, "patch": (3, 5), "stride": (2, 3)},
 )
 def embedding_values(draw, B, T, F, D, patch, stride, PatchEmbedding, load_patches):
     """a token is the linear layer of its patch, at its place of the grid."""
@@ -192,7 +193,7 @@ def _places(y: Any, B: int, D: int, size: int) -> list[int] | str:
     if not bool(torch.isin(kept, torch.arange(size).double()).all()):
         return "numbers that x does not have there"
     if not torch.equal(y.double(), kept + 1000 * torch.arange(B * D).reshape(B, D, 1)):
-        return "other places in another clip or feature"
+        return "not the same places in every clip and feature"
     return [int(place) for place in kept]
 
 
@@ -248,8 +249,10 @@ def measure_unstructured(results: Mapping[str, Any], B: int, N: int, D: int, kee
     for what, y in results.items():
         yield f"the shape of {what}", _form(y)
         kept = _places(y.mT if isinstance(y, Tensor) and y.ndim == 3 else y, B, D, N)
-        plainly = kept if isinstance(kept, str) else len(set(kept))
-        yield f"different tokens in {what}", plainly
+        if isinstance(kept, str):
+            yield f"what {what} holds", kept
+            continue
+        yield f"different tokens in {what}", len(set(kept))
     first, again, *others = list(results.values())[:6]
     yield "the same seed: is it the same draw?", _alike(first, again)
     yield "another seed: is it always the same draw?", all(_alike(first, y) for y in others)
@@ -318,7 +321,7 @@ def model_weights(
 
 @trial(
     "6.6",
-    public={"C": 5, "F": 13, "T": 17, "patch": (4, 5), "stride": (3, 4), "f": 4, "t": 4, "L": 3},
+    public={"C": 5, "F": 13, "T": 21, "patch": (4, 5), "stride": (3, 4), "f": 4, "t": 5, "L": 3},
     hidden={"C": 7, "F": 11, "T": 19, "patch": (3, 5), "stride": (4, 2), "f": 3, "t": 8, "L": 2},
 )
 def transformer_values(
@@ -388,6 +391,9 @@ def transformer_patchout(draw, patchout, SpectrogramTransformer):
     model.train()
     draws = {round(float(model(mel)[0, 0].detach()), 6) for _ in range(8)}
     yield "does each step of training leave out other tokens?", len(draws) > 1
+    silence = torch.zeros(2, 101, 64)  # its patches are alike: only their positions differ
+    draws = {round(float(model(silence)[0, 0].detach()), 6) for _ in range(8)}
+    yield "does it matter which tokens of silence stay?", len(draws) > 1
 
 
 @trial(
@@ -625,8 +631,11 @@ def small_model_learns(draw, B, small_model):
 @trial("6.9", public={"most": 100_000}, hidden={"most": 100_000})
 def recipe_values(draw, most, recipe):
     """the recipe names what fit takes, and warms up."""
-    found = dict(recipe())
+    found = recipe()
+    yield "is recipe() a dictionary?", isinstance(found, Mapping)
     yield "the names in recipe()", sorted(map(str, found))
+    numbers = [found[name] for name in ("steps", "batch_size", "warmup_steps")]
+    yield "are steps, batch_size and warmup_steps whole numbers?", all(map(is_whole, numbers))
     steps = found["steps"]
     yield f"are there 1 to {most:,} steps?", bool(1 <= steps <= most)
     yield "is warmup_steps between 1 and steps - 1?", bool(1 <= found["warmup_steps"] < steps)

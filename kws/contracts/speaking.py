@@ -5,6 +5,7 @@ Shape letters: B batch   U phonemes   T frames   S steps   F mel bands   D model
                E feed-forward width
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,14 +13,16 @@ from torch import Tensor, nn
 
 from kws.contracts.attention import count
 from kws.contracts.conformer import exception_of, loud, real
-from kws.contracts.trial import Draw, trial, valid_frames
+from kws.contracts.trial import Draw, is_whole, trial, valid_frames
 
 BANDS = 64
 BUDGET = 1_500_000  # parameters of the model
 LONGEST, WIDTH = 1000, 128  # places that have a position, and the width of the model
 
 
-def linear_weights(draw: Draw, **shapes: tuple[int, ...]) -> dict[str, dict[str, Tensor]]:
+def linear_weights(
+    draw: Callable[..., Tensor], **shapes: tuple[int, ...]
+) -> dict[str, dict[str, Tensor]]:
     """Known weights of layers by name: matrices (or kernels) of this shape, and their biases."""
     return {
         name: {
@@ -40,6 +43,11 @@ def block_weights(draw: Draw, D: int, E: int, k: int) -> dict[str, dict[str, Ten
     return layers | norms
 
 
+def _apart(one: Tensor, other: Tensor) -> float:
+    """How far two results are apart at most; rounding is told as 0."""
+    return round(float((one - other).detach().abs().max()), 4)
+
+
 # 8.1
 
 
@@ -52,6 +60,8 @@ def durations_values(draw, U, T, frames_of):
     close = 0.2 + 0.003 * torch.arange(U).double()
     yield "frames_of(starts 3 ms apart)", frames_of(close, T)
     yield "frames_of(starts from 0 on)", frames_of(torch.tensor([0.0, 0.004, 0.1]).double(), T)
+    halves = torch.tensor([0.125, 0.625])  # 12.5 and 62.5 frames, exactly
+    yield f"frames_of([0.125, 0.625], {T})", frames_of(halves, T)
     yield "frames_of(one start)", frames_of(torch.tensor([0.123]), T)
 
 
@@ -73,6 +83,8 @@ def regulate_values(draw, B, U, D, regulate):
     """every vector has its copies, in order, padding is zero, and gradients are sums."""
     for high in (4, 9, 2):
         durations = _durations(draw, B, U, high)
+        if high == 9:
+            durations = durations.flip(0)  # the longest text is the last one
         x = draw(B, U, D).requires_grad_()
         y, valid = regulate(x, durations)
         yield f"y for durations up to {high}", y
@@ -88,6 +100,7 @@ def regulate_values(draw, B, U, D, regulate):
 def paced_values(draw, B, U, paced):
     """durations are scaled, then rounded half up; a pace of 1 changes none."""
     durations = draw.integers(B, U, high=30)
+    durations[0, :2] = torch.tensor([0, 1])
     for pace in (1.0, 1.3, 0.5, 2.0, 0.77, 3):
         yield f"paced(durations, {pace})", paced(durations, pace)
     yield "durations afterwards", durations
@@ -116,8 +129,8 @@ def durations_predicted(draw, B, U, duration_loss, frames_from):
 
 @trial(
     "8.3",
-    public={"D": 12, "H": 3, "E": 7, "k": 3},
-    hidden={"D": 10, "H": 2, "E": 13, "k": 5},
+    public={"D": 12, "H": 3, "E": 7, "k": 5},
+    hidden={"D": 10, "H": 2, "E": 13, "k": 7},
 )
 def block_count(draw, D, H, E, k, FftBlock):
     """the block has 4D² + 9D + kDE + E + ED parameters."""
@@ -134,7 +147,8 @@ def block_count(draw, D, H, E, k, FftBlock):
 def block_values(draw, B, T, D, H, E, k, FftBlock, load_block):
     """the block equals its parts, one after the other, and drops in training only."""
     block = FftBlock(D, H, E, k, 0.0)
-    load_block(block, block_weights(draw, D, E, k))
+    weights = block_weights(draw, D, E, k)
+    load_block(block, weights)
     everything = torch.ones(B, T).bool()
     x = draw(B, T, D).requires_grad_()
     y = block(x, everything)
@@ -151,6 +165,10 @@ def block_values(draw, B, T, D, H, E, k, FftBlock, load_block):
         bool((first != again).any()),
     )
     yield "with dropout=0.5, in evaluation,", dropping.eval()(x, everything)
+    silent = linear_weights(torch.zeros, out=(D, D), contract=(D, E, 1))
+    load_block(dropping.train(), weights | silent)
+    what = "with dropout=0.5, in training, where attention and convolutions add nothing,"
+    yield what, dropping(x, everything)
     usual = FftBlock(D, H, E, k)
     apart = usual(x, everything) - usual(x, everything)
     yield "is there dropout unless it is set?", bool(apart.any())
@@ -170,14 +188,14 @@ def block_padding(draw, B, T, D, H, E, k, FftBlock, load_block):
     y = block(x, valid)
     yield "the largest number in the padding", y[~valid].abs().max()
     length = int(valid[-1].sum())
-    apart = (y[-1:, :length] - block(x[-1:, :length], valid[-1:, :length])).abs().max()
+    apart = _apart(y[-1:, :length], block(x[-1:, :length], valid[-1:, :length]))
     yield "how far the shortest text is from itself alone", apart
     twice = block(block(x, valid), valid)
     alone = x[-1:, :length]
     for _ in range(2):
         alone = block(alone, valid[-1:, :length])
-    yield "and after two blocks", (twice[-1:, :length] - alone).abs().max()
-    apart = (block(loud(x, valid), valid)[:, :1] - y[:, :1]).abs().max()
+    yield "and after two blocks", _apart(twice[-1:, :length], alone)
+    apart = _apart(block(loud(x, valid), valid)[:, :1], y[:, :1])
     yield "how far the first frames are with a loud padding", apart
 
 
@@ -197,8 +215,9 @@ def positions_values(draw, B, T, D, ScaledPositions):
     y = positions(x)
     yield "with alpha = 0.3", y
     (y * draw(*y.shape)).sum().backward()
-    yield "the gradient of alpha", parameter.grad
-    yield "the names in its state", sorted(positions.state_dict())
+    grad = parameter.grad
+    yield "the gradient of alpha", grad if grad is None else grad.sum()
+    yield "tensors in its state", len(positions.state_dict())
     yield "x afterwards", x
     yield "of as many places as it has", positions(draw(1, T + 3, D))
     what = f"what ScaledPositions({D}, {T + 3}) raises for {T + 4} places"
@@ -233,6 +252,8 @@ def prenet_values(draw, B, S, F, D, PreNet, load_linear):
     known["second"] = {"weight": torch.eye(400), "bias": torch.zeros(400)}
     load_linear(net, known)
     share = (net(draw(4, 9, 5)) == 0).float().mean()
+    gone = net(torch.ones(1, 9, 5))[0] == 0
+    yield "does every frame lose other features?", bool((gone[1:] != gone[:1]).any(dim=1).all())
     yield "are near three quarters dropped where both layers drop?", bool(0.68 < share < 0.82)
 
 
@@ -300,7 +321,7 @@ def power_values(draw, B, T, mel_to_power):
 def griffin_values(draw, B, T, griffin_lim):
     """rounds with momentum and without, at float64."""
     magnitude = draw(B, T, 201, dtype=torch.float64).abs()
-    for rounds, momentum in ((0, 0.0), (1, 0.0), (4, 0.0), (1, 0.99), (2, 0.99), (5, 0.5)):
+    for rounds, momentum in ((0, 0.0), (4, 0.0), (1, 0.0), (1, 0.99), (2, 0.99), (5, 0.5)):
         what = f"griffin_lim(magnitude, {rounds}, {momentum})"
         yield what, griffin_lim(magnitude, rounds, momentum)
     yield "griffin_lim(magnitude, 3)", griffin_lim(magnitude, 3)
@@ -343,7 +364,7 @@ def _texts(draw: Draw, B: int, U: int, V: int) -> tuple[Tensor, Tensor]:
 @trial(
     "8.6",
     public={"B": 3, "U": 7, "V": 11, "D": 12, "H": 3, "E": 7},
-    hidden={"B": 2, "U": 8, "V": 13, "D": 10, "H": 2, "E": 9},
+    hidden={"B": 2, "U": 8, "V": 13, "D": 10, "H": 5, "E": 9},
 )
 def model_values(draw, B, U, V, D, H, E, FastSpeech, load_fastspeech):
     """the model equals its parts, one after the other, with given durations and its own."""
@@ -369,8 +390,14 @@ def model_values(draw, B, U, V, D, H, E, FastSpeech, load_fastspeech):
         mel, frames, _ = model(phonemes, valid, pace=pace)
         yield f"valid frames at a pace of {pace}", frames
         yield f"the log-mels at a pace of {pace}", real(mel, frames)
-    # the positions have a weight each
-    scales = [p for p in model.parameters() if p.ndim == 0]
+    frames = model(phonemes, valid, durations, pace=1.7)[1]
+    yield "valid frames with given durations, whatever the pace", frames
+    # the positions have a weight each, and so has the last layer of the package's predictor
+    scales = [
+        p
+        for name, p in model.named_parameters()
+        if p.numel() == 1 and not name.startswith("durations.")
+    ]
     yield "numbers that weigh positions", len(scales)
     with torch.no_grad():
         for scale in scales:
@@ -396,9 +423,9 @@ def model_padding(draw, B, U, V, FastSpeech):
         phonemes[-1:, :length], valid[-1:, :length], durations[-1:, :length]
     )
     yield "valid frames of the shortest text alone", its_frames
-    apart = (mel[-1, : alone.shape[1]] - alone[0]).abs().max()
+    apart = _apart(mel[-1, : alone.shape[1]], alone[0])
     yield "how far its log-mels are from those beside longer texts", apart
-    yield "and ln(d + 1)", (logs[-1, :length] - its_logs[0]).abs().max()
+    yield "and ln(d + 1)", _apart(logs[-1, :length], its_logs[0])
     many = torch.full((1, 2), LONGEST // 2)
     full = model(phonemes[:1, :2], valid[:1, :2], many)[1]
     yield f"frames where the durations sum to {LONGEST}", int(full.sum())
@@ -467,8 +494,11 @@ def _drops(model: Any) -> float:
 @trial("8.6", public={"most": 100_000}, hidden={"most": 100_000})
 def recipe_values(draw, most, recipe):
     """the recipe names what fit takes, and warms up."""
-    found = dict(recipe())
+    found = recipe()
+    yield "is recipe() a dictionary?", isinstance(found, Mapping)
     yield "the names in recipe()", sorted(map(str, found))
+    numbers = [found[name] for name in ("steps", "batch_size", "warmup_steps")]
+    yield "are steps, batch_size and warmup_steps whole numbers?", all(map(is_whole, numbers))
     steps = found["steps"]
     yield f"are there 1 to {most:,} steps?", bool(1 <= steps <= most)
     yield "is warmup_steps between 1 and steps - 1?", bool(1 <= found["warmup_steps"] < steps)

@@ -110,6 +110,16 @@ class Draw:
         return found
 
 
+def is_whole(value: Any) -> bool:
+    """Whether an answer is one whole number, whatever it is wrapped in.
+
+    >>> is_whole(np.int64(3)), is_whole(3.0), is_whole(True)
+    (True, False, False)
+    """
+    value = plain(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def valid_frames(num_utterances: int, num_frames: int) -> Tensor:
     """valid (B, T): the first utterance is whole, each other one two frames shorter than the last.
 

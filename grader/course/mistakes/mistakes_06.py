@@ -226,6 +226,11 @@ MISTAKES = [
         task="6.5", name="so many dropped", question="keep is the number that stays",
         replace=SOME_KEPT, by=SOME_KEPT.replace("[:keep]", "[keep:]")),
     Mistake(
+        task="6.5", name="other tokens in each clip", question="one draw holds for the whole batch",
+        replace=SOME_KEPT,
+        by="drawn = [torch.randperm(x.shape[1], generator=generator)[:keep] for _ in x]\n"
+        "    return torch.stack([one[kept] for one, kept in zip(x, drawn)])"),
+    Mistake(
         task="6.5", name="the first ones", question="is anything random?", replace=SOME_KEPT,
         by="return x[:, :keep]"),
     Mistake(
@@ -301,6 +306,13 @@ MISTAKES = [
         replace=EMBEDDED, by="x = self.embed(mel)",
         also=((OUT, f"{OUT}        x = self.positions(x)\n"),)),
     Mistake(
+        task="6.6", name="four heads always", question="is num_heads used?", replace=LAYERS,
+        by=LAYERS.replace("num_heads", "4")),
+    Mistake(
+        task="6.6", name="patches side by side", question="is the stride used?",
+        replace="self.embed = PatchEmbedding(d_model, patch, stride)",
+        by="self.embed = PatchEmbedding(d_model, patch, patch)"),
+    Mistake(
         task="6.6", name="one layer, used several times",
         question="is it one layer, used several times?", replace=LAYERS,
         by='nn.ModuleList([EncoderLayer(d_model, num_heads, d_ff, 0.0, activation="gelu", '
@@ -313,8 +325,9 @@ MISTAKES = [
         task="6.6", name="a softmax at the end", question="no softmax: the loss takes logits",
         replace=HEAD, by=f"{HEAD}.softmax(-1)"),
     Mistake(
-        task="6.6", name="no places counted", question="do the tokens in front have places, too?",
-        replace=SUM_TOKENS, by="tokens = d_model * (1 + distilled)"),
+        task="6.6", name="no places counted",
+        question="have the tokens in front places? has the norm a bias?", replace=SUM_TOKENS,
+        by="tokens = d_model * (1 + distilled)"),
     Mistake(
         task="6.6", name="no norm counted", question="is the norm at the end counted?",
         replace=NORM, by="2 * d_model * d_ff + d_ff)"),
@@ -404,6 +417,9 @@ MISTAKES = [
         task="6.9", name="no warm-up", question="a tenth of the steps?",
         replace=RECIPE, by=RECIPE.replace('"warmup_steps": 9', '"warmup_steps": 0')),
     Mistake(
+        task="6.9", name="half a step", question="range takes whole numbers", replace=RECIPE,
+        by=RECIPE.replace("90", "90.5")),
+    Mistake(
         task="6.9", name="another name",
         question="the names are those of the arguments of fit",
         replace=RECIPE, by=RECIPE.replace('"factor"', '"body"')),
@@ -482,5 +498,66 @@ ALTERNATIVES = {
         ),
         ("    return torch.tensor(rows)\n", "    return rows\n"),
         (ALL, "return torch.tensor(num_layers) * (matrices + attention)"),
+    ],
+    "a matrix of pixels, embeddings for rows and columns, lists of lists": [
+        (
+            COUNTED,
+            "sizes = zip((bands, frames), patch, stride)\n"
+            "    return [len(range(0, n - p + 1, s)) for n, p, s in sizes]",
+        ),
+        (
+            PROJECT,
+            "self.patch, self.stride = patch, stride\n"
+            "        self.weight = nn.Parameter(torch.randn(patch[0] * patch[1], d_model) / 20)\n"
+            "        self.bias = nn.Parameter(torch.zeros(d_model))",
+        ),
+        (
+            PROJECTED,
+            "f, _ = count_patches(mel.shape[2], mel.shape[1], self.patch, self.stride)\n"
+            "        x = cut_patches(mel, self.patch, self.stride) @ self.weight + self.bias\n"
+            "        return x.mT.unflatten(2, (f, -1))",
+        ),
+        (
+            "        for name, own in module.project.named_parameters():\n"
+            "            own.copy_(weights[name].reshape(own.shape))",
+            '        module.weight.copy_(weights["weight"].T)\n'
+            '        module.bias.copy_(weights["bias"])',
+        ),
+        (
+            OF_ROWS,
+            "self.by_row = nn.Embedding(rows, d_model)\n        self.by_row.weight.data *= 0.02",
+        ),
+        (
+            OF_COLUMNS,
+            "self.by_column = nn.Embedding(columns, d_model)\n"
+            "        self.by_column.weight.data *= 0.02",
+        ),
+        (
+            "if f > self.by_row.shape[1] or t > self.by_column.shape[1]:",
+            "if f > self.by_row.num_embeddings or t > self.by_column.num_embeddings:",
+        ),
+        (
+            BOTH,
+            "by_row, by_column = self.by_row.weight.T, self.by_column.weight.T\n"
+            "        return x + by_row[:, :f, None] + by_column[:, None, :t]",
+        ),
+        (
+            "            getattr(module, name).copy_(weight)",
+            "            own = getattr(module, name)\n"
+            "            (own.weight.T if isinstance(own, nn.Embedding) else own).copy_(weight)",
+        ),
+        (
+            PLACES,
+            "places = [min(max((i + 0.5) * old / new - 0.5, 0), old - 1) for i in range(new)]",
+        ),
+        (WEIGHTS, "return [[max(0, 1 - abs(place - j)) for j in range(old)] for place in places]"),
+        (
+            RESIZED,
+            "rows, columns = torch.tensor(rows).double(), torch.tensor(columns).double()\n"
+            "    return (rows @ table.double() @ columns.T).to(table.dtype)",
+        ),
+        (GROUPS, 'return ({"params": body, "lr": factor * lr}, {"params": head, "lr": lr})'),
+        ("    return torch.tensor(rows)\n", "    return rows[::-1]\n"),
+        (RECIPE, RECIPE.replace("90", "int(90)")),
     ],
 }

@@ -87,6 +87,12 @@ MISTAKES = [
         task="8.1", name="in milliseconds", question="a frame is 10 ms: 100 a second",
         replace=INNER, by="inner = (1000 * starts + 0.5).floor().long()"),
     Mistake(
+        task="8.1", name="halves to even", question="are halves rounded up? 12.5 is 13",
+        replace=INNER, by="inner = (100 * starts).round().long()"),
+    Mistake(
+        task="8.1", name="rounded up", question="the nearest frame, not the next one",
+        replace=INNER, by="inner = (100 * starts).ceil().long()"),
+    Mistake(
         task="8.2", name="the whole text again and again",
         question="a vector's copies stand together: 1 1 2 2, not 1 2 1 2", replace=WHOSE,
         by="whose = frames.remainder(x.shape[1]).expand(len(x), -1)"),
@@ -150,6 +156,19 @@ MISTAKES = [
         task="8.3", name="no dropout", question="is there dropout on what is added?", replace=DROP,
         by=DROP.replace("nn.Dropout(dropout)", "nn.Identity()")),
     Mistake(
+        task="8.3", name="dropout on the sum", question="dropout on what is added, before it is",
+        replace=NORMED, by="return self.norm_convolution(self.dropout(x + y)) * real"),
+    Mistake(
+        task="8.3", name="dropout behind the norm",
+        question="dropout on what is added, before it is", replace=NORMED,
+        by="return self.dropout(self.norm_convolution(x + y)) * real"),
+    Mistake(
+        task="8.3", name="GELU", question="is it a ReLU between the convolutions?",
+        replace=CONVOLVED, by=CONVOLVED.replace("F.relu", "F.gelu")),
+    Mistake(
+        task="8.3", name="a kernel of 3 always", question="is kernel_size used?", replace=KERNEL,
+        by="self.expand = nn.Conv1d(d_model, d_ff, 3, padding=1)"),
+    Mistake(
         task="8.3", name="a look back only", question="a kernel sees as far to either side",
         replace=CONVOLVED,
         by="y = F.pad(x.mT, (self.expand.kernel_size[0] - 1, 0))\n"
@@ -188,6 +207,9 @@ MISTAKES = [
         task="8.4", name="alpha scales x", question="which of the two does alpha weigh?",
         replace=ADDED, by="return self.alpha * x + self.table[: x.shape[1]]"),
     Mistake(
+        task="8.4", name="alpha scales both", question="which of the two does alpha weigh?",
+        replace=ADDED, by="return self.alpha * (x + self.table[: x.shape[1]])"),
+    Mistake(
         task="8.4", name="alpha does not learn", question="is alpha a parameter?", replace=ALPHA,
         by="self.alpha = nn.Parameter(torch.ones(()), requires_grad=False)"),
     Mistake(
@@ -203,6 +225,17 @@ MISTAKES = [
         question="does the pre-net drop in evaluation, too?", replace=FIRST,
         by="x = F.dropout(F.relu(self.first(frames)), self.dropout, self.training)",
         also=((SECOND, "x = F.dropout(F.relu(self.second(x)), self.dropout, self.training)"),)),
+    Mistake(
+        task="8.4", name="one mask for all frames",
+        question="does every frame lose features of its own?", replace=FIRST,
+        by="x = F.relu(self.first(frames))\n"
+        "        x = x * F.dropout(torch.ones_like(x[:, :1]), self.dropout)",
+        also=((SECOND, "x = F.relu(self.second(x))\n"
+               "        x = x * F.dropout(torch.ones_like(x[:, :1]), self.dropout)"),)),
+    Mistake(
+        task="8.4", name="half in any case", question="is the argument dropout used?",
+        replace=FIRST, by=FIRST.replace("self.dropout", "0.5"),
+        also=((SECOND, SECOND.replace("self.dropout", "0.5")),)),
     Mistake(
         task="8.4", name="one dropout", question="do both layers drop?", replace=FIRST,
         by="x = F.relu(self.first(frames))"),
@@ -298,6 +331,9 @@ MISTAKES = [
         question="remember the spectra, not what momentum made of them", replace=BEFORE,
         by="before = moved"),
     Mistake(
+        task="8.5", name="one round too few", question="is every round done?",
+        replace="for _ in range(iterations):", by="for _ in range(iterations - 1):"),
+    Mistake(
         task="8.5", name="random phases", question="phases of 0 at the beginning", replace=PHASES,
         by="phase = torch.exp(2j * math.pi * torch.rand(magnitude.shape)).to(\n"
         "        torch.complex(magnitude, magnitude).dtype\n    )"),
@@ -353,6 +389,15 @@ MISTAKES = [
         task="8.6", name="durations not learned", question="who teaches the durations?",
         replace=BOTH, by="return error"),
     Mistake(
+        task="8.6", name="given durations are paced",
+        question="durations that were given stay as they are", replace=OWN,
+        by="        if durations is None:\n"
+        "            durations = frames_from(log_durations, valid)\n"
+        "        durations = paced(durations, pace)\n"),
+    Mistake(
+        task="8.6", name="half a step", question="range takes whole numbers", replace=RECIPE,
+        by=RECIPE.replace("600", "600.5")),
+    Mistake(
         task="8.6", name="no warm-up", question="from 1 to one less than steps of warm-up",
         replace=RECIPE, by=RECIPE.replace('"warmup_steps": 60', '"warmup_steps": 0')),
 ]
@@ -398,5 +443,29 @@ ALTERNATIVES = {
             ERROR,
             "error = ((said - mel).abs().mean(-1) * frames).sum() / frames.sum() / DEVIATION",
         ),
+    ],
+    "one matrix for all taps of a kernel, an alpha with an axis, phonemes chosen by 0 and 1": [
+        (INNER, "inner = (100 * starts.double() + 0.5).floor().int()"),
+        (BETWEEN, "return boundaries[1:] - boundaries[:-1]"),
+        (WHOSE, "chosen = (frames >= (ends - durations)[..., None]) & (frames < ends[..., None])"),
+        (ROWS, 'y = torch.einsum("but,bud->btd", chosen.to(x.dtype), x)'),
+        (REGULATED, "return [y, valid]"),
+        (
+            KERNEL,
+            "self.half = kernel_size // 2\n"
+            "        self.expand = nn.Linear(kernel_size * d_model, d_ff)",
+        ),
+        (CONTRACT, "self.contract = nn.Linear(d_ff, d_model)"),
+        (
+            CONVOLVED,
+            "near = F.pad(x, (0, 0, self.half, self.half)).unfold(1, 2 * self.half + 1, 1)\n"
+            "        y = self.contract(self.expand(near.flatten(2)).clamp(min=0))",
+        ),
+        (
+            'part.weight.copy_(weights[name]["weight"])',
+            'part.weight.copy_(weights[name]["weight"].reshape(part.weight.shape))',
+        ),
+        (ALPHA, "self.alpha = nn.Parameter(torch.ones(1))"),
+        (SAID, SAID.replace("MEAN", "frames[..., None] * (MEAN").replace("(y),", "(y)),")),
     ],
 }
