@@ -229,15 +229,6 @@ def _near(actual: list, expected: list, rtol: float, atol: float) -> bool:
     )
 
 
-def shown(numbers: Tensor) -> str:
-    """A small tensor on one line.
-
-    >>> shown(torch.tensor([[0.5, 1 / 3]]))
-    '[[0.5, 0.3333]]'
-    """
-    return _shown(Record.of(numbers)).strip()
-
-
 def _shown(record: Record) -> str:
     assert record.shape is not None
     if not isinstance(record.content, list):
