@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -233,7 +232,7 @@ def expect_equal(
     what: str, actual: Any, expected: Any, suspects: Mapping[str, Any] | None = None
 ) -> None:
     """`actual` must equal `expected`, a number, text or tuple of them; `suspects` as above."""
-    if isinstance(actual, np.generic) or (isinstance(actual, Tensor) and actual.numel() == 1):
+    if isinstance(actual, Tensor) and actual.numel() == 1:
         actual = actual.item()
     actual = _from_numpy(actual)
     if isinstance(actual, Tensor) and isinstance(expected, list):
