@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 import torch
 
-LIMIT = 8.0  # seconds
+LIMIT = 8.0  # seconds of the processor
+IDLE = 4.0  # seconds without any of it: it waits for nothing that will come
+LONGEST = 60.0  # seconds by the clock, whatever it does
 MEMORY = 3 << 30  # bytes of address space beyond what is used at the start
 WRITTEN = 64 << 20  # bytes a file may have: the attacks are real, the disk is ours
 
@@ -27,6 +29,13 @@ def grade(folder: Path) -> int:
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     return pytest.main(["-q", "-p", "no:cacheprovider", "--junitxml=result.xml", "test_hidden.py"])
+
+
+def cpu_seconds(process: int) -> float:
+    """What it has used of the processor."""
+    _, _, rest = Path(f"/proc/{process}/stat").read_text().rpartition(")")
+    user, system = rest.split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def forked(folder: Path) -> int:
@@ -42,11 +51,17 @@ def forked(folder: Path) -> int:
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
         resource.setrlimit(resource.RLIMIT_FSIZE, (WRITTEN, WRITTEN))
         sys.exit(grade(folder))
-    deadline = time.monotonic() + LIMIT
-    while time.monotonic() < deadline:
+    begun = worked = time.monotonic()
+    spent = 0.0
+    while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
+        now, before, spent = time.monotonic(), spent, cpu_seconds(child)
+        worked = now if spent > before else worked
+        # a busy machine is slow, but it does not stop: only the wait for nothing is by the clock
+        if spent > LIMIT or now - worked > IDLE or now - begun > LONGEST:
+            break
         time.sleep(0.02)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
