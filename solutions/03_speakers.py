@@ -211,9 +211,10 @@ _ = axes.legend(frameon=False, ncols=2)
 # ## 3.3 Warm-up and cosine decay
 #
 # In its first steps Adam has seen few gradients, and steps of full size can ruin the model for
-# good: a student report on Speech Commands, without warm-up, reached 83.88 % with a learning rate
-# of 0.000005, and 3.53 % (chance) with 0.001. So the rate rises linearly during the warm-up, then
-# falls along half a cosine:
+# good: a student report on Speech Commands, without warm-up, reached 83.88 % with AdamW at a
+# learning rate of 0.000005, and 3.53 % (chance) with Adam at 0.001. (Rate and optimizer changed
+# together: which of them did it, the two runs cannot say.) So the rate rises linearly during the
+# warm-up, then falls along half a cosine:
 #
 # $$\frac{s + 1}{W}\ \ (s < W), \qquad
 #   \frac12\Big(1 + \cos \pi\,\frac{s - p}{(S - 1) - p}\Big)\ \ (s \ge W)$$
@@ -369,6 +370,18 @@ with check("3.4-model-by-hand", "an utterance gets the same logits in any batch"
 # Exchange groups of four frames, and the logits stay as they are. For *who*, the sound of the voice
 # matters most, and it is in every frame; only rhythm and intonation are lost. *What* is said
 # depends on the order: the same sounds make *"on"* and *"no"*.
+#
+# </details>
+#
+# **Think:** the homework's sample model has a sigmoid between the two linear layers of its head. A
+# report on it put a ReLU there, because a sigmoid's gradient vanishes. By which factor does a
+# sigmoid shrink a gradient at least?
+#
+# <details><summary>An answer</summary>
+#
+# $\sigma' = \sigma\,(1 - \sigma)$ is at most 1/4, at 0, and nearly 0 far from it; the slope of a
+# ReLU is 1 or 0. So everything before the head learns from a gradient four times smaller or worse.
+# Adam rescales gradients, so that this alone need not slow it down.
 #
 # </details>
 #

@@ -520,6 +520,10 @@ check_values("4.5-block-padding", ConformerBlock, load_block)
 #
 # </details>
 #
+# Attention and convolution can also stand *side by side*: in a Branchformer (Peng et al. 2022,
+# <https://arxiv.org/abs/2207.02971>) both branches read the same input, and a linear layer merges
+# what they found. The student report weighs it and leaves it; `kws.models.branchformer` has one.
+#
 # ## 4.6 The encoder and its parameter count
 #
 # The encoder is a stack of `num_layers` separate blocks. Count before you build: with $D$, $E$, $K$

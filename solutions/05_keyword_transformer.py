@@ -133,9 +133,9 @@ axes.set(xlim=(20, 60_000), ylim=(5e-4, 500))
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
-# The report's first model, with stride 1 and a batch size of 16, "did not fit". Its summary tool
-# had printed 4.6 GB: it does not count what attention stores. (Today's fused attention never stores
-# the weights, but still computes them all.)
+# The report's first model, with stride 1 and a batch size of 16, ended in an `OutOfMemoryError`.
+# Its summary tool had printed 4.6 GB: it does not count what attention stores. (Today's fused
+# attention never stores the weights, but still computes them all.)
 #
 # **Think:** max pooling by 2 before a convolution of stride 2 leaves 16 × 25 = 400 tokens
 # where two strides leave 416. Which 16 are lost?

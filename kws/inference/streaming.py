@@ -60,7 +60,7 @@ class FrameStream:
 
 
 def require_streamable(trained: Trained) -> None:
-    """UsageError for a model of speakers, or one that reads waveforms."""
+    """UsageError for a model of speakers, or one that reads waveforms or frames of its own."""
     if trained.task != "keywords":
         raise UsageError(
             f"{trained.path}: knows speakers, not words: choose a run of a keyword recipe"
@@ -69,6 +69,13 @@ def require_streamable(trained: Trained) -> None:
         raise UsageError(
             f"{trained.path}: {trained.recipe.model.name} reads waveforms, and a stream is read as "
             "features: choose another recipe"
+        )
+    features = trained.recipe.features
+    if (features.window, features.hop) != (WINDOW, HOP):
+        raise UsageError(
+            f"{trained.path}: trained with features.window={features.window} and "
+            f"features.hop={features.hop}, and a stream is read with {WINDOW} and {HOP}: choose a "
+            "recipe with those"
         )
 
 
