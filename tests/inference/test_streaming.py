@@ -1,6 +1,7 @@
 """A stream is read like a recording: features, windows, posteriors, events; memory stays put."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -106,6 +107,11 @@ def test_models_that_cannot_listen_are_told():
         list(posteriors(trained("speakers"), []))
     with pytest.raises(UsageError, match="reads waveforms"):
         list(posteriors(trained(kind="waveform"), []))
+    other = trained()
+    features = replace(other.recipe.features, window=820, hop=410)
+    other = replace(other, recipe=replace(other.recipe, features=features))
+    with pytest.raises(UsageError, match=r"features\.hop=410"):
+        next(posteriors(other, [noise(20)]))
 
 
 def test_the_speed_is_seconds_heard_in_a_second_of_computing():
