@@ -1,4 +1,4 @@
-"""Fetch a Speech Commands archive: `python data_scripts/download.py v2 OUT`.
+"""Fetch a published archive: `python data_scripts/download.py v2 OUT`.
 
 The same as `kws data download`.
 """

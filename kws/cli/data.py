@@ -96,7 +96,9 @@ def strings(
 
 @data_app.command("download")
 def download(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="v1, v2 or v2-test.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="v1, v2, v2-test or speakers-600 (the homework).")
+    ],
     out: Annotated[
         Path, typer.Argument(help="Folder to make; the archive is kept beside it meanwhile.")
     ],
@@ -104,15 +106,26 @@ def download(
         str | None,
         typer.Option(help="Address of the archives, instead of the publisher's; or $KWS_MIRROR."),
     ] = None,
+    sha256: Annotated[
+        str | None,
+        typer.Option(help="What speakers-600 must have, joined: digits, or a file with them."),
+    ] = None,
     keep_archive: Annotated[
         bool, typer.Option("--keep-archive", help="Do not delete the archive.")
     ] = False,
 ) -> None:
-    """Fetch a Speech Commands archive and unpack it; goes on where it was interrupted."""
+    """Fetch a published archive, check it, unpack it; goes on where it was interrupted."""
     from kws.data import download
 
-    fetched = download.download(name, out, mirror=mirror, keep_archive=keep_archive)
-    print(f"{out}: {name}, {'verified and unpacked' if fetched else 'is there already'}")
+    fetched = download.download(name, out, mirror=mirror, sha256=sha256, keep_archive=keep_archive)
+    known = download.expected_digest(name, sha256)
+    how = "verified and unpacked" if known else "unpacked, its content checked"
+    print(f"{out}: {name}, {how if fetched else 'is there already'}")
+    if known is None:
+        print(
+            f"sha256 {download.read_marker(out)['sha256']} of the joined parts: none is published "
+            "to compare it with; keep it for --sha256"
+        )
 
 
 @data_app.command("pack")

@@ -1,22 +1,23 @@
-"""The Speech Commands archives: fetched, verified, unpacked, recognized when they are there.
+"""Published archives: fetched, verified, unpacked, recognized when they are there.
 
 Source: Warden 2018, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition"
-(https://arxiv.org/abs/1804.03209). The archive is kept beside the folder until it is unpacked: put
-one there yourself, and only unpacking is left to do.
+(https://arxiv.org/abs/1804.03209); for the speaker homework see `kws.data.speaker_archive`. The
+archive is kept beside the folder until it is unpacked: put one there yourself, and only unpacking
+is left to do.
 """
 
-import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from kws.data.extract import extract
-from kws.data.fetch import fetch, lock
+from kws.data.fetch import fetch
+from kws.data.joined import Joined
 from kws.errors import UsageError, did_you_mean
-from kws.files import CHUNK
+from kws.files import sha256_of
 
 BASE = "http://download.tensorflow.org/data"
 MARKER = ".kws-download.json"  # in a finished folder: what it is
@@ -24,12 +25,19 @@ MARKER = ".kws-download.json"  # in a finished folder: what it is
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """One published file. `max_unpacked` bounds its content, in bytes of whole 4 KiB blocks."""
+    """One published file, or one that was cut: `parts` are appended to its name and address.
+
+    `max_unpacked` bounds its content, in bytes of whole 4 KiB blocks. `sha256` is None where nobody
+    has published it. `holds` counts what is in it: speakers, labeled, test utterances, mel bands.
+    """
 
     file: str
-    sha256: str
+    sha256: str | None
     num_bytes: int | None
     max_unpacked: int
+    base: str = BASE
+    parts: tuple[str, ...] = ("",)
+    holds: tuple[int, int, int, int] | None = None
 
 
 def clips(count: int) -> int:
@@ -60,47 +68,65 @@ ARCHIVES = {
         num_bytes=112_563_277,
         max_unpacked=clips(4_900),
     ),
+    # 2022's address; 2023's is https://github.com/googly-mingto/ML2023HW4/releases/download/data
+    "speakers-600": Archive(
+        file="Dataset.tar.gz",
+        sha256=None,
+        num_bytes=None,
+        max_unpacked=8_000_000_000,
+        base="https://github.com/MachineLearningHW/ML_HW4_Dataset/releases/latest/download",
+        parts=(".partaa", ".partab", ".partac", ".partad"),
+        holds=(600, 56_666, 8_000, 40),
+    ),
 }
 
 
 def mirror_url(archive: Archive, mirror: str | None) -> str:
     """Address of `archive` below `mirror`, or $KWS_MIRROR, or where it was published."""
-    base = mirror or os.environ.get("KWS_MIRROR") or BASE
+    base = mirror or os.environ.get("KWS_MIRROR") or archive.base
     if not base.startswith(("http://", "https://")):
         given = "--mirror" if mirror else "KWS_MIRROR"
         raise UsageError(f"{given} {base!r}: not an address: start it with http:// or https://")
     return f"{base.rstrip('/')}/{archive.file}"
 
 
-def state_of(out: Path, name: str, archive: Archive) -> bool:
-    """Is `out` this archive's finished folder? UsageError if it is something else."""
+def read_marker(out: Path) -> dict[str, str]:
+    """`name` and `sha256` of the archive that `out` was made from; empty if it was not."""
+    try:
+        found = json.loads((out / MARKER).read_text(encoding="utf-8"))
+        return {"name": found["name"], "sha256": found["sha256"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def state_of(out: Path, name: str, sha256: str | None) -> bool:
+    """Is `out` the finished folder of archive `name`? UsageError if it is something else."""
     if not out.exists():
         return False
     if not out.is_dir():
         raise UsageError(f"{out}: a file, not a folder: choose another folder")
     if out.is_mount():  # which the finished folder, renamed into place, cannot replace
         raise UsageError(f"{out}: the top of a disk: choose a folder inside it")
-    marker = out / MARKER
-    if marker.is_file():
-        try:
-            found = json.loads(marker.read_text(encoding="utf-8"))["sha256"]
-        except (ValueError, KeyError, TypeError):
-            found = None
-        if found == archive.sha256:
+    found = read_marker(out)
+    if found.get("name") == name:
+        if sha256 in (None, found["sha256"]):
             return True
+        raise UsageError(
+            f"{out}: {name} with sha256 {found['sha256']}, expected {sha256}: choose another folder"
+        )
     if any(out.iterdir()):
         raise UsageError(f"{out}: not empty, and not a download of {name}: choose another folder")
     return False
 
 
-def require_space(out: Path, name: str, archive: Archive, have: int) -> None:
+def require_space(out: Path, name: str, archive: Archive, have: int, whole: bool) -> None:
     """UsageError unless the disk can hold the rest of the archive and its content together.
 
-    `have` counts the bytes of the archive that are on that disk already. An archive of unknown
-    length is taken to be as long as its content.
+    `have` counts the bytes of the archive that are on that disk already; `whole` says that these
+    are all. An archive of unknown length is taken to be as long as its content.
     """
     length = archive.num_bytes or archive.max_unpacked
-    need = max(length - have, 0) + archive.max_unpacked
+    need = (0 if whole else max(length - have, 0)) + archive.max_unpacked
     existing = next(folder for folder in out.parents if folder.exists())
     free = shutil.disk_usage(existing).free
     if free < need:
@@ -110,16 +136,34 @@ def require_space(out: Path, name: str, archive: Archive, have: int) -> None:
         )
 
 
-def require_digest(file: BinaryIO, sha256: str) -> None:
-    """UsageError unless the content of `file` has this SHA-256."""
-    digest = hashlib.sha256()
-    while chunk := file.read(CHUNK):
-        digest.update(chunk)
-    if digest.hexdigest() != sha256:
+def require_digest(path: Path, sha256: str) -> None:
+    """UsageError unless the content of `path` has this SHA-256."""
+    if (found := sha256_of(path)) != sha256:
         raise UsageError(
-            f"{file.name}: sha256 is {digest.hexdigest()}, expected {sha256}: "
-            "remove it and run the command again"
+            f"{path}: sha256 is {found}, expected {sha256}: remove it and run the command again"
         )
+
+
+def expected_digest(name: str, given: str | None) -> str | None:
+    """The SHA-256 of archive `name`: as published, or as `given`: its digits, or a file with them.
+
+    Raises UsageError for anything else, and for a second opinion on a published one.
+    """
+    published = ARCHIVES[name].sha256
+    if given is None:
+        return published
+    path = Path(given)
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else given
+    match = re.match(r"\s*([0-9a-fA-F]{64})(?:\s|$)", text)
+    if match is None:
+        raise UsageError(
+            f"--sha256 {given}: neither 64 hexadecimal digits nor a file that begins with them: "
+            "give what an earlier download printed, or leave it out"
+        )
+    digest = match[1].lower()
+    if published not in (None, digest):
+        raise UsageError(f"--sha256 {given}: {name} is published as {published}: leave it out")
+    return digest
 
 
 def download(
@@ -127,6 +171,7 @@ def download(
     out: str | Path,
     *,
     mirror: str | None = None,
+    sha256: str | None = None,
     keep_archive: bool = False,
     retries: int = 5,
     wait: float = 1.0,
@@ -135,37 +180,49 @@ def download(
 
     `out` appears complete or not at all. A call that was stopped, however it was stopped, goes on
     where it was: the archive's bytes wait beside `out` and are deleted at the end unless
-    `keep_archive`. `retries` and `wait` (seconds) are for lost connections, see `fetch`. Raises
-    UsageError for an unknown name, a folder in use, a full disk, a server that refuses, wrong
-    bytes.
+    `keep_archive`. `sha256` is for an archive that has none published, see `expected_digest`; a
+    cut archive's is that of its joined parts. `retries` and `wait` (seconds) are for lost
+    connections, see `fetch`. Raises UsageError for an unknown name, a folder in use, a full disk, a
+    server that refuses, wrong bytes, wrong content.
     """
     if name not in ARCHIVES:
         near = did_you_mean(name, list(ARCHIVES))
         raise UsageError(f"unknown archive {name!r}{near}: choose one of {', '.join(ARCHIVES)}")
     archive, out = ARCHIVES[name], Path(out).resolve()
     url = mirror_url(archive, mirror)
-    if state_of(out, name, archive):
+    expected = expected_digest(name, sha256)
+    if state_of(out, name, expected):
         return False
-    target = out.with_name(archive.file)
-    part = target.with_name(target.name + ".part")
-    have = sum(path.stat().st_size for path in (target, part) if path.exists())
-    require_space(out, name, archive, have)
-    fetched = not target.exists()
-    if fetched:
-        fetch(
-            url,
-            target,
-            sha256=archive.sha256,
-            num_bytes=archive.num_bytes,
-            retries=retries,
-            wait=wait,
-        )
-    with target.open("rb") as file:
-        lock(file)
-        if not fetched:
-            require_digest(file, archive.sha256)
-        marker = json.dumps({"name": name, "sha256": archive.sha256})
-        extract(target, out, max_bytes=archive.max_unpacked, marker=(MARKER, marker + "\n"))
-        if not keep_archive:
+    targets = {part: out.with_name(archive.file + part) for part in archive.parts}
+    unfinished = [path.with_name(path.name + ".part") for path in targets.values()]
+    here = [path for path in (*targets.values(), *unfinished) if path.exists()]
+    have = sum(path.stat().st_size for path in here)
+    require_space(out, name, archive, have, whole=set(targets.values()) <= set(here))
+    for part, target in targets.items():
+        if target in here:
+            if archive.sha256 is not None:
+                require_digest(target, archive.sha256)
+            continue
+        options = {"num_bytes": archive.num_bytes, "retries": retries, "wait": wait}
+        fetch(url + part, target, sha256=archive.sha256, **options)
+    with Joined(list(targets.values())) as stream:
+
+        def finish(unpacked: Path) -> Path:
+            found = stream.digest.hexdigest()  # of all: the checksum of gzip comes last
+            if expected not in (None, found):
+                raise UsageError(f"sha256 is {found}, expected {expected}")
+            if archive.holds:
+                from kws.data import speaker_archive  # here: the others need no torch
+
+                unpacked = speaker_archive.content_folder(unpacked)
+                expected_counts = speaker_archive.SpeakerCounts(*archive.holds)
+                speaker_archive.check_content(unpacked, expected_counts)
+            marker = json.dumps({"name": name, "sha256": found})
+            (unpacked / MARKER).write_text(marker + "\n", encoding="utf-8")
+            return unpacked
+
+        extract(stream, out, max_bytes=archive.max_unpacked, finish=finish)
+    if not keep_archive:
+        for target in targets.values():
             target.unlink()
     return True

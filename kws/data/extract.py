@@ -2,7 +2,7 @@
 
 tarfile's own `data` filter is not in every Python that we support and lets links through. The
 archives here hold files and folders only, so anything else is refused, and tarfile is used to read,
-never to write. The caller has verified the archive's SHA-256: this is the second line of defense.
+never to write. Nothing here rests on the archive's SHA-256, which not every archive has.
 """
 
 import gzip
@@ -10,10 +10,12 @@ import os
 import shutil
 import tarfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tqdm import tqdm
 
+from kws.data.joined import Joined
 from kws.errors import UsageError
 from kws.files import CHUNK
 
@@ -53,17 +55,16 @@ def inside(member: tarfile.TarInfo) -> PurePosixPath:
     return name
 
 
-def unpack_into(folder: Path, archive: Path, max_bytes: int) -> None:
+def unpack_into(folder: Path, archive: Joined, max_bytes: int) -> None:
     """Write the files of `archive` below `folder`. UsageError says what is wrong with it."""
     written = members = 0
-    with archive.open("rb") as raw, gzip.open(raw) as stream:
+    with gzip.open(archive) as stream:  # pyright: ignore[reportArgumentType, reportCallIssue]
         bounded = Bounded(stream, max_bytes + MAX_MEMBERS * HEADER)
-        size = archive.stat().st_size
         with (
             tarfile.open(fileobj=bounded, mode="r|") as tar,  # pyright: ignore[reportArgumentType, reportCallIssue]
             tqdm(
-                desc=f"unpacking {archive.name}",
-                total=size,
+                desc=f"unpacking {archive.paths[0].name}",
+                total=sum(archive.sizes),
                 unit="B",
                 unit_scale=True,
                 disable=None,
@@ -84,41 +85,39 @@ def unpack_into(folder: Path, archive: Path, max_bytes: int) -> None:
                 assert content is not None, "a regular file has content"
                 with target.open("xb") as file:  # x: a name that comes twice is refused
                     shutil.copyfileobj(content, file)
-                bar.update(raw.tell() - bar.n)
+                bar.update(archive.position - bar.n)
         while bounded.read(CHUNK):  # gzip compares its checksum at the end
             pass
 
 
 def extract(
-    archive: Path, out: Path, *, max_bytes: int, marker: tuple[str, str] | None = None
+    archive: Joined, out: Path, *, max_bytes: int, finish: Callable[[Path], Path] | None = None
 ) -> None:
     """Unpack `archive` to the new or empty folder `out`, whole or not at all.
 
     Works in a hidden folder beside `out`, renamed at the end; what a killed run left of it is
-    removed first. `marker` is a file (name, text) to put in as well. Raises UsageError when the
-    archive is damaged, unpacks to more than `max_bytes`, or holds anything but files and folders
-    below one folder.
+    removed first. `finish` may refuse what was unpacked with a UsageError, add to it, and returns
+    the folder in it that becomes `out`. Raises UsageError when the archive is damaged, unpacks to
+    more than `max_bytes`, or holds anything but files and folders below one folder.
     """
     working = out.with_name(f".{out.name}.unpacking")
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir(parents=True)
     try:
         unpack_into(working, archive, max_bytes)
-        if marker:
-            (working / marker[0]).write_text(marker[1], encoding="utf-8")
+        made = finish(working) if finish else working
         if hasattr(os, "sync"):
             os.sync()  # or a power cut may leave a renamed folder of empty files
-        working.replace(out)
+        made.replace(out)
     except UsageError as error:
-        raise UsageError(f"{archive}: {error}: remove it and download it again") from None
+        raise UsageError(f"{archive}: {error}: {archive.cure}") from None
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UsageError(
-            f"{archive}: not a whole tar.gz ({error}): remove it and download it again"
+            f"{archive}: not a whole tar.gz ({error}){archive.where}: {archive.cure}"
         ) from None
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(
-            f"{archive}: it holds {Path(error.filename).name!r} twice: "
-            "remove it and download it again"
+            f"{archive}: it holds {Path(error.filename).name!r} twice: {archive.cure}"
         ) from None
     except OSError as error:
         error.filename = error.filename or str(out)  # a full disk names no file

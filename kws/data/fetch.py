@@ -29,6 +29,14 @@ class DroppedError(Exception):
     """The line dropped, or the server is busy: worth another attempt."""
 
 
+class PastEndError(Exception):
+    """The server has nothing from there on (416); `total` is its file's length, where it says."""
+
+    def __init__(self, total: int | None) -> None:
+        super().__init__(total)
+        self.total = total
+
+
 class Part:
     """The bytes so far: a file opened for appending, its length and its running SHA-256."""
 
@@ -75,8 +83,8 @@ class Part:
         self.resumed = False
 
 
-def ask(url: str, start: int, etag: str | None) -> http.client.HTTPResponse | None:
-    """Request `url` from byte `start`; None when the server has nothing from there on (416)."""
+def ask(url: str, start: int, etag: str | None) -> http.client.HTTPResponse:
+    """Request `url` from byte `start`."""
     headers = {"User-Agent": "kws", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
@@ -87,7 +95,8 @@ def ask(url: str, start: int, etag: str | None) -> http.client.HTTPResponse | No
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and start:
-            return None
+            stated = re.fullmatch(r"bytes \*/(\d+)", error.headers.get("Content-Range", "").strip())
+            raise PastEndError(int(stated[1]) if stated else None) from None
         if error.code in BUSY:
             raise DroppedError(f"the server answers {error.code} {error.reason}") from None
         raise UsageError(
@@ -116,10 +125,13 @@ def span(response: http.client.HTTPResponse) -> tuple[int | None, int | None]:
 
 def receive(url: str, part: Part, num_bytes: int | None, bar: tqdm) -> None:
     """One attempt: append to `part` until the file is whole. DroppedError when the line drops."""
-    response = ask(url, part.size, part.etag)
-    if response is None:
+    try:
+        response = ask(url, part.size, part.etag)
+    except PastEndError as answer:
+        if answer.total == part.size:
+            return
         part.restart()
-        raise DroppedError("the part on disk is longer than the server's file")
+        raise DroppedError("the part on disk is longer than the server's file") from None
     with response:
         start, total = span(response)
         if None not in (total, num_bytes) and total != num_bytes:
@@ -150,9 +162,9 @@ def receive(url: str, part: Part, num_bytes: int | None, bar: tqdm) -> None:
 
 
 def complete(
-    url: str, part: Part, sha256: str, num_bytes: int | None, retries: int, wait: float
+    url: str, part: Part, sha256: str | None, num_bytes: int | None, retries: int, wait: float
 ) -> bool:
-    """Complete `part` over as many connections as it takes. True if its SHA-256 is as expected."""
+    """Complete `part` over as many connections as it takes. False if its SHA-256 is another."""
     if part.digest.hexdigest() == sha256:
         return True
     failures, farthest = 0, part.size
@@ -174,20 +186,21 @@ def complete(
                 time.sleep(min(wait * 2**failures, LONGEST_WAIT))
                 failures += 1
     part.file.flush()
-    return part.digest.hexdigest() == sha256
+    return sha256 in (None, part.digest.hexdigest())
 
 
 def fetch(
     url: str,
     target: Path,
     *,
-    sha256: str,
+    sha256: str | None,
     num_bytes: int | None = None,
     retries: int = 5,
     wait: float = 1.0,
 ) -> None:
     """Download `url` to `target`, whose SHA-256 must be `sha256`.
 
+    Where that is None nobody knows it: the file is whole when it is as long as the server says.
     `num_bytes` is the file's length, where it is known beforehand. After a lost connection the
     download goes on where it stopped, at most `retries` times in a row without progress, pausing
     `wait` seconds, then twice as long, and so on. Raises UsageError when the server refuses, the

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kws.data.extract import extract
+from kws.data.joined import Joined
 from kws.errors import UsageError
 
 CLIPS = {"yes/a.wav": random.Random(1).randbytes(50_003), "LICENSE": b"free\n"}
@@ -59,7 +60,8 @@ def names(folder: Path) -> list[str]:
 
 def unpack(data: bytes, folder: Path, **options) -> None:
     (folder / "a.tar.gz").write_bytes(data)
-    extract(folder / "a.tar.gz", folder / "out", **{"max_bytes": 1_000_000, **options})
+    with Joined([folder / "a.tar.gz"]) as archive:
+        extract(archive, folder / "out", **{"max_bytes": 1_000_000, **options})
 
 
 def test_folders_files_and_the_current_folder_are_unpacked(tmp_path):

@@ -1,0 +1,353 @@
+"""The homework's archive, cut into parts: fetched from a local server, joined, checked."""
+
+import hashlib
+import http.server
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from kws.cli import run
+from kws.data import download as downloads
+from kws.data.download import ARCHIVES, MARKER, Archive, download
+from kws.data.joined import Joined
+from kws.data.speakers import load_speakers
+from kws.errors import UsageError
+from kws.files import lock
+
+NAME, FILE, PARTS = "homework", "Dataset.tar.gz", (".partaa", ".partab", ".partac", ".partad")
+F, FRAMES = 5, 211
+SPEAKERS, TEST = {"id02": 4, "id00": 3, "id01": 2}, 7
+
+
+def homework() -> dict[str, bytes]:
+    """The files of a small homework, by their names; noise, which does not compress."""
+    generator, files = torch.Generator().manual_seed(0), {}
+
+    def utterance() -> dict:
+        frames = FRAMES + len(files)
+        buffer, name = io.BytesIO(), f"uttr-{len(files) * 7919 % 1000:032x}.pt"
+        torch.save(torch.randn(frames, F, generator=generator), buffer)
+        files[name] = buffer.getvalue()
+        return {"feature_path": name, "mel_len": frames}
+
+    speakers = {name: [utterance() for _ in range(count)] for name, count in SPEAKERS.items()}
+    test = [utterance() for _ in range(TEST)]
+    tables = {
+        "mapping.json": {"speaker2id": {name: i for i, name in enumerate(sorted(speakers))}},
+        "metadata.json": {"n_mels": F, "speakers": speakers},
+        "testdata.json": {"n_mels": F, "utterances": test},
+    }
+    return files | {name: json.dumps(table).encode() for name, table in tables.items()}
+
+
+def tar_of(files: dict[str, bytes]) -> bytes:
+    """As the publisher packed it: one folder, with a Mac's shadow beside it."""
+    buffer, packed = io.BytesIO(), {"._Dataset": b"Mac"}
+    packed |= {f"Dataset/{name}": content for name, content in files.items()}
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in packed.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def cut(data: bytes) -> dict[str, bytes]:
+    """As `split --bytes` does: equal parts and a shorter one, without regard to what is in them."""
+    size = len(data) // 4 + 100
+    return {FILE + part: data[i * size : (i + 1) * size] for i, part in enumerate(PARTS)}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves `files`; the first answer for a file in `drops` stops after that many bytes."""
+
+    def do_GET(self):
+        name = self.path.removeprefix("/")
+        wanted = self.headers.get("Range")
+        self.server.asked.append((name, wanted))
+        if name not in self.server.files:
+            return self.send_error(404)
+        content = self.server.files[name]
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        self.send_response(200 if not start else 206 if start < len(content) else 416)
+        of = f"{start}-{len(content) - 1}" if start < len(content) else "*"
+        self.send_header("Content-Range", f"bytes {of}/{len(content)}")
+        self.send_header("Content-Length", str(len(content[start:])))
+        self.end_headers()
+        self.wfile.write(content[start:][: self.server.drops.pop(name, None)])
+        return None
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """The parts on offer, and who asked for what."""
+
+    daemon_threads = True
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.url = files, f"http://127.0.0.1:{self.server_port}"
+        self.drops: dict[str, int] = {}
+        self.asked: list[tuple[str, str | None]] = []
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, bytes]:
+    return homework()
+
+
+@pytest.fixture
+def server(files, monkeypatch) -> Iterator[Server]:
+    """Offers the small homework's parts, known as an archive whose SHA-256 nobody published."""
+    server = Server(cut(tar_of(files)))
+    archive = Archive(
+        file=FILE,
+        sha256=None,
+        num_bytes=None,
+        max_unpacked=1_000_000,
+        base=server.url,
+        parts=PARTS,
+        holds=(len(SPEAKERS), sum(SPEAKERS.values()), TEST, F),
+    )
+    monkeypatch.setitem(ARCHIVES, NAME, archive)
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.delenv("KWS_MIRROR", raising=False)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def digest_of(server: Server) -> str:
+    return hashlib.sha256(b"".join(server.files.values())).hexdigest()
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MARKER}
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def refused(out: Path, **options) -> str:
+    """The sentence with which the download is refused; nothing of it is at `out`."""
+    with pytest.raises(UsageError) as refusal:
+        download(NAME, out, wait=0.0, **options)
+    assert "\n" not in str(refusal.value)
+    assert ".unpacking" not in str(refusal.value)
+    assert not out.exists()
+    assert not [name for name in names(out.parent) if name.startswith(".")]
+    return str(refusal.value)
+
+
+def test_parts_are_fetched_in_order_joined_and_unpacked_without_their_folder(
+    server, files, tmp_path
+):
+    assert download(NAME, tmp_path / "out")
+    assert content_of(tmp_path / "out") == files
+    assert names(tmp_path) == ["out"]
+    assert server.asked == [(FILE + part, None) for part in PARTS]
+    assert not download(NAME, tmp_path / "out")
+    assert len(server.asked) == len(PARTS)
+    assert len(load_speakers(tmp_path / "out").speakers) == len(SPEAKERS)
+
+
+def test_no_joined_copy_is_written_and_the_parts_can_be_kept(server, tmp_path):
+    download(NAME, tmp_path / "out", keep_archive=True)
+    assert names(tmp_path) == [*(FILE + part for part in PARTS), "out"]
+
+
+@pytest.mark.parametrize("missing", PARTS[1:3])
+def test_a_part_that_the_server_lacks_is_named_and_the_others_wait(server, tmp_path, missing):
+    content = server.files.pop(FILE + missing)
+    sentence = refused(tmp_path / "out")
+    assert f"{server.url}/{FILE}{missing}: the server answers 404" in sentence
+    assert "--mirror" in sentence
+    before = PARTS[: PARTS.index(missing)]
+    assert names(tmp_path) == [*(FILE + part for part in before), FILE + missing + ".part"]
+    server.files[FILE + missing] = content
+    server.asked.clear()
+    assert download(NAME, tmp_path / "out")
+    assert [name for name, _ in server.asked] == [FILE + part for part in PARTS[len(before) :]]
+
+
+def test_an_interrupted_part_goes_on_where_it_stopped(server, files, tmp_path):
+    server.drops = {FILE + PARTS[1]: 1_000}
+    refused(tmp_path / "out", retries=0)
+    assert names(tmp_path) == [FILE + PARTS[0], FILE + PARTS[1] + ".part"]
+    server.asked.clear()
+    assert download(NAME, tmp_path / "out")
+    assert server.asked[0] == (FILE + PARTS[1], "bytes=1000-")
+    assert [name for name, _ in server.asked] == [FILE + part for part in PARTS[1:]]
+    assert content_of(tmp_path / "out") == files
+
+
+def test_a_part_that_was_whole_when_the_process_died_is_not_fetched_again(server, tmp_path):
+    first = server.files[FILE + PARTS[0]]
+    (tmp_path / (FILE + PARTS[0] + ".part")).write_bytes(first)
+    assert download(NAME, tmp_path / "out")
+    assert server.asked[:2] == [(FILE + PARTS[0], f"bytes={len(first)}-"), (FILE + PARTS[1], None)]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_damaged_part_is_refused_and_fetched_again_once_it_is_removed(
+    server, files, tmp_path, part
+):
+    download(NAME, tmp_path / "first", keep_archive=True)
+    copy = tmp_path / (FILE + part)
+    data = bytearray(copy.read_bytes())
+    data[len(data) // 2] ^= 1
+    copy.write_bytes(data)
+    sentence = refused(tmp_path / "out")
+    assert f"{FILE}{PARTS[0]} to {FILE}{PARTS[3]}" in sentence
+    assert "remove the wrong part" in sentence
+    copy.unlink()
+    assert download(NAME, tmp_path / "out")
+    assert server.asked[4:] == [(FILE + part, None)]
+    assert content_of(tmp_path / "out") == files
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_cut_short_is_refused_with_the_sizes(server, tmp_path, part):
+    server.files[FILE + part] = server.files[FILE + part][:-1]
+    sizes = ", ".join(f"{len(content):,}" for content in server.files.values())
+    sentence = refused(tmp_path / "out")
+    assert "not a whole tar.gz" in sentence
+    assert sizes in sentence
+
+
+def test_a_page_instead_of_a_part_is_refused(server, tmp_path):
+    server.files[FILE + PARTS[0]] = b"<html>Sign in to the network</html>"
+    assert f"noticed in {FILE}{PARTS[0]};" in refused(tmp_path / "out")
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_a_digest_from_elsewhere_is_compared(server, tmp_path, as_file):
+    right, wrong = digest_of(server), "0" * 64
+    record = tmp_path / "SHA256"
+    record.write_text(f"{wrong}  {FILE}\n")
+    sentence = refused(tmp_path / "out", sha256=str(record) if as_file else wrong)
+    assert right in sentence
+    assert wrong in sentence
+    record.write_text(f"{right.upper()}  {FILE}\n")
+    assert download(NAME, tmp_path / "out", sha256=str(record) if as_file else right)
+    assert not download(NAME, tmp_path / "out", sha256=right)
+    with pytest.raises(UsageError, match=f"sha256 {right}, expected {wrong}"):
+        download(NAME, tmp_path / "out", sha256=wrong)
+
+
+@pytest.mark.parametrize(("name", "given"), [(NAME, "abc"), (NAME, "0" * 65), ("v2", "0" * 64)])
+def test_what_is_no_digest_or_contradicts_a_published_one_is_refused(server, tmp_path, name, given):
+    with pytest.raises(UsageError, match=rf"^--sha256 {given}: .*leave it out$"):
+        download(name, tmp_path / "out", sha256=given)
+    assert server.asked == []
+
+
+FIRST = f"uttr-{0:032x}.pt"
+
+
+def drop_one(files: dict[str, bytes]) -> None:
+    del files[FIRST]
+
+
+def shorten_one(files: dict[str, bytes]) -> None:
+    files[FIRST] = files[max(name for name in files if name.startswith("uttr"))]
+
+
+def spoil_one(files: dict[str, bytes]) -> None:
+    files[FIRST] = b"version https://git-lfs.github.com/spec/v1\n"
+
+
+def drop_a_speaker(files: dict[str, bytes]) -> None:
+    table = json.loads(files["metadata.json"])
+    del table["speakers"]["id01"]
+    files["metadata.json"] = json.dumps(table).encode()
+
+
+def drop_a_table(files: dict[str, bytes]) -> None:
+    del files["mapping.json"]
+
+
+def name_one_twice(files: dict[str, bytes]) -> None:
+    table = json.loads(files["testdata.json"])
+    table["utterances"][1] = table["utterances"][0]
+    files["testdata.json"] = json.dumps(table).encode()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (drop_one, "1 of its 16 feature files are missing, uttr-"),
+        (shorten_one, "where its mel_len says"),
+        (spoil_one, "git-LFS pointer"),
+        (drop_a_speaker, "7 labeled and 7 test utterances of 5 mel bands, expected 3 speakers, 9"),
+        (drop_a_table, "mapping.json: no such file"),
+        (name_one_twice, "1 utterances are named twice"),
+    ],
+)
+def test_other_content_than_the_homework_is_refused(server, files, tmp_path, change, told):
+    other = dict(files)
+    change(other)
+    server.files = cut(tar_of(other))
+    assert told in refused(tmp_path / "out")
+
+
+def test_an_archive_without_the_homework_is_refused(server, tmp_path):
+    server.files = cut(tar_of({"cat.jpg": bytes(1_000)}))
+    assert "metadata.json 0 times" in refused(tmp_path / "out")
+
+
+def test_a_full_disk_is_told_before_anything_is_fetched(server, tmp_path, monkeypatch):
+    usage = type(downloads.shutil.disk_usage(tmp_path))
+    space = {"free": 1_999_999}  # an archive of unknown length, and as much content
+    monkeypatch.setattr(
+        downloads.shutil, "disk_usage", lambda _: usage(4_000_000, 0, space["free"])
+    )
+    assert "free some space" in refused(tmp_path / "out")
+    assert server.asked == []
+    for name, content in server.files.items():
+        (tmp_path / name).write_bytes(content)
+    space["free"] = 1_000_000  # all parts are here: room for the content is enough
+    assert download(NAME, tmp_path / "out")
+
+
+def test_parts_that_another_process_unpacks_are_left_alone(server, tmp_path):
+    for name, content in server.files.items():
+        (tmp_path / name).write_bytes(content)
+    with (tmp_path / (FILE + PARTS[2])).open("rb") as other:
+        lock(other)
+        assert f"{PARTS[2]}: another process" in refused(tmp_path / "out")
+
+
+@pytest.mark.parametrize("size", [1, 3, 1_000])
+def test_joined_files_read_as_one(tmp_path, size):
+    contents = [b"ab", b"", b"cdefg", b"h"]
+    paths = [tmp_path / str(i) for i in range(len(contents))]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    with Joined(paths) as stream:
+        read = list(iter(lambda: stream.read(size), b""))
+    assert b"".join(read) == b"abcdefgh"
+    assert {len(piece) for piece in read[:-1]} <= {size}
+    assert stream.position == 8
+    assert stream.digest.hexdigest() == hashlib.sha256(b"abcdefgh").hexdigest()
+
+
+def test_the_command_prints_the_digest_that_nobody_published(server, tmp_path, capsys):
+    arguments = ["data", "download", NAME, str(tmp_path / "out"), "--mirror", server.url]
+    assert run(arguments) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{tmp_path / 'out'}: {NAME}, unpacked, its content checked\n")
+    assert f"sha256 {digest_of(server)} of the joined parts: none is published" in out
+    assert err == ""
+    assert run([*arguments, "--sha256", digest_of(server)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'out'}: {NAME}, is there already\n"
