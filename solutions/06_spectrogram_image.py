@@ -441,7 +441,8 @@ _ = axes.legend(frameon=False, ncols=3)
 #
 # PaSST drops 4 of 12 rows and 40 of 99 columns: 472 of 1,188 tokens stay. Its authors report, on
 # AudioSet, mAP .471 for a single model, .476 with averaged weights and .496 for an ensemble, and
-# AST .448, .459 and .485.
+# AST .448, .459 and .485. Fine-tuned, PaSST reaches mAP .843 on instruments (OpenMIC), 96.8 % on
+# environmental sounds (ESC-50) and, by variant, 75.6 to 76.3 % on acoustic scenes (DCASE 2020).
 #
 # **Contract.** `structured(x, rows, columns, generator=None)`: x (B, D, f, t) → (B, D, f − rows, t
 # − columns). `unstructured(x, keep, generator=None)`: x (B, N, D) → (B, keep, D). What stays, in
@@ -758,9 +759,9 @@ _ = axes.legend(frameon=False)
 #
 # ## 6.8 Carry over
 #
-# AST without pretraining reaches mAP .148 on AudioSet's balanced set; begun with the weights of an
-# image model, .347. Most of a trained model can go into another one: all but the head, which has
-# other classes, and with positions resized if the grid is another one.
+# AST without pretraining reaches mAP .148 on AudioSet's balanced set, .366 on all of it; begun with
+# the weights of an image model, .347 and .459. Most of a trained model can go into another one: all
+# but the head, which has other classes, and with positions resized if the grid is another one.
 #
 # `model.load_state_dict(weights, strict=False)` would do most of it, and say nothing of what it
 # leaves out: with a typing error in a name, a layer stays random, and you wonder why the model is
