@@ -149,10 +149,10 @@ def mutants(
 @app.command()
 def tier() -> None:
     """Print how strongly this machine keeps submitted code apart, and what it lacks."""
-    from grader.sandbox import Sandbox
+    from grader.sandbox import Sandbox, read_gpu
 
-    with Sandbox() as sandbox:
-        print(sandbox.tier.value)
+    with Sandbox(gpu=read_gpu()) as sandbox:
+        print(sandbox.isolation)
         for weakness in sandbox.weaknesses:
             print(f"  without: {weakness}")
 

@@ -60,7 +60,7 @@ def main() -> int:
             return REFUSED
         _send(
             control,
-            {"tier": sandbox.tier.value, "weaknesses": sandbox.weaknesses, "seed_id": seed.id},
+            {"tier": sandbox.isolation, "weaknesses": sandbox.weaknesses, "seed_id": seed.id},
         )
         JobServer(control, sandbox, seed).serve()
     return 0
@@ -78,9 +78,9 @@ def _start(required: str | None, closing: ExitStack) -> "tuple[Sandbox, Seed]":
         importlib.import_module(name)
     from grader.core.seed import read_seed
     from grader.grading.plugin import require_tier
-    from grader.sandbox import Sandbox
+    from grader.sandbox import Sandbox, read_gpu
 
-    sandbox = closing.enter_context(Sandbox(launched=launched))
+    sandbox = closing.enter_context(Sandbox(launched=launched, gpu=read_gpu()))
     require_tier(sandbox, required)
     seed = read_seed()
     _collect(sandbox, seed)

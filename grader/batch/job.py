@@ -107,7 +107,7 @@ def _copy(path: Path, place: Path) -> None:
 
 def _key(submission: Submission, seed: Seed, sandbox: Sandbox, retrain: bool) -> list[str]:
     checks = checks_digest(ASSIGNMENTS[submission.assignment], retrain=retrain)
-    return [submission.digest, checks, seed.id, sandbox.tier.value]
+    return [submission.digest, checks, seed.id, sandbox.isolation]
 
 
 def work_digest(submission: Submission) -> str:

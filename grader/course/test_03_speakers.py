@@ -107,9 +107,9 @@ def test_retrained(student, new_student, trained, secret, record):
     asked, labels = heard(trained, secret)
     handed_in = score(Record(), asked.logits, labels, names())
     recipe = expect_recipe(student.recipe(), "crop_frames")
-    fresh = new_student()  # a process that never saw the weights
     again = train_again(
-        lambda: built(fresh, "SpeakerClassifier", num_speakers()),
+        new_student,
+        lambda fresh: built(fresh, "SpeakerClassifier", num_speakers()),
         speaker_plan,
         recipe,
         secret,

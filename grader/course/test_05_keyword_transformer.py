@@ -95,8 +95,14 @@ def test_retrained(student, new_student, weights, secret, record):
     asked, labels = heard(load_weights(built(student, "small_model"), weights), secret)
     handed_in = score(Record(), asked.logits, labels, NAMES)
     recipe = expect_recipe(student.recipe(), least_warmup=1)
-    fresh = new_student()  # a process that never saw the weights
-    again = train_again(lambda: built(fresh, "small_model"), keyword_plan, recipe, secret, record)
+    again = train_again(
+        new_student,
+        lambda fresh: built(fresh, "small_model"),
+        keyword_plan,
+        recipe,
+        secret,
+        record,
+    )
     measured = score(Record(), heard(again, secret)[0].logits, labels, NAMES)
     expect_retrained(record, measured, handed_in, AGAIN_GAP)
     expect_accuracy(record, measured, none=AGAIN_NONE, full=AGAIN_FULL)

@@ -48,13 +48,17 @@ def submission(grading: Grading, check: Check) -> Submission:
 
 @pytest.fixture
 def new_student(grading: Grading, check: Check) -> Iterator[Callable]:
-    """`new_student(seed=None)`: the student's definitions in a process of their own."""
+    """`new_student(seed=None, trains=False)`: the student's definitions in a process of their own.
+
+    One that trains has a GPU, where the staff ask for one: `student.has_gpu`.
+    """
     run = grading.run
     with ExitStack() as stack:
 
-        def open_one(seed: int | None = None) -> Any:
+        def open_one(seed: int | None = None, *, trains: bool = False) -> Any:
             session, program = run.session(check.assignment), student_program(run, check, seed)
-            return stack.enter_context(session.check(program, seconds=check.timeout))
+            opened = session.check(program, seconds=check.timeout, trains=trains)
+            return stack.enter_context(opened)
 
         yield open_one
 

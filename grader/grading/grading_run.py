@@ -187,7 +187,7 @@ class GradingRun:
             digest=submission.digest,
             checks_digest=checks_digest(assignment, retrain=self.retrain),
             seed_id=self.seed.id,
-            tier=self.sandbox.tier.value if self.sandbox else "none",
+            tier=self.sandbox.isolation if self.sandbox else "none",
             weaknesses=tuple(self.sandbox.weaknesses) if self.sandbox else (),
             repairs=tuple(clean(repair) for repair in submission.repairs),
             checks=tuple(

@@ -36,7 +36,7 @@ from grader.grading.marks import marks_of, names_in
 from grader.grading.printing import Printer
 from grader.grading.student_program import task_code
 from grader.reports.write import write_crash, write_results
-from grader.sandbox import Sandbox, Tier
+from grader.sandbox import Sandbox, Tier, read_gpu
 from grader.submission.written_cells import find_answers
 from kws.errors import UsageError
 
@@ -290,7 +290,7 @@ def _open(config: pytest.Config) -> Grading:
     with ExitStack() as closing:
         sandbox = printer = None
         if not option.collectonly:
-            sandbox = closing.enter_context(Sandbox())
+            sandbox = closing.enter_context(Sandbox(gpu=read_gpu()))
             require_tier(sandbox, option.require_isolation)
             printer = Printer(config.get_terminal_writer(), staff=option.staff)
             config.pluginmanager.unregister(name="terminalreporter")

@@ -9,6 +9,7 @@ Only the last one runs student code.
 """
 
 from grader.sandbox.forms import Call, Node, Parameter, Seen, Touched, Trace
+from grader.sandbox.gpu import Gpu, read_gpu
 from grader.sandbox.program import Code
 from grader.sandbox.remote import RemoteModule, RemoteStudent
 from grader.sandbox.sandbox import Sandbox, Session
@@ -18,6 +19,7 @@ from grader.sandbox.wire import Opaque
 __all__ = [
     "Call",
     "Code",
+    "Gpu",
     "Limits",
     "Node",
     "Opaque",
@@ -30,4 +32,5 @@ __all__ = [
     "Tier",
     "Touched",
     "Trace",
+    "read_gpu",
 ]

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from grader import ROOT
 from grader.sandbox import landlock, linux, namespaces, seccomp
+from grader.sandbox.gpu import DATA, READ, Gpu
 from grader.sandbox.tier import Limits, Tier
 
 SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/sys/devices/system/cpu")
@@ -66,12 +67,20 @@ class Confinement:
 
     tier: Tier
     rules: list[landlock.Rule] = field(default_factory=list)
+    gpu: Gpu | None = None  # for a check that trains
     folder: str = ""  # that each check finds empty; "" where each gets one of its own
 
     @classmethod
-    def build(cls, tier: Tier, withheld: Sequence[str], user: int, group: int) -> "Confinement":
+    def build(
+        cls,
+        tier: Tier,
+        withheld: Sequence[str],
+        user: int,
+        group: int,
+        gpu: Gpu | None = None,
+    ) -> "Confinement":
         """In the session process, which `namespaces.start` made if the tier is sealed."""
-        confinement = cls(tier)
+        confinement = cls(tier, gpu=gpu)
         if tier is not Tier.PROCESS:
             confinement.rules = readable(withheld)
         if tier is Tier.SEALED:
@@ -88,15 +97,19 @@ class Confinement:
         """A folder for a check that has to be removed after it, or "" where it goes by itself."""
         return "" if self.folder else tempfile.mkdtemp(prefix="kws-check-")
 
-    def bind(self, folder: str, limit: Limits) -> None:
-        """In the check process: from here on it is confined. OSError where a part refuses."""
+    def bind(self, folder: str, limit: Limits, *, trains: bool = False) -> None:
+        """In the check process: from here on it is confined. OSError where a part refuses.
+
+        One that `trains` gets the session's GPU, if there is one.
+        """
+        gpu = self.gpu if trains else None
         if self.tier is Tier.SEALED:
             namespaces.lay_empty_folder(self.folder, limit.disk)
         home = self.folder or folder
         os.chdir(home)
         os.environ.update(HOME=home, TMPDIR=home, MPLCONFIGDIR=home)
         tempfile.tempdir = None
-        apply_limits(limit)
+        apply_limits(limit, has_gpu=gpu is not None)
         if linux.LINUX:
             linux.prctl(linux.NO_NEW_PRIVILEGES, 1)
         if self.tier is not Tier.PROCESS:
@@ -104,11 +117,22 @@ class Confinement:
                 (path, landlock.READ_FILE | written * landlock.WRITE_FILE)
                 for path, written in DEVICES
             ]
+            if gpu:
+                devices += _rules_of(gpu)
             landlock.restrict([*self.rules, *devices, (home, landlock.WRITE | landlock.TRUNCATE)])
+        if gpu:
+            gpu.show()
         if linux.LINUX:
             linux.drop_capabilities()
         if self.tier is not Tier.PROCESS:
-            seccomp.restrict()
+            seccomp.restrict(has_gpu=gpu is not None)
+
+
+def _rules_of(gpu: Gpu) -> list[landlock.Rule]:
+    """The nodes, and what their driver reads."""
+    used = landlock.READ_FILE | landlock.WRITE_FILE | landlock.CONTROL
+    nodes = [(path, used) for path in gpu.nodes]
+    return [*nodes, *landlock.read_only_rules(filter(os.path.exists, READ), ())]
 
 
 def remove(folder: str) -> None:
@@ -125,11 +149,12 @@ def remove(folder: str) -> None:
             shutil.rmtree(folder, onerror=open_and_retry)
 
 
-def apply_limits(limits: Limits) -> None:
+def apply_limits(limits: Limits, *, has_gpu: bool = False) -> None:
     """Bind this process, and what it starts, for good.
 
     Memory counts from what the process has now. It runs out as MemoryError, or as torch's
-    RuntimeError; processor time with SIGXCPU, and one second later with SIGKILL.
+    RuntimeError; processor time with SIGXCPU, and one second later with SIGKILL. CUDA reserves
+    addresses for all memory of the machine and its GPUs: with a GPU they are not limited.
     """
     seconds = math.ceil(limits.seconds)
     _limit(resource.RLIMIT_CPU, seconds, seconds + 1)
@@ -139,8 +164,9 @@ def apply_limits(limits: Limits) -> None:
     held = memory_held()
     if held is not None:
         addresses, data = held
-        _limit(resource.RLIMIT_DATA, data + limits.memory)
-        _limit(resource.RLIMIT_AS, addresses + limits.memory + RESERVE)
+        _limit(resource.RLIMIT_DATA, data + limits.memory + (DATA if has_gpu else 0))
+        if not has_gpu:
+            _limit(resource.RLIMIT_AS, addresses + limits.memory + RESERVE)
 
 
 def memory_held() -> tuple[int, int] | None:

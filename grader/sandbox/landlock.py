@@ -18,7 +18,7 @@ from grader.sandbox import linux
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 WRITE_FILE, READ_FILE, READ_DIR = 1 << 1, 1 << 2, 1 << 3
 REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAKE_REG, MAKE_SYM = 1 << 4, 1 << 5, 1 << 7, 1 << 8, 1 << 12
-REFER, TRUNCATE = 1 << 13, 1 << 14
+REFER, TRUNCATE, CONTROL = 1 << 13, 1 << 14, 1 << 15  # CONTROL: ioctl of a device
 READ = READ_FILE | READ_DIR
 WRITE = READ | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SYM
 _HANDLED = {1: 13, 2: 14, 3: 15, 4: 15}  # version -> number of file rights; later ones have 16

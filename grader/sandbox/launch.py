@@ -63,7 +63,8 @@ def _environment() -> dict[str, str]:
         **{f"{name}_NUM_THREADS": "1" for name in one},
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
-        "CUDA_VISIBLE_DEVICES": "",
+        "CUDA_VISIBLE_DEVICES": "",  # a process that has a GPU shows it to itself: `gpu.Gpu.show`
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # CUDA, once begun, cannot be used after a fork
         "TORCHDYNAMO_DISABLE": "1",  # torch.compile needs a compiler; what it wraps runs as it is
         "MALLOC_ARENA_MAX": "2",
         "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # large pages: a fork takes half the time

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from kws.contracts.operators import Operators
+from kws.device import back_on_cpu, choose_device
 
 OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -94,6 +95,7 @@ def gradients(
     return found
 
 
+@back_on_cpu
 def fit(
     module: nn.Module,
     batches: Sequence[Sequence[Any]],
@@ -103,11 +105,15 @@ def fit(
     loss: str,
     optimizer: str,
     seed: int,
+    device: str = "cpu",
 ) -> list[float]:
     """Train for `steps` steps on (inputs …, target) in turn; the losses, up to one not finite.
 
-    `lr` is one learning rate, or one for each step.
+    `lr` is one learning rate, or one for each step. Afterwards the module is on the CPU.
     """
+    place = choose_device(device)
+    module.to(place)
+    batches = [tree_map_only(Tensor, lambda x: x.to(place), list(batch)) for batch in batches]
     rates = [lr] * steps if isinstance(lr, (int, float)) else lr
     torch.manual_seed(seed)
     module.train()

@@ -47,7 +47,11 @@ class _Remote:
 
 
 class RemoteStudent(_Remote):
-    """A student's definitions."""
+    """A student's definitions, in a process that has a GPU or not."""
+
+    def __init__(self, connection: Connection, *, has_gpu: bool = False):
+        super().__init__(connection)
+        self.has_gpu = has_gpu
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """A function, or the constructor of a module."""
@@ -166,12 +170,14 @@ class RemoteModule(_Remote):
         loss: str = "cross_entropy",
         optimizer: str = "adamw",
         seed: int = 0,
+        device: str = "cpu",
     ) -> tuple[float, ...]:
         """Train it on batches (inputs …, target) in turn; the losses, up to one not finite.
 
-        `lr` is one learning rate, or one for each step.
+        `lr` is one learning rate, or one for each step. It is on the CPU before and after.
         """
         options = {"steps": steps, "lr": lr, "loss": loss, "optimizer": optimizer, "seed": seed}
+        options["device"] = device
         losses = self._form("fit", forms.read_losses, (batches,), options)
         return losses[:steps]
 

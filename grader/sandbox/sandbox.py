@@ -17,6 +17,7 @@ from typing import Any
 from grader.core.outcomes import Reason, Stopped
 from grader.sandbox import session, wire
 from grader.sandbox.connection import Connection, Ended
+from grader.sandbox.gpu import VARIABLE, WEAKNESSES, Gpu
 from grader.sandbox.launch import Launched, launch
 from grader.sandbox.program import Code
 from grader.sandbox.remote import RemoteStudent
@@ -33,6 +34,7 @@ class Sandbox:
     Attributes:
         tier: of isolation that this machine has, or that was asked for.
         weaknesses: what that tier leaves open, in words, and why no stronger one is there.
+        gpu: what a check that trains gets; None without, or where it cannot be had.
     """
 
     def __init__(
@@ -41,10 +43,12 @@ class Sandbox:
         limits: Limits | None = None,
         tier: Tier | None = None,
         launched: Launched | None = None,
+        gpu: Gpu | None = None,
     ):
         """UsageError where the machine lacks the tier asked for; None takes the best it has.
 
-        `launched` is a server that was started before.
+        `launched` is a server that was started before. Where a confined process cannot use the
+        `gpu` there is none, and a weakness says why.
         """
         self.limits = limits or Limits()
         self._owner = os.getpid()
@@ -52,7 +56,7 @@ class Sandbox:
         self._process, self._control = server.process, server.control
         asked = [tier] if tier else sorted(Tier, key=lambda each: -each.strength)
         try:
-            found = self._begin([each.value for each in asked])
+            found = self._begin([each.value for each in asked], gpu if gpu and gpu.nodes else None)
         except BaseException:
             self.close()
             raise
@@ -63,6 +67,12 @@ class Sandbox:
                 f"this machine cannot isolate submissions as asked for: {'; '.join(why)}"
             )
         self.tier = Tier(found["tier"])
+        no_gpu = found["no_gpu"] if gpu and gpu.nodes else "/dev has no node of NVIDIA's driver"
+        self.gpu = gpu if no_gpu is None else None
+        if self.gpu:
+            why += WEAKNESSES
+        elif gpu:
+            why.append(f"{VARIABLE}=1 is of no use here, trainings run on the CPU: {no_gpu}")
         self.weaknesses = (*self.tier.weaknesses, *why)
 
     def __enter__(self) -> "Sandbox":
@@ -76,9 +86,17 @@ class Sandbox:
         """Whether the server runs; for the process that made it to ask, not its forks."""
         return self._process.poll() is None
 
-    def session(self, withheld: Sequence[str] = ()) -> "Session":
-        """Processes for one submission; `withheld` modules of kws do not exist for it."""
-        return Session(self, withheld)
+    @property
+    def isolation(self) -> str:
+        """The tier as a report names it."""
+        return f"{self.tier.value} with a GPU" if self.gpu else self.tier.value
+
+    def session(self, withheld: Sequence[str] = (), gpu: Gpu | None = None) -> "Session":
+        """Processes for one submission; `withheld` modules of kws do not exist for it.
+
+        A check that trains gets `gpu`, or the sandbox's own.
+        """
+        return Session(self, withheld, gpu or self.gpu)
 
     def close(self) -> None:
         """End the server, and with it all that came of it. A fork of the evaluator lets it live."""
@@ -101,9 +119,10 @@ class Sandbox:
             message = f"the sandbox has ended: {error.strerror}"
             raise Stopped(Reason.INFRASTRUCTURE, message) from None
 
-    def _begin(self, tiers: list[str]) -> dict[str, Any]:
+    def _begin(self, tiers: list[str], gpu: Gpu | None) -> dict[str, Any]:
+        request = {"tiers": tiers, "gpu": gpu and gpu.to_plain()}
         try:
-            self._control.sendall(b"".join(wire.dump({"tiers": tiers})))
+            self._control.sendall(b"".join(wire.dump(request)))
             self._control.settimeout(START)
             found = session.read_frame(self._control)
             self._control.settimeout(None)
@@ -121,12 +140,16 @@ class Sandbox:
 class Session:
     """One submission's processes; a context manager. Two checks may be open at once."""
 
-    def __init__(self, sandbox: Sandbox, withheld: Sequence[str]):
-        self._limits = sandbox.limits
+    def __init__(self, sandbox: Sandbox, withheld: Sequence[str], gpu: Gpu | None):
+        self._limits, self._has_gpu = sandbox.limits, gpu is not None
         self._control, theirs = socket.socketpair()
         self._last = 0
         self._ended: dict[int, Ended] = {}
-        request = {"tier": sandbox.tier.value, "withheld": list(withheld)}
+        request = {
+            "tier": sandbox.tier.value,
+            "withheld": list(withheld),
+            "gpu": gpu and gpu.to_plain(),
+        }
         try:
             with theirs:
                 sandbox.hand_over(theirs)
@@ -153,8 +176,13 @@ class Session:
         """End its processes."""
         self._control.close()
 
-    def check(self, code: Code, *, seconds: float | None = None) -> RemoteStudent:
-        """A fresh process that loads `code`; a context manager. `seconds` as in `Limits`."""
+    def check(
+        self, code: Code, *, seconds: float | None = None, trains: bool = False
+    ) -> RemoteStudent:
+        """A fresh process that loads `code`; a context manager. `seconds` as in `Limits`.
+
+        One that `trains` has the GPU, if there is one, and no other has.
+        """
         limits = replace(self._limits, seconds=seconds) if seconds else self._limits
         self._drain(0.0)
         self._last += 1
@@ -170,12 +198,12 @@ class Session:
         connection = Connection(
             ours,
             limits,
-            {"limits": asdict(limits), "code": code.to_bytes()},
+            {"limits": asdict(limits), "code": code.to_bytes(), "trains": trains},
             kill=lambda: self._kill(number),
             ended=lambda: self._how_ended(number),
             may_report_fault=bool(code.references),
         )
-        return RemoteStudent(connection)
+        return RemoteStudent(connection, has_gpu=trains and self._has_gpu)
 
     def _kill(self, number: int) -> None:
         if number not in self._ended:

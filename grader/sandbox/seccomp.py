@@ -71,6 +71,7 @@ ABSENT: dict[str, tuple[int | None, int | None]] = {  # ENOSYS: libraries have a
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
 }
+OF_CUDA = ("socket", "bind", "listen")  # it makes a local socket for each process, and ends without
 NEWER = 449  # the first number that the tables do not know
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column, the kernel's name
 _LOAD, _EQUAL, _AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
@@ -78,6 +79,7 @@ _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
 _CLONE_THREAD, _TRUNCATE, _ACCESS = 0x10000, 0x200, 3
 _SET_OWNER = (8, 15, 10)  # F_SETOWN, F_SETOWN_EX, F_SETSIG of fcntl: signals by way of a file
 _IOCTL_OWNER = (0x8901, 0x8902)
+_UNIX = 1  # AF_UNIX: sockets of this machine
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,13 @@ class _Step:
         return struct.pack("=HBBI", self.code, self.yes, self.no, self.value)
 
 
-def program(machine: str, pid: int) -> bytes:
+def program(machine: str, pid: int, *, has_gpu: bool = False) -> bytes:
     """The filter for a process `pid` on `machine`; OSError for a machine without a table."""
-    return _tables(machine) + _looking_at_arguments(machine, pid)
+    return _tables(machine, has_gpu) + _looking_at_arguments(machine, pid, has_gpu)
 
 
 @cache
-def _tables(machine: str) -> bytes:
+def _tables(machine: str, has_gpu: bool) -> bytes:
     """What is refused whoever asks: the server builds it once, and each check inherits it."""
     if machine not in _MACHINES:
         raise OSError(f"seccomp: no table for {machine}")
@@ -114,12 +116,13 @@ def _tables(machine: str) -> bytes:
     ]
     for table, error in ((REFUSED, errno.EPERM), (ABSENT, errno.ENOSYS)):
         for name in sorted(table):
-            if (known := table[name][column]) is not None:
+            known = table[name][column]
+            if known is not None and not (has_gpu and name in OF_CUDA):
                 steps += [_Step(_EQUAL, known, 0, 1), _refuse(error)]
     return b"".join(map(bytes, steps))
 
 
-def _looking_at_arguments(machine: str, pid: int) -> bytes:
+def _looking_at_arguments(machine: str, pid: int, has_gpu: bool) -> bytes:
     """What is allowed to some arguments only, as to signal oneself."""
     column, _ = _MACHINES[machine]
     steps: list[_Step] = []
@@ -135,16 +138,17 @@ def _looking_at_arguments(machine: str, pid: int) -> bytes:
         ((16, 29), _unless_one_of(1, _IOCTL_OWNER)),  # ioctl
         ((257, 56), _no_truncation_by_readers(2)),  # openat
         ((2, None), _no_truncation_by_readers(1)),  # open
+        (REFUSED["socket"], _only_if_one_of(0, (_UNIX,)) if has_gpu else []),
     ):
-        if (known := numbers[column]) is not None:
+        if (known := numbers[column]) is not None and body:
             steps += [_Step(_EQUAL, known, 0, len(body)), *body]
     steps.append(_Step(_RETURN, _ALLOW))
     return b"".join(map(bytes, steps))
 
 
-def restrict() -> None:
+def restrict(*, has_gpu: bool = False) -> None:
     """Bind this process and its threads. It has given up new privileges before."""
-    filters = program(platform.machine(), os.getpid())
+    filters = program(platform.machine(), os.getpid(), has_gpu=has_gpu)
     buffer = ctypes.create_string_buffer(filters, len(filters))
 
     class FilterProgram(ctypes.Structure):

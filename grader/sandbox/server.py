@@ -30,11 +30,13 @@ from grader.sandbox import (
     traps,
     wire,
 )
+from grader.sandbox.gpu import Gpu
 from grader.sandbox.loading import Namespace
 from grader.sandbox.program import Code
 from grader.sandbox.tier import Limits, Tier
 from grader.submission.contents import Piece
 from kws.contracts import own_work
+from kws.device import choose_device
 
 SEALED, OPEN = b"S", b"O"  # what comes with the socket of a session: namespaces, or none
 PRELOADED = (  # what notebooks import, and what torch would import at its first optimizer
@@ -82,9 +84,12 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     if linux.LINUX:
         linux.prctl(linux.SET_CHILD_SUBREAPER, 1)
-    wanted = session.read_frame(control)["tiers"]
-    found, refused = probe([Tier(tier) for tier in wanted])
-    control.sendall(b"".join(wire.dump({"tier": found and found.value, "refused": refused})))
+    wanted = session.read_frame(control)
+    found, refused = probe([Tier(tier) for tier in wanted["tiers"]])
+    gpu = Gpu.from_plain(wanted["gpu"])
+    no_gpu = _attempt(found, gpu) if found and gpu else None
+    answer = {"tier": found and found.value, "refused": refused, "no_gpu": no_gpu}
+    control.sendall(b"".join(wire.dump(answer)))
     silence()
     while True:
         tier, descriptors, _, _ = socket.recv_fds(control, 1, 1)
@@ -174,7 +179,7 @@ def probe(tiers: list[Tier]) -> tuple[Tier | None, dict[str, str]]:
     return None, refused
 
 
-def _attempt(tier: Tier) -> str | None:
+def _attempt(tier: Tier, gpu: Gpu | None = None) -> str | None:
     """Bind a process as a check of this tier is bound, and compute; what went wrong, or None."""
     if tier is not Tier.PROCESS and not linux.LINUX:
         return f"{sys.platform} has neither namespaces nor Landlock"
@@ -189,8 +194,10 @@ def _attempt(tier: Tier) -> str | None:
         return str(error)
     if process == 0:
         try:
-            confine.Confinement.build(tier, (), user, group).bind(folder, Limits())
-            torch.nn.Linear(3, 5)(torch.randn(2, 3)).sum().backward()
+            confinement = confine.Confinement.build(tier, (), user, group, gpu)
+            confinement.bind(folder, Limits(), trains=True)
+            place = choose_device("cuda" if gpu else "cpu")
+            torch.nn.Linear(3, 5).to(place)(torch.randn(2, 3, device=place)).sum().backward()
             os.write(writer, b"+")
         except Exception as error:
             os.write(writer, str(error).encode()[:1000] or b"?")

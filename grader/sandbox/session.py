@@ -20,6 +20,7 @@ from typing import Any
 
 from grader.sandbox import linux, wire, worker
 from grader.sandbox.confine import Confinement, remove
+from grader.sandbox.gpu import Gpu
 from grader.sandbox.tier import Tier
 
 ORDER = struct.Struct("<cI")
@@ -33,7 +34,8 @@ def run(control: socket.socket, user: int, group: int) -> None:
     request = read_frame(control)
     withheld = request["withheld"]
     try:
-        confinement = Confinement.build(Tier(request["tier"]), withheld, user, group)
+        tier, has_gpu = Tier(request["tier"]), Gpu.from_plain(request["gpu"])
+        confinement = Confinement.build(tier, withheld, user, group, has_gpu)
     except OSError as error:
         control.sendall(b"".join(wire.dump({"refused": str(error)})))
         return

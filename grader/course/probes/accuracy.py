@@ -196,10 +196,11 @@ def retrain(
     lr: float | Sequence[float],
     seed: int,
     record: Record,
+    device: str = "cpu",
 ) -> RemoteModule:
     """A fresh model after `steps` optimizer steps on our batches, with its losses as a picture."""
     model = build()
-    losses = model.train().fit(batches, steps=steps, lr=lr, seed=seed)
+    losses = model.train().fit(batches, steps=steps, lr=lr, seed=seed, device=device)
     curve = {
         "x": list(range(1, len(losses) + 1)),
         "y": list(losses),

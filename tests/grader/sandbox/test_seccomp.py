@@ -1,6 +1,7 @@
 """The filter, run by an interpreter of its few instructions: for machines that are not at hand."""
 
 import errno
+import socket
 import struct
 
 import pytest
@@ -14,7 +15,13 @@ EPERM, ENOSYS = 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
 PID = 31
 
 
-def run(machine: str, number: int, *arguments: int, architecture: int | None = None) -> int:
+def run(
+    machine: str,
+    number: int,
+    *arguments: int,
+    architecture: int | None = None,
+    has_gpu: bool = False,
+) -> int:
     """What the kernel would do with a call."""
     data = struct.pack(
         "<IIQ6Q",
@@ -24,7 +31,7 @@ def run(machine: str, number: int, *arguments: int, architecture: int | None = N
         *arguments,
         *[0] * (6 - len(arguments)),
     )
-    program = seccomp.program(machine, PID)
+    program = seccomp.program(machine, PID, has_gpu=has_gpu)
     steps = list(struct.iter_unpack("=HBBI", program))
     accumulator = at = 0
     while True:
@@ -50,6 +57,19 @@ def test_calls_of_the_table_are_refused(machine):
     for name, numbers in seccomp.REFUSED.items():
         number = numbers[column(machine)]
         assert number is None or run(machine, number) == EPERM, name
+
+
+@BOTH
+def test_with_a_gpu_local_sockets_are_made_and_nothing_else_is_more(machine):
+    for name, numbers in seccomp.REFUSED.items():
+        if (number := numbers[column(machine)]) is not None:
+            allowed = name in ("bind", "listen")
+            assert run(machine, number, has_gpu=True) == (ALLOW if allowed else EPERM), name
+    number = seccomp.REFUSED["socket"][column(machine)]
+    assert number is not None
+    assert run(machine, number, socket.AF_UNIX, has_gpu=True) == ALLOW
+    assert run(machine, number, socket.AF_INET, has_gpu=True) == EPERM
+    assert run(machine, number, socket.AF_UNIX) == EPERM
 
 
 @BOTH
