@@ -368,10 +368,10 @@ _ = axes.legend(frameon=False)
 # %% [markdown]
 # What it is worth, on the Wall Street Journal (word error rate in %, from the paper's table):
 #
-# | | plain | + 4 ResCNN | + 2 1-D attention | + 2 2-D attention |
-# |---|---|---|---|---|
-# | base | 12.20 | 11.90 | 11.69 | **11.43** |
-# | big | **10.92** | | | 11.01 |
+# | | plain | + 4 ResCNN | + 4 ResCNN-LSTM | + 2 1-D attention | + 2 2-D attention |
+# |---|---|---|---|---|---|
+# | base | 12.20 | 11.90 | 12.01 | 11.69 | **11.43** |
+# | big | **10.92** | | | | 11.01 |
 #
 # **Think:** what does the second line say that the first one hides?
 #
