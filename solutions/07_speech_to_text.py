@@ -1262,10 +1262,11 @@ _ = below.set(xlabel="time (s)", ylabel="letter that is written")
 #
 # </details>
 #
-# Here are ours, on the strings of digits of this notebook (`benchmarks/recognizers.py`; seed 0, one
-# core of an AMD EPYC; 360 utterances with 1,251 words by voices that were not trained on; in brackets
-# 95 % intervals over utterances). Both kinds hear through the convolutions of 7.2; between those and
-# the letters stand either a Transformer's layers or a bidirectional GRU and a GRU that writes:
+# Here are ours, on the strings of digits of this notebook (`benchmarks/recognizers.py`; seed 0,
+# one core of an AMD EPYC; 360 utterances with 1,251 words by voices that were not trained on; in
+# brackets 95 % intervals over utterances). Both kinds hear through the convolutions of 7.2;
+# between those and the letters stand either a Transformer's layers or a bidirectional GRU and a
+# GRU that writes:
 #
 # | | parameters | steps | CPU s | WER, decoder (%) | WER, CTC alone (%) |
 # |---|---|---|---|---|---|
@@ -1273,16 +1274,17 @@ _ = below.set(xlabel="time (s)", ylabel="letter that is written")
 # | GRU, equal steps | 830,246 | 800 | 188 | 3.4 (2.3–4.5) | 5.0 (3.6–6.6) |
 # | GRU, steps for equal time | 830,246 | 700 | 208 | 3.8 (2.7–5.0) | 5.9 (4.4–7.4) |
 #
-# **Think:** the GRU wins here, and lost 13 of 15 comparisons there. Must one of them be wrong? What does
-# the last column tell? And what is wrong with the last row?
+# **Think:** the GRU wins here, and lost 13 of 15 comparisons there. Must one of them be wrong?
+# What does the last column tell? And what is wrong with the last row?
 #
 # <details><summary>An answer</summary>
 #
-# Both can be right. A GRU knows before any training that neighbors belong together and that time has
-# an order; a Transformer has to learn it, which takes data and steps: they had hours of speech and days
-# of training, and we have ten words and three minutes. The last column shows it: after 800 steps the
-# Transformer's memory does not yet say by itself which letter is where, and its decoder, which knows how
-# words are spelled, covers that up. The last row took longer than the first, although its steps were
-# chosen for equal time: other programs ran on that machine. One seed, too, is no proof.
+# Both can be right. A GRU knows before any training that neighbors belong together and that time
+# has an order; a Transformer has to learn it, which takes data and steps: they had hours of speech
+# and days of training, and we have ten words and three minutes. The last column shows it: after
+# 800 steps the Transformer's memory does not yet say by itself which letter is where, and its
+# decoder, which knows how words are spelled, covers that up. The last row took longer than the
+# first, although its steps were chosen for equal time: other programs ran on that machine. One
+# seed, too, is no proof.
 #
 # </details>
