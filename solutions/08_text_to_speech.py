@@ -609,17 +609,16 @@ def fit_small(model, guided, steps=150, lr=2e-3):
 
 
 # %%
-found = {}
+fitted = {}
 for name, guided in (("without a guide", False), ("guided attention", True)):
     torch.manual_seed(0)
     small = SmallTts()
     losses = fit_small(small, guided)
-    found[name] = small.eval(), losses
-longest = max(held_out, key=lambda row: len(row[0]))
-phonemes, valid, durations, mel = collate([longest])
+    fitted[name] = small.eval(), losses
+phonemes, valid, durations, mel = collate([max(held_out, key=lambda row: len(row[0]))])
 mel = F.pad((mel - MEAN) / DEVIATION, (0, 0, 0, -mel.shape[1] % 4))
 figure, panels = plt.subplots(1, 2, figsize=(9, 3), layout="constrained", sharey=True)
-for axes, (name, (small, losses)) in zip(panels, found.items(), strict=True):
+for axes, (name, (small, losses)) in zip(panels, fitted.items(), strict=True):
     error, stops, off = losses[-30:].mean(dim=0).tolist()
     print(f"{name:17} error {error:.2f}, stop {stops:.3f}, off the diagonal {off:.3f}")
     with torch.inference_mode():

@@ -137,7 +137,7 @@ def test_every_question_is_followed_by_its_folded_answer(number):
 
 FINDINGS = {  # what went wrong in the source experiments: notebook, what it says, what it runs
     "the rate that collapsed": ("05", "it *collapsed*: 3.5 %", "rates = (1e-5, 1e-3, 2e-2)"),
-    "tokens that did not fit": ("05", '"did not fit"', "attention_bytes(16, 8, 4, tokens)"),
+    "tokens that did not fit": ("05", "`OutOfMemoryError`", "attention_bytes(16, 8, 4, tokens)"),
     "unknown swallowed all": (
         "01",
         'predicted "unknown" for every clip',
