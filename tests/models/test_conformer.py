@@ -172,7 +172,8 @@ def test_dropout_takes_away_as_much_as_in_torchaudio():
     x = torch.randn(1, T, D).expand(3000, T, D)
     with torch.no_grad():
         mine, other = ours(x), theirs(x, torch.full((3000,), T))[0]
-    torch.testing.assert_close(mine.mean(0), other.mean(0), rtol=0, atol=0.08)
+    # five standard errors of the difference of two means over 3,000 draws with a spread below 0.85
+    torch.testing.assert_close(mine.mean(0), other.mean(0), rtol=0, atol=0.11)
     torch.testing.assert_close(mine.std(0), other.std(0), rtol=0.1, atol=0.03)
 
 
