@@ -1,7 +1,7 @@
 """What a pretrained body is worth with ten clips a word: `--init` against training from nothing.
 
     python benchmarks/own_words.py RUN                     # other words of a language, embedded
-    python benchmarks/own_words.py RUN --people FOLDER     # FOLDER/<speaker>/<word>_<take>.wav
+    python benchmarks/own_words.py RUN --people FOLDER     # FOLDER/<speaker>/<word>_<number>.wav
 
 RUN is a run of `keywords` that knows 35 words. For each seed ten clips a word, of as many speakers,
 are drawn from the training speakers; all clips of the testing speakers are the test. Both
@@ -33,13 +33,13 @@ CLIPS = 10  # of a word
 
 
 def by_speaker(folder: Path, out: Path) -> Path:
-    """`<speaker>/<word>_<take>.wav` as `<word>/<speaker>_nohash_<take>.wav`, a third to test."""
+    """`<speaker>/<word>_<number>.wav` as `<word>/<speaker>_nohash_<number>.wav`; a third tests."""
     people = sorted(path for path in folder.iterdir() if path.is_dir())
     lists: dict[str, list[str]] = {"validation": [], "testing": []}
     for number, person in enumerate(people):
         for clip in sorted(person.glob("*.wav")):
-            word, _, take = clip.stem.rpartition("_")
-            name = f"{word}/{person.name}_nohash_{take}.wav"
+            word, _, number = clip.stem.rpartition("_")
+            name = f"{word}/{person.name}_nohash_{number}.wav"
             (out / word).mkdir(parents=True, exist_ok=True)
             shutil.copyfile(clip, out / name)
             if number % 3 == 0:
@@ -113,7 +113,7 @@ def main() -> None:
         else:
             words = [str(word) for word in GERMAN]
             corpus = make_corpus(
-                Path(scratch) / "de", speakers=100, takes=2, words=words, voice="gmw/de"
+                Path(scratch) / "de", speakers=100, repetitions=2, words=words, voice="gmw/de"
             )
         for seed in range(arguments.seeds):
             data = few(corpus, words, seed, Path(scratch) / f"few-{seed}" / "data")

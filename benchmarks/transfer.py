@@ -44,7 +44,7 @@ from kws.split_rule import which_split
 from kws.training.schedule import cosine_warmup
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-SPEAKERS, TAKES = 400, 4
+SPEAKERS, REPETITIONS = 400, 4
 EPOCHS, BATCH = 7, 32
 LEARNING_RATE, WARMUP_STEPS, WEIGHT_DECAY = 1.5e-3, 200, 0.02
 BANDS, F_MAX = 40, 3800.0  # Hz
@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--choose", action="store_true", help="leave the test out")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--speakers", type=int, default=SPEAKERS)
-    parser.add_argument("--takes", type=int, default=TAKES)
+    parser.add_argument("--repetitions", type=int, default=REPETITIONS)
     parser.add_argument("--corpus", type=Path, help="keep the corpus here")
     parser.add_argument("--save", type=Path, help="keep the weights here")
     options = parser.parse_args()
@@ -187,7 +187,7 @@ def main() -> None:
             options.corpus or Path(scratch, "digits"),
             words=DIGITS,
             speakers=options.speakers,
-            takes=options.takes,
+            repetitions=options.repetitions,
             noise_seconds=20,
         )
         print(f"synthesis: {cpu_seconds():.0f} CPU s", file=sys.stderr)

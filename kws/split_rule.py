@@ -25,7 +25,7 @@ def hash_percentage(filename: str) -> float:
 
 
 def which_split(filename: str) -> str:
-    """The split of a clip by the official hash rule: all takes of a speaker share one.
+    """The split of a clip by the official hash rule: all recordings of a speaker share one.
 
     >>> which_split("c2d15ea5_nohash_0.wav"), which_split("f9af823e_nohash_0.wav")
     ('validation', 'training')

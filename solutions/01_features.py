@@ -604,7 +604,7 @@ with check("1.7-split-of-real-speakers", "four speakers of Speech Commands are w
     }.items():
         name = f"yes/{speaker}_nohash_0.wav"
         expect_equal(f'which_split("{name}")', which_split(name), split)
-check_values("1.7-split-takes", which_split)
+check_values("1.7-split-recordings", which_split)
 check_values("1.7-split-values", which_split)
 check_values("1.7-split-folders", which_split)
 

@@ -850,7 +850,7 @@ def features(waveforms):
 english = make_corpus(cache_dir() / "course-words", size="mini")
 german = make_corpus(
     cache_dir() / "course-german",
-    takes=1,
+    repetitions=1,
     words=GERMAN_WORDS,
     voice="gmw/de",
     noise_seconds=10,

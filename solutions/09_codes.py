@@ -490,8 +490,8 @@ def features(waveforms):
 
 # %%
 mels, labels = {}, {}
-for split, takes in (("training", 30), ("validation", 4)):
-    waveforms, labels[split] = clean_words(takes, seed=split)
+for split, repetitions in (("training", 30), ("validation", 4)):
+    waveforms, labels[split] = clean_words(repetitions, seed=split)
     mels[split] = torch.cat([features(few) for few in waveforms.split(256)])
 print({split: tuple(mel.shape) for split, mel in mels.items()})
 
@@ -732,7 +732,7 @@ _ = axes.legend(frameon=False)
 #
 # <details><summary>An answer</summary>
 #
-# Where the word begins, which differs from take to take by up to 200 ms, and where it changes from
+# Where the word begins, which differs from clip to clip by up to 200 ms, and where it changes from
 # sound to sound. Silence before and after is nearly free. Past the beginning, the voice is known,
 # too.
 #
@@ -840,7 +840,7 @@ _ = panels[0].set(ylabel="mel band")
 #
 # ## 9.8 Hand in
 #
-# One module with both parts, and one file. From new takes that the four voices say for the
+# One module with both parts, and one file. From new recordings of the four voices made for the
 # grader, your codec makes codes: at least 115 of the 128 should occur, and four words of five be
 # recognized after decoding. Your prior is asked for the probability of each code given the word
 # and the codes before: all the points up to a perplexity of 7, none from 15 on. And the grader
@@ -914,8 +914,8 @@ check_accuracy("9.8-accuracy", found.value, full=0.66, none=0.15, examples=f"{fo
 # <details><summary>An answer</summary>
 #
 # It could learn what the listener takes for a word, and no person would. But the same prior has to
-# predict the codes of real takes, which is asked for beside it, and the same decoder to make real
-# words of them. A prior that always says one and the same take of a word is recognized, and its
-# perplexity on other takes is beyond all bounds.
+# predict the codes of real recordings, which is asked for beside it, and the same decoder to make
+# real words of them. A prior that always says one and the same recording of a word is recognized,
+# and its perplexity on others is beyond all bounds.
 #
 # </details>

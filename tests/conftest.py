@@ -105,10 +105,10 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_corpus(shared) -> Path:
-    """An embedded corpus: 35 words, 20 speakers (16 / 2 / 2 in the splits), one take, 700 clips."""
+    """An embedded corpus: 35 words, 20 speakers (16 / 2 / 2 in the splits), once a word."""
     from kws.data.embedded.corpus import make_corpus
 
-    settings = {"size": "tiny", "takes": 1, "noise_seconds": 5, "progress": False}
+    settings = {"size": "tiny", "repetitions": 1, "noise_seconds": 5, "progress": False}
     return made_once(shared / "words", lambda out: make_corpus(out, **settings))
 
 

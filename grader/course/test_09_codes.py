@@ -56,7 +56,7 @@ def handed_in(student, weights):
 
 @pytest.mark.check("9.8", points=2, concept="section 9.5", timeout=120)
 def test_alive(student, weights, secret, record):
-    """the codec uses its codes on new takes."""
+    """the codec uses its codes on new recordings."""
     _, encode, _ = handed_in(student, weights)
     mel, _ = hidden_clips(secret)
     expect_at_least(record, "codes in use", used(codes_of(encode, mel)), full=ALIVE, none=FEW)
@@ -64,7 +64,7 @@ def test_alive(student, weights, secret, record):
 
 @pytest.mark.check("9.8", points=2, concept="section 9.5", timeout=120)
 def test_decoded(student, weights, secret, record):
-    """what is decoded from codes of new takes is heard as the words that were said."""
+    """what is decoded from codes of new recordings is heard as the words that were said."""
     _, encode, decode = handed_in(student, weights)
     mel, labels = hidden_clips(secret)
     measured = heard_right(mels_of(decode, codes_of(encode, mel)), labels)
@@ -74,7 +74,7 @@ def test_decoded(student, weights, secret, record):
 
 @pytest.mark.check("9.8", points=3, concept="section 9.6", timeout=240)
 def test_perplexity(student, weights, secret, record):
-    """the prior predicts the codes of new takes, of which at least 40 are in use."""
+    """the prior predicts the codes of new recordings, of which at least 40 are in use."""
     model, encode, _ = handed_in(student, weights)
     mel, labels = hidden_clips(secret)
     found = codes_of(encode, mel)

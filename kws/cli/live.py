@@ -99,8 +99,8 @@ def record(
     word: Annotated[
         str, typer.Argument(help="The word, or _background_noise_ for a minute of the room.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of your words: takes go to OUT/WORD.")],
-    count: Annotated[int, typer.Option(min=1, help="Takes to record.")] = 10,
+    out: Annotated[Path, typer.Option(help="Folder of your words: recordings go to OUT/WORD.")],
+    count: Annotated[int, typer.Option(min=1, help="Recordings to make.")] = 10,
     speaker: Annotated[
         str, typer.Option(help="Who speaks: written as a hash, so that splits keep voices apart.")
     ] = "me",

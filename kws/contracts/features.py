@@ -221,11 +221,11 @@ def split_values(draw, count, which_split):
 
 @trial("1.7", public={"count": 4}, hidden={"count": 9})
 def split_takes(draw, count, which_split):
-    """all takes of a speaker are in one split."""
-    takes = [f"{word}/{{}}_nohash_{n}.wav" for word in ("bed", "up") for n in (0, 3, 12)]
+    """all recordings of a speaker are in one split."""
+    recordings = [f"{word}/{{}}_nohash_{n}.wav" for word in ("bed", "up") for n in (0, 3, 12)]
     for speaker in ("c2d15ea5", *speakers(draw, count)):
-        found = [which_split(take.format(speaker)) for take in takes]
-        yield f"the list of splits of six takes of {speaker}", found
+        found = [which_split(name.format(speaker)) for name in recordings]
+        yield f"the list of splits of six recordings of {speaker}", found
 
 
 @trial("1.7", public={"count": 30}, hidden={"count": 40})

@@ -1,6 +1,6 @@
 """Which clip has which split and label: what the names in a folder say, no recording opened.
 
-The layout is that of the Speech Commands archives: a folder per word, `<speaker>_nohash_<take>.wav`
+The layout is that of the Speech Commands archives: a folder a word, `<speaker>_nohash_<number>.wav`
 inside, `validation_list.txt` and `testing_list.txt` beside them, `_background_noise_/`. Without the
 lists the hash rule decides. The challenge's training folder keeps its words one level down, in
 `audio/`. The official test archives have no lists and two folders more, `_silence_` and

@@ -118,7 +118,7 @@ def words_in(folder: str | Path) -> list[str]:
 def spare_corpus() -> Path:
     """English words of 40 embedded speakers, and noise, made once and kept in the cache."""
     out = cache_dir() / "spare-words"
-    return make_corpus(out, seed=0, speakers=SPARE_SPEAKERS, takes=1, progress=False)
+    return make_corpus(out, seed=0, speakers=SPARE_SPEAKERS, repetitions=1, progress=False)
 
 
 def with_spare_words(

@@ -176,7 +176,7 @@ def find_source(data: str, task: str, group: str = "") -> Source | None:
     if data == EMBEDDED and task == "keywords" and group == QUESTIONS:
         name = f"{EMBEDDED}-{QUESTION_VOICES}"
         out = cache_dir() / f"course-words-{QUESTION_VOICES}"
-        folder = make_corpus(out, speakers=QUESTION_VOICES, takes=1)
+        folder = make_corpus(out, speakers=QUESTION_VOICES, repetitions=1)
         return _source(folder, task, name)
     if data == EMBEDDED:
         folder = embedded_speakers() if task == "speakers" else embedded_words()

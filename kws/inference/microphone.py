@@ -4,7 +4,7 @@
         for block in live_blocks(microphone): ...
 
 Everything here works on whatever has sounddevice's `read(frames)`; only `open_microphone` needs a
-device. Takes of a word are cut to the loudest second of what was recorded.
+device. Recordings of a word are cut to the loudest second of what was recorded.
 
 Shape letters: N samples
 """
@@ -27,8 +27,8 @@ from kws.data.listing import NOISE_FOLDER
 from kws.errors import UsageError
 from kws.protocols import own_protocol
 
-ROOM = 2.0  # seconds recorded for a take, of which the loudest one is kept
-QUIETEST = 0.01  # a take whose peak is below is silence: -40 dB
+ROOM = 2.0  # seconds recorded, of which the loudest one is kept
+QUIETEST = 0.01  # a recording whose peak is below is silence: -40 dB
 STEP = SAMPLE_RATE // 100
 
 
@@ -94,9 +94,9 @@ def record_takes(
     speaker: str = "me",
     say: Callable[[str], None] = print,
 ) -> list[Path]:
-    """Record `count` takes of `word` into `out/word/`, numbered after those that are there.
+    """Record `count` recordings of `word` into `out/word/`, numbered after those that are there.
 
-    A take that is silent is asked for again, three times at most in a row. Every take is written as
+    A silent recording is asked for again, three times at most in a row. Each is written as
     soon as it is recorded. The name of the speaker is not written, only what its hash makes of it.
 
     Raises:
@@ -109,21 +109,21 @@ def record_takes(
     blocks = live_blocks(source)
     while len(written) < count:
         say(f"say {word!r} now ({len(written) + 1} of {count})")
-        take = loudest_second(_seconds(blocks, ROOM, written))
-        if float(take.abs().max()) < QUIETEST:
+        recording = loudest_second(_seconds(blocks, ROOM, written))
+        if float(recording.abs().max()) < QUIETEST:
             silent += 1
             if silent == 3:
                 raise UsageError(
-                    f"the microphone gives silence, {len(written)} of {count} takes are written: "
-                    "check its level and that this program may use it"
+                    f"the microphone gives silence, {len(written)} of {count} recordings are "
+                    "written: check its level and that this program may use it"
                 )
             say("  that was silent: again, a little louder")
             continue
         silent = 0
         path = next_name(folder, speaker)
-        write_audio(path, take)
+        write_audio(path, recording)
         written.append(path)
-        clipped = float(take.abs().max()) >= 0.999
+        clipped = float(recording.abs().max()) >= 0.999
         say(f"  written: {path}" + (", too loud: go back a little" if clipped else ""))
     return written
 
@@ -148,8 +148,8 @@ def _seconds(blocks: Iterator[Tensor], seconds: float, written: list[Path]) -> T
     samples = torch.cat([torch.empty(0), *islice(blocks, round(seconds / LIVE_SECONDS))])
     if len(samples) < CLIP_SAMPLES:
         raise UsageError(
-            f"the microphone ended, {len(written)} takes are written: check its connection and go "
-            "on with the same command"
+            f"the microphone ended, {len(written)} recordings are written: check its connection "
+            "and go on with the same command"
         )
     return samples
 

@@ -30,8 +30,8 @@ def folder(tmp_path, tiny_corpus, monkeypatch):
     return make
 
 
-def takes(speakers: int, each: int = 1) -> list[str]:
-    return [f"s{speaker}_nohash_{take}" for speaker in range(speakers) for take in range(each)]
+def recordings(speakers: int, each: int = 1) -> list[str]:
+    return [f"s{speaker}_nohash_{number}" for speaker in range(speakers) for number in range(each)]
 
 
 def splits_of(listing) -> dict[str, Counter]:
@@ -43,7 +43,9 @@ def splits_of(listing) -> dict[str, Counter]:
 
 
 def test_one_voice_is_split_by_recording_with_a_warning(folder):
-    listing = divide(read_listing(folder(ja=takes(1, 10), nein=takes(1, 3))), ["ja", "nein"])
+    listing = divide(
+        read_listing(folder(ja=recordings(1, 10), nein=recordings(1, 3))), ["ja", "nein"]
+    )
     counts = splits_of(listing)
     assert counts["ja"] == {"training": 8, "validation": 1, "testing": 1}
     assert counts["nein"] == {"training": 1, "validation": 1, "testing": 1}
@@ -51,12 +53,14 @@ def test_one_voice_is_split_by_recording_with_a_warning(folder):
 
 
 def test_names_without_a_speaker_are_split_by_recording(folder):
-    listing = divide(read_listing(folder(ja=[*takes(5), "monday"])), ["ja"])
+    listing = divide(read_listing(folder(ja=[*recordings(5), "monday"])), ["ja"])
     assert "who spoke is not in every name" in listing.notes[0]
 
 
 def test_few_voices_are_dealt_out_and_never_shared(folder):
-    listing = divide(read_listing(folder(ja=takes(4, 2), nein=takes(4, 2))), ["ja", "nein"])
+    listing = divide(
+        read_listing(folder(ja=recordings(4, 2), nein=recordings(4, 2))), ["ja", "nein"]
+    )
     speakers: dict[str, set[str]] = {split: set() for split in SPLITS}
     for name, split in zip(listing.names, listing.splits, strict=True):
         speakers[split].add(name.split("/")[1].split("_")[0])
@@ -65,19 +69,19 @@ def test_few_voices_are_dealt_out_and_never_shared(folder):
 
 
 def test_many_voices_keep_the_official_hash(folder):
-    listing = read_listing(folder(ja=takes(60)))
+    listing = read_listing(folder(ja=recordings(60)))
     assert divide(listing, ["ja"]) == listing
 
 
 def test_lists_decide_where_they_are(folder):
-    root = folder(ja=takes(1, 4))
+    root = folder(ja=recordings(1, 4))
     (root / "validation_list.txt").write_text("ja/s0_nohash_0.wav\n")
     (root / "testing_list.txt").write_text("ja/s0_nohash_1.wav\n")
     assert splits_of(divide(read_listing(root), ["ja"]))["ja"]["training"] == 2
 
 
 def test_silence_and_unknown_come_from_the_embedded_corpus(folder):
-    root = folder(ja=takes(1, 10), nein=takes(1, 10))
+    root = folder(ja=recordings(1, 10), nein=recordings(1, 10))
     clips = load_speech_commands(root, "own:ja,nein", "training")
     assert clips.counts() == {"_silence_": 8, "_unknown_": 8, "ja": 8, "nein": 8}
     assert clips.silence == "noise"
@@ -90,19 +94,19 @@ def test_silence_and_unknown_come_from_the_embedded_corpus(folder):
 
 
 def test_unknown_is_never_one_of_the_words(folder):
-    clips = load_speech_commands(folder(yes=takes(1, 6)), "own:yes", "training", unknown="all")
+    clips = load_speech_commands(folder(yes=recordings(1, 6)), "own:yes", "training", unknown="all")
     assert not any(name.startswith("spare/yes/") for name in clips.names)
 
 
 def test_other_folders_are_unknown_where_there_are_some(folder):
-    root = folder(ja=takes(1, 10), anders=takes(1, 10))
+    root = folder(ja=recordings(1, 10), anders=recordings(1, 10))
     clips = load_speech_commands(root, "own:ja", "training", unknown="all")
     assert clips.counts() == {"_silence_": 8, "_unknown_": 8, "ja": 8}
     assert not any(name.startswith("spare/") for name in clips.names)
 
 
 def test_words_may_have_spaces_and_one_letter(folder):
-    root = folder(licht0an=takes(1, 4), x=takes(1, 4))
+    root = folder(licht0an=recordings(1, 4), x=recordings(1, 4))
     assert words_in(root) == ["licht an", "x"]
     clips = load_speech_commands(root, "own:licht an,x", "testing")
     assert clips.label_names == ("_silence_", "_unknown_", "licht an", "x")
@@ -110,9 +114,9 @@ def test_words_may_have_spaces_and_one_letter(folder):
 
 def test_a_word_with_too_few_recordings_is_told(folder):
     with pytest.raises(UsageError, match=r"ja: 1 recording, at least 3 are needed.*record more"):
-        load_speech_commands(folder(ja=takes(1)), "own:ja", "training")
+        load_speech_commands(folder(ja=recordings(1)), "own:ja", "training")
     with pytest.raises(UsageError, match=r"no recordings of nei .*did you mean 'nein'"):
-        load_speech_commands(folder(nein=takes(1)), "own:nei", "training")
+        load_speech_commands(folder(nein=recordings(1)), "own:nei", "training")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +143,7 @@ def test_the_name_of_the_protocol_holds_its_words():
 
 
 def test_a_partial_copy_is_read_when_asked(folder):
-    root = folder(ja=takes(9))
+    root = folder(ja=recordings(9))
     (root / "validation_list.txt").write_text("ja/s0_nohash_0.wav\nja/gone_nohash_0.wav\n")
     (root / "testing_list.txt").write_text("ja/s1_nohash_0.wav\nweg/gone_nohash_0.wav\n")
     with pytest.raises(UsageError, match="--partial"):

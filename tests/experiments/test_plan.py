@@ -126,4 +126,4 @@ def test_questions_are_asked_of_many_voices(monkeypatch, tiny_corpus):
     source = find_source("embedded", "keywords", "questions")
     assert source is not None
     assert source.name == "embedded-480"
-    assert asked == {"course-words-480": {"speakers": 480, "takes": 1}}
+    assert asked == {"course-words-480": {"speakers": 480, "repetitions": 1}}

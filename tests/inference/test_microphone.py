@@ -1,4 +1,4 @@
-"""Recording takes of a word; a file stands for the microphone, by the same `read`."""
+"""Recordings of a word; a file stands for the microphone, by the same `read`."""
 
 import importlib.util
 
@@ -51,7 +51,7 @@ def test_a_silent_take_is_asked_for_again_and_nothing_is_lost(tmp_path):
     silent = np.zeros(32_000)
     record_takes(Played(spoken(), silent, spoken()), "ja", tmp_path, count=2, say=said.append)
     assert sum("that was silent" in line for line in said) == 1
-    with pytest.raises(UsageError, match="gives silence, 1 of 3 takes are written"):
+    with pytest.raises(UsageError, match="gives silence, 1 of 3 recordings are written"):
         record_takes(
             Played(spoken(), silent, silent, silent), "ja", tmp_path, count=3, say=said.append
         )
@@ -60,7 +60,7 @@ def test_a_silent_take_is_asked_for_again_and_nothing_is_lost(tmp_path):
 
 def test_a_microphone_that_ends_is_told(tmp_path):
     short = Played(spoken(), np.zeros(900))
-    with pytest.raises(UsageError, match="the microphone ended, 1 takes are written"):
+    with pytest.raises(UsageError, match="the microphone ended, 1 recordings are written"):
         record_takes(short, "ja", tmp_path, count=2, say=lambda line: None)
 
 

@@ -28,7 +28,7 @@ from kws.metrics import Proportion
 from kws.protocols import V2_WORDS
 
 MEAN, DEVIATION = -4.5, 4.0  # as in the notebook
-TAKES, SAMPLES = 2, 8  # of each word: by each voice, and from the prior
+REPETITIONS, SAMPLES = 2, 8  # of each word: by each voice, and from the prior
 BATCH = 70
 
 Encode = Callable[[Tensor], Tensor]  # mel (n, T, F) -> codes (n, t)
@@ -44,7 +44,7 @@ def hidden_clips(secret: Seed) -> tuple[Tensor, Tensor]:
 @lru_cache(maxsize=2)
 def speak_clean(seed: int) -> tuple[Tensor, Tensor]:
     """The clips that follow from a number, in an order that does too."""
-    waveforms, labels = clean_words(TAKES, seed=f"hidden clean words {seed}", progress=False)
+    waveforms, labels = clean_words(REPETITIONS, seed=f"hidden clean words {seed}", progress=False)
     mel = (log_mel(waveforms, n_mels=MELS)[:, :FRAMES] - MEAN) / DEVIATION
     order = torch.randperm(len(mel), generator=torch.Generator().manual_seed(seed))
     return mel[order], labels[order]

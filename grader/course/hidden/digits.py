@@ -1,6 +1,6 @@
 """Hidden strings of digits: voices that the instructor's secret seed makes up.
 
-The same words and kind of recording as the course's strings, other speakers and other takes.
+The same words and kind of recording as the course's strings, other speakers and other recordings.
 Nothing is stored: whoever does not know the seed cannot have heard them, nor learned them. The
 texts stay here: the model is asked for its next symbol, again and again, and what it wrote is
 counted here.

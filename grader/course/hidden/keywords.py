@@ -1,9 +1,9 @@
 """Hidden keywords: clips of voices that the instructor's secret seed makes up.
 
 The same words, protocol and kind of recording as the course's corpus, other speakers and other
-takes. Nothing is stored: whoever does not know the seed cannot have heard them, nor learned them.
-Where clips of people were held out (`grader.core.held_out`), the seed draws from those.
-Their order follows from the seed too, so a model that counts the clips it is asked gains nothing.
+recordings. Nothing is stored: whoever does not know the seed cannot have heard them, nor learned
+them. Where clips of people were held out (`grader.core.held_out`), the seed draws from those. Their
+order follows from the seed too, so a model that counts the clips it is asked gains nothing.
 
 Shape letters: n clips   N samples   T frames   F mel bands   C classes
 """
@@ -28,7 +28,7 @@ PROTOCOL, GERMAN = get_protocol("embedded-12"), get_protocol("embedded-german")
 PEOPLE = get_protocol("v2-12")  # the same labels in the same order
 MOST = 2000  # clips of people
 GERMAN_VOICE = "gmw/de"
-SPEAKERS, TAKES, NOISE_SECONDS = 30, 1, 10
+SPEAKERS, REPETITIONS, NOISE_SECONDS = 30, 1, 10
 N_MELS = 64
 
 
@@ -68,7 +68,7 @@ def _spoken(protocol: Protocol, name: str, seed: int, **options: Any) -> tuple[T
             Path(folder) / "words",
             seed=name,
             speakers=SPEAKERS,
-            takes=TAKES,
+            repetitions=REPETITIONS,
             noise_seconds=NOISE_SECONDS,
             progress=False,
             **options,

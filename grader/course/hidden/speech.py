@@ -34,15 +34,17 @@ def speaker_utterances(secret: Seed) -> tuple[list[Tensor], Tensor]:
 
 
 @lru_cache(maxsize=2)
-def speak(takes: int | str) -> tuple[list[Tensor], Tensor]:
-    """The utterances that follow from `takes`."""
+def speak(recordings_seed: int | str) -> tuple[list[Tensor], Tensor]:
+    """The utterances that follow from `recordings_seed`."""
     if folder := held_out("speakers"):
         split = load_speakers(folder, validation=0.0).train
         rows = torch.tensor(
-            sorted(random.Random(takes).sample(range(len(split)), k=min(MOST, len(split))))
+            sorted(
+                random.Random(recordings_seed).sample(range(len(split)), k=min(MOST, len(split)))
+            )
         )
         return [split.whole(row[None])[0][0] for row in rows], split.labels[rows]
-    return speak_again(takes=takes, speakers=SPEAKERS, utterances=UTTERANCES)
+    return speak_again(recordings_seed=recordings_seed, speakers=SPEAKERS, utterances=UTTERANCES)
 
 
 def num_speakers() -> int:

@@ -1,8 +1,8 @@
-"""Words of four voices in a quiet room, many takes of each: what a small generative model learns.
+"""Words of four voices in a quiet room, many clips of each: what a small generative model learns.
 
 Voices are the engine's own, without a microphone or a room, and with the faint noise of any
-recording; takes differ in rate, in pitch, in melody and in where the word begins. The corpus of
-`kws.data.embedded.corpus` has 120 voices and as many rooms, and is far harder to generate.
+recording; repetitions differ in rate, in pitch, in melody and in where the word begins. The corpus
+of `kws.data.embedded.corpus` has 120 voices and as many rooms, and is far harder to generate.
 
 Shape letters: n clips   S = 16,000 samples
 """
@@ -32,18 +32,21 @@ LATEST = 3_200  # samples before a word begins
 
 
 def clean_words(
-    takes: int = 30,
+    repetitions: int = 30,
     *,
     seed: int | str = 0,
     words: Sequence[str] = V2_WORDS,
     progress: bool = True,
 ) -> tuple[Float[Tensor, "n S"], Int[Tensor, "n"]]:
-    """Clips at 16 kHz, `takes` of each word by each of four voices, and labels: places in `words`.
+    """Clips at 16 kHz, `repetitions` of each word by each of four voices, and labels, which are
+    places in `words`.
 
-    The same arguments give the same bytes. Raises UsageError for fewer than one take or no words.
+    The same arguments give the same bytes. Raises UsageError for no repetitions or words.
     """
-    if takes < 1 or not words:
-        raise UsageError(f"takes={takes} of {len(words)} words are no clips: choose 1 or more")
+    if repetitions < 1 or not words:
+        raise UsageError(
+            f"repetitions={repetitions} of {len(words)} words are no clips: choose 1 or more"
+        )
     with tempfile.TemporaryDirectory() as scratch:
 
         def say_all(variant: str) -> list[np.ndarray]:
@@ -58,7 +61,7 @@ def clean_words(
                     range=int(rng.integers(*PITCHES)),
                 )
                 for word in words
-                for _ in range(takes)
+                for _ in range(repetitions)
             ]
             engine_seed = int(rng.integers(1 << 31))
             spoken = speak(
@@ -71,7 +74,7 @@ def clean_words(
             say_all, list(VARIANTS), workers=None, title="speaking clean words", progress=progress
         )
     clips = torch.from_numpy(np.stack([clip for voice in voices for clip in voice]))
-    labels = torch.arange(len(words)).repeat_interleave(takes).repeat(len(VARIANTS))
+    labels = torch.arange(len(words)).repeat_interleave(repetitions).repeat(len(VARIANTS))
     return clips, labels
 
 

@@ -1,10 +1,10 @@
 """The embedded corpus: spoken keywords in exactly the layout of Speech Commands, made on the spot.
 
-Nothing is downloaded. Word folders hold `<8 hex of the speaker>_nohash_<take>.wav` (PCM16, 16 kHz,
-mono, at most 1 s), `validation_list.txt` and `testing_list.txt` agree with the official hash rule,
-`_background_noise_` holds six recordings, and `speakers.json` says how each voice and recording was
-made. Neither a speaker nor a voice variant is heard in two splits. A seed fixes every byte, however
-many cores work on it.
+Nothing is downloaded. Word folders hold `<8 hex of the speaker>_nohash_<number>.wav` (PCM16, 16
+kHz, mono, at most 1 s), `validation_list.txt` and `testing_list.txt` agree with the official hash
+rule, `_background_noise_` holds six recordings, and `speakers.json` says how each voice and
+recording was made. Neither a speaker nor a voice variant is heard in two splits. A seed fixes every
+byte, however many cores work on it.
 
 Some clips are awkward on purpose, as people's are: one in ten is shorter than a second, a few are
 quiet.
@@ -48,7 +48,7 @@ from kws.protocols import SPLITS, V2_WORDS
 SIZES = {"tiny": 20, "mini": 120, "standard": 200}  # speakers
 FEWEST_SPEAKERS = 10  # that fill every split
 TALKERS = 6  # voices in the babble
-TAKES = 2  # times that a speaker says each word
+REPETITIONS = 2  # times that a speaker says each word
 RECORD = "speakers.json"
 SHORT, QUIET = 0.1, 0.03  # shares of the clips
 ENDINGS = ("", "", "", ".", ".", ".", "!", "!", "?", ",")  # they bend the melody of a word
@@ -62,7 +62,7 @@ def make_corpus(
     seed: int | str = 0,
     words: Sequence[str] = V2_WORDS,
     speakers: int | None = None,
-    takes: int = TAKES,
+    repetitions: int = REPETITIONS,
     noise_seconds: int = 60,
     voice: str | None = None,
     workers: int | None = None,
@@ -70,12 +70,12 @@ def make_corpus(
 ) -> Path:
     """Make the corpus at folder `out`, or find it there already, and return the folder.
 
-    `size` sets the number of speakers, unless `speakers` does; each says each of `words` `takes`
-    times. A text as `seed` is a secret: only its fingerprint is written down. `voice` is a voice
-    file of the engine, such as "gmw/de", that all speak with in place of English. `workers` is the
-    number of threads, None one for each core. Raises UsageError for arguments out of range and
-    where something else is in the way at `out`; OSError where it cannot be written. `out` is whole
-    or absent, whenever the process ends.
+    `size` sets the number of speakers, unless `speakers` does; each says each of `words`
+    `repetitions` times. A text as `seed` is a secret: only its fingerprint is written down. `voice`
+    is a voice file of the engine, such as "gmw/de", that all speak with in place of English.
+    `workers` is the number of threads, None one for each core. Raises UsageError for arguments out
+    of range and where something else is in the way at `out`; OSError where it cannot be written.
+    `out` is whole or absent, whenever the process ends.
     """
     out = Path(out)
     if size not in SIZES:
@@ -84,14 +84,14 @@ def make_corpus(
             f"choose one of {', '.join(SIZES)}"
         )
     speakers = SIZES[size] if speakers is None else speakers
-    check(words, speakers, takes, noise_seconds)
+    check(words, speakers, repetitions, noise_seconds)
     recipe = {
         "corpus": "embedded words",
         "version": VERSION,
         "seed": recorded_seed(seed),
         "words": list(words),
         "speakers": speakers,
-        "takes": takes,
+        "takes": repetitions,  # as in corpora that were made before
         "noise_seconds": noise_seconds,
     }
     if voice is not None:
@@ -109,10 +109,10 @@ def make_corpus(
         def say_all_words(speaker: str) -> None:
             voice, setup = cast[speaker]
             rng = generator(seed, "takes", speaker)
-            texts = [word + rng.choice(ENDINGS) for word in words for _ in range(takes)]
+            texts = [word + rng.choice(ENDINGS) for word in words for _ in range(repetitions)]
             spoken = say(voice, texts, rng, scratch)
             for i, clip in enumerate(as_clips(spoken, setup, rng)):
-                name = clip_name(words[i // takes], speaker, i % takes)
+                name = clip_name(words[i // repetitions], speaker, i % repetitions)
                 write_wav(folder / name, clip)
 
         title = f"speaking into {out}"
@@ -131,7 +131,7 @@ def make_corpus(
             scratch,
         )
         scratch.rmdir()
-        write_lists(folder, sorted(words), splits, takes)
+        write_lists(folder, sorted(words), splits, repetitions)
         about = {
             speaker: {"split": splits[speaker], **asdict(voice), "recording": asdict(setup)}
             for speaker, (voice, setup) in cast.items()
@@ -141,7 +141,7 @@ def make_corpus(
     return out
 
 
-def check(words: Sequence[str], speakers: int, takes: int, noise_seconds: int) -> None:
+def check(words: Sequence[str], speakers: int, repetitions: int, noise_seconds: int) -> None:
     """Raise UsageError for what cannot be spoken, or would leave a split or a folder empty."""
     if not words:
         raise UsageError("no words to speak: name at least one")
@@ -156,23 +156,27 @@ def check(words: Sequence[str], speakers: int, takes: int, noise_seconds: int) -
         raise UsageError(
             f"speakers={speakers} leaves a split empty: choose at least {FEWEST_SPEAKERS}"
         )
-    if takes < 1 or noise_seconds < 1:
-        raise UsageError(f"takes={takes} and noise_seconds={noise_seconds} must be 1 or more")
+    if repetitions < 1 or noise_seconds < 1:
+        raise UsageError(
+            f"repetitions={repetitions} and noise_seconds={noise_seconds} must be 1 or more"
+        )
 
 
-def clip_name(word: str, speaker: str, take: int) -> str:
+def clip_name(word: str, speaker: str, number: int) -> str:
     """Path of a clip inside the corpus, as Speech Commands names it."""
-    return f"{word}/{speaker}_nohash_{take}.wav"
+    return f"{word}/{speaker}_nohash_{number}.wav"
 
 
-def write_lists(folder: Path, words: list[str], splits: Mapping[str, str], takes: int) -> None:
+def write_lists(
+    folder: Path, words: list[str], splits: Mapping[str, str], repetitions: int
+) -> None:
     """Write the clips of the validation and the testing split, by their speakers' `splits`."""
     for split in SPLITS[1:]:
         names = [
-            clip_name(word, speaker, take) + "\n"
+            clip_name(word, speaker, number) + "\n"
             for word in words
             for speaker in sorted(splits)
-            for take in range(takes)
+            for number in range(repetitions)
             if splits[speaker] == split
         ]
         (folder / f"{split}_list.txt").write_text("".join(names))

@@ -92,7 +92,7 @@ def make_speaker_corpus(
 
 def speak_again(
     *,
-    takes: int | str,
+    recordings_seed: int | str,
     speakers: int = 100,
     utterances: int = 1,
     seed: int | str = 0,
@@ -101,10 +101,10 @@ def speak_again(
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
     """The voices of `make_speaker_corpus(speakers=…, seed=…)` say test sentences of their own.
 
-    Sentences, rates, microphones and rooms follow from `takes`, which may be kept secret: what a
-    model is asked about can then be neither copied nor learned. Returns `utterances` features
-    (mel_len, 40) of each voice, voice after voice, and the number of each one's speaker, as
-    mapping.json has it.
+    Sentences, rates, microphones and rooms follow from `recordings_seed`, which may be kept secret:
+    what a model is asked about can then be neither copied nor learned. Returns `utterances`
+    features (mel_len, 40) of each voice, voice after voice, and the number of each one's speaker,
+    as mapping.json has it.
     """
     if speakers < 1 or utterances < 1:
         raise UsageError(f"speakers={speakers} and utterances={utterances} must be 1 or more")
@@ -112,7 +112,7 @@ def speak_again(
     with tempfile.TemporaryDirectory() as scratch:
 
         def some_utterances(speaker: str) -> list[torch.Tensor]:
-            rng = generator(seed, "speaker takes", speaker, "again", takes)
+            rng = generator(seed, "speaker takes", speaker, "again", recordings_seed)
             return spoken_features(voices[speaker], ["testing"] * utterances, rng, Path(scratch))
 
         made = for_each_voice(some_utterances, voices, "speaking", workers, progress)

@@ -249,11 +249,11 @@ def draw_parametric_voice(rng: np.random.Generator) -> Voice:
 def say(
     voice: Voice, texts: Sequence[str], rng: np.random.Generator, scratch: Path
 ) -> list[np.ndarray]:
-    """`voice` says each of `texts`, no two takes quite alike: int16 (N,) at 22,050 Hz for each.
+    """`voice` says each of `texts`, never twice quite alike: int16 (N,) at 22,050 Hz for each.
 
     Folder `scratch` is for the engine's data while it speaks.
     """
-    utterances, seed = takes(voice, texts, rng)
+    utterances, seed = vary_utterances(voice, texts, rng)
     return speak(voice.accent, voice.definition, utterances, seed=seed, scratch=scratch)
 
 
@@ -261,11 +261,11 @@ def say_with_events(
     voice: Voice, texts: Sequence[str], rng: np.random.Generator, scratch: Path
 ) -> list[tuple[np.ndarray, list[SpeechEvent]]]:
     """The same samples as `say`, and with those of a text where its words and phonemes begin."""
-    utterances, seed = takes(voice, texts, rng)
+    utterances, seed = vary_utterances(voice, texts, rng)
     return speak_with_events(voice.accent, voice.definition, utterances, seed=seed, scratch=scratch)
 
 
-def takes(
+def vary_utterances(
     voice: Voice, texts: Sequence[str], rng: np.random.Generator
 ) -> tuple[list[Utterance], int]:
     """How `voice` says each of `texts` this time, and a seed for the engine's own noise."""

@@ -21,7 +21,7 @@ def test_every_voice_says_every_word_so_many_times():
     assert not any(torch.equal(one, two) for one, two in zip(clips, other, strict=True))
 
 
-@pytest.mark.parametrize("options", [{"takes": 0}, {"words": ()}])
+@pytest.mark.parametrize("options", [{"repetitions": 0}, {"words": ()}])
 def test_no_clips_are_refused(options):
     with pytest.raises(UsageError, match="are no clips: choose 1 or more"):
         clean_words(**options)

@@ -27,7 +27,7 @@ from kws.protocols import SPLITS, V2_WORDS
 from kws.split_rule import which_split
 
 WORDS = ("yes", "marvin")
-SMALL = {"words": WORDS, "speakers": 10, "takes": 1, "noise_seconds": 1, "progress": False}
+SMALL = {"words": WORDS, "speakers": 10, "repetitions": 1, "noise_seconds": 1, "progress": False}
 SMALL["workers"] = 1  # each starts an engine of its own
 
 
@@ -167,7 +167,7 @@ def test_a_seed_in_figures_is_the_number():
 
 def test_words_speakers_takes_and_the_length_of_the_path_are_free(tmp_path):
     out = tmp_path / ("x" * 120) / ("y" * 200)  # the engine itself gives up beyond 160 characters
-    options = {**SMALL, "words": ("zero", "nine"), "speakers": 12, "takes": 3}
+    options = {**SMALL, "words": ("zero", "nine"), "speakers": 12, "repetitions": 3}
     names = clips(make_corpus(out, **options))
     assert len(names) == 2 * 12 * 3
     assert {name[-5] for name in names} == {"0", "1", "2"}
@@ -188,7 +188,7 @@ def test_nothing_is_left_beside_a_finished_corpus(small):
     [
         (lambda out: None, {"size": "maxi"}, "unknown size 'maxi'.* mini"),
         (lambda out: None, {"speakers": 9}, "speakers=9 .*at least 10"),
-        (lambda out: None, {"takes": 0}, "takes=0"),
+        (lambda out: None, {"repetitions": 0}, "repetitions=0"),
         (lambda out: None, {"words": ()}, "no words"),
         (lambda out: None, {"words": ("yes", "yes")}, "'yes' twice"),
         (lambda out: None, {"words": ("a/b",)}, "'a/b'"),

@@ -181,7 +181,7 @@ def test_speaking_again_uses_the_voices_of_the_corpus_and_test_sentences(tmp_pat
     corpus = make_speaker_corpus(tmp_path / "c", **SMALL)
     voices = json.loads((corpus / "voices.json").read_text())["voices"]
     said.clear()
-    mels, labels = speak_again(takes="secret", speakers=3, utterances=2)
+    mels, labels = speak_again(recordings_seed="secret", speakers=3, utterances=2)
     assert labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert all(mel.shape[1] == 40 and len(mel) >= 91 for mel in mels)
     assert set(said) == {voice["definition"] for voice in voices.values()}
@@ -190,9 +190,9 @@ def test_speaking_again_uses_the_voices_of_the_corpus_and_test_sentences(tmp_pat
 
 
 def test_speaking_again_follows_from_takes_alone():
-    one, _ = speak_again(takes="secret", speakers=2, workers=1)
-    again, _ = speak_again(takes="secret", speakers=2, workers=2)
-    other, _ = speak_again(takes="other", speakers=2)
+    one, _ = speak_again(recordings_seed="secret", speakers=2, workers=1)
+    again, _ = speak_again(recordings_seed="secret", speakers=2, workers=2)
+    other, _ = speak_again(recordings_seed="other", speakers=2)
     assert same(one, again) == [True, True]
     assert same(one, other) == [False, False]
 
@@ -200,4 +200,4 @@ def test_speaking_again_follows_from_takes_alone():
 @pytest.mark.parametrize("options", [{"speakers": 0}, {"utterances": 0}])
 def test_speaking_again_needs_a_voice_and_a_sentence(options):
     with pytest.raises(UsageError, match="must be 1 or more"):
-        speak_again(takes=0, **options)
+        speak_again(recordings_seed=0, **options)
