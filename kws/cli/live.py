@@ -73,7 +73,6 @@ def source_of(
 ) -> "Iterator[Tensor]":
     """Blocks of the file, of the pipe, or of the microphone."""
     from kws.data.audio_blocks import PcmPipe, file_blocks, live_blocks
-    from kws.inference.streaming import then_silence
 
     if file is None:
         from kws.inference.microphone import open_microphone
@@ -82,8 +81,8 @@ def source_of(
         print("listening, Ctrl-C ends it", file=sys.stderr)
         return live_blocks(microphone)
     if file == "-":
-        return then_silence(live_blocks(PcmPipe(sys.stdin.buffer.read)))
-    return then_silence(file_blocks(file, resample=resample))
+        return live_blocks(PcmPipe(sys.stdin.buffer.read))
+    return file_blocks(file, resample=resample)
 
 
 def line_of(event: "Event", as_json: bool) -> str:

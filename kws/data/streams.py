@@ -125,7 +125,7 @@ def make_streams(
             placed = _place(rng, wanted, other, name, minutes, gap, others)
             title = f"{name} of {files}"
             bar = tqdm(placed, desc=title, unit=" clips", disable=None if progress else True)
-            backdrop = _passages(rng, noise, lengths)
+            backdrop = passages(rng, noise, lengths)
             with soundfile.SoundFile(
                 folder / name, "w", SAMPLE_RATE, 1, subtype="PCM_16", format="FLAC"
             ) as file:
@@ -180,10 +180,13 @@ def _deck(rng: random.Random, names: list[str]) -> Iterator[str]:
         yield from rng.sample(names, len(names))
 
 
-def _passages(
+def passages(
     rng: random.Random, noise: Float[Tensor, "M"], lengths: list[int]
 ) -> Iterator[Float[Tensor, "_"]]:
-    """Seconds of background without end: a recording, a level, and after a while others."""
+    """Seconds of background without end: a recording, a level, and after a while others.
+
+    `noise` and `lengths` are those of `kws.data.speech_commands.read_noise`.
+    """
     starts = [sum(lengths[:i]) for i in range(len(lengths))]
     while True:
         seconds = round(rng.uniform(*PASSAGE))

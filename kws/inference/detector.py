@@ -23,11 +23,12 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from kws.audio import SAMPLE_RATE
+from kws.audio import CLIP_SAMPLES, SAMPLE_RATE
 from kws.errors import UsageError, did_you_mean
 from kws.features import HOP
 
 FRAME_MS = 1000 * HOP // SAMPLE_RATE  # 10
+WINDOW_MS = 1000 * CLIP_SAMPLES // SAMPLE_RATE  # 1,000: what the model reads at a time
 NOT_WORDS = ("_silence_", "_unknown_", "silence", "unknown")
 
 
@@ -44,8 +45,11 @@ class Trigger:
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
             raise UsageError(f"threshold={self.threshold:g} must be above 0 and at most 1")
-        if self.hop_ms < FRAME_MS or self.hop_ms % FRAME_MS:
-            raise UsageError(f"hop_ms={self.hop_ms} must be a multiple of {FRAME_MS}, a frame")
+        if not FRAME_MS <= self.hop_ms <= WINDOW_MS or self.hop_ms % FRAME_MS:
+            raise UsageError(
+                f"hop_ms={self.hop_ms} must be a multiple of {FRAME_MS}, a frame, and at most "
+                f"{WINDOW_MS}, a window, or else some audio is not heard"
+            )
         if self.smooth_ms < self.hop_ms:
             raise UsageError(f"smooth_ms={self.smooth_ms} must be at least hop_ms={self.hop_ms}")
         if self.in_a_row < 1 or self.refractory_ms < 0:

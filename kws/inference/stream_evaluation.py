@@ -30,7 +30,7 @@ from kws.data.streams import Spoken, read_truth
 from kws.errors import UsageError
 from kws.files import write_text
 from kws.inference.detector import Detector, Event, Trigger, words_of
-from kws.inference.streaming import Heard, posteriors, then_silence
+from kws.inference.streaming import Heard, posteriors
 from kws.inference.trained import Trained
 from kws.metrics import Proportion
 
@@ -159,10 +159,14 @@ def hear(
     heard = heard or Heard()
     for name, spoken in truth.items():
         before = heard.seconds
-        blocks = then_silence(file_blocks(Path(folder) / name, resample=resample))
         times, rows = [], []
         for seconds, row in posteriors(
-            trained, blocks, hop_ms=trigger.hop_ms, device=device, heard=heard
+            trained,
+            file_blocks(Path(folder) / name, resample=resample),
+            hop_ms=trigger.hop_ms,
+            then_silence=True,
+            device=device,
+            heard=heard,
         ):
             times.append(seconds)
             rows.append(row.numpy())
@@ -171,7 +175,7 @@ def hear(
             times=times,
             posteriors=np.stack(rows),
             truth=tuple(each for each in spoken if each.word in known),
-            seconds=heard.seconds - before - 1,  # the silence at the end is ours
+            seconds=heard.seconds - before,
         )
 
 

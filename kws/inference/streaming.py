@@ -109,12 +109,15 @@ def posteriors(
     blocks: Iterable[Float[Tensor, "_"]],
     *,
     hop_ms: int = 100,
+    then_silence: bool = False,
     device: str | torch.device = "cpu",
     heard: Heard | None = None,
 ) -> Iterator[tuple[float, Float[Tensor, "C"]]]:
     """Softmax of the logits of every window, with the seconds of audio at its end.
 
-    The first window is the first second; a shorter stream has none. `heard` is counted up.
+    The first window is the first second; a shorter stream has none. With `then_silence` a second of
+    digital silence follows the end, in which the last word is still decided. `heard` is counted up,
+    without that second.
     """
     require_streamable(trained)
     trained.model.to(device).eval()
@@ -123,7 +126,7 @@ def posteriors(
     hop = hop_ms // FRAME_MS
     held = torch.empty(0, trained.recipe.features.num_features)
     start = 0  # of `held`, in frames since the beginning
-    for frames in _frames(stream, blocks, heard):
+    for frames in _frames(stream, blocks, then_silence, heard):
         began = time.perf_counter()
         held = torch.cat([held, frames])
         count = max(0, (len(held) - WINDOW_FRAMES) // hop + 1)
@@ -141,7 +144,7 @@ def posteriors(
 
 
 def _frames(
-    stream: FrameStream, blocks: Iterable[Tensor], heard: Heard
+    stream: FrameStream, blocks: Iterable[Tensor], then_silence: bool, heard: Heard
 ) -> Iterator[Float[Tensor, "_ F"]]:
     for block in blocks:
         began = time.perf_counter()
@@ -149,6 +152,8 @@ def _frames(
         heard.seconds += len(block) / SAMPLE_RATE
         heard.busy += time.perf_counter() - began
         yield frames
+    if then_silence:
+        yield stream.push(torch.zeros(CLIP_SAMPLES))
     yield stream.finish()
 
 
@@ -160,18 +165,12 @@ def listen(
     device: str | torch.device = "cpu",
     heard: Heard | None = None,
 ) -> Iterator[Event]:
-    """The words in a stream, each as soon as it is heard."""
+    """The words in a stream, each as soon as it is heard; the last, in a second of silence."""
     require_streamable(trained)
     detector = Detector(trained.labels, trigger)
     for seconds, row in posteriors(
-        trained, blocks, hop_ms=trigger.hop_ms, device=device, heard=heard
+        trained, blocks, hop_ms=trigger.hop_ms, then_silence=True, device=device, heard=heard
     ):
         event = detector.push(seconds, row.tolist())
         if event is not None:
             yield event
-
-
-def then_silence(blocks: Iterable[Float[Tensor, "_"]]) -> Iterator[Float[Tensor, "_"]]:
-    """A recording and a second of digital silence, in which its last word is still decided."""
-    yield from blocks
-    yield torch.zeros(CLIP_SAMPLES)

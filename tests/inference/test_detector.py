@@ -68,6 +68,7 @@ def test_a_trigger_reads_what_it_prints():
         ("in_a_row=1.5", "'1.5' is not a number"),
         ("threshold=0", "threshold=0 must be above 0"),
         ("hop_ms=15", "hop_ms=15 must be a multiple of 10"),
+        ("hop_ms=2000,smooth_ms=2000", "at most 1000, a window"),
         ("smooth_ms=50", "smooth_ms=50 must be at least hop_ms=100"),
         ("in_a_row=0", "in_a_row=0 must be at least 1"),
         ("refractory_ms=-1", "refractory_ms=-1 at least 0"),

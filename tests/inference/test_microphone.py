@@ -1,6 +1,9 @@
 """Recordings of a word; a file stands for the microphone, by the same `read`."""
 
 import importlib.util
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -81,6 +84,81 @@ def test_the_loudest_second_may_be_the_first_or_the_last():
         waveform = torch.zeros(17_600)
         waveform[start : start + 16_000] = 0.5
         assert torch.equal(loudest_second(waveform), waveform[start : start + 16_000])
+
+
+@pytest.fixture
+def sounddevice(monkeypatch):
+    """Stands for the package: `opens(rate, channels)` may refuse with its error, as PortAudio does.
+
+    The sentences are those of sounddevice 0.5 on a machine without a microphone.
+    """
+    module = ModuleType("sounddevice")
+    module.__spec__ = ModuleSpec("sounddevice", None)
+    module.PortAudioError = type("PortAudioError", (Exception,), {})
+    module.devices = [{"name": "desk", "default_samplerate": 44_100.0, "max_input_channels": 2}]
+    module.opened = []
+
+    def query_devices(device, kind):
+        assert kind == "input"
+        if not module.devices:
+            raise module.PortAudioError("Error querying device -1")
+        if device not in (None, "desk"):
+            raise ValueError(f"No input device matching {device!r}")
+        return module.devices[0]
+
+    class InputStream(Played):
+        def __init__(self, *, samplerate, channels, dtype, device):
+            module.refuse(samplerate, channels)
+            super().__init__(spoken(), rate=samplerate)
+            module.opened.append((samplerate, channels, dtype))
+
+        def start(self):
+            module.opened.append("started")
+
+        def close(self):
+            module.opened.append("closed")
+
+    module.query_devices, module.InputStream = query_devices, InputStream
+    module.refuse = lambda rate, channels: None
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    return module
+
+
+def test_no_microphone_is_told(sounddevice):
+    with pytest.raises(UsageError, match=r"'attic': not found here .*No input device.*give a file"):
+        open_microphone("attic").__enter__()
+    sounddevice.devices = []
+    with pytest.raises(UsageError, match=r"no microphone: not found here \(Error querying.*check"):
+        open_microphone().__enter__()
+
+
+def test_a_refused_microphone_is_told(sounddevice):
+    def refuse(rate, channels):
+        raise sounddevice.PortAudioError("Error opening InputStream: Device unavailable")
+
+    sounddevice.refuse = refuse
+    with pytest.raises(UsageError, match=r"'desk' cannot be opened .*unavailable.*may use it"):
+        open_microphone().__enter__()
+
+
+def test_a_microphone_has_its_own_rate_and_channels_where_it_insists(sounddevice):
+    def refuse(rate, channels):
+        if (rate, channels) != (44_100, 2):
+            raise sounddevice.PortAudioError("Error opening InputStream: Invalid sample rate")
+
+    sounddevice.refuse = refuse
+    with open_microphone() as microphone:
+        assert microphone.samplerate == 44_100
+    assert sounddevice.opened == [(44_100, 2, "float32"), "started", "closed"]
+
+
+def test_a_microphone_that_is_pulled_out_is_told_and_closed(sounddevice):
+    with (
+        pytest.raises(UsageError, match=r"the microphone stopped \(unplugged\): check it"),
+        open_microphone(),
+    ):
+        raise sounddevice.PortAudioError("unplugged")
+    assert sounddevice.opened[-1] == "closed"
 
 
 def test_what_is_missing_for_a_microphone_is_told():

@@ -1,5 +1,6 @@
 """A stream is read like a recording: features, windows, posteriors, events; memory stays put."""
 
+import gc
 import itertools
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from torch import nn
 
 from kws.errors import UsageError
 from kws.inference.detector import Trigger
-from kws.inference.streaming import FrameStream, Heard, listen, posteriors, then_silence
+from kws.inference.streaming import FrameStream, Heard, listen, posteriors
 from kws.inference.trained import Trained
 from kws.normalize import Normalizer
 from kws.training.recipe import Features, compute_features, load_recipe
@@ -88,11 +89,18 @@ def test_a_loud_second_is_heard_once_and_when_it_was():
     stream = [quiet, 2 * noise(16_000), quiet]
     heard = Heard()
     trigger = Trigger(in_a_row=2, refractory_ms=2500)
-    events = list(listen(trained(), then_silence(stream), trigger, heard=heard))
+    events = list(listen(trained(), stream, trigger, heard=heard))
     assert [event.word for event in events] == ["loud"]
     assert 3.0 < events[0].time < 4.5
-    assert heard.seconds == 8.0
+    assert heard.seconds == 7.0, "what is there, without the silence that is added"
     assert heard.busy > 0
+
+
+def test_the_last_word_is_decided_in_a_second_of_silence():
+    heard, trigger = Heard(), Trigger(in_a_row=8)
+    stream = [torch.zeros(16_000), 2 * noise(4_000)]  # four windows, of which three are loud
+    assert [event.word for event in listen(trained(), stream, trigger, heard=heard)] == ["loud"]
+    assert heard.seconds == 1.25, "the silence was not there"
 
 
 def test_a_stream_holds_no_more_than_two_frames_of_samples():
@@ -100,6 +108,29 @@ def test_a_stream_holds_no_more_than_two_frames_of_samples():
     for _ in range(50):
         stream.push(noise(1600))
         assert len(stream.held) < 1000
+
+
+def held_now() -> tuple[int, int]:
+    """How many objects there are, and how many numbers in tensors."""
+    gc.collect()
+    found = gc.get_objects()
+    return len(found), sum(each.nelement() for each in found if type(each) is torch.Tensor)
+
+
+def test_a_listener_holds_as_much_after_a_minute_as_after_seconds():
+    sizes = []
+
+    def blocks():
+        for second in range(60):
+            if second in (5, 59):
+                sizes.append(held_now())
+            yield noise(16_000)
+
+    trigger = Trigger(in_a_row=1, refractory_ms=0, smooth_ms=2000)
+    assert sum(1 for _ in listen(trained(), blocks(), trigger)) > 500, "it has much to forget"
+    (objects, numbers), (objects_later, numbers_later) = sizes
+    assert numbers_later == numbers
+    assert objects_later < objects + 50, "of 540 windows and events none is kept"
 
 
 def test_models_that_cannot_listen_are_told():

@@ -18,10 +18,12 @@ import torch
 from torch import nn
 
 from kws.audio import read_audio, resample, write_audio
+from kws.cli import run as run_command
 from kws.data.listing import read_listing
 from kws.errors import UsageError
 from kws.features import log_mel
 from kws.inference.detector import Detector, Trigger
+from kws.inference.trained import load_model
 from kws.inference.waveform_graph import FromWaveform
 from kws.inference.web_page import server_of, write_page
 from kws.inference.web_runtime import runtime_files
@@ -194,6 +196,16 @@ def test_a_dropped_file_is_heard_as_by_us(address, speech, words, model, tmp_pat
         tab.until(f"{STATUS}.includes('no word detected')")
         tab.drop(tmp_path / "essay.wav")
         assert "essay.wav is not a recording that this browser can read" in problem_of(tab)
+        tab.run(
+            """{
+                const held = new DataTransfer(), million = new Uint8Array(1e6);
+                held.items.add(new File(Array(201).fill(million), "hours.wav"));
+                const how = {bubbles: true, cancelable: true, dataTransfer: held};
+                document.body.dispatchEvent(new DragEvent("drop", how));
+            }"""
+        )
+        tab.until("document.getElementById('problem').innerText.includes('too long')")
+        assert "use kws listen RUN FILE" in problem_of(tab)
         tab.drop(tmp_path / "model.onnx")
         tab.until("document.getElementById('problem').innerText.includes('is a model')")
         assert "run kws web" in problem_of(tab)
@@ -216,7 +228,9 @@ def test_no_microphone_and_one_that_is_refused(address):
         assert tab.run("!document.getElementById('choose').disabled"), "files can still be read"
 
 
-def test_own_words_are_recorded_kept_deleted_and_downloaded(address, speech, tmp_path):
+def test_own_words_are_recorded_kept_deleted_downloaded_and_trained_on(
+    address, speech, tiny_corpus, tmp_path, monkeypatch
+):
     with chromium("--use-fake-ui-for-media-stream", microphone=speech) as tab:
         tab.open(address)
         tab.until(READY)
@@ -240,6 +254,8 @@ def test_own_words_are_recorded_kept_deleted_and_downloaded(address, speech, tmp
         tab.run("document.querySelector('#clips [aria-label=\"Play ja 1\"]').click()")
         tab.run("document.querySelector('#clips [aria-label=\"Delete ja 2\"]').click()")
         tab.until("document.querySelectorAll('#clips li').length === 2")
+        for count, word in enumerate(("ja", "licht an", "ja", "licht an"), start=3):
+            record(word, count)
         tab.run("document.getElementById('download').click()")
         packed = tmp_path / "own-words.zip"
         end = time.monotonic() + 30
@@ -250,9 +266,15 @@ def test_own_words_are_recorded_kept_deleted_and_downloaded(address, speech, tmp
             archive.extractall(tmp_path / "words")
         speaker = tab.text("speaker-name")
         names = read_listing(tmp_path / "words").names
-        assert names == [f"{word}/{speaker}_nohash_0.wav" for word in ("ja", "licht an")]
+        own = ("ja", "licht an")
+        assert names == [f"{word}/{speaker}_nohash_{take}.wav" for word in own for take in range(3)]
         assert all(len(read_audio(tmp_path / "words" / name)) == 16_000 for name in names)
         assert tab.log == []
+    monkeypatch.setattr("kws.data.own_words.spare_corpus", lambda: tiny_corpus)
+    command = ["train", "keywords", "--data", tmp_path / "words", "--words", "all"]
+    command += ["--out", tmp_path / "run", "--set", "train.total_steps=1"]
+    assert run_command([str(word) for word in command]) == 0
+    assert load_model(tmp_path / "run").labels == ("_silence_", "_unknown_", *own)
 
 
 def test_it_works_without_a_network(page, tmp_path):
