@@ -254,6 +254,7 @@ def test_own_words_are_recorded_kept_deleted_downloaded_and_trained_on(
         tab.run("document.querySelector('#clips [aria-label=\"Play ja 1\"]').click()")
         tab.run("document.querySelector('#clips [aria-label=\"Delete ja 2\"]').click()")
         tab.until("document.querySelectorAll('#clips li').length === 2")
+        tab.until(READY)
         for count, word in enumerate(("ja", "licht an", "ja", "licht an"), start=3):
             record(word, count)
         tab.run("document.getElementById('download').click()")
