@@ -38,14 +38,16 @@ def texts():
             yield name, path.read_text(encoding="utf-8")
 
 
+ANY = re.compile(rf"(?<!\w)(?:{'|'.join(BANNED)})(?!\w)", re.IGNORECASE)
+
+
 def found(text: str) -> list[str]:
     """Every banned word of a text, with what to write in its place."""
-    lines = enumerate(text.splitlines(), 1)
     return [
-        f"{number}: {match[0]!r}, write: {instead}"
-        for number, line in lines
+        f"{text.count(chr(10), 0, match.start()) + 1}: {match[0]!r}, write: {instead}"
+        for match in ANY.finditer(text)
         for word, instead in BANNED.items()
-        for match in re.finditer(rf"(?<!\w)(?:{word})(?!\w)", line, re.IGNORECASE)
+        if re.match(rf"(?:{word})(?!\w)", text[match.start() :], re.IGNORECASE)
     ]
 
 
