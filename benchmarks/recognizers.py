@@ -3,15 +3,18 @@
     python benchmarks/recognizers.py [--steps 800] [--seed 0] [--keep FOLDER]
 
 Three trainings with the recipe `speech-to-text`, about ten CPU minutes; with `--keep` those that
-are done are found again after an interruption. Both models hear through
-the same convolutions, have CTC on their memory and spell by attention; between them lie a
-Transformer's layers, or a bidirectional GRU and a GRU that writes, with as many parameters. The
-second GRU gets the CPU seconds that the Transformer took instead of its steps. Measured on the
-testing voices, which no training heard; the interval draws utterances again (bootstrap).
+are done are found again after an interruption. First both models take steps by turns: the median
+of a step's CPU time is their pace, so that whatever else the machine does falls on both alike. CPU
+seconds of the table are steps times pace; the second GRU gets as many as the Transformer took.
+Both models hear through the same convolutions, have CTC on their memory and spell by attention;
+between them lie a Transformer's layers, or a bidirectional GRU and a GRU that writes, with as many
+parameters. Measured on the testing voices, which no training heard; the interval draws utterances
+again (bootstrap).
 """
 
 import argparse
 import json
+import statistics
 import time
 from pathlib import Path
 
@@ -25,12 +28,16 @@ from kws.data.transcripts import load_transcripts
 from kws.decoding.transcribe import best_paths, transcribe
 from kws.files import cache_dir, write_text
 from kws.models.counts import count_parameters
+from kws.protocols import SPLITS
+from kws.training.objective import training_steps
 from kws.training.optimizer import build_optimizer
 from kws.training.recipe import load_recipe
-from kws.training.recognizer_steps import new_recognizer, spelled, training_steps
+from kws.training.recognizer_run import SpellingObjective, spelling
 from kws.word_errors import WordErrors, word_errors
 
 LONGEST = 40  # symbols of a text
+TURNS = 40  # steps by which a pace is measured
+OURS, THEIRS = "speech-transformer", "speech-gru"
 
 
 def main() -> None:
@@ -42,9 +49,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     folder = make_strings(cache_dir() / "course-strings")
-    training, testing = (load_transcripts(folder, split) for split in ("training", "testing"))
+    training, validation, testing = (load_transcripts(folder, split) for split in SPLITS)
     alphabet = Alphabet.of(training.texts)
-    data = spelled(training, alphabet)
+
+    def objective(name: str, steps: int) -> SpellingObjective:
+        overrides = [f"train.total_steps={steps}", f"train.seed={options.seed}"]
+        overrides.append(f"model.name={name}")
+        recipe = load_recipe("speech-to-text", overrides)
+        return spelling(recipe, training, validation, torch.device("cpu"))
 
     def measured(name: str, steps: int) -> dict:
         if not options.keep:
@@ -55,16 +67,11 @@ def main() -> None:
         return json.loads(kept.read_text())
 
     def trained(name: str, steps: int) -> dict:
-        overrides = [f"train.total_steps={steps}", f"train.seed={options.seed}"]
-        overrides.append(f"model.name={name}")
-        recipe = load_recipe("speech-to-text", overrides)
-        torch.manual_seed(options.seed)
-        model = new_recognizer(recipe, len(alphabet))
-        start = time.process_time()
-        optimizer = build_optimizer(model, recipe.train)
-        for _ in tqdm(training_steps(model, data, recipe, optimizer), total=steps, desc=name):
+        learned = objective(name, steps)
+        model = learned.model
+        optimizer = build_optimizer(model, learned.recipe.train)
+        for _ in tqdm(training_steps(learned, optimizer), total=steps, desc=name):
             pass
-        seconds = time.process_time() - start
         spelled_by = transcribe(model, testing.mels, alphabet, longest=LONGEST)
         model.eval()
         paths = [alphabet.decode(best_paths(model, [mel])[0]) for mel in testing.mels]
@@ -72,17 +79,16 @@ def main() -> None:
             "model": name,
             "parameters": count_parameters(model),
             "steps": steps,
-            "cpu_seconds": seconds,
             "decoder": figures(word_errors(testing.texts, spelled_by)),
             "ctc": figures(word_errors(testing.texts, paths)),
         }
 
-    ours = measured("speech-transformer", options.steps)
-    theirs = measured("speech-gru", options.steps)
-    steps = round(options.steps * ours["cpu_seconds"] / theirs["cpu_seconds"])
-    rows = [ours, theirs, measured("speech-gru", steps)]
+    pace = paces([objective(name, options.steps) for name in (OURS, THEIRS)])
+    steps = round(options.steps * pace[OURS] / pace[THEIRS])
+    asked = ((OURS, options.steps), (THEIRS, options.steps), (THEIRS, steps))
+    rows = [measured(name, count) for name, count in asked]
     for row, held in zip(rows, ("", "steps, parameters", "time, parameters"), strict=True):
-        row["equal"] = held
+        row |= {"equal": held, "cpu_seconds": row["steps"] * pace[row["model"]]}
     print(testing.describe())
     print_table(
         ["model", "equal", "parameters", "steps", "CPU s", "WER of the decoder", "WER of CTC"],
@@ -95,7 +101,22 @@ def main() -> None:
             for row in rows
         ],
     )
-    finish({"seed": options.seed, "rows": rows})
+    finish({"seed": options.seed, "pace": pace, "rows": rows})
+
+
+def paces(learned: list[SpellingObjective]) -> dict[str, float]:
+    """CPU seconds of a step of each model: the median of steps that they take by turns."""
+    names = [each.recipe.model.name for each in learned]
+    steps = [
+        training_steps(each, build_optimizer(each.model, each.recipe.train)) for each in learned
+    ]
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(TURNS):
+        for name, taken in zip(names, steps, strict=True):
+            start = time.process_time()
+            next(taken)
+            seconds[name].append(time.process_time() - start)
+    return {name: statistics.median(each) for name, each in seconds.items()}
 
 
 def figures(errors: WordErrors) -> dict[str, float]:

@@ -231,11 +231,16 @@ def curves(
 ) -> Figure:
     """Loss and accuracy of a training run against its optimizer steps; the best row is circled.
 
-    `rows` are those of a `kws.training.history.History`, oldest first.
+    `rows` are those of a `kws.training.history.History`, oldest first. Where they hold no accuracy
+    the loss stands alone, and there the best row is circled.
 
     The training loss is that of augmented examples, and usually lies above the others.
     """
-    figure, ((loss, accuracy),) = new_figure(1, 2, width=10.0, height=3.8, title=title)
+    criterion = "validation" if "validation_loss" in best else "crop"
+    measured = f"{criterion}_accuracy" in best
+    columns = 1 + measured
+    figure, panels = new_figure(1, columns, width=5.0 * columns, height=3.8, title=title)
+    loss, accuracy = panels[0, 0], panels[0, -1]
     for key, (name, color, line) in SERIES.items():
         if f"{key}_loss" not in rows[0]:
             continue
@@ -246,8 +251,8 @@ def curves(
             continue
         n = f"{name} (n={rows[0][f'{key}_n']:,})" if f"{key}_n" in rows[0] else name
         accuracy.plot(steps, [100 * row[f"{key}_accuracy"] for row in rows], **look | {"label": n})
-    criterion = "validation" if "validation_accuracy" in best else "crop"
-    value = 100 * best[f"{criterion}_accuracy"]
+    value = 100 * best[f"{criterion}_accuracy"] if measured else best[f"{criterion}_loss"]
+    told = f"{value:.1f} %" if measured else f"{value:.3f}"
     accuracy.plot(
         best["step"],
         value,
@@ -255,12 +260,12 @@ def curves(
         color=INK,
         markersize=9,
         fillstyle="none",
-        label=f"best: {value:.1f} % at step {best['step']:,}",
+        label=f"best: {told} at step {best['step']:,}",
     )
+    accuracy.set(xlabel="optimizer step", ylabel="accuracy (%)")
     loss.set(xlabel="optimizer step", ylabel=loss_name)
     loss.set_ylim(bottom=0)
-    accuracy.set(xlabel="optimizer step", ylabel="accuracy (%)")
-    for axes in (loss, accuracy):
+    for axes in panels.flat:
         axes.grid(axis="y")
         axes.legend(fontsize=9)
     return figure

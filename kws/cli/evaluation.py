@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kws.cli import app
-from kws.cli.shared_options import Device, Partial, Resample, Run, TriggerText
-from kws.cli.speech_to_text import Beam, CtcWeight, evaluate_recognizer, writes_text
+from kws.cli.shared_options import (
+    Device,
+    Partial,
+    Resample,
+    Run,
+    TriggerText,
+    refuse,
+    required,
+)
+from kws.cli.speaking_models import evaluate_generator
+from kws.cli.speech_to_text import Beam, CtcWeight, evaluate_recognizer
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,13 +26,17 @@ if TYPE_CHECKING:
     from kws.inference.predict import Prediction
     from kws.inference.trained import Trained
 
+WRITES, GENERATED = "transcription", ("speech", "codec", "codes")  # protocols of checkpoints
 MOST_ROWS = 40  # classes in the printed table; evaluation-….json has them all
 
 
 @app.command("evaluate")
 def evaluate(
     run: Run,
-    data: Annotated[Path, typer.Option(help="Folder of the data set, or of long recordings.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the data set, or of long recordings; none for a generator."),
+    ] = None,
     split: Annotated[
         Literal["training", "validation", "testing"], typer.Option(help="What to measure on.")
     ] = "testing",
@@ -55,13 +68,22 @@ def evaluate(
     ] = 750,
     beam: Beam = 1,
     ctc_weight: CtcWeight = 0.0,
+    listen: Annotated[
+        bool,
+        typer.Option(
+            "--listen",
+            help="What speaks or draws: how many words a keyword model, trained once in two "
+            "minutes, recognizes.",
+        ),
+    ] = False,
     device: Device = "auto",
     resample: Resample = False,
     partial: Partial = False,
 ) -> None:
     """Measure a trained model: accuracy with n and interval, each class, pictures.
 
-    Of speech to text: word errors by kind, with the interval over utterances.
+    Of speech to text: word errors by kind, with the interval over utterances. Of a voice, a codec
+    or a prior, without --data: errors of durations, codes in use, perplexity.
     """
     from kws.device import choose_device
     from kws.inference.evaluate import evaluate as measure
@@ -71,7 +93,14 @@ def evaluate(
 
     chosen = choose_device(device)
     rule = parse_thresholds(thresholds) if thresholds is not None else None
-    if writes_text(run):
+    if (kind := kind_of(run)) in GENERATED:
+        given = {"data": data, "protocol": protocol, "thresholds": thresholds, "stream": stream}
+        refuse(f"a model of {kind}", **given)
+        evaluate_generator(run, split, listen)
+        return
+    refuse("a model that recognizes", listen=listen)
+    data = required(data)
+    if kind == WRITES:
         evaluate_recognizer(run, data, split, beam=beam, ctc_weight=ctc_weight, resample=resample)
         return
     trained = load_model(run)
@@ -99,6 +128,13 @@ def evaluate(
     for evaluation in evaluations:
         print(evaluation.describe())
     print(f"written: {', '.join(map(str, written))}")
+
+
+def kind_of(run: Path) -> str:
+    """The protocol of a run or checkpoint; UsageError if there is none."""
+    from kws.training.checkpoint import checkpoint_of, read_checkpoint
+
+    return read_checkpoint(checkpoint_of(run))["protocol"]
 
 
 def evaluate_stream(
@@ -318,7 +354,9 @@ def export(
         raise UsageError(
             f"{out}: its name says {out.suffix[1:]}: rename it, or leave --{suffix[1:]} out"
         )
-    if writes_text(run):
+    if (kind := kind_of(run)) in GENERATED:
+        raise UsageError(f"{run}: what speaks or draws codes is not exported: use it in Python")
+    if kind == WRITES:
         if safetensors or quantize:
             wrong = "--safetensors" if safetensors else "--quantize"
             raise UsageError(f"{run}: writes text, and is exported with --onnx: leave {wrong} out")

@@ -16,23 +16,28 @@ def say(
     pace: Annotated[
         float, typer.Option("--pace", help="How many times as long as usual: 1.3 is slower.")
     ] = 1.0,
+    run: Annotated[
+        Path | None, typer.Option("--run", help="A voice of kws train text-to-speech.")
+    ] = None,
 ) -> None:
     """Say a text with a FastSpeech of our own and Griffin-Lim: 16 kHz, mono, 16 bits.
 
-    The model is trained once, in about two minutes, on phrases of the embedded speech engine.
+    Without --run the model is trained once, in about two minutes, on phrases of the embedded speech
+    engine.
     """
     from kws.data.embedded.phrases import check_text
     from kws.data.embedded.recording import write_wav
     from kws.errors import UsageError
     from kws.files import atomic_path
-    from kws.inference.synthesizer import synthesizer
+    from kws.inference.synthesizer import load_voice, synthesizer
 
     check_text(text)
     if out.suffix.lower() != ".wav":
         raise UsageError(f"{out}: only .wav files are written: name it {out.with_suffix('.wav')}")
-    if sys.stderr.isatty():
+    if run is None and sys.stderr.isatty():
         print("the model is trained the first time, in about two minutes", file=sys.stderr)
-    waveform = synthesizer(progress=sys.stderr.isatty()).say(text, pace)
+    voice = load_voice(run) if run else synthesizer(progress=sys.stderr.isatty())
+    waveform = voice.say(text, pace)
     with atomic_path(out) as path:
         write_wav(path, waveform.numpy())
     print(f"{out}: {len(waveform) / 16_000:.2f} s")

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from kws.errors import UsageError
+
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or a checkpoint in it.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
 Resample = Annotated[
@@ -22,3 +24,17 @@ TriggerText = Annotated[
         "refractory_ms=1500.",
     ),
 ]
+
+
+def required(data: Path | None) -> Path:
+    """`data`, or a UsageError where it was not given."""
+    if data is None:
+        raise UsageError("--data is missing: name the folder of the data set with it")
+    return data
+
+
+def refuse(what: str, **options: object) -> None:
+    """Refuse options that `what` would ignore, with a UsageError."""
+    for option, given in options.items():
+        if given is not None and given is not False:
+            raise UsageError(f"--{option} is no option of {what}: leave it out")

@@ -12,7 +12,7 @@ from kws.cli.shared_options import Resample
 from kws.files import write_text
 
 if TYPE_CHECKING:
-    from kws.training.history import History
+    from kws.training.objective import ObjectiveRun
     from kws.training.recipe import Recipe
 
 Beam = Annotated[
@@ -47,47 +47,32 @@ def transcribe(
         print(f"{file:{width}}  {text}".rstrip())
 
 
-def writes_text(run: Path) -> bool:
-    """Whether a run or checkpoint is a recognizer's; UsageError if there is none."""
-    from kws.training.checkpoint import checkpoint_of, read_checkpoint
-
-    return read_checkpoint(checkpoint_of(run))["protocol"] == "transcription"
-
-
-def train_recognizer(
-    recipe: "Recipe", data: Path, out: Path, *, resume: bool, resample: bool
-) -> None:
-    """Train on a folder of transcripts, draw the curves, print the lowest word error rate."""
+def begin_recognizer(
+    recipe: "Recipe", data: Path, out: Path, device: str, resume: bool, resample: bool
+) -> "ObjectiveRun":
+    """A run that learns from a folder of transcripts, announced."""
     from kws.data.transcripts import load_transcripts
+    from kws.device import choose_device
     from kws.models.counts import count_parameters
-    from kws.training.recognizer_run import begin_recognizer, finish_recognizer
+    from kws.training.objective import begin
+    from kws.training.recognizer_run import spelling
 
     options = {"n_mels": recipe.features.n_mels, "resample": resample}
     training, validation = (
         load_transcripts(data, split, **options) for split in ("training", "validation")
     )
-    run = begin_recognizer(recipe, training, validation, out, resume=resume)
+    place = choose_device(device)
+    objective = spelling(recipe, training, validation, place)
+    run = begin(objective, out, resume=resume)
     print(f"{training.describe()}\n{validation.describe()}")
-    for each in (run.train, run.validation):
+    for each in (objective.train, objective.validation):
         if each.left_out:
             print(f"note: {each.left_out} of {each.split.split} left out: too few frames for CTC")
-    letters = "".join(run.alphabet.letters)
-    print(f"{len(run.alphabet)} symbols, of which letters: {letters!r}")
-    print(f"{recipe.model.name}: {count_parameters(run.model):,} parameters", flush=True)
-    finish_recognizer(run)
-    conclude(run.history, out)
-
-
-def conclude(history: "History", out: Path) -> None:
-    """Draw the curves and print the lowest validation word error rate."""
-    from kws import plots
-
-    figure = plots.curves(history.rows, best=history.best, loss_name="joint loss (nats)")
-    plots.save(figure, out / "curves.png")
-    best = history.best
-    rate, n = 1 - best["validation_accuracy"], best["validation_n"]
-    print(f"best validation WER: {100 * rate:.1f} % of {n:,} words, greedy search")
-    print(f"{out}: best.pt is of step {best['step']}, last.pt of step {history.rows[-1]['step']}")
+    letters = "".join(objective.alphabet.letters)
+    print(f"{len(objective.alphabet)} symbols, of which letters: {letters!r}")
+    parameters = count_parameters(objective.model)
+    print(f"{recipe.model.name}: {parameters:,} parameters, on {place}", flush=True)
+    return run
 
 
 def evaluate_recognizer(

@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kws.cli import INTERRUPTED, app
-from kws.cli.shared_options import Device, Partial, Resample
-from kws.cli.speech_to_text import train_recognizer
+from kws.cli.shared_options import Device, Partial, Resample, refuse, required
+from kws.cli.speaking_models import begin_generator
+from kws.cli.speech_to_text import begin_recognizer
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from kws.training.batches import Split
     from kws.training.history import History
+    from kws.training.objective import ObjectiveRun
     from kws.training.recipe import Recipe
 
 
 @app.command("train")
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name (see kws recipes), or a file.")],
-    data: Annotated[Path, typer.Option(help="Folder of the data set.")],
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data set; what the engine says needs none.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in that folder.")
     ] = False,
@@ -33,7 +37,10 @@ def train(
     ] = None,
     init: Annotated[
         Path | None,
-        typer.Option(help="Weights to begin with: a run, a checkpoint, a folder of transformers."),
+        typer.Option(
+            help="Weights to begin with: a run, a checkpoint, a folder of transformers; of "
+            "code-prior the run of its codec."
+        ),
     ] = None,
     words: Annotated[
         str | None,
@@ -50,30 +57,45 @@ def train(
     from kws.training.distributed import main_first, team_of_processes
     from kws.training.loop import check_free
     from kws.training.memory import keep_freed_memory
+    from kws.training.objective import finish
     from kws.training.recipe import load_recipe
     from kws.training.splits import load_splits
 
     overrides = list(overrides or ())
-    if words is not None:
-        overrides.append(f'data.protocol="{protocol_of(words, data)}"')
     chosen = load_recipe(recipe, overrides)
+    labels = chosen.data.task in ("keywords", "speakers")
+    if labels:
+        data = required(data)
+        if words is not None:
+            overrides.append(f'data.protocol="{protocol_of(words, data)}"')
+            chosen = load_recipe(recipe, overrides)
     check_free(out, resume)
     keep_freed_memory()
 
     def interrupted() -> typer.Exit:
-        again = ["kws", "train", recipe, "--data", str(data), "--out", str(out)]
+        again = ["kws", "train", recipe, "--out", str(out)]
+        again += ["--data", str(data)] if data else []
+        again += ["--init", str(init)] if init else []
         again += [word for override in overrides for word in ("--set", override)]
         again += ["--resample"] * resample + ["--partial"] * partial + ["--resume"]
         saved = f"{out / 'last.pt'} is saved, continue with: {shlex.join(again)}"
         print(f"kws: interrupted: {saved}", file=sys.stderr)
         return typer.Exit(INTERRUPTED)
 
-    if chosen.data.task == "transcription":
-        require_defaults(init=init, device=device, words=words)
+    if not labels or data is None:
+        refuse(recipe, words=words, partial=partial)
         try:
-            train_recognizer(chosen, data, out, resume=resume, resample=resample)
+            if chosen.data.task == "transcription":
+                refuse(recipe, init=init)
+                run = begin_recognizer(chosen, required(data), out, device, resume, resample)
+            else:
+                begins = None if chosen.data.task == "codes" else init
+                refuse(recipe, data=data, init=begins, resample=resample)
+                run = begin_generator(chosen, out, device, resume, init)
+            finish(run)
         except KeyboardInterrupt:
             raise interrupted() from None
+        conclude_objective(run)
         return
     with team_of_processes(device) as team:
         with main_first(team):
@@ -95,15 +117,6 @@ def train(
             raise (interrupted() if team.is_main else typer.Exit(INTERRUPTED)) from None
         if team.is_main:
             conclude(chosen, history, out)
-
-
-def require_defaults(*, init: Path | None, device: str, words: str | None) -> None:
-    """Refuse options that a training of speech to text would ignore, with a UsageError."""
-    for option, given in (("init", init), ("words", words)):
-        if given is not None:
-            raise UsageError(f"--{option} is no option of speech to text: leave it out")
-    if device not in ("auto", "cpu"):
-        raise UsageError(f"--device {device}: speech to text trains on the CPU: leave it out")
 
 
 def protocol_of(words: str, data: Path) -> str:
@@ -170,3 +183,14 @@ def conclude(recipe: "Recipe", history: "History", out: Path) -> None:
             print(f"best validation accuracy{on}: {found.describe(**conditions)}")
     kept = read_checkpoint(out / "best.pt")["step"]  # with the sample code's flaws the last one
     print(f"{out}: best.pt is of step {kept}, last.pt of step {history.rows[-1]['step']}")
+
+
+def conclude_objective(run: "ObjectiveRun") -> None:
+    """Draw the curves and print what the best weights reached on validation."""
+    from kws import plots
+
+    rows, best = run.history.rows, run.history.best
+    figure = plots.curves(rows, best=best, loss_name=run.objective.loss_name)
+    plots.save(figure, run.out / "curves.png")
+    print(f"best validation {run.objective.describe(best)}")
+    print(f"{run.out}: best.pt is of step {best['step']}, last.pt of step {rows[-1]['step']}")

@@ -13,6 +13,7 @@ from kws.decoding.beam import beam_search
 from kws.decoding.ctc_prefix import CtcPrefixScorer
 from kws.decoding.greedy import Step, greedy
 from kws.decoding.joint import joint_step
+from kws.device import device_of
 from kws.errors import UsageError
 from kws.models.ctc import collapse
 from kws.models.speech_gru import AnyRecognizer
@@ -65,17 +66,24 @@ def decodes(model: AnyRecognizer) -> bool:
 @torch.inference_mode()
 def best_paths(model: AnyRecognizer, mels: list[Tensor], longest: int = LONGEST) -> list[list[int]]:
     """The texts of CTC's most probable path, at most `longest` symbols of each."""
-    memory, valid = model.encode(*padded(mels))
+    memory, valid = _heard(model, mels)
     paths = model.ctc(memory).argmax(dim=-1)
     real = torch.ones_like(paths, dtype=torch.bool) if valid is None else valid
     return [collapse(path[frames])[:longest] for path, frames in zip(paths, real, strict=True)]
 
 
+def _heard(model: AnyRecognizer, mels: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+    """The memory and its valid frames, where the model computes; searches are done on the CPU."""
+    mel, valid = padded(mels)
+    place = device_of(model)
+    return model.encode(mel.to(place), valid.to(place))
+
+
 def _greedily(model: AnyRecognizer, mels: list[Tensor], longest: int) -> list[list[int]]:
-    memory, valid = model.encode(*padded(mels))
+    memory, valid = _heard(model, mels)
 
     def step(symbols: Tensor) -> Tensor:
-        return model.decode(symbols, memory, valid)[:, -1]
+        return model.decode(symbols.to(memory.device), memory, valid)[:, -1].cpu()
 
     return greedy(step, len(mels), sos=SOS, eos=EOS, longest=longest)
 
@@ -88,14 +96,15 @@ def _searched(
     ctc_weight: float,
     longest: int,
 ) -> str:
-    memory, _ = model.encode(mel[None])
+    memory, _ = model.encode(mel[None].to(device_of(model)))
 
     def step(symbols: Tensor) -> Tensor:
-        logits = model.decode(symbols, memory.expand(len(symbols), -1, -1))
-        return logits[:, -1].log_softmax(dim=-1)
+        some = symbols.to(memory.device)
+        logits = model.decode(some, memory.expand(len(symbols), -1, -1))
+        return logits[:, -1].log_softmax(dim=-1).cpu()
 
     scored: Step = step
     if ctc_weight:
-        scorer = CtcPrefixScorer(model.ctc(memory)[0].log_softmax(dim=-1), EOS)
+        scorer = CtcPrefixScorer(model.ctc(memory)[0].log_softmax(dim=-1).cpu(), EOS)
         scored = joint_step(step, scorer, ctc_weight)
     return alphabet.decode(beam_search(scored, width, sos=SOS, eos=EOS, longest=longest)[0].text)

@@ -3,7 +3,8 @@
     waveform = synthesizer().say("seven three")
 
 The model learns the voice of the engine once, on the CPU in about two minutes, and is kept in a
-folder of `cache_dir()` named after its settings. The engine spells a text as phonemes; how long
+folder of `cache_dir()` named after its settings; `load_voice` reads one that `kws train
+text-to-speech` trained. The engine spells a text as phonemes; how long
 each lasts and how it sounds is the model's.
 """
 
@@ -26,7 +27,10 @@ from kws.errors import UsageError
 from kws.files import cache_dir
 from kws.griffin_lim import vocode
 from kws.models.fastspeech import FastSpeech, FastSpeechConfig, pad_phonemes
+from kws.training.checkpoint import checkpoint_of, read_checkpoint
+from kws.training.recipe import parse_recipe
 from kws.training.synthesis import VoiceSettings, train_fastspeech, voice_data
+from kws.training.voice_run import PROTOCOL, new_voice
 
 VERSION = 1
 RECORD, WEIGHTS = "synthesizer.json", "fastspeech.safetensors"
@@ -94,4 +98,27 @@ def _load(folder: Path) -> Synthesizer:
     sizes = {"mean": about["mean"], "deviation": about["deviation"]}
     model = FastSpeech(FastSpeechConfig(num_symbols=len(SYMBOLS) + 1, **sizes))
     model.load_state_dict(load_file(folder / WEIGHTS))
+    return Synthesizer(model=model.eval())
+
+
+def load_voice(run_or_file: str | Path) -> Synthesizer:
+    """The synthesizer of a run folder (its best.pt) or of a checkpoint file.
+
+    Raises:
+        UsageError: nothing there, damaged, not ours, or a model that does not speak these sounds.
+    """
+    path = checkpoint_of(run_or_file)
+    state = read_checkpoint(path)
+    if state["protocol"] != PROTOCOL:
+        raise UsageError(f"{path}: no voice: name a run of kws train text-to-speech")
+    recipe = parse_recipe(state["recipe"], where=str(path))
+    try:
+        level = [float(state["normalizer"][key][0]) for key in ("mean", "std")]
+        model = new_voice(recipe, mean=level[0], deviation=level[1])
+        model.load_state_dict(state["weights"])
+    except (KeyError, TypeError, IndexError, RuntimeError) as error:
+        raise UsageError(
+            f"{path}: its weights do not fit {recipe.model.name} as this version builds it: "
+            "train again, or use the version that wrote it"
+        ) from error
     return Synthesizer(model=model.eval())

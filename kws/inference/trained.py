@@ -20,6 +20,14 @@ from kws.training.checkpoint import checkpoint_of, read_checkpoint
 from kws.training.model import restore_model
 from kws.training.recipe import Recipe, compute_features
 
+UNLABELED = {  # protocol of a checkpoint -> what else it is
+    "transcription": "a recognizer, which writes texts and knows no labels: use kws transcribe, or "
+    "kws evaluate with a folder of transcripts",
+    "speech": "a voice, which speaks and knows no labels: use kws say --run, or kws evaluate",
+    "codec": "a codec, which knows no labels: use kws evaluate, or kws train code-prior --init",
+    "codes": "a prior, which draws codes and knows no labels: use kws evaluate",
+}
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trained:
@@ -64,12 +72,9 @@ def load_model(run_or_file: str | Path, device: str | torch.device = "cpu") -> T
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
+    if state["protocol"] in UNLABELED:
+        raise UsageError(f"{path}: {UNLABELED[state['protocol']]}")
     model, recipe = restore_model(state, path)
-    if recipe.data.task == "transcription":
-        raise UsageError(
-            f"{path}: a recognizer, which writes texts and knows no labels: use kws transcribe, or "
-            "kws evaluate with a folder of transcripts"
-        )
     return Trained(
         model=model.to(device),
         recipe=recipe,

@@ -5,6 +5,8 @@
     validation_loss, validation_accuracy, validation_n    keywords; whole utterances of speakers
     crop_loss, crop_accuracy, crop_n                      speakers: crops, as they are trained on
 
+What speaks or draws codes has no accuracy: a row holds other measurements, and the loss decides.
+
 Accuracies are shares of 1, losses nats. Those of training are of augmented examples, blended ones
 counted as what they have most of, and of weights that were still changing. Crops and whole
 utterances are different measurements and never share a column. No row holds a time of day: a run
@@ -39,11 +41,13 @@ class History:
     @property
     def criterion(self) -> str:
         """What is compared: "validation", or "crop" where nothing else was measured."""
-        return "validation" if "validation_accuracy" in self.rows[0] else "crop"
+        return "validation" if "validation_loss" in self.rows[0] else "crop"
 
     @property
     def best(self) -> Row:
         """The row with the highest accuracy; of equals that with the lowest loss, then the first.
+
+        Where there is no accuracy the loss alone decides.
 
         Raises:
             ValueError: nothing has been measured yet.
@@ -51,7 +55,7 @@ class History:
         if not self.rows:
             raise ValueError("no validation has been done yet")
         accuracy, loss = f"{self.criterion}_accuracy", f"{self.criterion}_loss"
-        return max(self.rows, key=lambda row: (row[accuracy], -row[loss]))
+        return max(self.rows, key=lambda row: (row.get(accuracy, 0.0), -row[loss]))
 
     @property
     def rows_since_best(self) -> int:
@@ -85,10 +89,9 @@ def read_history(run_or_file: str | Path) -> History:
 
 
 def _is_row(row: Any) -> bool:
-    """Numbers under names, with at least one of the two accuracies and its loss."""
+    """Numbers under names, with at least one of the two losses."""
     if not isinstance(row, dict) or not {"step", "epoch", "lr", "train_loss"} <= row.keys():
         return False
-    measured = [{f"{name}_loss", f"{name}_accuracy"} for name in ("validation", "crop")]
-    return all(type(value) in (int, float) for value in row.values()) and any(
-        columns <= row.keys() for columns in measured
+    return all(type(value) in (int, float) for value in row.values()) and bool(
+        {"validation_loss", "crop_loss"} & row.keys()
     )

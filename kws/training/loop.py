@@ -50,10 +50,14 @@ from kws.training.distributed import Team, team_of_processes
 from kws.training.history import History
 from kws.training.losses import loss_per_example
 from kws.training.model import initialize, new_model
-from kws.training.optimizer import AveragedWeights, build_optimizer, set_learning_rate
+from kws.training.optimizer import (
+    AveragedWeights,
+    build_optimizer,
+    learning_rate,
+    set_learning_rate,
+)
 from kws.training.progress import CatchInterrupt, Progress
 from kws.training.recipe import Recipe, changed_keys, parse_recipe, to_toml
-from kws.training.schedule import constant, cosine_warmup, step_decay
 from kws.training.times import Times
 
 
@@ -107,7 +111,7 @@ def running(
     init: str | Path | None = None,
 ) -> Iterator["TrainingRun"]:
     """The run that `fit` trains, begun; the caller's random generators stay as they were."""
-    with team_of_processes(device) as team, _own_generators(team.device):
+    with team_of_processes(device) as team, own_generators(team.device):
         yield begin(recipe, train, validation, Path(out), team, resume=resume, init=init)
 
 
@@ -153,17 +157,7 @@ class TrainingRun:
 
     def learning_rate(self, step: int) -> float:
         """Learning rate of optimizer step `step`, the first being 0."""
-        train, total_steps = self.recipe.train, self.total_steps
-        if train.schedule == "cosine":
-            warmup_steps = train.warmup_steps or round(train.warmup * total_steps)
-            warmup_steps = min(warmup_steps, total_steps - 1)
-            share = cosine_warmup(step, warmup_steps=warmup_steps, total_steps=total_steps)
-        elif train.schedule == "step":
-            step_size = train.decay_epochs * self.epoch_steps
-            share = step_decay(step, step_size=step_size, gamma=train.decay_factor)
-        else:
-            share = constant(step)
-        return train.lr * share
+        return learning_rate(self.recipe.train, step, self.total_steps, self.epoch_steps)
 
     def is_out_of_patience(self) -> bool:
         """Whether the last `patience` validations have all been no better than the best."""
@@ -514,6 +508,6 @@ def _keep_gradients(forward: nn.Module, wanted: bool):
     return forward.no_sync() if wanted else nullcontext()  # pyright: ignore[reportCallIssue]
 
 
-def _own_generators(device: torch.device):
+def own_generators(device: torch.device):
     """Leave the caller's global random generators as they were."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])

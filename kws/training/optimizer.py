@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from kws.training.recipe import Train
+from kws.training.schedule import constant, cosine_warmup, step_decay
 
 ADAM_FAMILY: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -38,6 +39,20 @@ def build_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
         options["fused"] = True  # one kernel for all parameters, on the CPU as well
     kinds = {**ADAM_FAMILY, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
     return kinds[train.optimizer](groups, **options)
+
+
+def learning_rate(train: Train, step: int, total_steps: int, epoch_steps: int) -> float:
+    """Learning rate of optimizer step `step`, the first being 0, by the schedule of the recipe."""
+    if train.schedule == "cosine":
+        warmup_steps = train.warmup_steps or round(train.warmup * total_steps)
+        warmup_steps = min(warmup_steps, total_steps - 1)
+        share = cosine_warmup(step, warmup_steps=warmup_steps, total_steps=total_steps)
+    elif train.schedule == "step":
+        step_size = train.decay_epochs * epoch_steps
+        share = step_decay(step, step_size=step_size, gamma=train.decay_factor)
+    else:
+        share = constant(step)
+    return train.lr * share
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -42,6 +42,8 @@ class Progress:
         """A row of the history is complete; `rate` examples a second, `left` seconds to go."""
         named = [(name, row.get(f"{name}_accuracy")) for name in ("train", "validation", "crop")]
         accuracies = {name: f"{100 * value:.1f} %" for name, value in named if value is not None}
+        if not accuracies:
+            accuracies = {"validation loss": f"{row['validation_loss']:.3f}"}
         speed = f"{rate:,.0f}/s"
         self._show(**accuracies, examples=speed)
         if self.lines_wanted:

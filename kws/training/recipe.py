@@ -57,7 +57,7 @@ SECTIONS = ("data", "features", "augment", "model", "train")  # those that a run
 class Data:
     """What is recognized, and how it is counted."""
 
-    task: Literal["keywords", "speakers", "transcription"] = "keywords"
+    task: Literal["keywords", "speakers", "transcription", "speech", "codec", "codes"] = "keywords"
     protocol: str = "v2-12"  # keywords: labels and how silence and unknown are made up
     test_silence: Literal["noise", "zeros"] = "noise"  # keywords: the convention of the test split
     # keywords, clips of other words: the protocol's, all of every split, or so many in training
@@ -69,6 +69,9 @@ class Data:
     validation: Fraction = 0.1  # speakers: utterances of every speaker held out of training
     crop_frames: PositiveInt = 128  # speakers: length of a training example, 10 ms a frame
     compat: bool = False  # speakers: with the flaws of the homework's sample code
+    # what the engine says to learn from; speech: phrases, codec and codes: utterances by each voice of
+    # each word; None: the numbers of the assignments
+    spoken: PositiveInt | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

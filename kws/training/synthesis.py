@@ -94,11 +94,11 @@ class SpokenTexts:
                     yield pool[start : start + batch_size]
 
 
-def spoken_texts(texts: Sequence[str], *, seed: int = 0) -> SpokenTexts:
+def spoken_texts(texts: Sequence[str], *, seed: int = 0, n_mels: int = N_MELS) -> SpokenTexts:
     """The voice of the engine says these texts; UsageError for one that it cannot say."""
     phrases = speak_phrases(texts, seed=seed)
     mels = [
-        log_mel(torch.from_numpy(phrase.waveform)[None], n_mels=N_MELS)[0] for phrase in phrases
+        log_mel(torch.from_numpy(phrase.waveform)[None], n_mels=n_mels)[0] for phrase in phrases
     ]
     return SpokenTexts(
         phrases=phrases,

@@ -88,4 +88,4 @@ def test_what_does_not_fit_is_one_sentence(kws, run, transcripts, tmp_path):
     words = kws(
         "train", "speech-to-text", "--data", transcripts, "--out", "x", "--words", "ja,nein"
     )
-    words.sentence("speech to text")
+    words.sentence("--words is no option of speech-to-text")

@@ -16,12 +16,14 @@ from kws.inference.trained_recognizer import load_recognizer
 from kws.models.counts import count_parameters, formulas, measured_parts
 from kws.models.ctc import frames_needed
 from kws.models.registry import RECOGNIZERS, build_from, configure
+from kws.training.objective import begin, finish, training_steps
 from kws.training.recipe import Recipe, load_recipe
-from kws.training.recognizer_run import begin_recognizer, finish_recognizer, fit_recognizer
-from kws.training.recognizer_steps import ctc_weight, new_recognizer, spelled, training_steps
+from kws.training.recognizer_run import fit_recognizer, spelling
+from kws.training.recognizer_steps import ctc_weight, new_recognizer, spelled
 from kws.training.transcription import joint_loss, teacher_forced
 from kws.word_errors import word_errors
 
+CPU = torch.device("cpu")
 F_MELS, TEXTS = 8, ("on", "no", "noon", "on no")
 SMALL = ["model.d_model=12", "model.num_heads=2", "model.channels=3", "features.n_mels=8"]
 STEPS = ["train.total_steps=4", "train.validate_every=2", "train.batch_size=3"]
@@ -128,8 +130,8 @@ def test_a_run_that_is_resumed_ends_as_one_that_was_never_interrupted(tmp_path, 
     whole = fit_recognizer(
         recipe(), train=train, validation=validation, out=tmp_path / "whole", progress=False
     )
-    part = begin_recognizer(recipe(), train, validation, tmp_path / "part")
-    for loss in training_steps(part.model, part.train, part.recipe, part.optimizer):
+    part = begin(spelling(recipe(), train, validation, CPU), tmp_path / "part")
+    for loss in training_steps(part.objective, part.optimizer):
         part.step += 1
         part.losses.append(loss)
         if part.step == 3:
@@ -137,9 +139,9 @@ def test_a_run_that_is_resumed_ends_as_one_that_was_never_interrupted(tmp_path, 
         if part.step == 2:
             part.validate()
     part.save()
-    again = begin_recognizer(recipe(), train, validation, tmp_path / "part", resume=True)
+    again = begin(spelling(recipe(), train, validation, CPU), tmp_path / "part", resume=True)
     assert again.step == 3
-    finish_recognizer(again, progress=False)
+    finish(again, progress=False)
     for name in ("history.jsonl", "recipe.toml"):
         assert (tmp_path / "part" / name).read_text() == (tmp_path / "whole" / name).read_text()
     one, other = (load_recognizer(tmp_path / name) for name in ("whole", "part"))
@@ -156,24 +158,24 @@ def test_a_run_that_is_resumed_ends_as_one_that_was_never_interrupted(tmp_path, 
 def test_what_does_not_fit_is_one_sentence(tmp_path):
     train, validation = split("training"), split("validation", 4)
 
-    def begin(chosen, validation=validation, **options):
-        return begin_recognizer(chosen, train, validation, tmp_path / "run", **options)
+    def try_it(chosen, validation=validation, **options):
+        return begin(spelling(chosen, train, validation, CPU), tmp_path / "run", **options)
 
     rows = [replace(row, text="on x") for row in validation.rows]
     strange = TranscribedSplit(mels=validation.mels, rows=rows, split="validation")
     with pytest.raises(UsageError, match="the alphabet has no 'x', which 'on x' holds"):
-        begin(recipe(), strange)
+        try_it(recipe(), strange)
     with pytest.raises(UsageError, match="no utterance of the validation split has as many frames"):
-        begin(recipe(), split("validation", 2, frames=3))
+        try_it(recipe(), split("validation", 2, frames=3))
     with pytest.raises(UsageError, match=r"data\.task=keywords is no speech to text"):
-        begin(load_recipe("keywords"))
+        try_it(load_recipe("keywords"))
     with pytest.raises(UsageError, match=r"model\.name=tdnn labels and writes no text"):
-        begin(Recipe(data=recipe().data, model=replace(recipe().model, name="tdnn", options={})))
-    begin(recipe())
+        try_it(Recipe(data=recipe().data, model=replace(recipe().model, name="tdnn", options={})))
+    try_it(recipe())
     with pytest.raises(UsageError, match="contains a run already"):
-        begin(recipe())
+        try_it(recipe())
     with pytest.raises(UsageError, match=r"train\.lr was 0\.002 when this run began"):
-        begin(recipe("speech-transformer", "train.lr=1e-3"), resume=True)
+        try_it(recipe("speech-transformer", "train.lr=1e-3"), resume=True)
     with pytest.raises(UsageError, match="a recognizer, which writes texts and knows no labels"):
         load_model(tmp_path / "run" / "last.pt")
 

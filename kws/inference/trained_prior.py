@@ -1,0 +1,93 @@
+"""A trained prior with its codec: words in, clips out.
+
+    prior = load_prior("runs/prior")
+    mels = prior.draw(["seven", "three"])
+    waveform = vocode(mels[0])
+
+Shape letters: n words   T frames   F mel bands
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kws.decoding.sampling import sample
+from kws.errors import UsageError, did_you_mean
+from kws.models.coded_words import CodedWords
+from kws.training.checkpoint import checkpoint_of, read_checkpoint
+from kws.training.codec_run import decoded
+from kws.training.prior_run import PROTOCOL, KnownCodec, codec_in, new_prior
+from kws.training.recipe import Recipe, parse_recipe
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainedPrior:
+    """A prior and its codec, on the CPU, in evaluation mode."""
+
+    model: CodedWords
+    known: KnownCodec
+    recipe: Recipe
+    words: tuple[str, ...]
+    step: int  # optimizer steps behind these weights
+
+    @torch.inference_mode()
+    def draw(
+        self,
+        words: Sequence[str],
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "n T F"]:
+        """Log-mels of a clip of each word, drawn a code at a time.
+
+        Raises:
+            UsageError: a word that it does not know; as `kws.decoding.sampling.sample`.
+        """
+        for word in words:
+            if word not in self.words:
+                raise UsageError(
+                    f"{word!r} is no word of this prior{did_you_mean(word, self.words)}: "
+                    f"choose one of {', '.join(self.words)}"
+                )
+        asked = torch.tensor([self.words.index(word) for word in words])
+        codes = sample(
+            lambda so_far: self.model(asked, so_far)[:, -1],
+            len(asked),
+            len(self.model.prior.places),
+            temperature=temperature,
+            top_k=top_k,
+            generator=generator,
+        )
+        return self.known.audible(decoded(self.model.codec, codes))
+
+
+def load_prior(run_or_file: str | Path) -> TrainedPrior:
+    """The prior of a run folder (its best.pt) or of a checkpoint file.
+
+    Raises:
+        UsageError: nothing there, damaged, not ours, or a model of another kind.
+    """
+    path = checkpoint_of(run_or_file)
+    state = read_checkpoint(path)
+    if state["protocol"] != PROTOCOL:
+        raise UsageError(f"{path}: no prior over codes: name a run of kws train code-prior")
+    known = codec_in(state, path)
+    recipe = parse_recipe(state["recipe"], where=str(path))
+    try:
+        length = len(state["weights"]["prior.places"])
+        model = new_prior(recipe, known.codec, length=length)
+        model.load_state_dict(state["weights"])
+    except (KeyError, RuntimeError) as error:
+        raise UsageError(f"{path}: its weights are not those of a prior: train it again") from error
+    return TrainedPrior(
+        model=model.eval(),
+        known=known,
+        recipe=recipe,
+        words=tuple(state["labels"]),
+        step=state["step"],
+    )

@@ -1,0 +1,208 @@
+"""A prior's training as a run folder (`kws.training.objective`): codes of words, given the word.
+
+    history = fit_prior(load_recipe("code-prior"), codec="runs/codec", out="runs/prior")
+
+The run folder holds the codec too, so that whoever has it can draw words. The labels of a
+checkpoint are the words.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kws.device import Device, choose_device, device_of
+from kws.errors import UsageError
+from kws.models.code_prior import CodePrior
+from kws.models.codec import Codec
+from kws.models.coded_words import CodedWords, codec_like
+from kws.models.generators import build_generator
+from kws.normalize import Normalizer
+from kws.protocols import V2_WORDS
+from kws.training.batches import training_rows
+from kws.training.checkpoint import checkpoint_of, read_checkpoint
+from kws.training.codec_run import HELD_OUT, TAKES, encoded, spoken_words
+from kws.training.codec_run import PROTOCOL as CODEC
+from kws.training.history import History, Row
+from kws.training.objective import Objective, begin, finish, fresh_weights, require_used
+from kws.training.recipe import Recipe
+
+PROTOCOL = "codes"
+INSIDE = "codec."  # begins the names of the codec's weights in the checkpoint of a prior
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KnownCodec:
+    """A codec that is trained, and what is done to log-mels before it."""
+
+    codec: Codec
+    normalizer: Normalizer
+
+    def audible(self, mel: Float[Tensor, "n T F"]) -> Float[Tensor, "n T F"]:
+        """What the codec gives, as log-mels again."""
+        assert self.normalizer.std is not None
+        assert self.normalizer.mean is not None
+        return mel * self.normalizer.std + self.normalizer.mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordSplit:
+    """The codes (n, t) of clips, and which word each says."""
+
+    words: Int[Tensor, "n"]
+    codes: Int[Tensor, "n t"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DrawingObjective(Objective):
+    """A prior that learns which code comes next."""
+
+    loss_name = "nats of a code"
+    model: CodedWords
+    train: WordSplit
+    validation: WordSplit
+
+    def __len__(self) -> int:
+        return len(self.train.words)
+
+    def batches(self) -> Iterator[Sequence[int]]:
+        """Each clip once in a pass."""
+        settings = self.recipe.train
+        sizes = {"n": len(self), "batch_size": settings.batch_size, "seed": settings.seed}
+        return (training_rows(step, **sizes).tolist() for step in count())
+
+    def loss(self, rows: Sequence[int], step: int) -> Float[Tensor, ""]:
+        """Nats of a code, given the word and the codes before it."""
+        place, some = device_of(self.model), list(rows)
+        codes = self.train.codes[some].to(place)
+        logits = self.model(self.train.words[some].to(place), codes[:, :-1])
+        return F.cross_entropy(logits.mT, codes)
+
+    def measure(self) -> dict[str, float]:
+        """The same of validation clips, and what it is as a perplexity."""
+        return prior_figures(self.model, self.validation)
+
+    def describe(self, row: Row) -> str:
+        """The perplexity."""
+        clips = len(self.validation.words)
+        return f"perplexity of a code: {row['code_perplexity']:.2f} ({clips:,} clips)"
+
+
+def fit_prior(
+    recipe: Recipe,
+    *,
+    codec: str | Path | None,
+    out: str | Path,
+    resume: bool = False,
+    device: Device = "auto",
+    progress: bool = True,
+) -> History:
+    """Train the recipe's prior over the codes of a run `codec`, and write the run folder `out`.
+
+    Raises:
+        UsageError: as `known_codec`, `drawing`, `begin` and `finish`.
+        KeyboardInterrupt: Ctrl-C, after the state has been saved.
+    """
+    known = known_codec(codec, Path(out), resume=resume)
+    objective = drawing(recipe, known, choose_device(device), progress=progress)
+    run = begin(objective, out, resume=resume)
+    finish(run, progress=progress)
+    return run.history
+
+
+def known_codec(codec: str | Path | None, out: Path, *, resume: bool = False) -> KnownCodec:
+    """The codec of a run; without one, and with `resume`, that of the run in `out`.
+
+    Raises:
+        UsageError: there is none, or a model of another kind.
+    """
+    if codec is None and resume and (out / "last.pt").exists():
+        codec = out / "last.pt"
+    if codec is None:
+        raise UsageError(
+            "a prior learns the codes of a codec: give the run of one, kws train codec, with --init"
+        )
+    path = checkpoint_of(codec)
+    return codec_in(read_checkpoint(path), path)
+
+
+def codec_in(state: Mapping[str, Any], path: Path) -> KnownCodec:
+    """The codec in the content of a checkpoint, its own or a prior's.
+
+    Raises:
+        UsageError: there is none in it.
+    """
+    if state["protocol"] not in (CODEC, PROTOCOL):
+        raise UsageError(f"{path}: holds no codec: name a run of kws train codec")
+    weights, normalizer = state["weights"], Normalizer(**state["normalizer"])
+    if state["protocol"] == PROTOCOL:
+        weights = {
+            name.removeprefix(INSIDE): weight
+            for name, weight in weights.items()
+            if name.startswith(INSIDE)
+        }
+    try:
+        return KnownCodec(codec=codec_like(weights).eval(), normalizer=normalizer)
+    except RuntimeError as error:
+        raise UsageError(f"{path}: its weights are not those of a codec: train it again") from error
+
+
+def drawing(
+    recipe: Recipe, known: KnownCodec, device: torch.device, *, progress: bool = True
+) -> DrawingObjective:
+    """What a prior with fresh weights learns, on the device; the engine says it first.
+
+    Raises:
+        UsageError: a recipe of something else, or with settings that nothing would come of.
+    """
+    require_used(recipe, PROTOCOL, (), "code-prior")
+    takes, seed = recipe.data.spoken or TAKES, recipe.data.seed
+    train = word_split(known, f"training {seed}", takes, progress=progress)
+    with fresh_weights(recipe):
+        model = new_prior(recipe, known.codec, length=train.codes.shape[1])
+    return DrawingObjective(
+        recipe=recipe,
+        model=model.to(device),
+        labels=list(V2_WORDS),
+        protocol=PROTOCOL,
+        normalizer=known.normalizer,
+        data=hashlib.sha256(train.codes.numpy().tobytes()).hexdigest(),
+        train=train,
+        validation=word_split(known, "validation", HELD_OUT, progress=progress),
+    )
+
+
+def new_prior(recipe: Recipe, codec: Codec, *, length: int) -> CodedWords:
+    """The recipe's prior over the codes of `codec`, with weights from torch's global generator.
+
+    Raises:
+        UsageError: its model is another, or cannot be built.
+    """
+    sizes = {"num_words": len(V2_WORDS), "num_codes": len(codec.codebook.vectors)}
+    given = sizes | {"length": length}
+    prior = build_generator(recipe.model.name, recipe.model.options, **given)
+    if not isinstance(prior, CodePrior):
+        raise UsageError(f"model.name={recipe.model.name} is no prior: set it to code-prior")
+    return CodedWords(codec, prior)
+
+
+def word_split(known: KnownCodec, seed: str, takes: int, *, progress: bool = True) -> WordSplit:
+    """The codes of clean words."""
+    mel, words = spoken_words(seed, takes, known.normalizer, progress=progress)
+    return WordSplit(words=words, codes=encoded(known.codec, mel))
+
+
+@torch.inference_mode()
+def prior_figures(model: CodedWords, split: WordSplit) -> dict[str, float]:
+    """validation_loss, nats of a code, and code_perplexity, its exponential."""
+    place = device_of(model.eval())
+    logits = model(split.words.to(place), split.codes[:, :-1].to(place)).cpu()
+    nats = F.cross_entropy(logits.mT, split.codes)
+    return {"validation_loss": nats.item(), "code_perplexity": nats.exp().item()}

@@ -1,0 +1,73 @@
+"""A voice, a codec and a prior from the command line; bad input in a sentence."""
+
+import json
+
+import pytest
+
+from kws.training.history import read_history
+
+SHORT = ["--set", "train.total_steps=2", "--set", "data.spoken=4", "--set", "train.batch_size=4"]
+TINY = [*SHORT, "--set", "model.d_model=4", "--set", "model.d_ff=4"]
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory):
+    """A voice of two steps, trained by command."""
+    from kws.cli import run as command
+
+    out = tmp_path_factory.mktemp("runs") / "voice"
+    assert command(["train", "text-to-speech", "--out", str(out), *TINY]) == 0
+    return out
+
+
+def test_a_voice_is_trained_and_says_a_text(kws, voice, tmp_path):
+    said = kws("say", "seven three", "--run", voice, "--out", tmp_path / "x.wav")
+    assert said.code == 0, said.err
+    assert (tmp_path / "x.wav").stat().st_size > 1000
+    assert (voice / "curves.png").is_file()
+    assert {"validation_loss", "duration_error"} <= read_history(voice).best.keys()
+    kws("say", "naïve", "--run", voice, "--out", tmp_path / "y.wav").sentence("'ï'")
+    kws("say", "hm", "--run", tmp_path, "--out", tmp_path / "y.wav").sentence("no best.pt")
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (["train", "codec", "--data", "x"], ["--data is no option of codec"]),
+        (["train", "codec", "--words", "ja,nein"], ["--words"]),
+        (["train", "text-to-speech", "--init", "x"], ["--init is no option of text-to-speech"]),
+        (["train", "code-prior"], ["--init", "kws train codec"]),
+        (["train", "codec", "--set", "model.num_codes=1"], ["a codebook of 1 says nothing"]),
+        (["train", "keywords"], ["--data is missing"]),
+        (["train", "text-to-speech", "--set", "data.spoken=0"], ["data.spoken"]),
+    ],
+)
+def test_a_training_that_lacks_something_is_one_sentence(kws, tmp_path, options, names):
+    kws(*options, "--out", tmp_path / "run").sentence(*names)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_voice_is_no_classifier(kws, voice, tmp_path):
+    kws("evaluate", voice, "--data", "x").sentence("--data is no option of a model of speech")
+    kws("evaluate", voice, "--stream").sentence("--stream")
+    kws("predict", "x.wav", "--model", voice).sentence("a voice, which speaks")
+    kws("export", voice, "--onnx").sentence(voice, "is not exported")
+    kws("plot", voice).sentence("a voice")
+    prior = ["train", "code-prior", "--init", voice, "--out", tmp_path / "run"]
+    kws(*prior).sentence("holds no codec")
+
+
+@pytest.mark.slow
+def test_codes_are_learned_and_measured(kws, tmp_path):
+    codec, prior = tmp_path / "codec", tmp_path / "prior"
+    assert kws("train", "codec", "--out", codec, *SHORT).code == 0
+    done = kws("train", "code-prior", "--init", codec, "--out", prior, *TINY)
+    assert done.code == 0, done.err
+    assert "best validation perplexity of a code: " in done.out
+    again = kws("train", "code-prior", "--out", prior, *TINY, "--resume")
+    assert again.code == 0, again.err
+    for run, line in ((codec, " of 128 codes in use, perplexity "), (prior, "the codes before it")):
+        measured = kws("evaluate", run)
+        assert measured.code == 0, measured.err
+        assert line in measured.out
+        assert json.loads((run / "figures-testing.json").read_text())["step"] == 2

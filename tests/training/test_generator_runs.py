@@ -1,0 +1,216 @@
+"""A voice, a codec and a prior as run folders: interrupted and resumed, read again, refused."""
+
+import re
+import signal
+
+import pytest
+import torch
+
+from kws.data.embedded.phrases import SYMBOLS
+from kws.errors import UsageError
+from kws.inference.synthesizer import load_voice
+from kws.inference.trained import load_model
+from kws.inference.trained_prior import load_prior
+from kws.inference.trained_recognizer import load_recognizer
+from kws.models.coded_words import codec_like
+from kws.protocols import V2_WORDS
+from kws.training.codec_run import CodingObjective, codec_figures, coding, level_of, new_codec
+from kws.training.objective import Objective, begin, finish, fresh_weights
+from kws.training.prior_run import (
+    DrawingObjective,
+    WordSplit,
+    fit_prior,
+    known_codec,
+    new_prior,
+)
+from kws.training.recipe import Recipe, load_recipe
+from kws.training.synthesis import spoken_texts
+from kws.training.voice_run import SpeakingObjective, new_voice, speaking
+
+STEPS = ["train.total_steps=4", "train.validate_every=2", "train.batch_size=3"]
+SMALL = {
+    "text-to-speech": ["features.n_mels=7", "model.d_model=6", "model.d_ff=5"],
+    "codec": ["features.n_mels=5", "model.width=7", "model.code_width=3", "model.num_codes=11"],
+    "code-prior": ["model.d_model=6", "model.num_heads=2", "model.d_ff=5", "model.num_layers=1"],
+}
+
+
+def recipe(name: str, *more: str) -> Recipe:
+    return load_recipe(name, [*SMALL[name], *STEPS, *more])
+
+
+@pytest.fixture(scope="module")
+def phrases():
+    """Five phrases, and two others."""
+    some = ["happy garden", "yellow", "a warm house", "good morning", "water"]
+    return [spoken_texts(texts, n_mels=7) for texts in (some, ["garden", "warm water"])]
+
+
+@pytest.fixture
+def made(phrases):
+    """`made(name)`: what is learned, small, on little or meaningless data."""
+
+    def objective(name: str, *more: str) -> Objective:
+        chosen, draws = recipe(name, *more), torch.Generator().manual_seed(3)
+        with fresh_weights(chosen):
+            if name == "text-to-speech":
+                model = new_voice(chosen, mean=-3.0, deviation=4.0)
+            else:
+                codec = new_codec(recipe("codec"))
+        if name == "text-to-speech":
+            train, validation = phrases
+            return SpeakingObjective(
+                recipe=chosen, model=model, labels=list(SYMBOLS), protocol="speech",
+                normalizer=level_of(7), data="phrases", train=train, validation=validation,
+            )  # fmt: skip
+        if name == "codec":
+            train, validation = (torch.randn(n, 12, 5, generator=draws) for n in (7, 3))
+            return CodingObjective(
+                recipe=chosen, model=codec, labels=[], protocol="codec", normalizer=level_of(5),
+                data="noise", train=train, validation=validation,
+            )  # fmt: skip
+        train, validation = (
+            WordSplit(
+                words=torch.randint(35, (n,), generator=draws),
+                codes=torch.randint(11, (n, 4), generator=draws),
+            )
+            for n in (7, 3)
+        )
+        with fresh_weights(chosen):
+            model = new_prior(chosen, codec, length=4)
+        return DrawingObjective(
+            recipe=chosen, model=model, labels=list(V2_WORDS), protocol="codes",
+            normalizer=level_of(5), data="drawn", train=train, validation=validation,
+        )  # fmt: skip
+
+    return objective
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_resumed_run_ends_as_one_that_was_never_interrupted(made, tmp_path, monkeypatch, name):
+    whole = begin(made(name), tmp_path / "whole")
+    finish(whole, progress=False)
+    part = begin(made(name), tmp_path / "part")
+    learn = type(part.objective).loss
+
+    def interrupted(objective, rows, step):
+        if step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return learn(objective, rows, step)
+
+    monkeypatch.setattr(type(part.objective), "loss", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        finish(part, progress=False)
+    monkeypatch.undo()
+    again = begin(made(name), tmp_path / "part", resume=True)
+    assert again.step == 3
+    finish(again, progress=False)
+    for file in ("history.jsonl", "recipe.toml"):
+        assert (tmp_path / "part" / file).read_text() == (tmp_path / "whole" / file).read_text()
+    one, other = (run.objective.model.state_dict() for run in (whole, again))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert len(whole.history) == 2
+    assert whole.history.best == min(whole.history, key=lambda row: row["validation_loss"])
+    with pytest.raises(UsageError, match="contains a run already"):
+        begin(made(name), tmp_path / "part")
+    with pytest.raises(UsageError, match=r"train\.lr was 0\.002 when this run began"):
+        begin(made(name, "train.lr=1e-3"), tmp_path / "part", resume=True)
+
+
+def test_a_voice_is_read_from_its_run_and_speaks(made, tmp_path):
+    run = begin(made("text-to-speech"), tmp_path / "voice")
+    finish(run, progress=False)
+    voice = load_voice(tmp_path / "voice")
+    assert (voice.model.config.mean, voice.model.config.deviation) == (-4.5, 4.0)
+    best = run.history.best["step"]
+    mel = voice.mels(["water"])[0]
+    assert mel.shape[1] == 7
+    assert best in (2, 4)
+    for read, told in (
+        (load_model, "a voice, which speaks"),
+        (load_recognizer, "writes no text"),
+        (load_prior, "no prior over codes"),
+        (known_codec, "holds no codec"),
+    ):
+        arguments = (tmp_path,) if read is known_codec else ()
+        with pytest.raises(UsageError, match=told):
+            read(tmp_path / "voice", *arguments)
+
+
+def test_a_prior_holds_its_codec_and_draws_words(made, tmp_path):
+    finish(begin(made("code-prior"), tmp_path / "prior"), progress=False)
+    prior = load_prior(tmp_path / "prior")
+    generator = torch.Generator().manual_seed(0)
+    mel = prior.draw(["yes", "no", "yes"], top_k=3, generator=generator)
+    assert mel.shape == (3, 16, 5)
+    codes = prior.known.codec.encode((mel - level_of(5).mean) / level_of(5).std)
+    assert codes.shape == (3, 4)
+    for wrong, told in ((["yse"], "did you mean 'yes'"), (["jukebox"], "choose one of backward")):
+        with pytest.raises(UsageError, match=told):
+            prior.draw(wrong)
+    with pytest.raises(UsageError, match="a prior, which draws codes"):
+        load_model(tmp_path / "prior")
+    with pytest.raises(UsageError, match="no voice: name a run of kws train text-to-speech"):
+        load_voice(tmp_path / "prior")
+    again = known_codec(None, tmp_path / "prior", resume=True)
+    assert torch.equal(again.codec.codebook.vectors, prior.known.codec.codebook.vectors)
+
+
+def test_the_codec_does_not_learn_with_its_prior(made, tmp_path):
+    run = begin(made("code-prior"), tmp_path / "prior")
+    before = {name: w.clone() for name, w in run.objective.model.codec.state_dict().items()}
+    finish(run, progress=False)
+    after = run.objective.model.codec.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_codec_is_built_again_from_its_weights_alone():
+    codec = new_codec(recipe("codec")).eval()
+    same, mel = codec_like(codec.state_dict()).eval(), torch.randn(2, 8, 5)
+    torch.testing.assert_close(same(mel)[0], codec(mel)[0], rtol=0, atol=0)
+    for wrong in ({}, {"encoder.0.weight": torch.ones(3), "codebook.vectors": torch.ones(2, 2)}):
+        with pytest.raises(RuntimeError):
+            codec_like(wrong)
+
+
+def test_figures_of_a_codec_that_says_one_code(made):
+    codec = made("codec").model.eval()
+    codec.codebook.vectors.fill_(100.0)
+    codec.codebook.vectors[4] = 0.0
+    found = codec_figures(codec, torch.randn(3, 12, 5))
+    assert (found["codes_in_use"], found["code_perplexity"]) == (1, pytest.approx(1.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "told"),
+    [
+        ("codec", "model.num_codes=1", "codec: a codebook of 1 says nothing"),
+        (
+            "codec",
+            "model.num_code=9",
+            "no setting 'num_code' (did you mean 'num_codes'?)",
+        ),
+        ("codec", "model.width=0", "model.width expects a whole number from 1"),
+        ("codec", "features.window=200", "features.window changes nothing in a training of codec"),
+        ("codec", "augment.time_masks=1", "augment.time_masks changes nothing"),
+        ("codec", "train.ema=0.9", "train.ema changes nothing"),
+        ("codec", "train.precision=bfloat16", "train.precision=bfloat16 is not for codec"),
+        ("codec", "model.name=crnn", "model.name=crnn neither speaks nor draws codes"),
+        ("codec", "data.task=keywords", "data.task=keywords is not codec"),
+        ("text-to-speech", "model.num_heads=5", "fastspeech: "),
+        ("text-to-speech", "data.protocol=v1-12", "data.protocol changes nothing"),
+    ],
+)
+def test_settings_that_fit_nothing_are_one_sentence(name, setting, told):
+    start = {"codec": coding, "text-to-speech": speaking}[name]
+    chosen = recipe(name, "data.spoken=4", setting)
+    with pytest.raises(UsageError, match=re.escape(told)):
+        start(chosen, torch.device("cpu"))
+
+
+def test_a_training_without_what_it_needs_is_one_sentence(tmp_path):
+    prior, voice = recipe("code-prior"), recipe("text-to-speech", "data.spoken=2")
+    with pytest.raises(UsageError, match=r"give the run of one, kws train codec, with --init"):
+        fit_prior(prior, codec=None, out=tmp_path / "x", progress=False)
+    with pytest.raises(UsageError, match=r"data\.spoken=2 phrases are fewer than train\.batch_si"):
+        speaking(voice, torch.device("cpu"))
