@@ -4,8 +4,9 @@
     found.figures["codes_in_use"]
 
 The engine says each split again. A voice is measured on phrases; those of testing have no word of
-the training phrases. A codec and a prior are measured on other utterances of the 35 words. With `listen`
-the listener (`kws.inference.listener`), which knows none of these models, says what it hears.
+the training phrases. A codec and a prior are measured on other utterances of the 35 words. With
+`listen` the listener (`kws.inference.listener`), which knows none of these models, says what it
+hears.
 """
 
 from dataclasses import dataclass

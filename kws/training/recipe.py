@@ -69,8 +69,8 @@ class Data:
     validation: Fraction = 0.1  # speakers: utterances of every speaker held out of training
     crop_frames: PositiveInt = 128  # speakers: length of a training example, 10 ms a frame
     compat: bool = False  # speakers: with the flaws of the homework's sample code
-    # what the engine says to learn from; speech: phrases, codec and codes: utterances by each voice of
-    # each word; None: the numbers of the assignments
+    # what the engine says to learn from; speech: phrases, codec and codes: utterances of each word
+    # by each voice; None: the numbers of the assignments
     spoken: PositiveInt | None = None
 
 
