@@ -10,7 +10,9 @@ Letters: C classes   m features of a frame   d width   f width of the feed-forwa
          w, g other widths   N positions
 """
 
+import functools
 import itertools
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,7 @@ from kws.models import speaker
 from kws.models.bc_resnet import HEAD_KERNEL, STAGE_BLOCKS, BcResNetConfig, widths_of
 from kws.models.convs2s import ConvS2sConfig
 from kws.models.ds_cnn import STEM_KERNEL, DsCnnConfig
+from kws.models.gated import GatedCrnnConfig
 from kws.models.keyword_transformer import KeywordTransformerConfig
 from kws.models.patches import count_patches
 from kws.models.recurrent import CrnnConfig, GruConfig, RnnConfig
@@ -190,6 +193,15 @@ def parts_of_crnn(config: CrnnConfig) -> Parts:
         **pooling(config.pooling, d),
         "classify": classifier(d, config.num_classes, config.d_hidden, normalized=False),
     }
+
+
+def parts_of_gated_crnn(config: GatedCrnnConfig) -> Parts:
+    """All of one CRNN, and all of the other."""
+    wholes = [
+        functools.reduce(operator.add, parts_of_crnn(network).values())
+        for network in config.networks
+    ]
+    return dict(zip(("gate", "words"), wholes, strict=True))
 
 
 def parts_of_gru(config: GruConfig) -> Parts:
@@ -405,6 +417,7 @@ def parts_of_branchformer(config: speaker.BranchformerConfig) -> Parts:
 
 PARTS: dict[type, Callable[[Any], Parts]] = {
     CrnnConfig: parts_of_crnn,
+    GatedCrnnConfig: parts_of_gated_crnn,
     GruConfig: parts_of_gru,
     RnnConfig: parts_of_rnn,
     ConvS2sConfig: parts_of_convs2s,

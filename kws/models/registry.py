@@ -16,6 +16,7 @@ from kws.models import (
     bc_resnet,
     convs2s,
     ds_cnn,
+    gated,
     keyword_transformer,
     pretrained,
     recurrent,
@@ -59,6 +60,11 @@ MODELS: dict[str, Entry] = {
         build=recurrent.Crnn,
         config=recurrent.CRNN_SMALL,
         about="the same idea, light enough to train on a CPU",
+    ),
+    "crnn-gated": Entry(
+        build=gated.GatedCrnn,
+        config=gated.GatedCrnnConfig(),
+        about="two of crnn-small: one for silence and unknown, one for words",
     ),
     "gru": Entry(
         build=recurrent.GruClassifier,

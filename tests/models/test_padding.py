@@ -70,7 +70,14 @@ LAYERS = {
     "patches": (lambda: PatchEmbedding(D, (4, 5), (3, 2)), (B, T, BANDS)),
     "convolutional front end": (lambda: ConvFrontEnd(BANDS, D), (B, T, BANDS)),
 }
-LEFT_TO_MODELS = {"BcResNet", "Crnn", "GruClassifier", "KeywordTransformer", "SequenceClassifier"}
+LEFT_TO_MODELS = {
+    "BcResNet",
+    "Crnn",
+    "GatedCrnn",
+    "GruClassifier",
+    "KeywordTransformer",
+    "SequenceClassifier",
+}
 LEFT_TO_MODELS |= {"ConvS2s", "DsCnn", "RnnClassifier", "SpectrogramTransformer", "Tdnn"}
 REFUSE_PADDING = {"Ast", "Wav2Vec2"}  # tested where they are
 # With a padding test beside their own: a memory and symbols, or a mask that is shortened twice.

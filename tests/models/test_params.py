@@ -62,6 +62,7 @@ PUBLISHED_PARTS = {
 VARIANTS = [
     ("crnn", {"channels": (3, 5), "pools": ((3, 2), (2, 1)), "num_layers": 1, "num_features": 41}),
     ("crnn", {"pooling": "self-attentive", "d_hidden": 7, "hidden_size": 11}),
+    ("crnn-gated", {"channels": (3, 5), "pools": ((3, 2), (2, 1)), "num_outside": 1}),
     ("gru", {"channels": 7, "hidden_size": 11, "num_layers": 3, "num_features": 13}),
     ("lstm", {"hidden_size": 11, "num_layers": 3, "num_features": 13}),
     ("lstm", {"cell": "gru", "num_layers": 1}),

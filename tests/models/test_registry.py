@@ -11,7 +11,7 @@ from kws.errors import UsageError
 from kws.models.registry import MODELS, build_model, configure
 
 # Adding a constant to every score of a softmax changes nothing: these have no gradient.
-FREE = {"pool.score.bias"}
+FREE = {"pool.score.bias", "gate.pool.score.bias", "words.pool.score.bias"}
 
 # Another value of every setting, tried on the first of its models. Sizes are small throughout.
 SMALL = {"d_model": 12, "num_heads": 3, "d_ff": 14, "num_layers": 2}
@@ -27,6 +27,16 @@ OTHERS = {
             "num_layers": 1,
             "pooling": "mean",
             "d_hidden": 0,
+            "dropout": 0.0,
+        },
+    ),
+    "crnn-gated": (
+        {"channels": (4, 6), "pools": ((2, 2), (1, 1)), "hidden_size": 5},
+        {
+            "num_outside": 1,
+            "channels": (4, 5),
+            "pools": ((1, 2), (1, 1)),
+            "hidden_size": 4,
             "dropout": 0.0,
         },
     ),

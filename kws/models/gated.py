@@ -1,0 +1,95 @@
+"""A network of its own for silence and unknown, in front of one that only tells words apart.
+
+Proposed, not tried, in the report on the Kaggle challenge. Two CRNNs that share nothing hear the
+same clip: the gate tells silence, other words and commands apart, the second which command it is,
+if it is one. By the rule of products
+
+    ln p(silence) = ln gate(silence)          ln p(word) = ln gate(command) + ln words(word)
+
+so the outputs are logarithms of probabilities, and one cross-entropy over all labels is the sum of
+the two networks' own: a clip that is no command teaches the second nothing. They are trained
+together, in one run, as each would be alone, and a doubtful gate leaves the answer open where a
+gate that decides first would not.
+
+Shape letters: B batch   T frames   F features of a frame   G labels of the gate   W words
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from kws.models.recurrent import CRNN_SMALL, Crnn, CrnnConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatedCrnnConfig:
+    """Settings of `GatedCrnn`; the sizes are those of each of the two networks.
+
+    Attributes:
+        num_classes: number of logits, over both networks.
+        num_features: frequency bands of the input.
+        num_outside: labels that are the gate's to tell, the first ones: silence and unknown (not of
+            kaggle-12, which has them last).
+        channels: output channels of each convolution.
+        pools: (bands, frames) of the pooling after each convolution.
+        hidden_size: width of each direction of the GRU.
+        dropout: in front of the logits.
+    """
+
+    num_classes: int = 12
+    num_features: int = 40
+    num_outside: int = 2
+    channels: tuple[int, ...] = CRNN_SMALL.channels
+    pools: tuple[tuple[int, int], ...] = CRNN_SMALL.pools
+    hidden_size: int = CRNN_SMALL.hidden_size
+    dropout: float = CRNN_SMALL.dropout
+
+    def network(self, num_classes: int) -> CrnnConfig:
+        """Settings of one of the two, with so many logits."""
+        return replace(
+            CRNN_SMALL,
+            num_classes=num_classes,
+            num_features=self.num_features,
+            channels=self.channels,
+            pools=self.pools,
+            hidden_size=self.hidden_size,
+            dropout=self.dropout,
+        )
+
+    @property
+    def networks(self) -> tuple[CrnnConfig, CrnnConfig]:
+        """The gate, with one logit more for "a command", and the network of words.
+
+        Raises:
+            ValueError: no label is left for a word.
+        """
+        words = self.num_classes - self.num_outside
+        if words < 1:
+            raise ValueError(
+                f"num_outside={self.num_outside} leaves no word of num_classes={self.num_classes}"
+            )
+        return self.network(self.num_outside + 1), self.network(words)
+
+
+class GatedCrnn(nn.Module):
+    """Two CRNNs and the rule of products; the logits are logarithms of probabilities.
+
+    Raises:
+        ValueError: no label is left for a word, or `pools` leave no frequency band.
+    """
+
+    def __init__(self, config: GatedCrnnConfig):
+        super().__init__()
+        self.config = config
+        gate, words = config.networks
+        self.gate, self.words = Crnn(gate), Crnn(words)
+
+    def forward(
+        self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B num_classes"]:
+        """features (B, T, F) -> logits (B, num_classes), those of the gate's labels first."""
+        gate = self.gate(features, valid).log_softmax(dim=1)  # (B, G + 1), the last: a command
+        words = self.words(features, valid).log_softmax(dim=1)  # (B, W)
+        return torch.cat([gate[:, :-1], gate[:, -1:] + words], dim=1)
