@@ -1,11 +1,13 @@
 """The full-size trainings, each on one GPU: how fast they go, and what they reach.
 
-    python benchmarks/gpu/full_runs.py                     examples/s on random data of full size
+    python benchmarks/gpu/full_runs.py                     speed on random data of full size
+    python benchmarks/gpu/full_runs.py --smoke             the same in small, on a CPU too
     python benchmarks/gpu/full_runs.py RUN --data FOLDER   the whole training, then the test split
 
 Without FOLDER the data are noise of the true size, 105,829 clips or 42.5 million frames of 600
-speakers: only speed is measured, and the time of the whole training follows from it. On a machine
-without a GPU that takes long: `--scale 0.001 --steps 3` makes less of it.
+speakers. Measured is how fast a training step goes and the most memory that it takes on the GPU, in
+float32, in bfloat16 and compiled (`torch.compile`, whose own minutes are not counted); how long the
+whole training takes follows. `--smoke` only shows that every one of them runs.
 
 What a run is expected to reach is from its source (recipes of the group small-footprint say which)
 or is our aim; what it reached is printed with n and interval, and kept in its run folder. A whole
@@ -15,9 +17,11 @@ training that was interrupted goes on where it was.
 import argparse
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # report, beside the folder
 
@@ -54,7 +58,25 @@ class Plan:
     aim: str
 
 
+Way = Mapping[str, Any]  # settings of [train]
+WAYS: dict[str, Way] = {
+    "float32": {"precision": "float32"},
+    "bfloat16": {"precision": "bfloat16"},
+    "bfloat16, compiled": {"precision": "bfloat16", "compile": True},
+}
 PLANS = {
+    "report": Plan(
+        recipe="thirty-words/adamw-20",
+        changes=(),
+        examples=56_197,
+        aim="87.60 in 857 minutes: Speech Commands report",
+    ),
+    "keywords-best": Plan(
+        recipe="keywords-best",
+        changes=(),
+        examples=36_923,
+        aim="not known: our recipe for small data",
+    ),
     "v2-12-quick": Plan(
         recipe="twelve-classes/crnn-attention",
         changes=(
@@ -77,11 +99,29 @@ PLANS = {
         examples=36_923,
         aim="98.6: our aim; 98.7 published",
     ),
+    "kwt-1": Plan(
+        recipe="small-footprint/kwt-1",
+        changes=(),
+        examples=36_923,
+        aim="97.7 published",
+    ),
+    "kwt-3": Plan(
+        recipe="small-footprint/kwt-3",
+        changes=(),
+        examples=36_923,
+        aim="98.6 published",
+    ),
     "v2-35": Plan(
         recipe="small-footprint/bc-resnet-8",
         changes=("data.protocol=v2-35",),
         examples=84_843,
         aim="97.0 to 97.7 published, of other models",
+    ),
+    "homework": Plan(
+        recipe="speaker-homework/modified",
+        changes=(),
+        examples=51_000,
+        aim="75.99 on crops: speaker homework",
     ),
     "speakers-600": Plan(
         recipe="speakers",
@@ -104,7 +144,10 @@ def main() -> int:
         if options.data:
             return whole(options.run, options.data, options.out, options.device)
         chosen = [options.run] if options.run else list(PLANS)
-        speeds(chosen, options.device, options.scale, options.steps)
+        if options.smoke:
+            smoke(chosen, options.device)
+        else:
+            speeds(chosen, options.device, options.scale, options.steps)
     except UsageError as error:
         print(f"{Path(__file__).name}: {error}", file=sys.stderr)
         return 2
@@ -116,6 +159,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Trainings of full size on one GPU.")
     parser.add_argument("run", nargs="?", choices=PLANS, help="[all, without --data]")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="real data: train on them")
+    parser.add_argument("--smoke", action="store_true", help="does every one run? seconds each")
     parser.add_argument("--out", type=Path, default=Path("runs/gpu"), help="for run folders")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the true size [1]")
@@ -133,37 +177,69 @@ def recipe_of(name: str) -> Recipe:
     return load_recipe(PLANS[name].recipe, PLANS[name].changes)
 
 
-def speeds(names: list[str], device: Device, scale: float, steps: int) -> None:
-    """Examples a second on noise, and how long the whole training would take."""
+def speeds(
+    names: list[str], device: Device, scale: float, steps: int, ways: Mapping[str, Way] = WAYS
+) -> None:
+    """Examples a second on noise, memory, and how long the whole training would take."""
     rows, numbers = [], {}
     for name in names:
         recipe, plan = recipe_of(name), PLANS[name]
         with tempfile.TemporaryDirectory() as folder:
             data = noise(recipe, scale, Path(folder))
-            each = seconds_of_a_step(recipe, data, device, steps)
-        batch = recipe.train.batch_size
-        total = recipe.train.total_steps or recipe.train.epochs * -(-plan.examples // batch)
-        minutes = total * each / 60
-        rows.append([name, plan.recipe, len(data), batch, batch / each, total, minutes, plan.aim])
-        numbers |= {f"{name}_examples_per_second": batch / each, f"{name}_minutes": minutes}
+            for way, settings in ways.items():
+                settings = replace(recipe.train, **settings)
+                found = speed(replace(recipe, train=settings), data, device, steps)
+                batch = settings.batch_size
+                total = settings.total_steps or settings.epochs * -(-plan.examples // batch)
+                minutes = total * found.step_seconds / 60
+                rate = batch / found.step_seconds
+                gigabytes = None if found.memory is None else found.memory / 1e9
+                model = recipe.model.name
+                rows.append([name, model, way, batch, rate, gigabytes, total, minutes, plan.aim])
+                key = f"{name}, {way}"
+                numbers[key] = {"examples_per_second": rate, "minutes": minutes, "gb": gigabytes}
+                print(f"{key}: {rate:,.0f} examples/s", file=sys.stderr, flush=True)
     print(f"random data, {scale:g} of the true size; {steps} steps after {WARM_UP} to warm up")
-    headings = ("run", "recipe", "examples", "batch", "examples/s", "steps", "projected min")
+    headings = ("run", "model", "how", "batch", "examples/s", "GB", "steps", "projected min")
     print_table([*headings, "expected (not measured here), %"], rows)
-    finish(numbers | {"scale": scale, "steps": steps})
+    finish({"runs": numbers, "scale": scale, "steps": steps})
 
 
-def seconds_of_a_step(recipe: Recipe, data: Split, device: Device, steps: int) -> float:
-    """Wall-clock seconds of an optimizer step, data and augmentation included."""
+def smoke(names: list[str], device: Device) -> None:
+    """A step of each on a thousandth of the data, two examples at a time; nothing is compiled."""
+    uncompiled = {way: settings for way, settings in WAYS.items() if not settings.get("compile")}
+    small = {way: {**settings, "batch_size": 2} for way, settings in uncompiled.items()}
+    speeds(names, device, 0.001, 1, small)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Wall-clock seconds of an optimizer step, and the most bytes on the GPU; None without one."""
+
+    step_seconds: float
+    memory: int | None
+
+
+def speed(recipe: Recipe, data: Split, device: Device, steps: int) -> Speed:
+    """Optimizer steps, data and augmentation included. A GPU holds the data, too."""
     with team_of_processes(device) as team, tempfile.TemporaryDirectory() as folder:
+        on_gpu = team.device.type == "cuda"
+        if on_gpu:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(team.device)
         run = begin(recipe, data, data, Path(folder), team)
+        forward = team.wrap_ddp(run.model)
+        if recipe.train.compile:
+            forward.compile()
         marks = []
         for count in (WARM_UP, steps):
             for _ in range(count):
-                train_step(run, run.model)
+                train_step(run, forward)
                 run.step += 1
             settle(team.device)
             marks.append(perf_counter())
-        return (marks[1] - marks[0]) / steps
+        memory = torch.cuda.max_memory_allocated(team.device) if on_gpu else None
+        return Speed((marks[1] - marks[0]) / steps, memory)
 
 
 def settle(device: torch.device) -> None:

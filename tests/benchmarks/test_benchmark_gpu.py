@@ -59,10 +59,21 @@ def test_noise_is_of_the_true_size(script, tmp_path):
 
 
 def test_speed_is_projected_to_the_whole_training(script, quick, capsys):
-    script.speeds([quick], "cpu", 1e-3, 1)
-    numbers = json.loads(capsys.readouterr().out.splitlines()[-1])
-    seconds = 2 * 8 / numbers[f"{quick}_examples_per_second"]  # two steps of eight examples
-    assert numbers[f"{quick}_minutes"] == pytest.approx(seconds / 60, rel=1e-3)
+    script.speeds([quick], "cpu", 1e-3, 1, {"as it is": {}})
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])["runs"][f"{quick}, as it is"]
+    seconds = 2 * 8 / found["examples_per_second"]  # two steps of eight examples
+    assert found["minutes"] == pytest.approx(seconds / 60, rel=1e-3)
+    assert found["gb"] is None
+
+
+def test_the_smoke_run_takes_every_precision(script, quick, capsys):
+    script.smoke([quick], "cpu")
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(found["runs"]) == [f"{quick}, float32", f"{quick}, bfloat16"]
+
+
+def test_the_plans_are_of_eight_models(script):
+    assert len({script.recipe_of(name).model.name for name in script.PLANS}) == 8
 
 
 def test_a_whole_training_ends_with_its_accuracy_and_can_be_repeated(
