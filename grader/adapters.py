@@ -355,6 +355,8 @@ _INTERPOLATE = (
     "torch.nn.functional.interpolate",
     "torch.nn.functional.upsample",
     "torch.nn.functional.grid_sample",
+    "torch.grid_sampler",
+    "torch.grid_sampler_2d",
     "torch.nn.Upsample",
 )
 _AST = (

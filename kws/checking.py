@@ -4,11 +4,14 @@
         expect_close("attend(q, k, v)", attend(q, k, v), [[5.0]], suspects={"divided?": [[4.4]]})
 
     ✓ 2.1-attend-by-hand  attend agrees with pencil and paper
-    ✗ 2.1-attend-by-hand  attend(q, k, v) is off by up to 0.6
+    ✗ 2.1-attend-by-hand  attend(q, k, v) is
+      [[4.4]]
+      expected
+      [[5]]
       hint: divided?
     · 2.1-attend-by-hand  not started
 
-After the second and third line the notebook stops, without a traceback: there is nothing to read
+After the second and third the notebook stops, without a traceback: there is nothing to read
 in one. An error in the answer itself keeps its traceback, which says where to look. Where an
 earlier task's checks did not pass, a later one that fails says "waits for 2.3" and no more.
 """
@@ -25,6 +28,7 @@ import torch
 from torch import Tensor
 
 from kws.contracts import Trial, find_trial
+from kws.contracts.compare import difference
 from kws.contracts.goldens import Golden, goldens, tasks_before
 from kws.contracts.own_work import watch_calls
 from kws.contracts.trial import plain
@@ -219,13 +223,15 @@ def expect_close(
     if not isinstance(actual, Tensor):
         question = "is there a return?" if actual is None else ""
         raise Unmet(f"{what} is {_kind(actual)}, expected a tensor", question)
+    for odd in (Tensor.is_complex, _is_bool):
+        if odd(actual) and not odd(expected):
+            raise Unmet(f"{what} has dtype {actual.dtype}, expected real numbers")
     hint = _suspected(suspects, lambda value: _agree(actual, torch.as_tensor(value), atol))
     if actual.shape != expected.shape:
         shapes = f"{tuple(actual.shape)}, expected {tuple(expected.shape)}"
         raise Unmet(f"{what} has shape {shapes}", hint)
     if not _agree(actual, expected, atol):
-        off = (actual.detach().double() - expected.double()).abs().max().item()
-        raise Unmet(f"{what} is off by up to {off:.3g}", hint)
+        raise Unmet(f"{what} {_apart(actual, expected, atol)}", hint)
 
 
 def expect_equal(
@@ -286,6 +292,16 @@ def _agree(actual: Tensor, expected: Tensor, atol: float) -> bool:
     if actual.shape != expected.shape:
         return False
     return torch.allclose(actual.detach().double(), expected.double(), rtol=1e-5, atol=atol)
+
+
+def _is_bool(value: Tensor) -> bool:
+    return value.dtype == torch.bool
+
+
+def _apart(actual: Tensor, expected: Tensor, atol: float) -> str:
+    """How two tensors of one shape differ: few numbers are shown, expected beside got."""
+    got, wanted = (plain(x.detach().double()) for x in (actual, expected))
+    return difference(got, wanted, 0.0, atol) or "has other values than expected"
 
 
 def _kind(value: Any) -> str:

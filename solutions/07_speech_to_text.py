@@ -293,8 +293,9 @@ _ = axes.set(xlabel="time (s)", ylabel="mel band", title=title)
 # </details>
 #
 # **Contract.** `attend_2d(q, k, v, valid=None)`: q, k, v (B, C, T, F), valid (B, T) bool or None →
-# (B, 2C, T, F), first the C channels over time, then those over frequency; padded frames of the
-# output are zero, those of the inputs may hold any number. Use tensor operations or `attend`.
+# (B, 2C, T, F) in the dtype of q, first the C channels over time, then those over frequency; padded
+# frames, which always lie behind the real ones, may hold any number in q, k and v, and are zero in
+# the output. Use tensor operations or `attend`.
 
 
 # %% tags=["export"]

@@ -672,9 +672,10 @@ _ = panels[0].set(ylabel="phoneme")
 # </details>
 #
 # **Contract.** `mel_to_power(mel)`: log-mels (B, T, 64) → power (B, T, 201), float as mel, at least
-# 1e-10: of exp(mel) - 1e-6, at least 0, by the pseudo-inverse of `mel_filterbank(201, 64, 20.0,
-# 8000.0)`. `griffin_lim(magnitude, iterations, momentum=0.99)`: (B, T, K) → (B, N), N = 160 (T -
-# 1), beginning with phases of 0. `spectra` and `waveform_of` are given; nothing of torchaudio.
+# 1e-10: of exp(mel) - 1e-6, at least 0, by the pseudo-inverse (`torch.linalg.pinv`) of
+# `mel_filterbank(201, 64, 20.0, 8000.0)`. `griffin_lim(magnitude, iterations, momentum=0.99)`: (B,
+# T, K) → (B, N), N = 160 (T - 1), beginning with phases of 0. `spectra` and `waveform_of` are
+# given; nothing of torchaudio.
 
 
 # %% tags=["export"]

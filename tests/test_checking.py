@@ -28,7 +28,8 @@ def test_a_met_check_says_what_holds(capsys):
 def test_an_unmet_check_says_the_fact_and_the_question_and_stops(capsys):
     with pytest.raises(Unmet), check("2.1-values", "attend agrees"):
         expect_close("attend(q)", torch.tensor([1.5]), [1.0], {"no": [9.0], "divided?": [1.5]})
-    assert line_of(capsys) == "✗ 2.1-values  attend(q) is off by up to 0.5\n  hint: divided?\n"
+    shown = "attend(q) is\n  [1.5]\n  expected\n  [1]\n  hint: divided?\n"
+    assert line_of(capsys) == f"✗ 2.1-values  {shown}"
 
 
 def test_a_todo_is_not_started_and_stops(capsys):
@@ -72,8 +73,19 @@ def test_a_missing_return_is_recognized(expect):
 
 def test_values_may_differ_by_the_tolerance_only():
     expect_close("y", torch.tensor(0.05), 0.0, atol=0.1)
-    with pytest.raises(Unmet, match=r"off by up to 0\.05"):
+    with pytest.raises(Unmet, match=r"^y is 0\.05, expected 0$"):
         expect_close("y", torch.tensor(0.05), 0.0)
+
+
+def test_of_many_numbers_the_largest_difference_is_told():
+    with pytest.raises(Unmet, match=r"^y is off by up to 0\.5, in 1 of 20 places$"):
+        expect_close("y", torch.eye(20)[0] / 2, torch.zeros(20))
+
+
+@pytest.mark.parametrize("odd", [torch.tensor([1 + 1j]), torch.tensor([True])])
+def test_complex_numbers_and_bools_are_no_real_numbers(odd):
+    with pytest.raises(Unmet, match=f"has dtype {odd.dtype}, expected real numbers"):
+        expect_close("y", odd, [1.0])
 
 
 def test_something_that_is_no_tensor_is_named():
@@ -81,9 +93,11 @@ def test_something_that_is_no_tensor_is_named():
         expect_close("y", [1.0], [1.0])
 
 
-def test_nan_is_never_close():
-    with pytest.raises(Unmet):
+def test_nan_is_never_close_and_said_in_words():
+    with pytest.raises(Unmet, match=r"^y is nan, expected 0$"):
         expect_close("y", torch.tensor(float("nan")), 0.0)
+    with pytest.raises(Unmet, match=r"^y contains NaN, in 1 place$"):
+        expect_close("y", torch.tensor([float("nan"), 0.0]), [0.0, 0.0])
 
 
 def test_equal_takes_a_number_out_of_a_tensor_of_one():

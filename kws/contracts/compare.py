@@ -267,9 +267,10 @@ def _oddities(actual: Record, expected: Record) -> str:
     for position, name in enumerate(("NaN", "an infinite number")):
         if actual.odd[position] != expected.odd[position]:
             got, wanted = actual.odd[position], expected.odd[position]
+            places = f"{got} place" if got == 1 else f"{got} places"
             if not wanted:
-                return f"contains {name}, in {got} places"
-            return f"contains {name} in {got} places, expected {wanted}"
+                return f"contains {name}, in {places}"
+            return f"contains {name} in {places}, expected {wanted}"
     raise AssertionError("no difference to tell")
 
 

@@ -220,7 +220,7 @@ def split_values(draw, count, which_split):
 
 
 @trial("1.7", public={"count": 4}, hidden={"count": 9})
-def split_takes(draw, count, which_split):
+def split_recordings(draw, count, which_split):
     """all recordings of a speaker are in one split."""
     recordings = [f"{word}/{{}}_nohash_{n}.wav" for word in ("bed", "up") for n in (0, 3, 12)]
     for speaker in ("c2d15ea5", *speakers(draw, count)):

@@ -185,15 +185,18 @@ def numbered(B: int, D: int, *places: int) -> Tensor:
     return rows.reshape(B, D, *places).double()
 
 
+KEPT = "tokens of x, the same ones in every clip"
+
+
 def _places(y: Any, B: int, D: int, size: int) -> list[int] | str:
-    """Which places stay, if y (B, D, n) has the same of them in every clip and feature."""
+    """Which places stay, if y (B, D, n) is what `KEPT` says; in words what it is otherwise."""
     if not isinstance(y, Tensor) or y.ndim != 3 or y.shape[:2] != (B, D):
-        return "not the features of each clip"
+        return "something else than the features of each clip"
     kept = y[0, 0].double()
     if not bool(torch.isin(kept, torch.arange(size).double()).all()):
         return "numbers that x does not have there"
     if not torch.equal(y.double(), kept + 1000 * torch.arange(B * D).reshape(B, D, 1)):
-        return "not the same places in every clip and feature"
+        return "other tokens in each clip, or features that do not belong together"
     return [int(place) for place in kept]
 
 
@@ -212,8 +215,8 @@ def measure_structured(
         yield f"the shape of {what}", _form(y)
         flat = y.flatten(2) if isinstance(y, Tensor) and y.ndim == 4 else y
         kept = _places(flat, B, D, f * t)
+        yield f"what stays in {what}", kept if isinstance(kept, str) else KEPT
         if isinstance(kept, str):
-            yield f"what {what} holds", kept
             continue
         yield f"different tokens in {what}", len(set(kept))
         yield f"rows with a token in {what}", len({place // t for place in kept})
@@ -249,8 +252,8 @@ def measure_unstructured(results: Mapping[str, Any], B: int, N: int, D: int, kee
     for what, y in results.items():
         yield f"the shape of {what}", _form(y)
         kept = _places(y.mT if isinstance(y, Tensor) and y.ndim == 3 else y, B, D, N)
+        yield f"what stays in {what}", kept if isinstance(kept, str) else KEPT
         if isinstance(kept, str):
-            yield f"what {what} holds", kept
             continue
         yield f"different tokens in {what}", len(set(kept))
     first, again, *others = list(results.values())[:6]
@@ -547,14 +550,18 @@ def _people(draw: Draw, classes: int, speakers: int) -> tuple[Tensor, list[str]]
     return torch.tensor([pairs[at][0] for at in order]), [pairs[at][1] for at in order]
 
 
+ROWS = "numbers of rows"
+
+
 def measure_rows(results: Mapping[str, Any], classes: int, speakers: int) -> Measured:
     labels, people = results["labels"].tolist(), results["speakers"]
     asked = {what: rows for what, rows in results.items() if what.startswith("few_shot_rows")}
     for what, rows in asked.items():
         rows = rows.tolist() if isinstance(rows, Tensor) else rows
         whole = isinstance(rows, list) and all(isinstance(row, int) for row in rows)
-        if not whole or not all(0 <= row < len(labels) for row in rows):
-            yield f"what {what} is", "not whole numbers that are rows"
+        right = whole and all(0 <= row < len(labels) for row in rows)
+        yield f"what is in {what}", ROWS if right else "something else than numbers of rows"
+        if not right:
             continue
         yield (
             f"rows of each class in {what}",

@@ -59,6 +59,13 @@ READY = (  # a word in a forbidden name -> how the operators begin that compute 
     ("torch.stft", ("aten::stft",)),
     ("hann_window", ("aten::hann_window",)),
     ("functional.glu", ("aten::glu",)),
+    ("functional.unfold", ("aten::im2col",)),
+    ("functional.interpolate", ("aten::upsample_", "aten::_upsample_")),
+    ("grid_sample", ("aten::grid_sampler", "aten::_grid_sampler")),
+    ("functional.cross_entropy", ("aten::cross_entropy_loss",)),
+    ("ctc_loss", ("aten::ctc_loss", "aten::_ctc_loss")),
+    ("repeat_interleave", ("aten::repeat_interleave",)),
+    ("cross_entropy_with_logits", ("aten::binary_cross_entropy_with_logits",)),
 )
 KERNELS = (  # what computes on a processor, for nested tensors and within vmap as well
     "CPU",

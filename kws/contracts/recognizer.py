@@ -189,6 +189,8 @@ def attention_padding(draw, B, C, T, F, attend_2d):
     yield "q and valid afterwards: are they changed in place?", [q, valid]
     alone = [x[-1:, :, : int(valid[-1].sum())] for x in (q, k, v)]
     yield "the last utterance alone", attend_2d(*alone)
+    double = [x.double() for x in (q, k, v)]
+    yield "the dtype of attend_2d(q, k, v, valid) in float64", str(attend_2d(*double, valid).dtype)
 
 
 # 7.4

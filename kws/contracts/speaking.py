@@ -386,7 +386,7 @@ def model_values(draw, B, U, V, D, H, E, FastSpeech, load_fastspeech):
     trained = {name.partition(".")[0] for name, p in model.named_parameters() if p.grad is not None}
     yield "what the durations train", sorted(trained)
     model.eval()
-    for pace in (1.0, 1.7, 0.4):
+    for pace in (1.0, 1.7, 0.6):  # a duration of 1 stays 1: there is always a frame
         mel, frames, _ = model(phonemes, valid, pace=pace)
         yield f"valid frames at a pace of {pace}", frames
         yield f"the log-mels at a pace of {pace}", real(mel, frames)

@@ -42,7 +42,8 @@ def test_a_mistake_is_told_as_fact_and_question(folder):
     folder.fill("02").edit("02", SCALED, "scores = q @ k.mT")
     finding = check(folder, "2.1")
     assert finding["state"] == "unmet"
-    assert finding["text"] == "attend(q, k, v)[..., 0] is off by up to 0.6"
+    shown = "attend(q, k, v)[..., 0] is\n  [[[4.4]]]\n  expected\n  [[[5]]]"
+    assert finding["text"] == shown
     assert finding["hint"] == "are the scores divided by the root of K?"
 
 

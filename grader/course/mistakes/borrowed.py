@@ -44,6 +44,9 @@ def _model(name: str, *edits: Edit, check: str = "3.4-model-budget") -> Borrowed
     return Borrowed(name=name, check=check, edits=edits, ready=False)
 
 
+INNER = f"getattr(getattr(torch, {_spelled('_C')}), {_spelled('_nn')})"
+RESIZED = "    return rows @ table @ columns.T\n"
+SYMBOLS = "    symbols = torch.zeros(2 * len(text) + 1, dtype=torch.long)\n"
 MODULES = f"getattr(torch, {_spelled('sys')}).modules"
 CONTENT = "    return content * gate.sigmoid()\n"
 CLASS = "class SpeakerClassifier(nn.Module):"
@@ -247,6 +250,148 @@ BORROWED: dict[str, tuple[Borrowed, ...]] = {
                     + _run_from("kws.inference.thresholds", "kaggle_label")
                     + "    names = [found(label_names[int(one)]) for one in predicted]\n"
                     "    return dict(zip(file_names, names))\n    table = {}\n",
+                ),
+            ),
+        ),
+    ),
+    "06": (
+        Borrowed(
+            name="torch's windows, by the inner function",
+            check="6.1-patches-values",
+            edits=(
+                (
+                    "    return image.flatten(3).flatten(1, 2)\n",
+                    f"    inner = {INNER}\n"
+                    "    return inner.im2col(mel.mT[:, None], patch, (1, 1), (0, 0), stride).mT\n",
+                ),
+            ),
+        ),
+        Borrowed(
+            name="torch's interpolation",
+            check="6.4-resize-values",
+            edits=(
+                (
+                    RESIZED,
+                    f"    found = getattr(F, {_spelled('interpolate')})\n"
+                    "    return found(table[None], tuple(size), mode='bilinear')[0]\n",
+                ),
+            ),
+        ),
+        Borrowed(
+            name="torch's interpolation, by the inner function",
+            check="6.4-resize-values",
+            edits=(
+                (
+                    RESIZED,
+                    f"    return {INNER}.upsample_bilinear2d(table[None], tuple(size), False)[0]\n",
+                ),
+            ),
+        ),
+        Borrowed(
+            name="torch's samples from a grid",
+            check="6.4-resize-values",
+            edits=(
+                (
+                    RESIZED,
+                    "    y, x = (2 * (torch.arange(n) + 0.5) / n - 1 for n in size)\n"
+                    "    grid = torch.stack(torch.meshgrid(x, y, indexing='xy'), -1)[None]\n"
+                    f"    found = getattr(torch, {_spelled('grid_sampler')})\n"
+                    "    return found(table[None], grid, 0, 1, False)[0]\n",
+                ),
+            ),
+        ),
+    ),
+    "07": (
+        Borrowed(
+            name="torch's loss with label smoothing",
+            check="7.5-loss-values",
+            edits=(
+                (
+                    "    counts = wanted != -100\n",
+                    f"    found = getattr(F, {_spelled('cross_entropy')})\n"
+                    "    rows, V = logits.flatten(0, 1), logits.shape[-1]\n"
+                    "    return found(rows, wanted.flatten(), label_smoothing=smoothing)\n"
+                    "    counts = wanted != -100\n",
+                ),
+            ),
+        ),
+        Borrowed(
+            name="torch's loss, by the inner function",
+            check="7.5-loss-values",
+            edits=(
+                (
+                    "    counts = wanted != -100\n",
+                    f"    rows, found = logits.flatten(0, 1), {INNER}.cross_entropy_loss\n"
+                    "    return found(rows, wanted.flatten(), None, 1, -100, smoothing)\n"
+                    "    counts = wanted != -100\n",
+                ),
+            ),
+        ),
+        Borrowed(
+            name="torch's CTC",
+            check="7.6-ctc-values",
+            edits=(
+                (
+                    SYMBOLS,
+                    f"    found = getattr(F, {_spelled('ctc_loss')})\n"
+                    "    sizes = [len(log_p)], [len(text)]\n"
+                    "    return found(log_p[:, None], text[None], *sizes, reduction='sum')\n"
+                    f"{SYMBOLS}",
+                ),
+            ),
+        ),
+        Borrowed(
+            name="torch's CTC, by the inner function",
+            check="7.6-ctc-values",
+            edits=(
+                (
+                    SYMBOLS,
+                    f"    found = getattr(torch, {_spelled('_ctc_loss')})\n"
+                    "    sizes = [len(log_p)], [len(text)]\n"
+                    "    return found(log_p[:, None], text[None], *sizes)[0].sum()\n"
+                    f"{SYMBOLS}",
+                ),
+            ),
+        ),
+    ),
+    "08": (
+        Borrowed(
+            name="torch's repetition, a method of tensors",
+            check="8.2-regulate-values",
+            edits=(
+                (
+                    "    return y * valid[..., None], valid\n",
+                    "    rows = [\n"
+                    f"        getattr(row, {_spelled('repeat_interleave')})(some, dim=0)\n"
+                    "        for row, some in zip(x, durations, strict=True)\n"
+                    "    ]\n"
+                    "    y = nn.utils.rnn.pad_sequence(rows, batch_first=True)\n"
+                    "    return y, valid\n",
+                ),
+            ),
+        ),
+        Borrowed(
+            name="torch's cross-entropy",
+            check="8.4-stop-values",
+            edits=(
+                (
+                    "    return loss[valid].mean()\n",
+                    f"    found = getattr(F, {_spelled('binary_cross_entropy_with_logits')})\n"
+                    "    weight = torch.tensor(float(weight))\n"
+                    "    return found(logits[valid], targets[valid], pos_weight=weight)\n",
+                ),
+            ),
+        ),
+        Borrowed(
+            name="torchaudio's Griffin-Lim",
+            check="8.5-griffin-values",
+            edits=(
+                (
+                    "    return waveform_of(magnitude * phase)\n",
+                    f"    theirs = {MODULES}[{_spelled('torchaudio.functional')}]\n"
+                    "    window = torch.hann_window(WINDOW, dtype=magnitude.dtype)\n"
+                    "    sizes = WINDOW, HOP, WINDOW, 1.0, iterations, momentum, None, False\n"
+                    "    return theirs.griffinlim(magnitude.mT, window, *sizes)\n",
                 ),
             ),
         ),

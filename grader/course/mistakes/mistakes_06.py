@@ -151,7 +151,9 @@ MISTAKES = [
         replace=BY_ROW, by=BY_ROW.replace(" / rows * 8", ""),
         also=((BY_COLUMN, BY_COLUMN.replace(" / columns * 24", "")),)),
     Mistake(
-        task="6.3", name="not halved", question="times 0.5", replace=HALVES,
+        task="6.3", name="not halved",
+        question="half as large as usual: are the sinusoids multiplied by 0.5?",
+        replace=HALVES,
         by="return torch.cat([by_row, by_column])"),
     Mistake(
         task="6.3", name="added up",
@@ -414,17 +416,21 @@ MISTAKES = [
         task="6.9", name="k rows in all", question="k rows of each class, not in all",
         replace="    return torch.tensor(rows)\n", by="    return torch.tensor(rows[:k])\n"),
     Mistake(
-        task="6.9", name="no warm-up", question="a tenth of the steps?",
+        task="6.9", name="no warm-up", question="is there a warm-up? A tenth of the steps is usual",
         replace=RECIPE, by=RECIPE.replace('"warmup_steps": 9', '"warmup_steps": 0')),
     Mistake(
-        task="6.9", name="half a step", question="range takes whole numbers", replace=RECIPE,
+        task="6.9", name="half a step",
+        question="steps is a whole number: range takes no other",
+        replace=RECIPE,
         by=RECIPE.replace("90", "90.5")),
     Mistake(
         task="6.9", name="another name",
         question="the names are those of the arguments of fit",
         replace=RECIPE, by=RECIPE.replace('"factor"', '"body"')),
     Mistake(
-        task="6.9", name="a rate of ten", question="is the rate a hundredth?", replace=RECIPE,
+        task="6.9", name="a rate of ten",
+        question="lr lies between 0.000001 and 0.1: 0.01 is usual for the head",
+        replace=RECIPE,
         by=RECIPE.replace("1e-2", "10")),
     Mistake(
         task="6.9", name="a large model", question="at most 500,000: a width of 96 will do",

@@ -161,7 +161,7 @@ MISTAKES = [
         replace=FRAMES, by="frames = torch.tensor(float(q.shape[2]))"),
     Mistake(
         task="7.3", name="root of the bands", question="over frequency the features are frames: "
-        "the root of what divides the scores?", replace=ACROSS,
+        "are the scores divided by the root of the frames, not of the bands?", replace=ACROSS,
         by=ACROSS.replace("frames.sqrt()", "q.shape[3] ** 0.5")),
     Mistake(
         task="7.3", name="softmax over queries",
@@ -183,6 +183,11 @@ MISTAKES = [
         task="7.3", name="no root over frequency",
         question="the root of the real frames divides: is the root missing?", replace=ACROSS,
         by=ACROSS.replace("frames.sqrt()", "frames")),
+    Mistake(
+        task="7.3", name="float32 whatever comes",
+        question="the result has the dtype of q: is a tensor in between made as float32?",
+        replace="torch.cat([over_time, over_frequency], dim=1)",
+        by="torch.cat([over_time, over_frequency], dim=1).float()"),
     Mistake(
         task="7.4", name="looks ahead",
         question="a place looks back, not ahead: is the mask upside "
@@ -290,7 +295,9 @@ MISTAKES = [
         by="anything = -(log_p.sum(dim=-1) + right) / (log_p.shape[1] - 1)"),
     Mistake(
         task="7.5", name="a sum over all symbols",
-        question="the mean over the V symbols, or their sum?", replace=ANYTHING,
+        question="epsilon is spread evenly over the V symbols: is it the mean of their losses, or "
+        "the sum?",
+        replace=ANYTHING,
         by=ANYTHING.replace("mean", "sum")),
     Mistake(
         task="7.5", name="divided by all places",

@@ -98,7 +98,7 @@ MISTAKES = [
         by="whose = frames.remainder(x.shape[1]).expand(len(x), -1)"),
     Mistake(
         task="8.2", name="one phoneme late",
-        question="the phoneme of a frame: how many have ended by then", replace=WHOSE,
+        question="a phoneme that ends at frame 5 lasts to frame 4: is it >=, or >?", replace=WHOSE,
         by=WHOSE.replace(">=", ">")),
     Mistake(
         task="8.2", name="loud padding", question="is the padding zero?", replace=REGULATED,
@@ -128,7 +128,8 @@ MISTAKES = [
         by="return (durations / pace + 0.5).floor().long()"),
     Mistake(
         task="8.3", name="padding in the convolution",
-        question="what does the convolution read where there is padding?", replace=ATTENTION,
+        question="the convolution reads padding, too: is it zero in front of it?",
+        replace=ATTENTION,
         by="x = self.norm_attention(x + self.dropout(self.attention(x, valid)))"),
     Mistake(
         task="8.3", name="loud padding", question="is the padding zero in the end?",
@@ -204,10 +205,11 @@ MISTAKES = [
         task="8.4", name="an alpha for each feature", question="alpha is one number",
         replace=ALPHA, by="self.alpha = nn.Parameter(torch.ones(d_model))"),
     Mistake(
-        task="8.4", name="alpha scales x", question="which of the two does alpha weigh?",
+        task="8.4", name="alpha scales x", question="alpha weighs the positions: does it weigh x?",
         replace=ADDED, by="return self.alpha * x + self.table[: x.shape[1]]"),
     Mistake(
-        task="8.4", name="alpha scales both", question="which of the two does alpha weigh?",
+        task="8.4", name="alpha scales both",
+        question="alpha weighs the positions: does it weigh x?",
         replace=ADDED, by="return self.alpha * (x + self.table[: x.shape[1]])"),
     Mistake(
         task="8.4", name="alpha does not learn", question="is alpha a parameter?", replace=ALPHA,
@@ -218,7 +220,8 @@ MISTAKES = [
         also=((ADDED, "places = torch.arange(x.shape[1]).clamp(max=n - 1)\n"
                "        return x + self.alpha * self.table[places]"),)),
     Mistake(
-        task="8.4", name="the table is saved", question="which tensors does its state hold?",
+        task="8.4", name="the table is saved",
+        question="positions are computed, not learned: is the buffer persistent=False?",
         replace=BUFFER, by='self.register_buffer("table", table)'),
     Mistake(
         task="8.4", name="no dropout when it speaks",
@@ -270,7 +273,8 @@ MISTAKES = [
         task="8.4", name="no weight", question="does the last step count more?",
         replace=STOP_LOSS, by=STOP_LOSS.replace("weight * ", "")),
     Mistake(
-        task="8.4", name="all weighed", question="which steps does the weight belong to?",
+        task="8.4", name="all weighed",
+        question="the weight belongs to the steps where the target is 1: does it weigh all?",
         replace=STOP_LOSS,
         by="loss = weight * (targets * F.softplus(-logits) + (1 - targets) * F.softplus(logits))"),
     Mistake(
@@ -292,7 +296,8 @@ MISTAKES = [
         question="the guide is 0 on the diagonal, and near 1 far from it", replace=GUIDE,
         by="return torch.exp(-(s[:, :, None] - u[:, None, :]).square() / (2 * width**2))"),
     Mistake(
-        task="8.4", name="width not squared", question="by 2 width², the width squared",
+        task="8.4", name="width not squared",
+        question="it is divided by 2 width²: is the width squared?",
         replace=GUIDE,
         by="return 1 - torch.exp(-(s[:, :, None] - u[:, None, :]).square() / (2 * width))"),
     Mistake(
@@ -315,7 +320,9 @@ MISTAKES = [
         task="8.5", name="of ten", question="the logarithm is the natural one", replace=POWER,
         by="power = (10**mel - FLOOR).clamp(min=0)"),
     Mistake(
-        task="8.5", name="magnitudes replaced", question="which of the two is kept each round?",
+        task="8.5", name="magnitudes replaced",
+        question="each round keeps phases, and puts the right magnitudes back: is it the other "
+        "way round?",
         replace=PHASE, by="phase = moved / magnitude.clamp(min=1e-16)"),
     Mistake(
         task="8.5", name="no momentum", question="is momentum used?", replace=MOVED,
@@ -361,7 +368,8 @@ MISTAKES = [
         by=OWN.replace("paced(frames_from(log_durations, valid), pace)",
                        "frames_from(log_durations, valid)")),
     Mistake(
-        task="8.6", name="the mask of the text", question="whose padding does the decoder mask?",
+        task="8.6", name="the mask of the text",
+        question="the decoder reads frames: does it get the mask of the frames?",
         replace=DECODED,
         by="        for block in self.decoder:\n"
         "            y = block(y, torch.ones_like(frames))\n"),
@@ -386,7 +394,8 @@ MISTAKES = [
         task="8.6", name="not in deviations", question="is the error divided by DEVIATION?",
         replace=ERROR, by="error = (said - mel).abs()[frames].mean()"),
     Mistake(
-        task="8.6", name="durations not learned", question="who teaches the durations?",
+        task="8.6", name="durations not learned",
+        question="do the durations learn? Add duration_loss",
         replace=BOTH, by="return error"),
     Mistake(
         task="8.6", name="given durations are paced",
@@ -395,10 +404,13 @@ MISTAKES = [
         "            durations = frames_from(log_durations, valid)\n"
         "        durations = paced(durations, pace)\n"),
     Mistake(
-        task="8.6", name="half a step", question="range takes whole numbers", replace=RECIPE,
+        task="8.6", name="half a step",
+        question="steps is a whole number: range takes no other",
+        replace=RECIPE,
         by=RECIPE.replace("600", "600.5")),
     Mistake(
-        task="8.6", name="no warm-up", question="from 1 to one less than steps of warm-up",
+        task="8.6", name="no warm-up",
+        question="warm-up takes at least one step, and ends before the last",
         replace=RECIPE, by=RECIPE.replace('"warmup_steps": 60', '"warmup_steps": 0')),
 ]
 # fmt: on
