@@ -11,9 +11,9 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
-from jaxtyping import install_import_hook
 
 # Sizes are tiny: threads cost more than they give. `.ci/run` tries two as well.
 torch.set_num_threads(int(os.environ.get("KWS_TEST_THREADS", "1")))
@@ -31,7 +31,21 @@ def with_shapes(package: Path) -> list[str]:
 
 # Every call of theirs is checked. All of `kws` is not: what is wrapped takes several times as long,
 # and pyright has the other annotations.
-install_import_hook(with_shapes(Path(__file__).parents[1] / "kws"), "beartype.beartype")
+jaxtyping.install_import_hook(with_shapes(Path(__file__).parents[1] / "kws"), "beartype.beartype")
+
+# Whole commands, gradings and hand-ins call what has tests of its own, where shapes are checked.
+WHOLE = {"benchmarks", "cli", "experiments", "grader", "student"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture: check shapes, unless `item` is of the whole or marked with `no_shapes`.
+
+    While a graph is traced, a shape that is checked would be fixed.
+    """
+    whole = item.path.relative_to(item.config.rootpath).parts[1] in WHOLE
+    off = whole or item.get_closest_marker("no_shapes") is not None
+    jaxtyping.config.update("jaxtyping_disable", off)
 
 
 def pytest_collection_finish() -> None:

@@ -7,7 +7,6 @@ import json
 import shutil
 from types import SimpleNamespace
 
-import jaxtyping
 import pytest
 import torch
 from safetensors import safe_open
@@ -22,6 +21,8 @@ from kws.normalize import Normalizer
 from kws.training.model import new_model
 from kws.training.recipe import parse_recipe
 
+pytestmark = pytest.mark.no_shapes
+
 LABELS = ("yes", "nö", "_unknown_")
 SMALL = {  # settings that make a model quick, where it has them
     "d_model": 16,
@@ -32,14 +33,6 @@ SMALL = {  # settings that make a model quick, where it has them
     "d_hidden": 8,
     "base_channels": 8,
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def unchecked_shapes():
-    """Checking a shape while a graph is traced would fix it: these models are checked elsewhere."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture
@@ -74,7 +67,7 @@ def test_every_model_agrees_with_onnxruntime(name, small, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def gru(unchecked_shapes, untrained, tmp_path_factory):
+def gru(untrained, tmp_path_factory):
     """A model whose normalizer has numbers, and its ONNX file."""
     trained = dataclasses.replace(
         untrained("features.normalize=dataset", labels=LABELS),

@@ -6,7 +6,6 @@ They take seconds to trace: `.ci/run` runs these.
 import json
 from pathlib import Path
 
-import jaxtyping
 import pytest
 import torch
 
@@ -18,7 +17,7 @@ from kws.inference.trained_recognizer import Recognizer
 from kws.training.recipe import load_recipe
 from kws.training.recognizer_steps import new_recognizer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_shapes]
 SMALL = ["model.d_model=8", "model.num_heads=2", "model.channels=2", "features.n_mels=8"]
 GRU = ["model.hidden_size=5", "model.num_encoder_layers=2"]
 TRANSFORMER = ["model.d_ff=12", "model.num_encoder_layers=1", "model.num_decoder_layers=1"]
@@ -27,14 +26,6 @@ KINDS = {
     "gru": ("speech-to-text", ["model.name=speech-gru", "model.num_decoder_layers=2", *GRU]),
     "ctc": ("speech-to-text-ctc", GRU),
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def unchecked_shapes():
-    """Checking a shape while a graph is traced would fix it: these models are checked elsewhere."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def untrained_recognizer(kind: str) -> Recognizer:

@@ -1,6 +1,5 @@
 """A model in 8 bits: smaller, measured, and nearly the same."""
 
-import jaxtyping
 import numpy as np
 import onnx
 import pytest
@@ -13,15 +12,9 @@ from kws.inference.quantize import (
     with_small_recurrent_weights,
 )
 
+pytestmark = pytest.mark.no_shapes
+
 LABELS = ("low", "middle", "high")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def unchecked_shapes():
-    """Checking a shape while a graph is traced would fix it: these models are checked elsewhere."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def test_a_model_in_8_bits_says_what_it_says_in_float(untrained, tones, tmp_path):

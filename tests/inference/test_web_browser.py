@@ -12,7 +12,6 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import jaxtyping
 import pytest
 import torch
 from torch import nn
@@ -30,7 +29,7 @@ from kws.inference.web_runtime import runtime_files
 from kws.protocols import COMMANDS
 from tests.chromium import chromium
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_shapes]
 
 LABELS = ("_silence_", "_unknown_", *COMMANDS)
 SPOKEN = ("bed", *COMMANDS)  # in the order of the classes, after silence
@@ -90,11 +89,7 @@ def page(model, tmp_path_factory) -> Path:
         runtime_files()
     except UsageError as error:
         pytest.skip(f"needs ONNX Runtime Web: {error}")
-    jaxtyping.config.update("jaxtyping_disable", True)  # tracing would fix what is checked
-    try:
-        return write_page(tmp_path_factory.mktemp("web") / "page", model, LABELS, features)
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
+    return write_page(tmp_path_factory.mktemp("web") / "page", model, LABELS, features)
 
 
 @pytest.fixture(scope="module")

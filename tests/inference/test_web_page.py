@@ -6,7 +6,6 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import jaxtyping
 import pytest
 import torch
 from torch import nn
@@ -19,6 +18,8 @@ from kws.inference.onnx_tools import open_session
 from kws.inference.waveform_graph import FromWaveform, export_waveform
 from kws.inference.web_page import FILES, server_of, service_worker, write_page
 from kws.inference.web_runtime import SHA256
+
+pytestmark = pytest.mark.no_shapes
 
 LABELS = ("_silence_", "_unknown_", "grün", "go")
 
@@ -42,14 +43,6 @@ def features(waveform):
     return (mel - mel.mean((1, 2), keepdim=True)) / (mel.std((1, 2), keepdim=True) + 0.1)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def unchecked_shapes():
-    """Checking a shape while a graph is traced would fix it."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory) -> Path:
     """A folder in the place of ONNX Runtime Web: nothing here runs it."""
@@ -66,7 +59,7 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def page(unchecked_shapes, runtime, model, tmp_path_factory) -> Path:
+def page(runtime, model, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("page") / "page"
     return write_page(out, model, LABELS, features, title="Ampel", runtime=runtime)
 

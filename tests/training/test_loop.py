@@ -16,6 +16,8 @@ from kws.training.losses import loss_per_example
 from kws.training.recipe import load_recipe, parse_recipe, to_toml
 from kws.training.times import Times
 
+pytestmark = pytest.mark.no_shapes
+
 TINY = [
     "features.n_mels=13",
     "model.name=crnn",

@@ -23,6 +23,8 @@ from kws.training.recognizer_steps import ctc_weight, new_recognizer, spelled
 from kws.training.transcription import joint_loss, teacher_forced
 from kws.word_errors import word_errors
 
+pytestmark = pytest.mark.no_shapes
+
 CPU = torch.device("cpu")
 F_MELS, TEXTS = 8, ("on", "no", "noon", "on no")
 SMALL = ["model.d_model=12", "model.num_heads=2", "model.channels=3", "features.n_mels=8"]

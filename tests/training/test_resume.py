@@ -15,6 +15,8 @@ import torch
 
 from kws.training.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.no_shapes
+
 SETTINGS = [
     "data.protocol=embedded-12",
     "model.channels=[2,3,3]",

@@ -12,6 +12,8 @@ from kws.training.checkpoint import read_checkpoint
 from kws.training.recipe import Recipe, parse_recipe
 from kws.training.sample_code import SampleCodeSplit, random_division
 
+pytestmark = pytest.mark.no_shapes
+
 SMALL = (
     "data.task=speakers",
     "data.compat=true",
