@@ -3,6 +3,8 @@
     python tests/student/second_device.py        a line of JSON for each notebook
     python tests/student/second_device.py cuda   the same on a real one
 
+And short trainings by recipe, with "recipes" in front: a line for each that has an objective.
+
 Moved tensors hold a tensor of the CPU, whose kernels compute; one of them beside
 a tensor that was not moved is refused, as CUDA refuses it. So a forgotten `.to(device)` stops a
 training here, and results are those of the CPU but for the
@@ -229,6 +231,33 @@ def train(number: str, device: torch.device, without: int = -1) -> Any:
         return json.loads(json.dumps(TRAININGS[number](names)))
 
 
+def train_recipe(name: str, device: torch.device) -> list[float]:
+    """Losses and measurements of a short training by recipe."""
+    from kws.training.objective import training_steps
+    from tests.training.small_objectives import small_objective
+
+    watch = nullcontext() if device.type == "cuda" else Watch()
+    with watch, torch.autograd.set_multithreading_enabled(False):
+        learned = small_objective(name, device=device)
+        plain(learned.model)
+        optimizer = torch.optim.AdamW(learned.model.parameters())  # no fused one: it asks for a GPU
+        losses = list(training_steps(learned, optimizer))
+        return [*losses, *learned.measure().values()]
+
+
+def recipes(real: str | None) -> None:
+    """What both devices give, by recipe; it is imported once `inference_mode` is gone."""
+    from kws.training import recognizer_steps
+    from tests.training.small_objectives import SMALL
+
+    if real is None:  # see `main`
+        recognizer_steps.CTC_WEIGHT = 0.0
+    for name in SMALL:
+        found = {"name": name, "cpu": train_recipe(name, torch.device("cpu"))}
+        found["other"] = train_recipe(name, torch.device(real) if real else OTHER)
+        print(json.dumps(found), flush=True)
+
+
 def unnoticed(number: str) -> list[int]:
     """Which moves of a given cell may be left out without an error on the other device."""
     silent = []
@@ -258,4 +287,7 @@ def main(real: str | None = None) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.inference_mode = torch.no_grad  # a tensor that holds one cannot be made in it
-    main(*sys.argv[1:])
+    if sys.argv[1:2] == ["recipes"]:
+        recipes(sys.argv[2] if sys.argv[2:] else None)
+    else:
+        main(*sys.argv[1:])

@@ -13,6 +13,7 @@ import torch
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import read_solution
+from tests.training.small_objectives import SMALL
 
 SCRIPT = Path(__file__).with_name("second_device.py")
 CLOSE = 1e-3  # of the first losses: a GPU adds in another order, and may use TF32
@@ -82,6 +83,21 @@ def test_no_move_of_a_batch_can_be_left_out_and_the_device_changes_no_number():
         # the mask of notebook 8 is an index in our answer, and an index may come from anywhere
         assert line["unnoticed"] == ([0] if line["number"] == "08" else [])
         assert numbers(line["other"]) == pytest.approx(numbers(line["cpu"]), rel=CLOSE, abs=CLOSE)
+
+
+@pytest.mark.slow
+def test_trainings_by_recipe_give_the_same_on_another_device():
+    found = lines_of("recipes")
+    assert [line["name"] for line in found] == list(SMALL)
+    for line in found:
+        assert line["other"] == pytest.approx(line["cpu"], rel=CLOSE, abs=CLOSE)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_trainings_by_recipe_begin_on_a_gpu_as_on_the_cpu():
+    for line in lines_of("recipes", "cuda"):
+        assert line["other"][:2] == pytest.approx(line["cpu"][:2], rel=CLOSE, abs=CLOSE)
 
 
 @pytest.mark.gpu

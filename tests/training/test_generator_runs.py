@@ -6,91 +6,27 @@ import signal
 import pytest
 import torch
 
-from kws.data.embedded.phrases import SYMBOLS
 from kws.errors import UsageError
 from kws.inference.synthesizer import load_voice
 from kws.inference.trained import load_model
 from kws.inference.trained_prior import load_prior
 from kws.inference.trained_recognizer import load_recognizer
 from kws.models.coded_words import codec_like
-from kws.protocols import V2_WORDS
-from kws.training.codec_run import CodingObjective, codec_figures, coding, level_of, new_codec
-from kws.training.objective import Objective, begin, finish, fresh_weights
+from kws.training.codec_run import codec_figures, coding, level_of, new_codec
+from kws.training.objective import begin, finish
 from kws.training.prior_run import (
-    DrawingObjective,
-    WordSplit,
     fit_prior,
     known_codec,
-    new_prior,
 )
-from kws.training.recipe import Recipe, load_recipe
-from kws.training.synthesis import spoken_texts
-from kws.training.voice_run import SpeakingObjective, new_voice, speaking
-
-STEPS = ["train.total_steps=4", "train.validate_every=2", "train.batch_size=3"]
-SMALL = {
-    "text-to-speech": ["features.n_mels=7", "model.d_model=6", "model.d_ff=5"],
-    "codec": ["features.n_mels=5", "model.width=7", "model.code_width=3", "model.num_codes=11"],
-    "code-prior": ["model.d_model=6", "model.num_heads=2", "model.d_ff=5", "model.num_layers=1"],
-}
+from kws.training.voice_run import speaking
+from tests.training.small_objectives import GENERATORS, small_objective, small_recipe
 
 
-def recipe(name: str, *more: str) -> Recipe:
-    return load_recipe(name, [*SMALL[name], *STEPS, *more])
-
-
-@pytest.fixture(scope="module")
-def phrases():
-    """Five phrases, and two others."""
-    some = ["happy garden", "yellow", "a warm house", "good morning", "water"]
-    return [spoken_texts(texts, n_mels=7) for texts in (some, ["garden", "warm water"])]
-
-
-@pytest.fixture
-def made(phrases):
-    """`made(name)`: what is learned, small, on little or meaningless data."""
-
-    def objective(name: str, *more: str) -> Objective:
-        chosen, draws = recipe(name, *more), torch.Generator().manual_seed(3)
-        with fresh_weights(chosen):
-            if name == "text-to-speech":
-                model = new_voice(chosen, mean=-3.0, deviation=4.0)
-            else:
-                codec = new_codec(recipe("codec"))
-        if name == "text-to-speech":
-            train, validation = phrases
-            return SpeakingObjective(
-                recipe=chosen, model=model, labels=list(SYMBOLS), protocol="speech",
-                normalizer=level_of(7), data="phrases", train=train, validation=validation,
-            )  # fmt: skip
-        if name == "codec":
-            train, validation = (torch.randn(n, 12, 5, generator=draws) for n in (7, 3))
-            return CodingObjective(
-                recipe=chosen, model=codec, labels=[], protocol="codec", normalizer=level_of(5),
-                data="noise", train=train, validation=validation,
-            )  # fmt: skip
-        train, validation = (
-            WordSplit(
-                words=torch.randint(35, (n,), generator=draws),
-                codes=torch.randint(11, (n, 4), generator=draws),
-            )
-            for n in (7, 3)
-        )
-        with fresh_weights(chosen):
-            model = new_prior(chosen, codec, length=4)
-        return DrawingObjective(
-            recipe=chosen, model=model, labels=list(V2_WORDS), protocol="codes",
-            normalizer=level_of(5), data="drawn", train=train, validation=validation,
-        )  # fmt: skip
-
-    return objective
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_a_resumed_run_ends_as_one_that_was_never_interrupted(made, tmp_path, monkeypatch, name):
-    whole = begin(made(name), tmp_path / "whole")
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_resumed_run_ends_as_one_that_was_never_interrupted(tmp_path, monkeypatch, name):
+    whole = begin(small_objective(name), tmp_path / "whole")
     finish(whole, progress=False)
-    part = begin(made(name), tmp_path / "part")
+    part = begin(small_objective(name), tmp_path / "part")
     learn = type(part.objective).loss
 
     def interrupted(objective, rows, step):
@@ -102,7 +38,7 @@ def test_a_resumed_run_ends_as_one_that_was_never_interrupted(made, tmp_path, mo
     with pytest.raises(KeyboardInterrupt):
         finish(part, progress=False)
     monkeypatch.undo()
-    again = begin(made(name), tmp_path / "part", resume=True)
+    again = begin(small_objective(name), tmp_path / "part", resume=True)
     assert again.step == 3
     finish(again, progress=False)
     for file in ("history.jsonl", "recipe.toml"):
@@ -112,13 +48,13 @@ def test_a_resumed_run_ends_as_one_that_was_never_interrupted(made, tmp_path, mo
     assert len(whole.history) == 2
     assert whole.history.best == min(whole.history, key=lambda row: row["validation_loss"])
     with pytest.raises(UsageError, match="contains a run already"):
-        begin(made(name), tmp_path / "part")
+        begin(small_objective(name), tmp_path / "part")
     with pytest.raises(UsageError, match=r"train\.lr was 0\.002 when this run began"):
-        begin(made(name, "train.lr=1e-3"), tmp_path / "part", resume=True)
+        begin(small_objective(name, "train.lr=1e-3"), tmp_path / "part", resume=True)
 
 
-def test_a_voice_is_read_from_its_run_and_speaks(made, tmp_path):
-    run = begin(made("text-to-speech"), tmp_path / "voice")
+def test_a_voice_is_read_from_its_run_and_speaks(tmp_path):
+    run = begin(small_objective("text-to-speech"), tmp_path / "voice")
     finish(run, progress=False)
     voice = load_voice(tmp_path / "voice")
     assert (voice.model.config.mean, voice.model.config.deviation) == (-4.5, 4.0)
@@ -137,8 +73,8 @@ def test_a_voice_is_read_from_its_run_and_speaks(made, tmp_path):
             read(tmp_path / "voice", *arguments)
 
 
-def test_a_prior_holds_its_codec_and_draws_words(made, tmp_path):
-    finish(begin(made("code-prior"), tmp_path / "prior"), progress=False)
+def test_a_prior_holds_its_codec_and_draws_words(tmp_path):
+    finish(begin(small_objective("code-prior"), tmp_path / "prior"), progress=False)
     prior = load_prior(tmp_path / "prior")
     generator = torch.Generator().manual_seed(0)
     mel = prior.draw(["yes", "no", "yes"], top_k=3, generator=generator)
@@ -156,8 +92,8 @@ def test_a_prior_holds_its_codec_and_draws_words(made, tmp_path):
     assert torch.equal(again.codec.codebook.vectors, prior.known.codec.codebook.vectors)
 
 
-def test_the_codec_does_not_learn_with_its_prior(made, tmp_path):
-    run = begin(made("code-prior"), tmp_path / "prior")
+def test_the_codec_does_not_learn_with_its_prior(tmp_path):
+    run = begin(small_objective("code-prior"), tmp_path / "prior")
     before = {name: w.clone() for name, w in run.objective.model.codec.state_dict().items()}
     finish(run, progress=False)
     after = run.objective.model.codec.state_dict()
@@ -165,7 +101,7 @@ def test_the_codec_does_not_learn_with_its_prior(made, tmp_path):
 
 
 def test_a_codec_is_built_again_from_its_weights_alone():
-    codec = new_codec(recipe("codec")).eval()
+    codec = new_codec(small_recipe("codec")).eval()
     same, mel = codec_like(codec.state_dict()).eval(), torch.randn(2, 8, 5)
     torch.testing.assert_close(same(mel)[0], codec(mel)[0], rtol=0, atol=0)
     for wrong in ({}, {"encoder.0.weight": torch.ones(3), "codebook.vectors": torch.ones(2, 2)}):
@@ -173,8 +109,8 @@ def test_a_codec_is_built_again_from_its_weights_alone():
             codec_like(wrong)
 
 
-def test_figures_of_a_codec_that_says_one_code(made):
-    codec = made("codec").model.eval()
+def test_figures_of_a_codec_that_says_one_code():
+    codec = small_objective("codec").model.eval()
     codec.codebook.vectors.fill_(100.0)
     codec.codebook.vectors[4] = 0.0
     found = codec_figures(codec, torch.randn(3, 12, 5))
@@ -203,13 +139,13 @@ def test_figures_of_a_codec_that_says_one_code(made):
 )
 def test_settings_that_fit_nothing_are_one_sentence(name, setting, told):
     start = {"codec": coding, "text-to-speech": speaking}[name]
-    chosen = recipe(name, "data.spoken=4", setting)
+    chosen = small_recipe(name, "data.spoken=4", setting)
     with pytest.raises(UsageError, match=re.escape(told)):
         start(chosen, torch.device("cpu"))
 
 
 def test_a_training_without_what_it_needs_is_one_sentence(tmp_path):
-    prior, voice = recipe("code-prior"), recipe("text-to-speech", "data.spoken=2")
+    prior, voice = small_recipe("code-prior"), small_recipe("text-to-speech", "data.spoken=2")
     with pytest.raises(UsageError, match=r"give the run of one, kws train codec, with --init"):
         fit_prior(prior, codec=None, out=tmp_path / "x", progress=False)
     with pytest.raises(UsageError, match=r"data\.spoken=2 phrases are fewer than train\.batch_si"):
