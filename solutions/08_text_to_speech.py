@@ -747,7 +747,8 @@ def vocode(mel):
 
 
 example = prepared(["seven yellow candles"])[0]
-for waveform in (example[3], vocode(example[2])):
+for name, waveform in (("the engine", example[3]), ("copy synthesis", vocode(example[2]))):
+    print(name)
     display(Audio(waveform.numpy(), rate=SAMPLE_RATE))
 
 # %%
@@ -979,7 +980,8 @@ check_accuracy("8.6-accuracy", found.value, full=0.9, none=0.3, examples=example
 
 # %%
 texts = prepared(["happy birthday", "seven little monkeys"])
-for options in ({}, {"pace": 1.4}, {"pace": 0.7}):
+for name, options in (("yours", {}), ("slower", {"pace": 1.4}), ("faster", {"pace": 0.7})):
+    print(name)
     for waveform in spoken(model, texts, **options):
         display(Audio(waveform.numpy(), rate=SAMPLE_RATE))
 

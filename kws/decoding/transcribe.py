@@ -37,12 +37,15 @@ def transcribe(
     A model without a decoder is read by CTC's best path, whatever the other arguments.
 
     Raises:
-        UsageError: `width` or `longest` is below 1, or `ctc_weight` is not between 0 and 1.
+        UsageError: `width` or `longest` is below 1, `ctc_weight` is not between 0 and 1, or an
+            utterance has no frames.
     """
     if width < 1:
         raise UsageError(f"a beam of width {width} holds no text: choose 1 or more")
     if not 0 <= ctc_weight <= 1:
         raise UsageError(f"a CTC weight of {ctc_weight} is not between 0 and 1: choose one that is")
+    if not all(map(len, mels)):
+        raise UsageError("an utterance has 0 frames: leave it out")
     model.eval()
     if decodes(model) and (width > 1 or ctc_weight):
         return [_searched(model, mel, alphabet, width, ctc_weight, longest) for mel in mels]

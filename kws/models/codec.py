@@ -62,7 +62,7 @@ class Codec(nn.Module):
         """The log-mels again, the codes between, and the commitment loss.
 
         Raises:
-            ValueError: if the number of frames is not a multiple of 4.
+            ValueError: if the number of frames is 0, or not a multiple of 4.
         """
         q, codes, loss = self.codebook(self._encoded(mel))
         return self._decoded(q), codes, loss
@@ -78,7 +78,7 @@ class Codec(nn.Module):
     def _encoded(self, mel: Float[Tensor, "B T F"]) -> Float[Tensor, "B t D"]:
         if mel.shape[1] % STRIDE or not mel.shape[1]:
             raise ValueError(
-                f"{mel.shape[1]} frames are no multiple of {STRIDE}: cut or pad the mels"
+                f"{mel.shape[1]} frames are not {STRIDE}, {2 * STRIDE}, …: cut or pad the mels"
             )
         return self.encoder(mel.mT).mT
 

@@ -42,7 +42,12 @@ def ctc_loss(log_p: Float[Tensor, "T V"], text: Int[Tensor, "U"]) -> Float[Tenso
 
     `log_p` are log-probabilities. The recursion stays in logarithms: probabilities of hundreds of
     frames would underflow.
+
+    Raises:
+        ValueError: no frames.
     """
+    if not len(log_p):
+        raise ValueError("0 frames: an utterance needs at least one")
     symbols = torch.full((2 * len(text) + 1,), BLANK, device=text.device)
     symbols[1::2] = text
     # from two places before, but not over the blank between equal letters, nor over letters

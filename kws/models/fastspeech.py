@@ -78,8 +78,10 @@ class FastSpeech(nn.Module):
         `pace` times as long.
 
         Raises:
-            ValueError: more phonemes or frames than positions.
+            ValueError: no phonemes; more phonemes or frames than positions.
         """
+        if not phonemes.shape[1]:
+            raise ValueError("0 phonemes: a text needs at least one")
         x = self.symbols(phonemes[..., 0]) + self.stresses(phonemes[..., 1])
         x = self.encoder_positions(x) * valid[..., None]
         for block in self.encoder:

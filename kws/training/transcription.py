@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kws.alphabet import BLANK, EOS, SOS
 from kws.errors import UsageError
+from kws.models.ctc import frames_needed
 from kws.models.speech_gru import AnyRecognizer
 from kws.models.speech_transformer import subsampled
 
@@ -51,7 +52,7 @@ def joint_loss(
     Cross-entropy is the mean over symbols, CTC the mean over utterances of the loss for a symbol.
 
     Raises:
-        UsageError: unless 0 <= ctc_weight <= 1.
+        UsageError: unless 0 <= ctc_weight <= 1; an utterance has fewer frames than CTC needs.
     """
     if not 0 <= ctc_weight <= 1:
         raise UsageError(f"a CTC weight of {ctc_weight} is not between 0 and 1: choose one that is")
@@ -60,6 +61,12 @@ def joint_loss(
     if ctc_weight:
         log_p = model.ctc(memory).log_softmax(dim=-1).transpose(0, 1)
         frames = torch.tensor([subsampled(n) for n in valid.sum(dim=1).tolist()])
+        for row, (length, text) in enumerate(zip(frames.tolist(), texts, strict=True)):
+            if length < (needed := frames_needed(text)):
+                raise UsageError(
+                    f"utterance {row} of the batch has {length} frames after the convolutions, and "
+                    f"CTC needs {needed} for its text: leave it out"
+                )
         lengths = torch.tensor([len(text) for text in texts])
         ctc = F.ctc_loss(log_p, torch.cat([*texts]).to(mel.device), frames, lengths, blank=BLANK)
         loss = loss + ctc_weight * ctc

@@ -14,7 +14,7 @@ from kws.errors import UsageError
 from kws.inference.trained import load_model
 from kws.inference.trained_recognizer import load_recognizer
 from kws.models.counts import count_parameters, formulas, measured_parts
-from kws.models.ctc import frames_needed
+from kws.models.ctc import ctc_loss, frames_needed
 from kws.models.registry import RECOGNIZERS, build_from, configure
 from kws.training.objective import begin, finish, training_steps
 from kws.training.recipe import Recipe, load_recipe
@@ -206,3 +206,20 @@ def test_texts_are_read_one_place_late():
     inputs, wanted = teacher_forced([torch.tensor([5, 4, 5]), torch.tensor([3])])
     assert inputs.tolist() == [[SOS, 5, 4, 5], [SOS, 3, EOS, EOS]]
     assert wanted.tolist() == [[5, 4, 5, EOS], [3, EOS, -100, -100]]
+
+
+def test_too_few_frames_for_ctc_are_told_with_the_utterance(small):
+    texts = [torch.tensor([3, 4]), torch.tensor([3, 3, 4])]
+    mel, valid = split("some", 2, frames=9).batch([0, 1])  # three frames are left of each
+    with pytest.raises(UsageError, match=r"utterance 1 of the batch has 3 frames .* CTC needs 4"):
+        joint_loss(small, mel, valid, texts)
+
+
+def test_an_utterance_without_frames_is_refused(small):
+    nothing = torch.zeros(1, 0, F_MELS)
+    with pytest.raises(ValueError, match="0 frames: an utterance needs at least one"):
+        small.encode(nothing, None)
+    with pytest.raises(UsageError, match="an utterance has 0 frames: leave it out"):
+        transcribe(small, [*split("some", 1).mels, nothing[0]], Alphabet.of(TEXTS))
+    with pytest.raises(ValueError, match="0 frames: an utterance needs at least one"):
+        ctc_loss(torch.zeros(0, 5), torch.tensor([1]))

@@ -1,9 +1,10 @@
 """What a trained text-to-speech model is asked to say, and what is made of its answer.
 
-The model answers with mels, in its own process. Griffin-Lim and the listener stay here: no answer
-can have been fitted to this very listener's ears on these very mels. The 35 keywords are in no
-training phrase; the phrases follow from the instructor's secret seed, and durations are compared
-with the engine's own, so a model that knows the keywords by heart is caught by the phrases.
+The model answers with mels, in its own process. Griffin-Lim and the listener stay here, where no
+answer reaches them; that mels were fitted to a listener of the same recipe cannot be told from here
+(docs/teaching.md says what it gains). The 35 keywords are in no training phrase; the phrases follow
+from the instructor's secret seed, and durations are compared with the engine's own, so a model that
+knows the keywords by heart is caught by the phrases.
 
 Shape letters: B texts   U phonemes   T frames   F mel bands   N samples
 """
