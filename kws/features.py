@@ -4,8 +4,9 @@
 
 Sources: Davis & Mermelstein 1980, "Comparison of parametric representations for monosyllabic word
 recognition" (https://doi.org/10.1109/TASSP.1980.1163420); HTK's mel scale (O'Shaughnessy 1987).
-Parity, float64, 1e-10: `torchaudio.transforms.MelSpectrogram`, `MFCC(log_mels=True)` and
-`AmplitudeToDB("power")`. Windows, as long as the FFT, and hops are in samples at 16 kHz.
+Parity, float64, 1e-10: `torchaudio.transforms.MelSpectrogram`, `MFCC(log_mels=True)`,
+`AmplitudeToDB("power")` and `torchaudio.functional.compute_deltas`. Windows, as long as the FFT,
+and hops are in samples at 16 kHz.
 
 Shape letters: B batch   N samples   T frames   F features   K frequencies of the FFT
 """
@@ -188,6 +189,28 @@ def mfcc(
     )
     with torch.autocast(waveform.device.type, enabled=False):
         return mel @ _dct(n_mfcc, n_mels, mel.device, mel.dtype)
+
+
+def with_deltas(features: Float[Tensor, "B T F"], order: int) -> Float[Tensor, "B T FF"]:
+    """The features, then their first … `order`-th derivatives by time: (1 + order) F of a frame."""
+    parts = [features]
+    for _ in range(order):
+        parts.append(deltas(parts[-1]))
+    return torch.cat(parts, dim=2)
+
+
+def deltas(features: Float[Tensor, "B T F"], reach: int = 2) -> Float[Tensor, "B T F"]:
+    """How fast each feature changes, per frame: the slope of a line fitted to 2 reach + 1 frames.
+
+    d[t] = Σ k (x[t + k] - x[t - k]) / (2 Σ k²), k = 1 … reach; the ends are continued by their own
+    values. Source: Furui 1986 (https://doi.org/10.1109/TASSP.1986.1164788); Speech-Transformer
+    reads features with their first and second derivatives.
+    """
+    frames = features.shape[1]
+    padded = F.pad(features.mT, (reach, reach), mode="replicate").mT
+    shifted = {k: padded[:, reach + k : reach + k + frames] for k in range(-reach, reach + 1)}
+    slopes = [k * (shifted[k] - shifted[-k]) for k in range(1, reach + 1)]
+    return torch.stack(slopes).sum(0) / (2 * sum(k * k for k in range(1, reach + 1)))
 
 
 def speaker_log_mel(waveform: Float[Tensor, "N"]) -> Float[Tensor, "T 40"]:

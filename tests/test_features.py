@@ -12,6 +12,7 @@ from kws.features import (
     NUM_FREQS,
     WINDOW,
     dct_matrix,
+    deltas,
     filtered_power,
     log_mel,
     mel_db,
@@ -19,6 +20,7 @@ from kws.features import (
     mel_spectrogram,
     mfcc,
     speaker_log_mel,
+    with_deltas,
 )
 from kws.features_fast import FilteredPower
 from kws.silence import normalize_peak, trim_silence
@@ -90,6 +92,22 @@ def test_mfcc_equals_torchaudio(waveform):
     melkwargs = {"n_fft": WINDOW, "hop_length": HOP, "n_mels": 40, "f_min": 20.0}
     theirs = torchaudio.transforms.MFCC(16_000, 13, log_mels=True, melkwargs=melkwargs)
     torch.testing.assert_close(mfcc(waveform, n_mfcc=13), theirs(waveform).mT, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("reach", [1, 2, 3])
+def test_deltas_equal_torchaudio(reach):
+    features = torch.randn(2, 7, 3, dtype=torch.float64)
+    theirs = torchaudio.functional.compute_deltas(features.mT, 2 * reach + 1).mT
+    torch.testing.assert_close(deltas(features, reach), theirs, atol=1e-10, rtol=0)
+
+
+def test_the_deltas_of_a_line_are_its_slope_and_then_zero():
+    line = 3.0 * torch.arange(11.0)[None, :, None] + torch.tensor([1.0, 5.0])
+    found = with_deltas(line, 2)
+    assert found.shape == (1, 11, 6)
+    torch.testing.assert_close(found[:, :, :2], line)
+    torch.testing.assert_close(found[:, 2:-2, 2:4], torch.full((1, 7, 2), 3.0))
+    torch.testing.assert_close(found[:, 4:-4, 4:], torch.zeros(1, 3, 2))
 
 
 def test_float32_is_close_to_float64():

@@ -77,6 +77,11 @@ def require_streamable(trained: Trained) -> None:
             f"features.hop={features.hop}, and a stream is read with {WINDOW} and {HOP}: choose a "
             "recipe with those"
         )
+    if features.deltas:
+        raise UsageError(
+            f"{trained.path}: trained with features.deltas={features.deltas}, which a stream does "
+            "not have: choose a recipe without"
+        )
 
 
 @dataclass

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -29,6 +29,7 @@ from kws.features import (
     mel_filterbank,
     mel_spectrogram,
     mfcc,
+    with_deltas,
 )
 from kws.settings import (
     Bands,
@@ -90,6 +91,7 @@ class Features:
     floor: float = 1e-6  # of a logarithm: not of "mel", which is power as it is
     window: Samples = WINDOW  # of a frame and of its FFT, samples at 16 kHz
     hop: Samples = HOP  # from one frame to the next, samples
+    deltas: Annotated[int, 0, 2] = 0  # keywords: derivatives by time that are added to a frame
     normalize: Literal["none", "utterance", "dataset"] = "utterance"
 
     def __post_init__(self) -> None:
@@ -100,6 +102,11 @@ class Features:
             )
         if not self.floor > 0:
             raise UsageError(f"features.floor={self.floor} must be above 0")
+        if self.deltas and self.kind == "waveform":
+            raise UsageError(
+                f"features.deltas={self.deltas}: a waveform has none: set it to 0, or choose "
+                "another features.kind"
+            )
         f_max = NYQUIST if self.f_max is None else self.f_max
         mel_filterbank(self.window // 2 + 1, self.n_mels, self.f_min, f_max)  # checks the rest
 
@@ -107,13 +114,17 @@ class Features:
     def num_features(self) -> int:
         """F, the size of the last axis."""
         sizes = {"mfcc": self.n_mfcc, "waveform": 1}
-        return sizes.get(self.kind, self.n_mels)
+        return (1 + self.deltas) * sizes.get(self.kind, self.n_mels)
 
 
 def compute_features(config: Features, waveform: Float[Tensor, "B N"]) -> Float[Tensor, "B T F"]:
     """The features of a batch of waveforms at 16 kHz that `config` describes, not normalized."""
     if config.kind == "waveform":
         return waveform[..., None]
+    return with_deltas(_spectral_features(config, waveform), config.deltas)
+
+
+def _spectral_features(config: Features, waveform: Float[Tensor, "B N"]) -> Float[Tensor, "B T F"]:
     frames = {"window": config.window, "hop": config.hop}
     bands = {"n_mels": config.n_mels, "f_min": config.f_min, "f_max": config.f_max, **frames}
     if config.kind == "mel":
@@ -251,6 +262,11 @@ class Recipe:
         if speakers and (self.data.unknown != "protocol" or self.data.count_as):
             key = "count_as" if self.data.count_as else "unknown"
             raise UsageError(f"data.{key} is about keywords: remove it from a speaker recipe")
+        if self.features.deltas and self.data.task != "keywords":
+            raise UsageError(
+                f"features.deltas={self.features.deltas} is about keywords: remove it from a "
+                f"recipe of {self.data.task}"
+            )
         if self.data.silence_below > self.data.unknown_below:
             raise UsageError(
                 f"data.silence_below={self.data.silence_below:g} is above "
@@ -262,8 +278,11 @@ class Recipe:
                 raise UsageError(
                     f"augment.{key} changes waveforms, but speaker data are features: set it to 0"
                 )
-            if self.features.kind != "log_mel" and key in ON_LOG_MELS:
-                raise UsageError(f"augment.{key} is meant for features.kind=log_mel: set it to 0")
+            plain = self.features.kind == "log_mel" and not self.features.deltas
+            if not plain and key in ON_LOG_MELS:
+                raise UsageError(
+                    f"augment.{key} is meant for features.kind=log_mel without deltas: set it to 0"
+                )
         for key in ("num_features", "num_classes"):
             if key in self.model.options:
                 raise UsageError(f"model.{key} follows from features and labels: leave it out")

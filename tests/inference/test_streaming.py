@@ -13,7 +13,7 @@ from kws.inference.detector import Trigger
 from kws.inference.streaming import FrameStream, Heard, listen, posteriors
 from kws.inference.trained import Trained
 from kws.normalize import Normalizer
-from kws.training.recipe import Features, compute_features, load_recipe
+from kws.training.recipe import Augment, Features, compute_features, load_recipe
 
 # Frames are computed in other blocks than the whole recording: float32 rounding of the filters.
 ROUNDING = 1e-4
@@ -139,10 +139,12 @@ def test_models_that_cannot_listen_are_told():
     with pytest.raises(UsageError, match="reads waveforms"):
         list(posteriors(trained(kind="waveform"), []))
     other = trained()
-    features = replace(other.recipe.features, window=820, hop=410)
-    other = replace(other, recipe=replace(other.recipe, features=features))
-    with pytest.raises(UsageError, match=r"features\.hop=410"):
-        next(posteriors(other, [noise(20)]))
+    for change, named in (({"window": 820, "hop": 410}, "hop=410"), ({"deltas": 1}, "deltas=1")):
+        features = replace(other.recipe.features, **change)
+        recipe = replace(other.recipe, features=features, augment=Augment())
+        changed = replace(other, recipe=recipe)
+        with pytest.raises(UsageError, match=rf"features\.{named}"):
+            next(posteriors(changed, [noise(20)]))
 
 
 def test_the_speed_is_seconds_heard_in_a_second_of_computing():

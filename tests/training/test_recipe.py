@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kws.errors import UsageError
-from kws.features import mel_db, mel_spectrogram, mfcc
+from kws.features import mel_db, mel_spectrogram, mfcc, with_deltas
 from kws.training.recipe import (
     Features,
     Recipe,
@@ -158,6 +158,7 @@ def test_waveform_knobs_are_refused_where_there_are_no_waveforms(knob):
 @pytest.mark.parametrize("knob", ["warp_frequency", "warp_time", "tilt", "band_limit"])
 def test_log_mel_knobs_are_refused_for_mfcc(knob):
     assert f"augment.{knob} is meant for" in refused("features.kind=mfcc", f"augment.{knob}=1")
+    assert "without deltas" in refused("features.deltas=1", f"augment.{knob}=1")
 
 
 def test_more_bands_than_there_are_cannot_be_kept():
@@ -279,6 +280,11 @@ def test_knobs_of_words_are_refused_for_speakers(knob):
     assert "is about keywords" in refused("data.task=speakers", f"data.{knob}")
 
 
+@pytest.mark.parametrize("task", ["speakers", "transcription"])
+def test_deltas_are_refused_where_features_are_given(task):
+    assert f"a recipe of {task}" in refused(f"data.task={task}", "features.deltas=1")
+
+
 def test_the_share_of_unknown_is_a_word_or_a_number():
     found = [parse_recipe("", overrides=[f"data.unknown={x}"]) for x in ("all", "2000", "protocol")]
     assert [recipe.data.unknown for recipe in found] == ["all", 2000, "protocol"]
@@ -332,6 +338,7 @@ def test_an_unknown_experiment_is_told_the_near_name(name, near):
         ({"n_mfcc": 13}, False),
         ({"window": 512}, True),
         ({"hop": 200}, True),
+        ({"deltas": 1}, True),
     ],
 )
 def test_every_key_of_the_features_counts(change, differs):
@@ -358,6 +365,7 @@ def test_every_key_of_the_features_counts(change, differs):
             lambda x: mel_db(x, n_mels=23, floor=1e-3, window=512, hop=100),
         ),
         (Features(kind="waveform"), lambda x: x[..., None]),
+        (Features(kind="mfcc", deltas=2), lambda x: with_deltas(mfcc(x), 2)),
     ],
 )
 def test_kinds_of_features(config, expected):
@@ -378,6 +386,8 @@ def test_kinds_of_features(config, expected):
         (["features.f_min=-1"], "f_min=-1"),
         (["features.f_max=0"], "f_max=0"),
         (["features.floor=0"], "floor=0"),
+        (["features.deltas=3"], "deltas expects a whole number from 0 to 2, got 3"),
+        (["features.deltas=1", "features.kind=waveform"], "a waveform has none"),
         (["features.hop=1"], "hop expects a whole number from 2 to 16000, got 1"),
     ],
 )
