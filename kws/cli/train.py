@@ -1,5 +1,6 @@
 """Commands of the `train` group."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -84,14 +85,16 @@ def train(
 
     if not labels or data is None:
         refuse(recipe, words=words, partial=partial)
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise UsageError(f"{recipe} is trained by one process: leave torchrun out")
+        if chosen.data.task == "transcription":
+            refuse(recipe, init=init)
+            run = begin_recognizer(chosen, required(data), out, device, resume, resample)
+        else:
+            begins = None if chosen.data.task == "codes" else init
+            refuse(recipe, data=data, init=begins, resample=resample)
+            run = begin_generator(chosen, out, device, resume, init)
         try:
-            if chosen.data.task == "transcription":
-                refuse(recipe, init=init)
-                run = begin_recognizer(chosen, required(data), out, device, resume, resample)
-            else:
-                begins = None if chosen.data.task == "codes" else init
-                refuse(recipe, data=data, init=begins, resample=resample)
-                run = begin_generator(chosen, out, device, resume, init)
             finish(run)
         except KeyboardInterrupt:
             raise interrupted() from None

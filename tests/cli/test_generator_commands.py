@@ -1,10 +1,12 @@
 """A voice, a codec and a prior from the command line; bad input in a sentence."""
 
 import json
+import signal
 
 import pytest
 
 from kws.training.history import read_history
+from kws.training.prior_run import DrawingObjective
 
 SHORT = ["--set", "train.total_steps=2", "--set", "data.spoken=4", "--set", "train.batch_size=4"]
 TINY = [*SHORT, "--set", "model.d_model=4", "--set", "model.d_ff=4"]
@@ -47,6 +49,11 @@ def test_a_training_that_lacks_something_is_one_sentence(kws, tmp_path, options,
     assert not (tmp_path / "run").exists()
 
 
+def test_several_processes_are_refused(kws, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    kws("train", "codec", "--out", tmp_path / "run").sentence("leave torchrun out")
+
+
 def test_a_voice_is_no_classifier(kws, voice, tmp_path):
     kws("evaluate", voice, "--data", "x").sentence("--data is no option of a model of speech")
     kws("evaluate", voice, "--stream").sentence("--stream")
@@ -58,14 +65,24 @@ def test_a_voice_is_no_classifier(kws, voice, tmp_path):
 
 
 @pytest.mark.slow
-def test_codes_are_learned_and_measured(kws, tmp_path):
+def test_codes_are_learned_and_measured(kws, tmp_path, monkeypatch):
     codec, prior = tmp_path / "codec", tmp_path / "prior"
     assert kws("train", "codec", "--out", codec, *SHORT).code == 0
-    done = kws("train", "code-prior", "--init", codec, "--out", prior, *TINY)
-    assert done.code == 0, done.err
-    assert "best validation perplexity of a code: " in done.out
+    learn = DrawingObjective.loss
+
+    def interrupted(objective, rows, step):
+        signal.raise_signal(signal.SIGINT)
+        return learn(objective, rows, step)
+
+    monkeypatch.setattr(DrawingObjective, "loss", interrupted)
+    stopped = kws("train", "code-prior", "--init", codec, "--out", prior, *TINY)
+    assert stopped.code == 130
+    assert f"--out {prior} --init {codec} --set" in stopped.err
+    assert stopped.err.endswith("--resume\n")
+    monkeypatch.undo()
     again = kws("train", "code-prior", "--out", prior, *TINY, "--resume")
     assert again.code == 0, again.err
+    assert "best validation perplexity of a code: " in again.out
     for run, line in ((codec, " of 128 codes in use, perplexity "), (prior, "the codes before it")):
         measured = kws("evaluate", run)
         assert measured.code == 0, measured.err
