@@ -36,15 +36,15 @@ def by_speaker(folder: Path, out: Path) -> Path:
     """`<speaker>/<word>_<number>.wav` as `<word>/<speaker>_nohash_<number>.wav`; a third tests."""
     people = sorted(path for path in folder.iterdir() if path.is_dir())
     lists: dict[str, list[str]] = {"validation": [], "testing": []}
-    for number, person in enumerate(people):
+    for place, person in enumerate(people):
         for clip in sorted(person.glob("*.wav")):
             word, _, number = clip.stem.rpartition("_")
             name = f"{word}/{person.name}_nohash_{number}.wav"
             (out / word).mkdir(parents=True, exist_ok=True)
             shutil.copyfile(clip, out / name)
-            if number % 3 == 0:
+            if place % 3 == 0:
                 lists["testing"].append(name)
-            elif number % 9 == 1:
+            elif place % 9 == 1:
                 lists["validation"].append(name)
     for split, names in lists.items():
         (out / f"{split}_list.txt").write_text("\n".join(names) + "\n")
