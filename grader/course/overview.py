@@ -26,6 +26,7 @@ from grader.course import (
     test_08_text_to_speech,
     test_09_codes,
 )
+from grader.course.foreseen import foreseen
 from grader.course.mistakes.planted import planted, solution
 from grader.grading.checks import Check, read_check
 from kws.errors import UsageError
@@ -124,7 +125,18 @@ def mistakes() -> str:
     return "\n".join(rows) + "\n"
 
 
-BLOCKS = {"numbers": numbers, "mistakes": mistakes}
+def open_points() -> str:
+    """A table: the points of checks whose right results are the same for every secret seed."""
+    cells = []
+    for number in ASSIGNMENTS:
+        checks = [check for check in hidden_checks(number) if not check.retrain]
+        known = sum(check.points for check in checks if check.id in foreseen(number))
+        cells.append(f"{known:g} of {sum(check.points for check in checks):g}")
+    lines = (list(ASSIGNMENTS), ["---"] * len(cells), cells)
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+BLOCKS = {"numbers": numbers, "mistakes": mistakes, "foreseen": open_points}
 
 
 def brought_up_to_date(text: str) -> str:
