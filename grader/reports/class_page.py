@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from grader.core.outcomes import CheckResult, Figure, Reason, Report
 from grader.reports.figures import svg
-from grader.reports.html import document, text
+from grader.reports.html import contents, document, text
 from grader.reports.item_analysis import FEWEST, ItemStatistics, item_statistics
 from grader.reports.scorecard import mean_in_words, points, verdicts_in_words
 from grader.reports.shared_code import shared_code
@@ -49,6 +49,8 @@ def class_page(
     body = [f"<h1>{text(title)}</h1>"]
     if not groups:
         body.append("<p>Nothing was graded.</p>")
+    said = {number: (_heading(group[0]), _in_short(group)) for number, group in groups.items()}
+    body += contents(said)
     for number, group in groups.items():
         body += _assignment(group, _of(number, same or {}), _of(number, tasks or {}))
     body += _people("Not graded: a person is needed", unread or {})
@@ -90,7 +92,7 @@ def _assignment(
     settled = [report for report in reports if report.settled]
     tiers = ", ".join(sorted({report.tier for report in reports}))
     lines = [
-        f"<h2>{text(f'{first.assignment} {first.title}')}</h2>",
+        f'<h2 id="{text(first.assignment)}">{text(_heading(first))}</h2>',
         f"<p>{text(verdicts_in_words(reports))}. {text(_average(settled))}"
         f" Isolation: {text(tiers)}.</p>",
     ]
@@ -105,6 +107,17 @@ def _assignment(
     lines += _unasked(reports)
     lines += ["<h3>Checks</h3>", _checks(reports, statistics_)]
     return lines + _listed("Shared code", _shared(reports, same, tasks))
+
+
+def _heading(report: Report) -> str:
+    return f"{report.assignment} {report.title}"
+
+
+def _in_short(reports: Sequence[Report]) -> str:
+    """How many there are, and what they reached on average."""
+    settled = [report for report in reports if report.settled]
+    reached = mean_in_words(settled) if settled else "no points are settled yet"
+    return f"{len(reports)} submission{'s' if len(reports) > 1 else ''}; {reached}"
 
 
 def _average(reports: Sequence[Report]) -> str:

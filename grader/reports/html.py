@@ -4,6 +4,7 @@ Everything that is not ours goes through `text`, and a content security policy f
 would still get through.
 """
 
+from collections.abc import Mapping
 from html import escape
 
 from grader.core.text import printable
@@ -60,6 +61,17 @@ h2,h3,h4{break-after:avoid}tr{break-inside:avoid}}
 def text(value: object) -> str:
     """Anything as HTML text."""
     return escape(printable(str(value)))
+
+
+def contents(sections: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Links to sections, where there are several: anchor -> heading and what is said of it."""
+    if len(sections) < 2:
+        return []
+    lines = [
+        f'<li><a href="#{text(anchor)}">{text(heading)}</a>: {text(said)}</li>'
+        for anchor, (heading, said) in sections.items()
+    ]
+    return [f"<ul>{''.join(lines)}</ul>"]
 
 
 def document(title: str, body: str, *, wide: bool = False, pictures: bool = False) -> bytes:

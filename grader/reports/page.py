@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from grader.core.outcomes import CheckResult, Report, Verdict
 from grader.reports.figures import svg
-from grader.reports.html import document, text
+from grader.reports.html import contents, document, text
 from grader.reports.scorecard import (
     by_task,
     earned_of,
@@ -22,12 +22,18 @@ TOLD = {
 }
 
 
+FEW = 2  # assignments that a title names
+
+
 def page(reports: Sequence[Report]) -> bytes:
     """One page for one student, of one or more assignments."""
     student = next((report.student for report in reports if report.student), "")
-    names = ", ".join(f"{report.assignment} {report.title}" for report in reports)
-    title = f"{student}: {names}" if student else names
+    names = [f"{report.assignment} {report.title}" for report in reports]
+    whole = f"{len(names)} assignments" if len(names) > FEW else ", ".join(names)
+    title = f"{student}: {whole}" if student else whole
     body = [f"<h1>{text(title or 'Nothing was graded')}</h1>"]
+    pairs = zip(reports, names, strict=True)
+    body += contents({one.assignment: (name, _total(one)) for one, name in pairs})
     for report in reports:
         body += _report(report, alone=len(reports) == 1)
     return document(title or "Nothing was graded", "\n".join(body))
@@ -40,9 +46,9 @@ def no_page(student: str) -> bytes:
 
 
 def _report(report: Report, *, alone: bool) -> list[str]:
-    lines = [] if alone else [f"<h2>{text(f'{report.assignment} {report.title}')}</h2>"]
-    total = f"{points(report.score)} of {points(report.max_score)} points"
-    lines.append(f'<p class="score">{total}</p>')
+    heading = text(f"{report.assignment} {report.title}")
+    lines = [] if alone else [f'<h2 id="{text(report.assignment)}">{heading}</h2>']
+    lines.append(f'<p class="score">{_total(report)}</p>')
     lines += [f"<p>{text(line.strip())}</p>" for line in retrain_lines(report)]
     if TOLD[report.verdict]:
         lines.append(f"<p>{text(TOLD[report.verdict])}</p>")
@@ -56,6 +62,10 @@ def _report(report: Report, *, alone: bool) -> list[str]:
         lines += [_check(check) for check in checks]
     lines.append(_footer(report))
     return lines
+
+
+def _total(report: Report) -> str:
+    return f"{points(report.score)} of {points(report.max_score)} points"
 
 
 def _check(check: CheckResult) -> str:

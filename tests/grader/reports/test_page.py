@@ -120,6 +120,22 @@ def test_nothing_graded_is_a_page_too():
     assert b"Nothing was graded" in class_page([])
 
 
+@pytest.mark.parametrize("made", [page, class_page])
+def test_several_assignments_are_listed_first_with_links_to_them(made, full_report):
+    several = [replace(full_report, assignment=number) for number in ("02", "03", "04")]
+    tags = Tags(made(several)).tags
+    linked = [one["href"] for tag, one in tags if tag == "a" and one["href"].startswith("#")]
+    named = [f"#{one['id']}" for tag, one in tags if tag == "h2" and "id" in one]
+    assert linked == named == ["#02", "#03", "#04"]
+    assert b'href="#' not in made(several[:1])
+
+
+def test_a_title_counts_more_assignments_than_two(full_report):
+    several = [replace(full_report, assignment=number) for number in ("02", "03", "04")]
+    assert b"<title>s-19: 3 assignments</title>" in page(several)
+    assert b"<title>s-19: 02 Attention, 03 Attention</title>" in page(several[:2])
+
+
 # The class
 
 
