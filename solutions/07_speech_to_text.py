@@ -1265,18 +1265,19 @@ _ = below.set(xlabel="time (s)", ylabel="letter that is written")
 #
 # Here are ours, on the strings of digits of this notebook (`benchmarks/recognizers.py`; seed 0,
 # one core of an AMD EPYC; 360 utterances with 1,251 words by voices that were not trained on; in
-# brackets 95 % intervals over utterances). Both kinds hear through the convolutions of 7.2;
-# between those and the letters stand either a Transformer's layers or a bidirectional GRU and a
-# GRU that writes:
+# brackets 95 % intervals over utterances; CPU s are steps times the median time of a step). Both
+# kinds hear through the convolutions of 7.2; between those and the letters stand either a
+# Transformer's layers or a bidirectional GRU and a GRU that writes:
 #
 # | | parameters | steps | CPU s | WER, decoder (%) | WER, CTC alone (%) |
 # |---|---|---|---|---|---|
-# | Transformer | 825,942 | 800 | 165 | 7.4 (5.8–8.8) | 26.1 (22.9–29.1) |
-# | GRU, equal steps | 830,246 | 800 | 188 | 3.4 (2.3–4.5) | 5.0 (3.6–6.6) |
-# | GRU, steps for equal time | 830,246 | 700 | 208 | 3.8 (2.7–5.0) | 5.9 (4.4–7.4) |
+# | Transformer | 825,942 | 800 | 124 | 5.5 (4.2–6.8) | 23.5 (20.6–26.2) |
+# | GRU, equal steps | 830,246 | 800 | 151 | 2.6 (1.6–3.6) | 5.4 (3.9–6.9) |
+# | GRU, equal time | 830,246 | 659 | 125 | 5.3 (3.8–6.7) | 6.5 (4.9–8.3) |
 #
-# **Think:** the GRU wins here, and lost 13 of 15 comparisons there. Must one of them be wrong?
-# What does the last column tell? And what is wrong with the last row?
+# **Think:** with equal steps the GRU wins here, with equal time neither does; there it lost 13 of
+# 15 comparisons. Must one of them be wrong? What does the last column tell? And why were the models
+# timed while they took steps by turns, and not each in its own training?
 #
 # <details><summary>An answer</summary>
 #
@@ -1284,8 +1285,7 @@ _ = below.set(xlabel="time (s)", ylabel="letter that is written")
 # has an order; a Transformer has to learn it, which takes data and steps: they had hours of speech
 # and days of training, and we have ten words and three minutes. The last column shows it: after
 # 800 steps the Transformer's memory does not yet say by itself which letter is where, and its
-# decoder, which knows how words are spelled, covers that up. The last row took longer than the
-# first, although its steps were chosen for equal time: other programs ran on that machine. One
-# seed, too, is no proof.
+# decoder, which knows how words are spelled, covers that up. Other programs ran on that machine,
+# sometimes more and sometimes fewer: steps by turns are slowed alike. One seed is no proof, though.
 #
 # </details>
