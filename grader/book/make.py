@@ -3,6 +3,7 @@
 Sphinx lives in an environment of its own (`make book` makes it): this one prepares and checks.
 """
 
+import ast
 import asyncio
 import json
 import shutil
@@ -19,7 +20,7 @@ from grader.authoring.build import build_notebook, read_solution
 from grader.authoring.kit import TEXTS
 from grader.authoring.leaks import Secret, find_leaks
 from grader.book.api import pages as api_pages
-from grader.book.site import all_answers, asked_hosts, broken_links, leaks
+from grader.book.site import all_answers, asked_hosts, broken_links, leaks, withheld_code
 from grader.course.mistakes.planted import solution
 from grader.selftest.demo import run_notebook
 from kws.errors import UsageError
@@ -28,6 +29,7 @@ from kws.files import atomic_folder, write_text
 BOOK = ROOT / "docs" / "book"  # what Sphinx is told, and the first page
 DOCS = ("terms.md", "experiments.md", "experiments", "spectrograms.png")
 SETTINGS = ("conf.py", "book.css", "index.md")
+LEFT_OUT = "# Left out here, as it repeats {}; the kit has it."
 
 
 def main(out: Path, sphinx: Path, reference: Path) -> Path:
@@ -63,13 +65,13 @@ def stage(source: Path, executed: Mapping[str, Mapping[str, Any]]) -> None:
     for name in DOCS:
         copy = shutil.copytree if (ROOT / "docs" / name).is_dir() else shutil.copy2
         copy(ROOT / "docs" / name, source / name)
-    sources, answers = {}, all_answers()
+    sources, secrets = {}, (*all_answers(), *withheld_code())
     for assignment in ASSIGNMENTS.values():
         notebook = with_outputs(assignment.number, executed[assignment.stem])
         sources[assignment.stem] = "\n\n".join(
             "".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"
         )
-        leave_out(notebook, answers)
+        leave_out(notebook, assignment.stem, secrets)
         write_text(source / "assignments" / f"{assignment.stem}.ipynb", json.dumps(notebook))
     listed = "\n".join(f"- {one.number}: {one.title}" for one in ASSIGNMENTS.values())
     working = (TEXTS / "README.md").read_text(encoding="utf-8")
@@ -97,15 +99,36 @@ def with_outputs(number: str, executed: Mapping[str, Any]) -> dict[str, Any]:
     return notebook
 
 
-def leave_out(notebook: dict[str, Any], answers: Sequence[Secret]) -> None:
-    """Empty the cells that repeat an answer: later notebooks give earlier ones, a book must not."""
+def leave_out(notebook: dict[str, Any], stem: str, secrets: Sequence[Secret]) -> None:
+    """Replace what repeats an answer or a withheld module: later notebooks give earlier answers.
+
+    A kit may hold them, a book must not. A definition goes alone, or else with its whole cell.
+    """
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue
-        text = "".join(cell["source"])
-        if held := find_leaks({"": text.encode()}, answers):
-            tasks = " and ".join(sorted({leak.what.split(" (")[0] for leak in held}))
-            cell["source"] = f"# Left out here, as it repeats {tasks}; the kit has it."
+        lines = "".join(cell["source"]).splitlines()
+        if not repeated("\n".join(lines), stem, secrets):
+            continue
+        for node in reversed(ast.parse("\n".join(lines)).body):
+            begin = min(one.lineno for one in (node, *getattr(node, "decorator_list", ()))) - 1
+            if what := repeated("\n".join(lines[begin : node.end_lineno]), stem, secrets):
+                lines[begin : node.end_lineno] = [LEFT_OUT.format(what)]
+        if what := repeated("\n".join(lines), stem, secrets):
+            lines = [LEFT_OUT.format(what)]
+        cell["source"] = "\n".join(lines)
+
+
+def repeated(text: str, stem: str, secrets: Sequence[Secret]) -> str:
+    """The answers and modules that a text of notebook `stem` repeats; empty where none."""
+    found = [leak.what for leak in find_leaks({stem: text.encode()}, secrets)]
+    names = {what.split(" (")[0] for what in found if what.startswith("the answer")}
+    names |= {
+        f"kws/{what.split('(')[1].split(':')[0]}"
+        for what in found
+        if not what.startswith("the answer")
+    }
+    return " and ".join(sorted(names))
 
 
 def run_sphinx(python: Path, source: Path, out: Path) -> None:
