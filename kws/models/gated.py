@@ -7,9 +7,9 @@ if it is one. By the rule of products
     ln p(silence) = ln gate(silence)          ln p(word) = ln gate(command) + ln words(word)
 
 so the outputs are logarithms of probabilities, and one cross-entropy over all labels is the sum of
-the two networks' own: a clip that is no command teaches the second nothing. They are trained
-together, in one run, as each would be alone, and a doubtful gate leaves the answer open where a
-gate that decides first would not.
+the two networks' own: a clip that is not a command teaches the second nothing. They are trained in
+one run (only a clipped gradient is scaled for both at once), and a doubtful gate leaves the answer
+open where a gate that decides first would not.
 
 Shape letters: B batch   T frames   F features of a frame   G labels of the gate   W words
 """
