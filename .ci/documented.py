@@ -9,6 +9,7 @@ with a comment `# needs …` at its end, and only its `--help` is run.
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,8 @@ def runnable(command: str) -> str:
     if bare.startswith("make "):
         return f"make --directory {ROOT} --dry-run {bare.removeprefix('make ')} > /dev/null"
     if "# needs" in command:
-        return " ".join(word for word in bare.split()[:3] if not word.startswith("-")) + " --help"
+        words = [word for word in shlex.split(bare)[:3] if not word.startswith("-")]
+        return shlex.join([*words, "--help"])
     return bare
 
 
