@@ -32,6 +32,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tqdm import tqdm
+
 from grader.sandbox.launch import launch
 from kws.errors import UsageError
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from grader.core.seed import Seed
     from grader.sandbox import Sandbox
 
+THREADS = Path("/proc/self/task")  # a folder for each thread, native ones too
 GRACE = 30.0  # seconds from the wall limit, when the fork is to stop, to the one when it is killed
 AGAIN = 5.0  # seconds between two reminders to stop
 REFUSED = 2
@@ -51,6 +54,7 @@ def main() -> int:
     parser.add_argument("--require-isolation", metavar="TIER")
     options = parser.parse_args()
     control = socket.socket(fileno=os.dup(0))
+    tqdm.monitor_interval = 0  # no thread that watches bars: see `wait_for_threads`
     gc.disable()  # until all is loaded: what is loaded stays
     with ExitStack() as closing:
         try:
@@ -183,6 +187,7 @@ class JobServer:
         job.started, job.wall = time.monotonic(), asked["wall"]
         with suppress(Exception):  # the fork will stumble over it, and tell
             prepare(asked["guess"] or "", self._seed, retrain=asked["retrain"])
+        wait_for_threads()
         try:
             job.folder = tempfile.mkdtemp()
             job.pipe, theirs = socket.socketpair()
@@ -257,6 +262,18 @@ def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
         clean_clips.judge()
     if retrain:
         retraining.prepare(number)
+
+
+def wait_for_threads(seconds: float = 5.0) -> None:
+    """Wait until this process has one thread: a fork copies the locks that others hold, for good.
+
+    A thread that Python has joined still has its native end before it, and frees MKL's memory there
+    under a lock; a fork in that moment waits for it in its first matrix product. After `seconds`
+    the wait is given up: what goes on then is no end of a thread.
+    """
+    until = time.monotonic() + seconds
+    while THREADS.is_dir() and len([*THREADS.iterdir()]) > 1 and time.monotonic() < until:
+        time.sleep(0.001)
 
 
 def _understood(said: list[bytes], status: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 
 from grader.batch import client
 from grader.batch.client import Evaluator, grade_with_retry
+from grader.batch.evaluator import wait_for_threads
 from grader.core.outcomes import Reason, Report, Verdict
 from kws.errors import UsageError
 from tests.grader.conftest import until
@@ -332,3 +333,20 @@ def test_a_seed_that_is_given_takes_the_place_of_the_environments(monkeypatch):
         one.start()
     with Evaluator(environ={"KWS_GRADER_SEED": "autumn"}) as one:
         assert one.start().seed_id not in ("", "development")
+
+
+def test_a_fork_waits_for_the_end_of_threads_but_not_for_one_that_goes_on(tmp_path, monkeypatch):
+    main, ending = tmp_path / "1", tmp_path / "2"
+    main.mkdir()
+    ending.mkdir()
+    monkeypatch.setattr("grader.batch.evaluator.THREADS", tmp_path)
+    wait_for_threads(0.0)
+    assert ending.exists(), "given up"
+    monkeypatch.setattr("grader.batch.evaluator.time.sleep", lambda _: ending.rmdir())
+    wait_for_threads(60.0)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+def test_an_evaluator_has_one_thread_when_it_forks_though_voices_spoke_in_many(evaluator, job):
+    evaluator.ask(job(assignment="03", guess="03"))
+    assert len([*Path(f"/proc/{evaluator.pid}/task").iterdir()]) == 1
