@@ -453,7 +453,7 @@ with check("5.5-count-by-hand", "the report's model has 2,147,404 parameters, pr
     expect_equal("keyword_parameters(12)", keyword_parameters(12), 2_147_404, suspects)
     expect_equal("parameters of KeywordTransformer(12)", count(KeywordTransformer(12)), 2_147_404)
 check_values("5.5-parameters-values", keyword_parameters)
-check_values("5.5-parameters-built", KeywordTransformer)
+check_values("5.5-parameters-built", KeywordTransformer, keyword_parameters)
 
 # %% [markdown]
 # For 31 classes, 30 words and silence, the report has 2,152,287.

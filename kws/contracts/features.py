@@ -462,6 +462,9 @@ def measure_masks(
     covered = results["spec_augment(mel)"] != results["mel"]
     again = results["spec_augment(mel) once more"] != results["mel"]
     masks = {"": covered, "of frames ": covered.all(2), "of bands ": covered.all(1)}
+    for name in ("of frames ", "of bands "):
+        some = masks[name].any()
+        yield f"any masks {name}among {B} examples", "yes" if some else "no"
     for name, mask in masks.items():
         different = min(FEW, len(mask.unique(dim=0)))
         yield f"the number of different masks {name}among {B} examples, up to 10,", different
