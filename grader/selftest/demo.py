@@ -2,10 +2,10 @@
 
     python -m grader demo runs/demo [--only 02]
 
-Notebooks are run with our answers, trainings included, two at a time; each is graded by
-`pytest grader/` as soon as it has run, those without a training first. Then a class of ten made-up
-students is graded. Interrupted, it goes on where it was: a notebook that has run is not run again
-until its source changes.
+Notebooks are run with our answers, trainings included, two at a time, those without a training
+first, then the last assignments, which train longest. Each is graded by `pytest grader/` as soon as
+it has run. Then a class of ten made-up students is graded. Interrupted, it goes on where it was: a
+notebook that has run is not run again until its source changes.
 """
 
 import asyncio
@@ -73,8 +73,9 @@ async def _run_and_grade(wanted: list[Assignment], folder: Path, start: float) -
         sys.stdout.flush()
         return code != 0
 
-    quick_first = sorted(wanted, key=lambda assignment: assignment.weights)
-    return any(await asyncio.gather(*map(one, quick_first)))
+    # the first score card soon; and no long training left to run alone in the end
+    order = sorted(reversed(wanted), key=lambda assignment: bool(assignment.weights))
+    return any(await asyncio.gather(*map(one, order)))
 
 
 async def run_notebook(assignment: Assignment, folder: Path, line: int = 0) -> Path:
