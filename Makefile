@@ -12,7 +12,7 @@ COMPILE := -m uv pip compile --quiet --universal --python-version 3.10 --generat
 export KWS_CACHE ?= $(CURDIR)/runs/cache
 unexport PYTHONDONTWRITEBYTECODE  # or else each of the tests' processes compiles everything again
 
-.PHONY: book demo test lint bench targets newest lock help clean
+.PHONY: book demo test slow lint bench targets newest lock help clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ book: $(READY) $(BOOK)/.ready  ## the course as a site without answers, in build
 
 test: $(READY)  ## the test suite, on two cores; what the tests of a file share is made once
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+slow: $(READY)  ## the tests that take longer, which `make test` leaves out: half an hour
+	@$(BIN)/python -m pytest -q -n 2 -m slow
 
 lint: $(READY)  ## format, lint, types
 	@$(BIN)/ruff format --check .

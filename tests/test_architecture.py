@@ -98,8 +98,16 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def nodes_by_kind(path: Path) -> Mapping[type[ast.AST], list[ast.AST]]:
+    found = defaultdict(list)
+    for node in ast.walk(tree(path)):
+        found[type(node)].append(node)
+    return found
+
+
 def nodes(path: Path, *kinds: type[ast.AST]) -> Iterator[ast.AST]:
-    return (node for node in ast.walk(tree(path)) if isinstance(node, kinds))
+    return (node for kind in kinds for node in nodes_by_kind(path).get(kind, ()))
 
 
 def relative(path: Path) -> str:

@@ -49,9 +49,12 @@ def test_every_known_mistake_is_asked_about_in_the_notebook(number, monkeypatch)
         mark, text = said(trial.id, mistaken_answers(number, position))
         return mark == "✗" and question in text
 
+    tables = json.loads(golden_path(number).read_text(encoding="utf-8"))
+    knows = {trial: {m["question"] for m in table["mistakes"]} for trial, table in tables.items()}
     silent = []
     for position, mistake in enumerate(planted(number).mistakes):
         trials = [trial for trial in all_trials(number) if trial.task == mistake.task]
+        trials.sort(key=lambda trial: mistake.question not in knows[trial.id])  # the likely first
         if trials and not any(asks(trial, position, mistake.question) for trial in trials):
             silent.append((mistake.task, mistake.name))
     assert not silent

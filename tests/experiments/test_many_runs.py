@@ -244,8 +244,9 @@ def test_a_cluster_loses_no_run_to_a_worker_that_dies(cluster, make_job, made, r
     (recipes / "slow").touch()
 
     def kill() -> None:
-        """The Dask workers that make a run have a child: the first of them."""
-        wait_for_step(jobs[0].run_folder, 1)
+        """The Dask workers that make a run have a child: the first of them, once each has saved."""
+        for job in jobs[:2]:
+            wait_for_step(job.run_folder, 1)
         pids = [nanny.pid for nanny in cluster.workers.values()]
         busy = [pid for pid in pids if Path(f"/proc/{pid}/task/{pid}/children").read_text()]
         os.kill((busy or pids)[0], signal.SIGKILL)

@@ -331,10 +331,10 @@ def test_a_student_works_in_an_installed_kit(installed, real, tmp_path):
     assert (checked.returncode, checked.stderr) == (1, "")
     assert "2.1-attend-by-hand  not started" in checked.stdout
     hint = run(installed, tmp_path, "kws", "hint", "2.1")
-    assert "1. Score every query" in hint.stdout
+    assert "A soft look-up" in hint.stdout
     progress = run(installed, tmp_path, "kws", "progress", "02")
     assert (progress.returncode, progress.stderr) == (0, "")
-    assert "0 of 7 checks pass" in progress.stdout
+    assert re.search(r"0 of \d+ checks pass", progress.stdout)
     handed_in = run(installed, tmp_path, "kws", "submit", "02")
     assert (handed_in.returncode, handed_in.stderr) == (0, "")
     with zipfile.ZipFile(tmp_path / "02_attention.zip") as archive:

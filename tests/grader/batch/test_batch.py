@@ -12,6 +12,7 @@ from grader import ROOT
 from grader.batch.grade_class import Settings, grade_class
 from grader.batch.local import Local
 from grader.core.outcomes import Report, Verdict
+from kws.contracts import all_trials
 from tests.grader.conftest import until
 
 BLANK = "def attend(q, k, v, valid=None):\n    raise NotImplementedError('TODO 2.1')\n"
@@ -70,6 +71,7 @@ def test_one_bad_submission_stops_nothing_and_costs_nobody_else(hand_in, tmp_pat
         "gradebook.csv",
         "canvas.csv",
         "class.html",
+        "class.json",
         "junit.xml",
         ".lock",
     }
@@ -136,8 +138,10 @@ def test_a_regrading_says_who_changed_although_it_was_interrupted(hand_in, tmp_p
     done = grader("regrade", folder, "--out", out, "--assignment", "02", "--diff", "--workers", 1)
     assert done.returncode == 0, done.stderr
     assert "alice 02: 0 → 34 (+34): another submission" in done.stdout
-    assert "2.1-attend-values: 0/2 → 2/2: no longer “" in done.stdout
-    assert (out / "changes.csv").read_text().count("alice") > 20
+    assert "2.1-attend-values: 0/3 → 3/3: no longer “" in done.stdout
+    changes = (out / "changes.csv").read_text().splitlines()[1:]
+    assert len(changes) == len(all_trials("02"))
+    assert all("alice" in change for change in changes)
     assert not (out / "before").exists()
 
 

@@ -66,7 +66,7 @@ def test_a_worker_grades_as_this_machine_would(cluster, hand_in, tmp_path, monke
         ("there", lambda: Cluster(cluster.scheduler_address)),
     ):
         settings = Settings(submissions=folder, out=tmp_path / name, assignment="02")
-        (one,) = grade_class(settings, workers, show=False).outcomes
+        (one,) = grade_class(settings, workers, show=False).graded
         reports.append(one.report)
     assert reports[0] == reports[1]
     assert reports[0].seed_id != "development"

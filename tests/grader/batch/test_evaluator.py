@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.adapters import ASSIGNMENTS
 from grader.batch import client
 from grader.batch.client import Evaluator, grade_with_retry
 from grader.batch.evaluator import wait_for_threads
@@ -225,7 +226,7 @@ def test_what_is_killed_twice_gets_a_report_with_open_points(job):
     assert report.verdict is Verdict.PERSON
     assert {check.earned for check in report.checks} == {None}
     assert {check.reason for check in report.checks} == {Reason.INFRASTRUCTURE}
-    assert len(report.checks) > 20
+    assert {check.task for check in report.checks} == {t.id for t in ASSIGNMENTS["02"].tasks}
 
 
 @pytest.mark.slow
@@ -347,6 +348,7 @@ def test_a_fork_waits_for_the_end_of_threads_but_not_for_one_that_goes_on(tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
+@pytest.mark.slow
 def test_an_evaluator_has_one_thread_when_it_forks_though_voices_spoke_in_many(evaluator, job):
     evaluator.ask(job(assignment="03", guess="03"))
     assert len([*Path(f"/proc/{evaluator.pid}/task").iterdir()]) == 1

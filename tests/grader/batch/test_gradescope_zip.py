@@ -54,6 +54,7 @@ def run(base: Path, **environ: str) -> dict:
     return json.loads((base / "results" / "results.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_submission_is_graded_with_the_seed_and_the_assignment_of_the_zip(autograder):
     (autograder / "submission" / "answer.ipynb").write_text(build_notebook(SOLUTION))
     other = build_notebook(ROOT / "solutions" / "01_features.py")

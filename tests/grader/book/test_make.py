@@ -52,6 +52,7 @@ def test_each_cell_has_the_output_of_ours_in_its_place(executed):
     assert [cell["source"] for cell in notebook["cells"]] == [c["source"] for c in given["cells"]]
 
 
+@pytest.mark.slow
 def test_nothing_that_is_staged_holds_an_answer(staged):
     files = {
         path.relative_to(staged).as_posix(): path.read_bytes()

@@ -129,8 +129,8 @@ def attend(q, k):
 
 @pytest.fixture
 def bad(session):
-    """A fresh check with two seconds of processor time."""
-    with session.check(Code(pieces=pieces(BAD), audited=False), seconds=2) as student:
+    """A fresh check with a second of processor time."""
+    with session.check(Code(pieces=pieces(BAD), audited=False), seconds=1) as student:
         yield student
 
 
