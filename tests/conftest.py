@@ -15,6 +15,8 @@ import jaxtyping
 import pytest
 import torch
 
+from kws.training.memory import keep_freed_memory
+
 # Sizes are tiny: threads cost more than they give. `.ci/run` tries two as well.
 torch.set_num_threads(int(os.environ.get("KWS_TEST_THREADS", "1")))
 # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
@@ -32,6 +34,8 @@ def with_shapes(package: Path) -> list[str]:
 # Every call of theirs is checked. All of `kws` is not: what is wrapped takes several times as long,
 # and pyright has the other annotations.
 jaxtyping.install_import_hook(with_shapes(Path(__file__).parents[1] / "kws"), "beartype.beartype")
+
+keep_freed_memory()  # fewer pages for the kernel to clear
 
 # Whole commands, gradings and hand-ins call what has tests of its own, where shapes are checked.
 WHOLE = {"benchmarks", "cli", "experiments", "grader", "student"}

@@ -1,5 +1,7 @@
 """Somebody else's answers are right ones, and earn nothing; models that pretend are seen."""
 
+from contextlib import ExitStack
+
 import pytest
 import torchaudio  # noqa: F401  (two of them borrow from it)
 
@@ -10,7 +12,7 @@ from grader.course.mistakes.borrowed import BORROWED, Borrowed
 from grader.course.mistakes.planted import edited, solution
 from grader.course.trials import expect_as_ours
 from grader.grading.feedback import Failure
-from grader.sandbox import Code, Sandbox
+from grader.sandbox import Code
 from grader.submission import read_submissions
 from grader.submission.forbidden import forbidden_uses
 from kws.contracts import find_trial
@@ -20,14 +22,12 @@ ALL = [(number, one) for number, some in BORROWED.items() for one in some]
 
 
 @pytest.fixture(scope="module")
-def sessions():
-    with Sandbox() as sandbox:
-        found = {}
-        for number in BORROWED:
-            found[number] = sandbox.session(ASSIGNMENTS[number].withheld)
-        yield found
-        for session in found.values():
-            session.close()
+def sessions(sandbox):
+    with ExitStack() as stack:
+        yield {
+            number: stack.enter_context(sandbox.session(ASSIGNMENTS[number].withheld))
+            for number in BORROWED
+        }
 
 
 @pytest.mark.parametrize(("number", "one"), [pytest.param(*p, id=p[1].name) for p in ALL])
