@@ -149,7 +149,7 @@ def subsampling_padding(draw, B, N, F, D, C, ConvSubsampling, load_subsampling):
     yield "the frames of each utterance alone", torch.cat(rows)
 
 
-@trial("7.2", public={"F": 40, "D": 8, "C": 3}, hidden={"F": 43, "D": 7, "C": 5})
+@trial("7.2", public={"F": 40, "D": 8, "C": 2}, hidden={"F": 43, "D": 7, "C": 5})
 def subsampling_count(draw, F, D, C, ConvSubsampling):
     """the subsampling has 9 C² + 11 C + (C F / 4 + 1) D parameters."""
     yield f"parameters of ConvSubsampling({F}, {D}, {C})", count(ConvSubsampling(F, D, C))
