@@ -16,6 +16,7 @@ from torch import Tensor
 SHOWN = 12  # numbers that are shown, expected beside got; longer tensors are told by projections
 PROJECTIONS = 4
 DIGITS = 7
+COUNTED = 12  # digits, of projections of whole numbers
 LONGEST = 120  # characters of a value that are shown
 MANY = 6  # items of a list: of longer ones it is said which are wrong
 
@@ -48,9 +49,12 @@ class Record:
         if value.is_complex():
             numbers = torch.view_as_real(numbers)
         if value.numel() <= SHOWN and not any(odd):
-            content: Any = [float(f"{x:.{DIGITS}g}") for x in numbers.flatten().tolist()]
+            content: Any = numbers.flatten().tolist()
+            if _kind(value) in ("float", "complex"):
+                content = [float(f"{x:.{DIGITS}g}") for x in content]
         else:
-            content = {"projections": _projections(numbers), "scale": _scale(numbers)}
+            digits = DIGITS if _kind(value) in ("float", "complex") else COUNTED
+            content = {"projections": _projections(numbers, digits), "scale": _scale(numbers)}
         return Record(kind=_kind(value), shape=tuple(value.shape), content=content, odd=odd)
 
     @staticmethod
@@ -81,7 +85,9 @@ class Record:
         """What `value` is instead, as the end of a sentence; None where it agrees."""
         other = Record.of(_as_asked(value, self.kind))
         if self.shape is None:
-            return None if self._same_plain(other, rtol, atol) else _instead(value, self.content)
+            if self._same_plain(other, rtol, atol):
+                return None
+            return _instead(value, self.content, rtol, atol)
         if other.shape is None:
             if isinstance(value, list) and isinstance(self.content, list):  # an empty list, say
                 return f"is {_name(value)}, expected{_shown(self)[1:]}"
@@ -92,13 +98,14 @@ class Record:
             return f"has shape {other.shape}, expected {self.shape}"
         if self.odd != other.odd:
             return _oddities(other, self)
+        rtol = rtol if self.kind in ("float", "complex") else 0.0
         if isinstance(self.content, list):
             if isinstance(other.content, list) and _near(other.content, self.content, rtol, atol):
                 return None
             return f"is\n{_shown(other)}\n  expected\n{_shown(self)}"
-        scale = self.content["scale"]
+        allowed = atol + max(rtol, 10.0**-COUNTED) * self.content["scale"]
         near = isinstance(other.content, dict) and _near(
-            other.content["projections"], self.content["projections"], 0.0, atol + rtol * scale
+            other.content["projections"], self.content["projections"], 0.0, allowed
         )
         return None if near else "has the right shape and other values than the reference"
 
@@ -108,17 +115,19 @@ class Record:
             return self.shape is None and self._same_plain(other, rtol, atol)
         if self.shape is None:
             return self._same_plain(other, rtol, atol)
+        rtol = rtol if self.kind in ("float", "complex") else 0.0
         if isinstance(self.content, list):
             return _near(self.content, other.content, rtol, atol)
         scale = max(self.content["scale"], other.content["scale"])
         mine, others = self.content["projections"], other.content["projections"]
-        return _near(mine, others, 0.0, atol + rtol * scale)
+        return _near(mine, others, 0.0, atol + max(rtol, 10.0**-COUNTED) * scale)
 
     def _same_plain(self, other: "Record", rtol: float, atol: float) -> bool:
         numbers = ("integer", "float")
-        if self.kind in numbers and other.kind in numbers:
-            return other.shape is None and _near([other.content], [self.content], rtol, atol)
-        return self.kind == other.kind and self.content == other.content
+        comparable = self.kind == other.kind or {self.kind, other.kind} <= {*numbers}
+        return (
+            comparable and other.shape is None and _alike(other.content, self.content, rtol, atol)
+        )
 
 
 def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | None:
@@ -137,6 +146,7 @@ def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | No
         return record.difference(given, rtol, atol)
     wide = torch.complex128 if expected.is_complex() else torch.float64
     gap = (actual.to(wide) - expected.to(wide)).abs()
+    rtol = rtol if record.kind in ("float", "complex") else 0.0
     allowed = atol + rtol * max(float(record.content["scale"]), 1.0)
     wrong = int((gap > allowed).sum())
     if not wrong:
@@ -206,12 +216,12 @@ def _weights(count: int) -> Tensor:
     return 2 * ((steps * steps * 0.6180339887498949) % 1) - 1
 
 
-def _projections(numbers: Tensor) -> list[float]:
+def _projections(numbers: Tensor, digits: int) -> list[float]:
     flat = numbers.flatten()
     if not len(flat):
         return [0.0] * PROJECTIONS
     projected = _weights(len(flat)) @ flat / len(flat) ** 0.5
-    return [float(f"{x:.{DIGITS}g}") for x in projected.tolist()]
+    return [float(f"{x:.{digits}g}") for x in projected.tolist()]
 
 
 def _scale(numbers: Tensor) -> float:
@@ -227,6 +237,24 @@ def _near(actual: list, expected: list, rtol: float, atol: float) -> bool:
         and abs(a - b) <= atol + rtol * abs(b)
         for a, b in zip(actual, expected, strict=True)
     )
+
+
+def _alike(content: Any, expected: Any, rtol: float, atol: float) -> bool:
+    """Whether two contents are the same: floats up to rounding, whole numbers exactly."""
+    if isinstance(content, dict) and isinstance(expected, dict):
+        if "kind" in content and "kind" in expected:  # tensors in a list
+            mine, other = Record.from_json(content), Record.from_json(expected)
+            return mine.is_like(other, rtol, atol)
+        same = content.keys() == expected.keys()
+        return same and all(_alike(content[key], expected[key], rtol, atol) for key in expected)
+    if isinstance(content, list) and isinstance(expected, list):
+        same = len(content) == len(expected)
+        return same and all(
+            _alike(one, other, rtol, atol) for one, other in zip(content, expected, strict=True)
+        )
+    if isinstance(content, int | float) and isinstance(expected, int | float):
+        return _near([content], [expected], rtol if isinstance(expected, float) else 0.0, atol)
+    return content == expected
 
 
 def _shown(record: Record) -> str:
@@ -274,27 +302,26 @@ def _oddities(actual: Record, expected: Record) -> str:
     raise AssertionError("no difference to tell")
 
 
-def _instead(value: Any, expected: Any) -> str:
+def _instead(value: Any, expected: Any, rtol: float, atol: float) -> str:
+    def unlike(one: Any, content: Any) -> bool:
+        return not _alike(_short(one), content, rtol, atol)
+
     if isinstance(value, list) and isinstance(expected, list) and len(value) == len(expected):
-        wrong = [at for at, pair in enumerate(zip(value, expected, strict=True)) if _unlike(*pair)]
+        wrong = [at for at, pair in enumerate(zip(value, expected, strict=True)) if unlike(*pair)]
         if len(value) > MANY and wrong:
             at, pairs = wrong[0], f"differs in {len(wrong)} of {len(value)} places"
-            return f"{pairs}, first in place {at}: {_instead(value[at], expected[at])}"
+            return f"{pairs}, first in place {at}: {_instead(value[at], expected[at], rtol, atol)}"
         if wrong and isinstance(expected[wrong[0]], dict) and "kind" in expected[wrong[0]]:
             at, record = wrong[0], Record.from_json(expected[wrong[0]])  # of a tensor in the list
-            return f"differs in place {at}, which {record.difference(value[at], 0.0, 0.0)}"
+            return f"differs in place {at}, which {record.difference(value[at], rtol, atol)}"
     if isinstance(value, dict) and isinstance(expected, dict) and set(value) == set(expected):
-        wrong = [key for key in expected if _unlike(value[key], expected[key])]
+        wrong = [key for key in expected if unlike(value[key], expected[key])]
         value, expected = ({key: table[key] for key in wrong} for table in (value, expected))
     if isinstance(value, float) and isinstance(expected, int | float):
         got, wanted = f"{value:.6g}", f"{expected:.6g}"
         if got != wanted:
             return f"is {got}, expected {wanted}"
     return f"is {_name(value)}, expected {_clipped(repr(expected))}"
-
-
-def _unlike(value: Any, content: Any) -> bool:
-    return _short(value) != content
 
 
 def _name(value: Any) -> str:

@@ -83,6 +83,43 @@ def test_the_fact_says_what_is_wrong(value, words):
     assert words in difference(plain(value), LARGE, **CLOSE)
 
 
+@pytest.mark.parametrize("value", [[LARGE, LARGE > 0], {"x": SMALL, "n": 3}, ["a", [0.5, LARGE]]])
+def test_rounding_is_no_difference_inside_of_lists_and_tables(value):
+    def changed(value, factor):
+        if isinstance(value, dict):
+            return {key: changed(one, factor) for key, one in value.items()}
+        if isinstance(value, list):
+            return [changed(one, factor) for one in value]
+        is_float = isinstance(value, torch.Tensor) and value.is_floating_point()
+        return value * factor if is_float else value
+
+    nearly, wrong = changed(value, 1 + 1e-6), changed(value, 1.1)
+    assert stored(value).agrees(nearly, **CLOSE)
+    assert difference(nearly, value, **CLOSE) is None
+    assert not stored(value).agrees(wrong, **CLOSE)
+    assert difference(wrong, value, **CLOSE) is not None
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda n: n,
+        lambda n: [n],
+        lambda n: {"n": n},
+        lambda n: torch.tensor([n, 3]),
+        lambda n: torch.tensor([*range(50), n]),
+    ],
+    ids=["number", "list", "table", "small", "large"],
+)
+def test_of_whole_numbers_the_last_digit_counts(made):
+    value, wrong = made(2_147_404), made(2_147_403)
+    assert stored(value).agrees(value, **CLOSE)
+    assert difference(value, value, **CLOSE) is None
+    assert not stored(value).agrees(wrong, **CLOSE)
+    assert difference(wrong, value, **CLOSE) is not None
+    assert not stored(wrong).is_like(stored(value), **CLOSE)
+
+
 def test_what_means_the_same_is_the_same():
     assert stored(717).agrees(plain(torch.tensor(717)), **CLOSE)
     assert stored(717).agrees(plain(np.int64(717)), **CLOSE)
