@@ -90,7 +90,12 @@ def _cache(shared):
 
 def forked(work: Callable[..., object], *arguments: object) -> BaseProcess:
     """A process that does `work`, without importing torch again."""
-    process = multiprocessing.get_context("fork").Process(target=work, args=arguments, daemon=True)
+
+    def begin() -> None:
+        torch.set_num_threads(1)  # those of the parent were not forked: waiting for them never ends
+        work(*arguments)
+
+    process = multiprocessing.get_context("fork").Process(target=begin, daemon=True)
     with warnings.catch_warnings():  # Python 3.12 warns of locks that threads of ours may hold
         warnings.simplefilter("ignore", DeprecationWarning)
         process.start()
