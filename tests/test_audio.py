@@ -11,6 +11,7 @@ import torchaudio
 
 from kws.audio import SAMPLE_RATE, read_audio, resample, to_int16, write_audio
 from kws.errors import UsageError
+from tests.tolerances import ROUNDING
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_resample_true_mixes_and_converts(tmp_path):
 def test_resample_equals_torchaudio(orig, new):
     x = torch.randn(1_237, dtype=torch.float64)
     theirs = torchaudio.functional.resample(x, orig, new, lowpass_filter_width=16)
-    torch.testing.assert_close(resample(x, orig, new), theirs, atol=1e-10, rtol=0)
+    torch.testing.assert_close(resample(x, orig, new), theirs, atol=ROUNDING, rtol=0)
 
 
 def test_resample_takes_ratios_without_a_common_divisor_in_blocks():

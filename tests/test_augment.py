@@ -17,6 +17,7 @@ from kws.augment import (
     warp_frequency,
     warp_time,
 )
+from tests.tolerances import SAME_SUMS
 
 FLOOR = math.log(1e-6)
 
@@ -307,7 +308,7 @@ def test_masks_lie_on_valid_frames_and_padding_stays(float64):
     in_time = (y != x).all(2)
     assert set(in_time[lengths == 13].any(0)[:13].tolist()) == {True}
     torch.testing.assert_close(
-        y[1][y[1] != x[1]].unique(), x[1, :13].mean()[None], atol=1e-12, rtol=0
+        y[1][y[1] != x[1]].unique(), x[1, :13].mean()[None], atol=SAME_SUMS, rtol=0
     )
 
 
@@ -331,7 +332,7 @@ def test_mixup_is_exactly_the_convex_combination(float64):
     perm = torch.randperm(7, generator=generator)
     share = torch.where(perm == torch.arange(7), 1.0, own)
     expected = share[:, None, None] * x + (1 - share[:, None, None]) * x[perm]
-    torch.testing.assert_close(y, expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(y, expected, atol=SAME_SUMS, rtol=0)
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.2, 1.0, 8.0])

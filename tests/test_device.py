@@ -96,6 +96,7 @@ def test_on_a_gpu_a_model_goes_there_and_back_and_answers_the_same(monkeypatch):
     def fit(model):
         model.to(choose_device("cuda"))
         places.append(device_of(model).type)
+        # three products in float32, by another library
         assert torch.allclose(CalledFromCpu(model)(x), expected, atol=1e-5)
         with pytest.raises(RuntimeError, match="device"):
             model(x)

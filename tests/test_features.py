@@ -24,6 +24,7 @@ from kws.features import (
 )
 from kws.features_fast import FilteredPower
 from kws.silence import normalize_peak, trim_silence
+from tests.tolerances import ROUNDING
 
 
 @pytest.fixture
@@ -41,14 +42,14 @@ def their_mel(**kwargs):
 def test_filterbank_equals_torchaudio(float64, n_mels, f_min, f_max):
     theirs = torchaudio.functional.melscale_fbanks(NUM_FREQS, f_min, f_max, n_mels, 16_000)
     ours = mel_filterbank(NUM_FREQS, n_mels, f_min, f_max)
-    torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=0)
+    torch.testing.assert_close(ours, theirs, atol=ROUNDING, rtol=0)
 
 
 @pytest.mark.parametrize(("n_mels", "f_min", "f_max"), [(40, 20.0, None), (23, 50.0, 7600.0)])
 def test_log_mel_equals_torchaudio(waveform, n_mels, f_min, f_max):
     mel = their_mel(n_mels=n_mels, f_min=f_min, f_max=f_max)(waveform)
     ours = log_mel(waveform, n_mels=n_mels, f_min=f_min, f_max=f_max)
-    torch.testing.assert_close(ours, (mel + 1e-6).log().mT, atol=1e-10, rtol=0)
+    torch.testing.assert_close(ours, (mel + 1e-6).log().mT, atol=ROUNDING, rtol=0)
 
 
 @pytest.mark.parametrize("amin", [1e-10, 1e-2])
@@ -56,7 +57,9 @@ def test_mel_db_equals_torchaudio(waveform, amin):
     to_db = torchaudio.transforms.AmplitudeToDB("power")
     to_db.amin = amin
     theirs = to_db(their_mel(n_mels=23, f_min=20.0)(waveform)).mT
-    torch.testing.assert_close(mel_db(waveform, n_mels=23, floor=amin), theirs, atol=1e-10, rtol=0)
+    torch.testing.assert_close(
+        mel_db(waveform, n_mels=23, floor=amin), theirs, atol=ROUNDING, rtol=0
+    )
 
 
 @pytest.mark.parametrize(("window", "hop"), [(512, 160), (400, 200), (801, 77)])
@@ -64,16 +67,16 @@ def test_other_windows_and_hops_equal_torchaudio(waveform, window, hop):
     melkwargs = {"n_fft": window, "hop_length": hop, "n_mels": 23, "f_min": 20.0}
     theirs = torchaudio.transforms.MelSpectrogram(16_000, **melkwargs)(waveform).mT
     ours = mel_spectrogram(waveform, n_mels=23, window=window, hop=hop)
-    torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=0)
+    torch.testing.assert_close(ours, theirs, atol=ROUNDING, rtol=0)
     their_mfcc = torchaudio.transforms.MFCC(16_000, 13, log_mels=True, melkwargs=melkwargs)
     ours = mfcc(waveform, n_mfcc=13, n_mels=23, window=window, hop=hop)
-    torch.testing.assert_close(ours, their_mfcc(waveform).mT, atol=1e-10, rtol=0)
+    torch.testing.assert_close(ours, their_mfcc(waveform).mT, atol=ROUNDING, rtol=0)
 
 
 def test_mel_spectrogram_equals_torchaudio(waveform):
     theirs = their_mel(n_mels=23, f_min=20.0, f_max=7600.0)(waveform).mT
     ours = mel_spectrogram(waveform, n_mels=23, f_max=7600.0)
-    torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=0)
+    torch.testing.assert_close(ours, theirs, atol=ROUNDING, rtol=0)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
@@ -91,14 +94,16 @@ def test_the_fast_twin_equals_the_formula(dtype, tolerance, shape):
 def test_mfcc_equals_torchaudio(waveform):
     melkwargs = {"n_fft": WINDOW, "hop_length": HOP, "n_mels": 40, "f_min": 20.0}
     theirs = torchaudio.transforms.MFCC(16_000, 13, log_mels=True, melkwargs=melkwargs)
-    torch.testing.assert_close(mfcc(waveform, n_mfcc=13), theirs(waveform).mT, atol=1e-10, rtol=0)
+    torch.testing.assert_close(
+        mfcc(waveform, n_mfcc=13), theirs(waveform).mT, atol=ROUNDING, rtol=0
+    )
 
 
 @pytest.mark.parametrize("reach", [1, 2, 3])
 def test_deltas_equal_torchaudio(reach):
     features = torch.randn(2, 7, 3, dtype=torch.float64)
     theirs = torchaudio.functional.compute_deltas(features.mT, 2 * reach + 1).mT
-    torch.testing.assert_close(deltas(features, reach), theirs, atol=1e-10, rtol=0)
+    torch.testing.assert_close(deltas(features, reach), theirs, atol=ROUNDING, rtol=0)
 
 
 def test_the_deltas_of_a_line_are_its_slope_and_then_zero():
@@ -172,10 +177,10 @@ def test_examples_do_not_influence_each_other(waveform):
 def test_batches_and_recordings_longer_than_a_block_are_the_same(float64):
     many, long = torch.randn(13, 16_000), torch.randn(1, 16_000 * 12 + 77)
     torch.testing.assert_close(
-        log_mel(many), torch.cat([log_mel(row[None]) for row in many]), atol=1e-10, rtol=0
+        log_mel(many), torch.cat([log_mel(row[None]) for row in many]), atol=ROUNDING, rtol=0
     )
     theirs = their_mel(n_mels=40, f_min=20.0)(long)
-    torch.testing.assert_close(log_mel(long), (theirs + 1e-6).log().mT, atol=1e-10, rtol=0)
+    torch.testing.assert_close(log_mel(long), (theirs + 1e-6).log().mT, atol=ROUNDING, rtol=0)
 
 
 def test_dct_is_orthonormal():
@@ -214,4 +219,4 @@ def test_more_coefficients_than_filters_are_refused():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_gpu_agrees(waveform):
-    torch.testing.assert_close(mfcc(waveform.cuda()).cpu(), mfcc(waveform), atol=1e-10, rtol=0)
+    torch.testing.assert_close(mfcc(waveform.cuda()).cpu(), mfcc(waveform), atol=ROUNDING, rtol=0)

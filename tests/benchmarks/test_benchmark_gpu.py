@@ -84,4 +84,5 @@ def test_a_whole_training_ends_with_its_accuracy_and_can_be_repeated(
         numbers = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert numbers["n"] == 24
         kept = json.loads((tmp_path / quick / "evaluation-testing.json").read_text())
+        # a line of JSON has six digits, the file all
         assert numbers["clips_accuracy"] == pytest.approx(kept["clips"]["accuracy"], abs=1e-4)

@@ -18,6 +18,7 @@ from kws.training.recipe import Data, changed_keys, load_recipe
 def test_a_result_says_all_that_its_accuracy_depends_on(made, make_job):
     result = made()
     found = Proportion(correct=result["correct"], n=result["n"])
+    # result files have six decimals
     assert result["accuracy"] == pytest.approx(found.value, abs=1e-6)
     assert result["interval"] == pytest.approx([found.low, found.high], abs=1e-6)
     assert (result["protocol"], result["split"]) == ("embedded-12", "testing")

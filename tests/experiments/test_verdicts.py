@@ -41,7 +41,8 @@ def test_every_question_is_about_recipes_that_there_are():
 
 def test_what_is_compared_differs_in_the_training_or_in_one_setting():
     for question in read_questions():
-        if len(question.recipes) != 2 or question.id.startswith(("crnn", "threshold", "gate")):
+        models = question.id.startswith(("crnn", "threshold", "gate", "branchformer"))
+        if len(question.recipes) != 2 or models:
             continue
         one, other = (load_recipe(f"questions/{name}") for name in question.recipes)
         changed = [key for key, _, _ in changed_keys(one, other)]
@@ -87,6 +88,7 @@ def test_equal_runs_do_not_differ():
     ("freedom", "value"), [(1.0, 12.706), (5.0, 2.571), (9.9, 2.262), (30.0, 2.042)]
 )
 def test_student_t_is_that_of_the_tables(freedom, value):
+    # the expansion is right to 0.003, and the tables have three decimals
     assert student_t(freedom) == pytest.approx(value, abs=0.004)
 
 

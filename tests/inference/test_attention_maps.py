@@ -11,6 +11,7 @@ from kws.models.keyword_transformer import KeywordTransformer, KeywordTransforme
 from kws.models.pooling import weighted_pool
 from kws.models.recurrent import Crnn, CrnnConfig
 from kws.models.transformer import EncoderLayer, TransformerEncoder
+from tests.tolerances import SAME_SUMS
 
 B, T, MELS = 2, 23, 12
 SMALL: dict[str, Any] = {
@@ -50,8 +51,8 @@ def test_weights_are_those_that_the_layer_averages_with(float64):
     _, _, v = layer.project(x)
     averaged = layer.out((found.values @ v).transpose(1, 2).flatten(2))
     assert found.values.shape == (B, 5, T, T)
-    assert torch.allclose(averaged, y, atol=1e-12)
-    assert torch.allclose(attend(*layer.project(x), valid), found.values @ v, atol=1e-12)
+    assert torch.allclose(averaged, y, atol=SAME_SUMS)
+    assert torch.allclose(attend(*layer.project(x), valid), found.values @ v, atol=SAME_SUMS)
 
 
 @pytest.mark.parametrize("pooling", ["attention", "self-attentive"])

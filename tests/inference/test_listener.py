@@ -49,6 +49,7 @@ def test_a_waveform_is_heard_alike_however_loud_and_however_much_silence_is_arou
     assert clips.shape == (1, 16_000)
     torch.testing.assert_close(as_heard([wave / 50]), clips)
     torch.testing.assert_close(as_heard([torch.nn.functional.pad(wave, (300, 300))]), clips)
+    # noise of that floor is added: five of its standard deviations
     assert clips.abs().max() == pytest.approx(module.LOUDNESS, abs=5 * module.FLOOR)
 
 

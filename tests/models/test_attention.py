@@ -14,6 +14,7 @@ from kws.models.attention import (
 )
 from kws.models.counts import count_parameters
 from kws.models.interop import load_attention
+from tests.tolerances import ROUNDING, SAME_SUMS
 
 B, T, S, H, K = 2, 7, 11, 3, 5
 D = H * K
@@ -46,7 +47,7 @@ def test_fused_equals_written_out(padded, biased):
     valid = mask(11, 4, frames=S) if padded else None
     bias = torch.randn(1, H, T, S) if biased else None
     torch.testing.assert_close(
-        attend_fused(q, k, v, valid, bias), attend(q, k, v, valid, bias), rtol=0, atol=1e-12
+        attend_fused(q, k, v, valid, bias), attend(q, k, v, valid, bias), rtol=0, atol=SAME_SUMS
     )
 
 
@@ -72,8 +73,8 @@ def test_module_matches_pytorch(lengths, qkv_bias):
     load_attention(ours, theirs)
     x, valid = torch.randn(B, T, D), mask(*lengths)
     expected, weights = theirs(x, x, x, key_padding_mask=~valid, average_attn_weights=False)
-    torch.testing.assert_close(ours(x, valid), expected, rtol=0, atol=1e-12)
-    torch.testing.assert_close(ours.weights(x, valid), weights, rtol=0, atol=1e-12)
+    torch.testing.assert_close(ours(x, valid), expected, rtol=0, atol=SAME_SUMS)
+    torch.testing.assert_close(ours.weights(x, valid), weights, rtol=0, atol=SAME_SUMS)
 
 
 def test_module_starts_like_pytorch():
@@ -112,7 +113,9 @@ def test_padding_reaches_no_query(function):
     valid = mask(5, 5, frames=S)
     loud = ~valid[:, None, :, None] * 1e6 * torch.randn(B, 1, S, 1)
     expected = function(q, k[:, :, :5], v[:, :, :5])
-    torch.testing.assert_close(function(q, k + loud, v + loud, valid), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        function(q, k + loud, v + loud, valid), expected, rtol=0, atol=ROUNDING
+    )
 
 
 @BOTH

@@ -7,6 +7,7 @@ from torch import nn
 
 from kws.models.bc_resnet import BcBlock, BcResNet, BcResNetConfig, SubSpectralNorm
 from kws.models.counts import count_parameters
+from tests.tolerances import ROUNDING
 
 B, C, BANDS, T = 2, 3, 10, 7
 
@@ -21,7 +22,7 @@ def test_sub_spectral_norm_is_batch_norm_of_each_sub_band(float64):
     y = norm(x)
     for band in range(0, BANDS, 2):
         alone = nn.BatchNorm2d(C)(x[:, :, band : band + 2])
-        torch.testing.assert_close(y[:, :, band : band + 2], alone, rtol=0, atol=1e-10)
+        torch.testing.assert_close(y[:, :, band : band + 2], alone, rtol=0, atol=ROUNDING)
 
 
 def test_each_sub_band_has_its_own_scale_and_shift(float64):
@@ -58,7 +59,7 @@ def test_a_block_is_its_equation(float64, out_channels, stride, dilation):
     )
     f1 = F.conv2d(F.silu(norm(f1)), block.mix.weight)
     expected = F.relu(f2 + f1 + (x if out_channels == C else 0))
-    torch.testing.assert_close(block(x), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(block(x), expected, rtol=0, atol=ROUNDING)
 
 
 def test_strides_and_dilations_are_those_of_the_paper():

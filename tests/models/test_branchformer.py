@@ -7,6 +7,7 @@ from torch import nn
 
 from kws.models.branchformer import BranchformerLayer, ConvolutionalGating
 from kws.models.counts import count_parameters
+from tests.tolerances import SAME_SUMS
 
 D, E, K = 8, 12, 5
 
@@ -28,7 +29,7 @@ def test_the_gated_branch_is_its_formula(float64):
     padded = F.pad(gate, (0, 0, K // 2, K // 2))
     kernel, bias = branch.depthwise.weight[:, 0], branch.depthwise.bias  # (E/2, K)
     mixed = sum(padded[:, i : i + 9] * kernel[:, i] for i in range(K)) + bias
-    torch.testing.assert_close(branch(x), branch.contract(signal * mixed), rtol=0, atol=1e-12)
+    torch.testing.assert_close(branch(x), branch.contract(signal * mixed), rtol=0, atol=SAME_SUMS)
 
 
 def test_at_the_start_the_gate_lets_all_pass(float64):
@@ -45,16 +46,16 @@ def test_a_layer_adds_what_it_makes_of_both_branches(layer):
     gating = layer.gating(layer.norm_gating(x))
     a, b = layer.merge.weight.split(D, dim=1)
     expected = layer.norm(x + attention @ a.T + gating @ b.T + layer.merge.bias)
-    torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(layer(x), expected, rtol=0, atol=SAME_SUMS)
 
 
 def test_padding_moves_nothing(layer):
     x = torch.randn(2, 9, D)
     valid = torch.arange(9) < torch.tensor([[9], [6]])
     there = layer(x, valid)
-    torch.testing.assert_close(layer(x[1:, :6])[0], there[1, :6], rtol=0, atol=1e-12)
+    torch.testing.assert_close(layer(x[1:, :6])[0], there[1, :6], rtol=0, atol=SAME_SUMS)
     other = torch.where(valid[..., None], x, 1e3 * torch.randn_like(x))
-    torch.testing.assert_close(layer(other, valid)[valid], there[valid], rtol=0, atol=1e-12)
+    torch.testing.assert_close(layer(other, valid)[valid], there[valid], rtol=0, atol=SAME_SUMS)
 
 
 def test_one_branch_sees_all_the_other_its_neighborhood(layer):

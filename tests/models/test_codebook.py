@@ -33,6 +33,7 @@ def test_the_nearest_is_that_of_brute_force():
 def test_the_gradient_goes_straight_through():
     z, q = normal(4, 3).requires_grad_(), normal(4, 3, seed=1).requires_grad_()
     y, weights = straight_through(z, q), normal(4, 3, seed=2)
+    # z + (q - z) is rounded twice, by 1e-16 of values near 1
     torch.testing.assert_close(y, q, rtol=0, atol=1e-15)
     (y * weights).sum().backward()
     torch.testing.assert_close(z.grad, weights, rtol=0, atol=0)

@@ -15,12 +15,11 @@ from kws.models.counts import (
 from kws.models.interop import load_conformer
 from kws.models.positional import RelativeSelfAttention, SinusoidalPositions
 from kws.models.transformer import TransformerEncoder
+from tests.tolerances import ROUNDING, SAME_SUMS
 
 B, T, H, K, E, L, KERNEL = 3, 13, 5, 2, 11, 2, 7
 D = H * K
 VALID = torch.arange(T) < torch.tensor([[13], [6], [1]])
-SAME_SUMS = 1e-12  # float64, the same sums in another order: 1e-15 a term, some hundred terms
-ROUNDING = 1e-10  # float64, gradients and padding of 1e3 on the way: two more digits
 FLOAT32 = 2e-5  # eight normalizations of two layers, each with about 1e-6 whatever the processor
 VISIBLE = 1e-4  # of outputs near 1 in float64: 12 digits above rounding
 

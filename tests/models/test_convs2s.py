@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from kws.errors import UsageError
 from kws.models.convs2s import ConvS2s, ConvS2sConfig, GatedBlock
 from kws.models.counts import count_parameters
+from tests.tolerances import ROUNDING
 
 B, T, D, K = 2, 11, 7, 3
 
@@ -19,7 +20,7 @@ def test_a_block_is_its_formula(float64):
     both = F.conv1d(x.mT, block.conv.weight, block.conv.bias, padding=1).mT
     value, gate = both[..., :D], both[..., D:]
     expected = (value * gate.sigmoid() + x) / math.sqrt(2)
-    torch.testing.assert_close(block(x), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(block(x), expected, rtol=0, atol=ROUNDING)
 
 
 def test_a_block_has_2kd2_and_2d_parameters():
@@ -62,7 +63,7 @@ def test_positions_tell_equal_frames_apart(float64):
     for parameter in model.blocks.parameters():  # a kernel that reads the same both ways
         if parameter.ndim == 3:
             parameter.data = parameter.data + parameter.data.flip(2)
-    torch.testing.assert_close(model(features), model(backwards), rtol=0, atol=1e-10)
+    torch.testing.assert_close(model(features), model(backwards), rtol=0, atol=ROUNDING)
     torch.nn.init.normal_(model.positions.table)
     assert (model(features) - model(backwards)).abs().max() > 1e-3
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from kws.models.counts import count_parameters
 from kws.models.decoder import CrossAttention, DecoderLayer
+from tests.tolerances import SAME_SUMS
 
 B, U, T, H, K, E = 2, 5, 7, 3, 2, 11
 D = H * K
@@ -59,7 +60,7 @@ def test_the_layer_is_torchs(norm_first):
         tgt_mask=nn.Transformer.generate_square_subsequent_mask(U, dtype=torch.float64),
         memory_key_padding_mask=~valid,
     )
-    torch.testing.assert_close(layer(y, memory, valid), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(layer(y, memory, valid), expected, rtol=0, atol=SAME_SUMS)
 
 
 def test_what_is_written_later_changes_nothing_before():
@@ -76,7 +77,9 @@ def test_padding_of_the_memory_changes_nothing_and_no_memory_at_all_is_no_nan():
     layer = random_layer()
     y, memory, valid = inputs()
     loud = memory + 100 * ~valid[..., None]
-    torch.testing.assert_close(layer(y, loud, valid), layer(y, memory, valid), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        layer(y, loud, valid), layer(y, memory, valid), rtol=0, atol=SAME_SUMS
+    )
     assert layer(y, memory, torch.zeros_like(valid)).isfinite().all()
 
 

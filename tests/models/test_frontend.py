@@ -18,6 +18,7 @@ from kws.models.frontend import (
     valid_after,
     zero_padding,
 )
+from tests.tolerances import ROUNDING
 
 B, C, BANDS, T = 2, 3, 11, 23
 
@@ -130,14 +131,14 @@ def test_a_block_is_what_it_says(float64):
     block, x = ConvBlock(C, 5, pool=(2, 2), activation="silu"), torch.randn(B, C, BANDS, T)
     y = F.conv2d(x, block.conv.weight, block.conv.bias, padding=1)
     y = F.batch_norm(y, None, None, training=True)
-    torch.testing.assert_close(block(x)[0], F.max_pool2d(F.silu(y), 2), rtol=0, atol=1e-10)
+    torch.testing.assert_close(block(x)[0], F.max_pool2d(F.silu(y), 2), rtol=0, atol=ROUNDING)
 
 
 def test_pooling_first_normalizes_what_is_left(float64):
     block, x = ConvBlock(C, 5, pool=(2, 2), pool_first=True), torch.randn(B, C, BANDS, T)
     y = F.max_pool2d(F.conv2d(x, block.conv.weight, block.conv.bias, padding=1), 2)
     y = F.relu(F.batch_norm(y, None, None, training=True))
-    torch.testing.assert_close(block(x)[0], y, rtol=0, atol=1e-10)
+    torch.testing.assert_close(block(x)[0], y, rtol=0, atol=ROUNDING)
 
 
 def test_bad_numbers_are_refused():

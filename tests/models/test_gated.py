@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from kws.models.gated import GatedCrnn, GatedCrnnConfig
+from tests.tolerances import SAME_SUMS
 
 SMALL = GatedCrnnConfig(
     num_classes=5,
@@ -24,14 +25,14 @@ def model():
 
 
 def test_the_logits_are_logarithms_of_probabilities_that_add_up_to_one(model):
-    assert torch.allclose(model(FEATURES).logsumexp(1), torch.zeros(7).double(), atol=1e-12)
+    assert torch.allclose(model(FEATURES).logsumexp(1), torch.zeros(7).double(), atol=SAME_SUMS)
 
 
 def test_words_share_what_the_gate_leaves_them_in_the_order_of_the_labels(model):
     shares, gate = model(FEATURES).exp(), model.gate(FEATURES).softmax(1)
-    assert torch.allclose(shares[:, :2], gate[:, :2], atol=1e-12)
+    assert torch.allclose(shares[:, :2], gate[:, :2], atol=SAME_SUMS)
     words = model.words(FEATURES).softmax(1)
-    assert torch.allclose(shares[:, 2:], gate[:, 2:] * words, atol=1e-12)
+    assert torch.allclose(shares[:, 2:], gate[:, 2:] * words, atol=SAME_SUMS)
 
 
 def test_the_loss_is_the_sum_of_the_losses_of_both(model):
@@ -40,7 +41,7 @@ def test_the_loss_is_the_sum_of_the_losses_of_both(model):
     gate = F.cross_entropy(model.gate(FEATURES), labels.clamp(max=2), reduction="sum")
     words = F.cross_entropy(model.words(FEATURES)[is_word], labels[is_word] - 2, reduction="sum")
     both = F.cross_entropy(model(FEATURES), labels, reduction="sum")
-    assert torch.allclose(both, gate + words, atol=1e-12)
+    assert torch.allclose(both, gate + words, atol=SAME_SUMS)
 
 
 def test_what_is_no_word_teaches_the_network_of_words_nothing(model):

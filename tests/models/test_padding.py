@@ -15,6 +15,7 @@ from torch import nn
 
 import kws.models
 from kws.models.attention import MultiHeadSelfAttention
+from kws.models.attention_2d import Attention1d, Attention2d
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.bc_resnet import BcBlock, SubSpectralNorm
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
@@ -25,15 +26,15 @@ from kws.models.patches import PatchEmbedding
 from kws.models.pooling import AttentionPooling, MeanPooling, SelfAttentivePooling
 from kws.models.positional import RelativeSelfAttention
 from kws.models.recurrent import BidirectionalRnn
+from kws.models.residual_maps import ResCnn, ResCnnLstm
 from kws.models.sequence_classifier import ConvFrontEnd, LinearFrontEnd
 from kws.models.tdnn import TdnnLayer
 from kws.models.transformer import EncoderLayer, TransformerEncoder
+from tests.tolerances import ROUNDING
 
 B, T, D, C, BANDS = 3, 26, 12, 6, 11
 LENGTHS = torch.tensor([26, 17, 9])
 VALID = torch.arange(T) < LENGTHS[:, None]
-# Other lengths are summed in another order: about 1e-13 in float64, after a few layers of norms.
-ROUNDING = 1e-10
 
 # Each layer with the shape of its input; time is the axis of 26.
 LAYERS = {
@@ -64,6 +65,10 @@ LAYERS = {
     "pooled block": (lambda: ConvBlock(C, 7, pool=(2, 2)), (B, C, BANDS, T)),
     "pooled first": (lambda: ConvBlock(C, 7, pool=(2, 3), pool_first=True), (B, C, BANDS, T)),
     "stem": (lambda: ConvStem((4, 6), strides=(2, 2)), (B, T, BANDS)),
+    "1-D attention": (lambda: Attention1d(C), (B, C, BANDS, T)),
+    "2-D attention": (lambda: Attention2d(C), (B, C, BANDS, T)),
+    "residual convolutions": (lambda: ResCnn(C), (B, C, BANDS, T)),
+    "residual convolutional lstm": (lambda: ResCnnLstm(C), (B, C, BANDS, T)),
     "separable block": (lambda: DsBlock(C), (B, C, BANDS, T)),
     "time-delay layer": (lambda: TdnnLayer(D, 7, 3, dilation=2), (B, D, T)),
     "linear front end": (lambda: LinearFrontEnd(BANDS, D), (B, T, BANDS)),
@@ -81,7 +86,7 @@ LEFT_TO_MODELS = {
 LEFT_TO_MODELS |= {"ConvS2s", "DsCnn", "RnnClassifier", "SpectrogramTransformer", "Tdnn"}
 REFUSE_PADDING = {"Ast", "Wav2Vec2"}  # tested where they are
 # With a padding test beside their own: a memory and symbols, or a mask that is shortened twice.
-ELSEWHERE = {"Attention2d", "ConvSubsampling", "CrossAttention", "DecoderLayer"}
+ELSEWHERE = {"ConvSubsampling", "CrossAttention", "DecoderLayer"}
 ELSEWHERE |= {"BranchformerLayer", "ConvolutionalGating", "SpeechGru", "SpeechTransformer"}
 ELSEWHERE |= {"DurationPredictor", "FastSpeech", "FftBlock", "SpokenLayer", "TransformerTts"}
 
@@ -223,7 +228,7 @@ def test_without_a_mask_every_frame_is_valid(model, features, training):
     masked = copy.deepcopy(model)
     close(masked(features, torch.ones(B, T, dtype=torch.bool)), model(features))
     for (name, ours), theirs in zip(model.named_buffers(), masked.buffers(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10, msg=name)
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=ROUNDING, msg=name)
 
 
 def test_padding_moves_no_running_statistic(model, features):
@@ -231,7 +236,7 @@ def test_padding_moves_no_running_statistic(model, features):
     model.train()(features, VALID)
     other(padded(features, VALID, 1, 1e3), VALID)
     for (name, ours), theirs in zip(model.named_buffers(), other.buffers(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10, msg=name)
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=ROUNDING, msg=name)
 
 
 def test_a_valid_frame_does_move_the_logits(model, features):

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from kws.models.patches import PatchEmbedding, count_patches, cut_patches
+from tests.tolerances import SAME_SUMS
 
 SIZES = [((16, 16), (10, 10)), ((32, 8), (32, 8)), ((32, 8), (22, 5)), ((5, 3), (2, 7))]
 
@@ -40,7 +41,7 @@ def test_the_embedding_is_a_linear_layer_of_each_patch(patch, stride, float64):
     expected = F.linear(cut_patches(mel, patch, stride), weight, bias)
     x, valid = embed(mel)
     assert valid is None
-    torch.testing.assert_close(x.flatten(2).mT, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(x.flatten(2).mT, expected, rtol=0, atol=SAME_SUMS)
 
 
 def test_frames_behind_the_last_patch_are_in_none(float64):

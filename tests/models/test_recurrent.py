@@ -21,6 +21,7 @@ from kws.models.recurrent import (
     RnnClassifier,
     RnnConfig,
 )
+from tests.tolerances import ROUNDING
 
 B, T, D, H = 3, 7, 5, 2
 
@@ -71,7 +72,7 @@ def test_each_clip_is_read_as_if_it_were_alone(float64, cell, num_layers):
     y = ours(x, torch.arange(T) < torch.tensor(lengths)[:, None])
     for b, length in enumerate(lengths):
         alone = ours.rnn(x[b : b + 1, :length])[0][0]
-        torch.testing.assert_close(y[b, :length], alone, rtol=0, atol=1e-10)
+        torch.testing.assert_close(y[b, :length], alone, rtol=0, atol=ROUNDING)
         assert (y[b, length:] == 0).all()
 
 
@@ -79,7 +80,7 @@ def test_frames_masked_anywhere_are_stepped_over(float64, cell):
     ours, x = BidirectionalRnn(cell, D, H, 2), torch.randn(1, T, D)
     valid = torch.tensor([[False, True, True, False, True, True, False]])
     y = ours(x, valid)
-    torch.testing.assert_close(y[valid], ours(x[valid][None])[0], rtol=0, atol=1e-10)
+    torch.testing.assert_close(y[valid], ours(x[valid][None])[0], rtol=0, atol=ROUNDING)
     assert (y[~valid] == 0).all()
 
 
@@ -119,13 +120,13 @@ def test_the_gru_model_is_its_figure(float64):
     x = F.relu(F.conv1d(features.mT, model.narrow.weight, model.narrow.bias))
     x = F.relu(F.conv1d(x, model.widen.weight, model.widen.bias, padding=1))
     expected = model.classify(model.gru.rnn(x.mT)[0].mean(dim=1))
-    torch.testing.assert_close(model(features), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(model(features), expected, rtol=0, atol=ROUNDING)
 
 
 def test_the_lstm_model_is_its_figure(float64):
     model, features = RnnClassifier(RnnConfig(hidden_size=2)), torch.randn(2, 11, 40)
     expected = model.classify(model.rnn.rnn(features)[0].mean(dim=1))
-    torch.testing.assert_close(model(features), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(model(features), expected, rtol=0, atol=ROUNDING)
 
 
 def test_settings_choose_the_layers():

@@ -188,6 +188,7 @@ def output(name, **settings):
 @pytest.mark.parametrize(("name", "base", "change"), CHANGES)
 def test_every_setting_does_something(name, base, change):
     (before, shapes), (after, new_shapes) = first_output(name), output(name, **base | change)
+    # float32 rounding is below that: what moves logits near 1 by less does nothing
     assert shapes != new_shapes or not torch.allclose(before, after, atol=1e-6)
 
 

@@ -19,6 +19,7 @@ from kws.models.transformer_tts import (
     stop_targets,
     whole_steps,
 )
+from tests.tolerances import ROUNDING, SAME_SUMS
 
 B, U, D, H, E = 2, 7, 12, 3, 5
 SMALL = FastSpeechConfig(
@@ -69,7 +70,7 @@ def test_the_block_does_not_let_padding_through(float64):
     x, valid = torch.randn(1, U, D), torch.arange(U)[None] < U - 3
     y = block(x * valid[..., None], valid)
     torch.testing.assert_close(
-        y[:, : U - 3], block(x[:, : U - 3], torch.ones(1, U - 3).bool()), atol=1e-12, rtol=0
+        y[:, : U - 3], block(x[:, : U - 3], torch.ones(1, U - 3).bool()), atol=SAME_SUMS, rtol=0
     )
     assert not y[~valid].any()
     with pytest.raises(ValueError, match="even"):
@@ -99,8 +100,8 @@ def test_fastspeech_says_a_text_alike_beside_a_longer_one(float64):
     phonemes, valid = texts()
     mel, frames, logs = model(phonemes, valid)
     alone, _, its_logs = model(phonemes[1:, : U - 3], valid[1:, : U - 3])
-    torch.testing.assert_close(mel[1:, : alone.shape[1]], alone, atol=1e-10, rtol=0)
-    torch.testing.assert_close(logs[1:, : U - 3], its_logs, atol=1e-10, rtol=0)
+    torch.testing.assert_close(mel[1:, : alone.shape[1]], alone, atol=ROUNDING, rtol=0)
+    torch.testing.assert_close(logs[1:, : U - 3], its_logs, atol=ROUNDING, rtol=0)
     assert frames.sum(dim=1).tolist() == frames_from(logs, valid).sum(dim=1).tolist()
 
 
@@ -146,7 +147,7 @@ def test_the_stop_loss_equals_torch(float64):
     expected = F.binary_cross_entropy_with_logits(
         logits[valid], targets[valid], pos_weight=torch.tensor(5.0)
     )
-    torch.testing.assert_close(stop_loss(logits, targets, valid), expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(stop_loss(logits, targets, valid), expected, atol=SAME_SUMS, rtol=0)
 
 
 def test_the_guide_is_zero_on_the_diagonal_and_symmetric():

@@ -15,6 +15,7 @@ from kws.models.spectrogram_transformer import (
     SpectrogramTransformer,
     SpectrogramTransformerConfig,
 )
+from tests.tolerances import ROUNDING, SAME_SUMS
 
 SIZES = {"d_model": 24, "num_heads": 3, "num_layers": 2, "d_ff": 14}
 BANDS, FRAMES, CLASSES = 29, 57, 5
@@ -57,7 +58,7 @@ def test_it_equals_transformers_with_its_weights(published):
         expected = theirs(mel).logits
         found = ours.double()(mel)
     assert labels == tuple(f"LABEL_{i}" for i in range(CLASSES))
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(found, expected, rtol=0, atol=SAME_SUMS)
     assert expected.std(dim=0).max() > 1e-3, "logits that do not depend on the clip agree easily"
 
 
@@ -133,7 +134,7 @@ def test_attention_does_not_see_where_a_token_stands_but_positions_tell(float64)
     assert not torch.allclose(model(mixed), model(mel), atol=1e-4)
     with torch.no_grad():
         model.positions.table.zero_()
-    torch.testing.assert_close(model(mixed), model(mel), rtol=0, atol=1e-12)
+    torch.testing.assert_close(model(mixed), model(mel), rtol=0, atol=SAME_SUMS)
 
 
 def test_without_layers_nothing_of_a_clip_would_reach_the_class_token(float64):
@@ -168,7 +169,7 @@ def test_patchout_moves_no_logit_by_the_padding(float64):
     for content in (0.0, 1e3):
         torch.manual_seed(1)
         logits.append(model(mel.masked_fill(~valid[..., None], content), valid))
-    torch.testing.assert_close(*logits, rtol=0, atol=1e-10)
+    torch.testing.assert_close(*logits, rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from kws.models.counts import (
 from kws.models.interop import load_encoder, load_encoder_layer
 from kws.models.positional import RelativeSelfAttention
 from kws.models.transformer import EncoderLayer, FeedForward, TransformerEncoder
+from tests.tolerances import ROUNDING, SAME_SUMS
 
 B, T, H, K, E, L = 2, 7, 3, 5, 11, 3
 D = H * K
@@ -67,10 +68,10 @@ def test_encoder_matches_pytorch_forward_and_backward(norm_first, final):
     x = torch.randn(B, T, D, requires_grad=True)
     expected = theirs(x, src_key_padding_mask=~VALID)[VALID]
     actual = ours(x, VALID)[VALID]
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=SAME_SUMS)
     dy = torch.randn_like(actual)
     (mine,), (other,) = torch.autograd.grad(actual, x, dy), torch.autograd.grad(expected, x, dy)
-    torch.testing.assert_close(mine, other, rtol=0, atol=1e-10)
+    torch.testing.assert_close(mine, other, rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")

@@ -264,6 +264,7 @@ def test_utterance_normalization_subtracts_the_mean_over_real_frames():
     assert torch.equal(y[1, 4:], torch.zeros(3, 3))
     other = mel.masked_fill(~valid[..., None], 99.0)
     assert torch.equal(normalize(other, valid), y)
+    # atol: as above
     assert torch.allclose(normalize(mel)[0], y[0], atol=1e-6)
 
 

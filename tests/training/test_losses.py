@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from kws.models.classifier import CosineLogits
 from kws.training.losses import loss_per_example
+from tests.tolerances import SAME_SUMS
 
 B, C = 7, 5
 
@@ -16,7 +17,7 @@ def batch(float64):
 
 
 def close(actual, expected):
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=SAME_SUMS)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
@@ -60,7 +61,9 @@ def test_a_margin_with_cosine_logits_is_the_additive_margin_softmax(float64):
         cosines = [F.cosine_similarity(x[i], w, dim=0) for w in layer.weight]
         true = torch.exp(scale * (cosines[label] - margin))
         others = sum(torch.exp(scale * c) for j, c in enumerate(cosines) if j != label)
-        torch.testing.assert_close(ours[i], -torch.log(true / (true + others)), rtol=1e-12, atol=0)
+        torch.testing.assert_close(
+            ours[i], -torch.log(true / (true + others)), rtol=SAME_SUMS, atol=0
+        )
 
 
 def test_cosine_logits_know_no_lengths(float64):

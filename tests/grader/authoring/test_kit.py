@@ -334,7 +334,7 @@ def test_a_student_works_in_an_installed_kit(installed, real, tmp_path):
     assert "A soft look-up" in hint.stdout
     progress = run(installed, tmp_path, "kws", "progress", "02")
     assert (progress.returncode, progress.stderr) == (0, "")
-    assert re.search(r"0 of \d+ checks pass", progress.stdout)
+    assert "0 of 19 checks pass" in progress.stdout
     handed_in = run(installed, tmp_path, "kws", "submit", "02")
     assert (handed_in.returncode, handed_in.stderr) == (0, "")
     with zipfile.ZipFile(tmp_path / "02_attention.zip") as archive:

@@ -129,7 +129,14 @@ def attend(q, k):
 
 @pytest.fixture
 def bad(session):
-    """A fresh check with a second of processor time."""
+    """A fresh check with two seconds of processor time."""
+    with session.check(Code(pieces=pieces(BAD), audited=False), seconds=2) as student:
+        yield student
+
+
+@pytest.fixture
+def hurried(session):
+    """The same with one second, for work that takes all it can get."""
     with session.check(Code(pieces=pieces(BAD), audited=False), seconds=1) as student:
         yield student
 
@@ -151,8 +158,8 @@ def test_a_crash_is_told_as_one(bad):
 
 
 @pytest.mark.parametrize("name", ["loop", "loop_that_ignores_the_signal", "many_threads"])
-def test_work_without_end_is_a_timeout(bad, name):
-    assert reason(getattr(bad, name)) is Reason.TIMEOUT
+def test_work_without_end_is_a_timeout(hurried, name):
+    assert reason(getattr(hurried, name)) is Reason.TIMEOUT
 
 
 def test_sleep_without_end_is_a_timeout(bad, monkeypatch):
