@@ -30,7 +30,7 @@ from kws.models.counts import count_parameters
 
 EMBEDDED = "data.protocol=embedded-12"
 PRETRAIN = ("data.protocol=embedded-35", "train.epochs=7")
-FINE_TUNE = ("train.epochs=45", "train.lr=1e-3")
+FINE_TUNE = ("train.epochs=45", "train.lr=1e-3", "data.other_words=together")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,20 @@
 """What would make `keywords-best` better on people? Ideas, held against its recipe.
 
-    python benchmarks/people.py FOLDER                      all of it, half an hour of a core
+    python benchmarks/people.py FOLDER                      all of it, an hour of a core
     python benchmarks/people.py FOLDER --ideas spoken --folds 0
 
 FOLDER is in Speech Commands' layout, with lists. Its test split is never read: the speakers of the
-other two are dealt into three folds, and what is trained without one is measured on it. For each
-fold the recipe is trained once, for fewer passes than its own; every idea goes on from there for
-some passes more, as the recipe itself does, which is what it is held against:
+other two are dealt into three folds, and what is trained without one is measured on it. One idea is
+in the recipe: other words are learned apart (`kws.training.other_words`). What it brings:
 
-    as before     the recipe, on the same clips
+    the recipe    from the start, for fewer passes than its own
+    together      the same with one class for all other words, held against it
+
+The rest were tried before that, on a recipe with one class. For each fold it is trained once, for
+fewer passes still; every idea goes on from there for some passes more, as the recipe itself does,
+which is what it is held against:
+
+    as before     the recipe with one class for other words, on the same clips
     spoken        other words by embedded voices, as `_unknown_`: more of them, and more varied
     spliced       other words that nobody said: the beginning of one word, the end of another
     mixed         embedded voices say commands and other words, beside people
@@ -57,6 +63,7 @@ from kws.training.recipe import load_recipe
 PROTOCOL, UNKNOWN = "v2-12", 1
 FOLDS = 3
 PASSES, MORE_PASSES = 12, 3  # over the training part of a fold; the recipe has 90
+FROM_START = 30  # passes of what is trained from the start
 MORE_LR = 5e-4  # highest rate of those; the recipe's is 1.5e-3
 # for the engine to say; none sounds like a command, some begin or end like one
 # fmt: off
@@ -143,9 +150,13 @@ def link(clip: Path, to: Path) -> None:
     to.symlink_to(clip.resolve())
 
 
-CONTROL = "as before"
+CONTROL, RECIPE, TOGETHER = "as before", "the recipe", "together"
+ONE_CLASS = "data.other_words=together"
+SETTINGS = {RECIPE: [], TOGETHER: [ONE_CLASS]}  # of those from the start
 IDEAS: dict[str, Maker | None] = {
     CONTROL: None,
+    RECIPE: None,
+    TOGETHER: None,
     "spoken": spoken,
     "spliced": spliced,
     "mixed": mixed,
@@ -202,9 +213,11 @@ def run_of(data: Path, name: str, fold: int, work: Path) -> tuple[Path, float]:
     clips = load_speech_commands(plain, PROTOCOL, "training")
     steps = steps_per_epoch(len(clips), load_recipe("keywords-best").train.batch_size)
     begun, run = work / f"begun {fold}", work / f"run {fold}, {name}"
-    train(plain, begun, PASSES * steps)
+    if name in SETTINGS:
+        return run, train(plain, run, FROM_START * steps, None, *SETTINGS[name])
+    train(plain, begun, PASSES * steps, None, ONE_CLASS)
     others = "data.unknown=100000"  # clips of other words to learn from: as many as there are
-    more = [f"train.lr={MORE_LR}", others]
+    more = [f"train.lr={MORE_LR}", others, ONE_CLASS]
     return run, train(folder, run, MORE_PASSES * steps, begun / "last.pt", *more)
 
 
@@ -284,6 +297,11 @@ def measure(data: Path, name: str, folds: Sequence[int], work: Path) -> Found:
     )
 
 
+def beside(idea: str) -> str:
+    """What an idea is held against: the recipe, trained as the idea is."""
+    return RECIPE if idea in SETTINGS else CONTROL
+
+
 def main() -> int:
     """Measure, print the table, and last the JSON."""
     parser = argparse.ArgumentParser(description="Ideas for keywords-best, by cross-validation.")
@@ -297,14 +315,14 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     os.environ["KWS_CACHE"] = str((options.out / "cache").resolve())
     try:
-        ideas = dict.fromkeys([CONTROL, *options.ideas])
+        ideas = dict.fromkeys([name for idea in options.ideas for name in (beside(idea), idea)])
         found = {name: measure(options.data, name, options.folds, options.out) for name in ideas}
     except UsageError as error:
         print(f"{Path(__file__).name}: {error}", file=sys.stderr)
         return 2
     rows, numbers = [], {}
-    first = found[CONTROL]
     for name, one in found.items():
+        first = found[beside(name)]
         unknown = one.labels == UNKNOWN
         for how, right in one.right.items():
             share = Proportion(correct=int(right.sum()), n=len(right))

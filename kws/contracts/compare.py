@@ -19,6 +19,7 @@ DIGITS = 7
 COUNTED = 12  # digits, of projections of whole numbers
 LONGEST = 120  # characters of a value that are shown
 MANY = 6  # items of a list: of longer ones it is said which are wrong
+ROUNDED = ("float", "complex")  # kinds of tensors with rounding errors; the others are exact
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class Record:
     def of(value: Any) -> "Record":
         """The record of a plain value (`kws.contracts.trial.plain`)."""
         value = _tensor_if_numbers(value)
+        kind = _kind(value)
         if not isinstance(value, Tensor):
-            return Record(kind=_kind(value), shape=None, content=_short(value))
+            return Record(kind=kind, shape=None, content=_short(value))
         numbers = value.to(torch.complex128 if value.is_complex() else torch.float64)
         odd = (int(numbers.isnan().sum()), int(numbers.isinf().sum()))
         numbers = torch.where(torch.isfinite(numbers), numbers, torch.zeros_like(numbers))
@@ -50,12 +52,12 @@ class Record:
             numbers = torch.view_as_real(numbers)
         if value.numel() <= SHOWN and not any(odd):
             content: Any = numbers.flatten().tolist()
-            if _kind(value) in ("float", "complex"):
+            if kind in ROUNDED:
                 content = [float(f"{x:.{DIGITS}g}") for x in content]
         else:
-            digits = DIGITS if _kind(value) in ("float", "complex") else COUNTED
+            digits = DIGITS if kind in ROUNDED else COUNTED
             content = {"projections": _projections(numbers, digits), "scale": _scale(numbers)}
-        return Record(kind=_kind(value), shape=tuple(value.shape), content=content, odd=odd)
+        return Record(kind=kind, shape=tuple(value.shape), content=content, odd=odd)
 
     @staticmethod
     def from_json(table: Mapping[str, Any]) -> "Record":
@@ -98,29 +100,26 @@ class Record:
             return f"has shape {other.shape}, expected {self.shape}"
         if self.odd != other.odd:
             return _oddities(other, self)
-        rtol = rtol if self.kind in ("float", "complex") else 0.0
+        if self._same_numbers(other, rtol, atol):
+            return None
         if isinstance(self.content, list):
-            if isinstance(other.content, list) and _near(other.content, self.content, rtol, atol):
-                return None
             return f"is\n{_shown(other)}\n  expected\n{_shown(self)}"
-        allowed = atol + max(rtol, 10.0**-COUNTED) * self.content["scale"]
-        near = isinstance(other.content, dict) and _near(
-            other.content["projections"], self.content["projections"], 0.0, allowed
-        )
-        return None if near else "has the right shape and other values than the reference"
+        return "has the right shape and other values than the reference"
 
     def is_like(self, other: "Record", rtol: float, atol: float) -> bool:
-        """Whether two values, known by their records alone, could be the same up to rounding."""
-        if (self.kind, self.shape, self.odd) != (other.kind, other.shape, other.odd):
-            return self.shape is None and self._same_plain(other, rtol, atol)
+        """Whether the value of which only `other` is known could be this one, up to rounding."""
         if self.shape is None:
             return self._same_plain(other, rtol, atol)
-        rtol = rtol if self.kind in ("float", "complex") else 0.0
+        same_form = (self.kind, self.shape, self.odd) == (other.kind, other.shape, other.odd)
+        return same_form and self._same_numbers(other, rtol, atol)
+
+    def _same_numbers(self, other: "Record", rtol: float, atol: float) -> bool:
+        """Of tensors of one kind, shape and oddity."""
+        rtol = rtol if self.kind in ROUNDED else 0.0
         if isinstance(self.content, list):
-            return _near(self.content, other.content, rtol, atol)
-        scale = max(self.content["scale"], other.content["scale"])
-        mine, others = self.content["projections"], other.content["projections"]
-        return _near(mine, others, 0.0, atol + max(rtol, 10.0**-COUNTED) * scale)
+            return _near(other.content, self.content, rtol, atol)
+        allowed = atol + max(rtol, 10.0**-COUNTED) * self.content["scale"]
+        return _near(other.content["projections"], self.content["projections"], 0.0, allowed)
 
     def _same_plain(self, other: "Record", rtol: float, atol: float) -> bool:
         numbers = ("integer", "float")
@@ -146,7 +145,7 @@ def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | No
         return record.difference(given, rtol, atol)
     wide = torch.complex128 if expected.is_complex() else torch.float64
     gap = (actual.to(wide) - expected.to(wide)).abs()
-    rtol = rtol if record.kind in ("float", "complex") else 0.0
+    rtol = rtol if record.kind in ROUNDED else 0.0
     allowed = atol + rtol * max(float(record.content["scale"]), 1.0)
     wrong = int((gap > allowed).sum())
     if not wrong:
@@ -243,8 +242,7 @@ def _alike(content: Any, expected: Any, rtol: float, atol: float) -> bool:
     """Whether two contents are the same: floats up to rounding, whole numbers exactly."""
     if isinstance(content, dict) and isinstance(expected, dict):
         if "kind" in content and "kind" in expected:  # tensors in a list
-            mine, other = Record.from_json(content), Record.from_json(expected)
-            return mine.is_like(other, rtol, atol)
+            return Record.from_json(expected).is_like(Record.from_json(content), rtol, atol)
         same = content.keys() == expected.keys()
         return same and all(_alike(content[key], expected[key], rtol, atol) for key in expected)
     if isinstance(content, list) and isinstance(expected, list):

@@ -327,22 +327,29 @@ class Frames(nn.Module):
         return self.frames
 
 
-def _alike(results: Mapping[str, Any], **sizes: int) -> Iterator[tuple[str, Any]]:
-    """Of two tables of logits whether they are alike; of anything else the value itself."""
-    for what, value in results.items():
-        if isinstance(value, Mapping):
-            one, other = value["one"].double(), value["other"].double()
-            spread = (one - one.mean(dim=0)).abs().max()
-            yield what, bool((one - other).abs().max() <= ALIKE * spread)
-        else:
-            yield what, value
+def alike(tolerance: float) -> Callable[..., Iterator[tuple[str, Any]]]:
+    """A `measure`: of two tables of logits whether they are alike; of anything else the value.
+
+    `tolerance` is a share of the largest distance of logits from their mean over the batch.
+    """
+
+    def measure(results: Mapping[str, Any], **sizes: int) -> Iterator[tuple[str, Any]]:
+        for what, value in results.items():
+            if isinstance(value, Mapping):
+                one, other = value["one"].double(), value["other"].double()
+                spread = (one - one.mean(dim=0)).abs().max()
+                yield what, bool((one - other).abs().max() <= tolerance * spread)
+            else:
+                yield what, value
+
+    return measure
 
 
 @trial(
     "4.7",
     public={"B": 5, "T": 31, "F": 40, "C": 11},
     hidden={"B": 6, "T": 27, "F": 40, "C": 13},
-    measure=_alike,
+    measure=alike(ALIKE),
 )
 def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
     """from encoder to logits lead the mean of the real frames, a normalization, and a layer."""
@@ -374,7 +381,7 @@ def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
     "4.7",
     public={"B": 5, "T": 31, "F": 40, "C": 11},
     hidden={"B": 6, "T": 27, "F": 40, "C": 13},
-    measure=_alike,
+    measure=alike(ALIKE),
 )
 def logits_padding(draw, B, T, F, C, SpeakerConformer):
     """an utterance has the same logits alone and in a padded batch."""

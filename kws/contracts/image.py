@@ -15,7 +15,8 @@ from kws.contracts.attention import count
 from kws.contracts.conformer import exception_of
 from kws.contracts.keyword import encoder_layer_weights
 from kws.contracts.operators import watch
-from kws.contracts.trial import Draw, is_whole, plain, trial
+from kws.contracts.recipes import within_reason
+from kws.contracts.trial import Draw, plain, trial
 
 Measured = Iterator[tuple[str, Any]]
 DRAWS = 300  # of a patchout, where the places that stay are counted
@@ -639,13 +640,5 @@ def small_model_learns(draw, B, small_model):
 def recipe_values(draw, most, recipe):
     """the recipe names what fit takes, and warms up."""
     found = recipe()
-    yield "is recipe() a dictionary?", isinstance(found, Mapping)
-    yield "the names in recipe()", sorted(map(str, found))
-    numbers = [found[name] for name in ("steps", "batch_size", "warmup_steps")]
-    yield "are steps, batch_size and warmup_steps whole numbers?", all(map(is_whole, numbers))
-    steps = found["steps"]
-    yield f"are there 1 to {most:,} steps?", bool(1 <= steps <= most)
-    yield "is warmup_steps between 1 and steps - 1?", bool(1 <= found["warmup_steps"] < steps)
-    yield "is batch_size between 2 and 1,024?", bool(2 <= found["batch_size"] <= 1024)
-    yield "is lr between 0.000001 and 0.1?", bool(1e-6 <= found["lr"] <= 0.1)
+    yield from within_reason(found, most, 1024)
     yield "is factor between 0 and 1?", bool(0 <= found["factor"] <= 1)

@@ -5,7 +5,7 @@ Shape letters: B batch   U phonemes   T frames   S steps   F mel bands   D model
                E feed-forward width
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from kws.contracts.attention import count
 from kws.contracts.conformer import exception_of, loud, real
-from kws.contracts.trial import Draw, is_whole, trial, valid_frames
+from kws.contracts.recipes import within_reason
+from kws.contracts.trial import Draw, trial, valid_frames
 
 BANDS = 64
 BUDGET = 1_500_000  # parameters of the model
@@ -494,13 +495,4 @@ def _drops(model: Any) -> float:
 @trial("8.6", public={"most": 100_000}, hidden={"most": 100_000})
 def recipe_values(draw, most, recipe):
     """the recipe names what fit takes, and warms up."""
-    found = recipe()
-    yield "is recipe() a dictionary?", isinstance(found, Mapping)
-    yield "the names in recipe()", sorted(map(str, found))
-    numbers = [found[name] for name in ("steps", "batch_size", "warmup_steps")]
-    yield "are steps, batch_size and warmup_steps whole numbers?", all(map(is_whole, numbers))
-    steps = found["steps"]
-    yield f"are there 1 to {most:,} steps?", bool(1 <= steps <= most)
-    yield "is warmup_steps between 1 and steps - 1?", bool(1 <= found["warmup_steps"] < steps)
-    yield "is batch_size between 2 and 256?", bool(2 <= found["batch_size"] <= 256)
-    yield "is lr between 0.000001 and 0.1?", bool(1e-6 <= found["lr"] <= 0.1)
+    yield from within_reason(recipe(), most, 256)

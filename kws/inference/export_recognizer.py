@@ -29,10 +29,12 @@ from kws import __version__
 from kws.alphabet import SPECIAL
 from kws.audio import SAMPLE_RATE
 from kws.decoding.transcribe import decodes
+from kws.errors import UsageError
 from kws.files import atomic_path
 from kws.inference.export import TOLERANCE, checked_difference, trace
 from kws.inference.onnx_tools import open_session, require_onnx
 from kws.inference.trained_recognizer import Recognizer
+from kws.models.residual_maps import ConvLstm
 from kws.models.speech_gru import AnyRecognizer
 from kws.training.recipe import to_toml
 
@@ -48,9 +50,15 @@ def export_recognizer(recognizer: Recognizer, out: str | Path) -> tuple[dict[str
         the files by "encoder" and "decoder", and the largest difference from torch of any output.
 
     Raises:
-        UsageError: a package is missing, or onnxruntime and torch differ by more than `TOLERANCE`.
+        UsageError: a package is missing, onnxruntime and torch differ by more than `TOLERANCE`, or
+            the model goes frame by frame in Python.
     """
     require_onnx()
+    if any(isinstance(module, ConvLstm) for module in recognizer.model.modules()):
+        raise UsageError(
+            f"{recognizer.path}: model.module=res-cnn-lstm goes frame by frame, and a graph for "
+            "recordings of any length cannot: train it with another module, such as res-cnn"
+        )
     out = Path(out)
     halves: dict[str, nn.Module] = {"encoder": Encoder(recognizer.model)}
     if decodes(recognizer.model):

@@ -1,4 +1,4 @@
-"""2-D attention: over time for each channel, and over frequency.
+"""2-D attention: over time for each channel, and over frequency. 1-D attention: over time alone.
 
 Source: Dong, Xu and Xu 2018, "Speech-Transformer", section 3.3 and figure 3
 (https://doi.org/10.1109/ICASSP.2018.8462506). Queries, keys and values are maps, made by three
@@ -20,6 +20,16 @@ from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.frontend import zero_padding
 
 
+def attend_1d(
+    q: Float[Tensor, "B C F T"],
+    k: Float[Tensor, "B C F T"],
+    v: Float[Tensor, "B C F T"],
+    valid: Bool[Tensor, "B T"] | None = None,
+) -> Float[Tensor, "B C F T"]:
+    """Attention over time, channel by channel; padded frames come out zero."""
+    return zero_padding(attend(q.mT, k.mT, v.mT, valid).mT, valid)
+
+
 def attend_2d(
     q: Float[Tensor, "B C F T"],
     k: Float[Tensor, "B C F T"],
@@ -27,12 +37,12 @@ def attend_2d(
     valid: Bool[Tensor, "B T"] | None = None,
 ) -> Float[Tensor, "B 2*C F T"]:
     """Attention over time, then over frequency, channel by channel; padded frames come out zero."""
-    over_time = attend(q.mT, k.mT, v.mT, valid).mT
+    over_time = attend_1d(q, k, v, valid)
     q, k, v = (zero_padding(x, valid) for x in (q, k, v))
+    real = q.shape[-1]
     if valid is not None:
-        longest, real = valid.shape[1], valid.sum(dim=1).clamp(min=1).to(q.dtype)
-        q = q * (longest / real).sqrt()[:, None, None, None]  # attend divides by √longest
-    over_frequency = attend(q, k, v)
+        real = valid.sum(dim=1).clamp(min=1).to(q.dtype)[:, None, None, None]
+    over_frequency = (q @ k.mT / real**0.5).softmax(dim=-1) @ v
     return zero_padding(torch.cat([over_time, over_frequency], dim=1), valid)
 
 
@@ -42,12 +52,15 @@ class Attention2d(nn.Module):
     45 C² + 6 C parameters: 27 C² + 3 C, 18 C² + C, and 2 C of the normalization.
     """
 
+    attend = staticmethod(attend_2d)
+    maps = 2  # that attention makes of each channel
+
     def __init__(self, channels: int):
         super().__init__()
         self.query = nn.Conv2d(channels, channels, 3, padding=1)
         self.key = nn.Conv2d(channels, channels, 3, padding=1)
         self.value = nn.Conv2d(channels, channels, 3, padding=1)
-        self.join = nn.Conv2d(2 * channels, channels, 3, padding=1)
+        self.join = nn.Conv2d(self.maps * channels, channels, 3, padding=1)
         self.norm = MaskedBatchNorm(channels)
 
     def forward(
@@ -55,5 +68,12 @@ class Attention2d(nn.Module):
     ) -> Float[Tensor, "B C F T"]:
         """Maps of the same shape; the padded frames of the output are zero."""
         x = zero_padding(x, valid)
-        y = attend_2d(self.query(x), self.key(x), self.value(x), valid)
+        y = self.attend(self.query(x), self.key(x), self.value(x), valid)
         return zero_padding(x + self.norm(self.join(y), valid).relu(), valid)
+
+
+class Attention1d(Attention2d):
+    """The same over time alone: 36 C² + 6 C parameters, for the last convolution has half."""
+
+    attend = staticmethod(attend_1d)
+    maps = 1

@@ -215,24 +215,31 @@ def parts_of_gru(config: GruConfig) -> Parts:
     }
 
 
-def subsampling(
-    config: SpeechTransformerConfig | SpeechGruConfig, attention_2d: int = 0
-) -> Formula:
-    """Two 3 × 3 convolutions, 2-D attention between them and the linear layer on g bands."""
+MODULES = {  # between the convolutions and the encoder of a Speech-Transformer, by channels
+    "res-cnn": "18*a**2 + 6*a",
+    "res-cnn-lstm": "33*a**2 + 9*a",
+    "attention-1d": "36*a**2 + 6*a",
+    "attention-2d": "45*a**2 + 6*a",
+}
+
+
+def subsampling(config: SpeechTransformerConfig | SpeechGruConfig) -> Formula:
+    """Two 3 × 3 convolutions, and the linear layer on the g bands that they leave."""
     sizes = {"a": config.channels, "g": subsampled(config.num_features), "d": config.d_model}
-    whole = Formula("10*a + 9*a**2 + a + (a*g + 1)*d", sizes)
-    if attention_2d:
-        whole += times(attention_2d, Formula("45*a**2 + 6*a", {"a": config.channels}))
-    return whole
+    return Formula("10*a + 9*a**2 + a + (a*g + 1)*d", sizes)
 
 
 def parts_of_speech_transformer(config: SpeechTransformerConfig) -> Parts:
-    """Subsampling, encoder with a norm behind it, CTC, decoder layers, norm, logits."""
+    """Subsampling and its modules, encoder with a norm, CTC, decoder layers, norm, logits."""
     d, f, symbols = config.d_model, config.d_ff, config.num_classes
     norm = Formula("2*d", {"d": d})
     decoder = Formula("8*d**2 + 15*d + 2*d*f + f", {"d": d, "f": f})
+    before = subsampling(config)
+    if config.num_modules:
+        module = Formula(MODULES[config.module], {"a": config.channels})
+        before += times(config.num_modules, module)
     parts = {
-        "subsample": subsampling(config, config.num_attention_2d),
+        "subsample": before,
         "encoder": times(config.num_encoder_layers, encoder_layer(d, f)) + norm,
         "ctc": linear(d, symbols),
         "embed": Formula("C*d", {"C": symbols, "d": d}),

@@ -203,7 +203,7 @@ RECOGNIZERS: dict[str, Entry] = {  # (features, valid, symbols) -> logits of dec
 LARGEST = 999_999  # no setting comes near it, and somewhere beyond it torch overflows
 MAY_BE_ZERO = {
     "d_hidden",
-    "num_attention_2d",
+    "num_modules",
     "num_decoder_layers",
     "patchout",
     "token_patchout",

@@ -13,13 +13,20 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from kws.models.attention_2d import Attention2d
+from kws.models.attention_2d import Attention1d, Attention2d
 from kws.models.decoder import DecoderLayer
 from kws.models.frontend import convolve, maps_of, zero_padding
 from kws.models.positional import SinusoidalPositions
+from kws.models.residual_maps import ResCnn, ResCnnLstm
 from kws.models.transformer import EncoderLayer, TransformerEncoder
 
 STRIDES = 2  # convolutions that halve the frames
+MODULES = {  # what the paper tries between them and the encoder
+    "res-cnn": ResCnn,
+    "res-cnn-lstm": ResCnnLstm,
+    "attention-1d": Attention1d,
+    "attention-2d": Attention2d,
+}
 
 
 def subsampled(num_frames: int) -> int:
@@ -36,20 +43,33 @@ def subsampled(num_frames: int) -> int:
 class ConvSubsampling(nn.Module):
     """Two 3 × 3 convolutions of stride 2 with ReLU, then a linear layer: a quarter of the frames.
 
-    10 C + 9 C² + C + (C · subsampled(F) + 1) D parameters, and 45 C² + 6 C for each 2-D attention.
+    10 C + 9 C² + C + (C · subsampled(F) + 1) D parameters, and those of the modules in between.
 
     Args:
         num_features: mel bands F.
         d_model: width D of the output.
         channels: C of both convolutions.
-        num_attention_2d: 2-D attention modules between convolutions and linear layer.
+        module: one of MODULES, between convolutions and linear layer.
+        num_modules: how many of them.
+
+    Raises:
+        ValueError: another module.
     """
 
-    def __init__(self, num_features: int, d_model: int, channels: int, num_attention_2d: int = 0):
+    def __init__(
+        self,
+        num_features: int,
+        d_model: int,
+        channels: int,
+        module: str = "attention-2d",
+        num_modules: int = 0,
+    ):
         super().__init__()
+        if module not in MODULES:
+            raise ValueError(f"module={module!r}: choose one of {', '.join(MODULES)}")
         self.first = nn.Conv2d(1, channels, 3, stride=2, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
-        self.attention = nn.ModuleList(Attention2d(channels) for _ in range(num_attention_2d))
+        self.modules_between = nn.ModuleList(MODULES[module](channels) for _ in range(num_modules))
         self.project = nn.Linear(channels * subsampled(num_features), d_model)
 
     def forward(
@@ -65,7 +85,7 @@ class ConvSubsampling(nn.Module):
         x, valid = convolve(self.first, maps_of(mel), valid)
         x, valid = convolve(self.second, x.relu(), valid)
         x = x.relu()
-        for layer in self.attention:
+        for layer in self.modules_between:
             x = layer(x, valid)
         x = zero_padding(x, valid)
         return self.project(x.permute(0, 3, 1, 2).flatten(2)), valid  # channel after channel
@@ -79,7 +99,8 @@ class SpeechTransformerConfig:
         num_classes: symbols of the alphabet, blank, start and end among them.
         num_features: mel bands of the input.
         channels: of the two convolutions.
-        num_attention_2d: 2-D attention modules after them.
+        module: what stands after them: "attention-2d", "attention-1d", "res-cnn", "res-cnn-lstm".
+        num_modules: how many of it; the paper has 2 of an attention, or 4 of the others.
         d_model: width D.
         num_heads: attention heads.
         d_ff: width of the feed-forward networks.
@@ -91,7 +112,8 @@ class SpeechTransformerConfig:
     num_classes: int = 19
     num_features: int = 40
     channels: int = 16
-    num_attention_2d: int = 0
+    module: str = "attention-2d"
+    num_modules: int = 0
     d_model: int = 128
     num_heads: int = 4
     d_ff: int = 256
@@ -111,7 +133,9 @@ class SpeechTransformer(nn.Module):
         super().__init__()
         self.config = config
         c = config
-        self.subsample = ConvSubsampling(c.num_features, c.d_model, c.channels, c.num_attention_2d)
+        self.subsample = ConvSubsampling(
+            c.num_features, c.d_model, c.channels, c.module, c.num_modules
+        )
         self.positions = SinusoidalPositions(c.d_model, c.dropout)
         layer = EncoderLayer(c.d_model, c.num_heads, c.d_ff, c.dropout, norm_first=True)
         self.encoder = TransformerEncoder(layer, c.num_encoder_layers, norm=nn.LayerNorm(c.d_model))

@@ -34,7 +34,7 @@ from kws.device import Device
 from kws.errors import UsageError
 from kws.files import write_text
 from kws.normalize import Normalizer
-from kws.protocols import require_same_labels
+from kws.protocols import get_protocol, require_same_labels
 from kws.training.batches import (
     Cached,
     Split,
@@ -56,6 +56,7 @@ from kws.training.optimizer import (
     learning_rate,
     set_learning_rate,
 )
+from kws.training.other_words import apart, labels_of_parts
 from kws.training.progress import CatchInterrupt, Progress
 from kws.training.recipe import Recipe, changed_keys, parse_recipe, to_toml
 from kws.training.times import Times
@@ -122,6 +123,10 @@ class TrainingRun:
     recipe: Recipe
     team: Team
     out: Path
+    labels: tuple[
+        str, ...
+    ]  # that count; those of `train` may be more, see kws.training.other_words
+    counts_as: Tensor  # the place in `labels` of each label of `train`
     train: Split  # on the device of the team, like everything below
     measures: dict[str, Cached]  # validation batches, by the name of their columns in the history
     normalizer: Normalizer
@@ -200,7 +205,7 @@ class TrainingRun:
         return model_state(
             model,
             recipe=self.recipe,
-            labels=self.train.label_names,
+            labels=self.labels,
             protocol=self.train.protocol if isinstance(self.train, ClipSplit) else "speakers",
             normalizer=self.normalizer,
             step=self.step,
@@ -235,20 +240,26 @@ def begin(
             other data; the data do not fit the recipe; `init` does not fit the model.
     """
     check_data(recipe, train, validation, team)
+    labels = train.label_names
+    counts_as = torch.arange(len(labels))
+    if recipe.data.other_words == "apart" and isinstance(train, ClipSplit):
+        train, counts_as = apart(train), labels_of_parts(get_protocol(train.protocol))
     state = saved_state(out, resume, recipe, fingerprint(train))
     if team.device.type == "cuda":
         train, validation = train.to(team.device), validation.to(team.device)
     normalizer = Normalizer(**state["normalizer"]) if state else fit_normalizer(train, recipe)
     normalizer = normalizer.to(team.device)
     torch.manual_seed(generator_for(recipe.train.seed, "weights", 0).initial_seed())
-    model = new_model(recipe, len(train.label_names)).train()
+    model = new_model(recipe, len(labels)).train()
     if init is not None and state is None:
-        initialize(model, init, recipe, train.label_names)
+        initialize(model, init, recipe, labels)
     model.to(team.device)
     run = TrainingRun(
         recipe=recipe,
         team=team,
         out=out,
+        labels=labels,
+        counts_as=counts_as.to(team.device),
         train=train,
         measures=_measures(recipe, validation, normalizer, team),
         normalizer=normalizer,
@@ -429,7 +440,8 @@ def train_step(run: TrainingRun, forward: nn.Module) -> Tensor:
             loss = losses.sum() / len(batch)
             (loss * team.world).backward()  # because processes average their gradients
         total += loss.detach()
-        right += (logits.detach().argmax(1) == part.targets.argmax(1)).sum() / len(batch)
+        said, wanted = run.counts_as[torch.stack([logits.argmax(1), part.targets.argmax(1)])]
+        right += (said == wanted).sum() / len(batch)
     norm = nn.utils.clip_grad_norm_(run.model.parameters(), settings.clip_norm or math.inf)
     run.optimizer.step()
     run.optimizer.zero_grad()

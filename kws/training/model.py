@@ -1,6 +1,7 @@
 """The model of a recipe: with fresh weights, as a checkpoint holds it, or begun from another's."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ from torch import nn
 from kws.errors import UsageError
 from kws.models.pretrained import Pretrained
 from kws.models.registry import PRETRAINED, build_model
+from kws.protocols import get_protocol
 from kws.training.checkpoint import checkpoint_of, read_checkpoint
+from kws.training.other_words import OtherWordsApart, unknown_of
 from kws.training.recipe import Recipe, changed_keys, parse_recipe
 
 
 def new_model(recipe: Recipe, num_classes: int) -> nn.Module:
     """The recipe's model with fresh weights from torch's global generator.
+
+    `num_classes` are those that count; a model that learns other words apart has more in training.
 
     UsageError if the model cannot be built, or reads waveforms where the features are none, or
     features where they are waveforms.
@@ -26,9 +31,13 @@ def new_model(recipe: Recipe, num_classes: int) -> nn.Module:
         raise UsageError(
             f"features.kind={features.kind!r} is not what {name} reads: set features.kind={wanted}"
         )
-    return build_model(
-        name, num_features=features.num_features, num_classes=num_classes, **recipe.model.options
-    )
+    build = partial(build_model, name, num_features=features.num_features, **recipe.model.options)
+    apart = recipe.data.other_words == "apart"
+    if not apart or not (named := get_protocol(recipe.data.protocol).unknown_words):
+        return build(num_classes=num_classes)
+    unknown = unknown_of(get_protocol(recipe.data.protocol))
+    parts = num_classes - 1 + len(named)
+    return OtherWordsApart(build(num_classes=parts), num_classes, unknown)
 
 
 def restore_model(state: Mapping[str, Any], path: Path) -> tuple[nn.Module, Recipe]:
@@ -83,9 +92,15 @@ def initialize_from(
                 f"{path}: {key} is {there} there and {here} in the recipe: change one of them, "
                 "weights only fit the same model on the same features"
             )
-    weights = source.state_dict()
-    if list(labels) != state["labels"]:
+    weights, fresh = _classifying(source).state_dict(), _classifying(model).state_dict()
+    apart = before.data.other_words != recipe.data.other_words
+    if list(labels) != state["labels"] or apart:
         with torch.device("meta"):  # shapes only
-            one, two = (new_model(recipe, n).state_dict() for n in (2, 3))
+            one, two = (_classifying(new_model(recipe, n)).state_dict() for n in (2, 3))
         weights = {name: w for name, w in weights.items() if one[name].shape == two[name].shape}
-    model.load_state_dict({**model.state_dict(), **weights})
+    _classifying(model).load_state_dict({**fresh, **weights})
+
+
+def _classifying(model: nn.Module) -> nn.Module:
+    """The model whose outputs are added up, where some are."""
+    return model.model if isinstance(model, OtherWordsApart) else model

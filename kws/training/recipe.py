@@ -63,6 +63,8 @@ class Data:
     test_silence: Literal["noise", "zeros"] = "noise"  # keywords: the convention of the test split
     # keywords, clips of other words: the protocol's, all of every split, or so many in training
     unknown: Literal["protocol", "all"] | PositiveInt = "protocol"
+    # keywords: one class for all other words, or in training one each: kws.training.other_words
+    other_words: Literal["together", "apart"] = "together"
     count_as: str = ""  # keywords: test a model of words under this protocol, by its confidence:
     unknown_below: Fraction = 0.5  # count_as: less sure than this is unknown,
     silence_below: Fraction = 0.3  # and than this is silence. See kws.inference.thresholds
@@ -262,6 +264,8 @@ class Recipe:
         if speakers and (self.data.unknown != "protocol" or self.data.count_as):
             key = "count_as" if self.data.count_as else "unknown"
             raise UsageError(f"data.{key} is about keywords: remove it from a speaker recipe")
+        if self.data.other_words == "apart":
+            self._check_other_words()
         if self.features.deltas and self.data.task != "keywords":
             raise UsageError(
                 f"features.deltas={self.features.deltas} is about keywords: remove it from a "
@@ -290,6 +294,18 @@ class Recipe:
             raise UsageError(
                 f"augment.min_bands={self.augment.min_bands} is more than the "
                 f"{self.features.num_features} bands of the features: lower it"
+            )
+
+    def _check_other_words(self) -> None:
+        if self.data.task != "keywords":
+            raise UsageError(
+                f"data.other_words=apart is about keywords: remove it from a recipe of "
+                f"{self.data.task}"
+            )
+        if self.train.loss != "cross-entropy":
+            raise UsageError(
+                f"data.other_words=apart adds probabilities up, and train.loss={self.train.loss} "
+                "makes none: choose cross-entropy, or leave it out"
             )
 
 

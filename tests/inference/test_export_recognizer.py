@@ -11,9 +11,11 @@ import torch
 
 from kws.alphabet import EOS, SOS, SPECIAL, Alphabet
 from kws.decoding.transcribe import decodes, transcribe
+from kws.errors import UsageError
 from kws.inference.export_recognizer import export_recognizer
 from kws.inference.onnx_tools import open_session
 from kws.inference.trained_recognizer import Recognizer
+from kws.models.speech_transformer import MODULES
 from kws.training.recipe import load_recipe
 from kws.training.recognizer_steps import new_recognizer
 
@@ -68,3 +70,18 @@ def test_what_the_graphs_write_is_what_the_model_writes(kind, tmp_path):
         assert text == transcribe(recognizer.model, [mel], recognizer.alphabet, longest=12)[0]
         texts.append(text)
     assert len(set(texts)) > 1, "a constant text would agree with anything"
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"res-cnn-lstm"}))
+def test_what_stands_in_front_of_the_encoder_is_exported_too(module, tmp_path, monkeypatch):
+    settings = [*TRANSFORMER, f"model.module={module}", "model.num_modules=1"]
+    monkeypatch.setitem(KINDS, module, ("speech-to-text", settings))
+    assert export_recognizer(untrained_recognizer(module), tmp_path / "model.onnx")[1] < 1e-4
+
+
+def test_a_model_that_goes_frame_by_frame_is_refused_in_a_sentence(tmp_path, monkeypatch):
+    lstm = [*TRANSFORMER, "model.module=res-cnn-lstm", "model.num_modules=1"]
+    monkeypatch.setitem(KINDS, "lstm", ("speech-to-text", lstm))
+    with pytest.raises(UsageError, match=r"goes frame by frame.*: train it with another module"):
+        export_recognizer(untrained_recognizer("lstm"), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())

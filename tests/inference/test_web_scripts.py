@@ -14,6 +14,7 @@ from kws.audio import read_audio, resample, to_float, to_int16
 from kws.data.listing import read_listing
 from kws.inference.detector import Detector, Trigger
 from kws.inference.web_page import FILES
+from tests.tolerances import SAME_SUMS
 
 RATES = (44_100, 48_000, 22_050, 8_000, 16_000)
 BLOCK = 2048  # samples that the microphone gives at a time
@@ -130,12 +131,14 @@ def test_the_same_scores_make_the_same_events(asked, given):
         events = [event for event in pushed if event is not None]
         assert len(events) > 5, "too few to compare"
         assert [(e["time"], e["word"]) for e in found] == [(e.time, e.word) for e in events]
-        assert [e["score"] for e in found] == pytest.approx([e.score for e in events], abs=1e-12)
+        assert [e["score"] for e in found] == pytest.approx(
+            [e.score for e in events], abs=SAME_SUMS
+        )
 
 
 def test_softmax_of_large_logits(given, asked):
     expected = torch.tensor(asked["logits"], dtype=torch.float64).softmax(0).tolist()
-    assert given["shares"] == pytest.approx(expected, abs=1e-12)
+    assert given["shares"] == pytest.approx(expected, abs=SAME_SUMS)
 
 
 @pytest.mark.parametrize("way", ["resampled", "inBlocks"])

@@ -1,24 +1,27 @@
 """The Speech-Transformer and its recurrent rival: padding, causality, what it hears, two halves."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from kws.models.counts import count_parameters
 from kws.models.speech_gru import SpeechGru, SpeechGruConfig
 from kws.models.speech_transformer import (
+    MODULES,
     ConvSubsampling,
     SpeechTransformer,
     SpeechTransformerConfig,
     subsampled,
 )
+from tests.tolerances import ROUNDING, SAME_SUMS
 
 SMALL = SpeechTransformerConfig(
     num_classes=7, num_features=10, channels=3, d_model=8, num_heads=2, d_ff=11
 )
 
 
-def small(**changes: int) -> SpeechTransformer:
+def small(**changes: Any) -> SpeechTransformer:
     torch.manual_seed(0)
     return SpeechTransformer(replace(SMALL, **changes)).double().eval()
 
@@ -44,19 +47,20 @@ def small_gru() -> SpeechGru:
 
 
 def test_padding_moves_no_logit_of_any_recognizer():
-    for model in (small(num_attention_2d=0), small(num_attention_2d=2), small_gru()):
+    modules = [small(module=module, num_modules=2) for module in MODULES]
+    for model in (small(), *modules, small_gru()):
         mel, valid, symbols = asked()
         logits, ctc = model(mel, valid, symbols)
         loud = mel.masked_fill(~valid[..., None], 77.0)
         again, ctc_again = model(loud, valid, symbols)
-        torch.testing.assert_close(again, logits, rtol=0, atol=1e-12)
+        torch.testing.assert_close(again, logits, rtol=0, atol=SAME_SUMS)
         for row, frames in enumerate([21, 9, 1]):
             one = slice(row, row + 1)
             alone, ctc_alone = model(mel[one, :frames], None, symbols[one])
-            torch.testing.assert_close(alone, logits[one], rtol=0, atol=1e-10)
+            torch.testing.assert_close(alone, logits[one], rtol=0, atol=ROUNDING)
             left = subsampled(frames)
-            torch.testing.assert_close(ctc_alone, ctc[one, :left], rtol=0, atol=1e-10)
-            torch.testing.assert_close(ctc_again[one, :left], ctc_alone, rtol=0, atol=1e-10)
+            torch.testing.assert_close(ctc_alone, ctc[one, :left], rtol=0, atol=ROUNDING)
+            torch.testing.assert_close(ctc_again[one, :left], ctc_alone, rtol=0, atol=ROUNDING)
 
 
 def test_it_looks_at_no_symbol_ahead_and_hears_its_own_memory():
@@ -67,7 +71,7 @@ def test_it_looks_at_no_symbol_ahead_and_hears_its_own_memory():
     other[:, 3:] = (other[:, 3:] + 1) % 7
     assert torch.equal(model(mel, valid, other)[0][:, :3], logits[:, :3])
     memory, shown = model.encode(mel, valid)
-    torch.testing.assert_close(model.decode(symbols, memory, shown), logits, rtol=0, atol=1e-12)
+    torch.testing.assert_close(model.decode(symbols, memory, shown), logits, rtol=0, atol=SAME_SUMS)
     assert not torch.allclose(model.decode(symbols, memory.roll(1, 0), shown), logits)
 
 

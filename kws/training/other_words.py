@@ -1,0 +1,89 @@
+"""Other words apart: a class for each of them in training, and one for all when it counts.
+
+`_unknown_` is many words that have little in common. A clip of "marvin" teaches more when it is to
+be told from all words, "bed" and "house" too, than when it is one more example of everything else.
+So the classifier has a logit for each other word of the protocol in place of the one for unknown;
+in evaluation mode their probabilities are added up, and the labels are the protocol's as ever.
+`benchmarks/people.py` measures what it brings. A protocol that names no other words, such as one of
+35 words or of somebody's own, is learned as it is.
+
+Shape letters: B batch   C labels of the protocol   P parts: labels, other words in place of unknown
+"""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from kws.data.clips import ClipSplit
+from kws.protocols import Protocol, get_protocol
+
+
+class OtherWordsApart(nn.Module):
+    """In training the (B, P) logits of `model`; in evaluation (B, C), those of other words as one.
+
+    Column `unknown` is that of the first other word, and the rest come last. The logit of a sum of
+    probabilities is ln Σ exp of their logits.
+
+    Args:
+        model: gives P logits.
+        num_classes: labels of the protocol, C.
+        unknown: which of them is for other words.
+    """
+
+    def __init__(self, model: nn.Module, num_classes: int, unknown: int):
+        super().__init__()
+        self.model = model
+        self.num_classes = num_classes
+        self.unknown = unknown
+
+    def forward(
+        self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B ..."]:
+        """features (B, T, F) -> logits (B, P) in training, (B, C) in evaluation."""
+        logits = self.model(features, valid)
+        return logits if self.training else self.together(logits)
+
+    def together(self, logits: Float[Tensor, "B P"]) -> Float[Tensor, "B C"]:
+        """One logit for all other words."""
+        labels, rest = logits[:, : self.num_classes], logits[:, self.num_classes :]
+        before, first, after = labels.tensor_split([self.unknown, self.unknown + 1], dim=1)
+        unknown = torch.cat([first, rest], dim=1).logsumexp(dim=1, keepdim=True)
+        return torch.cat([before, unknown, after], dim=1)
+
+
+def apart(split: ClipSplit) -> ClipSplit:
+    """The same clips under P labels: each other word that the protocol names is one of its own.
+
+    Words that it does not name share the label of the first.
+    """
+    protocol = get_protocol(split.protocol)
+    if not protocol.unknown_words:
+        return split
+    rest = protocol.unknown_words[1:]
+    place = {word: len(protocol.labels) + i for i, word in enumerate(rest)}
+    labels = [
+        place.get(name.partition("/")[0], label)
+        for name, label in zip(split.names, split.labels.tolist(), strict=True)
+    ]
+    return replace(
+        split,
+        labels=torch.tensor(labels, device=split.labels.device),
+        label_names=(*split.label_names, *rest),
+    )
+
+
+def labels_of_parts(protocol: Protocol) -> Int[Tensor, "P"]:
+    """Which label of the protocol each part counts as."""
+    rest = [unknown_of(protocol) for _ in protocol.unknown_words[1:]]
+    return torch.tensor([*range(len(protocol.labels)), *rest])
+
+
+def unknown_of(protocol: Protocol) -> int:
+    """The place of the label for other words among all labels.
+
+    Raises:
+        ValueError: the protocol has none.
+    """
+    return protocol.labels.index(protocol.unknown_label or "")
