@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,7 +45,7 @@ def runnable(command: str) -> str:
     if bare.startswith("make "):
         return f"make --directory {ROOT} --dry-run {bare.removeprefix('make ')} > /dev/null"
     if "# needs" in command:
-        words = [word for word in shlex.split(bare)[:3] if not word.startswith("-")]
+        words = takewhile(lambda word: word == "-m" or word[0] != "-", shlex.split(bare))
         return shlex.join([*words, "--help"])
     return bare
 

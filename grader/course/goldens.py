@@ -25,6 +25,8 @@ from kws.contracts.trial import ATOL, PUBLIC_SEED, RTOL, Trial
 from kws.errors import UsageError
 from kws.files import write_text
 
+# What is finite beside NaN or infinity may be logarithms of rounding errors, which another
+# processor rounds otherwise: such records only have to be of this relative nearness.
 NOISE = 0.02
 
 
@@ -72,10 +74,11 @@ def is_current(text: str, wanted: str) -> bool:
 
 
 def _alike(a: Any, b: Any, rtol: float) -> bool:
+    """Of two files of records, key order too; an answer is asked more kindly, in `compare`."""
     if isinstance(a, dict) and isinstance(b, dict):
         if a.get("kind") == "integer":
             rtol = 10.0 ** (1 - COUNTED)
-        elif "odd" in a:  # what is finite beside NaN or infinity may be logarithms of rounding
+        elif "odd" in a:
             rtol = NOISE
         return list(a) == list(b) and all(_alike(a[key], b[key], rtol) for key in a)
     if isinstance(a, list) and isinstance(b, list):
