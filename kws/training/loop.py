@@ -123,9 +123,7 @@ class TrainingRun:
     recipe: Recipe
     team: Team
     out: Path
-    labels: tuple[
-        str, ...
-    ]  # that count; those of `train` may be more, see kws.training.other_words
+    labels: tuple[str, ...]  # those that count: `train` may have more, of `other_words`
     counts_as: Tensor  # the place in `labels` of each label of `train`
     train: Split  # on the device of the team, like everything below
     measures: dict[str, Cached]  # validation batches, by the name of their columns in the history
