@@ -49,7 +49,7 @@ book: $(READY) $(BOOK)/.ready  ## the course as a site without answers, in build
 test: $(READY)  ## the test suite, on two cores; what the tests of a file share is made once
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-slow: $(READY)  ## the tests that take longer, which `make test` leaves out: half an hour
+slow: $(READY)  ## the tests that `make test` leaves out, for their time: half an hour
 	@$(BIN)/python -m pytest -q -n 2 -m slow
 
 lint: $(READY)  ## format, lint, types

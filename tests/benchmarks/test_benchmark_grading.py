@@ -114,6 +114,7 @@ def test_otters_tests_are_the_same_as_a_doctest(task, graders):
         assert found == (failed, len(task.TEST_2.splitlines()))
 
 
+@pytest.mark.slow
 def test_ours_gives_the_points_that_are_expected(task, graders, tmp_path):
     works = {
         task.student_name(place): graders.Work(

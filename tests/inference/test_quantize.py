@@ -17,6 +17,7 @@ pytestmark = pytest.mark.no_shapes
 LABELS = ("low", "middle", "high")
 
 
+@pytest.mark.slow
 def test_a_model_in_8_bits_says_what_it_says_in_float(untrained, tones, tmp_path):
     model = untrained("model.name=ds-cnn", "model.channels=32", labels=LABELS)
     model.model.eval()

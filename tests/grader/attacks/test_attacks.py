@@ -258,6 +258,7 @@ def gains(attack: Attack, result: SimpleNamespace, world: World) -> bool:
     return bool(world.traces())
 
 
+@pytest.mark.slow
 def test_the_naive_grader_sees_through_a_plain_wrong_answer(naive_grader, world):
     result = naive_result(naive_grader, WRONG, world)
     assert (result.passed, result.code) == (NOTHING_TO_DO_WITH_IT, 1)

@@ -59,6 +59,7 @@ def _put(folder: Path, student: bytes, name: bytes, text: str) -> None:
     path.write_text(text)
 
 
+@pytest.mark.slow
 def test_no_hostile_student_costs_an_honest_one_a_point_or_the_class_a_table(inbox, tmp_path):
     out = tmp_path / "out"
     batch = grade_class(Settings(submissions=inbox, out=out), lambda: Local(1), show=False)

@@ -60,6 +60,7 @@ def additions(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_wrong_answer_that_two_share_is_shown_and_asked_about_from_then_on(store, graded, best):
     (shared,) = shared_mistakes(store.reports())
     assert (shared.task, shared.students) == ("2.4", ("ada", "bob"))

@@ -17,7 +17,10 @@ from kws.contracts.compare import Record
 from tests.chromium import BROWSER, QUIET
 from tests.grader.reports.conftest import check
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium or Chrome in the PATH")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="needs Chromium or Chrome in the PATH"),
+]
 
 
 def browse(tmp_path, data: bytes, *options: str) -> subprocess.CompletedProcess:
