@@ -1,9 +1,10 @@
-# make demo, make test: each sets itself up. The others: make help.
+# make demo, make course, make test: each sets itself up. The others: make help.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := runs/demo
+COURSE := runs/course
 NEWEST := build/newest
 BOOK := build/book/env
 INSTALL := -m pip install --quiet --disable-pip-version-check
@@ -12,7 +13,7 @@ COMPILE := -m uv pip compile --quiet --universal --python-version 3.10 --generat
 export KWS_CACHE ?= $(CURDIR)/runs/cache
 unexport PYTHONDONTWRITEBYTECODE  # or else each of the tests' processes compiles everything again
 
-.PHONY: book demo test slow lint bench targets newest lock help clean
+.PHONY: book course demo test slow lint bench targets newest lock help clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,8 +35,12 @@ endif
 
 # threads that wait for each other cost more than they give
 demo: export OMP_NUM_THREADS = 1
-demo: $(READY)  ## every notebook with our answers, graded; then a class of ten (ONLY=02: one notebook)
+demo: $(READY)  ## a notebook run and graded, a training, a class of ten: three minutes (ONLY=03: that notebook)
 	@$(BIN)/python -m grader demo $(DEMO) $(if $(ONLY),--only $(ONLY))
+
+course: export OMP_NUM_THREADS = 1
+course: $(READY)  ## every notebook with its trainings, graded, then a class of ten; interrupted, it continues
+	@$(BIN)/python -m grader demo $(COURSE) --all
 
 $(BOOK)/.ready: lock/book.txt
 	@$(PYTHON) -m venv $(BOOK)
@@ -44,7 +49,7 @@ $(BOOK)/.ready: lock/book.txt
 
 book: export OMP_NUM_THREADS = 1
 book: $(READY) $(BOOK)/.ready  ## the course as a site without answers, in build/book/html
-	@$(BIN)/python -m grader book build/book --sphinx $(BOOK)/bin/python --reference $(DEMO)/reference
+	@$(BIN)/python -m grader book build/book --sphinx $(BOOK)/bin/python --reference $(COURSE)/reference
 
 test: $(READY)  ## the test suite, on two cores; what the tests of a file share is made once
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile

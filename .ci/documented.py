@@ -25,6 +25,7 @@ FOLDERS = (
     "benchmarks",
     "data_scripts",
     "docs",
+    "experiments",
     "grader",
     "kws",
     "lock",

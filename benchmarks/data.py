@@ -34,14 +34,14 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader
 from usual_loaders import Utterances, Words, loader
 
-from kws.audio import to_float
-from kws.augment import add_noise, spec_augment, time_shift
+from kws.audio.augment import add_noise, spec_augment, time_shift
+from kws.audio.features import log_mel
+from kws.audio.recordings import to_float
 from kws.data.clips import ClipSplit
 from kws.data.embedded.corpus import make_corpus
 from kws.data.frames import FrameSplit
 from kws.data.speakers import load_speakers
 from kws.data.speech_commands import load_speech_commands
-from kws.features import log_mel
 from kws.training.memory import keep_freed_memory
 
 BATCH = 64

@@ -55,7 +55,7 @@ def wait(folder: Path, task: str, warm: str) -> tuple[float, float, float]:
     environment = {**os.environ, "KWS_WARM": warm, "KWS_CACHE": str(folder / "cache")}
     command = [sys.executable, "-m", "kws.cli", "check", task]
     ours, theirs = pty.openpty()
-    said, first = b"", 0.0
+    output, first = b"", 0.0
     with Meter() as meter:
         begin = perf_counter()
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=theirs)
@@ -68,12 +68,12 @@ def wait(folder: Path, task: str, warm: str) -> tuple[float, float, float]:
             if not part:
                 break
             first = first or perf_counter() - begin
-            said += part
+            output += part
         code = process.wait()
         last = perf_counter() - begin
     os.close(ours)
-    if code or b"pass" not in said:
-        sys.exit(f"kws check {task} failed:\n{said.decode(errors='replace')}")
+    if code or b"pass" not in output:
+        sys.exit(f"kws check {task} failed:\n{output.decode(errors='replace')}")
     return first, last, meter.cpu
 
 

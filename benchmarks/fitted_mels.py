@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from report import finish, print_table
 from torch import Tensor
 
-from kws.inference.listener import heard_in_mels, listener
+from kws.data.protocols import V2_WORDS
+from kws.inference.listener import listener, recognize_mels
 from kws.inference.trained import Trained
 from kws.metrics import Proportion
-from kws.protocols import V2_WORDS
 
 FRAMES, QUIET, DEVIATION, RATE = 100, -9.0, 0.5, 0.1  # of the noise; of the descent
 
@@ -59,7 +59,7 @@ def fitted(judge: Trained, mel: Tensor, steps: int) -> Tensor:
 
 def recognized(judge: Trained, mel: Tensor) -> Proportion:
     """How many mels are heard as their words."""
-    right = sum(map(str.__eq__, heard_in_mels(judge, mel), V2_WORDS))
+    right = sum(map(str.__eq__, recognize_mels(judge, mel), V2_WORDS))
     return Proportion(correct=right, n=len(V2_WORDS))
 
 

@@ -236,8 +236,8 @@ def run(
     if environment:  # as if it were activated: nbgrader calls programs by their names
         variables["PATH"] = f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}"
         variables["VIRTUAL_ENV"] = str(environment)
-    with (log or folder / "last.log").open("wb") as said:
-        process = subprocess.Popen(command, cwd=folder, env=variables, stdout=said, stderr=said)
+    with (log or folder / "last.log").open("wb") as output:
+        process = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=output)
     try:
         process.wait(limit)
         return True

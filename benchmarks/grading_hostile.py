@@ -108,9 +108,9 @@ class Targets:
 
     def reached(self) -> list[str]:
         """What was touched, in words."""
-        heard = select.select(list(self._lines), [], [], 0)[0]
+        ready = select.select(list(self._lines), [], [], 0)[0]
         file = ["the file"] if self._file.exists() or self._file.is_symlink() else []
-        return file + [self._lines[line] for line in heard]
+        return file + [self._lines[line] for line in ready]
 
     def __enter__(self) -> "Targets":
         return self

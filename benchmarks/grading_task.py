@@ -96,21 +96,18 @@ def test_pool(student):
     by_hand = torch.stack([y[0].mean(0), y[1, :11].mean(0), y[2, :2].mean(0)])
     expect_close("pool(y, valid)", student.pool(y, valid), by_hand)
 '''
-OUR_CATALOG = """
+OUR_TABLE = """
+title = "An encoder"
 
-ASSIGNMENTS = MappingProxyType(
-    {
-        "01": Assignment(
-            number="01",
-            slug="encoder",
-            title="An encoder",
-            tasks=(
-                Task(id="1.1", title="Two layers", names=("make_encoder",)),
-                Task(id="1.2", title="One vector", names=("pool",)),
-            ),
-        )
-    }
-)
+[[task]]
+id = "1.1"
+title = "Two layers"
+names = ["make_encoder"]
+
+[[task]]
+id = "1.2"
+title = "One vector"
+names = ["pool"]
 """
 
 
@@ -188,17 +185,19 @@ def hand_in(folder: Path, submissions: int) -> list[Path]:
 def our_course(folder: Path) -> Path:
     """Our grader with these two questions as its only assignment: where to run it from.
 
-    The grader itself is copied as it is. A course of one's own is made just so: an entry in
-    adapters.py, a solution, and a file of checks.
+    The grader itself is copied as it is. A course of one's own is made just so: a table of its
+    tasks, a solution, and a file of checks.
     """
     for part in ("grader", "kws"):
         shutil.copytree(ROOT / part, folder / part)  # what is compiled already included
     shutil.copy(ROOT / "pyproject.toml", folder)
-    for path in sorted((folder / "grader" / "course").glob("test_*.py")):
-        path.unlink()
-    with (folder / "grader" / "adapters.py").open("a", encoding="utf-8") as file:
-        file.write(OUR_CATALOG)
-    (folder / "grader" / "course" / f"test_{STEM}.py").write_text(OUR_CHECKS, encoding="utf-8")
+    for path in sorted(folder.glob("*/course/a[0-9][0-9]_*")):
+        shutil.rmtree(path)
+    course = folder / "grader" / "course" / f"a{STEM}"
+    course.mkdir()
+    (course / "__init__.py").touch()
+    (course / "assignment.toml").write_text(OUR_TABLE, encoding="utf-8")
+    (course / "test_checks.py").write_text(OUR_CHECKS, encoding="utf-8")
     (folder / "solutions").mkdir()
     (folder / "solutions" / f"{STEM}.py").write_text(_our_solution(), encoding="utf-8")
     compileall.compile_dir(folder, quiet=1)  # as pip does for the other graders

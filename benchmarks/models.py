@@ -22,12 +22,12 @@ from statistics import median
 
 import torch
 import torchaudio
+from interop import load_conformer, load_encoder
 from report import finish, print_table
 from torch import Tensor, nn
 
 from kws.models.conformer import Conformer
 from kws.models.fast import use_fast_layers
-from kws.models.interop import load_conformer, load_encoder
 from kws.models.transformer import EncoderLayer, TransformerEncoder
 
 B, T = 16, 101  # a batch of one-second clips at 100 frames a second

@@ -22,7 +22,7 @@ which is what it is held against:
 Each is measured as it is; by the mean of the log-softmax over several shifts of the clip; and with
 a bonus for unknown, added to its logit and chosen on the other folds. Neither needs training.
 Weights are the averaged ones of the last step, so no fold chooses its own. A difference is over
-pairs of clips, with the interval of `kws.experiments.verdicts` over clips alone: one seed. A run
+pairs of clips, with the interval of `experiments.verdicts` over clips alone: one seed. A run
 that is there is not made again: the run folders are in OUT.
 """
 
@@ -43,18 +43,18 @@ import torch
 from report import finish, print_table
 from torch import Tensor
 
-from kws.audio import SAMPLE_RATE, read_audio
+from experiments.verdicts import compare
+from kws.audio.recordings import SAMPLE_RATE, read_audio
 from kws.data.clips import ClipSplit
 from kws.data.embedded.corpus import make_corpus
 from kws.data.embedded.recording import write_wav
 from kws.data.listing import LIST_FILES, NOISE_FOLDER, read_listing
 from kws.data.own_words import speaker_of
+from kws.data.protocols import COMMANDS, V2_OTHER_WORDS, V2_WORDS
 from kws.data.speech_commands import load_speech_commands
 from kws.errors import UsageError
-from kws.experiments.verdicts import compare
 from kws.inference.trained import Trained, load_model
 from kws.metrics import Proportion
-from kws.protocols import COMMANDS, V2_OTHER_WORDS, V2_WORDS
 from kws.training.batches import steps_per_epoch
 from kws.training.loop import fit
 from kws.training.memory import keep_freed_memory

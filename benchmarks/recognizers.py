@@ -17,23 +17,23 @@ import json
 import statistics
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from report import finish, print_table
 from tqdm import tqdm
 
-from kws.alphabet import Alphabet
 from kws.data.embedded.strings import make_strings
+from kws.data.protocols import SPLITS
 from kws.data.transcripts import load_transcripts
 from kws.decoding.transcribe import best_paths, transcribe
 from kws.files import cache_dir, write_text
 from kws.models.counts import count_parameters
-from kws.protocols import SPLITS
-from kws.training.objective import training_steps
-from kws.training.optimizer import build_optimizer
+from kws.text.alphabet import Alphabet
+from kws.text.word_errors import WordErrors, word_errors
+from kws.training.loop import begin, training_steps
 from kws.training.recipe import load_recipe
-from kws.training.recognizer_run import SpellingObjective, spelling
-from kws.word_errors import WordErrors, word_errors
+from kws.training.recognizer_run import TranscriptionObjective, transcription_objective
 
 LONGEST = 40  # symbols of a text
 TURNS = 40  # steps by which a pace is measured
@@ -52,11 +52,11 @@ def main() -> None:
     training, validation, testing = (load_transcripts(folder, split) for split in SPLITS)
     alphabet = Alphabet.of(training.texts)
 
-    def objective(name: str, steps: int) -> SpellingObjective:
+    def objective(name: str, steps: int) -> TranscriptionObjective:
         overrides = [f"train.total_steps={steps}", f"train.seed={options.seed}"]
         overrides.append(f"model.name={name}")
         recipe = load_recipe("speech-to-text", overrides)
-        return spelling(recipe, training, validation, torch.device("cpu"))
+        return transcription_objective(recipe, training, validation, torch.device("cpu"))
 
     def measured(name: str, steps: int) -> dict:
         if not options.keep:
@@ -69,9 +69,9 @@ def main() -> None:
     def trained(name: str, steps: int) -> dict:
         learned = objective(name, steps)
         model = learned.model
-        optimizer = build_optimizer(model, learned.recipe.train)
-        for _ in tqdm(training_steps(learned, optimizer), total=steps, desc=name):
-            pass
+        with TemporaryDirectory() as folder:
+            for _ in tqdm(training_steps(begin(learned, folder)), total=steps, desc=name):
+                pass
         spelled_by = transcribe(model, testing.mels, alphabet, longest=LONGEST)
         model.eval()
         paths = [alphabet.decode(best_paths(model, [mel])[0]) for mel in testing.mels]
@@ -96,7 +96,7 @@ def main() -> None:
             [
                 *(row[key] for key in ("model", "equal", "parameters", "steps")),
                 round(row["cpu_seconds"]),
-                *(told(row[key]) for key in ("decoder", "ctc")),
+                *(format_errors(row[key]) for key in ("decoder", "ctc")),
             ]
             for row in rows
         ],
@@ -104,18 +104,20 @@ def main() -> None:
     finish({"seed": options.seed, "pace": pace, "rows": rows})
 
 
-def paces(learned: list[SpellingObjective]) -> dict[str, float]:
+def paces(learned: list[TranscriptionObjective]) -> dict[str, float]:
     """CPU seconds of a step of each model: the median of steps that they take by turns."""
     names = [each.recipe.model.name for each in learned]
-    steps = [
-        training_steps(each, build_optimizer(each.model, each.recipe.train)) for each in learned
-    ]
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(TURNS):
-        for name, taken in zip(names, steps, strict=True):
-            start = time.process_time()
-            next(taken)
-            seconds[name].append(time.process_time() - start)
+    with TemporaryDirectory() as folder:
+        steps = [
+            training_steps(begin(each, Path(folder, name)))
+            for name, each in zip(names, learned, strict=True)
+        ]
+        for _ in range(TURNS):
+            for name, taken in zip(names, steps, strict=True):
+                start = time.process_time()
+                next(taken)
+                seconds[name].append(time.process_time() - start)
     return {name: statistics.median(each) for name, each in seconds.items()}
 
 
@@ -125,7 +127,7 @@ def figures(errors: WordErrors) -> dict[str, float]:
     return {name: getattr(errors, name) for name in names}
 
 
-def told(errors: dict[str, float]) -> str:
+def format_errors(errors: dict[str, float]) -> str:
     """A rate with its interval, in percent."""
     rate, low, high = (100 * errors[name] for name in ("rate", "low", "high"))
     return f"{rate:.1f} % ({low:.1f}–{high:.1f})"

@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image
 from report import finish, print_table
 
-from kws.audio import read_audio
+from kws.audio.length import pad_or_trim
+from kws.audio.recordings import read_audio
 from kws.data.embedded.corpus import make_corpus
-from kws.length import pad_or_trim
 
 WORDS = (
     "backward", "cat", "down", "eight", "five", "go",

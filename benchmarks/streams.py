@@ -21,14 +21,21 @@ from pathlib import Path
 
 import torch
 
-from kws.audio import SAMPLE_RATE
+from kws.audio.recordings import SAMPLE_RATE
 from kws.data.embedded.corpus import make_corpus
 from kws.data.listing import read_listing
 from kws.data.speech_commands import read_noise
 from kws.data.streams import make_streams, passages
 from kws.inference.detector import Trigger, words_of
-from kws.inference.stream_evaluation import AlarmRate, Scored, as_table, det_curve, hear, score
-from kws.inference.streaming import Heard, listen
+from kws.inference.stream_evaluation import (
+    AlarmRate,
+    Scored,
+    as_table,
+    det_curve,
+    score,
+    score_recordings,
+)
+from kws.inference.streaming import ListeningTime, listen
 from kws.inference.trained import Trained, load_model
 from kws.metrics import percent
 from kws.training.loop import fit
@@ -69,7 +76,7 @@ def main() -> None:
         folder = Path(scratch)
         data = arguments.data or make_corpus(folder / "corpus", size="standard")
         trained = load_model(arguments.run or trained_here(data, folder / "run", arguments.seed))
-        heard = Heard()
+        spent = ListeningTime()
         made = [
             make_streams(
                 folder / split,
@@ -84,7 +91,9 @@ def main() -> None:
             for split in ("validation", "testing")
         ]
         began = time.process_time()
-        validation, tested = (list(hear(trained, each, Trigger(), heard=heard)) for each in made)
+        validation, tested = (
+            list(score_recordings(trained, each, Trigger(), spent=spent)) for each in made
+        )
         cpu = time.process_time() - began
         trigger = replace(
             Trigger(), threshold=chosen_threshold(validation, trained, arguments.alarms)
@@ -111,7 +120,7 @@ def main() -> None:
         f"words), false alarms {total.alarms}\n"
         f"background alone, {len(noise) / SAMPLE_RATE:.0f} s of recordings at changing levels: "
         f"false alarms {alone}\n"
-        f"{heard.seconds / cpu:.0f} times real time by CPU seconds, decoding included; {heard}"
+        f"{spent.seconds / cpu:.0f} times real time by CPU seconds, decoding included; {spent}"
     )
     print(
         json.dumps(
@@ -125,8 +134,8 @@ def main() -> None:
                 "background_alone": alone.as_dict(),
                 "clips": sum(clips),
                 "other_clips": len(clips) - sum(clips),
-                "times_real_time": heard.speed,
-                "times_real_time_by_cpu_seconds": heard.seconds / cpu,
+                "times_real_time": spent.speed,
+                "times_real_time_by_cpu_seconds": spent.seconds / cpu,
             }
         )
     )

@@ -32,15 +32,15 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from kws import augment
-from kws.audio import CLIP_SAMPLES, read_audio, resample
+from kws.audio import augment
+from kws.audio.features import log_mel
+from kws.audio.length import pad_or_trim
+from kws.audio.recordings import CLIP_SAMPLES, read_audio, resample
 from kws.data.embedded.corpus import make_corpus
-from kws.features import log_mel
-from kws.length import pad_or_trim
+from kws.data.protocols import SPLITS
+from kws.data.split_rule import which_split
 from kws.metrics import Proportion
 from kws.models.registry import build_model
-from kws.protocols import SPLITS
-from kws.split_rule import which_split
 from kws.training.schedule import cosine_warmup
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

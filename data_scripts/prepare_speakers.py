@@ -13,7 +13,7 @@ VoxCeleb's id10001/video/00001.wav and LibriSpeech's 19/198/19-198-0001.flac. In
     skipped.txt       what --skip-bad left out, if anything, and why
 
 and `kws.data.speakers.load_speakers(OUT)` reads it. The features are the homework's,
-`kws.features.speaker_log_mel`. A run that was interrupted goes on where it stopped.
+`kws.audio.features.speaker_log_mel`. A run that was interrupted goes on where it stopped.
 """
 
 import argparse
@@ -29,12 +29,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from kws.audio import read_audio
+from kws.audio.features import speaker_log_mel
+from kws.audio.recordings import read_audio
 from kws.cli import explain
 from kws.errors import UsageError
-from kws.features import speaker_log_mel
 from kws.files import write_bytes, write_text
-from kws.parallel import process_map
+from kws.parallel import Pool
 
 N_MELS = 40
 SUFFIXES = (".wav", ".flac")
@@ -71,7 +71,8 @@ def prepare_speakers(
     refuse_foreign(out, set(names.values()))
     lengths: dict[str, int] = {}
     jobs = [(source / path, out / name) for path, name in names.items()]
-    with process_map(partial(prepare_one, skip_bad=skip_bad), jobs, workers) as results:
+    with Pool(workers, processes=True) as pool:
+        results = pool.map(partial(prepare_one, skip_bad=skip_bad), jobs)
         bar = tqdm(results, f"preparing {out}", len(jobs), unit=" files", disable=not progress)
         for path, result in zip(names, bar, strict=True):
             if isinstance(result, int):

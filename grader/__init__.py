@@ -13,7 +13,7 @@ The path of one check, from a file handed in to points:
       | messages: calls and tensors out, tensors back, never a verdict  sandbox/connection, wire
     server      forks a session for each assignment                     sandbox/server, session
       | fork, confined
-    worker      runs the student's code, one process for each check     sandbox/worker
+    worker      runs the student's code; what passes shares a process  sandbox/worker
       | values back to the job
     job         compares; a Failure is a fact and a hint; points        grading/feedback, plugin
 

@@ -36,7 +36,8 @@ def gradescope_zip(
         str | None, typer.Option(metavar="TIER", help="Refuse to grade below this tier.")
     ] = None,
     torch_index: Annotated[
-        str | None, typer.Option(metavar="URL", help="Index with torch's CPU builds [pip's own]")
+        str | None,
+        typer.Option(metavar="URL", help="Index with torch's CPU builds; by default pip's own"),
     ] = None,
     marks: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Points of written answers, by address.")
@@ -58,17 +59,19 @@ def gradescope_zip(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Argument(help="Folder to make.")] = Path("runs/demo"),
-    only: Annotated[
-        str | None, typer.Option(metavar="NN", help="This notebook alone [all, and a class]")
-    ] = None,
+    only: Annotated[str | None, typer.Option(metavar="NN", help="This notebook alone.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every notebook, trainings included.")
+    ] = False,
 ) -> None:
-    """Run every notebook with our answers, grade what they made, then grade a class of ten.
+    """Run a notebook with our answers and grade it, train a small model, grade a class of ten.
 
-    Interrupted, it goes on where it was. `make demo` sets itself up and calls this.
+    Interrupted, the same command continues. `make demo` sets itself up and calls this; `make
+    course` does so with --all.
     """
     from grader.selftest.demo import main
 
-    raise typer.Exit(main(out.resolve(), only))
+    raise typer.Exit(main(out.resolve(), only, everything=everything))
 
 
 @app.command()
@@ -77,7 +80,7 @@ def book(
     sphinx: Annotated[Path, typer.Option(help="Python of an environment with lock/book.txt.")],
     reference: Annotated[
         Path, typer.Option(help="Notebooks that were run with our answers, or will be.")
-    ] = Path("runs/demo/reference"),
+    ] = Path("runs/course/reference"),
 ) -> None:
     """Make a site of the course, without answers and hidden checks, to put online.
 
@@ -110,7 +113,8 @@ def hold_out(
 @app.command()
 def targets(
     assignment: Annotated[
-        str | None, typer.Option(metavar="NN", help="Only this one [each that grades accuracy]")
+        str | None,
+        typer.Option(metavar="NN", help="Only this one; by default each that grades accuracy"),
     ] = None,
     seeds: Annotated[int, typer.Option(min=2, help="Trainings of each.")] = 6,
     retrain: Annotated[
@@ -160,7 +164,7 @@ def tier() -> None:
 @app.command()
 def selftest(
     assignment: Annotated[
-        str | None, typer.Option(metavar="NN", help="Only this one [every assignment]")
+        str | None, typer.Option(metavar="NN", help="Only this one; by default every assignment")
     ] = None,
 ) -> None:
     """Grade what must get all points, none, and lose them at the right check; list what fell short.

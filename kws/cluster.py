@@ -1,10 +1,14 @@
 """A Dask cluster to hand work to: `--scheduler tcp://host:8786`, or `slurm`.
 
+Workers read this repository under the same path as here (a shared file system), and nothing of it
+need be installed there. A worker that dies is no loss: Dask gives its work to another.
 Extra: `pip install 'kws[cluster]'`.
 """
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from kws.errors import UsageError
@@ -12,6 +16,70 @@ from kws.errors import UsageError
 CONNECT = "30s"
 SLURM = "slurm"
 SLURM_JOBS = 2
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class WorkersDied(Exception):  # noqa: N818  (a result, never seen by the user)
+    """No worker of the cluster survived an item."""
+
+
+class Cluster:
+    """What `kws.parallel.Pool` is on this machine. A context manager.
+
+    Args:
+        scheduler: address of a running one, or "slurm" to start workers as SLURM jobs.
+        workers: SLURM jobs to ask for.
+    """
+
+    def __init__(self, scheduler: str, workers: int | None = None) -> None:
+        self._scheduler, self._workers = scheduler, workers
+        self._client: Any = None
+        self._closing = ExitStack()
+
+    def __enter__(self) -> "Cluster":
+        self._client = self._closing.enter_context(connected(self._scheduler, self._workers))
+        import cloudpickle
+
+        module = sys.modules[__name__]  # its functions travel as code: kws need not be there
+        cloudpickle.register_pickle_by_value(module)
+        self._closing.callback(cloudpickle.unregister_pickle_by_value, module)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def as_completed(
+        self, work: Callable[[Any], Any], items: Sequence[Any]
+    ) -> Iterator[tuple[int, Any]]:
+        """(place in `items`, result), as they end; `work` is a function of a module.
+
+        The result is `WorkersDied` for an item that killed several workers; `UsageError` is raised.
+        """
+        import distributed
+
+        name = (str(ROOT), work.__module__, work.__qualname__)
+        futures = [self._client.submit(run_on_worker, *name, item, pure=False) for item in items]
+        places = {future: at for at, future in enumerate(futures)}
+        done = distributed.as_completed(
+            futures, loop=self._client.loop, raise_errors=False, with_results=True
+        )
+        for future, result in done:
+            if future.status != "finished":
+                kind, error, _ = result
+                if isinstance(error, UsageError):
+                    raise error
+                result = WorkersDied(f"{kind.__name__} on the cluster")
+            yield places[future], result
+
+
+def run_on_worker(root: str, module: str, function: str, item: Any) -> Any:
+    """On a worker: the result of a function of ours."""
+    import importlib
+    import sys
+
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    return getattr(importlib.import_module(module), function)(item)
 
 
 @contextmanager

@@ -88,8 +88,8 @@ def back_on_cpu(fit: Callable[..., Result]) -> Callable[..., Result]:
             return fit(model, *args, **options)
         except (RuntimeError, NotImplementedError) as error:
             place = device_of(model)
-            if place.type != "cpu" and (told := _cause(error, place)):
-                raise RuntimeError(told) from error
+            if place.type != "cpu" and (cause := _cause(error, place)):
+                raise RuntimeError(cause) from error
             raise
         finally:
             model.to("cpu")

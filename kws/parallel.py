@@ -7,13 +7,18 @@ import queue
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import (
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, TypeVar
-
-from tqdm import tqdm
 
 from kws.errors import UsageError
 
@@ -21,6 +26,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 CHUNK = 8  # items sent to a process at a time
+STOP_AGAIN = 0.05  # seconds
 
 
 def cores() -> int:
@@ -28,6 +34,74 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class Pool:
+    """Threads, or processes, that do the same work for many items. A context manager.
+
+        with Pool(workers) as pool:
+            for at, result in pool.as_completed(work, items): ...
+
+    Leaving the block early drops what has not begun and waits for what has. Items are pickled for
+    processes, so `work` is then a function of a module; torch uses one thread there, whatever their
+    number, so that results do not depend on it.
+
+    Args:
+        workers: items at a time; None: one for each core. With 1, "processes" are this one.
+        stop: ends the work under way; it is called until all of that is over.
+    """
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        *,
+        processes: bool = False,
+        stop: Callable[[], None] | None = None,
+    ) -> None:
+        self.workers = cores() if workers is None else workers
+        if self.workers < 1:
+            raise UsageError(f"workers={workers}: at least 1 is needed")
+        self._processes, self._stop = processes, stop
+        self._executor: Executor | None = None
+        self._futures: set[Future[Any]] = set()
+
+    def __enter__(self) -> "Pool":
+        if not self._processes:
+            self._executor = ThreadPoolExecutor(self.workers)
+        elif self.workers > 1:
+            context = multiprocessing.get_context("spawn")  # a fork copies torch's threads' locks
+            self._executor = ProcessPoolExecutor(self.workers, context, initializer=_start)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._executor is None:
+            return
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        while self._stop and wait(self._futures, STOP_AGAIN).not_done:
+            self._stop()
+        self._executor.shutdown(wait=True)
+
+    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """`map(work, items)`, in order; the first exception is raised."""
+        if self._executor is None:
+            yield from _on_one_thread(work, items)
+            return
+        try:
+            yield from self._executor.map(work, items, chunksize=CHUNK)
+        except BrokenProcessPool:
+            raise UsageError(
+                "a worker process was killed, perhaps for lack of memory: use fewer workers"
+            ) from None
+
+    def as_completed(
+        self, work: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[tuple[int, Result]]:
+        """(place in `items`, result), as they end; the first exception is raised."""
+        assert self._executor is not None
+        places = {self._executor.submit(work, item): at for at, item in enumerate(items)}
+        self._futures |= places.keys()
+        for future in as_completed(places):
+            yield places[future], future.result()
 
 
 def thread_map(
@@ -38,57 +112,23 @@ def thread_map(
     title: str,
     progress: bool,
 ) -> list[Result]:
-    """`[work(item) for item in items]` on `workers` threads (None: one for each core).
+    """`[work(item) for item in items]` on `workers` threads, with a progress bar."""
+    from tqdm import tqdm
 
-    A progress bar counts the items. The first failure, or Ctrl-C, drops the items that have not
-    begun and is raised when the others are done.
-    """
-    with ThreadPoolExecutor(cores() if workers is None else workers) as pool:
-        try:
-            done = pool.map(work, items)
-            off = None if progress else True  # None: off unless this is a terminal
-            return list(tqdm(done, title, len(items), disable=off, leave=False))
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    off = None if progress else True  # None: off unless this is a terminal
+    with Pool(workers) as pool:
+        return list(tqdm(pool.map(work, items), title, len(items), disable=off, leave=False))
 
 
-@contextmanager
-def process_map(
-    work: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None
-) -> Iterator[Iterable[Result]]:
-    """`map(work, items)`, in order, by `workers` processes (None: one for each core; 1: this one).
+def _on_one_thread(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    import torch
 
-        with process_map(work, items) as results:
-            for result in results: ...
-
-    `work` and the items are pickled, so `work` is a function of a module. torch uses one thread in
-    every case: the numbers do not depend on `workers`. The first exception, or leaving the block
-    early, drops what has not begun.
-    """
-    workers = cores() if workers is None else workers
-    if workers < 1:
-        raise UsageError(f"workers={workers}: at least 1 is needed")
-    if workers == 1:
-        import torch
-
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield map(work, items)
-        finally:
-            torch.set_num_threads(threads)
-        return
-    context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half alive
-    pool = ProcessPoolExecutor(min(workers, len(items) or 1), context, initializer=_start)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        yield pool.map(work, items, chunksize=CHUNK)
-    except BrokenProcessPool:
-        raise UsageError(
-            "a worker process was killed, perhaps for lack of memory: use fewer workers"
-        ) from None
+        yield from map(work, items)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(threads)
 
 
 def _start() -> None:
@@ -118,38 +158,46 @@ class JsonProcess:
         self.process: subprocess.Popen[str] = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, encoding="utf-8", errors="replace", **options
         )
-        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
         with self.process.stdout as stdout:
             for line in stdout:
-                self._lines.put(line)
-        self._lines.put("")
+                if not line.endswith("\n"):  # cut off by its death
+                    break
+                self._lines.put(json.loads(line))
+        self._lines.put(None)
 
     def send(self, message: object) -> None:
-        """Write a line. Where the process is gone, `receive` tells."""
+        """Write a line. Where the process is gone, `receive` returns None."""
         assert self.process.stdin is not None
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # ValueError: closed meanwhile
             self.process.stdin.write(json.dumps(message) + "\n")
             self.process.stdin.flush()
 
     def receive(self, seconds: float | None = None) -> Any:
         """The next line; None when the process has ended. TimeoutError after `seconds`."""
         try:
-            line = self._lines.get(timeout=None if seconds is None else max(seconds, 0))
+            message = self._lines.get(timeout=None if seconds is None else max(seconds, 0))
         except queue.Empty:
             raise TimeoutError from None
-        return json.loads(line) if line.endswith("\n") else None
+        if message is None:
+            self._lines.put(None)  # it remains ended
+        return message
 
     def exit_code(self) -> int:
         """What the process ended with; waits for that."""
         return self.process.wait()
 
-    def close(self) -> None:
+    def kill(self) -> None:
         """End the process, whatever it does."""
         self.process.kill()
+
+    def close(self) -> None:
+        """End the process, and wait until it has."""
+        self.kill()
         self.process.wait()
         assert self.process.stdin is not None
         with suppress(OSError):  # what it never read

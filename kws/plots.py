@@ -252,7 +252,7 @@ def curves(
         n = f"{name} (n={rows[0][f'{key}_n']:,})" if f"{key}_n" in rows[0] else name
         accuracy.plot(steps, [100 * row[f"{key}_accuracy"] for row in rows], **look | {"label": n})
     value = 100 * best[f"{criterion}_accuracy"] if measured else best[f"{criterion}_loss"]
-    told = f"{value:.1f} %" if measured else f"{value:.3f}"
+    best_value = f"{value:.1f} %" if measured else f"{value:.3f}"
     accuracy.plot(
         best["step"],
         value,
@@ -260,7 +260,7 @@ def curves(
         color=INK,
         markersize=9,
         fillstyle="none",
-        label=f"best: {told} at step {best['step']:,}",
+        label=f"best: {best_value} at step {best['step']:,}",
     )
     accuracy.set(xlabel="optimizer step", ylabel="accuracy (%)")
     loss.set(xlabel="optimizer step", ylabel=loss_name)
@@ -298,8 +298,8 @@ def attention(
     seconds = mel.shape[0] / frames_per_second
     rows = 1 + len(panels)
     figure, axes = new_figure(rows, 1, height=1.2 + 1.9 * rows, title=title, sharex=True)
-    heard = {"frames_per_second": frames_per_second, "bands": bands, "label": "what it heard"}
-    draw_spectrogram(axes[0, 0], mel, **heard)
+    spectrogram = {"frames_per_second": frames_per_second, "bands": bands, "label": "what it heard"}
+    draw_spectrogram(axes[0, 0], mel, **spectrogram)
     for below, panel in zip(axes[1:, 0], panels, strict=True):
         values = 100 * panel.values.detach().float().cpu().numpy()
         if values.ndim == 1:

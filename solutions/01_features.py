@@ -3,12 +3,12 @@
 #
 # **You will build** everything between a folder of recordings and the first layer of a network:
 # clips of one length, spectrograms, MFCC, the official split, the twelve classes, and SpecAugment.
-# Where torchaudio has the same function, your results will equal its results.
+# Where torchaudio has the same function, your results will agree with its results.
 # **You need** Python, a little linear algebra, and pencil and paper.
 # **Time** about four hours; the notebook itself runs in under a minute, without a GPU or a
 # download: the recordings are made by a speech synthesizer.
 #
-# Each **TODO** says in numbered steps what is missing. The cell below it checks your answer at
+# Each **TODO** lists what is missing, in numbered steps. The cell below it checks your answer at
 # once. Replace the line `raise NotImplementedError(...)` last, and keep the names of functions: the
 # grader looks for them. Names *inside* them are yours to choose. torchaudio is the reference that
 # you compare with, so an answer that calls it is refused. Answers use public names: nothing of a
@@ -27,7 +27,7 @@ import torch.nn.functional as F
 
 SAMPLE_RATE = 16_000  # Hz
 HOP = SAMPLE_RATE * 10 // 1000  # 160 samples, 10 ms: 100 frames a second
-WINDOW = SAMPLE_RATE * 25 // 1000  # 400 samples, 25 ms: a few periods of the deepest voice
+WINDOW = SAMPLE_RATE * 25 // 1000  # 400 samples, 25 ms: a few periods of the lowest voice
 
 _ = torch.manual_seed(0)
 
@@ -35,8 +35,8 @@ _ = torch.manual_seed(0)
 import matplotlib.pyplot as plt
 import torchaudio
 
-from kws.audio import read_audio
-from kws.checking import check, check_values, expect_close, expect_equal
+from kws.audio.recordings import read_audio
+from kws.course.checking import check, check_values, expect_close, expect_equal
 from kws.data.embedded.corpus import make_corpus
 from kws.files import cache_dir
 from kws.metrics import Proportion
@@ -51,7 +51,7 @@ print(f"{len(names):,} clips, the first is {names[0]}: {len(clips[0]):,} samples
 #
 # A batch is a tensor, so all clips in it have one length. In Speech Commands that is a second,
 # 16,000 samples; about one clip in ten is shorter, and is padded with zeros at its **end**. Longer
-# ones lose their end.
+# ones are cut at their end.
 #
 # **Before you go on:** how many bytes are 1,400 such clips, in float32?
 #
@@ -62,8 +62,8 @@ print(f"{len(names):,} clips, the first is {names[0]}: {len(clips[0]):,} samples
 # </details>
 #
 # **Contract.** `pad_or_trim(waveform, num_samples)`: waveform (..., N), with any number of axes
-# before the samples → (..., num_samples), in the dtype of the waveform, which stays as it is. Any
-# tensor operation.
+# before the samples → (..., num_samples), in the dtype of the waveform, which is not modified. Use
+# any tensor operations.
 
 
 # %% tags=["export"]
@@ -105,13 +105,13 @@ _ = right.legend(frameon=False)
 
 # %% [markdown]
 # **Think:** the padding is *exactly* zero, and a microphone is never that quiet. What could a
-# network learn from that? (We come back to it in 1.8: some test sets hold digital zeros.)
+# network learn from that? (1.8 returns to this: some test sets contain digital zeros.)
 #
 # <details><summary>An answer</summary>
 #
 # How long the recording was, which has nothing to do with the word. If one class has more padding
 # than others, the zeros are a shortcut: the network recognizes the recording, and fails where the
-# microphone is always on. Zeros are easy to see, too: each frame of them has exactly the same
+# microphone is always on. Zeros are easy to detect, too: all frames of zeros have exactly the same
 # features.
 #
 # </details>
@@ -201,15 +201,16 @@ check_values("1.2-frame-values", frame)
 # %% [markdown]
 # ## 1.3 The power spectrum
 #
-# The Fourier transform compares a frame with waves of 0, 1, 2, ... periods a frame. We want to know
-# how strong each of them is, not where it starts: its **power**, the squared magnitude.
+# The Fourier transform compares a frame with waves of 0, 1, 2, ... periods per frame. We want to
+# know how strong each of them is, not where it starts: its **power**, the squared magnitude.
 #
 # $$P_k = \Big| \sum_{n=0}^{W-1} w_n\, x_n\, e^{-2 \pi i\, k n / W} \Big|^2 ,
 # \qquad k = 0 \dots W / 2$$
 #
 # The other frequencies of a real signal are mirror images of these.
 #
-# **Before you go on:** what is $K$ for $W = 400$? How far apart are two frequencies, in Hz?
+# **Before you go on:** what is $K$ for $W = 400$? How many Hz lie between two neighboring
+# frequencies?
 #
 # <details><summary>An answer</summary>
 #
@@ -275,7 +276,7 @@ axes.set_title("a tone of 1,020 Hz, in one frame of 25 ms")
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
-# **Think:** the window widens the peak. Which two tones can a frame of 25 ms not tell apart? Would
+# **Think:** the window widens the peak. Which two tones can a frame of 25 ms not separate? Would
 # frames of 100 ms be better?
 #
 # <details><summary>An answer</summary>
@@ -290,8 +291,8 @@ _ = axes.legend(frameon=False)
 # ## 1.4 Mel bands
 #
 # The step from 100 to 200 Hz is an octave; the one from 7,100 to 7,200 Hz is nearly nothing. Pitch
-# as we hear it is linear for deep tones and logarithmic for high ones. The *mel* scale (of HTK; a
-# second one, Slaney's, is the default of another library) says it in numbers:
+# as we hear it is linear for low tones and logarithmic for high ones. The *mel* scale is a formula
+# for it (this is HTK's; librosa's default is Slaney's):
 #
 # $$\mathrm{mel}(f) = 2595 \log_{10}\!\Big(1 + \frac{f}{700}\Big)$$
 #
@@ -368,11 +369,11 @@ axes.plot(hz, mel_filterbank(K, 12, 20, 8000))
 axes.set(xlabel="frequency (Hz)", ylabel="weight", title="twelve mel bands")
 for n_mels in (40, 64, 80, 128):
     empty = (mel_filterbank(K, n_mels, 20, 8000).sum(dim=0) == 0).sum()
-    print(f"{n_mels:3} bands over {K} frequencies: {empty} of them see no frequency at all")
+    print(f"{n_mels:3} bands over {K} frequencies: {empty} of them contain no frequency")
 
 # %% [markdown]
-# **Think:** why do bands run empty, and which ones? You want 128 bands all the same: what would you
-# change?
+# **Think:** why are some bands empty, and which ones? What would you change to use 128 bands
+# nevertheless?
 #
 # <details><summary>An answer</summary>
 #
@@ -385,15 +386,15 @@ for n_mels in (40, 64, 80, 128):
 #
 # ## 1.5 Log-mel spectrograms
 #
-# Loudness is heard in ratios too, so we take the logarithm. Silence would be minus infinity; a
+# We hear loudness in ratios, too, so we take the logarithm. Silence would be minus infinity; a
 # small *floor* keeps it finite:
 #
 # $$\mathrm{logmel} = \ln(\mathrm{mel} + \mathrm{floor})$$
 #
-# This is what most models of this course read. Frames come before bands, $(B, T, M)$, because
-# Transformers like it so; torchaudio has them the other way round.
+# This is what most models of this course read. Frames come before bands, $(B, T, M)$, as
+# Transformers expect; torchaudio has the opposite order.
 #
-# **Before you go on:** what comes out for a waveform of zeros?
+# **Before you go on:** what is the log-mel spectrogram of a waveform of zeros?
 #
 # <details><summary>An answer</summary>
 #
@@ -402,8 +403,8 @@ for n_mels in (40, 64, 80, 128):
 # </details>
 #
 # **Contract.** `log_mel(waveform, n_mels=40, f_min=20.0, floor=1e-6)`: waveform (B, N), N > 200 →
-# (B, 1 + N // 160, n_mels), in the dtype of the waveform, each example by itself. Use your answers
-# to 1.2 to 1.4; `torch.stft` and the spectrograms of a library do not count as an answer.
+# (B, 1 + N // 160, n_mels), in the dtype of the waveform; no example depends on another. Use your
+# answers to 1.2 to 1.4; `torch.stft` and the spectrograms of a library do not count as an answer.
 
 
 # %% tags=["export"]
@@ -421,7 +422,7 @@ def log_mel(waveform, n_mels=40, f_min=20.0, floor=1e-6):
 
 
 # %% [markdown]
-# Then torchaudio is the reference, on noise from loud to nearly silent.
+# First silence, by hand; then torchaudio is the reference, on noise from loud to nearly silent.
 
 # %% tags=["check"]
 with check("1.5-silence-by-hand", "silence is ln(floor), not minus infinity"):
@@ -477,8 +478,8 @@ _ = figure.colorbar(image, ax=axes, label="ln(power)")
 # $$\mathrm{mfcc}_c = s_c \sum_{m=0}^{M-1} \mathrm{logmel}_m \cos\frac{\pi\, c\, (m + \frac12)}{M},
 # \qquad s_0 = \sqrt{\tfrac1M}, \quad s_{c > 0} = \sqrt{\tfrac2M}$$
 #
-# With these factors the columns are orthonormal. The first $C$ coefficients hold the shape of the
-# mouth; the rest, mostly the pitch of the voice.
+# With these factors the columns are orthonormal. The first $C$ coefficients describe the shape of
+# the mouth; the others, mostly the pitch of the voice.
 #
 # **Contract.** `dct_matrix(n_mfcc, n_mels)` → (n_mels, n_mfcc), a float dtype. `mfcc(waveform,
 # n_mfcc=13, n_mels=40)`: waveform (B, N) → (B, T, n_mfcc), in its dtype. Use tensor operations and
@@ -494,14 +495,14 @@ def dct_matrix(n_mfcc, n_mels):
     c = torch.arange(n_mfcc, dtype=torch.float64)
     #: The cosines, times the root of 2 / M.
     matrix = math.sqrt(2 / n_mels) * torch.cos(math.pi * c * (m + 0.5) / n_mels)
-    #: Column 0 is too long by the root of 2: divide it.
+    #: Divide column 0 by the root of 2.
     matrix[:, 0] /= math.sqrt(2)
     return matrix
     # END SOLUTION
 
 
 def mfcc(waveform, n_mfcc=13, n_mels=40):
-    """waveform (B, N) -> (B, T, n_mfcc), of log_mel with its own f_min and floor."""
+    """waveform (B, N) -> (B, T, n_mfcc), of log_mel with its default f_min and floor."""
     # BEGIN SOLUTION 1.6
     #: The log-mel spectrogram with n_mels bands.
     mel = log_mel(waveform, n_mels)
@@ -522,7 +523,7 @@ with check("1.6-dct-by-hand", "three bands, two coefficients, with pencil and pa
         "is column 0 divided by the root of 2?": expected * torch.tensor([2**0.5, 1]),
         "are the factors s there?": expected * torch.tensor([3**0.5, 1.5**0.5]),
         "coefficients are columns: (n_mels, n_mfcc)": expected.T,
-        "band m stands at m + 1/2": [[a, 2**0.5 * a], [a, a * b], [a, -a * b]],
+        "the center of band m is at m + 1/2": [[a, 2**0.5 * a], [a, a * b], [a, -a * b]],
     }
     expect_close("dct_matrix(2, 3)", dct_matrix(2, 3), expected, suspects)
 check_values("1.6-dct-values", dct_matrix)
@@ -548,8 +549,8 @@ for place, features, label in (
 _ = figure.colorbar(image, ax=axes, label="correlation over all frames")
 
 # %% [markdown]
-# **Think:** a network's first layer is a matrix too, and can learn a cosine transform if it wants
-# one. What does a convolution over the *bands* lose when it gets MFCC instead?
+# **Think:** a network's first layer is a matrix too, and can learn a cosine transform if that
+# helps. What does a convolution over the *bands* lose when it gets MFCC instead?
 #
 # <details><summary>An answer</summary>
 #
@@ -562,9 +563,9 @@ _ = figure.colorbar(image, ax=axes, label="correlation over all frames")
 #
 # ## 1.7 Who is in the test set?
 #
-# A clip's name begins with a speaker's number, `yes/c2d15ea5_nohash_3.wav` is the fourth *yes* of
-# c2d15ea5. Speech Commands has a rule that sends **all** clips of a speaker to the same split, now
-# and in every later version of the data. It reads no list: it hashes the speaker's number into a
+# A clip's name begins with the ID of its speaker: `yes/c2d15ea5_nohash_3.wav` is the fourth *yes*
+# of c2d15ea5. Speech Commands has a rule that sends **all** clips of a speaker to the same split,
+# now and in every later version of the data. It needs no list: it hashes the speaker's ID to a
 # percentage,
 #
 # $$p = 100 \cdot \frac{\mathrm{sha1}(\text{speaker}) \bmod 2^{27}}{2^{27} - 1}$$
@@ -572,8 +573,9 @@ _ = figure.colorbar(image, ax=axes, label="correlation over all frames")
 # and takes the first 10 % for validation and the next 10 % for testing.
 #
 # **Contract.** `which_split(name)`: a path with any number of folders, or none → "training",
-# "validation" or "testing". The speaker is what stands between the last / and the first `_nohash_`;
-# a name without it has a split, too. Use `hashlib`; `kws.protocols` does not count as an answer.
+# "validation" or "testing". The speaker's ID is the part of the name between its last / and the
+# first `_nohash_`; without `_nohash_`, it extends to the end. Use `hashlib`; `kws.data.protocols`
+# does not count as an answer.
 
 
 # %% tags=["export"]
@@ -582,7 +584,7 @@ def which_split(name):
     # BEGIN SOLUTION 1.7
     #: Drop the folder, then everything from "_nohash_" on: the rest is the speaker.
     speaker = name.split("/")[-1].split("_nohash_")[0]
-    #: Read the speaker's SHA-1 as a whole number: hashlib, .encode(), .hexdigest(), base 16.
+    #: Convert the speaker's SHA-1 to a whole number: hashlib, .encode(), .hexdigest(), base 16.
     number = int(hashlib.sha1(speaker.encode()).hexdigest(), 16)
     #: Take its remainder by 2 ** 27, and make a percentage of it.
     percent = 100 * (number % 2**27) / (2**27 - 1)
@@ -595,7 +597,9 @@ def which_split(name):
 # Four speakers of the real Speech Commands are at 8.71, 34.18, 81.99 and 60.15 percent.
 
 # %% tags=["check"]
-with check("1.7-split-of-real-speakers", "four speakers of Speech Commands are where they belong"):
+with check(
+    "1.7-split-of-real-speakers", "four speakers of Speech Commands are in the right splits"
+):
     for speaker, split in {
         "c2d15ea5": "validation",
         "4a294341": "training",
@@ -645,12 +649,12 @@ _ = axes.set(xlabel="accuracy (%, with 95 % interval; dashed: chance)", ylabel="
 # %% [markdown]
 # Nothing about the recognizer has improved; only the exam has become easier.
 #
-# **Think:** a user of your program is a new speaker. Which of the two numbers will they see?
+# **Think:** a user of your program is a new speaker. Which of the two accuracies will they get?
 #
 # <details><summary>An answer</summary>
 #
-# The one of the split by speaker, the lower one. The other also measures how well the recognizer
-# knows the voices of its training set.
+# That of the split by speaker, the lower one. The other also measures how well the recognizer knows
+# the voices of its training set.
 #
 # </details>
 #
@@ -664,16 +668,16 @@ _ = axes.set(xlabel="accuracy (%, with 95 % interval; dashed: chance)", ylabel="
 # many again as silence, both rounded up. Which clips are unknown is drawn at random, and must be
 # the same for everybody who has the same seed: file systems list folders in any order they like.
 #
-# Nobody recorded silence. A loader cuts it out of background noise; one published pipeline tests on
-# digital zeros instead. So an accuracy comes with a word about its silence.
+# No clips of silence were recorded. A loader cuts them out of background noise; one published
+# pipeline tests on digital zeros instead. So always state which silence an accuracy includes.
 #
-# `LABELS` fixes which output of a network is which class. Five different orders of these twelve are
-# in circulation.
+# `LABELS` assigns each output of a network to its class. Five different orders of these twelve are
+# in use.
 #
 # **Contract.** `extra_count(wanted)`: a whole number → a whole number. `choose_clips(names,
-# seed=0)`: a list of names, which stays as it is → a list of pairs (name or None, index in
+# seed=0)`: a list of names, which is not modified → a list of pairs (name or None, index in
 # `LABELS`), in any order; with the same seed the same clips. Use `random` or `torch`, not
-# `kws.protocols`.
+# `kws.data.protocols`.
 
 
 # %% tags=["export"]
@@ -709,12 +713,16 @@ def choose_clips(names, seed=0):
 
 # %% [markdown]
 # The training split of Speech Commands 0.02 has 30,769 clips of the ten commands, validation 3,703
-# and testing 4,074. The whole is then 36,923, 4,445 and 4,890, which you will find in papers.
+# and testing 4,074. With unknown and silence they are 36,923, 4,445 and 4,890, the counts that
+# papers report.
 
 # %% tags=["check"]
 with check("1.8-extra-by-hand", "10 % rounded up, as in the published counts"):
     for wanted, extra in ((30_769, 3_077), (3_703, 371), (4_074, 408), (20, 2)):
-        suspects = {"round up, not down": wanted // 10, "one too many?": wanted // 10 + 1}
+        suspects = {
+            "round up, not down": wanted // 10,
+            "off by one? 10 % of 20 is 2": wanted // 10 + 1,
+        }
         expect_equal(f"extra_count({wanted})", extra_count(wanted), extra, suspects)
 check_values("1.8-extra-count-values", extra_count)
 
@@ -728,7 +736,7 @@ with check("1.8-choose-by-hand", "eleven clips of a command: two unknown and two
         "are other words cut down to 10 % of the commands?": (2, 22, *[0] * 9, 11),
         "10 % of the clips of commands, not of all clips": (4, 4, *[0] * 9, 11),
         "is there silence?": (0, 2, *[0] * 9, 11),
-        "labels are places in LABELS: are these places in COMMANDS?": (2, 2, *[0] * 7, 11, 0, 0),
+        "a label is an index in LABELS: is this one in COMMANDS?": (2, 2, *[0] * 7, 11, 0, 0),
         "is there a return?": (0,) * 12,
     }
     expect_equal("clips of each label", counts, expected, suspects)
@@ -738,8 +746,9 @@ check_values("1.8-choose-drawn", choose_clips)
 check_values("1.8-choose-same", choose_clips)
 
 # %% [markdown]
-# Does it really swallow everything? A small network, 200 steps, twice: once with *all* other words
-# as unknown, once with your choice. Then it hears the commands from speakers that it does not know.
+# Do so many unknown clips really do harm? Train a small network for 200 steps, twice: once with
+# *all* other words as unknown, once with your choice. Then test it on commands of speakers who are
+# not in its training set.
 
 # %%
 row = {name: n for n, name in enumerate(names)}
@@ -795,7 +804,7 @@ print(f"10 %, read with labels in alphabetical order: {score(alphabet[predicted[
 # The first network did minimize its loss: of *its* training clips seven in ten are unknown, so
 # "unknown" for every clip is right seven times in ten. (In the real archive about six in ten.) And
 # the last line: the same network and predictions, with another order of labels. Nothing crashes. A
-# checkpoint without its labels is worth nothing.
+# checkpoint without its labels is worthless.
 #
 # **Think:** more than 10 % of what users say will be other words. What does the network do with
 # *"Sunday"*? What would you change: the training data, or a threshold on its confidence?
@@ -817,13 +826,13 @@ print(f"10 %, read with labels in alphabetical order: {score(alphabet[predicted[
 # (Not 0: in a log-mel spectrogram, 0 is *loud*.)
 #
 # Beware of a popular implementation: torchaudio's `TimeMasking` draws **one** mask for a whole
-# batch, unless told `iid_masks=True`. Our 1,120 training clips, in batches of 32, would then see 35
-# masks in an epoch.
+# batch, unless `iid_masks=True`. Our 1,120 training clips, in batches of 32, would then get only 35
+# different masks in an epoch.
 #
 # **Contract.** `random_spans(num_examples, length, widest)`, widest ≤ length → (num_examples,
-# length) bool, every width and every place as likely as any other. `spec_augment(mel, max_time,
-# max_freq)`: mel (B, T, M), which stays as it is → the same shape and dtype. Not torchaudio's
-# masks.
+# length) bool, every width, and every place for it, as likely as any other. `spec_augment(mel,
+# max_time, max_freq)`: mel (B, T, M), which is not modified → the same shape and dtype.
+# torchaudio's masks do not count as an answer.
 
 
 # %% tags=["export"]
@@ -841,7 +850,7 @@ def random_spans(num_examples, length, widest):
 
 
 def spec_augment(mel, max_time, max_freq):
-    """mel (B, T, M) -> the same shape: a span of frames and one of bands covered by the mean."""
+    """mel (B, T, M) -> the same shape: a span of frames and one of bands are set to the mean."""
     # BEGIN SOLUTION 1.9
     #: One span of frames and one of bands for every example, as (B, T, 1) and (B, 1, M).
     B, T, M = mel.shape
@@ -849,17 +858,17 @@ def spec_augment(mel, max_time, max_freq):
     bands = random_spans(B, M, max_freq)[:, None, :]
     #: The mean of every example by itself: (B, 1, 1).
     mean = mel.mean(dim=(1, 2), keepdim=True)
-    #: A new tensor: the mean where either span is True, mel elsewhere. (Leave mel as it is.)
+    #: A new tensor: the mean where either span is True, mel elsewhere. (Do not modify mel.)
     return torch.where(frames | bands, mean, mel)
     # END SOLUTION
 
 
 # %% tags=["check"]
-with check("1.9-covered-by-hand", "an example that is 5, or -3, throughout stays what it is"):
+with check("1.9-covered-by-hand", "an example that is 5 (or -3) everywhere does not change"):
     flat = torch.tensor([5.0, -3.0]).repeat(50)[:, None, None].expand(100, 5, 7)
     values = tuple(spec_augment(flat.clone(), 3, 4).unique().tolist())
     suspects = {
-        "covered cells get the mean, not 0: in a log-mel, 0 is loud": (-3.0, 0.0, 5.0),
+        "masked cells get the mean, not 0: in a log-mel spectrogram, 0 is loud": (-3.0, 0.0, 5.0),
         "the mean of each example, not of the batch": (-3.0, 1.0, 5.0),
     }
     expect_equal("the set of values", values, (-3.0, 5.0), suspects)
@@ -869,8 +878,7 @@ check_values("1.9-augment-mean", spec_augment)
 check_values("1.9-augment-given", spec_augment)
 
 # %% [markdown]
-# Above, four copies of one clip covered by torchaudio; below, by you. The same clip on purpose: you
-# see the masks at once.
+# Four copies of the same clip, masked by torchaudio (above) and by your function (below).
 
 # %%
 four = log_mel(waveforms[:1]).expand(4, -1, -1).clone()
@@ -888,14 +896,14 @@ axes[0, 0].set_ylabel("mel band\n(torchaudio)")
 _ = axes[1, 0].set_ylabel("mel band\n(yours)")
 
 # %% [markdown]
-# **Think:** may you cover the *validation* clips as well? And what becomes of the mean, if three
-# quarters of an example are padding?
+# **Think:** may you mask the *validation* clips as well? And what is the mean if three quarters of
+# an example are padding?
 #
 # <details><summary>An answer</summary>
 #
-# No: validation is to measure what users get, and they do not get masked clips. With masks the
-# accuracy would usually be lower, and different each time. If three quarters are padding, the mean
-# is nearly that of padding: what is masked looks like silence, and many masks lie in the padding,
-# where they change nothing. Take the mean, and the spans, of the real frames.
+# No: validation measures what users get, and their clips are not masked. With masks the accuracy
+# would usually be lower, and different each time. If three quarters are padding, the mean is nearly
+# that of padding: masked parts look like silence, and many masks lie in the padding, where they
+# change nothing. Take the mean, and draw the spans, over the real frames only.
 #
 # </details>

@@ -7,7 +7,7 @@
 # **You need** notebook 1, and pencil and paper: every check is small enough to do by hand.
 # **Time** about three hours; the notebook itself runs in seconds, without a GPU.
 #
-# Each **TODO** says in numbered steps what is missing. The cell below it checks your answer at
+# Each **TODO** lists what is missing, in numbered steps. The cell below it checks your answer at
 # once. Replace the line `raise NotImplementedError(...)` last, and keep the names of functions and
 # classes: the grader looks for them. Names *inside* them are yours to choose. Answers use public
 # names: nothing of a library that begins with `_`, no `torch.ops`, no `eval` or `inspect`, no file.
@@ -30,16 +30,16 @@ _ = torch.manual_seed(0)
 # %%
 import matplotlib.pyplot as plt
 
-from kws.checking import check, check_values, expect_close, expect_equal
+from kws.course.checking import check, check_values, expect_close, expect_equal
 
 # %% [markdown]
 # ## 2.1 A weighted average
 #
 # A vowel at 0.3 s is easier to recognize when you have heard the consonant at 0.2 s. So every frame
 # attends to every other frame. Each frame has a *query* `q` (what it looks for), a *key* `k` (what
-# it offers to be found by) and a *value* `v` (what it passes on). The **attention score** of a
-# query and a key is their dot product; the softmax of the scores gives the **attention weights**;
-# the output is the average of the values under these weights:
+# it is compared by) and a *value* `v` (what it passes on). The **attention score** of a query and a
+# key is their dot product; the softmax of the scores gives the **attention weights**; the output is
+# the average of the values under these weights:
 #
 # $$\mathrm{attend}(Q, K, V) = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt{K}}\right) V$$
 #
@@ -146,7 +146,7 @@ _ = axes.legend(frameon=False)
 #
 # $$(B, T, D) \;\to\; (B, T, H, K) \;\to\; (B, H, T, K) \qquad\text{and back.}$$
 #
-# **Before you go on:** which numbers of frame 0 does head 1 see, if `D = 6` and `H = 2`?
+# **Before you go on:** which features of frame 0 belong to head 1, if `D = 6` and `H = 2`?
 #
 # <details><summary>An answer</summary>
 #
@@ -156,7 +156,7 @@ _ = axes.legend(frameon=False)
 # </details>
 #
 # **Contract.** `split_heads(x, num_heads)`: (B, T, D) → (B, H, T, K). `merge_heads(x)`: (B, H, T,
-# K) → (B, T, D). Any tensor operation that moves axes.
+# K) → (B, T, D). Use any tensor operations that move axes.
 
 
 # %% tags=["export"]
@@ -198,13 +198,12 @@ check_values("2.2-heads-values", split_heads, merge_heads)
 # \mathrm{split}(W_V x))\big)$$
 #
 # All four have a bias, which makes $4 D^2 + 4 D$ parameters, however many heads there are.
-# (One packed layer from `D` to `3 D` in place of the first three is welcome too, in the order
+# (One packed layer from `D` to `3 D` in place of the first three is allowed, too, in the order
 # queries, keys, values.)
 #
 # **Contract.** `MultiHeadSelfAttention(d_model, num_heads)`; `forward(x, valid=None)`: x (B, T,
 # D), valid (B, T) bool or None → (B, T, D). Use `nn.Linear` or `nn.Parameter`
-# and your own `attend`, not `nn.MultiheadAttention`. Known weights come in through
-# `load_attention`, below.
+# and your own `attend`, not `nn.MultiheadAttention`. `load_attention`, below, loads known weights.
 
 
 # %% tags=["export"]
@@ -235,24 +234,24 @@ class MultiHeadSelfAttention(nn.Module):
 
 
 # %% [markdown]
-# The checks compare your module with ours *at the same weights*, so known weights have to get into
-# it. That is what `load_attention` is for.
+# The checks compare your module with ours *at the same weights*. `load_attention` copies these
+# weights into your module.
 
 
 # %% tags=["export"]
 def load_attention(module, weights):
     """Copy known weights into the module: {"query.weight": (D, D), "query.bias": (D,), ...}.
 
-    The names are query, key, value and out. If you arranged your module in another way, change this
-    function: the checks look at nothing else inside it.
+    The names are query, key, value and out. If your module is arranged differently, change this
+    function: the checks use nothing else inside the module.
     """
     module.load_state_dict(weights)
 
 
 # %% [markdown]
 # With identity matrices for all four layers and two heads of width 1 you can do it by hand. Head 0
-# sees the numbers $(a, 0)$: frame 0 has scores $(a^2, 0) = (\ln 3, 0)$ and its output is $0.75\,a$;
-# frame 1 has scores $(0, 0)$ and its output is $0.5\,a$.
+# gets the features $(a, 0)$: frame 0 has scores $(a^2, 0) = (\ln 3, 0)$ and its output is
+# $0.75\,a$; frame 1 has scores $(0, 0)$ and its output is $0.5\,a$.
 
 
 # %% tags=["check"]
@@ -266,13 +265,13 @@ with check("2.3-attention-by-hand", "two heads of width 1 agree with pencil and 
     load_attention(attention, identities)
     expect_close("attention(x)", attention(x), [[[0.75 * a, 0.5 * a], [0.5 * a, 0.75 * a]]])
     seen = torch.tensor([[True, False]])
-    expect_close("with frame 1 padded,", attention(x, seen)[:, 0], [[a, 0]])
+    expect_close("attention(x, valid) with frame 1 padded", attention(x, seen)[:, 0], [[a, 0]])
 check_values("2.3-self-attention-count", MultiHeadSelfAttention)
 check_values("2.3-self-attention-values", MultiHeadSelfAttention, load_attention)
 
 # %% [markdown]
-# What do attention weights look like? Six frames, three of them equal: the equal ones attend to
-# each other, wherever they are. Each row belongs to one query, and sums to 1.
+# What do attention weights look like? Here are six frames, three of them equal: the equal ones
+# attend to each other, wherever they are. Each row belongs to one query, and sums to 1.
 
 # %%
 kinds = torch.tensor([0, 1, 0, 2, 1, 0])
@@ -318,7 +317,7 @@ _ = figure.colorbar(image, label="attention weight")
 # </details>
 #
 # **Contract.** `sinusoids(num_frames, d_model)`, d_model even → (num_frames, d_model), float32.
-# Tensor operations and `math`.
+# Use tensor operations and `math`.
 
 
 # %% tags=["export"]
@@ -392,9 +391,8 @@ _ = right.legend(frameon=False)
 # </details>
 #
 # **Contract.** `EncoderLayer(d_model, num_heads, d_ff)`; `forward(x, valid=None)`: x (B, T, D) →
-# (B, T, D); without dropout, so that it answers the same twice. Use `nn.Linear`, `nn.LayerNorm`
-# and your own attention, not `nn.TransformerEncoderLayer`. Known weights come in through
-# `load_layer`.
+# (B, T, D); without dropout, so the output is deterministic. Use `nn.Linear`, `nn.LayerNorm` and
+# your own attention, not `nn.TransformerEncoderLayer`. `load_layer` loads known weights.
 
 
 # %% tags=["export"]
@@ -425,14 +423,15 @@ class EncoderLayer(nn.Module):
 
 # %% tags=["export"]
 def load_layer(module, weights):
-    """Copy known weights into the layer; change it if your layer is arranged in another way.
+    """Copy known weights into the layer; change this function if yours is arranged differently.
 
     Their names are those of `load_attention` after "attention.", and expand, contract,
     norm_attention and norm_feed_forward, each with .weight and .bias.
     """
     inside = "attention."
     own = {name: w for name, w in weights.items() if not name.startswith(inside)}
-    module.load_state_dict(own, strict=False)
+    kept = module.attention.state_dict().items()
+    module.load_state_dict(own | {inside + name: w for name, w in kept})  # every name has to fit
     rest = {name.removeprefix(inside): w for name, w in weights.items() if name not in own}
     load_attention(module.attention, rest)
 
@@ -474,8 +473,8 @@ check_values("2.5-layer-values", EncoderLayer, load_layer)
 # weights. (Models share layers on purpose too, ALBERT for one. It should be on purpose.)
 #
 # **Contract.** `Encoder(d_model, num_heads, d_ff, num_layers)`; `forward(x, valid=None)`: x (B,
-# T, D) → (B, T, D). Use your own layer, not `nn.TransformerEncoder`. Known weights come in
-# through `load_encoder`.
+# T, D) → (B, T, D). Use your own layer, not `nn.TransformerEncoder`. `load_encoder` loads known
+# weights.
 
 
 # %% tags=["export"]
@@ -538,22 +537,22 @@ for step in range(4):
         y = layer(y)
     loss = F.mse_loss(y, target)
     weights = [nn.utils.parameters_to_vector(layer.parameters()).detach() for layer in copies]
-    apart = [(weights[i] - weights[j]).norm() for i, j in ((0, 1), (0, 2), (1, 2))]
-    print(f"step {step}: loss {loss:.3f}, distances", ", ".join(f"{d:.4f}" for d in apart))
+    distances = [(weights[i] - weights[j]).norm() for i, j in ((0, 1), (0, 2), (1, 2))]
+    print(f"step {step}: loss {loss:.3f}, distances", ", ".join(f"{d:.4f}" for d in distances))
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
 
 # %% [markdown]
-# They do, from the first step on. One layer used three times would have distances of 0 for ever.
+# They do, from the first step on. With one layer used three times the distances would stay at 0.
 #
 # **Think:** which test, other than counting, would find shared layers?
 #
 # <details><summary>An answer</summary>
 #
-# Change one weight of the first layer, and look whether the same weight of the second one changes.
-# Or train for one step, as above, and measure the distances: shared layers stay at exactly 0. In
-# torch, shared weights are also the same object, which `is` tells.
+# Change one weight of the first layer, and check whether the same weight of the second one changes.
+# Or train for one step, as above, and measure the distances: between shared layers they stay at
+# exactly 0. In torch, shared weights are also the same object, which `is` shows.
 #
 # </details>
 #
@@ -576,7 +575,7 @@ for step in range(4):
 # </details>
 #
 # **Contract.** `encoder_parameters(d_model, d_ff, num_layers)`, whole numbers → a whole number.
-# Arithmetic; no module is built.
+# Use arithmetic; do not build a module.
 
 
 # %% tags=["export"]
@@ -609,13 +608,13 @@ with check("2.7-count-by-hand", "the formula gives the count of a published laye
 check_values("2.7-count-values", encoder_parameters)
 
 # %% [markdown]
-# Two counts that were published, and what the formula says of them:
+# Compare two published counts with the formula:
 #
 # 1. A student report on Speech Commands has four layers with `D = 256`, `E = 512` in a model of
 #    2,147,404 parameters, which are 8.59 MB in float32. A popular summary tool printed **4.38 MB**.
-# 2. Another one, on recognizing speakers, describes three layers of width 80, and gives 154.88k as
-#    the size of its "encoder block". *What could this number be counting?* The formula gives
-#    exactly 154,880 for **one** layer with `E = 800` and no bias for queries, keys and values.
+# 2. Another report, on recognizing speakers, describes three layers of width 80, and gives 154.88k
+#    as the size of its "encoder block". *What does this number count?* The formula gives exactly
+#    154,880 for **one** layer with `E = 800` and no bias for queries, keys and values.
 
 # %%
 whole, attention = 2_147_404, 4 * 4 * (256**2 + 256)

@@ -7,10 +7,10 @@
 # **You need** notebook 2: its encoder layer is imported here.
 # **Time** about three hours, of which training takes half a minute, without a GPU.
 #
-# Your model has a budget: **fewer than 4 layers, fewer than 500,000 parameters**. The grader counts
-# the numbers in the file that you hand in and every other tensor that your model uses, and counts
-# layers by how frames are mixed, in the very calls in which accuracy is measured. As before,
-# answers use public names: nothing of a library that begins with `_`, no `eval`, no file.
+# Your model has a budget: **fewer than 4 layers, fewer than 500,000 parameters**. Numbers that
+# training changes count, wherever they are kept; a fixed table, such as positional encodings, does
+# not. Layers are counted by how frames are mixed. As before, answers use public names: nothing of a
+# library that begins with `_`, no `eval`, no file.
 #
 # The task is that of a well-known homework: 600 speakers, with sample code to start from. "The
 # homework" below means that one. Some of its pitfalls became tasks of this notebook.
@@ -33,7 +33,7 @@ import matplotlib.pyplot as plt
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from kws.checking import (
+from kws.course.checking import (
     AnyOf,
     check,
     check_accuracy,
@@ -54,7 +54,7 @@ print("trained on:", device)
 # ten sentences each, and three more for testing. No word of a test sentence occurs in training, and
 # every utterance has its own microphone and room. So neither the words nor the room identify the
 # speaker, only the voice does. (If your course has recordings of people, their folder is in the
-# environment variable `KWS_COURSE`, and the bounds of the accuracy are others.)
+# environment variable `KWS_COURSE`, and the bounds of the accuracy differ.)
 
 # %%
 folder = course_speakers()
@@ -77,7 +77,7 @@ print(f"{lengths.min():.1f} to {lengths.max():.1f} s, {lengths.mean():.1f} s on 
 # ## 3.1 Batches with masks
 #
 # A batch is one tensor, but utterances differ in length. So the short ones are padded, with -20
-# (about the logarithm of silence), and a mask says what is real: `valid` is True on frames, False
+# (about the logarithm of silence), and a mask marks the real frames: `valid` is True on them, False
 # on padding.
 #
 # **Before you go on:** three utterances have 91, 250 and 130 frames of 40 bands. Which shapes do
@@ -91,8 +91,8 @@ print(f"{lengths.min():.1f} to {lengths.max():.1f} s, {lengths.mean():.1f} s on 
 # </details>
 #
 # **Contract.** `collate(mels, padding=-20.0)`: a list of (T_i, F) float32 → a pair of `mel`
-# (B, T, F) float32 and `valid` (B, T) bool; T is the longest T_i. Use anything in torch,
-# `nn.utils.rnn.pad_sequence` too. There are no weights.
+# (B, T, F) float32 and `valid` (B, T) bool; T is the longest T_i. Use anything in torch, also
+# `nn.utils.rnn.pad_sequence`.
 
 
 # %% tags=["export"]
@@ -154,8 +154,7 @@ _ = right.set(xlabel="frame (10 ms)", ylabel="utterance", title="valid: bright i
 # utterance in a batch changes the vectors of all the others.
 #
 # **Contract.** `mean_pool(x, valid)`: x (B, T, D) float32, valid (B, T) bool, True at least once in
-# a row → (B, D) float32; x stays as it was, and gradients flow to it. Use anything in torch. There
-# are no weights.
+# a row → (B, D) float32; x is not modified, and gradients flow to it. Use anything in torch.
 
 
 # %% tags=["export"]
@@ -197,14 +196,14 @@ axes.set(xlabel="mel band", ylabel="mean ln(power)", title="one voice, four micr
 _ = axes.legend(frameon=False, ncols=2)
 
 # %% [markdown]
-# **Think:** a voice has a mean spectrum, too. What do we lose together with the microphone?
+# **Think:** a voice has a mean spectrum, too. What else does the subtraction remove, besides the
+# microphone?
 #
 # <details><summary>An answer</summary>
 #
-# What is constant in the voice itself: whether it is dark or bright, for instance. In a mean over
-# time, voice and microphone are two constants added to each band, and nothing says which part
-# belongs to which. What is left, the changes around the mean, carries over from one microphone to
-# the next.
+# The constant part of the voice itself: whether it is dark or bright, for instance. In a mean over
+# time, voice and microphone are two constants added to each band, and cannot be separated. The
+# changes around the mean remain, and carry over from one microphone to the next.
 #
 # </details>
 #
@@ -212,21 +211,21 @@ _ = axes.legend(frameon=False, ncols=2)
 #
 # In its first steps Adam has seen few gradients, and steps of full size can ruin the model for
 # good: a student report on Speech Commands, without warm-up, reached 83.88 % with AdamW at a
-# learning rate of 0.000005, and 3.53 % (chance) with Adam at 0.001. (Rate and optimizer changed
-# together: which of them did it, the two runs cannot say.) So the rate rises linearly during the
-# warm-up, then falls along half a cosine:
+# learning rate of 0.000005, and 3.53 % (chance) with Adam at 0.001. (Learning rate and optimizer
+# changed together, so these two runs do not show which of them was the cause.) So the rate rises
+# linearly during the warm-up, then falls along half a cosine:
 #
 # $$\frac{s + 1}{W}\ \ (s < W), \qquad
 #   \frac12\Big(1 + \cos \pi\,\frac{s - p}{(S - 1) - p}\Big)\ \ (s \ge W)$$
 #
-# with step $s = 0, 1, \dots, S - 1$, of which $W$ warm up, and the step of the peak
-# $p = \max(W, 1) - 1$. Check the ends: the first factor is *not* zero (a step of size zero changes
+# with step $s = 0, 1, \dots, S - 1$, of which $W$ are the warm-up, and the step of the peak $p =
+# \max(W, 1) - 1$. Check the ends: the first factor is *not* zero (a step of size zero changes
 # nothing), at the peak it is exactly 1 (without a warm-up, W = 0, that is step 0), at the last step
 # exactly 0.
 #
 # **Contract.** `cosine_warmup(step, warmup_steps, total_steps)`: whole numbers, 0 ≤ step <
-# total_steps, 0 ≤ warmup_steps < total_steps, total_steps ≥ 2 → a number. Arithmetic and `math`;
-# the schedulers of a library do not give this one. There are no weights.
+# total_steps, 0 ≤ warmup_steps < total_steps, total_steps ≥ 2 → a number. Use arithmetic and
+# `math`; the schedulers of a library do not compute this one.
 
 
 # %% tags=["export"]
@@ -251,7 +250,7 @@ with check("3.3-schedule-by-hand", "six steps, two of them warm-up, agree with p
     later = (1 + math.cos(math.pi / 4)) / 2  # 0.854: a quarter of the way down
     expected = torch.tensor([0.5, 1, later, 0.5, 1 - later, 0])
     suspects = {"the first step is 1 / W, not 0": torch.tensor([0, 0.5, later, 0.5, 1 - later, 0])}
-    expect_close("the factor of a step, 0 to 5,", actual, expected, suspects=suspects, atol=1e-3)
+    expect_close("the factors of steps 0 to 5", actual, expected, suspects=suspects, atol=1e-3)
 check_values("3.3-schedule-values", cosine_warmup)
 check_values("3.3-schedule-ends", cosine_warmup)
 
@@ -275,8 +274,8 @@ _ = axes.legend(frameon=False)
 #     -> 2 or 3 encoder layers -> mean_pool (B, D) -> LayerNorm -> Linear (B, C)
 # ```
 #
-# The norm before the classifier looks like a detail. A student report on the homework found that
-# its Conformer did not learn at all without one. We will test it.
+# The norm before the classifier looks like a detail. A student report on a laboratory with the same
+# task found that, from some size on, its Conformer did not converge without one. We will test that.
 #
 # **Before you go on:** with `D = 64` and `E = 128`, how many parameters do two layers have? (2.7!)
 #
@@ -290,11 +289,11 @@ _ = axes.legend(frameon=False)
 # **Contract.** `SpeakerClassifier(num_speakers)`, the other arguments with defaults of your
 # choice; `forward(mel, valid)`: mel (B, T, 40) float32, valid (B, T) bool → logits (B, C)
 # float32. Required: the mean over time is subtracted (a constant added to a band changes
-# nothing), no padding is heard, one to three self-attentions with weights of their own, and fewer
-# than 500,000 numbers, the pooled vector (B, D) is normalized, every parameter learns. The rest
-# is yours: any layer of torch or your own, any width, another pooling. (Attention that pools,
-# with one weight for each frame, is no layer: it does not mix frames.) No known weights get in:
-# the checks look at what the model does.
+# nothing), padding does not affect the output, one to three self-attentions with weights of their
+# own, and fewer than 500,000 parameters, the pooled vector (B, D) is normalized, every parameter
+# learns. The rest is your choice: any layer of torch or your own, any width, another pooling.
+# (Attention that pools, with one weight for each frame, is not a layer: it does not mix frames.) No
+# known weights are loaded: the checks test what the model does.
 
 
 # %% tags=["export"]
@@ -358,7 +357,7 @@ with check("3.4-model-by-hand", "an utterance gets the same logits in any batch"
     model = SpeakerClassifier(11).eval()
     short, long = torch.randn(93, 40), torch.randn(251, 40)
     alone, together = model(*collate([short])), model(*collate([short, long]))[:1]
-    print(f"its logits change by {(alone - together).abs().max():.2g}")
+    print(f"the logits change by {(alone - together).abs().max():.2g}")
     expect_between("the change of the logits", (alone - together).abs().max(), 0, 1e-4)
 
 # %% [markdown]
@@ -367,7 +366,7 @@ with check("3.4-model-by-hand", "an utterance gets the same logits in any batch"
 #
 # <details><summary>An answer</summary>
 #
-# Exchange groups of four frames, and the logits stay as they are. For *who*, the sound of the voice
+# If you exchange groups of four frames, the logits do not change. For *who*, the sound of the voice
 # matters most, and it is in every frame; only rhythm and intonation are lost. *What* is said
 # depends on the order: the same sounds make *"on"* and *"no"*.
 #
@@ -392,8 +391,8 @@ with check("3.4-model-by-hand", "an utterance gets the same logits in any batch"
 #
 # **Contract.** `train_step(model, optimizer, mel, valid, labels)`: mel (B, T, F), valid (B, T)
 # bool, labels (B,) int64 → a float, the mean cross-entropy before the step. Any model that is
-# called as `model(mel, valid)`, and any optimizer of torch; use `F.cross_entropy`. The model brings
-# its weights along.
+# called as `model(mel, valid)`, and any optimizer of torch; use `F.cross_entropy`. The model has
+# its weights already.
 
 
 # %% tags=["export"]
@@ -454,8 +453,8 @@ check_values("3.5-step-mode", train_step)
 #
 # **Contract.** `predict(model, mels, batch_size=32)`: a list of (T_i, F), at least one → (n,) int64
 # in the order of the list; each call of the model gets `batch_size` utterances, the last one what
-# is left. Any model that is called as `model(mel, valid)`; use your own `collate`. The model brings
-# its weights along.
+# is left. Any model that is called as `model(mel, valid)`; use your own `collate`. The model has
+# its weights already.
 
 
 # %% tags=["export"]
@@ -504,8 +503,8 @@ check_values("3.6-predict-mode", predict)
 #
 # **Contract.** `Best()`; `update(accuracy, model)`, a number from 0 to 1 and any module; then
 # `restore(model)`, as often as you like, loads parameters and buffers of the highest accuracy, the
-# first of equal ones. Use `state_dict`, `load_state_dict`, `clone`, `copy.deepcopy`. What was kept
-# stays as it is, whatever is trained later.
+# first of equal ones. Use `state_dict`, `load_state_dict`, `clone`, `copy.deepcopy`. Later training
+# must not change the weights that were kept.
 
 # %%
 tiny = Tiny()
@@ -557,15 +556,15 @@ check_values("3.7-best-equals", Best)
 # %% [markdown]
 # ## 3.8 Train, and hand in
 #
-# All pieces are there; `fit` puts them together; its bar shows the loss, the accuracy on validation
-# utterances, and the time that is left. You choose the hyperparameters. Your weights are
-# graded by their accuracy on new utterances of the same voices: all points from 95 %, none up to
-# 50 %, in between in proportion, for a model within its budget. (Our own recipe reaches 98.5 %,
-# with any seed.) Utterances come in batches of any size and mixture: answer each for itself.
+# All parts are ready, and `fit` combines them; its progress bar shows the loss, the accuracy on
+# validation utterances and the remaining time. You choose the hyperparameters. Your weights are
+# graded by their accuracy on new utterances of the same voices: full points from 95 %, none up to
+# 50 %, in proportion between these, for a model within its budget. (Our own recipe reaches about
+# 98.5 %.) Utterances are batched in any size and mixture: the model must classify each by itself.
 #
 # **Contract.** `recipe()`: a dictionary of the arguments of `fit`: steps, batch_size, crop_frames,
-# lr, warmup_steps, and `every` if you like; numbers, with warmup_steps < steps. Handed in are this
-# notebook and the weights of `SpeakerClassifier(100)`, as `state_dict()` has them.
+# lr, warmup_steps, and `every` if you like; numbers, with warmup_steps < steps. Hand in this
+# notebook and the weights of `SpeakerClassifier(100)`, as `state_dict()` returns them.
 
 
 # %%
@@ -606,9 +605,9 @@ def fit(model, steps, batch_size, crop_frames, lr, warmup_steps, every=100):
 def recipe():
     """The arguments of `fit`: steps, batch_size, crop_frames, lr, warmup_steps."""
     # BEGIN SOLUTION 3.8
-    #: steps and batch_size: some hundreds of steps of 32: look at the curve.
-    #: crop_frames: 100 frames are a second; longer crops are better examples, but slower ones.
-    #: lr and warmup_steps: between 0.0005 and 0.005, with a tenth of the steps to warm up.
+    #: steps and batch_size: a few hundred steps of 32; the curve shows whether they suffice.
+    #: crop_frames: 100 frames are a second; longer crops are better examples, but slower ones. lr
+    #: and warmup_steps: between 0.0005 and 0.005, with a tenth of the steps to warm up.
     return {"steps": 900, "batch_size": 32, "crop_frames": 128, "lr": 2e-3, "warmup_steps": 90}
     # END SOLUTION
 
@@ -623,9 +622,9 @@ history = fit(model, **recipe())
 save_file(model.state_dict(), "03_speakers.safetensors")
 
 # %% [markdown]
-# `03_speakers.safetensors` is now in the folder of this notebook. Hand in both. The validation
-# utterances chose the best step, so they flatter it a little: the test utterances, with new words,
-# say better what to expect.
+# `03_speakers.safetensors` is now in the folder of this notebook. Hand in both. The best step was
+# chosen on the validation utterances, so their accuracy is a little too high; the test utterances,
+# with new words, give a better estimate.
 
 # %% tags=["check"]
 reached = accuracy_of(model, val_mels, val_labels)
@@ -658,9 +657,9 @@ _ = right.legend(frameon=False)
 
 
 # %% [markdown]
-# And the norm before the classifier? The Conformer of that report did not learn without one. Try it
-# here: the same model, whose norms pass a pooled vector (B, D) on as it is, the same seed, a third
-# of the steps.
+# And the norm before the classifier? From some size on, the Conformer of that report did not
+# converge without one. Try it here with the same model and seed and 300 steps: now its norms return
+# a pooled vector (B, D) unchanged.
 
 
 # %%
@@ -669,7 +668,7 @@ def without_norm():
     bare, skipped = SpeakerClassifier(len(data.speakers)), set()
 
     def skip(norm, inputs, output):
-        if inputs[0].ndim == 2:  # no time axis: it is behind the pooling
+        if inputs[0].ndim == 2:  # no time axis: this norm comes after the pooling
             skipped.add(norm)
             return inputs[0]
         return output
@@ -678,7 +677,7 @@ def without_norm():
         if "Norm" in type(module).__name__:
             module.register_forward_hook(skip)
     bare.eval()(*collate(val_mels[:2]))
-    print(f"{len(skipped)} norm(s) behind the pooling left out")
+    print(f"{len(skipped)} norm(s) after the pooling left out")
     if not skipped:
         print("your model normalizes without a module: leave the norm out in a copy of its class")
     return bare
@@ -704,8 +703,8 @@ _ = axes.legend(frameon=False)
 #
 # <details><summary>An answer</summary>
 #
-# What follows from the method stays: padding changes no logits, a copy of the weights does not
-# change, and crops and whole utterances are two measurements. All that is a number has to be
+# Whatever follows from the method still holds: padding changes no logits, a copy of the weights
+# does not change, and crops and whole utterances are two measurements. Every number has to be
 # measured again: the accuracies, how much the norm and longer utterances help, the best learning
 # rate. With 600 speakers chance is 0.17 % instead of 1 %, and real speakers vary from day to day,
 # which synthetic voices do not.
@@ -718,13 +717,14 @@ _ = axes.legend(frameon=False)
 # In about 150 words: which models or recipes did you try, which one did you hand in, and why? Name
 # what you changed (layers, width, steps, rate), the accuracy of each on whole validation
 # utterances with its n, and whether the difference is larger than chance would make it. Which
-# single change would you try next, and what would you expect of it? A table or a figure may say it.
+# single change would you try next, and what would you expect of it? You may use a table or a
+# figure.
 #
 # BEGIN ANSWER
-# A good answer compares models on the validation utterances only, says how far apart two accuracies
-# must be before the difference means something (at 97 % of n = 300 the 95 % interval is about two
-# points either way), prefers the smaller of two where nothing speaks for either, and leaves the
-# test utterances out of the choice.
+# A good answer compares models on the validation utterances only, states how large a difference
+# between two accuracies must be to mean something (at 97 % of n = 300 the 95 % interval is about
+# two points either way), prefers the smaller of two models that do not differ, and does not use the
+# test utterances for the choice.
 #
 # Points: 1 for at least two models compared on the same validation data; 1 for n and an interval,
 # or an argument in its place; 1 for a choice that follows from these numbers, and not from the test
@@ -732,4 +732,4 @@ _ = axes.legend(frameon=False)
 # END ANSWER
 
 # %% tags=["written"]
-# 3.A: a figure or a table, if you have one; what this cell shows belongs to your answer.
+# 3.A: a figure or a table, if you have one; the output of this cell is part of your answer.

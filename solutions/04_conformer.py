@@ -3,14 +3,14 @@
 #
 # **You will build** the encoder of many of today's speech recognizers: self-attention for the whole
 # utterance, convolution for neighboring frames. With a classifier on top it identifies the speaker
-# of a sentence, and you will measure what a normalization before the classifier is worth.
-# **You need** notebooks 2 and 3. What you built there comes with the package from here on:
+# of a sentence, and you will measure how much a normalization before the classifier helps.
+# **You need** notebooks 2 and 3. From here on the package provides what you built there:
 # `MultiHeadSelfAttention` and `mean_pool`.
 # **Time** about four hours; the notebook itself runs in two to three minutes, without a GPU.
 #
 # As before: fill in each **TODO**, run the check below it, keep the names of functions and classes.
-# Known weights get into your modules through the given functions `load_…`: if you arrange a module
-# in another way, change them. Answers use public names, as before.
+# The given functions `load_…` copy known weights into your modules: if you arrange a module
+# differently, change its function. Answers use public names, as before.
 #
 # Shape letters: `B` batch, `T` frames, `D` model width, `E` feed-forward width, `K` kernel size,
 # `F` mel bands, `C` speakers. `valid` (B, T) is True on real frames and False on padding.
@@ -38,9 +38,9 @@ import torchaudio
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from kws.checking import check, check_accuracy, check_values, expect_close, expect_equal
-from kws.contracts.conformer import block_weights
-from kws.contracts.trial import Draw
+from kws.course.a04_conformer.contract import block_weights
+from kws.course.checking import check, check_accuracy, check_values, expect_close, expect_equal
+from kws.course.trial import Draw
 from kws.data.course_data import bounds, course_speakers
 from kws.data.speakers import load_speakers
 from kws.device import back_on_cpu, choose_device, device_of
@@ -70,8 +70,8 @@ print("trained on:", device)
 # </details>
 #
 # **Contract.** `gated_linear_unit(x)`: x (..., 2D), with any number of axes → (..., D), in the
-# dtype of x, which stays as it is. Use tensor operations and `sigmoid`; `F.glu` and `nn.GLU` do not
-# count as an answer.
+# dtype of x, which is not modified. Use tensor operations and `sigmoid`; `F.glu` and `nn.GLU` do
+# not count as an answer.
 
 
 # %% tags=["export"]
@@ -149,8 +149,8 @@ _ = axes.legend(frameon=False, loc="upper center", ncols=3)
 #
 # **Contract.** `DepthwiseConv(d_model, kernel_size)`, a ValueError where kernel_size is even;
 # `forward(x, valid=None)`: x (B, T, D), valid (B, T) bool or None → (B, T, D); padded frames of the
-# output may hold anything, x stays as it is. Use `nn.Conv1d` or tensor operations, no module of
-# torchaudio. Known weights come in through `load_depthwise`, below.
+# output may contain anything; x is not modified. Use `nn.Conv1d` or tensor operations, no module of
+# torchaudio. `load_depthwise`, below, loads known weights.
 
 
 # %% tags=["export"]
@@ -205,7 +205,7 @@ with check("4.2-depthwise-by-hand", "each channel has its own kernel, and paddin
         "is the convolution padded by (K - 1) / 2 at both ends?": (1, 2, 3),
     }
     expect_equal("the shape of convolution(x, valid)", tuple(actual.shape), (1, 4, 3), shapes)
-    expect_close("convolution(x, valid), real frames,", actual[:, :3], expected, suspects)
+    expect_close("the real frames of convolution(x, valid)", actual[:, :3], expected, suspects)
 check_values("4.2-depthwise-count", DepthwiseConv)
 check_values("4.2-depthwise-values", DepthwiseConv, load_depthwise)
 check_values("4.2-depthwise-padding", DepthwiseConv, load_depthwise)
@@ -253,8 +253,8 @@ check_values("4.2-depthwise-padding", DepthwiseConv, load_depthwise)
 #
 # **Contract.** `ConvolutionModule(d_model, kernel_size)`; `forward(x, valid=None)`: as in 4.2, and
 # no real frame depends on the padding, in training either. Use `nn.Linear` (or `nn.Conv1d` of
-# kernel size 1), `nn.LayerNorm` and the parts above, no module of torchaudio. Known weights come in
-# through `load_convolution`.
+# kernel size 1), `nn.LayerNorm` and the parts above, no module of torchaudio. `load_convolution`
+# loads known weights.
 
 
 # %% tags=["export"]
@@ -285,13 +285,13 @@ class ConvolutionModule(nn.Module):
 
 # %% tags=["export"]
 def part(weights, name):
-    """The weights of one part: those whose names begin with `name.`, without that beginning."""
+    """The weights of one part: those whose names begin with `name.`, without that prefix."""
     own = f"{name}."
     return {key.removeprefix(own): w for key, w in weights.items() if key.startswith(own)}
 
 
 def load_convolution(module, weights):
-    """Copy known weights into the module; change it if yours is arranged in another way.
+    """Copy known weights into the module; change this function if yours is arranged differently.
 
     The names are norm, expand (2D, D), depthwise (as in `load_depthwise`), batch_norm and contract
     (D, D), each with .weight and .bias; batch_norm also with .running_mean and .running_var.
@@ -352,8 +352,8 @@ check_values("4.3-convolution-training", ConvolutionModule, load_convolution)
 # residual path is normalized.
 #
 # **Contract.** `FeedForwardModule(d_model, d_ff)`; `forward(x)`: x (B, T, D) → (B, T, D), without
-# dropout. Use `nn.Linear` and `nn.LayerNorm`, no module of torchaudio. Known weights come in
-# through `load_feed_forward`.
+# dropout. Use `nn.Linear` and `nn.LayerNorm`, no module of torchaudio. `load_feed_forward` loads
+# known weights.
 
 
 # %% tags=["export"]
@@ -422,7 +422,7 @@ check_values("4.4-feed-forward-values", FeedForwardModule, load_feed_forward)
 #
 # **Contract.** `ConformerBlock(d_model, num_heads, d_ff, kernel_size)`; `forward(x, valid=None)`:
 # as in 4.3, without dropout. Use your own modules and `MultiHeadSelfAttention`, no Conformer of
-# torchaudio. Known weights come in through `load_block`.
+# torchaudio. `load_block` loads known weights.
 
 
 # %% tags=["export"]
@@ -472,8 +472,8 @@ def load_attention(module, weights):
 def load_block(module, weights):
     """Copy known weights into the block; change it if your block is arranged in another way.
 
-    Their names are those of each part's own function after first_half, attention, convolution and
-    second_half, and norm_attention and norm, each with .weight and .bias.
+    The names begin with first_half., attention., convolution. and second_half., and go on as in the
+    function of that part; norm_attention and norm each have .weight and .bias.
     """
     load_feed_forward(module.first_half, part(weights, "first_half"))
     load_feed_forward(module.second_half, part(weights, "second_half"))
@@ -520,9 +520,10 @@ check_values("4.5-block-padding", ConformerBlock, load_block)
 #
 # </details>
 #
-# Attention and convolution can also stand *side by side*: in a Branchformer (Peng et al. 2022,
-# <https://arxiv.org/abs/2207.02971>) both branches read the same input, and a linear layer merges
-# what they found. The student report weighs it and leaves it; `kws.models.branchformer` has one.
+# Attention and convolution can also run *in parallel*: in a Branchformer (Peng et al. 2022,
+# <https://arxiv.org/abs/2207.02971>) both branches get the same input, and a linear layer merges
+# their outputs. The student report of section 4.6 considers it and decides against it;
+# `kws.models.branchformer` implements it.
 #
 # ## 4.6 The encoder and its parameter count
 #
@@ -532,9 +533,9 @@ check_values("4.5-block-padding", ConformerBlock, load_block)
 # $4D^2 + 4D$.
 #
 # **Contract.** `ConformerEncoder(d_model, num_heads, d_ff, kernel_size, num_layers)`;
-# `forward(x, valid=None)`: as in 4.5; known weights come in through `load_encoder`. Use your own
-# block. `conformer_parameters(d_model, d_ff, kernel_size, num_layers)`: whole numbers → a whole
-# number, by arithmetic.
+# `forward(x, valid=None)`: as in 4.5; `load_encoder` loads known weights. Use your own block.
+# `conformer_parameters(d_model, d_ff, kernel_size, num_layers)`: whole numbers → a whole number, by
+# arithmetic.
 
 
 # %% tags=["export"]
@@ -589,7 +590,7 @@ def count(module):
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-with check("4.6-encoder-counts", "the formula gives a published count, and that of yours"):
+with check("4.6-encoder-counts", "the formula gives a published count and yours"):
     published = conformer_parameters(80, 128, 31, num_layers=4)
     suspects = {
         "is every block counted?": 361_024 // 4,
@@ -606,22 +607,22 @@ check_values("4.6-formula-values", conformer_parameters)
 
 # %% [markdown]
 # A student report on speaker recognition gives **225.72k** as the size of the encoder block of its
-# Conformer, which has three layers with `D = 80` and feed-forward networks of 500. *What could this
-# number be counting?*
+# Conformer, which has three layers with `D = 80` and feed-forward networks of 500. *What does this
+# number count?*
 
 # %%
 for layers in (1, 3):
     print(f"{layers} block(s): {conformer_parameters(80, 500, 3, num_layers=layers):,}")
 
 # %% [markdown]
-# One block of ours comes near, three do not. Their block differs in details that the report does
-# not state, and a count alone cannot tell one block from three that share their weights: whoever
-# publishes a count should say *what* was counted.
+# One block of ours comes close, three do not. The report's block differs in details that it does
+# not state, and a count alone cannot distinguish one block from three that share their weights:
+# always state *what* was counted.
 #
 # Now a property of the whole model: **the contents of the padding change no real frame.** We take
-# an utterance of 60 frames, pad it to 90, and change the padding only. For comparison, the same
-# with
-# `torchaudio.models.Conformer`, which masks padding in attention, but not in the convolution.
+# an utterance of 60 frames, pad it to 90, and change the padding only. For comparison, we do the
+# same with `torchaudio.models.Conformer`, which masks padding in attention, but not in the
+# convolution.
 
 # %%
 ours = ConformerEncoder(16, num_heads=2, d_ff=32, kernel_size=15, num_layers=1).eval()
@@ -652,33 +653,34 @@ _ = axes.legend(frameon=False)
 #
 # <details><summary>An answer</summary>
 #
-# Not necessarily. Alone, an utterance has no padding. In a batch of 64 nearly all have some, the
-# convolution reads it, and the last frames change, and with them the logits; where two speakers are
-# close, the prediction changes too. A model that masks its padding gives the same predictions, up
-# to rounding.
+# Not necessarily. In a batch of 1 there is no padding. In a batch of 64 nearly every utterance has
+# some, the convolution reads it, and the last frames change, and with them the logits; where two
+# speakers are close, the prediction changes too. A model that masks its padding gives the same
+# predictions, up to rounding.
 #
 # </details>
 #
 # ## 4.7 Who is speaking?
 #
 # On top of the encoder: the mean over the real frames, a **normalization**, and one linear layer.
-# The same student report found that *without a normalization before the classifier its Conformer
-# did not converge.* Why could that be? Each frame leaves the encoder with mean 0 and variance 1
-# over its features, but the *mean over frames* is nearly the same vector for every speaker:
-# speakers differ by small deviations from it. A batch norm subtracts the common part and scales the
-# deviations up. Build both, and compare.
+# The same student report found that, from some size of its feed-forward networks on, its Conformer
+# *did not converge without a normalization before the classifier*. Why could that be? Each frame
+# leaves the encoder with mean 0 and variance 1 over its features, but the *mean over frames* is
+# nearly the same vector for every speaker: speakers differ by small deviations from it. A batch
+# norm subtracts the common part and scales the deviations up. Build both, and compare.
 #
 # Frames come every 10 ms. Concatenating two neighboring frames halves their number: `side_by_side`
 # is given.
 #
-# The budget is that of notebook 3, **500,000 parameters**: all numbers that your model uses count,
-# and those in the file that you hand in. Accuracy counts for a model within it.
+# The budget is that of notebook 3, **500,000 parameters**. Numbers that training changes count,
+# wherever they are kept; a fixed table, such as positional encodings, does not. Accuracy counts for
+# a model within it.
 #
 # **Contract.** `SpeakerConformer(n_mels, num_speakers, normalize=True)`; `forward(mel,
 # valid=None)`: mel (B, T, F), valid (B, T) bool or None → logits (B, C), which padding does not
 # change. Use your own encoder (no Conformer of torchaudio), `mean_pool`, and norms and layers of
-# torch; every parameter must get a gradient. Known frames take the encoder's place through
-# `replace_encoder`.
+# torch; every parameter must get a gradient. `replace_encoder` puts known frames in place of the
+# encoder's output.
 
 
 # %% tags=["export"]
@@ -720,9 +722,10 @@ class SpeakerConformer(nn.Module):
 
 
 # %% [markdown]
-# Your model is yours, so the checks do not know its weights. But they can put known frames where
-# the encoder's output would be: ten times larger ones must give the same logits with a
-# normalization, and others without; and so must other frames with the same mean.
+# The checks do not know the weights of your model. But they can put known frames in place of the
+# encoder's output: frames that are ten times as large must give the same logits with a
+# normalization, and different ones without it; different frames with the same mean must always give
+# the same logits.
 
 
 # %% tags=["export"]
@@ -742,7 +745,7 @@ check_values("4.7-logits-padding", SpeakerConformer)
 
 # %% [markdown]
 # The data are those of notebook 3: a hundred voices, eight sentences each to learn from, two to
-# validate on, three to test on. If they do not exist yet, they are made now (half a minute).
+# validate on, three to test on. If they do not exist yet, they are synthesized now (half a minute).
 
 # %%
 folder = course_speakers()
@@ -769,7 +772,7 @@ def crops(split):
 
 
 def whole(split):
-    """Every utterance in full, padded to the longest of its batch: what counts in the end."""
+    """Every utterance in full, padded to the longest of its batch: these count in the end."""
     return split.full_batches(25_600)
 
 
@@ -858,10 +861,10 @@ right.set(xlabel="optimizer step", ylabel="validation accuracy, crops (%)", ylim
 _ = left.legend(frameon=False)
 
 # %% [markdown]
-# What we saw, with this seed and with others: **the finding does not carry over to our model.**
-# Without a normalization our Conformer converges too, only a little later and to a slightly lower
-# accuracy (on the 300 test sentences 88.7 % instead of 91.7 % after these 400 steps; with three
-# times the learning rate and 600 steps 97.3 % instead of 99.7 %; the intervals overlap). The
+# With this seed and with others, **the finding does not carry over to our model.** Without a
+# normalization our Conformer converges too, only a little later and to a slightly lower accuracy
+# (when we ran it, on the 300 test sentences 88.7 % instead of 91.7 % after these 400 steps; with
+# three times the learning rate and 600 steps 97.3 % instead of 99.7 %; the intervals overlap). The
 # report's models differ from ours in more than that one line, so its statement is about *its*
 # Conformer: a finding holds under its conditions.
 #
@@ -870,31 +873,32 @@ _ = left.legend(frameon=False)
 #
 # <details><summary>An answer</summary>
 #
-# All but the norm: data, crops and their order, initial weights, steps, schedule. But give each of
-# the two its best learning rate, since a model that fails at one rate may converge at another. Then
-# several seeds: if five of five fail, the 95 % interval of the share that fails is still 57 % to
-# 100 %; with ten of ten it is 72 % to 100 %.
+# Everything but the norm: data, crops and their order, initial weights, steps, schedule. But give
+# each of the two its best learning rate, since a model that fails at one rate may converge at
+# another. Then several seeds: if five of five fail, the 95 % interval of the share that fails is
+# still 57 % to 100 %; with ten of ten it is 72 % to 100 %.
 #
 # </details>
 #
 # ### Your model
 #
-# Now the model that you hand in. The ablation stopped early: choose more steps, and a higher rate.
-# It is graded by its accuracy on new sentences of the same voices: all points from 97 %, none up to
-# 45 %, in between in proportion.
+# Now train the model that you hand in. The ablation stopped early: choose more steps, and a higher
+# rate. Your model is graded by its accuracy on new sentences of the same voices: full points from
+# 97 %, none up to 45 %, in proportion between these.
 
 
 # %% tags=["export"]
 def recipe():
     """The arguments of `fit` for the model that you hand in: steps and lr."""
     # BEGIN SOLUTION 4.7
-    #: steps: some hundreds more than in the ablation; the bar says what they take.
+    #: steps: a few hundred more than in the ablation; the progress bar shows how long they take.
     #: lr: two to five times that of the ablation.
     return {"steps": 600, "lr": 3e-3}
     # END SOLUTION
 
 
 # %% tags=["check"]
+check_values("4.7-budget", SpeakerConformer)
 check_values("4.7-classifier-size", SpeakerConformer, ConformerBlock, recipe)
 
 # %%
@@ -905,9 +909,9 @@ best.restore(model)
 save_file(model.state_dict(), "04_conformer.safetensors")
 
 # %% [markdown]
-# `04_conformer.safetensors` is now in the folder of this notebook. Hand in both. The validation
-# sentences chose the best step, so they flatter it a little; the test sentences, in the table
-# below, say better what to expect.
+# `04_conformer.safetensors` is now in the folder of this notebook. Hand in both. The best step was
+# chosen on the validation sentences, so their accuracy is a little too high; the test sentences, in
+# the table below, give a better estimate.
 
 # %% tags=["check"]
 reached = accuracy(model, whole(data.validation))
@@ -931,10 +935,11 @@ for name, split in (("validation", data.validation), ("test", data.test)):
 #
 # <details><summary>An answer</summary>
 #
-# From what a voice puts into every sound: its pitch, the places of its resonances (formants), how
-# fast the energy falls toward high frequencies. If all speakers said the same sentences, no words
-# could be memorized in place of a voice, and on those sentences the accuracy would be higher, since
-# only voices and microphones differ. But it would say less about new sentences.
+# From the properties of a voice that are in every sound: its pitch, the frequencies of its
+# resonances (formants), how fast the energy falls toward high frequencies. If all speakers said the
+# same sentences, no words could be memorized in place of a voice, and on those sentences the
+# accuracy would be higher, since only voices and microphones differ. But this accuracy would
+# predict less about new sentences.
 #
 # </details>
 
@@ -942,8 +947,8 @@ for name, split in (("validation", data.validation), ("test", data.test)):
 # ### Written answer 4.A (4 points): what did the ablation show?
 #
 # In about 150 words: what happened with and without the normalization before the classifier? Give
-# the numbers, say what was equal in both runs and what was not, and explain what you saw by what
-# the norm does to the classifier's input. What would change your mind? Show the curves.
+# the numbers, state what was equal in both runs and what was not, and explain the result by the
+# effect of the norm on the classifier's input. What would change your mind? Show the curves.
 #
 # BEGIN ANSWER
 # A good answer takes its numbers from the two runs above, says that data, order, initial weights,
@@ -956,4 +961,4 @@ for name, split in (("validation", data.validation), ("test", data.test)):
 # END ANSWER
 
 # %% tags=["written"]
-# 4.A: your figure; what this cell shows belongs to your answer.
+# 4.A: your figure; the output of this cell is part of your answer.

@@ -1,19 +1,20 @@
 # %% [markdown]
 # # 7. Speech to text
 #
-# **You will build** a speech recognizer that spells: convolutions that shorten the spectrogram, a
-# decoder that writes letter by letter, two losses, two ways to search for the best text, and the
-# measure that all of them are judged by, the word error rate.
-# **You need** notebooks 2 and 5. What you built there comes with the package from here on:
-# `attend`, `EncoderLayer`, `TransformerEncoder` and `SinusoidalPositions`.
+# **You will build** a speech recognizer that outputs letters: convolutions that shorten the
+# spectrogram, a decoder that writes letter by letter, two losses, two ways to search for the best
+# text, and the measure by which all of them are compared, the word error rate.
+# **You need** notebooks 2 and 5. From here on the package provides what you built there: `attend`,
+# `EncoderLayer`, `TransformerEncoder` and `SinusoidalPositions`.
 # **Time** about seven hours; the notebook itself runs in four to five minutes, without a GPU.
 #
 # As before: fill in each **TODO**, run the check below it, keep the names of functions and classes.
-# Known weights get into your modules through the given functions `load_…`: if you arrange a module
-# in another way, change them.
+# The given functions `load_…` copy known weights into your modules: if you arrange a module
+# differently, change its function.
 #
 # Shape letters: `B` batch, `N` frames of 10 ms, `F` mel bands, `T` frames of 40 ms, `C` channels,
-# `D` model width, `H` heads, `E` feed-forward width, `U` symbols of a text, `V` symbols there are.
+# `D` model width, `H` heads, `E` feed-forward width, `U` text length in symbols, `V` vocabulary
+# size.
 #
 # Sources: Dong, Xu and Xu 2018, *Speech-Transformer*,
 # <https://doi.org/10.1109/ICASSP.2018.8462506>; Karita et al. 2019, *A comparative study on
@@ -26,10 +27,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from kws.alphabet import EOS, SOS
 from kws.models.attention import attend
 from kws.models.positional import SinusoidalPositions
 from kws.models.transformer import EncoderLayer, TransformerEncoder
+from kws.text.alphabet import EOS, SOS
 
 _ = torch.manual_seed(0)
 
@@ -40,14 +41,14 @@ import matplotlib.pyplot as plt
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from kws.alphabet import Alphabet
-from kws.augment import spec_augment, warp_frequency
-from kws.checking import check, check_accuracy, check_values, expect_close, expect_equal
+from kws.audio.augment import spec_augment, warp_frequency
+from kws.course.checking import check, check_accuracy, check_values, expect_close, expect_equal
 from kws.data.embedded.strings import make_strings
 from kws.data.transcripts import load_transcripts
 from kws.decoding.ctc_prefix import CtcPrefixScorer
 from kws.device import back_on_cpu, choose_device, device_of
 from kws.files import cache_dir
+from kws.text.alphabet import Alphabet
 from kws.training.schedule import cosine_warmup
 
 device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
@@ -56,18 +57,19 @@ print("trained on:", device)
 # %% [markdown]
 # ## 7.1 Count the errors
 #
-# Somebody said "seven one two", the recognizer wrote "seven two two three". How wrong is it? Turn
-# the **reference** (what was said) into the **hypothesis** (what was written) with as few edits as
-# possible: *substitutions* S, *deletions* D of a word that was said, and *insertions* I of one that
-# was not. The cost of the best way from the first `i` items to the first `j` follows from three
-# neighbors:
+# A speaker said "seven one two", the recognizer wrote "seven two two three". How wrong is it? Turn
+# the **reference** (the true text) into the **hypothesis** (the recognizer's text) with as few
+# edits as possible: *substitutions* S, *deletions* D of a word of the reference, and *insertions* I
+# of a word that is not in it. The cost of the best way from the first `i` items to the first `j`
+# follows from three neighbors:
 #
 # $$d_{i,j} = \min\left(d_{i-1,j-1} + [r_i \neq h_j],\; d_{i-1,j} + 1,\; d_{i,j-1} + 1\right)$$
 #
 # Several ways may be equally short. Of these we take the one with the fewest gaps (deletions and
 # insertions), so that S, D and I are unique: compare pairs (cost, gaps) instead of costs. Python
-# compares tuples by their first item, then by their second. The gaps say the rest: $D + I$ is their
-# number, and $D - I$ the difference of the lengths.
+# compares tuples by their first item, then by their second. S, D and I follow from the last pair:
+# $D + I$ is the number of gaps, S is the cost without them, and $D - I$ is the length of the
+# reference minus that of the hypothesis.
 #
 # The **word error rate** of a test set divides *all* its errors by *all* its reference words:
 #
@@ -78,14 +80,14 @@ print("trained on:", device)
 #
 # <details><summary>An answer</summary>
 #
-# One substitution (one → two) and one insertion (three): 2 of 3 words, 67 %. Above 1 it gets when
-# more words are inserted than are right: "one two three" for "nine" has three errors for one word.
+# One substitution (one → two) and one insertion (three): 2 of 3 words, 67 %. It exceeds 1 when more
+# words are inserted than are right: "one two three" for "nine" has three errors for one word.
 #
 # </details>
 #
 # **Contract.** `count_edits(reference, hypothesis)`: two sequences (lists, tuples or texts, perhaps
 # empty) → (S, D, I), three ints. `word_error_rate(references, hypotheses)`: two lists of texts of
-# the same length, words with spaces between them → float; a ValueError where the references have no
+# the same length, words with spaces between them → float; a ValueError if the references contain no
 # word. Use Python; `torchaudio.functional.edit_distance` does not count as an answer.
 
 
@@ -95,17 +97,17 @@ def count_edits(reference, hypothesis):
     # BEGIN SOLUTION 7.1
     #: The first row: from nothing to the first j items takes j insertions. Pairs (cost, gaps).
     row = [(j, j) for j in range(len(hypothesis) + 1)]
-    for i, said in enumerate(reference):
+    for i, true in enumerate(reference):
         #: Each further row begins with i + 1 deletions.
         new = [(i + 1, i + 1)]
         for j, written in enumerate(hypothesis):
             #: The best of three: both items (cost 1 if they differ), a deletion, an insertion.
-            both = (row[j][0] + (said != written), row[j][1])
+            both = (row[j][0] + (true != written), row[j][1])
             deletion = (row[j + 1][0] + 1, row[j + 1][1] + 1)
             insertion = (new[j][0] + 1, new[j][1] + 1)
             new.append(min(both, deletion, insertion))
         row = new
-    #: The last pair says cost and gaps; the lengths say how many of the gaps are deletions.
+    #: The last pair is (cost, gaps); the difference of the lengths gives the number of deletions.
     cost, gaps = row[-1]
     deletions = (gaps + len(reference) - len(hypothesis)) // 2
     return cost - gaps, deletions, gaps - deletions
@@ -122,19 +124,19 @@ def word_error_rate(references, hypotheses):
         words += len(reference.split())
     #: Raise a ValueError if there is no word; return the ratio of the two sums.
     if not words:
-        raise ValueError("the references have no word: there is nothing to be wrong about")
+        raise ValueError("the references contain no word")
     return errors / words
     # END SOLUTION
 
 
 # %% tags=["check"]
 with check("7.1-edits-by-hand", "the edits agree with pencil and paper"):
-    said, written = ["seven", "one", "two"], ["seven", "two", "two", "three"]
+    true, written = ["seven", "one", "two"], ["seven", "two", "two", "three"]
     suspects = {
         "of equally short ways, take the one with the fewest gaps": (0, 1, 2),
         "which of the two sequences is the reference?": (1, 1, 0),
     }
-    expect_equal("count_edits(…)", tuple(count_edits(said, written)), (1, 0, 1), suspects)
+    expect_equal("count_edits(…)", tuple(count_edits(true, written)), (1, 0, 1), suspects)
     rate = word_error_rate(["seven one two", "nine"], ["seven two two three", "nine"])
     hint = "divide the sum of the errors by the sum of the words, once"
     expect_equal("word_error_rate(…)", rate, 0.5, {hint: 1 / 3})
@@ -142,28 +144,28 @@ check_values("7.1-edits-values", count_edits)
 check_values("7.1-rate-values", word_error_rate)
 
 # %% [markdown]
-# **Think:** why not the mean of the utterances' own rates?
+# **Think:** why do we not take the mean of the error rates of the utterances?
 #
 # <details><summary>An answer</summary>
 #
 # A short utterance would count as much as a long one: one wrong word of one is 100 %, one of ten is
-# 10 %, and their mean is 55 %, though 2 of 11 words are wrong (18 %). What happens more often to
-# short utterances would count more than it costs.
+# 10 %, and their mean is 55 %, though 2 of 11 words are wrong (18 %). Errors in short utterances
+# would count more than errors in long ones.
 #
 # </details>
 #
 # ## 7.2 Fewer frames
 #
-# A hundred frames a second are many: attention compares all pairs, and a letter lasts five to ten
-# frames. Two convolutions of kernel 3 × 3, stride 2 and padding 1 leave a quarter of the frames and
-# of the bands. With `C` channels, each frame is then a vector of $C \cdot F/4$ numbers, which a
-# linear layer brings to the width `D`.
+# A hundred frames a second are more than we need: attention compares all pairs, and a letter lasts
+# five to ten frames. Two convolutions of kernel 3 × 3, stride 2 and padding 1 leave a quarter of
+# the frames and of the bands. With `C` channels, each frame is then a vector of $C \cdot F/4$
+# numbers, which a linear layer brings to the width `D`.
 #
 # Such a convolution turns $n$ frames into $\lfloor (n + 1) / 2 \rfloor$: output $t$ has its center
 # at frame $2t$. So output $t$ is real where frame $2t$ is: `valid[:, ::2]`. Before *each* of the
-# two convolutions, padded frames have to be zero: that is what a convolution puts beyond the end of
-# an utterance alone. After the first one they are not zero any more: they contain the bias, and
-# half of a window with real frames in it.
+# two convolutions, set padded frames to zero, as the convolution pads an unbatched utterance. After
+# the first convolution they are no longer zero: they contain the bias, and near the end also real
+# frames.
 #
 # **Before you go on:** how many frames are left of 1, 4, 5 and 145?
 #
@@ -175,15 +177,15 @@ check_values("7.1-rate-values", word_error_rate)
 #
 # **Contract.** `subsampled(n)`: int → int. `ConvSubsampling(n_mels, d_model, channels)`;
 # `forward(mel, valid=None)`: mel (B, N, F), valid (B, N) bool or None → x (B, T, D) and the valid
-# (B, T) of these frames, or None; padding changes no real frame, whatever it holds (even NaN), and
-# padded frames of x may hold anything. The axes of the maps are (B, C, frames, bands), ReLU follows
-# each convolution, and a frame's vector has channel after channel. Known weights come in through
-# `load_subsampling`.
+# (B, T) of these frames, or None; padding changes no real frame, whatever it contains (even NaN),
+# and padded frames of x may contain anything. The axes of the maps are (B, C, frames, bands), ReLU
+# follows each convolution, and the vector of a frame has all bands of the first channel, then those
+# of the second, and so on. `load_subsampling` loads known weights.
 
 
 # %% tags=["export"]
 def subsampled(n):
-    """How many frames are left of n."""
+    """The number of frames that are left of n."""
     # BEGIN SOLUTION 7.2
     #: A convolution leaves (n + 1) // 2. There are two of them.
     for _ in range(2):
@@ -207,9 +209,10 @@ class ConvSubsampling(nn.Module):
 
     def forward(self, mel, valid=None):
         # BEGIN SOLUTION 7.2
-        #: An axis for the channel: (B, 1, N, F).
+        #: Add an axis for the channel: (B, 1, N, F).
         x = mel[:, None]
-        #: Before each convolution set padded frames to zero; after it, ReLU and every second mask.
+        #: Before each convolution, set padded frames to zero and keep every second entry of the
+        #: mask; apply ReLU after it.
         for conv in (self.first, self.second):
             if valid is not None:
                 x = x.masked_fill(~valid[:, None, :, None], 0)
@@ -241,9 +244,9 @@ check_values("7.2-subsampling-padding", ConvSubsampling, load_subsampling)
 check_values("7.2-subsampling-count", ConvSubsampling)
 
 # %% [markdown]
-# The data: strings of two to five digits, spelled, by the voices of the course's corpus. They are
-# made now if they are not there yet (about half a minute). The engine that spoke them knows when
-# each word began; nobody else will be told.
+# The data are strings of two to five digits, written in letters, by the voices of the course's
+# corpus. If they do not exist yet, they are synthesized now (about half a minute). The speech
+# engine provides the start of each word, which is used in pictures only.
 
 # %%
 folder = make_strings(cache_dir() / "course-strings")
@@ -268,20 +271,20 @@ _ = axes.set(xlabel="time (s)", ylabel="mel band", title=title)
 # ## 7.3 Attention in two dimensions
 #
 # The Speech-Transformer put attention between the convolutions and the encoder, too. Queries, keys
-# and values are *maps* (B, C, T, F), each made by a convolution, and each channel attends on its
-# own, twice:
+# and values are *maps* (B, C, T, F), each the output of a convolution, and each channel attends by
+# itself, twice:
 #
-# - **over time**: a row of its map is a frame, with the `F` bands as features. This is `attend`
-#   with the channels as heads.
+# - **over time**: a row of its map is a frame, with the `F` bands as features. This is `attend(q,
+#   k, v, valid)` with the channels as heads; its `valid` is (B, T), not a mask of scores.
 # - **over frequency**: the transposed map. A row is a band now, with the `T` frames as features;
 #   the result is transposed back.
 #
-# Both results are joined along the channels: 2C of them. The mask is needed twice, in two ways.
-# Over time, padded frames are keys and get weight zero, as ever. Over frequency they are
-# *features*: they add to every dot product, so they have to be zero, and they must not count under
-# the root, $\sqrt{\text{real frames}}$ in place of $\sqrt{T}$. A widely used re-implementation
-# forgets the mask of the first, and takes the root of the padded `T` in the second: what it hears
-# then depends on who else is in the batch.
+# Both results are joined along the channels: 2C of them. The mask is needed in both directions, in
+# two ways. Over time, padded frames are keys and get weight zero, as always. Over frequency they
+# are *features*: they contribute to every dot product, so they have to be zero, and they must not
+# count in the scale, which is $\sqrt{\text{real frames}}$ in place of $\sqrt{T}$. A widely used
+# re-implementation has no mask over time, and the root of the padded `T` over frequency: its output
+# then depends on the other utterances of the batch.
 #
 # **Before you go on:** how large is the matrix of scores over time of one channel, and over
 # frequency, for T = 37 and F = 10?
@@ -294,8 +297,8 @@ _ = axes.set(xlabel="time (s)", ylabel="mel band", title=title)
 #
 # **Contract.** `attend_2d(q, k, v, valid=None)`: q, k, v (B, C, T, F), valid (B, T) bool or None →
 # (B, 2C, T, F) in the dtype of q, first the C channels over time, then those over frequency; padded
-# frames, which always lie behind the real ones, may hold any number in q, k and v, and are zero in
-# the output. Use tensor operations or `attend`.
+# frames, which always come after the real ones, may contain any number in q, k and v, and are zero
+# in the output. Use tensor operations or `attend`.
 
 
 # %% tags=["export"]
@@ -334,14 +337,14 @@ with check("7.3-attention-by-hand", "attention in both directions agrees with pe
     expect_close("attend_2d(zero, zero, v)", attend_2d(zero, zero, v), expected, suspects)
     valid = torch.tensor([[True, False]])
     expected = [[[[1.0, 3], [0, 0]], [[2, 2], [0, 0]]]]
-    expect_close("the same, one frame padded,", attend_2d(zero, zero, v, valid), expected)
+    expect_close("the same with one frame padded", attend_2d(zero, zero, v, valid), expected)
 check_values("7.3-attention-values", attend_2d)
 check_values("7.3-attention-padding", attend_2d)
 
 
 # %%
 def with_padded_root(q, k, v, valid):
-    """Over frequency as the re-implementation has it: the root counts padded frames."""
+    """Over frequency as in the re-implementation: the root counts padded frames."""
     shown = valid[:, None, :, None]
     q, k, v = (x.masked_fill(~shown, 0) for x in (q, k, v))
     weights = (q.mT @ k / q.shape[2] ** 0.5).softmax(dim=-1)
@@ -363,44 +366,44 @@ for padding in range(0, 64, 9):
 figure, axes = plt.subplots(figsize=(6, 2.6), layout="constrained")
 for (name, change), line in zip(changes.items(), ("o-", "s--"), strict=True):
     axes.plot(range(0, 64, 9), change, line, label=name)
-axes.set(xlabel="padded frames behind 37 real ones", ylabel="change of real frames")
+axes.set(xlabel="padded frames after 37 real ones", ylabel="change of real frames")
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
-# What it is worth, on the Wall Street Journal (word error rate in %, from the paper's table):
+# How much does it help? On the Wall Street Journal (word error rate in %, from the paper's table):
 #
 # | | plain | + 4 ResCNN | + 4 ResCNN-LSTM | + 2 1-D attention | + 2 2-D attention |
 # |---|---|---|---|---|---|
 # | base | 12.20 | 11.90 | 12.01 | 11.69 | **11.43** |
 # | big | **10.92** | | | | 11.01 |
 #
-# **Think:** what does the second line say that the first one hides?
+# **Think:** what does the second line show that the first one does not?
 #
 # <details><summary>An answer</summary>
 #
 # The 2-D attention helps the small model by 0.77 points and *hurts* the big one by 0.09; the best
-# figure in the paper is without it. A part that helps a model that is too small may do what a
-# larger model does anyhow. Whoever had shown the first line only would have shown a true figure and
-# a wrong conclusion. (And whether 0.09 points are more than chance, the table does not say.)
+# figure in the paper is without it. A component that helps a model that is too small may do what a
+# larger model does anyway. The first line alone would have been true, and its conclusion wrong.
+# (The table does not show whether 0.09 points are more than chance.)
 #
 # </details>
 #
 # ## 7.4 The decoder layer
 #
-# The **decoder** writes the text. At each place it knows what it has written so far and what was
-# heard, and says which symbol comes next. Its layer has three sublayers:
+# The **decoder** writes the text. At each place it predicts the next symbol from the symbols so far
+# and from the output of the encoder. Its layer has three sublayers:
 #
 # 1. **self-attention** over the text, with a *causal mask*: each place attends to itself and to the
-#    places before it, to none ahead;
+#    places before it;
 # 2. **cross-attention**: queries from the text, keys and values from the *memory*, the frames that
-#    the encoder made. Here the mask is that of the memory's padding;
+#    the encoder outputs. Here the mask is that of the memory's padding;
 # 3. the feed-forward network.
 #
 # Ours is pre-norm: each sublayer is $y + f(\mathrm{norm}(y))$, with a norm of its own. The memory
 # is normalized by the encoder already.
 #
-# **Before you go on:** count. An attention has $4D^2 + 4D$ parameters, a norm $2D$, and the
-# feed-forward network $2DE + E + D$.
+# **Before you go on:** count the parameters of the layer. An attention has $4D^2 + 4D$, a norm
+# $2D$, and the feed-forward network $2DE + E + D$.
 #
 # <details><summary>An answer</summary>
 #
@@ -409,21 +412,21 @@ _ = axes.legend(frameon=False)
 #
 # </details>
 #
-# **Contract.** `causal_mask(length)` → (length, length) bool, True where the row's place may look
-# at the column's. `CrossAttention(d_model, num_heads)`; `forward(x, memory, mask=None)`: x (B, U,
-# D), memory (B, T, D), mask bool, True = look, of a shape that broadcasts to (B, H, U, T), or None
-# → (B, U, D). `DecoderLayer(d_model, num_heads, d_ff)`; `forward(y, memory, valid=None)`: valid (B,
-# T) → (B, U, D), the same in training and evaluation (no dropout). Outputs up to place u depend on
-# y up to u only. Use `nn.Linear`, `nn.LayerNorm` and tensor operations; `nn.MultiheadAttention` and
-# torch's Transformer modules do not count as an answer. Known weights come in through
-# `load_cross_attention` and `load_decoder_layer`.
+# **Contract.** `causal_mask(length)` → (length, length) bool, True where the row's place may attend
+# to the column's. `CrossAttention(d_model, num_heads)`; `forward(x, memory, mask=None)`: x (B, U,
+# D), memory (B, T, D), mask bool, True = attend, of a shape that broadcasts to (B, H, U, T), or
+# None → (B, U, D). `DecoderLayer(d_model, num_heads, d_ff)`; `forward(y, memory, valid=None)`:
+# valid (B, T) → (B, U, D), the same in training and evaluation (no dropout). Outputs up to place u
+# depend on y up to u only. Use `nn.Linear`, `nn.LayerNorm` and tensor operations;
+# `nn.MultiheadAttention` and torch's Transformer modules do not count as an answer.
+# `load_cross_attention` and `load_decoder_layer` load known weights.
 
 
 # %% tags=["export"]
 def causal_mask(length):
-    """(length, length) bool: True where the row's place may look at the column's."""
+    """(length, length) bool: True where the row's place may attend to the column's."""
     # BEGIN SOLUTION 7.4
-    #: Ones on the diagonal and below it: a place looks at itself and at those before it.
+    #: Ones on the diagonal and below it: a place attends to itself and to those before it.
     return torch.ones(length, length, dtype=torch.bool).tril()
     # END SOLUTION
 
@@ -493,7 +496,7 @@ def load_cross_attention(module, weights):
 
 
 def load_decoder_layer(module, weights):
-    """Copy known weights in; change it if yours is arranged in another way.
+    """Copy known weights in; change this function if yours is arranged differently.
 
     The names are self_attention and cross_attention (as in `load_cross_attention`), expand (E, D),
     contract (D, E), norm_self, norm_cross and norm_feed_forward, each with .weight and .bias.
@@ -505,10 +508,10 @@ def load_decoder_layer(module, weights):
 with check("7.4-mask-by-hand", "the causal mask agrees with pencil and paper"):
     mask = [[True, False, False], [True, True, False], [True, True, True]]
     suspects = {
-        "is it upside down? A place looks back, not ahead": [
+        "is it transposed? A place attends to earlier places": [
             list(r) for r in zip(*mask, strict=True)
         ],
-        "does a place look at itself? The first one has nothing else": [
+        "a place attends to itself: the first one has no other": [
             [False, False, False],
             [True, False, False],
             [True, True, False],
@@ -522,12 +525,13 @@ check_values("7.4-layer-causality", DecoderLayer, load_decoder_layer)
 check_values("7.4-layer-count", DecoderLayer)
 
 # %% [markdown]
-# Which outputs change when the symbol at place 4 changes? None before it.
+# Which outputs change when the vector at place 4 changes? Place 4 and those after it; none before
+# it.
 
 # %%
 layer, y, memory = DecoderLayer(16, 2, 32), torch.randn(1, 9, 16), torch.randn(1, 12, 16)
 other = y.clone()
-other[0, 4] += 1
+other[0, 4] = torch.randn(16)
 with torch.inference_mode():
     change = (layer(y, memory) - layer(other, memory)).abs().amax(dim=-1)[0]
 figure, axes = plt.subplots(figsize=(5, 2.2), layout="constrained")
@@ -538,8 +542,8 @@ _ = axes.set(xlabel="place in the text", ylabel="change of the output")
 # ## 7.5 Teacher forcing
 #
 # In training the decoder does not wait for its own letters: it reads the true text, **one place
-# late**, and says the next symbol at all places at once. Behind the *start* it should say the first
-# letter, behind the last letter the *end*:
+# late**, and predicts the next symbol at all places at once. After the *start* it should predict
+# the first letter, after the last letter the *end*:
 #
 # | place | 0 | 1 | 2 | 3 |
 # |---|---|---|---|---|
@@ -547,15 +551,15 @@ _ = axes.set(xlabel="place in the text", ylabel="change of the output")
 # | wanted | o | n | e | end |
 #
 # Without the shift the wanted symbol would be in the input: the model copies it, the loss falls to
-# zero, and it has learned nothing. Without the end it never learns to stop. Behind the end, wanted
-# symbols are -100: they count in no loss.
+# zero, and it has learned nothing. Without the end it never learns to stop. After the end, wanted
+# symbols are -100: they do not count in the loss.
 #
 # **Label smoothing** asks for a little less certainty: with $\varepsilon = 0.1$ the wanted symbol
 # gets a share of $1 - \varepsilon$, and $\varepsilon$ is spread evenly over all $V$ symbols:
 #
 # $$-(1 - \varepsilon) \ln p_{\text{wanted}} - \frac{\varepsilon}{V} \sum_v \ln p_v$$
 #
-# averaged over all places that count.
+# averaged over all places whose wanted symbol is not -100.
 #
 # **Before you go on:** how small can this loss become?
 #
@@ -567,9 +571,9 @@ _ = axes.set(xlabel="place in the text", ylabel="change of the output")
 # </details>
 #
 # **Contract.** `shift(texts)`: a list of B tensors of symbols (U_b,) → inputs and wanted, two int64
-# tensors (B, longest + 1); inputs are filled up with the end, wanted with -100. The constants `SOS`
-# and `EOS` are given. `smoothed_loss(logits, wanted, smoothing)`: logits (B, U, V), wanted (B, U)
-# → a tensor with one number. Use `log_softmax` and tensor operations; `F.cross_entropy` and
+# tensors (B, longest + 1); inputs are padded with the end, wanted with -100. The constants `SOS`
+# and `EOS` are given. `smoothed_loss(logits, wanted, smoothing)`: logits (B, U, V), wanted (B, U) →
+# a tensor with one number. Use `log_softmax` and tensor operations; `F.cross_entropy` and
 # `nn.CrossEntropyLoss` do not count as an answer.
 
 
@@ -590,7 +594,7 @@ def shift(texts):
 
 
 def smoothed_loss(logits, wanted, smoothing):
-    """logits (B, U, V), wanted (B, U) with -100 where nothing is -> the mean loss, in nats."""
+    """logits (B, U, V), wanted (B, U), -100 where nothing is wanted -> the mean loss, in nats."""
     # BEGIN SOLUTION 7.5
     #: Log-probabilities at the places that count.
     counts = wanted != -100
@@ -608,7 +612,7 @@ with check("7.5-shift-by-hand", "inputs and wanted symbols agree with pencil and
     inputs, wanted = shift([torch.tensor([7, 5]), torch.tensor([9])])
     expect_equal("inputs", inputs.tolist(), [[SOS, 7, 5], [SOS, 9, EOS]])
     missing = [[7, 5, -100], [9, -100, -100]]
-    hint = {"is the end asked for, behind the last letter?": missing}
+    hint = {"is the end wanted after the last letter?": missing}
     expect_equal("wanted", wanted.tolist(), [[7, 5, EOS], [9, EOS, -100]], hint)
     logits = torch.tensor([[[0.0, math.log(3)], [5, 5]]])
     loss = smoothed_loss(logits, torch.tensor([[1, -100]]), 0.2)
@@ -620,51 +624,52 @@ check_values("7.5-loss-values", smoothed_loss)
 # %% [markdown]
 # ## 7.6 CTC: without knowing when
 #
-# The other way to spell: every frame of 40 ms says a symbol, or the **blank** (symbol 0). A *path*
-# of T symbols stands for a text: merge what is repeated, *then* remove the blanks. With `-` for the
-# blank, `-oo-nne-` is "one", and so is `o-n--eee`. A letter that is doubled in the text ("three")
-# needs a blank between: `thre-e`.
+# There is another way to write letters: every frame of 40 ms outputs a symbol, or the **blank**
+# (symbol 0). A *path* of T symbols becomes a text: merge repeated symbols, *then* remove the
+# blanks. With `-` for the blank, `-oo-nne-` is "one", and so is `o-n--eee`. A letter that occurs
+# twice in a row ("three") needs a blank in between: `thre-e`.
 #
 # The probability of a text is the sum over all of its paths. There are too many to list, but a
 # recursion adds them up: write a blank around each letter, $s = (-, o, -, n, -, e, -)$, and let
-# $\alpha_t(j)$ be the probability of all paths up to frame $t$ that have arrived at $s_j$. One gets
-# there by staying, by a step from $j - 1$, or by a skip from $j - 2$, over a blank; but not over
-# the blank between two equal letters:
+# $\alpha_t(j)$ be the probability of all paths up to frame $t$ that end at $s_j$. A path gets there
+# by staying, by a step from $j - 1$, or by a skip from $j - 2$, over a blank, but not over the
+# blank between two equal letters:
 #
 # $$\alpha_t(j) = \left(\alpha_{t-1}(j) + \alpha_{t-1}(j-1) + [\text{skip}]\,\alpha_{t-1}(j-2)
 # \right) p_t(s_j)$$
 #
-# It begins with the first blank or the first letter, and ends in the last letter or the last blank.
-# In hundreds of frames these products would become 0 in floating point, so all of it is done with
-# **logarithms**: products become sums, and sums `logsumexp`; impossible is $-\infty$.
+# A path begins at the first blank or the first letter, and ends at the last letter or the last
+# blank. Over hundreds of frames these products would become 0 in floating point, so compute with
+# **logarithms**: products become sums, sums become `logsumexp`, and the logarithm of probability 0
+# is $-\infty$.
 #
-# **Before you go on:** how many paths of 4 frames stand for "ab", and how many for "aa"?
+# **Before you go on:** how many paths of 4 frames give "ab", and how many give "aa"?
 #
 # <details><summary>An answer</summary>
 #
-# 15 for "ab" and 5 for "aa", which needs three frames already (`a-a`). In five frames they are 35
-# and 15: the plot below counts them with your function.
+# 15 give "ab" and 5 give "aa", which needs at least three frames (`a-a`). With five frames they are
+# 35 and 15: the plot below counts them with your function.
 #
 # </details>
 #
 # **Contract.** `collapse(path)`: int tensor (T,) → list of ints. `frames_needed(text)`: int tensor
-# (U,) → int, the fewest frames that it fits in. `ctc_loss(log_p, text)`: log-probabilities (T, V),
-# text (U,) of 1 or more symbols → a tensor with one number, $-\ln p(\text{text})$ in nats, in the
-# dtype of log_p; infinity where the frames are too few. `F.ctc_loss`, `nn.CTCLoss` and torchaudio's
-# alignment functions do not count as an answer.
+# (U,) → int, the smallest number of frames of a path for it. `ctc_loss(log_p, text)`:
+# log-probabilities (T, V), text (U,) of 1 or more symbols → a tensor with one number, $-\ln
+# p(\text{text})$ in nats, in the dtype of log_p; infinity if there are too few frames.
+# `F.ctc_loss`, `nn.CTCLoss` and torchaudio's alignment functions do not count as an answer.
 
 
 # %% tags=["export"]
 def collapse(path):
-    """The text that a path (T,) stands for, as a list of symbols."""
+    """The text of a path (T,), as a list of symbols."""
     # BEGIN SOLUTION 7.6
-    #: Merge what is repeated, then remove blanks (0): in this order.
+    #: Merge repeated symbols, then remove blanks (0), in this order.
     return [symbol for symbol in torch.unique_consecutive(path).tolist() if symbol != 0]
     # END SOLUTION
 
 
 def frames_needed(text):
-    """The fewest frames that a text (U,) fits in."""
+    """The smallest number of frames of a path for a text (U,)."""
     # BEGIN SOLUTION 7.6
     #: One for each symbol, and one for the blank between each pair of equal neighbors.
     return len(text) + int((text[1:] == text[:-1]).sum())
@@ -688,9 +693,9 @@ def ctc_loss(log_p, text):
         step = torch.cat([alpha.new_full((1,), -math.inf), alpha[:-1]])
         skip = torch.cat([alpha.new_full((2,), -math.inf), alpha[:-2]])
         skip = skip.masked_fill(~skips, -math.inf)
-        #: And the log-probability of the symbol in this frame.
+        #: Add the log-probability of the symbol in this frame.
         alpha = torch.stack([alpha, step, skip]).logsumexp(dim=0) + row[symbols]
-    #: A path ends in the last letter or in the last blank.
+    #: A path ends at the last letter or at the last blank.
     return -alpha[-2:].logsumexp(dim=0)
     # END SOLUTION
 
@@ -702,10 +707,10 @@ def ctc_loss(log_p, text):
 
 # %% tags=["check"]
 with check("7.6-ctc-by-hand", "CTC agrees with pencil and paper"):
-    suspects = {"merge what is repeated first, then remove blanks": [3, 4]}
+    suspects = {"merge repeated symbols first, then remove blanks": [3, 4]}
     path = torch.tensor([0, 3, 3, 0, 3, 4])
     expect_equal("collapse(0 3 3 0 3 4)", collapse(path), [3, 3, 4], suspects)
-    hint = {"a blank has to stand between equal neighbors": 3}
+    hint = {"equal neighbors need a blank between them": 3}
     expect_equal("frames_needed(1 1 2)", frames_needed(torch.tensor([1, 1, 2])), 4, hint)
     log_p = torch.tensor([[0.6, 0.4]] * 2).log()
     p = (-ctc_loss(log_p, torch.tensor([1]))).exp()
@@ -742,19 +747,19 @@ train, train_texts = train.select(fits), [texts["training"][i] for i in fits]
 # %% [markdown]
 # ## 7.7 Greedy search
 #
-# To write a text, the decoder is asked again and again: given the symbols so far, which is next?
-# **Greedy** search takes the most probable one. Whatever the model, all that a search sees of it is
-# a function `step`: symbols so far (B, U), each row beginning with the start, → scores of the next
-# symbol (B, V). A row that has ended goes on with ends until the others are ready.
+# To write a text, call the decoder repeatedly: given the symbols so far, which is next? **Greedy**
+# search takes the most probable one. A search uses the model only as a function `step`: symbols so
+# far (B, U), each row beginning with the start, → scores of the next symbol (B, V). A row that has
+# ended is padded with ends until all rows have ended.
 #
 # **Contract.** `greedy(step, batch, longest)`: → a list of `batch` lists of ints, each up to its
 # first end or at most `longest` symbols, without start and end. `step` is called with int64 (batch,
-# U), U = 1, 2, …, with ends behind a row's end, and no more often than needed.
+# U), U = 1, 2, …, with ends after a row's end, and only until all rows have ended.
 
 
 # %% tags=["export"]
 def greedy(step, batch, longest):
-    """The most probable next symbol, again and again: a list of `batch` lists of symbols."""
+    """Write the most probable next symbol until the end: a list of `batch` lists of symbols."""
     # BEGIN SOLUTION 7.7
     #: Begin each row with the start; none has ended yet.
     symbols = torch.full((batch, 1), SOS)
@@ -774,8 +779,8 @@ def greedy(step, batch, longest):
 
 
 # %% [markdown]
-# A toy in place of a model: each row writes the symbols 3, 4, 5, … and ends after as many symbols
-# as its number says.
+# Use a toy in place of a model: row number b writes the symbols 3, 4, 5, … and ends after b of
+# them.
 
 
 # %% tags=["check"]
@@ -788,7 +793,7 @@ def counting(symbols):
 
 with check("7.7-greedy-by-hand", "each row stops at its own end"):
     suspects = {
-        "do all rows stop at the first end? Each has its own": [[], [], [], []],
+        "do all rows stop at the first end? Each has its own": [[], [3], [3], [3]],
         "is the end left out?": [[2], [3, 2], [3, 4, 2], [3, 4, 5]],
     }
     found = greedy(counting, 4, longest=3)
@@ -798,44 +803,45 @@ check_values("7.7-greedy-values", greedy)
 # %% [markdown]
 # ## 7.8 Beam search, and a second opinion
 #
-# The best first symbol need not begin the best text. **Beam search** keeps the `width` best texts
-# so far. At each step it continues every living text with every symbol, adds up log-probabilities,
-# and keeps the best `width` of all these continuations. Those that end are set aside; the others
-# live on. With width 1 this is greedy search; with a width as large as the number of texts it finds
-# the best text there is.
+# The best text does not always begin with the best first symbol. **Beam search** keeps the `width`
+# best texts so far, called *hypotheses*. At each step it extends every hypothesis by every symbol,
+# adds up log-probabilities, and keeps the best `width` of all these extensions. Those that emit the
+# end are finished and set aside; the others are extended further. With width 1 this is greedy
+# search; with a width as large as the number of texts it finds the best of all texts.
 #
-# Log-probabilities are negative, so every symbol costs something and *short texts look better*. A
-# `length_weight` is added for every symbol (the end is none), to make up for it.
+# Log-probabilities are negative, so every symbol costs something and *short texts look better*. To
+# compensate, a `length_weight` is added for every symbol except the end.
 #
-# A second opinion is another cure. CTC has heard every frame and cannot leave out the end of an
-# utterance. $\psi(g)$ is the log-probability that the text CTC heard *begins with* $g$ (the given
-# `CtcPrefixScorer` computes it, much as 7.6 does). **Joint decoding** scores a text by both, with a
-# weight $\lambda$ for CTC:
+# A second opinion is a better remedy. CTC accounts for every frame, so it cannot leave out the end
+# of an utterance. $\psi(g)$ is the log-probability, by CTC, that the text *begins with* $g$ (the
+# given `CtcPrefixScorer` computes it, much as in 7.6). **Joint decoding** scores a text by both,
+# with a weight $\lambda$ for CTC:
 #
 # $$(1 - \lambda) \ln p_{\text{decoder}}(g) + \lambda\, \psi(g)$$
 #
-# Beam search adds up what each symbol brings, so a step has to say what a symbol *changes*:
-# $(1 - \lambda) \ln p(c \mid g) + \lambda\,(\psi(g c) - \psi(g))$.
+# Beam search adds up one score per symbol, so a step has to return the *increment*: $(1 - \lambda)
+# \ln p(c \mid g) + \lambda\,(\psi(g c) - \psi(g))$.
 #
 # **Contract.** `beam_search(step, width, longest, length_weight=0.0)`: `step` maps symbols
 # (n, U), each row beginning with the start, to log-probabilities (n, V), n ≤ width → (text, score):
-# the best ended text as a list without start and end, and its score as a float. Texts that have not
-# ended after `longest` symbols (the end counted) count only where none has ended. A ValueError if
-# width is below 1. `joint_step(step, prefix_scores, weight)`: `prefix_scores(g)` takes a tuple of
-# symbols, without the start, and returns a tensor (V,): $\psi$ of g with each symbol behind it, and
-# for the end that of exactly g; $\psi$ of the empty text is 0 → a function like `step`.
+# the best ended text as a list without start and end, and its score as a float. After `longest`
+# symbols, the end included, the search stops; unfinished texts are considered only if no text has
+# ended. It raises a ValueError if width is below 1. `joint_step(step, prefix_scores, weight)`:
+# `prefix_scores(g)` takes a tuple of symbols, without the start, and returns a tensor (V,): $\psi$
+# of g extended by each symbol, and for the end that of exactly g; $\psi$ of the empty text is 0 → a
+# function like `step`.
 
 
 # %% tags=["export"]
 def beam_search(step, width, longest, length_weight=0.0):
     """The best ended text, a list of symbols, and its score."""
     # BEGIN SOLUTION 7.8
-    #: Raise a ValueError if nothing can be kept. One living text: the empty one, with score 0.
+    #: Raise a ValueError if width is below 1. Begin with one text: the empty one, with score 0.
     if width < 1:
-        raise ValueError(f"a beam of width {width} holds no text: choose 1 or more")
+        raise ValueError(f"width={width} keeps no text: choose 1 or more")
     living, ended = [([], 0.0)], []
     for _ in range(longest):
-        #: Scores of all continuations: (n, V) log-probabilities, plus each text's own score.
+        #: Scores of all extensions: (n, V) log-probabilities, plus each text's own score.
         scores = step(torch.tensor([[SOS, *text] for text, _ in living])).double()
         own = torch.tensor([score for _, score in living], dtype=torch.float64)
         scores = scores + own[:, None]
@@ -846,7 +852,7 @@ def beam_search(step, width, longest, length_weight=0.0):
         found = []
         for score, place in zip(best.values.tolist(), best.indices.tolist(), strict=True):
             row, symbol = divmod(place, scores.shape[1])
-            #: Set those aside that end; the others live on.
+            #: Set those aside that end; extend the others further.
             if symbol == EOS:
                 ended.append((living[row][0], score))
             elif score > -math.inf:
@@ -854,7 +860,7 @@ def beam_search(step, width, longest, length_weight=0.0):
         living = found
         if not living:
             break
-    #: The best of the ended texts, or of the living if none has ended.
+    #: Return the best of the ended texts, or of the others if none has ended.
     return max(ended or living, key=lambda one: one[1])
     # END SOLUTION
 
@@ -864,7 +870,7 @@ def joint_step(step, prefix_scores, weight):
     # BEGIN SOLUTION 7.8
 
     def both(symbols):
-        #: The decoder's log-probabilities, and for each row what a symbol changes of psi.
+        #: The decoder's log-probabilities, and for each row the increment of psi by each symbol.
         changes = []
         for row in symbols.tolist():
             text = tuple(row[1:])
@@ -878,8 +884,9 @@ def joint_step(step, prefix_scores, weight):
 
 
 # %% [markdown]
-# The toy: "a" begins with 0.6 and "b" with 0.4; but behind "a" all goes on in three equal ways, and
-# behind "b" the end is certain. The text "b" has 0.4, "a" alone 0.2.
+# In this toy, the first symbol is "a" with probability 0.6 and "b" with 0.4; after "a" there are
+# three equally probable symbols, after "b" the end is certain. So the text "b" has probability 0.4,
+# and "a" alone 0.2.
 
 
 # %% tags=["check"]
@@ -891,7 +898,7 @@ def two_ways(symbols):
 
 with check("7.8-beam-by-hand", "a beam finds what greedy search misses"):
     for width, text, p in ((1, [3], 0.2), (2, [4], 0.4)):
-        suspects = {"is the beam one wide, whatever the width?": [3]}
+        suspects = {"is the argument width used?": [3]}
         found, score = beam_search(two_ways, width, longest=2)
         expect_equal(
             f"beam_search(two_ways, {width}, 2)", found, text, suspects if width > 1 else {}
@@ -904,22 +911,23 @@ check_values("7.8-joint-values", joint_step)
 # %% [markdown]
 # ## 7.9 A recognizer
 #
-# Put together: subsampling, positions, an encoder (given: notebook 2's, pre-norm); on its output a
-# linear layer for CTC; and a decoder: an embedding of the symbols, positions, your layers, a norm
-# and a linear layer. As in ESPnet, training minimizes both losses at once,
+# The recognizer has subsampling, positions, an encoder (given: notebook 2's, pre-norm); on its
+# output a linear layer for CTC; and a decoder: an embedding of the symbols, positions, your layers,
+# a norm and a linear layer. As in ESPnet, training minimizes both losses at the same time,
 #
 # $$\lambda\,\mathrm{CTC} + (1 - \lambda)\,\mathrm{attention}, \quad \lambda = 0.3$$
 #
-# CTC is forced to read from left to right, and so helps the attention to find its way.
+# CTC has to read from left to right, and so helps the attention to find the alignment.
 #
 # **Contract.** `SpeechTransformer(n_mels, num_symbols)`, fewer than 1,000,000 parameters, all in
-# use; `encode(mel, valid=None)`: mel (B, N, F) → memory (B, T, D) and valid (B, T) or None;
-# `decode(symbols, memory, valid=None)`: (B, U) → logits (B, U, V), causal; `forward(mel, valid,
-# symbols)` → the decoder's logits (B, U, V) and CTC's (B, T, V). Padding changes no logit in
-# evaluation mode. `joint_loss(model, mel, valid, texts, ctc_weight)` → a tensor with one number:
-# label smoothing 0.1, and for CTC the mean of `F.ctc_loss` (`reduction="mean"`, which divides each
-# loss by the length of its text). Use your own parts, and those of `kws` that are imported above;
-# `nn.Transformer` and its relatives do not count as an answer.
+# use. Numbers that training changes count, wherever they are kept; a fixed table, such as
+# positional encodings, does not. `encode(mel, valid=None)`: mel (B, N, F) → memory (B, T, D) and
+# valid (B, T) or None; `decode(symbols, memory, valid=None)`: (B, U) → logits (B, U, V), causal;
+# `forward(mel, valid, symbols)` → the decoder's logits (B, U, V) and CTC's (B, T, V). Padding
+# changes no logit in evaluation mode. `joint_loss(model, mel, valid, texts, ctc_weight)` → a tensor
+# with one number: label smoothing 0.1, and for CTC the mean of `F.ctc_loss` (`reduction="mean"`,
+# which divides each loss by the length of its text). Use your own parts, and those of `kws` that
+# are imported above; `nn.Transformer` and its layers do not count as an answer.
 
 
 # %% tags=["export"]
@@ -973,12 +981,12 @@ class SpeechTransformer(nn.Module):
 def joint_loss(model, mel, valid, texts, ctc_weight):
     """mel (B, N, F), valid (B, N), texts a list of B tensors -> the weighted sum of both losses."""
     # BEGIN SOLUTION 7.9
-    #: The model, given the shifted texts; and the smoothed loss of its decoder.
+    #: Apply the model to the shifted texts, and compute the smoothed loss of its decoder.
     inputs, wanted = shift(texts)
     logits, ctc_logits = model(mel, valid, inputs)
     attention = smoothed_loss(logits, wanted, 0.1)
-    #: F.ctc_loss takes log-probabilities (T, B, V), the texts one after the other, the frames that
-    #: are left of each utterance, and the length of each text; the blank is 0.
+    #: F.ctc_loss takes log-probabilities (T, B, V), the concatenated texts, the number of
+    #: subsampled frames of each utterance, and the length of each text; the blank is 0.
     frames = torch.tensor([subsampled(int(n)) for n in valid.sum(dim=1)])
     lengths = torch.tensor([len(text) for text in texts])
     log_p = ctc_logits.log_softmax(dim=-1).transpose(0, 1)
@@ -997,15 +1005,17 @@ with check("7.9-shapes", "one logit for each symbol, from decoder and CTC"):
     expect_equal("the shape of CTC's logits", tuple(ctc_logits.shape), (2, 16, 19))
 check_values("7.9-model-padding", SpeechTransformer)
 check_values("7.9-model-hears", SpeechTransformer)
+check_values("7.9-budget", SpeechTransformer)
 check_values("7.9-model-size", SpeechTransformer)
 check_values("7.9-loss-of-both", joint_loss)
 
 # %% [markdown]
 # ### Train, and hand in
 #
-# Batches of utterances of like lengths; each with a slightly other vocal tract (the mel axis is
-# stretched or squeezed) and SpecAugment (notebook 1); AdamW with warm-up and cosine decay (notebook
-# 3), gradients clipped. A bar shows the loss, and how long it will take.
+# A batch has utterances of similar lengths; each is augmented by a slightly different vocal tract
+# (the mel axis is stretched or squeezed) and SpecAugment (notebook 1). The optimizer is AdamW with
+# warm-up and cosine decay (notebook 3), and gradients are clipped. A progress bar shows the loss
+# and the remaining time.
 
 # %%
 LONGEST = 40  # symbols of a text: five digits have at most 30
@@ -1013,7 +1023,7 @@ LONGEST = 40  # symbols of a text: five digits have at most 30
 
 @torch.inference_mode()
 def transcribe(model, split, batch_size=40):
-    """What the decoder writes, greedily, for each utterance of a split."""
+    """The decoder's text by greedy search, for each utterance of a split."""
     model.eval()
     written, place = [""] * len(split), device_of(model)
     for rows in split.batches(batch_size):
@@ -1031,7 +1041,7 @@ def transcribe(model, split, batch_size=40):
 # %%
 @torch.inference_mode()
 def decode_each(model, split, width, length_weight=0.0, ctc_weight=0.0):
-    """What beam search writes for each utterance of a split."""
+    """The text by beam search, for each utterance of a split."""
     model.eval()
     written = []
     for mel in split.mels:
@@ -1042,8 +1052,8 @@ def decode_each(model, split, width, length_weight=0.0, ctc_weight=0.0):
             return logits[:, -1].log_softmax(dim=-1)
 
         if ctc_weight:
-            _, heard = model(mel[None], None, torch.tensor([[SOS]]))
-            scorer = CtcPrefixScorer(heard[0].log_softmax(dim=-1), EOS)
+            _, ctc = model(mel[None], None, torch.tensor([[SOS]]))
+            scorer = CtcPrefixScorer(ctc[0].log_softmax(dim=-1), EOS)
             step = joint_step(step, scorer, ctc_weight)
         written.append(alphabet.decode(beam_search(step, width, LONGEST, length_weight)[0]))
     return written
@@ -1053,7 +1063,7 @@ def decode_each(model, split, width, length_weight=0.0, ctc_weight=0.0):
 def train_step(model, optimizer, rows, generator, ctc_weight):
     """One optimizer step; returns the loss."""
     mel, valid = train.batch(rows)
-    mel = warp_frequency(mel, 0.1, generator)  # another vocal tract
+    mel = warp_frequency(mel, 0.1, generator)  # a different vocal tract
     mel = spec_augment(mel, generator, **MASKS, valid=valid)
     texts = [train_texts[row].to(device) for row in rows]
     loss = joint_loss(model, mel.to(device), valid.to(device), texts, ctc_weight)
@@ -1093,8 +1103,8 @@ def validation_wer(model):
 
 
 # %% [markdown]
-# It is graded by the words that it gets right, greedily, from new voices: all points up to a word
-# error rate of 9 %, none from 60 % on, in between in proportion.
+# Your model is graded by its word error rate on new voices, with greedy search: full points up to 9
+# %, none from 60 % on, in proportion between these.
 #
 # `recipe()` returns a dictionary of steps (1 to 5,000), lr (0.00001 to 0.1) and ctc_weight
 # (0 to 1, both losses in use): the arguments of `fit` for the model that you hand in.
@@ -1104,7 +1114,7 @@ def validation_wer(model):
 def recipe():
     """The arguments of `fit` for the model that you hand in: steps, lr and ctc_weight."""
     # BEGIN SOLUTION 7.9
-    #: Some 800 steps, a rate of some 0.002, and the weight that the text above tells.
+    #: About 800 steps, a rate of about 0.002, and the weight given above, 0.3.
     return {"steps": 800, "lr": 2e-3, "ctc_weight": 0.3}
     # END SOLUTION
 
@@ -1140,7 +1150,7 @@ _ = right.set(xlabel="optimizer step", ylabel="validation WER (%)", ylim=(0, 100
 # %% [markdown]
 # ### What beam search does
 #
-# A beam considers more texts, so it must be better? Sixty utterances, decoded in four ways:
+# A beam considers more texts, so it should be better. Is it? Decode sixty utterances in four ways:
 
 # %%
 some = data["validation"].select(range(0, 360, 6))
@@ -1157,10 +1167,11 @@ for name, written in ways.items():
     letters = sum(map(len, written)) / len(written)
     rate = word_error_rate(some.texts, written)
     print(f"{name:30}{rate:8.1%}{errors[0]:5}{errors[1]:5}{errors[2]:5}{letters:12.1f}")
-print(f"{'what was said':53}{sum(map(len, some.texts)) / len(some):12.1f}")
+print(f"{'reference':53}{sum(map(len, some.texts)) / len(some):12.1f}")
 
 # %% [markdown]
-# Sixty utterances are few. Our answer, trained with four seeds, on 2,555 words of new voices:
+# Sixty utterances are few. Here are the results of our answer, trained with four seeds, on 2,555
+# words of new voices:
 #
 # | | WER | S | D | I |
 # |---|---|---|---|---|
@@ -1168,26 +1179,28 @@ print(f"{'what was said':53}{sum(map(len, some.texts)) / len(some):12.1f}")
 # | beam of 5 | 7.1 % | 42 | 121 | 18 |
 # | beam of 5, joint with CTC | **3.2 %** | 43 | 37 | 1 |
 #
-# **Think:** the plain beam finds texts that the model itself finds *more* probable. Why are they no
-# better? Look at the deletions and the insertions.
+# **Think:** the plain beam finds texts with a *higher* probability under the model. Why were they
+# not better in our four runs? And what does the length weight of 0.5 do above? Look at the
+# deletions and the insertions.
 #
 # <details><summary>An answer</summary>
 #
-# They are shorter. Each symbol costs something, and to end early costs little where the model is
-# not sure: greedy search never sees these texts, because their end was never the single most
-# probable symbol. The error is the model's (it was never asked for the probability of whole texts
-# of different lengths), and greedy search hides it. A length weight pays for each symbol, and has
-# to be tuned. CTC's prefix scores need no such bonus: whoever ends early has not accounted for the
-# frames that are left, and $\psi$ says so.
+# They are shorter. Each symbol has a cost, and an early end costs little where the model is
+# uncertain: greedy search never finds these texts, because their end was never the single most
+# probable symbol. The error is the model's (it was not trained to compare whole texts of different
+# lengths), and greedy search hides it. A length weight compensates for each symbol, and has to be
+# tuned: 0.5 was too much when we ran it, as the model then inserted words. CTC's prefix scores need
+# no such bonus: a text that ends early leaves frames unexplained, so its $\psi$ is low.
 #
 # </details>
 #
-# ### When was it said?
+# ### At what time is each word?
 #
-# The engine told us when each word began (the lines); nobody told the model. Above, what CTC says
-# in each frame. Below, where the decoder listened as it wrote each letter: how much the letter's
-# logit changes with each frame of the memory (the length of the gradient; the largest of a row is
-# 1). That shows the alignment whatever your layers look like inside.
+# The speech engine provides the start of each word (the lines); the model was not trained with it.
+# The upper picture shows the probabilities of CTC in each frame. The lower one shows which frames
+# the decoder used for each letter: how much the letter's logit changes with each frame of the
+# memory (the norm of the gradient; the largest of a row is 1). That shows the alignment for any
+# layers.
 
 # %%
 row = max(range(60), key=lambda i: (some.texts[i] == ways["greedy"][i], len(some.mels[i])))
@@ -1195,10 +1208,10 @@ mel, text, starts = some.mels[row], some.texts[row], some.rows[row].starts
 _ = model.eval()
 with torch.inference_mode():
     memory, _ = model.encode(mel[None])
-    heard = model(mel[None], None, torch.tensor([[SOS]]))[1][0].softmax(dim=-1)
+    ctc = model(mel[None], None, torch.tensor([[SOS]]))[1][0].softmax(dim=-1)
 memory, letters = memory.clone().requires_grad_(), alphabet.encode(text)
 logits = model.decode(shift([letters])[0], memory)[0]
-listened = torch.stack(
+influence = torch.stack(
     [
         torch.autograd.grad(logits[place, letter], memory, retain_graph=True)[0][0].norm(dim=-1)
         for place, letter in enumerate(letters)
@@ -1207,39 +1220,39 @@ listened = torch.stack(
 
 # %%
 figure, (above, below) = plt.subplots(2, 1, figsize=(9, 6), layout="constrained", sharex=True)
-times, shares = 0.04 * torch.arange(len(heard)), listened / listened.amax(dim=1, keepdim=True)
+times, shares = 0.04 * torch.arange(len(ctc)), influence / influence.amax(dim=1, keepdim=True)
 above.set_prop_cycle(color=plt.get_cmap("tab20").colors)
-above.plot(times, heard[:, 0], color="lightgray", label="blank")
+above.plot(times, ctc[:, 0], color="lightgray", label="blank")
 for symbol in letters.unique().tolist():
-    above.plot(times, heard[:, symbol], label=alphabet.decode([symbol]).replace(" ", "space"))
+    above.plot(times, ctc[:, symbol], label=alphabet.decode([symbol]).replace(" ", "space"))
 for start, word in zip(starts, text.split(), strict=True):
     above.text(start, 1.02, word)
     for panel, color in ((above, "black"), (below, "white")):
         panel.axvline(start, color=color, linewidth=0.8)
 above.set(ylabel="probability of CTC", ylim=(0, 1.15))
 _ = above.legend(frameon=False, ncols=2, fontsize="small", bbox_to_anchor=(1, 1))
-below.imshow(shares, aspect="auto", extent=(-0.02, 0.04 * len(heard) - 0.02, len(letters), 0))
+below.imshow(shares, aspect="auto", extent=(-0.02, 0.04 * len(ctc) - 0.02, len(letters), 0))
 below.set_yticks(torch.arange(len(letters)) + 0.5, list(text.replace(" ", "␣")), fontsize=7)
 _ = below.set(xlabel="time (s)", ylabel="letter that is written")
 
 # %% [markdown]
-# **Think:** CTC goes through a word letter by letter. Why do the rows of one word look alike, and
-# lie at its beginning?
+# **Think:** CTC goes through a word letter by letter. Why are the rows of one word so similar, with
+# their maximum near its beginning?
 #
 # <details><summary>An answer</summary>
 #
-# With ten words, the first frames of a word tell all of its letters. The decoder finds out which
-# word it is and spells it by heart: it has learned an alignment of words, not of letters. CTC
-# cannot do so: each frame says a symbol of its own, knowing nothing of the others. With thousands
-# of words the decoder, too, has to listen all the way.
+# With ten words, the first frames of a word determine all of its letters. The decoder recognizes
+# the word and writes it from memory: it has learned an alignment of words, not of letters. CTC
+# cannot do that: it predicts each frame's symbol independently of the symbols of the others. With
+# thousands of words the decoder, too, has to use all frames of a word.
 #
 # </details>
 #
 # ### Transformer against RNN
 #
-# Karita et al. compared the two in 15 tasks of speech recognition, and the Transformer won 13. What
-# their toolkit reached on the Wall Street Journal (eval92, word error rate in %, from ESPnet's list
-# of results):
+# Karita et al. compared the two in 15 tasks of speech recognition, and the Transformer won 13.
+# These are results of their toolkit on the Wall Street Journal (eval92, word error rate in %, from
+# ESPnet's list of results):
 #
 # | | WER |
 # |---|---|
@@ -1250,24 +1263,24 @@ _ = below.set(xlabel="time (s)", ylabel="letter that is written")
 # | RNN (4 bidirectional LSTM layers), with all of that | 4.7 |
 # | RNN, smaller beam and a language model of characters | 9.3 |
 #
-# **Think:** what matters most in this table, and what would a fair comparison of the two kinds of
-# network hold equal?
+# **Think:** what matters most in this table, and what would have to be equal in a fair comparison
+# of the two kinds of network?
 #
 # <details><summary>An answer</summary>
 #
 # Not the network: CTC, averaging and the language model take the error from 15.5 to 4.5, the change
-# from RNN to Transformer takes it from 4.7 to 4.5. What to hold equal depends on the question.
+# from RNN to Transformer takes it from 4.7 to 4.5. What must be equal depends on the question.
 # Equal steps: which learns more from the same data? Equal time: which gets further on this machine?
-# Equal parameters: which fits a device? A table that does not say which of them it holds equal says
-# little, and so does one without intervals.
+# Equal parameters: which fits a device? A table that does not state what was equal is of little
+# use, and so is one without intervals.
 #
 # </details>
 #
 # Here are ours, on the strings of digits of this notebook (`benchmarks/recognizers.py`; seed 0,
 # one core of an AMD EPYC; 360 utterances with 1,251 words by voices that were not trained on; in
 # brackets 95 % intervals over utterances; CPU s are steps times the median time of a step). Both
-# kinds hear through the convolutions of 7.2; between those and the letters stand either a
-# Transformer's layers or a bidirectional GRU and a GRU that writes:
+# kinds begin with the convolutions of 7.2; these are followed either by the layers of a
+# Transformer, or by a bidirectional GRU as the encoder and a GRU as the decoder:
 #
 # | | parameters | steps | CPU s | WER, decoder (%) | WER, CTC alone (%) |
 # |---|---|---|---|---|---|
@@ -1275,17 +1288,19 @@ _ = below.set(xlabel="time (s)", ylabel="letter that is written")
 # | GRU, equal steps | 830,246 | 800 | 151 | 2.6 (1.6–3.6) | 5.4 (3.9–6.9) |
 # | GRU, equal time | 830,246 | 659 | 125 | 5.3 (3.8–6.7) | 6.5 (4.9–8.3) |
 #
-# **Think:** with equal steps the GRU wins here, with equal time neither does; there it lost 13 of
-# 15 comparisons. Must one of them be wrong? What does the last column tell? And why were the models
-# timed while they took steps by turns, and not each in its own training?
+# **Think:** here the GRU is better with equal steps, and neither is with equal time; in Karita et
+# al. the RNN lost 13 of 15 comparisons. Must one of the two be wrong? What does the last column
+# show? And why were the step times measured in alternating steps of both models, and not each in
+# its own training?
 #
 # <details><summary>An answer</summary>
 #
-# Both can be right. A GRU knows before any training that neighbors belong together and that time
-# has an order; a Transformer has to learn it, which takes data and steps: they had hours of speech
-# and days of training, and we have ten words and three minutes. The last column shows it: after
-# 800 steps the Transformer's memory does not yet say by itself which letter is where, and its
-# decoder, which knows how words are spelled, covers that up. Other programs ran on that machine,
-# sometimes more and sometimes fewer: steps by turns are slowed alike. One seed is no proof, though.
+# Both can be right. The structure of a GRU already contains that neighbors belong together and that
+# time has an order; a Transformer has to learn that, which takes data and steps: they had hours of
+# speech and days of training, and we have ten words and three minutes. The last column shows it:
+# after 800 steps CTC cannot yet find each letter in the Transformer's memory, and the decoder,
+# which has learned how words are spelled, covers that up. Other programs ran on that machine,
+# sometimes more and sometimes fewer: alternating steps are slowed down equally. However, one seed
+# proves nothing.
 #
 # </details>

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # 8. Speech from text
 #
-# **You will build** FastSpeech: phonemes go in, a mel spectrogram comes out, and your own
-# Griffin-Lim makes it sound. It learns from a speech engine that tells exactly when each phoneme
-# begins, and in the end says 35 words that it never heard; a keyword model listens. On the way you
-# build the parts of Transformer-TTS, and watch attention find its way through a text.
-# **You need** notebooks 1 and 2; self-attention and sinusoids come with the package.
+# **You will build** FastSpeech: it turns phonemes into a mel spectrogram, and your own Griffin-Lim
+# turns that into sound. It is trained on a speech engine that provides the exact start of each
+# phoneme; in the end it speaks 35 words that it was not trained on, and a keyword model recognizes
+# them. On the way you build the parts of Transformer-TTS, and see how attention finds the alignment
+# with a text.
+# **You need** notebooks 1 and 2; the package provides self-attention and sinusoids.
 # **Time** about four hours; the notebook itself runs in four to five minutes, without a GPU.
 #
 # Shape letters: `B` batch, `U` phonemes, `T` frames, `S` steps of a decoder, `F` mel bands, `K`
@@ -22,13 +23,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from kws.features import mel_filterbank
+from kws.audio.features import mel_filterbank
 from kws.models.attention import MultiHeadSelfAttention
 from kws.models.duration_predictor import DurationPredictor
 from kws.models.positional import sinusoids
 
 BANDS, WINDOW, HOP = 64, 400, 160  # mel bands; samples of a frame and between frames, 16 kHz
-FLOOR = 1e-6  # what log-mels add to the power
+FLOOR = 1e-6  # added to the power before the logarithm
 MEAN, DEVIATION = -3.1, 4.35  # of the voice's log-mels
 LONGEST = 1000  # places that have a position
 _ = torch.manual_seed(0)
@@ -40,16 +41,16 @@ from safetensors.torch import save_file
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from kws.audio import SAMPLE_RATE
-from kws.checking import check, check_accuracy, check_values, expect_close, expect_equal
+from kws.audio.features import log_mel
+from kws.audio.recordings import SAMPLE_RATE
+from kws.course.checking import check, check_accuracy, check_values, expect_close, expect_equal
 from kws.data.embedded.phrases import SYMBOLS, numbers_of, phrase_texts, speak_phrases
+from kws.data.protocols import V2_WORDS
 from kws.device import back_on_cpu, choose_device
-from kws.features import log_mel
 from kws.inference.listener import heard, listener
 from kws.metrics import Proportion
 from kws.models.decoder import CrossAttention
 from kws.models.transformer import EncoderLayer, FeedForward
-from kws.protocols import V2_WORDS
 from kws.training.schedule import cosine_warmup
 
 device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
@@ -58,9 +59,10 @@ print("trained on:", device)
 # %% [markdown]
 # ## 8.1 Durations
 #
-# The voice of this notebook is that of a speech engine, espeak-ng. While it speaks it tells which
-# phoneme begins at which sample, so nobody has to guess where a sound ends. (FastSpeech's authors
-# took durations from the attention of a slower model; today most take them from an aligner.)
+# The voice of this notebook is that of a speech engine, espeak-ng. While it speaks, it provides the
+# sample at which each phoneme begins, so the ends of sounds need not be estimated. (FastSpeech's
+# authors took durations from the attention of a slower model; today most take them from an
+# aligner.)
 
 # %%
 phrase = speak_phrases(["happy garden"])[0]
@@ -69,35 +71,35 @@ print([round(start, 3) for start in phrase.starts])
 display(Audio(phrase.waveform, rate=SAMPLE_RATE))
 
 # %% [markdown]
-# `_` is silence, in front and at the end; stress is 2 on the loudest syllable. A model needs whole
-# **frames**, 100 a second: phoneme $i$ lasts from the frame nearest to its beginning, $b_i =
-# \lfloor 100 s_i + \frac12 \rfloor$, to that of the next, and the last one to the end.
+# `_` is silence, at the beginning and at the end; stress is 2 on the loudest syllable. A model
+# needs whole **frames**, 100 a second: phoneme $i$ lasts from the frame nearest to its start, $b_i
+# = \lfloor 100 s_i + \frac12 \rfloor$, to that of the next, and the last one to the end.
 #
 # **Before you go on:** three phonemes last 2.4 frames each, 7.2 together, in 7 frames. Rounding
 # each duration gives 2 + 2 + 2. What goes wrong?
 #
 # <details><summary>An answer</summary>
 #
-# One frame belongs to no phoneme, and from there on each frame is a little farther from what it
-# should say; in a long sentence dozens are missing. Rounded boundaries, 0, 2, 5, 7, give 2 + 3 + 2:
-# always the whole, and no boundary is more than half a frame off.
+# One frame belongs to no phoneme, and all later phonemes are one frame early; in a long sentence
+# dozens of frames are missing. Rounded boundaries, 0, 2, 5, 7, give 2 + 3 + 2: the sum is always
+# right, and no boundary is more than half a frame off.
 #
 # </details>
 #
-# **Contract.** `frames_of(starts, num_frames)`: (U,) float, seconds, rising, and a whole number →
-# (U + 1,) int64: the frames of the silence in front, then of each phoneme. They sum to
-# `num_frames`.
+# **Contract.** `frames_of(starts, num_frames)`: (U,) float, the starts in seconds of all phonemes
+# after the first silence, rising, and a whole number → (U + 1,) int64: the frames of the first
+# silence, then of each phoneme. They sum to `num_frames`.
 
 
 # %% tags=["export"]
 def frames_of(starts, num_frames):
-    """Frames of the silence in front and of each phoneme: (U,) seconds -> (U + 1,)."""
+    """Frames of the first silence and of each phoneme: (U,) seconds -> (U + 1,)."""
     # BEGIN SOLUTION 8.1
     #: The nearest frame of each start: 100 s + 1/2, cut off to int64.
     inner = (100 * starts + 0.5).long()
     #: The first boundary is 0, the last is num_frames.
     boundaries = torch.cat([torch.tensor([0]), inner, torch.tensor([num_frames])])
-    #: What lies between neighbors.
+    #: The differences of neighbors.
     return boundaries.diff()
     # END SOLUTION
 
@@ -108,7 +110,7 @@ with check("8.1-durations-by-hand", "silence and three phonemes in 20 frames"):
     suspects = {
         "nearest, not below: floor(100 s + 1/2)": torch.tensor([1, 9, 3, 7]),
         "nearest, not above: floor(100 s + 1/2)": torch.tensor([2, 9, 3, 6]),
-        "the silence in front is the first duration": torch.tensor([10, 2, 7]),
+        "the first silence is the first duration": torch.tensor([10, 2, 7]),
         "the last phoneme lasts to the end": torch.tensor([1, 10, 2]),
         "round boundaries, not durations": torch.tensor([1, 9, 2, 7]),
     }
@@ -118,22 +120,24 @@ check_values("8.1-durations-values", frames_of)
 # %% [markdown]
 # ## 8.2 The length regulator
 #
-# The whole idea of FastSpeech: repeat the vector of phoneme $i$ as often as it lasts, and the rest
-# is a model from sequence to sequence of the same length. No attention has to find the way through
-# the text, none can lose it, and speech becomes faster or slower by other numbers.
+# The idea of FastSpeech is to repeat the vector of each phoneme for the length of its duration, in
+# frames; the rest is a model whose input and output have the same length. No attention has to find
+# the alignment, so none can lose it, and other durations make speech faster or slower.
 #
-# **Before you go on:** speech at `pace` 1.3, 1.3 times as long: a phoneme of 5 frames should last
-# 6.5. A well-known implementation computes `int((d + 0.5) * pace)`. What does it do to a pace of 3?
+# **Before you go on:** speech at `pace` 1.3 is 1.3 times as long: a phoneme of 5 frames should last
+# 6.5. A well-known implementation computes `int((d + 0.5) * pace)`. What does it compute for
+# durations of 5, 1 and 0 at a pace of 3?
 #
 # <details><summary>An answer</summary>
 #
-# It adds 1.5 frames to every phoneme, half a frame scaled with the rest: 3 · 5 + 1 = 16 and 3 · 1 +
-# 1 = 4, a third too long. Scale first, then round: $\lfloor \text{pace} \cdot d + \frac12 \rfloor$.
+# It adds 1.5 before it cuts off, since the half is scaled, too: int(16.5) is 16 instead of 15,
+# int(4.5) is 4 instead of 3, and a phoneme of 0 frames gets 1. Scale first, then round: $\lfloor
+# \text{pace} \cdot d + \frac12 \rfloor$.
 #
 # </details>
 #
 # **Contract.** `regulate(x, durations)`: (B, U, D), (B, U) int64 from 0 up → y (B, T, D) and
-# `valid` (B, T) bool, T the longest sum; y is 0 where not valid. Any tensor operation, but for
+# `valid` (B, T) bool, T the longest sum; y is 0 where not valid. Use any tensor operation except
 # `repeat_interleave`. `paced(durations, pace)`: (B, U) int64 and a number above 0 → (B, U) int64,
 # rounded half up.
 
@@ -142,17 +146,18 @@ check_values("8.1-durations-values", frames_of)
 def regulate(x, durations):
     """Repeat vector i of x (B, U, D) durations[i] times: (B, T, D), and valid (B, T)."""
     # BEGIN SOLUTION 8.2
-    #: The frame where each phoneme ends: (B, U), and how many frames there are.
+    #: The frame at which each phoneme ends, (B, U), and the largest number of frames.
     ends = durations.cumsum(dim=1)
     num_frames = ends[:, -1].max()
     frames = torch.arange(num_frames, device=x.device)
     #: valid: the frames before the last phoneme's end.
     valid = frames < ends[:, -1:]
-    #: The phoneme of a frame: how many phonemes have ended by then. Padding may have the last one.
+    #: The phoneme of a frame is the number of phonemes that have ended by then. For padded frames
+    #: this number may be U: clamp it to U - 1.
     whose = (frames[:, None] >= ends[:, None]).sum(dim=-1).clamp(max=x.shape[1] - 1)
     #: Take these rows of x, and clear the padding.
     y = x.gather(1, whose[..., None].expand(-1, -1, x.shape[2]))
-    return y * valid[..., None], valid
+    return y.masked_fill(~valid[..., None], 0), valid
     # END SOLUTION
 
 
@@ -172,7 +177,7 @@ with check("8.2-regulate-by-hand", "two texts of three phonemes"):
     suspects = {"is the padding zero?": torch.tensor([[[1.0], [1], [3], [3]], rows[1]])}
     expect_close("y", y, rows, suspects)
     expect_equal("valid", valid.tolist(), [[True, True, True, False], [True] * 4])
-    suspects = {"scale first, then add one half": [[16, 2, 7]]}
+    suspects = {"scale first, then add one half": [[16, 1, 7]]}
     longer = paced(torch.tensor([[5, 0, 2]]), 3).tolist()
     expect_equal("paced([[5, 0, 2]], 3)", longer, [[15, 0, 6]], suspects)
     suspects = {"are halves rounded up?": [[6, 0, 3]], "round, do not cut off": [[6, 0, 2]]}
@@ -184,16 +189,17 @@ check_values("8.2-paced-values", paced)
 # %% [markdown]
 # ## 8.3 The block
 #
-# FastSpeech's layer is an encoder layer (notebook 2) in which two convolutions over time stand in
-# place of the two linear layers: neighboring phonemes, and neighboring frames, have more to do with
-# each other than the words of a text. Without them its authors lose 0.11 points of comparative
-# opinion (CMOS).
+# FastSpeech's layer is an encoder layer (notebook 2) in which two convolutions over time replace
+# the two linear layers: neighboring phonemes, and neighboring frames, are more closely related than
+# the words of a text. Without the convolutions, quality falls by 0.11 in the authors' comparative
+# listening test (CMOS).
 #
-# A convolution reads its neighbors, padding too. So padding has to be **zero** in front of each
-# one, or a text says something else beside a longer one.
+# A convolution reads neighboring frames, and padding, too. So padding has to be **zero** before
+# each convolution, or an utterance changes when it is batched with a longer one.
 #
-# **Before you go on:** the first convolution has a kernel of 3, and the second of 1. What is a
-# convolution with a kernel of 1? How many parameters does the block have?
+# **Before you go on:** in our block the first convolution has a kernel of 3, and the second of 1.
+# (In the paper both have 3.) What is a convolution with a kernel of 1? How many parameters does the
+# block have?
 #
 # <details><summary>An answer</summary>
 #
@@ -203,16 +209,16 @@ check_values("8.2-paced-values", paced)
 # </details>
 #
 # A small network of the package reads the vectors of the phonemes and predicts $\ln(d + 1)$ of each
-# duration $d$: relative errors count then, and a duration of 0 has a logarithm.
+# duration $d$: so relative errors count, and a duration of 0 has a logarithm.
 #
 # **Contract.** `FftBlock(d_model, num_heads, d_ff, kernel_size=3, dropout=0.1)`; `forward(x,
 # valid)`: (B, T, D) → (B, T, D): attention, added to its input, norm; convolution to E, ReLU,
-# convolution back, added, norm; dropout on what is added; where not valid the result is 0, and so
-# is what the convolutions read. `MultiHeadSelfAttention(d_model, num_heads)(x, valid)` comes with
-# the package. `duration_loss(log_durations, durations, valid)`: (B, U), (B, U) int64, (B, U) bool →
-# mean square error against $\ln(d + 1)$, over real phonemes. `frames_from(log_durations, valid)` →
-# (B, U) int64: the durations that these mean, rounded, at least 1 of a real phoneme and 0 of
-# padding.
+# convolution back, added, norm; dropout on each of the two outputs that are added, and nowhere
+# else; where not valid the result is 0, and so is the input of the convolutions. The package
+# provides `MultiHeadSelfAttention(d_model, num_heads)(x, valid)`. `duration_loss(log_durations,
+# durations, valid)`: (B, U), (B, U) int64, (B, U) bool → mean square error against $\ln(d + 1)$,
+# over real phonemes. `frames_from(log_durations, valid)` → (B, U) int64: the durations with these
+# logarithms, rounded, at least 1 for a real phoneme and 0 for padding.
 
 
 # %% tags=["export"]
@@ -222,7 +228,8 @@ class FftBlock(nn.Module):
     def __init__(self, d_model, num_heads, d_ff, kernel_size=3, dropout=0.1):
         super().__init__()
         # BEGIN SOLUTION 8.3
-        #: self.attention, self.expand and self.contract (nn.Conv1d), two nn.LayerNorm, dropout.
+        #: self.attention; self.expand and self.contract, nn.Conv1d; self.norm_attention and
+        #: self.norm_convolution, nn.LayerNorm; self.dropout, nn.Dropout.
         self.attention = MultiHeadSelfAttention(d_model, num_heads)
         self.expand = nn.Conv1d(d_model, d_ff, kernel_size, padding=kernel_size // 2)
         self.contract = nn.Conv1d(d_ff, d_model, 1)
@@ -233,20 +240,21 @@ class FftBlock(nn.Module):
 
     def forward(self, x, valid):
         # BEGIN SOLUTION 8.3
-        real = valid[..., None]
-        #: Attention: add, norm; then clear the padding, which the convolution would read.
-        x = self.norm_attention(x + self.dropout(self.attention(x, valid))) * real
-        #: nn.Conv1d wants (B, D, T): transpose, expand, ReLU, contract, transpose back.
+        padding = ~valid[..., None]
+        #: Attention: add, norm; then set the padding to zero, which the convolution would read.
+        x = self.norm_attention(x + self.dropout(self.attention(x, valid)))
+        x = x.masked_fill(padding, 0)
+        #: nn.Conv1d takes (B, D, T): transpose, expand, ReLU, contract, transpose back.
         y = self.contract(F.relu(self.expand(x.mT))).mT
-        #: Add, norm, clear.
-        return self.norm_convolution(x + self.dropout(y)) * real
+        #: Add, norm, and set the padding to zero.
+        return self.norm_convolution(x + self.dropout(y)).masked_fill(padding, 0)
         # END SOLUTION
 
 
 def duration_loss(log_durations, durations, valid):
     """Mean square error against ln(d + 1), over real phonemes."""
     # BEGIN SOLUTION 8.3
-    #: Only where valid: log_durations[valid] is one row of numbers.
+    #: Use only valid entries: log_durations[valid] is one row of numbers.
     wanted = (durations[valid] + 1).log()
     return (log_durations[valid] - wanted).square().mean()
     # END SOLUTION
@@ -255,14 +263,14 @@ def duration_loss(log_durations, durations, valid):
 def frames_from(log_durations, valid):
     """Durations (B, U), int64: at least 1 where valid, 0 elsewhere."""
     # BEGIN SOLUTION 8.3
-    #: exp(.) - 1, round, clamp, int64, times valid.
-    return (log_durations.exp() - 1).round().clamp(min=1).long() * valid
+    #: exp(.) - 1, round, clamp, 0 where not valid, int64.
+    return (log_durations.exp() - 1).round().clamp(min=1).masked_fill(~valid, 0).long()
     # END SOLUTION
 
 
 # %% tags=["export"]
 def load_block(module, weights):
-    """Copy known weights into the block; change it if yours is arranged in another way.
+    """Copy known weights into the block; change this function if yours is arranged differently.
 
     weights[name] has a weight and a bias: "qkv" (3D, D), the rows of queries, keys and values one
     after the other, in each head after head; "out" (D, D); "expand" (E, D, kernel) and "contract"
@@ -285,16 +293,16 @@ def load_block(module, weights):
 # %% tags=["check"]
 with check("8.3-durations-by-hand", "ln 2 and ln 9 are 1 and 8 frames"):
     valid = torch.tensor([[True, True, False]])
-    said = torch.tensor([[2.0, 9.0, 5.0]]).log()
+    logs = torch.tensor([[2.0, 9.0, 5.0]]).log()
     suspects = {
         "exp(x) - 1: the logarithm is of d + 1": [[2, 9, 0]],
-        "padding lasts 0 frames": [[1, 8, 4]],
+        "padding has 0 frames": [[1, 8, 4]],
     }
-    expect_equal("frames_from", frames_from(said, valid).tolist(), [[1, 8, 0]], suspects)
+    expect_equal("frames_from", frames_from(logs, valid).tolist(), [[1, 8, 0]], suspects)
     short = frames_from(torch.tensor([[0.0, -3.0, 0.0]]), valid).tolist()
-    suspects = {"at least 1 frame": [[0, 0, 0]], "padding lasts 0 frames": [[1, 1, 1]]}
+    suspects = {"at least 1 frame": [[0, 0, 0]], "padding has 0 frames": [[1, 1, 1]]}
     expect_equal("frames_from, too short", short, [[1, 1, 0]], suspects)
-    loss = duration_loss(said, torch.tensor([[1, 8, 99]]), valid)
+    loss = duration_loss(logs, torch.tensor([[1, 8, 99]]), valid)
     expect_close("duration_loss of the right durations", loss, 0.0)
 check_values("8.3-durations-predicted", duration_loss, frames_from)
 check_values("8.3-block-count", FftBlock)
@@ -304,44 +312,47 @@ check_values("8.3-block-padding", FftBlock, load_block)
 # %% [markdown]
 # ## 8.4 What Transformer-TTS needs
 #
-# The model before FastSpeech writes one frame after another, and looks through attention at the
-# text (notebook 7 has such a decoder; you do not need it). Four things had to be found before it
-# worked.
+# The model before FastSpeech writes one frame after another, and attends to the text (notebook 7
+# has such a decoder; you do not need it). Four ideas make it work. The first three are from its
+# paper, the last is from Tachibana et al. 2017 (<https://arxiv.org/abs/1710.08969>).
 #
-# **Scaled positions.** Sinusoids are as large as 1, whatever the vectors beside them. So they get a
-# weight $\alpha$, one number, learned, 1 at the beginning: $x_i + \alpha\, \mathrm{PE}(i)$.
+# **Scaled positions.** Sinusoids reach 1, whatever the size of the vectors that they are added to.
+# So they get a weight $\alpha$, one learned number, which begins at 1: $x_i + \alpha\,
+# \mathrm{PE}(i)$.
 #
-# **A pre-net** in front of the decoder: two linear layers with ReLU, half of the features dropped,
-# *when it speaks, too*. A frame is so like the last one that a model which sees it sharply would
-# copy it, and never look at the text. After ReLU nothing is negative, while sinusoids have mean 0:
-# a third linear layer, without ReLU, brings the center back.
+# **A pre-net** before the decoder: two linear layers with ReLU, and dropout of half of the
+# features, *in evaluation, too*. A frame is so similar to the last one that a model with a clear
+# view of the last one would copy it, and ignore the text. After ReLU nothing is negative, while
+# sinusoids have a mean near 0: a third linear layer, without ReLU, allows negative values again.
 #
-# **A stop token**: one number a step says whether this was the last. In a hundred steps there is
-# one "yes", so it counts five times as much.
+# **A stop token**: at each step one logit predicts whether this is the last. Among a hundred steps
+# only one is the last, so it counts five times as much.
 #
 # **Guided attention**: text and speech both run from left to right. A penalty on attention far from
-# the diagonal, $1 - \exp(-(s / S - u / U)^2 / 2 g^2)$ with $g = 0.3$, helps to find it.
+# the diagonal, $1 - \exp(-(s / S - u / U)^2 / 2 g^2)$ with $g = 0.3$, helps it to find the
+# diagonal.
 #
 # **Before you go on:** a decoder's input is its own output, one step later. What happens in
 # training if you forget to shift it?
 #
 # <details><summary>An answer</summary>
 #
-# It reads the frame that it is to write, copies it, and the loss falls beautifully. When it speaks
-# for itself there is nothing to copy.
+# It reads the frame that it should predict, copies it, and the loss falls quickly. In generation
+# there is nothing to copy.
 #
 # </details>
 #
 # **Contract.** `ScaledPositions(d_model, longest)`; `forward(x)`: (B, T, D) → the same; a
 # ValueError if T is above `longest`. `PreNet(n_mels, d_model, dropout=0.5)`; `forward(frames)`: (B,
-# S, F) → (B, S, D), dropping in evaluation, too. `shifted(frames)`: (B, S, F) → the same, a frame
-# of zeros first. `stop_targets(lengths, num_steps)`: (B,) int64 → (B, S) float, 1 at each last
-# step. `stop_loss(logits, targets, valid, weight=5.0)`: (B, S) each → the mean cross-entropy over
-# valid steps, a 1 weighing `weight`. `guide_weights(steps, phonemes, width=0.3)`: (B,) int64,
-# numbers of steps and of phonemes → (B, S, U), of the longest. `guided_loss(weights, guide,
-# valid)`: attention (B, H, S, U), (B, S, U), valid steps (B, S) → the sum over the text of
-# attention times guide, on average over heads and valid steps. Any tensor operation; not
-# `F.binary_cross_entropy_with_logits` or `nn.BCEWithLogitsLoss`.
+# S, F) → (B, S, D), with dropout in evaluation, too. `shifted(frames)`: (B, S, F) → the same shape,
+# one step later, a frame of zeros first. `stop_targets(lengths, num_steps)`: (B,) int64 → (B, S)
+# float, 1 at each last step. `stop_loss(logits, targets, valid, weight=5.0)`: (B, S) each → the
+# cross-entropies of the valid steps, those with target 1 times `weight`, summed and divided by the
+# *number* of valid steps. `guide_weights(steps, phonemes, width=0.3)`: (B,) int64, numbers of steps
+# and of phonemes → (B, S, U), S and U the largest of them. `guided_loss(weights, guide, valid)`:
+# attention (B, H, S, U), (B, S, U), valid steps (B, S) → the sum over the text of attention times
+# guide, averaged over heads and valid steps. Use any tensor operations;
+# `F.binary_cross_entropy_with_logits` and `nn.BCEWithLogitsLoss` do not count as an answer.
 
 
 # %% tags=["export"]
@@ -351,7 +362,7 @@ class ScaledPositions(nn.Module):
     def __init__(self, d_model, longest):
         super().__init__()
         # BEGIN SOLUTION 8.4
-        #: self.alpha: a parameter without axes, 1.
+        #: self.alpha: a parameter of one number, of the value 1.
         self.alpha = nn.Parameter(torch.ones(()))
         #: self.table: sinusoids(torch.arange(longest).float(), d_model), a buffer not to be saved.
         table = sinusoids(torch.arange(longest).float(), d_model)
@@ -374,7 +385,7 @@ class PreNet(nn.Module):
     def __init__(self, n_mels, d_model, dropout=0.5):
         super().__init__()
         # BEGIN SOLUTION 8.4
-        #: self.first, self.second, self.center, and self.dropout, a number.
+        #: self.first, self.second and self.center, linear layers; self.dropout, a number.
         self.first = nn.Linear(n_mels, d_model)
         self.second = nn.Linear(d_model, d_model)
         self.center = nn.Linear(d_model, d_model)
@@ -383,7 +394,7 @@ class PreNet(nn.Module):
 
     def forward(self, frames):
         # BEGIN SOLUTION 8.4
-        #: F.dropout(x, p) drops always; nn.Dropout only in training.
+        #: F.dropout(x, p) is active in every mode, nn.Dropout in training only.
         x = F.dropout(F.relu(self.first(frames)), self.dropout)
         x = F.dropout(F.relu(self.second(x)), self.dropout)
         return self.center(x)
@@ -391,9 +402,9 @@ class PreNet(nn.Module):
 
 
 def shifted(frames):
-    """frames (B, S, F), one step later: zeros first, the last one gone."""
+    """frames (B, S, F), one step later: zeros first, without the last one."""
     # BEGIN SOLUTION 8.4
-    #: Put a frame of zeros in front of all but the last.
+    #: Prepend a frame of zeros to all but the last frame.
     return torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
     # END SOLUTION
 
@@ -429,7 +440,7 @@ def guide_weights(steps, phonemes, width=0.3):
 def guided_loss(weights, guide, valid):
     """Attention far from the diagonal: mean over heads and valid steps."""
     # BEGIN SOLUTION 8.4
-    #: Times the guide, which is the same for all heads; sum over the text, mean over the heads.
+    #: Multiply by the guide, which is the same for all heads; sum over the text, average the heads.
     penalty = (weights * guide[:, None]).sum(dim=-1).mean(dim=1)
     #: The mean over valid steps.
     return penalty[valid].mean()
@@ -438,7 +449,7 @@ def guided_loss(weights, guide, valid):
 
 # %% tags=["export"]
 def load_linear(module, weights):
-    """Copy known weights into linear layers; change it if yours have other names.
+    """Copy known weights into linear layers; change this function if your names differ.
 
     weights[name] has a weight and a bias: "first" (D, F), "second" (D, D), "center" (D, D).
     """
@@ -451,11 +462,11 @@ def load_linear(module, weights):
 # %% tags=["check"]
 with check("8.4-parts-by-hand", "shift, stop and guide of two utterances"):
     frames = torch.tensor([[[1.0], [2], [3]]])
-    suspects = {"zeros first: a step reads what came before it": torch.tensor([[[2.0], [3], [0]]])}
+    suspects = {"zeros first: a step reads the frame before it": torch.tensor([[[2.0], [3], [0]]])}
     expect_close("shifted(frames)", shifted(frames), [[[0.0], [1], [2]]], suspects)
     stops = stop_targets(torch.tensor([3, 2]), 3)
     suspects = {
-        "1 at the last step only, not behind it": torch.tensor([[0.0, 0, 1], [0, 1, 1]]),
+        "1 at the last step only, not after it": torch.tensor([[0.0, 0, 1], [0, 1, 1]]),
         "the last step of 3 is number 2": torch.tensor([[0.0, 0, 0], [0, 0, 1]]),
     }
     expect_close("stop_targets([3, 2], 3)", stops, [[0.0, 0, 1], [0, 1, 0]], suspects)
@@ -469,8 +480,8 @@ check_values("8.4-stop-values", shifted, stop_targets, stop_loss)
 check_values("8.4-guide-values", guide_weights, guided_loss)
 
 # %% [markdown]
-# The voice says 700 phrases of one to three words; none of the 35 keywords of this course is among
-# them. Then a small Transformer-TTS, four frames a step, learns for a minute: with guided
+# The engine speaks 700 phrases of one to three words; they contain none of the 35 keywords of this
+# course. Then a small Transformer-TTS, four frames a step, is trained for a minute, with guided
 # attention, and without.
 
 
@@ -481,7 +492,7 @@ def prepared(texts):
     for phrase in speak_phrases(texts):
         waveform = torch.from_numpy(phrase.waveform)
         mel = log_mel(waveform[None], n_mels=BANDS, floor=FLOOR)[0]
-        starts = torch.tensor(phrase.starts[1:], dtype=torch.float64)  # behind the silence
+        starts = torch.tensor(phrase.starts[1:], dtype=torch.float64)  # after the silence
         phonemes = numbers_of(phrase.phonemes, phrase.text)
         spoken.append((phonemes, frames_of(starts, len(mel)), mel, waveform))
     return spoken
@@ -498,7 +509,7 @@ def collate(rows):
 
 # %%
 def batches(data, batch_size, steps, seed):
-    """Batches of phrases of like lengths."""
+    """Batches of phrases of similar lengths."""
     generator, rows = torch.Generator().manual_seed(seed), []
     for _ in range(steps):
         if len(rows) < batch_size:
@@ -519,7 +530,7 @@ print(f"{len(frames) / 100:.0f} s, mean {frames.mean():.2f}, deviation {frames.s
 
 # %%
 class SmallText(nn.Module):
-    """Phonemes (B, U, 2), valid (B, U) -> what the decoder looks at (B, U, D)."""
+    """Phonemes (B, U, 2), valid (B, U) -> the memory of the decoder (B, U, D)."""
 
     def __init__(self, d_model, num_heads):
         super().__init__()
@@ -535,7 +546,7 @@ class SmallText(nn.Module):
 
 # %%
 class SmallDecoder(nn.Module):
-    """Frames before (B, S, F), memory (B, U, D) -> y (B, S, D), attention (B, H, S, U)."""
+    """Shifted frames (B, S, F), memory (B, U, D) -> y (B, S, D), attention (B, H, S, U)."""
 
     def __init__(self, d_model, num_heads):
         super().__init__()
@@ -556,7 +567,7 @@ class SmallDecoder(nn.Module):
 
 # %%
 class SmallTts(nn.Module):
-    """Phonemes and frames before -> frames, stop logits, attention; 4 frames a step."""
+    """Phonemes and frames -> predicted frames, stop logits, attention; 4 frames a step."""
 
     def __init__(self, d_model=128, num_heads=4, per_step=4):
         super().__init__()
@@ -579,9 +590,9 @@ def small_losses(model, phonemes, valid, durations, mel):
     mel = F.pad((mel - MEAN) / DEVIATION, (0, 0, 0, -mel.shape[1] % model.per_step))
     spoken = (torch.arange(int(lengths.max())) < lengths[:, None]).to(device)
     phonemes, valid, mel = phonemes.to(device), valid.to(device), mel.to(device)
-    said, stop, weights = model(phonemes, valid, mel)
+    predicted, stop, weights = model(phonemes, valid, mel)
     real = spoken.repeat_interleave(model.per_step, dim=1)
-    error = F.l1_loss(said[real], mel[real])
+    error = F.l1_loss(predicted[real], mel[real])
     stops = stop_loss(stop, stop_targets(lengths, spoken.shape[1]).to(device), spoken)
     off = guided_loss(weights, guide_weights(lengths, letters).to(device), spoken)
     return error, stops, off
@@ -631,19 +642,19 @@ for axes, (name, (small, losses)) in zip(panels, fitted.items(), strict=True):
 _ = panels[0].set(ylabel="phoneme")
 
 # %% [markdown]
-# The red line is what the engine really did. With the guide, attention follows it after a few
-# steps; without one it does not within this notebook, and speech that it wrote would be babble.
-# (With guidance, two layers and four times the steps it still said 1 of 35 words so that a listener
-# knew it, when we tried; ESPnet's recipe trains for days.) That was FastSpeech's argument: where
-# durations are known, nobody has to find the way.
+# The red line is the engine's alignment. With the guide, attention is near it after these 150
+# steps; without the guide it is not, and the speech would be babble. (Even with guidance, two
+# layers and four times as many steps, a listener recognized only 1 of 35 synthesized words when we
+# tried; ESPnet's recipe trains for days.) This is FastSpeech's argument: if durations are known, no
+# alignment has to be found.
 #
-# **Think:** an attention that lies on the diagonal exactly has a loss of 0. Why not draw the
-# diagonal and be done?
+# **Think:** attention that is exactly on the diagonal has a loss of 0. Why do we not fix it to the
+# diagonal?
 #
 # <details><summary>An answer</summary>
 #
-# Sounds are of different lengths: the red line is not straight. The guide is only to keep attention
-# near it at first; the width of 0.3 allows three tenths of the text to either side.
+# Sounds differ in length: the red line is not straight. The guide only has to keep attention near
+# it at first; with a width of 0.3 a deviation costs little within three tenths of the text.
 #
 # </details>
 #
@@ -653,29 +664,31 @@ _ = panels[0].set(ylabel="phoneme")
 #
 # Bands to frequencies is a linear system with too few equations: $\text{power} \cdot W =
 # \text{mel}$, with the filters $W$ (K, F) of notebook 1. Of all solutions the pseudo-inverse gives
-# the smallest, $\text{mel} \cdot W^{+}$; what comes out negative is cut off.
+# the smallest, $\text{mel} \cdot W^{+}$; negative values are set to the minimum.
 #
-# Phases are guessed. A picture of magnitudes with wrong phases is no spectrogram of anything: make
-# a waveform of it, take its spectrogram, and the magnitudes are others. **Griffin-Lim** goes to and
-# fro: keep the phases of that spectrogram, put the right magnitudes back, again. With *momentum*
-# $m$ it also goes on in the direction in which the spectra moved: from $c_t - \frac{m}{1 + m}
-# c_{t-1}$ the phases are taken, $c_t$ being the spectra of round $t$, $c_{-1} = 0$.
+# Phases are estimated. Magnitudes with wrong phases are not the spectrogram of any waveform: the
+# waveform that is computed from them has a spectrogram with different magnitudes. **Griffin-Lim**
+# iterates: keep the phases of that spectrogram, restore the right magnitudes, and repeat. With
+# *momentum* $m$ each round also continues in the direction in which the spectra moved: the phases
+# are those of $c_t - \frac{m}{1 + m} c_{t-1}$, where $c_t$ are the spectra of round $t$ and $c_{-1}
+# = 0$.
 #
 # **Before you go on:** does a round without momentum ever make the magnitudes of the waveform
 # worse?
 #
 # <details><summary>An answer</summary>
 #
-# Never: each half of a round takes the nearest point, of the spectra that belong to a waveform, and
-# of those with the right magnitudes. With momentum it can, and mostly arrives sooner.
+# Never: each half of a round takes the nearest point, first among the spectra of waveforms, then
+# among those with the right magnitudes. With momentum a round can make them worse, but mostly the
+# error falls faster.
 #
 # </details>
 #
-# **Contract.** `mel_to_power(mel)`: log-mels (B, T, 64) → power (B, T, 201), float as mel, at least
-# 1e-10: of exp(mel) - 1e-6, at least 0, by the pseudo-inverse (`torch.linalg.pinv`) of
+# **Contract.** `mel_to_power(mel)`: log-mels (B, T, 64) → power (B, T, 201), in the dtype of `mel`,
+# at least 1e-10: exp(mel) - 1e-6, at least 0, times the pseudo-inverse (`torch.linalg.pinv`) of
 # `mel_filterbank(201, 64, 20.0, 8000.0)`. `griffin_lim(magnitude, iterations, momentum=0.99)`: (B,
 # T, K) → (B, N), N = 160 (T - 1), beginning with phases of 0. `spectra` and `waveform_of` are
-# given; nothing of torchaudio.
+# given; torchaudio does not count as an answer.
 
 
 # %% tags=["export"]
@@ -695,9 +708,10 @@ def mel_to_power(mel):
     """Log-mels (B, T, 64) -> power of 201 frequencies (B, T, 201), nowhere below 1e-10."""
     # BEGIN SOLUTION 8.5
     filters = mel_filterbank(WINDOW // 2 + 1, BANDS, 20.0, 8000.0)
-    #: Undo the logarithm and its floor; nothing is negative.
+    #: Undo the logarithm and its floor; set negative values to 0.
     power = (mel.exp() - FLOOR).clamp(min=0)
-    #: Times the pseudo-inverse of the filters (torch.linalg.pinv), in the dtype of mel; clamp.
+    #: Multiply by the pseudo-inverse of the filters (torch.linalg.pinv), in the dtype of mel;
+    #: clamp.
     return (power @ torch.linalg.pinv(filters).to(mel.dtype)).clamp(min=1e-10)
     # END SOLUTION
 
@@ -709,12 +723,12 @@ def griffin_lim(magnitude, iterations, momentum=0.99):
     phase = torch.complex(torch.ones_like(magnitude), torch.zeros_like(magnitude))
     before = torch.zeros_like(phase)
     for _ in range(iterations):
-        #: The spectra of the waveform that magnitudes and phases make.
+        #: The spectra of the waveform of these magnitudes and phases.
         consistent = spectra(waveform_of(magnitude * phase))
         #: Momentum; then divide by the size (plus 1e-16), which leaves the phase.
         moved = consistent - momentum / (1 + momentum) * before
         phase = moved / (moved.abs() + 1e-16)
-        #: Remember the spectra, not what momentum made of them.
+        #: Remember the spectra before momentum, not after it.
         before = consistent
     #: The waveform of the magnitudes with the last phases.
     return waveform_of(magnitude * phase)
@@ -722,22 +736,22 @@ def griffin_lim(magnitude, iterations, momentum=0.99):
 
 
 # %% tags=["check"]
-with check("8.5-tone-by-hand", "a tone comes back as a tone, better with each round"):
+with check("8.5-tone-by-hand", "a tone is restored, better with each round"):
     tone = torch.sin(2 * math.pi * 500 * torch.arange(3200) / 16_000)[None]
     wanted = spectra(tone).abs()
     off = []
     for rounds in (0, 5, 40):
         again = spectra(griffin_lim(wanted, rounds, 0.0)).abs()
         off.append(float((again - wanted).norm() / wanted.norm()))
-    expect_equal("does the error fall?", off[0] > off[1] > off[2], True)
+    expect_equal("the error falls from 0 to 5 to 40 rounds", off[0] > off[1] > off[2], True)
     flat = mel_to_power(torch.full((1, 2, 64), -20.0))
     expect_close("the power of silence", flat, torch.full((1, 2, 201), 1e-10), atol=1e-12)
 check_values("8.5-power-values", mel_to_power)
 check_values("8.5-griffin-values", griffin_lim)
 
 # %% [markdown]
-# **Copy synthesis**: real mels through your vocoder. What you hear now is the best that any model
-# of mels can reach in this notebook. First the engine, then its copy.
+# In **copy synthesis** your vocoder gets real mels. The result is the best that any model of mels
+# can reach in this notebook. First you hear the engine, then its copy.
 
 
 # %%
@@ -778,22 +792,24 @@ _ = axes.legend(frameon=False)
 #
 # ## 8.6 Say it
 #
-# Put together: phonemes are embedded, symbol and stress, with scaled positions; blocks; durations;
-# the length regulator; positions again, blocks, and a line to 64 bands. The predictor of durations
-# reads the encoder's output and does **not** train it (`detach`): it should read what speech needs,
-# not change it.
+# FastSpeech consists of embeddings of symbol and stress, scaled positions, blocks (the encoder),
+# durations, the length regulator, positions again, blocks (the decoder), and a linear layer to 64
+# bands. The duration predictor reads the encoder's output but does **not** train it (`detach`): the
+# encoder should learn for the speech only.
 #
 # **Contract.** `FastSpeech(num_symbols, d_model=128, num_heads=2, d_ff=256, encoder_layers=2,
 # decoder_layers=3, dropout=0.1)`, with `symbols` (`nn.Embedding`; symbol 0 is padding) and
 # `stresses` (3), `encoder` and `decoder` (lists of blocks), `durations` (a
 # `DurationPredictor(d_model, 3, dropout)`), `out` (linear), and positions for LONGEST phonemes and
 # frames. `forward(phonemes, valid, durations=None, pace=1.0)`: (B, U, 2) int64 pairs of symbol and
-# stress, (B, U) bool, (B, U) int64 → the log-mels (B, T, 64), MEAN + DEVIATION times what `out`
-# says; their valid frames (B, T); and predicted ln(d + 1) (B, U). Without durations it takes the
-# predicted ones, paced; given ones stay as they are. `speech_loss(model, phonemes, valid,
-# durations, mel)`: the mean absolute error over valid frames and bands, divided by DEVIATION,
-# plus `duration_loss`. `recipe()` → steps (1 to 100,000), batch_size (2 to 256), lr (0.000001 to
-# 0.1) and warmup_steps (from 1 to one less than steps). At most 1,500,000 parameters.
+# stress, (B, U) bool, (B, U) int64 → the log-mels (B, T, 64), MEAN + DEVIATION times the output of
+# `out`; their valid frames (B, T); and predicted ln(d + 1) (B, U). Without durations it uses the
+# predicted ones, paced; durations that are given are not paced. `speech_loss(model, phonemes,
+# valid, durations, mel)`: the mean absolute error over valid frames and bands, divided by
+# DEVIATION, plus `duration_loss`. `recipe()` → steps (1 to 100,000), batch_size (2 to 256), lr
+# (0.000001 to 0.1) and warmup_steps (from 1 to one less than steps). At most 1,500,000 parameters.
+# Numbers that training changes count, wherever they are kept; a fixed table, such as positional
+# encodings, does not.
 
 
 # %% tags=["export"]
@@ -833,7 +849,7 @@ class FastSpeech(nn.Module):
         x = self.text_places(x)
         for block in self.encoder:
             x = block(x, valid)
-        #: Predict durations from x.detach(); take them, paced, if none are given.
+        #: Predict durations from x.detach(); use them, paced, if none are given.
         log_durations = self.durations(x.detach(), valid)
         if durations is None:
             durations = paced(frames_from(log_durations, valid), pace)
@@ -850,10 +866,10 @@ class FastSpeech(nn.Module):
 def speech_loss(model, phonemes, valid, durations, mel):
     """Mean absolute error in deviations, over valid frames, plus duration_loss."""
     # BEGIN SOLUTION 8.6
-    #: The model with the true durations: T is that of mel then.
-    said, frames, log_durations = model(phonemes, valid, durations)
+    #: Apply the model with the true durations, so that T is that of mel.
+    predicted, frames, log_durations = model(phonemes, valid, durations)
     #: Only valid frames.
-    error = (said - mel).abs()[frames].mean() / DEVIATION
+    error = (predicted - mel).abs()[frames].mean() / DEVIATION
     return error + duration_loss(log_durations, durations, valid)
     # END SOLUTION
 
@@ -861,14 +877,14 @@ def speech_loss(model, phonemes, valid, durations, mel):
 def recipe():
     """The arguments of `fit`."""
     # BEGIN SOLUTION 8.6
-    #: Some six hundred steps of 16 phrases, and a rate of 0.001 to 0.002, with some warm-up.
+    #: About six hundred steps of 16 phrases, and a rate of 0.001 to 0.002, with some warm-up.
     return {"steps": 600, "batch_size": 16, "lr": 2e-3, "warmup_steps": 60}
     # END SOLUTION
 
 
 # %% tags=["export"]
 def load_fastspeech(module, weights):
-    """Copy known weights into the model; change it if yours is arranged in another way.
+    """Copy known weights into the model; change this function if yours is arranged differently.
 
     "symbols" (V, D), "stresses" (3, D), "out" with weight (64, D) and bias (64,); "durations" is
     the predictor's state, "encoder" and "decoder" lists of what `load_block` takes.
@@ -885,7 +901,7 @@ def load_fastspeech(module, weights):
 
 
 # %% tags=["check"]
-with check("8.6-lengths-by-hand", "as many frames as the durations say"):
+with check("8.6-lengths-by-hand", "as many frames as the durations sum to"):
     model = FastSpeech(9, d_model=8, num_heads=2, d_ff=8).eval()
     phonemes = torch.tensor([[[1, 0], [2, 2], [3, 0]]])
     valid = torch.ones(1, 3, dtype=torch.bool)
@@ -895,6 +911,7 @@ with check("8.6-lengths-by-hand", "as many frames as the durations say"):
 check_values("8.6-model-values", FastSpeech, load_fastspeech)
 check_values("8.6-model-padding", FastSpeech)
 check_values("8.6-model-learns", FastSpeech, speech_loss)
+check_values("8.6-budget", FastSpeech)
 check_values("8.6-model-size", FastSpeech)
 check_values("8.6-recipe-values", recipe)
 
@@ -931,11 +948,11 @@ print(f"{size:,} parameters, loss {sum(losses[-50:]) / 50:.3f}")
 # %%
 @torch.inference_mode()
 def duration_error(model, rows):
-    """How many frames a predicted duration is off, on average, and the mean of all durations."""
+    """Mean error in frames of the predicted durations, and of always predicting the mean."""
     phonemes, valid, durations, _ = collate(rows)
-    said = frames_from(model(phonemes, valid, durations)[2], valid)
+    predicted = frames_from(model(phonemes, valid, durations)[2], valid)
     mean = torch.cat([durations for _, durations, _, _ in training]).float().mean().round()
-    return [float((one - durations).abs()[valid].float().mean()) for one in (said, mean)]
+    return [float((one - durations).abs()[valid].float().mean()) for one in (predicted, mean)]
 
 
 @torch.inference_mode()
@@ -950,9 +967,9 @@ ours, constant = duration_error(model, held_out)
 print(f"phrases of new words: {ours:.2f} frames off; always the mean: {constant:.2f}")
 
 # %% [markdown]
-# And now the listener: a keyword model of the course (notebook 5 has its like), which was trained
-# on 120 voices, microphones and rooms, and knows neither your model nor Griffin-Lim. The first time
-# it is trained here, in two minutes; then it is kept.
+# Now a listener judges your speech: a keyword model like that of notebook 5, trained on 120 voices,
+# microphones and rooms, but not on your model or on Griffin-Lim. The first time it is trained here,
+# in two minutes; then it is kept.
 
 # %%
 judge = listener(progress=False)
@@ -966,11 +983,10 @@ ways = {
 }
 for name, waveforms in ways.items():
     words = heard(judge, waveforms)
-    right = [said == word for said, word in zip(words, V2_WORDS, strict=True)]
+    pairs = list(zip(words, V2_WORDS, strict=True))
+    right = [found == word for found, word in pairs]
     understood[name] = Proportion(correct=sum(right), n=len(right))
-    wrong = [
-        f"{word} as {said}" for said, word in zip(words, V2_WORDS, strict=True) if said != word
-    ]
+    wrong = [f"{word} as {found}" for found, word in pairs if found != word]
     print(f"{name:15}", understood[name], ", ".join(wrong))
 found = Proportion(correct=sum(understood[n].correct for n in ("yours", "slower", "faster")), n=105)
 
@@ -989,9 +1005,9 @@ for name, options in (("yours", {}), ("slower", {"pace": 1.4}), ("faster", {"pac
 rows = [prepared(["seven yellow candles"])[0]]
 phonemes, valid, durations, true = collate(rows)
 with torch.inference_mode():
-    said, _, _ = model(phonemes, valid, durations)
+    predicted, _, _ = model(phonemes, valid, durations)
 figure, panels = plt.subplots(2, 1, figsize=(9, 4.6), layout="constrained", sharex=True)
-for axes, mel, title in zip(panels, (true, said), ("the engine", "FastSpeech"), strict=True):
+for axes, mel, title in zip(panels, (true, predicted), ("the engine", "FastSpeech"), strict=True):
     axes.imshow(mel[0].T, origin="lower", aspect="auto", vmin=-12, vmax=5, cmap="cividis")
     for end in durations[0].cumsum(dim=0).tolist():
         axes.axvline(end - 0.5, color="w", linewidth=0.5)
@@ -1000,18 +1016,19 @@ _ = panels[1].set(xlabel="frame (10 ms)")
 
 # %% [markdown]
 # Hand in this notebook and `08_text_to_speech.safetensors`, which is in the same folder. Your model
-# is asked for the mels of phrases and words that it has not seen; the grader makes them sound, and
-# a listener of its own says what it hears. The words give all points from 90 % on and none up to 30
-# %; durations give all points up to 1.6 frames off and none from 4 on.
+# predicts the mels of phrases and words that it was not trained on; the grader turns them into
+# sound, and a listener of its own recognizes the words. For the words there are full points from 90
+# % recognized and none up to 30 %; for the durations full points up to an error of 1.6 frames and
+# none from 4 on.
 #
 # **Think:** the picture of FastSpeech is smoother than the engine's: the stripes of the voice's
-# harmonics are washed out. Why, and why is it understood all the same?
+# harmonics are blurred. Why, and why can its speech be understood nevertheless?
 #
 # <details><summary>An answer</summary>
 #
-# The loss asks for one answer where many would be right. Which millisecond a pulse of the voice
-# falls on cannot be told from the text, so the best guess is the mean (or median) of all, and that
-# is smooth. What tells vowels apart, the formants, are broad and stay. Models that draw one of the
-# right answers (notebook 9's prior, diffusion) look sharper and sound better.
+# The loss allows one answer where many would be right. The exact time of each pulse of the voice
+# does not follow from the text, so the best prediction is the mean (or median) of all, and that is
+# smooth. The formants, which distinguish vowels, are broad and survive. Models that sample one of
+# the right answers (notebook 9's prior, diffusion) are sharper and sound better.
 #
 # </details>

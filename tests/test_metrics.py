@@ -21,12 +21,8 @@ PREDICTIONS = torch.tensor([0, 0, 2, 1, 0, 2])
 
 
 @pytest.mark.parametrize(("share", "n", "points"), [(0.987, 4890, 0.32), (0.95, 8000, 0.48)])
-def test_published_half_widths_are_the_normal_approximation(share, n, points):
+def test_published_half_widths_are_the_normal_approximation_near_wilson_s(share, n, points):
     assert round(100 * normal_half_width(share, n), 2) == points
-
-
-@pytest.mark.parametrize(("share", "n"), [(0.987, 4890), (0.95, 8000)])
-def test_wilson_and_normal_agree_for_thousands_of_clips(share, n):
     low, high = wilson_interval(round(share * n), n)
     # they differ by terms in 1 / n: a hundredth of a point
     assert (high - low) / 2 == pytest.approx(normal_half_width(share, n), abs=1e-4)
@@ -38,9 +34,12 @@ def test_wilson_ends_solve_the_score_equation(correct, n):
         assert abs(correct / n - end) == pytest.approx(Z95 * math.sqrt(end * (1 - end) / n))
 
 
-def test_wilson_is_asymmetric_towards_one_half():
+def test_wilson_is_asymmetric_towards_one_half_wider_for_a_larger_z_and_whole_without_examples():
     low, high = wilson_interval(6, 7)
     assert 6 / 7 - low > high - 6 / 7
+    narrow, wide = wilson_interval(50, 97, z=1.0), wilson_interval(50, 97, z=2.0)
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+    assert wilson_interval(0, 0) == (0.0, 1.0)
 
 
 def test_wilson_touches_the_border_exactly_and_keeps_a_width():
@@ -51,22 +50,13 @@ def test_wilson_touches_the_border_exactly_and_keeps_a_width():
         assert wilson_interval(0, n)[1] > 0.0
 
 
-def test_wilson_without_examples_says_nothing():
-    assert wilson_interval(0, 0) == (0.0, 1.0)
-
-
-def test_a_larger_z_widens_the_interval():
-    narrow, wide = wilson_interval(50, 97, z=1.0), wilson_interval(50, 97, z=2.0)
-    assert wide[0] < narrow[0] < narrow[1] < wide[1]
-
-
-def test_the_printed_line():
-    line = Proportion(correct=302, n=315).describe(protocol="v2-12", test_silence="noise")
-    assert line == "95.9 % (n=315, 95 % interval 93.1–97.6, protocol v2-12, test silence: noise)"
-
-
-def test_conditions_are_optional():
-    assert Proportion(correct=302, n=315).describe() == str(Proportion(correct=302, n=315))
+def test_n_and_interval_are_printed_and_kept_and_conditions_are_optional():
+    share, (low, high) = Proportion(correct=302, n=315), wilson_interval(302, 315)
+    line = "95.9 % (n=315, 95 % interval 93.1–97.6{})"
+    assert str(share) == share.describe() == line.format("")
+    described = share.describe(protocol="v2-12", test_silence="noise")
+    assert described == line.format(", protocol v2-12, test silence: noise")
+    assert share.as_dict() == {"accuracy": 302 / 315, "n": 315, "low": low, "high": high}
 
 
 def test_without_examples_there_is_no_accuracy():
@@ -82,22 +72,10 @@ def test_impossible_counts_are_refused(correct, n):
         Proportion(correct=correct, n=n)
 
 
-def test_as_dict_carries_n_and_interval():
-    low, high = wilson_interval(302, 315)
-    expected = {"accuracy": 302 / 315, "n": 315, "low": low, "high": high}
-    assert Proportion(correct=302, n=315).as_dict() == expected
-
-
-def test_accuracy_counts_matches():
+def test_accuracy_counts_matches_and_confusion_has_true_rows_and_a_place_for_every_class():
     assert accuracy(PREDICTIONS, LABELS) == Proportion(correct=4, n=6)
-
-
-def test_confusion_rows_are_true_and_columns_predicted():
     expected = [[2, 0, 1], [1, 1, 0], [0, 0, 1]]
     assert confusion_matrix(PREDICTIONS, LABELS, 3).tolist() == expected
-
-
-def test_confusion_keeps_classes_that_never_occur():
     matrix = confusion_matrix(PREDICTIONS, LABELS, 5)
     assert matrix.shape == (5, 5)
     assert matrix.sum() == 6
@@ -109,18 +87,11 @@ def test_confusion_refuses_an_index_outside(predictions, labels):
         confusion_matrix(torch.tensor(predictions), torch.tensor(labels), 3)
 
 
-def test_per_class_recall_and_precision():
-    scores = per_class(confusion_matrix(PREDICTIONS, LABELS, 3), ("a", "b", "c"))
+def test_recall_and_precision_of_each_class():
+    *scores, never = per_class(confusion_matrix(PREDICTIONS, LABELS, 4), tuple("abcd"))
     assert [s.label for s in scores] == ["a", "b", "c"]
     assert [(s.recall.correct, s.recall.n) for s in scores] == [(2, 3), (1, 2), (1, 1)]
     assert [(s.precision.correct, s.precision.n) for s in scores] == [(2, 3), (1, 1), (1, 2)]
-
-
-def test_per_class_of_a_class_that_never_occurs_has_no_recall():
-    score = per_class(confusion_matrix(PREDICTIONS, LABELS, 4), tuple("abcd"))[3]
-    assert percent(score.recall.value) == percent(score.precision.value) == "–"
-
-
-def test_per_class_refuses_another_number_of_labels():
+    assert percent(never.recall.value) == percent(never.precision.value) == "–"
     with pytest.raises(ValueError, match="2 labels for a confusion matrix of 3 classes"):
         per_class(confusion_matrix(PREDICTIONS, LABELS, 3), ("a", "b"))

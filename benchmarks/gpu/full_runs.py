@@ -29,18 +29,19 @@ import numpy as np
 import torch
 from report import finish, print_table
 
-from kws.audio import CLIP_SAMPLES
+from kws.audio.recordings import CLIP_SAMPLES
 from kws.data.clips import ClipSplit
 from kws.data.frames import FrameSplit
 from kws.data.packed import PackedClips, PackedFrames
+from kws.data.protocols import get_protocol
 from kws.device import DEVICES, Device, choose_device
 from kws.errors import UsageError
 from kws.inference.evaluate import evaluate, load_split, write_evaluation
 from kws.inference.trained import load_model
-from kws.protocols import get_protocol
 from kws.training.batches import Split
+from kws.training.classification import classification_objective
 from kws.training.distributed import team_of_processes
-from kws.training.loop import begin, fit, train_step
+from kws.training.loop import begin, fit, training_steps
 from kws.training.recipe import Recipe, load_recipe
 from kws.training.splits import load_splits
 
@@ -222,20 +223,17 @@ class Speed:
 
 def speed(recipe: Recipe, data: Split, device: Device, steps: int) -> Speed:
     """Optimizer steps, data and augmentation included. A GPU holds the data, too."""
+    recipe = replace(recipe, train=replace(recipe.train, total_steps=WARM_UP + steps))
     with team_of_processes(device) as team, tempfile.TemporaryDirectory() as folder:
         on_gpu = team.device.type == "cuda"
         if on_gpu:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(team.device)
-        run = begin(recipe, data, data, Path(folder), team)
-        forward = team.wrap_ddp(run.model)
-        if recipe.train.compile:
-            forward.compile()
-        marks = []
+        run = begin(classification_objective(recipe, data, data, team), folder, team=team)
+        taken, marks = training_steps(run), []
         for count in (WARM_UP, steps):
             for _ in range(count):
-                train_step(run, forward)
-                run.step += 1
+                next(taken)
             settle(team.device)
             marks.append(perf_counter())
         memory = torch.cuda.max_memory_allocated(team.device) if on_gpu else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.authoring.percent import read_percent
-from kws.contracts.trial import Trial
+from kws.course.trial import Trial
 
 Results = list[tuple[str, Any]]  # (what, value), the last value an exception if one was raised
 

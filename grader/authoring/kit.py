@@ -1,8 +1,9 @@
 """The student kit of one assignment: a folder that installs alone, packed with fixed bytes.
 
-The kit of assignment N holds the notebooks up to N, kws without the modules that N and later ones
-ask for (see `modules`), and what belongs to them. It is made of the sources each time, checked for
-leaks, and every module in it is imported once before it is written.
+The kit of assignment N holds the notebooks and the folders of `kws/course` up to N, kws without the
+modules that N and later ones ask for (see `kit_modules`), and what belongs to them. It is made of
+the sources each time, checked for leaks, and every module in it is imported once before it is
+written.
 """
 
 import itertools
@@ -11,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,14 @@ else:
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS, Assignment, get_assignment
 from grader.authoring.build import build_notebook, solution_scripts
-from grader.authoring.kit_modules import Modules, divide, imported_at_top, names_imported, needs_of
+from grader.authoring.kit_modules import (
+    Modules,
+    divide,
+    drop_unused,
+    imported_at_top,
+    names_imported,
+    needs_of,
+)
 from grader.authoring.leaks import (
     find_leaks,
     hidden_checks,
@@ -36,7 +44,7 @@ from kws.files import zip_bytes
 from kws.student.add_kit import MANIFEST, manifest_of
 
 TEXTS = Path(__file__).parent / "kit"
-RELEASED = "kws/.released"  # the notebooks again, as they were: kws.student reads them there
+BESIDE = ("hints.md", "goldens.json")  # a contract, which is a module
 SECONDS = 300  # for importing every module, on a slow machine
 
 
@@ -63,20 +71,25 @@ def make_kit(
     """
     number = _known(through, catalog)
     later = [each for key, each in sorted(catalog.items()) if key >= number]
-    modules = divide(root, [name for each in later for name in each.withheld])
+    ahead = [each for each in later if each.number > number]
+    folders = [f"kws.course.{each.folder}" for each in ahead if _has_contract(each, root)]
+    modules = divide(root, [*folders, *(name for each in later for name in each.withheld)])
     shown = [each for key, each in sorted(catalog.items()) if key <= number]
-    files = {_module_file(path, root): path.read_bytes() for path in _library(root)}
-    files |= {_module_file(path, root): path.read_bytes() for path in modules.kept.values()}
+    files: dict[str, bytes] = {}
     for each in shown:
         solution = root / "solutions" / f"{each.stem}.py"
-        for folder in ("assignments", RELEASED):
-            files[f"{folder}/{each.stem}.ipynb"] = build_notebook(solution).encode()
-        for path in (f"student/hints/{each.number}.md", f"contracts/goldens/{each.number}.json"):
-            if (root / "kws" / path).exists():
-                files[f"kws/{path}"] = (root / "kws" / path).read_bytes()
+        course = f"kws/course/{each.folder}"
+        for path in (f"assignments/{each.stem}.ipynb", f"{course}/released.ipynb"):
+            files[path] = build_notebook(solution).encode()
+        for path in (f"{course}/{name}" for name in BESIDE):
+            if (root / path).exists():
+                files[path] = (root / path).read_bytes()
     for path in sorted((root / "data_scripts").glob("*.py")):
         if not needs_of(imported_at_top(path), modules.gone):
             files[f"data_scripts/{path.name}"] = path.read_bytes()
+    modules = drop_unused(modules, _imports_of(files))
+    files |= {_module_file(path, root): path.read_bytes() for path in modules.kept.values()}
+    files |= {_module_file(path, root): path.read_bytes() for path in _library(root, modules.kept)}
     listed = "\n".join(f"- `assignments/{each.stem}.ipynb`: {each.title}" for each in shown)
     readme = (TEXTS / "README.md").read_text(encoding="utf-8")
     files["README.md"] = readme.replace("{assignments}", listed).encode()
@@ -107,6 +120,10 @@ def _answers(
     return {number: paths for number, paths in found.items() if paths}
 
 
+def _has_contract(assignment: Assignment, root: Path) -> bool:
+    return (root / "kws" / "course" / assignment.folder / "contract.py").is_file()
+
+
 def _known(through: str, catalog: Mapping[str, Assignment]) -> str:
     if catalog is ASSIGNMENTS:
         return get_assignment(through).number
@@ -116,12 +133,29 @@ def _known(through: str, catalog: Mapping[str, Assignment]) -> str:
     return through.zfill(2)
 
 
-def _library(root: Path) -> list[Path]:
-    """What kws holds besides modules, and the license."""
-    recipes = sorted((root / "kws" / "recipes").glob("*.toml"))
-    page = sorted(path for path in (root / "kws" / "web").glob("*") if path.is_file())
-    single = (root / "LICENSE", root / "kws" / "py.typed")
-    return [path for path in (*single, *recipes, *page) if path.exists()]
+def _imports_of(files: Mapping[str, bytes]) -> set[str]:
+    """What the notebooks and scripts among these files import."""
+    texts = [data.decode() for path, data in files.items() if path.endswith(".py")]
+    for path in files:
+        if path.endswith(".ipynb"):
+            texts += code_cells(files[path])
+    return {name for text in texts for name in names_imported(text, functions=True)}
+
+
+def _library(root: Path, kept: Collection[str]) -> list[Path]:
+    """What kws holds besides modules, each with the module that reads it, and the license."""
+    found = [root / "LICENSE", root / "kws" / "py.typed"]
+    if "kws.training.recipe" in kept:
+        found += sorted((root / "kws" / "recipes").glob("*.toml"))
+    if "kws.inference.web_page" in kept:
+        found += sorted(path for path in (root / "kws" / "web").glob("*") if path.is_file())
+    return [path for path in found if path.exists()]
+
+
+def code_cells(notebook: bytes) -> list[str]:
+    """The sources of its code cells."""
+    cells = json.loads(notebook)["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
 def _module_file(path: Path, root: Path) -> str:
@@ -173,7 +207,7 @@ def _refuse_missing_imports(kit: Kit) -> None:
                 why = f"is left out as it needs {why}" if why else "is withheld"
                 raise UsageError(
                     f"{path}: cell {count} imports {name}, which {why} in the kit {kit.name}: "
-                    "change the notebook or what grader/adapters.py withholds"
+                    "change the notebook or what assignment.toml withholds"
                 )
 
 

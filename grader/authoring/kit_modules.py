@@ -1,29 +1,37 @@
-"""Which modules of kws a kit can hold when some are withheld: who imports one must stay out too.
+"""Which modules of kws a kit holds when some are withheld.
 
-Read from the sources, nothing runs. An import inside a function does not count: it fails when it is
-reached, and the command line says so in one sentence.
+Who imports a withheld module must stay out too, and so must what nothing in the kit imports: a
+student finds in it what the notebooks and the commands run, and no second form of an answer.
+
+Read from the sources, nothing runs. An import inside a function fails when it is reached, and the
+command line says so in one sentence; but a group of commands (`kws.cli`) waits until all of its
+commands work.
 """
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kws.errors import UsageError, did_you_mean
 
+COMMANDS = "kws.cli"
+ROOTS = (COMMANDS, "kws.course", "kws.student")  # what a student runs besides the notebooks
+
 
 @dataclass(frozen=True, kw_only=True)
 class Modules:
-    """What becomes of each module: kept, withheld, or `along` with the module that it needs."""
+    """What becomes of each module: kept, withheld, gone `along` with one, unused."""
 
     kept: Mapping[str, Path]
     withheld: Mapping[str, Path]
     along: Mapping[str, str]
+    unused: frozenset[str] = frozenset()
 
     @property
     def gone(self) -> frozenset[str]:
         """All that the kit lacks."""
-        return frozenset(self.withheld) | frozenset(self.along)
+        return frozenset(self.withheld) | frozenset(self.along) | self.unused
 
 
 def divide(root: Path, withheld: Iterable[str]) -> Modules:
@@ -34,9 +42,12 @@ def divide(root: Path, withheld: Iterable[str]) -> Modules:
         found = {name: path for name, path in paths.items() if _is_part(name, wanted)}
         if not found:
             near = did_you_mean(wanted, paths)
-            raise UsageError(f"grader/adapters.py withholds {wanted!r}: no such module{near}")
+            raise UsageError(f"assignment.toml withholds {wanted!r}: no such module{near}")
         asked |= found
-    needs = {name: imported_at_top(path) for name, path in paths.items()}
+    needs = {
+        name: names_imported(path.read_text(encoding="utf-8"), functions=_is_part(name, COMMANDS))
+        for name, path in paths.items()
+    }
     along: dict[str, str] = {}
     while True:
         gone = asked.keys() | along.keys()
@@ -50,6 +61,33 @@ def divide(root: Path, withheld: Iterable[str]) -> Modules:
         along |= new
     kept = {name: path for name, path in paths.items() if name not in gone}
     return Modules(kept=kept, withheld=asked, along=along)
+
+
+def drop_unused(modules: Modules, imported: Iterable[str]) -> Modules:
+    """Without what is reached neither from `imported` nor from `ROOTS`."""
+    ahead = [name for root in (*imported, *ROOTS) for name in _with_packages(root)]
+    ahead += [name for name in modules.kept if any(_is_part(name, root) for root in ROOTS)]
+    reached: set[str] = set()
+    while ahead:
+        name = ahead.pop()
+        if name in modules.kept and name not in reached:
+            reached.add(name)
+            found = _imported_when_run(modules.kept[name], modules.gone)
+            ahead += [part for each in found for part in _with_packages(each)]
+    kept = {name: path for name, path in modules.kept.items() if name in reached}
+    return replace(modules, kept=kept, unused=frozenset(modules.kept) - reached)
+
+
+def _imported_when_run(path: Path, gone: frozenset[str]) -> set[str]:
+    """What the module imports, and those of its functions that import nothing that is gone."""
+    source = path.read_text(encoding="utf-8")
+    found = names_imported(source)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            inside = names_imported(ast.unparse(node), functions=True)
+            if not needs_of(inside, gone):
+                found |= inside
+    return found
 
 
 def needs_of(imported: Iterable[str], gone: Iterable[str]) -> set[str]:
@@ -66,10 +104,10 @@ def imported_at_top(path: Path) -> set[str]:
     return names_imported(path.read_text(encoding="utf-8"))
 
 
-def names_imported(source: str) -> set[str]:
-    """The same, of source text."""
+def names_imported(source: str, *, functions: bool = False) -> set[str]:
+    """The same, of source text; with what its `functions` import, if asked for."""
     found: set[str] = set()
-    for node in _running_at_import(ast.parse(source).body):
+    for node in _running_at_import(ast.parse(source).body, functions):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -77,19 +115,19 @@ def names_imported(source: str) -> set[str]:
     return found
 
 
-def _running_at_import(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+def _running_at_import(body: Iterable[ast.stmt], functions: bool) -> Iterator[ast.stmt]:
     for node in body:
         yield node
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not functions:
             continue
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            yield from _running_at_import(node.orelse)
+            yield from _running_at_import(node.orelse, functions)
             continue
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.stmt):
-                yield from _running_at_import([child])
+                yield from _running_at_import([child], functions)
             elif isinstance(child, ast.ExceptHandler):
-                yield from _running_at_import(child.body)
+                yield from _running_at_import(child.body, functions)
 
 
 def _with_packages(name: str) -> Iterator[str]:

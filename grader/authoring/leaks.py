@@ -194,6 +194,6 @@ def _strings(node: Any) -> Iterator[str]:
 
 
 def hidden_checks(root: Path = ROOT) -> list[Secret]:
-    """All of `grader/course/test_*.py`."""
-    paths = sorted((root / "grader" / "course").glob("test_*.py"))
+    """All of `grader/course/aNN_slug/test_checks.py`."""
+    paths = sorted((root / "grader" / "course").glob("*/test_checks.py"))
     return [secret for path in paths for secret in secrets_of_code(path, "check")]

@@ -1,6 +1,7 @@
 """`python -m grader release`: every student notebook, written or checked, and the kit as a zip.
 
-A copy of each lies in `kws/.released`, where `kws hint` and `kws reset` read what a task was.
+A copy of each lies in the assignment's folder of `kws/course`, where `kws hint` and `kws reset`
+read what a task was.
 """
 
 from collections.abc import Mapping
@@ -9,34 +10,40 @@ from pathlib import Path
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS, Assignment
 from grader.authoring.build import build_notebook, solution_scripts
-from grader.authoring.kit import RELEASED, Kit, make_kit
+from grader.authoring.kit import Kit, make_kit
 from kws.errors import UsageError
 from kws.files import write_bytes, write_text
 
 
-def release(root: Path = ROOT, *, check: bool = False) -> list[str]:
-    """Write the notebooks whose solutions changed, or with `check` touch nothing.
+def release(root: Path = ROOT, *, check: bool = False, only: str | None = None) -> list[str]:
+    """Write the notebooks whose solutions changed, all or `only` one; with `check` touch nothing.
 
     Returns the stale ones, sorted, as `assignments/02_attention.ipynb`: those that were written,
     or would be, themselves or their copy. All are built before any is written, so that a faulty
     solution changes nothing.
     UsageError for a notebook without a solution: nothing here can bring it up to date.
     """
-    built = {path.stem: build_notebook(path) for path in solution_scripts(root)}
+    scripts = [path for path in solution_scripts(root) if only in (None, path.stem[:2])]
+    built = {path.stem: build_notebook(path) for path in scripts}
     wanted: dict[Path, str] = {}
-    for folder in (root / "assignments", root / RELEASED):
-        for path in sorted(folder.glob("*.ipynb")):
-            if path.stem not in built:
-                raise UsageError(
-                    f"{path.relative_to(root).as_posix()} has no solutions/{path.stem}.py: remove "
-                    "it or write that"
-                )
-        wanted |= {folder / f"{stem}.ipynb": text for stem, text in built.items()}
+    course = root / "kws" / "course"
+    there = [(path, path.stem) for path in sorted((root / "assignments").glob("*.ipynb"))]
+    there += [(path, path.parent.name[1:]) for path in sorted(course.glob("*/released.ipynb"))]
+    for path, stem in there:
+        if only in (None, stem[:2]) and stem not in built:
+            raise UsageError(
+                f"{path.relative_to(root).as_posix()} has no solutions/{stem}.py: remove it or "
+                "write that"
+            )
+    for stem, text in built.items():
+        wanted[root / "assignments" / f"{stem}.ipynb"] = text
+        wanted[course / f"a{stem}" / "released.ipynb"] = text
     stale = [path for path, text in wanted.items() if not _holds(path, text)]
     if not check:
         for path in stale:
             write_text(path, wanted[path])
-    return sorted({f"assignments/{path.name}" for path in stale})
+    stems = {path.parent.name[1:] if path.name == "released.ipynb" else path.stem for path in stale}
+    return [f"assignments/{stem}.ipynb" for stem in sorted(stems)]
 
 
 def _holds(path: Path, text: str) -> bool:
@@ -52,7 +59,7 @@ def release_kit(
 ) -> Kit:
     """Write the kit of assignment `through` (the last one, by default) to the zip `out`."""
     if not catalog:
-        raise UsageError("grader/adapters.py lists no assignment: add one to ASSIGNMENTS")
+        raise UsageError("grader/course has no assignment: run `python -m grader new`")
     kit = make_kit(through or max(catalog), root=root, catalog=catalog)
     write_bytes(out, kit.packed())
     return kit

@@ -66,7 +66,7 @@ def candidate(
             f"{out} was graded with another secret seed: set the same, or grade again first"
         )
     code = _plain(wrong[0].code, asked)
-    mistake = AddedMistake(task=task, name=name, question=question, code=tuple(code.splitlines()))
+    mistake = AddedMistake(task=task, name=name, question=question, code=code)
     with ExitStack() as closing:
         own = sandbox or closing.enter_context(Sandbox())
         tried = _tried(number, mistake, own, seed)
@@ -76,10 +76,12 @@ def candidate(
         if any(check.id == other.id and same_fingerprint(check, other) for other in tried.checks)
     }
     if not same:
-        said = next((one.message for one in tried.checks if one.task == task and one.message), "")
+        message = next(
+            (one.message for one in tried.checks if one.task == task and one.message), ""
+        )
         raise UsageError(
             f"the answer of {like} to {task} does not carry over to our solution, which then says "
-            f"{said or 'nothing'!r}: choose another student of the same group"
+            f"{message or 'nothing'!r}: choose another student of the same group"
         )
     return Candidate(number=number, mistake=mistake, checks=tuple(sorted(same)))
 
@@ -90,7 +92,7 @@ def keep(found: Candidate) -> list[str]:
     if not shown_by(number, as_planted(mistake, solution(number))):
         raise UsageError(
             f"{mistake.name!r} changes no result of the notebook's checks of {mistake.task}: add "
-            "an input to kws/contracts that shows it first"
+            "an input to kws/course that shows it first"
         )
     path = add_mistake(number, mistake)
     return [
@@ -131,7 +133,7 @@ def _plain(code: str, task: Task) -> str:
 
 def _tried(number: str, mistake: AddedMistake, sandbox: Sandbox, seed: Seed) -> Report:
     path = solution(number)
-    edits = edits_of("\n".join(mistake.code), path, mistake.name)
+    edits = edits_of(mistake.code, path, mistake.name)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / path.name).write_bytes(edited(number, edits))
         (submission,) = read_submissions(folder, number)

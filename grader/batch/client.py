@@ -22,12 +22,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from tqdm import tqdm
+
 from grader import ROOT
 from kws.errors import UsageError
 
 START = 300.0  # seconds until an evaluator must have loaded: a cold network disk takes its time
 BEYOND = 60.0  # seconds after a job's wall limit when the evaluator itself is given up
-TAIL = 2_000  # characters of what an evaluator said before it died
+TAIL = 2_000  # characters of an evaluator's log, once it died
 
 
 class EvaluatorDied(Exception):  # noqa: N818  (an event that is handled, not an error)
@@ -48,15 +50,16 @@ class _Process:
 
     def __init__(self, command: list[str], environ: Mapping[str, str]):
         self.jobs = 0  # that it grades just now
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+        self._told: set[str] = set()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
         self._scratch = tempfile.mkdtemp(prefix="grading-")  # its own, to leave nothing if killed
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 command,
                 stdin=theirs.fileno(),
-                stdout=self._said,
-                stderr=self._said,
+                stdout=self._log,
+                stderr=self._log,
                 cwd=ROOT,
                 env={**environ, "TMPDIR": self._scratch},
                 start_new_session=True,  # Ctrl-C is for the one who directs
@@ -93,30 +96,42 @@ class _Process:
         self.kill()
         self._process.wait()
         self._control.close()
-        self._said.close()
+        self._log.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _receive(self, line: socket.socket, seconds: float) -> dict[str, Any]:
-        until = time.monotonic() + seconds
-        parts = [b""]
-        while not parts[-1].endswith(b"\n"):
+        until, held = time.monotonic() + seconds, b""
+        while True:
+            while b"\n" in held:
+                first, _, held = held.partition(b"\n")
+                table = json.loads(first)
+                if "doing" not in table:
+                    return table
+                self._tell(table["doing"])
+                until = time.monotonic() + seconds
             if not select.select([line], [], [], max(until - time.monotonic(), 0))[0]:
                 raise EvaluatorDied("the evaluator does not answer")
             try:
-                parts.append(line.recv(1 << 16))
+                part = line.recv(1 << 16)
             except OSError:
-                parts.append(b"")
-            if not parts[-1]:
+                part = b""
+            if not part:
                 raise EvaluatorDied(self._last_words("the evaluator ended"))
-        return json.loads(b"".join(parts))
+            held += part
+
+    def _tell(self, doing: str) -> None:
+        """Say once what takes long."""
+        if doing not in self._told:
+            self._told.add(doing)
+            tqdm.write(doing, file=sys.stderr)
 
     def _last_words(self, what: str) -> str:
         """`what`, and the last line that the process wrote."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             what = f"the evaluator ended with code {self._process.wait(5)}"
         with contextlib.suppress(OSError, ValueError):
-            self._said.seek(max(self._said.seek(0, os.SEEK_END) - TAIL, 0))
-            lines = self._said.read().decode(errors="replace").split("\n")
+            self._log.seek(max(self._log.seek(0, os.SEEK_END) - TAIL, 0))
+            lines = self._log.read().decode(errors="replace").split("\n")
             written = [line.strip() for line in lines if line.strip()]
             what += f": {written[-1]}" if written else ""
         return what

@@ -11,6 +11,9 @@ All jobs that are there are graded at the same time, each in a fork of its own, 
 it stays behind and memory stays flat. A fork that dies, or does not answer in time, is answered as
 a fault. A fork whose answer nobody waits for any more is ended; when stdin closes, so is
 everything.
+
+What takes minutes the first time, the listener and recordings to train on, is made in a fork too
+(`store`): jobs that need it wait, and are told {"doing": words}; those of other assignments do not.
 """
 
 import argparse
@@ -34,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from grader.sandbox import linux
 from grader.sandbox.launch import launch
 from kws.errors import UsageError
 
@@ -46,6 +50,8 @@ GRACE = 30.0  # seconds from the wall limit, when the fork is to stop, to the on
 AGAIN = 5.0  # seconds between two reminders to stop
 REFUSED = 2
 PART = 1 << 16
+TELL = 60.0  # seconds between two words to those who wait
+LISTENS = ("08", "09")  # assignments whose checks listen
 
 
 def main() -> int:
@@ -96,6 +102,7 @@ def _collect(sandbox: "Sandbox", seed: "Seed") -> None:
     import torch
 
     from grader.adapters import ASSIGNMENTS
+    from grader.authoring.written_questions import written_questions
     from grader.grading.checks import checks_digest
     from grader.grading.in_process import grade_one
     from grader.submission.contents import Submission
@@ -105,6 +112,7 @@ def _collect(sandbox: "Sandbox", seed: "Seed") -> None:
         nothing = Submission(assignment=number, pieces=(), digest="")
         grade_one(nothing, sandbox=sandbox, seed=seed, run_checks=False)  # collects them
         checks_digest(assignment, retrain=True)  # reads files: once is enough
+        written_questions(number)
 
 
 @dataclass(eq=False)
@@ -114,8 +122,8 @@ class _Job:
     line: socket.socket  # to whoever waits for the answer
     asked: bytes = b""
     process: int = 0  # the fork that grades it; 0 while the question is not all there
-    pipe: socket.socket | None = None  # what the fork says
-    said: list[bytes] = field(default_factory=list)
+    pipe: socket.socket | None = None  # from the fork
+    output: list[bytes] = field(default_factory=list)
     folder: str = ""
     started: float = 0.0
     wall: float = 0.0
@@ -126,12 +134,24 @@ class _Job:
         return self.started + self.wall + GRACE if self.process else float("inf")
 
 
+@dataclass(eq=False)
+class _Preparation:
+    """A fork that makes what the jobs of one assignment need."""
+
+    doing: str
+    process: int
+    pipe: socket.socket  # closes with it
+    jobs: list[_Job] = field(default_factory=list)
+
+
 class JobServer:
     """Accepts jobs, forks to grade each, and sends the answers back."""
 
     def __init__(self, control: socket.socket, sandbox: "Sandbox", seed: "Seed"):
         self._control, self._sandbox, self._seed = control, sandbox, seed
         self._jobs: list[_Job] = []
+        self._prepared: dict[tuple[str, bool], _Preparation] = {}
+        self._preparing: list[_Preparation] = []
         self._watched = selectors.DefaultSelector()
         self._watched.register(control, selectors.EVENT_READ)
 
@@ -145,14 +165,25 @@ class JobServer:
         finally:
             for job in [*self._jobs]:
                 self._drop(job)
+            for preparation in self._preparing:
+                os.kill(preparation.process, signal.SIGKILL)
 
     def _step(self) -> bool:
         """Handle what has arrived, or wait for it; False once the control socket is closed."""
         first = min((job.until for job in self._jobs), default=float("inf"))
+        if self._preparing:
+            first = min(first, time.monotonic() + TELL)
         wait = None if first == float("inf") else max(first - time.monotonic(), 0)
-        for key, _ in self._watched.select(wait):
-            job: _Job | None = key.data
-            if job is None:
+        arrived = self._watched.select(wait)
+        if not arrived:  # whoever waits learns that it is not in vain
+            for preparation in self._preparing:
+                for job in preparation.jobs:
+                    _tell(job, preparation)
+        for key, _ in arrived:
+            job: _Job | _Preparation | None = key.data
+            if isinstance(job, _Preparation):
+                self._end_preparation(job)
+            elif job is None:
                 _, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
                 if not descriptors:
                     return False
@@ -172,7 +203,7 @@ class JobServer:
         except OSError:
             part = b""
         if from_fork:
-            job.said.append(part)
+            job.output.append(part)
             if not part:
                 self._answer(job, None)
         elif not part:  # nobody waits for the answer any more
@@ -184,6 +215,44 @@ class JobServer:
 
     def _begin(self, job: _Job) -> None:
         asked = json.loads(job.asked)
+        key = asked["guess"] or "", asked["retrain"]
+        if (key[0] in LISTENS or key[1]) and key not in self._prepared:
+            with suppress(OSError):
+                self._prepared[key] = self._prepare_aside(*key)
+        preparation = self._prepared.get(key)
+        if preparation in self._preparing:
+            preparation.jobs.append(job)
+            _tell(job, preparation)
+        else:
+            self._grade(job, asked)
+
+    def _prepare_aside(self, number: str, retrain: bool) -> _Preparation:
+        """Start the fork that stores what an assignment needs."""
+        wait_for_threads()
+        pipe, theirs = socket.socketpair()
+        with theirs:
+            process = os.fork()
+            if process == 0:
+                self._forget()
+                pipe.close()
+                _store(number, retrain)
+        doing = f"preparing {number}: the first time its recordings or listener take minutes"
+        preparation = _Preparation(doing, process, pipe)
+        self._preparing.append(preparation)
+        self._watched.register(pipe, selectors.EVENT_READ, preparation)
+        return preparation
+
+    def _end_preparation(self, preparation: _Preparation) -> None:
+        """Grade the jobs that waited; where nothing was made, they make it, and tell why not."""
+        self._watched.unregister(preparation.pipe)
+        preparation.pipe.close()
+        os.waitpid(preparation.process, 0)
+        self._preparing.remove(preparation)
+        for job in preparation.jobs:
+            if job in self._jobs:  # somebody waits for it
+                self._grade(job, json.loads(job.asked))
+
+    def _grade(self, job: _Job, asked: dict[str, Any]) -> None:
         job.started, job.wall = time.monotonic(), asked["wall"]
         with suppress(Exception):  # the fork will stumble over it, and tell
             prepare(asked["guess"] or "", self._seed, retrain=asked["retrain"])
@@ -209,14 +278,16 @@ class JobServer:
             job.line.close()
             if job.pipe:
                 job.pipe.close()
+        for preparation in self._preparing:
+            preparation.pipe.close()
 
     def _answer(self, job: _Job, answer: dict[str, Any] | None) -> None:
-        """Send this, or what the fork said; the job is done then."""
+        """Send this, or the output of the fork; the job is done then."""
         if answer is None:
             status = os.waitstatus_to_exitcode(os.waitpid(job.process, 0)[1])
             job.process = 0
-            answer = _understood(job.said, status)
-        if not self._sandbox.alive:  # whatever was said of the student: it was our fault
+            answer = _parse_answer(job.output, status)
+        if not self._sandbox.alive:  # whatever the answer is: it was our fault
             answer = {"fault": "the sandbox has ended"}
         with suppress(OSError):
             _send(job.line, {**answer, "seconds": round(time.monotonic() - job.started, 3)})
@@ -239,10 +310,10 @@ class JobServer:
 def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
     """Load our answers, make the hidden recordings of an assignment: every fork has them then."""
     from grader.adapters import ASSIGNMENTS
-    from grader.course.hidden import clean_clips, digits, keywords, said, speech
+    from grader.course.hidden import clean_clips, digits, keywords, speech, synthesized
     from grader.course.probes import retraining
     from grader.course.trials import expected_results, hidden_seed
-    from kws.contracts import all_trials
+    from kws.course.trial import all_trials
 
     if number in ASSIGNMENTS:
         for trial in all_trials(number):
@@ -256,7 +327,7 @@ def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
     if number == "07":
         digits.spoken_strings(seed)
     if number == "08":
-        said.prepare(seed)
+        synthesized.prepare(seed)
     if number == "09":
         clean_clips.hidden_clips(seed)
         clean_clips.judge()
@@ -276,10 +347,10 @@ def wait_for_threads(seconds: float = 5.0) -> None:
         time.sleep(0.001)
 
 
-def _understood(said: list[bytes], status: int) -> dict[str, Any]:
-    """What a fork said before it ended with `status`."""
+def _parse_answer(output: list[bytes], status: int) -> dict[str, Any]:
+    """The answer of a fork that ended with `status`."""
     with suppress(ValueError):
-        return json.loads(b"".join(said))
+        return json.loads(b"".join(output))
     if status < 0:
         return {"fault": f"the process that graded was ended by {signal.Signals(-status).name}"}
     return {"fault": f"the process that graded ended with code {status} and no answer"}
@@ -289,7 +360,36 @@ def _send(to: socket.socket, table: Mapping[str, Any]) -> None:
     to.sendall(json.dumps(table).encode() + b"\n")
 
 
+def _tell(job: _Job, preparation: _Preparation) -> None:
+    with suppress(OSError):
+        _send(job.line, {"doing": preparation.doing})
+
+
 # In the fork
+
+
+def store(number: str, *, retrain: bool) -> None:
+    """Make what is kept on the disk and takes minutes: the next process reads it."""
+    from grader.course.probes import retraining
+    from kws.inference.listener import listener
+
+    if number in LISTENS:
+        listener(progress=False)
+    if retrain:
+        retraining.prepare(number)
+
+
+def _store(number: str, retrain: bool) -> None:
+    code = 70
+    try:
+        if linux.LINUX:  # it ends with its parent
+            linux.prctl(linux.SET_PDEATHSIG, signal.SIGKILL)
+        store(number, retrain=retrain)
+        code = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
 
 
 def _fork(

@@ -5,11 +5,11 @@ command goes on from those that are current: same submission, checks, secret see
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tqdm import tqdm
 
@@ -19,27 +19,12 @@ from grader.batch.handins import find, is_folder, listed
 from grader.batch.output import Store
 from grader.batch.remarks import GradedSubmission, Key, circumstances, remarks, same_work, several
 from grader.batch.roster import RosterStudent, StudentSubmission, by_student, read_roster
+from grader.batch.workers import Workers
 from grader.core.outcomes import Report, Verdict
 from grader.core.text import shown
 from kws.errors import UsageError
 
 WALL, WALL_RETRAIN = 900.0, 7200.0  # seconds for one student's submission
-
-
-class Workers(Protocol):
-    """What grades: `grader.batch.local.Local`, `grader.batch.cluster_jobs.Cluster`."""
-
-    def __enter__(self) -> "Workers": ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def info(self) -> EvaluatorInfo:
-        """What jobs are going to be graded with."""
-        ...
-
-    def run(self, jobs: Sequence[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Place and answer of each job, as they end."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,8 +132,8 @@ def grade_class(
                 new = list(_graded(there[at], answer, store, settings.again))
                 graded += new
                 if not new:
-                    said = "; ".join(answer["faults"])
-                    unread.append((there[at], said or nothing_found(there[at])))
+                    message = "; ".join(answer["faults"])
+                    unread.append((there[at], message or nothing_found(there[at])))
                 progress.advance(not new or any(_open(one.report) for one in new))
         except KeyboardInterrupt:
             raise Interrupted(
@@ -158,12 +143,12 @@ def grade_class(
         finally:
             progress.bar.close()
         graded.sort(key=lambda one: one.key)
-        said = remarks(graded, settings.deadline)
+        new_remarks = remarks(graded, settings.deadline)
         handled = {one.key for one in graded}
-        earlier = {key: told for key, told in store.remarks().items() if key not in handled}
+        earlier = {key: words for key, words in store.remarks().items() if key not in handled}
         tasks = {key: row for key, row in store.about()["tasks"].items() if key not in handled}
         files = store.finish(
-            {**earlier, **said},
+            {**earlier, **new_remarks},
             missing={student.id: student.name for student in missing},
             names={submission.student: submission.name for submission in there if submission.name},
             unread={
@@ -185,7 +170,7 @@ def grade_class(
         missing=missing,
         ignored=found.ignored,
         leftover=tuple(sorted(leftover)),
-        remarks=said,
+        remarks=new_remarks,
         pageless=store.pageless,
         info=info,
         files=files,
@@ -197,8 +182,8 @@ def nothing_found(submission: StudentSubmission) -> str:
     names: list[str] = []
     for name, path in submission.entry.files:
         names += [each.name for each in listed(path)] if is_folder(path) else [name]
-    told = several([shown(name) for name in names])
-    return f"no answer to any assignment of this course in {told or 'an empty folder'}"
+    names_shown = several([shown(name) for name in names])
+    return f"no answer to any assignment of this course in {names_shown or 'an empty folder'}"
 
 
 def _open(report: Report) -> bool:

@@ -8,26 +8,27 @@ from typing import Annotated
 
 import typer
 
-from grader.batch.grade_class import Settings, Workers, check_wall, grade_class
-from grader.batch.local import Local
+from grader.batch.grade_class import Settings, check_wall, grade_class
 from grader.batch.output import Store
 from grader.batch.regrade import as_csv, changes, table
 from grader.batch.remarks import read_deadline
 from grader.batch.summary import summary
+from grader.batch.workers import Workers
 from kws.errors import UsageError
 from kws.files import write_bytes
-from kws.parallel import cores
 
 SUBMISSIONS = typer.Argument(help="Folder with a folder, notebook or zip for each student.")
 OUT = typer.Option(help="Folder for reports, pages and tables.")
-WORKERS = typer.Option(metavar="N", help="Submissions at a time [one for each core]")
-ASSIGNMENT = typer.Option(metavar="NN", help="Grade this one [each that is handed in]")
+WORKERS = typer.Option(metavar="N", help="Submissions at a time; by default one for each core")
+ASSIGNMENT = typer.Option(metavar="NN", help="Grade this one; by default each that is handed in")
 ROSTER = typer.Option(metavar="CSV", help="Who is in the course: columns student, name, folder.")
 DEADLINE = typer.Option(metavar="ISO", help="Note what came later, 2025-03-01T23:59.")
 SCHEDULER = typer.Option(metavar="URL", help="local, slurm, or a Dask scheduler: tcp://host:8786")
 REQUIRE = typer.Option(metavar="TIER", help="Refuse to grade below: sealed, fenced or process.")
 RETRAIN = typer.Option("--retrain", help="Train the students' recipes as well.")
-WALL = typer.Option(metavar="SECONDS", help="Limit for one student [900; 7200 with --retrain]")
+WALL = typer.Option(
+    metavar="SECONDS", help="Limit for one student; by default 900; 7200 with --retrain"
+)
 DIFF = typer.Option("--diff", help="List who changed, by how much, on which check and why.")
 
 
@@ -36,11 +37,9 @@ def make_workers(scheduler: str, workers: int | None, required: str | None) -> W
     if workers is not None and workers < 1:
         raise UsageError(f"--workers {workers} grades nothing: give 1 or more")
     if scheduler == "local":
-        return Local(workers or cores(), required)
+        return Workers(workers, required)
     if scheduler == "slurm" or "://" in scheduler:
-        from grader.batch.cluster_jobs import Cluster
-
-        return Cluster(scheduler, workers, required)
+        return Workers(workers, required, scheduler=scheduler)
     raise UsageError(f"--scheduler {scheduler!r} is unknown: give local, slurm or tcp://host:8786")
 
 
@@ -56,7 +55,7 @@ def grade(
     retrain: Annotated[bool, RETRAIN] = False,
     wall: Annotated[float | None, WALL] = None,
 ) -> None:
-    """Grade a class: a report and a page for each student, gradebook, Canvas, class page, JUnit.
+    """Grade a class: a report and a page for each student, gradebook, Canvas, class page.
 
     Stopped at any moment, the same command goes on where it was.
     """

@@ -93,7 +93,7 @@ def find(folder: Path, besides: Iterable[Path] = ()) -> FolderListing:
     uploads: dict[str, list[tuple[re.Match[str], Path]]] = {}
     flat: dict[str, list[_Flat]] = {}
     ignored = []
-    told = read_list(folder / LIST) if (folder / LIST).is_file() else {}
+    by_folder = read_list(folder / LIST) if (folder / LIST).is_file() else {}
     for path in sorted(folder.iterdir()):
         if (
             path.name.startswith((".", "__MACOSX"))
@@ -104,8 +104,8 @@ def find(folder: Path, besides: Iterable[Path] = ()) -> FolderListing:
         is_file = _is_file(path)
         if is_file and path.suffix.lower() in SKIPPED:
             ignored.append(shown(path.name))
-        elif path.name in told:
-            entries += _submitted(path, told[path.name])
+        elif path.name in by_folder:
+            entries += _submitted(path, by_folder[path.name])
         elif is_file and (match := CANVAS.fullmatch(path.name)):
             uploads.setdefault(match["user"], []).append((match, path))
         elif is_file and path.name.removesuffix(suffix_of(path.name)) in stems:

@@ -25,10 +25,10 @@ from grader.grading.grading_run import by_assignment
 from grader.grading.in_process import grade_one
 from grader.sandbox import Sandbox
 from grader.submission import read_submissions
-from grader.submission.archive import MAX_FILE
 from grader.submission.contents import Piece, Submission
-from grader.submission.todos import is_todo
+from grader.submission.outputs import MAX_NOTEBOOK
 from grader.submission.written_cells import find_answers
+from kws.course.todos import is_todo
 
 PART = 1 << 20  # bytes copied at a time
 TELLING = 60  # nodes of the syntax tree from which equal code is more than the obvious answer
@@ -99,7 +99,7 @@ def _plain_name(name: str) -> str:
 
 def _copy(path: Path, place: Path) -> None:
     """Copy a file, or as much of it as shows that it is larger than what is read."""
-    left = MAX_FILE + 1
+    left = MAX_NOTEBOOK + 1
     with path.open("rb") as source, place.open("wb") as target:
         while left > 0 and (part := source.read(min(left, PART))):
             left -= target.write(part)

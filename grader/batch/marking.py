@@ -57,14 +57,14 @@ def mark_written(
     found = find(submissions, besides)
     there, _ = by_student(found.entries, people)
     seed = read_seed()
-    store, said = Store(out), list[str]()
+    store, messages = Store(out), list[str]()
     with store.locked():
         unread = _read_all(there, store, assignment and numbers[0])
         if marks is not None:
-            said.append(_take(marks, asked, store, seed))
+            messages.append(_take(marks, asked, store, seed))
             store.finish(**store.about())
-        said += _write(store, asked, seed if anonymous else None, unread, marks)
-    return [one_line(line) for line in said]
+        messages += _write(store, asked, seed if anonymous else None, unread, marks)
+    return [one_line(line) for line in messages]
 
 
 def _read_all(
@@ -124,7 +124,7 @@ def _write(
     taken: Path | None,
 ) -> list[str]:
     """Write pages and table; the lines to print."""
-    marks, said = store.marks(), []
+    marks, messages = store.marks(), []
     head = ["student" if seed is None else "answer", "question", "points", "of", "comment"]
     rows = [head]
     for name, question in asked.items():
@@ -144,8 +144,8 @@ def _write(
         write_bytes(path, written_page(question, shown, lost))
         rows += [_row(one, question) for one in shown]
         waiting = sum(not one.answer.blank and (one.mark is None or one.changed) for one in shown)
-        said.append(f"written: {path} ({len(shown)} submissions, {waiting} answers to mark)")
-    return [*said, _table(store.out / FOLDER / TABLE, rows, taken)]
+        messages.append(f"written: {path} ({len(shown)} submissions, {waiting} answers to mark)")
+    return [*messages, _table(store.out / FOLDER / TABLE, rows, taken)]
 
 
 def _row(one: ShownAnswer, question: WrittenQuestion) -> list[str]:

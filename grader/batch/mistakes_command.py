@@ -8,7 +8,7 @@ import typer
 OUT = typer.Option(help="Folder of `grader grade`.")
 LIKE = typer.Option(metavar="STUDENT", help="Whose answer it is, as class.html shows it.")
 QUESTION = typer.Option(metavar="TEXT", help="What to ask whoever makes it.")
-NAME = typer.Option(metavar="TEXT", help="What to call it [the question]")
+NAME = typer.Option(metavar="TEXT", help="What to call it; by default the question")
 YES = typer.Option("--yes", help="Do not ask: the code has been read.")
 
 app = typer.Typer(help="Mistakes that students make: ask about one that nobody planted.")
@@ -36,7 +36,7 @@ def add(
     from grader.batch.add_mistake import candidate, keep  # brings torch
 
     found = candidate(task, like=like, question=question, name=name, out=out)
-    print("\n".join(f"    {line}" for line in found.mistake.code))
+    print("\n".join(f"    {line}" for line in found.mistake.code.splitlines()))
     if not yes:
         typer.confirm("This becomes part of the course, and runs unconfined. Add it?", abort=True)
     for line in keep(found):

@@ -6,7 +6,7 @@ OUT/class.json                what else the last run knew: names, who is missing
 OUT/answers/STUDENT/03.json   written answers
 OUT/marks.json                what a person gave for them: no run of the grader touches it
 OUT/pages/STUDENT.html        for students
-OUT/gradebook.csv  canvas.csv  class.html  junit.xml
+OUT/gradebook.csv  canvas.csv  class.html
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from grader.authoring.written_questions import written_questions
 from grader.batch.remarks import Key
 from grader.core.outcomes import Report, Verdict
 from grader.core.written import Mark, WrittenAnswer, with_written
-from grader.reports import class_page, gradebook, junit, page
+from grader.reports import class_page, gradebook, page
 from kws.errors import UsageError
 from kws.files import locked, write_bytes, write_text
 
@@ -154,7 +154,7 @@ class Store:
     def remarks(self) -> dict[Key, tuple[str, ...]]:
         """What earlier runs remarked."""
         found = _pairs(_table(self.out / "remarks.json"))
-        return {key: tuple(map(str, said)) for key, said in found if isinstance(said, list)}
+        return {key: tuple(map(str, words)) for key, words in found if isinstance(words, list)}
 
     def about(self) -> dict[str, Any]:
         """What the last run knew of the class besides its reports: arguments of `finish`."""
@@ -194,7 +194,6 @@ class Store:
             "class.html": class_page.class_page(
                 reports, unread=unread, missing=missing, same=same, tasks=tasks
             ),
-            "junit.xml": junit.suites(reports),
         }
         about = {"missing": missing, "names": names, "unread": unread}
         about |= {"same": _nested(same), "tasks": _nested(tasks)}

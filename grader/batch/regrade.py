@@ -94,7 +94,7 @@ def _told(check: CheckResult | None) -> str:
 
 
 def _reason(old: CheckResult | None, new: CheckResult | None) -> str:
-    """What the newer result says, or else what the older one said and no longer holds."""
+    """The message of the newer result, or else that of the older one, which no longer holds."""
     if new is not None and new.message:
         return f": {new.message}"
     return f": no longer “{old.message}”" if old is not None and old.message else ""
@@ -111,6 +111,6 @@ def as_csv(found: Sequence[Change]) -> bytes:
             assert check is not None
             earned = [points(c.earned) if c and c.earned is not None else "" for c in (old, new)]
             row = [one.student, one.assignment, check.id, *earned, points(check.points)]
-            said = _reason(old, new).removeprefix(": ")
-            writer.writerow([cell(word) for word in [*row, ", ".join(one.why), said]])
+            reason = _reason(old, new).removeprefix(": ")
+            writer.writerow([cell(word) for word in [*row, ", ".join(one.why), reason]])
     return text.getvalue().encode()

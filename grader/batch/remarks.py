@@ -105,13 +105,13 @@ def circumstances(
     submission: StudentSubmission, deadline: datetime | None = None
 ) -> tuple[str, ...]:
     """What there is to say of a submission, whatever came of it: late, more than once, unknown."""
-    said = [lateness(submission, deadline)]
+    words = [lateness(submission, deadline)]
     if submission.replaced:
         others = several([entry.source for entry in submission.replaced])
-        said.append(f"handed in more than once: {submission.entry.source} counts, not {others}")
+        words.append(f"handed in more than once: {submission.entry.source} counts, not {others}")
     if not submission.known:
-        said.append("not on the roster")
-    return tuple(word for word in said if word)
+        words.append("not on the roster")
+    return tuple(word for word in words if word)
 
 
 def remarks(
@@ -121,11 +121,11 @@ def remarks(
     same: Mapping[Key, tuple[str, ...]] = same_work(graded)
     found = {}
     for one in graded:
-        said = list(circumstances(one.submission, deadline))
+        words = list(circumstances(one.submission, deadline))
         if one.key in same:
-            said.append(f"the same code as {several(same[one.key])}")
+            words.append(f"the same code as {several(same[one.key])}")
         if one.faults:
-            said.append(f"attempts that failed: {'; '.join(one.faults)}")
-        if said:
-            found[one.key] = tuple(said)
+            words.append(f"attempts that failed: {'; '.join(one.faults)}")
+        if words:
+            found[one.key] = tuple(words)
     return found

@@ -5,9 +5,7 @@ Columns: `student` (the id that reports and gradebook carry), and where wanted `
 do as it is: its `SIS Login ID` is the id, its `ID` the number in the names of downloaded files.
 """
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from grader.batch.handins import FolderEntry
+from grader.core.csv_rows import read_rows
 from grader.core.text import one_line
 from kws.errors import UsageError, did_you_mean
 
@@ -53,22 +52,13 @@ class StudentSubmission:
 
 def read_roster(path: Path) -> tuple[RosterStudent, ...]:
     """The students of a roster; UsageError, naming file and line, for one that cannot be used."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"the roster {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"the roster {path} is not UTF-8: save it as CSV UTF-8") from None
-    try:
-        rows = list(csv.reader(io.StringIO(text), delimiter=_delimiter(text)))
-    except csv.Error as error:
-        raise UsageError(f"the roster {path} is not a CSV ({error}): save it again") from None
-    head = [cell.strip().lower() for cell in rows[0]] if rows else []
+    rows = list(read_rows(path))
+    head = [cell.strip().lower() for cell in rows[0][1]] if rows else []
     canvas = CANVAS_ID in head
     if not canvas:
         _check_head(path, head)
     students: dict[str, RosterStudent] = {}
-    for line, row in enumerate(rows[1:], start=2):
+    for line, row in rows[1:]:
         cells = dict(zip(head, (one_line(cell).strip() for cell in row), strict=False))
         if not any(cells.values()) or (canvas and not cells.get("id")):
             continue  # an empty line; Canvas's line of points possible
@@ -84,12 +74,6 @@ def read_roster(path: Path) -> tuple[RosterStudent, ...]:
     if not students:
         raise UsageError(f"the roster {path} lists nobody: give a line for each student")
     return tuple(students.values())
-
-
-def _delimiter(text: str) -> str:
-    """Spreadsheets of some countries write semicolons."""
-    head = text.partition("\n")[0]
-    return ";" if head.count(";") > head.count(",") else ","
 
 
 def _check_head(path: Path, head: Sequence[str]) -> None:

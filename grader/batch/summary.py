@@ -26,8 +26,8 @@ def summary(batch: ClassResult) -> list[str]:
         for submission, why in batch.unread
     ]
     lines += _listed("not graded", unread)
-    said = [f"{student} {n}: {'; '.join(told)}" for (student, n), told in batch.remarks.items()]
-    lines += _listed("remarks", sorted(said))
+    noted = [f"{student} {n}: {'; '.join(words)}" for (student, n), words in batch.remarks.items()]
+    lines += _listed("remarks", sorted(noted))
     broken = [f"{student}: {why}" for student, why in sorted(batch.pageless.items())]
     lines += _listed("pages that could not be made", broken)
     lines += _listed("handed in nothing", [f"{s.id} {s.name}".strip() for s in batch.missing])

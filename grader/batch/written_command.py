@@ -7,7 +7,7 @@ import typer
 
 SUBMISSIONS = typer.Argument(help="Folder with a folder, notebook or zip for each student.")
 OUT = typer.Option(help="Folder of `grader grade`.")
-ASSIGNMENT = typer.Option(metavar="NN", help="Only this one [each that asks for words]")
+ASSIGNMENT = typer.Option(metavar="NN", help="Only this one; by default each that asks for words")
 ROSTER = typer.Option(metavar="CSV", help="Who is in the course, as for `grader grade`.")
 ANONYMOUS = typer.Option("--anonymous", help="Codes in the place of names, in another order.")
 MARKS = typer.Option(metavar="CSV", help="Points and comments: student, question, points, comment.")

@@ -129,7 +129,7 @@ def _lines(lines: list[str]) -> Iterator[str]:
 
 
 def pages(notebooks: Mapping[str, str], root: Path = ROOT) -> dict[str, str]:
-    """`api/kws.audio.md` -> its text, for every module that code of the notebooks uses."""
+    """`api/kws.audio.recordings.md` -> its text, for every module that the notebooks use."""
     used = names_used(notebooks.values(), root)
     return {
         f"api/{module}.md": page(module, used[module], root)

@@ -38,7 +38,7 @@ def main(out: Path, sphinx: Path, reference: Path) -> Path:
     Args:
         out: for the site and what it is made of; what an earlier call left is replaced.
         sphinx: the Python of the environment that has Sphinx.
-        reference: where notebooks that were run are, or will be; `make demo` has such a folder.
+        reference: where notebooks that were run are, or will be; `make course` makes such a folder.
 
     Raises:
         UsageError: Sphinx complains, a link leads nowhere, or a page holds what it must not.

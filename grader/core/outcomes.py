@@ -126,7 +126,7 @@ class CheckResult:
         facts: measured values to show, name -> number or text.
         retrain: whether it exists under `--retrain` only.
         fingerprint: of a wrong answer, position -> record of each result that is not ours
-            (`kws.contracts.compare.Record`): alike where two students made the same mistake.
+            (`kws.course.compare.Record`): alike where two students made the same mistake.
         code: the student's own code for the task, where no question is known for its mistake.
     """
 

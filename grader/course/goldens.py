@@ -1,7 +1,7 @@
 """Writes what the notebook's checks compare with: our results, and those of every known mistake.
 
-kws/contracts/goldens/NN.json follows from the solution, the planted mistakes and the contract; the
-release writes it, and its check tells a stale one. It holds numbers and questions, no code.
+kws/course/aNN_slug/goldens.json follows from the solution, the planted mistakes and the contract:
+the release writes it, and `--check` names a stale one. It holds numbers and questions, no code.
 """
 
 import json
@@ -15,13 +15,14 @@ import torch
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.answers import Results, exported_cells, load_answers, try_trial
+from grader.authoring.build import solution_scripts
 from grader.course.mistakes.mistake import Mistake
 from grader.course.mistakes.planted import edited, planted, solution
 from grader.course.trials import mistaken_answers, our_answers
-from kws.contracts import all_trials
-from kws.contracts.compare import COUNTED, Record
-from kws.contracts.goldens import FOLDER, raised
-from kws.contracts.trial import ATOL, PUBLIC_SEED, RTOL, Trial
+from kws.course.compare import COUNTED, Record
+from kws.course.folders import COURSE
+from kws.course.goldens import FILE, raised
+from kws.course.trial import ATOL, PUBLIC_SEED, RTOL, Trial, all_trials
 from kws.errors import UsageError
 from kws.files import write_text
 
@@ -32,21 +33,42 @@ NOISE = 0.02
 
 def golden_path(number: str) -> Path:
     """The file for an assignment."""
-    return FOLDER / f"{number}.json"
+    return COURSE / ASSIGNMENTS[number].folder / FILE
 
 
-def write_goldens(*, check: bool = False) -> list[str]:
-    """Write the files whose sources changed, or with `check` touch nothing; the stale ones."""
+def write_goldens(*, check: bool = False, only: str | None = None) -> list[str]:
+    """Write the files whose sources changed, all or `only` one; with `check` touch nothing.
+
+    Returns the stale ones. UsageError where a file of an assignment is missing.
+    """
+    refuse_incomplete()
     stale = []
-    for number in ASSIGNMENTS:
-        if not all_trials(number):
-            continue
+    for number in [only] if only else ASSIGNMENTS:
         path, text = golden_path(number), golden_text(number)
         if not path.is_file() or not is_current(path.read_text(encoding="utf-8"), text):
             stale.append(path.relative_to(ROOT).as_posix())
             if not check:
                 write_text(path, text)
     return stale
+
+
+def refuse_incomplete(root: Path = ROOT) -> None:
+    """UsageError for an assignment that has one of its files and lacks another."""
+    stems = {path.stem for path in solution_scripts(root)}
+    for pattern in ("kws/course/a[0-9][0-9]_*/contract.py", "grader/course/a[0-9][0-9]_*/*.toml"):
+        stems |= {path.parent.name[1:] for path in root.glob(pattern)}
+    for stem in sorted(stems):
+        for name in (
+            f"solutions/{stem}.py",
+            f"kws/course/a{stem}/contract.py",
+            f"grader/course/a{stem}/assignment.toml",
+            f"grader/course/a{stem}/test_checks.py",
+        ):
+            if not (root / name).is_file():
+                raise UsageError(
+                    f"{name} is missing: write it as in another assignment, or remove what else "
+                    f"there is of {stem}"
+                )
 
 
 def golden_text(number: str) -> str:
@@ -70,20 +92,20 @@ def is_current(text: str, wanted: str) -> bool:
 
     Numbers that come of whole ones are rounded to so many digits, and no further.
     """
-    return _alike(json.loads(text), json.loads(wanted), RTOL)
+    return _is_close(json.loads(text), json.loads(wanted), RTOL)
 
 
-def _alike(a: Any, b: Any, rtol: float) -> bool:
+def _is_close(a: Any, b: Any, rtol: float) -> bool:
     """Of two files of records, key order too; an answer is asked more kindly, in `compare`."""
     if isinstance(a, dict) and isinstance(b, dict):
         if a.get("kind") == "integer":
             rtol = 10.0 ** (1 - COUNTED)
         elif "odd" in a:
             rtol = NOISE
-        return list(a) == list(b) and all(_alike(a[key], b[key], rtol) for key in a)
+        return list(a) == list(b) and all(_is_close(a[key], b[key], rtol) for key in a)
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(
-            _alike(one, other, rtol) for one, other in zip(a, b, strict=True)
+            _is_close(one, other, rtol) for one, other in zip(a, b, strict=True)
         )
     if isinstance(a, float) and isinstance(b, float):
         return math.isclose(a, b, rel_tol=rtol, abs_tol=min(ATOL, rtol))
@@ -117,7 +139,7 @@ def _tables(number: str) -> dict[str, dict[str, Any]]:
         if own and not seen:
             raise UsageError(
                 f"{mistake.task}, {mistake.name!r}: no result of the task differs from ours: "
-                f"add an input to kws/contracts that shows it"
+                f"add an input to kws/course that shows it"
             )
     return tables
 

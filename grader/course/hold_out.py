@@ -22,10 +22,10 @@ from kws.data.course_data import SPEAKERS, WORDS
 from kws.data.embedded.speaker_corpus import write_tables
 from kws.data.listing import LIST_FILES, NOISE_FOLDER, audio_files, read_listing
 from kws.data.own_words import speaker_of
+from kws.data.protocols import SPLITS
 from kws.data.speaker_layout import MAPPING, METADATA, Utterance, read_mapping, read_metadata
 from kws.errors import UsageError
 from kws.files import atomic_folder, write_text
-from kws.protocols import SPLITS
 
 COURSE, HELD_OUT = "course", "held-out"
 SHARE = 10  # one utterance in ten is held out, and one in ten is the students' test
@@ -89,13 +89,13 @@ def _divide_speakers(source: Path, out: Path) -> None:
         for side in (COURSE, HELD_OUT)
     }
     for number, name in enumerate(speakers):
-        said = [one for one in utterances if one.speaker == number]
-        if len(said) < LEAST:
+        own = [one for one in utterances if one.speaker == number]
+        if len(own) < LEAST:
             raise UsageError(
-                f"{source / METADATA}: {name} has {len(said)} utterances, {LEAST} are needed to "
+                f"{source / METADATA}: {name} has {len(own)} utterances, {LEAST} are needed to "
                 "learn from, validate, test and hold out: remove the speaker"
             )
-        kept, test, rest = _dealt(said)
+        kept, test, rest = _dealt(own)
         parts[HELD_OUT][name]["training"] = _entries(kept)
         parts[COURSE][name]["testing"] = _entries(test)
         parts[COURSE][name]["training"] = _entries(rest)
@@ -110,10 +110,10 @@ def _divide_speakers(source: Path, out: Path) -> None:
         write_tables(out / side / SPEAKERS, made, n_mels=n_mels)
 
 
-def _dealt(said: Sequence[Utterance]) -> tuple[list[Utterance], list[Utterance], list[Utterance]]:
+def _dealt(own: Sequence[Utterance]) -> tuple[list[Utterance], list[Utterance], list[Utterance]]:
     """Held out, for the students' test, and to learn from: by a hash of the names."""
-    order = sorted(said, key=lambda one: (one.mel_len > LONGEST, _hash(one.name)))
-    count = max(1, len(said) // SHARE)
+    order = sorted(own, key=lambda one: (one.mel_len > LONGEST, _hash(one.name)))
+    count = max(1, len(own) // SHARE)
     return order[:count], order[count : 2 * count], order[2 * count :]
 
 

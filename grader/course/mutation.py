@@ -2,43 +2,45 @@
 
     python -m grader mutants 02 [--visible]
 
-A mutant survives if all trials of its task (`kws.contracts`) give the results that our own answer
+A mutant survives if all trials of its task (`kws.course`) give the results that our own answer
 gives. The visible checks compare with the released goldens, the hidden ones with our answers on
-hidden sizes. Mutants that no input could tell from the original stand in equivalent_mutants.toml,
-each with the reason.
+hidden sizes. Mutants that no input can distinguish from the original are listed in
+equivalent_mutants.toml, each with the reason.
 """
 
 import signal
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from types import FrameType
 from typing import Any
 
-from grader import ROOT
-from grader.adapters import ASSIGNMENTS, get_assignment
+from grader.adapters import ASSIGNMENTS, COURSE, get_assignment
 from grader.authoring.answers import exported_cells, load_answers, try_trial
 from grader.authoring.build import read_solution
 from grader.authoring.mutants import Mutant, mutants_of
 from grader.core.seed import Seed
+from grader.core.tables import parse_toml, read_entries
 from grader.course.mistakes.planted import solution
 from grader.course.trials import our_answers
-from kws.contracts import Trial, all_trials
-from kws.contracts.compare import difference
-from kws.contracts.goldens import goldens
-from kws.contracts.trial import PUBLIC_SEED
+from kws.course.compare import difference
+from kws.course.goldens import goldens
+from kws.course.trial import PUBLIC_SEED, Trial, all_trials
 from kws.errors import UsageError
-from kws.parallel import process_map
+from kws.parallel import Pool
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-EQUIVALENT = ROOT / "grader" / "course" / "equivalent_mutants.toml"
+EQUIVALENT = "equivalent_mutants.toml"  # in an assignment's folder
 VISIBLE_BAR = 0.95  # of the mutants; the hidden checks notice all
 SECONDS = 20  # for the trials of one mutant: some loop for ever
+
+
+@dataclass(frozen=True, kw_only=True)
+class EquivalentMutant:
+    """A change of our answer to a task that no input can distinguish from the original."""
+
+    task: str
+    change: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def main(number: str, *, visible: bool = False) -> int:
     for mutant in report.survivors:
         print(f"survives: {mutant.task}, line {mutant.line} of its cell: {mutant.change}")
     for task in report.without_trial:
-        print(f"not tried: {task} has no trial in kws/contracts")
+        print(f"not tried: {task} has no trial in kws/course")
     kind = "visible" if visible else "hidden"
     print(
         f"{number}: the {kind} checks notice {report.killed:.1%} of {report.tested} mutants, "
@@ -82,13 +84,14 @@ def mutation_report(
             raise UsageError(f"{trial.id}: our own answer fails: run `python -m grader release`")
     tried = {trial.task for trial in all_trials(number)}
     mutants = [one for one in _mutants(number) if one[1].task in tried]
-    with process_map(partial(_survives, number, visible), mutants, workers) as found:
+    with Pool(workers, processes=True) as pool:
+        found = pool.map(partial(_survives, number, visible), mutants)
         alive = [mutant for (_, mutant), alive in zip(mutants, found, strict=True) if alive]
     known = equivalent_mutants(number)
     unused = sorted(set(known) - {(one.task, one.change) for one in alive})
     if unused and not visible:
         raise UsageError(
-            f"{EQUIVALENT.name}: {unused[0][0]}: {unused[0][1]!r} is noticed or gone: remove it"
+            f"{EQUIVALENT}: {unused[0][0]}: {unused[0][1]!r} is noticed or gone: remove it"
         )
     return MutationReport(
         tested=len(mutants),
@@ -101,8 +104,10 @@ def mutation_report(
 @cache
 def equivalent_mutants(number: str) -> dict[tuple[str, str], str]:
     """(task, change) -> why no input tells it from the original."""
-    table = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8")).get(number, [])
-    return {(one["task"], one["change"]): one["reason"] for one in table}
+    path = COURSE / get_assignment(number).folder / EQUIVALENT
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    rows = read_entries(EquivalentMutant, parse_toml(text, path).get("mutant", ()), EQUIVALENT)
+    return {(one.task, one.change): one.reason for one in rows}
 
 
 def _mutants(number: str) -> Iterator[tuple[int, Mutant]]:

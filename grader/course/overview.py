@@ -6,6 +6,7 @@ rewrites the page between `<!-- NAME -->` and `<!-- end -->`, for each block it 
 are an estimate by a formula of ours: no class has been timed.
 """
 
+import importlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,17 +16,6 @@ from grader.authoring.build import SolutionCell, read_solution
 from grader.authoring.markers import regions_of
 from grader.authoring.questions import BEGIN
 from grader.authoring.written_questions import written_questions
-from grader.course import (
-    test_01_features,
-    test_02_attention,
-    test_03_speakers,
-    test_04_conformer,
-    test_05_keyword_transformer,
-    test_06_spectrogram_image,
-    test_07_speech_to_text,
-    test_08_text_to_speech,
-    test_09_codes,
-)
 from grader.course.foreseen import foreseen
 from grader.course.mistakes.planted import planted, solution
 from grader.grading.checks import Check, read_check
@@ -42,23 +32,11 @@ QUESTIONS = ("**Think", "**Before you go on")
 BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-CHECKS = {
-    "01": test_01_features,
-    "02": test_02_attention,
-    "03": test_03_speakers,
-    "04": test_04_conformer,
-    "05": test_05_keyword_transformer,
-    "06": test_06_spectrogram_image,
-    "07": test_07_speech_to_text,
-    "08": test_08_text_to_speech,
-    "09": test_09_codes,
-}
-
-
 def hidden_checks(number: str) -> list[Check]:
     """The checks of an assignment, those of `--retrain` among them, in their file's order."""
     found = []
-    for name, function in vars(CHECKS[number]).items():
+    module = importlib.import_module(f"grader.course.{ASSIGNMENTS[number].folder}.test_checks")
+    for name, function in vars(module).items():
         for mark in getattr(function, "pytestmark", ()):
             if name.startswith("test_") and mark.name == "check":
                 arguments = (mark.args, mark.kwargs)
@@ -86,8 +64,10 @@ def minutes(cells: list[SolutionCell]) -> float:
     lines = sum(bool(line.strip()) for source in given for line in source.splitlines())
     asked = sum(source.count(question) for source in text for question in QUESTIONS)
     reading = words / WORDS + lines / CODE
-    told = sum("written" in cell.tags and cell.kind == "markdown" for cell in cells)
-    return reading + ANSWER * len(answers) + QUESTION * asked + TASK * len(tasks) + WRITTEN * told
+    written = sum("written" in cell.tags and cell.kind == "markdown" for cell in cells)
+    return (
+        reading + ANSWER * len(answers) + QUESTION * asked + TASK * len(tasks) + WRITTEN * written
+    )
 
 
 def hours(number: str) -> float:

@@ -1,10 +1,11 @@
-"""The command `release`, to be registered on the application of `python -m grader`."""
+"""The commands `release` and `new`, to be registered on the application of `python -m grader`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from grader import ROOT
 from kws.errors import UsageError
 
 
@@ -16,11 +17,15 @@ def release(
         str | None,
         typer.Option(metavar="N", help="Last assignment of the kit; by default the last there is."),
     ] = None,
+    assignment: Annotated[
+        str | None, typer.Option(metavar="NN", help="Only this assignment; by default all.")
+    ] = None,
     zip_path: Annotated[
         Path | None, typer.Option("--zip", metavar="OUT", help="Write the student kit to this zip.")
     ] = None,
 ) -> None:
     """Build notebooks and goldens from the solutions, and with --zip the student kit."""
+    from grader.adapters import get_assignment
     from grader.authoring.release import release as release_notebooks
     from grader.authoring.release import release_kit
     from grader.course.goldens import write_goldens
@@ -29,7 +34,10 @@ def release(
         raise UsageError("--through says how far a kit goes: give --zip OUT as well")
     if check and zip_path is not None:
         raise UsageError("--check writes nothing: leave out --zip or --check")
-    stale = [*release_notebooks(check=check), *write_goldens(check=check)]
+    if assignment is not None and zip_path is not None:
+        raise UsageError("a kit is made of all its assignments: leave out --zip or --assignment")
+    only = get_assignment(assignment).number if assignment else None
+    stale = [*release_notebooks(check=check, only=only), *write_goldens(check=check, only=only)]
     for name in stale:
         print(f"{'stale: ' if check else 'written: '}{name}")
     if check:
@@ -47,6 +55,34 @@ def release(
         print("notebooks and goldens are current")
 
 
+def new(
+    number: Annotated[str, typer.Argument(metavar="NN", help="Its number.")],
+    slug: Annotated[str, typer.Argument(help="Its name in paths: energy.")],
+    title: Annotated[str, typer.Argument(help="Its title: Energy.")],
+) -> None:
+    """Write another assignment: two tasks that pass everything, to be edited.
+
+    Its notebook and goldens are built; a line names the files to edit, and what to run next.
+    """
+    import subprocess
+    import sys
+
+    from grader.authoring.new_assignment import write_assignment
+
+    for name in write_assignment(number, slug, title):
+        print(f"written: {name}")
+    # in a new process: this one has read which assignments there are
+    for command in (["release", "--assignment", number], ["overview", "docs/teaching.md"]):
+        done = subprocess.run([sys.executable, "-m", "grader", *command], cwd=ROOT)
+        if done.returncode:
+            raise typer.Exit(done.returncode)
+    print("edit the solution, contract.py, test_checks.py and assignment.toml; then run")
+    print(f"python -m grader release --assignment {number}")
+    print(f"python -m grader selftest --assignment {number}")
+    print(f"python -m grader mutants {number}")
+
+
 def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
+    """Add the commands to `app`."""
     app.command()(release)
+    app.command()(new)

@@ -20,11 +20,16 @@ from grader.course.hidden import clean_clips, speech
 from grader.course.hidden.digits import N_MELS, SYMBOLS
 from grader.course.hidden.digits import speak as hidden_strings
 from grader.course.hidden.keywords import GERMAN, speak, speak_german
-from grader.course.hidden.said import NUM_SYMBOLS, duration_error, phrases_of, words_heard
+from grader.course.hidden.synthesized import (
+    NUM_SYMBOLS,
+    duration_error,
+    phrases_of,
+    recognized_words,
+)
 from grader.course.probes.retraining import Plan, keyword_plan, speaker_plan
 from grader.sandbox.module_ops import fit
 from kws.errors import UsageError
-from kws.word_errors import word_errors
+from kws.text.word_errors import word_errors
 
 TRAINING = {  # in the first cell that trains
     "03": "history = fit(",
@@ -68,8 +73,8 @@ def conformers(names: dict[str, Any], seed: int) -> float:
     mels, labels = speech.speak(f"targets {seed}")
     model.eval()
     with torch.inference_mode():
-        said = torch.cat([model(mel[None]).argmax(1) for mel in mels])
-    return (said == labels).double().mean().item()
+        predicted = torch.cat([model(mel[None]).argmax(1) for mel in mels])
+    return (predicted == labels).double().mean().item()
 
 
 def keywords(names: dict[str, Any], seed: int) -> float:
@@ -146,16 +151,16 @@ def samples_of_codes(names: dict[str, Any], seed: int) -> float:
     logits = torch.no_grad()(model)
     mel, labels = clean_clips.speak_clean(seed)
     found = clean_clips.codes_of(encode, mel)
-    again = clean_clips.heard_right(clean_clips.mels_of(decode, found), labels)
+    again = clean_clips.recognized_share(clean_clips.mels_of(decode, found), labels)
     perplexity = clean_clips.prior_perplexity(logits, labels, found)
     words, drawn = clean_clips.drawn_codes(logits, torch.Generator().manual_seed(seed))
-    heard = clean_clips.heard_right(clean_clips.mels_of(decode, drawn), words)
+    recognized = clean_clips.recognized_share(clean_clips.mels_of(decode, drawn), words)
     print(
         f"seed {seed}: {clean_clips.used(found)} codes in use, decoded words recognized {again}, "
-        f"perplexity {perplexity:.2f}, samples recognized {heard}",
+        f"perplexity {perplexity:.2f}, samples recognized {recognized}",
         flush=True,
     )
-    return heard.value
+    return recognized.value
 
 
 def spoken_words(names: dict[str, Any], seed: int) -> float:
@@ -166,9 +171,11 @@ def spoken_words(names: dict[str, Any], seed: int) -> float:
     model.eval()
     with torch.inference_mode():
         off = duration_error(model, phrases_of(seed))
-        heard, wrong = words_heard(model)
-    print(f"seed {seed}: durations {off:.2f} frames off; {heard}: {', '.join(wrong)}", flush=True)
-    return heard.value
+        recognized, wrong = recognized_words(model)
+    print(
+        f"seed {seed}: durations {off:.2f} frames off; {recognized}: {', '.join(wrong)}", flush=True
+    )
+    return recognized.value
 
 
 def speakers_again(names: dict[str, Any], seed: int) -> float:

@@ -7,19 +7,25 @@ its results come back. What is expected is what our answers give here, and the q
 with a wrong result is that of the planted mistake which has the same one.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import pytest
+from torch import Tensor
 
 from grader.authoring.answers import Results, exported_cells, load_answers, try_trial
 from grader.core.seed import Seed
 from grader.course.mistakes.planted import mistaken, planted, solution
 from grader.grading.feedback import Failure
-from kws.contracts.compare import Record, difference
-from kws.contracts.trial import Trial
+from kws.course.compare import Record, difference
+from kws.course.trial import Trial
 
+ENOUGH, WIDE = (
+    10_000,
+    4,
+)  # numbers that any result may have; times those of ours that a large one may
 MOST_RECORDS = 8  # wrong results of one trial by which a mistake is known
 
 
@@ -47,6 +53,12 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
     """Fail where a result is not what our answers give for the same inputs."""
     expected = expected_results(trial, seed)
     _raise_ours(expected)
+    for what, value in results:
+        most = ENOUGH
+        if size_of_value(value, most) > most:
+            most = max(most, WIDE * _our_size(trial, seed))
+        if size_of_value(value, most) > most:  # or comparing would take minutes, which nobody sees
+            raise Failure(f"{what} is far larger than what is asked for")
     try:
         _compare(trial, results, expected, seed)
     except Failure:
@@ -54,8 +66,8 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
     # ours has the form that can be compared: what the student's lacks is no fault of the grader
     except Exception as error:
         what = results[0][0] if results else trial.title
-        told = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise Failure(f"{what}: not of the form that is asked for ({told})") from None
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise Failure(f"{what}: not of the form that is asked for ({reason})") from None
 
 
 def _compare(trial: Trial, results: Results, expected: Results, seed: int) -> None:
@@ -66,7 +78,7 @@ def _compare(trial: Trial, results: Results, expected: Results, seed: int) -> No
         fact = difference(measured[position][1], value, trial.rtol, trial.atol)
         if fact is not None:
             question = _question(trial, measured[: position + 1], seed)
-            raise Failure(f"{what} {fact}", question, _fingerprint(trial, expected, measured))
+            raise Failure(f"{what}: {fact}", question, _fingerprint(trial, expected, measured))
 
 
 def _fingerprint(trial: Trial, expected: Results, measured: Results) -> dict[str, Any]:
@@ -104,6 +116,32 @@ def our_answers(number: str) -> Mapping[str, Any]:
 def expected_results(trial: Trial, seed: int) -> Results:
     """What our answers give when the trial is graded with this seed."""
     return try_trial(trial, our_answers(trial.number), seed, hidden=True)
+
+
+@cache
+def _our_size(trial: Trial, seed: int) -> int:
+    """How many numbers our results have, before anything is measured."""
+    results = trial.results(our_answers(trial.number), seed=seed, hidden=True)
+    return sum(size_of_value(value) for _, value in results)
+
+
+def size_of_value(value: Any, most: float = math.inf) -> int:
+    """Numbers, or letters, in a value and all that it holds; counting stops beyond `most`.
+
+    >>> size_of_value([[0.5, 2], "ab", {"a": 1.0}])
+    8
+    """
+    if isinstance(value, Tensor):
+        return value.numel()
+    if isinstance(value, str):
+        return len(value)
+    size = 1
+    if isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            if size > most:
+                break
+            size += size_of_value(part, most)
+    return size
 
 
 @cache

@@ -1,6 +1,6 @@
 """What there is to earn: the checks of an assignment, read from their markers before any runs.
 
-A check is a test function in `grader/course/test_NN_slug.py` that carries
+A check is a test function in `grader/course/aNN_slug/test_checks.py` that carries
 
     @pytest.mark.check("2.1", points=3, after=("2.1-shape",), concept="section 2.1", timeout=30)
 
@@ -11,6 +11,7 @@ so nothing that happens later can make a check disappear.
 
 import hashlib
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -108,7 +109,7 @@ def verify(assignment: Assignment, checks: Sequence[Check]) -> None:
     checked = {check.task for check in checks}
     wrong += [f"task {task} has no check" for task in tasks if task not in checked]
     if wrong:
-        raise UsageError(f"grader/course/test_{assignment.stem}.py: {'; '.join(wrong)}")
+        raise UsageError(f"grader/course/{assignment.folder}/test_checks.py: {'; '.join(wrong)}")
 
 
 def needed(assignment: Assignment, task_id: str) -> tuple[str, ...]:
@@ -157,9 +158,10 @@ def _sources_digest(stem: str) -> str:
     return digest.hexdigest()
 
 
-def _of(stem: str, path: Path) -> bool:
-    """Whether a file of one assignment is of this one."""
-    return stem in path.name or path.stem.endswith(f"_{stem[:2]}")
+def _of_another(folder: str, path: Path) -> bool:
+    """Whether a file of the grader belongs to an assignment that has another folder."""
+    own = re.match(r"a\d\d_", path.parent.name) and path.is_relative_to(ROOT / "grader")
+    return bool(own) and path.parent.name != folder
 
 
 def _deciding(stem: str) -> list[Path]:
@@ -167,8 +169,9 @@ def _deciding(stem: str) -> list[Path]:
     kept = [
         path
         for path in ours
-        if (not path.name.startswith(("test_", "mistakes_", "added_")) or _of(stem, path))
+        if not _of_another(f"a{stem}", path)
         and not ASIDE.intersection(path.relative_to(ROOT).parts)
     ]
-    beside = [ROOT / "solutions" / f"{stem}.py", added_path(stem[:2])]
+    table = ROOT / "grader" / "course" / f"a{stem}" / "assignment.toml"
+    beside = [ROOT / "solutions" / f"{stem}.py", table, added_path(stem[:2])]
     return sorted([*kept, *(path for path in beside if path.is_file())])

@@ -33,7 +33,7 @@ def expect_shape(what: str, actual: Any, *shape: int, letters: str = "") -> Tens
 
     >>> expect_shape("model(mel)", None, 2, 12)
     Traceback (most recent call last):
-    grader.grading.feedback.Failure: model(mel) is None, expected a tensor
+    grader.grading.feedback.Failure: model(mel): got None, expected a tensor
       hint: is there a `return`?
     """
     actual = _tensor(what, actual)
@@ -45,7 +45,7 @@ def expect_shape(what: str, actual: Any, *shape: int, letters: str = "") -> Tens
         hint = "the sizes are right, their order is not: which axes are swapped?"
     elif tuple(actual.squeeze().shape) == shape or tuple(actual.shape) == _squeezed(shape):
         hint = "an axis of size 1 is too many, or missing"
-    raise Failure(f"{what} has shape {shape_of(actual)}, expected {named}", hint)
+    raise Failure(f"{what}: got shape {shape_of(actual)}, expected {named}", hint)
 
 
 def expect_finite(what: str, actual: Any, hint: str = "") -> Tensor:
@@ -55,14 +55,14 @@ def expect_finite(what: str, actual: Any, hint: str = "") -> Tensor:
     if not bad.any():
         return actual
     kind = "NaN" if torch.isnan(actual).any() else "an infinite number"
-    raise Failure(f"{what} holds {kind} in {int(bad.sum())} of {actual.numel()} places", hint)
+    raise Failure(f"{what}: got {kind} in {int(bad.sum())} of {actual.numel()} places", hint)
 
 
 def expect_logits(what: str, actual: Any, *shape: int, letters: str = "B, C") -> Tensor:
     """`actual`, if it is a finite tensor of this shape and of a float dtype."""
     actual = expect_shape(what, actual, *shape, letters=letters)
     if not actual.is_floating_point():
-        raise Failure(f"{what} is {_short(actual.dtype)}, expected a float dtype")
+        raise Failure(f"{what}: got {_short(actual.dtype)}, expected a float dtype")
     return expect_finite(what, actual)
 
 
@@ -79,12 +79,12 @@ def expect_between(
 
     >>> expect_between("the number of parameters", 612_000, high=500_000)
     Traceback (most recent call last):
-    grader.grading.feedback.Failure: the number of parameters is 612,000, expected at most 500,000
+    grader.grading.feedback.Failure: the number of parameters: got 612,000, expected at most 500,000
     """
     if isinstance(actual, Tensor) and actual.numel() == 1:
         actual = actual.item()
     if isinstance(actual, bool) or not isinstance(actual, int | float):
-        raise Failure(f"{what} is {name_of(actual)}, expected a number")
+        raise Failure(f"{what}: got {name_of(actual)}, expected a number")
     if low <= actual <= high:
         return actual
     tail = f" {unit}" if unit else ""
@@ -94,7 +94,7 @@ def expect_between(
         bounds = f"at most {_amount(high)}"
     else:
         bounds = f"between {_amount(low)} and {_amount(high)}"
-    raise Failure(f"{what} is {_amount(actual)}{tail}, expected {bounds}{tail}", hint)
+    raise Failure(f"{what}: got {_amount(actual)}{tail}, expected {bounds}{tail}", hint)
 
 
 def _tensor(what: str, actual: Any) -> Tensor:
@@ -103,7 +103,7 @@ def _tensor(what: str, actual: Any) -> Tensor:
     hint = "is there a `return`?" if actual is None else ""
     if isinstance(actual, list | tuple) and any(isinstance(item, Tensor) for item in actual):
         hint = "return the one tensor that is asked for"
-    raise Failure(f"{what} is {name_of(actual)}, expected a tensor", hint)
+    raise Failure(f"{what}: got {name_of(actual)}, expected a tensor", hint)
 
 
 def name_of(value: Any) -> str:

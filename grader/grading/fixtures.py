@@ -2,7 +2,7 @@
 
 student         the student's definitions, in a process of their own: `student.attend(q, k, v)`
 new_student     the same as a function, for a second process: `new_student(seed=2)`
-run_trial       one trial of a contract, in a process that the trials of a task may share
+run_trial       one trial of a contract, in a process that trials share while they pass
 weights         name -> tensor, from the file of weights handed in
 secret          numbers and generators that follow from the instructor's seed
 record          facts, pictures, partial points

@@ -16,7 +16,7 @@ The point rules, in one place:
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from grader.adapters import ASSIGNMENTS, Assignment
@@ -81,8 +81,8 @@ def _where(error: BaseException) -> str:
         if at
         else ""
     )
-    said = f": {error.message}" if isinstance(error, Stopped) else ""
-    return f"{type(error).__name__}{place}{said}"
+    message = f": {error.message}" if isinstance(error, Stopped) else ""
+    return f"{type(error).__name__}{place}{message}"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -99,8 +99,10 @@ class GradingRun:
     retrain: bool = False
     checks: dict[str, list[Check]] = field(default_factory=dict)
     results: dict[tuple[str, str], CheckResult] = field(default_factory=dict)
+    own_definitions: bool = False  # our answers do not stand in for tasks that lost points
     _sessions: dict[str, tuple[Session, ExitStack]] = field(default_factory=dict)
-    _shared: tuple[Code, float | None, RemoteStudent] | None = None  # of trials that went well
+    _shared: tuple[Code, float | None, RemoteStudent] | None = None  # of trials that passed
+    _all_passed: bool = True  # every trial so far
 
     @property
     def assignments(self) -> tuple[Assignment, ...]:
@@ -138,22 +140,42 @@ class GradingRun:
     ) -> None:
         """Give `judge` the results of a trial; it raises `Failure` if they are not right.
 
-        A process whose trials were all right so far takes the next one of the same program, too:
-        right values are right whatever came before. Where one is not, it is tried again in a fresh
-        process, and that is what counts: no trial suffers from what an earlier one left behind.
+        Right values are right whatever ran before them, and whatever more is forbidden. So one
+        process, where what any task forbids is forbidden, takes all trials for as long as they
+        pass. Where one does not, it is tried again in a fresh process with the rules of its own
+        task, and that is what counts: no trial suffers from another, nor from another task's rules.
         """
-        if self._shared and self._shared[:2] == (program, check.timeout):
+        if self._all_passed and not self._may_share(program, check.timeout):
+            tasks = ASSIGNMENTS[check.assignment].tasks
+            forbidden = dict.fromkeys(name for task in tasks for name in task.forbidden)
+            self._share(check, replace(program, forbidden=tuple(forbidden)))
+        if self._shared and self._may_share(program, check.timeout):
             with suppress(Failure, Stopped):
                 judge(self._shared[2].trial(name, seed))
                 return
-        self._end_shared()
-        student = self.session(check.assignment).check(program, seconds=check.timeout)
-        self._shared = (program, check.timeout, student)
+            self._all_passed = False
         try:
-            judge(student.trial(name, seed))
+            judge(self._share(check, program).trial(name, seed))
         except BaseException:
             self._end_shared()
             raise
+
+    def _may_share(self, program: Code, timeout: float | None) -> bool:
+        """Whether the shared process runs this code, with at least what this program forbids."""
+        if self._shared is None:
+            return False
+        code, seconds, _ = self._shared
+        ours = (program.pieces, program.references, timeout)
+        return ours == (code.pieces, code.references, seconds) and (
+            set(program.forbidden) <= set(code.forbidden)
+        )
+
+    def _share(self, check: Check, program: Code) -> RemoteStudent:
+        """A fresh process, which later trials share."""
+        self._end_shared()
+        student = self.session(check.assignment).check(program, seconds=check.timeout)
+        self._shared = (program, check.timeout, student)
+        return student
 
     def _end_shared(self) -> None:
         if self._shared:

@@ -15,6 +15,7 @@ from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.core.outcomes import Report
 from grader.core.seed import Seed
+from grader.grading import options
 from grader.grading.grading_run import GradingRun
 from grader.grading.plugin import Grading
 from grader.sandbox import Sandbox
@@ -26,7 +27,6 @@ OPTIONS = (
     "--import-mode=importlib",
     "--strict-markers",
     "-Werror",
-    "-pgrader.grading.options",
     "-pno:cacheprovider",
     "-pno:doctest",
     "-pno:junitxml",
@@ -66,14 +66,14 @@ def grade_one(
     return grading.reports[0]
 
 
-def _pytest(run: GradingRun, *options: str) -> tuple[Grading, int]:
+def _pytest(run: GradingRun, *more: str) -> tuple[Grading, int]:
     (assignment,) = run.assignments
     grading = Grading(run)
-    tests = ROOT / "grader" / "course" / f"test_{assignment.stem}.py"
+    tests = ROOT / "grader" / "course" / assignment.folder / "test_checks.py"
     arguments = [f"--config-file={ROOT / 'pyproject.toml'}", f"--rootdir={ROOT}", *OPTIONS]
     try:
         with _without("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
-            code = pytest.main([*arguments, *options, str(tests)], plugins=[grading])
+            code = pytest.main([*arguments, *more, str(tests)], plugins=[options, grading])
     finally:
         run.close()
     return grading, code

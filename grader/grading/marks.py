@@ -5,13 +5,12 @@ wanted `comment`. Others are for the reader. A line without points is an answer 
 yet. Commas, semicolons or tabs; with semicolons a decimal comma will do.
 """
 
-import csv
-import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from grader.core.csv_rows import delimiter_of, read_rows
 from grader.core.seed import Seed
 from grader.core.text import clean, one_line
 from grader.core.written import Mark, WrittenQuestion
@@ -20,8 +19,6 @@ from grader.reports.scorecard import points as shown
 from kws.errors import UsageError, did_you_mean
 
 NEEDED = ("question", "points")
-WIDE = (b"\xff\xfe", b"\xfe\xff")  # how UTF-16 begins, Excel's "Unicode text"
-LARGEST = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +54,7 @@ def read_marks(
         students: who may have a mark; None for anybody, by the names in the table.
         seed: that the codes of an anonymous page follow from.
     """
-    rows = list(_rows(path))
+    rows = list(read_rows(path))
     if not rows:
         raise UsageError(f"{path} is empty: its first line names the columns")
     head = [word.strip().lower() for word in rows[0][1]]
@@ -70,7 +67,7 @@ def read_marks(
             )
     known = {each: one for one in students or () for each in (one, cell(one))}
     found: list[MarkRow] = []
-    semicolons = _delimiter(path.read_text(encoding="utf-8-sig")) == ";"
+    semicolons = delimiter_of(path.read_text(encoding="utf-8-sig")) == ";"
     for line, row in rows[1:]:
         where = f"{path}, line {line}"
         if not any(word.strip() for word in row):
@@ -135,42 +132,6 @@ def _points(word: str, where: str, question: WrittenQuestion, semicolons: bool) 
             f"{shown(question.points)}"
         )
     return round(value, 2)
-
-
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}: name the CSV") from None
-    if len(data) > LARGEST:
-        raise UsageError(f"{path} has {len(data) >> 20} MiB: name the CSV with the marks")
-    try:
-        if data.startswith(WIDE):
-            raise UnicodeDecodeError("utf-8", data, 0, 2, "UTF-16")
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise UsageError(f"{path}, line {line} is not UTF-8: save it as CSV UTF-8") from None
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise UsageError(f"{path}, line {line} holds no text: export it as CSV UTF-8")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    before = 0
-    try:
-        for row in reader:
-            yield before + 1, row
-            before = reader.line_num
-    except csv.Error as error:
-        raise UsageError(
-            f"{path}, line {before + 1} is no line of a CSV ({error}): is a quote left open?"
-        ) from None
-
-
-def _delimiter(text: str) -> str:
-    """Spreadsheets of some countries write semicolons, some write tabs."""
-    head = text.partition("\n")[0]
-    return max(",;\t", key=head.count)
 
 
 def marks_of(

@@ -34,7 +34,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--retrain", action="store_true", help="train the student's recipe as well")
     group.addoption("--results", metavar="FILE", help="write results.json for Gradescope")
-    group.addoption("--kws-junit", metavar="FILE", help="write JUnit XML, a test case per check")
     group.addoption("--page", metavar="FILE", help="write the student's HTML page")
     group.addoption(
         "--staff", action="store_true", help="show tracebacks of faults in the checks themselves"

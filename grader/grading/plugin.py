@@ -92,8 +92,9 @@ class Grading:
 
     def ignores(self, path: Path) -> bool:
         """Of the grader's files, only the checks of the assignments that are graded are read."""
-        names = [f"test_{one.stem}.py" for one in self.run.assignments]
-        return path.resolve() not in {GRADER, CHECKS, *(CHECKS / name for name in names)}
+        folders = [CHECKS / one.folder for one in self.run.assignments]
+        files = [folder / "test_checks.py" for folder in folders]
+        return path.resolve() not in {GRADER, CHECKS, *folders, *files}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A file of checks that does not load is our fault: staff see all of it."""
@@ -131,15 +132,26 @@ class Grading:
         elif blocker is not None:
             result = not_run(check, f"not run: {blocker} comes first")
         else:
-            result = self._run_once(item, nextitem)
-            if result.reason is Reason.INFRASTRUCTURE:
-                run.close_session(check.assignment)
-                result = self._run_once(item, nextitem)
+            result = self._run_twice(item, nextitem)
+            # weights fit the definitions that they were trained with
+            if result.earned != check.points and _loads_weights(item) and run.failed_tasks(check):
+                run.own_definitions = True
+                own = self._run_twice(item, nextitem)
+                run.own_definitions = False
+                result = max(own, result, key=_worth)
         run.results[check.assignment, check.id] = result
         if self.printer:
             self.printer.show(check, result, self.attempt(item).error)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
+
+    def _run_twice(self, item: pytest.Item, nextitem: pytest.Item | None) -> CheckResult:
+        """Run once more, in a fresh session, what ended in a fault of ours."""
+        result = self._run_once(item, nextitem)
+        if result.reason is Reason.INFRASTRUCTURE:
+            self.run.close_session(self.attempt(item).check.assignment)
+            result = self._run_once(item, nextitem)
+        return result
 
     def _run_once(self, item: pytest.Item, nextitem: pytest.Item | None) -> CheckResult:
         attempt = self._attempts[item.nodeid] = Attempt(self.attempt(item).check)
@@ -209,8 +221,17 @@ class Grading:
         self._closing.close()
 
 
+def _loads_weights(item: pytest.Item) -> bool:
+    return "weights" in getattr(item, "fixturenames", ())
+
+
+def _worth(result: CheckResult) -> float:
+    """Open points, a fault of ours, are worth more than any: a person looks at them."""
+    return float("inf") if result.earned is None else result.earned
+
+
 def _check_of(item: pytest.Function) -> Check:
-    assignment = get_assignment(item.path.name[len("test_") :][:2])
+    assignment = get_assignment(item.path.parent.name[1:3])
     mark = item.get_closest_marker("check")
     if mark is None:
         raise UsageError(f"{assignment.stem}: {item.name} has no check marker: {MARKER}")

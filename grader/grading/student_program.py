@@ -4,10 +4,11 @@
    the check ends before anything runs.
 2. All of the student's definitions are there, not only those of the task.
 3. Of earlier tasks that this one builds on and that lost points, our own answers stand in: one
-   mistake costs once.
+   mistake costs once. A check of trained weights that then loses points runs with the student's own
+   definitions, too, with which they were trained, and the better of both counts.
 4. The seed of random numbers follows from the secret one and the check: the same in each run,
-   another in each check. Trials of a contract take that of their task, and share a process for as
-   long as they pass (`GradingRun.trial`).
+   another in each check. Trials of a contract take that of their task; as long as they pass they
+   share a process, and the seed of its first trial (`GradingRun.trial`).
 """
 
 from functools import lru_cache
@@ -20,7 +21,7 @@ from grader.grading.grading_run import GradingRun
 from grader.sandbox import Code
 from grader.submission.contents import Piece
 from grader.submission.forbidden import expect_own_work
-from kws.student.may_run import used_names
+from kws.course.may_run import used_names
 
 MOST_CODE = 8_000  # characters of one answer that are kept beside its result
 
@@ -33,12 +34,9 @@ def student_program(run: GradingRun, check: Check, seed: int | None = None) -> C
     assignment = ASSIGNMENTS[check.assignment]
     task, pieces = assignment.task(check.task), run.submissions[check.assignment].pieces
     others = [n for one in assignment.tasks if one is not task for n in one.names]
-    expect_own_work(pieces, task.forbidden, task.names, others)
-    references = [
-        piece
-        for failed in run.failed_tasks(check)
-        for piece in _reference(assignment.number, failed)
-    ]
+    expect_own_work(pieces, task.forbidden, task.names, others, assignment.number)
+    failed = () if run.own_definitions else run.failed_tasks(check)
+    references = [piece for one in failed for piece in _reference(assignment.number, one)]
     return Code(
         pieces=pieces,
         references=tuple(references),

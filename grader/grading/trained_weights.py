@@ -80,18 +80,18 @@ def load_weights(model: RemoteModule, weights: Mapping[str, Tensor]) -> RemoteMo
         if stopped.reason is not Reason.ERROR:
             raise
         shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-        inner = _unwrapped(weights)
+        inner = unwrapped(weights)
         if set(inner) != set(weights) and set(inner) == set(shapes):
             return load_weights(model, inner)
         raise _misfit(model.kind, shapes, weights) or stopped from None
     return model
 
 
-def _unwrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def unwrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same under the names that they had before the model was wrapped."""
     for prefix in WRAPPED:
         if all(name.startswith(prefix) for name in weights):
-            return _unwrapped({name.removeprefix(prefix): weights[name] for name in weights})
+            return unwrapped({name.removeprefix(prefix): weights[name] for name in weights})
     return dict(weights)
 
 
@@ -99,21 +99,21 @@ def _misfit(
     kind: str, shapes: Mapping[str, tuple[int, ...]], weights: Mapping[str, Tensor]
 ) -> Stopped | None:
     """What torch says of weights that are not the model's, in few words."""
-    said = []
+    misfits = []
     if missing := sorted(set(shapes) - set(weights)):
-        said.append(f"{_few(missing)} is not there")
+        misfits.append(f"{_few(missing)} is not there")
     if unexpected := sorted(set(weights) - set(shapes)):
-        said.append(f"{_few(unexpected)} belongs to another model")
+        misfits.append(f"{_few(unexpected)} belongs to another model")
     for name in sorted(set(shapes) & set(weights)):
         if shapes[name] != tuple(weights[name].shape):
             there = tuple(weights[name].shape)
-            said.append(f"{_few([name])} is {there} there, and {shapes[name]} in the model")
+            misfits.append(f"{_few([name])} is {there} there, and {shapes[name]} in the model")
             break
-    if not said:
+    if not misfits:
         return None
     return Stopped(
         Reason.ERROR,
-        f"the weights handed in do not fit {kind}: {'; '.join(said)}",
+        f"the weights handed in do not fit {kind}: {'; '.join(misfits)}",
         "were they saved before the model was changed? run the cells that train and save it again",
     )
 

@@ -49,8 +49,8 @@ def class_page(
     body = [f"<h1>{text(title)}</h1>"]
     if not groups:
         body.append("<p>Nothing was graded.</p>")
-    said = {number: (_heading(group[0]), _in_short(group)) for number, group in groups.items()}
-    body += contents(said)
+    sections = {number: (_heading(group[0]), _in_short(group)) for number, group in groups.items()}
+    body += contents(sections)
     for number, group in groups.items():
         body += _assignment(group, _of(number, same or {}), _of(number, tasks or {}))
     body += _people("Not graded: a person is needed", unread or {})
@@ -170,8 +170,8 @@ def _missed(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> list[
     for one in hard[:MOST_MISSED]:
         checks = _results(reports, one.check)
         missed = [check for check in checks if check.earned is not None and not check.passed]
-        said = Counter(_asked(check) for check in missed)
-        asked = "; ".join(f"{n} × {words}" for words, n in sorted(said.items(), key=_often))
+        counts = Counter(_asked(check) for check in missed)
+        asked = "; ".join(f"{n} × {words}" for words, n in sorted(counts.items(), key=_often))
         lines.append(
             f"<strong>{text(one.check)}</strong> {text(checks[0].title)} "
             f"Missed by {len(missed)} of {one.n}. {text(asked)}"
@@ -265,11 +265,11 @@ def _shared(
     }
     lines = []
     for students, places in shared_code(same, tasks):
-        told = [
+        facts = [
             f"{task} (wrong)" if all((one, task) in wrong for one in students) else task
             for task in places
         ]
-        lines.append(f"{_links(students)}: {text(', '.join(told) or 'everything')}")
+        lines.append(f"{_links(students)}: {text(', '.join(facts) or 'everything')}")
     return lines
 
 
@@ -284,10 +284,10 @@ def _listed(heading: str, lines: Sequence[str]) -> list[str]:
     return [f"<h3>{heading}</h3>\n<ul>{rows}</ul>"] if rows else []
 
 
-def _people(heading: str, said: Mapping[str, str]) -> list[str]:
-    """A list of students and what is said of each; nothing for nobody."""
-    told = [f"{student}: {word}" if word else student for student, word in sorted(said.items())]
-    rows = "".join(f"<li>{text(line)}</li>" for line in told)
+def _people(heading: str, notes: Mapping[str, str]) -> list[str]:
+    """A list of students and the note on each; nothing for nobody."""
+    lines = [f"{student}: {word}" if word else student for student, word in sorted(notes.items())]
+    rows = "".join(f"<li>{text(line)}</li>" for line in lines)
     return [f"<h2>{text(heading)}</h2>\n<ul>{rows}</ul>"] if rows else []
 
 

@@ -65,8 +65,8 @@ def _range(values: Sequence[float], *, zero: bool = False) -> tuple[float, float
         low, high = min(low, 0.0), max(high, 0.0)
     most = max(1.0, abs(low), abs(high))
     if high - low < 1e-9 * most:
-        apart = max(0.5, 1e-9 * most)
-        low, high = low - apart, high + apart
+        margin = max(0.5, 1e-9 * most)
+        low, high = low - margin, high + margin
     return float(low), float(high)
 
 
@@ -132,8 +132,8 @@ def _curve(figure: Figure) -> str:
             for x, y in points
         )
     (x0, y0), (x1, y1) = points[0], points[-1]
-    told = f"{y_label} against {x_label}: from {y0:g} at {x0:g} to {y1:g} at {x1:g}"
-    return _frame(figure, told, axes.draw(x_label, y_label) + line, WIDTH, HEIGHT)
+    description = f"{y_label} against {x_label}: from {y0:g} at {x0:g} to {y1:g} at {x1:g}"
+    return _frame(figure, description, axes.draw(x_label, y_label) + line, WIDTH, HEIGHT)
 
 
 def _bars(figure: Figure) -> str:
@@ -153,8 +153,10 @@ def _bars(figure: Figure) -> str:
         )
         if at % every == 0:
             body += _text(axes.at_x(at + 0.5), HEIGHT - BOTTOM + 18, label)
-    told = ", ".join(f"{label}: {count}" for label, count in zip(labels, counts, strict=True))
-    return _frame(figure, told, body, WIDTH, HEIGHT)
+    description = ", ".join(
+        f"{label}: {count}" for label, count in zip(labels, counts, strict=True)
+    )
+    return _frame(figure, description, body, WIDTH, HEIGHT)
 
 
 def _confusion(figure: Figure) -> str:
@@ -189,5 +191,5 @@ def _confusion(figure: Figure) -> str:
                 kind = ' class="on"' if share > 0.25 else ""
                 body += _text(x + cell / 2, y + cell / 2 + 4, str(count), extra=kind)
     right = sum(counts[i][i] for i in range(size))
-    told = f"{right} of {sum(map(sum, counts))} right; rows are the true class"
-    return _frame(figure, told, body, width, height)
+    description = f"{right} of {sum(map(sum, counts))} right; rows are the true class"
+    return _frame(figure, description, body, width, height)

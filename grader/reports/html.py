@@ -64,12 +64,12 @@ def text(value: object) -> str:
 
 
 def contents(sections: Mapping[str, tuple[str, str]]) -> list[str]:
-    """Links to sections, where there are several: anchor -> heading and what is said of it."""
+    """Links to sections, where there are several: anchor -> heading and a note on it."""
     if len(sections) < 2:
         return []
     lines = [
-        f'<li><a href="#{text(anchor)}">{text(heading)}</a>: {text(said)}</li>'
-        for anchor, (heading, said) in sections.items()
+        f'<li><a href="#{text(anchor)}">{text(heading)}</a>: {text(note)}</li>'
+        for anchor, (heading, note) in sections.items()
     ]
     return [f"<ul>{''.join(lines)}</ul>"]
 

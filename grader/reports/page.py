@@ -41,8 +41,8 @@ def page(reports: Sequence[Report]) -> bytes:
 
 def no_page(student: str) -> bytes:
     """A page in the place of one that could not be made."""
-    said = "This page could not be made: a person will look at it. Your points are kept."
-    return document(student, f"<h1>{text(student)}</h1>\n<p>{text(said)}</p>")
+    sentence = "This page could not be made: a person will look at it. Your points are kept."
+    return document(student, f"<h1>{text(student)}</h1>\n<p>{text(sentence)}</p>")
 
 
 def _report(report: Report, *, alone: bool) -> list[str]:
@@ -77,7 +77,7 @@ def _check(check: CheckResult) -> str:
         f"<h4>{text(check.title)}</h4>",
     ]
     if check.reason is not None:
-        parts.append(f'<p class="soft">{text(check.id)}: {text(_said(check))}</p>')
+        parts.append(f'<p class="soft">{text(check.id)}: {text(_message(check))}</p>')
     if check.message:
         parts.append(f'<p class="fact">{text(check.message)}</p>')
     if check.hint:
@@ -95,7 +95,7 @@ def _check(check: CheckResult) -> str:
     return "\n".join([*parts, "</section>"])
 
 
-def _said(check: CheckResult) -> str:
+def _message(check: CheckResult) -> str:
     assert check.reason is not None
     return "a person will look at this" if check.earned is None else check.reason.value
 

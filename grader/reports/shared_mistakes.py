@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from grader.core.outcomes import CheckResult, Report
-from kws.contracts.compare import Record
-from kws.contracts.trial import ATOL, RTOL
+from kws.course.compare import Record
+from kws.course.trial import ATOL, RTOL
 
 FEWEST = 2  # students: one alone is no pattern
 
@@ -70,15 +70,15 @@ def _groups(reports: Sequence[Report]) -> Iterator[list[tuple[str, CheckResult]]
             if not check.fingerprint or check.hint or check.passed:
                 continue
             key = check.id, report.seed_id, report.checks_digest
-            alike = groups.setdefault(key, [])
-            for group in alike:
+            same = groups.setdefault(key, [])
+            for group in same:
                 if same_fingerprint(group[0][1], check):
                     group.append((report.student, check))
                     break
             else:
-                alike.append([(report.student, check)])
-    for alike in groups.values():
-        yield from (group for group in alike if len(group) >= FEWEST)
+                same.append([(report.student, check)])
+    for same in groups.values():
+        yield from (group for group in same if len(group) >= FEWEST)
 
 
 def same_fingerprint(a: CheckResult, b: CheckResult) -> bool:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from grader.core.outcomes import Report
-from grader.reports import gradescope, junit, page
+from grader.reports import gradescope, page
 from kws.files import write_bytes
 
 CRASHED = (
@@ -13,11 +13,9 @@ CRASHED = (
 
 
 def write_results(option: argparse.Namespace, reports: Sequence[Report]) -> None:
-    """Write the files that `--results`, `--kws-junit` and `--page` name."""
+    """Write the files that `--results` and `--page` name."""
     if option.results:
         write_bytes(option.results, gradescope.results(reports))
-    if option.kws_junit:
-        write_bytes(option.kws_junit, junit.suites(reports))
     if option.page:
         write_bytes(option.page, page.page(reports))
 

@@ -76,11 +76,11 @@ def _renderer() -> MarkdownIt:
 
 
 def _card(one: ShownAnswer, most: float) -> str:
-    kind, said = "open", "not marked yet"
+    kind, status = "open", "not marked yet"
     if one.mark is not None:
         kind = "good" if one.mark.points == most else "bad" if one.mark.points == 0 else "open"
-        said = f"{points(one.mark.points)} of {points(most)}"
-        said += ", and changed since" if one.changed else ""
+        status = f"{points(one.mark.points)} of {points(most)}"
+        status += ", and changed since" if one.changed else ""
     notes = "".join(f'<p class="soft">{text(note)}</p>' for note in one.answer.notes)
     images = "".join(
         f'<img src="{text(address)}" alt="picture {n} of {text(one.label)}">'
@@ -88,11 +88,11 @@ def _card(one: ShownAnswer, most: float) -> str:
     )
     comment = f'<p class="fact">{text(one.mark.comment)}</p>' if one.mark else ""
     return (
-        f'<section class="check {kind}"><p class="points">{text(said)}</p>'
+        f'<section class="check {kind}"><p class="points">{text(status)}</p>'
         f"<h3>{text(one.label)}</h3>{render(one.answer.text)}{images}{notes}{comment}</section>"
     )
 
 
 def _named(heading: str, labels: Sequence[str]) -> list[str]:
-    said = ", ".join(map(text, labels))
-    return [f"<h2>{heading}</h2>\n<p>{said}</p>"] if labels else []
+    listed = ", ".join(map(text, labels))
+    return [f"<h2>{heading}</h2>\n<p>{listed}</p>"] if labels else []

@@ -8,7 +8,7 @@ loaded; the server forks a *session* per submission; the session forks a *check*
 Only the last one runs student code.
 """
 
-from grader.sandbox.forms import Call, Node, Parameter, Seen, Touched, Trace
+from grader.sandbox.forms import Seen
 from grader.sandbox.gpu import Gpu, read_gpu
 from grader.sandbox.program import Code
 from grader.sandbox.remote import RemoteModule, RemoteStudent
@@ -17,20 +17,15 @@ from grader.sandbox.tier import Limits, Tier
 from grader.sandbox.wire import Opaque
 
 __all__ = [
-    "Call",
     "Code",
     "Gpu",
     "Limits",
-    "Node",
     "Opaque",
-    "Parameter",
     "RemoteModule",
     "RemoteStudent",
     "Sandbox",
     "Seen",
     "Session",
     "Tier",
-    "Touched",
-    "Trace",
     "read_gpu",
 ]

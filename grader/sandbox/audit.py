@@ -1,6 +1,6 @@
 """What Python itself tells of in a check process, and refuses: code from text, frames, files.
 
-An answer may use public names; `kws.contracts.own_work` says so, and a reader finds what is written
+An answer may use public names; `kws.course.own_work` says so, and a reader finds what is written
 otherwise. Whoever gets past the reader, by a name that is put together while it runs, still meets
 these events, which Python raises wherever it does the thing. What happens inside a library's
 function is the library's affair: dataclasses run text as code, and torch opens its own files.
@@ -72,8 +72,8 @@ def watch(finder: MetaPathFinder, home: str) -> None:
         elif is_students(frame, through_private=event in TEXT):
             if event == "open":
                 raise PermissionError("an answer reads and writes no files but its own")
-            told = arguments[1] if event.startswith("object.") else event
-            raise ForbiddenError(f"{told} is not for answers: they run no text as code")
+            name = arguments[1] if event.startswith("object.") else event
+            raise ForbiddenError(f"{name} is not for answers: they run no text as code")
 
     def is_theirs(path: Any) -> bool:
         if isinstance(path, int):

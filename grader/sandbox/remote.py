@@ -4,12 +4,9 @@
 as a `RemoteModule`. Every call may raise `Stopped`.
 """
 
-import inspect
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from grader.sandbox import forms, wire
@@ -73,31 +70,9 @@ class RemoteStudent(_Remote):
         """End the check process."""
         self._connection.close()
 
-    def has(self, name: str) -> bool:
-        """Whether it is defined, and its definition could be loaded."""
-        return self._read(f"the definition of {name}", forms.exactly(bool), op="has", name=name)
-
-    def value(self, name: str) -> Any:
-        """The plain value of a constant."""
-        return self._ask(name, op="value", name=name)
-
     def trial(self, trial_id: str, seed: int) -> list[tuple[str, Any]]:
-        """Results of a trial of `kws.contracts` with the hidden sizes: (what, value)."""
+        """Results of a trial of `kws.course` with the hidden sizes: (what, value)."""
         return self._read(trial_id, forms.read_results, op="trial", name=trial_id, seed=seed)
-
-    def define(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run a function of ours there: it is sent as source text.
-
-        Its first argument is a dictionary of the student's names. Of its own module it sees
-        nothing but `torch`, `nn` and `np`.
-        """
-        source = textwrap.dedent(inspect.getsource(function))
-        request = {"op": "define", "source": source, "args": args, "kwargs": kwargs}
-        return self._ask("the check", name="the check", **request)
-
-    def printed(self) -> tuple[int, str]:
-        """Characters that student code printed so far, and the first 2,000 of them."""
-        return self._read("printing", forms.read_printed, op="printed")
 
 
 class RemoteModule(_Remote):
@@ -128,11 +103,6 @@ class RemoteModule(_Remote):
         """Evaluation mode, as in torch."""
         return self.train(False)
 
-    def to(self, dtype: torch.dtype) -> "RemoteModule":
-        """Cast its parameters and buffers."""
-        self._op("to", (dtype,))
-        return self
-
     def state_dict(self) -> dict[str, Tensor]:
         """A copy of its parameters and buffers."""
         return self._form("state_dict", forms.read_state)
@@ -141,25 +111,9 @@ class RemoteModule(_Remote):
         """Every name has to be there with its shape, as in torch."""
         self._op("load_state_dict", (dict(state),))
 
-    def tree(self) -> tuple[forms.Node, ...]:
-        """All its modules, itself first."""
-        return self._form("tree", forms.read_tree)
-
-    def parameters(self) -> dict[str, forms.Parameter]:
-        """All declared parameters by every name that they have."""
-        return self._form("parameters", forms.read_parameters)
-
     def observe(self, *args: Any, flat: int | None = None) -> forms.Seen:
         """Call it once, and tell what ran; with the attention number `flat` made even."""
         return self._form("observe", forms.read_seen, args, {"flat": flat})
-
-    def trace(self, *args: Any, **kwargs: Any) -> forms.Trace:
-        """Call it once, and tell which tensors it used and which layers were called."""
-        return self._form("trace", forms.read_trace, args, kwargs)
-
-    def gradients(self, *args: Any, **kwargs: Any) -> dict[str, Tensor | None]:
-        """Of the mean squared output, by parameter and by floating argument (`input.0`)."""
-        return self._form("gradients", forms.read_gradients, args, kwargs)
 
     def fit(
         self,
@@ -180,10 +134,6 @@ class RemoteModule(_Remote):
         options["device"] = device
         losses = self._form("fit", forms.read_losses, (batches,), options)
         return losses[:steps]
-
-    def child(self, path: str) -> "RemoteModule":
-        """One of its modules."""
-        return self._form("child", forms.exactly(RemoteModule), (path,))
 
     def _op(self, op: str, args: Any = (), kwargs: Any = None) -> Any:
         request = {"op": op, "module": self._ref, "args": args, "kwargs": kwargs or {}}

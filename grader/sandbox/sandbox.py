@@ -128,8 +128,8 @@ class Sandbox:
             self._control.settimeout(None)
         except (OSError, EOFError):
             self._process.kill()
-            said = b"" if self._process.stderr is None else self._process.stderr.read()
-            text = said[-2000:].decode(errors="replace")
+            output = b"" if self._process.stderr is None else self._process.stderr.read()
+            text = output[-2000:].decode(errors="replace")
             last = (text.strip().splitlines() or ["nothing was said"])[-1]
             raise Stopped(
                 Reason.INFRASTRUCTURE, f"the sandbox did not start: {last}", text

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from grader.sandbox.student_errors import ForbiddenError
-from kws.contracts.own_work import is_library, occupy
+from kws.course.own_work import is_library, occupy
 
 STAFF = ("grader", "solutions", "tests")  # nothing for students, whatever is on the path
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)

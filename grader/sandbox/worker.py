@@ -27,25 +27,18 @@ from grader.sandbox.program import Code
 from grader.sandbox.student_errors import Rejection
 from grader.sandbox.tier import Limits
 from grader.sandbox.traps import Traps
-from kws.contracts import find_trial
+from kws.course.trial import find_trial
 
-KEPT = 2000  # characters of output that are kept
 CONNECTION = 3  # the file descriptor of the evaluator
 
 
-class Counter(io.TextIOBase):
-    """Where prints go: counts characters and keeps the first."""
-
-    def __init__(self) -> None:
-        self.characters, self.kept = 0, ""
+class Nowhere(io.TextIOBase):
+    """Where prints go."""
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        if len(self.kept) < KEPT:
-            self.kept += text[: KEPT - len(self.kept)]
-        self.characters += len(text)
         return len(text)
 
 
@@ -63,22 +56,21 @@ def run(connection: int, confinement: Confinement, folder: str, withheld: Sequen
         _send({"id": 0, "error": [Reason.INFRASTRUCTURE.value, str(error), ""]})
         return
     _send({"id": 0, "value": None})
-    counter = Counter()
-    sys.stdin, sys.stdout, sys.stderr = io.StringIO(), counter, counter
+    sys.stdin, sys.stdout, sys.stderr = io.StringIO(), Nowhere(), Nowhere()
     sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = None  # type: ignore[misc]
     warnings.resetwarnings()
     warnings.simplefilter("ignore")
     if torch.get_num_threads() != limit.threads:  # to set what is set takes half a millisecond
         torch.set_num_threads(limit.threads)
     gc.freeze()
-    CheckProcess(Code.from_bytes(first["code"]), limit, withheld, counter).serve()
+    CheckProcess(Code.from_bytes(first["code"]), limit, withheld).serve()
 
 
 class CheckProcess:
     """Answers requests: {"id", "op", …} in, {"id", "value"} or {"id", "error"} out."""
 
-    def __init__(self, code: Code, limit: Limits, withheld: Sequence[str], counter: Counter):
-        self.code, self.limit, self.counter = code, limit, counter
+    def __init__(self, code: Code, limit: Limits, withheld: Sequence[str]):
+        self.code, self.limit = code, limit
         finder = Traps(code.forbidden, withheld)
         if code.audited:
             audit.watch(finder, str(Path.cwd()))
@@ -129,16 +121,8 @@ class CheckProcess:
         args, kwargs = self._local(request.get("args", ())), self._local(request.get("kwargs", {}))
         if op == "call":
             return self.space.find(request["name"])(*args, **kwargs)
-        if op == "define":
-            return self._define(request["source"])(dict(self.space.values), *args, **kwargs)
         if op == "trial":
             return self._trial(request["name"], request["seed"])
-        if op == "value":
-            return self.space.find(request["name"])
-        if op == "has":
-            return self._has(request["name"])
-        if op == "printed":
-            return self.counter.characters, self.counter.kept
         return self._of_module(op, self._local(request["module"]), request, args, kwargs)
 
     def _of_module(
@@ -147,38 +131,18 @@ class CheckProcess:
         plain: dict[str, Callable[..., Any]] = {
             "forward": lambda: module(*args, **kwargs),
             "train": lambda: module.train(*args) and None,
-            "to": lambda: module.to(*args) and None,
             "state_dict": lambda: module_ops.state_of(module),
             "load_state_dict": lambda: module.load_state_dict(*args) and None,
-            "tree": lambda: module_ops.tree(module),
-            "parameters": lambda: module_ops.parameters(module),
             "observe": lambda: module_ops.observe(module, args, **kwargs),
-            "trace": lambda: module_ops.trace(module, args, kwargs),
-            "gradients": lambda: module_ops.gradients(module, args, kwargs),
             "fit": lambda: module_ops.fit(module, *args, **kwargs),
-            "child": lambda: module.get_submodule(*args),
         }
         return plain[op]()
 
     def _trial(self, trial_id: str, seed: int) -> list[tuple[str, Any]]:
-        """The results of a trial (`kws.contracts`) with the hidden sizes."""
+        """The results of a trial (`kws.course`) with the hidden sizes."""
         trial = find_trial(trial_id)
         answers = {name: self.space.find(name) for name in trial.answers}
         return list(trial.results(answers, seed=seed, hidden=True))
-
-    def _has(self, name: str) -> bool:
-        try:
-            self.space.find(name)
-        except Rejection:
-            return False
-        return True
-
-    def _define(self, source: str) -> Callable[..., Any]:
-        names: dict[str, Any] = {"torch": torch, "nn": nn, "np": np}
-        before = set(names)
-        exec(compile(source, "the check", "exec", dont_inherit=True), names)
-        made = [value for name, value in names.items() if name not in before and callable(value)]
-        return made[-1]
 
     def _seed(self) -> None:
         torch.default_generator.manual_seed(self.code.seed)  # the CPU's alone: spares 5 ms a check

@@ -7,7 +7,7 @@ like the notebooks (`03_speakers.safetensors`).
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS
@@ -23,29 +23,34 @@ ATTENTION = ASSIGNMENTS["02"]
 HOSTILE = "asks the garbage collector for the expected value"
 
 
-def make_class(out: Path, reference: Path) -> dict[str, str]:
-    """Write a folder for each student below `out`; student -> what to expect of the work."""
-    told = {}
-    for student, expected, files in _students(reference):
+def make_class(
+    out: Path, reference: Path, numbers: Sequence[str] = tuple(ASSIGNMENTS)
+) -> dict[str, str]:
+    """Write a folder for each student below `out`; student -> what to expect of the work.
+
+    `numbers` are the assignments that are handed in, 01 and 02 among them.
+    """
+    expectations = {}
+    for student, expected, files in _students(reference, numbers):
         for name, data in files.items():
             write_bytes(out / student / name, data)
-        told[student] = expected
-    return told
+        expectations[student] = expected
+    return expectations
 
 
-def _students(reference: Path) -> Iterator[tuple[str, str, Files]]:
-    whole = {
-        name: data for number in ASSIGNMENTS for name, data in _answer(number, reference).items()
-    }
+def _students(reference: Path, numbers: Sequence[str]) -> Iterator[tuple[str, str, Files]]:
+    whole = {name: data for number in numbers for name, data in _answer(number, reference).items()}
     yield "ada", "everything is right: all points", whole
     yield "ben", "attention alone: all points there", _answer("02", reference)
     yield "chloe", "half done: 2.1 to 2.3 of attention", {f"{ATTENTION.stem}.ipynb": _half_done()}
     yield "dev", "a mistake in every task of attention", {"02.py": _mistaken("02")}
-    yield "eva", "speakers with a mistake in every task", {"03_speakers.py": _mistaken("03")}
-    yield "finn", "blank notebooks: not started, no points", _blank()
+    wrong = ASSIGNMENTS["03" if "03" in numbers else "01"]
+    files = {f"{wrong.stem}.py": _mistaken(wrong.number)}
+    yield "eva", f"a mistake in every task of {wrong.stem.partition('_')[2]}", files
+    yield "finn", "blank notebooks: not started, no points", _blank(numbers)
     yield "gus", "hostile: 2.1 gains nothing", {f"{ATTENTION.stem}.ipynb": _hostile()}
     name, rest = cut_off(as_notebook("02"))
-    yield "hana", "an upload that broke off: repaired, all points", {name: rest}
+    yield "hana", "an upload that broke off: a person looks at it", {name: rest}
     yield "ivo", "a zip of notebooks without ids and tags: all points", {"work.zip": _zipped()}
     nothing = b"My notebook is on my other laptop, sorry!\n" + edited("02")[:200]
     yield "jun", "no notebook at all: a person looks at it", {"readme.txt": nothing}
@@ -72,10 +77,10 @@ def _mistaken(number: str) -> bytes:
     return mistaken(number, planted(number).rounds()[0])
 
 
-def _blank() -> Files:
+def _blank(numbers: Sequence[str]) -> Files:
     return {
-        f"{one.stem}.ipynb": build_notebook(solution(one.number)).encode()
-        for one in ASSIGNMENTS.values()
+        f"{ASSIGNMENTS[number].stem}.ipynb": build_notebook(solution(number)).encode()
+        for number in numbers
     }
 
 

@@ -22,12 +22,12 @@ from tqdm import tqdm
 
 from grader.adapters import ASSIGNMENTS, Assignment, get_assignment
 from grader.authoring.build import build_notebook
-from grader.batch.local import Local
+from grader.batch.workers import Workers
 from grader.core.outcomes import Report
 from grader.core.seed import VARIABLE
 from grader.course.attacks import ATTACKS, WRONG, Attack
-from grader.course.broken_files import BROKEN
-from grader.course.mistakes.borrowed import BORROWED, Borrowed
+from grader.course.broken_files import BROKEN, cut_off
+from grader.course.mistakes.mistake import Borrowed
 from grader.course.mistakes.planted import (
     ATTACKED,
     Mistake,
@@ -81,8 +81,8 @@ def grade_trials(trials: Sequence[SelftestCase], folder: Path) -> list[str]:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_bytes(data)
         jobs.append(_job(trial, place))
-    said: dict[int, list[str]] = {}
-    with Local(cores(), environ={VARIABLE: SECRET}) as workers:
+    messages: dict[int, list[str]] = {}
+    with Workers(cores(), environ={VARIABLE: SECRET}) as workers:
         workers.info()
         answers = workers.run(jobs)
         for at, answer in tqdm(answers, total=len(jobs), unit="submission", file=sys.stderr):
@@ -90,11 +90,13 @@ def grade_trials(trials: Sequence[SelftestCase], folder: Path) -> list[str]:
             reports = [Report.from_json(row["report"]) for row in answer["graded"]]
             if not reports and not faults:
                 faults = ["nothing was graded"]
-            said[at] = faults + [word for report in reports for word in trials[at].judge(report)]
+            messages[at] = faults + [
+                word for report in reports for word in trials[at].judge(report)
+            ]
     return [
         f"{trials[at].assignment} {trials[at].name}: {word}"
-        for at in sorted(said)
-        for word in said[at]
+        for at in sorted(messages)
+        for word in messages[at]
     ]
 
 
@@ -115,7 +117,7 @@ def _job(trial: SelftestCase, place: Path) -> dict[str, Any]:
 
 def _trials(assignment: Assignment) -> Iterator[SelftestCase]:
     number, found = assignment.number, planted(assignment.number)
-    name, whole = f"{assignment.stem}.py", everything(found.need_weights)
+    name, whole = f"{assignment.stem}.py", everything(assignment.need_weights)
 
     def trial(title: str, files: dict[str, bytes], judge: Judge) -> SelftestCase:
         return SelftestCase(name=title, assignment=number, files=files, judge=judge)
@@ -128,12 +130,14 @@ def _trials(assignment: Assignment) -> Iterator[SelftestCase]:
     for round_ in found.rounds():
         titles = ", ".join(f"“{mistake.name}”" for mistake in round_)
         yield trial(f"mistakes {titles}", {name: mistaken(number, round_)}, named(round_))
-    for one in BORROWED.get(number, ()):
+    for one in found.borrowed:
         title = f"borrowed or pretended, {one.name}"
-        yield trial(title, {name: edited(number, one.edits)}, without_gain(one))
+        yield trial(title, {name: edited(number, one.edit)}, without_gain(one))
     for title, broken in BROKEN.items():
         file, data = broken(as_notebook(number))
         yield trial(f"broken file, {title}", {file: data}, whole)
+    file, data = cut_off(as_notebook(number))
+    yield trial("broken file, cut off", {file: data}, left_open)
 
 
 # Judges: what is wrong with a report
@@ -155,6 +159,11 @@ def nothing(report: Report) -> list[str]:
         for check in report.checks
         if check.earned is None or check.earned > 0
     ]
+
+
+def left_open(report: Report) -> list[str]:
+    """Every point waits for a person."""
+    return [f"{each.id} is not open" for each in report.checks if each.earned is not None]
 
 
 def without_gain(one: Borrowed) -> Judge:
@@ -180,7 +189,7 @@ def named(mistakes: Sequence[Mistake]) -> Judge:
             ]
             if not caught:
                 wrong.append(f"“{one.name}” is not caught in {one.task}")
-            elif not any(one.question in said or " raised " in said for said in caught):
+            elif not any(one.question in messages or " raised " in messages for messages in caught):
                 wrong.append(f"“{one.name}”: nothing asks “{one.question}”, but “{caught[0]}”")
         return wrong
 

@@ -2,21 +2,20 @@
 
 import ast
 import dataclasses
-import functools
 import re
-import sys
-import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
+from functools import cached_property
 
 from grader.adapters import Assignment
 from grader.submission.archive import LIBRARIES, WEIGHTS, File
 from grader.submission.contents import Piece
 from grader.submission.decoding import bounded, decode, listed, short
 from grader.submission.ipynb import NotebookCell, NotebookFile, looks_like_notebook, read_notebook
-from grader.submission.selection import FoundStatement, examine, holds_todo, unreadable
+from grader.submission.selection import FoundStatement, examine, unreadable
 from grader.submission.statements import Effort, Statement, parse, read_code
+from kws.course.own_work import is_installed
+from kws.course.todos import unanswered
 
 MAX_CODE = 1_000_000  # characters of code in one file
 MAX_STATEMENTS = 10_000  # in one file
@@ -33,6 +32,7 @@ class Answer:
 
     Attributes:
         lost: definitions that Python cannot read.
+        broken: why nothing of it could be read.
         helpers: the scripts whose definitions are among its own, as it imports them.
     """
 
@@ -44,6 +44,7 @@ class Answer:
     notes: tuple[str, ...]
     lost: tuple[Piece, ...] = ()
     helpers: tuple[File, ...] = ()
+    broken: str = ""
 
     def defined(self, assignment: Assignment) -> int:
         """How many of the names that the assignment asks for it defines, answered or not."""
@@ -51,8 +52,12 @@ class Answer:
 
     def answered(self, assignment: Assignment) -> int:
         """How many of them without a TODO left."""
-        done = (each for each in self.found if not holds_todo(each))
-        return len(wanted_names(assignment) & {name for each in done for name in each.names})
+        return len(wanted_names(assignment) & self._answered_names)
+
+    @cached_property
+    def _answered_names(self) -> frozenset[str]:
+        done = (each for each in self.found if not any(unanswered(each.statement.node)))
+        return frozenset(name for each in done for name in each.names)
 
 
 def read_file(file: File, effort: Effort | None = None) -> Answer | None:
@@ -67,9 +72,10 @@ def read_file(file: File, effort: Effort | None = None) -> Answer | None:
         is_notebook = not _is_script(text, file, effort)
     if is_notebook:
         notebook = read_notebook(text)
+        notes += [f"{short(file.path.name)} {notebook.broken}"] if notebook.broken else []
     elif suffix == ".py" or _is_script(text, file, effort):
         notebook = NotebookFile(
-            cells=(NotebookCell(kind="code", source=text, where=short(file.path.name)),)
+            cells=(NotebookCell(kind="code", source=text, where=short(file.path.name), raw={}),)
         )
     else:
         return None
@@ -86,6 +92,7 @@ def read_file(file: File, effort: Effort | None = None) -> Answer | None:
         lost=tuple(lost),
         text=code,
         notes=tuple(bounded((*notes, *notebook.notes, *mended))),
+        broken=notebook.broken,
     )
 
 
@@ -132,7 +139,7 @@ def _read_cells(
             if code.jupyter:
                 jupyter.append(cell.where)
     if jupyter:
-        notes.append(f"lines that only Jupyter understands were left out: {listed(jupyter)}")
+        notes.append(f"lines that only Jupyter understands were read as Python: {listed(jupyter)}")
     return found, lost, "\n\n".join(texts) + "\n", notes
 
 
@@ -202,7 +209,7 @@ def with_helpers(answer: Answer, scripts: Scripts) -> Answer:
 def _script(module: str, importer: Answer, scripts: Scripts) -> Answer | None:
     """The script that an import of `module` finds: of several the nearest."""
     fits = [each for each in scripts.get(module, ()) if each is not importer]
-    if not fits or _is_installed(module.partition(".")[0]):
+    if not fits or is_installed(module) or module in LIBRARIES:
         return None
     height = module.count(".")
     folder = importer.file.path.parent
@@ -214,15 +221,6 @@ def _script(module: str, importer: Answer, scripts: Scripts) -> Answer | None:
             each.file.path.as_posix(),
         ),
     )
-
-
-@functools.lru_cache
-def _is_installed(name: str) -> bool:
-    """Whether an import of that name finds a library, wherever the grader runs."""
-    paths = sysconfig.get_paths()
-    places = [paths["stdlib"], paths["purelib"], paths["platlib"]]
-    known = {*LIBRARIES, *sys.builtin_module_names, *sys.stdlib_module_names}
-    return name in known or PathFinder.find_spec(name, places) is not None
 
 
 def _renamed(found: FoundStatement) -> list[FoundStatement]:

@@ -1,50 +1,63 @@
 """The files of a submission: a file, a folder, a zip or a tar, read into memory, never unpacked.
 
 Nothing is followed out of what was handed in: links are skipped, an archive's paths are names and
-no places. What it unpacks to is bounded by the bytes that come, not by what it says about itself;
-of one that breaks off, the files in front of the break are read.
+no places. What it unpacks to is bounded by the bytes that come, not by what it says about itself.
+What is damaged, encrypted or of another kind is left to a person.
 """
 
+import bz2
+import gzip
 import io
 import lzma
+import os
 import stat
 import struct
+import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from grader.submission import tarball
 from grader.submission.decoding import short
-from grader.submission.headers import ZIP, Unpacking, entries
+from grader.submission.outputs import MAX_NOTEBOOK, Stream, read_notebook_bytes
 
-MAX_FILE = 64 << 20  # bytes of one notebook, script or weights
+MAX_FILE = 64 << 20  # bytes of one notebook without its outputs, script or weights
 MAX_TOTAL = 256 << 20  # bytes of all that is read
 MAX_ENTRIES = 20_000  # files looked at
-MAX_LISTED = 100_000  # entries of zips, and folders, whatever they are
-MAX_NAME = 1_000  # characters of a path in a zip; of a longer one the end
+MAX_LISTED = 100_000  # entries of archives, and folders, whatever they are
+MAX_UNPACKED = 512 << 20  # bytes that come out of archives
+MAX_NAME = 1_000  # characters of a path in an archive; of a longer one the end
 MAX_NESTED = 2  # archives within archives
+MAX_DEPTH = 100  # folders within folders
+MAX_HEADER, MAX_HEADERS = 1 << 16, 100  # bytes of a PAX header, and how many may be for all entries
 PICKLED = (".pt", ".pth", ".bin")  # weights that could run code
 CLOSED = (".7z", ".rar", ".pdf", ".html", ".htm", ".docx", ".doc", ".odt", ".rtf", *PICKLED)
 TEXT_SUFFIXES = (".ipynb", ".py", ".json", ".txt", "")
+PACKED_SUFFIXES = (".zip", ".gz", ".tgz", ".bz2", ".xz", ".tar")
 WEIGHTS = ".safetensors"
-BROKEN_ZIP = (  # what zipfile raises for one
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    OSError,
-    ValueError,
-    ArithmeticError,
-    LookupError,
-    RuntimeError,
-    MemoryError,
-)
-LISTED = b"PK\1\2"  # begins an entry in a zip's table of contents
+BROKEN = (  # what zipfile, tarfile and the unpackers raise
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError,
+    OSError, ValueError, ArithmeticError, LookupError, RuntimeError, MemoryError,
+)  # fmt: skip
+ZIP, LISTED = b"PK\x03\x04", b"PK\1\2"  # begin a zip, and an entry of its table of contents
+UNPACK: dict[bytes, Callable[[Any], Any]] = {  # how a file begins -> what unpacks it
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
 SKIPPED = {"__MACOSX", "__pycache__", "node_modules", "site-packages", "venv", "env"}
 LIBRARIES = {"kws", "data_scripts", "build", "dist"}  # their scripts are no answers
+
+
+class _Entry(tarfile.TarInfo):
+    """An entry whose PAX headers are few and short, as those for all entries are copied to each."""
+
+    def _proc_pax(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.size > MAX_HEADER or len(archive.pax_headers) > MAX_HEADERS:
+            raise tarfile.TarError("these headers would fill the memory")
+        return super()._proc_pax(archive)  # type: ignore[misc]  (not in the stubs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,167 +70,188 @@ class File:
 
 @dataclass(kw_only=True)
 class Collected:
-    """All files that may matter, sorted by path, and what was left out, in words."""
+    """All files that may matter, sorted by path, and what was left out, in words.
+
+    `closed` names what may hold answers and was not read: a person looks at it.
+    """
 
     files: list[File] = field(default_factory=list)
-    closed: list[str] = field(default_factory=list)  # what may hold answers and cannot be opened
+    closed: list[str] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
     left: int = MAX_TOTAL
     entries: int = MAX_ENTRIES
     listed: int = MAX_LISTED
-    unpacking: Unpacking = field(default_factory=Unpacking)
+    unpacking: int = MAX_UNPACKED
 
-    def take(self, name: str, data: bytes, nested: int = 0) -> None:
-        """Add a file; a zip is looked into."""
+    def add_from_disk(self, file: Path, name: str, *, links: bool = True) -> None:
+        """Add a file under a name, or note why it was left out; a link only with `links`."""
         path = PurePosixPath(name)
+        if self.is_closed(path):
+            return
+        try:
+            kind = file.stat() if links else file.lstat()
+            if stat.S_ISLNK(kind.st_mode):
+                self.note(f"{short(name)}: a link was not followed: hand in the file itself")
+            elif not stat.S_ISREG(kind.st_mode):
+                self.note(f"{short(name)} is not a file and was left out")
+            else:
+                with file.open("rb") as stream:
+                    self.add_stream(path, stream)
+        except OSError as error:
+            self.note(f"{short(name)} could not be read ({error.strerror}): hand it in again")
+            self.closed.append(name)
+
+    def add_stream(self, path: PurePosixPath, stream: Stream, nested: int = 0) -> None:
+        """Add what a stream gives, or note that it is too large."""
+        most = min(MAX_FILE, self.left)
+        is_notebook = ".ipynb" in path.name.lower()
+        data = read_notebook_bytes(stream, most) if is_notebook else stream.read(most + 1)
+        if data is not None and len(data) <= most:
+            self.left -= len(data)
+            self.add(path, data, nested)
+            return
+        if most < MAX_FILE:
+            self.note(f"{short(path)} was not read: all files exceed {MAX_TOTAL >> 20} MiB")
+        else:
+            size = f"{MAX_NOTEBOOK >> 20} MiB, or {MAX_FILE >> 20} MiB without its outputs,"
+            size = size if is_notebook else f"{MAX_FILE >> 20} MiB"
+            self.note(f"{short(path)} is larger than {size} and was not read")
+        if path.suffix.lower() != WEIGHTS:
+            self.closed.append(str(path))
+
+    def add(self, path: PurePosixPath, data: bytes, nested: int = 0) -> None:
+        """Add a file; an archive is looked into."""
         suffix = path.suffix.lower()
-        archive = data.startswith(ZIP) and suffix in (*TEXT_SUFFIXES, ".zip")
-        if suffix == WEIGHTS or not (archive or tarball.is_packed(data) or tarball.is_tar(data)):
-            if suffix in (".zip", *tarball.SUFFIXES):
-                self.closed.append(name)
-                self.note(f"{short(name)} is damaged and could not be opened: zip it again")
+        unpack = next((how for begin, how in UNPACK.items() if data.startswith(begin)), None)
+        is_zip = data.startswith(ZIP) and suffix in (*TEXT_SUFFIXES, ".zip")
+        is_tar = data[257:262] == b"ustar"
+        if suffix == WEIGHTS or not (is_zip or is_tar or unpack):
+            if suffix in PACKED_SUFFIXES:
+                self.leave_closed(path, "is damaged and could not be opened: zip it again")
             else:
                 self.files.append(File(path=path, data=data))
         elif nested == MAX_NESTED:
-            self.closed.append(name)
-            self.note(f"{short(name)}: a zip within zips was not opened: hand in one zip")
-        elif archive:
-            self.take_zip(name, data, nested + 1)
-        elif tarball.is_tar(data):
-            self.take_tar(data, nested + 1)
+            self.leave_closed(path, "is an archive within archives: hand in one zip")
         else:
-            self.take_packed(name, data, nested + 1)
+            try:
+                if is_zip:
+                    self._add_zip(data, nested + 1)
+                elif is_tar:
+                    self._add_tar(data, nested + 1)
+                elif unpack:
+                    with unpack(io.BytesIO(data)) as stream:
+                        self._count_unpacked(stream, path.with_suffix(""), nested + 1)
+            except BROKEN:
+                self.leave_closed(path, "is damaged, or too large: zip it again")
 
-    def take_packed(self, name: str, data: bytes, nested: int) -> None:
-        """Add what gzip, bzip2 or xz made of a file or a tar, or the part of it that is whole."""
-        content, whole = tarball.unpacked(data, min(self.left, max(self.unpacking.left, 0)) + 1)
-        self.unpacking.left -= len(data) + len(content)
-        if not content:
-            self.closed.append(name)
-        if not whole:
-            self.note(f"{short(name)} is damaged, or too large: zip it again")
-        if tarball.is_tar(content):
-            self.take_tar(content, nested)
-        elif content and self.fits(name, len(content)):
-            self.take(str(PurePosixPath(name).with_suffix("")), content, nested)
+    def _add_zip(self, data: bytes, nested: int) -> None:
+        if data.count(LISTED) > self.listed:
+            raise zipfile.BadZipFile("its table of contents alone would fill the memory")
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            listed = sorted(archive.infolist(), key=_notebooks_first)
+            self.listed -= len(listed)
+            for entry in listed:
+                path = _inside(entry.filename)
+                if entry.is_dir() or not self.is_looked_at(path):
+                    continue
+                if stat.S_ISLNK(entry.external_attr >> 16):
+                    self.note(f"{short(path)}: a link was not followed: hand in the file itself")
+                elif entry.flag_bits & 1:
+                    self.leave_closed(path, "is encrypted: zip it without a password")
+                else:
+                    try:
+                        with archive.open(entry) as stream:
+                            self._count_unpacked(stream, path, nested)
+                    except BROKEN:
+                        self.leave_closed(path, "is damaged in the zip: zip it again")
 
-    def take_tar(self, data: bytes, nested: int) -> None:
-        """Add the files of a tar."""
-        for name, content in tarball.members(data):
-            self.listed -= 1
-            path = _inside(name)
-            if self.listed < 0 or (wanted(path) and not self.counts(name)):
-                return
-            if not wanted(path) or self.closes(path):
-                continue
-            if content is None:
-                self.note(f"{short(path)}: a link was not followed: hand in the file itself")
-            elif self.fits(path, len(content)):
-                self.take(path.as_posix(), content, nested)
+    def _add_tar(self, data: bytes, nested: int) -> None:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:", tarinfo=_Entry) as archive:
+            while (member := archive.next()) is not None:
+                vars(archive)["members"].clear()  # it would keep all
+                self.listed -= 1
+                path = _inside(member.name)
+                if self.listed < 0 or member.isdir() or not self.is_looked_at(path):
+                    continue
+                plain = member.isreg() and not member.issparse()  # a sparse file may be endless
+                stream = archive.extractfile(member) if plain else None
+                if stream is None:
+                    self.note(f"{short(path)}: a link was not followed: hand in the file itself")
+                else:
+                    self._count_unpacked(stream, path, nested)
 
-    def take_zip(self, name: str, data: bytes, nested: int) -> None:
-        """Add the files of a zip, or of the part of it that is whole."""
-        most = max(self.listed, 0)
-        full = data.count(LISTED) > most
-        try:
-            if full:
-                raise zipfile.BadZipFile("its table of contents alone would fill the memory")
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                listed = sorted(archive.infolist(), key=_notebooks_first)
-                self.listed -= len(listed)
-                for entry in listed:
-                    self._take_entry(archive, entry, nested)
-        except BROKEN_ZIP:
-            before = len(self.files)
-            for path, content in self._scan(data):
-                if wanted(path) and not self.closes(path):
-                    self.take(path.as_posix(), content, nested)
-            read = len(self.files) - before
-            if not read:
-                self.closed.append(name)
-            what = f"holds more than {most} entries" if full else "is damaged"
-            cure = "hand in your own files alone" if full else "zip it again"
-            self.note(f"{short(name)} {what}: {read} files could still be read from it: {cure}")
-
-    def _scan(self, data: bytes) -> Iterator[tuple[PurePosixPath, bytes]]:
-        """The files of a zip without its table of contents, by their own headers."""
-        for name, content in entries(data, self._most, self.unpacking):
-            path = _inside(name)
-            if not self.counts(name):
-                return
-            if content and self.fits(path, len(content)):
-                yield path, content
-
-    def _most(self) -> int:
-        """How many bytes of one file are unpacked: one more tells that it is too large."""
-        return min(MAX_FILE, self.left) + 1
-
-    def _take_entry(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, nested: int) -> None:
-        path = _inside(entry.filename)
-        looked_at = not entry.is_dir() and wanted(path) and self.counts(entry.filename)
-        if not looked_at or self.closes(path):
-            return
-        if stat.S_ISLNK(entry.external_attr >> 16):
-            self.note(f"{short(path)}: a link was not followed: hand in the file itself")
-            return
-        if entry.flag_bits & 1:
-            self.closed.append(str(path))
-            self.note(f"{short(path)} is encrypted: zip it without a password")
-            return
-        if self.unpacking.left <= 0:
-            self.note(f"from {short(path)} on none was read: unpacking takes too long")
+    def _count_unpacked(self, stream: Any, path: PurePosixPath, nested: int) -> None:
+        """Add what is unpacked, as long as all of it together takes no longer than allowed."""
+        if self.unpacking <= 0:
+            self.leave_closed(path, "was not read: unpacking takes too long")
             return
         try:
-            with archive.open(entry) as stream:
-                content = stream.read(self._most())
-            self.unpacking.left -= min(entry.compress_size, MAX_FILE) + len(content)
-        except BROKEN_ZIP:
-            content = self._partly(archive, entry)
-            self.note(f"{short(path)} is damaged in the zip: what could be unpacked was read")
-        if self.fits(path, len(content)):
-            self.take(path.as_posix(), content, nested)
+            self.add_stream(path, stream, nested)
+        finally:
+            self.unpacking -= stream.tell()
 
-    def _partly(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-        """As much of a damaged entry as unpacks."""
-        source = archive.fp
-        if source is None:
-            return b""
-        source.seek(entry.header_offset)
-        data = source.read(min(entry.compress_size + 100_000, MAX_FILE))
-        self.unpacking.left -= len(data)
-        return next((content for _, content in entries(data, self._most, self.unpacking)), b"")
+    def is_looked_at(self, path: PurePosixPath) -> bool:
+        """Whether this may be an answer and is of a kind that is opened."""
+        return is_wanted(path) and self.count(path) and not self.is_closed(path)
 
-    def closes(self, path: PurePosixPath) -> bool:
+    def is_closed(self, path: PurePosixPath) -> bool:
         """Whether this is of a kind that is not opened; a person may look at it."""
         closed = path.suffix.lower() in CLOSED
         if closed:
             self.closed.append(str(path))
         return closed
 
-    def counts(self, name: str) -> bool:
+    def leave_closed(self, path: PurePosixPath, why: str) -> None:
+        """Leave a file to a person."""
+        self.closed.append(str(path))
+        self.note(f"{short(path)} {why}")
+
+    def count(self, name: object) -> bool:
         """Whether one more file may be looked at."""
         self.entries -= 1
         if self.entries == -1:
-            self.note(
-                f"more than {MAX_ENTRIES} files were handed in: from {short(name)} on none was read"
-            )
+            self.note(f"more than {MAX_ENTRIES} files were handed in: none after {short(name)}")
         return self.entries >= 0
-
-    def fits(self, path: PurePosixPath | str, size: int) -> bool:
-        """Whether so many more bytes may be kept."""
-        fine = size <= min(MAX_FILE, self.left)
-        if size > MAX_FILE:
-            self.note(f"{short(path)} is larger than {MAX_FILE >> 20} MiB and was not read")
-        elif not fine:
-            self.note(
-                f"{short(path)} was not read: all together is more than {MAX_TOTAL >> 20} MiB"
-            )
-        self.left = max(0, self.left - size)  # unpacking it took its time, kept or not
-        return fine
 
     def note(self, sentence: str) -> None:
         """Tell the student, once."""
         self.notes[sentence] = None
+
+
+def collect(path: Path) -> Collected:
+    """The files of the submission at `path`, which exists: a file, or a folder however deep."""
+    found = Collected()
+    if not path.is_dir():
+        found.add_from_disk(path, _shown(path.name))
+        return found
+    for file in _walk(found, path):
+        inside = PurePosixPath(_shown(file.relative_to(path).as_posix()))
+        if is_wanted(inside) and found.count(inside):
+            found.add_from_disk(file, str(inside), links=False)
+    found.files.sort(key=lambda file: file.path.as_posix())
+    return found
+
+
+def _walk(found: Collected, root: Path) -> Iterable[Path]:
+    """All files below a folder, sorted; of links, those to files."""
+
+    def note(error: OSError) -> None:
+        name = short(_shown(os.path.relpath(error.filename or root, root)))
+        found.note(f"{name} could not be read ({error.strerror}): hand it in again")
+        found.closed.append(name)
+
+    for folder, folders, names in os.walk(root, onerror=note):
+        found.listed -= 1
+        if found.listed < 0:
+            found.note(f"more than {MAX_LISTED} folders were handed in: not all were read")
+            return
+        folders[:] = sorted(name for name in folders if not is_skipped(name))
+        if folders and folder.count(os.sep) - str(root).count(os.sep) > MAX_DEPTH:
+            inside = PurePosixPath(short(_shown(os.path.relpath(folder, root))))
+            found.leave_closed(inside, "was not read: too many folders are nested")
+            folders.clear()
+        for name in sorted(names):
+            yield Path(folder, name)
 
 
 def _notebooks_first(entry: zipfile.ZipInfo) -> tuple[bool, str]:
@@ -232,17 +266,22 @@ def _inside(name: str) -> PurePosixPath:
     return PurePosixPath(*parts) if parts else PurePosixPath("unnamed")
 
 
-def skipped(name: str) -> bool:
+def _shown(name: str) -> str:
+    """A name as text, whatever bytes the disk has for it."""
+    return os.fsencode(name).decode("utf-8", errors="replace")
+
+
+def is_skipped(name: str) -> bool:
     """Whether nothing in a folder of this name is the student's own work."""
     return name in SKIPPED or (name.startswith(".") and name != ".")
 
 
-def wanted(path: PurePosixPath) -> bool:
+def is_wanted(path: PurePosixPath) -> bool:
     """Whether a file may be somebody's answer: not hidden, not the course's, of a known kind."""
-    if any(map(skipped, path.parts[:-1])) or path.name.startswith("."):
+    if any(map(is_skipped, path.parts[:-1])) or path.name.startswith("."):
         return False
     if path.suffix == ".py" and path.parent.name in LIBRARIES | {"models", "data", "cli"}:
         return False
     called = path.name.lower()  # "01_features.ipynb のコピー", ".ipynb.download", ".ipynb~"
-    known = (*TEXT_SUFFIXES, ".zip", WEIGHTS, *tarball.SUFFIXES, *CLOSED)
+    known = (*TEXT_SUFFIXES, *PACKED_SUFFIXES, WEIGHTS, *CLOSED)
     return path.suffix.lower() in known or ".ipynb" in called

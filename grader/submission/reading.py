@@ -17,10 +17,9 @@ from grader.submission.answer_file import (
     wanted_names,
     with_helpers,
 )
-from grader.submission.archive import Collected, File
+from grader.submission.archive import Collected, File, collect
 from grader.submission.contents import Submission
 from grader.submission.decoding import bounded, listed, short
-from grader.submission.disk import collect
 from grader.submission.selection import select_pieces
 from grader.submission.statements import Effort
 from grader.submission.weights_file import add_weights_beside, choose_weights
@@ -61,7 +60,7 @@ def read_submissions(
             sorted_out.setdefault(number, []).append(answer)
     numbers = [assignment] if assignment else sorted(sorted_out)
     submissions = [
-        _submission(catalog[number], sorted_out[number], collected)
+        _submission(catalog[number], sorted_out[number], collected, answers)
         if number in sorted_out
         else _nothing(number, collected, answers, catalog)
         for number in numbers
@@ -113,7 +112,10 @@ def _by_name(path: PurePosixPath, root: str, catalog: Mapping[str, Assignment]) 
 
 
 def _submission(
-    assignment: Assignment, answers: Sequence[Answer], collected: Collected
+    assignment: Assignment,
+    answers: Sequence[Answer],
+    collected: Collected,
+    all_answers: Sequence[Answer],
 ) -> Submission:
     wanted = wanted_names(assignment)
     best = min(
@@ -134,8 +136,9 @@ def _submission(
     others = [str(each.file.path) for each in answers if each.file not in counted]
     if others:
         notes.append(f"{name} counts for this assignment, and not {listed(others)}")
-    if not best.defined(assignment) and not selection.pieces:
-        notes.append(f"{name} holds no definition: is it the right file?")
+    unread = "" if best.answered(assignment) else _unread(collected, all_answers)
+    if not best.defined(assignment) and not unread:
+        unread = f"{name} defines nothing that this assignment asks for: is it the right file?"
     weights = None
     if assignment.weights:
         weights, of_weights = choose_weights(assignment, best.file.path, collected)
@@ -152,7 +155,7 @@ def _submission(
         weights=weights,
         text=best.text,
         handed_in=best.file.data,
-        unread=_unread(collected, answers),
+        unread=unread,
     )
 
 
@@ -168,22 +171,23 @@ def _nothing(
     notes = [*bounded(collected.notes), *bounded(note for each in answers for note in each.notes)]
     what = "answer to this assignment" if number else "notebook of this course"
     notes.append(f"no {what} was found in what was handed in: hand in the .ipynb file")
+    unread = _unread(collected, answers)
     for answer in answers:
         other = _belongs_to(answer, "", catalog, None)
         if other is not None:
             notes.append(f"{short(answer.file.path)} answers assignment {other}")
+            unread = unread or notes[-1]
     return Submission(
         assignment=number,
         pieces=(),
         digest=digest.hexdigest(),
         repairs=tuple(dict.fromkeys(notes)),
-        unread=_unread(collected, answers),
+        unread=unread,
     )
 
 
 def _unread(collected: Collected, answers: Sequence[Answer]) -> str:
-    """Why nothing was read, if that is so and something could not be opened."""
-    if not collected.closed or any(each.found for each in answers):
-        return ""
-    names = listed(collected.closed)
-    return f"{names} cannot be opened here: hand in the .ipynb file, or a zip"
+    """Which files may hold answers and were not read, for a person to look at; nothing if none."""
+    broken = (short(each.file.path) for each in answers if each.broken)
+    names = listed([*collected.closed, *broken])
+    return f"{names} could not be read: hand in the .ipynb file again" if names else ""

@@ -1,8 +1,7 @@
 """Which statements of a submission run: definitions, and of several of one name the best.
 
-What is not harmless (see `kws.student.may_run`) is left out without a word, unless it is an
-assignment that an answer needs, as in `TABLE = make_table(80)`. What changes in place a thing that
-an answer uses, and is left out, is told.
+What is not harmless (see `kws.course.may_run`) is left out without a word, unless an answer needs
+what it makes or changes. What changes a thing that an answer uses, and is left out, is reported.
 """
 
 import ast
@@ -13,20 +12,41 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from grader.submission.contents import Piece
-from grader.submission.rivals import BUILTINS, FoundStatement, decide
 from grader.submission.statements import Statement
-from grader.submission.todos import is_blank, is_todo
-from kws.student.may_run import (
+from kws.course.may_run import (
+    BLOCKS,
     Definition,
     changes_of,
+    is_check,
     is_data_class,
     is_harmless,
     made_by,
     names_of,
+    root_of,
+    set_by,
     used_names,
 )
+from kws.course.rivals import BUILTINS, decide, describe
 
 DEFINES = re.compile(r"(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>[^\W\d]\w*)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundStatement:
+    """A statement of the submission, its place, and what it defines.
+
+    Attributes:
+        prose: it is in a cell that is not marked as code.
+        runs: it is of the harmless kinds.
+        changes: names whose values it changes in place.
+    """
+
+    statement: Statement
+    where: str
+    prose: bool
+    names: tuple[str, ...]
+    runs: bool
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -79,9 +99,28 @@ def select_pieces(
     last of each: they run nowhere, but whoever needs them is told where they stand.
     """
     found = _plain_data_classes(found)
-    decision = decide(found, wanted)
-    kept = {n for n, each in enumerate(found) if each.runs and n not in decision.losers}
-    changing, outdated = _changing(found, kept, decision.losers)
+    runs = [n for n, each in enumerate(found) if each.runs]
+    decision = decide(
+        [found[n].statement.node for n in runs],
+        wanted,
+        [at for at, n in enumerate(runs) if found[n].prose],
+    )
+    losers = {runs[at] for at in decision.losers}
+    rivals = [
+        describe(name, [_place(found[runs[at]]) for at in there], _place(found[runs[best]]))
+        for name, (there, best) in decision.winners.items()
+    ]
+    kept = {n for n, each in enumerate(found) if each.runs and n not in losers}
+    changing, outdated = _changing(found, kept, losers)
+    answers = {each.where for each in found if not each.prose and set(each.names) & set(wanted)}
+    cheap = BUILTINS | {name for n in kept for name in found[n].names}
+    own = {each.names[0] for each in found if isinstance(each.statement.node, Definition)}
+    cheap |= {name for each in found for name in each.names if _is_made_cheaply(each, own)}
+    changing = {
+        n
+        for n in changing
+        if found[n].runs or (found[n].where in answers and _needs_only(found[n], cheap))
+    }
     plain = {n for n in kept if found[n].names}
     needed, reached = _needed(found, sorted(plain), sorted(changing), wanted)
     plain = {n for n in plain | needed if not _clobbers(found[n], decision.callables)}
@@ -91,17 +130,17 @@ def select_pieces(
         if not isinstance(found[n].statement.node, ast.Import | ast.ImportFrom)
         for name in found[n].names
     }
+    owned |= {name for n in changing for name in set_by(found[n].statement.node)}
     changing = {n for n in changing if _may_change(found[n], owned, reached)}
     # Only what an answer comes upon is worth a sentence: plots and prints are left out in silence.
     notes = [
         f"{each.where}, line {each.statement.line} was left out, and what it does to `{name}` with "
-        f"it: outside of functions only plain values are set"
+        f"it: it sets the name of a function, or changes what is not yours"
         for n, each in enumerate(found)
         if not each.names and n not in changing and n not in outdated
-        for name in each.changes[:1]
-        if name in owned and name in reached
+        for name in [name for name in each.changes if name in owned and name in reached][:1]
     ]
-    selection = Selection(notes=[*decision.notes, *notes])
+    selection = Selection(notes=[*rivals, *notes])
     postponed = False  # annotations: a statement of its own in a notebook, a flag for all after it
     for n in sorted(plain | changing):
         each = found[n]
@@ -128,7 +167,7 @@ def _changing(
 ) -> tuple[set[int], set[int]]:
     """Which statements, that define nothing, change something in place and may do so.
 
-    Then those that are outdated: they change a definition that another has replaced.
+    Then those that are outdated: they change a definition that another has replaced, or are checks.
     """
     functions = {
         name
@@ -142,26 +181,34 @@ def _changing(
         if each.names:
             if each.runs:
                 latest.update(dict.fromkeys(each.names, n))
-        elif any(latest.get(name) in losers for name in each.changes):
+        elif is_check(each.statement.node) or any(
+            latest.get(name) in losers for name in each.changes
+        ):
             outdated.add(n)
-        elif n in kept and each.changes and functions.isdisjoint(_set_by(each.statement.node)):
+        elif each.changes and functions.isdisjoint(set_by(each.statement.node)):
             changing.add(n)
     return changing, outdated
 
 
-def _set_by(node: ast.stmt) -> set[str]:
-    """The names that a loop leaves behind."""
-    if not isinstance(node, ast.For):
-        return set()
-    names = (n for n in ast.walk(node) if isinstance(n, ast.Name))
-    return {name.id for name in names if isinstance(name.ctx, ast.Store)}
+def _is_made_cheaply(found: FoundStatement, own: Collection[str]) -> bool:
+    """`LOG = Log()` or `x = torch.randn(3)`: no data are needed for it, and no figure."""
+    value = getattr(found.statement.node, "value", None)
+    return isinstance(value, ast.Call) and root_of(value.func) in {"torch", "np", "numpy", *own}
+
+
+def _needs_only(found: FoundStatement, known: Collection[str]) -> bool:
+    """Whether all that a statement uses is at hand without a training or data."""
+    return used_names(found.statement.source) <= {*known, *set_by(found.statement.node)}
 
 
 def _may_change(found: FoundStatement, owned: Collection[str], reached: Collection[str]) -> bool:
-    """Does it change what is the submission's own, and, if it is a loop, for an answer?"""
+    """Does it change what is the submission's own, and, unless it is plain, for an answer?"""
     node = found.statement.node
-    own = all(name in owned for name in set(found.changes) - _set_by(node))
-    return own and (not isinstance(node, ast.For) or any(n in reached for n in found.changes))
+    plain = found.runs and not isinstance(node, BLOCKS)
+    own = [name for name in found.changes if name in owned]
+    if not own or (len(own) < len(found.changes) and not isinstance(node, ast.Expr)):
+        return False  # `init.constant_(x, 1)` alone may name a library, too
+    return plain or any(name in reached for name in own)
 
 
 def _clobbers(found: FoundStatement, callables: Collection[str]) -> bool:
@@ -188,11 +235,8 @@ def _without(found: FoundStatement, callables: Collection[str]) -> str:
         return found.statement.source
 
 
-def holds_todo(found: FoundStatement) -> bool:
-    """Whether a TODO is left anywhere in it, or nothing in it was begun."""
-    inside = list(ast.walk(found.statement.node))
-    functions = [n for n in inside if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return any(map(is_todo, inside)) or (bool(functions) and all(map(is_blank, functions)))
+def _place(found: FoundStatement) -> str:
+    return f"{found.where}, line {found.statement.line}"
 
 
 def _plain_data_classes(found: Sequence[FoundStatement]) -> list[FoundStatement]:

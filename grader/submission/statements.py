@@ -1,20 +1,22 @@
 """The statements of a cell, also of one that Python cannot parse as it stands.
 
-What Jupyter accepts beyond Python, and what a word processor made of Python, is mended (see
-`mends`); what nobody accepts is cut out statement by statement, so that one slip costs one
-definition.
+What Jupyter accepts beyond Python is read as `kws check` reads it (`kws.student.cells`); characters
+that only look like Python's are repaired (`mends`); what nobody accepts is cut out statement by
+statement, so that one slip costs one definition.
 """
 
 import ast
 import dataclasses
 import re
+import textwrap
 import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from grader.submission.decoding import short
-from grader.submission.mends import ALL, Mended, by_itself, mend, mends
+from grader.submission.mends import REPAIRED, repair_characters
+from kws.course.magics import as_python
 
 MAX_CODE = 300_000  # characters of one cell
 MAX_LINE = 20_000
@@ -26,9 +28,6 @@ MAX_PARSED = 8_000_000  # characters that Python's parser is given for one submi
 A_CALL = 100  # characters that each attempt to parse counts for besides its own
 MAX_NESTED = 200  # levels of a statement's tree: who walks it takes up to three calls a level
 
-OTHER_LANGUAGE = re.compile(
-    r"%%(?:bash|sh|script|html|HTML|javascript|js|latex|markdown|perl|ruby|svg|SVG|cmd|R|sql)\b"
-)
 SIGN = re.compile(r"[-+*/%&|^@~<>(]|(?<!\d)\.")
 CONTINUES = re.compile(r"(?:else|elif|except|finally|case)\b|[)\]}]")
 
@@ -53,7 +52,7 @@ class Lost:
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedCell:
-    """What a cell says: statements, in order; what was mended; whether Jupyter's own lines fell.
+    """The statements of a cell, in order; what was repaired; whether it has magics.
 
     `lost` is what Python cannot read between the statements.
     """
@@ -79,9 +78,7 @@ def parse(source: str, effort: Effort) -> ast.Module | None:
 
 def _parse(source: str, effort: Effort) -> ast.Module | SyntaxError | None:
     """The tree of `source`, or what is wrong with it, as far as Python says so."""
-    if _too_large(source) or _depth(source) > MAX_DEPTH or len(SIGN.findall(source)) > MAX_SIGNS:
-        return None
-    if effort.left < 0:
+    if effort.left < 0 or _is_too_much(source):
         return None
     effort.left -= len(source) + A_CALL
     with warnings.catch_warnings():
@@ -94,8 +91,10 @@ def _parse(source: str, effort: Effort) -> ast.Module | SyntaxError | None:
             return None
 
 
-def _too_large(source: str) -> bool:
-    return len(source) > MAX_CODE or any(len(line) > MAX_LINE for line in source.split("\n"))
+def _is_too_much(source: str) -> bool:
+    """Whether parsing it would take too long, or too many levels of Python's parser."""
+    large = len(source) > MAX_CODE or any(len(line) > MAX_LINE for line in source.split("\n"))
+    return large or _depth(source) > MAX_DEPTH or len(SIGN.findall(source)) > MAX_SIGNS
 
 
 def _depth(source: str) -> int:
@@ -108,27 +107,29 @@ def _depth(source: str) -> int:
 
 
 def read_code(source: str, effort: Effort) -> ParsedCell:
-    """The statements of one cell."""
+    """The statements of one cell, read as `kws check` reads it.
+
+    Where Python reads none, look-alike characters are repaired; then each statement that Python can
+    read is kept.
+    """
     if effort.left < 0:
         return ParsedCell(
             notes=("it was not read: there is too much code that Python cannot read",)
         )
     if tree := parse(source, effort):
         return _code(_statements(tree, source))
-    if OTHER_LANGUAGE.match(source.lstrip()):
-        return ParsedCell(jupyter=True)
-    if _too_large(source):
-        return ParsedCell(notes=("it is too long to be code that somebody wrote: it was left out",))
-    tried = {source}
-    for mended in mends(source):
-        if mended.text in tried or effort.left < 0:
-            continue
-        effort.left -= len(source)
-        tried.add(mended.text)
-        if tree := parse(mended.text, effort):
-            statements = _statements(tree, mended.text)
-            return _code(statements, mended.note, "jupyter" in mended.done)
-    return _statement_by_statement(source, effort)
+    if _is_too_much(source):
+        return ParsedCell(notes=("it was not read: a line, a formula or all of it is too long",))
+    effort.left -= len(source) * min(source.count("\n") + 1, EFFORT)
+    if effort.left < 0:
+        return ParsedCell()
+    python = as_python(source)
+    if tree := parse(python, effort):
+        return _code(_statements(tree, python), jupyter=python != textwrap.dedent(source))
+    plain = repair_characters(python).expandtabs(4)
+    if tree := parse(plain, effort):
+        return _code(_statements(tree, plain), REPAIRED)
+    return _statement_by_statement(plain, effort)
 
 
 def _code(statements: Iterable[Statement], note: str = "", jupyter: bool = False) -> ParsedCell:
@@ -177,10 +178,8 @@ def _statements(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statemen
 
 
 def _statement_by_statement(source: str, effort: Effort) -> ParsedCell:
-    """Every statement that parses, as it stands or mended; a note names the lines of the others."""
-    whole = by_itself(source)
-    done = set(whole.done)
-    lines = whole.text.split("\n")
+    """Every statement that parses; a note names the lines of the others."""
+    lines = source.split("\n")
     starts = [
         number
         for number, line in enumerate(lines)
@@ -188,7 +187,6 @@ def _statement_by_statement(source: str, effort: Effort) -> ParsedCell:
     ]
     starts.append(len(lines))
     found: list[Statement] = []
-    stops: list[int] = []
     lost: list[Lost] = []
     left = EFFORT * len(source) + MAX_LINE
     index = 0
@@ -200,9 +198,6 @@ def _statement_by_statement(source: str, effort: Effort) -> ParsedCell:
             if left < 0:
                 break
             tried = _parse(text, effort)
-            if not isinstance(tried, ast.Module) and (mended := mend(text, ALL)).text != text:
-                tried, text = _parse(mended.text, effort), mended.text
-                done |= mended.done if isinstance(tried, ast.Module) else set()
             if isinstance(tried, ast.Module):
                 tree = tried
                 break
@@ -215,11 +210,10 @@ def _statement_by_statement(source: str, effort: Effort) -> ParsedCell:
             index = end
         else:
             lost += [error] if error else []
-            stops.append(error.wrong if error else starts[index] + 1)
             index += 1
-    notes = [note] if (note := Mended(text="", done=frozenset(done)).note) else []
-    if stops:
+    note = ""
+    if lost:
+        stops = [each.wrong for each in lost]
         what = f"line {stops[0]}" if len(stops) == 1 else f"lines {stops[0]} to {stops[-1]}"
-        notes.append(f"Python cannot read it at {what}: the statements around were kept")
-    code = _code(found, "; ".join(notes), "jupyter" in done)
-    return dataclasses.replace(code, lost=tuple(lost))
+        note = f"Python cannot read it at {what}: the statements around were kept"
+    return dataclasses.replace(_code(found, note), lost=tuple(lost))

@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from grader.adapters import ASSIGNMENTS, Assignment
 from grader.submission.archive import PICKLED, WEIGHTS, Collected, File
 from grader.submission.decoding import listed, short
-from grader.submission.disk import take_from_disk
 
 
 def add_weights_beside(collected: Collected, path: Path) -> None:
@@ -35,7 +34,7 @@ def add_weights_beside(collected: Collected, path: Path) -> None:
     elif len(alike) == 1:
         usual = sorted({*usual, *alike})
     for file in own or usual:
-        take_from_disk(collected, file, file.name, links=False)
+        collected.add_from_disk(file, file.name, links=False)
 
 
 def choose_weights(

@@ -7,7 +7,6 @@ the question's cell itself.
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from typing import Any
 from grader.core.text import HALF, printable
 from grader.core.written import WrittenAnswer, WrittenQuestion
 from grader.submission.decoding import decode
-from grader.submission.ipynb import MAX_CELLS, looks_like_notebook, read_notebook
+from grader.submission.ipynb import NotebookCell, looks_like_notebook, read_notebook
+from kws.student.written_answers import PLACEHOLDER
 
 MOST_TEXT = 20_000  # characters of an answer
 MOST_IMAGES, LARGEST_IMAGE = 12, 3 << 20  # pictures of an answer, bytes of one
@@ -27,7 +27,6 @@ KINDS = {  # of picture -> how its bytes begin
     "image/gif": b"GIF8",
     "image/webp": b"RIFF",
 }
-PLACEHOLDER = re.compile(r"\*?Write your answer to \d+\.[A-Z] here, in place of this line[^\n]*")
 HEAD = re.compile(r"# ?%%(?P<rest>.*)")
 MARKER = re.compile(r"(?m)^\s*(?:BEGIN|END) ANSWER\s*$")
 ATTACHED = re.compile(r"!\[[^\]\n]*\]\(attachment:[^)\n]*\)")
@@ -53,36 +52,27 @@ def find_answers(data: bytes, questions: Sequence[WrittenQuestion]) -> dict[str,
 
 
 def prose_cells(data: bytes) -> list[ProseCell]:
-    """All cells; of a broken notebook those that could still be read, without their pictures."""
+    """All cells of a notebook or a script; none of what is broken."""
     text, _ = decode(data)
     if not looks_like_notebook(text):
         return list(_of_script(text))
-    try:
-        tree = json.loads(text)
-        raw = tree["cells"]
-        if isinstance(raw, list):
-            return [_cell(each) for each in raw[:MAX_CELLS] if isinstance(each, dict)]
-    except (ValueError, RecursionError, KeyError, TypeError):
-        pass
-    return [ProseCell(kind=c.kind, source=c.source) for c in read_notebook(text).cells]
+    return [_cell(each) for each in read_notebook(text).cells]
 
 
-def _cell(raw: dict[str, Any]) -> ProseCell:
-    source = raw.get("source", "")
-    lines = source if isinstance(source, list) else [source]
-    metadata = raw.get("metadata")
+def _cell(cell: NotebookCell) -> ProseCell:
+    metadata = cell.raw.get("metadata")
     ours = metadata.get("kws") if isinstance(metadata, dict) else None
     written = ours.get("written") if isinstance(ours, dict) else None
     images, notes = [], []
-    for kind, content in _pictures(raw):
+    for kind, content in _pictures(cell.raw):
         address = _address(kind, content)
         if address is None:
             notes.append("a picture could not be shown: see the notebook")
         else:
             images.append(address)
     return ProseCell(
-        kind=str(raw.get("cell_type")),
-        source="".join(line for line in lines if isinstance(line, str)).replace("\r\n", "\n"),
+        kind=cell.kind,
+        source=cell.source,
         written=written if isinstance(written, str) else "",
         images=tuple(images),
         notes=tuple(notes),

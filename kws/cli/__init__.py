@@ -1,8 +1,8 @@
 """The `kws` command. Each command lives in the module of its group and imports torch when it runs.
 
 A command raises `UsageError` for bad input. What the user sees is one sentence on stderr and an
-exit code: 0 done, 2 bad input, 130 interrupted, 1 when the reader of our output went away.
-Anything else is a defect of ours and keeps its traceback.
+exit code: 0 done, 2 bad input, 130 interrupted, 143 terminated, 1 when the reader of our output
+went away. Anything else is a defect of ours and keeps its traceback.
 """
 
 import errno
@@ -28,7 +28,7 @@ app.add_typer(data_app, name="data")
 # Before torch loads: by default, its threads burn a core each while they wait for one another.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
-BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 1
+BAD_INPUT, INTERRUPTED, TERMINATED, BROKEN_PIPE = 2, 130, 143, 1
 
 # typer carries its own copy of click, or uses the installed one, depending on its version
 ClickException: type[Exception] = next(
@@ -100,8 +100,10 @@ def options(
 
 def invoke(arguments: list[str]) -> int:
     """Parse `arguments` and run their command. Returns its exit code; exceptions pass through."""
-    from kws.cli import groups  # noqa: F401  (registers every command)
+    from kws.cli import groups  # registers every command
 
+    if arguments and arguments[0] in groups.lacking:
+        raise UsageError(f"this copy of the course does not contain {arguments[0]}: {LATER_KIT}")
     return invoke_app(app, "kws", arguments)
 
 
@@ -131,7 +133,7 @@ def exit_code(name: str, command: Callable[[], int]) -> int:
         message = f"{name}: {error}"
     except ClickException as error:
         message = complaint(error, name)
-    except ModuleNotFoundError as error:
+    except ImportError as error:  # `from kws.training import loop` of a kit without it, too
         if not (error.name or "").startswith("kws."):
             raise
         message = f"{name}: this copy of the course does not contain {error.name}: {LATER_KIT}"

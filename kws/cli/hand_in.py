@@ -9,7 +9,6 @@ import typer
 
 from kws.cli import app
 from kws.cli.student import (
-    NOT_ALL,
     Notebook,
     chosen,
     console,
@@ -31,7 +30,7 @@ def hint(
         int, typer.Option(min=1, max=3, help="1 the idea, 2 an example, 3 shapes and questions.")
     ] = 1,
 ) -> None:
-    """Give one hint about a task; a higher level says more, none gives the answer."""
+    """Give one hint about a task. A higher level explains more; no level contains the code."""
     from kws.student.released import parse_target, tasks_of
     from kws.student.spoken import LINE
 
@@ -43,8 +42,8 @@ def hint(
     out = console()
     out.print(f"{wanted.id} {wanted.title}: {LEVELS[level - 1]}")
     name = ("idea", "example", "shapes")[level - 1]
-    told = wanted.hints.get(name) or "\n".join(wanted.steps)
-    for line in told.splitlines():
+    text = wanted.hints.get(name) or "\n".join(wanted.steps)
+    for line in text.splitlines():
         lines = textwrap.wrap(line, LINE) if level < len(LEVELS) else [line]
         out.print("\n".join(f"  {each}" for each in lines))
     if level == len(LEVELS) and wanted.suspects:
@@ -56,37 +55,24 @@ def hint(
 
 
 @app.command("think")
-def think(
-    task: Annotated[str, typer.Argument(help="A task, such as 2.3.")],
-    notebook: Notebook = None,
-    seconds: Annotated[float | None, typer.Option(help="Time limit of the checks: 60.")] = None,
-) -> None:
-    """Answer what a task's section asks you to think about, once the task's checks pass."""
-    from kws.student.released import tasks_of
+def think(task: Annotated[str, typer.Argument(help="A task, such as 2.3.")]) -> None:
+    """Print the questions of a task's section and their answers, as the notebook has them."""
+    from kws.student.released import parse_target, tasks_of
     from kws.student.spoken import LINE, spoken
-    from kws.student.visible_checks import run_checks
 
-    positive(seconds)
-    [(target, path)] = chosen(task, notebook)
+    target = parse_target(task)
     if target.task is None or target.check:
         first = next(iter(tasks_of(target.assignment)))
         raise UsageError(f"{task} is not a task: name one, such as {target.task or first}")
     wanted, out = tasks_of(target.assignment)[target.task], console()
-    if not wanted.thoughts:
-        out.print(f"{wanted.id} {wanted.title}: nothing is asked in this section")
-        return
-    with loading():
-        outcomes = run_checks(path, target, seconds=seconds)
-    done = all(each.passed or each.state == "later" for each in outcomes)
     out.print(f"{wanted.id} {wanted.title}")
-    for asked, answer in wanted.thoughts:
-        for text in (asked, answer) if done else (asked,):
+    if not wanted.thoughts:
+        out.print("\nthis section has no questions")
+    for question, answer in wanted.thoughts:
+        for text in (question, answer):
             out.print()
             for paragraph in spoken(text).split("\n\n"):
                 out.print("\n".join(f"  {line}" for line in textwrap.wrap(paragraph, LINE)))
-    if not done:
-        out.print(f"\nthe answers come when the checks of {wanted.id} pass: {summary(outcomes)}")
-        raise typer.Exit(NOT_ALL)
 
 
 @app.command("reset")
@@ -124,8 +110,9 @@ def submit(
     seconds: Annotated[float | None, typer.Option(help="Time limit of the checks: 60.")] = None,
 ) -> None:
     """Run the visible checks, try the weights, and zip both with a manifest to hand in."""
+    from kws.course.folders import stem_of
     from kws.student.handin import hand_in, student_name, unread_weights
-    from kws.student.released import released, weights_asked
+    from kws.student.released import weights_asked
     from kws.student.visible_checks import MODELS, run_checks, weights_misfit
     from kws.student.written_answers import empty_answers, questions_of
 
@@ -133,7 +120,7 @@ def submit(
     [(target, path)] = chosen(assignment, notebook)
     if target.task:
         raise UsageError(f"{assignment} is a task: hand in its assignment, {target.assignment}")
-    out = out or Path(f"{released()[target.assignment].stem}.zip")
+    out = out or Path(f"{stem_of(target.assignment)}.zip")
     if out.suffix.lower() != ".zip":
         raise UsageError(f"--out {out}: name a zip, such as {out.stem or 'out'}.zip")
     console_ = console()

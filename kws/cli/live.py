@@ -1,4 +1,4 @@
-"""Commands that listen: listen, record, and the long recordings of `kws data stream`."""
+"""Live audio: listen, record, and the long recordings of `kws data stream`."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kws.cli import INTERRUPTED, app, data_app
-from kws.cli.shared_options import Device, Partial, Resample, Run, TriggerText
+from kws.cli.shared_options import Device, Partial, Resample, Run, TriggerText, refuse_given
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ Input = Annotated[
 
 @app.command("listen")
 def listen(
+    context: typer.Context,
     run: Run,
     file: Annotated[
         str | None,
@@ -48,24 +49,32 @@ def listen(
     """
     from kws.device import choose_device
     from kws.inference.detector import parse_trigger
-    from kws.inference.streaming import Heard, require_streamable
+    from kws.inference.streaming import ListeningTime, require_streamable
     from kws.inference.streaming import listen as spot
     from kws.inference.trained import load_model
 
     if (file is None) == (not microphone):
-        raise UsageError("kws listen hears one thing at a time: give a FILE or --microphone")
+        raise UsageError("kws listen reads one source at a time: give a FILE or --microphone")
+    if not microphone:
+        refuse_given(context, "a file", "device_name")
+    if file is None or file == "-":
+        refuse_given(
+            context,
+            "the microphone, which is converted anyway" if microphone else "a pipe",
+            "resample",
+        )
     chosen, settings = choose_device(device), parse_trigger(trigger)
-    trained, heard = load_model(run), Heard()
+    trained, spent = load_model(run), ListeningTime()
     require_streamable(trained)
     with ExitStack() as stack:
         blocks = source_of(stack, file, device_name, resample)
         try:
-            for event in spot(trained, blocks, settings, device=chosen, heard=heard):
+            for event in spot(trained, blocks, settings, device=chosen, spent=spent):
                 print(line_of(event, as_json), flush=True)
         except KeyboardInterrupt:
-            print(f"kws: interrupted after {heard}", file=sys.stderr)
+            print(f"kws: interrupted after {spent}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
-    print(heard, file=sys.stderr)
+    print(spent, file=sys.stderr)
 
 
 def source_of(
@@ -95,13 +104,15 @@ def line_of(event: "Event", as_json: bool) -> str:
 
 @app.command("record")
 def record(
+    context: typer.Context,
     word: Annotated[
         str, typer.Argument(help="The word, or _background_noise_ for a minute of the room.")
     ],
     out: Annotated[Path, typer.Option(help="Folder of your words: recordings go to OUT/WORD.")],
     count: Annotated[int, typer.Option(min=1, help="Recordings to make.")] = 10,
     speaker: Annotated[
-        str, typer.Option(help="Who speaks: written as a hash, so that splits keep voices apart.")
+        str,
+        typer.Option(help="Who speaks: written as a hash, so that a speaker is in one split only."),
     ] = "me",
     seconds: Annotated[
         float, typer.Option(min=1, help="Length of background noise, seconds.")
@@ -110,10 +121,13 @@ def record(
 ) -> None:
     """Record a word from the microphone, in the layout that kws train --words reads."""
     from kws.data.listing import NOISE_FOLDER
+    from kws.data.protocols import own_protocol
     from kws.inference.microphone import open_microphone, record_noise, record_takes
-    from kws.protocols import own_protocol
 
-    if word != NOISE_FOLDER:
+    if word == NOISE_FOLDER:
+        refuse_given(context, "background noise", "count", "speaker")
+    else:
+        refuse_given(context, "a word", "seconds")
         own_protocol([word])
     with open_microphone(device_name) as microphone:
         if word == NOISE_FOLDER:
@@ -125,6 +139,7 @@ def record(
 
 @data_app.command("stream")
 def stream(
+    context: typer.Context,
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
     data: Annotated[Path, typer.Option(help="Folder with clips of words.")],
     words: Annotated[
@@ -144,9 +159,11 @@ def stream(
     partial: Partial = False,
 ) -> None:
     """Make long recordings: words in noise, other words and silence, and a table of the truth."""
+    from kws.data.protocols import get_protocol, own_protocol
     from kws.data.streams import TRUTH, make_streams, read_truth
-    from kws.protocols import get_protocol, own_protocol
 
+    if words is not None:
+        refuse_given(context, "a stream with --words", "protocol")
     chosen = get_protocol(protocol) if words is None else own_protocol(words.split(","))
     make_streams(
         out,

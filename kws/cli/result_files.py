@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kws.cli import app
-from kws.cli.shared_options import Device, Resample
+from kws.cli.shared_options import Device, Resample, refuse_given
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kws.inference.trained import Trained
 
 MOST_LABELS = 12  # of which the counts are printed
+LABELING = ("run", "out", "device", "resample")  # options that --check ignores
 
 Model = Annotated[
     Path | None, typer.Option("--run", metavar="RUN", help="Run folder, or a checkpoint in it.")
@@ -26,12 +27,13 @@ Model = Annotated[
 Out = Annotated[Path, typer.Option(help="File to write.")]
 Check = Annotated[
     Path | None,
-    typer.Option("--check", metavar="FILE", help="Write nothing: say what is wrong with FILE."),
+    typer.Option("--check", metavar="FILE", help="Write nothing: report what is wrong with FILE."),
 ]
 
 
 @app.command("kaggle")
 def kaggle(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="The challenge's test folder, or its audio/.")],
     run: Model = None,
     out: Out = Path("submission.csv"),
@@ -50,7 +52,8 @@ def kaggle(
     files = recordings_of(folder)
     names = [file.name for file in files]
     if check is not None:
-        checked(check, check_csv(check, KAGGLE, KAGGLE_LABELS, names, exact=True))
+        refuse_given(context, "--check", *LABELING)
+        report_correct(check, check_csv(check, KAGGLE, KAGGLE_LABELS, names, exact=True))
         return
     trained = model_for("keywords", run)
     rule = thresholds_of(trained.recipe)
@@ -64,11 +67,12 @@ def kaggle(
     if longer:
         print(f"note: {longer:,} recordings are longer than 1 s: their first second counts")
     write_csv(out, KAGGLE, rows, KAGGLE_LABELS)
-    written(out, check_csv(out, KAGGLE, KAGGLE_LABELS, names, exact=True))
+    report_written(out, check_csv(out, KAGGLE, KAGGLE_LABELS, names, exact=True))
 
 
 @app.command("homework-csv")
 def homework_csv(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="Folder in the homework's layout.")],
     run: Model = None,
     out: Out = Path("submission.csv"),
@@ -87,14 +91,15 @@ def homework_csv(
     names = read_test_names(data / TESTDATA)
     speakers = read_mapping(data / MAPPING)
     if check is not None:
-        checked(check, check_csv(check, HOMEWORK, speakers, names, exact=True))
+        refuse_given(context, "--check", *LABELING)
+        report_correct(check, check_csv(check, HOMEWORK, speakers, names, exact=True))
         return
     trained = model_for("speakers", run)
     trained.require_labels(speakers, str(data / MAPPING))
     files = [data / name for name in names]
     rows = {p.path.name: p.label for p in labeled(trained, files, device, resample=False)}
     write_csv(out, HOMEWORK, rows, speakers)
-    written(out, check_csv(out, HOMEWORK, speakers, names, exact=True))
+    report_written(out, check_csv(out, HOMEWORK, speakers, names, exact=True))
 
 
 def recordings_of(folder: Path) -> list[Path]:
@@ -117,14 +122,12 @@ def recordings_of(folder: Path) -> list[Path]:
 
 def model_for(task: str, run: Path | None) -> "Trained":
     """The model of `run`, which must be one for `task`."""
-    from kws.inference.trained import load_model
+    from kws.inference.trained import load_model, require_kind
 
     if run is None:
         raise UsageError("no model to label with: name a run folder with --run, or --check a file")
     trained = load_model(run)
-    if trained.task != task:
-        other = "kws homework-csv" if task == "keywords" else "kws kaggle"
-        raise UsageError(f"{run}: a model for {trained.task}: run {other}, or name another run")
+    require_kind(run, trained.task, task)
     return trained
 
 
@@ -141,13 +144,13 @@ def labeled(
     return predict(trained, shown, resample=resample, device=choose_device(device))
 
 
-def checked(path: Path, rows: dict[str, str]) -> None:
-    """Say that a file from elsewhere is right."""
-    print(f"{path}: right, {summary(rows)}")
+def report_correct(path: Path, rows: dict[str, str]) -> None:
+    """Report that a file from elsewhere is correct."""
+    print(f"{path}: correct, {summary(rows)}")
 
 
-def written(path: Path, rows: dict[str, str]) -> None:
-    """Say what was written."""
+def report_written(path: Path, rows: dict[str, str]) -> None:
+    """Report a file that was written."""
     print(f"written: {path}, {summary(rows)}")
 
 

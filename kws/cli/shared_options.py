@@ -1,7 +1,13 @@
-"""Options and arguments that several commands take, each said once."""
+"""Options and arguments of several commands, each defined once, and their refusal where ignored.
 
+What a command does may depend on the kind of model: its options are then the parameters of one
+function for each kind (`options_of`), and a call refuses those of the other kinds (`accepted`).
+"""
+
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,12 +21,19 @@ Resample = Annotated[
 Partial = Annotated[
     bool, typer.Option("--partial", help="Read what is there of a copy whose lists name more.")
 ]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the data set, or of long recordings; none for a generator."),
+]
+Split = Annotated[
+    Literal["training", "validation", "testing"], typer.Option(help="What to measure on.")
+]
 TriggerText = Annotated[
     str,
     typer.Option(
         "--trigger",
         metavar="KEY=VALUE,…",
-        help="When a word counts as heard: threshold=0.7,hop_ms=100,smooth_ms=500,in_a_row=4,"
+        help="When a word counts as detected: threshold=0.7,hop_ms=100,smooth_ms=500,in_a_row=4,"
         "refractory_ms=1500.",
     ),
 ]
@@ -37,4 +50,44 @@ def refuse(what: str, **options: object) -> None:
     """Refuse options that `what` would ignore, with a UsageError."""
     for option, given in options.items():
         if given is not None and given is not False:
-            raise UsageError(f"--{option} is no option of {what}: leave it out")
+            raise UsageError(f"--{option} does not apply to {what}: remove it")
+
+
+def refuse_given(context: typer.Context, what: str, *names: str) -> None:
+    """Refuse the options `names` where the command line has them, default or not."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            option = max(parameter.opts, key=len)
+            raise UsageError(f"{option} does not apply to {what}: remove it")
+
+
+def options_of(*functions: Callable[..., None]) -> Callable[[Callable[..., None]], Any]:
+    """Decorate a command that takes `**options`: they are the parameters of all `functions`."""
+
+    def add_options(command: Callable[..., None]) -> Callable[..., None]:
+        found = {
+            parameter.name: parameter.replace(kind=parameter.KEYWORD_ONLY)
+            for function in (command, *functions)
+            for parameter in inspect.signature(function).parameters.values()
+            if parameter.kind is not parameter.VAR_KEYWORD
+        }
+        command.__signature__ = inspect.Signature(list(found.values()))  # pyright: ignore
+        command.__annotations__ = {name: each.annotation for name, each in found.items()}
+        return command
+
+    return add_options
+
+
+def accepted(
+    context: typer.Context, function: Callable[..., None], what: str, **given: Any
+) -> dict[str, Any]:
+    """Those of the arguments that `function` takes; UsageError for another on the command line."""
+    names = inspect.signature(function).parameters
+    refuse_given(context, what, *(name for name in given if name not in names))
+    return {name: value for name, value in given.items() if name in names}
+
+
+def folder_of(run: Path) -> Path:
+    """The run folder itself, or the folder of a checkpoint."""
+    return run if run.is_dir() else run.parent

@@ -137,9 +137,14 @@ def check(
 
             together = SeveralTargets(assignment=targets[0].assignment, targets=tuple(targets))
             raised: list[RaisedCell] = []
-            outcomes = run_checks(path, together, whole=whole, seconds=seconds, raised=raised)
+            notes: list[str] = []
+            outcomes = run_checks(
+                path, together, whole=whole, seconds=seconds, raised=raised, notes=notes
+            )
         out = console()
         out.print(f"{path}")
+        for note in notes:
+            out.print(note)
         show(out, outcomes)
         show_raised(out, raised)
         everything += outcomes

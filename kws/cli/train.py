@@ -3,21 +3,20 @@
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kws.cli import INTERRUPTED, app
+from kws.cli import INTERRUPTED, TERMINATED, app
 from kws.cli.shared_options import Device, Partial, Resample, refuse, required
-from kws.cli.speaking_models import begin_generator
-from kws.cli.speech_to_text import begin_recognizer
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
-    from kws.training.batches import Split
-    from kws.training.history import History
-    from kws.training.objective import ObjectiveRun
+    from kws.training.distributed import Team
+    from kws.training.loop import TrainingRun
+    from kws.training.objective import Objective
     from kws.training.recipe import Recipe
 
 
@@ -54,13 +53,11 @@ def train(
 
     With torchrun --nproc-per-node=N -m kws.cli train …, N processes share every batch.
     """
-    from kws.training import loop, sample_code
-    from kws.training.distributed import main_first, team_of_processes
-    from kws.training.loop import check_free
+    from kws.training.distributed import team_of_processes
+    from kws.training.loop import begin, check_free, finish
     from kws.training.memory import keep_freed_memory
-    from kws.training.objective import finish
+    from kws.training.progress import Terminated
     from kws.training.recipe import load_recipe
-    from kws.training.splits import load_splits
 
     overrides = list(overrides or ())
     chosen = load_recipe(recipe, overrides)
@@ -73,53 +70,110 @@ def train(
     check_free(out, resume)
     keep_freed_memory()
 
-    def interrupted() -> typer.Exit:
-        again = ["kws", "train", recipe, "--out", str(out)]
+    def stopped(error: KeyboardInterrupt, device: str) -> typer.Exit:
+        again = [*started_by(os.environ), "train", recipe, "--out", str(out), "--device", device]
         again += ["--data", str(data)] if data else []
         again += ["--init", str(init)] if init else []
         again += [word for override in overrides for word in ("--set", override)]
         again += ["--resample"] * resample + ["--partial"] * partial + ["--resume"]
-        saved = f"{out / 'last.pt'} is saved, continue with: {shlex.join(again)}"
-        print(f"kws: interrupted: {saved}", file=sys.stderr)
-        return typer.Exit(INTERRUPTED)
+        terminated = isinstance(error, Terminated)
+        if os.environ.get("RANK", "0") == "0":
+            saved = f"{out / 'last.pt'} is saved, continue with: {shlex.join(again)}"
+            print(f"kws: {'terminated' if terminated else 'interrupted'}: {saved}", file=sys.stderr)
+        return typer.Exit(TERMINATED if terminated else INTERRUPTED)
 
-    if not labels or data is None:
+    if not labels:
         refuse(recipe, words=words, partial=partial)
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise UsageError(f"{recipe} is trained by one process: leave torchrun out")
-        if chosen.data.task == "transcription":
-            refuse(recipe, init=init)
-            run = begin_recognizer(chosen, required(data), out, device, resume, resample)
+    with team_of_processes(device) as team:
+        if labels or chosen.data.task == "transcription":
+            given = (chosen, required(data), out, team, resume, resample)
+            if labels:
+                objective = classifier(*given, partial, init)
+            else:
+                refuse(recipe, init=init)
+                objective = recognizer(*given)
         else:
             begins = None if chosen.data.task == "codes" else init
             refuse(recipe, data=data, init=begins, resample=resample)
-            run = begin_generator(chosen, out, device, resume, init)
+            objective = generator(chosen, out, team, resume, init)
+        run = begin(objective, out, team=team, resume=resume)
+        if team.is_main:
+            announce(objective)
         try:
             finish(run)
-        except KeyboardInterrupt:
-            raise interrupted() from None
-        conclude_objective(run)
-        return
-    with team_of_processes(device) as team:
-        with main_first(team):
-            training, validation = load_splits(chosen, data, resample, partial)
+        except KeyboardInterrupt as error:
+            raise stopped(error, team.device.type) from None
         if team.is_main:
-            announce(chosen, training, validation, str(team.device))
-        try:
-            fit = sample_code.fit if chosen.data.compat else loop.fit
-            history = fit(
-                chosen,
-                train=training,
-                validation=validation,
-                out=out,
-                resume=resume,
-                device=device,
-                init=init,
-            )
-        except KeyboardInterrupt:
-            raise (interrupted() if team.is_main else typer.Exit(INTERRUPTED)) from None
-        if team.is_main:
-            conclude(chosen, history, out)
+            conclude(run)
+
+
+def classifier(
+    recipe: "Recipe",
+    data: Path,
+    out: Path,
+    team: "Team",
+    resume: bool,
+    resample: bool,
+    partial: bool,
+    init: Path | None,
+) -> "Objective":
+    """A classifier of keywords or speakers, with the data in a folder."""
+    from kws.training.classification import classification_objective
+    from kws.training.distributed import main_first
+    from kws.training.loop import saved_state
+    from kws.training.splits import load_splits
+
+    with main_first(team):
+        training, validation = load_splits(recipe, data, resample, partial)
+    saved = saved_state(out, resume, recipe)
+    return classification_objective(recipe, training, validation, team, init=init, saved=saved)
+
+
+def recognizer(
+    recipe: "Recipe", data: Path, out: Path, team: "Team", resume: bool, resample: bool
+) -> "Objective":
+    """A recognizer, with a folder of transcripts."""
+    from kws.data.transcripts import load_transcripts
+    from kws.training.distributed import main_first
+    from kws.training.recognizer_run import transcription_objective
+
+    options = {"n_mels": recipe.features.n_mels, "resample": resample}
+    with main_first(team):
+        training, validation = (
+            load_transcripts(data, split, **options) for split in ("training", "validation")
+        )
+    return transcription_objective(recipe, training, validation, team.device)
+
+
+def generator(
+    recipe: "Recipe", out: Path, team: "Team", resume: bool, init: Path | None
+) -> "Objective":
+    """A voice, a codec or a prior, with clips of the speech engine."""
+    progress = sys.stderr.isatty() and team.is_main
+    if recipe.data.task == "speech":
+        from kws.training.voice_run import voice_objective
+
+        return voice_objective(recipe, team.device)
+    if recipe.data.task == "codec":
+        from kws.training.codec_run import codec_objective
+
+        return codec_objective(recipe, team.device, progress=progress)
+    from kws.training.prior_run import known_codec, prior_objective
+
+    known = known_codec(init, out, resume=resume)
+    return prior_objective(recipe, known, team.device, progress=progress)
+
+
+def started_by(environment: Mapping[str, str]) -> list[str]:
+    """The words that `kws` was started with: those of torchrun where it started several processes.
+
+    >>> " ".join(started_by({"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}))
+    'torchrun --nproc-per-node=2 -m kws.cli'
+    """
+    if int(environment.get("WORLD_SIZE", "1")) == 1:
+        return ["kws"]
+    processes = environment.get("LOCAL_WORLD_SIZE", environment["WORLD_SIZE"])
+    return ["torchrun", f"--nproc-per-node={processes}", "-m", "kws.cli"]
 
 
 def protocol_of(words: str, data: Path) -> str:
@@ -129,7 +183,7 @@ def protocol_of(words: str, data: Path) -> str:
         UsageError: words that `own_protocol` refuses, or that spaces separate.
     """
     from kws.data.own_words import words_in
-    from kws.protocols import own_protocol
+    from kws.data.protocols import own_protocol
 
     if words.strip() == "all":
         return own_protocol(words_in(data)).name
@@ -153,47 +207,24 @@ def recipes() -> None:
         print(f"{name:{max(map(len, names))}}  {load_recipe(name).description}")
 
 
-def announce(recipe: "Recipe", training: "Split", validation: "Split", device: str) -> None:
-    """Say what is about to be trained, on what."""
+def announce(objective: "Objective") -> None:
+    """Print what is about to be trained, on what."""
     from kws.models.counts import count_parameters
-    from kws.training.model import new_model
 
-    parameters = count_parameters(new_model(recipe, len(training.label_names)))
-    print(f"{training.describe()}\n{validation.describe()}")
-    for note in dict.fromkeys((*getattr(training, "notes", ()), *getattr(validation, "notes", ()))):
-        print(f"note: {note}")
-    print(f"{recipe.model.name}: {parameters:,} parameters, on {device}", flush=True)
+    print(*objective.introduce(), sep="\n")
+    parameters = count_parameters(objective.model)
+    print(f"{objective.recipe.model.name}: {parameters:,} parameters, on {objective.device}")
+    sys.stdout.flush()
 
 
-def conclude(recipe: "Recipe", history: "History", out: Path) -> None:
-    """Draw the curves and print the best validation accuracy with n and its interval."""
-    from kws import plots
-    from kws.metrics import Proportion
-    from kws.training.checkpoint import read_checkpoint
-    from kws.training.losses import LOSS_NAMES
-
-    loss_name = LOSS_NAMES[recipe.train.loss]
-    figure = plots.curves(history.rows, best=history.best, loss_name=loss_name)
-    plots.save(figure, out / "curves.png")
-    best, data = history.best, recipe.data
-    conditions = {"protocol": data.protocol}
-    views = {"validation": "", "crop": f" on {data.crop_frames}-frame crops"}
-    if data.task == "speakers":
-        conditions, views["validation"] = {}, " on whole utterances"
-    for name, on in views.items():
-        if n := best.get(f"{name}_n"):
-            found = Proportion(correct=round(best[f"{name}_accuracy"] * n), n=n)
-            print(f"best validation accuracy{on}: {found.describe(**conditions)}")
-    kept = read_checkpoint(out / "best.pt")["step"]  # with the sample code's flaws the last one
-    print(f"{out}: best.pt is of step {kept}, last.pt of step {history.rows[-1]['step']}")
-
-
-def conclude_objective(run: "ObjectiveRun") -> None:
+def conclude(run: "TrainingRun") -> None:
     """Draw the curves and print what the best weights reached on validation."""
     from kws import plots
+    from kws.training.checkpoint import read_checkpoint
 
     rows, best = run.history.rows, run.history.best
     figure = plots.curves(rows, best=best, loss_name=run.objective.loss_name)
     plots.save(figure, run.out / "curves.png")
     print(f"best validation {run.objective.describe(best)}")
-    print(f"{run.out}: best.pt is of step {best['step']}, last.pt of step {rows[-1]['step']}")
+    kept = read_checkpoint(run.out / "best.pt")["step"]
+    print(f"{run.out}: best.pt is of step {kept}, last.pt of step {rows[-1]['step']}")

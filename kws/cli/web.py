@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from kws.cli import app
-from kws.cli.evaluation import Run, folder_of
+from kws.cli.shared_options import Run, folder_of, refuse_given
 from kws.errors import UsageError
 
 
 @app.command("web")
 def web(
+    context: typer.Context,
     run: Run,
     out: Annotated[
         Path | None, typer.Argument(help="Folder to write; by default web in the run folder.")
@@ -28,13 +29,14 @@ def web(
 
     The folder goes on any web server: browsers give the microphone to https and localhost.
     """
-    from kws.inference.trained import load_model
+    from kws.inference.trained import load_model, require_kind
     from kws.inference.web_page import serve as serve_page
     from kws.inference.web_page import write_page
 
+    if not serve:
+        refuse_given(context, "a page without --serve", "port")
     trained = load_model(run)
-    if trained.task != "keywords":
-        raise UsageError(f"{run}: recognizes speakers, and a page hears words: train keywords")
+    require_kind(run, trained.task, "keywords")
     kind = trained.recipe.features.kind
     if kind == "waveform":
         raise UsageError(

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kws.audio import (
+from kws.audio.recordings import (
     FULL_SCALE,
     ROLLOFF,
     SAMPLE_RATE,
@@ -65,7 +65,7 @@ class PcmPipe:
 
 
 class StreamResampler:
-    """`kws.audio.resample` of a stream: all that blocks give, joined, is what the whole gives.
+    """`kws.audio.recordings.resample` of a stream: the blocks joined equal the whole resampled.
 
     Output m of `new` Hz needs the inputs around m · orig / new; blocks are cut where an input and
     an output fall together, and each is resampled with its neighborhood, which is then dropped.
@@ -120,8 +120,8 @@ def resampled(blocks: Iterable[Float[Tensor, "_"]], rate: int) -> Iterator[Float
 def file_blocks(path: str | Path, *, resample: bool = False) -> Iterator[Float[Tensor, "_"]]:
     """A recording of any length as 16 kHz mono blocks of at most some seconds.
 
-    Raises, as `kws.audio.read_audio` does, UsageError for what cannot be read, at once or when the
-    reading gets there.
+    Raises, as `kws.audio.recordings.read_audio` does, UsageError for what cannot be
+    read, at once or when the reading gets there.
     """
     path = Path(path)
     file = open_audio(path)

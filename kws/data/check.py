@@ -10,11 +10,11 @@ from kws.data.clips import ClipSplit
 from kws.data.frames import FrameSplit
 from kws.data.listing import Listing, audio_files, existing_folder, has_word_folders, read_listing
 from kws.data.packed import pack_clips
+from kws.data.protocols import SPLITS, get_protocol
 from kws.data.speaker_layout import METADATA
 from kws.data.speakers import load_speakers
 from kws.data.speech_commands import load_speech_commands, load_unlabeled
 from kws.errors import UsageError
-from kws.protocols import SPLITS, get_protocol
 
 
 def kind_of(folder: Path) -> str:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int, Int16
 from torch import Tensor
 
-from kws.audio import CLIP_SAMPLES, FULL_SCALE, to_float
+from kws.audio.recordings import CLIP_SAMPLES, FULL_SCALE, to_float
 from kws.data.packed import PackedClips
 
 MOVE_BLOCK = 1024  # clips moved to a device at a time: 32 MB

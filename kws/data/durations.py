@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kws.audio import SAMPLE_RATE
+from kws.audio.features import HOP
+from kws.audio.recordings import SAMPLE_RATE
 from kws.errors import UsageError
-from kws.features import HOP
 
 FRAMES_PER_SECOND = SAMPLE_RATE / HOP  # 100
 

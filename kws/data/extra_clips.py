@@ -3,7 +3,7 @@
 Source: TensorFlow's `speech_commands/input_data.py`: 10 % of each, rounded up.
 """
 
-from kws.protocols import Protocol
+from kws.data.protocols import Protocol
 
 
 def silence_count(protocol: Protocol, wanted: int) -> int:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Literal
 
 from kws.data.extra_clips import silence_count, unknown_count
+from kws.data.protocols import SPLITS, V1_LISTS, V2_LISTS, Protocol
+from kws.data.split_rule import which_split
 from kws.errors import UsageError, did_you_mean
-from kws.protocols import SPLITS, V1_LISTS, V2_LISTS, Protocol
-from kws.split_rule import which_split
 
 NOISE_FOLDER = "_background_noise_"
 SILENCE_FOLDER, UNKNOWN_FOLDER = "_silence_", "_unknown_"

@@ -24,10 +24,10 @@ import numpy as np
 from kws.data.embedded.corpus import make_corpus
 from kws.data.listing import Choice, Listing, read_listing
 from kws.data.packed import PackedClips, pack_clips
+from kws.data.protocols import SPLITS
+from kws.data.split_rule import hash_percentage
 from kws.errors import UsageError
 from kws.files import cache_dir
-from kws.protocols import SPLITS
-from kws.split_rule import hash_percentage
 
 FEWEST = 3  # speakers, or recordings of a word: one for each split
 SPARE_SPEAKERS = 40  # who say 35 words once: 1,400 clips, made in two seconds

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from kws.audio import CLIP_SAMPLES, SAMPLE_RATE, read_audio, to_int16
+from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, read_audio, to_int16
 from kws.data.array_file import ArrayWriter, DamagedArrayError, open_array, write_array
 from kws.errors import UsageError
 from kws.files import cache_dir
@@ -176,8 +176,8 @@ def _open_or_build(
 def read_plain_wav(path: Path) -> tuple[np.ndarray, int] | None:
     """The first second of a 16 kHz mono 16-bit wav with the plain 44-byte header, and its length.
 
-    None for everything else, bad files included: `kws.audio.read_audio` knows what they are. One
-    system call instead of libsndfile's dozen: for the hundred thousand clips of Speech Commands.
+    None for everything else, bad files included: `kws.audio.recordings.read_audio` reports those.
+    One system call instead of libsndfile's dozen, as Speech Commands has 105,829 clips.
     """
     try:
         with path.open("rb", buffering=0) as file:

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kws.audio import CLIP_SAMPLES, read_audio
+from kws.audio.recordings import CLIP_SAMPLES, read_audio
 from kws.data import own_words
 from kws.data.clips import ClipSplit
 from kws.data.extra_clips import unknown_count
@@ -38,8 +38,8 @@ from kws.data.listing import (
     read_listing,
 )
 from kws.data.packed import PackedClips, pack_clips
+from kws.data.protocols import SPLITS, Protocol, get_protocol
 from kws.errors import UsageError, did_you_mean
-from kws.protocols import SPLITS, Protocol, get_protocol
 
 NOISE_SHARE = {"training": (0.0, 0.8), "validation": (0.8, 0.9), "testing": (0.9, 1.0)}
 ZEROS_EVERY = 5  # training silence: one clip in five is digital zeros, as in TensorFlow's pipeline

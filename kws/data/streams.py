@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from kws.audio import CLIP_SAMPLES, SAMPLE_RATE, read_audio, to_int16
+from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, read_audio, to_int16
 from kws.data.listing import SILENCE_FOLDER, UNKNOWN_FOLDER, read_listing
 from kws.data.speech_commands import read_noise
 from kws.errors import UsageError

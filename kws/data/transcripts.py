@@ -22,11 +22,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from kws.audio import read_audio
+from kws.audio.features import log_mel
+from kws.audio.recordings import read_audio
+from kws.data.protocols import SPLITS
 from kws.errors import UsageError, did_you_mean
-from kws.features import log_mel
 from kws.files import write_text
-from kws.protocols import SPLITS
 
 TABLE = "transcripts.csv"
 COLUMNS = ("file", "speaker", "split", "text", "starts")

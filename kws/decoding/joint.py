@@ -29,7 +29,7 @@ def joint_step(step: Step, scorer: CtcPrefixScorer, weight: float) -> Step:
 
     def both(symbols: Tensor) -> Tensor:
         texts = [tuple(row[1:]) for row in symbols.tolist()]
-        heard = torch.stack([scorer(text) - scorer.score(text) for text in texts])
-        return (1 - weight) * step(symbols).double() + weight * heard
+        by_ctc = torch.stack([scorer(text) - scorer.score(text) for text in texts])
+        return (1 - weight) * step(symbols).double() + weight * by_ctc
 
     return both

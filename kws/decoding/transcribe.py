@@ -1,4 +1,4 @@
-"""What a recognizer writes: greedily, by beam search, together with CTC, or by CTC alone.
+"""The text of a recognizer: greedy or beam search, together with CTC, or CTC alone.
 
 Shape letters: B utterances   N frames   F mel bands   T frames of the memory   U symbols
 """
@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kws.alphabet import EOS, SOS, Alphabet
 from kws.data.transcripts import padded
 from kws.decoding.beam import beam_search
 from kws.decoding.ctc_prefix import CtcPrefixScorer
@@ -17,6 +16,7 @@ from kws.device import device_of
 from kws.errors import UsageError
 from kws.models.ctc import collapse
 from kws.models.speech_gru import AnyRecognizer
+from kws.text.alphabet import EOS, SOS, Alphabet
 
 BATCH = 40  # utterances padded together
 LONGEST = 200  # symbols of a text
@@ -34,26 +34,31 @@ def transcribe(
 ) -> list[str]:
     """The text of each utterance. Width 1 without CTC is greedy search, which is done in batches.
 
-    A model without a decoder is read by CTC's best path, whatever the other arguments.
+    The text of a model without a decoder is CTC's best path.
 
     Raises:
-        UsageError: `width` or `longest` is below 1, `ctc_weight` is not between 0 and 1, or an
-            utterance has no frames.
+        UsageError: `width` or `longest` is below 1, `ctc_weight` is not between 0 and 1, either is
+            given for a model without a decoder, or an utterance has no frames.
     """
     if width < 1:
         raise UsageError(f"a beam of width {width} holds no text: choose 1 or more")
     if not 0 <= ctc_weight <= 1:
         raise UsageError(f"a CTC weight of {ctc_weight} is not between 0 and 1: choose one that is")
+    if not decodes(model) and (width > 1 or ctc_weight):
+        raise UsageError(
+            "this recognizer has no decoder, so its text is CTC's best path: remove the beam and "
+            "the CTC weight"
+        )
     if not all(map(len, mels)):
         raise UsageError("an utterance has 0 frames: leave it out")
     model.eval()
     if decodes(model) and (width > 1 or ctc_weight):
-        return [_searched(model, mel, alphabet, width, ctc_weight, longest) for mel in mels]
+        return [_search_beam(model, mel, alphabet, width, ctc_weight, longest) for mel in mels]
     written = [""] * len(mels)
     order = sorted(range(len(mels)), key=lambda row: (-len(mels[row]), row))
     for at in range(0, len(order), BATCH):
         rows = order[at : at + BATCH]
-        found = (_greedily if decodes(model) else best_paths)(
+        found = (_search_greedily if decodes(model) else best_paths)(
             model, [mels[r] for r in rows], longest
         )
         for row, symbols in zip(rows, found, strict=True):
@@ -69,21 +74,21 @@ def decodes(model: AnyRecognizer) -> bool:
 @torch.inference_mode()
 def best_paths(model: AnyRecognizer, mels: list[Tensor], longest: int = LONGEST) -> list[list[int]]:
     """The texts of CTC's most probable path, at most `longest` symbols of each."""
-    memory, valid = _heard(model, mels)
+    memory, valid = _encode_batch(model, mels)
     paths = model.ctc(memory).argmax(dim=-1)
     real = torch.ones_like(paths, dtype=torch.bool) if valid is None else valid
     return [collapse(path[frames])[:longest] for path, frames in zip(paths, real, strict=True)]
 
 
-def _heard(model: AnyRecognizer, mels: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+def _encode_batch(model: AnyRecognizer, mels: list[Tensor]) -> tuple[Tensor, Tensor | None]:
     """The memory and its valid frames, where the model computes; searches are done on the CPU."""
     mel, valid = padded(mels)
     place = device_of(model)
     return model.encode(mel.to(place), valid.to(place))
 
 
-def _greedily(model: AnyRecognizer, mels: list[Tensor], longest: int) -> list[list[int]]:
-    memory, valid = _heard(model, mels)
+def _search_greedily(model: AnyRecognizer, mels: list[Tensor], longest: int) -> list[list[int]]:
+    memory, valid = _encode_batch(model, mels)
 
     def step(symbols: Tensor) -> Tensor:
         return model.decode(symbols.to(memory.device), memory, valid)[:, -1].cpu()
@@ -91,7 +96,7 @@ def _greedily(model: AnyRecognizer, mels: list[Tensor], longest: int) -> list[li
     return greedy(step, len(mels), sos=SOS, eos=EOS, longest=longest)
 
 
-def _searched(
+def _search_beam(
     model: AnyRecognizer,
     mel: Tensor,
     alphabet: Alphabet,

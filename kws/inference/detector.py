@@ -23,9 +23,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from kws.audio import CLIP_SAMPLES, SAMPLE_RATE
+from kws.audio.features import HOP
+from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE
 from kws.errors import UsageError, did_you_mean
-from kws.features import HOP
 
 FRAME_MS = 1000 * HOP // SAMPLE_RATE  # 10
 WINDOW_MS = 1000 * CLIP_SAMPLES // SAMPLE_RATE  # 1,000: what the model reads at a time

@@ -18,6 +18,7 @@ from torch import Tensor
 from kws import plots
 from kws.data.clips import ClipSplit
 from kws.data.frames import FrameSplit
+from kws.data.protocols import SPLITS, get_protocol
 from kws.data.speech_commands import load_speech_commands
 from kws.errors import UsageError, did_you_mean
 from kws.files import write_text
@@ -25,7 +26,6 @@ from kws.inference.confusion import confusion_matrix
 from kws.inference.thresholds import Thresholds, check_labels
 from kws.inference.trained import Trained
 from kws.metrics import ClassScore, Proportion, per_class
-from kws.protocols import SPLITS, get_protocol
 from kws.training.batches import evaluation_batches
 from kws.training.recipe import Recipe
 from kws.training.splits import load_speaker_data
@@ -142,7 +142,7 @@ def load_split(
         ("thresholds", thresholds),
     ):
         if given:
-            raise UsageError(f"--{option} {given}: {trained.path} knows speakers: leave it out")
+            raise UsageError(f"--{option} does not apply to a speaker model: remove it")
     speakers = load_speaker_data(trained.recipe, folder)
     trained.require_labels(speakers.speakers, str(folder))
     frames = {"training": speakers.train, "validation": speakers.validation}.get(

@@ -1,6 +1,6 @@
 """Hand a trained model to other programs: as ONNX, compared with torch, or as safetensors.
 
-The ONNX graph reads features as `kws.features` computes them and normalizes them itself:
+The ONNX graph reads features as `kws.audio.features` computes them and normalizes them itself:
 
     features (batch, frames, size) float32, valid (batch, frames) bool  ->  logits (batch, classes)
 
@@ -25,14 +25,14 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kws import __version__
-from kws.audio import SAMPLE_RATE
+from kws.audio.features import HOP, WINDOW
+from kws.audio.normalize import Normalizer
+from kws.audio.recordings import SAMPLE_RATE
 from kws.errors import UsageError
-from kws.features import HOP, WINDOW
 from kws.files import atomic_path, write_bytes
 from kws.inference.onnx_rnn import OPSET, for_onnx
 from kws.inference.onnx_tools import open_session, quiet, require_onnx
 from kws.inference.trained import Trained
-from kws.normalize import Normalizer
 from kws.training.recipe import to_toml
 
 TOLERANCE = 1e-4  # largest difference of a logit
@@ -125,7 +125,7 @@ def describe(trained: Trained) -> dict[str, str]:
     }
     features = dataclasses.asdict(trained.recipe.features)
     if trained.task == "speakers":
-        features = {"kind": "kws.features.speaker_log_mel", "hop": HOP, "window": WINDOW}
+        features = {"kind": "kws.audio.features.speaker_log_mel", "hop": HOP, "window": WINDOW}
     features |= {"sample_rate": SAMPLE_RATE}
     return {
         "producer": f"kws {__version__}",

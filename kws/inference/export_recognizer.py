@@ -26,8 +26,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from kws import __version__
-from kws.alphabet import SPECIAL
-from kws.audio import SAMPLE_RATE
+from kws.audio.recordings import SAMPLE_RATE
 from kws.decoding.transcribe import decodes
 from kws.errors import UsageError
 from kws.files import atomic_path
@@ -36,6 +35,7 @@ from kws.inference.onnx_tools import open_session, require_onnx
 from kws.inference.trained_recognizer import Recognizer
 from kws.models.residual_maps import ConvLstm
 from kws.models.speech_gru import AnyRecognizer
+from kws.text.alphabet import SPECIAL, SPECIAL_LABELS
 from kws.training.recipe import to_toml
 
 CHECKED = ((1, 101, 1), (3, 61, 7), (2, 230, 19))  # batches, frames and symbols compared
@@ -91,7 +91,7 @@ def export_recognizer(recognizer: Recognizer, out: str | Path) -> tuple[dict[str
 
 
 class Encoder(nn.Module):
-    """What a recognizer hears: the memory, which of its frames are real, and CTC's logits."""
+    """Encoder output, its padding mask, and the logits of CTC."""
 
     def __init__(self, model: AnyRecognizer):
         super().__init__()
@@ -172,7 +172,7 @@ def _describe(recognizer: Recognizer, half: str) -> dict[str, str]:
         "computed_by": "kws.data.transcripts.utterance_features",
         "sample_rate": SAMPLE_RATE,
     }
-    symbols = ["<blank>", "<start>", "<end>", *recognizer.alphabet.letters]
+    symbols = [*SPECIAL_LABELS, *recognizer.alphabet.letters]
     return {
         "producer": f"kws {__version__}",
         "task": "transcription",

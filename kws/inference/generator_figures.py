@@ -1,12 +1,12 @@
-"""What a trained voice, codec or prior reaches on speech that it never heard.
+"""The figures of a trained voice, codec or prior on speech that it was not trained on.
 
     found = measure_generator("runs/codec", "testing")
     found.figures["codes_in_use"]
 
-The engine says each split again. A voice is measured on phrases; those of testing have no word of
-the training phrases. A codec and a prior are measured on other utterances of the 35 words. With
-`listen` the listener (`kws.inference.listener`), which knows none of these models, says what it
-hears.
+The engine synthesizes each split again. A voice is measured on phrases; those of testing share no
+word with the training phrases. A codec and a prior are measured on other utterances of the 35
+words. With `listen` a keyword model (`kws.inference.listener`), which was not trained with any of
+these models, labels what they generate.
 """
 
 from dataclasses import dataclass
@@ -18,19 +18,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kws.data.embedded.phrases import phrase_texts
+from kws.data.protocols import V2_WORDS
 from kws.errors import UsageError
-from kws.inference.listener import SETTINGS, heard, heard_in_mels, listener
+from kws.inference.listener import SETTINGS, listener, recognize, recognize_mels
 from kws.inference.synthesizer import load_voice
+from kws.inference.trained import require_kind
 from kws.inference.trained_prior import load_prior
 from kws.metrics import Proportion
-from kws.protocols import V2_WORDS
 from kws.training import codec_run, prior_run, voice_run
 from kws.training.checkpoint import checkpoint_of, read_checkpoint
-from kws.training.codec_run import codec_figures, decoded, encoded, spoken_words
-from kws.training.prior_run import codec_in, prior_figures, word_split
+from kws.training.codec_run import decode_clips, encode_clips, measure_codec, spoken_words
+from kws.training.prior_run import codec_in, measure_prior, word_split
 from kws.training.recipe import Recipe, parse_recipe
 from kws.training.synthesis import spoken_texts
-from kws.training.voice_run import voice_figures
+from kws.training.voice_run import measure_voice
 
 SAMPLES = 8  # clips drawn of each word
 MEASURED = (voice_run.PROTOCOL, codec_run.PROTOCOL, prior_run.PROTOCOL)
@@ -41,7 +42,7 @@ class GeneratorFigures:
     """What was measured, in words and in numbers."""
 
     model: str
-    step: int  # optimizer steps behind the weights
+    step: int  # optimizer steps so far
     data: str
     lines: list[str]
     figures: dict[str, float]
@@ -58,14 +59,9 @@ def measure_generator(
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
-    if state["protocol"] not in MEASURED:
-        raise UsageError(f"{path}: neither a voice nor a codec nor a prior: use kws evaluate")
+    require_kind(path, state["protocol"], *MEASURED)
     recipe = parse_recipe(state["recipe"], where=str(path))
-    measure = {
-        voice_run.PROTOCOL: _voice,
-        codec_run.PROTOCOL: _codec,
-        prior_run.PROTOCOL: _prior,
-    }[state["protocol"]]
+    measure = dict(zip(MEASURED, (_voice, _codec, _prior), strict=True))[state["protocol"]]
     data, lines, figures = measure(path, state, recipe, split, listen, progress)
     figures = {name.replace("validation_", ""): value for name, value in figures.items()}
     return GeneratorFigures(
@@ -84,15 +80,15 @@ def _voice(
     seed = recipe.data.seed if split == "training" else seed
     texts = phrase_texts(voice_run.HELD_OUT, words, seed=seed)
     spoken = spoken_texts(texts, n_mels=recipe.features.n_mels)
-    figures = voice_figures(voice.model, spoken)
+    figures = measure_voice(voice.model, spoken)
     lines = [
         f"loss {figures['validation_loss']:.3f}",
         f"a predicted duration is {figures['duration_error']:.2f} frames off, on average",
     ]
     if listen:
         waveforms = [voice.say(word) for word in V2_WORDS]
-        said = heard(listener(progress=progress), waveforms)
-        lines.append(f"keywords recognized {_count(figures, 'recognized', said, V2_WORDS)}")
+        recognized = recognize(listener(progress=progress), waveforms)
+        lines.append(f"keywords recognized {_count(figures, 'recognized', recognized, V2_WORDS)}")
     new = "new" if split == "testing" else "the training"
     return f"{len(texts)} phrases of {new} words", lines, figures
 
@@ -103,7 +99,7 @@ def _codec(
     known = codec_in(state, path)
     seed, takes = _takes(recipe, split)
     mel, labels = spoken_words(seed, takes, known.normalizer, progress=progress)
-    figures = codec_figures(known.codec, mel)
+    figures = measure_codec(known.codec, mel)
     codes = len(known.codec.codebook.vectors)
     lines = [
         f"mean squared error {figures['validation_loss']:.3f}, of a variance of {mel.var():.2f}",
@@ -111,12 +107,12 @@ def _codec(
         f"perplexity {figures['code_perplexity']:.1f}",
     ]
     if listen:
-        again = decoded(known.codec, encoded(known.codec, mel))
+        again = decode_clips(known.codec, encode_clips(known.codec, mel))
         words = [V2_WORDS[label] for label in labels.tolist()]
         for name, some in (("words", mel), ("decoded words", again)):
-            said = _heard(known.audible(some), progress)
+            recognized = _recognize(known.audible(some), progress)
             key = f"{name} recognized".replace(" ", "_")
-            lines.append(f"{name} recognized {_count(figures, key, said, words)}")
+            lines.append(f"{name} recognized {_count(figures, key, recognized, words)}")
     return f"{len(mel):,} clips", lines, figures
 
 
@@ -126,15 +122,15 @@ def _prior(
     prior = load_prior(path)
     seed, takes = _takes(recipe, split)
     examples = word_split(prior.known, seed, takes, progress=progress)
-    figures = prior_figures(prior.model, examples)
+    figures = measure_prior(prior.model, examples)
     codes = len(prior.known.codec.codebook.vectors)
-    told = f"perplexity {figures['code_perplexity']:.2f} of a code, given the word and the codes"
-    lines = [f"{told} before it; {codes} codes"]
+    perplexity = f"perplexity {figures['code_perplexity']:.2f} of a code, given the word and the"
+    lines = [f"{perplexity} codes before it; {codes} codes"]
     if listen:
         words = [word for word in prior.words for _ in range(SAMPLES)]
         drawn = prior.draw(words, generator=torch.Generator().manual_seed(0))
-        said = _heard(drawn, progress)
-        lines.append(f"samples recognized {_count(figures, 'recognized', said, words)}")
+        recognized = _recognize(drawn, progress)
+        lines.append(f"samples recognized {_count(figures, 'recognized', recognized, words)}")
     return f"{len(examples.words):,} clips", lines, figures
 
 
@@ -145,19 +141,19 @@ def _takes(recipe: Recipe, split: str) -> tuple[str, int]:
     return split, codec_run.HELD_OUT
 
 
-def _heard(mel: Float[Tensor, "n T F"], progress: bool) -> list[str]:
+def _recognize(mel: Float[Tensor, "n T F"], progress: bool) -> list[str]:
     bands = SETTINGS.features.n_mels
     if mel.shape[2] != bands:
         raise UsageError(
-            f"the listener hears {bands} mel bands, not {mel.shape[2]}: leave --listen out"
+            f"the listener reads {bands} mel bands, not {mel.shape[2]}: remove --listen"
         )
-    return heard_in_mels(listener(progress=progress), mel)
+    return recognize_mels(listener(progress=progress), mel)
 
 
 def _count(
-    figures: dict[str, float], key: str, said: list[str], words: list[str] | tuple[str, ...]
+    figures: dict[str, float], key: str, recognized: list[str], words: list[str] | tuple[str, ...]
 ) -> Proportion:
-    """How many words were heard as asked; the share is kept among the figures."""
-    found = Proportion(correct=sum(map(str.__eq__, said, words)), n=len(words))
+    """How many words were recognized; the share is kept among the figures."""
+    found = Proportion(correct=sum(map(str.__eq__, recognized, words)), n=len(words))
     figures[key] = found.value
     return found

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kws.audio import CLIP_SAMPLES
+from kws.audio.recordings import CLIP_SAMPLES
 from kws.data.embedded.corpus import RECORD as CORPUS_RECORD
 from kws.data.embedded.corpus import make_corpus
 from kws.data.embedded.provenance import corpus_folder
@@ -81,16 +81,16 @@ def _train(settings: Recipe, corpus: Path, folder: Path, progress: bool) -> None
     shutil.rmtree(run)
 
 
-def heard(judge: Trained, waveforms: Sequence[Float[Tensor, "_"]]) -> list[str]:
+def recognize(judge: Trained, waveforms: Sequence[Float[Tensor, "_"]]) -> list[str]:
     """The word that `judge` hears in each waveform (16 kHz), whatever its loudness and length."""
     if not waveforms:
         return []
-    logits = judge.logits(judge.features(as_heard(waveforms)))
+    logits = judge.logits(judge.features(as_clips(waveforms)))
     return [judge.labels[best] for best in logits.argmax(dim=1).tolist()]
 
 
-def heard_in_mels(judge: Trained, mels: Float[Tensor, "n T F"]) -> list[str]:
-    """The word that `judge` hears in each log-mel, as `kws.features.log_mel` makes them.
+def recognize_mels(judge: Trained, mels: Float[Tensor, "n T F"]) -> list[str]:
+    """The word that `judge` hears in each log-mel, as `kws.audio.features.log_mel` makes them.
 
     F is that of its features, 40; a second has 101 frames, and up to 3 fewer do no harm.
     """
@@ -101,7 +101,7 @@ def heard_in_mels(judge: Trained, mels: Float[Tensor, "n T F"]) -> list[str]:
     return words
 
 
-def as_heard(waveforms: Sequence[Float[Tensor, "_"]]) -> Float[Tensor, "B S"]:
+def as_clips(waveforms: Sequence[Float[Tensor, "_"]]) -> Float[Tensor, "B S"]:
     """Waveforms as clips of S = 16,000 samples: centered, all equally loud, in faint noise.
 
     Of a longer one the middle second is kept. The noise is that of any recording; it is the same

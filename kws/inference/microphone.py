@@ -21,11 +21,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kws.audio import CLIP_SAMPLES, SAMPLE_RATE, write_audio
+from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, write_audio
 from kws.data.audio_blocks import LIVE_SECONDS, Microphone, live_blocks
 from kws.data.listing import NOISE_FOLDER
+from kws.data.protocols import own_protocol
 from kws.errors import UsageError
-from kws.protocols import own_protocol
 
 ROOM = 2.0  # seconds recorded, of which the loudest one is kept
 QUIETEST = 0.01  # a recording whose peak is below is silence: -40 dB

@@ -24,7 +24,7 @@ def require_onnx() -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep to itself what torch's exporter says about torch: deprecations, absent torchvision."""
+    """Silence the exporter's warnings about torch itself: deprecations, absent torchvision."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

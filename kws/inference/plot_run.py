@@ -9,14 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kws import plots
-from kws.audio import SAMPLE_RATE
+from kws.audio.recordings import SAMPLE_RATE
 from kws.data.clips import ClipSplit
+from kws.data.protocols import get_protocol
 from kws.errors import UsageError
 from kws.inference.attention_maps import attention_weights, panels
 from kws.inference.evaluate import load_split
 from kws.inference.predict import read_segments
 from kws.inference.trained import Trained
-from kws.protocols import get_protocol
 from kws.training.history import read_history
 from kws.training.losses import LOSS_NAMES
 from kws.training.recipe import compute_features
@@ -97,8 +97,8 @@ def plot_attention(run: Path, trained: Trained, example: Example) -> Path | None
     if not pictures:
         return None
     score, index = logits[0].softmax(dim=0).max(dim=0)
-    said = f"{example.name}, {example.label}" if example.label else example.name
-    title = f"{said}: recognized as {trained.labels[int(index)]} ({100 * float(score):.1f} %)"
+    clip = f"{example.name}, {example.label}" if example.label else example.name
+    title = f"{clip}: recognized as {trained.labels[int(index)]} ({100 * float(score):.1f} %)"
     figure = plots.attention(
         example.features,
         pictures,

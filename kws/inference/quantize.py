@@ -25,14 +25,13 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from kws.audio import CLIP_SAMPLES
+from kws.audio.recordings import CLIP_SAMPLES
 from kws.data.clips import ClipSplit
-from kws.errors import UsageError
 from kws.files import write_bytes
 from kws.inference.export import export_onnx
 from kws.inference.onnx_tools import open_session, require_onnx
 from kws.inference.streaming import WINDOW_FRAMES
-from kws.inference.trained import Trained
+from kws.inference.trained import Trained, require_kind
 from kws.metrics import Proportion
 from kws.training.batches import Batch, evaluation_batches
 from kws.training.recipe import compute_features
@@ -55,7 +54,7 @@ class Quantized:
     bytes_after: int
     before: Proportion
     after: Proportion
-    agree: Proportion  # clips on which both say the same
+    agree: Proportion  # clips that both label the same
     ms_before: float
     ms_after: float
     multiply_adds: int  # of a clip of a second, features not included
@@ -135,11 +134,8 @@ def export_quantized(
 
 
 def require_quantizable(trained: Trained) -> None:
-    """UsageError for a model of speakers, and where onnxruntime's quantization is not installed."""
-    if trained.task != "keywords":
-        raise UsageError(
-            f"{trained.path}: knows speakers, and --quantize is for keywords: leave it out"
-        )
+    """UsageError for a speaker model, and where onnxruntime's quantization is not installed."""
+    require_kind(trained.path or "the model", trained.task, "keywords")
     require_onnx()
 
 
@@ -191,7 +187,7 @@ def multiply_adds(trained: Trained) -> int:
 
 
 def _quiet() -> Any:
-    """Keep to itself that the quantizer would rather have the graph optimized."""
+    """Silence the quantizer's advice to optimize the graph first."""
     return _Level(logging.getLogger())
 
 

@@ -30,7 +30,7 @@ from kws.data.streams import Spoken, read_truth
 from kws.errors import UsageError
 from kws.files import write_text
 from kws.inference.detector import Detector, Event, Trigger, words_of
-from kws.inference.streaming import Heard, posteriors
+from kws.inference.streaming import ListeningTime, posteriors
 from kws.inference.trained import Trained
 from kws.metrics import Proportion
 
@@ -136,14 +136,14 @@ class Scored:
     seconds: float
 
 
-def hear(
+def score_recordings(
     trained: Trained,
     folder: str | Path,
     trigger: Trigger,
     *,
     device: str | torch.device = "cpu",
     resample: bool = False,
-    heard: Heard | None = None,
+    spent: ListeningTime | None = None,
 ) -> Iterator[Scored]:
     """The recordings of `folder` (see `kws.data.streams`), one after the other.
 
@@ -156,9 +156,9 @@ def hear(
             f"{folder}: its truth has none of the model's words ({', '.join(known)}): make it with "
             "those words, or choose another model"
         )
-    heard = heard or Heard()
+    spent = spent or ListeningTime()
     for name, spoken in truth.items():
-        before = heard.seconds
+        before = spent.seconds
         times, rows = [], []
         for seconds, row in posteriors(
             trained,
@@ -166,7 +166,7 @@ def hear(
             hop_ms=trigger.hop_ms,
             then_silence=True,
             device=device,
-            heard=heard,
+            spent=spent,
         ):
             times.append(seconds)
             rows.append(row.numpy())
@@ -175,7 +175,7 @@ def hear(
             times=times,
             posteriors=np.stack(rows),
             truth=tuple(each for each in spoken if each.word in known),
-            seconds=heard.seconds - before,
+            seconds=spent.seconds - before,
         )
 
 
@@ -219,10 +219,10 @@ def score(
     hours = sum(scored.seconds for scored in recordings) / 3600
     sums = [sum(counts[word][place] for word in words) for place in range(3)]
 
-    def scored_as(word: str, said: int, missed: int, alarms: int) -> WordScore:
+    def scored_as(word: str, count: int, missed: int, alarms: int) -> WordScore:
         return WordScore(
             word=word,
-            missed=Proportion(correct=missed, n=said),
+            missed=Proportion(correct=missed, n=count),
             alarms=AlarmRate(count=alarms, hours=hours),
         )
 
@@ -280,7 +280,7 @@ def write_stream_evaluation(
     tolerance_ms: int,
     points: Sequence[Point],
     chosen: Point,
-    heard: Heard,
+    spent: ListeningTime,
 ) -> list[Path]:
     """Write `evaluation-stream.json` and the DET curve `det.png` into the folder `run`."""
     from kws import plots
@@ -299,7 +299,7 @@ def write_stream_evaluation(
         "data": str(data),
         "trigger": asdict(trigger),
         "tolerance_ms": tolerance_ms,
-        "times_real_time": heard.speed,
+        "times_real_time": spent.speed,
         "all": plain(chosen.total),
         "words": [plain(each) for each in chosen.scores],
         "det": [{"threshold": each.threshold, **plain(each.total)} for each in points],

@@ -16,11 +16,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kws.audio import CLIP_SAMPLES, SAMPLE_RATE
+from kws.audio.features import HOP, WINDOW
+from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE
 from kws.errors import UsageError
-from kws.features import HOP, WINDOW
 from kws.inference.detector import FRAME_MS, Detector, Event, Trigger
-from kws.inference.trained import Trained
+from kws.inference.trained import Trained, require_kind
 from kws.training.recipe import Features, compute_features
 
 WINDOW_FRAMES = 1 + CLIP_SAMPLES // HOP  # 101, as of a clip
@@ -60,11 +60,8 @@ class FrameStream:
 
 
 def require_streamable(trained: Trained) -> None:
-    """UsageError for a model of speakers, or one that reads waveforms or frames of its own."""
-    if trained.task != "keywords":
-        raise UsageError(
-            f"{trained.path}: knows speakers, not words: choose a run of a keyword recipe"
-        )
+    """UsageError for a speaker model, or one that reads waveforms or frames of its own."""
+    require_kind(trained.path or "the model", trained.task, "keywords")
     if trained.recipe.features.kind == "waveform":
         raise UsageError(
             f"{trained.path}: {trained.recipe.model.name} reads waveforms, and a stream is read as "
@@ -85,7 +82,7 @@ def require_streamable(trained: Trained) -> None:
 
 
 @dataclass
-class Heard:
+class ListeningTime:
     """How much was heard in how much time; filled while the stream is read."""
 
     seconds: float = 0.0  # of audio
@@ -98,7 +95,7 @@ class Heard:
 
     def __str__(self) -> str:
         """
-        >>> str(Heard(seconds=7200.0, busy=90.0))
+        >>> str(ListeningTime(seconds=7200.0, busy=90.0))
         '7,200.0 s of audio in 90.0 s of computing: 80 times real time, real-time factor 0.0125'
         """
         factor = self.busy / self.seconds if self.seconds else 0.0
@@ -116,22 +113,22 @@ def posteriors(
     hop_ms: int = 100,
     then_silence: bool = False,
     device: str | torch.device = "cpu",
-    heard: Heard | None = None,
+    spent: ListeningTime | None = None,
 ) -> Iterator[tuple[float, Float[Tensor, "C"]]]:
     """Softmax of the logits of every window, with the seconds of audio at its end.
 
     The first window is the first second; a shorter stream has none. With `then_silence` a second of
-    digital silence follows the end, in which the last word is still decided. `heard` is counted up,
+    digital silence follows the end, in which the last word is still decided. `spent` is counted up,
     without that second.
     """
     require_streamable(trained)
     trained.model.to(device).eval()
-    heard = heard or Heard()
+    spent = spent or ListeningTime()
     stream = FrameStream(trained.recipe.features)
     hop = hop_ms // FRAME_MS
     held = torch.empty(0, trained.recipe.features.num_features)
     start = 0  # of `held`, in frames since the beginning
-    for frames in _frames(stream, blocks, then_silence, heard):
+    for frames in _frames(stream, blocks, then_silence, spent):
         began = time.perf_counter()
         held = torch.cat([held, frames])
         count = max(0, (len(held) - WINDOW_FRAMES) // hop + 1)
@@ -141,7 +138,7 @@ def posteriors(
             for part in windows.split(BATCH):
                 features = trained.normalizer(part.to(device))
                 rows += trained.logits(features).float().softmax(dim=1).cpu()
-        heard.busy += time.perf_counter() - began
+        spent.busy += time.perf_counter() - began
         for index, row in enumerate(rows):
             yield (start + index * hop + WINDOW_FRAMES - 1) * FRAME_MS / 1000, row
         held = held[count * hop :].clone()
@@ -149,13 +146,13 @@ def posteriors(
 
 
 def _frames(
-    stream: FrameStream, blocks: Iterable[Tensor], then_silence: bool, heard: Heard
+    stream: FrameStream, blocks: Iterable[Tensor], then_silence: bool, spent: ListeningTime
 ) -> Iterator[Float[Tensor, "_ F"]]:
     for block in blocks:
         began = time.perf_counter()
         frames = stream.push(block)
-        heard.seconds += len(block) / SAMPLE_RATE
-        heard.busy += time.perf_counter() - began
+        spent.seconds += len(block) / SAMPLE_RATE
+        spent.busy += time.perf_counter() - began
         yield frames
     if then_silence:
         yield stream.push(torch.zeros(CLIP_SAMPLES))
@@ -168,13 +165,13 @@ def listen(
     trigger: Trigger,
     *,
     device: str | torch.device = "cpu",
-    heard: Heard | None = None,
+    spent: ListeningTime | None = None,
 ) -> Iterator[Event]:
     """The words in a stream, each as soon as it is heard; the last, in a second of silence."""
     require_streamable(trained)
     detector = Detector(trained.labels, trigger)
     for seconds, row in posteriors(
-        trained, blocks, hop_ms=trigger.hop_ms, then_silence=True, device=device, heard=heard
+        trained, blocks, hop_ms=trigger.hop_ms, then_silence=True, device=device, spent=spent
     ):
         event = detector.push(seconds, row.tolist())
         if event is not None:

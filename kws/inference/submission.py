@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kws.data.protocols import PROTOCOLS
 from kws.errors import UsageError, did_you_mean
 from kws.files import write_text
-from kws.protocols import PROTOCOLS
 
 KAGGLE_LABELS = PROTOCOLS["kaggle-12"].labels
 

@@ -20,14 +20,15 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from kws.audio.griffin_lim import vocode
 from kws.data.embedded.espeak import ENGINE_NAME
 from kws.data.embedded.phrases import SYMBOLS, numbers_of, speak_phrases
 from kws.data.embedded.provenance import corpus_folder
 from kws.errors import UsageError
 from kws.files import cache_dir
-from kws.griffin_lim import vocode
+from kws.inference.trained import require_kind
 from kws.models.fastspeech import FastSpeech, FastSpeechConfig, pad_phonemes
-from kws.training.checkpoint import checkpoint_of, read_checkpoint
+from kws.training.checkpoint import checkpoint_of, read_checkpoint, weights_of
 from kws.training.recipe import parse_recipe
 from kws.training.synthesis import VoiceSettings, train_fastspeech, voice_data
 from kws.training.voice_run import PROTOCOL, new_voice
@@ -109,13 +110,12 @@ def load_voice(run_or_file: str | Path) -> Synthesizer:
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
-    if state["protocol"] != PROTOCOL:
-        raise UsageError(f"{path}: no voice: name a run of kws train text-to-speech")
+    require_kind(path, state["protocol"], PROTOCOL)
     recipe = parse_recipe(state["recipe"], where=str(path))
     try:
         level = [float(state["normalizer"][key][0]) for key in ("mean", "std")]
         model = new_voice(recipe, mean=level[0], deviation=level[1])
-        model.load_state_dict(state["weights"])
+        model.load_state_dict(weights_of(state))
     except (KeyError, TypeError, IndexError, RuntimeError) as error:
         raise UsageError(
             f"{path}: its weights do not fit {recipe.model.name} as this version builds it: "

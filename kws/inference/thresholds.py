@@ -23,9 +23,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from kws.data.protocols import Protocol
 from kws.errors import UsageError, did_you_mean
 from kws.inference.submission import KAGGLE_LABELS
-from kws.protocols import Protocol
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What one predicts with: a trained model, its labels, and the features that it reads.
+"""A trained model with its labels and features, and the kinds of trained models.
 
 trained = load_model("runs/first")
 logits = trained.logits(trained.features(waveform))
@@ -13,20 +13,48 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from kws.audio.normalize import Normalizer
+from kws.data.protocols import require_same_labels
 from kws.errors import UsageError
-from kws.normalize import Normalizer
-from kws.protocols import require_same_labels
 from kws.training.checkpoint import checkpoint_of, read_checkpoint
 from kws.training.model import restore_model
 from kws.training.recipe import Recipe, compute_features
 
-UNLABELED = {  # protocol of a checkpoint -> what else it is
-    "transcription": "a recognizer, which writes texts and knows no labels: use kws transcribe, or "
-    "kws evaluate with a folder of transcripts",
-    "speech": "a voice, which speaks and knows no labels: use kws say --run, or kws evaluate",
-    "codec": "a codec, which knows no labels: use kws evaluate, or kws train code-prior --init",
-    "codes": "a prior, which draws codes and knows no labels: use kws evaluate",
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model: its name with an article, and the commands that use it."""
+
+    name: str
+    commands: str
+
+
+KINDS = {  # by the protocol of a checkpoint; every other protocol is one of keywords
+    "keywords": Kind("a keyword model", "kws predict, evaluate, listen, export, plot, kaggle, web"),
+    "speakers": Kind("a speaker model", "kws predict, evaluate, export, plot, homework-csv"),
+    "transcription": Kind("a speech recognizer", "kws transcribe, evaluate, export"),
+    "speech": Kind("a voice", "kws say --run, evaluate"),
+    "codec": Kind("a codec", "kws evaluate, kws train code-prior --init"),
+    "codes": Kind("a code prior", "kws evaluate"),
 }
+
+
+def kind_of(protocol: str) -> str:
+    """The key in `KINDS` of a checkpoint with this protocol."""
+    return protocol if protocol in KINDS else "keywords"
+
+
+def read_kind(run_or_file: str | Path) -> str:
+    """The kind of a run or checkpoint; UsageError if there is none."""
+    return kind_of(read_checkpoint(checkpoint_of(run_or_file))["protocol"])
+
+
+def require_kind(path: str | Path, protocol: str, *wanted: str) -> None:
+    """Refuse a checkpoint with this protocol unless it is of a wanted kind, with a UsageError."""
+    found = KINDS[kind_of(protocol)]
+    if kind_of(protocol) not in wanted:
+        names = " or ".join(KINDS[each].name for each in wanted)
+        raise UsageError(f"{path}: this is {found.name}, not {names}: use it with {found.commands}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,7 +66,7 @@ class Trained:
     labels: tuple[str, ...]
     protocol: str  # the name under which its accuracy counts; "speakers" for those
     normalizer: Normalizer
-    step: int  # optimizer steps behind these weights
+    step: int  # optimizer steps so far
     path: Path | None = None
 
     @property
@@ -72,8 +100,7 @@ def load_model(run_or_file: str | Path, device: str | torch.device = "cpu") -> T
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
-    if state["protocol"] in UNLABELED:
-        raise UsageError(f"{path}: {UNLABELED[state['protocol']]}")
+    require_kind(path, state["protocol"], "keywords", "speakers")
     model, recipe = restore_model(state, path)
     return Trained(
         model=model.to(device),

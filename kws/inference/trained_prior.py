@@ -17,9 +17,10 @@ from torch import Tensor
 
 from kws.decoding.sampling import sample
 from kws.errors import UsageError, did_you_mean
+from kws.inference.trained import require_kind
 from kws.models.coded_words import CodedWords
-from kws.training.checkpoint import checkpoint_of, read_checkpoint
-from kws.training.codec_run import decoded
+from kws.training.checkpoint import checkpoint_of, read_checkpoint, weights_of
+from kws.training.codec_run import decode_clips
 from kws.training.prior_run import PROTOCOL, KnownCodec, codec_in, new_prior
 from kws.training.recipe import Recipe, parse_recipe
 
@@ -63,7 +64,7 @@ class TrainedPrior:
             top_k=top_k,
             generator=generator,
         )
-        return self.known.audible(decoded(self.model.codec, codes))
+        return self.known.audible(decode_clips(self.model.codec, codes))
 
 
 def load_prior(run_or_file: str | Path) -> TrainedPrior:
@@ -74,14 +75,13 @@ def load_prior(run_or_file: str | Path) -> TrainedPrior:
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
-    if state["protocol"] != PROTOCOL:
-        raise UsageError(f"{path}: no prior over codes: name a run of kws train code-prior")
+    require_kind(path, state["protocol"], PROTOCOL)
     known = codec_in(state, path)
     recipe = parse_recipe(state["recipe"], where=str(path))
     try:
-        length = len(state["weights"]["prior.places"])
+        length = len(weights_of(state)["prior.places"])
         model = new_prior(recipe, known.codec, length=length)
-        model.load_state_dict(state["weights"])
+        model.load_state_dict(weights_of(state))
     except (KeyError, RuntimeError) as error:
         raise UsageError(f"{path}: its weights are not those of a prior: train it again") from error
     return TrainedPrior(

@@ -1,4 +1,4 @@
-"""What one transcribes with: a trained recognizer and its alphabet.
+"""A trained recognizer and its alphabet.
 
 recognizer = load_recognizer("runs/digits")
 recognizer.transcribe([read_audio("one.wav")])
@@ -11,18 +11,19 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from kws.alphabet import Alphabet
-from kws.audio import read_audio
+from kws.audio.recordings import read_audio
 from kws.data.transcripts import TranscribedSplit, utterance_features
 from kws.decoding.transcribe import transcribe
 from kws.errors import UsageError
+from kws.inference.trained import require_kind
 from kws.models.speech_gru import AnyRecognizer
+from kws.text.alphabet import Alphabet
+from kws.text.word_errors import WordErrors, word_errors
 from kws.training.checkpoint import checkpoint_of, read_checkpoint
 from kws.training.model import restore_model
 from kws.training.recipe import Recipe
 from kws.training.recognizer_run import PROTOCOL, alphabet_of
 from kws.training.recognizer_steps import require_recognizer
-from kws.word_errors import WordErrors, word_errors
 
 SHORTEST = 400  # samples: one window
 
@@ -34,7 +35,7 @@ class Recognizer:
     model: AnyRecognizer
     recipe: Recipe
     alphabet: Alphabet
-    step: int  # optimizer steps behind these weights
+    step: int  # optimizer steps so far
     path: Path
 
     def transcribe(
@@ -52,7 +53,7 @@ class Recognizer:
     def word_errors(
         self, split: TranscribedSplit, *, width: int = 1, ctc_weight: float = 0.0
     ) -> tuple[WordErrors, list[str]]:
-        """The errors of a split with their interval, and what was written of each utterance."""
+        """The errors of a split with their interval, and the hypothesis of each utterance."""
         written = transcribe(
             self.model, split.mels, self.alphabet, width=width, ctc_weight=ctc_weight
         )
@@ -63,15 +64,11 @@ def load_recognizer(run_or_file: str | Path) -> Recognizer:
     """The recognizer of a run folder (its best.pt) or of a checkpoint file.
 
     Raises:
-        UsageError: nothing there, damaged, not ours, or a model that writes no text.
+        UsageError: nothing there, damaged, not ours, or a model of another kind.
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
-    if state["protocol"] != PROTOCOL:
-        raise UsageError(
-            f"{path}: a model that labels and writes no text: name a run of kws train "
-            "speech-to-text, or use kws predict"
-        )
+    require_kind(path, state["protocol"], PROTOCOL)
     model, recipe = restore_model(state, path)
     return Recognizer(
         model=require_recognizer(model, recipe),

@@ -24,9 +24,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from kws.audio import CLIP_SAMPLES, SAMPLE_RATE
+from kws.audio.features import log_mel
+from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE
 from kws.errors import UsageError
-from kws.features import log_mel
 from kws.files import atomic_path
 from kws.inference.onnx_rnn import OPSET, for_onnx
 from kws.inference.onnx_tools import open_session, quiet, require_onnx
@@ -76,7 +76,7 @@ def export_waveform(
     Args:
         model: (B, T, F) -> logits (B, C); it stays as it is.
         features: waveforms (B, 16000) -> what the model reads, of torch operations; mel
-            spectrograms by `kws.features`.
+            spectrograms by `kws.audio.features`.
         out: the file.
         num_classes: logits that are expected.
         metadata: kept in the file.

@@ -18,7 +18,7 @@ from pathlib import Path
 from torch import nn
 
 from kws import __version__
-from kws.audio import CLIP_SAMPLES, SAMPLE_RATE
+from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE
 from kws.errors import UsageError
 from kws.files import write_bytes
 from kws.inference.detector import Trigger, words_of

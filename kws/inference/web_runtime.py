@@ -98,8 +98,10 @@ def _packed(scratch: Path) -> bytes:
         raise UsageError(f"npm did not answer for {SECONDS} s: {BY_HAND}") from None
     packed = sorted(scratch.glob("*.tgz"))
     if done.returncode or not packed:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise UsageError(f"npm could not fetch {PACKAGE} ({(said or ['no reason'])[0]}): {BY_HAND}")
+        complaint = done.stderr.decode(errors="replace").strip().splitlines()
+        raise UsageError(
+            f"npm could not fetch {PACKAGE} ({(complaint or ['no reason'])[0]}): {BY_HAND}"
+        )
     data = packed[0].read_bytes()
     digest = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
     if digest != INTEGRITY:

@@ -51,7 +51,8 @@ def attend(
 ) -> Float[Tensor, "B H T K"]:
     """Average `v` over key frames, weighted by how well each key matches the query.
 
-    `dropout` is the probability of leaving out a weight; it applies whenever it is not 0.
+    `dropout` is the probability of leaving out a weight; it applies whenever it is not 0. A padded
+    `v` must be finite: its weight is 0, but 0 times NaN is NaN.
     """
     weights = attention_weights(q, k, valid, bias)
     return F.dropout(weights, dropout) @ v

@@ -41,6 +41,27 @@ def sum_over_processes(x: Tensor) -> Tensor:
     return SumOverProcesses.apply(x) if is_distributed() else x  # pyright: ignore[reportReturnType]
 
 
+def gather_over_processes(x: Tensor) -> Tensor:
+    """The rows of `x` of all processes, one after another; without gradients."""
+    if not is_distributed():
+        return x
+    size = torch.tensor([len(x)], device=x.device)
+    sizes = [torch.zeros_like(size) for _ in range(dist.get_world_size())]
+    dist.all_gather(sizes, size)
+    longest = int(torch.cat(sizes).max())
+    padded = torch.cat([x, x.new_zeros(longest - len(x), *x.shape[1:])])  # equal shapes are needed
+    tables = [torch.empty_like(padded) for _ in sizes]
+    dist.all_gather(tables, padded)
+    return torch.cat([table[: int(n)] for table, n in zip(tables, sizes, strict=True)])
+
+
+def same_in_all_processes(x: Tensor) -> Tensor:
+    """`x` of process 0."""
+    if is_distributed():
+        dist.broadcast(x, 0)
+    return x
+
+
 def where_valid(
     valid: Bool[Tensor, "B T"], x: Tensor, channels_last: bool = False
 ) -> Bool[Tensor, "B ..."]:

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from kws.models.batch_norm import gather_over_processes, same_in_all_processes
+
 TINY = 1e-5  # of counts: below, a code's vector stays where it is
 
 
@@ -84,6 +86,7 @@ def restart(
     """
     dead = counts < floor
     drawn = torch.randint(len(z), (len(counts),), generator=generator).to(z.device)
+    drawn = same_in_all_processes(drawn)
     sums = torch.where(dead[:, None], floor * z[drawn], sums)
     return counts.masked_fill(dead, floor), sums
 
@@ -136,12 +139,12 @@ class Codebook(nn.Module):
         """Vectors of the codes (straight through), the codes, and the weighted commitment loss."""
         flat = z.flatten(0, -2)
         if self.training and not self.begun:
-            self._begin(flat.detach())
+            self._begin(gather_over_processes(flat.detach()))
         codes = nearest(flat, self.vectors)
         q = self.vectors[codes].reshape(z.shape)
         loss = self.commitment * commitment_loss(z, q)
         if self.training:
-            self._follow(flat.detach(), codes)
+            self._follow(gather_over_processes(flat.detach()), gather_over_processes(codes))
         return straight_through(z, q), codes.reshape(z.shape[:-1]), loss
 
     def nearest(self, z: Float[Tensor, "*N D"]) -> Int[Tensor, "*N"]:
@@ -150,9 +153,9 @@ class Codebook(nn.Module):
 
     def _begin(self, z: Float[Tensor, "N D"]) -> None:
         """Codes are vectors of a batch, each once where there are enough."""
-        order = torch.randperm(len(z))
+        order = same_in_all_processes(torch.randperm(len(z)).to(z.device))
         order = order.repeat(-(-len(self.counts) // len(z)))[: len(self.counts)]
-        self.vectors.copy_(z[order.to(z.device)])
+        self.vectors.copy_(z[order])
         self.sums.copy_(self.vectors)
         self.begun.fill_(True)
 

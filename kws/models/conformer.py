@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.models.batch_norm import MaskedBatchNorm
-from kws.models.positional import POSITIONS, SinusoidalPositions
+from kws.models.positional import ENCODER_POSITIONS, SinusoidalPositions
 from kws.models.transformer import FeedForward, self_attention
 
 
@@ -162,8 +162,8 @@ class Conformer(nn.Module):
         super().__init__()
         if num_layers < 1:
             raise ValueError(f"num_layers={num_layers} must be at least 1")
-        if positions not in POSITIONS:
-            raise ValueError(f"positions={positions!r} is none of {', '.join(POSITIONS)}")
+        if positions not in ENCODER_POSITIONS:
+            raise ValueError(f"positions={positions!r} is none of {', '.join(ENCODER_POSITIONS)}")
         in_attention = "relative" if positions == "relative" else "none"
         self.positions = (
             SinusoidalPositions(d_model, dropout) if positions == "sinusoidal" else nn.Identity()

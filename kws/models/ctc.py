@@ -74,32 +74,3 @@ def _log_sum_exp(x: Float[Tensor, "N *rest"]) -> Float[Tensor, "*rest"]:
     shift = torch.where(possible, highest, 0)
     total = (x - shift).exp().sum(dim=0)
     return torch.where(possible, torch.where(possible, total, 1).log() + shift, highest)
-
-
-def align(log_p: Float[Tensor, "T V"], text: Int[Tensor, "U"]) -> Int[Tensor, "U"]:
-    """The frame in which each symbol begins on the most probable path of `text`.
-
-    Raises:
-        ValueError: if the frames are too few.
-    """
-    if len(log_p) < frames_needed(text):
-        raise ValueError(f"{len(log_p)} frames are too few: the text needs {frames_needed(text)}")
-    symbols = torch.full((2 * len(text) + 1,), BLANK)
-    symbols[1::2] = text
-    alpha = torch.full((len(log_p), len(symbols)), -math.inf, dtype=log_p.dtype)
-    came_from = torch.zeros(alpha.shape, dtype=torch.long)
-    alpha[0, :2] = log_p[0, symbols[:2]]
-    for t in range(1, len(log_p)):
-        for s in range(len(symbols)):
-            far = s > 2 and symbols[s] != BLANK and symbols[s] != symbols[s - 2]
-            origins = range(max(0, s - (2 if far else 1)), s + 1)
-            best = max(origins, key=lambda origin: float(alpha[t - 1, origin]))
-            alpha[t, s] = alpha[t - 1, best] + log_p[t, symbols[s]]
-            came_from[t, s] = best
-    place = max(range(max(0, len(symbols) - 2), len(symbols)), key=lambda s: float(alpha[-1, s]))
-    starts = torch.zeros(len(text), dtype=torch.long)
-    for t in range(len(log_p) - 1, -1, -1):
-        if place % 2:
-            starts[place // 2] = t
-        place = int(came_from[t, place])
-    return starts

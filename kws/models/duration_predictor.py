@@ -36,5 +36,6 @@ class DurationPredictor(nn.Module):
     ) -> Float[Tensor, "B U"]:
         """x (B, U, D) -> ln(frames + 1), (B, U), zero where not valid."""
         for convolve, norm in zip(self.convolutions, self.norms, strict=True):
-            x = self.dropout(norm(F.relu(convolve((x * valid[..., None]).mT)).mT))
-        return self.out(x)[..., 0] * valid
+            x = x.masked_fill(~valid[..., None], 0)  # a convolution reads its neighbors
+            x = self.dropout(norm(F.relu(convolve(x.mT)).mT))
+        return self.out(x)[..., 0].masked_fill(~valid, 0)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from kws.models.duration_predictor import DurationPredictor
 from kws.models.fft_block import FftBlock, duration_loss, frames_from
 from kws.models.length_regulator import paced, regulate
-from kws.models.transformer_tts import ScaledPositions
+from kws.models.scaled_positions import ScaledPositions
 
 STRESSES = 3  # none, secondary, primary
 
@@ -83,18 +83,31 @@ class FastSpeech(nn.Module):
         if not phonemes.shape[1]:
             raise ValueError("0 phonemes: a text needs at least one")
         x = self.symbols(phonemes[..., 0]) + self.stresses(phonemes[..., 1])
-        x = self.encoder_positions(x) * valid[..., None]
+        x = self.encoder_positions(x)
         for block in self.encoder:
             x = block(x, valid)
         log_durations = self.durations(x.detach(), valid)
         if durations is None:
             durations = paced(frames_from(log_durations, valid), pace)
         y, frames = regulate(x, durations)
-        y = self.decoder_positions(y) * frames[..., None]
+        y = self.decoder_positions(y)
         for block in self.decoder:
             y = block(y, frames)
         mel = self.config.mean + self.config.deviation * self.out(y)
         return mel, frames, log_durations
+
+
+def fastspeech_errors(
+    model: FastSpeech,
+    phonemes: Int[Tensor, "B U 2"],
+    valid: Bool[Tensor, "B U"],
+    durations: Int[Tensor, "B U"],
+    mel: Float[Tensor, "B T F"],
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Mean absolute error of the log-mels over frames, in deviations; and `duration_loss`."""
+    predicted, frames, log_durations = model(phonemes, valid, durations)
+    error = (predicted - mel).abs()[frames].mean() / model.config.deviation
+    return error, duration_loss(log_durations, durations, valid)
 
 
 def fastspeech_loss(
@@ -104,10 +117,8 @@ def fastspeech_loss(
     durations: Int[Tensor, "B U"],
     mel: Float[Tensor, "B T F"],
 ) -> Float[Tensor, ""]:
-    """Mean absolute error of the log-mels, in deviations, plus `duration_loss`."""
-    said, frames, log_durations = model(phonemes, valid, durations)
-    error = (said - mel).abs()[frames].mean() / model.config.deviation
-    return error + duration_loss(log_durations, durations, valid)
+    """The sum of both `fastspeech_errors`."""
+    return sum(fastspeech_errors(model, phonemes, valid, durations, mel), mel.new_zeros(()))
 
 
 def pad_phonemes(

@@ -48,10 +48,12 @@ class FftBlock(nn.Module):
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B T D"]:
         """x (B, T, D) -> (B, T, D), zero where not valid."""
-        real = valid[..., None]
-        x = self.norm_attention(x + self.dropout(self.attention(x, valid))) * real
+        padding = ~valid[..., None]
+        x = x.masked_fill(padding, 0)  # not times 0: that leaves NaN, and attention spreads it
+        x = self.norm_attention(x + self.dropout(self.attention(x, valid)))
+        x = x.masked_fill(padding, 0)
         y = self.contract(F.relu(self.expand(x.mT))).mT
-        return self.norm_convolution(x + self.dropout(y)) * real
+        return self.norm_convolution(x + self.dropout(y)).masked_fill(padding, 0)
 
 
 def duration_loss(
@@ -66,4 +68,5 @@ def duration_loss(
 
 def frames_from(log_durations: Float[Tensor, "B U"], valid: Bool[Tensor, "B U"]) -> Tensor:
     """Whole frames (B, U): exp(.) - 1, rounded, at least 1 where valid, 0 elsewhere."""
-    return (log_durations.exp() - 1).round().clamp(min=1).long() * valid
+    frames = (log_durations.exp() - 1).round().clamp(min=1)
+    return frames.masked_fill(~valid, 0).long()

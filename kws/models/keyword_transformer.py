@@ -26,7 +26,7 @@ from kws.models.frontend import ConvStem, tokens_of, zero_padding
 from kws.models.positional import LearnedPositions, SinusoidalPositions
 from kws.models.transformer import EncoderLayer, TransformerEncoder
 
-POSITIONS = ("none", "sinusoidal", "learned")
+TOKEN_POSITIONS = ("none", "sinusoidal", "learned")
 GRID_STEMS: dict[str, dict[str, Any]] = {
     "strided": {"strides": (2, 2)},
     "unstrided": {"strides": (1, 1)},
@@ -46,7 +46,7 @@ class KeywordTransformerConfig:
         channels: output channels of the two convolutions.
         positions: what tells tokens apart: "none" (the report's best), "sinusoidal" or "learned".
         max_tokens: size of the table of learned positions, without the cls token: the longest
-            input. 98 frames are a second in KWT's own features; `kws.features` makes it 101.
+            input. 98 frames are a second in KWT's own features; `kws.audio.features` makes it 101.
         d_model: width of the tokens.
         num_heads: attention heads of a layer; must divide `d_model`.
         num_layers: encoder layers.
@@ -112,8 +112,10 @@ class KeywordTransformer(nn.Module):
         self.config = config
         if config.stem not in STEMS:
             raise ValueError(f"stem={config.stem!r} is none of {', '.join(STEMS)}")
-        if config.positions not in POSITIONS:
-            raise ValueError(f"positions={config.positions!r} is none of {', '.join(POSITIONS)}")
+        if config.positions not in TOKEN_POSITIONS:
+            raise ValueError(
+                f"positions={config.positions!r} is none of {', '.join(TOKEN_POSITIONS)}"
+            )
         D = config.d_model
         self.stem = None
         if config.stem != "frames":

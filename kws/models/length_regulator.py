@@ -33,7 +33,7 @@ def regulate(
     whose = torch.searchsorted(ends, frames.expand(len(x), -1).contiguous(), right=True)
     whose = whose.clamp(max=x.shape[1] - 1)  # padding: some phoneme, which is then cleared
     y = x.gather(1, whose[..., None].expand(-1, -1, x.shape[2]))
-    return y * valid[..., None], valid
+    return y.masked_fill(~valid[..., None], 0), valid
 
 
 def paced(durations: Int[Tensor, "B U"], pace: float) -> Int[Tensor, "B U"]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from kws.models.attention import MultiHeadSelfAttention
 
-POSITIONS = ("none", "sinusoidal", "relative")  # of an encoder
+ENCODER_POSITIONS = ("none", "sinusoidal", "relative")
 LONGEST_WAVE = 10_000  # the slowest sinusoid turns once in 2π · 10,000 frames
 
 

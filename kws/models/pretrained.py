@@ -21,7 +21,7 @@ import torchaudio
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from kws.audio import SAMPLE_RATE
+from kws.audio.recordings import SAMPLE_RATE
 from kws.errors import UsageError
 
 FBANK_MELS, FBANK_FRAMES = 128, 128  # AST on clips of one second: 98 frames, filled up
@@ -96,7 +96,7 @@ class Pretrained(nn.Module):
         try:
             config = transformers.AutoConfig.from_pretrained(where)
             self._require(config, where)
-            source, told = type(self.backbone).from_pretrained(where, output_loading_info=True)
+            source, report = type(self.backbone).from_pretrained(where, output_loading_info=True)
         except UsageError:
             raise
         except Exception as error:  # unreadable files and networks raise nearly anything
@@ -106,7 +106,7 @@ class Pretrained(nn.Module):
             ) from None
         finally:
             transformers.logging.set_verbosity(was)
-        if absent := sorted(told["missing_keys"]):
+        if absent := sorted(report["missing_keys"]):
             raise UsageError(f"{where}: {absent[0]} is missing from the weights: {cure}")
         self.backbone.load_state_dict(self._fitted(source.state_dict()))
 

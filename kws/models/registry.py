@@ -109,11 +109,6 @@ MODELS: dict[str, Entry] = {
         config=spectrogram_transformer.AST_SMALL,
         about="patches of 32 bands x 8 frames, 3 pre-norm layers of width 96: learns on a CPU",
     ),
-    "ast-base": Entry(
-        build=spectrogram_transformer.SpectrogramTransformer,
-        config=spectrogram_transformer.AST_BASE,
-        about="AST, 12 x 101 overlapping patches of 10 s, 12 layers, written out",
-    ),
     **{
         f"bc-resnet-{size}": Entry(
             build=bc_resnet.BcResNet,

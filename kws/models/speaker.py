@@ -14,7 +14,7 @@ from kws.models.branchformer import BranchformerLayer
 from kws.models.classifier import Classifier
 from kws.models.conformer import Conformer
 from kws.models.pooling import make_pooling
-from kws.models.positional import POSITIONS, SinusoidalPositions
+from kws.models.positional import ENCODER_POSITIONS, SinusoidalPositions
 from kws.models.sequence_classifier import FRONT_ENDS, SequenceClassifier
 from kws.models.transformer import EncoderLayer, TransformerEncoder
 
@@ -215,7 +215,7 @@ def _assemble(config: EncoderSettings, encoder: nn.Module) -> SequenceClassifier
     """Put the parts around `encoder` that all of them have in common."""
     for name, value, known in (
         ("front_end", config.front_end, FRONT_ENDS),
-        ("positions", config.positions, POSITIONS),
+        ("positions", config.positions, ENCODER_POSITIONS),
     ):
         if value not in known:
             raise ValueError(f"{name}={value!r} is none of {', '.join(known)}")

@@ -2,7 +2,7 @@
 
 Sources: Gong et al. 2021 (https://arxiv.org/abs/2104.01778); patchout and split positions, Koutini
 et al. 2022 (https://arxiv.org/abs/2110.05069). Parity: transformers' `ASTForAudioClassification`
-with the same weights (`kws.models.ast_weights`), float64, 1e-12; with 527 classes 86,594,063
+with the same weights (`benchmarks.ast_weights`), float64, 1e-12; with 527 classes 86,594,063
 parameters, as published.
 Deviations: positions begin as 2-D sinusoids and linear layers as torch begins them, where nothing
 is pretrained; a clip may be shorter than the positions, and padding is masked.
@@ -67,20 +67,6 @@ class SpectrogramTransformerConfig:
 
 
 AST_SMALL = SpectrogramTransformerConfig()
-AST_BASE = SpectrogramTransformerConfig(
-    num_classes=527,
-    num_features=128,
-    num_frames=1024,
-    patch=(16, 16),
-    stride=(10, 10),
-    distilled=True,
-    head_norm=True,
-    d_model=768,
-    num_heads=12,
-    num_layers=12,
-    d_ff=3072,
-    norm_eps=1e-12,
-)
 
 
 class SpectrogramTransformer(nn.Module):

@@ -2,7 +2,7 @@
 
 One folder and one environment last for the term. What a student wrote is never changed: a notebook
 that is there stays, and a file of the kit that was edited is set aside before it is replaced. A kit
-tells of itself in `kws/.released/kit.json`, written last: killed at any moment, the same command
+tells of itself in `kws/course/kit.json`, written last: killed at any moment, the same command
 goes on where it was.
 """
 
@@ -19,7 +19,7 @@ from kws.errors import UsageError
 from kws.files import locked, write_bytes
 from kws.student.cells import read_cells
 
-MANIFEST = "kws/.released/kit.json"
+MANIFEST = "kws/course/kit.json"
 NOTEBOOKS = "assignments/"
 MOST = 64 << 20  # bytes of a whole kit; ours has one or two
 AGAIN = "download it again"
@@ -49,7 +49,7 @@ class AddedFiles:
 
 
 def manifest_of(number: str, files: Mapping[str, bytes], answers: Mapping[str, list[str]]) -> bytes:
-    """What `kws/.released/kit.json` says of a kit."""
+    """What `kws/course/kit.json` says of a kit."""
     sums = {path: _sum(data) for path, data in sorted(files.items())}
     table = {"answers": answers, "files": sums, "kit": number}
     return (json.dumps(table, indent=1, sort_keys=True) + "\n").encode()

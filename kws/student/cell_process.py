@@ -13,7 +13,10 @@ A cell runs `whole`, or for its `definitions` (see `may_run`), or statement by s
 """
 
 import ast
-import importlib
+import gc
+import importlib.abc
+import importlib.machinery
+import importlib.util
 import io
 import json
 import linecache
@@ -25,22 +28,24 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from kws.course.magics import parse
+from kws.course.may_run import is_data_class, is_harmless, made_by, used_names
 from kws.parallel import json_stdout
-from kws.student.cells import checks_in, checks_of, parse
-from kws.student.may_run import is_data_class, is_harmless, made_by, used_names
+from kws.student.cells import checks_in, checks_of
 
 MAX_PRINTED = 2_000  # characters of one cell's output that are kept
 MAX_MESSAGE = 300
-NOTEBOOKS_IMPORT = (  # after torch and matplotlib, what takes longest
-    "torchaudio", "kws.data.embedded.speaker_corpus", "kws.data.speech_commands",
-    "kws.data.speakers", "kws.models.recurrent", "kws.plots", "kws.training.schedule",
-    "safetensors.torch", "IPython.display",
+NOTEBOOKS_IMPORT = (  # after torch, what takes longest
+    "matplotlib.pyplot", "torchaudio", "kws.data.embedded.speaker_corpus",
+    "kws.data.speech_commands", "kws.data.speakers", "kws.models.recurrent", "kws.plots",
+    "kws.training.schedule", "safetensors.torch", "IPython.display",
 )  # fmt: skip
+LAZY = ("matplotlib.pyplot", "torchaudio")  # imported at the top of notebooks, used by few checks
 
 
 class Printed(io.TextIOBase):
@@ -59,8 +64,17 @@ class Printed(io.TextIOBase):
         return False
 
 
+class CellText(str):
+    """The source of a cell that ran, and what a reader calls the cell."""
+
+    __slots__ = ("where",)
+
+
 class Jupyter:
-    """What `get_ipython()` gives: every method of it does nothing."""
+    """What `get_ipython()` gives: the sources that ran; every method of it does nothing."""
+
+    def __init__(self) -> None:
+        self.history_manager = types.SimpleNamespace(input_hist_raw=[])
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *arguments, **options: None
@@ -84,13 +98,15 @@ class Kernel:
     def __init__(
         self, tell: Callable[[object], None], names: Mapping[int, str] | None = None
     ) -> None:
-        from kws.checking import forget_checks
+        from kws.course.checking import forget_checks
 
         forget_checks()
         self.tell = tell
         self.names = names or {}  # what a reader calls the cells
         self.module = types.ModuleType("__main__")
-        vars(self.module).update(display=lambda *shown, **options: None, get_ipython=Jupyter)
+        self.jupyter = Jupyter()
+        vars(self.module).update(display=lambda *shown, **options: None)
+        vars(self.module).update(get_ipython=lambda: self.jupyter)
         self.failed: dict[str, Finding] = {}  # name -> why it is not there
         self.left_out: dict[str, int] = {}  # name -> the cell that would make it
         self.postponed: dict[str, Definition] = {}  # name -> what would make it for an answer
@@ -102,6 +118,9 @@ class Kernel:
         """Run one cell: its checks are told, its error is remembered for who needs its names."""
         name = f"<cell {number}>"
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        text = CellText(source)
+        text.where = self.name_of(name)
+        self.jupyter.history_manager.input_hist_raw.append(text)
         try:
             body = parse(source).body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -221,7 +240,7 @@ class Kernel:
 
     def finding(self, error: BaseException, name: str, check: str = "") -> Finding:
         """What a student reads about an error: the fact and the place, without our frames."""
-        from kws.checking import TODO, NotStarted, Unmet
+        from kws.course.checking import TODO, NotStarted, Unmet
 
         found = {"state": "error", "text": describe(error), "hint": "", "where": ""}
         if isinstance(error, NotStarted):
@@ -322,7 +341,7 @@ def _names_by_text(source: str) -> set[str]:
 
 def lines_to(told: dict[str, tuple[str, str]]) -> Any:
     """Keep the lines of the visible checks, mark and text by id, instead of printing them."""
-    from kws.checking import lines_go_to
+    from kws.course.checking import lines_go_to
 
     def hear(mark: str, check: str, text: str) -> None:
         told[check] = (mark, text)
@@ -330,11 +349,26 @@ def lines_to(told: dict[str, tuple[str, str]]) -> Any:
     return lines_go_to(hear)
 
 
+class LazyFinder(importlib.abc.MetaPathFinder):
+    """Loads the modules in LAZY at their first use instead of at their import."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """The ordinary module, with a lazy loader."""
+        found = importlib.machinery.PathFinder.find_spec(name, path) if name in LAZY else None
+        if found and found.loader:
+            found.loader = importlib.util.LazyLoader(found.loader)
+        return found
+
+
 def load() -> None:
-    """Import what every run needs, and what most notebooks begin with."""
+    """Import what every run needs."""
+    gc.disable()  # what torch makes stays: a search for garbage among it costs 0.3 CPU s
     import torch  # noqa: F401
 
-    load_one("matplotlib.pyplot")
+    gc.freeze()
+    gc.enable()
 
 
 def load_one(name: str) -> None:
@@ -362,6 +396,7 @@ def serve_job(still_wanted: Callable[[], bool] = lambda: True) -> None:
         random.seed()
     tell({"ready": True})
     sys.stdin = io.StringIO()  # input() finds an end
+    sys.meta_path.insert(0, LazyFinder())
     os.chdir(job["folder"])
     sys.path.insert(0, job["folder"])
     warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""The cells of a saved notebook, and what a kernel accepts beyond Python taken out of them.
+"""The cells of a saved notebook.
 
 export  its definitions are the answer: it runs whole
 check   holds `with check("2.1-…", "…")` or `check_values("2.1-…", …)`, whatever its tags say
@@ -7,21 +7,17 @@ check   holds `with check("2.1-…", "…")` or `check_values("2.1-…", …)`, 
 import ast
 import json
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kws.course.magics import as_python, parse
 from kws.errors import UsageError
 
-RUNS_CODE = re.compile(r"\s*%%(?:time|timeit|capture|prun)\b")  # cell magics around Python
-TIMED = re.compile(r"([ \t]*(?:\w[\w, ]*=[ \t]*)?)%(?:time|timeit|prun)[ \t]+(?=[^-\s])")
-ASSIGNED = re.compile(r"([ \t]*\w[\w, ]*=[ \t]*)(?:!|%[A-Za-z_])")
 DEFINES = re.compile(r"^(?:def|class) \w+", re.M)
 LONGEST_HEAD = 32  # characters of a cell's first line in its name
 CALLS = ("check_values", "check_accuracy")  # each is a check by itself
-COMMAND = re.compile(r"([ \t]*)(?:!|%[A-Za-z_]|\?|[\w.]+\?\??\s*$)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +113,6 @@ def text_of(raw: Mapping[str, Any]) -> str:
     return "".join(map(str, lines)).replace("\r\n", "\n")
 
 
-def parse(source: str) -> ast.Module:
-    """The tree of a cell that is Python already; SyntaxError otherwise. Never warns."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(source)
-
-
 def checks_in(source: str) -> dict[str, str]:
     """Ids and titles of the visible checks of a cell, in order; of a broken cell, by its text."""
     try:
@@ -151,45 +140,3 @@ def checks_of(tree: ast.AST) -> dict[str, str]:
                 if words and isinstance(words[0], str):
                     found[words[0]] = str(words[1]) if len(words) > 1 else ""
     return found
-
-
-def as_python(source: str) -> str:
-    r"""A cell without magics, `!pip` and `name?`, its lines where they were.
-
-    Only lines that Python refuses are touched, so that text within quotes stays. A cell in another
-    language is nothing.
-
-    >>> as_python("%matplotlib inline\nx = !ls\n%time y = 1")
-    'pass\nx = None\ny = 1'
-    """
-    lines = source.split("\n")
-    if lines[0].lstrip().startswith("%%"):
-        if not RUNS_CODE.match(lines[0]):
-            return ""
-        lines[0] = "pass"
-    for _ in lines:
-        try:
-            parse("\n".join(lines))
-        except SyntaxError as error:
-            row = (error.lineno or 1) - 1
-            if not (0 <= row < len(lines)) or (mended := _without_magic(lines[row])) is None:
-                break
-            goes_on, lines[row] = lines[row].endswith("\\"), mended
-            while goes_on and (row := row + 1) < len(lines):
-                goes_on, lines[row] = lines[row].endswith("\\"), ""
-        except (ValueError, RecursionError, MemoryError):
-            break
-        else:
-            break
-    return "\n".join(lines)
-
-
-def _without_magic(line: str) -> str | None:
-    """The line without its magic; None if it holds none."""
-    if TIMED.match(line):
-        return TIMED.sub(r"\1", line)
-    if found := ASSIGNED.match(line):
-        return f"{found[1]}None"
-    if found := COMMAND.match(line):
-        return f"{found[1]}pass"
-    return None

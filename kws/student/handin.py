@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kws import __version__
+from kws.course.folders import stem_of
 from kws.errors import UsageError
 from kws.files import write_bytes, write_text, zip_bytes
-from kws.student.released import released, weights_asked
+from kws.student.released import weights_asked
 from kws.student.visible_checks import CheckOutcome
 
 NAME, LONGEST_NAME = "student.txt", 100  # beside the notebooks; characters
@@ -70,7 +71,7 @@ def hand_in(
     Names in it are those of the course, whatever the notebook is called. UsageError for a file that
     is too large to be graded.
     """
-    files = {released()[number].name: notebook}
+    files = {f"{stem_of(number)}.ipynb": notebook}
     asked = weights_asked(number)
     weights = notebook.with_name(asked) if asked else None
     if weights and asked and weights.is_file():

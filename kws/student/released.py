@@ -1,7 +1,7 @@
 """The course as it was released: assignments, tasks, steps, questions; and where the notebooks are.
 
-The notebooks as students got them lie in `kws/.released`, written by the release; what a student
-works on lies in `assignments/` or in the current folder.
+The notebooks as students got them lie in the folders of `kws/course`, written by the release; what
+a student works on lies in `assignments/` or in the current folder.
 """
 
 import ast
@@ -13,13 +13,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import kws
+from kws.course.folders import assignment_folders, stem_of
+from kws.course.magics import as_python, parse
+from kws.course.may_run import names_of
 from kws.errors import UsageError, did_you_mean
-from kws.student.cells import NotebookCell, as_python, parse, read_cells
+from kws.student.cells import NotebookCell, read_cells
 
-RELEASED = Path(kws.__file__).parent / ".released"
-HINTS = Path(kws.__file__).parent / "student" / "hints"
-GOLDENS = Path(kws.__file__).parent / "contracts" / "goldens"  # read here without loading torch
+RELEASED, HINTS = "released.ipynb", "hints.md"  # in an assignment's folder
+GOLDENS = "goldens.json"  # read here without loading torch
 TARGET = re.compile(r"0?(?P<number>\d{1,2})(?:\.(?P<task>\d{1,2}))?(?P<check>-[\w-]+)?")
 HEADING = re.compile(r"#+ (?P<task>\d+\.\d+) (?P<title>.+)")
 STEP = re.compile(r" *#   (?P<text>\d+\. .+)")
@@ -107,7 +108,8 @@ def in_order(task: str) -> list[int]:
 @cache
 def released() -> dict[str, Path]:
     """Each assignment's notebook as released, by number."""
-    return {path.name[:2]: path for path in sorted(RELEASED.glob("[0-9][0-9]_*.ipynb"))}
+    notebooks = {number: path / RELEASED for number, path in assignment_folders().items()}
+    return {number: path for number, path in notebooks.items() if path.is_file()}
 
 
 @cache
@@ -136,6 +138,19 @@ def tasks_of(number: str) -> dict[str, ReleasedTask]:
     }
 
 
+@cache
+def answers_of(number: str) -> set[str]:
+    """The names that an assignment's tasks ask for."""
+    nodes = [
+        node
+        for cell in released_cells(number)
+        if cell.task
+        for node in parse(as_python(cell.source)).body
+    ]
+    imports = (ast.Import, ast.ImportFrom)
+    return {name for node in nodes if not isinstance(node, imports) for name in names_of(node)}
+
+
 def tasks_before(number: str, tasks: Iterable[str]) -> set[str]:
     """The tasks whose answers these use, directly or not."""
     known = {task_of(check): table.get("after", ()) for check, table in _goldens(number).items()}
@@ -150,8 +165,8 @@ def tasks_before(number: str, tasks: Iterable[str]) -> set[str]:
 
 @cache
 def _hints_of(number: str) -> dict[str, dict[str, str]]:
-    """Task -> its hints by name, from hints/NN.md."""
-    path = HINTS / f"{number}.md"
+    """Task -> its hints by name, from hints.md."""
+    path = assignment_folders()[number] / HINTS
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     found: dict[str, dict[str, str]] = {}
     task = name = ""
@@ -170,7 +185,7 @@ def _hints_of(number: str) -> dict[str, dict[str, str]]:
 @cache
 def _goldens(number: str) -> dict[str, Any]:
     """What is known of the trials of an assignment, as JSON; torch stays out."""
-    path = GOLDENS / f"{number}.json"
+    path = assignment_folders()[number] / GOLDENS
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
@@ -268,7 +283,7 @@ def find_notebook(number: str, folder: Path | None = None) -> Path:
     UsageError unless there is exactly one. Other names count only without the right one.
     """
     found = notebooks_in(folder).get(number, [])
-    name = released()[number].name
+    name = f"{stem_of(number)}.ipynb"
     if not found:
         raise UsageError(
             f"{name} is neither in assignments/ nor here: go to the folder of the course, or name "
@@ -289,8 +304,8 @@ def notebooks_in(folder: Path | None = None) -> dict[str, list[Path]]:
         path for place in (here / "assignments", here) for path in sorted(place.glob("*.ipynb"))
     ]
     found = {}
-    for number, original in released().items():
-        right = [path for path in paths if path.name == original.name]
+    for number in released():
+        right = [path for path in paths if path.name == f"{stem_of(number)}.ipynb"]
         like = re.compile(rf"0?{int(number)}(?!\d)")
         near = [p for p in paths if like.match(p.name) and SET_ASIDE not in p.name]
         if right or near:

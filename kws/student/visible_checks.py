@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kws.course.magics import as_python, parse
+from kws.course.rivals import decide, describe
 from kws.errors import UsageError
 from kws.parallel import JsonProcess
-from kws.student.cells import NotebookCell, as_python, read_cells
+from kws.student.cells import NotebookCell, read_cells
 from kws.student.released import (
     SeveralTargets,
     Target,
+    answers_of,
     checks_released,
     released_cells,
     task_of,
@@ -127,15 +130,18 @@ def run_checks(
     seconds: float | None = None,
     kernel: JsonProcess | WarmProcess | None = None,
     raised: list[RaisedCell] | None = None,
+    notes: list[str] | None = None,
 ) -> list[CheckOutcome]:
     """The checks of `target` on the notebook at `path`, in the order of the course.
 
     A `kernel` that was started before answers sooner; it is used up. With `whole`, the cells that
-    raised an error are added to `raised`. UsageError for a file that is not a notebook.
+    raised an error are added to `raised`. To `notes` comes which of several definitions of an
+    answer counts. UsageError for a file that is not a notebook.
     """
     wanted = [check for check in checks_released(target.assignment) if target.covers(check)]
-    job = {"folder": str(path.parent.resolve()), "cells": plan(path, target, whole=whole)}
-    names = {cell["number"]: cell["name"] for cell in job["cells"]}
+    cells = plan(path, target, whole=whole, notes=notes)
+    job = {"folder": str(path.parent.resolve()), "cells": cells}
+    names = {cell["number"]: cell["name"] for cell in cells}
     found: dict[str, CheckOutcome] = {}
     broken: list[RaisedCell] = [] if raised is None else raised
 
@@ -194,9 +200,13 @@ def _as_it_ran(outcome: CheckOutcome, ran: Mapping[str, tuple[bool, str]]) -> Ch
 
 
 def plan(
-    path: Path, target: Target | SeveralTargets, *, whole: bool = False
+    path: Path,
+    target: Target | SeveralTargets,
+    *,
+    whole: bool = False,
+    notes: list[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Which cells run and how, up to the last check that was asked for."""
+    """Which cells run and how, up to the last check that was asked for; `notes` as above."""
     cells = [cell for cell in read_cells(path) if cell.kind == "code"]
     there = {check for cell in cells for check in cell.checks}
     for cell in released_cells(target.assignment):
@@ -204,7 +214,7 @@ def plan(
             cells.append(cell)
     asked_tasks = {task_of(c) for cell in cells for c in cell.checks if target.covers(c)}
     before = tasks_before(target.assignment, asked_tasks)
-    planned, last = [], 0
+    planned, asked_at = [], []
     for cell in cells:
         asked = any(map(target.covers, cell.checks))
         if whole or (cell.answers and not cell.checks):
@@ -215,8 +225,46 @@ def plan(
             mode = "definitions"
         planned.append(_planned(len(planned) + 1, cell, mode))
         if asked:
-            last = len(planned)
-    return planned[:last]
+            asked_at.append(len(planned))
+    if whole or not asked_at:
+        return planned[: max(asked_at, default=0)]
+    last = _without_rivals(planned, answers_of(target.assignment), [] if notes is None else notes)
+    if last <= asked_at[0]:  # as usual: an answer, then its checks
+        return planned[: asked_at[-1]]
+    answers = [each for each in planned[:last] if each["mode"] != "checks"]
+    return answers + [each for each in planned[: asked_at[-1]] if each not in answers]
+
+
+def _without_rivals(planned: list[dict[str, Any]], wanted: set[str], notes: list[str]) -> int:
+    """Blank the definitions that do not count, which the grader leaves out too, and note which do.
+
+    Returns the number of the last cell of those with an answer that has rivals.
+    """
+    nodes, where = [], []
+    for cell in planned:
+        try:
+            body = parse(cell["source"]).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        if cell["mode"] != "checks":
+            nodes += body
+            where += [cell] * len(body)
+    decision = decide(nodes, wanted)
+    for n in decision.losers:
+        lines, node = where[n]["source"].split("\n"), nodes[n]
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+        last = node.end_lineno or node.lineno
+        lines[first - 1 : last] = [""] * (last - first + 1)
+        where[n]["source"] = "\n".join(lines)
+    places = [
+        f"{cell['name']}, line {node.lineno}" for cell, node in zip(where, nodes, strict=True)
+    ]
+    several = []
+    for name, (there, best) in decision.winners.items():
+        if name in wanted:
+            several.append(best)
+            notes.append(describe(name, [places[n] for n in there], places[best]))
+    return max((where[best]["number"] for best in several), default=0)
 
 
 def _planned(number: int, cell: NotebookCell, mode: str) -> dict[str, Any]:

@@ -5,6 +5,10 @@ ends after MINUTES without work. Every run of cells is a fork of its own: nothin
 stays behind. The socket's name says which kws, Python, packages and settings were loaded: when any
 of them changes, the old process is not found any more, and ends. Linux only: elsewhere a fork of a
 process with torch is not safe, and there, or with KWS_WARM=0, each run loads torch itself.
+
+The reason is a number: `kws check 2.1` takes 2.4 CPU s without it, nearly all of it `import torch`,
+and 0.33 with it (`python benchmarks/first_answer.py`: median of 5, two busy cores of an AMD EPYC,
+torch 2.11).
 """
 
 import contextlib

@@ -13,7 +13,7 @@ from kws.student.cells import read_table, text_of
 from kws.student.released import released_cells
 
 HEADING = re.compile(r"(?m)^#+ Written answer (\d+\.[A-Z])\b[^:\n]*:? *(.*)$")
-BLANK = re.compile(r"\*?Write your answer to \d+\.[A-Z] here, in place of this line[^\n]*")
+PLACEHOLDER = re.compile(r"\*?Write your answer to \d+\.[A-Z] here, in place of this line[^\n]*")
 
 
 def questions_of(number: str) -> dict[str, str]:
@@ -35,9 +35,9 @@ def empty_answers(number: str, path: Path) -> list[str]:
             asked = heading[1]
             written = source not in released  # below the question, in its own cell
         else:
-            if _belongs(raw) is None and not BLANK.search(source) and source in released:
+            if _belongs(raw) is None and not PLACEHOLDER.search(source) and source in released:
                 asked = None
-            written = source not in released and bool(BLANK.sub("", source).strip())
+            written = source not in released and bool(PLACEHOLDER.sub("", source).strip())
         place = asked or _belongs(raw)
         if place and (written or _has_picture(raw)):
             answered.add(place)

@@ -21,11 +21,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor
 
-from kws import augment
-from kws.audio import CLIP_SAMPLES, SAMPLE_RATE, to_float
+from kws.audio import augment
+from kws.audio.normalize import Normalizer, dataset_normalizer
+from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, to_float
 from kws.data.clips import ClipSplit
 from kws.data.speakers import FrameSplit
-from kws.normalize import Normalizer, dataset_normalizer
 from kws.training.recipe import ON_WAVEFORMS, Features, Recipe, compute_features
 
 Split = ClipSplit | FrameSplit
@@ -44,14 +44,6 @@ class TrainingBatch:
 
     def __len__(self) -> int:
         return len(self.features)
-
-    def part(self, index: int, count: int) -> "TrainingBatch":
-        """Part `index` of `count` nearly equal ones, in order."""
-        low, high = (len(self) * i // count for i in (index, index + 1))
-        valid = None if self.valid is None else self.valid[low:high]
-        return TrainingBatch(
-            features=self.features[low:high], valid=valid, targets=self.targets[low:high]
-        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,10 +91,14 @@ def training_batch(
     normalize: Normalizer,
     rows: Int[Tensor, "B"],
     generator: Generator,
+    device: torch.device | None = None,
 ) -> TrainingBatch:
-    """Examples `rows` of the training data, augmented as the recipe says, on the split's device."""
-    config = recipe.augment
-    features, valid = _training_features(split, recipe, rows, generator)
+    """Examples `rows` of the training data, augmented as the recipe says, on `device`.
+
+    Without one, where the split is.
+    """
+    config, device = recipe.augment, device or split.labels.device
+    features, valid = _training_features(split, recipe, rows, generator, device)
     features = augment.warp_frequency(features, config.warp_frequency, generator)
     features = augment.warp_time(features, config.warp_time, generator, valid=valid)
     features = augment.random_tilt(features, config.tilt, generator)
@@ -124,7 +120,7 @@ def training_batch(
         max_freq=config.max_freq,
         valid=valid,
     )
-    labels = split.labels[rows.to(split.labels.device)]
+    labels = split.labels[rows.to(split.labels.device)].to(device)
     targets = F.one_hot(labels, len(split.label_names)).to(features.dtype)
     if valid is None:
         features, targets = augment.mixup(features, targets, config.mixup, generator)
@@ -136,29 +132,54 @@ def training_batch(
 
 
 def _training_features(
-    split: Split, recipe: Recipe, rows: Tensor, generator: Generator
+    split: Split, recipe: Recipe, rows: Tensor, generator: Generator, device: torch.device
 ) -> tuple[Tensor, Tensor | None]:
     """Log-mels or MFCC of augmented clips, or crops of utterances."""
     if isinstance(split, FrameSplit):
         frames = recipe.data.crop_frames
-        features, valid = split.crops(rows, generator, frames=frames)
+        features, valid = (_moved(x, device) for x in split.crops(rows, generator, frames=frames))
         # no padding, no mask: layers are faster without (free: the lengths are on the CPU)
         return features, None if (split.lengths[rows] >= frames).all() else valid
     config = recipe.augment
     if not any(getattr(config, key) for key in ON_WAVEFORMS) and _may_keep(split, recipe.features):
-        return _kept_features(split, recipe.features)[rows.to(split.labels.device)], None
-    samples = split.samples(rows)
+        kept = _kept_features(split, recipe.features)
+        return _moved(kept[rows.to(kept.device)], device), None
+    samples = _moved(split.samples(rows), device)
     samples = augment.time_shift(samples, round(config.time_shift * SAMPLE_RATE), generator)
     waveform = augment.change_speed(to_float(samples), config.speed, generator)
     waveform = augment.add_noise(
         waveform,
-        split.noise,
+        split.noise.to(device) if config.noise_volume else split.noise,
         generator,
         probability=config.noise_probability,
         max_volume=config.noise_volume,
     )
     waveform = augment.random_gain(waveform, config.gain, generator)
     return compute_features(recipe.features, waveform), None
+
+
+def place_split(split: Split, device: torch.device) -> Split:
+    """The split copied to a CUDA device, if it fits; a larger one stays where it is."""
+    if device.type != "cuda":
+        return split
+    if isinstance(split, ClipSplit):
+        size = 2 * CLIP_SAMPLES * len(split)
+    else:
+        size = 2 * split.num_features * int(split.lengths.sum())
+    free, _ = torch.cuda.mem_get_info(device)
+    return split.to(device) if fits_beside_training(size, free) else split
+
+
+def fits_beside_training(size: int, free: int) -> bool:
+    """Whether data of `size` bytes leave a GPU with `free` bytes half of them for the training."""
+    return 2 * size <= free
+
+
+def _moved(x: Tensor, device: torch.device) -> Tensor:
+    """`x` on `device`: through pinned memory, without waiting, where it has to be copied."""
+    if x.device.type == device.type:
+        return x
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
 
 
 def _may_keep(split: ClipSplit, config: Features) -> bool:
@@ -188,23 +209,28 @@ def evaluation_batches(
     crops: bool = False,
     rank: int = 0,
     world: int = 1,
+    device: torch.device | None = None,
 ) -> Iterator[Batch]:
     """Every example once, without augmentation: batches `rank`, `rank + world`, … of them all.
 
+    They are on `device`; without one, where the split is.
     Speaker data come as whole utterances, bucketed by length (so not in order: see `index`), or
     with `crops=True` as the crop in the middle of each.
     """
     if isinstance(split, ClipSplit):
         for chunk in torch.arange(len(split)).split(EVALUATION_BATCH)[rank::world]:
             index = chunk.to(split.labels.device)
-            features = normalize(compute_features(recipe.features, split.waveforms(index)))
-            yield Batch(features=features, valid=None, labels=split.labels[index], index=index)
+            samples = _moved(split.samples(index), device or index.device)
+            features = normalize(compute_features(recipe.features, to_float(samples)))
+            labels, index = (x.to(features.device) for x in (split.labels[index], index))
+            yield Batch(features=features, valid=None, labels=labels, index=index)
         return
     if crops:
         batches = split.crop_batches(EVALUATION_BATCH, frames=recipe.data.crop_frames)
     else:
         batches = split.full_batches(EVALUATION_FRAMES)
-    for features, valid, labels, index in islice(batches, rank, None, world):
+    for batch in islice(batches, rank, None, world):
+        features, valid, labels, index = (_moved(x, device or x.device) for x in batch)
         yield Batch(features=normalize(features, valid), valid=valid, labels=labels, index=index)
 
 

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kws.audio.normalize import Normalizer
 from kws.errors import UsageError
 from kws.files import write_bytes
-from kws.normalize import Normalizer
 from kws.training.recipe import Recipe, to_toml
 
 FORMAT = "kws checkpoint 1"
@@ -57,6 +57,11 @@ def model_state(
         "weights": model.state_dict(),
         "step": step,
     }
+
+
+def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights to use of a checkpoint's content: where training averaged them, the averages."""
+    return state.get("training", {}).get("averaged") or state["weights"]
 
 
 def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:

@@ -1,32 +1,31 @@
-"""A codec's training as a run folder (`kws.training.objective`): clean words of four voices.
+"""The objective of a codec: to reconstruct log-mels of clean words by four voices.
 
-    history = fit_codec(load_recipe("codec"), out="runs/codec")
+    run = begin(codec_objective(load_recipe("codec"), choose_device()), "runs/codec")
+    finish(run)
 
 The words are those of assignment 9. Features are divided by one mean and deviation for all bands,
 so that they can be made audible again; a checkpoint has no labels.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
+from kws.audio.features import log_mel
+from kws.audio.normalize import Normalizer
 from kws.data.embedded.clean_words import clean_words
-from kws.device import Device, choose_device, device_of
+from kws.device import device_of
 from kws.errors import UsageError
-from kws.features import log_mel
 from kws.models.codebook import perplexity
 from kws.models.codec import STRIDE, Codec
 from kws.models.generators import build_generator
-from kws.normalize import Normalizer
-from kws.training.batches import generator_for, training_rows
-from kws.training.history import History, Row
-from kws.training.objective import Objective, begin, finish, fresh_weights, require_used
+from kws.training.batches import generator_for
+from kws.training.distributed import Team
+from kws.training.history import Row
+from kws.training.objective import Batch, Objective, fresh_weights, require_used
 from kws.training.recipe import Recipe
 
 PROTOCOL = "codec"
@@ -38,10 +37,10 @@ USED = ("features.n_mels",)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CodingObjective(Objective):
-    """A codec that learns to give mels (n, T, F) again."""
+class CodecObjective(Objective):
+    """A codec that learns to reconstruct mels (n, T, F)."""
 
-    loss_name = "mean squared error"
+    loss_name: str = "mean squared error"
     model: Codec
     train: Float[Tensor, "n T F"]
     validation: Float[Tensor, "m T F"]
@@ -49,23 +48,23 @@ class CodingObjective(Objective):
     def __len__(self) -> int:
         return len(self.train)
 
-    def batches(self) -> Iterator[Sequence[int]]:
-        """Each clip once in a pass."""
-        settings, n = self.recipe.train, len(self.train)
-        sizes = {"n": n, "batch_size": settings.batch_size, "seed": settings.seed}
-        return (training_rows(step, **sizes).tolist() for step in count())
-
-    def loss(self, rows: Sequence[int], step: int) -> Float[Tensor, ""]:
-        """Mean squared error of clips that are shifted, and the commitment loss."""
+    def batch(self, rows: Tensor, step: int) -> Batch:
+        """Clips, all shifted by as many frames."""
         generator = generator_for(self.recipe.train.seed, "augmentation", step)
         shift = int(torch.randint(-SHIFT, SHIFT + 1, (), generator=generator))
-        mel = self.train[list(rows)].roll(shift, dims=1).to(device_of(self.model))
-        again, _, commitment = self.model(mel)
-        return F.mse_loss(again, mel) + commitment
+        return (self.train[rows].roll(shift, dims=1),)
 
-    def measure(self) -> dict[str, float]:
+    def loss(self, part: Batch, whole: Batch) -> dict[str, Tensor]:
+        """Mean squared error, and the commitment loss."""
+        mel = part[0].to(self.device)
+        again, _, commitment = self.model(mel)
+        error = F.mse_loss(again.float(), mel) + commitment
+        return {"loss": error * (len(part[0]) / len(whole[0]))}
+
+    def measure(self, model: nn.Module, team: Team) -> dict[str, float]:
         """The mean squared error of decoded clips, in deviations squared, and the codes in use."""
-        return codec_figures(self.model, self.validation)
+        assert isinstance(model, Codec)
+        return measure_codec(model, self.validation)
 
     def describe(self, row: Row) -> str:
         """The error, and how many codes are in use."""
@@ -74,30 +73,13 @@ class CodingObjective(Objective):
         return f"mean squared error: {error:.3f}, {used} ({n:,} clips)"
 
 
-def fit_codec(
-    recipe: Recipe,
-    *,
-    out: str | Path,
-    resume: bool = False,
-    device: Device = "auto",
-    progress: bool = True,
-) -> History:
-    """Train the recipe's codec and write the run folder `out`.
+def codec_objective(
+    recipe: Recipe, device: torch.device, *, progress: bool = True
+) -> CodecObjective:
+    """What a codec with fresh weights learns, on the device, from clips of the speech engine.
 
     Raises:
-        UsageError: as `coding`, `begin` and `finish`.
-        KeyboardInterrupt: Ctrl-C, after the state has been saved.
-    """
-    run = begin(coding(recipe, choose_device(device), progress=progress), out, resume=resume)
-    finish(run, progress=progress)
-    return run.history
-
-
-def coding(recipe: Recipe, device: torch.device, *, progress: bool = True) -> CodingObjective:
-    """What a codec with fresh weights learns, on the device; the engine says it first.
-
-    Raises:
-        UsageError: a recipe of something else, or with settings that nothing would come of.
+        UsageError: a recipe of something else, or with settings that have no effect.
     """
     require_used(recipe, PROTOCOL, USED, "codec")
     with fresh_weights(recipe):
@@ -106,7 +88,7 @@ def coding(recipe: Recipe, device: torch.device, *, progress: bool = True) -> Co
     normalizer = level_of(n_mels)
     train, _ = spoken_words(f"training {seed}", takes, normalizer, progress=progress)
     validation, _ = spoken_words("validation", HELD_OUT, normalizer, progress=progress)
-    return CodingObjective(
+    return CodecObjective(
         recipe=recipe,
         model=model.to(device),
         labels=[],
@@ -126,7 +108,7 @@ def new_codec(recipe: Recipe) -> Codec:
     """
     model = build_generator(recipe.model.name, recipe.model.options, n_mels=recipe.features.n_mels)
     if not isinstance(model, Codec):
-        raise UsageError(f"model.name={recipe.model.name} makes no codes: set it to codec")
+        raise UsageError(f"model.name={recipe.model.name} is not a codec: use codec")
     return model
 
 
@@ -148,25 +130,25 @@ def spoken_words(
 
 
 @torch.inference_mode()
-def encoded(codec: Codec, mel: Float[Tensor, "n T F"]) -> Int[Tensor, "n t"]:
-    """The codes of clips, on the CPU."""
+def encode_clips(codec: Codec, mel: Float[Tensor, "n T F"]) -> Int[Tensor, "n t"]:
+    """Encode log-mels to codes on the CPU."""
     place = device_of(codec)
     return torch.cat([codec.encode(few.to(place)).cpu() for few in mel.split(BATCH)])
 
 
 @torch.inference_mode()
-def decoded(codec: Codec, codes: Int[Tensor, "n t"]) -> Float[Tensor, "n T F"]:
-    """The clips that codes stand for, on the CPU."""
+def decode_clips(codec: Codec, codes: Int[Tensor, "n t"]) -> Float[Tensor, "n T F"]:
+    """Decode codes to log-mels on the CPU."""
     place = device_of(codec)
     return torch.cat([codec.decode(few.to(place)).cpu() for few in codes.split(BATCH)])
 
 
-def codec_figures(codec: Codec, mel: Float[Tensor, "n T F"]) -> dict[str, float]:
+def measure_codec(codec: Codec, mel: Float[Tensor, "n T F"]) -> dict[str, float]:
     """validation_loss: mean squared error of decoded clips; codes_in_use, and their perplexity."""
-    codes = encoded(codec.eval(), mel)
+    codes = encode_clips(codec.eval(), mel)
     counts = codes.flatten().bincount(minlength=len(codec.codebook.vectors))
     return {
-        "validation_loss": F.mse_loss(decoded(codec, codes), mel).item(),
+        "validation_loss": F.mse_loss(decode_clips(codec, codes), mel).item(),
         "codes_in_use": int((counts > 0).sum()),
         "code_perplexity": perplexity(counts.double()).item(),
     }

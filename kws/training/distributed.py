@@ -41,6 +41,23 @@ class Team:
             dist.all_reduce(x)
         return x
 
+    def any(self, flag: bool) -> bool:
+        """Whether `flag` is true in any process."""
+        return (
+            flag if self.world == 1 else bool(self.sum(torch.tensor([flag * 1.0]).to(self.device)))
+        )
+
+    def same(self, figures: dict[str, float]) -> dict[str, float]:
+        """The figures of process 0, in every process."""
+        if self.world == 1:
+            return figures
+        values = torch.tensor([*figures.values()], dtype=torch.float64, device=self.device)
+        dist.broadcast(values, 0)
+        return {
+            name: type(figures[name])(value)
+            for name, value in zip(figures, values.tolist(), strict=True)
+        }
+
     def wait(self) -> None:
         """Until every process has come here."""
         if self.world > 1:

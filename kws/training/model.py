@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from kws.data.protocols import get_protocol
 from kws.errors import UsageError
 from kws.models.pretrained import Pretrained
 from kws.models.registry import PRETRAINED, build_model
-from kws.protocols import get_protocol
-from kws.training.checkpoint import checkpoint_of, read_checkpoint
+from kws.training.checkpoint import checkpoint_of, read_checkpoint, weights_of
 from kws.training.other_words import OtherWordsApart, unknown_of
 from kws.training.recipe import Recipe, changed_keys, parse_recipe
 
@@ -47,9 +47,8 @@ def restore_model(state: Mapping[str, Any], path: Path) -> tuple[nn.Module, Reci
     """
     recipe = parse_recipe(state["recipe"], where=str(path))
     model = new_model(recipe, len(state["labels"]))
-    weights = state.get("training", {}).get("averaged") or state["weights"]
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(weights_of(state))
     except RuntimeError as error:
         raise UsageError(
             f"{path}: its weights do not fit {recipe.model.name} as this version builds it: "

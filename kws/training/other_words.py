@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from kws.data.clips import ClipSplit
-from kws.protocols import Protocol, get_protocol
+from kws.data.protocols import Protocol, get_protocol
 
 
 class OtherWordsApart(nn.Module):

@@ -1,37 +1,38 @@
-"""A prior's training as a run folder (`kws.training.objective`): codes of words, given the word.
+"""The objective of a prior: the next code of a word, given the word and the codes before it.
 
-    history = fit_prior(load_recipe("code-prior"), codec="runs/codec", out="runs/prior")
+    known = known_codec("runs/codec", out=Path("runs/prior"))
+    run = begin(prior_objective(load_recipe("code-prior"), known, choose_device()), "runs/prior")
+    finish(run)
 
-The run folder holds the codec too, so that whoever has it can draw words. The labels of a
+The run folder contains the codec too, so that words can be sampled from it. The labels of a
 checkpoint are the words.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from kws.device import Device, choose_device, device_of
+from kws.audio.normalize import Normalizer
+from kws.data.protocols import V2_WORDS
+from kws.device import device_of
 from kws.errors import UsageError
 from kws.models.code_prior import CodePrior
 from kws.models.codec import Codec
 from kws.models.coded_words import CodedWords, codec_like
 from kws.models.generators import build_generator
-from kws.normalize import Normalizer
-from kws.protocols import V2_WORDS
-from kws.training.batches import training_rows
-from kws.training.checkpoint import checkpoint_of, read_checkpoint
-from kws.training.codec_run import HELD_OUT, TAKES, encoded, spoken_words
+from kws.training.checkpoint import checkpoint_of, read_checkpoint, weights_of
+from kws.training.codec_run import HELD_OUT, TAKES, encode_clips, spoken_words
 from kws.training.codec_run import PROTOCOL as CODEC
-from kws.training.history import History, Row
-from kws.training.objective import Objective, begin, finish, fresh_weights, require_used
+from kws.training.distributed import Team
+from kws.training.history import Row
+from kws.training.objective import Batch, Objective, fresh_weights, require_used
 from kws.training.recipe import Recipe
 
 PROTOCOL = "codes"
@@ -61,10 +62,10 @@ class WordSplit:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DrawingObjective(Objective):
+class PriorObjective(Objective):
     """A prior that learns which code comes next."""
 
-    loss_name = "nats of a code"
+    loss_name: str = "nats of a code"
     model: CodedWords
     train: WordSplit
     validation: WordSplit
@@ -72,49 +73,25 @@ class DrawingObjective(Objective):
     def __len__(self) -> int:
         return len(self.train.words)
 
-    def batches(self) -> Iterator[Sequence[int]]:
-        """Each clip once in a pass."""
-        settings = self.recipe.train
-        sizes = {"n": len(self), "batch_size": settings.batch_size, "seed": settings.seed}
-        return (training_rows(step, **sizes).tolist() for step in count())
+    def batch(self, rows: Tensor, step: int) -> Batch:
+        """Words, and the codes of a clip of each."""
+        return self.train.words[rows], self.train.codes[rows]
 
-    def loss(self, rows: Sequence[int], step: int) -> Float[Tensor, ""]:
+    def loss(self, part: Batch, whole: Batch) -> dict[str, Tensor]:
         """Nats of a code, given the word and the codes before it."""
-        place, some = device_of(self.model), list(rows)
-        codes = self.train.codes[some].to(place)
-        logits = self.model(self.train.words[some].to(place), codes[:, :-1])
-        return F.cross_entropy(logits.mT, codes)
+        words, codes = (x.to(self.device) for x in part)
+        nats = F.cross_entropy(self.model(words, codes[:, :-1]).mT, codes)
+        return {"loss": nats * (len(words) / len(whole[0]))}
 
-    def measure(self) -> dict[str, float]:
+    def measure(self, model: nn.Module, team: Team) -> dict[str, float]:
         """The same of validation clips, and what it is as a perplexity."""
-        return prior_figures(self.model, self.validation)
+        assert isinstance(model, CodedWords)
+        return measure_prior(model, self.validation)
 
     def describe(self, row: Row) -> str:
         """The perplexity."""
         clips = len(self.validation.words)
         return f"perplexity of a code: {row['code_perplexity']:.2f} ({clips:,} clips)"
-
-
-def fit_prior(
-    recipe: Recipe,
-    *,
-    codec: str | Path | None,
-    out: str | Path,
-    resume: bool = False,
-    device: Device = "auto",
-    progress: bool = True,
-) -> History:
-    """Train the recipe's prior over the codes of a run `codec`, and write the run folder `out`.
-
-    Raises:
-        UsageError: as `known_codec`, `drawing`, `begin` and `finish`.
-        KeyboardInterrupt: Ctrl-C, after the state has been saved.
-    """
-    known = known_codec(codec, Path(out), resume=resume)
-    objective = drawing(recipe, known, choose_device(device), progress=progress)
-    run = begin(objective, out, resume=resume)
-    finish(run, progress=progress)
-    return run.history
 
 
 def known_codec(codec: str | Path | None, out: Path, *, resume: bool = False) -> KnownCodec:
@@ -140,8 +117,8 @@ def codec_in(state: Mapping[str, Any], path: Path) -> KnownCodec:
         UsageError: there is none in it.
     """
     if state["protocol"] not in (CODEC, PROTOCOL):
-        raise UsageError(f"{path}: holds no codec: name a run of kws train codec")
-    weights, normalizer = state["weights"], Normalizer(**state["normalizer"])
+        raise UsageError(f"{path}: does not contain a codec: name a run of kws train codec")
+    weights, normalizer = weights_of(state), Normalizer(**state["normalizer"])
     if state["protocol"] == PROTOCOL:
         weights = {
             name.removeprefix(INSIDE): weight
@@ -154,20 +131,20 @@ def codec_in(state: Mapping[str, Any], path: Path) -> KnownCodec:
         raise UsageError(f"{path}: its weights are not those of a codec: train it again") from error
 
 
-def drawing(
+def prior_objective(
     recipe: Recipe, known: KnownCodec, device: torch.device, *, progress: bool = True
-) -> DrawingObjective:
-    """What a prior with fresh weights learns, on the device; the engine says it first.
+) -> PriorObjective:
+    """What a prior with fresh weights learns, on the device, from clips of the speech engine.
 
     Raises:
-        UsageError: a recipe of something else, or with settings that nothing would come of.
+        UsageError: a recipe of something else, or with settings that have no effect.
     """
     require_used(recipe, PROTOCOL, (), "code-prior")
     takes, seed = recipe.data.spoken or TAKES, recipe.data.seed
     train = word_split(known, f"training {seed}", takes, progress=progress)
     with fresh_weights(recipe):
         model = new_prior(recipe, known.codec, length=train.codes.shape[1])
-    return DrawingObjective(
+    return PriorObjective(
         recipe=recipe,
         model=model.to(device),
         labels=list(V2_WORDS),
@@ -189,18 +166,18 @@ def new_prior(recipe: Recipe, codec: Codec, *, length: int) -> CodedWords:
     given = sizes | {"length": length}
     prior = build_generator(recipe.model.name, recipe.model.options, **given)
     if not isinstance(prior, CodePrior):
-        raise UsageError(f"model.name={recipe.model.name} is no prior: set it to code-prior")
+        raise UsageError(f"model.name={recipe.model.name} is not a code prior: use code-prior")
     return CodedWords(codec, prior)
 
 
 def word_split(known: KnownCodec, seed: str, takes: int, *, progress: bool = True) -> WordSplit:
     """The codes of clean words."""
     mel, words = spoken_words(seed, takes, known.normalizer, progress=progress)
-    return WordSplit(words=words, codes=encoded(known.codec, mel))
+    return WordSplit(words=words, codes=encode_clips(known.codec, mel))
 
 
 @torch.inference_mode()
-def prior_figures(model: CodedWords, split: WordSplit) -> dict[str, float]:
+def measure_prior(model: CodedWords, split: WordSplit) -> dict[str, float]:
     """validation_loss, nats of a code, and code_perplexity, its exponential."""
     place = device_of(model.eval())
     logits = model(split.words.to(place), split.codes[:, :-1].to(place)).cpu()

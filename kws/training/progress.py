@@ -65,30 +65,40 @@ class Progress:
         self.bar.close()
 
 
-class CatchInterrupt:
-    """Ctrl-C sets `caught`, to be looked at between two steps; a second one stops at once.
+class Terminated(KeyboardInterrupt):
+    """SIGTERM ended a training, after its state was saved."""
 
-    Only the main thread may do this; elsewhere Ctrl-C stays what it was, and so it does where it is
-    ignored already, as in a script's background jobs. With `ignore`, for the processes that another
-    one directs, it does nothing at all.
+
+class CatchSignals:
+    """Ctrl-C and SIGTERM set `caught`, which is read between two steps; a second one acts at once.
+
+    Slurm, Docker and `timeout` send SIGTERM. Only the main thread can catch signals; elsewhere, and
+    where a signal is ignored already, as in a script's background jobs, nothing changes.
     """
 
-    def __init__(self, ignore: bool = False):
-        self.ignore = ignore
-        self.caught = False
+    def __init__(self) -> None:
+        self.caught: signal.Signals | None = None
+        self.previous: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> "CatchInterrupt":
-        self.previous = signal.getsignal(signal.SIGINT)
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        self.installed = in_main_thread and self.previous is not signal.SIG_IGN
-        if self.installed:
-            handler: Any = signal.SIG_IGN if self.ignore else self._catch
-            signal.signal(signal.SIGINT, handler)
+    def __enter__(self) -> "CatchSignals":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if (previous := signal.getsignal(number)) is not signal.SIG_IGN:
+                    self.previous[number] = previous
+                    signal.signal(number, self._catch)
         return self
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
-        self.caught = True
-        signal.signal(signal.SIGINT, self.previous)
+        self.caught = signal.Signals(number)
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, previous in self.previous.items():
+            signal.signal(number, previous)
+
+    def error(self) -> KeyboardInterrupt:
+        """What to raise once the state is saved."""
+        return Terminated() if self.caught == signal.SIGTERM else KeyboardInterrupt()
 
     def __exit__(
         self,
@@ -96,5 +106,4 @@ class CatchInterrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.installed:
-            signal.signal(signal.SIGINT, self.previous)
+        self._restore()

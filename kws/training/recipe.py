@@ -19,8 +19,7 @@ from typing import Annotated, Any, Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from kws.errors import UsageError, did_you_mean
-from kws.features import (
+from kws.audio.features import (
     HOP,
     NYQUIST,
     WINDOW,
@@ -31,6 +30,7 @@ from kws.features import (
     mfcc,
     with_deltas,
 )
+from kws.errors import UsageError, did_you_mean
 from kws.settings import (
     Bands,
     Fraction,
@@ -71,15 +71,14 @@ class Data:
     seed: Seed = 0  # of the clips chosen as unknown and silence, or of the validation split
     validation: Fraction = 0.1  # speakers: utterances of every speaker held out of training
     crop_frames: PositiveInt = 128  # speakers: length of a training example, 10 ms a frame
-    compat: bool = False  # speakers: with the flaws of the homework's sample code
-    # what the engine says to learn from; speech: phrases, codec and codes: utterances of each word
+    # size of the synthetic training set; speech: phrases, codec and codes: utterances of each word
     # by each voice; None: the numbers of the assignments
     spoken: PositiveInt | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """What the model reads: `compute_features`, then `normalize` (see kws.normalize).
+    """What the model reads: `compute_features`, then `normalize` (see kws.audio.normalize).
 
     Speaker data come as features already: of all keys only `normalize` concerns them.
     """
@@ -140,7 +139,7 @@ def _spectral_features(config: Features, waveform: Float[Tensor, "B N"]) -> Floa
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """What training does to every example, in this order. Zero is off. See kws.augment."""
+    """What training does to every example, in this order. Zero is off. See kws.audio.augment."""
 
     # on the waveform, keywords only
     speed: Fraction = 0.0  # largest relative change of speed
@@ -198,7 +197,7 @@ class Train:
     label_smoothing: Fraction = 0.0
     margin: NonNegative = 0.0  # subtracted from the logit of the true class: additive margin
     ema: Fraction = 0.0  # decay of the running average of the weights that is evaluated; 0: off
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on CUDA
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: see loop.uses_bfloat16
     compile: bool = False  # torch.compile: minutes at the start, faster steps
     validate_every: NonNegativeInt = 0  # steps; 0: after every pass
     save_every: NonNegativeInt = 0  # steps between checkpoints; 0: with every validation
@@ -259,8 +258,6 @@ class Recipe:
     def __post_init__(self) -> None:
         """Refuse what would be accepted and then ignored."""
         speakers = self.data.task == "speakers"
-        if self.data.compat and not speakers:
-            raise UsageError("data.compat=true is about speakers: remove it from a keyword recipe")
         if speakers and (self.data.unknown != "protocol" or self.data.count_as):
             key = "count_as" if self.data.count_as else "unknown"
             raise UsageError(f"data.{key} is about keywords: remove it from a speaker recipe")

@@ -1,53 +1,52 @@
-"""A recognizer's training as a run folder (`kws.training.objective`).
+"""The objective of a recognizer: the texts of utterances.
 
-    recipe = load_recipe("speech-to-text")
-    history = fit_recognizer(recipe, train=…, validation=…, out="runs/digits")
+    objective = transcription_objective(load_recipe("speech-to-text"), train, validation, device)
+    finish(begin(objective, "runs/digits"))
 
 The history's accuracy is 1 less the word error rate, 0 where more is wrong than there is, and its n
 counts words. The labels of a checkpoint are blank, start and end, then the letters.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from kws import augment
-from kws.alphabet import SPECIAL, Alphabet
+from kws.audio import augment
+from kws.audio.normalize import Normalizer
 from kws.data.transcripts import TranscribedSplit
 from kws.decoding.transcribe import transcribe
-from kws.device import Device, choose_device, device_of
 from kws.errors import UsageError
 from kws.models.speech_gru import AnyRecognizer
-from kws.normalize import Normalizer
+from kws.text.alphabet import SPECIAL, SPECIAL_LABELS, Alphabet
+from kws.text.word_errors import word_errors
 from kws.training.batches import generator_for
-from kws.training.history import History, Row
-from kws.training.objective import Objective, begin, finish, fresh_weights
+from kws.training.distributed import Team
+from kws.training.history import Row
+from kws.training.objective import Batch, Objective, fresh_weights
 from kws.training.recipe import Recipe
 from kws.training.recognizer_steps import (
     SpelledSplit,
     ctc_weight,
     mean_loss,
     new_recognizer,
+    require_recognizer,
     spelled,
 )
 from kws.training.transcription import joint_loss
-from kws.word_errors import word_errors
 
 PROTOCOL = "transcription"
-SPECIAL_LABELS = ("<blank>", "<start>", "<end>")
 MASKS = ("time_masks", "max_time", "freq_masks", "max_freq")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SpellingObjective(Objective):
-    """A recognizer that learns to spell what was said."""
+class TranscriptionObjective(Objective):
+    """A recognizer that learns to transcribe."""
 
-    loss_name = "joint loss (nats)"
+    loss_name: str = "joint loss (nats)"
     model: AnyRecognizer
     alphabet: Alphabet
     train: SpelledSplit
@@ -56,36 +55,48 @@ class SpellingObjective(Objective):
     def __len__(self) -> int:
         return len(self.train.split)
 
-    def batches(self) -> Iterator[Sequence[int]]:
-        """Utterances of like lengths together, each once in a pass."""
-        train = self.recipe.train
-        order = generator_for(train.seed, "order", 0)
-        return self.train.split.training_batches(train.batch_size, order)
+    @property
+    def smallest_batch(self) -> int:
+        """The last of a pass, which has what is left."""
+        return len(self) % self.examples_per_step or self.examples_per_step
 
-    def loss(self, rows: Sequence[int], step: int) -> Float[Tensor, ""]:
-        """`joint_loss` of augmented utterances. A model without a decoder learns from CTC alone."""
-        config, train, device = self.recipe.augment, self.recipe.train, device_of(self.model)
-        generator = generator_for(train.seed, "augmentation", step)
-        mel, valid = self.train.split.batch(rows)
+    def rows(self, first: int) -> Iterator[Tensor]:
+        """Utterances of like lengths together, each once in a pass."""
+        order = generator_for(self.recipe.train.seed, "order", 0)
+        batches = self.train.split.training_batches(self.examples_per_step, order)
+        return map(torch.tensor, islice(batches, first, None))
+
+    def batch(self, rows: Tensor, step: int) -> Batch:
+        """mel, augmented; valid; the texts as symbols."""
+        config, some = self.recipe.augment, rows.tolist()
+        generator = generator_for(self.recipe.train.seed, "augmentation", step)
+        mel, valid = self.train.split.batch(some)
         mel = augment.warp_frequency(mel, config.warp_frequency, generator)
         mel = augment.warp_time(mel, config.warp_time, generator, valid=valid)
         masks = {key: getattr(config, key) for key in MASKS}
         mel = augment.spec_augment(mel, generator, **masks, valid=valid)
-        return joint_loss(
-            self.model,
-            mel.to(device),
-            valid.to(device),
-            [self.train.symbols[row] for row in rows],
-            ctc_weight=ctc_weight(self.model),
-            label_smoothing=train.label_smoothing,
-        )
+        return mel, valid, [self.train.symbols[row] for row in some]
 
-    def measure(self) -> dict[str, float]:
+    def loss(self, part: Batch, whole: Batch) -> dict[str, Tensor]:
+        """`joint_loss`. A model without a decoder learns from CTC alone."""
+        mel, valid, texts = part
+        loss = joint_loss(
+            self.model,
+            mel.to(self.device),
+            valid.to(self.device),
+            texts,
+            ctc_weight=ctc_weight(self.model),
+            label_smoothing=self.recipe.train.label_smoothing,
+            whole=whole[2],
+        )
+        return {"loss": loss}
+
+    def measure(self, model: nn.Module, team: Team) -> dict[str, float]:
         """The joint loss, and the word errors of greedy search."""
-        split = self.validation.split
-        errors = word_errors(split.texts, transcribe(self.model, split.mels, self.alphabet))
+        split, model = self.validation.split, require_recognizer(model, self.recipe)
+        errors = word_errors(split.texts, transcribe(model, split.mels, self.alphabet))
         return {
-            "validation_loss": mean_loss(self.model, self.validation, self.recipe),
+            "validation_loss": mean_loss(model, self.validation, self.recipe),
             "validation_accuracy": max(0.0, 1 - errors.rate),
             "validation_n": errors.words,
         }
@@ -95,37 +106,25 @@ class SpellingObjective(Objective):
         rate, n = 1 - row["validation_accuracy"], row["validation_n"]
         return f"WER: {100 * rate:.1f} % of {n:,} words, greedy search"
 
-
-def fit_recognizer(
-    recipe: Recipe,
-    *,
-    train: TranscribedSplit,
-    validation: TranscribedSplit,
-    out: str | Path,
-    resume: bool = False,
-    device: Device = "auto",
-    progress: bool = True,
-) -> History:
-    """Train the recipe's recognizer and write the run folder `out`.
-
-    The alphabet is that of the training texts.
-
-    Raises:
-        UsageError: as `spelling`, `begin` and `finish`.
-        KeyboardInterrupt: Ctrl-C, after the state has been saved.
-    """
-    objective = spelling(recipe, train, validation, choose_device(device))
-    run = begin(objective, out, resume=resume)
-    finish(run, progress=progress)
-    return run.history
+    def introduce(self) -> list[str]:
+        """Both splits, how many utterances are left out of each, and the alphabet."""
+        both = (self.train, self.validation)
+        lines = [each.split.describe() for each in both]
+        lines += [
+            f"note: {each.left_out} of {each.split.split} left out: too few frames for CTC"
+            for each in both
+            if each.left_out
+        ]
+        letters = "".join(self.alphabet.letters)
+        return [*lines, f"{len(self.alphabet)} symbols, of which letters: {letters!r}"]
 
 
-def spelling(
+def transcription_objective(
     recipe: Recipe,
     train: TranscribedSplit,
     validation: TranscribedSplit,
     device: torch.device,
-) -> SpellingObjective:
+) -> TranscriptionObjective:
     """What a recognizer with fresh weights learns, on the device.
 
     Raises:
@@ -134,13 +133,13 @@ def spelling(
     """
     if recipe.data.task != PROTOCOL:
         raise UsageError(
-            f"data.task={recipe.data.task} is no speech to text: choose another recipe, such as "
-            "speech-to-text"
+            f"data.task={recipe.data.task} is not speech recognition: choose another recipe, "
+            "such as speech-to-text"
         )
     alphabet = Alphabet.of(train.texts)
     with fresh_weights(recipe):
         model = new_recognizer(recipe, len(alphabet))
-    return SpellingObjective(
+    return TranscriptionObjective(
         recipe=recipe,
         model=model.to(device),
         labels=[*SPECIAL_LABELS, *alphabet.letters],

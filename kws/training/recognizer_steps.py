@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from kws.alphabet import Alphabet
 from kws.data.transcripts import TranscribedSplit
 from kws.decoding.transcribe import decodes
 from kws.device import device_of
@@ -15,6 +14,7 @@ from kws.models.ctc import frames_needed
 from kws.models.registry import RECOGNIZERS
 from kws.models.speech_gru import AnyRecognizer, SpeechGru
 from kws.models.speech_transformer import SpeechTransformer, subsampled
+from kws.text.alphabet import Alphabet
 from kws.training.model import new_model
 from kws.training.recipe import Recipe
 from kws.training.transcription import joint_loss

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from kws.data.speakers import SpeakerData, load_speakers
 from kws.data.speech_commands import load_speech_commands
-from kws.training import sample_code
 from kws.training.batches import Split
 from kws.training.recipe import Recipe
 
@@ -38,6 +37,4 @@ def load_splits(
 
 def load_speaker_data(recipe: Recipe, folder: str | Path) -> SpeakerData:
     """All splits of a folder of speakers, as the recipe divides it."""
-    if recipe.data.compat:
-        return sample_code.load_speakers(recipe, folder)
     return load_speakers(folder, validation=recipe.data.validation, seed=recipe.data.seed)

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from kws.audio.features import log_mel
 from kws.data.durations import frames_of
 from kws.data.embedded.phrases import (
     SYMBOLS,
@@ -24,7 +25,6 @@ from kws.data.embedded.phrases import (
     speak_phrases,
 )
 from kws.errors import UsageError
-from kws.features import log_mel
 from kws.models.fastspeech import FastSpeech, FastSpeechConfig, fastspeech_loss, pad_phonemes
 from kws.training.schedule import cosine_warmup
 

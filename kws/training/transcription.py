@@ -1,4 +1,4 @@
-"""What a recognizer learns from: texts one place late, and the losses of decoder and CTC together.
+"""The joint loss of a recognizer, decoder and CTC, and the texts shifted by one for the decoder.
 
 Source: Watanabe et al. 2017, equation 15 (https://doi.org/10.1109/JSTSP.2017.2763455).
 
@@ -12,26 +12,26 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kws.alphabet import BLANK, EOS, SOS
 from kws.errors import UsageError
 from kws.models.ctc import frames_needed
 from kws.models.speech_gru import AnyRecognizer
 from kws.models.speech_transformer import subsampled
+from kws.text.alphabet import BLANK, EOS, SOS
 
-IGNORED = -100  # a place behind the end
+IGNORE_INDEX = -100  # a place after the end: the default `ignore_index` of torch
 
 
 def teacher_forced(
     texts: Sequence[Int[Tensor, "_"]],
 ) -> tuple[Int[Tensor, "B U"], Int[Tensor, "B U"]]:
-    """What the decoder reads and what it should say, U one more than the longest text.
+    """The decoder's inputs and targets, U one more than the longest text.
 
     >>> [table.tolist() for table in teacher_forced([torch.tensor([7, 5]), torch.tensor([9])])]
     [[[1, 7, 5], [1, 9, 2]], [[7, 5, 2], [9, 2, -100]]]
     """
     longest = 1 + max(len(text) for text in texts)
     inputs = torch.full((len(texts), longest), EOS)
-    wanted = torch.full((len(texts), longest), IGNORED)
+    wanted = torch.full((len(texts), longest), IGNORE_INDEX)
     for row, text in enumerate(texts):
         inputs[row, : len(text) + 1] = torch.cat([torch.tensor([SOS]), text])
         wanted[row, : len(text) + 1] = torch.cat([text, torch.tensor([EOS])])
@@ -46,16 +46,20 @@ def joint_loss(
     *,
     ctc_weight: float = 0.3,
     label_smoothing: float = 0.1,
+    whole: Sequence[Int[Tensor, "_"]] | None = None,
 ) -> Float[Tensor, ""]:
-    """ctc_weight · CTC + (1 - ctc_weight) · cross-entropy; with 1 the decoder is never asked.
+    """ctc_weight · CTC + (1 - ctc_weight) · cross-entropy; with 1 the decoder is not used.
 
     Cross-entropy is the mean over symbols, CTC the mean over utterances of the loss for a symbol.
+    With `whole`, the texts of a batch that this is a part of, it is what the part contributes to
+    the loss of that batch.
 
     Raises:
         UsageError: unless 0 <= ctc_weight <= 1; an utterance has fewer frames than CTC needs.
     """
     if not 0 <= ctc_weight <= 1:
         raise UsageError(f"a CTC weight of {ctc_weight} is not between 0 and 1: choose one that is")
+    whole = texts if whole is None else whole
     memory, real = model.encode(mel, valid)
     loss = memory.new_zeros(())
     if ctc_weight:
@@ -69,12 +73,17 @@ def joint_loss(
                 )
         lengths = torch.tensor([len(text) for text in texts])
         ctc = F.ctc_loss(log_p, torch.cat([*texts]).to(mel.device), frames, lengths, blank=BLANK)
-        loss = loss + ctc_weight * ctc
+        loss = loss + ctc_weight * ctc * (len(texts) / len(whole))
     if ctc_weight < 1:
         inputs, wanted = (table.to(mel.device) for table in teacher_forced(texts))
         logits = model.decode(inputs, memory, real)
         spelled = F.cross_entropy(
-            logits.transpose(1, 2), wanted, ignore_index=IGNORED, label_smoothing=label_smoothing
+            logits.transpose(1, 2),
+            wanted,
+            ignore_index=IGNORE_INDEX,
+            label_smoothing=label_smoothing,
         )
-        loss = loss + (1 - ctc_weight) * spelled
+        # each text and its end
+        share = sum(len(text) + 1 for text in texts) / sum(len(text) + 1 for text in whole)
+        loss = loss + (1 - ctc_weight) * spelled * share
     return loss

@@ -1,31 +1,33 @@
-"""A voice's training as a run folder (`kws.training.objective`): FastSpeech on spoken phrases.
+"""The objective of a voice: FastSpeech on spoken phrases.
 
-    history = fit_voice(load_recipe("text-to-speech"), out="runs/voice")
+    run = begin(voice_objective(load_recipe("text-to-speech"), choose_device()), "runs/voice")
+    finish(run)
 
-The phrases are those of assignment 8. Validation hears other phrases of the training words; those
-of words that no training phrase has are left for `kws evaluate`. The labels of a checkpoint are the
-sounds.
+The phrases are those of assignment 8. Validation uses other phrases of the training words; phrases
+of words that are in no training phrase are left for `kws evaluate`. The labels of a checkpoint are
+the phonemes.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from kws.audio.normalize import Normalizer
 from kws.data.embedded.phrases import SYMBOLS, phrase_texts
-from kws.device import Device, choose_device, device_of
+from kws.device import device_of
 from kws.errors import UsageError
-from kws.models.fastspeech import FastSpeech, fastspeech_loss
+from kws.models.fastspeech import FastSpeech, fastspeech_errors, fastspeech_loss
 from kws.models.fft_block import frames_from
 from kws.models.generators import build_generator
-from kws.normalize import Normalizer
 from kws.training.batches import generator_for
-from kws.training.history import History, Row
-from kws.training.objective import Objective, begin, finish, fresh_weights, require_used
+from kws.training.distributed import Team
+from kws.training.history import Row
+from kws.training.objective import Batch, Objective, fresh_weights, require_used
 from kws.training.recipe import Recipe
 from kws.training.synthesis import SpokenTexts, spoken_texts
 
@@ -36,10 +38,11 @@ USED = ("features.n_mels",)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SpeakingObjective(Objective):
-    """A FastSpeech that learns to say phrases."""
+class VoiceObjective(Objective):
+    """A FastSpeech that learns to speak phrases."""
 
-    loss_name = "error of mels and durations"
+    loss_name: str = "error of mels and durations"
+    unit: ClassVar[str] = "phrases"
     model: FastSpeech
     train: SpokenTexts
     validation: SpokenTexts
@@ -47,20 +50,30 @@ class SpeakingObjective(Objective):
     def __len__(self) -> int:
         return len(self.train)
 
-    def batches(self) -> Iterator[Sequence[int]]:
+    def rows(self, first: int) -> Iterator[Tensor]:
         """Phrases of like lengths together."""
-        settings = self.recipe.train
-        order = generator_for(settings.seed, "order", 0)
-        return self.train.training_batches(settings.batch_size, order)
+        order = generator_for(self.recipe.train.seed, "order", 0)
+        batches = self.train.training_batches(self.examples_per_step, order)
+        return map(torch.tensor, islice(batches, first, None))
 
-    def loss(self, rows: Sequence[int], step: int) -> Float[Tensor, ""]:
-        """`fastspeech_loss` of some phrases."""
-        place = device_of(self.model)
-        return fastspeech_loss(self.model, *(x.to(place) for x in self.train.batch(rows)))
+    def batch(self, rows: Tensor, step: int) -> Batch:
+        """phonemes, valid, durations, log-mels: padded with zeros."""
+        return self.train.batch(rows.tolist())
 
-    def measure(self) -> dict[str, float]:
+    def loss(self, part: Batch, whole: Batch) -> dict[str, Tensor]:
+        """`fastspeech_loss`: a mean over frames, and one over phonemes."""
+        phonemes, valid, durations, mel = part
+        mel = mel[:, : int(durations.sum(dim=1).max())]
+        errors = fastspeech_errors(
+            self.model, *(x.to(self.device) for x in (phonemes, valid, durations, mel))
+        )
+        shares = [int(part[i].sum()) / int(whole[i].sum()) for i in (2, 1)]  # frames, phonemes
+        return {"loss": shares[0] * errors[0] + shares[1] * errors[1]}
+
+    def measure(self, model: nn.Module, team: Team) -> dict[str, float]:
         """The loss of the validation phrases, and how many frames a predicted duration is off."""
-        return voice_figures(self.model, self.validation)
+        assert isinstance(model, FastSpeech)
+        return measure_voice(model, self.validation)
 
     def describe(self, row: Row) -> str:
         """The error of durations, too."""
@@ -70,38 +83,20 @@ class SpeakingObjective(Objective):
         )
 
 
-def fit_voice(
-    recipe: Recipe,
-    *,
-    out: str | Path,
-    resume: bool = False,
-    device: Device = "auto",
-    progress: bool = True,
-) -> History:
-    """Train the recipe's voice and write the run folder `out`.
+def voice_objective(recipe: Recipe, device: torch.device) -> VoiceObjective:
+    """What a voice with fresh weights learns, on the device, from phrases of the speech engine.
 
     Raises:
-        UsageError: as `speaking`, `begin` and `finish`.
-        KeyboardInterrupt: Ctrl-C, after the state has been saved.
-    """
-    run = begin(speaking(recipe, choose_device(device)), out, resume=resume)
-    finish(run, progress=progress)
-    return run.history
-
-
-def speaking(recipe: Recipe, device: torch.device) -> SpeakingObjective:
-    """What a voice with fresh weights learns, on the device; the engine says it first.
-
-    Raises:
-        UsageError: a recipe of something else, or with settings that nothing would come of; fewer
-            phrases than a batch has.
+        UsageError: a recipe of something else, or with settings that have no effect; fewer phrases
+            than a step needs.
     """
     require_used(recipe, PROTOCOL, USED, "text-to-speech")
     texts = phrase_texts(recipe.data.spoken or PHRASES, "training", seed=recipe.data.seed)
-    if len(texts) < recipe.train.batch_size:
+    if len(texts) < recipe.train.batch_size * recipe.train.accumulate:
         raise UsageError(
             f"data.spoken={len(texts)} phrases are fewer than train.batch_size="
-            f"{recipe.train.batch_size}: raise the one or lower the other"
+            f"{recipe.train.batch_size} times train.accumulate={recipe.train.accumulate}: raise "
+            "the first or lower the others"
         )
     n_mels = recipe.features.n_mels
     train = spoken_texts(texts, n_mels=n_mels)
@@ -109,7 +104,7 @@ def speaking(recipe: Recipe, device: torch.device) -> SpeakingObjective:
     level = {"mean": train.mean, "deviation": train.deviation}
     with fresh_weights(recipe):
         model = new_voice(recipe, **level)
-    return SpeakingObjective(
+    return VoiceObjective(
         recipe=recipe,
         model=model.to(device),
         labels=list(SYMBOLS),
@@ -135,19 +130,21 @@ def new_voice(recipe: Recipe, *, mean: float, deviation: float) -> FastSpeech:
     given = sizes | {"mean": mean, "deviation": deviation}
     model = build_generator(recipe.model.name, recipe.model.options, **given)
     if not isinstance(model, FastSpeech):
-        raise UsageError(f"model.name={recipe.model.name} does not speak: set it to fastspeech")
+        raise UsageError(
+            f"model.name={recipe.model.name} is not a speech synthesis model: use fastspeech"
+        )
     return model
 
 
 @torch.inference_mode()
-def voice_figures(model: FastSpeech, texts: SpokenTexts) -> dict[str, float]:
+def measure_voice(model: FastSpeech, texts: SpokenTexts) -> dict[str, float]:
     """validation_loss, and duration_error: frames that a predicted duration is off, on average."""
     place, total, off = device_of(model.eval()), 0.0, []
     for rows in torch.arange(len(texts)).split(BATCH):
         batch = [x.to(place) for x in texts.batch(rows.tolist())]
         total += len(rows) * fastspeech_loss(model, *batch).item()
         phonemes, valid, durations, _ = batch
-        said = frames_from(model(phonemes, valid, durations)[2], valid)
-        off.append((said - durations).abs()[valid].cpu())
+        predicted = frames_from(model(phonemes, valid, durations)[2], valid)
+        off.append((predicted - durations).abs()[valid].cpu())
     error = torch.cat(off).double().mean().item()
     return {"validation_loss": total / len(texts), "duration_error": error}

@@ -1,4 +1,4 @@
-// Sample rates and wav files. The resampler is that of kws/audio.py: a sinc under a Hann window.
+// Sample rates and wav files. The resampler is that of kws/audio/recordings.py: a sinc under a Hann window.
 
 const ZERO_CROSSINGS = 16;
 const ROLLOFF = 0.99;

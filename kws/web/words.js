@@ -6,7 +6,7 @@ import { zipOf } from "./zip.js";
 const STORE = "clips";
 const SPEAKER = "kws-speaker";
 
-// What is wrong with a word as the name of a folder, or "". kws/protocols.py has the same rule.
+// What is wrong with a word as the name of a folder, or "". kws/data/protocols.py has the same rule.
 export function complaintAbout(word) {
   if (!word) return "Write the word first.";
   if ("_.".includes(word[0]) || /[/\\,"\p{C}]/u.test(word)) {

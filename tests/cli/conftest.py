@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from kws.audio import write_audio
+from kws.audio.recordings import write_audio
 from kws.cli import run
-from kws.protocols import COMMANDS
+from kws.data.protocols import COMMANDS
+from tests.conftest import PATIENCE
 
 CURE = re.compile(  # what would be right, or an imperative that opens a part of the sentence
     r"did you mean|expects |must be|at least|one of |<=|"
@@ -79,7 +80,7 @@ def kws_process() -> Callable[..., Outcome]:
             [sys.executable, "-m", "kws.cli", *map(str, arguments)],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             env=environment,
             **options,
         )

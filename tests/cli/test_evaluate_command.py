@@ -7,9 +7,9 @@ import shutil
 import pytest
 import torch
 
-from kws.audio import write_audio
+from kws.audio.recordings import write_audio
+from kws.data.protocols import PROTOCOLS
 from kws.inference.trained import Trained
-from kws.protocols import PROTOCOLS
 from kws.training.checkpoint import save_checkpoint
 from kws.training.history import History
 from tests.conftest import state_of
@@ -107,7 +107,7 @@ class TestEvaluate:
         assert "(n=12, " in lines[-2]
 
     def test_many_classes_are_cut_to_the_worst(self, kws, speakers, tiny_speakers, monkeypatch):
-        monkeypatch.setattr("kws.cli.evaluation.MOST_ROWS", 3)
+        monkeypatch.setattr("kws.cli.evaluate_classifier.MOST_ROWS", 3)
         lines = kws("evaluate", speakers, "--data", tiny_speakers).out.splitlines()
         assert lines[0] == "the 3 of 6 classes with the lowest recall:"
         assert lines[5] == ""
@@ -123,6 +123,10 @@ class TestEvaluate:
             (["--data", "{corpus}", "--device", "cuda"], "no usable CUDA GPU"),
             (["--data", "{corpus}", "--split", "test"], "'testing'"),
             ([], "--data"),
+            (["--beam", "1"], "--beam does not apply to a keyword model: remove it"),
+            (["--listen"], "--listen does not apply to a keyword model"),
+            (["--trigger", "nonsense"], "--trigger does not apply to a keyword model"),
+            (["--stream", "--split", "testing"], "--split does not apply to a keyword model with"),
         ],
     )
     def test_what_is_refused(self, kws, run, tiny_corpus, arguments, sentence):
@@ -235,7 +239,10 @@ class TestExport:
             ([], "choose --onnx or --safetensors"),
             (["a.pt"], "choose --onnx or --safetensors"),
             (["a.onnx", "--onnx", "--safetensors"], "one format at a time"),
-            (["a.onnx", "--safetensors"], "a.onnx: its name says onnx"),
+            (["--onnx", "--resample"], "--resample does not apply to an export without --quantize"),
+            (["--quantize", "--safetensors"], "--safetensors does not apply to an export with"),
+            (["--quantize"], "--data is missing"),
+            (["a.onnx", "--safetensors"], "a.onnx: its name ends in .onnx"),
         ],
     )
     def test_what_is_refused(self, kws, run, arguments, sentence):

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from kws.training.history import read_history
-from kws.training.prior_run import DrawingObjective
+from kws.training.prior_run import PriorObjective
 
 SHORT = ["--set", "train.total_steps=2", "--set", "data.spoken=4", "--set", "train.batch_size=4"]
 TINY = [*SHORT, "--set", "model.d_model=4", "--set", "model.d_ff=4"]
@@ -35,9 +35,9 @@ def test_a_voice_is_trained_and_says_a_text(kws, voice, tmp_path):
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        (["train", "codec", "--data", "x"], ["--data is no option of codec"]),
+        (["train", "codec", "--data", "x"], ["--data does not apply to codec"]),
         (["train", "codec", "--words", "ja,nein"], ["--words"]),
-        (["train", "text-to-speech", "--init", "x"], ["--init is no option of text-to-speech"]),
+        (["train", "text-to-speech", "--init", "x"], ["--init does not apply to text-to-speech"]),
         (["train", "code-prior"], ["--init", "kws train codec"]),
         (["train", "codec", "--set", "model.num_codes=1"], ["a codebook of 1 says nothing"]),
         (["train", "keywords"], ["--data is missing"]),
@@ -49,35 +49,32 @@ def test_a_training_that_lacks_something_is_one_sentence(kws, tmp_path, options,
     assert not (tmp_path / "run").exists()
 
 
-def test_several_processes_are_refused(kws, tmp_path, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    kws("train", "codec", "--out", tmp_path / "run").sentence("leave torchrun out")
-
-
 def test_a_voice_is_no_classifier(kws, voice, tmp_path):
-    kws("evaluate", voice, "--data", "x").sentence("--data is no option of a model of speech")
+    kws("evaluate", voice, "--data", "x").sentence("--data does not apply to a voice: remove it")
     kws("evaluate", voice, "--stream").sentence("--stream")
-    kws("predict", "x.wav", "--model", voice).sentence("a voice, which speaks")
-    kws("export", voice, "--onnx").sentence(voice, "is not exported")
+    kws("predict", "x.wav", "--model", voice).sentence(
+        "this is a voice, not a keyword model or a speaker model"
+    )
+    kws("export", voice, "--onnx").sentence(voice, "this is a voice, not")
     kws("plot", voice).sentence("a voice")
     prior = ["train", "code-prior", "--init", voice, "--out", tmp_path / "run"]
-    kws(*prior).sentence("holds no codec")
+    kws(*prior).sentence("does not contain a codec")
 
 
 @pytest.mark.slow
 def test_codes_are_learned_and_measured(kws, tmp_path, monkeypatch):
     codec, prior = tmp_path / "codec", tmp_path / "prior"
     assert kws("train", "codec", "--out", codec, *SHORT).code == 0
-    learn = DrawingObjective.loss
+    draw = PriorObjective.batch
 
     def interrupted(objective, rows, step):
         signal.raise_signal(signal.SIGINT)
-        return learn(objective, rows, step)
+        return draw(objective, rows, step)
 
-    monkeypatch.setattr(DrawingObjective, "loss", interrupted)
+    monkeypatch.setattr(PriorObjective, "batch", interrupted)
     stopped = kws("train", "code-prior", "--init", codec, "--out", prior, *TINY)
     assert stopped.code == 130
-    assert f"--out {prior} --init {codec} --set" in stopped.err
+    assert f"--out {prior} --device cpu --init {codec} --set" in stopped.err
     assert stopped.err.endswith("--resume\n")
     monkeypatch.undo()
     again = kws("train", "code-prior", "--out", prior, *TINY, "--resume")

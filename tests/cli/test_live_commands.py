@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from kws.audio import write_audio
+from kws.audio.recordings import write_audio
 from kws.inference.trained import load_model
 
 EAGER = "threshold=0.05,in_a_row=1,smooth_ms=100,refractory_ms=100"
@@ -43,7 +43,9 @@ def test_listen_reads_a_pipe(kws, keyword_run, noisy, monkeypatch):
 
 
 def test_listen_tells_what_is_wrong(kws, keyword_run, speaker_run, noisy):
-    kws("listen", speaker_run, noisy).sentence(speaker_run, "knows speakers, not words")
+    kws("listen", speaker_run, noisy).sentence(
+        speaker_run, "this is a speaker model, not a keyword model"
+    )
     kws("listen", keyword_run).sentence("--microphone")
     kws("listen", keyword_run, noisy, "--microphone").sentence("--microphone")
     kws("listen", keyword_run, "none.wav").sentence("none.wav")
@@ -93,4 +95,6 @@ def test_a_partial_copy_is_read_when_asked(kws, words):
 
 def test_quantization_needs_clips(kws, keyword_run, speaker_run, tmp_path):
     kws("export", keyword_run, tmp_path / "m.onnx", "--quantize").sentence("--data")
-    kws("export", speaker_run, tmp_path / "m.onnx", "--quantize").sentence("knows speakers")
+    kws("export", speaker_run, tmp_path / "m.onnx", "--quantize").sentence(
+        "--quantize does not apply to a speaker model"
+    )

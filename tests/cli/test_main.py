@@ -13,6 +13,7 @@ import kws as package
 from kws import cli
 from kws.cli import groups  # noqa: F401  (registers them on the real app, before it is replaced)
 from kws.errors import UsageError
+from tests.conftest import PATIENCE
 
 KWS = [sys.executable, "-m", "kws.cli"]
 
@@ -145,7 +146,9 @@ def test_a_reader_that_went_away_is_quiet():
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as nobody:
-        done = subprocess.run([*KWS, "--help"], stdout=nobody, stderr=subprocess.PIPE, timeout=60)
+        done = subprocess.run(
+            [*KWS, "--help"], stdout=nobody, stderr=subprocess.PIPE, timeout=PATIENCE
+        )
     assert (done.returncode, done.stderr) == (1, b"")
 
 
@@ -164,7 +167,7 @@ def test_control_c_in_a_running_command_is_130(tmp_path):
         server.settimeout(60)
         connection, _ = server.accept()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
         connection.close()
     assert (process.returncode, err) == (130, "kws: interrupted\n")
 
@@ -179,7 +182,9 @@ def test_start_up_imports_nothing_heavy():
         f"heavy = [name for name in {HEAVY} if name in sys.modules];"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -192,3 +197,11 @@ def test_threads_do_not_wait_at_full_speed_unless_the_user_wants_it(chosen):
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == (chosen or "2000")
+
+
+@pytest.mark.parametrize("statement", ["import kws.gone", "from kws.training import gone"])
+def test_a_command_that_a_kit_lacks_ends_in_one_sentence(statement, capsys):
+    assert cli.exit_code("kws", lambda: exec(statement)) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("kws: this copy of the course does not contain kws.")
+    assert told.count("\n") == 1

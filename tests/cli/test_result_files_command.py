@@ -6,9 +6,9 @@ import shutil
 import pytest
 import torch
 
-from kws.audio import write_audio
+from kws.audio.recordings import write_audio
+from kws.data.protocols import PROTOCOLS
 from kws.inference.submission import KAGGLE_LABELS
-from kws.protocols import PROTOCOLS
 from tests.conftest import state_of
 
 CLIPS = ("clip_0b.wav", "clip_0a.wav", "clip_1.wav")
@@ -99,7 +99,7 @@ class TestKaggle:
     def test_what_it_writes_it_calls_right(self, kws, says, challenge, tmp_path):
         kws("kaggle", challenge, "--run", says("up"), "--out", tmp_path / "out.csv")
         outcome = kws("kaggle", challenge, "--check", tmp_path / "out.csv")
-        assert outcome.out == f"{tmp_path / 'out.csv'}: right, 3 rows: up 3\n"
+        assert outcome.out == f"{tmp_path / 'out.csv'}: correct, 3 rows: up 3\n"
 
     def test_a_model_of_speakers_is_refused(self, kws, speaker_run, challenge, tmp_path):
         out = tmp_path / "out.csv"
@@ -154,7 +154,7 @@ class TestHomework:
 
     def test_the_answers_themselves_are_right(self, kws, good_speakers):
         outcome = kws("homework-csv", good_speakers, "--check", good_speakers / "test_labels.csv")
-        assert outcome.out.endswith("right, 3 rows: id00000 1, id00001 1, id00002 1\n")
+        assert outcome.out.endswith("correct, 3 rows: id00000 1, id00001 1, id00002 1\n")
 
     def test_an_unknown_speaker_is_named(self, kws, good_speakers, tmp_path):
         answers = (good_speakers / "test_labels.csv").read_text()
@@ -171,7 +171,7 @@ class TestHomework:
         assert not out.exists()
 
     def test_a_model_of_words_is_refused(self, kws, keyword_run, good_speakers):
-        kws("homework-csv", good_speakers, "--run", keyword_run).sentence("kws kaggle")
+        kws("homework-csv", good_speakers, "--run", keyword_run).sentence("kaggle")
 
     def test_a_folder_without_the_list_of_test_utterances(self, kws, speaker_run, speakers):
         (speakers / "testdata.json").unlink()

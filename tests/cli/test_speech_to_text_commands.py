@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from kws.audio import write_audio
+from kws.audio.recordings import write_audio
 from kws.data.transcripts import TABLE, write_transcripts
 
 SMALL = [
@@ -81,11 +81,13 @@ def test_what_does_not_fit_is_one_sentence(kws, run, transcripts, tmp_path):
     write_audio(short, torch.zeros(20))
     kws("transcribe", short, "--model", run).sentence(short, "20 samples")
     kws("predict", transcripts, "--model", run).sentence("kws transcribe")
-    kws("export", run, "--safetensors").sentence(run, "leave --safetensors out")
-    kws("export", run, "--quantize").sentence(run, "leave --quantize out")
+    kws("export", run, "--safetensors").sentence(
+        "--safetensors does not apply to a speech recognizer"
+    )
+    kws("export", run, "--quantize").sentence("--quantize does not apply to a speech recognizer")
     again = kws("train", "speech-to-text", "--data", transcripts, "--out", run)
     again.sentence("contains a run already")
     words = kws(
         "train", "speech-to-text", "--data", transcripts, "--out", "x", "--words", "ja,nein"
     )
-    words.sentence("--words is no option of speech-to-text")
+    words.sentence("--words does not apply to speech-to-text")

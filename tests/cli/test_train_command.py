@@ -48,7 +48,6 @@ def test_it_says_what_it_trains_on_and_how_well_it_went(train, tmp_path):
 
 
 def test_it_says_which_weights_best_pt_contains(train, tmp_path):
-    """With the sample code's flaws they are not of the best validation."""
     train(tmp_path / "run", "train.epochs=1")
     best = tmp_path / "run" / "best.pt"
     save_checkpoint(best, read_checkpoint(best) | {"step": 2})
@@ -72,11 +71,11 @@ def test_a_second_run_in_the_folder_is_refused_and_resume_is_offered(train, tmp_
 def test_interrupted_it_saves_says_how_to_go_on_and_does(train, tmp_path, monkeypatch):
     real, calls = kws.training.loop.train_step, []
 
-    def step(run, forward):
+    def step(run, *arguments):
         calls.append(run.step)
         if len(calls) == 4:
             signal.raise_signal(signal.SIGINT)
-        return real(run, forward)
+        return real(run, *arguments)
 
     monkeypatch.setattr(kws.training.loop, "train_step", step)
     outcome = train(tmp_path / "run")

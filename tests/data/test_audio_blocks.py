@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 
-from kws.audio import read_audio, resample, write_audio
+from kws.audio.recordings import read_audio, resample, write_audio
 from kws.data.audio_blocks import PcmPipe, StreamResampler, file_blocks, live_blocks, resampled
 from kws.errors import UsageError
 

@@ -1,5 +1,6 @@
 """`kws data pack` and `kws data check`: what they print, and one sentence for a bad folder."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ import soundfile
 
 from kws.cli import run
 from kws.data.check import check, kind_of, pack, table
+from kws.data.protocols import COMMANDS
 from kws.errors import UsageError
 from kws.plots import class_balance
-from kws.protocols import COMMANDS
 
 
 @pytest.fixture
@@ -97,24 +98,17 @@ def test_kinds_of_folders(words, tmp_path, tiny_speakers):
     assert kind_of(tmp_path) == "words"
 
 
-def test_pack_counts_recordings_utterances_and_frames(words, tiny_speakers):
+def test_packs_and_checks_count_recordings_and_utterances(words, tiny_speakers):
     assert "33 recordings in 11 word folders" in pack(words)[0]
     assert "3 recordings without labels" in pack(words / "yes")[0]
-    assert "48 utterances" in pack(tiny_speakers)[0]
-    assert "6 speakers" in pack(tiny_speakers)[0]
-
-
-def test_check_of_speakers_counts_each_split(tiny_speakers):
+    assert re.search("48 utterances.*6 speakers|6 speakers.*48 utterances", pack(tiny_speakers)[0])
+    assert check(words / "no", "v2-12") == [f"{words}/no: 3 recordings without labels"]
     assert [line.split(": ")[1] for line in check(tiny_speakers, "v2-12")] == [
         "6 speakers, 40 mel bands",
         "30 utterances of 6 speakers",
         "6 utterances of 6 speakers",
         "12 utterances of 6 speakers",
     ]
-
-
-def test_check_of_unlabeled_recordings_counts_them(words):
-    assert check(words / "no", "v2-12") == [f"{words}/no: 3 recordings without labels"]
 
 
 def test_table_aligns_long_numbers():

@@ -1,12 +1,10 @@
 """The homework's archive, cut into parts: fetched from a local server, joined, checked."""
 
 import hashlib
-import http.server
 import io
 import json
-import tarfile
-import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +12,13 @@ import torch
 
 from kws.cli import run
 from kws.data import download as downloads
-from kws.data.download import ARCHIVES, MARKER, Archive, download
+from kws.data.download import ARCHIVES, Archive, download
 from kws.data.joined import Joined
 from kws.data.speakers import load_speakers
 from kws.errors import UsageError
 from kws.files import lock
+from tests.data import archives
+from tests.data.archives import QuietHandler, Server, content_of, names, serving, tar_of
 
 NAME, FILE, PARTS = "homework", "Dataset.tar.gz", (".partaa", ".partab", ".partac", ".partad")
 F, FRAMES = 5, 211
@@ -46,16 +46,10 @@ def homework() -> dict[str, bytes]:
     return files | {name: json.dumps(table).encode() for name, table in tables.items()}
 
 
-def tar_of(files: dict[str, bytes]) -> bytes:
+def packed(files: dict[str, bytes]) -> bytes:
     """As the publisher packed it: one folder, with a Mac's shadow beside it."""
-    buffer, packed = io.BytesIO(), {"._Dataset": b"Mac"}
-    packed |= {f"Dataset/{name}": content for name, content in files.items()}
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, content in packed.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
+    inside = ((f"Dataset/{name}", content) for name, content in files.items())
+    return tar_of([("._Dataset", b"Mac"), *inside])
 
 
 def cut(data: bytes) -> dict[str, bytes]:
@@ -64,10 +58,10 @@ def cut(data: bytes) -> dict[str, bytes]:
     return {FILE + part: data[i * size : (i + 1) * size] for i, part in enumerate(PARTS)}
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     """Serves `files`; the first answer for a file in `drops` stops after that many bytes."""
 
-    def do_GET(self):
+    def do_GET(self):  # noqa: N802
         name = self.path.removeprefix("/")
         wanted = self.headers.get("Range")
         self.server.asked.append((name, wanted))
@@ -83,21 +77,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content[start:][: self.server.drops.pop(name, None)])
         return None
 
-    def log_message(self, *_):
-        pass
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """The parts on offer, and who asked for what."""
-
-    daemon_threads = True
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.url = files, f"http://127.0.0.1:{self.server_port}"
-        self.drops: dict[str, int] = {}
-        self.asked: list[tuple[str, str | None]] = []
-
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, bytes]:
@@ -107,46 +86,32 @@ def files() -> dict[str, bytes]:
 @pytest.fixture
 def server(files, monkeypatch) -> Iterator[Server]:
     """Offers the small homework's parts, known as an archive whose SHA-256 nobody published."""
-    server = Server(cut(tar_of(files)))
     archive = Archive(
         file=FILE,
         sha256=None,
         num_bytes=None,
         max_unpacked=1_000_000,
-        base=server.url,
         parts=PARTS,
         holds=(len(SPEAKERS), sum(SPEAKERS.values()), TEST, F),
     )
-    monkeypatch.setitem(ARCHIVES, NAME, archive)
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("KWS_MIRROR", raising=False)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(Handler, files=cut(packed(files)), drops={}, asked=[]) as server:
+        monkeypatch.setitem(ARCHIVES, NAME, replace(archive, base=server.url))
+        yield server
 
 
 def digest_of(server: Server) -> str:
     return hashlib.sha256(b"".join(server.files.values())).hexdigest()
 
 
-def content_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MARKER}
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
 def refused(out: Path, **options) -> str:
     """The sentence with which the download is refused; nothing of it is at `out`."""
-    with pytest.raises(UsageError) as refusal:
-        download(NAME, out, wait=0.0, **options)
-    assert "\n" not in str(refusal.value)
-    assert ".unpacking" not in str(refusal.value)
+    sentence = archives.refused(download, NAME, out, wait=0.0, **options)
+    assert ".unpacking" not in sentence
     assert not out.exists()
     assert not [name for name in names(out.parent) if name.startswith(".")]
-    return str(refusal.value)
+    return sentence
 
 
 def test_parts_are_fetched_in_order_joined_and_unpacked_without_their_folder(
@@ -297,12 +262,12 @@ def name_one_twice(files: dict[str, bytes]) -> None:
 def test_other_content_than_the_homework_is_refused(server, files, tmp_path, change, told):
     other = dict(files)
     change(other)
-    server.files = cut(tar_of(other))
+    server.files = cut(packed(other))
     assert told in refused(tmp_path / "out")
 
 
 def test_an_archive_without_the_homework_is_refused(server, tmp_path):
-    server.files = cut(tar_of({"cat.jpg": bytes(1_000)}))
+    server.files = cut(packed({"cat.jpg": bytes(1_000)}))
     assert "metadata.json 0 times" in refused(tmp_path / "out")
 
 

@@ -1,7 +1,6 @@
 """Unpacking an archive that may be damaged, or made to do harm."""
 
 import gzip
-import io
 import random
 import tarfile
 from pathlib import Path
@@ -11,22 +10,9 @@ import pytest
 from kws.data.extract import extract
 from kws.data.joined import Joined
 from kws.errors import UsageError
+from tests.data.archives import content_of, names, refused, tar_of
 
 CLIPS = {"yes/a.wav": random.Random(1).randbytes(50_003), "LICENSE": b"free\n"}
-
-
-def tar_of(*members: tuple[str, bytes] | tarfile.TarInfo) -> bytes:
-    """A tar.gz of files given as (name, content), or of members given whole."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for member in members:
-            if isinstance(member, tarfile.TarInfo):
-                tar.addfile(member, io.BytesIO(bytes(member.size)))
-            else:
-                info = tarfile.TarInfo(member[0])
-                info.size = len(member[1])
-                tar.addfile(info, io.BytesIO(member[1]))
-    return buffer.getvalue()
 
 
 def member(name: str, kind: bytes, target: str = "", size: int = 0) -> tarfile.TarInfo:
@@ -36,28 +22,6 @@ def member(name: str, kind: bytes, target: str = "", size: int = 0) -> tarfile.T
     return info
 
 
-def content_of(folder: Path) -> dict[str, bytes]:
-    """Every file below `folder`, by relative path."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def refused(data: bytes, folder: Path, **options) -> str:
-    """The sentence with which `data` is refused."""
-    with pytest.raises(UsageError) as refusal:
-        unpack(data, folder, **options)
-    sentence = str(refusal.value)
-    assert "\n" not in sentence
-    return sentence
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
 def unpack(data: bytes, folder: Path, **options) -> None:
     (folder / "a.tar.gz").write_bytes(data)
     with Joined([folder / "a.tar.gz"]) as archive:
@@ -65,15 +29,8 @@ def unpack(data: bytes, folder: Path, **options) -> None:
 
 
 def test_folders_files_and_the_current_folder_are_unpacked(tmp_path):
-    unpack(
-        tar_of(
-            member("./", tarfile.DIRTYPE),
-            member("./empty", tarfile.DIRTYPE),
-            ("./yes/a.wav", b"1"),
-            ("no/b.wav", b"2"),
-        ),
-        tmp_path,
-    )
+    folders = [member(name, tarfile.DIRTYPE) for name in ("./", "./empty")]
+    unpack(tar_of([*folders, ("./yes/a.wav", b"1"), ("no/b.wav", b"2")]), tmp_path)
     assert content_of(tmp_path / "out") == {"yes/a.wav": b"1", "no/b.wav": b"2"}
     assert (tmp_path / "out" / "empty").is_dir()
 
@@ -101,7 +58,7 @@ def test_folders_files_and_the_current_folder_are_unpacked(tmp_path):
     ids=lambda evil: (evil.name + evil.linkname) if isinstance(evil, tarfile.TarInfo) else evil[0],
 )
 def test_an_evil_member_leaves_nothing_behind(tmp_path, evil):
-    sentence = refused(tar_of(("yes/a.wav", b"1"), evil), tmp_path)
+    sentence = refused(unpack, tar_of([("yes/a.wav", b"1"), evil]), tmp_path)
     assert "a.tar.gz" in sentence
     assert "remove it" in sentence
     assert names(tmp_path) == ["a.tar.gz"]
@@ -112,14 +69,14 @@ def test_a_link_and_a_file_through_it_write_nothing_outside(tmp_path):
     """The classical attack: a link out of the folder, then a file below the link."""
     outside = tmp_path / "outside"
     outside.mkdir()
-    data = tar_of(member("yes", tarfile.SYMTYPE, str(outside)), ("yes/evil.wav", b"x"))
-    refused(data, tmp_path)
+    data = tar_of([member("yes", tarfile.SYMTYPE, str(outside)), ("yes/evil.wav", b"x")])
+    refused(unpack, data, tmp_path)
     assert names(outside) == []
 
 
 def test_the_size_limit_is_exact(tmp_path):
-    data = tar_of(("a", bytes(700)), ("b", bytes(300)))
-    assert "more than it should" in refused(data, tmp_path, max_bytes=999)
+    data = tar_of([("a", bytes(700)), ("b", bytes(300))])
+    assert "more than it should" in refused(unpack, data, tmp_path, max_bytes=999)
     unpack(data, tmp_path, max_bytes=1_000)
 
 
@@ -127,19 +84,19 @@ def test_zeros_after_the_end_of_the_archive_are_bounded(tmp_path, monkeypatch):
     """Nothing that gzip unpacks escapes the limit, member or not."""
     monkeypatch.setattr("kws.data.extract.MAX_MEMBERS", 10)
     tail = gzip.compress(bytes(3_000_000))
-    assert "more than it should" in refused(tar_of(("a", b"1")) + tail, tmp_path)
+    assert "more than it should" in refused(unpack, tar_of([("a", b"1")]) + tail, tmp_path)
 
 
 def test_the_number_of_members_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("kws.data.extract.MAX_MEMBERS", 3)
-    refused(tar_of(*((str(i), b"") for i in range(4))), tmp_path)
-    unpack(tar_of(*((str(i), b"") for i in range(3))), tmp_path)
+    refused(unpack, tar_of((str(i), b"") for i in range(4)), tmp_path)
+    unpack(tar_of((str(i), b"") for i in range(3)), tmp_path)
 
 
 @pytest.mark.parametrize("where", [0, 5, 100, 0.5, -9, -1])
 @pytest.mark.parametrize("how", ["cut", "flip"])
 def test_a_damaged_archive_is_one_sentence_or_whole(tmp_path, where, how):
-    data = tar_of(*CLIPS.items())
+    data = tar_of(CLIPS.items())
     at = int(len(data) * where) if isinstance(where, float) else where % len(data)
     bad = data[:at] if how == "cut" else data[:at] + bytes([data[at] ^ 255]) + data[at + 1 :]
     try:
@@ -156,7 +113,7 @@ def test_a_full_disk_while_unpacking_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("kws.data.extract.shutil.copyfileobj", full)
     with pytest.raises(OSError, match="No space") as refusal:
-        unpack(tar_of(("a", b"1")), tmp_path)
+        unpack(tar_of([("a", b"1")]), tmp_path)
     assert refusal.value.filename == str(tmp_path / "out")
     assert names(tmp_path) == ["a.tar.gz"]
 
@@ -165,6 +122,6 @@ def test_what_a_killed_run_left_is_removed(tmp_path):
     stale = tmp_path / ".out.unpacking" / "yes"
     stale.mkdir(parents=True)
     (stale / "half.wav").write_bytes(b"1")
-    unpack(tar_of(("yes/a.wav", b"1")), tmp_path)
+    unpack(tar_of([("yes/a.wav", b"1")]), tmp_path)
     assert content_of(tmp_path / "out") == {"yes/a.wav": b"1"}
     assert names(tmp_path) == ["a.tar.gz", "out"]

@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 
 from kws.data.listing import Choice, Listing, check_listing, choose, read_listing
+from kws.data.protocols import (
+    COMMANDS,
+    SPLITS,
+    V1_OTHER_WORDS,
+    V1_WORDS,
+    V2_OTHER_WORDS,
+    get_protocol,
+)
 from kws.errors import UsageError
-from kws.protocols import COMMANDS, SPLITS, V1_OTHER_WORDS, V1_WORDS, V2_OTHER_WORDS, get_protocol
 
 # clips of the commands and of the other words in training, validation, testing
 ARCHIVES = {

@@ -5,13 +5,13 @@ from collections import Counter
 import pytest
 import torch
 
-from kws.audio import write_audio
+from kws.audio.recordings import write_audio
 from kws.data.extra_clips import silence_count, unknown_count
 from kws.data.listing import read_listing
 from kws.data.own_words import divide, words_in
+from kws.data.protocols import SPLITS, get_protocol, own_protocol
 from kws.data.speech_commands import load_speech_commands
 from kws.errors import UsageError
-from kws.protocols import SPLITS, get_protocol, own_protocol
 
 
 @pytest.fixture
@@ -42,19 +42,16 @@ def splits_of(listing) -> dict[str, Counter]:
     return counted
 
 
-def test_one_voice_is_split_by_recording_with_a_warning(folder):
-    listing = divide(
-        read_listing(folder(ja=recordings(1, 10), nein=recordings(1, 3))), ["ja", "nein"]
-    )
-    counts = splits_of(listing)
-    assert counts["ja"] == {"training": 8, "validation": 1, "testing": 1}
-    assert counts["nein"] == {"training": 1, "validation": 1, "testing": 1}
+def test_one_voice_and_names_without_a_speaker_are_split_by_recording_with_a_warning(folder):
+    root = folder(ja=recordings(1, 10), nein=recordings(1, 3))
+    listing = divide(read_listing(root), ["ja", "nein"])
+    assert splits_of(listing) == {
+        "ja": {"training": 8, "validation": 1, "testing": 1},
+        "nein": {"training": 1, "validation": 1, "testing": 1},
+    }
     assert "one speaker: split by recording" in listing.notes[0]
-
-
-def test_names_without_a_speaker_are_split_by_recording(folder):
-    listing = divide(read_listing(folder(ja=[*recordings(5), "monday"])), ["ja"])
-    assert "who spoke is not in every name" in listing.notes[0]
+    unknown = read_listing(folder(ja=[*recordings(5), "monday"]))
+    assert "who spoke is not in every name" in divide(unknown, ["ja"]).notes[0]
 
 
 def test_few_voices_are_dealt_out_and_never_shared(folder):
@@ -68,16 +65,12 @@ def test_few_voices_are_dealt_out_and_never_shared(folder):
     assert set.union(*speakers.values()) == {"s0", "s1", "s2", "s3"}
 
 
-def test_many_voices_keep_the_official_hash(folder):
-    listing = read_listing(folder(ja=recordings(60)))
-    assert divide(listing, ["ja"]) == listing
-
-
-def test_lists_decide_where_they_are(folder):
-    root = folder(ja=recordings(1, 4))
-    (root / "validation_list.txt").write_text("ja/s0_nohash_0.wav\n")
-    (root / "testing_list.txt").write_text("ja/s0_nohash_1.wav\n")
-    assert splits_of(divide(read_listing(root), ["ja"]))["ja"]["training"] == 2
+def test_many_voices_keep_the_official_hash_and_lists_decide_where_they_are(folder):
+    root = folder(ja=recordings(60))
+    assert divide(read_listing(root), ["ja"]) == read_listing(root)
+    for number, split in enumerate(("validation", "testing")):
+        (root / f"{split}_list.txt").write_text(f"ja/s{number}_nohash_0.wav\n")
+    assert splits_of(divide(read_listing(root), ["ja"]))["ja"]["training"] == 58
 
 
 def test_silence_and_unknown_come_from_the_embedded_corpus(folder):
@@ -93,16 +86,17 @@ def test_silence_and_unknown_come_from_the_embedded_corpus(folder):
     assert more.counts()["_unknown_"] == 20
 
 
-def test_unknown_is_never_one_of_the_words(folder):
-    clips = load_speech_commands(folder(yes=recordings(1, 6)), "own:yes", "training", unknown="all")
-    assert not any(name.startswith("spare/yes/") for name in clips.names)
+def test_unknown_are_other_folders_where_there_are_some_and_never_one_of_the_words(folder):
+    def unknown(root, word):
+        clips = load_speech_commands(root, f"own:{word}", "training", unknown="all")
+        return clips.counts()["_unknown_"], {name.rpartition("/")[0] for name in clips.names}
 
-
-def test_other_folders_are_unknown_where_there_are_some(folder):
-    root = folder(ja=recordings(1, 10), anders=recordings(1, 10))
-    clips = load_speech_commands(root, "own:ja", "training", unknown="all")
-    assert clips.counts() == {"_silence_": 8, "_unknown_": 8, "ja": 8}
-    assert not any(name.startswith("spare/") for name in clips.names)
+    _, used = unknown(folder(yes=recordings(1, 6)), "yes")
+    assert "spare/no" in used
+    assert "spare/yes" not in used
+    n, used = unknown(folder(ja=recordings(1, 10), yes=recordings(1, 10)), "ja")
+    assert n == 8
+    assert not any(name.startswith("spare/") for name in used)
 
 
 def test_words_may_have_spaces_and_one_letter(folder):

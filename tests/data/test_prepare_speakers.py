@@ -14,10 +14,10 @@ import soundfile
 import torch
 
 from data_scripts.prepare_speakers import main, prepare_speakers
-from kws.audio import read_audio, write_audio
+from kws.audio.features import speaker_log_mel
+from kws.audio.recordings import read_audio, write_audio
 from kws.data.speakers import load_speakers
 from kws.errors import UsageError
-from kws.features import speaker_log_mel
 from tests.conftest import forked
 
 

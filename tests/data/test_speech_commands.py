@@ -11,10 +11,10 @@ import pytest
 import soundfile
 import torch
 
-from kws.audio import SAMPLE_RATE, read_audio
+from kws.audio.recordings import SAMPLE_RATE, read_audio
+from kws.data.protocols import COMMANDS, SPLITS, get_protocol
 from kws.data.speech_commands import draw_starts, load_speech_commands, load_unlabeled, read_noise
 from kws.errors import UsageError
-from kws.protocols import COMMANDS, SPLITS, get_protocol
 
 OTHERS = ("bed", "zero")
 SPEAKERS = 13  # 8 train, 3 validate, 2 test

@@ -5,7 +5,7 @@ from itertools import chain
 import pytest
 import torch
 
-from kws.audio import write_audio
+from kws.audio.recordings import write_audio
 from kws.data.transcripts import load_transcripts, padded
 from kws.errors import UsageError
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import kws.training.recipe
-from kws.experiments.one_run import run_one
-from kws.experiments.plan import Job, find_source
-from kws.experiments.run_process import Worker
+from experiments import runs
+from experiments.one_run import run_one
+from experiments.plan import Job, find_source
 
 collect_ignore = ["small.py"]  # a program, which reads its arguments
 
@@ -74,7 +74,7 @@ def recipes(recipe_folder, monkeypatch) -> Path:
     """The folder of the recipes, in place of the package's, in workers too."""
     monkeypatch.setattr(kws.training.recipe, "RECIPES", recipe_folder)
     command = [sys.executable, str(SMALL_WORKER), str(recipe_folder)]
-    monkeypatch.setattr(Worker, "command", command)
+    monkeypatch.setattr(runs, "COMMAND", command)
     yield recipe_folder
     for name in ("die", "slow"):
         (recipe_folder / name).unlink(missing_ok=True)

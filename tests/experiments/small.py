@@ -1,8 +1,8 @@
-"""The worker of these tests: that of kws.experiments, with recipes of a folder of their own.
+"""The process of a run in these tests: that of experiments, with recipes of a folder of their own.
 
     small.py FOLDER WORDS…
 
-`FOLDER` holds the recipes. Where it also holds the file `die`, the worker removes it and kills
+`FOLDER` holds the recipes. Where it also holds the file `die`, it removes it and kills
 itself with SIGKILL in the middle of its third optimizer step; where it holds `slow`, each step
 takes half a second more.
 """
@@ -15,8 +15,10 @@ from pathlib import Path
 
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
 import kws.training.recipe
-from kws.experiments import run_process as worker
+from experiments import runs
 
 FOLDER = Path(sys.argv[1])
 
@@ -41,4 +43,4 @@ def spoil(steps: int = 0) -> None:
 if __name__ == "__main__":
     kws.training.recipe.RECIPES = FOLDER
     spoil()
-    worker.main()
+    runs.main()

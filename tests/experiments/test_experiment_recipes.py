@@ -5,9 +5,9 @@ from functools import cache
 import pytest
 import torch
 
+from kws.data.protocols import PROTOCOLS, get_protocol, on_the_embedded_corpus
 from kws.models.counts import count_parameters, measured_parts
 from kws.models.registry import PRETRAINED
-from kws.protocols import PROTOCOLS, get_protocol, on_the_embedded_corpus
 from kws.training.model import new_model
 from kws.training.recipe import (
     Recipe,
@@ -70,7 +70,6 @@ PARAMETERS = {
     "twelve-classes/crnn": 4_424_652,
     "twelve-classes/crnn-attention": 1_507_149,
     "speaker-homework/baseline": 125_896,
-    "speaker-homework/compat": 125_896,
     "small-footprint/kwt-1": 607_308 + 64 * LONGER,
     "small-footprint/kwt-2": 2_394_252 + 128 * LONGER,
     "small-footprint/kwt-3": 5_360_844 + 192 * LONGER,
@@ -185,7 +184,7 @@ def test_what_a_row_is_about_stays_in_the_short_form():
     for name, short in recipes(short=True).items():
         changed = {key for key, _, _ in changed_keys(load(name, short=False), short)}
         kept = {"train.optimizer", "train.schedule", "train.loss", "model.name", "model.positions"}
-        kept |= {"data.protocol", "data.compat", "features.kind", "features.normalize"}
+        kept |= {"data.protocol", "features.kind", "features.normalize"}
         kept |= {"train.lr"} if name.startswith(rates) else set()
         assert not changed & kept, name
 
@@ -210,7 +209,6 @@ def test_one_thing_differs_between_rows_that_are_compared():
     norm = differ("speaker-lab/conformer", "speaker-lab/conformer-without-norm")
     assert norm == {"model.normalization"}
     assert differ("speaker-lab/shared", "speaker-lab/separate") == {"model.name"}
-    assert differ("speaker-homework/baseline", "speaker-homework/compat") == {"data.compat"}
     assert differ("convs2s/mse-adam", "convs2s/cross-entropy-adam") == {"train.loss"}
     grid = {
         f"{m}-{d}-{n}": (m, d, n)

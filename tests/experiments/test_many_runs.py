@@ -11,45 +11,40 @@ from pathlib import Path
 
 import pytest
 
-from kws.experiments.many_runs import run_all
-from kws.experiments.plan import Job
-from kws.experiments.run_process import Died, Worker
+from experiments import runs
+from experiments.plan import Job
+from experiments.runs import run_all, run_in_process
+from kws.parallel import Pool
 from kws.training.checkpoint import read_checkpoint
+from tests.conftest import PATIENCE
 
 
-class InProcess:
-    """A runner of this process: for what does not depend on a worker's life."""
-
-    def run(self, job: Job):
-        from kws.experiments.run_process import answer
-
-        return answer(job)
-
-    def interrupt(self) -> None: ...
-
-    def close(self) -> None: ...
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """For what does not depend on a process's life."""
+    monkeypatch.setattr(runs, "run_in_process", lambda values: runs.answer(Job.of(values)))
 
 
-def said() -> tuple[list[str], dict]:
+def reported() -> tuple[list[str], dict]:
     lines: list[str] = []
-    return lines, {"say": lines.append}
+    return lines, {"report": lines.append}
 
 
-def test_what_has_a_result_is_not_made_again(make_job):
+def test_what_has_a_result_is_not_made_again(make_job, in_this_process):
     jobs = [make_job(seed=seed) for seed in (0, 1)]
-    lines, say = said()
-    assert run_all(jobs[:1], 1, InProcess, **say).done == ["words/gru seed 0"]
+    lines, report = reported()
+    assert run_all(jobs[:1], Pool(1), **report).done == ["words/gru seed 0"]
     before = jobs[0].path.stat().st_mtime_ns
-    outcome = run_all(jobs, 1, InProcess, **say)
+    outcome = run_all(jobs, Pool(1), **report)
     assert (outcome.before, outcome.done) == (["words/gru seed 0"], ["words/gru seed 1"])
     assert jobs[0].path.stat().st_mtime_ns == before
     assert "protocol embedded-12" in lines[-1]
 
 
-def test_a_run_that_fails_stops_no_other_and_is_told_in_one_sentence(make_job):
+def test_a_run_that_fails_stops_no_other_and_is_told_in_one_sentence(make_job, in_this_process):
     jobs = [make_job("diverges"), make_job()]
-    lines, say = said()
-    outcome = run_all(jobs, 1, InProcess, **say)
+    lines, report = reported()
+    outcome = run_all(jobs, Pool(1), **report)
     assert outcome.done == ["words/gru seed 0"]
     sentence = outcome.failed["words/diverges seed 0"]
     assert "learning rate" in sentence
@@ -58,23 +53,22 @@ def test_a_run_that_fails_stops_no_other_and_is_told_in_one_sentence(make_job):
     assert not jobs[0].path.exists()
 
 
-def test_a_result_of_another_recipe_is_made_again_and_says_so(make_job, made):
+def test_a_result_of_another_recipe_is_made_again_and_says_so(make_job, made, in_this_process):
     job = make_job()
-    from kws.experiments.results import write_result
+    from experiments.results import write_result
 
     text = [line.replace("epochs = 1", "epochs = 7") for line in made()["recipe"]]
     write_result(job.path, {**made(), "recipe": text})
-    lines, say = said()
-    assert run_all([job], 1, InProcess, **say).done == [job.title]
+    lines, report = reported()
+    assert run_all([job], Pool(1), **report).done == [job.title]
     assert "made again" in lines[0]
     assert "train.epochs was 7, and is 1" in lines[0]
 
 
-def test_a_worker_that_dies_costs_only_its_run(make_job, monkeypatch):
-    """And a new one is started for the next."""
-    monkeypatch.setattr(Worker, "command", ["sh", "-c", "read job; kill -9 $$"])
+def test_a_process_that_dies_costs_only_its_run(make_job, monkeypatch):
+    monkeypatch.setattr(runs, "COMMAND", ["sh", "-c", "read job; kill -9 $$"])
     jobs = [make_job(seed=seed) for seed in (0, 1)]
-    outcome = run_all(jobs, 1, Worker, say=lambda line: None)
+    outcome = run_all(jobs, Pool(1), report=lambda line: None)
     assert list(outcome.failed) == [job.title for job in jobs]
     for sentence in outcome.failed.values():
         assert "ended by signal 9" in sentence
@@ -82,16 +76,13 @@ def test_a_worker_that_dies_costs_only_its_run(make_job, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_worker_killed_in_the_middle_goes_on_from_its_checkpoint(make_job, made, recipes):
+def test_a_process_killed_in_the_middle_goes_on_from_its_checkpoint(make_job, made, recipes):
     """In the third step of three, so that the second one's checkpoint is there."""
     (recipes / "die").touch()
     job = make_job()
-    worker = Worker()
-    with pytest.raises(Died, match="signal 9"):
-        worker.run(job)
+    assert "signal 9" in run_in_process(job.as_dict())["error"]
     assert read_checkpoint(job.run_folder / "last.pt")["step"] == 2
-    answer = worker.run(job)  # a new process
-    worker.close()
+    answer = run_in_process(job.as_dict())
     assert not answer["result"]["seconds"]["whole"]
     for key in ("history", "accuracy", "correct", "steps"):
         assert answer["result"][key] == made()[key]
@@ -99,22 +90,22 @@ def test_a_worker_killed_in_the_middle_goes_on_from_its_checkpoint(make_job, mad
 
 
 COMMAND = """
-import sys, kws.training.recipe, kws.experiments.run_process
+import sys, kws.training.recipe, experiments.runs
 from pathlib import Path
 kws.training.recipe.RECIPES = Path(sys.argv[1])
-kws.experiments.run_process.Worker.command = [sys.executable, sys.argv[2], sys.argv[1]]
-from kws.cli import run
-sys.exit(run(sys.argv[3:]))
+experiments.runs.COMMAND = [sys.executable, sys.argv[2], sys.argv[1]]
+from experiments.__main__ import run_command
+sys.exit(run_command(sys.argv[3:]))
 """
 
 
 @pytest.fixture
 def command(recipes, tiny_corpus, tmp_path):
-    """`command("words", "gru")`: a process of `kws experiments run` on the tiny corpus."""
+    """`command("words", "gru")`: a process of `python -m experiments run` on the tiny corpus."""
 
     def start(*words: str) -> subprocess.Popen:
         small = Path(__file__).with_name("small.py")
-        argv = ["experiments", "run", *words, "--data", tiny_corpus, "--workers", "1"]
+        argv = ["run", *words, "--data", tiny_corpus, "--workers", "1"]
         argv += ["--out", tmp_path / "out", "--runs", tmp_path / "runs", "--device", "cpu"]
         return subprocess.Popen(
             [sys.executable, "-c", COMMAND, recipes, small, *argv],
@@ -129,7 +120,7 @@ def command(recipes, tiny_corpus, tmp_path):
 
 def wait_for_step(folder: Path, step: int) -> None:
     """Until a run folder has a checkpoint of that step."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if (folder / "last.pt").exists() and read_checkpoint(folder / "last.pt")["step"] >= step:
             return
@@ -146,13 +137,13 @@ def test_the_command_goes_on_after(command, make_job, made, recipes, number):
     first = command("words", "gru")
     wait_for_step(job.run_folder, 1)
     first.send_signal(number)
-    _, err = first.communicate(timeout=60)
+    _, err = first.communicate(timeout=PATIENCE)
     assert first.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[number]
     assert "Traceback" not in err
     assert not job.path.exists()
     (recipes / "slow").unlink()
     again = command("words", "gru")
-    out, err = again.communicate(timeout=60)
+    out, err = again.communicate(timeout=PATIENCE)
     assert again.returncode == 0, err
     assert "1 made, 0 there before, 0 failed, 0 left" in out
     result = json.loads(job.path.read_text())
@@ -161,15 +152,14 @@ def test_the_command_goes_on_after(command, make_job, made, recipes, number):
 
 
 class TestCommand:
-    """In this process, with workers of this process."""
+    """In this process, the runs too."""
 
     @pytest.fixture
-    def run(self, kws_command, tiny_corpus, tmp_path, recipes, monkeypatch):
-        monkeypatch.setattr("kws.experiments.run_process.Worker", InProcess)
+    def run(self, experiments_command, tiny_corpus, tmp_path, recipes, in_this_process):
         folders = ["--out", tmp_path / "out", "--runs", tmp_path / "runs", "--workers", "1"]
 
         def command(*words, data=tiny_corpus):
-            return kws_command("experiments", "run", *words, "--data", data, *folders)
+            return experiments_command("run", *words, "--data", data, *folders)
 
         return command
 
@@ -194,17 +184,20 @@ class TestCommand:
         monkeypatch.setitem(sys.modules, "distributed", None)
         code, _, err = run("words", "gru", "--scheduler", "tcp://127.0.0.1:1")
         assert code == 2
-        assert err == "kws: --scheduler needs Dask: install it with pip install 'kws[cluster]'\n"
+        assert (
+            err
+            == "experiments: --scheduler needs Dask: install it with pip install 'kws[cluster]'\n"
+        )
 
 
 @pytest.fixture
-def kws_command(capsys):
+def experiments_command(capsys):
     """A command line in this process: exit code, stdout, stderr."""
-    from kws.cli import run
+    from experiments.__main__ import run_command
 
     def command(*words):
         capsys.readouterr()
-        code = run([str(word) for word in words])
+        code = run_command([str(word) for word in words])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
@@ -221,7 +214,8 @@ def cluster(recipe_folder, tmp_path_factory):
     preload = tmp_path_factory.mktemp("dask") / "recipes.py"
     command = [sys.executable, str(small), str(recipe_folder)]
     preload.write_text(
-        f"from kws.experiments.run_process import Worker\nWorker.command = {command!r}\n"
+        f"import sys; sys.path.insert(0, {str(runs.ROOT)!r})\n"
+        f"from experiments import runs\nruns.COMMAND = {command!r}\n"
     )
     with distributed.LocalCluster(
         n_workers=2,
@@ -235,10 +229,7 @@ def cluster(recipe_folder, tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_cluster_loses_no_run_to_a_worker_that_dies(cluster, make_job, made, recipes):
-    from functools import partial
-
-    from kws.cluster import connected
-    from kws.experiments.on_cluster import Remote
+    from kws.cluster import Cluster
 
     jobs = [make_job(seed=seed) for seed in range(4)]
     (recipes / "slow").touch()
@@ -254,8 +245,8 @@ def test_a_cluster_loses_no_run_to_a_worker_that_dies(cluster, make_job, made, r
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()
-    with connected(cluster.scheduler_address) as client:
-        outcome = run_all(jobs, len(jobs), partial(Remote, client), say=lambda line: None)
+    pool = Cluster(cluster.scheduler_address)
+    outcome = run_all(jobs, pool, report=lambda line: None)
     thread.join()
     assert sorted(outcome.done) == [job.title for job in jobs]
     assert not outcome.failed
@@ -263,27 +254,6 @@ def test_a_cluster_loses_no_run_to_a_worker_that_dies(cluster, make_job, made, r
     assert results[0]["history"] == made()["history"]
     assert [result["seed"] for result in results] == [0, 1, 2, 3]
     assert not all(result["seconds"]["whole"] for result in results)
-
-
-@pytest.mark.slow
-def test_an_interrupt_reaches_the_cluster(cluster, make_job, recipes):
-    from kws.cluster import connected
-    from kws.experiments.on_cluster import Remote
-
-    job = make_job(seed=9)
-    (recipes / "slow").touch()
-    with connected(cluster.scheduler_address) as client:
-        remote = Remote(client)
-        timer = threading.Thread(
-            target=lambda: (wait_for_step(job.run_folder, 1), remote.interrupt()), daemon=True
-        )
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
-            remote.run(job)
-        timer.join()
-        assert read_checkpoint(job.run_folder / "last.pt")["step"] < 3
-        (recipes / "slow").unlink()
-        assert "result" in Remote(client).run(job)
 
 
 def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch):

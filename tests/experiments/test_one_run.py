@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
+from experiments.one_run import official_training_clips, run_one, steps_as_written
+from experiments.plan import recipe_of
+from experiments.results import read_result, recipe_in, status, write_result
 from kws.errors import UsageError
-from kws.experiments.one_run import official_training_clips, run_one, steps_as_written
-from kws.experiments.plan import recipe_of
-from kws.experiments.results import read_result, recipe_in, standing, write_result
 from kws.inference.evaluate import evaluate, load_split
 from kws.inference.trained import load_model
 from kws.metrics import Proportion
@@ -131,9 +131,9 @@ def test_two_processes_never_share_a_run(make_job):
 class TestStanding:
     def test_a_result_of_this_recipe_is_done(self, make_job, made):
         job = make_job()
-        assert not standing(job, recipe_of(job)).done
+        assert not status(job, recipe_of(job)).done
         write_result(job.path, made())
-        assert standing(job, recipe_of(job)).done
+        assert status(job, recipe_of(job)).done
 
     def test_a_changed_recipe_is_made_again_and_says_what_changed(self, make_job, made):
         job = make_job()
@@ -141,7 +141,7 @@ class TestStanding:
         changed = load_recipe(
             "words/gru", ["data.protocol=embedded-12", "train.lr=2e-2"], short=True
         )
-        state = standing(job, changed)
+        state = status(job, changed)
         assert not state.done
         assert "train.lr was 0.01, and is 0.02" in state.because
 
@@ -152,7 +152,7 @@ class TestStanding:
         text = path.read_text()
         try:
             path.write_text(text.replace("93.6", "93.7"))
-            assert standing(job, recipe_of(job)).done
+            assert status(job, recipe_of(job)).done
         finally:
             path.write_text(text)
 
@@ -161,17 +161,17 @@ class TestStanding:
         write_result(job.path, made())
         text = job.path.read_text()
         job.path.write_text(text.replace(job.source.identity, "0" * 16))
-        assert "other data" in standing(job, recipe_of(job)).because
+        assert "other data" in status(job, recipe_of(job)).because
 
     def test_a_damaged_result_is_made_again(self, make_job, made):
         job = make_job()
         write_result(job.path, made())
         job.path.write_text(job.path.read_text()[:100])
-        assert "cannot be read" in standing(job, recipe_of(job)).because
+        assert "cannot be read" in status(job, recipe_of(job)).because
 
 
 def test_a_long_history_is_thinned_but_keeps_its_best_row():
-    from kws.experiments.results import thinned
+    from experiments.results import thinned
 
     rows = [{"step": i, "validation_accuracy": torch.rand(1).item()} for i in range(997)]
     best = max(rows, key=lambda row: row["validation_accuracy"])

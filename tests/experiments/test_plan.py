@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kws.errors import UsageError
-from kws.experiments.plan import (
+from experiments.plan import (
     Job,
     chosen_recipes,
     find_source,
@@ -15,6 +14,7 @@ from kws.experiments.plan import (
     plan,
     recipe_of,
 )
+from kws.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_questions_are_asked_of_many_voices(monkeypatch, tiny_corpus):
         asked[out.name] = settings
         return tiny_corpus
 
-    monkeypatch.setattr("kws.experiments.plan.make_corpus", make)
+    monkeypatch.setattr("experiments.plan.make_corpus", make)
     source = find_source("embedded", "keywords", "questions")
     assert source is not None
     assert source.name == "embedded-480"

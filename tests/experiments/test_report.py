@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from experiments.curves import digest_in
+from experiments.report import render, stale, write_report
+from experiments.results import write_result
+from experiments.rows import read_results
 from kws.errors import UsageError
-from kws.experiments.curves import digest_in
-from kws.experiments.report import render, stale, write_report
-from kws.experiments.results import write_result
-from kws.experiments.rows import read_results
 
 
 @pytest.fixture
@@ -183,9 +183,9 @@ class TestCheck:
         assert not extra.exists()
 
     def test_the_command_exits_1_for_a_stale_page(self, write, results, capsys):
-        from kws.cli import run
+        from experiments.__main__ import run_command as run
 
-        argv = ["experiments", "report", "--from", str(results)]
+        argv = ["report", "--from", str(results)]
         argv += ["--to", str(results.parent / "experiments.md")]
         assert run([*argv, "--check"]) == 1
         assert "stale: " in capsys.readouterr().err

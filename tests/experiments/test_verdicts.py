@@ -7,13 +7,12 @@ import pytest
 import torch
 
 import kws.training.recipe
-from kws.errors import UsageError
-from kws.experiments.curves import digest_in, rates, shares
-from kws.experiments.one_run import run_one
-from kws.experiments.report import render, stale, write_report
-from kws.experiments.results import recipe_lines
-from kws.experiments.rows import read_results
-from kws.experiments.verdicts import (
+from experiments.curves import digest_in, rates, shares
+from experiments.one_run import run_one
+from experiments.report import render, stale, write_report
+from experiments.results import recipe_lines
+from experiments.rows import read_results
+from experiments.verdicts import (
     CANNOT_SAY,
     DOES_NOT,
     HOLDS,
@@ -26,6 +25,7 @@ from kws.experiments.verdicts import (
     student_t,
     verdict,
 )
+from kws.errors import UsageError
 from kws.training.recipe import changed_keys, experiment_groups, load_recipe
 
 RECIPES = experiment_groups()["questions"]
@@ -181,9 +181,9 @@ def asked(recipe_folder, make_job, monkeypatch, tmp_path):
 
 def test_the_page_opens_with_the_questions(asked, monkeypatch):
     question = replace(QUESTION, more="gru", less="slow-gru", question="Is it faster?")
-    monkeypatch.setattr("kws.experiments.report.read_questions", lambda: [question])
-    monkeypatch.setattr("kws.experiments.report.BASES", ("gru",))
-    monkeypatch.setattr("kws.experiments.report.CONFUSIONS", ("gru",))
+    monkeypatch.setattr("experiments.report.read_questions", lambda: [question])
+    monkeypatch.setattr("experiments.report.BASES", ("gru",))
+    monkeypatch.setattr("experiments.report.CONFUSIONS", ("gru",))
     page = asked.parent / "experiments.md"
     text = render(asked, page)[0]
     (line,) = [line for line in text.splitlines() if line.startswith("| Is it faster? ")]

@@ -10,15 +10,15 @@ import pytest
 from grader.core.outcomes import Report
 from grader.sandbox import Limits, Sandbox, Tier
 from kws.errors import UsageError
+from tests.conftest import PATIENCE
 from tests.grader.batch.made_up import check, report_of
 
 LIMITS = Limits(seconds=10, memory=1 << 30, disk=8 << 20, message=16 << 20)
-SECONDS = 600  # of waiting, on the slowest machine: for ever, not a measure of speed
 
 
 def until(happened: Callable[[], object]) -> None:
     """Wait for what other processes do."""
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + PATIENCE
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -8,14 +8,13 @@ import pytest
 import torch
 from torch import nn
 
+from kws.data.protocols import PROTOCOLS
 from kws.data.speech_commands import load_speech_commands
 from kws.errors import UsageError
 from kws.inference.confusion import confusion_matrix
 from kws.inference.evaluate import CLIPS, CROPS, UTTERANCES, evaluate, load_split, write_evaluation
 from kws.inference.trained import Trained
 from kws.metrics import Proportion
-from kws.protocols import PROTOCOLS
-from kws.training.sample_code import SampleCodeSplit
 
 TWELVE = PROTOCOLS["embedded-12"].labels
 SPEAKERS = ("data.task=speakers", "data.crop_frames=15", "features.n_mels=13")
@@ -137,17 +136,8 @@ def test_splits_of_speakers(tiny_speakers, of_speakers, split, n):
     assert (data.split, len(data)) == (split, n)
 
 
-@pytest.mark.parametrize("compat", [True, False])
-def test_a_recipe_that_imitates_the_sample_code_is_measured_with_its_flaws(
-    tiny_speakers, untrained, of_speakers, compat
-):
-    overrides = ("data.task=speakers", f"data.compat={str(compat).lower()}")
-    data = load_split(untrained(*overrides, labels=of_speakers.labels), tiny_speakers)
-    assert isinstance(data, SampleCodeSplit) == compat
-
-
 def test_speakers_have_no_protocol_to_choose(tiny_speakers, of_speakers):
-    with pytest.raises(UsageError, match=r"--protocol v2-12: .*leave it out"):
+    with pytest.raises(UsageError, match=r"--protocol does not apply to a speaker model"):
         load_split(of_speakers, tiny_speakers, protocol="v2-12")
 
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from kws.audio.normalize import Normalizer
 from kws.errors import UsageError
 from kws.inference import export
 from kws.inference.export import export_onnx, export_safetensors
 from kws.inference.onnx_tools import PACKAGES
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.registry import MODELS
-from kws.normalize import Normalizer
 from kws.training.model import new_model
 from kws.training.recipe import parse_recipe
 
@@ -145,7 +145,8 @@ def test_safetensors_of_a_shared_layer(untrained, tmp_path):
 def test_speakers_say_which_function_made_their_features(untrained):
     trained = untrained("data.task=speakers", labels=LABELS)
     assert (
-        json.loads(export.describe(trained)["features"])["kind"] == "kws.features.speaker_log_mel"
+        json.loads(export.describe(trained)["features"])["kind"]
+        == "kws.audio.features.speaker_log_mel"
     )
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from kws.alphabet import EOS, SOS, SPECIAL, Alphabet
 from kws.decoding.transcribe import decodes, transcribe
 from kws.errors import UsageError
 from kws.inference.export_recognizer import export_recognizer
 from kws.inference.onnx_tools import open_session
 from kws.inference.trained_recognizer import Recognizer
 from kws.models.speech_transformer import MODULES
+from kws.text.alphabet import EOS, SOS, SPECIAL, Alphabet
 from kws.training.recipe import load_recipe
 from kws.training.recognizer_steps import new_recognizer
 

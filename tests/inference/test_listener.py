@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from kws.data.protocols import V2_WORDS
 from kws.inference import listener as module
-from kws.inference.listener import SETTINGS, as_heard, heard, listener, trained_on
-from kws.protocols import V2_WORDS
+from kws.inference.listener import SETTINGS, as_clips, listener, recognize, trained_on
 from kws.training.recipe import Model, Train
 
 QUICK = replace(SETTINGS, model=Model(name="ds-cnn"), train=Train(total_steps=2, batch_size=4))
@@ -37,18 +37,18 @@ def test_only_what_is_needed_is_kept(quick):
 
 def test_one_word_for_each_waveform(quick):
     waves = [torch.randn(n, generator=torch.Generator().manual_seed(n)) for n in (1, 9_000, 30_000)]
-    words = heard(quick, waves)
+    words = recognize(quick, waves)
     assert len(words) == 3
     assert set(words) <= set(V2_WORDS)
-    assert heard(quick, []) == []
+    assert recognize(quick, []) == []
 
 
 def test_a_waveform_is_heard_alike_however_loud_and_however_much_silence_is_around_it():
     wave = torch.randn(8_000, generator=torch.Generator().manual_seed(1))
-    clips = as_heard([wave])
+    clips = as_clips([wave])
     assert clips.shape == (1, 16_000)
-    torch.testing.assert_close(as_heard([wave / 50]), clips)
-    torch.testing.assert_close(as_heard([torch.nn.functional.pad(wave, (300, 300))]), clips)
+    torch.testing.assert_close(as_clips([wave / 50]), clips)
+    torch.testing.assert_close(as_clips([torch.nn.functional.pad(wave, (300, 300))]), clips)
     # noise of that floor is added: five of its standard deviations
     assert clips.abs().max() == pytest.approx(module.LOUDNESS, abs=5 * module.FLOOR)
 
@@ -56,11 +56,11 @@ def test_a_waveform_is_heard_alike_however_loud_and_however_much_silence_is_arou
 def test_the_middle_of_a_long_waveform_is_heard():
     wave = torch.zeros(20_000)
     wave[10_000] = 1.0
-    assert as_heard([wave])[0].argmax() == 8_000
+    assert as_clips([wave])[0].argmax() == 8_000
 
 
 def test_silence_is_heard_as_faint_noise():
-    assert 0 < as_heard([torch.zeros(5)]).abs().max() < 10 * module.FLOOR
+    assert 0 < as_clips([torch.zeros(5)]).abs().max() < 10 * module.FLOOR
 
 
 @pytest.mark.slow
@@ -71,6 +71,6 @@ def test_the_listener_understands_the_words_of_new_voices():
     judge = listener(progress=False)
     split = load_speech_commands(cache_dir() / "course-words", "embedded-35", "testing")
     waves = split.waveforms(torch.arange(len(split)))
-    words = heard(judge, list(waves))
+    words = recognize(judge, list(waves))
     names = [split.label_names[int(label)] for label in split.labels]
     assert sum(map(str.__eq__, words, names)) >= 0.95 * len(names)

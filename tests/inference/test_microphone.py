@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from kws.audio import read_audio
+from kws.audio.recordings import read_audio
 from kws.errors import UsageError
 from kws.inference.microphone import (
     loudest_second,

@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
-from kws.audio import CLIP_SAMPLES, SAMPLE_RATE, write_audio
+from kws.audio.features import speaker_log_mel
+from kws.audio.length import pad_or_trim
+from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, write_audio
 from kws.errors import UsageError
-from kws.features import speaker_log_mel
 from kws.inference import predict as module
 from kws.inference.predict import find_recordings, predict, windows
-from kws.length import pad_or_trim
 
 LABELS = ("yes", "no", "_unknown_")
 

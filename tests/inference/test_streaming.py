@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from kws.audio.normalize import Normalizer
 from kws.errors import UsageError
 from kws.inference.detector import Trigger
-from kws.inference.streaming import FrameStream, Heard, listen, posteriors
+from kws.inference.streaming import FrameStream, ListeningTime, listen, posteriors
 from kws.inference.trained import Trained
-from kws.normalize import Normalizer
 from kws.training.recipe import Augment, Features, compute_features, load_recipe
 
 # Frames are computed in other blocks than the whole recording: float32 rounding of the filters.
@@ -87,20 +87,20 @@ def test_posteriors_are_those_of_the_windows_of_the_whole():
 def test_a_loud_second_is_heard_once_and_when_it_was():
     quiet = torch.zeros(48_000)
     stream = [quiet, 2 * noise(16_000), quiet]
-    heard = Heard()
+    spent = ListeningTime()
     trigger = Trigger(in_a_row=2, refractory_ms=2500)
-    events = list(listen(trained(), stream, trigger, heard=heard))
+    events = list(listen(trained(), stream, trigger, spent=spent))
     assert [event.word for event in events] == ["loud"]
     assert 3.0 < events[0].time < 4.5
-    assert heard.seconds == 7.0, "what is there, without the silence that is added"
-    assert heard.busy > 0
+    assert spent.seconds == 7.0, "what is there, without the silence that is added"
+    assert spent.busy > 0
 
 
 def test_the_last_word_is_decided_in_a_second_of_silence():
-    heard, trigger = Heard(), Trigger(in_a_row=8)
+    spent, trigger = ListeningTime(), Trigger(in_a_row=8)
     stream = [torch.zeros(16_000), 2 * noise(4_000)]  # four windows, of which three are loud
-    assert [event.word for event in listen(trained(), stream, trigger, heard=heard)] == ["loud"]
-    assert heard.seconds == 1.25, "the silence was not there"
+    assert [event.word for event in listen(trained(), stream, trigger, spent=spent)] == ["loud"]
+    assert spent.seconds == 1.25, "the silence was not there"
 
 
 def test_a_stream_holds_no_more_than_two_frames_of_samples():
@@ -134,7 +134,7 @@ def test_a_listener_holds_as_much_after_a_minute_as_after_seconds():
 
 
 def test_models_that_cannot_listen_are_told():
-    with pytest.raises(UsageError, match="knows speakers, not words"):
+    with pytest.raises(UsageError, match="this is a speaker model, not a keyword model"):
         list(posteriors(trained("speakers"), []))
     with pytest.raises(UsageError, match="reads waveforms"):
         list(posteriors(trained(kind="waveform"), []))
@@ -148,5 +148,5 @@ def test_models_that_cannot_listen_are_told():
 
 
 def test_the_speed_is_seconds_heard_in_a_second_of_computing():
-    assert Heard(seconds=20.0, busy=4.0).speed == 5
-    assert "real-time factor 0.2000" in str(Heard(seconds=20.0, busy=4.0))
+    assert ListeningTime(seconds=20.0, busy=4.0).speed == 5
+    assert "real-time factor 0.2000" in str(ListeningTime(seconds=20.0, busy=4.0))

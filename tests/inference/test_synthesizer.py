@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from kws.cli import run
+from kws.data.protocols import V2_WORDS
 from kws.errors import UsageError
 from kws.inference import synthesizer as module
-from kws.inference.listener import heard, listener
+from kws.inference.listener import listener, recognize
 from kws.inference.synthesizer import Synthesizer, synthesizer
-from kws.protocols import V2_WORDS
 from kws.training.synthesis import VoiceSettings, spoken_texts, train_fastspeech
 
 QUICK = VoiceSettings(phrases=4, steps=2, batch_size=2, warmup_steps=1)
@@ -70,5 +70,5 @@ def test_say_writes_a_recording(quick, tmp_path, capsys, monkeypatch):
 @pytest.mark.slow
 def test_the_listener_understands_words_that_were_in_no_training():
     voice = synthesizer(progress=False)
-    words = heard(listener(progress=False), [voice.say(word) for word in V2_WORDS])
+    words = recognize(listener(progress=False), [voice.say(word) for word in V2_WORDS])
     assert sum(map(str.__eq__, words, V2_WORDS)) >= 30

@@ -16,17 +16,17 @@ import pytest
 import torch
 from torch import nn
 
-from kws.audio import read_audio, resample, write_audio
+from kws.audio.features import log_mel
+from kws.audio.recordings import read_audio, resample, write_audio
 from kws.cli import run as run_command
 from kws.data.listing import read_listing
+from kws.data.protocols import COMMANDS
 from kws.errors import UsageError
-from kws.features import log_mel
 from kws.inference.detector import Detector, Trigger
 from kws.inference.trained import load_model
 from kws.inference.waveform_graph import FromWaveform
 from kws.inference.web_page import server_of, write_page
 from kws.inference.web_runtime import runtime_files
-from kws.protocols import COMMANDS
 from tests.chromium import chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.no_shapes]

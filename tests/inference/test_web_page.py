@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from kws.audio.features import log_mel, mfcc
 from kws.cli import run as run_command
 from kws.errors import UsageError
-from kws.features import log_mel, mfcc
 from kws.inference.detector import Trigger
 from kws.inference.onnx_tools import open_session
 from kws.inference.waveform_graph import FromWaveform, export_waveform
@@ -180,7 +180,7 @@ def test_a_run_of_speakers_is_refused_in_one_sentence(untrained, tmp_path, capsy
     trained = untrained("data.task=speakers", labels=("anna", "ben"))
     torch.save(state_of(trained), tmp_path / "best.pt")
     assert run_command(["web", str(tmp_path), str(tmp_path / "page")]) == 2
-    said = capsys.readouterr().err
-    assert "recognizes speakers, and a page hears words: train keywords" in said
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert "this is a speaker model, not a keyword model" in message
+    assert message.count("\n") == 1
     assert not (tmp_path / "page").exists()

@@ -27,7 +27,6 @@ TINY: dict[str, dict] = {
     "homework-modified": {**TINY_TRANSFORMER, "d_hidden": 6},
     "homework-baseline": {**TINY_TRANSFORMER, "d_hidden": 6},
     "ast-small": {**TINY_TRANSFORMER, "patch": (5, 4), "stride": (5, 4)},
-    "ast-base": {**TINY_TRANSFORMER, "patch": (5, 4), "stride": (3, 2), "num_frames": 200},
 } | {
     name: {**TINY_TRANSFORMER, "channels": (4, 6)}
     for name in ("strided-transformer", "unstrided-transformer", "maxpool-transformer")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.interop import load_attention
 from kws.models.attention import (
     MultiHeadSelfAttention,
     attend,
@@ -13,7 +14,6 @@ from kws.models.attention import (
     attention_weights,
 )
 from kws.models.counts import count_parameters
-from kws.models.interop import load_attention
 from tests.tolerances import ROUNDING, SAME_SUMS
 
 B, T, S, H, K = 2, 7, 11, 3, 5

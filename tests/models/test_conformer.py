@@ -5,6 +5,7 @@ import torch
 import torchaudio
 from torch import nn
 
+from benchmarks.interop import load_conformer
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
 from kws.models.counts import (
     CONVOLUTION_MODULE,
@@ -12,7 +13,6 @@ from kws.models.counts import (
     conformer_layer,
     count_parameters,
 )
-from kws.models.interop import load_conformer
 from kws.models.positional import RelativeSelfAttention, SinusoidalPositions
 from kws.models.transformer import TransformerEncoder
 from tests.tolerances import ROUNDING, SAME_SUMS

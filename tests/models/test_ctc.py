@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kws.models.ctc import align, collapse, ctc_loss, frames_needed
+from kws.models.ctc import collapse, ctc_loss, frames_needed
 from tests.tolerances import SAME_SUMS
 
 TEXTS = ([1], [1, 2], [1, 1], [2, 2, 1], [1, 2, 1, 3], [3, 3, 3])
@@ -55,12 +55,3 @@ def test_paths_of_five_frames(text, paths):
 
 def test_hundreds_of_frames_do_not_underflow():
     assert ctc_loss(log_probabilities(500), torch.tensor([1, 2] * 9)).isfinite()
-
-
-def test_the_alignment_begins_each_symbol_where_it_is_likeliest():
-    path = torch.tensor([0, 1, 1, 0, 2, 0, 2, 2])
-    log_p = torch.full((8, 3), 0.01).double()
-    log_p[torch.arange(8), path] = 0.98
-    assert align(log_p.log(), torch.tensor([1, 2, 2])).tolist() == [1, 4, 6]
-    with pytest.raises(ValueError, match="3 frames are too few: the text needs 4"):
-        align(log_p[:3].log(), torch.tensor([1, 2, 2]))

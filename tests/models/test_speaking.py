@@ -1,24 +1,13 @@
-"""FastSpeech and Transformer-TTS: lengths, padding, causality, parity."""
+"""FastSpeech: lengths, padding, parity."""
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from kws.models.duration_predictor import DurationPredictor
 from kws.models.fastspeech import FastSpeech, FastSpeechConfig, fastspeech_loss, pad_phonemes
 from kws.models.fft_block import FftBlock, duration_loss, frames_from
 from kws.models.length_regulator import paced, regulate
-from kws.models.transformer_tts import (
-    PreNet,
-    ScaledPositions,
-    TransformerTts,
-    guide_weights,
-    guided_loss,
-    shifted,
-    stop_loss,
-    stop_targets,
-    whole_steps,
-)
+from kws.models.scaled_positions import ScaledPositions
 from tests.tolerances import ROUNDING, SAME_SUMS
 
 B, U, D, H, E = 2, 7, 12, 3, 5
@@ -136,73 +125,22 @@ def test_alpha_weighs_the_positions():
         positions(torch.zeros(1, 10, 6))
 
 
-def test_the_prenet_drops_in_evaluation_too():
-    net, frames = PreNet(5, 6).eval(), torch.randn(2, 3, 5)
-    assert not torch.equal(net(frames), net(frames))
-
-
-def test_the_stop_loss_equals_torch(float64):
-    logits, valid = torch.randn(B, U), torch.rand(B, U) < 0.7
-    targets = stop_targets(torch.tensor([U, 3]), U).double()
-    expected = F.binary_cross_entropy_with_logits(
-        logits[valid], targets[valid], pos_weight=torch.tensor(5.0)
-    )
-    torch.testing.assert_close(stop_loss(logits, targets, valid), expected, atol=SAME_SUMS, rtol=0)
-
-
-def test_the_guide_is_zero_on_the_diagonal_and_symmetric():
-    guide = guide_weights(torch.tensor([6, 3]), torch.tensor([6, 3]))
-    assert guide.shape == (2, 6, 6)
-    assert not guide[0].diagonal().any()
-    torch.testing.assert_close(guide[0], guide[0].T)
-    even = torch.full((2, 1, 6, 6), 1 / 6)
-    valid = torch.arange(6) < torch.tensor([[6], [3]])
-    assert 0 < guided_loss(even, guide, valid) < 1
-
-
-def test_transformer_tts_says_a_text_alike_beside_a_longer_one(float64):
-    torch.manual_seed(0)
-    model = TransformerTts(11, n_mels=5, d_model=D, num_heads=H, d_ff=E, reduction=2).eval()
-    phonemes, valid = texts()
-    mel = torch.randn(B, 6, 5)
-    length = int(valid[1].sum())
-    torch.manual_seed(1)  # the pre-net drops in evaluation too: the same features of both
-    together, stops, attention = model(phonemes, valid, mel)
-    torch.manual_seed(1)
-    other = phonemes.clone()
-    other[1, length:] = 2
-    again, stops_again, _ = model(other, valid, mel)
-    close = {"rtol": 0, "atol": 1e-12}
-    torch.testing.assert_close(again, together, **close)
-    torch.testing.assert_close(stops_again, stops, **close)
-    assert all(not weights[1, :, :, length:].any() for weights in attention)
-
-
-def test_transformer_tts_does_not_look_ahead():
-    torch.manual_seed(0)
-    model = TransformerTts(11, n_mels=5, d_model=D, num_heads=H, d_ff=E).eval()
-    model.prenet.dropout = 0.0
-    phonemes, valid = texts()
-    mel, steps = whole_steps([torch.randn(19, 5), torch.randn(9, 5)], 4)
-    assert steps.tolist() == [5, 3]
-    assert mel.shape == (2, 20, 5)
-    said, stop, attention = model(phonemes, valid, mel)
-    other = mel.clone()
-    other[:, 11:] += 1  # the last frame of step 2 and what follows
-    again, its_stop, _ = model(phonemes, valid, other)
-    torch.testing.assert_close(said[:, :12], again[:, :12])
-    torch.testing.assert_close(stop[:, :3], its_stop[:, :3])
-    assert (said[:, 12:] != again[:, 12:]).any()
-    assert not attention[0][1, :, :, U - 3 :].any()
-    assert shifted(mel)[:, 1:].equal(mel[:, :-1])
-
-
-def test_transformer_tts_stops_or_goes_on_to_the_longest():
-    model = TransformerTts(11, n_mels=5, d_model=D, num_heads=H, d_ff=E).eval()
-    phonemes, valid = texts()
-    for bias, frames in ((9.0, 4), (-9.0, 12)):
-        with torch.no_grad():
-            model.stop.bias.fill_(bias)
-        mel, lengths = model.generate(phonemes, valid, longest=3)
-        assert lengths.tolist() == [frames, frames]
-        assert mel.shape == (B, frames, 5)
+@pytest.mark.parametrize(
+    "read",
+    [
+        pytest.param(lambda x, valid: FftBlock(D, H, E).eval()(x, valid), id="block"),
+        pytest.param(lambda x, valid: DurationPredictor(D).eval()(x, valid), id="durations"),
+        pytest.param(lambda x, valid: frames_from(x[..., 0], valid), id="frames"),
+        pytest.param(
+            lambda x, valid: regulate(x, valid.long().cumsum(dim=1) * valid)[0], id="regulator"
+        ),
+    ],
+)
+def test_nan_in_the_padding_reaches_no_real_frame(read):
+    x, valid = torch.randn(B, U, D), torch.arange(U) < torch.tensor([[U], [U - 3]])
+    results = []
+    for padding in (0.0, torch.nan):
+        torch.manual_seed(0)  # the weights
+        results.append(read(x.masked_fill(~valid[..., None], padding), valid))
+    assert torch.equal(*results)
+    assert results[1].isfinite().all()

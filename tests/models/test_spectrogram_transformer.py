@@ -8,8 +8,9 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from benchmarks.ast_weights import config_of, load_ast, read_ast
 from kws.errors import UsageError
-from kws.models.ast_weights import load_ast, read_ast
+from kws.models.counts import count_parameters, formulas
 from kws.models.spectrogram_transformer import (
     AST_SMALL,
     SpectrogramTransformer,
@@ -60,6 +61,14 @@ def test_it_equals_transformers_with_its_weights(published):
     assert labels == tuple(f"LABEL_{i}" for i in range(CLASSES))
     torch.testing.assert_close(found, expected, rtol=0, atol=SAME_SUMS)
     assert expected.std(dim=0).max() > 1e-3, "logits that do not depend on the clip agree easily"
+
+
+def test_the_published_model_has_its_published_size():
+    config = config_of({}, num_classes=527)
+    with torch.device("meta"):
+        model = SpectrogramTransformer(config)
+    assert count_parameters(model) == 86_594_063
+    assert sum(formula.value for formula in formulas(config).values()) == 86_594_063
 
 
 @pytest.mark.parametrize("frames", [30, 90])

@@ -17,6 +17,7 @@ import pytest
 from grader import ROOT
 from grader.authoring.build import student_cells
 from kws.cli import run
+from kws.course.folders import stem_of
 from kws.parallel import JsonProcess
 from kws.student import cell_process, visible_checks
 from kws.student.cell_process import Kernel
@@ -31,11 +32,11 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         (path / "assignments").mkdir()
-        for original in released().values():
-            shutil.copy(original, path / "assignments")
+        for number, original in released().items():
+            shutil.copy(original, self[number])
 
     def __getitem__(self, number: str) -> Path:
-        return self.path / "assignments" / released()[number].name
+        return self.path / "assignments" / f"{stem_of(number)}.ipynb"
 
     def fill(self, number: str) -> "Folder":
         """Put our answers in."""
@@ -52,7 +53,7 @@ class Folder:
         for count, raw in enumerate(json.loads(self[number].read_text())["cells"], start=1):
             if raw["cell_type"] == "code" and holds in (text := "".join(raw["source"])):
                 return count, text
-        raise AssertionError(f"no cell holds {holds!r}")
+        raise AssertionError(f"no cell contains {holds!r}")
 
     def edit(self, number: str, old: str, new: str) -> int:
         """Replace a text in the first code cell that holds it. Returns that cell's number."""
@@ -92,6 +93,8 @@ class ForkedProcess(JsonProcess):
             wait=lambda: (child.join(), child.exitcode)[1],
         )
         self._lines = queue.SimpleQueue()
+        self._lock, self._writing = threading.Lock(), threading.Lock()
+        self._asked, self._number = {}, 0
         threading.Thread(target=self._read, daemon=True).start()
 
 

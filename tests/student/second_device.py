@@ -16,6 +16,7 @@ import json
 import re
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -233,7 +234,9 @@ def train(number: str, device: torch.device, without: int = -1) -> Any:
 
 def train_recipe(name: str, device: torch.device) -> list[float]:
     """Losses and measurements of a short training by recipe."""
-    from kws.training.objective import training_steps
+    from kws.training.distributed import Team
+    from kws.training.history import History
+    from kws.training.loop import TrainingRun, training_steps
     from tests.training.small_objectives import small_objective
 
     watch = nullcontext() if device.type == "cuda" else Watch()
@@ -241,8 +244,17 @@ def train_recipe(name: str, device: torch.device) -> list[float]:
         learned = small_objective(name, device=device)
         plain(learned.model)
         optimizer = torch.optim.AdamW(learned.model.parameters())  # no fused one: it asks for a GPU
-        losses = list(training_steps(learned, optimizer))
-        return [*losses, *learned.measure().values()]
+        team = Team(device=device)
+        run = TrainingRun(
+            objective=learned,
+            team=team,
+            out=Path(),
+            optimizer=optimizer,
+            averaged=None,
+            history=History(path=Path()),
+        )
+        losses = [figures["loss"].item() for figures in training_steps(run)]
+        return [*losses, *learned.measure(learned.model, team).values()]
 
 
 def recipes(real: str | None) -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from kws.course.magics import as_python
 from kws.errors import UsageError
-from kws.student.cells import as_python, cells_of, checks_in, read_cells
+from kws.student.cells import cells_of, checks_in, read_cells
 
 
 @pytest.mark.parametrize(

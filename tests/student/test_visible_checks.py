@@ -42,7 +42,7 @@ def test_a_mistake_is_told_as_fact_and_question(folder):
     folder.fill("02").edit("02", SCALED, "scores = q @ k.mT")
     finding = check(folder, "2.1")
     assert finding["state"] == "unmet"
-    shown = "attend(q, k, v)[..., 0] is\n  [[[4.4]]]\n  expected\n  [[[5]]]"
+    shown = "attend(q, k, v)[..., 0]: got\n  [[[4.4]]]\n  expected\n  [[[5]]]"
     assert finding["text"] == shown
     assert finding["hint"] == "are the scores divided by the root of K?"
 
@@ -64,6 +64,14 @@ def test_an_error_is_told_with_cell_line_and_message_and_nothing_of_ours(folder)
     assert finding["text"].startswith("RuntimeError: ")
     assert finding["where"] == "cell `def attend`, line 6: scores = q @ k"
     assert finding["printed"] == "q is torch.Size([1, 1, 1, 4])\n"
+
+
+def test_plots_are_loaded_by_their_first_use_alone(folder):
+    lines = 'import sys\n    print("matplotlib.figure" in sys.modules, end=" ")\n    plt.figure()'
+    folder.fill("02").edit("02", SCALED, f"{lines}\n    {SCALED}")
+    [outcome] = run_checks(folder["02"], parse_target("2.1-attend-by-hand"))
+    assert outcome.passed
+    assert outcome.printed.split()[:2] == ["False", "True"]
 
 
 def test_a_syntax_error_is_told_where_it_is_and_costs_no_other_task(folder):

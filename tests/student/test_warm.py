@@ -9,7 +9,7 @@ import pytest
 from kws.student import cell_process, warm
 from kws.student.released import parse_target
 from kws.student.visible_checks import run_checks
-from tests.conftest import forked
+from tests.conftest import PATIENCE, forked
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks with torch loaded")
 
@@ -37,7 +37,7 @@ def test_it_runs_checks_in_forks_and_ends_by_itself(server, folder):
         assert outcome.passed
     folder.edit("02", "scores = q @", "1 / 0\n    scores = q @")
     assert "ZeroDivisionError" in run_checks(folder["02"], target)[0].text
-    server.join(20)
+    server.join(PATIENCE)
     assert server.exitcode == 0
     assert not warm.socket_path().exists()
 
@@ -48,7 +48,7 @@ def test_a_check_that_hangs_ends_with_whoever_asked(server, folder):
     [outcome] = run_checks(folder["02"], parse_target("2.1-attend-by-hand"), seconds=1.0)
     assert "was still running after 1 s" in outcome.text
     pid = int((folder.path / "assignments" / "pid").read_text())
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
         time.sleep(0.02)
     assert not Path(f"/proc/{pid}").exists()

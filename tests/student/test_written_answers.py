@@ -9,6 +9,7 @@ import pytest
 
 from grader.authoring.written_questions import written_questions
 from grader.submission.written_cells import find_answers
+from kws.course.folders import stem_of
 from kws.student.released import released
 from kws.student.written_answers import empty_answers, questions_of
 
@@ -68,7 +69,7 @@ def edited(number: str, edit: Callable, folder: Path) -> Path:
     cells = table["cells"]
     at = next(n for n, cell in enumerate(cells) if "Written answer" in "".join(cell["source"]))
     edit(cells, at)
-    path = folder / released()[number].name
+    path = folder / f"{stem_of(number)}.ipynb"
     path.write_text(json.dumps(table), encoding="utf-8")
     return path
 

@@ -1,9 +1,9 @@
 """A process that has imported everything, and runs `kws` command lines in forks of itself.
 
-Reads JSON lines {"argv": […], "die_in_step": n, "die_in_save": n}; for each it answers the child's
-process id at once, and its exit status (negative: the signal) when it is over. Unless n is 0, the
-child kills itself with SIGKILL in the middle of its n-th optimizer step, or half way through its
-n-th checkpoint.
+Reads JSON lines {"argv": […], "die_in_step": n, "die_in_save": n, "by": signal}; for each it
+answers the child's process id at once, and its exit status (negative: the signal) when it is over.
+Unless n is 0, the child sends itself that signal in the middle of its n-th optimizer step, or
+SIGKILL half way through its n-th checkpoint.
 """
 
 import json
@@ -20,7 +20,7 @@ import kws.data.speech_commands
 import kws.training.loop
 
 
-def die_in_step(step: int) -> None:
+def die_in_step(step: int, number: int) -> None:
     """Patch the training: no return from the backward pass of that step of this process."""
     real = torch.nn.utils.clip_grad_norm_
     calls = 0
@@ -29,7 +29,7 @@ def die_in_step(step: int) -> None:
         nonlocal calls
         calls += 1
         if calls == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         return real(*arguments, **options)
 
     torch.nn.utils.clip_grad_norm_ = clip
@@ -61,7 +61,7 @@ def child(job: dict) -> int:
         signal.SIGINT, signal.default_int_handler
     )  # ignored where tests run behind a shell
     if job["die_in_step"]:
-        die_in_step(job["die_in_step"])
+        die_in_step(job["die_in_step"], job["by"])
     if job["die_in_save"]:
         die_in_save(job["die_in_save"])
     return kws.cli.run(job["argv"])

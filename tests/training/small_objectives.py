@@ -5,15 +5,15 @@ from functools import lru_cache
 import torch
 
 from kws.data.embedded.phrases import SYMBOLS
+from kws.data.protocols import V2_WORDS
 from kws.data.transcripts import TranscribedSplit, TranscriptRow
-from kws.protocols import V2_WORDS
-from kws.training.codec_run import CodingObjective, level_of, new_codec
+from kws.training.codec_run import CodecObjective, level_of, new_codec
 from kws.training.objective import Objective, fresh_weights
-from kws.training.prior_run import DrawingObjective, WordSplit, new_prior
+from kws.training.prior_run import PriorObjective, WordSplit, new_prior
 from kws.training.recipe import Recipe, load_recipe
-from kws.training.recognizer_run import spelling
+from kws.training.recognizer_run import transcription_objective
 from kws.training.synthesis import SpokenTexts, spoken_texts
-from kws.training.voice_run import SpeakingObjective, new_voice
+from kws.training.voice_run import VoiceObjective, new_voice
 
 CPU = torch.device("cpu")
 STEPS = ["train.total_steps=4", "train.validate_every=2", "train.batch_size=3"]
@@ -59,12 +59,14 @@ def small_objective(name: str, *more: str, device: torch.device = CPU) -> Object
     """What the recipe `name` learns."""
     chosen, draws = small_recipe(name, *more), torch.Generator().manual_seed(3)
     if name == "speech-to-text":
-        return spelling(chosen, utterances("training", 7), utterances("validation", 3), device)
+        return transcription_objective(
+            chosen, utterances("training", 7), utterances("validation", 3), device
+        )
     if name == "text-to-speech":
         train, validation = phrases()
         with fresh_weights(chosen):
             voice = new_voice(chosen, mean=-3.0, deviation=4.0)
-        return SpeakingObjective(
+        return VoiceObjective(
             recipe=chosen,
             model=voice.to(device),
             labels=list(SYMBOLS),
@@ -78,7 +80,7 @@ def small_objective(name: str, *more: str, device: torch.device = CPU) -> Object
         codec = new_codec(small_recipe("codec"))
     if name == "codec":
         mels = [torch.randn(n, 12, 5, generator=draws) for n in (7, 3)]
-        return CodingObjective(
+        return CodecObjective(
             recipe=chosen,
             model=codec.to(device),
             labels=[],
@@ -90,7 +92,7 @@ def small_objective(name: str, *more: str, device: torch.device = CPU) -> Object
         )
     with fresh_weights(chosen):
         prior = new_prior(chosen, codec, length=4)
-    return DrawingObjective(
+    return PriorObjective(
         recipe=chosen,
         model=prior.to(device),
         labels=list(V2_WORDS),

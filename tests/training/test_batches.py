@@ -7,17 +7,20 @@ from itertools import chain
 import pytest
 import torch
 
-from kws.normalize import Normalizer
+from kws.audio.normalize import Normalizer
 from kws.training.batches import (
     Batch,
     Cached,
     evaluation_batches,
     fit_normalizer,
+    fits_beside_training,
     generator_for,
+    place_split,
     steps_per_epoch,
     training_batch,
     training_rows,
 )
+from kws.training.objective import part_of
 from kws.training.recipe import compute_features, parse_recipe
 
 PLAIN = Normalizer(kind="none")
@@ -171,10 +174,30 @@ def test_of_two_mixed_utterances_every_real_frame_is_real(voices):
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_the_parts_of_a_batch_are_the_batch(tones, count):
     batch = make(tones(7), recipe())
-    parts = [batch.part(i, count) for i in range(count)]
-    assert torch.equal(torch.cat([part.features for part in parts]), batch.features)
-    assert torch.equal(torch.cat([part.targets for part in parts]), batch.targets)
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    whole = (batch.features, batch.valid, batch.targets)
+    parts = [part_of(whole, i, count) for i in range(count)]
+    for place in (0, 2):
+        assert torch.equal(torch.cat([part[place] for part in parts]), whole[place])
+    sizes = [len(part[0]) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize(("size", "free", "fits"), [(5, 10, True), (6, 10, False), (0, 0, True)])
+def test_data_are_put_on_a_gpu_where_they_leave_half_of_it_free(size, free, fits):
+    assert fits_beside_training(size, free) == fits
+
+
+def test_data_that_stay_on_the_cpu_are_moved_batch_by_batch(tones, voices):
+    """The device "meta" stands for a GPU: it has shapes only, and refuses to meet the CPU."""
+    cpu, gpu = torch.device("cpu"), torch.device("meta")
+    assert place_split(tones(3), cpu).labels.device == cpu
+    clips = recipe("features.kind=waveform")
+    for split, chosen in ((tones(7), clips), (voices(7), recipe(*SPEAKERS))):
+        plain, rows = Normalizer(kind="none"), torch.arange(5)
+        batches = list(evaluation_batches(split, chosen, plain, device=gpu))
+        assert {x.device for batch in batches for x in (batch.features, batch.labels)} == {gpu}
+        batch = training_batch(split, chosen, plain, rows, generator_for(0, "a", 0), gpu)
+        assert (batch.features.device, batch.targets.device) == (gpu, gpu)
 
 
 # Evaluation batches

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from kws.audio.normalize import Normalizer
 from kws.errors import UsageError
 from kws.inference.trained import Trained, load_model
-from kws.normalize import Normalizer
 from kws.training.checkpoint import read_checkpoint, save_checkpoint
 from kws.training.model import initialize_from, new_model
 from kws.training.recipe import compute_features, parse_recipe

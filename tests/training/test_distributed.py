@@ -3,19 +3,23 @@
 import os
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 from kws.cli import run as kws
+from kws.decoding.transcribe import transcribe
 from kws.errors import UsageError
 from kws.training.checkpoint import read_checkpoint
+from kws.training.classification import classification_objective
 from kws.training.distributed import Team, main_first, team_of_processes
 from kws.training.history import read_history
-from kws.training.loop import check_data
+from kws.training.loop import TrainingRun, begin, finish
 from kws.training.recipe import parse_recipe
-from tests.conftest import forked
+from tests.conftest import PATIENCE, forked
+from tests.training.small_objectives import SMALL, small_objective
 
 SETTINGS = [
     "data.protocol=embedded-12",
@@ -54,7 +58,7 @@ def test_two_processes_train_as_one(tiny_corpus, tmp_path):
         for rank in range(2)
     ]
     for process in processes:
-        process.join(300)
+        process.join(PATIENCE)
     said = "".join(text.read_text() for text in texts)
     assert [process.exitcode for process in processes] == [0, 0], said
     assert "Grad strides" not in said
@@ -74,6 +78,53 @@ def test_two_processes_train_as_one(tiny_corpus, tmp_path):
         assert one["validation_accuracy"] == two["validation_accuracy"]
 
 
+OBJECTIVES = [
+    "train.batch_size=4",
+    "train.optimizer=sgd",
+    "train.lr=0.05",
+    "train.ema=0.9",
+    "train.log_every=3",
+]
+
+
+def trained(folder: Path) -> dict[str, TrainingRun]:
+    """A run of each objective without dropout: by the processes that there are."""
+    runs = {}
+    with team_of_processes("cpu") as team:  # once: a second one could meet the end of the first
+        for name in SMALL:
+            dropout = [] if name == "codec" else ["model.dropout=0"]
+            objective = small_objective(name, *OBJECTIVES, *dropout)
+            runs[name] = run = begin(objective, folder / name, team=team)
+            finish(run, progress=False)
+    return runs
+
+
+def one_of_two_trains(rank: int, meet: dict[str, str], folder: Path) -> None:
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", **meet}
+    trained(folder)
+    sys.exit(0)
+
+
+def test_two_processes_train_every_objective_as_one(tmp_path, monkeypatch):
+    short = partial(transcribe, longest=7)  # an untrained recognizer does not stop by itself
+    monkeypatch.setattr("kws.training.recognizer_run.transcribe", short)
+    ones = trained(tmp_path / "one")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    processes = [forked(one_of_two_trains, rank, meet, tmp_path / "two") for rank in range(2)]
+    for process in processes:
+        process.join(PATIENCE)
+    assert [process.exitcode for process in processes] == [0, 0]
+    for name, one in ones.items():
+        state = read_checkpoint(tmp_path / "two" / name / "last.pt")
+        for key, w in one.objective.model.state_dict().items():
+            assert (w.double() - state["weights"][key].double()).abs().max() <= 2e-6, (name, key)
+        rows = read_history(tmp_path / "two" / name).rows
+        for row, other in zip(one.history, rows, strict=True):
+            assert row == pytest.approx(other, rel=1e-4), name
+
+
 def test_one_process_is_a_team():
     with team_of_processes("cpu") as team:
         assert (team.rank, team.world, team.is_main) == (0, 1, True)
@@ -86,10 +137,10 @@ def test_one_process_is_a_team():
             team.wait()
 
 
-def test_a_batch_too_small_for_the_processes_is_refused(tones):
+def test_a_batch_too_small_for_the_processes_is_refused(tones, tmp_path):
     recipe = parse_recipe("", overrides=["train.batch_size=4"])
     split = tones(7)
     team = Team(rank=1, world=4, device=torch.device("cpu"))
+    objective = classification_objective(recipe, split, split, team)
     with pytest.raises(UsageError, match="3 examples in a step cannot be divided into 4 parts"):
-        check_data(recipe, split, split, team)
-    check_data(recipe, split, split, Team(device=torch.device("cpu")))
+        begin(objective, tmp_path, team=team)

@@ -9,9 +9,11 @@ import torch
 
 from kws.errors import UsageError
 from kws.inference.trained import load_model
+from kws.training import classification
 from kws.training.checkpoint import read_checkpoint
+from kws.training.classification import fingerprint
 from kws.training.history import read_history
-from kws.training.loop import fingerprint, fit
+from kws.training.loop import fit
 from kws.training.losses import loss_per_example
 from kws.training.recipe import load_recipe, parse_recipe, to_toml
 from kws.training.times import Times
@@ -199,7 +201,7 @@ def worse_and_worse(monkeypatch):
     def totals(model, batches, kind):
         return torch.tensor([9.0, next(right), 17.0], dtype=torch.float64)
 
-    monkeypatch.setattr("kws.training.loop.score", totals)
+    monkeypatch.setattr("kws.training.classification.score", totals)
 
 
 @pytest.mark.usefixtures("worse_and_worse")
@@ -387,19 +389,17 @@ def test_a_best_checkpoint_is_no_training_state(train, tmp_path):
 def test_a_loss_that_is_not_finite_stops_with_step_rate_and_advice(
     train, tones, tmp_path, monkeypatch
 ):
-    import kws.training.loop
+    real = classification.training_batch
 
-    real = kws.training.loop.training_batch
-
-    def poisoned(split, chosen, normalize, rows, generator):
-        batch = real(split, chosen, normalize, rows, generator)
+    def poisoned(*arguments):
+        batch = real(*arguments)
         if poisoned.calls == 7:
             batch.features[2, 3, 5] = math.nan
         poisoned.calls += 1
         return batch
 
     poisoned.calls = 0
-    monkeypatch.setattr(kws.training.loop, "training_batch", poisoned)
+    monkeypatch.setattr(classification, "training_batch", poisoned)
     with pytest.raises(UsageError) as caught:
         train("train.schedule=constant", out=tmp_path)
     message = str(caught.value)
@@ -496,11 +496,11 @@ def test_ctrl_c_saves_the_step_and_resuming_changes_nothing(train, tmp_path, mon
 
     real, steps = kws.training.loop.train_step, []
 
-    def step(run, forward):
+    def step(run, *arguments):
         steps.append(run.step)
         if len(steps) == 4:
             signal.raise_signal(signal.SIGINT)
-        return real(run, forward)
+        return real(run, *arguments)
 
     monkeypatch.setattr(kws.training.loop, "train_step", step)
     with pytest.raises(KeyboardInterrupt):

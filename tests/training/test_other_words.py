@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from kws.data.clips import ClipSplit
+from kws.data.protocols import V2_OTHER_WORDS, get_protocol
 from kws.errors import UsageError
 from kws.inference.evaluate import evaluate
 from kws.inference.trained import load_model
 from kws.models.recurrent import Crnn
-from kws.protocols import V2_OTHER_WORDS, get_protocol
 from kws.training.loop import fit
 from kws.training.model import new_model
 from kws.training.other_words import OtherWordsApart, apart, labels_of_parts
@@ -109,10 +109,10 @@ def test_a_run_goes_on_where_it_was(words, tmp_path, monkeypatch):
     fit(recipe(), out=tmp_path / "whole", **data)
     step = loop.train_step
 
-    def interrupted(run, forward):
+    def interrupted(run, *arguments):
         if run.step == 4:
             raise KeyboardInterrupt
-        return step(run, forward)
+        return step(run, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "train_step", interrupted)

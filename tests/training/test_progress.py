@@ -1,4 +1,4 @@
-"""What a training shows, on a terminal and elsewhere; and how Ctrl-C is caught."""
+"""What a training shows, on a terminal and elsewhere; and how signals are caught."""
 
 import signal
 import sys
@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from kws.training.progress import CatchInterrupt, Progress
+from kws.training.progress import CatchSignals, Progress, Terminated
 
 ROW = {
     "step": 5,
@@ -54,29 +54,29 @@ def test_or_nothing_at_all(monkeypatch, capsys):
     assert (captured.out, captured.err) == ("", "")
 
 
-def test_the_first_ctrl_c_is_caught_the_second_stops():
-    with CatchInterrupt() as interrupt:
-        assert not interrupt.caught
-        signal.raise_signal(signal.SIGINT)
-        assert interrupt.caught
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_process_that_another_one_directs_ignores_it():
-    with CatchInterrupt(ignore=True) as interrupt:
-        signal.raise_signal(signal.SIGINT)
-        assert not interrupt.caught
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_the_first_signal_is_caught_and_the_second_acts(number, error):
+    previous = signal.signal(number, signal.default_int_handler)
+    try:
+        with CatchSignals() as signals:
+            assert not signals.caught
+            signal.raise_signal(number)
+            assert (signals.caught, type(signals.error())) == (number, error)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, previous)
 
 
 def test_what_is_ignored_stays_ignored():
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with CatchInterrupt() as interrupt:
+        with CatchSignals() as signals:
             signal.raise_signal(signal.SIGINT)
-            assert not interrupt.caught
+            assert not signals.caught
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, previous)
@@ -86,7 +86,7 @@ def test_outside_the_main_thread_nothing_is_installed():
     found = []
 
     def look():
-        with CatchInterrupt():
+        with CatchSignals():
             found.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=look)

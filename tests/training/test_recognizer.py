@@ -7,7 +7,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kws.alphabet import EOS, SOS, Alphabet
 from kws.data.transcripts import TranscribedSplit, TranscriptRow
 from kws.decoding.transcribe import best_paths, transcribe
 from kws.errors import UsageError
@@ -16,12 +15,13 @@ from kws.inference.trained_recognizer import load_recognizer
 from kws.models.counts import count_parameters, formulas, measured_parts
 from kws.models.ctc import ctc_loss, frames_needed
 from kws.models.registry import RECOGNIZERS, build_from, configure
-from kws.training.objective import begin, finish, training_steps
+from kws.text.alphabet import EOS, SOS, Alphabet
+from kws.text.word_errors import word_errors
+from kws.training.loop import begin, finish
 from kws.training.recipe import Recipe, load_recipe
-from kws.training.recognizer_run import fit_recognizer, spelling
+from kws.training.recognizer_run import transcription_objective
 from kws.training.recognizer_steps import ctc_weight, new_recognizer, spelled
 from kws.training.transcription import joint_loss, teacher_forced
-from kws.word_errors import word_errors
 from tests.tolerances import ROUNDING, SAME_SUMS
 
 pytestmark = pytest.mark.no_shapes
@@ -125,35 +125,18 @@ def test_without_a_decoder_the_best_path_is_read():
         model.decode(torch.tensor([[SOS]]), torch.zeros(1, 2, 12))
 
 
-def test_a_run_that_is_resumed_ends_as_one_that_was_never_interrupted(tmp_path, monkeypatch):
+def test_a_run_is_read_again_as_it_was_measured(tmp_path, monkeypatch):
     short = partial(transcribe, longest=7)  # an untrained model does not stop by itself
     monkeypatch.setattr("kws.training.recognizer_run.transcribe", short)
     monkeypatch.setattr("kws.inference.trained_recognizer.transcribe", short)
     train, validation = split("training"), split("validation", 4)
-    whole = fit_recognizer(
-        recipe(), train=train, validation=validation, out=tmp_path / "whole", progress=False
-    )
-    part = begin(spelling(recipe(), train, validation, CPU), tmp_path / "part")
-    for loss in training_steps(part.objective, part.optimizer):
-        part.step += 1
-        part.losses.append(loss)
-        if part.step == 3:
-            break
-        if part.step == 2:
-            part.validate()
-    part.save()
-    again = begin(spelling(recipe(), train, validation, CPU), tmp_path / "part", resume=True)
-    assert again.step == 3
-    finish(again, progress=False)
-    for name in ("history.jsonl", "recipe.toml"):
-        assert (tmp_path / "part" / name).read_text() == (tmp_path / "whole" / name).read_text()
-    one, other = (load_recognizer(tmp_path / name) for name in ("whole", "part"))
-    for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True):
-        assert torch.equal(a, b)
-    assert one.alphabet.letters == (" ", "n", "o")
-    errors, written = one.word_errors(validation)
+    run = begin(transcription_objective(recipe(), train, validation, CPU), tmp_path)
+    finish(run, progress=False)
+    trained = load_recognizer(tmp_path)
+    assert trained.alphabet.letters == (" ", "n", "o")
+    errors, written = trained.word_errors(validation)
     assert errors.describe() == word_errors(validation.texts, written).describe()
-    best = whole.best
+    best = run.history.best
     assert best["validation_n"] == errors.words
     assert best["validation_accuracy"] == pytest.approx(max(0, 1 - errors.rate))
 
@@ -162,7 +145,9 @@ def test_what_does_not_fit_is_one_sentence(tmp_path):
     train, validation = split("training"), split("validation", 4)
 
     def try_it(chosen, validation=validation, **options):
-        return begin(spelling(chosen, train, validation, CPU), tmp_path / "run", **options)
+        return begin(
+            transcription_objective(chosen, train, validation, CPU), tmp_path / "run", **options
+        )
 
     rows = [replace(row, text="on x") for row in validation.rows]
     strange = TranscribedSplit(mels=validation.mels, rows=rows, split="validation")
@@ -170,7 +155,7 @@ def test_what_does_not_fit_is_one_sentence(tmp_path):
         try_it(recipe(), strange)
     with pytest.raises(UsageError, match="no utterance of the validation split has as many frames"):
         try_it(recipe(), split("validation", 2, frames=3))
-    with pytest.raises(UsageError, match=r"data\.task=keywords is no speech to text"):
+    with pytest.raises(UsageError, match=r"data\.task=keywords is not speech recognition"):
         try_it(load_recipe("keywords"))
     with pytest.raises(UsageError, match=r"model\.name=tdnn labels and writes no text"):
         try_it(Recipe(data=recipe().data, model=replace(recipe().model, name="tdnn", options={})))
@@ -179,7 +164,7 @@ def test_what_does_not_fit_is_one_sentence(tmp_path):
         try_it(recipe())
     with pytest.raises(UsageError, match=r"train\.lr was 0\.002 when this run began"):
         try_it(recipe("speech-transformer", "train.lr=1e-3"), resume=True)
-    with pytest.raises(UsageError, match="a recognizer, which writes texts and knows no labels"):
+    with pytest.raises(UsageError, match="this is a speech recognizer, not a keyword model"):
         load_model(tmp_path / "run" / "last.pt")
 
 

@@ -15,19 +15,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from grader.core.outcomes import Record
 from grader.core.seed import Seed
 from grader.grading.feedback import Failure, expect_logits
-from kws.contracts.codes import CODES, FRAMES, LENGTH, MELS, WORDS
+from kws.audio.features import log_mel
+from kws.course.a09_codes.contract import CODES, FRAMES, LENGTH, MELS, WORDS
 from kws.data.embedded.clean_words import clean_words
+from kws.data.protocols import V2_WORDS
 from kws.decoding.sampling import sample
-from kws.features import log_mel
-from kws.inference.listener import heard_in_mels, listener
+from kws.inference.listener import listener, recognize_mels
 from kws.inference.trained import Trained
 from kws.metrics import Proportion
-from kws.protocols import V2_WORDS
+from kws.training.codec_run import DEVIATION, MEAN
 
-MEAN, DEVIATION = -4.5, 4.0  # as in the notebook
 REPETITIONS, SAMPLES = 2, 8  # of each word: by each voice, and from the prior
 BATCH = 70
 
@@ -87,11 +86,11 @@ def used(codes: Tensor) -> int:
     return len(codes.unique())
 
 
-def heard_right(mel: Tensor, labels: Tensor) -> Proportion:
+def recognized_share(mel: Tensor, labels: Tensor) -> Proportion:
     """How many mels the listener hears as their words."""
-    heard = heard_in_mels(judge(), mel * DEVIATION + MEAN)
+    recognized = recognize_mels(judge(), mel * DEVIATION + MEAN)
     asked = [V2_WORDS[label] for label in labels.tolist()]
-    return Proportion(correct=sum(map(str.__eq__, heard, asked)), n=len(asked))
+    return Proportion(correct=sum(map(str.__eq__, recognized, asked)), n=len(asked))
 
 
 def next_logits(logits: Logits, words: Tensor, codes: Tensor) -> Tensor:
@@ -120,23 +119,3 @@ def drawn_codes(logits: Logits, generator: torch.Generator) -> tuple[Tensor, Ten
     words = words[torch.randperm(len(words), generator=generator)]
     step = lambda so_far: next_logits(logits, words, so_far)  # noqa: E731
     return words, sample(step, len(words), LENGTH, generator=generator)
-
-
-def expect_at_most(record: Record, what: str, value: float, *, full: float, none: float) -> None:
-    """All points up to `full`, none from `none` on, and in between in proportion."""
-    record.fact(what, round(value, 2))
-    told = f"{what} is {value:.2f}"
-    if not value < none:
-        raise Failure(f"{told}, points begin below {none:g}")
-    if value > full:
-        record.partial((none - value) / (none - full), f"{told}, all points are up to {full:g}")
-
-
-def expect_at_least(record: Record, what: str, value: float, *, full: float, none: float) -> None:
-    """All points from `full` on, none up to `none`, and in between in proportion."""
-    record.fact(what, round(value, 2))
-    told = f"{what}: {value:g}"
-    if not value > none:
-        raise Failure(f"{told}, points begin above {none:g}")
-    if value < full:
-        record.partial((value - none) / (full - none), f"{told}, all points are from {full:g} on")

@@ -20,13 +20,13 @@ from grader.core.outcomes import Record
 from grader.core.seed import Seed
 from grader.grading.feedback import Failure, expect_finite, expect_shape
 from grader.sandbox import RemoteModule
-from kws.alphabet import EOS, SOS, Alphabet
 from kws.data.embedded.strings import DIGITS, make_strings
+from kws.data.protocols import SPLITS
 from kws.data.transcripts import TranscribedSplit, load_transcripts
 from kws.decoding.greedy import greedy
 from kws.metrics import Proportion
-from kws.protocols import SPLITS
-from kws.word_errors import word_errors
+from kws.text.alphabet import EOS, SOS, Alphabet
+from kws.text.word_errors import word_errors
 
 SPEAKERS, STRINGS = 30, 6  # voices, strings of each
 BATCH = 36  # utterances padded together
@@ -58,17 +58,14 @@ def speak(seed: int) -> TranscribedSplit:
     return TranscribedSplit(mels=mels, rows=rows, split="testing")
 
 
-def written_by(model: RemoteModule, strings: TranscribedSplit) -> tuple[list[str], int]:
-    """What the model writes greedily, by its own next symbols; and how many numbers it made for
-    itself, in the call where they were most."""
-    written, created = [""] * len(strings), 0
+def written_by(model: RemoteModule, strings: TranscribedSplit) -> list[str]:
+    """What the model writes greedily, by its own next symbols."""
+    written = [""] * len(strings)
     for rows in strings.batches(BATCH):
         mel, valid = strings.batch(rows)
 
         def step(symbols: torch.Tensor, mel=mel, valid=valid) -> torch.Tensor:
-            nonlocal created
-            seen = model.observe(mel, valid, symbols)
-            created, answer = max(created, seen.created), seen.output
+            answer = model(mel, valid, symbols)
             if not isinstance(answer, tuple | list) or len(answer) != 2:
                 raise Failure(
                     "model(mel, valid, symbols) does not return two tensors",
@@ -81,7 +78,7 @@ def written_by(model: RemoteModule, strings: TranscribedSplit) -> tuple[list[str
         found = greedy(step, len(rows), sos=SOS, eos=EOS, longest=LONGEST)
         for row, symbols in zip(rows, found, strict=True):
             written[row] = ALPHABET.decode(symbols)
-    return written, created
+    return written
 
 
 def word_accuracy(record: Record, texts: Sequence[str], written: Sequence[str]) -> Proportion:

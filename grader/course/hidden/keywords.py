@@ -18,11 +18,11 @@ from torch import Tensor
 
 from grader.core.held_out import held_out
 from grader.core.seed import Seed
+from kws.audio.features import log_mel
 from kws.data.clips import ClipSplit
 from kws.data.embedded.corpus import make_corpus
+from kws.data.protocols import SPLITS, Protocol, get_protocol
 from kws.data.speech_commands import load_speech_commands
-from kws.features import log_mel
-from kws.protocols import SPLITS, Protocol, get_protocol
 
 PROTOCOL, GERMAN = get_protocol("embedded-12"), get_protocol("embedded-german")
 PEOPLE = get_protocol("v2-12")  # the same labels in the same order

@@ -1,24 +1,23 @@
 """Mistakes that a class made and nobody had planted: `python -m grader mistake add` keeps them.
 
-added_NN.json beside this file, or in the folder that KWS_GRADER_MISTAKES names, is a list of
-
-    {"task": "2.4", "name": …, "question": …, "code": [line, …]}
-
-`code` holds the definitions that the task asks for, as they were handed in but for their comments.
-They take the place of ours: so an added mistake is a planted one, with the same fate.
+added_NN.toml, in the assignment's folder or in the one that KWS_GRADER_MISTAKES names, has a table
+`[[mistake]]` for each: task, name, question, and `code`, the definitions that the task asks for as
+they were handed in but for their comments. They take the place of ours: so an added mistake is
+treated as a planted one.
 """
 
 import ast
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from grader.core.additions import added_path
+from grader.core.tables import parse_toml, read_entries
 from grader.course.mistakes.mistake import Edit, Mistake
 from kws.errors import UsageError
 from kws.files import write_text
+from kws.settings import as_toml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +27,7 @@ class AddedMistake:
     task: str
     name: str
     question: str
-    code: tuple[str, ...]
+    code: str
 
 
 def added_mistakes(number: str) -> list[AddedMistake]:
@@ -36,31 +35,30 @@ def added_mistakes(number: str) -> list[AddedMistake]:
     path = added_path(number)
     if not path.exists():
         return []
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        return [AddedMistake(**{**row, "code": tuple(row["code"])}) for row in rows]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"{path} cannot be read ({error}): mend it, or remove it") from None
+    rows = parse_toml(path.read_text(encoding="utf-8"), path).get("mistake", [])
+    return [*read_entries(AddedMistake, rows, f"{path}: mistake")]
 
 
 def add_mistake(number: str, mistake: AddedMistake) -> Path:
     """Append one, whole or not at all; the file."""
-    rows = [asdict(one) for one in [*added_mistakes(number), mistake]]
     path = added_path(number)
-    write_text(path, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    known = path.read_text(encoding="utf-8") if added_mistakes(number) else ""
+    block = as_toml(mistake.code) if "'''" in mistake.code else f"'''\n{mistake.code}\n'''"
+    lines = [f"{key} = {as_toml(getattr(mistake, key))}" for key in ("task", "name", "question")]
+    write_text(path, "\n".join([f"{known}[[mistake]]", *lines, f"code = {block}", "", ""]))
     return path
 
 
 @cache
 def as_planted(added: AddedMistake, solution: Path) -> Mistake:
     """The edits of our solution that make it this mistake."""
-    (old, new), *also = edits_of("\n".join(added.code), solution, added.name)
+    first, *also = edits_of(added.code, solution, added.name)
     return Mistake(
         task=added.task,
         name=added.name,
         question=added.question,
-        replace=old,
-        by=new,
+        find=first.find,
+        put=first.put,
         also=tuple(also),
     )
 
@@ -80,7 +78,7 @@ def edits_of(code: str, solution: Path, name: str) -> list[Edit]:
     found = ["".join(lines[_first(node) - 1 : node.end_lineno]) for node in ours]
     if not found:
         raise UsageError(f"the mistake {name!r} defines nothing that {solution.name} defines")
-    return [(old, f"{code}\n" if n == 0 else "\n") for n, old in enumerate(found)]
+    return [Edit(old, f"{code.rstrip()}\n" if n == 0 else "\n") for n, old in enumerate(found)]
 
 
 def defined(body: Sequence[ast.stmt]) -> list[str]:

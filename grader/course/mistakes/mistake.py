@@ -1,28 +1,62 @@
-"""What a planted mistake is: an edit of our solution, and what to ask whoever made it."""
+"""What is planted in our solution: mistakes, other right answers, and borrowed ones."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-Edit = tuple[str, str]  # old text, which stands in the solution once, and new text
+
+class Edit(NamedTuple):
+    """A text that stands in the solution once, and what is put there instead."""
+
+    find: str
+    put: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """A wrong answer to `task`: `replace` becomes `by` (and `also`, more edits).
+    """A wrong answer to `task`: `find` becomes `put` (and `also`, more edits).
 
     Whoever makes it is asked the `question`, in the notebook and when it is graded: it belongs to
-    every trial of the task (`kws.contracts`) whose results it changes. Where the task is judged
+    every trial of the task (`kws.course`) whose results it changes. Where the task is judged
     otherwise, by what a training reached for one, `check` says which check has to ask it.
     """
 
     task: str
     name: str
     question: str
-    replace: str
-    by: str
+    find: str
+    put: str
     also: tuple[Edit, ...] = ()
     check: str = ""
 
     @property
     def edits(self) -> tuple[Edit, ...]:
         """All of its edits."""
-        return ((self.replace, self.by), *self.also)
+        return (Edit(self.find, self.put), *self.also)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alternative:
+    """Another right answer, which keeps all points."""
+
+    name: str
+    edit: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Borrowed:
+    """An answer of somebody else's to `check`'s task, or a model that only looks as it should.
+
+    It would earn the points of the check where names or what a module says of itself decide.
+    `ready` is whether it answers rightly, by a library. In its code `SPELLED(name)` stands for an
+    expression that puts the name together while it runs, so that no reader finds it.
+    """
+
+    name: str
+    check: str
+    edit: tuple[Edit, ...]
+    ready: bool = True
+
+    @property
+    def task(self) -> str:
+        """`1.3`."""
+        return self.check.partition("-")[0]

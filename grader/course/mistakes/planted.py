@@ -1,35 +1,28 @@
 """Our own answers, and our answers gone wrong: what the selftest, the demo and the tests hand in.
 
-`mistakes_NN.py` beside this file holds `MISTAKES`, `ALTERNATIVES` (other right answers: name ->
-edits) and, where there are such, `NEED_WEIGHTS`: ids of checks that need trained weights. Mistakes
-that came from a class are read by `added` from added_NN.json.
+What is planted stands in `assignment.toml`, in an assignment's folder: tables `[[mistake]]`,
+`[[alternative]]` and `[[borrowed]]`, each with a text of our solution to `find` and what to `put`
+there. Mistakes that came from a class are read by `added` from added_NN.toml.
 """
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from grader import ROOT
-from grader.adapters import ASSIGNMENTS
+from grader.adapters import ASSIGNMENTS, COURSE, FILE, get_assignment
 from grader.authoring.build import read_solution
-from grader.course.mistakes import (
-    mistakes_01,
-    mistakes_02,
-    mistakes_03,
-    mistakes_04,
-    mistakes_05,
-    mistakes_06,
-    mistakes_07,
-    mistakes_08,
-    mistakes_09,
-)
+from grader.core.tables import parse_toml, read_entries
 from grader.course.mistakes.added import added_mistakes, as_planted
-from grader.course.mistakes.mistake import Edit, Mistake
+from grader.course.mistakes.mistake import Alternative, Borrowed, Edit, Mistake
 from kws.errors import UsageError
 
 ATTACKED, ANSWER = "02", "def attend("  # the assignment whose attacks are planted, and their cell
+SPELLED = re.compile(r"SPELLED\(([\w.]+)\)")
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class Planted:
 
     mistakes: Sequence[Mistake]
     alternatives: Mapping[str, Sequence[Edit]]
-    need_weights: tuple[str, ...] = ()
+    borrowed: Sequence[Borrowed] = ()
 
     def rounds(self) -> list[list[Mistake]]:
         """One mistake of each task at a time: later tasks are graded on our earlier answers."""
@@ -49,31 +42,36 @@ class Planted:
         return [[mistake for mistake in one if mistake] for one in rounds]
 
 
-PLANTED = {
-    "01": Planted(mistakes_01.MISTAKES, mistakes_01.ALTERNATIVES),
-    "02": Planted(mistakes_02.MISTAKES, mistakes_02.ALTERNATIVES),
-    "03": Planted(mistakes_03.MISTAKES, mistakes_03.ALTERNATIVES, mistakes_03.NEED_WEIGHTS),
-    "04": Planted(mistakes_04.MISTAKES, mistakes_04.ALTERNATIVES, mistakes_04.NEED_WEIGHTS),
-    "05": Planted(mistakes_05.MISTAKES, mistakes_05.ALTERNATIVES, mistakes_05.NEED_WEIGHTS),
-    "06": Planted(mistakes_06.MISTAKES, mistakes_06.ALTERNATIVES, mistakes_06.NEED_WEIGHTS),
-    "07": Planted(mistakes_07.MISTAKES, mistakes_07.ALTERNATIVES, mistakes_07.NEED_WEIGHTS),
-    "08": Planted(mistakes_08.MISTAKES, mistakes_08.ALTERNATIVES, mistakes_08.NEED_WEIGHTS),
-    "09": Planted(mistakes_09.MISTAKES, mistakes_09.ALTERNATIVES, mistakes_09.NEED_WEIGHTS),
-}
-
-
 def solution(number: str) -> Path:
     """Our answers to an assignment."""
     return ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
 
 
 def planted(number: str) -> Planted:
-    """What is planted in an assignment; UsageError where nothing is."""
-    if number not in PLANTED:
-        known = ", ".join(PLANTED)
-        raise UsageError(f"no mistakes are planted in assignment {number}: choose one of {known}")
+    """What is planted in an assignment, mistakes of a class included."""
+    own = _read(COURSE / get_assignment(number).folder / FILE)
     added = [as_planted(one, solution(number)) for one in added_mistakes(number)]
-    return replace(PLANTED[number], mistakes=[*PLANTED[number].mistakes, *added])
+    return replace(own, mistakes=[*own.mistakes, *added])
+
+
+@cache
+def _read(path: Path) -> Planted:
+    table, where = parse_toml(path.read_text(encoding="utf-8"), path), f"{path.parent.name}/{FILE}"
+    borrowed = read_entries(Borrowed, table.get("borrowed", ()), f"{where}: borrowed")
+    others = read_entries(Alternative, table.get("alternative", ()), f"{where}: alternative")
+    return Planted(
+        mistakes=read_entries(Mistake, table.get("mistake", ()), f"{where}: mistake"),
+        alternatives={one.name: one.edit for one in others},
+        borrowed=[
+            replace(one, edit=tuple(Edit(old, SPELLED.sub(_spelled, new)) for old, new in one.edit))
+            for one in borrowed
+        ],
+    )
+
+
+def _spelled(found: re.Match[str]) -> str:
+    """An expression that puts a name together while it runs."""
+    return f"''.join(map(chr, {tuple(found[1].encode())}))"
 
 
 def edited(number: str, edits: Iterable[Edit] = ()) -> bytes:

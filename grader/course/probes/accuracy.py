@@ -1,11 +1,13 @@
 """Accuracy on hidden data, measured here: labels never leave the evaluator, logits come in.
 
+    built          a student's module
+    load_within    the same with the weights handed in, within the bound of its size
     ask            logits of every example, in calls that tell nothing; what ran in them
-    expect_bounds  the model that was asked, within the bounds of its size and its layers
+    expect_layers  the self-attentions of the model that was asked, within their bounds
     score          logits and labels -> how many are right, with its interval; shown as a picture
-    expect_accuracy    partial credit between two bounds
-    expect_claim       what the notebook claims against what the checkpoint reaches
-    retrain            the same model from scratch, under a budget of steps and our seed
+    ramp           partial credit between two bounds
+    expect_claim   what the notebook claims against what the checkpoint reaches
+    retrain        the same model from scratch, under a budget of steps and our seed
 
 Shape letters: B examples   C classes
 """
@@ -21,6 +23,7 @@ from torch import Tensor
 
 from grader.core.outcomes import Figure, Reason, Record, Stopped
 from grader.grading.feedback import Failure, expect_between, expect_logits
+from grader.grading.trained_weights import load_weights, unwrapped
 from grader.sandbox import RemoteModule, Seen
 from kws.metrics import Proportion, percent
 
@@ -28,6 +31,39 @@ BATCH = 64  # examples in one call, at most
 SAME = 1e-3  # logits of float32 sums in another order differ by some 1e-6 of their size
 MOST_CLASSES = 120  # of a confusion matrix that can be read
 SLACK = 0.02  # that a claim may lie above the interval of what was measured
+
+
+CODE = 200_000  # characters of code; what is beyond could be weights, written out
+
+
+def built(student: Any, name: str, *args: Any) -> RemoteModule:
+    """What `student.name(...)` makes, if it is a module."""
+    module = getattr(student, name)(*args)
+    if not isinstance(module, RemoteModule):
+        shown = ", ".join(map(str, args))
+        raise Failure(f"{name}({shown}) is not an nn.Module", "does it inherit from nn.Module?")
+    return module
+
+
+def load_within(
+    record: Record, model: RemoteModule, weights: Mapping[str, Tensor], code: str, budget: int
+) -> RemoteModule:
+    """The model with the weights that were handed in, if training changed no more than `budget`.
+
+    A tensor of the file counts if a new model does not have it: fixed tables are the same in both.
+    Each character of `code` beyond `CODE` counts as a number.
+    """
+    new = model.state_dict()
+    loaded = load_weights(model, weights)
+    changed = [
+        tensor.numel()
+        for name, tensor in (weights if set(weights) == set(new) else unwrapped(weights)).items()
+        if name not in new or not torch.equal(new[name].to(tensor.dtype), tensor)
+    ]
+    numbers = sum(changed) + max(0, len(code) - CODE)
+    record.fact("numbers that training changed", f"{numbers:,}")
+    expect_between("the number of numbers that training changed", numbers, high=budget)
+    return loaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,26 +136,14 @@ def calls(labels: Tensor, generator: torch.Generator, most: int) -> Iterator[lis
         left = left[kept]
 
 
-def expect_bounds(
-    record: Record,
-    model: RemoteModule,
-    asked: Asked,
-    weights: Mapping[str, Tensor],
-    *,
-    budget: int,
-    layers: int | None = None,
-) -> None:
-    """Fail where the model that was asked is larger, or has more self-attentions, than is asked.
+def expect_layers(model: RemoteModule, asked: Asked, most: int) -> None:
+    """Fail where the model that was asked has no self-attention, or more than `most`.
 
-    Its numbers are those of the file that was handed in, counted here, and those that it made for
-    itself. With `layers`, there must be one self-attention at least without which the logits are
-    others: a softmax whose result is not used is none.
+    There must be one at least without which the logits are others: a softmax whose result is not
+    used does not count.
     """
-    expect_size(record, weights, max(seen.created for seen in asked.calls), budget=budget)
-    if layers is None:
-        return
     ran = median_high(seen.attentions for seen in asked.calls)
-    expect_between("the number of self-attentions in the trained model", ran, 1, layers)
+    expect_between("the number of self-attentions in the trained model", ran, 1, most)
     repeated = max(seen.repeated for seen in asked.calls)
     if repeated:
         raise Failure(
@@ -131,16 +155,6 @@ def expect_bounds(
         if isinstance(other, Tensor) and (other - usual).abs().max() > SAME:
             return
     raise Failure("no self-attention matters to the logits of the trained model", "is it used?")
-
-
-def expect_size(
-    record: Record, weights: Mapping[str, Tensor], created: int, *, budget: int
-) -> None:
-    """Fail where the file that was handed in, and what the model made for itself in the calls that
-    it answered, hold more numbers than are asked."""
-    numbers = sum(one.numel() for one in weights.values()) + created
-    record.fact("numbers of the trained model", f"{numbers:,}")
-    expect_between("the size of the trained model", numbers, high=budget, unit="numbers")
 
 
 def score(
@@ -159,16 +173,33 @@ def score(
     return measured
 
 
-def expect_accuracy(record: Record, measured: Proportion, *, none: float, full: float) -> None:
-    """All points at `full` accuracy, none at or below `none`, and in between in proportion."""
-    if not 0 <= none < full <= 1:
-        raise ValueError(f"none={none} and full={full} are not two shares in this order")
-    share = (measured.value - none) / (full - none)
-    told = f"{percent(measured.value)} % of the hidden examples are right"
-    if share <= 0 or math.isnan(share):
-        raise Failure(f"{told}, points begin above {percent(none)} %")
-    if share < 1:
-        record.partial(share, f"{told}, all points are at {percent(full)} %")
+def ramp(
+    record: Record,
+    what: str,
+    measured: float | Proportion,
+    hint: str = "",
+    /,
+    *,
+    none: float,
+    full: float,
+) -> None:
+    """All points at `full`, none at `none` and beyond, and in between in proportion.
+
+    Notes what was measured as a fact. Where `full` is below `none`, less is better.
+    """
+    share = isinstance(measured, Proportion)
+    if none == full or (share and not (0 <= none < full <= 1)):
+        raise ValueError(f"none={none} and full={full} are not two bounds in this order")
+    value = measured.value if isinstance(measured, Proportion) else measured
+    record.fact(what, str(measured) if share else round(value, 2))
+    shown, low, high = (f"{percent(x)} %" if share else f"{x:.4g}" for x in (value, none, full))
+    earned = (value - none) / (full - none)
+    if not earned > 0:  # NaN is not, either
+        side = "above" if full > none else "below"
+        raise Failure(f"{what}: {shown}; points are awarded {side} {low}", hint)
+    if earned < 1:
+        bound = "more" if full > none else "less"
+        record.partial(earned, f"{what}: {shown}; full points at {high} or {bound}")
 
 
 def expect_claim(record: Record, claimed: Any, measured: Proportion) -> None:

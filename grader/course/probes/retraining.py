@@ -24,12 +24,12 @@ from grader.course.hidden.speech import padded
 from grader.course.probes.accuracy import retrain
 from grader.grading.feedback import Failure, expect_between
 from grader.sandbox import RemoteModule, RemoteStudent
+from kws.audio.features import log_mel
 from kws.data.clips import ClipSplit
 from kws.data.course_data import course_speakers, course_words
 from kws.data.frames import FrameSplit
 from kws.data.speakers import load_speakers
 from kws.data.speech_commands import load_speech_commands
-from kws.features import log_mel
 from kws.training.schedule import cosine_warmup
 
 STEPS = 600  # optimizer steps at most

@@ -16,14 +16,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kws.audio import CLIP_SAMPLES
+from kws.audio.recordings import CLIP_SAMPLES
 from kws.data.embedded.espeak import SAMPLE_RATE as ENGINE_RATE
 from kws.data.embedded.espeak import Utterance, speak, stock_variants
 from kws.data.embedded.recording import record, trim
 from kws.data.embedded.voices import generator
+from kws.data.protocols import V2_WORDS
 from kws.errors import UsageError
 from kws.parallel import thread_map
-from kws.protocols import V2_WORDS
 
 ACCENT, VARIANTS = "gmw/en-US", ("f2", "f4", "m3", "m5")
 RATES, PITCHES = (120, 170), (40, 60)  # words a minute; pitch and its range, of 99
@@ -53,7 +53,7 @@ def clean_words(
             rng = generator(seed, "clean words", variant)
             folder = Path(scratch) / variant
             folder.mkdir()
-            said = [
+            requests = [
                 Utterance(
                     text=f"{word}.",
                     rate=int(rng.integers(*RATES)),
@@ -65,10 +65,10 @@ def clean_words(
             ]
             engine_seed = int(rng.integers(1 << 31))
             spoken = speak(
-                ACCENT, stock_variants()[variant], said, seed=engine_seed, scratch=folder
+                ACCENT, stock_variants()[variant], requests, seed=engine_seed, scratch=folder
             )
-            heard = record([trim(samples)[:ENGINE_RATE] for samples in spoken], None)
-            return [_clip(wave, rng) for wave in heard]
+            recorded = record([trim(samples)[:ENGINE_RATE] for samples in spoken], None)
+            return [_clip(wave, rng) for wave in recorded]
 
         voices = thread_map(
             say_all, list(VARIANTS), workers=None, title="speaking clean words", progress=progress

@@ -41,9 +41,9 @@ from kws.data.embedded.voices import (
     speaker_splits,
     variant_pools,
 )
+from kws.data.protocols import SPLITS, V2_WORDS
 from kws.errors import UsageError, did_you_mean
 from kws.parallel import thread_map
-from kws.protocols import SPLITS, V2_WORDS
 
 SIZES = {"tiny": 20, "mini": 120, "standard": 200}  # speakers
 FEWEST_SPEAKERS = 10  # that fill every split
@@ -216,17 +216,17 @@ def as_clips(spoken: list[np.ndarray], setup: Setup, rng: np.random.Generator) -
     words = [trim(samples)[:ENGINE_RATE] for samples in spoken]
     background = noise(rng, 4 * SAMPLE_RATE, setup.noise_slope, setup)
     clips = []
-    for word, heard in zip(words, record(words, setup), strict=True):
+    for word, recorded in zip(words, record(words, setup), strict=True):
         length = len(word) * SAMPLE_RATE // ENGINE_RATE
         total = SAMPLE_RATE
         if rng.random() < SHORT:
             total = max(length, int(rng.uniform(0.4, 0.99) * SAMPLE_RATE))
         onset = int(min(max(rng.normal(0.5, 0.28), 0), 1) * (total - length))
         start = rng.integers(len(background) - total)
-        loudness = rms(heard[:length]) * amplitude(-setup.signal_to_noise + rng.normal(0, 3))
+        loudness = rms(recorded[:length]) * amplitude(-setup.signal_to_noise + rng.normal(0, 3))
         clip = loudness * background[start : start + total]
-        heard = heard[: total - onset]
-        clip[onset : onset + len(heard)] += heard
+        recorded = recorded[: total - onset]
+        clip[onset : onset + len(recorded)] += recorded
         quiet = rng.random() < QUIET
         level = rng.uniform(-42, -26) if quiet else -0.5 - 20 * rng.random() ** 2
         clips.append(clip * (amplitude(level) / np.abs(clip).max()))

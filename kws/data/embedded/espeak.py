@@ -111,10 +111,10 @@ def speak_with_events(
     spoken, position = [], 0
     for _ in utterances:
         samples, position = _block(answer, position, width=2)
-        told, position = _block(answer, position, width=1)
+        line, position = _block(answer, position, width=1)
         events = [
             SpeechEvent(kind=kind, sample=sample, phoneme=phoneme)
-            for kind, sample, phoneme in json.loads(told)
+            for kind, sample, phoneme in json.loads(line)
         ]
         spoken.append((np.frombuffer(samples, "<i2"), events))
     return spoken

@@ -96,8 +96,8 @@ def main() -> None:
         library.espeak_Synchronize()
         sys.stdout.buffer.write((len(spoken) // 2).to_bytes(4, "little") + spoken)
         if request["events"]:
-            told = json.dumps(happened).encode()
-            sys.stdout.buffer.write(len(told).to_bytes(4, "little") + told)
+            line = json.dumps(happened).encode()
+            sys.stdout.buffer.write(len(line).to_bytes(4, "little") + line)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ from kws.data.embedded.espeak import (
 from kws.data.embedded.recording import BLOCK, ENGINE_BLOCK, record
 from kws.data.embedded.sentences import WORDS
 from kws.data.embedded.voices import generator
+from kws.data.protocols import V2_WORDS
 from kws.errors import UsageError
-from kws.protocols import V2_WORDS
 
 ACCENT, VARIANT = "gmw/en-US", "f4"
 RATE, PITCH, RANGE = 140, 50, 50  # words a minute; of 99, of 99
@@ -89,12 +89,16 @@ def speak_phrases(texts: Sequence[str], *, seed: int = 0) -> list[Phrase]:
     with tempfile.TemporaryDirectory() as scratch:
         for at in range(0, len(texts), TOGETHER):
             some = texts[at : at + TOGETHER]
-            said = [
+            requests = [
                 Utterance(text=_sentence(text), rate=RATE, pitch=PITCH, range=RANGE)
                 for text in some
             ]
             spoken = speak_with_events(
-                ACCENT, stock_variants()[VARIANT], said, seed=seed + at + 1, scratch=Path(scratch)
+                ACCENT,
+                stock_variants()[VARIANT],
+                requests,
+                seed=seed + at + 1,
+                scratch=Path(scratch),
             )
             waves = record([samples for samples, _ in spoken], None)
             for text, (samples, events), wave in zip(some, spoken, waves, strict=True):
@@ -158,7 +162,7 @@ def phrase_texts(
 ) -> list[str]:
     """`count` phrases of 1 to `longest` words; no word is in both "training" and "testing".
 
-    None of them is one of the 35 keywords (`kws.protocols.V2_WORDS`).
+    None of them is one of the 35 keywords (`kws.data.protocols.V2_WORDS`).
     """
     words = phrase_words()[split]
     rng = generator(seed, "phrases", split)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kws.audio import FULL_SCALE, SAMPLE_RATE
+
 ENGINE_BLOCK, BLOCK = 441, 320  # samples in the same 20 ms at 22,050 and at 16,000 Hz
-SAMPLE_RATE = 16_000
 # Hz, where a microphone's gain is drawn
 FREQUENCIES = (0, 125, 250, 500, 1000, 2000, 3000, 4000, 6000, 8000)
 # dB: the engine is dull above 4.5 kHz, people are not
@@ -109,16 +110,16 @@ def record(spoken: list[np.ndarray], setup: Setup | None) -> list[np.ndarray]:
     blocks = smooth(-(-longest // ENGINE_BLOCK))
     waveform = np.zeros((len(spoken), blocks * ENGINE_BLOCK), np.float32)
     for row, samples in zip(waveform, spoken, strict=True):
-        row[: len(samples)] = samples / np.float32(32768)
+        row[: len(samples)] = samples / np.float32(FULL_SCALE)
     bins = blocks * BLOCK // 2 + 1
     spectrum = np.fft.rfft(waveform)[:, :bins] * np.float32(BLOCK / ENGINE_BLOCK)
     if setup is not None:
         spectrum *= response(setup, blocks * BLOCK)
-    heard = np.fft.irfft(spectrum, blocks * BLOCK)
+    filtered = np.fft.irfft(spectrum, blocks * BLOCK)
     tail = 0 if setup is None else ROOM_SAMPLES
     return [
         row[: -(-length * BLOCK // ENGINE_BLOCK) + tail]
-        for row, length in zip(heard, lengths, strict=True)
+        for row, length in zip(filtered, lengths, strict=True)
     ]
 
 
@@ -163,4 +164,5 @@ def write_wav(path: Path, clip: np.ndarray) -> None:
     """Write float samples in [-1, 1] as 16-bit PCM."""
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, SAMPLE_RATE, len(clip), "NONE", ""))
-        file.writeframes(np.round(clip * 32767).astype("<i2").tobytes())
+        # 1.0 is the largest sample, one below FULL_SCALE: published digests depend on these bytes
+        file.writeframes(np.round(clip * (FULL_SCALE - 1)).astype("<i2").tobytes())

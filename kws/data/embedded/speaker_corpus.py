@@ -21,13 +21,13 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from kws.audio.features import speaker_log_mel
 from kws.data.embedded.espeak import ENGINE_NAME
 from kws.data.embedded.provenance import corpus_folder, recorded_seed
 from kws.data.embedded.recording import amplitude, draw_setup, noise, record, rms, trim
 from kws.data.embedded.sentences import draw_sentence
 from kws.data.embedded.voices import Voice, draw_parametric_voice, generator, say
 from kws.errors import UsageError
-from kws.features import speaker_log_mel
 from kws.parallel import thread_map
 
 N_MELS = 40
@@ -171,10 +171,10 @@ def about(voices: dict[str, Voice]) -> dict[str, dict[str, Any]]:
 def recorded_sentence(spoken: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The engine's int16 at 22,050 Hz, as a microphone of its own hears it: float32 at 16 kHz."""
     setup = draw_setup(rng)
-    (heard,) = record([trim(spoken)], setup)
-    floor = rms(heard) * amplitude(-setup.signal_to_noise)
-    heard = heard + floor * noise(rng, len(heard), setup.noise_slope, setup)
-    return heard * (amplitude(rng.uniform(-20, -1.5)) / np.abs(heard).max())
+    (recorded,) = record([trim(spoken)], setup)
+    floor = rms(recorded) * amplitude(-setup.signal_to_noise)
+    recorded = recorded + floor * noise(rng, len(recorded), setup.noise_slope, setup)
+    return recorded * (amplitude(rng.uniform(-20, -1.5)) / np.abs(recorded).max())
 
 
 def audible_features(spoken: np.ndarray, rng: np.random.Generator) -> torch.Tensor:

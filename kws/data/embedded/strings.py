@@ -94,9 +94,9 @@ def make_strings(
             voice, setup = cast[speaker]
             rng = generator(seed, "strings", speaker)
             texts = [draw_string(rng, words) for _ in range(strings)]
-            said = say_with_events(voice, [f"{text}." for text in texts], rng, scratch)
+            spoken = say_with_events(voice, [f"{text}." for text in texts], rng, scratch)
             rows = []
-            for number, one in enumerate(recorded(texts, said, setup, rng)):
+            for number, one in enumerate(recorded(texts, spoken, setup, rng)):
                 file = f"{speaker}/{number:03}.wav"
                 write_wav(folder / file, one.waveform)
                 starts = " ".join(f"{start:.4f}" for start in one.starts)
@@ -137,7 +137,7 @@ def draw_string(rng: np.random.Generator, words: Sequence[str]) -> str:
 
 def recorded(
     texts: Sequence[str],
-    said: Sequence[tuple[np.ndarray, list[SpeechEvent]]],
+    spoken: Sequence[tuple[np.ndarray, list[SpeechEvent]]],
     setup: Setup,
     rng: np.random.Generator,
 ) -> list[_Spoken]:
@@ -146,10 +146,10 @@ def recorded(
     Nothing is trimmed, and the echo after the last word is left out, so that the engine's times
     stay true.
     """
-    heard = record([samples for samples, _ in said], setup)
-    background = noise(rng, max(map(len, heard)) + 1, setup.noise_slope, setup)
+    recordings = record([samples for samples, _ in spoken], setup)
+    background = noise(rng, max(map(len, recordings)) + 1, setup.noise_slope, setup)
     found = []
-    for text, (samples, events), wave in zip(texts, said, heard, strict=True):
+    for text, (samples, events), wave in zip(texts, spoken, recordings, strict=True):
         wave = wave[: len(samples) * BLOCK // ENGINE_BLOCK]
         loudness = rms(wave) * amplitude(-setup.signal_to_noise + rng.normal(0, 3))
         wave = wave + loudness * background[: len(wave)]

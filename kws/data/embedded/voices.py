@@ -97,7 +97,7 @@ def speaker_splits(count: int, seed: int | str) -> dict[str, str]:
 
 
 def _search(count: int, seed: int | str) -> list[str]:
-    from kws.split_rule import which_split  # which students of assignment 1 do not have yet
+    from kws.data.split_rule import which_split  # which students of assignment 1 do not have yet
 
     ids: dict[str, None] = {}  # a set that keeps its order
     candidate = 0

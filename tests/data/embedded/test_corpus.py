@@ -22,9 +22,9 @@ from kws.data.embedded.corpus import make_corpus
 from kws.data.embedded.espeak import stock_variants
 from kws.data.embedded.recording import Setup
 from kws.data.embedded.voices import vocal_tract
+from kws.data.protocols import SPLITS, V2_WORDS
+from kws.data.split_rule import which_split
 from kws.errors import UsageError
-from kws.protocols import SPLITS, V2_WORDS
-from kws.split_rule import which_split
 
 WORDS = ("yes", "marvin")
 SMALL = {"words": WORDS, "speakers": 10, "repetitions": 1, "noise_seconds": 1, "progress": False}

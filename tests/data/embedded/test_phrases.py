@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from kws.audio.features import log_mel
 from kws.data.durations import frames_of
 from kws.data.embedded.phrases import (
     SILENCE,
@@ -14,9 +15,8 @@ from kws.data.embedded.phrases import (
     phrase_words,
     speak_phrases,
 )
+from kws.data.protocols import V2_WORDS
 from kws.errors import UsageError
-from kws.features import log_mel
-from kws.protocols import V2_WORDS
 
 TEXTS = ["happy garden", "Seven, three!", "42"]
 

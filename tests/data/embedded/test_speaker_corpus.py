@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from kws.audio.features import speaker_log_mel
 from kws.cli import run
 from kws.data.embedded import speaker_corpus
 from kws.data.embedded.sentences import WORDS, draw_sentence
 from kws.data.embedded.speaker_corpus import make_speaker_corpus, speak_again
 from kws.errors import UsageError
-from kws.features import speaker_log_mel
 
 SMALL = {"speakers": 3, "utterances": 4, "progress": False}
 

@@ -21,8 +21,8 @@ from kws.data.embedded.recording import (
     smooth,
     trim,
 )
-from kws.protocols import SPLITS
-from kws.split_rule import which_split
+from kws.data.protocols import SPLITS
+from kws.data.split_rule import which_split
 
 TEXT = stock_variants()["f2"]
 LINE = Utterance(text="seven", rate=150, pitch=50, range=50)

@@ -17,6 +17,7 @@ from grader.adapters import Assignment
 from grader.authoring.kit import make_kit
 from grader.authoring.kit_modules import divide
 from grader.authoring.release import release_kit
+from kws.cli import app, groups
 from kws.errors import UsageError
 
 CATALOG = {
@@ -42,7 +43,14 @@ kws = ["py.typed"]
 LIBRARY = {
     "kws/__init__.py": "",
     "kws/sound.py": "RATE = 16000\n",
-    "kws/lazy.py": "def later():\n    import kws.models.heads\n",
+    "kws/lazy.py": (
+        "def later():\n    import kws.models.heads\n    import kws.unused\n"
+        "def now():\n    import kws.typed\n"
+    ),
+    "kws/unused.py": "",
+    "kws/cli/__init__.py": "",
+    "kws/cli/needy.py": "def command():\n    import kws.models.heads\n",
+    "kws/cli/fine.py": "def command():\n    import kws.sound\n",
     "kws/typed.py": (
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import kws.models.heads\n"
     ),
@@ -54,9 +62,9 @@ LIBRARY = {
     ),
     "kws/models/layer.py": "from kws.models.heads import split\n",
     "kws/models/stack.py": "try:\n    from kws.models import layer\nexcept OSError:\n    pass\n",
-    "data_scripts/fine.py": "import kws.sound\n",
+    "data_scripts/fine.py": "import kws.lazy\n",
     "data_scripts/needy.py": "import kws.models.stack\n",
-    "grader/course/test_02_attention.py": (
+    "grader/course/a02_attention/test_checks.py": (
         "def test_values(student, qkv, reference):\n    expected = reference.attend(*qkv, None)\n"
         "    got = student.attend(*qkv)\n    expect_close('attend', got, expected, rtol=1e-5)\n"
     ),
@@ -98,12 +106,13 @@ def test_a_kit_holds_these_files_and_no_others(small):
         "assignments/02_attention.ipynb",
         "constraints.txt",
         "data_scripts/fine.py",
-        "kws/.released/01_sound.ipynb",
-        "kws/.released/02_attention.ipynb",
-        "kws/.released/kit.json",
         "kws/__init__.py",
+        "kws/cli/__init__.py",
+        "kws/cli/fine.py",
+        "kws/course/a01_sound/released.ipynb",
+        "kws/course/a02_attention/released.ipynb",
+        "kws/course/kit.json",
         "kws/lazy.py",
-        "kws/models/__init__.py",
         "kws/sound.py",
         "kws/typed.py",
         "pyproject.toml",
@@ -115,14 +124,34 @@ def test_who_needs_a_withheld_module_goes_along_and_is_listed(small):
     assert kit_of(small).modules.along == {
         "kws.models.layer": "kws.models.heads",
         "kws.models.stack": "kws.models.layer",
+        "kws.cli.needy": "kws.models.heads",
     }
+
+
+def test_what_nothing_in_the_kit_imports_is_left_out(small):
+    kit = kit_of(small)
+    assert kit.modules.unused == {"kws.models", "kws.unused"}  # `later` fails before it needs it
+    append(small, "data_scripts/fine.py", "import kws.unused\n")
+    assert kit_of(small).modules.unused == {"kws.models"}
 
 
 def test_an_earlier_kit_withholds_what_later_assignments_ask_for(small):
     kit = kit_of(small, "1")
     assert set(kit.modules.withheld) == {"kws.sound", "kws.models.heads"}
     notebooks = [name for name in kit.files if name.endswith(".ipynb")]
-    assert notebooks == ["assignments/01_sound.ipynb", "kws/.released/01_sound.ipynb"]
+    assert notebooks == ["assignments/01_sound.ipynb", "kws/course/a01_sound/released.ipynb"]
+
+
+def test_a_kit_holds_the_folders_of_its_assignments_and_of_no_later_one(small):
+    for stem in ("01_sound", "02_attention"):
+        for name in ("contract.py", "hints.md", "goldens.json"):
+            path = small / "kws" / "course" / f"a{stem}" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("", encoding="utf-8")
+    wanted = ["contract.py", "goldens.json", "hints.md", "released.ipynb"]
+    held = [name for name in kit_of(small, "1").files if name.startswith("kws/course/a")]
+    assert sorted(held) == [f"kws/course/a01_sound/{name}" for name in wanted]
+    assert len([name for name in kit_of(small).files if "/course/a02_attention/" in name]) == 4
 
 
 def test_the_readme_lists_the_assignments(small):
@@ -211,7 +240,11 @@ EARLIER = "return x.repeat_interleave(2, dim=-1).reshape(*x.shape[:-1], -1)"
         ("data_scripts/fine.py", f"\ndef f(x):\n    {EARLIER}\n", "the answer to 1.1"),
         ("solutions/01_sound.py", f"\n# %%\nprint('''{ANSWER}''')\n", "the answer to 2.1"),
         ("kws/sound.py", LIBRARY["kws/models/heads.py"], "split"),
-        ("data_scripts/fine.py", LIBRARY["grader/course/test_02_attention.py"], "test_values"),
+        (
+            "data_scripts/fine.py",
+            LIBRARY["grader/course/a02_attention/test_checks.py"],
+            "test_values",
+        ),
     ],
 )
 def test_a_kit_that_would_leak_is_refused(small, file, text, what):
@@ -248,15 +281,27 @@ def kws(folder, *arguments):
 def test_the_command_line_of_a_real_kit_works(real):
     done = kws(real, "--help")
     assert done.returncode == 0, done.stderr
-    assert "train" in done.stdout
+    assert "check" in done.stdout
+    assert "params" not in done.stdout
 
 
-def test_a_command_that_needs_a_withheld_module_says_so_in_one_sentence(real):
+def test_a_command_that_a_kit_lacks_ends_in_one_sentence(real):
     done = kws(real, "params", "keywords")
     assert done.returncode == 2
     assert re.fullmatch(
-        r"kws: this copy of the course does not contain kws\.\S+: .*\n", done.stderr
+        r"kws: this copy of the course does not contain params: it comes .*\n", done.stderr
     )
+
+
+def test_every_command_is_listed_with_its_group():
+    listed = {name for commands in groups.GROUPS.values() for name in commands.split()}
+    there = {command.name for command in app.registered_commands}
+    assert listed == there | {"data"}
+
+
+def test_the_kit_of_notebook_2_is_small_enough_to_read(real):
+    lines = [len(path.read_text().splitlines()) for path in (real / "kws").rglob("*.py")]
+    assert sum(lines) <= 14_000
 
 
 @pytest.fixture(scope="module")

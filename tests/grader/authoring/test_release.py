@@ -9,6 +9,7 @@ from grader.authoring import release as module
 from grader.authoring.build import build_notebook
 from grader.authoring.release import release
 from grader.course import release_command as commands
+from grader.course.goldens import refuse_incomplete
 from kws.errors import UsageError
 
 NOTEBOOKS = ["assignments/01_sound.ipynb", "assignments/02_attention.ipynb"]
@@ -36,10 +37,37 @@ def test_a_check_names_what_is_stale_and_writes_nothing(course):
 
 def test_the_copy_in_the_library_is_the_notebook(course):
     release(course)
-    copy = course / "kws" / ".released" / "02_attention.ipynb"
+    copy = course / "kws" / "course" / "a02_attention" / "released.ipynb"
     assert copy.read_bytes() == (course / NOTEBOOKS[1]).read_bytes()
     copy.write_text("{}", encoding="utf-8")
     assert release(course, check=True) == NOTEBOOKS[1:]
+
+
+def test_one_assignment_is_written_and_the_others_are_left(course):
+    release(course)
+    for name in NOTEBOOKS:
+        (course / name).write_text("{}", encoding="utf-8")
+    assert release(course, only="02") == NOTEBOOKS[1:]
+    assert (course / NOTEBOOKS[0]).read_text(encoding="utf-8") == "{}"
+
+
+@pytest.mark.parametrize("lacking", range(4))
+def test_an_assignment_that_lacks_a_file_is_named_with_the_cure(tmp_path, lacking):
+    names = [
+        "solutions/10_energy.py",
+        "kws/course/a10_energy/contract.py",
+        "grader/course/a10_energy/assignment.toml",
+        "grader/course/a10_energy/test_checks.py",
+    ]
+    missing = names.pop(lacking)
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=f"^{missing} is missing: write it .* 10_energy$"):
+        refuse_incomplete(tmp_path)
+    (tmp_path / missing).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / missing).touch()
+    refuse_incomplete(tmp_path)
 
 
 def test_windows_newlines_are_stale(course):
@@ -72,7 +100,7 @@ def command(course, monkeypatch, *arguments):
     app = typer.Typer()
     app.callback()(lambda: None)
     commands.register(app)
-    monkeypatch.setattr("grader.course.goldens.write_goldens", lambda *, check: [])
+    monkeypatch.setattr("grader.course.goldens.write_goldens", lambda *, check, only: [])
     result = CliRunner().invoke(app, ["release", *arguments])
     if isinstance(result.exception, UsageError):
         raise result.exception

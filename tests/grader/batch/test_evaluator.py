@@ -16,8 +16,9 @@ from grader.batch import client
 from grader.batch.client import Evaluator, grade_with_retry
 from grader.batch.evaluator import wait_for_threads
 from grader.core.outcomes import Reason, Report, Verdict
-from kws.contracts import all_trials
+from kws.course.trial import all_trials
 from kws.errors import UsageError
+from tests.conftest import PATIENCE
 from tests.grader.conftest import until
 
 EMPTY = "# nothing is defined\n"
@@ -97,7 +98,7 @@ def test_what_cannot_be_opened_waits_for_a_person_and_says_why(evaluator, job, t
     report = only_report(evaluator.ask(job(files=[["hw.7z", str(tmp_path / "hw.7z")]])))
     assert report.verdict is Verdict.PERSON
     assert {check.earned for check in report.checks} == {None}
-    words = "hw.7z cannot be opened here: hand in the .ipynb file, or a zip"
+    words = "hw.7z could not be read: hand in the .ipynb file again"
     assert {(check.reason, check.message) for check in report.checks} == {(Reason.UNREAD, words)}
 
 
@@ -237,7 +238,7 @@ def test_an_evaluator_that_nobody_talks_to_ends_with_its_fork(job):
         process = one._current
         forks = forks_of(process.pid)
         process._control.shutdown(socket.SHUT_RDWR)  # as if we were gone
-        process._process.wait(30)
+        process._process.wait(PATIENCE)
     assert not any(is_fork(pid) for pid in forks)
 
 
@@ -283,6 +284,24 @@ def test_the_end_of_the_sandbox_costs_no_student_anything(job):
         assert one.pid != first
     assert answer["faults"] == ["the sandbox has ended"]
     assert only_report(answer).verdict is not Verdict.PERSON
+
+
+@pytest.mark.slow
+def test_a_job_that_waits_for_the_listener_is_told_and_holds_up_no_other(
+    job, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.setenv("KWS_CACHE", str(tmp_path / "empty"))  # it has to be trained
+    with Evaluator() as one:
+        one.start()
+        waiting = threading.Thread(target=lambda: one.ask(job(assignment="08", guess="08")))
+        waiting.start()
+        (preparing,) = forks_of(one.pid)
+        assert only_report(one.ask(job())).assignment == "02"
+        assert waiting.is_alive()
+        os.kill(one.pid, signal.SIGKILL)
+        until_gone([preparing])  # it ends with its parent
+        waiting.join()
+    assert capfd.readouterr().err.count("preparing 08") == 1
 
 
 @pytest.mark.slow

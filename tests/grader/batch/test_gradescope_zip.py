@@ -14,6 +14,7 @@ from grader import ROOT
 from grader.authoring.build import build_notebook
 from grader.batch.gradescope_zip import CRASH, SEED, write_zip
 from kws.errors import UsageError
+from tests.conftest import PATIENCE
 
 SOLUTION = ROOT / "solutions" / "02_attention.py"
 
@@ -48,7 +49,7 @@ def run(base: Path, **environ: str) -> dict:
         cwd=base,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return json.loads((base / "results" / "results.json").read_text())
@@ -119,7 +120,7 @@ def test_the_zip_holds_what_grades_and_nothing_else(tmp_path):
         CRASH,
     }
     assert not [name for name in names if "__pycache__" in name]
-    assert "grader/course/test_02_attention.py" in names
+    assert "grader/course/a02_attention/test_checks.py" in names
 
 
 def test_the_same_tree_gives_the_same_bytes(tmp_path):

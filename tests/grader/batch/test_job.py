@@ -4,7 +4,7 @@ import pytest
 
 from grader.batch import job
 from grader.submission import read_submissions
-from grader.submission.archive import MAX_FILE
+from grader.submission.outputs import MAX_NOTEBOOK
 
 CODE = "class KeywordTransformer:\n    pass\n"
 
@@ -62,6 +62,6 @@ def test_no_name_leads_out_of_the_job(tmp_path, inbox, name):
 def test_no_more_of_a_file_is_copied_than_shows_that_it_is_too_large(tmp_path):
     huge = tmp_path / "huge.safetensors"
     with huge.open("wb") as file:
-        file.truncate(MAX_FILE + (3 << 20))
+        file.truncate(MAX_NOTEBOOK + (3 << 20))
     folder = staged(tmp_path, ("a.safetensors", huge), ("b.safetensors", huge))
-    assert {path.stat().st_size for path in folder.iterdir()} == {MAX_FILE + 1}
+    assert {path.stat().st_size for path in folder.iterdir()} == {MAX_NOTEBOOK + 1}

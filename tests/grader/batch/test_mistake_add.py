@@ -11,13 +11,13 @@ from grader.core.additions import VARIABLE, added_path
 from grader.core.outcomes import Report
 from grader.core.seed import Seed
 from grader.course.goldens import golden_text
-from grader.course.mistakes.added import added_mistakes, as_planted
+from grader.course.mistakes.added import AddedMistake, add_mistake, added_mistakes, as_planted
 from grader.course.mistakes.planted import edited, planted, solution
 from grader.grading.checks import _sources_digest, checks_digest
 from grader.grading.in_process import grade_one
 from grader.reports.shared_mistakes import shared_mistakes
 from grader.submission import read_submissions
-from kws.contracts.compare import Record
+from kws.course.compare import Record
 from kws.errors import UsageError
 
 ANGLES = "angles = torch.arange(num_frames)[:, None] / 10_000**exponents"
@@ -105,15 +105,24 @@ def test_what_cannot_be_added_is_told_in_a_sentence(store, arguments, said):
 
 
 def test_a_damaged_file_is_named():
-    added_path("02").write_text('[{"task": "2.4"}]', encoding="utf-8")
-    with pytest.raises(UsageError, match=r"added_02\.json cannot be read"):
+    added_path("02").write_text('[[mistake]]\ntask = "2.4"\n', encoding="utf-8")
+    with pytest.raises(UsageError, match=r"added_02\.toml: mistake 1 .* name is missing"):
         planted("02")
 
 
+def test_code_with_quotes_of_both_kinds_is_kept():
+    code = "def attend(q, k, v, valid=None):\n    return '''a\"'''"
+    for name in ("one", "another"):
+        add_mistake("02", AddedMistake(task="2.1", name=name, question="?", code=code))
+    assert [(one.name, one.code) for one in added_mistakes("02")] == [
+        ("one", code),
+        ("another", code),
+    ]
+
+
 def test_added_code_replaces_every_definition_of_its_names():
-    code = ["def split_heads(x, num_heads):", "    return x", "def merge_heads(x):", "    return x"]
-    row = {"task": "2.2", "name": "nothing", "question": "?", "code": code}
-    added_path("02").write_text(json.dumps([row]), encoding="utf-8")
+    code = "def split_heads(x, num_heads):\n    return x\ndef merge_heads(x):\n    return x"
+    add_mistake("02", AddedMistake(task="2.2", name="nothing", question="?", code=code))
     mistake = as_planted(added_mistakes("02")[0], solution("02"))
     text = edited("02", mistake.edits).decode()
     assert text.count("def merge_heads(") == text.count("def split_heads(") == 1

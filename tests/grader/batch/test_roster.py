@@ -47,6 +47,13 @@ def test_a_gradebook_from_canvas_is_a_roster(tmp_path):
     assert "4711" in alice.keys
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_spreadsheet_may_write_commas_semicolons_or_tabs(tmp_path, delimiter):
+    text = f"student{delimiter}name\na1{delimiter}Alice\n"
+    (alice,) = read_roster(write(tmp_path, text))
+    assert (alice.id, alice.name) == ("a1", "Alice")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

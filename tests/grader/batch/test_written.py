@@ -98,9 +98,10 @@ def test_an_answer_is_found_wherever_it_was_written(released, change):
     assert found(table).text == "why not"
 
 
-def test_an_answer_is_read_from_half_a_file(released):
+def test_no_answer_is_read_from_half_a_file(released):
     text = json.dumps(answered(released, "why not"))
-    assert found(text[:-40]).text == "why not"
+    assert found(text).text == "why not"
+    assert not found(text[:-40]).found
 
 
 @pytest.mark.parametrize(
@@ -209,7 +210,7 @@ def test_tables_of_any_spreadsheet_are_read(tmp_path, text):
         (GOOD + "ada,3.A,1,\n", "line 4: ada has points for 3.A above"),
         (GOOD + "bob,3.A,1,a, b\n", "line 4 has 5 cells"),
         (GOOD + "bob,3.A,,later\n", "line 4: a comment without points"),
-        (GOOD + 'bob,3.A,1,"open\n', "line 4 is no line of a CSV"),
+        (GOOD + 'bob,3.A,1,"open\n', "line 4 is not a line of a CSV"),
         (GOOD.encode() + b"bob,3.A,1,sch\xf6n\n", "line 4 is not UTF-8: save it as CSV UTF-8"),
         (GOOD.encode("utf-16"), "line 1 is not UTF-8"),
         ("", "is empty"),

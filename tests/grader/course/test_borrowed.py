@@ -6,19 +6,19 @@ import pytest
 import torchaudio  # noqa: F401  (two of them borrow from it)
 
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.answers import exported_cells, load_answers, try_trial
+from grader.authoring.answers import exported_cells, load_answers
 from grader.core.outcomes import Reason, Stopped
-from grader.course.mistakes.borrowed import BORROWED, Borrowed
-from grader.course.mistakes.planted import edited, solution
+from grader.course.mistakes.mistake import Borrowed
+from grader.course.mistakes.planted import edited, planted, solution
 from grader.course.trials import expect_as_ours
 from grader.grading.feedback import Failure
 from grader.sandbox import Code
 from grader.submission import read_submissions
 from grader.submission.forbidden import forbidden_uses
-from kws.contracts import find_trial
+from kws.course.trial import find_trial
 
 SEED = 11
-ALL = [(number, one) for number, some in BORROWED.items() for one in some]
+ALL = [(number, one) for number in ASSIGNMENTS for one in planted(number).borrowed]
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +26,20 @@ def sessions(sandbox):
     with ExitStack() as stack:
         yield {
             number: stack.enter_context(sandbox.session(ASSIGNMENTS[number].withheld))
-            for number in BORROWED
+            for number in dict(ALL)
         }
 
 
 @pytest.mark.parametrize(("number", "one"), [pytest.param(*p, id=p[1].name) for p in ALL])
 def test_what_is_borrowed_or_pretended_earns_nothing(number, one: Borrowed, sessions, tmp_path):
     assignment, trial = ASSIGNMENTS[number], find_trial(one.check)
-    task, text = assignment.task(one.task), edited(number, one.edits)
+    task, text = assignment.task(one.task), edited(number, one.edit)
     if one.ready:  # it would be right
         answers = load_answers(exported_cells(solution(number), text.decode()), one.name)
-        expect_as_ours(trial, try_trial(trial, answers, SEED, hidden=True), SEED)
+        expect_as_ours(trial, [*trial.results(answers, seed=SEED, hidden=True)], SEED)
     (tmp_path / f"{assignment.stem}.py").write_bytes(text)
     (submission,) = read_submissions(tmp_path, number)
-    assert forbidden_uses(submission.pieces, task.forbidden, task.names) == ()  # not for readers
+    assert not forbidden_uses(submission.pieces, task.forbidden, task.names)  # not for readers
     code = Code(pieces=submission.pieces, forbidden=task.forbidden)
     with sessions[number].check(code) as student, pytest.raises((Stopped, Failure)) as ending:
         expect_as_ours(trial, student.trial(trial.id, SEED), SEED)

@@ -9,7 +9,7 @@ from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import read_solution
 from grader.course import overview
 from grader.course.mistakes.planted import edited, planted, solution
-from kws.contracts import all_trials
+from kws.course.trial import all_trials
 
 NUMBERS = tuple(ASSIGNMENTS)
 MOST_LINES = 20  # of a code cell
@@ -51,8 +51,8 @@ def test_every_task_states_its_contract(number):
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_an_assignment_has_five_to_nine_tasks_and_twenty_to_forty_points(number):
-    assert 5 <= len(ASSIGNMENTS[number].tasks) <= 9
+def test_an_assignment_has_two_to_nine_tasks_and_twenty_to_forty_points(number):
+    assert 2 <= len(ASSIGNMENTS[number].tasks) <= 9  # `python -m grader new` begins with two
     usual = (check.points for check in overview.hidden_checks(number) if not check.retrain)
     assert 20 <= sum(usual) <= 40
 
@@ -100,7 +100,7 @@ def test_cells_are_short(number):
 @pytest.mark.parametrize("number", NUMBERS)
 def test_headings_are_the_tasks_titles(number):
     text = "\n".join(cell.source for cell in cells(number) if cell.kind == "markdown")
-    headings = re.findall(r"^## (\d\.\d) (.+)$", text, re.MULTILINE)
+    headings = re.findall(r"^## (\d+\.\d) (.+)$", text, re.MULTILINE)
     assert headings == [(task.id, task.title) for task in ASSIGNMENTS[number].tasks]
 
 
@@ -136,7 +136,11 @@ def test_every_question_is_followed_by_its_folded_answer(number):
 
 
 FINDINGS = {  # what went wrong in the source experiments: notebook, what it says, what it runs
-    "the rate that collapsed": ("05", "it *collapsed*: 3.5 %", "rates = (1e-5, 1e-3, 2e-2)"),
+    "the rate that collapsed": (
+        "05",
+        "*collapsed* with Adam at 0.001: 3.5 %",
+        "rates = (1e-5, 1e-3, 2e-2)",
+    ),
     "tokens that did not fit": ("05", "`OutOfMemoryError`", "attention_bytes(16, 8, 4, tokens)"),
     "unknown swallowed all": (
         "01",

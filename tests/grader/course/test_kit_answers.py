@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,14 +14,14 @@ from grader.adapters import ASSIGNMENTS
 from grader.authoring.answers import Results, try_trial
 from grader.authoring.kit_modules import divide
 from grader.course.trials import our_answers
-from kws.contracts import all_trials
-from kws.contracts.compare import difference
-from kws.contracts.trial import PUBLIC_SEED, Trial
+from kws.course.compare import difference
+from kws.course.trial import PUBLIC_SEED, Trial, all_trials
+from tests.conftest import limited
 
-NOT_CALLED = ("kws.cli", "kws.student", "kws.checking")  # commands: they ask and print
+NOT_CALLED = ("kws.cli", "kws.student", "kws.course.checking")  # commands: they ask and print
 OUTSIDE = ("subprocess", "socket", "os.fork", "os.exec", "os.posix_spawn", "os.mkdir", "os.rename")
 OUTSIDE += ("os.remove", "os.rmdir", "os.truncate", "shutil", "open")  # events of what has effects
-SECONDS = 1.0  # for one function: an answer takes far less
+SECONDS = 1.0  # of the processor, for one function: an answer takes far less
 pytestmark = [
     pytest.mark.slow,  # every function of a kit in the place of every answer
     pytest.mark.filterwarnings("ignore"),  # of functions that are given what they are not for
@@ -41,28 +40,21 @@ def _watch(event: str, arguments: tuple) -> None:
         raise Refused(event)
 
 
-def _late(*_: object) -> None:
-    raise Refused("it takes too long")
-
-
 @contextmanager
 def without_effects() -> Iterator[None]:
     """No file is opened inside, no process started, and it ends in time."""
     if not hasattr(sys, "watched_for_kits"):  # a hook of Python's stays
         sys.addaudithook(_watch)
         sys.watched_for_kits = True  # type: ignore[attr-defined]
-    before = signal.signal(signal.SIGALRM, _late)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
     told = sys.unraisablehook  # pytest's reads the sources of a traceback
     sys.unraisablehook = lambda _: None
     _watching.append(True)
     try:
-        yield
+        with limited(SECONDS, Refused("it takes too long")):
+            yield
     finally:
         _watching.pop()
         sys.unraisablehook = told
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def functions_in_kit(number: str) -> list[Callable]:
@@ -136,8 +128,8 @@ def test_no_function_in_a_kit_answers_one_of_its_tasks(number):
 @pytest.mark.parametrize(
     ("number", "module", "name"),
     [
-        ("01", "kws.length", "pad_or_trim"),
-        ("01", "kws.split_rule", "which_split"),
+        ("01", "kws.audio.length", "pad_or_trim"),
+        ("01", "kws.data.split_rule", "which_split"),
         ("02", "kws.models.attention", "attend"),
     ],
 )

@@ -6,7 +6,7 @@ from grader.adapters import ASSIGNMENTS
 from grader.authoring.mutants import mutants_of
 from grader.course import mutation
 from grader.course.mutation import equivalent_mutants, mutation_report
-from kws.contracts import all_trials
+from kws.course.trial import all_trials
 from kws.errors import UsageError
 
 SOURCE = """def f(x, valid=None):

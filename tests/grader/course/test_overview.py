@@ -39,10 +39,10 @@ def test_mistakes_to_speak_of_in_class_are_planted_in_those_tasks():
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_notebook_and_readme_announce_the_estimate_in_whole_hours(number):
-    words = {3: "three", 4: "four", 5: "five", 6: "six", 7: "seven"}
+    words = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven"}
     whole = math.ceil(hours(number))
     first = read_solution(solution(number))[0].source
-    assert f"**Time** about {words[whole]} hours" in first
+    assert f"**Time** about {words[whole]} hour" in first
     assert re.search(rf"^\| {number} .*\| {whole} h \|", README, re.MULTILINE)
 
 

@@ -22,7 +22,7 @@ def test_an_edit_that_does_not_fit_once_is_an_error(old):
 
 
 def test_an_assignment_without_planted_mistakes_is_an_error():
-    with pytest.raises(UsageError, match="no mistakes are planted in assignment 99"):
+    with pytest.raises(UsageError, match="assignment '99' does not exist"):
         planted("99")
 
 

@@ -1,4 +1,4 @@
-"""The bounds of accuracies: what was reached, what is graded, and what README says are one."""
+"""The bounds of accuracies: reached, graded and written in docs/results.md, they are equal."""
 
 import ast
 import re
@@ -7,17 +7,17 @@ import pytest
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
-from grader.course.reached import REACHED
 from grader.course.targets import MEASURES
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+REACHED = {number: one.reached for number, one in ASSIGNMENTS.items() if one.reached}
+RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 ROW = r"\| {} .*\| (?P<seeds>\d+) × (?P<n>[\d–]+) \| (?P<mean>[\d.]+) ± (?P<deviation>[\d.]+) % "
 ROW += r"\| (?P<full>\d+) % \| (?P<none>\d+) % \|"
 
 
 def graded(number: str) -> tuple[float, float]:
     """The bounds that a hidden check grades by: all points, and none."""
-    path = ROOT / "grader" / "course" / f"test_{ASSIGNMENTS[number].stem}.py"
+    path = ROOT / "grader" / "course" / ASSIGNMENTS[number].folder / "test_checks.py"
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).startswith("(FULL, "):
             full, none = ast.literal_eval(node.value)
@@ -39,10 +39,10 @@ def test_all_points_are_due_three_deviations_below_the_mean(number):
 
 
 @pytest.mark.parametrize("number", sorted(REACHED))
-def test_readme_says_the_bounds_that_are_graded(number):
+def test_the_page_of_results_has_the_bounds_that_are_graded(number):
     reached, (full, none) = REACHED[number], graded(number)
     (row,) = [
-        found for line in README.splitlines() if (found := re.match(ROW.format(number), line))
+        found for line in RESULTS.splitlines() if (found := re.match(ROW.format(number), line))
     ]
     assert (int(row["seeds"]), row["n"]) == (len(reached.right), reached.examples)
     assert row["mean"] == f"{100 * reached.mean:.1f}"

@@ -10,7 +10,7 @@ from grader.adapters import ASSIGNMENTS
 from grader.batch.evaluator import prepare
 from grader.core.seed import Seed
 from grader.course import trials
-from grader.course.hidden import clean_clips, digits, keywords, said, speech
+from grader.course.hidden import clean_clips, digits, keywords, speech, synthesized
 from grader.course.hidden.speech import padded, scores, speaker_utterances
 
 
@@ -48,11 +48,11 @@ def test_what_the_checks_need_is_made_before_a_job_is_forked(number, monkeypatch
     monkeypatch.setattr(digits, "spoken_strings", lambda seed: made.append("digits"))
     monkeypatch.setattr(clean_clips, "hidden_clips", lambda seed: made.append("clean_clips"))
     monkeypatch.setattr(clean_clips, "judge", lambda: None)
-    monkeypatch.setattr(said, "prepare", lambda seed: made.append("said"))
+    monkeypatch.setattr(synthesized, "prepare", lambda seed: made.append("synthesized"))
     prepare(number, Seed("one"))
-    checks = ROOT / "grader" / "course" / f"test_{ASSIGNMENTS[number].stem}.py"
-    heard = re.findall(r"from grader\.course\.hidden\.(\w+) import", checks.read_text())
-    assert made == heard
+    checks = ROOT / "grader" / "course" / ASSIGNMENTS[number].folder / "test_checks.py"
+    imported = re.findall(r"from grader\.course\.hidden\.(\w+) import", checks.read_text())
+    assert made == imported
     assert set(loaded) == {number}
 
 

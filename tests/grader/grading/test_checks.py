@@ -113,8 +113,8 @@ def test_needed_tasks_are_found_at_any_distance_in_order():
 def tree(tmp_path, monkeypatch):
     """A repository in small: `tree(name)` changes one of its files, and returns the digest."""
     names = (
-        "grader/course/test_02_attention.py",
-        "grader/course/test_03_other.py",
+        "grader/course/a02_attention/test_checks.py",
+        "grader/course/a03_other/test_checks.py",
         "grader/grading/feedback.py",
         "grader/reports/page.py",
         "kws/models/counts.py",
@@ -140,7 +140,7 @@ def tree(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name",
     [
-        "grader/course/test_02_attention.py",
+        "grader/course/a02_attention/test_checks.py",
         "grader/grading/feedback.py",
         "kws/models/counts.py",
         "solutions/02_attention.py",
@@ -153,7 +153,7 @@ def test_what_decides_about_points_changes_the_digest(tree, name):
 @pytest.mark.parametrize(
     "name",
     [
-        "grader/course/test_03_other.py",
+        "grader/course/a03_other/test_checks.py",
         "solutions/03_other.py",
         "grader/reports/page.py",
         "README.md",

@@ -32,18 +32,13 @@ def said(call, *args, **kwargs) -> tuple[str, str]:
 )
 def test_whatever_comes_is_a_failure_in_words(expect, value):
     message, _ = said(expect, "f(x)", value)
-    assert message.startswith("f(x) ")
+    assert message.startswith("f(x): got ")
     assert "0x" not in message
 
 
-def test_a_forgotten_return_is_asked_for():
-    assert said(expect_finite, "f(x)", None) == (
-        "f(x) is None, expected a tensor",
-        "is there a `return`?",
-    )
-
-
-def test_two_tensors_instead_of_one_are_named():
+def test_a_forgotten_return_is_asked_for_and_two_tensors_instead_of_one_are_named():
+    told = "f(x): got None, expected a tensor", "is there a `return`?"
+    assert said(expect_finite, "f(x)", None) == told
     hint = said(expect_finite, "f(x)", (torch.zeros(1), torch.zeros(1)))[1]
     assert hint == "return the one tensor that is asked for"
 
@@ -51,30 +46,30 @@ def test_two_tensors_instead_of_one_are_named():
 # Shape, finite
 
 
-def test_the_right_shape_comes_back():
+def test_the_right_shape_comes_back_and_a_wrong_one_is_written_with_letters():
     x = torch.zeros(2, 3)
     assert expect_shape("f(x)", x, 2, 3, letters="B, T") is x
-
-
-def test_a_wrong_shape_is_told_with_letters():
     message, _ = said(expect_shape, "f(x)", torch.zeros(2, 5), 2, 3, letters="B, T")
-    assert message == "f(x) has shape (2, 5), expected (B, T) = (2, 3)"
+    assert message == "f(x): got shape (2, 5), expected (B, T) = (2, 3)"
 
 
-def test_swapped_axes_get_a_hint():
-    assert "swapped" in said(expect_shape, "f(x)", torch.zeros(3, 2), 2, 3)[1]
-
-
-@pytest.mark.parametrize(("came", "wanted"), [((2, 1, 3), (2, 3)), ((2, 3), (2, 1, 3))])
-def test_an_axis_of_size_one_gets_a_hint(came, wanted):
-    assert "size 1" in said(expect_shape, "f(x)", torch.zeros(came), *wanted)[1]
+@pytest.mark.parametrize(
+    ("came", "wanted", "hint"),
+    [
+        ((3, 2), (2, 3), "swapped"),
+        ((2, 1, 3), (2, 3), "size 1"),
+        ((2, 3), (2, 1, 3), "size 1"),
+    ],
+)
+def test_swapped_axes_and_axes_of_size_one_get_a_hint(came, wanted, hint):
+    assert hint in said(expect_shape, "f(x)", torch.zeros(came), *wanted)[1]
 
 
 @pytest.mark.parametrize(("bad", "word"), [(math.nan, "NaN"), (math.inf, "an infinite number")])
 def test_finite(bad, word):
     expect_finite("f(x)", torch.zeros(2))
     message, _ = said(expect_finite, "f(x)", torch.tensor([1.0, bad, 2.0]))
-    assert message == f"f(x) holds {word} in 1 of 3 places"
+    assert message == f"f(x): got {word} in 1 of 3 places"
 
 
 # Between
@@ -88,13 +83,13 @@ def test_between_holds_its_ends(value):
 @pytest.mark.parametrize(
     ("value", "bounds", "message"),
     [
-        (0, (1, 2), "n is 0, expected between 1 and 2"),
-        (3, (-math.inf, 2), "n is 3, expected at most 2"),
-        (0, (1, math.inf), "n is 0, expected at least 1"),
-        (math.nan, (0, 1), "n is nan, expected between 0 and 1"),
-        (True, (0, 1), "n is True, expected a number"),
-        ("1", (0, 1), "n is '1', expected a number"),
-        (torch.zeros(2), (0, 1), "n is a float32 tensor of shape (2,), expected a number"),
+        (0, (1, 2), "n: got 0, expected between 1 and 2"),
+        (3, (-math.inf, 2), "n: got 3, expected at most 2"),
+        (0, (1, math.inf), "n: got 0, expected at least 1"),
+        (math.nan, (0, 1), "n: got nan, expected between 0 and 1"),
+        (True, (0, 1), "n: got True, expected a number"),
+        ("1", (0, 1), "n: got '1', expected a number"),
+        (torch.zeros(2), (0, 1), "n: got a float32 tensor of shape (2,), expected a number"),
     ],
 )
 def test_not_between(value, bounds, message):
@@ -103,7 +98,7 @@ def test_not_between(value, bounds, message):
 
 def test_a_unit_stands_behind_both_numbers():
     message, hint = said(expect_between, "it", 12, high=10, unit="s", hint="slow?")
-    assert (message, hint) == ("it is 12 s, expected at most 10 s", "slow?")
+    assert (message, hint) == ("it: got 12 s, expected at most 10 s", "slow?")
 
 
 def test_a_failure_as_text_is_fact_and_hint():

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -28,15 +29,18 @@ def judged(error=None, record=None, points: float = 3) -> CheckResult:
     return judge(a_check(points=points), error, record or Record())
 
 
-def test_an_end_without_an_exception_earns_all():
-    result = judged()
-    assert (result.earned, result.reason, result.message, result.passed) == (3, None, "", True)
-
-
-def test_a_wrong_answer_earns_nothing_and_says_why():
-    result = judged(Failure("it is off", "why?"))
-    assert (result.earned, result.reason) == (0, Reason.WRONG)
-    assert (result.message, result.hint) == ("it is off", "why?")
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (None, (3, None, "", "")),
+        (Failure("it is off", "why?"), (0, Reason.WRONG, "it is off", "why?")),
+        (Stopped(Reason.UNREAD, "hw.7z"), (None, Reason.UNREAD, "hw.7z", "")),
+    ],
+)
+def test_right_earns_all_wrong_nothing_and_what_could_not_be_opened_is_open(error, ends):
+    result = judged(error)
+    assert (result.earned, result.reason, result.message, result.hint) == ends
+    assert result.passed == (error is None)
 
 
 OPEN = (Reason.INFRASTRUCTURE, Reason.UNREAD)
@@ -46,12 +50,6 @@ OPEN = (Reason.INFRASTRUCTURE, Reason.UNREAD)
 def test_every_ending_of_the_students_earns_nothing_and_keeps_its_reason(reason):
     result = judged(Stopped(reason, "it stopped", "why?"))
     assert (result.earned, result.reason, result.message) == (0, reason, "it stopped")
-
-
-def test_what_could_not_be_opened_is_open_and_says_why():
-    result = judged(Stopped(Reason.UNREAD, "hw.7z cannot be opened here"))
-    assert (result.earned, result.reason) == (None, Reason.UNREAD)
-    assert result.message == "hw.7z cannot be opened here"
 
 
 @pytest.mark.parametrize(
@@ -92,30 +90,21 @@ def test_a_share_of_the_points_is_earned_to_the_cent(share, earned):
     assert (result.earned, result.reason, result.hint) == (earned, Reason.PARTIAL, "more?")
 
 
-def test_the_smallest_share_counts():
-    record = Record()
+def test_the_smallest_share_counts_a_whole_one_is_all_points_and_a_wrong_answer_none():
+    record, whole = Record(), Record()
     for share in (0.75, 0.25, 0.5):
         record.partial(share, f"{share} reached")
     assert judged(record=record, points=4).earned == 1
     assert judged(record=record).message == "0.25 reached"
-
-
-def test_a_whole_share_is_all_points():
-    record = Record()
-    record.partial(1, "all")
-    assert judged(record=record).passed
+    assert judged(Failure("it is off"), record).earned == 0
+    whole.partial(1, "all")
+    assert judged(record=whole).passed
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, math.nan])
 def test_a_share_that_is_none_is_a_fault_of_ours(share):
     with pytest.raises(ValueError, match="not between 0 and 1"):
         Record().partial(share, "")
-
-
-def test_a_wrong_answer_after_a_share_earns_nothing():
-    record = Record()
-    record.partial(0.5, "half")
-    assert judged(Failure("it is off"), record).earned == 0
 
 
 # Facts, pictures, texts
@@ -180,16 +169,12 @@ def put(run: GradingRun, name: str, error: BaseException | None = None) -> None:
     run.results["02", name] = judge(check, error, Record())
 
 
-def test_a_check_nobody_reported_earns_nothing(run):
+def test_a_check_nobody_reported_earns_nothing_and_is_open_if_the_run_was_interrupted(run):
     put(run, "2.1-a")
     report = run.report(ASSIGNMENTS["02"])
     assert [check.earned for check in report.checks] == [3, 0, 0, 0]
     assert {check.reason for check in report.checks[1:]} == {Reason.NOT_RUN}
     assert report.max_score == 12
-
-
-def test_a_check_that_an_interrupted_run_did_not_reach_is_open(run):
-    put(run, "2.1-a")
     report = run.report(ASSIGNMENTS["02"], interrupted=True)
     assert [check.earned for check in report.checks] == [3, None, None, None]
     assert report.verdict is Verdict.PERSON
@@ -200,24 +185,16 @@ def test_a_report_holds_cleaned_repairs_digest_and_seed(run):
     assert (report.repairs, report.digest, report.seed_id) == (("mended",), "d", "development")
 
 
-def test_a_check_is_blocked_by_one_that_earned_nothing(run):
-    check = a_check("2.3-d", after=("2.1-a", "2.2-c"))
+def test_a_check_is_blocked_by_one_that_earned_nothing_not_by_a_fault_of_ours_or_some_points(run):
     put(run, "2.1-a")
     put(run, "2.2-c", Failure("off"))
-    assert run.blocked_by(check) == "2.2-c"
-
-
-def test_a_fault_of_ours_blocks_nothing(run):
-    check = a_check("2.3-d", after=("2.1-a",))
+    assert run.blocked_by(a_check("2.3-d", after=("2.1-a", "2.2-c"))) == "2.2-c"
+    check, record = a_check("2.3-d", after=("2.1-a",)), Record()
     put(run, "2.1-a", KeyError())
     assert run.blocked_by(check) is None
-
-
-def test_some_points_block_nothing(run):
-    record = Record()
     record.partial(0.5, "half")
     run.results["02", "2.1-a"] = judge(run.checks["02"][0], None, record)
-    assert run.blocked_by(a_check("2.3-d", after=("2.1-a",))) is None
+    assert run.blocked_by(check) is None
 
 
 def test_tasks_that_failed_are_those_this_one_builds_on(run):
@@ -253,12 +230,9 @@ def test_the_seed_of_a_check_follows_from_the_secret_one(run):
 # Choosing
 
 
-def test_each_known_assignment_is_graded_and_no_other():
+def test_each_known_assignment_is_graded_and_one_that_is_not_there_as_nothing():
     found = [Submission(assignment=a, pieces=(), digest=a) for a in ("02", "77", "")]
     assert list(by_assignment(found, None)) == ["02"]
-
-
-def test_an_assignment_that_is_not_there_is_graded_as_nothing():
     chosen = by_assignment([], "02")["02"]
     assert chosen.pieces == ()
     assert "no answer to assignment 02" in chosen.repairs[0]
@@ -275,16 +249,17 @@ def attend(q, k, v, valid=None):
 
 
 def calls_seen(sandbox, most: int) -> list[list[int]]:
-    """What two trials of one task are told by an answer that counts its calls."""
+    """Results of two trials, with other rules, of an answer that counts its calls."""
     run, seen = GradingRun(submissions={}, sandbox=sandbox, seed=Seed("s")), []
-    program = Code(pieces=pieces(COUNTS_ITS_CALLS.format(most=most)))
-    for name in ("2.1-attend-values", "2.1-attend-values"):
+    for forbidden in (), ("torch.nn.MultiheadAttention",):
+        program = Code(pieces=pieces(COUNTS_ITS_CALLS.format(most=most)), forbidden=forbidden)
+        name = "2.1-attend-values"
         run.trial(a_check(name), program, name, 0, lambda results: seen.append(results))
     run.close()
     return [[value for _, value in results] for results in seen]
 
 
-def test_trials_of_a_task_share_a_process_while_they_pass(sandbox):
+def test_trials_of_all_tasks_share_a_process_while_they_pass(sandbox):
     first, second = calls_seen(sandbox, most=100)
     assert second == [len(first) + count for count in first]
 
@@ -292,6 +267,24 @@ def test_trials_of_a_task_share_a_process_while_they_pass(sandbox):
 def test_a_trial_does_not_suffer_from_what_an_earlier_one_left_behind(sandbox):
     first, _ = calls_seen(sandbox, most=100)
     assert calls_seen(sandbox, most=len(first)) == [first, first]
+
+
+def test_a_trial_does_not_suffer_from_what_only_another_task_forbids(sandbox):
+    answer = """
+from torch.nn.functional import scaled_dot_product_attention
+
+def attend(q, k, v, valid=None):
+    return scaled_dot_product_attention(q, k, v)
+"""
+    run, seen = GradingRun(submissions={}, sandbox=sandbox, seed=Seed("s")), []
+    program = Code(pieces=pieces(answer))
+    for _ in range(2):
+        run.trial(a_check(), program, "2.1-attend-values", 0, seen.append)
+    assert len(seen) == 2
+    strict = replace(program, forbidden=ASSIGNMENTS["02"].task("2.1").forbidden)
+    with pytest.raises(Stopped):
+        run.trial(a_check(), strict, "2.1-attend-values", 0, seen.append)
+    run.close()
 
 
 def test_what_counts_is_how_a_trial_ends_in_a_fresh_process(sandbox):

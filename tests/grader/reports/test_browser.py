@@ -13,8 +13,9 @@ from grader.core.written import WrittenAnswer, WrittenQuestion
 from grader.reports.class_page import class_page
 from grader.reports.page import page
 from grader.reports.written_page import ShownAnswer, written_page
-from kws.contracts.compare import Record
+from kws.course.compare import Record
 from tests.chromium import BROWSER, QUIET
+from tests.conftest import PATIENCE
 from tests.grader.reports.conftest import check
 
 pytestmark = [
@@ -41,7 +42,7 @@ def browse(tmp_path, data: bytes, *options: str) -> subprocess.CompletedProcess:
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=True,
     )
 

@@ -9,111 +9,79 @@ from grader.submission.contents import Piece
 from tests.grader.sandbox.conftest import pieces, reason, stopped
 
 
-def test_a_piece_may_need_a_later_one(student):
-    found = student("A = B + 1\nB = C + 1\nC = 1\ndef f():\n    return A")
-    assert found.f() == 3
+@pytest.mark.parametrize(
+    ("source", "arguments"),
+    [
+        ("A = B + 1\nB = C + 1\nC = 1\ndef f():\n    return A", ()),
+        ("import sys\nA = sys.exit(3)\ndef f():\n    return 3", ()),
+        ("from __future__ import annotations\ndef f(x: No) -> Way:\n    return x", (3,)),
+        (
+            "from dataclasses import dataclass\n@dataclass\nclass Config:\n"
+            "    width: int = 3\ndef f():\n    return Config().width",
+            (),
+        ),
+    ],
+    ids=["needs a later piece", "another one leaves", "future imports", "dataclasses"],
+)
+def test_a_piece_runs_beside_others(student, source, arguments):
+    assert student(source).f(*arguments) == 3
 
 
-def test_a_failed_piece_says_why_when_its_name_is_asked_for(student):
-    found = student("A = 1\nB = 1 / 0\ndef f():\n    return A")
+def test_a_failed_piece_says_why_when_its_name_is_asked_for_or_needed(student):
+    found = student(
+        "A = 1\nB = 1 / 0\ndef f():\n    return A\ndef g():\n    return B\n"
+        "C = nowhere + 1\ndef h():\n    if 0:\n        B = 3\n    return B"
+    )
     assert found.f() == 1
-    told = stopped(found.value, "B")
-    assert told.reason is Reason.MISSING
-    assert told.message == "the definition of B raised ZeroDivisionError: division by zero"
-    assert told.hint == "cell 7, line 2: B = 1 / 0"
-
-
-def test_a_name_that_never_comes_says_so(student):
-    told = stopped(student("A = nowhere + 1").value, "A")
+    why = "the definition of B raised ZeroDivisionError: division by zero"
+    for call, message, hint in (
+        (found.B, why, "cell 7, line 2: B = 1 / 0"),
+        (found.g, f"g needs B: {why}", "cell 7, line 6: return B"),
+    ):
+        told = stopped(call)
+        assert (told.reason, told.message, told.hint) == (Reason.MISSING, message, hint)
+    told = stopped(found.C)
     assert told.reason is Reason.MISSING
     assert "name 'nowhere' is not defined" in told.message
+    assert "raised UnboundLocalError" in stopped(found.h).message  # a variable of its own
 
 
 def test_a_constant_of_a_todo_is_not_started(student):
     found = student("def f():\n    raise NotImplementedError('TODO 1.1')\nA = f()")
-    assert reason(found.value, "A") is Reason.NOT_STARTED
+    assert reason(found.A) is Reason.NOT_STARTED
 
 
-def test_a_syntax_error_costs_its_piece_alone(session):
+def test_a_syntax_error_costs_its_piece_and_who_needs_it(session):
     bad = Piece(source="def f(:\n    pass", where="cell 3", line=4, names=("f",))
-    with session.check(Code(pieces=(bad, *pieces("def g():\n    return 1")))) as student:
+    rest = pieces("def g():\n    return 1\ndef h():\n    return f()")
+    why = "f stands in cell 3, which Python cannot read (line 4): invalid syntax"
+    with session.check(Code(pieces=(bad, *rest))) as student:
         told = stopped(student.f)
         assert told.reason is Reason.MISSING
-        assert told.message.startswith("f stands in cell 3, which Python cannot read (line 4): ")
-        assert told.message.endswith(": invalid syntax")
+        assert told.message == why
         assert told.hint == "cell 3, line 4: def f(:"
         assert student.g() == 1
+        assert stopped(student.h).message == f"h needs f: {why}"
 
 
-def test_who_needs_what_python_cannot_read_is_told_where_it_stands(session):
-    bad = Piece(source="def f(:\n    pass", where="cell 3", line=4, names=("f",))
-    with session.check(Code(pieces=(bad, *pieces("def g():\n    return f()")))) as student:
-        assert stopped(student.g).message == (
-            "g needs f: f stands in cell 3, which Python cannot read (line 4): invalid syntax"
-        )
-
-
-def test_who_needs_what_failed_is_told_why(student):
-    found = student("A = 1 / 0\ndef f():\n    return A")
-    told = stopped(found.f)
-    assert told.reason is Reason.MISSING
-    assert told.message == (
-        "f needs A: the definition of A raised ZeroDivisionError: division by zero"
-    )
-    assert told.hint == "cell 7, line 3: return A"
-
-
-def test_a_library_that_is_not_there_is_named_where_it_is_used(student):
+def test_a_library_that_is_not_to_be_had_is_named_where_it_is_used(student):
     found = student(
         "from einopsen import rearrange\ndef f():\n    return rearrange(3)\n"
-        "@rearrange\ndef g():\n    pass"
+        "@rearrange\ndef g():\n    pass\nimport nonexistent\n"
+        "def h():\n    return nonexistent.x\n"
+        "from solutions import attend\ndef i():\n    return attend()"
     )
-    assert stopped(found.f).message == "f needs rearrange: einopsen is not installed here"
+    missing = "needs rearrange: einopsen is not installed here"
+    assert stopped(found.f).message == f"f {missing}"
     assert stopped(found.f).hint == "cell 7, line 3: return rearrange(3)"
-    assert stopped(found.g).message == (
-        "the definition of g needs rearrange: einopsen is not installed here"
-    )
-
-
-def test_what_may_not_be_imported_is_said_where_it_is_used(session):
-    code = Code(pieces=pieces("from solutions import attend\ndef f():\n    return attend()"))
-    with session.check(code) as student:
-        told = stopped(student.f)
-        assert told.reason is Reason.FORBIDDEN
-        assert told.message == (
-            "f needs attend: solutions belongs to the staff: it cannot be imported here"
-        )
-
-
-def test_a_variable_that_was_never_set_is_no_missing_definition(student):
-    found = student("A = 1 / 0\ndef f():\n    if 0:\n        A = 3\n    return A")
-    assert "raised UnboundLocalError" in stopped(found.f).message
-
-
-def test_an_import_that_fails_names_what_uses_it(student):
-    found = student("import nonexistent\ndef f():\n    return nonexistent.x")
+    assert stopped(found.g).message == f"the definition of g {missing}"
     assert reason(found.value, "nonexistent") is Reason.MISSING
-    assert "nonexistent" in stopped(found.f).message
-
-
-def test_a_piece_that_leaves_does_not_take_the_others_along(student):
-    found = student("import sys\nA = sys.exit(3)\ndef f():\n    return 1")
-    assert found.f() == 1
-
-
-def test_future_imports_reach_later_pieces(student):
-    found = student(
-        "from __future__ import annotations\ndef f(x: Nowhere) -> Elsewhere:\n    return x"
+    assert "nonexistent" in stopped(found.h).message
+    told = stopped(found.i)
+    assert told.reason is Reason.FORBIDDEN
+    assert told.message == (
+        "i needs attend: solutions belongs to the staff: it cannot be imported here"
     )
-    assert found.f(3) == 3
-
-
-def test_dataclasses_work(student):
-    found = student(
-        "from dataclasses import dataclass\n@dataclass\nclass Config:\n"
-        "    width: int = 3\ndef f():\n    return Config().width"
-    )
-    assert found.f() == 3
 
 
 def test_lines_of_several_pieces_of_a_cell_are_told_right(student):
@@ -126,24 +94,14 @@ def ours(source: str) -> tuple[Piece, ...]:
     return pieces(source, where="reference")
 
 
-def test_a_reference_replaces_the_students_definition(student):
+def test_a_reference_replaces_a_definition_also_one_that_fails_and_is_there_first(student):
     found = student(
-        "def attend():\n    return 'theirs'\ndef encode():\n    return attend()",
-        references=ours("def attend():\n    return 'ours'"),
+        "import math\ndef attend():\n    return 'theirs'\ndef encode():\n    return attend()\n"
+        "X = 1 / 0\nHALF = half(math.pi)\ndef both():\n    return X, HALF",
+        references=ours("def attend():\n    return 'ours'\nX = 5\ndef half(x):\n    return x / 2"),
     )
     assert found.attend() == found.encode() == "ours"
-
-
-def test_a_reference_replaces_a_definition_that_fails(student):
-    found = student("X = 1 / 0", references=ours("X = 5"))
-    assert found.value("X") == 5
-
-
-def test_a_reference_may_use_imports_and_is_there_before_the_rest(student):
-    found = student(
-        "import math\nHALF = half(math.pi)", references=ours("def half(x):\n    return x / 2")
-    )
-    assert found.value("HALF") == pytest.approx(1.5707963)
+    assert found.both() == pytest.approx((5, 1.5707963))
 
 
 def changing(source: str, *changes: str) -> Piece:
@@ -155,27 +113,19 @@ LAYER = "class Layer:\n    x = 'as defined'\n    def forward(self):\n        ret
 FORWARD = "def other(self):\n    return 2"
 
 
-def test_what_changes_something_in_place_runs(session):
-    code = Code(
-        pieces=(
-            *pieces(f"{LAYER}\n{FORWARD}\ndef f():\n    return Layer().forward()"),
-            changing("Layer.forward = other"),
-        )
-    )
-    with session.check(code) as student:
-        assert student.f() == 2
-
-
-def test_a_change_that_fails_does_not_take_the_definition_along(session):
-    code = Code(
-        pieces=(
-            *pieces(f"{LAYER}\ndef f():\n    return Layer().forward()"),
-            changing("Layer.forward = nowhere", "Layer"),
-        )
-    )
-    with session.check(code) as student:
-        assert student.f() == 1
-        assert student.has("Layer")
+@pytest.mark.parametrize(
+    ("change", "result"),
+    [
+        (changing("Layer.forward = other"), 2),
+        (changing("Layer.forward = nowhere", "Layer"), 1),
+    ],
+)
+def test_what_changes_something_in_place_runs_and_leaves_the_definition_if_it_fails(
+    session, change, result
+):
+    rest = pieces(f"{LAYER}\n{FORWARD}\ndef f():\n    return Layer().forward()")
+    with session.check(Code(pieces=(*rest, change))) as student:
+        assert student.f() == result
 
 
 PATCHES = {
@@ -206,10 +156,13 @@ def test_no_statement_of_the_students_changes_a_reference(session, patch):
         assert student.f() == (1, "as defined", False)
 
 
+TABLE = "TABLE = {'a': 1}\ndef get():\n    return TABLE"
+
+
 def test_no_table_of_ours_is_changed_either(session):
-    code = Code(pieces=(changing("TABLE['a'] = 2", "TABLE"),), references=ours("TABLE = {'a': 1}"))
+    code = Code(pieces=(changing("TABLE['a'] = 2", "TABLE"),), references=ours(TABLE))
     with session.check(code) as student:
-        assert student.value("TABLE") == {"a": 1}
+        assert student.get() == {"a": 1}
 
 
 def test_the_source_of_a_reference_is_not_to_be_had(student):
@@ -354,7 +307,7 @@ def test_fused_attention_is_refused_within_a_transform_and_in_its_flexible_form(
     )
 
 
-def test_forbidden_in_a_trace_and_in_training_too(student):
+def test_forbidden_where_it_is_observed_and_in_training_too(student):
     found = student(
         "from torch import nn\nfrom torch.nn import functional as F\nclass Net(nn.Module):\n"
         "    def __init__(self):\n        super().__init__()\n        self.l = nn.Linear(5, 5)\n"
@@ -363,6 +316,6 @@ def test_forbidden_in_a_trace_and_in_training_too(student):
         forbidden=("torch.nn.functional.scaled_dot_product_attention",),
     )
     module, x = found.Net(), torch.zeros(1, 3, 5)
-    for call in (module, module.trace, module.gradients):
+    for call in (module, module.observe):
         assert reason(call, x) is Reason.FORBIDDEN
     assert reason(module.fit, [(x, x)], steps=1, lr=1.0, loss="mse") is Reason.FORBIDDEN

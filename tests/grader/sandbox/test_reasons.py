@@ -141,20 +141,19 @@ def hurried(session):
         yield student
 
 
-@pytest.mark.parametrize("status", [0, 1, 70])
-def test_a_process_that_leaves_is_killed_whatever_its_status(bad, status):
-    told = stopped(bad.leave, status)
-    assert told.reason is Reason.KILLED
-    assert f"status {status}" in told.message
-
-
-@pytest.mark.parametrize("name", ["kill", "crash", "abort"])
-def test_a_process_that_dies_is_killed(bad, name):
-    assert reason(getattr(bad, name)) is Reason.KILLED
-
-
-def test_a_crash_is_told_as_one(bad):
-    assert "segmentation fault" in stopped(bad.crash).message
+@pytest.mark.parametrize(
+    ("name", "arguments", "told"),
+    [
+        *(("leave", (status,), f"status {status}") for status in (0, 1, 70)),
+        ("kill", (), ""),
+        ("crash", (), "segmentation fault"),
+        ("abort", (), ""),
+    ],
+)
+def test_a_process_that_leaves_or_dies_is_killed_whatever_its_status(bad, name, arguments, told):
+    end = stopped(getattr(bad, name), *arguments)
+    assert end.reason is Reason.KILLED
+    assert told in end.message
 
 
 @pytest.mark.parametrize("name", ["loop", "loop_that_ignores_the_signal", "many_threads"])
@@ -181,30 +180,36 @@ def test_threads_without_end_end(bad):
     assert reason(bad.thread_bomb) in ends
 
 
-def test_a_recursion_without_end_is_an_error(bad):
-    assert "RecursionError" in stopped(bad.recurse).message
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("hang_up", ()),
+        ("write_to_the_grader", ([0] * 64,)),
+        ("write_to_the_grader", ([107, 119, 115, 49] + [255] * 60,)),
+    ],
+)
+def test_hanging_up_and_writing_to_the_line_are_tampering(bad, name, data):
+    assert reason(getattr(bad, name), *data) is Reason.TAMPER
 
 
-def test_hanging_up_is_tampering(bad):
-    assert reason(bad.hang_up) is Reason.TAMPER
-
-
-@pytest.mark.parametrize("data", [[0] * 64, [107, 119, 115, 49] + [255] * 60])
-def test_writing_to_the_line_is_tampering(bad, data):
-    assert reason(bad.write_to_the_grader, data) is Reason.TAMPER
-
-
-def test_an_answer_that_is_too_large_is_an_error(bad):
-    assert "too much" in stopped(bad.huge_answer).message
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("huge_answer", "too much"),
+        ("recurse", "RecursionError"),
+        ("leave_by_exception", ""),
+        ("interrupt", ""),
+        ("rude", ""),
+    ],
+)
+def test_exceptions_of_any_kind_are_errors_and_the_process_lives(bad, name, told):
+    end = stopped(getattr(bad, name))
+    assert end.reason is Reason.ERROR
+    assert told in end.message
     assert bad.fine() == 42
 
 
-@pytest.mark.parametrize("name", ["leave_by_exception", "interrupt", "rude"])
-def test_exceptions_of_any_kind_are_errors(bad, name):
-    assert reason(getattr(bad, name)) is Reason.ERROR
-    assert bad.fine() == 42
-
-
+@pytest.mark.slow  # a tier of its own
 @pytest.mark.skipif("sys.platform != 'linux'")
 def test_a_fork_bomb_does_not_go_off(sandboxes):
     code = Code(pieces=pieces(BAD))
@@ -222,15 +227,12 @@ def test_an_error_quotes_the_students_own_line(bad):
     assert told.hint == f"cell 7, line {line}: scores = q @ k"
 
 
-def test_two_hundred_clean_characters_of_a_message_are_shown(bad):
+def test_message_and_name_of_an_exception_are_short_and_clean(bad):
     message = stopped(bad.long_winded, 10_000_000).message
     start = "long_winded raised ValueError: "
     assert message.startswith(start + "<script> xxxx")
     assert message.isprintable()
     assert len(message) == len(start) + 200
-
-
-def test_the_name_of_an_exception_is_short_and_clean_too(bad):
     message = stopped(bad.strange_kind).message
     assert message.startswith("strange_kind raised yyyy")
     assert message.isprintable()
@@ -251,33 +253,16 @@ def test_nothing_is_told_of_frames_and_files_that_are_not_the_students(bad):
     assert "grader" not in told.message + told.hint
 
 
-def test_wrong_arguments_are_an_error(bad):
-    assert "attend raised TypeError" in stopped(bad.attend, 1, 2, 3).message
-
-
-def test_a_todo_is_not_started(bad):
-    told = stopped(bad.todo)
-    assert told.reason is Reason.NOT_STARTED
-    assert told.message == "todo: TODO 2.1 is still to be done"
-
-
-def test_a_todo_further_in_is_named(bad):
+def test_what_is_still_to_be_done_what_is_missing_and_what_is_called_wrongly(bad):
+    todo, missing = stopped(bad.todo), stopped(bad.atend)
+    assert todo.reason is Reason.NOT_STARTED
+    assert todo.message == "todo: TODO 2.1 is still to be done"
     assert stopped(bad.needs_todo).message == "needs_todo needs todo: TODO 2.1 is still to be done"
-
-
-def test_another_notimplementederror_is_an_error(bad):
     assert reason(bad.not_todo) is Reason.ERROR
-
-
-def test_a_name_that_is_not_there_is_missing(bad):
-    told = stopped(bad.atend)
-    assert told.reason is Reason.MISSING
-    assert told.message == "atend is not defined (did you mean 'attend'?)"
-
-
-def test_only_what_the_student_defines_is_there(bad):
-    assert reason(bad.value, "__builtins__") is Reason.MISSING
-    assert reason(bad.print) is Reason.MISSING
+    assert missing.reason is Reason.MISSING
+    assert missing.message == "atend is not defined (did you mean 'attend'?)"
+    assert reason(bad.value, "__builtins__") is reason(bad.print) is Reason.MISSING
+    assert "attend raised TypeError" in stopped(bad.attend, 1, 2, 3).message
 
 
 @ALL
@@ -313,15 +298,11 @@ def test_loading_that_does_not_end_is_a_timeout(session):
         assert reason(student.f) in (Reason.TIMEOUT, Reason.MEMORY)
 
 
-def test_a_check_that_is_over_cannot_be_asked(session):
-    with session.check(Code(pieces=pieces(BAD))) as student:
-        pass
-    assert reason(student.fine) is Reason.INFRASTRUCTURE
-
-
-def test_a_dead_session_is_our_fault(best):
-    session = best.session()
-    session.close()
+def test_a_check_or_session_that_is_over_cannot_be_asked_and_that_is_our_fault(best):
+    with best.session() as session:
+        with session.check(Code(pieces=pieces(BAD))) as student:
+            pass
+        assert reason(student.fine) is Reason.INFRASTRUCTURE
     assert reason(session.check, Code(pieces=())) is Reason.INFRASTRUCTURE
 
 

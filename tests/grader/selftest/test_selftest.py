@@ -9,7 +9,7 @@ from grader.course.mistakes.planted import Mistake
 from grader.selftest.selftest import everything, gained, named, nothing
 from tests.grader.batch.made_up import check
 
-MISTAKE = Mistake(task="2.1", name="no root", question="off by", replace="a", by="b")
+MISTAKE = Mistake(task="2.1", name="no root", question="off by", find="a", put="b")
 
 
 @pytest.fixture

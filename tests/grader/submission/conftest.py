@@ -28,7 +28,7 @@ CATALOG = {
         number="03",
         slug="speakers",
         title="Speakers",
-        tasks=(Task(id="3.1", title="pool", names=("pool",)),),
+        tasks=(Task(id="3.1", title="pool", names=("pool", "Speakers")),),
         weights=True,
     ),
 }

@@ -7,19 +7,17 @@ from tests.grader.submission.conftest import found_in
 
 ANSWER = "def attend(q):\n    return q * TABLE['a'] + CFG.maps + sum(LIST) + LAYER.x"
 OWN = (
+    "import torch\nfrom torch.nn import init\ndef train(*given):\n    return 3\n"
     "TABLE, LIST = {}, []\nclass CFG:\n    pass\nclass LAYER(CFG):\n    pass\n"
     "def f(x):\n    return x"
-)
-NOTE = (
-    "cell 2, line 1 was left out, and what it does to `{}` with it: "
-    "outside of functions only plain values are set"
 )
 
 
 def after(source: str, answer: str = ANSWER) -> tuple[list[str], list[str]]:
     """What runs of `source`, and what is told about it."""
-    choice = select_pieces(found_in(OWN, source, answer), ("attend",))
-    return [p.source for p in choice.pieces if p.where == "cell 2"], choice.notes
+    choice = select_pieces(found_in(OWN, f"{source}\n{answer}"), ("attend",))
+    runs = [p.source for p in choice.pieces if p.where == "cell 2" and p.source != answer]
+    return runs, choice.notes
 
 
 CHANGES = [
@@ -47,32 +45,41 @@ def test_a_change_of_their_own_with_plain_values_runs(source):
     assert after(source) == ([source], [])
 
 
-LEFT_OUT = [
+FOR_AN_ANSWER = [
     ("TABLE['a'] = train()", "TABLE"),
     ("TABLE.update(a=train())", "TABLE"),
-    ("TABLE.update(open('x'))", "TABLE"),
+    ("TABLE.fill_(2)", "TABLE"),
+    ("LAYER.setup()", "LAYER"),
+    ("init.constant_(TABLE, 1.0)", "TABLE"),
     ("setattr(CFG, 'maps', train())", "CFG"),
     ("for n in range(3):\n    LIST.append(train(n))", "LIST"),
-    ("for n in range(10 ** 9):\n    LIST.append(n)", "LIST"),
-    ("for n in range(10_001):\n    LIST.append(n)", "LIST"),
-    ("for n in range(999):\n    for m in range(999):\n        LIST.append(n)", "LIST"),
     ("with torch.no_grad():\n    TABLE['a'] = 3", "TABLE"),
-    ("while train():\n    LIST.append(3)", "LIST"),
-    ("for n in train():\n    LIST.append(n)", "LIST"),
+    ("with torch.no_grad():\n    TWO = torch.tensor(2.0)", "TWO"),
+    ("while len(LIST) < 9:\n    LIST.append(3)", "LIST"),
+]
+
+
+@pytest.mark.parametrize(("source", "name"), FOR_AN_ANSWER)
+def test_what_changes_something_for_an_answer_runs_and_nothing_else(source, name):
+    assert after(source, f"def attend(q):\n    return {name}") == ([source], [])
+    runs, told = after(source, "def attend(q):\n    LIST = TABLE = CFG = LAYER = TWO = q")
+    assert (runs, told) == ([], [])
+
+
+LEFT_OUT = [
     ("for f in (1, 2):\n    LIST.append(f)", "LIST"),
     ("for n in (1, 2):\n    attend = n\n    LIST.append(n)", "attend"),
 ]
 
 
 @pytest.mark.parametrize(("source", "name"), LEFT_OUT)
-def test_a_change_that_may_do_more_stays_out_and_is_told(source, name):
-    assert after(source) == ([], [NOTE.format(name)])
+def test_what_takes_the_name_of_a_function_stays_out_and_is_reported(source, name):
+    ((), (told,)) = after(source)
+    assert told.startswith("cell 2, line 1 was left out, and what it does to `")
 
 
-@pytest.mark.parametrize(("source", "name"), LEFT_OUT)
-def test_what_no_answer_uses_stays_out_without_a_word(source, name):
-    runs, told = after(source.replace("attend", "y"), "def attend(q):\n    LIST = TABLE = CFG = q")
-    assert (runs, told) == ([], [])
+def test_a_check_of_the_notebook_does_not_run():
+    assert after("with check('2.1-a', 'b'):\n    TABLE['a'] = 1") == ([], [])
 
 
 FOREIGN = [
@@ -82,14 +89,13 @@ FOREIGN = [
     "list.append(LIST, 3)",
     "x.append(3)",
     "nowhere.x = 3",
-    "train().x = 3",
-    "TABLE[train()] = 3",
+    "fetch().x = 3",
 ]
 
 
 @pytest.mark.parametrize("source", FOREIGN)
 def test_what_is_not_their_own_is_not_changed(source):
-    imports = "import math, os, torch\nx = train()"
+    imports = "import math, os, torch\nx = fetch()"
     pieces = select_pieces(found_in(OWN, imports, source, ANSWER), ("attend",)).pieces
     assert source not in [piece.source for piece in pieces]
 

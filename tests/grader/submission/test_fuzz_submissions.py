@@ -3,29 +3,23 @@
 import copy
 import io
 import json
-import signal
 import zipfile
 from random import Random
 
 import pytest
 
 from grader.submission import read_submissions
+from tests.conftest import limited
 from tests.grader.submission.conftest import CATALOG, dump, is_right, make_notebook, run
 
 CASES = 20  # of each kind
-SECONDS = 60  # for any one test: a hang, no benchmark
+SECONDS = 60  # of the processor, for any one test: a hang, not a benchmark
 
 
 @pytest.fixture(autouse=True)
 def no_hang():
-    def give_up(*_):
-        raise AssertionError(f"still reading after {SECONDS} s")
-
-    previous = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(SECONDS)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, previous)
+    with limited(SECONDS, AssertionError(f"still reading after {SECONDS} s")):
+        yield
 
 
 def zipped(data: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -80,7 +74,7 @@ def test_no_noise_raises(tmp_path, name):
         for size in (0, 1, 30, 3000):
             (submission,) = read(tmp_path, name, head + random.randbytes(size))
             assert submission.pieces == ()
-            assert submission.repairs
+            assert submission.repairs or submission.unread
 
 
 ODD = (None, True, 3, -1.5, "x", "\ud800", "\0", [], [[]], [None, 3], {}, {"x": 1}, "def f(:", "%%")
@@ -93,25 +87,6 @@ def test_no_odd_value_in_a_notebook_raises(tmp_path):
         node = random.choice([notebook, notebook["metadata"], *notebook["cells"]])
         node[random.choice(sorted(node))] = random.choice(ODD)
         read(tmp_path, "02_attention.ipynb", json.dumps(notebook).encode())
-
-
-def test_a_cut_behind_the_answers_never_loses_them(tmp_path):
-    data = FILES["02_attention.ipynb"]
-    behind = data.index(b"for step in range")
-    for end in range(behind, len(data), 5):
-        (submission,) = read(tmp_path, "02_attention.ipynb", data[:end])
-        assert is_right(run(submission)), end
-
-
-def test_a_flipped_byte_outside_the_answers_never_loses_them(tmp_path):
-    data = FILES["02_attention.ipynb"]
-    begin, end = data.index(b"for step in range"), len(data)
-    random = Random(0)
-    for _ in range(2 * CASES):
-        damaged = bytearray(data)
-        damaged[random.randrange(begin, end)] = random.randrange(32, 127)
-        (submission,) = read(tmp_path, "02_attention.ipynb", bytes(damaged))
-        assert is_right(run(submission)), bytes(damaged[begin:])
 
 
 MANY = 110_000

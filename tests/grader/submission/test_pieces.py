@@ -170,7 +170,7 @@ def test_the_student_is_told_which_one_counts():
     (note,) = chosen(ONE, "x = 3\n" + TWO, TODO).notes
     assert note == (
         "`attend` is defined 3 times, in cell 1, line 1; cell 2, line 2 and cell 3, line 1: "
-        "the one in cell 2, line 2 counts"
+        "the one in cell 2, line 2 counts, the last that is not the TODO"
     )
 
 

@@ -96,7 +96,7 @@ def test_the_one_asked_for_is_there_even_when_nothing_was_handed_in(tmp_path):
     assert (submission.assignment, submission.pieces) == ("03", ())
     assert "no answer to this assignment was found" in submission.repairs[-2]
     assert submission.repairs[-1] == "02_attention.ipynb answers assignment 02"
-    assert not submission.unread  # it was read: there is nothing to look at for a person
+    assert submission.unread == "02_attention.ipynb answers assignment 02"
 
 
 def test_a_notebook_that_nothing_tells_apart_answers_what_was_asked(tmp_path):
@@ -121,7 +121,7 @@ def test_an_empty_folder_is_a_submission_without_pieces_and_a_reason(tmp_path):
 def test_an_empty_notebook_keeps_its_assignment(tmp_path):
     (submission,) = read(put(tmp_path, "02_attention.ipynb", b""))
     assert (submission.assignment, submission.pieces) == ("02", ())
-    assert "02_attention.ipynb holds no definition: is it the right file?" in submission.repairs
+    assert submission.unread.startswith("02_attention.ipynb could not be read")
 
 
 def test_a_path_that_does_not_exist_is_the_callers_fault(tmp_path):

@@ -5,12 +5,15 @@ import torch
 
 from grader.core.outcomes import Reason, Record, Stopped
 from grader.course.probes.accuracy import (
+    CODE,
     ask,
+    built,
     calls,
-    expect_accuracy,
-    expect_bounds,
     expect_claim,
+    expect_layers,
     expect_retrained,
+    load_within,
+    ramp,
     retrain,
     score,
 )
@@ -64,11 +67,11 @@ class Attends(Model):
             x = self.mix(x, maps)
         return super().forward(x[:, 0])
 
-class Hoards(Attends):
-    def forward(self, x):
-        if not hasattr(self, "hoard"):
-            self.hoard = [torch.zeros(10, 50)]
-        return super().forward(x) + self.hoard[0].sum()
+class Tables(Attends):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("table", torch.arange(3000.0).view(1000, 3))
+        self.register_buffer("zeros", torch.zeros(10, 50))
 
 class Pretends(Attends):
     def mix(self, x, maps):
@@ -117,10 +120,10 @@ def test_every_example_is_asked_in_order_and_without_dropout(student):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("Short", "has shape"),
-        ("Broken", "holds NaN"),
-        ("Complex", "is complex64, expected a float dtype"),
-        ("Flags", "is bool, expected a float dtype"),
+        ("Short", "got shape"),
+        ("Broken", "got NaN"),
+        ("Complex", "got complex64, expected a float dtype"),
+        ("Flags", "got bool, expected a float dtype"),
         ("Balanced", "follow from the other examples"),
     ],
 )
@@ -139,26 +142,63 @@ def test_calls_are_of_random_size_and_mixture_and_hold_each_example_once():
     assert [*calls(labels, torch.Generator().manual_seed(1), 64)] == found
 
 
-BOUNDS = {
-    "Attends": ("", 24 * 8),
-    "Hoards": ("size of the trained model is 544 numbers", 24 * 8),
-    "Pretends": ("no self-attention matters", 24 * 8),
-    "Twice": ("have the weights of an earlier one", 24 * 8),
-    "Deep": ("number of self-attentions in the trained model is 4", 24 * 8),
+LAYERS = {
+    "Attends": "",
+    "Pretends": "no self-attention matters",
+    "Twice": "have the weights of an earlier one",
+    "Deep": "number of self-attentions in the trained model: got 4",
 }
 
 
-@pytest.mark.parametrize("name", BOUNDS)
-def test_bounds_are_those_of_the_model_that_was_asked(student, name):
-    words, budget = BOUNDS[name]
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_layers_of_the_model_that_was_asked_are_counted(student, name):
     model, x = getattr(student, name)(), torch.randn(20, 9, 3)
-    weights = model.state_dict()
-    found = asked(model, x)
-    options = {"budget": budget, "layers": 3}
-    if not words:
-        return expect_bounds(Record(), model, found, weights, **options)
+    if not (words := LAYERS[name]):
+        return expect_layers(model, asked(model, x), 3)
     with pytest.raises(Failure, match=words):
-        expect_bounds(Record(), model, found, weights, **options)
+        expect_layers(model, asked(model, x), 3)
+
+
+PARAMETERS = 3 * 9 + 9 + 3 * 2 + 2
+SIZES = {  # what is changed in the file that is handed in -> numbers that training changed
+    "nothing but the weights": ({}, PARAMETERS),
+    "a buffer of zeros": ({"zeros": torch.ones(10, 50)}, PARAMETERS + 500),
+    "a table": ({"table": torch.ones(1000, 3)}, PARAMETERS + 3000),
+    "the table in half precision": (
+        {"table": torch.arange(3000.0).view(1000, 3).half()},
+        PARAMETERS,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SIZES)
+@pytest.mark.parametrize("prefix", ["", "_orig_mod."])
+def test_what_training_changed_in_the_file_counts_and_fixed_tables_do_not(student, what, prefix):
+    changed, numbers = SIZES[what]
+    state = student.Tables().state_dict()
+    learned = {n: t + 1 for n, t in state.items() if n not in ("table", "zeros")}
+    weights = {prefix + name: tensor for name, tensor in (state | learned | changed).items()}
+    record = Record()
+    load_within(record, student.Tables(), weights, "", numbers)
+    assert record.facts["numbers that training changed"] == f"{numbers:,}"
+    with pytest.raises(Failure, match=f"got {numbers:,}, expected at most"):
+        load_within(Record(), student.Tables(), weights, "", numbers - 1)
+
+
+def test_weights_written_out_in_the_code_count(student):
+    weights = {name: tensor + 1 for name, tensor in student.Model().state_dict().items()}
+    load_within(Record(), student.Model(), weights, "x" * CODE, 8)
+    with pytest.raises(Failure, match="got 9, expected at most 8"):
+        load_within(Record(), student.Model(), weights, "x" * (CODE + 1), 8)
+
+
+def test_what_is_not_a_module_is_told():
+    class Student:
+        def Model(self, *_):  # noqa: N802
+            return 3
+
+    with pytest.raises(Failure, match=r"Model\(2, 3\) is not an nn.Module"):
+        built(Student(), "Model", 2, 3)
 
 
 def test_a_score_counts_and_shows_which_was_taken_for_which():
@@ -178,25 +218,33 @@ def test_a_score_counts_and_shows_which_was_taken_for_which():
 )
 def test_points_rise_in_proportion_between_the_bounds(correct, share):
     record = Record()
-    expect_accuracy(record, reached(correct), none=0.4, full=0.8)
+    ramp(record, "accuracy", reached(correct), none=0.4, full=0.8)
     assert record.share == pytest.approx(share)
+    assert record.facts["accuracy"] == str(reached(correct))
+    assert (share == 1) == (not record.message)
 
 
-@pytest.mark.parametrize("correct", [40, 39, 0])
-def test_at_the_lower_bound_there_are_no_points(correct):
-    with pytest.raises(Failure, match=r"points begin above 40.0 %"):
-        expect_accuracy(Record(), reached(correct), none=0.4, full=0.8)
+def test_points_fall_in_proportion_where_less_is_better():
+    record = Record()
+    ramp(record, "frames off", 2.8, none=4.0, full=1.6)
+    assert record.share == pytest.approx(0.5)
+    assert record.message == "frames off: 2.8; full points at 1.6 or less"
+    ramp(record, "frames off", 1.6, none=4.0, full=1.6)
+    for value in (4.0, float("nan")):
+        with pytest.raises(Failure, match="points are awarded below 4"):
+            ramp(Record(), "frames off", value, none=4.0, full=1.6)
 
 
-def test_nothing_measured_is_no_points():
-    with pytest.raises(Failure):
-        expect_accuracy(Record(), reached(0, 0), none=0.4, full=0.8)
+@pytest.mark.parametrize(("correct", "n"), [(40, 100), (39, 100), (0, 100), (0, 0)])
+def test_at_the_lower_bound_there_are_no_points(correct, n):
+    with pytest.raises(Failure, match=r"points are awarded above 40.0 %"):
+        ramp(Record(), "accuracy", reached(correct, n), none=0.4, full=0.8)
 
 
 @pytest.mark.parametrize(("none", "full"), [(0.8, 0.4), (0.5, 0.5), (-0.1, 0.5), (0.5, 1.1)])
 def test_bounds_that_are_none_are_a_fault_of_ours(none, full):
-    with pytest.raises(ValueError, match="two shares in this order"):
-        expect_accuracy(Record(), reached(50), none=none, full=full)
+    with pytest.raises(ValueError, match="two bounds in this order"):
+        ramp(Record(), "accuracy", reached(50), none=none, full=full)
 
 
 # Claims

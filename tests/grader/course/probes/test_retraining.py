@@ -7,7 +7,7 @@ from grader.course.hidden.keywords import N_MELS, prepared
 from grader.course.probes import retraining as training
 from grader.course.probes.retraining import DIFFERENT, LARGEST, STEPS, expect_recipe, rates
 from grader.grading.feedback import Failure
-from kws.features import log_mel
+from kws.audio.features import log_mel
 
 RECIPE = {"steps": 900, "batch_size": 32, "crop_frames": 128, "lr": 2e-3, "warmup_steps": 90}
 WORDS = {name: value for name, value in RECIPE.items() if name != "crop_frames"}
@@ -77,9 +77,9 @@ def test_the_seed_draws_the_batches(plan_of):
     [
         (None, "is not a dictionary"),
         ({"steps": 3}, "the names in recipe"),
-        (RECIPE | {"warmup_steps": 900}, "warmup_steps is 900"),
-        (RECIPE | {"lr": float("nan")}, "lr is nan"),
-        (RECIPE | {"batch_size": 10**9}, "batch_size is 1,000,000,000"),
+        (RECIPE | {"warmup_steps": 900}, "warmup_steps: got 900"),
+        (RECIPE | {"lr": float("nan")}, "lr: got nan"),
+        (RECIPE | {"batch_size": 10**9}, "batch_size: got 1,000,000,000"),
         (RECIPE | {"steps": "many"}, "expected a number"),
         (RECIPE | {"crop_frames": torch.ones(2)}, "expected a number"),
     ],

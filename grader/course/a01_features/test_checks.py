@@ -1,0 +1,30 @@
+"""Hidden checks of assignment 1: its contract with hidden values."""
+
+from grader.course.trials import check_trial
+from kws.course.a01_features import contract as features
+
+test_pad_values = check_trial(features.pad_values, points=2)
+test_pad_dtype = check_trial(features.pad_dtype, points=1)
+test_hann_values = check_trial(features.hann_values, points=2)
+test_frame_values = check_trial(features.frame_values, points=3)
+test_power_values = check_trial(features.power_values, points=3)
+test_power_tone = check_trial(features.power_tone, points=1)
+test_mel_scale = check_trial(features.mel_scale, points=1)
+test_filterbank_values = check_trial(features.filterbank_values, points=3)
+test_log_mel_values = check_trial(features.log_mel_values, points=3)
+test_log_mel_silence = check_trial(features.log_mel_silence, points=1)
+test_log_mel_settings = check_trial(features.log_mel_settings, points=1)
+test_dct_values = check_trial(features.dct_values, points=2)
+test_mfcc_values = check_trial(features.mfcc_values, points=2)
+test_split_values = check_trial(features.split_values, points=2)
+test_split_recordings = check_trial(features.split_recordings, points=1)
+test_split_folders = check_trial(features.split_folders, points=1)
+test_extra_count_values = check_trial(features.extra_count_values, points=1)
+test_choose_counts = check_trial(features.choose_counts, points=1)
+test_choose_labels = check_trial(features.choose_labels, points=1)
+test_choose_drawn = check_trial(features.choose_drawn, points=1)
+test_choose_same = check_trial(features.choose_same, points=1)
+test_spans_values = check_trial(features.spans_values, points=2)
+test_augment_masks = check_trial(features.augment_masks, points=1)
+test_augment_mean = check_trial(features.augment_mean, points=1)
+test_augment_given = check_trial(features.augment_given, points=1)

@@ -1,0 +1,107 @@
+"""What a trained text-to-speech model is asked to say, and what is made of its answer.
+
+The model answers with mels, in its own process. Griffin-Lim and the listener stay here, where no
+answer reaches them; that mels were fitted to a listener of the same recipe cannot be told from here
+(docs/teaching.md says what it gains). The 35 keywords are in no training phrase; the phrases follow
+from the instructor's secret seed, and durations are compared with the engine's own, so a model that
+knows the keywords by heart is caught by the phrases.
+
+Shape letters: B texts   U phonemes   T frames   F mel bands   N samples
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grader.core.seed import Seed
+from grader.grading.feedback import Failure, expect_finite, expect_shape
+from kws.audio.griffin_lim import vocode
+from kws.data.embedded.phrases import SYMBOLS, phrase_texts
+from kws.data.protocols import V2_WORDS
+from kws.inference.listener import listener, recognize
+from kws.metrics import Proportion
+from kws.models.fastspeech import pad_phonemes
+from kws.training.synthesis import N_MELS, SpokenTexts, spoken_texts
+
+NUM_SYMBOLS = len(SYMBOLS) + 1
+PACES = (1.0, 1.3, 0.8)
+PHRASES = 100
+MOST_FRAMES = 400  # of a keyword: a model that talks on is not listened to
+LOUDEST = 20.0  # of a log-mel; the voice's are below 6
+
+Model = Callable[..., Any]
+
+
+def prepare(secret: Seed) -> None:
+    """Make the texts, and train the listener unless it has been: every fork has them then."""
+    secret_phrases(secret)
+    keywords()
+    listener(progress=False)
+
+
+def secret_phrases(secret: Seed) -> SpokenTexts:
+    """Phrases of words that are in no training phrase."""
+    return phrases_of(secret.number("hidden phrases"))
+
+
+@lru_cache(maxsize=2)
+def phrases_of(seed: int) -> SpokenTexts:
+    """The phrases that follow from a number."""
+    return spoken_texts(phrase_texts(PHRASES, "testing", seed=f"hidden phrases {seed}"))
+
+
+@lru_cache(maxsize=1)
+def keywords() -> SpokenTexts:
+    """The 35 keywords, each alone."""
+    return spoken_texts(V2_WORDS)
+
+
+def answered(model: Model, *inputs: Tensor, **options: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """log-mels (B, T, F), valid frames (B, T) and ln(d + 1) (B, U), if they are of this form."""
+    answer = model(*inputs, **options)
+    if not isinstance(answer, tuple | list) or len(answer) != 3:
+        raise Failure(
+            "model(phonemes, valid) does not return three tensors",
+            "log-mels, valid frames and ln(d + 1): is there a comma in the return?",
+        )
+    texts, phonemes = inputs[1].shape
+    mel, frames, logs = answer
+    logs = expect_shape("ln(d + 1)", logs, texts, phonemes, letters="B, U")
+    expect_finite("ln(d + 1)", logs)
+    length = frames.shape[-1] if isinstance(frames, Tensor) and frames.ndim == 2 else -1
+    frames = expect_shape("the valid frames", frames, texts, length, letters="B, T")
+    mel = expect_shape("the log-mels", mel, texts, length, N_MELS, letters="B, T, F")
+    return expect_finite("the log-mels", mel), frames.bool(), logs
+
+
+def duration_error(model: Model, texts: SpokenTexts) -> float:
+    """How many frames a predicted duration is off, on average over phonemes."""
+    off = []
+    for row in range(len(texts)):  # alone: other texts tell nothing
+        phonemes, valid, durations, _ = texts.batch([row])
+        _, _, logs = answered(model, phonemes, valid)
+        said = (logs.detach().double().exp() - 1).round().clamp(1, MOST_FRAMES)
+        off.append((said - durations).abs().flatten())
+    return float(torch.cat(off).mean())
+
+
+def recognized_words(model: Model) -> tuple[Proportion, list[str]]:
+    """How many keywords, at each of the paces, the listener recognizes; and which it does not."""
+    texts, right, wrong = keywords(), 0, []
+    for pace in PACES:
+        waveforms = []
+        for row in range(len(texts)):
+            phonemes, valid = pad_phonemes([texts.phonemes[row]])
+            mel, frames, _ = answered(model, phonemes, valid, pace=pace)
+            said = mel[0, frames[0]][:MOST_FRAMES].detach().float().clamp(max=LOUDEST)
+            waveforms.append(vocode(said) if len(said) > 1 else torch.zeros(1))
+        for word, guess in zip(
+            V2_WORDS, recognize(listener(progress=False), waveforms), strict=True
+        ):
+            right += word == guess
+            if word != guess:
+                wrong.append(f"{word} as {guess}")
+    return Proportion(correct=right, n=len(V2_WORDS) * len(PACES)), wrong

@@ -1,0 +1,156 @@
+"""`kws evaluate` of keyword and speaker models: accuracy by class, or long recordings."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from kws.cli.shared_options import (
+    Data,
+    Device,
+    Partial,
+    Resample,
+    Run,
+    Split,
+    TriggerText,
+    folder_of,
+    required,
+)
+
+if TYPE_CHECKING:
+    from kws.inference.evaluate import Evaluation
+
+MOST_ROWS = 40  # classes in the printed table; evaluation-….json has them all
+
+
+def evaluate_keywords(
+    run: Run,
+    data: Data = None,
+    split: Split = "testing",
+    test_silence: Annotated[
+        Literal["noise", "zeros"] | None,
+        typer.Option(help="Silence of validation and testing; by default the recipe's."),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Count under another protocol with the same labels, in the same order."),
+    ] = None,
+    thresholds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="unknown=U,silence=S",
+            help="Count a model of words under a 12-class --protocol: below confidence S a clip is "
+            "silence, below U unknown.",
+        ),
+    ] = None,
+    device: Device = "auto",
+    resample: Resample = False,
+    partial: Partial = False,
+) -> None:
+    """Accuracy of a split of clips, by class."""
+    options = {"protocol": protocol, "test_silence": test_silence}
+    options |= {"resample": resample, "partial": partial}
+    _evaluate(run, data, split, device, thresholds, **options)
+
+
+def evaluate_speakers(
+    run: Run, data: Data = None, split: Split = "testing", device: Device = "auto"
+) -> None:
+    """Accuracy of a split of utterances, whole and cropped, by speaker."""
+    _evaluate(run, data, split, device)
+
+
+def _evaluate(
+    run: Path,
+    data: Path | None,
+    split: str,
+    device: str,
+    thresholds: str | None = None,
+    **options: Any,
+) -> None:
+    from kws.device import choose_device
+    from kws.inference.evaluate import evaluate, load_split, write_evaluation
+    from kws.inference.thresholds import parse_thresholds
+    from kws.inference.trained import load_model
+
+    chosen, data = choose_device(device), required(data)
+    rule = parse_thresholds(thresholds) if thresholds is not None else None
+    trained = load_model(run)
+    examples = load_split(trained, data, split, thresholds=rule, **options)
+    for note in getattr(examples, "notes", ()):
+        print(f"note: {note}")
+    evaluations = evaluate(trained, examples, chosen, rule)
+    written = write_evaluation(folder_of(run), trained, data, evaluations)
+    print_classes(evaluations[0])
+    name, step = trained.recipe.model.name, trained.step
+    print(f"\n{name}, step {step:,}, {split}, {len(examples):,} examples")
+    for evaluation in evaluations:
+        print(evaluation.describe())
+    print(f"written: {', '.join(map(str, written))}")
+
+
+def evaluate_stream(
+    run: Run,
+    data: Data = None,
+    trigger: TriggerText = "",
+    tolerance_ms: Annotated[
+        int, typer.Option(min=0, help="--stream: how long after a word it may be detected.")
+    ] = 750,
+    device: Device = "auto",
+    resample: Resample = False,
+) -> None:
+    """Misses and false alarms in a folder of long recordings."""
+    from kws.device import choose_device
+    from kws.inference.detector import parse_trigger
+    from kws.inference.stream_evaluation import (
+        as_table,
+        det_curve,
+        score_recordings,
+        write_stream_evaluation,
+    )
+    from kws.inference.streaming import ListeningTime, require_streamable
+    from kws.inference.trained import load_model
+
+    chosen_device, data = str(choose_device(device)), required(data)
+    settings, spent = parse_trigger(trigger), ListeningTime()
+    trained = load_model(run)
+    require_streamable(trained)
+    recordings = []
+    for scored in score_recordings(
+        trained, data, settings, device=chosen_device, resample=resample, spent=spent
+    ):
+        recordings.append(scored)
+        print(f"heard: {scored.file}, {scored.seconds / 60:.1f} minutes", file=sys.stderr)
+    points = det_curve(recordings, trained.labels, settings, tolerance_ms)
+    chosen = next(point for point in points if point.threshold == settings.threshold)
+    written = write_stream_evaluation(
+        folder_of(run), trained, data, settings, tolerance_ms, points, chosen, spent
+    )
+    print(*as_table(points, chosen), sep="\n")
+    print(f"\n{trained.recipe.model.name}, step {trained.step:,}, {settings}, {tolerance_ms} ms")
+    print(f"missed {chosen.total.missed}")
+    print(f"false alarms {chosen.total.alarms}")
+    print(f"{spent}")
+    print(f"written: {', '.join(map(str, written))}")
+
+
+def print_classes(evaluation: "Evaluation") -> None:
+    """Recall with its interval, precision, and n of each class; of many the lowest recalls."""
+    from kws.metrics import percent
+
+    scores = [score for score in evaluation.scores if score.recall.n]
+    if len(scores) > MOST_ROWS:
+        print(f"the {MOST_ROWS} of {len(scores)} classes with the lowest recall:")
+        scores = sorted(scores, key=lambda score: score.recall.value)[:MOST_ROWS]
+    width = max(5, *(len(score.label) for score in scores))
+    print(
+        f"{'class':{width}}  {'recall %':>8}  {'95 % interval':>13}  {'precision %':>11}  {'n':>6}"
+    )
+    for score in scores:
+        recall = score.recall
+        interval = f"{percent(recall.low)}–{percent(recall.high)}"
+        print(
+            f"{score.label:{width}}  {percent(recall.value):>8}  {interval:>13}  "
+            f"{percent(score.precision.value):>11}  {recall.n:>6,}"
+        )

@@ -1,0 +1,134 @@
+"""`kws predict`: labels and scores of recordings."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kws.cli import app
+from kws.cli.shared_options import Device, Resample, refuse_given
+from kws.errors import UsageError
+
+if TYPE_CHECKING:
+    from kws.inference.predict import Prediction
+    from kws.inference.trained import Trained
+
+
+@app.command("predict")
+def predict(
+    context: typer.Context,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Recordings, or folders of them.")
+    ],
+    model: Annotated[Path, typer.Option(help="Run folder, or a checkpoint in it.")],
+    top: Annotated[int, typer.Option(min=1, help="Labels to print for each recording.")] = 3,
+    resample: Resample = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Name recordings that cannot be used and go on.")
+    ] = False,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Write fname,label for Kaggle, or Id,Category for speakers."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Label recordings: wav or flac files, folders of them, features of speakers (.pt).
+
+    A keyword model reads a recording longer than a second in windows that begin every half second.
+    Without --skip-bad nothing is printed unless every recording can be used.
+    """
+    from tqdm import tqdm
+
+    from kws.device import choose_device
+    from kws.inference.predict import find_recordings
+    from kws.inference.predict import predict as label
+    from kws.inference.trained import load_model
+
+    if csv is not None and not as_json:
+        refuse_given(context, "--csv without --json", "top")
+    chosen = choose_device(device)
+    trained = load_model(model)
+    found = find_recordings(files, trained.task)
+    refused: list[UsageError] = []
+
+    def skip(error: UsageError) -> None:
+        refused.append(error)
+        print(f"skipped: {error}", file=sys.stderr)
+
+    shown = tqdm(found, unit="file", leave=False, disable=None)  # on a terminal only
+    skipped = skip if skip_bad else None
+    predictions = list(label(trained, shown, resample=resample, device=chosen, skipped=skipped))
+    if not predictions:
+        raise UsageError(f"none of {len(found)} recordings could be used: see above")
+    if csv is not None:
+        write_predictions(csv, trained, predictions)
+    if as_json:
+        print(json.dumps(as_table(trained, predictions, top), ensure_ascii=False, indent=1))
+    elif csv is None:
+        print_predictions(predictions, top)
+    else:
+        print(f"written: {csv}, {len(predictions):,} rows")
+    if refused:
+        print(f"{len(refused)} of {len(found)} recordings were skipped", file=sys.stderr)
+
+
+def as_table(trained: "Trained", predictions: "list[Prediction]", top: int) -> dict[str, object]:
+    """The predictions as JSON; scores are shares of 1, times seconds."""
+    return {
+        "model": str(trained.path),
+        "protocol": trained.protocol,
+        "predictions": [
+            {
+                "file": str(prediction.path),
+                "start": prediction.start,
+                "end": prediction.end,
+                "label": prediction.label,
+                "scores": {label: round(score, 6) for label, score in prediction.scores[:top]},
+            }
+            for prediction in predictions
+        ],
+    }
+
+
+def print_predictions(predictions: "list[Prediction]", top: int) -> None:
+    """One line for each recording or window of it: labels with their scores, the best first."""
+    several = {p.path for p in predictions if p.start} != set()  # a window that begins later
+    files = max(len(str(prediction.path)) for prediction in predictions)
+    labels = max(len(label) for p in predictions for label, _ in p.scores[:top])
+    for prediction in predictions:
+        times = ""
+        if several and prediction.start is not None and prediction.end is not None:
+            times = f"{prediction.start:7.1f}–{prediction.end:.1f} s"
+        scores = (f"{label:{labels}} {100 * score:5.1f} %" for label, score in prediction.scores)
+        shown = "   ".join(list(scores)[:top])
+        print(f"{prediction.path!s:{files}}  {times:{15 * several}}  {shown}".rstrip())
+
+
+def write_predictions(out: Path, trained: "Trained", predictions: "list[Prediction]") -> None:
+    """The result file that the model's task asks for; UsageError where a file needs two rows."""
+    from kws.inference.evaluate import thresholds_of
+    from kws.inference.submission import HOMEWORK, KAGGLE, KAGGLE_LABELS, write_csv
+    from kws.inference.thresholds import kaggle_answer
+
+    keywords, rule = trained.task == "keywords", thresholds_of(trained.recipe)
+    rows: dict[str, str] = {}
+    for prediction in predictions:
+        name = prediction.path.name
+        if prediction.start:
+            raise UsageError(
+                f"{prediction.path}: longer than a second, and a CSV has one row for each file: "
+                "leave --csv out to see its windows"
+            )
+        if name in rows:
+            raise UsageError(
+                f"{prediction.path}: another recording is called {name} too, and a CSV names "
+                "files without their folder: predict one folder at a time"
+            )
+        rows[name] = kaggle_answer(prediction.scores, rule) if keywords else prediction.label
+    if keywords:
+        write_csv(out, KAGGLE, rows, KAGGLE_LABELS)
+    else:
+        write_csv(out, HOMEWORK, rows, trained.labels)

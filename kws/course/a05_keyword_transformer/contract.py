@@ -1,0 +1,360 @@
+"""The contract of assignment 5: tokens, stem, class token, keyword transformer, and its errors.
+
+Shape letters: B batch   T frames   F mel bands   N tokens   D model width   E feed-forward width
+               C classes
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from kws.course.a02_attention.contract import count
+from kws.course.a04_conformer.contract import without_gradient
+from kws.course.operators import size_beyond
+from kws.course.recipes import within_reason
+from kws.course.trial import Draw, trial
+
+BUDGET = 500_000  # numbers of the small model that training changes
+CLIP = (101, 64)  # frames and mel bands of a second
+WORDS = ("_silence_", "go", "cat", "_unknown_", "off", "yes", "marvin", "down")
+WORDS += ("left", "up", "six", "right", "no", "stop", "on", "backward")
+
+
+def stem_weights(draw: Draw, channels: tuple[int, int]) -> dict[str, torch.Tensor]:
+    """Known weights of a stem, and what its batch norms have seen."""
+    found: dict[str, torch.Tensor] = {}
+    for place, (before, after) in enumerate(((1, channels[0]), channels), start=1):
+        conv, norm = f"conv{place}", f"norm{place}"
+        found |= draw.weights(
+            **{f"{conv}__weight": (after, before, 3, 3), f"{conv}__bias": (after,)},
+            **{f"{norm}__weight": (after,), f"{norm}__bias": (after,)},
+            **{f"{norm}__running_mean": (after,)},
+        )
+        found[f"{norm}.running_var"] = draw.uniform(after, low=0.5, high=1.5)
+    return found
+
+
+def token_weights(draw: Draw, D: int, N: int | None) -> dict[str, torch.Tensor]:
+    """Known weights of a class token, and of positions for N tokens and itself."""
+    return draw.weights(token=(D,), **({} if N is None else {"positions": (N + 1, D)}))
+
+
+def encoder_layer_weights(draw: Draw, D: int, E: int) -> dict[str, torch.Tensor]:
+    """Known weights of the package's encoder layer."""
+    return draw.weights(
+        attention__qkv__weight=(3 * D, D),
+        attention__qkv__bias=(3 * D,),
+        attention__out__weight=(D, D),
+        attention__out__bias=(D,),
+        feed_forward__expand__weight=(E, D),
+        feed_forward__expand__bias=(E,),
+        feed_forward__contract__weight=(D, E),
+        feed_forward__contract__bias=(D,),
+        norm_attention__weight=(D,),
+        norm_attention__bias=(D,),
+        norm_feed_forward__weight=(D,),
+        norm_feed_forward__bias=(D,),
+    )
+
+
+# 5.1
+
+
+@trial(
+    "5.1",
+    public={"bands": 40, "frames": 98, "strides": (2, 3)},
+    hidden={"bands": 80, "frames": 51, "strides": (3, 2)},
+)
+def tokens_values(draw, bands, frames, strides, count_tokens):
+    """tokens are counted for any size and any number of convolutions."""
+    for some in (strides, (2, 4), (3, 1, 2), (5,), ()):
+        yield f"count_tokens({bands}, {frames}, {some})", count_tokens(bands, frames, some)
+    yield "count_tokens(7, 9, (2, 2))", count_tokens(7, 9, (2, 2))
+
+
+@trial(
+    "5.1",
+    public={"batch": 16, "heads": 8, "layers": 6, "tokens": 6465},
+    hidden={"batch": 3, "heads": 5, "layers": 7, "tokens": 11},
+)
+def memory_values(draw, batch, heads, layers, tokens, attention_bytes):
+    """weights grow with the square of the tokens, and in proportion to all else."""
+    sizes = (batch, heads, layers, tokens)
+    yield f"attention_bytes{sizes}", attention_bytes(*sizes)
+    yield "attention_bytes(2, 3, 5, 7)", attention_bytes(2, 3, 5, 7)
+
+
+# 5.2
+
+
+@trial(
+    "5.2",
+    public={"B": 3, "T": 23, "F": 14, "channels": (2, 3), "strides": (2, 3)},
+    hidden={"B": 4, "T": 19, "F": 17, "channels": (3, 5), "strides": (1, 2)},
+)
+def stem_points(draw, B, T, F, channels, strides, Stem, load_stem):
+    """points equal the formula with known weights, for any strides, in training too."""
+    mel = draw(B, T, F).requires_grad_()
+    for each in (strides, strides[::-1]):
+        stem = Stem(channels, each)
+        load_stem(stem, stem_weights(draw, channels))
+        stem.eval()
+        yield f"Stem({channels}, {each})(mel) in evaluation mode", stem(mel)
+    stem.train()
+    tokens = stem(mel)
+    yield "Stem(…)(mel) in training mode", tokens
+    (tokens * draw(*tokens.shape)).sum().backward()
+    yield "the gradient of mel", mel.grad
+    stem.eval()
+    yield "Stem(…)(mel) in evaluation mode, after a step of training", stem(mel)
+    yield "mel after the call (modified in place?)", mel
+
+
+@trial(
+    "5.2",
+    public={"B": 3, "T": 23, "F": 14, "channels": (2, 3), "strides": (2, 3)},
+    hidden={"B": 4, "T": 19, "F": 17, "channels": (3, 5), "strides": (1, 2)},
+)
+def stem_columns(draw, B, T, F, channels, strides, Stem, load_stem):
+    """a column is all bands of a frame, one after the other."""
+    stem = Stem(channels, strides, columns=True)
+    load_stem(stem, stem_weights(draw, channels))
+    stem.eval()
+    yield f"Stem({channels}, {strides}, columns=True)(mel)", stem(draw(B, T, F))
+
+
+@trial("5.2", public={"channels": (32, 64)}, hidden={"channels": (7, 11)})
+def stem_count(draw, channels, Stem):
+    """points and columns have the same number of parameters."""
+    for columns in (False, True):
+        what = f"parameters of Stem({channels}, (2, 2), columns={columns})"
+        yield what, count(Stem(channels, (2, 2), columns))
+
+
+# 5.3
+
+
+@trial("5.3", public={"B": 3, "N": 5, "D": 4}, hidden={"B": 4, "N": 11, "D": 6})
+def token_values(draw, B, N, D, ClassToken, load_token):
+    """the token is the first of every clip, and each place has a position, the token's included."""
+    x = draw(B, N, D).requires_grad_()
+    for positions in (False, True):
+        reader = ClassToken(D, N, positions)
+        load_token(reader, token_weights(draw, D, N if positions else None))
+        y = reader(x)
+        yield f"reader(x) with positions={positions}", y
+        (y * draw(*y.shape)).sum().backward()
+        silent = sum(p.grad is None or not bool(p.grad.any()) for p in reader.parameters())
+        yield f"parameters without a gradient, with positions={positions}", silent
+    yield "the gradient of x", x.grad
+    yield "x after the call (modified in place?)", x
+
+
+@trial("5.3", public={"N": 5, "D": 4}, hidden={"N": 11, "D": 6})
+def token_count(draw, N, D, ClassToken):
+    """the token has D parameters, positions have (N + 1) D more."""
+    for positions in (False, True):
+        what = f"parameters of ClassToken({D}, {N}, positions={positions})"
+        yield what, count(ClassToken(D, N, positions))
+
+
+def _starts(results: dict[str, Any], **_: Any) -> Iterator[tuple[str, Any]]:
+    for what, numbers in results.items():
+        again = numbers.numel() - len(numbers.unique())
+        # two of many random numbers may be the same by chance
+        yield f"{what}: numbers that are there again", again if again > numbers.numel() / 10 else 0
+        yield f"{what}: numbers beyond ±0.5", int((numbers.abs() > 0.5).sum())
+
+
+@trial("5.3", public={"N": 5, "D": 200}, hidden={"N": 7, "D": 250}, measure=_starts)
+def token_start(draw, N, D, ClassToken):
+    """token and positions start as small random numbers."""
+    nothing = torch.zeros(1, N, D)
+    yield "a new token", ClassToken(D, N)(nothing)[0, :1]
+    yield "new positions", ClassToken(D, N, positions=True)(nothing)[0, 1:]
+
+
+# 5.4
+
+
+@trial(
+    "5.4",
+    public={"C": 5, "channels": (2, 3), "strides": (4, 3), "bands": 6, "frames": 9, "L": 3},
+    hidden={"C": 7, "channels": (3, 4), "strides": (3, 5), "bands": 5, "frames": 7, "L": 2},
+)
+def transformer_values(
+    draw, C, channels, strides, bands, frames, L, KeywordTransformer, load_transformer
+):
+    """the model equals its parts, one after the other, and classifies the cls token."""
+    D, H, E = 6, 2, 7
+    mel = draw(3, *CLIP)
+    for columns, positions in ((False, False), (True, True), (False, True)):
+        N = frames if columns else frames * bands
+        width = channels[1] * (bands if columns else 1)
+        model = KeywordTransformer(C, channels, strides, columns, positions, D, H, E, L)
+        kind = f"columns={columns}, positions={positions}"
+        yield f"the shape of model(mel) with {kind}", list(model(mel).shape)
+        weights = {
+            "stem": stem_weights(draw, channels),
+            "widen": draw.weights(weight=(D, width), bias=(D,)),
+            "reader": token_weights(draw, D, N if positions else None),
+            "layers": [encoder_layer_weights(draw, D, E) for _ in range(L)],
+            "classify": draw.weights(weight=(C, D), bias=(C,)),
+        }
+        load_transformer(model, weights)
+        logits = model(mel)
+        yield f"a new model(mel) with {kind}, which is in training mode,", logits
+        (logits * draw(*logits.shape)).sum().backward()
+        yield "parameters without a gradient", sum(p.grad is None for p in model.parameters())
+        model.eval()
+        yield f"model(mel) with {kind}, in evaluation mode,", model(mel)
+        yield f"model(mel) of one clip alone, with {kind},", model(mel[:1])
+
+
+@trial("5.4", public={"C": 5}, hidden={"C": 7})
+def transformer_without_layers(draw, C, KeywordTransformer):
+    """without layers, nothing of a clip reaches its logits: the cls token alone is classified."""
+    model = KeywordTransformer(C, (2, 3), (3, 3), d_model=6, num_heads=2, d_ff=7, num_layers=0)
+    logits = model.eval()(draw(3, *CLIP))
+    yield "the shape of model(mel)", list(logits.shape)
+    apart = (logits - logits[:1]).abs().max()
+    yield "how far the logits of clips are apart where there are no layers", apart
+
+
+@trial("5.4", public={"C": 5, "D": 6, "E": 7}, hidden={"C": 7, "D": 10, "E": 3})
+def transformer_count(draw, C, D, E, KeywordTransformer):
+    """every layer has its own parameters."""
+    for layers in (0, 1, 3):
+        model = KeywordTransformer(
+            C, (2, 3), columns=True, d_model=D, num_heads=2, d_ff=E, num_layers=layers
+        )
+        yield f"parameters of KeywordTransformer({C}, …, num_layers={layers})", count(model)
+    model = KeywordTransformer(C, (2, 3), positions=True, d_model=D, num_heads=2, d_ff=E)
+    yield f"parameters of KeywordTransformer({C}, …, positions=True)", count(model)
+
+
+# 5.5
+
+
+@trial(
+    "5.5",
+    public={"C": 5, "channels": (7, 3), "D": 11, "E": 13, "L": 2},
+    hidden={"C": 35, "channels": (16, 32), "D": 64, "E": 96, "L": 3},
+)
+def parameters_values(draw, C, channels, D, E, L, keyword_parameters):
+    """the formula is right for other channels, widths and depths."""
+    yield "keyword_parameters(12)", keyword_parameters(12)
+    yield f"keyword_parameters({C})", keyword_parameters(C)
+    for depth in (L, 1, 0):
+        sizes = (C, channels, D, E, depth)
+        yield f"keyword_parameters{sizes}", keyword_parameters(*sizes)
+
+
+@trial("5.5", public={"C": 31}, hidden={"C": 19})
+def parameters_built(draw, C, KeywordTransformer, keyword_parameters):
+    """the report's model has 2,147,404 parameters, as predicted; with other classes, others."""
+    for classes in (12, C):
+        predicted = keyword_parameters(classes)
+        built = count(KeywordTransformer(classes))
+        yield f"parameters of KeywordTransformer({classes})", built
+        yield f"keyword_parameters({classes}), less those of KeywordTransformer", predicted - built
+
+
+# 5.6
+
+
+@trial("5.6", public={"B": 3}, hidden={"B": 5})
+def small_model_learns(draw, B, small_model):
+    """training changes at most 500,000 numbers, wherever they are, and all parameters."""
+    mel = draw(B, 101, 64)
+    yield size_beyond(BUDGET, small_model, mel)
+    model = small_model()
+    logits = model(mel)
+    yield "the shape of small_model()(mel)", list(logits.shape)
+    logits.square().sum().backward()
+    yield "parameters without a gradient", without_gradient(model)
+
+
+@trial("5.6", public={"most": 100_000}, hidden={"most": 100_000})
+def recipe(draw, most, recipe):
+    """a recipe that warms up."""
+    yield from within_reason(recipe(), most, 1024)
+
+
+# 5.7
+
+
+@trial("5.7", public={"n": 31, "C": 3}, hidden={"n": 101, "C": 12})
+def confusion_values(draw, n, C, confusion_matrix):
+    """every clip is counted once, in the row of its class."""
+    for classes in (C, 2, 35):
+        predicted, labels = draw.integers(n, high=classes), draw.integers(n, high=classes)
+        matrix = confusion_matrix(predicted, labels, classes)
+        yield f"confusion_matrix of {n} clips, {classes} classes,", matrix
+        yield "predicted after the call (modified in place?)", predicted
+        yield "labels after the call (modified in place?)", labels
+
+
+@trial("5.7", public={"n": 4, "C": 3}, hidden={"n": 9, "C": 7})
+def confusion_absent(draw, n, C, confusion_matrix):
+    """a class without clips, or never predicted, keeps its row and its column."""
+    zeros = torch.zeros(n, dtype=torch.long)
+    yield (
+        f"confusion_matrix where all of {C} classes but one are absent",
+        confusion_matrix(zeros, zeros, C),
+    )
+    yield (
+        f"confusion_matrix where all are predicted as class {C - 1}",
+        confusion_matrix(zeros + C - 1, zeros, C),
+    )
+    yield "confusion_matrix of no clips", confusion_matrix(zeros[:0], zeros[:0], C)
+
+
+# 5.8
+
+
+@trial("5.8", public={"n": 10, "C": 4}, hidden={"n": 97, "C": 12})
+def threshold_values(draw, n, C, with_threshold):
+    """the most probable class, or unknown below the threshold."""
+    probabilities = (2 * draw(n, C)).softmax(1)
+    for threshold, unknown in ((0.4, 1), (0.6, C - 1), (0.6, C)):
+        what = f"with_threshold(probabilities, {threshold}, {unknown})"
+        yield what, with_threshold(probabilities, threshold, unknown)
+    yield "probabilities after the call (modified in place?)", probabilities
+
+
+@trial("5.8", public={"n": 5, "C": 3}, hidden={"n": 13, "C": 5})
+def threshold_ends(draw, n, C, with_threshold):
+    """at 0 nothing is unknown, above 1 everything; what equals the threshold is not below it."""
+    probabilities = draw(n, C).softmax(1)
+    for threshold in (0.0, 1.01):
+        what = f"with_threshold(probabilities, {threshold}, {C})"
+        yield what, with_threshold(probabilities, threshold, C)
+    rows = torch.tensor([[0.25, 0.5, 0.25], [1.0, 0.0, 0.0], [0.25, 0.25, 0.5]])
+    for threshold in (0.5, 1.0):
+        what = f"with_threshold of rows that reach 0.5, 1 and 0.5, threshold {threshold},"
+        yield what, with_threshold(rows, threshold, 3)
+
+
+# 5.9
+
+
+@trial("5.9", public={"words": WORDS}, hidden={"words": ("_silence_", "tree", *WORDS[:0:-1])})
+def table_words(draw, words, kaggle_table):
+    """each label of the course has its name on Kaggle, whatever their order."""
+    order = draw(len(words)).argsort()
+    files = [f"clip_{number:02}.wav" for number in range(len(words))]
+    table = kaggle_table(files, order, list(words))
+    yield "the files of the table", sorted(table)
+    for row, file in sorted(zip(order.tolist(), files, strict=True)):
+        yield f"the label of a clip that was taken for {words[row]}", table[file]
+
+
+@trial("5.9", public={"n": 5, "C": 3}, hidden={"n": 157, "C": 12})
+def table_files(draw, n, C, kaggle_table):
+    """each file has its row, also where several clips are of one class."""
+    predicted = draw.integers(n, high=C)
+    table = kaggle_table([f"{i}.wav" for i in range(n)], predicted, list(WORDS[:C]))
+    yield "the table", table
+    yield "the table of no clips", kaggle_table([], predicted[:0], list(WORDS[:C]))

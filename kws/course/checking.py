@@ -1,0 +1,342 @@
+"""Visible checks: one line under each exercise of a notebook, right after its answer.
+
+    with check("2.1-attend-by-hand", "attend agrees with pencil and paper"):
+        expect_close("attend(q, k, v)", attend(q, k, v), [[5.0]], suspects={"divided?": [[4.4]]})
+
+    ✓ 2.1-attend-by-hand  attend agrees with pencil and paper
+    ✗ 2.1-attend-by-hand  attend(q, k, v) is
+      [[4.4]]
+      expected
+      [[5]]
+      hint: divided?
+    · 2.1-attend-by-hand  not started
+
+After the second and third the notebook stops, without a traceback: there is nothing to read
+in one. An error in the answer itself keeps its traceback, which says where to look. Where an
+earlier task's checks did not pass, a later one that fails says "waits for 2.3" and no more.
+"""
+
+import math
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kws.course.compare import difference
+from kws.course.goldens import Golden, goldens, tasks_before
+from kws.course.own_work import watch_calls
+from kws.course.trial import Trial, find_trial, plain
+from kws.course.used_names import uses_of
+from kws.notebook import in_notebook
+
+MAX_SHOWN = 200  # characters of an answer
+COLORS = {"✓": "32", "✗": "31", "·": "33"}  # green, red, yellow
+Listener = Callable[[str, str, str], None]  # mark, id and text of a line
+TODO = re.compile(r"TODO (\d+\.\d+)")
+_listeners: list[Listener] = []
+_unmet: dict[str, str] = {}  # in this kernel: a check that did not pass last time -> its task
+
+
+class AnyOf(tuple[Any, ...]):
+    """Several wrong values that have the same hint: {hint: AnyOf([this, that])}."""
+
+
+class Unmet(AssertionError):  # noqa: N818  (no error: an answer)
+    """A check whose expectation was not met: the fact, and a question where the error is known."""
+
+    def __init__(self, fact: str, hint: str = ""):
+        super().__init__(fact + _hint(hint))
+
+    def _render_traceback_(self) -> list[str]:  # what IPython prints in place of a traceback
+        return []
+
+
+class NotStarted(NotImplementedError):  # noqa: N818
+    """A check whose exercise still holds its TODO, or that waits for another: `told` says which."""
+
+    def __init__(self, check_id: str, told: str, why: object = ""):
+        super().__init__(f"{check_id}: {told}: {why}" if str(why) else f"{check_id}: {told}")
+        self.told = told
+
+    def _render_traceback_(self) -> list[str]:
+        return []
+
+
+@contextmanager
+def check(check_id: str, title: str) -> Iterator[None]:
+    """Run the expectations inside and print one line about them.
+
+    Raises:
+        Unmet: if one of them is not met.
+        NotStarted: if the answer raises NotImplementedError, as a TODO does.
+    """
+    try:
+        yield
+    except NotImplementedError as todo:
+        found, task = TODO.search(str(todo)), _task_of(check_id)
+        elsewhere = found and found[1] != task
+        told = f"waits for your answer to {found[1]}" if found and elsewhere else "not started"
+        _say("·", check_id, told)
+        raise NotStarted(check_id, told, todo) from None
+    except Exception as error:
+        if earlier := _waits_for(_task_of(check_id), set()):
+            told = f"waits for {earlier}: its checks do not pass yet"
+            _say("·", check_id, told)
+            raise NotStarted(check_id, told) from None
+        if isinstance(error, Unmet):
+            _say("✗", check_id, str(error))
+            raise
+        hint = getattr(error, "kws_hint", "")
+        _say("✗", check_id, "the answer raised an error, see below" + _hint(hint))
+        raise
+    _say("✓", check_id, title)
+
+
+def check_accuracy(
+    check_id: str, accuracy: Any, *, full: float, none: float, examples: str
+) -> None:
+    """Print the points for a trained model's accuracy; a low one does not stop the notebook.
+
+    Args:
+        check_id: "3.8-accuracy".
+        accuracy: a share of 1.
+        full: the accuracy from which on the hidden examples give all points.
+        none: the accuracy up to which they give none; in between in proportion.
+        examples: what it was measured on, "200 whole validation sentences".
+    """
+    share = (float(accuracy) - none) / (full - none)
+    worth = "full points" if share >= 1 else f"about {max(share, 0):.0%} of the points"
+    bounds = f"full points from {full:.0%}, none up to {none:.0%}"
+    met = share >= 1  # not where the accuracy is NaN
+    told = f"{float(accuracy):.1%} of {examples}: {worth} on hidden ones like these ({bounds})"
+    _say("✓" if met else "✗", check_id, told)
+
+
+def check_values(trial_id: str, *answers: Any) -> None:
+    """Check that answers do what the task's contract asks: as ours do, on inputs that are public.
+
+    The hidden check is the same function (`kws.course`) with other sizes and numbers. Where a
+    result has the values that a known mistake gives, the line asks about that mistake.
+
+    Args:
+        trial_id: "2.1-attend-values".
+        answers: functions and classes of the notebook, in the order of the contract.
+
+    Raises:
+        Unmet: if a result differs from ours.
+        NotStarted: if an answer raises NotImplementedError, as a TODO does.
+    """
+    trial = find_trial(trial_id)
+    golden = goldens(trial.number)[trial_id]
+    names = dict(zip(trial.answers, answers, strict=True))
+    results: list[tuple[str, Any]] = []
+    found: list[Any] = []
+    called: list[str] = []
+    with check(trial_id, trial.title):
+        for use in uses_of(names, golden.forbidden, trial.number):
+            raise Unmet(use.fact, use.hint)
+        try:
+            for result in _watched(trial.results(names), golden.forbidden, called):
+                results.append(result)
+                _expect_own(called, trial)
+                if trial.measure is None:
+                    found.append(result[1])
+                    _expect_record(found, golden, trial)
+            if trial.measure is not None:
+                for _, value in trial.measured(results):
+                    found.append(value)
+                    _expect_record(found, golden, trial)
+        except (Unmet, NotImplementedError):
+            raise
+        except Exception as error:
+            _expect_own(called, trial)
+            question = _door(error) or golden.question([*found, error], trial)
+            error.kws_hint = question  # type: ignore[attr-defined]
+            raise
+
+
+def _watched(
+    results: Iterator[tuple[str, Any]], forbidden: Sequence[str], called: list[str]
+) -> Iterator[tuple[str, Any]]:
+    """The results; what is called for the first one is watched, since watching takes its time."""
+    with watch_calls(forbidden, called):
+        first = next(results, None)
+    if first is not None:
+        yield first
+        yield from results
+
+
+def _expect_own(called: list[str], trial: Trial) -> None:
+    """No ready answer of a library may have been called."""
+    if called:
+        fact = f"{called[0]} was called, a ready-made solution of {trial.task}"
+        raise Unmet(fact, "the contract of this task lists what may be used")
+
+
+def _door(error: BaseException) -> str:
+    """A question where known weights did not get into the module."""
+    names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    doors = [name for name in names if name.startswith("load_") and name != "load_state_dict"]
+    return f"does {doors[-1]} match your module? You may change that function" if doors else ""
+
+
+def _expect_record(found: list[Any], golden: Golden, trial: Trial) -> None:
+    """The last result found must be the expected one."""
+    what, record = golden.expected[len(found) - 1]
+    fact = record.difference(found[-1], trial.rtol, trial.atol)
+    if fact is not None:
+        raise Unmet(f"{what}: {fact}", golden.question(found, trial))
+
+
+@contextmanager
+def lines_go_to(listener: Listener) -> Iterator[None]:
+    """Inside, the lines of checks are handed to `listener` and not printed."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.pop()
+
+
+def expect_close(
+    what: str,
+    actual: Any,
+    expected: Any,
+    suspects: Mapping[str, Any] | None = None,
+    *,
+    atol: float = 1e-5,
+) -> None:
+    """`actual` must be a tensor with the shape and, up to `atol`, the values of `expected`.
+
+    `suspects` maps a hint to the value that a known mistake gives; the first that agrees is told.
+    """
+    expected = torch.as_tensor(expected)
+    actual = _from_numpy(actual)
+    if expected.ndim == 0 and isinstance(actual, int | float) and not isinstance(actual, bool):
+        actual = torch.tensor(actual)
+    if not isinstance(actual, Tensor):
+        question = "is there a return?" if actual is None else ""
+        raise Unmet(f"{what}: got {_kind(actual)}, expected a tensor", question)
+    for odd in (Tensor.is_complex, _is_bool):
+        if odd(actual) and not odd(expected):
+            raise Unmet(f"{what}: got dtype {actual.dtype}, expected real numbers")
+    hint = _suspected(suspects, lambda value: _agree(actual, torch.as_tensor(value), atol))
+    if actual.shape != expected.shape:
+        shapes = f"{tuple(actual.shape)}, expected {tuple(expected.shape)}"
+        raise Unmet(f"{what}: got shape {shapes}", hint)
+    if not _agree(actual, expected, atol):
+        raise Unmet(f"{what}: {_difference(actual, expected, atol)}", hint)
+
+
+def expect_equal(
+    what: str, actual: Any, expected: Any, suspects: Mapping[str, Any] | None = None
+) -> None:
+    """`actual` must equal `expected`, a number, text or tuple of them; `suspects` as above."""
+    if isinstance(actual, Tensor) and actual.numel() == 1:
+        actual = actual.item()
+    actual = _from_numpy(actual)
+    if isinstance(actual, Tensor) and isinstance(expected, list):
+        actual = actual.tolist()
+    if actual is None:
+        raise Unmet(f"{what}: got None, expected {expected!r}", "is there a return?")
+    if type(actual) in (bool, int, float, str, tuple, list) and actual == expected:
+        return
+    plain = isinstance(actual, bool | int | float | str | tuple | list)
+    shown = repr(actual) if plain else _kind(actual)
+    if len(shown) > MAX_SHOWN:
+        shown = f"{shown[:MAX_SHOWN]}…"
+    hint = _suspected(suspects, lambda value: type(actual) is type(value) and actual == value)
+    raise Unmet(f"{what}: got {shown}, expected {expected!r}", hint)
+
+
+def expect_between(
+    what: str, actual: Any, low: int | float, high: int | float = math.inf, hint: str = ""
+) -> None:
+    """`actual` must be a number from `low` to `high`."""
+    if isinstance(actual, Tensor) and actual.numel() == 1:
+        actual = actual.item()
+    if isinstance(actual, bool) or not isinstance(actual, int | float):
+        raise Unmet(f"{what}: got {_kind(actual)}, expected a number")
+    if not low <= actual <= high:
+        bounds = f"at least {low:,}" if high == math.inf else f"{low:,} to {high:,}"
+        raise Unmet(f"{what}: got {actual:,}, expected {bounds}", hint)
+
+
+def _hint(hint: str) -> str:
+    return f"\n  hint: {hint}" if hint else ""
+
+
+def _each_suspect(suspects: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
+    """(hint, value) for every value, also of an `AnyOf`."""
+    for hint, value in (suspects or {}).items():
+        for one in value if isinstance(value, AnyOf) else (value,):
+            yield hint, one
+
+
+def _suspected(suspects: Mapping[str, Any] | None, agrees: Any) -> str:
+    return next((hint for hint, value in _each_suspect(suspects) if agrees(value)), "")
+
+
+def _from_numpy(value: Any) -> Any:
+    """numpy's numbers as Python's, arrays as tensors; anything else as it is."""
+    return plain(value) if type(value).__module__ == "numpy" else value
+
+
+def _agree(actual: Tensor, expected: Tensor, atol: float) -> bool:
+    if actual.shape != expected.shape:
+        return False
+    return torch.allclose(actual.detach().double(), expected.double(), rtol=1e-5, atol=atol)
+
+
+def _is_bool(value: Tensor) -> bool:
+    return value.dtype == torch.bool
+
+
+def _difference(actual: Tensor, expected: Tensor, atol: float) -> str:
+    """How two tensors of one shape differ: few numbers are shown, expected beside got."""
+    got, wanted = (plain(x.detach().double()) for x in (actual, expected))
+    return difference(got, wanted, 0.0, atol) or "the values differ"
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"an object of type {type(value).__name__}"
+
+
+def forget_checks() -> None:
+    """Begin as a new kernel does: no task waits for another."""
+    _unmet.clear()
+
+
+def _task_of(check_id: str) -> str:
+    """`2.1` of "2.1-attend-values"."""
+    return check_id.partition("-")[0]
+
+
+def _waits_for(task: str, seen: set[str]) -> str:
+    """The first task that this one builds on and whose checks did not pass; nothing if all did."""
+    for before in tasks_before(task):
+        if before not in seen:
+            seen.add(before)
+            if first := _waits_for(before, seen):
+                return first
+            if before in _unmet.values():
+                return before
+    return ""
+
+
+def _say(mark: str, check_id: str, text: str) -> None:
+    if mark == "✓":
+        _unmet.pop(check_id, None)
+    else:
+        _unmet[check_id] = _task_of(check_id)
+    if _listeners:
+        _listeners[-1](mark, check_id, text)
+        return
+    if in_notebook() or sys.stdout.isatty():
+        mark = f"\x1b[{COLORS[mark]}m{mark}\x1b[0m"
+    print(mark, check_id, "", text)

@@ -1,0 +1,106 @@
+"""What the reference, and every known mistake, answers to the public trials: numbers, no code.
+
+`grader.course.goldens` writes goldens.json into an assignment's folder at release:
+
+    {"2.1-values": {"after": ["2.3", …], "forbidden": [name, …],
+                    "expected": [[what, record], …],
+                    "mistakes": [{"question": …, "results": {"0": record, …}}, …]}}
+
+A mistake keeps the results that differ from the expected ones, by their position; an exception is
+the record {"kind": "raised", "content": its type and text}.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from kws.course.compare import Record
+from kws.course.folders import assignment_folders
+from kws.course.trial import Trial
+from kws.errors import UsageError
+
+FILE = "goldens.json"
+RAISED = "raised"
+LONGEST = 160  # characters of an exception that are compared
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that is known: what to ask, and the results that differ."""
+
+    question: str
+    results: dict[int, Record]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """What is known of one trial.
+
+    `after` are tasks whose answers its task uses, `forbidden` library answers that do not count.
+    """
+
+    after: tuple[str, ...]
+    forbidden: tuple[str, ...]
+    expected: tuple[tuple[str, Record], ...]
+    mistakes: tuple[Mistake, ...]
+
+    def question(self, results: Sequence[Any], trial: Trial) -> str:
+        """What to ask whoever has these results: of the mistake that has all of them, or "".
+
+        An exception stands for the results that it kept from coming.
+        """
+        for mistake in self.mistakes:
+            if all(
+                _is_result(mistake.results.get(at, record), value, trial)
+                for at, ((_, record), value) in enumerate(zip(self.expected, results, strict=False))
+            ):
+                return mistake.question
+        return ""
+
+
+@cache
+def goldens(number: str) -> dict[str, Golden]:
+    """Trial id -> golden, of assignment "02"."""
+    path = assignment_folders()[number] / FILE
+    if not path.is_file():
+        raise UsageError(f"{path} is missing: run python -m grader release --assignment {number}")
+    return {
+        trial_id: Golden(
+            after=tuple(table.get("after", ())),
+            forbidden=tuple(table["forbidden"]),
+            expected=tuple((what, Record.from_json(r)) for what, r in table["expected"]),
+            mistakes=tuple(
+                Mistake(
+                    one["question"],
+                    {int(at): Record.from_json(r) for at, r in one["results"].items()},
+                )
+                for one in table["mistakes"]
+            ),
+        )
+        for trial_id, table in json.loads(path.read_text(encoding="utf-8")).items()
+    }
+
+
+def tasks_before(task: str) -> tuple[str, ...]:
+    """The tasks whose answers a task uses directly; none where nothing is known of it."""
+    number = task.partition(".")[0].zfill(2)
+    folder = assignment_folders().get(number)
+    if folder is None or not (folder / FILE).is_file():
+        return ()
+    return next(
+        (golden.after for one, golden in goldens(number).items() if one.startswith(f"{task}-")), ()
+    )
+
+
+def raised(error: BaseException) -> Record:
+    """The record of an exception: its type and the first line of its text."""
+    text = str(error).partition("\n")[0]
+    return Record(kind=RAISED, shape=None, content=f"{type(error).__name__}: {text}"[:LONGEST])
+
+
+def _is_result(record: Record, value: Any, trial: Trial) -> bool:
+    if isinstance(value, BaseException):
+        return record == raised(value)
+    return record.kind != RAISED and record.agrees(value, trial.rtol, trial.atol)

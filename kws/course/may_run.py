@@ -1,0 +1,280 @@
+"""Which statements of a student's file run although nobody runs their cells: one definition.
+
+`kws check` runs these of the cells around the answers, the grader of all cells. Harmless are
+imports, functions, classes, and assignments whose right side calls nothing or only a short list of
+cheap things; `Layer.forward = f`, `TABLE.update(a=3)` and `setattr(Layer, "forward", f)` with such
+values; `if` and `try` around only such, and short `for` loops around the latter. What an answer
+needs runs besides (follow `used_names`): an assignment as in `TABLE = make_table(80)`, and what
+changes something of the submission's own, as in `TABLE.fill_(2)` or `with torch.no_grad(): …`.
+"""
+
+import ast
+import symtable
+from collections.abc import Iterator
+
+PURE = {
+    "abs", "all", "any", "bool", "complex", "dict", "divmod", "enumerate", "float", "frozenset",
+    "int", "isinstance", "len", "list", "map", "max", "min", "pow", "range", "reversed", "round",
+    "set", "slice", "sorted", "str", "sum", "tuple", "zip", "namedtuple", "partial", "Path",
+    "NewType", "TypeVar", "Fraction", "Decimal",
+}  # fmt: skip
+ARRAYS = {"array", "arange", "zeros", "ones", "linspace", "sqrt", "log", "exp", "log10", "float32"}
+PURE_IN = {  # first name of a dotted call -> last names; None: all
+    "math": None,
+    "cmath": None,
+    "operator": None,
+    "typing": None,
+    "functools": {"partial"},
+    "collections": {"namedtuple", "OrderedDict", "Counter", "defaultdict"},
+    "dataclasses": {"replace"},
+    "pathlib": {"Path"},
+    "os": {"join", "get", "getenv", "dirname", "basename"},
+    "np": ARRAYS,
+    "numpy": ARRAYS,
+    "torch": {
+        "tensor", "arange", "zeros", "ones", "full", "linspace", "eye", "empty", "finfo",
+        "iinfo", "device", "is_available", "get_default_dtype", "Size",
+    },
+}  # fmt: skip
+PURE_METHODS = {
+    "copy", "encode", "format", "get", "items", "join", "keys", "lower", "replace", "split",
+    "splitlines", "strip", "title", "upper", "values",
+}  # fmt: skip
+CHANGING = {"add", "append", "extend", "insert", "setdefault", "update"}
+MOST_ROUNDS = 10_000  # of a loop outside of all functions
+BLOCKS = (ast.For, ast.While, ast.With)
+Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def names_of(node: ast.stmt) -> Iterator[str]:
+    """What a statement defines in the namespace it runs in."""
+    if isinstance(node, Definition):
+        yield node.name
+    elif isinstance(node, ast.Import | ast.ImportFrom):
+        for alias in node.names:
+            yield alias.asname or alias.name.partition(".")[0]
+    elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        for target in _targets(node):
+            yield from _stored(target)
+    elif isinstance(node, ast.If | ast.Try):
+        for inner in _inside(node):
+            yield from names_of(inner)
+
+
+def set_by(node: ast.stmt) -> Iterator[str]:
+    """The names that a loop or a `with` leaves behind."""
+    if isinstance(node, BLOCKS):
+        if isinstance(node, ast.For):
+            yield from _stored(node.target)
+        for item in getattr(node, "items", ()):
+            yield from _stored(item.optional_vars) if item.optional_vars else ()
+        for inner in _inside(node):
+            yield from names_of(inner)
+            yield from set_by(inner)
+
+
+def _stored(target: ast.expr) -> Iterator[str]:
+    for inner in ast.walk(target):
+        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+            yield inner.id
+
+
+def changes_of(node: ast.stmt) -> Iterator[str]:
+    """The names whose values a statement may change in place, or, in a loop or a `with`, sets."""
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        for target in _targets(node):
+            for inner in ast.walk(target):
+                if isinstance(inner, ast.Attribute | ast.Subscript) and (root := root_of(inner)):
+                    yield root
+    elif isinstance(node, ast.Expr):
+        yield from _changed_by(node.value)
+    elif isinstance(node, (ast.If, ast.Try, *BLOCKS)):
+        yield from set_by(node)
+        for inner in _inside(node):
+            yield from changes_of(inner)
+
+
+def _targets(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> list[ast.expr]:
+    """What is on the left."""
+    return node.targets if isinstance(node, ast.Assign) else [node.target]
+
+
+def sets_attribute(node: ast.stmt) -> Iterator[tuple[str, str]]:
+    """("Layer", "forward") of `Layer.forward = f` and `setattr(Layer, "forward", f)`.
+
+    Also of `def forward` with a decorator like `@add_to_class(Layer)`.
+    """
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+                yield target.value.id, target.attr
+    elif isinstance(node, ast.Expr):
+        match node.value:
+            case ast.Call(
+                func=ast.Name(id="setattr"),
+                args=[ast.Name(id=name), ast.Constant(value=str(attribute)), _],
+            ):
+                yield name, attribute
+    elif isinstance(node, ast.FunctionDef):
+        for decorator in node.decorator_list:
+            match decorator:
+                case ast.Call(args=[ast.Name(id=name)]):
+                    yield name, node.name
+
+
+def root_of(node: ast.expr) -> str:
+    """`Layer` of `Layer.table["a"]`; nothing where that is no name."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _changed_by(call: ast.expr) -> Iterator[str]:
+    """The names that `TABLE.update(…)`, `x.fill_(2)` or `init.constant_(x, 1)` change."""
+    if not isinstance(call, ast.Call):
+        return
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else root_of(call.func)
+    if isinstance(call.func, ast.Attribute) and (root := root_of(call.func.value)):
+        yield root
+    if name == "setattr" or name.endswith("_"):
+        yield from filter(None, map(root_of, call.args[:1]))
+
+
+def _changes_cheaply(call: ast.Call) -> bool:
+    """`TABLE.update(…)` or `setattr(Layer, "forward", f)`."""
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr in CHANGING and bool(root_of(call.func.value))
+    return root_of(call.func) == "setattr" and len(call.args) == 3
+
+
+def is_harmless(node: ast.stmt) -> bool:
+    """Whether the statement may run; one that changes things, where they are the submission's."""
+    if isinstance(node, (*Definition, ast.Import, ast.ImportFrom)):
+        return True
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        return all(map(calls_only_pure, [*_targets(node), *([node.value] if node.value else [])]))
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        values = [*node.value.args, *(keyword.value for keyword in node.value.keywords)]
+        return _changes_cheaply(node.value) and all(map(calls_only_pure, values))
+    if isinstance(node, ast.For):
+        return _is_short(node)
+    if isinstance(node, ast.If):
+        main = any(isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(node.test))
+        if main or not calls_only_pure(node.test):
+            return False
+    if isinstance(node, ast.If | ast.Try):
+        inside = [each for each in _inside(node) if not isinstance(each, ast.Pass)]
+        return bool(inside) and all(map(is_harmless, inside))
+    return False
+
+
+def _is_short(loop: ast.For, rounds: int = MOST_ROUNDS) -> bool:
+    """A loop over something pure, which sets and changes things and does no more."""
+    if loop.orelse or not calls_only_pure(loop.iter):
+        return False
+    rounds //= max(1, _rounds(loop.iter))
+    return rounds > 0 and all(
+        _is_short(inner, rounds)
+        if isinstance(inner, ast.For)
+        else isinstance(inner, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Expr | ast.If)
+        and is_harmless(inner)
+        for inner in loop.body
+        if not isinstance(inner, ast.Pass)
+    )
+
+
+def _rounds(over: ast.expr) -> int:
+    """How often a loop over it goes round, about: all numbers in it multiplied, names as 1."""
+    rounds = 1
+    for inner in ast.walk(over):
+        if isinstance(inner, ast.Pow | ast.LShift):
+            return MOST_ROUNDS + 1
+        if isinstance(inner, ast.Call):
+            numbers = [n.value for n in ast.walk(inner) if isinstance(n, ast.Constant)]
+            product = 1
+            for number in numbers:
+                if isinstance(number, int | float):
+                    product = min(product * max(1, min(abs(number), 1e9)), 1e9)
+            rounds = max(rounds, int(product))
+    return rounds
+
+
+def _inside(node: ast.stmt) -> Iterator[ast.stmt]:
+    """The statements of a compound one, of all its branches."""
+    for branch in (node, *getattr(node, "handlers", ())):
+        yield from branch.body  # pyright: ignore[reportAttributeAccessIssue]
+    yield from getattr(node, "orelse", ())
+    yield from getattr(node, "finalbody", ())
+
+
+def calls_only_pure(value: ast.AST) -> bool:
+    """Whether computing this calls nothing but cheap things."""
+    ahead = [value]
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, ast.Lambda):
+            continue  # runs later, if at all
+        if isinstance(node, ast.Call) and not _pure(node.func):
+            return False
+        if isinstance(node, ast.Await | ast.Yield | ast.YieldFrom):
+            return False
+        ahead += ast.iter_child_nodes(node)
+    return True
+
+
+def _pure(called: ast.expr) -> bool:
+    if isinstance(called, ast.Name):
+        return called.id in PURE
+    if not isinstance(called, ast.Attribute):
+        return False
+    root: ast.expr = called
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    if isinstance(root, ast.Name) and root.id in PURE_IN:
+        allowed = PURE_IN[root.id]
+        return allowed is None or called.attr in allowed
+    return called.attr in PURE_METHODS
+
+
+def is_check(node: ast.stmt) -> bool:
+    """`with check("2.1-…", "…"):` of the notebook."""
+    calls = (item.context_expr for item in getattr(node, "items", ()))
+    return any(isinstance(call, ast.Call) and root_of(call.func) == "check" for call in calls)
+
+
+def is_data_class(node: ast.stmt) -> bool:
+    """Whether this defines a class with a decorator `dataclass`."""
+    return isinstance(node, ast.ClassDef) and any(
+        "dataclass" in (getattr(inner, "id", ""), getattr(inner, "attr", ""))
+        for decorator in node.decorator_list
+        for inner in ast.walk(decorator)
+    )
+
+
+def made_by(node: ast.stmt) -> str:
+    """`Config` of `CONFIG = Config(80)`, where the arguments call only cheap things; or nothing."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign):
+        return ""
+    match node.value:
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
+            return name if all(map(calls_only_pure, [*args, *(k.value for k in keywords)])) else ""
+    return ""
+
+
+def used_names(source: str) -> set[str]:
+    """The names that statements take from the namespace around them, not their own variables."""
+    try:
+        tables = [symtable.symtable(source, "answer", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    used = set()
+    while tables:
+        table = tables.pop()
+        outermost = table.get_type() == "module"
+        used |= {
+            symbol.get_name()
+            for symbol in table.get_symbols()
+            if symbol.is_referenced() and (outermost or symbol.is_global())
+        }
+        tables += table.get_children()
+    return used

@@ -1,0 +1,224 @@
+"""A trial: what is done with an answer, so that its result can be compared with the reference's.
+
+    @trial("2.1", public={"B": 2, "T": 7}, hidden={"B": 3, "T": 11})
+    def attend_values(draw, B, T, attend):
+        '''attend equals the formula.'''
+        x = draw(B, 1, T, 5)
+        yield "attend(x, x, x)", attend(x, x, x)
+
+The notebook runs it with the public sizes and compares with numbers of the reference that came with
+the release (`kws.course.goldens`); the hidden check runs the same function with other sizes and
+a secret seed, and compares with what the reference answers there. So the two differ in values only.
+
+Arguments are found by name: `draw`, the sizes, and answers by the names that the notebook has for
+them. Each result is a pair of what it is, in the student's words, and a value.
+"""
+
+import hashlib
+import importlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kws.course.folders import assignment_folders
+from kws.errors import UsageError, did_you_mean
+
+PUBLIC_SEED = 2026
+RTOL, ATOL = 1e-4, 1e-5  # float32 sums in another order differ by some 1e-6 of their size
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One line of a score card that compares values.
+
+    Attributes:
+        id: the task and the function's name, "2.1-attend-values".
+        title: what holds when it passes.
+        run: the function; a generator of (what, value).
+        answers: names in the notebook, in the order of `run`'s arguments.
+        public: sizes in the notebook.
+        hidden: sizes when it is graded: other ones.
+        measure: of the results what is compared, where many answers are right; it runs where the
+            verdict is, never beside a student's code.
+        rtol, atol: how far two right answers may be apart.
+    """
+
+    id: str
+    title: str
+    run: Callable[..., Iterator[tuple[str, Any]]]
+    answers: tuple[str, ...]
+    public: Mapping[str, Any]
+    hidden: Mapping[str, Any]
+    measure: Callable[..., Iterator[tuple[str, Any]]] | None = None
+    rtol: float = RTOL
+    atol: float = ATOL
+
+    @property
+    def task(self) -> str:
+        """`2.1`."""
+        return self.id.partition("-")[0]
+
+    @property
+    def number(self) -> str:
+        """The assignment, `02`."""
+        return f"{int(self.task.partition('.')[0]):02}"
+
+    def results(
+        self, answers: Mapping[str, Any], *, seed: int = PUBLIC_SEED, hidden: bool = False
+    ) -> Iterator[tuple[str, Any]]:
+        """What comes of these answers, plain values, one at a time; their exceptions pass."""
+        sizes = self.hidden if hidden else self.public
+        torch.manual_seed(_hashed(seed))
+        given = {"draw": Draw(seed), **sizes, **{name: answers[name] for name in self.answers}}
+        for what, value in self.run(**given):
+            yield what, plain(value)
+
+    def measured(
+        self, results: list[tuple[str, Any]], *, hidden: bool = False
+    ) -> list[tuple[str, Any]]:
+        """What is compared of the results; an exception is a result that nobody expects."""
+        if self.measure is None:
+            return results
+        sizes = self.hidden if hidden else self.public
+        return [(what, plain(value)) for what, value in self.measure(dict(results), **sizes)]
+
+
+def _hashed(seed: int) -> int:
+    """The seed of an answer's own random numbers: of the inputs it gives nothing away."""
+    return int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:4], "big")
+
+
+class Draw:
+    """Random inputs that follow from a seed, the same whatever an answer draws itself."""
+
+    def __init__(self, seed: int):
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Normal numbers."""
+        return torch.randn(shape, generator=self.generator).to(dtype)
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        """Numbers between two bounds."""
+        return low + (high - low) * torch.rand(shape, generator=self.generator)
+
+    def integers(self, *shape: int, low: int = 0, high: int) -> Tensor:
+        """Whole numbers, `high` not among them."""
+        return torch.randint(low, high, shape, generator=self.generator)
+
+    def weights(self, **shapes: tuple[int, ...]) -> dict[str, Tensor]:
+        """Known weights by name, of the size that keeps a layer's output near 1."""
+        found = {}
+        for name, shape in shapes.items():
+            name, noise = name.replace("__", "."), self(*shape)
+            found[name] = noise / shape[-1] ** 0.5 if len(shape) > 1 else 0.5 + noise / 4
+        return found
+
+
+def is_whole(value: Any) -> bool:
+    """Whether an answer is one whole number, whatever it is wrapped in.
+
+    >>> is_whole(np.int64(3)), is_whole(3.0), is_whole(True)
+    (True, False, False)
+    """
+    value = plain(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def valid_frames(num_utterances: int, num_frames: int) -> Tensor:
+    """valid (B, T): the first utterance is whole, each other one two frames shorter than the last.
+
+    >>> valid_frames(3, 5).sum(dim=1)
+    tensor([5, 3, 1])
+    """
+    lengths = num_frames - 2 * torch.arange(num_utterances)
+    if lengths[-1] < 1:
+        raise ValueError(f"{num_frames} frames are too few for {num_utterances} utterances")
+    return torch.arange(num_frames) < lengths[:, None]
+
+
+_trials: dict[str, Trial] = {}
+
+
+def trial(
+    task: str,
+    *,
+    public: Mapping[str, Any],
+    hidden: Mapping[str, Any],
+    measure: Callable[..., Iterator[tuple[str, Any]]] | None = None,
+    rtol: float = RTOL,
+    atol: float = ATOL,
+) -> Callable[[Callable[..., Iterator[tuple[str, Any]]]], Trial]:
+    """Make a generator function a trial; see above."""
+
+    def decorate(run: Callable[..., Iterator[tuple[str, Any]]]) -> Trial:
+        trial_id = f"{task}-{run.__name__.replace('_', '-')}"
+        if set(public) != set(hidden):
+            raise ValueError(f"{trial_id}: public and hidden name different sizes")
+        names = [name for name in inspect.signature(run).parameters if name != "draw"]
+        made = Trial(
+            id=trial_id,
+            title=(inspect.getdoc(run) or "").partition("\n")[0].rstrip("."),
+            run=run,
+            answers=tuple(name for name in names if name not in public),
+            public=public,
+            hidden=hidden,
+            measure=measure,
+            rtol=rtol,
+            atol=atol,
+        )
+        if trial_id in _trials:
+            raise ValueError(f"{trial_id}: two trials of this name")
+        _trials[trial_id] = made
+        return made
+
+    return decorate
+
+
+def load_contract(number: str) -> None:
+    """Define the trials of an assignment, "02"; nothing where it has no folder."""
+    if folder := assignment_folders().get(number):
+        importlib.import_module(f"kws.course.{folder.name}.contract")
+
+
+def find_trial(trial_id: str) -> Trial:
+    """The trial of this id, of any assignment."""
+    load_contract(trial_id.partition(".")[0].zfill(2))
+    if trial_id not in _trials:
+        near = did_you_mean(trial_id, _trials)
+        raise UsageError(f"no contract has a trial {trial_id!r}{near}: correct the check's name")
+    return _trials[trial_id]
+
+
+def all_trials(number: str) -> list[Trial]:
+    """Every trial of an assignment, "02", in the order in which they are defined."""
+    load_contract(number)
+    chapter = str(int(number))
+    return [one for one in _trials.values() if one.id.partition(".")[0] == chapter]
+
+
+def plain(value: Any) -> Any:
+    """The same value in one form of several that mean the same.
+
+    Tensors without axes and numpy's scalars are numbers, arrays are tensors, tuples lists.
+
+    >>> plain(torch.tensor(3)), plain(np.float64(0.5)), plain((1, torch.tensor(2)))
+    (3, 0.5, [1, 2])
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        value = torch.as_tensor(value)
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        return value.item() if value.ndim == 0 else value
+    if isinstance(value, np.number | np.bool_):
+        return value.item()
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    return value

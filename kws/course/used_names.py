@@ -1,0 +1,450 @@
+"""Which names that are not for answers a piece of source uses, by reading it: never by running it.
+
+Followed are imports under any name (`import torch.nn as n`, `from torch.nn import X as Y`, star
+imports), assignments (`n = torch.nn`), attributes, `getattr`, `vars(…)[…]` and `__dict__`,
+`import_module` and `__import__`, and strings put together from constants. What escapes a reader is
+caught when it runs: see `own_work`, and `grader.sandbox`.
+"""
+
+import ast
+import bisect
+import contextlib
+import linecache
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from kws.course.folders import modules_used
+from kws.course.magics import as_python, parse
+from kws.course.may_run import changes_of, is_check, is_harmless, names_of, used_names
+from kws.course.own_work import (
+    ALLOWED,
+    ATTRIBUTES,
+    BUILTINS,
+    is_installed,
+    is_own,
+    is_public,
+    refusal,
+)
+
+LOOKUPS = ("getattr", "attrgetter", "hasattr")
+IMPORTS = ("import_module", "__import__")
+SAME = {"torch.nn.modules": "torch.nn"}  # the same classes at a second address
+BY_HAND = "write it out by hand, with what the earlier tasks gave you"
+MOST_TEXT = 2_000  # characters of a string that is put together
+IMPORTED = re.compile(r"^\s*from ([\w.]+) import\b", re.MULTILINE)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)  # their bodies run later
+MOST_NAME = 300  # of a dotted name: what is forbidden is its beginning
+
+
+@dataclass(frozen=True)
+class Use:
+    """A name that is not for answers, and where; `ready` if it answers the task by itself."""
+
+    name: str
+    where: str
+    line: int
+    ready: bool
+
+    @property
+    def fact(self) -> str:
+        """`eval (cell 7, line 3) must not be used in an answer`."""
+        told = (
+            "is a ready-made solution of this task"
+            if self.ready
+            else "must not be used in an answer"
+        )
+        return f"{self.name} ({self.where}, line {self.line}) {told}"
+
+    @property
+    def hint(self) -> str:
+        """What to do instead."""
+        top = self.name.partition(".")[0]
+        if not self.ready and is_own(top) and top not in BUILTINS | ATTRIBUTES:
+            return f"write `from {top} import …`, with the names that you use"
+        return BY_HAND if self.ready else ALLOWED
+
+
+@dataclass(frozen=True)
+class ParsedSource:
+    """A parsed statement; `line` is that of its first in `where`.
+
+    `names` are those that it defines or changes, `changes` those of them that it changes.
+    """
+
+    tree: ast.Module
+    where: str
+    line: int
+    names: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+def uses(
+    sources: Iterable[ParsedSource],
+    forbidden: Sequence[str],
+    number: str = "",
+) -> Iterator[list[Use]]:
+    """For each source what it uses that is forbidden or not for answers, in its order.
+
+    What names stand for is kept from source to source.
+    """
+    known = _Known()
+    for source in sources:
+        yield _Reader(known, source, tuple(forbidden), number).read()
+
+
+def uses_in(
+    parts: Sequence[ParsedSource],
+    forbidden: Sequence[str],
+    names: Iterable[str] | None = None,
+    others: Iterable[str] = (),
+    number: str = "",
+) -> list[Use]:
+    """What the definitions of `names` use that they may not, in the order of the source.
+
+    Read is all that they are made of: the parts that define them, and those whose names these
+    mention, at any distance, up to the definitions of `others`, which are other tasks'. Of kws an
+    answer may use the modules that the notebook of assignment `number` imports. A helper
+    that compares with torch stays allowed. Without `names`, everything is read.
+    """
+    kept = range(len(parts)) if names is None else reachable(parts, names, others)
+    found = _all_uses(tuple(parts), tuple(forbidden), number)
+    return list(dict.fromkeys(use for at in kept for use in found[at]))
+
+
+@lru_cache(maxsize=32)
+def _all_uses(
+    parts: tuple[ParsedSource, ...], forbidden: tuple[str, ...], number: str
+) -> list[list[Use]]:
+    """`uses`, which is the same for all tasks that forbid the same."""
+    return list(uses(parts, forbidden, number))
+
+
+def reachable(
+    parts: Sequence[ParsedSource], names: Iterable[str], others: Iterable[str] = ()
+) -> list[int]:
+    """The parts that define `names`, of several the last, and those that they need; not `others`.
+
+    What a part outside of functions mentions is what was defined before it.
+    """
+    defining: dict[str, list[int]] = {}
+    for at, part in enumerate(parts):
+        for name in part.names:
+            defining.setdefault(name, []).append(at)
+    ahead = [(name, len(parts)) for name in names]
+    seen, kept, stop = set(ahead), set[int](), set(others)
+    while ahead:
+        name, before = ahead.pop()
+        there = defining.get(name, [])
+        at = bisect.bisect_left(there, before) - 1
+        changing = [n for n in there if name in parts[n].changes]
+        for number in {*there[max(at, 0) : max(at, 0) + 1], *changing} - kept:
+            kept.add(number)
+            later = isinstance(parts[number].tree.body[0], FUNCTIONS)
+            for each in _mentioned(parts[number].tree) - stop:
+                new = [(each, len(parts)), (each, number)] if later else [(each, number)]
+                ahead += [one for one in new if one not in seen]
+                seen.update(new)
+    return sorted(kept)
+
+
+@lru_cache(maxsize=16_384)
+def _mentioned(tree: ast.AST) -> frozenset[str]:
+    """The names that a statement takes from around it; what a function calls its own is none."""
+    try:
+        return frozenset(used_names(ast.unparse(tree)))
+    except (RecursionError, ValueError):  # too deep; a number of very many digits
+        return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+
+
+def uses_of(answers: Mapping[str, Any], forbidden: Sequence[str], number: str = "") -> list[Use]:
+    """What these answers of a notebook use that they may not, as the grader reads it.
+
+    Read are the cells that ran in this kernel, in order.
+    """
+    names = {*answers, *(getattr(value, "__name__", "") for value in answers.values())}
+    return uses_in(_cells_that_ran(), forbidden, names, number=number)
+
+
+def _cells_that_ran() -> list[ParsedSource]:
+    """Every statement of the cells that ran, and of the scripts that they import names from."""
+    kernel = getattr(sys.modules["__main__"], "get_ipython", lambda: None)()
+    history = getattr(getattr(kernel, "history_manager", None), "input_hist_raw", ())
+    parts: list[ParsedSource] = []
+    for number, source in enumerate(history):
+        parts += _statements(source, str(getattr(source, "where", f"cell [{number}]")))
+    return [*_imported_scripts(history), *parts]
+
+
+def _imported_scripts(history: Sequence[str]) -> Iterator[ParsedSource]:
+    """The statements of the student's scripts from which cells import names."""
+    modules = dict.fromkeys(name for source in history for name in IMPORTED.findall(source))
+    for name in modules:
+        file = str(getattr(sys.modules.get(name), "__file__", ""))
+        if is_own(name) and file.endswith(".py"):
+            yield from _statements("".join(linecache.getlines(file)), file.rpartition("/")[2])
+
+
+@lru_cache(maxsize=1024)
+def _statements(source: str, where: str) -> list[ParsedSource]:
+    """The top-level statements of a cell; none of what Python cannot read."""
+    try:
+        body = parse(as_python(source)).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    defines = any(isinstance(node, FUNCTIONS) for node in body)
+    return [
+        ParsedSource(
+            tree=ast.Module([each], []),
+            where=where,
+            line=1,
+            names=(*names, *changes),
+            changes=changes,
+        )
+        for node in body
+        if not is_check(node)
+        for each in _without_own_import(node)
+        for names in [tuple(names_of(each))]
+        # a training or a plot, in a cell without a definition, changes nothing for an answer
+        for changes in [tuple(changes_of(each)) if defines or is_harmless(each) else ()]
+    ]
+
+
+def _without_own_import(node: ast.stmt) -> list[ast.stmt]:
+    """`g = f` for `from helper import f as g`: the script itself is read, too."""
+    if not isinstance(node, ast.ImportFrom) or not node.module or not is_own(node.module):
+        return [node]
+    renamed = [f"{each.asname} = {each.name}" for each in node.names if each.asname]
+    return ast.parse("\n".join(renamed)).body
+
+
+def _matches(name: str, forbidden: Sequence[str]) -> bool:
+    name = _usual(name)
+    return any(name == one or name.startswith(f"{one}.") for one in forbidden)
+
+
+def _usual(name: str) -> str:
+    for long, short in SAME.items():
+        if name.startswith(f"{long}."):
+            name = f"{short}.{name.rpartition('.')[2]}"
+    return name
+
+
+def _holding(module: str, forbidden: Sequence[str]) -> set[str]:
+    """What `from module import *` brings forbidden names from: the module, or nothing."""
+    module = _usual(f"{module}.x").rpartition(".")[0]
+    inside = {one for one in forbidden if module == one or module.startswith(f"{one}.")}
+    return inside or {module for one in forbidden if one.startswith(f"{module}.")}
+
+
+@dataclass(kw_only=True)
+class _Known:
+    """What local names stand for: a dotted name, a text; modules whose names came with a star."""
+
+    dotted: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    stars: set[str] = field(default_factory=set)
+
+
+class _Reader(ast.NodeVisitor):
+    """Follows names through one source, and what is known of them through all."""
+
+    def __init__(
+        self, known: _Known, source: ParsedSource, forbidden: tuple[str, ...], number: str
+    ):
+        self.known, self.source, self.forbidden, self.number = known, source, forbidden, number
+        self.own = _own_names(source.tree)
+        self.found: list[Use] = []
+
+    def read(self) -> list[Use]:
+        for statement in self.source.tree.body:
+            with contextlib.suppress(RecursionError):
+                self.visit(statement)
+        return self.found
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            top = alias.name if alias.asname else alias.name.partition(".")[0]
+            self.known.dotted[alias.asname or top] = top
+            self._ready(alias.name, node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        module = node.module or ""
+        for alias in node.names:
+            if alias.name == "*":
+                self.known.stars |= _holding(module, self.forbidden)
+                continue
+            self.known.dotted[alias.asname or alias.name] = f"{module}.{alias.name}"
+            self._ready(f"{module}.{alias.name}", node)
+
+    def visit_Try(self, node: ast.Try) -> None:
+        """An import that fails where it is not installed counts for nothing: its handler runs."""
+        for statement in node.body:
+            if node.handlers and isinstance(statement, ast.Import | ast.ImportFrom):
+                module = getattr(statement, "module", None) or statement.names[0].name
+                if not is_public(module.partition(".")[0]) and not is_installed(module):
+                    continue
+            self.visit(statement)
+        for statement in (*node.handlers, *node.orelse, *node.finalbody):
+            self.visit(statement)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.generic_visit(node)
+        stands_for = self._dotted(node.value)
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                if stands_for:
+                    self.known.dotted[target.id] = stands_for
+                elif (text := self._text(node.value)) is not None:
+                    self.known.texts[target.id] = text
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        self.generic_visit(node)
+        if stands_for := self._dotted(node.value):
+            self.known.dotted[node.target.id] = stands_for
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Load):
+            if node.id in BUILTINS and node.id not in self.own | self.known.dotted.keys():
+                self._note(node.id, node, ready=False)
+            self._use(self.known.dotted.get(node.id), node)
+            for module in sorted(self.known.stars):
+                self._ready(f"{module}.{node.id}", node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        self.generic_visit(node)
+        if node.attr in ATTRIBUTES and isinstance(node.ctx, ast.Load):
+            self._note(node.attr, node, ready=False)
+        self._use(self._dotted(node), node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        self.generic_visit(node)
+        self._use(self._dotted(node), node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.generic_visit(node)
+        self._use(self._dotted(node), node)
+        looked_up = [self._text(one) for one in node.args[1:2]]
+        if _last(node.func) in LOOKUPS and looked_up and looked_up[0] in ATTRIBUTES:
+            self._note(looked_up[0] or "", node, ready=False)
+
+    def _use(self, name: str | None, node: ast.AST) -> None:
+        if name and not self._ready(name, node):
+            refused = refusal(name) or (self._is_unasked(name) and name)
+            if refused:
+                self._note(refused, node, ready=False)
+
+    def _is_unasked(self, name: str) -> bool:
+        """Whether it is of a module of kws that the notebook does not import."""
+        if not self.number or not name.startswith("kws."):
+            return False
+        inside = f"{name}."
+        return not any(
+            inside.startswith(f"{one}.") or one.startswith(inside)
+            for one in modules_used(self.number)
+        )
+
+    def _ready(self, name: str, node: ast.AST) -> bool:
+        found = _matches(name, self.forbidden)
+        if found:
+            self._note(name, node, ready=True)
+        return found
+
+    def _note(self, name: str, node: ast.AST, *, ready: bool) -> None:
+        line = self.source.line + getattr(node, "lineno", 1) - 1
+        self.found.append(Use(name, self.source.where, line, ready))
+
+    def _dotted(self, node: ast.AST) -> str | None:
+        """The dotted name that an expression stands for, as far as reading tells."""
+        if isinstance(node, ast.Name):
+            return self.known.dotted.get(node.id)
+        if isinstance(node, ast.Attribute):
+            base = self._dotted(node.value)
+            return base if node.attr == "__dict__" else base and _inside(base, node.attr)
+        if isinstance(node, ast.Subscript):
+            base, key = self._dotted(node.value), self._text(node.slice)
+            return _inside(base, key) if base and key else None
+        if isinstance(node, ast.Call) and node.args:
+            called, texts = _last(node.func), [self._text(arg) for arg in node.args]
+            if called in IMPORTS and texts[0]:
+                return texts[0] if called == "import_module" else texts[0].partition(".")[0]
+            if called == "vars":
+                return self._dotted(node.args[0])
+            if called in LOOKUPS and len(texts) > 1 and texts[1]:
+                base = self._dotted(node.args[0])
+                return base and _inside(base, texts[1])
+        return None
+
+    def _text(self, node: ast.AST) -> str | None:
+        """The text that an expression is, where it is made of constants."""
+        if isinstance(node, ast.Constant):
+            return node.value if isinstance(node.value, str) else None
+        if isinstance(node, ast.Name):
+            return self.known.texts.get(node.id)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            return self._joined([node.left, node.right], "")
+        if isinstance(node, ast.JoinedStr):
+            return self._joined(
+                [v.value if isinstance(v, ast.FormattedValue) else v for v in node.values], ""
+            )
+        if isinstance(node, ast.Call) and _last(node.func) == "join" and node.args:
+            between = self._text(node.func.value) if isinstance(node.func, ast.Attribute) else None
+            if isinstance(node.args[0], ast.List | ast.Tuple) and between is not None:
+                return self._joined(node.args[0].elts, between)
+        if (
+            isinstance(node, ast.Subscript)
+            and isinstance(node.slice, ast.Slice)
+            and _is_backwards(node.slice)
+            and (text := self._text(node.value)) is not None
+        ):
+            return text[::-1]
+        return None
+
+    def _joined(self, nodes: Sequence[ast.AST], between: str) -> str | None:
+        texts: list[str] = []
+        size = 0
+        for node in nodes:
+            text = self._text(node)
+            size += len(text or "") + len(between)
+            if text is None or size > MOST_TEXT:
+                return None
+            texts.append(text)
+        return between.join(texts)
+
+
+def _inside(base: str, name: str) -> str:
+    """The dotted name of something in `base`; of what lies very deep, its beginning."""
+    return f"{base}.{name}" if len(base) < MOST_NAME else base
+
+
+def _is_backwards(part: ast.Slice) -> bool:
+    """Whether it is `[::-1]`."""
+    step = part.step
+    if part.lower or part.upper or not isinstance(step, ast.UnaryOp):
+        return False
+    one = isinstance(step.operand, ast.Constant) and step.operand.value == 1
+    return one and isinstance(step.op, ast.USub)
+
+
+def _last(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+@lru_cache(maxsize=16_384)
+def _own_names(tree: ast.AST) -> frozenset[str]:
+    return frozenset(name for node in ast.walk(tree) for name in _bound(node))
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """The names that a node makes the source's own."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.arg):
+        yield node.arg
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id

@@ -1,0 +1,1 @@
+"""Texts as numbers: the alphabet of a recognizer, and word errors."""

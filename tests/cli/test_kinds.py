@@ -1,0 +1,149 @@
+"""Every kind of model in every command that reads one: used, or refused; no option is dropped."""
+
+import inspect
+
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from kws.audio.recordings import write_audio
+from kws.cli import app, groups
+from kws.cli.evaluation import EVALUATIONS
+from kws.cli.export_command import EXPORTS
+from kws.data.protocols import PROTOCOLS
+from kws.inference.trained import KINDS
+from kws.training.checkpoint import save_checkpoint
+from tests.conftest import state_of
+
+OPTIONS = {  # of kws evaluate and kws export, each with a value that it accepts
+    "data": ["--data", "x"],
+    "split": ["--split", "testing"],
+    "test_silence": ["--test-silence", "noise"],
+    "protocol": ["--protocol", "v2-12"],
+    "thresholds": ["--thresholds", "unknown=0.5,silence=0.3"],
+    "trigger": ["--trigger", "threshold=0.7"],
+    "tolerance_ms": ["--tolerance-ms", "750"],
+    "beam": ["--beam", "1"],
+    "ctc_weight": ["--ctc-weight", "0.0"],
+    "listen": ["--listen"],
+    "device": ["--device", "auto"],
+    "resample": ["--resample"],
+    "partial": ["--partial"],
+    "stream": ["--stream"],
+    "onnx": ["--onnx"],
+    "safetensors": ["--safetensors"],
+    "quantize": ["--quantize"],
+}
+FOREIGN = [
+    (command, kind, name)
+    for command, table in (("evaluate", EVALUATIONS), ("export", EXPORTS))
+    for kind, function in table.items()
+    for name in sorted(
+        {parameter for other in table.values() for parameter in inspect.signature(other).parameters}
+        - inspect.signature(function).parameters.keys()
+    )
+]
+READS = {  # command -> arguments in front of the run, arguments after it
+    "predict": (["x.wav", "--model"], []),
+    "transcribe": (["x.wav", "--model"], []),
+    "listen": ([], ["x.wav"]),
+    "export": ([], ["--onnx"]),
+    "plot": ([], []),
+    "web": ([], []),
+    "say": (["hello", "--out", "y.wav", "--run"], []),
+    "kaggle": ([".", "--run"], []),
+}
+
+
+@pytest.fixture
+def run_of(untrained, tmp_path, monkeypatch):
+    """A function: the checkpoint of a kind, beside a recording x.wav."""
+    monkeypatch.chdir(tmp_path)
+    write_audio(tmp_path / "x.wav", torch.zeros(16_000))
+
+    def save(kind: str):
+        if kind == "speakers":
+            state = state_of(untrained("data.task=speakers", labels=("id1", "id2")))
+        else:
+            labels = PROTOCOLS["embedded-12"].labels
+            state = state_of(untrained("data.protocol=embedded-12", labels=labels))
+            state["protocol"] = state["protocol"] if kind == "keywords" else kind
+        save_checkpoint(tmp_path / "best.pt", state)
+        return tmp_path / "best.pt"
+
+    return save
+
+
+def test_all_kinds_have_an_evaluation():
+    assert EVALUATIONS.keys() == KINDS.keys()
+    assert EXPORTS.keys() == {name for name in KINDS if "export" in KINDS[name].commands}
+
+
+@pytest.mark.parametrize(("command", "kind", "name"), FOREIGN)
+def test_an_option_of_another_kind_is_refused(kws, run_of, command, kind, name):
+    sentence = kws(command, run_of(kind), *OPTIONS[name]).sentence()
+    assert f"--{name.replace('_', '-')} does not apply to {KINDS[kind].name}" in sentence
+
+
+@pytest.mark.parametrize("command", READS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_command_refuses_every_kind_that_does_not_name_it(kws, run_of, command, kind):
+    if command in KINDS[kind].commands:
+        return
+    before, after = READS[command]
+    sentence = kws(command, *before, run_of(kind), *after).sentence(KINDS[kind].name)
+    assert ": use it with kws " in sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["predict", "x.wav", "--csv", "a.csv", "--top", "3"], "--top does not apply to --csv"),
+        (["plot", "--resample"], "--resample does not apply to a plot without --clip"),
+        (["web", "--port", "0"], "--port does not apply to a page without --serve"),
+        (["listen", "x.wav", "--device-name", "x"], "--device-name does not apply to a file"),
+        (["listen", "-", "--resample"], "--resample does not apply to a pipe"),
+        (["listen", "--microphone", "--resample"], "--resample does not apply to the microphone"),
+        (["record", "ja", "--out", "x", "--seconds", "60"], "--seconds does not apply to a word"),
+        (
+            ["record", "_background_noise_", "--out", "x", "--count", "10"],
+            "--count does not apply to background noise",
+        ),
+        (
+            ["data", "stream", "o", "--data", "x", "--words", "ja", "--protocol", "v2-12"],
+            "--protocol does not apply to a stream with --words",
+        ),
+        (["kaggle", ".", "--check", "a.csv", "--out", "b.csv"], "--out does not apply to --check"),
+        (["params", "gru", "--depth", "2"], "--depth does not apply to a count without --shapes"),
+    ],
+)
+def test_an_option_without_effect_is_refused(kws, run_of, arguments, sentence):
+    if arguments[0] in ("predict", "plot", "web", "listen"):
+        model = run_of("keywords")
+        place = ["--model", model] if arguments[0] == "predict" else [model]
+        arguments = [arguments[0], *place, *arguments[1:]]
+    kws(*arguments).sentence(sentence)
+
+
+def commands_in(command, path=()):
+    """Every command below, with the words that call it."""
+    for name, inside in getattr(command, "commands", {}).items():
+        yield from commands_in(inside, (*path, name))
+    if not hasattr(command, "commands"):
+        yield path, command
+
+
+@pytest.mark.parametrize("house", ["kws", "grader"])
+def test_help_shows_the_text_of_every_option_whole(house, monkeypatch):
+    from grader.__main__ import app as graders_app
+
+    monkeypatch.setenv("COLUMNS", "400")
+    chosen = app if house == "kws" else graders_app
+    assert groups
+    for path, command in commands_in(typer.main.get_command(chosen)):
+        shown = CliRunner().invoke(chosen, [*path, "--help"]).output
+        shown = " ".join(shown.replace("│", " ").split())
+        for parameter in command.params:
+            text = " ".join((getattr(parameter, "help", None) or "").split())
+            assert text in shown, (path, parameter.name)

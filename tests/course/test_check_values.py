@@ -1,0 +1,155 @@
+"""The visible check: what it says of right, wrong, missing and unknown answers."""
+
+import json
+from contextlib import nullcontext
+
+import pytest
+import torch
+from torch import nn
+
+from grader.adapters import ASSIGNMENTS
+from grader.course.goldens import golden_path, golden_text, is_current
+from grader.course.mistakes.planted import planted
+from grader.course.trials import mistaken_answers, our_answers
+from kws.course.checking import NotStarted, Unmet, check_values, forget_checks, lines_go_to
+from kws.course.compare import Record
+from kws.course.trial import all_trials, find_trial
+
+NUMBERS = [number for number in ASSIGNMENTS if all_trials(number)]
+
+
+def said(trial_id: str, answers) -> tuple[str, str]:
+    """Mark and text of the one line that the check says of these answers."""
+    lines = []
+    forget_checks()
+    names = find_trial(trial_id).answers
+    with lines_go_to(lambda mark, _, text: lines.append((mark, text))):
+        try:
+            check_values(trial_id, *(answers[name] for name in names))
+        except (Unmet, NotStarted):
+            pass
+        except Exception:
+            assert lines, "an error of an answer has a line of its own"
+    (line,) = lines
+    return line
+
+
+@pytest.mark.parametrize("trial", [t for n in NUMBERS for t in all_trials(n)], ids=lambda t: t.id)
+def test_our_answer_passes(trial):
+    assert said(trial.id, our_answers(trial.number)) == ("✓", trial.title)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_every_known_mistake_is_asked_about_in_the_notebook(number, monkeypatch):
+    # reading and watching the answers take their time, and ask other questions
+    monkeypatch.setattr("kws.course.checking.watch_calls", lambda *_: nullcontext())
+    monkeypatch.setattr("kws.course.checking.uses_of", lambda *_: [])
+
+    def asks(trial, position: int, question: str) -> bool:
+        mark, text = said(trial.id, mistaken_answers(number, position))
+        return mark == "✗" and question in text
+
+    tables = json.loads(golden_path(number).read_text(encoding="utf-8"))
+    knows = {trial: {m["question"] for m in table["mistakes"]} for trial, table in tables.items()}
+    silent = []
+    for position, mistake in enumerate(planted(number).mistakes):
+        trials = [trial for trial in all_trials(number) if trial.task == mistake.task]
+        trials.sort(key=lambda trial: mistake.question not in knows[trial.id])  # the likely first
+        if trials and not any(asks(trial, position, mistake.question) for trial in trials):
+            silent.append((mistake.task, mistake.name))
+    assert not silent
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("no root", "values"),
+        ("K instead of its root", "values"),
+        ("root multiplied", "values"),
+        ("no softmax", "values padding"),  # a weight of minus infinity
+        ("softmax over queries", "values padding"),  # of which each padded key has none left
+        ("mask upside down", "padding"),
+        ("mask forgotten", "padding"),
+        ("score zero for padding", "padding"),
+        ("a hundred below zero for padding", "padding"),
+        ("keys averaged", "values gradients"),
+        ("queries returned", "values padding gradients"),  # no slip: nothing is averaged
+    ],
+)
+def test_a_slip_in_attend_keeps_the_points_of_what_it_leaves_right(name, wrong):
+    position = [mistake.name for mistake in planted("02").mistakes].index(name)
+    answers = mistaken_answers("02", position)
+    checks = ("values", "padding", "gradients")
+    lost = [one for one in checks if said(f"2.1-attend-{one}", answers)[0] == "✗"]
+    assert lost == wrong.split()
+
+
+def test_an_unknown_mistake_is_a_fact_without_a_question():
+    mark, text = said("2.1-attend-values", {"attend": lambda q, k, v, valid=None: q * 0.123})
+    assert mark == "✗"
+    assert text == "attend(q, k, v): the shape is right, but the values differ from the reference"
+
+
+def test_a_todo_is_not_started_and_an_error_keeps_its_traceback():
+    def todo(*_):
+        raise NotImplementedError("TODO 2.1")
+
+    def broken(*_):
+        raise RuntimeError("sizes differ")
+
+    assert said("2.1-attend-values", {"attend": todo}) == ("·", "not started")
+    with pytest.raises(RuntimeError, match="sizes differ"):
+        check_values("2.1-attend-values", broken)
+
+
+def test_weights_that_do_not_fit_ask_for_another_door():
+    class Packed(nn.Module):
+        def __init__(self, d_model, num_heads):
+            super().__init__()
+            self.qkv = nn.Linear(d_model, 3 * d_model)
+
+    answers = {"MultiHeadSelfAttention": Packed, "load_attention": load}
+    mark, text = said("2.3-self-attention-values", answers)
+    assert mark == "✗"
+    assert "does load_attention match your module? You may change that function" in text
+
+
+def load(module, weights):
+    module.load_state_dict(weights)
+
+
+load.__code__ = load.__code__.replace(co_name="load_attention")
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_goldens_know_the_trials_and_mistakes_that_there_are(number):
+    """Their numbers are current too: with them our answers pass, and mistakes are recognized."""
+    tables = json.loads(golden_path(number).read_text(encoding="utf-8"))
+    assert list(tables) == [trial.id for trial in all_trials(number)]
+    asked, forbidden = set(), {}
+    for trial_id, table in tables.items():
+        task = find_trial(trial_id).task
+        forbidden[task] = tuple(table["forbidden"])
+        asked |= {(task, mistake["question"]) for mistake in table["mistakes"]}
+    assert asked == {(m.task, m.question) for m in planted(number).mistakes if m.task in forbidden}
+    assert forbidden == {t: ASSIGNMENTS[number].task(t).forbidden for t in forbidden}
+
+
+def test_the_goldens_of_assignment_2_are_current_as_a_whole():
+    assert is_current(golden_path("02").read_text(encoding="utf-8"), golden_text("02"))
+
+
+@pytest.mark.parametrize(("kind", "current"), [("float", True), ("integer", False)])
+def test_a_golden_is_stale_where_no_rounding_explains_a_digit(kind, current):
+    kept, made = (
+        json.dumps({"kind": kind, "content": {"projections": [number]}, "shape": [70]})
+        for number in (437.1984, 437.198415)
+    )
+    assert is_current(kept, made) == current
+
+
+def test_a_trial_gives_the_same_whatever_the_state_of_the_generator():
+    trial, answers = find_trial("2.3-self-attention-values"), our_answers("02")
+    first = [Record.of(value) for _, value in trial.results(answers)]
+    torch.rand(3)
+    assert [Record.of(value) for _, value in trial.results(answers)] == first

@@ -1,0 +1,163 @@
+"""Visible checks: one line, kind and true, whatever the answer does."""
+
+import pytest
+import torch
+
+from kws.course.checking import (
+    NotStarted,
+    Unmet,
+    check,
+    check_accuracy,
+    expect_between,
+    expect_close,
+    expect_equal,
+    lines_go_to,
+)
+
+
+def line_of(capsys) -> str:
+    return capsys.readouterr().out
+
+
+def test_a_met_check_says_what_holds(capsys):
+    with check("2.1-values", "attend agrees"):
+        expect_close("attend(q)", torch.tensor([1.0]), [1.0])
+    assert line_of(capsys) == "✓ 2.1-values  attend agrees\n"
+
+
+def test_an_unmet_check_says_the_fact_and_the_question_and_stops(capsys):
+    with pytest.raises(Unmet), check("2.1-values", "attend agrees"):
+        expect_close("attend(q)", torch.tensor([1.5]), [1.0], {"no": [9.0], "divided?": [1.5]})
+    shown = "attend(q): got\n  [1.5]\n  expected\n  [1]\n  hint: divided?\n"
+    assert line_of(capsys) == f"✗ 2.1-values  {shown}"
+
+
+def test_a_todo_is_not_started_and_stops(capsys):
+    with pytest.raises(NotStarted, match=r"TODO 2.1"), check("2.1-values", "attend agrees"):
+        raise NotImplementedError("TODO 2.1")
+    assert line_of(capsys) == "· 2.1-values  not started\n"
+
+
+def test_an_error_in_the_answer_is_left_to_its_traceback(capsys):
+    with pytest.raises(ZeroDivisionError), check("2.1-values", "attend agrees"):
+        _ = 1 / 0
+    assert "raised an error" in line_of(capsys)
+
+
+def test_lines_can_go_elsewhere_for_a_while(capsys):
+    heard = []
+    with lines_go_to(lambda *line: heard.append(line)), check("2.1-values", "attend agrees"):
+        pass
+    assert heard == [("✓", "2.1-values", "attend agrees")]
+    assert line_of(capsys) == ""
+    with check("2.1-values", "attend agrees"):
+        pass
+    assert line_of(capsys) == "✓ 2.1-values  attend agrees\n"
+
+
+@pytest.mark.parametrize("ending", [Unmet("fact"), NotStarted("2.1-values", "not started")])
+def test_a_notebook_shows_no_traceback_of_ours(ending):
+    assert ending._render_traceback_() == []
+
+
+def test_a_shape_is_told_with_the_hint_of_the_suspect_that_has_it():
+    with pytest.raises(Unmet, match=r"shape \(1, 2\), expected \(2,\)\n  hint: squeeze?"):
+        expect_close("y", torch.zeros(1, 2), torch.zeros(2), {"squeeze?": torch.zeros(1, 2)})
+
+
+@pytest.mark.parametrize("expect", [expect_close, expect_equal])
+def test_a_missing_return_is_recognized(expect):
+    with pytest.raises(Unmet, match=r"is there a return?"):
+        expect("y", None, 1.0)
+
+
+def test_values_may_differ_by_the_tolerance_only():
+    expect_close("y", torch.tensor(0.05), 0.0, atol=0.1)
+    with pytest.raises(Unmet, match=r"^y: got 0\.05, expected 0$"):
+        expect_close("y", torch.tensor(0.05), 0.0)
+
+
+def test_of_many_numbers_the_largest_difference_is_told():
+    with pytest.raises(Unmet, match=r"right, but 1 of 20 values differ \(largest .* 0\.5 at 0\)$"):
+        expect_close("y", torch.eye(20)[0] / 2, torch.zeros(20))
+
+
+@pytest.mark.parametrize("odd", [torch.tensor([1 + 1j]), torch.tensor([True])])
+def test_complex_numbers_and_bools_are_no_real_numbers(odd):
+    with pytest.raises(Unmet, match=f"got dtype {odd.dtype}, expected real numbers"):
+        expect_close("y", odd, [1.0])
+
+
+def test_something_that_is_no_tensor_is_named():
+    with pytest.raises(Unmet, match="y: got an object of type list, expected a tensor"):
+        expect_close("y", [1.0], [1.0])
+
+
+def test_nan_is_never_close_and_said_in_words():
+    with pytest.raises(Unmet, match=r"^y: got nan, expected 0$"):
+        expect_close("y", torch.tensor(float("nan")), 0.0)
+    with pytest.raises(Unmet, match=r"^y: got NaN in 1 place$"):
+        expect_close("y", torch.tensor([float("nan"), 0.0]), [0.0, 0.0])
+
+
+def test_equal_takes_a_number_out_of_a_tensor_of_one():
+    expect_equal("n", torch.tensor(3), 3)
+    with pytest.raises(Unmet, match=r"n: got 4, expected 3\n  hint: one too many?"):
+        expect_equal("n", torch.tensor(4), 3, {"one too many?": 4})
+
+
+def test_an_object_that_equals_everything_is_not_equal():
+    class Everything:
+        def __eq__(self, other):
+            return True
+
+    with pytest.raises(Unmet, match="of type Everything"):
+        expect_equal("n", Everything(), 3)
+
+
+def test_between_has_bounds_on_both_sides():
+    expect_between("n", torch.tensor(3.0), 3, 4)
+    with pytest.raises(Unmet, match=r"n: got 600,000, expected 1 to 500,000\n  hint: too wide?"):
+        expect_between("n", 600_000, 1, 500_000, "too wide?")
+    with pytest.raises(Unmet, match=r"n: got 0.5, expected at least 0.9"):
+        expect_between("n", 0.5, 0.9)
+    with pytest.raises(Unmet, match="n: got nan"):
+        expect_between("n", float("nan"), 0.9)
+
+
+def test_between_wants_a_number():
+    with pytest.raises(Unmet, match="n: got None, expected a number"):
+        expect_between("n", None, 0)
+
+
+def test_an_accuracy_tells_its_points_and_stops_nothing(capsys):
+    bounds = {"full": 0.95, "none": 0.50, "examples": "200 sentences"}
+    said = []
+    for accuracy in (0.95, 0.725, torch.tensor(0.3), float("nan")):
+        check_accuracy("3.8-accuracy", accuracy, **bounds)
+        said.append(line_of(capsys))
+    assert said[0].startswith("✓ 3.8-accuracy  95.0% of 200 sentences: full points on hidden")
+    assert "72.5% of 200 sentences: about 50% of the points" in said[1]
+    assert said[1].endswith("(full points from 95%, none up to 50%)\n")
+    assert "about 0% of the points" in said[2]
+    assert [line[0] for line in said] == ["✓", "✗", "✗", "✗"]
+
+
+def test_a_later_task_waits_for_the_earlier_one_that_fails_until_it_passes(capsys):
+    with pytest.raises(Unmet), check("2.1-values", "x"):
+        expect_equal("n", 1, 2)
+    with pytest.raises(NotStarted, match=r"waits for 2\.1"), check("2.5-values", "x"):
+        _ = 1 / 0  # by way of 2.3
+    with pytest.raises(Unmet), check("2.7-count", "x"):
+        expect_equal("n", 1, 2)  # has nothing to do with it
+    assert "· 2.5-values  waits for 2.1: its checks do not pass yet\n" in line_of(capsys)
+    with check("2.1-values", "x"):
+        pass
+    with pytest.raises(ZeroDivisionError), check("2.5-values", "x"):
+        _ = 1 / 0
+
+
+def test_a_todo_of_an_earlier_task_is_waited_for_by_name(capsys):
+    with pytest.raises(NotStarted), check("2.3-values", "x"):
+        raise NotImplementedError("TODO 2.1")
+    assert line_of(capsys) == "· 2.3-values  waits for your answer to 2.1\n"

@@ -1,0 +1,215 @@
+"""A ready answer of a library is seen when it runs, whatever it is called; other calls are not."""
+
+import contextlib
+import functools
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchaudio
+from torch import nn
+
+from grader.authoring.answers import load_answers
+from kws.course.checking import Unmet, check_values
+from kws.course.magics import as_python
+from kws.course.own_work import ReadyAnswer, watch_calls
+from kws.course.used_names import uses_of
+
+X = torch.ones(1, 1, 2, 4)
+alias = F.scaled_dot_product_attention
+
+
+class Own(nn.MultiheadAttention):
+    pass
+
+
+CALLS = {
+    "torch.nn.functional.scaled_dot_product_attention": lambda: alias(X, X, X),
+    "torch.nn.MultiheadAttention": lambda: Own(4, 2),
+    "torch.nn.functional.glu": lambda: functools.partial(F.glu, dim=-1)(X),
+    "torch.nn.GLU": lambda: nn.Sequential(nn.GLU())(X),
+    "torch.hann_window": lambda: torch.hann_window(4),
+    "torch.stft": lambda: torch.ones(9).stft(4, return_complex=True),
+    "torchaudio.functional.create_dct": lambda: torchaudio.functional.create_dct(2, 4, None),
+    "torch.signal.windows.hann": lambda: torch.signal.windows.hann(4),
+    "torch.nn.TransformerEncoderLayer": lambda: nn.TransformerEncoderLayer(4, 2, 3),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # what torch says of our tiny windows
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_is_seen_by_its_own_name_alone(name):
+    called: list[str] = []
+    with watch_calls(CALLS, called), contextlib.suppress(ReadyAnswer):
+        CALLS[name]()
+    assert name in called
+    called.clear()
+    with watch_calls(set(CALLS) - {name}, called):  # what was trapped computes again
+        X.softmax(-1) @ X.mT
+        F.linear(X, X[0, 0]).sum()
+    assert called == []
+
+
+def test_whoever_watched_before_watches_again():
+    def mine(*_):
+        return None
+
+    sys.setprofile(mine)
+    try:
+        with watch_calls(["torch.stft"], []):
+            pass
+        assert sys.getprofile() is mine
+    finally:
+        sys.setprofile(None)
+
+
+REFUSED = {
+    "torch._VF": "def answer(x):\n    return torch._VF.stft(x, 4)",
+    "torch.ops": "glu = torch.ops\ndef answer(x):\n    return torch.ops.aten.glu(x)",
+    "inspect": "def answer(x):\n    return torch.inspect.getsource(x)",
+    "eval": "def answer(x):\n    return eval('x')",
+    "open": "def helper(x):\n    return open(x).read()\ndef answer(x):\n    return helper(x)",
+    "f_back": "def answer(x):\n    return x.f_back",
+    "__subclasses__": "def answer(x):\n    return getattr(type(x), '__sub' + 'classes__')()",
+    "torch._C": "def answer(x):\n    return getattr(torch, '_' + 'C')",
+    "pytest": "import pytest\ndef answer(x):\n    return pytest.approx(x)",
+    "gc": "import gc\nclass answer:\n    def f(self):\n        return gc.get_objects()",
+}
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """Has cells run as in a notebook; gives what they define."""
+
+    def run(*cells: str) -> dict:
+        kernel = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=list(cells)))
+        monkeypatch.setattr(sys.modules["__main__"], "get_ipython", lambda: kernel, raising=False)
+        return load_answers(map(as_python, cells), "student")
+
+    return run
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_for_answers_is_named_with_its_place(ran, name):
+    answers = ran("import torch", REFUSED[name])
+    found = uses_of({"answer": answers["answer"]}, ())
+    assert name in [use.name for use in found]
+    assert ") must not be used in an answer" in found[0].fact
+
+
+PRIVATE = {  # green in the notebook before, refused by the grader
+    "torch.nn.init._calculate_correct_fan": "from torch.nn.init import _calculate_correct_fan as c"
+    "\ndef answer(x):\n    assert c\n    return x",
+    "torch.nn.modules.utils._pair": "from torch.nn.modules.utils import _pair\n"
+    "def helper(x):\n    return _pair(x)\ndef answer(x):\n    return helper(x)",
+    "torch.utils._pytree": "from torch.utils._pytree import tree_map\n"
+    "def answer(x):\n    return tree_map(abs, x)",
+    "torch.jit": "import torch\n@torch.jit.ignore\ndef answer(x):\n    return x",
+    "own_script": "import own_script\nanswer = own_script.answer",
+}
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_names_that_only_the_text_shows_are_refused_in_the_notebook(
+    ran, name, tmp_path, monkeypatch
+):
+    (tmp_path / "own_script.py").write_text("def answer(x):\n    return x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    answers = ran(PRIVATE[name])
+    found = uses_of({"answer": answers["answer"]}, ())
+    assert found
+    assert found[0].name.startswith(name)
+
+
+ACCEPTED = {
+    "a library that is not there, with a fallback": "try:\n    from nowhere import rearrange\n"
+    "except ImportError:\n    rearrange = None\ndef answer(x):\n    return rearrange or x",
+    "an earlier attempt": "def answer(x):\n    return eval(x)\ndef answer(x):\n    return x",
+    "a script of one's own": "from own_script import more as m\ndef answer(x):\n    return m(x)",
+    "a cell in another language": "%%bash\neval x",
+    "timed": "%time answer = abs",
+}
+
+
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_what_counts_is_accepted_in_the_notebook(ran, case, tmp_path, monkeypatch):
+    (tmp_path / "own_script.py").write_text("def more(x):\n    return x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_script", raising=False)
+    answers = ran("answer = abs", ACCEPTED[case])
+    assert uses_of({"answer": answers.get("answer", abs)}, ()) == []
+
+
+def test_a_script_of_ones_own_is_read_too(ran, tmp_path, monkeypatch):
+    (tmp_path / "own_script.py").write_text("def more(x):\n    return eval(x)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_script", raising=False)
+    answers = ran("from own_script import more\ndef answer(x):\n    return more(x)")
+    (use,) = uses_of(answers, ())
+    assert use.fact == "eval (own_script.py, line 2) must not be used in an answer"
+
+
+HONEST = """
+class Cached(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self._cache = {}
+
+    @torch.no_grad()
+    def forward(self, x):
+        return self._helped(x) if self._modules else vars(self)
+
+    def _helped(self, x):
+        return nn.functional.pad(x, (0, 1)).__class__
+
+
+@dataclasses.dataclass
+class Settings:
+    width: int = 4
+    names: list = dataclasses.field(default_factory=list)
+
+
+def answer(x: "torch.Tensor", open=None, input=0):
+    found = getattr(F, "soft" + "max")(x, -1) @ x.mT * math.tau + Settings().width
+    path = os.path.split(f"{open}")
+    return Cached()(found), path, functools.partial(np.lib.stride_tricks.as_strided, x)
+"""
+IMPORTS = """
+import dataclasses, functools, math, os
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+"""
+
+
+def test_usual_python_is_for_answers(ran):
+    answers = ran(IMPORTS, HONEST)
+    assert uses_of({"answer": answers["answer"]}, ("torch.stft",)) == []
+
+
+def test_the_notebook_refuses_what_the_grader_refuses(ran):
+    source = (
+        IMPORTS
+        + """
+def attend(q, k, v, valid=None):
+    mask = None if valid is None else valid[:, None, None, :]
+    return F.scaled_dot_product_attention(q, k, v, mask)
+"""
+    )
+    with pytest.raises(
+        Unmet, match=r"dot_product_attention \(cell \[0\], line 10\) is a ready-made"
+    ):
+        check_values("2.1-attend-values", ran(source)["attend"])
+
+    def hidden(q, k, v, valid=None):
+        mask = None if valid is None else valid[:, None, None, :]
+        return alias(q, k, v, mask)
+
+    ran("import torch")
+    with pytest.raises(
+        Unmet, match=r"dot_product_attention was called, a ready-made solution of 2\.1"
+    ):
+        check_values("2.1-attend-values", hidden)

@@ -1,0 +1,83 @@
+"""The same work on a Dask cluster of processes, one of which dies in the middle."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+from distributed import LocalCluster
+
+from grader.batch.grade_class import Settings, grade_class
+from grader.batch.workers import Workers
+from grader.core.outcomes import Verdict
+from kws.errors import UsageError
+
+STUDENTS = 8
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as one:
+        yield one
+
+
+def worker_pids(cluster) -> list[int]:
+    return [nanny.pid for nanny in cluster.workers.values()]
+
+
+@pytest.mark.slow
+def test_every_report_comes_although_a_worker_dies(cluster, hand_in, tmp_path):
+    for number in range(STUDENTS):
+        folder = hand_in(f"s{number}", f"def attend(*a):\n    return {number}\n")
+    out = tmp_path / "out"
+    first = worker_pids(cluster)[0]
+
+    def kill() -> None:
+        while not list(out.glob("reports/*/*.json")):
+            time.sleep(0.02)
+        os.kill(first, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    batch = grade_class(
+        Settings(submissions=folder, out=out, assignment="02"),
+        lambda: Workers(scheduler=cluster.scheduler_address),
+        show=False,
+    )
+    thread.join()
+    assert first not in worker_pids(cluster)
+    assert [one.report.student for one in batch.graded] == [f"s{n}" for n in range(STUDENTS)]
+    assert all(one.report.verdict is not Verdict.PERSON for one in batch.graded)
+    assert len(list(out.glob("reports/*/02.json"))) == STUDENTS
+
+
+@pytest.mark.slow
+def test_a_worker_grades_as_this_machine_would(cluster, hand_in, tmp_path, monkeypatch):
+    monkeypatch.setenv("KWS_GRADER_SEED", "autumn")
+    folder = hand_in("alice", "def attend(*a):\n    return 1\n")
+    reports = []
+    for name, workers in (
+        ("here", lambda: Workers(1)),
+        ("there", lambda: Workers(scheduler=cluster.scheduler_address)),
+    ):
+        settings = Settings(submissions=folder, out=tmp_path / name, assignment="02")
+        (one,) = grade_class(settings, workers, show=False).graded
+        reports.append(one.report)
+    assert reports[0] == reports[1]
+    assert reports[0].seed_id != "development"
+
+
+@pytest.mark.slow
+def test_a_tier_that_workers_lack_is_refused(cluster):
+    strong = Workers(required="strong", scheduler=cluster.scheduler_address)
+    with strong as workers, pytest.raises(UsageError, match="is not a tier"):
+        workers.info()
+
+
+def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch):
+    monkeypatch.setattr("kws.cluster.CONNECT", "0.2s")
+    with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
+        Workers(scheduler="tcp://127.0.0.1:1").__enter__()

@@ -1,0 +1,70 @@
+"""Tables in TOML: what is wrong in one is named with its file, its entry and the cure."""
+
+from pathlib import Path
+
+import pytest
+
+from grader.adapters import ASSIGNMENTS, COURSE, FILE, read_assignment
+from grader.core.tables import parse_toml, read_entries
+from grader.course.mistakes.mistake import Mistake
+from kws.errors import UsageError
+
+ROW = {"task": "2.1", "name": "no scale", "question": "?", "find": "a", "put": "b"}
+EDIT = {"find": "c", "put": "d"}
+
+
+def read(row):
+    return read_entries(Mistake, [ROW, row], "a02_attention/assignment.toml: mistake")
+
+
+def test_an_entry_becomes_an_object_with_its_edits_in_order():
+    (_, one) = read({**ROW, "also": [EDIT]})
+    assert one.edits == (("a", "b"), ("c", "d"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"qestion": "?"}, r"unknown key 'qestion' \(did you mean 'question'\?\)"),
+        ({"xyz": "?"}, "unknown key 'xyz': use one of task, name, question"),
+        ({"put": 3}, "put is 3: write text"),
+        ({"also": "d"}, "also is 'd': write a list"),
+        ({"also": [{"find": "c"}]}, "also 1: put is missing: add `put = …`"),
+        ({"also": [7]}, "also 1 is 7: write a table"),
+    ],
+)
+def test_a_wrong_entry_is_named_with_the_cure(change, said):
+    with pytest.raises(
+        UsageError, match=rf"^a02_attention/assignment.toml: mistake 2 \(no scale\): {said}"
+    ):
+        read({**ROW, **change})
+
+
+def test_an_entry_that_lacks_a_key_is_named():
+    row = {key: value for key, value in ROW.items() if key != "question"}
+    with pytest.raises(UsageError, match=r"mistake 2 .*: question is missing: add `question = …`"):
+        read(row)
+
+
+def test_what_is_not_toml_is_named_with_its_line():
+    with pytest.raises(UsageError, match=r"a\.toml is not TOML: .*line 2"):
+        parse_toml("a = 1\nb = ]", Path("a.toml"))
+
+
+def test_the_table_of_contents_is_read_without_a_piece_of_our_answers(tmp_path):
+    """The process that forks for students' code has read it."""
+    path = tmp_path / "a02_attention" / FILE
+    path.parent.mkdir()
+    head = (COURSE / ASSIGNMENTS["02"].folder / FILE).read_text(encoding="utf-8")
+    path.write_text(head + "\nthis = is not read", encoding="utf-8")
+    assert read_assignment(path) == ASSIGNMENTS["02"]
+    assert all("put = " not in text for text in map(repr, ASSIGNMENTS.values()))
+
+
+def test_a_group_stands_for_its_names(tmp_path):
+    path = tmp_path / "a10_energy" / FILE
+    path.parent.mkdir()
+    task = '[[task]]\nid = "10.1"\ntitle = "T"\nnames = ["f"]\nforbidden = ["two", "torch.sum"]\n'
+    path.write_text(f'title = "Energy"\n[groups]\ntwo = ["torch.a", "torch.b"]\n{task}')
+    (only,) = read_assignment(path).tasks
+    assert only.forbidden == ("torch.a", "torch.b", "torch.sum")

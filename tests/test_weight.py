@@ -1,0 +1,38 @@
+"""Lines of Python and files on a walk, as ceilings: a change may lower them and nothing else.
+
+Measured by `benchmarks/walks.py`. Who makes the tree lighter lowers the number here, too.
+"""
+
+import pytest
+import torch
+
+from benchmarks.walks import HOUSES, files_entered, lines_of
+from kws.audio.recordings import write_audio
+from kws.cli import run
+from kws.data.protocols import PROTOCOLS
+from kws.training.checkpoint import save_checkpoint
+from tests.conftest import state_of
+
+LINES = {"kws and grader": 51_500, "experiments": 2_200, "tests": 38_300}  # rounded up
+WAVEFORM_TO_LOGITS = 27  # files; to become 20
+
+
+@pytest.mark.parametrize("house", HOUSES)
+def test_lines_of_python_do_not_grow(house):
+    assert lines_of(*HOUSES[house]) <= LINES[house]
+
+
+def test_a_waveform_passes_through_few_files(untrained, tmp_path, capsys):
+    settings = ["model.d_model=12", "model.num_heads=3", "model.num_layers=1", "model.d_ff=14"]
+    trained = untrained(
+        "data.protocol=embedded-12",
+        "model.name=transformer",
+        *settings,
+        labels=PROTOCOLS["embedded-12"].labels,
+    )
+    save_checkpoint(tmp_path / "best.pt", state_of(trained))
+    write_audio(tmp_path / "x.wav", torch.zeros(16_000))
+    arguments = ["predict", str(tmp_path / "x.wav"), "--model", str(tmp_path)]
+    files = files_entered(lambda: run(arguments))
+    assert capsys.readouterr().out
+    assert len(files) <= WAVEFORM_TO_LOGITS, files
