@@ -88,14 +88,13 @@ def checked(kind: Any, value: Any, where: str, key: str) -> Any:
             raise UsageError(f"{where}: {key} expects one of {listed}, got {as_toml(value)}{near}")
         return value
     if kind == Interval:
-        ends = (
-            [float(x) for x in value]
-            if isinstance(value, (list, tuple)) and all(type(x) in (int, float) for x in value)
-            else [0.0]
-        )
-        if len(ends) not in (0, 2) or ends != sorted(ends) or not all(map(math.isfinite, ends)):
-            raise UsageError(f"{where}: {key} expects [lowest, highest], got {as_toml(value)}")
-        return tuple(ends)
+        numbers = isinstance(value, list) and all(type(x) in (int, float) for x in value)
+        ends = tuple(map(float, value)) if numbers else (math.inf,)
+        if len(ends) not in (0, 2) or ends[:1] > ends[1:] or not all(map(math.isfinite, ends)):
+            raise UsageError(
+                f"{where}: {key} expects two numbers, [lowest, highest], got {as_toml(value)}"
+            )
+        return ends
     low, high = -math.inf, math.inf
     words: tuple[str, ...] = ()
     if get_origin(kind) in (Union, UnionType):  # X | None: X; or words | X

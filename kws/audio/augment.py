@@ -88,9 +88,9 @@ def add_room(
     60 dB), with 0 to 12 dB less energy than the direct sound.
     """
     _fraction(probability=probability)
-    rows = _chosen(waveform, probability, generator).nonzero()[:, 0]
-    if not len(rows):
+    if probability == 0:
         return waveform
+    rows = _chosen_rows(waveform, probability, generator)
     dry = waveform[rows]
     seconds = _uniform(dry, *REVERBERATION, generator)[:, None]
     energy = 10 ** (-_uniform(dry, *DIRECT_DB, generator) / 10)[:, None]
@@ -119,10 +119,12 @@ def garble(
     is halved where half of its energy has passed.
     """
     _fraction(probability=probability)
-    chosen = _chosen(waveform, probability, generator)
+    chosen = torch.zeros(len(waveform), dtype=torch.bool, device=waveform.device)
+    if probability == 0:
+        return waveform, chosen
+    rows = _chosen_rows(waveform, probability, generator)
     way = _integers(waveform, 0, 3, generator)
     other = torch.randperm(len(waveform), generator=generator).to(waveform.device)
-    rows = chosen.nonzero()[:, 0]
     mine, theirs, way = waveform[rows], waveform[other[rows]], way[rows]
     way = torch.where((way == 3) & (labels[rows] == labels[other[rows]]), 2, way)
     middle, their_middle = _middle(mine), _middle(theirs)
@@ -133,7 +135,7 @@ def garble(
     joined = mine.where(early, theirs.gather(1, source.clamp(0, len(place) - 1)) * there)
     made = torch.stack([mine * early, mine * ~early, mine.flip(1), joined])
     made = made[way, torch.arange(len(rows), device=waveform.device)]
-    return waveform.index_copy(0, rows, made), chosen
+    return waveform.index_copy(0, rows, made), chosen.index_fill(0, rows, True)
 
 
 def change_speed(
@@ -337,6 +339,12 @@ def _integers(data: Tensor, low: int, high: int, generator: Generator) -> Tensor
 def _chosen(data: Tensor, probability: float, generator: Generator) -> Tensor:
     """(B,) on `data`'s device, True with `probability`."""
     return (torch.rand(len(data), generator=generator) < probability).to(data.device)
+
+
+def _chosen_rows(data: Tensor, probability: float, generator: Generator) -> Tensor:
+    """The rows that `_chosen` is True of: found on the CPU, which need not wait for a device."""
+    drawn = torch.rand(len(data), generator=generator) < probability
+    return drawn.nonzero()[:, 0].to(data.device)
 
 
 def _crops(waveform: Tensor, start: Tensor, samples: int) -> Tensor:
