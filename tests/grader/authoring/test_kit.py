@@ -94,9 +94,6 @@ def append(root, name: str, text: str) -> None:
     path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
 
 
-# What is in it
-
-
 def test_a_kit_holds_these_files_and_no_others(small):
     assert sorted(kit_of(small).files) == [
         "AGENTS.md",
@@ -192,9 +189,6 @@ def test_the_zip_holds_the_kit_in_one_folder(small, tmp_path):
     assert packed == {f"kws-01/{name}": data for name, data in kit.files.items()}
 
 
-# What is refused
-
-
 def test_an_unknown_assignment_is_refused_with_those_there_are(small):
     with pytest.raises(UsageError, match="choose one of 01, 02"):
         kit_of(small, "7")
@@ -256,9 +250,6 @@ def test_a_kit_that_would_leak_is_refused(small, file, text, what):
 def test_answers_to_earlier_assignments_may_stand_in_the_library(small):
     append(small, "kws/sound.py", f"def f(x):\n    {EARLIER}\n")
     kit_of(small)
-
-
-# The real one
 
 
 @pytest.fixture(scope="module")

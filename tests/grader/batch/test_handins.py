@@ -247,8 +247,6 @@ def test_links_that_lead_round_and_round_are_no_entry(tmp_path):
     assert find(tmp_path).ignored == ("loop",)
 
 
-# Several flat files of one student
-
 A = "alice_05_keyword_transformer"
 
 

@@ -106,9 +106,6 @@ def test_needed_tasks_are_found_at_any_distance_in_order():
     assert needed(COURSE, "2.1") == ()
 
 
-# The digest
-
-
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
     """A repository in small: `tree(name)` changes one of its files, and returns the digest."""
@@ -171,9 +168,6 @@ def test_retraining_is_another_set_of_checks():
 def test_another_course_is_another_digest(tree):
     other = replace(COURSE, tasks=COURSE.tasks[:1])
     assert tree() != checks_digest(other)
-
-
-# The score card
 
 
 def test_a_line_of_the_score_card_tells_fact_hint_and_where_to_read():

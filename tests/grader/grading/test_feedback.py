@@ -18,16 +18,10 @@ def said(call, *args, **kwargs) -> tuple[str, str]:
     return failure.value.message, failure.value.hint
 
 
-# Whatever comes back
-
-
 @pytest.mark.parametrize("value", FOREIGN, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize(
     "expect",
-    [
-        lambda what, value: expect_shape(what, value, 2, 3),
-        expect_finite,
-    ],
+    [lambda what, value: expect_shape(what, value, 2, 3), expect_finite],
     ids=["shape", "finite"],
 )
 def test_whatever_comes_is_a_failure_in_words(expect, value):
@@ -43,9 +37,6 @@ def test_a_forgotten_return_is_asked_for_and_two_tensors_instead_of_one_are_name
     assert hint == "return the one tensor that is asked for"
 
 
-# Shape, finite
-
-
 def test_the_right_shape_comes_back_and_a_wrong_one_is_written_with_letters():
     x = torch.zeros(2, 3)
     assert expect_shape("f(x)", x, 2, 3, letters="B, T") is x
@@ -55,11 +46,7 @@ def test_the_right_shape_comes_back_and_a_wrong_one_is_written_with_letters():
 
 @pytest.mark.parametrize(
     ("came", "wanted", "hint"),
-    [
-        ((3, 2), (2, 3), "swapped"),
-        ((2, 1, 3), (2, 3), "size 1"),
-        ((2, 3), (2, 1, 3), "size 1"),
-    ],
+    [((3, 2), (2, 3), "swapped"), ((2, 1, 3), (2, 3), "size 1"), ((2, 3), (2, 1, 3), "size 1")],
 )
 def test_swapped_axes_and_axes_of_size_one_get_a_hint(came, wanted, hint):
     assert hint in said(expect_shape, "f(x)", torch.zeros(came), *wanted)[1]
@@ -70,9 +57,6 @@ def test_finite(bad, word):
     expect_finite("f(x)", torch.zeros(2))
     message, _ = said(expect_finite, "f(x)", torch.tensor([1.0, bad, 2.0]))
     assert message == f"f(x): got {word} in 1 of 3 places"
-
-
-# Between
 
 
 @pytest.mark.parametrize("value", [1, 1.5, 2, torch.tensor(1.5)])

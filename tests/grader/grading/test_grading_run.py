@@ -79,9 +79,6 @@ def test_the_staff_learn_the_line_of_a_fault_of_ours():
     assert "grading_run.py:" in judged(fault.value).facts[STAFF]
 
 
-# Partial points
-
-
 @pytest.mark.parametrize(("share", "earned"), [(0.5, 1.5), (1 / 3, 1.0), (0.111, 0.33), (0, 0)])
 def test_a_share_of_the_points_is_earned_to_the_cent(share, earned):
     record = Record()
@@ -105,9 +102,6 @@ def test_the_smallest_share_counts_a_whole_one_is_all_points_and_a_wrong_answer_
 def test_a_share_that_is_none_is_a_fault_of_ours(share):
     with pytest.raises(ValueError, match="not between 0 and 1"):
         Record().partial(share, "")
-
-
-# Facts, pictures, texts
 
 
 def test_facts_are_plain_and_survive_a_failure():
@@ -150,9 +144,6 @@ def test_what_a_student_can_say_is_cleaned_in_message_and_hint():
     result = judged(Stopped(Reason.ERROR, "a\ud800\x00", "b" * 9999))
     assert result.message == "a"
     assert len(result.hint) == 2000
-
-
-# A run
 
 
 @pytest.fixture
@@ -225,9 +216,6 @@ def test_the_seed_of_a_check_follows_from_the_secret_one(run):
         != student_program(other, check).seed
     )
     assert student_program(run, check, seed=7).seed == 7
-
-
-# Choosing
 
 
 def test_each_known_assignment_is_graded_and_one_that_is_not_there_as_nothing():

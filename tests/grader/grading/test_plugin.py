@@ -262,9 +262,6 @@ def test_checks_that_make_no_sense_are_no_grade(graded, checks, capsys):
     capsys.readouterr()
 
 
-# With a student
-
-
 def test_a_student_is_called(graded):
     source = """
     @check()
@@ -330,9 +327,6 @@ def test_weights_that_are_not_there_are_missing(graded):
     result = first(graded('@check()\ndef test_a(weights): "T."'))
     assert (result.earned, result.reason) == (0, Reason.MISSING)
     assert "02_attention.safetensors" in result.message
-
-
-# The command
 
 
 def command(*arguments: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess:

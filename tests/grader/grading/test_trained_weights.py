@@ -119,9 +119,6 @@ def test_a_state_without_usable_numbers_is_refused_by_name(state, words):
     assert words in stopped(save(state)).message
 
 
-# In a model
-
-
 @pytest.fixture(scope="module")
 def student(best):
     piece = Piece(source=MODEL, where="cell 1", line=1, names=("Model",))

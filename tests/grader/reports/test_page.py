@@ -136,9 +136,6 @@ def test_a_title_counts_more_assignments_than_two(full_report):
     assert b"<title>s-19: 02 Attention, 03 Attention</title>" in page(several[:2])
 
 
-# The class
-
-
 def test_every_submission_is_in_one_bin(report, full_report, open_report):
     nothing = replace(report, checks=tuple(replace(c, earned=0.0) for c in report.checks))
     counts = histogram([report, full_report, open_report, nothing]).data["counts"]

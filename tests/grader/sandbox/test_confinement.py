@@ -62,9 +62,6 @@ def inside(sandboxes):
         session.close()
 
 
-# Reading
-
-
 @STRONG
 @pytest.mark.parametrize(
     "path",
@@ -133,9 +130,6 @@ def test_standard_descriptors_lead_nowhere(inside, tier):
         assert inside(tier).attempt(f"os.fstat({number}).st_rdev") == repr(null.st_rdev)
 
 
-# Modules
-
-
 @ALL
 def test_a_withheld_module_is_refused_with_a_reason(sandboxes, tier):
     with sandboxes(tier).session(withheld=["kws.models.attention"]) as session:
@@ -181,9 +175,6 @@ def test_other_modules_of_the_course_are_there(sandboxes, tier):
 @pytest.mark.parametrize("name", ["grader", "grader.adapters", "solutions", "tests"])
 def test_the_staffs_modules_cannot_be_imported(inside, tier, name):
     assert inside(tier).run(f"import {name}") == "ForbiddenError"
-
-
-# Writing
 
 
 @STRONG
@@ -243,9 +234,6 @@ def test_a_file_cannot_grow_without_end(inside, tier):
     fill = "f = open('big', 'wb')\nwhile True: f.write(bytes(1 << 20))"
     assert inside(tier).run(fill) == "OSError"
     inside(tier).run("f.close(); os.remove('big')")
-
-
-# Others
 
 
 @STRONG
@@ -368,9 +356,6 @@ def test_nothing_is_left_running_after_a_check(sandboxes, tier):
 
 def _commands() -> str:
     return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-
-
-# The sandbox itself
 
 
 def test_tiers_are_ordered():

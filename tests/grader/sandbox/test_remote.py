@@ -93,9 +93,6 @@ def local(module: RemoteModule, d: int = 5, h: int = 7) -> nn.Module:
     return net
 
 
-# Values
-
-
 def test_values_of_numpy_come_as_what_they_are(nets):
     assert nets.give("array") == Opaque("ndarray")
     assert nets.give("scalar") == 1.5
@@ -113,9 +110,6 @@ def test_every_call_begins_with_the_same_seed(student):
 
 def test_warnings_cost_nothing(nets):
     assert nets.warn() == 1
-
-
-# Modules
 
 
 def test_a_module_computes_what_the_same_one_computes_here(nets):
@@ -188,9 +182,6 @@ def test_an_error_in_forward_names_the_class(nets):
     told = stopped(nets.Honest(5, 7), torch.zeros(2, 3))
     assert told.message.startswith("Honest raised RuntimeError")
     assert told.hint.startswith("cell 7, line ")
-
-
-# Training
 
 
 def test_training_lowers_the_loss_and_changes_the_weights(nets):

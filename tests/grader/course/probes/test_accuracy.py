@@ -101,9 +101,6 @@ def reached(correct: int, n: int = 100) -> Proportion:
     return Proportion(correct=correct, n=n)
 
 
-# Predicting and scoring
-
-
 def asked(model, x, labels=None):
     labels = torch.arange(len(x)) % 2 if labels is None else labels
     return ask(model, lambda rows: (x[rows],), labels, 2, torch.Generator().manual_seed(3))
@@ -210,9 +207,6 @@ def test_a_score_counts_and_shows_which_was_taken_for_which():
     assert record.figures[0].data["counts"] == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
 
 
-# Points
-
-
 @pytest.mark.parametrize(
     ("correct", "share"), [(90, 1.0), (80, 1.0), (70, 0.75), (60, 0.5), (41, 0.025)]
 )
@@ -247,9 +241,6 @@ def test_bounds_that_are_none_are_a_fault_of_ours(none, full):
         ramp(Record(), "accuracy", reached(50), none=none, full=full)
 
 
-# Claims
-
-
 @pytest.mark.parametrize("claimed", [0.7, 70, 0.2, 0.78, 0])
 def test_a_claim_that_the_checkpoint_can_bear_passes(claimed):
     expect_claim(Record(), claimed, reached(70))
@@ -271,9 +262,6 @@ def test_few_examples_forgive_more():
     expect_claim(Record(), 0.85, reached(7, 10))
     with pytest.raises(Failure):
         expect_claim(Record(), 0.85, reached(700, 1000))
-
-
-# Training from scratch
 
 
 @pytest.fixture
