@@ -77,7 +77,9 @@ class Pool:
         if self._executor is None:
             return
         self._executor.shutdown(wait=False, cancel_futures=True)
-        begun = [each for each in self._futures if not each.cancelled()]  # `wait` waits for those too
+        begun = [
+            each for each in self._futures if not each.cancelled()
+        ]  # `wait` never ends for one
         while self._stop and wait(begun, STOP_AGAIN).not_done:
             self._stop()
         self._executor.shutdown(wait=True)
