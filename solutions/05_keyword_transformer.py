@@ -38,8 +38,10 @@ from IPython.display import Audio, display
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-# %%
 from kws import plots
+from kws.course.diagrams import diagram
+
+# %%
 from kws.audio.recordings import SAMPLE_RATE
 from kws.course.checking import (
     check,
@@ -49,7 +51,6 @@ from kws.course.checking import (
     expect_close,
     expect_equal,
 )
-from kws.course.diagrams import diagram
 from kws.data.course_data import bounds, course_words
 from kws.data.speech_commands import load_speech_commands
 from kws.device import back_on_cpu, choose_device, device_of

@@ -7,9 +7,9 @@ A solution is a py:percent script, `solutions/02_attention.py`. Its code cells m
     staff   dropped, whatever kind of cell it is
     written a question that a person marks, see `questions`; as code, a place for its figure
 
-All other text reaches the student as it is; headings of tasks get their points. The notebook's
-metadata hold `kws.assignment`, those of a cell with a region `kws.task`, of one for a written answer
-`kws.written`; a cell's id is its assignment and its number, `02-attention-003`.
+All other text reaches the student as it is; headings of tasks get their points. The metadata of a
+notebook hold `kws.assignment`, those of a cell with a region `kws.task`, of one for a written
+answer `kws.written`; a cell's id is its assignment and its number, `02-attention-003`.
 """
 
 import ast
