@@ -77,7 +77,10 @@ class Pool:
         if self._executor is None:
             return
         self._executor.shutdown(wait=False, cancel_futures=True)
-        while self._stop and wait(self._futures, STOP_AGAIN).not_done:
+        begun = [
+            each for each in self._futures if not each.cancelled()
+        ]  # `wait` never ends for one
+        while self._stop and wait(begun, STOP_AGAIN).not_done:
             self._stop()
         self._executor.shutdown(wait=True)
 

@@ -138,14 +138,14 @@ def test_an_earlier_kit_withholds_what_later_assignments_ask_for(small):
 
 def test_a_kit_holds_the_folders_of_its_assignments_and_of_no_later_one(small):
     for stem in ("01_sound", "02_attention"):
-        for name in ("contract.py", "hints.md", "goldens.json"):
+        for name in ("contract.py", "hints.md", "goldens.json", "diagrams.toml"):
             path = small / "kws" / "course" / f"a{stem}" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("", encoding="utf-8")
-    wanted = ["contract.py", "goldens.json", "hints.md", "released.ipynb"]
+    wanted = ["contract.py", "diagrams.toml", "goldens.json", "hints.md", "released.ipynb"]
     held = [name for name in kit_of(small, "1").files if name.startswith("kws/course/a")]
     assert sorted(held) == [f"kws/course/a01_sound/{name}" for name in wanted]
-    assert len([name for name in kit_of(small).files if "/course/a02_attention/" in name]) == 4
+    assert len([name for name in kit_of(small).files if "/course/a02_attention/" in name]) == 5
 
 
 def test_the_readme_lists_the_assignments_and_one_install_brings_jupyter(small):

@@ -95,7 +95,8 @@ def test_a_run_that_is_killed_goes_on_from_what_it_has(students, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_says_what_is_kept_and_leaves_no_process(students, tmp_path):
+def test_ctrl_c_says_what_is_kept_and_leaves_no_process(students, hand_in, tmp_path):
+    hand_in("endless", "def attend(q, k, v, valid=None):\n    while True:\n        pass\n")
     out = tmp_path / "out"
     run = subprocess.Popen(
         command("grade", students, "--out", out, "--workers", 2),
@@ -111,7 +112,7 @@ def test_ctrl_c_says_what_is_kept_and_leaves_no_process(students, tmp_path):
     _, said = run.communicate(timeout=PATIENCE)
     assert run.returncode == 130
     assert said.splitlines()[-1].startswith("grader: interrupted: ")
-    assert "of 6 submissions are graded and kept in" in said
+    assert "of 7 submissions are graded and kept in" in said
     assert evaluators
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in evaluators))
 
