@@ -21,9 +21,6 @@ NUMBERS = tuple(ASSIGNMENTS)
 def test_the_page_is_counted_anew():
     """If not: python -m grader overview docs/teaching.md."""
     assert brought_up_to_date(PAGE) == PAGE
-
-
-def test_an_unknown_block_is_refused():
     with pytest.raises(UsageError, match="<!-- guesses --> is no block: use one of numbers, mist"):
         brought_up_to_date("<!-- guesses -->\n<!-- end -->")
 
