@@ -54,10 +54,9 @@ from kws.models.decoder import CrossAttention
 from kws.models.transformer import EncoderLayer, FeedForward
 from kws.training.schedule import cosine_warmup
 
+# %%
 device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
 print("trained on:", device)
-
-# %%
 diagram("fastspeech")
 
 # %% [markdown]
