@@ -342,6 +342,7 @@ figure, axes = plt.subplots(figsize=(9, 2.2), layout="constrained")
 drawn = axes.imshow(similar, origin="lower", aspect="auto", cmap="cividis")
 axes.plot(30, 4, "r+", markersize=12)
 axes.set(xlabel="column (time)", ylabel="row (bands)", title="similarity with the place at the +")
+axes.set_yticks(range(0, 12, 4))
 _ = figure.colorbar(drawn, label="cosine")
 
 # %% [markdown]
@@ -533,10 +534,11 @@ _ = panels[1].set(xlabel="column")
 #
 # ## 6.6 The spectrogram transformer
 #
-# patches → positions → (in training, structured patchout) → the tokens as one sequence → class
-# token prepended → encoder layers → norm → a linear layer on the class token. The layers are
-# *pre-norm* with GELU, so there is a norm at the end. AST comes from an image model that prepends a
-# second token, the *distillation token*: then the head reads the mean of both, after the norm.
+# The picture at the head of this notebook shows the order: patches, positions, structured patchout
+# in training, the tokens as one sequence, the class token prepended, encoder layers, a norm, and a
+# linear layer on the class token. The layers are *pre-norm* with GELU, so there is a norm at the
+# end. AST comes from an image model that prepends a second token, the *distillation token*: then
+# the head reads the mean of both, after the norm.
 #
 # The prepended tokens have learned positions, too, one vector each.
 #
@@ -924,7 +926,7 @@ def fit(model, mel, labels, steps, batch_size, lr, warmup_steps, factor=1.0, see
     optimizer = torch.optim.AdamW(groups(model, lr, factor), weight_decay=0.01)
     peaks = [group["lr"] for group in optimizer.param_groups]
     losses = []
-    for step in tqdm(range(steps), unit="step", leave=False):
+    for step in tqdm(range(steps), unit="step", mininterval=1, leave=False):
         some = torch.randint(len(labels), (batch_size,), generator=generator)
         share = cosine_warmup(step, warmup_steps=warmup_steps, total_steps=steps)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
@@ -1128,8 +1130,8 @@ _ = axes.legend(frameon=False)
 #
 # It learned where sounds begin and end, to distinguish vowels and consonants, and to ignore
 # loudness, pitch and the room. Pretraining would help less with more clips of the new words (from
-# scratch, the accuracy rises steeply from one clip to ten), and for tasks that need
-# what the model learned to ignore, such as who is speaking.
+# scratch, the accuracy rises steeply from one clip to ten), and for tasks that need what the model
+# learned to ignore, such as who is speaking.
 #
 # </details>
 #

@@ -1211,8 +1211,8 @@ print(f"{'reference':53}{sum(map(len, some.texts)) / len(some):12.1f}")
 # uncertain: greedy search never finds these texts, because their end was never the single most
 # probable symbol. The error is the model's (it was not trained to compare whole texts of different
 # lengths), and greedy search hides it. A length weight compensates for each symbol, and has to be
-# tuned: where it is too large, the model inserts words. CTC's prefix scores need
-# no such bonus: a text that ends early leaves frames unexplained, so its $\psi$ is low.
+# tuned: where it is too large, the model inserts words. CTC's prefix scores need no such bonus: a
+# text that ends early leaves frames unexplained, so its $\psi$ is low.
 #
 # </details>
 #

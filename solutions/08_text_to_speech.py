@@ -322,8 +322,8 @@ check_values("8.3-block-padding", FftBlock, load_block)
 # has such a decoder; you do not need it). Its authors report that it trains 4.25 times faster than
 # the recurrent Tacotron 2, and sounds slightly better. Four ideas make it work: three are from its
 # paper, the last is from Tachibana et al. 2017 (<https://arxiv.org/abs/1710.08969>). Each is a
-# small part of its own, with its own checks; none needs another. In the picture, what belongs to
-# the first two and to the shift of the third is yellow.
+# small part of its own, with its own checks; none needs another. Where the picture is yellow, there
+# are scaled positions, the shift and the pre-net.
 
 # %%
 diagram("transformer_tts")
@@ -663,7 +663,7 @@ def fit_small(model, guided, steps=150, lr=2e-3):
     history = []
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     work = enumerate(batches(training, 16, steps, seed=0))
-    for step, batch in tqdm(work, total=steps, unit="step", leave=False):
+    for step, batch in tqdm(work, total=steps, unit="step", mininterval=1, leave=False):
         share = cosine_warmup(step, warmup_steps=15, total_steps=steps)
         optimizer.param_groups[0]["lr"] = lr * share
         error, stops, off = small_losses(model, *batch)
@@ -832,6 +832,8 @@ for momentum, line in ((0.0, "o:"), (0.99, "s-")):
         errors.append(float((again - magnitude).norm() / magnitude.norm()))
     axes.plot(rounds, errors, line, label=f"momentum {momentum}")
 axes.set(xscale="log", xlabel="rounds", ylabel="error of the magnitudes, relative")
+axes.set_xticks(rounds, [str(count) for count in rounds])
+axes.minorticks_off()
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
@@ -981,7 +983,7 @@ def fit(model, steps, batch_size, lr, warmup_steps, seed=0):
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
     losses = []
     work = enumerate(batches(training, batch_size, steps, seed))
-    for step, batch in tqdm(work, total=steps, unit="step", leave=False):
+    for step, batch in tqdm(work, total=steps, unit="step", mininterval=1, leave=False):
         share = cosine_warmup(step, warmup_steps=warmup_steps, total_steps=steps)
         optimizer.param_groups[0]["lr"] = lr * share
         loss = speech_loss(model, *(tensor.to(device) for tensor in batch))

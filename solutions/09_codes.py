@@ -214,9 +214,9 @@ check_values("9.2-perplexity-values", perplexity)
 # ## 9.3 Straight through
 #
 # A choice has no gradient: if $z$ changes a little, $k$ does not change. So the decoder's gradient
-# for the code's vector $q = e_k$ is passed on to $z$ unchanged, **straight through**: $y = z +
-# \mathrm{sg}(q - z)$, where sg (stop-gradient, `detach`) marks a constant for the gradient. The
-# value is that of $q$.
+# for the code's vector $q = e_k$ is passed on to $z$ unchanged, **straight through** (the dashed
+# arrow in the picture at the head of this notebook): $y = z + \mathrm{sg}(q - z)$, where sg
+# (stop-gradient, `detach`) marks a constant for the gradient. The value is that of $q$.
 #
 # This does not keep $z$ near its code. The **commitment loss** does: it is $\beta$ times the mean
 # of $(z - \mathrm{sg}(q))^2$ over all numbers. It moves $z$ to the code, and not the code to $z$.
@@ -273,10 +273,9 @@ check_values("9.3-quantize-gradients", quantize)
 # \qquad e_k = s_k / n_k.$$
 #
 # This is k-means in small steps, and it has the same problem: a code that is far from all vectors
-# is never chosen, so it never moves, so it is never chosen. Most codes of a
-# codebook may end like this, as the left picture below shows. The remedy is a **restart**: a *dead*
-# code, whose count $n_k$ is below a floor, is reset to a random vector of the batch, with the floor
-# as its count.
+# is never chosen, so it never moves, so it is never chosen. Most codes of a codebook may end like
+# this, as the left picture below shows. The remedy is a **restart**: a *dead* code, whose count
+# $n_k$ is below a floor, is reset to a random vector of the batch, with the floor as its count.
 #
 # **Before you go on:** Jukebox' implementation resets the vector, but not the count. What happens
 # at the next step?
@@ -512,7 +511,7 @@ def fit(loss_of, parameters, steps, lr, weight_decay):
     """Minimize the loss that `loss_of` returns; a list of the losses."""
     optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay)
     losses = []
-    for step in tqdm(range(steps), unit="step", leave=False):
+    for step in tqdm(range(steps), unit="step", mininterval=1, leave=False):
         share = cosine_warmup(step, warmup_steps=steps // 10, total_steps=steps)
         for group in optimizer.param_groups:
             group["lr"] = lr * share
@@ -739,6 +738,8 @@ for name in ("bigram", "Transformer"):
     each = F.cross_entropy(guesses[name].mT, truth, reduction="none").mean(0).exp()
     axes.plot(each, "o-", markersize=3, label=name)
 axes.set(xlabel="code (40 ms)", ylabel="perplexity", yscale="log")
+axes.set_yticks((2, 5, 10, 20), ("2", "5", "10", "20"))
+axes.minorticks_off()
 _ = axes.legend(frameon=False)
 
 # %% [markdown]

@@ -25,7 +25,9 @@ def test_texts_are_large_enough_lie_in_the_picture_and_do_not_overlap(name):
     assert [(a, b) for (a, x), (b, y) in pairs if x.overlaps(y)] == []
 
 
-@pytest.mark.parametrize("number", assignment_folders())
+@pytest.mark.parametrize(
+    "number", [n for n, path in assignment_folders().items() if (path / "diagrams.toml").is_file()]
+)
 def test_a_notebook_shows_the_diagrams_of_its_folder_and_one_at_its_head(number):
     folder = assignment_folders()[number]
     own = re.findall(r"^\[(\w+)\]", (folder / "diagrams.toml").read_text("utf-8"), re.MULTILINE)
