@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -48,6 +49,24 @@ def test_the_words_are_where_the_truth_says(made):
             assert loud[low + 200 : high - 200].all() or abs(samples[low:high]).max() > 0.09
             loud[low - 1 : high + 1] = False
         assert abs(samples[loud]).max(initial=0.0) <= 10 ** (-38 / 20) + 1e-3  # noise alone
+
+
+def test_the_ratio_is_that_of_the_clip_to_the_noise_around_it(made):
+    compared = []
+    for name, spoken in read_truth(made).items():
+        samples, rate = soundfile.read(made / name)
+        for last, each in itertools.pairwise(spoken):
+            low, high = round(each.start * rate), round(each.end * rate)
+            before = samples[low - low % rate : low]  # the noise of the second it begins in
+            if last.end * rate > low - low % rate or len(before) < rate / 4:
+                continue
+            noise = np.square(before).mean()
+            assert (each.ratio is None) == (noise == 0)
+            if noise and high - low < rate - low % rate:
+                ratio = 10 * np.log10(np.square(samples[low:high]).mean() / noise - 1)
+                compared.append((each.ratio, ratio))
+    assert compared
+    assert all(ratio == pytest.approx(found, abs=1.5) for ratio, found in compared)
 
 
 def test_words_do_not_overlap_and_all_kinds_are_there(made):
@@ -104,6 +123,7 @@ def test_a_folder_in_use_is_left_alone(clips, made):
         ("file,start,word", "its first line must name file,start,end,word"),
         ("file,start,end,word\na.wav,2,1,ja", "line 2: expects a file"),
         ("file,start,end,word\na.wav,x,1,ja", "line 2: expects a file"),
+        ("file,start,end,word,ratio\na.wav,0,1,ja,x", "line 2: expects a file"),
         ("file,start,end,word\na.wav,0,1,ja", "names a.wav, which is not"),
     ],
 )

@@ -48,6 +48,18 @@ def test_several_in_a_row_of_one_word():
     assert len(heard(rows, in_a_row=2)) == 3
 
 
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_hops_that_a_slow_device_leaves_out_change_the_time_by_less_than_they_took(step):
+    trigger = Trigger()
+    detector = Detector(LABELS, trigger)
+    rows = [SILENCE] * 6 + [JA] * 12 + [SILENCE] * 12 + [NEIN] * 12
+    times = range(0, len(rows), step)
+    found = [event for i in times if (event := detector.push(1 + i / 10, rows[i]))]
+    whole = heard(rows, **vars(trigger))
+    assert [event.word for event in found] == [event.word for event in whole] == ["ja", "nein"]
+    assert all(abs(a.time - b.time) <= 0.1 * step for a, b in zip(found, whole, strict=True))
+
+
 def test_after_an_event_it_rests():
     rows = [JA] * 10
     assert [event.time for event in heard(rows, refractory_ms=400)] == [1.0, 1.4, 1.8]
