@@ -9,7 +9,7 @@ speech_commands_excerpt/, of which only _background_noise_ is read here: its cli
 of the official test. The first command trains as the recipe keywords-stream says, and continues
 what was interrupted. The second is for a training that had to be interrupted: RUN-end begins with
 its averaged weights, and a learning rate that falls to zero within 300 steps. The third rounds the
-best.pt of RUN-end, or of RUN where that is not there, to 16 bits and writes them.
+averaged weights of the last step, of RUN-end or else of RUN, to 16 bits and writes them.
 `benchmarks/shipped.py` measures them and writes their card.
 """
 
@@ -17,7 +17,7 @@ import argparse
 from pathlib import Path
 
 from kws.cli import run as run_command
-from kws.training.checkpoint import SHIPPED, checkpoint_of, read_checkpoint, save_checkpoint
+from kws.training.checkpoint import SHIPPED, read_checkpoint, save_checkpoint, weights_of
 
 RECIPE = "keywords-stream"
 END = {"total_steps": "300", "lr": "1e-3", "warmup_steps": "15", "validate_every": "100"}
@@ -50,17 +50,15 @@ def main() -> None:
         if chosen.end:
             command += [word for key in END for word in ("--set", f"train.{key}={END[key]}")]
         raise SystemExit(run_command(command))
-    state = read_checkpoint(checkpoint_of(end if end.exists() else run))
-    steps = [f"step {state['step']:,}"]
-    if end.exists():
-        steps = [f"{read_checkpoint(run / 'last.pt')['step']:,} steps", f"{steps[0]} of the end"]
-    state["weights"] = {
+    states = [read_checkpoint(each / "last.pt") for each in (run, end) if each.exists()]
+    made = " and ".join(f"{state['step']:,}" for state in states) + " steps"
+    weights = {
         name: weight.half() if weight.is_floating_point() else weight
-        for name, weight in state["weights"].items()
+        for name, weight in weights_of(states[-1]).items()
     }
-    out = SHIPPED["keywords"]
-    save_checkpoint(out, {**state, "made": " and ".join(steps)})
-    print(f"{out}: {out.stat().st_size / 1000:.0f} kB, {' and '.join(steps)}")
+    out, kept = SHIPPED["keywords"], {**states[-1], "weights": weights, "made": made}
+    save_checkpoint(out, {key: value for key, value in kept.items() if key != "training"})
+    print(f"{out}: {out.stat().st_size / 1000:.0f} kB, {made}")
 
 
 if __name__ == "__main__":
