@@ -122,6 +122,7 @@ def test_values_that_a_plot_makes_are_named(folder):
     assert "`ROOT`, which cell `with open('x') as ROOT: pass` makes" in finding["text"]
 
 
+@pytest.mark.usefixtures("forking")
 def test_with_whole_every_cell_runs(folder):
     opened = "with open('x') as file: TEXT = file.read()\nimport matplotlib"
     folder.fill("02").edit("02", "import matplotlib", opened)

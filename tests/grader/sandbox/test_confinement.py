@@ -13,7 +13,7 @@ from grader.core.outcomes import Reason
 from grader.sandbox import Code, Limits, Sandbox, Tier
 from grader.sandbox.traps import STAFF
 from tests.conftest import PATIENCE
-from tests.grader.conftest import until
+from tests.grader.conftest import code_beside, until
 from tests.grader.sandbox.conftest import pieces, reason
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,28 +21,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="namespaces and Landl
 WEAKER = [pytest.param(tier, marks=pytest.mark.slow) for tier in (Tier.FENCED, Tier.PROCESS)]
 STRONG = pytest.mark.parametrize("tier", [Tier.SEALED, WEAKER[0]])
 ALL = pytest.mark.parametrize("tier", [Tier.SEALED, *WEAKER])
-TRY = """
-import os, socket, signal, ctypes, threading, subprocess, tempfile, time, glob, mmap
-import torch
-
-def attempt(text):
-    try:
-        return repr(eval(text))
-    except BaseException as error:
-        return type(error).__name__
-
-def run(text):
-    try:
-        exec(text, globals())
-    except BaseException as error:
-        return type(error).__name__
-    return "done"
-
-def syscall(number, *arguments):
-    libc = ctypes.CDLL(None, use_errno=True)
-    result = libc.syscall(ctypes.c_long(number), *(ctypes.c_long(a) for a in arguments))
-    return os.strerror(ctypes.get_errno()) if result < 0 else "done"
-"""
+TRY = code_beside(__file__)["try"]
 
 
 @pytest.fixture(scope="session")

@@ -6,125 +6,12 @@ import torch
 from grader.core.outcomes import Reason
 from grader.sandbox import Code, Tier
 from grader.submission.contents import Piece
+from tests.grader.conftest import code_beside
 from tests.grader.sandbox.conftest import pieces, reason, stopped
 
 WEAKER = [pytest.param(tier, marks=pytest.mark.slow) for tier in (Tier.FENCED, Tier.PROCESS)]
 ALL = pytest.mark.parametrize("tier", [Tier.SEALED, *WEAKER])
-BAD = """
-import os, sys, signal, ctypes, time, threading
-import torch
-
-def fine():
-    return 42
-
-def leave(status):
-    os._exit(status)
-
-def kill():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def crash():
-    ctypes.string_at(0)
-
-def abort():
-    os.abort()
-
-def loop():
-    while True:
-        pass
-
-def loop_that_ignores_the_signal():
-    signal.signal(signal.SIGXCPU, signal.SIG_IGN)
-    while True:
-        pass
-
-def sleep():
-    time.sleep(1000)
-
-def many_threads():
-    for _ in range(8):
-        threading.Thread(target=loop, daemon=True).start()
-    time.sleep(1000)
-
-def big_tensor():
-    return torch.zeros(1 << 33).sum()
-
-def many_lists():
-    kept = []
-    while True:
-        kept.append([0] * 100_000)
-
-def many_tensors():
-    kept = []
-    while True:
-        kept.append(torch.ones(1 << 18))
-
-def shared_memory():
-    import mmap
-    kept = []
-    while True:
-        kept.append(mmap.mmap(-1, 64 << 20))
-        kept[-1].write(bytes(64 << 20))
-
-def thread_bomb():
-    while True:
-        threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
-
-def recurse(n=0):
-    return recurse(n + 1)
-
-def hang_up():
-    os.closerange(0, 100)
-    time.sleep(1000)
-
-def write_to_the_grader(data):
-    os.write(3, bytes(data))
-
-def huge_answer():
-    return torch.zeros(5 << 20)
-
-def leave_by_exception():
-    sys.exit(0)
-
-def interrupt():
-    raise KeyboardInterrupt
-
-class Rude(Exception):
-    def __str__(self):
-        raise RuntimeError
-
-def rude():
-    raise Rude
-
-def long_winded(size):
-    raise ValueError("\\x1b[31m\\x00\\u202e<script>\\n" + "x" * size)
-
-def strange_kind():
-    raise type("\\x1b[2J" + "y" * 100_000, (Exception,), {})("here")
-
-def several():
-    raise ExceptionGroup("two of them", [ValueError("x"), TypeError("y")])
-
-def deep(x):
-    return torch.nn.functional.linear(x, torch.zeros(5, 7))
-
-def fork_bomb():
-    while True:
-        os.fork()
-
-def todo():
-    raise NotImplementedError("TODO 2.1")
-
-def needs_todo():
-    return todo() + 1
-
-def not_todo():
-    raise NotImplementedError("no such thing on this device")
-
-def attend(q, k):
-    scores = q @ k
-    return scores
-"""
+BAD = code_beside(__file__)["bad"]
 
 
 @pytest.fixture
@@ -213,7 +100,7 @@ def test_message_and_name_of_an_exception_are_short_and_clean(bad):
 
 
 @pytest.mark.skipif("sys.version_info < (3, 11)")
-def test_a_group_of_exceptions_is_told_as_one(bad):
+def test_a_group_of_exceptions_is_reported_as_one(bad):
     message = stopped(bad.several).message
     assert message == "several raised ExceptionGroup: two of them (2 sub-exceptions)"
 

@@ -6,76 +6,10 @@ from torch import nn, optim
 from torch.nn import functional as F
 
 from grader.sandbox import Opaque, RemoteModule, module_ops
+from tests.grader.conftest import code_beside
 from tests.grader.sandbox.conftest import stopped
 
-NETS = """
-import torch
-import numpy as np
-from torch import nn
-from torch.nn import functional as F
-
-class Honest(nn.Module):
-    def __init__(self, d, h):
-        super().__init__()
-        self.first = nn.Linear(d, h)
-        self.norm = nn.LayerNorm(h)
-        self.last = nn.Linear(h, d, bias=False)
-        self.dropout = nn.Dropout(0.5)
-        self.register_buffer("scale", torch.tensor([2.0]))
-
-    def forward(self, x, valid=None):
-        x = self.dropout(self.last(F.relu(self.norm(self.first(x))))) * self.scale
-        return x if valid is None else x * valid[..., None]
-
-class Tied(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.a = nn.Linear(5, 5, bias=False)
-        self.b = nn.Linear(5, 5, bias=False)
-        self.b.weight = self.a.weight
-        self.again = self.a
-
-    def forward(self, x):
-        return self.again(self.b.forward(self.a(x)))
-
-class Lying(Honest):
-    def nothing(self, *args, **kwargs):
-        return iter(())
-
-    parameters = named_parameters = buffers = named_buffers = nothing
-    modules = named_modules = children = named_children = _named_members = nothing
-
-    def state_dict(self, *args, **kwargs):
-        return {}
-
-TIED = Tied()
-
-def give(kind):
-    return {
-        "generator": (n for n in ()),
-        "array": np.zeros(3),
-        "scalar": np.float32(1.5),
-        "whole": np.int64(3),
-        "size": torch.zeros(3, 5).shape,
-        "twice": [TIED, TIED],
-        "nets": [Honest(5, 3), {"a": Tied()}],
-    }[kind]
-
-def random():
-    return torch.rand(3)
-
-def both(net, x):
-    return net(x) * 2
-
-def shout(text, times):
-    for _ in range(times):
-        print(text)
-
-def warn():
-    import warnings
-    warnings.warn("careful")
-    return 1
-"""
+NETS = code_beside(__file__)["nets"]
 
 
 @pytest.fixture

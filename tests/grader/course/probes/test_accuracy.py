@@ -23,73 +23,9 @@ from grader.grading.feedback import Failure
 from grader.sandbox import Code
 from grader.submission.contents import Piece
 from kws.metrics import Proportion
+from tests.grader.conftest import code_beside
 
-SOURCE = """
-import torch
-from torch import nn
-
-class Model(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.last, self.drop = nn.Linear(3, 2), nn.Dropout(0.9)
-
-    def forward(self, x):
-        return self.drop(self.last(x))
-
-class Short(Model):
-    def forward(self, x):
-        return super().forward(x)[1:]
-
-class Complex(Model):
-    def forward(self, x):
-        return super().forward(x) + 0j
-
-class Flags(Model):
-    def forward(self, x):
-        return super().forward(x) > 0
-
-class Balanced(Model):
-    def forward(self, x):
-        logits = super().forward(x)
-        return logits - logits.mean(dim=0)
-
-class Attends(Model):
-    layers = 1
-
-    def __init__(self):
-        super().__init__()
-        self.maps = nn.ModuleList(nn.Linear(3, 9) for _ in range(self.layers))
-
-    def mix(self, x, maps):
-        q, k, v = maps(x).chunk(3, dim=-1)
-        return x + (q @ k.mT).softmax(-1) @ v
-
-    def forward(self, x):
-        for maps in self.maps:
-            x = self.mix(x, maps)
-        return super().forward(x[:, 0])
-
-class Tables(Attends):
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("table", torch.arange(3000.0).view(1000, 3))
-        self.register_buffer("zeros", torch.zeros(10, 50))
-
-class Pretends(Attends):
-    def mix(self, x, maps):
-        return x + 0 * super().mix(x, maps)
-
-class Twice(Attends):
-    def forward(self, x):
-        return super().forward(self.mix(x, self.maps[0]))
-
-class Deep(Attends):
-    layers = 4
-
-class Broken(Model):
-    def forward(self, x):
-        return super().forward(x) * float("nan")
-"""
+SOURCE = code_beside(__file__)["source"]
 
 
 @pytest.fixture(scope="module")
