@@ -77,9 +77,8 @@ class Pool:
         if self._executor is None:
             return
         self._executor.shutdown(wait=False, cancel_futures=True)
-        begun = [
-            each for each in self._futures if not each.cancelled()
-        ]  # `wait` never ends for one
+        # `wait` waits for those, too, that were cancelled before they began
+        begun = [each for each in self._futures if not each.cancelled()]
         while self._stop and wait(begun, STOP_AGAIN).not_done:
             self._stop()
         self._executor.shutdown(wait=True)

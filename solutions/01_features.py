@@ -145,7 +145,8 @@ _ = right.legend(frameon=False)
 #
 # **Contract.** `hann(length)` → (length,), a float dtype. `frame(waveform, length, hop)`: waveform
 # (B, N), length even, N > length / 2 → (B, T, length), in the dtype of the waveform. Use
-# arithmetic, `F.pad` and `unfold`; `torch.hann_window` and its like do not count as an answer.
+# arithmetic, `F.pad` and `unfold`; the windows of torch and numpy (`torch.hann_window`,
+# `torch.hamming_window`, `np.hanning`) do not count as an answer.
 
 
 # %% tags=["export"]

@@ -141,9 +141,9 @@ check_values("8.1-durations-values", frames_of)
 # </details>
 #
 # **Contract.** `regulate(x, durations)`: (B, U, D), (B, U) int64 from 0 up → y (B, T, D) and
-# `valid` (B, T) bool, T the longest sum; y is 0 where not valid. Use any tensor operation except
-# `repeat_interleave`. `paced(durations, pace)`: (B, U) int64 and a number above 0 → (B, U) int64,
-# rounded half up.
+# `valid` (B, T) bool, T the longest sum; y is 0 where not valid. Use tensor
+# operations; `repeat_interleave` and `np.repeat` do not count as an answer.
+# `paced(durations, pace)`: (B, U) int64 and a number above 0 → (B, U) int64, rounded half up.
 
 
 # %% tags=["export"]

@@ -5,6 +5,7 @@ import functools
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,10 @@ CALLS = {
     "torch.nn.functional.glu": lambda: functools.partial(F.glu, dim=-1)(X),
     "torch.nn.GLU": lambda: nn.Sequential(nn.GLU())(X),
     "torch.hann_window": lambda: torch.hann_window(4),
+    "torch.hamming_window": lambda: torch.hamming_window(4, True, 0.5, 0.5),
+    "numpy.repeat": lambda: np.repeat([1, 2], [2, 1]),
+    "numpy.interp": lambda: np.interp(0.5, [0, 1], [2, 3]),
+    "numpy.hanning": lambda: np.hanning(5),
     "torch.stft": lambda: torch.ones(9).stft(4, return_complex=True),
     "torchaudio.functional.create_dct": lambda: torchaudio.functional.create_dct(2, 4, None),
     "torch.signal.windows.hann": lambda: torch.signal.windows.hann(4),

@@ -100,6 +100,12 @@ def test_of_kws_an_answer_may_use_what_its_notebook_imports():
     (use,) = forbidden_uses(pieces(*spectrum), (), ["f"], number="01")
     assert use.name == "kws.audio.features_fast.FilteredPower"
     assert forbidden_uses(pieces(*sound), (), ["f"], number="01") == []
+    star = pieces("from kws.audio.features_fast import *", "def f():\n    return FilteredPower")
+    assert [use.name for use in forbidden_uses(star, (), ["f"], number="01")] == [
+        "kws.audio.features_fast.*"
+    ]
+    star = pieces("from kws.audio.recordings import *", "def f():\n    return read_audio")
+    assert forbidden_uses(star, (), ["f"], number="01") == []
     assert forbidden_uses(pieces("import kws.audio", "def f():\n    return kws"), (), ["f"]) == []
 
 
