@@ -95,7 +95,7 @@ def test_watch_checks_again_when_the_notebook_is_saved(folder, kws, monkeypatch)
     assert "\x1b" not in text
 
 
-def test_hints_have_three_levels(folder, kws):
+def test_hints_have_three_levels_and_think_prints_questions_and_answers(folder, kws):
     texts = [kws("hint", "2.1", "--level", level)[1] for level in (1, 2, 3)]
     assert "A soft look-up" in texts[0]
     assert "more: kws hint 2.1 --level 2" in texts[0]
@@ -103,9 +103,6 @@ def test_hints_have_three_levels(folder, kws):
     assert "scores     (B, H, T, S)" in texts[2]
     assert "\n  - are the scores divided by the root of K?\n" in texts[2]
     assert "more:" not in texts[2]
-
-
-def test_think_prints_the_questions_and_the_answers_of_the_notebook(kws):
     code, text = kws("think", "2.1")
     assert code == 0
     assert "Think:" in text

@@ -40,7 +40,7 @@ def test_outputs_of_other_cells_and_unknown_metadata_stay(folder):
     assert after == table
 
 
-def test_a_deleted_cell_comes_back_where_it_stood(folder):
+def test_a_deleted_cell_comes_back_and_one_without_its_id_is_found_by_what_it_defines(folder):
     path = folder["02"]
     before = sources(path)
     table = json.loads(path.read_text())
@@ -48,9 +48,6 @@ def test_a_deleted_cell_comes_back_where_it_stood(folder):
     path.write_text(json.dumps(table))
     assert reset(path, parse_target("2.1"))[1] == ["cell `def attend`"]
     assert sources(path) == before
-
-
-def test_a_cell_without_its_id_is_found_by_what_it_defines(folder):
     path = folder.fill("02")["02"]
     table = json.loads(path.read_text())
     for raw in table["cells"]:
@@ -71,15 +68,12 @@ def test_a_whole_notebook_comes_back_even_when_it_is_no_json(folder):
     assert kept.read_text() == "<<<<<<< mine"
 
 
-def test_nothing_to_put_back_writes_nothing(folder):
+def test_every_copy_is_kept_and_nothing_to_put_back_writes_nothing(folder):
     before = folder["02"].read_bytes()
     assert reset(folder["02"], parse_target("2.1")) == (None, [])
     assert reset(folder["02"], parse_target("02")) == (None, [])
     assert folder["02"].read_bytes() == before
     assert len(list(folder["02"].parent.glob("02*"))) == 1
-
-
-def test_every_copy_is_kept_and_none_is_taken_for_the_notebook(folder):
     kept = [reset(folder.fill("02")["02"], parse_target("2.1"))[0] for _ in range(2)]
     assert len(set(kept)) == 2
     folder["02"].unlink()

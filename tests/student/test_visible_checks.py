@@ -82,11 +82,17 @@ def test_plots_are_loaded_by_their_first_use_alone(folder):
     assert outcome.printed.split()[:2] == ["False", "True"]
 
 
-def test_a_wait_for_an_earlier_answer_names_it(folder):
+def test_a_wait_for_an_earlier_answer_and_values_that_a_plot_makes_are_named(folder):
     todo = folder.source("02", "def attend")[1]
     answer = folder.fill("02").source("02", "def attend")[1]
     folder.edit("02", answer, todo)
     assert check(folder, "2.3")["text"] == "waits for your answer to 2.1"
+    opened = "with open('x') as ROOT: pass\nimport matplotlib"
+    folder.fill("02").edit("02", "import matplotlib", opened)
+    folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ ROOT")
+    finding = check(folder, "2.1")
+    assert finding["state"] == "later"
+    assert "`ROOT`, which cell `with open('x') as ROOT: pass` makes" in finding["text"]
 
 
 def test_a_failed_check_does_not_hide_the_next_one_of_its_cell(folder):
@@ -111,15 +117,6 @@ def test_magics_stripped_metadata_a_deleted_check_and_values_between_do_no_harm(
     states = found(folder["02"], Target(assignment="02"))
     assert {each["state"] for each in states.values()} == {"pass"}
     assert "2.1-attend-by-hand" in states
-
-
-def test_values_that_a_plot_makes_are_named(folder):
-    opened = "with open('x') as ROOT: pass\nimport matplotlib"
-    folder.fill("02").edit("02", "import matplotlib", opened)
-    folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ ROOT")
-    finding = check(folder, "2.1")
-    assert finding["state"] == "later"
-    assert "`ROOT`, which cell `with open('x') as ROOT: pass` makes" in finding["text"]
 
 
 @pytest.mark.usefixtures("forking")

@@ -70,12 +70,10 @@ class World:
         self.unix = socket.socket(socket.AF_UNIX)
         self.unix.bind(str(self.folder / "line"))
         self.unix.listen()
-        for name, wait in (
-            ("tcp", lambda: self.tcp.accept()[0].close()),
-            ("unix", lambda: self.unix.accept()[0].close()),
-            ("udp", lambda: self.udp.recv(100)),
-        ):
-            threading.Thread(target=self._listen, args=(name, wait), daemon=True).start()
+        waits = {"tcp": lambda: self.tcp.accept()[0].close(), "udp": lambda: self.udp.recv(100)}
+        waits["unix"] = lambda: self.unix.accept()[0].close()
+        for one in waits.items():
+            threading.Thread(target=self._listen, args=one, daemon=True).start()
 
     def _listen(self, name: str, wait: Callable[[], object]) -> None:
         with contextlib.suppress(OSError):

@@ -1,6 +1,6 @@
 """What Python refuses a student's code while it runs, however it is written; what it lets be."""
 
-import pytest
+import torch
 
 from grader.core.outcomes import Reason
 from tests.grader.conftest import code_beside
@@ -35,13 +35,9 @@ HELPERS = CODE["helpers"]
 HONEST = CODE["honest"]
 
 
-@pytest.fixture
-def answers(student):
+def test_what_is_put_together_while_it_runs_is_refused(student):
     lines = [f"def f{n}():\n    return {text}" for n, text in enumerate(REFUSED.values())]
-    return student(HEAD + HELPERS + "def f():\n    pass\n" + "\n".join(lines))
-
-
-def test_what_is_put_together_while_it_runs_is_refused(answers):
+    answers = student(HEAD + HELPERS + "def f():\n    pass\n" + "\n".join(lines))
     for number, name in enumerate(REFUSED):
         ending = stopped(getattr(answers, f"f{number}"))
         assert ending.reason in (Reason.FORBIDDEN, Reason.ERROR), (name, ending)
@@ -50,8 +46,6 @@ def test_what_is_put_together_while_it_runs_is_refused(answers):
 
 
 def test_usual_python_and_the_libraries_own_affairs_work(student):
-    import torch
-
     y, kind = student(HEAD.rpartition("names =")[0] + HONEST).f(torch.ones(2, 4))
     assert y.shape == (2, 4)
     assert kind == "int"

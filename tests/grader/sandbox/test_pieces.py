@@ -157,13 +157,10 @@ def test_no_statement_of_the_students_changes_a_reference(session, patch):
 TABLE = "TABLE = {'a': 1}\ndef get():\n    return TABLE"
 
 
-def test_no_table_of_ours_is_changed_either(session):
+def test_no_table_of_ours_is_changed_and_no_source_of_ours_is_to_be_had(session, student):
     code = Code(pieces=(changing("TABLE['a'] = 2", "TABLE"),), references=ours(TABLE))
     with session.check(code) as student:
         assert student.get() == {"a": 1}
-
-
-def test_the_source_of_a_reference_is_not_to_be_had(student):
     found = student(
         "import inspect\ndef f():\n    return inspect.getsource(attend)",
         references=ours("def attend():\n    return 'ours'"),

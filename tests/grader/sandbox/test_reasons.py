@@ -87,7 +87,7 @@ def test_a_fork_bomb_does_not_go_off(sandboxes):
     assert "PermissionError" in told.message
 
 
-def test_message_and_name_of_an_exception_are_short_and_clean(bad):
+def test_exceptions_are_short_and_clean_and_quote_the_students_own_line(bad):
     message = stopped(bad.long_winded, 10_000_000).message
     start = "long_winded raised ValueError: "
     assert message.startswith(start + "<script> xxxx")
@@ -97,15 +97,6 @@ def test_message_and_name_of_an_exception_are_short_and_clean(bad):
     assert message.startswith("strange_kind raised yyyy")
     assert message.isprintable()
     assert len(message) < 150
-
-
-@pytest.mark.skipif("sys.version_info < (3, 11)")
-def test_a_group_of_exceptions_is_reported_as_one(bad):
-    message = stopped(bad.several).message
-    assert message == "several raised ExceptionGroup: two of them (2 sub-exceptions)"
-
-
-def test_an_error_quotes_the_students_own_line_and_no_frames_and_files_of_others(bad):
     told = stopped(bad.attend, torch.ones(2, 3), torch.ones(2, 3))
     assert told.reason is Reason.ERROR
     assert told.message.startswith("attend raised RuntimeError: mat1 and mat2 shapes")
@@ -116,6 +107,12 @@ def test_an_error_quotes_the_students_own_line_and_no_frames_and_files_of_others
     assert told.hint.startswith(f"cell 7, line {line}: return torch.nn.functional.linear(")
     assert "/" not in told.message + told.hint
     assert "grader" not in told.message + told.hint
+
+
+@pytest.mark.skipif("sys.version_info < (3, 11)")
+def test_a_group_of_exceptions_is_reported_as_one(bad):
+    message = stopped(bad.several).message
+    assert message == "several raised ExceptionGroup: two of them (2 sub-exceptions)"
 
 
 def test_what_is_still_to_be_done_what_is_missing_and_what_is_called_wrongly(bad):
@@ -163,15 +160,12 @@ def test_loading_that_does_not_end_is_a_timeout(session):
         assert reason(student.f) in (Reason.TIMEOUT, Reason.MEMORY)
 
 
-def test_a_check_or_session_that_is_over_cannot_be_asked_and_that_is_our_fault(best):
+def test_a_check_that_is_over_and_a_reference_that_fails_are_our_fault(best, session):
     with best.session() as session:
         with session.check(Code(pieces=pieces(BAD))) as student:
             pass
         assert reason(student.fine) is Reason.INFRASTRUCTURE
     assert reason(session.check, Code(pieces=())) is Reason.INFRASTRUCTURE
-
-
-def test_a_reference_that_fails_is_our_fault(session):
     ours = Piece(source="def f(:", where="reference", line=1, names=("f",))
     with session.check(Code(pieces=(), references=(ours,))) as student:
         assert reason(student.f) is Reason.INFRASTRUCTURE

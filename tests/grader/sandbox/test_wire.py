@@ -47,11 +47,15 @@ def test_values_come_back_equal_and_of_their_type(value):
     assert type(back) is type(value)
 
 
-def test_infinities_and_not_a_number_come_back():
+def test_infinities_shared_memory_and_requests_for_gradients_cross():
     assert math.isnan(crossed(math.nan))
     value = torch.tensor([math.inf, -math.inf, math.nan])
     assert torch.equal(crossed(value).isnan(), value.isnan())
     assert torch.equal(crossed(value)[:2], value[:2])
+    back = crossed([torch.randn(3, requires_grad=True), torch.randn(3)])
+    assert [tensor.requires_grad for tensor in back] == [True, False]
+    value = torch.randn(3)
+    assert all(torch.equal(back, value) for back in crossed([value, value, value.view(3)]))
 
 
 @pytest.mark.parametrize("dtype", wire.DTYPES.values(), ids=str)
@@ -76,13 +80,6 @@ def test_tensors_come_back_equal(dtype, shape):
 )
 def test_views_come_back_equal(value):
     assert torch.equal(crossed(value), value)
-
-
-def test_tensors_that_share_memory_cross_and_whether_they_ask_for_gradients():
-    back = crossed([torch.randn(3, requires_grad=True), torch.randn(3)])
-    assert [tensor.requires_grad for tensor in back] == [True, False]
-    value = torch.randn(3)
-    assert all(torch.equal(back, value) for back in crossed([value, value, value.view(3)]))
 
 
 def test_a_subclass_crosses_as_a_plain_tensor_with_its_true_values():
@@ -197,7 +194,7 @@ def test_bytes_that_are_no_frame_are_refused(data):
         unframe(data)
 
 
-def test_an_archive_is_refused():
+def test_an_archive_and_noise_are_refused():
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("data.pkl", pickle.dumps(1))
@@ -205,6 +202,10 @@ def test_an_archive_is_refused():
         unframe(archive.getvalue())
     with pytest.raises(Malformed):
         load(TENSOR, archive.getvalue())
+    chance = random.Random(1)
+    for size in range(200):
+        with pytest.raises(Malformed):
+            load(chance.randbytes(size), chance.randbytes(size + 1))
 
 
 def test_text_that_no_file_could_hold_is_mended_and_long_words_are_cut():
@@ -237,10 +238,3 @@ def test_any_change_of_a_frame_is_refused_or_still_plain_values():
         except Malformed:
             refused += 1
     assert 1000 < refused < 3000
-
-
-def test_noise_is_refused():
-    chance = random.Random(1)
-    for size in range(200):
-        with pytest.raises(Malformed):
-            load(chance.randbytes(size), chance.randbytes(size + 1))

@@ -115,21 +115,15 @@ def test_what_a_decorator_of_their_own_keeps_are_no_rivals(decorators):
     assert chosen(*cells).notes == []
 
 
-def test_an_answer_with_a_decorator_of_their_own_is_one_all_the_same():
+def test_a_decorator_of_their_own_or_of_a_library_makes_no_other_kind_of_rival():
     todo = '@patch\ndef attend(q):\n    raise NotImplementedError("TODO 2.1")'
     assert sources(PATCH, f"@patch\n{ONE}", f"@patch\n{TWO}", todo) == [PATCH, f"@patch\n{TWO}"]
-
-
-def test_a_library_decorates_rivals_as_well():
     assert sources("import t", f"@t.f()\n{FORWARD}", f"@t.f()\n{OTHER}")[1:] == [f"@t.f()\n{OTHER}"]
 
 
-def test_a_function_that_was_taken_hold_of_stays_when_its_name_is_used_again():
+def test_a_function_that_was_taken_hold_of_stays_and_replaces_no_answer():
     cells = (LAYER, STACK, FORWARD, "Heads.forward = forward", OTHER, "Stack.forward = forward")
     assert sources(*cells) == list(cells)
-
-
-def test_what_was_taken_hold_of_after_an_answer_does_not_replace_it():
     todo = 'def attend(q):\n    raise NotImplementedError("TODO 2.1")'
     assert sources(ONE, "first = attend", todo, "second = attend", todo) == [
         ONE,
