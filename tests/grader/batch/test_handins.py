@@ -13,32 +13,9 @@ from grader.batch.handins import find, youngest
 from grader.batch.roster import by_student
 from kws.errors import UsageError
 from tests.grader.batch.made_up import nested
+from tests.grader.conftest import code_beside
 
-METADATA = """\
----
-submission_11:
-  :submitters:
-  - :name: Alice Example
-    :sid: '4711'
-    :email: alice@example.org
-  - :name: Bob
-    :sid: '4712'
-    :email: bob@example.org
-  :created_at: 2025-03-01 23:12:45.123456789 -08:00
-  :score: 7.0
-  :history:
-  - :id: 10
-    :created_at: 2025-02-01 00:00:00 Z
-    :submitters:
-    - :name: Mallory
-      :sid: '666'
-submission_12:
-  :submitters:
-  - :name: Carol
-    :sid:
-    :email: carol@example.org
-  :created_at: 2025-03-02T01:00:00Z
-"""
+METADATA = code_beside(__file__)["metadata"]
 
 
 def make(folder, *names, when=1_700_000_000):
@@ -92,8 +69,8 @@ def test_files_of_canvas_and_folders_of_moodle_belong_to_the_number_of_their_use
     assert [name for name, _ in alice.files] == ["02_attention.ipynb", "model.safetensors"]
     assert (alice.marked, bob.marked) == (False, True)
     assert "examplealice" in alice.keys
-    make(tmp_path, "Alice Example_4711_assignsubmission_file_/02_attention.ipynb")
-    (entry,) = find(tmp_path).entries
+    moodle = make(tmp_path / "moodle", "Alice Example_4711_assignsubmission_file_/02_attention.py")
+    (entry,) = find(moodle).entries
     assert (entry.student, entry.name) == ("4711", "Alice Example")
 
 
@@ -117,12 +94,14 @@ def test_gradescopes_list_tells_students_and_dates(tmp_path):
 
 
 def test_a_folder_is_as_young_as_its_youngest_file_and_a_link_as_itself(tmp_path):
-    make(tmp_path, "elsewhere", when=5_000)
+    make(tmp_path, "elsewhere/x", when=5_000)
     make(tmp_path, "alice/a.ipynb", when=1_000)
     make(tmp_path, "alice/deep/b.ipynb", when=2_000)
-    link = tmp_path / "alice" / "c.ipynb"
-    link.symlink_to(tmp_path / "elsewhere")
-    os.utime(link, (1_500, 1_500), follow_symlinks=False)
+    link, folder = tmp_path / "alice" / "c.ipynb", tmp_path / "alice" / "more"
+    link.symlink_to(tmp_path / "elsewhere" / "x")
+    folder.symlink_to(tmp_path / "elsewhere")
+    for each in (link, folder):
+        os.utime(each, (1_500, 1_500), follow_symlinks=False)
     assert youngest(tmp_path / "alice").timestamp() == 2_000
     os.utime(link, (3_000, 3_000), follow_symlinks=False)
     assert youngest(tmp_path / "alice").timestamp() == 3_000

@@ -159,8 +159,8 @@ TABLE = "TABLE = {'a': 1}\ndef get():\n    return TABLE"
 
 def test_no_table_of_ours_is_changed_and_no_source_of_ours_is_to_be_had(session, student):
     code = Code(pieces=(changing("TABLE['a'] = 2", "TABLE"),), references=ours(TABLE))
-    with session.check(code) as student:
-        assert student.get() == {"a": 1}
+    with session.check(code) as check:
+        assert check.get() == {"a": 1}
     found = student(
         "import inspect\ndef f():\n    return inspect.getsource(attend)",
         references=ours("def attend():\n    return 'ours'"),
