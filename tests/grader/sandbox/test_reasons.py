@@ -161,11 +161,11 @@ def test_loading_that_does_not_end_is_a_timeout(session):
 
 
 def test_a_check_that_is_over_and_a_reference_that_fails_are_our_fault(best, session):
-    with best.session() as session:
-        with session.check(Code(pieces=pieces(BAD))) as student:
+    with best.session() as over:
+        with over.check(Code(pieces=pieces(BAD))) as student:
             pass
         assert reason(student.fine) is Reason.INFRASTRUCTURE
-    assert reason(session.check, Code(pieces=())) is Reason.INFRASTRUCTURE
+    assert reason(over.check, Code(pieces=())) is Reason.INFRASTRUCTURE
     ours = Piece(source="def f(:", where="reference", line=1, names=("f",))
     with session.check(Code(pieces=(), references=(ours,))) as student:
         assert reason(student.f) is Reason.INFRASTRUCTURE
