@@ -7,7 +7,7 @@ For every hop, with the posteriors p (C,) of the last second of audio:
     3  where its s reaches `threshold`, and did not, or of another word, the hop before, a time
        begins
     4  where s has reached the threshold for as long as `in_a_row` hops take, and the last event is
-       `refractory_ms` old, there is an event: (time, word, s), and 3 begins anew
+       `refractory_ms` old, there is an event: (time, word, s), and 3 begins again
 
 Times count, not hops: where a slow device leaves hops out the rule is the same.
 
