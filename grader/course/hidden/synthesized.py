@@ -10,12 +10,12 @@ Shape letters: B texts   U phonemes   T frames   F mel bands   N samples
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from grader.core.made_once import MadeOnce
 from grader.core.seed import Seed
 from grader.grading.feedback import Failure, expect_finite, expect_shape
 from kws.audio.griffin_lim import vocode
@@ -47,13 +47,13 @@ def secret_phrases(secret: Seed) -> SpokenTexts:
     return phrases_of(secret.number("hidden phrases"))
 
 
-@lru_cache(maxsize=2)
+@MadeOnce
 def phrases_of(seed: int) -> SpokenTexts:
     """The phrases that follow from a number."""
     return spoken_texts(phrase_texts(PHRASES, "testing", seed=f"hidden phrases {seed}"))
 
 
-@lru_cache(maxsize=1)
+@MadeOnce
 def keywords() -> SpokenTexts:
     """The 35 keywords, each alone."""
     return spoken_texts(V2_WORDS)
