@@ -1210,7 +1210,7 @@ print(f"{'reference':53}{sum(map(len, some.texts)) / len(some):12.1f}")
 # uncertain: greedy search never finds these texts, because their end was never the single most
 # probable symbol. The error is the model's (it was not trained to compare whole texts of different
 # lengths), and greedy search hides it. A length weight compensates for each symbol, and has to be
-# tuned: 0.5 was too much when we ran it, as the model then inserted words. CTC's prefix scores need
+# tuned: where it is too large, the model inserts words. CTC's prefix scores need
 # no such bonus: a text that ends early leaves frames unexplained, so its $\psi$ is low.
 #
 # </details>

@@ -11,6 +11,7 @@ from grader.authoring.build import read_solution
 from grader.course.mistakes.planted import planted, solution
 from grader.course.overview import brought_up_to_date, hidden_checks, hours, minutes
 from kws.errors import UsageError
+from kws.student.released import tasks_of
 
 PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -61,4 +62,5 @@ def test_hidden_checks_are_all_read_with_their_points():
     checks = list(hidden_checks("02"))
     assert {check.task for check in checks} == {task.id for task in ASSIGNMENTS["02"].tasks}
     assert sum(check.points for check in checks) == 34
+    assert sum(task.points for task in tasks_of("02").values()) == 34  # read from the headings
     assert not any(check.retrain for check in checks)
