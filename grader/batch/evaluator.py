@@ -52,7 +52,7 @@ AGAIN = 5.0  # seconds between two reminders to stop
 REFUSED = 2
 PART = 1 << 16
 PREPARING, GRADING = "preparing", "grading"  # what `ps` calls the forks
-SAY = 5.0  # seconds between two words to those who wait
+REPORT_EVERY = 5.0  # seconds between two words to those who wait
 
 
 def main() -> int:
@@ -143,14 +143,14 @@ class _Preparation:
     retrain: bool
     process: int
     pipe: socket.socket  # closes with it
-    said: float  # when the jobs were told last, or it began
+    reported: float  # when the jobs were told last, or it began
     jobs: list[_Job] = field(default_factory=list)
     output: list[bytes] = field(default_factory=list)
 
-    def say(self) -> None:
+    def report(self) -> None:
         """Let those who wait know that it is not in vain."""
         doing = f"preparing {self.number}: the first time its recordings or listener take minutes"
-        self.said = time.monotonic()
+        self.reported = time.monotonic()
         for job in self.jobs:
             with suppress(OSError):
                 _send(job.line, {"doing": doing})
@@ -183,7 +183,7 @@ class JobServer:
     def _step(self) -> bool:
         """Handle what has arrived, or wait for it; False once the control socket is closed."""
         first = min((job.until for job in self._jobs), default=float("inf"))
-        first = min([first, *(each.said + SAY for each in self._preparing)])
+        first = min([first, *(each.reported + REPORT_EVERY for each in self._preparing)])
         wait = None if first == float("inf") else max(first - time.monotonic(), 0)
         for key, _ in self._watched.select(wait):
             job: _Job | _Preparation | None = key.data
@@ -201,8 +201,8 @@ class JobServer:
             elif job in self._jobs:
                 self._read(job, key.fileobj is job.pipe)
         for preparation in self._preparing:
-            if preparation.said + SAY <= time.monotonic():
-                preparation.say()
+            if preparation.reported + REPORT_EVERY <= time.monotonic():
+                preparation.report()
         for job in [job for job in self._jobs if job.until <= time.monotonic()]:
             late = f"grading took longer than {job.wall:.0f} seconds, and did not stop"
             self._answer(job, {"fault": late})
@@ -341,7 +341,7 @@ def wait_for_threads(seconds: float = 5.0) -> None:
 
     A thread that Python has joined still has its native end before it, and frees MKL's memory there
     under a lock; a fork in that moment waits for it in its first matrix product. After `seconds`
-    the wait is given up: what goes on then is no end of a thread.
+    the wait is given up: what goes on then is not an end of a thread.
     """
     until = time.monotonic() + seconds
     while THREADS.is_dir() and len([*THREADS.iterdir()]) > 1 and time.monotonic() < until:

@@ -64,7 +64,7 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
         _compare(trial, results, expected, seed)
     except Failure:
         raise
-    # ours has the form that can be compared: what the student's lacks is no fault of the grader
+    # ours has the form that can be compared: what the student's lacks is not a fault of the grader
     except Exception as error:
         what = results[0][0] if results else trial.title
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -69,12 +69,12 @@ def test_the_steps_are_those_of_the_solution(number):
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_no_hint_holds_an_answer(number):
-    said = [
+    output = [
         "\n".join([*each.steps, *each.hints.values(), *each.suspects])
         for each in tasks_of(number).values()
     ]
     secrets = secrets_of_solution(ROOT / "solutions" / f"{stem_of(number)}.py")
-    assert find_leaks({"hints": "\n".join(said).encode()}, secrets) == []
+    assert find_leaks({"hints": "\n".join(output).encode()}, secrets) == []
 
 
 def test_every_question_to_think_about_has_its_answer():
@@ -93,9 +93,9 @@ def test_the_questions_of_suspects_are_found_wherever_they_stand_in_a_check():
 
 
 def test_a_section_ends_where_the_next_begins():
-    said = tasks_of("03")["3.1"].section
-    assert "padding" in said
-    assert "The speaker is the same in all frames" not in said
+    output = tasks_of("03")["3.1"].section
+    assert "padding" in output
+    assert "The speaker is the same in all frames" not in output
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -83,8 +83,8 @@ def duration_error(model: Model, texts: SpokenTexts) -> float:
     for row in range(len(texts)):  # alone: other texts tell nothing
         phonemes, valid, durations, _ = texts.batch([row])
         _, _, logs = answered(model, phonemes, valid)
-        said = (logs.detach().double().exp() - 1).round().clamp(1, MOST_FRAMES)
-        off.append((said - durations).abs().flatten())
+        predicted = (logs.detach().double().exp() - 1).round().clamp(1, MOST_FRAMES)
+        off.append((predicted - durations).abs().flatten())
     return float(torch.cat(off).mean())
 
 
@@ -96,8 +96,8 @@ def recognized_words(model: Model) -> tuple[Proportion, list[str]]:
         for row in range(len(texts)):
             phonemes, valid = pad_phonemes([texts.phonemes[row]])
             mel, frames, _ = answered(model, phonemes, valid, pace=pace)
-            said = mel[0, frames[0]][:MOST_FRAMES].detach().float().clamp(max=LOUDEST)
-            waveforms.append(vocode(said) if len(said) > 1 else torch.zeros(1))
+            predicted = mel[0, frames[0]][:MOST_FRAMES].detach().float().clamp(max=LOUDEST)
+            waveforms.append(vocode(predicted) if len(predicted) > 1 else torch.zeros(1))
         for word, guess in zip(
             V2_WORDS, recognize(listener(progress=False), waveforms), strict=True
         ):

@@ -259,8 +259,8 @@ def test_a_fork_that_does_not_stop_is_killed_and_the_evaluator_goes_on(job):
         threading.Thread(
             target=lambda: os.kill(forks_of(process.pid)[0], signal.SIGSTOP), daemon=True
         ).start()
-        said = process.ask(job(SLEEPING, wall=1.0))
-        assert "did not stop" in said["fault"]
+        output = process.ask(job(SLEEPING, wall=1.0))
+        assert "did not stop" in output["fault"]
         assert process.ask(job())["graded"]
     finally:
         process.close()
@@ -291,7 +291,7 @@ def test_a_job_that_waits_for_the_listener_is_told_and_holds_up_no_other(
         (preparing,) = forks_of(one.pid, what=PREPARING)
         assert only_report(one.ask(job())).assignment == "02"
         assert waiting.is_alive()
-        until(lambda: Path(f"/proc/{preparing}").exists() and one._current._told)
+        until(lambda: Path(f"/proc/{preparing}").exists() and one._current._shown)
         os.kill(one.pid, signal.SIGKILL)
         until_gone([preparing])  # it ends with its parent
         waiting.join()

@@ -165,9 +165,9 @@ def test_modules_come_in_lists_can_be_arguments_and_keep_their_number(nets):
 
 
 def test_an_error_in_forward_names_the_class(nets):
-    told = stopped(nets.Honest(5, 7), torch.zeros(2, 3))
-    assert told.message.startswith("Honest raised RuntimeError")
-    assert told.hint.startswith("cell 7, line ")
+    messages = stopped(nets.Honest(5, 7), torch.zeros(2, 3))
+    assert messages.message.startswith("Honest raised RuntimeError")
+    assert messages.hint.startswith("cell 7, line ")
 
 
 def test_training_lowers_the_loss_and_changes_the_weights(nets):
