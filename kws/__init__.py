@@ -6,16 +6,13 @@ Importing this package prints nothing, starts nothing and imports no torch: `kws
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from kws.inference.trained import Trained
+from typing import Any
 
 __version__ = "0.1.0"
 
 
-def load(run_or_file: str | Path = "keywords") -> "Trained":
-    """The trained model of a run folder or checkpoint, or "keywords", which comes with the package.
+def load(run_or_file: str | Path = "keywords") -> Any:
+    """The `Trained` model of a run or checkpoint, or "keywords", which comes with the package.
 
     `model.logits(model.features(waveforms))` are (B, C) logits of clips (B, 16000) at 16 kHz, in
     the order of `model.labels`. UsageError where there is no such model.
