@@ -187,9 +187,6 @@ def test_chosen_clips_belong_to_the_split_and_carry_their_word(v2, chosen):
         assert label == (word if word in COMMANDS else "_unknown_")
 
 
-# --- folders ---
-
-
 def touch(folder: Path, *names: str) -> Path:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -78,9 +78,6 @@ def owner(number: int) -> str:
     return "test"
 
 
-# --- the division ---
-
-
 def test_every_speaker_gives_a_tenth_to_validation_at_least_one_of_two(made):
     data = load_speakers(made)
     assert data.speakers == ("id00", "id01", "id02", "id03")
@@ -140,9 +137,6 @@ def test_test_utterances_have_no_speakers_unless_the_answers_are_there(own):
     assert load_speakers(own).test is None
 
 
-# --- crops ---
-
-
 def test_crops_are_consecutive_frames_of_their_utterance(made):
     train = load_speakers(made).train
     index = torch.arange(len(train)).flip(0)
@@ -193,9 +187,6 @@ def test_crop_batches_visit_everyone_once(made, shuffled):
     assert sorted(index.tolist()) == list(range(32))
     assert (index.tolist() != list(range(32))) == shuffled
     assert torch.equal(torch.cat([labels for *_, labels, _ in batches]), train.labels[index])
-
-
-# --- whole utterances ---
 
 
 @pytest.mark.parametrize("budget", [1, 300, 1_000, 100_000])
@@ -264,9 +255,6 @@ def test_empty_split_has_no_batches(made):
     assert list(validation.crop_batches(3)) == []
 
 
-# --- moved, compatible ---
-
-
 def test_a_moved_split_holds_its_own_frames_and_gives_the_same_batches(made, monkeypatch):
     monkeypatch.setattr("kws.data.frames.MOVE_BLOCK", 100)
     data = load_speakers(made)
@@ -290,9 +278,6 @@ def test_a_split_on_the_gpu_gives_the_same_batches(made):
         for a, b in zip(ours, theirs, strict=True):
             assert a.is_cuda
             assert torch.equal(a.cpu(), b)
-
-
-# --- bad input ---
 
 
 def replace_entry(folder: Path, key: str, value: object) -> None:
@@ -406,12 +391,10 @@ def test_bad_structure_is_named(own, file, change, sentence):
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
-        ("feature_path", "absent.pt", "absent.pt: no such file"),
         ("feature_path", "../x.pt", "leads out of the folder"),
         ("feature_path", "/x.pt", "leads out of the folder"),
         ("feature_path", 3, "feature_path is missing or not a text"),
         ("mel_len", "9", "mel_len is missing or not a positive whole number"),
-        ("mel_len", 0, "mel_len is missing or not a positive whole number"),
         ("mel_len", True, "mel_len is missing or not a positive whole number"),
         ("mel_len", 9999, "frames where its mel_len says 9999"),
     ],
@@ -419,13 +402,6 @@ def test_bad_structure_is_named(own, file, change, sentence):
 def test_bad_entries_are_named(own, key, value, sentence):
     replace_entry(own, key, value)
     with pytest.raises(UsageError, match=sentence):
-        load_speakers(own)
-
-
-def test_wrong_n_mels_is_named(own):
-    (own / "testdata.json").unlink()
-    edit(own / "metadata.json", lambda m: m.update(n_mels=80))
-    with pytest.raises(UsageError, match=r"\.pt: 5 mel bands where n_mels says 80"):
         load_speakers(own)
 
 

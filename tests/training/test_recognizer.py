@@ -174,20 +174,6 @@ def test_utterances_with_too_few_frames_are_left_out_and_counted():
     assert [len(text) for text in data.symbols] == [2, 2, 2]
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"width": 0}, "a beam of width 0 holds no text"),
-        ({"ctc_weight": 1.5}, "a CTC weight of 1.5 is not between 0 and 1"),
-        ({"longest": 0}, "longest=0 leaves no symbol"),
-    ],
-)
-def test_a_search_that_can_find_nothing_is_refused(options, says):
-    model = new_recognizer(recipe(), 6)
-    with pytest.raises(UsageError, match=says):
-        transcribe(model, split("some", 1).mels, Alphabet.of(TEXTS), **options)
-
-
 def test_texts_are_read_one_place_late():
     inputs, wanted = teacher_forced([torch.tensor([5, 4, 5]), torch.tensor([3])])
     assert inputs.tolist() == [[SOS, 5, 4, 5], [SOS, 3, EOS, EOS]]
