@@ -14,18 +14,7 @@ from pathlib import Path
 
 import pytest
 
-LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 32044\n"
-VICTIM = "yes/00_nohash_0.wav"
-FEW = ("--set", "train.total_steps=1", "--set", "train.batch_size=8", "--device", "cpu")
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1000])
-
-
-def a_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
+from tests.cli.test_bad_data import FEW, LFS, VICTIM, a_folder, cut
 
 
 def with_run(command: str, run: Path, words: Path, tmp_path: Path) -> list[object]:
