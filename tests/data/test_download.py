@@ -308,11 +308,16 @@ def test_an_unknown_name_suggests_the_near_one(site, tmp_path):
     assert "did you mean 'v2-test'?" in refused(download, "v2_test", tmp_path / "sc")
 
 
-@pytest.mark.parametrize("mirror", ["ftp://127.0.0.1/x", "/srv/mirror", "http://h:port"])
+@pytest.mark.parametrize("mirror", ["ftp://127.0.0.1/x", "/srv/mirror", "file:///srv"])
 def test_a_mirror_is_a_web_address(site, tmp_path, mirror, monkeypatch):
     assert f"--mirror '{mirror}'" in refused(download, "small", tmp_path / "sc", mirror=mirror)
     monkeypatch.setenv("KWS_MIRROR", mirror)
     assert f"KWS_MIRROR '{mirror}'" in refused(download, "small", tmp_path / "sc")
+
+
+@pytest.mark.parametrize("mirror", ["http://exa mple/", "http://[::1", "http://h:port"])
+def test_a_mirror_with_a_malformed_address_is_refused_at_once(site, tmp_path, mirror):
+    assert "--mirror" in refused(download, "small", tmp_path / "sc", mirror=mirror)
 
 
 @pytest.mark.parametrize("status", [403, 404, 416])
