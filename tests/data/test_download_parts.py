@@ -233,7 +233,7 @@ def in_table(name: str, change: Callable[[dict], object]) -> Callable[[dict[str,
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "messages"),
     [
         (lambda files: files.pop(FIRST), "1 of its 16 feature files are missing, uttr-"),
         (lambda files: files.update({FIRST: files[SECOND]}), "where its mel_len says"),
@@ -250,11 +250,11 @@ def in_table(name: str, change: Callable[[dict], object]) -> Callable[[dict[str,
         (lambda files: files.pop("metadata.json"), "metadata.json 0 times"),
     ],
 )
-def test_other_content_than_the_homework_is_refused(server, files, tmp_path, change, told):
+def test_other_content_than_the_homework_is_refused(server, files, tmp_path, change, messages):
     other = dict(files)
     change(other)
     server.files = cut(packed(other))
-    assert told in refused(tmp_path / "out")
+    assert messages in refused(tmp_path / "out")
 
 
 def test_a_full_disk_is_told_before_anything_is_fetched(server, tmp_path, monkeypatch):
