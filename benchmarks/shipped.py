@@ -77,7 +77,7 @@ def interval(each: Proportion | AlarmRate, scale: float = 1.0) -> str:
 
 def by_ratio(streams: list[Scored], trained: Trained, trigger: Trigger) -> list[str]:
     """Rows of the table of misses by ratio of word to noise."""
-    said: dict[str, list[bool]] = {}
+    by_name: dict[str, list[bool]] = {}
     for scored in streams:
         missed, _ = match(events_of(scored, trained.labels, trigger), scored.truth)
         for word in scored.truth:
@@ -85,12 +85,12 @@ def by_ratio(streams: list[Scored], trained: Trained, trigger: Trigger) -> list[
             if word.ratio is not None:
                 place = sum(word.ratio >= border for border in RATIOS) - 1
                 name = f"{RATIOS[place]} to {RATIOS[place + 1]} dB"
-            said.setdefault(name, []).append(word in missed)
+            by_name.setdefault(name, []).append(word in missed)
     names = [f"{low} to {high} dB" for low, high in pairwise(RATIOS)]
     shown = {"-100 to 8 dB": "below 8 dB", "32 to 100 dB": "32 dB and more"}
     rows = ["| word over noise | n | missed %, 95 % interval |", "|---|---|---|"]
     for name in (*names, "silence"):
-        found = Proportion(correct=sum(said.get(name, ())), n=len(said.get(name, ())))
+        found = Proportion(correct=sum(by_name.get(name, ())), n=len(by_name.get(name, ())))
         if found.n:
             rows.append(f"| {shown.get(name, name)} | {found.n} | {interval(found, 100)} |")
     return rows
@@ -129,8 +129,8 @@ def main() -> None:
         "| threshold | missed % | false alarms an hour | an hour of continuous speech |",
         "|---|---|---|---|",
     ]
-    heard = det_curve(streams, trained.labels, trigger, thresholds=THRESHOLDS)
-    for point in heard:
+    curve = det_curve(streams, trained.labels, trigger, thresholds=THRESHOLDS)
+    for point in curve:
         at = replace(trigger, threshold=point.threshold)
         alarms = AlarmRate(
             count=len(events_of(speech, trained.labels, at)), hours=speech.seconds / 3600
@@ -140,7 +140,7 @@ def main() -> None:
             f"| {point.threshold:g} | {interval(total.missed, 100)} | "
             f"{interval(total.alarms)} | {interval(alarms)} |"
         )
-    default = next(each for each in heard if each.threshold == trigger.threshold).total
+    default = next(each for each in curve if each.threshold == trigger.threshold).total
     thousand = AlarmRate(count=default.alarms.count, hours=others / 1000)
     body = SHIPPED["keywords"].read_bytes()
     lines = [
