@@ -77,7 +77,9 @@ class Pool:
         if self._executor is None:
             return
         self._executor.shutdown(wait=False, cancel_futures=True)
-        while self._stop and wait(self._futures, STOP_AGAIN).not_done:
+        # `wait` waits for those, too, that were cancelled before they began
+        begun = [each for each in self._futures if not each.cancelled()]
+        while self._stop and wait(begun, STOP_AGAIN).not_done:
             self._stop()
         self._executor.shutdown(wait=True)
 

@@ -10,6 +10,7 @@ whose lightness rises steadily.
 Shape letters: T frames   F mel bands   C classes
 """
 
+import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,15 @@ STYLE: Any = {
 }
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows, also one that has not loaded pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
 @mpl.rc_context(STYLE)
 def new_figure(
     rows: int = 1,
@@ -71,7 +81,7 @@ def new_figure(
 
     `layout` goes to `Figure.subplots` (sharex, width_ratios, …).
     """
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = ShownFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     if title:
         lines = [textwrap.fill(line, width=int(13 * width)) for line in title.splitlines()]

@@ -19,6 +19,8 @@ Bands = Annotated[int, 1, 1000]
 Samples = Annotated[int, 2, 16_000]  # of a frame, at most a second
 Percent = Annotated[float, 0.0, 100.0]
 
+Interval = tuple[float, ...]  # of two numbers, the lower first; empty is none
+
 LARGEST = 2**63 - 1  # whole number that torch can take
 
 KIND_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
@@ -85,6 +87,14 @@ def checked(kind: Any, value: Any, where: str, key: str) -> Any:
             listed = ", ".join(choices)
             raise UsageError(f"{where}: {key} expects one of {listed}, got {as_toml(value)}{near}")
         return value
+    if kind == Interval:
+        numbers = isinstance(value, list) and all(type(x) in (int, float) for x in value)
+        ends = tuple(map(float, value)) if numbers else (math.inf,)
+        if len(ends) not in (0, 2) or ends[:1] > ends[1:] or not all(map(math.isfinite, ends)):
+            raise UsageError(
+                f"{where}: {key} expects two numbers, [lowest, highest], got {as_toml(value)}"
+            )
+        return ends
     low, high = -math.inf, math.inf
     words: tuple[str, ...] = ()
     if get_origin(kind) in (Union, UnionType):  # X | None: X; or words | X

@@ -37,6 +37,7 @@ import torchaudio
 
 from kws.audio.recordings import read_audio
 from kws.course.checking import check, check_values, expect_close, expect_equal
+from kws.course.diagrams import diagram
 from kws.data.embedded.corpus import make_corpus
 from kws.files import cache_dir
 from kws.metrics import Proportion
@@ -45,6 +46,9 @@ folder = make_corpus(cache_dir() / "tiny-corpus", size="tiny", progress=False)  
 names = sorted(path.relative_to(folder).as_posix() for path in folder.glob("[a-z]*/*.wav"))
 clips = [read_audio(folder / name) for name in names]
 print(f"{len(names):,} clips, the first is {names[0]}: {len(clips[0]):,} samples")
+
+# %%
+diagram("log_mel")
 
 # %% [markdown]
 # ## 1.1 One second
@@ -141,7 +145,8 @@ _ = right.legend(frameon=False)
 #
 # **Contract.** `hann(length)` → (length,), a float dtype. `frame(waveform, length, hop)`: waveform
 # (B, N), length even, N > length / 2 → (B, T, length), in the dtype of the waveform. Use
-# arithmetic, `F.pad` and `unfold`; `torch.hann_window` and its like do not count as an answer.
+# arithmetic, `F.pad` and `unfold`; the windows of torch and numpy (`torch.hann_window`,
+# `torch.hamming_window`, `np.hanning`) do not count as an answer.
 
 
 # %% tags=["export"]

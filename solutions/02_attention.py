@@ -31,6 +31,10 @@ _ = torch.manual_seed(0)
 import matplotlib.pyplot as plt
 
 from kws.course.checking import check, check_values, expect_close, expect_equal
+from kws.course.diagrams import diagram
+
+# %%
+diagram("encoder")
 
 # %% [markdown]
 # ## 2.1 A weighted average
@@ -62,6 +66,9 @@ from kws.course.checking import check, check_values, expect_close, expect_equal
 # **Contract.** `attend(q, k, v, valid=None)`: q (B, H, T, K), k and v (B, H, S, K), valid (B, S)
 # bool or None → (B, H, T, K), float32. Use tensor operations and `softmax`; the attention
 # functions of a library, `F.scaled_dot_product_attention` for one, do not count as an answer.
+
+# %%
+diagram("attention")
 
 
 # %% tags=["export"]

@@ -42,12 +42,16 @@ from kws.course.checking import (
     expect_close,
     expect_equal,
 )
+from kws.course.diagrams import diagram
 from kws.data.course_data import bounds, course_speakers
 from kws.data.speakers import load_speakers
 from kws.device import CalledFromCpu, back_on_cpu, choose_device
 
 device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
 print("trained on:", device)
+
+# %%
+diagram("speaker_classifier")
 
 # %% [markdown]
 # The data are synthesized on your machine, once (half a minute on two cores): a hundred voices say

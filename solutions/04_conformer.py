@@ -40,6 +40,7 @@ from tqdm import tqdm
 
 from kws.course.a04_conformer.contract import block_weights
 from kws.course.checking import check, check_accuracy, check_values, expect_close, expect_equal
+from kws.course.diagrams import diagram
 from kws.course.trial import Draw
 from kws.data.course_data import bounds, course_speakers
 from kws.data.speakers import load_speakers
@@ -49,6 +50,9 @@ from kws.training.schedule import cosine_warmup
 
 device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
 print("trained on:", device)
+
+# %%
+diagram("conformer_block")
 
 # %% [markdown]
 # ## 4.1 A gate
@@ -255,6 +259,9 @@ check_values("4.2-depthwise-padding", DepthwiseConv, load_depthwise)
 # no real frame depends on the padding, in training either. Use `nn.Linear` (or `nn.Conv1d` of
 # kernel size 1), `nn.LayerNorm` and the parts above, no module of torchaudio. `load_convolution`
 # loads known weights.
+
+# %%
+diagram("convolution_module")
 
 
 # %% tags=["export"]

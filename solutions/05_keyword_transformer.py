@@ -49,6 +49,7 @@ from kws.course.checking import (
     expect_close,
     expect_equal,
 )
+from kws.course.diagrams import diagram
 from kws.data.course_data import bounds, course_words
 from kws.data.speech_commands import load_speech_commands
 from kws.device import back_on_cpu, choose_device, device_of
@@ -57,8 +58,10 @@ from kws.metrics import Proportion
 from kws.models.recurrent import CRNN_SMALL, Crnn
 from kws.training.schedule import cosine_warmup
 
+# %%
 device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
 print("trained on:", device)
+diagram("keyword_transformer")
 
 # %% [markdown]
 # ## 5.1 Tokens and their memory

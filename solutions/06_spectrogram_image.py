@@ -36,6 +36,7 @@ from tqdm import tqdm
 
 from kws.audio.recordings import SAMPLE_RATE
 from kws.course.checking import check, check_accuracy, check_values, expect_close, expect_equal
+from kws.course.diagrams import diagram
 from kws.data.embedded.corpus import make_corpus
 from kws.data.protocols import GERMAN_WORDS
 from kws.data.speech_commands import load_speech_commands
@@ -46,6 +47,9 @@ from kws.training.schedule import cosine_warmup
 
 device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
 print("trained on:", device)
+
+# %%
+diagram("ast")
 
 # %% [markdown]
 # ## 6.1 Patches

@@ -43,6 +43,7 @@ from tqdm import tqdm
 
 from kws.audio.augment import spec_augment, warp_frequency
 from kws.course.checking import check, check_accuracy, check_values, expect_close, expect_equal
+from kws.course.diagrams import diagram
 from kws.data.embedded.strings import make_strings
 from kws.data.transcripts import load_transcripts
 from kws.decoding.ctc_prefix import CtcPrefixScorer
@@ -53,6 +54,9 @@ from kws.training.schedule import cosine_warmup
 
 device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
 print("trained on:", device)
+
+# %%
+diagram("recognizer")
 
 # %% [markdown]
 # ## 7.1 Count the errors
@@ -85,10 +89,16 @@ print("trained on:", device)
 #
 # </details>
 #
+# The table below is that of the example, in pairs (cost, gaps): rows are words of the reference,
+# columns of the hypothesis, and the best way to the last cell is in yellow.
+#
 # **Contract.** `count_edits(reference, hypothesis)`: two sequences (lists, tuples or texts, perhaps
 # empty) → (S, D, I), three ints. `word_error_rate(references, hypotheses)`: two lists of texts of
 # the same length, words with spaces between them → float; a ValueError if the references contain no
 # word. Use Python; `torchaudio.functional.edit_distance` does not count as an answer.
+
+# %%
+diagram("edit_table")
 
 
 # %% tags=["export"]
@@ -652,11 +662,18 @@ check_values("7.5-loss-values", smoothed_loss)
 #
 # </details>
 #
+# The **trellis** below is that of "ab" in 4 frames: each box has the number of paths that lead
+# there, and those of the two yellow boxes sum to 15. Dashed arrows are skips over a blank; in the
+# trellis of "aa" there are none.
+#
 # **Contract.** `collapse(path)`: int tensor (T,) → list of ints. `frames_needed(text)`: int tensor
 # (U,) → int, the smallest number of frames of a path for it. `ctc_loss(log_p, text)`:
 # log-probabilities (T, V), text (U,) of 1 or more symbols → a tensor with one number, $-\ln
 # p(\text{text})$ in nats, in the dtype of log_p; infinity if there are too few frames.
 # `F.ctc_loss`, `nn.CTCLoss` and torchaudio's alignment functions do not count as an answer.
+
+# %%
+diagram("ctc_trellis")
 
 
 # %% tags=["export"]
@@ -886,7 +903,11 @@ def joint_step(step, prefix_scores, weight):
 # %% [markdown]
 # In this toy, the first symbol is "a" with probability 0.6 and "b" with 0.4; after "a" there are
 # three equally probable symbols, after "b" the end is certain. So the text "b" has probability 0.4,
-# and "a" alone 0.2.
+# and "a" alone 0.2. The tree below has a box for each text, with its probability; the arrows have
+# those of the next symbol. In yellow are the texts that a beam of width 2 keeps.
+
+# %%
+diagram("beam_tree")
 
 
 # %% tags=["check"]

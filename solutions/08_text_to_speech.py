@@ -44,6 +44,7 @@ from tqdm import tqdm
 from kws.audio.features import log_mel
 from kws.audio.recordings import SAMPLE_RATE
 from kws.course.checking import check, check_accuracy, check_values, expect_close, expect_equal
+from kws.course.diagrams import diagram
 from kws.data.embedded.phrases import SYMBOLS, numbers_of, phrase_texts, speak_phrases
 from kws.data.protocols import V2_WORDS
 from kws.device import back_on_cpu, choose_device
@@ -53,8 +54,10 @@ from kws.models.decoder import CrossAttention
 from kws.models.transformer import EncoderLayer, FeedForward
 from kws.training.schedule import cosine_warmup
 
+# %%
 device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
 print("trained on:", device)
+diagram("fastspeech")
 
 # %% [markdown]
 # ## 8.1 Durations
@@ -137,9 +140,9 @@ check_values("8.1-durations-values", frames_of)
 # </details>
 #
 # **Contract.** `regulate(x, durations)`: (B, U, D), (B, U) int64 from 0 up → y (B, T, D) and
-# `valid` (B, T) bool, T the longest sum; y is 0 where not valid. Use any tensor operation except
-# `repeat_interleave`. `paced(durations, pace)`: (B, U) int64 and a number above 0 → (B, U) int64,
-# rounded half up.
+# `valid` (B, T) bool, T the longest sum; y is 0 where not valid. Use tensor
+# operations; `repeat_interleave` and `np.repeat` do not count as an answer.
+# `paced(durations, pace)`: (B, U) int64 and a number above 0 → (B, U) int64, rounded half up.
 
 
 # %% tags=["export"]
@@ -219,6 +222,9 @@ check_values("8.2-paced-values", paced)
 # durations, valid)`: (B, U), (B, U) int64, (B, U) bool → mean square error against $\ln(d + 1)$,
 # over real phonemes. `frames_from(log_durations, valid)` → (B, U) int64: the durations with these
 # logarithms, rounded, at least 1 for a real phoneme and 0 for padding.
+
+# %%
+diagram("fft_block")
 
 
 # %% tags=["export"]
@@ -353,6 +359,9 @@ check_values("8.3-block-padding", FftBlock, load_block)
 # attention (B, H, S, U), (B, S, U), valid steps (B, S) → the sum over the text of attention times
 # guide, averaged over heads and valid steps. Use any tensor operations;
 # `F.binary_cross_entropy_with_logits` and `nn.BCEWithLogitsLoss` do not count as an answer.
+
+# %%
+diagram("transformer_tts")
 
 
 # %% tags=["export"]

@@ -38,6 +38,7 @@ from tqdm import tqdm
 
 from kws.audio.griffin_lim import vocode
 from kws.course.checking import check, check_accuracy, check_values, expect_close, expect_equal
+from kws.course.diagrams import diagram
 from kws.data.embedded.clean_words import clean_words
 from kws.data.protocols import V2_WORDS
 from kws.device import back_on_cpu, choose_device
@@ -47,6 +48,9 @@ from kws.training.schedule import cosine_warmup
 
 device = choose_device()  # a GPU where there is one; KWS_DEVICE=cpu keeps it on the CPU
 print("trained on:", device)
+
+# %%
+diagram("vq_vae")
 
 # %% [markdown]
 # ## 9.1 How long is a song?
@@ -616,6 +620,9 @@ for frame, code in zip(range(0, FRAMES, 4), codes["validation"][0].tolist(), str
 # codes)`: (B,) and (B, t) int64, t may be 0 → (B, t + 1, K) logits; a ValueError if there are more
 # outputs than places. `nats(logits, codes)`: (B, t, K), (B, t) → minus the mean log-probability of
 # the codes, with natural logarithms, a tensor with one number and its gradient.
+
+# %%
+diagram("prior")
 
 
 # %% tags=["export"]

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from kws.parallel import JsonProcess, thread_map
+from kws.parallel import JsonProcess, Pool, thread_map
 
 ECHO = """
 import sys
@@ -42,6 +42,24 @@ def test_the_first_failure_of_a_thread_is_raised_and_the_rest_is_dropped():
     with pytest.raises(ValueError, match="0"):
         thread_map(fail, range(1_000), workers=1, title="", progress=False)
     assert len(done) < 1_000
+
+
+def test_leaving_early_stops_what_has_begun_and_drops_what_has_not():
+    begun, first, stopped, calls = [], threading.Event(), threading.Event(), iter(range(100))
+
+    def work(item: int) -> None:
+        begun.append(item)
+        (stopped if item else first).wait()
+
+    def stop() -> None:
+        next(calls)  # StopIteration: it never ends
+        stopped.set()
+
+    with Pool(2, stop=stop) as pool:
+        results = pool.as_completed(work, range(100))
+        first.set()
+        assert next(results)[0] == 0
+    assert len(begun) < 100
 
 
 def test_a_child_answers_in_json_until_it_ends(capfd):

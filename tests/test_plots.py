@@ -37,6 +37,7 @@ def test_saving_twice_gives_the_same_bytes_in_a_folder_that_is_made(tmp_path):
         assert plots.save(plots.confusion(MATRIX, LABELS), out) == out
         assert [path.name for path in out.parent.iterdir()] == ["a.png"]
     assert first.read_bytes() == second.read_bytes()
+    assert plots.confusion(MATRIX, LABELS)._repr_png_()[:4] == first.read_bytes()[:4]
     assert first.read_bytes().startswith(b"\x89PNG")
     assert b"Software" not in first.read_bytes()  # its version would change the bytes
 

@@ -7,14 +7,17 @@ A solution is a py:percent script, `solutions/02_attention.py`. Its code cells m
     staff   dropped, whatever kind of cell it is
     written a question that a person marks, see `questions`; as code, a place for its figure
 
-All other text reaches the student as it is. The notebook's metadata hold `kws.assignment`, those of
-a cell with a region `kws.task`, of one for a written answer `kws.written`; a cell's id is its
-assignment and its number, `02-attention-003`.
+All other text reaches the student as it is; headings of tasks get their points. The metadata of a
+notebook hold `kws.assignment`, those of a cell with a region `kws.task`, of one for a written
+answer `kws.written`; a cell's id is its assignment and its number, `02-attention-003`.
 """
 
 import ast
+import importlib
 import json
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ from grader.authoring.questions import HEADING, PLACEHOLDER, divide_question
 from kws.errors import UsageError, did_you_mean
 
 STEM = re.compile(r"(?P<number>\d\d)_[a-z0-9_]+")
+TASK_HEADING = re.compile(r"^#+ (\d+\.\d+) .+$", re.MULTILINE)
 TAGS = ("export", "check", "staff", "written")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -128,8 +132,28 @@ def student_cells(solution: Path) -> list[SolutionCell]:
     return cells
 
 
+def points_of(solution: Path) -> Mapping[str, float]:
+    """What each task of an assignment of the course earns, as its checks say; elsewhere nothing."""
+    folder = f"a{solution.stem}"
+    course = ROOT / "grader" / "course" / folder / "test_checks.py"
+    if solution.parent != ROOT / "solutions" or not course.is_file():
+        return {}
+    found: Counter[str] = Counter()
+    for check in vars(importlib.import_module(f"grader.course.{folder}.test_checks")).values():
+        for mark in getattr(check, "pytestmark", ()):
+            if mark.name == "check" and not mark.kwargs.get("retrain"):
+                found[mark.args[0]] += mark.kwargs["points"]
+    return found
+
+
 def build_notebook(solution: Path) -> str:
     """The student's notebook, as JSON text."""
+
+    def with_points(heading: re.Match[str]) -> str:
+        earned = points.get(heading[1])
+        return f"{heading[0]} ({earned:g} point{'s' * (earned != 1)})" if earned else heading[0]
+
+    points = points_of(solution)
     name = f"{solution.parent.name}/{solution.name}"
     cells = []
     written = None  # the question that the cells for an answer belong to
@@ -147,6 +171,8 @@ def build_notebook(solution: Path) -> str:
             "metadata": metadata,
             "source": cell.source,
         }
+        if cell.kind == "markdown":
+            table["source"] = TASK_HEADING.sub(with_points, cell.source)
         if cell.kind == "code":
             table["source"] = strip_solutions(cell.source, where=name, line=cell.line)
             _parse(table["source"], name, cell.line, "the cell with its TODO")

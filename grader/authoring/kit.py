@@ -44,7 +44,7 @@ from kws.files import zip_bytes
 from kws.student.add_kit import MANIFEST, manifest_of
 
 TEXTS = Path(__file__).parent / "kit"
-BESIDE = ("hints.md", "goldens.json")  # a contract, which is a module
+BESIDE = ("hints.md", "goldens.json", "diagrams.toml")  # a contract, which is a module
 SECONDS = 300  # for importing every module, on a slow machine
 
 

@@ -57,9 +57,12 @@ class Workers:
 
     def __exit__(self, *_: object) -> None:
         self._leaving = True
-        self._pool.__exit__()
-        if self._evaluator is not None:
-            self._evaluator.close()
+        try:
+            self._pool.__exit__()
+        finally:  # a second Ctrl-C while the first is handled
+            if self._evaluator is not None:
+                self._evaluator.kill()
+                self._evaluator.close()
 
     def info(self) -> EvaluatorInfo:
         """What jobs are graded with; UsageError if nothing can be."""

@@ -7,7 +7,7 @@ augmentation. Nothing is changed in place; a setting of zero changes nothing.
 Sources: SpecAugment, Park et al. 2019 (https://arxiv.org/abs/1904.08779); mixup, Zhang et al. 2018
 (https://arxiv.org/abs/1710.09412); vocal tract length perturbation, Jaitly & Hinton 2013; shift and
 background noise, the recipe published with Speech Commands, Warden 2018
-(https://arxiv.org/abs/1804.03209).
+(https://arxiv.org/abs/1804.03209); rooms, the exponentially decaying noise of Polack 1988.
 
 Shape letters: B batch   N samples   M samples of noise   T frames   F mel bands   C classes
 """
@@ -15,11 +15,16 @@ Shape letters: B batch   N samples   M samples of noise   T frames   F mel bands
 import math
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Generator, Tensor
 
+from kws.audio.recordings import SAMPLE_RATE
+
 DECIBEL = math.log(10) / 10  # one dB of power in natural logarithms, the unit of a log-mel
+SMALLEST_LEVEL = 1e-6  # root mean square of noise that is made louder, not digital silence
 STOP_BAND_DB = 60.0  # how far `band_limit` turns down what it removes
+REVERBERATION = (0.1, 0.5)  # seconds in which a room's echoes fall by 60 dB
+DIRECT_DB = (0.0, 12.0)  # energy of the direct sound over that of the echoes
 VTLP_KNEE = 0.8  # fraction of the frequency axis that `warp_frequency` scales; the rest makes room
 
 
@@ -47,24 +52,90 @@ def add_noise(
     *,
     probability: float = 0.8,
     max_volume: float = 0.1,
+    ratio_db: tuple[float, ...] = (),
 ) -> Float[Tensor, "B N"]:
     """Add to each example, with `probability`, a passage of noise: y[n] = x[n] + v · noise[s + n].
 
-    s is uniform, and the volume v uniform in 0 … max_volume. Noise shorter than N is repeated;
-    without noise (M = 0) nothing changes.
+    s is uniform, and the volume v uniform in 0 … max_volume; or, with `ratio_db` (lowest, highest),
+    v is such that the ratio of the example's power to the noise's is uniform in dB between them: a
+    silent example then stays so. Noise shorter than N is repeated; without noise (M = 0) nothing
+    changes.
     """
     _at_least_zero(max_volume=max_volume)
     _fraction(probability=probability)
     samples = waveform.shape[1]
-    if not len(noise) or probability * max_volume == 0:
+    if not len(noise) or probability == 0 or (max_volume == 0 and not ratio_db):
         return waveform
-    volume = _uniform(waveform, 0.0, max_volume, generator) * _chosen(
-        waveform, probability, generator
-    )
+    low, high = ratio_db or (0.0, max_volume)
+    volume = _uniform(waveform, low, high, generator)
+    chosen = _chosen(waveform, probability, generator)
     if len(noise) < samples:
         noise = noise.repeat(math.ceil(samples / len(noise)))
     start = _integers(waveform, 0, len(noise) - samples, generator)
-    return _crops(noise, start, samples).mul_(volume[:, None]).add_(waveform)  # memory is the cost
+    passage = _crops(noise, start, samples)
+    if ratio_db:
+        level, other = (x.square().mean(1).sqrt() for x in (waveform, passage))
+        volume = 10 ** (-volume / 20) * level / other.clamp(min=SMALLEST_LEVEL)
+    return passage.mul_((volume * chosen)[:, None]).add_(waveform)  # memory is the cost
+
+
+def add_room(
+    waveform: Float[Tensor, "B N"], generator: Generator, *, probability: float
+) -> Float[Tensor, "B N"]:
+    """Put each example, with `probability`, into a room: the direct sound, and echoes that decay.
+
+    The echoes are white noise under exp(-t), from 0.1 to 0.5 s long (the time in which they fall by
+    60 dB), with 0 to 12 dB less energy than the direct sound.
+    """
+    _fraction(probability=probability)
+    if probability == 0:
+        return waveform
+    rows = _chosen_rows(waveform, probability, generator)
+    dry = waveform[rows]
+    seconds = _uniform(dry, *REVERBERATION, generator)[:, None]
+    energy = 10 ** (-_uniform(dry, *DIRECT_DB, generator) / 10)[:, None]
+    length = round(REVERBERATION[1] * SAMPLE_RATE)
+    time = torch.arange(length, device=dry.device, dtype=dry.dtype) / SAMPLE_RATE
+    echoes = torch.randn(len(rows), length, generator=generator).to(dry)
+    echoes = echoes * torch.exp(-math.log(1_000) * time / seconds)
+    echoes = echoes * (energy / echoes.square().sum(1, keepdim=True)).sqrt()
+    size = dry.shape[1] + length  # not one less, which may be a prime
+    spectrum = torch.fft.rfft(dry, size) * torch.fft.rfft(echoes, size)
+    wet = dry + torch.fft.irfft(spectrum, size)[:, : dry.shape[1]]
+    return waveform.index_copy(0, rows, wet)
+
+
+def garble(
+    waveform: Float[Tensor, "B N"],
+    labels: Int[Tensor, "B"],
+    generator: Generator,
+    *,
+    probability: float,
+) -> tuple[Float[Tensor, "B N"], Bool[Tensor, "B"]]:
+    """Make a word that nobody said of each example, with `probability`, and say of which.
+
+    With equal chances it is the first half of the word, the second half, the word backwards, or
+    the first half followed by the second half of another of the batch, with another label. A word
+    is halved where half of its energy has passed.
+    """
+    _fraction(probability=probability)
+    chosen = torch.zeros(len(waveform), dtype=torch.bool, device=waveform.device)
+    if probability == 0:
+        return waveform, chosen
+    rows = _chosen_rows(waveform, probability, generator)
+    way = _integers(waveform, 0, 3, generator)
+    other = torch.randperm(len(waveform), generator=generator).to(waveform.device)
+    mine, theirs, way = waveform[rows], waveform[other[rows]], way[rows]
+    way = torch.where((way == 3) & (labels[rows] == labels[other[rows]]), 2, way)
+    middle, their_middle = _middle(mine), _middle(theirs)
+    place = torch.arange(waveform.shape[1], device=waveform.device)
+    early = place < middle[:, None]
+    source = place + (their_middle - middle)[:, None]
+    there = (source >= 0) & (source < len(place))
+    joined = mine.where(early, theirs.gather(1, source.clamp(0, len(place) - 1)) * there)
+    made = torch.stack([mine * early, mine * ~early, mine.flip(1), joined])
+    made = made[way, torch.arange(len(rows), device=waveform.device)]
+    return waveform.index_copy(0, rows, made), chosen.index_fill(0, rows, True)
 
 
 def change_speed(
@@ -248,6 +319,12 @@ def mixup(
     return blend(x), blend(targets)
 
 
+def _middle(waveform: Tensor) -> Tensor:
+    """(B,) the sample at which half of each example's energy has passed."""
+    passed = waveform.square().cumsum(1)
+    return (passed < passed[:, -1:] / 2).sum(1)
+
+
 def _uniform(data: Tensor, low: float, high: float, generator: Generator) -> Tensor:
     """(B,) on `data`'s device, in its dtype: one draw for each example."""
     draws = low + (high - low) * torch.rand(len(data), generator=generator, dtype=torch.float64)
@@ -262,6 +339,12 @@ def _integers(data: Tensor, low: int, high: int, generator: Generator) -> Tensor
 def _chosen(data: Tensor, probability: float, generator: Generator) -> Tensor:
     """(B,) on `data`'s device, True with `probability`."""
     return (torch.rand(len(data), generator=generator) < probability).to(data.device)
+
+
+def _chosen_rows(data: Tensor, probability: float, generator: Generator) -> Tensor:
+    """The rows that `_chosen` is True of: found on the CPU, which need not wait for a device."""
+    drawn = torch.rand(len(data), generator=generator) < probability
+    return drawn.nonzero()[:, 0].to(data.device)
 
 
 def _crops(waveform: Tensor, start: Tensor, samples: int) -> Tensor:

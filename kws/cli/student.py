@@ -118,6 +118,21 @@ def summary(outcomes: "Sequence[CheckOutcome]") -> str:
     return f"{passed} of {len(outcomes)} check{'s' * (len(outcomes) != 1)} {verb}"
 
 
+def points_done(outcomes: "Sequence[CheckOutcome]") -> str:
+    """`; tasks done: 9 of 34 points`, of the tasks that all checks were asked of."""
+    from kws.student.released import checks_released, task_of, tasks_of
+
+    done = total = 0.0
+    for number in sorted({task_of(each.check).partition(".")[0].zfill(2) for each in outcomes}):
+        for task in tasks_of(number).values():
+            wanted = {each for each in checks_released(number) if task_of(each) == task.id}
+            passed = {each.check: each.passed for each in outcomes}
+            if wanted <= passed.keys():
+                total += task.points
+                done += task.points * all(passed[each] for each in wanted)
+    return f"; tasks done: {done:g} of {total:g} points" if total else ""
+
+
 @app.command("check")
 def check(
     what: Whats = None, notebook: Notebook = None, whole: Whole = False, seconds: Seconds = None
@@ -149,7 +164,7 @@ def check(
         show_raised(out, raised)
         everything += outcomes
         stopped = stopped or bool(raised)
-    console().print(summary(everything))
+    console().print(f"{summary(everything)}{points_done(everything)}")
     if stopped or not all(each.passed for each in everything):
         raise typer.Exit(NOT_ALL)
 
@@ -262,6 +277,7 @@ def progress(what: What = None, notebook: Notebook = None, seconds: Seconds = No
         table = Table("task", "", title=f"{path}: {summary(outcomes)}", title_justify="left")
         table.add_column("checks", justify="right")
         table.add_column("")
+        table.add_column("points", justify="right")
         for task in tasks_of(target.assignment).values():
             own = [each for each in outcomes if each.check.partition("-")[0] == task.id]
             if not own:
@@ -269,7 +285,7 @@ def progress(what: What = None, notebook: Notebook = None, seconds: Seconds = No
             state = next((each.state for each in own if not each.passed), "pass")
             word = Text(f"{mark_of(state)} {WORDS.get(state, 'done')}", LOOKS[state][2])
             passed = f"{sum(each.passed for each in own)} of {len(own)}"
-            table.add_row(task.id, task.title, passed, word)
+            table.add_row(task.id, task.title, passed, word, f"{task.points:g}")
         empty = empty_answers(target.assignment, path)
         for question, title in questions_of(target.assignment).items():
             if target.task is None:
@@ -277,4 +293,4 @@ def progress(what: What = None, notebook: Notebook = None, seconds: Seconds = No
                 word = Text(f"{mark_of(state[0])} {state[1]}", LOOKS[state[0]][2])
                 table.add_row(question, title, "in words", word)
         out.print(table)
-    out.print(f"all together: {summary(everything)}")
+    out.print(f"all together: {summary(everything)}{points_done(everything)}")

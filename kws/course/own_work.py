@@ -61,6 +61,7 @@ READY = (  # a word in a forbidden name -> how the operators begin that compute 
     ("MultiheadAttention", ("aten::_native_multi_head_attention",)),
     ("torch.stft", ("aten::stft",)),
     ("hann_window", ("aten::hann_window",)),
+    ("hamming_window", ("aten::hamming_window",)),
     ("functional.glu", ("aten::glu",)),
     ("functional.unfold", ("aten::im2col",)),
     ("functional.interpolate", ("aten::upsample_", "aten::_upsample_")),
@@ -247,9 +248,9 @@ def _resolve(name: str) -> Any:
 
 
 def _targets(value: Any) -> Iterator[CodeType | BuiltinFunctionType]:
-    if isinstance(value, FunctionType):
-        # a decorated function is called by way of its wrapper, which others may share
-        inner = getattr(value, "__wrapped__", value)
+    # a decorated function, numpy's for one, is called by way of its wrapper, which others may share
+    inner = getattr(value, "__wrapped__", value)
+    if isinstance(inner, FunctionType):
         yield inner.__code__
     elif isinstance(value, BuiltinFunctionType):
         yield value

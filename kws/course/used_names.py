@@ -108,11 +108,13 @@ def uses_in(
     Read is all that they are made of: the parts that define them, and those whose names these
     mention, at any distance, up to the definitions of `others`, which are other tasks'. Of kws an
     answer may use the modules that the notebook of assignment `number` imports. A helper
-    that compares with torch stays allowed. Without `names`, everything is read.
+    that compares with torch stays allowed. What `from kws.… import *` brings cannot be followed:
+    it counts wherever it is. Without `names`, everything is read.
     """
     kept = range(len(parts)) if names is None else reachable(parts, names, others)
     found = _all_uses(tuple(parts), tuple(forbidden), number)
-    return list(dict.fromkeys(use for at in kept for use in found[at]))
+    stars = (at for at, part in enumerate(parts) if "*" in part.names)
+    return list(dict.fromkeys(use for at in (*kept, *stars) for use in found[at]))
 
 
 @lru_cache(maxsize=32)
@@ -276,6 +278,8 @@ class _Reader(ast.NodeVisitor):
         for alias in node.names:
             if alias.name == "*":
                 self.known.stars |= _holding(module, self.forbidden)
+                if self._is_unasked(f"{module}.*"):
+                    self._note(f"{module}.*", node, ready=False)
                 continue
             self.known.dotted[alias.asname or alias.name] = f"{module}.{alias.name}"
             self._ready(f"{module}.{alias.name}", node)

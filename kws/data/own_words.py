@@ -24,7 +24,7 @@ import numpy as np
 from kws.data.embedded.corpus import make_corpus
 from kws.data.listing import Choice, Listing, read_listing
 from kws.data.packed import PackedClips, pack_clips
-from kws.data.protocols import SPLITS
+from kws.data.protocols import SPLITS, Protocol
 from kws.data.split_rule import hash_percentage
 from kws.errors import UsageError
 from kws.files import cache_dir
@@ -124,18 +124,18 @@ def spare_corpus() -> Path:
 def with_spare_words(
     choice: Choice,
     clips: PackedClips,
-    words: Collection[str],
+    protocol: Protocol,
     split: str,
     count: int | None,
     seed: int,
 ) -> tuple[Choice, PackedClips, str]:
-    """`choice` of `clips` with `count` spare words (None: all) as `_unknown_`, and a note on it."""
+    """`choice` of `clips` with `count` spare words (None: all) as other words, and a note on it."""
     listing = read_listing(spare_corpus())
     pairs = zip(listing.names, listing.splits, strict=True)
     rows = [
         row
         for row, (name, own) in enumerate(pairs)
-        if own == split and name.partition("/")[0] not in words
+        if own == split and name.partition("/")[0] not in protocol.words
     ]
     random.Random(seed).shuffle(rows)
     rows = sorted(rows if count is None else rows[:count])
@@ -150,8 +150,8 @@ def with_spare_words(
     place = {row: index for index, row in enumerate(own)}
     longer = Choice(
         rows=[*(place[row] for row in choice.rows), *range(len(own), len(joined))],
-        labels=[*choice.labels, *(["_unknown_"] * len(rows))],
+        labels=[*choice.labels, *([protocol.unknown_label or ""] * len(rows))],
         made_silence=choice.made_silence,
     )
-    note = f"no other words: {len(rows):,} English ones of embedded voices are _unknown_"
+    note = f"{len(rows):,} clips of English words by embedded voices are {protocol.unknown_label}"
     return longer, joined, note

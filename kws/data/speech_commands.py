@@ -55,6 +55,7 @@ def load_speech_commands(
     resample: bool = False,
     unknown: Literal["protocol", "all"] | int = "protocol",
     partial: bool = False,
+    spare_words: int = 0,
 ) -> ClipSplit:
     """One split of the recordings in `folder` under `protocol`.
 
@@ -62,7 +63,8 @@ def load_speech_commands(
     is the convention of validation and testing; `resample=True` converts recordings that are not
     16 kHz mono. `unknown` is how many clips of other words there are: as many as the protocol says,
     or "all" of every split, which is another test; or a number, which rules training alone.
-    `partial=True` reads what is there of a folder whose lists name more.
+    `partial=True` reads what is there of a folder whose lists name more. `spare_words` clips of
+    other words by embedded voices are added to training.
 
     Under a protocol of somebody's own words a folder may lack other words, background recordings
     and a hash that fills every split: see `kws.data.own_words`.
@@ -103,13 +105,15 @@ def load_speech_commands(
     if protocol.is_own and not len(noise):
         listing = listing.noted(f"no {NOISE_FOLDER}: noise of the embedded corpus instead")
         noise, lengths = read_noise(own_words.spare_corpus(), split)
-    if protocol.is_own and not listing.has_others(protocol.words):
+    count = spare_words if split == "training" else 0
+    if protocol.is_own and not count and not listing.has_others(protocol.words):
         wanted = sum(label in protocol.words for label in choice.labels)
         count = unknown_count(protocol, wanted)
         if here != "protocol":
             count = None if here == "all" else here
+    if count != 0:
         choice, clips, note = own_words.with_spare_words(
-            choice, clips, protocol.words, split, count, seed
+            choice, clips, protocol, split, count, seed
         )
         listing = listing.noted(note)
     made = _split(listing, choice, clips, noise, lengths, protocol, split, seed, test_silence)

@@ -22,7 +22,8 @@ from kws.student.cells import NotebookCell, read_cells
 RELEASED, HINTS = "released.ipynb", "hints.md"  # in an assignment's folder
 GOLDENS = "goldens.json"  # read here without loading torch
 TARGET = re.compile(r"0?(?P<number>\d{1,2})(?:\.(?P<task>\d{1,2}))?(?P<check>-[\w-]+)?")
-HEADING = re.compile(r"#+ (?P<task>\d+\.\d+) (?P<title>.+)")
+HEADING = re.compile(r"#+ (?P<task>\d+\.\d+) (?P<title>.+?)(?: \((?P<points>[\d.]+) points?\))?")
+NO_SECTION = ("", 0.0, "")  # title, points and text of a task without a heading
 STEP = re.compile(r" *#   (?P<text>\d+\. .+)")
 FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)  # the answer below a question
 ASKED = re.compile(  # a question, and its answer folded below it
@@ -53,6 +54,7 @@ class ReleasedTask:
 
     id: str
     title: str
+    points: float
     cells: tuple[NotebookCell, ...]
     section: str
     checks: tuple[NotebookCell, ...]
@@ -129,9 +131,10 @@ def tasks_of(number: str) -> dict[str, ReleasedTask]:
     return {
         name: ReleasedTask(
             id=name,
-            title=sections.get(name, ("", ""))[0],
+            title=sections.get(name, NO_SECTION)[0],
+            points=sections.get(name, NO_SECTION)[1],
             cells=tuple(cell for cell in cells if cell.task == name),
-            section=sections.get(name, ("", ""))[1],
+            section=sections.get(name, NO_SECTION)[2],
             checks=tuple(c for c in cells if any(task_of(check) == name for check in c.checks)),
         )
         for name in sorted(names, key=in_order)
@@ -200,22 +203,20 @@ def weights_asked(number: str) -> str | None:
     return found[1] if found else None
 
 
-def _sections(cells: list[NotebookCell]) -> dict[str, tuple[str, str]]:
-    """Title and text of each task's section."""
-    found: dict[str, tuple[str, str]] = {}
+def _sections(cells: list[NotebookCell]) -> dict[str, tuple[str, float, str]]:
+    """Title, points and text of each task's section."""
+    found: dict[str, tuple[str, float, str]] = {}
     current = None
     for cell in cells:
         lines = cell.source.split("\n") if cell.kind == "markdown" else []
         for line in lines:
             if heading := HEADING.fullmatch(line.strip()):
                 current = heading["task"]
-                found[current] = (heading["title"], "")
+                found[current] = (heading["title"], float(heading["points"] or 0), "")
             elif current is not None:
-                title, text = found[current]
-                found[current] = (title, f"{text}{line}\n")
+                found[current] = (*found[current][:2], f"{found[current][2]}{line}\n")
         if current is not None:
-            title, text = found[current]
-            found[current] = (title, f"{text}\n")
+            found[current] = (*found[current][:2], f"{found[current][2]}\n")
     return found
 
 

@@ -25,6 +25,7 @@ from kws.audio import augment
 from kws.audio.normalize import Normalizer, dataset_normalizer
 from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, to_float
 from kws.data.clips import ClipSplit
+from kws.data.protocols import get_protocol
 from kws.data.speakers import FrameSplit
 from kws.training.recipe import ON_WAVEFORMS, Features, Recipe, compute_features
 
@@ -98,7 +99,8 @@ def training_batch(
     Without one, where the split is.
     """
     config, device = recipe.augment, device or split.labels.device
-    features, valid = _training_features(split, recipe, rows, generator, device)
+    labels = split.labels[rows.to(split.labels.device)].to(device)
+    features, valid, labels = _training_features(split, recipe, rows, labels, generator)
     features = augment.warp_frequency(features, config.warp_frequency, generator)
     features = augment.warp_time(features, config.warp_time, generator, valid=valid)
     features = augment.random_tilt(features, config.tilt, generator)
@@ -120,7 +122,6 @@ def training_batch(
         max_freq=config.max_freq,
         valid=valid,
     )
-    labels = split.labels[rows.to(split.labels.device)].to(device)
     targets = F.one_hot(labels, len(split.label_names)).to(features.dtype)
     if valid is None:
         features, targets = augment.mixup(features, targets, config.mixup, generator)
@@ -132,30 +133,49 @@ def training_batch(
 
 
 def _training_features(
-    split: Split, recipe: Recipe, rows: Tensor, generator: Generator, device: torch.device
-) -> tuple[Tensor, Tensor | None]:
-    """Log-mels or MFCC of augmented clips, or crops of utterances."""
+    split: Split, recipe: Recipe, rows: Tensor, labels: Tensor, generator: Generator
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Log-mels or MFCC of augmented clips, or crops of utterances; their mask and labels."""
+    device = labels.device
     if isinstance(split, FrameSplit):
         frames = recipe.data.crop_frames
         features, valid = (_moved(x, device) for x in split.crops(rows, generator, frames=frames))
         # no padding, no mask: layers are faster without (free: the lengths are on the CPU)
-        return features, None if (split.lengths[rows] >= frames).all() else valid
+        return features, None if (split.lengths[rows] >= frames).all() else valid, labels
     config = recipe.augment
     if not any(getattr(config, key) for key in ON_WAVEFORMS) and _may_keep(split, recipe.features):
         kept = _kept_features(split, recipe.features)
-        return _moved(kept[rows.to(kept.device)], device), None
+        return _moved(kept[rows.to(kept.device)], device), None, labels
     samples = _moved(split.samples(rows), device)
     samples = augment.time_shift(samples, round(config.time_shift * SAMPLE_RATE), generator)
     waveform = augment.change_speed(to_float(samples), config.speed, generator)
+    if config.garbled:
+        waveform, labels = _garbled(split, waveform, labels, config.garbled, generator)
+    waveform = augment.add_room(waveform, generator, probability=config.rooms)
     waveform = augment.add_noise(
         waveform,
-        split.noise.to(device) if config.noise_volume else split.noise,
+        split.noise.to(device) if config.noise_volume or config.noise_ratio else split.noise,
         generator,
         probability=config.noise_probability,
         max_volume=config.noise_volume,
+        ratio_db=config.noise_ratio,
     )
     waveform = augment.random_gain(waveform, config.gain, generator)
-    return compute_features(recipe.features, waveform), None
+    return compute_features(recipe.features, waveform), None, labels
+
+
+def _garbled(
+    split: ClipSplit, waveform: Tensor, labels: Tensor, probability: float, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Some words made into ones that nobody said, with the label of other words; silence stays."""
+    protocol = get_protocol(split.protocol)
+    silence, unknown = (
+        split.label_names.index(label) if label else -1
+        for label in (protocol.silence_label, protocol.unknown_label)
+    )
+    made, chosen = augment.garble(waveform, labels, generator, probability=probability)
+    chosen = chosen & (labels != silence)
+    return made.where(chosen[:, None], waveform), labels.where(~chosen, unknown)
 
 
 def place_split(split: Split, device: torch.device) -> Split:

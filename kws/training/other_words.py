@@ -64,7 +64,7 @@ def apart(split: ClipSplit) -> ClipSplit:
     rest = protocol.unknown_words[1:]
     place = {word: len(protocol.labels) + i for i, word in enumerate(rest)}
     labels = [
-        place.get(name.partition("/")[0], label)
+        place.get(name.removeprefix("spare/").partition("/")[0], label)
         for name, label in zip(split.names, split.labels.tolist(), strict=True)
     ]
     return replace(

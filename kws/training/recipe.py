@@ -30,10 +30,12 @@ from kws.audio.features import (
     mfcc,
     with_deltas,
 )
+from kws.data.protocols import get_protocol
 from kws.errors import UsageError, did_you_mean
 from kws.settings import (
     Bands,
     Fraction,
+    Interval,
     NonNegative,
     NonNegativeInt,
     Percent,
@@ -63,6 +65,7 @@ class Data:
     test_silence: Literal["noise", "zeros"] = "noise"  # keywords: the convention of the test split
     # keywords, clips of other words: the protocol's, all of every split, or so many in training
     unknown: Literal["protocol", "all"] | PositiveInt = "protocol"
+    spare_words: NonNegativeInt = 0  # keywords, training: embedded voices' clips of other words
     # keywords: one class for all other words, or in training one each: kws.training.other_words
     other_words: Literal["together", "apart"] = "together"
     count_as: str = ""  # keywords: test a model of words under this protocol, by its confidence:
@@ -145,7 +148,10 @@ class Augment:
     speed: Fraction = 0.0  # largest relative change of speed
     time_shift: NonNegative = 0.0  # largest shift, seconds
     noise_volume: NonNegative = 0.0  # largest volume of background noise
+    noise_ratio: Interval = ()  # or dB from a clip's level down to its noise, [lowest, highest]
     noise_probability: Fraction = 0.8  # share of the clips that get it
+    rooms: Fraction = 0.0  # share of the clips that get the echoes of a room
+    garbled: Fraction = 0.0  # share of the words that become unknown: halved, reversed, joined
     gain: NonNegative = 0.0  # largest change of level, dB
     # on a log-mel
     warp_frequency: Fraction = 0.0  # largest relative warp of the mel axis: another vocal tract
@@ -161,7 +167,7 @@ class Augment:
     mixup: NonNegative = 0.0  # alpha of the Beta distribution that blends pairs of examples
 
 
-ON_WAVEFORMS = ("speed", "time_shift", "noise_volume", "gain")
+ON_WAVEFORMS = ("speed", "time_shift", "noise_volume", "noise_ratio", "rooms", "garbled", "gain")
 ON_LOG_MELS = ("warp_frequency", "warp_time", "tilt", "band_limit")
 
 
@@ -284,6 +290,16 @@ class Recipe:
                 raise UsageError(
                     f"augment.{key} is meant for features.kind=log_mel without deltas: set it to 0"
                 )
+        if self.augment.noise_volume and self.augment.noise_ratio:
+            raise UsageError(
+                "augment.noise_volume and augment.noise_ratio exclude each other: choose"
+            )
+        other = "augment.garbled" if self.augment.garbled else "data.spare_words"
+        if (self.augment.garbled or self.data.spare_words) and not self._has_unknown():
+            raise UsageError(
+                f"{other} makes other words, and data.protocol={self.data.protocol} has no class "
+                "for them: set it to 0"
+            )
         for key in ("num_features", "num_classes"):
             if key in self.model.options:
                 raise UsageError(f"model.{key} follows from features and labels: leave it out")
@@ -292,6 +308,9 @@ class Recipe:
                 f"augment.min_bands={self.augment.min_bands} is more than the "
                 f"{self.features.num_features} bands of the features: lower it"
             )
+
+    def _has_unknown(self) -> bool:
+        return self.data.task == "keywords" and bool(get_protocol(self.data.protocol).unknown_label)
 
     def _check_other_words(self) -> None:
         if self.data.task != "keywords":

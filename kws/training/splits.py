@@ -29,6 +29,7 @@ def load_splits(
             resample=resample,
             unknown=data.unknown,
             partial=partial,
+            spare_words=data.spare_words,
         )
         for split in ("training", "validation")
     )

@@ -7,8 +7,10 @@ import torch
 
 from kws.audio.augment import (
     add_noise,
+    add_room,
     band_limit,
     change_speed,
+    garble,
     mixup,
     random_gain,
     random_tilt,
@@ -39,6 +41,11 @@ def mel(float64):
 WAVE_OPS = {
     "time_shift": lambda x, g: time_shift(x, 37, g),
     "add_noise": lambda x, g: add_noise(x, torch.linspace(-1, 1, 997).to(x), g),
+    "add_noise, by ratio": lambda x, g: add_noise(
+        x, torch.linspace(-1, 1, 997).to(x), g, ratio_db=(-2.0, 35.0)
+    ),
+    "add_room": lambda x, g: add_room(x, g, probability=0.9),
+    "garble": lambda x, g: garble(x, torch.arange(len(x)), g, probability=0.9)[0],
     "change_speed": lambda x, g: change_speed(x, 0.2, g),
     "random_gain": lambda x, g: random_gain(x, 6.0, g),
 }
@@ -56,6 +63,8 @@ NOTHING = {
     "add_noise, never": lambda x, g: add_noise(x, torch.ones(99).to(x), g, probability=0.0),
     "add_noise, silent": lambda x, g: add_noise(x, torch.ones(99).to(x), g, max_volume=0.0),
     "add_noise, none": lambda x, g: add_noise(x, torch.zeros(0).to(x), g),
+    "add_room": lambda x, g: add_room(x, g, probability=0.0),
+    "garble": lambda x, g: garble(x, torch.arange(len(x)), g, probability=0.0)[0],
     "change_speed": lambda x, g: change_speed(x, 0.0, g),
     "random_gain": lambda x, g: random_gain(x, 0.0, g),
     "random_tilt": lambda x, g: random_tilt(x, 0.0, g),
@@ -155,6 +164,63 @@ def test_noise_is_added_to_what_is_there_and_repeated_if_it_is_short(waveform):
     y = add_noise(torch.zeros(1, 7), torch.tensor([1.0, 2]).double(), seeded(), probability=1.0)[0]
     expected = torch.tensor([1.0, 2.0] * 4)[int(y[0] > y[1]) :][:7]
     torch.testing.assert_close(y / y.min(), expected)
+
+
+def test_noise_by_ratio_is_between_the_ratios_whatever_the_level_of_clip_and_noise():
+    level = torch.logspace(-4, 0, 1_000, dtype=torch.float64)[:, None]
+    x = level * torch.randn(1_000, 400, generator=seeded(1), dtype=torch.float64)
+    noise = torch.randn(900, generator=seeded(2), dtype=torch.float64).cumsum(0)
+    added = add_noise(x, noise, seeded(), probability=1.0, ratio_db=(-2.0, 35.0)) - x
+    ratio = 10 * torch.log10(x.square().mean(1) / added.square().mean(1))
+    assert -2 - 1e-6 < ratio.min() < -1.5
+    assert 34.5 < ratio.max() < 35 + 1e-6
+    assert ratio.mean().item() == pytest.approx(16.5, abs=4 * 37 / math.sqrt(12 * 1_000))
+    same = add_noise(x, noise, seeded(), probability=1.0, ratio_db=(7.0, 7.0)) - x
+    ratio = 10 * torch.log10(x.square().mean(1) / same.square().mean(1))
+    torch.testing.assert_close(ratio, torch.full_like(ratio, 7), rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize(("clip", "noise"), [(0, 1), (1, 0), (0, 0)])
+def test_noise_by_ratio_of_silence_is_silence(clip, noise):
+    x = torch.full((3, 50), float(clip))
+    y = add_noise(
+        x, torch.full((99,), float(noise)), seeded(), probability=1.0, ratio_db=(0.0, 9.0)
+    )
+    assert torch.equal(y, x)
+
+
+def test_a_room_adds_echoes_that_come_after_the_sound_and_decay(float64):
+    x = torch.zeros(400, 16_000)
+    x[:, 1_000] = 1
+    echoes = add_room(x, seeded(), probability=1.0) - x
+    assert echoes[:, :1_000].abs().max() < SAME_SUMS
+    energy = echoes.square().sum(1)
+    assert 10**-1.21 < energy.min() < energy.max() < 1.01
+    late, early = (echoes[:, at : at + 1_000].square().sum() for at in (3_000, 1_000))
+    assert late < early / 5
+    some = add_room(x, seeded(), probability=0.25)
+    share = (some != x).any(1).double().mean().item()
+    assert share == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / 400))
+
+
+def test_a_garbled_word_is_a_half_the_word_backwards_or_joined_halves():
+    n, words = 600, 3  # a word is one value, then another: half of its energy has passed at 20
+    x = torch.zeros(n, 40, dtype=torch.float64)
+    labels = torch.arange(n) % words
+    x[:, 10:20], x[:, 20:30] = 1 + labels[:, None], -1 - labels[:, None]
+    y, chosen = garble(x, labels, seeded(), probability=0.5)
+    assert chosen.double().mean().item() == pytest.approx(0.5, abs=4 * math.sqrt(0.25 / n))
+    assert torch.equal(y[~chosen], x[~chosen])
+    ways = []
+    for before, after in zip(x[chosen], y[chosen], strict=True):
+        first, last = after[10].item(), after[25].item()
+        word = before[10].item()
+        assert not torch.cat([after[:9], after[31:]]).any()
+        ways.append(
+            {(word, 0): "first", (0, -word): "second", (-word, word): "reversed"}.get((first, last))
+            or ("joined" if first == word and last < 0 and last != -word else "wrong")
+        )
+    assert set(ways) == {"first", "second", "reversed", "joined"}
 
 
 def test_speed_changes_the_pitch_by_the_rate():

@@ -5,6 +5,7 @@ import functools
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,10 @@ CALLS = {
     "torch.nn.functional.glu": lambda: functools.partial(F.glu, dim=-1)(X),
     "torch.nn.GLU": lambda: nn.Sequential(nn.GLU())(X),
     "torch.hann_window": lambda: torch.hann_window(4),
+    "torch.hamming_window": lambda: torch.hamming_window(4, True, 0.5, 0.5),
+    "numpy.repeat": lambda: np.repeat([1, 2], [2, 1]),
+    "numpy.interp": lambda: np.interp(0.5, [0, 1], [2, 3]),
+    "numpy.hanning": lambda: np.hanning(5),
     "torch.stft": lambda: torch.ones(9).stft(4, return_complex=True),
     "torchaudio.functional.create_dct": lambda: torchaudio.functional.create_dct(2, 4, None),
     "torch.signal.windows.hann": lambda: torch.signal.windows.hann(4),
@@ -99,6 +104,14 @@ def test_what_is_not_for_answers_is_named_with_its_place(ran, name):
     assert ") must not be used in an answer" in found[0].fact
 
 
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """`script(text)` is beside the notebook."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_script", raising=False)
+    return (tmp_path / "own_script.py").write_text
+
+
 PRIVATE = {  # green in the notebook before, refused by the grader
     "torch.nn.init._calculate_correct_fan": "from torch.nn.init import _calculate_correct_fan as c"
     "\ndef answer(x):\n    assert c\n    return x",
@@ -112,14 +125,10 @@ PRIVATE = {  # green in the notebook before, refused by the grader
 
 
 @pytest.mark.parametrize("name", PRIVATE)
-def test_names_that_only_the_text_shows_are_refused_in_the_notebook(
-    ran, name, tmp_path, monkeypatch
-):
-    (tmp_path / "own_script.py").write_text("def answer(x):\n    return x\n")
-    monkeypatch.syspath_prepend(tmp_path)
+def test_names_that_only_the_text_shows_are_refused_in_the_notebook(ran, name, script):
+    script("def answer(x):\n    return x\n")
     answers = ran(PRIVATE[name])
     found = uses_of({"answer": answers["answer"]}, ())
-    assert found
     assert found[0].name.startswith(name)
 
 
@@ -134,18 +143,14 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("case", ACCEPTED)
-def test_what_counts_is_accepted_in_the_notebook(ran, case, tmp_path, monkeypatch):
-    (tmp_path / "own_script.py").write_text("def more(x):\n    return x\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "own_script", raising=False)
+def test_what_counts_is_accepted_in_the_notebook(ran, case, script):
+    script("def more(x):\n    return x\n")
     answers = ran("answer = abs", ACCEPTED[case])
     assert uses_of({"answer": answers.get("answer", abs)}, ()) == []
 
 
-def test_a_script_of_ones_own_is_read_too(ran, tmp_path, monkeypatch):
-    (tmp_path / "own_script.py").write_text("def more(x):\n    return eval(x)\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "own_script", raising=False)
+def test_a_script_of_ones_own_is_read_too(ran, script):
+    script("def more(x):\n    return eval(x)\n")
     answers = ran("from own_script import more\ndef answer(x):\n    return more(x)")
     (use,) = uses_of(answers, ())
     assert use.fact == "eval (own_script.py, line 2) must not be used in an answer"
@@ -191,17 +196,10 @@ def test_usual_python_is_for_answers(ran):
 
 
 def test_the_notebook_refuses_what_the_grader_refuses(ran):
-    source = (
-        IMPORTS
-        + """
-def attend(q, k, v, valid=None):
-    mask = None if valid is None else valid[:, None, None, :]
-    return F.scaled_dot_product_attention(q, k, v, mask)
-"""
-    )
-    with pytest.raises(
-        Unmet, match=r"dot_product_attention \(cell \[0\], line 10\) is a ready-made"
-    ):
+    attend = "\ndef attend(q, k, v, valid=None):\n    mask = valid\n"
+    source = f"{IMPORTS}{attend}    return F.scaled_dot_product_attention(q, k, v, mask)\n"
+    words = r"dot_product_attention \(cell \[0\], line 10\) is a ready-made"
+    with pytest.raises(Unmet, match=words):
         check_values("2.1-attend-values", ran(source)["attend"])
 
     def hidden(q, k, v, valid=None):
@@ -209,7 +207,6 @@ def attend(q, k, v, valid=None):
         return alias(q, k, v, mask)
 
     ran("import torch")
-    with pytest.raises(
-        Unmet, match=r"dot_product_attention was called, a ready-made solution of 2\.1"
-    ):
+    words = r"dot_product_attention was called, a ready-made solution of 2\.1"
+    with pytest.raises(Unmet, match=words):
         check_values("2.1-attend-values", hidden)

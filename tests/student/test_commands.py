@@ -34,7 +34,7 @@ def test_check_is_zero_when_all_that_was_asked_for_passes(folder, kws):
     code, text = kws("check", "02")
     assert code == 0
     assert "✓ 2.1-attend-by-hand  attend agrees with pencil and paper\n" in text
-    assert text.endswith("19 of 19 checks pass\n")
+    assert text.endswith("19 of 19 checks pass; tasks done: 34 of 34 points\n")
 
 
 def test_check_says_which_of_several_definitions_counts(folder, kws):
@@ -75,11 +75,11 @@ def test_progress_counts_what_passes_now_and_keeps_nothing(folder, kws):
     before = sorted(folder.path.rglob("*"))
     code, text = kws("progress")
     rows = [line.split("│") for line in text.splitlines() if line.startswith("│")]
-    states = {row[1].strip(): (row[3].strip(), row[4].strip()) for row in rows}
+    states = {row[1].strip(): tuple(cell.strip() for cell in row[3:6]) for row in rows}
     assert code == 0
-    assert states["2.1"] == ("0 of 4", "· not started")
-    assert states["2.2"] == ("2 of 2", "✓ done")
-    assert "of 19 checks pass" in text
+    assert states["2.1"] == ("0 of 4", "· not started", "6")
+    assert states["2.2"] == ("2 of 2", "✓ done", "4")
+    assert "of 19 checks pass; tasks done: 11 of 34 points" in text
     assert sorted(folder.path.rglob("*")) == before
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from kws.audio.normalize import Normalizer
+from kws.data.speech_commands import load_speech_commands
 from kws.training.batches import (
     Batch,
     Cached,
@@ -88,6 +89,8 @@ def test_without_augmentation_a_keyword_batch_is_the_features_of_its_rows(tones)
         ["speed=0.2"],
         ["time_shift=0.1"],
         ["noise_volume=0.5"],
+        ["noise_ratio=[0, 9]"],
+        ["rooms=1"],
         ["gain=9"],
         ["warp_frequency=0.2"],
         ["warp_time=0.2"],
@@ -112,6 +115,7 @@ def test_every_augmentation_changes_the_batch_by_step_and_not_by_luck(tones, kno
     ("on", "change"),
     [
         ("noise_volume=0.5", "noise_probability=0"),
+        ("noise_ratio=[0, 9]", "noise_ratio=[0, 10]"),
         ("band_limit=1", "min_bands=39"),
         ("time_masks=2", "max_time=1"),
         ("freq_masks=2", "max_freq=1"),
@@ -122,6 +126,19 @@ def test_the_limits_of_an_augmentation_are_used(tones, on, change):
     assert not torch.equal(
         make(split, recipe(on)).features, make(split, recipe(on, change)).features
     )
+
+
+def test_garbled_words_count_as_unknown_and_silence_stays(tiny_corpus):
+    split = load_speech_commands(tiny_corpus, "embedded-12", "training", spare_words=2)
+    rows, plain = range(len(split)), recipe("data.protocol=embedded-12")
+    before = make(split, plain, rows=rows)
+    after = make(split, recipe("data.protocol=embedded-12", "augment.garbled=1"), rows=rows)
+    silence = split.labels == split.label_names.index("_silence_")
+    assert torch.equal(after.features[silence], before.features[silence])
+    assert torch.equal(after.targets[silence], before.targets[silence])
+    changed = (after.features != before.features).flatten(1).any(1)
+    assert changed.equal(~silence)
+    assert set(after.targets[~silence].argmax(1).tolist()) == {split.label_names.index("_unknown_")}
 
 
 def test_band_limit_keeps_the_floor_of_the_features(tones):

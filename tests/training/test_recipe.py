@@ -129,6 +129,11 @@ def test_overrides_need_only_fit_together_at_the_end():
         ("features.n_mels=0", "n_mels=0"),
         ("model.x={a=1}", "model.x expects a number, string, boolean or list"),
         ("model.num_classes=3", "model.num_classes follows from features and labels"),
+        ("augment.noise_ratio=3", "augment.noise_ratio expects two numbers, [lowest, highest]"),
+        ("augment.noise_ratio=[5, 3]", "augment.noise_ratio expects two numbers"),
+        ("augment.noise_ratio=[3]", "augment.noise_ratio expects two numbers"),
+        ("augment.noise_ratio=[3, nan]", "augment.noise_ratio expects two numbers"),
+        ("augment.noise_ratio=[1, '2']", "augment.noise_ratio expects two numbers"),
         ("description.x=3", "description expects a string"),
         ("lr=3", "write it as section.key=value"),
         ("train.lr", "write it as section.key=value"),
@@ -149,9 +154,21 @@ def test_a_mistake_in_a_file_names_the_file():
         parse_recipe("[train", where="mine.toml")
 
 
-@pytest.mark.parametrize("knob", ["speed", "time_shift", "noise_volume", "gain"])
+@pytest.mark.parametrize(
+    "knob",
+    ["speed=1", "time_shift=1", "noise_volume=1", "noise_ratio=[-2, 35]", "rooms=1", "gain=1"],
+)
 def test_waveform_knobs_are_refused_where_there_are_no_waveforms(knob):
-    assert f"augment.{knob} changes waveforms" in refused("data.task=speakers", f"augment.{knob}=1")
+    key = knob.partition("=")[0]
+    assert f"augment.{key} changes waveforms" in refused("data.task=speakers", f"augment.{knob}")
+
+
+def test_noise_has_one_measure_and_made_up_words_need_a_class():
+    both = refused("augment.noise_volume=0.1", "augment.noise_ratio=[0, 0]")
+    assert "augment.noise_volume and augment.noise_ratio exclude each other" in both
+    for made in ("augment.garbled=0.1", "data.spare_words=3"):
+        assert f"{made.partition('=')[0]} makes other" in refused(made, "data.protocol=v2-35")
+        parse_recipe("", overrides=[made, "data.protocol=own:ja"])
 
 
 @pytest.mark.parametrize("knob", ["warp_frequency", "warp_time", "tilt", "band_limit"])

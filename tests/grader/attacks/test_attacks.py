@@ -167,9 +167,6 @@ def world(tmp_path):
     world.close()
 
 
-# The naive grader
-
-
 class Naive:
     """The naive grader's process, started again when an attack has killed it."""
 
@@ -269,9 +266,6 @@ def test_the_naive_grader_sees_through_a_plain_wrong_answer(naive_grader, world)
 def test_it_succeeds_against_a_naive_grader(attack, naive_grader, world):
     result = naive_result(naive_grader, attack, world)
     assert gains(attack, result, world), (result.code, result.passed, result.text[-1500:])
-
-
-# Ours
 
 
 @pytest.fixture(scope="module")

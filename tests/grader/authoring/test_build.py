@@ -48,38 +48,23 @@ def test_no_line_of_an_answer_reaches_the_student(notebook, course):
                 assert line.strip() not in student
 
 
-def test_staff_cells_of_every_kind_are_dropped(notebook):
+def test_staff_cells_are_dropped_and_all_else_reaches_the_student_with_its_tags_and_tasks(notebook):
     assert "taff" not in json.dumps(notebook.cells)
-
-
-def test_all_else_reaches_the_student_unchanged(notebook):
     assert notebook.cells[0].source == "# 2. Attention\n\n*ẞcores*: $QK^\\top$"
     assert notebook.cells[1].source.startswith("import math\n\nimport torch\n\nWIDTH = 5\n\n\ndef ")
     assert notebook.cells[-1].source == 'print("a stray plot")'
-
-
-def test_tags_are_kept(notebook):
     tags = [tuple(cell.metadata.get("tags", ())) for cell in notebook.cells]
     export, check = ("export",), ("check",)
     assert tags == [(), export, (), export, check, export, ()]
-
-
-def test_a_cell_with_a_region_names_its_task_and_no_other_does(notebook):
     tasks = [cell.metadata.get("kws") for cell in notebook.cells]
     assert tasks == [None, None, None, {"task": "2.1"}, None, {"task": "2.2"}, None]
 
 
-def test_the_notebook_names_its_assignment(notebook):
-    assert notebook.metadata.kws == {"assignment": "02"}
-
-
-def test_ids_count_the_cells_that_the_student_sees(notebook):
-    assert [cell.id for cell in notebook.cells] == [f"02-attention-{n:03d}" for n in range(1, 8)]
-
-
-def test_the_notebook_is_valid_and_current(notebook):
+def test_the_notebook_is_valid_and_names_its_assignment_and_cells(notebook):
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert notebook.metadata.kws == {"assignment": "02"}
+    assert [cell.id for cell in notebook.cells] == [f"02-attention-{n:03d}" for n in range(1, 8)]
 
 
 def test_the_same_solution_gives_the_same_bytes_in_another_process(course):
@@ -87,9 +72,8 @@ def test_the_same_solution_gives_the_same_bytes_in_another_process(course):
     code = (
         f"from grader.authoring.build import *; print(build_notebook(Path({str(path)!r})), end='')"
     )
-    done = subprocess.run(
-        [sys.executable, "-X", "utf8", "-c", code], capture_output=True, cwd=ROOT, check=True
-    )
+    command = [sys.executable, "-X", "utf8", "-c", code]
+    done = subprocess.run(command, capture_output=True, cwd=ROOT, check=True)
     assert done.stdout.decode() == build_notebook(path)
 
 
@@ -112,14 +96,32 @@ def test_a_marker_in_the_last_cell_names_its_line_too(course):
     assert "not ended" in said
 
 
+NOT_PYTHON = '''# %% tags=["export"]
+def f():
+    # BEGIN SOLUTION 1.1
+    #: A.
+    x = """
+    # END SOLUTION
+    """
+'''
+IN_MARKDOWN = "# %% [markdown]\n# BEGIN SOLUTION 1.1\n# x\n# END SOLUTION\n"
+
+
+NOT_PYTHON = '''# %% tags=["export"]
+def f():
+    # BEGIN SOLUTION 1.1
+    #: A.
+    x = """
+    # END SOLUTION
+    """
+'''
+IN_MARKDOWN = "# %% [markdown]\n# BEGIN SOLUTION 1.1\n# x\n# END SOLUTION\n"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "word"),
     [
-        (
-            '# %% tags=["export"]\ndef attend',
-            "# %%\ndef attend",
-            "outside a code cell with the tag",
-        ),
+        ('# %% tags=["export"]\ndef attend', "# %%\ndef attend", "outside a code cell with"),
         ("# ## 2.1 Weighted averages", "# # BEGIN SOLUTION 2.1", "malformed"),
         ("BEGIN SOLUTION 2.1", "BEGIN SOLUTION 3.1", "does not belong to assignment 2"),
         ("BEGIN SOLUTION 2.2", "BEGIN SOLUTION 2.3", "divide it"),
@@ -134,24 +136,22 @@ def test_a_faulty_solution_is_refused_with_its_line(course, old, new, word):
     assert re.search(rf"^solutions/02_attention\.py:\d+: .*({word})", said), said
 
 
-def test_a_cell_that_is_no_python_without_its_answer_is_refused(course):
-    region = '    # BEGIN SOLUTION 1.1\n    #: A.\n    x = """\n    # END SOLUTION\n    """\n'
-    path = course / "solutions" / "01_sound.py"
-    path.write_text(f'# %% tags=["export"]\ndef f():\n{region}', encoding="utf-8")
-    with pytest.raises(UsageError, match=r"01_sound\.py:\d+: the cell with its TODO is not valid"):
-        build_notebook(path)
-
-
-def test_a_region_in_a_markdown_cell_is_refused(course):
-    path = course / "solutions" / "01_sound.py"
-    path.write_text(
-        "# %% [markdown]\n# BEGIN SOLUTION 1.1\n# x\n# END SOLUTION\n", encoding="utf-8"
-    )
-    with pytest.raises(MarkerError, match=r"solutions/01_sound\.py:4: "):
-        build_notebook(path)
-
-
-def test_a_solution_with_another_name_is_refused(course):
-    path = (course / "solutions" / "01_sound.py").rename(course / "solutions" / "sound.py")
-    with pytest.raises(UsageError, match=r"solutions/sound\.py: call a solution NN_slug\.py"):
+@pytest.mark.parametrize(
+    ("name", "text", "error", "words"),
+    [
+        (
+            "01_sound",
+            NOT_PYTHON,
+            UsageError,
+            r"01_sound\.py:\d+: the cell with its TODO is not valid",
+        ),
+        ("01_sound", IN_MARKDOWN, MarkerError, r"solutions/01_sound\.py:4: "),
+        ("sound", "", UsageError, r"solutions/sound\.py: call a solution NN_slug\.py"),
+    ],
+    ids=["not Python without its answer", "region in a markdown cell", "another name"],
+)
+def test_a_solution_that_makes_no_notebook_is_refused(course, name, text, error, words):
+    path = course / "solutions" / f"{name}.py"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(error, match=words):
         build_notebook(path)

@@ -94,9 +94,6 @@ def append(root, name: str, text: str) -> None:
     path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
 
 
-# What is in it
-
-
 def test_a_kit_holds_these_files_and_no_others(small):
     assert sorted(kit_of(small).files) == [
         "AGENTS.md",
@@ -120,17 +117,14 @@ def test_a_kit_holds_these_files_and_no_others(small):
     ]
 
 
-def test_who_needs_a_withheld_module_goes_along_and_is_listed(small):
-    assert kit_of(small).modules.along == {
+def test_who_needs_a_withheld_module_goes_along_and_what_nothing_imports_is_left_out(small):
+    modules = kit_of(small).modules
+    assert modules.along == {
         "kws.models.layer": "kws.models.heads",
         "kws.models.stack": "kws.models.layer",
         "kws.cli.needy": "kws.models.heads",
     }
-
-
-def test_what_nothing_in_the_kit_imports_is_left_out(small):
-    kit = kit_of(small)
-    assert kit.modules.unused == {"kws.models", "kws.unused"}  # `later` fails before it needs it
+    assert modules.unused == {"kws.models", "kws.unused"}  # `later` fails before it needs it
     append(small, "data_scripts/fine.py", "import kws.unused\n")
     assert kit_of(small).modules.unused == {"kws.models"}
 
@@ -144,65 +138,44 @@ def test_an_earlier_kit_withholds_what_later_assignments_ask_for(small):
 
 def test_a_kit_holds_the_folders_of_its_assignments_and_of_no_later_one(small):
     for stem in ("01_sound", "02_attention"):
-        for name in ("contract.py", "hints.md", "goldens.json"):
+        for name in ("contract.py", "hints.md", "goldens.json", "diagrams.toml"):
             path = small / "kws" / "course" / f"a{stem}" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("", encoding="utf-8")
-    wanted = ["contract.py", "goldens.json", "hints.md", "released.ipynb"]
+    wanted = ["contract.py", "diagrams.toml", "goldens.json", "hints.md", "released.ipynb"]
     held = [name for name in kit_of(small, "1").files if name.startswith("kws/course/a")]
     assert sorted(held) == [f"kws/course/a01_sound/{name}" for name in wanted]
-    assert len([name for name in kit_of(small).files if "/course/a02_attention/" in name]) == 4
+    assert len([name for name in kit_of(small).files if "/course/a02_attention/" in name]) == 5
 
 
-def test_the_readme_lists_the_assignments(small):
-    assert (
-        "`assignments/02_attention.ipynb`: Attention" in kit_of(small).files["README.md"].decode()
-    )
-    assert "02_attention" not in kit_of(small, "01").files["README.md"].decode()
-
-
-def test_one_install_brings_jupyter_and_no_staff_tools(small):
+def test_the_readme_lists_the_assignments_and_one_install_brings_jupyter(small):
+    readmes = [kit_of(small, through).files["README.md"].decode() for through in ("01", "02")]
+    line = "`assignments/02_attention.ipynb`: Attention"
+    assert [line in text for text in readmes] == [False, True]
     text = kit_of(small).files["pyproject.toml"].decode()
     assert '"jupyter"' in text
     assert '"torch"' in text
-    assert "pytest" not in text
+    assert "pytest" not in text  # no tools of the staff
 
 
-def test_a_package_is_withheld_with_all_that_is_in_it(small):
-    modules = divide(small, ["kws.models"])
-    assert set(modules.withheld) == {name for name in _modules(small) if "models" in name}
-
-
-def _modules(root):
-    return {*divide(root, []).kept}
-
-
-def test_the_same_sources_give_the_same_zip(small, tmp_path):
+def test_the_same_sources_give_the_same_zip_that_holds_the_kit_in_one_folder(small, tmp_path):
     for name in ("one.zip", "two.zip"):
-        release_kit(tmp_path / name, root=small, catalog=CATALOG)
+        kit = release_kit(tmp_path / name, "1", root=small, catalog=CATALOG)
         for path in small.rglob("*"):
             os.utime(path, (1e9, 1e9))
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
-
-
-def test_the_zip_holds_the_kit_in_one_folder(small, tmp_path):
-    kit = release_kit(tmp_path / "kit.zip", "1", root=small, catalog=CATALOG)
-    with zipfile.ZipFile(tmp_path / "kit.zip") as archive:
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
         packed = {name: archive.read(name) for name in archive.namelist()}
     assert packed == {f"kws-01/{name}": data for name, data in kit.files.items()}
 
 
-# What is refused
-
-
-def test_an_unknown_assignment_is_refused_with_those_there_are(small):
-    with pytest.raises(UsageError, match="choose one of 01, 02"):
-        kit_of(small, "7")
-
-
-def test_an_unknown_withheld_module_is_refused(small):
+def test_a_package_is_withheld_with_all_in_it_and_unknown_modules_and_assignments_refused(small):
+    models = {name for name in divide(small, []).kept if "models" in name}
+    assert set(divide(small, ["kws.models"]).withheld) == models
     with pytest.raises(UsageError, match=r"'kws\.models\.head'.*did you mean 'kws\.models\.heads'"):
         divide(small, ["kws.models.head"])
+    with pytest.raises(UsageError, match="choose one of 01, 02"):
+        kit_of(small, "7")
 
 
 @pytest.mark.parametrize(
@@ -231,6 +204,7 @@ if valid is not None:
 return scores.softmax(dim=-1) @ v
 """
 EARLIER = "return x.repeat_interleave(2, dim=-1).reshape(*x.shape[:-1], -1)"
+CHECKS = LIBRARY["grader/course/a02_attention/test_checks.py"]
 
 
 @pytest.mark.parametrize(
@@ -240,25 +214,15 @@ EARLIER = "return x.repeat_interleave(2, dim=-1).reshape(*x.shape[:-1], -1)"
         ("data_scripts/fine.py", f"\ndef f(x):\n    {EARLIER}\n", "the answer to 1.1"),
         ("solutions/01_sound.py", f"\n# %%\nprint('''{ANSWER}''')\n", "the answer to 2.1"),
         ("kws/sound.py", LIBRARY["kws/models/heads.py"], "split"),
-        (
-            "data_scripts/fine.py",
-            LIBRARY["grader/course/a02_attention/test_checks.py"],
-            "test_values",
-        ),
+        ("data_scripts/fine.py", CHECKS, "test_values"),
     ],
 )
 def test_a_kit_that_would_leak_is_refused(small, file, text, what):
+    append(small, "kws/sound.py", f"def f(x):\n    {EARLIER}\n")  # the library may hold that
+    kit_of(small)
     append(small, file, text)
     with pytest.raises(UsageError, match=f"kws-02 would leak: .* holds {what}"):
         kit_of(small)
-
-
-def test_answers_to_earlier_assignments_may_stand_in_the_library(small):
-    append(small, "kws/sound.py", f"def f(x):\n    {EARLIER}\n")
-    kit_of(small)
-
-
-# The real one
 
 
 @pytest.fixture(scope="module")
@@ -278,14 +242,11 @@ def kws(folder, *arguments):
     )
 
 
-def test_the_command_line_of_a_real_kit_works(real):
+def test_the_command_line_of_a_real_kit_works_and_says_which_commands_it_lacks(real):
     done = kws(real, "--help")
     assert done.returncode == 0, done.stderr
     assert "check" in done.stdout
     assert "params" not in done.stdout
-
-
-def test_a_command_that_a_kit_lacks_ends_in_one_sentence(real):
     done = kws(real, "params", "keywords")
     assert done.returncode == 2
     assert re.fullmatch(
@@ -299,9 +260,13 @@ def test_every_command_is_listed_with_its_group():
     assert listed == there | {"data"}
 
 
-def test_the_kit_of_notebook_2_is_small_enough_to_read(real):
+def test_the_kit_of_notebook_2_is_small_enough_to_read_and_asks_assistants_to_tutor(real):
     lines = [len(path.read_text().splitlines()) for path in (real / "kws").rglob("*.py")]
     assert sum(lines) <= 14_000
+    asked = (real / "AGENTS.md").read_text(encoding="utf-8")
+    assert "Please tutor; do not solve" in asked
+    assert "# TODO" in asked  # the very mark that is in the notebooks
+    assert "# TODO" in (real / "assignments" / "02_attention.ipynb").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -384,10 +349,3 @@ def test_a_student_works_in_an_installed_kit(installed, real, tmp_path):
     assert (handed_in.returncode, handed_in.stderr) == (0, "")
     with zipfile.ZipFile(tmp_path / "02_attention.zip") as archive:
         assert sorted(archive.namelist()) == ["02_attention.ipynb", "manifest.json"]
-
-
-def test_a_real_kit_asks_assistants_to_tutor(real):
-    asked = (real / "AGENTS.md").read_text(encoding="utf-8")
-    assert "Please tutor; do not solve" in asked
-    assert "# TODO" in asked  # the very mark that stands in the notebooks
-    assert "# TODO" in (real / "assignments" / "02_attention.ipynb").read_text(encoding="utf-8")

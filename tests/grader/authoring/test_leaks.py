@@ -58,16 +58,19 @@ def test_an_answer_is_found_in_every_disguise(answers, disguise):
     assert leak.what.startswith("the answer to 2.1 (solutions/02_attention.py:")
 
 
-def test_the_students_notebook_holds_no_secret_of_its_solution(course, answers):
-    text = build_notebook(course / "solutions" / "02_attention.py")
-    assert find_leaks({"assignments/02_attention.ipynb": text.encode()}, answers) == []
-
-
-def test_the_solution_itself_holds_them_all(course, answers):
+def test_a_solution_holds_all_its_secrets_and_the_notebook_none_and_a_phrase_is_none(
+    course, answers
+):
     path = course / "solutions" / "02_attention.py"
     leaks = find_leaks({"x.txt": path.read_bytes()}, answers)
     assert [leak.what for leak in leaks] == [secret.what for secret in answers]
     assert len(leaks) >= 2
+    phrase = b"scores.softmax(dim=-1)  # import math, return math.sqrt(q.shape[-1])"
+    files = {"assignments/02_attention.ipynb": build_notebook(path).encode(), "f.py": phrase}
+    assert find_leaks(files, answers) == []
+    phrase = b"scores.softmax(dim=-1)  # import math, return math.sqrt(q.shape[-1])"
+    files = {"assignments/02_attention.ipynb": build_notebook(path).encode(), "f.py": phrase}
+    assert find_leaks(files, answers) == []
 
 
 def test_staff_cells_are_secrets(course):
@@ -75,11 +78,6 @@ def test_staff_cells_are_secrets(course):
     note = "# %% [markdown] tags=['staff']\n# " + "expect them to forget the scale, ask why " * 3
     path.write_text(note, encoding="utf-8")
     assert find_leaks({"x.md": note.encode()}, secrets_of_solution(path))
-
-
-def test_a_phrase_is_no_leak(answers):
-    phrase = b"scores.softmax(dim=-1)  # import math, return math.sqrt(q.shape[-1])"
-    assert find_leaks({"f.py": phrase}, answers) == []
 
 
 CHECK = '''def test_values(student, qkv, reference):
@@ -90,24 +88,13 @@ CHECK = '''def test_values(student, qkv, reference):
 '''
 
 
-@pytest.fixture
-def checks(tmp_path):
-    path = tmp_path / "test_02_attention.py"
-    path.write_text(CHECK, encoding="utf-8")
-    return secrets_of_code(path, "check")
-
-
-def test_a_hidden_check_is_found_but_may_be_repeated_in_a_visible_one(checks):
+def test_a_hidden_check_is_found_but_may_be_repeated_in_a_visible_one(tmp_path):
+    (tmp_path / "test_02_attention.py").write_text(CHECK, encoding="utf-8")
+    checks = secrets_of_code(tmp_path / "test_02_attention.py", "check")
     body = CHECK.partition('"""\n')[2]
     assert find_leaks({"a.ipynb": notebook(source=body)}, checks)
     visible = notebook(metadata={"tags": ["check"]}, source=body)
     assert find_leaks({"a.ipynb": visible}, checks) == []
-
-
-def test_a_withheld_module_is_found_under_another_name():
-    secrets = secrets_of_code(ROOT / "kws/models/attention.py", "module")
-    text = (ROOT / "kws/models/attention.py").read_bytes()
-    assert {leak.file for leak in find_leaks({"kws/util.py": text}, secrets)} == {"kws/util.py"}
 
 
 def test_the_notebook_that_asks_for_a_module_may_give_parts_of_it():
@@ -138,8 +125,11 @@ def test_no_notebook_holds_what_its_kit_lacks(number, asked):
     assert find_leaks({name: (ROOT / name).read_bytes()}, secrets) == []
 
 
-def test_modules_that_share_phrases_do_not_leak_each_other():
-    secrets = secrets_of_code(ROOT / "kws/models/attention.py", "module")
+def test_a_withheld_module_is_found_under_another_name_and_phrases_that_others_share_are_not():
+    module = ROOT / "kws/models/attention.py"
+    secrets = secrets_of_code(module, "module")
+    found = find_leaks({"kws/util.py": module.read_bytes()}, secrets)
+    assert {leak.file for leak in found} == {"kws/util.py"}
     others = [path for path in (ROOT / "kws").rglob("*.py") if path.name != "attention.py"]
     files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in others}
     assert find_leaks(files, secrets) == []

@@ -18,32 +18,20 @@ def run(pieces, **there):
     return names
 
 
-def test_the_answer_of_one_task_runs_alone(course):
-    names = run(reference_pieces(ATTENTION, "2.1", course))
-    assert names["attend"](*torch.ones(3, 2, 3, 7, 5)).shape == (2, 3, 7, 5)
-
-
-def test_the_answers_of_other_tasks_are_left_to_the_student(course):
-    pieces = reference_pieces(ATTENTION, "2.2", course)
-    assert "attend" not in {name for piece in pieces for name in piece.names}
-
-
-def test_what_an_answer_needs_of_the_given_code_comes_with_it(course):
-    pieces = reference_pieces(ATTENTION, "2.2", course)
-    heads = run(pieces, attend=lambda q, k, v: v)["Heads"]
-    assert heads(7).projection.in_features == 35  # given() and WIDTH
-
-
-def test_what_no_answer_needs_stays_out(course):
+def test_the_answer_of_one_task_runs_alone_without_what_it_does_not_need(course):
     pieces = reference_pieces(ATTENTION, "2.1", course)
     assert [piece.names for piece in pieces] == [("math",), ("torch",), ("attend",)]
-
-
-def test_a_piece_says_where_it_stands(course):
-    piece = reference_pieces(ATTENTION, "2.1", course)[-1]
+    assert run(pieces)["attend"](*torch.ones(3, 2, 3, 7, 5)).shape == (2, 3, 7, 5)
     lines = (course / "solutions" / "02_attention.py").read_text(encoding="utf-8").splitlines()
-    assert piece.where == "02_attention.py"
-    assert lines[piece.line - 1] == piece.source.splitlines()[0]
+    assert pieces[-1].where == "02_attention.py"
+    assert lines[pieces[-1].line - 1] == pieces[-1].source.splitlines()[0]
+
+
+def test_given_code_that_an_answer_needs_comes_with_it_and_other_answers_are_the_students(course):
+    pieces = reference_pieces(ATTENTION, "2.2", course)
+    assert "attend" not in {name for piece in pieces for name in piece.names}
+    heads = run(pieces, attend=lambda q, k, v: v)["Heads"]
+    assert heads(7).projection.in_features == 35  # given() and WIDTH
 
 
 def test_a_task_that_nobody_answers_is_refused(course):
@@ -51,13 +39,15 @@ def test_a_task_that_nobody_answers_is_refused(course):
         reference_pieces(ATTENTION, "2.9", course)
 
 
-def test_the_door_of_known_weights_comes_with_the_answer_that_it_fits():
-    block = reference_pieces(ASSIGNMENTS["04"], "4.3")
-    assert {"ConvolutionModule", "load_convolution", "part"} <= {n for p in block for n in p.names}
-    assert "load_block" not in {n for p in block for n in p.names}
-
-
-def test_the_doors_of_other_tasks_stay_the_students():
-    layer = reference_pieces(ASSIGNMENTS["02"], "2.5")
-    assert {"EncoderLayer", "load_layer"} <= {n for p in layer for n in p.names}
-    assert "load_attention" not in {n for p in layer for n in p.names}
+@pytest.mark.parametrize(
+    ("task", "there", "absent"),
+    [
+        ("4.3", {"ConvolutionModule", "load_convolution", "part"}, "load_block"),
+        ("2.5", {"EncoderLayer", "load_layer"}, "load_attention"),
+    ],
+)
+def test_what_loads_known_weights_comes_with_the_answer_that_it_fits(task, there, absent):
+    pieces = reference_pieces(ASSIGNMENTS[f"0{task[0]}"], task)
+    names = {name for piece in pieces for name in piece.names}
+    assert there <= names
+    assert absent not in names

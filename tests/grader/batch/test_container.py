@@ -2,7 +2,6 @@
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -29,50 +28,34 @@ def arguments(name: str) -> list[str]:
     return [argument for step, argument in steps() if step == name]
 
 
-def test_every_step_is_one_that_a_recipe_may_have():
+def test_it_is_a_recipe_that_copies_and_installs_what_grading_needs():
     known = {"FROM", "ENV", "ARG", "RUN", "WORKDIR", "COPY", "USER", "ENTRYPOINT", "CMD"}
     assert {name for name, _ in steps()} <= known
     assert steps()[0][0] == "FROM"
-
-
-def test_what_is_copied_is_there_and_is_what_grading_needs():
     copied = {source for line in arguments("COPY") for source in line.split()[:-1]}
     ours = {"pyproject.toml", "LICENSE", "lock/constraints.txt", "kws", "solutions", "grader"}
     assert copied == ours
     assert all((ROOT / source).exists() for source in copied)
-
-
-@pytest.mark.parametrize("package", ["torch", "torchaudio"])
-def test_it_installs_the_torch_that_the_project_asks_for(package):
-    (wanted,) = (one for one in PROJECT["dependencies"] if re.match(rf"{package}\b", one))
-    assert f"'{wanted}'" in " ".join(arguments("RUN"))
-    assert f"'{wanted}'" in SETUP
-
-
-def test_where_torch_comes_from_is_for_the_site_to_say():
-    assert arguments("ARG") == ["TORCH_INDEX"]
-    assert any("${TORCH_INDEX:+--index-url" in line for line in arguments("RUN"))
-
-
-def test_it_installs_the_extra_that_grading_needs():
     assert "grader" in PROJECT["optional-dependencies"]
     assert any("'.[grader]'" in line for line in arguments("RUN"))
     assert "'.[grader]'" in SETUP
 
 
-def test_its_python_is_one_that_the_project_supports():
+@pytest.mark.parametrize("package", ["torch", "torchaudio"])
+def test_it_installs_the_torch_that_the_project_asks_for_from_where_the_site_says(package):
+    (wanted,) = (one for one in PROJECT["dependencies"] if re.match(rf"{package}\b", one))
+    assert f"'{wanted}'" in " ".join(arguments("RUN"))
+    assert f"'{wanted}'" in SETUP
+    assert arguments("ARG") == ["TORCH_INDEX"]
+    assert any("${TORCH_INDEX:+--index-url" in line for line in arguments("RUN"))
+
+
+def test_it_runs_the_grader_with_a_python_that_the_project_supports_and_not_as_root():
     (image,) = arguments("FROM")
     version = tuple(map(int, re.search(r"python:(\d+)\.(\d+)", image).groups()))
-    floor = tuple(map(int, PROJECT["requires-python"].removeprefix(">=").split(".")))
-    assert version >= floor
-
-
-def test_it_does_not_grade_as_root():
+    assert version >= tuple(map(int, PROJECT["requires-python"].removeprefix(">=").split(".")))
     names = [name for name, _ in steps()]
     assert arguments("USER") == ["grader"]
     assert "RUN" not in names[names.index("USER") :]
-
-
-def test_it_runs_the_grader():
     assert arguments("ENTRYPOINT") == ['["python", "-m", "grader"]']
-    assert (Path(ROOT) / "grader" / "__main__.py").is_file()
+    assert (ROOT / "grader" / "__main__.py").is_file()

@@ -72,15 +72,12 @@ def only_report(answer: dict) -> Report:
     return Report.from_json(row["report"])
 
 
-def test_a_job_is_answered_with_a_report(evaluator, job):
-    report = only_report(evaluator.ask(job()))
+def test_a_job_is_answered_with_a_report_the_same_each_time(evaluator, job):
+    first, second = (evaluator.ask(job()) for _ in range(2))
+    assert first["graded"] == second["graded"]
+    report = only_report(first)
     assert (report.student, report.assignment, report.score) == ("alice", "02", 0)
     assert {check.reason for check in report.checks} == {Reason.MISSING}
-
-
-def test_the_same_job_gives_the_same_bytes(evaluator, job):
-    first, second = (evaluator.ask(job(EMPTY + f"x = {1}\n")) for _ in range(2))
-    assert first["graded"] == second["graded"]
 
 
 def test_a_report_that_is_current_is_not_made_again(evaluator, job):
@@ -111,12 +108,8 @@ def test_a_report_without_a_run_has_every_check_open(evaluator, job, retrain):
 
 @pytest.mark.slow
 def test_code_is_the_same_work_whatever_its_layout(evaluator, job):
-    texts = [
-        "def attend(x):\n    return x+1\n",
-        "def attend(x):  # mine\n\n    return x + 1\n",
-        "def attend(y): 1\n",
-    ]
-    work = [evaluator.ask(job(text))["graded"][0]["work"] for text in texts]
+    texts = ["(x):\n    return x+1\n", "(x):  # mine\n\n    return x + 1\n", "(y): 1\n"]
+    work = [evaluator.ask(job(f"def attend{text}"))["graded"][0]["work"] for text in texts]
     assert work[0] == work[1] != work[2]
 
 
@@ -332,12 +325,6 @@ def test_jobs_are_graded_side_by_side_and_a_fault_of_one_spares_the_others(job):
 
 
 @pytest.mark.slow
-def test_a_tier_that_the_machine_lacks_is_refused_before_anything_is_graded():
-    with pytest.raises(UsageError, match="is not a tier"), Evaluator(required="strong") as one:
-        one.start()
-
-
-@pytest.mark.slow
 def test_an_evaluator_that_is_gone_says_so_and_the_next_job_starts_another(job):
     with Evaluator() as one:
         one.start()
@@ -347,7 +334,9 @@ def test_an_evaluator_that_is_gone_says_so_and_the_next_job_starts_another(job):
 
 
 @pytest.mark.slow
-def test_a_seed_that_is_given_takes_the_place_of_the_environments(monkeypatch):
+def test_a_missing_tier_is_refused_and_a_seed_replaces_that_of_the_environment(monkeypatch):
+    with pytest.raises(UsageError, match="is not a tier"), Evaluator(required="strong") as one:
+        one.start()
     monkeypatch.setenv("KWS_GRADER_SEED_FILE", "/nonexistent")
     with Evaluator() as one, pytest.raises(UsageError, match="cannot be read"):
         one.start()

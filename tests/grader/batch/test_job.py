@@ -4,7 +4,6 @@ import pytest
 
 from grader.batch import job
 from grader.submission import read_submissions
-from grader.submission.outputs import MAX_NOTEBOOK
 
 CODE = "class KeywordTransformer:\n    pass\n"
 
@@ -59,9 +58,9 @@ def test_no_name_leads_out_of_the_job(tmp_path, inbox, name):
     assert len(list(folder.iterdir())) == 2
 
 
-def test_no_more_of_a_file_is_copied_than_shows_that_it_is_too_large(tmp_path):
+def test_no_more_of_a_file_is_copied_than_shows_that_it_is_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "MAX_NOTEBOOK", 1 << 20)
     huge = tmp_path / "huge.safetensors"
-    with huge.open("wb") as file:
-        file.truncate(MAX_NOTEBOOK + (3 << 20))
+    huge.write_bytes(bytes(4 << 20))
     folder = staged(tmp_path, ("a.safetensors", huge), ("b.safetensors", huge))
-    assert {path.stat().st_size for path in folder.iterdir()} == {MAX_NOTEBOOK + 1}
+    assert {path.stat().st_size for path in folder.iterdir()} == {(1 << 20) + 1}

@@ -71,9 +71,8 @@ def test_a_wrong_answer_that_two_share_is_shown_and_asked_about_from_then_on(sto
     assert "turned.sin()" in page
     before = checks_digest(ASSIGNMENTS["02"])
 
-    found = candidate(
-        "2.4", like="bob", question=QUESTION, out=store.out, sandbox=best, seed=Seed()
-    )
+    asked = {"question": QUESTION, "out": store.out}
+    found = candidate("2.4", like="bob", sandbox=best, seed=Seed(), **asked)
     assert not added_path("02").exists()  # nothing is kept before somebody has read it
     assert "written" in keep(found)[0]
     _sources_digest.cache_clear()
@@ -82,7 +81,7 @@ def test_a_wrong_answer_that_two_share_is_shown_and_asked_about_from_then_on(sto
     assert QUESTION in [check.hint for check in again.checks if check.task == "2.4"]
     assert shared_mistakes([again, graded("bob")]) == []
     with pytest.raises(UsageError, match="has a mistake called"):
-        candidate("2.4", like="ada", question=QUESTION, out=store.out)
+        candidate("2.4", like="ada", **asked)
 
     known = json.loads(golden_text("02"))  # what the release writes for the notebook
     assert QUESTION in [one["question"] for key in known for one in known[key]["mistakes"]]
@@ -114,10 +113,8 @@ def test_code_with_quotes_of_both_kinds_is_kept():
     code = "def attend(q, k, v, valid=None):\n    return '''a\"'''"
     for name in ("one", "another"):
         add_mistake("02", AddedMistake(task="2.1", name=name, question="?", code=code))
-    assert [(one.name, one.code) for one in added_mistakes("02")] == [
-        ("one", code),
-        ("another", code),
-    ]
+    added = [(one.name, one.code) for one in added_mistakes("02")]
+    assert added == [("one", code), ("another", code)]
 
 
 def test_added_code_replaces_every_definition_of_its_names():

@@ -20,16 +20,9 @@ def submission(hour=0, **more) -> StudentSubmission:
     return StudentSubmission(student="alice", name="", entry=one, known=known, replaced=replaced)
 
 
-def test_what_comes_after_the_deadline_is_late_by_the_difference():
+def test_what_comes_after_the_deadline_is_late_by_the_difference_and_what_a_download_marks():
     assert lateness(submission(15), NOON) == "late by 3 h (2025-03-01 15:00 UTC)"
-
-
-def test_what_comes_at_the_deadline_is_not_late():
-    assert lateness(submission(12), NOON) == ""
-    assert lateness(submission(23), None) == ""
-
-
-def test_a_download_that_says_late_is_late_without_a_deadline():
+    assert lateness(submission(12), NOON) == lateness(submission(23), None) == ""
     assert "late" in lateness(submission(marked=True), None)
 
 
@@ -45,36 +38,26 @@ def test_a_deadline_that_is_no_date_is_refused():
         read_deadline("friday")
 
 
-def test_the_same_code_of_two_students_is_told_to_both(report):
+def test_the_same_code_of_two_students_is_named_to_both_unless_it_earns_nothing(report):
     bob, carol = (replace(report, student=name) for name in ("bob", "carol"))
     ones = [outcome(report, work="w"), outcome(bob, work="w"), outcome(carol, work="x")]
     assert same_work(ones) == {("alice", "02"): ("bob",), ("bob", "02"): ("alice",)}
-
-
-def test_code_without_a_point_is_nobodys(report):
     nothing = tuple(replace(check, earned=0.0) for check in report.checks)
     ones = [outcome(replace(report, student=s, checks=nothing), work="w") for s in ("a", "b")]
     assert same_work(ones) == {}
 
 
 def test_code_that_was_handed_in_together_is_not_remarked(report):
-    shared = entry("alice")
-    ones = [
-        outcome(
-            replace(report, student=name),
-            work="w",
-            submission=StudentSubmission(
-                student=name, name="", entry=replace(shared, student=name)
-            ),
-        )
-        for name in ("alice", "bob")
-    ]
-    assert same_work(ones) == {}
+    def of(name: str):
+        shared = replace(entry("alice"), student=name)
+        one = StudentSubmission(student=name, name="", entry=shared)
+        return outcome(replace(report, student=name), work="w", submission=one)
+
+    assert same_work([of("alice"), of("bob")]) == {}
 
 
-def test_everything_is_said_of_a_submission(report):
-    replaced = (entry("alice", source="alice.zip"),)
-    one = submission(13, known=False, replaced=replaced)
+def test_everything_is_said_of_a_submission_and_nothing_of_an_ordinary_one(report):
+    one = submission(13, known=False, replaced=(entry("alice", source="alice.zip"),))
     said = remarks([outcome(report, submission=one, faults=("it died",))], NOON)[("alice", "02")]
     assert said == (
         "late by 1 h (2025-03-01 13:00 UTC)",
@@ -82,9 +65,7 @@ def test_everything_is_said_of_a_submission(report):
         "not on the roster",
         "attempts that failed: it died",
     )
-
-
-def test_nothing_is_said_of_an_ordinary_one(report):
+    assert circumstances(one, NOON) == said[:3]  # of what cannot be graded
     assert remarks([outcome(report)], NOON + timedelta(days=1)) == {}
 
 
@@ -93,12 +74,3 @@ def test_of_many_with_the_same_code_three_are_named_and_the_rest_counted(report)
     ones = [outcome(replace(report, student=name), work="w") for name in names]
     said = remarks(ones)["s00", "02"]
     assert said == ("the same code as s01, s02, s03 and 8 others",)
-
-
-def test_of_what_cannot_be_graded_all_is_said_but_its_points():
-    one = submission(13, known=False, replaced=(entry("alice", source="alice.zip"),))
-    assert circumstances(one, NOON) == (
-        "late by 1 h (2025-03-01 13:00 UTC)",
-        "handed in more than once: alice counts, not alice.zip",
-        "not on the roster",
-    )

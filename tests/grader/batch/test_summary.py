@@ -7,28 +7,31 @@ from grader.batch.grade_class import ClassResult
 from grader.batch.regrade import compare, table
 from grader.batch.roster import RosterStudent, StudentSubmission
 from grader.batch.summary import summary
-from grader.core.outcomes import Reason
+from grader.core.outcomes import Reason, Report
 from grader.reports.scorecard import points
 from tests.grader.batch.made_up import entry, outcome
 
 EVIL = "a\x1b[2J\x1b]0;owned\x07\r\ngraded 2 of 2\x9b\u202e\udcff"
 
 
+def result_of(*reports: Report, **more) -> ClassResult:
+    nothing = {"before": {}, "unread": (), "missing": (), "ignored": (), "leftover": ()}
+    nothing |= {"remarks": {}, "pageless": {}, "files": []}
+    graded, info = tuple(map(outcome, reports)), EvaluatorInfo("sealed", (), "5eed")
+    return ClassResult(**{"graded": graded, "whole": reports, "info": info, **nothing, **more})
+
+
 def test_nothing_that_a_student_or_a_roster_says_acts_on_the_terminal(open_report, tmp_path):
     check = replace(open_report.checks[0], message=EVIL)
-    report = replace(open_report, student=EVIL, checks=(check,))
     submission = StudentSubmission(student=EVIL, name=EVIL, entry=entry(EVIL))
-    batch = ClassResult(
-        graded=(outcome(report),),
-        whole=(report,),
-        before={},
+    batch = result_of(
+        replace(open_report, student=EVIL, checks=(check,)),
         unread=((submission, EVIL),),
         missing=(RosterStudent(id=EVIL, name=EVIL),),
         ignored=(EVIL,),
         leftover=(EVIL,),
         remarks={(EVIL, "02"): (EVIL,)},
         pageless={EVIL: EVIL},
-        info=EvaluatorInfo("sealed", (), "5eed"),
         files=[tmp_path / "gradebook.csv"],
     )
     said = summary(batch)
@@ -36,23 +39,10 @@ def test_nothing_that_a_student_or_a_roster_says_acts_on_the_terminal(open_repor
     assert sum("graded 2 of 2" in line for line in said) == 7
 
 
-def test_a_line_says_what_is_open_and_counts_what_waits_for_marks(report, tmp_path):
+def test_a_line_says_what_is_open_and_counts_what_waits_for_marks(report):
     written = replace(report.checks[0], id="2.A-written", earned=None, reason=Reason.UNMARKED)
     whole = [replace(report, student=name, checks=(*report.checks, written)) for name in "ab"]
-    batch = ClassResult(
-        graded=tuple(outcome(replace(report, student=name)) for name in "ab"),
-        whole=tuple(whole),
-        before={},
-        unread=(),
-        missing=(),
-        ignored=(),
-        leftover=(),
-        remarks={},
-        pageless={},
-        info=EvaluatorInfo("sealed", (), "5eed"),
-        files=[],
-    )
-    said = summary(batch)
+    said = summary(result_of(*(replace(report, student=name) for name in "ab"), whole=tuple(whole)))
     assert f"{len(whole)} submissions: 2 wait for marks; mean" in said[0]
     assert said[0].endswith(f"{points(written.points)} more are open")
     assert "written answers to mark: 2 (python -m grader written)" in said

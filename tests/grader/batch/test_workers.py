@@ -42,11 +42,9 @@ def test_every_report_comes_although_a_worker_dies(cluster, hand_in, tmp_path):
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()
-    batch = grade_class(
-        Settings(submissions=folder, out=out, assignment="02"),
-        lambda: Workers(scheduler=cluster.scheduler_address),
-        show=False,
-    )
+    settings = Settings(submissions=folder, out=out, assignment="02")
+    workers = Workers(scheduler=cluster.scheduler_address)
+    batch = grade_class(settings, lambda: workers, show=False)
     thread.join()
     assert first not in worker_pids(cluster)
     assert [one.report.student for one in batch.graded] == [f"s{n}" for n in range(STUDENTS)]
@@ -71,13 +69,12 @@ def test_a_worker_grades_as_this_machine_would(cluster, hand_in, tmp_path, monke
 
 
 @pytest.mark.slow
-def test_a_tier_that_workers_lack_is_refused(cluster):
+def test_a_tier_that_workers_lack_and_a_scheduler_that_does_not_answer_are_refused(
+    cluster, monkeypatch
+):
     strong = Workers(required="strong", scheduler=cluster.scheduler_address)
     with strong as workers, pytest.raises(UsageError, match="is not a tier"):
         workers.info()
-
-
-def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch):
     monkeypatch.setattr("kws.cluster.CONNECT", "0.2s")
     with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
         Workers(scheduler="tcp://127.0.0.1:1").__enter__()

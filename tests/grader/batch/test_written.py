@@ -5,12 +5,12 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from grader.authoring.build import build_notebook
 from grader.authoring.written_questions import written_questions
-from grader.batch import marking
 from grader.batch.marking import mark_written
 from grader.batch.output import Store
 from grader.core.outcomes import Reason, Verdict
@@ -60,15 +60,19 @@ def test_each_of_three_assignments_asks_for_words_and_ours_stay_with_the_staff(r
     assert "ANSWER" not in released
 
 
-def test_an_untouched_cell_is_blank_and_no_cell_is_not_found(released):
+def test_text_and_pictures_of_the_cell_are_the_answer_and_an_untouched_one_is_blank(released):
+    answer = found(answered(released, "two *models*", PIXEL))
+    assert (answer.text, answer.images) == ("two *models*", (f"data:image/png;base64,{PIXEL}",))
     assert found(released).blank
     assert found(released).found
     assert not found("def collate(): pass").found
-
-
-def test_text_and_pictures_of_the_cell_are_the_answer(released):
-    answer = found(answered(released, "two *models*", PIXEL))
-    assert (answer.text, answer.images) == ("two *models*", (f"data:image/png;base64,{PIXEL}",))
+    for image, kind in (
+        ("no base 64!", "image/png"),
+        (PIXEL, "image/svg+xml"),
+        ("aGVsbG8=", "image/png"),
+        (3, "x"),
+    ):
+        assert found(answered(released, "text", image, kind)).images == ()  # no picture
 
 
 def without_metadata(table: dict) -> None:
@@ -92,35 +96,19 @@ def in_the_question(table: dict) -> None:
 
 
 @pytest.mark.parametrize("change", [without_metadata, in_a_new_cell, in_the_question])
-def test_an_answer_is_found_wherever_it_was_written(released, change):
+def test_an_answer_is_found_wherever_it_was_written_but_not_in_half_a_file(released, change):
     table = answered(released, "why not")
     change(table)
     assert found(table).text == "why not"
-
-
-def test_no_answer_is_read_from_half_a_file(released):
-    text = json.dumps(answered(released, "why not"))
-    assert found(text).text == "why not"
-    assert not found(text[:-40]).found
-
-
-@pytest.mark.parametrize(
-    ("image", "kind"),
-    [("no base 64!", "image/png"), (PIXEL, "image/svg+xml"), ("aGVsbG8=", "image/png"), (3, "x")],
-)
-def test_what_is_no_picture_is_not_shown(released, image, kind):
-    assert found(answered(released, "text", image, kind)).images == ()
+    assert not found(json.dumps(table)[:-40]).found
 
 
 def test_a_page_shows_all_answers_and_runs_nothing():
     evil = '<script>x()</script> [a](javascript:x) ![p](http://e/p.png) <img src=x onerror="x()">'
+    picture = WrittenAnswer(text="b", images=(f"data:image/png;base64,{PIXEL}",))
     shown = [
         ShownAnswer(label="ada", answer=WrittenAnswer(text=f"**why** {evil}")),
-        ShownAnswer(
-            label="bob",
-            answer=WrittenAnswer(text="b", images=(f"data:image/png;base64,{PIXEL}",)),
-            mark=Mark(points=2, comment="good"),
-        ),
+        ShownAnswer(label="bob", answer=picture, mark=Mark(points=2, comment="good")),
         ShownAnswer(label="cy", answer=WrittenAnswer()),
         ShownAnswer(label="di", answer=WrittenAnswer(found=False)),
     ]
@@ -132,9 +120,6 @@ def test_a_page_shows_all_answers_and_runs_nothing():
     assert "img-src data:" in made
     for words in ("2 answers, 1 of them marked", "Nothing was written", "<p>cy</p>", "<p>di</p>"):
         assert words in made
-
-
-def test_nested_markdown_ends():
     assert len(render(">" * 2000 + "x")) < 20_000
 
 
@@ -150,18 +135,14 @@ def test_nested_markdown_ends():
         (WrittenAnswer(text="b"), Mark(points=3, digest="of a"), None, Verdict.UNMARKED),
     ],
 )
-def test_an_answer_is_open_until_it_is_marked(report, answer, mark, earned, verdict):
-    whole = with_written(
-        report, [ASKED], {"3.A": answer} if answer else {}, {"3.A": mark} if mark else {}
-    )
+def test_an_answer_is_open_until_it_is_marked(report, open_report, answer, mark, earned, verdict):
+    given = {"3.A": answer} if answer else {}, {"3.A": mark} if mark else {}
+    whole = with_written(report, [ASKED], *given)
     assert whole.checks[-1].earned == earned
     assert whole.verdict is verdict
     assert whole.score == report.score + (earned or 0)
     assert whole.max_score == report.max_score + 4
-
-
-def test_a_fault_of_ours_comes_before_a_mark(open_report):
-    assert with_written(open_report, [ASKED], {}, {}).verdict is Verdict.PERSON
+    assert with_written(open_report, [ASKED], *given).verdict is Verdict.PERSON  # a fault of ours
 
 
 def table(path, text: str | bytes):
@@ -169,6 +150,7 @@ def table(path, text: str | bytes):
     return path
 
 
+HEAD = "student,question,points\n"
 GOOD = "student,question,points,comment\nada,3.A,2.5,well argued\nbob,3.A,,\n"
 
 
@@ -184,27 +166,20 @@ GOOD = "student,question,points,comment\nada,3.A,2.5,well argued\nbob,3.A,,\n"
 )
 def test_tables_of_any_spreadsheet_are_read(tmp_path, text):
     (row,) = read_marks(table(tmp_path / "m.csv", text), QUESTIONS, ["ada", "bob"])
-    assert (row.student, row.question, row.points, row.comment) == (
-        "ada",
-        "3.A",
-        2.5,
-        "well argued",
-    )
+    assert (row.student, row.question) == ("ada", "3.A")
+    assert (row.points, row.comment) == (2.5, "well argued")
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("student,question,points\neva,3.A,1\n", "line 2: no student 'eva' has handed in"),
-        ("student,question,points\nad,3.A,1\n", "did you mean 'ada'?"),
-        (
-            "student,question,points\n\nada,3.A,5\n",
-            "line 3: 5 points for 3.A: give a number from 0",
-        ),
-        ("student,question,points\nada,3.A,-1\n", "line 2: -1 points"),
-        ("student,question,points\nada,3.A,nan\n", "line 2: nan points"),
-        ("student,question,points\nada,3.A,two\n", "line 2: 'two' is not a number"),
-        ("student,question,points\nada,3.B,1\n", "line 2: no question '3.B'"),
+        (HEAD + "eva,3.A,1\n", "line 2: no student 'eva' has handed in"),
+        (HEAD + "ad,3.A,1\n", "did you mean 'ada'?"),
+        (HEAD + "\nada,3.A,5\n", "line 3: 5 points for 3.A: give a number from 0"),
+        (HEAD + "ada,3.A,-1\n", "line 2: -1 points"),
+        (HEAD + "ada,3.A,nan\n", "line 2: nan points"),
+        (HEAD + "ada,3.A,two\n", "line 2: 'two' is not a number"),
+        (HEAD + "ada,3.B,1\n", "line 2: no question '3.B'"),
         ("student,question\nada,3.A\n", "line 1: not one column 'points'"),
         ("student,question,points,points\nada,3.A,1,1\n", "line 1: not one column 'points'"),
         (GOOD + "ada,3.A,1,\n", "line 4: ada has points for 3.A above"),
@@ -248,7 +223,7 @@ def marked_class(tmp_path, released, report):
     return folder, store
 
 
-def fill(store: Store, **points: str) -> None:
+def fill(store: Store, **points: str) -> Path:
     """Write points and a comment into the table as it was made."""
     path = store.out / "written" / "marks.csv"
     rows = list(csv.DictReader(io.StringIO(path.read_text())))
@@ -260,6 +235,7 @@ def fill(store: Store, **points: str) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+    return path
 
 
 def test_marks_flow_into_every_result_and_survive_another_grading(marked_class):
@@ -269,8 +245,7 @@ def test_marks_flow_into_every_result_and_survive_another_grading(marked_class):
     before = {r.student: r for r in store.whole(store.reports())}
     assert before["ada"].open_points == 4
     assert before["cy"].open_points == 0
-    fill(store, ada="3", bob="4")
-    path = store.out / "written" / "marks.csv"
+    path = fill(store, ada="3", bob="4")
     assert "marks read: 2" in "\n".join(mark_written(folder, store.out, marks=path))
     reports = {r.student: r for r in store.whole(store.reports())}
     assert (reports["ada"].score, reports["=bob"].score, reports["cy"].score) == (5, 6, 2)
@@ -291,8 +266,7 @@ def test_marks_flow_into_every_result_and_survive_another_grading(marked_class):
 def test_a_changed_answer_is_open_again(marked_class, released):
     folder, store = marked_class
     mark_written(folder, store.out)
-    fill(store, ada="3")
-    mark_written(folder, store.out, marks=store.out / "written" / "marks.csv")
+    mark_written(folder, store.out, marks=fill(store, ada="3"))
     path = folder / "ada" / "03_speakers.ipynb"
     path.write_text(json.dumps(answered(released, "another")), encoding="utf-8")
     assert "2 answers to mark" in "\n".join(mark_written(folder, store.out))
@@ -302,21 +276,21 @@ def test_a_changed_answer_is_open_again(marked_class, released):
 def test_a_wrong_table_changes_nothing(marked_class):
     folder, store = marked_class
     mark_written(folder, store.out)
-    fill(store, ada="3", bob="400")
+    marks = fill(store, ada="3", bob="400")
     files = [path for path in store.out.rglob("*") if path.is_file()]
     before = {path: path.read_bytes() for path in files}
     with pytest.raises(UsageError, match="line 2: 400 points"):
-        mark_written(folder, store.out, marks=store.out / "written" / "marks.csv")
+        mark_written(folder, store.out, marks=marks)
     assert {path: path.read_bytes() for path in files} == before
 
 
 def test_a_table_that_somebody_filled_in_is_never_overwritten(marked_class):
     folder, store = marked_class
     mark_written(folder, store.out)
-    fill(store, ada="3")
-    filled = (store.out / "written" / "marks.csv").read_bytes()
+    path = fill(store, ada="3")
+    filled = path.read_bytes()
     assert "kept: " in "\n".join(mark_written(folder, store.out))
-    assert (store.out / "written" / "marks.csv").read_bytes() == filled
+    assert path.read_bytes() == filled
 
 
 def test_an_anonymous_page_names_nobody_and_its_marks_find_their_students(marked_class):
@@ -324,8 +298,7 @@ def test_an_anonymous_page_names_nobody_and_its_marks_find_their_students(marked
     mark_written(folder, store.out, anonymous=True)
     page_text = (store.out / "written" / "3.A.html").read_text()
     assert "ada" not in page_text.replace("metadata", "")
-    fill(store, **{answer_code(Seed(), "ada", "3.A"): "1"})
-    path = store.out / "written" / "marks.csv"
+    path = fill(store, **{answer_code(Seed(), "ada", "3.A"): "1"})
     mark_written(folder, store.out, anonymous=True, marks=path)
     assert store.marks()["ada"]["3.A"].points == 1
 
@@ -340,13 +313,10 @@ def test_open_answers_are_no_zero_in_the_tables(report):
     assert "score" not in json.loads(results([whole]))["tests"][-1]
 
 
-def test_a_damaged_file_of_marks_is_told(tmp_path):
-    table(tmp_path / "marks.json", "{")
-    with pytest.raises(UsageError, match="take it from a backup"):
-        Store(tmp_path).marks()
-
-
-def test_nobody_else_may_write_meanwhile(marked_class):
+def test_a_damaged_file_of_marks_and_another_run_that_writes_are_refused(marked_class):
     folder, store = marked_class
     with store.locked(), pytest.raises(UsageError, match="another run"):
-        marking.mark_written(folder, store.out)
+        mark_written(folder, store.out)
+    table(store.out / "marks.json", "{")
+    with pytest.raises(UsageError, match="take it from a backup"):
+        store.marks()

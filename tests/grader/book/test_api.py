@@ -85,7 +85,4 @@ def test_sections_become_lists_and_doctests_code(root):
     assert "**Args**\n\n- `wave`: samples,\n  of any length.\n- `by`: the factor.\n" in text
     assert "**Raises**\n\n- `ValueError`: it is negative." in text
     assert "```python\n>>> louder([1.0], by=3)\n[3.0]\n```" in text
-
-
-def test_no_docstring_is_no_text():
     assert markdown(None) == ""

@@ -41,35 +41,23 @@ def test_a_hidden_check_may_be_repeated_by_a_visible_one_only(tmp_path):
     assert leaks(written(tmp_path, f'<div class="cell">{code}</div>')) != []
 
 
-@pytest.mark.parametrize(
-    ("link", "broken"),
-    [
-        ("other.html", False),
-        ("other.html#here", False),
-        ("#top", False),
-        ("below/", False),
-        ("below/../other.html", False),
-        ("https://elsewhere.example/x", False),
-        ("mailto:ada@example.com", False),
-        ("absent.html", True),
-        ("other.html#gone", True),
-        ("#gone", True),
-        ("picture.png", True),
-    ],
-)
-def test_links_that_lead_nowhere_are_found(link, broken, tmp_path):
+GOOD = ["other.html", "other.html#here", "#top", "below/", "below/../other.html"]
+GOOD += ["https://elsewhere.example/x", "mailto:ada@example.com"]
+BAD = ["absent.html", "other.html#gone", "#gone", "picture.png"]
+
+
+@pytest.mark.parametrize("link", GOOD + BAD)
+def test_links_that_lead_nowhere_are_found(link, tmp_path):
     written(tmp_path, '<p id="here">', "other.html")
     (tmp_path / "below").mkdir()
-    written(tmp_path / "below", "")
-    (tmp_path / "below" / "page.html").rename(tmp_path / "below" / "index.html")
+    written(tmp_path / "below", "", "index.html")
     written(tmp_path, f'<a id="top" href="{link}">')
-    assert broken_links(tmp_path) == ([f"page.html: {link}"] if broken else [])
+    assert broken_links(tmp_path) == ([f"page.html: {link}"] if link in BAD else [])
 
 
 def test_hosts_that_a_browser_would_ask_are_found(tmp_path):
     written(tmp_path, '<a href="https://a.example">read</a><img src="own.png">')
     assert asked_hosts(tmp_path) == set()
-    written(
-        tmp_path, '<script src="https://b.example/x.js"></script><link href="//c.example/s.css">'
-    )
+    asking = '<script src="https://b.example/x.js"></script><link href="//c.example/s.css">'
+    written(tmp_path, asking)
     assert asked_hosts(tmp_path) == {"b.example", "c.example"}

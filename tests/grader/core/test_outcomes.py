@@ -22,22 +22,12 @@ def a_report(*earned: float | None) -> Report:
     return report_of(*checks, weaknesses=("w",), repairs=("r",))
 
 
-def test_a_report_survives_being_text():
+def test_a_report_survives_being_text_and_its_points_add_up():
     report = a_report(2, 0.5, None)
     assert Report.from_json(report.to_json()) == report
     assert report.to_json() == Report.from_json(report.to_json()).to_json()
-
-
-def test_points_add_up_and_open_ones_count_nothing_yet():
-    report = a_report(2, 0.5, None)
     assert (report.score, report.max_score) == (2.5, 6)
     assert [check.passed for check in report.checks] == [True, False, False]
-
-
-def test_the_verdict_asks_for_a_person_where_points_are_open():
     assert a_report(2, None).verdict is Verdict.PERSON
     assert a_report(2, 0).verdict is Verdict.REPAIRED
-
-
-def test_an_ending_has_words_as_an_exception_too():
     assert str(Stopped(Reason.TIMEOUT, "it took too long", "a loop?")) == "it took too long"

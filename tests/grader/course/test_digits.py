@@ -59,9 +59,6 @@ def test_what_is_written_is_counted_by_words(drawn):
     measured = digits.word_accuracy(record, said, written[:3])
     assert (measured.correct, measured.n) == (2, 5)  # one and six substituted, one inserted
     assert "2 S, 0 D, 1 I of 5 words" in dict(record.facts)["word errors"]
-
-
-def test_more_errors_than_words_are_no_word_right():
     measured = digits.word_accuracy(Record(), ["one"], ["two two two"])
     assert (measured.correct, measured.n) == (0, 1)
 

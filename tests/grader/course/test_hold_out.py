@@ -65,11 +65,8 @@ def test_every_speaker_has_utterances_on_both_sides_and_none_twice(divided, tiny
     assert kept.test is None
     for split in (course.train, course.validation, course.test, kept.train):
         assert set(split.labels.tolist()) == set(range(len(course.speakers)))
-    names = [
-        name
-        for split in (course.train, course.validation, course.test, kept.train, kept.validation)
-        for name in split.names
-    ]
+    splits = (course.train, course.validation, course.test, kept.train, kept.validation)
+    names = [name for split in splits for name in split.names]
     speakers = read_mapping(tiny_speakers / "mapping.json")
     _, said = read_metadata(tiny_speakers / METADATA, speakers)
     assert sorted(names) == sorted(one.name for one in said)
@@ -104,13 +101,12 @@ def test_the_bounds_of_people_are_published_ones_on_both_sides(people):
     assert held_out.fingerprint("02") == ""
 
 
-def test_without_people_nothing_changes():
+def test_without_people_nothing_changes_and_a_variable_must_name_such_a_folder(
+    tmp_path, monkeypatch
+):
     assert course_data.bounds("03", full=0.95, none=0.5) == {"full": 0.95, "none": 0.5}
     assert held_out.fingerprint("03") == ""
     assert held_out.hidden("05", "clips") == "hidden clips"
-
-
-def test_a_variable_that_names_no_such_folder_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv(course_data.VARIABLE, str(tmp_path))
     with pytest.raises(UsageError, match=r"KWS_COURSE=.*unset the variable"):
         course_data.course_words()
@@ -139,15 +135,9 @@ def test_what_cannot_be_divided_is_refused_and_nothing_is_left(tmp_path, tiny_sp
         hold_out(tmp_path / "out", words=None, speakers=tiny_speakers)
 
 
+SHORT = {"steps": 40, "batch_size": 8, "crop_frames": 64, "lr": 2e-3, "warmup_steps": 4}
 STEPS = {
-    "03": {
-        "steps": 40,
-        "batch_size": 8,
-        "crop_frames": 64,
-        "lr": 2e-3,
-        "warmup_steps": 4,
-        "every": 20,
-    },
+    "03": SHORT | {"every": 20},
     "04": {"steps": 60, "lr": 2e-3},
     "05": {"steps": 40, "batch_size": 16, "lr": 1e-3, "warmup_steps": 4},
 }

@@ -36,12 +36,9 @@ def place(tmp_path, monkeypatch):
 
 def execute(notebook, folder):
     """The notebook after it ran, as far as it came."""
+    where = {"metadata": {"path": str(folder)}}
     client = nbclient.NotebookClient(
-        notebook,
-        timeout=SECONDS,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(folder)}},
-        allow_errors=False,
+        notebook, timeout=SECONDS, kernel_name="python3", resources=where
     )
     try:
         client.execute()
@@ -81,14 +78,8 @@ def test_a_student_s_notebook_stops_at_its_first_todo_without_a_traceback(number
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_solution_runs_as_a_script(script, place):
     environment = os.environ | {"MPLBACKEND": "agg"}
-    done = subprocess.run(
-        [sys.executable, script],
-        cwd=place,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=2 * SECONDS,
-        check=False,
-    )
+    command = [sys.executable, script]
+    options = {"cwd": place, "env": environment, "timeout": 2 * SECONDS}
+    done = subprocess.run(command, capture_output=True, text=True, **options)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "✗" not in done.stdout

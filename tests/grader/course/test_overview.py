@@ -11,6 +11,7 @@ from grader.authoring.build import read_solution
 from grader.course.mistakes.planted import planted, solution
 from grader.course.overview import brought_up_to_date, hidden_checks, hours, minutes
 from kws.errors import UsageError
+from kws.student.released import tasks_of
 
 PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,9 +21,6 @@ NUMBERS = tuple(ASSIGNMENTS)
 def test_the_page_is_counted_anew():
     """If not: python -m grader overview docs/teaching.md."""
     assert brought_up_to_date(PAGE) == PAGE
-
-
-def test_an_unknown_block_is_refused():
     with pytest.raises(UsageError, match="<!-- guesses --> is no block: use one of numbers, mist"):
         brought_up_to_date("<!-- guesses -->\n<!-- end -->")
 
@@ -64,4 +62,5 @@ def test_hidden_checks_are_all_read_with_their_points():
     checks = list(hidden_checks("02"))
     assert {check.task for check in checks} == {task.id for task in ASSIGNMENTS["02"].tasks}
     assert sum(check.points for check in checks) == 34
+    assert sum(task.points for task in tasks_of("02").values()) == 34  # read from the headings
     assert not any(check.retrain for check in checks)

@@ -10,18 +10,16 @@ from kws.errors import UsageError
 def test_an_edit_changes_what_it_names_and_nothing_else():
     text = edited("02")
     assert text == solution("02").read_bytes()
-    assert edited("02", [("def attend(", "def intend(")]) == text.replace(
-        b"def attend(", b"def intend("
-    )
+    changed = text.replace(b"def attend(", b"def intend(")
+    assert edited("02", [("def attend(", "def intend(")]) == changed
+    mistake = next(one for one in planted("05").mistakes if len(one.edits) > 1)
+    assert mistaken("05", [mistake]) == edited("05", mistake.edits)
 
 
-@pytest.mark.parametrize("old", ["no such text", "import"])
-def test_an_edit_that_does_not_fit_once_is_an_error(old):
-    with pytest.raises(UsageError, match="does not fit its solution"):
-        edited("02", [(old, "")])
-
-
-def test_an_assignment_without_planted_mistakes_is_an_error():
+def test_an_edit_that_does_not_fit_once_and_an_unknown_assignment_are_errors():
+    for old in ("no such text", "import"):
+        with pytest.raises(UsageError, match="does not fit its solution"):
+            edited("02", [(old, "")])
     with pytest.raises(UsageError, match="assignment '99' does not exist"):
         planted("99")
 
@@ -29,21 +27,14 @@ def test_an_assignment_without_planted_mistakes_is_an_error():
 def test_rounds_hold_every_mistake_once_and_no_task_twice():
     found = planted("02")
     rounds = found.rounds()
-    assert sorted(m.name for round_ in rounds for m in round_) == sorted(
-        m.name for m in found.mistakes
-    )
+    names = [m.name for round_ in rounds for m in round_]
+    assert sorted(names) == sorted(m.name for m in found.mistakes)
     assert all(len({m.task for m in round_}) == len(round_) for round_ in rounds)
-
-
-def test_a_mistake_is_all_of_its_edits():
-    mistake = next(one for one in planted("05").mistakes if len(one.edits) > 1)
-    assert mistaken("05", [mistake]) == edited("05", mistake.edits)
 
 
 def test_a_notebook_has_our_cells_and_the_attack_in_the_place_of_one():
     ours, other = as_notebook("02")["cells"], as_notebook("02", "attack()")["cells"]
-    assert [cell["source"] for cell in ours] == [
-        cell.source for cell in read_solution(solution("02"))
-    ]
+    sources = [cell.source for cell in read_solution(solution("02"))]
+    assert [cell["source"] for cell in ours] == sources
     (changed,) = (b for a, b in zip(ours, other, strict=True) if a != b)
     assert changed["source"] == "attack()"

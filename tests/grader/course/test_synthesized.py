@@ -5,13 +5,7 @@ import torch
 
 from grader.core.seed import Seed
 from grader.course.hidden import synthesized
-from grader.course.hidden.synthesized import (
-    answered,
-    duration_error,
-    phrases_of,
-    recognized_words,
-    secret_phrases,
-)
+from grader.course.hidden.synthesized import answered, duration_error, secret_phrases
 from grader.grading.feedback import Failure
 from kws.data.embedded.phrases import phrase_words
 from kws.data.protocols import V2_WORDS
@@ -20,7 +14,7 @@ from kws.data.protocols import V2_WORDS
 @pytest.fixture(scope="module")
 def few():
     """Some secret phrases; the others cost time."""
-    return phrases_of(7)
+    return synthesized.phrases_of(7)
 
 
 def parrot(texts, frames_off: int = 0):
@@ -53,7 +47,7 @@ def test_words_are_counted_at_each_pace(monkeypatch):
     monkeypatch.setattr(synthesized, "listener", lambda **_: None)
     monkeypatch.setattr(synthesized, "recognize", lambda _, waves: [*V2_WORDS[:-1], "babble"])
     monkeypatch.setattr(synthesized, "vocode", lambda mel: torch.zeros(len(mel)))
-    measured, wrong = recognized_words(parrot(words))
+    measured, wrong = synthesized.recognized_words(parrot(words))
     assert (measured.correct, measured.n) == (3 * 34, 105)
     assert wrong == [f"{V2_WORDS[-1]} as babble"] * 3
 

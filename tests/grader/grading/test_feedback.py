@@ -18,16 +18,10 @@ def said(call, *args, **kwargs) -> tuple[str, str]:
     return failure.value.message, failure.value.hint
 
 
-# Whatever comes back
-
-
 @pytest.mark.parametrize("value", FOREIGN, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize(
     "expect",
-    [
-        lambda what, value: expect_shape(what, value, 2, 3),
-        expect_finite,
-    ],
+    [lambda what, value: expect_shape(what, value, 2, 3), expect_finite],
     ids=["shape", "finite"],
 )
 def test_whatever_comes_is_a_failure_in_words(expect, value):
@@ -43,9 +37,6 @@ def test_a_forgotten_return_is_asked_for_and_two_tensors_instead_of_one_are_name
     assert hint == "return the one tensor that is asked for"
 
 
-# Shape, finite
-
-
 def test_the_right_shape_comes_back_and_a_wrong_one_is_written_with_letters():
     x = torch.zeros(2, 3)
     assert expect_shape("f(x)", x, 2, 3, letters="B, T") is x
@@ -55,11 +46,7 @@ def test_the_right_shape_comes_back_and_a_wrong_one_is_written_with_letters():
 
 @pytest.mark.parametrize(
     ("came", "wanted", "hint"),
-    [
-        ((3, 2), (2, 3), "swapped"),
-        ((2, 1, 3), (2, 3), "size 1"),
-        ((2, 3), (2, 1, 3), "size 1"),
-    ],
+    [((3, 2), (2, 3), "swapped"), ((2, 1, 3), (2, 3), "size 1"), ((2, 3), (2, 1, 3), "size 1")],
 )
 def test_swapped_axes_and_axes_of_size_one_get_a_hint(came, wanted, hint):
     assert hint in said(expect_shape, "f(x)", torch.zeros(came), *wanted)[1]
@@ -70,14 +57,6 @@ def test_finite(bad, word):
     expect_finite("f(x)", torch.zeros(2))
     message, _ = said(expect_finite, "f(x)", torch.tensor([1.0, bad, 2.0]))
     assert message == f"f(x): got {word} in 1 of 3 places"
-
-
-# Between
-
-
-@pytest.mark.parametrize("value", [1, 1.5, 2, torch.tensor(1.5)])
-def test_between_holds_its_ends(value):
-    assert 1 <= expect_between("n", value, 1, 2) <= 2
 
 
 @pytest.mark.parametrize(
@@ -96,16 +75,15 @@ def test_not_between(value, bounds, message):
     assert said(expect_between, "n", value, *bounds)[0] == message
 
 
-def test_a_unit_stands_behind_both_numbers():
+def test_a_number_between_passes_and_a_unit_follows_both_numbers():
+    for value in (1, 1.5, 2, torch.tensor(1.5)):
+        assert 1 <= expect_between("n", value, 1, 2) <= 2
     message, hint = said(expect_between, "it", 12, high=10, unit="s", hint="slow?")
     assert (message, hint) == ("it: got 12 s, expected at most 10 s", "slow?")
 
 
-def test_a_failure_as_text_is_fact_and_hint():
+def test_a_failure_as_text_is_fact_and_hint_and_long_values_are_not_shown():
     assert str(Failure("it is off", "why?")) == "it is off\n  hint: why?"
     assert str(Failure("it is off")) == "it is off"
-
-
-def test_a_long_value_is_not_shown():
     assert name_of("x" * 500) == "a str of length 500"
     assert len(name_of(list(range(1000)))) < 60

@@ -20,7 +20,7 @@ import grader.grading.plugin
 from grader.adapters import ASSIGNMENTS
 from grader.core.outcomes import Reason, Report
 from grader.core.seed import Seed
-from grader.grading.grading_run import GradingRun
+from grader.grading.grading_run import OURS, GradingRun
 from grader.grading.in_process import OPTIONS
 from grader.reports.page import page
 from grader.reports.scorecard import closing_lines
@@ -109,10 +109,58 @@ def test_a_check_is_called_after_task_function_and_parameters_and_earns_its_poin
     assert report.max_score == report.score + 2 == 2 * (len(TASKS) + 2)
 
 
-def test_a_failure_is_a_fact_and_a_hint(graded):
-    result = first(graded('@check()\ndef test_a():\n    "T."\n    raise Failure("off", "why?")'))
-    assert (result.earned, result.reason) == (0, Reason.WRONG)
-    assert (result.message, result.hint) == ("off", "why?")
+def body(*lines: str, given: str = "", title: str = "T.", marks: str = "@check()") -> str:
+    """The source of a check."""
+    return f'{marks}\ndef test_a({given}):\n    "{title}"\n    ' + "\n    ".join(lines)
+
+
+TORCHS_OWN = "def attend():\n    import torch.nn as n\n    return n.MultiheadAttention(4, 2)"
+COUNTS = "def attend(seen=[]):\n    seen.append(1)\n    return len(seen)"
+TWO = "a, b = new_student(seed=1), new_student(seed=2)"
+EQUAL = 'expect_equal("first", (a.attend(), a.attend(), b.attend()), (1, 2, 1))'
+FAULTS = ["raise KeyError('hidden')", "assert 1 == 2", "[][0]", "raise SystemExit(0)"]
+BROKEN = '@pytest.fixture\ndef broken():\n    raise KeyError("hidden")\n'
+TRY = ["tries.append(1)", 'expect_equal("tries", len(tries), 2)']
+LATER = ["if len(tries) == 1:", '    raise OSError("passing")']
+ENDS = {  # a check, what was handed in, and the points (of 2), reason and message that it ends with
+    "wrong": (body('raise Failure("off", "why?")'), "", (0, Reason.WRONG, "off")),
+    **{fault: (body(fault), "", (None, Reason.INFRASTRUCTURE, OURS)) for fault in FAULTS},
+    "a broken fixture": (
+        BROKEN + body("", given="broken"),
+        "",
+        (None, Reason.INFRASTRUCTURE, OURS),
+    ),
+    "a fault once": ("tries = []\n" + body(TRY[0], *LATER, TRY[1]), "", (2, None, "")),
+    "a wrong answer once": ("tries = []\n" + body(*TRY), "", (0, Reason.WRONG, "tries is 1")),
+    "skipped inside": (body('pytest.skip("no time")'), "", (0, Reason.NOT_RUN, "not run: no time")),
+    "skipped": (
+        body("", marks='@check()\n@pytest.mark.skip(reason="no time")'),
+        "",
+        (0, Reason.NOT_RUN, "not run: no time"),
+    ),
+    "a student is called": (
+        body('expect_equal("attend()", student.attend(), 42)', given="student"),
+        "def attend():\n    return 42",
+        (2, None, ""),
+    ),
+    "two processes share nothing": (body(TWO, EQUAL, given="new_student"), COUNTS, (2, None, "")),
+    "forbidden": (
+        body("student.attend()", given="student"),
+        TORCHS_OWN,
+        (0, Reason.FORBIDDEN, "torch.nn.MultiheadAttention"),
+    ),
+    "no weights": (body("", given="weights"), "", (0, Reason.MISSING, "02_attention.safetensors")),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_points_reason_and_message_of_a_check(graded, end):
+    source, code, (earned, reason, message) = ENDS[end]
+    result = first(graded(source, code))
+    assert (result.earned, result.reason) == (earned, reason)
+    assert message in result.message
+    assert "hidden" not in str(result)
+    assert end != "wrong" or result.hint == "why?"
 
 
 def test_some_of_the_points(graded):
@@ -130,107 +178,27 @@ def test_some_of_the_points(graded):
 
 
 @pytest.mark.parametrize(
-    "fault", ["raise KeyError('hidden')", "assert 1 == 2", "[][0]", "raise SystemExit(0)"]
+    ("line", "options", "score", "reason"),
+    [("", ("-k", "rest_1"), 2, Reason.NOT_RUN), ('raise Failure("off")', ("-x",), 0, Reason.WRONG)],
+    ids=["deselected", "after a stop"],
 )
-def test_a_fault_of_ours_costs_nothing(graded, fault):
-    result = first(graded(f'@check()\ndef test_a():\n    "T."\n    {fault}'))
-    assert (result.earned, result.reason) == (None, Reason.INFRASTRUCTURE)
-    assert "hidden" not in str(result)
-
-
-def test_a_fault_in_a_fixture_costs_nothing(graded):
-    source = """
-    @pytest.fixture
-    def broken():
-        raise KeyError("hidden")
-
-    @check()
-    def test_a(broken):
-        "T."
-    """
-    assert first(graded(source)).earned is None
-
-
-def test_a_fault_of_ours_gets_a_second_try_in_a_fresh_session(graded):
-    source = """
-    tries = []
-
-    @check()
-    def test_a(student):
-        "T."
-        tries.append(student)
-        if len(tries) == 1:
-            raise OSError("passing")
-        expect_equal("tries", len(tries), 2)
-    """
-    assert first(graded(source)).passed
-
-
-def test_a_wrong_answer_gets_no_second_try(graded):
-    source = """
-    tries = []
-
-    @check()
-    def test_a():
-        "T."
-        tries.append(1)
-        raise Failure(f"try {len(tries)}")
-    """
-    assert first(graded(source)).message == "try 1"
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        'def test_a():\n    "T."\n    pytest.skip("no time")',
-        '@pytest.mark.skip(reason="no time")\ndef test_a(): "T."',
-    ],
-)
-def test_a_skipped_check_earns_nothing(graded, source):
-    result = first(graded(f"@check()\n{source}"))
-    assert (result.earned, result.reason) == (0, Reason.NOT_RUN)
-    assert result.message == "not run: no time"
-
-
-def test_a_deselected_check_stays_in_the_inventory_and_earns_nothing(graded):
-    report = graded('@check()\ndef test_a(): "T."', "", "-k", "rest_1")
-    assert report.max_score == 2 * len(TASKS)
-    assert report.score == 2
-    assert first(report).reason is Reason.NOT_RUN
-
-
-def test_checks_after_a_stop_are_in_the_inventory(graded):
-    report = graded('@check()\ndef test_a():\n    "T."\n    raise Failure("off")', "", "-x")
-    assert [c.earned for c in report.checks][:1] == [0]
-    assert len(report.checks) == len(TASKS)
+def test_checks_that_do_not_run_are_in_the_inventory(graded, line, options, score, reason):
+    report = graded(body(line), "", *options)
+    assert report.max_score == 2 * len(report.checks) == 2 * len(TASKS)
+    assert report.score == score
+    assert first(report).reason is reason
 
 
 def test_what_a_check_builds_on_comes_first(graded):
-    source = """
-    @check()
-    def test_a():
-        "T."
-        raise Failure("off")
-
-    @check("2.1", after=("2.1-a",))
-    def test_b():
-        "T."
-        raise KeyError("it ran")
-    """
-    result = graded(source).checks[1]
+    blocked = (
+        '@check("2.1", after=("2.1-a",))\ndef test_b():\n    "T."\n    raise KeyError("it ran")'
+    )
+    result = graded(body('raise Failure("off")') + f"\n{blocked}").checks[1]
     assert (result.earned, result.reason) == (0, Reason.NOT_RUN)
     assert result.message == "not run: 2.1-a comes first"
 
 
-WITH_RETRAINING = """
-@check()
-def test_a():
-    "T."
-
-@check("2.1", retrain=True)
-def test_b():
-    "T."
-"""
+WITH_RETRAINING = '@check()\ndef test_a(): "T."\n@check("2.1", retrain=True)\ndef test_b(): "T."'
 
 
 def test_points_that_exist_only_when_training_again_are_shown_as_such(graded):
@@ -262,19 +230,6 @@ def test_checks_that_make_no_sense_are_no_grade(graded, checks, capsys):
     capsys.readouterr()
 
 
-# With a student
-
-
-def test_a_student_is_called(graded):
-    source = """
-    @check()
-    def test_a(student):
-        "T."
-        expect_equal("attend()", student.attend(), 42)
-    """
-    assert first(graded(source, "def attend():\n    return 42")).passed
-
-
 @pytest.mark.parametrize(
     ("arguments", "expected", "passed"),
     [
@@ -304,35 +259,6 @@ def test_weights_are_tried_in_ones_own_definitions_too(graded, arguments, expect
     report = graded(source, "def attend():\n    return 42")
     assert report.checks[1].passed is passed
     assert report.checks[1].earned == 3 * passed
-
-
-def test_two_processes_of_one_student_share_nothing(graded):
-    source = """
-    @check()
-    def test_a(new_student):
-        "T."
-        a, b = new_student(seed=1), new_student(seed=2)
-        expect_equal("first", (a.attend(), a.attend(), b.attend()), (1, 2, 1))
-    """
-    code = "def attend(seen=[]):\n    seen.append(1)\n    return len(seen)"
-    assert first(graded(source, code)).passed
-
-
-def test_a_forbidden_answer_is_refused_before_it_runs(graded):
-    source = '@check()\ndef test_a(student):\n    "T."\n    student.attend()'
-    code = "def attend():\n    import torch.nn as n\n    return n.MultiheadAttention(4, 2)"
-    result = first(graded(source, code))
-    assert (result.earned, result.reason) == (0, Reason.FORBIDDEN)
-    assert "torch.nn.MultiheadAttention" in result.message
-
-
-def test_weights_that_are_not_there_are_missing(graded):
-    result = first(graded('@check()\ndef test_a(weights): "T."'))
-    assert (result.earned, result.reason) == (0, Reason.MISSING)
-    assert "02_attention.safetensors" in result.message
-
-
-# The command
 
 
 def command(*arguments: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess:
@@ -384,14 +310,11 @@ def test_our_solution_earns_all_points_with_a_line_a_check_and_none_of_pytests_o
         assert word not in done.stdout + done.stderr
 
 
-def test_every_file_is_written(of_the_solution):
+def test_every_file_is_written_and_nothing_in_a_submission_runs_in_pytest(of_the_solution, hostile):
     _, out = of_the_solution
     table = json.loads((out / "r.json").read_text())
     assert table["score"] == sum(test["max_score"] for test in table["tests"]) > 0
     assert b"s-1" in (out / "p.html").read_bytes()
-
-
-def test_nothing_in_a_submission_runs_in_pytest_even_if_started_there(of_the_solution, hostile):
     assert not (hostile.parent / "hijacked").exists()
 
 

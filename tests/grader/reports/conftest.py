@@ -11,16 +11,9 @@ CONFUSION = Figure(
     title="Which word was heard as which",
     data={"labels": ["yes", "no", "<b>up</b>"], "counts": [[8, 1, 0], [2, 7, 0], [0, 0, 9]]},
 )
-CURVE = Figure(
-    kind="curve",
-    title="Training",
-    data={
-        "x": [0, 100, 200, 300],
-        "y": [2.3, 1.1, None, 0.4],
-        "x_label": "optimizer step",
-        "y_label": "cross-entropy (nats)",
-    },
-)
+POINTS = {"x": [0, 100, 200, 300], "y": [2.3, 1.1, None, 0.4]}
+LABELS = {"x_label": "optimizer step", "y_label": "cross-entropy (nats)"}
+CURVE = Figure(kind="curve", title="Training", data=POINTS | LABELS)
 
 
 def check(name: str, points: float, earned: float | None, reason: Reason | None = None, **rest):
@@ -29,6 +22,17 @@ def check(name: str, points: float, earned: float | None, reason: Reason | None 
     return CheckResult(
         id=name, task=task, title=title, points=points, earned=earned, reason=reason, **rest
     )
+
+
+OFF = {
+    "message": "attend(q, k, v) is off by up to 0.883",
+    "hint": "are the scores divided by sqrt(K)?",
+    "concept": "section 2.1",
+}
+SOME = {
+    "message": "72.0 % of hidden clips are right",
+    "facts": {"accuracy": 0.72, "staff: fault": "KeyError"},
+}
 
 
 @pytest.fixture
@@ -45,25 +49,9 @@ def report() -> Report:
         repairs=("cell 3 had Windows newlines",),
         checks=(
             check("2.1-shape", 1, 1.0),
-            check(
-                "2.1-values",
-                3,
-                0.0,
-                Reason.WRONG,
-                message="attend(q, k, v) is off by up to 0.883",
-                hint="are the scores divided by sqrt(K)?",
-                concept="section 2.1",
-            ),
+            check("2.1-values", 3, 0.0, Reason.WRONG, **OFF),
             check("2.2-heads", 2, 0.0, Reason.NOT_RUN, message="not run: 2.1-values comes first"),
-            check(
-                "2.3-accuracy",
-                4,
-                2.5,
-                Reason.PARTIAL,
-                message="72.0 % of hidden clips are right",
-                facts={"accuracy": 0.72, "staff: fault": "KeyError"},
-                figures=(CONFUSION, CURVE),
-            ),
+            check("2.3-accuracy", 4, 2.5, Reason.PARTIAL, **SOME, figures=(CONFUSION, CURVE)),
         ),
     )
 

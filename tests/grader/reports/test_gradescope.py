@@ -1,37 +1,17 @@
 """results.json: what Gradescope reads, and nothing that it does not know."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from grader.core.text import clean
 from grader.reports import gradescope
 
-TOP = {
-    "score",
-    "execution_time",
-    "output",
-    "output_format",
-    "test_output_format",
-    "test_name_format",
-    "visibility",
-    "stdout_visibility",
-    "extra_data",
-    "tests",
-    "leaderboard",
-}
-TEST = {
-    "score",
-    "max_score",
-    "status",
-    "name",
-    "name_format",
-    "number",
-    "output",
-    "output_format",
-    "tags",
-    "visibility",
-    "extra_data",
-}
+TOP = {"score", "execution_time", "output", "output_format", "test_output_format", "tests"}
+TOP |= {"test_name_format", "visibility", "stdout_visibility", "extra_data", "leaderboard"}
+TEST = {"score", "max_score", "status", "name", "name_format", "number", "output"}
+TEST |= {"output_format", "tags", "visibility", "extra_data"}
 VISIBILITY = {"hidden", "after_due_date", "after_published", "visible"}
 
 
@@ -48,15 +28,15 @@ def test_only_keys_that_gradescope_knows(report, open_report):
         assert all(test["visibility"] in VISIBILITY for test in made["tests"])
 
 
-def test_the_score_is_what_was_earned(report):
+def test_scores_are_what_was_earned_and_only_a_check_with_all_points_passed(report, full_report):
     made = table(report)
     assert made["score"] == 3.5
     assert [test["score"] for test in made["tests"]] == [1.0, 0.0, 0.0, 2.5]
     assert [test["max_score"] for test in made["tests"]] == [1, 3, 2, 4]
-
-
-def test_only_a_check_with_all_points_passed(report):
-    assert [t["status"] for t in table(report)["tests"]] == ["passed", "failed", "failed", "failed"]
+    assert [test["status"] for test in made["tests"]] == ["passed", "failed", "failed", "failed"]
+    both = table(report, full_report)
+    assert (both["score"], len(both["tests"])) == (13.5, 8)
+    assert gradescope.results([report]) == gradescope.results([report])
 
 
 def test_open_points_are_neither_passed_nor_failed(open_report):
@@ -66,31 +46,17 @@ def test_open_points_are_neither_passed_nor_failed(open_report):
     assert table(open_report)["extra_data"]["verdict"] == "needs a person"
 
 
-def test_a_test_tells_fact_hint_and_where_to_read(report):
-    output = table(report)["tests"][1]["output"]
-    assert output == (
+def test_a_test_has_fact_hint_and_where_to_read_and_nothing_for_the_staff(report):
+    made = table(report)
+    assert made["tests"][1]["output"] == (
         "attend(q, k, v) is off by up to 0.883\n"
         "hint: are the scores divided by sqrt(K)?\n"
         "read: section 2.1"
     )
-
-
-def test_facts_for_the_staff_are_not_in_what_students_see(report):
-    made = table(report)
     assert "accuracy: 0.72" in made["tests"][3]["output"]
     assert "KeyError" not in made["output"] + "".join(test["output"] for test in made["tests"])
-
-
-def test_the_output_names_tier_and_repairs(report):
-    output = table(report)["output"]
-    assert "isolation: fenced" in output
-    assert "repaired: cell 3 had Windows newlines" in output
-
-
-def test_two_assignments_add_up(report, full_report):
-    made = table(report, full_report)
-    assert made["score"] == 13.5
-    assert len(made["tests"]) == 8
+    assert "isolation: fenced" in made["output"]
+    assert "repaired: cell 3 had Windows newlines" in made["output"]
 
 
 def test_a_crash_is_a_result_too():
@@ -98,20 +64,9 @@ def test_a_crash_is_a_result_too():
     assert (made["score"], made["tests"], made["output"]) == (0, [], "no notebook was found")
 
 
-def test_the_same_report_gives_the_same_bytes(report):
-    assert gradescope.results([report]) == gradescope.results([report])
-
-
 @pytest.mark.parametrize("evil", ["\ud800", "\x00", "\x1b[2J"])
-def test_no_text_breaks_the_file(report, evil):
-    from dataclasses import replace
-
-    from grader.core.text import clean
-
+def test_no_text_breaks_the_file(report, broken_report, evil):
     checks = (replace(report.checks[0], message=clean(f"a{evil}b")),)
     made = table(replace(report, checks=checks))
     assert made["tests"][0]["output"].startswith("ab")
-
-
-def test_broken_text_leaves_a_result(broken_report):
-    assert json.loads(gradescope.results([broken_report]))["tests"]
+    assert table(broken_report)["tests"]

@@ -65,13 +65,12 @@ def test_what_is_the_staffs_is_not_on_the_page(report):
     assert report.seed_id.encode() not in page([report])
 
 
-def test_open_points_are_told_kindly(open_report):
+def test_open_points_are_explained_kindly_and_full_ones_without_a_word_of_blame(
+    open_report, full_report
+):
     shown = read(open_report)
     assert "a person will look at them. You lose none by it." in shown
     assert "– of 1" in shown
-
-
-def test_a_page_of_full_points_has_no_word_of_blame(full_report):
     shown = read(full_report)
     assert "10 of 10 points" in shown
     assert "wrong" not in shown
@@ -97,25 +96,19 @@ def test_a_page_loads_nothing_from_elsewhere(report, make):
     assert policy == ["default-src 'none'; style-src 'unsafe-inline'"]
 
 
-def test_headings_nest_without_a_gap(report, full_report):
+def test_headings_nest_without_a_gap_and_pictures_are_inside_and_named(report, full_report):
     for reports in ([report], [report, full_report]):
         tags = [tag for tag, _ in Tags(page(reports)).tags]
         assert tags.count("h1") == 1
         assert ("h2" in tags) == (len(reports) > 1)
-
-
-def test_pictures_are_inside_and_named(report):
     made = page([report]).decode()
     assert made.count("<svg") == 2
     assert len(re.findall(r'<svg[^>]* role="img"[^>]*><title>[^<]+</title><desc>', made)) == 2
 
 
-def test_the_same_reports_give_the_same_bytes(report, open_report):
+def test_the_same_reports_give_the_same_bytes_and_none_a_page_too(report, open_report):
     assert page([report, open_report]) == page([report, open_report])
     assert class_page([report, open_report]) == class_page([open_report, report])
-
-
-def test_nothing_graded_is_a_page_too():
     assert b"Nothing was graded" in page([])
     assert b"Nothing was graded" in class_page([])
 
@@ -128,15 +121,8 @@ def test_several_assignments_are_listed_first_with_links_to_them(made, full_repo
     named = [f"#{one['id']}" for tag, one in tags if tag == "h2" and "id" in one]
     assert linked == named == ["#02", "#03", "#04"]
     assert b'href="#' not in made(several[:1])
-
-
-def test_a_title_counts_more_assignments_than_two(full_report):
-    several = [replace(full_report, assignment=number) for number in ("02", "03", "04")]
     assert b"<title>s-19: 3 assignments</title>" in page(several)
     assert b"<title>s-19: 02 Attention, 03 Attention</title>" in page(several[:2])
-
-
-# The class
 
 
 def test_every_submission_is_in_one_bin(report, full_report, open_report):
@@ -144,11 +130,9 @@ def test_every_submission_is_in_one_bin(report, full_report, open_report):
     counts = histogram([report, full_report, open_report, nothing]).data["counts"]
     assert counts == [1, 0, 1, 1, 0, 0, 0, 0, 0, 1]
 
-
-@pytest.mark.parametrize("tenths", range(11))
-def test_a_whole_tenth_begins_its_bin(report, tenths):
-    graded = replace(report, checks=(check("2.1-a", 10, float(tenths)),))
-    assert histogram([graded]).data["counts"][min(tenths, 9)] == 1
+    for tenths in range(11):  # a whole tenth begins its bin
+        graded = replace(report, checks=(check("2.1-a", 10, float(tenths)),))
+        assert histogram([graded]).data["counts"][min(tenths, 9)] == 1
 
 
 def test_the_class_page_counts_who_earned_a_check_and_what_was_said(report, full_report):
@@ -169,21 +153,18 @@ def test_students_are_rows_by_points_and_tasks_columns(report, full_report, open
     assert "number heat-open" in shades
 
 
-def test_open_points_are_no_part_of_the_mean(report, open_report):
-    shown = " ".join(Tags(class_page([report, open_report])).texts)
+def test_open_points_are_no_part_of_the_mean_and_who_waits_or_shares_code_is_named(
+    report, full_report, open_report
+):
+    made = class_page([report, open_report])
+    shown = " ".join(Tags(made).texts)
     assert "Mean 3.5 of 10 points; median 31 % (n = 2)" in " ".join(shown.split())
-
-
-def test_who_shares_code_is_told(report, full_report):
+    assert b"s-18</a>: 2.1-shape" in made
+    assert b"Waiting" not in class_page([report])
     alike = {(report.student, report.assignment): (full_report.student,)}
     made = class_page([report, full_report], same=alike).decode()
     assert f"{report.student}</a>, <a" in made
     assert f"{full_report.student}</a>: everything</li>" in made
-
-
-def test_the_class_page_names_who_waits_for_a_person(report, open_report):
-    assert b"s-18</a>: 2.1-shape" in class_page([report, open_report])
-    assert b"Waiting" not in class_page([report])
 
 
 def test_pages_hold_no_control_codes_and_no_broken_text(broken_report):

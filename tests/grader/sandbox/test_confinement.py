@@ -62,45 +62,80 @@ def inside(sandboxes):
         session.close()
 
 
-# Reading
+OWN = f"/proc/{os.getpid()}"
+ENTRIES = ("environ", "mem", "maps", "cmdline", "fd")
+SYSTEM = ["/etc/passwd", "/proc/self/environ", "/proc/1/environ", "/proc/self/mem", "/proc/1/maps"]
+REPOSITORY = ["grader/core/outcomes.py", "pyproject.toml", "tests/conftest.py"]
+FOLDERS = ["/", "/home", "/proc", "/dev", str(ROOT), str(ROOT / "grader")]
+MODELS = ROOT / "kws" / "models"
+WITHHELD = [MODELS / "attention.py", *sorted(MODELS.glob("__pycache__/attention.*"))]
+OUTSIDE = [str(ROOT / "evil"), "/evil", "/usr/evil", "/dev/shm/evil"]
+FAMILIES = ("AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK")
+KEPT = ROOT / "kws" / "__init__.py"
+DENIED, HIDDEN = {"PermissionError"}, {"PermissionError", "FileNotFoundError"}
+IMPOSSIBLE = {"PermissionError", "OSError"}
+ATTEMPTS = {  # what is tried, and how it may end
+    "read the system's files": (DENIED, [f"open({p!r}, 'rb').read(1)" for p in SYSTEM]),
+    "read the repository": (DENIED, [f"open({str(ROOT / n)!r}).read(1)" for n in REPOSITORY]),
+    "read a withheld module": (DENIED, [f"open({str(p)!r}, 'rb').read(1)" for p in WITHHELD]),
+    "list folders": (HIDDEN, [f"os.listdir({path!r})" for path in FOLDERS]),
+    "list the evaluator's process": (
+        HIDDEN | {"NotADirectoryError"},
+        [f"os.listdir('{OWN}/{name}')" for name in ENTRIES],
+    ),
+    "read the evaluator's process": (
+        HIDDEN | {"IsADirectoryError"},
+        [f"open('{OWN}/{name}', 'rb').read(1)" for name in ENTRIES],
+    ),
+    "open sockets": (
+        IMPOSSIBLE,
+        [
+            f"socket.socket(socket.{family}, socket.{kind})"
+            for family in FAMILIES
+            for kind in ("SOCK_STREAM", "SOCK_DGRAM")
+        ],
+    ),
+    "start a process": (
+        IMPOSSIBLE,
+        ["os.fork()", "os.forkpty()", "os.posix_spawn('/bin/true', ['true'], {})"],
+    ),
+    "run a program": (
+        DENIED,
+        ["subprocess.run(['/bin/true'])", "os.execv('/bin/true', ['true'])"],
+    ),
+    "write outside its folder": (IMPOSSIBLE, [f"open({path!r}, 'w')" for path in OUTSIDE]),
+    "change what it may read": (
+        IMPOSSIBLE,
+        [
+            f"open({str(KEPT)!r}, 'a')",
+            f"os.open({str(KEPT)!r}, os.O_RDONLY | os.O_TRUNC)",
+            f"os.truncate({str(KEPT)!r}, 0)",
+            f"os.remove({str(KEPT)!r})",
+            f"os.rename({str(KEPT)!r}, 'mine')",
+            f"os.chmod({str(KEPT)!r}, 0)",
+            f"os.utime({str(KEPT)!r}, (0, 0))",
+            f"os.setxattr({str(KEPT)!r}, 'user.a', b'b')",
+        ],
+    ),
+}
 
 
 @STRONG
-@pytest.mark.parametrize(
-    "path",
-    ["/etc/passwd", "/proc/self/environ", "/proc/1/environ", "/proc/self/mem", "/proc/1/maps"],
-)
-def test_the_systems_files_cannot_be_read(inside, tier, path):
-    assert inside(tier).attempt(f"open({path!r}, 'rb').read(1)") == "PermissionError"
-
-
-@STRONG
-@pytest.mark.parametrize("name", ["grader/core/outcomes.py", "pyproject.toml", "tests/conftest.py"])
-def test_the_repository_cannot_be_read(inside, tier, name):
-    assert inside(tier).attempt(f"open({str(ROOT / name)!r}).read(1)") == "PermissionError"
-
-
-@STRONG
-@pytest.mark.parametrize("path", ["/", "/home", "/proc", "/dev", str(ROOT), str(ROOT / "grader")])
-def test_folders_cannot_be_listed(inside, tier, path):
-    assert inside(tier).attempt(f"os.listdir({path!r})") in ("PermissionError", "FileNotFoundError")
+@pytest.mark.parametrize("what", ATTEMPTS)
+def test_a_check_can_not(inside, tier, what):
+    before = KEPT.read_bytes(), KEPT.stat().st_mode, KEPT.stat().st_mtime_ns
+    allowed, texts = ATTEMPTS[what]
+    for text in texts:
+        assert inside(tier).attempt(text) in allowed, text
+    assert not any(Path(path).exists() for path in OUTSIDE)
+    assert before == (KEPT.read_bytes(), KEPT.stat().st_mode, KEPT.stat().st_mtime_ns)
 
 
 @STRONG
 def test_a_secret_file_of_the_evaluator_cannot_be_read(inside, tier, tmp_path):
     secret = tmp_path / "seed"
     secret.write_text("4711")
-    answer = inside(tier).attempt(f"open({str(secret)!r}).read()")
-    assert answer in ("PermissionError", "FileNotFoundError")
-
-
-@STRONG
-def test_the_evaluators_process_cannot_be_looked_into(inside, tier):
-    for name in ("environ", "mem", "maps", "cmdline", "fd"):
-        answer = inside(tier).attempt(f"os.listdir('/proc/{os.getpid()}/{name}')")
-        assert answer in ("PermissionError", "FileNotFoundError", "NotADirectoryError")
-        answer = inside(tier).attempt(f"open('/proc/{os.getpid()}/{name}', 'rb').read(1)")
-        assert answer in ("PermissionError", "FileNotFoundError", "IsADirectoryError")
+    assert inside(tier).attempt(f"open({str(secret)!r}).read()") in HIDDEN
 
 
 @STRONG
@@ -121,94 +156,40 @@ def test_the_evaluators_environment_is_not_inherited(inside, tier):
 
 
 @ALL
-def test_no_descriptor_is_inherited_but_the_line(inside, tier):
+def test_no_descriptor_is_inherited_but_the_line_and_standard_ones_lead_nowhere(inside, tier):
     found = inside(tier).attempt("[n for n in range(64) if not run(f'os.fstat({n})') == 'OSError']")
     assert found == "[0, 1, 2, 3]"
-
-
-@ALL
-def test_standard_descriptors_lead_nowhere(inside, tier):
     null = Path(os.devnull).stat()
     for number in range(3):
         assert inside(tier).attempt(f"os.fstat({number}).st_rdev") == repr(null.st_rdev)
-
-
-# Modules
-
-
-@ALL
-def test_a_withheld_module_is_refused_with_a_reason(sandboxes, tier):
-    with sandboxes(tier).session(withheld=["kws.models.attention"]) as session:
-        code = Code(pieces=pieces("from kws.models.attention import attend"))
-        with session.check(code) as student:
-            assert reason(student.attend) is Reason.FORBIDDEN
-
-
-@STRONG
-@pytest.mark.parametrize("pattern", ["attention.py", "__pycache__/attention.*"])
-def test_a_withheld_module_cannot_be_read(inside, tier, pattern):
-    for path in sorted((ROOT / "kws" / "models").glob(pattern)):
-        assert inside(tier).attempt(f"open({str(path)!r}, 'rb').read(1)") == "PermissionError"
-
-
-@ALL
-def test_only_modules_that_no_assignment_withholds_are_in_memory(inside, tier):
-    there = "[name for name in __import__('sys').modules if name.startswith('kws.')]"
-    found = set(eval(inside(tier).attempt(there)))
-    assert "kws.errors" in found
-    assert all(found.isdisjoint(assignment.withheld) for assignment in ASSIGNMENTS.values())
-
-
-@ALL
-def test_staff_modules_have_no_name_in_a_check(inside, tier):
-    there = "[name for name in __import__('sys').modules if name.partition('.')[0] in STAFF]"
-    there = there.replace("STAFF", repr(STAFF))
-    assert eval(inside(tier).attempt(there)) == []
 
 
 RATE = "from kws.audio.recordings import SAMPLE_RATE\ndef rate():\n    return SAMPLE_RATE"
 
 
 @ALL
-def test_other_modules_of_the_course_are_there(sandboxes, tier):
-    with sandboxes(tier).session(withheld=["kws.models.attention"]) as session:
-        code = Code(pieces=pieces(RATE))
-        with session.check(code) as student:
-            assert student.rate() == 16_000
+def test_a_withheld_module_is_refused_with_a_reason_and_others_are_there(sandboxes, tier):
+    source = f"from kws.models.attention import attend\n{RATE}"
+    with (
+        sandboxes(tier).session(withheld=["kws.models.attention"]) as session,
+        session.check(Code(pieces=pieces(source))) as student,
+    ):
+        assert reason(student.attend) is Reason.FORBIDDEN
+        assert student.rate() == 16_000
 
 
 @ALL
-@pytest.mark.parametrize("name", ["grader", "grader.adapters", "solutions", "tests"])
-def test_the_staffs_modules_cannot_be_imported(inside, tier, name):
-    assert inside(tier).run(f"import {name}") == "ForbiddenError"
+def test_only_modules_that_no_assignment_withholds_are_in_memory(inside, tier):
+    found = set(eval(inside(tier).attempt("list(__import__('sys').modules)")))
+    assert "kws.errors" in found
+    assert all(found.isdisjoint(assignment.withheld) for assignment in ASSIGNMENTS.values())
+    assert not {name.partition(".")[0] for name in found} & set(STAFF)
 
 
-# Writing
-
-
-@STRONG
-@pytest.mark.parametrize("path", [str(ROOT / "evil"), "/evil", "/usr/evil", "/dev/shm/evil"])
-def test_nothing_outside_its_folder_can_be_written(inside, tier, path):
-    assert inside(tier).attempt(f"open({path!r}, 'w')") in ("PermissionError", "OSError")
-    assert not Path(path).exists()
-
-
-@STRONG
-def test_what_it_may_read_it_may_not_change(inside, tier):
-    path = ROOT / "kws" / "__init__.py"
-    before = path.read_bytes(), path.stat().st_mode, path.stat().st_mtime_ns
-    for text in (
-        f"open({str(path)!r}, 'a')",
-        f"os.open({str(path)!r}, os.O_RDONLY | os.O_TRUNC)",
-        f"os.truncate({str(path)!r}, 0)",
-        f"os.remove({str(path)!r})",
-        f"os.rename({str(path)!r}, 'mine')",
-        f"os.chmod({str(path)!r}, 0)",
-        f"os.utime({str(path)!r}, (0, 0))",
-        f"os.setxattr({str(path)!r}, 'user.a', b'b')",
-    ):
-        assert inside(tier).attempt(text) in ("PermissionError", "OSError"), text
-    assert before == (path.read_bytes(), path.stat().st_mode, path.stat().st_mtime_ns)
+@ALL
+def test_the_staffs_modules_cannot_be_imported(inside, tier):
+    for name in ("grader", "grader.adapters", "solutions", "tests"):
+        assert inside(tier).run(f"import {name}") == "ForbiddenError"
 
 
 @ALL
@@ -245,19 +226,6 @@ def test_a_file_cannot_grow_without_end(inside, tier):
     inside(tier).run("f.close(); os.remove('big')")
 
 
-# Others
-
-
-@STRONG
-@pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"])
-@pytest.mark.parametrize("kind", ["SOCK_STREAM", "SOCK_DGRAM"])
-def test_there_are_no_sockets(inside, tier, family, kind):
-    assert inside(tier).attempt(f"socket.socket(socket.{family}, socket.{kind})") in (
-        "PermissionError",
-        "OSError",
-    )
-
-
 def test_a_listening_evaluator_is_not_reached(inside):
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
@@ -265,20 +233,6 @@ def test_a_listening_evaluator_is_not_reached(inside):
         inside(Tier.SEALED).attempt(f"socket.create_connection(('127.0.0.1', {port}))")
         with pytest.raises(TimeoutError):
             server.accept()
-
-
-@STRONG
-@pytest.mark.parametrize(
-    "text", ["os.fork()", "os.forkpty()", "os.posix_spawn('/bin/true', ['true'], {})"]
-)
-def test_no_process_can_be_started(inside, tier, text):
-    assert inside(tier).attempt(text) in ("PermissionError", "OSError")
-
-
-@STRONG
-def test_no_program_can_be_run(inside, tier):
-    assert inside(tier).attempt("subprocess.run(['/bin/true'])") == "PermissionError"
-    assert inside(tier).attempt("os.execv('/bin/true', ['true'])") == "PermissionError"
 
 
 @STRONG
@@ -293,35 +247,31 @@ def test_no_other_process_can_be_signalled(inside, tier):
         victim.communicate(b"\n")
 
 
-@LINUX
-@STRONG
-@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are of x86_64")
-@pytest.mark.parametrize(
-    ("name", "number", "arguments"),
-    [
-        ("ptrace", 101, (0, 0, 0, 0)),
-        ("unshare", 272, (0x10000000,)),
-        ("mount", 165, (0, 0, 0, 0, 0)),
-        ("bpf", 321, (0, 0, 0)),
-        ("setns", 308, (0, 0)),
-        ("memfd_create", 319, (0, 0)),
-        ("shmget", 29, (0, 4096, 0o1600)),
-        ("keyctl", 250, (0, 0, 0, 0)),
-        ("process_vm_readv", 310, (1, 0, 0, 0, 0, 0)),
-        ("prlimit64 of another", 302, (1, 0, 0, 0)),
-        ("clone without a thread", 56, (17, 0, 0, 0, 0)),
-    ],
-)
-def test_system_calls_are_refused(inside, tier, name, number, arguments):
-    assert inside(tier).syscall(number, *arguments) == "Operation not permitted"
+CALLS = [
+    ("ptrace", 101, (0, 0, 0, 0)),
+    ("unshare", 272, (0x10000000,)),
+    ("mount", 165, (0, 0, 0, 0, 0)),
+    ("bpf", 321, (0, 0, 0)),
+    ("setns", 308, (0, 0)),
+    ("memfd_create", 319, (0, 0)),
+    ("shmget", 29, (0, 4096, 0o1600)),
+    ("keyctl", 250, (0, 0, 0, 0)),
+    ("process_vm_readv", 310, (1, 0, 0, 0, 0, 0)),
+    ("prlimit64 of another", 302, (1, 0, 0, 0)),
+    ("clone without a thread", 56, (17, 0, 0, 0, 0)),
+]
 
 
 @LINUX
 @STRONG
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are of x86_64")
-@pytest.mark.parametrize("number", [425, 435, 437, 452, 600, 0x40000000 + 57])
-def test_system_calls_that_libraries_can_do_without_do_not_exist(inside, tier, number):
-    assert inside(tier).syscall(number, 0, 0, 0) == "Function not implemented"
+def test_system_calls_are_refused_and_those_that_libraries_can_do_without_do_not_exist(
+    inside, tier
+):
+    for name, number, arguments in CALLS:
+        assert inside(tier).syscall(number, *arguments) == "Operation not permitted", name
+    for number in (425, 435, 437, 452, 600, 0x40000000 + 57):
+        assert inside(tier).syscall(number, 0, 0, 0) == "Function not implemented", number
 
 
 @ALL
@@ -370,18 +320,10 @@ def _commands() -> str:
     return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
 
 
-# The sandbox itself
-
-
-def test_tiers_are_ordered():
+def test_tiers_are_ordered_and_each_says_what_it_leaves_open(sandboxes):
+    tiers = (Tier.SEALED, Tier.FENCED, Tier.PROCESS)
     assert Tier.SEALED.strength > Tier.FENCED.strength > Tier.PROCESS.strength
-
-
-def test_every_tier_says_what_it_leaves_open_and_the_best_least():
-    assert [len(tier.weaknesses) for tier in (Tier.SEALED, Tier.FENCED, Tier.PROCESS)] == [1, 3, 3]
-
-
-def test_a_sandbox_of_the_best_tier_says_no_more_than_that(sandboxes):
+    assert [len(tier.weaknesses) for tier in tiers] == [1, 3, 3]
     assert sandboxes(Tier.SEALED).weaknesses == Tier.SEALED.weaknesses
 
 

@@ -139,10 +139,7 @@ def test_an_answer_that_drips_runs_into_the_wall(against):
     connection = against(says(frame({"id": 1, "value": 1})))
     sock = connection.sock
     connection.sock = types.SimpleNamespace(
-        send=sock.send,
-        settimeout=sock.settimeout,
-        close=sock.close,
-        recv=lambda size: sock.recv(1),
+        send=sock.send, settimeout=sock.settimeout, close=sock.close, recv=lambda size: sock.recv(1)
     )
     assert stopped(connection.ask, "f", op="x").reason is Reason.TIMEOUT
 
@@ -206,12 +203,7 @@ def test_a_process_that_could_not_be_confined_is_our_fault():
     with theirs:
         theirs.sendall(frame({"id": 0, "error": ["infrastructure", "no Landlock", ""]}))
         connection = Connection(
-            ours,
-            LIMITS,
-            {},
-            kill=lambda: None,
-            ended=lambda: None,
-            may_report_fault=False,
+            ours, LIMITS, {}, kill=lambda: None, ended=lambda: None, may_report_fault=False
         )
         assert stopped(connection.ask, "f", op="x").reason is Reason.INFRASTRUCTURE
 

@@ -115,10 +115,7 @@ FORWARD = "def other(self):\n    return 2"
 
 @pytest.mark.parametrize(
     ("change", "result"),
-    [
-        (changing("Layer.forward = other"), 2),
-        (changing("Layer.forward = nowhere", "Layer"), 1),
-    ],
+    [(changing("Layer.forward = other"), 2), (changing("Layer.forward = nowhere", "Layer"), 1)],
 )
 def test_what_changes_something_in_place_runs_and_leaves_the_definition_if_it_fails(
     session, change, result

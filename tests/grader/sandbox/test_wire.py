@@ -33,9 +33,6 @@ def crossed(value):
     return unframe(frame(value))
 
 
-# What crosses
-
-
 SCALARS = [None, True, False, 0, -7, 2**70, 1.5, -0.0, 1e-300, math.inf, -math.inf, "", "ü", "\0"]
 
 
@@ -152,9 +149,6 @@ def test_too_much_to_cross_is_told_before_it_is_written():
         dump(torch.zeros(1000), most=3999)
     with pytest.raises(TooLarge):
         dump("x" * (wire.MAX_JSON + 1))
-
-
-# What is refused
 
 
 def with_lengths(text: bytes, body: bytes = b"") -> bytes:

@@ -16,12 +16,8 @@ from kws.errors import UsageError
 
 def notebook(*cells: str) -> dict:
     code = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
-    return {
-        "cells": [{**code, "id": f"c{at}", "source": text} for at, text in enumerate(cells)],
-        "metadata": {},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
+    made = [{**code, "id": f"c{at}", "source": text} for at, text in enumerate(cells)]
+    return {"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
 
 @pytest.mark.parametrize(
@@ -42,14 +38,9 @@ def test_a_cell_that_fails_is_one_sentence_and_is_run_again(monkeypatch, tmp_pat
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_says_what_is_kept_in_one_sentence(tmp_path, number):
     command = [sys.executable, "-u", "-m", "grader", "demo", str(tmp_path), "--only", "02"]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    environ = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=pipe, stderr=pipe, text=True)
     with process:
         assert "run and graded" in process.stdout.readline()
         shown = ""

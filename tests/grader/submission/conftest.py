@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-import copy
 import json
 import sys
 from collections.abc import Callable
@@ -136,11 +135,6 @@ def parsed(monkeypatch) -> list[str]:
 
     monkeypatch.setattr(ast, "parse", spy)
     return given
-
-
-@pytest.fixture
-def notebook() -> dict[str, Any]:
-    return copy.deepcopy(make_notebook())
 
 
 def found_in(*cells: str) -> list[FoundStatement]:

@@ -42,9 +42,6 @@ def values(submission, name: str) -> list[str]:
     return [piece.source for piece in submission.pieces if name in piece.names]
 
 
-# Helpers
-
-
 @pytest.mark.parametrize(
     "imports",
     [
@@ -61,11 +58,14 @@ def test_names_come_from_a_script_beside_the_notebook(tmp_path, imports):
     assert not any("counts for this" in each for each in submission.repairs)
 
 
-def test_a_piece_of_a_helper_stands_in_the_helper(tmp_path):
+def test_a_piece_of_a_helper_names_the_helper_and_the_digest_covers_it(tmp_path):
     submission = with_helper(tmp_path, "from my_attention import attend")
     (piece,) = (each for each in submission.pieces if each.names == ("attend",))
     assert (piece.where, piece.line) == ("my_attention.py", 9)
     assert "def attend" in submission.text
+    files = [(tmp_path / name).read_bytes() for name in ("02_attention.ipynb", "my_attention.py")]
+    covered = b"".join(len(data).to_bytes(8, "big") + data for data in files)
+    assert submission.digest == hashlib.sha256(covered).hexdigest()
 
 
 def test_a_script_that_nobody_imports_defines_nothing(tmp_path):
@@ -92,18 +92,15 @@ def test_a_helper_may_have_helpers_and_they_each_other(tmp_path):
     assert len(values(submission, "SCALE")) == 1
 
 
-def test_a_helper_may_lie_in_a_folder(tmp_path):
-    submission = with_helper(tmp_path, "from parts.mine import attend", name="parts/mine.py")
-    assert is_right(run(submission))
-
-
-def test_of_helpers_of_one_name_the_nearest_is_read(tmp_path):
+def test_of_helpers_of_one_name_the_nearest_is_read_also_in_a_folder(tmp_path):
     files = {
         "work/02_attention.ipynb": notebook(IMPORTS, "from mine import attend", HEADS),
         "work/mine.py": SCRIPT,
         "mine.py": "def attend(q, k):\n    return 5\n",
     }
     assert is_right(run(read(tmp_path, files)))
+    within = with_helper(tmp_path / "b", "from parts.mine import attend", name="parts/mine.py")
+    assert is_right(run(within))
 
 
 @pytest.mark.parametrize("name", ["math", "kws", "pytest", "json"])
@@ -146,33 +143,25 @@ def test_what_was_mended_in_a_helper_is_told(tmp_path):
     assert any(each.startswith("my_attention.py: characters that") for each in submission.repairs)
 
 
-def test_the_digest_covers_the_helper(tmp_path):
-    submission = with_helper(tmp_path, "from my_attention import attend")
-    files = [(tmp_path / name).read_bytes() for name in ("02_attention.ipynb", "my_attention.py")]
-    covered = b"".join(len(data).to_bytes(8, "big") + data for data in files)
-    assert submission.digest == hashlib.sha256(covered).hexdigest()
-
-
 def test_a_notebook_that_imports_most_answers_beats_the_script_that_holds_them(tmp_path):
-    script = f"{SCRIPT}\n\n{HEADS}\n"
-    files = {
-        "02_attention.ipynb": notebook("from mine import attend, Heads", "SCALE = 3"),
-        "mine.py": script,
-    }
+    cells = notebook("from mine import attend, Heads", "SCALE = 3")
+    files = {"02_attention.ipynb": cells, "mine.py": f"{SCRIPT}\n\n{HEADS}\n"}
     submission = read(tmp_path, files)
     assert is_right(run(submission))
     assert "mine.py was read too: the notebook imports it" in submission.repairs
 
 
-# What Python cannot read
-
-
-def test_a_definition_that_python_cannot_read_is_told_of_with_its_place(tmp_path):
-    broken = "x = 3\n\n\ndef attend(q, k):\n    return (q\n"
-    submission = read(tmp_path, {"02_attention.ipynb": notebook(broken, HEADS)})
+@pytest.mark.parametrize(
+    ("source", "line", "text"),
+    [
+        ("x = 3\n\n\ndef attend(q, k):\n    return (q\n", 4, "def attend(q, k):\n    return (q"),
+        ("def attend(q:\n    return 1\n" * 3, 5, "def attend(q:\n    return 1"),  # the last
+    ],
+)
+def test_a_definition_that_python_cannot_read_is_named_with_its_place(tmp_path, source, line, text):
+    submission = read(tmp_path, {"02_attention.ipynb": notebook(source, HEADS)})
     (piece,) = (each for each in submission.pieces if each.names == ("attend",))
-    assert (piece.where, piece.line) == ("cell 1", 4)
-    assert piece.source == "def attend(q, k):\n    return (q"
+    assert (piece.where, piece.line, piece.source) == ("cell 1", line, text)
 
 
 def test_a_definition_that_python_can_read_makes_up_for_one_that_it_cannot(tmp_path):
@@ -180,9 +169,3 @@ def test_a_definition_that_python_can_read_makes_up_for_one_that_it_cannot(tmp_p
     submission = read(tmp_path, {"02_attention.ipynb": notebook(IMPORTS, ATTEND, HEADS, broken)})
     assert len(values(submission, "attend")) == 1
     assert is_right(run(submission))
-
-
-def test_of_many_that_python_cannot_read_the_last_of_a_name_is_told_of(tmp_path):
-    source = "def attend(q:\n    return 1\n" * 3
-    (piece,) = read(tmp_path, {"02_attention.ipynb": notebook(source)}).pieces
-    assert piece.line == 5

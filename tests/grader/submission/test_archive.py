@@ -26,8 +26,11 @@ def read(path: Path):
     return submission
 
 
+NOTEBOOK = dump(make_notebook())
+
+
 def put_notebook(folder: Path) -> None:
-    (folder / "02_attention.ipynb").write_bytes(dump(make_notebook()))
+    (folder / "02_attention.ipynb").write_bytes(NOTEBOOK)
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
@@ -36,9 +39,6 @@ def zipped(files: dict[str, bytes]) -> bytes:
         for name, data in files.items():
             archive.writestr(name, data)
     return buffer.getvalue()
-
-
-# Folders
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def nested(tmp_path):
             outer, inner = inner, os.open(name, os.O_RDONLY, dir_fd=inner)
             os.close(outer)
         file = os.open("02_deep.ipynb", os.O_WRONLY | os.O_CREAT, dir_fd=inner)
-        os.write(file, dump(make_notebook()))
+        os.write(file, NOTEBOOK)
         os.close(file)
         os.close(inner)
 
@@ -100,9 +100,6 @@ def test_folders_are_limited_in_number(tmp_path, monkeypatch):
     assert any("folders were handed in: not all were read" in note for note in found.notes)
 
 
-# Sentences
-
-
 def test_of_many_damaged_entries_some_are_named_and_the_others_counted(tmp_path):
     names = ["n" * 1_900 + f"{number:04}.txt" for number in range(2_000)]
     data = bytearray(zipped({name: b"x" for name in names} | {"02_a.ipynb": b"{}"}))
@@ -138,26 +135,25 @@ def test_a_student_never_reads_more_than_a_page_or_two(tmp_path, source, kind):
 
 def test_many_files_are_named_up_to_some(tmp_path):
     for number in range(300):
-        (tmp_path / f"02_attention_{number}.ipynb").write_bytes(dump(make_notebook()))
+        (tmp_path / f"02_attention_{number}.ipynb").write_bytes(NOTEBOOK)
     (sentence,) = read(tmp_path).repairs
     assert sentence.endswith("and 279 more")
 
 
-def test_sentences_are_told_once_in_order_and_counted_beyond_some():
+def test_sentences_come_once_in_order_and_are_counted_beyond_some_and_names_are_cut_within():
     sentences = [f"{number}" for number in range(MAX_NOTES + 3)]
     assert bounded([*sentences, *sentences]) == [*sentences[:-3], "… and 3 more like these"]
-
-
-def test_a_long_name_keeps_its_start_and_its_end():
     assert short("a" * 500 + ".ipynb", 20) == "aaaaaaaaaaaaa….ipynb"
 
 
-# Zips
+def unpacked(data: bytes, **limits: int) -> Collected:
+    found = Collected(**limits)
+    found.add(PurePosixPath("a.zip"), data)
+    return found
 
 
 def test_archives_are_unpacked_no_further_than_allowed():
-    found = Collected(unpacking=2_000_000)
-    found.add(PurePosixPath("a.zip"), zipped({f"{n}.txt": bytes(900_000) for n in range(9)}))
+    found = unpacked(zipped({f"{n}.txt": bytes(900_000) for n in range(9)}), unpacking=2_000_000)
     assert len(found.files) == 3
     assert "3.txt was not read: unpacking takes too long" in found.notes
 
@@ -165,22 +161,16 @@ def test_archives_are_unpacked_no_further_than_allowed():
 def test_a_table_of_contents_that_would_fill_the_memory_is_not_read(monkeypatch):
     opened = []
     monkeypatch.setattr(zipfile, "ZipFile", opened.append)
-    found = Collected(listed=10)
-    found.add(PurePosixPath("a.zip"), b"PK\3\4" + b"PK\1\2" * 11)
+    found = unpacked(b"PK\3\4" + b"PK\1\2" * 11, listed=10)
     assert (opened, found.closed) == ([], ["a.zip"])
 
 
 def test_a_path_in_a_zip_is_no_longer_than_a_path():
-    found = Collected()
-    found.add(PurePosixPath("a.zip"), zipped({"d/" * 9_000 + "02_attention.ipynb": b"{}"}))
-    (file,) = found.files
+    (file,) = unpacked(zipped({"d/" * 9_000 + "02_attention.ipynb": b"{}"})).files
     assert file.path.name == "02_attention.ipynb"
     assert len(file.path.as_posix()) <= MAX_NAME
 
 
-# Archives of Linux and macOS
-
-NOTEBOOK = dump(make_notebook())
 PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "plain": bytes}
 
 
@@ -207,9 +197,18 @@ def test_a_tar_is_read_however_it_is_packed_and_called(tmp_path, kind, name):
 
 
 @pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
-def test_a_packed_notebook_is_read(tmp_path, kind):
-    (tmp_path / f"02_attention.ipynb.{kind}").write_bytes(PACKERS[kind](NOTEBOOK))
+def test_a_packed_notebook_is_read_and_a_bomb_no_further_than_is_allowed(
+    tmp_path, kind, monkeypatch
+):
+    path = tmp_path / f"02_attention.ipynb.{kind}"
+    path.write_bytes(PACKERS[kind](NOTEBOOK))
     assert is_right(run(read(tmp_path)))
+    monkeypatch.setattr("grader.submission.archive.MAX_FILE", 8 << 20)
+    path.write_bytes(PACKERS[kind](bytes(64 << 20)))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = collect(tmp_path)
+    assert (found.files, found.closed) == ([], ["02_attention.ipynb"])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 48 << 10
 
 
 def test_links_and_devices_in_a_tar_lead_nowhere(tmp_path):
@@ -242,30 +241,11 @@ def test_headers_for_all_entries_are_not_copied_without_end(tmp_path, headers):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 << 10
 
 
-@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
-def test_a_bomb_unpacks_no_further_than_is_allowed(tmp_path, kind, monkeypatch):
-    monkeypatch.setattr("grader.submission.archive.MAX_FILE", 8 << 20)
-    (tmp_path / f"02.py.{kind}").write_bytes(PACKERS[kind](bytes(256 << 20)))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = collect(tmp_path)
-    assert (found.files, found.closed) == ([], ["02.py"])
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 48 << 10
-
-
-# What a person has to look at
-
-
-def encrypted() -> bytes:
+def tampered(local: int, listed: int) -> bytes:
+    """A zip with a bit flipped in the header of the file and in that of the list."""
     data = bytearray(zipped({"02_attention.ipynb": NOTEBOOK}))
-    data[6] |= 1
-    data[data.find(b"PK\1\2") + 8] |= 1
-    return bytes(data)
-
-
-def with_wrong_checksum() -> bytes:
-    data = bytearray(zipped({"02_attention.ipynb": NOTEBOOK}))
-    data[14] ^= 1
-    data[data.index(b"PK\1\2") + 16] ^= 1
+    data[local] ^= 1
+    data[data.index(b"PK\1\2") + listed] ^= 1
     return bytes(data)
 
 
@@ -283,8 +263,8 @@ def with_wrong_checksum() -> bytes:
         ("hw.tar.gz", gzip.compress(tarred({"02_attention.ipynb": NOTEBOOK}))[:-99]),
         ("hw.tar.bz2", b"BZh9"),
         ("hw.tar.xz", b"\xfd7zXZ\x00"),
-        ("hw.zip", encrypted()),
-        ("hw.zip", with_wrong_checksum()),
+        ("hw.zip", tampered(6, 8)),  # as if encrypted
+        ("hw.zip", tampered(14, 16)),  # the checksum
     ],
 )
 def test_what_cannot_be_opened_is_named_as_unread(tmp_path, name, data):
@@ -294,19 +274,19 @@ def test_what_cannot_be_opened_is_named_as_unread(tmp_path, name, data):
     assert unread.startswith((name, "02_attention.ipynb"))
 
 
-def test_nothing_is_unread_beside_an_answer(tmp_path):
-    (tmp_path / "report.pdf").write_bytes(b"%PDF")
-    (tmp_path / "02_attention.ipynb").write_bytes(NOTEBOOK)
+@pytest.mark.parametrize(
+    ("files", "unread"),
+    [
+        ({"report.pdf": b"%PDF", "02_attention.ipynb": NOTEBOOK}, ""),
+        ({"hw.rar": b"Rar!", "02.ipynb": dump({"cells": [], "nbformat": 4})}, "hw.rar could not"),
+        ({}, ""),
+    ],
+    ids=["beside an answer", "beside an empty notebook", "nothing"],
+)
+def test_what_cannot_be_opened_matters_where_there_is_no_answer(tmp_path, files, unread):
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
     submission = read(tmp_path)
-    assert submission.unread == ""
-    assert is_right(run(submission))
-
-
-def test_an_empty_notebook_beside_what_cannot_be_opened_is_unread(tmp_path):
-    (tmp_path / "hw.rar").write_bytes(b"Rar!")
-    (tmp_path / "02_attention.ipynb").write_bytes(dump({"cells": [], "nbformat": 4}))
-    assert read(tmp_path).unread.startswith("hw.rar could not be read")
-
-
-def test_an_empty_folder_is_not_unread(tmp_path):
-    assert read(tmp_path).unread == ""
+    assert submission.unread.startswith(unread)
+    assert bool(submission.unread) == bool(unread)
+    assert NOTEBOOK not in files.values() or is_right(run(submission))

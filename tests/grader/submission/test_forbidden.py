@@ -22,66 +22,49 @@ def pieces(*sources: str) -> tuple[Piece, ...]:
     return tuple(made)
 
 
+TORCH = "import torch"
+
+
+def f(expression: str, *before: str) -> list[str]:
+    """The cells of an answer that gives the value of an expression."""
+    return [*(before or [TORCH]), f"def f():\n    return {expression}"]
+
+
 TRICKS = {
-    "plainly": ["import torch", "def f():\n    return torch.nn.MultiheadAttention(4, 2)"],
-    "another name": ["import torch.nn as n", "def f():\n    return n.MultiheadAttention(4, 2)"],
-    "imported": [
-        "from torch.nn import MultiheadAttention as Mine",
-        "def f():\n    return Mine(4, 2)",
-    ],
-    "second address": [
-        "from torch.nn.modules.activation import MultiheadAttention",
-        "def f():\n    return MultiheadAttention(4, 2)",
-    ],
-    "star": ["from torch.nn import *", "def f():\n    return MultiheadAttention(4, 2)"],
+    "plainly": f("torch.nn.MultiheadAttention(4, 2)"),
+    "another name": f("n.MultiheadAttention(4, 2)", "import torch.nn as n"),
+    "imported": f("Mine(4, 2)", "from torch.nn import MultiheadAttention as Mine"),
+    "second address": f(
+        "MultiheadAttention(4, 2)", "from torch.nn.modules.activation import MultiheadAttention"
+    ),
+    "star": f("MultiheadAttention(4, 2)", "from torch.nn import *"),
     "base class": ["from torch import nn", "class f(nn.MultiheadAttention):\n    pass"],
-    "assigned": [
-        "import torch",
-        "kit = torch.nn",
-        "def f():\n    return kit.MultiheadAttention(4, 2)",
-    ],
+    "assigned": f("kit.MultiheadAttention(4, 2)", TORCH, "kit = torch.nn"),
     "assigned inside": [
-        "import torch",
+        TORCH,
         "def f():\n    n = torch.nn\n    return n.MultiheadAttention(4, 2)",
     ],
-    "walrus": ["import torch", "def f():\n    return (n := torch.nn, n.MultiheadAttention)"],
-    "getattr": ["import torch", 'def f():\n    return getattr(torch.nn, "MultiheadAttention")'],
-    "cut string": [
-        "import torch",
-        'def f():\n    return getattr(torch.nn, "Multihead" + "Attention")',
-    ],
-    "f-string": [
-        "import torch",
-        "def f():\n    return getattr(torch.nn, f\"Multi{'head'}Attention\")",
-    ],
-    "joined": [
-        "import torch",
-        'def f():\n    return getattr(torch.nn, "".join(["Multihead", "Attention"]))',
-    ],
-    "backwards": [
-        "import torch",
-        'def f():\n    return getattr(torch.nn, "noitnettAdaehitluM"[::-1])',
-    ],
+    "walrus": f("(n := torch.nn, n.MultiheadAttention)"),
+    "getattr": f('getattr(torch.nn, "MultiheadAttention")'),
+    "cut string": f('getattr(torch.nn, "Multihead" + "Attention")'),
+    "f-string": f("getattr(torch.nn, f\"Multi{'head'}Attention\")"),
+    "joined": f('getattr(torch.nn, "".join(["Multihead", "Attention"]))'),
+    "backwards": f('getattr(torch.nn, "noitnettAdaehitluM"[::-1])'),
     "named string": [
-        "import torch",
+        TORCH,
         'def f():\n    w = "MultiheadAttention"\n    return getattr(torch.nn, w)',
     ],
-    "dictionary": ["import torch", 'def f():\n    return torch.nn.__dict__["MultiheadAttention"]'],
-    "vars": ["import torch", 'def f():\n    return vars(torch.nn)["MultiheadAttention"]'],
-    "import_module": [
-        "import importlib",
-        'def f():\n    return importlib.import_module("torch.nn").MultiheadAttention',
-    ],
+    "dictionary": f('torch.nn.__dict__["MultiheadAttention"]'),
+    "vars": f('vars(torch.nn)["MultiheadAttention"]'),
+    "import_module": f(
+        'importlib.import_module("torch.nn").MultiheadAttention', "import importlib"
+    ),
     "__import__": ['def f():\n    return __import__("torch").nn.MultiheadAttention'],
-    "eval": ["import torch", 'def f():\n    return eval("torch.nn.MultiheadAttention")(4, 2)'],
+    "eval": f('eval("torch.nn.MultiheadAttention")(4, 2)'),
     "exec": ['def f():\n    exec("from torch.nn import MultiheadAttention")'],
-    "helper": [
-        "import torch",
-        "def g():\n    return torch.nn.MultiheadAttention(4, 2)",
-        "def f():\n    return g()",
-    ],
-    "our own module": ["from kws.models.attention import attend", "def f():\n    return attend()"],
-    "our own module, whole": ["import kws.models.attention", "def f():\n    return kws"],
+    "helper": f("g()", TORCH, "def g():\n    return torch.nn.MultiheadAttention(4, 2)"),
+    "our own module": f("attend()", "from kws.models.attention import attend"),
+    "our own module, whole": f("kws", "import kws.models.attention"),
 }
 
 
@@ -91,18 +74,16 @@ def test_a_forbidden_name_is_found_by_any_way_to_it(trick):
 
 
 ALLOWED = {
-    "another class": ["import torch", "def f():\n    return torch.nn.Linear(4, 2)"],
-    "a longer name": ["import torch", "def f():\n    return torch.nn.MultiheadAttentionPlus"],
-    "a name of one's own": ["class MultiheadAttention:\n    pass", "def f():\n    return 1"],
+    "another class": f("torch.nn.Linear(4, 2)"),
+    "a longer name": f("torch.nn.MultiheadAttentionPlus"),
+    "a name of one's own": f("1", "class MultiheadAttention:\n    pass"),
     "words": [
         'def f():\n    """Not torch.nn.MultiheadAttention."""\n    return "MultiheadAttention"'
     ],
-    "a comparison elsewhere": [
-        "import torch",
-        "def compare():\n    return torch.nn.MultiheadAttention(4, 2)",
-        "def f():\n    return 1",
-    ],
-    "imported for elsewhere": ["from torch.nn import MultiheadAttention", "def f():\n    return 1"],
+    "a comparison elsewhere": f(
+        "1", TORCH, "def compare():\n    return torch.nn.MultiheadAttention(4, 2)"
+    ),
+    "imported for elsewhere": f("1", "from torch.nn import MultiheadAttention"),
     "code that does not parse": ["def f(:\n    torch.nn.MultiheadAttention"],
 }
 
@@ -119,17 +100,20 @@ def test_of_kws_an_answer_may_use_what_its_notebook_imports():
     (use,) = forbidden_uses(pieces(*spectrum), (), ["f"], number="01")
     assert use.name == "kws.audio.features_fast.FilteredPower"
     assert forbidden_uses(pieces(*sound), (), ["f"], number="01") == []
+    star = pieces("from kws.audio.features_fast import *", "def f():\n    return FilteredPower")
+    assert [use.name for use in forbidden_uses(star, (), ["f"], number="01")] == [
+        "kws.audio.features_fast.*"
+    ]
+    star = pieces("from kws.audio.recordings import *", "def f():\n    return read_audio")
+    assert forbidden_uses(star, (), ["f"], number="01") == []
     assert forbidden_uses(pieces("import kws.audio", "def f():\n    return kws"), (), ["f"]) == []
-
-
-def test_without_names_everything_is_read():
-    assert forbidden_uses(pieces(*ALLOWED["a comparison elsewhere"]), FORBIDDEN)
 
 
 def test_another_tasks_definition_is_that_tasks_matter():
     code = pieces(*TRICKS["helper"])
     assert forbidden_uses(code, FORBIDDEN, ["f"], others=["g"]) == []
     assert forbidden_uses(code, FORBIDDEN, ["g"], others=["f"])
+    assert forbidden_uses(pieces(*ALLOWED["a comparison elsewhere"]), FORBIDDEN)  # of all tasks
 
 
 def test_the_student_is_told_what_and_where():
@@ -143,13 +127,8 @@ def test_what_no_answer_may_use_is_refused_in_every_task():
     with pytest.raises(Stopped) as stopped:
         expect_own_work(pieces("import torch", "def f():\n    return torch._C"), (), ["f"])
     assert stopped.value.message == "torch._C (cell 2, line 2) must not be used in an answer"
-
-
-def test_own_work_passes():
     expect_own_work(pieces(*ALLOWED["another class"]), FORBIDDEN, ["f"])
 
-
-# Source of bad will
 
 FLOODS = {
     "doubled texts": "import torch\na = 'xxxxxxxx'\n" + "a = a + a\n" * 60,

@@ -2,17 +2,12 @@
 
 import pytest
 
-from grader.submission.selection import examine, select_pieces, unreadable
-from grader.submission.statements import Effort, read_code
+from grader.submission.selection import select_pieces, unreadable
+from tests.grader.submission.conftest import found_in
 
 
 def chosen(*cells: str, wanted: tuple[str, ...] = ("attend",)):
-    found = [
-        each
-        for number, source in enumerate(cells, start=1)
-        for each in examine(read_code(source, Effort()).statements, f"cell {number}")
-    ]
-    return select_pieces(found, wanted)
+    return select_pieces(found_in(*cells), wanted)
 
 
 def sources(*cells: str, wanted: tuple[str, ...] = ("attend",)) -> list[str]:
@@ -73,61 +68,45 @@ def test_all_else_stays_out_without_a_word(source):
 
 
 def test_an_assignment_that_an_answer_needs_runs_too():
-    cells = (
-        "model = Encoder()",
-        "TABLE = make()",
-        "def make():\n    return 3",
-        "SIZE = make() + 1",
-    )
+    cells = "model = Encoder()", "TABLE = make()", "def make():\n    return 3", "SIZE = make() + 1"
     answer = "def attend(q):\n    return helper(q)"
     helper = "def helper(q):\n    return q * TABLE"
     kept = sources(*cells, answer, helper)
     assert kept == [cells[1], cells[2], answer, helper]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "def attend(q):\n    x = q\n    return x",
-        "def attend(x):\n    return x",
-        "def attend(q):\n    return [x for x in q]",
-        "def attend(q):\n    return q.x",
-        "class attend:\n    def f(self):\n        x = 3\n        return lambda: x",
-    ],
-)
-def test_a_variable_of_an_answers_own_needs_no_assignment_of_that_name(answer):
-    assert sources("x = train()", answer) == [answer]
+OWN_NAME = [
+    "def attend(q):\n    x = q\n    return x",
+    "def attend(x):\n    return x",
+    "def attend(q):\n    return [x for x in q]",
+    "def attend(q):\n    return q.x",
+    "class attend:\n    def f(self):\n        x = 3\n        return lambda: x",
+]
+FROM_OUTSIDE = [
+    "def attend(q=x):\n    return q",
+    "def attend(q):\n    return [q for _ in x]",
+    "class attend:\n    def f(self):\n        return lambda: x",
+    "class attend(x):\n    pass",
+    "attend = lambda q: x",
+]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "def attend(q=x):\n    return q",
-        "def attend(q):\n    return [q for _ in x]",
-        "class attend:\n    def f(self):\n        return lambda: x",
-        "class attend(x):\n    pass",
-        "attend = lambda q: x",
-    ],
-)
-def test_a_name_from_outside_is_needed_wherever_it_stands(answer):
-    assert sources("x = train()", answer) == ["x = train()", answer]
+@pytest.mark.parametrize("answer", OWN_NAME + FROM_OUTSIDE)
+def test_an_assignment_is_needed_where_its_name_is_not_the_answers_own(answer):
+    needed = ["x = train()"] if answer in FROM_OUTSIDE else []
+    assert sources("x = train()", answer) == [*needed, answer]
 
 
 def test_a_config_of_the_students_own_runs():
-    config = "@dataclass\nclass Config:\n    width: int"
-    assert sources(config, "CONFIG = Config(80)", "BAD = Config(train())")[1:] == [
-        "CONFIG = Config(80)"
-    ]
+    cells = "@dataclass\nclass Config:\n    width: int", "CONFIG = Config(80)"
+    assert sources(*cells, "BAD = Config(train())") == list(cells)
 
 
 def test_a_piece_knows_its_cell_line_and_names():
     (_, piece) = chosen("import math", "\n\n@cache\ndef attend(q):\n    return q").pieces
     assert (piece.where, piece.line, piece.names) == ("cell 2", 3, ("attend",))
     assert piece.source.startswith("@cache")
-
-
-def test_statements_on_one_line_are_pieces_of_their_own():
-    assert sources("A = 1; train(); B = 2") == ["A = 1", "B = 2"]
+    assert sources("A = 1; train(); B = 2") == ["A = 1", "B = 2"]  # each of its own
 
 
 def test_postponed_annotations_hold_for_all_cells_after_them():
@@ -139,8 +118,6 @@ def test_postponed_annotations_hold_for_all_cells_after_them():
     assert names["attend"](3) == 3
     assert piece.source.split("\n")[1 - piece.line] == "def attend(q: Undefined) -> Unknown:"
 
-
-# Rivals
 
 TODO = 'def attend(q):\n    raise NotImplementedError("TODO 2.1")'
 HALF = 'def attend(q):\n    x = 3\n    raise NotImplementedError("TODO 2.1")'
@@ -202,8 +179,6 @@ def test_constants_are_rivals_only_where_they_are_asked_for():
     assert sources("WIDTH = 3", "WIDTH = 5") == ["WIDTH = 3", "WIDTH = 5"]
 
 
-# What Python cannot read
-
 BROKEN = """import math
 class Heads(:
     def f(self):
@@ -224,7 +199,5 @@ def test_definitions_are_found_by_name_in_what_python_cannot_read():
 
 
 def test_a_lost_definition_is_told_of_only_where_there_is_no_other():
-    found = chosen("def attend(q):\n    return q")
-    statements = examine(read_code(found.pieces[0].source, Effort()).statements, "cell 1")
-    choice = select_pieces(statements, ("attend",), unreadable(BROKEN, "cell 3"))
+    choice = select_pieces(found_in(ONE), ("attend",), unreadable(BROKEN, "cell 3"))
     assert [piece.names for piece in choice.pieces] == [("attend",), ("Heads",)]

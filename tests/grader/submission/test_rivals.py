@@ -18,17 +18,7 @@ def sources(*cells: str) -> list[str]:
     return [piece.source for piece in chosen(*cells).pieces]
 
 
-# Values under the name of a function
-
-VALUES = [
-    "[attend]",
-    "waves[:1]",
-    "None",
-    "3",
-    "dict(steps=1)",
-    "[1, 2]",
-    "torch.zeros(3)",
-]
+VALUES = ["[attend]", "waves[:1]", "None", "3", "dict(steps=1)", "[1, 2]", "torch.zeros(3)"]
 
 
 @pytest.mark.parametrize("value", VALUES)
@@ -36,10 +26,8 @@ VALUES = [
 def test_a_value_never_takes_the_name_of_an_answer(kind, value):
     scratch = kind.format(value)
     assert sources("x = 3", ONE, scratch) == ["x = 3", ONE]
-    assert (
-        "`attend` is defined 2 times, in cell 1, line 1 and cell 2, line 1: the one in cell 1"
-        in (chosen(ONE, scratch).notes[0])
-    )
+    told = "`attend` is defined 2 times, in cell 1, line 1 and cell 2, line 1: the one in cell 1"
+    assert told in chosen(ONE, scratch).notes[0]
 
 
 CALLABLES = [
@@ -68,30 +56,24 @@ def test_what_can_be_called_takes_the_place_of_a_function_before_it(value):
 HELPER, USER = "def scale(x):\n    return x", "def attend(q):\n    return scale(q)"
 
 
-def test_a_value_never_takes_the_name_of_a_helper_that_is_called():
-    assert sources(HELPER, USER, "scale = 0.5") == [HELPER, USER]
+HALF = "scale = 0.5"
+TIMES = "def attend(q):\n    return q * scale"
+PATCH = "def patch(f):\n    setattr(Heads, f.__name__, f)"
 
 
-def test_a_value_never_takes_the_name_of_a_helper_with_a_decorator_either():
-    helper = f"@patch\n{HELPER}"
-    assert sources(PATCH, helper, USER, "scale = 0.5") == [PATCH, helper, USER]
-
-
-def test_a_value_takes_the_name_of_a_helper_that_nothing_calls():
-    user = "def attend(q):\n    return q * scale"
-    assert sources(HELPER, user, "scale = 0.5") == [user, "scale = 0.5"]
-
-
-@pytest.mark.parametrize("name", ["attend", "scale"])
-def test_of_several_names_set_together_that_of_a_function_is_spared(name):
-    assert sources(HELPER, USER, f"{name}, hop = 400, 160") == [HELPER, USER, "_, hop = (400, 160)"]
-
-
-def test_a_function_is_not_counted_up():
-    assert sources(HELPER, USER, "attend += 1", "scale *= 2") == [HELPER, USER]
-
-
-# Blank functions and guards
+@pytest.mark.parametrize(
+    ("cells", "kept"),
+    [
+        ((HELPER, USER, HALF), [HELPER, USER]),
+        ((PATCH, f"@patch\n{HELPER}", USER, HALF), [PATCH, f"@patch\n{HELPER}", USER]),
+        ((HELPER, TIMES, HALF), [TIMES, HALF]),  # nothing calls it
+        ((HELPER, USER, "attend, hop = 400, 160"), [HELPER, USER, "_, hop = (400, 160)"]),
+        ((HELPER, USER, "scale, hop = 400, 160"), [HELPER, USER, "_, hop = (400, 160)"]),
+        ((HELPER, USER, "attend += 1", "scale *= 2"), [HELPER, USER]),
+    ],
+)
+def test_a_value_never_takes_the_name_of_a_function_that_is_called(cells, kept):
+    assert sources(*cells) == kept
 
 
 @pytest.mark.parametrize(
@@ -114,8 +96,7 @@ def test_a_blank_copy_never_beats_an_answer(body):
 
 
 @pytest.mark.parametrize(
-    "guard",
-    ['raise NotImplementedError("q must be (B, T)")', "raise NotImplementedError"],
+    "guard", ['raise NotImplementedError("q must be (B, T)")', "raise NotImplementedError"]
 )
 def test_a_guard_is_no_todo(guard):
     final = f"def attend(q):\n    if q.ndim != 2:\n        {guard}\n    return 2"
@@ -136,11 +117,8 @@ def test_a_method_that_is_meant_to_do_nothing_does_not_hide_its_class(hook):
     assert not any(unanswered(found_in(final)[0].statement.node))
 
 
-# Definitions of one name that are meant to live side by side
-
 LAYER, STACK = "class Heads:\n    pass", "class Stack:\n    pass"
 ADD = "def add_to_class(c):\n    return lambda f: setattr(c, f.__name__, f)"
-PATCH = "def patch(f):\n    setattr(Heads, f.__name__, f)"
 
 
 @pytest.mark.parametrize(

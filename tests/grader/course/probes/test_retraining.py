@@ -20,15 +20,12 @@ def recordings(monkeypatch, voices, tones):
     monkeypatch.setattr(training, "_words", lambda: tones(5))
 
 
-def test_a_recipe_of_many_steps_keeps_its_shape_within_the_budget():
+def test_a_recipe_of_many_steps_keeps_its_shape_within_the_budget_and_a_short_one_is_kept():
     found = rates(RECIPE | {"steps": 90_000, "warmup_steps": 9_000})
     assert len(found) == STEPS
     assert found.index(max(found)) == STEPS // 10 - 1
     assert max(found) == pytest.approx(RECIPE["lr"])
     assert found[-1] == 0
-
-
-def test_a_short_recipe_gets_no_more_steps_than_it_asks_for():
     assert len(rates(RECIPE | {"steps": 7, "warmup_steps": 6})) == 7
     assert rates({"steps": 1, "warmup_steps": 0, "lr": 0.1}) == (0.1,)
 
