@@ -32,7 +32,7 @@ from kws.training.recipe import changed_keys, experiment_groups, load_recipe
 RECIPES = experiment_groups()["questions"]
 MODELS = (  # questions that compare models
     *("crnn-steps", "crnn-time", "gru", "max-pool", "threshold", "gate", "branchformer"),
-    *("unknown-convs2s", "width", "margin"),
+    *("unknown-convs2s", "width", "margin", "log-gru", "log-lstm"),
 )
 QUESTION = Question(
     id="rate", question="?", report="yes", source="a report", more="fast", less="slow", differs="-"
