@@ -614,8 +614,8 @@ check_values("4.6-formula-values", conformer_parameters)
 
 # %% [markdown]
 # A student report on speaker recognition gives **225.72k** as the size of the encoder block of its
-# Conformer, which has three layers with `D = 80` and feed-forward networks of 500. *What does this
-# number count?*
+# Conformer, which has three layers with `D = 80`, one head and feed-forward networks of 500. *What
+# does this number count?*
 
 # %%
 for layers in (1, 3):
@@ -870,10 +870,9 @@ _ = left.legend(frameon=False)
 # %% [markdown]
 # With this seed and with others, **the finding does not carry over to our model.** Without a
 # normalization our Conformer converges too, only a little later and to a slightly lower accuracy
-# (when we ran it, on the 300 test sentences 88.7 % instead of 91.7 % after these 400 steps; with
-# three times the learning rate and 600 steps 97.3 % instead of 99.7 %; the intervals overlap). The
-# report's models differ from ours in more than that one line, so its statement is about *its*
-# Conformer: a finding holds under its conditions.
+# (the two accuracies are printed above, with their intervals). The report's models differ from ours
+# in more than that one line, so its statement is about *its* Conformer: a finding holds under its
+# conditions.
 #
 # **Think:** what would you have to keep equal, and how many seeds would you need, to write
 # "does not converge without" yourself?

@@ -132,8 +132,10 @@ for name, (hertz, strides, values) in rows.items():
     )
 
 # %% [markdown]
-# Jukebox' prior over the top codes has 72 layers of width 4,800; two more Transformers of 72 layers
-# add the codes of the middle and bottom levels.
+# Jukebox' VQ-VAE has 2 million parameters. Its prior over the top codes has 5 billion, in 72 layers
+# of width 4,800; two more Transformers of 72 layers add the codes of the middle and bottom levels.
+# What the prior has learned helps elsewhere, too: its activations serve as features, for example to
+# tag music.
 #
 # **Think:** fast speech has about 15 letters a second, and a letter of English text has roughly 3
 # bits. How many of this notebook's codes are there for each letter, and what are their other bits
@@ -271,10 +273,10 @@ check_values("9.3-quantize-gradients", quantize)
 # \qquad e_k = s_k / n_k.$$
 #
 # This is k-means in small steps, and it has the same problem: a code that is far from all vectors
-# is never chosen, so it never moves, so it is never chosen. In an experiment of ours with gradients
-# and small random codes, 18 of 128 codes were in use; with a moving average, 85 were. The remedy is
-# a **restart**: a *dead* code, whose count $n_k$ is below a floor, is reset to a random vector of
-# the batch, with the floor as its count.
+# is never chosen, so it never moves, so it is never chosen. Most codes of a
+# codebook may end like this, as the left picture below shows. The remedy is a **restart**: a *dead*
+# code, whose count $n_k$ is below a floor, is reset to a random vector of the batch, with the floor
+# as its count.
 #
 # **Before you go on:** Jukebox' implementation resets the vector, but not the count. What happens
 # at the next step?
@@ -745,9 +747,9 @@ _ = axes.legend(frameon=False)
 # <details><summary>An answer</summary>
 #
 # Where the word begins, which differs from clip to clip by up to 200 ms. And, perhaps to your
-# surprise, in silence: its noise is spread over two dozen codes in random order. In one of our runs
-# the perplexity was 5.6 in the silence before the word, and 3.6 inside the word, where the word and
-# the voice determine most of the next code.
+# surprise, in silence: its noise is spread over many codes in random order, so the codes before
+# the word are not the easiest ones. Inside the word, the word and the voice determine most of the
+# next code.
 #
 # </details>
 #
@@ -859,8 +861,7 @@ _ = panels[0].set(ylabel="mel band")
 # recognized after decoding. Your prior predicts the probability of each code given the word and the
 # codes before it: full points up to a perplexity of 7, none from 15 on. The grader also draws 280
 # words from it at temperature 1, decodes them with your codec, and counts the words that the
-# listener recognizes: full points from 66 %, none up to 15 %. (Ours has 128 codes in use, a
-# perplexity of 5.1, and 76 %.)
+# listener recognizes: full points from 66 %, none up to 15 %. (Our own recipe reaches about 76 %.)
 #
 # **Contract.** `CodeModel()` has `codec` and `prior`; `forward(words, codes)` are the prior's
 # logits. `encode_mels(model, mel)`: (B, 100, 40) → (B, 25) codes. `decode_codes(model, codes)`:
@@ -934,3 +935,15 @@ check_accuracy("9.8-accuracy", found.value, full=0.66, none=0.15, examples=f"{fo
 # word is recognized by the listener, but its perplexity on other recordings is very high.
 #
 # </details>
+#
+# ## Now your own word
+#
+# Optional, without points. Choose one of the 35 words: these four recordings of it did not exist
+# before, and each time that you run the cell you get four others.
+
+# %%
+word = "backward"
+asked = torch.tensor([V2_WORDS.index(word)] * 4)
+with torch.inference_mode():
+    for mel in decode_codes(model, generate(model, asked, LENGTH, temperature=0.8)):
+        display(sound(mel))

@@ -265,23 +265,32 @@ def prenet_values(draw, B, S, F, D, PreNet, load_linear):
 
 
 @trial("8.4", public={"B": 4, "S": 7, "F": 3}, hidden={"B": 3, "S": 11, "F": 2})
-def stop_values(draw, B, S, F, shifted, stop_targets, stop_loss):
-    """frames one step later, one last step each, which counts more; padding does not."""
+def shift_values(draw, B, S, F, shifted):
+    """frames come one step later, after a frame of zeros."""
     frames = draw(B, S, F)
     yield "shifted(frames)", shifted(frames)
     yield "frames after the call", frames
     yield "shifted(one frame)", shifted(frames[:, :1])
-    valid = valid_frames(min(B, 3), S)
-    lengths = valid.sum(dim=1)
-    targets = stop_targets(lengths, S)
-    yield f"stop_targets({lengths.tolist()}, {S})", targets
+
+
+@trial("8.4", public={"B": 3, "S": 7}, hidden={"B": 2, "S": 11})
+def target_values(draw, B, S, stop_targets):
+    """1 at the last step of each utterance, and nowhere else."""
+    lengths = valid_frames(B, S).sum(dim=1)
+    yield f"stop_targets({lengths.tolist()}, {S})", stop_targets(lengths, S)
     yield f"stop_targets([1, {S}], {S + 2})", stop_targets(torch.tensor([1, S]), S + 2)
-    known = (torch.arange(S) == lengths[:, None] - 1).float()
+
+
+@trial("8.4", public={"B": 3, "S": 7}, hidden={"B": 2, "S": 11})
+def stop_values(draw, B, S, stop_loss):
+    """the last step counts more, padding does not."""
+    valid = valid_frames(B, S)
+    known = (torch.arange(S) == valid.sum(dim=1)[:, None] - 1).float()
     logits = 3 * draw(*known.shape)
     for padding in (0.0, 40.0):
         said = (logits + padding * ~valid).requires_grad_()
         loss = stop_loss(said, known, valid)
-        yield f"stop_loss, {padding:g} added to padding,", loss
+        yield f"stop_loss (logits in the padding: + {padding:g})", loss
         loss.backward()
         yield "the gradient of its logits", said.grad
     yield "stop_loss with weight=2.5", stop_loss(logits, known, valid, weight=2.5)
@@ -289,18 +298,21 @@ def stop_values(draw, B, S, F, shifted, stop_targets, stop_loss):
     yield "stop_loss of logits surely wrong", stop_loss(100 - 200 * known, known, valid)
 
 
-@trial("8.4", public={"B": 3, "S": 9, "U": 7, "H": 2}, hidden={"B": 2, "S": 11, "U": 8, "H": 3})
-def guide_values(draw, B, S, U, H, guide_weights, guided_loss):
-    """the guide is by shares of each utterance's own length; the loss a mean over valid steps."""
+@trial("8.4", public={"B": 3, "S": 9, "U": 7}, hidden={"B": 2, "S": 11, "U": 8})
+def guide_values(draw, B, S, U, guide_weights):
+    """the guide is by shares of each utterance's own length."""
     valid, texts = valid_frames(B, S), valid_frames(B, U)
     steps, phonemes = valid.sum(dim=1), texts.sum(dim=1)
     guide = guide_weights(steps, phonemes)
-    yield (
-        "guide_weights(steps, phonemes)",
-        torch.stack([g * v[:, None] * t for g, v, t in zip(guide, valid, texts, strict=True)]),
-    )
     yield "the shape of guide_weights(steps, phonemes)", list(guide.shape)
+    yield "guide_weights(steps, phonemes)", guide * valid[..., None] * texts[:, None]
     yield "guide_weights of the first alone, width=0.1", guide_weights(steps[:1], phonemes[:1], 0.1)
+
+
+@trial("8.4", public={"B": 3, "S": 9, "U": 7, "H": 2}, hidden={"B": 2, "S": 11, "U": 8, "H": 3})
+def guided_values(draw, B, S, U, H, guided_loss):
+    """attention times guide, summed over the text, is averaged over heads and valid steps."""
+    valid, texts = valid_frames(B, S), valid_frames(B, U)
     weights = draw(B, H, S, U).masked_fill(~texts[:, None, None], -99.0).softmax(dim=-1)
     known = draw.uniform(B, S, U)
     weights.requires_grad_()

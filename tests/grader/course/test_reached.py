@@ -7,6 +7,7 @@ import pytest
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
+from grader.authoring.build import read_solution
 from grader.course.targets import MEASURES
 
 REACHED = {number: one.reached for number, one in ASSIGNMENTS.items() if one.reached}
@@ -42,3 +43,17 @@ def test_the_bounds_that_are_graded_are_far_below_the_mean_and_on_the_page_of_re
     assert row["mean"] == f"{100 * reached.mean:.1f}"
     assert row["deviation"] == f"{100 * reached.deviation:.1f}"
     assert (int(row["full"]), int(row["none"])) == (round(100 * full), round(100 * none))
+
+
+OWN_RUN = r"when we ran|\b[Ii]n (?:one of )?our runs?\b|\bin one run"  # beside a typed number
+RECIPE = r"recipe reaches about ([\d.]+) %"
+
+
+@pytest.mark.parametrize("number", sorted(REACHED))
+def test_a_notebook_types_no_number_of_its_run_but_what_our_recipe_reached(number):
+    """Cells print what a run gives; words of it in Markdown are not tied to any."""
+    cells = read_solution(ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py")
+    text = " ".join(" ".join(c.source.split()) for c in cells if c.kind == "markdown")
+    stated = [float(value) for value in re.findall(RECIPE, text)]
+    assert all(abs(value - 100 * REACHED[number].mean) <= 0.5 for value in stated)
+    assert re.findall(OWN_RUN, text) == []
