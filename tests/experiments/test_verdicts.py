@@ -30,10 +30,20 @@ from kws.errors import UsageError
 from kws.training.recipe import changed_keys, experiment_groups, load_recipe
 
 RECIPES = experiment_groups()["questions"]
-MODELS = (  # questions that compare models
-    *("crnn-steps", "crnn-time", "gru", "max-pool", "threshold", "gate", "branchformer"),
-    *("unknown-convs2s", "width", "margin", "log-gru", "log-lstm"),
-)
+MODELS = [  # questions that compare models, or change two settings at once
+    "branchformer",
+    "crnn-steps",
+    "crnn-time",
+    "gate",
+    "gru",
+    "log-gru",
+    "log-lstm",
+    "margin",
+    "max-pool",
+    "threshold",
+    "unknown-convs2s",
+    "width",
+]
 QUESTION = Question(
     id="rate", question="?", report="yes", source="a report", more="fast", less="slow", differs="-"
 )
