@@ -1,16 +1,12 @@
-"""The page of all experiments: tables, learning curves and written commentary, from JSON alone.
+"""The page of all experiments: questions, tables and learning curves, from JSON alone.
 
-The same results, recipes and commentaries give the same bytes. Commentaries are `GROUP.md` in the
-folder of the results, and `summary.md` for the top of the page: formats of `str.format`, with a
-`Cited` for each recipe that was run. `{embedded/twelve-classes/cosine.accuracy}` is the accuracy of
-that recipe of that group on those data. So no figure is older than the table above it.
+The same results and recipes give the same bytes.
 """
 
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -41,7 +37,6 @@ from experiments.verdicts import (
     read_questions,
 )
 from kws import plots
-from kws.errors import UsageError, did_you_mean
 from kws.files import write_text
 from kws.metrics import percent
 
@@ -105,11 +100,10 @@ def render(results: Path, page: Path) -> tuple[str, dict[Path, Drawing]]:
     """The text of the page, and of each plot what is drawn in it.
 
     Raises:
-        UsageError: a result or a commentary that cannot be used.
+        UsageError: a result that cannot be used.
     """
     read = read_results(results)
     groups = gather(read)
-    tables = [table for inside in groups.values() for table in inside if table.where]
     drawn: dict[Path, Drawing] = {}
     here = os.path.relpath(results, page.parent).replace(os.sep, "/")
     parts = ["# Experiments\n"]
@@ -123,15 +117,11 @@ def render(results: Path, page: Path) -> tuple[str, dict[Path, Drawing]]:
     if found:
         parts += folded("The measurements behind each verdict", [*findings_table(found), *curves])
     parts.append(INTRODUCTION.format(folder=here))
-    cited = citations(tables)
-    parts += commentary(results / "summary.md", cited)
     for group, inside in groups.items():
         ran = [table for table in inside if table.where]
-        texts = commentary(results / f"{group}.md", cited)
         if not ran:
             continue
         parts.append(f"## {group}\n")
-        parts += texts
         for table in ran:
             assert table.where is not None
             plot = results / f"{group}-{table.where.slug}.png"
@@ -246,52 +236,6 @@ def question_plots(results: Sequence[Result]) -> dict[str, tuple[str, Drawing]]:
         about = "norm of the gradient with a sigmoid and with a ReLU in the head"
         found["gradients-heads.png"] = (about, norms_of(heads, about))
     return found
-
-
-@dataclass(frozen=True)
-class Cited:
-    """What a commentary may cite of a recipe, under the main view of its table."""
-
-    accuracy: str
-    interval: str
-    n: str
-    parameters: str
-    steps: str
-
-
-def citations(tables: Sequence[Table]) -> dict[str, Cited]:
-    """`data/group/recipe` -> its figures; a recipe run as written too is `recipe-full` there."""
-    found = {}
-    for table in tables:
-        for row in table.rows:
-            if table.where is not None and (mean := row.mean(table.views[0])) is not None:
-                found[f"{table.where.data}/{row.group}/{row.key}"] = Cited(
-                    accuracy=f"{percent(mean.value)} %",
-                    interval="–".join(map(percent, mean.interval)),
-                    n=f"{mean.n:,}",
-                    parameters=f"{row.results[0]['parameters']:,}",
-                    steps=f"{row.average('steps'):,.0f}",
-                )
-    return found
-
-
-def commentary(path: Path, cited: dict[str, Cited]) -> list[str]:
-    """The written text in `path`, with its figures; nothing where there is none.
-
-    Raises:
-        UsageError: it cites what was not run, or is not a figure, or a brace stands alone.
-    """
-    if not path.is_file():
-        return []
-    try:
-        return [path.read_text(encoding="utf-8").format_map(cited).strip() + "\n"]
-    except KeyError as error:
-        near = did_you_mean(error.args[0], cited)
-        raise UsageError(
-            f"{path}: no results of {error.args[0]!r}{near}: run it, or leave the figure out"
-        ) from None
-    except (AttributeError, ValueError, IndexError) as error:
-        raise UsageError(f"{path}: {error}: write {{data/group/recipe.accuracy}}") from None
 
 
 def reported_figure(row: Row) -> str:
@@ -467,7 +411,7 @@ def write_report(results: str | Path, page: str | Path) -> Iterator[Path]:
     """Write the page and its plots, remove plots of ours that are no longer on it.
 
     Raises:
-        UsageError: a result or a commentary that cannot be used; nothing is written then.
+        UsageError: a result that cannot be used; nothing is written then.
     """
     results, page = Path(results), Path(page)
     text, drawn = render(results, page)

@@ -69,7 +69,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """Its name in commentaries."""
+        """Its name in plots."""
         return self.name + "-full" * self.full
 
     @cached_property

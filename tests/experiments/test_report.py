@@ -205,46 +205,6 @@ class TestCheck:
         assert sentence in capsys.readouterr().err
 
 
-class TestCommentary:
-    @pytest.mark.parametrize(
-        ("text", "said"),
-        [
-            ("{gru.accuracy} ({gru.interval}, n={gru.n})", "37.5 % (21.2–57.3, n=24)"),
-            ("{slow-gru.steps} of {{steps}}", "3 of {steps}"),
-            ("{slow-gru.parameters}", None),
-        ],
-    )
-    def test_figures_are_filled_in(self, page, results, text, said):
-        for name in ("words", "summary"):
-            (results / f"{name}.md").write_text(f"{name}: {cite(text)}.\n")
-        written = page()
-        said = said or cells(written, "slow-gru")["parameters"]
-        assert f"\nwords: {said}.\n" in written
-        assert written.index(f"summary: {said}.") < written.index("## words")
-
-    @pytest.mark.parametrize(
-        ("text", "sentence"),
-        [
-            ("{grue.accuracy}", "no results of 'words/words/grue'.*did you mean"),
-            ("{diverges.accuracy}", "no results of 'words/words/diverges'"),
-            ("{gru.acuracy}", "no attribute 'acuracy'.*write {data/group/recipe.accuracy}"),
-            ("{gru.accuracy", "expected '}'"),
-            ("{}", "write {data"),
-        ],
-    )
-    def test_a_wrong_text_is_refused_and_leaves_the_page(self, write, results, text, sentence):
-        before = write()
-        (results / "words.md").write_text(cite(text))
-        with pytest.raises(UsageError, match=f"words.md: .*{sentence}"):
-            write()
-        assert (results.parent / "experiments.md").read_text() == before
-
-
-def cite(text: str) -> str:
-    """Short names of recipes written as a commentary has to."""
-    return re.sub(r"(?<!{){(?=[a-z])", "{words/words/", text)
-
-
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [("{", "not JSON"), ("{}", "not a result"), ('{"format": "kws experiment 1"}', "its group")],
