@@ -1,22 +1,16 @@
-"""What an experiment is: a TOML file of five sections, as frozen dataclasses.
+"""What an experiment is: five sections of settings, as frozen dataclasses.
 
-    recipe = load_recipe("keywords", ["train.lr=1e-3"])
-
-A name stands for a file in `kws/recipes`, anything else is a path. Folders in there are the
-experiments of the source documents, "group/name": they have two sections more, the figure that was
-reported and what is changed for a run on a CPU. What a file leaves out has the
-default below, so a recipe says only what is special about it. Every mistake in one (an unknown key,
-a wrong type, a value out of range) is a UsageError that names the file and the key.
+What a recipe leaves out has the default below, so it says only what is special about it. Recipes of
+an experiment have two sections more, the figure that was reported and what is changed for a run on
+a CPU. `kws.training.recipe_files` reads and writes them.
 """
 
-import copy
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
 from jaxtyping import Float
+from msgspec import Meta
 from torch import Tensor
 
 from kws.audio.features import (
@@ -31,9 +25,10 @@ from kws.audio.features import (
     with_deltas,
 )
 from kws.data.protocols import get_protocol
-from kws.errors import UsageError, did_you_mean
+from kws.errors import UsageError
 from kws.settings import (
     Bands,
+    Finite,
     Fraction,
     Interval,
     NonNegative,
@@ -42,18 +37,7 @@ from kws.settings import (
     PositiveInt,
     Samples,
     Seed,
-    as_toml,
-    checked,
-    from_table,
 )
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-RECIPES = Path(__file__).parents[1] / "recipes"
-SECTIONS = ("data", "features", "augment", "model", "train")  # those that a run depends on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +74,14 @@ class Features:
     kind: Literal["log_mel", "mfcc", "mel", "mel_db", "waveform"] = "log_mel"
     n_mels: Bands = 40
     n_mfcc: Bands = 40  # mfcc only
-    f_min: float = 20.0  # Hz
-    f_max: float | None = None  # Hz; None is the Nyquist frequency
-    floor: float = 1e-6  # of a logarithm: not of "mel", which is power as it is
+    f_min: Finite = 20.0  # Hz
+    f_max: Finite | None = None  # Hz; None is the Nyquist frequency
+    floor: Finite = 1e-6  # of a logarithm: not of "mel", which is power as it is
     window: Samples = WINDOW  # of a frame and of its FFT, samples at 16 kHz
     hop: Samples = HOP  # from one frame to the next, samples
-    deltas: Annotated[int, 0, 2] = 0  # keywords: derivatives by time that are added to a frame
+    deltas: Annotated[int, Meta(ge=0, le=2)] = (
+        0  # keywords: derivatives by time that are added to a frame
+    )
     normalize: Literal["none", "utterance", "dataset"] = "utterance"
 
     def __post_init__(self) -> None:
@@ -166,6 +152,14 @@ class Augment:
     max_freq: NonNegativeInt = 7  # widest, bands
     mixup: NonNegative = 0.0  # alpha of the Beta distribution that blends pairs of examples
 
+    def __post_init__(self) -> None:
+        """Refuse an interval that is none."""
+        if len(self.noise_ratio) not in (0, 2) or self.noise_ratio[:1] > self.noise_ratio[1:]:
+            raise UsageError(
+                "augment.noise_ratio expects two numbers, [lowest, highest], got "
+                f"{list(self.noise_ratio)}"
+            )
+
 
 ON_WAVEFORMS = ("speed", "time_shift", "noise_volume", "noise_ratio", "rooms", "garbled", "gain")
 ON_LOG_MELS = ("warp_frequency", "warp_time", "tilt", "band_limit")
@@ -229,7 +223,7 @@ class Reported:
 
     def __post_init__(self) -> None:
         """A figure without its origin is worth nothing."""
-        given = [key for key, value in vars(self).items() if value not in (None, "")]
+        given = [key for key, value in asdict(self).items() if value not in (None, "")]
         if given and not (self.data and self.source):
             raise UsageError(
                 f"reported.{given[0]} needs reported.source and reported.data beside it"
@@ -263,234 +257,54 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what would be accepted and then ignored."""
-        speakers = self.data.task == "speakers"
-        if speakers and (self.data.unknown != "protocol" or self.data.count_as):
-            key = "count_as" if self.data.count_as else "unknown"
-            raise UsageError(f"data.{key} is about keywords: remove it from a speaker recipe")
-        if self.data.other_words == "apart":
-            self._check_other_words()
-        if self.features.deltas and self.data.task != "keywords":
-            raise UsageError(
-                f"features.deltas={self.features.deltas} is about keywords: remove it from a "
-                f"recipe of {self.data.task}"
+        for sentence in (*self._wrong_for_task(), *self._wrong_together()):
+            raise UsageError(sentence)
+
+    def _wrong_for_task(self) -> Iterator[str]:
+        data, task = self.data, self.data.task
+        if task == "speakers" and (data.unknown != "protocol" or data.count_as):
+            key = "count_as" if data.count_as else "unknown"
+            yield f"data.{key} is about keywords: remove it from a speaker recipe"
+        keywords_only = {
+            "data.other_words": data.other_words if data.other_words != "together" else "",
+            "features.deltas": self.features.deltas,
+        }
+        for key, value in keywords_only.items():
+            if value and task != "keywords":
+                yield f"{key}={value} is about keywords: remove it from a recipe of {task}"
+        made = "augment.garbled" if self.augment.garbled else "data.spare_words"
+        wanted = self.augment.garbled or data.spare_words
+        if wanted and not (task == "keywords" and get_protocol(data.protocol).unknown_label):
+            yield (
+                f"{made} makes other words, and data.protocol={data.protocol} has no class for "
+                "them: set it to 0"
             )
-        if self.data.silence_below > self.data.unknown_below:
-            raise UsageError(
-                f"data.silence_below={self.data.silence_below:g} is above "
-                f"data.unknown_below={self.data.unknown_below:g}: lower it, silence is what the "
-                "model is least sure of"
+        for key in (key for key, value in asdict(self.augment).items() if value):
+            if task == "speakers" and key in ON_WAVEFORMS:
+                yield f"augment.{key} changes waveforms, but speaker data are features: set it to 0"
+
+    def _wrong_together(self) -> Iterator[str]:
+        data, features, augment = self.data, self.features, self.augment
+        if data.other_words != "together" and self.train.loss != "cross-entropy":
+            yield (
+                f"data.other_words={data.other_words} adds probabilities up, and train.loss="
+                f"{self.train.loss} makes none: choose cross-entropy, or leave it out"
             )
-        for key in (key for key, value in vars(self.augment).items() if value):
-            if speakers and key in ON_WAVEFORMS:
-                raise UsageError(
-                    f"augment.{key} changes waveforms, but speaker data are features: set it to 0"
-                )
-            plain = self.features.kind == "log_mel" and not self.features.deltas
-            if not plain and key in ON_LOG_MELS:
-                raise UsageError(
-                    f"augment.{key} is meant for features.kind=log_mel without deltas: set it to 0"
-                )
-        if self.augment.noise_volume and self.augment.noise_ratio:
-            raise UsageError(
-                "augment.noise_volume and augment.noise_ratio exclude each other: choose"
+        if data.silence_below > data.unknown_below:
+            yield (
+                f"data.silence_below={data.silence_below:g} is above data.unknown_below="
+                f"{data.unknown_below:g}: lower it, silence is what the model is least sure of"
             )
-        other = "augment.garbled" if self.augment.garbled else "data.spare_words"
-        if (self.augment.garbled or self.data.spare_words) and not self._has_unknown():
-            raise UsageError(
-                f"{other} makes other words, and data.protocol={self.data.protocol} has no class "
-                "for them: set it to 0"
-            )
+        for key in ON_LOG_MELS:
+            if getattr(augment, key) and (features.kind != "log_mel" or features.deltas):
+                yield f"augment.{key} is for features.kind=log_mel without deltas: set it to 0"
+        if augment.noise_volume and augment.noise_ratio:
+            yield "augment.noise_volume and augment.noise_ratio exclude each other: choose one"
         for key in ("num_features", "num_classes"):
             if key in self.model.options:
-                raise UsageError(f"model.{key} follows from features and labels: leave it out")
-        if self.augment.band_limit and self.augment.min_bands > self.features.num_features:
-            raise UsageError(
-                f"augment.min_bands={self.augment.min_bands} is more than the "
-                f"{self.features.num_features} bands of the features: lower it"
+                yield f"model.{key} follows from features and labels: leave it out"
+        if augment.band_limit and augment.min_bands > features.num_features:
+            yield (
+                f"augment.min_bands={augment.min_bands} is more than the {features.num_features} "
+                "bands of the features: lower it"
             )
-
-    def _has_unknown(self) -> bool:
-        return self.data.task == "keywords" and bool(get_protocol(self.data.protocol).unknown_label)
-
-    def _check_other_words(self) -> None:
-        if self.data.task != "keywords":
-            raise UsageError(
-                f"data.other_words=apart is about keywords: remove it from a recipe of "
-                f"{self.data.task}"
-            )
-        if self.train.loss != "cross-entropy":
-            raise UsageError(
-                f"data.other_words=apart adds probabilities up, and train.loss={self.train.loss} "
-                "makes none: choose cross-entropy, or leave it out"
-            )
-
-
-def recipe_names() -> list[str]:
-    """The recipes that come with the package, those of the experiments left out."""
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))
-
-
-def experiment_groups() -> dict[str, list[str]]:
-    """Group of experiments -> the names in it, both sorted: `load_recipe(f"{group}/{name}")`."""
-    groups: dict[str, list[str]] = {}
-    for path in sorted(RECIPES.glob("*/*.toml")):
-        groups.setdefault(path.parent.name, []).append(path.stem)
-    return {group: sorted(names) for group, names in sorted(groups.items())}
-
-
-def load_recipe(
-    name_or_path: str | Path, overrides: Iterable[str] = (), *, short: bool = False
-) -> Recipe:
-    """Read a recipe of the package by name, or any other by its path, then apply the overrides.
-
-    A recipe with `base = "group/name"` is that recipe of the package with its own keys over it; its
-    description and what was reported it has for itself.
-
-    An override is `section.key=value` with the value as TOML writes it; quotes around a string may
-    be left out. With `short` the recipe's own section [cpu] is applied first.
-
-    Raises:
-        UsageError: no such recipe, not TOML, an unknown key, a wrong type or a value out of range.
-    """
-    table = _with_bases(str(name_or_path))
-    return _from_toml(table, str(name_or_path), list(overrides), short=short)
-
-
-def _with_bases(name: str, above: Sequence[str] = ()) -> dict[str, Any]:
-    """The table of a recipe, over that of its base; `above` are those that led to this one."""
-    groups = experiment_groups()
-    experiments = [f"{group}/{recipe}" for group, names in groups.items() for recipe in names]
-    known = [*recipe_names(), *experiments]
-    path = RECIPES / f"{name}.toml" if name in known else Path(name)
-    if not path.is_file() or (above and name not in known):
-        near = did_you_mean(name, known) or did_you_mean(name, groups)
-        whose = f"{above[-1]}: base = " if above else ""
-        raise UsageError(
-            f"{whose}{name}: no such recipe{near}: name a .toml file, one of "
-            f"{', '.join(recipe_names())}, or group/name of an experiment in {', '.join(groups)}"
-        )
-    if name in above:
-        raise UsageError(f"{name}: is its own base, by way of {above[-1]}: name another")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not a text file: a recipe is TOML in UTF-8") from error
-    table = _parse_toml(text, name)
-    if (base := table.pop("base", None)) is None:
-        return table
-    below = _with_bases(checked(str, base, name, "base"), [*above, name])
-    merged = {key: value for key, value in below.items() if key not in ("description", "reported")}
-    for key, value in table.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = {**merged[key], **value} if both else value
-    return merged
-
-
-def _parse_toml(text: str, where: str) -> dict[str, Any]:
-    try:
-        table = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number or a nesting beyond all measure, too
-        raise UsageError(f"{where}: not valid TOML: {error}: correct it") from error
-    if isinstance(table.get("cpu"), dict):
-        table["cpu"] = _flat(table["cpu"])
-    return table
-
-
-def parse_recipe(
-    text: str, *, where: str = "recipe", overrides: Iterable[str] = (), short: bool = False
-) -> Recipe:
-    """A recipe from its TOML text; `where` names it in messages. Errors as `load_recipe`.
-
-    >>> parse_recipe("[train]\\nlr = 0.1", overrides=["train.lr=1e-3"]).train.lr
-    0.001
-    >>> parse_recipe("[cpu]\\ntrain.epochs = 3", short=True).train.epochs
-    3
-    """
-    return _from_toml(_parse_toml(text, where), where, list(overrides), short=short)
-
-
-def _from_toml(
-    table: dict[str, Any], where: str, overrides: Sequence[str], *, short: bool
-) -> Recipe:
-    _override(table, overrides)
-    recipe = from_table(Recipe, table, " with ".join([where, *overrides]))
-    if not recipe.cpu.options:
-        return recipe
-    for key, value in table["cpu"].items():
-        section, dot, key = key.partition(".")
-        if not dot or section not in SECTIONS:
-            full = f"cpu.{section}{dot}{key}"
-            raise UsageError(
-                f"{where}: unknown key {full}{did_you_mean(section, SECTIONS)}: write section.key, "
-                f"such as train.epochs, with a section of {', '.join(SECTIONS)}"
-            )
-        table.setdefault(section, {})[key] = copy.deepcopy(value)
-    _override(table, overrides)
-    # built even where it is not wanted, so that a mistake in it is found at once
-    shortened = from_table(
-        Recipe, table, " with ".join([f"{where} shortened by [cpu]", *overrides])
-    )
-    return shortened if short else recipe
-
-
-def to_toml(recipe: Recipe) -> str:
-    """The recipe in full, every default written out. Reading it back gives an equal recipe."""
-    sections = [f"description = {as_toml(recipe.description)}\n"] if recipe.description else []
-    for section, values in _as_table(recipe).items():
-        lines = [f"{key} = {as_toml(value)}" for key, value in values.items() if value is not None]
-        sections.append("\n".join([f"[{section}]", *lines]) + "\n")
-    reported = {key: value for key, value in vars(recipe.reported).items() if value or value == 0}
-    for section, values in (("reported", reported), ("cpu", recipe.cpu.options)):
-        lines = [f"{key} = {as_toml(value)}" for key, value in values.items()]
-        sections += ["\n".join([f"[{section}]", *lines]) + "\n"] if lines else []
-    return "\n".join(sections)
-
-
-def changed_keys(old: Recipe, new: Recipe) -> list[tuple[str, Any, Any]]:
-    """Every key whose value differs, as ("train.lr", old, new).
-
-    Description, [reported] and [cpu] do not count: they change nothing in a run.
-    """
-    before, after = _as_table(old), _as_table(new)
-    return [
-        (f"{section}.{key}", before[section].get(key), after[section].get(key))
-        for section in before
-        for key in {**before[section], **after[section]}
-        if before[section].get(key) != after[section].get(key)
-    ]
-
-
-def _as_table(recipe: Recipe) -> dict[str, dict[str, Any]]:
-    table = {}
-    for section in SECTIONS:
-        values = dict(vars(getattr(recipe, section)))
-        options = values.pop("options", {})
-        table[section] = {**values, **options}
-    return table
-
-
-def _override(table: dict[str, Any], overrides: Iterable[str]) -> None:
-    """Put the value of each "section.key=value" into the table."""
-    for override in overrides:
-        key, equals, value = (part.strip() for part in override.partition("="))
-        section, dot, key = key.partition(".")
-        if not equals or not dot:
-            raise UsageError(f"override {override!r}: write it as section.key=value, train.lr=1e-3")
-        if isinstance(values := table.setdefault(section, {}), dict):
-            values[key] = _override_value(value)
-
-
-def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
-    """{"train": {"lr": 1}} and {"train.lr": 1} are the same: TOML writes either."""
-    return {
-        key if inner is None else f"{key}.{inner}": value
-        for key, values in table.items()
-        for inner, value in (values.items() if isinstance(values, dict) else [(None, values)])
-    }
-
-
-def _override_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
-        return text  # a string without quotes
