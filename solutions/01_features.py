@@ -32,6 +32,8 @@ WINDOW = SAMPLE_RATE * 25 // 1000  # 400 samples, 25 ms: a few periods of the lo
 _ = torch.manual_seed(0)
 
 # %%
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import torchaudio
 
@@ -575,7 +577,8 @@ _ = figure.colorbar(image, ax=axes, label="correlation over all frames")
 #
 # $$p = 100 \cdot \frac{\mathrm{sha1}(\text{speaker}) \bmod 2^{27}}{2^{27} - 1}$$
 #
-# and takes the first 10 % for validation and the next 10 % for testing.
+# and takes the first 10 % for validation and the next 10 % for testing. Of version 0.01, with 30
+# words, that makes 51,088 clips for training and 6,835 for testing.
 #
 # **Contract.** `which_split(name)`: a path with any number of folders, or none → "training",
 # "validation" or "testing". The speaker's ID is the part of the name between its last / and the
@@ -912,3 +915,18 @@ _ = axes[1, 0].set_ylabel("mel band\n(yours)")
 # change nothing. Take the mean, and draw the spans, over the real frames only.
 #
 # </details>
+#
+# ## Now your own voice
+#
+# Optional, without points. Record a word, save it as `my_word.wav` beside this notebook, and run
+# this cell: your function shows what every model of this course gets to see of it.
+
+# %%
+recording = Path("my_word.wav")
+if recording.is_file():
+    mine = pad_or_trim(read_audio(recording, resample=True), SAMPLE_RATE)
+    figure, axes = plt.subplots(figsize=(6, 2.6), layout="constrained")
+    axes.imshow(log_mel(mine[None])[0].T, origin="lower", aspect="auto", cmap="cividis")
+    axes.set(title="your voice", xlabel="frame (10 ms)", ylabel="mel band")
+else:
+    print("there is no my_word.wav yet")

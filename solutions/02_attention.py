@@ -15,7 +15,9 @@
 # Shape letters: `B` batch, `T` query frames, `S` key frames (in self-attention `S = T`),
 # `D` model width, `H` heads, `K` width of one head (`D = H * K`), `E` feed-forward width.
 #
-# Source: Vaswani et al. 2017, *Attention Is All You Need*, <https://arxiv.org/abs/1706.03762>.
+# Source: Vaswani et al. 2017, *Attention Is All You Need*, <https://arxiv.org/abs/1706.03762>. The
+# student report of notebook 5 recommends the videos of 3Blue1Brown, who draws attention, and of
+# Karpathy, who writes a GPT.
 
 # %% tags=["export"]
 import copy

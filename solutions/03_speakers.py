@@ -271,12 +271,7 @@ _ = axes.legend(frameon=False)
 #
 # Frames of 10 ms are short, and the cost of attention grows with $T^2$. So four neighboring frames
 # are concatenated into one (`stack_frames` is given). Then come a linear layer to width `D`, two
-# encoder layers, the mean over time, and a classifier:
-#
-# ```text
-# mel (B, T, 40) - mean over time -> stack (B, T/4, 160) -> Linear (B, T/4, D)
-#     -> 2 or 3 encoder layers -> mean_pool (B, D) -> LayerNorm -> Linear (B, C)
-# ```
+# encoder layers, the mean over time, and a classifier: the picture at the head of this notebook.
 #
 # The norm before the classifier looks like a detail. A student report on a laboratory with the same
 # task found that, from some size on, its Conformer did not converge without one. We will test that.
@@ -293,11 +288,11 @@ _ = axes.legend(frameon=False)
 # **Contract.** `SpeakerClassifier(num_speakers)`, the other arguments with defaults of your
 # choice; `forward(mel, valid)`: mel (B, T, 40) float32, valid (B, T) bool → logits (B, C)
 # float32. Required: the mean over time is subtracted (a constant added to a band changes
-# nothing), padding does not affect the output, one to three self-attentions with weights of their
-# own, and fewer than 500,000 parameters, the pooled vector (B, D) is normalized, every parameter
-# learns. The rest is your choice: any layer of torch or your own, any width, another pooling.
-# (Attention that pools, with one weight for each frame, is not a layer: it does not mix frames.) No
-# known weights are loaded: the checks test what the model does.
+# nothing), padding does not affect the output, there are one to three self-attentions with weights
+# of their own and fewer than 500,000 parameters, the pooled vector (B, D) is normalized, and every
+# parameter learns. The rest is your choice: any layer of torch or your own, any width, another
+# pooling. (Attention that pools, with one weight for each frame, is not a layer: it does not mix
+# frames.) No known weights are loaded: the checks test what the model does.
 
 
 # %% tags=["export"]
@@ -564,7 +559,9 @@ check_values("3.7-best-equals", Best)
 # validation utterances and the remaining time. You choose the hyperparameters. Your weights are
 # graded by their accuracy on new utterances of the same voices: full points from 95 %, none up to
 # 50 %, in proportion between these, for a model within its budget. (Our own recipe reaches about
-# 98.5 %.) Utterances are batched in any size and mixture: the model must classify each by itself.
+# 98.5 %. In the homework, predictions go to Kaggle, code to COOL, the university's course site, and
+# answers in words to Gradescope.) Utterances are batched in any size and mixture: the model must
+# classify each by itself.
 #
 # **Contract.** `recipe()`: a dictionary of the arguments of `fit`: steps, batch_size, crop_frames,
 # lr, warmup_steps, and `every` if you like; numbers, with warmup_steps < steps. Hand in this

@@ -614,8 +614,8 @@ check_values("4.6-formula-values", conformer_parameters)
 
 # %% [markdown]
 # A student report on speaker recognition gives **225.72k** as the size of the encoder block of its
-# Conformer, which has three layers with `D = 80` and feed-forward networks of 500. *What does this
-# number count?*
+# Conformer, which has three layers with `D = 80`, one head and feed-forward networks of 500. *What
+# does this number count?*
 
 # %%
 for layers in (1, 3):

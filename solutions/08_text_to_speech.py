@@ -319,9 +319,11 @@ check_values("8.3-block-padding", FftBlock, load_block)
 # ## 8.4 What Transformer-TTS needs
 #
 # The model before FastSpeech writes one frame after another, and attends to the text (notebook 7
-# has such a decoder; you do not need it). Four ideas make it work: three are from its paper, the
-# last is from Tachibana et al. 2017 (<https://arxiv.org/abs/1710.08969>). Each is a small part of
-# its own, with its own checks; none needs another. In the picture they are yellow.
+# has such a decoder; you do not need it). Its authors report that it trains 4.25 times faster than
+# the recurrent Tacotron 2, and sounds slightly better. Four ideas make it work: three are from its
+# paper, the last is from Tachibana et al. 2017 (<https://arxiv.org/abs/1710.08969>). Each is a
+# small part of its own, with its own checks; none needs another. In the picture, what belongs to
+# the first two and to the shift of the third is yellow.
 
 # %%
 diagram("transformer_tts")
@@ -1087,3 +1089,12 @@ _ = panels[1].set(xlabel="frame (10 ms)")
 # the right answers (notebook 9's prior, diffusion) are sharper and sound better.
 #
 # </details>
+#
+# ## Now your own sentence
+#
+# Optional, without points. Write any short English sentence. Your model was not trained on it, and
+# nobody has ever recorded it in this voice.
+
+# %%
+sentence = "happy people talk"
+display(Audio(spoken(model, prepared([sentence]))[0].numpy(), rate=SAMPLE_RATE))

@@ -132,8 +132,10 @@ for name, (hertz, strides, values) in rows.items():
     )
 
 # %% [markdown]
-# Jukebox' prior over the top codes has 72 layers of width 4,800; two more Transformers of 72 layers
-# add the codes of the middle and bottom levels.
+# Jukebox' VQ-VAE has 2 million parameters. Its prior over the top codes has 5 billion, in 72 layers
+# of width 4,800; two more Transformers of 72 layers add the codes of the middle and bottom levels.
+# What the prior has learned helps elsewhere, too: its activations serve as features, for example to
+# tag music.
 #
 # **Think:** fast speech has about 15 letters a second, and a letter of English text has roughly 3
 # bits. How many of this notebook's codes are there for each letter, and what are their other bits
@@ -933,3 +935,15 @@ check_accuracy("9.8-accuracy", found.value, full=0.66, none=0.15, examples=f"{fo
 # word is recognized by the listener, but its perplexity on other recordings is very high.
 #
 # </details>
+#
+# ## Now your own word
+#
+# Optional, without points. Choose one of the 35 words: these four recordings of it did not exist
+# before, and each time that you run the cell you get four others.
+
+# %%
+word = "backward"
+asked = torch.tensor([V2_WORDS.index(word)] * 4)
+with torch.inference_mode():
+    for mel in decode_codes(model, generate(model, asked, LENGTH, temperature=0.8)):
+        display(sound(mel))

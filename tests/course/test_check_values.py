@@ -84,13 +84,11 @@ def test_a_slip_in_attend_keeps_the_points_of_what_it_leaves_right(name, wrong):
     assert lost == wrong.split()
 
 
-def test_an_unknown_mistake_is_a_fact_without_a_question():
+def test_an_unknown_mistake_is_a_fact_a_todo_not_started_and_an_error_keeps_its_traceback():
     mark, text = said("2.1-attend-values", {"attend": lambda q, k, v, valid=None: q * 0.123})
     assert mark == "✗"
     assert text == "attend(q, k, v): the shape is right, but the values differ from the reference"
 
-
-def test_a_todo_is_not_started_and_an_error_keeps_its_traceback():
     def todo(*_):
         raise NotImplementedError("TODO 2.1")
 

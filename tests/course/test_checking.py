@@ -21,23 +21,23 @@ def line_of(capsys) -> str:
     return capsys.readouterr().out
 
 
-def test_a_met_check_says_what_holds(capsys):
+def test_a_met_check_says_what_holds_and_an_unmet_one_the_fact_and_the_question(capsys):
     with check("2.1-values", "attend agrees"):
         expect_close("attend(q)", torch.tensor([1.0]), [1.0])
     assert line_of(capsys) == "✓ 2.1-values  attend agrees\n"
-
-
-def test_an_unmet_check_says_the_fact_and_the_question_and_stops(capsys):
     with pytest.raises(Unmet), check("2.1-values", "attend agrees"):
         expect_close("attend(q)", torch.tensor([1.5]), [1.0], {"no": [9.0], "divided?": [1.5]})
     shown = "attend(q): got\n  [1.5]\n  expected\n  [1]\n  hint: divided?\n"
     assert line_of(capsys) == f"✗ 2.1-values  {shown}"
 
 
-def test_a_todo_is_not_started_and_stops(capsys):
+def test_a_todo_is_not_started_and_one_of_an_earlier_task_is_waited_for_by_name(capsys):
     with pytest.raises(NotStarted, match=r"TODO 2.1"), check("2.1-values", "attend agrees"):
         raise NotImplementedError("TODO 2.1")
     assert line_of(capsys) == "· 2.1-values  not started\n"
+    with pytest.raises(NotStarted), check("2.3-values", "x"):
+        raise NotImplementedError("TODO 2.1")
+    assert line_of(capsys) == "· 2.3-values  waits for your answer to 2.1\n"
 
 
 def test_an_error_in_the_answer_is_left_to_its_traceback_and_ours_show_none(capsys):
@@ -140,9 +140,3 @@ def test_a_later_task_waits_for_the_earlier_one_that_fails_until_it_passes(capsy
         pass
     with pytest.raises(ZeroDivisionError), check("2.5-values", "x"):
         _ = 1 / 0
-
-
-def test_a_todo_of_an_earlier_task_is_waited_for_by_name(capsys):
-    with pytest.raises(NotStarted), check("2.3-values", "x"):
-        raise NotImplementedError("TODO 2.1")
-    assert line_of(capsys) == "· 2.3-values  waits for your answer to 2.1\n"

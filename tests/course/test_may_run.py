@@ -4,26 +4,10 @@ import pytest
 
 from grader.submission.selection import select_pieces
 from kws.student.cell_process import Kernel
+from tests.grader.conftest import code_beside
 from tests.grader.submission.conftest import found_in
 
-IMPORTS = """
-import math
-import os
-from dataclasses import dataclass
-from functools import partial
-
-import numpy as np
-import torch
-
-
-def make(n):
-    return list(range(n))
-
-
-@dataclass
-class Config:
-    size: int = 80
-"""
+IMPORTS = code_beside(__file__)["imports"]
 ANSWER = "def answer():\n    return made"
 RUN = [
     "made = torch.arange(80)",

@@ -94,27 +94,14 @@ def append(root, name: str, text: str) -> None:
     path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
 
 
+FILES = """AGENTS.md LICENSE README.md assignments/01_sound.ipynb assignments/02_attention.ipynb
+constraints.txt data_scripts/fine.py kws/__init__.py kws/cli/__init__.py kws/cli/fine.py
+kws/course/a01_sound/released.ipynb kws/course/a02_attention/released.ipynb kws/course/kit.json
+kws/lazy.py kws/sound.py kws/typed.py pyproject.toml requirements.txt"""
+
+
 def test_a_kit_holds_these_files_and_no_others(small):
-    assert sorted(kit_of(small).files) == [
-        "AGENTS.md",
-        "LICENSE",
-        "README.md",
-        "assignments/01_sound.ipynb",
-        "assignments/02_attention.ipynb",
-        "constraints.txt",
-        "data_scripts/fine.py",
-        "kws/__init__.py",
-        "kws/cli/__init__.py",
-        "kws/cli/fine.py",
-        "kws/course/a01_sound/released.ipynb",
-        "kws/course/a02_attention/released.ipynb",
-        "kws/course/kit.json",
-        "kws/lazy.py",
-        "kws/sound.py",
-        "kws/typed.py",
-        "pyproject.toml",
-        "requirements.txt",
-    ]
+    assert sorted(kit_of(small).files) == FILES.split()
 
 
 def test_who_needs_a_withheld_module_goes_along_and_what_nothing_imports_is_left_out(small):
@@ -129,14 +116,11 @@ def test_who_needs_a_withheld_module_goes_along_and_what_nothing_imports_is_left
     assert kit_of(small).modules.unused == {"kws.models"}
 
 
-def test_an_earlier_kit_withholds_what_later_assignments_ask_for(small):
+def test_an_earlier_kit_withholds_what_later_assignments_ask_for_and_holds_no_later_folder(small):
     kit = kit_of(small, "1")
     assert set(kit.modules.withheld) == {"kws.sound", "kws.models.heads"}
     notebooks = [name for name in kit.files if name.endswith(".ipynb")]
     assert notebooks == ["assignments/01_sound.ipynb", "kws/course/a01_sound/released.ipynb"]
-
-
-def test_a_kit_holds_the_folders_of_its_assignments_and_of_no_later_one(small):
     for stem in ("01_sound", "02_attention"):
         for name in ("contract.py", "hints.md", "goldens.json", "diagrams.toml"):
             path = small / "kws" / "course" / f"a{stem}" / name
@@ -237,9 +221,8 @@ def real(tmp_path_factory) -> Path:
 
 def kws(folder, *arguments):
     code = "import os, sys; sys.path.insert(0, os.getcwd()); from kws.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-I", "-c", code, *arguments], cwd=folder, capture_output=True, text=True
-    )
+    command = [sys.executable, "-I", "-c", code, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
 def test_the_command_line_of_a_real_kit_works_and_says_which_commands_it_lacks(real):
@@ -249,9 +232,8 @@ def test_the_command_line_of_a_real_kit_works_and_says_which_commands_it_lacks(r
     assert "params" not in done.stdout
     done = kws(real, "params", "keywords")
     assert done.returncode == 2
-    assert re.fullmatch(
-        r"kws: this copy of the course does not contain params: it comes .*\n", done.stderr
-    )
+    said = r"kws: this copy of the course does not contain params: it comes .*\n"
+    assert re.fullmatch(said, done.stderr)
 
 
 def test_every_command_is_listed_with_its_group():
@@ -315,13 +297,9 @@ def _link(found: metadata.Distribution, site: Path) -> None:
 
 def run(bin_: Path, folder: Path, *arguments: str):
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "KWS_CACHE") if name in os.environ}
-    return subprocess.run(
-        [bin_ / arguments[0], *arguments[1:]],
-        cwd=folder,
-        env={**kept, "PATH": f"{bin_}{os.pathsep}{os.defpath}"},
-        capture_output=True,
-        text=True,
-    )
+    environ = {**kept, "PATH": f"{bin_}{os.pathsep}{os.defpath}"}
+    command = [bin_ / arguments[0], *arguments[1:]]
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
 
 
 @pytest.mark.slow
@@ -337,15 +315,14 @@ def test_a_real_kit_installs_alone(installed, real):
 @pytest.mark.slow
 def test_a_student_works_in_an_installed_kit(installed, real, tmp_path):
     shutil.copytree(real / "assignments", tmp_path / "assignments")
-    checked = run(installed, tmp_path, "kws", "check", "02")
-    assert (checked.returncode, checked.stderr) == (1, "")
-    assert "2.1-attend-by-hand  not started" in checked.stdout
-    hint = run(installed, tmp_path, "kws", "hint", "2.1")
-    assert "A soft look-up" in hint.stdout
-    progress = run(installed, tmp_path, "kws", "progress", "02")
-    assert (progress.returncode, progress.stderr) == (0, "")
-    assert "0 of 19 checks pass" in progress.stdout
-    handed_in = run(installed, tmp_path, "kws", "submit", "02")
-    assert (handed_in.returncode, handed_in.stderr) == (0, "")
+    for command, code, words in (
+        ("check 02", 1, "2.1-attend-by-hand  not started"),
+        ("hint 2.1", 0, "A soft look-up"),
+        ("progress 02", 0, "0 of 19 checks pass"),
+        ("submit 02", 0, ""),
+    ):
+        done = run(installed, tmp_path, "kws", *command.split())
+        assert (done.returncode, done.stderr) == (code, "")
+        assert words in done.stdout
     with zipfile.ZipFile(tmp_path / "02_attention.zip") as archive:
         assert sorted(archive.namelist()) == ["02_attention.ipynb", "manifest.json"]

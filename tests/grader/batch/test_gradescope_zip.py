@@ -43,14 +43,9 @@ def autograder(built):
 def run(base: Path, **environ: str) -> dict:
     """The results.json of one run."""
     given = {**os.environ, "KWS_AUTOGRADER": str(base), "KWS_PYTHON": sys.executable, **environ}
-    done = subprocess.run(
-        ["bash", str(base / "run_autograder")],
-        env=given,
-        cwd=base,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    command = ["bash", str(base / "run_autograder")]
+    options = {"env": given, "cwd": base, "timeout": PATIENCE}
+    done = subprocess.run(command, capture_output=True, text=True, **options)
     assert done.returncode == 0, done.stderr
     return json.loads((base / "results" / "results.json").read_text())
 

@@ -79,11 +79,8 @@ def unwatched(thing: Callable) -> Callable:
 
 def takes_as_many(candidate: Callable, ours: Callable) -> bool:
     """Whether it can be called with the arguments that ours must have."""
-    given = [
-        parameter.name
-        for parameter in inspect.signature(ours).parameters.values()
-        if parameter.default is parameter.empty
-    ]
+    parameters = inspect.signature(ours).parameters.values()
+    given = [one.name for one in parameters if one.default is one.empty]
     try:
         inspect.signature(candidate).bind(*given)
     except (TypeError, ValueError):

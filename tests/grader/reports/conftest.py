@@ -35,16 +35,14 @@ SOME = {
 }
 
 
+ABOUT = {"student": "s-17", "assignment": "02", "title": "Attention", "seed_id": "5eed5eed"}
+ABOUT |= {"digest": "a" * 64, "checks_digest": "c" * 64, "tier": "fenced"}
+
+
 @pytest.fixture
 def report() -> Report:
     return Report(
-        student="s-17",
-        assignment="02",
-        title="Attention",
-        digest="a" * 64,
-        checks_digest="c" * 64,
-        seed_id="5eed5eed",
-        tier="fenced",
+        **ABOUT,
         weaknesses=("no namespaces: other processes are visible",),
         repairs=("cell 3 had Windows newlines",),
         checks=(

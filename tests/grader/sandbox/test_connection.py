@@ -44,14 +44,8 @@ def against():
 
             thread = threading.Thread(target=play)
             thread.start()
-            connection = Connection(
-                ours,
-                limits,
-                {},
-                kill=lambda: killed.append(True),
-                ended=lambda: ended,
-                may_report_fault=False,
-            )
+            calls = {"kill": lambda: killed.append(True), "ended": lambda: ended}
+            connection = Connection(ours, limits, {}, **calls, may_report_fault=False)
             stack.callback(thread.join)
             stack.callback(connection.close)
             return connection
@@ -111,12 +105,10 @@ def test_an_answer_that_our_worker_does_not_give_is_tampering(against, data):
     assert against.killed
 
 
-def test_a_larger_message_than_allowed_is_tampering(against):
+def test_a_larger_message_than_allowed_and_an_endless_one_are_tampering(against):
     connection = against(says(wire.PREFIX.pack(b"kws1", 2, (1 << 20) + wire.MAX_JSON + 1) + b"[]"))
     assert stopped(connection.ask, "f", op="x").reason is Reason.TAMPER
 
-
-def test_an_endless_stream_ends(against):
     def peer(sock):
         sock.sendall(wire.PREFIX.pack(b"kws1", 2, 1 << 20) + b"[]")
         while True:

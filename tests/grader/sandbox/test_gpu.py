@@ -18,24 +18,11 @@ from grader.course.probes.retraining import ON_CPU, Plan, train_again
 from grader.sandbox import Code, Gpu, Sandbox, Tier, read_gpu
 from grader.sandbox.gpu import DATA, WEAKNESSES
 from kws.errors import UsageError
-from tests.grader.conftest import LIMITS
+from tests.grader.conftest import LIMITS, code_beside
 from tests.grader.sandbox.conftest import pieces
 
 NODE, OTHER = "/dev/full", "/dev/tty"
-INSIDE = """
-import fcntl, os, resource, socket
-import torch
-from torch import nn
-
-def net():
-    return nn.Linear(3, 2)
-
-def attempt(text):
-    try:
-        return repr(eval(text))
-    except OSError as error:
-        return error.errno
-"""
+INSIDE = code_beside(__file__)["inside"]
 MADE_UP = Gpu((NODE,), "7")
 OPEN = f"os.close(os.open({NODE!r}, os.O_RDWR))"
 pytestmark = pytest.mark.skipif(

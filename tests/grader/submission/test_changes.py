@@ -78,8 +78,12 @@ def test_what_takes_the_name_of_a_function_stays_out_and_is_reported(source):
     assert told.startswith("cell 2, line 1 was left out, and what it does to `")
 
 
-def test_a_check_of_the_notebook_does_not_run():
+def test_a_change_knows_what_it_changes_and_a_check_of_the_notebook_does_not_run():
     assert after("with check('2.1-a', 'b'):\n    TABLE['a'] = 1") == ([], [])
+    *_, piece, _ = select_pieces(
+        found_in(OWN, "CFG.f, n = f, 3\nCFG.f = f", ANSWER), ("attend",)
+    ).pieces
+    assert (piece.names, piece.changes) == (("CFG",), ("CFG",))
 
 
 FOREIGN = [
@@ -98,13 +102,6 @@ def test_what_is_not_their_own_is_not_changed(source):
     imports = "import math, os, torch\nx = fetch()"
     pieces = select_pieces(found_in(OWN, imports, source, ANSWER), ("attend",)).pieces
     assert source not in [piece.source for piece in pieces]
-
-
-def test_a_change_knows_what_it_changes():
-    *_, piece, _ = select_pieces(
-        found_in(OWN, "CFG.f, n = f, 3\nCFG.f = f", ANSWER), ("attend",)
-    ).pieces
-    assert (piece.names, piece.changes) == (("CFG",), ("CFG",))
 
 
 @pytest.mark.parametrize(

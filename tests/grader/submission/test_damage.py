@@ -272,7 +272,7 @@ def test_what_was_not_read_waits_for_a_person(name, tmp_path):
 
 
 def test_outputs_of_any_size_are_dropped_and_figures_kept(tmp_path):
-    printed = {"output_type": "stream", "text": ['loss \\ "0.1]"\n'] * 2_000_000}
+    printed = {"output_type": "stream", "text": ['loss \\ "0.1]"\n' * 100] * 25_000}
     figure = {"output_type": "display_data", "data": {"image/png": "aGk="}}
     outputs = [printed, figure, {"text": "x" * 30_000_000}]
     path = write(tmp_path, book(*CELLS[:3], {**CHECKING, "outputs": outputs}, *CELLS[4:]))
