@@ -54,7 +54,7 @@ FLOORS = {  # from the ground up; rooms of one floor may use each other, but nev
         "__main__ conftest",
     ),
 }
-APART = (
+SEPARATE = (
     ("kws.models", "kws.data"),
     ("kws.data", "kws.models"),
 )  # the first never reaches the second
@@ -248,7 +248,7 @@ def test_no_folders_import_each_other_in_a_circle(house):
     assert {folder: found for folder, found in circles.items() if found} == {}
 
 
-@pytest.mark.parametrize(("room", "other"), APART)
+@pytest.mark.parametrize(("room", "other"), SEPARATE)
 def test_models_and_data_do_not_know_each_other(room, other):
     starts = [name for name in graph("kws") if part(name, room)]
     assert starts, f"{room} is gone: correct APART"

@@ -194,9 +194,9 @@ class TestPredict:
         (clips / "bad.wav").touch()
         outcome = kws("predict", clips, "--model", run, "--skip-bad")
         assert (outcome.code, len(outcome.out.splitlines())) == (0, 2)
-        said = outcome.err.splitlines()
-        assert said[0].startswith(f"skipped: {clips / 'bad.wav'}: empty")
-        assert said[1] == "1 of 3 recordings were skipped"
+        output = outcome.err.splitlines()
+        assert output[0].startswith(f"skipped: {clips / 'bad.wav'}: empty")
+        assert output[1] == "1 of 3 recordings were skipped"
 
     def test_only_bad_files_are_an_error_all_the_same(self, kws, run, clips):
         (clips / "bad.wav").touch()

@@ -49,10 +49,10 @@ def test_an_error_in_the_answer_is_left_to_its_traceback_and_ours_show_none(caps
 
 
 def test_lines_can_go_elsewhere_for_a_while(capsys):
-    heard = []
-    with lines_go_to(lambda *line: heard.append(line)), check("2.1-values", "attend agrees"):
+    received = []
+    with lines_go_to(lambda *line: received.append(line)), check("2.1-values", "attend agrees"):
         pass
-    assert heard == [("✓", "2.1-values", "attend agrees")]
+    assert received == [("✓", "2.1-values", "attend agrees")]
     assert line_of(capsys) == ""
     with check("2.1-values", "attend agrees"):
         pass
@@ -80,11 +80,11 @@ UNMET = [  # what is got and expected, suspects, and what is said of it
 ]
 
 
-@pytest.mark.parametrize(("got", "expected", "suspects", "said"), UNMET)
+@pytest.mark.parametrize(("got", "expected", "suspects", "output"), UNMET)
 def test_what_is_not_close_is_named_with_the_hint_of_the_suspect_that_it_equals(
-    got, expected, suspects, said
+    got, expected, suspects, output
 ):
-    with pytest.raises(Unmet, match=re.escape(said)):
+    with pytest.raises(Unmet, match=re.escape(output)):
         expect_close("y", got, expected, suspects)
 
 
@@ -117,15 +117,15 @@ def test_between_has_bounds_on_both_sides():
 
 def test_an_accuracy_tells_its_points_and_stops_nothing(capsys):
     bounds = {"full": 0.95, "none": 0.50, "examples": "200 sentences"}
-    said = []
+    output = []
     for accuracy in (0.95, 0.725, torch.tensor(0.3), float("nan")):
         check_accuracy("3.8-accuracy", accuracy, **bounds)
-        said.append(line_of(capsys))
-    assert said[0].startswith("✓ 3.8-accuracy  95.0% of 200 sentences: full points on hidden")
-    assert "72.5% of 200 sentences: about 50% of the points" in said[1]
-    assert said[1].endswith("(full points from 95%, none up to 50%)\n")
-    assert "about 0% of the points" in said[2]
-    assert [line[0] for line in said] == ["✓", "✗", "✗", "✗"]
+        output.append(line_of(capsys))
+    assert output[0].startswith("✓ 3.8-accuracy  95.0% of 200 sentences: full points on hidden")
+    assert "72.5% of 200 sentences: about 50% of the points" in output[1]
+    assert output[1].endswith("(full points from 95%, none up to 50%)\n")
+    assert "about 0% of the points" in output[2]
+    assert [line[0] for line in output] == ["✓", "✗", "✗", "✗"]
 
 
 def test_a_later_task_waits_for_the_earlier_one_that_fails_until_it_passes(capsys):

@@ -41,12 +41,12 @@ STAY = [
 
 
 def made_by_kws_check(statements: str) -> set[str]:
-    told: list[dict] = []
-    kernel = Kernel(told.append)
+    messages: list[dict] = []
+    kernel = Kernel(messages.append)
     kernel.run(1, IMPORTS, "definitions")
     kernel.run(2, statements, "definitions")
     kernel.run(3, ANSWER, "whole")
-    assert not told
+    assert not messages
     assert not kernel.failed
     return {"made", "unused"} & vars(kernel.module).keys()
 

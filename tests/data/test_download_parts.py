@@ -249,7 +249,7 @@ def name_one_twice(files: dict[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "messages"),
     [
         (drop_one, "1 of its 16 feature files are missing, uttr-"),
         (shorten_one, "where its mel_len says"),
@@ -259,11 +259,11 @@ def name_one_twice(files: dict[str, bytes]) -> None:
         (name_one_twice, "1 utterances are named twice"),
     ],
 )
-def test_other_content_than_the_homework_is_refused(server, files, tmp_path, change, told):
+def test_other_content_than_the_homework_is_refused(server, files, tmp_path, change, messages):
     other = dict(files)
     change(other)
     server.files = cut(packed(other))
-    assert told in refused(tmp_path / "out")
+    assert messages in refused(tmp_path / "out")
 
 
 def test_an_archive_without_the_homework_is_refused(server, tmp_path):

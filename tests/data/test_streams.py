@@ -76,7 +76,7 @@ def test_the_share_of_other_words(clips, tmp_path, others):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "messages"),
     [
         ({"minutes": 0.0}, "minutes=0"),
         ({"files": 0}, "files=0"),
@@ -85,9 +85,9 @@ def test_the_share_of_other_words(clips, tmp_path, others):
         ({"words": ("ja", "nein", "other")}, "set --others 0"),
     ],
 )
-def test_what_cannot_be_made_is_told(clips, tmp_path, changes, told):
+def test_what_cannot_be_made_is_told(clips, tmp_path, changes, messages):
     options = {"words": ("ja",), "minutes": 0.5, **changes}
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=messages):
         make_streams(tmp_path / "s", clips, **options)
     assert not (tmp_path / "s").exists()
 
@@ -98,7 +98,7 @@ def test_a_folder_in_use_is_left_alone(clips, made):
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "messages"),
     [
         (None, "not there.*kws data stream"),
         ("file,start,word", "its first line must name file,start,end,word"),
@@ -107,8 +107,8 @@ def test_a_folder_in_use_is_left_alone(clips, made):
         ("file,start,end,word\na.wav,0,1,ja", "names a.wav, which is not"),
     ],
 )
-def test_a_missing_or_wrong_truth_is_refused(tmp_path, rows, told):
+def test_a_missing_or_wrong_truth_is_refused(tmp_path, rows, messages):
     if rows is not None:
         (tmp_path / "truth.csv").write_text(rows)
-    with pytest.raises(UsageError, match=rf"truth\.csv: .*{told}"):
+    with pytest.raises(UsageError, match=rf"truth\.csv: .*{messages}"):
         read_truth(tmp_path)

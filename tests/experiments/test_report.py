@@ -195,20 +195,20 @@ class TestCheck:
 
 class TestCommentary:
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "output"),
         [
             ("{gru.accuracy} ({gru.interval}, n={gru.n})", "37.5 % (21.2–57.3, n=24)"),
             ("{slow-gru.steps} of {{steps}}", "3 of {steps}"),
             ("{slow-gru.parameters}", None),
         ],
     )
-    def test_figures_are_filled_in(self, page, results, text, said):
+    def test_figures_are_filled_in(self, page, results, text, output):
         for name in ("words", "summary"):
             (results / f"{name}.md").write_text(f"{name}: {cite(text)}.\n")
         written = page()
-        said = said or cells(written, "slow-gru")["parameters"]
-        assert f"\nwords: {said}.\n" in written
-        assert written.index(f"summary: {said}.") < written.index("## words")
+        output = output or cells(written, "slow-gru")["parameters"]
+        assert f"\nwords: {output}.\n" in written
+        assert written.index(f"summary: {output}.") < written.index("## words")
 
     @pytest.mark.parametrize(
         ("text", "sentence"),

@@ -67,8 +67,8 @@ def test_the_steps_are_those_of_the_solution_and_no_hint_holds_an_answer(number)
         ]
         assert wanted.steps == steps
     tasks = tasks_of(number).values()
-    said = [line for one in tasks for line in (*one.steps, *one.hints.values(), *one.suspects)]
-    assert find_leaks({"hints": "\n".join(said).encode()}, secrets_of_solution(path)) == []
+    output = [line for one in tasks for line in (*one.steps, *one.hints.values(), *one.suspects)]
+    assert find_leaks({"hints": "\n".join(output).encode()}, secrets_of_solution(path)) == []
     named = f"{path.stem}.safetensors" if ASSIGNMENTS[number].weights else None
     assert weights_asked(number) == named
 
@@ -86,9 +86,9 @@ def test_questions_of_suspects_are_found_wherever_they_are_and_sections_end_at_t
     assert "is valid used at all?" in asked  # of a planted mistake
     assert len(asked) == len(set(asked))
     assert len(tasks_of("01")["1.8"].suspects) > 5  # named tables, and tables in calls
-    said = tasks_of("03")["3.1"].section
-    assert "padding" in said
-    assert "The speaker is the same in all frames" not in said
+    output = tasks_of("03")["3.1"].section
+    assert "padding" in output
+    assert "The speaker is the same in all frames" not in output
 
 
 @pytest.mark.parametrize("text", ["2.1", "02.1", "2.1-attend-by-hand"])

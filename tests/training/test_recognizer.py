@@ -76,9 +76,9 @@ def test_padding_and_what_comes_later_change_no_logit(small):
     alone = small(mel, None, symbols)
     padded = torch.cat([mel, torch.full((1, 14, F_MELS), float("nan"))], dim=1)
     valid = (torch.arange(43) < 29)[None]
-    decoded, heard = small(padded, valid, symbols)
+    decoded, received = small(padded, valid, symbols)
     torch.testing.assert_close(decoded, alone[0], rtol=0, atol=ROUNDING)
-    torch.testing.assert_close(heard[:, :8], alone[1], rtol=0, atol=ROUNDING)
+    torch.testing.assert_close(received[:, :8], alone[1], rtol=0, atol=ROUNDING)
     other = small(mel, None, torch.tensor([[SOS, 3, 4, 3]]))[0]
     torch.testing.assert_close(other[:, :3], alone[0][:, :3], rtol=0, atol=SAME_SUMS)
     assert not torch.allclose(other[:, 3], alone[0][:, 3])
@@ -88,11 +88,11 @@ def test_the_joint_loss_is_the_weighted_sum_of_both(small):
     texts = [torch.tensor([3, 4, 5]), torch.tensor([5, 3])]
     mel, valid = split("one", 2).batch([0, 1])
     inputs, wanted = teacher_forced(texts)
-    logits, heard = small(mel, valid, inputs)
+    logits, received = small(mel, valid, inputs)
     spelled_loss = F.cross_entropy(
         logits.flatten(0, 1), wanted.flatten(), ignore_index=-100, label_smoothing=0.2
     )
-    log_p = heard.log_softmax(-1)
+    log_p = received.log_softmax(-1)
     ctc = sum(
         F.ctc_loss(log_p[i, :frames], text, (frames,), (len(text),))
         for i, (text, frames) in enumerate(zip(texts, (16, 16), strict=True))

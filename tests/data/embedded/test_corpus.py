@@ -92,18 +92,18 @@ def test_lists_agree_with_the_hash_and_split_80_10_10(seed, tmp_path):
 
 def test_neither_speakers_nor_variants_nor_vocal_tracts_cross_splits(tmp_path):
     variants = stock_variants()
-    heard = {split: set() for split in SPLITS}
+    received = {split: set() for split in SPLITS}
     tracts = {split: set() for split in SPLITS}
     for seed in (0, 1):  # also across seeds: a secret test split holds no voice trained on
         splits = corpus.speaker_splits(120, seed)
         for speaker, (voice, _) in corpus.draw_cast(120, seed).items():
             split = splits[speaker]
-            heard[split].add(voice.variant)
+            received[split].add(voice.variant)
             tracts[split].add(vocal_tract(variants[voice.variant]))
     for one, other in (SPLITS[:2], SPLITS[1:], SPLITS[::2]):
-        assert not heard[one] & heard[other]
+        assert not received[one] & received[other]
         assert not tracts[one] & tracts[other]
-    assert all(len(heard[split]) >= 8 for split in SPLITS)
+    assert all(len(received[split]) >= 8 for split in SPLITS)
 
 
 def test_one_in_ten_is_short_and_a_few_are_quiet(tiny_corpus):

@@ -1,8 +1,9 @@
 """Every planted attack works against a naive grader, and gains nothing here.
 
 The naive grader is in `naive.py`: pytest in the student's interpreter. An attack that fails against
-it is no attack, and proves nothing here. Against ours, the wrong answer earns what it earns without
-the attack, every honest answer keeps its points, and nothing is read, written, sent or left behind.
+it is not an attack, and proves nothing here. Against ours, the wrong answer earns what it earns
+without the attack, every honest answer keeps its points, and nothing is read, written, sent or left
+behind.
 """
 
 import contextlib
@@ -54,7 +55,7 @@ class World:
     """Where an attack may leave its traces: a file, three listeners, and other people's work."""
 
     folder: Path
-    heard: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.target = self.folder / "target"
@@ -79,7 +80,7 @@ class World:
         with contextlib.suppress(OSError):
             while True:
                 wait()
-                self.heard.append(name)
+                self.received.append(name)
 
     def constants(self, secret_name: str = SECRET_NAME) -> dict[str, str | int]:
         return {
@@ -94,7 +95,7 @@ class World:
     def traces(self) -> list[str]:
         """What an attack left or sent, after the time that a process left behind would need."""
         time.sleep(0.4)
-        return [*self.heard, *(["target"] if os.path.lexists(self.target) else [])]
+        return [*self.received, *(["target"] if os.path.lexists(self.target) else [])]
 
     def close(self) -> None:
         for line in (self.tcp, self.udp, self.unix):

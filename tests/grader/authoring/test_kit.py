@@ -232,8 +232,8 @@ def test_the_command_line_of_a_real_kit_works_and_says_which_commands_it_lacks(r
     assert "params" not in done.stdout
     done = kws(real, "params", "keywords")
     assert done.returncode == 2
-    said = r"kws: this copy of the course does not contain params: it comes .*\n"
-    assert re.fullmatch(said, done.stderr)
+    output = r"kws: this copy of the course does not contain params: it comes .*\n"
+    assert re.fullmatch(output, done.stderr)
 
 
 def test_every_command_is_listed_with_its_group():

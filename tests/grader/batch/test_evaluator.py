@@ -14,7 +14,7 @@ import pytest
 
 from grader.batch import client
 from grader.batch.client import Evaluator, grade_with_retry
-from grader.batch.evaluator import wait_for_threads
+from grader.batch.evaluator import GRADING, PREPARING, wait_for_threads
 from grader.core.outcomes import Reason, Report, Verdict
 from kws.course.trial import all_trials
 from kws.errors import UsageError
@@ -183,18 +183,18 @@ def kill_the_fork(evaluator: Evaluator, times: int) -> None:
     threading.Thread(target=kill, daemon=True).start()
 
 
-def is_fork(pid: int) -> bool:
-    """Whether this is a fork of the evaluator, and not its sandbox."""
+def is_fork(pid: int, what: str = GRADING) -> bool:
+    """Whether this is a fork of the evaluator that does this."""
     try:
-        return b"grader.batch.evaluator" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/comm").read_text().strip() == what
     except OSError:
         return False
 
 
-def forks_of(pid: int, count: int = 1) -> list[int]:
+def forks_of(pid: int, count: int = 1, what: str = GRADING) -> list[int]:
     """As soon as there are so many."""
-    until(lambda: len([p for p in children(pid) if is_fork(p)]) >= count)
-    return [p for p in children(pid) if is_fork(p)]
+    until(lambda: len([p for p in children(pid) if is_fork(p, what)]) >= count)
+    return [p for p in children(pid) if is_fork(p, what)]
 
 
 def until_gone(pids: list[int]) -> None:
@@ -250,8 +250,8 @@ def test_a_fork_that_does_not_stop_is_killed_and_the_evaluator_goes_on(job):
         threading.Thread(
             target=lambda: os.kill(forks_of(process.pid)[0], signal.SIGSTOP), daemon=True
         ).start()
-        said = process.ask(job(SLEEPING, wall=1.0))
-        assert "did not stop" in said["fault"]
+        output = process.ask(job(SLEEPING, wall=1.0))
+        assert "did not stop" in output["fault"]
         assert process.ask(job())["graded"]
     finally:
         process.close()
@@ -277,9 +277,10 @@ def test_a_job_that_waits_for_the_listener_is_told_and_holds_up_no_other(
         one.start()
         waiting = threading.Thread(target=lambda: one.ask(job(assignment="08", guess="08")))
         waiting.start()
-        (preparing,) = forks_of(one.pid)
+        (preparing,) = forks_of(one.pid, what=PREPARING)
         assert only_report(one.ask(job())).assignment == "02"
         assert waiting.is_alive()
+        until(lambda: Path(f"/proc/{preparing}").exists() and one._current._shown)
         os.kill(one.pid, signal.SIGKILL)
         until_gone([preparing])  # it ends with its parent
         waiting.join()

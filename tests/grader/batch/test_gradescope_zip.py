@@ -71,9 +71,10 @@ def test_an_empty_submission_is_told_and_no_silent_zero(autograder):
     assert "no answer to this assignment was found" in results["output"]
 
 
-@pytest.mark.parametrize(
-    "damage", ["no python", "no checks", pytest.param("no submission", marks=pytest.mark.slow)]
-)
+SLOW = [pytest.param(damage, marks=pytest.mark.slow) for damage in ("no checks", "no submission")]
+
+
+@pytest.mark.parametrize("damage", ["no python", *SLOW])
 def test_a_run_that_crashes_leaves_a_result_that_asks_for_a_person(autograder, damage):
     python = "/nonexistent" if damage == "no python" else sys.executable
     plugin = autograder / "source" / "grader" / "grading" / "plugin.py"

@@ -145,9 +145,9 @@ def test_whatever_an_entry_is_called_is_told_as_text_on_a_line(tmp_path, name):
         path.mkdir()
     (submission,), _ = by_student(find(tmp_path).entries)
     source = submission.entry.source
-    said = f"{submission.student} {submission.name} {source} {nothing_found(submission)}"
-    said.encode()
-    assert said.isprintable()
+    output = f"{submission.student} {submission.name} {source} {nothing_found(submission)}"
+    output.encode()
+    assert output.isprintable()
     assert submission.entry.files[0][1].exists()
 
 

@@ -149,7 +149,7 @@ def test_tables_of_any_spreadsheet_are_read(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         (HEAD + "eva,3.A,1\n", "line 2: no student 'eva' has handed in"),
         (HEAD + "ad,3.A,1\n", "did you mean 'ada'?"),
@@ -170,11 +170,11 @@ def test_tables_of_any_spreadsheet_are_read(tmp_path, text):
         ("answer,question,points\nabcdef,3.A,1\n", "line 2: no answer has the code 'abcdef'"),
     ],
 )
-def test_a_wrong_table_gets_one_sentence_with_file_line_and_cure(tmp_path, text, said):
+def test_a_wrong_table_gets_one_sentence_with_file_line_and_cure(tmp_path, text, sentence):
     path = table(tmp_path / "m.csv", text)
     with pytest.raises(UsageError) as error:
         read_marks(path, QUESTIONS, ["ada", "bob"], Seed())
-    assert said in str(error.value)
+    assert sentence in str(error.value)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -218,8 +218,8 @@ def fill(store: Store, **points: str) -> Path:
 
 def test_marks_flow_into_every_result_and_survive_another_grading(marked_class):
     folder, store = marked_class
-    said = "\n".join(mark_written(folder, store.out))
-    assert "2 answers to mark" in said
+    sentence = "\n".join(mark_written(folder, store.out))
+    assert "2 answers to mark" in sentence
     before = {r.student: r for r in store.whole(store.reports())}
     assert before["ada"].open_points == 4
     assert before["cy"].open_points == 0

@@ -67,10 +67,10 @@ def test_every_ending_of_the_students_earns_nothing_and_keeps_its_reason(reason)
 def test_a_fault_of_ours_leaves_the_points_open_and_shows_no_value(error):
     result = judged(error)
     assert (result.earned, result.reason, result.message) == (None, Reason.INFRASTRUCTURE, OURS)
-    told = json.dumps(result.facts)
-    assert type(error).__name__ in told
-    assert "expected_logits" not in told
-    assert "3 == 4" not in told
+    messages = json.dumps(result.facts)
+    assert type(error).__name__ in messages
+    assert "expected_logits" not in messages
+    assert "3 == 4" not in messages
 
 
 def test_a_share_of_the_points_that_is_none_and_the_line_of_a_fault_are_for_the_staff():
@@ -250,18 +250,18 @@ def attend(q, k, v, valid=None):
 
 
 def test_what_counts_is_how_a_trial_ends_in_a_fresh_process(sandbox):
-    program, told = Code(pieces=pieces(COUNTS_ITS_CALLS.format(most=100))), []
+    program, messages = Code(pieces=pieces(COUNTS_ITS_CALLS.format(most=100))), []
     run = GradingRun(submissions={}, sandbox=sandbox, seed=Seed("s"))
 
     def judge_wrong(results):
-        told.append(results[0][1])
+        messages.append(results[0][1])
         raise Failure("it is off")
 
     run.trial(a_check(), program, "2.1-attend-values", 0, lambda results: None)
     with pytest.raises(Failure):
         run.trial(a_check(), program, "2.1-attend-values", 0, judge_wrong)
-    assert told[0] > told[1] == 1
+    assert messages[0] > messages[1] == 1
     with pytest.raises(Failure):  # and nothing runs in a process after that
         run.trial(a_check(), program, "2.1-attend-values", 0, judge_wrong)
-    assert told[2:] == [1]
+    assert messages[2:] == [1]
     run.close()

@@ -85,5 +85,5 @@ def hostile_report(report) -> Report:
 
 @pytest.fixture
 def broken_report(report) -> Report:
-    """Every text that a student can choose holds what acts on a terminal, or is no text."""
+    """Every text that a student can choose holds what acts on a terminal, or is not a text."""
     return saying(report, "a\x1b[2J\x9b\r\nb\ufffe\uffff\udcff\x00\u2028c")

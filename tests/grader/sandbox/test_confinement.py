@@ -299,6 +299,7 @@ def test_tiers_are_ordered_and_each_says_what_it_leaves_open(sandboxes):
     assert sandboxes(Tier.SEALED).weaknesses == Tier.SEALED.weaknesses
 
 
+@pytest.mark.slow  # a server of its own
 def test_the_best_tier_is_taken_if_none_is_asked_for_and_a_dead_server_is_our_fault(best):
     with Sandbox(limits=Limits()) as sandbox:
         assert sandbox.tier is best.tier

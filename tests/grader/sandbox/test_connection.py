@@ -159,7 +159,7 @@ def test_the_wall_is_for_all_calls_of_a_check_together(against):
 
 
 @pytest.mark.parametrize(
-    ("ended", "reason", "told"),
+    ("ended", "reason", "messages"),
     [
         (None, Reason.TAMPER, ""),  # it lives, and hung up
         (Ended(0, 0.1, 0), Reason.KILLED, ""),
@@ -173,21 +173,21 @@ def test_the_wall_is_for_all_calls_of_a_check_together(against):
         (Ended(signal.SIGKILL, 0.6, 0), Reason.TIMEOUT, ""),
     ],
 )
-def test_how_the_process_ended_decides_the_reason(against, ended, reason, told):
+def test_how_the_process_ended_decides_the_reason(against, ended, reason, messages):
     end = stopped(against(lambda sock: None, ended=ended).ask, "f", op="x")
     assert end.reason is reason
-    assert told in end.message
+    assert messages in end.message
 
 
 def test_a_message_is_short_and_clean_whoever_sends_it(against):
     words = "\x1b[2J\r\u202e<b>" + "x" * 5000
-    told = stopped(
+    messages = stopped(
         against(says(frame({"id": 1, "error": ["error", words, "\0\x07"]}))).ask, "f", op="x"
     )
-    assert told.message.startswith("<b>xxx")
-    assert len(told.message) <= MOST
-    assert told.message.isprintable()
-    assert told.hint == ""
+    assert messages.message.startswith("<b>xxx")
+    assert len(messages.message) <= MOST
+    assert messages.message.isprintable()
+    assert messages.hint == ""
 
 
 def test_a_process_that_could_not_be_confined_is_our_fault():

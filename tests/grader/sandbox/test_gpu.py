@@ -123,8 +123,8 @@ def test_a_training_that_stops_on_the_gpu_is_done_on_the_cpu(inside):
     assert asked[1:] == [False, False]
     assert facts["trained on"].startswith("the CPU, as on the GPU it stopped: ")
     assert "cuda" in facts["trained on"].lower()
-    plain, said, _ = trained(lambda trains: inside(trains=trains, gpu=None))
-    assert said["trained on"] == ON_CPU
+    plain, output, _ = trained(lambda trains: inside(trains=trains, gpu=None))
+    assert output["trained on"] == ON_CPU
     assert torch.equal(model(torch.ones(1, 3)), plain(torch.ones(1, 3)))
 
 

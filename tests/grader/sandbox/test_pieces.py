@@ -39,11 +39,11 @@ def test_a_failed_piece_says_why_when_its_name_is_asked_for_or_needed(student):
         (found.B, why, "cell 7, line 2: B = 1 / 0"),
         (found.g, f"g needs B: {why}", "cell 7, line 6: return B"),
     ):
-        told = stopped(call)
-        assert (told.reason, told.message, told.hint) == (Reason.MISSING, message, hint)
-    told = stopped(found.C)
-    assert told.reason is Reason.MISSING
-    assert "name 'nowhere' is not defined" in told.message
+        messages = stopped(call)
+        assert (messages.reason, messages.message, messages.hint) == (Reason.MISSING, message, hint)
+    messages = stopped(found.C)
+    assert messages.reason is Reason.MISSING
+    assert "name 'nowhere' is not defined" in messages.message
     assert "raised UnboundLocalError" in stopped(found.h).message  # a variable of its own
 
 
@@ -57,10 +57,10 @@ def test_a_syntax_error_costs_its_piece_and_who_needs_it(session):
     rest = pieces("def g():\n    return 1\ndef h():\n    return f()")
     why = "f stands in cell 3, which Python cannot read (line 4): invalid syntax"
     with session.check(Code(pieces=(bad, *rest))) as student:
-        told = stopped(student.f)
-        assert told.reason is Reason.MISSING
-        assert told.message == why
-        assert told.hint == "cell 3, line 4: def f(:"
+        messages = stopped(student.f)
+        assert messages.reason is Reason.MISSING
+        assert messages.message == why
+        assert messages.hint == "cell 3, line 4: def f(:"
         assert student.g() == 1
         assert stopped(student.h).message == f"h needs f: {why}"
 
@@ -78,9 +78,9 @@ def test_a_library_that_is_not_to_be_had_is_named_where_it_is_used(student):
     assert stopped(found.g).message == f"the definition of g {missing}"
     assert reason(found.value, "nonexistent") is Reason.MISSING
     assert "nonexistent" in stopped(found.h).message
-    told = stopped(found.i)
-    assert told.reason is Reason.FORBIDDEN
-    assert told.message == (
+    messages = stopped(found.i)
+    assert messages.reason is Reason.FORBIDDEN
+    assert messages.message == (
         "i needs attend: solutions belongs to the staff: it cannot be imported here"
     )
 
@@ -175,9 +175,9 @@ SHORTCUTS = code_beside(__file__)["shortcuts"]
 def test_a_forbidden_answer_is_told_by_its_name_whatever_it_goes_by(student, name):
     found = student(SHORTCUTS[name], forbidden=(name,))
     for call in "abcd":
-        told = stopped(getattr(found, call))
-        assert told.reason is Reason.FORBIDDEN, call
-        assert told.message == f"{name} is the library's own answer to this task"
+        messages = stopped(getattr(found, call))
+        assert messages.reason is Reason.FORBIDDEN, call
+        assert messages.message == f"{name} is the library's own answer to this task"
 
 
 @pytest.mark.parametrize("name", list(SHORTCUTS)[:2])

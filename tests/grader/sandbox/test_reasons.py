@@ -38,13 +38,13 @@ ENDS = [  # a call, and the reason and words with which the check ends
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments", "why", "told"), ENDS)
+@pytest.mark.parametrize(("name", "arguments", "why", "messages"), ENDS)
 def test_a_process_that_dies_is_killed_and_one_that_uses_the_line_tampers(
-    bad, name, arguments, why, told
+    bad, name, arguments, why, messages
 ):
     end = stopped(getattr(bad, name), *arguments)
     assert end.reason is why
-    assert told in end.message
+    assert messages in end.message
 
 
 @pytest.mark.parametrize("name", ["loop", "loop_that_ignores_the_signal", "many_threads"])
@@ -69,11 +69,11 @@ def test_threads_without_end_end(bad):
 
 
 def test_exceptions_of_any_kind_are_errors_and_the_process_lives(bad):
-    told = {"huge_answer": "too much", "recurse": "RecursionError"}
+    messages = {"huge_answer": "too much", "recurse": "RecursionError"}
     for name in ("huge_answer", "recurse", "leave_by_exception", "interrupt", "rude"):
         end = stopped(getattr(bad, name))
         assert end.reason is Reason.ERROR, name
-        assert told.get(name, "") in end.message
+        assert messages.get(name, "") in end.message
         assert bad.fine() == 42
 
 
@@ -82,9 +82,9 @@ def test_exceptions_of_any_kind_are_errors_and_the_process_lives(bad):
 def test_a_fork_bomb_does_not_go_off(sandboxes):
     code = Code(pieces=pieces(BAD))
     with sandboxes(Tier.FENCED).session() as session, session.check(code) as student:
-        told = stopped(student.fork_bomb)
-    assert told.reason is Reason.ERROR
-    assert "PermissionError" in told.message
+        messages = stopped(student.fork_bomb)
+    assert messages.reason is Reason.ERROR
+    assert "PermissionError" in messages.message
 
 
 def test_exceptions_are_short_and_clean_and_quote_the_students_own_line(bad):
@@ -97,16 +97,16 @@ def test_exceptions_are_short_and_clean_and_quote_the_students_own_line(bad):
     assert message.startswith("strange_kind raised yyyy")
     assert message.isprintable()
     assert len(message) < 150
-    told = stopped(bad.attend, torch.ones(2, 3), torch.ones(2, 3))
-    assert told.reason is Reason.ERROR
-    assert told.message.startswith("attend raised RuntimeError: mat1 and mat2 shapes")
+    messages = stopped(bad.attend, torch.ones(2, 3), torch.ones(2, 3))
+    assert messages.reason is Reason.ERROR
+    assert messages.message.startswith("attend raised RuntimeError: mat1 and mat2 shapes")
     line = BAD.split("\n").index("    scores = q @ k") + 1
-    assert told.hint == f"cell 7, line {line}: scores = q @ k"
-    told = stopped(bad.deep, torch.ones(2, 3))
+    assert messages.hint == f"cell 7, line {line}: scores = q @ k"
+    messages = stopped(bad.deep, torch.ones(2, 3))
     line = BAD.split("\n").index("    return torch.nn.functional.linear(x, torch.zeros(5, 7))") + 1
-    assert told.hint.startswith(f"cell 7, line {line}: return torch.nn.functional.linear(")
-    assert "/" not in told.message + told.hint
-    assert "grader" not in told.message + told.hint
+    assert messages.hint.startswith(f"cell 7, line {line}: return torch.nn.functional.linear(")
+    assert "/" not in messages.message + messages.hint
+    assert "grader" not in messages.message + messages.hint
 
 
 @pytest.mark.skipif("sys.version_info < (3, 11)")
@@ -180,10 +180,10 @@ def test_a_check_that_is_over_and_a_reference_that_fails_are_our_fault(best, ses
     ],
 )
 def test_what_works_in_a_notebook_and_not_here_is_told_with_the_line(student, line, words):
-    told = stopped(student(f"import torch\ndef f():\n    return {line}").f)
-    assert told.reason is Reason.ERROR
-    assert told.message.startswith(words)
-    assert told.hint == f"cell 7, line 3: return {line}"
+    messages = stopped(student(f"import torch\ndef f():\n    return {line}").f)
+    assert messages.reason is Reason.ERROR
+    assert messages.message.startswith(words)
+    assert messages.hint == f"cell 7, line 3: return {line}"
 
 
 def test_a_forbidden_function_is_refused_by_its_name_in_another_module(student):

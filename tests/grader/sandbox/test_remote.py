@@ -69,9 +69,9 @@ def test_an_error_in_forward_names_the_class_and_a_state_can_be_loaded(nets):
     two.load_state_dict(state)
     assert all(torch.equal(value, state[name]) for name, value in two.state_dict().items())
     assert "size mismatch" in stopped(nets.Honest(5, 3).load_state_dict, state).message
-    told = stopped(nets.Honest(5, 7), torch.zeros(2, 3))
-    assert told.message.startswith("Honest raised RuntimeError")
-    assert told.hint.startswith("cell 7, line ")
+    messages = stopped(nets.Honest(5, 7), torch.zeros(2, 3))
+    assert messages.message.startswith("Honest raised RuntimeError")
+    assert messages.hint.startswith("cell 7, line ")
 
 
 @pytest.mark.filterwarnings("ignore:.*jit.script.* is deprecated")

@@ -22,6 +22,6 @@ def test_a_definition_that_python_cannot_read_is_told_with_its_place(session):
     lost = unreadable("x = 3\ndef attend(q):\n    return (q", "cell 5")
     choice = select_pieces(found_in("def attention(q):\n    return q"), ("attend",), lost)
     with session.check(Code(pieces=tuple(choice.pieces))) as student:
-        told = stopped(student.attend)
-    assert told.message.startswith("attend stands in cell 5, which Python cannot read (line 3)")
-    assert told.hint == "cell 5, line 3: return (q"
+        messages = stopped(student.attend)
+    assert messages.message.startswith("attend stands in cell 5, which Python cannot read (line 3)")
+    assert messages.hint == "cell 5, line 3: return (q"

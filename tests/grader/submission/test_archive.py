@@ -70,8 +70,8 @@ def test_where_paths_are_too_long_the_rest_is_read_and_the_student_told(tmp_path
     put_notebook(tmp_path)
     submission = read(tmp_path)
     assert is_right(run(submission))
-    (told,) = (each for each in submission.repairs if "could not be read" in each)
-    assert len(told) < 200
+    (messages,) = (each for each in submission.repairs if "could not be read" in each)
+    assert len(messages) < 200
 
 
 def test_a_folder_that_may_not_be_read_costs_nothing_beside_it(tmp_path, monkeypatch):

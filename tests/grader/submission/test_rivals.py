@@ -26,8 +26,10 @@ VALUES = ["[attend]", "waves[:1]", "None", "3", "dict(steps=1)", "[1, 2]", "torc
 def test_a_value_never_takes_the_name_of_an_answer(kind, value):
     scratch = kind.format(value)
     assert sources("x = 3", ONE, scratch) == ["x = 3", ONE]
-    told = "`attend` is defined 2 times, in cell 1, line 1 and cell 2, line 1: the one in cell 1"
-    assert told in chosen(ONE, scratch).notes[0]
+    messages = (
+        "`attend` is defined 2 times, in cell 1, line 1 and cell 2, line 1: the one in cell 1"
+    )
+    assert messages in chosen(ONE, scratch).notes[0]
 
 
 CALLABLES = ["lambda q: q", "max", "partial(f, 3)", "F.relu", "Layer.run", "f", "g"]
@@ -36,13 +38,13 @@ CALLABLES += ["f if torch.cuda.is_available() else g"]
 
 @pytest.mark.parametrize("value", CALLABLES)
 def test_what_can_be_called_takes_the_place_of_a_function_before_it(value):
-    around = (
+    neighbors = (
         "import torch.nn.functional as F",
         "def f(q):\n    return q",
         "g = f",
         "class Layer:\n    def run(q):\n        return q",
     )
-    assert sources(*around, ONE, f"attend = {value}") == [*around, f"attend = {value}"]
+    assert sources(*neighbors, ONE, f"attend = {value}") == [*neighbors, f"attend = {value}"]
 
 
 HELPER, USER = "def scale(x):\n    return x", "def attend(q):\n    return scale(q)"
