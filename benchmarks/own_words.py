@@ -25,7 +25,7 @@ from kws.inference.evaluate import evaluate, load_split
 from kws.inference.trained import load_model
 from kws.metrics import Proportion, percent
 from kws.training.loop import fit
-from kws.training.recipe_files import load_recipe
+from kws.training.recipe import load_recipe
 from kws.training.splits import load_splits
 
 GERMAN = ("ja", "nein", "hoch", "runter", "links", "rechts", "an", "aus", "halt", "los")

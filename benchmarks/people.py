@@ -58,7 +58,7 @@ from kws.metrics import Proportion
 from kws.training.batches import steps_per_epoch
 from kws.training.loop import fit
 from kws.training.memory import keep_freed_memory
-from kws.training.recipe_files import load_recipe
+from kws.training.recipe import load_recipe
 
 PROTOCOL, UNKNOWN = "v2-12", 1
 FOLDS = 3

@@ -32,7 +32,7 @@ from kws.models.counts import count_parameters
 from kws.text.alphabet import Alphabet
 from kws.text.word_errors import WordErrors, word_errors
 from kws.training.loop import begin, training_steps
-from kws.training.recipe_files import load_recipe
+from kws.training.recipe import load_recipe
 from kws.training.recognizer_run import TranscriptionObjective, transcription_objective
 
 LONGEST = 40  # symbols of a text

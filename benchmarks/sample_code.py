@@ -29,8 +29,7 @@ from kws.training.classification import classification_objective
 from kws.training.distributed import team_of_processes
 from kws.training.history import History
 from kws.training.loop import begin, finish
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import load_recipe
+from kws.training.recipe import Recipe, load_recipe
 
 RECIPE = "speaker-homework/baseline"
 

@@ -39,7 +39,7 @@ from kws.inference.streaming import ListeningTime, listen
 from kws.inference.trained import Trained, load_model
 from kws.metrics import percent
 from kws.training.loop import fit
-from kws.training.recipe_files import load_recipe
+from kws.training.recipe import load_recipe
 from kws.training.splits import load_splits
 
 THRESHOLDS = tuple(i / 100 for i in range(50, 100))

@@ -20,8 +20,7 @@ from experiments.rows import Table
 from kws import plots
 from kws.data.protocols import get_protocol
 from kws.metrics import Proportion
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import changed_keys
+from kws.training.recipe import Recipe, changed_keys
 
 KEY = "Comment"  # of the digest, among the texts of the PNG
 COLORS = (plots.BLUE, plots.ORANGE, plots.GREEN, "#D55E00", "#CC79A7", "#56B4E9", "#000000")

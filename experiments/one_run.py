@@ -29,8 +29,7 @@ from kws.training.classification import fingerprint
 from kws.training.history import History
 from kws.training.loop import fit
 from kws.training.memory import keep_freed_memory
-from kws.training.recipe import Data, Recipe
-from kws.training.recipe_files import changed_keys, load_recipe, parse_recipe
+from kws.training.recipe import Data, Recipe, changed_keys, load_recipe, parse_recipe
 from kws.training.splits import load_splits
 
 MOST_LABELS = 35  # of a confusion matrix that is kept: no matrix of a hundred speakers

@@ -25,8 +25,7 @@ from kws.data.speakers import load_speakers
 from kws.errors import UsageError, did_you_mean
 from kws.files import cache_dir
 from kws.models.registry import PRETRAINED
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import experiment_groups, load_recipe
+from kws.training.recipe import Recipe, experiment_groups, load_recipe
 
 EMBEDDED = "embedded"
 ALL = "all"

@@ -15,8 +15,7 @@ from experiments.plan import Job
 from kws.errors import UsageError
 from kws.files import write_text
 from kws.training.history import Row
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import changed_keys, parse_recipe, to_toml
+from kws.training.recipe import Recipe, changed_keys, parse_recipe, to_toml
 
 FORMAT = "kws experiment 1"
 MOST_ROWS = 60  # of a history

@@ -16,8 +16,7 @@ from experiments.plan import effective_recipe, is_shortened
 from experiments.results import Result, read_result, recipe_in
 from kws.errors import UsageError
 from kws.metrics import wilson_interval
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import changed_keys, experiment_groups, load_recipe
+from kws.training.recipe import Recipe, changed_keys, experiment_groups, load_recipe
 
 
 @dataclass(frozen=True, order=True)

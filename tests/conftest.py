@@ -256,7 +256,7 @@ def untrained():
     from kws.audio.normalize import Normalizer
     from kws.inference.trained import Trained
     from kws.training.model import new_model
-    from kws.training.recipe_files import parse_recipe
+    from kws.training.recipe import parse_recipe
 
     small = ("model.name=gru", "model.channels=3", "model.hidden_size=5")
 

@@ -29,7 +29,7 @@ from kws.errors import UsageError
 from kws.inference.trained import Trained, load_model
 from kws.training.history import read_history
 from kws.training.model import new_model
-from kws.training.recipe_files import load_recipe, parse_recipe
+from kws.training.recipe import load_recipe, parse_recipe
 from tests.conftest import limited, state_of
 
 CASES = 25  # for each file and kind of damage

@@ -42,8 +42,7 @@ from kws.training.batches import Split
 from kws.training.classification import classification_objective
 from kws.training.distributed import team_of_processes
 from kws.training.loop import begin, fit, training_steps
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import load_recipe
+from kws.training.recipe import Recipe, load_recipe
 from kws.training.splits import load_splits
 
 CLIPS, FRAMES, UTTERANCES, SPEAKERS = 105_829, 42_500_000, 64_666, 600

@@ -145,7 +145,7 @@ def _imports_of(files: Mapping[str, bytes]) -> set[str]:
 def _library(root: Path, kept: Collection[str]) -> list[Path]:
     """What kws holds besides modules, each with the module that reads it, and the license."""
     found = [root / "LICENSE", root / "kws" / "py.typed"]
-    if "kws.training.recipe_files" in kept:
+    if "kws.training.recipe" in kept:
         found += sorted((root / "kws" / "recipes").glob("*.toml"))
     if "kws.inference.web_page" in kept:
         found += sorted(path for path in (root / "kws" / "web").glob("*") if path.is_file())

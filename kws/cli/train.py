@@ -57,7 +57,7 @@ def train(
     from kws.training.loop import begin, check_free, finish
     from kws.training.memory import keep_freed_memory
     from kws.training.progress import Terminated
-    from kws.training.recipe_files import load_recipe
+    from kws.training.recipe import load_recipe
 
     overrides = list(overrides or ())
     chosen = load_recipe(recipe, overrides)
@@ -199,7 +199,7 @@ def protocol_of(words: str, data: Path) -> str:
 @app.command("recipes")
 def recipes() -> None:
     """List the recipes that come with the package, the reported experiments by group."""
-    from kws.training.recipe_files import experiment_groups, load_recipe, recipe_names
+    from kws.training.recipe import experiment_groups, load_recipe, recipe_names
 
     groups = experiment_groups().items()
     names = [*recipe_names(), *(f"{group}/{name}" for group, inside in groups for name in inside)]

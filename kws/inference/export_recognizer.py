@@ -36,7 +36,7 @@ from kws.inference.trained_recognizer import Recognizer
 from kws.models.residual_maps import ConvLstm
 from kws.models.speech_gru import AnyRecognizer
 from kws.text.alphabet import SPECIAL, SPECIAL_LABELS
-from kws.training.recipe_files import to_toml
+from kws.training.recipe import to_toml
 
 CHECKED = ((1, 101, 1), (3, 61, 7), (2, 230, 19))  # batches, frames and symbols compared
 TRACED = (2, 61, 5)  # the sizes that the graphs are traced with

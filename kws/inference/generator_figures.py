@@ -29,8 +29,7 @@ from kws.training import codec_run, prior_run, voice_run
 from kws.training.checkpoint import checkpoint_of, read_checkpoint
 from kws.training.codec_run import decode_clips, encode_clips, measure_codec, spoken_words
 from kws.training.prior_run import codec_in, measure_prior, word_split
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import parse_recipe
+from kws.training.recipe import Recipe, parse_recipe
 from kws.training.synthesis import spoken_texts
 from kws.training.voice_run import measure_voice
 

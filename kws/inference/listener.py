@@ -27,8 +27,7 @@ from kws.data.speech_commands import load_speech_commands
 from kws.files import cache_dir
 from kws.inference.trained import Trained, load_model
 from kws.training.loop import fit
-from kws.training.recipe import Augment, Data, Features, Model, Recipe, Train
-from kws.training.recipe_files import to_toml
+from kws.training.recipe import Augment, Data, Features, Model, Recipe, Train, to_toml
 
 VERSION = 1
 RECORD = "listener.json"

@@ -29,7 +29,7 @@ from kws.files import cache_dir
 from kws.inference.trained import require_kind
 from kws.models.fastspeech import FastSpeech, FastSpeechConfig, pad_phonemes
 from kws.training.checkpoint import checkpoint_of, read_checkpoint, weights_of
-from kws.training.recipe_files import parse_recipe
+from kws.training.recipe import parse_recipe
 from kws.training.synthesis import VoiceSettings, train_fastspeech, voice_data
 from kws.training.voice_run import PROTOCOL, new_voice
 

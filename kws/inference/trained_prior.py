@@ -22,8 +22,7 @@ from kws.models.coded_words import CodedWords
 from kws.training.checkpoint import checkpoint_of, read_checkpoint, weights_of
 from kws.training.codec_run import decode_clips
 from kws.training.prior_run import PROTOCOL, KnownCodec, codec_in, new_prior
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import parse_recipe
+from kws.training.recipe import Recipe, parse_recipe
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from kws.audio.normalize import Normalizer
 from kws.errors import UsageError
 from kws.files import write_bytes
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import to_toml
+from kws.training.recipe import Recipe, to_toml
 
 FORMAT = "kws checkpoint 1"
 FIELDS = {

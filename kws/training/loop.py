@@ -45,8 +45,7 @@ from kws.training.optimizer import (
     set_learning_rate,
 )
 from kws.training.progress import CatchSignals, Progress
-from kws.training.recipe import Recipe, Train
-from kws.training.recipe_files import changed_keys, parse_recipe, to_toml
+from kws.training.recipe import Recipe, Train, changed_keys, parse_recipe, to_toml
 from kws.training.times import Times
 
 Figures = dict[str, Tensor]  # what a step measures: "loss", "gradient_norm", perhaps "accuracy"

@@ -14,8 +14,7 @@ from kws.models.pretrained import Pretrained
 from kws.models.registry import PRETRAINED, build_model
 from kws.training.checkpoint import checkpoint_of, read_checkpoint, weights_of
 from kws.training.other_words import OtherWordsApart, unknown_of
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import changed_keys, parse_recipe
+from kws.training.recipe import Recipe, changed_keys, parse_recipe
 
 
 def new_model(recipe: Recipe, num_classes: int) -> nn.Module:

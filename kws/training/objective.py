@@ -25,8 +25,7 @@ from kws.errors import UsageError
 from kws.training.batches import generator_for, steps_per_epoch, training_rows
 from kws.training.distributed import Team
 from kws.training.history import Row
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import changed_keys
+from kws.training.recipe import Recipe, changed_keys
 
 Batch = tuple[Any, ...]
 

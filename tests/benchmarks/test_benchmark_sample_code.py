@@ -12,8 +12,7 @@ from kws.data.speakers import load_speakers
 from kws.training import classification
 from kws.training.batches import evaluation_batches
 from kws.training.checkpoint import read_checkpoint
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import parse_recipe
+from kws.training.recipe import Recipe, parse_recipe
 
 PATH = Path(__file__).parents[2] / "benchmarks" / "sample_code.py"
 spec = importlib.util.spec_from_file_location("benchmark_sample_code", PATH)

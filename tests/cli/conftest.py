@@ -140,7 +140,7 @@ def good_speakers(tmp_path_factory) -> Path:
 def quick_run(recipe: str, data: Path, out: Path) -> Path:
     """A run folder after one step of training."""
     from kws.training.loop import fit
-    from kws.training.recipe_files import load_recipe
+    from kws.training.recipe import load_recipe
     from kws.training.splits import load_splits
 
     chosen = load_recipe(recipe, ["train.total_steps=1", "train.batch_size=8"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import kws.training.recipe_files
+import kws.training.recipe
 from experiments import runs
 from experiments.one_run import run_one
 from experiments.plan import Job, find_source
@@ -72,7 +72,7 @@ def recipe_folder(tmp_path_factory) -> Path:
 @pytest.fixture
 def recipes(recipe_folder, monkeypatch) -> Path:
     """The folder of the recipes, in place of the package's, in workers too."""
-    monkeypatch.setattr(kws.training.recipe_files, "RECIPES", recipe_folder)
+    monkeypatch.setattr(kws.training.recipe, "RECIPES", recipe_folder)
     command = [sys.executable, str(SMALL_WORKER), str(recipe_folder)]
     monkeypatch.setattr(runs, "COMMAND", command)
     yield recipe_folder

@@ -17,7 +17,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import kws.training.recipe_files
+import kws.training.recipe
 from experiments import runs
 
 FOLDER = Path(sys.argv[1])
@@ -41,6 +41,6 @@ def spoil(steps: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    kws.training.recipe_files.RECIPES = FOLDER
+    kws.training.recipe.RECIPES = FOLDER
     spoil()
     runs.main()

@@ -9,8 +9,8 @@ from kws.data.protocols import PROTOCOLS, get_protocol, on_the_embedded_corpus
 from kws.models.counts import count_parameters, measured_parts
 from kws.models.registry import PRETRAINED
 from kws.training.model import new_model
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import (
+from kws.training.recipe import (
+    Recipe,
     changed_keys,
     experiment_groups,
     load_recipe,

@@ -90,9 +90,9 @@ def test_a_process_killed_in_the_middle_goes_on_from_its_checkpoint(make_job, ma
 
 
 COMMAND = """
-import sys, kws.training.recipe_files, experiments.runs
+import sys, kws.training.recipe, experiments.runs
 from pathlib import Path
-kws.training.recipe_files.RECIPES = Path(sys.argv[1])
+kws.training.recipe.RECIPES = Path(sys.argv[1])
 experiments.runs.COMMAND = [sys.executable, sys.argv[2], sys.argv[1]]
 from experiments.__main__ import run_command
 sys.exit(run_command(sys.argv[3:]))

@@ -12,8 +12,7 @@ from kws.errors import UsageError
 from kws.inference.evaluate import evaluate, load_split
 from kws.inference.trained import load_model
 from kws.metrics import Proportion
-from kws.training.recipe import Data
-from kws.training.recipe_files import changed_keys, load_recipe
+from kws.training.recipe import Data, changed_keys, load_recipe
 
 
 def test_a_result_says_all_that_its_accuracy_depends_on(made, make_job):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-import kws.training.recipe_files
+import kws.training.recipe
 from experiments.curves import digest_in, rates, shares
 from experiments.one_run import run_one
 from experiments.report import render, stale, write_report
@@ -26,7 +26,7 @@ from experiments.verdicts import (
     verdict,
 )
 from kws.errors import UsageError
-from kws.training.recipe_files import changed_keys, experiment_groups, load_recipe
+from kws.training.recipe import changed_keys, experiment_groups, load_recipe
 
 RECIPES = experiment_groups()["questions"]
 QUESTION = Question(
@@ -172,7 +172,7 @@ def test_an_accuracy_is_held_against_a_level(results):
 def asked(recipe_folder, make_job, monkeypatch, tmp_path):
     """Two recipes of a question, run with one seed each: the folder of their results."""
     folder = shutil.copytree(recipe_folder / "words", tmp_path / "recipes" / "questions").parent
-    monkeypatch.setattr(kws.training.recipe_files, "RECIPES", folder)
+    monkeypatch.setattr(kws.training.recipe, "RECIPES", folder)
     out = tmp_path / "docs" / "experiments"
     for name in ("gru", "slow-gru"):
         run_one(replace(make_job(name, group="questions"), out=str(out)))

@@ -19,7 +19,7 @@ from kws.inference.onnx_tools import PACKAGES
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.registry import MODELS
 from kws.training.model import new_model
-from kws.training.recipe_files import parse_recipe
+from kws.training.recipe import parse_recipe
 
 pytestmark = pytest.mark.no_shapes
 

@@ -16,7 +16,7 @@ from kws.inference.onnx_tools import open_session
 from kws.inference.trained_recognizer import Recognizer
 from kws.models.speech_transformer import MODULES
 from kws.text.alphabet import EOS, SOS, SPECIAL, Alphabet
-from kws.training.recipe_files import load_recipe
+from kws.training.recipe import load_recipe
 from kws.training.recognizer_steps import new_recognizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.no_shapes]

@@ -13,8 +13,7 @@ from kws.errors import UsageError
 from kws.inference.detector import Trigger
 from kws.inference.streaming import FrameStream, ListeningTime, listen, posteriors
 from kws.inference.trained import Trained
-from kws.training.recipe import Augment, Features, compute_features
-from kws.training.recipe_files import load_recipe
+from kws.training.recipe import Augment, Features, compute_features, load_recipe
 
 # Frames are computed in other blocks than the whole recording: float32 rounding of the filters.
 ROUNDING = 1e-4

@@ -10,8 +10,7 @@ from kws.data.transcripts import TranscribedSplit, TranscriptRow
 from kws.training.codec_run import CodecObjective, level_of, new_codec
 from kws.training.objective import Objective, fresh_weights
 from kws.training.prior_run import PriorObjective, WordSplit, new_prior
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import load_recipe
+from kws.training.recipe import Recipe, load_recipe
 from kws.training.recognizer_run import transcription_objective
 from kws.training.synthesis import SpokenTexts, spoken_texts
 from kws.training.voice_run import VoiceObjective, new_voice

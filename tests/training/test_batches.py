@@ -22,8 +22,7 @@ from kws.training.batches import (
     training_rows,
 )
 from kws.training.objective import part_of
-from kws.training.recipe import compute_features
-from kws.training.recipe_files import parse_recipe
+from kws.training.recipe import compute_features, parse_recipe
 
 PLAIN = Normalizer(kind="none")
 SPEAKERS = ["data.task=speakers", "features.n_mels=13", "data.crop_frames=41"]

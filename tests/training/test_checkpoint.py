@@ -12,8 +12,7 @@ from kws.errors import UsageError
 from kws.inference.trained import Trained, load_model
 from kws.training.checkpoint import read_checkpoint, save_checkpoint
 from kws.training.model import initialize_from, new_model
-from kws.training.recipe import compute_features
-from kws.training.recipe_files import parse_recipe
+from kws.training.recipe import compute_features, parse_recipe
 from tests.conftest import state_of
 
 SOMEWHERE = Path("runs/x/best.pt")

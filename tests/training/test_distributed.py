@@ -17,7 +17,7 @@ from kws.training.classification import classification_objective
 from kws.training.distributed import Team, main_first, team_of_processes
 from kws.training.history import read_history
 from kws.training.loop import TrainingRun, begin, finish
-from kws.training.recipe_files import parse_recipe
+from kws.training.recipe import parse_recipe
 from tests.conftest import PATIENCE, forked
 from tests.training.small_objectives import SMALL, small_objective
 

@@ -16,7 +16,7 @@ from kws.training.classification import fingerprint
 from kws.training.history import read_history
 from kws.training.loop import fit
 from kws.training.losses import loss_per_example
-from kws.training.recipe_files import load_recipe, parse_recipe
+from kws.training.recipe import load_recipe, parse_recipe
 from kws.training.times import Times
 from tests.tolerances import SAME_SUMS
 

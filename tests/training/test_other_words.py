@@ -14,7 +14,7 @@ from kws.models.recurrent import Crnn
 from kws.training.loop import fit
 from kws.training.model import new_model
 from kws.training.other_words import OtherWordsApart, labels_of_parts, split_other_words
-from kws.training.recipe_files import load_recipe, parse_recipe
+from kws.training.recipe import load_recipe, parse_recipe
 from tests.tolerances import SAME_SUMS
 
 PROTOCOL = get_protocol("v2-12")

@@ -8,9 +8,12 @@ import torch
 
 from kws.audio.features import mel_db, mel_spectrogram, mfcc, with_deltas
 from kws.errors import UsageError
-from kws.training.recipe import Features, Recipe, Train, compute_features
-from kws.training.recipe_files import (
+from kws.training.recipe import (
+    Features,
+    Recipe,
+    Train,
     changed_keys,
+    compute_features,
     experiment_groups,
     load_recipe,
     parse_recipe,

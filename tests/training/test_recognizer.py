@@ -18,8 +18,7 @@ from kws.models.registry import RECOGNIZERS, build_from, configure
 from kws.text.alphabet import EOS, SOS, Alphabet
 from kws.text.word_errors import word_errors
 from kws.training.loop import begin, finish
-from kws.training.recipe import Recipe
-from kws.training.recipe_files import load_recipe
+from kws.training.recipe import Recipe, load_recipe
 from kws.training.recognizer_run import transcription_objective
 from kws.training.recognizer_steps import ctc_weight, new_recognizer, spelled
 from kws.training.transcription import joint_loss, teacher_forced
