@@ -202,9 +202,6 @@ def in_a_fresh_process(code: str) -> str:
     return done.stdout
 
 
-# Arrows
-
-
 @pytest.mark.parametrize("folder", OURS)
 def test_the_arrows_between_folders(folder):
     wrong = [
@@ -269,21 +266,6 @@ def test_the_graph_is_seen():
     assert "grader.core.outcomes" in reachable("grader.batch.summary")
 
 
-@pytest.mark.parametrize(
-    ("arrows", "found"),
-    [
-        ({"a": {"b"}, "b": {"c"}, "c": set()}, []),
-        ({"a": {"b"}, "b": {"c"}, "c": {"b"}}, ["b", "c", "b"]),
-        ({"a": {"c"}, "b": {"a"}, "c": {"b"}}, ["a", "c", "b", "a"]),
-    ],
-)
-def test_a_circle_is_seen(arrows, found):
-    assert circle(arrows) == found
-
-
-# Imports
-
-
 @pytest.mark.parametrize("module", ["kws", "kws.cli", "kws.cli.groups", "kws.errors"])
 def test_importing_the_package_is_quiet_and_brings_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch imported' if 'torch' in sys.modules else 0)"
@@ -310,9 +292,6 @@ def test_nothing_is_imported_by_a_string_without_a_reason():
     assert found == BY_STRING.keys()
 
 
-# Names
-
-
 def test_every_module_has_a_name_of_its_own():
     names = defaultdict(list)
     for path in sources(*FLOORS):
@@ -333,9 +312,6 @@ def test_every_class_has_a_name_of_its_own():
     twice = {name: paths for name, paths in names.items() if len(paths) > 1}
     assert {name: paths for name, paths in twice.items() if name not in SAME_CLASS} == {}
     assert not SAME_CLASS.keys() - twice.keys(), "gone: correct SAME_CLASS"
-
-
-# Files
 
 
 def test_tests_are_found_by_folder():

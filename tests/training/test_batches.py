@@ -32,9 +32,6 @@ def recipe(*overrides: str):
     return parse_recipe("", overrides=overrides)
 
 
-# The order of the examples
-
-
 @pytest.mark.parametrize(("n", "batch_size"), [(31, 7), (7, 7), (8, 7), (3, 7), (100, 1)])
 def test_a_pass_visits_every_example_once_in_batches_of_nearly_one_size(n, batch_size):
     for epoch in range(2):
@@ -63,9 +60,6 @@ def test_generators_differ_by_seed_purpose_and_step():
         for key in [(0, "a", 0), (1, "a", 0), (0, "b", 0), (0, "a", 1), (11, "a", 0), (1, "a", 10)]
     }
     assert len(draws) == 6
-
-
-# Training batches
 
 
 def make(split, chosen, normalize=PLAIN, step=0, rows=(3, 1, 4, 0, 5)):
@@ -217,9 +211,6 @@ def test_data_that_stay_on_the_cpu_are_moved_batch_by_batch(tones, voices):
         assert (batch.features.device, batch.targets.device) == (gpu, gpu)
 
 
-# Evaluation batches
-
-
 @pytest.fixture
 def small_batches(monkeypatch):
     monkeypatch.setattr("kws.training.batches.EVALUATION_BATCH", 5)
@@ -289,9 +280,6 @@ def test_small_evaluation_sets_are_made_once_and_large_ones_anew():
         assert [batch.features[0, 0, 0].item() for batch in batches] == [0, 1]
         assert [batch.features[0, 0, 0].item() for batch in batches] == [0, 1]
         assert len(made) == expected
-
-
-# Normalization
 
 
 def test_utterance_normalization_subtracts_the_mean_over_real_frames():

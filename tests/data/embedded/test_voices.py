@@ -18,7 +18,6 @@ from kws.data.embedded.recording import (
     noise,
     record,
     response,
-    smooth,
     trim,
 )
 from kws.data.protocols import SPLITS
@@ -257,12 +256,6 @@ def test_setups_differ_and_stay_in_range():
     assert len(set(setups)) == 50
     assert all(10 < setup.signal_to_noise < 75 for setup in setups)
     assert np.ptp([setup.signal_to_noise for setup in setups]) > 40
-
-
-def test_smooth_lengths_are_enough_and_products_of_2_3_5():
-    for number in (1, 7, 50, 99_999):
-        assert smooth(number) >= number
-        assert 2**20 * 3**20 * 5**20 % smooth(number) == 0
 
 
 def test_trim_keeps_the_word():
