@@ -20,6 +20,7 @@ from kws.models.pooling import make_pooling
 from kws.models.positional import ENCODER_POSITIONS, SinusoidalPositions
 from kws.models.sequence_classifier import FRONT_ENDS, SequenceClassifier
 from kws.models.transformer import EncoderLayer, TransformerEncoder
+from kws.settings import Finite, Layers, Size, SizeOrZero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,21 +45,21 @@ class EncoderSettings:
         logit_scale: logits are this times a cosine (`CosineLogits`); 0 for a linear layer.
     """
 
-    num_classes: int = 600
-    num_features: int = 40
+    num_classes: Size = 600
+    num_features: Size = 40
     front_end: str = "conv"
-    d_model: int = 96
-    num_heads: int = 4
-    num_layers: int = 3
-    d_ff: int = 384
+    d_model: Size = 96
+    num_heads: Size = 4
+    num_layers: Layers = 3
+    d_ff: Size = 384
     positions: str = "sinusoidal"
-    dropout: float = 0.1
+    dropout: Finite = 0.1
     pooling: str = "self-attentive"
     normalization: str = "batch"
-    d_hidden: int = 0
+    d_hidden: SizeOrZero = 0
     head_activation: str = "relu"
-    head_dropout: float = 0.1
-    logit_scale: float = 0.0
+    head_dropout: Finite = 0.1
+    logit_scale: Finite = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +88,10 @@ class ConformerConfig(EncoderSettings):
         norm: in the convolution module: "batch" or "layer".
     """
 
-    num_layers: int = 2
-    d_ff: int = 192
+    num_layers: Layers = 2
+    d_ff: Size = 192
     positions: str = "relative"
-    kernel_size: int = 15
+    kernel_size: Size = 15
     norm: str = "batch"
 
 
@@ -102,9 +103,9 @@ class BranchformerConfig(EncoderSettings):
         kernel_size: frames seen by the depthwise convolution; odd.
     """
 
-    num_layers: int = 2
+    num_layers: Layers = 2
     positions: str = "relative"
-    kernel_size: int = 15
+    kernel_size: Size = 15
 
 
 HOMEWORK_BASELINE = TransformerConfig(
