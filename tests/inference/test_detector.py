@@ -59,7 +59,7 @@ def test_hops_that_a_slow_device_leaves_out_change_the_time_by_less_than_they_to
     rows = [SILENCE] * 6 + [JA] * 12 + [SILENCE] * 12 + [NEIN] * 12
     times = range(0, len(rows), step)
     found = [event for i in times if (event := detector.push(1 + i / 10, rows[i]))]
-    whole = heard(rows, **vars(trigger))
+    whole = received(rows, **vars(trigger))
     assert [event.word for event in found] == [event.word for event in whole] == ["ja", "nein"]
     assert all(abs(a.time - b.time) <= 0.1 * step for a, b in zip(found, whole, strict=True))
 
