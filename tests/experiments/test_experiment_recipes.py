@@ -1,5 +1,6 @@
 """The recipes of the experiments: every reported figure once, published sizes, short forms."""
 
+import sys
 from functools import cache
 
 import pytest
@@ -10,6 +11,7 @@ from kws.models.counts import count_parameters, measured_parts
 from kws.models.registry import PRETRAINED
 from kws.training.model import new_model
 from kws.training.recipe import (
+    RECIPES,
     Recipe,
     changed_keys,
     experiment_groups,
@@ -17,6 +19,11 @@ from kws.training.recipe import (
     parse_recipe,
     to_toml,
 )
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 GROUPS = [
     "convs2s",
@@ -78,8 +85,8 @@ PARAMETERS = {
 ENCODERS = {
     "speaker-lab/shared": 154_880,
     "speaker-lab/separate": 464_640,
-    "speaker-lab/conformer": 3 * 90_256,
-    "speaker-lab/conformer-without-norm": 3 * 90_256,
+    "speaker-lab/conformer": 3 * 210_040,
+    "speaker-lab/conformer-without-norm": 3 * 210_040,
 }
 NAMES = [f"{group}/{name}" for group, names in experiment_groups().items() for name in names]
 
@@ -120,6 +127,22 @@ def test_every_recipe_says_what_was_reported_by_whom_and_on_what():
         assert reported.source, name
         assert reported.data, name
         assert reported.note, name
+
+
+def written(name: str) -> dict:
+    """The keys of [train] that a recipe and its bases write themselves."""
+    table = tomllib.loads((RECIPES / f"{name}.toml").read_text(encoding="utf-8"))
+    below = written(table["base"]) if "base" in table else {}
+    return {**below, **table.get("train", {})}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("questions/")])
+def test_no_default_of_ours_sneaks_into_a_reported_run(name):
+    train = written(name)
+    needed = {"clip_norm", "decay", "precision", "schedule"}
+    needed |= {"momentum"} if train.get("optimizer") in ("sgd", "rmsprop") else set()
+    assert needed <= set(train)
+    assert train["schedule"] != "cosine" or {"warmup", "warmup_steps"} & set(train)
 
 
 @pytest.mark.parametrize("name", NAMES)

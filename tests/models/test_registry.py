@@ -142,9 +142,13 @@ def test_published_settings_stay_unless_changed():
         (
             "kwt-1",
             {"d_model": 12.0},
-            r"kwt-1: d_model expects a whole number, got 12.0 \(a number\)",
+            r"kwt-1: d_model expects a whole number from 1 to 999999, got 12.0",
         ),
-        ("kwt-1", {"num_layers": True}, "kwt-1: num_layers expects a whole number, got true"),
+        (
+            "kwt-1",
+            {"num_layers": True},
+            "kwt-1: num_layers expects a whole number from 1 to 1000, got true",
+        ),
         (
             "kwt-1",
             {"num_layers": 0},
@@ -158,18 +162,26 @@ def test_published_settings_stay_unless_changed():
         ("kwt-1", {"qkv_bias": 1}, "kwt-1: qkv_bias expects true or false, got 1"),
         ("kwt-1", {"stem": "patch"}, "kwt-1: stem='patch' is none of strided"),
         ("kwt-1", {"dropout": "much"}, 'kwt-1: dropout expects a number, got "much"'),
-        ("crnn", {"channels": 5}, "crnn: channels expects a list, got 5"),
-        ("crnn", {"pools": (2, 2)}, r"crnn: pools expects a list of pairs, got \[2, 2\]"),
+        (
+            "crnn",
+            {"channels": 5},
+            "crnn: channels expects a list of whole numbers from 1 to 999999, got 5",
+        ),
+        (
+            "crnn",
+            {"pools": (2, 2)},
+            r"crnn: pools expects a list of lists of 2 whole numbers .*, got \[2, 2\]",
+        ),
         (
             "crnn",
             {"pools": [[2, 2, 2]]},
-            r"crnn: pools expects a list of pairs, got \[\[2, 2, 2\]\]",
+            r"crnn: pools expects a list of lists of 2 .*, got \[\[2, 2, 2\]\]",
         ),
         ("crnn", {"pools": [[2, 2]]}, r"crnn: channels=\(32, 64, 128\), strides=\(1, 1, 1\) and"),
         (
             "crnn",
             {"channels": (4, 0, 2)},
-            "crnn: channels expects a whole number from 1 to 999999, got 0",
+            r"crnn: channels expects a list of whole numbers from 1 to 999999, got \[4, 0, 2\]",
         ),
         (
             "crnn",

@@ -142,6 +142,27 @@ def test_the_readme_lists_the_assignments_and_one_install_brings_jupyter(small):
     assert "pytest" not in text  # no tools of the staff
 
 
+@pytest.mark.parametrize("platform", ["Colab", "Kaggle"])
+def test_the_shell_lines_for_a_platform_run_in_bash(small, tmp_path, platform):
+    readme = release_kit(tmp_path / "kws-02.zip", root=small, catalog=CATALOG).files["README.md"]
+    recipe = readme.decode().partition(f"**{platform}.**")[2].partition("\n\n**")[0]
+    lines = re.findall(r"^!(.+)$|`!((?:cp|unzip) [^`]+)`", recipe, flags=re.MULTILINE)
+    inputs, drive = tmp_path / "input", tmp_path / "drive"
+    (drive / "MyDrive" / "Colab Notebooks").mkdir(parents=True)
+    if platform == "Kaggle":  # it unpacks the zip into the folder of the dataset
+        with zipfile.ZipFile(tmp_path / "kws-02.zip") as packed:
+            packed.extractall(inputs / "kit")
+        (tmp_path / "kws-02.zip").unlink()
+    work = "pip() { pwd >> installed; test -f constraints.txt; }; set -e\n"
+    work += "\n".join(f"({''.join(line)})" for line in lines)
+    work = work.replace("/kaggle/input", str(inputs)).replace("/content/drive", str(drive))
+    subprocess.run(["bash", "-c", work], cwd=tmp_path, check=True)
+    [installed] = [path.parent for path in tmp_path.glob("*/installed")]
+    assert (installed / "pyproject.toml").is_file()
+    if platform == "Colab":
+        assert list(drive.rglob("02_attention.ipynb"))
+
+
 def test_the_same_sources_give_the_same_zip_that_holds_the_kit_in_one_folder(small, tmp_path):
     for name in ("one.zip", "two.zip"):
         kit = release_kit(tmp_path / name, "1", root=small, catalog=CATALOG)

@@ -138,7 +138,7 @@ def test_every_submission_is_in_one_bin(report, full_report, open_report):
 def test_the_class_page_counts_who_earned_a_check_and_what_was_said(report, full_report):
     shown = " ".join(" ".join(Tags(class_page([report, report, full_report])).texts).split())
     assert "2.1-values 3 1 0.33" in shown
-    assert "Missed by 2 of 3. 2 × are the scores divided by sqrt(K)?" in shown
+    assert "Missed by 2 of 3. 2 students: are the scores divided by sqrt(K)?" in shown
     assert "Mean 5.67 of 10 points; median 35 % (n = 3)" in shown
 
 
