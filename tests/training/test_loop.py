@@ -102,23 +102,13 @@ def test_a_run_folder_holds_recipe_history_best_and_last(train):
 
 def test_a_row_says_where_how_fast_how_well_and_on_how_many(train):
     rows = train().rows
-    assert [(row["step"], row["epoch"], row["validation_n"]) for row in rows] == [
-        (5, 1, 17),
-        (10, 2, 17),
-    ]
+    places = [(row["step"], row["epoch"], row["validation_n"]) for row in rows]
+    assert places == [(5, 1, 17), (10, 2, 17)]
     assert rows[0]["lr"] > rows[1]["lr"] == 0
     assert 0 <= rows[0]["validation_accuracy"] <= 1
-    assert list(rows[0]) == [
-        "step",
-        "epoch",
-        "lr",
-        "train_loss",
-        "train_accuracy",
-        "gradient_norm",
-        "validation_loss",
-        "validation_accuracy",
-        "validation_n",
-    ]
+    trained = "step epoch lr train_loss train_accuracy gradient_norm"
+    validated = "validation_loss validation_accuracy validation_n"
+    assert list(rows[0]) == f"{trained} {validated}".split()
 
 
 def test_loss_and_gradient_of_a_row_are_the_means_since_the_row_before(plain, train):
@@ -392,15 +382,9 @@ def test_a_gradient_that_is_not_finite_stops_as_well(train, monkeypatch):
 
 
 def test_a_learning_rate_far_too_high_ends_in_a_sentence_and_a_good_checkpoint(train, tmp_path):
+    wild = ["train.lr=1e38", "train.optimizer=sgd", "train.clip_norm=0"]
     with pytest.raises(UsageError, match=r"^step \d+: .* at learning rate 1e\+38: lower train\.lr"):
-        train(
-            "train.lr=1e38",
-            "train.optimizer=sgd",
-            "train.clip_norm=0",
-            "train.schedule=constant",
-            "train.save_every=1",
-            out=tmp_path,
-        )
+        train(*wild, "train.schedule=constant", "train.save_every=1", out=tmp_path)
     assert torch.isfinite(weights(tmp_path)).all()
 
 
@@ -480,9 +464,8 @@ def test_ctrl_c_saves_the_step_and_resuming_changes_nothing(train, tmp_path, mon
     resumed = train("augment.mixup=0.5", out=tmp_path, resume=True)
     assert steps[4:] == [4, 5, 6, 7, 8, 9]
     assert gap(whole, resumed) == 0
-    assert (resumed.path / "history.jsonl").read_bytes() == (
-        whole.path / "history.jsonl"
-    ).read_bytes()
+    one, two = ((run.path / "history.jsonl").read_bytes() for run in (whole, resumed))
+    assert one == two
 
 
 def test_fingerprints_tell_data_apart(tones):

@@ -258,8 +258,9 @@ def codebook_begins(draw, D, K, n, Codebook):
 )
 def codec_values(draw, B, t, F, W, D, K, Codec):
     """mels become codes and mels again; what is decoded depends on the codes alone."""
-    mel, codec = draw(B, 4 * t, F), Codec(F, W, D, K)
-    codec.train()(mel)  # the codebook begins, so that codes lie among its vectors, and differ
+    # untrained layers shrink what they read: 30 keeps the encoder's output off the codes' vectors
+    first, mel, codec = 30 * draw(B, 4 * t, F), 30 * draw(B, 4 * t, F), Codec(F, W, D, K)
+    codec.train()(first)  # the codebook begins, so that codes lie among its vectors, and differ
     codec.eval()
     codec.codebook.vectors.copy_(codec.codebook.vectors.flip(0))
     again, codes, loss = codec(mel)
