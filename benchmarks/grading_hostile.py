@@ -165,7 +165,7 @@ def _parent(pid: int) -> int:
 
 
 def _server_of(pid: int) -> list[int]:
-    """The sandbox's process: the one child that is no fork of the evaluator."""
+    """The sandbox's process: the one child that is not a fork of the evaluator."""
 
     def words(one: int) -> bytes:
         try:

@@ -327,7 +327,7 @@ def main() -> int:
         for how, right in one.right.items():
             share = Proportion(correct=int(right.sum()), n=len(right))
             gain = compare(right[None].double(), first.right[PLAIN][None].double())
-            gap = [100 * value for value in (gain.value, gain.low, gain.high)]
+            gap = [100 * value for value in (gain.value, *gain.interval())]
             recall = 100 * float(right[unknown].double().mean())
             rows.append([name, how, share.n, 100 * share.value, *gap, recall, one.cpu])
             numbers[f"{name}, {how}"] = {"accuracy": share.value, "n": share.n, "gain": gap}

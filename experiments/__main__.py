@@ -111,19 +111,25 @@ def report(
     results: Annotated[Path, typer.Option("--from", help="Folder of the results.")] = RESULTS,
     page: Annotated[Path, typer.Option("--to", help="Page to write.")] = PAGE,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit code 1 if the page is stale.")
+        bool,
+        typer.Option(
+            "--check",
+            help="Write nothing; exit code 1 if the page is stale or a commit is unknown.",
+        ),
     ] = False,
 ) -> None:
     """Write the page and the plots of all results: reported figures beside ours."""
-    from experiments.report import stale, write_report
+    from experiments.report import stale, without_history, write_report
 
     if not check:
         for path in write_report(results, page):
             print(f"written: {path}")
         return
-    if old := stale(results, page):
-        for path in old:
-            print(f"stale: {path}: run python -m experiments report", file=sys.stderr)
+    for path in (old := stale(results, page)):
+        print(f"stale: {path}: run python -m experiments report", file=sys.stderr)
+    for sentence in (unknown := without_history(results)):
+        print(f"experiments: {sentence}", file=sys.stderr)
+    if old or unknown:
         raise typer.Exit(FAILED)
     print(f"{page}: up to date")
 

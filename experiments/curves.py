@@ -100,7 +100,7 @@ def learning_curves(table: Table) -> Figure:
     return figure
 
 
-RATE_KEYS = {"train.lr", "train.optimizer", "train.weight_decay"}
+RATE_KEYS = {"train.lr", "train.optimizer", "train.weight_decay", "train.momentum"}
 SHARE_KEYS = {"data.unknown"}
 Lines = dict[str, dict[float, list[float]]]  # line -> setting -> accuracies in percent
 

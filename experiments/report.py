@@ -1,15 +1,14 @@
-"""The page of all experiments: tables, learning curves and written commentary, from JSON alone.
+"""The page of all experiments: questions, tables and learning curves, from JSON alone.
 
-The same results, recipes and commentaries give the same bytes. Commentaries are `GROUP.md` in the
-folder of the results, and `summary.md` for the top of the page: formats of `str.format`, with a
-`Cited` for each recipe that was run. `{embedded/twelve-classes/cosine.accuracy}` is the accuracy of
-that recipe of that group on those data. So no figure is older than the table above it.
+The same results and recipes give the same bytes.
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from experiments.curves import (
@@ -28,60 +27,70 @@ from experiments.plan import KINDS, QUESTION_VOICES, QUESTIONS
 from experiments.results import Result
 from experiments.rows import Row, Table, gather, read_results
 from experiments.verdicts import (
+    CANNOT_SAY,
     DOES_NOT,
     FEWEST_SEEDS,
+    HOLDS,
     RISING,
     Finding,
-    Question,
     findings,
     read_questions,
 )
 from kws import plots
-from kws.errors import UsageError, did_you_mean
 from kws.files import write_text
 from kws.metrics import percent
 
+QUESTIONS_SECTION = """\
+## What the reports found, and what we found
+
+The questions of the reports, on narrow models that a CPU trains in a minute: {voices} synthetic
+voices that say each word once, or 100 synthetic speakers, or (`--data FOLDER`) recordings of people
+(`python -m experiments run questions`).
+"""
+HOW_TO_READ = """\
+What we found is a difference of test accuracies in points, over pairs of runs that share seed,
+order and test examples, with its 95 % interval over other seeds and other examples
+(`experiments.verdicts`). All {asked} lines are read at once, so the verdict follows from a wider
+interval, with Holm's correction for their number, and needs {seeds} seeds or more. A finding holds
+where that whole interval agrees with it in sign, and does not where the interval leaves no
+difference that matters: 2 points, or the report's own where that is less. Where a recipe still
+rises, by more than {rising:g} points of validation accuracy in the last quarter of its training,
+nothing can be said. In brackets: CPU seconds of a run.
+"""
 INTRODUCTION = """\
 ## The sources, and how to read the tables
 
-Every run that the source documents report is a recipe (`kws recipes`). This page lists them: the
-figure that was reported beside the one that we got. It is made by `python -m experiments report`
-from the results in `{folder}`; a result is made by `python -m experiments run GROUP`. The four
-fine-tunings begin with published weights, which `kws train unknown/NAME --init WEIGHTS` takes;
-they were not run here. Of ConvS2S there is the encoder: a class needs no decoder.
+Every run that the source documents report is a recipe (`kws recipes`). A table has the figure that
+was reported beside the one that we measured; what was not run here is listed at the end.
+`python -m experiments run GROUP` makes results in `{folder}`, `python -m experiments report` this
+page. Of ConvS2S there is the encoder: a class needs no decoder.
 
 The sources. The speaker homework is HW4 of the machine learning course of National Taiwan
-University, 2021-2023 (https://speech.ee.ntu.edu.tw/~hylee/ml/2022-spring.php); the figures for it
-are those of a report on it. That report, the speaker laboratory, the Speech Commands report and the
-report on the Kaggle challenge came to us without title or author, and go by what they are about.
-Published models: Kim et al. 2021, "Broadcasted Residual Learning for Efficient Keyword Spotting"
-(https://arxiv.org/abs/2106.04140); Berg et al. 2021, "Keyword Transformer: A Self-Attention Model
-for Keyword Spotting" (https://arxiv.org/abs/2104.00769).
+University, spring 2023 (https://speech.ee.ntu.edu.tw/~hylee/ml/2023-spring.php); the figures for it
+are those of a student's report on it. That report, the speaker laboratory, the Speech Commands
+report and the report on the Kaggle challenge are students' work: we leave their names out and call
+each by its subject. Published models: Kim et al. 2021, "Broadcasted Residual Learning for Efficient
+Keyword Spotting" (https://arxiv.org/abs/2106.04140); Berg et al. 2021, "Keyword Transformer: A
+Self-Attention Model for Keyword Spotting" (https://arxiv.org/abs/2104.00769).
 
 A reported figure and ours are on different data unless both columns say the
-same, so they are never in one column. Our accuracy is the mean over seeds, ± the standard deviation
+same, so they are never in one column. Our accuracies are means over seeds, ± the standard deviation
 between them, then the number n of test examples and the 95 % interval of the mean on that many
-(Wilson). Time is that of training, with one thread where it ran on a CPU. Steps are those done, of
-those that the recipe as written takes on the reported data.
+(Wilson); training and validation are those of the weights that were kept. Time is that of training,
+with one thread where it ran on a CPU. Steps are those done, of those that the recipe as written
+takes on the reported data.
 """
-FINDINGS = """\
-## What the reports found, and what we found
-
-Each question of the reports in a form that a CPU can answer: `python -m experiments run questions`
-runs narrow models on {voices} synthetic voices, each word said once; with `--data FOLDER` on
-recordings. What we found is a difference of test accuracies in points, over pairs of runs that
-share seed, order and test examples, with its 95 % interval over other seeds and other examples
-(`experiments.verdicts`). The verdict follows from the interval, for {seeds} seeds or more. A
-finding holds where the whole interval agrees with it in sign, and does not where the interval
-leaves no difference worth having: {matters:g} points, or the report's own where that is less. The
-cell says whether it is less than that either way, or the other way round. Where the first seeds
-left an interval too wide there are more of them, up to {most}; no interval is corrected for that.
-Recipes still rising, by more than {rising:g} points of validation accuracy in the last quarter of
-their training, give no verdict unless the question is about length. In brackets: CPU seconds of a
-run.
-"""
+VERDICTS = {
+    HOLDS: "What the report found holds here",
+    DOES_NOT: "It does not hold here",
+    CANNOT_SAY: "Cannot be said",
+}
 HEADS = ("speaker-sigmoid", "speaker-relu")  # whose gradients are plotted
-BASES = ("transformer-step",)  # a curve over rates for each
+BASES = (
+    "transformer-step",
+    "convs2s-mse-rmsprop",
+    "convs2s-cross-entropy-adam",
+)  # a curve over rates for each
 SHARES = "crnn-unknown-10"  # a curve over the share of other words in training
 CONFUSIONS = ("transformer-step", "crnn-unknown-60")  # of their first seed
 HIDDEN_KEYS = ("data.protocol", "data.count_as")  # of the embedded corpus: the heading says it
@@ -91,47 +100,81 @@ def render(results: Path, page: Path) -> tuple[str, dict[Path, Drawing]]:
     """The text of the page, and of each plot what is drawn in it.
 
     Raises:
-        UsageError: a result or a commentary that cannot be used.
+        UsageError: a result that cannot be used.
     """
     read = read_results(results)
     groups = gather(read)
-    tables = [table for inside in groups.values() for table in inside]
     drawn: dict[Path, Drawing] = {}
     here = os.path.relpath(results, page.parent).replace(os.sep, "/")
     parts = ["# Experiments\n"]
-    parts += findings_table(findings(read, read_questions()))
+    found = findings(read, read_questions())
+    if found:
+        parts += [QUESTIONS_SECTION.format(voices=QUESTION_VOICES), *verdict_lists(found)]
+    curves = []
     for name, (about, drawing) in question_plots(read).items():
         drawn[results / name] = drawing
-        parts.append(f"![{about}]({here}/{name})\n")
+        curves.append(f"![{about}]({here}/{name})\n")
+    if found:
+        parts += folded("The measurements behind each verdict", [*findings_table(found), *curves])
     parts.append(INTRODUCTION.format(folder=here))
-    cited = citations(tables)
-    parts += commentary(results / "summary.md", cited)
     for group, inside in groups.items():
+        ran = [table for table in inside if table.where]
+        if not ran:
+            continue
         parts.append(f"## {group}\n")
-        for table in inside:
-            parts += describe(table)
-            if table.where is None:
-                continue
+        for table in ran:
+            assert table.where is not None
             plot = results / f"{group}-{table.where.slug}.png"
             drawn[plot] = curves_of(table)
-            parts.append(f"![learning curves of {group}]({here}/{plot.name})\n")
-        parts += sources(inside)
-        parts += commentary(results / f"{group}.md", cited)
+            picture = f"![learning curves of {group}]({here}/{plot.name})\n"
+            parts += folded(heading(table), [*describe(table), picture])
+        parts += folded("What each recipe is", sources(ran))
+    parts += not_run(groups)
     return "\n".join(parts), drawn
+
+
+def folded(summary: str, parts: Sequence[str]) -> list[str]:
+    """What opens on a click, so that the page begins with what was found."""
+    return [f"<details><summary>{summary}</summary>\n", *parts, "</details>\n"]
+
+
+def not_run(groups: Mapping[str, Sequence[Table]]) -> list[str]:
+    """The recipes that have no result, a line for each group."""
+    lines = []
+    for group, tables in groups.items():
+        ran = {row.name for table in tables for row in table.rows if row.results}
+        left = {row.name: row for table in tables for row in table.rows if row.name not in ran}
+        recipes = [
+            name + (f" (reported {reported_figure(row)})" if row.written.reported.accuracy else "")
+            for name, row in sorted(left.items())
+        ]
+        if recipes:
+            lines.append(f"- `{group}`: {', '.join(recipes)}\n")
+    if not lines:
+        return []
+    about = "They need the full data sets, published weights or a GPU.\n"
+    return ["## Recipes that were not run here\n", about, "".join(lines)]
+
+
+def verdict_lists(found: Sequence[Finding]) -> list[str]:
+    """By verdict, a line for each question: what was asked and the difference."""
+    parts = []
+    for verdict, title in VERDICTS.items():
+        lines = [
+            f"- {finding.question.question} {points(finding.difference.value)} points on "
+            f"`{finding.where.data}`" + (f" ({finding.reason})" if finding.reason else "") + "\n"
+            for finding in found
+            if finding.verdict == verdict
+        ]
+        if lines:
+            parts.append(f"**{title}** ({len(lines)})\n\n{''.join(lines)}")
+    return parts
 
 
 def findings_table(found: Sequence[Finding]) -> list[str]:
     """The questions, a line for each data set that they were asked of."""
-    if not found:
-        return []
-    about = FINDINGS.format(
-        voices=QUESTION_VOICES,
-        seeds=FEWEST_SEEDS,
-        matters=Question.matters,
-        rising=100 * RISING,
-        most=max(len(finding.seeds) for finding in found),
-    )
-    header = ["question", "what the report found", "what we found", "its finding"]
+    about = HOW_TO_READ.format(asked=len(found), seeds=FEWEST_SEEDS, rising=100 * RISING)
+    header = ["question", "what the report found", "what we found", "its finding", "what differs"]
     body = [finding_cells(finding) for finding in found]
     return [about, markdown_table(header, body)]
 
@@ -146,13 +189,18 @@ def finding_cells(finding: Finding) -> list[str]:
     against = "" if question.level is None else f" against {question.level:.1f} %"
     seeds = f"{d.seeds} seed{'s' * (d.seeds > 1)}"
     ours = (
-        f"**{points(d.value)} points** ({points(d.low)} to {points(d.high)}; n={d.n:,}, {seeds}) "
-        f"on `{finding.where.data}`: {arms}{against}"
+        f"**{points(d.value)} points** ({between(d.interval())}; Holm "
+        f"{between(finding.corrected)}; n={d.n:,}, {seeds}) on `{finding.where.data}`: "
+        f"{arms}{against}"
     )
-    ours += f"; still rising: {', '.join(finding.rising)}" if finding.rising else ""
     judged = f"**{finding.verdict}**" + (f": {finding.reason}" if finding.reason else "")
-    judged += f". {question.differs}" if finding.verdict == DOES_NOT else ""
-    return [question.question, f"{question.report} ({question.source})", ours, judged]
+    report = f"{question.report} ({question.source})"
+    return [question.question, report, ours, judged, question.differs]
+
+
+def between(interval: tuple[float, float]) -> str:
+    """An interval of differences in points."""
+    return " to ".join(map(points, interval))
 
 
 def points(share: float) -> str:
@@ -190,52 +238,6 @@ def question_plots(results: Sequence[Result]) -> dict[str, tuple[str, Drawing]]:
     return found
 
 
-@dataclass(frozen=True)
-class Cited:
-    """What a commentary may cite of a recipe, under the main view of its table."""
-
-    accuracy: str
-    interval: str
-    n: str
-    parameters: str
-    steps: str
-
-
-def citations(tables: Sequence[Table]) -> dict[str, Cited]:
-    """`data/group/recipe` -> its figures; a recipe run as written too is `recipe-full` there."""
-    found = {}
-    for table in tables:
-        for row in table.rows:
-            if table.where is not None and (mean := row.mean(table.views[0])) is not None:
-                found[f"{table.where.data}/{row.group}/{row.key}"] = Cited(
-                    accuracy=f"{percent(mean.value)} %",
-                    interval="–".join(map(percent, mean.interval)),
-                    n=f"{mean.n:,}",
-                    parameters=f"{row.results[0]['parameters']:,}",
-                    steps=f"{row.average('steps'):,.0f}",
-                )
-    return found
-
-
-def commentary(path: Path, cited: dict[str, Cited]) -> list[str]:
-    """The written text in `path`, with its figures; nothing where there is none.
-
-    Raises:
-        UsageError: it cites what was not run, or is not a figure, or a brace stands alone.
-    """
-    if not path.is_file():
-        return []
-    try:
-        return [path.read_text(encoding="utf-8").format_map(cited).strip() + "\n"]
-    except KeyError as error:
-        near = did_you_mean(error.args[0], cited)
-        raise UsageError(
-            f"{path}: no results of {error.args[0]!r}{near}: run it, or leave the figure out"
-        ) from None
-    except (AttributeError, ValueError, IndexError) as error:
-        raise UsageError(f"{path}: {error}: write {{data/group/recipe.accuracy}}") from None
-
-
 def reported_figure(row: Row) -> str:
     """The accuracy that the source reports, in percent, and what it says beside it."""
     reported = row.written.reported
@@ -263,31 +265,31 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def describe(table: Table) -> list[str]:
-    """Heading and table."""
+def heading(table: Table) -> str:
+    """What the models of a table were measured on, as HTML."""
     where = table.where
-    if where is None:
-        heading = "### Not run yet\n"
-    else:
-        split = "" if where.split == "testing" else f", {where.split} split"
-        silence = f", test silence: {where.silence}" if where.silence not in ("", "none") else ""
-        protocol = f", protocol `{where.protocol}`" if where.protocol != "speakers" else ""
-        unknown = f", unknown: {where.unknown}" if where.unknown else ""
-        kind = KINDS[where.kind]
-        heading = f"### On `{where.data}`: {kind}{protocol}{split}{silence}{unknown}\n"
+    assert where is not None
+    split = "" if where.split == "testing" else f", {where.split} split"
+    silence = f", test silence: {where.silence}" if where.silence not in ("", "none") else ""
+    protocol = f", protocol {where.protocol}" if where.protocol != "speakers" else ""
+    unknown = f", unknown: {where.unknown}" if where.unknown else ""
+    return f"On {where.data}: {KINDS[where.kind]}{protocol}{split}{silence}{unknown}"
+
+
+def describe(table: Table) -> list[str]:
+    """The table of the recipes that were run, and their hardware."""
     columns = reported_columns(table)
     views = table.views or [""]
     header = ["recipe", *(f"reported: {data}" for data in columns)]
     header += [f"ours{ours_on(table, view)}" for view in views]
-    header += ["parameters", "time", "steps", "commit", "what ours is"]
-    body = [cells(row, columns, views) for row in table.rows]
-    return [heading, markdown_table(header, body), *hardware(table)]
+    header += ["training, validation", "parameters", "time", "steps", "commit", "what ours is"]
+    body = [cells(row, columns, views) for row in table.rows if row.results]
+    return [markdown_table(header, body), *hardware(table)]
 
 
 def ours_on(table: Table, view: str) -> str:
     """What our column is about, in a few words."""
-    if table.where is None:
-        return ""
+    assert table.where is not None
     plain = view in ("", "clips")
     return f": {table.where.data}" + ("" if plain else f", {view}")
 
@@ -303,9 +305,8 @@ def cells(row: Row, columns: Sequence[str], views: Sequence[str]) -> list[str]:
     reported = row.written.reported
     line = [f"{row.name}, as written" if row.full else row.name]
     line += [reported_cell(row) if reported.data == data else "–" for data in columns]
-    if not row.results:
-        return [*line, *("not run" for _ in views), "–", "–", "–", "–", "–"]
     line += [accuracy_cell(row, view) for view in views]
+    line.append(learning_cell(row))
     line.append(" / ".join(f"{n:,}" for n in row.distinct("parameters")))
     whole = all(row.distinct("seconds", "whole"))
     wall, cpu = (duration(row.average("seconds", key)) for key in ("wall", "cpu"))
@@ -331,6 +332,32 @@ def accuracy_cell(row: Row, view: str) -> str:
     seeds = f"{mean.seeds} seed{'s' * (mean.seeds > 1)}"
     n = f"n={mean.n:,}, 95 % interval {low}–{high}, {seeds}"
     return f"**{percent(mean.value)} %**{spread} ({n})"
+
+
+def learning_cell(row: Row) -> str:
+    """Accuracy and loss on training and validation data where the weights that were kept are from.
+
+    Those on training data are of the steps before, with augmentation and dropout.
+    """
+    parts = []
+    for name in ("train", "validation"):
+        figures = [
+            f"{shown} {mean_and_spread(values, digits)}"
+            for key, shown, digits, scale in (("accuracy", "", 1, 100), ("loss", "loss", 3, 1))
+            if (values := [scale * value for value in row.kept(f"{name}_{key}")])
+        ]
+        parts += [f"{name}{','.join(figures)}"] if figures else []
+    return "; ".join(parts) or "–"
+
+
+def mean_and_spread(values: Sequence[float], digits: int) -> str:
+    """Mean, ± the standard deviation.
+
+    >>> mean_and_spread([1.0, 2.0], 2)
+    '1.50 ± 0.71'
+    """
+    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{fmean(values):.{digits}f}{spread}"
 
 
 def remark(row: Row) -> str:
@@ -372,7 +399,7 @@ def sources(tables: Sequence[Table]) -> list[str]:
     """Where the reported figures are from, and what is not known about them."""
     lines: dict[str, str] = {}
     for table in tables:
-        for row in table.rows:
+        for row in (row for row in table.rows if row.results):
             reported = row.written.reported
             note = f": {reported.note}" if reported.note else ""
             source = f" ({reported.source}{note})" if reported.source else ""
@@ -384,7 +411,7 @@ def write_report(results: str | Path, page: str | Path) -> Iterator[Path]:
     """Write the page and its plots, remove plots of ours that are no longer on it.
 
     Raises:
-        UsageError: a result or a commentary that cannot be used; nothing is written then.
+        UsageError: a result that cannot be used; nothing is written then.
     """
     results, page = Path(results), Path(page)
     text, drawn = render(results, page)
@@ -409,6 +436,31 @@ def stale(results: str | Path, page: str | Path) -> list[Path]:
     old = [] if page.is_file() and page.read_text(encoding="utf-8") == text else [page]
     old += [path for path, drawing in drawn.items() if digest_in(path) != drawing.digest]
     return old + left_over(results, drawn)
+
+
+def without_history(results: str | Path) -> list[str]:
+    """A sentence for each commit that results name and that this history does not contain.
+
+    Nothing where there is no whole history to look in: an archive, or a shallow clone.
+    """
+    here = Path(__file__).resolve().parents[1]
+
+    def git(*words: str) -> tuple[int, str]:
+        done = subprocess.run(["git", "-C", here, *words], capture_output=True, text=True)
+        return done.returncode, done.stdout.strip()
+
+    if shutil.which("git") is None or git("rev-parse", "--is-shallow-repository") != (0, "false"):
+        return []
+    by_commit: dict[str, list[str]] = {}
+    for result in read_results(results):
+        name = f"{result['data']['name']}/{result['group']}/{result['name']}-seed{result['seed']}"
+        by_commit.setdefault(result["commit"], []).append(name)
+    return [
+        f"{names[0]} and {len(names) - 1} more results name commit {commit}, which is not in this "
+        "history: run them again from a commit that is"
+        for commit, names in sorted(by_commit.items())
+        if git("merge-base", "--is-ancestor", commit, "HEAD")[0]
+    ]
 
 
 def left_over(results: Path, drawn: dict[Path, Drawing]) -> list[Path]:

@@ -69,7 +69,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """Its name in commentaries."""
+        """Its name in plots."""
         return self.name + "-full" * self.full
 
     @cached_property
@@ -90,6 +90,15 @@ class Row:
         values = [measured["correct"] / measured["n"] for measured in found]
         spread = stdev(values) if len(values) > 1 else None
         return Mean(value=fmean(values), spread=spread, seeds=len(found), n=found[0]["n"])
+
+    def kept(self, key: str) -> list[float]:
+        """An entry of the history of each run, at the step whose weights were kept."""
+        found = []
+        for result in self.results:
+            rows = [row for row in result["history"] if row["step"] <= result["best_step"]]
+            if rows and key in rows[-1]:
+                found.append(rows[-1][key])
+        return found
 
     def average(self, *keys: str) -> float:
         """Mean over seeds of a number in the results."""

@@ -4,8 +4,11 @@ Runs of two recipes with the same seed are a pair: they saw the same examples in
 are tested on the same ones. `compare` averages the difference over pairs and examples. Its interval
 allows for both, for other seeds and for other examples: the variances of the two means are added,
 and Student's t has the degrees of freedom of Welch and Satterthwaite. The noise that belongs to
-neither alone counts twice, so the interval is rather too wide. A verdict follows from the interval,
-and from nothing else: `verdict`.
+neither alone counts twice, so the interval is rather too wide.
+
+Many questions are asked at once, so each verdict follows from a wider interval, Holm's: the
+chance that any of them is wrong stays at 5 % (Holm 1979, "A Simple Sequentially Rejective Multiple
+Test Procedure"). Runs that have not settled, or too few of them, give no verdict.
 
 Shape letters: S seeds   n test examples
 """
@@ -13,7 +16,8 @@ Shape letters: S seeds   n test examples
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -26,7 +30,6 @@ from experiments.plan import QUESTIONS
 from experiments.results import Result
 from experiments.rows import Where, where_of
 from kws.errors import UsageError
-from kws.metrics import Z95
 from kws.settings import NonNegative, from_table
 
 if sys.version_info >= (3, 11):
@@ -37,7 +40,7 @@ else:
 FILE = Path(__file__).with_name("questions.toml")
 FEWEST_SEEDS = 3  # that a verdict may rest on
 RISING = 0.03  # of validation accuracy in the last quarter: a run that has not settled
-T95 = (12.706, 4.303, 3.182, 2.776)  # Student's t at 97.5 % for 1 to 4 degrees of freedom
+ALPHA = 0.05  # chance of a wrong verdict: of one interval, and with Holm's correction of all
 HOLDS, DOES_NOT, CANNOT_SAY = "holds", "does not hold", "cannot say"
 
 
@@ -54,7 +57,6 @@ class Question:
     level: NonNegative | None = None
     claim: Literal["more", "no gain"] = "more"
     matters: NonNegative = 2.0
-    length: bool = False
     differs: str
 
     def __post_init__(self) -> None:
@@ -70,18 +72,29 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A mean difference of accuracies, shares of 1, with its 95 % interval."""
+    """A mean difference of accuracies, shares of 1, with its standard error."""
 
     value: float
-    low: float
-    high: float
+    error: float
+    freedom: float  # degrees of freedom of the error
     seeds: int
     n: int
+
+    def interval(self, level: float = ALPHA) -> tuple[float, float]:
+        """Lower and upper end of its interval with confidence 1 - level."""
+        half = student_t(self.freedom, level) * self.error
+        return self.value - half, self.value + half
+
+    def p_value(self, bound: float) -> float:
+        """How probable so large a distance from `bound` is, on either side, were it the truth."""
+        if self.value == bound:
+            return 1.0
+        return tail(abs(self.value - bound) / self.error, self.freedom) if self.error else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What the runs on one data set say to a question."""
+    """What the runs on one data set say to a question; `level` is the share of `ALPHA` it gets."""
 
     question: Question
     where: Where
@@ -90,32 +103,30 @@ class Finding:
     seconds: Mapping[str, float]  # recipe -> of CPU time, a run
     difference: Difference
     rising: tuple[str, ...]  # recipes whose runs have not settled
+    level: float = ALPHA
+
+    @cached_property
+    def corrected(self) -> tuple[float, float]:
+        """Holm's interval of the difference."""
+        return self.difference.interval(self.level)
 
     @property
     def verdict(self) -> str:
-        """One of three, from the interval; runs too few or not settled say nothing."""
-        if self._unsettled or len(self.seeds) < FEWEST_SEEDS:
+        """One of three."""
+        if self.rising or len(self.seeds) < FEWEST_SEEDS:
             return CANNOT_SAY
-        return verdict(self.question, self.difference)
+        return verdict(self.question, *self.corrected)
 
     @property
     def reason(self) -> str:
-        """Why it does not hold or cannot be said, in a few words; "" where it holds.
-
-        A difference that cannot be worth having either way is a finding too, and is told from one
-        the other way round.
-        """
+        """Why it does not hold or cannot be said, in a few words; "" where it holds."""
         if self.verdict == HOLDS:
             return ""
         if self.verdict == DOES_NOT:
-            return against(self.question, self.difference)
-        if self._unsettled:
-            return "not settled"
+            return contradiction(self.question, *self.corrected)
+        if self.rising:
+            return f"still rising: {', '.join(self.rising)}"
         return "too few seeds" if len(self.seeds) < FEWEST_SEEDS else "the interval is too wide"
-
-    @property
-    def _unsettled(self) -> bool:
-        return bool(self.rising) and not self.question.length
 
 
 def read_questions(path: Path = FILE) -> list[Question]:
@@ -133,11 +144,11 @@ def read_questions(path: Path = FILE) -> list[Question]:
 
 
 def compare(more: Float[Tensor, "S n"], less: Float[Tensor, "S n"]) -> Difference:
-    """Mean of `more - less` and its 95 % interval; with one seed it is that of the examples alone.
+    """Mean of `more - less` and its error; with one seed it is that of the examples alone.
 
     >>> one, other = torch.tensor([[1.0, 1, 1, 0]]), torch.tensor([[1.0, 0, 1, 0]])
     >>> found = compare(one.repeat(3, 1), other.repeat(3, 1))
-    >>> f"{found.value:.2f} {found.low:.2f} {found.high:.2f}"
+    >>> "{:.2f} {:.2f} {:.2f}".format(found.value, *found.interval())
     '0.25 -0.55 1.05'
     """
     difference = (more - less).double()
@@ -146,52 +157,83 @@ def compare(more: Float[Tensor, "S n"], less: Float[Tensor, "S n"]) -> Differenc
     if seeds > 1:
         parts.append((float(difference.mean(1).var()) / seeds, seeds - 1))
     variance = sum(part for part, _ in parts)
-    half = 0.0
-    if variance:
-        freedom = variance**2 / sum(part**2 / k for part, k in parts)
-        half = student_t(freedom) * math.sqrt(variance)
-    value = float(difference.mean())
-    return Difference(value=value, low=value - half, high=value + half, seeds=seeds, n=n)
+    freedom = variance**2 / sum(part**2 / k for part, k in parts) if variance else n - 1
+    return Difference(
+        value=float(difference.mean()), error=math.sqrt(variance), freedom=freedom, seeds=seeds, n=n
+    )
 
 
-def student_t(freedom: float) -> float:
-    """Student's t at 97.5 %; degrees of freedom are rounded down, which makes it larger.
+def tail(t: float, freedom: float) -> float:
+    """P(|T| > t) of Student's t, by the trapezoidal rule over the angle arctan(t / sqrt(freedom)).
 
-    From 5 on by the expansion of Cornish and Fisher (Abramowitz & Stegun 26.7.5), right to 0.003.
+    >>> round(tail(4.303, 2), 4), round(tail(1.96, 1e9), 4)
+    (0.05, 0.05)
+    """
+    freedom = min(freedom, 1e4)  # from there on it is the normal distribution's
+
+    def integrate(start: float) -> float:
+        angles = torch.linspace(start, math.pi / 2, 5_001, dtype=torch.float64)
+        return float(torch.trapezoid(angles.cos() ** (freedom - 1), angles))
+
+    return integrate(math.atan(t / math.sqrt(freedom))) / integrate(0.0)
+
+
+def student_t(freedom: float, level: float = ALPHA) -> float:
+    """The t that |T| exceeds with probability `level`, by bisection of `tail`.
 
     >>> [round(student_t(k), 2) for k in (2.0, 5.0, 10.0, 1e9)]
     [4.3, 2.57, 2.23, 1.96]
     """
-    k, z = max(1, math.floor(freedom)), Z95
-    if k <= len(T95):
-        return T95[k - 1]
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / k + second / k**2 + third / k**3
+    low, high = 0.0, 1e4
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if tail(middle, freedom) > level else (low, middle)
+    return high
 
 
-def verdict(question: Question, found: Difference) -> str:
-    """Whether the report's finding holds, by the interval alone.
+def verdict(question: Question, low: float, high: float) -> str:
+    """Whether the report's finding holds, by an interval of the difference alone.
 
     `more`: it holds where all of the interval is above 0, and does not where it is below what
     matters. `no gain`: it holds where the interval is below what matters, and does not where all of
     it is above 0. What fits neither cannot be said.
     """
-    ahead, behind = found.low > 0, found.high < question.matters / 100
+    gain, no_gain = low > 0, high < question.matters / 100
     if question.claim == "no gain":
-        ahead, behind = behind, ahead
-    return HOLDS if ahead else DOES_NOT if behind else CANNOT_SAY
+        gain, no_gain = no_gain, gain
+    return HOLDS if gain else DOES_NOT if no_gain else CANNOT_SAY
 
 
-def against(question: Question, found: Difference) -> str:
+def contradiction(question: Question, low: float, high: float) -> str:
     """What a difference is that contradicts the report, from its interval alone."""
     if question.claim == "no gain":
-        return "there is a gain" if question.level is None else "it is above it"
-    if found.high < 0:
-        return "the other way round"
-    either = " either way" if found.low > -question.matters / 100 else ""
+        return "there is a gain" if question.level is None else "it is above that"
+    if high < 0:
+        return "it is the other way round"
+    either = " either way" if low > -question.matters / 100 else ""
     return f"less than {question.matters:g} points{either}"
+
+
+def correct(found: Sequence[Finding]) -> list[Finding]:
+    """The findings with the level that Holm's procedure leaves each of them.
+
+    A finding is tested against no difference and against the least one that matters, of which at
+    most one is true; its p-value is the smaller.
+    """
+
+    def p_value(finding: Finding) -> float:
+        d, matters = finding.difference, finding.question.matters / 100
+        sides = [0.0] * (d.value > 0) + [matters] * (d.value < matters)
+        return min(d.p_value(bound) for bound in sides)
+
+    p_values = [p_value(finding) for finding in found]
+    levels: dict[int, float] = {}
+    level, rejected = ALPHA, True
+    for rank, at in enumerate(sorted(range(len(found)), key=p_values.__getitem__)):
+        level = ALPHA / (len(found) - rank) if rejected else level
+        rejected = rejected and p_values[at] <= level
+        levels[at] = level
+    return [replace(finding, level=levels[at]) for at, finding in enumerate(found)]
 
 
 def findings(results: Iterable[Result], questions: Sequence[Question]) -> list[Finding]:
@@ -212,7 +254,7 @@ def findings(results: Iterable[Result], questions: Sequence[Question]) -> list[F
             seeds = [set(here.get(name, ())) for name in question.recipes]
             if shared := tuple(sorted(set.intersection(*seeds))):
                 found.append(_finding(question, where, here, shared))
-    return found
+    return correct(found)
 
 
 def _finding(

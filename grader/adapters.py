@@ -47,8 +47,7 @@ class Assignment:
         withheld: `kws` modules that the students' kit lacks and an answer may not import.
         weights: whether trained weights are handed in beside it.
         need_weights: ids of checks that earn nothing without them.
-        foreseen: ids of trials whose right results are the same for every secret seed.
-        foreseen_others: ids of other checks that can be known likewise.
+        foreseen: ids of checks whose right results are the same for every secret seed.
         reached: what our own answers reached, where an accuracy is graded.
     """
 
@@ -60,7 +59,6 @@ class Assignment:
     weights: bool = False
     need_weights: tuple[str, ...] = ()
     foreseen: tuple[str, ...] = ()
-    foreseen_others: tuple[str, ...] = ()
     reached: Reached | None = None
 
     @property

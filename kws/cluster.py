@@ -1,7 +1,7 @@
 """A Dask cluster to hand work to: `--scheduler tcp://host:8786`, or `slurm`.
 
 Workers read this repository under the same path as here (a shared file system), and nothing of it
-need be installed there. A worker that dies is no loss: Dask gives its work to another.
+need be installed there. A worker that dies costs nothing: Dask gives its work to another.
 Extra: `pip install 'kws[cluster]'`.
 """
 

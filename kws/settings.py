@@ -1,143 +1,168 @@
-"""Frozen dataclasses from TOML tables and back, every value checked and every mistake explained."""
+"""Settings validated by their types, with msgspec; every mistake is one sentence with its cure.
 
-import dataclasses
+Types bound their numbers with `msgspec.Meta`; a `description` replaces the sentence made from them.
+"""
+
 import json
-import math
+import re
+import sys
 from collections.abc import Mapping, Sequence
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from dataclasses import is_dataclass
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import msgspec
+from msgspec import Meta
+from msgspec import inspect as types
 
 from kws.errors import UsageError, did_you_mean
 
-# Numbers, with the lowest and the highest value that they may have.
-Fraction = Annotated[float, 0.0, 1.0]
-NonNegative = Annotated[float, 0.0, math.inf]
-PositiveInt = Annotated[int, 1, math.inf]
-NonNegativeInt = Annotated[int, 0, math.inf]
-Seed = Annotated[int, 0, math.inf]
-Bands = Annotated[int, 1, 1000]
-Samples = Annotated[int, 2, 16_000]  # of a frame, at most a second
-Percent = Annotated[float, 0.0, 100.0]
-
-Interval = tuple[float, ...]  # of two numbers, the lower first; empty is none
-
 LARGEST = 2**63 - 1  # whole number that torch can take
+FINITE = sys.float_info.max  # bounds that keep inf and nan out
+SIZE = 999_999  # no size of a model comes near it, and somewhere beyond it torch overflows
 
-KIND_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+NonNegative = Annotated[float, Meta(ge=0, le=FINITE)]
+Finite = Annotated[float, Meta(ge=-FINITE, le=FINITE)]
+PositiveInt = Annotated[int, Meta(ge=1, le=LARGEST)]
+NonNegativeInt = Annotated[int, Meta(ge=0, le=LARGEST)]
+Seed = NonNegativeInt
+Bands = Annotated[int, Meta(ge=1, le=1000)]
+Samples = Annotated[int, Meta(ge=2, le=16_000)]  # of a frame, at most a second
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Size = Annotated[int, Meta(ge=1, le=SIZE)]  # of a model
+SizeOrZero = Annotated[int, Meta(ge=0, le=SIZE)]  # 0 leaves the part out
+Layers = Annotated[int, Meta(ge=1, le=1000)]  # each costs time to build, however narrow
+
+# [lowest, highest]; empty is none. `Augment` compares the two.
+Interval = Annotated[tuple[Finite, ...], Meta(description="two numbers, [lowest, highest]")]
+Scalar = bool | int | float | str
+Option = Annotated[  # of a model; its own type is checked when the model is built
+    Scalar | tuple[Scalar | tuple[Scalar, ...], ...],
+    Meta(description="a number, string, boolean or list of them"),
+]
+
+NOUNS = {types.IntType: "whole number", types.FloatType: "number", types.StrType: "string"}
 T = TypeVar("T")
 
 
-def from_table(
-    cls: type[T],
-    table: Mapping[str, Any],
-    where: str,
-    *,
-    prefix: str = "",
-    elsewhere: Sequence[str] = (),
-) -> T:
+def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     """Build `cls` from a TOML table. A field that is a dataclass is a section, built the same way.
 
     A class with a field `options` puts every key that it does not know in there.
 
     Args:
         where: names the table in messages.
-        prefix: of its keys in messages, "train." say.
-        elsewhere: full names of keys of other sections, to suggest.
 
     Raises:
         UsageError: an unknown key, a wrong type, a value out of range, values that do not fit.
     """
-    kinds = get_type_hints(cls, include_extras=True)
-    sections: dict[str, Any] = {
-        key: kind for key, kind in kinds.items() if dataclasses.is_dataclass(kind)
-    }
-    elsewhere = [
-        f"{section}.{f.name}"
-        for section, kind in sections.items()
-        for f in dataclasses.fields(kind)
-    ] or elsewhere
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key in sections:
-            if not isinstance(value, dict):
-                raise UsageError(f"{where}: {key} is a section: write [{key}] above its keys")
-            values[key] = from_table(
-                sections[key], value, where, prefix=f"{key}.", elsewhere=elsewhere
-            )
-        elif key in kinds and key != "options":
-            values[key] = checked(kinds[key], value, where, prefix + key)
-        elif "options" in kinds:
-            values.setdefault("options", {})[key] = _option(value, where, prefix + key)
+    kinds = get_type_hints(cls)
+    sections = {key: [*get_type_hints(x)] for key, x in kinds.items() if is_dataclass(x)}
+    _refuse_unknown(table, [*kinds], sections, where)
+    given = dict(table)
+    for section, known in sections.items():
+        if not isinstance(values := table.get(section, {}), dict):
+            raise UsageError(f"{where}: {section} is a section: write [{section}] above its keys")
+        if "options" in known:
+            options = {
+                key: convert(Option, value, where, f"{section}.{key}")
+                for key, value in values.items()
+                if key == "options" or key not in known
+            }
+            named = {key: value for key, value in values.items() if key not in options}
+            given[section] = {**named, "options": options}
         else:
+            _refuse_unknown(values, known, sections, where, section)
+    return convert(cls, given, where)
+
+
+def _refuse_unknown(
+    table: Mapping[str, Any],
+    known: Sequence[str],
+    sections: Mapping[str, Sequence[str]],
+    where: str,
+    section: str = "",
+) -> None:
+    """Suggest the nearest key, else one of that name in another section, else list all."""
+    for key in (key for key in table if key not in known):
+        other = [f"{name}.{key}" for name, keys in sections.items() if key in keys]
+        near = did_you_mean(key, known) or (f" (did you mean {other[0]}?)" if other else "")
+        name = f"{section}.{key}".lstrip(".")
+        near = near or f": {section or 'a recipe'} has {', '.join(known)}"
+        raise UsageError(f"{where}: unknown key {name}{near}")
+
+
+def from_options(
+    kinds: Mapping[str, Any], options: Mapping[str, Any], where: str, *, prefix: str = ""
+) -> dict[str, Any]:
+    """The settings of a model, each as its type in `kinds`; `prefix` of their names in messages.
+
+    Raises:
+        UsageError: an unknown setting, a wrong type or a value out of range.
+    """
+    for key in options:
+        if key not in kinds:
             raise UsageError(
-                f"{where}: unknown key {prefix}{key}{_near(key, prefix, kinds, elsewhere)}"
+                f"{where} has no setting {key!r}{did_you_mean(key, kinds)}: "
+                f"choose one of {', '.join(kinds)}"
             )
+    return {key: convert(kinds[key], x, where, f"{prefix}{key}") for key, x in options.items()}
+
+
+def convert(kind: Any, value: Any, where: str, key: str = "") -> Any:
+    """`value` as the type `kind`; UsageError names `key`, what was expected and what came.
+
+    >>> convert(tuple[Size, ...], [3, 5], "mine.toml", "channels")
+    (3, 5)
+    """
     try:
-        return cls(**values)
-    except UsageError as error:  # values that do not go together
-        raise UsageError(f"{where}: {error}") from error
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, UsageError):  # values that do not go together
+            raise UsageError(f"{where}: {error.__cause__}") from error
+        info: Any = types.type_info(kind)
+        # the path of a dataclass's field; what is in a list is shown with its list
+        for name in re.findall(r"\.(\w+)", str(error).rpartition(" - at ")[2].partition("[")[0]):
+            info = next(field.type for field in info.fields if field.name == name)
+            key, value = f"{key}.{name}".lstrip("."), value[name]
+        if isinstance(info, types.DataclassType):
+            raise UsageError(f"{where}: {error}: add it") from error  # a field without default
+        words = isinstance(info, types.LiteralType) and isinstance(value, str)
+        near = did_you_mean(value, map(str, info.values)) if words else ""
+        raise UsageError(
+            f"{where}: {key} expects {describe(info)}, got {as_toml(value)}{near}"
+        ) from error
 
 
-def checked(kind: Any, value: Any, where: str, key: str) -> Any:
-    """`value` as the type `kind`, or a UsageError that says what was expected and what came."""
-    if get_origin(kind) is Literal:
-        choices = get_args(kind)
-        if value not in choices:
-            near = did_you_mean(value, choices) if isinstance(value, str) else ""
-            listed = ", ".join(choices)
-            raise UsageError(f"{where}: {key} expects one of {listed}, got {as_toml(value)}{near}")
-        return value
-    if kind == Interval:
-        numbers = isinstance(value, list) and all(type(x) in (int, float) for x in value)
-        ends = tuple(map(float, value)) if numbers else (math.inf,)
-        if len(ends) not in (0, 2) or ends[:1] > ends[1:] or not all(map(math.isfinite, ends)):
-            raise UsageError(
-                f"{where}: {key} expects two numbers, [lowest, highest], got {as_toml(value)}"
-            )
-        return ends
-    low, high = -math.inf, math.inf
-    words: tuple[str, ...] = ()
-    if get_origin(kind) in (Union, UnionType):  # X | None: X; or words | X
-        *literals, kind = (t for t in get_args(kind) if t is not type(None))
-        words = tuple(word for literal in literals for word in get_args(literal))
-        if value in words:
-            return value
-    if get_origin(kind) is Annotated:
-        kind, low, high = get_args(kind)
-    expected = kind
-    if expected is float and type(value) is int:
-        value = float(value)
-    wanted = " or ".join([*map(as_toml, words), KIND_NAMES[expected]])
-    if type(value) is not expected:  # not isinstance: True is not a number here
-        came = KIND_NAMES.get(type(value), "neither number nor string")
-        raise UsageError(f"{where}: {key} expects {wanted}, got {as_toml(value)} ({came})")
-    top = min(high, LARGEST) if expected is int else high
-    if expected in (int, float) and not (low <= value <= top and math.isfinite(value)):
-        bounded = high < math.inf or (expected is int and value > top)
-        bounds = f"from {low:g} to {top:g}" if bounded else f"of at least {low:g}"
-        raise UsageError(f"{where}: {key} expects {wanted} {bounds}, got {value}")
-    return value
+def describe(info: types.Type, *, many: bool = False) -> str:
+    """What a type of `msgspec.inspect` allows, in words.
+
+    >>> describe(types.type_info(tuple[Size, ...]))
+    'a list of whole numbers from 1 to 999999'
+    """
+    article, ending = ("", "s") if many else ("a ", "")
+    match info:
+        case types.Metadata(extra_json_schema={"description": str(words)}):
+            return words
+        case types.UnionType(types=kinds):
+            return " or ".join(describe(k) for k in kinds if not isinstance(k, types.NoneType))
+        case types.LiteralType(values=values):
+            return f"one of {', '.join(map(str, values))}"
+        case types.VarTupleType(item_type=item):
+            return f"{article}list{ending} of {describe(item, many=True)}"
+        case types.TupleType(item_types=items):
+            return f"{article}list{ending} of {len(items)} {describe(items[0], many=True)}"
+        case types.IntType(ge=low, le=high) | types.FloatType(ge=low, le=high):
+            bounded = high is not None and high < LARGEST
+            bounds = f" from {low:g} to {high:g}" if bounded else f" of at least {low:g}"
+            return f"{article}{NOUNS[type(info)]}{ending}{bounds if low != -FINITE else ''}"
+        case types.BoolType():
+            return "true or false"
+    return f"{article}{NOUNS[type(info)]}{ending}"
 
 
 def as_toml(value: Any) -> str:
     """A value as TOML writes it: JSON's strings, numbers and lists are TOML's too, but for one."""
+    if isinstance(value, float):
+        return repr(value)  # JSON has no inf and no nan
     return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")
-
-
-def _option(value: Any, where: str, key: str) -> Any:
-    """A model option; the registry checks its type. Lists become tuples, which are frozen."""
-    if isinstance(value, list):
-        return tuple(_option(item, where, key) for item in value)
-    if type(value) not in KIND_NAMES:
-        raise UsageError(f"{where}: {key} expects a number, string, boolean or list of them")
-    return value
-
-
-def _near(key: str, prefix: str, kinds: Mapping[str, Any], elsewhere: Sequence[str]) -> str:
-    """Suggest the nearest key of this section, else one of that name elsewhere, else list all."""
-    if near := did_you_mean(key, kinds):
-        return near
-    for name in elsewhere:
-        if name.partition(".")[2] == key:
-            return f" (did you mean {name}?)"
-    return f": {prefix.removesuffix('.') or 'a recipe'} has {', '.join(kinds)}"

@@ -126,9 +126,6 @@ def as_json(path: Path, count: int = CASES) -> Iterator[bytes]:
     return (json.dumps(distort(tree, random)).encode() for _ in range(count))
 
 
-# Recordings and features
-
-
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ULAW", "IMA_ADPCM", "flac"])
 def test_recordings(tmp_path, subtype):
     path, rate = tmp_path / ("a.flac" if subtype == "flac" else "a.wav"), 8000
@@ -152,9 +149,6 @@ def test_features(tmp_path, legacy):
     path = tmp_path / "a.pt"
     torch.save(torch.rand(9, 40), path, _use_new_zipfile_serialization=not legacy)
     try_all(path, bytewise(path), lambda path: read_features(path, 40))
-
-
-# Folders
 
 
 def test_lists(tmp_path):

@@ -137,9 +137,9 @@ def test_attention_panels_share_the_time_axis_of_the_spectrogram():
         plots.Panel(name="pooling", values=torch.tensor([0.25, 0.75])),
     ]
     figure = plots.attention(torch.randn(70, 11), panels, title="t")
-    heard, matrix, pooling = (axes for axes in figure.axes if axes.get_title(loc="left"))
+    received, matrix, pooling = (axes for axes in figure.axes if axes.get_title(loc="left"))
     assert matrix.images[0].get_extent() == [0, pytest.approx(0.7), 0, 0.7]
     assert np.allclose(lines(pooling).popitem()[1], [[0.175, 25], [0.525, 75]])
-    assert heard.get_xlim() == matrix.get_xlim() == pooling.get_xlim()
+    assert received.get_xlim() == matrix.get_xlim() == pooling.get_xlim()
     assert pooling.get_xlabel() == "time (s)"
     assert (matrix.get_ylabel(), pooling.get_ylabel()) == ("query (s)", "weight (%)")

@@ -234,13 +234,13 @@ def speed(recipe: Recipe, data: Split, device: Device, steps: int) -> Speed:
         for count in (WARM_UP, steps):
             for _ in range(count):
                 next(taken)
-            settle(team.device)
+            wait_for_device(team.device)
             marks.append(perf_counter())
         memory = torch.cuda.max_memory_allocated(team.device) if on_gpu else None
         return Speed((marks[1] - marks[0]) / steps, memory)
 
 
-def settle(device: torch.device) -> None:
+def wait_for_device(device: torch.device) -> None:
     """Wait until the GPU has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -20,7 +20,7 @@ def write_assignment(number: str, slug: str, title: str, root: Path = ROOT) -> l
     """Write the files of assignment `number`, and a row of README's table; their paths.
 
     Raises:
-        UsageError: the number is taken or has more than two digits, the slug is no name.
+        UsageError: the number is taken or has more than two digits, the slug is not a name.
     """
     number = number.zfill(2)
     if not re.fullmatch(r"\d\d", number) or number == "00":

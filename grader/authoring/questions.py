@@ -40,7 +40,7 @@ def divide_question(source: str, where: str) -> DividedQuestion:
     if heading is None:
         first = source.partition("\n")[0]
         raise UsageError(
-            f"{where}: {first!r} is no heading of a written question: write "
+            f"{where}: {first!r} is not a heading of a written question: write "
             "`### Written answer 3.A (4 points): why this model?`"
         )
     lines = [line.strip() for line in source.split("\n")]

@@ -50,7 +50,7 @@ class _Process:
 
     def __init__(self, command: list[str], environ: Mapping[str, str]):
         self.jobs = 0  # that it grades just now
-        self._told: set[str] = set()
+        self._shown: set[str] = set()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
         self._scratch = tempfile.mkdtemp(prefix="grading-")  # its own, to leave nothing if killed
         self._control, theirs = socket.socketpair()
@@ -107,7 +107,7 @@ class _Process:
                 table = json.loads(first)
                 if "doing" not in table:
                     return table
-                self._tell(table["doing"])
+                self._show(table["doing"])
                 until = time.monotonic() + seconds
             if not select.select([line], [], [], max(until - time.monotonic(), 0))[0]:
                 raise EvaluatorDied("the evaluator does not answer")
@@ -119,10 +119,10 @@ class _Process:
                 raise EvaluatorDied(self._last_words("the evaluator ended"))
             held += part
 
-    def _tell(self, doing: str) -> None:
+    def _show(self, doing: str) -> None:
         """Say once what takes long."""
-        if doing not in self._told:
-            self._told.add(doing)
+        if doing not in self._shown:
+            self._shown.add(doing)
             tqdm.write(doing, file=sys.stderr)
 
     def _last_words(self, what: str) -> str:

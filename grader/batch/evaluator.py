@@ -12,8 +12,9 @@ it stays behind and memory stays flat. A fork that dies, or does not answer in t
 a fault. A fork whose answer nobody waits for any more is ended; when stdin closes, so is
 everything.
 
-What takes minutes the first time, the listener and recordings to train on, is made in a fork too
-(`store`): jobs that need it wait, and are told {"doing": words}; those of other assignments do not.
+What the jobs of an assignment need, hidden recordings, our own results and the listener, is made in
+a fork, too (`prepare`), and handed over: those jobs wait, and get {"doing": words} where it takes
+long; jobs of other assignments do not wait.
 """
 
 import argparse
@@ -50,8 +51,8 @@ GRACE = 30.0  # seconds from the wall limit, when the fork is to stop, to the on
 AGAIN = 5.0  # seconds between two reminders to stop
 REFUSED = 2
 PART = 1 << 16
-TELL = 60.0  # seconds between two words to those who wait
-LISTENS = ("08", "09")  # assignments whose checks listen
+PREPARING, GRADING = "preparing", "grading"  # what `ps` calls the forks
+REPORT_EVERY = 5.0  # seconds between two words to those who wait
 
 
 def main() -> int:
@@ -138,10 +139,21 @@ class _Job:
 class _Preparation:
     """A fork that makes what the jobs of one assignment need."""
 
-    doing: str
+    number: str
+    retrain: bool
     process: int
     pipe: socket.socket  # closes with it
+    reported: float  # when the jobs were told last, or it began
     jobs: list[_Job] = field(default_factory=list)
+    output: list[bytes] = field(default_factory=list)
+
+    def report(self) -> None:
+        """Let those who wait know that it is not in vain."""
+        doing = f"preparing {self.number}: the first time its recordings or listener take minutes"
+        self.reported = time.monotonic()
+        for job in self.jobs:
+            with suppress(OSError):
+                _send(job.line, {"doing": doing})
 
 
 class JobServer:
@@ -171,18 +183,14 @@ class JobServer:
     def _step(self) -> bool:
         """Handle what has arrived, or wait for it; False once the control socket is closed."""
         first = min((job.until for job in self._jobs), default=float("inf"))
-        if self._preparing:
-            first = min(first, time.monotonic() + TELL)
+        first = min([first, *(each.reported + REPORT_EVERY for each in self._preparing)])
         wait = None if first == float("inf") else max(first - time.monotonic(), 0)
-        arrived = self._watched.select(wait)
-        if not arrived:  # whoever waits learns that it is not in vain
-            for preparation in self._preparing:
-                for job in preparation.jobs:
-                    _tell(job, preparation)
-        for key, _ in arrived:
+        for key, _ in self._watched.select(wait):
             job: _Job | _Preparation | None = key.data
             if isinstance(job, _Preparation):
-                self._end_preparation(job)
+                job.output.append(job.pipe.recv(PART))
+                if not job.output[-1]:
+                    self._end_preparation(job)
             elif job is None:
                 _, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
                 if not descriptors:
@@ -192,6 +200,9 @@ class JobServer:
                 self._watched.register(job.line, selectors.EVENT_READ, job)
             elif job in self._jobs:
                 self._read(job, key.fileobj is job.pipe)
+        for preparation in self._preparing:
+            if preparation.reported + REPORT_EVERY <= time.monotonic():
+                preparation.report()
         for job in [job for job in self._jobs if job.until <= time.monotonic()]:
             late = f"grading took longer than {job.wall:.0f} seconds, and did not stop"
             self._answer(job, {"fault": late})
@@ -216,18 +227,17 @@ class JobServer:
     def _begin(self, job: _Job) -> None:
         asked = json.loads(job.asked)
         key = asked["guess"] or "", asked["retrain"]
-        if (key[0] in LISTENS or key[1]) and key not in self._prepared:
+        if key[0] and key not in self._prepared:
             with suppress(OSError):
                 self._prepared[key] = self._prepare_aside(*key)
         preparation = self._prepared.get(key)
         if preparation in self._preparing:
             preparation.jobs.append(job)
-            _tell(job, preparation)
         else:
             self._grade(job, asked)
 
     def _prepare_aside(self, number: str, retrain: bool) -> _Preparation:
-        """Start the fork that stores what an assignment needs."""
+        """Start the fork that makes what an assignment needs."""
         wait_for_threads()
         pipe, theirs = socket.socketpair()
         with theirs:
@@ -235,27 +245,30 @@ class JobServer:
             if process == 0:
                 self._forget()
                 pipe.close()
-                _store(number, retrain)
-        doing = f"preparing {number}: the first time its recordings or listener take minutes"
-        preparation = _Preparation(doing, process, pipe)
+                _prepare_in_fork(theirs, number, self._seed, retrain)
+        preparation = _Preparation(number, retrain, process, pipe, time.monotonic())
         self._preparing.append(preparation)
         self._watched.register(pipe, selectors.EVENT_READ, preparation)
         return preparation
 
     def _end_preparation(self, preparation: _Preparation) -> None:
-        """Grade the jobs that waited; where nothing was made, they make it, and tell why not."""
+        """Grade the jobs that waited; where nothing was made, they make it, and say why not."""
         self._watched.unregister(preparation.pipe)
         preparation.pipe.close()
-        os.waitpid(preparation.process, 0)
         self._preparing.remove(preparation)
+        if os.waitpid(preparation.process, 0)[1] == 0:
+            from grader.core.made_once import add_results
+
+            add_results(b"".join(preparation.output))
+            with suppress(Exception):  # from the disk; a fork will stumble over it, and say so
+                prepare(preparation.number, self._seed, retrain=preparation.retrain)
+        preparation.output.clear()
         for job in preparation.jobs:
             if job in self._jobs:  # somebody waits for it
                 self._grade(job, json.loads(job.asked))
 
     def _grade(self, job: _Job, asked: dict[str, Any]) -> None:
         job.started, job.wall = time.monotonic(), asked["wall"]
-        with suppress(Exception):  # the fork will stumble over it, and tell
-            prepare(asked["guess"] or "", self._seed, retrain=asked["retrain"])
         wait_for_threads()
         try:
             job.folder = tempfile.mkdtemp()
@@ -308,29 +321,17 @@ class JobServer:
 
 
 def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
-    """Load our answers, make the hidden recordings of an assignment: every fork has them then."""
-    from grader.adapters import ASSIGNMENTS
-    from grader.course.hidden import clean_clips, digits, keywords, speech, synthesized
+    """Make our results and the hidden recordings of an assignment: every fork has them then."""
+    from grader.adapters import get_assignment
     from grader.course.probes import retraining
     from grader.course.trials import expected_results, hidden_seed
     from kws.course.trial import all_trials
 
-    if number in ASSIGNMENTS:
-        for trial in all_trials(number):
-            expected_results(trial, hidden_seed(trial, seed))
-    if number in ("03", "04"):
-        speech.speaker_utterances(seed)
-    if number == "05":
-        keywords.word_clips(seed)
-    if number == "06":
-        keywords.german_clips(seed)
-    if number == "07":
-        digits.spoken_strings(seed)
-    if number == "08":
-        synthesized.prepare(seed)
-    if number == "09":
-        clean_clips.hidden_clips(seed)
-        clean_clips.judge()
+    for trial in all_trials(number):
+        expected_results(trial, hidden_seed(trial, seed))
+    checks = importlib.import_module(f"grader.course.{get_assignment(number).folder}.test_checks")
+    if make := getattr(checks, "PREPARE", None):
+        make(seed)
     if retrain:
         retraining.prepare(number)
 
@@ -340,7 +341,7 @@ def wait_for_threads(seconds: float = 5.0) -> None:
 
     A thread that Python has joined still has its native end before it, and frees MKL's memory there
     under a lock; a fork in that moment waits for it in its first matrix product. After `seconds`
-    the wait is given up: what goes on then is no end of a thread.
+    the wait is given up: what goes on then is not an end of a thread.
     """
     until = time.monotonic() + seconds
     while THREADS.is_dir() and len([*THREADS.iterdir()]) > 1 and time.monotonic() < until:
@@ -360,31 +361,20 @@ def _send(to: socket.socket, table: Mapping[str, Any]) -> None:
     to.sendall(json.dumps(table).encode() + b"\n")
 
 
-def _tell(job: _Job, preparation: _Preparation) -> None:
-    with suppress(OSError):
-        _send(job.line, {"doing": preparation.doing})
-
-
 # In the fork
 
 
-def store(number: str, *, retrain: bool) -> None:
-    """Make what is kept on the disk and takes minutes: the next process reads it."""
-    from grader.course.probes import retraining
-    from kws.inference.listener import listener
+def _prepare_in_fork(pipe: socket.socket, number: str, seed: "Seed", retrain: bool) -> None:
+    from grader.core.made_once import dump_results, names_kept
 
-    if number in LISTENS:
-        listener(progress=False)
-    if retrain:
-        retraining.prepare(number)
-
-
-def _store(number: str, retrain: bool) -> None:
     code = 70
     try:
+        _show(PREPARING)
         if linux.LINUX:  # it ends with its parent
             linux.prctl(linux.SET_PDEATHSIG, signal.SIGKILL)
-        store(number, retrain=retrain)
+        known = names_kept()
+        prepare(number, seed, retrain=retrain)
+        pipe.sendall(dump_results(known))
         code = 0
     except Exception:
         traceback.print_exc()
@@ -400,6 +390,7 @@ def _fork(
 
     code = 70
     try:
+        _show(GRADING)
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
         signal.signal(signal.SIGALRM, _stop)
         signal.setitimer(signal.ITIMER_REAL, job["wall"], AGAIN)
@@ -415,6 +406,11 @@ def _fork(
         code = 0
     finally:
         os._exit(code)
+
+
+def _show(what: str) -> None:
+    if linux.LINUX:
+        Path("/proc/self/comm").write_text(what)
 
 
 def _stop(*_: object) -> None:

@@ -85,11 +85,11 @@ def table(found: Sequence[Change], *, every_check: bool = True) -> list[str]:
             continue
         for old, new in one.checks:
             name = (new or old).id  # type: ignore[union-attr]
-            lines.append(f"    {name}: {_told(old)} → {_told(new)}{_reason(old, new)}")
+            lines.append(f"    {name}: {_describe(old)} → {_describe(new)}{_reason(old, new)}")
     return [one_line(line) for line in lines]
 
 
-def _told(check: CheckResult | None) -> str:
+def _describe(check: CheckResult | None) -> str:
     return f"{points(check.earned)}/{points(check.points)}" if check else "no such check"
 
 

@@ -96,7 +96,7 @@ def several(names: Sequence[str]) -> str:
     ('bob, cy', 'bob, cy, di and 2 others')
     """
     more = len(names) - NAMED
-    if more < 2:  # "and 1 other" is no shorter than the name
+    if more < 2:  # "and 1 other" is not shorter than the name
         return ", ".join(names)
     return f"{', '.join(names[:NAMED])} and {more} others"
 

@@ -49,7 +49,7 @@ def magics(notebook: Notebook) -> File:
 
 
 def slip_in_a_cell(notebook: Notebook) -> File:
-    """A cell that is no Python, between the answers."""
+    """A cell that is not Python, between the answers."""
     half = len(notebook["cells"]) // 2
     cells = [*notebook["cells"][:half], _code("def half(:"), *notebook["cells"][half:]]
     return _written({**notebook, "cells": cells})

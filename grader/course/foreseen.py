@@ -16,8 +16,7 @@ from kws.course.trial import Trial, all_trials
 
 def foreseen(number: str) -> frozenset[str]:
     """The ids of these checks, of one assignment."""
-    one = ASSIGNMENTS[number]
-    return frozenset((*one.foreseen, *one.foreseen_others))
+    return frozenset(ASSIGNMENTS[number].foreseen)
 
 
 def measured(number: str) -> list[str]:

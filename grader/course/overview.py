@@ -124,7 +124,7 @@ def brought_up_to_date(text: str) -> str:
 
     def block(found: re.Match[str]) -> str:
         if found[2] not in BLOCKS:
-            raise UsageError(f"<!-- {found[2]} --> is no block: use one of {', '.join(BLOCKS)}")
+            raise UsageError(f"<!-- {found[2]} --> is not a block: use one of {', '.join(BLOCKS)}")
         return f"{found[1]}{BLOCKS[found[2]]()}{found[3]}"
 
     return BLOCK.sub(block, text)

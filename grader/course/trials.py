@@ -16,11 +16,12 @@ import pytest
 from torch import Tensor
 
 from grader.authoring.answers import Results, exported_cells, load_answers, try_trial
+from grader.core.made_once import MadeOnce
 from grader.core.seed import Seed
 from grader.course.mistakes.planted import mistaken, planted, solution
 from grader.grading.feedback import Failure
 from kws.course.compare import Record, difference
-from kws.course.trial import Trial
+from kws.course.trial import Trial, find_trial
 
 ENOUGH, WIDE = (
     10_000,
@@ -63,7 +64,7 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
         _compare(trial, results, expected, seed)
     except Failure:
         raise
-    # ours has the form that can be compared: what the student's lacks is no fault of the grader
+    # ours has the form that can be compared: what the student's lacks is not a fault of the grader
     except Exception as error:
         what = results[0][0] if results else trial.title
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
@@ -112,9 +113,14 @@ def our_answers(number: str) -> Mapping[str, Any]:
     return load_answers(exported_cells(solution(number)), f"solution {number}")
 
 
-@cache
 def expected_results(trial: Trial, seed: int) -> Results:
     """What our answers give when the trial is graded with this seed."""
+    return _expected(trial.id, seed)
+
+
+@MadeOnce
+def _expected(trial_id: str, seed: int) -> Results:
+    trial = find_trial(trial_id)
     return try_trial(trial, our_answers(trial.number), seed, hidden=True)
 
 

@@ -171,7 +171,9 @@ def _missed(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> list[
         checks = _results(reports, one.check)
         missed = [check for check in checks if check.earned is not None and not check.passed]
         counts = Counter(_asked(check) for check in missed)
-        asked = "; ".join(f"{n} × {words}" for words, n in sorted(counts.items(), key=_often))
+        asked = "; ".join(
+            f"{n} student{'s'[: n > 1]}: {words}" for words, n in sorted(counts.items(), key=_often)
+        )
         lines.append(
             f"<strong>{text(one.check)}</strong> {text(checks[0].title)} "
             f"Missed by {len(missed)} of {one.n}. {text(asked)}"

@@ -28,7 +28,7 @@ h3{font-size:1rem;margin:1.5rem 0 .5rem}h4{font-size:1rem;margin:0;font-weight:6
 padding:.6rem .8rem;margin:.5rem 0;break-inside:avoid}
 .check p{margin:.25rem 0}.fact{white-space:pre-wrap}
 .good{border-color:var(--good)}.bad{border-color:var(--bad)}.open{border-color:var(--open)}
-.points{float:right;margin-left:1rem;font-variant-numeric:tabular-nums;font-weight:600}
+.check .points{float:right;margin-left:1rem;font-variant-numeric:tabular-nums;font-weight:600}
 .good .points{color:var(--good)}.bad .points{color:var(--bad)}.open .points{color:var(--open)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.3rem .5rem;border-bottom:1px solid var(--edge);vertical-align:top}

@@ -14,7 +14,7 @@ from grader.reports.scorecard import (
     task_name,
 )
 
-TOLD = {
+SENTENCES = {
     Verdict.GRADED: "",
     Verdict.REPAIRED: "Your files had to be repaired first. That costs no points.",
     Verdict.UNMARKED: "Your written answers are not marked yet. You lose no points by it.",
@@ -50,8 +50,8 @@ def _report(report: Report, *, alone: bool) -> list[str]:
     lines = [] if alone else [f'<h2 id="{text(report.assignment)}">{heading}</h2>']
     lines.append(f'<p class="score">{_total(report)}</p>')
     lines += [f"<p>{text(line.strip())}</p>" for line in retrain_lines(report)]
-    if TOLD[report.verdict]:
-        lines.append(f"<p>{text(TOLD[report.verdict])}</p>")
+    if SENTENCES[report.verdict]:
+        lines.append(f"<p>{text(SENTENCES[report.verdict])}</p>")
     if report.repairs:
         items = "".join(f"<li>{text(repair)}</li>" for repair in report.repairs)
         lines.append(f"<h3>What was repaired</h3>\n<ul>{items}</ul>")

@@ -11,7 +11,7 @@ from grader.core.outcomes import CheckResult, Report
 from kws.course.compare import Record
 from kws.course.trial import ATOL, RTOL
 
-FEWEST = 2  # students: one alone is no pattern
+FEWEST = 2  # students: one alone is not a pattern
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,7 +97,7 @@ def dump(
 
 
 def lengths(prefix: bytes, most: int) -> tuple[int, int]:
-    """Bytes of JSON and of body that follow these 16; Malformed where that is no frame of ours."""
+    """Bytes of JSON and of body that follow these 16; Malformed where it is not a frame."""
     magic, text, body = PREFIX.unpack(prefix)
     if magic != MAGIC:
         raise Malformed("no frame begins like this")
@@ -196,7 +196,7 @@ def _integer(text: str) -> int:
 
 
 def _no_constant(text: str) -> float:
-    raise Malformed(f"{text} is no JSON")
+    raise Malformed(f"{text} is not JSON")
 
 
 def _one_tag(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -288,5 +288,5 @@ def _expect(value: Any, kind: type) -> Any:
 
 def _key(key: Any) -> Any:
     if not _is_key(key):
-        raise Malformed("a key that is no plain value")
+        raise Malformed("a key that is not a plain value")
     return key

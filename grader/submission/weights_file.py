@@ -27,12 +27,12 @@ def add_weights_beside(collected: Collected, path: Path) -> None:
     called = {"model", *(each.stem for each in ASSIGNMENTS.values())}
     usual = [file for file in beside if file.stem in called or re.fullmatch(r"0?\d", file.stem)]
     number = re.match(r"0?(\d)[_.-]", path.name)
-    alike = [file for file in beside if number and re.match(rf"0?{number[1]}(?!\d)", file.stem)]
-    if not own and len(alike) > 1 and not set(alike) & set(usual):
-        names = ", ".join(file.name for file in alike)
+    matching = [file for file in beside if number and re.match(rf"0?{number[1]}(?!\d)", file.stem)]
+    if not own and len(matching) > 1 and not set(matching) & set(usual):
+        names = ", ".join(file.name for file in matching)
         collected.note(f"of {names} none was read: call the right one {path.stem}{WEIGHTS}")
-    elif len(alike) == 1:
-        usual = sorted({*usual, *alike})
+    elif len(matching) == 1:
+        usual = sorted({*usual, *matching})
     for file in own or usual:
         collected.add_from_disk(file, file.name, links=False)
 

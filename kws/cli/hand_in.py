@@ -124,7 +124,7 @@ def submit(
     if out.suffix.lower() != ".zip":
         raise UsageError(f"--out {out}: name a zip, such as {out.stem or 'out'}.zip")
     console_ = console()
-    student, said = student_name(name, path)
+    student, own_words = student_name(name, path)
     asked = weights_asked(target.assignment)
     weights = path.with_name(asked) if asked else None
     misfit = ""
@@ -137,9 +137,9 @@ def submit(
     console_.print(summary(outcomes))
     empty = empty_answers(target.assignment, path)
     for question, title in questions_of(target.assignment).items():
-        told = "nothing is written there yet" if question in empty else "a person will read it"
+        state = "nothing is written there yet" if question in empty else "a person will read it"
         sign = mark_of("todo" if question in empty else "pass")
-        console_.print(f"{sign} {question}  {title} ({told})")
+        console_.print(f"{sign} {question}  {title} ({state})")
     if weights and weights.is_file():
         model = MODELS.get(target.assignment)
         console_.print(f"found: {found_file(weights)}")
@@ -152,7 +152,7 @@ def submit(
     written = hand_in(target.assignment, path, outcomes, out, student)
     console_.print(f"written: {out} with {', '.join(written.files)}")
     console_.print(f"handed in as: {student}")
-    if not said:
+    if not own_words:
         console_.print(
             f"  (your user name on this machine; kws submit {target.assignment} "
             '--name "Ada Lovelace" says otherwise)'

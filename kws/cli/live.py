@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kws.cli import INTERRUPTED, app, data_app
-from kws.cli.shared_options import Device, Partial, Resample, Run, TriggerText, refuse_given
+from kws.cli.shared_options import SHIPPED, Device, Partial, Resample, TriggerText, refuse_given
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ Input = Annotated[
 @app.command("listen")
 def listen(
     context: typer.Context,
-    run: Run,
-    file: Annotated[
-        str | None,
+    sources: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="[FILE]",
-            help="A recording of any length; - is 16-bit mono samples at 16 kHz from a pipe.",
+            metavar="[RUN] [FILE]",
+            help="Run folder or checkpoint, by default the model of kws; a recording of any "
+            "length, - is 16-bit mono samples at 16 kHz from a pipe.",
         ),
     ] = None,
     microphone: Annotated[
@@ -53,8 +53,12 @@ def listen(
     from kws.inference.streaming import listen as spot
     from kws.inference.trained import load_model
 
-    if (file is None) == (not microphone):
+    given = list(sources or ())
+    only_run = len(given) == 1 and (Path(given[0]).is_dir() or given[0].endswith(".pt"))
+    file = None if microphone or only_run or not given else given.pop()
+    if (file is None and not microphone) or len(given) > 1:
         raise UsageError("kws listen reads one source at a time: give a FILE or --microphone")
+    run = Path(given[0]) if given else SHIPPED
     if not microphone:
         refuse_given(context, "a file", "device_name")
     if file is None or file == "-":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kws.cli import app
-from kws.cli.shared_options import Device, Resample, refuse_given
+from kws.cli.shared_options import SHIPPED, Device, Resample, refuse_given
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ def predict(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE…", help="Recordings, or folders of them.")
     ],
-    model: Annotated[Path, typer.Option(help="Run folder, or a checkpoint in it.")],
+    model: Annotated[
+        Path, typer.Option(help="Run folder, or a checkpoint in it; keywords: the one of kws.")
+    ] = SHIPPED,
     top: Annotated[int, typer.Option(min=1, help="Labels to print for each recording.")] = 3,
     resample: Resample = False,
     skip_bad: Annotated[

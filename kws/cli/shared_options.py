@@ -13,7 +13,13 @@ import typer
 
 from kws.errors import UsageError
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or a checkpoint in it.")]
+SHIPPED = Path("keywords")  # the model that comes with kws
+Run = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="Run folder, or a checkpoint in it; keywords: the one of kws."
+    ),
+]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
 Resample = Annotated[
     bool, typer.Option("--resample", help="Convert recordings that are not 16 kHz mono.")

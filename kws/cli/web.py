@@ -6,17 +6,21 @@ from typing import Annotated
 import typer
 
 from kws.cli import app
-from kws.cli.shared_options import Run, folder_of, refuse_given
+from kws.cli.shared_options import SHIPPED, folder_of, refuse_given
 from kws.errors import UsageError
 
 
 @app.command("web")
 def web(
     context: typer.Context,
-    run: Run,
-    out: Annotated[
-        Path | None, typer.Argument(help="Folder to write; by default web in the run folder.")
-    ] = None,
+    places: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[RUN] [OUT]",
+            help="Run folder or checkpoint, by default the model of kws; folder to write, by "
+            "default web in the run folder.",
+        ),
+    ],
     runtime: Annotated[
         Path | None,
         typer.Option(help="Folder with ONNX Runtime Web, where npm cannot fetch it."),
@@ -33,6 +37,11 @@ def web(
     from kws.inference.web_page import serve as serve_page
     from kws.inference.web_page import write_page
 
+    if len(places) > 2:
+        raise UsageError("kws web takes a RUN and an OUT: leave the rest out")
+    run, out = (places[0], places[-1] if len(places) > 1 else None)
+    if out is None and not run.is_file() and not (run / "best.pt").exists():
+        run, out = SHIPPED, run
     if not serve:
         refuse_given(context, "a page without --serve", "port")
     trained = load_model(run)
@@ -53,6 +62,6 @@ def web(
         runtime=runtime,
     )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    print(f"written: {folder}, {size / 1e6:.1f} MB")
+    print(f"written: {folder}, {size / 1e6:.1f} MB, with the model {run}")
     if serve:
         serve_page(folder, port)

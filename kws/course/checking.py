@@ -59,9 +59,9 @@ class Unmet(AssertionError):  # noqa: N818  (no error: an answer)
 class NotStarted(NotImplementedError):  # noqa: N818
     """A check whose exercise still holds its TODO, or that waits for another: `told` says which."""
 
-    def __init__(self, check_id: str, told: str, why: object = ""):
-        super().__init__(f"{check_id}: {told}: {why}" if str(why) else f"{check_id}: {told}")
-        self.told = told
+    def __init__(self, check_id: str, status: str, why: object = ""):
+        super().__init__(f"{check_id}: {status}: {why}" if str(why) else f"{check_id}: {status}")
+        self.status = status
 
     def _render_traceback_(self) -> list[str]:
         return []
@@ -80,14 +80,14 @@ def check(check_id: str, title: str) -> Iterator[None]:
     except NotImplementedError as todo:
         found, task = TODO.search(str(todo)), _task_of(check_id)
         elsewhere = found and found[1] != task
-        told = f"waits for your answer to {found[1]}" if found and elsewhere else "not started"
-        _say("·", check_id, told)
-        raise NotStarted(check_id, told, todo) from None
+        status = f"waits for your answer to {found[1]}" if found and elsewhere else "not started"
+        _say("·", check_id, status)
+        raise NotStarted(check_id, status, todo) from None
     except Exception as error:
         if earlier := _waits_for(_task_of(check_id), set()):
-            told = f"waits for {earlier}: its checks do not pass yet"
-            _say("·", check_id, told)
-            raise NotStarted(check_id, told) from None
+            status = f"waits for {earlier}: its checks do not pass yet"
+            _say("·", check_id, status)
+            raise NotStarted(check_id, status) from None
         if isinstance(error, Unmet):
             _say("✗", check_id, str(error))
             raise
@@ -113,8 +113,8 @@ def check_accuracy(
     worth = "full points" if share >= 1 else f"about {max(share, 0):.0%} of the points"
     bounds = f"full points from {full:.0%}, none up to {none:.0%}"
     met = share >= 1  # not where the accuracy is NaN
-    told = f"{float(accuracy):.1%} of {examples}: {worth} on hidden ones like these ({bounds})"
-    _say("✓" if met else "✗", check_id, told)
+    status = f"{float(accuracy):.1%} of {examples}: {worth} on hidden ones like these ({bounds})"
+    _say("✓" if met else "✗", check_id, status)
 
 
 def check_values(trial_id: str, *answers: Any) -> None:

@@ -125,7 +125,9 @@ class Record:
         numbers = ("integer", "float")
         comparable = self.kind == other.kind or {self.kind, other.kind} <= {*numbers}
         return (
-            comparable and other.shape is None and _alike(other.content, self.content, rtol, atol)
+            comparable
+            and other.shape is None
+            and _same_content(other.content, self.content, rtol, atol)
         )
 
 
@@ -242,17 +244,20 @@ def _near(actual: list, expected: list, rtol: float, atol: float) -> bool:
     )
 
 
-def _alike(content: Any, expected: Any, rtol: float, atol: float) -> bool:
+def _same_content(content: Any, expected: Any, rtol: float, atol: float) -> bool:
     """Whether two contents are the same: floats up to rounding, whole numbers exactly."""
     if isinstance(content, dict) and isinstance(expected, dict):
         if "kind" in content and "kind" in expected:  # tensors in a list
             return Record.from_json(expected).is_like(Record.from_json(content), rtol, atol)
         same = content.keys() == expected.keys()
-        return same and all(_alike(content[key], expected[key], rtol, atol) for key in expected)
+        return same and all(
+            _same_content(content[key], expected[key], rtol, atol) for key in expected
+        )
     if isinstance(content, list) and isinstance(expected, list):
         same = len(content) == len(expected)
         return same and all(
-            _alike(one, other, rtol, atol) for one, other in zip(content, expected, strict=True)
+            _same_content(one, other, rtol, atol)
+            for one, other in zip(content, expected, strict=True)
         )
     if isinstance(content, int | float) and isinstance(expected, int | float):
         return _near([content], [expected], rtol if isinstance(expected, float) else 0.0, atol)
@@ -306,7 +311,7 @@ def _oddities(actual: Record, expected: Record) -> str:
 
 def _instead(value: Any, expected: Any, rtol: float, atol: float) -> str:
     def unlike(one: Any, content: Any) -> bool:
-        return not _alike(_short(one), content, rtol, atol)
+        return not _same_content(_short(one), content, rtol, atol)
 
     if isinstance(value, list) and isinstance(expected, list) and len(value) == len(expected):
         wrong = [at for at, pair in enumerate(zip(value, expected, strict=True)) if unlike(*pair)]

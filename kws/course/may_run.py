@@ -123,7 +123,7 @@ def sets_attribute(node: ast.stmt) -> Iterator[tuple[str, str]]:
 
 
 def root_of(node: ast.expr) -> str:
-    """`Layer` of `Layer.table["a"]`; nothing where that is no name."""
+    """`Layer` of `Layer.table["a"]`; nothing where that is not a name."""
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""

@@ -32,7 +32,7 @@ class Operator:
 
     @property
     def attends(self) -> bool:
-        """Is it the softmax of a self-attention, (..., T, T)? One of pooling is no square.
+        """Is it the softmax of a self-attention, (..., T, T)? One of pooling is not square.
 
         A few frames more on either side do not change what it is.
         """

@@ -1,6 +1,6 @@
 """Of several definitions of one name the one that counts: the last that is not the TODO.
 
-A value is no definition of what is called: `frame = waves[:1]` below `def frame` is scratch work
+A value is not a definition of what is called: `frame = waves[:1]` below `def frame` is scratch work
 under an unlucky name. A definition that something used before the next one came, as in
 `Layer.forward = forward`, stays beside it.
 """

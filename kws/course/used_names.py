@@ -52,12 +52,12 @@ class Use:
     @property
     def fact(self) -> str:
         """`eval (cell 7, line 3) must not be used in an answer`."""
-        told = (
+        verdict = (
             "is a ready-made solution of this task"
             if self.ready
             else "must not be used in an answer"
         )
-        return f"{self.name} ({self.where}, line {self.line}) {told}"
+        return f"{self.name} ({self.where}, line {self.line}) {verdict}"
 
     @property
     def hint(self) -> str:

@@ -1,7 +1,8 @@
 """Long recordings with words in them, made from clips, and the truth about where the words are.
 
     OUT/stream-00.flac …    words and other words, noise that changes, and silence between
-    OUT/truth.csv           file,start,end,word: seconds, and the folder that the clip came from
+    OUT/truth.csv           file,start,end,word,ratio: seconds, the folder that the clip came from,
+                            and dB from the clip's power down to the noise's, empty over silence
     OUT/stream.json         what it was made of
 
 Source of the idea: TensorFlow's speech_commands/generate_streaming_test_wav, which lays clips over
@@ -32,7 +33,7 @@ from kws.errors import UsageError
 from kws.files import atomic_folder
 
 TRUTH, ABOUT = "truth.csv", "stream.json"
-COLUMNS = ("file", "start", "end", "word")
+COLUMNS, RATIO = ("file", "start", "end", "word"), "ratio"
 LONGEST_GAP = 4.0  # times the mean gap
 PASSAGE = (5.0, 30.0)  # seconds: shortest and longest with one level of noise
 QUIET_SHARE = 0.2  # of the passages: digital silence between the words
@@ -49,6 +50,7 @@ class Spoken:
     start: float
     end: float
     word: str
+    ratio: float | None = None  # dB, to the noise of the second in which the clip begins
 
 
 def make_streams(
@@ -136,9 +138,11 @@ def make_streams(
                     spoken += words_here
         with (folder / TRUTH).open("w", newline="", encoding="utf-8") as table:
             writer = csv.writer(table)
-            writer.writerow(COLUMNS)
+            writer.writerow((*COLUMNS, RATIO))
             for each in spoken:
-                writer.writerow([each.file, f"{each.start:.3f}", f"{each.end:.3f}", each.word])
+                times = (f"{each.start:.3f}", f"{each.end:.3f}")
+                ratio = "" if each.ratio is None else f"{each.ratio:.1f}"
+                writer.writerow([each.file, *times, each.word, ratio])
         (folder / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     return out
 
@@ -219,6 +223,7 @@ def _mixed(
     following = next(ahead, None)
     for begin in range(0, total, SAMPLE_RATE):
         block = next(backdrop).clone()
+        noise = block.square().mean()
         here: list[Spoken] = []
         while following is not None and following.start < begin + SAMPLE_RATE:
             clip = _leveled(read_audio(root / following.clip, resample=resample), rng)
@@ -227,7 +232,10 @@ def _mixed(
             seconds = following.start / SAMPLE_RATE
             word = following.clip.partition("/")[0]
             end = seconds + len(clip) / SAMPLE_RATE
-            here.append(Spoken(file=following.file, start=seconds, end=end, word=word))
+            power = clip.square().mean().clamp(min=1e-12)
+            ratio = 10 * (power / noise).log10().item() if noise > 0 else None
+            spoken = Spoken(file=following.file, start=seconds, end=end, word=word, ratio=ratio)
+            here.append(spoken)
             following = next(ahead, None)
         block += carried[:SAMPLE_RATE]
         carried = torch.cat([carried[SAMPLE_RATE:], torch.zeros(SAMPLE_RATE)])
@@ -264,6 +272,7 @@ def read_truth(folder: str | Path) -> dict[str, list[Spoken]]:
         for line, row in enumerate(reader, start=2):
             try:
                 start, end = float(row["start"]), float(row["end"])
+                ratio = float(row[RATIO]) if row.get(RATIO) else None
                 if not (0 <= start <= end and math.isfinite(end) and row["word"] and row["file"]):
                     raise ValueError
             except (TypeError, ValueError):
@@ -271,7 +280,7 @@ def read_truth(folder: str | Path) -> dict[str, list[Spoken]]:
                     f"{path}: line {line}: expects a file, 0 <= start <= end in seconds, and a "
                     "word: correct it"
                 ) from None
-            each = Spoken(file=row["file"], start=start, end=end, word=row["word"])
+            each = Spoken(file=row["file"], start=start, end=end, word=row["word"], ratio=ratio)
             truth.setdefault(each.file, []).append(each)
     for name in sorted(truth):
         if not (Path(folder) / name).is_file():

@@ -2,12 +2,14 @@
 
 For every hop, with the posteriors p (C,) of the last second of audio:
 
-    1  s = the mean of p over the last `smooth_ms`, of as many hops as there have been so far
+    1  s = the mean of p over the last `smooth_ms`, of as many hops as there were in them
     2  the candidate is the word with the largest s; silence and unknown are not words
-    3  where its s reaches `threshold` the count rises by one (starts at one, if another word was
-       the candidate before); where not, the count is zero
-    4  where the count has reached `in_a_row`, and the last event is `refractory_ms` old, there is
-       an event: (time, word, s), and the count is zero again
+    3  where its s reaches `threshold`, and did not, or of another word, the hop before, a time
+       begins
+    4  where s has reached the threshold for as long as `in_a_row` hops take, and the last event is
+       `refractory_ms` old, there is an event: (time, word, s), and 3 begins again
+
+Times count, not hops: where a slow device leaves hops out the rule is the same.
 
 Sources: Chen, Parada and Heigold 2014, "Small-footprint keyword spotting using deep neural
 networks", section 2.3 (https://doi.org/10.1109/ICASSP.2014.6854370), for the smoothing;
@@ -19,6 +21,7 @@ windows in the average, here 4 averages in a row must reach the threshold.
 Shape letters: C classes   H hops
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -120,24 +123,29 @@ class Detector:
         if not self.words:
             raise UsageError(f"no words among the labels {', '.join(labels)}: choose another model")
         self.trigger = trigger
-        self.recent: deque[Sequence[float]] = deque(maxlen=trigger.smoothed_hops)
-        self.word, self.count = "", 0
-        self.last = float("-inf")  # milliseconds
+        self.recent: deque[tuple[int, Sequence[float]]] = deque()  # milliseconds, posteriors
+        self.word = ""
+        self.since = math.inf  # milliseconds: from when on the word has been at the threshold
+        self.last = -math.inf
 
     def push(self, time: float, posteriors: Sequence[float]) -> Event | None:
         """The event that the posteriors (C,) of the window that ends at `time` (seconds) make."""
-        self.recent.append(posteriors)
+        trigger, now = self.trigger, round(1000 * time)
+        self.recent.append((now, posteriors))
+        while now - self.recent[0][0] >= trigger.smoothed_hops * trigger.hop_ms:
+            self.recent.popleft()
         hops = len(self.recent)
         scores = {
-            word: sum(row[index] for row in self.recent) / hops
+            word: sum(row[index] for _, row in self.recent) / hops
             for word, index in self.words.items()
         }
         word = max(scores, key=scores.__getitem__)  # of equals the first
-        reached = scores[word] >= self.trigger.threshold
-        self.count = (self.count + 1 if word == self.word else 1) if reached else 0
+        reached = scores[word] >= trigger.threshold
+        if not reached or word != self.word or self.since == math.inf:
+            self.since = now if reached else math.inf
         self.word = word
-        rested = round(1000 * time) - self.last >= self.trigger.refractory_ms
-        if self.count < self.trigger.in_a_row or not rested:
+        rested = now - self.last >= trigger.refractory_ms
+        if now - self.since < (trigger.in_a_row - 1) * trigger.hop_ms or not rested:
             return None
-        self.count, self.last = 0, round(1000 * time)
+        self.since, self.last = math.inf, now
         return Event(time=time, word=word, score=scores[word])

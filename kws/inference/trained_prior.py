@@ -52,7 +52,7 @@ class TrainedPrior:
         for word in words:
             if word not in self.words:
                 raise UsageError(
-                    f"{word!r} is no word of this prior{did_you_mean(word, self.words)}: "
+                    f"{word!r} is not a word of this prior{did_you_mean(word, self.words)}: "
                     f"choose one of {', '.join(self.words)}"
                 )
         asked = torch.tensor([self.words.index(word) for word in words])

@@ -5,7 +5,7 @@ Source: Dong, Xu and Xu 2018, "Speech-Transformer", section 3.3 and figure 3
 convolutions; attention runs over the rows of each channel's map (time), and over the rows of the
 transposed map (frequency); both results are joined by one more convolution.
 
-Padding: a padded frame is no key of the time attention, adds nothing to the products of the
+Padding: a padded frame is not a key of the time attention, adds nothing to the products of the
 frequency attention, and does not count in its scale, the root of the number of *real* frames.
 
 Shape letters: B batch   C channels   T frames   F frequency bands

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.frontend import convolve
 from kws.models.pooling import mean_pool
+from kws.settings import Finite, Size
 
 STEM_WIDTH = 2.0  # widths in units of base_channels: 2c, then the stages, then 4c
 STAGE_WIDTHS = (1.0, 1.5, 2.0, 2.5)
@@ -40,11 +41,11 @@ class BcResNetConfig:
         dropout: probability of zeroing a whole channel of a block's temporal branch.
     """
 
-    num_classes: int = 12
-    num_features: int = 40
-    base_channels: int = 8
-    sub_bands: int = 5
-    dropout: float = 0.1
+    num_classes: Size = 12
+    num_features: Size = 40
+    base_channels: Size = 8
+    sub_bands: Size = 5
+    dropout: Finite = 0.1
 
 
 class SubSpectralNorm(nn.Module):

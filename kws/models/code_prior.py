@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from kws.models.decoder import CrossAttention
 from kws.models.transformer import FeedForward
+from kws.settings import Fraction, Layers, Size
 
 
 class CausalLayer(nn.Module):
@@ -57,14 +58,14 @@ class CodePrior(nn.Module):
 
     def __init__(
         self,
-        num_words: int,
-        num_codes: int = 128,
-        length: int = 25,
-        d_model: int = 128,
-        num_heads: int = 4,
-        d_ff: int = 256,
-        num_layers: int = 3,
-        dropout: float = 0.1,
+        num_words: Size,
+        num_codes: Size = 128,
+        length: Size = 25,
+        d_model: Size = 128,
+        num_heads: Size = 4,
+        d_ff: Size = 256,
+        num_layers: Layers = 3,
+        dropout: Fraction = 0.1,
     ):
         super().__init__()
         self.words = nn.Embedding(num_words, d_model)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from kws.models.codebook import Codebook
+from kws.settings import Size
 
 STRIDE = 4  # frames that become one code
 
@@ -33,7 +34,7 @@ class Codec(nn.Module):
     """
 
     def __init__(
-        self, n_mels: int = 40, width: int = 128, code_width: int = 32, num_codes: int = 128
+        self, n_mels: Size = 40, width: Size = 128, code_width: Size = 32, num_codes: Size = 128
     ):
         super().__init__()
         self.encoder = nn.Sequential(

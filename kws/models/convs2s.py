@@ -23,6 +23,7 @@ from kws.errors import UsageError
 from kws.models.frontend import convolve, zero_padding
 from kws.models.pooling import MeanPooling
 from kws.models.positional import LearnedPositions
+from kws.settings import Finite, Layers, Size
 
 HALF_VARIANCE = math.sqrt(0.5)  # the sum of two independent terms has twice their variance
 
@@ -41,13 +42,13 @@ class ConvS2sConfig:
         dropout: in front of every convolution.
     """
 
-    num_classes: int = 12
-    num_features: int = 40
-    d_model: int = 128
-    num_layers: int = 4
-    kernel_size: int = 5
-    max_frames: int = 101
-    dropout: float = 0.1
+    num_classes: Size = 12
+    num_features: Size = 40
+    d_model: Size = 128
+    num_layers: Layers = 4
+    kernel_size: Size = 5
+    max_frames: Size = 101
+    dropout: Finite = 0.1
 
 
 class GatedBlock(nn.Module):

@@ -382,7 +382,7 @@ def front_end(config: speaker.EncoderSettings) -> Formula:
     return conv_stem(STEM_CHANNELS) + Formula("b*n*d + d", sizes)
 
 
-def around(config: speaker.EncoderSettings, encoder: Formula) -> Parts:
+def with_classifier(config: speaker.EncoderSettings, encoder: Formula) -> Parts:
     """The parts that all encoders have in common, with the encoder between them."""
     d = config.d_model
     return {
@@ -406,20 +406,20 @@ def parts_of_transformer(config: speaker.TransformerConfig) -> Parts:
     encoder = layer if config.share_weights else times(config.num_layers, layer)
     if config.norm_first:
         encoder += Formula("2*d", {"d": config.d_model})
-    return around(config, encoder)
+    return with_classifier(config, encoder)
 
 
 def parts_of_conformer(config: speaker.ConformerConfig) -> Parts:
     relative = config.positions == "relative"
     layer = conformer_layer(config.d_model, config.d_ff, config.kernel_size, relative=relative)
-    return around(config, times(config.num_layers, layer))
+    return with_classifier(config, times(config.num_layers, layer))
 
 
 def parts_of_branchformer(config: speaker.BranchformerConfig) -> Parts:
     sizes = {"d": config.d_model, "f": config.d_ff, "k": config.kernel_size}
     relative = f" + {RELATIVE}" * (config.positions == "relative")
     layer = Formula(BRANCHFORMER_LAYER + relative, sizes)
-    return around(config, times(config.num_layers, layer))
+    return with_classifier(config, times(config.num_layers, layer))
 
 
 PARTS: dict[type, Callable[[Any], Parts]] = {

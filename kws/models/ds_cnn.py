@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.frontend import convolve, zero_padding
 from kws.models.pooling import mean_pool
+from kws.settings import Finite, Size
 
 EVERY = 2  # frames: one in 20 ms
 STEM_KERNEL, STEM_STRIDE = (4, 10), 2  # features, frames: 200 ms
@@ -39,11 +40,11 @@ class DsCnnConfig:
         dropout: before the classifier.
     """
 
-    num_classes: int = 12
-    num_features: int = 10
-    channels: int = 64
-    num_blocks: int = 4
-    dropout: float = 0.2
+    num_classes: Size = 12
+    num_features: Size = 10
+    channels: Size = 64
+    num_blocks: Size = 4
+    dropout: Finite = 0.2
 
 
 class DsBlock(nn.Module):

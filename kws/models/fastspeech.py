@@ -18,6 +18,7 @@ from kws.models.duration_predictor import DurationPredictor
 from kws.models.fft_block import FftBlock, duration_loss, frames_from
 from kws.models.length_regulator import paced, regulate
 from kws.models.scaled_positions import ScaledPositions
+from kws.settings import Finite, Fraction, Size
 
 STRESSES = 3  # none, secondary, primary
 
@@ -26,18 +27,18 @@ STRESSES = 3  # none, secondary, primary
 class FastSpeechConfig:
     """Sizes of a FastSpeech. `num_symbols` counts the padding, symbol 0, too."""
 
-    num_symbols: int
-    n_mels: int = 64
-    d_model: int = 128
-    num_heads: int = 2
-    d_ff: int = 256
-    kernel_size: int = 3
-    encoder_layers: int = 2
-    decoder_layers: int = 3
-    dropout: float = 0.1
-    longest: int = 2000  # frames that have a position
-    mean: float = 0.0  # of the log-mels
-    deviation: float = 1.0
+    num_symbols: Size
+    n_mels: Size = 64
+    d_model: Size = 128
+    num_heads: Size = 2
+    d_ff: Size = 256
+    kernel_size: Size = 3
+    encoder_layers: Size = 2
+    decoder_layers: Size = 3
+    dropout: Fraction = 0.1
+    longest: Size = 2000  # frames that have a position
+    mean: Finite = 0.0  # of the log-mels
+    deviation: Finite = 1.0
 
 
 class FastSpeech(nn.Module):

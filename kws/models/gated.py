@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.models.recurrent import CRNN_SMALL, Crnn, CrnnConfig
+from kws.settings import Finite, Size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +39,13 @@ class GatedCrnnConfig:
         dropout: in front of the logits.
     """
 
-    num_classes: int = 12
-    num_features: int = 40
-    num_outside: int = 2
-    channels: tuple[int, ...] = CRNN_SMALL.channels
-    pools: tuple[tuple[int, int], ...] = CRNN_SMALL.pools
-    hidden_size: int = CRNN_SMALL.hidden_size
-    dropout: float = CRNN_SMALL.dropout
+    num_classes: Size = 12
+    num_features: Size = 40
+    num_outside: Size = 2
+    channels: tuple[Size, ...] = CRNN_SMALL.channels
+    pools: tuple[tuple[Size, Size], ...] = CRNN_SMALL.pools
+    hidden_size: Size = CRNN_SMALL.hidden_size
+    dropout: Finite = CRNN_SMALL.dropout
 
     def network(self, num_classes: int) -> CrnnConfig:
         """Settings of one of the two, with so many logits."""

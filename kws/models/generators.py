@@ -5,22 +5,19 @@
 Models that label or transcribe are in `kws.models.registry`.
 """
 
-import inspect
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any, get_type_hints
 
 from torch import nn
 
-from kws.errors import UsageError, did_you_mean
+from kws.errors import UsageError
 from kws.models.code_prior import CodePrior
 from kws.models.codec import Codec
 from kws.models.fastspeech import FastSpeech, FastSpeechConfig
-from kws.settings import Fraction, checked
+from kws.models.registry import explain_misfits
+from kws.settings import from_options
 
-LARGEST = 9_999  # no size of these models comes near it
-
-
-SETTINGS: dict[str, Callable[..., Any]] = {  # what a recipe may set: arguments of these
+SETTINGS: dict[str, type] = {  # what a recipe may set: arguments of these
     "fastspeech": FastSpeechConfig,
     "codec": Codec,
     "code-prior": CodePrior,
@@ -38,21 +35,9 @@ def build_generator(name: str, options: Mapping[str, Any], **given: Any) -> nn.M
         raise UsageError(
             f"model.name={name} neither speaks nor draws codes: choose one of {', '.join(SETTINGS)}"
         )
-    known = inspect.signature(SETTINGS[name]).parameters
-    names = [key for key in known if key not in given]
-    settings = dict(given)
-    for key, value in options.items():
-        if key not in names:
-            raise UsageError(
-                f"{name} has no setting {key!r}{did_you_mean(key, names)}: "
-                f"choose one of {', '.join(names)}"
-            )
-        share = isinstance(known[key].default, float)
-        settings[key] = checked(
-            Fraction if share else Annotated[int, 1, LARGEST], value, name, f"model.{key}"
-        )
-    try:
-        made = SETTINGS[name](**settings)
+    kinds = get_type_hints(SETTINGS[name].__init__, include_extras=True)
+    kinds = {key: kind for key, kind in kinds.items() if key not in {*given, "return"}}
+    settings = from_options(kinds, options, name, prefix="model.")
+    with explain_misfits(name):
+        made = SETTINGS[name](**given, **settings)
         return FastSpeech(made) if isinstance(made, FastSpeechConfig) else made
-    except ValueError as error:
-        raise UsageError(f"{name}: {error}: change these settings") from error

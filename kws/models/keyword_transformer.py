@@ -25,6 +25,7 @@ from kws.errors import UsageError
 from kws.models.frontend import ConvStem, tokens_of, zero_padding
 from kws.models.positional import LearnedPositions, SinusoidalPositions
 from kws.models.transformer import EncoderLayer, TransformerEncoder
+from kws.settings import Finite, Layers, Size
 
 TOKEN_POSITIONS = ("none", "sinusoidal", "learned")
 GRID_STEMS: dict[str, dict[str, Any]] = {
@@ -56,19 +57,19 @@ class KeywordTransformerConfig:
         dropout: in four places of each layer, see `EncoderLayer`.
     """
 
-    num_classes: int = 12
-    num_features: int = 64
+    num_classes: Size = 12
+    num_features: Size = 64
     stem: str = "strided"
-    channels: tuple[int, int] = (32, 64)
+    channels: tuple[Size, Size] = (32, 64)
     positions: str = "none"
-    max_tokens: int = 416
-    d_model: int = 256
-    num_heads: int = 8
-    num_layers: int = 4
-    d_ff: int = 512
+    max_tokens: Size = 416
+    d_model: Size = 256
+    num_heads: Size = 8
+    num_layers: Layers = 4
+    d_ff: Size = 512
     activation: str = "relu"
     qkv_bias: bool = True
-    dropout: float = 0.1
+    dropout: Finite = 0.1
 
 
 STRIDED = KeywordTransformerConfig()

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from kws.audio.recordings import SAMPLE_RATE
 from kws.errors import UsageError
+from kws.settings import Finite, Layers, Size
 
 FBANK_MELS, FBANK_FRAMES = 128, 128  # AST on clips of one second: 98 frames, filled up
 FBANK_MEAN, FBANK_STD = -4.2677393, 4.5689974  # of AudioSet, by which AST's weights were trained
@@ -34,14 +35,14 @@ WINDOW, HOP, FFT, PREEMPHASIS = 400, 160, 512, 0.97
 class Wav2Vec2Config:
     """Settings of `Wav2Vec2`; the defaults are those of the published base model."""
 
-    num_features: int = 1  # samples are features of size one
-    num_classes: int = 12
-    d_model: int = 768
-    num_heads: int = 12
-    num_layers: int = 12
-    d_ff: int = 3072
-    d_front: int = 512  # channels of the convolutions that read the waveform
-    dropout: float = 0.1
+    num_features: Size = 1  # samples are features of size one
+    num_classes: Size = 12
+    d_model: Size = 768
+    num_heads: Size = 12
+    num_layers: Layers = 12
+    d_ff: Size = 3072
+    d_front: Size = 512  # channels of the convolutions that read the waveform
+    dropout: Finite = 0.1
     freeze_front: bool = True  # these convolutions keep their weights, as is usual
 
 
@@ -49,13 +50,13 @@ class Wav2Vec2Config:
 class AstConfig:
     """Settings of `Ast`; the defaults are those of the published base model."""
 
-    num_features: int = 1  # samples are features of size one
-    num_classes: int = 12
-    d_model: int = 768
-    num_heads: int = 12
-    num_layers: int = 12
-    d_ff: int = 3072
-    dropout: float = 0.0
+    num_features: Size = 1  # samples are features of size one
+    num_classes: Size = 12
+    d_model: Size = 768
+    num_heads: Size = 12
+    num_layers: Layers = 12
+    d_ff: Size = 3072
+    dropout: Finite = 0.0
 
 
 ENCODER_SIZES = {  # what transformers calls them -> what they are called here

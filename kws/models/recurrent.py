@@ -20,6 +20,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from kws.models.classifier import Classifier
 from kws.models.frontend import ConvStem, convolve, frames_of
 from kws.models.pooling import MeanPooling, make_pooling
+from kws.settings import Finite, Layers, Size, SizeOrZero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +36,12 @@ class GruConfig:
         dropout: between the GRU layers.
     """
 
-    num_classes: int = 30
-    num_features: int = 40
-    channels: int = 32
-    hidden_size: int = 128
-    num_layers: int = 2
-    dropout: float = 0.0
+    num_classes: Size = 30
+    num_features: Size = 40
+    channels: Size = 32
+    hidden_size: Size = 128
+    num_layers: Layers = 2
+    dropout: Finite = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +57,12 @@ class RnnConfig:
         dropout: between the layers.
     """
 
-    num_classes: int = 30
-    num_features: int = 40
+    num_classes: Size = 30
+    num_features: Size = 40
     cell: str = "lstm"
-    hidden_size: int = 128
-    num_layers: int = 2
-    dropout: float = 0.0
+    hidden_size: Size = 128
+    num_layers: Layers = 2
+    dropout: Finite = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,17 +83,17 @@ class CrnnConfig:
         dropout: between the GRU layers, and in front of the logits.
     """
 
-    num_classes: int = 12
-    num_features: int = 40
-    channels: tuple[int, ...] = (32, 64, 128)
-    pools: tuple[tuple[int, int], ...] = ((1, 1), (1, 1), (1, 1))
+    num_classes: Size = 12
+    num_features: Size = 40
+    channels: tuple[Size, ...] = (32, 64, 128)
+    pools: tuple[tuple[Size, Size], ...] = ((1, 1), (1, 1), (1, 1))
     activation: str = "relu"
     pool_first: bool = False
-    hidden_size: int = 128
-    num_layers: int = 2
+    hidden_size: Size = 128
+    num_layers: Layers = 2
     pooling: str = "mean"
-    d_hidden: int = 0
-    dropout: float = 0.0
+    d_hidden: SizeOrZero = 0
+    dropout: Finite = 0.0
 
 
 CRNN_ATTENTION = CrnnConfig(

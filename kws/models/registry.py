@@ -5,9 +5,10 @@
 Anything that a settings class knows can be overridden by keyword. `kws params` prints the list.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, get_type_hints
 
 from torch import nn
 
@@ -27,7 +28,7 @@ from kws.models import (
     tdnn,
 )
 from kws.models.fast import use_fast_layers
-from kws.settings import as_toml, checked
+from kws.settings import from_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,16 +196,6 @@ RECOGNIZERS: dict[str, Entry] = {  # (features, valid, symbols) -> logits of dec
     ),
 }
 
-LARGEST = 999_999  # no setting comes near it, and somewhere beyond it torch overflows
-MAY_BE_ZERO = {
-    "d_hidden",
-    "num_modules",
-    "num_decoder_layers",
-    "patchout",
-    "token_patchout",
-}  # what can be left out
-MOST = {"num_layers": 1000}  # each costs time to build, however narrow
-
 
 def find_model(name: str) -> Entry:
     """The entry called `name`; UsageError with the nearest name if there is none."""
@@ -237,15 +228,8 @@ def configure(
     sizes = {"num_features": num_features, "num_classes": num_classes}
     changes: dict[str, Any] = {key: size for key, size in sizes.items() if size is not None}
     changes |= overrides
-    published = asdict(config)
-    for key, value in changes.items():
-        if key not in published:
-            raise UsageError(
-                f"{name} has no setting {key!r}{did_you_mean(key, published)}: "
-                f"choose one of {', '.join(published)}"
-            )
-        changes[key] = _like(published[key], value, name, key)
-    return replace(config, **changes)
+    kinds = get_type_hints(type(config), include_extras=True)
+    return replace(config, **from_options(kinds, changes, name))
 
 
 def build_model(
@@ -268,29 +252,18 @@ def build_model(
 
 def build_from(name: str, config: Any) -> nn.Module:
     """Make the named model from complete settings; UsageError if they do not fit together."""
-    try:
+    with explain_misfits(name):
         return use_fast_layers(find_model(name).build(config))
+
+
+@contextmanager
+def explain_misfits(name: str) -> Iterator[None]:
+    """Settings of the model `name` that do not fit together or into memory as a UsageError."""
+    try:
+        yield
     except ValueError as error:
         raise UsageError(f"{name}: {error}: change these settings") from error
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
         raise UsageError(f"{name}: too large for the memory: lower its sizes") from error
-
-
-def _like(published: object, value: Any, name: str, key: str) -> Any:
-    """`value` in the type of the published setting, or UsageError."""
-    if isinstance(published, tuple):
-        pairs = isinstance(published[0], tuple)
-        if not _is_list(value) or (pairs and not all(_is_list(x) and len(x) == 2 for x in value)):
-            wanted = "a list of pairs" if pairs else "a list"
-            raise UsageError(f"{name}: {key} expects {wanted}, got {as_toml(value)}")
-        return tuple(_like(published[0], item, name, key) for item in value)
-    kind: Any = type(published)
-    if kind is int:
-        kind = Annotated[int, 0 if key in MAY_BE_ZERO else 1, MOST.get(key, LARGEST)]
-    return checked(kind, value, name, key)
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, (list, tuple))

@@ -20,6 +20,7 @@ from kws.models.patches import PatchEmbedding, count_patches
 from kws.models.patchout import kept
 from kws.models.positions_2d import GridPositions, SplitPositions
 from kws.models.transformer import EncoderLayer, TransformerEncoder
+from kws.settings import Finite, Layers, Size, SizeOrZero
 
 TABLES = {"grid": GridPositions, "split": SplitPositions}
 
@@ -48,22 +49,22 @@ class SpectrogramTransformerConfig:
         norm_eps: what every norm adds to the variance.
     """
 
-    num_classes: int = 35
-    num_features: int = 64
-    num_frames: int = 101
-    patch: tuple[int, int] = (32, 8)
-    stride: tuple[int, int] = (32, 8)
+    num_classes: Size = 35
+    num_features: Size = 64
+    num_frames: Size = 101
+    patch: tuple[Size, Size] = (32, 8)
+    stride: tuple[Size, Size] = (32, 8)
     positions: str = "grid"
     distilled: bool = False
     head_norm: bool = False
-    patchout: tuple[int, int] = (0, 0)
-    token_patchout: int = 0
-    d_model: int = 96
-    num_heads: int = 4
-    num_layers: int = 3
-    d_ff: int = 192
-    dropout: float = 0.0
-    norm_eps: float = 1e-5
+    patchout: tuple[SizeOrZero, SizeOrZero] = (0, 0)
+    token_patchout: SizeOrZero = 0
+    d_model: Size = 96
+    num_heads: Size = 4
+    num_layers: Layers = 3
+    d_ff: Size = 192
+    dropout: Finite = 0.0
+    norm_eps: Finite = 1e-5
 
 
 AST_SMALL = SpectrogramTransformerConfig()

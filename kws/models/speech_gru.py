@@ -19,6 +19,7 @@ from kws.errors import UsageError
 from kws.models.decoder import CrossAttention
 from kws.models.recurrent import BidirectionalRnn
 from kws.models.speech_transformer import ConvSubsampling, SpeechTransformer
+from kws.settings import Finite, Size, SizeOrZero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +38,15 @@ class SpeechGruConfig:
         dropout: probability of zeroing a feature while training.
     """
 
-    num_classes: int = 19
-    num_features: int = 40
-    channels: int = 16
-    d_model: int = 128
-    num_heads: int = 4
-    hidden_size: int = 138
-    num_encoder_layers: int = 2
-    num_decoder_layers: int = 1
-    dropout: float = 0.1
+    num_classes: Size = 19
+    num_features: Size = 40
+    channels: Size = 16
+    d_model: Size = 128
+    num_heads: Size = 4
+    hidden_size: Size = 138
+    num_encoder_layers: Size = 2
+    num_decoder_layers: SizeOrZero = 1
+    dropout: Finite = 0.1
 
 
 class SpeechGru(nn.Module):

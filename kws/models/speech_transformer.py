@@ -19,6 +19,7 @@ from kws.models.frontend import convolve, maps_of, zero_padding
 from kws.models.positional import SinusoidalPositions
 from kws.models.residual_maps import ResCnn, ResCnnLstm
 from kws.models.transformer import EncoderLayer, TransformerEncoder
+from kws.settings import Finite, Size, SizeOrZero
 
 STRIDES = 2  # convolutions that halve the frames
 MODULES = {  # what the paper tries between them and the encoder
@@ -109,17 +110,17 @@ class SpeechTransformerConfig:
         dropout: probability of zeroing a feature while training.
     """
 
-    num_classes: int = 19
-    num_features: int = 40
-    channels: int = 16
+    num_classes: Size = 19
+    num_features: Size = 40
+    channels: Size = 16
     module: str = "attention-2d"
-    num_modules: int = 0
-    d_model: int = 128
-    num_heads: int = 4
-    d_ff: int = 256
-    num_encoder_layers: int = 3
-    num_decoder_layers: int = 2
-    dropout: float = 0.1
+    num_modules: SizeOrZero = 0
+    d_model: Size = 128
+    num_heads: Size = 4
+    d_ff: Size = 256
+    num_encoder_layers: Size = 3
+    num_decoder_layers: SizeOrZero = 2
+    dropout: Finite = 0.1
 
 
 class SpeechTransformer(nn.Module):

@@ -19,6 +19,7 @@ from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.classifier import Classifier
 from kws.models.frontend import convolve
 from kws.models.pooling import mean_pool
+from kws.settings import Finite, Size, SizeOrZero
 
 KERNELS = (5, 3, 3, 1, 1)  # frames that a layer looks at,
 DILATIONS = (1, 2, 3, 1, 1)  # and how far they lie apart: ±2, ±2, ±3, 0, 0
@@ -37,11 +38,11 @@ class TdnnConfig:
         dropout: in front of the logits.
     """
 
-    num_classes: int = 100
-    num_features: int = 40
-    channels: int = 128
-    d_hidden: int = 128
-    dropout: float = 0.1
+    num_classes: Size = 100
+    num_features: Size = 40
+    channels: Size = 128
+    d_hidden: SizeOrZero = 128
+    dropout: Finite = 0.1
 
 
 def statistics_pool(

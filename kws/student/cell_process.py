@@ -203,14 +203,14 @@ class Kernel:
                 for check in checks:
                     self.tell({"check": check, **broken, "printed": ""})
                 continue
-            told: dict[str, tuple[str, str]] = {}
+            printed_lines: dict[str, tuple[str, str]] = {}
             printed = Printed()
-            with redirect_stdout(printed), redirect_stderr(printed), lines_to(told):
+            with redirect_stdout(printed), redirect_stderr(printed), lines_to(printed_lines):
                 error = self.execute(node, name)
             if error and not checks:
                 broken = self.finding(error, name)
             for check, title in checks.items():
-                mark, line = told.get(check, ("", ""))
+                mark, line = printed_lines.get(check, ("", ""))
                 finding = {"state": "pass", "text": title or line, "hint": "", "where": ""}
                 if mark == "✗" and not error:  # it told, and the notebook goes on
                     finding |= {"state": "unmet", "text": line}
@@ -244,7 +244,7 @@ class Kernel:
 
         found = {"state": "error", "text": describe(error), "hint": "", "where": ""}
         if isinstance(error, NotStarted):
-            return found | {"state": "todo", "text": error.told}
+            return found | {"state": "todo", "text": error.status}
         if isinstance(error, Unmet):
             fact, _, hint = str(error).partition("\n  hint: ")
             return found | {"state": "unmet", "text": fact, "hint": hint}
@@ -301,10 +301,10 @@ class Kernel:
 
 def describe(error: BaseException) -> str:
     """`ValueError: what it says`, on one line."""
-    said = error.msg if isinstance(error, SyntaxError) else str(error)
-    said = " ".join(str(said).split())
-    said = said if len(said) <= MAX_MESSAGE else said[:MAX_MESSAGE] + "…"
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    message = " ".join(str(message).split())
+    message = message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def place_of(error: BaseException, name: str) -> tuple[str, int]:
@@ -339,12 +339,12 @@ def _names_by_text(source: str) -> set[str]:
     return {defined or assigned for defined, assigned in found}
 
 
-def lines_to(told: dict[str, tuple[str, str]]) -> Any:
+def lines_to(printed_lines: dict[str, tuple[str, str]]) -> Any:
     """Keep the lines of the visible checks, mark and text by id, instead of printing them."""
     from kws.course.checking import lines_go_to
 
     def hear(mark: str, check: str, text: str) -> None:
-        told[check] = (mark, text)
+        printed_lines[check] = (mark, text)
 
     return lines_go_to(hear)
 

@@ -17,9 +17,9 @@ def saved_lines(path: Path) -> dict[str, tuple[bool, str]]:
     found = {}
     for raw, cell in zip(filter(_is_cell, table["cells"]), cells_of(table), strict=True):
         for line in _printed(raw).splitlines():
-            said = LINE.fullmatch(COLORS.sub("", line).strip())
-            if said and said["check"] in cell.checks:
-                found[said["check"]] = (said["mark"] == "✓", said["text"])
+            verdict = LINE.fullmatch(COLORS.sub("", line).strip())
+            if verdict and verdict["check"] in cell.checks:
+                found[verdict["check"]] = (verdict["mark"] == "✓", verdict["text"])
     return found
 
 

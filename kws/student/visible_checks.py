@@ -95,7 +95,7 @@ def run_cells(
     kernel: JsonProcess | WarmProcess,
     job: dict[str, Any],
     seconds: float,
-    heard: Callable[[dict[str, Any]], None],
+    handle: Callable[[dict[str, Any]], None],
 ) -> str:
     """Hand every event of the job to `heard`. Returns why it ended early, or nothing."""
     kernel.send(job)
@@ -119,7 +119,7 @@ def run_cells(
         if event.get("ready"):
             end = time.monotonic() + seconds
         cell = event["name"] if "cell" in event else cell
-        heard(event)
+        handle(event)
 
 
 def run_checks(
@@ -145,7 +145,7 @@ def run_checks(
     found: dict[str, CheckOutcome] = {}
     broken: list[RaisedCell] = [] if raised is None else raised
 
-    def heard(event: dict[str, Any]) -> None:
+    def handle(event: dict[str, Any]) -> None:
         if event.get("check") in wanted:
             found[event["check"]] = CheckOutcome(**event)
         if whole and "raised" in event:
@@ -155,12 +155,12 @@ def run_checks(
     limit = seconds if seconds is not None else SECONDS_WHOLE if whole else SECONDS
     try:
         with kernel or start_kernel() as kernel:
-            ended = run_cells(kernel, job, limit, heard)
+            ended = run_cells(kernel, job, limit, handle)
     except LostFork:
         found.clear()
         broken.clear()
         with cold_kernel() as kernel:
-            ended = run_cells(kernel, job, limit, heard)
+            ended = run_cells(kernel, job, limit, handle)
     missing = [check for check in wanted if check not in found]
     for check in missing:
         text = ended if check == missing[0] else "not reached"
@@ -174,20 +174,20 @@ def weights_misfit(path: Path, number: str, weights: Path) -> str:
     model = {"make": MODELS[number], "weights": str(weights.resolve())}
     target = Target(assignment=number)
     cells = [each for each in plan(path, target) if each["mode"] != "checks"]
-    said: list[str] = []
+    checked: list[str] = []
 
-    def heard(event: dict[str, Any]) -> None:
+    def handle(event: dict[str, Any]) -> None:
         if "weights" in event:
-            said.append(event["weights"])
+            checked.append(event["weights"])
 
     job = {"folder": str(path.parent.resolve()), "cells": cells, "model": model}
     try:
         with start_kernel() as kernel:
-            ended = run_cells(kernel, job, SECONDS, heard)
+            ended = run_cells(kernel, job, SECONDS, handle)
     except LostFork:
         with cold_kernel() as kernel:
-            ended = run_cells(kernel, job, SECONDS, heard)
-    return said[0] if said else ended
+            ended = run_cells(kernel, job, SECONDS, handle)
+    return checked[0] if checked else ended
 
 
 def _as_it_ran(outcome: CheckOutcome, ran: Mapping[str, tuple[bool, str]]) -> CheckOutcome:

@@ -100,12 +100,12 @@ def warm_process() -> WarmProcess | None:
 
 def socket_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Where the warm process for this kws, as it is now, listens."""
-    said = [sys.executable, str(ROOT), *sorted(loaded_files(ROOT / "kws"))]
+    loaded = [sys.executable, str(ROOT), *sorted(loaded_files(ROOT / "kws"))]
     for name in ("purelib", "platlib"):  # its time changes whenever a package is installed
         with contextlib.suppress(OSError):
-            said.append(str(Path(sysconfig.get_path(name)).stat().st_mtime_ns))
-    said += [f"{k}={v}" for k, v in sorted(environment.items()) if k.startswith(SETTINGS)]
-    return cache_dir() / "warm" / hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
+            loaded.append(str(Path(sysconfig.get_path(name)).stat().st_mtime_ns))
+    loaded += [f"{k}={v}" for k, v in sorted(environment.items()) if k.startswith(SETTINGS)]
+    return cache_dir() / "warm" / hashlib.sha256("\n".join(loaded).encode()).hexdigest()[:16]
 
 
 def loaded_files(folder: Path) -> list[str]:

@@ -23,6 +23,7 @@ from kws.files import write_bytes
 from kws.training.recipe import Recipe, to_toml
 
 FORMAT = "kws checkpoint 1"
+SHIPPED = {"keywords": Path(__file__).parents[1] / "pretrained" / "keywords.pt"}  # by name
 FIELDS = {
     "format": str,
     "recipe": str,
@@ -72,12 +73,14 @@ def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
 
 
 def checkpoint_of(run_or_file: str | Path) -> Path:
-    """The best.pt of a run folder; any other path as it is.
+    """The best.pt of a run folder; a model that comes with kws, by its name; another path as it is.
 
     Raises:
         UsageError: a folder without best.pt.
     """
     path = Path(run_or_file)
+    if not path.exists() and str(path) in SHIPPED:
+        return SHIPPED[str(path)]
     if not path.is_dir():
         return path
     if not (path / "best.pt").is_file():

@@ -33,7 +33,7 @@ from kws.training.history import Row
 from kws.training.losses import LOSS_NAMES, loss_per_example
 from kws.training.model import initialize, new_model
 from kws.training.objective import Batch, Objective, fresh_weights
-from kws.training.other_words import apart, labels_of_parts
+from kws.training.other_words import labels_of_parts, split_other_words
 from kws.training.recipe import Recipe
 
 
@@ -122,7 +122,7 @@ def classification_objective(
     labels = train.label_names
     counts_as = torch.arange(len(labels))
     if recipe.data.other_words == "apart" and isinstance(train, ClipSplit):
-        train, counts_as = apart(train), labels_of_parts(get_protocol(train.protocol))
+        train, counts_as = split_other_words(train), labels_of_parts(get_protocol(train.protocol))
     data = fingerprint(train)
     with fresh_weights(recipe):
         model = new_model(recipe, len(labels))

@@ -32,8 +32,8 @@ def new_model(recipe: Recipe, num_classes: int) -> nn.Module:
             f"features.kind={features.kind!r} is not what {name} reads: set features.kind={wanted}"
         )
     build = partial(build_model, name, num_features=features.num_features, **recipe.model.options)
-    apart = recipe.data.other_words == "apart"
-    if not apart or not (named := get_protocol(recipe.data.protocol).unknown_words):
+    separate = recipe.data.other_words == "apart"
+    if not separate or not (named := get_protocol(recipe.data.protocol).unknown_words):
         return build(num_classes=num_classes)
     unknown = unknown_of(get_protocol(recipe.data.protocol))
     parts = num_classes - 1 + len(named)
@@ -92,8 +92,8 @@ def initialize_from(
                 "weights only fit the same model on the same features"
             )
     weights, fresh = _classifying(source).state_dict(), _classifying(model).state_dict()
-    apart = before.data.other_words != recipe.data.other_words
-    if list(labels) != state["labels"] or apart:
+    separate = before.data.other_words != recipe.data.other_words
+    if list(labels) != state["labels"] or separate:
         with torch.device("meta"):  # shapes only
             one, two = (_classifying(new_model(recipe, n)).state_dict() for n in (2, 3))
         weights = {name: w for name, w in weights.items() if one[name].shape == two[name].shape}

@@ -1,7 +1,7 @@
 """The optimizer of a recipe, and the running average of the weights that may be evaluated instead.
 
 Weight decay pulls matrices and kernels towards zero. Biases, normalizations and single vectors (a
-class token) are left out: there are few of them, and zero is no natural place for a scale. With
+class token) are left out: there are few of them, and zero is not a natural place for a scale. With
 `decay = "all"` it pulls everything, as torch's optimizers do by themselves.
 
 Source of the average: Polyak and Juditsky 1992; with the early steps forgotten faster, as in

@@ -53,7 +53,7 @@ class OtherWordsApart(nn.Module):
         return torch.cat([before, unknown, after], dim=1)
 
 
-def apart(split: ClipSplit) -> ClipSplit:
+def split_other_words(split: ClipSplit) -> ClipSplit:
     """The same clips under P labels: each other word that the protocol names is one of its own.
 
     Words that it does not name share the label of the first.

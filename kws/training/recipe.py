@@ -2,21 +2,22 @@
 
     recipe = load_recipe("keywords", ["train.lr=1e-3"])
 
-A name stands for a file in `kws/recipes`, anything else is a path. Folders in there are the
-experiments of the source documents, "group/name": they have two sections more, the figure that was
-reported and what is changed for a run on a CPU. What a file leaves out has the
-default below, so a recipe says only what is special about it. Every mistake in one (an unknown key,
-a wrong type, a value out of range) is a UsageError that names the file and the key.
+A name stands for a file in `kws/recipes`, anything else is a path; "group/name" is an experiment.
+What a recipe leaves out has the default below, so it says only what is special about it. Recipes of
+an experiment have two sections more, the figure that was reported and what is changed for a run on
+a CPU. Every mistake is a UsageError that
+names the file and the key.
 """
 
 import copy
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from jaxtyping import Float
+from msgspec import Meta
 from torch import Tensor
 
 from kws.audio.features import (
@@ -34,6 +35,7 @@ from kws.data.protocols import get_protocol
 from kws.errors import UsageError, did_you_mean
 from kws.settings import (
     Bands,
+    Finite,
     Fraction,
     Interval,
     NonNegative,
@@ -43,7 +45,7 @@ from kws.settings import (
     Samples,
     Seed,
     as_toml,
-    checked,
+    convert,
     from_table,
 )
 
@@ -90,12 +92,14 @@ class Features:
     kind: Literal["log_mel", "mfcc", "mel", "mel_db", "waveform"] = "log_mel"
     n_mels: Bands = 40
     n_mfcc: Bands = 40  # mfcc only
-    f_min: float = 20.0  # Hz
-    f_max: float | None = None  # Hz; None is the Nyquist frequency
-    floor: float = 1e-6  # of a logarithm: not of "mel", which is power as it is
+    f_min: Finite = 20.0  # Hz
+    f_max: Finite | None = None  # Hz; None is the Nyquist frequency
+    floor: Finite = 1e-6  # of a logarithm: not of "mel", which is power as it is
     window: Samples = WINDOW  # of a frame and of its FFT, samples at 16 kHz
     hop: Samples = HOP  # from one frame to the next, samples
-    deltas: Annotated[int, 0, 2] = 0  # keywords: derivatives by time that are added to a frame
+    deltas: Annotated[int, Meta(ge=0, le=2)] = (
+        0  # keywords: derivatives by time that are added to a frame
+    )
     normalize: Literal["none", "utterance", "dataset"] = "utterance"
 
     def __post_init__(self) -> None:
@@ -166,6 +170,14 @@ class Augment:
     max_freq: NonNegativeInt = 7  # widest, bands
     mixup: NonNegative = 0.0  # alpha of the Beta distribution that blends pairs of examples
 
+    def __post_init__(self) -> None:
+        """Refuse an interval that is none."""
+        if len(self.noise_ratio) not in (0, 2) or self.noise_ratio[:1] > self.noise_ratio[1:]:
+            raise UsageError(
+                "augment.noise_ratio expects two numbers, [lowest, highest], got "
+                f"{list(self.noise_ratio)}"
+            )
+
 
 ON_WAVEFORMS = ("speed", "time_shift", "noise_volume", "noise_ratio", "rooms", "garbled", "gain")
 ON_LOG_MELS = ("warp_frequency", "warp_time", "tilt", "band_limit")
@@ -229,7 +241,7 @@ class Reported:
 
     def __post_init__(self) -> None:
         """A figure without its origin is worth nothing."""
-        given = [key for key, value in vars(self).items() if value not in (None, "")]
+        given = [key for key, value in asdict(self).items() if value not in (None, "")]
         if given and not (self.data and self.source):
             raise UsageError(
                 f"reported.{given[0]} needs reported.source and reported.data beside it"
@@ -263,65 +275,56 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what would be accepted and then ignored."""
-        speakers = self.data.task == "speakers"
-        if speakers and (self.data.unknown != "protocol" or self.data.count_as):
-            key = "count_as" if self.data.count_as else "unknown"
-            raise UsageError(f"data.{key} is about keywords: remove it from a speaker recipe")
-        if self.data.other_words == "apart":
-            self._check_other_words()
-        if self.features.deltas and self.data.task != "keywords":
-            raise UsageError(
-                f"features.deltas={self.features.deltas} is about keywords: remove it from a "
-                f"recipe of {self.data.task}"
+        for sentence in (*self._wrong_for_task(), *self._wrong_together()):
+            raise UsageError(sentence)
+
+    def _wrong_for_task(self) -> Iterator[str]:
+        data, task = self.data, self.data.task
+        if task == "speakers" and (data.unknown != "protocol" or data.count_as):
+            key = "count_as" if data.count_as else "unknown"
+            yield f"data.{key} is about keywords: remove it from a speaker recipe"
+        keywords_only = {
+            "data.other_words": data.other_words if data.other_words != "together" else "",
+            "features.deltas": self.features.deltas,
+        }
+        for key, value in keywords_only.items():
+            if value and task != "keywords":
+                yield f"{key}={value} is about keywords: remove it from a recipe of {task}"
+        made = "augment.garbled" if self.augment.garbled else "data.spare_words"
+        wanted = self.augment.garbled or data.spare_words
+        if wanted and not (task == "keywords" and get_protocol(data.protocol).unknown_label):
+            yield (
+                f"{made} makes other words, and data.protocol={data.protocol} has no class for "
+                "them: set it to 0"
             )
-        if self.data.silence_below > self.data.unknown_below:
-            raise UsageError(
-                f"data.silence_below={self.data.silence_below:g} is above "
-                f"data.unknown_below={self.data.unknown_below:g}: lower it, silence is what the "
-                "model is least sure of"
+        for key in (key for key, value in asdict(self.augment).items() if value):
+            if task == "speakers" and key in ON_WAVEFORMS:
+                yield f"augment.{key} changes waveforms, but speaker data are features: set it to 0"
+
+    def _wrong_together(self) -> Iterator[str]:
+        data, features, augment = self.data, self.features, self.augment
+        if data.other_words != "together" and self.train.loss != "cross-entropy":
+            yield (
+                f"data.other_words={data.other_words} adds probabilities up, and train.loss="
+                f"{self.train.loss} makes none: choose cross-entropy, or leave it out"
             )
-        for key in (key for key, value in vars(self.augment).items() if value):
-            if speakers and key in ON_WAVEFORMS:
-                raise UsageError(
-                    f"augment.{key} changes waveforms, but speaker data are features: set it to 0"
-                )
-            plain = self.features.kind == "log_mel" and not self.features.deltas
-            if not plain and key in ON_LOG_MELS:
-                raise UsageError(
-                    f"augment.{key} is meant for features.kind=log_mel without deltas: set it to 0"
-                )
-        if self.augment.noise_volume and self.augment.noise_ratio:
-            raise UsageError(
-                "augment.noise_volume and augment.noise_ratio exclude each other: choose"
+        if data.silence_below > data.unknown_below:
+            yield (
+                f"data.silence_below={data.silence_below:g} is above data.unknown_below="
+                f"{data.unknown_below:g}: lower it, silence is what the model is least sure of"
             )
-        other = "augment.garbled" if self.augment.garbled else "data.spare_words"
-        if (self.augment.garbled or self.data.spare_words) and not self._has_unknown():
-            raise UsageError(
-                f"{other} makes other words, and data.protocol={self.data.protocol} has no class "
-                "for them: set it to 0"
-            )
+        for key in ON_LOG_MELS:
+            if getattr(augment, key) and (features.kind != "log_mel" or features.deltas):
+                yield f"augment.{key} is for features.kind=log_mel without deltas: set it to 0"
+        if augment.noise_volume and augment.noise_ratio:
+            yield "augment.noise_volume and augment.noise_ratio exclude each other: choose one"
         for key in ("num_features", "num_classes"):
             if key in self.model.options:
-                raise UsageError(f"model.{key} follows from features and labels: leave it out")
-        if self.augment.band_limit and self.augment.min_bands > self.features.num_features:
-            raise UsageError(
-                f"augment.min_bands={self.augment.min_bands} is more than the "
-                f"{self.features.num_features} bands of the features: lower it"
-            )
-
-    def _has_unknown(self) -> bool:
-        return self.data.task == "keywords" and bool(get_protocol(self.data.protocol).unknown_label)
-
-    def _check_other_words(self) -> None:
-        if self.data.task != "keywords":
-            raise UsageError(
-                f"data.other_words=apart is about keywords: remove it from a recipe of "
-                f"{self.data.task}"
-            )
-        if self.train.loss != "cross-entropy":
-            raise UsageError(
-                f"data.other_words=apart adds probabilities up, and train.loss={self.train.loss} "
-                "makes none: choose cross-entropy, or leave it out"
+                yield f"model.{key} follows from features and labels: leave it out"
+        if augment.band_limit and augment.min_bands > features.num_features:
+            yield (
+                f"augment.min_bands={augment.min_bands} is more than the {features.num_features} "
+                "bands of the features: lower it"
             )
 
 
@@ -378,7 +381,7 @@ def _with_bases(name: str, above: Sequence[str] = ()) -> dict[str, Any]:
     table = _parse_toml(text, name)
     if (base := table.pop("base", None)) is None:
         return table
-    below = _with_bases(checked(str, base, name, "base"), [*above, name])
+    below = _with_bases(convert(str, base, name, "base"), [*above, name])
     merged = {key: value for key, value in below.items() if key not in ("description", "reported")}
     for key, value in table.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
@@ -439,7 +442,7 @@ def to_toml(recipe: Recipe) -> str:
     for section, values in _as_table(recipe).items():
         lines = [f"{key} = {as_toml(value)}" for key, value in values.items() if value is not None]
         sections.append("\n".join([f"[{section}]", *lines]) + "\n")
-    reported = {key: value for key, value in vars(recipe.reported).items() if value or value == 0}
+    reported = {key: value for key, value in asdict(recipe.reported).items() if value or value == 0}
     for section, values in (("reported", reported), ("cpu", recipe.cpu.options)):
         lines = [f"{key} = {as_toml(value)}" for key, value in values.items()]
         sections += ["\n".join([f"[{section}]", *lines]) + "\n"] if lines else []
@@ -463,7 +466,7 @@ def changed_keys(old: Recipe, new: Recipe) -> list[tuple[str, Any, Any]]:
 def _as_table(recipe: Recipe) -> dict[str, dict[str, Any]]:
     table = {}
     for section in SECTIONS:
-        values = dict(vars(getattr(recipe, section)))
+        values = asdict(getattr(recipe, section))
         options = values.pop("options", {})
         table[section] = {**values, **options}
     return table

@@ -7,29 +7,29 @@ export class Detector {
     this.words = words.map((word) => [word, labels.indexOf(word)]);
     this.trigger = trigger;
     this.hops = Math.floor(trigger.smooth_ms / trigger.hop_ms);
-    this.recent = [];
+    this.recent = []; // [milliseconds, posteriors]
     this.word = "";
-    this.count = 0;
+    this.since = Infinity;
     this.last = -Infinity;
   }
 
   // The event {time, word, score} that the posteriors of the window ending at `time` (seconds)
   // make, or null.
   push(time, posteriors) {
-    this.recent.push(posteriors);
-    if (this.recent.length > this.hops) this.recent.shift();
+    const now = Math.round(1000 * time);
+    this.recent.push([now, posteriors]);
+    while (now - this.recent[0][0] >= this.hops * this.trigger.hop_ms) this.recent.shift();
     let word = "", score = -1;
     for (const [name, index] of this.words) {
-      const mean = this.recent.reduce((sum, row) => sum + row[index], 0) / this.recent.length;
+      const mean = this.recent.reduce((sum, [, row]) => sum + row[index], 0) / this.recent.length;
       if (mean > score) [word, score] = [name, mean];
     }
     const reached = score >= this.trigger.threshold;
-    this.count = reached ? (word === this.word ? this.count + 1 : 1) : 0;
+    if (!reached || word !== this.word || this.since === Infinity) this.since = reached ? now : Infinity;
     this.word = word;
-    const now = Math.round(1000 * time);
     const rested = now - this.last >= this.trigger.refractory_ms;
-    if (this.count < this.trigger.in_a_row || !rested) return null;
-    this.count = 0;
+    if (!(now - this.since >= (this.trigger.in_a_row - 1) * this.trigger.hop_ms) || !rested) return null;
+    this.since = Infinity;
     this.last = now;
     return { time, word, score };
   }

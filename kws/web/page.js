@@ -13,7 +13,7 @@ const FRAMES_PER_SECOND = 100;
 const EDGE = 2; // frames at the end of a window, completed by reflection, that are not drawn
 const MOST_DETECTIONS = 20;
 const MOST_BYTES = 200e6; // of a recording: a browser decodes it as a whole
-const MOST_WAITING = 10; // windows that a busy moment may hold up
+const MOST_WAITING = 3; // windows that a busy moment may hold up
 const QUIET = 0.02; // a recording whose peak is below this was hardly heard
 
 const at = (id) => document.getElementById(id);
@@ -126,7 +126,7 @@ async function score(time, waveform) {
     scroll.mark(event.word);
     explain([...recent], event.word);
   }
-  return result;
+  return { ...result, event };
 }
 
 function fresh() {
@@ -230,6 +230,7 @@ async function read(file) {
   if (microphone.on) stop();
   if (reading) reading.stopped = true;
   const mine = (reading = { stopped: false });
+  at("listen").textContent = "Stop";
   try {
     status(`Reading ${file.name}.`);
     const samples = await decoded(file);
@@ -240,7 +241,15 @@ async function read(file) {
   } catch (error) {
     problem(error.message);
     status("Nothing was read.");
+  } finally {
+    if (reading === mine) reading = null;
+    if (!reading && !microphone.on) at("listen").textContent = "Listen";
   }
+}
+
+function stopReading() {
+  reading.stopped = true;
+  status("Stopped.");
 }
 
 // At most a second is a clip, labeled as a whole, as `kws predict` does.
@@ -265,16 +274,16 @@ async function readClip(name, samples) {
 
 // Longer ones are a stream, and a second of silence in which the last word is decided.
 async function readStream(name, samples, mine) {
-  const whole = new Float32Array(samples.length + settings.samples);
-  whole.set(samples);
-  const before = at("detections").children.length;
-  for (const [time, waveform] of windows.push(whole)) {
-    if (mine.stopped) return;
-    await score(time, waveform);
-    status(`${name}: ${Math.min(time, samples.length / settings.rate).toFixed(1)} s read.`);
+  const seconds = samples.length / settings.rate;
+  let found = 0;
+  for (const part of [samples, new Float32Array(settings.samples)]) {
+    for (const [time, waveform] of windows.push(part)) {
+      if (mine.stopped) return;
+      if ((await score(time, waveform)).event) found += 1;
+      status(`${name}: ${Math.min(time, seconds).toFixed(1)} of ${seconds.toFixed(1)} s read.`);
+    }
   }
-  const found = at("detections").children.length - before;
-  status(`${name}: ${(samples.length / settings.rate).toFixed(1)} s read${found ? "" : ", no word detected"}.`);
+  status(`${name}: ${seconds.toFixed(1)} s read${found ? "" : ", no word detected"}.`);
 }
 
 // Own words
@@ -352,7 +361,7 @@ function download() {
 // The page
 
 function connect() {
-  at("listen").onclick = () => (microphone.on ? stop() : listen());
+  at("listen").onclick = () => (microphone.on ? stop() : reading ? stopReading() : listen());
   at("choose").onclick = () => at("file").click();
   at("file").onchange = () => {
     if (at("file").files.length) read(at("file").files[0]);

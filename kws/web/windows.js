@@ -5,9 +5,8 @@ export class Windows {
     Object.assign(this, { length, hop, rate, held: new Float32Array(length), heard: 0 });
   }
 
-  // The windows that `samples` completes: [[seconds heard by then, Float32Array], …]
-  push(samples) {
-    const found = [];
+  // The windows that `samples` completes, one at a time: [seconds heard by then, Float32Array]
+  *push(samples) {
     for (let at = 0; at < samples.length; ) {
       const past = this.heard - this.length;
       const missing = past < 0 ? -past : this.hop - (past % this.hop);
@@ -16,8 +15,7 @@ export class Windows {
       this.held.set(part, this.length - part.length);
       this.heard += part.length;
       at += part.length;
-      if (part.length === missing) found.push([this.heard / this.rate, this.held.slice()]);
+      if (part.length === missing) yield [this.heard / this.rate, this.held.slice()];
     }
-    return found;
   }
 }

@@ -10,7 +10,6 @@ from kws.audio.features import (
     HOP,
     NUM_FREQS,
     WINDOW,
-    dct_matrix,
     deltas,
     filtered_power,
     log_mel,
@@ -22,7 +21,7 @@ from kws.audio.features import (
     with_deltas,
 )
 from kws.audio.features_fast import FilteredPower
-from kws.audio.silence import normalize_peak, trim_silence
+from kws.audio.silence import trim_silence
 from kws.errors import UsageError
 from tests.tolerances import ROUNDING
 
@@ -62,7 +61,7 @@ def test_mel_db_equals_torchaudio(waveform, amin):
     )
 
 
-@pytest.mark.parametrize(("window", "hop"), [(512, 160), (400, 200), (801, 77)])
+@pytest.mark.parametrize(("window", "hop"), [(WINDOW, HOP), (512, 160), (400, 200), (801, 77)])
 def test_other_windows_and_hops_equal_torchaudio(waveform, window, hop):
     melkwargs = {"n_fft": window, "hop_length": hop, "n_mels": 23, "f_min": 20.0}
     theirs = torchaudio.transforms.MelSpectrogram(16_000, **melkwargs)(waveform).mT
@@ -71,12 +70,6 @@ def test_other_windows_and_hops_equal_torchaudio(waveform, window, hop):
     their_mfcc = torchaudio.transforms.MFCC(16_000, 13, log_mels=True, melkwargs=melkwargs)
     ours = mfcc(waveform, n_mfcc=13, n_mels=23, window=window, hop=hop)
     torch.testing.assert_close(ours, their_mfcc(waveform).mT, atol=ROUNDING, rtol=0)
-
-
-def test_mel_spectrogram_equals_torchaudio(waveform):
-    theirs = their_mel(n_mels=23, f_min=20.0, f_max=7600.0)(waveform).mT
-    ours = mel_spectrogram(waveform, n_mels=23, f_max=7600.0)
-    torch.testing.assert_close(ours, theirs, atol=ROUNDING, rtol=0)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
@@ -89,14 +82,6 @@ def test_the_fast_twin_equals_the_formula(dtype, tolerance, shape):
     fast = FilteredPower(window, filterbank, HOP)(waveform)
     formula = filtered_power(waveform, window, filterbank, HOP)
     assert ((fast - formula).abs() / formula.amax(2, keepdim=True)).max() < tolerance
-
-
-def test_mfcc_equals_torchaudio(waveform):
-    melkwargs = {"n_fft": WINDOW, "hop_length": HOP, "n_mels": 40, "f_min": 20.0}
-    theirs = torchaudio.transforms.MFCC(16_000, 13, log_mels=True, melkwargs=melkwargs)
-    torch.testing.assert_close(
-        mfcc(waveform, n_mfcc=13), theirs(waveform).mT, atol=ROUNDING, rtol=0
-    )
 
 
 @pytest.mark.parametrize("reach", [1, 2, 3])
@@ -137,23 +122,9 @@ def test_speaker_features_do_not_depend_on_the_recording_level():
     torch.testing.assert_close(speaker_log_mel(x), speaker_log_mel(x / 500))
 
 
-def test_speaker_features_refuse_a_recording_without_a_sound():
-    with pytest.raises(ValueError, match="no audible passage"):
-        speaker_log_mel(torch.zeros(16_000))
-
-
-def test_speaker_features_need_no_second_normalization():
-    x = normalize_peak(torch.randn(9_001))
-    torch.testing.assert_close(speaker_log_mel(x), speaker_log_mel(normalize_peak(x)))
-
-
 @pytest.mark.parametrize("samples", [201, 16_000, 16_159, 16_160])
 def test_frames_are_centered_every_hop(samples):
     assert log_mel(torch.randn(2, samples)).shape == (2, 1 + samples // HOP, 40)
-
-
-def test_one_second_is_101_frames():
-    assert log_mel(torch.randn(1, 16_000)).shape[1] == 101
 
 
 def test_silence_is_the_logarithm_of_the_floor(float64):
@@ -170,10 +141,6 @@ def test_a_tone_is_loudest_in_the_filter_centered_on_it(float64):
         assert mel[0, 50].argmax() == band
 
 
-def test_examples_do_not_influence_each_other(waveform):
-    torch.testing.assert_close(log_mel(waveform)[1:2], log_mel(waveform[1:2]))
-
-
 def test_batches_and_recordings_longer_than_a_block_are_the_same(float64):
     many, long = torch.randn(13, 16_000), torch.randn(1, 16_000 * 12 + 77)
     torch.testing.assert_close(
@@ -181,11 +148,6 @@ def test_batches_and_recordings_longer_than_a_block_are_the_same(float64):
     )
     theirs = their_mel(n_mels=40, f_min=20.0)(long)
     torch.testing.assert_close(log_mel(long), (theirs + 1e-6).log().mT, atol=ROUNDING, rtol=0)
-
-
-def test_dct_is_orthonormal():
-    square = dct_matrix(23, 23)
-    torch.testing.assert_close(square.mT @ square, torch.eye(23, dtype=torch.float64))
 
 
 def test_gradient_reaches_the_waveform(float64):
@@ -201,22 +163,21 @@ def test_autocast_leaves_the_features_alone():
     assert torch.equal(inside, mfcc(x))
 
 
-def test_too_few_samples_are_refused_with_the_number():
-    with pytest.raises(ValueError, match="200 samples, at least 201"):
-        log_mel(torch.zeros(1, 200))
-
-
-def test_a_floor_of_zero_is_refused():
-    with pytest.raises(ValueError, match="floor=0"):
-        log_mel(torch.zeros(1, 201), floor=0.0)
-
-
-def test_more_coefficients_than_filters_are_refused():
-    with pytest.raises(UsageError, match="n_mfcc=41"):
-        mfcc(torch.zeros(1, 201), n_mfcc=41)
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_gpu_agrees(waveform):
     torch.testing.assert_close(mfcc(waveform.cuda()).cpu(), mfcc(waveform), atol=ROUNDING, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: log_mel(torch.zeros(1, 200)), "200 samples, at least 201"),
+        (lambda: log_mel(torch.zeros(1, 201), floor=0.0), "floor=0"),
+        (lambda: mfcc(torch.zeros(1, 201), n_mfcc=41), "n_mfcc=41"),
+        (lambda: speaker_log_mel(torch.zeros(16_000)), "no audible passage"),
+    ],
+)
+def test_what_has_no_features_is_refused(call, message):
+    with pytest.raises((ValueError, UsageError), match=message):
+        call()

@@ -29,11 +29,13 @@ def sox_silence(x, threshold=0.01, duration=1_600):
         position = (position + 1) % 320
         audible = max(total, 0) / 320 > threshold**2
         if skipping:
-            held = [*held, sample] if audible else []
+            held.append(sample)
+            held = held if audible else []
             if len(held) >= duration:
                 out, held, skipping = out + held, [], False
         elif audible:
-            out, held = [*out, *held, sample], []
+            out += [*held, sample]
+            held = []
         else:
             held.append(sample)
             if len(held) >= duration:

@@ -13,23 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-import torch
 
-LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 32044\n"
-VICTIM = "yes/00_nohash_0.wav"
-FEW = ("--set", "train.total_steps=1", "--set", "train.batch_size=8", "--device", "cpu")
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1000])
-
-
-def a_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-# Runs and checkpoints
+from tests.cli.test_bad_data import FEW, LFS, VICTIM, a_folder, cut
 
 
 def with_run(command: str, run: Path, words: Path, tmp_path: Path) -> list[object]:
@@ -67,39 +52,11 @@ def test_a_bad_run(kws, words, run_of, tmp_path, nothing_written, command, fault
     kws(*with_run(command, run, words, tmp_path)).sentence(run)
 
 
-def test_a_checkpoint_of_another_protocol(kws, words, run_of, nothing_written):
-    run = run_of("keywords")
-    nothing_written()
-    outcome = kws("evaluate", run, "--data", words, "--protocol", "kaggle-12", "--device", "cpu")
-    outcome.sentence(run, "kaggle-12", "_silence_")
-
-
 def test_a_checkpoint_of_speakers_on_words(kws, words, speakers, run_of, nothing_written):
     keywords, others = run_of("keywords"), run_of("speakers")
     nothing_written()
     kws("evaluate", others, "--data", words, "--device", "cpu").sentence(words)
     kws("evaluate", keywords, "--data", speakers, "--device", "cpu").sentence(speakers)
-
-
-def test_a_checkpoint_of_other_speakers(kws, speakers, run_of, nothing_written):
-    run = run_of("speakers")
-    for name in ("mapping.json", "metadata.json", "test_labels.csv"):
-        text = (speakers / name).read_text()
-        (speakers / name).write_text(text.replace("id00002", "id00009"))
-    nothing_written()
-    kws("evaluate", run, "--data", speakers, "--device", "cpu").sentence(run, speakers)
-
-
-def test_a_test_split_without_answers(kws, speakers, run_of, nothing_written):
-    run = run_of("speakers")
-    (speakers / "test_labels.csv").unlink()
-    nothing_written()
-    kws("evaluate", run, "--data", speakers, "--device", "cpu").sentence(
-        speakers, "test_labels.csv"
-    )
-
-
-# Training
 
 
 def train(words: Path, out: Path, *more: object) -> list[object]:
@@ -117,10 +74,7 @@ def test_a_damaged_run_is_not_resumed(kws, words, run_of, nothing_written):
     ("override", "names"),
     [
         ("train.lrr=1e-3", ["train.lrr", "'lr'"]),
-        ("lr=1e-3", ["lr", "section.key=value"]),
-        ("train.lr=nan", ["train.lr"]),
         ("data.protocol=v2_12", ["v2_12", "'v2-12'"]),
-        ("features.n_mels=0", ["n_mels", "0"]),
         ("model.name=crnn-smal", ["crnn-smal", "'crnn-small'"]),
         ("model.hidden_sise=3", ["hidden_sise", "'hidden_size'"]),
     ],
@@ -145,26 +99,10 @@ def test_a_wrong_recipe_file(kws, words, tmp_path, nothing_written, text, names)
     outcome.sentence(recipe, *names)
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
-def test_cuda_asked_for_and_absent(kws, words, run_of, tmp_path, nothing_written, command):
-    arguments = {
-        "train": ["train", "keywords", "--data", words, "--out", tmp_path / "new"],
-        "evaluate": ["evaluate", run_of("keywords"), "--data", words],
-        "predict": ["predict", words / VICTIM, "--model", run_of("speakers")],
-    }[command]
-    nothing_written()
-    kws(*arguments, "--device", "cuda").sentence("cuda", "cpu")
-
-
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (["data", "check", ".", "--protocol", "v2_12"], ["v2_12", "'v2-12'"]),
-        (["data", "check", ".", "--test-silence", "zero"], ["zero"]),
         (["data", "corpus", "out", "--size", "minni"], ["minni", "mini"]),
-        (["params", "kwt1"], ["kwt1", "'kwt-1'"]),
-        (["params", "kwt-1", "d_modle=3"], ["d_modle", "'d_model'"]),
         (["predict", "a.wav", "--model", "m", "--device", "gpu"], ["gpu", "cuda"]),
     ],
 )
@@ -172,9 +110,6 @@ def test_a_wrong_argument(kws, words, tmp_path, monkeypatch, nothing_written, ar
     monkeypatch.chdir(words)
     nothing_written()
     kws(*arguments).sentence(*names)
-
-
-# Disks
 
 
 def writers(words: Path, run: Path, out: Path) -> dict[str, list[object]]:
@@ -186,15 +121,7 @@ def writers(words: Path, run: Path, out: Path) -> dict[str, list[object]]:
         "evaluate": ["evaluate", out / "copied-run", "--data", words, "--device", "cpu"],
         "plot": ["plot", out / "copied-run"],
         "corpus": ["data", "corpus", out / "corpus", "--size", "tiny"],
-        "speaker-corpus": [
-            "data",
-            "speaker-corpus",
-            out / "corpus",
-            "--speakers",
-            "2",
-            "--utterances",
-            "4",
-        ],
+        "speaker-corpus": f"data speaker-corpus {out}/corpus --speakers 2 --utterances 4".split(),
         "pack": ["data", "pack", words],
     }
 

@@ -84,16 +84,8 @@ class TestEvaluate:
         assert next(line for line in lines if line.startswith("go")).split()[1:4:2] == ["0.0", "–"]
 
     def test_silence_and_split_are_chosen(self, kws, run, tiny_corpus):
-        outcome = kws(
-            "evaluate",
-            run,
-            "--data",
-            tiny_corpus,
-            "--split",
-            "validation",
-            "--test-silence",
-            "zeros",
-        )
+        options = ["--split", "validation", "--test-silence", "zeros"]
+        outcome = kws("evaluate", run, "--data", tiny_corpus, *options)
         assert "test silence: zeros)" in outcome.out
         assert (run / "evaluation-validation.json").exists()
 
@@ -194,9 +186,9 @@ class TestPredict:
         (clips / "bad.wav").touch()
         outcome = kws("predict", clips, "--model", run, "--skip-bad")
         assert (outcome.code, len(outcome.out.splitlines())) == (0, 2)
-        said = outcome.err.splitlines()
-        assert said[0].startswith(f"skipped: {clips / 'bad.wav'}: empty")
-        assert said[1] == "1 of 3 recordings were skipped"
+        output = outcome.err.splitlines()
+        assert output[0].startswith(f"skipped: {clips / 'bad.wav'}: empty")
+        assert output[1] == "1 of 3 recordings were skipped"
 
     def test_only_bad_files_are_an_error_all_the_same(self, kws, run, clips):
         (clips / "bad.wav").touch()
@@ -281,10 +273,8 @@ class TestPlot:
         (run / "evaluation-testing.json").write_text("{")
         assert "note: no attention drawn" in kws("plot", run).out
 
-    def test_a_run_without_a_validation_is_refused(self, kws, run):
+    def test_a_run_without_validations_is_refused(self, kws, run):
         (run / "history.jsonl").write_text("")
         assert "no validation has been done yet" in kws("plot", run).sentence()
-
-    def test_a_run_without_a_history_is_refused(self, kws, run):
         (run / "history.jsonl").unlink()
         assert "no such history" in kws("plot", run).sentence()

@@ -23,8 +23,8 @@ def voice(tmp_path_factory):
 
 
 def test_a_voice_is_trained_and_says_a_text(kws, voice, tmp_path):
-    said = kws("say", "seven three", "--run", voice, "--out", tmp_path / "x.wav")
-    assert said.code == 0, said.err
+    output = kws("say", "seven three", "--run", voice, "--out", tmp_path / "x.wav")
+    assert output.code == 0, output.err
     assert (tmp_path / "x.wav").stat().st_size > 1000
     assert (voice / "curves.png").is_file()
     assert {"validation_loss", "duration_error"} <= read_history(voice).best.keys()

@@ -75,10 +75,14 @@ def test_your_own_words_are_trained(kws, tmp_path, good_words):
     done = kws("train", "keywords", "--data", good_words, "--words", "yes,no", "--out", out, *small)
     assert done.code == 0, done.err
     assert load_model(out).labels == ("_silence_", "_unknown_", "yes", "no")
-    told = kws("train", "keywords", "--data", good_words, "--words", "yes,jo", "--out", out / "b")
-    told.sentence("no recordings of jo")
-    told = kws("train", "keywords", "--data", good_words, "--words", "yes no", "--out", out / "b")
-    told.sentence("commas separate words", "--words yes,no")
+    messages = kws(
+        "train", "keywords", "--data", good_words, "--words", "yes,jo", "--out", out / "b"
+    )
+    messages.sentence("no recordings of jo")
+    messages = kws(
+        "train", "keywords", "--data", good_words, "--words", "yes no", "--out", out / "b"
+    )
+    messages.sentence("commas separate words", "--words yes,no")
     kws("train", "keywords", "--data", good_words, "--words", "a/b", "--out", out / "b").sentence(
         "'a/b' cannot name"
     )

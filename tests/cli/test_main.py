@@ -202,6 +202,6 @@ def test_threads_do_not_wait_at_full_speed_unless_the_user_wants_it(chosen):
 @pytest.mark.parametrize("statement", ["import kws.gone", "from kws.training import gone"])
 def test_a_command_that_a_kit_lacks_ends_in_one_sentence(statement, capsys):
     assert cli.exit_code("kws", lambda: exec(statement)) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("kws: this copy of the course does not contain kws.")
-    assert told.count("\n") == 1
+    messages = capsys.readouterr().err
+    assert messages.startswith("kws: this copy of the course does not contain kws.")
+    assert messages.count("\n") == 1

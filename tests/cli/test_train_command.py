@@ -90,12 +90,12 @@ def test_interrupted_it_saves_says_how_to_go_on_and_does(train, tmp_path, monkey
 
 def test_init_from_another_model_is_refused(train, tmp_path):
     train(tmp_path / "first")
-    for change, told in (
+    for change, messages in (
         ("model.hidden_size=7", "model.hidden_size is 5 there and 7 in the recipe"),
         ("model.pooling=mean", "model.pooling is not set there and mean in the recipe"),
     ):
         outcome = train(tmp_path / "second", change, options=["--init", tmp_path / "first"])
-        assert told in outcome.sentence()
+        assert messages in outcome.sentence()
     assert not (tmp_path / "second").exists()
 
 

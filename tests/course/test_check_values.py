@@ -18,7 +18,7 @@ from kws.course.trial import all_trials, find_trial
 NUMBERS = [number for number in ASSIGNMENTS if all_trials(number)]
 
 
-def said(trial_id: str, answers) -> tuple[str, str]:
+def output(trial_id: str, answers) -> tuple[str, str]:
     """Mark and text of the one line that the check says of these answers."""
     lines = []
     forget_checks()
@@ -36,7 +36,7 @@ def said(trial_id: str, answers) -> tuple[str, str]:
 
 @pytest.mark.parametrize("trial", [t for n in NUMBERS for t in all_trials(n)], ids=lambda t: t.id)
 def test_our_answer_passes(trial):
-    assert said(trial.id, our_answers(trial.number)) == ("✓", trial.title)
+    assert output(trial.id, our_answers(trial.number)) == ("✓", trial.title)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -46,7 +46,7 @@ def test_every_known_mistake_is_asked_about_in_the_notebook(number, monkeypatch)
     monkeypatch.setattr("kws.course.checking.uses_of", lambda *_: [])
 
     def asks(trial, position: int, question: str) -> bool:
-        mark, text = said(trial.id, mistaken_answers(number, position))
+        mark, text = output(trial.id, mistaken_answers(number, position))
         return mark == "✗" and question in text
 
     tables = json.loads(golden_path(number).read_text(encoding="utf-8"))
@@ -80,24 +80,22 @@ def test_a_slip_in_attend_keeps_the_points_of_what_it_leaves_right(name, wrong):
     position = [mistake.name for mistake in planted("02").mistakes].index(name)
     answers = mistaken_answers("02", position)
     checks = ("values", "padding", "gradients")
-    lost = [one for one in checks if said(f"2.1-attend-{one}", answers)[0] == "✗"]
+    lost = [one for one in checks if output(f"2.1-attend-{one}", answers)[0] == "✗"]
     assert lost == wrong.split()
 
 
-def test_an_unknown_mistake_is_a_fact_without_a_question():
-    mark, text = said("2.1-attend-values", {"attend": lambda q, k, v, valid=None: q * 0.123})
+def test_an_unknown_mistake_is_a_fact_a_todo_not_started_and_an_error_keeps_its_traceback():
+    mark, text = output("2.1-attend-values", {"attend": lambda q, k, v, valid=None: q * 0.123})
     assert mark == "✗"
     assert text == "attend(q, k, v): the shape is right, but the values differ from the reference"
 
-
-def test_a_todo_is_not_started_and_an_error_keeps_its_traceback():
     def todo(*_):
         raise NotImplementedError("TODO 2.1")
 
     def broken(*_):
         raise RuntimeError("sizes differ")
 
-    assert said("2.1-attend-values", {"attend": todo}) == ("·", "not started")
+    assert output("2.1-attend-values", {"attend": todo}) == ("·", "not started")
     with pytest.raises(RuntimeError, match="sizes differ"):
         check_values("2.1-attend-values", broken)
 
@@ -109,7 +107,7 @@ def test_weights_that_do_not_fit_ask_for_another_door():
             self.qkv = nn.Linear(d_model, 3 * d_model)
 
     answers = {"MultiHeadSelfAttention": Packed, "load_attention": load}
-    mark, text = said("2.3-self-attention-values", answers)
+    mark, text = output("2.3-self-attention-values", answers)
     assert mark == "✗"
     assert "does load_attention match your module? You may change that function" in text
 

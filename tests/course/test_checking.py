@@ -21,23 +21,23 @@ def line_of(capsys) -> str:
     return capsys.readouterr().out
 
 
-def test_a_met_check_says_what_holds(capsys):
+def test_a_met_check_says_what_holds_and_an_unmet_one_the_fact_and_the_question(capsys):
     with check("2.1-values", "attend agrees"):
         expect_close("attend(q)", torch.tensor([1.0]), [1.0])
     assert line_of(capsys) == "✓ 2.1-values  attend agrees\n"
-
-
-def test_an_unmet_check_says_the_fact_and_the_question_and_stops(capsys):
     with pytest.raises(Unmet), check("2.1-values", "attend agrees"):
         expect_close("attend(q)", torch.tensor([1.5]), [1.0], {"no": [9.0], "divided?": [1.5]})
     shown = "attend(q): got\n  [1.5]\n  expected\n  [1]\n  hint: divided?\n"
     assert line_of(capsys) == f"✗ 2.1-values  {shown}"
 
 
-def test_a_todo_is_not_started_and_stops(capsys):
+def test_a_todo_is_not_started_and_one_of_an_earlier_task_is_waited_for_by_name(capsys):
     with pytest.raises(NotStarted, match=r"TODO 2.1"), check("2.1-values", "attend agrees"):
         raise NotImplementedError("TODO 2.1")
     assert line_of(capsys) == "· 2.1-values  not started\n"
+    with pytest.raises(NotStarted), check("2.3-values", "x"):
+        raise NotImplementedError("TODO 2.1")
+    assert line_of(capsys) == "· 2.3-values  waits for your answer to 2.1\n"
 
 
 def test_an_error_in_the_answer_is_left_to_its_traceback_and_ours_show_none(capsys):
@@ -49,10 +49,10 @@ def test_an_error_in_the_answer_is_left_to_its_traceback_and_ours_show_none(caps
 
 
 def test_lines_can_go_elsewhere_for_a_while(capsys):
-    heard = []
-    with lines_go_to(lambda *line: heard.append(line)), check("2.1-values", "attend agrees"):
+    received = []
+    with lines_go_to(lambda *line: received.append(line)), check("2.1-values", "attend agrees"):
         pass
-    assert heard == [("✓", "2.1-values", "attend agrees")]
+    assert received == [("✓", "2.1-values", "attend agrees")]
     assert line_of(capsys) == ""
     with check("2.1-values", "attend agrees"):
         pass
@@ -80,11 +80,11 @@ UNMET = [  # what is got and expected, suspects, and what is said of it
 ]
 
 
-@pytest.mark.parametrize(("got", "expected", "suspects", "said"), UNMET)
+@pytest.mark.parametrize(("got", "expected", "suspects", "output"), UNMET)
 def test_what_is_not_close_is_named_with_the_hint_of_the_suspect_that_it_equals(
-    got, expected, suspects, said
+    got, expected, suspects, output
 ):
-    with pytest.raises(Unmet, match=re.escape(said)):
+    with pytest.raises(Unmet, match=re.escape(output)):
         expect_close("y", got, expected, suspects)
 
 
@@ -117,15 +117,15 @@ def test_between_has_bounds_on_both_sides():
 
 def test_an_accuracy_tells_its_points_and_stops_nothing(capsys):
     bounds = {"full": 0.95, "none": 0.50, "examples": "200 sentences"}
-    said = []
+    output = []
     for accuracy in (0.95, 0.725, torch.tensor(0.3), float("nan")):
         check_accuracy("3.8-accuracy", accuracy, **bounds)
-        said.append(line_of(capsys))
-    assert said[0].startswith("✓ 3.8-accuracy  95.0% of 200 sentences: full points on hidden")
-    assert "72.5% of 200 sentences: about 50% of the points" in said[1]
-    assert said[1].endswith("(full points from 95%, none up to 50%)\n")
-    assert "about 0% of the points" in said[2]
-    assert [line[0] for line in said] == ["✓", "✗", "✗", "✗"]
+        output.append(line_of(capsys))
+    assert output[0].startswith("✓ 3.8-accuracy  95.0% of 200 sentences: full points on hidden")
+    assert "72.5% of 200 sentences: about 50% of the points" in output[1]
+    assert output[1].endswith("(full points from 95%, none up to 50%)\n")
+    assert "about 0% of the points" in output[2]
+    assert [line[0] for line in output] == ["✓", "✗", "✗", "✗"]
 
 
 def test_a_later_task_waits_for_the_earlier_one_that_fails_until_it_passes(capsys):
@@ -140,9 +140,3 @@ def test_a_later_task_waits_for_the_earlier_one_that_fails_until_it_passes(capsy
         pass
     with pytest.raises(ZeroDivisionError), check("2.5-values", "x"):
         _ = 1 / 0
-
-
-def test_a_todo_of_an_earlier_task_is_waited_for_by_name(capsys):
-    with pytest.raises(NotStarted), check("2.3-values", "x"):
-        raise NotImplementedError("TODO 2.1")
-    assert line_of(capsys) == "· 2.3-values  waits for your answer to 2.1\n"

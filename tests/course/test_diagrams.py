@@ -6,8 +6,9 @@ import re
 import pytest
 
 from grader import ROOT
-from kws.course.diagrams import POINTS, diagram, tables
+from kws.course.diagrams import diagram, tables
 from kws.course.folders import assignment_folders
+from kws.course.picture import POINTS
 
 SHOWN = re.compile(r'^diagram\("(\w+)"\)', re.MULTILINE)
 

@@ -4,26 +4,10 @@ import pytest
 
 from grader.submission.selection import select_pieces
 from kws.student.cell_process import Kernel
+from tests.grader.conftest import code_beside
 from tests.grader.submission.conftest import found_in
 
-IMPORTS = """
-import math
-import os
-from dataclasses import dataclass
-from functools import partial
-
-import numpy as np
-import torch
-
-
-def make(n):
-    return list(range(n))
-
-
-@dataclass
-class Config:
-    size: int = 80
-"""
+IMPORTS = code_beside(__file__)["imports"]
 ANSWER = "def answer():\n    return made"
 RUN = [
     "made = torch.arange(80)",
@@ -57,12 +41,12 @@ STAY = [
 
 
 def made_by_kws_check(statements: str) -> set[str]:
-    told: list[dict] = []
-    kernel = Kernel(told.append)
+    messages: list[dict] = []
+    kernel = Kernel(messages.append)
     kernel.run(1, IMPORTS, "definitions")
     kernel.run(2, statements, "definitions")
     kernel.run(3, ANSWER, "whole")
-    assert not told
+    assert not messages
     assert not kernel.failed
     return {"made", "unused"} & vars(kernel.module).keys()
 

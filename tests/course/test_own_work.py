@@ -17,6 +17,7 @@ from kws.course.checking import Unmet, check_values
 from kws.course.magics import as_python
 from kws.course.own_work import ReadyAnswer, watch_calls
 from kws.course.used_names import uses_of
+from tests.grader.conftest import code_beside
 
 X = torch.ones(1, 1, 2, 4)
 alias = F.scaled_dot_product_attention
@@ -156,38 +157,9 @@ def test_a_script_of_ones_own_is_read_too(ran, script):
     assert use.fact == "eval (own_script.py, line 2) must not be used in an answer"
 
 
-HONEST = """
-class Cached(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self._cache = {}
-
-    @torch.no_grad()
-    def forward(self, x):
-        return self._helped(x) if self._modules else vars(self)
-
-    def _helped(self, x):
-        return nn.functional.pad(x, (0, 1)).__class__
-
-
-@dataclasses.dataclass
-class Settings:
-    width: int = 4
-    names: list = dataclasses.field(default_factory=list)
-
-
-def answer(x: "torch.Tensor", open=None, input=0):
-    found = getattr(F, "soft" + "max")(x, -1) @ x.mT * math.tau + Settings().width
-    path = os.path.split(f"{open}")
-    return Cached()(found), path, functools.partial(np.lib.stride_tricks.as_strided, x)
-"""
-IMPORTS = """
-import dataclasses, functools, math, os
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
-"""
+CODE = code_beside(__file__)
+HONEST = CODE["honest"]
+IMPORTS = CODE["imports"]
 
 
 def test_usual_python_is_for_answers(ran):

@@ -68,15 +68,15 @@ def test_a_microphone_of_any_rate_gives_what_resample_gives_of_its_recording(
 ):
     path = tmp_path / "heard.wav"
     soundfile.write(path, noise(rate * channels).view(-1, channels).numpy(), rate)
-    heard = torch.cat(list(live_blocks(FileAsMicrophone(path))))
+    received = torch.cat(list(live_blocks(FileAsMicrophone(path))))
     whole = read_audio(path, resample=True)
-    torch.testing.assert_close(heard, whole, rtol=0, atol=ROUNDING)
+    torch.testing.assert_close(received, whole, rtol=0, atol=ROUNDING)
 
 
 def test_a_pipe_is_a_microphone():
     samples = (1000 * np.sin(np.arange(4001))).astype("<i2")
-    heard = torch.cat(list(live_blocks(PcmPipe(io.BytesIO(samples.tobytes() + b"\0").read))))
-    assert torch.equal(heard, torch.from_numpy(samples.astype(np.float32) / 32_768))
+    received = torch.cat(list(live_blocks(PcmPipe(io.BytesIO(samples.tobytes() + b"\0").read))))
+    assert torch.equal(received, torch.from_numpy(samples.astype(np.float32) / 32_768))
 
 
 def test_what_is_wrong_with_a_file_is_told_in_a_sentence(tmp_path):

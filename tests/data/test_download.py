@@ -116,9 +116,6 @@ def unknown_length(monkeypatch, site) -> None:
     monkeypatch.setitem(ARCHIVES, "small", Archive(num_bytes=None, **same))
 
 
-# The whole way
-
-
 def test_the_archives_are_the_published_ones():
     assert list(ARCHIVES) == ["v1", "v2", "v2-test", "speakers-600"]
     digests = {name: archive.sha256 for name, archive in ARCHIVES.items()}
@@ -193,9 +190,6 @@ def test_a_file_in_the_way_and_a_mount_point_are_refused_before_anything_is_fetc
     (tmp_path / "disk").mkdir()
     assert "choose a folder inside it" in refused(download, "small", tmp_path / "disk")
     assert site.asked == []
-
-
-# Interruptions
 
 
 @pytest.mark.parametrize("stated_length", [True, False])
@@ -308,9 +302,6 @@ def test_two_runs_at_once_do_not_mix_their_bytes(site, tmp_path):
         sentence = refused(download, "small", tmp_path / "sc")
     assert FILE in sentence
     assert "another process" in sentence
-
-
-# Refusals
 
 
 def test_an_unknown_name_suggests_the_near_one(site, tmp_path):
@@ -472,16 +463,6 @@ def test_the_command_says_what_it_did(site, tmp_path, capsys):
     )
     assert err == ""
     assert (tmp_path / FILE).exists()
-
-
-def test_the_command_ends_with_two_and_one_sentence_on_a_wrong_byte(site, tmp_path, capsys):
-    site.content = site.content[:-1] + b"x"
-    assert run(["data", "download", "small", str(tmp_path / "sc"), "--mirror", site.url]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("kws: ")
-    assert err.count("\n") == 1
-    assert "sha256" in err
 
 
 def test_the_script_is_the_command(tmp_path):

@@ -87,19 +87,6 @@ def test_silence_and_unknown_of_v2_12(chosen):
     assert [choice.labels.count("_unknown_") for choice in choices] == [3_077, 371, 408]
 
 
-def test_a_missing_training_clip_is_named_with_both_counts(v2):
-    row = v2.names.index("yes/training0_nohash_0.wav")
-    with pytest.raises(UsageError, match=r"training comes to 36922 .* expected 36923"):
-        check_listing(without(v2, row), get_protocol("v2-12"))
-
-
-def test_a_protocol_refuses_the_other_archive(v1, v2):
-    with pytest.raises(UsageError, match=r"v0.02 archive and protocol v1-12 is for v0.01"):
-        check_listing(v2, get_protocol("v1-12"))
-    with pytest.raises(UsageError, match=r"v0.01 archive and protocol v2-12 is for v0.02"):
-        check_listing(v1, get_protocol("v2-12"))
-
-
 def test_an_excerpt_has_no_official_counts(v2):
     check_listing(without(without(v2, -1), v2.splits.index("testing")), get_protocol("v2-12"))
 
@@ -113,16 +100,6 @@ def test_test_archive_is_taken_whole(protocol):
     assert (len(choice), choice.made_silence) == (len(listing.names), 0)
     for label in get_protocol(protocol).silence_label, get_protocol(protocol).unknown_label:
         assert labels[label or ""] == listing.words["_silence_"]
-
-
-def test_incomplete_test_archive_is_named():
-    with pytest.raises(UsageError, match=r"testing comes to 4889 .* expected 4890"):
-        check_listing(without(names_of_test_archive(408, 4_890), -1), get_protocol("v2-12"))
-
-
-def test_test_archive_does_not_serve_35_words():
-    with pytest.raises(UsageError, match=r"_silence_ of a 12-class test archive"):
-        check_listing(names_of_test_archive(408, 4_890), get_protocol("v2-35"))
 
 
 def test_unknown_clips_depend_on_the_seed_and_not_on_anything_else(v2):
@@ -185,9 +162,6 @@ def test_chosen_clips_belong_to_the_split_and_carry_their_word(v2, chosen):
         word = v2.names[row].split("/")[0]
         assert v2.splits[row] == "testing"
         assert label == (word if word in COMMANDS else "_unknown_")
-
-
-# --- folders ---
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -311,3 +285,23 @@ def test_word_folder_without_a_label_is_named(tmp_path):
     touch(tmp_path, "zerro/0_nohash_0.wav")
     with pytest.raises(UsageError, match=rf"^{tmp_path}/zerro: 'zerro' .*did you mean 'zero'"):
         check_listing(read_listing(tmp_path), get_protocol("v2-35"))
+
+
+@pytest.mark.parametrize(
+    ("listing", "protocol", "sentence"),
+    [
+        (lambda v1, v2: without(v2, v2.names.index("yes/training0_nohash_0.wav")), "v2-12",
+         r"training comes to 36922 .* expected 36923"),
+        (lambda v1, v2: v2, "v1-12", r"v0.02 archive and protocol v1-12 is for v0.01"),
+        (lambda v1, v2: v1, "v2-12", r"v0.01 archive and protocol v2-12 is for v0.02"),
+        (lambda v1, v2: without(names_of_test_archive(408, 4_890), -1), "v2-12",
+         r"testing comes to 4889 .* expected 4890"),
+        (lambda v1, v2: names_of_test_archive(408, 4_890), "v2-35",
+         r"_silence_ of a 12-class test archive"),
+    ],
+)  # fmt: skip
+def test_an_archive_that_is_not_whole_or_of_another_protocol_is_refused(
+    v1, v2, listing, protocol, sentence
+):
+    with pytest.raises(UsageError, match=sentence):
+        check_listing(listing(v1, v2), get_protocol(protocol))

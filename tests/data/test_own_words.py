@@ -123,7 +123,7 @@ def test_a_word_with_too_few_recordings_is_told(folder):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "messages"),
     [
         ([], "none given"),
         (["ja", "ja"], "'ja' is there twice"),
@@ -132,8 +132,8 @@ def test_a_word_with_too_few_recordings_is_told(folder):
         (["a/b"], "'a/b' cannot name"),
     ],
 )
-def test_what_cannot_be_a_word_is_told(words, told):
-    with pytest.raises(UsageError, match=told):
+def test_what_cannot_be_a_word_is_told(words, messages):
+    with pytest.raises(UsageError, match=messages):
         own_protocol(words)
 
 

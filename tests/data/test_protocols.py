@@ -6,7 +6,6 @@ from kws.data.extra_clips import silence_count, unknown_count
 from kws.data.protocols import (
     COMMANDS,
     PROTOCOLS,
-    SPLITS,
     V2_WORDS,
     get_protocol,
     on_the_embedded_corpus,
@@ -17,13 +16,6 @@ from kws.errors import UsageError
 # fmt: off
 TF_ORDER = ["_silence_", "_unknown_", "yes", "no", "up", "down", "left", "right",
             "on", "off", "stop", "go"]
-# fmt: on
-# clips of the ten commands in the official splits
-WANTED = {
-    "v1-12": dict(zip(SPLITS, (18_538, 2_577, 2_567), strict=True)),
-    "v2-12": dict(zip(SPLITS, (30_769, 3_703, 4_074), strict=True)),
-}
-WANTED["kaggle-12"] = WANTED["v1-12"]
 
 
 @pytest.mark.parametrize(
@@ -57,13 +49,6 @@ def test_v1_has_30_words_and_v2_has_35():
     assert {*COMMANDS, *get_protocol("v2-12").unknown_words} == set(V2_WORDS)
 
 
-@pytest.mark.parametrize("name", WANTED)
-@pytest.mark.parametrize("split", SPLITS)
-def test_official_counts_come_out_of_the_rule(name, split):
-    protocol, wanted = get_protocol(name), WANTED[name][split]
-    total = wanted + silence_count(protocol, wanted) + unknown_count(protocol, wanted)
-    assert protocol.expected_counts is not None
-    assert total == protocol.expected_counts[split]
 
 
 @pytest.mark.parametrize(("wanted", "extra"), [(0, 0), (1, 1), (10, 1), (11, 2), (30_769, 3_077)])
@@ -116,8 +101,3 @@ def test_checkpoint_labels_must_agree_in_order():
     require_same_labels(("a", "b"), ["a", "b"], "x")
     with pytest.raises(UsageError, match="x: label 1 is 'c' where the data has 'b'"):
         require_same_labels(("a", "b"), ("a", "c"), "x")
-
-
-def test_protocols_cannot_be_changed():
-    with pytest.raises(TypeError):
-        PROTOCOLS["mine"] = PROTOCOLS["v2-12"]  # pyright: ignore

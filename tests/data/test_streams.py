@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -50,6 +51,24 @@ def test_the_words_are_where_the_truth_says(made):
         assert abs(samples[loud]).max(initial=0.0) <= 10 ** (-38 / 20) + 1e-3  # noise alone
 
 
+def test_the_ratio_is_that_of_the_clip_to_the_noise_around_it(made):
+    compared = []
+    for name, spoken in read_truth(made).items():
+        samples, rate = soundfile.read(made / name)
+        for last, each in itertools.pairwise(spoken):
+            low, high = round(each.start * rate), round(each.end * rate)
+            before = samples[low - low % rate : low - 16]  # the noise; times are rounded
+            if (last.end + 0.001) * rate > low - low % rate or len(before) < rate / 4:
+                continue
+            noise = np.square(before).mean()
+            assert (each.ratio is None) == (noise == 0)
+            if noise and high - low < rate - low % rate:
+                ratio = 10 * np.log10(np.square(samples[low:high]).mean() / noise - 1)
+                compared.append((each.ratio, ratio))
+    assert compared
+    assert all(ratio == pytest.approx(found, abs=1.5) for ratio, found in compared)
+
+
 def test_words_do_not_overlap_and_all_kinds_are_there(made):
     for spoken in read_truth(made).values():
         gaps = [b.start - a.start for a, b in itertools.pairwise(spoken)]
@@ -76,7 +95,7 @@ def test_the_share_of_other_words(clips, tmp_path, others):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "messages"),
     [
         ({"minutes": 0.0}, "minutes=0"),
         ({"files": 0}, "files=0"),
@@ -85,9 +104,9 @@ def test_the_share_of_other_words(clips, tmp_path, others):
         ({"words": ("ja", "nein", "other")}, "set --others 0"),
     ],
 )
-def test_what_cannot_be_made_is_told(clips, tmp_path, changes, told):
+def test_what_cannot_be_made_is_told(clips, tmp_path, changes, messages):
     options = {"words": ("ja",), "minutes": 0.5, **changes}
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=messages):
         make_streams(tmp_path / "s", clips, **options)
     assert not (tmp_path / "s").exists()
 
@@ -98,17 +117,18 @@ def test_a_folder_in_use_is_left_alone(clips, made):
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "messages"),
     [
         (None, "not there.*kws data stream"),
         ("file,start,word", "its first line must name file,start,end,word"),
         ("file,start,end,word\na.wav,2,1,ja", "line 2: expects a file"),
         ("file,start,end,word\na.wav,x,1,ja", "line 2: expects a file"),
+        ("file,start,end,word,ratio\na.wav,0,1,ja,x", "line 2: expects a file"),
         ("file,start,end,word\na.wav,0,1,ja", "names a.wav, which is not"),
     ],
 )
-def test_a_missing_or_wrong_truth_is_refused(tmp_path, rows, told):
+def test_a_missing_or_wrong_truth_is_refused(tmp_path, rows, messages):
     if rows is not None:
         (tmp_path / "truth.csv").write_text(rows)
-    with pytest.raises(UsageError, match=rf"truth\.csv: .*{told}"):
+    with pytest.raises(UsageError, match=rf"truth\.csv: .*{messages}"):
         read_truth(tmp_path)

@@ -1,5 +1,7 @@
 """Sampling: as often as the probabilities say, and never what is cut off."""
 
+import math
+
 import pytest
 import torch
 
@@ -59,18 +61,14 @@ def test_a_seed_fixes_the_draw():
     assert not torch.equal(draw(1), draw(2))
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
-def test_a_temperature_of_zero_is_refused(temperature):
-    with pytest.raises(UsageError, match="must be above 0: for the most probable choose top_k=1"):
-        probabilities(LOGITS, temperature)
-
-
-@pytest.mark.parametrize("top_k", [0, -2, 6])
-def test_a_limit_that_leaves_none_or_more_than_there_are_is_refused(top_k):
-    with pytest.raises(UsageError, match=f"top_k={top_k} of 5 symbols: choose 1 to 5"):
-        probabilities(LOGITS, 1.0, top_k)
-
-
-def test_a_length_of_zero_is_refused():
-    with pytest.raises(UsageError, match="length=0 leaves no symbol to draw"):
-        sample(lambda _: LOGITS, 1, 0)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        *(({"temperature": t}, "must be above 0: for the most") for t in (0.0, -1.0, math.nan)),
+        *(({"top_k": k}, f"top_k={k} of 5 symbols: choose 1 to 5") for k in (0, -2, 6)),
+        ({"length": 0}, "length=0 leaves no symbol to draw"),
+    ],
+)
+def test_what_leaves_nothing_to_draw_is_refused(options, message):
+    with pytest.raises(UsageError, match=message):
+        sample(lambda _: LOGITS, 1, **{"length": 1, **options})

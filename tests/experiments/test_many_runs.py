@@ -175,11 +175,6 @@ class TestCommand:
         assert code == 1  # one diverges
         assert "left out: voices/transformer: about speakers" in out
 
-    def test_an_unknown_group_is_refused(self, run):
-        code, _, err = run("wards")
-        assert code == 2
-        assert "did you mean 'words'" in err
-
     def test_without_dask_one_sentence(self, run, monkeypatch):
         monkeypatch.setitem(sys.modules, "distributed", None)
         code, _, err = run("words", "gru", "--scheduler", "tcp://127.0.0.1:1")

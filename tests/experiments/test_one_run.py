@@ -129,25 +129,22 @@ def test_two_processes_never_share_a_run(make_job):
 
 
 class TestStanding:
-    def test_a_result_of_this_recipe_is_done(self, make_job, made):
+    @pytest.fixture
+    def job(self, make_job, made):
+        """One that has its result."""
         job = make_job()
         assert not status(job, recipe_of(job)).done
         write_result(job.path, made())
         assert status(job, recipe_of(job)).done
+        return job
 
-    def test_a_changed_recipe_is_made_again_and_says_what_changed(self, make_job, made):
-        job = make_job()
-        write_result(job.path, made())
-        changed = load_recipe(
-            "words/gru", ["data.protocol=embedded-12", "train.lr=2e-2"], short=True
-        )
-        state = status(job, changed)
+    def test_a_changed_recipe_is_made_again_and_says_what_changed(self, job):
+        overrides = ["data.protocol=embedded-12", "train.lr=2e-2"]
+        state = status(job, load_recipe("words/gru", overrides, short=True))
         assert not state.done
         assert "train.lr was 0.01, and is 0.02" in state.because
 
-    def test_a_reported_figure_may_change_without_a_new_run(self, make_job, made, recipes):
-        job = make_job()
-        write_result(job.path, made())
+    def test_a_reported_figure_may_change_without_a_new_run(self, job, recipes):
         path = recipes / "words" / "gru.toml"
         text = path.read_text()
         try:
@@ -156,16 +153,12 @@ class TestStanding:
         finally:
             path.write_text(text)
 
-    def test_other_data_of_the_same_name_are_made_again(self, make_job, made):
-        job = make_job()
-        write_result(job.path, made())
+    def test_other_data_of_the_same_name_are_made_again(self, job):
         text = job.path.read_text()
         job.path.write_text(text.replace(job.source.identity, "0" * 16))
         assert "other data" in status(job, recipe_of(job)).because
 
-    def test_a_damaged_result_is_made_again(self, make_job, made):
-        job = make_job()
-        write_result(job.path, made())
+    def test_a_damaged_result_is_made_again(self, job):
         job.path.write_text(job.path.read_text()[:100])
         assert "cannot be read" in status(job, recipe_of(job)).because
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from experiments.curves import digest_in
+from experiments.one_run import commit
 from experiments.report import render, stale, write_report
 from experiments.results import write_result
 from experiments.rows import read_results
@@ -89,11 +90,12 @@ def test_one_seed_has_no_spread(page):
     assert cells(page(), "slow-gru")["ours: words"].startswith("**50.0 %** (n=24")
 
 
-def test_rows_that_were_not_run_say_so(page):
+def test_recipes_that_were_not_run_are_listed_and_fill_no_table(page):
     text = page()
-    assert cells(text, "diverges")["ours: words"] == "not run"
-    assert cells(text, "transformer")["ours"] == "not run"
-    assert "### Not run yet" in text
+    listed = text.partition("## Recipes that were not run here")[2]
+    assert "diverges" in listed
+    assert "diverges" not in text.partition("## Recipes that were not run here")[0]
+    assert "not run yet" not in text.lower()
 
 
 def test_data_sets_and_protocols_never_share_a_table(page, results):
@@ -104,9 +106,9 @@ def test_data_sets_and_protocols_never_share_a_table(page, results):
     same = {**other, "name": "gru", "data": people, "protocol": "v2-12", "recipe": recipe}
     write_result(path, same)
     text = page()
-    headings = re.findall(r"### On .*", text)
+    headings = re.findall(r"<summary>On .*", text)
     assert len(headings) == len(set(headings)) == 3
-    assert sum("`v2-12`" in heading for heading in headings) == 1
+    assert sum("v2-12" in heading for heading in headings) == 1
     assert sum("validation split" in heading for heading in headings) == 2
     assert "other recordings than the reported ones" in text
 
@@ -182,8 +184,12 @@ class TestCheck:
         assert others.exists()
         assert not extra.exists()
 
-    def test_the_command_exits_1_for_a_stale_page(self, write, results, capsys):
+    def test_the_command_exits_1_for_a_stale_page_or_an_unknown_commit(self, results, capsys):
         from experiments.__main__ import run_command as run
+
+        known = commit().partition(",")[0]
+        for path in results.rglob("*.json"):
+            change(results, path.stem, commit=known)
 
         argv = ["report", "--from", str(results)]
         argv += ["--to", str(results.parent / "experiments.md")]
@@ -191,46 +197,12 @@ class TestCheck:
         assert "stale: " in capsys.readouterr().err
         assert run(argv) == 0
         assert run([*argv, "--check"]) == 0
-
-
-class TestCommentary:
-    @pytest.mark.parametrize(
-        ("text", "said"),
-        [
-            ("{gru.accuracy} ({gru.interval}, n={gru.n})", "37.5 % (21.2–57.3, n=24)"),
-            ("{slow-gru.steps} of {{steps}}", "3 of {steps}"),
-            ("{slow-gru.parameters}", None),
-        ],
-    )
-    def test_figures_are_filled_in(self, page, results, text, said):
-        for name in ("words", "summary"):
-            (results / f"{name}.md").write_text(f"{name}: {cite(text)}.\n")
-        written = page()
-        said = said or cells(written, "slow-gru")["parameters"]
-        assert f"\nwords: {said}.\n" in written
-        assert written.index(f"summary: {said}.") < written.index("## words")
-
-    @pytest.mark.parametrize(
-        ("text", "sentence"),
-        [
-            ("{grue.accuracy}", "no results of 'words/words/grue'.*did you mean"),
-            ("{diverges.accuracy}", "no results of 'words/words/diverges'"),
-            ("{gru.acuracy}", "no attribute 'acuracy'.*write {data/group/recipe.accuracy}"),
-            ("{gru.accuracy", "expected '}'"),
-            ("{}", "write {data"),
-        ],
-    )
-    def test_a_wrong_text_is_refused_and_leaves_the_page(self, write, results, text, sentence):
-        before = write()
-        (results / "words.md").write_text(cite(text))
-        with pytest.raises(UsageError, match=f"words.md: .*{sentence}"):
-            write()
-        assert (results.parent / "experiments.md").read_text() == before
-
-
-def cite(text: str) -> str:
-    """Short names of recipes written as a commentary has to."""
-    return re.sub(r"(?<!{){(?=[a-z])", "{words/words/", text)
+        change(results, "slow-gru-seed0", commit="0123456789")
+        assert run(argv) == 0
+        capsys.readouterr()
+        assert run([*argv, "--check"]) == 1
+        sentence = "words/words/slow-gru-seed0 and 0 more results name commit 0123456789"
+        assert sentence in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -113,17 +113,6 @@ def test_recordings_are_resampled_on_demand(tiny_corpus, keywords, monkeypatch):
     assert asked == [True, False]
 
 
-@pytest.mark.parametrize("protocol", ["kaggle-12", "embedded-35"])
-def test_other_labels_or_another_order_are_refused(tiny_corpus, keywords, protocol):
-    with pytest.raises(UsageError, match=f"label.* where protocol {protocol} has"):
-        load_split(keywords, tiny_corpus, protocol=protocol)
-
-
-def test_an_unknown_split_is_refused_with_the_nearest(tiny_corpus, keywords):
-    with pytest.raises(UsageError, match=r"split='test'.*choose one of training"):
-        load_split(keywords, tiny_corpus, "test")
-
-
 @pytest.fixture
 def of_speakers(tiny_speakers, untrained) -> Trained:
     speakers = sorted(json.loads((tiny_speakers / "mapping.json").read_text())["speaker2id"])
@@ -190,3 +179,16 @@ def test_a_class_without_examples_is_null_in_json(tones, untrained, tmp_path):
     written = write_evaluation(tmp_path, model, "somewhere", evaluate(model, data))
     never = json.loads(written[0].read_text())[CLIPS]["classes"][3]
     assert (never["n"], never["recall"], never["precision"]) == (0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"split": "test"}, r"split='test'.*choose one of training"),
+        ({"protocol": "kaggle-12"}, "label.* where protocol kaggle-12 has"),
+        ({"protocol": "embedded-35"}, "label.* where protocol embedded-35 has"),
+    ],
+)
+def test_an_unknown_split_and_other_labels_are_refused(tiny_corpus, keywords, options, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        load_split(keywords, tiny_corpus, **options)

@@ -39,24 +39,24 @@ def spoken(level: float = 0.5) -> np.ndarray:
 
 
 def test_takes_are_cut_to_the_loudest_second_and_numbered_on(tmp_path):
-    said: list[str] = []
-    record_takes(Played(spoken(), spoken()), "licht an", tmp_path, count=2, say=said.append)
-    more = record_takes(Played(spoken()), "licht an", tmp_path, count=1, say=said.append)
+    output: list[str] = []
+    record_takes(Played(spoken(), spoken()), "licht an", tmp_path, count=2, say=output.append)
+    more = record_takes(Played(spoken()), "licht an", tmp_path, count=1, say=output.append)
     assert [path.name[-5] for path in sorted((tmp_path / "licht an").iterdir())] == ["0", "1", "2"]
     waveform = read_audio(more[0])
     assert len(waveform) == 16_000
     assert int((waveform > 0.4).sum()) == 8000
-    assert said[0] == "say 'licht an' now (1 of 2)"
+    assert output[0] == "say 'licht an' now (1 of 2)"
 
 
 def test_a_silent_take_is_asked_for_again_and_nothing_is_lost(tmp_path):
-    said: list[str] = []
+    output: list[str] = []
     silent = np.zeros(32_000)
-    record_takes(Played(spoken(), silent, spoken()), "ja", tmp_path, count=2, say=said.append)
-    assert sum("that was silent" in line for line in said) == 1
+    record_takes(Played(spoken(), silent, spoken()), "ja", tmp_path, count=2, say=output.append)
+    assert sum("that was silent" in line for line in output) == 1
     with pytest.raises(UsageError, match="gives silence, 1 of 3 recordings are written"):
         record_takes(
-            Played(spoken(), silent, silent, silent), "ja", tmp_path, count=3, say=said.append
+            Played(spoken(), silent, silent, silent), "ja", tmp_path, count=3, say=output.append
         )
     assert len(list((tmp_path / "ja").iterdir())) == 3
 

@@ -75,11 +75,6 @@ def test_binary_is_refused(tmp_path):
         check_csv(tmp_path / "x.csv", KAGGLE, KAGGLE_LABELS)
 
 
-def test_names_are_checked_only_when_given(tmp_path):
-    (tmp_path / "x.csv").write_text("fname,label\na.wav,yes\n")
-    assert check_csv(tmp_path / "x.csv", KAGGLE, KAGGLE_LABELS) == {"a.wav": "yes"}
-
-
 def test_a_bad_prediction_leaves_the_old_file(tmp_path):
     out = tmp_path / "x.csv"
     out.write_text("old")

@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.no_shapes]
 
 LABELS = ("_silence_", "_unknown_", *COMMANDS)
 SPOKEN = ("bed", *COMMANDS)  # in the order of the classes, after silence
-SAID = ("silence", "another word", *COMMANDS)  # as the page calls them
+TEXTS = ("silence", "another word", *COMMANDS)  # as the page calls them
 PAUSE = 1.4  # seconds between words: a detection rests for 1.5
 BEGIN = 2.0  # seconds before the first: opening the microphone takes a moment
 FRAMES, SHARPNESS, SILENT = 36, 80, 0.8  # of the model
@@ -140,10 +140,10 @@ def detections(tab) -> list[tuple[str, str]]:
 def problem_of(tab) -> str:
     """The one sentence of what is wrong."""
     tab.until("!document.getElementById('problem').hidden")
-    said = tab.text("problem")
-    assert said.endswith("."), said
-    assert ". " not in said, said
-    return said
+    output = tab.text("problem")
+    assert output.endswith("."), output
+    assert ". " not in output, output
+    return output
 
 
 def test_the_word_spoken_is_the_word_shown_for_every_class(address, speech, tmp_path):
@@ -161,7 +161,7 @@ def test_the_word_spoken_is_the_word_shown_for_every_class(address, speech, tmp_
         )
         assert [word for _, word in detections(tab)] == list(COMMANDS)
         shown = [word for word in dict.fromkeys(tab.run("shown")) if word != "–"]
-        assert shown == list(SAID), "each class in its turn, silence and other words too"
+        assert shown == list(TEXTS), "each class in its turn, silence and other words too"
         assert tab.text("status") == "Listening."
         assert "ms from sound to score" in tab.text("latency")
         tab.until("document.getElementById('looked-text').innerText.startsWith('go: most of all')")
@@ -212,14 +212,14 @@ def test_no_microphone_and_one_that_is_refused(address):
         tab.until(READY)
         tab.run("document.getElementById('listen').click()")
         assert "The microphone is not allowed: allow it" in problem_of(tab)
-        for name, said in (
+        for name, output in (
             ("NotFoundError", "no microphone: connect"),
             ("NotReadableError", "Another"),
         ):
             fails = f"async () => {{ throw new DOMException('', '{name}') }}"
             tab.run(f"navigator.mediaDevices.getUserMedia = {fails}; 0")
             tab.run("document.getElementById('listen').click()")
-            tab.until(f"document.getElementById('problem').innerText.includes('{said}')")
+            tab.until(f"document.getElementById('problem').innerText.includes('{output}')")
         assert tab.run("!document.getElementById('choose').disabled"), "files can still be read"
 
 
@@ -290,7 +290,7 @@ def test_it_works_without_a_network(page, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "output"),
     [
         (lambda page: (page / "model.onnx").write_bytes(b"other"), "not the model that this page"),
         (
@@ -301,13 +301,13 @@ def test_it_works_without_a_network(page, tmp_path):
         (lambda page: (page / "runtime/ort.js").unlink(), "cannot be run here"),
     ],
 )
-def test_a_folder_that_is_not_whole(change, said, page, tmp_path):
+def test_a_folder_that_is_not_whole(change, output, page, tmp_path):
     other = Path(shutil.copytree(page, tmp_path / "page"))
     change(other)
     with server_of(other) as server, chromium() as tab:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         tab.open(f"http://localhost:{server.server_port}/")
-        assert said in problem_of(tab)
+        assert output in problem_of(tab)
         assert tab.text("status") == "Not ready."
         server.shutdown()
 

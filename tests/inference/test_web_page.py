@@ -119,7 +119,7 @@ def test_another_file_is_another_version(page):
 
 
 def test_no_file_of_ours_asks_another_host():
-    """A namespace is no host; the runtime is looked at in the browser."""
+    """A namespace is not a host; the runtime is looked at in the browser."""
     for path in sorted(FILES.iterdir()):
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert "http:" not in text, path

@@ -46,7 +46,7 @@ given.inBlocks = asked.rates.map((rate) => {
 });
 const windows = new Windows(16, 5, 10), counted = Float32Array.from({ length: 41 }, (_, i) => i);
 given.windows = [0, 3, 15, 30]
-  .flatMap((at, i, all) => windows.push(counted.subarray(at, all[i + 1])))
+  .flatMap((at, i, all) => [...windows.push(counted.subarray(at, all[i + 1]))])
   .map(([time, samples]) => [time, samples[0], samples[15]]);
 given.complaints = asked.names.map(complaintAbout);
 given.wav = readWav(new Uint8Array(readFileSync("stereo.wav")).buffer);

@@ -203,9 +203,6 @@ def test_one_value_per_channel_has_no_variance():
         MaskedBatchNorm(D)(torch.randn(1, D))
 
 
-# ------------------------------------------------------------------ more than one process
-
-
 def data_of_two_processes() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """x (4, T, D), valid (4, T) with different numbers of frames per half, and dy."""
     generator = torch.Generator().manual_seed(5)

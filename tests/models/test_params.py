@@ -180,13 +180,6 @@ def test_layers_have_the_parameters_of_their_formulas():
         assert count_parameters(layer) == expected, layer
 
 
-def test_numbers_that_the_course_quotes():
-    assert encoder_layer(256, 512).value == 527_104
-    assert encoder_layer(80, 800).value - 3 * 80 == 154_880
-    assert 3 * (encoder_layer(80, 800).value - 3 * 80) == 464_640
-    assert 4 * conformer_layer(80, 128, 31).value == 361_024
-
-
 def test_formulas_add_up_if_their_letters_agree():
     total = Formula("a*b", {"a": 2, "b": 3}) + Formula("b**2", {"b": 3})
     assert (str(total), total.value) == ("a b + b²", 15)

@@ -43,16 +43,18 @@ def test_resizing_keeps_what_is_the_same(float64):
     )
 
 
-def test_a_table_without_a_place_is_refused():
-    with pytest.raises(ValueError, match="cannot have 0 places"):
-        resize(torch.zeros(2, 3, 5), (3, 0))
-
-
 def test_the_middle_is_cut_out():
     table = torch.arange(101.0).expand(2, 12, 101)
     assert cut_middle(table, (12, 12))[0, 0].tolist() == list(range(44, 56))
     with pytest.raises(ValueError, match=r"\(3, 5\) places have no middle of \(3, 6\)"):
         cut_middle(torch.zeros(2, 3, 5), (3, 6))
+
+
+def test_tables_without_places_or_for_one_axis_are_refused():
+    with pytest.raises(ValueError, match="cannot have 0 places"):
+        resize(torch.zeros(2, 3, 5), (3, 0))
+    with pytest.raises(ValueError, match="d_model=6 is not divisible by 4"):
+        sinusoids_2d(2, 3, 6)
 
 
 def test_half_of_the_sinusoids_know_the_row_and_half_the_column():
@@ -68,11 +70,6 @@ def test_a_finer_grid_has_nearly_the_same_vectors_at_the_same_places():
     coarse, fine = sinusoids_2d(4, 24, 16), sinusoids_2d(12, 72, 16)
     # sines of float32 angles: an angle of 16 is right to 1e-6
     torch.testing.assert_close(fine[:, 1::3, 1::3], coarse, atol=1e-5, rtol=0)
-
-
-def test_the_width_must_hold_two_axes():
-    with pytest.raises(ValueError, match="d_model=6 is not divisible by 4"):
-        sinusoids_2d(2, 3, 6)
 
 
 @pytest.mark.parametrize("kind", TABLES)

@@ -15,39 +15,25 @@ FREE = {"pool.score.bias", "gate.pool.score.bias", "words.pool.score.bias"}
 
 # Another value of every setting, tried on the first of its models. Sizes are small throughout.
 SMALL = {"d_model": 12, "num_heads": 3, "d_ff": 14, "num_layers": 2}
+NARROW = {"d_model": 24, "num_heads": 2, "num_layers": 1, "dropout": 0.0}
+SPEAKER = {**NARROW, "front_end": "linear", "pooling": "attention", "d_hidden": 5}
+SPEAKER |= {"head_dropout": 0.0, "logit_scale": 3.0}
+PLACED = {"positions": "sinusoidal", "normalization": "layer", "head_activation": "sigmoid"}
+MAPS = {"channels": (4, 6), "pools": ((2, 2), (1, 1)), "hidden_size": 5}
+OTHER_MAPS = {"channels": (4, 5), "pools": ((1, 2), (1, 1)), "hidden_size": 4, "dropout": 0.0}
+RECURRENT = {"hidden_size": 4, "num_layers": 1, "dropout": 0.5}
 OTHERS = {
     "crnn-attention": (
-        {"channels": (4, 6), "pools": ((2, 2), (1, 1)), "hidden_size": 5, "d_hidden": 6},
+        {**MAPS, "d_hidden": 6},
         {
-            "channels": (4, 5),
-            "pools": ((1, 2), (1, 1)),
-            "activation": "relu",
-            "pool_first": True,
-            "hidden_size": 4,
-            "num_layers": 1,
-            "pooling": "mean",
-            "d_hidden": 0,
-            "dropout": 0.0,
+            **OTHER_MAPS,
+            **{"activation": "relu", "pool_first": True, "num_layers": 1},
+            **{"pooling": "mean", "d_hidden": 0},
         },
     ),
-    "crnn-gated": (
-        {"channels": (4, 6), "pools": ((2, 2), (1, 1)), "hidden_size": 5},
-        {
-            "num_outside": 1,
-            "channels": (4, 5),
-            "pools": ((1, 2), (1, 1)),
-            "hidden_size": 4,
-            "dropout": 0.0,
-        },
-    ),
-    "gru": (
-        {"channels": 4, "hidden_size": 5},
-        {"channels": 6, "hidden_size": 4, "num_layers": 1, "dropout": 0.5},
-    ),
-    "lstm": (
-        {"hidden_size": 5},
-        {"cell": "gru", "hidden_size": 4, "num_layers": 1, "dropout": 0.5},
-    ),
+    "crnn-gated": (MAPS, {**OTHER_MAPS, "num_outside": 1}),
+    "gru": ({"channels": 4, "hidden_size": 5}, {**RECURRENT, "channels": 6}),
+    "lstm": ({"hidden_size": 5}, {**RECURRENT, "cell": "gru"}),
     "convs2s": (
         {"d_model": 12, "num_layers": 2},
         {"d_model": 10, "num_layers": 1, "kernel_size": 3, "max_frames": 99, "dropout": 0.0},
@@ -55,110 +41,39 @@ OTHERS = {
     "strided-transformer": (
         {**SMALL, "channels": (4, 6), "positions": "learned", "max_tokens": 99},
         {
-            "stem": "max-pool",
-            "channels": (5, 6),
-            "positions": "none",
-            "max_tokens": 98,
-            "d_model": 24,
-            "num_heads": 2,
-            "num_layers": 1,
-            "d_ff": 15,
-            "activation": "gelu",
-            "qkv_bias": False,
-            "dropout": 0.0,
+            **NARROW,
+            **{"stem": "max-pool", "channels": (5, 6), "positions": "none", "max_tokens": 98},
+            **{"d_ff": 15, "activation": "gelu", "qkv_bias": False},
         },
     ),
     "ast-small": (
         {**SMALL, "patch": (16, 4), "stride": (8, 4), "num_frames": 40},
         {
-            "num_frames": 50,
-            "patch": (15, 4),
-            "stride": (8, 3),
-            "positions": "split",
-            "distilled": True,
-            "head_norm": True,
-            "patchout": (1, 0),
-            "token_patchout": 3,
-            "d_model": 24,
-            "num_heads": 2,
-            "num_layers": 1,
-            "d_ff": 15,
-            "dropout": 0.5,
-            "norm_eps": 0.1,
+            **NARROW,
+            **{"num_frames": 50, "patch": (15, 4), "stride": (8, 3), "positions": "split"},
+            **{"distilled": True, "head_norm": True, "patchout": (1, 0), "token_patchout": 3},
+            **{"d_ff": 15, "dropout": 0.5, "norm_eps": 0.1},
         },
     ),
-    "bc-resnet-1": (
-        {},
-        {"base_channels": 4, "sub_bands": 1, "dropout": 0.0},
-    ),
-    "ds-cnn": (
-        {"channels": 6},
-        {"channels": 5, "num_blocks": 2, "dropout": 0.0},
-    ),
-    "tdnn": (
-        {"channels": 4, "d_hidden": 3},
-        {"channels": 5, "d_hidden": 4, "dropout": 0.0},
-    ),
+    "bc-resnet-1": ({}, {"base_channels": 4, "sub_bands": 1, "dropout": 0.0}),
+    "ds-cnn": ({"channels": 6}, {"channels": 5, "num_blocks": 2, "dropout": 0.0}),
+    "tdnn": ({"channels": 4, "d_hidden": 3}, {"channels": 5, "d_hidden": 4, "dropout": 0.0}),
     "transformer": (
         {**SMALL, "d_hidden": 6},
         {
-            "front_end": "linear",
-            "d_model": 24,
-            "num_heads": 2,
-            "num_layers": 1,
-            "d_ff": 15,
-            "positions": "relative",
-            "dropout": 0.0,
-            "pooling": "attention",
-            "normalization": "none",
-            "d_hidden": 5,
-            "head_activation": "tanh",
-            "head_dropout": 0.0,
-            "logit_scale": 3.0,
-            "activation": "relu",
-            "norm_first": False,
-            "qkv_bias": False,
-            "share_weights": True,
+            **SPEAKER,
+            **{"d_ff": 15, "positions": "relative", "normalization": "none"},
+            **{"head_activation": "tanh", "activation": "relu", "norm_first": False},
+            **{"qkv_bias": False, "share_weights": True},
         },
     ),
     "conformer": (
         {**SMALL, "d_hidden": 6},
-        {
-            "front_end": "linear",
-            "d_model": 24,
-            "num_heads": 2,
-            "num_layers": 1,
-            "d_ff": 15,
-            "positions": "sinusoidal",
-            "dropout": 0.0,
-            "pooling": "attention",
-            "normalization": "layer",
-            "d_hidden": 5,
-            "head_activation": "sigmoid",
-            "head_dropout": 0.0,
-            "logit_scale": 3.0,
-            "kernel_size": 5,
-            "norm": "layer",
-        },
+        {**SPEAKER, **PLACED, "d_ff": 15, "kernel_size": 5, "norm": "layer"},
     ),
     "branchformer": (
-        {**SMALL, "d_ff": 14, "d_hidden": 6},
-        {
-            "front_end": "linear",
-            "d_model": 24,
-            "num_heads": 2,
-            "num_layers": 1,
-            "d_ff": 16,
-            "positions": "sinusoidal",
-            "dropout": 0.0,
-            "pooling": "attention",
-            "normalization": "layer",
-            "d_hidden": 5,
-            "head_activation": "sigmoid",
-            "head_dropout": 0.0,
-            "logit_scale": 3.0,
-            "kernel_size": 5,
-        },
+        {**SMALL, "d_hidden": 6},
+        {**SPEAKER, **PLACED, "d_ff": 16, "kernel_size": 5},
     ),
 }
 CHANGES = [
@@ -227,9 +142,13 @@ def test_published_settings_stay_unless_changed():
         (
             "kwt-1",
             {"d_model": 12.0},
-            r"kwt-1: d_model expects a whole number, got 12.0 \(a number\)",
+            r"kwt-1: d_model expects a whole number from 1 to 999999, got 12.0",
         ),
-        ("kwt-1", {"num_layers": True}, "kwt-1: num_layers expects a whole number, got true"),
+        (
+            "kwt-1",
+            {"num_layers": True},
+            "kwt-1: num_layers expects a whole number from 1 to 1000, got true",
+        ),
         (
             "kwt-1",
             {"num_layers": 0},
@@ -243,18 +162,26 @@ def test_published_settings_stay_unless_changed():
         ("kwt-1", {"qkv_bias": 1}, "kwt-1: qkv_bias expects true or false, got 1"),
         ("kwt-1", {"stem": "patch"}, "kwt-1: stem='patch' is none of strided"),
         ("kwt-1", {"dropout": "much"}, 'kwt-1: dropout expects a number, got "much"'),
-        ("crnn", {"channels": 5}, "crnn: channels expects a list, got 5"),
-        ("crnn", {"pools": (2, 2)}, r"crnn: pools expects a list of pairs, got \[2, 2\]"),
+        (
+            "crnn",
+            {"channels": 5},
+            "crnn: channels expects a list of whole numbers from 1 to 999999, got 5",
+        ),
+        (
+            "crnn",
+            {"pools": (2, 2)},
+            r"crnn: pools expects a list of lists of 2 whole numbers .*, got \[2, 2\]",
+        ),
         (
             "crnn",
             {"pools": [[2, 2, 2]]},
-            r"crnn: pools expects a list of pairs, got \[\[2, 2, 2\]\]",
+            r"crnn: pools expects a list of lists of 2 .*, got \[\[2, 2, 2\]\]",
         ),
         ("crnn", {"pools": [[2, 2]]}, r"crnn: channels=\(32, 64, 128\), strides=\(1, 1, 1\) and"),
         (
             "crnn",
             {"channels": (4, 0, 2)},
-            "crnn: channels expects a whole number from 1 to 999999, got 0",
+            r"crnn: channels expects a list of whole numbers from 1 to 999999, got \[4, 0, 2\]",
         ),
         (
             "crnn",

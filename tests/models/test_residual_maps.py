@@ -26,10 +26,10 @@ def test_the_convolutional_lstm_hears_three_bands_and_no_frame_ahead(float64):
     x = torch.randn(1, 3, 9, 6, requires_grad=True)
     lstm(x)[0, :, 4, 2].sum().backward()
     assert x.grad is not None
-    heard = x.grad[0].abs().sum(0) > 0  # (bands, frames)
-    assert not heard[:, 3:].any()
+    received = x.grad[0].abs().sum(0) > 0  # (bands, frames)
+    assert not received[:, 3:].any()
     for frames_ago in range(3):  # a step further back, a band further to either side
-        bands = heard[:, 2 - frames_ago].nonzero()[:, 0].tolist()
+        bands = received[:, 2 - frames_ago].nonzero()[:, 0].tolist()
         assert bands == list(range(4 - 1 - frames_ago, 4 + 2 + frames_ago))
 
 

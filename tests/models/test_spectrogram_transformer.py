@@ -105,7 +105,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(published):
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "output"),
     [
         pytest.param("time_stride", 2, r"patches: build the model with the patch", id="stride"),
         pytest.param("patch_size", 8, r"\(24, 1, 7, 7\) in the weights and", id="patch"),
@@ -113,10 +113,10 @@ def test_weights_that_do_not_fit_are_refused_by_name(published):
         pytest.param("model_type", "wav2vec2", r"holds wav2vec2, not AST", id="kind"),
     ],
 )
-def test_a_configuration_of_another_model_is_refused(published, key, value, said):
+def test_a_configuration_of_another_model_is_refused(published, key, value, output):
     path = published[0] / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=output):
         read_ast(published[0])
 
 
@@ -182,7 +182,7 @@ def test_patchout_moves_no_logit_by_the_padding(float64):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "output"),
     [
         ({"positions": "round"}, "positions='round' is none of grid, split"),
         ({"patchout": (6, 0)}, r"patchout=\(6, 0\) and token_patchout=0 leave nothing of 6 x 18"),
@@ -192,8 +192,8 @@ def test_patchout_moves_no_logit_by_the_padding(float64):
         ({"num_heads": 5}, "d_model=24 is not divisible by num_heads=5"),
     ],
 )
-def test_numbers_that_do_not_fit_are_refused(changes, said):
-    with pytest.raises(ValueError, match=said):
+def test_numbers_that_do_not_fit_are_refused(changes, output):
+    with pytest.raises(ValueError, match=output):
         small(**changes)
 
 

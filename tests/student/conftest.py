@@ -119,11 +119,11 @@ def kws(capsys, forking) -> Callable[..., tuple[int, str]]:
 
 def found(path: Path, target: Target) -> dict[str, dict[str, str]]:
     """What `kws check` would find, by check; in this process, which has torch loaded."""
-    told = []
+    messages = []
     planned = plan(path, target)
-    kernel = Kernel(told.append, {cell["number"]: cell["name"] for cell in planned})
+    kernel = Kernel(messages.append, {cell["number"]: cell["name"] for cell in planned})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for cell in planned:
             kernel.run(cell["number"], cell["source"], cell["mode"])
-    return {event["check"]: event for event in told if "check" in event}
+    return {event["check"]: event for event in messages if "check" in event}

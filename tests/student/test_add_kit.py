@@ -7,6 +7,7 @@ import pytest
 
 from kws.errors import UsageError
 from kws.files import zip_bytes
+from kws.student import add_kit as module
 from kws.student.add_kit import MANIFEST, add_kit, manifest_of, read_kit, unfinished
 
 TODO = 'raise NotImplementedError("TODO 1.1")'
@@ -33,11 +34,8 @@ def zipped(path, number: str, files: dict[str, bytes]):
 
 
 def contents(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.fixture
@@ -87,8 +85,6 @@ def test_what_the_student_changed_is_set_aside_whatever_happened_before(course, 
 
 def test_killed_at_any_file_the_same_command_goes_on(course, second, monkeypatch):
     kit, calls = read_kit(second), []
-    from kws.student import add_kit as module
-
     write = module.write_bytes
 
     def write_some(path, data):
@@ -138,24 +134,20 @@ def test_a_module_that_a_kit_has_no_more_goes(course, tmp_path):
 
 
 def test_what_is_no_whole_kit_is_one_sentence(course, second, tmp_path):
-    cut, other, empty = tmp_path / "cut.zip", tmp_path / "other.zip", tmp_path / "empty"
-    cut.write_bytes(second.read_bytes()[:-40])
-    other.write_bytes(zip_bytes({"a.txt": b"a"}))
-    empty.mkdir()
     missing = {name: data for name, data in SECOND.items() if name != "kws/one.py"}
-    table = manifest_of("02", SECOND, {})
-    outside = manifest_of("02", {"../x": b"1"}, {})
+    table = {MANIFEST: manifest_of("02", SECOND, {})}
+    outside = {"../x": b"1", MANIFEST: manifest_of("02", {"../x": b"1"}, {})}
     cases = {
-        "not all of one": cut,
-        "is not a kit": other,
-        "not a kit of": empty,
-        "kws/one.py is missing": tmp_path / "1.zip",
-        "damaged in kws/one.py": tmp_path / "2.zip",
-        "is not a kit of the course": tmp_path / "3.zip",
+        "not all of one": second.read_bytes()[:-40],
+        "is not a kit": zip_bytes({"a.txt": b"a"}),
+        "kws/one.py is missing": zip_bytes(missing | table),
+        "damaged in kws/one.py": zip_bytes(SECOND | table | {"kws/one.py": b"x"}),
+        "is not a kit of the course": zip_bytes(outside),
     }
-    (tmp_path / "1.zip").write_bytes(zip_bytes(missing | {MANIFEST: table}))
-    (tmp_path / "2.zip").write_bytes(zip_bytes(SECOND | {MANIFEST: table, "kws/one.py": b"x"}))
-    (tmp_path / "3.zip").write_bytes(zip_bytes({"../x": b"1", MANIFEST: outside}))
-    for says, path in cases.items():
+    for says, data in cases.items():
+        (tmp_path / "kit.zip").write_bytes(data)
         with pytest.raises(UsageError, match=says):
-            read_kit(path)
+            read_kit(tmp_path / "kit.zip")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="not a kit of"):
+        read_kit(tmp_path / "empty")

@@ -21,15 +21,10 @@ SOLUTION = ROOT / "solutions" / "03_speakers.py"
 KWS = [sys.executable, "-m", "kws.cli"]
 
 
-def test_check_says_what_is_not_started_and_is_one(folder, kws):
+def test_check_says_what_is_not_started_and_is_zero_when_all_that_was_asked_for_passes(folder, kws):
     code, text = kws("check", "2.1-attend-by-hand")
-    assert code == 1
-    assert text == (
-        "assignments/02_attention.ipynb\n· 2.1-attend-by-hand  not started\n0 of 1 check passes\n"
-    )
-
-
-def test_check_is_zero_when_all_that_was_asked_for_passes(folder, kws):
+    lines = ["assignments/02_attention.ipynb", "· 2.1-attend-by-hand  not started"]
+    assert (code, text.splitlines()) == (1, [*lines, "0 of 1 check passes"])
     folder.fill("02")
     code, text = kws("check", "02")
     assert code == 0
@@ -96,14 +91,11 @@ def test_watch_checks_again_when_the_notebook_is_saved(folder, kws, monkeypatch)
     code, text = kws("watch", "2.1-attend-by-hand", "--rounds", "2")
     rounds = [line for line in text.splitlines() if "check passes" in line]
     assert code == 0
-    assert [line.split(": ")[1] for line in rounds] == [
-        "0 of 1 check passes",
-        "1 of 1 check passes",
-    ]
+    assert [line.split(": ")[1][:6] for line in rounds] == ["0 of 1", "1 of 1"]
     assert "\x1b" not in text
 
 
-def test_hints_have_three_levels(folder, kws):
+def test_hints_have_three_levels_and_think_prints_questions_and_answers(folder, kws):
     texts = [kws("hint", "2.1", "--level", level)[1] for level in (1, 2, 3)]
     assert "A soft look-up" in texts[0]
     assert "more: kws hint 2.1 --level 2" in texts[0]
@@ -111,9 +103,6 @@ def test_hints_have_three_levels(folder, kws):
     assert "scores     (B, H, T, S)" in texts[2]
     assert "\n  - are the scores divided by the root of K?\n" in texts[2]
     assert "more:" not in texts[2]
-
-
-def test_think_prints_the_questions_and_the_answers_of_the_notebook(kws):
     code, text = kws("think", "2.1")
     assert code == 0
     assert "Think:" in text
@@ -194,9 +183,8 @@ def test_a_folder_without_notebooks_is_one_sentence(tmp_path, monkeypatch, kws):
 def test_control_c_ends_a_check_that_hangs_and_leaves_no_process(folder):
     hangs = "import os; open('pid', 'w').write(str(os.getpid()))\n    while True: pass\n    "
     folder.fill("02").edit("02", "scores = q @", f"{hangs}scores = q @")
-    process = subprocess.Popen(
-        [*KWS, "check", "2.1"], cwd=folder.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([*KWS, "check", "2.1"], cwd=folder.path, **pipes)
     pid = folder.path / "assignments" / "pid"
     while not (pid.exists() and pid.read_text()):
         assert process.poll() is None

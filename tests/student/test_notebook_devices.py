@@ -95,14 +95,8 @@ def test_trainings_by_recipe_give_the_same_on_another_device():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_trainings_by_recipe_begin_on_a_gpu_as_on_the_cpu():
-    for line in lines_of("recipes", "cuda"):
-        assert line["other"][:2] == pytest.approx(line["cpu"][:2], rel=CLOSE, abs=CLOSE)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_the_notebooks_train_on_a_gpu_as_on_the_cpu():
-    for line in lines_of("cuda"):
+@pytest.mark.parametrize("arguments", [("recipes", "cuda"), ("cuda",)])
+def test_notebooks_and_recipes_train_on_a_gpu_as_on_the_cpu(arguments):
+    for line in lines_of(*arguments):
         first = numbers(line["cpu"])[:2], numbers(line["other"])[:2]
         assert first[1] == pytest.approx(first[0], rel=CLOSE, abs=CLOSE)

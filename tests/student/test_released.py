@@ -54,8 +54,9 @@ def test_every_task_has_a_title_a_check_and_something_to_say_on_each_level(numbe
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_the_steps_are_those_of_the_solution(number):
-    solution = read_solution(ROOT / "solutions" / f"{stem_of(number)}.py")
+def test_the_steps_are_those_of_the_solution_and_no_hint_holds_an_answer(number):
+    path = ROOT / "solutions" / f"{stem_of(number)}.py"
+    solution = read_solution(path)
     for task, wanted in tasks_of(number).items():
         steps = [
             f"{n}. {text}"
@@ -65,16 +66,11 @@ def test_the_steps_are_those_of_the_solution(number):
             for n, text in enumerate(region.steps, start=1)
         ]
         assert wanted.steps == steps
-
-
-@pytest.mark.parametrize("number", NUMBERS)
-def test_no_hint_holds_an_answer(number):
-    said = [
-        "\n".join([*each.steps, *each.hints.values(), *each.suspects])
-        for each in tasks_of(number).values()
-    ]
-    secrets = secrets_of_solution(ROOT / "solutions" / f"{stem_of(number)}.py")
-    assert find_leaks({"hints": "\n".join(said).encode()}, secrets) == []
+    tasks = tasks_of(number).values()
+    output = [line for one in tasks for line in (*one.steps, *one.hints.values(), *one.suspects)]
+    assert find_leaks({"hints": "\n".join(output).encode()}, secrets_of_solution(path)) == []
+    named = f"{path.stem}.safetensors" if ASSIGNMENTS[number].weights else None
+    assert weights_asked(number) == named
 
 
 def test_every_question_to_think_about_has_its_answer():
@@ -84,24 +80,15 @@ def test_every_question_to_think_about_has_its_answer():
         assert sum(len(each.thoughts) for each in tasks_of(number).values()) == asked > 0
 
 
-def test_the_questions_of_suspects_are_found_wherever_they_stand_in_a_check():
+def test_questions_of_suspects_are_found_wherever_they_are_and_sections_end_at_the_next():
     asked = tasks_of("02")["2.1"].suspects
     assert "are the scores divided by the root of K?" in asked
     assert "is valid used at all?" in asked  # of a planted mistake
     assert len(asked) == len(set(asked))
     assert len(tasks_of("01")["1.8"].suspects) > 5  # named tables, and tables in calls
-
-
-def test_a_section_ends_where_the_next_begins():
-    said = tasks_of("03")["3.1"].section
-    assert "padding" in said
-    assert "The speaker is the same in all frames" not in said
-
-
-@pytest.mark.parametrize("number", NUMBERS)
-def test_weights_are_asked_for_by_name(number):
-    named = f"{stem_of(number)}.safetensors" if ASSIGNMENTS[number].weights else None
-    assert weights_asked(number) == named
+    output = tasks_of("03")["3.1"].section
+    assert "padding" in output
+    assert "The speaker is the same in all frames" not in output
 
 
 @pytest.mark.parametrize("text", ["2.1", "02.1", "2.1-attend-by-hand"])
@@ -126,14 +113,13 @@ def test_what_the_course_does_not_hold_is_one_sentence(text, says):
         parse_target(text)
 
 
-def test_a_notebook_is_found_from_the_course_and_from_its_own_folder(folder, monkeypatch):
+def test_a_notebook_is_found_from_the_course_from_its_own_folder_and_by_another_name(
+    folder, monkeypatch
+):
     assert find_notebook("02").resolve() == folder["02"]
     monkeypatch.chdir(folder.path / "assignments")
     assert find_notebook("02").resolve() == folder["02"]
     assert list(notebooks_in()) == NUMBERS
-
-
-def test_a_notebook_by_another_name_counts_when_the_right_one_is_missing(folder):
     copy = folder["02"].with_name("02 mine (1).ipynb")
     copy.write_bytes(folder["02"].read_bytes())
     assert find_notebook("02").resolve() == folder["02"]

@@ -13,6 +13,7 @@ NEEDS_TRAINING = [
     name for number in NUMBERS for name in checks_released(number) if name.endswith("-accuracy")
 ]
 BY_HAND = {"2.1": "attend-by-hand", "2.2": "split-by-hand", "2.3": "attention-by-hand"}
+PRINTED = "q is torch.Size([1, 1, 1, 4])\n"
 SCALED = "scores = q @ k.mT / math.sqrt(q.shape[-1])"
 
 
@@ -38,17 +39,13 @@ def test_right_answers_pass_without_plots_and_trainings(folder, number):
     assert {name: each["state"] for name, each in states.items()} == expected
 
 
-def test_a_mistake_is_told_as_fact_and_question(folder):
+def test_a_mistake_is_fact_and_question_and_spoils_no_task_that_does_without_it(folder):
     folder.fill("02").edit("02", SCALED, "scores = q @ k.mT")
     finding = check(folder, "2.1")
     assert finding["state"] == "unmet"
     shown = "attend(q, k, v)[..., 0]: got\n  [[[4.4]]]\n  expected\n  [[[5]]]"
     assert finding["text"] == shown
     assert finding["hint"] == "are the scores divided by the root of K?"
-
-
-def test_a_mistake_spoils_no_task_that_does_without_it(folder):
-    folder.fill("02").edit("02", SCALED, "scores = q @ k.mT")
     states = found(folder["02"], Target(assignment="02"))
     failed = {name.partition("-")[0] for name, each in states.items() if each["state"] != "pass"}
     assert failed == {"2.1", "2.3", "2.5", "2.6"}  # what attends; no heads, positions or counts
@@ -57,13 +54,24 @@ def test_a_mistake_spoils_no_task_that_does_without_it(folder):
     assert found(folder["02"], parse_target("2.5"))["2.5-layer-values"]["state"] == "todo"
 
 
-def test_an_error_is_told_with_cell_line_and_message_and_nothing_of_ours(folder):
-    folder.fill("02").edit("02", SCALED, 'print("q is", q.shape)\n    scores = q @ k')
+@pytest.mark.parametrize(
+    ("lines", "error", "where", "printed"),
+    [
+        ('print("q is", q.shape)\n    scores = q @ k', "RuntimeError: ", 6, PRINTED),
+        ("scores = (q", "SyntaxError: ", 5, ""),
+    ],
+)
+def test_an_error_has_its_cell_line_and_message_and_costs_no_other_task(
+    folder, lines, error, where, printed
+):
+    folder.fill("02").edit("02", SCALED, lines)
     finding = check(folder, "2.1")
     assert finding["state"] == "error"
-    assert finding["text"].startswith("RuntimeError: ")
-    assert finding["where"] == "cell `def attend`, line 6: scores = q @ k"
-    assert finding["printed"] == "q is torch.Size([1, 1, 1, 4])\n"
+    assert finding["text"].startswith(error)
+    line = lines.split("\n")[-1].strip()
+    assert finding["where"] == f"cell `def attend`, line {where}: {line}"
+    assert finding["printed"] == printed
+    assert check(folder, "2.2")["state"] == "pass"
 
 
 def test_plots_are_loaded_by_their_first_use_alone(folder):
@@ -74,19 +82,17 @@ def test_plots_are_loaded_by_their_first_use_alone(folder):
     assert outcome.printed.split()[:2] == ["False", "True"]
 
 
-def test_a_syntax_error_is_told_where_it_is_and_costs_no_other_task(folder):
-    folder.fill("02").edit("02", SCALED, "scores = (q")
-    finding = check(folder, "2.1")
-    assert finding["text"].startswith("SyntaxError: ")
-    assert finding["where"] == "cell `def attend`, line 5: scores = (q"
-    assert check(folder, "2.2")["state"] == "pass"
-
-
-def test_a_wait_for_an_earlier_answer_names_it(folder):
+def test_a_wait_for_an_earlier_answer_and_values_that_a_plot_makes_are_named(folder):
     todo = folder.source("02", "def attend")[1]
     answer = folder.fill("02").source("02", "def attend")[1]
     folder.edit("02", answer, todo)
     assert check(folder, "2.3")["text"] == "waits for your answer to 2.1"
+    opened = "with open('x') as ROOT: pass\nimport matplotlib"
+    folder.fill("02").edit("02", "import matplotlib", opened)
+    folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ ROOT")
+    finding = check(folder, "2.1")
+    assert finding["state"] == "later"
+    assert "`ROOT`, which cell `with open('x') as ROOT: pass` makes" in finding["text"]
 
 
 def test_a_failed_check_does_not_hide_the_next_one_of_its_cell(folder):
@@ -96,45 +102,24 @@ def test_a_failed_check_does_not_hide_the_next_one_of_its_cell(folder):
     assert "1.8-extra-count-values" in states
 
 
-def test_magics_and_shell_commands_do_no_harm(folder):
+def test_magics_stripped_metadata_a_deleted_check_and_values_between_do_no_harm(folder):
     folder.fill("02").edit("02", "import math", "%matplotlib inline\n!pip install x\nimport math")
     folder.edit("02", "def attend", "get_ipython().run_line_magic('x', '')\ndef attend")
-    assert check(folder, "2.1")["state"] == "pass"
-
-
-def test_stripped_metadata_does_no_harm(folder):
-    table = json.loads(folder.fill("02")["02"].read_text())
+    folder.edit("02", "import matplotlib", "ROOT = 2 ** -1\nimport matplotlib")
+    folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ q.shape[-1] ** ROOT")
+    number, _ = folder.source("02", "2.1-attend-by-hand")
+    table = json.loads(folder["02"].read_text())
+    del table["cells"][number - 1]
     for raw in table["cells"]:
         raw["metadata"] = {}
         raw.pop("id", None)
     folder["02"].write_text(json.dumps(table))
     states = found(folder["02"], Target(assignment="02"))
     assert {each["state"] for each in states.values()} == {"pass"}
+    assert "2.1-attend-by-hand" in states
 
 
-def test_a_deleted_check_runs_as_it_was_released(folder):
-    number, _ = folder.fill("02").source("02", "2.1-attend-by-hand")
-    table = json.loads(folder["02"].read_text())
-    del table["cells"][number - 1]
-    folder["02"].write_text(json.dumps(table))
-    assert check(folder, "2.1")["state"] == "pass"
-
-
-def test_values_from_cells_between_are_used_if_they_need_no_call(folder):
-    folder.fill("02").edit("02", "import matplotlib", "ROOT = 2 ** -1\nimport matplotlib")
-    folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ q.shape[-1] ** ROOT")
-    assert check(folder, "2.1")["state"] == "pass"
-
-
-def test_values_that_a_plot_makes_are_named(folder):
-    opened = "with open('x') as ROOT: pass\nimport matplotlib"
-    folder.fill("02").edit("02", "import matplotlib", opened)
-    folder.edit("02", "/ math.sqrt(q.shape[-1])", "/ ROOT")
-    finding = check(folder, "2.1")
-    assert finding["state"] == "later"
-    assert "`ROOT`, which cell `with open('x') as ROOT: pass` makes" in finding["text"]
-
-
+@pytest.mark.usefixtures("forking")
 def test_with_whole_every_cell_runs(folder):
     opened = "with open('x') as file: TEXT = file.read()\nimport matplotlib"
     folder.fill("02").edit("02", "import matplotlib", opened)

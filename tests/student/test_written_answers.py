@@ -1,8 +1,6 @@
 """Whether a written answer is there is seen as the grader sees it."""
 
 import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,72 +12,60 @@ from kws.student.released import released
 from kws.student.written_answers import empty_answers, questions_of
 
 PNG = "iVBORw0KGgo="
+PICTURE = {"a.png": {"image/png": PNG}}
 ASKED = [number for number in released() if questions_of(number)]
 
 
-def replace(cells: list[Any], at: int) -> None:
-    cells[at + 1]["source"] = ["Three layers, because\n", "two were worse."]
+LAYERS = "Three layers, because\n two were worse."
 
 
-def add_a_cell(cells: list[Any], at: int) -> None:
-    cells.insert(at + 1, {"cell_type": "markdown", "metadata": {}, "source": "Three layers."})
+def markdown(source: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "metadata": {}, "source": source}
 
 
-def below_the_question(cells: list[Any], at: int) -> None:
-    cells[at]["source"] = "".join(cells[at]["source"]) + "\n\nThree layers."
+def and_more(cell: dict[str, Any]) -> dict[str, Any]:
+    return {**cell, "source": f"{''.join(cell['source'])}\n\n{LAYERS}"}
 
 
-def below_the_placeholder(cells: list[Any], at: int) -> None:
-    cells[at + 1]["source"] = "".join(cells[at + 1]["source"]) + "\n\nThree layers."
+def figure(cell: dict[str, Any]) -> dict[str, Any]:
+    output = {"output_type": "display_data", "data": {"image/png": PNG}}
+    return {**cell, "outputs": [output]}
 
 
-def without_metadata(cells: list[Any], at: int) -> None:
-    replace(cells, at)
-    for cell in cells:
-        cell["metadata"] = {}
-
-
-def attach_a_picture(cells: list[Any], at: int) -> None:
-    cells[at + 1]["attachments"] = {"a.png": {"image/png": PNG}}
-
-
-def draw_a_figure(cells: list[Any], at: int) -> None:
-    cells[at + 2]["outputs"] = [{"output_type": "display_data", "data": {"image/png": PNG}}]
-
-
-def nothing(cells: list[Any], at: int) -> None:
-    pass
-
-
-def only_blanks(cells: list[Any], at: int) -> None:
-    cells[at + 1]["source"] = " \n"
-
-
-def elsewhere(cells: list[Any], at: int) -> None:
-    cells.insert(0, {"cell_type": "markdown", "metadata": {}, "source": "Three layers."})
-
-
-WRITTEN = (replace, add_a_cell, below_the_question, below_the_placeholder)
-WRITTEN += (without_metadata, attach_a_picture, draw_a_figure)
-
-
-def edited(number: str, edit: Callable, folder: Path) -> Path:
-    """The blank notebook with this edit at the place of its first written question."""
-    table = json.loads(released()[number].read_text(encoding="utf-8"))
-    cells = table["cells"]
-    at = next(n for n, cell in enumerate(cells) if "Written answer" in "".join(cell["source"]))
-    edit(cells, at)
-    path = folder / f"{stem_of(number)}.ipynb"
-    path.write_text(json.dumps(table), encoding="utf-8")
-    return path
+# what becomes of the cell of the question, of the one for the answer, and of the next
+WRITTEN = {
+    "replaced": lambda asked, blank, after: [asked, {**blank, "source": [LAYERS]}, after],
+    "in a new cell": lambda asked, blank, after: [asked, markdown(LAYERS), blank, after],
+    "in its place": lambda asked, _, after: [asked, markdown(LAYERS), after],
+    "below the question": lambda asked, blank, after: [and_more(asked), blank, after],
+    "in the question": lambda asked, _, after: [and_more(asked), markdown(""), after],
+    "below the placeholder": lambda asked, blank, after: [asked, and_more(blank), after],
+    "without metadata": lambda asked, blank, after: [asked, {**blank, "source": LAYERS}, after],
+    "picture": lambda asked, blank, after: [asked, {**blank, "attachments": PICTURE}, after],
+    "figure": lambda asked, blank, after: [asked, blank, figure(after)],
+}
+BLANK = {
+    "nothing": lambda *cells: [*cells],
+    "spaces": lambda asked, blank, after: [asked, {**blank, "source": " \n"}, after],
+    "elsewhere": lambda *cells: [markdown(LAYERS), *cells],
+}
 
 
 @pytest.mark.parametrize("number", ASKED)
-@pytest.mark.parametrize("edit", [*WRITTEN, nothing, only_blanks, elsewhere])
+@pytest.mark.parametrize("edit", WRITTEN | BLANK)
 def test_an_answer_is_there_if_the_grader_finds_one(number, edit, tmp_path):
-    path = edited(number, edit, tmp_path)
+    table = json.loads(released()[number].read_text(encoding="utf-8"))
+    cells = table["cells"]
+    at = next(n for n, cell in enumerate(cells) if "Written answer" in "".join(cell["source"]))
+    cells[at : at + 3] = (WRITTEN | BLANK)[edit](*cells[at : at + 3])
+    if edit == "elsewhere":
+        cells.insert(0, cells.pop(at))
+    if edit == "without metadata":
+        cells[:] = [{**cell, "metadata": {}} for cell in cells]
+    path = tmp_path / f"{stem_of(number)}.ipynb"
+    path.write_text(json.dumps(table), encoding="utf-8")
     [(question, found)] = find_answers(path.read_bytes(), written_questions(number)).items()
-    assert (empty_answers(number, path) == [question]) == (edit not in WRITTEN)
+    assert (empty_answers(number, path) == [question]) == (edit in BLANK)
     assert bool(found.text or found.images) == (edit in WRITTEN)
 
 

@@ -43,10 +43,10 @@ def test_a_rate_sums_errors_and_words_first_and_may_exceed_one():
 def test_the_interval_is_over_utterances():
     """Ten words that are wrong together say less than ten that are wrong apart."""
     together = word_errors(["a a a a a a a a a a"] * 2, ["", "a a a a a a a a a a"])
-    apart = word_errors(["a"] * 20, [""] * 10 + ["a"] * 10)
-    assert together.rate == apart.rate == 0.5
+    distance = word_errors(["a"] * 20, [""] * 10 + ["a"] * 10)
+    assert together.rate == distance.rate == 0.5
     assert (together.low, together.high) == (0.0, 1.0)
-    assert 0.2 < apart.low < 0.5 < apart.high < 0.8
+    assert 0.2 < distance.low < 0.5 < distance.high < 0.8
     assert "95 % interval 0.0–100.0" in together.describe()
 
 

@@ -16,6 +16,7 @@ from kws.training.synthesis import SpokenTexts, spoken_texts
 from kws.training.voice_run import VoiceObjective, new_voice
 
 CPU = torch.device("cpu")
+TEXTS = ("on", "no", "noon", "on no")  # of the utterances
 STEPS = ["train.total_steps=4", "train.validate_every=2", "train.batch_size=3"]
 GENERATORS = {
     "text-to-speech": ["features.n_mels=7", "model.d_model=6", "model.d_ff=5"],
@@ -44,14 +45,14 @@ def phrases() -> tuple[SpokenTexts, SpokenTexts]:
     return spoken_texts(some, n_mels=7), spoken_texts(["garden", "warm water"], n_mels=7)
 
 
-def utterances(split: str, count: int) -> TranscribedSplit:
+def utterances(split: str, count: int = 7, frames: int = 61) -> TranscribedSplit:
     """Noise of several lengths, with texts."""
     draws = torch.Generator().manual_seed(count)
-    texts = [("on", "no", "noon", "on no")[i % 4] for i in range(count)]
+    texts = [TEXTS[i % len(TEXTS)] for i in range(count)]
     rows = [
         TranscriptRow(file=f"{i}", speaker="", split=split, text=t) for i, t in enumerate(texts)
     ]
-    mels = [torch.randn(61 + i, 8, generator=draws) for i in range(count)]
+    mels = [torch.randn(frames + i, 8, generator=draws) for i in range(count)]
     return TranscribedSplit(mels=mels, rows=rows, split=split)
 
 

@@ -39,7 +39,7 @@ def test_positions_of_another_grid_are_resized():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "output"),
     [
         (
             {"patch": (8, 4)},
@@ -49,10 +49,10 @@ def test_positions_of_another_grid_are_resized():
         ({"num_layers": 1}, r"encoder\.layers\.1\.\S+ is not in the model"),
     ],
 )
-def test_weights_of_another_model_are_refused_and_leave_it_as_it_was(change, said):
+def test_weights_of_another_model_are_refused_and_leave_it_as_it_was(change, output):
     source, target = model(), model(**change)
     before = {name: tensor.clone() for name, tensor in target.state_dict().items()}
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=output):
         carry_over(source.state_dict(), target)
     assert all(torch.equal(before[name], now) for name, now in target.state_dict().items())
 

@@ -73,14 +73,6 @@ def test_the_global_generator_does_not_decide_what_is_loaded(saved):
     assert torch.equal(load_model(saved).logits(mel), first)
 
 
-def test_a_checkpoint_is_a_copy(tmp_path):
-    ours = trained()
-    save_checkpoint(tmp_path / "best.pt", state_of(ours))
-    with torch.no_grad():
-        next(ours.model.parameters()).zero_()
-    assert next(load_model(tmp_path).model.parameters()).abs().sum() > 0
-
-
 def test_of_a_last_checkpoint_the_averaged_weights_are_used(tmp_path):
     ours, average = trained(), trained()
     state = state_of(ours) | {"training": {"averaged": average.model.state_dict()}}
@@ -168,9 +160,6 @@ def test_a_failed_write_leaves_the_old_checkpoint(saved, monkeypatch):
         save_checkpoint(saved, {})
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]
-
-
-# Beginning with the weights of another run
 
 
 def differences(a: torch.nn.Module, b: torch.nn.Module) -> set[str]:

@@ -29,8 +29,8 @@ SETTINGS = [
     "model.dropout=0",
     "train.batch_size=14",
     "train.accumulate=2",
-    "train.total_steps=8",
-    "train.validate_every=4",
+    "train.total_steps=4",
+    "train.validate_every=2",
     "train.ema=0.9",
     "train.optimizer=sgd",
     "train.lr=0.05",
@@ -59,10 +59,10 @@ def test_two_processes_train_as_one(tiny_corpus, tmp_path):
     ]
     for process in processes:
         process.join(PATIENCE)
-    said = "".join(text.read_text() for text in texts)
-    assert [process.exitcode for process in processes] == [0, 0], said
-    assert "Grad strides" not in said
-    assert said.count("best validation accuracy") == 1, "only one process talks"
+    output = "".join(text.read_text() for text in texts)
+    assert [process.exitcode for process in processes] == [0, 0], output
+    assert "Grad strides" not in output
+    assert output.count("best validation accuracy") == 1, "only one process talks"
     assert kws([*arguments, "--out", str(tmp_path / "one")]) == 0
 
     for name in ("best.pt", "last.pt"):

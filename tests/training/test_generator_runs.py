@@ -120,14 +120,14 @@ def test_a_voice_is_read_from_its_run_and_speaks(tmp_path):
     mel = voice.mels(["water"])[0]
     assert mel.shape[1] == 7
     assert best in (2, 4)
-    for read, told in (
+    for read, messages in (
         (load_model, "this is a voice, not a keyword model or"),
         (load_recognizer, "this is a voice, not a speech recognizer"),
         (load_prior, "this is a voice, not a code prior"),
         (known_codec, "does not contain a codec"),
     ):
         arguments = (tmp_path,) if read is known_codec else ()
-        with pytest.raises(UsageError, match=told):
+        with pytest.raises(UsageError, match=messages):
             read(tmp_path / "voice", *arguments)
 
 
@@ -139,8 +139,11 @@ def test_a_prior_holds_its_codec_and_draws_words(tmp_path):
     assert mel.shape == (3, 16, 5)
     codes = prior.known.codec.encode((mel - level_of(5).mean) / level_of(5).std)
     assert codes.shape == (3, 4)
-    for wrong, told in ((["yse"], "did you mean 'yes'"), (["jukebox"], "choose one of backward")):
-        with pytest.raises(UsageError, match=told):
+    for wrong, messages in (
+        (["yse"], "did you mean 'yes'"),
+        (["jukebox"], "choose one of backward"),
+    ):
+        with pytest.raises(UsageError, match=messages):
             prior.draw(wrong)
     with pytest.raises(UsageError, match="this is a code prior, not"):
         load_model(tmp_path / "prior")
@@ -176,7 +179,7 @@ def test_figures_of_a_codec_that_says_one_code():
 
 
 @pytest.mark.parametrize(
-    ("name", "setting", "told"),
+    ("name", "setting", "messages"),
     [
         ("codec", "model.num_codes=1", "codec: a codebook of 1 says nothing"),
         (
@@ -194,10 +197,10 @@ def test_figures_of_a_codec_that_says_one_code():
         ("text-to-speech", "data.protocol=v1-12", "data.protocol has no effect"),
     ],
 )
-def test_settings_that_fit_nothing_are_one_sentence(name, setting, told):
+def test_settings_that_fit_nothing_are_one_sentence(name, setting, messages):
     start = {"codec": codec_objective, "text-to-speech": voice_objective}[name]
     chosen = small_recipe(name, "data.spoken=4", setting)
-    with pytest.raises(UsageError, match=re.escape(told)):
+    with pytest.raises(UsageError, match=re.escape(messages)):
         start(chosen, torch.device("cpu"))
 
 

@@ -28,27 +28,6 @@ def fresh() -> nn.Module:
     return nn.Linear(5, 3)
 
 
-def test_biases_and_normalizations_do_not_decay(model):
-    optimizer = build_optimizer(model, Train(lr=0.1, weight_decay=0.5))
-    for p in model.parameters():
-        p.grad = torch.zeros_like(p)
-    before = [p.detach().clone() for p in model.parameters()]
-    optimizer.step()
-    for old, new in zip(before, model.parameters(), strict=True):
-        expected = old * (1 - 0.1 * 0.5) if old.ndim > 1 else old
-        assert torch.allclose(new, expected)
-
-
-def test_or_everything_decays(model):
-    optimizer = build_optimizer(model, Train(lr=0.1, weight_decay=0.5, decay="all"))
-    for p in model.parameters():
-        p.grad = torch.zeros_like(p)
-    before = [p.detach().clone() for p in model.parameters()]
-    optimizer.step()
-    for old, new in zip(before, model.parameters(), strict=True):
-        assert torch.allclose(new, old * (1 - 0.1 * 0.5))
-
-
 def test_every_optimizer_makes_different_steps():
     names = ("adamw", "adam", "sgd", "rmsprop", "adamax")
     ends = [stepped(fresh(), Train(optimizer=name, lr=0.1, weight_decay=0.1)) for name in names]
@@ -95,3 +74,16 @@ def test_the_average_is_a_model_of_its_own(model):
     with torch.no_grad():
         model[0].weight.zero_()
     assert averaged.model[0].weight.abs().sum() > 0
+
+
+@pytest.mark.parametrize("decay", ["matrices", "all"])
+def test_biases_and_normalizations_decay_only_if_all_do(model, decay):
+    assert Train().decay == "matrices"
+    optimizer = build_optimizer(model, Train(lr=0.1, weight_decay=0.5, decay=decay))
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p)
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer.step()
+    for old, new in zip(before, model.parameters(), strict=True):
+        expected = old * (1 - 0.1 * 0.5) if old.ndim > 1 or decay == "all" else old
+        assert torch.allclose(new, expected)

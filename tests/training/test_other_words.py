@@ -13,7 +13,7 @@ from kws.inference.trained import load_model
 from kws.models.recurrent import Crnn
 from kws.training.loop import fit
 from kws.training.model import new_model
-from kws.training.other_words import OtherWordsApart, apart, labels_of_parts
+from kws.training.other_words import OtherWordsApart, labels_of_parts, split_other_words
 from kws.training.recipe import load_recipe, parse_recipe
 from tests.tolerances import SAME_SUMS
 
@@ -30,11 +30,11 @@ def words(tones):
 
     def make(n: int, seed: int = 0) -> ClipSplit:
         split = tones(n, seed)
-        said = [WORDS[i % len(WORDS)] for i in range(n)]
-        labels = [PROTOCOL.labels.index(PROTOCOL.label_of(word)) for word in said]
+        output = [WORDS[i % len(WORDS)] for i in range(n)]
+        labels = [PROTOCOL.labels.index(PROTOCOL.label_of(word)) for word in output]
         return replace(
             split,
-            names=[f"{word}/{i}.wav" for i, word in enumerate(said)],
+            names=[f"{word}/{i}.wav" for i, word in enumerate(output)],
             labels=torch.tensor(labels),
             label_names=PROTOCOL.labels,
             protocol=PROTOCOL.name,
@@ -50,7 +50,7 @@ def recipe(*overrides: str):
 
 def test_each_other_word_is_a_label_of_its_own_and_counts_as_unknown(words):
     split = words(12)
-    parted = apart(split)
+    parted = split_other_words(split)
     named = [parted.label_names[label] for label in parted.labels.tolist()]
     assert named[:5] == ["yes", "bed", "cat", "_unknown_", "_unknown_"]
     assert parted.label_names == (*PROTOCOL.labels, *V2_OTHER_WORDS[1:])
@@ -148,19 +148,19 @@ def test_a_protocol_that_names_no_other_words_is_learned_as_it_is(tones, name):
     model = new_model(recipe(f'data.protocol="{name}"'), len(protocol.labels))
     assert isinstance(model, Crnn)
     split = replace(tones(6), protocol=name, label_names=protocol.labels)
-    assert apart(split) is split
+    assert split_other_words(split) is split
     assert labels_of_parts(protocol).tolist() == list(range(len(protocol.labels)))
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "output"),
     [
         (["train.loss=mse"], "train.loss=mse makes none: choose cross-entropy"),
         (["data.task=speakers"], "is about keywords: remove it from a recipe of speakers"),
     ],
 )
-def test_recipes_that_could_not_add_probabilities_up_are_refused(overrides, said):
-    with pytest.raises(UsageError, match=said):
+def test_recipes_that_could_not_add_probabilities_up_are_refused(overrides, output):
+    with pytest.raises(UsageError, match=output):
         recipe(*overrides)
 
 

@@ -56,11 +56,6 @@ def test_other_keys_of_the_model_are_its_settings():
     assert parse_recipe(TEXT).model.options == {"channels": (3, 5), "dropout": 0.25}
 
 
-def test_a_recipe_is_frozen():
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        parse_recipe(TEXT).train.lr = 1.0  # pyright: ignore[reportAttributeAccessIssue]
-
-
 @pytest.mark.parametrize("text", ["", TEXT, "[features]\nf_max = 3800\n"])
 def test_written_and_read_it_is_the_same(text):
     recipe = parse_recipe(text)
@@ -110,19 +105,22 @@ def test_overrides_need_only_fit_together_at_the_end():
         ("train.mixup=1", "unknown key train.mixup (did you mean augment.mixup?)"),
         ("trian.lr=2", "unknown key trian (did you mean 'train'?)"),
         ("train.zzz=3", "unknown key train.zzz: train has seed, epochs"),
-        ("train.lr=abc", 'train.lr expects a number, got "abc" (a string)'),
-        ("train.epochs=1.5", "train.epochs expects a whole number, got 1.5 (a number)"),
-        ("train.epochs=true", "train.epochs expects a whole number, got true (true or false)"),
-        ("train.compile=1", "train.compile expects true or false, got 1 (a whole number)"),
-        ("data.protocol=3", "data.protocol expects a string, got 3 (a whole number)"),
+        ("train.lr=abc", 'train.lr expects a number of at least 0, got "abc"'),
+        ("train.epochs=1.5", "train.epochs expects a whole number of at least 1, got 1.5"),
+        ("train.epochs=true", "train.epochs expects a whole number of at least 1, got true"),
+        ("train.compile=1", "train.compile expects true or false, got 1"),
+        ("data.protocol=3", "data.protocol expects a string, got 3"),
         ("features.f_max=[1]", "features.f_max expects a number, got [1]"),
         ("train.epochs=0", "train.epochs expects a whole number of at least 1, got 0"),
         ("train.lr=nan", "train.lr expects a number of at least 0, got nan"),
         ("train.lr=inf", "train.lr expects a number of at least 0, got inf"),
         ("train.ema=1.5", "train.ema expects a number from 0 to 1, got 1.5"),
         ("train.optimizer=adamm", "\"adamm\" (did you mean 'adam'?)"),
-        ("train.schedule=7", "expects one of cosine, step, constant, got 7"),
-        ("data.unknown=al", 'data.unknown expects "protocol" or "all" or a whole number, got "al"'),
+        ("train.schedule=7", "expects one of constant, cosine, step, got 7"),
+        (
+            "data.unknown=al",
+            'data.unknown expects one of all, protocol or a whole number of at least 1, got "al"',
+        ),
         ("data.unknown=0", "data.unknown expects"),
         ("data.silence_below=0.6", "data.silence_below=0.6 is above data.unknown_below=0.5"),
         ("train.loss=mae", "train.loss expects one of cross-entropy, mse"),
@@ -173,7 +171,7 @@ def test_noise_has_one_measure_and_made_up_words_need_a_class():
 
 @pytest.mark.parametrize("knob", ["warp_frequency", "warp_time", "tilt", "band_limit"])
 def test_log_mel_knobs_are_refused_for_mfcc(knob):
-    assert f"augment.{knob} is meant for" in refused("features.kind=mfcc", f"augment.{knob}=1")
+    assert f"augment.{knob} is for" in refused("features.kind=mfcc", f"augment.{knob}=1")
     assert "without deltas" in refused("features.deltas=1", f"augment.{knob}=1")
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kws.data.transcripts import TranscribedSplit, TranscriptRow
+from kws.data.transcripts import TranscribedSplit
 from kws.decoding.transcribe import best_paths, transcribe
 from kws.errors import UsageError
 from kws.inference.trained import load_model
@@ -23,28 +23,15 @@ from kws.training.recognizer_run import transcription_objective
 from kws.training.recognizer_steps import ctc_weight, new_recognizer, spelled
 from kws.training.transcription import joint_loss, teacher_forced
 from tests.tolerances import ROUNDING, SAME_SUMS
+from tests.training.small_objectives import CPU, TEXTS, small_recipe, utterances
 
 pytestmark = pytest.mark.no_shapes
 
-CPU = torch.device("cpu")
-F_MELS, TEXTS = 8, ("on", "no", "noon", "on no")
-SMALL = ["model.d_model=12", "model.num_heads=2", "model.channels=3", "features.n_mels=8"]
-STEPS = ["train.total_steps=4", "train.validate_every=2", "train.batch_size=3"]
-
-
-def split(name: str, count: int = 7, frames: int = 61) -> TranscribedSplit:
-    generator = torch.Generator().manual_seed(len(name))
-    texts = [TEXTS[i % len(TEXTS)] for i in range(count)]
-    rows = [
-        TranscriptRow(file=f"{name}{i}.wav", speaker="a", split=name, text=text)
-        for i, text in enumerate(texts)
-    ]
-    mels = [torch.randn(frames + i, F_MELS, generator=generator) for i in range(count)]
-    return TranscribedSplit(mels=mels, rows=rows, split=name)
+F_MELS = 8
 
 
 def recipe(name: str = "speech-transformer", *more: str) -> Recipe:
-    return load_recipe("speech-to-text", [*SMALL, *STEPS, f"model.name={name}", *more])
+    return small_recipe("speech-to-text", f"model.name={name}", *more)
 
 
 @pytest.fixture(params=["speech-transformer", "speech-gru"])
@@ -75,9 +62,9 @@ def test_padding_and_what_comes_later_change_no_logit(small):
     alone = small(mel, None, symbols)
     padded = torch.cat([mel, torch.full((1, 14, F_MELS), float("nan"))], dim=1)
     valid = (torch.arange(43) < 29)[None]
-    decoded, heard = small(padded, valid, symbols)
+    decoded, received = small(padded, valid, symbols)
     torch.testing.assert_close(decoded, alone[0], rtol=0, atol=ROUNDING)
-    torch.testing.assert_close(heard[:, :8], alone[1], rtol=0, atol=ROUNDING)
+    torch.testing.assert_close(received[:, :8], alone[1], rtol=0, atol=ROUNDING)
     other = small(mel, None, torch.tensor([[SOS, 3, 4, 3]]))[0]
     torch.testing.assert_close(other[:, :3], alone[0][:, :3], rtol=0, atol=SAME_SUMS)
     assert not torch.allclose(other[:, 3], alone[0][:, 3])
@@ -85,13 +72,13 @@ def test_padding_and_what_comes_later_change_no_logit(small):
 
 def test_the_joint_loss_is_the_weighted_sum_of_both(small):
     texts = [torch.tensor([3, 4, 5]), torch.tensor([5, 3])]
-    mel, valid = split("one", 2).batch([0, 1])
+    mel, valid = utterances("one", 2).batch([0, 1])
     inputs, wanted = teacher_forced(texts)
-    logits, heard = small(mel, valid, inputs)
+    logits, received = small(mel, valid, inputs)
     spelled_loss = F.cross_entropy(
         logits.flatten(0, 1), wanted.flatten(), ignore_index=-100, label_smoothing=0.2
     )
-    log_p = heard.log_softmax(-1)
+    log_p = received.log_softmax(-1)
     ctc = sum(
         F.ctc_loss(log_p[i, :frames], text, (frames,), (len(text),))
         for i, (text, frames) in enumerate(zip(texts, (16, 16), strict=True))
@@ -103,14 +90,17 @@ def test_the_joint_loss_is_the_weighted_sum_of_both(small):
 
 
 def test_other_utterances_change_no_text(small):
-    alphabet, mels = Alphabet.of(TEXTS), split("some").mels
+    alphabet, mels = Alphabet.of(TEXTS), utterances("some").mels
     together = transcribe(small, mels, alphabet, longest=5)
     for mel, text in zip(mels, together, strict=True):
         assert transcribe(small, [mel], alphabet, longest=5) == [text]
 
 
 def test_ctc_lets_no_text_through_that_the_frames_do_not_hold(small):
-    alphabet, mels = Alphabet.of(TEXTS), split("some", 2, frames=9).mels  # three frames are left
+    alphabet, mels = (
+        Alphabet.of(TEXTS),
+        utterances("some", 2, frames=9).mels,
+    )  # three are left
     written = transcribe(small, mels, alphabet, width=3, ctc_weight=0.5, longest=9)
     assert all(frames_needed(alphabet.encode(text)) <= 3 for text in written if text.strip())
 
@@ -118,7 +108,7 @@ def test_ctc_lets_no_text_through_that_the_frames_do_not_hold(small):
 def test_without_a_decoder_the_best_path_is_read():
     model = new_recognizer(recipe("speech-gru", "model.num_decoder_layers=0"), 6).eval()
     assert ctc_weight(model) == 1
-    mels = split("some").mels
+    mels = utterances("some").mels
     paths = [alone for mel in mels for alone in best_paths(model, [mel])]
     assert best_paths(model, mels) == paths
     with pytest.raises(UsageError, match="leaves no decoder: read CTC's logits"):
@@ -129,7 +119,7 @@ def test_a_run_is_read_again_as_it_was_measured(tmp_path, monkeypatch):
     short = partial(transcribe, longest=7)  # an untrained model does not stop by itself
     monkeypatch.setattr("kws.training.recognizer_run.transcribe", short)
     monkeypatch.setattr("kws.inference.trained_recognizer.transcribe", short)
-    train, validation = split("training"), split("validation", 4)
+    train, validation = utterances("training"), utterances("validation", 4)
     run = begin(transcription_objective(recipe(), train, validation, CPU), tmp_path)
     finish(run, progress=False)
     trained = load_recognizer(tmp_path)
@@ -142,7 +132,7 @@ def test_a_run_is_read_again_as_it_was_measured(tmp_path, monkeypatch):
 
 
 def test_what_does_not_fit_is_one_sentence(tmp_path):
-    train, validation = split("training"), split("validation", 4)
+    train, validation = utterances("training"), utterances("validation", 4)
 
     def try_it(chosen, validation=validation, **options):
         return begin(
@@ -154,7 +144,7 @@ def test_what_does_not_fit_is_one_sentence(tmp_path):
     with pytest.raises(UsageError, match="the alphabet has no 'x', which 'on x' holds"):
         try_it(recipe(), strange)
     with pytest.raises(UsageError, match="no utterance of the validation split has as many frames"):
-        try_it(recipe(), split("validation", 2, frames=3))
+        try_it(recipe(), utterances("validation", 2, frames=3))
     with pytest.raises(UsageError, match=r"data\.task=keywords is not speech recognition"):
         try_it(load_recipe("keywords"))
     with pytest.raises(UsageError, match=r"model\.name=tdnn labels and writes no text"):
@@ -169,23 +159,9 @@ def test_what_does_not_fit_is_one_sentence(tmp_path):
 
 
 def test_utterances_with_too_few_frames_are_left_out_and_counted():
-    data = spelled(split("training", 5, frames=13), Alphabet.of(TEXTS))
+    data = spelled(utterances("training", 5, frames=13), Alphabet.of(TEXTS))
     assert data.left_out == 2  # "noon" and "on no" need five frames of the four that are left
     assert [len(text) for text in data.symbols] == [2, 2, 2]
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"width": 0}, "a beam of width 0 holds no text"),
-        ({"ctc_weight": 1.5}, "a CTC weight of 1.5 is not between 0 and 1"),
-        ({"longest": 0}, "longest=0 leaves no symbol"),
-    ],
-)
-def test_a_search_that_can_find_nothing_is_refused(options, says):
-    model = new_recognizer(recipe(), 6)
-    with pytest.raises(UsageError, match=says):
-        transcribe(model, split("some", 1).mels, Alphabet.of(TEXTS), **options)
 
 
 def test_texts_are_read_one_place_late():
@@ -196,7 +172,7 @@ def test_texts_are_read_one_place_late():
 
 def test_too_few_frames_for_ctc_are_told_with_the_utterance(small):
     texts = [torch.tensor([3, 4]), torch.tensor([3, 3, 4])]
-    mel, valid = split("some", 2, frames=9).batch([0, 1])  # three frames are left of each
+    mel, valid = utterances("some", 2, frames=9).batch([0, 1])  # three frames are left of each
     with pytest.raises(UsageError, match=r"utterance 1 of the batch has 3 frames .* CTC needs 4"):
         joint_loss(small, mel, valid, texts)
 
@@ -206,6 +182,6 @@ def test_an_utterance_without_frames_is_refused(small):
     with pytest.raises(ValueError, match="0 frames: an utterance needs at least one"):
         small.encode(nothing, None)
     with pytest.raises(UsageError, match="an utterance has 0 frames: leave it out"):
-        transcribe(small, [*split("some", 1).mels, nothing[0]], Alphabet.of(TEXTS))
+        transcribe(small, [*utterances("some", 1).mels, nothing[0]], Alphabet.of(TEXTS))
     with pytest.raises(ValueError, match="0 frames: an utterance needs at least one"):
         ctc_loss(torch.zeros(0, 5), torch.tensor([1]))

@@ -25,6 +25,8 @@ from grader.grading.feedback import expect_between
 from kws.course.a03_speakers import contract as speakers
 from kws.data.course_data import bounds
 
+PREPARE = speaker_utterances  # with the secret seed, before the first of a class is graded
+
 FULL, LEAST = 0.95, 0.50  # accuracy for all points; at this one and below there are none
 AGAIN_FULL, AGAIN_NONE, AGAIN_GAP = 0.62, 0.10, 0.50  # after the grader's own training (--retrain)
 

@@ -10,6 +10,8 @@ from grader.course.trials import check_trial
 from kws.course.a04_conformer import contract as conformer
 from kws.data.course_data import bounds
 
+PREPARE = speaker_utterances  # with the secret seed, before the first of a class is graded
+
 F_MELS = 40
 FULL, NONE = 0.97, 0.45  # accuracy for all points, and for none: [reached] in assignment.toml
 

@@ -23,6 +23,8 @@ from grader.course.trials import check_trial
 from kws.course.a05_keyword_transformer import contract as keyword
 from kws.data.course_data import bounds
 
+PREPARE = word_clips  # with the secret seed, before the first of a class is graded
+
 FULL, NONE = 0.87, 0.40  # accuracy for all points, and for none: five seeds reach 92.9 %, s.d. 1.7
 AGAIN_FULL, AGAIN_NONE, AGAIN_GAP = 0.66, 0.20, 0.40  # after the grader's own training (--retrain)
 NAMES = PROTOCOL.labels

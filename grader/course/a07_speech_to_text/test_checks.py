@@ -12,6 +12,8 @@ from grader.course.probes.accuracy import built, load_within, ramp
 from grader.course.trials import check_trial
 from kws.course.a07_speech_to_text import contract as recognizer
 
+PREPARE = spoken_strings  # with the secret seed, before the first of a class is graded
+
 FULL, NONE = 0.91, 0.40  # share of words for all points, and for none: [reached] in assignment.toml
 
 test_edits_values = check_trial(recognizer.edits_values, points=2)

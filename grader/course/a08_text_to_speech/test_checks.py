@@ -10,12 +10,15 @@ import pytest
 from grader.course.hidden.synthesized import (
     NUM_SYMBOLS,
     duration_error,
+    prepare,
     recognized_words,
     secret_phrases,
 )
 from grader.course.probes.accuracy import built, load_within, ramp
 from grader.course.trials import check_trial
 from kws.course.a08_text_to_speech import contract as speaking
+
+PREPARE = prepare  # with the secret seed, before the first of a class is graded
 
 FULL, NONE = 0.90, 0.30  # share of words for all points, and for none: [reached] in assignment.toml
 FRAMES_FULL, FRAMES_NONE = 1.6, 4.0  # frames off; always saying the mean is 5.3 frames off

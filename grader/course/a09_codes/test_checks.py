@@ -8,6 +8,7 @@ from grader.course.hidden.clean_clips import (
     drawn_codes,
     hidden_clips,
     mels_of,
+    prepare,
     prior_perplexity,
     recognized_share,
     used,
@@ -16,6 +17,8 @@ from grader.course.probes.accuracy import built, ramp
 from grader.course.trials import check_trial
 from grader.grading.trained_weights import load_weights
 from kws.course.a09_codes import contract as codes
+
+PREPARE = prepare  # with the secret seed, before the first of a class is graded
 
 ALIVE, FEW = 115, 40  # codes in use for all points, and for none
 PERPLEXITY, WILD = 7.0, 15.0

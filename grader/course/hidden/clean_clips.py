@@ -9,12 +9,12 @@ Shape letters: n clips   T frames   F mel bands   t codes   K codes to choose fr
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from grader.core.made_once import MadeOnce
 from grader.core.seed import Seed
 from grader.grading.feedback import Failure, expect_logits
 from kws.audio.features import log_mel
@@ -40,13 +40,19 @@ def hidden_clips(secret: Seed) -> tuple[Tensor, Tensor]:
     return speak_clean(secret.number("hidden clean words"))
 
 
-@lru_cache(maxsize=2)
+@MadeOnce
 def speak_clean(seed: int) -> tuple[Tensor, Tensor]:
     """The clips that follow from a number, in an order that does too."""
     waveforms, labels = clean_words(REPETITIONS, seed=f"hidden clean words {seed}", progress=False)
     mel = (log_mel(waveforms, n_mels=MELS)[:, :FRAMES] - MEAN) / DEVIATION
     order = torch.randperm(len(mel), generator=torch.Generator().manual_seed(seed))
     return mel[order], labels[order]
+
+
+def prepare(secret: Seed) -> None:
+    """Make the clips, and train the listener unless it has been: every fork has them then."""
+    hidden_clips(secret)
+    judge()
 
 
 def judge() -> Trained:

@@ -11,11 +11,11 @@ Shape letters: B utterances   N frames   F mel bands   U symbols so far   V symb
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 
+from grader.core.made_once import MadeOnce
 from grader.core.outcomes import Record
 from grader.core.seed import Seed
 from grader.grading.feedback import Failure, expect_finite, expect_shape
@@ -41,7 +41,7 @@ def spoken_strings(secret: Seed) -> TranscribedSplit:
     return speak(secret.number("hidden strings"))
 
 
-@lru_cache(maxsize=2)
+@MadeOnce
 def speak(seed: int) -> TranscribedSplit:
     """The utterances that follow from a number, of new voices all of them."""
     with tempfile.TemporaryDirectory() as folder:

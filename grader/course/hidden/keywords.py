@@ -9,7 +9,6 @@ Shape letters: n clips   N samples   T frames   F mel bands   C classes
 """
 
 import tempfile
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from grader.core.held_out import held_out
+from grader.core.made_once import MadeOnce
 from grader.core.seed import Seed
 from kws.audio.features import log_mel
 from kws.data.clips import ClipSplit
@@ -42,7 +42,7 @@ def german_clips(secret: Seed) -> tuple[Tensor, Tensor]:
     return speak_german(secret.number("hidden German words"))
 
 
-@lru_cache(maxsize=2)
+@MadeOnce
 def speak(seed: int) -> tuple[Tensor, Tensor]:
     """The clips that follow from a number, in an order that does too."""
     if folder := held_out("words"):
@@ -53,7 +53,7 @@ def speak(seed: int) -> tuple[Tensor, Tensor]:
     return _spoken(PROTOCOL, f"hidden words {seed}", seed)
 
 
-@lru_cache(maxsize=2)
+@MadeOnce
 def speak_german(seed: int) -> tuple[Tensor, Tensor]:
     """The same for the German words, which no voice of the course's corpora says."""
     options = {"words": GERMAN.words, "voice": GERMAN_VOICE}

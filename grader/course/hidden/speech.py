@@ -8,13 +8,13 @@ Shape letters: B batch   T frames   F mel bands   C speakers
 
 import random
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from grader.core.held_out import held_out
+from grader.core.made_once import MadeOnce
 from grader.core.seed import Seed
 from grader.grading.feedback import expect_logits
 from grader.sandbox import RemoteModule
@@ -33,7 +33,7 @@ def speaker_utterances(secret: Seed) -> tuple[list[Tensor], Tensor]:
     return speak(secret.number("hidden utterances"))
 
 
-@lru_cache(maxsize=2)
+@MadeOnce
 def speak(recordings_seed: int | str) -> tuple[list[Tensor], Tensor]:
     """The utterances that follow from `recordings_seed`."""
     if folder := held_out("speakers"):

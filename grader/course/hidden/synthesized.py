@@ -10,12 +10,12 @@ Shape letters: B texts   U phonemes   T frames   F mel bands   N samples
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from grader.core.made_once import MadeOnce
 from grader.core.seed import Seed
 from grader.grading.feedback import Failure, expect_finite, expect_shape
 from kws.audio.griffin_lim import vocode
@@ -47,13 +47,13 @@ def secret_phrases(secret: Seed) -> SpokenTexts:
     return phrases_of(secret.number("hidden phrases"))
 
 
-@lru_cache(maxsize=2)
+@MadeOnce
 def phrases_of(seed: int) -> SpokenTexts:
     """The phrases that follow from a number."""
     return spoken_texts(phrase_texts(PHRASES, "testing", seed=f"hidden phrases {seed}"))
 
 
-@lru_cache(maxsize=1)
+@MadeOnce
 def keywords() -> SpokenTexts:
     """The 35 keywords, each alone."""
     return spoken_texts(V2_WORDS)
@@ -83,8 +83,8 @@ def duration_error(model: Model, texts: SpokenTexts) -> float:
     for row in range(len(texts)):  # alone: other texts tell nothing
         phonemes, valid, durations, _ = texts.batch([row])
         _, _, logs = answered(model, phonemes, valid)
-        said = (logs.detach().double().exp() - 1).round().clamp(1, MOST_FRAMES)
-        off.append((said - durations).abs().flatten())
+        predicted = (logs.detach().double().exp() - 1).round().clamp(1, MOST_FRAMES)
+        off.append((predicted - durations).abs().flatten())
     return float(torch.cat(off).mean())
 
 
@@ -96,8 +96,8 @@ def recognized_words(model: Model) -> tuple[Proportion, list[str]]:
         for row in range(len(texts)):
             phonemes, valid = pad_phonemes([texts.phonemes[row]])
             mel, frames, _ = answered(model, phonemes, valid, pace=pace)
-            said = mel[0, frames[0]][:MOST_FRAMES].detach().float().clamp(max=LOUDEST)
-            waveforms.append(vocode(said) if len(said) > 1 else torch.zeros(1))
+            predicted = mel[0, frames[0]][:MOST_FRAMES].detach().float().clamp(max=LOUDEST)
+            waveforms.append(vocode(predicted) if len(predicted) > 1 else torch.zeros(1))
         for word, guess in zip(
             V2_WORDS, recognize(listener(progress=False), waveforms), strict=True
         ):

@@ -66,7 +66,7 @@ def as_planted(added: AddedMistake, solution: Path) -> Mistake:
 def edits_of(code: str, solution: Path, name: str) -> list[Edit]:
     """Our definitions of the names that `code` defines, the first become `code`, the others empty.
 
-    UsageError where the solution defines none of them at its top, or `code` is no Python.
+    UsageError where the solution defines none of them at its top, or `code` is not Python.
     """
     text = solution.read_text(encoding="utf-8")
     try:

@@ -114,17 +114,17 @@ def _utterances(draw, lengths) -> tuple[Tensor, Tensor]:
     return mels, torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
 
 
-def _alike(a: Any, b: Any) -> bool:
+def _same_values(a: Any, b: Any) -> bool:
     if not isinstance(a, Tensor) or not isinstance(b, Tensor) or a.shape != b.shape:
         return False
     return bool((a - b).abs().max() < SAME)
 
 
-HEARD = "do two utterances have other logits?"
+DISTINGUISHED = "do two utterances have other logits?"
 
 
 def _differ(logits: Any) -> bool:
-    return isinstance(logits, Tensor) and not _alike(logits[:1], logits[1:2])
+    return isinstance(logits, Tensor) and not _same_values(logits[:1], logits[1:2])
 
 
 def _judge_logits(results, C, lengths):
@@ -133,9 +133,9 @@ def _judge_logits(results, C, lengths):
     yield "the shape of the logits", list(logits.shape) if known else type(logits).__name__
     yield "does a logit ever fall below 0?", known and bool((logits < 0).any())
     yield "are all logits finite?", known and bool(torch.isfinite(logits).all())
-    yield HEARD, _differ(logits)
-    heard = "are the logits the same through another microphone, a constant added to each band?"
-    yield heard, _alike(logits, other)
+    yield DISTINGUISHED, _differ(logits)
+    question = "are the logits the same through another microphone, a constant added to each band?"
+    yield question, _same_values(logits, other)
 
 
 @trial(
@@ -153,9 +153,12 @@ def model_logits(draw, C, lengths, SpeakerClassifier):
 
 
 def _judge_padding(results, lengths):
-    yield HEARD, _differ(results["both"])
+    yield DISTINGUISHED, _differ(results["both"])
     for what in ("beside a longer one", "with other padding", "with one frame of padding"):
-        yield f"has an utterance the same logits {what}?", _alike(results[what], results["alone"])
+        yield (
+            f"has an utterance the same logits {what}?",
+            _same_values(results[what], results["alone"]),
+        )
 
 
 @trial(
@@ -189,7 +192,7 @@ def model_budget(draw, C, lengths, SpeakerClassifier):
     found = operators.attentions
     yield "the number of self-attentions", "1 to 3" if 1 <= found <= MOST_LAYERS else f"{found}"
     yield "self-attentions with the weights of an earlier one", operators.repeated
-    yield HEARD, _differ(operators.output)
+    yield DISTINGUISHED, _differ(operators.output)
 
 
 @trial(
@@ -201,7 +204,7 @@ def model_norm(draw, lengths, SpeakerClassifier):
     """there is a norm between the pooling and the last linear layer."""
     operators = watch(SpeakerClassifier(11).eval(), *_utterances(draw, lengths))
     yield "is the pooled vector normalized before it is classified?", operators.normalizes_pooled
-    yield HEARD, _differ(operators.output)
+    yield DISTINGUISHED, _differ(operators.output)
 
 
 @trial("3.4", public={"lengths": (93, 251)}, hidden={"lengths": (130, 301)})

@@ -20,7 +20,7 @@ from kws.course.trial import Draw, trial, valid_frames
 Weights = dict[str, Tensor]
 LOUD = 9.0  # what is added in the padding, where it must not matter
 BUDGET = 500_000  # numbers of the classifier that training changes
-ALIKE = 0.01  # of the spread of logits: the eps of a norm makes 1e-4, a missing norm some 9
+TOLERANCE = 0.01  # of the spread of logits: the eps of a norm makes 1e-4, a missing norm some 9
 
 
 def depthwise_weights(draw: Draw, D: int, K: int) -> Weights:
@@ -328,7 +328,7 @@ class Frames(nn.Module):
         return self.frames
 
 
-def alike(tolerance: float) -> Callable[..., Iterator[tuple[str, Any]]]:
+def compare_within(tolerance: float) -> Callable[..., Iterator[tuple[str, Any]]]:
     """A `measure`: of two tables of logits whether they are alike; of anything else the value.
 
     `tolerance` is a share of the largest distance of logits from their mean over the batch.
@@ -350,7 +350,7 @@ def alike(tolerance: float) -> Callable[..., Iterator[tuple[str, Any]]]:
     "4.7",
     public={"B": 5, "T": 31, "F": 40, "C": 11},
     hidden={"B": 6, "T": 27, "F": 40, "C": 13},
-    measure=alike(ALIKE),
+    measure=compare_within(TOLERANCE),
 )
 def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
     """from encoder to logits lead the mean of the real frames, a normalization, and a layer."""
@@ -382,7 +382,7 @@ def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
     "4.7",
     public={"B": 5, "T": 31, "F": 40, "C": 11},
     hidden={"B": 6, "T": 27, "F": 40, "C": 13},
-    measure=alike(ALIKE),
+    measure=compare_within(TOLERANCE),
 )
 def logits_padding(draw, B, T, F, C, SpeakerConformer):
     """an utterance has the same logits alone and in a padded batch."""

@@ -218,8 +218,8 @@ def transformer_without_layers(draw, C, KeywordTransformer):
     model = KeywordTransformer(C, (2, 3), (3, 3), d_model=6, num_heads=2, d_ff=7, num_layers=0)
     logits = model.eval()(draw(3, *CLIP))
     yield "the shape of model(mel)", list(logits.shape)
-    apart = (logits - logits[:1]).abs().max()
-    yield "how far the logits of clips are apart where there are no layers", apart
+    distance = (logits - logits[:1]).abs().max()
+    yield "how far the logits of clips are apart where there are no layers", distance
 
 
 @trial("5.4", public={"C": 5, "D": 6, "E": 7}, hidden={"C": 7, "D": 10, "E": 3})

@@ -207,7 +207,7 @@ def _form(y: Any) -> Any:
     return list(y.shape) if isinstance(y, Tensor) else type(y).__name__
 
 
-def _alike(one: Any, other: Any) -> bool:
+def _same_values(one: Any, other: Any) -> bool:
     return isinstance(one, Tensor) and isinstance(other, Tensor) and torch.equal(one, other)
 
 
@@ -225,8 +225,8 @@ def measure_structured(
         yield f"rows with a token in {what}", len((kept // t).unique())
         yield f"columns with a token in {what}", len((kept % t).unique())
     first, again, *others = list(results.values())[:6]
-    yield "the same seed: is it the same draw?", _alike(first, again)
-    yield "another seed: is it always the same draw?", all(_alike(first, y) for y in others)
+    yield "the same seed: is it the same draw?", _same_values(first, again)
+    yield "another seed: is it always the same draw?", all(_same_values(first, y) for y in others)
 
 
 @trial(
@@ -260,8 +260,8 @@ def measure_unstructured(results: Mapping[str, Any], B: int, N: int, D: int, kee
             continue
         yield f"different tokens in {what}", len(kept.unique())
     first, again, *others = list(results.values())[:6]
-    yield "the same seed: is it the same draw?", _alike(first, again)
-    yield "another seed: is it always the same draw?", all(_alike(first, y) for y in others)
+    yield "the same seed: is it the same draw?", _same_values(first, again)
+    yield "another seed: is it always the same draw?", all(_same_values(first, y) for y in others)
 
 
 @trial(
@@ -375,9 +375,9 @@ def transformer_without_layers(draw, C, SpectrogramTransformer):
         model = SpectrogramTransformer(C, num_layers=0, distilled=distilled).eval()
         logits = model(draw(3, 101, 64))
         yield "the shape of model(mel)", list(logits.shape)
-        apart = (logits - logits[:1]).abs().max()
+        distance = (logits - logits[:1]).abs().max()
         what = "how far the logits of clips are apart where there are no layers"
-        yield f"{what}, distilled={distilled}", apart
+        yield f"{what}, distilled={distilled}", distance
 
 
 @trial("6.6", public={"C": 5, "D": 12, "E": 7}, hidden={"C": 7, "D": 20, "E": 3})
@@ -407,8 +407,8 @@ def transformer_patchout(draw, patchout, SpectrogramTransformer):
         yield f"tokens that the layers compare, in {kind}", max(sizes, default=0)
     whole = SpectrogramTransformer(5, d_model=8, num_heads=2, d_ff=9).eval()
     whole.load_state_dict(model.state_dict())
-    apart = (whole(mel) - model(mel)).abs().max()
-    yield "how far the logits are from those of a model without patchout, in evaluation,", apart
+    distance = (whole(mel) - model(mel)).abs().max()
+    yield "how far the logits are from those of a model without patchout, in evaluation,", distance
     model.train()
     draws = {round(float(model(mel)[0, 0].detach()), 6) for _ in range(8)}
     yield "does each step of training leave out other tokens?", len(draws) > 1
@@ -485,8 +485,8 @@ def carry_over_values(draw, D, f, t, C, carry_over):
             target.load_state_dict(before)
             kind = f"a grid of {grid[0]} x {grid[1]} and {classes} classes"
             report = carry_over(source, target)
-            told = {key: list(names) for key, names in dict(report).items()}
-            yield f"the report for {kind}", told
+            reported = {key: list(names) for key, names in dict(report).items()}
+            yield f"the report for {kind}", reported
             after = target.state_dict()
             for name in ("embed.weight", "embed.bias", "positions.table", "headway.weight", "seen"):
                 yield f"{name} for {kind}", after[name]
@@ -616,11 +616,11 @@ def rows_values(draw, classes, speakers, few_shot_rows):
 
 def measure_drawn(results: Mapping[str, Any], classes: int, speakers: int) -> Measured:
     people, rows = results["speakers"], results["rows of many draws"]
-    said = [people[row] for row in torch.as_tensor(rows).long().flatten().tolist()]
-    yield "rows of many draws, in all", len(said)
-    expected = len(said) / speakers
+    speakers_drawn = [people[row] for row in torch.as_tensor(rows).long().flatten().tolist()]
+    yield "rows of many draws, in all", len(speakers_drawn)
+    expected = len(speakers_drawn) / speakers
     bound = CERTAIN * (expected * (1 - 1 / speakers)) ** 0.5
-    beyond = [who for who in set(people) if abs(said.count(who) - expected) > bound]
+    beyond = [who for who in set(people) if abs(speakers_drawn.count(who) - expected) > bound]
     yield "speakers that are drawn too often or too rarely", sorted(beyond)
 
 

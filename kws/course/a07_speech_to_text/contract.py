@@ -14,13 +14,19 @@ import torch
 from torch import Tensor
 
 from kws.course.a02_attention.contract import count
-from kws.course.a04_conformer.contract import alike, exception_of, loud, real, without_gradient
+from kws.course.a04_conformer.contract import (
+    compare_within,
+    exception_of,
+    loud,
+    real,
+    without_gradient,
+)
 from kws.course.operators import size_beyond, undeclared
 from kws.course.trial import Draw, plain, trial, valid_frames
 
 BUDGET = 999_999  # numbers of the recognizer that training changes
 SOS, EOS = 1, 2
-ALIKE = 1e-3  # of the spread of the logits: an utterance alone and in a batch
+TOLERANCE = 1e-3  # of the spread of the logits: an utterance alone and in a batch
 HEARS = 1e-4  # the same, of what must differ: an embedding times sqrt(D) outweighs the memory
 Weights = dict[str, Tensor]
 
@@ -87,11 +93,11 @@ def edits_values(draw, n, most, count_edits):
 @trial("7.1", public={"n": 5}, hidden={"n": 9})
 def rate_values(draw, n, word_error_rate):
     """the word error rate is all errors over all words of the references."""
-    said = ["seven one two", "nine", "one one one one one"]
+    spoken = ["seven one two", "nine", "one one one one one"]
     written = ["seven two two three", "", "one one one one nine"]
-    yield "word_error_rate of three texts", float(word_error_rate(said, written))
-    yield "of the same, exchanged", float(word_error_rate(written, said))
-    yield "of texts that are right", float(word_error_rate(said, list(said)))
+    yield "word_error_rate of three texts", float(word_error_rate(spoken, written))
+    yield "of the same, exchanged", float(word_error_rate(written, spoken))
+    yield "of texts that are right", float(word_error_rate(spoken, list(spoken)))
     yield "where much is inserted", float(word_error_rate(["nine"], ["one nine two six"]))
     yield "with more than one space", float(word_error_rate(["one  two "], ["one two"]))
     texts = [" ".join(map(str, words(draw, 7, 4))) for _ in range(2 * n)]
@@ -526,7 +532,7 @@ def joint_values(draw, V, n, U, joint_step):
     "7.9",
     public={"B": 4, "N": 41, "F": 40, "V": 19, "U": 6},
     hidden={"B": 5, "N": 53, "F": 40, "V": 17, "U": 7},
-    measure=alike(ALIKE),
+    measure=compare_within(TOLERANCE),
 )
 def model_padding(draw, B, N, F, V, U, SpeechTransformer):
     """an utterance has the same logits alone and in a padded batch; the decoder is causal."""
@@ -572,7 +578,7 @@ def model_padding(draw, B, N, F, V, U, SpeechTransformer):
     "7.9",
     public={"B": 4, "N": 41, "F": 40, "V": 19, "U": 6},
     hidden={"B": 5, "N": 53, "F": 40, "V": 17, "U": 7},
-    measure=alike(HEARS),
+    measure=compare_within(HEARS),
 )
 def model_hears(draw, B, N, F, V, U, SpeechTransformer):
     """the logits depend on the frames and the symbols, and on the order of both."""
@@ -588,7 +594,7 @@ def model_hears(draw, B, N, F, V, U, SpeechTransformer):
     yield "are the decoder's logits equal for other utterances?", {"one": logits, "other": other}
     yield "are CTC's logits equal for other utterances?", {"one": ctc, "other": ctc_other}
     for which, table in (("the decoder", logits), ("CTC", ctc)):
-        ones = (table.sum(dim=-1) - 1).abs().max() < ALIKE
+        ones = (table.sum(dim=-1) - 1).abs().max() < TOLERANCE
         yield f"do the logits of {which} add up to 1, as probabilities do?", bool(ones)
     other, ctc_other = model(mel.roll(16, dims=1), None, symbols)
     yield (

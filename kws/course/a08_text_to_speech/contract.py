@@ -45,7 +45,7 @@ def block_weights(draw: Draw, D: int, E: int, k: int) -> dict[str, dict[str, Ten
     return layers | norms
 
 
-def _apart(one: Tensor, other: Tensor) -> float:
+def _distance(one: Tensor, other: Tensor) -> float:
     """How far two results are apart at most; rounding is told as 0."""
     return round(float((one - other).detach().abs().max()), 4)
 
@@ -124,11 +124,11 @@ def durations_predicted(draw, B, U, duration_loss, frames_from):
     yield "frames_from(ln [2, 2.4, 2.6, 3])", frames_from(exact, torch.ones(1, 4).bool())
     durations = draw.integers(B, U, high=20)
     for text, padding in (("", 0.0), (" with other padding", 50.0)):
-        said = (logs + padding * ~valid).requires_grad_()
-        loss = duration_loss(said, durations + int(padding) * ~valid, valid)
+        predicted = (logs + padding * ~valid).requires_grad_()
+        loss = duration_loss(predicted, durations + int(padding) * ~valid, valid)
         yield f"duration_loss{text}", loss
         loss.backward()
-        yield f"the gradient of log_durations{text}", said.grad
+        yield f"the gradient of log_durations{text}", predicted.grad
 
 
 @trial(
@@ -174,8 +174,8 @@ def block_values(draw, B, T, D, H, E, k, FftBlock, load_block):
     what = "with dropout=0.5, in training, where attention and convolutions add nothing,"
     yield what, dropping(x, everything)
     usual = FftBlock(D, H, E, k)
-    apart = usual(x, everything) - usual(x, everything)
-    yield "is there dropout unless it is set?", bool(apart.any())
+    distance = usual(x, everything) - usual(x, everything)
+    yield "is there dropout unless it is set?", bool(distance.any())
     emptied = FftBlock(D, H, E, k, 1.0)
     load_block(emptied, block_weights(draw, D, E, k))
     yield "block(x, valid) in training mode with dropout=1.0", emptied.train()(x, everything)
@@ -195,15 +195,15 @@ def block_padding(draw, B, T, D, H, E, k, FftBlock, load_block):
     y = block(x, valid)
     yield "the largest number in the padding", y[~valid].abs().max()
     length = int(valid[-1].sum())
-    apart = _apart(y[-1:, :length], block(x[-1:, :length], valid[-1:, :length]))
-    yield "how far the shortest text is from itself alone", apart
+    distance = _distance(y[-1:, :length], block(x[-1:, :length], valid[-1:, :length]))
+    yield "how far the shortest text is from itself alone", distance
     twice = block(block(x, valid), valid)
     alone = x[-1:, :length]
     for _ in range(2):
         alone = block(alone, valid[-1:, :length])
-    yield "and after two blocks", _apart(twice[-1:, :length], alone)
-    apart = _apart(block(loud(x, valid), valid)[:, :1], y[:, :1])
-    yield "how far the first frames are with a loud padding", apart
+    yield "and after two blocks", _distance(twice[-1:, :length], alone)
+    distance = _distance(block(loud(x, valid), valid)[:, :1], y[:, :1])
+    yield "how far the first frames are with a loud padding", distance
 
 
 # 8.4
@@ -288,11 +288,11 @@ def stop_values(draw, B, S, stop_loss):
     known = (torch.arange(S) == valid.sum(dim=1)[:, None] - 1).float()
     logits = 3 * draw(*known.shape)
     for padding in (0.0, 40.0):
-        said = (logits + padding * ~valid).requires_grad_()
-        loss = stop_loss(said, known, valid)
+        predicted = (logits + padding * ~valid).requires_grad_()
+        loss = stop_loss(predicted, known, valid)
         yield f"stop_loss (logits in the padding: + {padding:g})", loss
         loss.backward()
-        yield "the gradient of its logits", said.grad
+        yield "the gradient of its logits", predicted.grad
     yield "stop_loss with weight=2.5", stop_loss(logits, known, valid, weight=2.5)
     yield "stop_loss of sure logits", stop_loss(200 * known - 100, known, valid)
     yield "stop_loss of logits surely wrong", stop_loss(100 - 200 * known, known, valid)
@@ -449,9 +449,9 @@ def model_padding(draw, B, U, V, FastSpeech):
         phonemes[-1:, :length], valid[-1:, :length], durations[-1:, :length]
     )
     yield "valid frames of the shortest text alone", its_frames
-    apart = _apart(mel[-1, : alone.shape[1]], alone[0])
-    yield "how far its log-mels are from those beside longer texts", apart
-    yield "and ln(d + 1)", _apart(logs[-1, :length], its_logs[0])
+    distance = _distance(mel[-1, : alone.shape[1]], alone[0])
+    yield "how far its log-mels are from those beside longer texts", distance
+    yield "and ln(d + 1)", _distance(logs[-1, :length], its_logs[0])
     many = torch.full((1, 2), LONGEST // 2)
     full = model(phonemes[:1, :2], valid[:1, :2], many)[1]
     yield f"frames where the durations sum to {LONGEST}", int(full.sum())

@@ -155,8 +155,8 @@ def measure_restart(results: Mapping[str, Any], N: int, K: int) -> Measured:
     counts = rows.flatten().clamp(0, N - 1).bincount(minlength=N)
     p = torch.full((N,), 1 / N)
     yield "rows that are drawn too often or too rarely", _beyond(counts, p, rows.numel())
-    alike = (rows == rows[:, :1]).all(1).double().mean()
-    yield "do all dead codes always begin at the same row?", bool(alike > 0.5)
+    same_rows = (rows == rows[:, :1]).all(1).double().mean()
+    yield "do all dead codes always begin at the same row?", bool(same_rows > 0.5)
     paired = (rows.sort(dim=1).values.diff(dim=1) == 0).any()
     yield "do two dead codes ever begin at the same row?", bool(paired)
     again = results["the same seed"]
@@ -258,8 +258,9 @@ def codebook_begins(draw, D, K, n, Codebook):
 )
 def codec_values(draw, B, t, F, W, D, K, Codec):
     """mels become codes and mels again; what is decoded depends on the codes alone."""
-    mel, codec = draw(B, 4 * t, F), Codec(F, W, D, K)
-    codec.train()(mel)  # the codebook begins, so that codes lie among its vectors, and differ
+    # untrained layers shrink what they read: 30 keeps the encoder's output off the codes' vectors
+    first, mel, codec = 30 * draw(B, 4 * t, F), 30 * draw(B, 4 * t, F), Codec(F, W, D, K)
+    codec.train()(first)  # the codebook begins, so that codes lie among its vectors, and differ
     codec.eval()
     codec.codebook.vectors.copy_(codec.codebook.vectors.flip(0))
     again, codes, loss = codec(mel)
@@ -452,8 +453,8 @@ def generate_values(draw, B, t, K, generate):
     yield "its dtype", str(getattr(codes, "dtype", type(codes).__name__))
     yield "generate of one code", generate(prior, words, 1, 0.5, 2)
     uneven, generator = draw(K), torch.Generator().manual_seed(2)
-    alike = generate(lambda asked, so_far: uneven.expand(B, 1, K), words, t, 3.0, 1, generator)
-    yield "generate with top_k=1", alike
+    same_rows = generate(lambda asked, so_far: uneven.expand(B, 1, K), words, t, 3.0, 1, generator)
+    yield "generate with top_k=1", same_rows
     seen: list[list[int]] = []
 
     def watched(asked: Tensor, so_far: Tensor) -> Tensor:

@@ -78,11 +78,11 @@ def test_training_and_testing_phrases_share_no_word_and_have_no_keyword():
 
 def test_the_symbols_are_those_of_all_words():
     words = phrase_words()
-    said = speak_phrases([*words["training"], *words["testing"], *V2_WORDS])
-    found = {one.symbol for phrase in said for one in phrase.phonemes}
+    output = speak_phrases([*words["training"], *words["testing"], *V2_WORDS])
+    found = {one.symbol for phrase in output for one in phrase.phonemes}
     assert found <= {*SYMBOLS}
     assert len({*SYMBOLS} - found) <= 2  # some sounds are heard between words only
-    assert numbers_of(said[0].phonemes, "").shape == (len(said[0].phonemes), 2)
+    assert numbers_of(output[0].phonemes, "").shape == (len(output[0].phonemes), 2)
 
 
 @pytest.mark.parametrize(

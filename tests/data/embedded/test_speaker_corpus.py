@@ -83,12 +83,12 @@ def test_no_word_is_in_both_training_and_test_sentences():
 
 
 def test_sentences_are_of_their_split_and_each_has_a_setup_of_its_own(tmp_path, monkeypatch):
-    said = []
+    output = []
     real = speaker_corpus.say
     monkeypatch.setattr(
         speaker_corpus,
         "say",
-        lambda voice, texts, rng, scratch: said.append(texts) or real(voice, texts, rng, scratch),
+        lambda voice, texts, rng, scratch: output.append(texts) or real(voice, texts, rng, scratch),
     )
     drawn = []
     draw = speaker_corpus.draw_setup
@@ -99,7 +99,7 @@ def test_sentences_are_of_their_split_and_each_has_a_setup_of_its_own(tmp_path, 
     make_speaker_corpus(tmp_path / "c", **SMALL)
     assert torch.get_num_threads() == threads
     assert len(drawn) == len(set(drawn)) == 3 * 5
-    for texts in said:
+    for texts in output:
         for text, split in zip(texts, ["training"] * 4 + ["testing"], strict=True):
             assert set(re.findall("[a-z]+", text)) <= set(WORDS[split])
 
@@ -169,23 +169,24 @@ def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> list[bool]:
 
 
 def test_speaking_again_uses_the_voices_of_the_corpus_and_test_sentences(tmp_path, monkeypatch):
-    said = {}
+    output = {}
     real = speaker_corpus.say
     monkeypatch.setattr(
         speaker_corpus,
         "say",
         lambda voice, texts, rng, scratch: (
-            said.setdefault(voice.definition, []).extend(texts) or real(voice, texts, rng, scratch)
+            output.setdefault(voice.definition, []).extend(texts)
+            or real(voice, texts, rng, scratch)
         ),
     )
     corpus = make_speaker_corpus(tmp_path / "c", **SMALL)
     voices = json.loads((corpus / "voices.json").read_text())["voices"]
-    said.clear()
+    output.clear()
     mels, labels = speak_again(recordings_seed="secret", speakers=3, utterances=2)
     assert labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert all(mel.shape[1] == 40 and len(mel) >= 91 for mel in mels)
-    assert set(said) == {voice["definition"] for voice in voices.values()}
-    for text in (text for texts in said.values() for text in texts):
+    assert set(output) == {voice["definition"] for voice in voices.values()}
+    for text in (text for texts in output.values() for text in texts):
         assert set(re.findall("[a-z]+", text)) <= set(WORDS["testing"])
 
 

@@ -19,10 +19,10 @@ def made(tmp_path_factory):
 
 
 def test_events_change_no_sample_and_tell_every_word(tmp_path):
-    said = [Utterance(text="seven three one.", rate=150, pitch=50, range=50)] * 2
-    plain = speak("gmw/en-US", "", said, seed=3, scratch=tmp_path)
-    told = speak_with_events("gmw/en-US", "", said, seed=3, scratch=tmp_path)
-    for samples, (again, events) in zip(plain, told, strict=True):
+    output = [Utterance(text="seven three one.", rate=150, pitch=50, range=50)] * 2
+    plain = speak("gmw/en-US", "", output, seed=3, scratch=tmp_path)
+    messages = speak_with_events("gmw/en-US", "", output, seed=3, scratch=tmp_path)
+    for samples, (again, events) in zip(plain, messages, strict=True):
         assert np.array_equal(samples, again)
         starts = [event.sample for event in events if event.kind == "word"]
         assert len(starts) == 3

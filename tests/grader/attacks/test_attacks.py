@@ -1,8 +1,9 @@
 """Every planted attack works against a naive grader, and gains nothing here.
 
 The naive grader is in `naive.py`: pytest in the student's interpreter. An attack that fails against
-it is no attack, and proves nothing here. Against ours, the wrong answer earns what it earns without
-the attack, every honest answer keeps its points, and nothing is read, written, sent or left behind.
+it is not an attack, and proves nothing here. Against ours, the wrong answer earns what it earns
+without the attack, every honest answer keeps its points, and nothing is read, written, sent or left
+behind.
 """
 
 import contextlib
@@ -29,6 +30,7 @@ from grader.course.mistakes.planted import as_notebook
 from grader.grading.in_process import grade_one
 from grader.sandbox import Limits, Sandbox, Tier
 from grader.submission import read_submissions
+from tests.grader.conftest import code_beside, with_limits
 
 HERE = Path(__file__).parent
 SECRET, SECRET_NAME = "c0ffee-the-hidden-seed", "KWS_GRADER_SEED"
@@ -40,68 +42,12 @@ ONE = {attack.kind: attack.name for attack in ATTACKS}  # of each kind, in a fas
 EACH_ATTACK = pytest.mark.parametrize(
     "attack",
     [
-        pytest.param(
-            attack, id=attack.name, marks=[pytest.mark.slow] * (attack.name != ONE[attack.kind])
-        )
-        for attack in ATTACKS
+        pytest.param(one, id=one.name, marks=[pytest.mark.slow] * (one.name != ONE[one.kind]))
+        for one in ATTACKS
     ],
 )
-
-HIDDEN_TESTS = """
-import json, math, pickle
-from pathlib import Path
-import torch
-from attention import attend, split_heads
-
-torch.manual_seed(0)
-Q, K, V = torch.randn(3, 2, 3, 7, 5)
-EXPECTED = torch.nn.functional.scaled_dot_product_attention(Q, K, V)
-
-def test_model_file():
-    if Path("model.pkl").exists():
-        pickle.loads(Path("model.pkl").read_bytes())
-
-def test_close():
-    torch.testing.assert_close(attend(Q, K, V), EXPECTED)
-
-def test_close_again():
-    torch.testing.assert_close(attend(Q, K, V), EXPECTED)
-
-def test_allclose():
-    assert torch.allclose(attend(Q, K, V), EXPECTED)
-
-def test_item():
-    assert (attend(Q, K, V) - EXPECTED).abs().max().item() < 1e-6
-
-def test_never_greater():
-    assert not (attend(Q, K, V) - EXPECTED).abs().max() > 1e-6
-
-def test_equal():
-    assert (attend(Q, K, V) == EXPECTED).all()
-
-def test_each():
-    pairs = zip(attend(Q, K, V).flatten().tolist(), EXPECTED.flatten().tolist())
-    assert all(math.isclose(a, b, abs_tol=1e-6) for a, b in pairs)
-
-def test_one():
-    a, b = float(attend(Q, K, V)[0, 0, 0, 0]), float(EXPECTED[0, 0, 0, 0])
-    assert math.isclose(a, b, abs_tol=1e-6)
-
-def test_claim():
-    claim = json.loads(Path("metrics.json").read_text()) if Path("metrics.json").exists() else {}
-    assert claim.get("accuracy", 0) > 0.9
-
-def test_split_is_honest():
-    x = torch.arange(12.0).reshape(1, 2, 6)
-    assert split_heads(x, 2).shape == (1, 2, 2, 3)
-    assert len([bytearray(1 << 20) for _ in range(8)]) == 8
-"""
-
-HONEST = """
-
-def split_heads(x, num_heads):
-    return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
-"""
+HIDDEN_TESTS = code_beside(__file__)["hidden_tests"]
+HONEST = "\n\ndef split_heads(x, n):\n    return x.unflatten(-1, (n, -1)).transpose(1, 2)\n"
 
 
 @dataclass
@@ -109,7 +55,7 @@ class World:
     """Where an attack may leave its traces: a file, three listeners, and other people's work."""
 
     folder: Path
-    heard: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.target = self.folder / "target"
@@ -125,18 +71,16 @@ class World:
         self.unix = socket.socket(socket.AF_UNIX)
         self.unix.bind(str(self.folder / "line"))
         self.unix.listen()
-        for name, wait in (
-            ("tcp", lambda: self.tcp.accept()[0].close()),
-            ("unix", lambda: self.unix.accept()[0].close()),
-            ("udp", lambda: self.udp.recv(100)),
-        ):
-            threading.Thread(target=self._listen, args=(name, wait), daemon=True).start()
+        waits = {"tcp": lambda: self.tcp.accept()[0].close(), "udp": lambda: self.udp.recv(100)}
+        waits["unix"] = lambda: self.unix.accept()[0].close()
+        for one in waits.items():
+            threading.Thread(target=self._listen, args=one, daemon=True).start()
 
     def _listen(self, name: str, wait: Callable[[], object]) -> None:
         with contextlib.suppress(OSError):
             while True:
                 wait()
-                self.heard.append(name)
+                self.received.append(name)
 
     def constants(self, secret_name: str = SECRET_NAME) -> dict[str, str | int]:
         return {
@@ -151,7 +95,7 @@ class World:
     def traces(self) -> list[str]:
         """What an attack left or sent, after the time that a process left behind would need."""
         time.sleep(0.4)
-        return [*self.heard, *(["target"] if os.path.lexists(self.target) else [])]
+        return [*self.received, *(["target"] if os.path.lexists(self.target) else [])]
 
     def close(self) -> None:
         for line in (self.tcp, self.udp, self.unix):
@@ -175,15 +119,9 @@ class Naive:
 
     def start(self) -> subprocess.Popen:
         environment = {**os.environ, SECRET_NAME: SECRET, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(
-            [sys.executable, HERE / "naive.py"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd=HERE,
-            env=environment,
-        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        command = [sys.executable, HERE / "naive.py"]
+        return subprocess.Popen(command, text=True, cwd=HERE, env=environment, **pipes)
 
     def end(self) -> None:
         if self.process is not None:
@@ -225,9 +163,7 @@ def naive_result(grader: Naive, attack: Attack, world: World) -> SimpleNamespace
         (folder / name).write_bytes(data)
     code = grader.grade(folder, attack.fresh)
     result, output = folder / "result.xml", folder / "output.txt"
-    text = (result.read_text() if result.exists() else "") + (
-        output.read_text() if output.exists() else ""
-    )
+    text = "".join(path.read_text() for path in (result, output) if path.exists())
     try:
         cases = ElementTree.parse(result).iter("testcase")
         passed = {case.get("name") for case in cases if not len(case)}
@@ -269,11 +205,10 @@ def test_it_succeeds_against_a_naive_grader(attack, naive_grader, world):
 
 
 @pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox(limits=Limits(seconds=1.5)) as sandbox:
-        if sandbox.tier is Tier.PROCESS:
-            pytest.skip("this machine has neither namespaces nor Landlock to keep attacks apart")
-        yield sandbox
+def sandbox(best):
+    if best.tier is Tier.PROCESS:
+        pytest.skip("this machine has neither namespaces nor Landlock to keep attacks apart")
+    return with_limits(best, Limits(seconds=1.5))
 
 
 def hand_in(attack: Attack, folder: Path, **constants) -> None:

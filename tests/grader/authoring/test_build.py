@@ -85,15 +85,17 @@ def test_a_comment_that_looks_like_a_magic_stays_a_comment(course):
 
 def test_a_malformed_marker_names_its_line_in_the_file(course):
     line = line_of(course, "# END SOLUTION")
-    said = refused(course, "    # END SOLUTION", "    # END SOLUTIONS")
-    assert said.startswith(f"solutions/02_attention.py:{line}: malformed marker")
+    output = refused(course, "    # END SOLUTION", "    # END SOLUTIONS")
+    assert output.startswith(f"solutions/02_attention.py:{line}: malformed marker")
 
 
 def test_a_marker_in_the_last_cell_names_its_line_too(course):
-    said = refused(course, "        return attend(x, x, x)\n        # END SOLUTION", "        pass")
+    output = refused(
+        course, "        return attend(x, x, x)\n        # END SOLUTION", "        pass"
+    )
     begin = line_of(course, "#: Project, then") - 1
-    assert said.startswith(f"solutions/02_attention.py:{begin}: ")
-    assert "not ended" in said
+    assert output.startswith(f"solutions/02_attention.py:{begin}: ")
+    assert "not ended" in output
 
 
 NOT_PYTHON = '''# %% tags=["export"]
@@ -132,8 +134,8 @@ IN_MARKDOWN = "# %% [markdown]\n# BEGIN SOLUTION 1.1\n# x\n# END SOLUTION\n"
     ],
 )
 def test_a_faulty_solution_is_refused_with_its_line(course, old, new, word):
-    said = refused(course, old, new)
-    assert re.search(rf"^solutions/02_attention\.py:\d+: .*({word})", said), said
+    output = refused(course, old, new)
+    assert re.search(rf"^solutions/02_attention\.py:\d+: .*({word})", output), output
 
 
 @pytest.mark.parametrize(

@@ -94,27 +94,14 @@ def append(root, name: str, text: str) -> None:
     path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
 
 
+FILES = """AGENTS.md LICENSE README.md assignments/01_sound.ipynb assignments/02_attention.ipynb
+constraints.txt data_scripts/fine.py kws/__init__.py kws/cli/__init__.py kws/cli/fine.py
+kws/course/a01_sound/released.ipynb kws/course/a02_attention/released.ipynb kws/course/kit.json
+kws/lazy.py kws/sound.py kws/typed.py pyproject.toml requirements.txt"""
+
+
 def test_a_kit_holds_these_files_and_no_others(small):
-    assert sorted(kit_of(small).files) == [
-        "AGENTS.md",
-        "LICENSE",
-        "README.md",
-        "assignments/01_sound.ipynb",
-        "assignments/02_attention.ipynb",
-        "constraints.txt",
-        "data_scripts/fine.py",
-        "kws/__init__.py",
-        "kws/cli/__init__.py",
-        "kws/cli/fine.py",
-        "kws/course/a01_sound/released.ipynb",
-        "kws/course/a02_attention/released.ipynb",
-        "kws/course/kit.json",
-        "kws/lazy.py",
-        "kws/sound.py",
-        "kws/typed.py",
-        "pyproject.toml",
-        "requirements.txt",
-    ]
+    assert sorted(kit_of(small).files) == FILES.split()
 
 
 def test_who_needs_a_withheld_module_goes_along_and_what_nothing_imports_is_left_out(small):
@@ -129,14 +116,11 @@ def test_who_needs_a_withheld_module_goes_along_and_what_nothing_imports_is_left
     assert kit_of(small).modules.unused == {"kws.models"}
 
 
-def test_an_earlier_kit_withholds_what_later_assignments_ask_for(small):
+def test_an_earlier_kit_withholds_what_later_assignments_ask_for_and_holds_no_later_folder(small):
     kit = kit_of(small, "1")
     assert set(kit.modules.withheld) == {"kws.sound", "kws.models.heads"}
     notebooks = [name for name in kit.files if name.endswith(".ipynb")]
     assert notebooks == ["assignments/01_sound.ipynb", "kws/course/a01_sound/released.ipynb"]
-
-
-def test_a_kit_holds_the_folders_of_its_assignments_and_of_no_later_one(small):
     for stem in ("01_sound", "02_attention"):
         for name in ("contract.py", "hints.md", "goldens.json", "diagrams.toml"):
             path = small / "kws" / "course" / f"a{stem}" / name
@@ -156,6 +140,27 @@ def test_the_readme_lists_the_assignments_and_one_install_brings_jupyter(small):
     assert '"jupyter"' in text
     assert '"torch"' in text
     assert "pytest" not in text  # no tools of the staff
+
+
+@pytest.mark.parametrize("platform", ["Colab", "Kaggle"])
+def test_the_shell_lines_for_a_platform_run_in_bash(small, tmp_path, platform):
+    readme = release_kit(tmp_path / "kws-02.zip", root=small, catalog=CATALOG).files["README.md"]
+    recipe = readme.decode().partition(f"**{platform}.**")[2].partition("\n\n**")[0]
+    lines = re.findall(r"^!(.+)$|`!((?:cp|unzip) [^`]+)`", recipe, flags=re.MULTILINE)
+    inputs, drive = tmp_path / "input", tmp_path / "drive"
+    (drive / "MyDrive" / "Colab Notebooks").mkdir(parents=True)
+    if platform == "Kaggle":  # it unpacks the zip into the folder of the dataset
+        with zipfile.ZipFile(tmp_path / "kws-02.zip") as packed:
+            packed.extractall(inputs / "kit")
+        (tmp_path / "kws-02.zip").unlink()
+    work = "pip() { pwd >> installed; test -f constraints.txt; }; set -e\n"
+    work += "\n".join(f"({''.join(line)})" for line in lines)
+    work = work.replace("/kaggle/input", str(inputs)).replace("/content/drive", str(drive))
+    subprocess.run(["bash", "-c", work], cwd=tmp_path, check=True)
+    [installed] = [path.parent for path in tmp_path.glob("*/installed")]
+    assert (installed / "pyproject.toml").is_file()
+    if platform == "Colab":
+        assert list(drive.rglob("02_attention.ipynb"))
 
 
 def test_the_same_sources_give_the_same_zip_that_holds_the_kit_in_one_folder(small, tmp_path):
@@ -237,9 +242,8 @@ def real(tmp_path_factory) -> Path:
 
 def kws(folder, *arguments):
     code = "import os, sys; sys.path.insert(0, os.getcwd()); from kws.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-I", "-c", code, *arguments], cwd=folder, capture_output=True, text=True
-    )
+    command = [sys.executable, "-I", "-c", code, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
 def test_the_command_line_of_a_real_kit_works_and_says_which_commands_it_lacks(real):
@@ -249,9 +253,8 @@ def test_the_command_line_of_a_real_kit_works_and_says_which_commands_it_lacks(r
     assert "params" not in done.stdout
     done = kws(real, "params", "keywords")
     assert done.returncode == 2
-    assert re.fullmatch(
-        r"kws: this copy of the course does not contain params: it comes .*\n", done.stderr
-    )
+    output = r"kws: this copy of the course does not contain params: it comes .*\n"
+    assert re.fullmatch(output, done.stderr)
 
 
 def test_every_command_is_listed_with_its_group():
@@ -315,13 +318,9 @@ def _link(found: metadata.Distribution, site: Path) -> None:
 
 def run(bin_: Path, folder: Path, *arguments: str):
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "KWS_CACHE") if name in os.environ}
-    return subprocess.run(
-        [bin_ / arguments[0], *arguments[1:]],
-        cwd=folder,
-        env={**kept, "PATH": f"{bin_}{os.pathsep}{os.defpath}"},
-        capture_output=True,
-        text=True,
-    )
+    environ = {**kept, "PATH": f"{bin_}{os.pathsep}{os.defpath}"}
+    command = [bin_ / arguments[0], *arguments[1:]]
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
 
 
 @pytest.mark.slow
@@ -337,15 +336,14 @@ def test_a_real_kit_installs_alone(installed, real):
 @pytest.mark.slow
 def test_a_student_works_in_an_installed_kit(installed, real, tmp_path):
     shutil.copytree(real / "assignments", tmp_path / "assignments")
-    checked = run(installed, tmp_path, "kws", "check", "02")
-    assert (checked.returncode, checked.stderr) == (1, "")
-    assert "2.1-attend-by-hand  not started" in checked.stdout
-    hint = run(installed, tmp_path, "kws", "hint", "2.1")
-    assert "A soft look-up" in hint.stdout
-    progress = run(installed, tmp_path, "kws", "progress", "02")
-    assert (progress.returncode, progress.stderr) == (0, "")
-    assert "0 of 19 checks pass" in progress.stdout
-    handed_in = run(installed, tmp_path, "kws", "submit", "02")
-    assert (handed_in.returncode, handed_in.stderr) == (0, "")
+    for command, code, words in (
+        ("check 02", 1, "2.1-attend-by-hand  not started"),
+        ("hint 2.1", 0, "A soft look-up"),
+        ("progress 02", 0, "0 of 19 checks pass"),
+        ("submit 02", 0, ""),
+    ):
+        done = run(installed, tmp_path, "kws", *command.split())
+        assert (done.returncode, done.stderr) == (code, "")
+        assert words in done.stdout
     with zipfile.ZipFile(tmp_path / "02_attention.zip") as archive:
         assert sorted(archive.namelist()) == ["02_attention.ipynb", "manifest.json"]

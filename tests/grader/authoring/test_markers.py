@@ -16,7 +16,7 @@ REGION = """def f(x):
 z = 1"""
 
 
-def test_a_region_becomes_its_numbered_steps_and_an_error():
+def test_a_region_becomes_its_numbered_steps_and_an_error_and_other_cells_stay():
     assert strip_solutions(REGION).splitlines() == [
         "def f(x):",
         "    # TODO 1.2",
@@ -26,14 +26,8 @@ def test_a_region_becomes_its_numbered_steps_and_an_error():
         "",
         "z = 1",
     ]
-
-
-def test_a_cell_without_regions_is_left_as_it_is():
     source = "#: a comment of the author's\nx = 1\n\n# the SOLUTION begins on page 3"
     assert strip_solutions(source) == source
-
-
-def test_two_regions_of_a_class_become_two_todos():
     twice = REGION.replace("z = 1", REGION.replace("f(x)", "g(x)"))
     assert strip_solutions(twice).count('raise NotImplementedError("TODO 1.2")') == 2
 

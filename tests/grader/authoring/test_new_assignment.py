@@ -59,11 +59,6 @@ def test_a_new_assignment_passes_everything_at_once(tmp_path):
         ["grader", "selftest", "--assignment", "10"],
         ["pytest", "-q", "-p", "no:cacheprovider", "-k", "10 or counted", *paths],
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+        call = [sys.executable, "-m", *command]
+        done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}: {done.stdout[-2000:]} {done.stderr[-2000:]}"

@@ -7,25 +7,10 @@ from grader import ROOT
 from grader.authoring.build import solution_scripts
 from grader.authoring.percent import read_percent
 from tests.grader.authoring.conftest import ATTENTION, SOUND
+from tests.grader.conftest import code_beside
 
 PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
-ODD = """import os
-
-# %% [markdown]
-#
-# A line
-#
-#     indented
-
-# %% [raw] tags=['staff']
-# raw
-# %%
-# %% tags=["check", "export"]
-x = "%%"
-# %% a title
-#%% [md]
-# end
-"""
+ODD = code_beside(__file__)["odd"]
 
 
 def texts() -> dict[str, str]:

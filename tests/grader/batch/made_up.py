@@ -14,15 +14,8 @@ from grader.core.outcomes import CheckResult, Reason, Report
 
 def check(name: str, points: float, earned: float | None, message: str = "") -> CheckResult:
     reason = None if earned == points else Reason.WRONG if earned is not None else Reason.ERROR
-    return CheckResult(
-        id=name,
-        task=name[:3],
-        title=f"{name} holds",
-        points=points,
-        earned=earned,
-        reason=reason,
-        message=message,
-    )
+    given = {"id": name, "task": name[:3], "title": f"{name} holds", "points": points}
+    return CheckResult(**given, earned=earned, reason=reason, message=message)
 
 
 def report_of(*checks: CheckResult, student: str = "alice", **more) -> Report:

@@ -109,10 +109,10 @@ def test_ctrl_c_says_what_is_kept_and_leaves_no_process(students, hand_in, tmp_p
     below = Path(f"/proc/{run.pid}/task")
     evaluators = [p for task in below.iterdir() for p in (task / "children").read_text().split()]
     run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=PATIENCE)
+    _, output = run.communicate(timeout=PATIENCE)
     assert run.returncode == 130
-    assert said.splitlines()[-1].startswith("grader: interrupted: ")
-    assert "of 7 submissions are graded and kept in" in said
+    assert output.splitlines()[-1].startswith("grader: interrupted: ")
+    assert "of 7 submissions are graded and kept in" in output
     assert evaluators
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in evaluators))
 
@@ -157,9 +157,9 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, words, capsys, tmp
     (tmp_path / "alice").mkdir()
     monkeypatch.chdir(tmp_path)
     assert run(arguments) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert words.lower() in said.lower()
+    output = capsys.readouterr().err
+    assert output.count("\n") == 1
+    assert words.lower() in output.lower()
     assert [path.name for path in tmp_path.iterdir()] == ["alice"]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from grader.batch import client
 from grader.batch.client import Evaluator, grade_with_retry
-from grader.batch.evaluator import wait_for_threads
+from grader.batch.evaluator import GRADING, PREPARING, wait_for_threads
 from grader.core.outcomes import Reason, Report, Verdict
 from kws.course.trial import all_trials
 from kws.errors import UsageError
@@ -36,6 +36,14 @@ def scratch(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluator(scratch):
+    with Evaluator() as one:
+        one.start()
+        yield one
+
+
+@pytest.fixture
+def one():
+    """An evaluator for one test, to be spoilt."""
     with Evaluator() as one:
         one.start()
         yield one
@@ -153,7 +161,7 @@ def test_a_submission_that_outlasts_its_time_keeps_what_it_has_and_waits_for_a_p
     assert report.checks[-1].earned is None
 
 
-def kill_the_fork(evaluator: Evaluator, times: int) -> threading.Thread:
+def kill_the_fork(evaluator: Evaluator, times: int) -> None:
     """Kill the next forks of whatever process the evaluator has, as the kernel would."""
 
     def kill() -> None:
@@ -172,23 +180,21 @@ def kill_the_fork(evaluator: Evaluator, times: int) -> threading.Thread:
             while evaluator.pid == pid:
                 time.sleep(0.01)
 
-    thread = threading.Thread(target=kill, daemon=True)
-    thread.start()
-    return thread
+    threading.Thread(target=kill, daemon=True).start()
 
 
-def is_fork(pid: int) -> bool:
-    """Whether this is a fork of the evaluator, and not its sandbox."""
+def is_fork(pid: int, what: str = GRADING) -> bool:
+    """Whether this is a fork of the evaluator that does this."""
     try:
-        return b"grader.batch.evaluator" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/comm").read_text().strip() == what
     except OSError:
         return False
 
 
-def forks_of(pid: int, count: int = 1) -> list[int]:
+def forks_of(pid: int, count: int = 1, what: str = GRADING) -> list[int]:
     """As soon as there are so many."""
-    until(lambda: len([p for p in children(pid) if is_fork(p)]) >= count)
-    return [p for p in children(pid) if is_fork(p)]
+    until(lambda: len([p for p in children(pid) if is_fork(p, what)]) >= count)
+    return [p for p in children(pid) if is_fork(p, what)]
 
 
 def until_gone(pids: list[int]) -> None:
@@ -196,58 +202,43 @@ def until_gone(pids: list[int]) -> None:
 
 
 @pytest.mark.slow
-def test_a_fork_that_is_killed_is_tried_again_in_a_fresh_evaluator(job):
-    with Evaluator() as one:
-        one.start()
-        first = one.pid
-        thread = kill_the_fork(one, 1)
-        answer = grade_with_retry(one, job())
-        thread.join()
-        assert one.pid != first
-    assert only_report(answer).verdict is not Verdict.PERSON
-    assert len(answer["faults"]) == 1
-    assert "SIGKILL" in answer["faults"][0]
-
-
-@pytest.mark.slow
-def test_what_is_killed_twice_gets_a_report_with_open_points(job):
-    with Evaluator() as one:
-        one.start()
-        kill_the_fork(one, 2)
-        answer = grade_with_retry(one, job())
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_fork_that_is_killed_is_tried_again_and_killed_twice_its_points_are_open(one, job, times):
+    first = one.pid
+    kill_the_fork(one, times)
+    answer = grade_with_retry(one, job())
+    assert one.pid != first
     report = only_report(answer)
-    assert len(answer["faults"]) == 2
-    assert report.verdict is Verdict.PERSON
-    assert {check.earned for check in report.checks} == {None}
-    assert {check.reason for check in report.checks} == {Reason.INFRASTRUCTURE}
-    assert [check.id for check in report.checks] == [trial.id for trial in all_trials("02")]
+    assert len(answer["faults"]) == times
+    assert "SIGKILL" in answer["faults"][0]
+    assert (report.verdict is Verdict.PERSON) == (times == 2)
+    if times == 2:
+        assert {check.earned for check in report.checks} == {None}
+        assert {check.reason for check in report.checks} == {Reason.INFRASTRUCTURE}
+        assert [check.id for check in report.checks] == [trial.id for trial in all_trials("02")]
 
 
 @pytest.mark.slow
-def test_an_evaluator_that_nobody_talks_to_ends_with_its_fork(job):
-    with Evaluator() as one:
-        one.start()
-        threading.Thread(target=one.ask, args=[job(SLEEPING)], daemon=True).start()
-        process = one._current
+def test_an_evaluator_that_nobody_talks_to_ends_with_its_fork(one, job):
+    threading.Thread(target=one.ask, args=[job(SLEEPING)], daemon=True).start()
+    process = one._current
+    forks = forks_of(process.pid)
+    process._control.shutdown(socket.SHUT_RDWR)  # as if we were gone
+    process._process.wait(PATIENCE)
+    until(lambda: not any(map(is_fork, forks)))
+
+
+@pytest.mark.slow
+def test_a_fork_whose_answer_nobody_waits_for_is_ended(one, job):
+    process = one._current
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        socket.send_fds(process._control, [b"J"], [theirs.fileno()])
+        ours.sendall(json.dumps(job(SLEEPING)).encode() + b"\n")
         forks = forks_of(process.pid)
-        process._control.shutdown(socket.SHUT_RDWR)  # as if we were gone
-        process._process.wait(PATIENCE)
-    assert not any(is_fork(pid) for pid in forks)
-
-
-@pytest.mark.slow
-def test_a_fork_whose_answer_nobody_waits_for_is_ended(job):
-    with Evaluator() as one:
-        one.start()
-        process = one._current
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            socket.send_fds(process._control, [b"J"], [theirs.fileno()])
-            ours.sendall(json.dumps(job(SLEEPING)).encode() + b"\n")
-            forks = forks_of(process.pid)
-        until_gone(forks)
-        assert one.ask(job())["graded"]
-        assert one.pid == process.pid
+    until_gone(forks)
+    assert one.ask(job())["graded"]
+    assert one.pid == process.pid
 
 
 @pytest.mark.slow
@@ -259,22 +250,20 @@ def test_a_fork_that_does_not_stop_is_killed_and_the_evaluator_goes_on(job):
         threading.Thread(
             target=lambda: os.kill(forks_of(process.pid)[0], signal.SIGSTOP), daemon=True
         ).start()
-        said = process.ask(job(SLEEPING, wall=1.0))
-        assert "did not stop" in said["fault"]
+        output = process.ask(job(SLEEPING, wall=1.0))
+        assert "did not stop" in output["fault"]
         assert process.ask(job())["graded"]
     finally:
         process.close()
 
 
 @pytest.mark.slow
-def test_the_end_of_the_sandbox_costs_no_student_anything(job):
-    with Evaluator() as one:
-        one.start()
-        first = one.pid
-        (server,) = [pid for pid in children(first) if not is_fork(pid)]
-        os.kill(server, signal.SIGKILL)
-        answer = grade_with_retry(one, job())
-        assert one.pid != first
+def test_the_end_of_the_sandbox_costs_no_student_anything(one, job):
+    first = one.pid
+    (server,) = [pid for pid in children(first) if not is_fork(pid)]
+    os.kill(server, signal.SIGKILL)
+    answer = grade_with_retry(one, job())
+    assert one.pid != first
     assert answer["faults"] == ["the sandbox has ended"]
     assert only_report(answer).verdict is not Verdict.PERSON
 
@@ -288,9 +277,10 @@ def test_a_job_that_waits_for_the_listener_is_told_and_holds_up_no_other(
         one.start()
         waiting = threading.Thread(target=lambda: one.ask(job(assignment="08", guess="08")))
         waiting.start()
-        (preparing,) = forks_of(one.pid)
+        (preparing,) = forks_of(one.pid, what=PREPARING)
         assert only_report(one.ask(job())).assignment == "02"
         assert waiting.is_alive()
+        until(lambda: Path(f"/proc/{preparing}").exists() and one._current._shown)
         os.kill(one.pid, signal.SIGKILL)
         until_gone([preparing])  # it ends with its parent
         waiting.join()
@@ -325,12 +315,10 @@ def test_jobs_are_graded_side_by_side_and_a_fault_of_one_spares_the_others(job):
 
 
 @pytest.mark.slow
-def test_an_evaluator_that_is_gone_says_so_and_the_next_job_starts_another(job):
-    with Evaluator() as one:
-        one.start()
-        os.kill(one.pid, signal.SIGKILL)
-        assert "ended with code -9" in one.ask(job())["fault"]
-        assert one.ask(job())["graded"]
+def test_an_evaluator_that_is_gone_says_so_and_the_next_job_starts_another(one, job):
+    os.kill(one.pid, signal.SIGKILL)
+    assert "ended with code -9" in one.ask(job())["fault"]
+    assert one.ask(job())["graded"]
 
 
 @pytest.mark.slow

@@ -43,14 +43,9 @@ def autograder(built):
 def run(base: Path, **environ: str) -> dict:
     """The results.json of one run."""
     given = {**os.environ, "KWS_AUTOGRADER": str(base), "KWS_PYTHON": sys.executable, **environ}
-    done = subprocess.run(
-        ["bash", str(base / "run_autograder")],
-        env=given,
-        cwd=base,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    command = ["bash", str(base / "run_autograder")]
+    options = {"env": given, "cwd": base, "timeout": PATIENCE}
+    done = subprocess.run(command, capture_output=True, text=True, **options)
     assert done.returncode == 0, done.stderr
     return json.loads((base / "results" / "results.json").read_text())
 
@@ -76,9 +71,10 @@ def test_an_empty_submission_is_told_and_no_silent_zero(autograder):
     assert "no answer to this assignment was found" in results["output"]
 
 
-@pytest.mark.parametrize(
-    "damage", ["no python", "no checks", pytest.param("no submission", marks=pytest.mark.slow)]
-)
+SLOW = [pytest.param(damage, marks=pytest.mark.slow) for damage in ("no checks", "no submission")]
+
+
+@pytest.mark.parametrize("damage", ["no python", *SLOW])
 def test_a_run_that_crashes_leaves_a_result_that_asks_for_a_person(autograder, damage):
     python = "/nonexistent" if damage == "no python" else sys.executable
     plugin = autograder / "source" / "grader" / "grading" / "plugin.py"

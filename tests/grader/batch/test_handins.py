@@ -13,32 +13,9 @@ from grader.batch.handins import find, youngest
 from grader.batch.roster import by_student
 from kws.errors import UsageError
 from tests.grader.batch.made_up import nested
+from tests.grader.conftest import code_beside
 
-METADATA = """\
----
-submission_11:
-  :submitters:
-  - :name: Alice Example
-    :sid: '4711'
-    :email: alice@example.org
-  - :name: Bob
-    :sid: '4712'
-    :email: bob@example.org
-  :created_at: 2025-03-01 23:12:45.123456789 -08:00
-  :score: 7.0
-  :history:
-  - :id: 10
-    :created_at: 2025-02-01 00:00:00 Z
-    :submitters:
-    - :name: Mallory
-      :sid: '666'
-submission_12:
-  :submitters:
-  - :name: Carol
-    :sid:
-    :email: carol@example.org
-  :created_at: 2025-03-02T01:00:00Z
-"""
+METADATA = code_beside(__file__)["metadata"]
 
 
 def make(folder, *names, when=1_700_000_000):
@@ -80,7 +57,7 @@ def test_what_lies_beside_submissions_is_passed_over_and_named_as_text_on_a_line
     assert sorted(found.ignored) == ["loop", "notes.md", "\ufffd .csv"]
 
 
-def test_files_from_canvas_belong_to_the_number_of_their_user(tmp_path):
+def test_files_of_canvas_and_folders_of_moodle_belong_to_the_number_of_their_user(tmp_path):
     make(
         tmp_path,
         "examplealice_4711_815_02_attention.ipynb",
@@ -92,6 +69,9 @@ def test_files_from_canvas_belong_to_the_number_of_their_user(tmp_path):
     assert [name for name, _ in alice.files] == ["02_attention.ipynb", "model.safetensors"]
     assert (alice.marked, bob.marked) == (False, True)
     assert "examplealice" in alice.keys
+    moodle = make(tmp_path / "moodle", "Alice Example_4711_assignsubmission_file_/02_attention.py")
+    (entry,) = find(moodle).entries
+    assert (entry.student, entry.name) == ("4711", "Alice Example")
 
 
 def test_of_several_uploads_to_canvas_the_last_counts(tmp_path):
@@ -100,12 +80,6 @@ def test_of_several_uploads_to_canvas_the_last_counts(tmp_path):
     (alice,) = find(tmp_path).entries
     ((name, path),) = alice.files
     assert (name, path.name) == ("02_attention.ipynb", "a_1_911_02_attention-10.ipynb")
-
-
-def test_folders_from_moodle_belong_to_the_number_in_them(tmp_path):
-    make(tmp_path, "Alice Example_4711_assignsubmission_file_/02_attention.ipynb")
-    (entry,) = find(tmp_path).entries
-    assert (entry.student, entry.name) == ("4711", "Alice Example")
 
 
 def test_gradescopes_list_tells_students_and_dates(tmp_path):
@@ -120,12 +94,14 @@ def test_gradescopes_list_tells_students_and_dates(tmp_path):
 
 
 def test_a_folder_is_as_young_as_its_youngest_file_and_a_link_as_itself(tmp_path):
-    make(tmp_path, "elsewhere", when=5_000)
+    make(tmp_path, "elsewhere/x", when=5_000)
     make(tmp_path, "alice/a.ipynb", when=1_000)
     make(tmp_path, "alice/deep/b.ipynb", when=2_000)
-    link = tmp_path / "alice" / "c.ipynb"
-    link.symlink_to(tmp_path / "elsewhere")
-    os.utime(link, (1_500, 1_500), follow_symlinks=False)
+    link, folder = tmp_path / "alice" / "c.ipynb", tmp_path / "alice" / "more"
+    link.symlink_to(tmp_path / "elsewhere" / "x")
+    folder.symlink_to(tmp_path / "elsewhere")
+    for each in (link, folder):
+        os.utime(each, (1_500, 1_500), follow_symlinks=False)
     assert youngest(tmp_path / "alice").timestamp() == 2_000
     os.utime(link, (3_000, 3_000), follow_symlinks=False)
     assert youngest(tmp_path / "alice").timestamp() == 3_000
@@ -169,9 +145,9 @@ def test_whatever_an_entry_is_called_is_told_as_text_on_a_line(tmp_path, name):
         path.mkdir()
     (submission,), _ = by_student(find(tmp_path).entries)
     source = submission.entry.source
-    said = f"{submission.student} {submission.name} {source} {nothing_found(submission)}"
-    said.encode()
-    assert said.isprintable()
+    output = f"{submission.student} {submission.name} {source} {nothing_found(submission)}"
+    output.encode()
+    assert output.isprintable()
     assert submission.entry.files[0][1].exists()
 
 
@@ -243,25 +219,22 @@ def counted(folder) -> tuple[dict[str, str], set[str]]:
 
 
 @pytest.mark.parametrize("younger", [".safetensors", ".py"])
-def test_flat_weights_and_code_of_a_student_are_one_submission(tmp_path, younger):
+def test_flat_weights_and_code_of_a_student_are_one_submission_of_the_newest_of_a_kind(
+    tmp_path, younger
+):
     for suffix in (".safetensors", ".py"):
         make(tmp_path, A + suffix, when=2_000 if suffix == younger else 1_000)
     files, replaced = counted(tmp_path)
-    assert files == {
-        "05_keyword_transformer.py": f"{A}.py",
-        "05_keyword_transformer.safetensors": f"{A}.safetensors",
-    }
+    names = [f"05_keyword_transformer{end}" for end in (".py", ".safetensors")]
+    assert files == {name: f"alice_{name}" for name in names}
     assert not replaced
     (entry,) = find(tmp_path).entries
     assert (entry.when.timestamp(), entry.guess) == (2_000, "05")
-
-
-def test_of_flat_files_of_a_kind_the_newest_counts_and_the_others_are_told(tmp_path):
-    make(tmp_path, f"{A}.ipynb", f"{A} (1).safetensors", when=1_000)
-    make(tmp_path, f"{A} (1).py", f"{A}.safetensors", when=2_000)
+    make(tmp_path, f"{A}.ipynb", f"{A} (1).safetensors", when=500)
+    make(tmp_path, f"{A} (1).py", when=3_000)
     files, replaced = counted(tmp_path)
     assert sorted(files.values()) == [f"{A} (1).py", f"{A}.safetensors"]
-    assert replaced == {f"{A}.ipynb", f"{A} (1).safetensors"}
+    assert replaced == {f"{A}.ipynb", f"{A}.py", f"{A} (1).safetensors"}
 
 
 @pytest.mark.parametrize("weights", ["alice.safetensors", "Alice_model.safetensors"])

@@ -88,7 +88,7 @@ def test_a_wrong_answer_that_two_share_is_shown_and_asked_about_from_then_on(sto
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "sentence"),
     [
         ({"like": "cy"}, "cy has no wrong answer in 2.4 without a question"),
         ({"like": "adda"}, "did you mean 'ada'"),
@@ -97,9 +97,9 @@ def test_a_wrong_answer_that_two_share_is_shown_and_asked_about_from_then_on(sto
         ({"seed": Seed("another")}, "another secret seed"),
     ],
 )
-def test_what_cannot_be_added_is_told_in_a_sentence(store, arguments, said):
+def test_what_cannot_be_added_is_told_in_a_sentence(store, arguments, sentence):
     usual = {"task": "2.4", "like": "ada", "question": "?", "out": store.out, "seed": Seed()}
-    with pytest.raises(UsageError, match=said.replace("?", r"\?")):
+    with pytest.raises(UsageError, match=sentence.replace("?", r"\?")):
         candidate(**{**usual, **arguments})
 
 

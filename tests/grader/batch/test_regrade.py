@@ -47,9 +47,9 @@ def test_the_cause_is_what_differs_in_what_was_graded(report, better, field, wor
 
 def test_checks_that_came_and_went_another_worth_and_open_points_are_changes(report, open_report):
     after = replace(report, checks=(report.checks[0], check("2.1-new", 2, 2)))
-    told = table([compare(report, after)])
-    assert "    2.1-new: no such check → 2/2" in told
-    assert "    2.1-shape: 2/2 → no such check" in told
+    messages = table([compare(report, after)])
+    assert "    2.1-new: no such check → 2/2" in messages
+    assert "    2.1-shape: 2/2 → no such check" in messages
     after = replace(report, checks=(report.checks[0], check("2.1-shape", 4, 4)))
     assert compare(report, after).after == 6
     before = replace(report, checks=open_report.checks)

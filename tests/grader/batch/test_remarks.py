@@ -58,19 +58,19 @@ def test_code_that_was_handed_in_together_is_not_remarked(report):
 
 def test_everything_is_said_of_a_submission_and_nothing_of_an_ordinary_one(report):
     one = submission(13, known=False, replaced=(entry("alice", source="alice.zip"),))
-    said = remarks([outcome(report, submission=one, faults=("it died",))], NOON)[("alice", "02")]
-    assert said == (
+    output = remarks([outcome(report, submission=one, faults=("it died",))], NOON)[("alice", "02")]
+    assert output == (
         "late by 1 h (2025-03-01 13:00 UTC)",
         "handed in more than once: alice counts, not alice.zip",
         "not on the roster",
         "attempts that failed: it died",
     )
-    assert circumstances(one, NOON) == said[:3]  # of what cannot be graded
+    assert circumstances(one, NOON) == output[:3]  # of what cannot be graded
     assert remarks([outcome(report)], NOON + timedelta(days=1)) == {}
 
 
 def test_of_many_with_the_same_code_three_are_named_and_the_rest_counted(report):
     names = [f"s{i:02d}" for i in range(12)]
     ones = [outcome(replace(report, student=name), work="w") for name in names]
-    said = remarks(ones)["s00", "02"]
-    assert said == ("the same code as s01, s02, s03 and 8 others",)
+    output = remarks(ones)["s00", "02"]
+    assert output == ("the same code as s01, s02, s03 and 8 others",)

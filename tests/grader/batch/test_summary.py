@@ -34,18 +34,20 @@ def test_nothing_that_a_student_or_a_roster_says_acts_on_the_terminal(open_repor
         pageless={EVIL: EVIL},
         files=[tmp_path / "gradebook.csv"],
     )
-    said = summary(batch)
-    assert all(line.isprintable() for line in said)
-    assert sum("graded 2 of 2" in line for line in said) == 7
+    output = summary(batch)
+    assert all(line.isprintable() for line in output)
+    assert sum("graded 2 of 2" in line for line in output) == 7
 
 
 def test_a_line_says_what_is_open_and_counts_what_waits_for_marks(report):
     written = replace(report.checks[0], id="2.A-written", earned=None, reason=Reason.UNMARKED)
     whole = [replace(report, student=name, checks=(*report.checks, written)) for name in "ab"]
-    said = summary(result_of(*(replace(report, student=name) for name in "ab"), whole=tuple(whole)))
-    assert f"{len(whole)} submissions: 2 wait for marks; mean" in said[0]
-    assert said[0].endswith(f"{points(written.points)} more are open")
-    assert "written answers to mark: 2 (python -m grader written)" in said
+    output = summary(
+        result_of(*(replace(report, student=name) for name in "ab"), whole=tuple(whole))
+    )
+    assert f"{len(whole)} submissions: 2 wait for marks; mean" in output[0]
+    assert output[0].endswith(f"{points(written.points)} more are open")
+    assert "written answers to mark: 2 (python -m grader written)" in output
 
 
 def test_no_change_acts_on_the_terminal(report):

@@ -3,50 +3,9 @@
 import pytest
 
 from grader.book.api import markdown, names_used, page, pages
+from tests.grader.conftest import code_beside
 
-MODULE = '''"""Sounds.
-
-Shape letters: N samples
-"""
-
-RATE = 16_000  # Hz
-
-
-def louder(wave: list[float], *, by: float = 2.0) -> list[float]:
-    """Multiply `wave` (N).
-
-    >>> louder([1.0], by=3)
-    [3.0]
-
-    Args:
-        wave: samples,
-            of any length.
-        by: the factor.
-
-    Raises:
-        ValueError: it is negative.
-    """
-    secret = [by * x for x in wave]
-    return secret
-
-
-class Meter:
-    """How loud it is."""
-
-    def __init__(self, window: int):
-        self.window = window
-
-    def level(self, wave):
-        """In dB."""
-        return secret_formula(wave)
-
-    def _inner(self):
-        """Not for others."""
-
-
-def not_used():
-    """Nobody asks for it."""
-'''
+MODULE = code_beside(__file__)["module"]
 
 
 @pytest.fixture

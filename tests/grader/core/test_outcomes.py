@@ -1,24 +1,15 @@
 """A report as text comes back as the same report."""
 
-from grader.core.outcomes import CheckResult, Figure, Reason, Report, Stopped, Verdict
-from tests.grader.batch.made_up import report_of
+from dataclasses import replace
+
+from grader.core.outcomes import Figure, Reason, Report, Stopped, Verdict
+from tests.grader.batch.made_up import check, report_of
 
 
 def a_report(*earned: float | None) -> Report:
-    checks = tuple(
-        CheckResult(
-            id=f"2.1-{i}",
-            task="2.1",
-            title="It holds.",
-            points=2,
-            earned=points,
-            reason=None if points == 2 else Reason.WRONG,
-            message="ünï",
-            facts={"n": 3},
-            figures=(Figure(kind="curve", title="t", data={"x": [1], "y": [None]}),),
-        )
-        for i, points in enumerate(earned)
-    )
+    figure = Figure(kind="curve", title="t", data={"x": [1], "y": [None]})
+    more = {"message": "ünï", "facts": {"n": 3}, "figures": (figure,)}
+    checks = (replace(check(f"2.1-{i}", 2, one), **more) for i, one in enumerate(earned))
     return report_of(*checks, weaknesses=("w",), repairs=("r",))
 
 

@@ -23,7 +23,7 @@ def test_an_entry_becomes_an_object_with_its_edits_in_order():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "output"),
     [
         ({"qestion": "?"}, r"unknown key 'qestion' \(did you mean 'question'\?\)"),
         ({"xyz": "?"}, "unknown key 'xyz': use one of task, name, question"),
@@ -34,10 +34,10 @@ def test_an_entry_becomes_an_object_with_its_edits_in_order():
         ({"also": [7]}, "also 1 is 7: write a table"),
     ],
 )
-def test_a_wrong_entry_is_named_with_the_cure(change, said):
+def test_a_wrong_entry_is_named_with_the_cure(change, output):
     row = {key: value for key, value in {**ROW, **change}.items() if value is not None}
     place = r"^a02_attention/assignment.toml: mistake 2 \(no scale\): "
-    with pytest.raises(UsageError, match=place + said):
+    with pytest.raises(UsageError, match=place + output):
         read(row)
 
 

@@ -12,12 +12,14 @@ EVIL += ["\u202eturned", "\udcff\udcfe", "\ud83d", "\ufffe\uffff", "\x00\x7f"]
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_a_name_is_shown_on_one_line_that_no_terminal_obeys_and_is_text_for_xml(evil):
-    said = shown(f"a{evil}b")
-    assert said.splitlines() == [said]
-    assert said.startswith("a")
-    assert said.endswith("b")
-    assert not [c for c in said if ord(c) < 32 or 127 <= ord(c) < 160 or 0x2028 <= ord(c) <= 0x202E]
-    said.encode()
+    output = shown(f"a{evil}b")
+    assert output.splitlines() == [output]
+    assert output.startswith("a")
+    assert output.endswith("b")
+    assert not [
+        c for c in output if ord(c) < 32 or 127 <= ord(c) < 160 or 0x2028 <= ord(c) <= 0x202E
+    ]
+    output.encode()
     assert ElementTree.fromstring(f"<a>{printable(evil)}</a>") is not None
 
 

@@ -90,8 +90,8 @@ def test_cells_are_short_headings_are_titles_and_the_opening_says_what_is_built_
             assert len(cell.source.splitlines()) <= MOST_LINES, cell.source
     headings = re.findall(r"^## (\d+\.\d) (.+)$", words(number), re.MULTILINE)
     assert headings == [(task.id, task.title) for task in ASSIGNMENTS[number].tasks]
-    for said in ("**You will build**", "**You need**", "**Time**"):
-        assert said in cells(number)[0].source
+    for output in ("**You will build**", "**You need**", "**Time**"):
+        assert output in cells(number)[0].source
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -141,6 +141,6 @@ FINDINGS = {  # what went wrong in the source experiments: notebook, what it say
 
 @pytest.mark.parametrize("finding", FINDINGS)
 def test_what_went_wrong_in_the_sources_is_told_and_tried(finding):
-    number, told, tried = FINDINGS[finding]
-    assert told in " ".join(words(number).split())
+    number, messages, tried = FINDINGS[finding]
+    assert messages in " ".join(words(number).split())
     assert any(tried in cell.source for cell in cells(number) if cell.kind == "code")

@@ -55,8 +55,8 @@ def test_what_is_written_is_counted_by_words(drawn):
     record = Record()
     written = written_by(Speller("nine nine"), drawn[0])
     assert written == ["nine nine"] * len(drawn[0])
-    said = ["nine nine", "nine one", "six"]
-    measured = digits.word_accuracy(record, said, written[:3])
+    output = ["nine nine", "nine one", "six"]
+    measured = digits.word_accuracy(record, output, written[:3])
     assert (measured.correct, measured.n) == (2, 5)  # one and six substituted, one inserted
     assert "2 S, 0 D, 1 I of 5 words" in dict(record.facts)["word errors"]
     measured = digits.word_accuracy(Record(), ["one"], ["two two two"])

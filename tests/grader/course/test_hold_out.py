@@ -68,8 +68,8 @@ def test_every_speaker_has_utterances_on_both_sides_and_none_twice(divided, tiny
     splits = (course.train, course.validation, course.test, kept.train, kept.validation)
     names = [name for split in splits for name in split.names]
     speakers = read_mapping(tiny_speakers / "mapping.json")
-    _, said = read_metadata(tiny_speakers / METADATA, speakers)
-    assert sorted(names) == sorted(one.name for one in said)
+    _, output = read_metadata(tiny_speakers / METADATA, speakers)
+    assert sorted(names) == sorted(one.name for one in output)
 
 
 def test_dividing_again_gives_the_same(divided, tiny_corpus, tiny_speakers, tmp_path):

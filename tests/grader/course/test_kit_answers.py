@@ -46,7 +46,7 @@ def without_effects() -> Iterator[None]:
     if not hasattr(sys, "watched_for_kits"):  # a hook of Python's stays
         sys.addaudithook(_watch)
         sys.watched_for_kits = True  # type: ignore[attr-defined]
-    told = sys.unraisablehook  # pytest's reads the sources of a traceback
+    messages = sys.unraisablehook  # pytest's reads the sources of a traceback
     sys.unraisablehook = lambda _: None
     _watching.append(True)
     try:
@@ -54,7 +54,7 @@ def without_effects() -> Iterator[None]:
             yield
     finally:
         _watching.pop()
-        sys.unraisablehook = told
+        sys.unraisablehook = messages
 
 
 def functions_in_kit(number: str) -> list[Callable]:
@@ -79,11 +79,8 @@ def unwatched(thing: Callable) -> Callable:
 
 def takes_as_many(candidate: Callable, ours: Callable) -> bool:
     """Whether it can be called with the arguments that ours must have."""
-    given = [
-        parameter.name
-        for parameter in inspect.signature(ours).parameters.values()
-        if parameter.default is parameter.empty
-    ]
+    parameters = inspect.signature(ours).parameters.values()
+    given = [one.name for one in parameters if one.default is one.empty]
     try:
         inspect.signature(candidate).bind(*given)
     except (TypeError, ValueError):
@@ -114,7 +111,7 @@ def answering(number: str, candidates: list[Callable]) -> Iterator[str]:
 
 
 def tried(trial: Trial, answers: Mapping[str, Any], name: str, one: Callable) -> Results:
-    """The results of a trial with `one` in the place of an answer; none where it is no answer."""
+    """The results of a trial with `one` in the place of an answer; none where it is not one."""
     with suppress(Refused), without_effects():
         return try_trial(trial, {**answers, name: one}, PUBLIC_SEED)
     return []

@@ -8,35 +8,11 @@ from grader.adapters import ASSIGNMENTS
 from grader.core.seed import Seed
 from grader.grading.in_process import grade_one
 from grader.submission import read_submissions
+from tests.grader.conftest import code_beside
 
 HERE = Path(__file__).parent
 NUMBERS = tuple(ASSIGNMENTS)
-VALUES = {
-    "None": "None",
-    "a number": "3",
-    "a scalar tensor": "torch.tensor(2.5)",
-    "an empty tensor": "torch.zeros(0)",
-    "NaN": "torch.full((2, 3, 7, 5), float('nan'))",
-    "whole numbers": "torch.ones(2, 7, dtype=torch.int64)",
-    "flags": "torch.ones(3, 12, dtype=torch.bool)",
-    "complex numbers": "torch.ones(3, 12) * 1j",
-    "half numbers": "torch.ones(3, 12, dtype=torch.bfloat16)",
-    "a number without end": "10**400",
-    "a list that is deep": "[[[[[[[[[[[[[[1]]]]]]]]]]]]]] * 3",
-    "lists of other lengths": "[[1, 2], [3]]",
-    "a module of complex numbers": "nn.Linear(15, 15).to(torch.complex64)",
-    "text": "'right'",
-    "a list of nothing": "[]",
-    "a pair of nothing": "(None, None)",
-    "a pair of tensors": "(torch.zeros(3, 11, 5), torch.zeros(3, 11))",
-    "a dictionary": "{'steps': None}",
-    "an object": "object()",
-    "an empty module": "nn.Module()",
-    "a module that returns what it gets": "nn.Identity()",
-    "a module with one weight": "nn.Linear(15, 15)",
-    "norms without a bias": "nn.Sequential(nn.LayerNorm(40, bias=False), nn.BatchNorm1d(40))",
-    "a parametrized module": "nn.utils.parametrizations.spectral_norm(nn.Linear(40, 12))",
-}
+VALUES = code_beside(__file__)["values"]
 QUICK = ("02", "a pair of tensors")
 
 

@@ -21,18 +21,20 @@ NUMBERS = tuple(ASSIGNMENTS)
 def test_the_page_is_counted_anew():
     """If not: python -m grader overview docs/teaching.md."""
     assert brought_up_to_date(PAGE) == PAGE
-    with pytest.raises(UsageError, match="<!-- guesses --> is no block: use one of numbers, mist"):
+    with pytest.raises(
+        UsageError, match="<!-- guesses --> is not a block: use one of numbers, mist"
+    ):
         brought_up_to_date("<!-- guesses -->\n<!-- end -->")
 
 
 def test_mistakes_to_speak_of_in_class_are_planted_in_those_tasks():
-    told = re.findall(r"^- (.+?) \(([\d., ]+)\)", PAGE, re.MULTILINE)
-    assert len(told) >= 5
-    for said, tasks in told:
+    messages = re.findall(r"^- (.+?) \(([\d., ]+)\)", PAGE, re.MULTILINE)
+    assert len(messages) >= 5
+    for output, tasks in messages:
         for task in tasks.split(", "):
             found = planted(task[0].zfill(2)).mistakes
             known = [mistake.name for mistake in found if mistake.task == task]
-            assert set(re.findall(r'"([^"]+)"', said)) & set(known), (said, task)
+            assert set(re.findall(r'"([^"]+)"', output)) & set(known), (output, task)
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -1,16 +1,18 @@
 """Hidden sentences follow from the seed, are spoken once, and come back in order."""
 
+import importlib
+import inspect
 import re
 
 import pytest
 import torch
 
-from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.batch.evaluator import prepare
+from grader.core.made_once import add_results, dump_results, names_kept
 from grader.core.seed import Seed
 from grader.course import trials
-from grader.course.hidden import clean_clips, digits, keywords, speech, synthesized
+from grader.course.hidden import speech
 from grader.course.hidden.speech import padded, scores, speaker_utterances
 
 
@@ -40,20 +42,28 @@ def test_what_is_prepared_is_not_spoken_again(number, monkeypatch):
 
 @pytest.mark.parametrize("number", ASSIGNMENTS)
 def test_what_the_checks_need_is_made_before_a_job_is_forked(number, monkeypatch):
+    checks = importlib.import_module(f"grader.course.{ASSIGNMENTS[number].folder}.test_checks")
+    needed = re.findall(r"from (grader\.course\.hidden\.\w+) import", inspect.getsource(checks))
+    assert [checks.PREPARE.__module__] == needed if needed else not hasattr(checks, "PREPARE")
     made, loaded = [], []
     monkeypatch.setattr(trials, "expected_results", lambda trial, _: loaded.append(trial.number))
-    monkeypatch.setattr(speech, "speaker_utterances", lambda seed: made.append("speech"))
-    monkeypatch.setattr(keywords, "word_clips", lambda seed: made.append("keywords"))
-    monkeypatch.setattr(keywords, "german_clips", lambda seed: made.append("keywords"))
-    monkeypatch.setattr(digits, "spoken_strings", lambda seed: made.append("digits"))
-    monkeypatch.setattr(clean_clips, "hidden_clips", lambda seed: made.append("clean_clips"))
-    monkeypatch.setattr(clean_clips, "judge", lambda: None)
-    monkeypatch.setattr(synthesized, "prepare", lambda seed: made.append("synthesized"))
-    prepare(number, Seed("one"))
-    checks = ROOT / "grader" / "course" / ASSIGNMENTS[number].folder / "test_checks.py"
-    imported = re.findall(r"from grader\.course\.hidden\.(\w+) import", checks.read_text())
-    assert made == imported
+    monkeypatch.setattr(checks, "PREPARE", made.append, raising=False)
+    secret = Seed("one")
+    prepare(number, secret)
+    assert made == [secret]
     assert set(loaded) == {number}
+
+
+def test_what_one_process_has_made_another_need_not_make():
+    before = names_kept()
+    mels, labels = speaker_utterances(Seed("one"))
+    data = dump_results(before)
+    speech.speak.cache_clear()
+    add_results(data)
+    again, same = speech.speak.kept[Seed("one").number("hidden utterances"),]
+    assert same.tolist() == labels.tolist()
+    assert all(torch.equal(a, b) for a, b in zip(mels, again, strict=True))
+    assert len(dump_results(names_kept())) < len(data)
 
 
 def test_padding_is_silence_and_the_mask_says_where():

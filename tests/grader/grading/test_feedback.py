@@ -11,7 +11,7 @@ from grader.sandbox import Opaque
 FOREIGN = [None, 3, 2.5, "text", [1], (), {}, True, object(), Opaque(kind="generator")]
 
 
-def said(call, *args, **kwargs) -> tuple[str, str]:
+def output(call, *args, **kwargs) -> tuple[str, str]:
     """Message and hint of the Failure that the call raises."""
     with pytest.raises(Failure) as failure:
         call(*args, **kwargs)
@@ -25,22 +25,22 @@ def said(call, *args, **kwargs) -> tuple[str, str]:
     ids=["shape", "finite"],
 )
 def test_whatever_comes_is_a_failure_in_words(expect, value):
-    message, _ = said(expect, "f(x)", value)
+    message, _ = output(expect, "f(x)", value)
     assert message.startswith("f(x): got ")
     assert "0x" not in message
 
 
 def test_a_forgotten_return_is_asked_for_and_two_tensors_instead_of_one_are_named():
-    told = "f(x): got None, expected a tensor", "is there a `return`?"
-    assert said(expect_finite, "f(x)", None) == told
-    hint = said(expect_finite, "f(x)", (torch.zeros(1), torch.zeros(1)))[1]
+    messages = "f(x): got None, expected a tensor", "is there a `return`?"
+    assert output(expect_finite, "f(x)", None) == messages
+    hint = output(expect_finite, "f(x)", (torch.zeros(1), torch.zeros(1)))[1]
     assert hint == "return the one tensor that is asked for"
 
 
 def test_the_right_shape_comes_back_and_a_wrong_one_is_written_with_letters():
     x = torch.zeros(2, 3)
     assert expect_shape("f(x)", x, 2, 3, letters="B, T") is x
-    message, _ = said(expect_shape, "f(x)", torch.zeros(2, 5), 2, 3, letters="B, T")
+    message, _ = output(expect_shape, "f(x)", torch.zeros(2, 5), 2, 3, letters="B, T")
     assert message == "f(x): got shape (2, 5), expected (B, T) = (2, 3)"
 
 
@@ -49,13 +49,13 @@ def test_the_right_shape_comes_back_and_a_wrong_one_is_written_with_letters():
     [((3, 2), (2, 3), "swapped"), ((2, 1, 3), (2, 3), "size 1"), ((2, 3), (2, 1, 3), "size 1")],
 )
 def test_swapped_axes_and_axes_of_size_one_get_a_hint(came, wanted, hint):
-    assert hint in said(expect_shape, "f(x)", torch.zeros(came), *wanted)[1]
+    assert hint in output(expect_shape, "f(x)", torch.zeros(came), *wanted)[1]
 
 
 @pytest.mark.parametrize(("bad", "word"), [(math.nan, "NaN"), (math.inf, "an infinite number")])
 def test_finite(bad, word):
     expect_finite("f(x)", torch.zeros(2))
-    message, _ = said(expect_finite, "f(x)", torch.tensor([1.0, bad, 2.0]))
+    message, _ = output(expect_finite, "f(x)", torch.tensor([1.0, bad, 2.0]))
     assert message == f"f(x): got {word} in 1 of 3 places"
 
 
@@ -72,13 +72,13 @@ def test_finite(bad, word):
     ],
 )
 def test_not_between(value, bounds, message):
-    assert said(expect_between, "n", value, *bounds)[0] == message
+    assert output(expect_between, "n", value, *bounds)[0] == message
 
 
 def test_a_number_between_passes_and_a_unit_follows_both_numbers():
     for value in (1, 1.5, 2, torch.tensor(1.5)):
         assert 1 <= expect_between("n", value, 1, 2) <= 2
-    message, hint = said(expect_between, "it", 12, high=10, unit="s", hint="slow?")
+    message, hint = output(expect_between, "it", 12, high=10, unit="s", hint="slow?")
     assert (message, hint) == ("it: got 12 s, expected at most 10 s", "slow?")
 
 

@@ -67,16 +67,19 @@ def test_every_ending_of_the_students_earns_nothing_and_keeps_its_reason(reason)
 def test_a_fault_of_ours_leaves_the_points_open_and_shows_no_value(error):
     result = judged(error)
     assert (result.earned, result.reason, result.message) == (None, Reason.INFRASTRUCTURE, OURS)
-    told = json.dumps(result.facts)
-    assert type(error).__name__ in told
-    assert "expected_logits" not in told
-    assert "3 == 4" not in told
+    messages = json.dumps(result.facts)
+    assert type(error).__name__ in messages
+    assert "expected_logits" not in messages
+    assert "3 == 4" not in messages
 
 
-def test_the_staff_learn_the_line_of_a_fault_of_ours():
+def test_a_share_of_the_points_that_is_none_and_the_line_of_a_fault_are_for_the_staff():
     with pytest.raises(AttributeError) as fault:
         judge(None, None, None)  # pyright: ignore[reportArgumentType]
     assert "grading_run.py:" in judged(fault.value).facts[STAFF]
+    for share in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match="not between 0 and 1"):
+            Record().partial(share, "")
 
 
 @pytest.mark.parametrize(("share", "earned"), [(0.5, 1.5), (1 / 3, 1.0), (0.111, 0.33), (0, 0)])
@@ -98,21 +101,12 @@ def test_the_smallest_share_counts_a_whole_one_is_all_points_and_a_wrong_answer_
     assert judged(record=whole).passed
 
 
-def test_a_share_that_is_none_is_a_fault_of_ours():
-    for share in (-0.1, 1.1, math.nan):
-        with pytest.raises(ValueError, match="not between 0 and 1"):
-            Record().partial(share, "")
-
-
-def test_facts_are_plain_and_survive_a_failure():
+def test_facts_are_plain_survive_a_failure_and_pictures_hold_what_json_can_hold():
     record = Record()
     for name, value in (("n", torch.tensor(3)), ("loss", math.nan), ("name", "a\x1b[31mb")):
         record.fact(name, value)
     facts = judged(Failure("off"), record).facts
     assert facts == {"n": 3, "loss": "not a number", "name": "ab"}
-
-
-def test_a_picture_holds_what_json_can_hold():
     record = Record()
     data = {"x": torch.arange(2), "y": [1.0, math.inf], "x_label": "step", "y_label": "loss"}
     record.figure(Figure(kind="curve", title="t", data=data))
@@ -179,16 +173,13 @@ def test_a_check_is_blocked_by_one_that_earned_nothing_not_by_a_fault_of_ours_or
     assert run.blocked_by(check) is None
 
 
-def test_tasks_that_failed_are_those_this_one_builds_on(run):
+def test_tasks_that_failed_are_those_this_one_builds_on_and_references_are_given_for_them_only(run):
     put(run, "2.1-a")
     put(run, "2.1-b", Failure("off"))
     put(run, "2.2-c")
     assert run.failed_tasks(a_check("2.3-d")) == ("2.1",)
     assert run.failed_tasks(a_check("2.2-c")) == ()
     assert run.failed_tasks(a_check("2.6-e")) == ("2.1",)
-
-
-def test_references_are_given_for_failed_tasks_only(run):
     put(run, "2.1-a", Failure("off"))
     put(run, "2.2-c")
     references = student_program(run, a_check("2.3-d")).references
@@ -259,18 +250,18 @@ def attend(q, k, v, valid=None):
 
 
 def test_what_counts_is_how_a_trial_ends_in_a_fresh_process(sandbox):
-    program, told = Code(pieces=pieces(COUNTS_ITS_CALLS.format(most=100))), []
+    program, messages = Code(pieces=pieces(COUNTS_ITS_CALLS.format(most=100))), []
     run = GradingRun(submissions={}, sandbox=sandbox, seed=Seed("s"))
 
     def judge_wrong(results):
-        told.append(results[0][1])
+        messages.append(results[0][1])
         raise Failure("it is off")
 
     run.trial(a_check(), program, "2.1-attend-values", 0, lambda results: None)
     with pytest.raises(Failure):
         run.trial(a_check(), program, "2.1-attend-values", 0, judge_wrong)
-    assert told[0] > told[1] == 1
+    assert messages[0] > messages[1] == 1
     with pytest.raises(Failure):  # and nothing runs in a process after that
         run.trial(a_check(), program, "2.1-attend-values", 0, judge_wrong)
-    assert told[2:] == [1]
+    assert messages[2:] == [1]
     run.close()

@@ -122,6 +122,7 @@ FAULTS = ["raise KeyError('hidden')", "assert 1 == 2", "[][0]", "raise SystemExi
 BROKEN = '@pytest.fixture\ndef broken():\n    raise KeyError("hidden")\n'
 TRY = ["tries.append(1)", 'expect_equal("tries", len(tries), 2)']
 LATER = ["if len(tries) == 1:", '    raise OSError("passing")']
+FAULTS_ONCE = "tries = []\n" + body(TRY[0], *LATER, TRY[1], given="student")
 ENDS = {  # a check, what was handed in, and the points (of 2), reason and message that it ends with
     "wrong": (body('raise Failure("off", "why?")'), "", (0, Reason.WRONG, "off")),
     **{fault: (body(fault), "", (None, Reason.INFRASTRUCTURE, OURS)) for fault in FAULTS},
@@ -130,7 +131,7 @@ ENDS = {  # a check, what was handed in, and the points (of 2), reason and messa
         "",
         (None, Reason.INFRASTRUCTURE, OURS),
     ),
-    "a fault once": ("tries = []\n" + body(TRY[0], *LATER, TRY[1]), "", (2, None, "")),
+    "a fault once": (FAULTS_ONCE, "", (2, None, "")),  # tried again in a fresh session
     "a wrong answer once": ("tries = []\n" + body(*TRY), "", (0, Reason.WRONG, "tries is 1")),
     "skipped inside": (body('pytest.skip("no time")'), "", (0, Reason.NOT_RUN, "not run: no time")),
     "skipped": (

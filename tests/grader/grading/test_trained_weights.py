@@ -12,25 +12,9 @@ from grader.core.outcomes import Reason, Stopped
 from grader.grading.trained_weights import load_weights, read_weights
 from grader.sandbox import Code
 from grader.submission.contents import Piece
+from tests.grader.conftest import code_beside
 
-MODEL = """
-from torch import nn
-
-class Model(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.module = nn.Linear(3, 2), nn.Linear(2, 2)
-
-class Wrapper(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.module = Model()
-
-def break_down():
-    model = Model()
-    model.load_state_dict = lambda state: 1 / 0
-    return model
-"""
+MODEL = code_beside(__file__)["model"]
 
 
 def stopped(data: bytes | None) -> Stopped:

@@ -35,16 +35,14 @@ SOME = {
 }
 
 
+ABOUT = {"student": "s-17", "assignment": "02", "title": "Attention", "seed_id": "5eed5eed"}
+ABOUT |= {"digest": "a" * 64, "checks_digest": "c" * 64, "tier": "fenced"}
+
+
 @pytest.fixture
 def report() -> Report:
     return Report(
-        student="s-17",
-        assignment="02",
-        title="Attention",
-        digest="a" * 64,
-        checks_digest="c" * 64,
-        seed_id="5eed5eed",
-        tier="fenced",
+        **ABOUT,
         weaknesses=("no namespaces: other processes are visible",),
         repairs=("cell 3 had Windows newlines",),
         checks=(
@@ -87,5 +85,5 @@ def hostile_report(report) -> Report:
 
 @pytest.fixture
 def broken_report(report) -> Report:
-    """Every text that a student can choose holds what acts on a terminal, or is no text."""
+    """Every text that a student can choose holds what acts on a terminal, or is not a text."""
     return saying(report, "a\x1b[2J\x9b\r\nb\ufffe\uffff\udcff\x00\u2028c")

@@ -22,14 +22,11 @@ def test_a_line_a_report_and_a_column_a_check(report, full_report):
     assert second[9:] == ["1", "3", "2", "4"]
 
 
-def test_open_points_are_empty_cells_and_no_score_of_zero(open_report):
+def test_open_points_and_checks_of_another_assignment_are_empty_cells(open_report, report):
     _, line = rows(gradebook([open_report]))
     assert (line[2], float(line[4])) == ("", open_report.open_points)
     assert line[9:11] == ["", "0"]
     assert rows(canvas([open_report]))[-1][-1] == ""
-
-
-def test_checks_of_another_assignment_are_empty_cells(report):
     other = replace(report, assignment="03", checks=report.checks[:1])
     head, first, second = rows(gradebook([report, other]))
     assert head[-1] == "03 2.1-shape"

@@ -36,6 +36,6 @@ def test_an_open_check_is_left_out_and_is_no_zero():
 
 def test_few_submissions_or_equal_ones_have_no_discrimination():
     few = [made_report(str(i), *row) for i, row in enumerate(EARNED[: FEWEST - 1])]
-    alike = [made_report(str(i), 2, i % 3) for i in range(FEWEST)]
+    same = [made_report(str(i), 2, i % 3) for i in range(FEWEST)]
     assert {one.discrimination for one in item_statistics(few)} == {None}
-    assert item_statistics(alike)[0].discrimination is None
+    assert item_statistics(same)[0].discrimination is None

@@ -138,7 +138,7 @@ def test_every_submission_is_in_one_bin(report, full_report, open_report):
 def test_the_class_page_counts_who_earned_a_check_and_what_was_said(report, full_report):
     shown = " ".join(" ".join(Tags(class_page([report, report, full_report])).texts).split())
     assert "2.1-values 3 1 0.33" in shown
-    assert "Missed by 2 of 3. 2 × are the scores divided by sqrt(K)?" in shown
+    assert "Missed by 2 of 3. 2 students: are the scores divided by sqrt(K)?" in shown
     assert "Mean 5.67 of 10 points; median 35 % (n = 3)" in shown
 
 
@@ -161,8 +161,8 @@ def test_open_points_are_no_part_of_the_mean_and_who_waits_or_shares_code_is_nam
     assert "Mean 3.5 of 10 points; median 31 % (n = 2)" in " ".join(shown.split())
     assert b"s-18</a>: 2.1-shape" in made
     assert b"Waiting" not in class_page([report])
-    alike = {(report.student, report.assignment): (full_report.student,)}
-    made = class_page([report, full_report], same=alike).decode()
+    equal_ones = {(report.student, report.assignment): (full_report.student,)}
+    made = class_page([report, full_report], same=equal_ones).decode()
     assert f"{report.student}</a>, <a" in made
     assert f"{full_report.student}</a>: everything</li>" in made
 

@@ -1,20 +1,13 @@
 """What Python refuses a student's code while it runs, however it is written; what it lets be."""
 
-import pytest
+import torch
 
 from grader.core.outcomes import Reason
+from tests.grader.conftest import code_beside
 from tests.grader.sandbox.conftest import stopped
 
-HEAD = """
-import contextlib, dataclasses, functools, typing
-import collections, copy, io, pickle, tempfile, traceback
-from pathlib import Path
-import numpy as np
-import torch
-from torch import nn
-
-names = __builtins__ if isinstance(__builtins__, dict) else vars(__builtins__)
-"""
+CODE = code_beside(__file__)
+HEAD = CODE["head"]
 REFUSED = {
     "text as code": "names['ex' + 'ec']('x = 1')",
     "a compiled text": "names['comp' + 'ile']('x = 1', 'torch/a.py', 'exec')",
@@ -38,100 +31,13 @@ REFUSED = {
     "a text that torch adds": "torch.jit._state._python_cu.define('def f(x):\\n    return x')",
     "a profile": "__import__('sys').setprofile(print)",
 }
-HELPERS = """
-def raised():
-    try:
-        1 / 0
-    except ZeroDivisionError as error:
-        return error
-
-def again(name):
-    import sys
-    del sys.modules[name]
-    return __import__(name)
-
-def unwatched(name):
-    import sys
-    sys.meta_path.pop(0)
-    return __import__(name)
-
-def fresh(path):
-    from importlib import util
-    spec = util.spec_from_file_location("fresh", path)
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-"""
-HONEST = """
-@dataclasses.dataclass(frozen=True)
-class Sizes:
-    width: int = 4
-    names: list = dataclasses.field(default_factory=list)
-
-Pair = collections.namedtuple("Pair", "a b")
-
-class Named(typing.NamedTuple):
-    a: int
-
-@contextlib.contextmanager
-def quiet():
-    yield
-
-class Layer(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self._cache = {}
-        self.linear = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
-
-    @torch.no_grad()
-    def forward(self, x: "torch.Tensor"):
-        return self._modules["linear"](x)
-
-@functools.lru_cache
-def cached(n):
-    return n
-
-@functools.singledispatch
-def kind(x):
-    return "other"
-
-@kind.register
-def _(x: int):
-    return "int"
-
-def f(x):
-    with quiet():
-        layer = copy.deepcopy(Layer())
-    best = io.BytesIO()
-    torch.save(layer.state_dict(), best)
-    torch.save(layer.state_dict(), "best.pt")
-    layer.load_state_dict(torch.load("best.pt"))
-    Path("note.txt").write_text("mine")
-    with tempfile.TemporaryFile() as file:
-        pickle.dump({"a": x}, file)
-    try:
-        raise ValueError("mine")
-    except ValueError:
-        shown = traceback.format_exc()
-    made = dataclasses.make_dataclass("Made", ["a"])(1)
-    import torch.nn.utils.rnn as rnn
-    from concurrent import futures
-    rnn.pad_sequence([x[0]])
-    assert typing.get_type_hints(Layer.forward)
-    np.lib.stride_tricks.sliding_window_view(np.ones(4), 2)
-    torch.optim.AdamW(layer.parameters()).zero_grad()
-    torch.func.vmap(lambda row: row * 2)(x)
-    return layer(x) * cached(2) + Sizes().width + Pair(1, 2).a + Named(1).a + made.a, kind(3)
-"""
+HELPERS = CODE["helpers"]
+HONEST = CODE["honest"]
 
 
-@pytest.fixture
-def answers(student):
+def test_what_is_put_together_while_it_runs_is_refused(student):
     lines = [f"def f{n}():\n    return {text}" for n, text in enumerate(REFUSED.values())]
-    return student(HEAD + HELPERS + "def f():\n    pass\n" + "\n".join(lines))
-
-
-def test_what_is_put_together_while_it_runs_is_refused(answers):
+    answers = student(HEAD + HELPERS + "def f():\n    pass\n" + "\n".join(lines))
     for number, name in enumerate(REFUSED):
         ending = stopped(getattr(answers, f"f{number}"))
         assert ending.reason in (Reason.FORBIDDEN, Reason.ERROR), (name, ending)
@@ -140,8 +46,6 @@ def test_what_is_put_together_while_it_runs_is_refused(answers):
 
 
 def test_usual_python_and_the_libraries_own_affairs_work(student):
-    import torch
-
     y, kind = student(HEAD.rpartition("names =")[0] + HONEST).f(torch.ones(2, 4))
     assert y.shape == (2, 4)
     assert kind == "int"

@@ -13,7 +13,7 @@ from grader.core.outcomes import Reason
 from grader.sandbox import Code, Limits, Sandbox, Tier
 from grader.sandbox.traps import STAFF
 from tests.conftest import PATIENCE
-from tests.grader.conftest import until
+from tests.grader.conftest import code_beside, until
 from tests.grader.sandbox.conftest import pieces, reason
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,28 +21,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="namespaces and Landl
 WEAKER = [pytest.param(tier, marks=pytest.mark.slow) for tier in (Tier.FENCED, Tier.PROCESS)]
 STRONG = pytest.mark.parametrize("tier", [Tier.SEALED, WEAKER[0]])
 ALL = pytest.mark.parametrize("tier", [Tier.SEALED, *WEAKER])
-TRY = """
-import os, socket, signal, ctypes, threading, subprocess, tempfile, time, glob, mmap
-import torch
-
-def attempt(text):
-    try:
-        return repr(eval(text))
-    except BaseException as error:
-        return type(error).__name__
-
-def run(text):
-    try:
-        exec(text, globals())
-    except BaseException as error:
-        return type(error).__name__
-    return "done"
-
-def syscall(number, *arguments):
-    libc = ctypes.CDLL(None, use_errno=True)
-    result = libc.syscall(ctypes.c_long(number), *(ctypes.c_long(a) for a in arguments))
-    return os.strerror(ctypes.get_errno()) if result < 0 else "done"
-"""
+TRY = code_beside(__file__)["try"]
 
 
 @pytest.fixture(scope="session")
@@ -149,14 +128,10 @@ def test_of_what_lies_outside_no_more_is_known_than_that_it_exists(inside, tier)
 
 
 @ALL
-def test_the_evaluators_environment_is_not_inherited(inside, tier):
+def test_the_evaluators_environment_and_descriptors_are_not_inherited(inside, tier):
     assert "PYTEST_CURRENT_TEST" in os.environ
     names = eval(inside(tier).attempt("sorted(os.environ)"))
     assert not [name for name in names if name.startswith(("PYTEST", "KWS", "GITHUB"))]
-
-
-@ALL
-def test_no_descriptor_is_inherited_but_the_line_and_standard_ones_lead_nowhere(inside, tier):
     found = inside(tier).attempt("[n for n in range(64) if not run(f'os.fstat({n})') == 'OSError']")
     assert found == "[0, 1, 2, 3]"
     null = Path(os.devnull).stat()
@@ -213,10 +188,12 @@ def test_its_folder_is_removed_even_if_it_was_locked(sandboxes, tier):
         until(lambda: not folder.exists())
 
 
-def test_a_sealed_check_cannot_fill_the_disk(inside):
+def test_a_sealed_check_cannot_fill_the_disk_and_sees_a_process_tree_of_its_own(inside):
     fill = "[open(f'f{i}', 'wb').write(bytes(1 << 20)) for i in range(1000)]"
     assert inside(Tier.SEALED).run(fill) == "OSError"
     assert inside(Tier.SEALED).run("[os.remove(f) for f in os.listdir('.')]") == "done"
+    assert int(inside(Tier.SEALED).attempt("os.getpid()")) < 50
+    assert inside(Tier.SEALED).attempt("os.getppid()") == "1"
 
 
 @ALL
@@ -295,11 +272,6 @@ def test_threads_and_torch_work(inside, tier):
     assert inside(tier).run(text) == "done"
 
 
-def test_a_sealed_check_sees_a_process_tree_of_its_own(inside):
-    assert int(inside(Tier.SEALED).attempt("os.getpid()")) < 50
-    assert inside(Tier.SEALED).attempt("os.getppid()") == "1"
-
-
 @ALL
 def test_nothing_is_left_running_after_a_check(sandboxes, tier):
     source = TRY + (
@@ -327,6 +299,7 @@ def test_tiers_are_ordered_and_each_says_what_it_leaves_open(sandboxes):
     assert sandboxes(Tier.SEALED).weaknesses == Tier.SEALED.weaknesses
 
 
+@pytest.mark.slow  # a server of its own
 def test_the_best_tier_is_taken_if_none_is_asked_for_and_a_dead_server_is_our_fault(best):
     with Sandbox(limits=Limits()) as sandbox:
         assert sandbox.tier is best.tier

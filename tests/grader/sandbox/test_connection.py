@@ -44,14 +44,8 @@ def against():
 
             thread = threading.Thread(target=play)
             thread.start()
-            connection = Connection(
-                ours,
-                limits,
-                {},
-                kill=lambda: killed.append(True),
-                ended=lambda: ended,
-                may_report_fault=False,
-            )
+            calls = {"kill": lambda: killed.append(True), "ended": lambda: ended}
+            connection = Connection(ours, limits, {}, **calls, may_report_fault=False)
             stack.callback(thread.join)
             stack.callback(connection.close)
             return connection
@@ -111,12 +105,10 @@ def test_an_answer_that_our_worker_does_not_give_is_tampering(against, data):
     assert against.killed
 
 
-def test_a_larger_message_than_allowed_is_tampering(against):
+def test_a_larger_message_than_allowed_and_an_endless_one_are_tampering(against):
     connection = against(says(wire.PREFIX.pack(b"kws1", 2, (1 << 20) + wire.MAX_JSON + 1) + b"[]"))
     assert stopped(connection.ask, "f", op="x").reason is Reason.TAMPER
 
-
-def test_an_endless_stream_ends(against):
     def peer(sock):
         sock.sendall(wire.PREFIX.pack(b"kws1", 2, 1 << 20) + b"[]")
         while True:
@@ -167,7 +159,7 @@ def test_the_wall_is_for_all_calls_of_a_check_together(against):
 
 
 @pytest.mark.parametrize(
-    ("ended", "reason", "told"),
+    ("ended", "reason", "messages"),
     [
         (None, Reason.TAMPER, ""),  # it lives, and hung up
         (Ended(0, 0.1, 0), Reason.KILLED, ""),
@@ -181,21 +173,21 @@ def test_the_wall_is_for_all_calls_of_a_check_together(against):
         (Ended(signal.SIGKILL, 0.6, 0), Reason.TIMEOUT, ""),
     ],
 )
-def test_how_the_process_ended_decides_the_reason(against, ended, reason, told):
+def test_how_the_process_ended_decides_the_reason(against, ended, reason, messages):
     end = stopped(against(lambda sock: None, ended=ended).ask, "f", op="x")
     assert end.reason is reason
-    assert told in end.message
+    assert messages in end.message
 
 
 def test_a_message_is_short_and_clean_whoever_sends_it(against):
     words = "\x1b[2J\r\u202e<b>" + "x" * 5000
-    told = stopped(
+    messages = stopped(
         against(says(frame({"id": 1, "error": ["error", words, "\0\x07"]}))).ask, "f", op="x"
     )
-    assert told.message.startswith("<b>xxx")
-    assert len(told.message) <= MOST
-    assert told.message.isprintable()
-    assert told.hint == ""
+    assert messages.message.startswith("<b>xxx")
+    assert len(messages.message) <= MOST
+    assert messages.message.isprintable()
+    assert messages.hint == ""
 
 
 def test_a_process_that_could_not_be_confined_is_our_fault():

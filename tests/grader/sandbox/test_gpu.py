@@ -18,24 +18,11 @@ from grader.course.probes.retraining import ON_CPU, Plan, train_again
 from grader.sandbox import Code, Gpu, Sandbox, Tier, read_gpu
 from grader.sandbox.gpu import DATA, WEAKNESSES
 from kws.errors import UsageError
-from tests.grader.conftest import LIMITS
+from tests.grader.conftest import LIMITS, code_beside
 from tests.grader.sandbox.conftest import pieces
 
 NODE, OTHER = "/dev/full", "/dev/tty"
-INSIDE = """
-import fcntl, os, resource, socket
-import torch
-from torch import nn
-
-def net():
-    return nn.Linear(3, 2)
-
-def attempt(text):
-    try:
-        return repr(eval(text))
-    except OSError as error:
-        return error.errno
-"""
+INSIDE = code_beside(__file__)["inside"]
 MADE_UP = Gpu((NODE,), "7")
 OPEN = f"os.close(os.open({NODE!r}, os.O_RDWR))"
 pytestmark = pytest.mark.skipif(
@@ -136,8 +123,8 @@ def test_a_training_that_stops_on_the_gpu_is_done_on_the_cpu(inside):
     assert asked[1:] == [False, False]
     assert facts["trained on"].startswith("the CPU, as on the GPU it stopped: ")
     assert "cuda" in facts["trained on"].lower()
-    plain, said, _ = trained(lambda trains: inside(trains=trains, gpu=None))
-    assert said["trained on"] == ON_CPU
+    plain, output, _ = trained(lambda trains: inside(trains=trains, gpu=None))
+    assert output["trained on"] == ON_CPU
     assert torch.equal(model(torch.ones(1, 3)), plain(torch.ones(1, 3)))
 
 

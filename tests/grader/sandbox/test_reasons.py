@@ -6,125 +6,12 @@ import torch
 from grader.core.outcomes import Reason
 from grader.sandbox import Code, Tier
 from grader.submission.contents import Piece
+from tests.grader.conftest import code_beside
 from tests.grader.sandbox.conftest import pieces, reason, stopped
 
 WEAKER = [pytest.param(tier, marks=pytest.mark.slow) for tier in (Tier.FENCED, Tier.PROCESS)]
 ALL = pytest.mark.parametrize("tier", [Tier.SEALED, *WEAKER])
-BAD = """
-import os, sys, signal, ctypes, time, threading
-import torch
-
-def fine():
-    return 42
-
-def leave(status):
-    os._exit(status)
-
-def kill():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def crash():
-    ctypes.string_at(0)
-
-def abort():
-    os.abort()
-
-def loop():
-    while True:
-        pass
-
-def loop_that_ignores_the_signal():
-    signal.signal(signal.SIGXCPU, signal.SIG_IGN)
-    while True:
-        pass
-
-def sleep():
-    time.sleep(1000)
-
-def many_threads():
-    for _ in range(8):
-        threading.Thread(target=loop, daemon=True).start()
-    time.sleep(1000)
-
-def big_tensor():
-    return torch.zeros(1 << 33).sum()
-
-def many_lists():
-    kept = []
-    while True:
-        kept.append([0] * 100_000)
-
-def many_tensors():
-    kept = []
-    while True:
-        kept.append(torch.ones(1 << 18))
-
-def shared_memory():
-    import mmap
-    kept = []
-    while True:
-        kept.append(mmap.mmap(-1, 64 << 20))
-        kept[-1].write(bytes(64 << 20))
-
-def thread_bomb():
-    while True:
-        threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
-
-def recurse(n=0):
-    return recurse(n + 1)
-
-def hang_up():
-    os.closerange(0, 100)
-    time.sleep(1000)
-
-def write_to_the_grader(data):
-    os.write(3, bytes(data))
-
-def huge_answer():
-    return torch.zeros(5 << 20)
-
-def leave_by_exception():
-    sys.exit(0)
-
-def interrupt():
-    raise KeyboardInterrupt
-
-class Rude(Exception):
-    def __str__(self):
-        raise RuntimeError
-
-def rude():
-    raise Rude
-
-def long_winded(size):
-    raise ValueError("\\x1b[31m\\x00\\u202e<script>\\n" + "x" * size)
-
-def strange_kind():
-    raise type("\\x1b[2J" + "y" * 100_000, (Exception,), {})("here")
-
-def several():
-    raise ExceptionGroup("two of them", [ValueError("x"), TypeError("y")])
-
-def deep(x):
-    return torch.nn.functional.linear(x, torch.zeros(5, 7))
-
-def fork_bomb():
-    while True:
-        os.fork()
-
-def todo():
-    raise NotImplementedError("TODO 2.1")
-
-def needs_todo():
-    return todo() + 1
-
-def not_todo():
-    raise NotImplementedError("no such thing on this device")
-
-def attend(q, k):
-    scores = q @ k
-    return scores
-"""
+BAD = code_beside(__file__)["bad"]
 
 
 @pytest.fixture
@@ -151,13 +38,13 @@ ENDS = [  # a call, and the reason and words with which the check ends
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments", "why", "told"), ENDS)
+@pytest.mark.parametrize(("name", "arguments", "why", "messages"), ENDS)
 def test_a_process_that_dies_is_killed_and_one_that_uses_the_line_tampers(
-    bad, name, arguments, why, told
+    bad, name, arguments, why, messages
 ):
     end = stopped(getattr(bad, name), *arguments)
     assert end.reason is why
-    assert told in end.message
+    assert messages in end.message
 
 
 @pytest.mark.parametrize("name", ["loop", "loop_that_ignores_the_signal", "many_threads"])
@@ -182,11 +69,11 @@ def test_threads_without_end_end(bad):
 
 
 def test_exceptions_of_any_kind_are_errors_and_the_process_lives(bad):
-    told = {"huge_answer": "too much", "recurse": "RecursionError"}
+    messages = {"huge_answer": "too much", "recurse": "RecursionError"}
     for name in ("huge_answer", "recurse", "leave_by_exception", "interrupt", "rude"):
         end = stopped(getattr(bad, name))
         assert end.reason is Reason.ERROR, name
-        assert told.get(name, "") in end.message
+        assert messages.get(name, "") in end.message
         assert bad.fine() == 42
 
 
@@ -195,12 +82,12 @@ def test_exceptions_of_any_kind_are_errors_and_the_process_lives(bad):
 def test_a_fork_bomb_does_not_go_off(sandboxes):
     code = Code(pieces=pieces(BAD))
     with sandboxes(Tier.FENCED).session() as session, session.check(code) as student:
-        told = stopped(student.fork_bomb)
-    assert told.reason is Reason.ERROR
-    assert "PermissionError" in told.message
+        messages = stopped(student.fork_bomb)
+    assert messages.reason is Reason.ERROR
+    assert "PermissionError" in messages.message
 
 
-def test_message_and_name_of_an_exception_are_short_and_clean(bad):
+def test_exceptions_are_short_and_clean_and_quote_the_students_own_line(bad):
     message = stopped(bad.long_winded, 10_000_000).message
     start = "long_winded raised ValueError: "
     assert message.startswith(start + "<script> xxxx")
@@ -210,25 +97,22 @@ def test_message_and_name_of_an_exception_are_short_and_clean(bad):
     assert message.startswith("strange_kind raised yyyy")
     assert message.isprintable()
     assert len(message) < 150
+    messages = stopped(bad.attend, torch.ones(2, 3), torch.ones(2, 3))
+    assert messages.reason is Reason.ERROR
+    assert messages.message.startswith("attend raised RuntimeError: mat1 and mat2 shapes")
+    line = BAD.split("\n").index("    scores = q @ k") + 1
+    assert messages.hint == f"cell 7, line {line}: scores = q @ k"
+    messages = stopped(bad.deep, torch.ones(2, 3))
+    line = BAD.split("\n").index("    return torch.nn.functional.linear(x, torch.zeros(5, 7))") + 1
+    assert messages.hint.startswith(f"cell 7, line {line}: return torch.nn.functional.linear(")
+    assert "/" not in messages.message + messages.hint
+    assert "grader" not in messages.message + messages.hint
 
 
 @pytest.mark.skipif("sys.version_info < (3, 11)")
-def test_a_group_of_exceptions_is_told_as_one(bad):
+def test_a_group_of_exceptions_is_reported_as_one(bad):
     message = stopped(bad.several).message
     assert message == "several raised ExceptionGroup: two of them (2 sub-exceptions)"
-
-
-def test_an_error_quotes_the_students_own_line_and_no_frames_and_files_of_others(bad):
-    told = stopped(bad.attend, torch.ones(2, 3), torch.ones(2, 3))
-    assert told.reason is Reason.ERROR
-    assert told.message.startswith("attend raised RuntimeError: mat1 and mat2 shapes")
-    line = BAD.split("\n").index("    scores = q @ k") + 1
-    assert told.hint == f"cell 7, line {line}: scores = q @ k"
-    told = stopped(bad.deep, torch.ones(2, 3))
-    line = BAD.split("\n").index("    return torch.nn.functional.linear(x, torch.zeros(5, 7))") + 1
-    assert told.hint.startswith(f"cell 7, line {line}: return torch.nn.functional.linear(")
-    assert "/" not in told.message + told.hint
-    assert "grader" not in told.message + told.hint
 
 
 def test_what_is_still_to_be_done_what_is_missing_and_what_is_called_wrongly(bad):
@@ -276,15 +160,12 @@ def test_loading_that_does_not_end_is_a_timeout(session):
         assert reason(student.f) in (Reason.TIMEOUT, Reason.MEMORY)
 
 
-def test_a_check_or_session_that_is_over_cannot_be_asked_and_that_is_our_fault(best):
-    with best.session() as session:
-        with session.check(Code(pieces=pieces(BAD))) as student:
+def test_a_check_that_is_over_and_a_reference_that_fails_are_our_fault(best, session):
+    with best.session() as over:
+        with over.check(Code(pieces=pieces(BAD))) as student:
             pass
         assert reason(student.fine) is Reason.INFRASTRUCTURE
-    assert reason(session.check, Code(pieces=())) is Reason.INFRASTRUCTURE
-
-
-def test_a_reference_that_fails_is_our_fault(session):
+    assert reason(over.check, Code(pieces=())) is Reason.INFRASTRUCTURE
     ours = Piece(source="def f(:", where="reference", line=1, names=("f",))
     with session.check(Code(pieces=(), references=(ours,))) as student:
         assert reason(student.f) is Reason.INFRASTRUCTURE
@@ -299,10 +180,10 @@ def test_a_reference_that_fails_is_our_fault(session):
     ],
 )
 def test_what_works_in_a_notebook_and_not_here_is_told_with_the_line(student, line, words):
-    told = stopped(student(f"import torch\ndef f():\n    return {line}").f)
-    assert told.reason is Reason.ERROR
-    assert told.message.startswith(words)
-    assert told.hint == f"cell 7, line 3: return {line}"
+    messages = stopped(student(f"import torch\ndef f():\n    return {line}").f)
+    assert messages.reason is Reason.ERROR
+    assert messages.message.startswith(words)
+    assert messages.hint == f"cell 7, line 3: return {line}"
 
 
 def test_a_forbidden_function_is_refused_by_its_name_in_another_module(student):

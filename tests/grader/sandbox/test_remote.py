@@ -6,76 +6,10 @@ from torch import nn, optim
 from torch.nn import functional as F
 
 from grader.sandbox import Opaque, RemoteModule, module_ops
+from tests.grader.conftest import code_beside
 from tests.grader.sandbox.conftest import stopped
 
-NETS = """
-import torch
-import numpy as np
-from torch import nn
-from torch.nn import functional as F
-
-class Honest(nn.Module):
-    def __init__(self, d, h):
-        super().__init__()
-        self.first = nn.Linear(d, h)
-        self.norm = nn.LayerNorm(h)
-        self.last = nn.Linear(h, d, bias=False)
-        self.dropout = nn.Dropout(0.5)
-        self.register_buffer("scale", torch.tensor([2.0]))
-
-    def forward(self, x, valid=None):
-        x = self.dropout(self.last(F.relu(self.norm(self.first(x))))) * self.scale
-        return x if valid is None else x * valid[..., None]
-
-class Tied(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.a = nn.Linear(5, 5, bias=False)
-        self.b = nn.Linear(5, 5, bias=False)
-        self.b.weight = self.a.weight
-        self.again = self.a
-
-    def forward(self, x):
-        return self.again(self.b.forward(self.a(x)))
-
-class Lying(Honest):
-    def nothing(self, *args, **kwargs):
-        return iter(())
-
-    parameters = named_parameters = buffers = named_buffers = nothing
-    modules = named_modules = children = named_children = _named_members = nothing
-
-    def state_dict(self, *args, **kwargs):
-        return {}
-
-TIED = Tied()
-
-def give(kind):
-    return {
-        "generator": (n for n in ()),
-        "array": np.zeros(3),
-        "scalar": np.float32(1.5),
-        "whole": np.int64(3),
-        "size": torch.zeros(3, 5).shape,
-        "twice": [TIED, TIED],
-        "nets": [Honest(5, 3), {"a": Tied()}],
-    }[kind]
-
-def random():
-    return torch.rand(3)
-
-def both(net, x):
-    return net(x) * 2
-
-def shout(text, times):
-    for _ in range(times):
-        print(text)
-
-def warn():
-    import warnings
-    warnings.warn("careful")
-    return 1
-"""
+NETS = code_beside(__file__)["nets"]
 
 
 @pytest.fixture
@@ -129,12 +63,15 @@ def test_prints_lead_nowhere_and_warnings_cost_nothing(nets):
     assert nets.warn() == 1
 
 
-def test_a_state_can_be_loaded(nets):
+def test_an_error_in_forward_names_the_class_and_a_state_can_be_loaded(nets):
     one, two = nets.Honest(5, 7).eval(), nets.Honest(5, 7).eval()
     state = {name: value + 1 for name, value in one.state_dict().items()}
     two.load_state_dict(state)
     assert all(torch.equal(value, state[name]) for name, value in two.state_dict().items())
     assert "size mismatch" in stopped(nets.Honest(5, 3).load_state_dict, state).message
+    messages = stopped(nets.Honest(5, 7), torch.zeros(2, 3))
+    assert messages.message.startswith("Honest raised RuntimeError")
+    assert messages.hint.startswith("cell 7, line ")
 
 
 @pytest.mark.filterwarnings("ignore:.*jit.script.* is deprecated")
@@ -164,13 +101,7 @@ def test_modules_come_in_lists_can_be_arguments_and_keep_their_number(nets):
     assert one._ref == other._ref
 
 
-def test_an_error_in_forward_names_the_class(nets):
-    told = stopped(nets.Honest(5, 7), torch.zeros(2, 3))
-    assert told.message.startswith("Honest raised RuntimeError")
-    assert told.hint.startswith("cell 7, line ")
-
-
-def test_training_lowers_the_loss_and_changes_the_weights(nets):
+def test_training_lowers_the_loss_and_is_the_same_for_the_same_seed(nets):
     module = nets.Honest(5, 7)
     before = module.state_dict()["first.weight"]
     batches = [(torch.randn(64, 5), torch.randint(5, (64,))) for _ in range(2)]
@@ -179,8 +110,6 @@ def test_training_lowers_the_loss_and_changes_the_weights(nets):
     assert sum(losses[-5:]) < sum(losses[:5])
     assert not torch.equal(module.state_dict()["first.weight"], before)
 
-
-def test_training_is_the_same_for_the_same_seed_and_another_for_another(nets):
     def run(seed):
         batches = [(torch.ones(8, 5), torch.zeros(8, 5))]
         return nets.Honest(5, 7).fit(batches, steps=3, lr=0.1, loss="mse", seed=seed)

@@ -13,10 +13,10 @@ from grader.selftest.class_of_ten import make_class
 def reports(tmp_path_factory):
     """Student -> assignment -> report, of the class as it is without trained weights."""
     folder = tmp_path_factory.mktemp("class")
-    told = make_class(folder / "class", folder / "no weights")
+    messages = make_class(folder / "class", folder / "no weights")
     settings = Settings(submissions=folder / "class", out=folder / "out")
     grade_class(settings, lambda: Workers(2, None))
-    found = {student: {} for student in told}
+    found = {student: {} for student in messages}
     for path in sorted((folder / "out" / "reports").rglob("*.json")):
         report = Report.from_json(path.read_text(encoding="utf-8"))
         found[report.student][report.assignment] = report
@@ -24,10 +24,10 @@ def reports(tmp_path_factory):
 
 
 def test_it_has_ten_students_of_whom_each_hands_something_in(tmp_path):
-    told = make_class(tmp_path, tmp_path)
-    assert len(told) == 10
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(told)
-    assert all(any((tmp_path / student).iterdir()) for student in told)
+    messages = make_class(tmp_path, tmp_path)
+    assert len(messages) == 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(messages)
+    assert all(any((tmp_path / student).iterdir()) for student in messages)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import pytest
 from grader.adapters import Assignment, Task
 from grader.submission.selection import FoundStatement, examine
 from grader.submission.statements import Effort, read_code
+from tests.grader.conftest import code_beside
 
 CATALOG = {
     "02": Assignment(
@@ -32,26 +33,10 @@ CATALOG = {
     ),
 }
 IMPORTS = "import math\n\nfrom dataclasses import dataclass"
-ATTEND = '''SCALE = math.sqrt(9)
-
-
-def attend(q, k):
-    """Average."""
-    scores = [q * each / SCALE for each in k]
-    return sum(scores) / len(k)'''
-HEADS = '''@dataclass
-class Heads:
-    """Several."""
-
-    number: int = 2
-
-    def forward(self, x):
-        return [attend(x, [x, 2 * x])] * self.number'''
-BLANK = '''def attend(q, k):
-    """Average."""
-    # TODO 2.1
-    #   1. Score.
-    raise NotImplementedError("TODO 2.1")'''
+CODE = code_beside(__file__)
+ATTEND = CODE["attend"]
+HEADS = CODE["heads"]
+BLANK = CODE["blank"]
 CHECK = "print(attend(3, [1, 2]))\nassert Heads(3).forward(1) == [0.5] * 3"
 TRAINING = "for step in range(10):\n    raise SystemExit('training ran')"
 

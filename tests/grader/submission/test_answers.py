@@ -68,12 +68,11 @@ def test_a_piece_of_a_helper_names_the_helper_and_the_digest_covers_it(tmp_path)
     assert submission.digest == hashlib.sha256(covered).hexdigest()
 
 
-def test_a_script_that_nobody_imports_defines_nothing(tmp_path):
+def test_a_script_that_nobody_imports_defines_nothing_and_the_notebooks_own_definition_wins(
+    tmp_path,
+):
     submission = with_helper(tmp_path, "x = 3", script="def more():\n    return 3\n")
     assert not values(submission, "more")
-
-
-def test_the_notebooks_own_definition_wins(tmp_path):
     own = ATTEND.replace("Average", "Own")
     submission = with_helper(tmp_path, own, "from my_attention import attend")
     (source,) = values(submission, "attend")

@@ -62,8 +62,8 @@ FOR_AN_ANSWER = [
 @pytest.mark.parametrize(("source", "name"), FOR_AN_ANSWER)
 def test_what_changes_something_for_an_answer_runs_and_nothing_else(source, name):
     assert after(source, f"def attend(q):\n    return {name}") == ([source], [])
-    runs, told = after(source, "def attend(q):\n    LIST = TABLE = CFG = LAYER = TWO = q")
-    assert (runs, told) == ([], [])
+    runs, messages = after(source, "def attend(q):\n    LIST = TABLE = CFG = LAYER = TWO = q")
+    assert (runs, messages) == ([], [])
 
 
 LEFT_OUT = [
@@ -74,12 +74,16 @@ LEFT_OUT = [
 
 @pytest.mark.parametrize("source", LEFT_OUT)
 def test_what_takes_the_name_of_a_function_stays_out_and_is_reported(source):
-    ((), (told,)) = after(source)
-    assert told.startswith("cell 2, line 1 was left out, and what it does to `")
+    ((), (messages,)) = after(source)
+    assert messages.startswith("cell 2, line 1 was left out, and what it does to `")
 
 
-def test_a_check_of_the_notebook_does_not_run():
+def test_a_change_knows_what_it_changes_and_a_check_of_the_notebook_does_not_run():
     assert after("with check('2.1-a', 'b'):\n    TABLE['a'] = 1") == ([], [])
+    *_, piece, _ = select_pieces(
+        found_in(OWN, "CFG.f, n = f, 3\nCFG.f = f", ANSWER), ("attend",)
+    ).pieces
+    assert (piece.names, piece.changes) == (("CFG",), ("CFG",))
 
 
 FOREIGN = [
@@ -98,13 +102,6 @@ def test_what_is_not_their_own_is_not_changed(source):
     imports = "import math, os, torch\nx = fetch()"
     pieces = select_pieces(found_in(OWN, imports, source, ANSWER), ("attend",)).pieces
     assert source not in [piece.source for piece in pieces]
-
-
-def test_a_change_knows_what_it_changes():
-    *_, piece, _ = select_pieces(
-        found_in(OWN, "CFG.f, n = f, 3\nCFG.f = f", ANSWER), ("attend",)
-    ).pieces
-    assert (piece.names, piece.changes) == (("CFG",), ("CFG",))
 
 
 @pytest.mark.parametrize(

@@ -155,15 +155,12 @@ def test_a_definition_too_deep_to_look_through_or_too_large_costs_no_other(tmp_p
     forbidden_uses(submission.pieces, ("torch.nn.MultiheadAttention",))
 
 
-def test_what_is_nested_too_deep_is_left_out_and_told(tmp_path):
+def test_what_is_nested_too_deep_is_left_out_and_named_and_a_long_formula_is_not(tmp_path):
     source = "def attend(q):\n    return q\n\n\ndef deep():\n    return " + "+".join("x" * 600)
     submission = read_cell(tmp_path, source)
     assert [piece.names for piece in submission.pieces] == [("attend",)]
     assert (
         f"cell 1: `deep` in line 5 is nested more than {MAX_NESTED} levels deep: it was left out"
     ) in submission.repairs
-
-
-def test_a_long_formula_is_no_deep_one(tmp_path):
     source = "TEXT = " + " + ".join(["'Multihead'"] * 150) + "\n"
     assert len(read_cell(tmp_path, source).pieces) == 1

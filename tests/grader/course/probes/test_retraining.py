@@ -70,7 +70,7 @@ def test_the_seed_draws_the_batches(plan_of):
 
 
 @pytest.mark.parametrize(
-    ("recipe", "said"),
+    ("recipe", "output"),
     [
         (None, "is not a dictionary"),
         ({"steps": 3}, "the names in recipe"),
@@ -81,8 +81,8 @@ def test_the_seed_draws_the_batches(plan_of):
         (RECIPE | {"crop_frames": torch.ones(2)}, "expected a number"),
     ],
 )
-def test_a_recipe_that_cannot_train_is_told(recipe, said):
-    with pytest.raises(Failure, match=said):
+def test_a_recipe_that_cannot_train_is_told(recipe, output):
+    with pytest.raises(Failure, match=output):
         expect_recipe(recipe, "crop_frames")
 
 

@@ -1,0 +1,65 @@
+"""Train the model that comes with kws, kws/pretrained/keywords.pt, on clips of people.
+
+    python benchmarks/shipped_training.py RECORDINGS RUN --train
+    python benchmarks/shipped_training.py RECORDINGS RUN --end
+    python benchmarks/shipped_training.py RECORDINGS RUN
+
+RECORDINGS has speech_commands_people/ (words, and lists of the speakers for validation) and
+speech_commands_excerpt/, of which only _background_noise_ is read here: its clips of words are part
+of the official test. The first command trains as the recipe keywords-stream says, and continues
+what was interrupted. The second is for a training that had to be interrupted: RUN-end begins with
+its averaged weights, and a learning rate that falls to zero within 300 steps. The third rounds the
+averaged weights of the last step, of RUN-end or else of RUN, to 16 bits and writes them.
+`benchmarks/shipped.py` measures them and writes their card.
+"""
+
+import argparse
+from pathlib import Path
+
+from kws.cli import run as run_command
+from kws.training.checkpoint import SHIPPED, read_checkpoint, save_checkpoint, weights_of
+
+RECIPE = "keywords-stream"
+END = {"total_steps": "300", "lr": "1e-3", "warmup_steps": "15", "validate_every": "100"}
+END |= {"ema": "0.98"}
+
+
+def gather(recordings: Path, out: Path) -> Path:
+    """A folder with the words of people and the background noise, as links."""
+    out.mkdir(parents=True, exist_ok=True)
+    parts = [*sorted((recordings / "speech_commands_people").iterdir())]
+    for part in (*parts, recordings / "speech_commands_excerpt" / "_background_noise_"):
+        if not (out / part.name).exists():
+            (out / part.name).symlink_to(part.resolve())
+    return out
+
+
+def main() -> None:
+    """Train, end a training, or write what was trained."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recordings", type=Path)
+    parser.add_argument("run", type=Path, help="its data are linked in RUN-data")
+    parser.add_argument("--train", action="store_true")
+    parser.add_argument("--end", action="store_true")
+    chosen = parser.parse_args()
+    run, end = chosen.run, chosen.run.with_name(f"{chosen.run.name}-end")
+    if chosen.train or chosen.end:
+        data = gather(chosen.recordings, run.with_name(f"{run.name}-data"))
+        command = ["train", RECIPE, "--data", str(data), "--device", "cpu", "--resume", "--out"]
+        command += [str(run)] if chosen.train else [str(end), "--init", str(run / "last.pt")]
+        if chosen.end:
+            command += [word for key in END for word in ("--set", f"train.{key}={END[key]}")]
+        raise SystemExit(run_command(command))
+    states = [read_checkpoint(each / "last.pt") for each in (run, end) if each.exists()]
+    made = " and ".join(f"{state['step']:,}" for state in states) + " steps"
+    weights = {
+        name: weight.half() if weight.is_floating_point() else weight
+        for name, weight in weights_of(states[-1]).items()
+    }
+    out, kept = SHIPPED["keywords"], {**states[-1], "weights": weights, "made": made}
+    save_checkpoint(out, {key: value for key, value in kept.items() if key != "training"})
+    print(f"{out}: {out.stat().st_size / 1000:.0f} kB, {made}")
+
+
+if __name__ == "__main__":
+    main()
