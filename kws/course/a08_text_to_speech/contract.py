@@ -278,7 +278,8 @@ def target_values(draw, B, S, stop_targets):
     """1 at the last step of each utterance, and nowhere else."""
     lengths = valid_frames(B, S).sum(dim=1)
     yield f"stop_targets({lengths.tolist()}, {S})", stop_targets(lengths, S)
-    yield f"stop_targets([1, {S}], {S + 2})", stop_targets(torch.tensor([1, S]), S + 2)
+    drawn = torch.cat([torch.tensor([1, S]), draw.integers(4, low=1, high=S + 1)])
+    yield f"stop_targets({drawn.tolist()}, {S + 2})", stop_targets(drawn, S + 2)
 
 
 @trial("8.4", public={"B": 3, "S": 7}, hidden={"B": 2, "S": 11})
@@ -306,7 +307,9 @@ def guide_values(draw, B, S, U, guide_weights):
     guide = guide_weights(steps, phonemes)
     yield "the shape of guide_weights(steps, phonemes)", list(guide.shape)
     yield "guide_weights(steps, phonemes)", guide * valid[..., None] * texts[:, None]
-    yield "guide_weights of the first alone, width=0.1", guide_weights(steps[:1], phonemes[:1], 0.1)
+    width = round(draw.uniform(1, low=0.1, high=0.3).item(), 3)  # in digits that a label can show
+    label = f"guide_weights of the first alone, width={width}"
+    yield label, guide_weights(steps[:1], phonemes[:1], width)
 
 
 @trial("8.4", public={"B": 3, "S": 9, "U": 7, "H": 2}, hidden={"B": 2, "S": 11, "U": 8, "H": 3})
