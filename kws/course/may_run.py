@@ -95,7 +95,6 @@ def changes_of(node: ast.stmt) -> Iterator[str]:
 
 
 def _targets(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> list[ast.expr]:
-    """What is on the left."""
     return node.targets if isinstance(node, ast.Assign) else [node.target]
 
 
@@ -141,7 +140,6 @@ def _changed_by(call: ast.expr) -> Iterator[str]:
 
 
 def _changes_cheaply(call: ast.Call) -> bool:
-    """`TABLE.update(…)` or `setattr(Layer, "forward", f)`."""
     if isinstance(call.func, ast.Attribute):
         return call.func.attr in CHANGING and bool(root_of(call.func.value))
     return root_of(call.func) == "setattr" and len(call.args) == 3

@@ -252,8 +252,6 @@ class _Known:
 
 
 class _Reader(ast.NodeVisitor):
-    """Follows names through one source, and what is known of them through all."""
-
     def __init__(
         self, known: _Known, source: ParsedSource, forbidden: tuple[str, ...], number: str
     ):
@@ -425,7 +423,6 @@ def _inside(base: str, name: str) -> str:
 
 
 def _is_backwards(part: ast.Slice) -> bool:
-    """Whether it is `[::-1]`."""
     step = part.step
     if part.lower or part.upper or not isinstance(step, ast.UnaryOp):
         return False

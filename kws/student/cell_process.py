@@ -55,18 +55,14 @@ class Printed(io.TextIOBase):
         self.text = ""
 
     def write(self, text: str, /) -> int:
-        """Keep what there is room for."""
         self.text += text[: max(0, MAX_PRINTED - len(self.text))]
         return len(text)
 
     def isatty(self) -> bool:
-        """Nobody watches."""
         return False
 
 
 class CellText(str):
-    """The source of a cell that ran, and what a reader calls the cell."""
-
     __slots__ = ("where",)
 
 
@@ -150,7 +146,6 @@ class Kernel:
             self.tell({"raised": number, "text": finding["text"], "where": finding["where"]})
 
     def statements(self, body: list[ast.stmt], name: str) -> BaseException | None:
-        """All of a cell, as a kernel does: nothing after an error, which is returned."""
         for position, node in enumerate(body):
             if error := self.execute(node, name):
                 finding = self.finding(error, name)
@@ -230,7 +225,6 @@ class Kernel:
         torch.manual_seed(0)
 
     def execute(self, node: ast.stmt, name: str) -> BaseException | None:
-        """Run one statement in the namespace. Returns what it raised."""
         try:
             code = compile(ast.Module([node], []), name, "exec", dont_inherit=True)
             exec(code, vars(self.module))
@@ -294,13 +288,11 @@ class Kernel:
         return ""
 
     def name_of(self, file: str) -> str:
-        """What a reader calls `<cell 5>`."""
         number = file.strip("<>").removeprefix("cell ")
         return self.names.get(int(number), f"cell {number}") if number.isdigit() else file
 
 
 def describe(error: BaseException) -> str:
-    """`ValueError: what it says`, on one line."""
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     message = " ".join(str(message).split())
     message = message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…"
@@ -321,7 +313,6 @@ def place_of(error: BaseException, name: str) -> tuple[str, int]:
 
 
 def stored(node: ast.stmt) -> set[str]:
-    """The names that a statement makes at the top of the notebook."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {node.name}
     if isinstance(node, ast.Import | ast.ImportFrom):
@@ -334,7 +325,6 @@ def stored(node: ast.stmt) -> set[str]:
 
 
 def _names_by_text(source: str) -> set[str]:
-    """Names that a cell which cannot be parsed would define."""
     found = re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=", source, re.M)
     return {defined or assigned for defined, assigned in found}
 
@@ -355,7 +345,6 @@ class LazyFinder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The ordinary module, with a lazy loader."""
         found = importlib.machinery.PathFinder.find_spec(name, path) if name in LAZY else None
         if found and found.loader:
             found.loader = importlib.util.LazyLoader(found.loader)
@@ -363,7 +352,6 @@ class LazyFinder(importlib.abc.MetaPathFinder):
 
 
 def load() -> None:
-    """Import what every run needs."""
     gc.disable()  # what torch makes stays: a search for garbage among it costs 0.3 CPU s
     import torch  # noqa: F401
 
@@ -414,6 +402,5 @@ def serve_job(still_wanted: Callable[[], bool] = lambda: True) -> None:
 
 
 def main() -> None:
-    """One job in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
     serve_job()

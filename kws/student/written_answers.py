@@ -17,7 +17,6 @@ PLACEHOLDER = re.compile(r"\*?Write your answer to \d+\.[A-Z] here, in place of 
 
 
 def questions_of(number: str) -> dict[str, str]:
-    """ID -> title of each written question, in the notebook's order."""
     headings = (HEADING.search(cell.source) for cell in released_cells(number))
     return {found[1]: found[2] for found in headings if found}
 
@@ -45,7 +44,6 @@ def empty_answers(number: str, path: Path) -> list[str]:
 
 
 def _belongs(raw: Mapping[str, Any]) -> str | None:
-    """The question that the metadata of a cell name."""
     metadata = raw.get("metadata")
     ours = metadata.get("kws") if isinstance(metadata, dict) else None
     written = ours.get("written") if isinstance(ours, dict) else None
