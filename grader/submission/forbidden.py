@@ -17,13 +17,11 @@ def forbidden_uses(
     others: Iterable[str] = (),
     number: str = "",
 ) -> list[Use]:
-    """Every use that `kws.course.used_names.uses_in` finds."""
     return uses_in(_parts(tuple(pieces)), forbidden, names, others, number)
 
 
 @lru_cache(maxsize=32)
 def _parts(pieces: tuple[Piece, ...]) -> tuple[ParsedSource, ...]:
-    """The pieces as the reader takes them: the same for every check of a task."""
     effort = Effort()
     # what does not parse will not run either
     trees = [parse(piece.source, effort) or ast.Module([ast.Pass()], []) for piece in pieces]
@@ -40,7 +38,6 @@ def expect_own_work(
     others: Iterable[str] = (),
     number: str = "",
 ) -> None:
-    """Stop with `Reason.FORBIDDEN` where the definitions of `names` use what is not for answers."""
     found = forbidden_uses(pieces, forbidden, names, others, number)
     if found:
         raise Stopped(Reason.FORBIDDEN, found[0].fact, found[0].hint)

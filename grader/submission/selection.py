@@ -33,20 +33,14 @@ DEFINES = re.compile(r"(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>[^\W\d]\w*)")
 
 @dataclass(frozen=True, kw_only=True)
 class FoundStatement:
-    """A statement of the submission, its place, and what it defines.
-
-    Attributes:
-        prose: it is in a cell that is not marked as code.
-        runs: it is of the harmless kinds.
-        changes: names whose values it changes in place.
-    """
+    """A statement of the submission, its place, and what it defines."""
 
     statement: Statement
     where: str
-    prose: bool
+    prose: bool  # it is in a cell that is not marked as code
     names: tuple[str, ...]
-    runs: bool
-    changes: tuple[str, ...] = ()
+    runs: bool  # it is of the harmless kinds
+    changes: tuple[str, ...] = ()  # names whose values it changes in place
 
 
 @dataclass(kw_only=True)

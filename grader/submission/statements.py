@@ -34,8 +34,6 @@ CONTINUES = re.compile(r"(?:else|elif|except|finally|case)\b|[)\]}]")
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One top-level statement: its node, its text, and the line of the cell it begins on."""
-
     node: ast.stmt
     source: str
     line: int
@@ -92,7 +90,6 @@ def _parse(source: str, effort: Effort) -> ast.Module | SyntaxError | None:
 
 
 def _is_too_much(source: str) -> bool:
-    """Whether parsing it would take too long, or too many levels of Python's parser."""
     large = len(source) > MAX_CODE or any(len(line) > MAX_LINE for line in source.split("\n"))
     return large or _depth(source) > MAX_DEPTH or len(SIGN.findall(source)) > MAX_SIGNS
 

@@ -52,7 +52,6 @@ def find_answers(data: bytes, questions: Sequence[WrittenQuestion]) -> dict[str,
 
 
 def prose_cells(data: bytes) -> list[ProseCell]:
-    """All cells of a notebook or a script; none of what is broken."""
     text, _ = decode(data)
     if not looks_like_notebook(text):
         return list(_of_script(text))
@@ -109,7 +108,6 @@ def _address(kind: str, content: Any) -> str | None:
 
 
 def _of_script(text: str) -> Iterator[ProseCell]:
-    """The cells of a script in py:percent format."""
     kind, lines = "code", list[str]()
     for line in [*text.split("\n"), "# %%"]:
         head = HEAD.fullmatch(line)
@@ -149,7 +147,6 @@ def _answer(question: WrittenQuestion, cells: Sequence[ProseCell]) -> WrittenAns
 
 
 def _beyond(prompt: str, source: str) -> str:
-    """What was written into the cell of the question."""
     rest = source.strip().removeprefix(prompt.strip()) if prompt.strip() in source else ""
     return _clean(MARKER.sub("", rest))
 
