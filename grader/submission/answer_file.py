@@ -13,7 +13,8 @@ from grader.submission.contents import Piece
 from grader.submission.decoding import bounded, decode, listed, short
 from grader.submission.ipynb import NotebookCell, NotebookFile, looks_like_notebook, read_notebook
 from grader.submission.selection import FoundStatement, examine, unreadable
-from grader.submission.statements import Effort, Statement, parse, read_code
+from grader.submission.statements import Effort, parse, read_code
+from kws.course.magics import Statement
 from kws.course.own_work import is_installed
 from kws.course.todos import unanswered
 

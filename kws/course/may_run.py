@@ -11,6 +11,7 @@ changes something of the submission's own, as in `TABLE.fill_(2)` or `with torch
 import ast
 import symtable
 from collections.abc import Iterator
+from functools import lru_cache
 
 PURE = {
     "abs", "all", "any", "bool", "complex", "dict", "divmod", "enumerate", "float", "frozenset",
@@ -259,13 +260,14 @@ def made_by(node: ast.stmt) -> str:
     return ""
 
 
-def used_names(source: str) -> set[str]:
+@lru_cache(maxsize=16_384)
+def used_names(source: str) -> frozenset[str]:
     """The names that statements take from the namespace around them, not their own variables."""
     try:
         tables = [symtable.symtable(source, "answer", "exec")]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
-    used = set()
+        return frozenset()
+    used = set[str]()
     while tables:
         table = tables.pop()
         outermost = table.get_type() == "module"
@@ -275,4 +277,4 @@ def used_names(source: str) -> set[str]:
             if symbol.is_referenced() and (outermost or symbol.is_global())
         }
         tables += table.get_children()
-    return used
+    return frozenset(used)
