@@ -43,7 +43,7 @@ def candidate(
     sandbox: Sandbox | None = None,
     seed: Seed | None = None,
 ) -> Candidate:
-    """A student's wrong answer, tried in our solution in the sandbox; UsageError if it does not fit."""
+    """A student's wrong answer, tried in our solution in the sandbox; UsageError if it fails."""
     number, asked = _task(task)
     question, name = one_line(question).strip(), one_line(name or question).strip()
     if not question:

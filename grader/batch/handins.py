@@ -173,7 +173,7 @@ def _flat(path: Path, stems: Iterable[str]) -> _Flat:
 
 
 def _together(files: list[_Flat]) -> list[FolderEntry]:
-    """One student's files: of each assignment the newest answer and weights; others by themselves."""
+    """One student's files: of each assignment the newest answer and weights; others alone."""
     newest: dict[tuple[str, str], _Flat] = {}
     for one in sorted(files, key=lambda one: (one.when, one.path.name)):
         newest[one.kind, one.stem] = one

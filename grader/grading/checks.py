@@ -80,7 +80,7 @@ def read_check(
 
 
 def verify(assignment: Assignment, checks: Sequence[Check]) -> None:
-    """UsageError unless every task has a check, IDs are unique, each `after` names an earlier one."""
+    """UsageError unless tasks have checks, IDs are unique, and `after` names earlier checks."""
     tasks = [task.id for task in assignment.tasks]
     wrong = []
     seen: set[str] = set()

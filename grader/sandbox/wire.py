@@ -83,7 +83,7 @@ class Opaque:
 def dump(
     value: Any, special: Callable[[Any], Any] = lambda x: x, most: int | None = None
 ) -> list[bytes]:
-    """The frame of `value` in parts; `special` replaces what cannot cross; TooLarge above `most`."""
+    """The frame of `value` in parts; `special` replaces what cannot cross; TooLarge over `most`."""
     writer = _Writer(special, most)
     text = json.dumps(writer.plain(value, 0), separators=(",", ":")).encode()
     if len(text) > MAX_JSON:

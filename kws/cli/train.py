@@ -176,11 +176,7 @@ def started_by(environment: Mapping[str, str]) -> list[str]:
 
 
 def protocol_of(words: str, data: Path) -> str:
-    """The name of the protocol of somebody's own words; "all" is every word folder.
-
-    Raises:
-        UsageError: words that `own_protocol` refuses, or that spaces separate.
-    """
+    """The protocol of somebody's own words; "all" is every word folder. UsageError for none."""
     from kws.data.own_words import words_in
     from kws.data.protocols import own_protocol
 
