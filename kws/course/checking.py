@@ -155,9 +155,9 @@ def check_values(trial_id: str, *answers: Any) -> None:
             raise
         except Exception as error:
             _expect_own(called, trial)
-            results = [*found, error]
-            question = golden.question(results, trial) or _door(error)
-            usual = "" if question else golden.usual(results)
+            shown = [*found, error]
+            question = golden.question(shown, trial) or _door(error)
+            usual = "" if question else golden.usual(shown)
             error.kws_hint = question  # type: ignore[attr-defined]
             error.kws_usual = usual  # type: ignore[attr-defined]
             raise

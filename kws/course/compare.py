@@ -108,7 +108,7 @@ class Record:
             return None
         if isinstance(self.content, list):
             return f"got\n{_shown(other)}\n  expected\n{_shown(self)}{self._pattern(value)}"
-        return f"the shape is right, but the values differ{self._pattern(value)}"
+        return f"the shape is right, but the values differ from the reference{self._pattern(value)}"
 
     def _pattern(self, value: Any) -> str:
         """What a tensor of other values has in common with this one, to be added to the fact."""
@@ -122,11 +122,11 @@ class Record:
         other = Record.of(value, axes=True)
         found = find_change(value, agrees)
         if not found and other.shape == self.shape and self.kind in ROUNDED:
-            ones = Record.of(torch.ones(self.shape))
-            found = find_factor(*(_known(record) for record in (other, self, ones)))
+            ones = Record.of(torch.ones_like(value))
+            found = find_factor(_known(other), _known(self), _known(ones))
         if not found and other.shape == self.shape and "axes" in self.content:
-            own = [other.content["axes"], self.content["axes"]]
-            found = find_place(*own, self.content["scale"])
+            axes = other.content["axes"], self.content["axes"]
+            found = find_place(axes[0], axes[1], self.content["scale"])
         return f": {found}" if found else ""
 
     def is_like(self, other: "Record", rtol: float, atol: float) -> bool:
