@@ -73,7 +73,6 @@ class Cluster:
 
 
 def run_on_worker(root: str, module: str, function: str, item: Any) -> Any:
-    """On a worker: the result of a function of ours."""
     import importlib
     import sys
 

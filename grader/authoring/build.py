@@ -36,8 +36,6 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 @dataclass(frozen=True, kw_only=True)
 class SolutionCell:
-    """One cell of a solution: `kind` is code, markdown or raw, `line` where its text begins."""
-
     kind: str
     source: str
     tags: tuple[str, ...]
@@ -46,7 +44,6 @@ class SolutionCell:
 
 
 def solution_scripts(root: Path = ROOT) -> list[Path]:
-    """Every `solutions/NN_slug.py`, sorted."""
     scripts = (root / "solutions").glob("*.py")
     return sorted(path for path in scripts if STEM.fullmatch(path.stem))
 

@@ -134,7 +134,6 @@ def _known(through: str, catalog: Mapping[str, Assignment]) -> str:
 
 
 def _imports_of(files: Mapping[str, bytes]) -> set[str]:
-    """What the notebooks and scripts among these files import."""
     texts = [data.decode() for path, data in files.items() if path.endswith(".py")]
     for path in files:
         if path.endswith(".ipynb"):
@@ -153,7 +152,6 @@ def _library(root: Path, kept: Collection[str]) -> list[Path]:
 
 
 def code_cells(notebook: bytes) -> list[str]:
-    """The sources of its code cells."""
     cells = json.loads(notebook)["cells"]
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
@@ -163,7 +161,6 @@ def _module_file(path: Path, root: Path) -> str:
 
 
 def _pyproject(root: Path) -> str:
-    """Ours without what only staff need: one install brings Jupyter along."""
     table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     project = table["project"]
     extras = project.get("optional-dependencies", {}).get("notebooks", [])

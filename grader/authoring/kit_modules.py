@@ -30,7 +30,6 @@ class Modules:
 
     @property
     def gone(self) -> frozenset[str]:
-        """All that the kit lacks."""
         return frozenset(self.withheld) | frozenset(self.along) | self.unused
 
 

@@ -47,8 +47,6 @@ class Secret:
 
 @dataclass(frozen=True, kw_only=True)
 class Leak:
-    """A file of the kit that holds a secret."""
-
     file: str
     what: str
 
@@ -76,7 +74,6 @@ def covered(secret: tuple[str, ...], shingles: Shingles) -> float:
 
 
 def secrets_of_solution(solution: Path) -> list[Secret]:
-    """The answers of a solution, and the cells that only staff get."""
     found = []
     for cell in read_solution(solution):
         if "staff" in cell.tags:
@@ -183,7 +180,6 @@ def _both(texts: list[str]) -> list[str]:
 
 
 def _strings(node: Any) -> Iterator[str]:
-    """Every string in a tree of JSON; lines of text in a list are one."""
     if isinstance(node, str):
         yield node
     elif isinstance(node, list) and node and all(isinstance(item, str) for item in node):
@@ -194,6 +190,5 @@ def _strings(node: Any) -> Iterator[str]:
 
 
 def hidden_checks(root: Path = ROOT) -> list[Secret]:
-    """All of `grader/course/aNN_slug/test_checks.py`."""
     paths = sorted((root / "grader" / "course").glob("*/test_checks.py"))
     return [secret for path in paths for secret in secrets_of_code(path, "check")]

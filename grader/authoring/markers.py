@@ -41,7 +41,6 @@ class Region:
     code: list[str] = field(default_factory=list)
 
     def todo(self) -> list[str]:
-        """The lines that a student sees in its place."""
         steps = [f"{self.indent}#   {n}. {text}" for n, text in enumerate(self.steps, start=1)]
         error = f'{self.indent}raise NotImplementedError("TODO {self.task}")'
         return [f"{self.indent}# TODO {self.task}", *steps, error]
@@ -56,7 +55,6 @@ def strip_solutions(source: str, *, where: str = "cell", line: int = 1) -> str:
 
 
 def regions_of(source: str, *, where: str = "cell", line: int = 1) -> list[Region]:
-    """The regions of one cell, in order."""
     return _walk(source, where, line)[1]
 
 

@@ -66,7 +66,6 @@ def _doors(exported: list[_Exported], answer: int) -> Iterator[int]:
 
 
 def _exported(path: Path) -> Iterator[_Exported]:
-    """The imports, definitions and assignments of the exported cells."""
     for cell in read_solution(path):
         if "export" not in cell.tags:
             continue

@@ -40,5 +40,4 @@ def written_questions(number: str, root: Path = ROOT) -> tuple[WrittenQuestion, 
 
 
 def _given(cell: SolutionCell) -> str:
-    """The source of a cell as students got it."""
     return strip_solutions(cell.source).strip() if cell.kind == "code" else cell.source.strip()

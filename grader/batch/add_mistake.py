@@ -121,7 +121,6 @@ def _report(store: Store, student: str, number: str) -> Report:
 
 
 def _plain(code: str, task: Task) -> str:
-    """The code without comments; UsageError where it does not define all that the task asks for."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError):

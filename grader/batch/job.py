@@ -71,7 +71,6 @@ def grade_job(
 
 
 def written_answers(submission: Submission) -> dict[str, WrittenAnswer]:
-    """What was written below each question that a person marks."""
     return find_answers(submission.handed_in, written_questions(submission.assignment))
 
 
@@ -98,7 +97,6 @@ def _plain_name(name: str) -> str:
 
 
 def _copy(path: Path, place: Path) -> None:
-    """Copy a file, or as much of it as shows that it is larger than what is read."""
     left = MAX_NOTEBOOK + 1
     with path.open("rb") as source, place.open("wb") as target:
         while left > 0 and (part := source.read(min(left, PART))):

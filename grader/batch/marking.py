@@ -89,7 +89,6 @@ def _read_all(
 
 
 def _take(path: Path, asked: Mapping[str, WrittenQuestion], store: Store, seed: Seed) -> str:
-    """Read the marks, all of them or none; what to say."""
     students = sorted({name for each in asked for name in store.answered(_number(each))})
     rows = read_marks(path, asked, students, seed)
     marks = {student: dict(row) for student, row in store.marks().items()}
@@ -108,8 +107,6 @@ def _take(path: Path, asked: Mapping[str, WrittenQuestion], store: Store, seed: 
 
 @dataclass(frozen=True, kw_only=True)
 class _Line:
-    """One answer: whose, and how it is called on the page and in the table."""
-
     label: str
     student: str
     answer: WrittenAnswer
@@ -123,7 +120,6 @@ def _write(
     unread: Mapping[str, str],
     taken: Path | None,
 ) -> list[str]:
-    """Write pages and table; the lines to print."""
     marks, messages = store.marks(), []
     head = ["student" if seed is None else "answer", "question", "points", "of", "comment"]
     rows = [head]
@@ -155,7 +151,6 @@ def _row(one: ShownAnswer, question: WrittenQuestion) -> list[str]:
 
 
 def _table(path: Path, rows: Sequence[Sequence[str]], taken: Path | None) -> str:
-    """Write the table to fill in, unless somebody has begun to; what to say."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([[cell(word) for word in row] for row in rows])

@@ -43,7 +43,6 @@ class Store:
         self.out = out
 
     def report_path(self, student: str, assignment: str) -> Path:
-        """Where a report lies."""
         return self.out / "reports" / student / f"{assignment}.json"
 
     def reports(self, folder: str = "reports") -> list[Report]:
@@ -52,7 +51,6 @@ class Store:
         return [report for path in paths if (report := self._read(path)) is not None]
 
     def of(self, student: str) -> dict[str, Report]:
-        """Assignment -> report of one student."""
         paths = sorted((self.out / "reports" / student).glob("*.json"))
         found = [report for path in paths if (report := self._read(path)) is not None]
         return {report.assignment: report for report in found}
@@ -81,7 +79,6 @@ class Store:
         return {(report.student, report.assignment): report for report in self.reports(BEFORE)}
 
     def forget(self) -> None:
-        """The regrading has come to its end."""
         shutil.rmtree(self.out / BEFORE, ignore_errors=True)
 
     def current(self, student: str) -> dict[str, list[str]]:
@@ -100,7 +97,6 @@ class Store:
             _refresh(path, text.encode("utf-8", "replace"))
 
     def answers(self, student: str, assignment: str) -> dict[str, WrittenAnswer]:
-        """Question -> what was written."""
         table = _table(self.out / "answers" / student / f"{assignment}.json")
         try:
             return {question: WrittenAnswer.from_json(row) for question, row in table.items()}
@@ -129,7 +125,6 @@ class Store:
             ) from None
 
     def keep_marks(self, marks: Mapping[str, Mapping[str, Mark]]) -> None:
-        """Write all marks, whole or not at all."""
         table = {
             student: {question: asdict(mark) for question, mark in sorted(row.items())}
             for student, row in sorted(marks.items())
@@ -152,7 +147,6 @@ class Store:
         ]
 
     def remarks(self) -> dict[Key, tuple[str, ...]]:
-        """What earlier runs remarked."""
         found = _pairs(_table(self.out / "remarks.json"))
         return {key: tuple(map(str, words)) for key, words in found if isinstance(words, list)}
 
@@ -251,7 +245,6 @@ def _nested(table: Mapping[Key, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _pairs(nested: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:
-    """The inverse of `_nested`."""
     for student, row in nested.items():
         if isinstance(row, dict):
             yield from (((student, number), value) for number, value in row.items())

@@ -17,8 +17,6 @@ NAMED = 3  # others with the same code; more are counted
 
 @dataclass(frozen=True, kw_only=True)
 class GradedSubmission:
-    """One assignment of one submission: the report, and whether it was kept from an earlier run."""
-
     submission: StudentSubmission
     report: Report
     work: str = ""
@@ -28,7 +26,6 @@ class GradedSubmission:
 
     @property
     def key(self) -> Key:
-        """Student and assignment."""
         return self.submission.student, self.report.assignment
 
 
@@ -44,7 +41,6 @@ def read_deadline(text: str) -> datetime:
 
 
 def lateness(submission: StudentSubmission, deadline: datetime | None) -> str:
-    """How late a submission is, in words; "" if it is not."""
     entry = submission.entry
     if deadline is not None and entry.when > deadline:
         when = entry.when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
@@ -117,7 +113,6 @@ def circumstances(
 def remarks(
     graded: Sequence[GradedSubmission], deadline: datetime | None = None
 ) -> dict[Key, tuple[str, ...]]:
-    """Remarks on each outcome, for those that have any."""
     same: Mapping[Key, tuple[str, ...]] = same_work(graded)
     found = {}
     for one in graded:

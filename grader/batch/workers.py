@@ -65,7 +65,6 @@ class Workers:
                 self._evaluator.close()
 
     def info(self) -> EvaluatorInfo:
-        """What jobs are graded with; UsageError if nothing can be."""
         if self._evaluator is not None:
             return _start(self._evaluator)
         ((_, found),) = self._pool.as_completed(start, [(self._required, self._environ, {})])
@@ -111,7 +110,6 @@ def start(task: Task) -> EvaluatorInfo:
 
 
 def grade(task: Task) -> dict[str, Any]:
-    """On a worker of a cluster: what became of a job."""
     required, environ, job = task
     return grade_with_retry(_evaluator(required, environ), job)
 
@@ -134,7 +132,6 @@ def _evaluator(required: str | None, environ: Mapping[str, str]) -> Evaluator:
 
 
 def _seed() -> str:
-    """The text of the secret seed that this machine's environment names."""
     from grader.core.seed import DEVELOPMENT, FILE_VARIABLE, read_seed
 
     read_seed()  # refuses a bad one

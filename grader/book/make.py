@@ -132,7 +132,6 @@ def repeated(text: str, stem: str, secrets: Sequence[Secret]) -> str:
 
 
 def run_sphinx(python: Path, source: Path, out: Path) -> None:
-    """Sphinx, each warning an error. UsageError with what it said."""
     command = [str(python), "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q"]
     command += ["-d", str(source.parent / "doctrees"), str(source), str(out)]
     try:

@@ -10,6 +10,5 @@ VARIABLE = "KWS_GRADER_MISTAKES"
 
 
 def added_path(number: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """The file of added mistakes of an assignment, which need not be there."""
     own = next((ROOT / "grader" / "course").glob(f"a{number}_*"), ROOT / "grader" / "course")
     return Path(environ.get(VARIABLE) or own) / f"added_{number}.toml"

@@ -33,7 +33,6 @@ class Seed:
         self._key = text.strip().encode()
 
     def __repr__(self) -> str:
-        """Says which seed, without the seed."""
         return f"Seed(id={self.id!r})"
 
     @cached_property
@@ -48,7 +47,6 @@ class Seed:
         return hashlib.scrypt(self._key, salt=b"kws seed id", n=2**14, r=8, p=1, dklen=6).hex()
 
     def number(self, name: str) -> int:
-        """A whole number from 0 to 2⁶³ - 1."""
         drawn = hmac.digest(self._key, name.encode(), "sha256")
         return int.from_bytes(drawn[:8], "big") >> 1
 

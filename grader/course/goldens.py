@@ -32,7 +32,6 @@ NOISE = 0.02
 
 
 def golden_path(number: str) -> Path:
-    """The file for an assignment."""
     return COURSE / ASSIGNMENTS[number].folder / FILE
 
 

@@ -127,7 +127,6 @@ def _hash(name: str) -> int:
 
 
 def _place(source: Path, out: Path, names: Sequence[str]) -> None:
-    """Link or copy files."""
     for folder in sorted({(out / name).parent for name in names}):
         folder.mkdir(parents=True, exist_ok=True)
     title = "/".join(out.parts[-2:])

@@ -51,8 +51,6 @@ class EquivalentMutant:
 
 @dataclass(frozen=True)
 class MutationReport:
-    """What became of the mutants of an assignment."""
-
     tested: int
     survivors: tuple[Mutant, ...]
     equivalent: int
@@ -145,7 +143,6 @@ def _is_right(number: str, task: str, edits: tuple[Edit, ...]) -> bool:
 def mutation_report(
     number: str, *, visible: bool = False, workers: int | None = None
 ) -> MutationReport:
-    """Run the trials of an assignment on every mutant of its answers."""
     for trial in all_trials(number):
         if not _agrees(trial, our_answers(number), visible):
             raise UsageError(f"{trial.id}: our own answer fails: run `python -m grader release`")
@@ -178,7 +175,6 @@ def equivalent_mutants(number: str) -> dict[tuple[str, str], str]:
 
 
 def _mutants(number: str) -> Iterator[tuple[int, Mutant]]:
-    """(position of the exported cell, mutant), of every solution region."""
     exported = [cell for cell in read_solution(solution(number)) if "export" in cell.tags]
     for position, cell in enumerate(exported):
         if cell.task:
@@ -200,7 +196,6 @@ def _answer_lines(source: str) -> set[int]:
 
 
 def _survives(number: str, visible: bool, placed: tuple[int, Mutant]) -> bool:
-    """Whether all trials of the task give what our own answer gives."""
     position, mutant = placed
     signal.signal(signal.SIGALRM, _too_long)
     signal.alarm(SECONDS)

@@ -71,7 +71,6 @@ def minutes(cells: list[SolutionCell]) -> float:
 
 
 def hours(number: str) -> float:
-    """The estimate for an assignment, to the half hour."""
     return round(minutes(read_solution(solution(number))) / 30) / 2
 
 
@@ -131,6 +130,5 @@ def brought_up_to_date(text: str) -> str:
 
 
 def main(pages: Iterable[Path]) -> None:
-    """Bring each page up to date."""
     for page in pages:
         write_text(page, brought_up_to_date(page.read_text(encoding="utf-8")))

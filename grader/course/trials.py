@@ -32,7 +32,6 @@ MOST_RECORDS = 8  # wrong results of one trial by which a mistake is known
 
 
 def hidden_seed(trial: Trial, secret: Seed) -> int:
-    """Of a trial's inputs when it is graded."""
     return secret.number(trial.id) % 2**32
 
 
@@ -98,7 +97,6 @@ def _fingerprint(trial: Trial, expected: Results, measured: Results) -> dict[str
 
 
 def _question(trial: Trial, results: Results, seed: int) -> str:
-    """Of the planted mistake that has these results, or ""."""
     for position, mistake in enumerate(planted(trial.number).mistakes):
         if mistake.task == trial.task:
             theirs = _mistaken_results(trial, position, seed)
@@ -113,12 +111,10 @@ def _question(trial: Trial, results: Results, seed: int) -> str:
 
 @cache
 def our_answers(number: str) -> Mapping[str, Any]:
-    """Our answers to an assignment, loaded."""
     return load_answers(exported_cells(solution(number)), f"solution {number}")
 
 
 def expected_results(trial: Trial, seed: int) -> Results:
-    """What our answers give when the trial is graded with this seed."""
     return _expected(trial.id, seed)
 
 
@@ -156,7 +152,6 @@ def size_of_value(value: Any, most: float = math.inf) -> int:
 
 @cache
 def mistaken_answers(number: str, position: int) -> Mapping[str, Any]:
-    """Our answers with one of the planted mistakes in them, loaded."""
     text = mistaken(number, [planted(number).mistakes[position]]).decode()
     return load_answers(exported_cells(solution(number), text), f"mistake {position} of {number}")
 

@@ -33,23 +33,18 @@ MARKER = (
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One line of a score card, before it ran.
-
-    Attributes:
-        after: ids of checks of this assignment; where one of them earned nothing, this is not run.
-        timeout: seconds for the student's side of it; None for the usual limit.
-        retrain: whether it trains, and therefore exists under `--retrain` only.
-    """
+    """One line of a score card, before it ran."""
 
     assignment: str
     id: str
     task: str
     title: str
     points: float
+    # ids of checks of this assignment; where one of them earned nothing, this is not run
     after: tuple[str, ...] = ()
     concept: str = ""
-    timeout: float | None = None
-    retrain: bool = False
+    timeout: float | None = None  # seconds for the student's side of it; None for the usual limit
+    retrain: bool = False  # whether it trains, and therefore exists under `--retrain` only
 
 
 def read_check(
@@ -159,7 +154,6 @@ def _sources_digest(stem: str) -> str:
 
 
 def _of_another(folder: str, path: Path) -> bool:
-    """Whether a file of the grader belongs to an assignment that has another folder."""
     own = re.match(r"a\d\d_", path.parent.name) and path.is_relative_to(ROOT / "grader")
     return bool(own) and path.parent.name != folder
 

@@ -49,7 +49,6 @@ def expect_shape(what: str, actual: Any, *shape: int, letters: str = "") -> Tens
 
 
 def expect_finite(what: str, actual: Any, hint: str = "") -> Tensor:
-    """`actual`, if it is a tensor without NaN and infinity."""
     actual = _tensor(what, actual)
     bad = ~torch.isfinite(actual)
     if not bad.any():
@@ -59,7 +58,6 @@ def expect_finite(what: str, actual: Any, hint: str = "") -> Tensor:
 
 
 def expect_logits(what: str, actual: Any, *shape: int, letters: str = "B, C") -> Tensor:
-    """`actual`, if it is a finite tensor of this shape and of a float dtype."""
     actual = expect_shape(what, actual, *shape, letters=letters)
     if not actual.is_floating_point():
         raise Failure(f"{what}: got {_short(actual.dtype)}, expected a float dtype")

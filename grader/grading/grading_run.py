@@ -34,7 +34,6 @@ STAFF = "staff: fault"
 
 
 def judge(check: Check, error: BaseException | None, record: Record) -> CheckResult:
-    """The result of a check that ended with `error`, or with None."""
     reason, message, hint, earned = None, "", "", check.points
     facts, fingerprint = dict(record.facts), {}
     if isinstance(error, Failure):
@@ -67,7 +66,6 @@ def judge(check: Check, error: BaseException | None, record: Record) -> CheckRes
 
 
 def not_run(check: Check, message: str) -> CheckResult:
-    """The result of a check that did not run, for a reason of the student's."""
     return judge(check, Stopped(Reason.NOT_RUN, message), Record())
 
 
@@ -106,7 +104,6 @@ class GradingRun:
 
     @property
     def assignments(self) -> tuple[Assignment, ...]:
-        """Those that are graded, in the course's order."""
         return tuple(ASSIGNMENTS[number] for number in sorted(self.submissions))
 
     def earned(self, check: Check, other: str) -> float | None:
@@ -127,7 +124,6 @@ class GradingRun:
         return tuple(t for t in needed(ASSIGNMENTS[check.assignment], check.task) if t in failed)
 
     def session(self, assignment: str) -> Session:
-        """The student's session for this assignment, opened on first use."""
         if assignment not in self._sessions:
             assert self.sandbox is not None
             stack = ExitStack()
@@ -171,7 +167,6 @@ class GradingRun:
         )
 
     def _share(self, check: Check, program: Code) -> RemoteStudent:
-        """A fresh process, which later trials share."""
         self._end_shared()
         student = self.session(check.assignment).check(program, seconds=check.timeout)
         self._shared = (program, check.timeout, student)
@@ -183,13 +178,11 @@ class GradingRun:
             self._shared = None
 
     def close_session(self, assignment: str) -> None:
-        """End the session; the next use opens a fresh one."""
         self._end_shared()
         if assignment in self._sessions:
             self._sessions.pop(assignment)[1].close()
 
     def close(self) -> None:
-        """End all sessions. The sandbox stays: it is its owner's."""
         for assignment in tuple(self._sessions):
             self.close_session(assignment)
 
@@ -219,7 +212,6 @@ class GradingRun:
         )
 
     def reports(self, *, interrupted: bool = False) -> tuple[Report, ...]:
-        """A report for every assignment."""
         return tuple(self.report(one, interrupted=interrupted) for one in self.assignments)
 
 

@@ -81,7 +81,6 @@ def _pytest(run: GradingRun, *more: str) -> tuple[Grading, int]:
 
 @contextmanager
 def _without(*names: str) -> Iterator[None]:
-    """Variables of the environment that would change how pytest runs, taken out for a while."""
     kept = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield

@@ -23,8 +23,6 @@ NEEDED = ("question", "points")
 
 @dataclass(frozen=True, kw_only=True)
 class MarkRow:
-    """One line of the CSV that gives points."""
-
     student: str
     question: str
     points: float

@@ -36,7 +36,6 @@ _text, _whole = exactly(str), exactly(int)
 
 
 def read_results(value: Any) -> list[tuple[str, Any]]:
-    """Pairs of a text and any value."""
     return [(_text(what), result) for what, result in value]
 
 
@@ -45,16 +44,13 @@ def _tensor(value: Any) -> Tensor:
 
 
 def read_state(table: Any) -> dict[str, Tensor]:
-    """A state dictionary."""
     return {_text(name): _tensor(value) for name, value in table.items()}
 
 
 def read_seen(value: Any) -> Seen:
-    """A call that was observed."""
     output, *counts = value
     return Seen(output, *map(_whole, counts))
 
 
 def read_losses(losses: Any) -> tuple[float, ...]:
-    """Losses of a training run."""
     return tuple(map(exactly(float), losses))

@@ -37,23 +37,17 @@ WEAKNESSES = (
 
 @dataclass(frozen=True)
 class Gpu:
-    """What a process that trains may have.
+    """What a process that trains may have."""
 
-    Attributes:
-        nodes: paths of device nodes, to be read, written and controlled.
-        visible: what CUDA_VISIBLE_DEVICES is there; None leaves it out, so that all are seen.
-    """
-
-    nodes: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()  # paths of device nodes, to be read, written and controlled
+    # what CUDA_VISIBLE_DEVICES is there; None leaves it out, so that all are seen
     visible: str | None = None
 
     def to_plain(self) -> dict[str, Any]:
-        """For a message."""
         return asdict(self)
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any] | None) -> "Gpu | None":
-        """The opposite; None where there is none."""
         return None if plain is None else cls(tuple(plain["nodes"]), plain["visible"])
 
     def show(self) -> None:

@@ -55,7 +55,6 @@ def launch() -> Launched:
 
 
 def _environment() -> dict[str, str]:
-    """All that the server gets to see of ours."""
     kept = ("HOME", "LD_LIBRARY_PATH", "MPLCONFIGDIR")
     one = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
     return {

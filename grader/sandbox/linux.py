@@ -16,7 +16,6 @@ NEWNET, NEWIPC, NEWUTS = 0x40000000, 0x08000000, 0x04000000
 
 @cache
 def libc() -> ctypes.CDLL:
-    """The C library of this process."""
     return ctypes.CDLL(None, use_errno=True)
 
 
@@ -37,20 +36,17 @@ def call(number: int, *arguments: object, what: str) -> int:
 
 
 def prctl(option: int, value: int, more: object = 0) -> None:
-    """`prctl`, for the options above."""
     last = ctypes.c_ulong(more) if isinstance(more, int) else more
     zero = ctypes.c_ulong(0)
     or_error(libc().prctl(option, ctypes.c_ulong(value), last, zero, zero), f"prctl {option}")
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str) -> None:
-    """`mount`."""
     arguments = (source.encode(), target.encode(), kind.encode())
     or_error(libc().mount(*arguments, ctypes.c_ulong(flags), options.encode()), f"mount {target}")
 
 
 def unshare(flags: int) -> None:
-    """`unshare`."""
     or_error(libc().unshare(ctypes.c_int(flags)), "unshare")
 
 

@@ -69,14 +69,12 @@ def fit(
 
 
 def parameters_of(root: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """All parameters, by each of their names, as in `nn.Module.named_parameters`."""
     for path, module in _modules(root):
         for name, tensor in _own(module, "_parameters"):
             yield _joined(path, name), tensor
 
 
 def state_of(root: nn.Module) -> dict[str, Tensor]:
-    """Parameters and persistent buffers by name, as in `nn.Module.state_dict`."""
     found: dict[str, Tensor] = {}
     for path, module in _modules(root):
         fleeting = vars(module).get("_non_persistent_buffers_set", ())
@@ -102,5 +100,4 @@ def _joined(path: str, name: str) -> str:
 
 
 def tensors_of(*values: Any) -> list[Tensor]:
-    """All tensors in nested tuples, lists and dictionaries."""
     return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]

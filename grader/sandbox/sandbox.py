@@ -31,10 +31,8 @@ BEGIN = 30.0  # and a session to begin
 class Sandbox:
     """A server process that confined processes are forked from; a context manager.
 
-    Attributes:
-        tier: of isolation that this machine has, or that was asked for.
-        weaknesses: what that tier leaves open, in words, and why no stronger one is there.
-        gpu: what a check that trains gets; None without, or where it cannot be had.
+    `tier` is that of isolation, `weaknesses` what it leaves open and why no stronger one is there,
+    `gpu` what a check that trains gets.
     """
 
     def __init__(
@@ -88,7 +86,6 @@ class Sandbox:
 
     @property
     def isolation(self) -> str:
-        """The tier as a report names it."""
         return f"{self.tier.value} with a GPU" if self.gpu else self.tier.value
 
     def session(self, withheld: Sequence[str] = (), gpu: Gpu | None = None) -> "Session":
@@ -173,7 +170,6 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """End its processes."""
         self._control.close()
 
     def check(
@@ -211,7 +207,6 @@ class Session:
                 self._control.sendall(session.ORDER.pack(b"K", number))
 
     def _how_ended(self, number: int) -> Ended | None:
-        """How a check's process ended; None while it lives on for two seconds."""
         deadline = time.monotonic() + 2
         while number not in self._ended and (left := deadline - time.monotonic()) > 0:
             if not self._drain(left):
@@ -219,7 +214,6 @@ class Session:
         return self._ended.get(number)
 
     def _drain(self, wait: float) -> bool:
-        """Read what the session said of ends; whether it said something in time."""
         size = session.ENDED.size
         try:
             self._control.settimeout(wait or 0.0)

@@ -68,7 +68,6 @@ class Traps(importlib.abc.MetaPathFinder):
         return spec
 
     def _arm(self, module: types.ModuleType) -> None:
-        """Trap the forbidden names of this module."""
         for name in self.forbidden:
             parent, _, last = name.rpartition(".")
             thing = getattr(module, last, None)

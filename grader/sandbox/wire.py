@@ -107,7 +107,6 @@ def lengths(prefix: bytes, most: int) -> tuple[int, int]:
 
 
 def load(text: bytes, body: bytes) -> Any:
-    """The value of a frame."""
     try:
         tensors = _tensors(body)
         plain = json.loads(
@@ -131,7 +130,6 @@ class _Writer:
         self.bytes = 0
 
     def plain(self, value: Any, depth: int) -> Any:
-        """`value` as what JSON can say."""
         value = self.special(value)
         if value is None or isinstance(value, bool):
             return value
@@ -163,7 +161,6 @@ class _Writer:
         return {"o": type(value).__name__}
 
     def tensor(self, value: torch.Tensor) -> Any:
-        """The tensor's place in the body, after a copy of its values went there."""
         with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
             kind = str(value.dtype).removeprefix("torch.")
             if value.layout != torch.strided or value.is_quantized or value.is_meta:

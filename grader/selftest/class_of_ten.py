@@ -64,7 +64,6 @@ def _answer(number: str, reference: Path) -> Files:
 
 
 def _half_done() -> bytes:
-    """The answers to the first three tasks, and the TODOs of the others."""
     notebook, done = as_notebook("02"), ("2.1", "2.2", "2.3")
     for cell, read in zip(notebook["cells"], read_solution(solution("02")), strict=True):
         if read.task and read.task not in done:
@@ -73,7 +72,6 @@ def _half_done() -> bytes:
 
 
 def _mistaken(number: str) -> bytes:
-    """The first planted mistake of every task."""
     return mistaken(number, planted(number).rounds()[0])
 
 

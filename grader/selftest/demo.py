@@ -179,7 +179,6 @@ async def run_notebook(assignment: Assignment, folder: Path, line: int = 0) -> P
 
 
 async def _python(*arguments: str, shown: bool = True) -> tuple[int, str]:
-    """Run a command of ours; its exit code and, if it is not shown, its output."""
     to = None if shown else asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},

@@ -76,7 +76,6 @@ def read_notebook(text: str) -> NotebookFile:
 
 
 def _raw_cells(tree: Any) -> list[Any] | None:
-    """The JSON of each cell; None when the tree is not a notebook."""
     if isinstance(tree, list):
         return tree if any(isinstance(c, dict) and "cell_type" in c for c in tree) else None
     sheets = tree.get("worksheets") if isinstance(tree, dict) else None

@@ -18,13 +18,10 @@ OUTPUTS = re.compile(rb'"outputs"\s*:\s*\[$')
 class Stream(Protocol):
     """What can be read from, piece by piece."""
 
-    def read(self, size: int, /) -> bytes:
-        """At most so many bytes; none at the end."""
-        ...
+    def read(self, size: int, /) -> bytes: ...
 
 
 def read_notebook_bytes(stream: Stream, most: int) -> bytes | None:
-    """The bytes of a notebook, outputs dropped where it is large; None if more than `most` stay."""
     head = stream.read(LARGE)
     if len(head) < LARGE:
         return head
@@ -52,7 +49,6 @@ class Slim:
         self._left = b""  # a part of a pair of characters
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next part."""
         chunk, position = self._left + chunk, 0
         self._left = b""
         while position < len(chunk):

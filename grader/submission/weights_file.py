@@ -87,6 +87,5 @@ def choose_weights(
 
 
 def _of_another(stem: str, assignment: Assignment) -> bool:
-    """Whether a name tells another assignment, by its number or its slug."""
     others = [each for each in ASSIGNMENTS.values() if each.number != assignment.number]
     return bool(re.match(r"0?\d[_.-]", stem)) or any(each.slug in stem for each in others)

@@ -121,7 +121,6 @@ def recordings_of(folder: Path) -> list[Path]:
 
 
 def model_for(task: str, run: Path | None) -> "Trained":
-    """The model of `run`, which must be one for `task`."""
     from kws.inference.trained import load_model, require_kind
 
     if run is None:
@@ -145,12 +144,10 @@ def labeled(
 
 
 def report_correct(path: Path, rows: dict[str, str]) -> None:
-    """Report that a file from elsewhere is correct."""
     print(f"{path}: correct, {summary(rows)}")
 
 
 def report_written(path: Path, rows: dict[str, str]) -> None:
-    """Report a file that was written."""
     print(f"written: {path}, {summary(rows)}")
 
 

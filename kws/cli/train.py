@@ -117,7 +117,6 @@ def classifier(
     partial: bool,
     init: Path | None,
 ) -> "Objective":
-    """A classifier of keywords or speakers, with the data in a folder."""
     from kws.training.classification import classification_objective
     from kws.training.distributed import main_first
     from kws.training.loop import saved_state
@@ -132,7 +131,6 @@ def classifier(
 def recognizer(
     recipe: "Recipe", data: Path, out: Path, team: "Team", resume: bool, resample: bool
 ) -> "Objective":
-    """A recognizer, with a folder of transcripts."""
     from kws.data.transcripts import load_transcripts
     from kws.training.distributed import main_first
     from kws.training.recognizer_run import transcription_objective
@@ -148,7 +146,6 @@ def recognizer(
 def generator(
     recipe: "Recipe", out: Path, team: "Team", resume: bool, init: Path | None
 ) -> "Objective":
-    """A voice, a codec or a prior, with clips of the speech engine."""
     progress = sys.stderr.isatty() and team.is_main
     if recipe.data.task == "speech":
         from kws.training.voice_run import voice_objective
@@ -208,7 +205,6 @@ def recipes() -> None:
 
 
 def announce(objective: "Objective") -> None:
-    """Print what is about to be trained, on what."""
     from kws.models.counts import count_parameters
 
     print(*objective.introduce(), sep="\n")

@@ -175,7 +175,6 @@ def _watched(
 
 
 def _expect_own(called: list[str], trial: Trial) -> None:
-    """No ready answer of a library may have been called."""
     if called:
         fact = f"{called[0]} was called, a ready-made solution of {trial.task}"
         raise Unmet(fact, "the contract of this task lists what may be used")
@@ -189,7 +188,6 @@ def _door(error: BaseException) -> str:
 
 
 def _expect_record(found: list[Any], golden: Golden, trial: Trial) -> None:
-    """The last result found must be the expected one."""
     what, record = golden.expected[len(found) - 1]
     fact = record.difference(found[-1], trial.rtol, trial.atol)
     if fact is not None:
@@ -276,7 +274,6 @@ def _hint(hint: str) -> str:
 
 
 def _each_suspect(suspects: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
-    """(hint, value) for every value, also of an `AnyOf`."""
     for hint, value in (suspects or {}).items():
         for one in value if isinstance(value, AnyOf) else (value,):
             yield hint, one
@@ -287,7 +284,6 @@ def _suspected(suspects: Mapping[str, Any] | None, agrees: Any) -> str:
 
 
 def _from_numpy(value: Any) -> Any:
-    """numpy's numbers as Python's, arrays as tensors; anything else as it is."""
     return plain(value) if type(value).__module__ == "numpy" else value
 
 
@@ -302,7 +298,6 @@ def _is_bool(value: Tensor) -> bool:
 
 
 def _difference(actual: Tensor, expected: Tensor, atol: float) -> str:
-    """How two tensors of one shape differ: few numbers are shown, expected beside got."""
     got, wanted = (plain(x.detach().double()) for x in (actual, expected))
     return difference(got, wanted, 0.0, atol) or "the values differ"
 
@@ -322,7 +317,6 @@ def _task_of(check_id: str) -> str:
 
 
 def _waits_for(task: str, seen: set[str]) -> str:
-    """The first task that this one builds on and whose checks did not pass; nothing if all did."""
     for before in tasks_before(task):
         if before not in seen:
             seen.add(before)

@@ -26,19 +26,12 @@ ROUNDED = ("float", "complex")  # kinds of tensors with rounding errors; the oth
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a value: enough to recognize it, too little to write it down.
+    """What is known of a value: enough to recognize it, too little to write it down."""
 
-    Attributes:
-        kind: "float", "integer", "bool" or "complex" for tensors, else the type of a plain value.
-        shape: of a tensor; None for anything else.
-        content: the value, if it is short; else its projections and their scale.
-        odd: how many numbers are NaN, and how many infinite.
-    """
-
-    kind: str
-    shape: tuple[int, ...] | None
-    content: Any
-    odd: tuple[int, int] = (0, 0)
+    kind: str  # "float", "integer", "bool" or "complex" for tensors, else the type of a plain value
+    shape: tuple[int, ...] | None  # of a tensor; None for anything else
+    content: Any  # the value, if it is short; else its projections and their scale
+    odd: tuple[int, int] = (0, 0)  # how many numbers are NaN, and how many infinite
 
     @staticmethod
     def of(value: Any, *, axes: bool = False) -> "Record":
@@ -65,7 +58,6 @@ class Record:
 
     @staticmethod
     def from_json(table: Mapping[str, Any]) -> "Record":
-        """The inverse of `to_json`."""
         shape = table.get("shape")
         return Record(
             kind=table["kind"],
@@ -75,7 +67,6 @@ class Record:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As a table of plain values, the usual ones left out."""
         table: dict[str, Any] = {"kind": self.kind, "content": self.content}
         if self.shape is not None:
             table["shape"] = list(self.shape)
@@ -251,7 +242,6 @@ def _short(value: Any) -> Any:
 
 
 def _weights(count: int) -> Tensor:
-    """(PROJECTIONS, count) numbers from -1 to 1, without a pattern, the same on every machine."""
     steps = torch.arange(1, PROJECTIONS * count + 1, dtype=torch.float64).view(PROJECTIONS, count)
     return 2 * ((steps * steps * 0.6180339887498949) % 1) - 1
 
@@ -379,7 +369,6 @@ def _clipped(text: str) -> str:
 
 
 def _dtype(value: Any) -> str:
-    """What kind of numbers they are; Python's lists have no dtype."""
     if isinstance(value, Tensor):
         return f"dtype {value.dtype}"
     return f"Python's {_kind(torch.tensor(value))}s"

@@ -75,7 +75,6 @@ class Golden:
 
 @cache
 def goldens(number: str) -> dict[str, Golden]:
-    """Trial id -> golden, of assignment "02"."""
     path = assignment_folders()[number] / FILE
     if not path.is_file():
         raise UsageError(f"{path} is missing: run python -m grader release --assignment {number}")

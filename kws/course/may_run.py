@@ -11,6 +11,7 @@ changes something of the submission's own, as in `TABLE.fill_(2)` or `with torch
 import ast
 import symtable
 from collections.abc import Iterator
+from functools import lru_cache
 
 PURE = {
     "abs", "all", "any", "bool", "complex", "dict", "divmod", "enumerate", "float", "frozenset",
@@ -95,7 +96,6 @@ def changes_of(node: ast.stmt) -> Iterator[str]:
 
 
 def _targets(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> list[ast.expr]:
-    """What is on the left."""
     return node.targets if isinstance(node, ast.Assign) else [node.target]
 
 
@@ -141,7 +141,6 @@ def _changed_by(call: ast.expr) -> Iterator[str]:
 
 
 def _changes_cheaply(call: ast.Call) -> bool:
-    """`TABLE.update(…)` or `setattr(Layer, "forward", f)`."""
     if isinstance(call.func, ast.Attribute):
         return call.func.attr in CHANGING and bool(root_of(call.func.value))
     return root_of(call.func) == "setattr" and len(call.args) == 3
@@ -261,13 +260,14 @@ def made_by(node: ast.stmt) -> str:
     return ""
 
 
-def used_names(source: str) -> set[str]:
+@lru_cache(maxsize=16_384)
+def used_names(source: str) -> frozenset[str]:
     """The names that statements take from the namespace around them, not their own variables."""
     try:
         tables = [symtable.symtable(source, "answer", "exec")]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
-    used = set()
+        return frozenset()
+    used = set[str]()
     while tables:
         table = tables.pop()
         outermost = table.get_type() == "module"
@@ -277,4 +277,4 @@ def used_names(source: str) -> set[str]:
             if symbol.is_referenced() and (outermost or symbol.is_global())
         }
         tables += table.get_children()
-    return used
+    return frozenset(used)

@@ -101,7 +101,6 @@ class Operators(TorchDispatchMode):
 
     @property
     def attentions(self) -> int:
-        """How many self-attentions ran."""
         return sum(one.attends for one in self.ran)
 
     @property
@@ -208,5 +207,4 @@ def _storage(tensor: Tensor) -> torch.UntypedStorage:
 
 
 def _bytes(tensor: Tensor) -> bytes:
-    """All of the memory behind a tensor."""
     return torch.empty(0, dtype=torch.uint8).set_(_storage(tensor)).numpy().tobytes()

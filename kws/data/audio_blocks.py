@@ -40,9 +40,7 @@ class Microphone(Protocol):
     """What is needed of sounddevice's `InputStream`."""
 
     @property
-    def samplerate(self) -> float:
-        """Samples of each channel in a second."""
-        ...
+    def samplerate(self) -> float: ...
 
     def read(self, frames: int, /) -> tuple[np.ndarray, bool]:
         """The next samples (frames, channels), float32 in [-1, 1]; fewer at the end."""

@@ -134,7 +134,6 @@ def table(columns: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 
 def note(text: str) -> str:
-    """A line for something worth knowing that is not an error."""
     return f"note: {text}"
 
 

@@ -57,12 +57,10 @@ def course_speakers(*, progress: bool = True) -> Path:
 
 
 def embedded_words(*, progress: bool = True) -> Path:
-    """The course's embedded corpus of words, made by the first call."""
     return make_corpus(cache_dir() / "course-words", size="mini", progress=progress)
 
 
 def embedded_speakers(*, progress: bool = True) -> Path:
-    """The course's embedded corpus of sentences, made by the first call."""
     return make_speaker_corpus(
         cache_dir() / "course-speakers", speakers=100, utterances=10, progress=progress
     )

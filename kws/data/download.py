@@ -137,7 +137,6 @@ def require_space(out: Path, name: str, archive: Archive, have: int, whole: bool
 
 
 def require_digest(path: Path, sha256: str) -> None:
-    """UsageError unless the content of `path` has this SHA-256."""
     if (found := sha256_of(path)) != sha256:
         raise UsageError(
             f"{path}: sha256 is {found}, expected {sha256}: remove it and run the command again"

@@ -36,7 +36,6 @@ class Joined:
         self.close()
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes; fewer only at the end."""
         data = b""
         while len(data) < size:
             data += (chunk := self.files[self.number].read(size - len(data)))
@@ -50,7 +49,6 @@ class Joined:
 
     @property
     def cure(self) -> str:
-        """What to do when the content is wrong."""
         if len(self.paths) == 1:
             return "remove it and download it again"
         return "remove the wrong part, or all, and run the command again"

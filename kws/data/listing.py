@@ -45,7 +45,6 @@ class Listing:
 
     @cached_property
     def words(self) -> Counter[str]:
-        """How many clips each word folder holds."""
         return Counter(name.partition("/")[0] for name in self.names)
 
     def has_others(self, words: Collection[str]) -> bool:
@@ -53,7 +52,6 @@ class Listing:
         return bool(set(self.words) - {*words, SILENCE_FOLDER})
 
     def noted(self, note: str) -> "Listing":
-        """The same with one more sentence that is worth reading."""
         return replace(self, notes=(*self.notes, note))
 
 
@@ -125,7 +123,6 @@ def existing_folder(folder: str | Path) -> Path:
 
 
 def has_word_folders(folder: Path) -> bool:
-    """Whether there are folders inside `folder`."""
     return folder.is_dir() and any(path.is_dir() for path in folder.iterdir())
 
 

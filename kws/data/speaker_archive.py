@@ -24,8 +24,6 @@ LOOKED_INTO = 20  # feature files that are read; training reads them all
 
 @dataclass(frozen=True)
 class SpeakerCounts:
-    """How many there are of what."""
-
     speakers: int
     labeled: int
     test: int

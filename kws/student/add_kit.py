@@ -39,8 +39,6 @@ class KitFiles:
 
 @dataclass(kw_only=True)
 class AddedFiles:
-    """What became of the course folder."""
-
     new: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -150,7 +148,6 @@ def _sum(data: bytes) -> str:
 
 
 def _manifest(data: bytes, source: Path) -> dict[str, Any]:
-    """The manifest of a kit, with paths that stay inside its folder."""
     try:
         table = json.loads(data)
         paths = [*table["files"], *(path for paths in table["answers"].values() for path in paths)]
@@ -192,7 +189,6 @@ def _from_zip(source: Path) -> dict[str, bytes]:
 
 
 def _from_folder(source: Path) -> dict[str, bytes]:
-    """The files that a kit's folder, or a folder around it, says it has."""
     found = [source, *sorted(path for path in source.iterdir() if path.is_dir())]
     top = next((path for path in found if (path / MANIFEST).is_file()), source)
     if not (top / MANIFEST).is_file():

@@ -61,14 +61,11 @@ class CheckOutcome:
 
     @property
     def passed(self) -> bool:
-        """Whether the check passes."""
         return self.state == "pass"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RaisedCell:
-    """A cell without checks that raised an error when the whole notebook ran."""
-
     name: str
     text: str
     where: str

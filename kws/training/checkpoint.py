@@ -66,7 +66,6 @@ def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint, whole or not at all."""
     data = io.BytesIO()  # torch.save turns the OSError of a full disk into a RuntimeError
     torch.save(dict(state), data)
     write_bytes(path, data.getbuffer())

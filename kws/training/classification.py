@@ -39,19 +39,13 @@ from kws.training.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Classification(Objective):
-    """Labels of keywords or of speakers.
-
-    Attributes:
-        train: may have more labels than those that count, of `other_words`.
-        counts_as: the place in `labels` of each label of `train`.
-        measures: validation batches, by the name of their columns in the history.
-    """
+    """Labels of keywords or of speakers."""
 
     auto_bfloat16: ClassVar[bool] = True
-    train: Split
+    train: Split  # may have more labels than those that count, of `other_words`
     validation: Split
-    counts_as: Tensor
-    measures: dict[str, Cached]
+    counts_as: Tensor  # the place in `labels` of each label of `train`
+    measures: dict[str, Cached]  # validation batches, by the name of their columns in the history
 
     def __len__(self) -> int:
         return len(self.train)
@@ -63,7 +57,6 @@ class Classification(Objective):
         return batch.features, batch.valid, batch.targets
 
     def loss(self, part: Batch, whole: Batch) -> dict[str, Tensor]:
-        """The loss, and the share of right answers."""
         settings, (features, valid, targets) = self.recipe.train, part
         logits = self.model(features, valid).float()
         losses = loss_per_example(
@@ -83,7 +76,6 @@ class Classification(Objective):
         return row
 
     def describe(self, row: Row) -> str:
-        """The accuracy of each view, with its interval: a line each."""
         data = self.recipe.data
         conditions = {"protocol": data.protocol}
         views = {"validation": "", "crop": f" on {data.crop_frames}-frame crops"}
@@ -98,7 +90,6 @@ class Classification(Objective):
         return "\nbest validation ".join(lines)
 
     def introduce(self) -> list[str]:
-        """Both splits, and their notes."""
         splits = (self.train, self.validation)
         notes = dict.fromkeys(note for split in splits for note in getattr(split, "notes", ()))
         return [*(split.describe() for split in splits), *(f"note: {note}" for note in notes)]

@@ -49,13 +49,11 @@ class CodecObjective(Objective):
         return len(self.train)
 
     def batch(self, rows: Tensor, step: int) -> Batch:
-        """Clips, all shifted by as many frames."""
         generator = generator_for(self.recipe.train.seed, "augmentation", step)
         shift = int(torch.randint(-SHIFT, SHIFT + 1, (), generator=generator))
         return (self.train[rows].roll(shift, dims=1),)
 
     def loss(self, part: Batch, whole: Batch) -> dict[str, Tensor]:
-        """Mean squared error, and the commitment loss."""
         mel = part[0].to(self.device)
         again, _, commitment = self.model(mel)
         error = F.mse_loss(again.float(), mel) + commitment
@@ -67,7 +65,6 @@ class CodecObjective(Objective):
         return measure_codec(model, self.validation)
 
     def describe(self, row: Row) -> str:
-        """The error, and how many codes are in use."""
         error, n = row["validation_loss"], len(self.validation)
         used = f"{row['codes_in_use']} codes in use, perplexity {row['code_perplexity']:.1f}"
         return f"mean squared error: {error:.3f}, {used} ({n:,} clips)"

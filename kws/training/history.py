@@ -63,7 +63,6 @@ class History:
         return len(self.rows) - 1 - self.rows.index(self.best) if self.rows else 0
 
     def save(self, path: str | Path) -> None:
-        """Write every row as a line of JSON, whole or not at all."""
         write_text(path, "".join(json.dumps(row) + "\n" for row in self.rows))
 
 

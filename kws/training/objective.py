@@ -32,28 +32,18 @@ Batch = tuple[Any, ...]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Objective(ABC):
-    """A model and what it learns from.
-
-    Attributes:
-        recipe: the experiment.
-        model: on the device where it is trained.
-        labels: of a checkpoint.
-        protocol: the name under which a checkpoint records what it is.
-        normalizer: what was done to features, kept with the weights.
-        data: fingerprint of the training data, by which a run is resumed on the same.
-        loss_name: with its unit, for plots.
-    """
+    """A model and what it learns from."""
 
     unit: ClassVar[str] = "clips"  # what an example is called
     # whether precision "auto" may be bfloat16: it pays for large models only
     auto_bfloat16: ClassVar[bool] = False
-    recipe: Recipe
-    model: nn.Module
-    labels: Sequence[str]
-    protocol: str
-    normalizer: Normalizer
-    data: str
-    loss_name: str
+    recipe: Recipe  # the experiment
+    model: nn.Module  # on the device where it is trained
+    labels: Sequence[str]  # of a checkpoint
+    protocol: str  # the name under which a checkpoint records what it is
+    normalizer: Normalizer  # what was done to features, kept with the weights
+    data: str  # fingerprint of the training data, by which a run is resumed on the same
+    loss_name: str  # with its unit, for plots
 
     @abstractmethod
     def __len__(self) -> int:
@@ -81,7 +71,6 @@ class Objective(ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
         return device_of(self.model)
 
     @property

@@ -74,7 +74,6 @@ class PriorObjective(Objective):
         return len(self.train.words)
 
     def batch(self, rows: Tensor, step: int) -> Batch:
-        """Words, and the codes of a clip of each."""
         return self.train.words[rows], self.train.codes[rows]
 
     def loss(self, part: Batch, whole: Batch) -> dict[str, Tensor]:
@@ -84,12 +83,10 @@ class PriorObjective(Objective):
         return {"loss": nats * (len(words) / len(whole[0]))}
 
     def measure(self, model: nn.Module, team: Team) -> dict[str, float]:
-        """The same of validation clips, and what it is as a perplexity."""
         assert isinstance(model, CodedWords)
         return measure_prior(model, self.validation)
 
     def describe(self, row: Row) -> str:
-        """The perplexity."""
         clips = len(self.validation.words)
         return f"perplexity of a code: {row['code_perplexity']:.2f} ({clips:,} clips)"
 
@@ -171,7 +168,6 @@ def new_prior(recipe: Recipe, codec: Codec, *, length: int) -> CodedWords:
 
 
 def word_split(known: KnownCodec, seed: str, takes: int, *, progress: bool = True) -> WordSplit:
-    """The codes of clean words."""
     mel, words = spoken_words(seed, takes, known.normalizer, progress=progress)
     return WordSplit(words=words, codes=encode_clips(known.codec, mel))
 

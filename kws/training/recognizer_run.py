@@ -44,8 +44,6 @@ MASKS = ("time_masks", "max_time", "freq_masks", "max_freq")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TranscriptionObjective(Objective):
-    """A recognizer that learns to transcribe."""
-
     loss_name: str = "joint loss (nats)"
     model: AnyRecognizer
     alphabet: Alphabet
@@ -57,11 +55,9 @@ class TranscriptionObjective(Objective):
 
     @property
     def smallest_batch(self) -> int:
-        """The last of a pass, which has what is left."""
         return len(self) % self.examples_per_step or self.examples_per_step
 
     def rows(self, first: int) -> Iterator[Tensor]:
-        """Utterances of like lengths together, each once in a pass."""
         order = generator_for(self.recipe.train.seed, "order", 0)
         batches = self.train.split.training_batches(self.examples_per_step, order)
         return map(torch.tensor, islice(batches, first, None))
@@ -92,7 +88,6 @@ class TranscriptionObjective(Objective):
         return {"loss": loss}
 
     def measure(self, model: nn.Module, team: Team) -> dict[str, float]:
-        """The joint loss, and the word errors of greedy search."""
         split, model = self.validation.split, require_recognizer(model, self.recipe)
         errors = word_errors(split.texts, transcribe(model, split.mels, self.alphabet))
         return {
@@ -102,12 +97,10 @@ class TranscriptionObjective(Objective):
         }
 
     def describe(self, row: Row) -> str:
-        """The word error rate."""
         rate, n = 1 - row["validation_accuracy"], row["validation_n"]
         return f"WER: {100 * rate:.1f} % of {n:,} words, greedy search"
 
     def introduce(self) -> list[str]:
-        """Both splits, how many utterances are left out of each, and the alphabet."""
         both = (self.train, self.validation)
         lines = [each.split.describe() for each in both]
         lines += [

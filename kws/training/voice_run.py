@@ -39,8 +39,6 @@ USED = ("features.n_mels",)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VoiceObjective(Objective):
-    """A FastSpeech that learns to speak phrases."""
-
     loss_name: str = "error of mels and durations"
     unit: ClassVar[str] = "phrases"
     model: FastSpeech
@@ -51,7 +49,6 @@ class VoiceObjective(Objective):
         return len(self.train)
 
     def rows(self, first: int) -> Iterator[Tensor]:
-        """Phrases of like lengths together."""
         order = generator_for(self.recipe.train.seed, "order", 0)
         batches = self.train.training_batches(self.examples_per_step, order)
         return map(torch.tensor, islice(batches, first, None))
@@ -76,7 +73,6 @@ class VoiceObjective(Objective):
         return measure_voice(model, self.validation)
 
     def describe(self, row: Row) -> str:
-        """The error of durations, too."""
         loss, error = row["validation_loss"], row["duration_error"]
         return (
             f"loss: {loss:.3f}, durations {error:.2f} frames off ({len(self.validation)} phrases)"

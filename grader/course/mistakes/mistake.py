@@ -30,7 +30,6 @@ class Mistake:
 
     @property
     def edits(self) -> tuple[Edit, ...]:
-        """All of its edits."""
         return (Edit(self.find, self.put), *self.also)
 
 
@@ -58,5 +57,4 @@ class Borrowed:
 
     @property
     def task(self) -> str:
-        """`1.3`."""
         return self.check.partition("-")[0]

@@ -37,7 +37,6 @@ CODE = 200_000  # characters of code; what is beyond could be weights, written o
 
 
 def built(student: Any, name: str, *args: Any) -> RemoteModule:
-    """What `student.name(...)` makes, if it is a module."""
     module = getattr(student, name)(*args)
     if not isinstance(module, RemoteModule):
         shown = ", ".join(map(str, args))

@@ -157,7 +157,6 @@ def train_again(
 
 
 def _rows(recipe: Mapping[str, float], most: int, generator: torch.Generator) -> list[Tensor]:
-    """Which examples are in each batch."""
     size = min(int(recipe["batch_size"]), LARGEST)
     count = min(DIFFERENT, int(recipe["steps"]))
     return [torch.randint(most, (size,), generator=generator) for _ in range(count)]
@@ -172,14 +171,12 @@ def prepare(number: str) -> None:
 
 @lru_cache(maxsize=1)
 def _speakers() -> FrameSplit:
-    """The utterances that notebook 3 trains on, features (T, 40)."""
     folder = _patiently(lambda: course_speakers(progress=False))
     return load_speakers(folder, validation=0.2, seed=0).train
 
 
 @lru_cache(maxsize=1)
 def _words() -> ClipSplit:
-    """The clips that notebook 5 trains on."""
     folder, protocol = _patiently(lambda: course_words(progress=False))
     return load_speech_commands(folder, protocol, "training")
 

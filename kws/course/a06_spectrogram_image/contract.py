@@ -25,7 +25,6 @@ CERTAIN = 5.0  # standard deviations of such a count: a fair draw is beyond once
 
 
 def patch_weights(draw: Draw, D: int, patch: tuple[int, int]) -> dict[str, Tensor]:
-    """Known weights of a patch embedding."""
     return draw.weights(weight=(D, patch[0] * patch[1]), bias=(D,))
 
 
@@ -328,7 +327,6 @@ def patchout_fair(draw, f, t, keep, structured, unstructured):
 def model_weights(
     draw: Draw, C: int, D: int, E: int, L: int, patch: tuple[int, int], *sizes: int
 ) -> dict[str, Any]:
-    """Known weights of a transformer: grid of f x t, n tokens in front."""
     f, t, n = sizes
     return {
         "embed": patch_weights(draw, D, patch),

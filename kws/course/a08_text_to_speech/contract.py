@@ -36,7 +36,6 @@ def linear_weights(
 
 
 def block_weights(draw: Draw, D: int, E: int, k: int) -> dict[str, dict[str, Tensor]]:
-    """Known weights of a block."""
     layers = linear_weights(draw, qkv=(3 * D, D), out=(D, D), expand=(E, D, k), contract=(D, E, 1))
     norms = {
         name: {"weight": 0.5 + draw(D) / 4, "bias": draw(D) / 4}
@@ -357,7 +356,6 @@ def griffin_values(draw, B, T, griffin_lim):
 
 
 def _is_double(tensor: Tensor) -> bool:
-    """Whether the numbers have digits that float32 has not."""
     return bool((tensor != tensor.float().double()).any())
 
 
@@ -365,7 +363,6 @@ def _is_double(tensor: Tensor) -> bool:
 
 
 def model_weights(draw: Draw, V: int, D: int, E: int, layers: tuple[int, int]) -> dict[str, Any]:
-    """Known weights of a FastSpeech."""
     convolutions = {
         f"convolutions.{i}.{name}": tensor
         for i in range(2)
@@ -494,8 +491,6 @@ def model_learns(draw, B, U, V, FastSpeech, speech_loss):
 
 
 class _Echo(nn.Module):
-    """A model that says the same, whatever it reads."""
-
     def __init__(self, mel: Tensor, logs: Tensor):
         super().__init__()
         self.mel, self.logs = mel, logs

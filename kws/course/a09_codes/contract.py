@@ -184,7 +184,6 @@ def restart_fair(draw, N, K, restart):
 
 
 def _book(draw: Draw, Codebook: Any, K: int, D: int, **options: float) -> Any:
-    """A codebook that has begun, with a known state."""
     book = Codebook(K, D, **options)
     counts, sums = _state(draw, K, D)
     state = {"vectors": sums / counts[:, None], "counts": counts, "sums": sums}

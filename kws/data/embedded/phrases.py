@@ -173,7 +173,6 @@ def phrase_texts(
 
 
 def phrase_words() -> dict[str, tuple[str, ...]]:
-    """The words of training and of testing phrases, disjoint."""
     words = sorted({*WORDS["training"], *WORDS["testing"], *RARE.split()} - {*V2_WORDS})
     common = [word for word in words if word not in RARE.split()]
     held = {common[i] for i in generator("held out").permutation(len(common))[:HELD_OUT]}

@@ -143,7 +143,6 @@ def for_each_voice(
     workers: int | None,
     progress: bool,
 ) -> list[Result]:
-    """`job(name)` for every voice, on all cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the utterances are spread over the cores already
     try:
@@ -153,7 +152,6 @@ def for_each_voice(
 
 
 def digest(*key: object) -> str:
-    """32 hexadecimal digits that depend on `key`."""
     return hashlib.sha256("\n".join(map(str, key)).encode()).hexdigest()[:32]
 
 
@@ -164,7 +162,6 @@ def speaker_names(count: int, seed: int | str) -> list[str]:
 
 
 def about(voices: dict[str, Voice]) -> dict[str, dict[str, Any]]:
-    """What voices.json says of each voice."""
     return {name: asdict(voice) for name, voice in voices.items()}
 
 
@@ -193,7 +190,6 @@ def audible_features(spoken: np.ndarray, rng: np.random.Generator) -> torch.Tens
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON."""
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
