@@ -45,8 +45,9 @@ def _changes(value: Tensor) -> Iterator[tuple[str, Tensor]]:
         reshaped = value.reshape(shape)
         yield f"a transpose of axes {i} and {j} is needed, not a reshape", reshaped.transpose(i, j)
         yield f"a reshape is needed, not a transpose of axes {i} and {j}", reshaped
-    for text, function in FUNCTIONS.items() if value.is_floating_point() else ():
-        yield f"these are the {text} of the right values", function(value.double())
+    if value.is_floating_point():
+        for text, function in FUNCTIONS.items():
+            yield f"these are the {text} of the right values", function(value.double())
 
 
 def find_factor(got: Sequence[float], right: Sequence[float], ones: Sequence[float]) -> str:

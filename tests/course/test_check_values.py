@@ -47,7 +47,7 @@ def test_every_known_mistake_is_asked_about_in_the_notebook(number, monkeypatch)
 
     def asks(trial, position: int, question: str) -> bool:
         mark, text = output(trial.id, mistaken_answers(number, position))
-        return mark == "✗" and question in text
+        return mark == "✗" and text.endswith(f"hint: {question}")
 
     tables = json.loads(golden_path(number).read_text(encoding="utf-8"))
     knows = {trial: {m["question"] for m in table["mistakes"]} for trial, table in tables.items()}
