@@ -94,10 +94,7 @@ class _Progress:
 def grade_class(
     settings: Settings, make_workers: Callable[[], Workers], *, show: bool = True
 ) -> ClassResult:
-    """Grade everybody; UsageError before anything starts where the settings do not fit.
-
-    Ctrl-C raises `Interrupted`, whose words say what is kept.
-    """
+    """Grade everybody; UsageError, before anything starts, for settings that do not fit."""
     number = get_assignment(settings.assignment).number if settings.assignment else None
     besides = [settings.out, *([settings.roster] if settings.roster else [])]
     roster = read_roster(settings.roster) if settings.roster else None

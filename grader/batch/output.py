@@ -31,10 +31,7 @@ BEFORE, MARKS, ABOUT = "before", "marks.json", "class.json"
 
 
 class Store:
-    """The folder `out`. Made when something is written.
-
-    `pageless` tells, after `finish`, whose page could not be made, and why.
-    """
+    """The folder `out`, made at the first write; `pageless`: who has no page, and why."""
 
     def __init__(self, out: Path):
         self.pageless: dict[str, str] = {}

@@ -87,10 +87,7 @@ def stage(source: Path, executed: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def with_outputs(number: str, executed: Mapping[str, Any]) -> dict[str, Any]:
-    """The student's notebook with what our answers printed, drew and played.
-
-    What went to stderr is left out: progress bars.
-    """
+    """The student's notebook with what our answers printed, drew and played, but for stderr."""
     notebook = json.loads(build_notebook(solution(number)))
     cells = zip(executed["cells"], read_solution(solution(number)), strict=True)
     ran = [cell for cell, ours in cells if ours.kind == "code" and "staff" not in ours.tags]
@@ -103,10 +100,7 @@ def with_outputs(number: str, executed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def leave_out(notebook: dict[str, Any], stem: str, secrets: Sequence[Secret]) -> None:
-    """Replace what repeats an answer or a withheld module: later notebooks give earlier answers.
-
-    A kit may hold them, a book must not. A definition goes alone, or else with its whole cell.
-    """
+    """Replace what repeats an answer or a withheld module, as later notebooks do."""
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue
