@@ -57,10 +57,7 @@ class PageReader(HTMLParser):
 
 
 def leaks(site: Path, root: Path = ROOT) -> list[str]:
-    """Every page that holds an answer, a hidden check or code of a withheld module.
-
-    It is read before the term, so that, unlike in a kit, no answer counts as handed in.
-    """
+    """Every page that holds an answer, a hidden check or code of a withheld module."""
     everything: dict[str, bytes] = {}
     no_checks: dict[str, bytes] = {}
     for path in _files(site):

@@ -17,10 +17,7 @@ MOST_AXES, LONGEST_AXIS = 8, 10**6
 
 
 class Failure(AssertionError):  # noqa: N818  (a verdict, not an error)
-    """A wrong answer: `message` is the fact as the student reads it, `hint` a question or empty.
-
-    `fingerprint` is by what the same mistake of others is known, see `CheckResult`.
-    """
+    """A wrong answer: a fact, a hint or "", and by what others' same mistake is known."""
 
     def __init__(self, message: str, hint: str = "", fingerprint: Mapping[str, Any] | None = None):
         super().__init__(message + (f"\n  hint: {hint}" if hint else ""))

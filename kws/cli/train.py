@@ -64,6 +64,8 @@ def train(
     labels = chosen.data.task in ("keywords", "speakers")
     if labels:
         data = required(data)
+        if chosen.data.task == "speakers":
+            refuse(recipe, words=words, resample=resample, partial=partial)
         if words is not None:
             overrides.append(f'data.protocol="{protocol_of(words, data)}"')
             chosen = load_recipe(recipe, overrides)
@@ -174,11 +176,7 @@ def started_by(environment: Mapping[str, str]) -> list[str]:
 
 
 def protocol_of(words: str, data: Path) -> str:
-    """The name of the protocol of somebody's own words; "all" is every word folder.
-
-    Raises:
-        UsageError: words that `own_protocol` refuses, or that spaces separate.
-    """
+    """The protocol of somebody's own words; "all" is every word folder. UsageError for none."""
     from kws.data.own_words import words_in
     from kws.data.protocols import own_protocol
 

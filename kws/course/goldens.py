@@ -48,10 +48,7 @@ class Golden:
     mistakes: tuple[Mistake, ...]
 
     def question(self, results: Sequence[Any], trial: Trial) -> str:
-        """What to ask whoever has these results: of the mistake that has all of them, or "".
-
-        An exception stands for the results that it kept from coming.
-        """
+        """What to ask who has these results, or this exception instead of some; or ""."""
         for mistake in self.mistakes:
             if all(
                 _is_result(mistake.results.get(at, record), value, trial)

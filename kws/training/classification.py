@@ -104,11 +104,7 @@ def classification_objective(
     init: str | Path | None = None,
     saved: Mapping[str, Any] | None = None,
 ) -> Classification:
-    """What a classifier learns; `saved` is the checkpoint of a run that is continued.
-
-    Raises:
-        UsageError: the data do not fit the recipe; `init` does not fit the model.
-    """
+    """What a classifier learns; `saved` is a continued run. UsageError for data that do not fit."""
     check_data(recipe, train, validation)
     labels = train.label_names
     counts_as = torch.arange(len(labels))
