@@ -42,7 +42,7 @@ from kws.course.diagrams import diagram
 from kws.data.embedded.clean_words import clean_words
 from kws.data.protocols import V2_WORDS
 from kws.device import back_on_cpu, choose_device
-from kws.inference.listener import recognize_mels, listener
+from kws.inference.listener import listener, recognize_mels
 from kws.metrics import Proportion
 from kws.training.schedule import cosine_warmup
 
