@@ -38,6 +38,7 @@ class Settings:
     deadline: datetime | None = None
     retrain: bool = False
     wall: float | None = None
+    book: str | None = None  # address of the course's site; None for that of the last run
     again: bool = False  # remember what the reports were, until a run came to its end
 
 
@@ -139,6 +140,7 @@ def grade_class(
             },
             same=same_work(graded),
             tasks={**tasks, **{one.key: one.tasks for one in graded}},
+            book=store.about()["book"] if settings.book is None else settings.book,
         )
         whole = store.whole([one.report for one in graded])
     leftover = {student for student, _ in there_already} - {

@@ -6,6 +6,7 @@ Sphinx lives in an environment of its own (`make book` makes it): this one prepa
 import ast
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ from kws.files import atomic_folder, write_text
 BOOK = ROOT / "docs" / "book"  # what Sphinx is told, and the first page
 DOCS = ("terms.md", "experiments.md", "experiments", "spectrograms.png")
 SETTINGS = ("conf.py", "book.css", "index.md")
+SECTION = re.compile(r"^#+ (\d+)\.(\d+) ", re.MULTILINE)
 LEFT_OUT = "# Left out here, as it repeats {}; the kit has it."
 
 
@@ -72,6 +74,7 @@ def stage(source: Path, executed: Mapping[str, Mapping[str, Any]]) -> None:
             "".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"
         )
         leave_out(notebook, assignment.stem, secrets)
+        name_sections(notebook)
         write_text(source / "assignments" / f"{assignment.stem}.ipynb", json.dumps(notebook))
     listed = "\n".join(f"- {one.number}: {one.title}" for one in ASSIGNMENTS.values())
     working = (TEXTS / "README.md").read_text(encoding="utf-8")
@@ -111,6 +114,13 @@ def leave_out(notebook: dict[str, Any], stem: str, secrets: Sequence[Secret]) ->
         if what := repeated("\n".join(lines), stem, secrets):
             lines = [LEFT_OUT.format(what)]
         cell["source"] = "\n".join(lines)
+
+
+def name_sections(notebook: dict[str, Any]) -> None:
+    """Give each section an address that students' pages link to: 2.1 is `#section-2-1`."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = SECTION.sub(r"(section-\1-\2)=\n\g<0>", "".join(cell["source"]))
 
 
 def repeated(text: str, stem: str, secrets: Sequence[Secret]) -> str:

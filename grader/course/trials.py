@@ -21,6 +21,7 @@ from grader.core.seed import Seed
 from grader.course.mistakes.planted import mistaken, planted, solution
 from grader.grading.feedback import Failure
 from kws.course.compare import Record, difference
+from kws.course.goldens import goldens
 from kws.course.trial import Trial, find_trial
 
 ENOUGH, WIDE = (
@@ -75,6 +76,9 @@ def _compare(trial: Trial, results: Results, expected: Results, seed: int) -> No
         fact = difference(measured[position][1], value, trial.rtol, trial.atol)
         if fact is not None:
             question = _question(trial, measured[: position + 1], seed)
+            if not question:
+                found = [value for _, value in measured[: position + 1]]
+                fact += goldens(trial.number)[trial.id].usual(found)
             raise Failure(f"{what}: {fact}", question, _fingerprint(trial, expected, measured))
 
 
