@@ -38,6 +38,7 @@ class Settings:
     deadline: datetime | None = None
     retrain: bool = False
     wall: float | None = None
+    book: str | None = None  # address of the course's site; None for that of the last run
     again: bool = False  # remember what the reports were, until a run came to its end
 
 
@@ -93,10 +94,7 @@ class _Progress:
 def grade_class(
     settings: Settings, make_workers: Callable[[], Workers], *, show: bool = True
 ) -> ClassResult:
-    """Grade everybody; UsageError before anything starts where the settings do not fit.
-
-    Ctrl-C raises `Interrupted`, whose words say what is kept.
-    """
+    """Grade everybody; UsageError, before anything starts, for settings that do not fit."""
     number = get_assignment(settings.assignment).number if settings.assignment else None
     besides = [settings.out, *([settings.roster] if settings.roster else [])]
     roster = read_roster(settings.roster) if settings.roster else None
@@ -142,6 +140,7 @@ def grade_class(
             },
             same=same_work(graded),
             tasks={**tasks, **{one.key: one.tasks for one in graded}},
+            book=store.about()["book"] if settings.book is None else settings.book,
         )
         whole = store.whole([one.report for one in graded])
     leftover = {student for student, _ in there_already} - {

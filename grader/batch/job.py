@@ -75,10 +75,7 @@ def written_answers(submission: Submission) -> dict[str, WrittenAnswer]:
 
 
 def staged(files: list[list[str]], folder: Path) -> Path:
-    """The one path to read: a folder itself, files under their names in the job's own `folder`.
-
-    Nothing lies beside them there: what surrounds a file in a class is other students'.
-    """
+    """The one path to read: a folder, or `folder` with the files and nothing else in it."""
     places = [(folder / _plain_name(name), Path(path)) for name, path in files]
     if len(places) > 1:
         for place, path in places:

@@ -31,10 +31,7 @@ BEFORE, MARKS, ABOUT = "before", "marks.json", "class.json"
 
 
 class Store:
-    """The folder `out`. Made when something is written.
-
-    `pageless` tells, after `finish`, whose page could not be made, and why.
-    """
+    """The folder `out`, made at the first write; `pageless`: who has no page, and why."""
 
     def __init__(self, out: Path):
         self.pageless: dict[str, str] = {}
@@ -157,6 +154,7 @@ class Store:
             "remarks": self.remarks(),
             **{name: table.get(name) or {} for name in ("missing", "names", "unread")},
             **{name: dict(_pairs(table.get(name) or {})) for name in ("same", "tasks")},
+            "book": str(table.get("book") or ""),
         }
 
     def finish(
@@ -167,6 +165,7 @@ class Store:
         unread: Mapping[str, str] = {},
         same: Mapping[Key, Sequence[str]] = {},
         tasks: Mapping[Key, Mapping[str, str]] = {},
+        book: str = "",
     ) -> list[Path]:
         """Write everything that is made of the reports; returns the files for the staff.
 
@@ -177,6 +176,7 @@ class Store:
             unread: student -> why nothing of what was handed in could be graded.
             same: on student and assignment, others with the same code.
             tasks: on student and assignment, task -> digest of its code.
+            book: address of the course's site, for students' pages.
         """
         reports = self.whole(self.reports())
         self.pageless = {}
@@ -189,21 +189,22 @@ class Store:
                 reports, unread=unread, missing=missing, same=same, tasks=tasks
             ),
         }
-        about = {"missing": missing, "names": names, "unread": unread}
+        about = {"missing": missing, "names": names, "unread": unread, "book": book}
         about |= {"same": _nested(same), "tasks": _nested(tasks)}
         for name, table in (("remarks.json", _nested(remarks)), (ABOUT, about)):
             text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
             write_bytes(self.out / name, text.encode("utf-8", "replace"))
         for student in sorted({report.student for report in reports}):
-            self._page(student, [report for report in reports if report.student == student])
+            own = [report for report in reports if report.student == student]
+            self._page(student, own, names.get(student, ""), book)
         for name, data in files.items():
             _refresh(self.out / name, data)
         return [self.out / name for name in files]
 
-    def _page(self, student: str, reports: Sequence[Report]) -> None:
+    def _page(self, student: str, reports: Sequence[Report], name: str, book: str) -> None:
         """Write a student's page; where it cannot be made, one that says so."""
         try:
-            data = page.page(reports)
+            data = page.page(reports, name=name, book=book)
         except Exception as error:
             self.pageless[student] = type(error).__name__
             data = page.no_page(student)

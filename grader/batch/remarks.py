@@ -1,7 +1,4 @@
-"""What the staff should know of a submission besides its points: late, twice, the same as another.
-
-Remarks are shown and decide nothing: no point depends on them.
-"""
+"""What the staff should know of a submission: late, twice, the same as another. No points."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,11 +59,7 @@ def _span(span: timedelta) -> str:
 
 
 def same_work(graded: Sequence[GradedSubmission]) -> dict[Key, tuple[str, ...]]:
-    """Who handed in the same code, whatever its layout: the others' ids.
-
-    Work without points is passed over, for untouched notebooks are all the same; so is work that
-    was handed in together.
-    """
+    """Who handed in the same code in other words or layout; not together, and not for no points."""
     groups: dict[Key, list[GradedSubmission]] = {}
     for one in graded:
         if one.work and one.report.score > 0:

@@ -77,6 +77,8 @@ def train(
     labels = chosen.data.task in ("keywords", "speakers")
     if labels:
         data = required(data)
+        if chosen.data.task == "speakers":
+            refuse(recipe, words=words, resample=resample, partial=partial)
         if words is not None:
             overrides.insert(0, "data.unknown=all")  # the world is full of them; --set comes later
             overrides.append(f'data.protocol="{protocol_of(words, data)}"')
@@ -242,11 +244,7 @@ def started_by(environment: Mapping[str, str]) -> list[str]:
 
 
 def protocol_of(words: str, data: Path) -> str:
-    """The name of the protocol of somebody's own words; "all" is every word folder.
-
-    Raises:
-        UsageError: words that `own_protocol` refuses, or that spaces separate.
-    """
+    """The protocol of somebody's own words; "all" is every word folder. UsageError for none."""
     from kws.data.own_words import words_in
     from kws.data.protocols import own_protocol
 

@@ -111,13 +111,10 @@ def classification_objective(
     saved: Mapping[str, Any] | None = None,
     final: bool = False,
 ) -> Classification:
-    """What a classifier learns; `saved` is the checkpoint of a run that is continued.
+    """What a classifier learns; `saved` is a continued run. UsageError for data that do not fit.
 
     Its last weights count where `final` says that validation clips are trained on, and where fewer
     than `FEW` of them are of somebody's own words.
-
-    Raises:
-        UsageError: the data do not fit the recipe; `init` does not fit the model.
     """
     check_data(recipe, train, validation)
     labels = train.label_names

@@ -58,11 +58,7 @@ def restore_model(state: Mapping[str, Any], path: Path) -> tuple[nn.Module, Reci
 
 
 def initialize(model: nn.Module, init: str | Path, recipe: Recipe, labels: Sequence[str]) -> None:
-    """Begin with weights of a run or checkpoint, or with published ones of a pretrained model.
-
-    Raises:
-        UsageError: `init` contains none, or none that fit.
-    """
+    """Begin with weights of a run or of a pretrained model; UsageError where none fit."""
     path = Path(init)
     ours = path.is_file() or (path / "best.pt").is_file()
     if isinstance(model, Pretrained) and not ours:
