@@ -1,6 +1,6 @@
 """Run every command of the documentation: each page in a scratch folder, in order, until one fails.
 
-Two pages at a time: a command computes with one thread.
+Two pages at a time, the longest first: a command computes with one thread.
 
 A fenced block marked `sh` is a promise; so each of its lines runs as written. `make` targets are
 checked to exist instead: `.ci/run` makes them. A command that needs data this machine lacks says so

@@ -150,9 +150,7 @@ def main() -> None:
         "anything else is `_unknown_` or `_silence_`. Written by `benchmarks/shipped.py`.",
         "",
         f"- recipe `keywords-stream`, seed {trained.recipe.train.seed}: {made_of},",
-        "  averaged weights, rounded to 16 bits (`benchmarks/shipped_training.py`: the recipe has "
-        "2,500",
-        "  steps; the training was interrupted, and ended with a learning rate that falls to zero)",
+        "  averaged weights, rounded to 16 bits (`benchmarks/shipped_training.py`)",
         f"- {count_parameters(trained.model):,} parameters, {len(body) / 1000:.0f} kB",
         f"- SHA-256 `{hashlib.sha256(body).hexdigest()}`",
         "- trained on 5,074 clips of Speech Commands by speakers outside its official test, the",

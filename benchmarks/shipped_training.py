@@ -14,6 +14,7 @@ averaged weights of the last step, of RUN-end or else of RUN, to 16 bits and wri
 """
 
 import argparse
+import subprocess
 from pathlib import Path
 
 from kws.cli import run as run_command
@@ -51,7 +52,8 @@ def main() -> None:
             command += [word for key in END for word in ("--set", f"train.{key}={END[key]}")]
         raise SystemExit(run_command(command))
     states = [read_checkpoint(each / "last.pt") for each in (run, end) if each.exists()]
-    made = " and ".join(f"{state['step']:,}" for state in states) + " steps"
+    made = " and ".join(f"{state['step']:,}" for state in states) + " steps, at commit "
+    made += subprocess.check_output(["git", "rev-parse", "--short=7", "HEAD"], text=True).strip()
     weights = {
         name: weight.half() if weight.is_floating_point() else weight
         for name, weight in weights_of(states[-1]).items()

@@ -22,62 +22,46 @@ PLANTED = ("mistake", "alternative", "borrowed")  # sections at the end of the f
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One TODO.
+    """One TODO."""
 
-    Attributes:
-        id: "2.1", as in the notebook's heading.
-        title: the heading.
-        names: what the notebook defines for it.
-        after: tasks whose definitions this one uses; where a student's failed, ours stand in.
-        forbidden: dotted names of torch, torchaudio or kws that answer the task by themselves.
-    """
-
-    id: str
-    title: str
-    names: tuple[str, ...]
+    id: str  # "2.1", as in the notebook's heading
+    title: str  # the heading
+    names: tuple[str, ...]  # what the notebook defines for it
+    # tasks whose definitions this one uses; where a student's failed, ours stand in
     after: tuple[str, ...] = ()
+    # dotted names of torch, torchaudio or kws that answer the task by themselves
     forbidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """One notebook: `solutions/NN_slug.py`, `assignments/NN_slug.ipynb`, `aNN_slug/` twice.
-
-    Attributes:
-        withheld: `kws` modules that the students' kit lacks and an answer may not import.
-        weights: whether trained weights are handed in beside it.
-        need_weights: ids of checks that earn nothing without them.
-        foreseen: ids of checks whose right results are the same for every secret seed.
-        reached: what our own answers reached, where an accuracy is graded.
-    """
+    """One notebook: `solutions/NN_slug.py`, `assignments/NN_slug.ipynb`, `aNN_slug/` twice."""
 
     number: str
     slug: str
     title: str
     tasks: tuple[Task, ...]
+    # `kws` modules that the students' kit lacks and an answer may not import
     withheld: tuple[str, ...] = ()
-    weights: bool = False
-    need_weights: tuple[str, ...] = ()
+    weights: bool = False  # whether trained weights are handed in beside it
+    need_weights: tuple[str, ...] = ()  # ids of checks that earn nothing without them
+    # ids of checks whose right results are the same for every secret seed
     foreseen: tuple[str, ...] = ()
-    reached: Reached | None = None
+    reached: Reached | None = None  # what our own answers reached, where an accuracy is graded
 
     @property
     def stem(self) -> str:
-        """`02_attention`."""
         return f"{self.number}_{self.slug}"
 
     @property
     def folder(self) -> str:
-        """`a02_attention`, in `kws/course` and in `grader/course`."""
         return f"a{self.stem}"
 
     @property
     def forbidden(self) -> tuple[str, ...]:
-        """What may not answer one of its tasks."""
         return tuple(dict.fromkeys(name for task in self.tasks for name in task.forbidden))
 
     def task(self, task_id: str) -> Task:
-        """The task called `task_id`."""
         return next(task for task in self.tasks if task.id == task_id)
 
 

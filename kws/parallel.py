@@ -84,7 +84,6 @@ class Pool:
         self._executor.shutdown(wait=True)
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-        """`map(work, items)`, in order; the first exception is raised."""
         if self._executor is None:
             yield from _on_one_thread(work, items)
             return
@@ -190,15 +189,12 @@ class JsonProcess:
         return message
 
     def exit_code(self) -> int:
-        """What the process ended with; waits for that."""
         return self.process.wait()
 
     def kill(self) -> None:
-        """End the process, whatever it does."""
         self.process.kill()
 
     def close(self) -> None:
-        """End the process, and wait until it has."""
         self.kill()
         self.process.wait()
         assert self.process.stdin is not None

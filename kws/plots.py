@@ -90,10 +90,6 @@ def new_figure(
 
 
 def save(figure: Figure, path: str | Path, **texts: str) -> Path:
-    """Write `figure` as PNG, whole or not at all; the same figure gives the same bytes.
-
-    `texts` are kept in the file, each under its name.
-    """
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130, metadata={"Software": None, **texts})
     return Path(path)

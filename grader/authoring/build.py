@@ -36,8 +36,6 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 @dataclass(frozen=True, kw_only=True)
 class SolutionCell:
-    """One cell of a solution: `kind` is code, markdown or raw, `line` where its text begins."""
-
     kind: str
     source: str
     tags: tuple[str, ...]
@@ -46,7 +44,6 @@ class SolutionCell:
 
 
 def solution_scripts(root: Path = ROOT) -> list[Path]:
-    """Every `solutions/NN_slug.py`, sorted."""
     scripts = (root / "solutions").glob("*.py")
     return sorted(path for path in scripts if STEM.fullmatch(path.stem))
 
@@ -107,10 +104,7 @@ def _parse(source: str, name: str, line: int, what: str = "this") -> None:
 
 
 def student_cells(solution: Path) -> list[SolutionCell]:
-    """The cells of the student's notebook, their answers still in them but for the written ones.
-
-    A question that a person marks becomes two cells: itself, and one to write in.
-    """
+    """The student's notebook, with answers still in it; a written question becomes two cells."""
     cells, asked = [], False
     for cell in read_solution(solution):
         if "staff" in cell.tags:

@@ -64,11 +64,7 @@ class Kit:
 def make_kit(
     through: str, *, root: Path = ROOT, catalog: Mapping[str, Assignment] = ASSIGNMENTS
 ) -> Kit:
-    """The kit of the assignment called `through`.
-
-    UsageError when a notebook or script imports a module that the kit must lack, when any file
-    holds an answer, a hidden check or withheld code, or when a module cannot be imported.
-    """
+    """The kit of the assignment called `through`; UsageError where it leaks or does not import."""
     number = _known(through, catalog)
     later = [each for key, each in sorted(catalog.items()) if key >= number]
     ahead = [each for each in later if each.number > number]
@@ -134,7 +130,6 @@ def _known(through: str, catalog: Mapping[str, Assignment]) -> str:
 
 
 def _imports_of(files: Mapping[str, bytes]) -> set[str]:
-    """What the notebooks and scripts among these files import."""
     texts = [data.decode() for path, data in files.items() if path.endswith(".py")]
     for path in files:
         if path.endswith(".ipynb"):
@@ -153,7 +148,6 @@ def _library(root: Path, kept: Collection[str]) -> list[Path]:
 
 
 def code_cells(notebook: bytes) -> list[str]:
-    """The sources of its code cells."""
     cells = json.loads(notebook)["cells"]
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
@@ -163,7 +157,6 @@ def _module_file(path: Path, root: Path) -> str:
 
 
 def _pyproject(root: Path) -> str:
-    """Ours without what only staff need: one install brings Jupyter along."""
     table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     project = table["project"]
     extras = project.get("optional-dependencies", {}).get("notebooks", [])

@@ -34,10 +34,7 @@ Shingles = frozenset[tuple[str, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Secret:
-    """Code that students must not get; `what` says what it is, `kind` answer, check or module.
-
-    `given` is the notebook that may hold it all the same, by its file's name without suffix.
-    """
+    """Code (answer, check or module) that only the notebook with the stem `given` may hold."""
 
     kind: str
     what: str
@@ -47,8 +44,6 @@ class Secret:
 
 @dataclass(frozen=True, kw_only=True)
 class Leak:
-    """A file of the kit that holds a secret."""
-
     file: str
     what: str
 
@@ -76,7 +71,6 @@ def covered(secret: tuple[str, ...], shingles: Shingles) -> float:
 
 
 def secrets_of_solution(solution: Path) -> list[Secret]:
-    """The answers of a solution, and the cells that only staff get."""
     found = []
     for cell in read_solution(solution):
         if "staff" in cell.tags:
@@ -114,10 +108,7 @@ def secrets_of_modules(
 
 
 def _units(body: Iterable[ast.stmt]) -> Iterator[tuple[str, int, list[ast.stmt]]]:
-    """Name, line and body of each function, without its docstring; statements that are not imports.
-
-    Signatures stay out: a notebook gives them, and modules share them.
-    """
+    """Name, line and body of each function, without docstrings and signatures."""
     for node in body:
         if isinstance(node, ast.ClassDef):
             yield from _units(node.body)
@@ -138,10 +129,7 @@ def _secrets(kind: str, path: Path, found: list[tuple[str, int, str]]) -> list[S
 
 
 def find_leaks(files: Mapping[str, bytes], secrets: Iterable[Secret]) -> list[Leak]:
-    """Every file that holds a secret, sorted by file.
-
-    A visible check may repeat a hidden one: cells tagged `check` are not searched for checks.
-    """
+    """Every file that holds a secret, sorted; visible checks may repeat hidden ones."""
     secrets = list(secrets)
     leaks = []
     for name in sorted(files):
@@ -183,7 +171,6 @@ def _both(texts: list[str]) -> list[str]:
 
 
 def _strings(node: Any) -> Iterator[str]:
-    """Every string in a tree of JSON; lines of text in a list are one."""
     if isinstance(node, str):
         yield node
     elif isinstance(node, list) and node and all(isinstance(item, str) for item in node):
@@ -194,6 +181,5 @@ def _strings(node: Any) -> Iterator[str]:
 
 
 def hidden_checks(root: Path = ROOT) -> list[Secret]:
-    """All of `grader/course/aNN_slug/test_checks.py`."""
     paths = sorted((root / "grader" / "course").glob("*/test_checks.py"))
     return [secret for path in paths for secret in secrets_of_code(path, "check")]

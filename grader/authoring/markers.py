@@ -41,22 +41,17 @@ class Region:
     code: list[str] = field(default_factory=list)
 
     def todo(self) -> list[str]:
-        """The lines that a student sees in its place."""
         steps = [f"{self.indent}#   {n}. {text}" for n, text in enumerate(self.steps, start=1)]
         error = f'{self.indent}raise NotImplementedError("TODO {self.task}")'
         return [f"{self.indent}# TODO {self.task}", *steps, error]
 
 
 def strip_solutions(source: str, *, where: str = "cell", line: int = 1) -> str:
-    """`source` of one cell, every region in it replaced by its TODO.
-
-    `where` is the file and `line` the number of the cell's first line in it, for errors.
-    """
+    """One cell with TODOs for its solutions; `where` and `line` name its place in errors."""
     return "\n".join(_walk(source, where, line)[0])
 
 
 def regions_of(source: str, *, where: str = "cell", line: int = 1) -> list[Region]:
-    """The regions of one cell, in order."""
     return _walk(source, where, line)[1]
 
 

@@ -194,7 +194,6 @@ def _of_call(node: ast.Call) -> Iterator[ast.AST]:
 
 
 def _is_module(node: ast.expr) -> bool:
-    """Is it a name such as torch, math, nn or F? Their functions are no methods."""
     while isinstance(node, ast.Attribute):
         node = node.value
     return isinstance(node, ast.Name) and node.id in ("torch", "math", "nn", "F", "np", "copy")

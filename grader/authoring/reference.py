@@ -22,12 +22,10 @@ class _Exported:
 
 
 def reference_pieces(assignment: Assignment, task_id: str, root: Path = ROOT) -> tuple[Piece, ...]:
-    """What the exported cells of one task define in our solution, ready to run, in its order.
+    """What the exported cells of one task define in our solution, in order, and what these need.
 
-    With them come every exported import, the given functions that known weights get in through
-    (a student's may fit the student's module only), and the definitions of exported cells without a
-    task (what students are given) that these need; the answers to other tasks do not. UsageError
-    for a task that the solution does not answer.
+    Given functions such as `load_…` come along (a student's may fit the student's module only), the
+    answers to other tasks do not.
     """
     path = root / "solutions" / f"{assignment.stem}.py"
     exported = list(_exported(path))
@@ -66,7 +64,6 @@ def _doors(exported: list[_Exported], answer: int) -> Iterator[int]:
 
 
 def _exported(path: Path) -> Iterator[_Exported]:
-    """The imports, definitions and assignments of the exported cells."""
     for cell in read_solution(path):
         if "export" not in cell.tags:
             continue

@@ -14,10 +14,7 @@ from kws.errors import UsageError
 
 @cache
 def written_questions(number: str, root: Path = ROOT) -> tuple[WrittenQuestion, ...]:
-    """The questions of an assignment that a person marks, in the notebook's order.
-
-    UsageError for two of one id, or one of another assignment.
-    """
+    """The questions that a person marks, in order; UsageError for one that is there twice."""
     solution = root / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
     given = frozenset(_given(cell) for cell in student_cells(solution))
     found: dict[str, WrittenQuestion] = {}
@@ -40,5 +37,4 @@ def written_questions(number: str, root: Path = ROOT) -> tuple[WrittenQuestion, 
 
 
 def _given(cell: SolutionCell) -> str:
-    """The source of a cell as students got it."""
     return strip_solutions(cell.source).strip() if cell.kind == "code" else cell.source.strip()

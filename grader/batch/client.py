@@ -1,8 +1,7 @@
-"""The other end of `grader.batch.evaluator`: start one, hand it jobs, and never lose a submission.
+"""The other end of `grader.batch.evaluator`: start one, hand it jobs, lose no submission.
 
-`grade_with_retry` is what every scheduler calls for a submission: it asks the evaluator, after a
-fault asks a fresh one, and after a second fault takes a report with open points, for a person to
-look at.
+It is not a `kws.parallel.JsonProcess`: many jobs are under way at once, each on a socket that is
+handed over, which a fork answers by itself and whose end says that nobody waits any more.
 """
 
 import contextlib
@@ -38,8 +37,6 @@ class EvaluatorDied(Exception):  # noqa: N818  (an event that is handled, not an
 
 @dataclass(frozen=True)
 class EvaluatorInfo:
-    """What an evaluator grades with."""
-
     tier: str
     weaknesses: tuple[str, ...]
     seed_id: str
@@ -92,7 +89,6 @@ class _Process:
             os.killpg(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """End it, its forks and its sandbox at once."""
         self.kill()
         self._process.wait()
         self._control.close()
@@ -120,13 +116,11 @@ class _Process:
             held += part
 
     def _show(self, doing: str) -> None:
-        """Say once what takes long."""
         if doing not in self._shown:
             self._shown.add(doing)
             tqdm.write(doing, file=sys.stderr)
 
     def _last_words(self, what: str) -> str:
-        """`what`, and the last line that the process wrote."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             what = f"the evaluator ended with code {self._process.wait(5)}"
         with contextlib.suppress(OSError, ValueError):
@@ -161,7 +155,6 @@ class Evaluator:
             return self._fresh().info
 
     def _fresh(self) -> _Process:
-        """The current process, started if there is none."""
         if self._current is None:
             options = ["--require-isolation", self._required] if self._required else []
             command = [sys.executable, "-m", "grader.batch.evaluator", *options]
@@ -177,11 +170,9 @@ class Evaluator:
         return self._current
 
     def suits(self, required: str | None, environ: Mapping[str, str]) -> bool:
-        """Whether it was made with these."""
         return (self._required, self._environ) == (required, dict(environ))
 
     def _inherited(self) -> dict[str, str]:
-        """Our environment, without our seed if another was given."""
         dropped = "KWS_GRADER_SEED" if self._environ else "="
         return {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
 
@@ -218,7 +209,6 @@ class Evaluator:
 
     @property
     def pid(self) -> int | None:
-        """Of the process that gets the next job, while there is one."""
         return self._current and self._current.pid
 
     def kill(self) -> None:
@@ -227,7 +217,6 @@ class Evaluator:
             process.kill()
 
     def close(self) -> None:
-        """End what runs."""
         with self._lock:
             for process in [*self._running]:
                 self._end(process)
@@ -255,7 +244,8 @@ def grade_with_retry(
 ) -> dict[str, Any]:
     """What became of a job: `graded`, `seconds`, and `faults`, a sentence for each failed attempt.
 
-    `gone` says that nobody waits for the answer any more: then there is no second attempt.
+    After a fault a fresh evaluator is asked, unless nobody waits any more (`gone`); after a second
+    one all points are open, for a person to look at.
     """
     faults: list[str] = []
     for _ in range(2):

@@ -56,7 +56,6 @@ REPORT_EVERY = 5.0  # seconds between two words to those who wait
 
 
 def main() -> int:
-    """Serve jobs until stdin closes."""
     parser = argparse.ArgumentParser(prog="grader.batch.evaluator")
     parser.add_argument("--require-isolation", metavar="TIER")
     options = parser.parse_args()
@@ -131,7 +130,6 @@ class _Job:
 
     @property
     def until(self) -> float:
-        """When the fork is killed."""
         return self.started + self.wall + GRACE if self.process else float("inf")
 
 
@@ -148,7 +146,6 @@ class _Preparation:
     output: list[bytes] = field(default_factory=list)
 
     def report(self) -> None:
-        """Let those who wait know that it is not in vain."""
         doing = f"preparing {self.number}: the first time its recordings or listener take minutes"
         self.reported = time.monotonic()
         for job in self.jobs:
@@ -168,7 +165,6 @@ class JobServer:
         self._watched.register(control, selectors.EVENT_READ)
 
     def serve(self) -> None:
-        """Serve until the control socket closes."""
         gc.freeze()  # the forks' collectors leave these pages shared
         gc.enable()
         try:
@@ -237,7 +233,6 @@ class JobServer:
             self._grade(job, asked)
 
     def _prepare_aside(self, number: str, retrain: bool) -> _Preparation:
-        """Start the fork that makes what an assignment needs."""
         wait_for_threads()
         pipe, theirs = socket.socketpair()
         with theirs:
@@ -295,7 +290,6 @@ class JobServer:
             preparation.pipe.close()
 
     def _answer(self, job: _Job, answer: dict[str, Any] | None) -> None:
-        """Send this, or the output of the fork; the job is done then."""
         if answer is None:
             status = os.waitstatus_to_exitcode(os.waitpid(job.process, 0)[1])
             job.process = 0
@@ -307,7 +301,6 @@ class JobServer:
         self._drop(job)
 
     def _drop(self, job: _Job) -> None:
-        """End what is left of a job."""
         self._jobs.remove(job)
         for one in (job.line, job.pipe):
             if one is not None:
@@ -339,9 +332,7 @@ def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
 def wait_for_threads(seconds: float = 5.0) -> None:
     """Wait until this process has one thread: a fork copies the locks that others hold, for good.
 
-    A thread that Python has joined still has its native end before it, and frees MKL's memory there
-    under a lock; a fork in that moment waits for it in its first matrix product. After `seconds`
-    the wait is given up: what goes on then is not an end of a thread.
+    A thread that Python has joined may still free MKL's memory under a lock, at its native end.
     """
     until = time.monotonic() + seconds
     while THREADS.is_dir() and len([*THREADS.iterdir()]) > 1 and time.monotonic() < until:
@@ -349,7 +340,6 @@ def wait_for_threads(seconds: float = 5.0) -> None:
 
 
 def _parse_answer(output: list[bytes], status: int) -> dict[str, Any]:
-    """The answer of a fork that ended with `status`."""
     with suppress(ValueError):
         return json.loads(b"".join(output))
     if status < 0:

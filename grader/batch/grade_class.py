@@ -29,50 +29,36 @@ WALL, WALL_RETRAIN = 900.0, 7200.0  # seconds for one student's submission
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The options of one run.
-
-    Attributes:
-        assignment: None for each that a submission answers.
-        again: remember what the reports were, until a run came to its end.
-    """
+    """The options of one run."""
 
     submissions: Path
     out: Path
-    assignment: str | None = None
+    assignment: str | None = None  # None for each that a submission answers
     roster: Path | None = None
     deadline: datetime | None = None
     retrain: bool = False
     wall: float | None = None
-    again: bool = False
+    book: str | None = None  # address of the course's site; None for that of the last run
+    again: bool = False  # remember what the reports were, until a run came to its end
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassResult:
-    """What came of a run.
+    """What came of a run."""
 
-    Attributes:
-        graded: by student and assignment.
-        whole: their reports with a check for each written question, marked or open.
-        before: the reports that were there when the run, or one that was interrupted, began.
-        unread: submissions without any report, and why.
-        missing: students of the roster who handed in nothing.
-        ignored: names in the folder that are not submissions.
-        leftover: students with reports, but without a submission in this run.
-        pageless: student -> why there is no page.
-        files: for the staff.
-    """
-
-    graded: tuple[GradedSubmission, ...]
+    graded: tuple[GradedSubmission, ...]  # by student and assignment
+    # their reports with a check for each written question, marked or open
     whole: tuple[Report, ...]
+    # the reports that were there when the run, or one that was interrupted, began
     before: dict[Key, Report]
-    unread: tuple[tuple[StudentSubmission, str], ...]
-    missing: tuple[RosterStudent, ...]
-    ignored: tuple[str, ...]
-    leftover: tuple[str, ...]
+    unread: tuple[tuple[StudentSubmission, str], ...]  # submissions without any report, and why
+    missing: tuple[RosterStudent, ...]  # students of the roster who handed in nothing
+    ignored: tuple[str, ...]  # names in the folder that are not submissions
+    leftover: tuple[str, ...]  # students with reports, but without a submission in this run
     remarks: dict[Key, tuple[str, ...]]
-    pageless: dict[str, str]
+    pageless: dict[str, str]  # student -> why there is no page
     info: EvaluatorInfo
-    files: list[Path]
+    files: list[Path]  # for the staff
 
 
 class Interrupted(KeyboardInterrupt):
@@ -108,10 +94,7 @@ class _Progress:
 def grade_class(
     settings: Settings, make_workers: Callable[[], Workers], *, show: bool = True
 ) -> ClassResult:
-    """Grade everybody; UsageError before anything starts where the settings do not fit.
-
-    Ctrl-C raises `Interrupted`, whose words say what is kept.
-    """
+    """Grade everybody; UsageError, before anything starts, for settings that do not fit."""
     number = get_assignment(settings.assignment).number if settings.assignment else None
     besides = [settings.out, *([settings.roster] if settings.roster else [])]
     roster = read_roster(settings.roster) if settings.roster else None
@@ -157,6 +140,7 @@ def grade_class(
             },
             same=same_work(graded),
             tasks={**tasks, **{one.key: one.tasks for one in graded}},
+            book=store.about()["book"] if settings.book is None else settings.book,
         )
         whole = store.whole([one.report for one in graded])
     leftover = {student for student, _ in there_already} - {
@@ -178,7 +162,6 @@ def grade_class(
 
 
 def nothing_found(submission: StudentSubmission) -> str:
-    """Why there is no report where nothing went wrong, with the names of what is there."""
     names: list[str] = []
     for name, path in submission.entry.files:
         names += [each.name for each in listed(path)] if is_folder(path) else [name]
@@ -227,7 +210,6 @@ def _graded(
 
 
 def check_wall(seconds: float | None) -> None:
-    """UsageError unless the limit is a positive number of seconds, or not given."""
     if seconds is not None and not 0 < seconds < float("inf"):
         raise UsageError(
             f"--wall {seconds:g} is not a time limit: give a positive number of seconds"

@@ -38,26 +38,16 @@ SKIPPED = {".csv", ".yml", ".yaml", ".html", ".pdf", ".md", ".log"}  # beside su
 
 @dataclass(frozen=True, kw_only=True)
 class FolderEntry:
-    """One entry: whose it is, as far as names tell, and which files.
+    """One entry: whose it is, as far as names tell, and which files."""
 
-    Attributes:
-        student: id that the names give, as the disk has it; the roster may know a better one.
-        keys: all by which a roster may know this student.
-        name: a person's name, where one is told, to be shown.
-        source: the entry as it stands in the folder, for messages.
-        files: what to read, name by name; a folder is one.
-        when: date of handing in.
-        marked: whether the download itself says that it is late.
-        answers: whether it may hold an answer: weights alone do not, however young they are.
-    """
-
-    student: str
-    keys: tuple[str, ...] = ()
-    name: str = ""
-    source: str
-    files: tuple[tuple[str, Path], ...]
-    when: datetime
-    marked: bool = False
+    student: str  # id that the names give, as the disk has it; the roster may know a better one
+    keys: tuple[str, ...] = ()  # all by which a roster may know this student
+    name: str = ""  # a person's name, where one is told, to be shown
+    source: str  # the entry as it stands in the folder, for messages
+    files: tuple[tuple[str, Path], ...]  # what to read, name by name; a folder is one
+    when: datetime  # date of handing in
+    marked: bool = False  # whether the download itself says that it is late
+    # whether it may hold an answer: weights alone do not, however young they are
     answers: bool = True
 
     @property
@@ -71,17 +61,12 @@ class FolderEntry:
 
 @dataclass(frozen=True)
 class FolderListing:
-    """Submissions found, and names ignored."""
-
     entries: tuple[FolderEntry, ...]
     ignored: tuple[str, ...] = field(default=())
 
 
 def find(folder: Path, besides: Iterable[Path] = ()) -> FolderListing:
-    """The entries of `folder`; `besides` are files that lie there for another purpose.
-
-    UsageError if it is not a folder, or holds one student's answer where students are expected.
-    """
+    """The entries of `folder`, but for `besides`; UsageError if it is one student's answer."""
     if not folder.is_dir():
         if folder.exists():
             cure = "unpack it first" if folder.suffix == ".zip" else "give the folder it lies in"
@@ -130,7 +115,6 @@ def find(folder: Path, besides: Iterable[Path] = ()) -> FolderListing:
 
 
 def _named(path: Path) -> FolderEntry:
-    """An entry that is called after its student."""
     student, keys, name = path.name, (path.name,), ""
     if match := MOODLE.fullmatch(path.name):
         student, keys, name = match["user"], (match["user"], match["name"]), match["name"]
@@ -162,7 +146,6 @@ class _Flat:
 
     @property
     def name(self) -> str:
-        """What it would be called in a folder of the student's own."""
         if self.kind == "other" or not (self.stem or self.kind == "weights"):
             return self.path.name
         return (self.stem or "model") + suffix_of(self.path.name)
@@ -190,11 +173,7 @@ def _flat(path: Path, stems: Iterable[str]) -> _Flat:
 
 
 def _together(files: list[_Flat]) -> list[FolderEntry]:
-    """One student's flat files: of each assignment the newest answer and the newest weights.
-
-    Each that a newer one replaced is an entry of its own, for the remark that tells. Answers whose
-    names tell no assignment compete with all others.
-    """
+    """One student's files: of each assignment the newest answer and weights; others alone."""
     newest: dict[tuple[str, str], _Flat] = {}
     for one in sorted(files, key=lambda one: (one.when, one.path.name)):
         newest[one.kind, one.stem] = one
@@ -222,7 +201,6 @@ def _entry(files: list[_Flat]) -> FolderEntry:
 
 
 def _uploaded(group: list[tuple[re.Match[str], Path]]) -> FolderEntry:
-    """One student's files from Canvas: of each name the last upload."""
     newest: dict[str, tuple[int, int, Path]] = {}
     for match, path in group:
         version = VERSION.fullmatch(match["file"])
@@ -242,7 +220,6 @@ def _uploaded(group: list[tuple[re.Match[str], Path]]) -> FolderEntry:
 
 
 def youngest(path: Path) -> datetime:
-    """When the youngest file at or below `path` was changed, as far as that can be read."""
     own, newest = _changed(path), -1.0
     waiting, left = [path], LOOKED_AT
     while waiting and left > 0:

@@ -71,15 +71,11 @@ def grade_job(
 
 
 def written_answers(submission: Submission) -> dict[str, WrittenAnswer]:
-    """What was written below each question that a person marks."""
     return find_answers(submission.handed_in, written_questions(submission.assignment))
 
 
 def staged(files: list[list[str]], folder: Path) -> Path:
-    """The one path to read: a folder itself, files under their names in the job's own `folder`.
-
-    Nothing lies beside them there: what surrounds a file in a class is other students'.
-    """
+    """The one path to read: a folder, or `folder` with the files and nothing else in it."""
     places = [(folder / _plain_name(name), Path(path)) for name, path in files]
     if len(places) > 1:
         for place, path in places:
@@ -98,7 +94,6 @@ def _plain_name(name: str) -> str:
 
 
 def _copy(path: Path, place: Path) -> None:
-    """Copy a file, or as much of it as shows that it is larger than what is read."""
     left = MAX_NOTEBOOK + 1
     with path.open("rb") as source, place.open("wb") as target:
         while left > 0 and (part := source.read(min(left, PART))):

@@ -44,10 +44,7 @@ def mark_written(
     anonymous: bool = False,
     marks: Path | None = None,
 ) -> list[str]:
-    """Write the pages and the table, after taking the marks of a CSV; the lines to print.
-
-    UsageError, before anything is written, for a CSV that is wrong anywhere.
-    """
+    """Take the marks of a CSV, all or none, and write pages and table; the lines to print."""
     numbers = [get_assignment(assignment).number] if assignment else [*ASSIGNMENTS]
     asked = {each.id: each for number in numbers for each in written_questions(number)}
     if not asked:
@@ -89,7 +86,6 @@ def _read_all(
 
 
 def _take(path: Path, asked: Mapping[str, WrittenQuestion], store: Store, seed: Seed) -> str:
-    """Read the marks, all of them or none; what to say."""
     students = sorted({name for each in asked for name in store.answered(_number(each))})
     rows = read_marks(path, asked, students, seed)
     marks = {student: dict(row) for student, row in store.marks().items()}
@@ -108,8 +104,6 @@ def _take(path: Path, asked: Mapping[str, WrittenQuestion], store: Store, seed: 
 
 @dataclass(frozen=True, kw_only=True)
 class _Line:
-    """One answer: whose, and how it is called on the page and in the table."""
-
     label: str
     student: str
     answer: WrittenAnswer
@@ -123,7 +117,6 @@ def _write(
     unread: Mapping[str, str],
     taken: Path | None,
 ) -> list[str]:
-    """Write pages and table; the lines to print."""
     marks, messages = store.marks(), []
     head = ["student" if seed is None else "answer", "question", "points", "of", "comment"]
     rows = [head]
@@ -155,7 +148,6 @@ def _row(one: ShownAnswer, question: WrittenQuestion) -> list[str]:
 
 
 def _table(path: Path, rows: Sequence[Sequence[str]], taken: Path | None) -> str:
-    """Write the table to fill in, unless somebody has begun to; what to say."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([[cell(word) for word in row] for row in rows])

@@ -44,5 +44,4 @@ def add(
 
 
 def register(parent: typer.Typer) -> None:
-    """Add the commands to `parent`."""
     parent.add_typer(app, name="mistake")

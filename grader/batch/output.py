@@ -31,10 +31,7 @@ BEFORE, MARKS, ABOUT = "before", "marks.json", "class.json"
 
 
 class Store:
-    """The folder `out`. Made when something is written.
-
-    `pageless` tells, after `finish`, whose page could not be made, and why.
-    """
+    """The folder `out`, made at the first write; `pageless`: who has no page, and why."""
 
     def __init__(self, out: Path):
         self.pageless: dict[str, str] = {}
@@ -43,7 +40,6 @@ class Store:
         self.out = out
 
     def report_path(self, student: str, assignment: str) -> Path:
-        """Where a report lies."""
         return self.out / "reports" / student / f"{assignment}.json"
 
     def reports(self, folder: str = "reports") -> list[Report]:
@@ -52,7 +48,6 @@ class Store:
         return [report for path in paths if (report := self._read(path)) is not None]
 
     def of(self, student: str) -> dict[str, Report]:
-        """Assignment -> report of one student."""
         paths = sorted((self.out / "reports" / student).glob("*.json"))
         found = [report for path in paths if (report := self._read(path)) is not None]
         return {report.assignment: report for report in found}
@@ -81,7 +76,6 @@ class Store:
         return {(report.student, report.assignment): report for report in self.reports(BEFORE)}
 
     def forget(self) -> None:
-        """The regrading has come to its end."""
         shutil.rmtree(self.out / BEFORE, ignore_errors=True)
 
     def current(self, student: str) -> dict[str, list[str]]:
@@ -100,7 +94,6 @@ class Store:
             _refresh(path, text.encode("utf-8", "replace"))
 
     def answers(self, student: str, assignment: str) -> dict[str, WrittenAnswer]:
-        """Question -> what was written."""
         table = _table(self.out / "answers" / student / f"{assignment}.json")
         try:
             return {question: WrittenAnswer.from_json(row) for question, row in table.items()}
@@ -129,7 +122,6 @@ class Store:
             ) from None
 
     def keep_marks(self, marks: Mapping[str, Mapping[str, Mark]]) -> None:
-        """Write all marks, whole or not at all."""
         table = {
             student: {question: asdict(mark) for question, mark in sorted(row.items())}
             for student, row in sorted(marks.items())
@@ -152,7 +144,6 @@ class Store:
         ]
 
     def remarks(self) -> dict[Key, tuple[str, ...]]:
-        """What earlier runs remarked."""
         found = _pairs(_table(self.out / "remarks.json"))
         return {key: tuple(map(str, words)) for key, words in found if isinstance(words, list)}
 
@@ -163,6 +154,7 @@ class Store:
             "remarks": self.remarks(),
             **{name: table.get(name) or {} for name in ("missing", "names", "unread")},
             **{name: dict(_pairs(table.get(name) or {})) for name in ("same", "tasks")},
+            "book": str(table.get("book") or ""),
         }
 
     def finish(
@@ -173,6 +165,7 @@ class Store:
         unread: Mapping[str, str] = {},
         same: Mapping[Key, Sequence[str]] = {},
         tasks: Mapping[Key, Mapping[str, str]] = {},
+        book: str = "",
     ) -> list[Path]:
         """Write everything that is made of the reports; returns the files for the staff.
 
@@ -183,6 +176,7 @@ class Store:
             unread: student -> why nothing of what was handed in could be graded.
             same: on student and assignment, others with the same code.
             tasks: on student and assignment, task -> digest of its code.
+            book: address of the course's site, for students' pages.
         """
         reports = self.whole(self.reports())
         self.pageless = {}
@@ -195,21 +189,22 @@ class Store:
                 reports, unread=unread, missing=missing, same=same, tasks=tasks
             ),
         }
-        about = {"missing": missing, "names": names, "unread": unread}
+        about = {"missing": missing, "names": names, "unread": unread, "book": book}
         about |= {"same": _nested(same), "tasks": _nested(tasks)}
         for name, table in (("remarks.json", _nested(remarks)), (ABOUT, about)):
             text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
             write_bytes(self.out / name, text.encode("utf-8", "replace"))
         for student in sorted({report.student for report in reports}):
-            self._page(student, [report for report in reports if report.student == student])
+            own = [report for report in reports if report.student == student]
+            self._page(student, own, names.get(student, ""), book)
         for name, data in files.items():
             _refresh(self.out / name, data)
         return [self.out / name for name in files]
 
-    def _page(self, student: str, reports: Sequence[Report]) -> None:
+    def _page(self, student: str, reports: Sequence[Report], name: str, book: str) -> None:
         """Write a student's page; where it cannot be made, one that says so."""
         try:
-            data = page.page(reports)
+            data = page.page(reports, name=name, book=book)
         except Exception as error:
             self.pageless[student] = type(error).__name__
             data = page.no_page(student)
@@ -251,7 +246,6 @@ def _nested(table: Mapping[Key, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _pairs(nested: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:
-    """The inverse of `_nested`."""
     for student, row in nested.items():
         if isinstance(row, dict):
             yield from (((student, number), value) for number, value in row.items())

@@ -21,18 +21,15 @@ WHY = {
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One report that is not what it was.
-
-    Attributes:
-        why: what differs in what the two were graded from; "open points" where nothing does.
-        checks: before and after of each check that earned something else; None where there is none.
-    """
+    """One report that is not what it was."""
 
     student: str
     assignment: str
     before: float
     after: float
+    # what differs in what the two were graded from; "open points" where nothing does
     why: tuple[str, ...]
+    # before and after of each check that earned something else; None where there is none
     checks: tuple[tuple[CheckResult | None, CheckResult | None], ...]
 
 
@@ -60,7 +57,6 @@ def _worth(check: CheckResult | None) -> tuple[float | None, float] | None:
 
 
 def changes(batch: ClassResult) -> tuple[Change, ...]:
-    """All changes of a batch, by student and assignment."""
     found = [
         compare(batch.before[one.key], one.report)
         for one in batch.graded
@@ -101,7 +97,6 @@ def _reason(old: CheckResult | None, new: CheckResult | None) -> str:
 
 
 def as_csv(found: Sequence[Change]) -> bytes:
-    """A line for each check that changed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["student", "assignment", "check", "before", "after", "of", "why", "message"])

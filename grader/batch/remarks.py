@@ -1,7 +1,4 @@
-"""What the staff should know of a submission besides its points: late, twice, the same as another.
-
-Remarks are shown and decide nothing: no point depends on them.
-"""
+"""What the staff should know of a submission: late, twice, the same as another. No points."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +14,6 @@ NAMED = 3  # others with the same code; more are counted
 
 @dataclass(frozen=True, kw_only=True)
 class GradedSubmission:
-    """One assignment of one submission: the report, and whether it was kept from an earlier run."""
-
     submission: StudentSubmission
     report: Report
     work: str = ""
@@ -28,7 +23,6 @@ class GradedSubmission:
 
     @property
     def key(self) -> Key:
-        """Student and assignment."""
         return self.submission.student, self.report.assignment
 
 
@@ -44,7 +38,6 @@ def read_deadline(text: str) -> datetime:
 
 
 def lateness(submission: StudentSubmission, deadline: datetime | None) -> str:
-    """How late a submission is, in words; "" if it is not."""
     entry = submission.entry
     if deadline is not None and entry.when > deadline:
         when = entry.when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
@@ -66,11 +59,7 @@ def _span(span: timedelta) -> str:
 
 
 def same_work(graded: Sequence[GradedSubmission]) -> dict[Key, tuple[str, ...]]:
-    """Who handed in the same code, whatever its layout: the others' ids.
-
-    Work without points is passed over, for untouched notebooks are all the same; so is work that
-    was handed in together.
-    """
+    """Who handed in the same code in other words or layout; not together, and not for no points."""
     groups: dict[Key, list[GradedSubmission]] = {}
     for one in graded:
         if one.work and one.report.score > 0:
@@ -117,7 +106,6 @@ def circumstances(
 def remarks(
     graded: Sequence[GradedSubmission], deadline: datetime | None = None
 ) -> dict[Key, tuple[str, ...]]:
-    """Remarks on each outcome, for those that have any."""
     same: Mapping[Key, tuple[str, ...]] = same_work(graded)
     found = {}
     for one in graded:

@@ -1,8 +1,7 @@
 """Jobs to be graded, on this machine or on a Dask cluster, as they end.
 
-On this machine a few threads have one evaluator grade a job each. On a cluster each worker keeps an
-evaluator and grades with the same isolation; one that lacks a required tier refuses. The secret
-seed travels with the jobs: across a network that you do not trust, use tls://.
+On a cluster the secret seed travels with the jobs: across a network that you do not trust, use
+tls://. A worker that lacks a required tier of isolation refuses.
 """
 
 import os
@@ -65,7 +64,6 @@ class Workers:
                 self._evaluator.close()
 
     def info(self) -> EvaluatorInfo:
-        """What jobs are graded with; UsageError if nothing can be."""
         if self._evaluator is not None:
             return _start(self._evaluator)
         ((_, found),) = self._pool.as_completed(start, [(self._required, self._environ, {})])
@@ -111,7 +109,6 @@ def start(task: Task) -> EvaluatorInfo:
 
 
 def grade(task: Task) -> dict[str, Any]:
-    """On a worker of a cluster: what became of a job."""
     required, environ, job = task
     return grade_with_retry(_evaluator(required, environ), job)
 
@@ -134,7 +131,6 @@ def _evaluator(required: str | None, environ: Mapping[str, str]) -> Evaluator:
 
 
 def _seed() -> str:
-    """The text of the secret seed that this machine's environment names."""
     from grader.core.seed import DEVELOPMENT, FILE_VARIABLE, read_seed
 
     read_seed()  # refuses a bad one

@@ -40,5 +40,4 @@ def written(
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
     app.command()(written)

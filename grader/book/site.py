@@ -36,7 +36,6 @@ class PageReader(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Remember links and names; notice where a check begins."""
         values = {name: value or "" for name, value in attrs}
         self.ids |= {values[name] for name in ("id", "name") if name in values}
         self.links += [values[name] for name in ("href", "src") if name in values]
@@ -46,24 +45,19 @@ class PageReader(HTMLParser):
                 self.check = self.depth
 
     def handle_endtag(self, tag: str) -> None:
-        """Notice where it ends."""
         if tag not in VOID:
             if self.check == self.depth:
                 self.check = 0
             self.depth -= 1
 
     def handle_data(self, data: str) -> None:
-        """Keep the text."""
         self.everything.append(data)
         if not self.check:
             self.no_checks.append(data)
 
 
-def leaks(site: Path, root: Path = ROOT) -> list[str]:
-    """Every page that holds an answer, a hidden check or code of a withheld module.
-
-    It is read before the term, so that, unlike in a kit, no answer counts as handed in.
-    """
+def leaks(site: Path) -> list[str]:
+    """Every page that holds an answer, a hidden check or code of a withheld module."""
     everything: dict[str, bytes] = {}
     no_checks: dict[str, bytes] = {}
     for path in _files(site):
@@ -75,21 +69,19 @@ def leaks(site: Path, root: Path = ROOT) -> list[str]:
             no_checks[name] = "".join(reader.no_checks).encode()
         elif path.suffix in TEXTS:
             everything[name] = no_checks[name] = text.encode()
-    found = find_leaks(everything, (*all_answers(root), *withheld_code(root)))
-    found += find_leaks(no_checks, hidden_checks(root))
+    found = find_leaks(everything, (*all_answers(), *withheld_code()))
+    found += find_leaks(no_checks, hidden_checks())
     return [str(leak) for leak in found]
 
 
 @functools.cache
-def all_answers(root: Path = ROOT) -> tuple[Secret, ...]:
-    """Our answers to every task."""
-    return tuple(s for path in solution_scripts(root) for s in secrets_of_solution(path))
+def all_answers() -> tuple[Secret, ...]:
+    return tuple(s for path in solution_scripts() for s in secrets_of_solution(path))
 
 
 @functools.cache
-def withheld_code(root: Path = ROOT) -> tuple[Secret, ...]:
-    """The code of modules that some kit leaves out."""
-    modules = divide(root, [name for each in ASSIGNMENTS.values() for name in each.withheld])
+def withheld_code() -> tuple[Secret, ...]:
+    modules = divide(ROOT, [name for each in ASSIGNMENTS.values() for name in each.withheld])
     return tuple(secrets_of_modules(modules.withheld, ASSIGNMENTS.values()))
 
 
@@ -125,7 +117,6 @@ def _leads(page: str, link: str, pages: Mapping[str, PageReader], there: set[str
 
 
 def _joined(path: PurePosixPath) -> str:
-    """Without `..`."""
     parts: list[str] = []
     for part in path.parts:
         if part == "..":

@@ -30,12 +30,10 @@ class MadeOnce(Generic[P, T]):
 
 
 def names_kept() -> set[tuple[str, tuple[Any, ...]]]:
-    """(function, arguments) of each result that this process has."""
     return {(name, given) for name, one in _functions.items() for given in one.kept}
 
 
 def dump_results(besides: set[tuple[str, tuple[Any, ...]]]) -> bytes:
-    """The results that this process has, but for those `besides`."""
     new = {each: _functions[each[0]].kept[each[1]] for each in names_kept() - besides}
     written = io.BytesIO()
     torch.save(new, written)  # views of one storage stay that
@@ -43,7 +41,6 @@ def dump_results(besides: set[tuple[str, tuple[Any, ...]]]) -> bytes:
 
 
 def add_results(data: bytes) -> None:
-    """Keep what `dump_results` of a fork gave."""
     new = torch.load(io.BytesIO(data), weights_only=False)
     for (name, given), value in new.items():
         _functions[name].kept[given] = value

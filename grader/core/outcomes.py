@@ -43,8 +43,6 @@ class Stopped(Exception):  # noqa: N818  (an ending, not an error)
 
 
 class Verdict(str, Enum):
-    """What became of a submission."""
-
     GRADED = "graded"
     REPAIRED = "graded with repairs"
     UNMARKED = "waits for marks"
@@ -84,12 +82,10 @@ class Record:
     hint: str = ""
 
     def fact(self, name: str, value: Any) -> None:
-        """Show a measured number or text in every report."""
         value = _plain(value)
         self.facts[clean(name)] = "not a number" if value is None else value
 
     def figure(self, figure: Figure) -> None:
-        """Show a picture on the student's page; a value that is not a number leaves a gap."""
         self.figures.append(replace(figure, data=_plain(dict(figure.data))))
 
     def partial(self, share: float, message: str, hint: str = "") -> None:
@@ -115,71 +111,49 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """One line of a score card.
+    """One line of a score card."""
 
-    Attributes:
-        id: task and test, "2.1-values": the same in the notebook's visible checks and in here.
-        title: what holds when the check passes, one sentence.
-        points: what it is worth. earned: of these; None while a person has to look.
-        reason: None when all points were earned.
-        message: the fact, in the student's words; hint: the question; concept: where to read.
-        facts: measured values to show, name -> number or text.
-        retrain: whether it exists under `--retrain` only.
-        fingerprint: of a wrong answer, position -> record of each result that is not ours
-            (`kws.course.compare.Record`): alike where two students made the same mistake.
-        code: the student's own code for the task, where no question is known for its mistake.
-    """
-
-    id: str
+    id: str  # task and test, "2.1-values": the same in the notebook's visible checks and in here
     task: str
-    title: str
-    points: float
-    earned: float | None
-    reason: Reason | None = None
-    message: str = ""
-    hint: str = ""
-    concept: str = ""
+    title: str  # what holds when the check passes, one sentence
+    points: float  # what it is worth
+    earned: float | None  # None while a person has to look
+    reason: Reason | None = None  # None when all points were earned
+    message: str = ""  # the fact, in the student's words
+    hint: str = ""  # the question
+    concept: str = ""  # where to read
+    # measured values to show, name -> number or text
     facts: Mapping[str, Any] = field(default_factory=dict)
     figures: tuple[Figure, ...] = ()
-    retrain: bool = False
+    retrain: bool = False  # whether it exists under `--retrain` only
+    # of a wrong answer, position -> record of each result that is not ours
+    # (`kws.course.compare.Record`): alike where two students made the same mistake
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    # the student's own code for the task, where no question is known for its mistake
     code: str = ""
 
     @property
     def passed(self) -> bool:
-        """Whether all points were earned."""
         return self.earned == self.points
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that is known of one submission of one assignment. Holds no clock and no path.
+    """All that is known of one submission of one assignment. Holds no clock and no path."""
 
-    Attributes:
-        student: id as the gradebook has it; "" when graded by hand.
-        assignment: "02".
-        title: "Attention".
-        digest: SHA-256 of the submitted bytes.
-        checks_digest: of the grader's own sources for this assignment.
-        seed_id: which secret seed the hidden data came from (a hash of it, never the seed).
-        tier: of isolation; weaknesses: what that tier lacks, in words.
-        repairs: what was wrong with the file and mended, in words.
-    """
-
-    student: str
-    assignment: str
-    title: str
-    digest: str
-    checks_digest: str
-    seed_id: str
-    tier: str
+    student: str  # id as the gradebook has it; "" when graded by hand
+    assignment: str  # "02"
+    title: str  # "Attention"
+    digest: str  # SHA-256 of the submitted bytes
+    checks_digest: str  # of the grader's own sources for this assignment
+    seed_id: str  # which secret seed the hidden data came from (a hash of it, never the seed)
+    tier: str  # of isolation
     weaknesses: tuple[str, ...] = ()
-    repairs: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()  # what was wrong with the file and mended, in words
     checks: tuple[CheckResult, ...] = ()
 
     @property
     def score(self) -> float:
-        """Points earned so far."""
         return sum(check.earned or 0.0 for check in self.checks)
 
     @property
@@ -189,17 +163,14 @@ class Report:
 
     @property
     def settled(self) -> float:
-        """Points that are earned or lost: all but the open ones."""
         return self.max_score - self.open_points
 
     @property
     def max_score(self) -> float:
-        """Points there are."""
         return sum(check.points for check in self.checks)
 
     @property
     def retrain_points(self) -> float:
-        """Those of them that exist under `--retrain` only."""
         return sum(check.points for check in self.checks if check.retrain)
 
     @property
@@ -212,12 +183,10 @@ class Report:
         return Verdict.REPAIRED if self.repairs else Verdict.GRADED
 
     def to_json(self) -> str:
-        """The report as text: the same report gives the same bytes."""
         return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
-        """What `to_json` wrote."""
         table = json.loads(text)
         checks = []
         for row in table.pop("checks"):

@@ -19,7 +19,6 @@ class Reached:
 
     @property
     def shares(self) -> list[float]:
-        """The accuracies."""
         return [count / n for count, n in zip(self.right, self.n, strict=True)]
 
     @property
@@ -34,12 +33,10 @@ class Reached:
 
     @property
     def mean(self) -> float:
-        """Their mean."""
         return statistics.mean(self.shares)
 
     @property
     def deviation(self) -> float:
-        """Their standard deviation."""
         return statistics.stdev(self.shares)
 
     @property

@@ -33,22 +33,16 @@ class Seed:
         self._key = text.strip().encode()
 
     def __repr__(self) -> str:
-        """Says which seed, without the seed."""
         return f"Seed(id={self.id!r})"
 
     @cached_property
     def id(self) -> str:
-        """Tells seeds apart in a report. Slow to compute on purpose, so that guessing takes long.
-
-        >>> Seed().id
-        'development'
-        """
+        """Tells seeds apart in a report; slow to compute, so that guessing takes long."""
         if self._key == DEVELOPMENT.encode():
             return DEVELOPMENT
         return hashlib.scrypt(self._key, salt=b"kws seed id", n=2**14, r=8, p=1, dklen=6).hex()
 
     def number(self, name: str) -> int:
-        """A whole number from 0 to 2⁶³ - 1."""
         drawn = hmac.digest(self._key, name.encode(), "sha256")
         return int.from_bytes(drawn[:8], "big") >> 1
 

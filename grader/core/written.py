@@ -16,53 +16,38 @@ from grader.core.outcomes import CheckResult, Reason, Report
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenQuestion:
-    """A question that is answered in words, or with a figure.
+    """A question that is answered in words, or with a figure."""
 
-    Attributes:
-        id: assignment and letter, "3.A".
-        prompt: the text of its cell, heading included, in Markdown.
-        answer: ours, and what earns points; for the staff.
-        given: sources of the notebook's cells: what follows the question and is none of these is
-            the student's.
-    """
-
-    id: str
+    id: str  # assignment and letter, "3.A"
     title: str
     points: float
-    prompt: str
-    answer: str
+    prompt: str  # the text of its cell, heading included, in Markdown
+    answer: str  # ours, and what earns points; for the staff
+    # sources of the notebook's cells: what follows the question and is none of these is the
+    # student's
     given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenAnswer:
-    """What a student wrote.
+    """What a student wrote."""
 
-    Attributes:
-        text: Markdown.
-        images: "data:" addresses of PNG, JPEG, GIF or WebP, in the order of the cells.
-        found: whether the notebook has a cell for it at all.
-        notes: what was left out, in words.
-    """
-
-    text: str = ""
+    text: str = ""  # Markdown
+    # "data:" addresses of PNG, JPEG, GIF or WebP, in the order of the cells
     images: tuple[str, ...] = ()
-    found: bool = True
-    notes: tuple[str, ...] = ()
+    found: bool = True  # whether the notebook has a cell for it at all
+    notes: tuple[str, ...] = ()  # what was left out, in words
 
     @property
     def blank(self) -> bool:
-        """Whether nothing was written and nothing drawn."""
         return not self.text and not self.images and not self.notes
 
     @cached_property
     def digest(self) -> str:
-        """The same for the same text and pictures."""
         both = "\0".join([self.text, *self.images])
         return hashlib.sha256(both.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
         return {
             "text": self.text,
             "images": list(self.images),
@@ -72,7 +57,6 @@ class WrittenAnswer:
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> "WrittenAnswer":
-        """What `to_json` made."""
         return cls(
             text=str(table["text"]),
             images=tuple(map(str, table["images"])),
@@ -96,12 +80,7 @@ def with_written(
     answers: Mapping[str, WrittenAnswer],
     marks: Mapping[str, Mark],
 ) -> Report:
-    """The report with a check for each question, after its own.
-
-    Args:
-        answers: by question; one that is not there has not been read.
-        marks: by question.
-    """
+    """The report with a check for each question; a question without an answer was not read."""
     written = [_marked(each, answers.get(each.id), marks.get(each.id)) for each in questions]
     return replace(report, checks=(*report.checks, *written))
 

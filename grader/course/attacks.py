@@ -19,31 +19,22 @@ from grader.core.tables import parse_toml
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
-    """One attack.
+    """One attack."""
 
-    Attributes:
-        name: unique, in words.
-        kind: its class.
-        goal: what it gains where it works. "points": a check of the wrong answer passes.
-            "secret": SECRET shows up in the result. "inputs": numbers that a check asked with
-            do, behind the word LEAK. "file": TARGET exists afterwards. "network": the listener
-            at PORT or SOCKET hears of it. "halt": the grader dies, hangs, or loses the honest
-            answers' points. "flood": a result too large to keep.
-        payload: statements that run whenever `attend` is called, with q, k, v at hand.
-        returns: the expression that `attend` returns afterwards.
-        top: statements of the cell above `attend`.
-        files: handed in beside the notebook, name -> bytes.
-        fresh: whether it works only on an interpreter that starts beside the submission.
-    """
-
-    name: str
-    kind: str
+    name: str  # unique, in words
+    kind: str  # its class
+    # what it gains where it works. "points": a check of the wrong answer passes. "secret": SECRET
+    # shows up in the result. "inputs": numbers that a check asked with do, behind the word LEAK.
+    # "file": TARGET exists afterwards. "network": the listener at PORT or SOCKET hears of it.
+    # "halt": the grader dies, hangs, or loses the honest answers' points. "flood": a result too
+    # large to keep
     goal: str
-    payload: str = "pass"
-    returns: str = "0 * q"
-    top: str = ""
+    payload: str = "pass"  # statements that run whenever `attend` is called, with q, k, v at hand
+    returns: str = "0 * q"  # the expression that `attend` returns afterwards
+    top: str = ""  # statements of the cell above `attend`
+    # handed in beside the notebook, name -> bytes
     files: Mapping[str, bytes] = field(default_factory=dict)
-    fresh: bool = False
+    fresh: bool = False  # whether it works only on an interpreter that starts beside the submission
 
     def cell(self, **constants: str | int) -> str:
         """The source of the cell: TARGET, PORT, SOCKET and the like as constants, and the rest."""

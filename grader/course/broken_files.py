@@ -31,19 +31,16 @@ def stripped_metadata(notebook: Notebook) -> File:
 
 
 def duplicated_cells(notebook: Notebook) -> File:
-    """Every cell twice."""
     twice = [deepcopy(cell) for cell in notebook["cells"] for _ in range(2)]
     return _written({**notebook, "cells": twice})
 
 
 def one_cell(notebook: Notebook) -> File:
-    """All code in a single cell."""
     sources = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     return _written({**notebook, "cells": [_code(*sources)]})
 
 
 def magics(notebook: Notebook) -> File:
-    """Lines that only a notebook understands."""
     extra = _code("%matplotlib inline", "!pip install torch", "x = !ls")
     return _written({**notebook, "cells": [extra, *notebook["cells"]]})
 
@@ -61,7 +58,6 @@ def endless_training(notebook: Notebook) -> File:
 
 
 def much_output(notebook: Notebook) -> File:
-    """Megabytes of prints, kept in the file."""
     cells = deepcopy(notebook["cells"])
     output = {"output_type": "stream", "name": "stdout", "text": "loss 0.1\n" * 1_000_000}
     next(c for c in cells if c["cell_type"] == "code")["outputs"] = [output]
@@ -101,7 +97,6 @@ def older_format(notebook: Notebook) -> File:
 
 
 def script(notebook: Notebook) -> File:
-    """A .py in the place of a notebook."""
     sources = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     return "answer.py", "\n\n\n".join(sources).encode()
 

@@ -45,10 +45,7 @@ def hidden_checks(number: str) -> list[Check]:
 
 
 def minutes(cells: list[SolutionCell]) -> float:
-    """What a notebook takes, to read, to answer and to think about; without a word on debugging.
-
-    Folded answers do not count: a question's minutes include a look at its answer.
-    """
+    """What a notebook takes, to read, to answer and to think about; without debugging."""
     text = [ASIDE.sub("", cell.source) for cell in cells if cell.kind == "markdown"]
     given = [cell.source for cell in cells if cell.kind != "markdown" and not cell.task]
     tasks = {cell.task for cell in cells if cell.task}
@@ -71,7 +68,6 @@ def minutes(cells: list[SolutionCell]) -> float:
 
 
 def hours(number: str) -> float:
-    """The estimate for an assignment, to the half hour."""
     return round(minutes(read_solution(solution(number))) / 30) / 2
 
 
@@ -131,6 +127,5 @@ def brought_up_to_date(text: str) -> str:
 
 
 def main(pages: Iterable[Path]) -> None:
-    """Bring each page up to date."""
     for page in pages:
         write_text(page, brought_up_to_date(page.read_text(encoding="utf-8")))

@@ -83,6 +83,5 @@ def new(
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
     app.command()(release)
     app.command()(new)

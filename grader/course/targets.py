@@ -43,7 +43,6 @@ TRAINING = {  # in the first cell that trains
 
 
 def definitions(number: str) -> dict[str, Any]:
-    """All that the solution defines, without its trainings."""
     assignment = get_assignment(number)
     names: dict[str, Any] = {"__name__": assignment.stem}
     trained = False
@@ -65,7 +64,6 @@ def speakers(names: dict[str, Any], seed: int) -> float:
 
 
 def conformers(names: dict[str, Any], seed: int) -> float:
-    """The same for the Conformer that is handed in."""
     torch.manual_seed(seed)
     model, best = names["SpeakerConformer"](40, len(names["data"].speakers)), names["Best"]()
     names["fit"](model, **names["recipe"](), seed=seed, best=best)
@@ -78,7 +76,6 @@ def conformers(names: dict[str, Any], seed: int) -> float:
 
 
 def keywords(names: dict[str, Any], seed: int) -> float:
-    """The same for the small keyword transformer on hidden clips."""
     torch.manual_seed(seed)
     model = names["small_model"]()
     names["fit"](model, **names["recipe"](), seed=seed)
@@ -189,7 +186,6 @@ def speakers_again(names: dict[str, Any], seed: int) -> float:
 
 
 def keywords_again(names: dict[str, Any], seed: int) -> float:
-    """The same for the small keyword transformer."""
     torch.manual_seed(seed)
     model = names["small_model"]()
     _fit(model, keyword_plan(names["recipe"]() | {"lr": 3e-4}, seed), seed)

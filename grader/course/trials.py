@@ -21,6 +21,7 @@ from grader.core.seed import Seed
 from grader.course.mistakes.planted import mistaken, planted, solution
 from grader.grading.feedback import Failure
 from kws.course.compare import Record, difference
+from kws.course.goldens import goldens
 from kws.course.trial import Trial, find_trial
 
 ENOUGH, WIDE = (
@@ -31,11 +32,10 @@ MOST_RECORDS = 8  # wrong results of one trial by which a mistake is known
 
 
 def hidden_seed(trial: Trial, secret: Seed) -> int:
-    """Of a trial's inputs when it is graded."""
     return secret.number(trial.id) % 2**32
 
 
-def check_trial(trial: Trial, *, points: float, timeout: float | None = None) -> Callable:
+def check_trial(trial: Trial, *, points: float) -> Callable:
     """The trial as a test function, with the marker of a check."""
 
     def test(run_trial: Callable, secret: Seed) -> None:
@@ -44,10 +44,7 @@ def check_trial(trial: Trial, *, points: float, timeout: float | None = None) ->
 
     test.__name__ = f"test_{trial.run.__name__}"
     test.__doc__ = f"{trial.title}."
-    mark = pytest.mark.check(
-        trial.task, points=points, concept=f"section {trial.task}", timeout=timeout
-    )
-    return mark(test)
+    return pytest.mark.check(trial.task, points=points, concept=f"section {trial.task}")(test)
 
 
 def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
@@ -79,6 +76,9 @@ def _compare(trial: Trial, results: Results, expected: Results, seed: int) -> No
         fact = difference(measured[position][1], value, trial.rtol, trial.atol)
         if fact is not None:
             question = _question(trial, measured[: position + 1], seed)
+            if not question:
+                found = [value for _, value in measured[: position + 1]]
+                fact += goldens(trial.number)[trial.id].usual(found)
             raise Failure(f"{what}: {fact}", question, _fingerprint(trial, expected, measured))
 
 
@@ -94,7 +94,6 @@ def _fingerprint(trial: Trial, expected: Results, measured: Results) -> dict[str
 
 
 def _question(trial: Trial, results: Results, seed: int) -> str:
-    """Of the planted mistake that has these results, or ""."""
     for position, mistake in enumerate(planted(trial.number).mistakes):
         if mistake.task == trial.task:
             theirs = _mistaken_results(trial, position, seed)
@@ -109,12 +108,10 @@ def _question(trial: Trial, results: Results, seed: int) -> str:
 
 @cache
 def our_answers(number: str) -> Mapping[str, Any]:
-    """Our answers to an assignment, loaded."""
     return load_answers(exported_cells(solution(number)), f"solution {number}")
 
 
 def expected_results(trial: Trial, seed: int) -> Results:
-    """What our answers give when the trial is graded with this seed."""
     return _expected(trial.id, seed)
 
 
@@ -152,7 +149,6 @@ def size_of_value(value: Any, most: float = math.inf) -> int:
 
 @cache
 def mistaken_answers(number: str, position: int) -> Mapping[str, Any]:
-    """Our answers with one of the planted mistakes in them, loaded."""
     text = mistaken(number, [planted(number).mistakes[position]]).decode()
     return load_answers(exported_cells(solution(number), text), f"mistake {position} of {number}")
 

@@ -28,7 +28,6 @@ from grader.submission.contents import Submission
 
 @pytest.fixture
 def grading(pytestconfig: pytest.Config) -> Grading:
-    """The plugin that holds the state of this run."""
     found = Grading.of(pytestconfig)
     assert found is not None, "a hidden check runs in a grading run only"
     return found
@@ -36,22 +35,17 @@ def grading(pytestconfig: pytest.Config) -> Grading:
 
 @pytest.fixture
 def check(grading: Grading, request: pytest.FixtureRequest) -> Check:
-    """The check that runs."""
     return grading.attempt(request.node).check
 
 
 @pytest.fixture
 def submission(grading: Grading, check: Check) -> Submission:
-    """What was handed in for the assignment of this check."""
     return grading.run.submissions[check.assignment]
 
 
 @pytest.fixture
 def new_student(grading: Grading, check: Check) -> Iterator[Callable]:
-    """`new_student(seed=None, trains=False)`: the student's definitions in a process of their own.
-
-    One that trains has a GPU, where the staff ask for one: `student.has_gpu`.
-    """
+    """`new_student(seed=None, trains=False)`: definitions in a process; with GPU if it trains."""
     run = grading.run
     with ExitStack() as stack:
 
@@ -65,7 +59,6 @@ def new_student(grading: Grading, check: Check) -> Iterator[Callable]:
 
 @pytest.fixture
 def student(new_student: Callable) -> Any:
-    """The student's definitions, as this check's task sees them."""
     return new_student()
 
 
@@ -88,17 +81,14 @@ def weights(submission: Submission, check: Check) -> dict[str, Tensor]:
 
 @pytest.fixture
 def secret(grading: Grading) -> Seed:
-    """The instructor's seed."""
     return grading.run.seed
 
 
 @pytest.fixture
 def record(grading: Grading, request: pytest.FixtureRequest) -> Record:
-    """Facts, pictures and partial points of this check."""
     return grading.attempt(request.node).record
 
 
 @pytest.fixture
 def report_source(submission: Submission) -> str:
-    """All code as submitted."""
     return submission.text

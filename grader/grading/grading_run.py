@@ -34,7 +34,6 @@ STAFF = "staff: fault"
 
 
 def judge(check: Check, error: BaseException | None, record: Record) -> CheckResult:
-    """The result of a check that ended with `error`, or with None."""
     reason, message, hint, earned = None, "", "", check.points
     facts, fingerprint = dict(record.facts), {}
     if isinstance(error, Failure):
@@ -67,7 +66,6 @@ def judge(check: Check, error: BaseException | None, record: Record) -> CheckRes
 
 
 def not_run(check: Check, message: str) -> CheckResult:
-    """The result of a check that did not run, for a reason of the student's."""
     return judge(check, Stopped(Reason.NOT_RUN, message), Record())
 
 
@@ -87,10 +85,7 @@ def _where(error: BaseException) -> str:
 
 @dataclass(kw_only=True, eq=False)
 class GradingRun:
-    """One grading run: one student, one submission for each assignment.
-
-    `checks` is filled when the checks are collected, `results` as they end.
-    """
+    """One student's submissions; `checks` is filled by the collection, `results` as they end."""
 
     submissions: Mapping[str, Submission]
     sandbox: Sandbox | None
@@ -106,7 +101,6 @@ class GradingRun:
 
     @property
     def assignments(self) -> tuple[Assignment, ...]:
-        """Those that are graded, in the course's order."""
         return tuple(ASSIGNMENTS[number] for number in sorted(self.submissions))
 
     def earned(self, check: Check, other: str) -> float | None:
@@ -127,7 +121,6 @@ class GradingRun:
         return tuple(t for t in needed(ASSIGNMENTS[check.assignment], check.task) if t in failed)
 
     def session(self, assignment: str) -> Session:
-        """The student's session for this assignment, opened on first use."""
         if assignment not in self._sessions:
             assert self.sandbox is not None
             stack = ExitStack()
@@ -140,10 +133,8 @@ class GradingRun:
     ) -> None:
         """Give `judge` the results of a trial; it raises `Failure` if they are not right.
 
-        Right values are right whatever ran before them, and whatever more is forbidden. So one
-        process, where what any task forbids is forbidden, takes all trials for as long as they
-        pass. Where one does not, it is tried again in a fresh process with the rules of its own
-        task, and that is what counts: no trial suffers from another, nor from another task's rules.
+        Trials share a process, where all that any task forbids is forbidden, as long as they pass.
+        One that fails runs again in a fresh process with its own task's rules: that result counts.
         """
         if self._all_passed and not self._may_share(program, check.timeout):
             tasks = ASSIGNMENTS[check.assignment].tasks
@@ -171,7 +162,6 @@ class GradingRun:
         )
 
     def _share(self, check: Check, program: Code) -> RemoteStudent:
-        """A fresh process, which later trials share."""
         self._end_shared()
         student = self.session(check.assignment).check(program, seconds=check.timeout)
         self._shared = (program, check.timeout, student)
@@ -183,21 +173,16 @@ class GradingRun:
             self._shared = None
 
     def close_session(self, assignment: str) -> None:
-        """End the session; the next use opens a fresh one."""
         self._end_shared()
         if assignment in self._sessions:
             self._sessions.pop(assignment)[1].close()
 
     def close(self) -> None:
-        """End all sessions. The sandbox stays: it is its owner's."""
         for assignment in tuple(self._sessions):
             self.close_session(assignment)
 
     def report(self, assignment: Assignment, *, interrupted: bool = False) -> Report:
-        """The report: every check of the inventory, whether it was reported or not.
-
-        A check that nobody reported earned nothing, or, where the run was `interrupted`, is open.
-        """
+        """Every check; what was not reported earned nothing, or is open if interrupted."""
         submission = self.submissions[assignment.number]
         missing: BaseException = Stopped(Reason.NOT_RUN, "not run: this check was left out")
         if interrupted:
@@ -219,7 +204,6 @@ class GradingRun:
         )
 
     def reports(self, *, interrupted: bool = False) -> tuple[Report, ...]:
-        """A report for every assignment."""
         return tuple(self.report(one, interrupted=interrupted) for one in self.assignments)
 
 

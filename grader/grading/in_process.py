@@ -45,10 +45,7 @@ def grade_one(
     retrain: bool = False,
     run_checks: bool = True,
 ) -> Report:
-    """The report on one submission. Whatever pytest itself stumbles over is open points in it.
-
-    Without `run_checks` every check is open: for a submission that no attempt could grade.
-    """
+    """The report on one submission; open points where pytest fails, or without `run_checks`."""
     assignment = ASSIGNMENTS[submission.assignment]
     run = GradingRun(
         submissions={assignment.number: submission},
@@ -81,7 +78,6 @@ def _pytest(run: GradingRun, *more: str) -> tuple[Grading, int]:
 
 @contextmanager
 def _without(*names: str) -> Iterator[None]:
-    """Variables of the environment that would change how pytest runs, taken out for a while."""
     kept = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield

@@ -13,7 +13,6 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare what `pytest grader/` understands."""
     group = parser.getgroup("grading", "grading (pytest grader/)")
     group.addoption(
         "--submission",

@@ -46,8 +46,6 @@ CHECKS = GRADER / "course"
 
 @dataclass
 class Attempt:
-    """One check in pytest's hands: what it recorded, and the exception that ended it."""
-
     check: Check
     record: Record = field(default_factory=Record)
     error: BaseException | None = None
@@ -80,12 +78,10 @@ class Grading:
 
     @classmethod
     def of(cls, config: pytest.Config) -> "Grading | None":
-        """The plugin of this run; None where other tests run."""
         plugins = config.pluginmanager.get_plugins()
         return next((plugin for plugin in plugins if isinstance(plugin, cls)), None)
 
     def attempt(self, item: pytest.Item) -> Attempt:
-        """The check that a test is, as it runs just now."""
         return self._attempts[item.nodeid]
 
     # Collecting
@@ -146,7 +142,6 @@ class Grading:
         return True
 
     def _run_twice(self, item: pytest.Item, nextitem: pytest.Item | None) -> CheckResult:
-        """Run once more, in a fresh session, what ended in a fault of ours."""
         result = self._run_once(item, nextitem)
         if result.reason is Reason.INFRASTRUCTURE:
             self.run.close_session(self.attempt(item).check.assignment)
@@ -202,7 +197,6 @@ class Grading:
             session.exitstatus = pytest.ExitCode.OK if full else pytest.ExitCode.TESTS_FAILED
 
     def _with_written(self, reports: Sequence[Report]) -> list[Report]:
-        """The reports and, after them, the written questions: open unless `--marks` has points."""
         return [
             with_written(
                 report,
@@ -217,7 +211,6 @@ class Grading:
         ]
 
     def pytest_unconfigure(self) -> None:
-        """End the sandbox, if it was started for this run."""
         self._closing.close()
 
 
@@ -241,7 +234,6 @@ def _check_of(item: pytest.Function) -> Check:
 
 
 def _ending(error: BaseException) -> BaseException:
-    """A skipped check is one that did not run."""
     if isinstance(error, pytest.skip.Exception):
         return Stopped(Reason.NOT_RUN, f"not run: {error.msg or 'this check was skipped'}")
     return error
@@ -327,7 +319,6 @@ def _open(config: pytest.Config) -> Grading:
 
 
 def _read_marks(config: pytest.Config) -> dict[str, Mark]:
-    """Marks of the student whom `--student` or `--metadata` names; UsageError for a wrong table."""
     option, folder = config.option, config.invocation_params.dir
     names = [option.student] if option.student else []
     if option.metadata:

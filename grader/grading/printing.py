@@ -18,12 +18,10 @@ class Printer:
         self._heading = ""
 
     def show_collection_error(self, error: str) -> None:
-        """Say that the checks themselves are broken."""
         self._writer.line("The checks themselves do not load:", red=True)
         self._writer.line(error)
 
     def show(self, check: Check, result: CheckResult, error: BaseException | None) -> None:
-        """Print one check as it ends, under the heading of its task."""
         assignment = ASSIGNMENTS[check.assignment]
         task = assignment.task(check.task)
         heading = f"{assignment.number} {assignment.title}: {task.id} {task.title}"
@@ -39,7 +37,6 @@ class Printer:
             self._writer.line("".join(traceback.format_exception(error)))
 
     def close(self, reports: Sequence[Report]) -> None:
-        """Print the score cards."""
         for report in reports:
             self._writer.line("")
             for line in closing_lines(report):

@@ -20,17 +20,14 @@ from grader.grading.checks import Check
 from grader.grading.grading_run import GradingRun
 from grader.sandbox import Code
 from grader.submission.contents import Piece
-from grader.submission.forbidden import expect_own_work
-from kws.course.may_run import used_names
+from grader.submission.forbidden import expect_own_work, parsed
+from kws.course.used_names import reachable
 
 MOST_CODE = 8_000  # characters of one answer that are kept beside its result
 
 
 def student_program(run: GradingRun, check: Check, seed: int | None = None) -> Code:
-    """The program of a check, by the rules above; `seed` takes the place of rule 4.
-
-    `Stopped` where rule 1 is broken.
-    """
+    """The program of a check by these rules, `seed` in place of rule 4; `Stopped` by rule 1."""
     assignment = ASSIGNMENTS[check.assignment]
     task, pieces = assignment.task(check.task), run.submissions[check.assignment].pieces
     others = [n for one in assignment.tasks if one is not task for n in one.names]
@@ -51,25 +48,11 @@ def _reference(number: str, task: str) -> tuple[Piece, ...]:
 
 
 def task_code(run: GradingRun, check: Check) -> str:
-    """The student's own code for the task of a check: its definitions, and what these use.
-
-    What other tasks ask for is left out.
-    """
+    """The student's own code for the task of a check, and what it uses but for other tasks'."""
     assignment = ASSIGNMENTS[check.assignment]
     task = assignment.task(check.task)
     others = {name for one in assignment.tasks for name in one.names} - set(task.names)
-    pieces = [
-        piece
-        for piece in run.submissions[check.assignment].pieces
-        if others.isdisjoint(piece.names)
-    ]
-    wanted, ahead = set[str](), list(task.names)
-    while ahead:
-        name = ahead.pop()
-        if name not in wanted:
-            wanted.add(name)
-            for piece in pieces:
-                if name in piece.names:
-                    ahead += sorted(used_names(piece.source))
-    code = "\n\n".join(piece.source for piece in pieces if wanted & set(piece.names))
+    pieces = run.submissions[check.assignment].pieces
+    needed, _ = reachable(parsed(pieces), task.names, others)
+    code = "\n\n".join(pieces[n].source for n in needed if others.isdisjoint(pieces[n].names))
     return HALF.sub("", printable(code))[:MOST_CODE]

@@ -30,10 +30,7 @@ WRAPPED = ("_orig_mod.", "module.")  # how torch.compile and DistributedDataPara
 
 
 def read_weights(data: bytes | None, file: str = "model.safetensors") -> dict[str, Tensor]:
-    """The state dict in `data`; `Stopped`, in the student's words, where there is none to use.
-
-    `file` is what the notebook calls it.
-    """
+    """The state dict in `data`, called `file` in the notebook; `Stopped` where there is none."""
     if data is None:
         raise Stopped(
             Reason.MISSING,
@@ -88,7 +85,6 @@ def load_weights(model: RemoteModule, weights: Mapping[str, Tensor]) -> RemoteMo
 
 
 def unwrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same under the names that they had before the model was wrapped."""
     for prefix in WRAPPED:
         if all(name.startswith(prefix) for name in weights):
             return unwrapped({name.removeprefix(prefix): weights[name] for name in weights})
@@ -119,6 +115,5 @@ def _misfit(
 
 
 def _few(names: list[str]) -> str:
-    """The first of the names, shortened, and how many more there are."""
     first = names[0] if len(names[0]) <= LONG else names[0][: LONG - 2] + " …"
     return first if len(names) == 1 else f"{first} (and {len(names) - 1} more)"

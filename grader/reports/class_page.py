@@ -14,7 +14,7 @@ from urllib.parse import quote
 from grader.core.outcomes import CheckResult, Figure, Reason, Report
 from grader.reports.figures import svg
 from grader.reports.html import contents, document, text
-from grader.reports.item_analysis import FEWEST, ItemStatistics, item_statistics
+from grader.reports.item_analysis import EASY, FEWEST, HARD, WEAK, ItemStatistics, item_statistics
 from grader.reports.scorecard import mean_in_words, points, verdicts_in_words
 from grader.reports.shared_code import shared_code
 
@@ -55,7 +55,7 @@ def class_page(
         body += _assignment(group, _of(number, same or {}), _of(number, tasks or {}))
     body += _people("Not graded: a person is needed", unread or {})
     body += _people("Handed in nothing", missing or {})
-    return document(title, "\n".join(body), wide=True)
+    return document(title, "\n".join(body), wide=True, script="class_page.js")
 
 
 def _of(number: str, table: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
@@ -141,7 +141,12 @@ def _heat_map(reports: Sequence[Report]) -> str:
         )
     heads = "".join(f'<th scope="col" class="number">{text(task)}</th>' for task in tasks)
     head = f'<tr><th scope="col">student</th><th scope="col" class="number">points</th>{heads}</tr>'
-    return _table(head, rows)
+    steps = ("under 25 %", "from 25 %", "from 50 %", "from 75 %", "all points")
+    keys = "".join(f'<span class="heat-{at}">{name}</span>' for at, name in enumerate(steps))
+    legend = (
+        f'<p class="soft legend">Share of a task\'s points: {keys} open: a person is needed</p>'
+    )
+    return legend + _table(head, rows, "students")
 
 
 def _heat(checks: Sequence[CheckResult]) -> str:
@@ -152,7 +157,8 @@ def _heat(checks: Sequence[CheckResult]) -> str:
         return '<td class="number heat-open" title="waiting for a person">open</td>'
     earned = sum(check.earned or 0.0 for check in checks)
     share = earned / sum(check.points for check in checks)
-    return f'<td class="number heat-{math.floor(4 * share)}">{points(earned)}</td>'
+    shade = f"number heat-{math.floor(4 * share + 1e-9)}"
+    return f'<td class="{shade}" data-sort="{earned:g}">{points(earned)}</td>'
 
 
 def _link(student: str) -> str:
@@ -168,14 +174,14 @@ def _missed(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> list[
     hard.sort(key=lambda one: one.difficulty or 0.0)
     lines = []
     for one in hard[:MOST_MISSED]:
-        checks = _results(reports, one.check)
+        checks = _results(reports, one.checks[0])
         missed = [check for check in checks if check.earned is not None and not check.passed]
         counts = Counter(_asked(check) for check in missed)
         asked = "; ".join(
             f"{n} student{'s'[: n > 1]}: {words}" for words, n in sorted(counts.items(), key=_often)
         )
         lines.append(
-            f"<strong>{text(one.check)}</strong> {text(checks[0].title)} "
+            f"<strong>{text(', '.join(one.checks))}</strong> {text(checks[0].title)} "
             f"Missed by {len(missed)} of {one.n}. {text(asked)}"
         )
     return lines
@@ -231,7 +237,7 @@ def _checks(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> str:
     """Checks, those that cost most points first: difficulty and discrimination."""
     rows = []
     for one in sorted(items, key=lambda one: 1 if one.difficulty is None else one.difficulty):
-        checks = _results(reports, one.check)
+        checks = _results(reports, one.checks[0])
         numbers = (
             f"{one.n}",
             f"{sum(check.passed for check in checks)}",
@@ -239,18 +245,25 @@ def _checks(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> str:
             "–" if one.discrimination is None else f"{one.discrimination:+.2f}",
         )
         cells = "".join(f'<td class="number">{text(number)}</td>' for number in numbers)
-        rows.append(f'<tr><th scope="row">{text(one.check)}</th>{cells}</tr>')
+        names = "<br>".join(map(text, one.checks))
+        together = ' <span class="soft">(one item)</span>' if len(one.checks) > 1 else ""
+        cells += f'<td class="advice">{text(one.advice)}</td>'
+        rows.append(f'<tr><th scope="row">{names}{together}</th>{cells}</tr>')
     heads = "".join(
         f'<th scope="col" class="number">{name}</th>'
         for name in ("n", "all points", "difficulty", "discrimination")
     )
     legend = (
         '<p class="soft">n: submissions in which it is not open. Difficulty: mean share of the '
-        "points. Discrimination: the correlation of that share with the share earned on the other "
-        f"checks (for all or nothing, the point-biserial), from n = {FEWEST} on; below zero, look "
-        "at the check first.</p>"
+        f"points; a check under {HARD:g} or over {EASY:g} says little about a class. "
+        "Discrimination: the correlation of that share with the share earned on the other checks "
+        f"(for all or nothing, the point-biserial), from n = {FEWEST} on; under {WEAK:g} a check "
+        "is revised or dropped (Ebel and Frisbie), below zero by more than chance it is looked at "
+        "first. One item: checks of a task that everybody passed or missed together; their points "
+        "measure one thing.</p>"
     )
-    return _table(f'<tr><th scope="col">check</th>{heads}</tr>', rows) + legend
+    head = f'<tr><th scope="col">check</th>{heads}<th scope="col">what to do</th></tr>'
+    return _table(head, rows) + legend
 
 
 def _shared(
@@ -275,9 +288,10 @@ def _shared(
     return lines
 
 
-def _table(head: str, rows: Sequence[str]) -> str:
-    body = "\n".join(rows)
-    return f'<div class="wide"><table>\n<thead>{head}</thead>\n<tbody>{body}</tbody></table></div>'
+def _table(head: str, rows: Sequence[str], kind: str = "checks") -> str:
+    body = "<tbody>" + "\n".join(rows) + "</tbody>"
+    table = f'<table class="sortable {kind}">\n<thead>{head}</thead>\n{body}</table>'
+    return f'<div class="wide rows">{table}</div>'
 
 
 def _listed(heading: str, lines: Sequence[str]) -> list[str]:

@@ -52,7 +52,6 @@ def _kws_folder() -> Path:
 
 
 def _files_of(kws: Path, withheld: Sequence[str]) -> list[str]:
-    """Files that hold a module, its compiled form too; folders of a package."""
     found = []
     for name in withheld:
         stem = kws.joinpath(*name.split(".")[1:])
@@ -98,10 +97,7 @@ class Confinement:
         return "" if self.folder else tempfile.mkdtemp(prefix="kws-check-")
 
     def bind(self, folder: str, limit: Limits, *, trains: bool = False) -> None:
-        """In the check process: from here on it is confined. OSError where a part refuses.
-
-        One that `trains` gets the session's GPU, if there is one.
-        """
+        """Confine this check process from here on; OSError where a part refuses."""
         gpu = self.gpu if trains else None
         if self.tier is Tier.SEALED:
             namespaces.lay_empty_folder(self.folder, limit.disk)
@@ -129,15 +125,12 @@ class Confinement:
 
 
 def _rules_of(gpu: Gpu) -> list[landlock.Rule]:
-    """The nodes, and what their driver reads."""
     used = landlock.READ_FILE | landlock.WRITE_FILE | landlock.CONTROL
     nodes = [(path, used) for path in gpu.nodes]
     return [*nodes, *landlock.read_only_rules(filter(os.path.exists, READ), ())]
 
 
 def remove(folder: str) -> None:
-    """A check's folder, whatever it holds and however its modes are set."""
-
     def open_and_retry(function: object, path: str, _: object) -> None:
         with contextlib.suppress(OSError):
             Path(path).parent.chmod(0o700)

@@ -86,7 +86,6 @@ class Connection:
         return answer["value"]
 
     def close(self) -> None:
-        """End the check process."""
         if self._over is None:
             self._over = Stopped(Reason.INFRASTRUCTURE, "this check is over")
         self.sock.close()
@@ -137,7 +136,6 @@ class Connection:
         return bytes(data)
 
     def _rejection(self, what: str, answer: Any) -> Stopped:
-        """An answer that says why there is none."""
         try:
             reason, message, hint = (str(part) for part in answer)
             found = Reason(reason)

@@ -13,8 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Seen:
-    """A call of a model as its accuracy is measured: the output, how many self-attentions ran, and
-    how many of them with the weights of an earlier one."""
+    """A call of a model: output, self-attentions, and those with the weights of an earlier one."""
 
     output: Any
     attentions: int
@@ -36,7 +35,6 @@ _text, _whole = exactly(str), exactly(int)
 
 
 def read_results(value: Any) -> list[tuple[str, Any]]:
-    """Pairs of a text and any value."""
     return [(_text(what), result) for what, result in value]
 
 
@@ -45,16 +43,13 @@ def _tensor(value: Any) -> Tensor:
 
 
 def read_state(table: Any) -> dict[str, Tensor]:
-    """A state dictionary."""
     return {_text(name): _tensor(value) for name, value in table.items()}
 
 
 def read_seen(value: Any) -> Seen:
-    """A call that was observed."""
     output, *counts = value
     return Seen(output, *map(_whole, counts))
 
 
 def read_losses(losses: Any) -> tuple[float, ...]:
-    """Losses of a training run."""
     return tuple(map(exactly(float), losses))

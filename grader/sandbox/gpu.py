@@ -37,23 +37,17 @@ WEAKNESSES = (
 
 @dataclass(frozen=True)
 class Gpu:
-    """What a process that trains may have.
+    """What a process that trains may have."""
 
-    Attributes:
-        nodes: paths of device nodes, to be read, written and controlled.
-        visible: what CUDA_VISIBLE_DEVICES is there; None leaves it out, so that all are seen.
-    """
-
-    nodes: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()  # paths of device nodes, to be read, written and controlled
+    # what CUDA_VISIBLE_DEVICES is there; None leaves it out, so that all are seen
     visible: str | None = None
 
     def to_plain(self) -> dict[str, Any]:
-        """For a message."""
         return asdict(self)
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any] | None) -> "Gpu | None":
-        """The opposite; None where there is none."""
         return None if plain is None else cls(tuple(plain["nodes"]), plain["visible"])
 
     def show(self) -> None:
@@ -65,11 +59,7 @@ class Gpu:
 
 
 def read_gpu(environ: Mapping[str, str] = os.environ, devices: Path = Path("/dev")) -> Gpu | None:
-    """The GPU that KWS_GRADER_GPU asks for, without nodes where there are none; None if not asked.
-
-    Raises:
-        UsageError: the variable is neither 1 nor 0.
-    """
+    """The GPU that KWS_GRADER_GPU asks for (1, 0 or unset), without nodes where there are none."""
     wanted = environ.get(VARIABLE, "0") or "0"
     if wanted not in ("0", "1"):
         raise UsageError(f"{VARIABLE}={wanted!r}: give 1 to train on a GPU (--retrain), 0 not to")

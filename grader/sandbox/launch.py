@@ -1,8 +1,4 @@
-"""Start the sandbox's server: needs no torch here, so both processes can load it side by side.
-
-The server gets a clean environment, one socket, and nothing else of ours: `grader.sandbox.server`
-is what runs there.
-"""
+"""Start the sandbox's server with a clean environment and one socket; torch loads there."""
 
 import os
 import site
@@ -55,7 +51,6 @@ def launch() -> Launched:
 
 
 def _environment() -> dict[str, str]:
-    """All that the server gets to see of ours."""
     kept = ("HOME", "LD_LIBRARY_PATH", "MPLCONFIGDIR")
     one = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
     return {

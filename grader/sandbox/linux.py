@@ -16,7 +16,6 @@ NEWNET, NEWIPC, NEWUTS = 0x40000000, 0x08000000, 0x04000000
 
 @cache
 def libc() -> ctypes.CDLL:
-    """The C library of this process."""
     return ctypes.CDLL(None, use_errno=True)
 
 
@@ -37,29 +36,22 @@ def call(number: int, *arguments: object, what: str) -> int:
 
 
 def prctl(option: int, value: int, more: object = 0) -> None:
-    """`prctl`, for the options above."""
     last = ctypes.c_ulong(more) if isinstance(more, int) else more
     zero = ctypes.c_ulong(0)
     or_error(libc().prctl(option, ctypes.c_ulong(value), last, zero, zero), f"prctl {option}")
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str) -> None:
-    """`mount`."""
     arguments = (source.encode(), target.encode(), kind.encode())
     or_error(libc().mount(*arguments, ctypes.c_ulong(flags), options.encode()), f"mount {target}")
 
 
 def unshare(flags: int) -> None:
-    """`unshare`."""
     or_error(libc().unshare(ctypes.c_int(flags)), "unshare")
 
 
 def collapse() -> None:
-    """Put this process's own memory into large pages, so that a fork has fewer to copy the list of.
-
-    What the allocator asks for lies in them already; large tables of shared libraries do not.
-    Linux before 6.1 does not know the call: then a fork takes longer, and all else is the same.
-    """
+    """Put this process's memory into large pages, which a fork copies sooner, from Linux 6.1 on."""
     for line in Path("/proc/self/maps").read_text().splitlines():
         span, rights = line.split()[:2]
         start, end = (int(number, 16) for number in span.split("-"))

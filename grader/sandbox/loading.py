@@ -36,7 +36,6 @@ class Namespace:
         sys.modules[MODULE] = self.module
 
     def load(self) -> None:
-        """Run all pieces. Only our own references' failures are raised."""
         code = self.code
         show_lines(code.pieces)
         ours = {name for piece in code.references for name in piece.names}
@@ -82,7 +81,6 @@ class Namespace:
             waiting = [piece for piece in waiting if not self._run(piece)]
 
     def _run(self, piece: Piece) -> bool:
-        """Whether the piece is done with: it ran, or failed for good."""
         try:
             self._execute(piece)
         except BaseException as error:
@@ -151,7 +149,6 @@ def _is_about(piece: Piece, ours: Set[str]) -> bool:
 
 
 def _restore(changed: type, before: Mapping[str, Any]) -> None:
-    """Undo what a student's statements did to a class of ours."""
     for name, value in {**dict.fromkeys(vars(changed)), **before}.items():
         if name not in before:
             type.__delattr__(changed, name)

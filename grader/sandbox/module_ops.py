@@ -22,8 +22,7 @@ LOSSES: Mapping[str, Callable[..., Tensor]] = {
 
 
 def observe(module: nn.Module, args: Sequence[Any], flat: int | None) -> tuple[Any, int, int]:
-    """One call: output, self-attentions, and those with the weights of an earlier one. The
-    attention called `flat` is made even."""
+    """Call once: output, self-attentions, repeated ones; with the attention `flat` made even."""
     operators = Operators(module, tensors_of(args), flat)
     with operators:
         output = module(*args)
@@ -42,10 +41,7 @@ def fit(
     seed: int,
     device: str = "cpu",
 ) -> list[float]:
-    """Train for `steps` steps on (inputs …, target) in turn; the losses, up to one not finite.
-
-    `lr` is one learning rate, or one for each step. Afterwards the module is on the CPU.
-    """
+    """Train on (inputs …, target) in turn, ending on the CPU; the losses, up to one not finite."""
     place = choose_device(device)
     module.to(place)
     batches = [tree_map_only(Tensor, lambda x: x.to(place), list(batch)) for batch in batches]
@@ -69,14 +65,12 @@ def fit(
 
 
 def parameters_of(root: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """All parameters, by each of their names, as in `nn.Module.named_parameters`."""
     for path, module in _modules(root):
         for name, tensor in _own(module, "_parameters"):
             yield _joined(path, name), tensor
 
 
 def state_of(root: nn.Module) -> dict[str, Tensor]:
-    """Parameters and persistent buffers by name, as in `nn.Module.state_dict`."""
     found: dict[str, Tensor] = {}
     for path, module in _modules(root):
         fleeting = vars(module).get("_non_persistent_buffers_set", ())
@@ -102,5 +96,4 @@ def _joined(path: str, name: str) -> str:
 
 
 def tensors_of(*values: Any) -> list[Tensor]:
-    """All tensors in nested tuples, lists and dictionaries."""
     return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]

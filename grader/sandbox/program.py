@@ -13,22 +13,17 @@ from grader.submission.contents import Piece
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """A submission's code as one check runs it.
+    """A submission's code as one check runs it."""
 
-    Attributes:
-        pieces: the student's, in source order.
-        references: ours, loaded after the student's imports: they replace the student's
-            definitions of the same names.
-        forbidden: dotted names (`torch.nn.MultiheadAttention`) that may not be used.
-        seed: of torch, numpy and random, set before every call.
-        audited: whether Python's own events are watched (`audit`). Tests of the walls outside of
-            Python do without.
-    """
-
-    pieces: tuple[Piece, ...]
+    pieces: tuple[Piece, ...]  # the student's, in source order
+    # ours, loaded after the student's imports: they replace the student's definitions of the same
+    # names
     references: tuple[Piece, ...] = ()
+    # dotted names (`torch.nn.MultiheadAttention`) that may not be used
     forbidden: tuple[str, ...] = ()
-    seed: int = 0
+    seed: int = 0  # of torch, numpy and random, set before every call
+    # whether Python's own events are watched (`audit`). Tests of the walls outside of Python do
+    # without
     audited: bool = True
 
     def to_bytes(self) -> Tensor:
@@ -38,7 +33,6 @@ class Code:
 
     @classmethod
     def from_bytes(cls, data: Tensor) -> "Code":
-        """What `to_bytes` made."""
         plain = json.loads(data.numpy().tobytes())
         return cls(
             pieces=_pieces(plain["pieces"]),

@@ -51,7 +51,6 @@ class RemoteStudent(_Remote):
         self.has_gpu = has_gpu
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """A function, or the constructor of a module."""
         if name.startswith("_"):
             raise AttributeError(name)
 
@@ -67,7 +66,6 @@ class RemoteStudent(_Remote):
         self.close()
 
     def close(self) -> None:
-        """End the check process."""
         self._connection.close()
 
     def trial(self, trial_id: str, seed: int) -> list[tuple[str, Any]]:
@@ -76,39 +74,31 @@ class RemoteStudent(_Remote):
 
 
 class RemoteModule(_Remote):
-    """An `nn.Module` that lives in the check process."""
-
     def __init__(self, connection: Connection, ref: wire.Ref):
         super().__init__(connection)
         self._ref = ref
 
     @property
     def kind(self) -> str:
-        """The name of its class."""
         return _kind(self._ref.kind)
 
     def __repr__(self) -> str:
         return f"RemoteModule({self.kind})"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Its output."""
         return self._op("forward", args, kwargs)
 
     def train(self, mode: bool = True) -> "RemoteModule":
-        """Training mode, as in torch."""
         self._op("train", (mode,))
         return self
 
     def eval(self) -> "RemoteModule":
-        """Evaluation mode, as in torch."""
         return self.train(False)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """A copy of its parameters and buffers."""
         return self._form("state_dict", forms.read_state)
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Every name has to be there with its shape, as in torch."""
         self._op("load_state_dict", (dict(state),))
 
     def observe(self, *args: Any, flat: int | None = None) -> forms.Seen:
@@ -126,10 +116,7 @@ class RemoteModule(_Remote):
         seed: int = 0,
         device: str = "cpu",
     ) -> tuple[float, ...]:
-        """Train it on batches (inputs …, target) in turn; the losses, up to one not finite.
-
-        `lr` is one learning rate, or one for each step. It is on the CPU before and after.
-        """
+        """Train on (inputs …, target) in turn, ending on the CPU; losses, up to one not finite."""
         options = {"steps": steps, "lr": lr, "loss": loss, "optimizer": optimizer, "seed": seed}
         options["device"] = device
         losses = self._form("fit", forms.read_losses, (batches,), options)

@@ -31,10 +31,8 @@ BEGIN = 30.0  # and a session to begin
 class Sandbox:
     """A server process that confined processes are forked from; a context manager.
 
-    Attributes:
-        tier: of isolation that this machine has, or that was asked for.
-        weaknesses: what that tier leaves open, in words, and why no stronger one is there.
-        gpu: what a check that trains gets; None without, or where it cannot be had.
+    `tier` is that of isolation, `weaknesses` what it leaves open and why no stronger one is there,
+    `gpu` what a check that trains gets.
     """
 
     def __init__(
@@ -45,11 +43,7 @@ class Sandbox:
         launched: Launched | None = None,
         gpu: Gpu | None = None,
     ):
-        """UsageError where the machine lacks the tier asked for; None takes the best it has.
-
-        `launched` is a server that was started before. Where a confined process cannot use the
-        `gpu` there is none, and a weakness says why.
-        """
+        """UsageError where the machine lacks the tier asked for; None takes the best it has."""
         self.limits = limits or Limits()
         self._owner = os.getpid()
         server = launched or launch()
@@ -88,14 +82,10 @@ class Sandbox:
 
     @property
     def isolation(self) -> str:
-        """The tier as a report names it."""
         return f"{self.tier.value} with a GPU" if self.gpu else self.tier.value
 
     def session(self, withheld: Sequence[str] = (), gpu: Gpu | None = None) -> "Session":
-        """Processes for one submission; `withheld` modules of kws do not exist for it.
-
-        A check that trains gets `gpu`, or the sandbox's own.
-        """
+        """Processes for one submission, without `withheld` modules; `gpu` if a check trains."""
         return Session(self, withheld, gpu or self.gpu)
 
     def close(self) -> None:
@@ -173,16 +163,12 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """End its processes."""
         self._control.close()
 
     def check(
         self, code: Code, *, seconds: float | None = None, trains: bool = False
     ) -> RemoteStudent:
-        """A fresh process that loads `code`; a context manager. `seconds` as in `Limits`.
-
-        One that `trains` has the GPU, if there is one, and no other has.
-        """
+        """A fresh process that loads `code`, a context manager; the GPU only if it `trains`."""
         limits = replace(self._limits, seconds=seconds) if seconds else self._limits
         self._drain(0.0)
         self._last += 1
@@ -211,7 +197,6 @@ class Session:
                 self._control.sendall(session.ORDER.pack(b"K", number))
 
     def _how_ended(self, number: int) -> Ended | None:
-        """How a check's process ended; None while it lives on for two seconds."""
         deadline = time.monotonic() + 2
         while number not in self._ended and (left := deadline - time.monotonic()) > 0:
             if not self._drain(left):
@@ -219,7 +204,6 @@ class Session:
         return self._ended.get(number)
 
     def _drain(self, wait: float) -> bool:
-        """Read what the session said of ends; whether it said something in time."""
         size = session.ENDED.size
         try:
             self._control.settimeout(wait or 0.0)

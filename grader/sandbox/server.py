@@ -143,7 +143,6 @@ def rehearse() -> None:
 
 
 def silence() -> None:
-    """From here on the three standard descriptors lead nowhere."""
     null = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(null, number)

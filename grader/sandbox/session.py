@@ -29,7 +29,6 @@ _UNIT = 1024 if linux.LINUX else 1  # of ru_maxrss
 
 
 def run(control: socket.socket, user: int, group: int) -> None:
-    """All of a session process's life."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     request = read_frame(control)
     withheld = request["withheld"]
@@ -45,8 +44,6 @@ def run(control: socket.socket, user: int, group: int) -> None:
 
 
 def read_frame(control: socket.socket) -> Any:
-    """One frame that the evaluator wrote."""
-
     def exactly(size: int) -> bytes:
         data = control.recv(size, socket.MSG_WAITALL) if size else b""
         if len(data) < size:
@@ -58,14 +55,11 @@ def read_frame(control: socket.socket) -> Any:
 
 
 class SessionProcess:
-    """Starts checks, ends them, and reports how they ended."""
-
     def __init__(self, control: socket.socket, confinement: Confinement, withheld: Sequence[str]):
         self.control, self.confinement, self.withheld = control, confinement, withheld
         self.running: dict[int, tuple[int, str]] = {}  # process -> number of the check, folder
 
     def serve(self) -> None:
-        """Until the evaluator hangs up."""
         woken, waker = os.pipe()
         os.set_blocking(woken, False)
         os.set_blocking(waker, False)
@@ -86,7 +80,6 @@ class SessionProcess:
             self._end_all()
 
     def _obey(self) -> bool:
-        """Carry out the next order; whether there was one."""
         data, descriptors, _, _ = socket.recv_fds(self.control, ORDER.size, 1)
         if len(data) < ORDER.size:
             return False

@@ -35,7 +35,6 @@ class ForbiddenError(ImportError):
 
 
 def explain(error: BaseException, what: str, source_files: frozenset[str]) -> Rejection:
-    """The rejection for an exception that `what` raised; `source_files` are the student's cells."""
     if isinstance(error, Rejection):
         return error
     frame = _innermost(error, source_files)
@@ -78,7 +77,6 @@ def _words(error: BaseException) -> str:
 
 
 def _innermost(error: BaseException, source_files: frozenset[str]) -> tuple[str, int, str] | None:
-    """File, line and function of the innermost frame that is theirs."""
     found: tuple[str, int, str] | None = None
     step: types.TracebackType | None = error.__traceback__
     while step is not None:

@@ -50,21 +50,13 @@ _WEAKNESSES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one check may use.
+    """What one check may use."""
 
-    Attributes:
-        seconds: of processor time; the wall clock ends a check after `wall`.
-        memory: bytes beyond what the fresh process has.
-        disk: bytes in its temporary folder (per file where the tier is not sealed).
-        message: bytes of one answer.
-        threads: that torch computes with.
-    """
-
-    seconds: float = 20.0
-    memory: int = 2 << 30
-    disk: int = 64 << 20
-    message: int = 256 << 20
-    threads: int = 1
+    seconds: float = 20.0  # of processor time; the wall clock ends a check after `wall`
+    memory: int = 2 << 30  # bytes beyond what the fresh process has
+    disk: int = 64 << 20  # bytes in its temporary folder (per file where the tier is not sealed)
+    message: int = 256 << 20  # bytes of one answer
+    threads: int = 1  # that torch computes with
 
     @property
     def wall(self) -> float:

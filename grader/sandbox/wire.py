@@ -83,11 +83,7 @@ class Opaque:
 def dump(
     value: Any, special: Callable[[Any], Any] = lambda x: x, most: int | None = None
 ) -> list[bytes]:
-    """The frame of `value`, as parts to be written one after the other.
-
-    `special` may put a `Ref` or a plain value in the place of anything else, before it is looked
-    at. TooLarge where the body would hold more than `most` bytes.
-    """
+    """The frame of `value` in parts; `special` replaces what cannot cross; TooLarge over `most`."""
     writer = _Writer(special, most)
     text = json.dumps(writer.plain(value, 0), separators=(",", ":")).encode()
     if len(text) > MAX_JSON:
@@ -107,7 +103,6 @@ def lengths(prefix: bytes, most: int) -> tuple[int, int]:
 
 
 def load(text: bytes, body: bytes) -> Any:
-    """The value of a frame."""
     try:
         tensors = _tensors(body)
         plain = json.loads(
@@ -131,7 +126,6 @@ class _Writer:
         self.bytes = 0
 
     def plain(self, value: Any, depth: int) -> Any:
-        """`value` as what JSON can say."""
         value = self.special(value)
         if value is None or isinstance(value, bool):
             return value
@@ -163,7 +157,6 @@ class _Writer:
         return {"o": type(value).__name__}
 
     def tensor(self, value: torch.Tensor) -> Any:
-        """The tensor's place in the body, after a copy of its values went there."""
         with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
             kind = str(value.dtype).removeprefix("torch.")
             if value.layout != torch.strided or value.is_quantized or value.is_meta:
@@ -215,10 +208,7 @@ def _tensors(body: bytes) -> dict[str, torch.Tensor]:
 
 
 def vet_header(body: bytes, sizes: Mapping[str, int]) -> dict[str, Any]:
-    """The header of a safetensors file; Malformed, or what json raises, unless all fits together.
-
-    `sizes`: bytes of one element, by the names of the dtypes that it may hold.
-    """
+    """The header of a safetensors file, given bytes per dtype; Malformed unless it fits."""
     (size,) = struct.unpack("<Q", body[:8])
     if size > MAX_JSON:
         raise Malformed("a header of too many bytes")

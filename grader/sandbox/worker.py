@@ -1,8 +1,4 @@
-"""The check process: binds itself, loads the student's pieces, and answers one request at a time.
-
-Nothing in here is trusted by the evaluator once a student's piece has run. The first answer, that
-the process is confined, is sent before.
-"""
+"""The check process: confined, then loads the student's pieces and answers requests, untrusted."""
 
 import gc
 import io
@@ -33,8 +29,6 @@ CONNECTION = 3  # the file descriptor of the evaluator
 
 
 class Nowhere(io.TextIOBase):
-    """Where prints go."""
-
     def writable(self) -> bool:
         return True
 
@@ -67,8 +61,6 @@ def run(connection: int, confinement: Confinement, folder: str, withheld: Sequen
 
 
 class CheckProcess:
-    """Answers requests: {"id", "op", …} in, {"id", "value"} or {"id", "error"} out."""
-
     def __init__(self, code: Code, limit: Limits, withheld: Sequence[str]):
         self.code, self.limit = code, limit
         finder = Traps(code.forbidden, withheld)
@@ -84,7 +76,6 @@ class CheckProcess:
             self.broken = rejection
 
     def serve(self) -> None:
-        """Until the evaluator hangs up."""
         while True:
             try:
                 request = _receive()
@@ -99,7 +90,6 @@ class CheckProcess:
             _write(parts)
 
     def _error(self, error: BaseException, request: Mapping[str, Any]) -> list[str]:
-        """Reason, message and hint, whatever the exception does when it is looked at."""
         try:
             rejection = self._explain(error, request)
             return [rejection.reason.value, rejection.message, rejection.hint]
@@ -139,7 +129,6 @@ class CheckProcess:
         return plain[op]()
 
     def _trial(self, trial_id: str, seed: int) -> list[tuple[str, Any]]:
-        """The results of a trial (`kws.course`) with the hidden sizes."""
         trial = find_trial(trial_id)
         answers = {name: self.space.find(name) for name in trial.answers}
         return list(trial.results(answers, seed=seed, hidden=True))
@@ -162,7 +151,6 @@ class CheckProcess:
         return value
 
     def _local(self, value: Any) -> Any:
-        """The modules that a request names, in the place of their numbers."""
         if isinstance(value, wire.Ref):
             return self.modules[value.number]
         if isinstance(value, (list, tuple)):
@@ -173,7 +161,6 @@ class CheckProcess:
 
 
 def _receive() -> Any:
-    """The next frame; EOFError when the evaluator has hung up."""
     text, body = wire.lengths(_read(wire.PREFIX.size), 1 << 40)
     data = _read(text + body)
     return wire.load(data[:text], data[text:])

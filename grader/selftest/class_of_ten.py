@@ -26,10 +26,7 @@ HOSTILE = "asks the garbage collector for the expected value"
 def make_class(
     out: Path, reference: Path, numbers: Sequence[str] = tuple(ASSIGNMENTS)
 ) -> dict[str, str]:
-    """Write a folder for each student below `out`; student -> what to expect of the work.
-
-    `numbers` are the assignments that are handed in, 01 and 02 among them.
-    """
+    """Write a folder for each student below `out`; student -> what to expect of the work."""
     expectations = {}
     for student, expected, files in _students(reference, numbers):
         for name, data in files.items():
@@ -64,7 +61,6 @@ def _answer(number: str, reference: Path) -> Files:
 
 
 def _half_done() -> bytes:
-    """The answers to the first three tasks, and the TODOs of the others."""
     notebook, done = as_notebook("02"), ("2.1", "2.2", "2.3")
     for cell, read in zip(notebook["cells"], read_solution(solution("02")), strict=True):
         if read.task and read.task not in done:
@@ -73,7 +69,6 @@ def _half_done() -> bytes:
 
 
 def _mistaken(number: str) -> bytes:
-    """The first planted mistake of every task."""
     return mistaken(number, planted(number).rounds()[0])
 
 

@@ -134,10 +134,7 @@ async def _run_and_grade(wanted: list[Assignment], folder: Path, start: float) -
 
 
 async def run_notebook(assignment: Assignment, folder: Path, line: int = 0) -> Path:
-    """Execute a notebook with our answers in `folder`, where pictures and weights stay too.
-
-    Its progress is shown on this line of the terminal. UsageError if a cell fails.
-    """
+    """Execute a notebook with our answers in `folder`; UsageError if a cell fails."""
     target = folder / f"{assignment.stem}.ipynb"
     digest = sha256_of(solution(assignment.number))
     if target.exists() and nbformat.read(target, 4).metadata.get("source") == digest:
@@ -179,7 +176,6 @@ async def run_notebook(assignment: Assignment, folder: Path, line: int = 0) -> P
 
 
 async def _python(*arguments: str, shown: bool = True) -> tuple[int, str]:
-    """Run a command of ours; its exit code and, if it is not shown, its output."""
     to = None if shown else asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},

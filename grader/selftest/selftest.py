@@ -144,7 +144,6 @@ def _trials(assignment: Assignment) -> Iterator[SelftestCase]:
 
 
 def everything(without: Sequence[str] = ()) -> Judge:
-    """All points, but of the checks called `without`."""
     return lambda report: [
         f"{check.id} earned {check.earned} of {check.points}: {check.message}"
         for check in report.checks
@@ -153,7 +152,6 @@ def everything(without: Sequence[str] = ()) -> Judge:
 
 
 def nothing(report: Report) -> list[str]:
-    """No point at all, and no open one."""
     return [
         f"{check.id} earned {check.earned}"
         for check in report.checks
@@ -162,12 +160,10 @@ def nothing(report: Report) -> list[str]:
 
 
 def left_open(report: Report) -> list[str]:
-    """Every point waits for a person."""
     return [f"{each.id} is not open" for each in report.checks if each.earned is not None]
 
 
 def without_gain(one: Borrowed) -> Judge:
-    """Its check earns nothing."""
     return lambda report: [
         f"“{one.name}” earned {check.earned} of {check.points} at {check.id}"
         for check in report.checks

@@ -13,7 +13,8 @@ from grader.submission.contents import Piece
 from grader.submission.decoding import bounded, decode, listed, short
 from grader.submission.ipynb import NotebookCell, NotebookFile, looks_like_notebook, read_notebook
 from grader.submission.selection import FoundStatement, examine, unreadable
-from grader.submission.statements import Effort, Statement, parse, read_code
+from grader.submission.statements import Effort, parse, read_code
+from kws.course.magics import Statement
 from kws.course.own_work import is_installed
 from kws.course.todos import unanswered
 
@@ -28,13 +29,7 @@ Scripts = dict[str, list["Answer"]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Answer:
-    """One notebook or script, read: its statements, its code as text, and what was mended.
-
-    Attributes:
-        lost: definitions that Python cannot read.
-        broken: why nothing of it could be read.
-        helpers: the scripts whose definitions are among its own, as it imports them.
-    """
+    """One notebook or script, read: its statements, its code as text, and what was mended."""
 
     file: File
     notebook: bool
@@ -42,16 +37,16 @@ class Answer:
     found: tuple[FoundStatement, ...]
     text: str
     notes: tuple[str, ...]
-    lost: tuple[Piece, ...] = ()
+    lost: tuple[Piece, ...] = ()  # definitions that Python cannot read
+    # the scripts whose definitions are among its own, as it imports them
     helpers: tuple[File, ...] = ()
-    broken: str = ""
+    broken: str = ""  # why nothing of it could be read
 
     def defined(self, assignment: Assignment) -> int:
         """How many of the names that the assignment asks for it defines, answered or not."""
         return len(wanted_names(assignment) & {name for each in self.found for name in each.names})
 
     def answered(self, assignment: Assignment) -> int:
-        """How many of them without a TODO left."""
         return len(wanted_names(assignment) & self._answered_names)
 
     @cached_property
@@ -104,7 +99,6 @@ def _is_script(text: str, file: File, effort: Effort) -> bool:
 def _read_cells(
     cells: Sequence[NotebookCell], effort: Effort
 ) -> tuple[list[FoundStatement], list[Piece], str, list[str]]:
-    """The statements of all cells, definitions that are lost, their code, and what was mended."""
     found: list[FoundStatement] = []
     lost: list[Piece] = []
     texts: list[str] = []
@@ -144,7 +138,6 @@ def _read_cells(
 
 
 def _is_all_code(source: str, effort: Effort) -> bool:
-    """Is what a cell of prose says code through and through, with something defined in it?"""
     if not parse(source, effort):
         return False
     found = examine(read_code(source, effort).statements, "")
@@ -152,7 +145,6 @@ def _is_all_code(source: str, effort: Effort) -> bool:
 
 
 def wanted_names(assignment: Assignment) -> set[str]:
-    """The names that an assignment asks for."""
     return {name for task in assignment.tasks for name in task.names}
 
 
@@ -171,10 +163,7 @@ def scripts_among(answers: Iterable[Answer]) -> Scripts:
 
 
 def with_helpers(answer: Answer, scripts: Scripts) -> Answer:
-    """The answer and, in front of its own, what the scripts define that it imports names from.
-
-    The imports are left out: what they ask for is there.
-    """
+    """The answer, in front of it what the scripts define that it imports names from."""
     read, notes = [answer], []
     founds: list[list[FoundStatement]] = []
     for importer in read:  # which grows
@@ -207,7 +196,6 @@ def with_helpers(answer: Answer, scripts: Scripts) -> Answer:
 
 
 def _script(module: str, importer: Answer, scripts: Scripts) -> Answer | None:
-    """The script that an import of `module` finds: of several the nearest."""
     fits = [each for each in scripts.get(module, ()) if each is not importer]
     if not fits or is_installed(module) or module in LIBRARIES:
         return None

@@ -62,18 +62,13 @@ class _Entry(tarfile.TarInfo):
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """One file of a submission: its path within it, and its bytes."""
-
     path: PurePosixPath
     data: bytes
 
 
 @dataclass(kw_only=True)
 class Collected:
-    """All files that may matter, sorted by path, and what was left out, in words.
-
-    `closed` names what may hold answers and was not read: a person looks at it.
-    """
+    """All files that may matter, sorted by path; `closed` were not read and need a person."""
 
     files: list[File] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
@@ -102,7 +97,6 @@ class Collected:
             self.closed.append(name)
 
     def add_stream(self, path: PurePosixPath, stream: Stream, nested: int = 0) -> None:
-        """Add what a stream gives, or note that it is too large."""
         most = min(MAX_FILE, self.left)
         is_notebook = ".ipynb" in path.name.lower()
         data = read_notebook_bytes(stream, most) if is_notebook else stream.read(most + 1)
@@ -120,7 +114,6 @@ class Collected:
             self.closed.append(str(path))
 
     def add(self, path: PurePosixPath, data: bytes, nested: int = 0) -> None:
-        """Add a file; an archive is looked into."""
         suffix = path.suffix.lower()
         unpack = next((how for begin, how in UNPACK.items() if data.startswith(begin)), None)
         is_zip = data.startswith(ZIP) and suffix in (*TEXT_SUFFIXES, ".zip")
@@ -191,30 +184,25 @@ class Collected:
             self.unpacking -= stream.tell()
 
     def is_looked_at(self, path: PurePosixPath) -> bool:
-        """Whether this may be an answer and is of a kind that is opened."""
         return is_wanted(path) and self.count(path) and not self.is_closed(path)
 
     def is_closed(self, path: PurePosixPath) -> bool:
-        """Whether this is of a kind that is not opened; a person may look at it."""
         closed = path.suffix.lower() in CLOSED
         if closed:
             self.closed.append(str(path))
         return closed
 
     def leave_closed(self, path: PurePosixPath, why: str) -> None:
-        """Leave a file to a person."""
         self.closed.append(str(path))
         self.note(f"{short(path)} {why}")
 
     def count(self, name: object) -> bool:
-        """Whether one more file may be looked at."""
         self.entries -= 1
         if self.entries == -1:
             self.note(f"more than {MAX_ENTRIES} files were handed in: none after {short(name)}")
         return self.entries >= 0
 
     def note(self, sentence: str) -> None:
-        """Tell the student, once."""
         self.notes[sentence] = None
 
 
@@ -233,8 +221,6 @@ def collect(path: Path) -> Collected:
 
 
 def _walk(found: Collected, root: Path) -> Iterable[Path]:
-    """All files below a folder, sorted; of links, those to files."""
-
     def note(error: OSError) -> None:
         name = short(_shown(os.path.relpath(error.filename or root, root)))
         found.note(f"{name} could not be read ({error.strerror}): hand it in again")
@@ -267,7 +253,6 @@ def _inside(name: str) -> PurePosixPath:
 
 
 def _shown(name: str) -> str:
-    """A name as text, whatever bytes the disk has for it."""
     return os.fsencode(name).decode("utf-8", errors="replace")
 
 

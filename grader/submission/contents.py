@@ -5,42 +5,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """One top-level statement of the student's that may run: an import, a definition, a constant.
+    """One top-level statement of the student's that may run: an import, a definition, a value."""
 
-    Attributes:
-        source: the statement's text.
-        where: "cell 7" as the student counts (from 1, all cells), or the name of a .py file.
-        line: of that cell or file on which the statement begins, from 1.
-        names: what it defines, or changes in place.
-        changes: those of them that it changes, as `Layer.forward = f` does with Layer.
-    """
-
-    source: str
-    where: str
-    line: int
-    names: tuple[str, ...]
+    source: str  # the statement's text
+    where: str  # "cell 7" as the student counts (from 1, all cells), or the name of a .py file
+    line: int  # of that cell or file on which the statement begins, from 1
+    names: tuple[str, ...]  # what it defines, or changes in place
+    # those of them that it changes, as `Layer.forward = f` does with Layer
     changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """One student's answer to one assignment.
-
-    Attributes:
-        pieces: in the order in which they run.
-        digest: SHA-256 of the bytes handed in, of this assignment's files.
-        repairs: what was mended, each a sentence that the student reads.
-        weights: bytes of `model.safetensors`, where there is one.
-        text: all code as submitted, for checks of the source.
-        handed_in: the notebook's or script's own bytes, where written answers are looked for.
-        unread: why nothing was read of what was handed in, though it may hold an answer.
-    """
+    """One student's answer to one assignment."""
 
     assignment: str
-    pieces: tuple[Piece, ...]
-    digest: str
-    repairs: tuple[str, ...] = ()
-    weights: bytes | None = None
-    text: str = ""
+    pieces: tuple[Piece, ...]  # in the order in which they run
+    digest: str  # SHA-256 of the bytes handed in, of this assignment's files
+    repairs: tuple[str, ...] = ()  # what was mended, each a sentence that the student reads
+    weights: bytes | None = None  # bytes of `model.safetensors`, where there is one
+    text: str = ""  # all code as submitted, for checks of the source
+    # the notebook's or script's own bytes, where written answers are looked for
     handed_in: bytes = b""
-    unread: str = ""
+    unread: str = ""  # why nothing was read of what was handed in, though it may hold an answer

@@ -17,14 +17,12 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def short(text: object, most: int = MAX_NAME) -> str:
-    """Text of at most so many characters: of a longer one its start and its end."""
     text = str(text)
     end = most // 3
     return text if len(text) <= most else f"{text[: most - end - 1]}…{text[-end:]}"
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names one after another, and how many more there are."""
     all_names = list(dict.fromkeys(names))
     shown = ", ".join(map(short, all_names[:MAX_NAMES]))
     more = len(all_names) - MAX_NAMES

@@ -17,19 +17,18 @@ def forbidden_uses(
     others: Iterable[str] = (),
     number: str = "",
 ) -> list[Use]:
-    """Every use that `kws.course.used_names.uses_in` finds."""
-    return uses_in(_parts(tuple(pieces)), forbidden, names, others, number)
+    return uses_in(parsed(tuple(pieces)), forbidden, names, others, number)
 
 
 @lru_cache(maxsize=32)
-def _parts(pieces: tuple[Piece, ...]) -> tuple[ParsedSource, ...]:
-    """The pieces as the reader takes them: the same for every check of a task."""
+def parsed(pieces: tuple[Piece, ...]) -> tuple[ParsedSource, ...]:
     effort = Effort()
-    # what does not parse will not run either
-    trees = [parse(piece.source, effort) or ast.Module([ast.Pass()], []) for piece in pieces]
+    # what does not parse will not run either; the last statement follows `from __future__ import …`
+    trees = [parse(piece.source, effort) for piece in pieces]
+    nodes = [[ast.Pass(), *(tree.body if tree else ())][-1] for tree in trees]
     return tuple(
-        ParsedSource(tree, piece.where, piece.line, piece.names, piece.changes)
-        for tree, piece in zip(trees, pieces, strict=True)
+        ParsedSource(node, each.source, each.where, each.line, each.names, each.changes)
+        for node, each in zip(nodes, pieces, strict=True)
     )
 
 
@@ -40,7 +39,6 @@ def expect_own_work(
     others: Iterable[str] = (),
     number: str = "",
 ) -> None:
-    """Stop with `Reason.FORBIDDEN` where the definitions of `names` use what is not for answers."""
     found = forbidden_uses(pieces, forbidden, names, others, number)
     if found:
         raise Stopped(Reason.FORBIDDEN, found[0].fact, found[0].hint)

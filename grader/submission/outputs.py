@@ -1,7 +1,4 @@
-"""A notebook of any size without what its cells printed, read in little memory.
-
-Prints of a training may fill hundreds of megabytes. Figures stay: they may be written answers.
-"""
+"""A notebook of any size without its printed outputs, read in little memory; figures stay."""
 
 import re
 from typing import Protocol
@@ -18,13 +15,10 @@ OUTPUTS = re.compile(rb'"outputs"\s*:\s*\[$')
 class Stream(Protocol):
     """What can be read from, piece by piece."""
 
-    def read(self, size: int, /) -> bytes:
-        """At most so many bytes; none at the end."""
-        ...
+    def read(self, size: int, /) -> bytes: ...
 
 
 def read_notebook_bytes(stream: Stream, most: int) -> bytes | None:
-    """The bytes of a notebook, outputs dropped where it is large; None if more than `most` stay."""
     head = stream.read(LARGE)
     if len(head) < LARGE:
         return head
@@ -39,10 +33,7 @@ def read_notebook_bytes(stream: Stream, most: int) -> bytes | None:
 
 
 class Slim:
-    """Takes the bytes of a notebook in parts and keeps all but its outputs, of these the figures.
-
-    JSON is not checked: what is not JSON is not JSON afterwards either.
-    """
+    """Takes the bytes of a notebook in parts and keeps all but outputs that are not figures."""
 
     def __init__(self) -> None:
         self.kept = bytearray()
@@ -52,7 +43,6 @@ class Slim:
         self._left = b""  # a part of a pair of characters
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next part."""
         chunk, position = self._left + chunk, 0
         self._left = b""
         while position < len(chunk):

@@ -31,11 +31,10 @@ def read_submissions(
     assignment: str | None = None,
     catalog: Mapping[str, Assignment] = ASSIGNMENTS,
 ) -> list[Submission]:
-    """What the student handed in at `path`, one Submission for each assignment, sorted.
+    """What the student handed in at `path`: the Submission to `assignment`, or to each one found.
 
-    With `assignment`, that one alone, always; without, those that were found. Where nothing can be
-    separated there is one Submission with `assignment=""`, without pieces, whose repairs say why.
-    UsageError if there is nothing at `path`, or no such assignment.
+    Where nothing can be separated there is one with `assignment=""`, without pieces, whose repairs
+    say why. UsageError if there is nothing at `path`, or no such assignment.
     """
     path = Path(path)
     if not path.exists():
@@ -77,7 +76,6 @@ def _likely_first(file: File) -> tuple[int, str]:
 def _belongs_to(
     answer: Answer, root: str, catalog: Mapping[str, Assignment], asked: str | None
 ) -> str | None:
-    """The number of the assignment that a file answers; None when nothing tells."""
     named = _by_name(answer.file.path, root, catalog)
     defined = {number: answer.defined(each) for number, each in sorted(catalog.items())}
     most = max(defined, key=lambda number: defined[number], default=None)
@@ -93,7 +91,6 @@ def _belongs_to(
 
 
 def _by_name(path: PurePosixPath, root: str, catalog: Mapping[str, Assignment]) -> str | None:
-    """The assignment whose stem, else slug, the names hold; else the number they begin with."""
     names = [path.name, *reversed(path.parts[:-1]), root]
     plain = [re.sub(r"[^a-z0-9]+", "_", name.lower()) for name in names]
     for name in plain:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from grader.submission.contents import Piece
-from grader.submission.statements import Statement
+from kws.course.magics import Statement
 from kws.course.may_run import (
     BLOCKS,
     Definition,
@@ -27,26 +27,29 @@ from kws.course.may_run import (
     used_names,
 )
 from kws.course.rivals import BUILTINS, decide, describe
+from kws.course.used_names import reachable
 
 DEFINES = re.compile(r"(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>[^\W\d]\w*)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoundStatement:
-    """A statement of the submission, its place, and what it defines.
-
-    Attributes:
-        prose: it is in a cell that is not marked as code.
-        runs: it is of the harmless kinds.
-        changes: names whose values it changes in place.
-    """
+    """A statement of the submission, its place, and what it defines."""
 
     statement: Statement
     where: str
-    prose: bool
+    prose: bool  # it is in a cell that is not marked as code
     names: tuple[str, ...]
-    runs: bool
-    changes: tuple[str, ...] = ()
+    runs: bool  # it is of the harmless kinds
+    changes: tuple[str, ...] = ()  # names whose values it changes in place
+
+    @property
+    def node(self) -> ast.stmt:
+        return self.statement.node
+
+    @property
+    def source(self) -> str:
+        return self.statement.source
 
 
 @dataclass(kw_only=True)
@@ -75,10 +78,7 @@ def examine(
 
 
 def unreadable(text: str, where: str, line: int = 1) -> list[Piece]:
-    """The functions and classes that begin in a text in which Python reads none, to be told of.
-
-    `line` is that of the cell on which the text begins.
-    """
+    """Functions and classes that begin in a text in which Python reads none, for messages."""
     lines = text.split("\n")
     begins = [n for n, each in enumerate(lines) if each[:1].strip() and each[:1] not in "#)]}"]
     pieces = []
@@ -93,15 +93,11 @@ def unreadable(text: str, where: str, line: int = 1) -> list[Piece]:
 def select_pieces(
     found: Sequence[FoundStatement], wanted: Collection[str], lost: Sequence[Piece] = ()
 ) -> Selection:
-    """The pieces of a submission of an assignment that asks for the `wanted` names.
-
-    Those `lost`, as `unreadable` finds them, follow where nothing else defines their names, the
-    last of each: they run nowhere, but whoever needs them is told where they stand.
-    """
+    """The pieces of an answer to `wanted` names; of `lost`, which never run, what none defines."""
     found = _plain_data_classes(found)
     runs = [n for n, each in enumerate(found) if each.runs]
     decision = decide(
-        [found[n].statement.node for n in runs],
+        [found[n].node for n in runs],
         wanted,
         [at for at, n in enumerate(runs) if found[n].prose],
     )
@@ -114,7 +110,7 @@ def select_pieces(
     changing, outdated = _changing(found, kept, losers)
     answers = {each.where for each in found if not each.prose and set(each.names) & set(wanted)}
     cheap = BUILTINS | {name for n in kept for name in found[n].names}
-    own = {each.names[0] for each in found if isinstance(each.statement.node, Definition)}
+    own = {each.names[0] for each in found if isinstance(each.node, Definition)}
     cheap |= {name for each in found for name in each.names if _is_made_cheaply(each, own)}
     changing = {
         n
@@ -122,15 +118,15 @@ def select_pieces(
         if found[n].runs or (found[n].where in answers and _needs_only(found[n], cheap))
     }
     plain = {n for n in kept if found[n].names}
-    needed, reached = _needed(found, sorted(plain), sorted(changing), wanted)
+    needed, reached = _needed(found, plain, changing, wanted)
     plain = {n for n in plain | needed if not _clobbers(found[n], decision.callables)}
     owned = {
         name
         for n in plain
-        if not isinstance(found[n].statement.node, ast.Import | ast.ImportFrom)
+        if not isinstance(found[n].node, ast.Import | ast.ImportFrom)
         for name in found[n].names
     }
-    owned |= {name for n in changing for name in set_by(found[n].statement.node)}
+    owned |= {name for n in changing for name in set_by(found[n].node)}
     changing = {n for n in changing if _may_change(found[n], owned, reached)}
     # Only what an answer comes upon is worth a sentence: plots and prints are left out in silence.
     notes = [
@@ -144,13 +140,11 @@ def select_pieces(
     postponed = False  # annotations: a statement of its own in a notebook, a flag for all after it
     for n in sorted(plain | changing):
         each = found[n]
-        if isinstance(each.statement.node, ast.ImportFrom) and (
-            each.statement.node.module == "__future__"
-        ):
+        if isinstance(each.node, ast.ImportFrom) and (each.node.module == "__future__"):
             postponed = True
             continue
         source, line = _without(each, decision.callables), each.statement.line
-        if postponed and isinstance(each.statement.node, (*Definition, ast.AnnAssign)):
+        if postponed and isinstance(each.node, (*Definition, ast.AnnAssign)):
             source, line = f"from __future__ import annotations\n{source}", line - 1
         changes = tuple(name for name in each.changes if name not in each.names)
         names = (*each.names, *changes)
@@ -165,15 +159,9 @@ def select_pieces(
 def _changing(
     found: Sequence[FoundStatement], kept: Collection[int], losers: Collection[int]
 ) -> tuple[set[int], set[int]]:
-    """Which statements, that define nothing, change something in place and may do so.
-
-    Then those that are outdated: they change a definition that another has replaced, or are checks.
-    """
+    """Statements that change something and may; then those that change what is replaced."""
     functions = {
-        name
-        for n in kept
-        if isinstance(found[n].statement.node, Definition)
-        for name in found[n].names
+        name for n in kept if isinstance(found[n].node, Definition) for name in found[n].names
     }
     latest: dict[str, int] = {}
     changing, outdated = set(), set()
@@ -181,29 +169,27 @@ def _changing(
         if each.names:
             if each.runs:
                 latest.update(dict.fromkeys(each.names, n))
-        elif is_check(each.statement.node) or any(
-            latest.get(name) in losers for name in each.changes
-        ):
+        elif is_check(each.node) or any(latest.get(name) in losers for name in each.changes):
             outdated.add(n)
-        elif each.changes and functions.isdisjoint(set_by(each.statement.node)):
+        elif each.changes and functions.isdisjoint(set_by(each.node)):
             changing.add(n)
     return changing, outdated
 
 
 def _is_made_cheaply(found: FoundStatement, own: Collection[str]) -> bool:
     """`LOG = Log()` or `x = torch.randn(3)`: no data are needed for it, and no figure."""
-    value = getattr(found.statement.node, "value", None)
+    value = getattr(found.node, "value", None)
     return isinstance(value, ast.Call) and root_of(value.func) in {"torch", "np", "numpy", *own}
 
 
 def _needs_only(found: FoundStatement, known: Collection[str]) -> bool:
     """Whether all that a statement uses is at hand without a training or data."""
-    return used_names(found.statement.source) <= {*known, *set_by(found.statement.node)}
+    return used_names(found.source) <= {*known, *set_by(found.node)}
 
 
 def _may_change(found: FoundStatement, owned: Collection[str], reached: Collection[str]) -> bool:
     """Does it change what is the submission's own, and, unless it is plain, for an answer?"""
-    node = found.statement.node
+    node = found.node
     plain = found.runs and not isinstance(node, BLOCKS)
     own = [name for name in found.changes if name in owned]
     if not own or (len(own) < len(found.changes) and not isinstance(node, ast.Expr)):
@@ -213,17 +199,17 @@ def _may_change(found: FoundStatement, owned: Collection[str], reached: Collecti
 
 def _clobbers(found: FoundStatement, callables: Collection[str]) -> bool:
     """`frame += 1`, where `frame` is a function."""
-    augmented = isinstance(found.statement.node, ast.AugAssign)
+    augmented = isinstance(found.node, ast.AugAssign)
     return augmented and any(name in callables for name in found.names)
 
 
 def _without(found: FoundStatement, callables: Collection[str]) -> str:
     """The source; of `frame, hop = 400, 160`, where `frame` is a function, without that name."""
-    node = found.statement.node
+    node = found.node
     if not isinstance(node, ast.Assign) or len(found.names) < 2:
-        return found.statement.source
+        return found.source
     if not any(name in callables for name in found.names):
-        return found.statement.source
+        return found.source
     try:
         node = copy.deepcopy(node)
         for target in node.targets:
@@ -232,7 +218,7 @@ def _without(found: FoundStatement, callables: Collection[str]) -> str:
                     inner.id = "_" if isinstance(inner.ctx, ast.Store) else inner.id
         return ast.unparse(node)
     except (RecursionError, ValueError):  # too deep; a number of very many digits
-        return found.statement.source
+        return found.source
 
 
 def _place(found: FoundStatement) -> str:
@@ -241,57 +227,29 @@ def _place(found: FoundStatement) -> str:
 
 def _plain_data_classes(found: Sequence[FoundStatement]) -> list[FoundStatement]:
     """`CONFIG = Config(80)` runs too where the submission's Config holds values and no more."""
-    classes = {name for each in found if is_data_class(each.statement.node) for name in each.names}
+    classes = {name for each in found if is_data_class(each.node) for name in each.names}
     return [
-        dataclasses.replace(each, runs=each.runs or made_by(each.statement.node) in classes)
-        for each in found
+        dataclasses.replace(each, runs=each.runs or made_by(each.node) in classes) for each in found
     ]
 
 
 def _needed(
     found: Sequence[FoundStatement],
-    kept: Iterable[int],
-    changing: Iterable[int],
+    kept: Collection[int],
+    changing: Collection[int],
     wanted: Collection[str],
 ) -> tuple[set[int], set[str]]:
-    """Assignments left out so far without which an answer fails, and what these need in turn.
-
-    Then all names that the answers come upon.
-    """
-    changers: dict[str, list[int]] = {}
-    for n in changing:
-        for name in found[n].changes:
-            changers.setdefault(name, []).append(n)
-    defining: dict[str, list[int]] = {}
-    for n in kept:
-        for name in found[n].names:
-            defining.setdefault(name, []).append(n)
-    # Candidates: calls such as `TABLE = make_table(80)` do not run by themselves, as most of them
-    # train or download. They are let in for a name that nothing else defines.
+    """Assignments left out so far that the answers need; then all names that these come upon."""
+    defined = {name for n in kept for name in found[n].names} | BUILTINS
+    # Calls such as `TABLE = make_table(80)` do not run by themselves, as most of them train or
+    # download. They are let in for a name that nothing else defines.
     spare = {
-        name: n
+        n: dataclasses.replace(
+            each, names=tuple(name for name in each.names if name not in defined)
+        )
         for n, each in enumerate(found)
-        if not each.runs and isinstance(each.statement.node, ast.Assign | ast.AnnAssign)
-        for name in each.names
-        if name not in defining
+        if not each.runs and isinstance(each.node, ast.Assign | ast.AnnAssign)
     }
-    needed: set[int] = set()
-    seen: set[str] = set()
-    looked: set[int] = set()
-    # From the answers on, over the names that they mention: who is not reached is not needed.
-    ahead = sorted(wanted)
-    while ahead:
-        name = ahead.pop()
-        if name in seen or name in BUILTINS:
-            continue
-        seen.add(name)
-        users = defining.get(name, [])
-        if name in spare:
-            needed.add(spare[name])
-            users = [spare[name]]
-        # What changes a name in place needs names of its own, though it defines none.
-        for n in [*users, *changers.get(name, ())]:
-            if n not in looked:
-                looked.add(n)
-                ahead += sorted(used_names(found[n].statement.source))
-    return needed, seen
+    considered = sorted({*kept, *changing, *spare})
+    reached, names = reachable([spare.get(n, found[n]) for n in considered], wanted)
+    return spare.keys() & {considered[at] for at in reached}, names

@@ -10,13 +10,12 @@ import dataclasses
 import re
 import textwrap
 import warnings
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from grader.submission.decoding import short
 from grader.submission.mends import REPAIRED, repair_characters
-from kws.course.magics import as_python
+from kws.course.magics import Statement, as_python, statements_of
 
 MAX_CODE = 300_000  # characters of one cell
 MAX_LINE = 20_000
@@ -33,15 +32,6 @@ CONTINUES = re.compile(r"(?:else|elif|except|finally|case)\b|[)\]}]")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Statement:
-    """One top-level statement: its node, its text, and the line of the cell it begins on."""
-
-    node: ast.stmt
-    source: str
-    line: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Lost:
     """Lines that Python cannot read, the number of the first, and of that at which it stops."""
 
@@ -52,10 +42,7 @@ class Lost:
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedCell:
-    """The statements of a cell, in order; what was repaired; whether it has magics.
-
-    `lost` is what Python cannot read between the statements.
-    """
+    """The statements of a cell, repairs, `lost` lines between them; whether it has magics."""
 
     statements: tuple[Statement, ...] = ()
     notes: tuple[str, ...] = ()
@@ -92,7 +79,6 @@ def _parse(source: str, effort: Effort) -> ast.Module | SyntaxError | None:
 
 
 def _is_too_much(source: str) -> bool:
-    """Whether parsing it would take too long, or too many levels of Python's parser."""
     large = len(source) > MAX_CODE or any(len(line) > MAX_LINE for line in source.split("\n"))
     return large or _depth(source) > MAX_DEPTH or len(SIGN.findall(source)) > MAX_SIGNS
 
@@ -107,17 +93,13 @@ def _depth(source: str) -> int:
 
 
 def read_code(source: str, effort: Effort) -> ParsedCell:
-    """The statements of one cell, read as `kws check` reads it.
-
-    Where Python reads none, look-alike characters are repaired; then each statement that Python can
-    read is kept.
-    """
+    """The statements of a cell as `kws check` reads it; else repaired, or what can be read."""
     if effort.left < 0:
         return ParsedCell(
             notes=("it was not read: there is too much code that Python cannot read",)
         )
     if tree := parse(source, effort):
-        return _code(_statements(tree, source))
+        return _code(statements_of(tree, source))
     if _is_too_much(source):
         return ParsedCell(notes=("it was not read: a line, a formula or all of it is too long",))
     effort.left -= len(source) * min(source.count("\n") + 1, EFFORT)
@@ -125,10 +107,10 @@ def read_code(source: str, effort: Effort) -> ParsedCell:
         return ParsedCell()
     python = as_python(source)
     if tree := parse(python, effort):
-        return _code(_statements(tree, python), jupyter=python != textwrap.dedent(source))
+        return _code(statements_of(tree, python), jupyter=python != textwrap.dedent(source))
     plain = repair_characters(python).expandtabs(4)
     if tree := parse(plain, effort):
-        return _code(_statements(tree, plain), REPAIRED)
+        return _code(statements_of(tree, plain), REPAIRED)
     return _statement_by_statement(plain, effort)
 
 
@@ -152,29 +134,6 @@ def _is_deep(statement: Statement) -> bool:
     while level and depth <= MAX_NESTED:
         level, depth = [inner for node in level for inner in ast.iter_child_nodes(node)], depth + 1
     return bool(level)
-
-
-def _statements(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statement, ...]:
-    lines = source.split("\n")
-    begun = Counter(node.lineno for node in tree.body)
-    encoded: dict[int, bytes] = {}
-    found = []
-
-    def cut(number: int, begin: int, end: int | None) -> str:
-        if number not in encoded:
-            encoded[number] = lines[number - 1].encode()  # a column counts bytes
-        return encoded[number][begin:end].decode()
-
-    for node in tree.body:
-        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
-        last = node.end_lineno or node.lineno
-        kept = lines[first - 1 : last]
-        if begun[last] > (node.lineno == last):  # another begins where this one ends
-            kept[-1] = cut(last, 0, node.end_col_offset)
-        if node.col_offset and first == node.lineno:
-            kept[0] = cut(first, node.col_offset, node.end_col_offset if first == last else None)
-        found.append(Statement(node=node, source="\n".join(kept), line=first + shift))
-    return tuple(found)
 
 
 def _statement_by_statement(source: str, effort: Effort) -> ParsedCell:
@@ -206,7 +165,7 @@ def _statement_by_statement(source: str, effort: Effort) -> ParsedCell:
                 wrong = starts[index] + 1 + min((tried.lineno or 1) - 1, height)
                 error = Lost(text=text, line=starts[index] + 1, wrong=wrong)
         if tree:
-            found += _statements(tree, text, starts[index])
+            found += statements_of(tree, text, starts[index])
             index = end
         else:
             lost += [error] if error else []

@@ -78,6 +78,5 @@ def cache(
 
 
 def _bytes_in(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
     inside = path.rglob("*") if path.is_dir() else [path]
     return sum(each.lstat().st_size for each in inside if not each.is_dir())

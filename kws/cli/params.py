@@ -99,7 +99,6 @@ def build_without_memory(name: str, config: Any) -> Any:
 
 
 def list_models(console: Any) -> None:
-    """Print every model by name, with the size that it has as published."""
     from rich.table import Table
 
     from kws.models.counts import count_parameters

@@ -103,11 +103,7 @@ def homework_csv(
 
 
 def recordings_of(folder: Path) -> list[Path]:
-    """The recordings in `folder`, its audio/ or its test/audio/, sorted by name.
-
-    Raises:
-        UsageError: there is no such folder, or none of the three holds recordings.
-    """
+    """The recordings in `folder`, its audio/ or its test/audio/, sorted; UsageError for none."""
     from kws.data.listing import audio_files, existing_folder
 
     existing_folder(folder)
@@ -121,7 +117,6 @@ def recordings_of(folder: Path) -> list[Path]:
 
 
 def model_for(task: str, run: Path | None) -> "Trained":
-    """The model of `run`, which must be one for `task`."""
     from kws.inference.trained import load_model, require_kind
 
     if run is None:
@@ -145,12 +140,10 @@ def labeled(
 
 
 def report_correct(path: Path, rows: dict[str, str]) -> None:
-    """Report that a file from elsewhere is correct."""
     print(f"{path}: correct, {summary(rows)}")
 
 
 def report_written(path: Path, rows: dict[str, str]) -> None:
-    """Report a file that was written."""
     print(f"written: {path}, {summary(rows)}")
 
 

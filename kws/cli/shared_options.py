@@ -53,7 +53,6 @@ def required(data: Path | None) -> Path:
 
 
 def refuse(what: str, **options: object) -> None:
-    """Refuse options that `what` would ignore, with a UsageError."""
     for option, given in options.items():
         if given is not None and given is not False:
             raise UsageError(f"--{option} does not apply to {what}: remove it")
@@ -95,5 +94,4 @@ def accepted(
 
 
 def folder_of(run: Path) -> Path:
-    """The run folder itself, or the folder of a checkpoint."""
     return run if run.is_dir() else run.parent

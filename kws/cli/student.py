@@ -49,7 +49,6 @@ Seconds = Annotated[
 
 
 def console() -> "Console":
-    """Where lines go: in color on a terminal, as text elsewhere."""
     from rich.console import Console
 
     if reconfigure := getattr(sys.stdout, "reconfigure", None):
@@ -59,7 +58,6 @@ def console() -> "Console":
 
 
 def mark_of(state: str) -> str:
-    """The sign of a state that this terminal can show."""
     mark, plain, _ = LOOKS[state]
     try:
         mark.encode(sys.stdout.encoding or "utf-8")
@@ -112,7 +110,6 @@ def show(out: "Console", outcomes: "Sequence[CheckOutcome]") -> None:
 
 
 def summary(outcomes: "Sequence[CheckOutcome]") -> str:
-    """`3 of 8 checks pass`."""
     passed = sum(each.passed for each in outcomes)
     verb = "passes" if len(outcomes) == 1 else "pass"
     return f"{passed} of {len(outcomes)} check{'s' * (len(outcomes) != 1)} {verb}"
@@ -170,7 +167,6 @@ def check(
 
 
 def show_raised(out: "Console", raised: "Sequence[RaisedCell]") -> None:
-    """The cells besides the checks that stop a whole run."""
     for each in raised:
         out.print(f"{mark_of('error')} {each.name} raised {each.text}")
         if each.where != each.name:

@@ -91,8 +91,8 @@ def check(check_id: str, title: str) -> Iterator[None]:
         if isinstance(error, Unmet):
             _say("✗", check_id, str(error))
             raise
-        hint = getattr(error, "kws_hint", "")
-        _say("✗", check_id, "the answer raised an error, see below" + _hint(hint))
+        hint, usual = getattr(error, "kws_hint", ""), getattr(error, "kws_usual", "")
+        _say("✗", check_id, "the answer raised an error, see below" + usual + _hint(hint))
         raise
     _say("✓", check_id, title)
 
@@ -155,8 +155,11 @@ def check_values(trial_id: str, *answers: Any) -> None:
             raise
         except Exception as error:
             _expect_own(called, trial)
-            question = _door(error) or golden.question([*found, error], trial)
+            shown = [*found, error]
+            question = golden.question(shown, trial) or _door(error)
+            usual = "" if question else golden.usual(shown)
             error.kws_hint = question  # type: ignore[attr-defined]
+            error.kws_usual = usual  # type: ignore[attr-defined]
             raise
 
 
@@ -172,7 +175,6 @@ def _watched(
 
 
 def _expect_own(called: list[str], trial: Trial) -> None:
-    """No ready answer of a library may have been called."""
     if called:
         fact = f"{called[0]} was called, a ready-made solution of {trial.task}"
         raise Unmet(fact, "the contract of this task lists what may be used")
@@ -186,11 +188,11 @@ def _door(error: BaseException) -> str:
 
 
 def _expect_record(found: list[Any], golden: Golden, trial: Trial) -> None:
-    """The last result found must be the expected one."""
     what, record = golden.expected[len(found) - 1]
     fact = record.difference(found[-1], trial.rtol, trial.atol)
     if fact is not None:
-        raise Unmet(f"{what}: {fact}", golden.question(found, trial))
+        question = golden.question(found, trial)
+        raise Unmet(f"{what}: {fact}{'' if question else golden.usual(found)}", question)
 
 
 @contextmanager
@@ -272,7 +274,6 @@ def _hint(hint: str) -> str:
 
 
 def _each_suspect(suspects: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
-    """(hint, value) for every value, also of an `AnyOf`."""
     for hint, value in (suspects or {}).items():
         for one in value if isinstance(value, AnyOf) else (value,):
             yield hint, one
@@ -283,7 +284,6 @@ def _suspected(suspects: Mapping[str, Any] | None, agrees: Any) -> str:
 
 
 def _from_numpy(value: Any) -> Any:
-    """numpy's numbers as Python's, arrays as tensors; anything else as it is."""
     return plain(value) if type(value).__module__ == "numpy" else value
 
 
@@ -298,7 +298,6 @@ def _is_bool(value: Tensor) -> bool:
 
 
 def _difference(actual: Tensor, expected: Tensor, atol: float) -> str:
-    """How two tensors of one shape differ: few numbers are shown, expected beside got."""
     got, wanted = (plain(x.detach().double()) for x in (actual, expected))
     return difference(got, wanted, 0.0, atol) or "the values differ"
 
@@ -318,7 +317,6 @@ def _task_of(check_id: str) -> str:
 
 
 def _waits_for(task: str, seen: set[str]) -> str:
-    """The first task that this one builds on and whose checks did not pass; nothing if all did."""
     for before in tasks_before(task):
         if before not in seen:
             seen.add(before)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 @cache
 def tables() -> dict[str, dict[str, Any]]:
-    """Every diagram as text, by name."""
     paths = [folder / "diagrams.toml" for folder in assignment_folders().values()]
     texts = [path.read_text(encoding="utf-8") for path in paths if path.is_file()]
     return {name: table for text in texts for name, table in tomllib.loads(text).items()}

@@ -16,7 +16,6 @@ def assignment_folders() -> dict[str, Path]:
 
 
 def stem_of(number: str) -> str:
-    """What its notebook is called: `02_attention`."""
     return assignment_folders()[number].name[1:]
 
 

@@ -7,6 +7,8 @@ import ast
 import re
 import textwrap
 import warnings
+from collections import Counter
+from dataclasses import dataclass
 
 RUNS_CODE = re.compile(r"%%(?:time|timeit|capture|prun)\b")  # cell magics around Python
 PROMPT = re.compile(r"(?:In ?\[\d*\]: ?|>>> ?|\.\.\. ?|   \.\.\.: ?)")  # Jupyter takes them off
@@ -21,6 +23,39 @@ def parse(source: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A top-level statement of a cell, its text with decorators, and the line it begins on."""
+
+    node: ast.stmt
+    source: str
+    line: int
+
+
+def statements_of(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statement, ...]:
+    """The statements of `source`, each with its text; `shift` is added to their lines."""
+    lines = source.split("\n")
+    begun = Counter(node.lineno for node in tree.body)
+    encoded: dict[int, bytes] = {}
+    found = []
+
+    def cut(number: int, begin: int, end: int | None) -> str:
+        if number not in encoded:
+            encoded[number] = lines[number - 1].encode()  # a column counts bytes
+        return encoded[number][begin:end].decode()
+
+    for node in tree.body:
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+        last = node.end_lineno or node.lineno
+        kept = lines[first - 1 : last]
+        if begun[last] > (node.lineno == last):  # another begins where this one ends
+            kept[-1] = cut(last, 0, node.end_col_offset)
+        if node.col_offset and first == node.lineno:
+            kept[0] = cut(first, node.col_offset, node.end_col_offset if first == last else None)
+        found.append(Statement(node=node, source="\n".join(kept), line=first + shift))
+    return tuple(found)
 
 
 def as_python(source: str) -> str:

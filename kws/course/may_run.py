@@ -11,6 +11,7 @@ changes something of the submission's own, as in `TABLE.fill_(2)` or `with torch
 import ast
 import symtable
 from collections.abc import Iterator
+from functools import lru_cache
 
 PURE = {
     "abs", "all", "any", "bool", "complex", "dict", "divmod", "enumerate", "float", "frozenset",
@@ -95,31 +96,7 @@ def changes_of(node: ast.stmt) -> Iterator[str]:
 
 
 def _targets(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> list[ast.expr]:
-    """What is on the left."""
     return node.targets if isinstance(node, ast.Assign) else [node.target]
-
-
-def sets_attribute(node: ast.stmt) -> Iterator[tuple[str, str]]:
-    """("Layer", "forward") of `Layer.forward = f` and `setattr(Layer, "forward", f)`.
-
-    Also of `def forward` with a decorator like `@add_to_class(Layer)`.
-    """
-    if isinstance(node, ast.Assign):
-        for target in node.targets:
-            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
-                yield target.value.id, target.attr
-    elif isinstance(node, ast.Expr):
-        match node.value:
-            case ast.Call(
-                func=ast.Name(id="setattr"),
-                args=[ast.Name(id=name), ast.Constant(value=str(attribute)), _],
-            ):
-                yield name, attribute
-    elif isinstance(node, ast.FunctionDef):
-        for decorator in node.decorator_list:
-            match decorator:
-                case ast.Call(args=[ast.Name(id=name)]):
-                    yield name, node.name
 
 
 def root_of(node: ast.expr) -> str:
@@ -141,7 +118,6 @@ def _changed_by(call: ast.expr) -> Iterator[str]:
 
 
 def _changes_cheaply(call: ast.Call) -> bool:
-    """`TABLE.update(…)` or `setattr(Layer, "forward", f)`."""
     if isinstance(call.func, ast.Attribute):
         return call.func.attr in CHANGING and bool(root_of(call.func.value))
     return root_of(call.func) == "setattr" and len(call.args) == 3
@@ -261,13 +237,14 @@ def made_by(node: ast.stmt) -> str:
     return ""
 
 
-def used_names(source: str) -> set[str]:
+@lru_cache(maxsize=16_384)
+def used_names(source: str) -> frozenset[str]:
     """The names that statements take from the namespace around them, not their own variables."""
     try:
         tables = [symtable.symtable(source, "answer", "exec")]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
-    used = set()
+        return frozenset()
+    used = set[str]()
     while tables:
         table = tables.pop()
         outermost = table.get_type() == "module"
@@ -277,4 +254,4 @@ def used_names(source: str) -> set[str]:
             if symbol.is_referenced() and (outermost or symbol.is_global())
         }
         tables += table.get_children()
-    return used
+    return frozenset(used)

@@ -32,10 +32,7 @@ class Operator:
 
     @property
     def attends(self) -> bool:
-        """Is it the softmax of a self-attention, (..., T, T)? One of pooling is not square.
-
-        A few frames more on either side do not change what it is.
-        """
+        """Is it the softmax of a self-attention, (..., T, T), up to a few frames on either side?"""
         if self.name in FUSED:
             return True
         frames = self.shape[-2:]
@@ -101,7 +98,6 @@ class Operators(TorchDispatchMode):
 
     @property
     def attentions(self) -> int:
-        """How many self-attentions ran."""
         return sum(one.attends for one in self.ran)
 
     @property
@@ -208,5 +204,4 @@ def _storage(tensor: Tensor) -> torch.UntypedStorage:
 
 
 def _bytes(tensor: Tensor) -> bytes:
-    """All of the memory behind a tensor."""
     return torch.empty(0, dtype=torch.uint8).set_(_storage(tensor)).numpy().tobytes()

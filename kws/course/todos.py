@@ -30,7 +30,6 @@ def is_todo(node: ast.AST) -> bool:
 
 
 def _not_implemented(node: ast.AST) -> str | None:
-    """The message of `raise NotImplementedError(…)`; None where it is something else."""
     if not isinstance(node, ast.Raise) or node.exc is None:
         return None
     error, words = node.exc, ""

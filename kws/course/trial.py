@@ -34,38 +34,26 @@ RTOL, ATOL = 1e-4, 1e-5  # float32 sums in another order differ by some 1e-6 of 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One line of a score card that compares values.
+    """One line of a score card that compares values."""
 
-    Attributes:
-        id: the task and the function's name, "2.1-attend-values".
-        title: what holds when it passes.
-        run: the function; a generator of (what, value).
-        answers: names in the notebook, in the order of `run`'s arguments.
-        public: sizes in the notebook.
-        hidden: sizes when it is graded: other ones.
-        measure: of the results what is compared, where many answers are right; it runs where the
-            verdict is, never beside a student's code.
-        rtol, atol: how far two right answers may be apart.
-    """
-
-    id: str
-    title: str
-    run: Callable[..., Iterator[tuple[str, Any]]]
-    answers: tuple[str, ...]
-    public: Mapping[str, Any]
-    hidden: Mapping[str, Any]
+    id: str  # the task and the function's name, "2.1-attend-values"
+    title: str  # what holds when it passes
+    run: Callable[..., Iterator[tuple[str, Any]]]  # the function; a generator of (what, value)
+    answers: tuple[str, ...]  # names in the notebook, in the order of `run`'s arguments
+    public: Mapping[str, Any]  # sizes in the notebook
+    hidden: Mapping[str, Any]  # sizes when it is graded: other ones
+    # of the results what is compared, where many answers are right; it runs where the verdict is,
+    # never beside a student's code
     measure: Callable[..., Iterator[tuple[str, Any]]] | None = None
-    rtol: float = RTOL
+    rtol: float = RTOL  # with atol: how far two right answers may differ
     atol: float = ATOL
 
     @property
     def task(self) -> str:
-        """`2.1`."""
         return self.id.partition("-")[0]
 
     @property
     def number(self) -> str:
-        """The assignment, `02`."""
         return f"{int(self.task.partition('.')[0]):02}"
 
     def results(
@@ -100,7 +88,6 @@ class Draw:
         self.generator = torch.Generator().manual_seed(seed)
 
     def __call__(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Normal numbers."""
         return torch.randn(shape, generator=self.generator).to(dtype)
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -187,7 +174,6 @@ def load_contract(number: str) -> None:
 
 
 def find_trial(trial_id: str) -> Trial:
-    """The trial of this id, of any assignment."""
     load_contract(trial_id.partition(".")[0].zfill(2))
     if trial_id not in _trials:
         near = did_you_mean(trial_id, _trials)

@@ -12,14 +12,21 @@ import contextlib
 import linecache
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from kws.course.folders import modules_used
-from kws.course.magics import as_python, parse
-from kws.course.may_run import changes_of, is_check, is_harmless, names_of, used_names
+from kws.course.magics import as_python, parse, statements_of
+from kws.course.may_run import (
+    Definition,
+    changes_of,
+    is_check,
+    is_harmless,
+    names_of,
+    used_names,
+)
 from kws.course.own_work import (
     ALLOWED,
     ATTRIBUTES,
@@ -36,7 +43,6 @@ SAME = {"torch.nn.modules": "torch.nn"}  # the same classes at a second address
 BY_HAND = "write it out by hand, with what the earlier tasks gave you"
 MOST_TEXT = 2_000  # characters of a string that is put together
 IMPORTED = re.compile(r"^\s*from ([\w.]+) import\b", re.MULTILINE)
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)  # their bodies run later
 MOST_NAME = 300  # of a dotted name: what is forbidden is its beginning
 
 
@@ -75,25 +81,12 @@ class ParsedSource:
     `names` are those that it defines or changes, `changes` those of them that it changes.
     """
 
-    tree: ast.Module
+    node: ast.stmt
+    source: str
     where: str
     line: int
     names: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
-
-
-def uses(
-    sources: Iterable[ParsedSource],
-    forbidden: Sequence[str],
-    number: str = "",
-) -> Iterator[list[Use]]:
-    """For each source what it uses that is forbidden or not for answers, in its order.
-
-    What names stand for is kept from source to source.
-    """
-    known = _Known()
-    for source in sources:
-        yield _Reader(known, source, tuple(forbidden), number).read()
 
 
 def uses_in(
@@ -111,7 +104,7 @@ def uses_in(
     that compares with torch stays allowed. What `from kws.… import *` brings cannot be followed:
     it counts wherever it is. Without `names`, everything is read.
     """
-    kept = range(len(parts)) if names is None else reachable(parts, names, others)
+    kept = range(len(parts)) if names is None else reachable(parts, names, others)[0]
     found = _all_uses(tuple(parts), tuple(forbidden), number)
     stars = (at for at, part in enumerate(parts) if "*" in part.names)
     return list(dict.fromkeys(use for at in (*kept, *stars) for use in found[at]))
@@ -121,20 +114,37 @@ def uses_in(
 def _all_uses(
     parts: tuple[ParsedSource, ...], forbidden: tuple[str, ...], number: str
 ) -> list[list[Use]]:
-    """`uses`, which is the same for all tasks that forbid the same."""
-    return list(uses(parts, forbidden, number))
+    """For each part what it uses that is not for answers; what names mean is kept between them."""
+    known = _Known()
+    return [_Reader(known, part, forbidden, number).read() for part in parts]
+
+
+class StatementLike(Protocol):
+    """A statement: `names` are those that it defines, `changes` those that it changes."""
+
+    @property
+    def node(self) -> ast.stmt: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def names(self) -> Collection[str]: ...
+    @property
+    def changes(self) -> Collection[str]: ...
 
 
 def reachable(
-    parts: Sequence[ParsedSource], names: Iterable[str], others: Iterable[str] = ()
-) -> list[int]:
-    """The parts that define `names`, of several the last, and those that they need; not `others`.
+    parts: Sequence[StatementLike], names: Iterable[str], others: Iterable[str] = ()
+) -> tuple[list[int], set[str]]:
+    """Which statements `names` need, in order, and all names that are met; not beyond `others`.
 
-    What a part outside of functions mentions is what was defined before it.
+    They are those that define the names, of several the last, what changes these, and what all of
+    these need in turn. A statement outside of functions uses what was defined before it. This is
+    the one definition of what an answer is made of: of what may not be in it, of what runs in
+    `kws check` and in the grader, and of the code that a report shows.
     """
     defining: dict[str, list[int]] = {}
     for at, part in enumerate(parts):
-        for name in part.names:
+        for name in {*part.names, *part.changes}:
             defining.setdefault(name, []).append(at)
     ahead = [(name, len(parts)) for name in names]
     seen, kept, stop = set(ahead), set[int](), set(others)
@@ -145,28 +155,16 @@ def reachable(
         changing = [n for n in there if name in parts[n].changes]
         for number in {*there[max(at, 0) : max(at, 0) + 1], *changing} - kept:
             kept.add(number)
-            later = isinstance(parts[number].tree.body[0], FUNCTIONS)
-            for each in _mentioned(parts[number].tree) - stop:
+            later = isinstance(parts[number].node, Definition)
+            for each in used_names(parts[number].source) - stop:
                 new = [(each, len(parts)), (each, number)] if later else [(each, number)]
                 ahead += [one for one in new if one not in seen]
                 seen.update(new)
-    return sorted(kept)
-
-
-@lru_cache(maxsize=16_384)
-def _mentioned(tree: ast.AST) -> frozenset[str]:
-    """The names that a statement takes from around it; what a function calls its own is none."""
-    try:
-        return frozenset(used_names(ast.unparse(tree)))
-    except (RecursionError, ValueError):  # too deep; a number of very many digits
-        return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return sorted(kept), {name for name, _ in seen}
 
 
 def uses_of(answers: Mapping[str, Any], forbidden: Sequence[str], number: str = "") -> list[Use]:
-    """What these answers of a notebook use that they may not, as the grader reads it.
-
-    Read are the cells that ran in this kernel, in order.
-    """
+    """What these answers use that they may not; read are the cells that ran in this kernel."""
     names = {*answers, *(getattr(value, "__name__", "") for value in answers.values())}
     return uses_in(_cells_that_ran(), forbidden, names, number=number)
 
@@ -194,21 +192,23 @@ def _imported_scripts(history: Sequence[str]) -> Iterator[ParsedSource]:
 def _statements(source: str, where: str) -> list[ParsedSource]:
     """The top-level statements of a cell; none of what Python cannot read."""
     try:
-        body = parse(as_python(source)).body
+        python = as_python(source)
+        statements = statements_of(parse(python), python)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
-    defines = any(isinstance(node, FUNCTIONS) for node in body)
+    defines = any(isinstance(each.node, Definition) for each in statements)
     return [
         ParsedSource(
-            tree=ast.Module([each], []),
+            node=each,
+            source=statement.source if each is statement.node else ast.unparse(each),
             where=where,
             line=1,
             names=(*names, *changes),
             changes=changes,
         )
-        for node in body
-        if not is_check(node)
-        for each in _without_own_import(node)
+        for statement in statements
+        if not is_check(statement.node)
+        for each in _without_own_import(statement.node)
         for names in [tuple(names_of(each))]
         # a training or a plot, in a cell without a definition, changes nothing for an answer
         for changes in [tuple(changes_of(each)) if defines or is_harmless(each) else ()]
@@ -252,19 +252,16 @@ class _Known:
 
 
 class _Reader(ast.NodeVisitor):
-    """Follows names through one source, and what is known of them through all."""
-
     def __init__(
         self, known: _Known, source: ParsedSource, forbidden: tuple[str, ...], number: str
     ):
         self.known, self.source, self.forbidden, self.number = known, source, forbidden, number
-        self.own = _own_names(source.tree)
+        self.own = _own_names(source.node)
         self.found: list[Use] = []
 
     def read(self) -> list[Use]:
-        for statement in self.source.tree.body:
-            with contextlib.suppress(RecursionError):
-                self.visit(statement)
+        with contextlib.suppress(RecursionError):
+            self.visit(self.source.node)
         return self.found
 
     def visit_Import(self, node: ast.Import) -> None:
@@ -425,7 +422,6 @@ def _inside(base: str, name: str) -> str:
 
 
 def _is_backwards(part: ast.Slice) -> bool:
-    """Whether it is `[::-1]`."""
     step = part.step
     if part.lower or part.upper or not isinstance(step, ast.UnaryOp):
         return False

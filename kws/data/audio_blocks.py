@@ -40,9 +40,7 @@ class Microphone(Protocol):
     """What is needed of sounddevice's `InputStream`."""
 
     @property
-    def samplerate(self) -> float:
-        """Samples of each channel in a second."""
-        ...
+    def samplerate(self) -> float: ...
 
     def read(self, frames: int, /) -> tuple[np.ndarray, bool]:
         """The next samples (frames, channels), float32 in [-1, 1]; fewer at the end."""
@@ -118,11 +116,7 @@ def resampled(blocks: Iterable[Float[Tensor, "_"]], rate: int) -> Iterator[Float
 
 
 def file_blocks(path: str | Path, *, resample: bool = False) -> Iterator[Float[Tensor, "_"]]:
-    """A recording of any length as 16 kHz mono blocks of at most some seconds.
-
-    Raises, as `kws.audio.recordings.read_audio` does, UsageError for what cannot be
-    read, at once or when the reading gets there.
-    """
+    """A recording as 16 kHz mono blocks of at most some seconds; UsageError as `read_audio`."""
     path = Path(path)
     file = open_audio(path)
     rate, channels, promised = file.samplerate, file.channels, file.frames

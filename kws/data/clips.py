@@ -91,7 +91,6 @@ class ClipSplit:
         )
 
     def counts(self) -> dict[str, int]:
-        """Examples of each label, in the order of the labels."""
         found = Counter(self.labels.tolist())
         return {name: found[index] for index, name in enumerate(self.label_names)}
 

@@ -57,12 +57,10 @@ def course_speakers(*, progress: bool = True) -> Path:
 
 
 def embedded_words(*, progress: bool = True) -> Path:
-    """The course's embedded corpus of words, made by the first call."""
     return make_corpus(cache_dir() / "course-words", size="mini", progress=progress)
 
 
 def embedded_speakers(*, progress: bool = True) -> Path:
-    """The course's embedded corpus of sentences, made by the first call."""
     return make_speaker_corpus(
         cache_dir() / "course-speakers", speakers=100, utterances=10, progress=progress
     )
@@ -82,11 +80,7 @@ def bounds(number: str, *, full: float, none: float, variable: str = VARIABLE) -
 def of_people(
     name: str, variable: str = VARIABLE, environ: Mapping[str, str] = os.environ
 ) -> Path | None:
-    """The folder of that name, words or speakers, in the one that a variable names, if it is there.
-
-    Raises:
-        UsageError: the variable names no folder with words/ or speakers/.
-    """
+    """The folder `words` or `speakers` in the one that a variable names; UsageError for another."""
     if not (named := environ.get(variable)):
         return None
     if not any(Path(named, each).is_dir() for each in (WORDS, SPEAKERS)):

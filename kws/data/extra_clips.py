@@ -7,12 +7,10 @@ from kws.data.protocols import Protocol
 
 
 def silence_count(protocol: Protocol, wanted: int) -> int:
-    """Silence clips beside `wanted` clips of wanted words."""
     return _percent(wanted, protocol.silence_percentage) if protocol.silence_label else 0
 
 
 def unknown_count(protocol: Protocol, wanted: int) -> int:
-    """Unknown clips beside `wanted` clips of wanted words."""
     return _percent(wanted, protocol.unknown_percentage) if protocol.unknown_label else 0
 
 

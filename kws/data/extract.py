@@ -30,7 +30,6 @@ class Bounded:
         self.stream, self.left = stream, limit
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes; UsageError past the limit."""
         data = self.stream.read(size)
         self.left -= len(data)
         if self.left < 0:

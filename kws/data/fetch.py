@@ -65,7 +65,6 @@ class Part:
         self.file.close()
 
     def append(self, chunk: bytes) -> None:
-        """Write the next bytes of the file."""
         try:
             self.file.write(chunk)
         except OSError as error:
@@ -75,7 +74,6 @@ class Part:
         self.size += len(chunk)
 
     def restart(self) -> None:
-        """Throw away what there is."""
         self.file.truncate(0)
         self.digest = hashlib.sha256()
         self.size = 0
@@ -84,7 +82,6 @@ class Part:
 
 
 def ask(url: str, start: int, etag: str | None) -> http.client.HTTPResponse:
-    """Request `url` from byte `start`."""
     headers = {"User-Agent": "kws", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"

@@ -49,7 +49,6 @@ class FrameSplit:
         return self.packed.frames.shape[1]
 
     def describe(self) -> str:
-        """Split and number of utterances: to print beside an accuracy."""
         return f"speakers {self.split}: {len(self):,} utterances"
 
     def crops(
@@ -112,7 +111,6 @@ class FrameSplit:
     def buckets(
         self, max_frames_per_batch: int, *, generator: Generator | None = None
     ) -> list[Int[Tensor, "_"]]:
-        """The indices of each batch of `full_batches`."""
         if not len(self):
             return []
         key = self.lengths.double()

@@ -10,10 +10,7 @@ from kws.files import lock
 
 
 class Joined:
-    """The content of `paths`, in order, read once from the beginning; locked meanwhile.
-
-    Raises UsageError where another process holds one of the files.
-    """
+    """The content of `paths` in order, read once; UsageError where another process locks one."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = list(paths)
@@ -36,7 +33,6 @@ class Joined:
         self.close()
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes; fewer only at the end."""
         data = b""
         while len(data) < size:
             data += (chunk := self.files[self.number].read(size - len(data)))
@@ -50,7 +46,6 @@ class Joined:
 
     @property
     def cure(self) -> str:
-        """What to do when the content is wrong."""
         if len(self.paths) == 1:
             return "remove it and download it again"
         return "remove the wrong part, or all, and run the command again"

@@ -45,7 +45,6 @@ class Listing:
 
     @cached_property
     def words(self) -> Counter[str]:
-        """How many clips each word folder holds."""
         return Counter(name.partition("/")[0] for name in self.names)
 
     def has_others(self, words: Collection[str]) -> bool:
@@ -53,16 +52,12 @@ class Listing:
         return bool(set(self.words) - {*words, SILENCE_FOLDER})
 
     def noted(self, note: str) -> "Listing":
-        """The same with one more sentence that is worth reading."""
         return replace(self, notes=(*self.notes, note))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The clips of one split under one protocol, as indices into the listing's names, ascending.
-
-    `made_silence` silence clips are still to be made: those that no recording stands for.
-    """
+    """The clips of one split as indices, ascending, and the silence clips still to be made."""
 
     rows: list[int]
     labels: list[str]
@@ -125,7 +120,6 @@ def existing_folder(folder: str | Path) -> Path:
 
 
 def has_word_folders(folder: Path) -> bool:
-    """Whether there are folders inside `folder`."""
     return folder.is_dir() and any(path.is_dir() for path in folder.iterdir())
 
 

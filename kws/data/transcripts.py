@@ -58,8 +58,6 @@ def load_transcripts(
 
 @dataclass(frozen=True, kw_only=True)
 class TranscriptRow:
-    """A line of the table."""
-
     file: str
     speaker: str
     split: str
@@ -80,16 +78,13 @@ class TranscribedSplit:
 
     @cached_property
     def texts(self) -> list[str]:
-        """What was said."""
         return [row.text for row in self.rows]
 
     @cached_property
     def lengths(self) -> Int[Tensor, "n"]:
-        """Frames of each utterance."""
         return torch.tensor([len(mel) for mel in self.mels])
 
     def select(self, rows: Iterable[int]) -> "TranscribedSplit":
-        """The utterances `rows`, in that order."""
         chosen = list(rows)
         return TranscribedSplit(
             mels=[self.mels[i] for i in chosen],
@@ -108,11 +103,7 @@ class TranscribedSplit:
             yield order[at : at + batch_size]
 
     def training_batches(self, batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:
-        """Batches without end: each pass visits every utterance once, in a new order.
-
-        Utterances of like lengths share a batch, so that little of it is padding; which ones, and
-        the order of the batches, is drawn.
-        """
+        """Batches without end, drawn; utterances of like lengths share one."""
         while True:
             order = torch.randperm(len(self), generator=generator).tolist()
             pools = [
@@ -200,7 +191,6 @@ def _row(line: Mapping[str, str | None], where: str, folder: Path) -> Transcript
 
 
 def write_transcripts(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
-    """Write the table."""
     buffer = io.StringIO(newline="")
     writer: csv.DictWriter[str] = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
     writer.writeheader()

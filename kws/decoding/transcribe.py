@@ -67,7 +67,6 @@ def transcribe(
 
 
 def decodes(model: AnyRecognizer) -> bool:
-    """Whether the recognizer has a decoder beside CTC."""
     return model.config.num_decoder_layers > 0
 
 

@@ -27,10 +27,7 @@ AGAIN = "download it again"
 
 @dataclass(frozen=True, kw_only=True)
 class KitFiles:
-    """A kit as it was given out: its files by path, and the modules that answer what came before.
-
-    `answers` maps an earlier assignment to the files with its finished modules.
-    """
+    """A kit: files by path; in `answers` those that answer an earlier assignment."""
 
     number: str
     files: Mapping[str, bytes]
@@ -39,8 +36,6 @@ class KitFiles:
 
 @dataclass(kw_only=True)
 class AddedFiles:
-    """What became of the course folder."""
-
     new: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -86,10 +81,7 @@ def unfinished(kit: KitFiles, course: Path) -> list[str]:
 
 
 def add_kit(kit: KitFiles, course: Path) -> AddedFiles:
-    """Bring a kit into the folder of the course. UsageError for an older one; nothing changes then.
-
-    New files come first, changed ones next, the manifest last.
-    """
+    """Bring a kit into the course, the manifest last; UsageError for an older one."""
     known = _manifest((course / MANIFEST).read_bytes(), course / MANIFEST)
     if kit.number < known["kit"]:
         raise UsageError(
@@ -150,7 +142,6 @@ def _sum(data: bytes) -> str:
 
 
 def _manifest(data: bytes, source: Path) -> dict[str, Any]:
-    """The manifest of a kit, with paths that stay inside its folder."""
     try:
         table = json.loads(data)
         paths = [*table["files"], *(path for paths in table["answers"].values() for path in paths)]
@@ -192,7 +183,6 @@ def _from_zip(source: Path) -> dict[str, bytes]:
 
 
 def _from_folder(source: Path) -> dict[str, bytes]:
-    """The files that a kit's folder, or a folder around it, says it has."""
     found = [source, *sorted(path for path in source.iterdir() if path.is_dir())]
     top = next((path for path in found if (path / MANIFEST).is_file()), source)
     if not (top / MANIFEST).is_file():

@@ -33,8 +33,17 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from kws.course.magics import parse
-from kws.course.may_run import is_data_class, is_harmless, made_by, used_names
+from kws.course.magics import parse, statements_of
+from kws.course.may_run import (
+    changes_of,
+    is_data_class,
+    is_harmless,
+    made_by,
+    names_of,
+    set_by,
+    used_names,
+)
+from kws.course.used_names import reachable
 from kws.parallel import json_stdout
 from kws.student.cells import checks_in, checks_of
 
@@ -55,18 +64,14 @@ class Printed(io.TextIOBase):
         self.text = ""
 
     def write(self, text: str, /) -> int:
-        """Keep what there is room for."""
         self.text += text[: max(0, MAX_PRINTED - len(self.text))]
         return len(text)
 
     def isatty(self) -> bool:
-        """Nobody watches."""
         return False
 
 
 class CellText(str):
-    """The source of a cell that ran, and what a reader calls the cell."""
-
     __slots__ = ("where",)
 
 
@@ -83,13 +88,15 @@ class Jupyter:
 Finding = dict[str, str]  # state, text, hint, where
 
 
-@dataclass(frozen=True, kw_only=True)
-class Definition:
+@dataclass(frozen=True, eq=False)
+class CellStatement:
     """A statement of a cell that is not run as a whole."""
 
     node: ast.stmt
     source: str
     cell: int
+    names: frozenset[str]
+    changes: frozenset[str]
 
 
 class Kernel:
@@ -109,8 +116,8 @@ class Kernel:
         vars(self.module).update(get_ipython=lambda: self.jupyter)
         self.failed: dict[str, Finding] = {}  # name -> why it is not there
         self.left_out: dict[str, int] = {}  # name -> the cell that would make it
-        self.postponed: dict[str, Definition] = {}  # name -> what would make it for an answer
-        self.uses: dict[str, set[str]] = {}  # name -> the names that its definition uses
+        self.statements: list[CellStatement] = []  # of cells that are not run as a whole
+        self.postponed: set[CellStatement] = set()  # that run if an answer needs them
         self.answers_use: set[str] = set()
         self.data_classes: set[str] = set()
 
@@ -122,7 +129,7 @@ class Kernel:
         text.where = self.name_of(name)
         self.jupyter.history_manager.input_hist_raw.append(text)
         try:
-            body = parse(source).body
+            tree = parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             finding = self.finding(error, name)
             self.failed |= dict.fromkeys(_names_by_text(source), finding)
@@ -130,27 +137,25 @@ class Kernel:
                 for check in checks_in(source):
                     self.tell({"check": check, **finding, "printed": ""})
             return
-        definitions = [
-            Definition(node=node, source=ast.get_source_segment(source, node) or "", cell=number)
-            for node in body
-        ]
+        body = tree.body
         if mode == "definitions":
-            for each in definitions:
-                self.define(each)
+            for each in statements_of(tree, source):
+                changes = changes_of(each.node) if is_harmless(each.node) else ()
+                names = stored(each.node), frozenset(changes)
+                self.define(CellStatement(each.node, each.source, number, *names))
             return
         if mode == "whole":
             self.answers_use |= used_names(source)
-        self.supply(self.answers_use, set())
+        self.supply()
         if mode == "checks" or any(checks_of(node) for node in body):
             if mode == "checks":
                 self.seed()
             self.check(body, name)
-        elif error := self.statements(body, name):
+        elif error := self.run_all(body, name):
             finding = self.finding(error, name)
             self.tell({"raised": number, "text": finding["text"], "where": finding["where"]})
 
-    def statements(self, body: list[ast.stmt], name: str) -> BaseException | None:
-        """All of a cell, as a kernel does: nothing after an error, which is returned."""
+    def run_all(self, body: list[ast.stmt], name: str) -> BaseException | None:
         for position, node in enumerate(body):
             if error := self.execute(node, name):
                 finding = self.finding(error, name)
@@ -161,37 +166,38 @@ class Kernel:
                 self.failed.pop(each, None)
         return None
 
-    def define(self, definition: Definition) -> None:
+    def define(self, statement: CellStatement) -> None:
         """Run a statement between the answers if it may run, or keep it for `supply`."""
-        node, names = definition.node, stored(definition.node)
-        self.uses |= dict.fromkeys(names, used_names(definition.source))
-        self.data_classes |= names if is_data_class(node) else set()
+        node = statement.node
+        self.statements.append(statement)
+        self.data_classes |= statement.names if is_data_class(node) else set()
         if is_harmless(node) or made_by(node) in self.data_classes:
-            self.attempt(definition)
+            self.attempt(statement)
         else:
-            self.left_out |= dict.fromkeys(names, definition.cell)
+            self.left_out |= dict.fromkeys(statement.names, statement.cell)
             if isinstance(node, ast.Assign | ast.AnnAssign):
-                self.postponed |= dict.fromkeys(names, definition)
+                self.postponed.add(statement)
 
-    def attempt(self, definition: Definition) -> None:
-        """Run a definition; one that needs what was left out is left out with it."""
-        error = self.execute(definition.node, f"<cell {definition.cell}>")
-        for each in stored(definition.node):
+    def attempt(self, statement: CellStatement) -> None:
+        """Run a statement; one that needs what was left out is left out with it."""
+        error = self.execute(statement.node, f"<cell {statement.cell}>")
+        for each in statement.names:
             self.left_out.pop(each, None)
-            if isinstance(error, NameError) and error.name in self.left_out:
-                self.left_out[each] = definition.cell
-                self.postponed[each] = definition
-            elif error:
-                self.failed[each] = self.finding(error, f"<cell {definition.cell}>")
+        if isinstance(error, NameError) and error.name in self.left_out:
+            self.left_out |= dict.fromkeys(statement.names, statement.cell)
+            self.postponed.add(statement)
+        elif error:
+            finding = self.finding(error, f"<cell {statement.cell}>")
+            self.failed |= dict.fromkeys(statement.names, finding)
 
-    def supply(self, names: set[str], seen: set[str]) -> None:
-        """Run what was left out and the answers need: what makes `names`, and what that uses."""
-        for each in sorted(names - seen):
-            seen.add(each)
-            self.supply(self.uses.get(each, set()), seen)
-            definition = self.postponed.pop(each, None)
-            if definition and each not in vars(self.module):
-                self.attempt(definition)
+    def supply(self) -> None:
+        """Run what was left out and the answers need."""
+        needed, _ = reachable(self.statements, self.answers_use)
+        for statement in [self.statements[n] for n in needed]:
+            if statement in self.postponed:
+                self.postponed.remove(statement)
+                if not statement.names or statement.names - vars(self.module).keys():
+                    self.attempt(statement)
 
     def check(self, body: list[ast.stmt], name: str) -> None:
         """The checks of a cell, each told; what fails between them fails those that follow."""
@@ -230,7 +236,6 @@ class Kernel:
         torch.manual_seed(0)
 
     def execute(self, node: ast.stmt, name: str) -> BaseException | None:
-        """Run one statement in the namespace. Returns what it raised."""
         try:
             code = compile(ast.Module([node], []), name, "exec", dont_inherit=True)
             exec(code, vars(self.module))
@@ -294,13 +299,11 @@ class Kernel:
         return ""
 
     def name_of(self, file: str) -> str:
-        """What a reader calls `<cell 5>`."""
         number = file.strip("<>").removeprefix("cell ")
         return self.names.get(int(number), f"cell {number}") if number.isdigit() else file
 
 
 def describe(error: BaseException) -> str:
-    """`ValueError: what it says`, on one line."""
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     message = " ".join(str(message).split())
     message = message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…"
@@ -320,21 +323,11 @@ def place_of(error: BaseException, name: str) -> tuple[str, int]:
     return at, line
 
 
-def stored(node: ast.stmt) -> set[str]:
-    """The names that a statement makes at the top of the notebook."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {node.name}
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return {each.asname or each.name.partition(".")[0] for each in node.names}
-    return {
-        each.id
-        for each in ast.walk(node)
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-    }
+def stored(node: ast.stmt) -> frozenset[str]:
+    return frozenset({*names_of(node), *set_by(node)})
 
 
 def _names_by_text(source: str) -> set[str]:
-    """Names that a cell which cannot be parsed would define."""
     found = re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=", source, re.M)
     return {defined or assigned for defined, assigned in found}
 
@@ -355,7 +348,6 @@ class LazyFinder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The ordinary module, with a lazy loader."""
         found = importlib.machinery.PathFinder.find_spec(name, path) if name in LAZY else None
         if found and found.loader:
             found.loader = importlib.util.LazyLoader(found.loader)
@@ -363,7 +355,6 @@ class LazyFinder(importlib.abc.MetaPathFinder):
 
 
 def load() -> None:
-    """Import what every run needs."""
     gc.disable()  # what torch makes stays: a search for garbage among it costs 0.3 CPU s
     import torch  # noqa: F401
 
@@ -414,6 +405,5 @@ def serve_job(still_wanted: Callable[[], bool] = lambda: True) -> None:
 
 
 def main() -> None:
-    """One job in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
     serve_job()

@@ -54,7 +54,6 @@ class NotebookCell:
 
     @property
     def answers(self) -> bool:
-        """Whether it is a cell that an answer stands in."""
         return self.kind == "code" and ("export" in self.tags or self.task is not None)
 
 
@@ -78,7 +77,6 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 def read_cells(path: Path) -> list[NotebookCell]:
-    """The cells of the notebook at `path`, in order."""
     return cells_of(read_table(path))
 
 

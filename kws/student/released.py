@@ -44,7 +44,6 @@ class Target:
     check: str | None = None
 
     def covers(self, check: str) -> bool:
-        """Whether a check belongs to it."""
         return self.check in (None, check) and self.task in (None, task_of(check))
 
 
@@ -61,7 +60,6 @@ class ReleasedTask:
 
     @property
     def steps(self) -> list[str]:
-        """The numbered steps of its TODOs."""
         lines = "\n".join(cell.source for cell in self.cells).splitlines()
         return [found["text"] for line in lines if (found := STEP.fullmatch(line))]
 
@@ -83,46 +81,35 @@ class ReleasedTask:
 
 @dataclass(frozen=True, kw_only=True)
 class SeveralTargets:
-    """Several tasks or checks of one assignment."""
-
     assignment: str
     targets: tuple[Target, ...]
 
     def covers(self, check: str) -> bool:
-        """Whether a check belongs to one of them."""
         return any(target.covers(check) for target in self.targets)
 
 
 def task_of(check: str) -> str:
-    """The task of a check.
-
-    >>> task_of("2.1-attend-by-hand")
-    '2.1'
-    """
+    """`2.1` of "2.1-attend-by-hand"."""
     return check.partition("-")[0]
 
 
 def in_order(task: str) -> list[int]:
-    """Sorts 2.10 behind 2.9."""
     return [int(part) for part in task.split(".")]
 
 
 @cache
 def released() -> dict[str, Path]:
-    """Each assignment's notebook as released, by number."""
     notebooks = {number: path / RELEASED for number, path in assignment_folders().items()}
     return {number: path for number, path in notebooks.items() if path.is_file()}
 
 
 @cache
 def released_cells(number: str) -> list[NotebookCell]:
-    """The cells of an assignment as released."""
     return read_cells(released()[number])
 
 
 @cache
 def tasks_of(number: str) -> dict[str, ReleasedTask]:
-    """The tasks of an assignment by id, in order."""
     cells = released_cells(number)
     sections = _sections(cells)
     names = {cell.task for cell in cells if cell.task} | {
@@ -143,7 +130,6 @@ def tasks_of(number: str) -> dict[str, ReleasedTask]:
 
 @cache
 def answers_of(number: str) -> set[str]:
-    """The names that an assignment's tasks ask for."""
     nodes = [
         node
         for cell in released_cells(number)
@@ -168,7 +154,6 @@ def tasks_before(number: str, tasks: Iterable[str]) -> set[str]:
 
 @cache
 def _hints_of(number: str) -> dict[str, dict[str, str]]:
-    """Task -> its hints by name, from hints.md."""
     path = assignment_folders()[number] / HINTS
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     found: dict[str, dict[str, str]] = {}
@@ -193,18 +178,15 @@ def _goldens(number: str) -> dict[str, Any]:
 
 
 def checks_released(number: str) -> list[str]:
-    """Every visible check of an assignment, in order."""
     return [check for cell in released_cells(number) for check in cell.checks]
 
 
 def weights_asked(number: str) -> str | None:
-    """The name of the file with weights that an assignment asks for."""
     found = SAVED.search("\n".join(cell.source for cell in released_cells(number)))
     return found[1] if found else None
 
 
 def _sections(cells: list[NotebookCell]) -> dict[str, tuple[str, float, str]]:
-    """Title, points and text of each task's section."""
     found: dict[str, tuple[str, float, str]] = {}
     current = None
     for cell in cells:
@@ -279,10 +261,7 @@ def parse_target(text: str) -> Target:
 
 
 def find_notebook(number: str, folder: Path | None = None) -> Path:
-    """The student's notebook of an assignment, below `assignments/` or in the current folder.
-
-    UsageError unless there is exactly one. Other names count only without the right one.
-    """
+    """The student's notebook, below `assignments/` or here; UsageError unless there is one."""
     found = notebooks_in(folder).get(number, [])
     name = f"{stem_of(number)}.ipynb"
     if not found:

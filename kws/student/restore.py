@@ -50,7 +50,6 @@ def _keep(path: Path) -> Path:
 
 
 def _put_back(cells: list[Any], number: str, task: str) -> list[str]:
-    """Change the cells of a notebook's JSON in place. Returns the names of those that changed."""
     originals = read_table(released()[number])["cells"]
     ids = [str(each.get("id", "")) for each in originals]
     changed = []

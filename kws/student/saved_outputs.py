@@ -28,7 +28,6 @@ def _is_cell(raw: object) -> bool:
 
 
 def _printed(raw: Mapping[str, Any]) -> str:
-    """What a cell printed; nothing where its outputs are malformed."""
     outputs = raw.get("outputs")
     parts = []
     if not isinstance(outputs, list):

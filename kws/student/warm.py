@@ -56,7 +56,6 @@ class WarmProcess:
             self._connection.sendall(f"{line}\n".encode())
 
     def receive(self, seconds: float | None = None) -> Any:
-        """The next line; None when the process has ended. TimeoutError after `seconds`."""
         self._connection.settimeout(None if seconds is None else max(seconds, 1e-3))
         try:
             line = self._lines.readline()
@@ -69,7 +68,6 @@ class WarmProcess:
         return event
 
     def exit_code(self) -> int:
-        """What the process ended with."""
         return self._code
 
     def close(self) -> None:
@@ -170,8 +168,6 @@ def serve(name: str, minutes: float = MINUTES) -> None:
 
 
 class _Warm:
-    """The loop of the warm process."""
-
     def __init__(self, listener: socket.socket, path: Path) -> None:
         self.listener, self.path = listener, path
         self.children: dict[int, socket.socket] = {}
@@ -183,7 +179,6 @@ class _Warm:
         self.wake = wake
 
     def work(self, idle: float) -> None:
-        """Serve until there was nothing to do for `idle` seconds, or what was loaded is old."""
         from kws.student import cell_process
 
         cell_process.load()
@@ -240,7 +235,6 @@ class _Warm:
             os._exit(0)
 
     def reap(self) -> None:
-        """Tell whoever listens what its child ended with."""
         for pid in list(self.children):
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
@@ -250,7 +244,6 @@ class _Warm:
                     connection.sendall(f"{json.dumps({'ended': code})}\n".encode())
 
     def end_the_forgotten(self, ready: list[socket.socket]) -> None:
-        """Kill the children whose listener is gone."""
         for pid, connection in list(self.children.items()):
             if connection in ready and _is_closed(connection):
                 with contextlib.suppress(OSError):

@@ -30,7 +30,6 @@ class WordErrors:
 
     @property
     def errors(self) -> int:
-        """All of them."""
         return self.substitutions + self.deletions + self.insertions
 
     @property

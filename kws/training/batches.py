@@ -94,10 +94,7 @@ def training_batch(
     generator: Generator,
     device: torch.device | None = None,
 ) -> TrainingBatch:
-    """Examples `rows` of the training data, augmented as the recipe says, on `device`.
-
-    Without one, where the split is.
-    """
+    """Examples `rows`, augmented as the recipe says, on `device`, by default the split's."""
     config, device = recipe.augment, device or split.labels.device
     labels = split.labels[rows.to(split.labels.device)].to(device)
     features, valid, labels = _training_features(split, recipe, rows, labels, generator)
@@ -196,14 +193,12 @@ def fits_beside_training(size: int, free: int) -> bool:
 
 
 def _moved(x: Tensor, device: torch.device) -> Tensor:
-    """`x` on `device`: through pinned memory, without waiting, where it has to be copied."""
     if x.device.type == device.type:
         return x
     return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
 
 
 def _may_keep(split: ClipSplit, config: Features) -> bool:
-    """Whether the features of all clips are small enough to be kept: never of waveforms."""
     frames = 1 + CLIP_SAMPLES // config.hop
     size = len(split) * frames * config.num_features * 4
     return config.kind != "waveform" and size <= CACHE_BYTES

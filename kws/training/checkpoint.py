@@ -66,18 +66,13 @@ def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint, whole or not at all."""
     data = io.BytesIO()  # torch.save turns the OSError of a full disk into a RuntimeError
     torch.save(dict(state), data)
     write_bytes(path, data.getbuffer())
 
 
 def checkpoint_of(run_or_file: str | Path) -> Path:
-    """The best.pt of a run folder; a model that comes with kws, by its name; another path as it is.
-
-    Raises:
-        UsageError: a folder without best.pt.
-    """
+    """The best.pt of a folder; a model that comes with kws, by its name; a file as it is."""
     path = Path(run_or_file)
     if not path.exists() and str(path) in SHIPPED:
         return SHIPPED[str(path)]
@@ -89,11 +84,7 @@ def checkpoint_of(run_or_file: str | Path) -> Path:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint into memory of the CPU, checksums verified.
-
-    Raises:
-        UsageError: the file is missing, damaged, or not one of ours.
-    """
+    """Read a checkpoint to the CPU, checksums verified; UsageError for what is not one of ours."""
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"{path}: no such checkpoint: check the path, or train with kws train")

@@ -25,7 +25,7 @@ from kws.models.generators import build_generator
 from kws.training.batches import generator_for
 from kws.training.distributed import Team
 from kws.training.history import Row
-from kws.training.objective import Batch, Objective, fresh_weights, require_used
+from kws.training.objective import Batch, Objective, fresh_weights, require_task
 from kws.training.recipe import Recipe
 
 PROTOCOL = "codec"
@@ -33,7 +33,6 @@ TAKES, HELD_OUT = 30, 4  # of training, by default; of validation and of testing
 SHIFT = 8  # frames that a clip is moved by, at most, to either side
 MEAN, DEVIATION = -4.5, 4.0  # of all log-mels of clean words
 BATCH = 256  # clips that are looked at together
-USED = ("features.n_mels",)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,13 +48,11 @@ class CodecObjective(Objective):
         return len(self.train)
 
     def batch(self, rows: Tensor, step: int) -> Batch:
-        """Clips, all shifted by as many frames."""
         generator = generator_for(self.recipe.train.seed, "augmentation", step)
         shift = int(torch.randint(-SHIFT, SHIFT + 1, (), generator=generator))
         return (self.train[rows].roll(shift, dims=1),)
 
     def loss(self, part: Batch, whole: Batch) -> dict[str, Tensor]:
-        """Mean squared error, and the commitment loss."""
         mel = part[0].to(self.device)
         again, _, commitment = self.model(mel)
         error = F.mse_loss(again.float(), mel) + commitment
@@ -67,7 +64,6 @@ class CodecObjective(Objective):
         return measure_codec(model, self.validation)
 
     def describe(self, row: Row) -> str:
-        """The error, and how many codes are in use."""
         error, n = row["validation_loss"], len(self.validation)
         used = f"{row['codes_in_use']} codes in use, perplexity {row['code_perplexity']:.1f}"
         return f"mean squared error: {error:.3f}, {used} ({n:,} clips)"
@@ -76,12 +72,8 @@ class CodecObjective(Objective):
 def codec_objective(
     recipe: Recipe, device: torch.device, *, progress: bool = True
 ) -> CodecObjective:
-    """What a codec with fresh weights learns, on the device, from clips of the speech engine.
-
-    Raises:
-        UsageError: a recipe of something else, or with settings that have no effect.
-    """
-    require_used(recipe, PROTOCOL, USED, "codec")
+    """A codec with fresh weights, and clips; UsageError for a recipe of something else."""
+    require_task(recipe, PROTOCOL, "codec")
     with fresh_weights(recipe):
         model = new_codec(recipe)
     n_mels, takes, seed = recipe.features.n_mels, recipe.data.spoken or TAKES, recipe.data.seed
@@ -101,11 +93,7 @@ def codec_objective(
 
 
 def new_codec(recipe: Recipe) -> Codec:
-    """The recipe's codec with weights from torch's global generator.
-
-    Raises:
-        UsageError: its model is another, or cannot be built.
-    """
+    """The recipe's codec, weights from torch's global generator; UsageError for another model."""
     model = build_generator(recipe.model.name, recipe.model.options, n_mels=recipe.features.n_mels)
     if not isinstance(model, Codec):
         raise UsageError(f"model.name={recipe.model.name} is not a codec: use codec")

@@ -31,11 +31,9 @@ class Team:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes and talks."""
         return self.rank == 0
 
     def sum(self, x: Tensor) -> Tensor:
-        """`x` summed over all processes."""
         if self.world > 1:
             x = x.clone()
             dist.all_reduce(x)
@@ -59,7 +57,6 @@ class Team:
         }
 
     def wait(self) -> None:
-        """Until every process has come here."""
         if self.world > 1:
             dist.barrier()
 

@@ -105,12 +105,10 @@ class TrainingRun:
 
     @property
     def settings(self) -> Train:
-        """How to train."""
         return self.objective.recipe.train
 
     @property
     def total_steps(self) -> int:
-        """Optimizer steps in the whole training."""
         return self.settings.total_steps or self.settings.epochs * self.objective.epoch_steps
 
     @property
@@ -127,7 +125,6 @@ class TrainingRun:
         return 0 < self.settings.patience <= self.history.rows_since_best
 
     def divergence_error(self, what: str, step: int) -> UsageError:
-        """The error for a loss, gradient or weight that is not finite in optimizer step `step`."""
         return UsageError(
             f"step {step + 1}: {what} at learning rate {self.learning_rate(step):.2g}: lower "
             "train.lr, raise train.warmup, lower train.clip_norm or set train.precision=float32 "
@@ -169,7 +166,6 @@ class TrainingRun:
         )
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over the weights and the position that `save` wrote."""
         training = state["training"]
         self.objective.model.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(training["optimizer"])
@@ -198,7 +194,7 @@ def begin(
         out=out,
         optimizer=build_optimizer(model, recipe.train),
         averaged=AveragedWeights(model, recipe.train.ema) if recipe.train.ema else None,
-        history=History(path=out),
+        history=History(path=out, keeps_last=objective.keeps_last),
     )
     parts = team.world * recipe.train.accumulate
     # processes must run the model equally often
@@ -369,11 +365,7 @@ def train_step(run: TrainingRun, learner: nn.Module, rows: Tensor) -> Figures:
 
 
 def fetch_figures(run: TrainingRun) -> None:
-    """Wait for the figures of the last steps, all at once.
-
-    Raises:
-        UsageError: a loss or a gradient is not finite.
-    """
+    """Wait for the figures of the last steps, all at once; UsageError if one is not finite."""
     if not run.pending:
         return
     names, first = list(run.pending[0]), run.step - len(run.pending)

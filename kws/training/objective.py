@@ -25,35 +25,26 @@ from kws.errors import UsageError
 from kws.training.batches import generator_for, steps_per_epoch, training_rows
 from kws.training.distributed import Team
 from kws.training.history import Row
-from kws.training.recipe import Recipe, changed_keys
+from kws.training.recipe import Recipe
 
 Batch = tuple[Any, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Objective(ABC):
-    """A model and what it learns from.
-
-    Attributes:
-        recipe: the experiment.
-        model: on the device where it is trained.
-        labels: of a checkpoint.
-        protocol: the name under which a checkpoint records what it is.
-        normalizer: what was done to features, kept with the weights.
-        data: fingerprint of the training data, by which a run is resumed on the same.
-        loss_name: with its unit, for plots.
-    """
+    """A model and what it learns from."""
 
     unit: ClassVar[str] = "clips"  # what an example is called
     # whether precision "auto" may be bfloat16: it pays for large models only
     auto_bfloat16: ClassVar[bool] = False
-    recipe: Recipe
-    model: nn.Module
-    labels: Sequence[str]
-    protocol: str
-    normalizer: Normalizer
-    data: str
-    loss_name: str
+    recipe: Recipe  # the experiment
+    model: nn.Module  # on the device where it is trained
+    labels: Sequence[str]  # of a checkpoint
+    protocol: str  # the name under which a checkpoint records what it is
+    normalizer: Normalizer  # what was done to features, kept with the weights
+    data: str  # fingerprint of the training data, by which a run is resumed on the same
+    loss_name: str  # with its unit, for plots
+    keeps_last: bool = False  # too few examples to choose weights by: the last ones count
 
     @abstractmethod
     def __len__(self) -> int:
@@ -81,7 +72,6 @@ class Objective(ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
         return device_of(self.model)
 
     @property
@@ -127,22 +117,9 @@ def fresh_weights(recipe: Recipe) -> Iterator[None]:
         yield
 
 
-USED = ("data.task", "data.seed", "data.spoken", "model.", "train.")  # by every generator
-UNUSED = ("train.margin", "train.loss", "train.label_smoothing")
-
-
-def require_used(recipe: Recipe, task: str, used: Sequence[str], name: str) -> None:
-    """Refuse a recipe of another task than that of `name`, and settings that change nothing.
-
-    `used` are its keys beside those that all such trainings have.
-
-    Raises:
-        UsageError: naming the key.
-    """
+def require_task(recipe: Recipe, task: str, name: str) -> None:
+    """Raise UsageError for a recipe of another task; `name` is a recipe of this one."""
     if recipe.data.task != task:
         raise UsageError(
             f"data.task={recipe.data.task} is not {task}: choose another recipe, such as {name}"
         )
-    for key, _, _ in changed_keys(Recipe(model=recipe.model), recipe):
-        if not key.startswith((*USED, *used)) or key in UNUSED:
-            raise UsageError(f"{key} has no effect when training a {name}: remove it")

@@ -32,7 +32,7 @@ from kws.training.codec_run import HELD_OUT, TAKES, encode_clips, spoken_words
 from kws.training.codec_run import PROTOCOL as CODEC
 from kws.training.distributed import Team
 from kws.training.history import Row
-from kws.training.objective import Batch, Objective, fresh_weights, require_used
+from kws.training.objective import Batch, Objective, fresh_weights, require_task
 from kws.training.recipe import Recipe
 
 PROTOCOL = "codes"
@@ -74,7 +74,6 @@ class PriorObjective(Objective):
         return len(self.train.words)
 
     def batch(self, rows: Tensor, step: int) -> Batch:
-        """Words, and the codes of a clip of each."""
         return self.train.words[rows], self.train.codes[rows]
 
     def loss(self, part: Batch, whole: Batch) -> dict[str, Tensor]:
@@ -84,22 +83,16 @@ class PriorObjective(Objective):
         return {"loss": nats * (len(words) / len(whole[0]))}
 
     def measure(self, model: nn.Module, team: Team) -> dict[str, float]:
-        """The same of validation clips, and what it is as a perplexity."""
         assert isinstance(model, CodedWords)
         return measure_prior(model, self.validation)
 
     def describe(self, row: Row) -> str:
-        """The perplexity."""
         clips = len(self.validation.words)
         return f"perplexity of a code: {row['code_perplexity']:.2f} ({clips:,} clips)"
 
 
 def known_codec(codec: str | Path | None, out: Path, *, resume: bool = False) -> KnownCodec:
-    """The codec of a run; without one, and with `resume`, that of the run in `out`.
-
-    Raises:
-        UsageError: there is none, or a model of another kind.
-    """
+    """The codec of a run, or with `resume` that of the run in `out`; UsageError where none is."""
     if codec is None and resume and (out / "last.pt").exists():
         codec = out / "last.pt"
     if codec is None:
@@ -111,11 +104,7 @@ def known_codec(codec: str | Path | None, out: Path, *, resume: bool = False) ->
 
 
 def codec_in(state: Mapping[str, Any], path: Path) -> KnownCodec:
-    """The codec in the content of a checkpoint, its own or a prior's.
-
-    Raises:
-        UsageError: there is none in it.
-    """
+    """The codec in the content of a checkpoint, its own or a prior's; UsageError where none is."""
     if state["protocol"] not in (CODEC, PROTOCOL):
         raise UsageError(f"{path}: does not contain a codec: name a run of kws train codec")
     weights, normalizer = weights_of(state), Normalizer(**state["normalizer"])
@@ -134,12 +123,8 @@ def codec_in(state: Mapping[str, Any], path: Path) -> KnownCodec:
 def prior_objective(
     recipe: Recipe, known: KnownCodec, device: torch.device, *, progress: bool = True
 ) -> PriorObjective:
-    """What a prior with fresh weights learns, on the device, from clips of the speech engine.
-
-    Raises:
-        UsageError: a recipe of something else, or with settings that have no effect.
-    """
-    require_used(recipe, PROTOCOL, (), "code-prior")
+    """A prior with fresh weights, and codes; UsageError for a recipe of something else."""
+    require_task(recipe, PROTOCOL, "code-prior")
     takes, seed = recipe.data.spoken or TAKES, recipe.data.seed
     train = word_split(known, f"training {seed}", takes, progress=progress)
     with fresh_weights(recipe):
@@ -157,11 +142,7 @@ def prior_objective(
 
 
 def new_prior(recipe: Recipe, codec: Codec, *, length: int) -> CodedWords:
-    """The recipe's prior over the codes of `codec`, with weights from torch's global generator.
-
-    Raises:
-        UsageError: its model is another, or cannot be built.
-    """
+    """The recipe's prior, weights from torch's global generator; UsageError for another model."""
     sizes = {"num_words": len(V2_WORDS), "num_codes": len(codec.codebook.vectors)}
     given = sizes | {"length": length}
     prior = build_generator(recipe.model.name, recipe.model.options, **given)
@@ -171,7 +152,6 @@ def new_prior(recipe: Recipe, codec: Codec, *, length: int) -> CodedWords:
 
 
 def word_split(known: KnownCodec, seed: str, takes: int, *, progress: bool = True) -> WordSplit:
-    """The codes of clean words."""
     mel, words = spoken_words(seed, takes, known.normalizer, progress=progress)
     return WordSplit(words=words, codes=encode_clips(known.codec, mel))
 

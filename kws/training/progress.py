@@ -31,11 +31,9 @@ class Progress:
         self.seen: dict[str, str] = {}
 
     def advance(self) -> None:
-        """One optimizer step is done."""
         self.bar.update()
 
     def show_loss(self, loss: float, lr: float) -> None:
-        """The newest loss has arrived from the device."""
         self._show(loss=f"{loss:.3f}", lr=f"{lr:.1e}")
 
     def show_validation(self, row: Row, *, rate: float, left: float) -> None:
@@ -61,7 +59,6 @@ class Progress:
         self.bar.set_postfix(self.seen, refresh=False)
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
         self.bar.close()
 
 

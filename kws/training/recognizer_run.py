@@ -19,14 +19,13 @@ from kws.audio import augment
 from kws.audio.normalize import Normalizer
 from kws.data.transcripts import TranscribedSplit
 from kws.decoding.transcribe import transcribe
-from kws.errors import UsageError
 from kws.models.speech_gru import AnyRecognizer
 from kws.text.alphabet import SPECIAL, SPECIAL_LABELS, Alphabet
 from kws.text.word_errors import word_errors
 from kws.training.batches import generator_for
 from kws.training.distributed import Team
 from kws.training.history import Row
-from kws.training.objective import Batch, Objective, fresh_weights
+from kws.training.objective import Batch, Objective, fresh_weights, require_task
 from kws.training.recipe import Recipe
 from kws.training.recognizer_steps import (
     SpelledSplit,
@@ -44,8 +43,6 @@ MASKS = ("time_masks", "max_time", "freq_masks", "max_freq")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TranscriptionObjective(Objective):
-    """A recognizer that learns to transcribe."""
-
     loss_name: str = "joint loss (nats)"
     model: AnyRecognizer
     alphabet: Alphabet
@@ -57,11 +54,9 @@ class TranscriptionObjective(Objective):
 
     @property
     def smallest_batch(self) -> int:
-        """The last of a pass, which has what is left."""
         return len(self) % self.examples_per_step or self.examples_per_step
 
     def rows(self, first: int) -> Iterator[Tensor]:
-        """Utterances of like lengths together, each once in a pass."""
         order = generator_for(self.recipe.train.seed, "order", 0)
         batches = self.train.split.training_batches(self.examples_per_step, order)
         return map(torch.tensor, islice(batches, first, None))
@@ -92,7 +87,6 @@ class TranscriptionObjective(Objective):
         return {"loss": loss}
 
     def measure(self, model: nn.Module, team: Team) -> dict[str, float]:
-        """The joint loss, and the word errors of greedy search."""
         split, model = self.validation.split, require_recognizer(model, self.recipe)
         errors = word_errors(split.texts, transcribe(model, split.mels, self.alphabet))
         return {
@@ -102,12 +96,10 @@ class TranscriptionObjective(Objective):
         }
 
     def describe(self, row: Row) -> str:
-        """The word error rate."""
         rate, n = 1 - row["validation_accuracy"], row["validation_n"]
         return f"WER: {100 * rate:.1f} % of {n:,} words, greedy search"
 
     def introduce(self) -> list[str]:
-        """Both splits, how many utterances are left out of each, and the alphabet."""
         both = (self.train, self.validation)
         lines = [each.split.describe() for each in both]
         lines += [
@@ -131,11 +123,7 @@ def transcription_objective(
         UsageError: a recipe of something else; a validation text has a letter that no training text
             has.
     """
-    if recipe.data.task != PROTOCOL:
-        raise UsageError(
-            f"data.task={recipe.data.task} is not speech recognition: choose another recipe, "
-            "such as speech-to-text"
-        )
+    require_task(recipe, PROTOCOL, "speech-to-text")
     alphabet = Alphabet.of(train.texts)
     with fresh_weights(recipe):
         model = new_recognizer(recipe, len(alphabet))

@@ -34,8 +34,6 @@ POOL = 6  # batches that are sorted by length together
 
 @dataclass(frozen=True, kw_only=True)
 class VoiceSettings:
-    """How a voice is learned."""
-
     phrases: int = 700
     steps: int = 600
     batch_size: int = 16
@@ -63,12 +61,10 @@ class SpokenTexts:
 
     @cached_property
     def mean(self) -> float:
-        """Of all log-mels."""
         return float(torch.cat(self.mels).mean())
 
     @cached_property
     def deviation(self) -> float:
-        """Of all log-mels."""
         return float(torch.cat(self.mels).std())
 
     def batch(

@@ -30,7 +30,6 @@ class Times:
         self._since = time.perf_counter()
 
     def stop(self, steps: int) -> None:
-        """It pauses, `steps` optimizer steps after `start`."""
         assert self._since is not None
         self.seconds += time.perf_counter() - self._since
         self.steps_timed += steps
@@ -41,7 +40,6 @@ class Times:
         return self.steps_timed / max(self.seconds - self._before, 1e-9)
 
     def save(self, step: int, examples_per_step: int) -> None:
-        """Add a line."""
         rate = self.steps_per_second * examples_per_step
         seconds = {"seconds": round(self.seconds, 2), "examples_per_second": round(rate, 1)}
         self.rows.append({"step": step, **seconds})

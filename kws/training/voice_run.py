@@ -27,20 +27,17 @@ from kws.models.generators import build_generator
 from kws.training.batches import generator_for
 from kws.training.distributed import Team
 from kws.training.history import Row
-from kws.training.objective import Batch, Objective, fresh_weights, require_used
+from kws.training.objective import Batch, Objective, fresh_weights, require_task
 from kws.training.recipe import Recipe
 from kws.training.synthesis import SpokenTexts, spoken_texts
 
 PROTOCOL = "speech"
 PHRASES, HELD_OUT = 700, 100  # of training, by default; of validation and of testing
 BATCH = 25  # phrases that are measured together
-USED = ("features.n_mels",)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VoiceObjective(Objective):
-    """A FastSpeech that learns to speak phrases."""
-
     loss_name: str = "error of mels and durations"
     unit: ClassVar[str] = "phrases"
     model: FastSpeech
@@ -51,7 +48,6 @@ class VoiceObjective(Objective):
         return len(self.train)
 
     def rows(self, first: int) -> Iterator[Tensor]:
-        """Phrases of like lengths together."""
         order = generator_for(self.recipe.train.seed, "order", 0)
         batches = self.train.training_batches(self.examples_per_step, order)
         return map(torch.tensor, islice(batches, first, None))
@@ -76,7 +72,6 @@ class VoiceObjective(Objective):
         return measure_voice(model, self.validation)
 
     def describe(self, row: Row) -> str:
-        """The error of durations, too."""
         loss, error = row["validation_loss"], row["duration_error"]
         return (
             f"loss: {loss:.3f}, durations {error:.2f} frames off ({len(self.validation)} phrases)"
@@ -90,7 +85,7 @@ def voice_objective(recipe: Recipe, device: torch.device) -> VoiceObjective:
         UsageError: a recipe of something else, or with settings that have no effect; fewer phrases
             than a step needs.
     """
-    require_used(recipe, PROTOCOL, USED, "text-to-speech")
+    require_task(recipe, PROTOCOL, "text-to-speech")
     texts = phrase_texts(recipe.data.spoken or PHRASES, "training", seed=recipe.data.seed)
     if len(texts) < recipe.train.batch_size * recipe.train.accumulate:
         raise UsageError(
@@ -121,11 +116,7 @@ def voice_objective(recipe: Recipe, device: torch.device) -> VoiceObjective:
 
 
 def new_voice(recipe: Recipe, *, mean: float, deviation: float) -> FastSpeech:
-    """The recipe's FastSpeech with weights from torch's global generator.
-
-    Raises:
-        UsageError: its model is another, or cannot be built.
-    """
+    """The recipe's FastSpeech with weights from torch's generator; UsageError for another model."""
     sizes = {"num_symbols": len(SYMBOLS) + 1, "n_mels": recipe.features.n_mels}
     given = sizes | {"mean": mean, "deviation": deviation}
     model = build_generator(recipe.model.name, recipe.model.options, **given)

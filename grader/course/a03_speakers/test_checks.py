@@ -52,18 +52,15 @@ test_recipe_values = check_trial(speakers.recipe_values, points=1)
 
 @pytest.fixture
 def trained(student, weights, report_source, record):
-    """The student's model with the weights that were handed in, in evaluation mode."""
     model = built(student, "SpeakerClassifier", num_speakers())
     return load_within(record, model, weights, report_source, speakers.BUDGET).eval()
 
 
 def names():
-    """The speakers, as a picture names them."""
     return [str(speaker) for speaker in range(num_speakers())]
 
 
 def ask_model(model, secret):
-    """The model's logits for the hidden utterances, and whose they are."""
     mels, labels = speaker_utterances(secret)
 
     def inputs_of(rows):

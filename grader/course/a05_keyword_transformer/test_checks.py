@@ -50,13 +50,11 @@ test_small_model_learns = check_trial(keyword.small_model_learns, points=1)
 
 @pytest.fixture
 def trained(student, weights, report_source, record):
-    """The student's model with the weights that were handed in."""
     model = built(student, "small_model")
     return load_within(record, model, weights, report_source, keyword.BUDGET)
 
 
 def ask_model(model, secret):
-    """The model's logits for the hidden clips, and what was said."""
     mel, labels = word_clips(secret)
     draw = secret.generator("calls of assignment 5")
     return ask(model, lambda rows: (mel[rows],), labels, len(NAMES), draw), labels

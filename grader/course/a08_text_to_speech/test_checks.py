@@ -49,7 +49,6 @@ test_recipe_values = check_trial(speaking.recipe_values, points=1)
 
 @pytest.fixture
 def trained(student, weights, report_source, record):
-    """The student's model with the weights that were handed in, in evaluation mode."""
     model = built(student, "FastSpeech", NUM_SYMBOLS)
     return load_within(record, model, weights, report_source, speaking.BUDGET).eval()
 

@@ -88,12 +88,10 @@ def mels_of(decode: Decode, codes: Tensor) -> Tensor:
 
 
 def used(codes: Tensor) -> int:
-    """How many codes occur."""
     return len(codes.unique())
 
 
 def recognized_share(mel: Tensor, labels: Tensor) -> Proportion:
-    """How many mels the listener hears as their words."""
     recognized = recognize_mels(judge(), mel * DEVIATION + MEAN)
     asked = [V2_WORDS[label] for label in labels.tolist()]
     return Proportion(correct=sum(map(str.__eq__, recognized, asked)), n=len(asked))

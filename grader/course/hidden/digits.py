@@ -43,7 +43,6 @@ def spoken_strings(secret: Seed) -> TranscribedSplit:
 
 @MadeOnce
 def speak(seed: int) -> TranscribedSplit:
-    """The utterances that follow from a number, of new voices all of them."""
     with tempfile.TemporaryDirectory() as folder:
         made = make_strings(
             Path(folder) / "strings",

@@ -44,7 +44,6 @@ def german_clips(secret: Seed) -> tuple[Tensor, Tensor]:
 
 @MadeOnce
 def speak(seed: int) -> tuple[Tensor, Tensor]:
-    """The clips that follow from a number, in an order that does too."""
     if folder := held_out("words"):
         split = load_speech_commands(folder, PEOPLE, "testing", seed=seed % 2**31)
         mels, labels = _read(split)
@@ -83,7 +82,6 @@ def _spoken(protocol: Protocol, name: str, seed: int, **options: Any) -> tuple[T
 
 
 def _read(split: ClipSplit) -> tuple[Tensor, Tensor]:
-    """mel (n, T, F) and labels (n,) of all clips."""
     some = torch.arange(len(split)).split(256)
     mels = [prepared(log_mel(split.waveforms(rows), n_mels=N_MELS)) for rows in some]
     return torch.cat(mels), split.labels

@@ -35,7 +35,6 @@ def speaker_utterances(secret: Seed) -> tuple[list[Tensor], Tensor]:
 
 @MadeOnce
 def speak(recordings_seed: int | str) -> tuple[list[Tensor], Tensor]:
-    """The utterances that follow from `recordings_seed`."""
     if folder := held_out("speakers"):
         split = load_speakers(folder, validation=0.0).train
         rows = torch.tensor(
@@ -48,7 +47,6 @@ def speak(recordings_seed: int | str) -> tuple[list[Tensor], Tensor]:
 
 
 def num_speakers() -> int:
-    """Whose voices the models tell apart."""
     folder = held_out("speakers")
     return len(read_mapping(folder / MAPPING)) if folder else SPEAKERS
 

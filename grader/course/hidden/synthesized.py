@@ -43,19 +43,16 @@ def prepare(secret: Seed) -> None:
 
 
 def secret_phrases(secret: Seed) -> SpokenTexts:
-    """Phrases of words that are in no training phrase."""
     return phrases_of(secret.number("hidden phrases"))
 
 
 @MadeOnce
 def phrases_of(seed: int) -> SpokenTexts:
-    """The phrases that follow from a number."""
     return spoken_texts(phrase_texts(PHRASES, "testing", seed=f"hidden phrases {seed}"))
 
 
 @MadeOnce
 def keywords() -> SpokenTexts:
-    """The 35 keywords, each alone."""
     return spoken_texts(V2_WORDS)
 
 

@@ -22,8 +22,6 @@ from kws.settings import as_toml
 
 @dataclass(frozen=True, kw_only=True)
 class AddedMistake:
-    """One entry of the file."""
-
     task: str
     name: str
     question: str
@@ -51,7 +49,6 @@ def add_mistake(number: str, mistake: AddedMistake) -> Path:
 
 @cache
 def as_planted(added: AddedMistake, solution: Path) -> Mistake:
-    """The edits of our solution that make it this mistake."""
     first, *also = edits_of(added.code, solution, added.name)
     return Mistake(
         task=added.task,
@@ -64,10 +61,7 @@ def as_planted(added: AddedMistake, solution: Path) -> Mistake:
 
 
 def edits_of(code: str, solution: Path, name: str) -> list[Edit]:
-    """Our definitions of the names that `code` defines, the first become `code`, the others empty.
-
-    UsageError where the solution defines none of them at its top, or `code` is not Python.
-    """
+    """Our definitions of what `code` defines: the first becomes `code`, the others empty."""
     text = solution.read_text(encoding="utf-8")
     try:
         names = set(defined(ast.parse(code).body))
@@ -82,12 +76,10 @@ def edits_of(code: str, solution: Path, name: str) -> list[Edit]:
 
 
 def defined(body: Sequence[ast.stmt]) -> list[str]:
-    """The functions and classes among these statements."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     return [node.name for node in body if isinstance(node, kinds)]
 
 
 def _first(node: ast.stmt) -> int:
-    """The line on which a definition begins, its decorators included."""
     decorators = getattr(node, "decorator_list", [])
     return min([node.lineno, *(each.lineno for each in decorators)])

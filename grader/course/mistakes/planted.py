@@ -27,8 +27,6 @@ SPELLED = re.compile(r"SPELLED\(([\w.]+)\)")
 
 @dataclass(frozen=True)
 class Planted:
-    """What is planted in an assignment; see above."""
-
     mistakes: Sequence[Mistake]
     alternatives: Mapping[str, Sequence[Edit]]
     borrowed: Sequence[Borrowed] = ()
@@ -43,12 +41,10 @@ class Planted:
 
 
 def solution(number: str) -> Path:
-    """Our answers to an assignment."""
     return ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
 
 
 def planted(number: str) -> Planted:
-    """What is planted in an assignment, mistakes of a class included."""
     own = _read(COURSE / get_assignment(number).folder / FILE)
     added = [as_planted(one, solution(number)) for one in added_mistakes(number)]
     return replace(own, mistakes=[*own.mistakes, *added])
@@ -70,7 +66,6 @@ def _read(path: Path) -> Planted:
 
 
 def _spelled(found: re.Match[str]) -> str:
-    """An expression that puts a name together while it runs."""
     return f"''.join(map(chr, {tuple(found[1].encode())}))"
 
 
@@ -85,7 +80,6 @@ def edited(number: str, edits: Iterable[Edit] = ()) -> bytes:
 
 
 def mistaken(number: str, mistakes: Iterable[Mistake]) -> bytes:
-    """Our answers with all of these mistakes in them."""
     return edited(number, [edit for mistake in mistakes for edit in mistake.edits])
 
 

@@ -129,11 +129,7 @@ def train_again(
     secret: Seed,
     record: Record,
 ) -> RemoteModule:
-    """A fresh model after the recipe, with the grader's seed and within its budget.
-
-    Trained on a GPU where the staff ask for one, it is measured in a process that has none. Nobody
-    needs a GPU to write an answer: one that stops on it is trained on the CPU.
-    """
+    """A fresh model after the recipe, with the grader's seed and budget; measured on the CPU."""
     seed = secret.number("train again") % 2**32
     plan = plan_of(recipe, seed)
     options = {"steps": len(plan.rates), "lr": plan.rates, "seed": seed, "record": record}
@@ -157,7 +153,6 @@ def train_again(
 
 
 def _rows(recipe: Mapping[str, float], most: int, generator: torch.Generator) -> list[Tensor]:
-    """Which examples are in each batch."""
     size = min(int(recipe["batch_size"]), LARGEST)
     count = min(DIFFERENT, int(recipe["steps"]))
     return [torch.randint(most, (size,), generator=generator) for _ in range(count)]
@@ -172,14 +167,12 @@ def prepare(number: str) -> None:
 
 @lru_cache(maxsize=1)
 def _speakers() -> FrameSplit:
-    """The utterances that notebook 3 trains on, features (T, 40)."""
     folder = _patiently(lambda: course_speakers(progress=False))
     return load_speakers(folder, validation=0.2, seed=0).train
 
 
 @lru_cache(maxsize=1)
 def _words() -> ClipSplit:
-    """The clips that notebook 5 trains on."""
     folder, protocol = _patiently(lambda: course_words(progress=False))
     return load_speech_commands(folder, protocol, "training")
 

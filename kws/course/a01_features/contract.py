@@ -28,7 +28,6 @@ Measured = Iterator[tuple[str, Any]]
 
 
 def dtype(value: Any) -> str:
-    """The name of a tensor's dtype, `float32`, as text."""
     return str(value.dtype).removeprefix("torch.") if isinstance(value, Tensor) else "no tensor"
 
 
@@ -337,7 +336,6 @@ def choose_labels(draw, clips, choose_clips):
 
 
 def unknown(pairs: list[list[Any]]) -> list[str]:
-    """Names with the label of unknown."""
     return sorted(name for name, label in pairs if label == 1 and name)
 
 

@@ -16,14 +16,12 @@ Measured = Iterator[tuple[str, Any]]
 
 
 def attention_weights(draw: Draw, D: int) -> dict[str, torch.Tensor]:
-    """Known weights of a multi-head self-attention of width D, named as its layers are."""
     maps = ("query", "key", "value", "out")
     shapes = {f"{name}__weight": (D, D) for name in maps} | {f"{name}__bias": (D,) for name in maps}
     return draw.weights(**shapes)
 
 
 def layer_weights(draw: Draw, D: int, E: int) -> dict[str, torch.Tensor]:
-    """Known weights of an encoder layer of width D with a feed-forward network of width E."""
     rest = draw.weights(
         expand__weight=(E, D),
         expand__bias=(E,),
@@ -38,7 +36,6 @@ def layer_weights(draw: Draw, D: int, E: int) -> dict[str, torch.Tensor]:
 
 
 def count(module: nn.Module) -> int:
-    """Trainable parameters; a shared one counts once."""
     return sum(size_of(p) for p in parameters_of(module) if p.requires_grad)
 
 

@@ -109,7 +109,6 @@ def schedule_ends(draw, S, cosine_warmup):
 
 
 def _utterances(draw, lengths) -> tuple[Tensor, Tensor]:
-    """Padded utterances: mel (B, T, 40) and valid (B, T)."""
     mels = nn.utils.rnn.pad_sequence([draw(n, 40) for n in lengths], True, PADDING)
     return mels, torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
 
@@ -233,7 +232,6 @@ class Linear(nn.Module):
         self.modes: list[str] = []
 
     def forward(self, mel: Tensor, valid: Tensor) -> Tensor:
-        """Notes the mode that it is called in."""
         self.modes.append("training" if self.training else "evaluation")
         return (mel * valid[..., None]).sum(dim=1) @ self.weight
 
@@ -279,7 +277,6 @@ class FrameCounter(nn.Module):
         self.sizes: list[int] = []
 
     def forward(self, mel: Tensor, valid: Tensor) -> Tensor:
-        """Notes how it is called."""
         self.modes.append("training" if self.training else "evaluation")
         self.gradients.append(torch.is_grad_enabled())
         self.sizes.append(len(mel))
@@ -326,13 +323,11 @@ class Weighted(nn.Module):
         self.register_buffer("mean", torch.zeros(2))
 
     def set(self, value: float) -> None:
-        """In place, as an optimizer does."""
         with torch.no_grad():
             self.weight.fill_(value)
             self.mean.fill_(10 * value)
 
     def state(self) -> list[float]:
-        """The weight and the buffer."""
         return [*self.weight.tolist(), *self.mean.tolist()]
 
 

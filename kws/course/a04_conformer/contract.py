@@ -24,12 +24,10 @@ TOLERANCE = 0.01  # of the spread of logits: the eps of a norm makes 1e-4, a mis
 
 
 def depthwise_weights(draw: Draw, D: int, K: int) -> Weights:
-    """A kernel (D, 1, K), and a bias."""
     return {"weight": draw(D, 1, K) / K**0.5, "bias": draw(D)}
 
 
 def convolution_weights(draw: Draw, D: int, K: int) -> Weights:
-    """Known weights of a convolution module, running statistics of its batch norm among them."""
     names = ("norm", "expand", "contract", "batch_norm")
     shapes: dict[str, tuple[int, ...]] = {f"{name}__bias": (D,) for name in names}
     shapes |= {"norm__weight": (D,), "batch_norm__weight": (D,), "batch_norm__running_mean": (D,)}
@@ -40,7 +38,6 @@ def convolution_weights(draw: Draw, D: int, K: int) -> Weights:
 
 
 def feed_forward_weights(draw: Draw, D: int, E: int) -> Weights:
-    """Known weights of a feed-forward module."""
     return draw.weights(
         norm__weight=(D,),
         norm__bias=(D,),
@@ -52,7 +49,6 @@ def feed_forward_weights(draw: Draw, D: int, E: int) -> Weights:
 
 
 def block_weights(draw: Draw, D: int, E: int, K: int) -> Weights:
-    """Known weights of a block: those of its parts, each under the part's name."""
     names = ("norm_attention__weight", "norm_attention__bias", "norm__weight", "norm__bias")
     return (
         _within("first_half", feed_forward_weights(draw, D, E))
@@ -321,7 +317,6 @@ class Frames(nn.Module):
         self.valid: Any = None
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """The same frames each time; `valid` is kept, to be looked at."""
         self.valid = valid
         if self.frames is None:
             self.frames = self.draw(*x.shape)

@@ -22,7 +22,6 @@ WORDS += ("left", "up", "six", "right", "no", "stop", "on", "backward")
 
 
 def stem_weights(draw: Draw, channels: tuple[int, int]) -> dict[str, torch.Tensor]:
-    """Known weights of a stem, and what its batch norms have seen."""
     found: dict[str, torch.Tensor] = {}
     for place, (before, after) in enumerate(((1, channels[0]), channels), start=1):
         conv, norm = f"conv{place}", f"norm{place}"
@@ -36,12 +35,10 @@ def stem_weights(draw: Draw, channels: tuple[int, int]) -> dict[str, torch.Tenso
 
 
 def token_weights(draw: Draw, D: int, N: int | None) -> dict[str, torch.Tensor]:
-    """Known weights of a class token, and of positions for N tokens and itself."""
     return draw.weights(token=(D,), **({} if N is None else {"positions": (N + 1, D)}))
 
 
 def encoder_layer_weights(draw: Draw, D: int, E: int) -> dict[str, torch.Tensor]:
-    """Known weights of the package's encoder layer."""
     return draw.weights(
         attention__qkv__weight=(3 * D, D),
         attention__qkv__bias=(3 * D,),
@@ -278,7 +275,6 @@ def small_model_learns(draw, B, small_model):
 
 @trial("5.6", public={"most": 100_000}, hidden={"most": 100_000})
 def recipe(draw, most, recipe):
-    """a recipe that warms up."""
     yield from within_reason(recipe(), most, 1024)
 
 

@@ -25,7 +25,6 @@ CERTAIN = 5.0  # standard deviations of such a count: a fair draw is beyond once
 
 
 def patch_weights(draw: Draw, D: int, patch: tuple[int, int]) -> dict[str, Tensor]:
-    """Known weights of a patch embedding."""
     return draw.weights(weight=(D, patch[0] * patch[1]), bias=(D,))
 
 
@@ -328,7 +327,6 @@ def patchout_fair(draw, f, t, keep, structured, unstructured):
 def model_weights(
     draw: Draw, C: int, D: int, E: int, L: int, patch: tuple[int, int], *sizes: int
 ) -> dict[str, Any]:
-    """Known weights of a transformer: grid of f x t, n tokens in front."""
     f, t, n = sizes
     return {
         "embed": patch_weights(draw, D, patch),
@@ -554,9 +552,9 @@ def groups_values(draw, D, factor, groups):
             one.pop("name", None)  # for logs
         kind = f"groups(model, {rate}, {share})"
         yield f"the keys of {kind}", [sorted(one) for one in found]
-        yield f"the rates of {kind}", [float(one["lr"]) for one in found]
         members = [sorted(names.get(id(p), "?") for p in one["params"]) for one in found]
         yield f"the parameters of {kind}", members
+        yield f"the rates of {kind}", [float(one["lr"]) for one in found]
 
 
 # 6.9

@@ -163,7 +163,6 @@ def check(words: Sequence[str], speakers: int, repetitions: int, noise_seconds: 
 
 
 def clip_name(word: str, speaker: str, number: int) -> str:
-    """Path of a clip inside the corpus, as Speech Commands names it."""
     return f"{word}/{speaker}_nohash_{number}.wav"
 
 
@@ -185,7 +184,6 @@ def write_lists(
 def write_backgrounds(
     folder: Path, talkers: Sequence[Voice], seconds: int, seed: int | str, scratch: Path
 ) -> None:
-    """Write the six background recordings; the talkers make the babble."""
     rng = generator(seed, "backgrounds")
     chatter = [say(voice, [BABBLE_TEXT], rng, scratch)[0] for voice in talkers]
     folder.mkdir()

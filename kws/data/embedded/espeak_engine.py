@@ -25,8 +25,6 @@ SAMPLE_RATE = 22_050
 
 
 class Identity(ctypes.Union):
-    """What an event is about."""
-
     _fields_ = (
         ("number", ctypes.c_int),
         ("name", ctypes.c_char_p),
@@ -55,7 +53,6 @@ CALLBACK = ctypes.CFUNCTYPE(
 
 
 def main() -> None:
-    """Answer the one request on standard input."""
     request = json.load(sys.stdin)
     library = ctypes.CDLL(request["library"])
     options = DO_NOT_EXIT | (PHONEME_EVENTS if request["events"] else 0)

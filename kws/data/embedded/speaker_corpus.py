@@ -48,11 +48,7 @@ def make_speaker_corpus(
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Make speaker features at folder `out`, or find them there already, and return the folder.
-
-    Each of `speakers` voices says `utterances` labeled sentences and a quarter as many for
-    testing. The other arguments and the errors are those of `make_corpus`.
-    """
+    """Make speaker features at `out`, or find them; arguments and errors as `make_corpus`."""
     out = Path(out)
     if speakers < 2 or utterances < 2:
         raise UsageError(f"speakers={speakers} and utterances={utterances} must be 2 or more")
@@ -143,7 +139,6 @@ def for_each_voice(
     workers: int | None,
     progress: bool,
 ) -> list[Result]:
-    """`job(name)` for every voice, on all cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the utterances are spread over the cores already
     try:
@@ -153,7 +148,6 @@ def for_each_voice(
 
 
 def digest(*key: object) -> str:
-    """32 hexadecimal digits that depend on `key`."""
     return hashlib.sha256("\n".join(map(str, key)).encode()).hexdigest()[:32]
 
 
@@ -164,7 +158,6 @@ def speaker_names(count: int, seed: int | str) -> list[str]:
 
 
 def about(voices: dict[str, Voice]) -> dict[str, dict[str, Any]]:
-    """What voices.json says of each voice."""
     return {name: asdict(voice) for name, voice in voices.items()}
 
 
@@ -193,7 +186,6 @@ def audible_features(spoken: np.ndarray, rng: np.random.Generator) -> torch.Tens
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON."""
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
