@@ -562,7 +562,8 @@ def fit(model, steps, batch_size, lr, warmup_steps, seed=0, rows=None, schedule=
 # Now choose the recipe. Before you decide, try learning rates with the loop below: 120 steps each,
 # at a constant rate. The report's Transformer reached 83.9 % on 30 words with AdamW at a rate of
 # 0.000005, and *collapsed* with Adam at 0.001: 3.5 %, which is chance. Such a model predicts one
-# class for every clip.
+# class for every clip. (Optimizer and rate differ between these two runs, so they do not show which
+# of the two was the cause.)
 #
 # **Contract.** `small_model()` → a model for (B, 101, 64) and 12 classes with at most 500,000
 # parameters, a gradient for each of them; the package's `Crnn` and `BcResNet` do not count.

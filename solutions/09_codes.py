@@ -132,6 +132,10 @@ for name, (hertz, strides, values) in rows.items():
     )
 
 # %% [markdown]
+# A spectrogram has fewer places: at 44,100 Hz and a hop of 630 samples there are 70 frames a
+# second, 16,800 in a song. But each is 513 numbers, not one of 2,048 codes: 35,910 numbers a
+# second. A Transformer can read such frames, but a prior cannot draw the next one from a list.
+#
 # Jukebox' VQ-VAE has 2 million parameters. Its prior over the top codes has 5 billion, in 72 layers
 # of width 4,800; two more Transformers of 72 layers add the codes of the middle and bottom levels.
 # What the prior has learned helps elsewhere, too: its activations serve as features, for example to

@@ -5,7 +5,8 @@ step that changes nothing is a wasted step. Plot them, test them, or hand them t
 
 Source: linear warm-up and half a cosine as in Loshchilov and Hutter 2017, "SGDR", section 3
 (https://arxiv.org/abs/1608.03983), without restarts. Equal to transformers'
-`get_cosine_schedule_with_warmup` one step later, whose own first step has learning rate zero.
+`get_cosine_schedule_with_warmup` one step later, whose own first step has learning rate zero, if
+there is a warm-up.
 """
 
 import math

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from kws.models.patchout import structured, unstructured
+from kws.models.patchout import every_other, structured, unstructured
+from kws.models.transformer import EncoderLayer, TransformerEncoder
 
 GRID = torch.arange(2 * 5 * 7.0).reshape(1, 2, 5, 7).repeat(3, 1, 1, 1)
 TOKENS = torch.arange(35.0)[None, :, None].repeat(3, 1, 2)
@@ -60,3 +61,16 @@ def test_dropping_everything_is_refused():
     for keep in (0, 36):
         with pytest.raises(ValueError, match="leaves nothing: drop fewer"):
             unstructured(TOKENS, keep)
+
+
+@pytest.mark.parametrize(("depth", "left"), [(12, [0, 2, 4, 6, 8, 10, 11]), (3, [0, 2]), (1, [0])])
+def test_every_other_layer_goes_and_the_others_compute_as_before(depth, left):
+    encoder = TransformerEncoder(EncoderLayer(6, 2, 7), depth).eval()
+    for layer in encoder.layers:
+        torch.nn.init.normal_(layer.feed_forward.expand.weight)
+    x = expected = torch.randn(2, 5, 6)
+    for i in left:
+        expected = encoder.layers[i](expected)
+    encoder.layers = every_other(encoder.layers)
+    assert len(encoder.layers) == len(left)
+    assert torch.equal(encoder(x), expected)

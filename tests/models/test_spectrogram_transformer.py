@@ -8,7 +8,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from benchmarks.ast_weights import config_of, load_ast, read_ast
+from benchmarks.ast_weights import config_of, load_ast, read_ast, read_vit
 from kws.errors import UsageError
 from kws.models.counts import count_parameters, formulas
 from kws.models.spectrogram_transformer import (
@@ -135,6 +135,72 @@ def test_a_model_of_other_settings_refuses_the_weights(published):
         load_ast(small(patch=(7, 6), distilled=True, head_norm=True), weights, FRAMES)
     with pytest.raises(UsageError, match=r"head_norm\.\w+ is \(24,\) in the weights and absent"):
         load_ast(small(patch=(7, 7), distilled=True), weights, FRAMES)
+
+
+SIDE, PATCH = 4, 5  # of an image model: a grid of 4 x 4 patches of 5 x 5
+
+
+@pytest.fixture
+def image_model(tmp_path, float64):
+    """`image_model("deit")`: a small random image model as transformers writes it, its folder."""
+
+    def make(kind: str):
+        about = {"vit": "ViT", "deit": "DeiT"}[kind]
+        sizes = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3}
+        sizes |= {"intermediate_size": 14, "image_size": SIDE * PATCH, "patch_size": PATCH}
+        config = getattr(transformers, f"{about}Config")(**sizes)
+        name = "ViTForImageClassification" if kind == "vit" else "DeiTForImageClassification"
+        theirs = getattr(transformers, name)(config).double().eval()
+        with torch.no_grad():
+            for parameter in theirs.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        theirs.save_pretrained(tmp_path)
+        return tmp_path, getattr(theirs, kind)
+
+    return make
+
+
+def for_images(rows: int, columns: int, kind: str = "vit") -> SpectrogramTransformer:
+    sizes = {"num_features": rows * PATCH, "num_frames": columns * PATCH, "norm_eps": 1e-12}
+    patch = {"patch": (PATCH, PATCH), "stride": (PATCH, PATCH)}
+    return small(**sizes, **patch, distilled=kind == "deit").double().eval()
+
+
+@pytest.mark.parametrize("kind", ["vit", "deit"])
+def test_an_image_model_computes_the_same_of_a_gray_picture(image_model, kind):
+    folder, theirs = image_model(kind)
+    ours = for_images(SIDE, SIDE, kind)
+    head = ours.classify.weight.clone()
+    read_vit(ours, folder)
+    assert torch.equal(ours.classify.weight, head)
+    mel = torch.randn(
+        3, SIDE * PATCH, SIDE * PATCH
+    )  # (B, T, F); a picture is (B, 3, rows, columns)
+    with torch.inference_mode():
+        hidden = theirs(mel.mT[:, None].repeat(1, 3, 1, 1)).last_hidden_state
+        expected = ours.classify(hidden[:, : 1 + (kind == "deit")].mean(1))
+        torch.testing.assert_close(ours(mel), expected, rtol=0, atol=SAME_SUMS)
+
+
+@pytest.mark.parametrize("grid", [(2, 9), (4, 3), (7, 4), (5, 6)])
+def test_positions_of_a_square_are_cut_and_interpolated(image_model, grid):
+    folder, theirs = image_model("vit")
+    ours = for_images(*grid)
+    read_vit(ours, folder)
+    square = theirs.embeddings.position_embeddings.detach()[:, 1:].mT.unflatten(2, (SIDE, SIDE))
+    larger = [max(SIDE, size) for size in grid]
+    whole = torch.nn.functional.interpolate(square, larger, mode="bilinear", align_corners=False)[0]
+    top, left = ((all_ - own) // 2 for all_, own in zip(larger, grid, strict=True))
+    expected = whole[:, top : top + grid[0], left : left + grid[1]]
+    torch.testing.assert_close(ours.positions.table, expected, rtol=0, atol=SAME_SUMS)
+
+
+def test_an_image_model_of_another_kind_or_width_is_refused(image_model):
+    folder, _ = image_model("vit")
+    with pytest.raises(UsageError, match=r"holds vit: name a vit, or a deit for distilled=True$"):
+        read_vit(for_images(4, 4, "deit"), folder)
+    with pytest.raises(UsageError, match=r"build the model with the patch"):
+        read_vit(small(patch=(7, 7)), folder)
 
 
 def test_attention_does_not_see_where_a_token_stands_but_positions_tell(float64):
