@@ -64,6 +64,8 @@ def train(
     labels = chosen.data.task in ("keywords", "speakers")
     if labels:
         data = required(data)
+        if chosen.data.task == "speakers":
+            refuse(recipe, words=words, resample=resample, partial=partial)
         if words is not None:
             overrides.append(f'data.protocol="{protocol_of(words, data)}"')
             chosen = load_recipe(recipe, overrides)

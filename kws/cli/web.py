@@ -6,21 +6,18 @@ from typing import Annotated
 import typer
 
 from kws.cli import app
-from kws.cli.shared_options import SHIPPED, folder_of, refuse_given
+from kws.cli.shared_options import SHIPPED, Run, folder_of, refuse_given
 from kws.errors import UsageError
 
 
 @app.command("web")
 def web(
     context: typer.Context,
-    places: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="[RUN] [OUT]",
-            help="Run folder or checkpoint, by default the model of kws; folder to write, by "
-            "default web in the run folder.",
-        ),
-    ],
+    run: Run = SHIPPED,
+    out: Annotated[
+        Path | None,
+        typer.Argument(metavar="OUT", help="Folder to write, by default web in the run folder."),
+    ] = None,
     runtime: Annotated[
         Path | None,
         typer.Option(help="Folder with ONNX Runtime Web, where npm cannot fetch it."),
@@ -37,11 +34,6 @@ def web(
     from kws.inference.web_page import serve as serve_page
     from kws.inference.web_page import write_page
 
-    if len(places) > 2:
-        raise UsageError("kws web takes a RUN and an OUT: leave the rest out")
-    run, out = (places[0], places[-1] if len(places) > 1 else None)
-    if out is None and not run.is_file() and not (run / "best.pt").exists():
-        run, out = SHIPPED, run
     if not serve:
         refuse_given(context, "a page without --serve", "port")
     trained = load_model(run)

@@ -99,29 +99,6 @@ def _targets(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> list[ast.expr]
     return node.targets if isinstance(node, ast.Assign) else [node.target]
 
 
-def sets_attribute(node: ast.stmt) -> Iterator[tuple[str, str]]:
-    """("Layer", "forward") of `Layer.forward = f` and `setattr(Layer, "forward", f)`.
-
-    Also of `def forward` with a decorator like `@add_to_class(Layer)`.
-    """
-    if isinstance(node, ast.Assign):
-        for target in node.targets:
-            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
-                yield target.value.id, target.attr
-    elif isinstance(node, ast.Expr):
-        match node.value:
-            case ast.Call(
-                func=ast.Name(id="setattr"),
-                args=[ast.Name(id=name), ast.Constant(value=str(attribute)), _],
-            ):
-                yield name, attribute
-    elif isinstance(node, ast.FunctionDef):
-        for decorator in node.decorator_list:
-            match decorator:
-                case ast.Call(args=[ast.Name(id=name)]):
-                    yield name, node.name
-
-
 def root_of(node: ast.expr) -> str:
     """`Layer` of `Layer.table["a"]`; nothing where that is not a name."""
     while isinstance(node, ast.Attribute | ast.Subscript):

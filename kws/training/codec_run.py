@@ -25,7 +25,7 @@ from kws.models.generators import build_generator
 from kws.training.batches import generator_for
 from kws.training.distributed import Team
 from kws.training.history import Row
-from kws.training.objective import Batch, Objective, fresh_weights, require_used
+from kws.training.objective import Batch, Objective, fresh_weights, require_task
 from kws.training.recipe import Recipe
 
 PROTOCOL = "codec"
@@ -33,7 +33,6 @@ TAKES, HELD_OUT = 30, 4  # of training, by default; of validation and of testing
 SHIFT = 8  # frames that a clip is moved by, at most, to either side
 MEAN, DEVIATION = -4.5, 4.0  # of all log-mels of clean words
 BATCH = 256  # clips that are looked at together
-USED = ("features.n_mels",)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,7 +77,7 @@ def codec_objective(
     Raises:
         UsageError: a recipe of something else, or with settings that have no effect.
     """
-    require_used(recipe, PROTOCOL, USED, "codec")
+    require_task(recipe, PROTOCOL, "codec")
     with fresh_weights(recipe):
         model = new_codec(recipe)
     n_mels, takes, seed = recipe.features.n_mels, recipe.data.spoken or TAKES, recipe.data.seed

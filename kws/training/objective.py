@@ -25,7 +25,7 @@ from kws.errors import UsageError
 from kws.training.batches import generator_for, steps_per_epoch, training_rows
 from kws.training.distributed import Team
 from kws.training.history import Row
-from kws.training.recipe import Recipe, changed_keys
+from kws.training.recipe import Recipe
 
 Batch = tuple[Any, ...]
 
@@ -116,22 +116,9 @@ def fresh_weights(recipe: Recipe) -> Iterator[None]:
         yield
 
 
-USED = ("data.task", "data.seed", "data.spoken", "model.", "train.")  # by every generator
-UNUSED = ("train.margin", "train.loss", "train.label_smoothing")
-
-
-def require_used(recipe: Recipe, task: str, used: Sequence[str], name: str) -> None:
-    """Refuse a recipe of another task than that of `name`, and settings that change nothing.
-
-    `used` are its keys beside those that all such trainings have.
-
-    Raises:
-        UsageError: naming the key.
-    """
+def require_task(recipe: Recipe, task: str, name: str) -> None:
+    """Raise UsageError for a recipe of another task; `name` is a recipe of this one."""
     if recipe.data.task != task:
         raise UsageError(
             f"data.task={recipe.data.task} is not {task}: choose another recipe, such as {name}"
         )
-    for key, _, _ in changed_keys(Recipe(model=recipe.model), recipe):
-        if not key.startswith((*USED, *used)) or key in UNUSED:
-            raise UsageError(f"{key} has no effect when training a {name}: remove it")

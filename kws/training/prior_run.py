@@ -32,7 +32,7 @@ from kws.training.codec_run import HELD_OUT, TAKES, encode_clips, spoken_words
 from kws.training.codec_run import PROTOCOL as CODEC
 from kws.training.distributed import Team
 from kws.training.history import Row
-from kws.training.objective import Batch, Objective, fresh_weights, require_used
+from kws.training.objective import Batch, Objective, fresh_weights, require_task
 from kws.training.recipe import Recipe
 
 PROTOCOL = "codes"
@@ -136,7 +136,7 @@ def prior_objective(
     Raises:
         UsageError: a recipe of something else, or with settings that have no effect.
     """
-    require_used(recipe, PROTOCOL, (), "code-prior")
+    require_task(recipe, PROTOCOL, "code-prior")
     takes, seed = recipe.data.spoken or TAKES, recipe.data.seed
     train = word_split(known, f"training {seed}", takes, progress=progress)
     with fresh_weights(recipe):

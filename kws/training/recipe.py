@@ -181,6 +181,25 @@ class Augment:
 
 ON_WAVEFORMS = ("speed", "time_shift", "noise_volume", "noise_ratio", "rooms", "garbled", "gain")
 ON_LOG_MELS = ("warp_frequency", "warp_time", "tilt", "band_limit")
+WARPS = ("augment.warp_frequency", "augment.warp_time")
+MASKS = ("augment.time_masks", "augment.max_time", "augment.freq_masks", "augment.max_freq")
+BY_CLASS = ("train.loss", "train.margin")  # losses of a classifier
+OF_LABELS = (*BY_CLASS, "train.label_smoothing")
+EFFECTIVE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    # data.task -> how the keys begin that change something, but for these
+    "keywords": (
+        ("data.", "features.", "augment."),
+        ("data.validation", "data.crop_frames", "data.spoken"),
+    ),
+    "speakers": (
+        ("data.seed", "data.validation", "data.crop_frames", "features.", "augment."),
+        ("features.deltas", *(f"augment.{key}" for key in ON_WAVEFORMS)),
+    ),
+    "transcription": (("features.n_mels", *WARPS, *MASKS), BY_CLASS),
+    "speech": (("data.seed", "data.spoken", "features.n_mels"), OF_LABELS),
+    "codec": (("data.seed", "data.spoken", "features.n_mels"), OF_LABELS),
+    "codes": (("data.seed", "data.spoken"), OF_LABELS),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,16 +299,13 @@ class Recipe:
 
     def _wrong_for_task(self) -> Iterator[str]:
         data, task = self.data, self.data.task
-        if task == "speakers" and (data.unknown != "protocol" or data.count_as):
-            key = "count_as" if data.count_as else "unknown"
-            yield f"data.{key} is about keywords: remove it from a speaker recipe"
-        keywords_only = {
-            "data.other_words": data.other_words if data.other_words != "together" else "",
-            "features.deltas": self.features.deltas,
-        }
-        for key, value in keywords_only.items():
-            if value and task != "keywords":
-                yield f"{key}={value} is about keywords: remove it from a recipe of {task}"
+        used, unused = EFFECTIVE[task]
+        for section in SECTIONS:
+            values = asdict(getattr(self, section))
+            usual = asdict(type(getattr(self, section))())
+            for key in (f"{section}.{key}" for key in values if values[key] != usual[key]):
+                if key in unused or not key.startswith(("data.task", "model.", "train.", *used)):
+                    yield f"{key} has no effect where data.task={task}: remove it"
         made = "augment.garbled" if self.augment.garbled else "data.spare_words"
         wanted = self.augment.garbled or data.spare_words
         if wanted and not (task == "keywords" and get_protocol(data.protocol).unknown_label):
@@ -297,9 +313,6 @@ class Recipe:
                 f"{made} makes other words, and data.protocol={data.protocol} has no class for "
                 "them: set it to 0"
             )
-        for key in (key for key, value in asdict(self.augment).items() if value):
-            if task == "speakers" and key in ON_WAVEFORMS:
-                yield f"augment.{key} changes waveforms, but speaker data are features: set it to 0"
 
     def _wrong_together(self) -> Iterator[str]:
         data, features, augment = self.data, self.features, self.augment

@@ -19,14 +19,13 @@ from kws.audio import augment
 from kws.audio.normalize import Normalizer
 from kws.data.transcripts import TranscribedSplit
 from kws.decoding.transcribe import transcribe
-from kws.errors import UsageError
 from kws.models.speech_gru import AnyRecognizer
 from kws.text.alphabet import SPECIAL, SPECIAL_LABELS, Alphabet
 from kws.text.word_errors import word_errors
 from kws.training.batches import generator_for
 from kws.training.distributed import Team
 from kws.training.history import Row
-from kws.training.objective import Batch, Objective, fresh_weights
+from kws.training.objective import Batch, Objective, fresh_weights, require_task
 from kws.training.recipe import Recipe
 from kws.training.recognizer_steps import (
     SpelledSplit,
@@ -124,11 +123,7 @@ def transcription_objective(
         UsageError: a recipe of something else; a validation text has a letter that no training text
             has.
     """
-    if recipe.data.task != PROTOCOL:
-        raise UsageError(
-            f"data.task={recipe.data.task} is not speech recognition: choose another recipe, "
-            "such as speech-to-text"
-        )
+    require_task(recipe, PROTOCOL, "speech-to-text")
     alphabet = Alphabet.of(train.texts)
     with fresh_weights(recipe):
         model = new_recognizer(recipe, len(alphabet))

@@ -27,14 +27,13 @@ from kws.models.generators import build_generator
 from kws.training.batches import generator_for
 from kws.training.distributed import Team
 from kws.training.history import Row
-from kws.training.objective import Batch, Objective, fresh_weights, require_used
+from kws.training.objective import Batch, Objective, fresh_weights, require_task
 from kws.training.recipe import Recipe
 from kws.training.synthesis import SpokenTexts, spoken_texts
 
 PROTOCOL = "speech"
 PHRASES, HELD_OUT = 700, 100  # of training, by default; of validation and of testing
 BATCH = 25  # phrases that are measured together
-USED = ("features.n_mels",)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,7 +85,7 @@ def voice_objective(recipe: Recipe, device: torch.device) -> VoiceObjective:
         UsageError: a recipe of something else, or with settings that have no effect; fewer phrases
             than a step needs.
     """
-    require_used(recipe, PROTOCOL, USED, "text-to-speech")
+    require_task(recipe, PROTOCOL, "text-to-speech")
     texts = phrase_texts(recipe.data.spoken or PHRASES, "training", seed=recipe.data.seed)
     if len(texts) < recipe.train.batch_size * recipe.train.accumulate:
         raise UsageError(

@@ -39,6 +39,8 @@ def test_a_voice_is_trained_and_says_a_text(kws, voice, tmp_path):
         (["train", "codec", "--words", "ja,nein"], ["--words"]),
         (["train", "text-to-speech", "--init", "x"], ["--init does not apply to text-to-speech"]),
         (["train", "code-prior"], ["--init", "kws train codec"]),
+        (["train", "speakers", "--data", "x", "--partial"], ["--partial does not apply to speak"]),
+        (["train", "speakers", "--data", "x", "--words", "ja,nein"], ["--words does not apply"]),
         (["train", "codec", "--set", "model.num_codes=1"], ["a codebook of 1 says nothing"]),
         (["train", "keywords"], ["--data is missing"]),
         (["train", "text-to-speech", "--set", "data.spoken=0"], ["data.spoken"]),

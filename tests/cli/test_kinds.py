@@ -126,6 +126,12 @@ def test_an_option_without_effect_is_refused(kws, run_of, arguments, sentence):
     kws(*arguments).sentence(sentence)
 
 
+def test_a_page_of_a_run_that_is_not_there_is_refused(kws, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kws("web", "typo").sentence("typo: no such checkpoint")
+    assert not list(tmp_path.iterdir())
+
+
 def commands_in(command, path=()):
     """Every command below, with the words that call it."""
     for name, inside in getattr(command, "commands", {}).items():

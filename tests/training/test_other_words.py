@@ -156,7 +156,7 @@ def test_a_protocol_that_names_no_other_words_is_learned_as_it_is(tones, name):
     ("overrides", "output"),
     [
         (["train.loss=mse"], "train.loss=mse makes none: choose cross-entropy"),
-        (["data.task=speakers"], "is about keywords: remove it from a recipe of speakers"),
+        (["data.task=speakers"], "data.other_words has no effect where data.task=speakers"),
     ],
 )
 def test_recipes_that_could_not_add_probabilities_up_are_refused(overrides, output):
