@@ -12,6 +12,7 @@ from grader.core.outcomes import Reason
 from grader.core.written import WrittenAnswer, WrittenQuestion
 from grader.reports.class_page import class_page
 from grader.reports.page import page
+from grader.reports.similarity import Pair
 from grader.reports.written_page import ShownAnswer, written_page
 from kws.course.compare import Record
 from tests.chromium import BROWSER, QUIET, chromium
@@ -103,7 +104,7 @@ def probed(data: bytes) -> bytes:
 def class_of_thirty(report) -> bytes:
     """A class page with everything on it: long names, open points, shared mistakes and code."""
     wrong = {"0": Record.of(torch.arange(3.0)).to_json()}
-    reports, tasks = [], {}
+    reports = []
     for n in range(30):
         name = ("anna-maria-von-hohenstein-" if n % 7 == 0 else "s-") + str(n)
         checks = [
@@ -117,8 +118,9 @@ def class_of_thirty(report) -> bytes:
         checks[3] = replace(checks[3], earned=0.0, **shared)
         checks.append(check("2.A-written", 4, None, Reason.UNMARKED))
         reports.append(replace(report, student=name, checks=tuple(checks)))
-        tasks[name, "02"] = {"2.1": str(n // 2), "2.2": str(n // 2)}
-    return class_page(reports, tasks=tasks, missing={"zoe": "Zoe"}, unread={"yann": "a PDF"})
+    pair = Pair(assignment="02", students=("s-1", "s-2"), share=0.9, places={"2.1": (), "2.2": ()})
+    missing, unread = {"zoe": "Zoe"}, {"yann": "a PDF"}
+    return class_page(reports, similar=[pair] * 3, missing=missing, unread=unread)
 
 
 def page_of_answers(report) -> bytes:
