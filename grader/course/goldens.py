@@ -150,7 +150,7 @@ def _expected(trial: Trial, reference: Mapping[str, Any]) -> list[tuple[str, Rec
     for _, value in results:
         if isinstance(value, BaseException):
             raise value
-    return [(what, Record.of(value)) for what, value in results]
+    return [(what, Record.of(value, axes=True)) for what, value in results]
 
 
 def _differing(
