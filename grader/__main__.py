@@ -143,11 +143,14 @@ def mutants(
     visible: Annotated[
         bool, typer.Option("--visible", help="Run the notebook's checks, not the hidden ones.")
     ] = False,
+    named: Annotated[
+        bool, typer.Option("--named", help="Count planted mistakes that get their own question.")
+    ] = False,
 ) -> None:
     """Change our answers in one place at a time; list the changes that no check notices."""
-    from grader.course.mutation import main
+    from grader.course.mutation import main, main_named
 
-    raise typer.Exit(main(assignment, visible=visible))
+    raise typer.Exit(main_named(assignment) if named else main(assignment, visible=visible))
 
 
 @app.command()

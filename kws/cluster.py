@@ -83,11 +83,7 @@ def run_on_worker(root: str, module: str, function: str, item: Any) -> Any:
 
 @contextmanager
 def connected(scheduler: str, workers: int | None = None) -> Iterator[Any]:
-    """A client of the Dask scheduler at an address, or of `workers` SLURM jobs that are started.
-
-    Raises:
-        UsageError: Dask is not installed, or nothing answers there.
-    """
+    """A client of the scheduler at an address, or of SLURM jobs; UsageError without Dask."""
     try:
         import distributed
     except ImportError:

@@ -48,7 +48,7 @@ from kws.course.diagrams import diagram
 from kws.data.embedded.phrases import SYMBOLS, numbers_of, phrase_texts, speak_phrases
 from kws.data.protocols import V2_WORDS
 from kws.device import back_on_cpu, choose_device
-from kws.inference.listener import heard, listener
+from kws.inference.listener import listener, recognize
 from kws.metrics import Proportion
 from kws.models.decoder import CrossAttention
 from kws.models.transformer import EncoderLayer, FeedForward
@@ -1041,7 +1041,7 @@ ways = {
     "faster": spoken(model, keywords, pace=0.8),
 }
 for name, waveforms in ways.items():
-    words = heard(judge, waveforms)
+    words = recognize(judge, waveforms)
     pairs = list(zip(words, V2_WORDS, strict=True))
     right = [found == word for found, word in pairs]
     understood[name] = Proportion(correct=sum(right), n=len(right))

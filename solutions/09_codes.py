@@ -42,7 +42,7 @@ from kws.course.diagrams import diagram
 from kws.data.embedded.clean_words import clean_words
 from kws.data.protocols import V2_WORDS
 from kws.device import back_on_cpu, choose_device
-from kws.inference.listener import heard_in_mels, listener
+from kws.inference.listener import listener, recognize_mels
 from kws.metrics import Proportion
 from kws.training.schedule import cosine_warmup
 
@@ -584,7 +584,7 @@ names = [judge.labels.index(word) for word in V2_WORDS]  # the listener's order 
 
 def recognized(mel, labels):
     """The share of mels that the listener recognizes as their words."""
-    found = heard_in_mels(judge, mel * DEVIATION + MEAN)
+    found = recognize_mels(judge, mel * DEVIATION + MEAN)
     right = sum(word == V2_WORDS[label] for word, label in zip(found, labels.tolist(), strict=True))
     return Proportion(correct=right, n=len(found))
 

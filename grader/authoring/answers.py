@@ -1,7 +1,4 @@
-"""Our own answers as running code: the exported cells of a solution, whole or with edits.
-
-What runs here is ours, changed or not, and runs in this process; a student's code never does.
-"""
+"""Our own answers as running code, whole or with edits; a student's code never runs here."""
 
 import linecache
 from collections.abc import Iterable, Mapping

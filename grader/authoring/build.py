@@ -104,10 +104,7 @@ def _parse(source: str, name: str, line: int, what: str = "this") -> None:
 
 
 def student_cells(solution: Path) -> list[SolutionCell]:
-    """The cells of the student's notebook, their answers still in them but for the written ones.
-
-    A question that a person marks becomes two cells: itself, and one to write in.
-    """
+    """The student's notebook, with answers still in it; a written question becomes two cells."""
     cells, asked = [], False
     for cell in read_solution(solution):
         if "staff" in cell.tags:

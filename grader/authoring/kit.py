@@ -64,11 +64,7 @@ class Kit:
 def make_kit(
     through: str, *, root: Path = ROOT, catalog: Mapping[str, Assignment] = ASSIGNMENTS
 ) -> Kit:
-    """The kit of the assignment called `through`.
-
-    UsageError when a notebook or script imports a module that the kit must lack, when any file
-    holds an answer, a hidden check or withheld code, or when a module cannot be imported.
-    """
+    """The kit of the assignment called `through`; UsageError where it leaks or does not import."""
     number = _known(through, catalog)
     later = [each for key, each in sorted(catalog.items()) if key >= number]
     ahead = [each for each in later if each.number > number]

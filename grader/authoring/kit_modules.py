@@ -96,10 +96,7 @@ def needs_of(imported: Iterable[str], gone: Iterable[str]) -> set[str]:
 
 
 def imported_at_top(path: Path) -> set[str]:
-    """Full names of all that importing the file imports, its packages included.
-
-    `from a import b` counts as `a` and `a.b`: b may be a module.
-    """
+    """Full names of all that importing the file imports; `from a import b` is `a` and `a.b`."""
     return names_imported(path.read_text(encoding="utf-8"))
 
 

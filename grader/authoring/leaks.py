@@ -34,10 +34,7 @@ Shingles = frozenset[tuple[str, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Secret:
-    """Code that students must not get; `what` says what it is, `kind` answer, check or module.
-
-    `given` is the notebook that may hold it all the same, by its file's name without suffix.
-    """
+    """Code (answer, check or module) that only the notebook with the stem `given` may hold."""
 
     kind: str
     what: str
@@ -111,10 +108,7 @@ def secrets_of_modules(
 
 
 def _units(body: Iterable[ast.stmt]) -> Iterator[tuple[str, int, list[ast.stmt]]]:
-    """Name, line and body of each function, without its docstring; statements that are not imports.
-
-    Signatures stay out: a notebook gives them, and modules share them.
-    """
+    """Name, line and body of each function, without docstrings and signatures."""
     for node in body:
         if isinstance(node, ast.ClassDef):
             yield from _units(node.body)
@@ -135,10 +129,7 @@ def _secrets(kind: str, path: Path, found: list[tuple[str, int, str]]) -> list[S
 
 
 def find_leaks(files: Mapping[str, bytes], secrets: Iterable[Secret]) -> list[Leak]:
-    """Every file that holds a secret, sorted by file.
-
-    A visible check may repeat a hidden one: cells tagged `check` are not searched for checks.
-    """
+    """Every file that holds a secret, sorted; visible checks may repeat hidden ones."""
     secrets = list(secrets)
     leaks = []
     for name in sorted(files):

@@ -47,10 +47,7 @@ class Region:
 
 
 def strip_solutions(source: str, *, where: str = "cell", line: int = 1) -> str:
-    """`source` of one cell, every region in it replaced by its TODO.
-
-    `where` is the file and `line` the number of the cell's first line in it, for errors.
-    """
+    """One cell with TODOs for its solutions; `where` and `line` name its place in errors."""
     return "\n".join(_walk(source, where, line)[0])
 
 

@@ -17,11 +17,7 @@ ROW = re.compile(r"(?m)^\| \d\d .*\| [\d.]+ h \|.*\n(?!\| \d\d )")  # the last o
 
 
 def write_assignment(number: str, slug: str, title: str, root: Path = ROOT) -> list[str]:
-    """Write the files of assignment `number`, and a row of README's table; their paths.
-
-    Raises:
-        UsageError: the number is taken or has more than two digits, the slug is not a name.
-    """
+    """Write the files of an assignment and its row in README; UsageError for a taken number."""
     number = number.zfill(2)
     if not re.fullmatch(r"\d\d", number) or number == "00":
         raise UsageError(

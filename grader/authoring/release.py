@@ -16,12 +16,9 @@ from kws.files import write_bytes, write_text
 
 
 def release(root: Path = ROOT, *, check: bool = False, only: str | None = None) -> list[str]:
-    """Write the notebooks whose solutions changed, all or `only` one; with `check` touch nothing.
+    """Write stale notebooks, all or `only` one; with `check` name them only, sorted.
 
-    Returns the stale ones, sorted, as `assignments/02_attention.ipynb`: those that were written,
-    or would be, themselves or their copy. All are built before any is written, so that a faulty
-    solution changes nothing.
-    UsageError for a notebook without a solution: nothing here can bring it up to date.
+    All are built before any is written, so that a faulty solution changes nothing.
     """
     scripts = [path for path in solution_scripts(root) if only in (None, path.stem[:2])]
     built = {path.stem: build_notebook(path) for path in scripts}

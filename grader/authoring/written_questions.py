@@ -14,10 +14,7 @@ from kws.errors import UsageError
 
 @cache
 def written_questions(number: str, root: Path = ROOT) -> tuple[WrittenQuestion, ...]:
-    """The questions of an assignment that a person marks, in the notebook's order.
-
-    UsageError for two of one id, or one of another assignment.
-    """
+    """The questions that a person marks, in order; UsageError for one that is there twice."""
     solution = root / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
     given = frozenset(_given(cell) for cell in student_cells(solution))
     found: dict[str, WrittenQuestion] = {}

@@ -43,10 +43,7 @@ def candidate(
     sandbox: Sandbox | None = None,
     seed: Seed | None = None,
 ) -> Candidate:
-    """The wrong answer of a student, tried in our solution inside the sandbox.
-
-    UsageError, naming the cure, where there is none without a question, or it does not carry over.
-    """
+    """A student's wrong answer, tried in our solution in the sandbox; UsageError if it fails."""
     number, asked = _task(task)
     question, name = one_line(question).strip(), one_line(name or question).strip()
     if not question:

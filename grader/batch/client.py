@@ -1,8 +1,7 @@
-"""The other end of `grader.batch.evaluator`: start one, hand it jobs, and never lose a submission.
+"""The other end of `grader.batch.evaluator`: start one, hand it jobs, lose no submission.
 
-`grade_with_retry` is what every scheduler calls for a submission: it asks the evaluator, after a
-fault asks a fresh one, and after a second fault takes a report with open points, for a person to
-look at.
+It is not a `kws.parallel.JsonProcess`: many jobs are under way at once, each on a socket that is
+handed over, which a fork answers by itself and whose end says that nobody waits any more.
 """
 
 import contextlib
@@ -245,7 +244,8 @@ def grade_with_retry(
 ) -> dict[str, Any]:
     """What became of a job: `graded`, `seconds`, and `faults`, a sentence for each failed attempt.
 
-    `gone` says that nobody waits for the answer any more: then there is no second attempt.
+    After a fault a fresh evaluator is asked, unless nobody waits any more (`gone`); after a second
+    one all points are open, for a person to look at.
     """
     faults: list[str] = []
     for _ in range(2):

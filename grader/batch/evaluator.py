@@ -332,9 +332,7 @@ def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
 def wait_for_threads(seconds: float = 5.0) -> None:
     """Wait until this process has one thread: a fork copies the locks that others hold, for good.
 
-    A thread that Python has joined still has its native end before it, and frees MKL's memory there
-    under a lock; a fork in that moment waits for it in its first matrix product. After `seconds`
-    the wait is given up: what goes on then is not an end of a thread.
+    A thread that Python has joined may still free MKL's memory under a lock, at its native end.
     """
     until = time.monotonic() + seconds
     while THREADS.is_dir() and len([*THREADS.iterdir()]) > 1 and time.monotonic() < until:

@@ -29,6 +29,7 @@ RETRAIN = typer.Option("--retrain", help="Train the students' recipes as well.")
 WALL = typer.Option(
     metavar="SECONDS", help="Limit for one student; by default 900; 7200 with --retrain"
 )
+BOOK = typer.Option(metavar="URL", help="Where the book is online; pages link to its sections.")
 DIFF = typer.Option("--diff", help="List who changed, by how much, on which check and why.")
 
 
@@ -54,6 +55,7 @@ def grade(
     require_isolation: Annotated[str | None, REQUIRE] = None,
     retrain: Annotated[bool, RETRAIN] = False,
     wall: Annotated[float | None, WALL] = None,
+    book: Annotated[str | None, BOOK] = None,
 ) -> None:
     """Grade a class: a report and a page for each student, gradebook, Canvas, class page.
 
@@ -68,6 +70,7 @@ def grade(
         deadline=read_deadline(deadline) if deadline else None,
         retrain=retrain,
         wall=wall,
+        book=book,
     )
     batch = grade_class(settings, lambda: make_workers(scheduler, workers, require_isolation))
     _print(summary(batch))
@@ -85,6 +88,7 @@ def regrade(
     require_isolation: Annotated[str | None, REQUIRE] = None,
     retrain: Annotated[bool, RETRAIN] = False,
     wall: Annotated[float | None, WALL] = None,
+    book: Annotated[str | None, BOOK] = None,
 ) -> None:
     """Grade a class again, after checks, secret seed or submissions changed; say what became of it.
 
@@ -99,6 +103,7 @@ def regrade(
         deadline=read_deadline(deadline) if deadline else None,
         retrain=retrain,
         wall=wall,
+        book=book,
         again=True,
     )
     batch = grade_class(settings, lambda: make_workers(scheduler, workers, require_isolation))

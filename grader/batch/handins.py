@@ -66,10 +66,7 @@ class FolderListing:
 
 
 def find(folder: Path, besides: Iterable[Path] = ()) -> FolderListing:
-    """The entries of `folder`; `besides` are files that lie there for another purpose.
-
-    UsageError if it is not a folder, or holds one student's answer where students are expected.
-    """
+    """The entries of `folder`, but for `besides`; UsageError if it is one student's answer."""
     if not folder.is_dir():
         if folder.exists():
             cure = "unpack it first" if folder.suffix == ".zip" else "give the folder it lies in"
@@ -176,11 +173,7 @@ def _flat(path: Path, stems: Iterable[str]) -> _Flat:
 
 
 def _together(files: list[_Flat]) -> list[FolderEntry]:
-    """One student's flat files: of each assignment the newest answer and the newest weights.
-
-    Each that a newer one replaced is an entry of its own, for the remark that tells. Answers whose
-    names tell no assignment compete with all others.
-    """
+    """One student's files: of each assignment the newest answer and weights; others alone."""
     newest: dict[tuple[str, str], _Flat] = {}
     for one in sorted(files, key=lambda one: (one.when, one.path.name)):
         newest[one.kind, one.stem] = one

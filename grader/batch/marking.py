@@ -44,10 +44,7 @@ def mark_written(
     anonymous: bool = False,
     marks: Path | None = None,
 ) -> list[str]:
-    """Write the pages and the table, after taking the marks of a CSV; the lines to print.
-
-    UsageError, before anything is written, for a CSV that is wrong anywhere.
-    """
+    """Take the marks of a CSV, all or none, and write pages and table; the lines to print."""
     numbers = [get_assignment(assignment).number] if assignment else [*ASSIGNMENTS]
     asked = {each.id: each for number in numbers for each in written_questions(number)}
     if not asked:

@@ -1,12 +1,13 @@
 """The folder that a batch writes: reports, and all that is made of them. Same reports, same bytes.
 
 OUT/reports/STUDENT/02.json   one report each, written as it ends: what a rerun goes on from
-OUT/remarks.json              what the staff should know: late, twice, the same as another
-OUT/class.json                what else the last run knew: names, who is missing, who shares code
+OUT/remarks.json              what the staff should know: late, twice, similar to another
+OUT/class.json                what else the last run knew: names, who is missing, similar pairs
 OUT/answers/STUDENT/03.json   written answers
+OUT/work/STUDENT/02.json      code and fingerprints of each task, to find similar hand-ins
 OUT/marks.json                what a person gave for them: no run of the grader touches it
 OUT/pages/STUDENT.html        for students
-OUT/gradebook.csv  canvas.csv  class.html
+OUT/gradebook.csv  canvas.csv  class.html  similar.html
 """
 
 import contextlib
@@ -19,11 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from grader.adapters import ASSIGNMENTS
+from grader.authoring.reference import reference_prints
 from grader.authoring.written_questions import written_questions
 from grader.batch.remarks import Key
 from grader.core.outcomes import Report, Verdict
 from grader.core.written import Mark, WrittenAnswer, with_written
 from grader.reports import class_page, gradebook, page
+from grader.reports.similar_page import similar_page
+from grader.reports.similarity import Pair, similar_pairs
 from kws.errors import UsageError
 from kws.files import locked, write_bytes, write_text
 
@@ -31,10 +35,7 @@ BEFORE, MARKS, ABOUT = "before", "marks.json", "class.json"
 
 
 class Store:
-    """The folder `out`. Made when something is written.
-
-    `pageless` tells, after `finish`, whose page could not be made, and why.
-    """
+    """The folder `out`, made at the first write; `pageless`: who has no page, and why."""
 
     def __init__(self, out: Path):
         self.pageless: dict[str, str] = {}
@@ -96,6 +97,24 @@ class Store:
             path = self.out / "answers" / student / f"{assignment}.json"
             _refresh(path, text.encode("utf-8", "replace"))
 
+    def keep_work(self, student: str, assignment: str, table: Mapping[str, Any]) -> None:
+        """Write what similar hand-ins are found by: see `grader.batch.job`."""
+        data = json.dumps(table, ensure_ascii=False).encode("utf-8", "replace")
+        _refresh(self.out / "work" / student / f"{assignment}.json", data)
+
+    def similar(self) -> list[Pair]:
+        """Pairs of similar hand-ins, assignment by assignment."""
+        found = []
+        for number in ASSIGNMENTS:
+            paths = sorted(self.out.glob(f"work/*/{number}.json"))
+            if paths:
+                work = {path.parent.name: _table(path) for path in paths}
+                found += similar_pairs(number, work, reference_prints(number))
+        return found
+
+    def _source(self, student: str, assignment: str, task: str) -> str:
+        return _table(self.out / "work" / student / f"{assignment}.json")[task]["source"]
+
     def answers(self, student: str, assignment: str) -> dict[str, WrittenAnswer]:
         table = _table(self.out / "answers" / student / f"{assignment}.json")
         try:
@@ -156,7 +175,8 @@ class Store:
         return {
             "remarks": self.remarks(),
             **{name: table.get(name) or {} for name in ("missing", "names", "unread")},
-            **{name: dict(_pairs(table.get(name) or {})) for name in ("same", "tasks")},
+            "similar": [Pair(**one) for one in table.get("similar") or ()],
+            "book": str(table.get("book") or ""),
         }
 
     def finish(
@@ -165,8 +185,8 @@ class Store:
         missing: Mapping[str, str] = {},
         names: Mapping[str, str] = {},
         unread: Mapping[str, str] = {},
-        same: Mapping[Key, Sequence[str]] = {},
-        tasks: Mapping[Key, Mapping[str, str]] = {},
+        similar: Sequence[Pair] = (),
+        book: str = "",
     ) -> list[Path]:
         """Write everything that is made of the reports; returns the files for the staff.
 
@@ -175,8 +195,8 @@ class Store:
             missing: student -> name, of those who handed in nothing.
             names: student -> name, where one is known.
             unread: student -> why nothing of what was handed in could be graded.
-            same: on student and assignment, others with the same code.
-            tasks: on student and assignment, task -> digest of its code.
+            similar: pairs of similar hand-ins.
+            book: address of the course's site, for students' pages.
         """
         reports = self.whole(self.reports())
         self.pageless = {}
@@ -186,24 +206,26 @@ class Store:
             ),
             "canvas.csv": gradebook.canvas(reports),
             "class.html": class_page.class_page(
-                reports, unread=unread, missing=missing, same=same, tasks=tasks
+                reports, unread=unread, missing=missing, similar=similar
             ),
         }
-        about = {"missing": missing, "names": names, "unread": unread}
-        about |= {"same": _nested(same), "tasks": _nested(tasks)}
+        files["similar.html"] = similar_page(similar, self._source)
+        about = {"missing": missing, "names": names, "unread": unread, "book": book}
+        about |= {"similar": [asdict(pair) for pair in similar]}
         for name, table in (("remarks.json", _nested(remarks)), (ABOUT, about)):
             text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
             write_bytes(self.out / name, text.encode("utf-8", "replace"))
         for student in sorted({report.student for report in reports}):
-            self._page(student, [report for report in reports if report.student == student])
+            own = [report for report in reports if report.student == student]
+            self._page(student, own, names.get(student, ""), book)
         for name, data in files.items():
             _refresh(self.out / name, data)
         return [self.out / name for name in files]
 
-    def _page(self, student: str, reports: Sequence[Report]) -> None:
+    def _page(self, student: str, reports: Sequence[Report], name: str, book: str) -> None:
         """Write a student's page; where it cannot be made, one that says so."""
         try:
-            data = page.page(reports)
+            data = page.page(reports, name=name, book=book)
         except Exception as error:
             self.pageless[student] = type(error).__name__
             data = page.no_page(student)

@@ -1,8 +1,7 @@
 """Jobs to be graded, on this machine or on a Dask cluster, as they end.
 
-On this machine a few threads have one evaluator grade a job each. On a cluster each worker keeps an
-evaluator and grades with the same isolation; one that lacks a required tier refuses. The secret
-seed travels with the jobs: across a network that you do not trust, use tls://.
+On a cluster the secret seed travels with the jobs: across a network that you do not trust, use
+tls://. A worker that lacks a required tier of isolation refuses.
 """
 
 import os

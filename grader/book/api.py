@@ -1,7 +1,4 @@
-"""The library as the notebooks use it: a page of MyST for each module, read from the sources.
-
-Signatures and docstrings, no code: some modules are withheld from early kits.
-"""
+"""The library as notebooks use it: a page of MyST a module; no code, as kits withhold some."""
 
 import ast
 import re

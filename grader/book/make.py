@@ -6,6 +6,7 @@ Sphinx lives in an environment of its own (`make book` makes it): this one prepa
 import ast
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ from kws.files import atomic_folder, write_text
 BOOK = ROOT / "docs" / "book"  # what Sphinx is told, and the first page
 DOCS = ("terms.md", "experiments.md", "experiments", "spectrograms.png")
 SETTINGS = ("conf.py", "book.css", "index.md")
+SECTION = re.compile(r"^#+ (\d+)\.(\d+) ", re.MULTILINE)
 LEFT_OUT = "# Left out here, as it repeats {}; the kit has it."
 
 
@@ -72,6 +74,7 @@ def stage(source: Path, executed: Mapping[str, Mapping[str, Any]]) -> None:
             "".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"
         )
         leave_out(notebook, assignment.stem, secrets)
+        name_sections(notebook)
         write_text(source / "assignments" / f"{assignment.stem}.ipynb", json.dumps(notebook))
     listed = "\n".join(f"- {one.number}: {one.title}" for one in ASSIGNMENTS.values())
     working = (TEXTS / "README.md").read_text(encoding="utf-8")
@@ -84,10 +87,7 @@ def stage(source: Path, executed: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def with_outputs(number: str, executed: Mapping[str, Any]) -> dict[str, Any]:
-    """The student's notebook with what our answers printed, drew and played.
-
-    What went to stderr is left out: progress bars.
-    """
+    """The student's notebook with what our answers printed, drew and played, but for stderr."""
     notebook = json.loads(build_notebook(solution(number)))
     cells = zip(executed["cells"], read_solution(solution(number)), strict=True)
     ran = [cell for cell, ours in cells if ours.kind == "code" and "staff" not in ours.tags]
@@ -100,10 +100,7 @@ def with_outputs(number: str, executed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def leave_out(notebook: dict[str, Any], stem: str, secrets: Sequence[Secret]) -> None:
-    """Replace what repeats an answer or a withheld module: later notebooks give earlier answers.
-
-    A kit may hold them, a book must not. A definition goes alone, or else with its whole cell.
-    """
+    """Replace what repeats an answer or a withheld module, as later notebooks do."""
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue
@@ -117,6 +114,13 @@ def leave_out(notebook: dict[str, Any], stem: str, secrets: Sequence[Secret]) ->
         if what := repeated("\n".join(lines), stem, secrets):
             lines = [LEFT_OUT.format(what)]
         cell["source"] = "\n".join(lines)
+
+
+def name_sections(notebook: dict[str, Any]) -> None:
+    """Give each section an address that students' pages link to: 2.1 is `#section-2-1`."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = SECTION.sub(r"(section-\1-\2)=\n\g<0>", "".join(cell["source"]))
 
 
 def repeated(text: str, stem: str, secrets: Sequence[Secret]) -> str:

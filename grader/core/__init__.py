@@ -1,4 +1,1 @@
-"""Plain data that all of the grader shares: the secret seed, outcomes, text from strangers.
-
-Nothing here starts a process or knows pytest; it imports `kws` only.
-"""
+"""Plain data that all of the grader shares; nothing here starts a process or knows pytest."""

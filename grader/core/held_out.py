@@ -1,7 +1,4 @@
-"""Recordings of people that students do not have: the folder that KWS_GRADER_DATA names.
-
-`python -m grader hold-out` makes it. Without it hidden recordings are spoken by embedded voices.
-"""
+"""Recordings of people that students do not have, in $KWS_GRADER_DATA (`grader hold-out`)."""
 
 import hashlib
 from pathlib import Path

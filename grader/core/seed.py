@@ -37,11 +37,7 @@ class Seed:
 
     @cached_property
     def id(self) -> str:
-        """Tells seeds apart in a report. Slow to compute on purpose, so that guessing takes long.
-
-        >>> Seed().id
-        'development'
-        """
+        """Tells seeds apart in a report; slow to compute, so that guessing takes long."""
         if self._key == DEVELOPMENT.encode():
             return DEVELOPMENT
         return hashlib.scrypt(self._key, salt=b"kws seed id", n=2**14, r=8, p=1, dklen=6).hex()

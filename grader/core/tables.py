@@ -34,11 +34,7 @@ def read_entries(cls: type[T], rows: Iterable[Any], where: str) -> tuple[T, ...]
 
 
 def read_entry(cls: type[T], table: Mapping[str, Any], where: str) -> T:
-    """A dataclass or named tuple of a table.
-
-    Raises:
-        UsageError: a key is unknown, missing, or of another type than its field.
-    """
+    """A dataclass or named tuple of a table; UsageError for a key or type that does not fit."""
     fields, kinds = inspect.signature(cls).parameters, get_type_hints(cls)
     for key in table:
         if key not in fields:

@@ -80,12 +80,7 @@ def with_written(
     answers: Mapping[str, WrittenAnswer],
     marks: Mapping[str, Mark],
 ) -> Report:
-    """The report with a check for each question, after its own.
-
-    Args:
-        answers: by question; one that is not there has not been read.
-        marks: by question.
-    """
+    """The report with a check for each question; a question without an answer was not read."""
     written = [_marked(each, answers.get(each.id), marks.get(each.id)) for each in questions]
     return replace(report, checks=(*report.checks, *written))
 

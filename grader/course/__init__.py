@@ -1,4 +1,1 @@
-"""What an author of assignments edits.
-
-Hidden checks, probes, hidden data, mistakes, attacks, targets.
-"""
+"""What an author of assignments edits: checks, probes, hidden data, mistakes, attacks, targets."""

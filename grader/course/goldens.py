@@ -36,10 +36,7 @@ def golden_path(number: str) -> Path:
 
 
 def write_goldens(*, check: bool = False, only: str | None = None) -> list[str]:
-    """Write the files whose sources changed, all or `only` one; with `check` touch nothing.
-
-    Returns the stale ones. UsageError where a file of an assignment is missing.
-    """
+    """Write the stale files, all or `only` one; with `check` name them only."""
     refuse_incomplete()
     stale = []
     for number in [only] if only else ASSIGNMENTS:
@@ -71,11 +68,7 @@ def refuse_incomplete(root: Path = ROOT) -> None:
 
 
 def golden_text(number: str) -> str:
-    """Its content, as it should be now.
-
-    Raises:
-        UsageError: a planted mistake does not change any result of its task.
-    """
+    """Its content, as it should be now; UsageError for a mistake that changes no result."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums of several threads differ in their last digits
     try:
@@ -87,10 +80,7 @@ def golden_text(number: str) -> str:
 
 
 def is_current(text: str, wanted: str) -> bool:
-    """Whether two such files say the same, up to the rounding of another processor.
-
-    Numbers that come of whole ones are rounded to so many digits, and no further.
-    """
+    """Whether two such files agree up to the rounding of another processor."""
     return _is_close(json.loads(text), json.loads(wanted), RTOL)
 
 
@@ -160,7 +150,7 @@ def _expected(trial: Trial, reference: Mapping[str, Any]) -> list[tuple[str, Rec
     for _, value in results:
         if isinstance(value, BaseException):
             raise value
-    return [(what, Record.of(value)) for what, value in results]
+    return [(what, Record.of(value, axes=True)) for what, value in results]
 
 
 def _differing(

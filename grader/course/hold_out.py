@@ -37,9 +37,7 @@ SALT = "held out"
 def hold_out(out: str | Path, *, words: Path | None, speakers: Path | None) -> Path:
     """Make `out` from Speech Commands at `words` and the homework's features at `speakers`.
 
-    Raises:
-        UsageError: neither is given, `out` is in use, there is too little to divide, or a folder
-            cannot be read (see `kws.data.listing` and `kws.data.speaker_layout`).
+    UsageError: neither is given, `out` is in use, or there is too little to divide.
     """
     out = Path(out)
     if words is None and speakers is None:

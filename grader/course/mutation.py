@@ -6,6 +6,9 @@ A mutant survives if all trials of its task (`kws.course`) give the results that
 gives. The visible checks compare with the released goldens, the hidden ones with our answers on
 hidden sizes. Mutants that no input can distinguish from the original are listed in
 equivalent_mutants.toml, each with the reason.
+
+With --named: how many planted mistakes get their own question, written in other code (edits of the
+alternatives, as far as they fit) and, by the hidden checks, at other sizes with another seed.
 """
 
 import signal
@@ -21,8 +24,10 @@ from grader.authoring.build import read_solution
 from grader.authoring.mutants import Mutant, mutants_of
 from grader.core.seed import Seed
 from grader.core.tables import parse_toml, read_entries
-from grader.course.mistakes.planted import solution
-from grader.course.trials import our_answers
+from grader.course.mistakes.mistake import Edit, Mistake
+from grader.course.mistakes.planted import edited, mistaken, planted, solution
+from grader.course.trials import expect_as_ours, our_answers
+from grader.grading.feedback import Failure
 from kws.course.compare import difference
 from kws.course.goldens import goldens
 from kws.course.trial import PUBLIC_SEED, Trial, all_trials
@@ -31,6 +36,7 @@ from kws.parallel import Pool
 
 EQUIVALENT = "equivalent_mutants.toml"  # in an assignment's folder
 VISIBLE_BAR = 0.95  # of the mutants; the hidden checks notice all
+NAMED_BAR = 0.9  # of the planted mistakes, in other code
 SECONDS = 20  # for the trials of one mutant: some loop for ever
 
 
@@ -71,6 +77,67 @@ def main(number: str, *, visible: bool = False) -> int:
         f"{report.equivalent} equivalent ones left out"
     )
     return int(report.killed < (VISIBLE_BAR if visible else 1))
+
+
+def main_named(number: str) -> int:
+    """Print how many planted mistakes are named in other code; 1 if fewer than the bar."""
+    trials = {trial.task for trial in all_trials(number)}
+    mistakes = [one for one in planted(number).mistakes if one.task in trials]
+    with Pool(None, processes=True) as pool:
+        named = [*pool.map(partial(_named, number), mistakes)]
+    for mistake, each in zip(mistakes, named, strict=True):
+        for kind in ("visible", "hidden"):
+            if each.get(kind) is False:
+                print(f"not named by a {kind} check: {mistake.task}, {mistake.name}")
+    shares = []
+    for kind in ("visible", "hidden"):
+        answered = [each[kind] for each in named if kind in each]
+        shares.append(sum(answered) / len(answered))
+        print(f"{number}: {shares[-1]:.1%} of {len(answered)} mistakes are named by {kind} checks")
+    return int(min(shares) < NAMED_BAR)
+
+
+def _named(number: str, mistake: Mistake) -> dict[str, bool]:
+    """Whether its question is asked, by kind of check; no kind where all that comes are errors."""
+    text, chosen = mistaken(number, [mistake]).decode(), ()
+    for edits in planted(number).alternatives.values():
+        fitting = tuple(edit for edit in edits if text.count(edit.find) == 1)
+        if fitting and _is_right(number, mistake.task, (*chosen, *fitting)):
+            chosen = (*chosen, *fitting)
+            for edit in fitting:
+                text = text.replace(*edit)
+    answers = load_answers(exported_cells(solution(number), text), f"{mistake.name} in other code")
+    asked: dict[str, set[str]] = {"visible": set(), "hidden": set()}
+    for trial in (one for one in all_trials(number) if one.task == mistake.task):
+        found: list[Any] = []
+        golden = goldens(number)[trial.id]
+        for (_, value), (_, record) in zip(
+            try_trial(trial, answers, PUBLIC_SEED), golden.expected, strict=False
+        ):
+            found.append(value)
+            raises = isinstance(value, BaseException)
+            if raises or not record.agrees(value, trial.rtol, trial.atol):
+                asked["visible"].add(golden.question(found, trial))
+                break
+        seed = Seed("other code").number(trial.id) % 2**32
+        try:
+            expect_as_ours(trial, [*trial.results(answers, seed=seed, hidden=True)], seed)
+        except Failure as failure:
+            asked["hidden"].add(failure.hint)
+        except Exception:
+            continue  # the student reads the error and its line
+    return {kind: mistake.question in each for kind, each in asked.items() if each}
+
+
+@cache
+def _is_right(number: str, task: str, edits: tuple[Edit, ...]) -> bool:
+    """Whether our answers are right after these edits, so that a mistake may be put among them."""
+    try:
+        cells = exported_cells(solution(number), edited(number, edits).decode())
+        answers = load_answers(cells, f"{task} in other code")
+    except Exception:
+        return False
+    return all(_agrees(one, answers, True) for one in all_trials(number) if one.task == task)
 
 
 def mutation_report(

@@ -45,10 +45,7 @@ def hidden_checks(number: str) -> list[Check]:
 
 
 def minutes(cells: list[SolutionCell]) -> float:
-    """What a notebook takes, to read, to answer and to think about; without a word on debugging.
-
-    Folded answers do not count: a question's minutes include a look at its answer.
-    """
+    """What a notebook takes, to read, to answer and to think about; without debugging."""
     text = [ASIDE.sub("", cell.source) for cell in cells if cell.kind == "markdown"]
     given = [cell.source for cell in cells if cell.kind != "markdown" and not cell.task]
     tasks = {cell.task for cell in cells if cell.task}

@@ -21,6 +21,7 @@ from grader.core.seed import Seed
 from grader.course.mistakes.planted import mistaken, planted, solution
 from grader.grading.feedback import Failure
 from kws.course.compare import Record, difference
+from kws.course.goldens import goldens
 from kws.course.trial import Trial, find_trial
 
 ENOUGH, WIDE = (
@@ -34,7 +35,7 @@ def hidden_seed(trial: Trial, secret: Seed) -> int:
     return secret.number(trial.id) % 2**32
 
 
-def check_trial(trial: Trial, *, points: float, timeout: float | None = None) -> Callable:
+def check_trial(trial: Trial, *, points: float) -> Callable:
     """The trial as a test function, with the marker of a check."""
 
     def test(run_trial: Callable, secret: Seed) -> None:
@@ -43,10 +44,7 @@ def check_trial(trial: Trial, *, points: float, timeout: float | None = None) ->
 
     test.__name__ = f"test_{trial.run.__name__}"
     test.__doc__ = f"{trial.title}."
-    mark = pytest.mark.check(
-        trial.task, points=points, concept=f"section {trial.task}", timeout=timeout
-    )
-    return mark(test)
+    return pytest.mark.check(trial.task, points=points, concept=f"section {trial.task}")(test)
 
 
 def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
@@ -78,6 +76,9 @@ def _compare(trial: Trial, results: Results, expected: Results, seed: int) -> No
         fact = difference(measured[position][1], value, trial.rtol, trial.atol)
         if fact is not None:
             question = _question(trial, measured[: position + 1], seed)
+            if not question:
+                found = [value for _, value in measured[: position + 1]]
+                fact += goldens(trial.number)[trial.id].usual(found)
             raise Failure(f"{what}: {fact}", question, _fingerprint(trial, expected, measured))
 
 

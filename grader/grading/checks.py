@@ -50,10 +50,7 @@ class Check:
 def read_check(
     assignment: Assignment, function: Callable, name: str, args: tuple, options: Mapping[str, Any]
 ) -> Check:
-    """The check that a marker with `args` and `options` on the test called `name` declares.
-
-    UsageError, naming the test, where the marker or the docstring says too little or nonsense.
-    """
+    """The check that the marker of a test declares; UsageError where it says too little."""
     try:
         (task,) = args
         unknown = sorted(set(options) - {"points", "after", "concept", "timeout", "retrain"})
@@ -83,10 +80,7 @@ def read_check(
 
 
 def verify(assignment: Assignment, checks: Sequence[Check]) -> None:
-    """UsageError unless every task has a check, ids are unique, and every `after` names one before.
-
-    `checks` are all of the assignment, in the order in which they run.
-    """
+    """UsageError unless tasks have checks, IDs are unique, and `after` names earlier checks."""
     tasks = [task.id for task in assignment.tasks]
     wrong = []
     seen: set[str] = set()
@@ -120,11 +114,7 @@ def needed(assignment: Assignment, task_id: str) -> tuple[str, ...]:
 
 
 def checks_digest(assignment: Assignment, *, retrain: bool = False) -> str:
-    """SHA-256 of all that decides about this assignment's points: checks, grader, kws, references,
-    recordings of people.
-
-    `retrain` is part of it, for there are more checks then.
-    """
+    """SHA-256 of all that decides about the points: checks, grader, kws, recordings, `retrain`."""
     deciding = f"{assignment!r} {retrain} {_sources_digest(assignment.stem)}"
     deciding += fingerprint(assignment.stem[:2])
     return hashlib.sha256(deciding.encode()).hexdigest()

@@ -45,10 +45,7 @@ def submission(grading: Grading, check: Check) -> Submission:
 
 @pytest.fixture
 def new_student(grading: Grading, check: Check) -> Iterator[Callable]:
-    """`new_student(seed=None, trains=False)`: the student's definitions in a process of their own.
-
-    One that trains has a GPU, where the staff ask for one: `student.has_gpu`.
-    """
+    """`new_student(seed=None, trains=False)`: definitions in a process; with GPU if it trains."""
     run = grading.run
     with ExitStack() as stack:
 

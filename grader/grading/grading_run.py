@@ -85,10 +85,7 @@ def _where(error: BaseException) -> str:
 
 @dataclass(kw_only=True, eq=False)
 class GradingRun:
-    """One grading run: one student, one submission for each assignment.
-
-    `checks` is filled when the checks are collected, `results` as they end.
-    """
+    """One student's submissions; `checks` is filled by the collection, `results` as they end."""
 
     submissions: Mapping[str, Submission]
     sandbox: Sandbox | None
@@ -136,10 +133,8 @@ class GradingRun:
     ) -> None:
         """Give `judge` the results of a trial; it raises `Failure` if they are not right.
 
-        Right values are right whatever ran before them, and whatever more is forbidden. So one
-        process, where what any task forbids is forbidden, takes all trials for as long as they
-        pass. Where one does not, it is tried again in a fresh process with the rules of its own
-        task, and that is what counts: no trial suffers from another, nor from another task's rules.
+        Trials share a process, where all that any task forbids is forbidden, as long as they pass.
+        One that fails runs again in a fresh process with its own task's rules: that result counts.
         """
         if self._all_passed and not self._may_share(program, check.timeout):
             tasks = ASSIGNMENTS[check.assignment].tasks
@@ -187,10 +182,7 @@ class GradingRun:
             self.close_session(assignment)
 
     def report(self, assignment: Assignment, *, interrupted: bool = False) -> Report:
-        """The report: every check of the inventory, whether it was reported or not.
-
-        A check that nobody reported earned nothing, or, where the run was `interrupted`, is open.
-        """
+        """Every check; what was not reported earned nothing, or is open if interrupted."""
         submission = self.submissions[assignment.number]
         missing: BaseException = Stopped(Reason.NOT_RUN, "not run: this check was left out")
         if interrupted:

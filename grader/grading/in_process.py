@@ -45,10 +45,7 @@ def grade_one(
     retrain: bool = False,
     run_checks: bool = True,
 ) -> Report:
-    """The report on one submission. Whatever pytest itself stumbles over is open points in it.
-
-    Without `run_checks` every check is open: for a submission that no attempt could grade.
-    """
+    """The report on one submission; open points where pytest fails, or without `run_checks`."""
     assignment = ASSIGNMENTS[submission.assignment]
     run = GradingRun(
         submissions={assignment.number: submission},

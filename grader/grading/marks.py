@@ -145,10 +145,9 @@ def marks_of(
 
 
 def names_in(metadata: Path) -> list[str]:
-    """By what Gradescope knows those who handed in, and they cannot change: addresses, numbers.
+    """The addresses and numbers by which Gradescope knows a student, who cannot change them.
 
-    Source: Gradescope autograder specifications, "Submission metadata"
-    (https://gradescope-autograders.readthedocs.io/en/latest/submission_metadata/).
+    Source: https://gradescope-autograders.readthedocs.io/en/latest/submission_metadata/
     """
     try:
         users = json.loads(metadata.read_text(encoding="utf-8"))["users"]

@@ -27,10 +27,7 @@ MOST_CODE = 8_000  # characters of one answer that are kept beside its result
 
 
 def student_program(run: GradingRun, check: Check, seed: int | None = None) -> Code:
-    """The program of a check, by the rules above; `seed` takes the place of rule 4.
-
-    `Stopped` where rule 1 is broken.
-    """
+    """The program of a check by these rules, `seed` in place of rule 4; `Stopped` by rule 1."""
     assignment = ASSIGNMENTS[check.assignment]
     task, pieces = assignment.task(check.task), run.submissions[check.assignment].pieces
     others = [n for one in assignment.tasks if one is not task for n in one.names]
@@ -51,10 +48,7 @@ def _reference(number: str, task: str) -> tuple[Piece, ...]:
 
 
 def task_code(run: GradingRun, check: Check) -> str:
-    """The student's own code for the task of a check: its definitions, and what these use.
-
-    What other tasks ask for is left out.
-    """
+    """The student's own code for the task of a check, and what it uses but for other tasks'."""
     assignment = ASSIGNMENTS[check.assignment]
     task = assignment.task(check.task)
     others = {name for one in assignment.tasks for name in one.names} - set(task.names)

@@ -30,10 +30,7 @@ WRAPPED = ("_orig_mod.", "module.")  # how torch.compile and DistributedDataPara
 
 
 def read_weights(data: bytes | None, file: str = "model.safetensors") -> dict[str, Tensor]:
-    """The state dict in `data`; `Stopped`, in the student's words, where there is none to use.
-
-    `file` is what the notebook calls it.
-    """
+    """The state dict in `data`, called `file` in the notebook; `Stopped` where there is none."""
     if data is None:
         raise Stopped(
             Reason.MISSING,

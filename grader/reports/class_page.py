@@ -8,21 +8,22 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from grader.core.outcomes import CheckResult, Figure, Reason, Report
 from grader.reports.figures import svg
 from grader.reports.html import contents, document, text
-from grader.reports.item_analysis import FEWEST, ItemStatistics, item_statistics
+from grader.reports.item_analysis import EASY, FEWEST, HARD, WEAK, ItemStatistics, item_statistics
 from grader.reports.scorecard import mean_in_words, points, verdicts_in_words
-from grader.reports.shared_code import shared_code
+from grader.reports.similarity import Pair
 
 if TYPE_CHECKING:
     from grader.reports.shared_mistakes import SharedMistake
 
 BINS = 10
 MOST_MISSED = 5  # checks
+MOST_SIMILAR = 30  # pairs; similar.html has more
 PROGRAMS = 6  # of a wrong answer, side by side
 
 
@@ -32,16 +33,14 @@ def class_page(
     *,
     unread: Mapping[str, str] | None = None,
     missing: Mapping[str, str] | None = None,
-    same: Mapping[tuple[str, str], Sequence[str]] | None = None,
-    tasks: Mapping[tuple[str, str], Mapping[str, str]] | None = None,
+    similar: Sequence[Pair] = (),
 ) -> bytes:
     """One page of all reports, by assignment.
 
     Args:
         unread: student -> why nothing that was handed in could be graded.
         missing: student -> name, of those who handed in nothing.
-        same: (student, assignment) -> others with the same code.
-        tasks: (student, assignment) -> task -> digest of the code for it.
+        similar: pairs of similar hand-ins.
     """
     groups: dict[str, list[Report]] = {}
     for report in sorted(reports, key=lambda report: (report.assignment, report.student)):
@@ -52,17 +51,10 @@ def class_page(
     sections = {number: (_heading(group[0]), _in_short(group)) for number, group in groups.items()}
     body += contents(sections)
     for number, group in groups.items():
-        body += _assignment(group, _of(number, same or {}), _of(number, tasks or {}))
+        body += _assignment(group, [pair for pair in similar if pair.assignment == number])
     body += _people("Not graded: a person is needed", unread or {})
     body += _people("Handed in nothing", missing or {})
-    return document(title, "\n".join(body), wide=True)
-
-
-def _of(number: str, table: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
-    """By student, of one assignment."""
-    return {
-        student: value for (student, assignment), value in table.items() if assignment == number
-    }
+    return document(title, "\n".join(body), wide=True, script="class_page.js")
 
 
 def histogram(reports: Sequence[Report], bins: int = BINS) -> Figure:
@@ -83,11 +75,7 @@ def _share(report: Report) -> float:
     return report.score / report.settled if report.settled else 0.0
 
 
-def _assignment(
-    reports: Sequence[Report],
-    same: Mapping[str, Sequence[str]],
-    tasks: Mapping[str, Mapping[str, str]],
-) -> list[str]:
+def _assignment(reports: Sequence[Report], similar: Sequence[Pair]) -> list[str]:
     first = reports[0]
     settled = [report for report in reports if report.settled]
     tiers = ", ".join(sorted({report.tier for report in reports}))
@@ -106,7 +94,7 @@ def _assignment(
     lines += _listed("Most missed", _missed(reports, statistics_))
     lines += _unasked(reports)
     lines += ["<h3>Checks</h3>", _checks(reports, statistics_)]
-    return lines + _listed("Shared code", _shared(reports, same, tasks))
+    return lines + _listed("Similar hand-ins", _similar(reports, similar))
 
 
 def _heading(report: Report) -> str:
@@ -141,7 +129,12 @@ def _heat_map(reports: Sequence[Report]) -> str:
         )
     heads = "".join(f'<th scope="col" class="number">{text(task)}</th>' for task in tasks)
     head = f'<tr><th scope="col">student</th><th scope="col" class="number">points</th>{heads}</tr>'
-    return _table(head, rows)
+    steps = ("under 25 %", "from 25 %", "from 50 %", "from 75 %", "all points")
+    keys = "".join(f'<span class="heat-{at}">{name}</span>' for at, name in enumerate(steps))
+    legend = (
+        f'<p class="soft legend">Share of a task\'s points: {keys} open: a person is needed</p>'
+    )
+    return legend + _table(head, rows, "students")
 
 
 def _heat(checks: Sequence[CheckResult]) -> str:
@@ -152,7 +145,8 @@ def _heat(checks: Sequence[CheckResult]) -> str:
         return '<td class="number heat-open" title="waiting for a person">open</td>'
     earned = sum(check.earned or 0.0 for check in checks)
     share = earned / sum(check.points for check in checks)
-    return f'<td class="number heat-{math.floor(4 * share)}">{points(earned)}</td>'
+    shade = f"number heat-{math.floor(4 * share + 1e-9)}"
+    return f'<td class="{shade}" data-sort="{earned:g}">{points(earned)}</td>'
 
 
 def _link(student: str) -> str:
@@ -168,14 +162,14 @@ def _missed(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> list[
     hard.sort(key=lambda one: one.difficulty or 0.0)
     lines = []
     for one in hard[:MOST_MISSED]:
-        checks = _results(reports, one.check)
+        checks = _results(reports, one.checks[0])
         missed = [check for check in checks if check.earned is not None and not check.passed]
         counts = Counter(_asked(check) for check in missed)
         asked = "; ".join(
             f"{n} student{'s'[: n > 1]}: {words}" for words, n in sorted(counts.items(), key=_often)
         )
         lines.append(
-            f"<strong>{text(one.check)}</strong> {text(checks[0].title)} "
+            f"<strong>{text(', '.join(one.checks))}</strong> {text(checks[0].title)} "
             f"Missed by {len(missed)} of {one.n}. {text(asked)}"
         )
     return lines
@@ -231,7 +225,7 @@ def _checks(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> str:
     """Checks, those that cost most points first: difficulty and discrimination."""
     rows = []
     for one in sorted(items, key=lambda one: 1 if one.difficulty is None else one.difficulty):
-        checks = _results(reports, one.check)
+        checks = _results(reports, one.checks[0])
         numbers = (
             f"{one.n}",
             f"{sum(check.passed for check in checks)}",
@@ -239,26 +233,29 @@ def _checks(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> str:
             "–" if one.discrimination is None else f"{one.discrimination:+.2f}",
         )
         cells = "".join(f'<td class="number">{text(number)}</td>' for number in numbers)
-        rows.append(f'<tr><th scope="row">{text(one.check)}</th>{cells}</tr>')
+        names = "<br>".join(map(text, one.checks))
+        together = ' <span class="soft">(one item)</span>' if len(one.checks) > 1 else ""
+        cells += f'<td class="advice">{text(one.advice)}</td>'
+        rows.append(f'<tr><th scope="row">{names}{together}</th>{cells}</tr>')
     heads = "".join(
         f'<th scope="col" class="number">{name}</th>'
         for name in ("n", "all points", "difficulty", "discrimination")
     )
     legend = (
         '<p class="soft">n: submissions in which it is not open. Difficulty: mean share of the '
-        "points. Discrimination: the correlation of that share with the share earned on the other "
-        f"checks (for all or nothing, the point-biserial), from n = {FEWEST} on; below zero, look "
-        "at the check first.</p>"
+        f"points; a check under {HARD:g} or over {EASY:g} says little about a class. "
+        "Discrimination: the correlation of that share with the share earned on the other checks "
+        f"(for all or nothing, the point-biserial), from n = {FEWEST} on; under {WEAK:g} a check "
+        "is revised or dropped (Ebel and Frisbie), below zero by more than chance it is looked at "
+        "first. One item: checks of a task that everybody passed or missed together; their points "
+        "measure one thing.</p>"
     )
-    return _table(f'<tr><th scope="col">check</th>{heads}</tr>', rows) + legend
+    head = f'<tr><th scope="col">check</th>{heads}<th scope="col">what to do</th></tr>'
+    return _table(head, rows) + legend
 
 
-def _shared(
-    reports: Sequence[Report],
-    same: Mapping[str, Sequence[str]],
-    tasks: Mapping[str, Mapping[str, str]],
-) -> list[str]:
-    """Who has the same code as whom, and where."""
+def _similar(reports: Sequence[Report], pairs: Sequence[Pair]) -> list[str]:
+    """Who resembles whom, and where."""
     wrong = {
         (report.student, check.task)
         for report in reports
@@ -266,18 +263,20 @@ def _shared(
         if check.earned is not None and not check.passed
     }
     lines = []
-    for students, places in shared_code(same, tasks):
+    for pair in pairs[:MOST_SIMILAR]:
         facts = [
-            f"{task} (wrong)" if all((one, task) in wrong for one in students) else task
-            for task in places
+            f"{task} (wrong)" if all((one, task) in wrong for one in pair.students) else task
+            for task in pair.places
         ]
-        lines.append(f"{_links(students)}: {text(', '.join(facts) or 'everything')}")
+        where = f"{pair.share:.0%} of {', '.join(facts)}"
+        lines.append(f'{_links(pair.students)}: <a href="similar.html">{text(where)}</a>')
     return lines
 
 
-def _table(head: str, rows: Sequence[str]) -> str:
-    body = "\n".join(rows)
-    return f'<div class="wide"><table>\n<thead>{head}</thead>\n<tbody>{body}</tbody></table></div>'
+def _table(head: str, rows: Sequence[str], kind: str = "checks") -> str:
+    body = "<tbody>" + "\n".join(rows) + "</tbody>"
+    table = f'<table class="sortable {kind}">\n<thead>{head}</thead>\n{body}</table>'
+    return f'<div class="wide rows">{table}</div>'
 
 
 def _listed(heading: str, lines: Sequence[str]) -> list[str]:

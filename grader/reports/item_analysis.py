@@ -9,48 +9,80 @@ Source: Ebel & Frisbie 1991, "Essentials of Educational Measurement", chapter 13
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from grader.core.outcomes import Report
+from grader.core.outcomes import CheckResult, Report
 
 FEWEST = 5  # submissions, below which a correlation says nothing
+HARD, EASY = 0.25, 0.95  # difficulty below and above which a check says little about a class
+CHANCE = 1.96  # standard errors of a correlation, 1 / sqrt(n), that chance makes in 95 % of cases
+WEAK = 0.2  # discrimination below which Ebel & Frisbie revise or drop an item
 
 
 @dataclass(frozen=True)
 class ItemStatistics:
-    """One check over a class; `n` submissions in which it is not open."""
+    """One item over a class; `n` submissions in which it is not open.
 
-    check: str
+    Several checks of a task are one item where every submission earned the same share on each.
+    """
+
+    checks: tuple[str, ...]
     n: int
     difficulty: float | None
     discrimination: float | None
 
+    @property
+    def advice(self) -> str:
+        """What to do about it, the most urgent first; nothing where it works."""
+        if self.difficulty is None or self.n < FEWEST:
+            return "too few to say"
+        if self.discrimination is not None and self.discrimination < -CHANCE / math.sqrt(self.n):
+            return "the strong miss it more than the weak: look for a fault in the check"
+        if self.difficulty < HARD:
+            return "hardly anybody earns it: read the task's text as a student, and add a hint"
+        if self.difficulty > EASY:
+            return "nearly everybody earns it: keep it as a first step, with few points"
+        if self.discrimination is not None and self.discrimination < WEAK:
+            return "unrelated to the rest: see what its wrong answers have in common"
+        return ""
+
 
 def item_statistics(reports: Sequence[Report]) -> list[ItemStatistics]:
-    """Every check of these reports of one assignment, in the order of the score card."""
-    shares: dict[str, list[tuple[float, float | None]]] = {}
-    for report in reports:
+    """Every item of these reports of one assignment, in the order of the score card."""
+    columns: dict[str, dict[int, CheckResult]] = {}
+    for at, report in enumerate(reports):
         for check in report.checks:
-            rows = shares.setdefault(check.id, [])
+            column = columns.setdefault(check.id, {})
             if check.earned is not None:
-                others = report.settled - check.points
-                rest = (report.score - check.earned) / others if others > 0 else None
-                rows.append((check.earned / check.points, rest))
+                column[at] = check
+    items: dict[object, list[str]] = {}
+    for name, column in columns.items():
+        shares = [(at, (check.earned or 0) / check.points) for at, check in column.items()]
+        differ = len(shares) >= FEWEST and len({share for _, share in shares}) > 1
+        task = name.partition("-")[0]
+        items.setdefault((task, *shares) if differ else name, []).append(name)
     return [
-        ItemStatistics(
-            check=name,
-            n=len(rows),
-            difficulty=sum(share for share, _ in rows) / len(rows) if rows else None,
-            discrimination=_discrimination(rows),
-        )
-        for name, rows in shares.items()
+        _statistics([columns[name] for name in names], names, reports) for names in items.values()
     ]
 
 
-def _discrimination(rows: Sequence[tuple[float, float | None]]) -> float | None:
-    pairs = [(share, rest) for share, rest in rows if rest is not None]
-    return correlation(pairs) if len(pairs) >= FEWEST else None
+def _statistics(
+    columns: Sequence[Mapping[int, CheckResult]], names: Sequence[str], reports: Sequence[Report]
+) -> ItemStatistics:
+    rows, pairs = [], []
+    for at in columns[0]:
+        earned = sum(column[at].earned or 0 for column in columns)
+        worth = sum(column[at].points for column in columns)
+        rows.append(earned / worth)
+        if (others := reports[at].settled - worth) > 0:
+            pairs.append((rows[-1], (reports[at].score - earned) / others))
+    return ItemStatistics(
+        checks=tuple(names),
+        n=len(rows),
+        difficulty=sum(rows) / len(rows) if rows else None,
+        discrimination=correlation(pairs) if len(pairs) >= FEWEST else None,
+    )
 
 
 def correlation(pairs: Sequence[tuple[float, float]]) -> float | None:

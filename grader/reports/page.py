@@ -1,7 +1,9 @@
 """A student's page: points, facts, hints, where to read, pictures. Never a check's code or seed."""
 
+import re
 from collections.abc import Sequence
 
+from grader.adapters import ASSIGNMENTS
 from grader.core.outcomes import CheckResult, Report, Verdict
 from grader.reports.figures import svg
 from grader.reports.html import contents, document, text
@@ -20,14 +22,18 @@ SENTENCES = {
     Verdict.UNMARKED: "Your written answers are not marked yet. You lose no points by it.",
     Verdict.PERSON: "Some points are open: a person will look at them. You lose none by it.",
 }
-
-
 FEW = 2  # assignments that a title names
+SECTION = re.compile(r"\bsection (\d+)\.(\d+)\b")
 
 
-def page(reports: Sequence[Report]) -> bytes:
-    """One page for one student, of one or more assignments."""
-    student = next((report.student for report in reports if report.student), "")
+def page(reports: Sequence[Report], *, name: str = "", book: str = "") -> bytes:
+    """One page for one student, of one or more assignments.
+
+    Args:
+        name: of the student; without it the page has the id.
+        book: address of the site that `make book` makes, which "Read: section 2.1" links to.
+    """
+    student = name or next((report.student for report in reports if report.student), "")
     names = [f"{report.assignment} {report.title}" for report in reports]
     whole = f"{len(names)} assignments" if len(names) > FEW else ", ".join(names)
     title = f"{student}: {whole}" if student else whole
@@ -35,7 +41,7 @@ def page(reports: Sequence[Report]) -> bytes:
     pairs = zip(reports, names, strict=True)
     body += contents({one.assignment: (name, _total(one)) for one, name in pairs})
     for report in reports:
-        body += _report(report, alone=len(reports) == 1)
+        body += _report(report, book, alone=len(reports) == 1)
     return document(title or "Nothing was graded", "\n".join(body))
 
 
@@ -45,7 +51,7 @@ def no_page(student: str) -> bytes:
     return document(student, f"<h1>{text(student)}</h1>\n<p>{text(sentence)}</p>")
 
 
-def _report(report: Report, *, alone: bool) -> list[str]:
+def _report(report: Report, book: str, *, alone: bool) -> list[str]:
     heading = text(f"{report.assignment} {report.title}")
     lines = [] if alone else [f'<h2 id="{text(report.assignment)}">{heading}</h2>']
     lines.append(f'<p class="score">{_total(report)}</p>')
@@ -59,8 +65,7 @@ def _report(report: Report, *, alone: bool) -> list[str]:
         earned = points(earned_of(checks))
         there = points(sum(check.points for check in checks))
         lines.append(f"<h3>{text(task_name(report, task))}: {earned} of {there} points</h3>")
-        lines += [_check(check) for check in checks]
-    lines.append(_footer(report))
+        lines += [_check(check, book) for check in checks]
     return lines
 
 
@@ -68,7 +73,7 @@ def _total(report: Report) -> str:
     return f"{points(report.score)} of {points(report.max_score)} points"
 
 
-def _check(check: CheckResult) -> str:
+def _check(check: CheckResult, book: str) -> str:
     kind = "good" if check.passed else "bad" if check.earned == 0 else "open"
     worth = f"{points(check.earned)} of {points(check.points)}"
     parts = [
@@ -83,7 +88,7 @@ def _check(check: CheckResult) -> str:
     if check.hint:
         parts.append(f"<p><strong>Hint:</strong> {text(check.hint)}</p>")
     if check.concept and not check.passed and check.earned is not None:
-        parts.append(f"<p><strong>Read:</strong> {text(check.concept)}</p>")
+        parts.append(f"<p><strong>Read:</strong> {_linked(check.concept, book)}</p>")
     facts = public_facts(check)
     if facts:
         rows = "".join(f"<dt>{text(k)}</dt><dd>{text(v)}</dd>" for k, v in facts.items())
@@ -100,11 +105,13 @@ def _message(check: CheckResult) -> str:
     return "a person will look at this" if check.earned is None else check.reason.value
 
 
-def _footer(report: Report) -> str:
-    without = "".join(f"<br>Without: {text(weakness)}" for weakness in report.weaknesses)
-    handed_in = f"<br>Handed in: {text(report.digest[:16])}" if report.digest else ""
-    return (
-        f"<footer><p>Verdict: {text(report.verdict.value)}"
-        f"<br>Isolation: {text(report.tier)}{without}{handed_in}"
-        f"<br>Checks: {text(report.checks_digest[:16])}</p></footer>"
+def _linked(concept: str, book: str) -> str:
+    """Where to read, "section 2.1", as a link to that section of the book, if there is one."""
+    section = SECTION.search(concept)
+    assignment = ASSIGNMENTS.get(section[1].zfill(2)) if section else None
+    if not book or section is None or assignment is None:
+        return text(concept)
+    address = (
+        f"{book.rstrip('/')}/assignments/{assignment.stem}.html#section-{section[1]}-{section[2]}"
     )
+    return f'<a href="{text(address)}">{text(concept)}</a>'

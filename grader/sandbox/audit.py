@@ -37,10 +37,7 @@ FOLDERS = ("ctypes", "importlib", "pathlib")  # likewise
 
 
 def watch(finder: MetaPathFinder, home: str) -> None:
-    """Refuse from now on what student code may not do; files only below `home` are theirs.
-
-    `finder` must be asked for imports. There is no way back.
-    """
+    """Refuse for good what student code may not do; `finder` has to be asked for imports."""
     stdlib = Path(sysconfig.get_path("stdlib"))
     carriers = tuple(str(stdlib / f"{name}.py") for name in CARRIERS.split())
     carriers += (*(str(stdlib / name) for name in FOLDERS), "<frozen ")

@@ -97,10 +97,7 @@ class Confinement:
         return "" if self.folder else tempfile.mkdtemp(prefix="kws-check-")
 
     def bind(self, folder: str, limit: Limits, *, trains: bool = False) -> None:
-        """In the check process: from here on it is confined. OSError where a part refuses.
-
-        One that `trains` gets the session's GPU, if there is one.
-        """
+        """Confine this check process from here on; OSError where a part refuses."""
         gpu = self.gpu if trains else None
         if self.tier is Tier.SEALED:
             namespaces.lay_empty_folder(self.folder, limit.disk)

@@ -13,8 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Seen:
-    """A call of a model as its accuracy is measured: the output, how many self-attentions ran, and
-    how many of them with the weights of an earlier one."""
+    """A call of a model: output, self-attentions, and those with the weights of an earlier one."""
 
     output: Any
     attentions: int

@@ -59,11 +59,7 @@ class Gpu:
 
 
 def read_gpu(environ: Mapping[str, str] = os.environ, devices: Path = Path("/dev")) -> Gpu | None:
-    """The GPU that KWS_GRADER_GPU asks for, without nodes where there are none; None if not asked.
-
-    Raises:
-        UsageError: the variable is neither 1 nor 0.
-    """
+    """The GPU that KWS_GRADER_GPU asks for (1, 0 or unset), without nodes where there are none."""
     wanted = environ.get(VARIABLE, "0") or "0"
     if wanted not in ("0", "1"):
         raise UsageError(f"{VARIABLE}={wanted!r}: give 1 to train on a GPU (--retrain), 0 not to")

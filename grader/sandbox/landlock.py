@@ -59,11 +59,7 @@ def _add(ruleset: int, path: str, rights: int) -> None:
 
 
 def read_only_rules(paths: Iterable[str], without: Iterable[str]) -> list[Rule]:
-    """Rules to read what lies below `paths` but not what is, or lies below, one of `without`.
-
-    Names in a folder that holds something of `without` can be listed, its files not be read. What
-    lies below a folder that may be read whole needs no rule of its own.
-    """
+    """Rules to read what is below `paths` but not below `without`; names there can be listed."""
     rules: dict[str, int] = {}
     hidden = sorted({os.path.realpath(path) for path in without})
     for path in sorted({os.path.realpath(path) for path in paths}):

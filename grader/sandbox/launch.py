@@ -1,8 +1,4 @@
-"""Start the sandbox's server: needs no torch here, so both processes can load it side by side.
-
-The server gets a clean environment, one socket, and nothing else of ours: `grader.sandbox.server`
-is what runs there.
-"""
+"""Start the sandbox's server with a clean environment and one socket; torch loads there."""
 
 import os
 import site

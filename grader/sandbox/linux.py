@@ -51,11 +51,7 @@ def unshare(flags: int) -> None:
 
 
 def collapse() -> None:
-    """Put this process's own memory into large pages, so that a fork has fewer to copy the list of.
-
-    What the allocator asks for lies in them already; large tables of shared libraries do not.
-    Linux before 6.1 does not know the call: then a fork takes longer, and all else is the same.
-    """
+    """Put this process's memory into large pages, which a fork copies sooner, from Linux 6.1 on."""
     for line in Path("/proc/self/maps").read_text().splitlines():
         span, rights = line.split()[:2]
         start, end = (int(number, 16) for number in span.split("-"))

@@ -22,8 +22,7 @@ LOSSES: Mapping[str, Callable[..., Tensor]] = {
 
 
 def observe(module: nn.Module, args: Sequence[Any], flat: int | None) -> tuple[Any, int, int]:
-    """One call: output, self-attentions, and those with the weights of an earlier one. The
-    attention called `flat` is made even."""
+    """Call once: output, self-attentions, repeated ones; with the attention `flat` made even."""
     operators = Operators(module, tensors_of(args), flat)
     with operators:
         output = module(*args)
@@ -42,10 +41,7 @@ def fit(
     seed: int,
     device: str = "cpu",
 ) -> list[float]:
-    """Train for `steps` steps on (inputs …, target) in turn; the losses, up to one not finite.
-
-    `lr` is one learning rate, or one for each step. Afterwards the module is on the CPU.
-    """
+    """Train on (inputs …, target) in turn, ending on the CPU; the losses, up to one not finite."""
     place = choose_device(device)
     module.to(place)
     batches = [tree_map_only(Tensor, lambda x: x.to(place), list(batch)) for batch in batches]

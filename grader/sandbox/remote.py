@@ -116,10 +116,7 @@ class RemoteModule(_Remote):
         seed: int = 0,
         device: str = "cpu",
     ) -> tuple[float, ...]:
-        """Train it on batches (inputs …, target) in turn; the losses, up to one not finite.
-
-        `lr` is one learning rate, or one for each step. It is on the CPU before and after.
-        """
+        """Train on (inputs …, target) in turn, ending on the CPU; losses, up to one not finite."""
         options = {"steps": steps, "lr": lr, "loss": loss, "optimizer": optimizer, "seed": seed}
         options["device"] = device
         losses = self._form("fit", forms.read_losses, (batches,), options)

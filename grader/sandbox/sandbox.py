@@ -43,11 +43,7 @@ class Sandbox:
         launched: Launched | None = None,
         gpu: Gpu | None = None,
     ):
-        """UsageError where the machine lacks the tier asked for; None takes the best it has.
-
-        `launched` is a server that was started before. Where a confined process cannot use the
-        `gpu` there is none, and a weakness says why.
-        """
+        """UsageError where the machine lacks the tier asked for; None takes the best it has."""
         self.limits = limits or Limits()
         self._owner = os.getpid()
         server = launched or launch()
@@ -89,10 +85,7 @@ class Sandbox:
         return f"{self.tier.value} with a GPU" if self.gpu else self.tier.value
 
     def session(self, withheld: Sequence[str] = (), gpu: Gpu | None = None) -> "Session":
-        """Processes for one submission; `withheld` modules of kws do not exist for it.
-
-        A check that trains gets `gpu`, or the sandbox's own.
-        """
+        """Processes for one submission, without `withheld` modules; `gpu` if a check trains."""
         return Session(self, withheld, gpu or self.gpu)
 
     def close(self) -> None:
@@ -175,10 +168,7 @@ class Session:
     def check(
         self, code: Code, *, seconds: float | None = None, trains: bool = False
     ) -> RemoteStudent:
-        """A fresh process that loads `code`; a context manager. `seconds` as in `Limits`.
-
-        One that `trains` has the GPU, if there is one, and no other has.
-        """
+        """A fresh process that loads `code`, a context manager; the GPU only if it `trains`."""
         limits = replace(self._limits, seconds=seconds) if seconds else self._limits
         self._drain(0.0)
         self._last += 1

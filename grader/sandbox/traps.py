@@ -120,11 +120,7 @@ def loaded() -> frozenset[str]:
 
 @cache
 def places() -> dict[int, list[tuple[str, str]]]:
-    """The id of each function that a loaded module names -> module and name, wherever it is named.
-
-    The server asks before it forks: to look at every name in each check would have the kernel copy
-    the pages that the names are in.
-    """
+    """ID of each function that loaded modules name -> (module, name) pairs: asked before a fork."""
     table: dict[int, list[tuple[str, str]]] = {}
     for name, module in sorted(sys.modules.items()):
         if isinstance(module, types.ModuleType):

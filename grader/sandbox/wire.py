@@ -83,11 +83,7 @@ class Opaque:
 def dump(
     value: Any, special: Callable[[Any], Any] = lambda x: x, most: int | None = None
 ) -> list[bytes]:
-    """The frame of `value`, as parts to be written one after the other.
-
-    `special` may put a `Ref` or a plain value in the place of anything else, before it is looked
-    at. TooLarge where the body would hold more than `most` bytes.
-    """
+    """The frame of `value` in parts; `special` replaces what cannot cross; TooLarge over `most`."""
     writer = _Writer(special, most)
     text = json.dumps(writer.plain(value, 0), separators=(",", ":")).encode()
     if len(text) > MAX_JSON:
@@ -212,10 +208,7 @@ def _tensors(body: bytes) -> dict[str, torch.Tensor]:
 
 
 def vet_header(body: bytes, sizes: Mapping[str, int]) -> dict[str, Any]:
-    """The header of a safetensors file; Malformed, or what json raises, unless all fits together.
-
-    `sizes`: bytes of one element, by the names of the dtypes that it may hold.
-    """
+    """The header of a safetensors file, given bytes per dtype; Malformed unless it fits."""
     (size,) = struct.unpack("<Q", body[:8])
     if size > MAX_JSON:
         raise Malformed("a header of too many bytes")

@@ -1,8 +1,4 @@
-"""The check process: binds itself, loads the student's pieces, and answers one request at a time.
-
-Nothing in here is trusted by the evaluator once a student's piece has run. The first answer, that
-the process is confined, is sent before.
-"""
+"""The check process: confined, then loads the student's pieces and answers requests, untrusted."""
 
 import gc
 import io

@@ -26,10 +26,7 @@ HOSTILE = "asks the garbage collector for the expected value"
 def make_class(
     out: Path, reference: Path, numbers: Sequence[str] = tuple(ASSIGNMENTS)
 ) -> dict[str, str]:
-    """Write a folder for each student below `out`; student -> what to expect of the work.
-
-    `numbers` are the assignments that are handed in, 01 and 02 among them.
-    """
+    """Write a folder for each student below `out`; student -> what to expect of the work."""
     expectations = {}
     for student, expected, files in _students(reference, numbers):
         for name, data in files.items():

@@ -134,10 +134,7 @@ async def _run_and_grade(wanted: list[Assignment], folder: Path, start: float) -
 
 
 async def run_notebook(assignment: Assignment, folder: Path, line: int = 0) -> Path:
-    """Execute a notebook with our answers in `folder`, where pictures and weights stay too.
-
-    Its progress is shown on this line of the terminal. UsageError if a cell fails.
-    """
+    """Execute a notebook with our answers in `folder`; UsageError if a cell fails."""
     target = folder / f"{assignment.stem}.ipynb"
     digest = sha256_of(solution(assignment.number))
     if target.exists() and nbformat.read(target, 4).metadata.get("source") == digest:

@@ -163,10 +163,7 @@ def scripts_among(answers: Iterable[Answer]) -> Scripts:
 
 
 def with_helpers(answer: Answer, scripts: Scripts) -> Answer:
-    """The answer and, in front of its own, what the scripts define that it imports names from.
-
-    The imports are left out: what they ask for is there.
-    """
+    """The answer, in front of it what the scripts define that it imports names from."""
     read, notes = [answer], []
     founds: list[list[FoundStatement]] = []
     for importer in read:  # which grows

@@ -68,10 +68,7 @@ class File:
 
 @dataclass(kw_only=True)
 class Collected:
-    """All files that may matter, sorted by path, and what was left out, in words.
-
-    `closed` names what may hold answers and was not read: a person looks at it.
-    """
+    """All files that may matter, sorted by path; `closed` were not read and need a person."""
 
     files: list[File] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)

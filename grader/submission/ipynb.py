@@ -1,7 +1,4 @@
-"""The cells of a notebook: nbformat 4, and 3, whose cells lie in worksheets.
-
-What is not whole JSON, as an upload that was cut, is not read: a person looks at it.
-"""
+"""The cells of a notebook of nbformat 4 or 3; a person looks at what is not whole JSON."""
 
 import json
 import re
@@ -18,10 +15,7 @@ MARK = re.compile(r'"(?:cell_type|nbformat)"')
 
 @dataclass(frozen=True, kw_only=True)
 class NotebookCell:
-    """One cell; `kind` is code, markdown, raw or unknown.
-
-    `where` is "cell 7" as the student counts, or the name of a script; `raw` is its JSON.
-    """
+    """One cell of any `kind`; `where` is "cell 7", counted from 1, or the name of a script."""
 
     kind: str
     source: str
@@ -31,10 +25,7 @@ class NotebookCell:
 
 @dataclass(frozen=True, kw_only=True)
 class NotebookFile:
-    """What was read: the cells, the assignment that the metadata name, and what was repaired.
-
-    `broken` says why nothing could be read.
-    """
+    """Cells, the assignment that the metadata name, repairs; `broken` says why there are none."""
 
     cells: tuple[NotebookCell, ...] = ()
     assignment: str | None = None

@@ -1,7 +1,4 @@
-"""A notebook of any size without what its cells printed, read in little memory.
-
-Prints of a training may fill hundreds of megabytes. Figures stay: they may be written answers.
-"""
+"""A notebook of any size without its printed outputs, read in little memory; figures stay."""
 
 import re
 from typing import Protocol
@@ -36,10 +33,7 @@ def read_notebook_bytes(stream: Stream, most: int) -> bytes | None:
 
 
 class Slim:
-    """Takes the bytes of a notebook in parts and keeps all but its outputs, of these the figures.
-
-    JSON is not checked: what is not JSON is not JSON afterwards either.
-    """
+    """Takes the bytes of a notebook in parts and keeps all but outputs that are not figures."""
 
     def __init__(self) -> None:
         self.kept = bytearray()

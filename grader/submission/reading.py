@@ -31,11 +31,10 @@ def read_submissions(
     assignment: str | None = None,
     catalog: Mapping[str, Assignment] = ASSIGNMENTS,
 ) -> list[Submission]:
-    """What the student handed in at `path`, one Submission for each assignment, sorted.
+    """What the student handed in at `path`: the Submission to `assignment`, or to each one found.
 
-    With `assignment`, that one alone, always; without, those that were found. Where nothing can be
-    separated there is one Submission with `assignment=""`, without pieces, whose repairs say why.
-    UsageError if there is nothing at `path`, or no such assignment.
+    Where nothing can be separated there is one with `assignment=""`, without pieces, whose repairs
+    say why. UsageError if there is nothing at `path`, or no such assignment.
     """
     path = Path(path)
     if not path.exists():

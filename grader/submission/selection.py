@@ -78,10 +78,7 @@ def examine(
 
 
 def unreadable(text: str, where: str, line: int = 1) -> list[Piece]:
-    """The functions and classes that begin in a text in which Python reads none, to be told of.
-
-    `line` is that of the cell on which the text begins.
-    """
+    """Functions and classes that begin in a text in which Python reads none, for messages."""
     lines = text.split("\n")
     begins = [n for n, each in enumerate(lines) if each[:1].strip() and each[:1] not in "#)]}"]
     pieces = []
@@ -96,11 +93,7 @@ def unreadable(text: str, where: str, line: int = 1) -> list[Piece]:
 def select_pieces(
     found: Sequence[FoundStatement], wanted: Collection[str], lost: Sequence[Piece] = ()
 ) -> Selection:
-    """The pieces of a submission of an assignment that asks for the `wanted` names.
-
-    Those `lost`, as `unreadable` finds them, follow where nothing else defines their names, the
-    last of each: they run nowhere, but whoever needs them is told where they stand.
-    """
+    """The pieces of an answer to `wanted` names; of `lost`, which never run, what none defines."""
     found = _plain_data_classes(found)
     runs = [n for n, each in enumerate(found) if each.runs]
     decision = decide(
@@ -166,10 +159,7 @@ def select_pieces(
 def _changing(
     found: Sequence[FoundStatement], kept: Collection[int], losers: Collection[int]
 ) -> tuple[set[int], set[int]]:
-    """Which statements, that define nothing, change something in place and may do so.
-
-    Then those that are outdated: they change a definition that another has replaced, or are checks.
-    """
+    """Statements that change something and may; then those that change what is replaced."""
     functions = {
         name for n in kept if isinstance(found[n].node, Definition) for name in found[n].names
     }
@@ -249,10 +239,7 @@ def _needed(
     changing: Collection[int],
     wanted: Collection[str],
 ) -> tuple[set[int], set[str]]:
-    """Assignments left out so far without which an answer fails, and what these need in turn.
-
-    Then all names that the answers come upon.
-    """
+    """Assignments left out so far that the answers need; then all names that these come upon."""
     defined = {name for n in kept for name in found[n].names} | BUILTINS
     # Calls such as `TABLE = make_table(80)` do not run by themselves, as most of them train or
     # download. They are let in for a name that nothing else defines.

@@ -42,10 +42,7 @@ class Lost:
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedCell:
-    """The statements of a cell, in order; what was repaired; whether it has magics.
-
-    `lost` is what Python cannot read between the statements.
-    """
+    """The statements of a cell, repairs, `lost` lines between them; whether it has magics."""
 
     statements: tuple[Statement, ...] = ()
     notes: tuple[str, ...] = ()
@@ -96,11 +93,7 @@ def _depth(source: str) -> int:
 
 
 def read_code(source: str, effort: Effort) -> ParsedCell:
-    """The statements of one cell, read as `kws check` reads it.
-
-    Where Python reads none, look-alike characters are repaired; then each statement that Python can
-    read is kept.
-    """
+    """The statements of a cell as `kws check` reads it; else repaired, or what can be read."""
     if effort.left < 0:
         return ParsedCell(
             notes=("it was not read: there is too much code that Python cannot read",)

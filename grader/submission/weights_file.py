@@ -1,8 +1,4 @@
-"""Which trained weights belong to a notebook: of those handed in, and of those beside it.
-
-To grade one file of a folder is to mean the weights that its student trained; what begins with the
-same number may be another student's.
-"""
+"""Which trained weights belong to a notebook: of those handed in, and of those beside it."""
 
 import re
 from pathlib import Path, PurePosixPath
@@ -13,11 +9,7 @@ from grader.submission.decoding import listed, short
 
 
 def add_weights_beside(collected: Collected, path: Path) -> None:
-    """For a lone notebook: the weights in its folder that can be no other's.
-
-    Those called like it; or else `model`, those called like an assignment, and those that begin
-    with an assignment's number as the notebook does, where no second file does.
-    """
+    """For a lone notebook: the weights in its folder that can be no other's."""
     beside = [
         file
         for file in sorted(path.parent.glob(f"*{WEIGHTS}"))
@@ -40,10 +32,7 @@ def add_weights_beside(collected: Collected, path: Path) -> None:
 def choose_weights(
     assignment: Assignment, answer: PurePosixPath, collected: Collected
 ) -> tuple[bytes | None, list[str]]:
-    """The weights under the assignment's stem or number, or `model`, or the only ones; and notes.
-
-    Those nearest to the file of the answer count.
-    """
+    """The weights by stem, number or `model`, or the only ones, nearest to the answer; notes."""
     stem = assignment.stem
     ours = re.compile(rf"0?{int(assignment.number)}(?:[_.-].*)?")
     ranked: list[tuple[int, str, bytes]] = []

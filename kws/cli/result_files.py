@@ -103,11 +103,7 @@ def homework_csv(
 
 
 def recordings_of(folder: Path) -> list[Path]:
-    """The recordings in `folder`, its audio/ or its test/audio/, sorted by name.
-
-    Raises:
-        UsageError: there is no such folder, or none of the three holds recordings.
-    """
+    """The recordings in `folder`, its audio/ or its test/audio/, sorted; UsageError for none."""
     from kws.data.listing import audio_files, existing_folder
 
     existing_folder(folder)

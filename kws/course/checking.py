@@ -91,8 +91,8 @@ def check(check_id: str, title: str) -> Iterator[None]:
         if isinstance(error, Unmet):
             _say("✗", check_id, str(error))
             raise
-        hint = getattr(error, "kws_hint", "")
-        _say("✗", check_id, "the answer raised an error, see below" + _hint(hint))
+        hint, usual = getattr(error, "kws_hint", ""), getattr(error, "kws_usual", "")
+        _say("✗", check_id, "the answer raised an error, see below" + usual + _hint(hint))
         raise
     _say("✓", check_id, title)
 
@@ -155,8 +155,11 @@ def check_values(trial_id: str, *answers: Any) -> None:
             raise
         except Exception as error:
             _expect_own(called, trial)
-            question = _door(error) or golden.question([*found, error], trial)
+            shown = [*found, error]
+            question = golden.question(shown, trial) or _door(error)
+            usual = "" if question else golden.usual(shown)
             error.kws_hint = question  # type: ignore[attr-defined]
+            error.kws_usual = usual  # type: ignore[attr-defined]
             raise
 
 
@@ -188,7 +191,8 @@ def _expect_record(found: list[Any], golden: Golden, trial: Trial) -> None:
     what, record = golden.expected[len(found) - 1]
     fact = record.difference(found[-1], trial.rtol, trial.atol)
     if fact is not None:
-        raise Unmet(f"{what}: {fact}", golden.question(found, trial))
+        question = golden.question(found, trial)
+        raise Unmet(f"{what}: {fact}{'' if question else golden.usual(found)}", question)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kws.course.patterns import axes_of, find_change, find_factor, find_place
+
 SHOWN = 12  # numbers that are shown, longer tensors are summarized by random projections
 PROJECTIONS = 4
 DIGITS = 7
@@ -32,8 +34,8 @@ class Record:
     odd: tuple[int, int] = (0, 0)  # how many numbers are NaN, and how many infinite
 
     @staticmethod
-    def of(value: Any) -> "Record":
-        """The record of a plain value (`kws.course.trial.plain`)."""
+    def of(value: Any, *, axes: bool = False) -> "Record":
+        """The record of a plain value (`kws.course.trial.plain`); with `axes` more of a tensor."""
         value = _tensor_if_numbers(value)
         kind = _kind(value)
         if not isinstance(value, Tensor):
@@ -50,6 +52,8 @@ class Record:
         else:
             digits = DIGITS if kind in ROUNDED else COUNTED
             content = {"projections": _projections(numbers, digits), "scale": _scale(numbers)}
+            if axes and not value.is_complex():
+                content["axes"] = axes_of(numbers, _weights)
         return Record(kind=kind, shape=tuple(value.shape), content=content, odd=odd)
 
     @staticmethod
@@ -88,14 +92,33 @@ class Record:
         if self.kind != other.kind:
             return f"got {_dtype(value)}, expected {_EXPECTED[self.kind]}"
         if self.shape != other.shape:
-            return f"got shape {other.shape}, expected {self.shape}"
+            return f"got shape {other.shape}, expected {self.shape}{self._pattern(value)}"
         if self.odd != other.odd:
             return _oddities(other, self)
         if self._same_numbers(other, rtol, atol):
             return None
         if isinstance(self.content, list):
-            return f"got\n{_shown(other)}\n  expected\n{_shown(self)}"
-        return "the shape is right, but the values differ from the reference"
+            return f"got\n{_shown(other)}\n  expected\n{_shown(self)}{self._pattern(value)}"
+        return f"the shape is right, but the values differ from the reference{self._pattern(value)}"
+
+    def _pattern(self, value: Any) -> str:
+        """What a tensor of other values has in common with this one, to be added to the fact."""
+        value = _as_asked(value, self.kind)
+
+        def agrees(changed: Tensor) -> bool:
+            other = Record.of(changed)
+            same = (other.shape, other.odd) == (self.shape, self.odd)
+            return same and self._same_numbers(other, 1e-4, 1e-5)
+
+        other = Record.of(value, axes=True)
+        found = find_change(value, agrees)
+        if not found and other.shape == self.shape and self.kind in ROUNDED:
+            ones = Record.of(torch.ones_like(value))
+            found = find_factor(_known(other), _known(self), _known(ones))
+        if not found and other.shape == self.shape and "axes" in self.content:
+            axes = other.content["axes"], self.content["axes"]
+            found = find_place(axes[0], axes[1], self.content["scale"])
+        return f": {found}" if found else ""
 
     def is_like(self, other: "Record", rtol: float, atol: float) -> bool:
         """Whether the value of which only `other` is known could be this one, up to rounding."""
@@ -103,6 +126,13 @@ class Record:
             return self._same_plain(other, rtol, atol)
         same_form = (self.kind, self.shape, self.odd) == (other.kind, other.shape, other.odd)
         return same_form and self._same_numbers(other, rtol, atol)
+
+    def distance(self, other: "Record") -> float:
+        """How far apart two records of tensors of one shape are; infinite for other records."""
+        same_form = (self.kind, self.shape) == (other.kind, other.shape)
+        if self.shape is None or not same_form or self.odd != other.odd:
+            return 0.0 if self == other else math.inf
+        return math.dist(_known(self), _known(other))
 
     def _same_numbers(self, other: "Record", rtol: float, atol: float) -> bool:
         """Of tensors of one kind, shape and oddity."""
@@ -124,7 +154,7 @@ class Record:
 
 def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | None:
     """As `Record.difference`, with the expected value itself: also the largest difference."""
-    record = Record.of(expected)
+    record = Record.of(expected, axes=True)
     given, actual = actual, _as_asked(actual, record.kind)
     expected = _tensor_if_numbers(expected)
     comparable = (
@@ -147,7 +177,12 @@ def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | No
     place = tuple(int(index) for index in torch.unravel_index(gap.argmax(), gap.shape))
     largest = f"largest difference {gap.max():.3g} at {place[0] if len(place) == 1 else place}"
     count = f"{wrong} of {gap.numel()} values differ"
-    return f"the shape is right, but {count} ({largest})"
+    return f"the shape is right, but {count} ({largest}){record._pattern(actual)}"
+
+
+def _known(record: Record) -> list[float]:
+    """The numbers that are known of a tensor."""
+    return record.content if isinstance(record.content, list) else record.content["projections"]
 
 
 _EXPECTED = {

@@ -23,7 +23,8 @@ from kws.errors import UsageError
 
 FILE = "goldens.json"
 RAISED = "raised"
-LONGEST = 160  # characters of an exception that are compared
+USUAL = 3  # questions where no known mistake has the results
+LONGEST = 300  # characters of an exception that are compared
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,7 @@ class Golden:
     mistakes: tuple[Mistake, ...]
 
     def question(self, results: Sequence[Any], trial: Trial) -> str:
-        """What to ask whoever has these results: of the mistake that has all of them, or "".
-
-        An exception stands for the results that it kept from coming.
-        """
+        """What to ask who has these results, or this exception instead of some; or ""."""
         for mistake in self.mistakes:
             if all(
                 _is_result(mistake.results.get(at, record), value, trial)
@@ -58,6 +56,18 @@ class Golden:
             ):
                 return mistake.question
         return ""
+
+    def usual(self, results: Sequence[Any]) -> str:
+        """Where no mistake has these results: those that first show where these do, nearest first.
+
+        A line to add to the fact, with three questions at most; nothing where there are none.
+        """
+        last = len(results) - 1
+        shown = [one for one in self.mistakes if min(one.results, default=0) == last]
+        record = _record_of(results[-1])
+        shown.sort(key=lambda one: one.results[last].distance(record) if one.results else 0)
+        questions = list(dict.fromkeys(one.question for one in shown))[:USUAL]
+        return f"\n  often it is one of these: {' / '.join(questions)}" if questions else ""
 
 
 @cache
@@ -94,9 +104,13 @@ def tasks_before(task: str) -> tuple[str, ...]:
 
 
 def raised(error: BaseException) -> Record:
-    """The record of an exception: its type and the first line of its text."""
-    text = str(error).partition("\n")[0]
+    """The record of an exception: its type and the beginning of its text, in one line."""
+    text = " ".join(str(error).split())
     return Record(kind=RAISED, shape=None, content=f"{type(error).__name__}: {text}"[:LONGEST])
+
+
+def _record_of(value: Any) -> Record:
+    return raised(value) if isinstance(value, BaseException) else Record.of(value)
 
 
 def _is_result(record: Record, value: Any, trial: Trial) -> bool:

@@ -32,10 +32,7 @@ class Operator:
 
     @property
     def attends(self) -> bool:
-        """Is it the softmax of a self-attention, (..., T, T)? One of pooling is not square.
-
-        A few frames more on either side do not change what it is.
-        """
+        """Is it the softmax of a self-attention, (..., T, T), up to a few frames on either side?"""
         if self.name in FUSED:
             return True
         frames = self.shape[-2:]

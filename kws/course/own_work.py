@@ -168,11 +168,7 @@ def operators() -> tuple[tuple[str, str, str, str], ...]:
 
 
 def occupy(forbidden: Iterable[str], trap_of: Callable[[str], Callable[..., Any]]) -> list[Any]:
-    """Put traps in the place of the kernels that answer what is forbidden.
-
-    They stand below whatever modes and names an answer goes by, for as long as what is returned
-    lives: with its end the kernels are back.
-    """
+    """Put traps in the place of forbidden kernels for as long as what is returned lives."""
     import torch
 
     held = []
@@ -192,11 +188,7 @@ class ReadyAnswer(RuntimeError):  # noqa: N818  (a verdict)
 
 @contextmanager
 def watch_calls(names: Iterable[str], called: list[str]) -> Iterator[None]:
-    """Add to `called` those of these dotted names (functions, classes, modules) called inside.
-
-    Raises:
-        ReadyAnswer: an operator of torch that computes the same is reached by another name.
-    """
+    """Add to `called` which of these names are called; ReadyAnswer for an operator like one."""
     names = tuple(names)
     targets: dict[Any, str] = {}
     packages = [name for name in names if isinstance(_resolve(name), ModuleType)]

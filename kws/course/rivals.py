@@ -19,10 +19,7 @@ FACTORIES = {"attrgetter", "itemgetter", "methodcaller", "namedtuple", "NewType"
 
 @dataclass(kw_only=True)
 class Decision:
-    """By number: the statements that do not count, and of each name that has several the others.
-
-    `callables` are names that are called, and whose values do not count.
-    """
+    """Statements that do not count, winners of names, and names that are called."""
 
     losers: set[int] = field(default_factory=set)
     winners: dict[str, tuple[list[int], int]] = field(default_factory=dict)

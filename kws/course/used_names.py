@@ -114,10 +114,7 @@ def uses_in(
 def _all_uses(
     parts: tuple[ParsedSource, ...], forbidden: tuple[str, ...], number: str
 ) -> list[list[Use]]:
-    """For each part what it uses that is forbidden or not for answers, in its order.
-
-    What names mean is kept from part to part. All tasks that forbid the same share the result.
-    """
+    """For each part what it uses that is not for answers; what names mean is kept between them."""
     known = _Known()
     return [_Reader(known, part, forbidden, number).read() for part in parts]
 
@@ -167,10 +164,7 @@ def reachable(
 
 
 def uses_of(answers: Mapping[str, Any], forbidden: Sequence[str], number: str = "") -> list[Use]:
-    """What these answers of a notebook use that they may not, as the grader reads it.
-
-    Read are the cells that ran in this kernel, in order.
-    """
+    """What these answers use that they may not; read are the cells that ran in this kernel."""
     names = {*answers, *(getattr(value, "__name__", "") for value in answers.values())}
     return uses_in(_cells_that_ran(), forbidden, names, number=number)
 

@@ -27,10 +27,7 @@ AGAIN = "download it again"
 
 @dataclass(frozen=True, kw_only=True)
 class KitFiles:
-    """A kit as it was given out: its files by path, and the modules that answer what came before.
-
-    `answers` maps an earlier assignment to the files with its finished modules.
-    """
+    """A kit: files by path; in `answers` those that answer an earlier assignment."""
 
     number: str
     files: Mapping[str, bytes]
@@ -84,10 +81,7 @@ def unfinished(kit: KitFiles, course: Path) -> list[str]:
 
 
 def add_kit(kit: KitFiles, course: Path) -> AddedFiles:
-    """Bring a kit into the folder of the course. UsageError for an older one; nothing changes then.
-
-    New files come first, changed ones next, the manifest last.
-    """
+    """Bring a kit into the course, the manifest last; UsageError for an older one."""
     known = _manifest((course / MANIFEST).read_bytes(), course / MANIFEST)
     if kit.number < known["kit"]:
         raise UsageError(

@@ -32,10 +32,7 @@ class HandInZip:
 
 
 def student_name(given: str | None, notebook: Path) -> tuple[str, bool]:
-    """Who hands in, and whether they said so: `given` is remembered beside the notebook.
-
-    Without any, it is the name of the user of this machine.
-    """
+    """Who hands in (`given`, remembered, or this machine's user), and whether they said so."""
     kept = notebook.with_name(NAME)
     if given is not None:
         name = " ".join(given.split())
@@ -66,11 +63,7 @@ def hand_in(
     out: Path,
     student: str = "",
 ) -> HandInZip:
-    """Write the zip of one assignment to `out`; its manifest names the student.
-
-    Names in it are those of the course, whatever the notebook is called. UsageError for a file that
-    is too large to be graded.
-    """
+    """Write the zip of an assignment to `out`; UsageError for a file too large to be graded."""
     files = {f"{stem_of(number)}.ipynb": notebook}
     asked = weights_asked(number)
     weights = notebook.with_name(asked) if asked else None

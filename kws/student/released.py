@@ -89,11 +89,7 @@ class SeveralTargets:
 
 
 def task_of(check: str) -> str:
-    """The task of a check.
-
-    >>> task_of("2.1-attend-by-hand")
-    '2.1'
-    """
+    """`2.1` of "2.1-attend-by-hand"."""
     return check.partition("-")[0]
 
 
@@ -265,10 +261,7 @@ def parse_target(text: str) -> Target:
 
 
 def find_notebook(number: str, folder: Path | None = None) -> Path:
-    """The student's notebook of an assignment, below `assignments/` or in the current folder.
-
-    UsageError unless there is exactly one. Other names count only without the right one.
-    """
+    """The student's notebook, below `assignments/` or here; UsageError unless there is one."""
     found = notebooks_in(folder).get(number, [])
     name = f"{stem_of(number)}.ipynb"
     if not found:

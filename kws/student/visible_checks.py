@@ -47,10 +47,7 @@ SECONDS_START = 300.0  # until torch is loaded, from a slow disk
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOutcome:
-    """What became of one check.
-
-    `state` is pass, unmet, error, todo (not started) or later (needs the whole notebook).
-    """
+    """What became of a check; `state`: pass, unmet, error, todo, or later (needs a whole run)."""
 
     check: str
     state: str
@@ -233,10 +230,7 @@ def plan(
 
 
 def _without_rivals(planned: list[dict[str, Any]], wanted: set[str], notes: list[str]) -> int:
-    """Blank the definitions that do not count, which the grader leaves out too, and note which do.
-
-    Returns the number of the last cell of those with an answer that has rivals.
-    """
+    """Blank the definitions that do not count, and note which do; the last such cell's number."""
     nodes, where = [], []
     for cell in planned:
         try:

@@ -94,10 +94,7 @@ def training_batch(
     generator: Generator,
     device: torch.device | None = None,
 ) -> TrainingBatch:
-    """Examples `rows` of the training data, augmented as the recipe says, on `device`.
-
-    Without one, where the split is.
-    """
+    """Examples `rows`, augmented as the recipe says, on `device`, by default the split's."""
     config, device = recipe.augment, device or split.labels.device
     labels = split.labels[rows.to(split.labels.device)].to(device)
     features, valid, labels = _training_features(split, recipe, rows, labels, generator)

@@ -72,11 +72,7 @@ def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
 
 
 def checkpoint_of(run_or_file: str | Path) -> Path:
-    """The best.pt of a run folder; a model that comes with kws, by its name; another path as it is.
-
-    Raises:
-        UsageError: a folder without best.pt.
-    """
+    """The best.pt of a folder; a model that comes with kws, by its name; a file as it is."""
     path = Path(run_or_file)
     if not path.exists() and str(path) in SHIPPED:
         return SHIPPED[str(path)]
@@ -88,11 +84,7 @@ def checkpoint_of(run_or_file: str | Path) -> Path:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint into memory of the CPU, checksums verified.
-
-    Raises:
-        UsageError: the file is missing, damaged, or not one of ours.
-    """
+    """Read a checkpoint to the CPU, checksums verified; UsageError for what is not one of ours."""
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"{path}: no such checkpoint: check the path, or train with kws train")

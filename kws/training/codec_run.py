@@ -72,11 +72,7 @@ class CodecObjective(Objective):
 def codec_objective(
     recipe: Recipe, device: torch.device, *, progress: bool = True
 ) -> CodecObjective:
-    """What a codec with fresh weights learns, on the device, from clips of the speech engine.
-
-    Raises:
-        UsageError: a recipe of something else, or with settings that have no effect.
-    """
+    """A codec with fresh weights, and clips; UsageError for a recipe of something else."""
     require_task(recipe, PROTOCOL, "codec")
     with fresh_weights(recipe):
         model = new_codec(recipe)
@@ -97,11 +93,7 @@ def codec_objective(
 
 
 def new_codec(recipe: Recipe) -> Codec:
-    """The recipe's codec with weights from torch's global generator.
-
-    Raises:
-        UsageError: its model is another, or cannot be built.
-    """
+    """The recipe's codec, weights from torch's global generator; UsageError for another model."""
     model = build_generator(recipe.model.name, recipe.model.options, n_mels=recipe.features.n_mels)
     if not isinstance(model, Codec):
         raise UsageError(f"model.name={recipe.model.name} is not a codec: use codec")

@@ -194,7 +194,7 @@ def begin(
         out=out,
         optimizer=build_optimizer(model, recipe.train),
         averaged=AveragedWeights(model, recipe.train.ema) if recipe.train.ema else None,
-        history=History(path=out),
+        history=History(path=out, keeps_last=objective.keeps_last),
     )
     parts = team.world * recipe.train.accumulate
     # processes must run the model equally often
@@ -365,11 +365,7 @@ def train_step(run: TrainingRun, learner: nn.Module, rows: Tensor) -> Figures:
 
 
 def fetch_figures(run: TrainingRun) -> None:
-    """Wait for the figures of the last steps, all at once.
-
-    Raises:
-        UsageError: a loss or a gradient is not finite.
-    """
+    """Wait for the figures of the last steps, all at once; UsageError if one is not finite."""
     if not run.pending:
         return
     names, first = list(run.pending[0]), run.step - len(run.pending)

@@ -92,11 +92,7 @@ class PriorObjective(Objective):
 
 
 def known_codec(codec: str | Path | None, out: Path, *, resume: bool = False) -> KnownCodec:
-    """The codec of a run; without one, and with `resume`, that of the run in `out`.
-
-    Raises:
-        UsageError: there is none, or a model of another kind.
-    """
+    """The codec of a run, or with `resume` that of the run in `out`; UsageError where none is."""
     if codec is None and resume and (out / "last.pt").exists():
         codec = out / "last.pt"
     if codec is None:
@@ -108,11 +104,7 @@ def known_codec(codec: str | Path | None, out: Path, *, resume: bool = False) ->
 
 
 def codec_in(state: Mapping[str, Any], path: Path) -> KnownCodec:
-    """The codec in the content of a checkpoint, its own or a prior's.
-
-    Raises:
-        UsageError: there is none in it.
-    """
+    """The codec in the content of a checkpoint, its own or a prior's; UsageError where none is."""
     if state["protocol"] not in (CODEC, PROTOCOL):
         raise UsageError(f"{path}: does not contain a codec: name a run of kws train codec")
     weights, normalizer = weights_of(state), Normalizer(**state["normalizer"])
@@ -131,11 +123,7 @@ def codec_in(state: Mapping[str, Any], path: Path) -> KnownCodec:
 def prior_objective(
     recipe: Recipe, known: KnownCodec, device: torch.device, *, progress: bool = True
 ) -> PriorObjective:
-    """What a prior with fresh weights learns, on the device, from clips of the speech engine.
-
-    Raises:
-        UsageError: a recipe of something else, or with settings that have no effect.
-    """
+    """A prior with fresh weights, and codes; UsageError for a recipe of something else."""
     require_task(recipe, PROTOCOL, "code-prior")
     takes, seed = recipe.data.spoken or TAKES, recipe.data.seed
     train = word_split(known, f"training {seed}", takes, progress=progress)
@@ -154,11 +142,7 @@ def prior_objective(
 
 
 def new_prior(recipe: Recipe, codec: Codec, *, length: int) -> CodedWords:
-    """The recipe's prior over the codes of `codec`, with weights from torch's global generator.
-
-    Raises:
-        UsageError: its model is another, or cannot be built.
-    """
+    """The recipe's prior, weights from torch's global generator; UsageError for another model."""
     sizes = {"num_words": len(V2_WORDS), "num_codes": len(codec.codebook.vectors)}
     given = sizes | {"length": length}
     prior = build_generator(recipe.model.name, recipe.model.options, **given)

@@ -116,11 +116,7 @@ def voice_objective(recipe: Recipe, device: torch.device) -> VoiceObjective:
 
 
 def new_voice(recipe: Recipe, *, mean: float, deviation: float) -> FastSpeech:
-    """The recipe's FastSpeech with weights from torch's global generator.
-
-    Raises:
-        UsageError: its model is another, or cannot be built.
-    """
+    """The recipe's FastSpeech with weights from torch's generator; UsageError for another model."""
     sizes = {"num_symbols": len(SYMBOLS) + 1, "n_mels": recipe.features.n_mels}
     given = sizes | {"mean": mean, "deviation": deviation}
     model = build_generator(recipe.model.name, recipe.model.options, **given)

@@ -1,6 +1,7 @@
 """A record knows its value again, tells any other one, and holds nothing that gives code away."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -78,6 +79,41 @@ def test_axes_rows_and_signs_matter_and_a_large_value_is_recorded_as_a_few_numbe
 def test_the_fact_says_what_is_wrong(value, words):
     assert words in stored(LARGE).difference(plain(value), **CLOSE)
     assert words in difference(plain(value), LARGE, **CLOSE)
+
+
+CUBE = torch.randn(7, 7, 5, generator=GENERATOR)
+LATE = torch.cat([torch.zeros(7, 1, 5), CUBE[:, :-1]], dim=1)
+PADDED = torch.cat([CUBE[:, :5], CUBE[:, 5:] + 1], dim=1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (CUBE.transpose(0, 1), "axes 0 and 1 are exchanged"),
+        (CUBE.mT, "axes 1 and 2 are exchanged"),
+        (CUBE.mT.reshape(7, 7, 5), "a transpose of axes 1 and 2 is needed, not a reshape"),
+        (CUBE.exp(), "these are the exponentials of the right values"),
+        (-2 * CUBE, "all are -2 times the right ones"),
+        (0 * CUBE, "all are 0 times the right ones"),
+        (CUBE - 3, "all are 3 too small"),
+        (CUBE.flip(2), "axis 2 runs backwards"),
+        (LATE, "the values are one place late along axis 1"),
+        (CUBE[:, [1, 2, 0, 4, 3, 5, 6]], "the order along axis 1 is another one"),
+        (PADDED, "only at 5, 6 of axis 1 (0 to 6)"),
+    ],
+)
+def test_the_fact_names_a_simple_change_and_where_values_differ(wrong, words):
+    record = Record.from_json(json.loads(json.dumps(Record.of(CUBE, axes=True).to_json())))
+    for fact in (record.difference(wrong, **CLOSE), difference(wrong, CUBE, **CLOSE)):
+        assert fact.endswith(f": {words}")
+    other = torch.randn(CUBE.shape, generator=torch.Generator().manual_seed(1))
+    assert record.difference(other, **CLOSE).endswith("from the reference")
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (1, 99), (99,), (2, 2, 7), (5, 5, 5)])
+def test_of_a_large_value_far_fewer_numbers_are_recorded_than_it_has(shape):
+    axes = Record.of(torch.randn(shape, generator=GENERATOR), axes=True).content
+    assert isinstance(axes, list) or 2 * sum(map(len, axes["axes"])) < math.prod(shape)
 
 
 @pytest.mark.parametrize("value", [[LARGE, LARGE > 0], {"x": SMALL, "n": 3}, ["a", [0.5, LARGE]]])

@@ -1,5 +1,4 @@
-"""Hidden checks of assignment 9: its contract with hidden values; codes of
-hidden clips, their perplexity by the prior, and samples that the listener hears."""
+"""Hidden checks of assignment 9: its contract, codes of hidden clips, their perplexity, samples."""
 
 import pytest
 

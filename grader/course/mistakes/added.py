@@ -61,10 +61,7 @@ def as_planted(added: AddedMistake, solution: Path) -> Mistake:
 
 
 def edits_of(code: str, solution: Path, name: str) -> list[Edit]:
-    """Our definitions of the names that `code` defines, the first become `code`, the others empty.
-
-    UsageError where the solution defines none of them at its top, or `code` is not Python.
-    """
+    """Our definitions of what `code` defines: the first becomes `code`, the others empty."""
     text = solution.read_text(encoding="utf-8")
     try:
         names = set(defined(ast.parse(code).body))

@@ -15,9 +15,7 @@ class Edit(NamedTuple):
 class Mistake:
     """A wrong answer to `task`: `find` becomes `put` (and `also`, more edits).
 
-    Whoever makes it is asked the `question`, in the notebook and when it is graded: it belongs to
-    every trial of the task (`kws.course`) whose results it changes. Where the task is judged
-    otherwise, by what a training reached for one, `check` says which check has to ask it.
+    The `question` is asked by every trial whose results it changes, or by the one `check`.
     """
 
     task: str

@@ -47,10 +47,9 @@ def built(student: Any, name: str, *args: Any) -> RemoteModule:
 def load_within(
     record: Record, model: RemoteModule, weights: Mapping[str, Tensor], code: str, budget: int
 ) -> RemoteModule:
-    """The model with the weights that were handed in, if training changed no more than `budget`.
+    """The model with the weights handed in, if training changed at most `budget` numbers.
 
-    A tensor of the file counts if a new model does not have it: fixed tables are the same in both.
-    Each character of `code` beyond `CODE` counts as a number.
+    Fixed tables, which a new model has too, do not count; characters of `code` beyond CODE do.
     """
     new = model.state_dict()
     loaded = load_weights(model, weights)
@@ -84,8 +83,7 @@ def ask(
 ) -> Asked:
     """Logits in evaluation mode, in calls that tell nothing of their classes.
 
-    Raises:
-        Failure: logits of another form, or logits that follow from the other examples of a call.
+    Failure: logits of another form, or logits that follow from the other examples of a call.
     """
     model.eval()
     found = torch.empty(len(labels), num_classes, dtype=torch.float64)
@@ -120,10 +118,7 @@ def _logits(seen: Seen, size: int, num_classes: int) -> Tensor:
 
 
 def calls(labels: Tensor, generator: torch.Generator, most: int) -> Iterator[list[int]]:
-    """All examples in calls of random size, each with a mixture of classes of its own.
-
-    Who knows the classes to be balanced over the whole knows nothing of a call.
-    """
+    """All examples in calls of random size, each with a mixture of classes of its own."""
     left = torch.arange(len(labels))
     while len(left):
         size = min(int(torch.randint(1, most + 1, (), generator=generator)), len(left))
@@ -136,11 +131,7 @@ def calls(labels: Tensor, generator: torch.Generator, most: int) -> Iterator[lis
 
 
 def expect_layers(model: RemoteModule, asked: Asked, most: int) -> None:
-    """Fail where the model that was asked has no self-attention, or more than `most`.
-
-    There must be one at least without which the logits are others: a softmax whose result is not
-    used does not count.
-    """
+    """Fail without self-attention on which the logits depend, or with more than `most`."""
     ran = median_high(seen.attentions for seen in asked.calls)
     expect_between("the number of self-attentions in the trained model", ran, 1, most)
     repeated = max(seen.repeated for seen in asked.calls)
@@ -182,10 +173,7 @@ def ramp(
     none: float,
     full: float,
 ) -> None:
-    """All points at `full`, none at `none` and beyond, and in between in proportion.
-
-    Notes what was measured as a fact. Where `full` is below `none`, less is better.
-    """
+    """All points at `full`, none at `none` and beyond, between them in proportion; a fact, too."""
     share = isinstance(measured, Proportion)
     if none == full or (share and not (0 <= none < full <= 1)):
         raise ValueError(f"none={none} and full={full} are not two bounds in this order")
@@ -202,10 +190,7 @@ def ramp(
 
 
 def expect_claim(record: Record, claimed: Any, measured: Proportion) -> None:
-    """Fail where the notebook claims more than its checkpoint reaches, beyond chance.
-
-    `claimed` is a share of 1, or a percentage above 1.
-    """
+    """Fail where the notebook claims (a share, or percent) more than the checkpoint reaches."""
     if isinstance(claimed, bool) or not isinstance(claimed, int | float) or math.isnan(claimed):
         raise Failure("the claimed accuracy is not a number", "such as 0.93")
     share = claimed / 100 if claimed > 1 else float(claimed)

@@ -129,11 +129,7 @@ def train_again(
     secret: Seed,
     record: Record,
 ) -> RemoteModule:
-    """A fresh model after the recipe, with the grader's seed and within its budget.
-
-    Trained on a GPU where the staff ask for one, it is measured in a process that has none. Nobody
-    needs a GPU to write an answer: one that stops on it is trained on the CPU.
-    """
+    """A fresh model after the recipe, with the grader's seed and budget; measured on the CPU."""
     seed = secret.number("train again") % 2**32
     plan = plan_of(recipe, seed)
     options = {"steps": len(plan.rates), "lr": plan.rates, "seed": seed, "record": record}

@@ -552,9 +552,9 @@ def groups_values(draw, D, factor, groups):
             one.pop("name", None)  # for logs
         kind = f"groups(model, {rate}, {share})"
         yield f"the keys of {kind}", [sorted(one) for one in found]
-        yield f"the rates of {kind}", [float(one["lr"]) for one in found]
         members = [sorted(names.get(id(p), "?") for p in one["params"]) for one in found]
         yield f"the parameters of {kind}", members
+        yield f"the rates of {kind}", [float(one["lr"]) for one in found]
 
 
 # 6.9

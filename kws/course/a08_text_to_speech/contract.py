@@ -342,6 +342,8 @@ def power_values(draw, B, T, mel_to_power):
 def griffin_values(draw, B, T, griffin_lim):
     """rounds with momentum and without, at float64."""
     magnitude = draw(B, T, 201, dtype=torch.float64).abs()
+    same = bool(torch.equal(griffin_lim(magnitude, 0), griffin_lim(magnitude, 0)))
+    yield "is griffin_lim(magnitude, 0) the same in a second call?", same
     for rounds, momentum in ((0, 0.0), (4, 0.0), (1, 0.0), (1, 0.99), (2, 0.99), (5, 0.5)):
         what = f"griffin_lim(magnitude, {rounds}, {momentum})"
         yield what, griffin_lim(magnitude, rounds, momentum)
@@ -400,6 +402,9 @@ def model_values(draw, B, U, V, D, H, E, FastSpeech, load_fastspeech):
     phonemes, valid = _texts(draw, B, U, V)
     durations = draw.integers(B, U, high=4) * valid
     mel, frames, logs = model(phonemes, valid, durations)
+    again = model(phonemes, valid, durations)
+    same = bool(torch.equal(mel, again[0]) and torch.equal(logs, again[2]))
+    yield "are they the same in a second call, in training mode with dropout=0?", same
     yield "valid frames with given durations", frames
     yield "the log-mels", real(mel, frames)
     yield "ln(d + 1)", logs[valid]
@@ -481,7 +486,8 @@ def model_learns(draw, B, U, V, FastSpeech, speech_loss):
     model = FastSpeech(V, 12, 3, 7)
     yield "frames of a new model", model(phonemes, valid, durations)[1].sum(dim=1)
     speech_loss(model, phonemes, valid, durations, mel).backward()
-    yield "parameters without a gradient", sum(p.grad is None for p in model.parameters())
+    silent = [name for name, p in model.named_parameters() if p.grad is None]
+    yield "parameters without a gradient", silent
 
 
 class _Echo(nn.Module):

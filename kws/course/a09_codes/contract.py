@@ -34,7 +34,7 @@ def _beyond(counts: Tensor, p: Tensor, n: int) -> int:
 def rates_values(draw, hertz, strides, K, context, code_rate, bit_rate, context_seconds):
     """rates of codes and bits, and how long a context lasts."""
     rates = []
-    for some in (list(strides), [strides[0]], [1], [], [2] * 5):
+    for some in (list(strides), [strides[0]], [1], [], [2] * 7):
         rates.append(float(code_rate(hertz, some)))
         yield f"code_rate({hertz}, {some})", rates[-1]
     for size in (K, 2, 3 * K, 1):
@@ -452,7 +452,7 @@ def generate_values(draw, B, t, K, generate):
     yield "its dtype", str(getattr(codes, "dtype", type(codes).__name__))
     yield "generate of one code", generate(prior, words, 1, 0.5, 2)
     uneven, generator = draw(K), torch.Generator().manual_seed(2)
-    same_rows = generate(lambda asked, so_far: uneven.expand(B, 1, K), words, t, 3.0, 1, generator)
+    same_rows = generate(lambda asked, so_far: uneven.repeat(B, 1, 1), words, t, 3.0, 1, generator)
     yield "generate with top_k=1", same_rows
     seen: list[list[int]] = []
 
@@ -495,7 +495,7 @@ def generate_fair(draw, K, temperature, k, generate):
     logits = torch.linspace(-1, 1, K)[draw(K).argsort()]
 
     def prior(words: Tensor, codes: Tensor) -> Tensor:
-        return logits.expand(len(words), codes.shape[1] + 1, K)
+        return logits.repeat(len(words), codes.shape[1] + 1, 1)
 
     yield "logits", logits
     words, generator = torch.zeros(DRAWS, dtype=torch.long), torch.Generator().manual_seed(5)

@@ -61,6 +61,13 @@ def test_nothing_that_is_staged_holds_an_answer(staged):
     assert find_leaks(files, (*all_answers(), *withheld_code())) == []
 
 
+def test_each_section_has_the_address_that_students_pages_link_to(staged):
+    text = (staged / "assignments" / "02_attention.ipynb").read_text()
+    cells = ["".join(cell["source"]) for cell in json.loads(text)["cells"]]
+    assert any(cell.startswith("(section-2-1)=\n## 2.1 A weighted average") for cell in cells)
+    assert sum("(section-2-" in cell for cell in cells) == 7
+
+
 def test_what_repeats_an_earlier_answer_or_a_module_is_left_out(staged):
     text = (staged / "assignments" / "04_conformer.ipynb").read_text()
     assert "Left out here, as it repeats the answer to 3.5" in text

@@ -1,5 +1,6 @@
 """Notebooks run: with our answers to the end, and as students get them to the first TODO."""
 
+import ast
 import asyncio
 import json
 import os
@@ -12,6 +13,7 @@ import pytest
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
+from grader.authoring.build import read_solution
 from grader.selftest.demo import run_notebook
 
 SECONDS = 300  # a whole notebook on two cores
@@ -45,6 +47,15 @@ def execute(notebook, folder):
     except nbclient.exceptions.CellExecutionError as error:
         return notebook, error
     return notebook, None
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_notebook_imports_names_that_there_are(script):
+    """Without training anything: a name that the package lost is seen at once."""
+    code = [c.source for c in read_solution(script) if c.kind == "code" and "import " in c.source]
+    nodes = [node for source in code for node in ast.parse(source).body]
+    imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    exec("\n".join(map(ast.unparse, imports)), {})
 
 
 def printed(notebook) -> str:

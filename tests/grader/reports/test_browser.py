@@ -12,9 +12,10 @@ from grader.core.outcomes import Reason
 from grader.core.written import WrittenAnswer, WrittenQuestion
 from grader.reports.class_page import class_page
 from grader.reports.page import page
+from grader.reports.similarity import Pair
 from grader.reports.written_page import ShownAnswer, written_page
 from kws.course.compare import Record
-from tests.chromium import BROWSER, QUIET
+from tests.chromium import BROWSER, QUIET, chromium
 from tests.conftest import PATIENCE
 from tests.grader.reports.conftest import check
 
@@ -44,7 +45,7 @@ def test_a_page_opens_without_a_complaint(tmp_path, report, hostile_report, make
     done = browse(tmp_path, make([report, hostile_report]), "--dump-dom")
     assert "CONSOLE" not in done.stderr
     assert done.stdout.count("<svg") >= 1
-    assert "<script" not in done.stdout
+    assert done.stdout.count("<script") == (make is class_page)
 
 
 def test_the_browser_changes_nothing_about_the_structure(tmp_path, report):
@@ -96,13 +97,14 @@ PROBE = b"""<script>addEventListener('load', () => {
 def probed(data: bytes) -> bytes:
     """The page with a script that names texts that overlap or do not fit, in the page's title."""
     data = re.sub(rb'<meta http-equiv="Content-Security-Policy"[^>]*>', b"", data)
-    return data.replace(b"</body>", PROBE)
+    whole = b"<style>.rows{max-height:none}</style>"  # what scrolls would lie under what follows
+    return data.replace(b"</body>", whole + PROBE)
 
 
 def class_of_thirty(report) -> bytes:
     """A class page with everything on it: long names, open points, shared mistakes and code."""
     wrong = {"0": Record.of(torch.arange(3.0)).to_json()}
-    reports, tasks = [], {}
+    reports = []
     for n in range(30):
         name = ("anna-maria-von-hohenstein-" if n % 7 == 0 else "s-") + str(n)
         checks = [
@@ -116,8 +118,9 @@ def class_of_thirty(report) -> bytes:
         checks[3] = replace(checks[3], earned=0.0, **shared)
         checks.append(check("2.A-written", 4, None, Reason.UNMARKED))
         reports.append(replace(report, student=name, checks=tuple(checks)))
-        tasks[name, "02"] = {"2.1": str(n // 2), "2.2": str(n // 2)}
-    return class_page(reports, tasks=tasks, missing={"zoe": "Zoe"}, unread={"yann": "a PDF"})
+    pair = Pair(assignment="02", students=("s-1", "s-2"), share=0.9, places={"2.1": (), "2.2": ()})
+    missing, unread = {"zoe": "Zoe"}, {"yann": "a PDF"}
+    return class_page(reports, similar=[pair] * 3, missing=missing, unread=unread)
 
 
 def page_of_answers(report) -> bytes:
@@ -134,6 +137,26 @@ def test_no_text_of_the_staffs_pages_overlaps_or_overflows(tmp_path, report, mak
     options = (f"--window-size={width},900", "--virtual-time-budget=2000", "--dump-dom")
     seen = browse(tmp_path, probed(make(report)), *options).stdout
     assert re.findall("<title>(.*?)</title>", seen)[:1] == ["nothing wrong"]
+
+
+def test_students_are_sorted_searched_and_filtered_by_task(tmp_path, report):
+    (tmp_path / "class.html").write_bytes(class_of_thirty(report))
+    shown = "[...document.querySelectorAll('.students tbody tr')].filter((row) => !row.hidden)"
+    points = f"{shown}.map((row) => parseFloat(row.cells[2].textContent))"
+    enter = "(at, value) => { const one = document.querySelector('.tools').children[at]; "
+    enter += "one.value = value; one.dispatchEvent(new Event('input', {bubbles: true})) }"
+    with chromium() as tab:
+        tab.open((tmp_path / "class.html").as_uri())
+        tab.run("document.querySelectorAll('.students th button')[2].click()")
+        assert tab.run(points) == [0.0] * 10 + [1.0] * 10 + [2.0] * 10
+        tab.run("document.querySelectorAll('.students th button')[2].click()")
+        assert tab.run(points)[0] == 2.0
+        tab.run(f"({enter})(1, '2')")
+        tab.run(f"({enter})(2, 'none')")
+        assert tab.run(points) == [0.0] * 10
+        tab.run(f"({enter})(0, 'HOHEN')")
+        assert tab.run(f"{shown}.length") == 2  # 0 and 21, of 0, 7, 14, 21, 28
+        assert tab.log == []
 
 
 def test_a_page_can_be_printed(tmp_path, report):

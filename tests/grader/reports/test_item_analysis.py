@@ -1,10 +1,12 @@
 """Difficulty and discrimination of checks, against numpy and by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from grader.core.outcomes import Report
-from grader.reports.item_analysis import FEWEST, item_statistics
+from grader.reports.item_analysis import FEWEST, ItemStatistics, item_statistics
 from tests.grader.batch.made_up import report_of
 from tests.grader.reports.conftest import check
 
@@ -39,3 +41,36 @@ def test_few_submissions_or_equal_ones_have_no_discrimination():
     same = [made_report(str(i), 2, i % 3) for i in range(FEWEST)]
     assert {one.discrimination for one in item_statistics(few)} == {None}
     assert item_statistics(same)[0].discrimination is None
+
+
+def test_checks_of_a_task_that_are_always_earned_together_are_one_item():
+    rows = [(*row[:2], row[1], row[2]) for row in EARNED]
+    reports = [made_report(str(i), *row) for i, row in enumerate(rows)]
+    assert [one.checks for one in item_statistics(reports)] == [(f"2.{i}-x",) for i in (1, 2, 3, 4)]
+    one_task = [
+        replace(report, checks=tuple(replace(c, id=f"2.1-{c.id}") for c in report.checks))
+        for report in reports
+    ]
+    found = item_statistics(one_task)
+    assert [len(one.checks) for one in found] == [1, 2, 1]
+    rest = [row[0] + row[3] for row in rows]
+    earned = [row[1] for row in rows]
+    assert found[1].discrimination == pytest.approx(np.corrcoef(earned, rest)[0, 1])
+    assert [len(one.checks) for one in item_statistics(one_task[: FEWEST - 1])] == [1] * 4
+
+
+@pytest.mark.parametrize(
+    ("n", "difficulty", "discrimination", "words"),
+    [
+        (FEWEST - 1, 0.5, None, "too few"),
+        (100, 0.5, -0.3, "fault in the check"),
+        (100, 0.1, 0.5, "hardly anybody"),
+        (100, 1.0, None, "nearly everybody"),
+        (100, 0.5, 0.0, "unrelated"),
+        (100, 0.5, 0.4, ""),
+    ],
+)
+def test_what_to_do_about_an_item(n, difficulty, discrimination, words):
+    advice = ItemStatistics(("2.1-x",), n, difficulty, discrimination).advice
+    assert words in advice
+    assert bool(words) == bool(advice)

@@ -1,13 +1,16 @@
 """The student's page: all that helps, nothing of the staff's, and no text that acts."""
 
 import re
+from base64 import b64encode
 from dataclasses import replace
+from hashlib import sha256
 from html.parser import HTMLParser
 
 import pytest
 
 from grader.reports.class_page import class_page, histogram
 from grader.reports.page import page
+from grader.reports.similarity import Pair
 from tests.grader.reports.conftest import CONFUSION, check
 
 VOID = {"meta", "br"}
@@ -36,7 +39,7 @@ class Tags(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if not {"style", "script"} & {*self.open}:
             self.texts.append(data)
 
 
@@ -54,15 +57,23 @@ def test_a_page_shows_points_fact_hint_and_where_to_read(report):
         "section 2.1",
         "not run: 2.1-values comes first",
         "cell 3 had Windows newlines",
-        "Isolation: fenced",
-        "no namespaces: other processes are visible",
     ):
         assert words in shown
 
 
 def test_what_is_the_staffs_is_not_on_the_page(report):
     assert b"KeyError" not in page([report])
-    assert report.seed_id.encode() not in page([report])
+    theirs = (report.seed_id, report.tier, *report.weaknesses, report.digest, report.checks_digest)
+    assert not [words for words in theirs if words[:16].encode() in page([report])]
+
+
+def test_where_to_read_links_to_the_section_of_the_book_and_the_name_is_in_the_title(report):
+    made = page([report], name="Ada <b>", book="https://course.example/").decode()
+    address = "https://course.example/assignments/02_attention.html#section-2-1"
+    assert f'<a href="{address}">section 2.1</a>' in made
+    assert "<h1>Ada &lt;b&gt;: 02 Attention</h1>" in made
+    other = replace(report, checks=(replace(report.checks[1], concept="section 77.1"),))
+    assert b"<a " not in page([report]) + page([other], book="https://course.example")
 
 
 def test_open_points_are_explained_kindly_and_full_ones_without_a_word_of_blame(
@@ -80,20 +91,24 @@ def test_open_points_are_explained_kindly_and_full_ones_without_a_word_of_blame(
 @pytest.mark.parametrize("make", [page, class_page])
 def test_hostile_text_stays_text(hostile_report, make):
     tags = Tags(make([hostile_report, hostile_report]))
-    assert "script" not in {tag for tag, _ in tags.tags}
+    assert [tag for tag, _ in tags.tags].count("script") == (make is class_page)  # ours
     assert not any(name.startswith("on") for _, attributes in tags.tags for name in attributes)
 
 
 @pytest.mark.parametrize("make", [page, class_page])
 def test_a_page_loads_nothing_from_elsewhere(report, make):
     tags = Tags(make([report]))
-    assert not {"script", "link", "img", "iframe"} & {tag for tag, _ in tags.tags}
+    assert not {"link", "img", "iframe"} & {tag for tag, _ in tags.tags}
     assert not any("src" in attributes for _, attributes in tags.tags)
     links = [attributes["href"] for _, attributes in tags.tags if "href" in attributes]
     assert all(link.startswith("pages/") for link in links)
     assert b"url(" not in make([report])
-    policy = [a["content"] for t, a in tags.tags if a.get("http-equiv")]
-    assert policy == ["default-src 'none'; style-src 'unsafe-inline'"]
+    [policy] = [a["content"] for t, a in tags.tags if a.get("http-equiv")]
+    usual, _, script = policy.partition("; script-src ")
+    assert usual == "default-src 'none'; style-src 'unsafe-inline'"
+    code = make([report]).decode().partition("<script>")[2].partition("</script>")[0]
+    digest = b64encode(sha256(code.encode()).digest()).decode()
+    assert script == (f"'sha256-{digest}'" if code else "")
 
 
 def test_headings_nest_without_a_gap_and_pictures_are_inside_and_named(report, full_report):
@@ -151,6 +166,7 @@ def test_students_are_rows_by_points_and_tasks_columns(report, full_report, open
     shades = [a["class"] for tag, a in tags.tags if tag == "td" and "heat" in a.get("class", "")]
     assert "number heat-4" in shades
     assert "number heat-open" in shades
+    assert b"Share of a task's points" in class_page([report])
 
 
 def test_open_points_are_no_part_of_the_mean_and_who_waits_or_shares_code_is_named(
@@ -161,10 +177,15 @@ def test_open_points_are_no_part_of_the_mean_and_who_waits_or_shares_code_is_nam
     assert "Mean 3.5 of 10 points; median 31 % (n = 2)" in " ".join(shown.split())
     assert b"s-18</a>: 2.1-shape" in made
     assert b"Waiting" not in class_page([report])
-    equal_ones = {(report.student, report.assignment): (full_report.student,)}
-    made = class_page([report, full_report], same=equal_ones).decode()
+    pair = Pair(
+        assignment="02",
+        students=(report.student, full_report.student),
+        share=0.84,
+        places={"2.1": (), "2.2": ()},
+    )
+    made = class_page([report, full_report], similar=[pair]).decode()
     assert f"{report.student}</a>, <a" in made
-    assert f"{full_report.student}</a>: everything</li>" in made
+    assert '</a>: <a href="similar.html">84% of 2.1, 2.2</a></li>' in made
 
 
 def test_pages_hold_no_control_codes_and_no_broken_text(broken_report):

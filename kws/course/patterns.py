@@ -1,0 +1,94 @@
+"""What a wrong tensor has in common with the reference, of which only few numbers are known.
+
+`axes` of a tensor are random sums over all but one axis: they show where it differs along each
+axis, whether its order is another one, and hold far fewer numbers than the tensor.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+LONGEST, MIXED = 32, 4  # numbers of an axis that are kept; values, at least, in each of them
+NEAR = 1e-3  # of two axes, relative to the scale: they are rounded to few digits
+MOST = 6  # places that are listed
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "logarithms": torch.exp,
+    "exponentials": torch.log,
+    "square roots": torch.square,
+    "squares": torch.sqrt,
+}
+
+
+def axes_of(numbers: Tensor, weights: Callable[[int], Tensor]) -> list[list[float]]:
+    """For each axis one number per index; none where they would reveal the values."""
+    found: list[list[float]] = []
+    for axis, size in enumerate(numbers.shape):
+        rest = numbers.numel() // max(size, 1)
+        kept = 1 < size <= LONGEST and rest >= MIXED
+        sums = numbers.movedim(axis, 0).reshape(size, -1) @ weights(rest)[0] if kept else None
+        found.append([] if sums is None else [float(f"{x:.5g}") for x in sums.tolist()])
+    return found if 2 * sum(map(len, found)) < numbers.numel() else [[] for _ in found]
+
+
+def find_change(value: Tensor, agrees: Callable[[Tensor], bool]) -> str:
+    """The change of a whole tensor that makes it right, in words; "" if none does."""
+    return next((text for text, changed in _changes(value) if agrees(changed)), "")
+
+
+def _changes(value: Tensor) -> Iterator[tuple[str, Tensor]]:
+    for i, j in itertools.combinations(range(value.ndim), 2):
+        yield f"axes {i} and {j} are exchanged", value.transpose(i, j)
+        shape = list(value.shape)
+        shape[i], shape[j] = shape[j], shape[i]
+        reshaped = value.reshape(shape)
+        yield f"a transpose of axes {i} and {j} is needed, not a reshape", reshaped.transpose(i, j)
+        yield f"a reshape is needed, not a transpose of axes {i} and {j}", reshaped
+    if value.is_floating_point():
+        for text, function in FUNCTIONS.items():
+            yield f"these are the {text} of the right values", function(value.double())
+
+
+def find_factor(got: Sequence[float], right: Sequence[float], ones: Sequence[float]) -> str:
+    """Whether all numbers are a constant times the right ones, or off by one; "" if neither."""
+    if len(right) < 3:
+        return ""
+    a, b, one = (torch.tensor(x, dtype=torch.float64) for x in (got, right, ones))
+    allowed = 1e-4 * float(b.abs().max())
+    factor = float(a @ b / (b @ b).clamp(min=1e-30))
+    if float((a - factor * b).abs().max()) <= allowed:
+        return f"all are {factor:.4g} times the right ones"
+    off = float((a - b) @ one / (one @ one))
+    if float((a - b - off * one).abs().max()) <= allowed:
+        return f"all are {abs(off):.4g} too {'large' if off > 0 else 'small'}"
+    return ""
+
+
+def find_place(got: Sequence[list], right: Sequence[list], scale: float) -> str:
+    """Along which axis the order differs, or where alone the values do; "" if everywhere."""
+    parts = []
+    for axis, (one, other) in enumerate(zip(got, right, strict=True)):
+        if not other:
+            continue
+        a, b = (torch.tensor(x, dtype=torch.float64) for x in (one, other))
+        near = NEAR * max(scale, float(b.abs().max()))
+        orders = {
+            f"axis {axis} runs backwards": (a.flip(0), b),
+            f"the values are one place late along axis {axis}": (a[1:], b[:-1]),
+            f"the values are one place early along axis {axis}": (a[:-1], b[1:]),
+            f"the order along axis {axis} is another one": (a.sort().values, b.sort().values),
+        }
+        wrong = ((a - b).abs() > near).nonzero().flatten().tolist()
+        for text, (x, y) in orders.items():
+            if len(wrong) > 1 and float((x - y).abs().max()) <= near:
+                return text
+        if wrong and len(wrong) < len(other):
+            parts.append(f"{_listed(wrong)} of axis {axis} (0 to {len(other) - 1})")
+    return f"only at {' and '.join(parts)}" if parts else ""
+
+
+def _listed(places: list[int]) -> str:
+    if len(places) > 2 and places == [*range(places[0], places[-1] + 1)]:
+        return f"{places[0]} to {places[-1]}"
+    return ", ".join(map(str, places[:MOST])) + (", …" if len(places) > MOST else "")
