@@ -100,7 +100,7 @@ def test_recall_and_precision_of_each_class():
 
 
 def by_definition(scores: list[float], truth: list[bool]) -> float:
-    """Σ (Rₖ − Rₖ₋₁) Pₖ over falling thresholds, counted anew at each."""
+    """Σ (Rₖ − Rₖ₋₁) Pₖ over falling thresholds, counted again at each."""
     total, before = 0.0, 0.0
     for threshold in sorted(set(scores), reverse=True):
         found = [own for score, own in zip(scores, truth, strict=True) if score >= threshold]
