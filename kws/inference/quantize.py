@@ -114,7 +114,7 @@ def export_quantized(
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
         )
-        small.write_bytes(with_small_recurrent_weights(small.read_bytes()))
+        small.write_bytes(with_short_names(with_small_recurrent_weights(small.read_bytes())))
         (right, answers), (right_small, answers_small) = (
             _accuracy(model, trained, testing) for model in (plain, small)
         )
@@ -169,6 +169,26 @@ def with_small_recurrent_weights(model: bytes) -> bytes:
             node.input[place] = f"{name}/float"
     for node in reversed(ahead):
         graph.graph.node.insert(0, node)
+    return graph.SerializeToString()
+
+
+def with_short_names(model: bytes) -> bytes:
+    """The same graph; what is inside has short names, which of a small model were a third."""
+    import onnx
+
+    graph = onnx.load_from_string(model)
+    inside = graph.graph
+    short = {value.name: value.name for value in (*inside.input, *inside.output)} | {"": ""}
+    for tensor in inside.initializer:
+        tensor.name = short.setdefault(tensor.name, f"{len(short):x}")
+    for node in inside.node:
+        if any(attribute.HasField("g") for attribute in node.attribute):
+            return model  # a graph inside of it would refer to the old names
+        node.input[:] = [short.setdefault(name, f"{len(short):x}") for name in node.input]
+        node.output[:] = [short.setdefault(name, f"{len(short):x}") for name in node.output]
+        node.name = node.doc_string = ""
+        del node.metadata_props[:]
+    del inside.value_info[:]
     return graph.SerializeToString()
 
 

@@ -6,9 +6,12 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from kws.inference.export import export_onnx
+from kws.inference.onnx_tools import open_session
 from kws.inference.quantize import (
     export_quantized,
     multiply_adds,
+    with_short_names,
     with_small_recurrent_weights,
 )
 
@@ -51,3 +54,20 @@ def test_recurrent_weights_are_stored_in_8_bits():
     rows = tensors["w/int8"].astype(np.float32) * tensors["w/scale"][:, None]
     # half a step of 1/127 of the largest of a row
     assert np.abs(rows.reshape(weight.shape) - weight).max() <= np.abs(weight).max() / 254 + 1e-6
+
+
+def test_short_names_make_the_file_smaller_and_change_no_logit(untrained, tmp_path):
+    pytest.importorskip("onnxruntime")
+    trained = untrained("model.name=ds-cnn", "model.channels=8", labels=LABELS)
+    export_onnx(trained, tmp_path / "long.onnx")
+    long = (tmp_path / "long.onnx").read_bytes()
+    short = with_short_names(long)
+    assert len(short) < len(long) - 5000
+    (tmp_path / "short.onnx").write_bytes(short)
+    inputs = {"features": np.random.default_rng(0).normal(size=(2, 101, 40)).astype(np.float32)}
+    inputs["valid"] = np.ones((2, 101), bool)
+    logits = [
+        open_session(tmp_path / f"{name}.onnx").run(["logits"], inputs)[0]
+        for name in ("long", "short")
+    ]
+    assert np.array_equal(*logits)
