@@ -1319,11 +1319,13 @@ _ = below.set(xlabel="time (s)", ylabel="letter that is written")
 #
 # Both can be right. The structure of a GRU already contains that neighbors belong together and that
 # time has an order; a Transformer has to learn that, which takes data and steps: they had hours of
-# speech and days of training, and we have ten words and three minutes. The last column shows it:
-# after 800 steps CTC cannot yet find each letter in the Transformer's memory, and the decoder,
-# which has learned how words are spelled, covers that up. Other programs ran on that machine,
-# sometimes more and sometimes fewer: alternating steps are slowed down equally. However, one seed
-# proves nothing.
+# speech and days of training, and we have ten words and three minutes. (Their advice: larger
+# batches and dropout help the Transformer more than the RNN; and its decoder is slow, since every
+# new symbol runs through it with all the symbols before, unless their keys and values are kept.)
+# The last column shows it: after 800 steps CTC cannot yet find each letter in the Transformer's
+# memory, and the decoder, which has learned how words are spelled, covers that up. Other programs
+# ran on that machine, sometimes more and sometimes fewer: alternating steps are slowed down
+# equally. However, one seed proves nothing.
 #
 # </details>
 #

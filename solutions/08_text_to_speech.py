@@ -1002,6 +1002,22 @@ losses = fit(model, **recipe())
 save_file(model.eval().state_dict(), "08_text_to_speech.safetensors")
 size = sum(one.numel() for one in model.parameters())
 print(f"{size:,} parameters, loss {sum(losses[-50:]) / 50:.3f}")
+places = [one for one in model.modules() if isinstance(one, ScaledPositions)]
+print("the alphas that it learned:", *(f"{next(one.parameters()).item():.2f}" for one in places))
+
+# %% [markdown]
+# **Think:** both weights began at 1. A sinusoid has a mean square of 1/2, the sum of two new
+# embeddings one of 2. What do the learned values say about how much positions matter to the model?
+#
+# <details><summary>An answer</summary>
+#
+# By itself, little: what counts is the size of $\alpha\,\mathrm{PE}$ *beside* the vectors that it
+# is added to, and those were trained, too. Compare $\alpha / \sqrt 2$ with the root mean square of
+# the vectors. Positions matter where the vectors are equal: after the length regulator all frames
+# of a phoneme are, and only positions and neighbors distinguish them. To measure how much positions
+# matter, train without them.
+#
+# </details>
 
 
 # %%

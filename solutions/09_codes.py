@@ -610,6 +610,42 @@ for frame, code in zip(range(0, FRAMES, 4), codes["validation"][0].tolist(), str
     panels[1].text(frame, 34, str(code), color="w", fontsize=7, rotation=90)
 
 # %% [markdown]
+# Codes are also **features** for other tasks. Here the task is to tell the 35 words, with the
+# simplest classifier, linear and fitted by least squares: once from the 25 codes of a clip, each as
+# a vector with a single 1, and once from its log-mels, the mean of every four frames.
+
+
+# %%
+def linear(x, labels, unseen, decay=30.0):
+    """Least squares from features (n, k) to words, with decay; the words of `unseen`."""
+    target = F.one_hot(labels, len(V2_WORDS)).to(x)
+    weight = torch.linalg.solve(x.T @ x + decay * torch.eye(x.shape[1]), x.T @ target)
+    return (unseen @ weight).argmax(1)
+
+
+views = {
+    "25 codes": {split: F.one_hot(code, CODES).flatten(1).float() for split, code in codes.items()},
+    "log-mels": {
+        split: mel.unflatten(1, (LENGTH, -1)).mean(2).flatten(1) for split, mel in mels.items()
+    },
+}
+for name, x in views.items():
+    right = linear(x["training"], labels["training"], x["validation"]) == labels["validation"]
+    print(f"a linear classifier of {name}:", Proportion(correct=int(right.sum()), n=len(right)))
+
+# %% [markdown]
+# **Think:** a clip is 175 bits as codes, and 1,000 numbers as log-mels. What does the comparison
+# show about what the codec kept, and what does it not show?
+#
+# <details><summary>An answer</summary>
+#
+# The codec was trained without labels, and yet a linear classifier finds words in its codes: what
+# distinguishes words is among what it kept. How much was lost it does not show, since the inputs of
+# the two classifiers differ in kind and in number (3,200 zeros and ones, 1,000 real numbers), and
+# both know the voices from training.
+#
+# </details>
+#
 # ## 9.6 A prior
 #
 # Which code comes next? The simplest model counts pairs, a **bigram**: how often did $b$ follow $a$
