@@ -1,11 +1,12 @@
-"""What a pretrained body is worth with ten clips a word: `--init` against training from nothing.
+"""What a pretrained body is worth with ten clips a word: `--init` and `--head-only`, or nothing.
 
     python benchmarks/own_words.py RUN                     # other words of a language, embedded
     python benchmarks/own_words.py RUN --people FOLDER     # FOLDER/<speaker>/<word>_<number>.wav
 
 RUN is a run of `keywords` that knows 35 words. For each seed ten clips a word, of as many speakers,
-are drawn from the training speakers; all clips of the testing speakers are the test. Both
-trainings have the same clips, steps and seed; only the weights they begin with differ.
+are drawn from the training speakers; all clips of the testing speakers are the test. The first
+two trainings have the same clips, steps and seed; only the weights they begin with differ. The
+third, `--head-only`, is on the model that comes with kws, and also has all other words.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from kws.cli import run
 from kws.data.embedded.corpus import make_corpus
 from kws.data.listing import read_listing
 from kws.data.protocols import own_protocol
@@ -96,6 +98,20 @@ def train(data: Path, words: list[str], init: Path | None, seed: int, epochs: in
     return found
 
 
+def new_head(data: Path, words: list[str]) -> tuple[Proportion, Proportion]:
+    """Accuracy on the testing speakers' words, and how many other words and silences are taken
+    for one of them; the last layer alone is trained."""
+    arguments = ["train", "keywords", "--data", data, "--words", ",".join(words), "--head-only"]
+    out = data.parent / "head"
+    assert run([str(each) for each in (*arguments, "--out", out)]) == 0
+    trained = load_model(out)
+    found = evaluate(trained, load_split(trained, data, "testing"))[0]
+    shutil.rmtree(out)
+    own = found.matrix[len(found.labels) - len(words) :]
+    right = int(found.matrix.diagonal()[-len(words) :].sum())
+    return Proportion(correct=right, n=int(own.sum())), found.false_accepts
+
+
 def main() -> None:
     """Print a line a seed and kind, then one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -105,7 +121,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
+    rows, heads = [], []
     with tempfile.TemporaryDirectory() as scratch:
         if arguments.people:
             corpus = by_speaker(arguments.people, Path(scratch) / "people")
@@ -121,12 +137,16 @@ def main() -> None:
                 found = train(data, words, init, seed, arguments.epochs)
                 print(f"seed {seed}, {name}: {found}", flush=True)
                 rows.append({"seed": seed, "init": init is not None, **found.as_dict()})
+            found, accepted = new_head(data, words)
+            print(f"seed {seed}, --head-only: {found}, false accepts {accepted}", flush=True)
+            heads.append({"seed": seed, **found.as_dict(), "false_accepts": accepted.as_dict()})
     means = {
         key: sum(row["accuracy"] for row in rows if row["init"] == key) / arguments.seeds
         for key in (False, True)
     }
     print(f"mean: from nothing {percent(means[False])} %, --init {percent(means[True])} %")
-    print(json.dumps({"benchmark": "own_words", "people": bool(arguments.people), "rows": rows}))
+    kind = {"benchmark": "own_words", "people": bool(arguments.people)}
+    print(json.dumps({**kind, "rows": rows, "head_only": heads}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""The other end of `grader.batch.evaluator`: start one, hand it jobs, lose no submission."""
+"""The other end of `grader.batch.evaluator`: start one, hand it jobs, lose no submission.
+
+It is not a `kws.parallel.JsonProcess`: many jobs are under way at once, each on a socket that is
+handed over, which a fork answers by itself and whose end says that nobody waits any more.
+"""
 
 import contextlib
 import json

@@ -56,7 +56,7 @@ class PageReader(HTMLParser):
             self.no_checks.append(data)
 
 
-def leaks(site: Path, root: Path = ROOT) -> list[str]:
+def leaks(site: Path) -> list[str]:
     """Every page that holds an answer, a hidden check or code of a withheld module."""
     everything: dict[str, bytes] = {}
     no_checks: dict[str, bytes] = {}
@@ -69,19 +69,19 @@ def leaks(site: Path, root: Path = ROOT) -> list[str]:
             no_checks[name] = "".join(reader.no_checks).encode()
         elif path.suffix in TEXTS:
             everything[name] = no_checks[name] = text.encode()
-    found = find_leaks(everything, (*all_answers(root), *withheld_code(root)))
-    found += find_leaks(no_checks, hidden_checks(root))
+    found = find_leaks(everything, (*all_answers(), *withheld_code()))
+    found += find_leaks(no_checks, hidden_checks())
     return [str(leak) for leak in found]
 
 
 @functools.cache
-def all_answers(root: Path = ROOT) -> tuple[Secret, ...]:
-    return tuple(s for path in solution_scripts(root) for s in secrets_of_solution(path))
+def all_answers() -> tuple[Secret, ...]:
+    return tuple(s for path in solution_scripts() for s in secrets_of_solution(path))
 
 
 @functools.cache
-def withheld_code(root: Path = ROOT) -> tuple[Secret, ...]:
-    modules = divide(root, [name for each in ASSIGNMENTS.values() for name in each.withheld])
+def withheld_code() -> tuple[Secret, ...]:
+    modules = divide(ROOT, [name for each in ASSIGNMENTS.values() for name in each.withheld])
     return tuple(secrets_of_modules(modules.withheld, ASSIGNMENTS.values()))
 
 

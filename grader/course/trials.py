@@ -35,7 +35,7 @@ def hidden_seed(trial: Trial, secret: Seed) -> int:
     return secret.number(trial.id) % 2**32
 
 
-def check_trial(trial: Trial, *, points: float, timeout: float | None = None) -> Callable:
+def check_trial(trial: Trial, *, points: float) -> Callable:
     """The trial as a test function, with the marker of a check."""
 
     def test(run_trial: Callable, secret: Seed) -> None:
@@ -44,10 +44,7 @@ def check_trial(trial: Trial, *, points: float, timeout: float | None = None) ->
 
     test.__name__ = f"test_{trial.run.__name__}"
     test.__doc__ = f"{trial.title}."
-    mark = pytest.mark.check(
-        trial.task, points=points, concept=f"section {trial.task}", timeout=timeout
-    )
-    return mark(test)
+    return pytest.mark.check(trial.task, points=points, concept=f"section {trial.task}")(test)
 
 
 def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:

@@ -45,30 +45,24 @@ def expect_shape(what: str, actual: Any, *shape: int, letters: str = "") -> Tens
     raise Failure(f"{what}: got shape {shape_of(actual)}, expected {named}", hint)
 
 
-def expect_finite(what: str, actual: Any, hint: str = "") -> Tensor:
+def expect_finite(what: str, actual: Any) -> Tensor:
     actual = _tensor(what, actual)
     bad = ~torch.isfinite(actual)
     if not bad.any():
         return actual
     kind = "NaN" if torch.isnan(actual).any() else "an infinite number"
-    raise Failure(f"{what}: got {kind} in {int(bad.sum())} of {actual.numel()} places", hint)
+    raise Failure(f"{what}: got {kind} in {int(bad.sum())} of {actual.numel()} places")
 
 
-def expect_logits(what: str, actual: Any, *shape: int, letters: str = "B, C") -> Tensor:
-    actual = expect_shape(what, actual, *shape, letters=letters)
+def expect_logits(what: str, actual: Any, *shape: int) -> Tensor:
+    actual = expect_shape(what, actual, *shape, letters="B, C")
     if not actual.is_floating_point():
         raise Failure(f"{what}: got {_short(actual.dtype)}, expected a float dtype")
     return expect_finite(what, actual)
 
 
 def expect_between(
-    what: str,
-    actual: Any,
-    low: float = -math.inf,
-    high: float = math.inf,
-    *,
-    unit: str = "",
-    hint: str = "",
+    what: str, actual: Any, low: float = -math.inf, high: float = math.inf, *, hint: str = ""
 ) -> float:
     """`actual` as a number, if low ≤ actual ≤ high; NaN is never between.
 
@@ -82,14 +76,13 @@ def expect_between(
         raise Failure(f"{what}: got {name_of(actual)}, expected a number")
     if low <= actual <= high:
         return actual
-    tail = f" {unit}" if unit else ""
     if high == math.inf:
         bounds = f"at least {_amount(low)}"
     elif low == -math.inf:
         bounds = f"at most {_amount(high)}"
     else:
         bounds = f"between {_amount(low)} and {_amount(high)}"
-    raise Failure(f"{what}: got {_amount(actual)}{tail}, expected {bounds}{tail}", hint)
+    raise Failure(f"{what}: got {_amount(actual)}, expected {bounds}", hint)
 
 
 def _tensor(what: str, actual: Any) -> Tensor:

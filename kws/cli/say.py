@@ -25,6 +25,7 @@ def say(
     Without --run the model is trained once, in about two minutes, on phrases of the embedded speech
     engine.
     """
+    from kws.audio.recordings import SAMPLE_RATE
     from kws.data.embedded.phrases import check_text
     from kws.data.embedded.recording import write_wav
     from kws.errors import UsageError
@@ -40,4 +41,4 @@ def say(
     waveform = voice.say(text, pace)
     with atomic_path(out) as path:
         write_wav(path, waveform.numpy())
-    print(f"{out}: {len(waveform) / 16_000:.2f} s")
+    print(f"{out}: {len(waveform) / SAMPLE_RATE:.2f} s")

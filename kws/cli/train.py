@@ -4,16 +4,18 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kws.cli import INTERRUPTED, TERMINATED, app
-from kws.cli.shared_options import Device, Partial, Resample, refuse, required
+from kws.cli.shared_options import SHIPPED, Device, Partial, Resample, refuse, required
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
+    from kws.training.classification import Classification
     from kws.training.distributed import Team
     from kws.training.loop import TrainingRun
     from kws.training.objective import Objective
@@ -46,6 +48,17 @@ def train(
         str | None,
         typer.Option(help="Your own words, ja,nein,stopp, or all: every word folder in the data."),
     ] = None,
+    head_only: Annotated[
+        bool,
+        typer.Option(
+            "--head-only",
+            help="Train the last layer alone, in seconds; the rest is of --init, by default of the "
+            "model of kws.",
+        ),
+    ] = False,
+    final: Annotated[
+        bool, typer.Option("--final", help="Train on validation and test clips, too.")
+    ] = False,
     resample: Resample = False,
     partial: Partial = False,
 ) -> None:
@@ -67,6 +80,7 @@ def train(
         if chosen.data.task == "speakers":
             refuse(recipe, words=words, resample=resample, partial=partial)
         if words is not None:
+            overrides.insert(0, "data.unknown=all")  # the world is full of them; --set comes later
             overrides.append(f'data.protocol="{protocol_of(words, data)}"')
             chosen = load_recipe(recipe, overrides)
     check_free(out, resume)
@@ -77,7 +91,8 @@ def train(
         again += ["--data", str(data)] if data else []
         again += ["--init", str(init)] if init else []
         again += [word for override in overrides for word in ("--set", override)]
-        again += ["--resample"] * resample + ["--partial"] * partial + ["--resume"]
+        again += ["--resample"] * resample + ["--partial"] * partial + ["--final"] * final
+        again += ["--resume"]
         terminated = isinstance(error, Terminated)
         if os.environ.get("RANK", "0") == "0":
             saved = f"{out / 'last.pt'} is saved, continue with: {shlex.join(again)}"
@@ -86,11 +101,20 @@ def train(
 
     if not labels:
         refuse(recipe, words=words, partial=partial)
+    if chosen.data.task != "keywords":
+        refuse(recipe, **{"head-only": head_only, "final": final})
+    if head_only:
+        refuse("--head-only", resume=resume)
+        with team_of_processes(device) as team:
+            body = init or SHIPPED
+            given = (chosen, required(data), out, team, resume, resample, partial, body, final)
+            new_head(classifier(*given), body, out, None if final else data, resample, partial)
+        return
     with team_of_processes(device) as team:
         if labels or chosen.data.task == "transcription":
             given = (chosen, required(data), out, team, resume, resample)
             if labels:
-                objective = classifier(*given, partial, init)
+                objective = classifier(*given, partial, init, final)
             else:
                 refuse(recipe, init=init)
                 objective = recognizer(*given)
@@ -118,16 +142,60 @@ def classifier(
     resample: bool,
     partial: bool,
     init: Path | None,
-) -> "Objective":
+    final: bool,
+) -> "Classification":
     from kws.training.classification import classification_objective
     from kws.training.distributed import main_first
     from kws.training.loop import saved_state
     from kws.training.splits import load_splits
 
     with main_first(team):
-        training, validation = load_splits(recipe, data, resample, partial)
+        training, validation = load_splits(recipe, data, resample, partial, final)
     saved = saved_state(out, resume, recipe)
-    return classification_objective(recipe, training, validation, team, init=init, saved=saved)
+    return classification_objective(
+        recipe, training, validation, team, init=init, saved=saved, final=final
+    )
+
+
+def new_head(
+    objective: "Classification",
+    init: Path,
+    out: Path,
+    data: Path | None,
+    resample: bool,
+    partial: bool,
+) -> None:
+    """Train and keep the last layer, and say what it reached on the test clips of `data`."""
+    from kws.audio.normalize import Normalizer
+    from kws.files import write_text
+    from kws.inference.evaluate import evaluate, load_split
+    from kws.inference.trained import load_model
+    from kws.training.batches import evaluation_batches
+    from kws.training.checkpoint import (
+        checkpoint_of,
+        model_state,
+        read_checkpoint,
+        save_checkpoint,
+    )
+    from kws.training.new_head import train_head
+    from kws.training.recipe import to_toml
+
+    announce(replace(objective, keeps_last=False))  # nothing is chosen
+    body = read_checkpoint(checkpoint_of(init))
+    normalizer = Normalizer(**body["normalizer"]).to(objective.device)
+    train_head(objective.model, evaluation_batches(objective.train, objective.recipe, normalizer))
+    recipe = replace(objective.recipe, description=f"A new last layer on the body of {init}")
+    names = {"labels": objective.labels, "protocol": objective.protocol}
+    state = model_state(
+        objective.model, recipe=recipe, normalizer=normalizer, step=body["step"], **names
+    )
+    write_text(out / "recipe.toml", to_toml(recipe))
+    save_checkpoint(out / "best.pt", state)
+    print(f"{out}: best.pt is {init} with a new last layer, of {len(objective):,} clips")
+    if data is not None:
+        trained = load_model(out)
+        testing = load_split(trained, data, resample=resample, partial=partial)
+        print(f"{testing.describe()}\n{evaluate(trained, testing)[0].describe()}")
 
 
 def recognizer(

@@ -56,6 +56,7 @@ def load_speech_commands(
     unknown: Literal["protocol", "all"] | int = "protocol",
     partial: bool = False,
     spare_words: int = 0,
+    final: bool = False,
 ) -> ClipSplit:
     """One split of the recordings in `folder` under `protocol`.
 
@@ -64,7 +65,8 @@ def load_speech_commands(
     16 kHz mono. `unknown` is how many clips of other words there are: as many as the protocol says,
     or "all" of every split, which is another test; or a number, which rules training alone.
     `partial=True` reads what is there of a folder whose lists name more. `spare_words` clips of
-    other words by embedded voices are added to training.
+    other words by embedded voices are added to training. With `final` the clips of validation and
+    testing are in training, too.
 
     Under a protocol of somebody's own words a folder may lack other words, background recordings
     and a hash that fills every split: see `kws.data.own_words`.
@@ -87,6 +89,9 @@ def load_speech_commands(
         check_listing(listing, protocol)
         listing = own_words.divide(listing, protocol.words)
     check_listing(listing, protocol)
+    if final and split == "training":
+        note = "trained on every clip: nothing is held out, and its accuracy is that on known clips"
+        listing = replace(listing, splits=[split] * len(listing.names)).noted(note)
     if listing.is_test_archive and split != "testing":
         raise UsageError(
             f"{folder}: a test archive has no {split} clips: give the extracted training archive"
@@ -193,10 +198,7 @@ def _notes(listing: Listing, choice: Choice, clips: PackedClips, protocol: Proto
 def read_noise(
     root: Path, split: str, *, resample: bool = False
 ) -> tuple[Float[Tensor, "M"], list[int]]:
-    """This split's part of every background recording, one after the other, and their lengths.
-
-    Empty without recordings. Shorter than a second in all, it is repeated to fill one.
-    """
+    """This split's part of every background recording, repeated to fill a second; lengths."""
     folder = root / NOISE_FOLDER
     files = audio_files(folder) if folder.is_dir() else []
     low, high = NOISE_SHARE[split]
@@ -227,10 +229,7 @@ def draw_starts(lengths: list[int], count: int, generator: torch.Generator) -> I
 
 
 def load_unlabeled(folder: str | Path, *, resample: bool = False) -> ClipSplit:
-    """Every recording directly in `folder` (or in its `audio/`), sorted by name, without labels.
-
-    For the challenge's `test/audio`. Raises UsageError where there are none.
-    """
+    """Every recording in `folder` or its `audio/`, sorted, without labels; UsageError for none."""
     root = existing_folder(folder)
     if not audio_files(root) and (root / "audio").is_dir():
         root = root / "audio"

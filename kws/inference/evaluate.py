@@ -23,6 +23,7 @@ from kws.data.speech_commands import load_speech_commands
 from kws.errors import UsageError, did_you_mean
 from kws.files import write_text
 from kws.inference.confusion import confusion_matrix
+from kws.inference.detector import NOT_WORDS
 from kws.inference.thresholds import Thresholds, check_labels
 from kws.inference.trained import Trained
 from kws.metrics import ClassScore, Proportion, per_class
@@ -65,10 +66,20 @@ class Evaluation:
         """Recall and precision of every class."""
         return per_class(self.matrix, self.labels)
 
+    @cached_property
+    def false_accepts(self) -> Proportion:
+        """Clips of silence and other words that were taken for one of the words; n may be 0."""
+        none = torch.tensor([label in NOT_WORDS for label in self.labels])
+        rows = self.matrix[none]
+        return Proportion(correct=int(rows[:, ~none].sum()), n=int(rows.sum()))
+
     def describe(self) -> str:
-        """The line that says it all: accuracy, n, interval and conditions."""
+        """The line that says it all: accuracy, n, interval and conditions; then false accepts."""
         on = f" on {self.on}" if self.on else ""
-        return f"accuracy{on} {self.accuracy.describe(**self.conditions)}"
+        line = f"accuracy{on} {self.accuracy.describe(**self.conditions)}"
+        if not self.false_accepts.n:
+            return line
+        return f"{line}\nsilence and other words taken for one of the words: {self.false_accepts}"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; accuracies as shares of 1, the confusion matrix by rows of the true class."""

@@ -36,6 +36,8 @@ from kws.training.objective import Batch, Objective, fresh_weights
 from kws.training.other_words import labels_of_parts, split_other_words
 from kws.training.recipe import Recipe
 
+FEW = 100  # clips of words: of fewer, chance decides which weights are the best
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Classification(Objective):
@@ -92,6 +94,10 @@ class Classification(Objective):
     def introduce(self) -> list[str]:
         splits = (self.train, self.validation)
         notes = dict.fromkeys(note for split in splits for note in getattr(split, "notes", ()))
+        if self.keeps_last:
+            notes[
+                "the last weights count: validation clips are too few, or known, to choose by"
+            ] = None
         return [*(split.describe() for split in splits), *(f"note: {note}" for note in notes)]
 
 
@@ -103,8 +109,13 @@ def classification_objective(
     *,
     init: str | Path | None = None,
     saved: Mapping[str, Any] | None = None,
+    final: bool = False,
 ) -> Classification:
-    """What a classifier learns; `saved` is a continued run. UsageError for data that do not fit."""
+    """What a classifier learns; `saved` is a continued run. UsageError for data that do not fit.
+
+    Its last weights count where `final` says that validation clips are trained on, and where fewer
+    than `FEW` of them are of somebody's own words.
+    """
     check_data(recipe, train, validation)
     labels = train.label_names
     counts_as = torch.arange(len(labels))
@@ -135,7 +146,16 @@ def classification_objective(
         validation=validation,
         counts_as=counts_as.to(team.device),
         measures=measures,
+        keeps_last=final or _has_few_words(validation),
     )
+
+
+def _has_few_words(validation: Split) -> bool:
+    """Whether these are somebody's own words, and fewer than `FEW` clips of them."""
+    if not isinstance(validation, ClipSplit) or not get_protocol(validation.protocol).is_own:
+        return False
+    words = get_protocol(validation.protocol).words
+    return sum(n for label, n in validation.counts().items() if label in words) < FEW
 
 
 def check_data(recipe: Recipe, train: Split, validation: Split) -> None:

@@ -31,6 +31,7 @@ class History:
 
     rows: list[Row] = field(default_factory=list)
     path: Path | None = None
+    keeps_last: bool = False  # the last weights count: there is too little to choose by
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -45,9 +46,14 @@ class History:
 
     @property
     def best(self) -> Row:
-        """The row with the highest accuracy, then lowest loss; ValueError before the first."""
+        """The row with the highest accuracy, then lowest loss; ValueError before the first.
+
+        With `keeps_last` it is the last one.
+        """
         if not self.rows:
             raise ValueError("no validation has been done yet")
+        if self.keeps_last:
+            return self.rows[-1]
         accuracy, loss = f"{self.criterion}_accuracy", f"{self.criterion}_loss"
         return max(self.rows, key=lambda row: (row.get(accuracy, 0.0), -row[loss]))
 

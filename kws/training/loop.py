@@ -194,7 +194,7 @@ def begin(
         out=out,
         optimizer=build_optimizer(model, recipe.train),
         averaged=AveragedWeights(model, recipe.train.ema) if recipe.train.ema else None,
-        history=History(path=out),
+        history=History(path=out, keeps_last=objective.keeps_last),
     )
     parts = team.world * recipe.train.accumulate
     # processes must run the model equally often

@@ -13,7 +13,7 @@ from kws.errors import UsageError
 from kws.models.pretrained import Pretrained
 from kws.models.registry import PRETRAINED, build_model
 from kws.training.checkpoint import checkpoint_of, read_checkpoint, weights_of
-from kws.training.other_words import OtherWordsApart, unknown_of
+from kws.training.other_words import OtherWordsApart, unknown_of, without_parts
 from kws.training.recipe import Recipe, changed_keys, parse_recipe
 
 
@@ -87,15 +87,10 @@ def initialize_from(
                 f"{path}: {key} is {there} there and {here} in the recipe: change one of them, "
                 "weights only fit the same model on the same features"
             )
-    weights, fresh = _classifying(source).state_dict(), _classifying(model).state_dict()
+    weights, fresh = without_parts(source).state_dict(), without_parts(model).state_dict()
     separate = before.data.other_words != recipe.data.other_words
     if list(labels) != state["labels"] or separate:
         with torch.device("meta"):  # shapes only
-            one, two = (_classifying(new_model(recipe, n)).state_dict() for n in (2, 3))
+            one, two = (without_parts(new_model(recipe, n)).state_dict() for n in (2, 3))
         weights = {name: w for name, w in weights.items() if one[name].shape == two[name].shape}
-    _classifying(model).load_state_dict({**fresh, **weights})
-
-
-def _classifying(model: nn.Module) -> nn.Module:
-    """The model whose outputs are added up, where some are."""
-    return model.model if isinstance(model, OtherWordsApart) else model
+    without_parts(model).load_state_dict({**fresh, **weights})

@@ -44,6 +44,7 @@ class Objective(ABC):
     normalizer: Normalizer  # what was done to features, kept with the weights
     data: str  # fingerprint of the training data, by which a run is resumed on the same
     loss_name: str  # with its unit, for plots
+    keeps_last: bool = False  # too few examples to choose weights by: the last ones count
 
     @abstractmethod
     def __len__(self) -> int:

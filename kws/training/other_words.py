@@ -53,6 +53,11 @@ class OtherWordsApart(nn.Module):
         return torch.cat([before, unknown, after], dim=1)
 
 
+def without_parts(model: nn.Module) -> nn.Module:
+    """The model whose outputs are added up, where some are."""
+    return model.model if isinstance(model, OtherWordsApart) else model
+
+
 def split_other_words(split: ClipSplit) -> ClipSplit:
     """The same clips under P labels: each other word that the protocol names is one of its own.
 

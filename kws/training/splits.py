@@ -9,11 +9,16 @@ from kws.training.recipe import Recipe
 
 
 def load_splits(
-    recipe: Recipe, folder: str | Path, resample: bool = False, partial: bool = False
+    recipe: Recipe,
+    folder: str | Path,
+    resample: bool = False,
+    partial: bool = False,
+    final: bool = False,
 ) -> tuple[Split, Split]:
     """Training and validation split of `folder`; errors are those of the two readers.
 
-    `partial` reads what is there of keywords whose lists name more.
+    `partial` reads what is there of keywords whose lists name more; with `final` every clip of
+    keywords is for training, those of validation and testing too.
     """
     data = recipe.data
     if data.task == "speakers":
@@ -30,6 +35,7 @@ def load_splits(
             unknown=data.unknown,
             partial=partial,
             spare_words=data.spare_words,
+            final=final,
         )
         for split in ("training", "validation")
     )

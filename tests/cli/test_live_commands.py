@@ -88,6 +88,45 @@ def test_your_own_words_are_trained(kws, tmp_path, good_words):
     )
 
 
+def test_few_clips_choose_no_weights_and_other_words_are_all_there(kws, tmp_path, good_words):
+    small = ["--set", "train.total_steps=2", "--set", "train.validate_every=1"]
+    small += ["--set", "train.ema=0", "--set", "train.lr=0"]  # each step is as good as the first
+    command = ["train", "keywords", "--data", good_words, "--words", "yes,no", *small]
+    done = kws(*command, "--out", tmp_path / "run")
+    assert "unknown: all other words" in done.out
+    assert "note: the last weights count" in done.out
+    assert done.out.splitlines()[-1].endswith("best.pt is of step 2, last.pt of step 2")
+    final = kws(*command, "--set", "data.unknown=2", "--final", "--out", tmp_path / "final")
+    assert "training: 14 clips" in final.out, "of four speakers, two silences, and two others"
+    assert "note: trained on every clip: nothing is held out" in final.out
+    kws("train", "speakers", "--data", good_words, "--out", tmp_path / "x", "--final").sentence(
+        "--final does not apply to speakers"
+    )
+
+
+def test_the_last_layer_alone_is_trained_on_the_model_of_kws(kws, tmp_path, good_words):
+    command = ["train", "keywords", "--data", good_words, "--words", "yes,no", "--head-only"]
+    done = kws(*command, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert "best.pt is keywords with a new last layer, of " in done.out
+    assert "taken for one of the words: " in done.out
+    run, shipped = load_model(tmp_path / "run"), load_model("keywords")
+    assert run.labels == ("_silence_", "_unknown_", "yes", "no")
+    body = shipped.model.model.state_dict()
+    own = run.model.state_dict()
+    assert {name for name in own if not own[name].equal(body[name])} == {
+        "classify.logits.weight",
+        "classify.logits.bias",
+    }
+    measured = kws("evaluate", tmp_path / "run", "--data", good_words).out.splitlines()
+    assert {line for line in measured if line.startswith(("accuracy", "silence and"))} <= {
+        *done.out.splitlines()
+    }
+    final = kws(*command, "--final", "--out", tmp_path / "final")
+    assert "accuracy" not in final.out.partition("new last layer")[2], "nothing is held out"
+    kws(*command, "--out", tmp_path / "y", "--resume").sentence("--resume does not apply")
+
+
 def test_a_partial_copy_is_read_when_asked(kws, words):
     (words / "yes" / "02_nohash_0.wav").unlink()
     options = ("data", "check", words, "--protocol", "v2-12")
