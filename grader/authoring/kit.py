@@ -164,8 +164,9 @@ def _module_file(path: Path, root: Path) -> str:
 def _pyproject(root: Path) -> str:
     table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     project = table["project"]
-    extras = project.get("optional-dependencies", {}).get("notebooks", [])
-    dependencies = sorted({*project["dependencies"], *extras})
+    optional = project.get("optional-dependencies", {})
+    dependencies = sorted({*project["dependencies"], *optional.get("notebooks", [])})
+    extras = {name: optional[name] for name in ("microphone",) if name in optional}
     keys = ("name", "version", "description", "requires-python", "license", "license-files")
     sections: dict[str, dict[str, Any]] = {
         "build-system": table["build-system"],
@@ -173,6 +174,7 @@ def _pyproject(root: Path) -> str:
             **{key: project[key] for key in keys if key in project},
             "dependencies": dependencies,
         },
+        "project.optional-dependencies": extras,
         "project.scripts": project.get("scripts", {}),
         "tool.setuptools.packages.find": {"include": ["kws*"]},
         "tool.setuptools.package-data": table["tool"]["setuptools"]["package-data"],
