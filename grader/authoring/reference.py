@@ -3,11 +3,14 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from grader import ROOT
-from grader.adapters import Assignment
+from grader.adapters import ASSIGNMENTS, Assignment
 from grader.authoring.build import read_solution
+from grader.authoring.written_questions import written_questions
+from grader.core.fingerprints import code_grams, text_grams
 from grader.submission.contents import Piece
 from kws.errors import UsageError
 
@@ -52,6 +55,16 @@ def reference_pieces(assignment: Assignment, task_id: str, root: Path = ROOT) ->
         if isinstance(each.node, ast.Import | ast.ImportFrom):
             wanted.add(number)
     return tuple(exported[number].piece for number in sorted(wanted))
+
+
+@cache
+def reference_prints(number: str, root: Path = ROOT) -> frozenset[int]:
+    """Hashes of every run of tokens in our solution, the code given in it, and its questions."""
+    path = root / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
+    grams = code_grams(path.read_text(encoding="utf-8"))
+    for question in written_questions(number, root):
+        grams += text_grams(question.prompt) + text_grams(question.answer)
+    return frozenset(name for part in grams for name, _, _ in part)
 
 
 def _doors(exported: list[_Exported], answer: int) -> Iterator[int]:

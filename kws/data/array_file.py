@@ -63,10 +63,7 @@ class ArrayWriter:
 
 @contextmanager
 def write_array(path: Path, dtype: str, row_shape: tuple[int, ...]) -> Iterator[ArrayWriter]:
-    """Stream rows into `path`, which appears when the block ends without an error.
-
-    OSError (full disk, read-only folder) names `path`; nothing is left of the attempt.
-    """
+    """Stream rows into `path`, which appears, whole, at the end of the block."""
     _remove_abandoned(path)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         writer = ArrayWriter(file, dtype, row_shape)
@@ -84,11 +81,7 @@ def _remove_abandoned(path: Path) -> None:
 
 
 def open_array(path: Path) -> tuple[np.memmap, dict[str, Any]]:
-    """Map the rows of `path` (writes stay in memory) and return them with the writer's fields.
-
-    The checksum of the rows is verified once per process. Raises DamagedArrayError, or
-    FileNotFoundError.
-    """
+    """Map the rows of `path`, verified once per process, and return them with their fields."""
     with path.open("rb") as file:
         description = _read_description(path, file)
         dtype, shape = np.dtype(description["dtype"]), tuple(description["shape"])

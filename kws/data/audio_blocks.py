@@ -116,11 +116,7 @@ def resampled(blocks: Iterable[Float[Tensor, "_"]], rate: int) -> Iterator[Float
 
 
 def file_blocks(path: str | Path, *, resample: bool = False) -> Iterator[Float[Tensor, "_"]]:
-    """A recording of any length as 16 kHz mono blocks of at most some seconds.
-
-    Raises, as `kws.audio.recordings.read_audio` does, UsageError for what cannot be
-    read, at once or when the reading gets there.
-    """
+    """A recording as 16 kHz mono blocks of at most some seconds; UsageError as `read_audio`."""
     path = Path(path)
     file = open_audio(path)
     rate, channels, promised = file.samplerate, file.channels, file.frames

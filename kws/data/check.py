@@ -58,12 +58,7 @@ def check(
     plot: Path | None = None,
     partial: bool = False,
 ) -> list[str]:
-    """Read all of `folder` under `protocol` and count it, in lines; draw the counts to `plot`.
-
-    `partial` counts the clips that lists name and that are not there.
-
-    Errors: as the readers; and UsageError for a plot of a folder that has no classes of words.
-    """
+    """Read `folder` under `protocol` and count it, in lines; draw the counts to `plot`."""
     kind = kind_of(folder)
     if kind != "words" and plot is not None:
         raise UsageError(f"--plot {plot}: {folder} has no folders of words to count: leave it out")

@@ -80,11 +80,7 @@ def bounds(number: str, *, full: float, none: float, variable: str = VARIABLE) -
 def of_people(
     name: str, variable: str = VARIABLE, environ: Mapping[str, str] = os.environ
 ) -> Path | None:
-    """The folder of that name, words or speakers, in the one that a variable names, if it is there.
-
-    Raises:
-        UsageError: the variable names no folder with words/ or speakers/.
-    """
+    """The folder `words` or `speakers` in the one that a variable names; UsageError for another."""
     if not (named := environ.get(variable)):
         return None
     if not any(Path(named, each).is_dir() for each in (WORDS, SPEAKERS)):

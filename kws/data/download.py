@@ -120,11 +120,7 @@ def state_of(out: Path, name: str, sha256: str | None) -> bool:
 
 
 def require_space(out: Path, name: str, archive: Archive, have: int, whole: bool) -> None:
-    """UsageError unless the disk can hold the rest of the archive and its content together.
-
-    `have` counts the bytes of the archive that are on that disk already; `whole` says that these
-    are all. An archive of unknown length is taken to be as long as its content.
-    """
+    """UsageError unless the disk can hold the rest of the archive (`have` bytes) and content."""
     length = archive.num_bytes or archive.max_unpacked
     need = (0 if whole else max(length - have, 0)) + archive.max_unpacked
     existing = next(folder for folder in out.parents if folder.exists())
@@ -144,10 +140,7 @@ def require_digest(path: Path, sha256: str) -> None:
 
 
 def expected_digest(name: str, given: str | None) -> str | None:
-    """The SHA-256 of archive `name`: as published, or as `given`: its digits, or a file with them.
-
-    Raises UsageError for anything else, and for a second opinion on a published one.
-    """
+    """The SHA-256 of archive `name`, published or `given` as digits or a file; else UsageError."""
     published = ARCHIVES[name].sha256
     if given is None:
         return published

@@ -10,10 +10,7 @@ from kws.files import lock
 
 
 class Joined:
-    """The content of `paths`, in order, read once from the beginning; locked meanwhile.
-
-    Raises UsageError where another process holds one of the files.
-    """
+    """The content of `paths` in order, read once; UsageError where another process locks one."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = list(paths)

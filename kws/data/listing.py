@@ -57,10 +57,7 @@ class Listing:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The clips of one split under one protocol, as indices into the listing's names, ascending.
-
-    `made_silence` silence clips are still to be made: those that no recording stands for.
-    """
+    """The clips of one split as indices, ascending, and the silence clips still to be made."""
 
     rows: list[int]
     labels: list[str]

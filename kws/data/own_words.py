@@ -34,11 +34,7 @@ SPARE_SPEAKERS = 40  # who say 35 words once: 1,400 clips, made in two seconds
 
 
 def divide(listing: Listing, words: Sequence[str]) -> Listing:
-    """The same clips with splits that all have something in them, unless lists decided already.
-
-    Raises:
-        UsageError: too few recordings of one of `words`.
-    """
+    """The same clips with splits that all have some; UsageError for too few of a word."""
     counts = listing.words
     for word in words:
         if counts[word] < FEWEST:

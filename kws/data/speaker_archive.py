@@ -46,10 +46,7 @@ def content_folder(unpacked: Path) -> Path:
 
 
 def check_content(folder: Path, expected: SpeakerCounts) -> None:
-    """UsageError unless `folder` holds what is expected and what its tables name.
-
-    Every feature file must be there, and a few, spread over all, are read: shape, length, values.
-    """
+    """UsageError unless every feature file is there, and a few of them are as they must be."""
     try:
         speakers = read_mapping(folder / MAPPING)
         n_mels, labeled = read_metadata(folder / METADATA, speakers)

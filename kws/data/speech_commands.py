@@ -198,10 +198,7 @@ def _notes(listing: Listing, choice: Choice, clips: PackedClips, protocol: Proto
 def read_noise(
     root: Path, split: str, *, resample: bool = False
 ) -> tuple[Float[Tensor, "M"], list[int]]:
-    """This split's part of every background recording, one after the other, and their lengths.
-
-    Empty without recordings. Shorter than a second in all, it is repeated to fill one.
-    """
+    """This split's part of every background recording, repeated to fill a second; lengths."""
     folder = root / NOISE_FOLDER
     files = audio_files(folder) if folder.is_dir() else []
     low, high = NOISE_SHARE[split]
@@ -232,10 +229,7 @@ def draw_starts(lengths: list[int], count: int, generator: torch.Generator) -> I
 
 
 def load_unlabeled(folder: str | Path, *, resample: bool = False) -> ClipSplit:
-    """Every recording directly in `folder` (or in its `audio/`), sorted by name, without labels.
-
-    For the challenge's `test/audio`. Raises UsageError where there are none.
-    """
+    """Every recording in `folder` or its `audio/`, sorted, without labels; UsageError for none."""
     root = existing_folder(folder)
     if not audio_files(root) and (root / "audio").is_dir():
         root = root / "audio"

@@ -187,10 +187,7 @@ def _deck(rng: random.Random, names: list[str]) -> Iterator[str]:
 def passages(
     rng: random.Random, noise: Float[Tensor, "M"], lengths: list[int]
 ) -> Iterator[Float[Tensor, "_"]]:
-    """Seconds of background without end: a recording, a level, and after a while others.
-
-    `noise` and `lengths` are those of `kws.data.speech_commands.read_noise`.
-    """
+    """Seconds of background without end: recordings and levels follow each other."""
     starts = [sum(lengths[:i]) for i in range(len(lengths))]
     while True:
         seconds = round(rng.uniform(*PASSAGE))

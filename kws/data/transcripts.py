@@ -103,11 +103,7 @@ class TranscribedSplit:
             yield order[at : at + batch_size]
 
     def training_batches(self, batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:
-        """Batches without end: each pass visits every utterance once, in a new order.
-
-        Utterances of like lengths share a batch, so that little of it is padding; which ones, and
-        the order of the batches, is drawn.
-        """
+        """Batches without end, drawn; utterances of like lengths share one."""
         while True:
             order = torch.randperm(len(self), generator=generator).tolist()
             pools = [

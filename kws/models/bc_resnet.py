@@ -30,22 +30,15 @@ HEAD_KERNEL = 5
 
 @dataclass(frozen=True, kw_only=True)
 class BcResNetConfig:
-    """Settings of `BcResNet`; the defaults are BC-ResNet-1.
+    """Settings of `BcResNet`; the defaults are BC-ResNet-1."""
 
-    Attributes:
-        num_classes: number of logits.
-        num_features: frequency bands of the input. Halved three times, they must stay divisible by
-            `sub_bands`: any multiple of 40 goes with 5, any multiple of 32 with 4.
-        base_channels: c of the paper's table: 8 · τ for BC-ResNet-τ.
-        sub_bands: parts of the spectrum that are normalized on their own.
-        dropout: probability of zeroing a whole channel of a block's temporal branch.
-    """
-
-    num_classes: Size = 12
+    num_classes: Size = 12  # number of logits
+    # frequency bands of the input. Halved three times, they must stay divisible by `sub_bands`:
+    # any multiple of 40 goes with 5, any multiple of 32 with 4
     num_features: Size = 40
-    base_channels: Size = 8
-    sub_bands: Size = 5
-    dropout: Finite = 0.1
+    base_channels: Size = 8  # c of the paper's table: 8 · τ for BC-ResNet-τ
+    sub_bands: Size = 5  # parts of the spectrum that are normalized on their own
+    dropout: Finite = 0.1  # probability of zeroing a whole channel of a block's temporal branch
 
 
 class SubSpectralNorm(nn.Module):

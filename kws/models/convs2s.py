@@ -30,25 +30,16 @@ HALF_VARIANCE = math.sqrt(0.5)  # the sum of two independent terms has twice the
 
 @dataclass(frozen=True, kw_only=True)
 class ConvS2sConfig:
-    """Settings of `ConvS2s`.
+    """Settings of `ConvS2s`."""
 
-    Attributes:
-        num_classes: number of logits.
-        num_features: features of a frame.
-        d_model: width of every block.
-        num_layers: gated blocks.
-        kernel_size: frames that a block sees; odd.
-        max_frames: size of the table of learned positions, the longest input: 101 are a second.
-        dropout: in front of every convolution.
-    """
-
-    num_classes: Size = 12
-    num_features: Size = 40
-    d_model: Size = 128
-    num_layers: Layers = 4
-    kernel_size: Size = 5
+    num_classes: Size = 12  # number of logits
+    num_features: Size = 40  # features of a frame
+    d_model: Size = 128  # width of every block
+    num_layers: Layers = 4  # gated blocks
+    kernel_size: Size = 5  # frames that a block sees; odd
+    # size of the table of learned positions, the longest input: 101 are a second
     max_frames: Size = 101
-    dropout: Finite = 0.1
+    dropout: Finite = 0.1  # in front of every convolution
 
 
 class GatedBlock(nn.Module):

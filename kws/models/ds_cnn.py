@@ -30,21 +30,13 @@ STEM_PADDING = (4, 5, 1, 2)  # frames before and after, features below and above
 
 @dataclass(frozen=True, kw_only=True)
 class DsCnnConfig:
-    """Settings of `DsCnn`; the defaults are MLPerf Tiny's, "DS-CNN small" of the paper.
+    """Settings of `DsCnn`; the defaults are MLPerf Tiny's, "DS-CNN small" of the paper."""
 
-    Attributes:
-        num_classes: number of logits.
-        num_features: features of a frame; MFCC there.
-        channels: of every layer.
-        num_blocks: depthwise separable convolutions after the first one.
-        dropout: before the classifier.
-    """
-
-    num_classes: Size = 12
-    num_features: Size = 10
-    channels: Size = 64
-    num_blocks: Size = 4
-    dropout: Finite = 0.2
+    num_classes: Size = 12  # number of logits
+    num_features: Size = 10  # features of a frame; MFCC there
+    channels: Size = 64  # of every layer
+    num_blocks: Size = 4  # depthwise separable convolutions after the first one
+    dropout: Finite = 0.2  # before the classifier
 
 
 class DsBlock(nn.Module):

@@ -26,26 +26,18 @@ from kws.settings import Finite, Size
 
 @dataclass(frozen=True, kw_only=True)
 class GatedCrnnConfig:
-    """Settings of `GatedCrnn`; the sizes are those of each of the two networks.
+    """Settings of `GatedCrnn`; the sizes are those of each of the two networks."""
 
-    Attributes:
-        num_classes: number of logits, over both networks.
-        num_features: frequency bands of the input.
-        num_outside: labels that are the gate's to tell, the first ones: silence and unknown (not of
-            kaggle-12, which has them last).
-        channels: output channels of each convolution.
-        pools: (bands, frames) of the pooling after each convolution.
-        hidden_size: width of each direction of the GRU.
-        dropout: in front of the logits.
-    """
-
-    num_classes: Size = 12
-    num_features: Size = 40
+    num_classes: Size = 12  # number of logits, over both networks
+    num_features: Size = 40  # frequency bands of the input
+    # labels that are the gate's to tell, the first ones: silence and unknown (not of kaggle-12,
+    # which has them last)
     num_outside: Size = 2
-    channels: tuple[Size, ...] = CRNN_SMALL.channels
+    channels: tuple[Size, ...] = CRNN_SMALL.channels  # output channels of each convolution
+    # (bands, frames) of the pooling after each convolution
     pools: tuple[tuple[Size, Size], ...] = CRNN_SMALL.pools
-    hidden_size: Size = CRNN_SMALL.hidden_size
-    dropout: Finite = CRNN_SMALL.dropout
+    hidden_size: Size = CRNN_SMALL.hidden_size  # width of each direction of the GRU
+    dropout: Finite = CRNN_SMALL.dropout  # in front of the logits
 
     def network(self, num_classes: int) -> CrnnConfig:
         """Settings of one of the two, with so many logits."""

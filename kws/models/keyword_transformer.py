@@ -38,38 +38,25 @@ STEMS = (*GRID_STEMS, "frames")
 
 @dataclass(frozen=True, kw_only=True)
 class KeywordTransformerConfig:
-    """Settings of `KeywordTransformer`; the defaults are the report's strided transformer.
+    """Settings of `KeywordTransformer`; the defaults are the report's strided transformer."""
 
-    Attributes:
-        num_classes: number of logits.
-        num_features: frequency bands of the input.
-        stem: "strided", "unstrided" or "max-pool" convolutions, or "frames": each frame a token.
-        channels: output channels of the two convolutions.
-        positions: what tells tokens apart: "none" (the report's best), "sinusoidal" or "learned".
-        max_tokens: size of the table of learned positions, without the cls token: the longest
-            input. 98 frames are a second in KWT's own features; `kws.audio.features` makes it 101.
-        d_model: width of the tokens.
-        num_heads: attention heads of a layer; must divide `d_model`.
-        num_layers: encoder layers.
-        d_ff: width of the feed-forward networks.
-        activation: of the feed-forward networks: "relu", "gelu" or "silu".
-        qkv_bias: queries, keys and values have a bias.
-        dropout: in four places of each layer, see `EncoderLayer`.
-    """
-
-    num_classes: Size = 12
-    num_features: Size = 64
+    num_classes: Size = 12  # number of logits
+    num_features: Size = 64  # frequency bands of the input
+    # "strided", "unstrided" or "max-pool" convolutions, or "frames": each frame a token
     stem: str = "strided"
-    channels: tuple[Size, Size] = (32, 64)
+    channels: tuple[Size, Size] = (32, 64)  # output channels of the two convolutions
+    # what tells tokens apart: "none" (the report's best), "sinusoidal" or "learned"
     positions: str = "none"
+    # size of the table of learned positions, without the cls token: the longest input. 98 frames
+    # are a second in KWT's own features; `kws.audio.features` makes it 101
     max_tokens: Size = 416
-    d_model: Size = 256
-    num_heads: Size = 8
-    num_layers: Layers = 4
-    d_ff: Size = 512
-    activation: str = "relu"
-    qkv_bias: bool = True
-    dropout: Finite = 0.1
+    d_model: Size = 256  # width of the tokens
+    num_heads: Size = 8  # attention heads of a layer; must divide `d_model`
+    num_layers: Layers = 4  # encoder layers
+    d_ff: Size = 512  # width of the feed-forward networks
+    activation: str = "relu"  # of the feed-forward networks: "relu", "gelu" or "silu"
+    qkv_bias: bool = True  # queries, keys and values have a bias
+    dropout: Finite = 0.1  # in four places of each layer, see `EncoderLayer`
 
 
 STRIDED = KeywordTransformerConfig()

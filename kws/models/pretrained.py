@@ -73,14 +73,10 @@ def encoder_sizes(config: Wav2Vec2Config | AstConfig) -> dict[str, int]:
 
 
 class Pretrained(nn.Module):
-    """A backbone of transformers and a linear classifier.
+    """A backbone of transformers and a linear classifier."""
 
-    Attributes:
-        kind: what transformers calls the backbone.
-        sizes: settings that weights have to agree on: name in transformers -> name here.
-    """
-
-    kind: ClassVar[str]
+    kind: ClassVar[str]  # what transformers calls the backbone
+    # settings that weights have to agree on: name in transformers -> name here
     sizes: ClassVar[Mapping[str, str]]
     backbone: Any
 

@@ -25,75 +25,45 @@ from kws.settings import Finite, Layers, Size, SizeOrZero
 
 @dataclass(frozen=True, kw_only=True)
 class GruConfig:
-    """Settings of `GruClassifier`; the defaults are the report's, for 30 words.
+    """Settings of `GruClassifier`; the defaults are the report's, for 30 words."""
 
-    Attributes:
-        num_classes: number of logits.
-        num_features: features of a frame; the report has 40 MFCC.
-        channels: width between the two convolutions over time.
-        hidden_size: width of each direction of the GRU.
-        num_layers: GRUs on top of each other.
-        dropout: between the GRU layers.
-    """
-
-    num_classes: Size = 30
-    num_features: Size = 40
-    channels: Size = 32
-    hidden_size: Size = 128
-    num_layers: Layers = 2
-    dropout: Finite = 0.0
+    num_classes: Size = 30  # number of logits
+    num_features: Size = 40  # features of a frame; the report has 40 MFCC
+    channels: Size = 32  # width between the two convolutions over time
+    hidden_size: Size = 128  # width of each direction of the GRU
+    num_layers: Layers = 2  # GRUs on top of each other
+    dropout: Finite = 0.0  # between the GRU layers
 
 
 @dataclass(frozen=True, kw_only=True)
 class RnnConfig:
-    """Settings of `RnnClassifier`; the sizes are ours, those of the GRU over MFCC.
+    """Settings of `RnnClassifier`; the sizes are ours, those of the GRU over MFCC."""
 
-    Attributes:
-        num_classes: number of logits.
-        num_features: features of a frame.
-        cell: "lstm" or "gru".
-        hidden_size: width of each direction.
-        num_layers: recurrent layers on top of each other.
-        dropout: between the layers.
-    """
-
-    num_classes: Size = 30
-    num_features: Size = 40
-    cell: str = "lstm"
-    hidden_size: Size = 128
-    num_layers: Layers = 2
-    dropout: Finite = 0.0
+    num_classes: Size = 30  # number of logits
+    num_features: Size = 40  # features of a frame
+    cell: str = "lstm"  # "lstm" or "gru"
+    hidden_size: Size = 128  # width of each direction
+    num_layers: Layers = 2  # recurrent layers on top of each other
+    dropout: Finite = 0.0  # between the layers
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrnnConfig:
-    """Settings of `Crnn`; the defaults are the report's first, 4,424,652 parameters.
+    """Settings of `Crnn`; the defaults are the report's first, 4,424,652 parameters."""
 
-    Attributes:
-        num_classes: number of logits.
-        num_features: frequency bands of the input.
-        channels: output channels of each convolution.
-        pools: (bands, frames) of the pooling after each convolution.
-        activation: after each convolution: "relu", "gelu" or "silu".
-        pool_first: pool before the batch normalization, not after the activation: cheaper.
-        hidden_size: width of each direction of the GRU.
-        num_layers: GRUs on top of each other.
-        pooling: over time: "mean", "attention" or "self-attentive".
-        d_hidden: width of a hidden layer in front of the logits; 0 for none.
-        dropout: between the GRU layers, and in front of the logits.
-    """
-
-    num_classes: Size = 12
-    num_features: Size = 40
-    channels: tuple[Size, ...] = (32, 64, 128)
+    num_classes: Size = 12  # number of logits
+    num_features: Size = 40  # frequency bands of the input
+    channels: tuple[Size, ...] = (32, 64, 128)  # output channels of each convolution
+    # (bands, frames) of the pooling after each convolution
     pools: tuple[tuple[Size, Size], ...] = ((1, 1), (1, 1), (1, 1))
-    activation: str = "relu"
+    activation: str = "relu"  # after each convolution: "relu", "gelu" or "silu"
+    # pool before the batch normalization, not after the activation: cheaper
     pool_first: bool = False
-    hidden_size: Size = 128
-    num_layers: Layers = 2
-    pooling: str = "mean"
-    d_hidden: SizeOrZero = 0
-    dropout: Finite = 0.0
+    hidden_size: Size = 128  # width of each direction of the GRU
+    num_layers: Layers = 2  # GRUs on top of each other
+    pooling: str = "mean"  # over time: "mean", "attention" or "self-attentive"
+    d_hidden: SizeOrZero = 0  # width of a hidden layer in front of the logits; 0 for none
+    dropout: Finite = 0.0  # between the GRU layers, and in front of the logits
 
 
 CRNN_ATTENTION = CrnnConfig(

@@ -33,17 +33,11 @@ from kws.settings import from_options
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A named model.
+    """A named model."""
 
-    Attributes:
-        build: makes the module from settings.
-        config: the published settings, a frozen dataclass with `num_features` and `num_classes`.
-        about: one line for the list of models.
-    """
-
-    build: Callable[[Any], nn.Module]
-    config: Any
-    about: str
+    build: Callable[[Any], nn.Module]  # makes the module from settings
+    config: Any  # the published settings, a frozen dataclass with `num_features` and `num_classes`
+    about: str  # one line for the list of models
 
 
 MODELS: dict[str, Entry] = {

@@ -34,25 +34,15 @@ from kws.models.counts import count_parameters
 
 @dataclass(frozen=True, kw_only=True)
 class ModuleRow:
-    """A module, with everything in it.
+    """A module, with everything in it."""
 
-    Attributes:
-        name: its path in the model; "" is the model itself.
-        kind: its class.
-        calls: how often it ran.
-        shape: of what it returned last.
-        parameters: trainable scalars; shared ones count once.
-        multiply_adds: of all calls.
-        kept_bytes: kept for the backward pass, of all calls.
-    """
-
-    name: str
-    kind: str
-    calls: int
-    shape: tuple[int, ...]
-    parameters: int
-    multiply_adds: int
-    kept_bytes: int
+    name: str  # its path in the model; "" is the model itself
+    kind: str  # its class
+    calls: int  # how often it ran
+    shape: tuple[int, ...]  # of what it returned last
+    parameters: int  # trainable scalars; shared ones count once
+    multiply_adds: int  # of all calls
+    kept_bytes: int  # kept for the backward pass, of all calls
 
 
 def summarize(

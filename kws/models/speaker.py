@@ -25,87 +25,56 @@ from kws.settings import Finite, Layers, Size, SizeOrZero
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderSettings:
-    """What the encoders share.
+    """What the encoders share."""
 
-    Attributes:
-        num_classes: number of logits.
-        num_features: frequency bands of the input.
-        front_end: "linear" for each frame by itself, "conv" for two convolutions of stride 2.
-        d_model: width of the encoder.
-        num_heads: attention heads of a layer; must divide `d_model`.
-        num_layers: encoder layers.
-        d_ff: width of the feed-forward networks.
-        positions: "none", "sinusoidal" or "relative".
-        dropout: in every branch of the encoder.
-        pooling: over time: "mean", "attention" or "self-attentive".
-        normalization: in front of the classifier: "none", "layer" or "batch".
-        d_hidden: width of a hidden layer in front of the logits; 0 for none.
-        head_activation: of that layer: "relu", "sigmoid" or "tanh".
-        head_dropout: in front of the logits.
-        logit_scale: logits are this times a cosine (`CosineLogits`); 0 for a linear layer.
-    """
-
-    num_classes: Size = 600
-    num_features: Size = 40
+    num_classes: Size = 600  # number of logits
+    num_features: Size = 40  # frequency bands of the input
+    # "linear" for each frame by itself, "conv" for two convolutions of stride 2
     front_end: str = "conv"
-    d_model: Size = 96
-    num_heads: Size = 4
-    num_layers: Layers = 3
-    d_ff: Size = 384
-    positions: str = "sinusoidal"
-    dropout: Finite = 0.1
-    pooling: str = "self-attentive"
-    normalization: str = "batch"
-    d_hidden: SizeOrZero = 0
-    head_activation: str = "relu"
-    head_dropout: Finite = 0.1
+    d_model: Size = 96  # width of the encoder
+    num_heads: Size = 4  # attention heads of a layer; must divide `d_model`
+    num_layers: Layers = 3  # encoder layers
+    d_ff: Size = 384  # width of the feed-forward networks
+    positions: str = "sinusoidal"  # "none", "sinusoidal" or "relative"
+    dropout: Finite = 0.1  # in every branch of the encoder
+    pooling: str = "self-attentive"  # over time: "mean", "attention" or "self-attentive"
+    normalization: str = "batch"  # in front of the classifier: "none", "layer" or "batch"
+    d_hidden: SizeOrZero = 0  # width of a hidden layer in front of the logits; 0 for none
+    head_activation: str = "relu"  # of that layer: "relu", "sigmoid" or "tanh"
+    head_dropout: Finite = 0.1  # in front of the logits
+    # logits are this times a cosine (`CosineLogits`); 0 for a linear layer
     logit_scale: Finite = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransformerConfig(EncoderSettings):
-    """Settings of a Transformer; the defaults are the package's own.
+    """Settings of a Transformer; the defaults are the package's own."""
 
-    Attributes:
-        activation: of the feed-forward networks: "relu", "gelu" or "silu".
-        norm_first: normalize before each branch (pre-norm) and once at the end, not after each.
-        qkv_bias: queries, keys and values have a bias.
-        share_weights: one layer used `num_layers` times.
-    """
-
-    activation: str = "gelu"
+    activation: str = "gelu"  # of the feed-forward networks: "relu", "gelu" or "silu"
+    # normalize before each branch (pre-norm) and once at the end, not after each
     norm_first: bool = True
-    qkv_bias: bool = True
-    share_weights: bool = False
+    qkv_bias: bool = True  # queries, keys and values have a bias
+    share_weights: bool = False  # one layer used `num_layers` times
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConformerConfig(EncoderSettings):
-    """Settings of a Conformer; the defaults are the package's own.
-
-    Attributes:
-        kernel_size: frames seen by the depthwise convolution; odd.
-        norm: in the convolution module: "batch" or "layer".
-    """
+    """Settings of a Conformer; the defaults are the package's own."""
 
     num_layers: Layers = 2
     d_ff: Size = 192
     positions: str = "relative"
-    kernel_size: Size = 15
-    norm: str = "batch"
+    kernel_size: Size = 15  # frames seen by the depthwise convolution; odd
+    norm: str = "batch"  # in the convolution module: "batch" or "layer"
 
 
 @dataclass(frozen=True, kw_only=True)
 class BranchformerConfig(EncoderSettings):
-    """Settings of a Branchformer; the defaults are the package's own.
-
-    Attributes:
-        kernel_size: frames seen by the depthwise convolution; odd.
-    """
+    """Settings of a Branchformer; the defaults are the package's own."""
 
     num_layers: Layers = 2
     positions: str = "relative"
-    kernel_size: Size = 15
+    kernel_size: Size = 15  # frames seen by the depthwise convolution; odd
 
 
 HOMEWORK_BASELINE = TransformerConfig(

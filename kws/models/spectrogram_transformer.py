@@ -27,44 +27,28 @@ TABLES = {"grid": GridPositions, "split": SplitPositions}
 
 @dataclass(frozen=True, kw_only=True)
 class SpectrogramTransformerConfig:
-    """Settings of `SpectrogramTransformer`; the defaults are those of the course's small model.
+    """Settings of `SpectrogramTransformer`; the defaults are those of the course's small model."""
 
-    Attributes:
-        num_classes: number of logits.
-        num_features: mel bands of the input.
-        num_frames: frames of the longest input, for which there are positions.
-        patch: bands and frames of a patch.
-        stride: bands and frames from one patch to the next.
-        positions: "grid", a vector for each place (AST), or "split", one for the row and one for
-            the column (PaSST).
-        distilled: a second token beside the class token; the classifier reads the mean of both.
-        head_norm: a norm of its own in front of the classifier, as AST has it.
-        patchout: rows and columns of the grid that each step of training drops.
-        token_patchout: tokens that it drops besides, wherever they stand.
-        d_model: width of the tokens.
-        num_heads: attention heads of a layer; must divide `d_model`.
-        num_layers: encoder layers, pre-norm with GELU.
-        d_ff: width of the feed-forward networks.
-        dropout: in four places of each layer, see `EncoderLayer`.
-        norm_eps: what every norm adds to the variance.
-    """
-
-    num_classes: Size = 35
-    num_features: Size = 64
-    num_frames: Size = 101
-    patch: tuple[Size, Size] = (32, 8)
-    stride: tuple[Size, Size] = (32, 8)
+    num_classes: Size = 35  # number of logits
+    num_features: Size = 64  # mel bands of the input
+    num_frames: Size = 101  # frames of the longest input, for which there are positions
+    patch: tuple[Size, Size] = (32, 8)  # bands and frames of a patch
+    stride: tuple[Size, Size] = (32, 8)  # bands and frames from one patch to the next
+    # "grid", a vector for each place (AST), or "split", one for the row and one for the column
+    # (PaSST)
     positions: str = "grid"
+    # a second token beside the class token; the classifier reads the mean of both
     distilled: bool = False
-    head_norm: bool = False
+    head_norm: bool = False  # a norm of its own in front of the classifier, as AST has it
+    # rows and columns of the grid that each step of training drops
     patchout: tuple[SizeOrZero, SizeOrZero] = (0, 0)
-    token_patchout: SizeOrZero = 0
-    d_model: Size = 96
-    num_heads: Size = 4
-    num_layers: Layers = 3
-    d_ff: Size = 192
-    dropout: Finite = 0.0
-    norm_eps: Finite = 1e-5
+    token_patchout: SizeOrZero = 0  # tokens that it drops besides, wherever they stand
+    d_model: Size = 96  # width of the tokens
+    num_heads: Size = 4  # attention heads of a layer; must divide `d_model`
+    num_layers: Layers = 3  # encoder layers, pre-norm with GELU
+    d_ff: Size = 192  # width of the feed-forward networks
+    dropout: Finite = 0.0  # in four places of each layer, see `EncoderLayer`
+    norm_eps: Finite = 1e-5  # what every norm adds to the variance
 
 
 AST_SMALL = SpectrogramTransformerConfig()

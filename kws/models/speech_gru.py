@@ -24,29 +24,17 @@ from kws.settings import Finite, Size, SizeOrZero
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechGruConfig:
-    """Settings of `SpeechGru`; the defaults have as many parameters as `SpeechTransformer`'s.
+    """Settings of `SpeechGru`; the defaults have as many parameters as `SpeechTransformer`'s."""
 
-    Attributes:
-        num_classes: symbols of the alphabet, blank, start and end among them.
-        num_features: mel bands of the input.
-        channels: of the two convolutions.
-        d_model: width D of memory and decoder.
-        num_heads: attention heads of the decoder.
-        hidden_size: width H of each direction of the encoder.
-        num_encoder_layers: bidirectional GRUs on top of each other.
-        num_decoder_layers: GRUs that write; 0 leaves the decoder out (CTC alone).
-        dropout: probability of zeroing a feature while training.
-    """
-
-    num_classes: Size = 19
-    num_features: Size = 40
-    channels: Size = 16
-    d_model: Size = 128
-    num_heads: Size = 4
-    hidden_size: Size = 138
-    num_encoder_layers: Size = 2
-    num_decoder_layers: SizeOrZero = 1
-    dropout: Finite = 0.1
+    num_classes: Size = 19  # symbols of the alphabet, blank, start and end among them
+    num_features: Size = 40  # mel bands of the input
+    channels: Size = 16  # of the two convolutions
+    d_model: Size = 128  # width D of memory and decoder
+    num_heads: Size = 4  # attention heads of the decoder
+    hidden_size: Size = 138  # width H of each direction of the encoder
+    num_encoder_layers: Size = 2  # bidirectional GRUs on top of each other
+    num_decoder_layers: SizeOrZero = 1  # GRUs that write; 0 leaves the decoder out (CTC alone)
+    dropout: Finite = 0.1  # probability of zeroing a feature while training
 
 
 class SpeechGru(nn.Module):

@@ -94,33 +94,21 @@ class ConvSubsampling(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechTransformerConfig:
-    """Settings of `SpeechTransformer`; the defaults learn spelled digits in minutes on a CPU.
+    """Settings of `SpeechTransformer`; the defaults learn spelled digits in minutes on a CPU."""
 
-    Attributes:
-        num_classes: symbols of the alphabet, blank, start and end among them.
-        num_features: mel bands of the input.
-        channels: of the two convolutions.
-        module: what stands after them: "attention-2d", "attention-1d", "res-cnn", "res-cnn-lstm".
-        num_modules: how many of it; the paper has 2 of an attention, or 4 of the others.
-        d_model: width D.
-        num_heads: attention heads.
-        d_ff: width of the feed-forward networks.
-        num_encoder_layers: layers that hear.
-        num_decoder_layers: layers that write; 0 leaves the decoder out (CTC alone).
-        dropout: probability of zeroing a feature while training.
-    """
-
-    num_classes: Size = 19
-    num_features: Size = 40
-    channels: Size = 16
+    num_classes: Size = 19  # symbols of the alphabet, blank, start and end among them
+    num_features: Size = 40  # mel bands of the input
+    channels: Size = 16  # of the two convolutions
+    # what stands after them: "attention-2d", "attention-1d", "res-cnn", "res-cnn-lstm"
     module: str = "attention-2d"
+    # how many of it; the paper has 2 of an attention, or 4 of the others
     num_modules: SizeOrZero = 0
-    d_model: Size = 128
-    num_heads: Size = 4
-    d_ff: Size = 256
-    num_encoder_layers: Size = 3
-    num_decoder_layers: SizeOrZero = 2
-    dropout: Finite = 0.1
+    d_model: Size = 128  # width D
+    num_heads: Size = 4  # attention heads
+    d_ff: Size = 256  # width of the feed-forward networks
+    num_encoder_layers: Size = 3  # layers that hear
+    num_decoder_layers: SizeOrZero = 2  # layers that write; 0 leaves the decoder out (CTC alone)
+    dropout: Finite = 0.1  # probability of zeroing a feature while training
 
 
 class SpeechTransformer(nn.Module):

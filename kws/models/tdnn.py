@@ -28,21 +28,13 @@ VARIANCE_FLOOR = 1e-5  # keeps the gradient of a square root finite where nothin
 
 @dataclass(frozen=True, kw_only=True)
 class TdnnConfig:
-    """Settings of `Tdnn`.
+    """Settings of `Tdnn`."""
 
-    Attributes:
-        num_classes: number of logits, one per speaker.
-        num_features: frequency bands of the input.
-        channels: width of the frame layers; the last one has three times as many.
-        d_hidden: width of the layer after pooling, the speaker's embedding.
-        dropout: in front of the logits.
-    """
-
-    num_classes: Size = 100
-    num_features: Size = 40
-    channels: Size = 128
-    d_hidden: SizeOrZero = 128
-    dropout: Finite = 0.1
+    num_classes: Size = 100  # number of logits, one per speaker
+    num_features: Size = 40  # frequency bands of the input
+    channels: Size = 128  # width of the frame layers; the last one has three times as many
+    d_hidden: SizeOrZero = 128  # width of the layer after pooling, the speaker's embedding
+    dropout: Finite = 0.1  # in front of the logits
 
 
 def statistics_pool(

@@ -38,11 +38,7 @@ def clean_words(
     words: Sequence[str] = V2_WORDS,
     progress: bool = True,
 ) -> tuple[Float[Tensor, "n S"], Int[Tensor, "n"]]:
-    """Clips at 16 kHz, `repetitions` of each word by each of four voices, and labels, which are
-    places in `words`.
-
-    The same arguments give the same bytes. Raises UsageError for no repetitions or words.
-    """
+    """Clips at 16 kHz, `repetitions` of each word by each of four voices, and places in `words`."""
     if repetitions < 1 or not words:
         raise UsageError(
             f"repetitions={repetitions} of {len(words)} words are no clips: choose 1 or more"

@@ -79,10 +79,7 @@ class Phrase:
 
 
 def speak_phrases(texts: Sequence[str], *, seed: int = 0) -> list[Phrase]:
-    """The voice says each text; the same list of texts and seed give the same bytes.
-
-    Raises UsageError for a text that it cannot say.
-    """
+    """The voice says each text, always the same for the same list; UsageError if it cannot."""
     for text in texts:
         check_text(text)
     phrases: list[Phrase] = []
@@ -128,10 +125,7 @@ def _sentence(text: str) -> str:
 
 
 def phonemes_of(events: Sequence[SpeechEvent]) -> tuple[tuple[Phoneme, ...], tuple[float, ...]]:
-    """The phonemes of an utterance, and when each begins, in seconds.
-
-    The first is the silence in front, which begins at 0; neighboring silences are one.
-    """
+    """The phonemes of an utterance, silence in front included, and when each begins, in seconds."""
     phonemes, starts = [Phoneme(SILENCE, 0)], [0.0]
     for event in events:
         if event.kind != "phoneme":
@@ -160,10 +154,7 @@ def numbers_of(phonemes: Sequence[Phoneme], text: str) -> Int[Tensor, "U 2"]:
 def phrase_texts(
     count: int, split: str, *, seed: int | str = 0, longest: int = LONGEST
 ) -> list[str]:
-    """`count` phrases of 1 to `longest` words; no word is in both "training" and "testing".
-
-    None of them is one of the 35 keywords (`kws.data.protocols.V2_WORDS`).
-    """
+    """`count` phrases of 1 to `longest` words, none of them a keyword or of the other split."""
     words = phrase_words()[split]
     rng = generator(seed, "phrases", split)
     return [

@@ -16,11 +16,7 @@ WAIT = 0.1  # seconds between two looks whether another process has finished
 
 
 def is_made(out: Path, record: str, recipe: dict[str, Any]) -> bool:
-    """True where `out` was made to this very `recipe`, as its file `record` says; False where `out`
-    is free.
-
-    Raises UsageError where something else is in the way.
-    """
+    """Whether `out` was made to this very `recipe`; UsageError for something else in the way."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     try:
@@ -39,11 +35,7 @@ def is_made(out: Path, record: str, recipe: dict[str, Any]) -> bool:
 
 @contextmanager
 def corpus_folder(out: Path, record: str, recipe: dict[str, Any]) -> Iterator[Path | None]:
-    """A folder to fill, which becomes `out`; None where `out` is made to this `recipe` already.
-
-    Where another process is making it, as two notebooks may at the same time, that one is waited
-    for. Errors: as `is_made`.
-    """
+    """A folder to fill, which becomes `out`; None where that is made, by another process too."""
     if is_made(out, record, recipe):
         yield None
         return

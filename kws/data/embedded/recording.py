@@ -25,12 +25,7 @@ ROOM_SAMPLES = SAMPLE_RATE * 4 // 10  # 0.4 s of reverberation
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """A microphone in a room: gains in dB at `FREQUENCIES`, cut-offs in Hz, times in s, ratios in
-    dB.
-
-    `noise_slope` 0 is white, 1 pink, 2 red. `room_seed` fixes the fine structure of the
-    reverberation.
-    """
+    """A microphone in a room: gains in dB, cut-offs in Hz, times in s; slope 0 is white noise."""
 
     gains: tuple[float, ...]
     highpass: float
@@ -132,10 +127,7 @@ def trim(spoken: np.ndarray, threshold: int = 300) -> np.ndarray:
 def noise(
     rng: np.random.Generator, num_samples: int, slope: float, setup: Setup | None = None
 ) -> np.ndarray:
-    """Gaussian noise (N,) of power 1; its spectrum falls by 3 dB an octave per unit of `slope`.
-
-    With a setup it is heard through its microphone.
-    """
+    """Gaussian noise (N,) of power 1, as the microphone hears it; -3 dB an octave per `slope`."""
     size = smooth(num_samples)
     f = np.arange(size // 2 + 1) * (SAMPLE_RATE / size)
     gain = np.maximum(f, 40) ** (-slope / 2)

@@ -48,11 +48,7 @@ def make_speaker_corpus(
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Make speaker features at folder `out`, or find them there already, and return the folder.
-
-    Each of `speakers` voices says `utterances` labeled sentences and a quarter as many for
-    testing. The other arguments and the errors are those of `make_corpus`.
-    """
+    """Make speaker features at `out`, or find them; arguments and errors as `make_corpus`."""
     out = Path(out)
     if speakers < 2 or utterances < 2:
         raise UsageError(f"speakers={speakers} and utterances={utterances} must be 2 or more")

@@ -61,11 +61,7 @@ def make_strings(
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Make the corpus at folder `out`, or find it there already, and return the folder.
-
-    Each of `speakers` voices says `strings` strings of 2 to 5 of `words`. The other arguments and
-    the errors are those of `make_corpus`.
-    """
+    """Make strings of 2 to 5 `words` at `out`, or find them; the rest as `make_corpus`."""
     out = Path(out)
     if speakers < FEWEST_SPEAKERS:
         raise UsageError(
@@ -141,11 +137,7 @@ def recorded(
     setup: Setup,
     rng: np.random.Generator,
 ) -> list[_Spoken]:
-    """One speaker's utterances as its microphone hears them, in its room and noise.
-
-    Nothing is trimmed, and the echo after the last word is left out, so that the engine's times
-    stay true.
-    """
+    """One speaker's utterances through its microphone, untrimmed: the engine's times stay true."""
     recordings = record([samples for samples, _ in spoken], setup)
     background = noise(rng, max(map(len, recordings)) + 1, setup.noise_slope, setup)
     found = []

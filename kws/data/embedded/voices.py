@@ -86,10 +86,7 @@ def generator(*key: object) -> np.random.Generator:
 
 
 def speaker_splits(count: int, seed: int | str) -> dict[str, str]:
-    """`count` ids of 8 hexadecimal digits, each with the split in which the official hash puts it.
-
-    Of any ten in a row eight are for training, so ten are the fewest that fill every split.
-    """
+    """`count` ids with the split of the official hash; of any ten eight are for training."""
     found = [*SPEAKERS[:count]] if str(seed) == "0" else []
     if len(found) < count:
         found = _search(count, seed)
@@ -249,10 +246,7 @@ def draw_parametric_voice(rng: np.random.Generator) -> Voice:
 def say(
     voice: Voice, texts: Sequence[str], rng: np.random.Generator, scratch: Path
 ) -> list[np.ndarray]:
-    """`voice` says each of `texts`, never twice quite alike: int16 (N,) at 22,050 Hz for each.
-
-    Folder `scratch` is for the engine's data while it speaks.
-    """
+    """`voice` says each of `texts`, never twice the same: int16 (N,) at 22,050 Hz for each."""
     utterances, seed = vary_utterances(voice, texts, rng)
     return speak(voice.accent, voice.definition, utterances, seed=seed, scratch=scratch)
 
