@@ -119,7 +119,7 @@ def asked() -> dict:
     for second in SPOKEN_AT:
         word = 0.3 * torch.randn(WORD, generator=generator)
         speech[16_000 * second : 16_000 * second + WORD] += word
-    speech[16_000 : 16_000 + 320] = 0.9  # a click is no word
+    speech[16_000 : 16_000 + 320] = 0.9  # a click is not a word
     return {
         "labels": LABELS,
         "words": [label for label in LABELS if label[0] != "_"],
