@@ -48,9 +48,9 @@ CARD = SHIPPED["keywords"].with_suffix(".md")
 
 def whole(excerpt: Path, out: Path) -> Path:
     """All clips of the excerpt as one test: without its own lists the speaker's hash decides."""
-    out.mkdir()
+    out.mkdir(parents=True, exist_ok=True)
     for part in sorted(excerpt.iterdir()):
-        if part.name not in LIST_FILES.values():
+        if part.name not in LIST_FILES.values() and not (out / part.name).exists():
             (out / part.name).symlink_to(part.resolve())
     return out
 

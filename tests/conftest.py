@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -53,6 +54,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     whole = item.path.relative_to(item.config.rootpath).parts[1] in WHOLE
     off = whole or item.get_closest_marker("no_shapes") is not None
     jaxtyping.config.update("jaxtyping_disable", off)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the cases of a test, keep the first of every KWS_TEST_EVERY: a sample over the table."""
+    every, seen = int(os.environ.get("KWS_TEST_EVERY", "1")), Counter[str]()
+    kept, left = [], []
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        (left if seen[test] % every else kept).append(item)
+        seen[test] += 1
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
 
 
 def pytest_collection_finish() -> None:

@@ -19,6 +19,7 @@ from kws.audio.recordings import write_audio
 from kws.data.listing import read_listing
 from kws.data.own_words import speaker_of
 from kws.data.protocols import get_protocol
+from kws.training.recipe import experiment_groups
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -108,6 +109,33 @@ def test_a_training_on_a_gpu_in_small_prints_speed_and_accuracy(
     assert numbers["n"] == 24
     # a line of JSON has six digits, the file all
     assert numbers["clips_accuracy"] == pytest.approx(kept["clips"]["accuracy"], abs=1e-4)
+
+
+def test_official_clips_are_a_table_of_what_is_done_and_a_second_call_trains_the_rest(
+    script, tiny_corpus, tmp_path, monkeypatch, capsys
+):
+    for folder in ("speech_commands_people", "speech_commands_excerpt"):
+        (tmp_path / folder).symlink_to(tiny_corpus)
+    official, out = script("official"), tmp_path / "runs"
+    small = ["data.protocol=embedded-12", "data.other_words=together", "model.channels=4"]
+    settings = [f"--set={each}" for each in (*small, "train.total_steps=2", "augment.mixup=0")]
+
+    def call(*more: str) -> dict:
+        command = ["official.py", str(tmp_path), "--models=ds-cnn", f"--out={out}", "--device=cpu"]
+        monkeypatch.setattr("sys.argv", [*command, *settings, *more])
+        assert official.main() == 0
+        return last_line(capsys)
+
+    assert call("--table") == {}
+    first = call("--seeds", "0")["ds-cnn"]
+    assert first["low"] <= first["accuracies"][0] <= first["high"]
+    before = (out / "ds-cnn-0" / "best.pt").stat().st_mtime_ns
+    both = call("--seeds", "0", "1")["ds-cnn"]
+    assert both["accuracies"][0] == first["accuracies"][0]
+    assert len(both["accuracies"]) == 2
+    assert (out / "ds-cnn-0" / "best.pt").stat().st_mtime_ns == before
+    assert call("--table", "--seeds", "0", "1", "2")["ds-cnn"] == both
+    assert set(official.MODELS) == set(experiment_groups()["official"])
 
 
 def test_speakers_of_own_words_are_divided_between_the_splits(script, tmp_path):

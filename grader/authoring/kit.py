@@ -43,7 +43,9 @@ from kws.errors import UsageError
 from kws.files import zip_bytes
 from kws.student.add_kit import MANIFEST, manifest_of
 
+FOLDER = "kws-course"  # of the whole term: `kws add` brings later kits into it
 TEXTS = Path(__file__).parent / "kit"
+CONTAINER = ".devcontainer/devcontainer.json"
 BESIDE = ("hints.md", "goldens.json", "diagrams.toml")  # a contract, which is a module
 SECONDS = 300  # for importing every module, on a slow machine
 
@@ -58,7 +60,7 @@ class Kit:
 
     def packed(self) -> bytes:
         """A zip with one folder; the same files give the same bytes."""
-        return zip_bytes({f"{self.name}/{path}": data for path, data in self.files.items()})
+        return zip_bytes({f"{FOLDER}/{path}": data for path, data in self.files.items()})
 
 
 def make_kit(
@@ -89,7 +91,10 @@ def make_kit(
     files |= {_module_file(path, root): path.read_bytes() for path in _library(root, modules.kept)}
     listed = "\n".join(f"- `assignments/{each.stem}.ipynb`: {each.title}" for each in shown)
     readme = (TEXTS / "README.md").read_text(encoding="utf-8")
-    files["README.md"] = readme.replace("{assignments}", listed).encode()
+    files["README.md"] = (
+        readme.replace("{assignments}", listed).replace("{zip}", f"kws-{number}.zip").encode()
+    )
+    files[CONTAINER] = (TEXTS / "devcontainer.json").read_bytes()
     files["AGENTS.md"] = (TEXTS / "AGENTS.md").read_bytes()
     files["pyproject.toml"] = _pyproject(root).encode()
     files["requirements.txt"] = (root / "lock" / "students.txt").read_bytes()

@@ -3,12 +3,15 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
 from grader import ROOT
-from grader.adapters import Assignment
+from grader.adapters import ASSIGNMENTS, Assignment
 from grader.authoring.build import read_solution
+from grader.authoring.written_questions import written_questions
+from grader.core.fingerprints import code_grams, text_grams
 from grader.submission.contents import Piece
 from kws.course.magics import statements_of
 from kws.course.may_run import names_of
@@ -56,6 +59,16 @@ def reference_pieces(assignment: Assignment, task_id: str, root: Path = ROOT) ->
         for each in exported
         if each in found or isinstance(each.node, ast.Import | ast.ImportFrom)
     )
+
+
+@cache
+def reference_prints(number: str, root: Path = ROOT) -> frozenset[int]:
+    """Hashes of every run of tokens in our solution, the code given in it, and its questions."""
+    path = root / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
+    grams = code_grams(path.read_text(encoding="utf-8"))
+    for question in written_questions(number, root):
+        grams += text_grams(question.prompt) + text_grams(question.answer)
+    return frozenset(name for part in grams for name, _, _ in part)
 
 
 def _exported(path: Path) -> Iterator[_Exported]:

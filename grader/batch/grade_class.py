@@ -17,7 +17,7 @@ from grader.adapters import get_assignment
 from grader.batch.client import EvaluatorInfo
 from grader.batch.handins import find, is_folder, listed
 from grader.batch.output import Store
-from grader.batch.remarks import GradedSubmission, Key, circumstances, remarks, same_work, several
+from grader.batch.remarks import GradedSubmission, Key, circumstances, remarks, several
 from grader.batch.roster import RosterStudent, StudentSubmission, by_student, read_roster
 from grader.batch.workers import Workers
 from grader.core.outcomes import Report, Verdict
@@ -126,10 +126,15 @@ def grade_class(
         finally:
             progress.bar.close()
         graded.sort(key=lambda one: one.key)
-        new_remarks = remarks(graded, settings.deadline)
+        files_of = {one.submission.student: one.submission.entry.files for one in graded}
+        similar = [
+            pair
+            for pair in store.similar()
+            if len({files_of.get(one, one) for one in pair.students}) > 1  # as one group
+        ]
+        new_remarks = remarks(graded, settings.deadline, similar)
         handled = {one.key for one in graded}
         earlier = {key: words for key, words in store.remarks().items() if key not in handled}
-        tasks = {key: row for key, row in store.about()["tasks"].items() if key not in handled}
         files = store.finish(
             {**earlier, **new_remarks},
             missing={student.id: student.name for student in missing},
@@ -138,8 +143,7 @@ def grade_class(
                 submission.student: "; ".join([why, *circumstances(submission, settings.deadline)])
                 for submission, why in unread
             },
-            same=same_work(graded),
-            tasks={**tasks, **{one.key: one.tasks for one in graded}},
+            similar=similar,
             book=store.about()["book"] if settings.book is None else settings.book,
         )
         whole = store.whole([one.report for one in graded])
@@ -199,11 +203,10 @@ def _graded(
         else:
             report = store.keep(row["report"], remember=again)
         store.keep_answers(submission.student, row["assignment"], row["written"])
+        store.keep_work(submission.student, row["assignment"], row["work"])
         yield GradedSubmission(
             submission=submission,
             report=report,
-            work=row["work"],
-            tasks=row["tasks"],
             kept=kept,
             faults=tuple(answer["faults"]),
         )

@@ -3,20 +3,20 @@
 Job       {"student", "files": [[name, path], …], "assignment": "02" or null, "guess": the same
            for `open`, "retrain", "wall",
            "have": {"02": [digest, checks_digest, seed_id, tier], …}}
-Answer    {"graded": [{"assignment", "digest", "work", "report": text or null where `have` is
-           current, "tasks": {task: digest of its code}, "written": {question: answer}}, …],
+Answer    {"graded": [{"assignment", "digest", "work": see `work_of`, "report": text or null where
+           `have` is current, "written": {question: answer}}, …],
            "seconds"} or {"fault": words}
 With "open": true nothing is read: the report on "assignment" has every check, with open points.
 """
 
 import ast
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.written_questions import written_questions
+from grader.core.fingerprints import Gram, code_grams, text_grams, winnow
 from grader.core.outcomes import Report
 from grader.core.seed import Seed
 from grader.core.written import WrittenAnswer
@@ -25,13 +25,12 @@ from grader.grading.grading_run import by_assignment
 from grader.grading.in_process import grade_one
 from grader.sandbox import Sandbox
 from grader.submission import read_submissions
-from grader.submission.contents import Piece, Submission
+from grader.submission.contents import Submission
 from grader.submission.outputs import MAX_NOTEBOOK
 from grader.submission.written_cells import find_answers
 from kws.course.todos import is_todo
 
 PART = 1 << 20  # bytes copied at a time
-TELLING = 60  # nodes of the syntax tree from which equal code is more than the obvious answer
 
 
 def grade_job(
@@ -54,17 +53,14 @@ def grade_job(
                 retrain=job["retrain"],
                 run_checks=not job.get("open"),
             )
+        written = written_answers(submission)
         rows.append(
             {
                 "assignment": number,
                 "digest": submission.digest,
-                "work": work_digest(submission),
+                "work": work_of(submission, written),
                 "report": report and report.to_json(),
-                "tasks": task_digests(submission),
-                "written": {
-                    question: answer.to_json()
-                    for question, answer in written_answers(submission).items()
-                },
+                "written": {question: answer.to_json() for question, answer in written.items()},
             }
         )
     return rows
@@ -105,39 +101,20 @@ def _key(submission: Submission, seed: Seed, sandbox: Sandbox, retrain: bool) ->
     return [submission.digest, checks, seed.id, sandbox.isolation]
 
 
-def work_digest(submission: Submission) -> str:
-    """The same for two submissions whose code is the same, whatever its layout and comments."""
-    return _digest(submission.pieces)
-
-
-def task_digests(submission: Submission) -> dict[str, str]:
-    """The same of each task's own definitions; those too short to tell anything are left out."""
-    found = {}
+def work_of(submission: Submission, written: Mapping[str, WrittenAnswer]) -> dict[str, Any]:
+    """Task or question -> its source, and where its fingerprints are; none of untouched tasks."""
+    found = {name: _work(one.text, text_grams(one.text)) for name, one in written.items()}
     for task in ASSIGNMENTS[submission.assignment].tasks:
         pieces = [piece for piece in submission.pieces if set(piece.names) & set(task.names)]
-        if sum(map(_size, pieces)) >= TELLING:
-            found[task.id] = _digest(pieces)
-    return found
+        source = "\n\n".join(piece.source for piece in pieces)
+        try:
+            if any(map(is_todo, ast.walk(ast.parse(source)))):
+                continue
+            found[task.id] = _work(source, code_grams(source))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    return {name: work for name, work in found.items() if work["prints"]}
 
 
-def _digest(pieces: Sequence[Piece]) -> str:
-    digest = hashlib.sha256()
-    for piece in pieces:
-        tree = _tree(piece)
-        text = piece.source if tree is None else ast.dump(tree)
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return digest.hexdigest()
-
-
-def _size(piece: Piece) -> int:
-    """How many nodes its code has; none while its TODO is still there."""
-    tree = _tree(piece)
-    nodes = [] if tree is None else list(ast.walk(tree))
-    return 0 if any(map(is_todo, nodes)) else len(nodes)
-
-
-def _tree(piece: Piece) -> ast.AST | None:
-    try:
-        return ast.parse(piece.source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+def _work(source: str, grams: Sequence[Sequence[Gram]]) -> dict[str, Any]:
+    return {"source": source, "prints": winnow(grams)}

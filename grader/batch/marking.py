@@ -1,4 +1,4 @@
-"""`python -m grader written`: a page a question with all answers side by side; marks from a CSV.
+"""`python -m grader written`: a page a question to mark its answers on; marks from a CSV.
 
     python -m grader written class --out graded            pages, and graded/written/marks.csv
     python -m grader written class --out graded --marks graded/written/marks.csv
@@ -134,7 +134,7 @@ def _write(
         shown = [ShownAnswer(label=x.label, answer=x.answer, mark=x.mark) for x in lines]
         lost = sorted(unread) if seed is None else []
         path = store.out / FOLDER / f"{name}.html"
-        write_bytes(path, written_page(question, shown, lost))
+        write_bytes(path, written_page(question, shown, lost, head[0]))
         rows += [_row(one, question) for one in shown]
         waiting = sum(not one.answer.blank and (one.mark is None or one.changed) for one in shown)
         messages.append(f"written: {path} ({len(shown)} submissions, {waiting} answers to mark)")

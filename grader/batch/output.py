@@ -1,12 +1,13 @@
 """The folder that a batch writes: reports, and all that is made of them. Same reports, same bytes.
 
 OUT/reports/STUDENT/02.json   one report each, written as it ends: what a rerun goes on from
-OUT/remarks.json              what the staff should know: late, twice, the same as another
-OUT/class.json                what else the last run knew: names, who is missing, who shares code
+OUT/remarks.json              what the staff should know: late, twice, similar to another
+OUT/class.json                what else the last run knew: names, who is missing, similar pairs
 OUT/answers/STUDENT/03.json   written answers
+OUT/work/STUDENT/02.json      code and fingerprints of each task, to find similar hand-ins
 OUT/marks.json                what a person gave for them: no run of the grader touches it
 OUT/pages/STUDENT.html        for students
-OUT/gradebook.csv  canvas.csv  class.html
+OUT/gradebook.csv  canvas.csv  class.html  similar.html
 """
 
 import contextlib
@@ -19,11 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from grader.adapters import ASSIGNMENTS
+from grader.authoring.reference import reference_prints
 from grader.authoring.written_questions import written_questions
 from grader.batch.remarks import Key
 from grader.core.outcomes import Report, Verdict
 from grader.core.written import Mark, WrittenAnswer, with_written
 from grader.reports import class_page, gradebook, page
+from grader.reports.similar_page import similar_page
+from grader.reports.similarity import Pair, similar_pairs
 from kws.errors import UsageError
 from kws.files import locked, write_bytes, write_text
 
@@ -93,6 +97,24 @@ class Store:
             path = self.out / "answers" / student / f"{assignment}.json"
             _refresh(path, text.encode("utf-8", "replace"))
 
+    def keep_work(self, student: str, assignment: str, table: Mapping[str, Any]) -> None:
+        """Write what similar hand-ins are found by: see `grader.batch.job`."""
+        data = json.dumps(table, ensure_ascii=False).encode("utf-8", "replace")
+        _refresh(self.out / "work" / student / f"{assignment}.json", data)
+
+    def similar(self) -> list[Pair]:
+        """Pairs of similar hand-ins, assignment by assignment."""
+        found = []
+        for number in ASSIGNMENTS:
+            paths = sorted(self.out.glob(f"work/*/{number}.json"))
+            if paths:
+                work = {path.parent.name: _table(path) for path in paths}
+                found += similar_pairs(number, work, reference_prints(number))
+        return found
+
+    def _source(self, student: str, assignment: str, task: str) -> str:
+        return _table(self.out / "work" / student / f"{assignment}.json")[task]["source"]
+
     def answers(self, student: str, assignment: str) -> dict[str, WrittenAnswer]:
         table = _table(self.out / "answers" / student / f"{assignment}.json")
         try:
@@ -153,7 +175,7 @@ class Store:
         return {
             "remarks": self.remarks(),
             **{name: table.get(name) or {} for name in ("missing", "names", "unread")},
-            **{name: dict(_pairs(table.get(name) or {})) for name in ("same", "tasks")},
+            "similar": [Pair(**one) for one in table.get("similar") or ()],
             "book": str(table.get("book") or ""),
         }
 
@@ -163,8 +185,7 @@ class Store:
         missing: Mapping[str, str] = {},
         names: Mapping[str, str] = {},
         unread: Mapping[str, str] = {},
-        same: Mapping[Key, Sequence[str]] = {},
-        tasks: Mapping[Key, Mapping[str, str]] = {},
+        similar: Sequence[Pair] = (),
         book: str = "",
     ) -> list[Path]:
         """Write everything that is made of the reports; returns the files for the staff.
@@ -174,8 +195,7 @@ class Store:
             missing: student -> name, of those who handed in nothing.
             names: student -> name, where one is known.
             unread: student -> why nothing of what was handed in could be graded.
-            same: on student and assignment, others with the same code.
-            tasks: on student and assignment, task -> digest of its code.
+            similar: pairs of similar hand-ins.
             book: address of the course's site, for students' pages.
         """
         reports = self.whole(self.reports())
@@ -186,11 +206,12 @@ class Store:
             ),
             "canvas.csv": gradebook.canvas(reports),
             "class.html": class_page.class_page(
-                reports, unread=unread, missing=missing, same=same, tasks=tasks
+                reports, unread=unread, missing=missing, similar=similar
             ),
         }
+        files["similar.html"] = similar_page(similar, self._source)
         about = {"missing": missing, "names": names, "unread": unread, "book": book}
-        about |= {"same": _nested(same), "tasks": _nested(tasks)}
+        about |= {"similar": [asdict(pair) for pair in similar]}
         for name, table in (("remarks.json", _nested(remarks)), (ABOUT, about)):
             text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
             write_bytes(self.out / name, text.encode("utf-8", "replace"))

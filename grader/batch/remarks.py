@@ -1,23 +1,22 @@
-"""What the staff should know of a submission: late, twice, the same as another. No points."""
+"""What the staff should know of a submission: late, twice, similar to another. No points."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from grader.batch.roster import StudentSubmission
 from grader.core.outcomes import Report
+from grader.reports.similarity import Pair
 from kws.errors import UsageError
 
 Key = tuple[str, str]  # student, assignment
-NAMED = 3  # others with the same code; more are counted
+NAMED = 3  # others with similar work; more are counted
 
 
 @dataclass(frozen=True, kw_only=True)
 class GradedSubmission:
     submission: StudentSubmission
     report: Report
-    work: str = ""
-    tasks: Mapping[str, str] = field(default_factory=dict)  # task -> digest of its code
     kept: bool = False
     faults: tuple[str, ...] = ()
 
@@ -58,27 +57,6 @@ def _span(span: timedelta) -> str:
     return " ".join(part for part in parts if part)
 
 
-def same_work(graded: Sequence[GradedSubmission]) -> dict[Key, tuple[str, ...]]:
-    """Who handed in the same code in other words or layout; not together, and not for no points."""
-    groups: dict[Key, list[GradedSubmission]] = {}
-    for one in graded:
-        if one.work and one.report.score > 0:
-            groups.setdefault((one.report.assignment, one.work), []).append(one)
-    found = {}
-    for group in groups.values():
-        for one in group:
-            others = tuple(
-                sorted(
-                    other.submission.student
-                    for other in group
-                    if other.submission.entry.files != one.submission.entry.files
-                )
-            )
-            if others:
-                found[one.key] = others
-    return found
-
-
 def several(names: Sequence[str]) -> str:
     """
     >>> several(["bob", "cy"]), several(["bob", "cy", "di", "eva", "flo"])
@@ -104,14 +82,19 @@ def circumstances(
 
 
 def remarks(
-    graded: Sequence[GradedSubmission], deadline: datetime | None = None
+    graded: Sequence[GradedSubmission],
+    deadline: datetime | None = None,
+    similar: Sequence[Pair] = (),
 ) -> dict[Key, tuple[str, ...]]:
-    same: Mapping[Key, tuple[str, ...]] = same_work(graded)
+    resembling: dict[Key, list[str]] = {}
+    for pair in similar:
+        for student in pair.students:
+            resembling.setdefault((student, pair.assignment), []).append(pair.other(student))
     found = {}
     for one in graded:
         words = list(circumstances(one.submission, deadline))
-        if one.key in same:
-            words.append(f"the same code as {several(same[one.key])}")
+        if one.key in resembling:
+            words.append(f"similar to {several(sorted(resembling[one.key]))}: see similar.html")
         if one.faults:
             words.append(f"attempts that failed: {'; '.join(one.faults)}")
         if words:

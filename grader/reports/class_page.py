@@ -8,7 +8,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from grader.core.outcomes import CheckResult, Figure, Reason, Report
@@ -16,13 +16,14 @@ from grader.reports.figures import svg
 from grader.reports.html import contents, document, text
 from grader.reports.item_analysis import EASY, FEWEST, HARD, WEAK, ItemStatistics, item_statistics
 from grader.reports.scorecard import mean_in_words, points, verdicts_in_words
-from grader.reports.shared_code import shared_code
+from grader.reports.similarity import Pair
 
 if TYPE_CHECKING:
     from grader.reports.shared_mistakes import SharedMistake
 
 BINS = 10
 MOST_MISSED = 5  # checks
+MOST_SIMILAR = 30  # pairs; similar.html has more
 PROGRAMS = 6  # of a wrong answer, side by side
 
 
@@ -32,16 +33,14 @@ def class_page(
     *,
     unread: Mapping[str, str] | None = None,
     missing: Mapping[str, str] | None = None,
-    same: Mapping[tuple[str, str], Sequence[str]] | None = None,
-    tasks: Mapping[tuple[str, str], Mapping[str, str]] | None = None,
+    similar: Sequence[Pair] = (),
 ) -> bytes:
     """One page of all reports, by assignment.
 
     Args:
         unread: student -> why nothing that was handed in could be graded.
         missing: student -> name, of those who handed in nothing.
-        same: (student, assignment) -> others with the same code.
-        tasks: (student, assignment) -> task -> digest of the code for it.
+        similar: pairs of similar hand-ins.
     """
     groups: dict[str, list[Report]] = {}
     for report in sorted(reports, key=lambda report: (report.assignment, report.student)):
@@ -52,17 +51,10 @@ def class_page(
     sections = {number: (_heading(group[0]), _in_short(group)) for number, group in groups.items()}
     body += contents(sections)
     for number, group in groups.items():
-        body += _assignment(group, _of(number, same or {}), _of(number, tasks or {}))
+        body += _assignment(group, [pair for pair in similar if pair.assignment == number])
     body += _people("Not graded: a person is needed", unread or {})
     body += _people("Handed in nothing", missing or {})
     return document(title, "\n".join(body), wide=True, script="class_page.js")
-
-
-def _of(number: str, table: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
-    """By student, of one assignment."""
-    return {
-        student: value for (student, assignment), value in table.items() if assignment == number
-    }
 
 
 def histogram(reports: Sequence[Report], bins: int = BINS) -> Figure:
@@ -83,11 +75,7 @@ def _share(report: Report) -> float:
     return report.score / report.settled if report.settled else 0.0
 
 
-def _assignment(
-    reports: Sequence[Report],
-    same: Mapping[str, Sequence[str]],
-    tasks: Mapping[str, Mapping[str, str]],
-) -> list[str]:
+def _assignment(reports: Sequence[Report], similar: Sequence[Pair]) -> list[str]:
     first = reports[0]
     settled = [report for report in reports if report.settled]
     tiers = ", ".join(sorted({report.tier for report in reports}))
@@ -106,7 +94,7 @@ def _assignment(
     lines += _listed("Most missed", _missed(reports, statistics_))
     lines += _unasked(reports)
     lines += ["<h3>Checks</h3>", _checks(reports, statistics_)]
-    return lines + _listed("Shared code", _shared(reports, same, tasks))
+    return lines + _listed("Similar hand-ins", _similar(reports, similar))
 
 
 def _heading(report: Report) -> str:
@@ -266,12 +254,8 @@ def _checks(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> str:
     return _table(head, rows) + legend
 
 
-def _shared(
-    reports: Sequence[Report],
-    same: Mapping[str, Sequence[str]],
-    tasks: Mapping[str, Mapping[str, str]],
-) -> list[str]:
-    """Who has the same code as whom, and where."""
+def _similar(reports: Sequence[Report], pairs: Sequence[Pair]) -> list[str]:
+    """Who resembles whom, and where."""
     wrong = {
         (report.student, check.task)
         for report in reports
@@ -279,12 +263,13 @@ def _shared(
         if check.earned is not None and not check.passed
     }
     lines = []
-    for students, places in shared_code(same, tasks):
+    for pair in pairs[:MOST_SIMILAR]:
         facts = [
-            f"{task} (wrong)" if all((one, task) in wrong for one in students) else task
-            for task in places
+            f"{task} (wrong)" if all((one, task) in wrong for one in pair.students) else task
+            for task in pair.places
         ]
-        lines.append(f"{_links(students)}: {text(', '.join(facts) or 'everything')}")
+        where = f"{pair.share:.0%} of {', '.join(facts)}"
+        lines.append(f'{_links(pair.students)}: <a href="similar.html">{text(where)}</a>')
     return lines
 
 

@@ -1,11 +1,12 @@
-"""One page a written question, for whoever marks it: all answers side by side.
+"""One page a written question, for whoever marks it, beside what earns points.
 
 A student's Markdown becomes HTML by markdown-it-py (https://markdown-it-py.readthedocs.io,
 CommonMark), with HTML in it shown as text, and links and pictures from elsewhere written out:
 nothing is fetched, and no click tells a student who reads. Pictures are those of the notebook, as
-`data:` addresses; the page forbids all others, and scripts.
+`data:` addresses; the page forbids all others, and every script but its own.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,9 +15,12 @@ from markdown_it import MarkdownIt
 
 from grader.core.text import printable
 from grader.core.written import Mark, WrittenAnswer, WrittenQuestion
+from grader.reports.gradebook import cell
 from grader.reports.html import document, text
 from grader.reports.scorecard import points
 
+RUN, NEAR = 3, 0.8  # words in a row; share of all of them in both, from which answers are a group
+ITEM = re.compile(r"(\d+(?:\.\d+)?) (.+)")
 DEEPEST = 20  # of lists and quotations within each other
 
 
@@ -35,32 +39,69 @@ class ShownAnswer:
 
 
 def written_page(
-    question: WrittenQuestion, shown: Sequence[ShownAnswer], missing: Sequence[str] = ()
+    question: WrittenQuestion,
+    shown: Sequence[ShownAnswer],
+    missing: Sequence[str] = (),
+    column: str = "student",
 ) -> bytes:
-    """The page of one question.
+    """The page of one question: a script shows a group at a time and writes the file of marks.
 
     Args:
         shown: in the order of the page.
         missing: labels of those whose answer has not been read.
+        column: of the file of marks, "answer" where labels are codes.
     """
     blank = [one.label for one in shown if one.answer.found and one.answer.blank]
     lost = [one.label for one in shown if not one.answer.found]
     there = [one for one in shown if one.answer.found and not one.answer.blank]
     marked = sum(one.mark is not None and not one.changed for one in there)
     title = f"{question.id} {question.title}"
+    about = f'data-question="{text(question.id)}" data-column="{column}"'
     body = [
         f"<h1>{text(title)}</h1>",
         f"<p>{points(question.points)} points. {len(there)} answers, {marked} of them marked.</p>",
-        f'<details class="check"><summary>The question, and what earns points</summary>'
-        f"{render(question.prompt)}<hr>{render(question.answer)}</details>",
-        '<div class="side">',
-        *(_card(one, question.points) for one in there),
+        f'<div class="marking" {about} data-most="{points(question.points)}">',
+        "<div>",
+        *(_group(group, question.points) for group in groups(there)),
+        "</div>",
+        f"<aside>{render(question.prompt)}<h3>Our answer</h3>{render(question.answer)}",
+        f'<ol class="rubric" hidden>{_rubric(question.answer)}</ol></aside>',
         "</div>",
         *_named("Nothing was written", blank),
         *_named("No cell for this question was found: look at the notebook", lost),
         *_named("Not read yet: grade first", missing),
     ]
-    return document(title, "\n".join(body), wide=True, pictures=True)
+    return document(title, "\n".join(body), wide=True, pictures=True, script="written_page.js")
+
+
+def groups(shown: Sequence[ShownAnswer]) -> list[list[ShownAnswer]]:
+    """Answers that are the same or nearly so, together; the largest groups first."""
+    found: list[tuple[set[object], list[ShownAnswer]]] = []
+    for one in shown:
+        words = re.findall(r"\w+", one.answer.text.casefold())
+        runs: set[object] = {
+            tuple(words[at : at + RUN]) for at in range(max(1, len(words) - RUN + 1))
+        }
+        runs |= {*one.answer.images}
+        for theirs, members in found:
+            if len(runs & theirs) >= NEAR * len(runs | theirs):
+                members.append(one)
+                break
+        else:
+            found.append((runs, [one]))
+    return sorted((members for _, members in found), key=lambda members: -len(members))
+
+
+def _rubric(answer: str) -> str:
+    """What earns points, "Points: 1 for this; 2 for that.", as items of a list."""
+    listed = answer.partition("Points:")[2].replace("\n", " ")
+    rows = [ITEM.fullmatch(part.strip(" .")) for part in listed.split(";")]
+    return "".join(f'<li data-points="{row[1]}">{text(row[2])}</li>' for row in rows if row)
+
+
+def _group(group: Sequence[ShownAnswer], most: float) -> str:
+    cards = "".join(_card(one, most) for one in group)
+    return f'<section class="group"><div class="side">{cards}</div></section>'
 
 
 def render(markdown: str) -> str:
@@ -87,8 +128,11 @@ def _card(one: ShownAnswer, most: float) -> str:
         for n, address in enumerate(one.answer.images, start=1)
     )
     comment = f'<p class="fact">{text(one.mark.comment)}</p>' if one.mark else ""
+    about = f'data-cell="{text(cell(one.label))}" data-digest="{one.answer.digest}"'
+    if one.mark is not None and not one.changed:
+        about += f' data-points="{points(one.mark.points)}" data-comment="{text(one.mark.comment)}"'
     return (
-        f'<section class="check {kind}"><p class="points">{text(status)}</p>'
+        f'<section class="check {kind}" {about}><p class="points">{text(status)}</p>'
         f"<h3>{text(one.label)}</h3>{render(one.answer.text)}{images}{notes}{comment}</section>"
     )
 

@@ -1,12 +1,13 @@
-"""Remarks: late, twice, the same code, unknown. They never touch points."""
+"""Remarks: late, twice, similar work, unknown. They never touch points."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from grader.batch.remarks import circumstances, lateness, read_deadline, remarks, same_work
+from grader.batch.remarks import circumstances, lateness, read_deadline, remarks
 from grader.batch.roster import StudentSubmission
+from grader.reports.similarity import Pair
 from kws.errors import UsageError
 from tests.grader.batch.made_up import entry, outcome
 
@@ -38,24 +39,6 @@ def test_a_deadline_that_is_no_date_is_refused():
         read_deadline("friday")
 
 
-def test_the_same_code_of_two_students_is_named_to_both_unless_it_earns_nothing(report):
-    bob, carol = (replace(report, student=name) for name in ("bob", "carol"))
-    ones = [outcome(report, work="w"), outcome(bob, work="w"), outcome(carol, work="x")]
-    assert same_work(ones) == {("alice", "02"): ("bob",), ("bob", "02"): ("alice",)}
-    nothing = tuple(replace(check, earned=0.0) for check in report.checks)
-    ones = [outcome(replace(report, student=s, checks=nothing), work="w") for s in ("a", "b")]
-    assert same_work(ones) == {}
-
-
-def test_code_that_was_handed_in_together_is_not_remarked(report):
-    def of(name: str):
-        shared = replace(entry("alice"), student=name)
-        one = StudentSubmission(student=name, name="", entry=shared)
-        return outcome(replace(report, student=name), work="w", submission=one)
-
-    assert same_work([of("alice"), of("bob")]) == {}
-
-
 def test_everything_is_said_of_a_submission_and_nothing_of_an_ordinary_one(report):
     one = submission(13, known=False, replaced=(entry("alice", source="alice.zip"),))
     output = remarks([outcome(report, submission=one, faults=("it died",))], NOON)[("alice", "02")]
@@ -69,8 +52,13 @@ def test_everything_is_said_of_a_submission_and_nothing_of_an_ordinary_one(repor
     assert remarks([outcome(report)], NOON + timedelta(days=1)) == {}
 
 
-def test_of_many_with_the_same_code_three_are_named_and_the_rest_counted(report):
-    names = [f"s{i:02d}" for i in range(12)]
-    ones = [outcome(replace(report, student=name), work="w") for name in names]
-    output = remarks(ones)["s00", "02"]
-    assert output == ("the same code as s01, s02, s03 and 8 others",)
+def test_of_many_with_similar_work_three_are_named_and_the_rest_counted(report):
+    def pair(*names: str, number: str = "02") -> Pair:
+        return Pair(assignment=number, students=names, share=1, places={"2.1": ()})
+
+    ones = [outcome(replace(report, student=name)) for name in ("s00", "s01")]
+    similar = [pair("s00", f"s{i:02d}") for i in range(12, 0, -1)]
+    assert remarks(ones, similar=[*similar, pair("s01", "zoe", number="03")]) == {
+        ("s00", "02"): ("similar to s01, s02, s03 and 9 others: see similar.html",),
+        ("s01", "02"): ("similar to s00: see similar.html",),
+    }

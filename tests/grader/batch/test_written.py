@@ -21,7 +21,7 @@ from grader.grading.marks import answer_code, marks_of, names_in, read_marks
 from grader.reports.gradebook import canvas, gradebook
 from grader.reports.gradescope import results
 from grader.reports.page import page
-from grader.reports.written_page import ShownAnswer, render, written_page
+from grader.reports.written_page import ShownAnswer, groups, render, written_page
 from grader.submission.written_cells import find_answers
 from kws.errors import UsageError
 from tests.grader.batch.made_up import check
@@ -93,12 +93,29 @@ def test_a_page_shows_all_answers_and_runs_nothing():
     made = written_page(ASKED, shown, ["eva"]).decode()
     assert "<strong>why</strong>" in made
     assert made.count("<img") == 1 == made.count('src="data:')
-    assert "<script" not in made
+    assert made.count("<script") == 1  # ours
     assert "<a " not in made
     assert "img-src data:" in made
     for words in ("2 answers, 1 of them marked", "Nothing was written", "<p>cy</p>", "<p>di</p>"):
         assert words in made
+    assert made.count('<li data-points="1">') == 4  # the points of 3.A
     assert len(render(">" * 2000 + "x")) < 20_000
+
+
+def test_answers_that_are_nearly_the_same_are_one_group():
+    text = "the small model, as it is within chance of the large one on 300 utterances of speech"
+    texts = [
+        text,
+        text.upper() + "!",
+        text.replace("small", "smaller"),
+        "the large one",
+        "no",
+        "No.",
+    ]
+    shown = [ShownAnswer(label=f"s{n}", answer=WrittenAnswer(text=x)) for n, x in enumerate(texts)]
+    shown.append(ShownAnswer(label="p", answer=WrittenAnswer(text="no", images=("data:,",))))
+    found = [[one.label for one in group] for group in groups(shown)]
+    assert found == [["s0", "s1"], ["s4", "s5"], ["s2"], ["s3"], ["p"]]
 
 
 @pytest.mark.parametrize(

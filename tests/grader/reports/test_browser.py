@@ -8,10 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from grader.authoring.written_questions import written_questions
 from grader.core.outcomes import Reason
 from grader.core.written import WrittenAnswer, WrittenQuestion
+from grader.grading.marks import read_marks
 from grader.reports.class_page import class_page
 from grader.reports.page import page
+from grader.reports.similarity import Pair
 from grader.reports.written_page import ShownAnswer, written_page
 from kws.course.compare import Record
 from tests.chromium import BROWSER, QUIET, chromium
@@ -96,14 +99,15 @@ PROBE = b"""<script>addEventListener('load', () => {
 def probed(data: bytes) -> bytes:
     """The page with a script that names texts that overlap or do not fit, in the page's title."""
     data = re.sub(rb'<meta http-equiv="Content-Security-Policy"[^>]*>', b"", data)
-    whole = b"<style>.rows{max-height:none}</style>"  # what scrolls would lie under what follows
+    # what scrolls would lie under what follows
+    whole = b"<style>.rows,.group .side{max-height:none}</style>"
     return data.replace(b"</body>", whole + PROBE)
 
 
 def class_of_thirty(report) -> bytes:
     """A class page with everything on it: long names, open points, shared mistakes and code."""
     wrong = {"0": Record.of(torch.arange(3.0)).to_json()}
-    reports, tasks = [], {}
+    reports = []
     for n in range(30):
         name = ("anna-maria-von-hohenstein-" if n % 7 == 0 else "s-") + str(n)
         checks = [
@@ -117,8 +121,9 @@ def class_of_thirty(report) -> bytes:
         checks[3] = replace(checks[3], earned=0.0, **shared)
         checks.append(check("2.A-written", 4, None, Reason.UNMARKED))
         reports.append(replace(report, student=name, checks=tuple(checks)))
-        tasks[name, "02"] = {"2.1": str(n // 2), "2.2": str(n // 2)}
-    return class_page(reports, tasks=tasks, missing={"zoe": "Zoe"}, unread={"yann": "a PDF"})
+    pair = Pair(assignment="02", students=("s-1", "s-2"), share=0.9, places={"2.1": (), "2.2": ()})
+    missing, unread = {"zoe": "Zoe"}, {"yann": "a PDF"}
+    return class_page(reports, similar=[pair] * 3, missing=missing, unread=unread)
 
 
 def page_of_answers(report) -> bytes:
@@ -155,6 +160,36 @@ def test_students_are_sorted_searched_and_filtered_by_task(tmp_path, report):
         tab.run(f"({enter})(0, 'HOHEN')")
         assert tab.run(f"{shown}.length") == 2  # 0 and 21, of 0, 7, 14, 21, 28
         assert tab.log == []
+
+
+def test_written_answers_are_marked_by_keys_kept_and_exported(tmp_path):
+    """Three of one group, one alone: the file that the page writes is read as marks."""
+    (asked,) = written_questions("03")
+    texts = {
+        "ada": "two models, the same",
+        "=bob": "Two models; the same!",
+        "cy": "two  models, the same",
+    }
+    texts["di"] = "something of my own"
+    shown = [ShownAnswer(label=x, answer=WrittenAnswer(text=text)) for x, text in texts.items()]
+    (tmp_path / "3.A.html").write_bytes(written_page(asked, shown))
+    press = "for (const key of %r) dispatchEvent(new KeyboardEvent('keydown', {key}))"
+    press = press.replace("dispatchEvent", "document.body.dispatchEvent").replace(
+        "{key}", "{key, bubbles: true}"
+    )
+    with chromium() as tab:
+        tab.open((tmp_path / "3.A.html").as_uri())
+        tab.run(press % ["1", "3"])
+        tab.run("document.querySelector('textarea').value = '=a \"b\"'")
+        tab.run("document.querySelector('textarea').dispatchEvent(new Event('input'))")
+        tab.run(press % ["n", "2"])
+        tab.run("document.querySelector('.group:not([hidden]) .bank button').click()")
+        tab.open((tmp_path / "3.A.html").as_uri())  # what was marked is kept
+        (tmp_path / "marks.csv").write_text(tab.run("csv()"), encoding="utf-8")
+        assert tab.log == []
+    rows = read_marks(tmp_path / "marks.csv", {"3.A": asked}, [*texts])
+    assert {row.student: row.points for row in rows} == {"ada": 2, "=bob": 2, "cy": 2, "di": 1}
+    assert {row.comment for row in rows} == {'=a "b"'}
 
 
 def test_a_page_can_be_printed(tmp_path, report):

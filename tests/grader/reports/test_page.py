@@ -10,6 +10,7 @@ import pytest
 
 from grader.reports.class_page import class_page, histogram
 from grader.reports.page import page
+from grader.reports.similarity import Pair
 from tests.grader.reports.conftest import CONFUSION, check
 
 VOID = {"meta", "br"}
@@ -176,10 +177,15 @@ def test_open_points_are_no_part_of_the_mean_and_who_waits_or_shares_code_is_nam
     assert "Mean 3.5 of 10 points; median 31 % (n = 2)" in " ".join(shown.split())
     assert b"s-18</a>: 2.1-shape" in made
     assert b"Waiting" not in class_page([report])
-    equal_ones = {(report.student, report.assignment): (full_report.student,)}
-    made = class_page([report, full_report], same=equal_ones).decode()
+    pair = Pair(
+        assignment="02",
+        students=(report.student, full_report.student),
+        share=0.84,
+        places={"2.1": (), "2.2": ()},
+    )
+    made = class_page([report, full_report], similar=[pair]).decode()
     assert f"{report.student}</a>, <a" in made
-    assert f"{full_report.student}</a>: everything</li>" in made
+    assert '</a>: <a href="similar.html">84% of 2.1, 2.2</a></li>' in made
 
 
 def test_pages_hold_no_control_codes_and_no_broken_text(broken_report):
