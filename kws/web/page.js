@@ -7,7 +7,7 @@ import { Microphone } from "./microphone.js";
 import { Model } from "./model.js";
 import { readWav, resample, toInt16, wavOf } from "./sound.js";
 import { fitSoftmax, headFrom, heldOut, linkOf, textFrom, textOf } from "./train.js";
-import { Windows } from "./windows.js";
+import { Lost, Windows } from "./windows.js";
 import { BACKGROUND, Clips, complaintAbout, speaker, zipOfClips } from "./words.js";
 
 const SECONDS_SHOWN = 3;
@@ -18,6 +18,7 @@ const MOST_BYTES = 200e6; // of a recording: a browser decodes it as a whole
 const MOST_WAITING = 3; // windows that a busy moment may hold up
 const TEN = 10; // recordings of a word in a row
 const ROOM = 5; // seconds of background
+const MOST_LOST = 0.5; // seconds of sound; more is worth a word
 const QUIET = 0.02; // a recording whose peak is below this was hardly heard
 
 const at = (id) => document.getElementById(id);
@@ -28,6 +29,7 @@ const said = (label) =>
 let settings, model, microphone, detector, windows, scroll, clips;
 let bars = [], recent = [], drawn = 0, waiting = [], busy = false, missed = 0, delays = [];
 let explaining = false, next = null, reading = null, recording = null;
+let lost = null, lostSeconds = 0; // of the microphone
 let original = null; // labels and words of the page's own model
 let called = new Map(); // clip -> its label by a model that was trained without it
 
@@ -152,6 +154,7 @@ function fresh() {
   scroll.marks = [];
   recent = [];
   drawn = 0;
+  lost = new Lost(settings.rate);
   waiting = [];
   delays = [];
   missed = 0;
@@ -160,6 +163,7 @@ function fresh() {
 // The microphone
 
 function heard(samples) {
+  lostSeconds = lost.push(samples.length, performance.now());
   if (recording) recording(samples);
   for (const [time, waveform] of windows.push(samples)) {
     waiting.push([time, waveform, performance.now()]);
@@ -189,7 +193,8 @@ function showDelay(delay, ms) {
   delays.push([delay, ms]);
   if (delays.length > 20) delays.shift();
   const median = (column) => delays.map((pair) => pair[column]).sort((a, b) => a - b)[delays.length >> 1];
-  const late = missed ? `, ${missed} windows left out` : "";
+  const gone = lostSeconds > MOST_LOST ? `, ${lostSeconds.toFixed(1)} s of sound lost` : "";
+  const late = (missed ? `, ${missed} windows left out` : "") + gone;
   at("latency").textContent =
     `Latency ${median(0).toFixed(0)} ms from sound to score, of which the model ${median(1).toFixed(0)} ms; ` +
     `a score every ${settings.trigger.hop_ms} ms; microphone ${microphone.context?.sampleRate ?? "–"} Hz${late}.`;

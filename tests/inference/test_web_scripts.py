@@ -27,7 +27,7 @@ import { Cutter } from "./cut.js";
 import { Detector, softmax } from "./detector.js";
 import { fitSoftmax, headFrom, heldOut, linkOf, logitsOf, textFrom, textOf } from "./train.js";
 import { Resampler, readWav, resample } from "./sound.js";
-import { Windows } from "./windows.js";
+import { Lost, Windows } from "./windows.js";
 import { complaintAbout, zipOfClips } from "./words.js";
 
 const asked = JSON.parse(readFileSync("asked.json"));
@@ -51,6 +51,10 @@ const windows = new Windows(16, 5, 10), counted = Float32Array.from({ length: 41
 given.windows = [0, 3, 15, 30]
   .flatMap((at, i, all) => [...windows.push(counted.subarray(at, all[i + 1]))])
   .map(([time, samples]) => [time, samples[0], samples[15]]);
+given.lost = asked.arrivals.map((times) => {
+  const lost = new Lost(16000);
+  return times.map((now) => lost.push(1600, now)).at(-1);
+});
 given.complaints = asked.names.map(complaintAbout);
 given.wav = readWav(new Uint8Array(readFileSync("stereo.wav")).buffer);
 given.wav.samples = [...given.wav.samples];
@@ -131,6 +135,11 @@ def asked() -> dict:
         "block": BLOCK,
         "names": ["ja", "licht an", "", "_x", ".x", "a/b", "a\\b", "a,b", 'a"b', "a\tb", "ß"],
         "clips": clips,
+        "arrivals": [
+            [100 * i + 30 * (i % 3) for i in range(100)],
+            [100 * i + (900 if 50 <= i < 60 else 0) for i in range(100)],
+            [100 * i + (900 if i >= 50 else 0) for i in range(100)],
+        ],
         "rows": rows.tolist(),
         "targets": targets.tolist(),
         "speech": speech.tolist(),
@@ -188,6 +197,10 @@ def test_a_new_last_layer_is_the_one_that_python_trains(asked, given):
     held_out = torch.tensor(given["heldOut"])
     assert held_out[0] == 0, "the one that has another's label"
     assert (held_out == targets)[1:].double().mean() > 0.9
+
+
+def test_sound_that_is_lost_is_noticed_and_late_sound_is_not(given):
+    assert given["lost"] == pytest.approx([0, 0, 0.9], abs=SAME_SUMS)
 
 
 def test_a_model_of_own_words_travels_in_a_link_and_fits_its_page_alone(given):
