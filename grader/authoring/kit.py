@@ -70,7 +70,8 @@ def make_kit(
     number = _known(through, catalog)
     later = [each for key, each in sorted(catalog.items()) if key >= number]
     ahead = [each for each in later if each.number > number]
-    folders = [f"kws.course.{each.folder}" for each in ahead if _has_contract(each, root)]
+    contracts = {path.parent.name for path in (root / "kws" / "course").glob("*/contract.py")}
+    folders = [f"kws.course.{each.folder}" for each in ahead if each.folder in contracts]
     modules = divide(root, [*folders, *(name for each in later for name in each.withheld)])
     shown = [each for key, each in sorted(catalog.items()) if key <= number]
     files: dict[str, bytes] = {}
@@ -119,10 +120,6 @@ def _answers(
         for each in shown[:-1]
     }
     return {number: paths for number, paths in found.items() if paths}
-
-
-def _has_contract(assignment: Assignment, root: Path) -> bool:
-    return (root / "kws" / "course" / assignment.folder / "contract.py").is_file()
 
 
 def _known(through: str, catalog: Mapping[str, Assignment]) -> str:
