@@ -70,7 +70,8 @@ def make_kit(
     number = _known(through, catalog)
     later = [each for key, each in sorted(catalog.items()) if key >= number]
     ahead = [each for each in later if each.number > number]
-    folders = [f"kws.course.{each.folder}" for each in ahead if _has_contract(each, root)]
+    contracts = {path.parent.name for path in (root / "kws" / "course").glob("*/contract.py")}
+    folders = [f"kws.course.{each.folder}" for each in ahead if each.folder in contracts]
     modules = divide(root, [*folders, *(name for each in later for name in each.withheld)])
     shown = [each for key, each in sorted(catalog.items()) if key <= number]
     files: dict[str, bytes] = {}
@@ -121,10 +122,6 @@ def _answers(
     return {number: paths for number, paths in found.items() if paths}
 
 
-def _has_contract(assignment: Assignment, root: Path) -> bool:
-    return (root / "kws" / "course" / assignment.folder / "contract.py").is_file()
-
-
 def _known(through: str, catalog: Mapping[str, Assignment]) -> str:
     if catalog is ASSIGNMENTS:
         return get_assignment(through).number
@@ -164,8 +161,9 @@ def _module_file(path: Path, root: Path) -> str:
 def _pyproject(root: Path) -> str:
     table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     project = table["project"]
-    extras = project.get("optional-dependencies", {}).get("notebooks", [])
-    dependencies = sorted({*project["dependencies"], *extras})
+    optional = project.get("optional-dependencies", {})
+    dependencies = sorted({*project["dependencies"], *optional.get("notebooks", [])})
+    extras = {name: optional[name] for name in ("microphone",) if name in optional}
     keys = ("name", "version", "description", "requires-python", "license", "license-files")
     sections: dict[str, dict[str, Any]] = {
         "build-system": table["build-system"],
@@ -173,6 +171,7 @@ def _pyproject(root: Path) -> str:
             **{key: project[key] for key in keys if key in project},
             "dependencies": dependencies,
         },
+        "project.optional-dependencies": extras,
         "project.scripts": project.get("scripts", {}),
         "tool.setuptools.packages.find": {"include": ["kws*"]},
         "tool.setuptools.package-data": table["tool"]["setuptools"]["package-data"],

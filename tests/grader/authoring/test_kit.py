@@ -40,6 +40,7 @@ dependencies = ["torch"]
 [project.optional-dependencies]
 notebooks = ["jupyter"]
 dev = ["pytest"]
+microphone = ["sounddevice"]
 [tool.setuptools.package-data]
 kws = ["py.typed"]
 """
@@ -143,6 +144,7 @@ def test_the_readme_lists_the_assignments_and_one_install_brings_jupyter(small):
     text = kit_of(small).files["pyproject.toml"].decode()
     assert '"jupyter"' in text
     assert '"torch"' in text
+    assert 'microphone = [\n    "sounddevice",\n]' in text
     assert "pytest" not in text  # no tools of the staff
 
 
