@@ -51,7 +51,9 @@ def cases(number: str, mutants: bool) -> Iterator[tuple[str, str, bool, Mapping[
     for position, mistake in enumerate(planted(number).mistakes):
         if mistake.task in tasks:
             yield mistake.task, mistake.name, False, mistaken_answers(number, position)
-    for mutant in mutation_report(number, visible=True).survivors if mutants else []:
+    if not mutants:
+        return
+    for mutant in mutation_report(number, visible=True).survivors:
         cells = exported_cells(solution(number))
         names = defined(ast.parse(mutant.source).body)
         (at,) = (n for n, cell in enumerate(cells) if defined(ast.parse(cell).body) == names)
