@@ -7,7 +7,7 @@ DEMO := runs/demo
 COURSE := runs/course
 NEWEST := build/newest
 BOOK := build/book/env
-INSTALL := -m pip install --quiet --disable-pip-version-check
+INSTALL := -m pip install --disable-pip-version-check
 TORCH_INDEX ?=
 COMPILE := -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 export KWS_CACHE ?= $(CURDIR)/runs/cache
@@ -30,7 +30,7 @@ else
 	@$(BIN)/python $(INSTALL) --constraint lock/constraints.txt --index-url '$(TORCH_INDEX)' --no-deps torch torchaudio
 	@$(BIN)/python $(INSTALL) --constraint lock/constraints.txt '.[dev]' setuptools
 endif
-	@$(BIN)/python $(INSTALL) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python $(INSTALL) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # threads that wait for each other cost more than they give

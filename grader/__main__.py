@@ -33,8 +33,8 @@ def gradescope_zip(
     out: Annotated[Path, typer.Argument(help="The zip to write.")],
     assignment: Annotated[str, typer.Option(metavar="NN", help="The one to grade.")],
     require_isolation: Annotated[
-        str | None, typer.Option(metavar="TIER", help="Refuse to grade below this tier.")
-    ] = None,
+        str, typer.Option(metavar="TIER", help="Refuse to grade below, and say why in the result.")
+    ] = "fenced",
     torch_index: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Index with torch's CPU builds; by default pip's own"),
@@ -54,6 +54,11 @@ def gradescope_zip(
         marks=marks,
     )
     print(f"written: {out} ({len(names)} files)")
+    print(
+        "on Gradescope choose a container of 2 GB or more: a submission takes up to 1 GB of memory"
+    )
+    if torch_index is None:
+        print("torch takes 5 GB there; --torch-index URL, the index of its CPU builds, takes 1 GB")
 
 
 @app.command()

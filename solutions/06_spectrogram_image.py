@@ -208,7 +208,7 @@ with check("6.2-embedding-by-hand", "a kernel with a single 1 picks one pixel of
     embed = PatchEmbedding(1, (2, 2), (1, 2))
     load_patches(embed, {"weight": torch.tensor([[0.0, 1, 0, 0]]), "bias": torch.zeros(1)})
     picked = [[[[1.0, 3], [5, 7]]]]  # pixel 1 of a patch: its lower band, its later frame
-    suspects = {"bands are the rows of the image": torch.tensor([[[[4.0, 6], [5, 7]]]])}
+    suspects = {"is mel transposed, and not reshaped?": torch.tensor([[[[4.0, 1], [9, 6]]]])}
     expect_close("embed(image)", embed(image), picked, suspects)
 check_values("6.2-embedding-count", PatchEmbedding)
 check_values("6.2-embedding-values", PatchEmbedding, load_patches)

@@ -43,7 +43,9 @@ from kws.errors import UsageError
 from kws.files import zip_bytes
 from kws.student.add_kit import MANIFEST, manifest_of
 
+FOLDER = "kws-course"  # of the whole term: `kws add` brings later kits into it
 TEXTS = Path(__file__).parent / "kit"
+CONTAINER = ".devcontainer/devcontainer.json"
 BESIDE = ("hints.md", "goldens.json", "diagrams.toml")  # a contract, which is a module
 SECONDS = 300  # for importing every module, on a slow machine
 
@@ -58,7 +60,7 @@ class Kit:
 
     def packed(self) -> bytes:
         """A zip with one folder; the same files give the same bytes."""
-        return zip_bytes({f"{self.name}/{path}": data for path, data in self.files.items()})
+        return zip_bytes({f"{FOLDER}/{path}": data for path, data in self.files.items()})
 
 
 def make_kit(
@@ -68,7 +70,8 @@ def make_kit(
     number = _known(through, catalog)
     later = [each for key, each in sorted(catalog.items()) if key >= number]
     ahead = [each for each in later if each.number > number]
-    folders = [f"kws.course.{each.folder}" for each in ahead if _has_contract(each, root)]
+    contracts = {path.parent.name for path in (root / "kws" / "course").glob("*/contract.py")}
+    folders = [f"kws.course.{each.folder}" for each in ahead if each.folder in contracts]
     modules = divide(root, [*folders, *(name for each in later for name in each.withheld)])
     shown = [each for key, each in sorted(catalog.items()) if key <= number]
     files: dict[str, bytes] = {}
@@ -88,7 +91,10 @@ def make_kit(
     files |= {_module_file(path, root): path.read_bytes() for path in _library(root, modules.kept)}
     listed = "\n".join(f"- `assignments/{each.stem}.ipynb`: {each.title}" for each in shown)
     readme = (TEXTS / "README.md").read_text(encoding="utf-8")
-    files["README.md"] = readme.replace("{assignments}", listed).encode()
+    files["README.md"] = (
+        readme.replace("{assignments}", listed).replace("{zip}", f"kws-{number}.zip").encode()
+    )
+    files[CONTAINER] = (TEXTS / "devcontainer.json").read_bytes()
     files["AGENTS.md"] = (TEXTS / "AGENTS.md").read_bytes()
     files["pyproject.toml"] = _pyproject(root).encode()
     files["requirements.txt"] = (root / "lock" / "students.txt").read_bytes()
@@ -114,10 +120,6 @@ def _answers(
         for each in shown[:-1]
     }
     return {number: paths for number, paths in found.items() if paths}
-
-
-def _has_contract(assignment: Assignment, root: Path) -> bool:
-    return (root / "kws" / "course" / assignment.folder / "contract.py").is_file()
 
 
 def _known(through: str, catalog: Mapping[str, Assignment]) -> str:
@@ -159,8 +161,9 @@ def _module_file(path: Path, root: Path) -> str:
 def _pyproject(root: Path) -> str:
     table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     project = table["project"]
-    extras = project.get("optional-dependencies", {}).get("notebooks", [])
-    dependencies = sorted({*project["dependencies"], *extras})
+    optional = project.get("optional-dependencies", {})
+    dependencies = sorted({*project["dependencies"], *optional.get("notebooks", [])})
+    extras = {name: optional[name] for name in ("microphone",) if name in optional}
     keys = ("name", "version", "description", "requires-python", "license", "license-files")
     sections: dict[str, dict[str, Any]] = {
         "build-system": table["build-system"],
@@ -168,6 +171,7 @@ def _pyproject(root: Path) -> str:
             **{key: project[key] for key in keys if key in project},
             "dependencies": dependencies,
         },
+        "project.optional-dependencies": extras,
         "project.scripts": project.get("scripts", {}),
         "tool.setuptools.packages.find": {"include": ["kws*"]},
         "tool.setuptools.package-data": table["tool"]["setuptools"]["package-data"],

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 from grader import ROOT
@@ -12,16 +13,26 @@ from grader.authoring.build import read_solution
 from grader.authoring.written_questions import written_questions
 from grader.core.fingerprints import code_grams, text_grams
 from grader.submission.contents import Piece
+from kws.course.magics import statements_of
+from kws.course.may_run import names_of
+from kws.course.used_names import reachable
 from kws.errors import UsageError
 
 DOOR = "load_"  # how functions begin through which known weights get into a module
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Exported:
     task: str | None
     node: ast.stmt
-    piece: Piece
+    source: str
+    line: int
+    names: tuple[str, ...]
+    changes: tuple[str, ...] = ()
+
+    @property
+    def is_door(self) -> bool:
+        return any(name.startswith(DOOR) for name in self.names)
 
 
 def reference_pieces(assignment: Assignment, task_id: str, root: Path = ROOT) -> tuple[Piece, ...]:
@@ -32,29 +43,22 @@ def reference_pieces(assignment: Assignment, task_id: str, root: Path = ROOT) ->
     """
     path = root / "solutions" / f"{assignment.stem}.py"
     exported = list(_exported(path))
-    wanted = {number for number, each in enumerate(exported) if each.task == task_id}
-    if not wanted:
+    own = [number for number, each in enumerate(exported) if each.task == task_id]
+    if not own:
         raise UsageError(
             f"solutions/{path.name}: no exported cell answers task {task_id}: add its region"
         )
-    wanted |= set(_doors(exported, max(wanted)))
-    given = {
-        name: number
-        for number, each in enumerate(exported)
-        if each.task is None
-        for name in each.piece.names
-        if not name.startswith(DOOR)  # those of other tasks are the student's
-    }
-    ahead = sorted(wanted)
-    while ahead:
-        used = _names_in(exported[ahead.pop()].node)
-        new = {given[name] for name in used if name in given} - wanted
-        wanted |= new
-        ahead += sorted(new)
-    for number, each in enumerate(exported):
-        if isinstance(each.node, ast.Import | ast.ImportFrom):
-            wanted.add(number)
-    return tuple(exported[number].piece for number in sorted(wanted))
+    after = takewhile(lambda each: each.task is None, exported[own[-1] + 1 :])
+    wanted = [*(exported[number] for number in own), *(each for each in after if each.is_door)]
+    given = [each for each in exported if each.task is None and not each.is_door]
+    candidates = [each for each in exported if each in wanted or each in given]
+    needed, _ = reachable(candidates, {name for each in wanted for name in each.names})
+    found = [*wanted, *(candidates[number] for number in needed)]
+    return tuple(
+        Piece(source=each.source, where=path.name, line=each.line, names=each.names)
+        for each in exported
+        if each in found or isinstance(each.node, ast.Import | ast.ImportFrom)
+    )
 
 
 @cache
@@ -67,50 +71,15 @@ def reference_prints(number: str, root: Path = ROOT) -> frozenset[int]:
     return frozenset(name for part in grams for name, _, _ in part)
 
 
-def _doors(exported: list[_Exported], answer: int) -> Iterator[int]:
-    """Where `load_…` functions are given, between an answer and the next one."""
-    for number in range(answer + 1, len(exported)):
-        if exported[number].task is not None:
-            return
-        if any(name.startswith(DOOR) for name in exported[number].piece.names):
-            yield number
-
-
 def _exported(path: Path) -> Iterator[_Exported]:
     for cell in read_solution(path):
-        if "export" not in cell.tags:
-            continue
-        lines = cell.source.splitlines()
-        for node in ast.parse(cell.source).body:
-            names = _defined_by(node)
-            if not names:
-                continue
-            first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
-            piece = Piece(
-                source="\n".join(lines[first - 1 : node.end_lineno]),
-                where=path.name,
-                line=cell.line + first - 1,
-                names=names,
-            )
-            yield _Exported(task=cell.task, node=node, piece=piece)
-
-
-def _defined_by(node: ast.stmt) -> tuple[str, ...]:
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return (node.name,)
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return tuple(alias.asname or alias.name.partition(".")[0] for alias in node.names)
-    targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
-    if not isinstance(node, ast.Assign | ast.AnnAssign):
-        return ()
-    return tuple(
-        name.id
-        for target in targets
-        if target is not None
-        for name in ast.walk(target)
-        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
-    )
-
-
-def _names_in(node: ast.stmt) -> set[str]:
-    return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+        if "export" in cell.tags:
+            for each in statements_of(ast.parse(cell.source), cell.source, cell.line - 1):
+                if names := tuple(names_of(each.node)):
+                    yield _Exported(
+                        task=cell.task,
+                        node=each.node,
+                        source=each.source,
+                        line=each.line,
+                        names=names,
+                    )

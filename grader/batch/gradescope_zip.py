@@ -24,7 +24,7 @@ from kws.files import write_bytes, zip_bytes
 SCRIPTS = ("setup.sh", "run_autograder")
 SEED, CRASH, MARKS = "secret-seed", "crash.json", "marks.csv"
 TREE = ("grader/**/*", "kws/**/*", "solutions/*.py", "pyproject.toml", "LICENSE")
-TREE += ("lock/constraints.txt",)  # the versions that the course was tested with
+TREE += ("lock/constraints.txt", "lock/dev.txt")  # the versions that the course was tested with
 BESIDE = ("__pycache__", ".ipynb_checkpoints", "container")  # nothing that grading needs
 SECONDS = 2_000  # for one submission, below Gradescope's longest limit of 40 minutes
 
@@ -37,11 +37,17 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update
 apt-get install -y --no-install-recommends python3 python3-venv
 python3 -m venv ../venv
-../venv/bin/python -m pip install 'torch==2.11.*' 'torchaudio==2.11.*'{index}
-../venv/bin/python -m pip install --constraint lock/constraints.txt '.[grader]'
+{install}
 chmod 700 . && chmod -R go-rwx .
 ../venv/bin/python -m grader tier
 """
+# Without an index: what was tested, by its hashes. Another build of torch has others.
+LOCKED = """\
+../venv/bin/python -m pip install --require-hashes --requirement lock/dev.txt
+../venv/bin/python -m pip install --no-deps --no-build-isolation ."""
+INDEXED = """\
+../venv/bin/python -m pip install 'torch==2.11.*' 'torchaudio==2.11.*' --index-url {index}
+../venv/bin/python -m pip install --constraint lock/constraints.txt '.[grader]'"""
 RUN = """\
 #!/usr/bin/env bash
 # Runs for each submission. Always leaves a result, and never fails.
@@ -66,7 +72,7 @@ def write_zip(
     out: Path,
     *,
     assignment: str,
-    required: str | None = None,
+    required: str = "fenced",
     torch_index: str | None = None,
     marks: Path | None = None,
     environ: Mapping[str, str] = os.environ,
@@ -75,22 +81,21 @@ def write_zip(
 
     Args:
         assignment: to grade, that one alone: Gradescope adds up all points of a result.
-        required: tier of isolation below which nothing is graded.
+        required: tier of isolation below which nothing is graded, and the result says why.
         torch_index: where pip finds torch; its CPU builds have 200 MB, the usual ones 5 GB.
         marks: CSV with the points of written answers, by the students' addresses or numbers.
         environ: the secret seed that it names goes into the zip, which students never see.
     """
     options = f"--assignment {get_assignment(assignment).number}"
-    if required is not None:
-        from grader.grading.plugin import read_tier  # brings torch
+    from grader.grading.plugin import read_tier  # brings torch
 
-        read_tier(required)
-        options += f" --require-isolation {required}"
+    read_tier(required)
+    options += f" --require-isolation {required}"
     if marks is not None:
         options += f' --marks "$base/source/{MARKS}" --metadata "$base/submission_metadata.json"'
     files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in _tree()}
-    index = f" --index-url {shlex.quote(torch_index)}" if torch_index else ""
-    files["setup.sh"] = SETUP.format(index=index).encode()
+    install = INDEXED.format(index=shlex.quote(torch_index)) if torch_index else LOCKED
+    files["setup.sh"] = SETUP.format(install=install).encode()
     run = RUN.format(crash=CRASH, seed=SEED, seconds=SECONDS, options=options)
     files["run_autograder"] = run.encode()
     files[CRASH] = crash(CRASHED)

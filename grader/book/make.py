@@ -78,8 +78,10 @@ def stage(source: Path, executed: Mapping[str, Mapping[str, Any]]) -> None:
         write_text(source / "assignments" / f"{assignment.stem}.ipynb", json.dumps(notebook))
     listed = "\n".join(f"- {one.number}: {one.title}" for one in ASSIGNMENTS.values())
     working = (TEXTS / "README.md").read_text(encoding="utf-8")
-    working = working.replace("{assignments}", listed).replace(
-        working.splitlines()[0], "# Working on the notebooks", 1
+    working = (
+        working.replace("{assignments}", listed)
+        .replace("{zip}", "kws-01.zip")
+        .replace(working.splitlines()[0], "# Working on the notebooks", 1)
     )
     write_text(source / "working.md", working)
     for name, text in api_pages(sources).items():

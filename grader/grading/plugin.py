@@ -108,7 +108,7 @@ class Grading:
                 for one in self.run.assignments:
                     verify(one, [c for _, c in found if c.assignment == one.number])
         except UsageError as error:
-            raise pytest.UsageError(str(error)) from None
+            pytest.exit(f"ERROR: {error}", returncode=2)
         items.clear()
         for item, check in found:
             if self.run.retrain or not check.retrain:
@@ -266,7 +266,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         known = isinstance(error, UsageError)
         write_crash(config.option, str(error) if known else "")
         if known:
-            raise pytest.UsageError(str(error)) from None
+            pytest.exit(f"ERROR: {error}", returncode=2)
         raise
     config.pluginmanager.register(grading, "grading")
 

@@ -25,7 +25,7 @@ from grader.authoring.build import build_notebook
 from grader.batch.workers import Workers
 from grader.core.outcomes import Report
 from grader.core.seed import VARIABLE
-from grader.course.attacks import ATTACKS, WRONG, Attack
+from grader.course.attacks import ATTACKS, WRONG
 from grader.course.broken_files import BROKEN, cut_off
 from grader.course.mistakes.mistake import Borrowed
 from grader.course.mistakes.planted import (
@@ -210,11 +210,11 @@ def _attacks(folder: Path, port: int) -> Iterator[SelftestCase]:
             name=f"attack, {attack.name}",
             assignment=ATTACKED,
             files={f"{ASSIGNMENTS[ATTACKED].stem}.ipynb": notebook, **attack.files},
-            judge=gained(attack, target),
+            judge=gained(target),
         )
 
 
-def gained(attack: Attack, target: Path) -> Judge:
+def gained(target: Path) -> Judge:
     """Nothing is won by an attack on task 2.1, and nothing lost by the other answers."""
     task = "2.1"
 

@@ -257,7 +257,10 @@ def status(out: "Console", text: str) -> None:
 
 @app.command("progress")
 def progress(what: What = None, notebook: Notebook = None, seconds: Seconds = None) -> None:
-    """Show each task and how many of its checks pass, computed now from the saved notebooks."""
+    """Show each task and how many of its checks pass, computed now from the saved notebooks.
+
+    What you have begun comes first.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -267,8 +270,9 @@ def progress(what: What = None, notebook: Notebook = None, seconds: Seconds = No
 
     positive(seconds)
     out, everything = console(), []
-    for target, path in chosen(what, notebook):
-        outcomes = run_checks(path, target, seconds=seconds)
+    found = [(*one, run_checks(one[1], one[0], seconds=seconds)) for one in chosen(what, notebook)]
+    found.sort(key=lambda one: all(each.state == "todo" for each in one[2]))
+    for target, path, outcomes in found:
         everything += outcomes
         table = Table("task", "", title=f"{path}: {summary(outcomes)}", title_justify="left")
         table.add_column("checks", justify="right")

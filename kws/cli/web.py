@@ -9,6 +9,8 @@ from kws.cli import app
 from kws.cli.shared_options import SHIPPED, Run, folder_of, refuse_given
 from kws.errors import UsageError
 
+OTHERS_EVERY = 4  # of 1,120 clips of other words, one for the page
+
 
 @app.command("web")
 def web(
@@ -30,9 +32,15 @@ def web(
 
     The folder goes on any web server: browsers give the microphone to https and localhost.
     """
+    import torch
+
+    from kws.data.own_words import spare_corpus
+    from kws.data.speech_commands import load_speech_commands
     from kws.inference.trained import load_model, require_kind
     from kws.inference.web_page import serve as serve_page
     from kws.inference.web_page import write_page
+    from kws.training.batches import Batch
+    from kws.training.new_head import embed
 
     if not serve:
         refuse_given(context, "a page without --serve", "port")
@@ -44,6 +52,14 @@ def web(
             f"{run}: {trained.recipe.model.name} is too large for a page: train another recipe, "
             "such as keywords"
         )
+    split = load_speech_commands(spare_corpus(), "embedded-35", "training")
+    rows = torch.arange(0, len(split), OTHERS_EVERY)
+    clips = Batch(
+        features=trained.features(split.waveforms(rows)),
+        valid=None,
+        labels=split.labels[rows],
+        index=rows,
+    )
     folder = write_page(
         out or folder_of(run) / "web",
         trained.model,
@@ -52,6 +68,10 @@ def web(
         title=title,
         mel_features=kind != "mfcc",
         runtime=runtime,
+        others=(
+            [split.names[row].partition("/")[0] for row in rows],
+            embed(trained.model, [clips]),
+        ),
     )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"written: {folder}, {size / 1e6:.1f} MB, with the model {run}")

@@ -19,15 +19,18 @@ earlier task's checks did not pass, a later one that fails says "waits for 2.3" 
 import math
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from kws.course.compare import difference
+from kws.course.folders import COURSE
 from kws.course.goldens import Golden, goldens, tasks_before
 from kws.course.own_work import watch_calls
 from kws.course.trial import Trial, find_trial, plain
@@ -35,6 +38,8 @@ from kws.course.used_names import uses_of
 from kws.notebook import in_notebook
 
 MAX_SHOWN = 200  # characters of an answer
+# where code is that is not a student's
+LIBRARIES = tuple({str(COURSE.parent), *(sysconfig.get_paths()[k] for k in ("stdlib", "purelib"))})
 COLORS = {"✓": "32", "✗": "31", "·": "33"}  # green, red, yellow
 Listener = Callable[[str, str, str], None]  # mark, id and text of a line
 TODO = re.compile(r"TODO (\d+\.\d+)")
@@ -158,6 +163,9 @@ def check_values(trial_id: str, *answers: Any) -> None:
             shown = [*found, error]
             question = golden.question(shown, trial) or _door(error)
             usual = "" if question else golden.usual(shown)
+            if line := _own_line(error):
+                fact = f"the result cannot be used at `{line}`: {type(error).__name__}: {error}"
+                raise Unmet(fact + usual, question or _form(error)) from None
             error.kws_hint = question  # type: ignore[attr-defined]
             error.kws_usual = usual  # type: ignore[attr-defined]
             raise
@@ -178,6 +186,25 @@ def _expect_own(called: list[str], trial: Trial) -> None:
     if called:
         fact = f"{called[0]} was called, a ready-made solution of {trial.task}"
         raise Unmet(fact, "the contract of this task lists what may be used")
+
+
+def _own_line(error: BaseException) -> str:
+    """The line of a check that an answer's result stopped; "" where the answer itself raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    at = max(
+        (n for n, frame in enumerate(frames) if Path(frame.filename).parent.parent == COURSE),
+        default=None,
+    )
+    if at is None or not all(frame.filename.startswith(LIBRARIES) for frame in frames[at:]):
+        return ""
+    return frames[at].line or ""
+
+
+def _form(error: BaseException) -> str:
+    """What to ask whose result has another form than the contract's."""
+    if "does not require grad" in str(error):
+        return "does a gradient reach what is passed in? Nothing on the way may be detached"
+    return "is there a return, and of what the contract lists, in this order?"
 
 
 def _door(error: BaseException) -> str:

@@ -77,11 +77,9 @@ def bounds(number: str, *, full: float, none: float, variable: str = VARIABLE) -
     return {"full": full, "none": none}
 
 
-def of_people(
-    name: str, variable: str = VARIABLE, environ: Mapping[str, str] = os.environ
-) -> Path | None:
+def of_people(name: str, variable: str = VARIABLE) -> Path | None:
     """The folder `words` or `speakers` in the one that a variable names; UsageError for another."""
-    if not (named := environ.get(variable)):
+    if not (named := os.environ.get(variable)):
         return None
     if not any(Path(named, each).is_dir() for each in (WORDS, SPEAKERS)):
         raise UsageError(

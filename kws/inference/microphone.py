@@ -1,4 +1,4 @@
-"""The microphone of this machine, by way of sounddevice (`pip install 'kws[microphone]'`).
+"""The microphone of this machine, by way of sounddevice (`pip install '.[microphone]'`).
 
     with open_microphone() as microphone:
         for block in live_blocks(microphone): ...
@@ -41,7 +41,8 @@ def open_microphone(device: str | None = None) -> Iterator[Microphone]:
     """
     if importlib.util.find_spec("sounddevice") is None:
         raise UsageError(
-            "the microphone needs sounddevice: run pip install 'kws[microphone]', or give a file"
+            "the microphone needs sounddevice: run pip install '.[microphone]' in the "
+            "folder of kws, or give a file"
         )
     try:
         import sounddevice  # pyright: ignore[reportMissingImports]  (an extra)

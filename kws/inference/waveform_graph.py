@@ -1,20 +1,20 @@
 """A keyword model as one ONNX graph that hears: waveform in, logits out, features included.
 
     waveform (1, 16000) float32, shown (1, frames, size) float32
-        ->  logits (1, classes), spectrogram (1, frames, SPECTROGRAM_MELS)
+        ->  logits (1, classes), spectrogram (1, frames, SPECTROGRAM_MELS), embedding (1, width)
 
 Whoever runs it needs no log-mel of their own: a browser, a phone. `shown` multiplies what the model
 reads: 1 everywhere for a prediction; 0 hides a part, and how far the score falls then says how much
 the model relied on it (occlusion: Zeiler and Fergus 2014, https://arxiv.org/abs/1311.2901).
-`spectrogram` is a log-mel to draw. The batch is free.
+`spectrogram` is a log-mel to draw, `embedding` what the last layer reads: a new one for other words
+can be trained on it (`kws.training.new_head`). The batch is free.
 
 Parity: torch, 1e-3 in every logit, on noise of three levels, a chirp and digital silence; where
 onnxruntime differs by more there is no file.
 
-Shape letters: B batch   N samples   T frames   F features   C classes   M mel bands
+Shape letters: B batch   N samples   T frames   F features   C classes   M mel bands   D embedding
 """
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,11 @@ from kws.errors import UsageError
 from kws.files import atomic_path
 from kws.inference.onnx_rnn import OPSET, for_onnx
 from kws.inference.onnx_tools import open_session, quiet, require_onnx
+from kws.training.new_head import split_head
 
 TOLERANCE = 1e-3  # largest difference of a logit
 SPECTROGRAM_MELS = 40
-INPUTS, OUTPUTS = ("waveform", "shown"), ("logits", "spectrogram")
+INPUTS, OUTPUTS = ("waveform", "shown"), ("logits", "spectrogram", "embedding")
 
 Features = Callable[[Tensor], Tensor]  # waveform (B, N) -> what the model reads (B, T, F)
 
@@ -43,16 +44,17 @@ class FromWaveform(nn.Module):
 
     def __init__(self, model: nn.Module, features: Features):
         super().__init__()
-        self.model = copy.deepcopy(model).cpu().eval()
+        body, head = split_head(model)
+        self.body, self.head = body.cpu().eval(), head.cpu().eval()
         self.features = features
 
     def forward(
         self, waveform: Float[Tensor, "B N"], shown: Float[Tensor, "B T F"]
-    ) -> tuple[Float[Tensor, "B C"], Float[Tensor, "B T M"]]:
-        """waveform (B, N) -> logits (B, C), and a spectrogram to look at."""
-        return self.model(self.features(waveform) * shown), log_mel(
-            waveform, n_mels=SPECTROGRAM_MELS
-        )
+    ) -> tuple[Float[Tensor, "B C"], Float[Tensor, "B T M"], Float[Tensor, "B D"]]:
+        """waveform (B, N) -> logits (B, C), a spectrogram to look at, and the embedding (B, D)."""
+        embedding = self.body(self.features(waveform) * shown)
+        spectrogram = log_mel(waveform, n_mels=SPECTROGRAM_MELS)
+        return self.head(embedding), spectrogram, embedding + 0.0  # never the same as an output
 
 
 def example_waveforms() -> Float[Tensor, "5 N"]:
@@ -70,7 +72,7 @@ def export_waveform(
     *,
     num_classes: int,
     metadata: Mapping[str, str] | None = None,
-) -> tuple[float, tuple[int, int]]:
+) -> tuple[float, tuple[int, int, int]]:
     """Write features and model as one ONNX graph, atomically, once onnxruntime agrees with torch.
 
     Args:
@@ -82,7 +84,7 @@ def export_waveform(
         metadata: kept in the file.
 
     Returns:
-        the largest difference of a logit, and (T, F).
+        the largest difference of a logit, and (T, F, D).
 
     Raises:
         UsageError: a package is missing, the number of logits is another, or the two differ.
@@ -93,7 +95,7 @@ def export_waveform(
     with torch.inference_mode():
         read = features(waveforms)  # also makes the tables that tracing must find ready
         shown = torch.ones_like(read)
-        expected = whole(waveforms, shown)[0]
+        expected, _, embedding = whole(waveforms, shown)
     if expected.shape != (len(waveforms), num_classes):
         raise UsageError(
             f"the model gives {expected.shape[-1]} numbers for a clip, and there are "
@@ -122,7 +124,7 @@ def export_waveform(
                 f"{out}: onnxruntime and torch differ by {difference:.1e}, more than "
                 f"{TOLERANCE:.0e}: not written; report this with the model"
             )
-    return difference, (read.shape[1], read.shape[2])
+    return difference, (read.shape[1], read.shape[2], embedding.shape[1])
 
 
 def mean_in_turn(x: Any, dim: Sequence[int], keepdim: bool = False) -> Any:

@@ -7,15 +7,21 @@ Any web server can serve the folder; `serve` does on this machine. The page's ow
 asked of another host, and a service worker keeps all files for use without a network.
 """
 
+import gzip
 import http.server
+import io
 import json
 import tempfile
 import webbrowser
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
-from torch import nn
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from kws import __version__
 from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE
@@ -27,6 +33,7 @@ from kws.inference.web_runtime import runtime_files
 
 FILES = Path(__file__).parents[1] / "web"
 SETTINGS, GRAPH, WORKER = "page.json", "model.onnx", "sw.js"
+OTHERS = "others.bin"  # embeddings of other words, int8, row by row
 TIMES, BANDS = 10, 5  # the grid of what is hidden in turn, to see where the model looked
 TYPES = {".js": "text/javascript", ".wasm": "application/wasm", ".onnx": "application/octet-stream"}
 
@@ -41,6 +48,7 @@ def write_page(
     trigger: Trigger | None = None,
     mel_features: bool = True,
     runtime: str | Path | None = None,
+    others: tuple[Sequence[str], Float[Tensor, "n D"]] | None = None,
 ) -> Path:
     """Write the page of a keyword model into the folder `out`, and return it.
 
@@ -53,6 +61,7 @@ def write_page(
         trigger: what makes a detection of scores.
         mel_features: features of a frame go from low frequencies to high ones.
         runtime: a folder with ONNX Runtime Web; None fetches it by npm, once.
+        others: words and their embeddings: "another word" for own words that are trained there.
 
     Raises:
         UsageError: the folder holds something else, a package or the runtime is missing, or the
@@ -69,10 +78,13 @@ def write_page(
     with tempfile.TemporaryDirectory() as scratch:
         graph = Path(scratch, GRAPH)
         metadata = {"producer": f"kws {__version__}", "labels": json.dumps(list(labels))}
-        _, (frames, size) = export_waveform(
+        _, (frames, size, width) = export_waveform(
             model, features, graph, num_classes=len(labels), metadata=metadata
         )
         files[GRAPH] = graph.read_bytes()
+    names, rows = others or ((), torch.zeros(1, width))
+    scale = float(rows.abs().max()) / 127 or 1.0
+    files[OTHERS] = (rows / scale).round().to(torch.int8).numpy().tobytes() if names else b""
     settings = {
         "title": title,
         "about": f"Made by kws {__version__}.",
@@ -84,6 +96,8 @@ def write_page(
         "frames": frames,
         "features": size,
         "mels": SPECTROGRAM_MELS,
+        "embedding": width,
+        "others": {"file": OTHERS, "words": list(names), "scale": scale},
         "explain": {"times": TIMES, "bands": BANDS if mel_features else 1},
         "model": {
             "file": GRAPH,
@@ -106,10 +120,30 @@ def service_worker(files: dict[str, bytes]) -> bytes:
     return text.replace("{version}", version).replace("{files}", json.dumps(kept)).encode()
 
 
+@lru_cache(maxsize=64)
+def compressed(path: Path, changed: int) -> bytes:
+    """The file by gzip; `changed`, its time in nanoseconds, has it read again."""
+    return gzip.compress(path.read_bytes(), mtime=0)
+
+
 class Handler(http.server.SimpleHTTPRequestHandler):
     """Files with the types that browsers insist on, whatever this system thinks; no log."""
 
     extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, **TYPES}  # noqa: RUF012
+
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
+        """Files are compressed where the browser takes that: a quarter of the bytes."""
+        path = Path(self.translate_path(self.path))
+        path = path / "index.html" if path.is_dir() else path
+        if "gzip" not in self.headers.get("Accept-Encoding", "") or not path.is_file():
+            return super().send_head()
+        data = compressed(path, path.stat().st_mtime_ns)
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(path))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        return io.BytesIO(data)
 
     def end_headers(self) -> None:
         """Let nothing be kept but what the service worker keeps: pages are made again."""

@@ -36,6 +36,9 @@ def attention_weights(
         scores = scores + bias
     if valid is None:
         return scores.softmax(dim=-1)
+    if valid.shape != (len(k), k.shape[-2]):  # any other may broadcast, and hide something else
+        wanted = len(k), k.shape[-2]
+        raise ValueError(f"valid has shape {tuple(valid.shape)}, expected {wanted}: (B, S)")
     hidden = ~valid[:, None, None, :]  # keys are hidden, not queries
     weights = scores.masked_fill(hidden, -math.inf).softmax(dim=-1)
     return weights.masked_fill(hidden, 0)  # a row of -inf became NaN: nothing valid, no weight

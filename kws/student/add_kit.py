@@ -194,6 +194,6 @@ def _from_folder(source: Path) -> dict[str, bytes]:
 
 
 def _top(names: Mapping[str, Any]) -> str:
-    """The folder in a zip that the kit is in: `kws-03/`."""
+    """The folder in a zip that the kit is in: `kws-course/`."""
     found = [name.removesuffix(MANIFEST) for name in names if f"/{name}".endswith(f"/{MANIFEST}")]
     return min(found, key=len, default="")

@@ -260,9 +260,9 @@ def parse_target(text: str) -> Target:
     return Target(assignment=number, task=task, check=check)
 
 
-def find_notebook(number: str, folder: Path | None = None) -> Path:
+def find_notebook(number: str) -> Path:
     """The student's notebook, below `assignments/` or here; UsageError unless there is one."""
-    found = notebooks_in(folder).get(number, [])
+    found = notebooks_in().get(number, [])
     name = f"{stem_of(number)}.ipynb"
     if not found:
         raise UsageError(
@@ -277,12 +277,10 @@ def find_notebook(number: str, folder: Path | None = None) -> Path:
     return found[0]
 
 
-def notebooks_in(folder: Path | None = None) -> dict[str, list[Path]]:
+def notebooks_in() -> dict[str, list[Path]]:
     """What may be each assignment's notebook, by number, for those that have any."""
-    here = folder or Path()
-    paths = [
-        path for place in (here / "assignments", here) for path in sorted(place.glob("*.ipynb"))
-    ]
+    places = Path("assignments"), Path()
+    paths = [path for place in places for path in sorted(place.glob("*.ipynb"))]
     found = {}
     for number in released():
         right = [path for path in paths if path.name == f"{stem_of(number)}.ipynb"]

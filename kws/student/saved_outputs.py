@@ -15,16 +15,13 @@ def saved_lines(path: Path) -> dict[str, tuple[bool, str]]:
     """Check -> (whether it passed, its line), from the outputs below the cells of the checks."""
     table = read_table(path)
     found = {}
-    for raw, cell in zip(filter(_is_cell, table["cells"]), cells_of(table), strict=True):
+    cells = [raw for raw in table["cells"] if isinstance(raw, dict)]
+    for raw, cell in zip(cells, cells_of(table), strict=True):
         for line in _printed(raw).splitlines():
             verdict = LINE.fullmatch(COLORS.sub("", line).strip())
             if verdict and verdict["check"] in cell.checks:
                 found[verdict["check"]] = (verdict["mark"] == "✓", verdict["text"])
     return found
-
-
-def _is_cell(raw: object) -> bool:
-    return isinstance(raw, dict)
 
 
 def _printed(raw: Mapping[str, Any]) -> str:

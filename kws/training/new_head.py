@@ -15,6 +15,7 @@ classes, weight 1 for the penalty in place of one that is chosen on validation c
 Shape letters: B batch   n clips   D width of an embedding   C classes
 """
 
+import copy
 from collections.abc import Iterable
 
 import torch
@@ -26,7 +27,7 @@ from kws.errors import UsageError
 from kws.models.classifier import Classifier
 from kws.training.batches import Batch
 from kws.training.carry_over import HEAD
-from kws.training.other_words import without_parts
+from kws.training.other_words import OtherWordsApart, without_parts
 
 STEPS = 200  # of L-BFGS, at most
 
@@ -47,17 +48,39 @@ def head_of(model: nn.Module) -> nn.Linear:
     return head
 
 
+def split_head(model: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """A body that gives embeddings, and what makes logits of them; both copies.
+
+    Where there is no single last layer the logits themselves are the embedding.
+    """
+    body = copy.deepcopy(without_parts(model))
+    try:
+        head = head_of(body)
+    except UsageError:
+        return copy.deepcopy(model), nn.Identity()
+    owner, name = (body, HEAD) if head is getattr(body, HEAD) else (getattr(body, HEAD), "logits")
+    setattr(owner, name, nn.Identity())
+    parts = [Together(model)] if isinstance(model, OtherWordsApart) else []
+    return body, nn.Sequential(head, *parts)
+
+
+class Together(nn.Module):
+    """What `OtherWordsApart` does with its logits, in evaluation mode."""
+
+    def __init__(self, parts: OtherWordsApart):
+        super().__init__()
+        self.together = parts.together
+
+    def forward(self, logits: Float[Tensor, "B P"]) -> Float[Tensor, "B C"]:
+        """One logit for all other words."""
+        return self.together(logits)
+
+
 @torch.no_grad()
 def embed(model: nn.Module, batches: Iterable[Batch]) -> Float[Tensor, "n D"]:
     """What the last layer of `model`, in evaluation mode, reads of each clip; on the CPU."""
-    found: list[Tensor] = []
-    hook = head_of(model).register_forward_pre_hook(lambda _, x: found.append(x[0].float().cpu()))
-    model.eval()
-    try:
-        for batch in batches:
-            model(batch.features, batch.valid)
-    finally:
-        hook.remove()
+    body = split_head(model)[0].eval()
+    found = [body(batch.features, batch.valid).float().cpu() for batch in batches]
     return torch.cat(found)
 
 
@@ -95,8 +118,8 @@ def fit_softmax(
 
 def train_head(model: nn.Module, batches: Iterable[Batch]) -> None:
     """Replace the last layer's weights by those that fit `batches`; the rest stays as it is."""
-    kept = list(batches)
-    embeddings, head = embed(model, kept), head_of(model)
+    head, kept = head_of(model), list(batches)
+    embeddings = embed(model, kept)
     labels = torch.cat([batch.labels for batch in kept]).cpu()
     weight, bias = fit_softmax(embeddings, labels, head.out_features)
     with torch.no_grad():

@@ -13,7 +13,7 @@ async function load({ model, wasm, frames, features, classes }) {
   session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
   size = { frames, features };
   const names = [session.inputNames.join(), session.outputNames.join()];
-  if (names[0] !== "waveform,shown" || names[1] !== "logits,spectrogram") {
+  if (names[0] !== "waveform,shown" || names[1] !== "logits,spectrogram,embedding") {
     throw new Error(`it reads ${names[0]} and gives ${names[1]}`);
   }
   const { logits } = await run({ waveform: new Float32Array(16000) });
@@ -28,11 +28,11 @@ async function run({ waveform, hide = [0, 0, 0, 0] }) {
   for (let frame = hide[0]; frame < hide[1]; frame++) {
     shown.fill(0, frame * size.features + hide[2], frame * size.features + hide[3]);
   }
-  const { logits, spectrogram } = await session.run({
+  const { logits, spectrogram, embedding } = await session.run({
     waveform: new ort.Tensor("float32", waveform, [1, waveform.length]),
     shown: new ort.Tensor("float32", shown, [1, size.frames, size.features]),
   });
-  return { logits: logits.data, spectrogram: spectrogram.data, ms: performance.now() - began };
+  return { logits: logits.data, spectrogram: spectrogram.data, embedding: embedding.data, ms: performance.now() - began };
 }
 
 let last = Promise.resolve(); // a session runs one clip at a time

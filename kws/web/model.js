@@ -1,6 +1,7 @@
 // The model: fetched, compared with what `kws web` wrote, and run in a worker.
 
 import { softmax } from "./detector.js";
+import { logitsOf } from "./train.js";
 
 const SIMD = Uint8Array.from([ // a function with a vector instruction: github.com/GoogleChromeLabs/wasm-feature-detect
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15,
@@ -25,6 +26,8 @@ export class Model {
     this.settings = settings;
     this.waiting = new Map();
     this.next = 0;
+    this.ready = false;
+    this.head = null; // {labels, numbers} of own words, in place of the last layer
   }
 
   // Throws an Error whose message is for the user.
@@ -49,6 +52,7 @@ export class Model {
     const { frames, features, labels } = this.settings;
     try {
       await this.ask({ kind: "load", model, wasm, frames, features, classes: labels.length });
+      this.ready = true;
     } catch (error) {
       throw new Error(`${file} cannot be run here (${error.message}): run kws web again.`);
     }
@@ -60,10 +64,12 @@ export class Model {
     return new Promise((resolve, reject) => this.waiting.set(id, { resolve, reject }));
   }
 
-  // One second of samples -> {shares of each label, spectrogram, ms}
+  // One second of samples -> {shares of each label, spectrogram, embedding, ms}
   async run(waveform, hide) {
-    const { logits, spectrogram, ms } = await this.ask({ kind: "run", waveform, hide });
-    return { shares: softmax(logits), spectrogram, ms };
+    const { head } = this;
+    const { logits, spectrogram, embedding, ms } = await this.ask({ kind: "run", waveform, hide });
+    const shares = softmax(head ? logitsOf(head.numbers, head.labels.length, embedding) : logits);
+    return { shares, spectrogram, embedding, ms };
   }
 
   // How much log p of a label falls when a cell of a grid of times × bands is hidden, row by row.

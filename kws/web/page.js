@@ -1,12 +1,14 @@
 // What is on the page, and what happens when something is heard or pressed.
 
+import { Cutter } from "./cut.js";
 import { Detector } from "./detector.js";
 import { Scroll, columnsOf, drawLooked } from "./draw.js";
 import { Microphone } from "./microphone.js";
 import { Model } from "./model.js";
 import { readWav, resample, toInt16, wavOf } from "./sound.js";
-import { Windows } from "./windows.js";
-import { Clips, complaintAbout, speaker, zipOfClips } from "./words.js";
+import { fitSoftmax, headFrom, heldOut, linkOf, textFrom, textOf } from "./train.js";
+import { Lost, Windows } from "./windows.js";
+import { BACKGROUND, Clips, complaintAbout, speaker, zipOfClips } from "./words.js";
 
 const SECONDS_SHOWN = 3;
 const FRAMES_PER_SECOND = 100;
@@ -14,15 +16,22 @@ const EDGE = 2; // frames at the end of a window, completed by reflection, that 
 const MOST_DETECTIONS = 20;
 const MOST_BYTES = 200e6; // of a recording: a browser decodes it as a whole
 const MOST_WAITING = 3; // windows that a busy moment may hold up
+const TEN = 10; // recordings of a word in a row
+const ROOM = 5; // seconds of background
+const MOST_LOST = 0.5; // seconds of sound; more is worth a word
 const QUIET = 0.02; // a recording whose peak is below this was hardly heard
 
 const at = (id) => document.getElementById(id);
 const percent = (share) => `${Math.round(100 * share)} %`;
-const said = (label) => ({ _silence_: "silence", _unknown_: "another word" })[label] ?? label;
+const said = (label) =>
+  ({ _silence_: "silence", _unknown_: "another word", [BACKGROUND]: "the room" })[label] ?? label;
 
 let settings, model, microphone, detector, windows, scroll, clips;
 let bars = [], recent = [], drawn = 0, waiting = [], busy = false, missed = 0, delays = [];
 let explaining = false, next = null, reading = null, recording = null;
+let lost = null, lostSeconds = 0; // of the microphone
+let original = null; // labels and words of the page's own model
+let called = new Map(); // clip -> its label by a model that was trained without it
 
 function element(tag, fields = {}, ...children) {
   const made = Object.assign(document.createElement(tag), fields);
@@ -40,6 +49,7 @@ function problem(text = "") {
 // Scores
 
 function makeBars() {
+  at("scores").replaceChildren();
   bars = settings.labels.map((label) => {
     const fill = element("div");
     const share = element("span", { className: "share", ariaHidden: "true" }, "–");
@@ -129,6 +139,13 @@ async function score(time, waveform) {
   return { ...result, event };
 }
 
+// Which recording the detections above are of; one without any leaves no line.
+function addSource(name) {
+  const list = at("detections");
+  if (list.firstChild?.className === "source") list.firstChild.remove();
+  list.prepend(element("li", { className: "source" }, name));
+}
+
 function fresh() {
   detector = new Detector(settings.labels, settings.words, settings.trigger);
   const hop = (settings.trigger.hop_ms * settings.rate) / 1000;
@@ -137,6 +154,7 @@ function fresh() {
   scroll.marks = [];
   recent = [];
   drawn = 0;
+  lost = new Lost(settings.rate);
   waiting = [];
   delays = [];
   missed = 0;
@@ -145,6 +163,7 @@ function fresh() {
 // The microphone
 
 function heard(samples) {
+  lostSeconds = lost.push(samples.length, performance.now());
   if (recording) recording(samples);
   for (const [time, waveform] of windows.push(samples)) {
     waiting.push([time, waveform, performance.now()]);
@@ -174,7 +193,8 @@ function showDelay(delay, ms) {
   delays.push([delay, ms]);
   if (delays.length > 20) delays.shift();
   const median = (column) => delays.map((pair) => pair[column]).sort((a, b) => a - b)[delays.length >> 1];
-  const late = missed ? `, ${missed} windows left out` : "";
+  const gone = lostSeconds > MOST_LOST ? `, ${lostSeconds.toFixed(1)} s of sound lost` : "";
+  const late = (missed ? `, ${missed} windows left out` : "") + gone;
   at("latency").textContent =
     `Latency ${median(0).toFixed(0)} ms from sound to score, of which the model ${median(1).toFixed(0)} ms; ` +
     `a score every ${settings.trigger.hop_ms} ms; microphone ${microphone.context?.sampleRate ?? "–"} Hz${late}.`;
@@ -184,6 +204,7 @@ async function listen() {
   problem();
   if (reading) reading.stopped = true;
   fresh();
+  addSource("Microphone");
   try {
     await microphone.start();
   } catch (error) {
@@ -212,7 +233,17 @@ async function decoded(file) {
     throw new Error(`${file.name} is a model and not a recording: for a page of another model, run kws web.`);
   }
   const buffer = await file.arrayBuffer();
-  const wav = readWav(buffer);
+  let wav;
+  try {
+    wav = readWav(buffer);
+  } catch (error) {
+    throw new Error(`${file.name} is ${error.message}.`);
+  }
+  if (wav && wav.rate < settings.rate) {
+    throw new Error(
+      `${file.name} was recorded at ${wav.rate} Hz, and the model reads ${settings.rate} Hz: record it again at that rate or a higher one.`,
+    );
+  }
   if (wav) return resample(wav.samples, wav.rate, settings.rate);
   let audio;
   try {
@@ -232,12 +263,19 @@ async function read(file) {
   const mine = (reading = { stopped: false });
   at("listen").textContent = "Stop";
   try {
+    if (/\.json$/i.test(file.name)) {
+      useHead(headFrom(await file.text(), settings.model.sha256, settings.embedding));
+      return;
+    }
     status(`Reading ${file.name}.`);
     const samples = await decoded(file);
     if (!samples.length) throw new Error(`${file.name} holds no samples: choose another recording.`);
     fresh();
     if (samples.length <= settings.samples) await readClip(file.name, samples);
-    else await readStream(file.name, samples, mine);
+    else {
+      addSource(file.name);
+      await readStream(file.name, samples, mine);
+    }
   } catch (error) {
     problem(error.message);
     status("Nothing was read.");
@@ -292,16 +330,19 @@ function showClips() {
   const counts = new Map();
   const rows = clips.all.map((clip) => {
     counts.set(clip.word, (counts.get(clip.word) ?? 0) + 1);
-    const name = `${clip.word} ${counts.get(clip.word)}`;
+    const name = `${said(clip.word)} ${counts.get(clip.word)}`;
     const button = (text, work) =>
       element("button", { type: "button", className: "small", ariaLabel: `${text} ${name}`, onclick: work }, text);
-    return element("li", {}, element("span", { className: "name" }, name),
+    const other = called.get(clip) === "_silence_" ? BACKGROUND : called.get(clip);
+    const wrong = other === undefined || other === clip.word ? "" : `, sounds like ${said(other)}`;
+    return element("li", {}, element("span", { className: wrong ? "name wrong" : "name" }, name + wrong),
       button("Play", () => play(clip)), button("Delete", () => remove(clip)));
   });
   at("clips").replaceChildren(...rows.reverse()); // the newest first
   at("download").disabled = !rows.length;
   at("speaker-name").textContent = speaker();
-  const summary = [...counts].map(([word, count]) => `${word}: ${count}`).join(", ");
+  at("train").disabled = !model?.ready || ![...counts.keys()].some((word) => word !== BACKGROUND);
+  const summary = [...counts].map(([word, count]) => `${said(word)}: ${count}`).join(", ");
   const lost = clips.kept || !rows.length ? "" : " This browser keeps nothing: download before you leave.";
   at("own-status").textContent = summary + lost;
 }
@@ -352,10 +393,140 @@ async function record(event) {
   if (peak < QUIET) at("own-status").textContent += ". The last one is very quiet: play it, or record it again.";
 }
 
-function download() {
-  const url = URL.createObjectURL(zipOfClips(clips.all, settings.rate));
-  element("a", { href: url, download: "own-words.zip" }).click();
+// Cut `count` recordings out of what the microphone gives; the button stops it, too.
+async function recordTen() {
+  if (recording) return stopRecording();
+  const word = at("word").value.trim();
+  const complaint = complaintAbout(word);
+  problem(complaint);
+  if (complaint) return at("word").focus();
+  if (!microphone.on && !(await listen())) return;
+  for (let left = 3; left; left--) {
+    at("own-status").textContent = `Say “${word}” ten times, with pauses, in ${left} …`;
+    await new Promise((resolve) => setTimeout(resolve, 700));
+  }
+  at("ten").textContent = "Stop recording";
+  at("own-status").textContent = `Say “${word}” now: ${TEN} to come.`;
+  const cutter = new Cutter(settings.rate, settings.samples);
+  let count = 0;
+  recording = async (samples) => {
+    for (const clip of cutter.push(samples)) {
+      if (++count > TEN) return;
+      if (count === TEN) stopRecording();
+      await clips.add({ word, speaker: speaker(), samples: toInt16(clip) });
+      showClips();
+      if (count < TEN) at("own-status").textContent = `Say “${word}” again: ${TEN - count} to come.`;
+    }
+  };
+}
+
+function stopRecording() {
+  recording = null;
+  at("ten").textContent = "Record ten";
+}
+
+async function recordRoom() {
+  if (!microphone.on && !(await listen())) return;
+  at("background").disabled = true;
+  for (let second = 0; second < ROOM; second++) {
+    at("own-status").textContent = `Say nothing for ${ROOM - second} s.`;
+    await clips.add({ word: BACKGROUND, speaker: speaker(), samples: toInt16(await nextSecond()) });
+  }
+  at("background").disabled = false;
+  showClips();
+}
+
+// Training: embeddings of the recordings, of silence, and of other words, which the page has
+
+async function trainingData() {
+  const words = [...new Set(clips.all.map((clip) => clip.word))].filter((word) => word !== BACKGROUND);
+  const labels = ["_silence_", "_unknown_", ...words], rows = [], targets = [];
+  const add = (row, label) => rows.push(row) && targets.push(labels.indexOf(label));
+  for (const clip of clips.all) {
+    const waveform = Float32Array.from(clip.samples, (x) => x / 32768);
+    add((await model.run(waveform)).embedding, clip.word === BACKGROUND ? "_silence_" : clip.word);
+  }
+  add((await model.run(new Float32Array(settings.samples))).embedding, "_silence_");
+  const { file, words: names, scale } = settings.others, width = settings.embedding;
+  const bytes = new Int8Array(await (await fetch(file)).arrayBuffer());
+  names.forEach((name, i) => {
+    if (words.includes(name)) return;
+    add(Float32Array.from(bytes.subarray(i * width, (i + 1) * width), (x) => x * scale), "_unknown_");
+  });
+  if (targets.includes(1)) return { labels, rows, targets };
+  // a page without other words: no class that nothing is in
+  return { labels: ["_silence_", ...words], rows, targets: targets.map((target) => Math.max(0, target - 1)) };
+}
+
+async function train() {
+  problem();
+  if (microphone.on) stop();
+  at("train").disabled = true;
+  useOriginal();
+  try {
+    const { labels, rows, targets } = await trainingData();
+    const began = performance.now();
+    const numbers = fitSoftmax(rows, targets, labels.length);
+    const seconds = (performance.now() - began) / 1000;
+    const answers = heldOut(rows, targets, labels.length);
+    called = new Map(clips.all.map((clip, i) => [clip, labels[answers[i]]]).filter(([, label]) => label));
+    const own = [...called].filter(([clip]) => clip.word !== BACKGROUND);
+    const right = own.filter(([clip, label]) => clip.word === label).length;
+    const others = answers.filter((_, i) => labels[targets[i]] === "_unknown_");
+    const accepted = others.filter((answer) => !labels[answer].startsWith("_")).length;
+    useHead({ labels, numbers: Float32Array.from(numbers) });
+    at("trained").textContent =
+      `Trained in ${seconds.toFixed(1)} s. By models that were trained without them, ${right} of ${own.length} ` +
+      `recordings are called by their word, and ${accepted} of ${others.length} other words by one of yours.`;
+  } finally {
+    showClips();
+  }
+}
+
+function useWords({ labels, words }) {
+  Object.assign(settings, { labels, words });
+  makeBars();
+  fresh();
+  status(`Ready for ${words.map(said).join(", ")}.`);
+}
+
+function useHead(head) {
+  const words = head.labels.filter((label) => !label.startsWith("_"));
+  if (!words.length) throw new Error("This model has no words: share another one.");
+  if (microphone.on) stop();
+  model.head = head;
+  useWords({ labels: head.labels, words });
+  const text = textOf(head, settings.model.sha256);
+  at("link").href = linkOf(text);
+  at("save").onclick = () => offer(new Blob([text], { type: "application/json" }), "own-words.json");
+  at("sharing").hidden = at("original").hidden = false;
+}
+
+function useOriginal() {
+  model.head = null;
+  useWords(original);
+  at("trained").textContent = "";
+  at("sharing").hidden = at("original").hidden = true;
+}
+
+// The model in the page's address, if there is one.
+function tryLink() {
+  try {
+    const text = textFrom(location.hash);
+    if (text !== null) useHead(headFrom(text, settings.model.sha256, settings.embedding));
+  } catch (error) {
+    problem(error.message);
+  }
+}
+
+function offer(blob, name) {
+  const url = URL.createObjectURL(blob);
+  element("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+function download() {
+  offer(zipOfClips(clips.all, settings.rate), "own-words.zip");
 }
 
 // The page
@@ -369,6 +540,11 @@ function connect() {
   };
   at("own").onsubmit = record;
   at("download").onclick = download;
+  at("ten").onclick = recordTen;
+  at("background").onclick = recordRoom;
+  at("train").onclick = () => train().catch((error) => problem(`Not trained (${error.message}): load the page again.`));
+  at("original").onclick = useOriginal;
+  addEventListener("hashchange", tryLink);
   at("speaker").onclick = () => {
     speaker(true);
     showClips();
@@ -400,6 +576,7 @@ async function begin() {
   settings = await answer.json();
   document.title = at("title").textContent = settings.title;
   at("about").textContent = settings.about;
+  original = { labels: settings.labels, words: settings.words };
   makeBars();
   scroll = new Scroll(at("spectrogram"), settings.mels, SECONDS_SHOWN * FRAMES_PER_SECOND);
   clips = await new Clips().open();
@@ -409,8 +586,10 @@ async function begin() {
   status("Loading the model.");
   model = new Model(settings);
   await model.load();
-  for (const id of ["listen", "choose", "record"]) at(id).disabled = false;
+  for (const id of ["listen", "choose", "record", "ten", "background"]) at(id).disabled = false;
+  showClips();
   status(`Ready for ${settings.words.map(said).join(", ")}.`);
+  tryLink();
   offline().catch(() => {}); // then the page needs the network, and nothing else is lost
 }
 

@@ -19,3 +19,23 @@ export class Windows {
     }
   }
 }
+
+const SETTLED = 3000; // milliseconds in which some block arrives without having waited
+
+// Sound that never came: the clock runs on, and samples do not. Blocks that come late are not lost.
+export class Lost {
+  constructor(rate) {
+    Object.assign(this, { rate, heard: 0, first: null, lags: [], least: Infinity });
+  }
+
+  // Seconds lost so far, when `count` more samples are there at `now` (milliseconds).
+  push(count, now) {
+    this.heard += count;
+    this.first ??= now;
+    const lag = now - (1000 * this.heard) / this.rate;
+    this.lags.push([now, lag]);
+    while (now - this.lags[0][0] > SETTLED) this.lags.shift();
+    if (now - this.first <= SETTLED) this.least = Math.min(this.least, lag);
+    return Math.max(0, Math.min(...this.lags.map(([, each]) => each)) - this.least) / 1000;
+  }
+}

@@ -103,6 +103,27 @@ def test_an_unknown_mistake_is_a_fact_a_todo_not_started_and_an_error_keeps_its_
         check_values("2.1-attend-values", broken)
 
 
+NONSENSE = {
+    "None": None,
+    "a tuple too few": (torch.zeros(2, 3),),
+    "NaN": torch.full((2, 3, 4), float("nan")),
+    "a number that is NaN": float("nan"),
+    "whole numbers": torch.ones(2, 3, dtype=torch.long),
+    "an empty list": [],
+}
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_no_check_crashes_whatever_an_answer_returns(number, monkeypatch):
+    monkeypatch.setattr("kws.course.checking.watch_calls", lambda *_: nullcontext())
+    monkeypatch.setattr("kws.course.checking.uses_of", lambda *_: [])
+    for trial in all_trials(number):
+        for value in NONSENSE.values():
+            answers = dict.fromkeys(trial.answers, lambda *_, value=value, **__: value)
+            with lines_go_to(lambda *_: None), pytest.raises((Unmet, NotStarted)):
+                check_values(trial.id, *(answers[name] for name in trial.answers))
+
+
 def test_weights_that_do_not_fit_ask_for_another_door():
     class Packed(nn.Module):
         def __init__(self, d_model, num_heads):

@@ -164,5 +164,7 @@ def test_a_microphone_that_is_pulled_out_is_told_and_closed(sounddevice):
 def test_what_is_missing_for_a_microphone_is_told():
     if importlib.util.find_spec("sounddevice"):
         pytest.skip("sounddevice is installed here")
-    with pytest.raises(UsageError, match=r"pip install 'kws\[microphone\]', or give a file"):
+    with pytest.raises(
+        UsageError, match=r"pip install '\.\[microphone\]' in the folder of kws, or"
+    ):
         open_microphone().__enter__()

@@ -1,5 +1,6 @@
 """The folder that `kws web` writes: the graph that hears as torch does, and what goes with it."""
 
+import gzip
 import json
 import threading
 import urllib.error
@@ -75,11 +76,13 @@ def test_waveform_in_logits_out_equals_torch(page, model):
     shown = torch.ones(1, 101, 23)
     shown[:, 40:60, 5:] = 0  # hidden: where the model looked is found so
     feed = {"waveform": waveform.numpy(), "shown": shown.numpy()}
-    logits, spectrogram = map(torch.from_numpy, open_session(page / "model.onnx").run(None, feed))
+    found = open_session(page / "model.onnx").run(None, feed)
+    logits, spectrogram, embedding = map(torch.from_numpy, found)
     expected = FromWaveform(model, features)(waveform, shown)
     # the graph has another Fourier transform, in float32; the log enlarges its rounding
     torch.testing.assert_close(logits, expected[0], atol=1e-3, rtol=0)
     torch.testing.assert_close(spectrogram, log_mel(waveform, n_mels=40), atol=1e-3, rtol=0)
+    torch.testing.assert_close(embedding, expected[2], atol=1e-3, rtol=0)
     whole = FromWaveform(model, features)(waveform, torch.ones(1, 101, 23))[0]
     assert (whole - expected[0]).abs().max() > 0.01, "what was hidden mattered"
 
@@ -167,6 +170,13 @@ def test_served_on_localhost_with_the_types_that_browsers_insist_on(page):
         assert answer("page.js") == ("text/javascript", (FILES / "page.js").read_bytes())
         assert answer("runtime/ort-wasm.wasm")[0] == "application/wasm"
         assert answer("")[0] == "text/html"
+        asked = urllib.request.Request(address, headers={"Accept-Encoding": "gzip"})
+        with urllib.request.urlopen(asked) as found:
+            assert (found.headers["Content-Encoding"], found.headers["Content-Type"]) == (
+                "gzip",
+                "text/html",
+            )
+            assert gzip.decompress(found.read()) == (FILES / "index.html").read_bytes()
         with pytest.raises(urllib.error.HTTPError, match="404"):
             answer("../secret")
         with pytest.raises(UsageError, match=rf"--port {server.server_port}: .* another port"):

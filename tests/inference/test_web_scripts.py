@@ -14,7 +14,8 @@ from kws.audio.recordings import read_audio, resample, to_float, to_int16
 from kws.data.listing import read_listing
 from kws.inference.detector import Detector, Trigger
 from kws.inference.web_page import FILES
-from tests.tolerances import SAME_SUMS
+from kws.training.new_head import fit_softmax
+from tests.tolerances import ROUNDING, SAME_SUMS
 
 RATES = (44_100, 48_000, 22_050, 8_000, 16_000)
 BLOCK = 2048  # samples that the microphone gives at a time
@@ -22,9 +23,11 @@ HOPS, LABELS = 400, ("_silence_", "one", "_unknown_", "two", "three")
 
 SCRIPT = """
 import { readFileSync, writeFileSync } from "node:fs";
+import { Cutter } from "./cut.js";
 import { Detector, softmax } from "./detector.js";
+import { fitSoftmax, headFrom, heldOut, linkOf, logitsOf, textFrom, textOf } from "./train.js";
 import { Resampler, readWav, resample } from "./sound.js";
-import { Windows } from "./windows.js";
+import { Lost, Windows } from "./windows.js";
 import { complaintAbout, zipOfClips } from "./words.js";
 
 const asked = JSON.parse(readFileSync("asked.json"));
@@ -48,6 +51,10 @@ const windows = new Windows(16, 5, 10), counted = Float32Array.from({ length: 41
 given.windows = [0, 3, 15, 30]
   .flatMap((at, i, all) => [...windows.push(counted.subarray(at, all[i + 1]))])
   .map(([time, samples]) => [time, samples[0], samples[15]]);
+given.lost = asked.arrivals.map((times) => {
+  const lost = new Lost(16000);
+  return times.map((now) => lost.push(1600, now)).at(-1);
+});
 given.complaints = asked.names.map(complaintAbout);
 given.wav = readWav(new Uint8Array(readFileSync("stereo.wav")).buffer);
 given.wav.samples = [...given.wav.samples];
@@ -55,9 +62,31 @@ const clips = asked.clips.map(([word, speaker, samples]) =>
   ({ word, speaker, samples: Int16Array.from(samples) }));
 const zip = await zipOfClips(clips, 16000).arrayBuffer();
 writeFileSync("own-words.zip", new Uint8Array(zip));
+given.numbers = [...fitSoftmax(asked.rows, asked.targets, 3)];
+given.logits = asked.rows.map((row) => logitsOf(given.numbers, 3, row));
+given.heldOut = heldOut(asked.rows, asked.targets, 3);
+const head = { labels: ["_silence_", "licht an", "ß"], numbers: given.numbers };
+const text = textOf(head, "body"), width = asked.rows[0].length;
+const reason = (work) => { try { return work() && ""; } catch (error) { return error.message; } };
+given.opened = headFrom(textFrom(linkOf(text)), "body", width);
+given.opened.numbers = [...given.opened.numbers];
+given.refused = [
+  reason(() => headFrom(text, "another body", width)),
+  reason(() => headFrom(text, "body", width + 1)),
+  reason(() => headFrom("{}", "body", width)), reason(() => headFrom("no JSON", "body", width)),
+  reason(() => readWav(new Uint8Array(readFileSync("stereo.wav").subarray(0, -4)).buffer)),
+];
+given.noLink = [textFrom(""), textFrom("#listen")];
+const cutter = new Cutter(16000, 16000);
+given.cut = [];
+for (let at = 0; at < asked.speech.length; at += asked.block) {
+  const found = cutter.push(Float32Array.from(asked.speech.slice(at, at + asked.block)));
+  given.cut.push(...found.map((clip) => [...clip]));
+}
 writeFileSync("given.json", JSON.stringify(given));
 """
 
+SPOKEN_AT, WORD = (3, 5, 8), 6_000  # seconds; samples of each word
 CLIPS = [("ja", "0a1b2c3d"), ("licht an", "0a1b2c3d"), ("ja", "ffffffff"), ("ja", "0a1b2c3d")]
 
 
@@ -86,6 +115,15 @@ def asked() -> dict:
         (word, speaker, to_int16(torch.randn(16_000, generator=generator) / 5).tolist())
         for word, speaker in CLIPS
     ]
+    targets = torch.arange(3).repeat_interleave(torch.tensor([30, 6, 11]))
+    rows = 2 * torch.randn(3, 13, generator=generator)[targets]
+    rows += 1.5 * torch.randn(len(rows), 13, generator=generator)
+    targets[0] = 2  # it is one of class 0
+    speech = 1e-3 * torch.randn(16_000 * (SPOKEN_AT[-1] + 3), generator=generator)
+    for second in SPOKEN_AT:
+        word = 0.3 * torch.randn(WORD, generator=generator)
+        speech[16_000 * second : 16_000 * second + WORD] += word
+    speech[16_000 : 16_000 + 320] = 0.9  # a click is not a word
     return {
         "labels": LABELS,
         "words": [label for label in LABELS if label[0] != "_"],
@@ -97,6 +135,14 @@ def asked() -> dict:
         "block": BLOCK,
         "names": ["ja", "licht an", "", "_x", ".x", "a/b", "a\\b", "a,b", 'a"b', "a\tb", "ß"],
         "clips": clips,
+        "arrivals": [
+            [100 * i + 30 * (i % 3) for i in range(100)],
+            [100 * i + (900 if 50 <= i < 60 else 0) for i in range(100)],
+            [100 * i + (900 if i >= 50 else 0) for i in range(100)],
+        ],
+        "rows": rows.tolist(),
+        "targets": targets.tolist(),
+        "speech": speech.tolist(),
     }
 
 
@@ -134,6 +180,47 @@ def test_the_same_scores_make_the_same_events(asked, given):
         assert [e["score"] for e in found] == pytest.approx(
             [e.score for e in events], abs=SAME_SUMS
         )
+
+
+def test_a_new_last_layer_is_the_one_that_python_trains(asked, given):
+    rows, targets = torch.tensor(asked["rows"]), torch.tensor(asked["targets"])
+    weight, bias = fit_softmax(rows, targets, 3)
+    expected = torch.cat([weight, bias[:, None]], dim=1)
+    found = torch.tensor(given["numbers"], dtype=torch.float64).reshape(3, -1)
+    # biases may all rise together; both end where the slope is 1e-5, of curvature 1 and more
+    both = [numbers - numbers.mean(0) for numbers in (expected, found)]
+    torch.testing.assert_close(both[1], both[0], atol=1e-4, rtol=0)
+    logits = rows.double() @ found[:, :-1].mT + found[:, -1]
+    torch.testing.assert_close(
+        torch.tensor(given["logits"], dtype=torch.float64), logits, atol=ROUNDING, rtol=0
+    )
+    held_out = torch.tensor(given["heldOut"])
+    assert held_out[0] == 0, "the one that has another's label"
+    assert (held_out == targets)[1:].double().mean() > 0.9
+
+
+def test_sound_that_is_lost_is_noticed_and_late_sound_is_not(given):
+    assert given["lost"] == pytest.approx([0, 0, 0.9], abs=SAME_SUMS)
+
+
+def test_a_model_of_own_words_travels_in_a_link_and_fits_its_page_alone(given):
+    assert given["opened"]["labels"] == ["_silence_", "licht an", "ß"]
+    single = torch.tensor(given["numbers"], dtype=torch.float32)
+    assert torch.equal(torch.tensor(given["opened"]["numbers"], dtype=torch.float32), single)
+    other, *damaged, cut = given["refused"]
+    assert "belongs to another page" in other
+    assert all("not a model of own words, or a damaged one" in each for each in damaged)
+    assert cut == "cut short: copy it again"
+    assert given["noLink"] == [None, None]
+
+
+def test_words_are_cut_out_of_a_recording_whole_and_alone(asked, given):
+    speech = torch.tensor(asked["speech"])
+    assert len(given["cut"]) == len(SPOKEN_AT)
+    for second, clip in zip(SPOKEN_AT, given["cut"], strict=True):
+        start = 16_000 * second - (16_000 - WORD) // 2  # the word in the middle, but for a frame
+        nearby = speech[start - 320 : start + 16_000 + 320].unfold(0, 16_000, 1)
+        assert (nearby == torch.tensor(clip)).all(1).any()
 
 
 def test_softmax_of_large_logits(given, asked):

@@ -377,7 +377,7 @@ def measure_same(results: dict[str, Any], clips: int) -> Measured:
             yield f"the form of {what}", shape
             if not shape.startswith("pairs "):
                 return
-            same = unknown(pairs) == unknown(first)
+            same = bool(pairs) and unknown(pairs) == unknown(first)
             yield f"the choice of {what}", "as before" if same else "another one"
 
 

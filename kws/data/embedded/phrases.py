@@ -151,14 +151,12 @@ def numbers_of(phonemes: Sequence[Phoneme], text: str) -> Int[Tensor, "U 2"]:
     return torch.tensor([[NUMBERS[one.symbol], one.stress] for one in phonemes])
 
 
-def phrase_texts(
-    count: int, split: str, *, seed: int | str = 0, longest: int = LONGEST
-) -> list[str]:
-    """`count` phrases of 1 to `longest` words, none of them a keyword or of the other split."""
+def phrase_texts(count: int, split: str, *, seed: int | str = 0) -> list[str]:
+    """`count` phrases of 1 to LONGEST words, none of them a keyword or of the other split."""
     words = phrase_words()[split]
     rng = generator(seed, "phrases", split)
     return [
-        " ".join(words[int(i)] for i in rng.integers(len(words), size=rng.integers(1, longest + 1)))
+        " ".join(words[int(i)] for i in rng.integers(len(words), size=rng.integers(1, LONGEST + 1)))
         for _ in range(count)
     ]
 

@@ -1,5 +1,7 @@
 """A kit holds what students need and nothing of what they are asked for; what it holds imports."""
 
+import io
+import json
 import os
 import re
 import shutil
@@ -13,8 +15,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from grader import ROOT
 from grader.adapters import Assignment
-from grader.authoring.kit import make_kit
+from grader.authoring.kit import CONTAINER, make_kit
 from grader.authoring.kit_modules import divide
 from grader.authoring.release import release_kit
 from kws.cli import app, groups
@@ -37,6 +40,7 @@ dependencies = ["torch"]
 [project.optional-dependencies]
 notebooks = ["jupyter"]
 dev = ["pytest"]
+microphone = ["sounddevice"]
 [tool.setuptools.package-data]
 kws = ["py.typed"]
 """
@@ -94,7 +98,8 @@ def append(root, name: str, text: str) -> None:
     path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
 
 
-FILES = """AGENTS.md LICENSE README.md assignments/01_sound.ipynb assignments/02_attention.ipynb
+FILES = """.devcontainer/devcontainer.json AGENTS.md LICENSE README.md
+assignments/01_sound.ipynb assignments/02_attention.ipynb
 constraints.txt data_scripts/fine.py kws/__init__.py kws/cli/__init__.py kws/cli/fine.py
 kws/course/a01_sound/released.ipynb kws/course/a02_attention/released.ipynb kws/course/kit.json
 kws/lazy.py kws/sound.py kws/typed.py pyproject.toml requirements.txt"""
@@ -139,11 +144,14 @@ def test_the_readme_lists_the_assignments_and_one_install_brings_jupyter(small):
     text = kit_of(small).files["pyproject.toml"].decode()
     assert '"jupyter"' in text
     assert '"torch"' in text
+    assert 'microphone = [\n    "sounddevice",\n]' in text
     assert "pytest" not in text  # no tools of the staff
 
 
 @pytest.mark.parametrize("platform", ["Colab", "Kaggle"])
 def test_the_shell_lines_for_a_platform_run_in_bash(small, tmp_path, platform):
+    """Where the zip of another kit lies beside ours, and once more after that."""
+    release_kit(tmp_path / "kws-01.zip", "1", root=small, catalog=CATALOG)
     readme = release_kit(tmp_path / "kws-02.zip", root=small, catalog=CATALOG).files["README.md"]
     recipe = readme.decode().partition(f"**{platform}.**")[2].partition("\n\n**")[0]
     lines = re.findall(r"^!(.+)$|`!((?:cp|unzip) [^`]+)`", recipe, flags=re.MULTILINE)
@@ -156,11 +164,34 @@ def test_the_shell_lines_for_a_platform_run_in_bash(small, tmp_path, platform):
     work = "pip() { pwd >> installed; test -f constraints.txt; }; set -e\n"
     work += "\n".join(f"({''.join(line)})" for line in lines)
     work = work.replace("/kaggle/input", str(inputs)).replace("/content/drive", str(drive))
-    subprocess.run(["bash", "-c", work], cwd=tmp_path, check=True)
-    [installed] = [path.parent for path in tmp_path.glob("*/installed")]
-    assert (installed / "pyproject.toml").is_file()
+    for _ in range(2):
+        subprocess.run(["bash", "-c", work], cwd=tmp_path, check=True)
+    assert len((tmp_path / "kws-course" / "installed").read_text().split()) == 2
+    assert (tmp_path / "kws-course" / "assignments" / "02_attention.ipynb").is_file()
     if platform == "Colab":
         assert list(drive.rglob("02_attention.ipynb"))
+
+
+def test_a_container_is_made_by_the_lines_of_the_readme_which_run_in_bash(small, tmp_path):
+    with zipfile.ZipFile(io.BytesIO(kit_of(small).packed())) as packed:
+        packed.extractall(tmp_path)
+    folder = tmp_path / "kws-course"
+    readme = (folder / "README.md").read_text()
+    install = readme.partition("```sh\n")[2].partition("jupyter lab")[0]
+    lines = [line.partition("#")[0].strip() for line in install.splitlines()]
+    container = json.loads((folder / ".devcontainer" / "devcontainer.json").read_text())
+    *shell, command = container["postCreateCommand"]
+    assert command == " && ".join(lines)
+    python = 'python() { echo "$@" >> calls; case "$2" in venv) mkdir -p "$3/bin"; '
+    python += 'touch "$3/bin/activate";; pip) [ "$4" != --requirement ] || test -f "$5";; esac; }\n'
+    subprocess.run([*shell, python + command], cwd=folder, check=True)
+    assert len((folder / "calls").read_text().splitlines()) == 3
+
+
+def test_the_container_of_this_repository_makes_what_make_makes():
+    command = json.loads((ROOT / CONTAINER).read_text())["postCreateCommand"][-1]
+    done = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_same_sources_give_the_same_zip_that_holds_the_kit_in_one_folder(small, tmp_path):
@@ -171,7 +202,7 @@ def test_the_same_sources_give_the_same_zip_that_holds_the_kit_in_one_folder(sma
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
         packed = {name: archive.read(name) for name in archive.namelist()}
-    assert packed == {f"kws-01/{name}": data for name, data in kit.files.items()}
+    assert packed == {f"kws-course/{name}": data for name, data in kit.files.items()}
 
 
 def test_a_package_is_withheld_with_all_in_it_and_unknown_modules_and_assignments_refused(small):
@@ -237,7 +268,7 @@ def real(tmp_path_factory) -> Path:
     release_kit(folder / "kit.zip", "02")  # imports every module of it
     with zipfile.ZipFile(folder / "kit.zip") as archive:
         archive.extractall(folder)
-    return folder / "kws-02"
+    return folder / "kws-course"
 
 
 def kws(folder, *arguments):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from grader import ROOT
-from grader.batch.gradescope_zip import SETUP
+from grader.batch.gradescope_zip import INDEXED
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -38,14 +38,14 @@ def test_it_is_a_recipe_that_copies_and_installs_what_grading_needs():
     assert all((ROOT / source).exists() for source in copied)
     assert "grader" in PROJECT["optional-dependencies"]
     assert any("'.[grader]'" in line for line in arguments("RUN"))
-    assert "'.[grader]'" in SETUP
+    assert "'.[grader]'" in INDEXED
 
 
 @pytest.mark.parametrize("package", ["torch", "torchaudio"])
 def test_it_installs_the_torch_that_the_project_asks_for_from_where_the_site_says(package):
     (wanted,) = (one for one in PROJECT["dependencies"] if re.match(rf"{package}\b", one))
     assert f"'{wanted}'" in " ".join(arguments("RUN"))
-    assert f"'{wanted}'" in SETUP
+    assert f"'{wanted}'" in INDEXED
     assert arguments("ARG") == ["TORCH_INDEX"]
     assert any("${TORCH_INDEX:+--index-url" in line for line in arguments("RUN"))
 

@@ -90,9 +90,21 @@ def test_a_run_that_crashes_leaves_a_result_that_asks_for_a_person(autograder, d
     assert results["output"]
 
 
+def test_a_platform_that_is_too_weak_grades_nothing_and_the_result_says_why(autograder):
+    (autograder / "submission" / "answer.ipynb").write_text(build_notebook(SOLUTION))
+    plugin = autograder / "source" / "grader" / "grading" / "plugin.py"
+    text, call = plugin.read_text(), "require_tier(sandbox, option"
+    plugin.write_text(text.replace(call, f"sandbox.tier = Tier.PROCESS; {call}"))
+    results = run(autograder)
+    plugin.write_text(text)
+    assert results["tests"] == []
+    assert "fenced" in results["output"]
+    assert "process" in results["output"]
+
+
 def test_the_zip_holds_what_grades_and_scripts_that_may_run_at_its_root(tmp_path):
     for name in ("a.zip", "b.zip"):
-        names = write_zip(tmp_path / name, assignment="2", required="fenced", environ={})
+        names = write_zip(tmp_path / name, assignment="2", environ={})
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert archive.namelist() == names
@@ -135,4 +147,5 @@ def test_torch_comes_from_the_index_that_the_instructor_names(tmp_path, index):
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         setup = archive.read("setup.sh").decode()
     assert (f"--index-url {index}" in setup) is (index is not None)
+    assert ("--require-hashes --requirement lock/dev.txt" in setup) is (index is None)
     assert '"${KWS_AUTOGRADER:-/autograder}/source"' in setup
