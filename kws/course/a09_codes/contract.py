@@ -214,7 +214,7 @@ def codebook_values(draw, B, t, D, K, Codebook):
         yield f"the loss in training mode {text}", loss
         for name, value in _buffers(book):
             yield f"{name} after training {text}", value
-    book = _book(draw, Codebook, K, D, momentum=0.0, floor=2.0).train()
+    book = _book(draw, Codebook, K, D, momentum=0.1, floor=2.0).train()
     book(z)
     yield "the smallest count after a restart", book.counts.min()
     gaps = (book.vectors - book.sums / book.counts[:, None]).abs().max()
