@@ -25,7 +25,7 @@ from kws.course.trial import Trial, all_trials
 
 def main() -> None:
     """Print a line for each case that not all seeds notice, and how many cases there were."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("number", help="the assignment, 09")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--mutants", action="store_true", help="single-change mutants, too")
