@@ -67,8 +67,9 @@ def test_one_bad_submission_stops_nothing_and_costs_nobody_else(hand_in, tmp_pat
     waiting = [one for one in batch.graded if one.report.verdict is Verdict.PERSON]
     assert [one.submission.student for one in waiting] == ["garbage"]  # it cannot be read
     first = digests(out)
-    tables = {"remarks.json", "gradebook.csv", "canvas.csv", "class.html", "class.json", ".lock"}
-    assert {name.partition("/")[0] for name in first} == {"reports", "pages"} | tables
+    tables = {"remarks.json", "gradebook.csv", "canvas.csv", "class.json", ".lock"}
+    of_each, pages = {"reports", "pages", "work"}, {"class.html", "similar.html"}
+    assert {name.partition("/")[0] for name in first} == of_each | tables | pages
     other = Settings(submissions=folder, out=tmp_path / "again", assignment="02")
     grade_class(other, lambda: Workers(1), show=False)
     assert digests(tmp_path / "again") == first
