@@ -149,8 +149,9 @@ def average_precision(scores: Float[Tensor, "B"], truth: Bool[Tensor, "B"]) -> f
     scores: equal ones share a threshold, so the order of the examples does not matter. Parity:
     scikit-learn's `average_precision_score`.
 
-    >>> average_precision(torch.tensor([0.1, 0.4, 0.35, 0.8]), torch.tensor([0, 0, 1, 1]).bool())
-    0.8333333333333334
+    >>> truth = torch.tensor([False, False, True, True])
+    >>> round(average_precision(torch.tensor([0.1, 0.4, 0.35, 0.8]), truth), 4)
+    0.8333
     """
     order = scores.argsort(descending=True)
     scores, hits = scores[order], truth[order].double().cumsum(0)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from kws.audio.normalize import Normalizer
 from kws.data.clips import ClipSplit
-from kws.data.protocols import get_protocol, require_same_labels
+from kws.data.protocols import OWN, get_protocol, require_same_labels
 from kws.errors import UsageError
 from kws.metrics import Proportion
 from kws.training.batches import (
@@ -152,7 +152,7 @@ def classification_objective(
 
 def _has_few_words(validation: Split) -> bool:
     """Whether these are somebody's own words, and fewer than `FEW` clips of them."""
-    if not isinstance(validation, ClipSplit) or not get_protocol(validation.protocol).is_own:
+    if not isinstance(validation, ClipSplit) or not validation.protocol.startswith(OWN):
         return False
     words = get_protocol(validation.protocol).words
     return sum(n for label, n in validation.counts().items() if label in words) < FEW

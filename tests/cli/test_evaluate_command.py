@@ -65,10 +65,14 @@ class TestEvaluate:
         found = json.loads((run / "evaluation-testing.json").read_text())["clips"]
         share, low, high = (100 * found[key] for key in ("accuracy", "low", "high"))
         assert outcome.code == 0
-        assert lines[-2] == (
+        others = found["confusion"][:2]
+        taken, n = sum(sum(row[2:]) for row in others), sum(map(sum, others))
+        assert lines[-3] == (
             f"accuracy {share:.1f} % (n={found['n']}, 95 % interval {low:.1f}–{high:.1f}, "
             "protocol embedded-12, test silence: noise)"
         )
+        words = "silence and other words taken for one of the words: "
+        assert lines[-2].startswith(f"{words}{100 * taken / n:.1f} % (n={n}, ")
         written = [
             run / name for name in ("evaluation-testing.json", "confusion.png", "recall.png")
         ]

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from grader.course.attacks import WRONG
 from grader.course.mistakes.planted import Mistake
 from grader.selftest.selftest import everything, gained, named, nothing
 from tests.grader.batch.made_up import check
@@ -46,7 +45,7 @@ def test_an_attack_must_neither_gain_nor_cost_nor_write_nor_read(report, zero, f
     honest = check("2.2-heads", 2, 2)
     fine = replace(zero, checks=(*zero.checks, honest))
     target = tmp_path / "written"
-    judge = gained(WRONG, target)
+    judge = gained(target)
     assert judge(fine) == []
     assert judge(replace(full, checks=(*full.checks, honest))) == ["2.1-values passed"]
     assert judge(replace(fine, checks=(*zero.checks, check("2.2-heads", 2, 1))))
