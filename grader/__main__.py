@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from grader.batch.feedback_commands import register as register_feedback
 from grader.batch.grade_commands import register as register_batch
 from grader.batch.mistakes_command import register as register_mistakes
 from grader.batch.written_command import register as register_written
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 register_batch(app)
 register_written(app)
+register_feedback(app)
 register_mistakes(app)
 register_authoring(app)
 

@@ -17,6 +17,7 @@ from grader.adapters import get_assignment
 from grader.batch.client import EvaluatorInfo
 from grader.batch.handins import find, is_folder, listed
 from grader.batch.output import Store
+from grader.batch.platforms import PlatformTable, by_id, canvas_columns
 from grader.batch.remarks import GradedSubmission, Key, circumstances, remarks, several
 from grader.batch.roster import RosterStudent, StudentSubmission, by_student, read_roster
 from grader.batch.workers import Workers
@@ -38,6 +39,7 @@ class Settings:
     deadline: datetime | None = None
     retrain: bool = False
     wall: float | None = None
+    columns: tuple[str, ...] = ()  # of Canvas: NN=NAME, or NAME with `assignment`
     book: str | None = None  # address of the course's site; None for that of the last run
     again: bool = False  # remember what the reports were, until a run came to its end
 
@@ -59,6 +61,7 @@ class ClassResult:
     pageless: dict[str, str]  # student -> why there is no page
     info: EvaluatorInfo
     files: list[Path]  # for the staff
+    notes: list[str]  # what to know before tables are imported
 
 
 class Interrupted(KeyboardInterrupt):
@@ -101,9 +104,13 @@ def grade_class(
     found = find(settings.submissions, besides)
     there, missing = by_student(found.entries, roster)
     store = Store(settings.out)
+    table = PlatformTable(settings.roster) if settings.roster else store.roster()
+    columns = canvas_columns(settings.columns, number, table)
     grading = make_workers()
     with store.locked(), grading as workers:
         info = workers.info()
+        if settings.roster:
+            store.keep_roster(settings.roster)
         there_already = {(r.student, r.assignment): r for r in store.reports()}
         before = {**there_already, **store.remembered()} if settings.again else there_already
         jobs = [_job(submission, settings, number, store) for submission in there]
@@ -139,6 +146,8 @@ def grade_class(
             {**earlier, **new_remarks},
             missing={student.id: student.name for student in missing},
             names={submission.student: submission.name for submission in there if submission.name},
+            sources={one.student: one.entry.files[0][1].name for one in there if one.entry.files},
+            columns={**store.about()["columns"], **columns},
             unread={
                 submission.student: "; ".join([why, *circumstances(submission, settings.deadline)])
                 for submission, why in unread
@@ -147,6 +156,7 @@ def grade_class(
             book=store.about()["book"] if settings.book is None else settings.book,
         )
         whole = store.whole([one.report for one in graded])
+        notes = table.differing_points(by_id(whole), store.about()["columns"]) if table else []
     leftover = {student for student, _ in there_already} - {
         submission.student for submission in there
     }
@@ -162,6 +172,7 @@ def grade_class(
         pageless=store.pageless,
         info=info,
         files=files,
+        notes=notes,
     )
 
 

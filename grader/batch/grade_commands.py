@@ -21,7 +21,12 @@ SUBMISSIONS = typer.Argument(help="Folder with a folder, notebook or zip for eac
 OUT = typer.Option(help="Folder for reports, pages and tables.")
 WORKERS = typer.Option(metavar="N", help="Submissions at a time; by default one for each core")
 ASSIGNMENT = typer.Option(metavar="NN", help="Grade this one; by default each that is handed in")
-ROSTER = typer.Option(metavar="CSV", help="Who is in the course: columns student, name, folder.")
+ROSTER = typer.Option(
+    metavar="CSV", help="Who is in the course: student, name, folder; or an export, Canvas, Moodle."
+)
+COLUMN = typer.Option(
+    metavar="NAME", help='Column of Canvas for an assignment, "Homework 2 (99123)", 02=NAME'
+)
 DEADLINE = typer.Option(metavar="ISO", help="Note what came later, 2025-03-01T23:59.")
 SCHEDULER = typer.Option(metavar="URL", help="local, slurm, or a Dask scheduler: tcp://host:8786")
 REQUIRE = typer.Option(metavar="TIER", help="Refuse to grade below: sealed, fenced or process.")
@@ -50,6 +55,7 @@ def grade(
     workers: Annotated[int | None, WORKERS] = None,
     assignment: Annotated[str | None, ASSIGNMENT] = None,
     roster: Annotated[Path | None, ROSTER] = None,
+    canvas_column: Annotated[list[str] | None, COLUMN] = None,
     deadline: Annotated[str | None, DEADLINE] = None,
     scheduler: Annotated[str, SCHEDULER] = "local",
     require_isolation: Annotated[str | None, REQUIRE] = None,
@@ -67,6 +73,7 @@ def grade(
         out=out,
         assignment=assignment,
         roster=roster,
+        columns=tuple(canvas_column or ()),
         deadline=read_deadline(deadline) if deadline else None,
         retrain=retrain,
         wall=wall,
@@ -83,6 +90,7 @@ def regrade(
     workers: Annotated[int | None, WORKERS] = None,
     assignment: Annotated[str | None, ASSIGNMENT] = None,
     roster: Annotated[Path | None, ROSTER] = None,
+    canvas_column: Annotated[list[str] | None, COLUMN] = None,
     deadline: Annotated[str | None, DEADLINE] = None,
     scheduler: Annotated[str, SCHEDULER] = "local",
     require_isolation: Annotated[str | None, REQUIRE] = None,
@@ -100,6 +108,7 @@ def regrade(
         out=out,
         assignment=assignment,
         roster=roster,
+        columns=tuple(canvas_column or ()),
         deadline=read_deadline(deadline) if deadline else None,
         retrain=retrain,
         wall=wall,

@@ -7,7 +7,10 @@ OUT/answers/STUDENT/03.json   written answers
 OUT/work/STUDENT/02.json      code and fingerprints of each task, to find similar hand-ins
 OUT/marks.json                what a person gave for them: no run of the grader touches it
 OUT/pages/STUDENT.html        for students
-OUT/gradebook.csv  canvas.csv  class.html  similar.html
+OUT/released/STUDENT/02.json  reports as students last got them
+OUT/roster.csv                the table of grades of Canvas or Moodle that was the roster
+OUT/gradebook.csv  class.html  similar.html
+OUT/canvas.csv or moodle.csv  that table with grades, to import there
 """
 
 import contextlib
@@ -22,6 +25,7 @@ from typing import Any
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.reference import reference_prints
 from grader.authoring.written_questions import written_questions
+from grader.batch.platforms import PlatformTable, by_id
 from grader.batch.remarks import Key
 from grader.core.outcomes import Report, Verdict
 from grader.core.written import Mark, WrittenAnswer, with_written
@@ -31,7 +35,9 @@ from grader.reports.similarity import Pair, similar_pairs
 from kws.errors import UsageError
 from kws.files import locked, write_bytes, write_text
 
-BEFORE, MARKS, ABOUT = "before", "marks.json", "class.json"
+RELEASED = "released"
+BEFORE, MARKS, ABOUT, ROSTER = "before", "marks.json", "class.json", "roster.csv"
+NAMED = ("missing", "names", "unread", "sources", "columns")  # tables in ABOUT
 
 
 class Store:
@@ -89,6 +95,15 @@ class Store:
             for number, report in self.of(student).items()
             if report.verdict is not Verdict.PERSON  # another attempt may do better
         }
+
+    def keep_released(self, report: Report) -> None:
+        write_text(
+            self.out / RELEASED / report.student / f"{report.assignment}.json", report.to_json()
+        )
+
+    def released(self) -> list[Report]:
+        """The reports as students last got them."""
+        return self.reports(RELEASED)
 
     def keep_answers(self, student: str, assignment: str, table: Mapping[str, Any]) -> None:
         """Write what `grader.batch.job` found below each question; nothing where none are asked."""
@@ -165,6 +180,17 @@ class Store:
             for report in reports
         ]
 
+    def keep_roster(self, path: Path) -> None:
+        """Keep a table of grades, so that each later run can fill it; another roster ends that."""
+        if PlatformTable(path).is_known:
+            write_bytes(self.out / ROSTER, path.read_bytes())
+        else:
+            (self.out / ROSTER).unlink(missing_ok=True)
+
+    def roster(self) -> PlatformTable | None:
+        path = self.out / ROSTER
+        return PlatformTable(path) if path.is_file() else None
+
     def remarks(self) -> dict[Key, tuple[str, ...]]:
         found = _pairs(_table(self.out / "remarks.json"))
         return {key: tuple(map(str, words)) for key, words in found if isinstance(words, list)}
@@ -174,7 +200,7 @@ class Store:
         table = _table(self.out / ABOUT)
         return {
             "remarks": self.remarks(),
-            **{name: table.get(name) or {} for name in ("missing", "names", "unread")},
+            **{name: table.get(name) or {} for name in NAMED},
             "similar": [Pair(**one) for one in table.get("similar") or ()],
             "book": str(table.get("book") or ""),
         }
@@ -185,6 +211,8 @@ class Store:
         missing: Mapping[str, str] = {},
         names: Mapping[str, str] = {},
         unread: Mapping[str, str] = {},
+        sources: Mapping[str, str] = {},
+        columns: Mapping[str, str] = {},
         similar: Sequence[Pair] = (),
         book: str = "",
     ) -> list[Path]:
@@ -195,6 +223,8 @@ class Store:
             missing: student -> name, of those who handed in nothing.
             names: student -> name, where one is known.
             unread: student -> why nothing of what was handed in could be graded.
+            sources: student -> name of what was handed in, as a download has it.
+            columns: assignment -> column of Canvas that has its grades.
             similar: pairs of similar hand-ins.
             book: address of the course's site, for students' pages.
         """
@@ -204,13 +234,17 @@ class Store:
             "gradebook.csv": gradebook.gradebook(
                 reports, remarks=remarks, missing=missing, names=names, unread=unread
             ),
-            "canvas.csv": gradebook.canvas(reports),
             "class.html": class_page.class_page(
                 reports, unread=unread, missing=missing, similar=similar
             ),
         }
         files["similar.html"] = similar_page(similar, self._source)
+        table = self.roster()
+        files |= table.fill(by_id(reports), columns) if table else {}
+        if table is None:
+            files["canvas.csv"] = gradebook.canvas(reports, names)
         about = {"missing": missing, "names": names, "unread": unread, "book": book}
+        about |= {"sources": sources, "columns": columns}
         about |= {"similar": [asdict(pair) for pair in similar]}
         for name, table in (("remarks.json", _nested(remarks)), (ABOUT, about)):
             text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"

@@ -80,9 +80,14 @@ def table(found: Sequence[Change], *, every_check: bool = True) -> list[str]:
         if not every_check:
             continue
         for old, new in one.checks:
-            name = (new or old).id  # type: ignore[union-attr]
-            lines.append(f"    {name}: {_describe(old)} → {_describe(new)}{_reason(old, new)}")
+            lines.append(f"    {describe_check(old, new)}")
     return [one_line(line) for line in lines]
+
+
+def describe_check(old: CheckResult | None, new: CheckResult | None) -> str:
+    """A check before and after, of which one may be None, as a line."""
+    name = (new or old).id  # type: ignore[union-attr]
+    return f"{name}: {_describe(old)} → {_describe(new)}{_reason(old, new)}"
 
 
 def _describe(check: CheckResult | None) -> str:

@@ -25,13 +25,13 @@ class GradedSubmission:
         return self.submission.student, self.report.assignment
 
 
-def read_deadline(text: str) -> datetime:
+def read_deadline(text: str, *, option: str = "--deadline") -> datetime:
     """An ISO date and time; without an offset in this machine's time zone."""
     try:
         when = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     except ValueError:
         raise UsageError(
-            f"--deadline {text!r} is not a date: write 2025-03-01T23:59, or 2025-03-01T23:59+01:00"
+            f"{option} {text!r} is not a date: write 2025-03-01T23:59, or 2025-03-01T23:59+01:00"
         ) from None
     return when.astimezone()
 

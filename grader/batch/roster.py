@@ -1,8 +1,8 @@
 """Who is in the course: a CSV, and which entry is whose.
 
 Columns: `student` (the id that reports and gradebook carry), and where wanted `name`, `email`,
-`folder` (what the entry is called, if not by one of these). A gradebook exported from Canvas will
-do as it is: its `SIS Login ID` is the id, its `ID` the number in the names of downloaded files.
+`folder` (what the entry is called, if not by one of these). Canvas's exported gradebook and
+Moodle's grading worksheet will do as they are, see `grader.batch.platforms`.
 """
 
 import hashlib
@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 
 from grader.batch.handins import FolderEntry
+from grader.batch.platforms import CANVAS_ID, MOODLE_ID, identify
 from grader.core.csv_rows import read_rows
 from grader.core.text import one_line
 from kws.errors import UsageError, did_you_mean
 
 KNOWN = ("student", "name", "email", "folder")
-CANVAS_ID = "sis login id"
 UNSAFE = re.compile(  # in a file name on some system; control codes, bidi marks, half characters
     r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]'
 )
@@ -54,15 +54,18 @@ def read_roster(path: Path) -> tuple[RosterStudent, ...]:
     """The students of a roster; UsageError, naming file and line, for one that cannot be used."""
     rows = list(read_rows(path))
     head = [cell.strip().lower() for cell in rows[0][1]] if rows else []
-    canvas = CANVAS_ID in head
-    if not canvas:
+    of_platform = CANVAS_ID in head or MOODLE_ID in head
+    if not of_platform:
         _check_head(path, head)
     students: dict[str, RosterStudent] = {}
     for line, row in rows[1:]:
         cells = dict(zip(head, (one_line(cell).strip() for cell in row), strict=False))
-        if not any(cells.values()) or (canvas and not cells.get("id")):
+        student = _from_ours(cells)
+        if of_platform:
+            student_id, name, keys = identify(head, cells)
+            student = RosterStudent(id=student_id, name=name, keys=keys)
+        if not any(cells.values()) or (of_platform and not student.id):
             continue  # an empty line; Canvas's line of points possible
-        student = _from_canvas(cells) if canvas else _from_ours(cells)
         where = f"the roster {path}, line {line}"
         if not student.id:
             raise UsageError(f"{where} has no student id: give one, or remove the line")
@@ -95,14 +98,6 @@ def _from_ours(cells: dict[str, str]) -> RosterStudent:
     keys = [cells.get(name, "") for name in KNOWN]
     return RosterStudent(
         id=cells.get("student", ""), name=cells.get("name", ""), keys=tuple(filter(None, keys))
-    )
-
-
-def _from_canvas(cells: dict[str, str]) -> RosterStudent:
-    name = cells.get("student", "")
-    numbers = [cells.get(key, "") for key in ("id", "sis user id", CANVAS_ID)]
-    return RosterStudent(
-        id=numbers[2] or numbers[1] or numbers[0], name=name, keys=tuple(filter(None, numbers))
     )
 
 

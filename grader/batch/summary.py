@@ -34,6 +34,7 @@ def summary(batch: ClassResult) -> list[str]:
     lines += _listed("no submission", list(batch.ignored))
     if batch.leftover:
         lines += _listed("reports of earlier runs, in the tables too", list(batch.leftover))
+    lines += batch.notes
     lines += [f"written: {path}" for path in batch.files]
     return [one_line(line) for line in lines]
 

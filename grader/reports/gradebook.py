@@ -20,6 +20,7 @@ from grader.core.outcomes import Report, Verdict
 from grader.core.text import one_line
 from grader.reports.scorecard import points
 
+CANVAS_COLUMNS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 BEGINS = '[\\s\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff"]*[=+\\-@'
 BEGINS += "\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212]"
 FORMULA = re.compile(f"(^|[;,|])(?={BEGINS})")
@@ -82,11 +83,14 @@ def gradebook(
         blank[fixed.index("verdict") - 1] = Verdict.PERSON.value
         name = named.get(student, "")
         rows.append([student, *blank, *(name for _ in extra[0]), f"not graded: {why}"])
-    return _csv(rows)
+    return as_csv(rows)
 
 
-def canvas(reports: Sequence[Report]) -> bytes:
-    """A line a student, a column an assignment, as the Canvas gradebook imports them."""
+def canvas(reports: Sequence[Report], names: Mapping[str, str] | None = None) -> bytes:
+    """A line a student, a column an assignment, for Canvas to match by login.
+
+    With an export of Canvas's gradebook as the roster: `grader.batch.platforms`.
+    """
     reports = _sorted(reports)
     titles = {report.assignment: report.title for report in sorted(reports, key=_assignment)}
     most = {number: 0.0 for number in titles}
@@ -96,12 +100,12 @@ def canvas(reports: Sequence[Report]) -> bytes:
         cells.setdefault(report.student, {})[report.assignment] = (
             "" if report.open_points else points(report.score)
         )
-    fixed = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
-    rows = [[*fixed, *(f"{number} {title}" for number, title in titles.items())]]
+    rows = [[*CANVAS_COLUMNS, *(f"{number} {title}" for number, title in titles.items())]]
     rows.append(["    Points Possible", "", "", "", "", *(points(most[n]) for n in titles)])
     for student, row in cells.items():
-        rows.append([student, "", "", student, "", *(row.get(number, "") for number in titles)])
-    return _csv(rows)
+        name = (names or {}).get(student, student)
+        rows.append([name, "", "", student, "", *(row.get(number, "") for number in titles)])
+    return as_csv(rows)
 
 
 def _key(report: Report) -> tuple[str, str]:
@@ -116,10 +120,11 @@ def _sorted(reports: Iterable[Report]) -> list[Report]:
     return sorted(reports, key=lambda report: (report.student, report.assignment))
 
 
-def _csv(rows: Sequence[Sequence[str]]) -> bytes:
+def as_csv(rows: Sequence[Sequence[str]], *, guard: bool = True) -> bytes:
+    """Rows as a CSV, each word as a `cell`, or without `guard` as it is."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writerows([[cell(word) for word in row] for row in rows])
+    writer.writerows([[cell(word) if guard else word for word in row] for row in rows])
     return text.getvalue().encode()
 
 

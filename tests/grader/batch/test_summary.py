@@ -16,7 +16,7 @@ EVIL = "a\x1b[2J\x1b]0;owned\x07\r\ngraded 2 of 2\x9b\u202e\udcff"
 
 def result_of(*reports: Report, **more) -> ClassResult:
     nothing = {"before": {}, "unread": (), "missing": (), "ignored": (), "leftover": ()}
-    nothing |= {"remarks": {}, "pageless": {}, "files": []}
+    nothing |= {"remarks": {}, "pageless": {}, "files": [], "notes": []}
     graded, info = tuple(map(outcome, reports)), EvaluatorInfo("sealed", (), "5eed")
     return ClassResult(**{"graded": graded, "whole": reports, "info": info, **nothing, **more})
 

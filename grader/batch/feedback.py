@@ -1,0 +1,91 @@
+"""`python -m grader feedback`: what the students get, for the platforms to carry, from a date on.
+
+    OUT/students/ID/feedback.html        the student's page
+    OUT/students/ID/regrade.toml         to ask for another look, see `grader.batch.requests`
+    OUT/canvas.zip                       "Re-upload submissions": Canvas finds by the numbers of the
+                                         downloaded file's name whose a file is
+    OUT/moodle.zip                       "Upload multiple feedback files in a zip": Moodle finds by
+                                         the name of the downloaded folder
+    OUT/canvas.csv or moodle.csv         grades to import
+
+What was released is remembered in GRADED/released, where a later request is compared with it.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+from grader.batch.handins import CANVAS, MOODLE
+from grader.batch.output import RELEASED, Store
+from grader.batch.remarks import read_deadline
+from kws.errors import UsageError
+from kws.files import write_bytes, write_text, zip_bytes
+
+PAGE, REQUEST = "feedback.html", "regrade.toml"
+REQUEST_TEXT = """\
+# To ask for another look at a task: fill in a task and a reason, and send this file to the staff.
+# Several tasks: copy the last three lines.
+student = "{student}"
+
+[[request]]
+task = ""    # as on your page: "2.4"
+reason = ""  # what is right in your answer, in a sentence or two
+"""
+
+
+def release_feedback(graded: Path, out: Path, not_before: str | None = None) -> list[str]:
+    """Write the folder of feedback; the lines to print.
+
+    Raises:
+        UsageError: there are no pages, or the date `not_before` (ISO, without an offset in this
+            machine's time zone) has not come; nothing is written then.
+    """
+    if not_before:
+        when = read_deadline(not_before, option="--not-before")
+        if datetime.now(timezone.utc) < when:
+            raise UsageError(
+                f"feedback is released from {when.isoformat(' ', 'minutes')} on, and nothing is "
+                "written before: run the same command then"
+            )
+    store = Store(graded)
+    pages = {path.stem: path.read_bytes() for path in sorted(graded.glob("pages/*.html"))}
+    if not pages:
+        raise UsageError(f"{graded} has no students' pages: give --graded the folder of `grade`")
+    with store.locked():
+        for student, data in pages.items():
+            write_bytes(out / "students" / student / PAGE, data)
+            text = REQUEST_TEXT.format(student=student.replace("\\", "\\\\").replace('"', '\\"'))
+            write_text(out / "students" / student / REQUEST, text)
+        written = [out / "students"]
+        zips = {"canvas.zip": _for_canvas, "moodle.zip": _for_moodle}
+        sources = store.about()["sources"]
+        for name, choose in zips.items():
+            files = choose(pages, sources)
+            if files:
+                write_bytes(out / name, zip_bytes(files))
+                written.append(out / name)
+        for name in ("canvas.csv", "moodle.csv"):
+            if (graded / name).is_file():
+                write_bytes(out / name, (graded / name).read_bytes())
+                written.append(out / name)
+        for report in store.whole(store.reports()):
+            if report.student in pages:
+                store.keep_released(report)
+    lines = [f"released: {len(pages)} students, {store.out / RELEASED} remembers with what points"]
+    return [*lines, *(f"written: {path}" for path in written)]
+
+
+def _for_canvas(pages: Mapping[str, bytes], sources: Mapping[str, str]) -> dict[str, bytes]:
+    matches = {student: CANVAS.fullmatch(sources.get(student, "")) for student in pages}
+    return {
+        f"{Path(match[0]).stem}.html": pages[student] for student, match in matches.items() if match
+    }
+
+
+def _for_moodle(pages: Mapping[str, bytes], sources: Mapping[str, str]) -> dict[str, bytes]:
+    matches = {student: MOODLE.match(sources.get(student, "")) for student in pages}
+    return {
+        f"{match['name']}_{match['user']}_assignsubmission_file_/{PAGE}": pages[student]
+        for student, match in matches.items()
+        if match
+    }

@@ -1,0 +1,119 @@
+"""`python -m grader requests`: students ask for another look, and get an answer with the diff.
+
+A student fills in the `regrade.toml` that came with the feedback. The staff put all of them into a
+folder, mend what there is to mend, run `regrade`, and add to each request `answer = "…"`. For each
+request the points when released and now are compared, and FOLDER/answers/ID.html says so.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from grader.batch.feedback import REQUEST
+from grader.batch.output import Store
+from grader.batch.regrade import Change, compare, describe_check
+from grader.core.outcomes import Report
+from grader.core.tables import parse_toml
+from grader.core.text import one_line
+from grader.reports.html import document, text
+from grader.reports.scorecard import points
+from kws.errors import UsageError
+from kws.files import write_bytes
+from kws.settings import convert
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """One task that a student asks about; `answer` is the staff's."""
+
+    task: str
+    reason: str
+    answer: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RequestFile:
+    """A student's `regrade.toml`."""
+
+    student: str
+    request: tuple[Request, ...]
+
+
+def answer_requests(folder: Path, graded: Path) -> list[str]:
+    """Write an answer for each student who asks; the lines to print, requests and what changed.
+
+    Raises:
+        UsageError: no request there, a file that is not one, a student or task that was not graded.
+    """
+    paths = sorted(folder.glob("*.toml"))
+    if not paths:
+        raise UsageError(f"{folder} has no requests: put the students' {REQUEST} files there")
+    store = Store(graded)
+    released = {(r.student, r.assignment): r for r in store.released()}
+    answers: dict[str, list[tuple[Request, Report, Change | None]]] = {}
+    for path in paths:
+        found = read_requests(path)
+        now = store.whole([*store.of(found.student).values()])
+        if not now:
+            raise UsageError(f"{path}: no report of {found.student!r} in {graded}: mend the name")
+        for request in found.request:
+            report = next((r for r in now if _checks(r, request.task)), None)
+            if report is None:
+                raise UsageError(
+                    f"{path}: {found.student} has no task {request.task!r}: write it as on the "
+                    'page, "2.4"'
+                )
+            before = released.get((report.student, report.assignment), report)
+            change = compare(_only(before, request.task), _only(report, request.task))
+            answers.setdefault(found.student, []).append((request, report, change))
+    lines, waiting = [], 0
+    for student, rows in answers.items():
+        for request, report, change in rows:
+            waiting += not request.answer
+            lines += [f"{student} {request.task}: {request.reason}"]
+            lines += [f"  {line}" for line in describe_request(request, report, change)]
+        write_bytes(folder / "answers" / f"{student}.html", _page(student, rows))
+    lines.append(f"{sum(map(len, answers.values()))} requests, {waiting} without an answer")
+    return [one_line(line) for line in [*lines, f"written: {folder / 'answers'}"]]
+
+
+def read_requests(path: Path) -> RequestFile:
+    """What a student asks; UsageError, naming the file, for one that cannot be read."""
+    try:
+        table = parse_toml(path.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path} cannot be read ({error}): correct the file") from None
+    found = convert(RequestFile, table, str(path))
+    asked = tuple(one for one in found.request if one.task.strip() or one.reason.strip())
+    if not asked or not all(one.task.strip() and one.reason.strip() for one in asked):
+        raise UsageError(f"{path}: a request needs a task and a reason: fill in both")
+    return dataclasses.replace(found, request=asked)
+
+
+def describe_request(request: Request, report: Report, change: Change | None) -> list[str]:
+    """Points before and now, check by check, and the staff's answer."""
+    earned = points(_only(report, request.task).score)
+    if change is None:
+        lines = [f"points as before: {earned}"]
+    else:
+        lines = [f"points: {points(change.before)} → {points(change.after)}"]
+        lines += [describe_check(old, new) for old, new in change.checks]
+    return [*lines, f"answer: {request.answer}" if request.answer else "no answer yet"]
+
+
+def _checks(report: Report, task: str) -> tuple[Any, ...]:
+    return tuple(check for check in report.checks if check.task == task)
+
+
+def _only(report: Report, task: str) -> Report:
+    """The report of one task alone."""
+    return dataclasses.replace(report, checks=_checks(report, task))
+
+
+def _page(student: str, rows: list[tuple[Request, Report, Change | None]]) -> bytes:
+    title = f"{student}: your requests"
+    body = [f"<h1>{text(title)}</h1>"]
+    for request, report, change in rows:
+        body.append(f"<h2>{text(request.task)}</h2>\n<p>You wrote: {text(request.reason)}</p>")
+        body += [f"<p>{text(line)}</p>" for line in describe_request(request, report, change)]
+    return document(title, "\n".join(body))
