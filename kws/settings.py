@@ -88,7 +88,7 @@ def _refuse_unknown(
         other = [f"{name}.{key}" for name, keys in sections.items() if key in keys]
         near = did_you_mean(key, known) or (f" (did you mean {other[0]}?)" if other else "")
         name = f"{section}.{key}".lstrip(".")
-        near = near or f": {section or 'a recipe'} has {', '.join(known)}"
+        near = near or f": {section or 'the file'} has {', '.join(known)}"
         raise UsageError(f"{where}: unknown key {name}{near}")
 
 

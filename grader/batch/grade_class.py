@@ -5,8 +5,9 @@ command goes on from those that are current: same submission, checks, secret see
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,15 @@ from grader.batch.handins import find, is_folder, listed
 from grader.batch.output import Store
 from grader.batch.platforms import PlatformTable, by_id, canvas_columns
 from grader.batch.remarks import GradedSubmission, Key, circumstances, remarks, several
-from grader.batch.roster import RosterStudent, StudentSubmission, by_student, read_roster
+from grader.batch.roster import (
+    RosterStudent,
+    StudentSubmission,
+    by_student,
+    in_groups,
+    read_roster,
+)
 from grader.batch.workers import Workers
+from grader.core.course_rules import CourseRules, read_rules
 from grader.core.outcomes import Report, Verdict
 from grader.core.text import shown
 from kws.errors import UsageError
@@ -39,6 +47,7 @@ class Settings:
     deadline: datetime | None = None
     retrain: bool = False
     wall: float | None = None
+    course: Path | None = None  # the rules of the term; None for those of the last run
     columns: tuple[str, ...] = ()  # of Canvas: NN=NAME, or NAME with `assignment`
     book: str | None = None  # address of the course's site; None for that of the last run
     again: bool = False  # remember what the reports were, until a run came to its end
@@ -99,11 +108,17 @@ def grade_class(
 ) -> ClassResult:
     """Grade everybody; UsageError, before anything starts, for settings that do not fit."""
     number = get_assignment(settings.assignment).number if settings.assignment else None
-    besides = [settings.out, *([settings.roster] if settings.roster else [])]
+    besides = [settings.out, *filter(None, (settings.roster, settings.course))]
     roster = read_roster(settings.roster) if settings.roster else None
+    store = Store(settings.out)
+    rules = (read_rules(settings.course) if settings.course else store.rules()) or CourseRules()
+    if settings.deadline and settings.course:
+        raise UsageError(f"{settings.course} has the deadlines: leave --deadline out")
     found = find(settings.submissions, besides)
     there, missing = by_student(found.entries, roster)
-    store = Store(settings.out)
+    there = in_groups(there, rules.groups)
+    missing = tuple(one for one in missing if one.id not in {s.student for s in there})
+    attempts = [each for one in there for each in attempts_of(one, best=rules.attempts == "best")]
     table = PlatformTable(settings.roster) if settings.roster else store.roster()
     columns = canvas_columns(settings.columns, number, table)
     grading = make_workers()
@@ -111,23 +126,32 @@ def grade_class(
         info = workers.info()
         if settings.roster:
             store.keep_roster(settings.roster)
+        if settings.course:
+            store.keep_rules(settings.course)
         there_already = {(r.student, r.assignment): r for r in store.reports()}
         before = {**there_already, **store.remembered()} if settings.again else there_already
-        jobs = [_job(submission, settings, number, store) for submission in there]
-        progress = _Progress(total=len(jobs), show=show)
+        jobs = [_job(submission, settings, number, store) for submission in attempts]
+        progress = _Progress(total=len(there), show=show)
+        left = Counter(one.student for one in attempts)
+        answered: dict[str, list[tuple[StudentSubmission, dict[str, Any]]]] = defaultdict(list)
         graded: list[GradedSubmission] = []
         unread: list[tuple[StudentSubmission, str]] = []
         try:
             for at, answer in workers.run(jobs):
-                new = list(_graded(there[at], answer, store, settings.again))
+                answers = answered[attempts[at].student]
+                answers.append((attempts[at], answer))
+                left[attempts[at].student] -= 1
+                if left[attempts[at].student]:
+                    continue
+                new = list(_graded(answers, store, rules, settings.again))
                 graded += new
                 if not new:
-                    message = "; ".join(answer["faults"])
-                    unread.append((there[at], message or nothing_found(there[at])))
+                    last, answer = max(answers, key=lambda pair: pair[0].entry.when)
+                    unread.append((last, "; ".join(answer["faults"]) or nothing_found(last)))
                 progress.advance(not new or any(_open(one.report) for one in new))
         except KeyboardInterrupt:
             raise Interrupted(
-                f"interrupted: {progress.done} of {len(jobs)} submissions are graded and kept in "
+                f"interrupted: {progress.done} of {len(there)} submissions are graded and kept in "
                 f"{settings.out}; the same command goes on from there"
             ) from None
         finally:
@@ -138,10 +162,17 @@ def grade_class(
             pair
             for pair in store.similar()
             if len({files_of.get(one, one) for one in pair.students}) > 1  # as one group
+            and pair.share >= rules.integrity.similar
         ]
-        new_remarks = remarks(graded, settings.deadline, similar)
+        new_remarks = remarks(
+            graded, lambda *key: settings.deadline or rules.deadline(*key), similar
+        )
         handled = {one.key for one in graded}
         earlier = {key: words for key, words in store.remarks().items() if key not in handled}
+        when = store.about()["when"] if store.rules() else {}
+        for one in graded if store.rules() else ():
+            date = one.submission.entry.when.isoformat()
+            when.setdefault(one.key[0], {})[one.key[1]] = date
         files = store.finish(
             {**earlier, **new_remarks},
             missing={student.id: student.name for student in missing},
@@ -152,11 +183,13 @@ def grade_class(
                 submission.student: "; ".join([why, *circumstances(submission, settings.deadline)])
                 for submission, why in unread
             },
+            when=when,
             similar=similar,
             book=store.about()["book"] if settings.book is None else settings.book,
         )
         whole = store.whole([one.report for one in graded])
-        notes = table.differing_points(by_id(whole), store.about()["columns"]) if table else []
+        grades = by_id(store.grades(whole, when))
+        notes = table.differing_points(grades, store.about()["columns"]) if table else []
     leftover = {student for student, _ in there_already} - {
         submission.student for submission in there
     }
@@ -203,24 +236,44 @@ def _job(
     }
 
 
+def attempts_of(submission: StudentSubmission, *, best: bool) -> list[StudentSubmission]:
+    """What to grade of a student: what was handed in last, or with `best` each hand-in."""
+    entries = [submission.entry, *(one for one in submission.replaced if best and one.answers)]
+    every = [submission.entry, *submission.replaced]
+    return [
+        replace(submission, entry=entry, replaced=tuple(one for one in every if one is not entry))
+        for entry in entries
+    ]
+
+
 def _graded(
-    submission: StudentSubmission, answer: dict[str, Any], store: Store, again: bool
+    answers: Sequence[tuple[StudentSubmission, dict[str, Any]]],
+    store: Store,
+    rules: CourseRules,
+    again: bool,
 ) -> Iterator[GradedSubmission]:
-    """The reports of an answer, each written to its place before it counts as done."""
-    for row in answer["graded"]:
-        kept = row["report"] is None
-        if kept:
-            report = store.of(submission.student)[row["assignment"]]
-        else:
-            report = store.keep(row["report"], remember=again)
-        store.keep_answers(submission.student, row["assignment"], row["written"])
-        store.keep_work(submission.student, row["assignment"], row["work"])
-        yield GradedSubmission(
-            submission=submission,
-            report=report,
-            kept=kept,
-            faults=tuple(answer["faults"]),
-        )
+    """The best report for each assignment, each written to its place before it counts as done."""
+    found: dict[str, list[tuple[Report, GradedSubmission, dict[str, Any]]]] = defaultdict(list)
+    for submission, answer in answers:
+        for row in answer["graded"]:
+            kept, number = row["report"] is None, row["assignment"]
+            have = store.of(submission.student)[number] if kept else Report.from_json(row["report"])
+            one = GradedSubmission(
+                submission=submission, report=have, kept=kept, faults=tuple(answer["faults"])
+            )
+            found[number].append((have, one, row))
+
+    def worth(candidate: tuple[Report, GradedSubmission, dict[str, Any]]) -> tuple[Any, ...]:
+        report, one, _ = candidate
+        entry = one.submission.entry
+        return rules.grade(report, entry.when).final, entry.when, entry.source
+
+    for number, candidates in found.items():
+        _, one, row = max(candidates, key=worth)
+        student = one.submission.student
+        store.keep_answers(student, number, row["written"])
+        store.keep_work(student, number, row["work"])
+        yield one if one.kept else replace(one, report=store.keep(row["report"], remember=again))
 
 
 def check_wall(seconds: float | None) -> None:

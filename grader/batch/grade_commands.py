@@ -14,6 +14,7 @@ from grader.batch.regrade import as_csv, changes, table
 from grader.batch.remarks import read_deadline
 from grader.batch.summary import summary
 from grader.batch.workers import Workers
+from grader.core.course_rules import TEMPLATE, read_rules
 from kws.errors import UsageError
 from kws.files import write_bytes
 
@@ -27,6 +28,7 @@ ROSTER = typer.Option(
 COLUMN = typer.Option(
     metavar="NAME", help='Column of Canvas for an assignment, "Homework 2 (99123)", 02=NAME'
 )
+COURSE = typer.Option(metavar="TOML", help="The rules of the term: `python -m grader course`.")
 DEADLINE = typer.Option(metavar="ISO", help="Note what came later, 2025-03-01T23:59.")
 SCHEDULER = typer.Option(metavar="URL", help="local, slurm, or a Dask scheduler: tcp://host:8786")
 REQUIRE = typer.Option(metavar="TIER", help="Refuse to grade below: sealed, fenced or process.")
@@ -55,6 +57,7 @@ def grade(
     workers: Annotated[int | None, WORKERS] = None,
     assignment: Annotated[str | None, ASSIGNMENT] = None,
     roster: Annotated[Path | None, ROSTER] = None,
+    course: Annotated[Path | None, COURSE] = None,
     canvas_column: Annotated[list[str] | None, COLUMN] = None,
     deadline: Annotated[str | None, DEADLINE] = None,
     scheduler: Annotated[str, SCHEDULER] = "local",
@@ -73,6 +76,7 @@ def grade(
         out=out,
         assignment=assignment,
         roster=roster,
+        course=course,
         columns=tuple(canvas_column or ()),
         deadline=read_deadline(deadline) if deadline else None,
         retrain=retrain,
@@ -90,6 +94,7 @@ def regrade(
     workers: Annotated[int | None, WORKERS] = None,
     assignment: Annotated[str | None, ASSIGNMENT] = None,
     roster: Annotated[Path | None, ROSTER] = None,
+    course: Annotated[Path | None, COURSE] = None,
     canvas_column: Annotated[list[str] | None, COLUMN] = None,
     deadline: Annotated[str | None, DEADLINE] = None,
     scheduler: Annotated[str, SCHEDULER] = "local",
@@ -108,6 +113,7 @@ def regrade(
         out=out,
         assignment=assignment,
         roster=roster,
+        course=course,
         columns=tuple(canvas_column or ()),
         deadline=read_deadline(deadline) if deadline else None,
         retrain=retrain,
@@ -122,6 +128,16 @@ def regrade(
     _print([*summary(batch), *table(found, every_check=diff)])
 
 
+def course(path: Annotated[Path, typer.Argument(help="The file.")] = Path("course.toml")) -> None:
+    """Write the rules of a term with comments to a new file, or check the file that is there."""
+    if not path.exists():
+        write_bytes(path, TEMPLATE.read_bytes())
+        _print([f"written: {path}; edit it, and run the same command to check it"])
+        return
+    rules = read_rules(path)
+    _print([f"{path}: {len(rules.assignments)} assignments, {len(rules.groups)} groups, correct"])
+
+
 def _print(lines: Sequence[str]) -> None:
     """Print, with a question mark for what this terminal cannot encode."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -134,3 +150,4 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command()(grade)
     app.command()(regrade)
+    app.command()(course)

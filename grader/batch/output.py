@@ -9,7 +9,9 @@ OUT/marks.json                what a person gave for them: no run of the grader 
 OUT/pages/STUDENT.html        for students
 OUT/released/STUDENT/02.json  reports as students last got them
 OUT/roster.csv                the table of grades of Canvas or Moodle that was the roster
+OUT/course.toml               the rules of the term
 OUT/gradebook.csv  class.html  similar.html
+OUT/totals.csv                by those rules
 OUT/canvas.csv or moodle.csv  that table with grades, to import there
 """
 
@@ -19,6 +21,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from grader.authoring.reference import reference_prints
 from grader.authoring.written_questions import written_questions
 from grader.batch.platforms import PlatformTable, by_id
 from grader.batch.remarks import Key
+from grader.core.course_rules import CourseRules, Grade, read_rules
 from grader.core.outcomes import Report, Verdict
 from grader.core.written import Mark, WrittenAnswer, with_written
 from grader.reports import class_page, gradebook, page
@@ -37,7 +41,8 @@ from kws.files import locked, write_bytes, write_text
 
 RELEASED = "released"
 BEFORE, MARKS, ABOUT, ROSTER = "before", "marks.json", "class.json", "roster.csv"
-NAMED = ("missing", "names", "unread", "sources", "columns")  # tables in ABOUT
+RULES = "course.toml"
+NAMED = ("missing", "names", "unread", "sources", "columns", "when")  # tables in ABOUT
 
 
 class Store:
@@ -191,6 +196,29 @@ class Store:
         path = self.out / ROSTER
         return PlatformTable(path) if path.is_file() else None
 
+    def keep_rules(self, path: Path) -> None:
+        write_bytes(self.out / RULES, path.read_bytes())
+
+    def rules(self) -> CourseRules | None:
+        path = self.out / RULES
+        return read_rules(path) if path.is_file() else None
+
+    def grades(
+        self, reports: Sequence[Report], when: Mapping[str, Mapping[str, str]]
+    ) -> dict[Key, Grade]:
+        """What the reports are worth by the rules of the course; without rules, what they earned.
+
+        Args:
+            when: student -> assignment -> ISO date of handing in.
+        """
+        rules, found = self.rules(), {}
+        for report in reports:
+            date = when.get(report.student, {}).get(report.assignment)
+            handed_in = datetime.fromisoformat(date) if date else None
+            key = (report.student, report.assignment)
+            found[key] = rules.grade(report, handed_in) if rules else Grade.of(report)
+        return found
+
     def remarks(self) -> dict[Key, tuple[str, ...]]:
         found = _pairs(_table(self.out / "remarks.json"))
         return {key: tuple(map(str, words)) for key, words in found if isinstance(words, list)}
@@ -213,6 +241,7 @@ class Store:
         unread: Mapping[str, str] = {},
         sources: Mapping[str, str] = {},
         columns: Mapping[str, str] = {},
+        when: Mapping[str, Mapping[str, str]] = {},
         similar: Sequence[Pair] = (),
         book: str = "",
     ) -> list[Path]:
@@ -225,26 +254,36 @@ class Store:
             unread: student -> why nothing of what was handed in could be graded.
             sources: student -> name of what was handed in, as a download has it.
             columns: assignment -> column of Canvas that has its grades.
+            when: student -> assignment -> ISO date of handing in.
             similar: pairs of similar hand-ins.
             book: address of the course's site, for students' pages.
         """
         reports = self.whole(self.reports())
         self.pageless = {}
+        rules, grades = self.rules(), self.grades(reports, when)
         files = {
             "gradebook.csv": gradebook.gradebook(
-                reports, remarks=remarks, missing=missing, names=names, unread=unread
+                reports,
+                remarks=remarks,
+                missing=missing,
+                names=names,
+                unread=unread,
+                grades=grades if rules else None,
             ),
             "class.html": class_page.class_page(
                 reports, unread=unread, missing=missing, similar=similar
             ),
         }
         files["similar.html"] = similar_page(similar, self._source)
+        if rules:
+            numbers = sorted({number for _, number in grades})
+            files["totals.csv"] = gradebook.totals(rules, grades, numbers, {**names, **missing})
         table = self.roster()
-        files |= table.fill(by_id(reports), columns) if table else {}
+        files |= table.fill(by_id(grades), columns) if table else {}
         if table is None:
             files["canvas.csv"] = gradebook.canvas(reports, names)
         about = {"missing": missing, "names": names, "unread": unread, "book": book}
-        about |= {"sources": sources, "columns": columns}
+        about |= {"sources": sources, "columns": columns, "when": when}
         about |= {"similar": [asdict(pair) for pair in similar]}
         for name, table in (("remarks.json", _nested(remarks)), (ABOUT, about)):
             text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS
+from grader.core.course_rules import Grade
 from grader.core.csv_rows import read_rows
-from grader.core.outcomes import Report
 from grader.core.text import one_line
 from grader.reports.gradebook import CANVAS_COLUMNS, as_csv
 from grader.reports.scorecard import points
@@ -25,7 +25,7 @@ from kws.errors import UsageError, did_you_mean
 CANVAS_ID, MOODLE_ID = "sis login id", "identifier"  # columns that no other table has
 KEPT = {name.lower() for name in (*CANVAS_COLUMNS, "Integration ID", "Root Account")}
 POSSIBLE = "points possible"
-Grades = Mapping[str, Mapping[str, Report]]  # student's id in small letters -> assignment -> report
+Grades = Mapping[str, Mapping[str, Grade]]  # student's id in small letters -> assignment
 
 
 def identify(head: Sequence[str], cells: Mapping[str, str]) -> tuple[str, str, tuple[str, ...]]:
@@ -64,12 +64,12 @@ def canvas_columns(
     return found
 
 
-def by_id(reports: Sequence[Report]) -> dict[str, dict[str, Report]]:
-    """Reports as `Grades`."""
-    grades: dict[str, dict[str, Report]] = {}
-    for report in reports:
-        grades.setdefault(report.student.lower(), {})[report.assignment] = report
-    return grades
+def by_id(grades: Mapping[tuple[str, str], Grade]) -> dict[str, dict[str, Grade]]:
+    """Grades of students and assignments as `Grades`."""
+    found: dict[str, dict[str, Grade]] = {}
+    for (student, number), grade in grades.items():
+        found.setdefault(student.lower(), {})[number] = grade
+    return found
 
 
 class PlatformTable:
@@ -117,12 +117,13 @@ class PlatformTable:
         for row in self.rows:
             cells = self._cells(row)
             student, _, _ = identify(self.head, cells)
-            report = grades.get(student.lower(), {}).get(number)
+            grade = grades.get(student.lower(), {}).get(number)
             row = [*row, *[""] * (len(self.head) - len(row))]
-            if _score(report) and cells.get("grade can be changed", "").lower() != "no":
-                assert report is not None
-                comment = f"{points(report.score)} of {points(report.max_score)} points"
-                for name, value in (("grade", _score(report)), ("feedback comments", comment)):
+            may_change = cells.get("grade can be changed", "").lower() != "no"
+            if may_change and grade and not grade.is_open:
+                comment = f"{points(grade.final)} of {points(grade.most)} points"
+                comment += f", {grade.why}" if grade.why else ""
+                for name, value in (("grade", _score(grade)), ("feedback comments", comment)):
                     if name in self.head:
                         row[self.head.index(name)] = value
             table.append(row)
@@ -153,13 +154,13 @@ class PlatformTable:
         return dict(zip(self.head, (one_line(cell).strip() for cell in row), strict=False))
 
 
-def _score(report: Report | None) -> str:
+def _score(grade: Grade | None) -> str:
     """Nothing while points are open."""
-    return "" if report is None or report.open_points else points(report.score)
+    return "" if grade is None or grade.is_open else points(grade.final)
 
 
 def _most(grades: Grades, number: str) -> float:
-    return max((row[number].max_score for row in grades.values() if number in row), default=0.0)
+    return max((row[number].most for row in grades.values() if number in row), default=0.0)
 
 
 def _title(grades: Grades, number: str) -> str:

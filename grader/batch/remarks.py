@@ -1,6 +1,6 @@
 """What the staff should know of a submission: late, twice, similar to another. No points."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -83,7 +83,7 @@ def circumstances(
 
 def remarks(
     graded: Sequence[GradedSubmission],
-    deadline: datetime | None = None,
+    deadline_of: Callable[[str, str], datetime | None] = lambda student, number: None,
     similar: Sequence[Pair] = (),
 ) -> dict[Key, tuple[str, ...]]:
     resembling: dict[Key, list[str]] = {}
@@ -92,7 +92,7 @@ def remarks(
             resembling.setdefault((student, pair.assignment), []).append(pair.other(student))
     found = {}
     for one in graded:
-        words = list(circumstances(one.submission, deadline))
+        words = list(circumstances(one.submission, deadline_of(*one.key)))
         if one.key in resembling:
             words.append(f"similar to {several(sorted(resembling[one.key]))}: see similar.html")
         if one.faults:

@@ -7,8 +7,8 @@ Moodle's grading worksheet will do as they are, see `grader.batch.platforms`.
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -122,6 +122,21 @@ def safe_id(text: str) -> str:
 def _plain(text: str) -> str:
     """A word as it compares: `Example, Alice` is `examplealice`, as Canvas writes it."""
     return re.sub(r"[^\w\ud800-\udfff\ufffd]|_", "", text.casefold())
+
+
+def in_groups(
+    found: Sequence[StudentSubmission], groups: Mapping[str, Sequence[str]]
+) -> tuple[StudentSubmission, ...]:
+    """What the youngest hand-in of a group is, each of the group has handed in."""
+    own = {submission.student: submission for submission in found}
+    for people in groups.values():
+        there = [own[student] for student in people if student in own]
+        if there:
+            counts = max(there, key=lambda submission: _counts(submission.entry))
+            for student in people:
+                first = own.get(student) or replace(counts, student=student, name="")
+                own[student] = replace(first, entry=counts.entry)
+    return tuple(own[student] for student in sorted(own))
 
 
 def by_student(

@@ -16,6 +16,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from grader.core.course_rules import CourseRules, Grade
 from grader.core.outcomes import Report, Verdict
 from grader.core.text import one_line
 from grader.reports.scorecard import points
@@ -34,6 +35,7 @@ def gradebook(
     missing: Mapping[str, str] | None = None,
     names: Mapping[str, str] | None = None,
     unread: Mapping[str, str] | None = None,
+    grades: Mapping[tuple[str, str], Grade] | None = None,
 ) -> bytes:
     """A line a report, a column a check; a cell is empty where there is no check, or it is open.
 
@@ -46,6 +48,7 @@ def gradebook(
         names: student -> name, for a column of their own.
         unread: student -> why nothing of what was handed in could be graded: a line without points,
             for a person.
+        grades: what the rules of the course make of a report, for five columns more.
     """
     reports = _sorted(reports)
     named = {**(names or {}), **(missing or {})}
@@ -53,6 +56,7 @@ def gradebook(
     for report in reports:
         checks |= {f"{report.assignment} {check.id}": None for check in report.checks}
     fixed = ["student", "assignment", "score", "earned", "open", "max_score"]
+    fixed += ["raw", "penalty", "final", "of", "why"] if grades else []
     fixed += ["verdict", "repairs", "isolation"]
     rows = [[*fixed, *checks]]
     extra = [["name"] if named else [], ["remarks"] if remarks or missing or unread else []]
@@ -67,6 +71,7 @@ def gradebook(
                 points(report.score),
                 points(report.open_points),
                 points(report.max_score),
+                *(_by_rules(grades[_key(report)]) if grades else ()),
                 report.verdict.value,
                 str(len(report.repairs)),
                 report.tier,
@@ -83,6 +88,34 @@ def gradebook(
         blank[fixed.index("verdict") - 1] = Verdict.PERSON.value
         name = named.get(student, "")
         rows.append([student, *blank, *(name for _ in extra[0]), f"not graded: {why}"])
+    return as_csv(rows)
+
+
+def _by_rules(grade: Grade) -> list[str]:
+    final = "" if grade.is_open else points(grade.final)
+    return [points(grade.raw), points(grade.penalty), final, points(grade.most), grade.why]
+
+
+def totals(
+    rules: CourseRules,
+    grades: Mapping[tuple[str, str], Grade],
+    numbers: Sequence[str],
+    names: Mapping[str, str],
+) -> bytes:
+    """A line a student: points of each assignment, which were dropped, and the total in percent.
+
+    Args:
+        numbers: the assignments that count; one that was not handed in counts 0.
+        names: student -> name, of all who are in the course.
+    """
+    rows = [["student", "name", *numbers, "dropped", "total"]]
+    for student in sorted({*names, *(student for student, _ in grades)}):
+        own = {number: grade for (name, number), grade in grades.items() if name == student}
+        share, dropped = rules.total(own, numbers)
+        is_open = any(own[number].is_open for number in numbers if number in own)
+        cells = [points(own[number].final) if number in own else "" for number in numbers]
+        total = "" if is_open else f"{100 * share:.1f}"
+        rows.append([student, names.get(student, ""), *cells, " ".join(dropped), total])
     return as_csv(rows)
 
 

@@ -1,9 +1,11 @@
 """A class through `python -m grader`: nothing stops it, nothing is lost, the same bytes again."""
 
 import hashlib
+import os
 import signal
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,9 @@ def digests(out: Path) -> dict[str, str]:
         path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
     }
+
+
+DUE = datetime(2026, 3, 1, tzinfo=timezone.utc)
 
 
 def reports(out: Path) -> list[Path]:
@@ -73,6 +78,35 @@ def test_one_bad_submission_stops_nothing_and_costs_nobody_else(hand_in, tmp_pat
     other = Settings(submissions=folder, out=tmp_path / "again", assignment="02")
     grade_class(other, lambda: Workers(1), show=False)
     assert digests(tmp_path / "again") == first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempts", ["last", "best"])
+def test_of_several_hand_ins_of_a_group_the_last_counts_or_the_best_after_its_penalty(
+    hand_in, tmp_path, attempts
+):
+    hand_in("ada-right")
+    folder = hand_in("ada", BLANK)
+    for hours, name in ((1, "ada-right"), (2, "ada")):
+        when = (DUE + timedelta(hours=hours)).timestamp()
+        os.utime(folder / name / "02_attention.py", (when, when))
+    roster, course = tmp_path / "roster.csv", tmp_path / "course.toml"
+    roster.write_text("student,folder\nada,ada-right\n")
+    course.write_text(
+        f"attempts = '{attempts}'\nlate.per_day = 0.5\ngroups.red = ['ada', 'bob']\n"
+        f"assignments.02.deadline = {DUE.isoformat()}\n"
+    )
+    out = tmp_path / "out"
+    settings = Settings(submissions=folder, out=out, assignment="02", roster=roster, course=course)
+    batch = grade_class(settings, lambda: Workers(2), show=False)
+    scores = {one.submission.student: one.report.score for one in batch.graded}
+    expected = batch.graded[0].report.max_score if attempts == "best" else 0
+    assert scores == {"ada": expected, "bob": expected}
+    late = "late by 1 h" if attempts == "best" else "late by 2 h"
+    assert all(words[0].startswith(late) for words in batch.remarks.values())
+    first = digests(out)
+    grade_class(settings, lambda: Workers(1), show=False)
+    assert digests(out) == first
 
 
 @pytest.mark.slow

@@ -62,6 +62,24 @@ def test_remarks_missing_and_names_are_in_the_gradebook(store, report):
     assert store.remarks() == {("alice", "02"): ("late", "twice")}
 
 
+def test_the_rules_of_the_course_are_in_the_gradebook_and_make_totals(store, report, tmp_path):
+    path = tmp_path / "course.toml"
+    path.write_text(
+        "late.per_day = 0.1\n[assignments.02]\ndeadline = 2026-03-01T00:00:00Z\npoints = 100\n"
+    )
+    store.keep(report.to_json())
+    store.keep_rules(path)
+    store.finish(when={"alice": {"02": "2026-03-02T12:00:00+00:00"}}, missing={"carol": "Carol C"})
+    head, alice, _ = csv.reader((store.out / "gradebook.csv").read_text().splitlines())
+    row = dict(zip(head, alice, strict=True))
+    assert row["score"] == "4"
+    by_rules = [row[key] for key in ("raw", "penalty", "final", "of", "why")]
+    assert by_rules == ["80", "16", "64", "100", "1 d 12 h late: −20 %"]
+    _, alice, carol = csv.reader((store.out / "totals.csv").read_text().splitlines())
+    assert alice == ["alice", "", "64", "", "64.0"]
+    assert carol == ["carol", "Carol C", "", "", "0.0"]
+
+
 def test_who_handed_in_nothing_gradable_is_in_gradebook_and_class_page_with_the_reason(
     store, report
 ):

@@ -15,7 +15,7 @@ import pytest
 from grader.batch.feedback import release_feedback
 from grader.batch.grade_class import Settings, grade_class
 from grader.batch.output import Store
-from grader.batch.platforms import canvas_columns
+from grader.batch.platforms import by_id, canvas_columns
 from grader.batch.requests import answer_requests
 from grader.batch.roster import read_roster
 from grader.batch.workers import Workers
@@ -57,7 +57,7 @@ def test_an_export_of_canvas_comes_back_with_the_column_filled_and_all_that_iden
     assert [row[5] for row in students] == ["4", "", ""]
     table = store.roster()
     assert table is not None
-    notes = table.differing_points({"ada": store.of("ada")}, {"02": COLUMN})
+    notes = table.differing_points(by_id(store.grades(store.reports(), {})), {"02": COLUMN})
     assert len(notes) == 1
     assert "02 is out of 5 points, and of 7" in notes[0]
 

@@ -41,7 +41,9 @@ def test_a_deadline_that_is_no_date_is_refused():
 
 def test_everything_is_said_of_a_submission_and_nothing_of_an_ordinary_one(report):
     one = submission(13, known=False, replaced=(entry("alice", source="alice.zip"),))
-    output = remarks([outcome(report, submission=one, faults=("it died",))], NOON)[("alice", "02")]
+    output = remarks([outcome(report, submission=one, faults=("it died",))], lambda *_: NOON)[
+        ("alice", "02")
+    ]
     assert output == (
         "late by 1 h (2025-03-01 13:00 UTC)",
         "handed in more than once: alice counts, not alice.zip",
@@ -49,7 +51,7 @@ def test_everything_is_said_of_a_submission_and_nothing_of_an_ordinary_one(repor
         "attempts that failed: it died",
     )
     assert circumstances(one, NOON) == output[:3]  # of what cannot be graded
-    assert remarks([outcome(report)], NOON + timedelta(days=1)) == {}
+    assert remarks([outcome(report)], lambda *_: NOON + timedelta(days=1)) == {}
 
 
 def test_of_many_with_similar_work_three_are_named_and_the_rest_counted(report):

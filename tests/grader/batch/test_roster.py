@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from grader.batch.roster import RosterStudent, by_student, read_roster, safe_id
+from grader.batch.roster import RosterStudent, by_student, in_groups, read_roster, safe_id
 from kws.errors import UsageError
 from tests.grader.batch.made_up import entry
 
@@ -139,3 +139,11 @@ def test_half_a_letter_makes_nobody_another_student_of_the_roster():
 def test_a_roster_never_ends_in_a_crash(tmp_path, text):
     with contextlib.suppress(UsageError):
         assert read_roster(write(tmp_path, text))[0].name == ""
+
+
+def test_what_the_youngest_hand_in_of_a_group_is_all_of_it_handed_in():
+    found, _ = by_student([entry("ada", 9), entry("bob", 12), entry("eve", 23)])
+    shared = in_groups(found, {"red": ["ada", "bob", "cy"], "blue": ["dan"]})
+    sources = {one.student: one.entry.source for one in shared}
+    assert sources == {"ada": "bob", "bob": "bob", "cy": "bob", "eve": "eve"}
+    assert in_groups(found, {}) == found

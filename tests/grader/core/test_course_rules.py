@@ -1,0 +1,116 @@
+"""The rules of a term: what is lost by being late, what counts in the total, what is refused."""
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from grader.core.course_rules import TEMPLATE, CourseRules, Grade, Late, read_rules
+from kws.errors import UsageError
+from tests.grader.batch.made_up import check, report_of
+
+DUE = datetime(2026, 3, 1, 22, 59, tzinfo=timezone.utc)
+RULES = """\
+drop_lowest = 1
+[late]
+grace_minutes = 15
+per_day = 0.1
+at_most = 0.3
+[assignments.02]
+deadline = 2026-03-01T23:59:00+01:00
+points = 100
+weight = 3
+[groups]
+red = ["ada", "bob"]
+[extensions.red]
+02 = 2026-03-02T23:59:00+01:00
+[extensions.eve]
+02 = 2026-03-02T20:00:00+00:00
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def put(text: str):
+        (tmp_path / "course.toml").write_text(text, encoding="utf-8")
+        return tmp_path / "course.toml"
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("late", "hours", "share"),
+    [
+        (Late(per_day=0.1), 0, 0),
+        (Late(per_day=0.1, grace_minutes=60), 1, 0),
+        (Late(per_day=0.1, grace_minutes=60), 1.01, 0.1),
+        (Late(per_day=0.1), 24, 0.1),
+        (Late(per_day=0.1), 25, 0.2),
+        (Late(per_day=0.1, at_most=0.5), 24 * 30, 0.5),
+        (Late(steps=((48, 0.5), (6, 0.1))), 6, 0),
+        (Late(steps=((48, 0.5), (6, 0.1))), 7, 0.1),
+        (Late(steps=((48, 0.5), (6, 0.1))), 49, 0.5),
+    ],
+)
+def test_what_is_lost_by_being_late_goes_by_days_begun_or_by_steps(late, hours, share):
+    assert late.share(timedelta(hours=hours)) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("student", "hours", "penalty", "why"),
+    [
+        ("dan", 0.2, 0, "0 d 1 h late: no penalty"),
+        ("dan", 1, 8, "0 d 1 h late: −10 %"),
+        ("dan", 90, 24, "3 d 18 h late: −30 %"),
+        ("ada", 24, 0, ""),  # of a group with an extension
+        ("eve", 24, 8, "0 d 3 h late: −10 %"),
+    ],
+)
+def test_a_grade_is_raw_points_penalty_and_why(write, student, hours, penalty, why):
+    report = report_of(check("2.1-a", 5, 4), student=student)
+    grade = read_rules(write(RULES)).grade(report, DUE + timedelta(hours=hours))
+    assert (grade.raw, grade.most, grade.why) == (80, 100, why)
+    assert grade.penalty == pytest.approx(penalty)
+    assert grade.final == pytest.approx(80 - penalty)
+
+
+def test_the_total_weighs_and_drops_the_lowest_and_counts_what_is_missing_as_0(write):
+    rules = read_rules(write(RULES + "[assignments.01]\n[assignments.03]\n"))
+    given = {"title": "", "most": 10.0, "is_open": False}
+    grades = {"01": Grade(raw=4, **given), "02": Grade(raw=8, **given)}
+    assert rules.total(grades, ["01", "02"]) == (pytest.approx(0.8), ["01"])
+    assert rules.total(grades, ["01", "02", "03"]) == (pytest.approx((0.4 + 3 * 0.8) / 4), ["03"])
+    assert CourseRules().total(grades, ["01", "02"]) == (pytest.approx(0.6), [])
+
+
+def test_the_template_is_read_and_holds_every_key():
+    rules = read_rules(TEMPLATE)
+    assert rules.deadline("ada", "02") == DUE
+    text = TEMPLATE.read_text(encoding="utf-8")
+    keys = ("attempts", "drop_lowest", "grace_minutes", "per_day", "steps", "at_most", "similar")
+    keys += ("deadline", "points", "weight", "[groups]", "[extensions.")
+    assert [key for key in keys if key not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("atempts = 'best'", "unknown key atempts .did you mean 'attempts'"),
+        ("attempts = 'first'", "attempts expects one of best, last"),
+        ("[late]\nper_day = 10", "late.per_day expects a number from 0 to 1, got 10"),
+        ("[late]\nper_day = 0.1\nsteps = [[1, 0.5]]", "exclude each other: remove one"),
+        ("[late]\nsteps = [1]", "late.steps expects pairs of hours and share"),
+        ("[assignments.2]", "assignments.2 is not an assignment .did you mean '02'"),
+        (
+            "[assignments.02]\ndeadline = 2026-03-01T23:59:00",
+            "deadline expects a date and time wit",
+        ),
+        ("[assignments.02]\nweigth = 2", "unknown key weigth .did you mean 'weight'"),
+        ("[extensions]\nada = 3", "extensions.ada is a table: write it as"),
+        ("[groups]\na = ['x']\nb = ['x']", "x is in two groups: remove one"),
+        ("groups = 3", "groups is a section: write .groups. above"),
+        ("late = [", " is not TOML"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_file_key_and_cure(write, text, words):
+    with pytest.raises(UsageError, match=rf"course\.toml.*{words}"):
+        read_rules(write(text))
