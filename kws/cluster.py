@@ -2,7 +2,7 @@
 
 Workers read this repository under the same path as here (a shared file system), and nothing of it
 need be installed there. A worker that dies costs nothing: Dask gives its work to another.
-Extra: `pip install 'kws[cluster]'`.
+Extra: `pip install '.[cluster]'` in the folder of this project.
 """
 
 import sys
@@ -88,7 +88,7 @@ def connected(scheduler: str, workers: int | None = None) -> Iterator[Any]:
         import distributed
     except ImportError:
         raise UsageError(
-            "--scheduler needs Dask: install it with pip install 'kws[cluster]'"
+            "--scheduler needs Dask: run pip install '.[cluster]' in the folder of kws"
         ) from None
     with ExitStack() as stack:
         address: Any = scheduler
@@ -111,8 +111,14 @@ def slurm_jobs(count: int) -> Any:
         from dask_jobqueue.slurm import SLURMCluster
     except ImportError:
         raise UsageError(
-            "--scheduler slurm needs dask-jobqueue: install it with pip install 'kws[cluster]'"
+            "--scheduler slurm needs dask-jobqueue: run pip install '.[cluster]' in the folder of kws"
         ) from None
-    cluster = SLURMCluster()
+    try:
+        cluster = SLURMCluster()
+    except ValueError as error:  # it has no default for cores and memory
+        raise UsageError(
+            f"--scheduler slurm: {error}: write cores and memory into ~/.config/dask/jobqueue.yaml"
+        ) from None
+    print(f"{count} SLURM jobs, each of this script:\n{cluster.job_script()}", file=sys.stderr)
     cluster.scale(jobs=count)
     return cluster

@@ -1,12 +1,12 @@
-"""The commands `feedback` and `requests`, see `grader.batch.feedback`, `grader.batch.requests`."""
+"""The commands `feedback` and `requests`, see `grader.batch.student_folders`, `grader.batch.requests`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from grader.batch.feedback import release_feedback
 from grader.batch.requests import answer_requests
+from grader.batch.student_folders import release_feedback
 
 GRADED = typer.Argument(help="Folder of `grader grade`.")
 OUT = typer.Option(help="Folder for what the students get.")

@@ -28,9 +28,9 @@ from grader.batch.roster import (
     read_roster,
 )
 from grader.batch.workers import Workers
-from grader.core.course_rules import CourseRules, read_rules
 from grader.core.outcomes import Report, Verdict
 from grader.core.text import shown
+from grader.reports.course_rules import CourseRules, read_rules
 from kws.errors import UsageError
 
 WALL, WALL_RETRAIN = 900.0, 7200.0  # seconds for one student's submission
@@ -169,10 +169,11 @@ def grade_class(
         )
         handled = {one.key for one in graded}
         earlier = {key: words for key, words in store.remarks().items() if key not in handled}
-        when = store.about()["when"] if store.rules() else {}
-        for one in graded if store.rules() else ():
-            date = one.submission.entry.when.isoformat()
-            when.setdefault(one.key[0], {})[one.key[1]] = date
+        when = store.about()["when"]
+        if store.rules():
+            for one in graded:
+                date = one.submission.entry.when.isoformat()
+                when.setdefault(one.key[0], {})[one.key[1]] = date
         files = store.finish(
             {**earlier, **new_remarks},
             missing={student.id: student.name for student in missing},

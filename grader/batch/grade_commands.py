@@ -14,7 +14,7 @@ from grader.batch.regrade import as_csv, changes, table
 from grader.batch.remarks import read_deadline
 from grader.batch.summary import summary
 from grader.batch.workers import Workers
-from grader.core.course_rules import TEMPLATE, read_rules
+from grader.reports.course_rules import TEMPLATE, read_rules
 from kws.errors import UsageError
 from kws.files import write_bytes
 

@@ -30,10 +30,10 @@ from grader.authoring.reference import reference_prints
 from grader.authoring.written_questions import written_questions
 from grader.batch.platforms import PlatformTable, by_id
 from grader.batch.remarks import Key
-from grader.core.course_rules import CourseRules, Grade, read_rules
 from grader.core.outcomes import Report, Verdict
 from grader.core.written import Mark, WrittenAnswer, with_written
 from grader.reports import class_page, gradebook, page
+from grader.reports.course_rules import CourseRules, Grade, read_rules
 from grader.reports.similar_page import similar_page
 from grader.reports.similarity import Pair, similar_pairs
 from kws.errors import UsageError

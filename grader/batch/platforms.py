@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS
-from grader.core.course_rules import Grade
 from grader.core.csv_rows import read_rows
 from grader.core.text import one_line
+from grader.reports.course_rules import Grade
 from grader.reports.gradebook import CANVAS_COLUMNS, as_csv
 from grader.reports.scorecard import points
 from kws.errors import UsageError, did_you_mean

@@ -9,9 +9,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from grader.batch.feedback import REQUEST
 from grader.batch.output import Store
 from grader.batch.regrade import Change, compare, describe_check
+from grader.batch.student_folders import REQUEST
 from grader.core.outcomes import Report
 from grader.core.tables import parse_toml
 from grader.core.text import one_line

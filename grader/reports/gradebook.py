@@ -16,9 +16,9 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from grader.core.course_rules import CourseRules, Grade
 from grader.core.outcomes import Report, Verdict
 from grader.core.text import one_line
+from grader.reports.course_rules import CourseRules, Grade
 from grader.reports.scorecard import points
 
 CANVAS_COLUMNS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")

@@ -113,7 +113,9 @@ def list_models(console: Any) -> None:
         sizes = (f"{count:,}", str(config.num_features), str(config.num_classes))
         table.add_row(name, *sizes, entry.about)
     console.print(table)
-    console.print(f"with kws[pretrained], reading waveforms: {', '.join(PRETRAINED)}", markup=False)
+    console.print(
+        f"with '.[pretrained]' installed, reading waveforms: {', '.join(PRETRAINED)}", markup=False
+    )
 
 
 def describe(console: Any, name: str, config: Any, budget: int | None, *, with_parts: bool) -> None:

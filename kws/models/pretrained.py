@@ -2,7 +2,7 @@
 
 Each brings a front end of its own, so both read waveforms (`features.kind = "waveform"`), all of
 one length. Their weights are random until `load_pretrained` takes published ones from a folder or,
-by name, from the hub that transformers asks. Extra: `pip install 'kws[pretrained]'`.
+by name, from the hub that transformers asks. Extra: `pip install '.[pretrained]'`.
 
 Sources: Baevski et al. 2020, "wav2vec 2.0" (https://arxiv.org/abs/2006.11477); Gong et al. 2021,
 "AST: Audio Spectrogram Transformer" (https://arxiv.org/abs/2104.01778).
@@ -247,5 +247,5 @@ def _transformers() -> Any:
         return importlib.import_module("transformers")
     except ImportError:
         raise UsageError(
-            "wav2vec 2.0 and AST need transformers: pip install 'kws[pretrained]'"
+            "wav2vec 2.0 and AST need transformers: run pip install '.[pretrained]' in the folder of kws"
         ) from None

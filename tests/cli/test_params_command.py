@@ -19,7 +19,7 @@ def test_without_a_model_every_model_is_listed_with_its_size(kws):
     assert outcome.code == 0
     assert listed.keys() - {"model"} == {*MODELS, *RECOGNIZERS}
     assert listed["kwt-1"][:3] == ["607,308", "40", "12"]
-    assert "with kws[pretrained], reading waveforms: wav2vec2, ast" in outcome.out
+    assert "with '.[pretrained]' installed, reading waveforms: wav2vec2, ast" in outcome.out
     assert listed["homework-baseline"][:3] == ["125,896", "40", "600"]
 
 

@@ -181,7 +181,7 @@ class TestCommand:
         assert code == 2
         assert (
             err
-            == "experiments: --scheduler needs Dask: install it with pip install 'kws[cluster]'\n"
+            == "experiments: --scheduler needs Dask: run pip install '.[cluster]' in the folder of kws\n"
         )
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from grader.batch.feedback import release_feedback
 from grader.batch.grade_class import Settings, grade_class
 from grader.batch.output import Store
 from grader.batch.platforms import by_id, canvas_columns
 from grader.batch.requests import answer_requests
 from grader.batch.roster import read_roster
+from grader.batch.student_folders import release_feedback
 from grader.batch.workers import Workers
 from kws.errors import UsageError
 

@@ -1,17 +1,22 @@
 """The same work on a Dask cluster of processes, one of which dies in the middle."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 from distributed import LocalCluster
 
+from grader import ROOT
 from grader.batch.grade_class import Settings, grade_class
 from grader.batch.workers import Workers
 from grader.core.outcomes import Verdict
 from kws.errors import UsageError
+from tests.conftest import PATIENCE
 
 STUDENTS = 8
 
@@ -78,3 +83,42 @@ def test_a_tier_that_workers_lack_and_a_scheduler_that_does_not_answer_are_refus
     monkeypatch.setattr("kws.cluster.CONNECT", "0.2s")
     with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
         Workers(scheduler="tcp://127.0.0.1:1").__enter__()
+
+
+SBATCH = """\
+#!/usr/bin/env bash
+# What SLURM does with a script: keep it, start it, say which job it is.
+cp "$1" "$JOBS/$$.sh"
+bash "$JOBS/$$.sh" > "$JOBS/$$.log" 2>&1 &
+echo "Submitted batch job $$"
+"""
+
+
+@pytest.mark.slow
+def test_slurm_starts_the_script_that_is_printed(hand_in, tmp_path):
+    folder, tools = hand_in("alice"), tmp_path / "bin"
+    tools.mkdir()
+    for name, text in (("sbatch", SBATCH), ("scancel", "#!/bin/sh\nexit 0\n")):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    (tmp_path / "jobs").mkdir()
+    environ = {
+        **os.environ,
+        "PATH": f"{tools}:{os.environ['PATH']}",
+        "JOBS": str(tmp_path / "jobs"),
+        "DASK_CONFIG": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "grader", "grade", str(folder), "--scheduler", "slurm"]
+    command += ["--workers", "1", "--assignment", "02", "--out", str(tmp_path / "out")]
+    options = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": PATIENCE}
+    refused = subprocess.run(command, env=environ, **options)
+    assert refused.returncode == 2
+    assert "write cores and memory into ~/.config/dask/jobqueue.yaml" in refused.stderr
+    environ |= {"DASK_JOBQUEUE__SLURM__CORES": "1", "DASK_JOBQUEUE__SLURM__MEMORY": "2GB"}
+    done = subprocess.run(command, env=environ, **options)
+    assert done.returncode == 0, done.stderr
+    (script,) = (tmp_path / "jobs").glob("*.sh")
+    assert script.read_text().strip() in done.stderr
+    assert "#SBATCH --mem=2G" in script.read_text()
+    (report,) = (tmp_path / "out").glob("reports/alice/02.json")
+    assert json.loads(report.read_text())["checks"][0]["earned"] > 0

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from grader.core.course_rules import TEMPLATE, CourseRules, Grade, Late, read_rules
+from grader.reports.course_rules import TEMPLATE, CourseRules, Grade, Late, read_rules
 from kws.errors import UsageError
 from tests.grader.batch.made_up import check, report_of
 
