@@ -111,7 +111,8 @@ def slurm_jobs(count: int) -> Any:
         from dask_jobqueue.slurm import SLURMCluster
     except ImportError:
         raise UsageError(
-            "--scheduler slurm needs dask-jobqueue: run pip install '.[cluster]' in the folder of kws"
+            "--scheduler slurm needs dask-jobqueue: run pip install '.[cluster]' in the folder "
+            "of kws"
         ) from None
     try:
         cluster = SLURMCluster()

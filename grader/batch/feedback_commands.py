@@ -1,4 +1,4 @@
-"""The commands `feedback` and `requests`, see `grader.batch.student_folders`, `grader.batch.requests`."""
+"""The commands `feedback` and `requests`: see `student_folders` and `requests` beside this file."""
 
 from pathlib import Path
 from typing import Annotated

@@ -247,5 +247,6 @@ def _transformers() -> Any:
         return importlib.import_module("transformers")
     except ImportError:
         raise UsageError(
-            "wav2vec 2.0 and AST need transformers: run pip install '.[pretrained]' in the folder of kws"
+            "wav2vec 2.0 and AST need transformers: run pip install '.[pretrained]' in the "
+            "folder of kws"
         ) from None

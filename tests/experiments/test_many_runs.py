@@ -179,10 +179,8 @@ class TestCommand:
         monkeypatch.setitem(sys.modules, "distributed", None)
         code, _, err = run("words", "gru", "--scheduler", "tcp://127.0.0.1:1")
         assert code == 2
-        assert (
-            err
-            == "experiments: --scheduler needs Dask: run pip install '.[cluster]' in the folder of kws\n"
-        )
+        cure = "run pip install '.[cluster]' in the folder of kws"
+        assert err == f"experiments: --scheduler needs Dask: {cure}\n"
 
 
 @pytest.fixture
