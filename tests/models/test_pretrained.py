@@ -170,7 +170,7 @@ def test_incomplete_weights_are_refused(name, published):
 
 def test_without_transformers_the_sentence_names_the_extra(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(UsageError, match=r"pip install 'kws\[pretrained\]'"):
+    with pytest.raises(UsageError, match=r"pip install '\.\[pretrained\]'"):
         small(name)
 
 
