@@ -135,7 +135,8 @@ def course(path: Annotated[Path, typer.Argument(help="The file.")] = Path("cours
         _print([f"written: {path}; edit it, and run the same command to check it"])
         return
     rules = read_rules(path)
-    _print([f"{path}: {len(rules.assignments)} assignments, {len(rules.groups)} groups, correct"])
+    numbers, groups = len(rules.assignments), len(rules.groups)
+    _print([f"{path} is correct; assignments: {numbers}, groups: {groups}"])
 
 
 def _print(lines: Sequence[str]) -> None:

@@ -50,7 +50,7 @@ def release_feedback(graded: Path, out: Path, not_before: str | None = None) -> 
     store = Store(graded)
     pages = {path.stem: path.read_bytes() for path in sorted(graded.glob("pages/*.html"))}
     if not pages:
-        raise UsageError(f"{graded} has no students' pages: give --graded the folder of `grade`")
+        raise UsageError(f"{graded} has no students' pages: name the folder that `grade` wrote")
     with store.locked():
         for student, data in pages.items():
             write_bytes(out / "students" / student / PAGE, data)
