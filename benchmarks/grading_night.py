@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 
 sys.path.append(str(ROOT))  # the grader is run from its repository, not installed
 from grader.adapters import ASSIGNMENTS, Assignment, get_assignment
-from grader.authoring.answers import exported_cells, load_answers
+from grader.authoring.reference import exported_cells, load_answers
 from grader.course.hidden import clean_clips, digits, keywords, speech, synthesized
 from grader.course.mistakes.planted import edited, solution
 from kws.parallel import cores

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from grader.authoring.written_questions import written_questions
+from grader.authoring.build import written_questions
 from grader.submission.written_cells import find_answers
 from kws.course.folders import stem_of
 from kws.student.released import released

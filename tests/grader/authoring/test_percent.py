@@ -5,7 +5,7 @@ import pytest
 
 from grader import ROOT
 from grader.authoring.build import solution_scripts
-from grader.authoring.percent import read_percent
+from grader.authoring.markers import read_percent
 from tests.grader.authoring.conftest import ATTENTION, SOUND
 from tests.grader.conftest import code_beside
 

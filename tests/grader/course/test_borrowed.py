@@ -6,15 +6,15 @@ import pytest
 import torchaudio  # noqa: F401  (two of them borrow from it)
 
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.answers import exported_cells, load_answers
+from grader.authoring.reference import exported_cells, load_answers
 from grader.core.outcomes import Reason, Stopped
 from grader.course.mistakes.mistake import Borrowed
 from grader.course.mistakes.planted import edited, planted, solution
 from grader.course.trials import expect_as_ours
 from grader.grading.feedback import Failure
+from grader.grading.student_program import forbidden_uses
 from grader.sandbox import Code
 from grader.submission import read_submissions
-from grader.submission.forbidden import forbidden_uses
 from kws.course.trial import find_trial
 
 SEED = 11

@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import pytest
 
-from grader.authoring.answers import exported_cells, load_answers
-from grader.authoring.percent import read_percent
+from grader.authoring.markers import read_percent
+from grader.authoring.reference import exported_cells, load_answers
 from grader.course.mistakes.planted import mistaken, planted, solution
 from kws.course.checking import NotStarted, Unmet, forget_checks, lines_go_to
 

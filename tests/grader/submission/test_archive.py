@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from grader.core.text import MAX_NOTES, bounded, short
 from grader.submission import read_submissions
 from grader.submission.archive import MAX_NAME, Collected, collect
-from grader.submission.decoding import MAX_NOTES, bounded, short
 from tests.grader.submission.conftest import CATALOG, cell, dump, is_right, make_notebook, run
 
 MUCH = 50_000  # characters: more than anybody reads

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grader.submission import read_submissions
-from grader.submission.outputs import Slim
+from grader.submission.ipynb import Slim
 from tests.grader.submission.conftest import (
     ATTEND,
     BLANK,
