@@ -16,8 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from kws.audio.features import speaker_log_mel
-from kws.audio.length import pad_or_trim
+from kws.audio.features import pad_or_trim, speaker_log_mel
 from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, read_audio
 from kws.data.features_file import read_features
 from kws.data.listing import AUDIO_SUFFIXES

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from kws.audio.normalize import Normalizer
 from kws.data.protocols import require_same_labels
 from kws.errors import UsageError
-from kws.training.checkpoint import checkpoint_of, read_checkpoint
-from kws.training.model import restore_model
+from kws.training.checkpoint import checkpoint_of, read_checkpoint, restore_model
 from kws.training.recipe import Recipe, compute_features
 
 

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from torch import nn
 
 from kws.models.branchformer import BranchformerLayer
-from kws.models.classifier import Classifier
+from kws.models.classifier import FRONT_ENDS, Classifier, SequenceClassifier
 from kws.models.conformer import Conformer
 from kws.models.pooling import make_pooling
 from kws.models.positional import ENCODER_POSITIONS, SinusoidalPositions
-from kws.models.sequence_classifier import FRONT_ENDS, SequenceClassifier
 from kws.models.transformer import EncoderLayer, TransformerEncoder
 from kws.settings import Finite, Layers, Size, SizeOrZero
 

@@ -10,8 +10,7 @@ import torch
 from kws.audio.normalize import Normalizer
 from kws.errors import UsageError
 from kws.inference.trained import Trained, load_model
-from kws.training.checkpoint import read_checkpoint, save_checkpoint
-from kws.training.model import initialize_from, new_model
+from kws.training.checkpoint import initialize_from, new_model, read_checkpoint, save_checkpoint
 from kws.training.recipe import compute_features, parse_recipe
 from tests.conftest import state_of
 
