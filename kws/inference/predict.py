@@ -22,7 +22,7 @@ from kws.data.features_file import read_features
 from kws.data.listing import AUDIO_SUFFIXES
 from kws.data.speaker_layout import TESTDATA, read_test_names
 from kws.errors import UsageError
-from kws.inference.trained import Trained
+from kws.training.checkpoint import Trained
 
 WINDOW_HOP = CLIP_SAMPLES // 2  # samples, 0.5 s
 FEATURE_SUFFIX = ".pt"
