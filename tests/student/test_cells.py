@@ -27,13 +27,10 @@ def test_what_a_kernel_accepts_beyond_python_is_taken_out(source, python):
     assert as_python(source) == python
 
 
-def test_a_broken_cell_still_says_which_checks_it_holds():
+def test_a_broken_cell_still_says_which_checks_it_holds_and_malformed_ones_hold_nothing():
     source = 'with check("2.1-a", "title"):\n    pass\nwith check(\n    "2.1-b", "b"\n):\n    pass'
     assert checks_in(source) == {"2.1-a": "title", "2.1-b": "b"}
     assert list(checks_in(source + "\nx = (")) == ["2.1-a", "2.1-b"]
-
-
-def test_malformed_cells_count_and_hold_nothing():
     cells = cells_of({"cells": [None, {"cell_type": 3, "metadata": 5, "source": None}, {}]})
     found = [(cell.number, cell.kind, cell.tags) for cell in cells]
     assert found == [(2, "raw", ()), (3, "raw", ())]

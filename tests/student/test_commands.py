@@ -95,7 +95,7 @@ def test_watch_checks_again_when_the_notebook_is_saved(folder, kws, monkeypatch)
     assert "\x1b" not in text
 
 
-def test_hints_have_three_levels_and_think_prints_questions_and_answers(folder, kws):
+def test_reset_says_what_changed_and_where_the_copy_is_and_hints_have_three_levels(folder, kws):
     texts = [kws("hint", "2.1", "--level", level)[1] for level in (1, 2, 3)]
     assert "A soft look-up" in texts[0]
     assert "more: kws hint 2.1 --level 2" in texts[0]
@@ -108,9 +108,6 @@ def test_hints_have_three_levels_and_think_prints_questions_and_answers(folder, 
     assert "Think:" in text
     assert "part of the sum went to the" in " ".join(text.split())
     assert not set("$\\*") & set(text)
-
-
-def test_reset_says_what_changed_and_where_the_copy_is(folder, kws):
     folder.fill("02")
     code, text = kws("reset", "2.1")
     assert code == 0

@@ -27,9 +27,13 @@ NUMBERS = sorted(released())
 TASKS = [(number, task) for number in NUMBERS for task in tasks_of(number)]
 
 
-def test_every_solution_is_released():
+def test_every_solution_is_released_and_every_question_to_think_about_has_its_answer():
     stems = sorted(path.stem for path in (ROOT / "solutions").glob("[0-9]*.py"))
     assert [stem_of(number) for number in released()] == stems
+    for number in NUMBERS:
+        text = released()[number].read_text(encoding="utf-8")
+        asked = len(re.findall(r"\*\*(?:Think|Before you go on):", text))
+        assert sum(len(each.thoughts) for each in tasks_of(number).values()) == asked > 0
 
 
 def has_hints(number: str) -> bool:
@@ -71,13 +75,6 @@ def test_the_steps_are_those_of_the_solution_and_no_hint_holds_an_answer(number)
     assert find_leaks({"hints": "\n".join(output).encode()}, secrets_of_solution(path)) == []
     named = f"{path.stem}.safetensors" if ASSIGNMENTS[number].weights else None
     assert weights_asked(number) == named
-
-
-def test_every_question_to_think_about_has_its_answer():
-    for number in NUMBERS:
-        text = released()[number].read_text(encoding="utf-8")
-        asked = len(re.findall(r"\*\*(?:Think|Before you go on):", text))
-        assert sum(len(each.thoughts) for each in tasks_of(number).values()) == asked > 0
 
 
 def test_questions_of_suspects_are_found_wherever_they_are_and_sections_end_at_the_next():

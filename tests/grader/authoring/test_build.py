@@ -38,14 +38,13 @@ def test_staff_cells_are_dropped_and_all_else_reaches_the_student_with_its_tags_
     assert tasks == [None, None, None, {"task": "2.1"}, None, {"task": "2.2"}, None]
 
 
-def test_the_notebook_is_valid_and_names_its_assignment_and_cells(notebook):
+def test_the_notebook_is_valid_names_its_assignment_and_keeps_a_comment_that_looks_like_a_magic(
+    notebook, course
+):
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     assert notebook.metadata.kws == {"assignment": "02"}
     assert [cell.id for cell in notebook.cells] == [f"02-attention-{n:03d}" for n in range(1, 8)]
-
-
-def test_a_comment_that_looks_like_a_magic_stays_a_comment(course):
     path = course / "solutions" / "01_sound.py"
     path.write_text("# %%\n# %time\n# !ls\nx = 1\n", encoding="utf-8")
     assert '"# %time\\n"' in build_notebook(path)

@@ -18,13 +18,15 @@ def run(pieces, **there):
     return names
 
 
-def test_the_answer_of_one_task_runs_alone_without_what_it_does_not_need(course):
+def test_the_answer_of_one_task_runs_alone_and_one_that_nobody_answers_is_refused(course):
     pieces = reference_pieces(ATTENTION, "2.1", course)
     assert [piece.names for piece in pieces] == [("math",), ("torch",), ("attend",)]
     assert run(pieces)["attend"](*torch.ones(3, 2, 3, 7, 5)).shape == (2, 3, 7, 5)
     lines = (course / "solutions" / "02_attention.py").read_text(encoding="utf-8").splitlines()
     assert pieces[-1].where == "02_attention.py"
     assert lines[pieces[-1].line - 1] == pieces[-1].source.splitlines()[0]
+    with pytest.raises(UsageError, match=r"02_attention\.py: no exported cell answers task 2\.9"):
+        reference_pieces(ATTENTION, "2.9", course)
 
 
 def test_given_code_that_an_answer_needs_comes_with_it_and_other_answers_are_the_students(course):
@@ -32,11 +34,6 @@ def test_given_code_that_an_answer_needs_comes_with_it_and_other_answers_are_the
     assert "attend" not in {name for piece in pieces for name in piece.names}
     heads = run(pieces, attend=lambda q, k, v: v)["Heads"]
     assert heads(7).projection.in_features == 35  # given() and WIDTH
-
-
-def test_a_task_that_nobody_answers_is_refused(course):
-    with pytest.raises(UsageError, match=r"02_attention\.py: no exported cell answers task 2\.9"):
-        reference_pieces(ATTENTION, "2.9", course)
 
 
 @pytest.mark.parametrize(

@@ -80,22 +80,19 @@ def only_report(answer: dict) -> Report:
     return Report.from_json(row["report"])
 
 
-def test_a_job_is_answered_with_a_report_the_same_each_time(evaluator, job):
+def test_a_job_is_answered_with_the_same_report_each_time_but_not_where_that_is_current(
+    evaluator, job
+):
     first, second = (evaluator.ask(job()) for _ in range(2))
     assert first["graded"] == second["graded"]
     report = only_report(first)
     assert (report.student, report.assignment, report.score) == ("alice", "02", 0)
     assert {check.reason for check in report.checks} == {Reason.MISSING}
-
-
-def test_a_report_that_is_current_is_not_made_again(evaluator, job):
-    report = only_report(evaluator.ask(job()))
     key = [report.digest, report.checks_digest, report.seed_id, report.tier]
     (row,) = evaluator.ask(job(have={"02": key}))["graded"]
     assert row["report"] is None
-    for at in range(4):
-        stale = [*key[:at], "other", *key[at + 1 :]]
-        assert only_report(evaluator.ask(job(have={"02": stale}))) == report
+    stale = [key[0], "other", *key[2:]]  # which of the four differs: see test_job.py
+    assert only_report(evaluator.ask(job(have={"02": stale}))) == report
 
 
 def test_what_cannot_be_opened_waits_for_a_person_and_says_why(evaluator, job, tmp_path):

@@ -21,7 +21,9 @@ def result_of(*reports: Report, **more) -> ClassResult:
     return ClassResult(**{"graded": graded, "whole": reports, "info": info, **nothing, **more})
 
 
-def test_nothing_that_a_student_or_a_roster_says_acts_on_the_terminal(open_report, tmp_path):
+def test_nothing_that_a_student_a_roster_or_a_change_says_acts_on_the_terminal(
+    open_report, tmp_path, report
+):
     check = replace(open_report.checks[0], message=EVIL)
     submission = StudentSubmission(student=EVIL, name=EVIL, entry=entry(EVIL))
     batch = result_of(
@@ -37,6 +39,11 @@ def test_nothing_that_a_student_or_a_roster_says_acts_on_the_terminal(open_repor
     output = summary(batch)
     assert all(line.isprintable() for line in output)
     assert sum("graded 2 of 2" in line for line in output) == 7
+    first = replace(report.checks[0], earned=0.0, message=EVIL)
+    after = replace(report, student=EVIL, checks=(first, *report.checks[1:]))
+    change = compare(report, after)
+    assert change is not None
+    assert all(line.isprintable() for line in table([change]))
 
 
 def test_a_line_says_what_is_open_and_counts_what_waits_for_marks(report):
@@ -48,11 +55,3 @@ def test_a_line_says_what_is_open_and_counts_what_waits_for_marks(report):
     assert f"{len(whole)} submissions: 2 wait for marks; mean" in output[0]
     assert output[0].endswith(f"{points(written.points)} more are open")
     assert "written answers to mark: 2 (python -m grader written)" in output
-
-
-def test_no_change_acts_on_the_terminal(report):
-    first = replace(report.checks[0], earned=0.0, message=EVIL)
-    after = replace(report, student=EVIL, checks=(first, *report.checks[1:]))
-    change = compare(report, after)
-    assert change is not None
-    assert all(line.isprintable() for line in table([change]))

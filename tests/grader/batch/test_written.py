@@ -60,22 +60,22 @@ def test_each_of_three_assignments_asks_for_words_and_ours_stay_with_the_staff(r
     assert "ANSWER" not in released
 
 
-def test_text_and_pictures_of_the_cell_are_the_answer_and_an_untouched_one_is_blank(released):
+def test_text_and_pictures_are_the_answer_an_untouched_one_is_blank_and_half_a_file_none(
+    released,
+):
     answer = found(answered(released, "two *models*", PIXEL))
     assert (answer.text, answer.images) == ("two *models*", (f"data:image/png;base64,{PIXEL}",))
     assert found(released).blank
     assert found(released).found
     assert not found("def collate(): pass").found
-    for image, kind in (
+    odd = [
         ("no base 64!", "image/png"),
         (PIXEL, "image/svg+xml"),
         ("aGVsbG8=", "image/png"),
         (3, "x"),
-    ):
+    ]
+    for image, kind in odd:
         assert found(answered(released, "text", image, kind)).images == ()  # no picture
-
-
-def test_no_answer_is_read_from_half_a_file(released):
     text = json.dumps(answered(released, "why not"))
     assert found(text).text == "why not"
     assert not found(text[:-40]).found
@@ -268,24 +268,26 @@ def test_a_changed_answer_is_open_again(marked_class, released):
     assert {r.student: r.open_points for r in store.whole(store.reports())}["ada"] == 4
 
 
-def test_a_wrong_table_changes_nothing(marked_class):
-    folder, store = marked_class
-    mark_written(folder, store.out)
-    marks = fill(store, ada="3", bob="400")
-    files = [path for path in store.out.rglob("*") if path.is_file()]
-    before = {path: path.read_bytes() for path in files}
-    with pytest.raises(UsageError, match="line 2: 400 points"):
-        mark_written(folder, store.out, marks=marks)
-    assert {path: path.read_bytes() for path in files} == before
-
-
-def test_a_table_that_somebody_filled_in_is_never_overwritten(marked_class):
+def test_what_is_filled_in_is_never_overwritten_and_a_wrong_table_or_another_run_changes_nothing(
+    marked_class,
+):
     folder, store = marked_class
     mark_written(folder, store.out)
     path = fill(store, ada="3")
     filled = path.read_bytes()
     assert "kept: " in "\n".join(mark_written(folder, store.out))
     assert path.read_bytes() == filled
+    marks = fill(store, ada="3", bob="400")
+    files = [path for path in store.out.rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    with pytest.raises(UsageError, match="line 2: 400 points"):
+        mark_written(folder, store.out, marks=marks)
+    with store.locked(), pytest.raises(UsageError, match="another run"):
+        mark_written(folder, store.out)
+    assert {path: path.read_bytes() for path in files} == before
+    table(store.out / "marks.json", "{")
+    with pytest.raises(UsageError, match="take it from a backup"):
+        store.marks()
 
 
 def test_an_anonymous_page_names_nobody_and_its_marks_find_their_students(marked_class):
@@ -306,12 +308,3 @@ def test_open_answers_are_no_zero_in_the_tables(report):
     assert list(csv.reader(io.StringIO(canvas([whole]).decode())))[2][-1] == ""
     assert "not marked yet" in page([whole]).decode()
     assert "score" not in json.loads(results([whole]))["tests"][-1]
-
-
-def test_a_damaged_file_of_marks_and_another_run_that_writes_are_refused(marked_class):
-    folder, store = marked_class
-    with store.locked(), pytest.raises(UsageError, match="another run"):
-        mark_written(folder, store.out)
-    table(store.out / "marks.json", "{")
-    with pytest.raises(UsageError, match="take it from a backup"):
-        store.marks()

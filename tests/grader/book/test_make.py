@@ -61,14 +61,13 @@ def test_nothing_that_is_staged_holds_an_answer(staged):
     assert find_leaks(files, (*all_answers(), *withheld_code())) == []
 
 
-def test_each_section_has_the_address_that_students_pages_link_to(staged):
+def test_each_section_has_its_address_and_what_repeats_an_earlier_answer_or_a_module_is_left_out(
+    staged,
+):
     text = (staged / "assignments" / "02_attention.ipynb").read_text()
     cells = ["".join(cell["source"]) for cell in json.loads(text)["cells"]]
     assert any(cell.startswith("(section-2-1)=\n## 2.1 A weighted average") for cell in cells)
     assert sum("(section-2-" in cell for cell in cells) == 7
-
-
-def test_what_repeats_an_earlier_answer_or_a_module_is_left_out(staged):
     text = (staged / "assignments" / "04_conformer.ipynb").read_text()
     assert "Left out here, as it repeats the answer to 3.5" in text
     text = (staged / "assignments" / "09_codes.ipynb").read_text()
@@ -82,14 +81,11 @@ def test_what_repeats_an_earlier_answer_or_a_module_is_left_out(staged):
     assert {f"kws.{name}" for name in used} <= there
 
 
-def test_sphinx_is_run_and_its_complaint_told(tmp_path):
+def test_a_complaint_of_sphinx_and_a_site_at_fault_are_told(tmp_path):
     with pytest.raises(UsageError, match=r"absent/python: cannot be run .*: run make book"):
         make.run_sphinx(tmp_path / "absent/python", tmp_path, tmp_path)
     with pytest.raises(UsageError, match=r"Sphinx complained, correct what it names: .*sphinx"):
         make.run_sphinx(tmp_path.joinpath(sys.executable), tmp_path, tmp_path)
-
-
-def test_a_site_at_fault_is_refused(tmp_path):
     (tmp_path / "index.html").write_text('<a href="gone.html">')
     with pytest.raises(UsageError, match=r"links of the book lead nowhere: index.html: gone.html"):
         make.refuse_faults(tmp_path)

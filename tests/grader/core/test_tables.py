@@ -46,7 +46,9 @@ def test_what_is_not_toml_is_named_with_its_line():
         parse_toml("a = 1\nb = ]", Path("a.toml"))
 
 
-def test_the_table_of_contents_is_read_without_a_piece_of_our_answers(tmp_path):
+def test_the_table_of_contents_is_read_without_our_answers_and_a_group_stands_for_its_names(
+    tmp_path,
+):
     """The process that forks for students' code has read it."""
     path = tmp_path / "a02_attention" / FILE
     path.parent.mkdir()
@@ -54,9 +56,6 @@ def test_the_table_of_contents_is_read_without_a_piece_of_our_answers(tmp_path):
     path.write_text(head + "\nthis = is not read", encoding="utf-8")
     assert read_assignment(path) == ASSIGNMENTS["02"]
     assert all("put = " not in text for text in map(repr, ASSIGNMENTS.values()))
-
-
-def test_a_group_stands_for_its_names(tmp_path):
     path = tmp_path / "a10_energy" / FILE
     path.parent.mkdir()
     task = '[[task]]\nid = "10.1"\ntitle = "T"\nnames = ["f"]\nforbidden = ["two", "torch.sum"]\n'

@@ -7,16 +7,13 @@ from grader.course.mistakes.planted import as_notebook, edited, mistaken, plante
 from kws.errors import UsageError
 
 
-def test_an_edit_changes_what_it_names_and_nothing_else():
+def test_an_edit_changes_what_it_names_and_fits_once_or_is_an_error():
     text = edited("02")
     assert text == solution("02").read_bytes()
     changed = text.replace(b"def attend(", b"def intend(")
     assert edited("02", [("def attend(", "def intend(")]) == changed
     mistake = next(one for one in planted("05").mistakes if len(one.edits) > 1)
     assert mistaken("05", [mistake]) == edited("05", mistake.edits)
-
-
-def test_an_edit_that_does_not_fit_once_and_an_unknown_assignment_are_errors():
     for old in ("no such text", "import"):
         with pytest.raises(UsageError, match="does not fit its solution"):
             edited("02", [(old, "")])

@@ -73,15 +73,6 @@ def test_a_fault_of_ours_leaves_the_points_open_and_shows_no_value(error):
     assert "3 == 4" not in messages
 
 
-def test_a_share_of_the_points_that_is_none_and_the_line_of_a_fault_are_for_the_staff():
-    with pytest.raises(AttributeError) as fault:
-        judge(None, None, None)  # pyright: ignore[reportArgumentType]
-    assert "grading_run.py:" in judged(fault.value).facts[STAFF]
-    for share in (-0.1, 1.1, math.nan):
-        with pytest.raises(ValueError, match="not between 0 and 1"):
-            Record().partial(share, "")
-
-
 @pytest.mark.parametrize(("share", "earned"), [(0.5, 1.5), (1 / 3, 1.0), (0.111, 0.33), (0, 0)])
 def test_a_share_of_the_points_is_earned_to_the_cent(share, earned):
     record = Record()
@@ -90,7 +81,7 @@ def test_a_share_of_the_points_is_earned_to_the_cent(share, earned):
     assert (result.earned, result.reason, result.hint) == (earned, Reason.PARTIAL, "more?")
 
 
-def test_the_smallest_share_counts_a_whole_one_is_all_points_and_a_wrong_answer_none():
+def test_the_smallest_share_counts_and_one_that_is_none_is_a_fault_of_ours_with_its_line():
     record, whole = Record(), Record()
     for share in (0.75, 0.25, 0.5):
         record.partial(share, f"{share} reached")
@@ -99,6 +90,12 @@ def test_the_smallest_share_counts_a_whole_one_is_all_points_and_a_wrong_answer_
     assert judged(Failure("it is off"), record).earned == 0
     whole.partial(1, "all")
     assert judged(record=whole).passed
+    with pytest.raises(AttributeError) as fault:
+        judge(None, None, None)  # pyright: ignore[reportArgumentType]
+    assert "grading_run.py:" in judged(fault.value).facts[STAFF]
+    for share in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match="not between 0 and 1"):
+            Record().partial(share, "")
 
 
 def test_facts_are_plain_survive_a_failure_and_pictures_hold_what_json_can_hold():
@@ -161,7 +158,9 @@ def test_a_check_nobody_reported_earns_nothing_and_is_open_if_the_run_was_interr
     assert report.verdict is Verdict.PERSON
 
 
-def test_a_check_is_blocked_by_one_that_earned_nothing_not_by_a_fault_of_ours_or_some_points(run):
+def test_a_check_is_blocked_by_one_that_earned_nothing_not_by_a_fault_of_ours_or_some_points(
+    run,
+):
     put(run, "2.1-a")
     put(run, "2.2-c", Failure("off"))
     assert run.blocked_by(a_check("2.3-d", after=("2.1-a", "2.2-c"))) == "2.2-c"

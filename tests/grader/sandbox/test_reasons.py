@@ -63,18 +63,15 @@ def test_too_much_memory_is_reported_as_memory(student, name):
     assert reason(getattr(student(BAD), name)) in ends
 
 
-def test_threads_without_end_end(bad):
-    ends = (Reason.ERROR, Reason.MEMORY, Reason.KILLED, Reason.TIMEOUT)
-    assert reason(bad.thread_bomb) in ends
-
-
-def test_exceptions_of_any_kind_are_errors_and_the_process_lives(bad):
+def test_threads_without_end_end_and_exceptions_of_any_kind_are_errors_and_the_process_lives(bad):
     messages = {"huge_answer": "too much", "recurse": "RecursionError"}
     for name in ("huge_answer", "recurse", "leave_by_exception", "interrupt", "rude"):
         end = stopped(getattr(bad, name))
         assert end.reason is Reason.ERROR, name
         assert messages.get(name, "") in end.message
         assert bad.fine() == 42
+    ends = (Reason.ERROR, Reason.MEMORY, Reason.KILLED, Reason.TIMEOUT)
+    assert reason(bad.thread_bomb) in ends
 
 
 @pytest.mark.slow  # a tier of its own

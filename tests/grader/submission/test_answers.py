@@ -5,33 +5,28 @@ import sys
 
 import pytest
 
-from grader.submission import read_submissions
 from tests.grader.submission.conftest import (
     ATTEND,
-    CATALOG,
     HEADS,
     IMPORTS,
     cell,
+    dump,
     is_right,
     run,
     steps_in_proportion,
+    write,
 )
-from tests.grader.submission.conftest import dump as dumped
+from tests.grader.submission.conftest import read as submitted
 
 SCRIPT = f"{IMPORTS}\n\n\n{ATTEND}\n"
 
 
 def notebook(*cells: str) -> bytes:
-    return dumped({"cells": [cell("code", source) for source in cells]})
+    return dump({"cells": [cell("code", source) for source in cells]})
 
 
-def read(folder, files: dict[str, bytes | str]):
-    for name, data in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    (submission,) = read_submissions(folder, "02", catalog=CATALOG)
-    return submission
+def read(folder, files: dict):
+    return submitted(write(folder, files))
 
 
 def with_helper(folder, *cells: str, script: str = SCRIPT, name: str = "my_attention.py"):

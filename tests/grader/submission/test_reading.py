@@ -11,11 +11,13 @@ from tests.grader.submission.conftest import (
     ATTEND,
     BLANK,
     CATALOG,
+    NOTEBOOK,
     cell,
     dump,
     is_right,
     make_notebook,
     run,
+    write,
 )
 
 POOL = "def pool(x):\n    return sum(x) / len(x)"
@@ -26,25 +28,21 @@ def speakers(source: str = POOL, **metadata) -> bytes:
 
 
 def put(folder, name: str, data: bytes):
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
+    return write(folder, {name: data}) / name
 
 
 def read(path, assignment=None):
     return read_submissions(path, assignment, catalog=CATALOG)
 
 
-ATTENTION = dump(make_notebook())
 NAMES = ["03_speakers", "03_speakers-Copy1", "anna_03_Speakers_final (2)", "Speakers", "3"]
 NAMES += ["03/notebook", "Assignment 3", "homework-03"]
 FOUND = {  # files, and the assignments that are found in their folder
     **{name: ({f"{name}.ipynb": speakers("x = 3")}, ["03"]) for name in NAMES},
     "metadata": ({"work.ipynb": speakers("x = 3", kws={"assignment": "03"})}, ["03"]),
     "definitions": ({"work.ipynb": speakers()}, ["03"]),
-    "definitions against the name": ({"03_speakers.ipynb": ATTENTION}, ["02"]),
-    "two": ({"a/03_speakers.ipynb": speakers(), "b/02_attention.ipynb": ATTENTION}, ["02", "03"]),
+    "definitions against the name": ({"03_speakers.ipynb": NOTEBOOK}, ["02"]),
+    "two": ({"a/03_speakers.ipynb": speakers(), "b/02_attention.ipynb": NOTEBOOK}, ["02", "03"]),
 }
 
 
@@ -57,13 +55,13 @@ def test_name_metadata_or_definitions_say_which_assignment(tmp_path, case):
 
 
 def test_the_number_of_a_students_folder_is_no_assignment(tmp_path):
-    folder = put(tmp_path, "3/work.ipynb", ATTENTION).parent
+    folder = put(tmp_path, "3/work.ipynb", NOTEBOOK).parent
     assert [each.assignment for each in read(folder)] == ["02"]
 
 
 def test_one_assignment_can_be_asked_for(tmp_path):
     put(tmp_path, "03_speakers.ipynb", speakers())
-    put(tmp_path, "02_attention.ipynb", ATTENTION)
+    put(tmp_path, "02_attention.ipynb", NOTEBOOK)
     put(tmp_path, "model.safetensors", b"weights")
     (submission,) = read(tmp_path, "2")
     assert is_right(run(submission))
@@ -71,7 +69,7 @@ def test_one_assignment_can_be_asked_for(tmp_path):
 
 
 def test_the_one_asked_for_is_there_even_when_nothing_was_handed_in(tmp_path):
-    put(tmp_path, "02_attention.ipynb", ATTENTION)
+    put(tmp_path, "02_attention.ipynb", NOTEBOOK)
     (submission,) = read(tmp_path, "03")
     assert (submission.assignment, submission.pieces) == ("03", ())
     assert "no answer to this assignment was found" in submission.repairs[-2]
@@ -109,11 +107,11 @@ def test_the_file_that_answers_more_counts_and_reading_twice_gives_the_same(tmp_
     blank = make_notebook()
     blank["cells"][2] = cell("code", BLANK)
     put(tmp_path, "02_attention.ipynb", dump(blank))
-    put(tmp_path, "z/02_attention_final.ipynb", ATTENTION)
+    put(tmp_path, "z/02_attention_final.ipynb", NOTEBOOK)
     (submission,) = read(tmp_path)
     assert is_right(run(submission))
-    put(tmp_path, "02_attention.ipynb", ATTENTION)
-    put(tmp_path, "copy.ipynb", ATTENTION)
+    put(tmp_path, "02_attention.ipynb", NOTEBOOK)
+    put(tmp_path, "copy.ipynb", NOTEBOOK)
     assert read(tmp_path) == read(tmp_path)
 
 
@@ -122,7 +120,7 @@ def test_of_files_that_answer_alike_the_notebook_with_the_right_name_counts(tmp_
     other = make_notebook()
     other["cells"].append(cell("code", "OTHER = 1"))
     put(tmp_path, "02_attention (1).ipynb", dump(other))
-    put(tmp_path, "02_attention.ipynb", ATTENTION)
+    put(tmp_path, "02_attention.ipynb", NOTEBOOK)
     (submission,) = read(tmp_path)
     assert "OTHER" not in run(submission)
     assert "and not 02_attention (1).ipynb, 02_attention.py" in submission.repairs[-1]
@@ -213,7 +211,7 @@ def test_the_text_holds_all_code_and_says_where_it_stands(tmp_path):
 
 def test_the_digest_is_of_the_bytes_of_notebook_and_weights_and_not_of_names(tmp_path):
     names = ("02_attention.ipynb", "b/other.ipynb", "c/02_attention.ipynb")
-    for name, data in zip(names, (ATTENTION, ATTENTION, ATTENTION + b" "), strict=True):
+    for name, data in zip(names, (NOTEBOOK, NOTEBOOK, NOTEBOOK + b" "), strict=True):
         put(tmp_path, name, data)
     digests = [read(tmp_path / name)[0].digest for name in names]
     assert digests[0] == digests[1] != digests[2]
