@@ -5,26 +5,14 @@ import pytest
 from kws.course.magics import as_python
 from kws.errors import UsageError
 from kws.student.cells import cells_of, checks_in, read_cells
+from tests.grader.conftest import code_beside
+
+CELLS = code_beside(__file__)["cells"]
 
 
-@pytest.mark.parametrize(
-    ("source", "python"),
-    [
-        ("%matplotlib inline\nx = 1", "pass\nx = 1"),
-        ("!pip install x \\\n    y\nx = 1", "pass\n\nx = 1"),
-        ("if True:\n    !ls\nx = 1", "if True:\n    pass\nx = 1"),
-        ("files = !ls\nx = 1", "files = None\nx = 1"),
-        ("%%time\nx = 1", "pass\nx = 1"),
-        ("%time x = 1", "x = 1"),
-        ("attend?\nx = 1", "pass\nx = 1"),
-        ("%%bash\nls", ""),
-        ("text = '''\n%magic\n!ls'''\n%magic", "text = '''\n%magic\n!ls'''\npass"),
-        ("y = (7\n%3)", "y = (7\n%3)"),
-        ("x = (\n%magic", "x = (\n%magic"),
-    ],
-)
-def test_what_a_kernel_accepts_beyond_python_is_taken_out(source, python):
-    assert as_python(source) == python
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell["source"])
+def test_what_a_kernel_accepts_beyond_python_is_taken_out(cell):
+    assert as_python(cell["source"]) == cell["python"]
 
 
 def test_a_broken_cell_still_says_which_checks_it_holds_and_malformed_ones_hold_nothing():

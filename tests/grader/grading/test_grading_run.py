@@ -158,9 +158,7 @@ def test_a_check_nobody_reported_earns_nothing_and_is_open_if_the_run_was_interr
     assert report.verdict is Verdict.PERSON
 
 
-def test_a_check_is_blocked_by_one_that_earned_nothing_not_by_a_fault_of_ours_or_some_points(
-    run,
-):
+def test_a_check_is_blocked_by_one_that_earned_nothing_not_by_a_fault_of_ours_or_some_points(run):
     put(run, "2.1-a")
     put(run, "2.2-c", Failure("off"))
     assert run.blocked_by(a_check("2.3-d", after=("2.1-a", "2.2-c"))) == "2.2-c"

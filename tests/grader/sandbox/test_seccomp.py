@@ -47,9 +47,7 @@ def column(machine: str) -> int:
 
 
 @BOTH
-def test_calls_of_the_table_are_refused_and_with_a_gpu_only_local_sockets_are_more(
-    machine,
-):
+def test_calls_of_the_table_are_refused_and_with_a_gpu_only_local_sockets_are_more(machine):
     for name, numbers in seccomp.REFUSED.items():
         number = numbers[column(machine)]
         assert number is None or run(machine, number) == EPERM, name

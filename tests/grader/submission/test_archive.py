@@ -6,7 +6,6 @@ import io
 import lzma
 import os
 import resource
-import subprocess
 import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -15,6 +14,7 @@ import pytest
 
 from grader.submission.archive import MAX_NAME, Collected, collect
 from grader.submission.decoding import MAX_NOTES, bounded, short
+from tests.grader.batch.made_up import nested
 from tests.grader.submission.conftest import (
     NOTEBOOK,
     cell,
@@ -31,34 +31,12 @@ NAME = "02_attention.ipynb"
 MUCH = 50_000  # characters: more than anybody reads
 
 
-@pytest.fixture
-def nested(tmp_path):
-    """Makes so many folders within one another, whose paths may be longer than any call takes."""
-
-    def make(levels: int, name: str) -> None:
-        inner = os.open(tmp_path, os.O_RDONLY)
-        for _ in range(levels):
-            os.mkdir(name, dir_fd=inner)
-            outer, inner = inner, os.open(name, os.O_RDONLY, dir_fd=inner)
-            os.close(outer)
-        file = os.open("02_deep.ipynb", os.O_WRONLY | os.O_CREAT, dir_fd=inner)
-        os.write(file, NOTEBOOK)
-        os.close(file)
-        os.close(inner)
-
-    yield make
-    subprocess.run(["rm", "-rf", str(tmp_path)], check=True)
-
-
-def test_folders_that_are_nested_too_deep_are_left_to_a_person(tmp_path, nested):
-    nested(1_100, "d")
-    assert read(tmp_path).unread
-
-
-def test_where_paths_are_too_long_the_rest_is_read_and_the_student_told(tmp_path, nested):
-    nested(100, "d" * 100)
+def test_folders_that_are_nested_too_deep_are_left_to_a_person_and_the_rest_is_read(tmp_path):
+    with nested(tmp_path, 1_100, "d", {NAME: NOTEBOOK}):
+        assert read(tmp_path).unread
     write(tmp_path, {NAME: NOTEBOOK})
-    submission = read(tmp_path)
+    with nested(tmp_path, 100, "d" * 100, {NAME: NOTEBOOK}):
+        submission = read(tmp_path)
     assert is_right(run(submission))
     (messages,) = (each for each in submission.repairs if "could not be read" in each)
     assert len(messages) < 200
