@@ -7,6 +7,7 @@ import pytest
 
 from grader.submission import read_submissions
 from kws.errors import UsageError
+from tests.grader.conftest import code_beside
 from tests.grader.submission.conftest import (
     ATTEND,
     BLANK,
@@ -35,22 +36,22 @@ def read(path, assignment=None):
     return read_submissions(path, assignment, catalog=CATALOG)
 
 
-NAMES = ["03_speakers", "03_speakers-Copy1", "anna_03_Speakers_final (2)", "Speakers", "3"]
-NAMES += ["03/notebook", "Assignment 3", "homework-03"]
-FOUND = {  # files, and the assignments that are found in their folder
-    **{name: ({f"{name}.ipynb": speakers("x = 3")}, ["03"]) for name in NAMES},
-    "metadata": ({"work.ipynb": speakers("x = 3", kws={"assignment": "03"})}, ["03"]),
-    "definitions": ({"work.ipynb": speakers()}, ["03"]),
-    "definitions against the name": ({"03_speakers.ipynb": NOTEBOOK}, ["02"]),
-    "two": ({"a/03_speakers.ipynb": speakers(), "b/02_attention.ipynb": NOTEBOOK}, ["02", "03"]),
-}
+CODE = code_beside(__file__)
 
 
-@pytest.mark.parametrize("case", FOUND)
+def content(text: str) -> bytes:
+    """What the table says of a file."""
+    number, found, source = text.rpartition(": ")
+    made = speakers(
+        POOL if source == "pool" else source, **({"kws": {"assignment": number}} if found else {})
+    )
+    return NOTEBOOK if text == "whole" else made
+
+
+@pytest.mark.parametrize("case", CODE["found"])
 def test_name_metadata_or_definitions_say_which_assignment(tmp_path, case):
-    files, assignments = FOUND[case]
-    for name, data in files.items():
-        put(tmp_path, name, data)
+    files, assignments = CODE["found"][case].values()
+    write(tmp_path, {name: content(text) for name, text in files.items()})
     assert [each.assignment for each in read(tmp_path)] == assignments
 
 
@@ -126,60 +127,21 @@ def test_of_files_that_answer_alike_the_notebook_with_the_right_name_counts(tmp_
     assert "and not 02_attention (1).ipynb, 02_attention.py" in submission.repairs[-1]
 
 
-MINE, THEIRS = "03_speakers.safetensors", "was taken for the weights: call them 03_speakers."
-OTHERS = ["model", "03_best", "03-old", "03", "03_a", "3", "speaker_best", "runs/03_speakers"]
-WEIGHTS = [  # files beside the notebook, the one that is taken, and what is said
-    *(([f"{name}.safetensors"], True, "") for name in ("model", "03_speakers", "03_best", "3")),
-    *(([f"{name}/model.safetensors"], True, "") for name in ("03", "03_speakers", "runs")),
-    *(([name + ".safetensors"], False, "") for name in ("04/model", "04_x", "my_conformer")),
-    (["speaker_best.safetensors"], True, f"speaker_best.safetensors {THEIRS}"),
-    (["a.safetensors", "b.safetensors"], False, "a.safetensors, b.safetensors may all be meant"),
-    (["best.pt"], False, "best.pt was not read, as it could run code: save it with safetensors."),
-    (["03_speakers.PTH"], False, "03_speakers.PTH was not read"),
-    *(([MINE, f"{name}.safetensors"], True, "") for name in OTHERS),
-    (
-        ["03_best.safetensors", "model.safetensors"],
-        True,
-        "03_best.safetensors was taken for the weights, and not model.safetensors: call them",
-    ),
-]
-
-
-@pytest.mark.parametrize(("names", "taken", "words"), WEIGHTS, ids=str)
-def test_weights_in_the_folder_are_those_of_the_assignment(tmp_path, names, taken, words):
-    """Of several the first here."""
-    put(tmp_path, "03_speakers.ipynb", speakers())
-    for name in names:
-        put(tmp_path, name, name.encode())
+@pytest.mark.parametrize("one", CODE["weights"], ids=lambda one: " ".join(one["files"]))
+def test_weights_in_the_folder_are_those_of_the_assignment(tmp_path, one):
+    names, says = one["files"], one.get("says")
+    write(tmp_path, {"03_speakers.ipynb": speakers(), **{name: name for name in names}})
     (submission,) = read(tmp_path)
-    assert submission.weights == (names[0].encode() if taken else None)
-    if words:
-        assert any(words in repair for repair in submission.repairs)
-    else:
-        assert not any("taken for the weights" in repair for repair in submission.repairs)
+    assert submission.weights == (names[0].encode() if one.get("taken", True) else None)
+    told = [each for each in submission.repairs if (says or "taken for the weights") in each]
+    assert bool(told) == bool(says)
 
 
-@pytest.mark.parametrize(
-    ("notebook", "beside", "found"),
-    [
-        ("03_speakers.ipynb", ["model"], "model"),
-        ("03_speakers.ipynb", ["03_best"], "03_best"),
-        ("03_speakers.ipynb", ["3_mallory", "03_speakers"], "03_speakers"),
-        ("03_speakers.ipynb", ["03_speakers", "03"], "03_speakers"),
-        ("alice.ipynb", ["03_", "3_mallory", "alice"], "alice"),
-        ("alice.ipynb", ["03_", "model"], "model"),
-        ("alice_03_speakers.ipynb", ["3_mallory"], None),
-        ("alice_03_speakers.ipynb", ["bob_03_speakers"], None),
-        ("03_speakers.ipynb", ["03_best", "3_mallory"], None),
-    ],
-)
-def test_weights_beside_a_lone_notebook_count_where_they_can_be_no_others(
-    tmp_path, notebook, beside, found
-):
-    path = put(tmp_path, notebook, speakers())
-    for name in beside:
-        put(tmp_path, f"{name}.safetensors", name.encode())
-    assert read(path)[0].weights == (found and found.encode())
+@pytest.mark.parametrize("one", CODE["beside"], ids=str)
+def test_weights_beside_a_lone_notebook_count_where_they_can_be_no_others(tmp_path, one):
+    path = put(tmp_path, one["notebook"], speakers())
+    write(tmp_path, {f"{name}.safetensors": name for name in one["weights"]})
+    assert read(path)[0].weights == (one["taken"].encode() if "taken" in one else None)
 
 
 def test_weights_that_may_be_anybodys_are_not_taken(tmp_path):
