@@ -14,6 +14,7 @@ from grader.course.trials import mistaken_answers, our_answers
 from kws.course.checking import NotStarted, Unmet, check_values, forget_checks, lines_go_to
 from kws.course.compare import Record
 from kws.course.trial import all_trials, find_trial
+from tests.grader.conftest import code_beside
 
 NUMBERS = [number for number in ASSIGNMENTS if all_trials(number)]
 
@@ -68,22 +69,7 @@ def test_every_known_mistake_is_asked_about_in_the_notebook(number, monkeypatch)
     assert not silent
 
 
-@pytest.mark.parametrize(
-    ("name", "wrong"),
-    [
-        ("no root", "values"),
-        ("K instead of its root", "values"),
-        ("root multiplied", "values"),
-        ("no softmax", "values padding"),  # a weight of minus infinity
-        ("softmax over queries", "values padding"),  # of which each padded key has none left
-        ("mask upside down", "padding"),
-        ("mask forgotten", "padding"),
-        ("score zero for padding", "padding"),
-        ("a hundred below zero for padding", "padding"),
-        ("keys averaged", "values gradients"),
-        ("queries returned", "values padding gradients"),  # no slip: nothing is averaged
-    ],
-)
+@pytest.mark.parametrize(("name", "wrong"), code_beside(__file__).items())
 def test_a_slip_in_attend_keeps_the_points_of_what_it_leaves_right(name, wrong):
     position = [mistake.name for mistake in planted("02").mistakes].index(name)
     answers = mistaken_answers("02", position)

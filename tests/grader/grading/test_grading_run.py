@@ -16,8 +16,11 @@ from grader.grading.feedback import Failure
 from grader.grading.grading_run import OURS, STAFF, GradingRun, by_assignment, judge
 from grader.grading.student_program import student_program
 from grader.sandbox import Code
-from grader.submission.contents import Submission
+from grader.submission.contents import Piece, Submission
+from tests.grader.conftest import code_beside
 from tests.grader.sandbox.conftest import pieces
+
+CODE = code_beside(__file__)
 
 
 def a_check(name: str = "2.1-values", points: float = 3, **rest) -> Check:
@@ -112,21 +115,17 @@ def test_facts_are_plain_survive_a_failure_and_pictures_hold_what_json_can_hold(
     assert (figure.data["x"], figure.data["y"]) == ([0, 1], [1.0, None])
 
 
-@pytest.mark.parametrize(
-    ("text", "cleaned"),
-    [
-        ("a\x00b\x07c", "abc"),
-        ("\x1b[31mred\x1b[0m", "red"),
-        ("\ud800x", "x"),
-        ("two\r\nlines\tand ünï 中 🙂", "two\nlines\tand ünï 中 🙂"),
-        ("\ufffe\uffff", ""),
-    ],
-)
-def test_texts_are_cleaned(text, cleaned):
-    assert clean(text) == cleaned
+CLEANED = {
+    "a\x00b\x07c": "abc",
+    "\x1b[31mred\x1b[0m": "red",
+    "\ud800x": "x",
+    "two\r\nlines\tand ünï 中 🙂": "two\nlines\tand ünï 中 🙂",
+    "\ufffe\uffff": "",
+}
 
 
 def test_what_a_student_can_say_is_cleaned_and_cut_in_message_and_hint():
+    assert {text: clean(text) for text in CLEANED} == CLEANED
     result = judged(Stopped(Reason.ERROR, "a\ud800\x00", "b" * 9999))
     assert result.message == "a"
     assert len(result.hint) == len(clean("x" * 10**6)) == 2000
@@ -201,21 +200,15 @@ def test_each_known_assignment_is_graded_and_one_that_is_not_there_as_nothing():
     assert "no answer to assignment 02" in chosen.repairs[0]
 
 
-COUNTS_ITS_CALLS = """
-CALLS = []
-
-def attend(q, k, v, valid=None):
-    CALLS.append(1)
-    assert len(CALLS) <= {most}
-    return len(CALLS)
-"""
+def counting(most: int) -> tuple[Piece, ...]:
+    return pieces(CODE["counts_its_calls"].replace("MOST", str(most)))
 
 
 def calls_seen(sandbox, most: int) -> list[list[int]]:
     """Results of two trials, with other rules, of an answer that counts its calls."""
     run, seen = GradingRun(submissions={}, sandbox=sandbox, seed=Seed("s")), []
     for forbidden in (), ("torch.nn.MultiheadAttention",):
-        program = Code(pieces=pieces(COUNTS_ITS_CALLS.format(most=most)), forbidden=forbidden)
+        program = Code(pieces=counting(most), forbidden=forbidden)
         name = "2.1-attend-values"
         run.trial(a_check(name), program, name, 0, lambda results: seen.append(results))
     run.close()
@@ -229,14 +222,8 @@ def test_trials_share_a_process_while_they_pass_and_do_not_suffer_from_what_one_
 
 
 def test_a_trial_does_not_suffer_from_what_only_another_task_forbids(sandbox):
-    answer = """
-from torch.nn.functional import scaled_dot_product_attention
-
-def attend(q, k, v, valid=None):
-    return scaled_dot_product_attention(q, k, v)
-"""
     run, seen = GradingRun(submissions={}, sandbox=sandbox, seed=Seed("s")), []
-    program = Code(pieces=pieces(answer))
+    program = Code(pieces=pieces(CODE["ready_made"]))
     for _ in range(2):
         run.trial(a_check(), program, "2.1-attend-values", 0, seen.append)
     assert len(seen) == 2
@@ -247,7 +234,7 @@ def attend(q, k, v, valid=None):
 
 
 def test_what_counts_is_how_a_trial_ends_in_a_fresh_process(sandbox):
-    program, messages = Code(pieces=pieces(COUNTS_ITS_CALLS.format(most=100))), []
+    program, messages = Code(pieces=counting(100)), []
     run = GradingRun(submissions={}, sandbox=sandbox, seed=Seed("s"))
 
     def judge_wrong(results):
