@@ -22,6 +22,7 @@ from kws.student.released import (
     weights_asked,
 )
 from kws.student.spoken import spoken
+from tests.grader.conftest import code_beside
 
 NUMBERS = sorted(released())
 TASKS = [(number, task) for number in NUMBERS for task in tasks_of(number)]
@@ -95,16 +96,7 @@ def test_a_task_covers_its_checks_and_no_others(text):
     assert covered == [c for c in checks_released("02") if c.startswith(text.removeprefix("0"))]
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("foo", "write 2.1 for a task"),
-        ("99", "choose one of 01, 02"),
-        ("2.9", "choose one of 2.1, 2.2"),
-        ("2.1-attend-by", "did you mean '2.1-attend-by-hand'"),
-        ("02-attend", "write 2.1 for a task"),
-    ],
-)
+@pytest.mark.parametrize(("text", "says"), code_beside(__file__)["refused"].items())
 def test_what_the_course_does_not_hold_is_one_sentence(text, says):
     with pytest.raises(UsageError, match=says):
         parse_target(text)

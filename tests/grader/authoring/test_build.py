@@ -12,6 +12,7 @@ from grader.authoring.markers import MarkerError
 from grader.authoring.reference import reference_pieces
 from kws.errors import UsageError
 from tests.grader.authoring.conftest import CODE
+from tests.grader.conftest import code_beside
 
 
 @pytest.fixture
@@ -53,30 +54,15 @@ def test_the_notebook_is_valid_names_its_assignment_and_keeps_a_comment_that_loo
     assert '"# %time\\n"' in build_notebook(path)
 
 
-LAST = "        return attend(x, x, x)\n        # END SOLUTION"
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "line", "word"),
-    [
-        ("    # END SOLUTION", "    # END SOLUTIONS", 34, "malformed marker"),
-        (LAST, "        pass", 60, "not ended"),
-        ('# %% tags=["export"]\ndef attend', "# %%\ndef attend", 24, "outside a code cell with"),
-        ("# ## 2.1 Weighted averages", "# # BEGIN SOLUTION 2.1", 20, "malformed"),
-        ("BEGIN SOLUTION 2.1", "BEGIN SOLUTION 3.1", 24, "does not belong to assignment 2"),
-        ("BEGIN SOLUTION 2.2", "BEGIN SOLUTION 2.3", 48, "divide it"),
-        ('["export"]\ndef', '["export", "staff"]\ndef', 24, "do not get"),
-        ('["check"]', '["chek"]', 38, r"unknown tag 'chek' \(did you mean 'check'\?\)"),
-        ("assert attend(q", "assert attend(q(", 39, "not valid Python"),
-        ("        #: Make the projection.\n", "", 55, "no step"),
-    ],
-)
-def test_a_faulty_solution_is_refused_with_its_line(course, old, new, line, word):
+@pytest.mark.parametrize("one", code_beside(__file__)["refused"], ids=lambda one: one["message"])
+def test_a_faulty_solution_is_refused_with_its_line(course, one):
     path = course / "solutions" / "02_attention.py"
     text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
-    with pytest.raises(UsageError, match=rf"^solutions/02_attention\.py:{line}: .*({word})"):
+    assert one["old"] in text
+    path.write_text(text.replace(one["old"], one["new"], 1), encoding="utf-8")
+    with pytest.raises(
+        UsageError, match=rf"^solutions/02_attention\.py:{one['line']}: .*{one['message']}"
+    ):
         build_notebook(path)
 
 

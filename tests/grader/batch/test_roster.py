@@ -7,6 +7,7 @@ import pytest
 from grader.batch.roster import RosterStudent, by_student, in_groups, read_roster, safe_id
 from kws.errors import UsageError
 from tests.grader.batch.made_up import entry
+from tests.grader.conftest import code_beside
 
 ROSTER = (
     RosterStudent(id="alice", keys=("alice", "Example, Alice", "4711")),
@@ -43,21 +44,10 @@ def test_what_spreadsheets_write_is_read(tmp_path, encoding, newline, comma):
     assert (one.id, one.name) == ("zoé", "Zoé A")
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "no column 'student'"),
-        ("studnet,name\na,b\n", "did you mean 'studnet'"),
-        ("student,nmae\na,b\n", "unknown column 'nmae'.*did you mean 'name'"),
-        ("student\n", "lists nobody"),
-        ("student,name\n,Alice\n", "line 2 has no student id"),
-        ("student\nalice\nALICE\n", "line 3: ALICE is there twice"),
-        ("student\n../etc\n", "cannot be a file's name"),
-    ],
-)
-def test_a_roster_that_cannot_be_used_is_refused_by_line_or_column(tmp_path, text, words):
-    with pytest.raises(UsageError, match=words):
-        read_roster(write(tmp_path, text))
+@pytest.mark.parametrize("one", code_beside(__file__)["refused"], ids=lambda one: one["words"])
+def test_a_roster_that_cannot_be_used_is_refused_by_line_or_column(tmp_path, one):
+    with pytest.raises(UsageError, match=one["words"]):
+        read_roster(write(tmp_path, one["text"]))
 
 
 def test_a_roster_that_is_no_text_is_refused(tmp_path):

@@ -8,6 +8,7 @@ from grader.adapters import ASSIGNMENTS, COURSE, FILE, read_assignment
 from grader.core.tables import parse_toml, read_entries
 from grader.course.mistakes.mistake import Mistake
 from kws.errors import UsageError
+from tests.grader.conftest import code_beside
 
 ROW = {"task": "2.1", "name": "no scale", "question": "?", "find": "a", "put": "b"}
 EDIT = {"find": "c", "put": "d"}
@@ -22,22 +23,13 @@ def test_an_entry_becomes_an_object_with_its_edits_in_order():
     assert one.edits == (("a", "b"), ("c", "d"))
 
 
-@pytest.mark.parametrize(
-    ("change", "output"),
-    [
-        ({"qestion": "?"}, r"unknown key 'qestion' \(did you mean 'question'\?\)"),
-        ({"xyz": "?"}, "unknown key 'xyz': use one of task, name, question"),
-        ({"put": 3}, "put is 3: write text"),
-        ({"question": None}, "question is missing: add `question = …`"),
-        ({"also": "d"}, "also is 'd': write a list"),
-        ({"also": [{"find": "c"}]}, "also 1: put is missing: add `put = …`"),
-        ({"also": [7]}, "also 1 is 7: write a table"),
-    ],
-)
-def test_a_wrong_entry_is_named_with_the_cure(change, output):
-    row = {key: value for key, value in {**ROW, **change}.items() if value is not None}
+@pytest.mark.parametrize("one", code_beside(__file__)["wrong"], ids=lambda one: one["output"])
+def test_a_wrong_entry_is_named_with_the_cure(one):
+    row = {**ROW, **one.get("entry", {})}
+    if "missing" in one:
+        del row["question"]
     place = r"^a02_attention/assignment.toml: mistake 2 \(no scale\): "
-    with pytest.raises(UsageError, match=place + output):
+    with pytest.raises(UsageError, match=place + one["output"]):
         read(row)
 
 
