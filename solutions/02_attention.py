@@ -90,19 +90,19 @@ def attend(q, k, v, valid=None):
 
 
 # %% [markdown]
-# One query, two keys, `K = 4`. The first score is $2 \ln 3 / \sqrt 4 = \ln 3$, the second 0. The
-# softmax of $(\ln 3, 0)$ is $(3/4, 1/4)$, and $3/4 \cdot 4 + 1/4 \cdot 8 = 5$. The same utterance a
-# second time, with its second key padded: now 4.
+# Two queries, two keys, `K = 4`. The first query has the scores 0 and $2 \ln 3 / \sqrt 4 = \ln 3$.
+# Their softmax is $(1/4, 3/4)$, and $1/4 \cdot 8 + 3/4 \cdot 4 = 5$. The second query is zero, so it
+# averages 8 and 4 evenly: 6. The same utterance a second time, with its second key padded: twice 8.
 
 # %% tags=["check"]
-q = torch.tensor([2.0, 0, 0, 0]).reshape(1, 1, 1, 4)
-k = torch.tensor([[math.log(3), 0, 0, 0], [0, 0, 0, 0]]).reshape(1, 1, 2, 4)
-v = torch.tensor([[4.0, 0, 0, 0], [8, 0, 0, 0]]).reshape(1, 1, 2, 4)
+q = torch.tensor([[2.0, 0, 0, 0], [0, 0, 0, 0]]).reshape(1, 1, 2, 4)
+k = torch.tensor([[0, 0, 0, 0], [math.log(3), 0, 0, 0]]).reshape(1, 1, 2, 4)
+v = torch.tensor([[8.0, 0, 0, 0], [4, 0, 0, 0]]).reshape(1, 1, 2, 4)
 with check("2.1-attend-by-hand", "attend agrees with pencil and paper"):
-    expect_close("attend(q, k, v)[..., 0]", attend(q, k, v)[..., 0], [[[5.0]]])
+    expect_close("attend(q, k, v)[..., 0]", attend(q, k, v)[..., 0], [[[5.0, 6.0]]])
     two = [each.expand(2, -1, -1, -1) for each in (q, k, v)]
-    valid = torch.tensor([[True, True], [True, False]])
-    expect_close("attend(q, k, v, valid)[..., 0]", attend(*two, valid)[..., 0], [[[5.0]], [[4.0]]])
+    y = attend(*two, torch.tensor([[True, True], [True, False]]))
+    expect_close("attend(q, k, v, valid)[..., 0]", y[..., 0], [[[5.0, 6.0]], [[8.0, 8.0]]])
 check_values("2.1-attend-values", attend)
 check_values("2.1-attend-padding", attend)
 check_values("2.1-attend-gradients", attend)
@@ -181,10 +181,10 @@ def merge_heads(x):
 
 # %% tags=["check"]
 x = torch.arange(12.0).reshape(1, 2, 6)  # frame 0 is 0 ... 5, frame 1 is 6 ... 11
-by_hand = torch.tensor([[[[0.0, 1, 2], [6, 7, 8]], [[3, 4, 5], [9, 10, 11]]]])
+by_hand = torch.tensor([[[[0.0, 1], [6, 7]], [[2, 3], [8, 9]], [[4, 5], [10, 11]]]])
 with check("2.2-split-by-hand", "each head gets its own features of every frame"):
-    expect_close("split_heads(x, 2)", split_heads(x, 2), by_hand)
-    expect_close("merge_heads(split_heads(x, 2))", merge_heads(split_heads(x, 2)), x)
+    expect_close("split_heads(x, 3)", split_heads(x, 3), by_hand)
+    expect_close("merge_heads(split_heads(x, 3))", merge_heads(split_heads(x, 3)), x)
 check_values("2.2-heads-values", split_heads, merge_heads)
 
 # %% [markdown]
