@@ -91,8 +91,9 @@ def attend(q, k, v, valid=None):
 
 # %% [markdown]
 # Two queries, two keys, `K = 4`. The first query has the scores 0 and $2 \ln 3 / \sqrt 4 = \ln 3$.
-# Their softmax is $(1/4, 3/4)$, and $1/4 \cdot 8 + 3/4 \cdot 4 = 5$. The second query is zero, so it
-# averages 8 and 4 evenly: 6. The same utterance a second time, with its second key padded: twice 8.
+# Their softmax is $(1/4, 3/4)$, and $1/4 \cdot 8 + 3/4 \cdot 4 = 5$. The second query is zero, so
+# it averages 8 and 4 evenly: 6. The same utterance a second time, with its second key padded:
+# twice 8.
 
 # %% tags=["check"]
 q = torch.tensor([[2.0, 0, 0, 0], [0, 0, 0, 0]]).reshape(1, 1, 2, 4)
