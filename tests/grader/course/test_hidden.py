@@ -43,7 +43,7 @@ def test_every_string_is_a_spectrogram_with_two_to_five_digits(strings):
     for each in strings:
         assert all(mel.shape[1] == N_MELS and mel.isfinite().all() for mel in each.mels)
         words = [text.split() for text in each.texts]
-        assert all(2 <= len(said) <= 5 and set(said) <= set(DIGITS) for said in words)
+        assert all(2 <= len(spoken) <= 5 and set(spoken) <= set(DIGITS) for spoken in words)
 
 
 def test_a_seed_says_the_same_again_and_another_says_it_with_other_voices(strings):

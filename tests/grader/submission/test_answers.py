@@ -42,8 +42,8 @@ def test_what_a_notebook_imports_from_beside_it_counts_and_is_told(tmp_path, cas
     submission = read(tmp_path, files)
     if case.get("right", True):
         assert is_right(run(submission))
-    for said, told in zip(submission.repairs, case["told"], strict=True):
-        assert told in said
+    for message, expected in zip(submission.repairs, case["told"], strict=True):
+        assert expected in message
     for name, count in case.get("pieces", {}).items():
         assert len([piece for piece in submission.pieces if name in piece.names]) == count
 

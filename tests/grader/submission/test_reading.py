@@ -133,8 +133,8 @@ def test_weights_in_the_folder_are_those_of_the_assignment(tmp_path, one):
     write(tmp_path, {"03_speakers.ipynb": speakers(), **{name: name for name in names}})
     (submission,) = read(tmp_path)
     assert submission.weights == (names[0].encode() if one.get("taken", True) else None)
-    told = [each for each in submission.repairs if (says or "taken for the weights") in each]
-    assert bool(told) == bool(says)
+    messages = [each for each in submission.repairs if (says or "taken for the weights") in each]
+    assert bool(messages) == bool(says)
 
 
 @pytest.mark.parametrize("one", CODE["beside"], ids=str)
