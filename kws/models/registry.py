@@ -15,6 +15,7 @@ from torch import nn
 from kws.errors import UsageError, did_you_mean, is_out_of_memory
 from kws.models import (
     bc_resnet,
+    causal_crnn,
     convs2s,
     ds_cnn,
     gated,
@@ -60,6 +61,11 @@ MODELS: dict[str, Entry] = {
         build=gated.GatedCrnn,
         config=gated.GatedCrnnConfig(),
         about="two of crnn-small: one for silence and unknown, one for words",
+    ),
+    "crnn-causal": Entry(
+        build=causal_crnn.CausalCrnn,
+        config=causal_crnn.CausalCrnnConfig(),
+        about="reads each frame of a stream once: a step every 30 ms, with state",
     ),
     "gru": Entry(
         build=recurrent.GruClassifier,
