@@ -3,12 +3,12 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kws.cli import app
-from kws.cli.shared_options import SHIPPED, Device, Resample, refuse_given
+from kws.cli.shared_options import SHIPPED, Device, Resample, onnx_model, refuse_given
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,15 +44,12 @@ def predict(
     """
     from tqdm import tqdm
 
-    from kws.device import choose_device
     from kws.inference.predict import find_recordings
     from kws.inference.predict import predict as label
-    from kws.inference.trained import load_model
 
     if csv is not None and not as_json:
         refuse_given(context, "--csv without --json", "top")
-    chosen = choose_device(device)
-    trained = load_model(model)
+    trained = (csv is None and onnx_model(model, device)) or torch_model(model, device)
     found = find_recordings(files, trained.task)
     refused: list[UsageError] = []
 
@@ -62,7 +59,7 @@ def predict(
 
     shown = tqdm(found, unit="file", leave=False, disable=None)  # on a terminal only
     skipped = skip if skip_bad else None
-    predictions = list(label(trained, shown, resample=resample, device=chosen, skipped=skipped))
+    predictions = list(label(trained, shown, resample=resample, skipped=skipped))
     if not predictions:
         raise UsageError(f"none of {len(found)} recordings could be used: see above")
     if csv is not None:
@@ -77,7 +74,15 @@ def predict(
         print(f"{len(refused)} of {len(found)} recordings were skipped", file=sys.stderr)
 
 
-def as_table(trained: "Trained", predictions: "list[Prediction]", top: int) -> dict[str, object]:
+def torch_model(run: Path, device: str) -> "Trained":
+    """The model of a run, by torch."""
+    from kws.device import choose_device
+    from kws.inference.trained import load_model
+
+    return load_model(run, choose_device(device))
+
+
+def as_table(trained: Any, predictions: "list[Prediction]", top: int) -> dict[str, object]:
     """The predictions as JSON; scores are shares of 1, times seconds."""
     return {
         "model": str(trained.path),
@@ -109,7 +114,7 @@ def print_predictions(predictions: "list[Prediction]", top: int) -> None:
         print(f"{prediction.path!s:{files}}  {times:{15 * several}}  {shown}".rstrip())
 
 
-def write_predictions(out: Path, trained: "Trained", predictions: "list[Prediction]") -> None:
+def write_predictions(out: Path, trained: Any, predictions: "list[Prediction]") -> None:
     """The result file that the model's task asks for; UsageError where a file needs two rows."""
     from kws.inference.evaluate import thresholds_of
     from kws.inference.submission import HOMEWORK, KAGGLE, KAGGLE_LABELS, write_csv

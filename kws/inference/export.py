@@ -17,6 +17,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -79,7 +80,7 @@ def trace(
     *,
     inputs: Sequence[str],
     outputs: Sequence[str],
-    free: Sequence[dict[int, str]],
+    free: Sequence[Any],
 ) -> torch.onnx.ONNXProgram:
     """The ONNX graph of a module; `free` names the axes of each input that have any length."""
     with quiet(), sdpa_kernel(SDPBackend.MATH):

@@ -123,10 +123,10 @@ class CausalCrnn(nn.Module):
 
     def start(self, batch: int = 1) -> State:
         """The state in front of the first frame."""
-        like, bands, config = self.gru.weight_hh_l0, self.config.num_features, self.config
+        like, bands, config = self.pool.score.weight, self.config.num_features, self.config
         parts = []
-        for block, (pool, _) in zip(self.blocks, config.pools, strict=True):
-            parts.append(like.new_zeros(batch, block.conv.in_channels, bands, PAST))  # pyright: ignore
+        for channels, (pool, _) in zip((1, *config.channels), config.pools, strict=False):
+            parts.append(like.new_zeros(batch, channels, bands, PAST))
             bands //= pool
         held = config.window - 1
         parts.append(like.new_zeros(1, batch, config.hidden_size))

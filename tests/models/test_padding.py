@@ -18,8 +18,8 @@ from kws.models.attention import MultiHeadSelfAttention
 from kws.models.attention_2d import Attention1d, Attention2d
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.bc_resnet import BcBlock, SubSpectralNorm
-from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
 from kws.models.causal_crnn import CausalBlock
+from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
 from kws.models.convs2s import GatedBlock
 from kws.models.ds_cnn import DsBlock, DsCnn
 from kws.models.frontend import ConvBlock, ConvStem
