@@ -28,8 +28,13 @@ from kws.files import write_bytes
 from kws.inference.export import export_onnx
 from kws.inference.onnx_stream import SHIPPED_ONNX
 from kws.inference.quantize import with_short_names
-from kws.inference.trained import load_model
-from kws.training.checkpoint import SHIPPED, read_checkpoint, save_checkpoint, weights_of
+from kws.training.checkpoint import (
+    SHIPPED,
+    load_model,
+    read_checkpoint,
+    save_checkpoint,
+    weights_of,
+)
 
 RECIPE = "keywords-stream"
 END = {"total_steps": "300", "lr": "1e-3", "warmup_steps": "15", "validate_every": "100"}

@@ -37,8 +37,8 @@ from kws.inference.stream_evaluation import (
 )
 from kws.inference.streaming import ListeningTime, listen
 from kws.inference.torch_stream import TorchStream
-from kws.inference.trained import Trained, load_model
 from kws.metrics import percent
+from kws.training.checkpoint import Trained, load_model
 from kws.training.loop import fit
 from kws.training.recipe import load_recipe
 from kws.training.splits import load_splits

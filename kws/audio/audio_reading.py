@@ -5,6 +5,7 @@ libsndfile does the reading (wav, flac ...).
 Shape letters: N samples
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,31 +30,56 @@ def read_samples(path: str | Path, *, resample: bool = False) -> Float[np.ndarra
     Raises `UsageError`, naming the file, if it is missing, empty, a git-LFS pointer, cut short, not
     audio, without samples, of another rate or number of channels, or if it holds NaN or infinity.
     """
+    return np.concatenate(list(read_blocks(path, READ_BLOCK, resample=resample)))
+
+
+def read_blocks(
+    path: str | Path, size: int, *, resample: bool = False
+) -> Iterator[Float[np.ndarray, "_"]]:
+    """`read_samples` in blocks of `size` samples of the file; damage is noticed when it is met."""
     path = Path(path)
     file = open_audio(path)
-    with file:
-        rate, channels, promised = file.samplerate, file.channels, file.frames
+    if not resample:
         try:
-            samples = _read_all(file)
-        except soundfile.LibsndfileError as error:
-            raise UsageError(
-                f"{path}: damaged or cut short ({error.error_string}): copy or download it again"
-            ) from None
-    if len(samples) < promised:
+            refuse_other_rates(path, file.samplerate, file.channels)
+        except UsageError:
+            file.close()
+            raise
+    return at_sample_rate(_decode(file, path, size), file.samplerate)
+
+
+def at_sample_rate(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+    """The same at 16 kHz; what has that rate needs no torch."""
+    if rate == SAMPLE_RATE:
+        return blocks
+    from kws.audio.resampling import resampled
+
+    return resampled(blocks, rate)
+
+
+def _decode(file: soundfile.SoundFile, path: Path, size: int) -> Iterator[np.ndarray]:
+    """Blocks, as a damaged header may promise more than the memory."""
+    count, promised = 0, file.frames
+    with file:
+        while True:
+            try:
+                samples = file.read(size, "float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise UsageError(
+                    f"{path}: damaged or cut short ({error.error_string}): "
+                    "copy or download it again"
+                ) from None
+            if not len(samples):
+                break
+            count += len(samples)
+            yield mixed(samples, path)
+    if not promised:
+        raise UsageError(f"{path}: holds no samples: record it again or delete it")
+    if count < promised:
         raise UsageError(
-            f"{path}: cut short, {promised} samples promised and {len(samples)} there: "
+            f"{path}: cut short, {promised} samples promised and {count} there: "
             "copy or download it again"
         )
-    if not samples.size:
-        raise UsageError(f"{path}: holds no samples: record it again or delete it")
-    if not resample:
-        refuse_other_rates(path, rate, channels)
-    samples = mixed(samples, path)
-    if rate == SAMPLE_RATE:
-        return samples
-    from kws.audio.resampling import resample_array
-
-    return resample_array(samples, rate)
 
 
 def open_audio(path: Path) -> soundfile.SoundFile:
@@ -84,14 +110,6 @@ def mixed(samples: np.ndarray, path: object) -> Float[np.ndarray, "N"]:
         raise UsageError(f"{path}: holds NaN or infinite samples: export it as 16-bit PCM again")
     samples = samples.clip(-1, 1)  # before they are mixed: huge ones would overflow
     return np.ascontiguousarray(samples[:, 0]) if samples.shape[1] == 1 else samples.mean(1)
-
-
-def _read_all(file: soundfile.SoundFile) -> np.ndarray:
-    """Samples (N, channels), read in blocks: a damaged header may promise more than the memory."""
-    blocks: list[np.ndarray] = [np.empty((0, file.channels), np.float32)]
-    while len(block := file.read(READ_BLOCK, dtype="float32", always_2d=True)):
-        blocks.append(block)
-    return np.concatenate(blocks) if len(blocks) > 2 else blocks[-1]
 
 
 def _refuse_broken(path: Path) -> None:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kws.cli import INTERRUPTED, app, data_app
+from kws.cli.predict_command import onnx_model, torch_model
 from kws.cli.shared_options import (
     SHIPPED,
     Device,
     Partial,
     Resample,
     TriggerText,
-    onnx_model,
     refuse_given,
 )
 from kws.errors import UsageError
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from kws.inference.detector import Event
-    from kws.inference.torch_stream import TorchStream
 
 Input = Annotated[
     str | None, typer.Option("--device-name", help="Another microphone than the default one.")
@@ -75,7 +74,10 @@ def listen(
             "resample",
         )
     settings, spent = parse_trigger(trigger), ListeningTime()
-    model = onnx_model(run, device) or torch_stream(run, device)
+    if (model := onnx_model(run, device)) is None:
+        from kws.inference.torch_stream import TorchStream
+
+        model = TorchStream(torch_model(run, device))
     with ExitStack() as stack:
         blocks = source_of(stack, file, device_name, resample)
         try:
@@ -85,15 +87,6 @@ def listen(
             print(f"kws: interrupted after {spent}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
     print(spent, file=sys.stderr)
-
-
-def torch_stream(run: Path, device: str) -> "TorchStream":
-    """The model of a run, by torch."""
-    from kws.device import choose_device
-    from kws.inference.torch_stream import TorchStream
-    from kws.inference.trained import load_model
-
-    return TorchStream(load_model(run), choose_device(device))
 
 
 def source_of(

@@ -2,18 +2,20 @@
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kws.cli import app
-from kws.cli.shared_options import SHIPPED, Device, Resample, onnx_model, refuse_given
+from kws.cli.shared_options import SHIPPED, Device, Resample, refuse_given
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
+    from kws.inference.onnx_stream import OnnxStream
     from kws.inference.predict import Prediction
-    from kws.inference.trained import Trained
+    from kws.training.checkpoint import Trained
 
 
 @app.command("predict")
@@ -74,10 +76,28 @@ def predict(
         print(f"{len(refused)} of {len(found)} recordings were skipped", file=sys.stderr)
 
 
+def onnx_model(run: Path, device: str) -> "OnnxStream | None":
+    """The model of kws or an ONNX file by onnxruntime, without torch; None where torch computes.
+
+    That is for runs, for a device other than the CPU, and where onnxruntime is not installed.
+    """
+    shipped = run == SHIPPED and not run.exists()
+    if not shipped and run.suffix != ".onnx":
+        return None
+    installed = find_spec("onnxruntime") is not None
+    if shipped and (not installed or device not in ("auto", "cpu")):
+        return None
+    if not installed:
+        raise UsageError(f"{run} needs onnxruntime: run pip install onnxruntime, or give the run")
+    from kws.inference.onnx_stream import SHIPPED_ONNX, OnnxStream
+
+    return OnnxStream(SHIPPED_ONNX if shipped else run)
+
+
 def torch_model(run: Path, device: str) -> "Trained":
     """The model of a run, by torch."""
     from kws.device import choose_device
-    from kws.inference.trained import load_model
+    from kws.training.checkpoint import load_model
 
     return load_model(run, choose_device(device))
 

@@ -6,16 +6,12 @@ function for each kind (`options_of`), and a call refuses those of the other kin
 
 import inspect
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from kws.errors import UsageError
-
-if TYPE_CHECKING:
-    from kws.inference.onnx_stream import OnnxStream
 
 SHIPPED = Path("keywords")  # the model that comes with kws
 Run = Annotated[
@@ -47,24 +43,6 @@ TriggerText = Annotated[
         "refractory_ms=1500.",
     ),
 ]
-
-
-def onnx_model(run: Path, device: str) -> "OnnxStream | None":
-    """The model of kws or an ONNX file by onnxruntime, without torch; None where torch computes.
-
-    That is for runs, for a device other than the CPU, and where onnxruntime is not installed.
-    """
-    shipped = run == SHIPPED and not run.exists()
-    if not shipped and run.suffix != ".onnx":
-        return None
-    installed = find_spec("onnxruntime") is not None
-    if shipped and (not installed or device not in ("auto", "cpu")):
-        return None
-    if not installed:
-        raise UsageError(f"{run} needs onnxruntime: run pip install onnxruntime, or give the run")
-    from kws.inference.onnx_stream import SHIPPED_ONNX, OnnxStream
-
-    return OnnxStream(SHIPPED_ONNX if shipped else run)
 
 
 def required(data: Path | None) -> Path:

@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import soundfile
 from jaxtyping import Float
 
 from kws.audio import FULL_SCALE, SAMPLE_RATE
-from kws.audio.audio_reading import mixed, open_audio, refuse_other_rates
-from kws.errors import UsageError
+from kws.audio.audio_reading import at_sample_rate, mixed, read_blocks
 
-FILE_SECONDS = 8  # of a file, read at a time
+FILE_SAMPLES = 8 * SAMPLE_RATE  # of a file, read at a time
 LIVE_SECONDS = 0.1  # of a microphone
 
 
@@ -53,40 +51,7 @@ class PcmPipe:
 
 def file_blocks(path: str | Path, *, resample: bool = False) -> Iterator[Float[np.ndarray, "_"]]:
     """A recording as 16 kHz mono blocks of at most some seconds; UsageError as `read_samples`."""
-    path = Path(path)
-    file = open_audio(path)
-    rate, channels, promised = file.samplerate, file.channels, file.frames
-    if not resample:
-        try:
-            refuse_other_rates(path, rate, channels)
-        except UsageError:
-            file.close()
-            raise
-    return _at_sample_rate(_read(file, path, promised), rate)
-
-
-def _read(file: soundfile.SoundFile, path: Path, promised: int) -> Iterator[np.ndarray]:
-    count = 0
-    with file:
-        while True:
-            try:
-                samples = file.read(FILE_SECONDS * file.samplerate, "float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                raise UsageError(
-                    f"{path}: damaged or cut short ({error.error_string}): "
-                    "copy or download it again"
-                ) from None
-            if not len(samples):
-                break
-            count += len(samples)
-            yield mixed(samples, path)
-    if not promised:
-        raise UsageError(f"{path}: holds no samples: record it again or delete it")
-    if count < promised:
-        raise UsageError(
-            f"{path}: cut short, {promised} samples promised and {count} there: "
-            "copy or download it again"
-        )
+    return read_blocks(path, FILE_SAMPLES, resample=resample)
 
 
 def live_blocks(
@@ -106,13 +71,4 @@ def live_blocks(
                 return
             yield mixed(np.asarray(samples, np.float32).reshape(len(samples), -1), "microphone")
 
-    return _at_sample_rate(blocks(), rate)
-
-
-def _at_sample_rate(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
-    """The same at 16 kHz; what has that rate needs no torch."""
-    if rate == SAMPLE_RATE:
-        return blocks
-    from kws.data.stream_resampler import resampled
-
-    return resampled(blocks, rate)
+    return at_sample_rate(blocks(), rate)

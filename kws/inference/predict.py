@@ -27,7 +27,7 @@ BATCH = {"keywords": 128 * CLIP_SAMPLES, "speakers": 25_600}  # samples, frames 
 
 @runtime_checkable
 class Predictor(Protocol):
-    """A model that labels recordings: `kws.inference.trained.Trained`, or an `OnnxStream`."""
+    """A model that labels recordings: `kws.training.checkpoint.Trained`, or an `OnnxStream`."""
 
     @property
     def task(self) -> str: ...

@@ -48,10 +48,8 @@ class StreamModel(Protocol):
         """The state in front of the first step."""
         ...
 
-    def step(
-        self, frames: Float[np.ndarray, "T F"], state: Any
-    ) -> tuple[Float[np.ndarray, "S C"], Any]:
-        """Posteriors after each of the next steps, and the state behind them."""
+    def step(self, frames: np.ndarray, state: Any) -> tuple[Float[np.ndarray, "S C"], Any]:
+        """Posteriors after each of the next steps, of frames (T, F), and the state behind them."""
         ...
 
 
@@ -223,19 +221,14 @@ def listen(
 
 def require_stream_features(where: object, features: Mapping[str, Any]) -> None:
     """UsageError unless a model reads frames as a stream has them; `features` as in a recipe."""
-    window, hop = features["window"], features["hop"]
     if features["kind"] == "waveform":
         raise UsageError(
             f"{where}: the model reads waveforms, and a stream is read as features: choose another "
             "recipe"
         )
-    if (window, hop) != (WINDOW, HOP):
-        raise UsageError(
-            f"{where}: trained with features.window={window} and features.hop={hop}, and a stream "
-            f"is read with {WINDOW} and {HOP}: choose a recipe with those"
-        )
-    if features["deltas"]:
-        raise UsageError(
-            f"{where}: trained with features.deltas={features['deltas']}, which a stream does "
-            "not have: choose a recipe without"
-        )
+    for key, needed in {"window": WINDOW, "hop": HOP, "deltas": 0}.items():
+        if features[key] != needed:
+            raise UsageError(
+                f"{where}: trained with features.{key}={features[key]}, and a stream is read with "
+                f"{needed}: choose a recipe with that"
+            )

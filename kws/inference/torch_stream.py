@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kws.inference.streaming import require_stream_features
-from kws.inference.trained import Trained, require_kind
 from kws.models.causal_crnn import CausalCrnn, State
+from kws.training.checkpoint import Trained, require_kind
 from kws.training.other_words import OtherWordsApart, without_parts
 from kws.training.recipe import compute_features
 
@@ -27,14 +27,15 @@ class TorchStream:
         UsageError: a speaker model, or one that reads waveforms or frames of its own.
     """
 
-    def __init__(self, trained: Trained, device: str | torch.device = "cpu"):
+    def __init__(self, trained: Trained):
         where = trained.path or "the model"
         require_kind(where, trained.task, "keywords")
         require_stream_features(where, asdict(trained.recipe.features))
-        self.trained, self.device, self.labels = trained, device, trained.labels
+        self.trained, self.labels = trained, trained.labels
+        self.device = next((each.device for each in trained.model.parameters()), "cpu")
         self.num_features = trained.recipe.features.num_features
         self.model, self.step_frames = None, 0
-        model = without_parts(trained.model.to(device).eval())
+        model = without_parts(trained.model.eval())
         if isinstance(model, CausalCrnn) and trained.normalizer.kind != "utterance":
             self.model, self.step_frames = model, model.step_frames
 

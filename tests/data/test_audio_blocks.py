@@ -9,9 +9,8 @@ import soundfile
 import torch
 
 from kws.audio.recordings import read_audio, write_audio
-from kws.audio.resampling import resample
+from kws.audio.resampling import StreamResampler, resample, resampled
 from kws.data.audio_blocks import PcmPipe, file_blocks, live_blocks
-from kws.data.stream_resampler import StreamResampler, resampled
 from kws.errors import UsageError
 
 # The same sums in another order of blocks: float32 rounding of at most 100 products below 1.
@@ -59,7 +58,7 @@ def test_the_resampler_holds_no_more_than_it_needs():
 
 @pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (44_100, 2), (48_000, 1)])
 def test_a_file_in_blocks_equals_the_file_read_whole(tmp_path, monkeypatch, rate, channels):
-    monkeypatch.setattr("kws.data.audio_blocks.FILE_SECONDS", 1)
+    monkeypatch.setattr("kws.data.audio_blocks.FILE_SAMPLES", 16_000)
     path = tmp_path / "long.wav"
     soundfile.write(path, noise(3 * rate * channels).view(-1, channels).numpy(), rate)
     blocks = list(file_blocks(path, resample=True))

@@ -9,11 +9,11 @@ import pytest
 
 from kws.audio.recordings import read_audio
 from kws.errors import UsageError
-from kws.inference.export_step import export_step
+from kws.inference.export import export_step
 from kws.inference.onnx_stream import SHIPPED_ONNX, OnnxStream
 from kws.inference.streaming import posteriors
 from kws.inference.torch_stream import TorchStream
-from kws.inference.trained import load_model
+from kws.training.checkpoint import load_model
 from tests.conftest import PATIENCE
 
 LABELS = ("_silence_", "_unknown_", "yes", "no")

@@ -15,7 +15,7 @@ from kws.errors import UsageError
 from kws.inference.detector import Trigger
 from kws.inference.streaming import FrameStream, ListeningTime, listen, posteriors
 from kws.inference.torch_stream import TorchStream
-from kws.inference.trained import Trained
+from kws.training.checkpoint import Trained
 from kws.training.recipe import Augment, Features, compute_features, load_recipe
 
 # Frames are computed in other blocks than the whole recording: float32 rounding of the filters.
@@ -152,7 +152,7 @@ def test_models_that_cannot_listen_are_told():
     with pytest.raises(UsageError, match="reads waveforms"):
         TorchStream(trained(kind="waveform"))
     other = trained()
-    for change, named in (({"window": 820, "hop": 410}, "hop=410"), ({"deltas": 1}, "deltas=1")):
+    for change, named in (({"hop": 410}, "hop=410"), ({"deltas": 1}, "deltas=1")):
         features = replace(other.recipe.features, **change)
         recipe = replace(other.recipe, features=features, augment=Augment())
         with pytest.raises(UsageError, match=rf"features\.{named}"):
