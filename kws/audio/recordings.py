@@ -12,6 +12,7 @@ Shape letters: N samples
 
 import io
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,21 +47,9 @@ def read_audio(path: str | Path, *, resample: bool = False) -> Float[Tensor, "N"
     """
     path = Path(path)
     file = open_audio(path)
-    with file:
-        rate, channels, promised = file.samplerate, file.channels, file.frames
-        try:
-            samples = _read_all(file)
-        except soundfile.LibsndfileError as error:
-            raise UsageError(
-                f"{path}: damaged or cut short ({error.error_string}): copy or download it again"
-            ) from None
-    if len(samples) < promised:
-        raise UsageError(
-            f"{path}: cut short, {promised} samples promised and {len(samples)} there: "
-            "copy or download it again"
-        )
-    if not samples.size:
-        raise UsageError(f"{path}: holds no samples: record it again or delete it")
+    rate, channels = file.samplerate, file.channels
+    blocks = list(read_blocks(file, path))
+    samples = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
     if not resample:
         refuse_other_rates(path, rate, channels)
     return _to_sample_rate(mixed(samples, path), rate).clamp(-1, 1)
@@ -100,12 +89,35 @@ def mixed(samples: np.ndarray, path: object) -> Float[Tensor, "N"]:
     return torch.from_numpy(samples[:, 0] if samples.shape[1] == 1 else samples.mean(1))
 
 
-def _read_all(file: soundfile.SoundFile) -> np.ndarray:
-    """Samples (N, channels), read in blocks: a damaged header may promise more than the memory."""
-    blocks: list[np.ndarray] = [np.empty((0, file.channels), np.float32)]
-    while len(block := file.read(READ_BLOCK, dtype="float32", always_2d=True)):
-        blocks.append(block)
-    return np.concatenate(blocks) if len(blocks) > 2 else blocks[-1]
+def read_blocks(
+    file: soundfile.SoundFile, path: Path, size: int = READ_BLOCK
+) -> Iterator[np.ndarray]:
+    """Samples (`size`, channels) at a time: a damaged header may promise more than the memory.
+
+    The file is closed at the end. UsageError, naming `path`, if it is damaged, cut short or empty.
+    """
+    count = 0
+    with file:
+        promised = file.frames
+        while True:
+            try:
+                block = file.read(size, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise UsageError(
+                    f"{path}: damaged or cut short ({error.error_string}): "
+                    "copy or download it again"
+                ) from None
+            if not len(block):
+                break
+            count += len(block)
+            yield block
+    if count < promised:
+        raise UsageError(
+            f"{path}: cut short, {promised} samples promised and {count} there: "
+            "copy or download it again"
+        )
+    if not count:
+        raise UsageError(f"{path}: holds no samples: record it again or delete it")
 
 
 def _refuse_broken(path: Path) -> None:

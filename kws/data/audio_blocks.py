@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import soundfile
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -26,6 +25,7 @@ from kws.audio.recordings import (
     ZERO_CROSSINGS,
     mixed,
     open_audio,
+    read_blocks,
     refuse_other_rates,
     resample,
 )
@@ -119,38 +119,15 @@ def file_blocks(path: str | Path, *, resample: bool = False) -> Iterator[Float[T
     """A recording as 16 kHz mono blocks of at most some seconds; UsageError as `read_audio`."""
     path = Path(path)
     file = open_audio(path)
-    rate, channels, promised = file.samplerate, file.channels, file.frames
+    rate, channels = file.samplerate, file.channels
     if not resample:
         try:
             refuse_other_rates(path, rate, channels)
         except UsageError:
             file.close()
             raise
-    return resampled(_read(file, path, promised), rate)
-
-
-def _read(file: soundfile.SoundFile, path: Path, promised: int) -> Iterator[Tensor]:
-    count = 0
-    with file:
-        while True:
-            try:
-                samples = file.read(FILE_SECONDS * file.samplerate, "float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                raise UsageError(
-                    f"{path}: damaged or cut short ({error.error_string}): "
-                    "copy or download it again"
-                ) from None
-            if not len(samples):
-                break
-            count += len(samples)
-            yield mixed(samples, path)
-    if not promised:
-        raise UsageError(f"{path}: holds no samples: record it again or delete it")
-    if count < promised:
-        raise UsageError(
-            f"{path}: cut short, {promised} samples promised and {count} there: "
-            "copy or download it again"
-        )
+    blocks = read_blocks(file, path, FILE_SECONDS * rate)
+    return resampled((mixed(block, path) for block in blocks), rate)
 
 
 def live_blocks(

@@ -20,10 +20,10 @@ def quick(tiny_corpus):
 
 
 def test_it_is_trained_once_for_the_same_corpus_and_settings(quick, tiny_corpus, monkeypatch):
-    def never(*_: object) -> None:
+    def never(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(module, "_train", never)
+    monkeypatch.setattr(module, "fit", never)
     again = trained_on(tiny_corpus, QUICK, progress=False)
     assert again.path == quick.path
     assert again.labels == V2_WORDS
