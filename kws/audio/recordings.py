@@ -52,7 +52,7 @@ def read_audio(path: str | Path, *, resample: bool = False) -> Float[Tensor, "N"
     samples = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
     if not resample:
         refuse_other_rates(path, rate, channels)
-    return _to_sample_rate(mixed(samples, path), rate).clamp(-1, 1)
+    return _to_sample_rate(mix_channels(samples, path), rate).clamp(-1, 1)
 
 
 def _to_sample_rate(waveform: Tensor, rate: int) -> Tensor:
@@ -81,7 +81,7 @@ def refuse_other_rates(path: Path, rate: int, channels: int) -> None:
         )
 
 
-def mixed(samples: np.ndarray, path: object) -> Float[Tensor, "N"]:
+def mix_channels(samples: np.ndarray, path: object) -> Float[Tensor, "N"]:
     """Samples (N, channels) as one channel, their mean; UsageError, naming `path`, for NaN."""
     if not np.isfinite(samples).all():
         raise UsageError(f"{path}: holds NaN or infinite samples: export it as 16-bit PCM again")

@@ -15,7 +15,7 @@ from kws.cli.shared_options import (
     Split,
     TriggerText,
     folder_of,
-    required,
+    require_data,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _evaluate(
     from kws.inference.thresholds import parse_thresholds
     from kws.training.checkpoint import load_model
 
-    chosen, data = choose_device(device), required(data)
+    chosen, data = choose_device(device), require_data(data)
     rule = parse_thresholds(thresholds) if thresholds is not None else None
     trained = load_model(run)
     examples = load_split(trained, data, split, thresholds=rule, **options)
@@ -112,7 +112,7 @@ def evaluate_stream(
     from kws.inference.streaming import ListeningTime, require_streamable
     from kws.training.checkpoint import load_model
 
-    chosen_device, data = str(choose_device(device)), required(data)
+    chosen_device, data = str(choose_device(device)), require_data(data)
     settings, spent = parse_trigger(trigger), ListeningTime()
     trained = load_model(run)
     require_streamable(trained)

@@ -23,7 +23,7 @@ from kws.audio.recordings import (
     ROLLOFF,
     SAMPLE_RATE,
     ZERO_CROSSINGS,
-    mixed,
+    mix_channels,
     open_audio,
     read_blocks,
     refuse_other_rates,
@@ -103,7 +103,9 @@ class StreamResampler:
         return found
 
 
-def resampled(blocks: Iterable[Float[Tensor, "_"]], rate: int) -> Iterator[Float[Tensor, "_"]]:
+def resample_blocks(
+    blocks: Iterable[Float[Tensor, "_"]], rate: int
+) -> Iterator[Float[Tensor, "_"]]:
     """Blocks at `rate` Hz as blocks at 16 kHz within [-1, 1]; empty ones are left out."""
     stream = StreamResampler(rate)
     for block in blocks:
@@ -127,7 +129,7 @@ def file_blocks(path: str | Path, *, resample: bool = False) -> Iterator[Float[T
             file.close()
             raise
     blocks = read_blocks(file, path, FILE_SECONDS * rate)
-    return resampled((mixed(block, path) for block in blocks), rate)
+    return resample_blocks((mix_channels(block, path) for block in blocks), rate)
 
 
 def live_blocks(
@@ -141,6 +143,8 @@ def live_blocks(
             samples, _ = source.read(round(seconds * rate))
             if not len(samples):
                 return
-            yield mixed(np.asarray(samples, np.float32).reshape(len(samples), -1), "microphone")
+            yield mix_channels(
+                np.asarray(samples, np.float32).reshape(len(samples), -1), "microphone"
+            )
 
-    return resampled(blocks(), rate)
+    return resample_blocks(blocks(), rate)

@@ -1,6 +1,6 @@
 """The listener: a keyword model of the course as the judge of speech that a model has made.
 
-    words = heard(listener(), [waveform, another])
+    words = recognize(listener(), [waveform, another])
 
 Whether synthetic speech can be understood is a question to a listener. This one is the course's own
 CRNN, trained on the 35 words of the embedded corpus: voices, microphones and rooms of many kinds,
@@ -25,10 +25,10 @@ from kws.files import cache_dir
 from kws.training.checkpoint import Trained, load_model
 from kws.training.loop import fit
 from kws.training.recipe import Augment, Data, Features, Model, Recipe, Train, to_toml
-from kws.training.trained_once import trained_once
+from kws.training.trained_once import train_once
 
 VERSION = 1
-BATCH = 128  # clips that are heard at a time
+BATCH = 128  # clips that are recognized at a time
 PROTOCOL = "embedded-35"
 SETTINGS = Recipe(
     description="The listener: 35 words of the embedded corpus",
@@ -49,10 +49,10 @@ def listener(*, progress: bool = True) -> Trained:
     else is there.
     """
     corpus = make_corpus(cache_dir() / "course-words", size="mini", progress=progress)
-    return trained_on(corpus, progress=progress)
+    return train_listener(corpus, progress=progress)
 
 
-def trained_on(corpus: Path, settings: Recipe = SETTINGS, *, progress: bool = True) -> Trained:
+def train_listener(corpus: Path, settings: Recipe = SETTINGS, *, progress: bool = True) -> Trained:
     """The listener of an embedded corpus, with these settings; errors as `listener`."""
     spoken = json.loads((corpus / CORPUS_RECORD).read_text())["recipe"]
     about = {"listener": VERSION, "settings": to_toml(settings), "corpus": spoken}
@@ -62,10 +62,16 @@ def trained_on(corpus: Path, settings: Recipe = SETTINGS, *, progress: bool = Tr
             load_speech_commands(corpus, settings.data.protocol, split)
             for split in ("training", "validation")
         )
-        splits = {"train": training, "validation": validation}
-        fit(settings, **splits, out=run, device="cpu", progress=progress)
+        fit(
+            settings,
+            train=training,
+            validation=validation,
+            out=run,
+            device="cpu",
+            progress=progress,
+        )
 
-    return load_model(trained_once("listener", about, train))
+    return load_model(train_once("listener", about, train))
 
 
 def recognize(judge: Trained, waveforms: Sequence[Float[Tensor, "_"]]) -> list[str]:

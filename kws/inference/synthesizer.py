@@ -24,7 +24,7 @@ from kws.models.fastspeech import FastSpeech, pad_phonemes
 from kws.training.checkpoint import checkpoint_of, read_checkpoint, require_kind, weights_of
 from kws.training.loop import begin, finish
 from kws.training.recipe import load_recipe, parse_recipe, to_toml
-from kws.training.trained_once import trained_once
+from kws.training.trained_once import train_once
 from kws.training.voice_run import PROTOCOL, new_voice, voice_objective
 
 VERSION = 2
@@ -74,7 +74,7 @@ def synthesizer(overrides: tuple[str, ...] = (), *, progress: bool = True) -> Sy
     def train(run: Path) -> None:
         finish(begin(voice_objective(recipe, torch.device("cpu")), run), progress=progress)
 
-    return load_voice(trained_once("synthesizer", about, train))
+    return load_voice(train_once("synthesizer", about, train))
 
 
 def load_voice(run_or_file: str | Path) -> Synthesizer:

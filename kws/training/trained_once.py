@@ -13,7 +13,7 @@ from kws.files import cache_dir
 BEST = "best.pt"  # of a run
 
 
-def trained_once(kind: str, about: Mapping[str, Any], train: Callable[[Path], object]) -> Path:
+def train_once(kind: str, about: Mapping[str, Any], train: Callable[[Path], object]) -> Path:
     """The checkpoint of the model that `about` describes; `train(run)` makes it if need be.
 
     Of the run folder best.pt is kept. Another process that trains the same is waited for. Raises

@@ -9,7 +9,13 @@ import soundfile
 import torch
 
 from kws.audio.recordings import read_audio, resample, write_audio
-from kws.data.audio_blocks import PcmPipe, StreamResampler, file_blocks, live_blocks, resampled
+from kws.data.audio_blocks import (
+    PcmPipe,
+    StreamResampler,
+    file_blocks,
+    live_blocks,
+    resample_blocks,
+)
 from kws.errors import UsageError
 
 # The same sums in another order of blocks: float32 rounding of at most 100 products below 1.
@@ -39,7 +45,7 @@ def pieces(waveform: torch.Tensor, *cuts: int) -> list[torch.Tensor]:
 @pytest.mark.parametrize("rate", [8000, 16_000, 22_050, 44_100, 48_000])
 def test_a_resampled_stream_equals_the_whole_resampled(rate):
     whole = noise(rate + 77)
-    blocks = resampled(pieces(whole, 0, 1, 300, 1001, 5000), rate)
+    blocks = resample_blocks(pieces(whole, 0, 1, 300, 1001, 5000), rate)
     expected = resample(whole, rate, 16_000)
     torch.testing.assert_close(torch.cat(list(blocks)), expected, rtol=0, atol=ROUNDING)
 
