@@ -118,16 +118,12 @@ def test_an_older_kit_changes_nothing_and_answers_to_an_unfinished_assignment_ar
     (course / "assignments/01_a.ipynb").write_bytes(notebook(TODO))
     assert find_unfinished(kit, course) == ["01"]
     add_kit(kit, course)
-<<<<<<< HEAD
     assert find_unfinished(kit, course) == []
-=======
-    assert unfinished(kit, course) == []
     add_kit(read_kit(second), course)
     before = contents(course)
     with pytest.raises(UsageError, match="kit 01 is older than kit 02"):
         add_kit(read_kit(course.parent / "kws-01.zip"), course)
     assert contents(course) == before
->>>>>>> main
 
 
 def test_a_module_that_a_kit_has_no_more_goes(course, tmp_path):
