@@ -126,13 +126,8 @@ def test_parts_are_fetched_in_order_joined_and_unpacked_without_their_folder(
     assert len(load_speakers(tmp_path / "out").speakers) == len(SPEAKERS)
 
 
-def test_no_joined_copy_is_written_and_the_parts_can_be_kept(server, tmp_path):
-    download(NAME, tmp_path / "out", keep_archive=True)
-    assert names(tmp_path) == [*(FILE + part for part in PARTS), "out"]
-
-
-@pytest.mark.parametrize("missing", PARTS[1:3])
-def test_a_part_that_the_server_lacks_is_named_and_the_others_wait(server, tmp_path, missing):
+def test_a_part_that_the_server_lacks_is_named_and_the_others_wait(server, tmp_path):
+    missing = PARTS[2]
     content = server.files.pop(FILE + missing)
     sentence = refused(tmp_path / "out")
     assert f"{server.url}/{FILE}{missing}: the server answers 404" in sentence
@@ -154,20 +149,21 @@ def test_an_interrupted_part_goes_on_where_it_stopped(server, files, tmp_path):
     assert server.asked[0] == (FILE + PARTS[1], "bytes=1000-")
     assert [name for name, _ in server.asked] == [FILE + part for part in PARTS[1:]]
     assert content_of(tmp_path / "out") == files
-
-
-def test_a_part_that_was_whole_when_the_process_died_is_not_fetched_again(server, tmp_path):
-    first = server.files[FILE + PARTS[0]]
+    first = server.files[FILE + PARTS[0]]  # whole when the process died, though not yet renamed
     (tmp_path / (FILE + PARTS[0] + ".part")).write_bytes(first)
-    assert download(NAME, tmp_path / "out")
-    assert server.asked[:2] == [(FILE + PARTS[0], f"bytes={len(first)}-"), (FILE + PARTS[1], None)]
+    assert download(NAME, tmp_path / "again")
+    assert (FILE + PARTS[0], f"bytes={len(first)}-") in server.asked
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", PARTS[::3])
 def test_a_damaged_part_is_refused_and_fetched_again_once_it_is_removed(
     server, files, tmp_path, part
 ):
     download(NAME, tmp_path / "first", keep_archive=True)
+    assert names(tmp_path) == [*(FILE + part for part in PARTS), "first"]  # no joined copy
+    with (tmp_path / (FILE + PARTS[2])).open("rb") as other:
+        lock(other)
+        assert f"{PARTS[2]}: another process" in refused(tmp_path / "out")
     copy = tmp_path / (FILE + part)
     data = bytearray(copy.read_bytes())
     data[len(data) // 2] ^= 1
@@ -181,16 +177,15 @@ def test_a_damaged_part_is_refused_and_fetched_again_once_it_is_removed(
     assert content_of(tmp_path / "out") == files
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", PARTS[::3])
 def test_a_part_cut_short_is_refused_with_the_sizes(server, tmp_path, part):
     server.files[FILE + part] = server.files[FILE + part][:-1]
     sizes = ", ".join(f"{len(content):,}" for content in server.files.values())
     sentence = refused(tmp_path / "out")
     assert "not a whole tar.gz" in sentence
     assert sizes in sentence
-
-
-def test_a_page_instead_of_a_part_is_refused(server, tmp_path):
+    for name in names(tmp_path):
+        (tmp_path / name).unlink()
     server.files[FILE + PARTS[0]] = b"<html>Sign in to the network</html>"
     assert f"noticed in {FILE}{PARTS[0]};" in refused(tmp_path / "out")
 
@@ -269,14 +264,6 @@ def test_a_full_disk_is_told_before_anything_is_fetched(server, tmp_path, monkey
         (tmp_path / name).write_bytes(content)
     space["free"] = 1_000_000  # all parts are here: room for the content is enough
     assert download(NAME, tmp_path / "out")
-
-
-def test_parts_that_another_process_unpacks_are_left_alone(server, tmp_path):
-    for name, content in server.files.items():
-        (tmp_path / name).write_bytes(content)
-    with (tmp_path / (FILE + PARTS[2])).open("rb") as other:
-        lock(other)
-        assert f"{PARTS[2]}: another process" in refused(tmp_path / "out")
 
 
 @pytest.mark.parametrize("size", [1, 3, 1_000])
