@@ -2,6 +2,8 @@
 
 import hashlib
 import random
+import runpy
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -393,10 +395,12 @@ def test_kill_9_while_unpacking_leaves_no_half_folder(site, tmp_path, monkeypatc
     assert names(tmp_path) == ["sc"]
 
 
-def test_the_command_says_what_it_did(site, tmp_path, capsys):
-    arguments = ["data", "download", "small", str(tmp_path / "sc"), "--mirror", site.url]
-    assert run([*arguments, "--keep-archive"]) == 0
-    assert run(arguments) == 0
+def test_the_command_and_the_script_say_what_they_did(site, tmp_path, monkeypatch, capsys):
+    arguments = ["download", "small", str(tmp_path / "sc"), "--mirror", site.url]
+    assert run(["data", *arguments, "--keep-archive"]) == 0
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit, match=r"^0$"):
+        runpy.run_path("data_scripts/download.py", run_name="__main__")
     out, err = capsys.readouterr()
     assert out == f"{tmp_path / 'sc'}: small, verified and unpacked\n" + (
         f"{tmp_path / 'sc'}: small, is there already\n"

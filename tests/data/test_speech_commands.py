@@ -65,13 +65,17 @@ def everything(split) -> torch.Tensor:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_counts_follow_the_rule(archive, split):
-    wanted = 10 * {"training": 8, "validation": 3, "testing": 2}[split]
+    speakers = {"training": {*range(8)}, "validation": {8, 9, 10}, "testing": {11, 12}}[split]
+    wanted = 10 * len(speakers)
     clips = load_speech_commands(archive, "v2-12", split)
     counts = clips.counts()
     assert tuple(counts) == clips.label_names == get_protocol("v2-12").labels
     assert counts["_silence_"] == counts["_unknown_"] == -(-wanted // 10)
     assert {counts[word] for word in COMMANDS} == {wanted // 10}
     assert len(clips) == len(clips.labels) == sum(counts.values())
+    files = [name for name in clips.names if not name.startswith("_silence_")]
+    assert len(set(files)) == len(files)
+    assert {int(name.split("/")[1][:8], 16) for name in files} == speakers
 
 
 @pytest.mark.parametrize("moved", [False, True])
@@ -102,12 +106,6 @@ def test_moving_a_split_changes_no_sample(archive, split, test_silence):
     assert torch.equal(everything(moved.to("cpu")), everything(clips))
 
 
-def test_splits_share_no_clip(archive):
-    names = [load_speech_commands(archive, "v2-12", split).names for split in SPLITS]
-    clips = [name for split in names for name in split if not name.startswith("_silence_")]
-    assert len(set(clips)) == len(clips)
-
-
 def silence_of(clips) -> torch.Tensor:
     return clips.waveforms((clips.labels == clips.label_names.index("_silence_")).nonzero()[:, 0])
 
@@ -121,15 +119,12 @@ def test_test_silence_is_noise_or_zeros_and_says_so(archive):
     assert silence_of(noise).count_nonzero(1).min() == 16_000
     assert not silence_of(zeros).any()
     assert noise.names == zeros.names
-
-
-def test_training_silence_is_noise_under_both_conventions(archive):
-    clips = [
+    noise, zeros = (
         load_speech_commands(archive, "v2-12", "training", test_silence=convention)
         for convention in ("noise", "zeros")
-    ]
-    assert [split.silence for split in clips] == ["noise", "noise"]
-    assert torch.equal(everything(clips[0]), everything(clips[1]))
+    )
+    assert (noise.silence, zeros.silence) == ("noise", "noise")
+    assert torch.equal(everything(noise), everything(zeros))
 
 
 def test_silence_is_a_piece_of_one_recording_from_this_split(archive):
@@ -140,18 +135,19 @@ def test_silence_is_a_piece_of_one_recording_from_this_split(archive):
             found = []
             for i, length in enumerate(NOISE_SAMPLES):
                 ramp = torch.arange(round(low * length), round(high * length)) % 20_000 + i
-                found += [bool((ramp.unfold(0, 16_000, 1) == crop).all(1).any())]
+                begins = (ramp == crop[0]).nonzero()[:, 0].tolist()
+                found += [torch.equal(ramp[begin:][:16_000], crop) for begin in begins]
             assert any(found)
 
 
 def test_training_silence_has_many_volumes_and_some_zeros(own):
-    for speaker in range(20, 60):
+    for speaker in range(20, 40):
         for word in COMMANDS:
             write(own / name_of(word, speaker), clip("x", 7))
     peaks = silence_of(load_speech_commands(own, "v2-12", "training")).amax(1)
-    assert len(peaks) == 48
-    assert (peaks == 0).sum() == 10  # every fifth
-    assert len(peaks.unique()) > 30
+    assert len(peaks) == 28
+    assert (peaks == 0).sum() == 6  # every fifth
+    assert len(peaks.unique()) > 18
 
 
 def test_silence_is_the_same_each_time_and_other_for_another_seed(archive):
@@ -270,15 +266,9 @@ def test_test_archive_is_read_as_it_is(test_archive):
     assert torch.equal(
         clips.waveforms(torch.tensor([row]))[0], read_audio(test_archive / "_silence_/1.wav.wav")
     )
-
-
-def test_test_archive_with_digital_zeros(test_archive):
     clips = load_speech_commands(test_archive, "v2-12", "testing", test_silence="zeros")
     assert (clips.silence, len(clips)) == ("zeros", 13)
     assert not silence_of(clips).any()
-
-
-def test_test_archive_has_no_training_clips(test_archive):
     with pytest.raises(UsageError, match="a test archive has no training clips"):
         load_speech_commands(test_archive, "v2-12", "training")
 

@@ -82,24 +82,37 @@ def test_no_word_is_in_both_training_and_test_sentences():
         assert len(set(sentences)) == 300
 
 
-def test_sentences_are_of_their_split_and_each_has_a_setup_of_its_own(tmp_path, monkeypatch):
-    output = []
-    real = speaker_corpus.say
-    monkeypatch.setattr(
-        speaker_corpus,
-        "say",
-        lambda voice, texts, rng, scratch: output.append(texts) or real(voice, texts, rng, scratch),
-    )
-    drawn = []
-    draw = speaker_corpus.draw_setup
-    monkeypatch.setattr(
-        speaker_corpus, "draw_setup", lambda rng: drawn.append(draw(rng)) or drawn[-1]
-    )
-    threads = torch.get_num_threads()
-    make_speaker_corpus(tmp_path / "c", **SMALL)
-    assert torch.get_num_threads() == threads
-    assert len(drawn) == len(set(drawn)) == 3 * 5
-    for texts in output:
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A corpus, the texts that were said by each voice while it was made, and the setups drawn."""
+    folder, setups = tmp_path_factory.mktemp("recorded") / "c", []
+    with pytest.MonkeyPatch.context() as patch:
+        texts, draw = texts_said(patch), speaker_corpus.draw_setup
+        patch.setattr(
+            speaker_corpus, "draw_setup", lambda rng: setups.append(draw(rng)) or setups[-1]
+        )
+        threads = torch.get_num_threads()
+        make_speaker_corpus(folder, workers=1, **SMALL)
+        assert torch.get_num_threads() == threads
+    return folder, texts, setups
+
+
+def texts_said(patch) -> dict[str, list[str]]:
+    """By the definition of each voice, what it says from now on."""
+    said, real = {}, speaker_corpus.say
+
+    def say(voice, texts, rng, scratch):
+        said.setdefault(voice.definition, []).extend(texts)
+        return real(voice, texts, rng, scratch)
+
+    patch.setattr(speaker_corpus, "say", say)
+    return said
+
+
+def test_sentences_are_of_their_split_and_each_has_a_setup_of_its_own(recorded):
+    _, said, setups = recorded
+    assert len(setups) == len(set(setups)) == 3 * 5
+    for texts in said.values():
         for text, split in zip(texts, ["training"] * 4 + ["testing"], strict=True):
             assert set(re.findall("[a-z]+", text)) <= set(WORDS[split])
 
@@ -132,12 +145,11 @@ def test_an_utterance_that_is_not_heard_is_recorded_again(monkeypatch):
         speaker_corpus.audible_features(spoken(1.0), np.random.default_rng(0))
 
 
-def test_same_seed_gives_the_same_bytes_on_any_number_of_workers(tmp_path):
-    one = make_speaker_corpus(tmp_path / "one", workers=1, **SMALL)
+def test_same_seed_gives_the_same_bytes_on_any_number_of_workers(recorded, tmp_path):
     two = make_speaker_corpus(tmp_path / "two", workers=2, **SMALL)
-    other = make_speaker_corpus(tmp_path / "other", seed=1, **SMALL)
-    assert tree(one) == tree(two)
-    assert not set(tree(one).values()) & set(tree(other).values())
+    other = make_speaker_corpus(tmp_path / "other", seed=1, **SMALL | {"utterances": 2})
+    assert tree(recorded[0]) == tree(two)
+    assert not set(tree(two).values()) & set(tree(other).values())
 
 
 def test_finished_corpus_is_left_alone_and_another_refused(tiny_speakers):
@@ -164,41 +176,19 @@ def test_command_line(tmp_path, capsys):
     assert "differs in utterances" in capsys.readouterr().err
 
 
-def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> list[bool]:
-    return [torch.equal(a, b) for a, b in zip(one, other, strict=True)]
-
-
-def test_speaking_again_uses_the_voices_of_the_corpus_and_test_sentences(tmp_path, monkeypatch):
-    output = {}
-    real = speaker_corpus.say
-    monkeypatch.setattr(
-        speaker_corpus,
-        "say",
-        lambda voice, texts, rng, scratch: (
-            output.setdefault(voice.definition, []).extend(texts)
-            or real(voice, texts, rng, scratch)
-        ),
-    )
-    corpus = make_speaker_corpus(tmp_path / "c", **SMALL)
-    voices = json.loads((corpus / "voices.json").read_text())["voices"]
-    output.clear()
-    mels, labels = speak_again(recordings_seed="secret", speakers=3, utterances=2)
+def test_speaking_again_uses_the_voices_of_the_corpus_and_test_sentences(recorded, monkeypatch):
+    voices = json.loads((recorded[0] / "voices.json").read_text())["voices"]
+    said = texts_said(monkeypatch)
+    mels, labels = speak_again(recordings_seed="secret", speakers=3, utterances=2, workers=1)
     assert labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert all(mel.shape[1] == 40 and len(mel) >= 91 for mel in mels)
-    assert set(output) == {voice["definition"] for voice in voices.values()}
-    for text in (text for texts in output.values() for text in texts):
+    assert set(said) == {voice["definition"] for voice in voices.values()}
+    for text in chain(*said.values()):
         assert set(re.findall("[a-z]+", text)) <= set(WORDS["testing"])
-
-
-def test_speaking_again_follows_from_takes_alone():
-    one, _ = speak_again(recordings_seed="secret", speakers=2, workers=1)
-    again, _ = speak_again(recordings_seed="secret", speakers=2, workers=2)
-    other, _ = speak_again(recordings_seed="other", speakers=2)
-    assert same(one, again) == [True, True]
-    assert same(one, other) == [False, False]
-
-
-@pytest.mark.parametrize("options", [{"speakers": 0}, {"utterances": 0}])
-def test_speaking_again_needs_a_voice_and_a_sentence(options):
-    with pytest.raises(UsageError, match="must be 1 or more"):
-        speak_again(recordings_seed=0, **options)
+    again, _ = speak_again(recordings_seed="secret", speakers=3, utterances=2, workers=2)
+    other, _ = speak_again(recordings_seed="other", speakers=3, utterances=2)
+    assert all(torch.equal(a, b) for a, b in zip(mels, again, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(mels, other, strict=True))
+    for options in ({"speakers": 0}, {"utterances": 0}):
+        with pytest.raises(UsageError, match="must be 1 or more"):
+            speak_again(recordings_seed=0, **options)
