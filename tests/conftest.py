@@ -120,12 +120,12 @@ def limited(seconds: float, error: Exception) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def forked(work: Callable[..., object], *arguments: object) -> BaseProcess:
+def forked(work: Callable[..., object], *arguments: object, **options: object) -> BaseProcess:
     """A process that does `work`, without importing torch again."""
 
     def begin() -> None:
         torch.set_num_threads(1)  # those of the parent were not forked: waiting for them never ends
-        work(*arguments)
+        work(*arguments, **options)
 
     process = multiprocessing.get_context("fork").Process(target=begin, daemon=True)
     with warnings.catch_warnings():  # Python 3.12 warns of locks that threads of ours may hold

@@ -52,51 +52,36 @@ def test_a_bad_run(kws, words, run_of, tmp_path, nothing_written, command, fault
     kws(*with_run(command, run, words, tmp_path)).sentence(run)
 
 
-def test_a_checkpoint_of_speakers_on_words(kws, words, speakers, run_of, nothing_written):
-    keywords, others = run_of("keywords"), run_of("speakers")
-    nothing_written()
-    kws("evaluate", others, "--data", words, "--device", "cpu").sentence(words)
-    kws("evaluate", keywords, "--data", speakers, "--device", "cpu").sentence(speakers)
-
-
 def train(words: Path, out: Path, *more: object) -> list[object]:
     return ["train", "keywords", "--data", words, "--out", out, *FEW, *more]
 
 
-def test_a_damaged_run_is_not_resumed(kws, words, run_of, nothing_written):
-    run = run_of("keywords")
-    cut(run / "last.pt")
-    nothing_written()
-    kws(*train(words, run, "--resume")).sentence(run / "last.pt")
-
-
-@pytest.mark.parametrize(
-    ("override", "names"),
-    [
-        ("train.lrr=1e-3", ["train.lrr", "'lr'"]),
-        ("data.protocol=v2_12", ["v2_12", "'v2-12'"]),
-        ("model.name=crnn-smal", ["crnn-smal", "'crnn-small'"]),
-        ("model.hidden_sise=3", ["hidden_sise", "'hidden_size'"]),
-    ],
-)
-def test_a_wrong_recipe_key_or_value(kws, words, tmp_path, nothing_written, override, names):
-    nothing_written()
-    kws(*train(words, tmp_path / "new", "--set", override)).sentence(*names)
-
-
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ("[train]\nlrr = 1\n", ["train.lrr", "'lr'"]),
-        (LFS, ["TOML"]),
-    ],
-)
-def test_a_wrong_recipe_file(kws, words, tmp_path, nothing_written, text, names):
+def test_a_wrong_recipe(kws, words, tmp_path, nothing_written):
     recipe = tmp_path / "mine.toml"
-    recipe.write_text(text)
+    recipe.write_text(LFS)
     nothing_written()
-    outcome = kws("train", recipe, "--data", words, "--out", tmp_path / "new")
-    outcome.sentence(recipe, *names)
+    kws("train", recipe, "--data", words, "--out", tmp_path / "new").sentence(recipe, "TOML")
+    for override, near in (
+        ("train.lrr=1e-3", "lr"),
+        ("data.protocol=v2_12", "v2-12"),
+        ("model.name=crnn-smal", "crnn-small"),
+        ("model.hidden_sise=3", "hidden_size"),
+    ):
+        wrong = train(words, tmp_path / "new", "--set", override)
+        kws(*wrong).sentence(f"did you mean '{near}'")
+
+
+def test_a_run_of_another_kind_or_damaged_and_a_file_in_the_way(
+    kws, words, speakers, run_of, tmp_path, nothing_written
+):
+    keywords, others = run_of("keywords"), run_of("speakers")
+    cut(keywords / "last.pt")
+    (tmp_path / "new").write_text("mine")
+    nothing_written()
+    kws(*train(words, tmp_path / "new")).sentence(tmp_path / "new")
+    kws(*train(words, keywords, "--resume")).sentence(keywords / "last.pt")
+    kws("evaluate", others, "--data", words, "--device", "cpu").sentence(words)
+    kws("evaluate", keywords, "--data", speakers, "--device", "cpu").sentence(speakers)
 
 
 @pytest.mark.parametrize(
@@ -205,12 +190,6 @@ def test_a_read_only_folder(kws, words, keyword_run, read_only, monkeypatch, com
     monkeypatch.setenv("KWS_CACHE", str(read_only / "cache" if command == "pack" else words / ".c"))
     outcome = kws(*writers(words, keyword_run, read_only)[command])
     outcome.sentence(read_only)
-
-
-def test_a_file_where_the_run_folder_should_be(kws, words, tmp_path, nothing_written):
-    (tmp_path / "new").write_text("mine")
-    nothing_written()
-    kws(*train(words, tmp_path / "new")).sentence(tmp_path / "new")
 
 
 def test_a_limit_on_file_sizes(kws, words, tmp_path, nothing_written):

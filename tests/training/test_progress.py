@@ -35,6 +35,8 @@ def test_on_a_terminal_there_is_a_bar_with_loss_rate_and_accuracies(monkeypatch,
     assert "5/10" in last
     for text in ("loss=1.250", "lr=1.0e-02", "train=75.0 %", "validation=87.5 %", "1,234/s"):
         assert text in last
+    show(Progress(10, 4, False))
+    assert capsys.readouterr() == ("", "")
 
 
 def test_elsewhere_there_is_a_line_per_validation(capsys):
@@ -45,13 +47,6 @@ def test_elsewhere_there_is_a_line_per_validation(capsys):
         "crop 50.0 %, 1,234/s, 01:23 left\n"
     )
     assert (captured.out, captured.err) == (expected, "")
-
-
-def test_or_nothing_at_all(monkeypatch, capsys):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    show(Progress(10, 4, False))
-    captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", "")
 
 
 @pytest.mark.parametrize(
