@@ -62,7 +62,7 @@ def test_leaving_early_stops_what_has_begun_and_drops_what_has_not():
     assert len(begun) < 100
 
 
-def test_a_child_answers_in_json_until_it_ends(capfd):
+def test_a_child_answers_in_json_until_it_ends_or_is_closed(capfd):
     with JsonProcess([sys.executable, "-c", ECHO]) as child:
         child.send("ü")
         assert child.receive() == {"said": '"\\u00fc"'}
@@ -74,9 +74,6 @@ def test_a_child_answers_in_json_until_it_ends(capfd):
         assert child.process.wait() == 3
         child.send("to nobody")
     assert "not JSON" in capfd.readouterr().err
-
-
-def test_closing_ends_a_child_that_hangs():
     with JsonProcess([sys.executable, "-c", "while True: pass"]) as child:
         pass
     assert child.process.returncode is not None

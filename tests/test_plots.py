@@ -20,15 +20,12 @@ def texts(axes):
     return [text.get_text() for text in axes.texts]
 
 
-def test_importing_plots_leaves_pyplot_alone(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # an import of it would fail
-    runpy.run_path(plots.__file__)
-
-
-def test_settings_of_the_caller_are_kept():
+def test_neither_pyplot_nor_settings_of_the_caller_are_touched(monkeypatch):
     before = dict(mpl.rcParams)
     plots.confusion(MATRIX, LABELS)
     assert dict(mpl.rcParams) == before
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # an import of it would fail
+    runpy.run_path(plots.__file__)
 
 
 def test_saving_twice_gives_the_same_bytes_in_a_folder_that_is_made(tmp_path):
@@ -112,7 +109,7 @@ def lines(axes):
     return {line.get_label(): np.asarray(line.get_xydata()).tolist() for line in axes.lines}
 
 
-def test_curves_show_loss_and_accuracy_against_steps():
+def test_curves_show_loss_and_accuracy_against_steps_and_keep_crops_apart():
     loss, accuracy = curves().axes
     assert lines(loss) == {
         "training, augmented": [[3, 2], [6, 1], [9, 0.5]],
@@ -124,9 +121,6 @@ def test_curves_show_loss_and_accuracy_against_steps():
     assert loss.get_ylabel() == "cross-entropy (nats)"
     assert accuracy.get_ylabel() == "accuracy (%)"
     assert loss.get_xlabel() == accuracy.get_xlabel() == "optimizer step"
-
-
-def test_curves_keep_crops_apart():
     _, accuracy = curves(crop_loss=1.0, crop_accuracy=0.7, crop_n=29).axes
     assert lines(accuracy)["validation, crops (n=29)"] == [[3, 70], [6, 70], [9, 70]]
 

@@ -190,7 +190,7 @@ def test_noise_by_ratio_of_silence_is_silence(clip, noise):
 
 
 def test_a_room_adds_echoes_that_come_after_the_sound_and_decay(float64):
-    x = torch.zeros(400, 16_000)
+    x = torch.zeros(200, 16_000)
     x[:, 1_000] = 1
     echoes = add_room(x, seeded(), probability=1.0) - x
     assert echoes[:, :1_000].abs().max() < SAME_SUMS
@@ -200,7 +200,7 @@ def test_a_room_adds_echoes_that_come_after_the_sound_and_decay(float64):
     assert late < early / 5
     some = add_room(x, seeded(), probability=0.25)
     share = (some != x).any(1).double().mean().item()
-    assert share == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / 400))
+    assert share == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / 200))
 
 
 def test_a_garbled_word_is_a_half_the_word_backwards_or_joined_halves():
@@ -327,7 +327,7 @@ def masks(y, x):
     return changed.all(2), changed.all(1)
 
 
-def test_masks_are_spans_of_at_most_the_given_width(float64):
+def test_masks_are_so_many_spans_of_at_most_the_given_width(float64):
     x = torch.randn(500, 47, 23)
     in_time = spec_augment(x, seeded(), time_masks=1, max_time=7, freq_masks=0)
     in_freq = spec_augment(x, seeded(), freq_masks=1, max_freq=5, time_masks=0)
@@ -336,9 +336,6 @@ def test_masks_are_spans_of_at_most_the_given_width(float64):
         edges = torch.nn.functional.pad(mask.int(), (1, 1)).diff().abs().sum(1)
         assert set(edges.tolist()) == {0, 2}  # one span, or none
         assert mask.any(0).all()  # every place is reached
-
-
-def test_the_number_of_masks_counts(float64):
     x = torch.randn(500, 47, 23)
     one = masks(spec_augment(x, seeded(), time_masks=1, freq_masks=0, max_time=5), x)[0]
     three = masks(spec_augment(x, seeded(), time_masks=3, freq_masks=0, max_time=5), x)[0]
@@ -394,7 +391,7 @@ def test_mixup_is_exactly_the_convex_combination(float64):
     torch.testing.assert_close(y, expected, atol=SAME_SUMS, rtol=0)
 
 
-@pytest.mark.parametrize("alpha", [0.01, 0.2, 1.0, 8.0])
+@pytest.mark.parametrize("alpha", [0.01, 0.2, 8.0])
 def test_mixup_draws_from_the_beta_distribution(float64, alpha):
     x = torch.arange(4_000.0)[:, None]
     targets = torch.stack([torch.ones(4_000), torch.zeros(4_000)], 1)

@@ -24,13 +24,10 @@ def test_an_event_has_the_time_the_word_and_the_score():
     ]
 
 
-def test_silence_and_unknown_are_never_heard():
-    assert received([SILENCE, OTHER], threshold=0.01, smooth_ms=100) == []
-
-
-def test_the_threshold_itself_is_enough():
+def test_the_threshold_itself_is_enough_and_silence_and_unknown_are_never_heard():
     assert len(received([NEIN], threshold=0.8)) == 1
     assert received([NEIN], threshold=0.81) == []
+    assert received([SILENCE, OTHER], threshold=0.01, smooth_ms=100) == []
 
 
 def test_the_score_is_the_mean_of_the_last_hops_of_as_many_as_there_are():

@@ -61,13 +61,10 @@ def test_a_silent_take_is_asked_for_again_and_nothing_is_lost(tmp_path):
     assert len(list((tmp_path / "ja").iterdir())) == 3
 
 
-def test_a_microphone_that_ends_is_told(tmp_path):
+def test_a_microphone_that_ends_is_told_and_the_speaker_is_named_by_a_hash(tmp_path):
     short = Played(spoken(), np.zeros(900))
     with pytest.raises(UsageError, match="the microphone ended, 1 recordings are written"):
         record_takes(short, "ja", tmp_path, count=2, say=lambda line: None)
-
-
-def test_the_speaker_is_in_the_name_as_a_hash(tmp_path):
     names = {next_name(tmp_path, speaker).name for speaker in ("ada", "bob")}
     assert len(names) == 2
     assert not any("ada" in name or "bob" in name for name in names)

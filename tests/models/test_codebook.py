@@ -127,13 +127,10 @@ def test_it_begins_with_vectors_of_the_first_batch_and_moves_in_training_only():
     assert not torch.equal(book.vectors, held)
 
 
-def test_fewer_vectors_than_codes_begin_several():
+def test_fewer_vectors_than_codes_begin_several_and_no_sense_is_refused():
     book = Codebook(7, 3, floor=0.0).train()
     book(normal(1, 3, 3).float())
     assert book.vectors.isfinite().all()
-
-
-def test_what_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="codebook of 1 says nothing: choose 2 codes"):
         Codebook(1, 3)
     with pytest.raises(ValueError, match=r"momentum=1\.0 must be"):

@@ -21,10 +21,9 @@ def test_a_block_is_its_formula(float64):
     value, gate = both[..., :D], both[..., D:]
     expected = (value * gate.sigmoid() + x) / math.sqrt(2)
     torch.testing.assert_close(block(x), expected, rtol=0, atol=ROUNDING)
-
-
-def test_a_block_has_2kd2_and_2d_parameters():
-    assert count_parameters(GatedBlock(D, K)) == 2 * K * D * D + 2 * D
+    assert count_parameters(block) == 2 * K * D * D + 2 * D
+    with pytest.raises(ValueError, match="kernel_size=4 must be odd"):
+        GatedBlock(D, 4)
 
 
 def test_eight_fresh_blocks_neither_fade_nor_explode():
@@ -73,8 +72,3 @@ def test_more_frames_than_positions_are_refused():
     model(torch.randn(1, 20, 40))
     with pytest.raises(UsageError, match="21 frames, but positions were learned for max_frames=20"):
         model(torch.randn(1, 21, 40))
-
-
-def test_an_even_kernel_is_refused():
-    with pytest.raises(ValueError, match="kernel_size=4 must be odd"):
-        GatedBlock(D, 4)

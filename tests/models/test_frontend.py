@@ -46,11 +46,8 @@ def test_as_many_outputs_are_valid_as_the_clip_alone_would_have(
         assert after[0, : after.sum()].all()  # the first ones
 
 
-def test_without_a_mask_there_is_none_afterwards():
+def test_without_a_mask_there_is_none_afterwards_and_padding_fits_the_kernel():
     assert valid_after(None, kernel_size=3) is None
-
-
-def test_more_padding_than_kernel_is_refused():
     with pytest.raises(ValueError, match="padding=2 is too much for kernel_size=3, dilation=1"):
         valid_after(torch.ones(B, T, dtype=torch.bool), kernel_size=3, padding=2)
 
@@ -64,14 +61,11 @@ def test_padding_becomes_zero_whatever_it_was():
     assert zeroed[1, :, :, :4].eq(1).all()
 
 
-def test_pooling_drops_an_incomplete_window():
+def test_pooling_drops_an_incomplete_window_and_does_not_see_a_masked_frame():
     x = torch.randn(B, C, BANDS, T)
     y, _ = max_pool(x, (2, 3), None)
     assert y.shape == (B, C, 5, 7)
     torch.testing.assert_close(y[0, 0, 0, 1], x[0, 0, :2, 3:6].max())
-
-
-def test_pooling_does_not_see_a_masked_frame_in_its_window():
     valid = torch.tensor([[True, True, False, True]])
     x = torch.ones(1, 1, 2, 4)
     x[..., 2] = 1e3

@@ -75,7 +75,7 @@ def test_without_positions_kwt_does_not_know_the_order_of_frames(float64):
         assert (difference > 1e-8) == knows, positions
 
 
-def test_the_position_table_ends_with_a_sentence():
+def test_the_position_table_ends_with_a_sentence_that_counts_frames_and_tokens():
     model = tiny(kwt(1), **TINY)
     model(torch.randn(1, 98, 40))
     with pytest.raises(UsageError, match="learned for max_tokens=98:") as info:
@@ -83,9 +83,6 @@ def test_the_position_table_ends_with_a_sentence():
     assert str(info.value).startswith("101 frames are 101 tokens, but ")
     assert str(info.value).endswith("or build the model with max_tokens=101")
     tiny(kwt(1), **TINY, max_tokens=101)(torch.randn(1, 101, 40))
-
-
-def test_learned_positions_of_a_grid_count_its_tokens():
     model = tiny(STRIDED, **TINY_STEM, positions="learned", max_tokens=6)
     model(torch.randn(1, 8, 9))  # 2 frames × 3 bands
     with pytest.raises(UsageError, match="9 frames are 9 tokens"):

@@ -65,10 +65,7 @@ VARIANTS = [
     ("gru", {"channels": 7, "hidden_size": 11, "num_layers": 3, "num_features": 13}),
     ("lstm", {"hidden_size": 11, "num_layers": 3, "num_features": 13}),
     ("lstm", {"cell": "gru", "num_layers": 1}),
-    (
-        "convs2s",
-        {"d_model": 7, "kernel_size": 3, "num_layers": 3, "max_frames": 31, "num_features": 13},
-    ),
+    ("convs2s", {"d_model": 7, "kernel_size": 3, "num_layers": 3, "max_frames": 31}),
     ("strided-transformer", {"positions": "learned", "max_tokens": 31, "channels": (5, 7)}),
     ("strided-transformer", {"positions": "sinusoidal", "qkv_bias": False, "num_features": 17}),
     ("kwt-1", {"positions": "none", "num_layers": 2, "d_ff": 13, "num_features": 17}),
@@ -78,10 +75,7 @@ VARIANTS = [
     ("bc-resnet-1", {"base_channels": 6}),
     ("tdnn", {"channels": 7, "d_hidden": 11, "num_features": 13}),
     ("transformer", {"positions": "relative", "norm_first": False, "share_weights": True}),
-    (
-        "transformer",
-        {"pooling": "mean", "normalization": "none", "d_hidden": 13, "num_features": 17},
-    ),
+    ("transformer", {"pooling": "mean", "normalization": "none", "d_hidden": 13}),
     ("transformer", {"pooling": "attention", "qkv_bias": False, "front_end": "linear"}),
     ("conformer", {"positions": "none", "norm": "layer", "kernel_size": 7, "num_features": 13}),
     ("conformer", {"positions": "sinusoidal", "normalization": "layer", "num_layers": 1}),
@@ -99,6 +93,7 @@ def test_formula_measurement_and_publication_agree(name, num_classes):
     config = configure(name, num_classes=num_classes)
     by_formula = sum(formula.value for formula in formulas(config).values())
     assert by_formula == count_parameters(on_paper(name, config)) == PUBLISHED[name, num_classes]
+    assert num_classes in (MODELS[name].config.num_classes, 31)
 
 
 @pytest.mark.parametrize(("name", "part"), PUBLISHED_PARTS)
@@ -122,12 +117,6 @@ def test_formulas_follow_the_settings(name, changes):
     assert by_formula == measured_parts(on_paper(name, config))
 
 
-def test_published_counts_are_those_of_the_published_settings():
-    for (name, num_classes), _ in PUBLISHED.items():
-        if (name, num_classes) != ("strided-transformer", 31):
-            assert MODELS[name].config.num_classes == num_classes
-
-
 def test_settings_without_a_formula_are_refused():
     @dataclasses.dataclass
     class Unknown:
@@ -137,23 +126,17 @@ def test_settings_without_a_formula_are_refused():
         formulas(Unknown())
 
 
-def test_a_shared_tensor_counts_once_and_is_named():
+def test_a_shared_tensor_counts_once_and_is_named_and_a_frozen_one_not_at_all():
     layer = nn.Linear(3, 5)
     module = nn.ModuleDict({"a": layer, "b": nn.Sequential(nn.Linear(7, 2), layer)})
     assert count_parameters(module) == (3 * 5 + 5) + (7 * 2 + 2)
     assert shared_tensors(module) == [["a.weight", "b.1.weight"], ["a.bias", "b.1.bias"]]
     assert measured_parts(module) == {"a": 20, "b": 16}
-
-
-def test_one_tensor_in_two_layers_is_shared_too():
     module = nn.Sequential(nn.Linear(3, 5), nn.Linear(3, 5))
     assert shared_tensors(module) == []
     module[1].weight = module[0].weight
     assert shared_tensors(module) == [["0.weight", "1.weight"]]
     assert count_parameters(module) == 3 * 5 + 5 + 5
-
-
-def test_frozen_parameters_do_not_count():
     module = nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 2))
     module[0].requires_grad_(False)
     assert count_parameters(module) == 12

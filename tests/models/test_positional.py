@@ -30,16 +30,13 @@ def relative(**options) -> RelativeSelfAttention:
     return layer
 
 
-def test_sinusoids_are_the_formula_of_the_paper():
+def test_sinusoids_are_the_formula_of_the_paper_and_know_distances():
     table = sinusoids(torch.arange(-T, T, dtype=torch.float64), D)
     for row, p in enumerate(range(-T, T)):
         for i in range(D // 2):
             angle = p / 10_000 ** (2 * i / D)
             assert table[row, 2 * i].item() == pytest.approx(math.sin(angle), abs=SAME_SUMS)
             assert table[row, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=SAME_SUMS)
-
-
-def test_products_of_sinusoids_depend_on_the_distance_alone():
     table = sinusoids(torch.arange(50.0), D)
     products = table @ table.T
     for distance in (0, 1, 13):
@@ -47,14 +44,11 @@ def test_products_of_sinusoids_depend_on_the_distance_alone():
         torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal))
 
 
-def test_sinusoidal_positions_add_the_table():
+def test_positions_add_their_table():
     x = torch.randn(B, T, D)
     torch.testing.assert_close(
         SinusoidalPositions(D)(x) - x, sinusoids(torch.arange(float(T)), D).expand(B, T, D)
     )
-
-
-def test_learned_positions_add_the_table():
     positions, x = LearnedPositions(D, max_frames=11), torch.randn(B, T, D)
     torch.testing.assert_close(positions(x) - x, positions.table[:T].expand(B, T, D))
     assert count_parameters(positions) == 11 * D
@@ -75,11 +69,6 @@ def test_bfloat16_tells_late_positions_apart():
     y = SinusoidalPositions(D)(x)[0]
     assert y.dtype == torch.bfloat16
     assert not torch.equal(y[256], y[257])
-
-
-def test_more_frames_than_learned_positions_are_refused():
-    with pytest.raises(ValueError, match="12 frames, but positions were made for max_frames=11"):
-        LearnedPositions(D, max_frames=11)(torch.zeros(B, 12, D))
 
 
 def test_by_distance_picks_the_column_of_each_distance():
@@ -156,6 +145,7 @@ def test_distances_add_a_linear_layer_and_two_vectors(qkv_bias, expected):
     [
         (lambda: sinusoids(torch.arange(3.0), 15), "d_model=15 is odd"),
         (lambda: SinusoidalPositions(15), "d_model=15 is odd"),
+        (lambda: LearnedPositions(D, 11)(torch.zeros(B, 12, D)), "12 frames, but .* max_frames=11"),
         (lambda: RelativeSelfAttention(15, 5), "d_model=15 is odd"),
         (lambda: RelativeSelfAttention(10, 3), "d_model=10 is not divisible by num_heads=3"),
     ],

@@ -26,10 +26,6 @@ from tests.tolerances import ROUNDING
 B, T, D, H = 3, 7, 5, 2
 
 
-def test_the_small_crnn_keeps_to_its_size():
-    assert 250_000 < count_parameters(Crnn(CRNN_SMALL)) < 400_000
-
-
 @pytest.fixture(params=sorted(CELLS))
 def cell(request) -> str:
     return request.param
@@ -39,6 +35,7 @@ def test_an_lstm_has_four_gates_where_a_gru_has_three():
     for cell, gates in (("gru", 3), ("lstm", 4)):
         assert count_parameters(BidirectionalRnn(cell, D, H)) == 2 * gates * H * (D + H + 2)
     assert isinstance(BidirectionalRnn("lstm", D, H).rnn, nn.LSTM)
+    assert 250_000 < count_parameters(Crnn(CRNN_SMALL)) < 400_000
 
 
 def test_without_a_mask_it_is_torchs_layer(float64, cell):
@@ -83,25 +80,17 @@ def test_dropout_lies_between_the_layers(cell):
     assert torch.equal(two.eval()(x), two(x))
 
 
-def test_the_report_pools_to_ten_bands_and_a_quarter_of_the_frames():
-    maps, _ = Crnn(CRNN_ATTENTION).stem(torch.randn(1, 101, 40))
-    assert maps.shape == (1, 128, 10, 25)
-
-
-def test_the_gru_models_first_kernel_has_two_frames():
-    model = GruClassifier(GruConfig(hidden_size=2))
-    seen = []
-    model.gru.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape))
-    model(torch.randn(2, 11, 40))
-    assert seen == [(2, 10, 40)]
-
-
-def test_the_gru_model_is_its_figure(float64):
+def test_the_gru_model_is_its_figure_whose_first_kernel_has_two_frames(float64):
     model, features = GruClassifier(GruConfig(hidden_size=2, num_layers=1)), torch.randn(2, 11, 40)
     x = F.relu(F.conv1d(features.mT, model.narrow.weight, model.narrow.bias))
     x = F.relu(F.conv1d(x, model.widen.weight, model.widen.bias, padding=1))
     expected = model.classify(model.gru.rnn(x.mT)[0].mean(dim=1))
     torch.testing.assert_close(model(features), expected, rtol=0, atol=ROUNDING)
+    model = GruClassifier(GruConfig(hidden_size=2))
+    seen = []
+    model.gru.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape))
+    model(torch.randn(2, 11, 40))
+    assert seen == [(2, 10, 40)]
 
 
 def test_the_lstm_model_is_its_figure(float64):
@@ -116,9 +105,8 @@ def test_settings_choose_the_layers():
     assert isinstance(model.pool, AttentionPooling)
     widths = [m.out_features for m in model.classify.modules() if isinstance(m, nn.Linear)]
     assert widths == [128, 12]
-
-
-def test_bad_settings_are_refused():
+    maps, _ = Crnn(CRNN_ATTENTION).stem(torch.randn(1, 101, 40))
+    assert maps.shape == (1, 128, 10, 25)
     with pytest.raises(ValueError, match="pooling='max' is none of mean, attention"):
         Crnn(dataclasses.replace(CRNN_SMALL, pooling="max"))
     with pytest.raises(ValueError, match="num_features=7 leaves no band"):

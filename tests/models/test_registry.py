@@ -133,61 +133,28 @@ def test_published_settings_stay_unless_changed():
     assert configure("crnn", pools=[[2, 2]] * 3).pools == ((2, 2),) * 3
 
 
+WHOLE = "a whole number from"
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "sentence"),
     [
         ("kwt1", {}, r"model 'kwt1' is unknown \(did you mean 'kwt-1'\?\): choose one of crnn, "),
         ("kwt-1", {"dmodel": 3}, r"kwt-1 has no setting 'dmodel' \(did you mean 'd_model'\?\)"),
         ("kwt-1", {"name": "x"}, "kwt-1 has no setting 'name'"),
-        (
-            "kwt-1",
-            {"d_model": 12.0},
-            r"kwt-1: d_model expects a whole number from 1 to 999999, got 12.0",
-        ),
-        (
-            "kwt-1",
-            {"num_layers": True},
-            "kwt-1: num_layers expects a whole number from 1 to 1000, got true",
-        ),
-        (
-            "kwt-1",
-            {"num_layers": 0},
-            "kwt-1: num_layers expects a whole number from 1 to 1000, got 0",
-        ),
-        (
-            "kwt-1",
-            {"num_layers": 1001},
-            "kwt-1: num_layers expects a whole number from 1 to 1000, got 1001",
-        ),
+        ("kwt-1", {"d_model": 12.0}, f"kwt-1: d_model expects {WHOLE} 1 to 999999, got 12.0"),
+        ("kwt-1", {"num_layers": True}, f"kwt-1: num_layers expects {WHOLE} 1 to 1000, got true"),
+        ("kwt-1", {"num_layers": 0}, f"kwt-1: num_layers expects {WHOLE} 1 to 1000, got 0"),
+        ("kwt-1", {"num_layers": 1001}, f"kwt-1: num_layers expects {WHOLE} 1 to 1000, got 1001"),
         ("kwt-1", {"qkv_bias": 1}, "kwt-1: qkv_bias expects true or false, got 1"),
         ("kwt-1", {"stem": "patch"}, "kwt-1: stem='patch' is none of strided"),
         ("kwt-1", {"dropout": "much"}, 'kwt-1: dropout expects a number, got "much"'),
-        (
-            "crnn",
-            {"channels": 5},
-            "crnn: channels expects a list of whole numbers from 1 to 999999, got 5",
-        ),
-        (
-            "crnn",
-            {"pools": (2, 2)},
-            r"crnn: pools expects a list of lists of 2 whole numbers .*, got \[2, 2\]",
-        ),
-        (
-            "crnn",
-            {"pools": [[2, 2, 2]]},
-            r"crnn: pools expects a list of lists of 2 .*, got \[\[2, 2, 2\]\]",
-        ),
+        ("crnn", {"channels": 5}, "crnn: channels expects a list of whole numbers from .*, got 5"),
+        ("crnn", {"pools": (2, 2)}, r"crnn: pools expects a list of lists of 2 .* got \[2, 2\]"),
+        ("crnn", {"pools": [[2, 2, 2]]}, r"crnn: pools expects .*, got \[\[2, 2, 2\]\]"),
         ("crnn", {"pools": [[2, 2]]}, r"crnn: channels=\(32, 64, 128\), strides=\(1, 1, 1\) and"),
-        (
-            "crnn",
-            {"channels": (4, 0, 2)},
-            r"crnn: channels expects a list of whole numbers from 1 to 999999, got \[4, 0, 2\]",
-        ),
-        (
-            "crnn",
-            {"d_hidden": -1},
-            "crnn: d_hidden expects a whole number from 0 to 999999, got -1",
-        ),
+        ("crnn", {"channels": (4, 0, 2)}, r"crnn: channels expects a list .*, got \[4, 0, 2\]"),
+        ("crnn", {"d_hidden": -1}, f"crnn: d_hidden expects {WHOLE} 0 to 999999, got -1"),
         ("lstm", {"cell": "rnn"}, "lstm: cell='rnn' is none of lstm, gru"),
         ("convs2s", {"kernel_size": 4}, "convs2s: kernel_size=4 must be odd"),
         ("bc-resnet-1", {"num_features": 64}, "bc-resnet-1: num_features=64 leaves 32 bands"),

@@ -24,15 +24,12 @@ def texts() -> tuple[torch.Tensor, torch.Tensor]:
     return pad_phonemes([phonemes[0], phonemes[1, : U - 3]])
 
 
-def test_regulate_equals_repeat_interleave(float64):
+def test_regulate_equals_repeat_interleave_and_its_gradient_the_sum_of_copies(float64):
     x, durations = torch.randn(B, U, D), torch.randint(0, 5, (B, U))
     y, valid = regulate(x, durations)
     for row, copies, times, real in zip(y, x, durations, valid, strict=True):
         torch.testing.assert_close(row[real], copies.repeat_interleave(times, dim=0))
         assert not row[~real].any()
-
-
-def test_the_gradient_of_a_vector_is_the_sum_of_its_copies(float64):
     x = torch.randn(1, 3, 2, requires_grad=True)
     y, _ = regulate(x, torch.tensor([[2, 0, 3]]))
     y.sum().backward()

@@ -107,16 +107,13 @@ def test_dropout_takes_away_as_much_as_in_pytorch():
     torch.testing.assert_close(mine.std(0), other.std(0), rtol=0.1, atol=0.02)
 
 
-def test_layers_start_identical_and_are_copies():
+def test_layers_start_identical_and_learn_apart():
     encoder = TransformerEncoder(first := layer(), L)
     assert all(copy is not first for copy in encoder.layers)
     states = [list(copy.parameters()) for copy in encoder.layers]
     for one, other in zip(states[0], states[1], strict=True):
         assert torch.equal(one, other)
         assert one is not other
-
-
-def test_layers_learn_apart():
     encoder = TransformerEncoder(layer(), L)
     encoder(torch.randn(B, T, D)).square().mean().backward()
     gradients = [copy.get_submodule("feed_forward.expand").weight.grad for copy in encoder.layers]
