@@ -57,16 +57,15 @@ def test_ten_percent_is_rounded_up(wanted, extra):
     assert silence_count(protocol, wanted) == unknown_count(protocol, wanted) == extra
 
 
-def test_other_words_are_unknown_or_an_error_with_the_near_word():
+def test_other_words_are_unknown_and_names_that_do_not_exist_an_error_with_the_near_one():
     assert get_protocol("v2-12").label_of("zero") == "_unknown_"
     assert get_protocol("v2-12").label_of("go") == "go"
     with pytest.raises(UsageError, match=r"'zerro' is not .* protocol v2-35 \(did you mean 'zero'"):
         get_protocol("v2-35").label_of("zerro")
-
-
-def test_unknown_protocol_names_the_near_one():
     with pytest.raises(UsageError, match=r"did you mean 'v2-12'.*: choose one of v1-12, v2-12"):
         get_protocol("v2_12")
+
+
 
 
 @pytest.mark.parametrize("name", ["v1-30", "embedded-30"])

@@ -150,15 +150,12 @@ def test_training_silence_has_many_volumes_and_some_zeros(own):
     assert len(peaks.unique()) > 18
 
 
-def test_silence_is_the_same_each_time_and_other_for_another_seed(archive):
+def test_silence_is_the_same_each_time_other_for_another_seed_and_of_this_split(archive):
     first, again, other = (
         silence_of(load_speech_commands(archive, "v2-12", "validation", seed=s)) for s in (1, 1, 2)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-
-
-def test_noise_is_this_splits_part_of_every_recording(archive):
     lengths = [read_noise(archive, split)[1] for split in SPLITS]
     assert [sum(parts) for parts in zip(*lengths, strict=True)] == list(NOISE_SAMPLES)
     assert lengths[0] == [round(0.8 * length) for length in NOISE_SAMPLES]

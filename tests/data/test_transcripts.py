@@ -65,8 +65,6 @@ def test_a_malformed_table_is_told(folder, table, words):
     (folder / "transcripts.csv").write_text(table)
     with pytest.raises(UsageError, match=words):
         load_transcripts(folder, "training")
-
-
-def test_a_folder_without_a_table_is_told(tmp_path):
+    (folder / "transcripts.csv").unlink()
     with pytest.raises(UsageError, match="no such file"):
-        load_transcripts(tmp_path, "training")
+        load_transcripts(folder, "training")

@@ -18,6 +18,9 @@ def test_the_best_row_has_the_highest_accuracy_then_the_lowest_loss_then_comes_f
     history = History(rows=rows((0.5, 1.0), (0.75, 2.0), (0.75, 1.0), (0.75, 1.0), (0.5, 0.1)))
     assert history.best["step"] == 2
     assert history.rows_since_best == 2
+    assert History().rows_since_best == 0
+    with pytest.raises(ValueError, match="no validation"):
+        _ = History().best
 
 
 def test_whole_utterances_choose_before_crops():
@@ -29,12 +32,6 @@ def test_whole_utterances_choose_before_crops():
     ]
     assert History(rows=both).best["step"] == 0
     assert History(rows=rows((0.25, 1), (0.5, 1), name="crop")).best["step"] == 1
-
-
-def test_an_empty_history_has_no_best():
-    assert History().rows_since_best == 0
-    with pytest.raises(ValueError, match="no validation"):
-        _ = History().best
 
 
 def test_what_is_saved_is_read(tmp_path):

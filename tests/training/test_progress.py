@@ -66,7 +66,7 @@ def test_the_first_signal_is_caught_and_the_second_acts(number, error):
         signal.signal(number, previous)
 
 
-def test_what_is_ignored_stays_ignored():
+def test_what_is_ignored_stays_ignored_and_nothing_is_installed_outside_the_main_thread():
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with CatchSignals() as signals:
@@ -75,9 +75,6 @@ def test_what_is_ignored_stays_ignored():
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def test_outside_the_main_thread_nothing_is_installed():
     found = []
 
     def look():

@@ -142,26 +142,20 @@ def test_what_does_not_fit_is_one_sentence(tmp_path):
         load_model(tmp_path / "run" / "last.pt")
 
 
-def test_utterances_with_too_few_frames_are_left_out_and_counted():
+def test_texts_are_read_one_place_late_and_those_with_too_few_frames_left_out():
     data = spelled(utterances("training", 5, frames=13), Alphabet.of(TEXTS))
     assert data.left_out == 2  # "noon" and "on no" need five frames of the four that are left
     assert [len(text) for text in data.symbols] == [2, 2, 2]
-
-
-def test_texts_are_read_one_place_late():
     inputs, wanted = teacher_forced([torch.tensor([5, 4, 5]), torch.tensor([3])])
     assert inputs.tolist() == [[SOS, 5, 4, 5], [SOS, 3, EOS, EOS]]
     assert wanted.tolist() == [[5, 4, 5, EOS], [3, EOS, -100, -100]]
 
 
-def test_too_few_frames_for_ctc_are_told_with_the_utterance(small):
+def test_too_few_frames_are_told_with_the_utterance_and_none_at_all(small):
     texts = [torch.tensor([3, 4]), torch.tensor([3, 3, 4])]
     mel, valid = utterances("some", 2, frames=9).batch([0, 1])  # three frames are left of each
     with pytest.raises(UsageError, match=r"utterance 1 of the batch has 3 frames .* CTC needs 4"):
         joint_loss(small, mel, valid, texts)
-
-
-def test_an_utterance_without_frames_is_refused(small):
     nothing = torch.zeros(1, 0, F_MELS)
     with pytest.raises(ValueError, match="0 frames: an utterance needs at least one"):
         small.encode(nothing, None)
