@@ -31,6 +31,7 @@ from kws.training.history import read_history
 from kws.training.model import new_model
 from kws.training.recipe import load_recipe, parse_recipe
 from tests.conftest import limited, state_of
+from tests.data.speaker_folder import write_speakers
 
 CASES = 25  # for each file and kind of damage
 SECONDS = 120  # of the processor, for all of them: a hang, not a benchmark
@@ -164,19 +165,8 @@ def test_lists(tmp_path):
 @pytest.fixture
 def speakers(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("KWS_CACHE", str(tmp_path / "cache"))
-    entries = []
-    for number in range(4):
-        torch.save(torch.rand(3 + number, 5), tmp_path / f"uttr-{number}.pt")
-        entries.append({"feature_path": f"uttr-{number}.pt", "mel_len": 3 + number})
-    files = {
-        "mapping.json": {"speaker2id": {"a": 0, "b": 1}, "id2speaker": {"0": "a", "1": "b"}},
-        "metadata.json": {"n_mels": 5, "speakers": {"a": entries[:2], "b": entries[2:3]}},
-        "testdata.json": {"n_mels": 5, "utterances": entries[3:]},
-    }
-    for name, content in files.items():
-        (tmp_path / name).write_text(json.dumps(content))
-    (tmp_path / "test_labels.csv").write_text("Id,Category\nuttr-3.pt,a\n")
-    return tmp_path
+    counts = {"a": 2, "b": 1}
+    return write_speakers(tmp_path, counts, 1, lambda i: torch.rand(3 + i, 5), answers=["a"])
 
 
 @pytest.mark.parametrize(

@@ -113,9 +113,6 @@ class TestEvaluate:
             (["--data", "{corpus}", "--device", "cuda"], "no usable CUDA GPU"),
             (["--data", "{corpus}", "--split", "test"], "'testing'"),
             ([], "--data"),
-            (["--beam", "1"], "--beam does not apply to a keyword model: remove it"),
-            (["--listen"], "--listen does not apply to a keyword model"),
-            (["--trigger", "nonsense"], "--trigger does not apply to a keyword model"),
             (["--stream", "--split", "testing"], "--split does not apply to a keyword model with"),
         ],
     )

@@ -40,10 +40,7 @@ def test_listen_prints_a_line_an_event_and_its_speed_and_reads_a_pipe(
     raw.buffer.close()
 
 
-def test_listen_tells_what_is_wrong(kws, keyword_run, speaker_run, noisy):
-    kws("listen", speaker_run, noisy).sentence(
-        speaker_run, "this is a speaker model, not a keyword model"
-    )
+def test_listen_tells_what_is_wrong(kws, keyword_run, noisy):
     kws("listen", keyword_run).sentence("--microphone")
     kws("listen", keyword_run, noisy, "--microphone").sentence("--microphone")
     kws("listen", keyword_run, "none.wav").sentence("none.wav")

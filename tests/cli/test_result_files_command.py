@@ -58,7 +58,6 @@ class TestKaggle:
         self, kws, says, speaker_run, keyword_run, challenge, speakers, tmp_path
     ):
         out, empty = tmp_path / "out.csv", tmp_path / "empty"
-        kws("kaggle", challenge, "--run", speaker_run, "--out", out).sentence("homework-csv")
         kws("homework-csv", speakers, "--run", keyword_run, "--out", out).sentence("kaggle")
         kws("kaggle", challenge).sentence("--run", "--check")
         empty.mkdir()

@@ -75,11 +75,6 @@ def test_what_does_not_fit_is_one_sentence(kws, run, transcripts, tmp_path):
     ):
         file = transcripts / "testing0.wav"
         kws("transcribe", file, "--model", run, option, value).sentence(fact)
-    kws("predict", transcripts, "--model", run).sentence("kws transcribe")
-    kws("export", run, "--safetensors").sentence(
-        "--safetensors does not apply to a speech recognizer"
-    )
-    kws("export", run, "--quantize").sentence("--quantize does not apply to a speech recognizer")
     again = kws("train", "speech-to-text", "--data", transcripts, "--out", run)
     again.sentence("contains a run already")
     words = kws(

@@ -1,10 +1,7 @@
 """`kws train` and `kws recipes`: what they write, what they say, how they are interrupted."""
 
-import signal
-
 import pytest
 
-import kws.training.loop
 from kws.inference.trained import load_model
 from kws.training.checkpoint import read_checkpoint, save_checkpoint
 from kws.training.recipe import experiment_groups, load_recipe, recipe_names
@@ -60,26 +57,6 @@ def test_it_says_what_it_trains_on_and_how_well_it_went_and_what_is_there_alread
     ):
         assert messages in train(tmp_path / "second", change, options=["--init", run]).sentence()
     assert not (tmp_path / "second").exists()
-
-
-def test_interrupted_it_saves_says_how_to_go_on_and_does(train, tmp_path, monkeypatch):
-    real, calls = kws.training.loop.train_step, []
-
-    def step(run, *arguments):
-        calls.append(run.step)
-        if len(calls) == 4:
-            signal.raise_signal(signal.SIGINT)
-        return real(run, *arguments)
-
-    monkeypatch.setattr(kws.training.loop, "train_step", step)
-    outcome = train(tmp_path / "run")
-    assert outcome.code == 130
-    assert outcome.err.startswith(f"kws: interrupted: {tmp_path / 'run' / 'last.pt'} is saved")
-    assert outcome.err.endswith("--resume\n")
-    assert "--set 'model.channels=[2,3,3]'" in outcome.err
-    assert read_checkpoint(tmp_path / "run" / "last.pt")["step"] == 4
-    assert train(tmp_path / "run", options=["--resume"]).code == 0
-    assert calls == [0, 1, 2, 3, 4, 5]
 
 
 def test_speakers_are_reported_whole_and_on_crops(kws, tiny_speakers, tmp_path):

@@ -4,10 +4,8 @@ import hashlib
 import random
 import runpy
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,7 @@ from kws.data import fetch as fetching
 from kws.data.download import ARCHIVES, MARKER, Archive, download
 from kws.files import lock
 from tests.conftest import PATIENCE, forked
-from tests.data.archives import QuietHandler, content_of, names, refused, serving, tar_of
+from tests.data.archives import Site, content_of, names, refused, site_of, tar_of
 
 FILE = "small.tar.gz"
 CLIPS = {
@@ -28,69 +26,10 @@ CLIPS = {
 }
 
 
-@dataclass
-class Site:
-    """A server's file and manners. `drops[i]`: bytes sent before request i loses its line."""
-
-    content: bytes
-    drops: list[int] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)  # of the first requests, in order
-    ranges: bool = True  # honor Range
-    shift: int = 0  # added to the beginning that a 206 states
-    etag: str | None = None
-    stated_length: bool = True
-    hold: int | None = None  # bytes after which the body waits for `go`
-    go: threading.Event = field(default_factory=threading.Event)
-    url: str = ""
-    asked: list[dict[str, str]] = field(default_factory=list)
-
-    @property
-    def ranges_asked(self) -> list[str | None]:
-        """The Range header of each request, in order."""
-        return [headers.get("Range") for headers in self.asked]
-
-
-class Handler(QuietHandler):
-    """Answers as `server.site` says."""
-
-    def do_GET(self):  # noqa: N802
-        site = self.server.site
-        number = len(site.asked)
-        site.asked.append(dict(self.headers))
-        if number < len(site.statuses):
-            return self.send_error(site.statuses[number])
-        if self.path != f"/data/{FILE}":
-            return self.send_error(404)
-        wanted = self.headers.get("Range") if site.ranges else None
-        changed = "If-Range" in self.headers and self.headers["If-Range"] != site.etag
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and not changed else 0
-        if start and start >= len(site.content):
-            return self.send_error(416)
-        body = site.content[start:]
-        self.send_response(206 if start else 200)
-        if start:
-            stated = start + site.shift
-            self.send_header(
-                "Content-Range", f"bytes {stated}-{len(site.content) - 1}/{len(site.content)}"
-            )
-        if site.etag:
-            self.send_header("ETag", site.etag)
-        if site.stated_length:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        end = site.drops[number] if number < len(site.drops) else len(body)
-        for position in range(0, min(end, len(body)), 16_384):
-            if site.hold is not None and position >= site.hold:
-                site.go.wait()
-            self.wfile.write(body[position : min(position + 16_384, end)])
-        return None
-
-
 @pytest.fixture
 def site(monkeypatch) -> Iterator[Site]:
     """A well-behaved server of a small archive that is known as `small`."""
     content = tar_of(CLIPS.items())
-    site = Site(content)
     archive = Archive(
         file=FILE,
         sha256=hashlib.sha256(content).hexdigest(),
@@ -99,8 +38,7 @@ def site(monkeypatch) -> Iterator[Site]:
     )
     monkeypatch.setitem(ARCHIVES, "small", archive)
     monkeypatch.setenv("no_proxy", "*")
-    with serving(Handler, site=site) as server:
-        site.url = f"{server.url}/data"
+    with site_of({FILE: content}) as site:
         monkeypatch.setenv("KWS_MIRROR", site.url)
         yield site
 

@@ -15,6 +15,7 @@ import torch
 
 from kws.data.speakers import load_speakers
 from kws.errors import UsageError
+from tests.data.speaker_folder import write_speakers
 
 F = 5
 UTTERANCES = {"id03": 23, "id01": 1, "id00": 2, "id02": 10}
@@ -29,12 +30,6 @@ def features(number: int) -> torch.Tensor:
     return mel
 
 
-def save(folder: Path, number: int) -> dict:
-    name = f"uttr-{number * 7919 % 1000:032x}.pt"
-    torch.save(features(number), folder / name)
-    return {"feature_path": name, "mel_len": len(features(number))}
-
-
 def edit(path: Path, change) -> None:
     content = json.loads(path.read_text())
     change(content)
@@ -43,21 +38,7 @@ def edit(path: Path, change) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
-    folder, number = tmp_path_factory.mktemp("speakers"), 0
-    speakers = {}
-    for speaker, count in UTTERANCES.items():
-        speakers[speaker] = [save(folder, number + i) for i in range(count)]
-        number += count
-    test = [save(folder, number + i) for i in range(7)]
-    order = sorted(UTTERANCES)
-    mapping = {
-        "speaker2id": {speaker: i for i, speaker in enumerate(order)},
-        "id2speaker": {str(i): speaker for i, speaker in enumerate(order)},
-    }
-    (folder / "mapping.json").write_text(json.dumps(mapping))
-    (folder / "metadata.json").write_text(json.dumps({"n_mels": F, "speakers": speakers}))
-    (folder / "testdata.json").write_text(json.dumps({"n_mels": F, "utterances": test}))
-    return folder
+    return write_speakers(tmp_path_factory.mktemp("speakers"), UTTERANCES, 7, features)
 
 
 @pytest.fixture

@@ -295,7 +295,6 @@ def test_unlabeled_folder_without_recordings(tmp_path, archive):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("v2_12", "training"), "did you mean 'v2-12'"),
         (("v2-12", "train"), "did you mean 'training'"),
         (("v2-12", "test"), "choose one of training, validation, testing"),
     ],
@@ -313,20 +312,6 @@ def test_other_rates_are_converted_on_request(own):
     (found,) = clips.waveforms(torch.tensor([clips.names.index(name_of("yes", 0))]))
     expected = np.sin(np.arange(16_000) * 2 * np.pi * 440 / 16_000) * 9_999 / 32_768
     assert np.abs(found.numpy() - expected)[100:-100].max() < 1e-3
-
-
-def test_embedded_layout_without_lists_is_split_by_hash(own):
-    for name in ("validation_list.txt", "testing_list.txt"):
-        (own / name).unlink()
-    total = sum(
-        sum(
-            n
-            for label, n in load_speech_commands(own, "v2-12", split).counts().items()
-            if label in COMMANDS
-        )
-        for split in SPLITS
-    )
-    assert total == len(COMMANDS) * SPEAKERS
 
 
 def test_real_excerpt_has_the_counts_of_its_lists(real_data):

@@ -13,10 +13,7 @@ from kws.models.codebook import (
     restart,
     straight_through,
 )
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.models.conftest import seeded
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:

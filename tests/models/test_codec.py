@@ -5,10 +5,7 @@ import torch
 
 from kws.models.code_prior import CausalLayer, CodePrior
 from kws.models.codec import Codec
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.models.conftest import seeded
 
 
 @pytest.fixture

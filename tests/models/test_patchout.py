@@ -5,13 +5,10 @@ import torch
 
 from kws.models.patchout import every_other, structured, unstructured
 from kws.models.transformer import EncoderLayer, TransformerEncoder
+from tests.models.conftest import seeded
 
 GRID = torch.arange(2 * 5 * 7.0).reshape(1, 2, 5, 7).repeat(3, 1, 1, 1)
 TOKENS = torch.arange(35.0)[None, :, None].repeat(3, 1, 2)
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def test_whole_rows_and_columns_go():

@@ -4,7 +4,6 @@ import itertools
 import json
 import math
 import shutil
-import signal
 
 import pytest
 import torch
@@ -423,30 +422,6 @@ def gap_of_parameters(a, b) -> float:
     one, two = (read_checkpoint(path)["weights"] for path in (a, b))
     names = [name for name in one if name.endswith(("weight", "bias"))]
     return max((one[name] - two[name]).abs().max().item() for name in names)
-
-
-def test_ctrl_c_saves_the_step_and_resuming_changes_nothing(train, tmp_path, monkeypatch):
-    whole = train("augment.mixup=0.5")
-    import kws.training.loop
-
-    real, steps = kws.training.loop.train_step, []
-
-    def step(run, *arguments):
-        steps.append(run.step)
-        if len(steps) == 4:
-            signal.raise_signal(signal.SIGINT)
-        return real(run, *arguments)
-
-    monkeypatch.setattr(kws.training.loop, "train_step", step)
-    with pytest.raises(KeyboardInterrupt):
-        train("augment.mixup=0.5", out=tmp_path)
-    assert read_checkpoint(tmp_path / "last.pt")["step"] == 4
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    resumed = train("augment.mixup=0.5", out=tmp_path, resume=True)
-    assert steps[4:] == [4, 5, 6, 7, 8, 9]
-    assert gap(whole, resumed) == 0
-    one, two = ((run.path / "history.jsonl").read_bytes() for run in (whole, resumed))
-    assert one == two
 
 
 def test_fingerprints_tell_data_apart(tones):

@@ -153,5 +153,7 @@ def test_stopped_by_a_signal_it_saves_the_step_and_goes_on(trainings, whole, tmp
         sentence = trainings.log.read_text().splitlines()[-1]
         assert f"{out / 'last.pt'} is saved, continue with: kws train" in sentence
         assert "--device cpu" in sentence
+        assert "--set 'model.channels=[2,3,3]'" in sentence
+        assert sentence.endswith("--resume")
     assert trainings.run(out, "--resume") == 0
     assert_same(out, whole)
