@@ -79,7 +79,7 @@ def test_recall_of_many_classes_shows_the_lowest():
     assert "40 classes of 50" in figure.get_suptitle()
 
 
-def test_spectrogram_axes_are_seconds_and_bands():
+def test_spectrogram_axes_are_seconds_and_bands_and_a_long_title_is_wrapped():
     figure, ((axes,),) = plots.new_figure()
     mel = torch.randn(53, 7)
     plots.draw_spectrogram(axes, mel, frames_per_second=50.0)
@@ -88,9 +88,6 @@ def test_spectrogram_axes_are_seconds_and_bands():
     assert axes.images[0].origin == "lower"  # bottom; column 0, the first frame, at the left
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("time (s)", "mel band")
     assert figure.axes == [axes]
-
-
-def test_a_long_title_is_wrapped():
     figure, _ = plots.new_figure(width=4.0, title="word " * 40)
     assert max(map(len, figure.get_suptitle().splitlines())) <= 52
 

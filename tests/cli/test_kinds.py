@@ -75,11 +75,6 @@ def run_of(untrained, tmp_path, monkeypatch):
     return save
 
 
-def test_all_kinds_have_an_evaluation():
-    assert EVALUATIONS.keys() == KINDS.keys()
-    assert EXPORTS.keys() == {name for name in KINDS if "export" in KINDS[name].commands}
-
-
 @pytest.mark.parametrize(("command", "kind", "name"), FOREIGN)
 def test_an_option_of_another_kind_is_refused(kws, run_of, command, kind, name):
     sentence = kws(command, run_of(kind), *OPTIONS[name]).sentence()
@@ -126,10 +121,14 @@ def test_an_option_without_effect_is_refused(kws, run_of, arguments, sentence):
     kws(*arguments).sentence(sentence)
 
 
-def test_a_page_of_a_run_that_is_not_there_is_refused(kws, tmp_path, monkeypatch):
+def test_all_kinds_have_an_evaluation_and_a_run_that_is_not_there_is_refused(
+    kws, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     kws("web", "typo").sentence("typo: no such checkpoint")
     assert not list(tmp_path.iterdir())
+    assert EVALUATIONS.keys() == KINDS.keys()
+    assert EXPORTS.keys() == {name for name in KINDS if "export" in KINDS[name].commands}
 
 
 def commands_in(command, path=()):

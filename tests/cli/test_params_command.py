@@ -23,7 +23,7 @@ def test_without_a_model_every_model_is_listed_with_its_size(kws):
     assert listed["homework-baseline"][:3] == ["125,896", "40", "600"]
 
 
-def test_a_table_holds_formula_value_and_measurement(kws):
+def test_a_table_holds_formula_value_and_measurement_by_the_settings(kws):
     outcome = kws("params", "strided-transformer", "--num-classes", 31)
     table = rows(outcome.out)
     assert outcome.code == 0
@@ -32,6 +32,12 @@ def test_a_table_holds_formula_value_and_measurement(kws):
     assert table["encoder"] == ["L (4 d² + 9 d + 2 d f + f)", "L=4 d=256 f=512", *numbers]
     assert table["classify"][-2:] == ["7,967", "7,967"]
     assert table["total"][-2:] == ["2,152,287", "2,152,287"]
+    settings = ["num_layers=2", "positions=none", "qkv_bias=true", "dropout=0"]
+    table = rows(kws("params", "kwt-1", "--num-features", 17, *settings).out)
+    assert table["project"] == ["m d + d", "m=17 d=64", "1,152", "1,152"]
+    assert table["encoder"][:2] == ["L (4 d² + 9 d + 2 d f + f)", "L=2 d=64 f=256"]
+    assert "positions" not in table
+    assert "a=4 b=5" in kws("params", "strided-transformer", "channels=[4, 5]").out
 
 
 @pytest.mark.parametrize(
@@ -46,15 +52,6 @@ def test_the_budget_decides_the_exit_code(kws, budget, code, verdict):
     outcome = kws("params", "homework-baseline", "--budget", budget)
     assert outcome.code == code
     assert outcome.out.splitlines()[-1] == verdict
-
-
-def test_settings_can_be_changed(kws):
-    settings = ["num_layers=2", "positions=none", "qkv_bias=true", "dropout=0"]
-    table = rows(kws("params", "kwt-1", "--num-features", 17, *settings).out)
-    assert table["project"] == ["m d + d", "m=17 d=64", "1,152", "1,152"]
-    assert table["encoder"][:2] == ["L (4 d² + 9 d + 2 d f + f)", "L=2 d=64 f=256"]
-    assert "positions" not in table
-    assert "a=4 b=5" in kws("params", "strided-transformer", "channels=[4, 5]").out
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def test_full_batches_visit_everyone_once_within_the_budget(made, budget, shuffl
     assert sorted(seen) == list(range(len(train)))
 
 
-def test_full_batches_are_as_large_as_the_budget_allows_and_pad_little(made):
+def test_full_batches_are_large_and_pad_little_and_an_empty_split_has_none(made):
     train = load_speakers(made).train
     batches = [train.lengths[index].tolist() for index in train.buckets(700)]
     for batch, following in pairwise(batches):
@@ -196,6 +196,9 @@ def test_full_batches_are_as_large_as_the_budget_allows_and_pad_little(made):
     for generator, bound in ((None, 1.15), (torch.Generator(), 1.3)):
         padded = train.full_batches(600, generator=generator)
         assert real <= sum(valid.numel() for _, valid, *_ in padded) < bound * real
+    validation = load_speakers(made, validation=0.0).validation
+    assert list(validation.full_batches(100)) == []
+    assert list(validation.crop_batches(3)) == []
 
 
 def test_shuffled_full_batches_have_other_neighbors_and_another_order_each_time(made):
@@ -219,12 +222,6 @@ def test_shuffled_full_batches_have_other_neighbors_and_another_order_each_time(
     longest = [max(batch) for batch in first]
     assert longest != sorted(longest, reverse=True)
     assert torch.cat(many.buckets(2_000)).tolist() == list(range(n))[::-1]  # longest first
-
-
-def test_empty_split_has_no_batches(made):
-    validation = load_speakers(made, validation=0.0).validation
-    assert list(validation.full_batches(100)) == []
-    assert list(validation.crop_batches(3)) == []
 
 
 def test_a_moved_split_holds_its_own_frames_and_gives_the_same_batches(made, monkeypatch):

@@ -171,7 +171,7 @@ def test_starts_stay_within_one_recording_and_reach_its_ends():
     assert draw_starts([9_000, 9_000], 99, torch.Generator()).max() <= 2_000
 
 
-def test_short_noise_is_repeated(own):
+def test_noise_that_is_short_is_repeated_and_without_any_silence_is_silent(own):
     for path in (own / "_background_noise_").iterdir():
         path.unlink()
     write(own / "_background_noise_/short.wav", np.arange(1, 501))
@@ -179,9 +179,6 @@ def test_short_noise_is_repeated(own):
     assert (len(noise), lengths) == (16_000, [16_000])
     assert noise[:51].mul(32_768).tolist() == [*range(451, 501), 451]
     assert silence_of(load_speech_commands(own, "v2-12", "testing")).all()
-
-
-def test_folder_without_noise_has_silent_silence_and_says_so(own):
     for path in (own / "_background_noise_").iterdir():
         path.unlink()
     for split in SPLITS:

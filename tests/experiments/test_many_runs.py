@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -151,36 +152,24 @@ def test_the_command_goes_on_after(command, make_job, made, recipes, number):
     assert result["history"] == made()["history"]
 
 
-class TestCommand:
-    """In this process, the runs too."""
-
-    @pytest.fixture
-    def run(self, experiments_command, tiny_corpus, tmp_path, recipes, in_this_process):
-        folders = ["--out", tmp_path / "out", "--runs", tmp_path / "runs", "--workers", "1"]
-
-        def command(*words, data=tiny_corpus):
-            return experiments_command("run", *words, "--data", data, *folders)
-
-        return command
-
-    def test_a_failure_is_told_at_the_end_with_exit_code_1(self, run):
-        code, out, err = run("words", "diverges", "gru")
-        assert code == 1
-        assert "1 made, 0 there before, 1 failed, 0 left" in out
-        assert err.startswith("failed: words/diverges seed 0: step ")
-        assert err.count("\n") == 1
-
-    def test_what_the_folder_does_not_hold_is_left_out_in_words(self, run):
-        code, out, _ = run("all", "--seeds", "5-5")
-        assert code == 1  # one diverges
-        assert "left out: voices/transformer: about speakers" in out
-
-    def test_without_dask_one_sentence(self, run, monkeypatch):
-        monkeypatch.setitem(sys.modules, "distributed", None)
-        code, _, err = run("words", "gru", "--scheduler", "tcp://127.0.0.1:1")
-        assert code == 2
-        cure = "run pip install '.[cluster]' in the folder of kws"
-        assert err == f"experiments: --scheduler needs Dask: {cure}\n"
+def test_the_command_tells_failures_and_what_is_left_out_with_exit_code_1(
+    experiments_command, tiny_corpus, tmp_path, recipes, in_this_process, monkeypatch
+):
+    folders = ["--out", tmp_path / "out", "--runs", tmp_path / "runs", "--workers", "1"]
+    command = partial(experiments_command, "run", "--data", tiny_corpus, *folders)
+    code, out, err = command("words", "diverges", "gru")
+    assert code == 1
+    assert "1 made, 0 there before, 1 failed, 0 left" in out
+    assert err.startswith("failed: words/diverges seed 0: step ")
+    assert err.count("\n") == 1
+    code, out, _ = command("all", "--seeds", "5-5")
+    assert code == 1  # one diverges
+    assert "left out: voices/transformer: about speakers" in out
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    code, _, err = command("words", "gru", "--scheduler", "tcp://127.0.0.1:1")
+    assert code == 2
+    cure = "run pip install '.[cluster]' in the folder of kws"
+    assert err == f"experiments: --scheduler needs Dask: {cure}\n"
 
 
 @pytest.fixture

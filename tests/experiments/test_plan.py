@@ -50,12 +50,14 @@ def test_people_count_under_the_protocol_of_the_recipe_and_synthetic_voices_unde
     assert recipe_of(make_job(data=folder)).data.protocol == "v2-12"
 
 
-def test_a_full_run_never_takes_the_place_of_a_short_one(make_job):
+def test_a_full_run_never_takes_the_place_of_a_short_one_and_crosses_as_json(make_job):
     short, full = make_job(), make_job(full=True)
     assert [recipe_of(job).train.epochs for job in (short, full)] == [1, 20]
     assert short.path != full.path
     assert short.run_folder != full.run_folder
     assert replace(full, group="voices", name="transformer").path.stem == "transformer-seed0"
+    job = make_job("slow-gru", seed=3, keep=True)
+    assert Job.of(json.loads(json.dumps(job.as_dict()))) == job
 
 
 @pytest.mark.usefixtures("recipes")
@@ -76,11 +78,6 @@ def test_recipes_of_the_other_task_are_left_out_in_words(tiny_corpus, tiny_speak
     assert left_out[0].startswith("voices/transformer: about speakers")
     with pytest.raises(UsageError, match="words/gru: about keywords"):
         plan([("words", "gru")], [0], str(tiny_speakers), **options)
-
-
-def test_a_job_crosses_as_json(make_job):
-    job = make_job("slow-gru", seed=3, keep=True)
-    assert Job.of(json.loads(json.dumps(job.as_dict()))) == job
 
 
 def test_other_data_have_another_identity(tiny_corpus, tmp_path):

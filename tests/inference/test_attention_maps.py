@@ -76,18 +76,15 @@ def test_layers_come_in_the_order_of_their_use_and_the_model_computes_what_it_co
     assert len(found) == 3
 
 
-def test_hooks_go_when_the_model_fails():
-    model = keyword_transformer(stem="frames")
-    with pytest.raises((RuntimeError, TypeError)):
-        attention_weights(model, torch.randn(B, T, MELS + 1))
-    assert not any(layer._forward_pre_hooks for layer in model.modules())
-
-
-def test_a_model_without_attention_has_no_weights_and_no_panels(mel):
+def test_a_model_without_attention_has_no_weights_and_hooks_go_when_a_model_fails(mel):
     model = Crnn(CrnnConfig(num_features=MELS, channels=(3, 5, 7), hidden_size=4)).eval()
     _, found = attention_weights(model, mel)
     assert found == []
     assert panels(model, found, num_features=MELS, seconds=0.23) == []
+    model = keyword_transformer(stem="frames")
+    with pytest.raises((RuntimeError, TypeError)):
+        attention_weights(model, torch.randn(B, T, MELS + 1))
+    assert not any(layer._forward_pre_hooks for layer in model.modules())
 
 
 def test_a_grid_of_tokens_is_drawn_where_it_lies_on_the_spectrogram(mel):

@@ -40,7 +40,7 @@ def test_one_word_for_each_waveform_of_which_no_training_is_kept(quick):
     assert sorted(path.name for path in quick.path.parent.iterdir()) == ["best.pt", "listener.json"]
 
 
-def test_a_waveform_is_heard_alike_however_loud_and_however_much_silence_is_around_it():
+def test_a_waveform_is_heard_alike_however_loud_long_and_surrounded_by_silence():
     wave = torch.randn(8_000, generator=torch.Generator().manual_seed(1))
     clips = as_clips([wave])
     assert clips.shape == (1, 16_000)
@@ -48,9 +48,6 @@ def test_a_waveform_is_heard_alike_however_loud_and_however_much_silence_is_arou
     torch.testing.assert_close(as_clips([torch.nn.functional.pad(wave, (300, 300))]), clips)
     # noise of that floor is added: five of its standard deviations
     assert clips.abs().max() == pytest.approx(module.LOUDNESS, abs=5 * module.FLOOR)
-
-
-def test_the_middle_of_a_long_waveform_is_heard_and_silence_is_faint_noise():
     wave = torch.zeros(20_000)
     wave[10_000] = 1.0
     assert as_clips([wave])[0].argmax() == 8_000

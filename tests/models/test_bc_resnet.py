@@ -11,15 +11,12 @@ from tests.tolerances import ROUNDING
 B, C, BANDS, T = 2, 3, 10, 7
 
 
-def test_sub_spectral_norm_is_batch_norm_of_each_sub_band(float64):
+def test_sub_spectral_norm_is_batch_norm_of_each_sub_band_with_its_own_scale_and_shift(float64):
     norm, x = SubSpectralNorm(C, sub_bands=5), torch.randn(B, C, BANDS, T)
     y = norm(x)
     for band in range(0, BANDS, 2):
         alone = nn.BatchNorm2d(C)(x[:, :, band : band + 2])
         torch.testing.assert_close(y[:, :, band : band + 2], alone, rtol=0, atol=ROUNDING)
-
-
-def test_each_sub_band_has_its_own_scale_and_shift(float64):
     norm, x = SubSpectralNorm(C, sub_bands=5), torch.randn(B, C, BANDS, T)
     before = norm(x)
     with torch.no_grad():

@@ -26,7 +26,7 @@ def test_a_block_is_its_formula(float64):
         GatedBlock(D, 4)
 
 
-def test_eight_fresh_blocks_neither_fade_nor_explode():
+def test_eight_fresh_blocks_neither_fade_nor_explode_for_their_weights():
     """Without √½ the variance would grow by a thousand, with torch's weights fall by thirty."""
     torch.manual_seed(1)
     x = torch.randn(5, 101, 64)
@@ -34,9 +34,6 @@ def test_eight_fresh_blocks_neither_fade_nor_explode():
         for _ in range(8):
             x = GatedBlock(64, 5)(x)
     assert 0.5 < x[:, 20:-20].var() < 10
-
-
-def test_weights_are_drawn_smaller_where_dropout_makes_inputs_larger():
     torch.manual_seed(1)
     stds = [GatedBlock(64, 5, p).conv.weight.detach().std().item() for p in (0.0, 0.75)]
     # five standard errors: of 40,960 normal weights 0.35 %

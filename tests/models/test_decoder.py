@@ -63,7 +63,7 @@ def test_the_layer_is_torchs(norm_first):
     torch.testing.assert_close(layer(y, memory, valid), expected, rtol=0, atol=SAME_SUMS)
 
 
-def test_what_is_written_later_changes_nothing_before():
+def test_neither_what_is_written_later_nor_padding_of_the_memory_changes_anything():
     layer = random_layer()
     y, memory, valid = inputs()
     other = y.clone()
@@ -71,9 +71,6 @@ def test_what_is_written_later_changes_nothing_before():
     one, two = layer(y, memory, valid), layer(other, memory, valid)
     assert torch.equal(one[:, :3], two[:, :3])
     assert (one[:, 3:] != two[:, 3:]).any(dim=-1).all()
-
-
-def test_padding_of_the_memory_changes_nothing_and_no_memory_at_all_is_no_nan():
     layer = random_layer()
     y, memory, valid = inputs()
     loud = memory + 100 * ~valid[..., None]

@@ -84,14 +84,7 @@ def test_maps_are_the_spectrogram_with_channels_last_in_memory():
     assert all(p.is_contiguous() for p in ConvStem((4, 6)).parameters())
 
 
-def test_frames_hold_their_bands_one_after_another():
-    maps = torch.arange(B * C * 2 * T).view(B, C, 2, T).float()
-    frames = frames_of(maps)
-    assert frames.shape == (B, T, 2 * C)
-    assert torch.equal(frames[1, 5, C : 2 * C], maps[1, :, 1, 5])
-
-
-def test_tokens_are_the_points_of_the_map_frame_after_frame():
+def test_frames_hold_their_bands_and_tokens_the_points_of_the_map():
     maps, valid = torch.randn(B, C, 2, T), torch.arange(T) < torch.tensor([[T], [4]])
     tokens, after = tokens_of(maps, valid)
     assert tokens.shape == (B, 2 * T, C)
@@ -99,6 +92,10 @@ def test_tokens_are_the_points_of_the_map_frame_after_frame():
     assert after is not None
     assert after.sum(dim=1).tolist() == [2 * T, 8]
     assert tokens_of(maps, None)[1] is None
+    maps = torch.arange(B * C * 2 * T).view(B, C, 2, T).float()
+    frames = frames_of(maps)
+    assert frames.shape == (B, T, 2 * C)
+    assert torch.equal(frames[1, 5, C : 2 * C], maps[1, :, 1, 5])
 
 
 @pytest.mark.parametrize(
@@ -121,14 +118,11 @@ def test_bands_that_are_left_are_predicted(num_features):
     assert stem(torch.randn(1, 5, num_features))[0].shape[2] == stem.out_bands(num_features)
 
 
-def test_a_block_is_what_it_says(float64):
+def test_a_block_is_what_it_says_with_its_pooling_first_or_last(float64):
     block, x = ConvBlock(C, 5, pool=(2, 2), activation="silu"), torch.randn(B, C, BANDS, T)
     y = F.conv2d(x, block.conv.weight, block.conv.bias, padding=1)
     y = F.batch_norm(y, None, None, training=True)
     torch.testing.assert_close(block(x)[0], F.max_pool2d(F.silu(y), 2), rtol=0, atol=ROUNDING)
-
-
-def test_pooling_first_normalizes_what_is_left(float64):
     block, x = ConvBlock(C, 5, pool=(2, 2), pool_first=True), torch.randn(B, C, BANDS, T)
     y = F.max_pool2d(F.conv2d(x, block.conv.weight, block.conv.bias, padding=1), 2)
     y = F.relu(F.batch_norm(y, None, None, training=True))

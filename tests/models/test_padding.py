@@ -195,12 +195,6 @@ def test_content_of_the_padding_moves_no_logit(model, features, training):
     close(model(padded(features, VALID, 1, 1e3), VALID), expected)
 
 
-def test_padding_may_even_be_nan(model, features):
-    model.eval()
-    expected = model(features, VALID)
-    close(model(features.masked_fill(~VALID[..., None], torch.nan), VALID), expected)
-
-
 @pytest.mark.parametrize(("more", "training"), [(1, False), (13, True)])  # one: odd before a stride
 def test_length_of_the_padding_moves_no_logit(model, features, training, more):
     model.train(training)
@@ -249,9 +243,12 @@ def test_a_valid_frame_does_move_the_logits(model, features):
         assert ((model(moved, VALID) - expected).abs().amax(dim=1) > 1e-7).all(), frame
 
 
-def test_padding_reaches_no_gradient(model, features):
+def test_neither_noise_nor_nan_in_the_padding_reaches_a_logit_or_a_gradient(model, features):
     model.eval()
     features.requires_grad_()
     model(features, VALID).square().sum().backward()
     assert (features.grad[~VALID] == 0).all()
     assert features.grad[VALID].abs().sum() > 0
+    model.eval()
+    expected = model(features, VALID)
+    close(model(features.masked_fill(~VALID[..., None], torch.nan), VALID), expected)

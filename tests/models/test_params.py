@@ -1,6 +1,5 @@
 """Parameters: every named model counted two ways, shared tensors, parts that add up."""
 
-import dataclasses
 
 import pytest
 import torch
@@ -117,15 +116,6 @@ def test_formulas_follow_the_settings(name, changes):
     assert by_formula == measured_parts(on_paper(name, config))
 
 
-def test_settings_without_a_formula_are_refused():
-    @dataclasses.dataclass
-    class Unknown:
-        pass
-
-    with pytest.raises(TypeError, match="no formula for Unknown"):
-        formulas(Unknown())
-
-
 def test_a_shared_tensor_counts_once_and_is_named_and_a_frozen_one_not_at_all():
     layer = nn.Linear(3, 5)
     module = nn.ModuleDict({"a": layer, "b": nn.Sequential(nn.Linear(7, 2), layer)})
@@ -143,12 +133,22 @@ def test_a_shared_tensor_counts_once_and_is_named_and_a_frozen_one_not_at_all():
     assert measured_parts(module) == {"1": 12}
 
 
-def test_parts_are_the_children_and_the_modules_own_parameters():
+def test_parts_are_the_children_and_formulas_add_up_if_their_letters_agree():
     module = nn.Module()
     module.token = nn.Parameter(torch.zeros(7))
     module.body = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
     module.act = nn.ReLU()
     assert measured_parts(module) == {"token": 7, "body": 9}
+    total = Formula("a*b", {"a": 2, "b": 3}) + Formula("b**2", {"b": 3})
+    assert (str(total), total.value) == ("a b + b²", 15)
+    with pytest.raises(ValueError, match="b is 3 and 4"):
+        Formula("b", {"b": 3}) + Formula("b", {"b": 4})
+
+    class Unknown:
+        pass
+
+    with pytest.raises(TypeError, match="no formula for Unknown"):
+        formulas(Unknown())
 
 
 def test_layers_have_the_parameters_of_their_formulas():
@@ -161,10 +161,3 @@ def test_layers_have_the_parameters_of_their_formulas():
         (conformer_layer(d, f, k).value, ConformerLayer(d, 3, f, k)),
     ):
         assert count_parameters(layer) == expected, layer
-
-
-def test_formulas_add_up_if_their_letters_agree():
-    total = Formula("a*b", {"a": 2, "b": 3}) + Formula("b**2", {"b": 3})
-    assert (str(total), total.value) == ("a b + b²", 15)
-    with pytest.raises(ValueError, match="b is 3 and 4"):
-        Formula("b", {"b": 3}) + Formula("b", {"b": 4})

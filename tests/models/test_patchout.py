@@ -11,7 +11,7 @@ GRID = torch.arange(2 * 5 * 7.0).reshape(1, 2, 5, 7).repeat(3, 1, 1, 1)
 TOKENS = torch.arange(35.0)[None, :, None].repeat(3, 1, 2)
 
 
-def test_whole_rows_and_columns_go():
+def test_whole_rows_and_columns_or_single_tokens_go():
     x = structured(GRID, 2, 3, seeded(0))
     assert x.shape == (3, 2, 3, 4)
     rows, columns = x[0, 0, :, 0] // 7, x[0, 0, 0] % 7
@@ -19,14 +19,17 @@ def test_whole_rows_and_columns_go():
     assert torch.equal(x, expected)
     assert (rows.diff() > 0).all()
     assert (columns.diff() > 0).all()
-
-
-def test_single_tokens_go_wherever_they_stand():
     x = unstructured(TOKENS, 11, seeded(0))
     assert x.shape == (3, 11, 2)
     places = x[0, :, 0].long()
     assert len(places.unique()) == 11
     assert torch.equal(x, TOKENS[:, places])
+    for call in (lambda: structured(GRID, 5, 0), lambda: structured(GRID, 0, 9)):
+        with pytest.raises(ValueError, match="leaves nothing: drop fewer"):
+            call()
+    for keep in (0, 36):
+        with pytest.raises(ValueError, match="leaves nothing: drop fewer"):
+            unstructured(TOKENS, keep)
 
 
 def test_every_place_is_kept_as_often_as_any_other():
@@ -46,15 +49,6 @@ def test_a_seed_fixes_the_draw_and_nothing_dropped_changes_nothing():
     assert not all(torch.equal(first, structured(GRID, 2, 3, seeded(s))) for s in range(5))
     assert torch.equal(structured(GRID, 0, 0), GRID)
     assert torch.equal(unstructured(TOKENS, 35), TOKENS)
-
-
-def test_dropping_everything_is_refused():
-    for call in (lambda: structured(GRID, 5, 0), lambda: structured(GRID, 0, 9)):
-        with pytest.raises(ValueError, match="leaves nothing: drop fewer"):
-            call()
-    for keep in (0, 36):
-        with pytest.raises(ValueError, match="leaves nothing: drop fewer"):
-            unstructured(TOKENS, keep)
 
 
 @pytest.mark.parametrize(("depth", "left"), [(12, [0, 2, 4, 6, 8, 10, 11]), (3, [0, 2]), (1, [0])])

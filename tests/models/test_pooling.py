@@ -42,13 +42,10 @@ def test_mean_is_the_mean_and_weights_the_softmax_of_valid_frames():
     torch.testing.assert_close(weights.sum(1), torch.ones(B))
 
 
-def test_attention_pooling_is_the_formula():
+def test_attention_poolings_are_their_formulas():
     layer, x = AttentionPooling(D), torch.randn(B, T, D)
     weights = torch.softmax(x @ layer.score.weight[0] + layer.score.bias, dim=1)
     torch.testing.assert_close(layer(x), (weights[..., None] * x).sum(1))
-
-
-def test_self_attentive_pooling_is_the_formula():
     layer, x = SelfAttentivePooling(D, A), torch.randn(B, T, D)
     hidden = torch.tanh(x @ layer.hidden.weight.T + layer.hidden.bias)
     weights = torch.softmax(hidden @ layer.context.weight[0], dim=1)

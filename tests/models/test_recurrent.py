@@ -38,11 +38,6 @@ def test_an_lstm_has_four_gates_where_a_gru_has_three():
     assert 250_000 < count_parameters(Crnn(CRNN_SMALL)) < 400_000
 
 
-def test_without_a_mask_it_is_torchs_layer(float64, cell):
-    ours, x = BidirectionalRnn(cell, D, H, 2), torch.randn(B, T, D)
-    torch.testing.assert_close(ours(x), ours.rnn(x)[0], rtol=0, atol=0)
-
-
 @pytest.mark.parametrize("num_layers", [1, 2])
 def test_each_clip_is_read_as_if_it_were_alone(float64, cell, num_layers):
     ours, x = BidirectionalRnn(cell, D, H, num_layers), torch.randn(B, T, D)
@@ -54,19 +49,18 @@ def test_each_clip_is_read_as_if_it_were_alone(float64, cell, num_layers):
         assert (y[b, length:] == 0).all()
 
 
-def test_frames_masked_anywhere_are_stepped_over(float64, cell):
+def test_frames_masked_anywhere_are_stepped_over_even_all(float64, cell):
     ours, x = BidirectionalRnn(cell, D, H, 2), torch.randn(1, T, D)
     valid = torch.tensor([[False, True, True, False, True, True, False]])
     y = ours(x, valid)
     torch.testing.assert_close(y[valid], ours(x[valid][None])[0], rtol=0, atol=ROUNDING)
     assert (y[~valid] == 0).all()
-
-
-def test_a_clip_without_a_frame_gives_zeros_and_no_nan(float64, cell):
     ours = BidirectionalRnn(cell, D, H)
     valid = torch.tensor([[True] * T, [False] * T])
     y = ours(torch.randn(2, T, D).masked_fill(~valid[..., None], torch.nan), valid)
     assert y.isfinite().all()
+    ours, x = BidirectionalRnn(cell, D, H, 2), torch.randn(B, T, D)
+    torch.testing.assert_close(ours(x), ours.rnn(x)[0], rtol=0, atol=0)
 
 
 def test_dropout_lies_between_the_layers(cell):
@@ -80,7 +74,7 @@ def test_dropout_lies_between_the_layers(cell):
     assert torch.equal(two.eval()(x), two(x))
 
 
-def test_the_gru_model_is_its_figure_whose_first_kernel_has_two_frames(float64):
+def test_recurrent_models_are_their_figures(float64):
     model, features = GruClassifier(GruConfig(hidden_size=2, num_layers=1)), torch.randn(2, 11, 40)
     x = F.relu(F.conv1d(features.mT, model.narrow.weight, model.narrow.bias))
     x = F.relu(F.conv1d(x, model.widen.weight, model.widen.bias, padding=1))
@@ -91,9 +85,6 @@ def test_the_gru_model_is_its_figure_whose_first_kernel_has_two_frames(float64):
     model.gru.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape))
     model(torch.randn(2, 11, 40))
     assert seen == [(2, 10, 40)]
-
-
-def test_the_lstm_model_is_its_figure(float64):
     model, features = RnnClassifier(RnnConfig(hidden_size=2)), torch.randn(2, 11, 40)
     expected = model.classify(model.rnn.rnn(features)[0].mean(dim=1))
     torch.testing.assert_close(model(features), expected, rtol=0, atol=ROUNDING)

@@ -43,14 +43,6 @@ def test_durations_that_say_nothing_are_refused(durations, why):
         regulate(torch.zeros(1, 2, 1), torch.tensor(durations))
 
 
-def test_a_pace_of_one_changes_nothing_and_none_is_refused():
-    durations = torch.arange(20)[None]
-    assert paced(durations, 1.0).equal(durations)
-    assert paced(durations, 0.5).tolist()[0][:5] == [0, 1, 1, 2, 2]
-    with pytest.raises(ValueError, match="not above 0"):
-        paced(durations, 0.0)
-
-
 def test_the_block_does_not_let_padding_through(float64):
     block = FftBlock(D, H, E, 5).eval()
     x, valid = torch.randn(1, U, D), torch.arange(U)[None] < U - 3
@@ -73,12 +65,17 @@ def test_parameters_by_formula(kernel_size):
     assert sum(p.numel() for p in predictor.parameters()) == formula
 
 
-def test_durations_are_those_whose_logarithm_is_predicted():
+def test_durations_are_those_whose_logarithm_is_predicted_at_the_pace():
     durations = torch.tensor([[1, 7, 30]])
     valid = torch.tensor([[True, True, False]])
     logs = (durations + 1.0).log()
     assert frames_from(logs, valid).tolist() == [[1, 7, 0]]
     assert duration_loss(logs, torch.tensor([[1, 7, 99]]), valid) == 0
+    durations = torch.arange(20)[None]
+    assert paced(durations, 1.0).equal(durations)
+    assert paced(durations, 0.5).tolist()[0][:5] == [0, 1, 1, 2, 2]
+    with pytest.raises(ValueError, match="not above 0"):
+        paced(durations, 0.0)
 
 
 def test_fastspeech_says_a_text_alike_beside_a_longer_one(float64):

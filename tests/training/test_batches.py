@@ -139,17 +139,14 @@ def test_garbled_words_count_as_unknown_and_silence_stays(tiny_corpus, monkeypat
     assert set(after.targets[~silence].argmax(1).tolist()) == {split.label_names.index("_unknown_")}
 
 
-def test_mixup_mixes_the_targets_as_it_mixes_the_features(tones):
-    batch = make(tones(7), recipe("augment.mixup=1"))
-    assert torch.allclose(batch.targets.sum(1), torch.ones(5))
-    assert (batch.targets.max(1).values < 1).any()
-
-
-def test_normalization_comes_before_the_masks(tones):
+def test_masks_come_after_normalization_and_mixup_mixes_the_targets(tones):
     """Masks are filled with an example's mean: zero, once its mean is subtracted."""
     chosen = recipe("augment.time_masks=3", "augment.max_time=40")
     batch = make(tones(7), chosen, Normalizer(kind="utterance"))
     assert (batch.features.abs() < 1e-5).all(dim=2).any()
+    batch = make(tones(7), recipe("augment.mixup=1"))
+    assert torch.allclose(batch.targets.sum(1), torch.ones(5))
+    assert (batch.targets.max(1).values < 1).any()
 
 
 def test_crops_are_masked_where_an_utterance_is_short(voices):

@@ -153,16 +153,13 @@ def test_a_prior_holds_its_codec_and_draws_words(tmp_path):
     assert torch.equal(again.codec.codebook.vectors, prior.known.codec.codebook.vectors)
 
 
-def test_a_codec_is_built_again_from_its_weights_alone():
+def test_a_codec_is_built_again_from_its_weights_and_measured():
     codec = new_codec(small_recipe("codec")).eval()
     same, mel = codec_like(codec.state_dict()).eval(), torch.randn(2, 8, 5)
     torch.testing.assert_close(same(mel)[0], codec(mel)[0], rtol=0, atol=0)
     for wrong in ({}, {"encoder.0.weight": torch.ones(3), "codebook.vectors": torch.ones(2, 2)}):
         with pytest.raises(RuntimeError):
             codec_like(wrong)
-
-
-def test_figures_of_a_codec_that_says_one_code():
     codec = small_objective("codec").model.eval()
     codec.codebook.vectors.fill_(100.0)
     codec.codebook.vectors[4] = 0.0

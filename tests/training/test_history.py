@@ -14,16 +14,13 @@ def rows(*pairs, name="validation"):
     ]
 
 
-def test_the_best_row_has_the_highest_accuracy_then_the_lowest_loss_then_comes_first():
+def test_the_best_row_has_the_highest_accuracy_of_whole_utterances_then_the_lowest_loss():
     history = History(rows=rows((0.5, 1.0), (0.75, 2.0), (0.75, 1.0), (0.75, 1.0), (0.5, 0.1)))
     assert history.best["step"] == 2
     assert history.rows_since_best == 2
     assert History().rows_since_best == 0
     with pytest.raises(ValueError, match="no validation"):
         _ = History().best
-
-
-def test_whole_utterances_choose_before_crops():
     both = [
         {**a, **b}
         for a, b in zip(

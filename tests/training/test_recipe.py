@@ -85,11 +85,14 @@ def test_overrides_are_applied_in_order_and_typed():
     assert recipe.model.options["channels"] == (7,)
 
 
-def test_overrides_need_only_fit_together_at_the_end():
+def test_overrides_need_only_fit_together_at_the_end_and_keep_their_type():
     parse_recipe(
         "[augment]\nwarp_frequency=0.1",
         overrides=["features.kind=mfcc", "augment.warp_frequency=0"],
     )
+    found = [parse_recipe("", overrides=[f"data.unknown={x}"]) for x in ("all", "2000", "protocol")]
+    assert [recipe.data.unknown for recipe in found] == ["all", 2000, "protocol"]
+    assert all(parse_recipe(to_toml(recipe)) == recipe for recipe in found)
 
 
 @pytest.mark.parametrize(
@@ -193,15 +196,12 @@ def test_settings_that_exclude_each_other_are_refused(one, other, sentence):
     assert sentence in refused(one, other)
 
 
-def test_noise_has_one_measure_and_made_up_words_need_a_class():
+def test_noise_has_one_measure_made_up_words_a_class_and_no_more_bands_are_kept_than_there_are():
     both = refused("augment.noise_volume=0.1", "augment.noise_ratio=[0, 0]")
     assert "augment.noise_volume and augment.noise_ratio exclude each other" in both
     for made in ("augment.garbled=0.1", "data.spare_words=3"):
         assert f"{made.partition('=')[0]} makes other" in refused(made, "data.protocol=v2-35")
         parse_recipe("", overrides=[made, "data.protocol=own:ja"])
-
-
-def test_more_bands_than_there_are_cannot_be_kept():
     sentence = refused("augment.band_limit=0.5", "features.n_mels=17")
     assert "augment.min_bands=20 is more than the 17 bands" in sentence
     parse_recipe("", overrides=["augment.band_limit=0.5", "features.n_mels=20"])
@@ -292,7 +292,7 @@ def test_what_was_reported_and_what_a_cpu_runs_change_nothing_in_a_run():
     assert "belong to reported.accuracy" in alone
 
 
-def test_shortened_it_is_what_the_section_cpu_says():
+def test_shortened_it_is_what_the_section_cpu_says_unless_overridden():
     full, short = (parse_recipe(REPORTED, short=short) for short in (False, True))
     assert changed_keys(full, short) == [
         ("model.dropout", None, 0.0),
@@ -300,17 +300,8 @@ def test_shortened_it_is_what_the_section_cpu_says():
         ("train.epochs", 30, 2),
     ]
     assert parse_recipe(to_toml(full), short=True) == short
-
-
-def test_an_override_wins_over_the_section_cpu():
     assert parse_recipe(REPORTED, overrides=["train.epochs=9"], short=True).train.epochs == 9
     assert parse_recipe(REPORTED, overrides=["cpu.train.epochs=9"], short=True).train.epochs == 9
-
-
-def test_the_share_of_unknown_is_a_word_or_a_number():
-    found = [parse_recipe("", overrides=[f"data.unknown={x}"]) for x in ("all", "2000", "protocol")]
-    assert [recipe.data.unknown for recipe in found] == ["all", 2000, "protocol"]
-    assert all(parse_recipe(to_toml(recipe)) == recipe for recipe in found)
 
 
 def test_groups_of_experiments_are_sorted_and_load_by_name():

@@ -89,7 +89,7 @@ def test_neither_speakers_nor_variants_nor_vocal_tracts_cross_splits(tmp_path):
     assert all(len(received[split]) >= 8 for split in SPLITS)
 
 
-def test_one_in_ten_is_short_and_a_few_are_quiet(tiny_corpus):
+def test_few_clips_are_short_or_quiet_and_words_are_above_the_noise(tiny_corpus):
     waves = [samples(tiny_corpus / name) for name in clips(tiny_corpus)]
     short = np.mean([len(wave) < 16_000 for wave in waves])
     quiet = np.mean([np.abs(wave).max() < 0.06 for wave in waves])
@@ -97,8 +97,6 @@ def test_one_in_ten_is_short_and_a_few_are_quiet(tiny_corpus):
     assert 0.01 < quiet < 0.07
     assert all(np.abs(wave).max() < 1 for wave in waves)  # none clips
 
-
-def test_words_are_heard_above_the_noise(tiny_corpus):
     def loud_to_quiet(wave):
         power = (wave[: len(wave) // 160 * 160].reshape(-1, 160) ** 2).mean(1)
         return 10 * np.log10(np.percentile(power, 95) / (np.percentile(power, 10) + 1e-10))
@@ -132,7 +130,7 @@ def test_same_seed_gives_the_same_bytes_from_one_worker_on_another_kind_of_proce
     assert tree(tmp_path / "c") == tree(small)
 
 
-def test_another_seed_gives_other_bytes_and_a_text_is_not_written_down(small, tmp_path):
+def test_another_seed_gives_other_bytes_and_figures_are_the_number(small, tmp_path):
     other = make_corpus(tmp_path / "c", seed="my secret", **SMALL)
     assert not set(clips(other)) & set(clips(small))
     assert not set(tree(other).values()) & set(tree(small).values())
@@ -144,9 +142,6 @@ def test_another_seed_gives_other_bytes_and_a_text_is_not_written_down(small, tm
             listed = (out / f"{split}_list.txt").read_text().split()
             assert listed == sorted(name for name in names if which_split(name) == split)
             assert len(listed) == len(WORDS)  # one speaker of ten
-
-
-def test_a_seed_in_figures_is_the_number():
     assert provenance.recorded_seed("1") != 1
     assert corpus.speaker_splits(10, "1") == corpus.speaker_splits(10, 1)
 
