@@ -1,6 +1,5 @@
 """Parameters: every named model counted two ways, shared tensors, parts that add up."""
 
-
 import pytest
 import torch
 from torch import nn

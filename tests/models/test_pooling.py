@@ -52,9 +52,11 @@ def test_attention_poolings_are_their_formulas():
     torch.testing.assert_close(layer(x), (weights[..., None] * x).sum(1))
 
 
-def test_frames_have_no_order(pooling):
+def test_frames_have_no_order_and_padding_may_be_nan(pooling):
     x, shuffle = torch.randn(B, T, D), torch.randperm(T)
     torch.testing.assert_close(pooling(x[:, shuffle], VALID[:, shuffle]), pooling(x, VALID))
+    loud = x.masked_fill(~VALID[..., None], torch.nan)
+    torch.testing.assert_close(pooling(loud, VALID), pooling(x, VALID), rtol=0, atol=ROUNDING)
 
 
 def test_an_utterance_without_a_valid_frame_is_zeros_with_zero_gradient(pooling):
