@@ -56,11 +56,13 @@ def train(words: Path, out: Path, *more: object) -> list[object]:
     return ["train", "keywords", "--data", words, "--out", out, *FEW, *more]
 
 
-def test_a_wrong_recipe(kws, words, tmp_path, nothing_written):
+def test_a_wrong_recipe_or_argument(kws, words, tmp_path, nothing_written):
     recipe = tmp_path / "mine.toml"
     recipe.write_text(LFS)
     nothing_written()
     kws("train", recipe, "--data", words, "--out", tmp_path / "new").sentence(recipe, "TOML")
+    kws("data", "corpus", tmp_path / "new", "--size", "minni").sentence("minni", "mini")
+    kws("predict", "a.wav", "--model", "m", "--device", "gpu").sentence("gpu", "cuda")
     for override, near in (
         ("train.lrr=1e-3", "lr"),
         ("data.protocol=v2_12", "v2-12"),
@@ -82,19 +84,6 @@ def test_a_run_of_another_kind_or_damaged_and_a_file_in_the_way(
     kws(*train(words, keywords, "--resume")).sentence(keywords / "last.pt")
     kws("evaluate", others, "--data", words, "--device", "cpu").sentence(words)
     kws("evaluate", keywords, "--data", speakers, "--device", "cpu").sentence(speakers)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "names"),
-    [
-        (["data", "corpus", "out", "--size", "minni"], ["minni", "mini"]),
-        (["predict", "a.wav", "--model", "m", "--device", "gpu"], ["gpu", "cuda"]),
-    ],
-)
-def test_a_wrong_argument(kws, words, tmp_path, monkeypatch, nothing_written, arguments, names):
-    monkeypatch.chdir(words)
-    nothing_written()
-    kws(*arguments).sentence(*names)
 
 
 def writers(words: Path, run: Path, out: Path) -> dict[str, list[object]]:

@@ -31,7 +31,9 @@ def reported() -> tuple[list[str], dict]:
     return lines, {"report": lines.append}
 
 
-def test_what_has_a_result_is_not_made_again(make_job, in_this_process):
+def test_what_has_a_result_is_not_made_again_unless_it_is_of_another_recipe(
+    make_job, in_this_process, made
+):
     jobs = [make_job(seed=seed) for seed in (0, 1)]
     lines, report = reported()
     assert run_all(jobs[:1], Pool(1), **report).done == ["words/gru seed 0"]
@@ -40,6 +42,15 @@ def test_what_has_a_result_is_not_made_again(make_job, in_this_process):
     assert (outcome.before, outcome.done) == (["words/gru seed 0"], ["words/gru seed 1"])
     assert jobs[0].path.stat().st_mtime_ns == before
     assert "protocol embedded-12" in lines[-1]
+    job = make_job()
+    from experiments.results import write_result
+
+    text = [line.replace("epochs = 1", "epochs = 7") for line in made()["recipe"]]
+    write_result(job.path, {**made(), "recipe": text})
+    lines, report = reported()
+    assert run_all([job], Pool(1), **report).done == [job.title]
+    assert "made again" in lines[0]
+    assert "train.epochs was 7, and is 1" in lines[0]
 
 
 def test_a_run_that_fails_stops_no_other_and_is_told_in_one_sentence(make_job, in_this_process):
@@ -52,18 +63,6 @@ def test_a_run_that_fails_stops_no_other_and_is_told_in_one_sentence(make_job, i
     assert "\n" not in sentence
     assert lines[0] == "words/diverges seed 0: failed"
     assert not jobs[0].path.exists()
-
-
-def test_a_result_of_another_recipe_is_made_again_and_says_so(make_job, made, in_this_process):
-    job = make_job()
-    from experiments.results import write_result
-
-    text = [line.replace("epochs = 1", "epochs = 7") for line in made()["recipe"]]
-    write_result(job.path, {**made(), "recipe": text})
-    lines, report = reported()
-    assert run_all([job], Pool(1), **report).done == [job.title]
-    assert "made again" in lines[0]
-    assert "train.epochs was 7, and is 1" in lines[0]
 
 
 def test_a_process_that_dies_costs_only_its_run(make_job, monkeypatch):

@@ -91,7 +91,9 @@ def test_batches_change_nothing(tmp_path, keywords, monkeypatch):
     assert torch.allclose(together, alone, atol=1e-6)
 
 
-def test_speakers_of_different_lengths_share_a_batch(tmp_path, speakers, monkeypatch):
+def test_a_speakers_features_are_normalized_and_share_a_batch_at_different_lengths(
+    tmp_path, speakers, monkeypatch
+):
     files = []
     for i, frames in enumerate((31, 7, 53)):
         torch.save(torch.randn(frames, 40), tmp_path / f"{i}.pt")
@@ -100,9 +102,6 @@ def test_speakers_of_different_lengths_share_a_batch(tmp_path, speakers, monkeyp
     monkeypatch.setitem(module.BATCH, "speakers", 1)
     # float32 sums over frames, with padding in another order
     assert torch.allclose(together, scores(predict(speakers, files)), atol=1e-5)
-
-
-def test_a_speakers_features_are_normalized(tmp_path, speakers):
     mel = (torch.randn(31, 40) - 9).half().float()
     torch.save(mel, tmp_path / "a.pt")
     valid = torch.ones(1, 31, dtype=torch.bool)

@@ -16,13 +16,10 @@ SPEAKERS = ("id00464", "id03074")
 UTTERANCE = "uttr-0123456789abcdef0123456789abcdef.pt"
 
 
-def test_round_trip_quotes_odd_names(tmp_path):
+def test_a_file_from_a_spreadsheet_or_with_odd_names_is_read(tmp_path):
     predictions = {'a,"b".wav': "go", "ü.wav": "up"}
     write_csv(tmp_path / "x.csv", KAGGLE, predictions, KAGGLE_LABELS)
     assert check_csv(tmp_path / "x.csv", KAGGLE, KAGGLE_LABELS, predictions) == predictions
-
-
-def test_a_file_from_a_spreadsheet_is_read(tmp_path):
     (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbffname,label\r\na.wav,yes\r\n")
     assert check_csv(tmp_path / "x.csv", KAGGLE, KAGGLE_LABELS) == {"a.wav": "yes"}
     (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00")

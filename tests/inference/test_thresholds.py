@@ -64,28 +64,21 @@ def test_a_confidence_that_equals_a_threshold_is_not_below_it():
     assert decide(sure(labels, "_silence_", 0.4), labels) == ["_unknown_"]
 
 
-def test_without_thresholds_only_the_names_change(labels, many):
-    answers = decide(many, labels, unknown=0.0, silence=0.0)
-    best = [labels[index] for index in many.argmax(1).tolist()]
-    assert answers == [label if label in TWELVE.labels else "_unknown_" for label in best]
-
-
-def test_a_wanted_word_is_only_ever_the_most_likely_one(labels, many):
+def test_words_are_the_most_likely_ones_whatever_their_order_and_higher_thresholds_take_some_away(
+    labels, many
+):
     answers, best = decide(many, labels), many.argmax(1).tolist()
     words = [(a, labels[b]) for a, b in zip(answers, best, strict=True) if a in TWELVE.words]
     assert words
     assert all(answer == label for answer, label in words)
-
-
-def test_higher_thresholds_only_take_words_away(labels, many):
+    answers = decide(many, labels, unknown=0.0, silence=0.0)
+    best = [labels[index] for index in many.argmax(1).tolist()]
+    assert answers == [label if label in TWELVE.labels else "_unknown_" for label in best]
     low = decide(many, labels, unknown=0.3, silence=0.2)
     high = decide(many, labels, unknown=0.6, silence=0.4)
     assert low != high
     for before, after in zip(low, high, strict=True):
         assert after in (before, "_unknown_", "_silence_")
-
-
-def test_the_order_of_the_models_labels_does_not_matter(labels, many):
     order = torch.randperm(len(labels))
     again = tuple(labels[index] for index in order.tolist())
     assert decide(many[:, order], again) == decide(many, labels)

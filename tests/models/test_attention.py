@@ -93,13 +93,19 @@ def test_module_starts_like_pytorch():
     assert theirs.out_proj.weight.abs().max() <= bounds["out"]
 
 
-def test_weights_are_convex_over_valid_keys():
+def test_weights_are_convex_over_valid_keys_and_dropped_only_while_training():
     q, k, _ = qkv()
     valid = mask(11, 4, frames=S)
     weights = attention_weights(q, k, valid)
     assert (weights >= 0).all()
     assert not weights.masked_select(~valid[:, None, None, :]).any()
     torch.testing.assert_close(weights.sum(-1), torch.ones(B, H, T))
+    layer, x = MultiHeadSelfAttention(D, H, dropout=0.5), torch.randn(B, T, D)
+    assert not torch.equal(layer(x), layer(x))
+    layer.eval()
+    assert torch.equal(layer(x), layer(x))
+    without = MultiHeadSelfAttention(D, H)
+    assert torch.equal(without(x), without(x))
 
 
 @BOTH
@@ -141,15 +147,6 @@ def test_dropout_keeps_the_mean(function):
     # 2,000 draws: five standard errors of the mean, six of the deviation
     assert y.mean().item() == pytest.approx(1.0, abs=0.01)
     assert y.std().item() == pytest.approx(math.sqrt(0.3 / 0.7 / 50), rel=0.1)
-
-
-def test_module_drops_weights_only_while_training():
-    layer, x = MultiHeadSelfAttention(D, H, dropout=0.5), torch.randn(B, T, D)
-    assert not torch.equal(layer(x), layer(x))
-    layer.eval()
-    assert torch.equal(layer(x), layer(x))
-    without = MultiHeadSelfAttention(D, H)
-    assert torch.equal(without(x), without(x))
 
 
 def test_the_number_of_heads_changes_the_result_and_divides_the_width():

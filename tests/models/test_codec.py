@@ -20,7 +20,7 @@ def prior():
     return CodePrior(4, 6, 7, d_model=8, num_heads=2, d_ff=12, num_layers=2).eval()
 
 
-def test_four_frames_become_a_code_and_four_frames_again(codec):
+def test_four_frames_become_a_code_and_four_frames_again_with_a_gradient_past_the_choice(codec):
     mel = torch.randn(2, 24, 5, generator=seeded(0))
     again, codes, loss = codec.train()(mel)
     assert again.shape == mel.shape
@@ -33,16 +33,13 @@ def test_four_frames_become_a_code_and_four_frames_again(codec):
     for frames in (0, 10):
         with pytest.raises(ValueError, match=f"{frames} frames are not 4, 8, …"):
             codec.encode(torch.zeros(1, frames, 5))
-
-
-def test_a_gradient_reaches_the_encoder_past_the_choice(codec):
     mel = torch.randn(2, 12, 5, generator=seeded(0))
     again, _, _ = codec.eval()(mel)
     again.sum().backward()
     assert all(bool(one.grad.any()) for one in codec.encoder[0].parameters())
 
 
-def test_a_code_follows_from_the_word_and_the_codes_before_it(prior):
+def test_a_code_follows_from_the_word_and_the_codes_before_it_by_the_formula(prior):
     words, codes = torch.tensor([1, 3]), torch.randint(6, (2, 6), generator=seeded(0))
     logits = prior(words, codes)
     assert logits.shape == (2, 7, 6)
@@ -57,9 +54,6 @@ def test_a_code_follows_from_the_word_and_the_codes_before_it(prior):
         torch.testing.assert_close(prior(words, codes[:, :some]), logits[:, : some + 1])
     with pytest.raises(ValueError, match="code 8 is asked for, and there are 7 places"):
         prior(torch.zeros(1, dtype=torch.long), torch.zeros(1, 7, dtype=torch.long))
-
-
-def test_parameters_of_a_layer_follow_the_formula():
     d, e = 8, 12
     count = sum(one.numel() for one in CausalLayer(d, 2, e).parameters())
     assert count == 4 * d * d + 9 * d + 2 * d * e + e

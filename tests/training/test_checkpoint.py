@@ -81,12 +81,6 @@ def test_of_a_last_checkpoint_the_averaged_weights_are_used(tmp_path):
     assert not torch.equal(found, ours.model.eval()(mel))
 
 
-@pytest.mark.parametrize("foreign", [{"model": 1}, [1, 2], torch.zeros(3)])
-def test_somebody_elses_checkpoint_is_refused(tmp_path, foreign):
-    torch.save(foreign, tmp_path / "best.pt")
-    assert "not a checkpoint of kws train" in refused(tmp_path / "best.pt")
-
-
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
     class Evil:
         def __reduce__(self):
@@ -109,8 +103,9 @@ def test_a_damaged_or_changed_checkpoint_is_refused(saved):
     for content in (b"", b"not a checkpoint", b"version https://git-lfs", b"PK\x03"):
         saved.write_bytes(content)
         assert "not a checkpoint" in refused(saved)
-    save_checkpoint(saved, state | {"format": "kws checkpoint 99"})
-    assert "not a checkpoint of kws train" in refused(saved)
+    for foreign in ({"model": 1}, [1, 2], torch.zeros(3), state | {"format": "kws checkpoint 99"}):
+        torch.save(foreign, saved)
+        assert "not a checkpoint of kws train" in refused(saved)
     state["recipe"] = state["recipe"].replace("hidden_size = 5", "hidden_size = 7")
     save_checkpoint(saved, state)
     assert "its weights do not fit gru" in refused(saved)
