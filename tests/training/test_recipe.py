@@ -20,7 +20,7 @@ from kws.training.recipe import (
     recipe_names,
     to_toml,
 )
-from tests.conftest import state_of
+from tests.conftest import data_beside, state_of
 
 TEXT = """
 description = "odd \\u007f \\"quoted\\" × text"
@@ -95,63 +95,7 @@ def test_overrides_need_only_fit_together_at_the_end_and_keep_their_type():
     assert all(parse_recipe(to_toml(recipe)) == recipe for recipe in found)
 
 
-@pytest.mark.parametrize(
-    ("override", "sentence"),
-    [
-        ("train.warmupp=3", "unknown key train.warmupp (did you mean 'warmup'?)"),
-        ("train.mixup=1", "unknown key train.mixup (did you mean augment.mixup?)"),
-        ("trian.lr=2", "unknown key trian (did you mean 'train'?)"),
-        ("train.zzz=3", "unknown key train.zzz: train has seed, epochs"),
-        ("train.lr=abc", 'train.lr expects a number of at least 0, got "abc"'),
-        ("train.epochs=1.5", "train.epochs expects a whole number of at least 1, got 1.5"),
-        ("train.epochs=true", "train.epochs expects a whole number of at least 1, got true"),
-        ("train.compile=1", "train.compile expects true or false, got 1"),
-        ("data.protocol=3", "data.protocol expects a string, got 3"),
-        ("features.f_max=[1]", "features.f_max expects a number, got [1]"),
-        ("train.epochs=0", "train.epochs expects a whole number of at least 1, got 0"),
-        ("train.lr=nan", "train.lr expects a number of at least 0, got nan"),
-        ("train.lr=inf", "train.lr expects a number of at least 0, got inf"),
-        ("train.ema=1.5", "train.ema expects a number from 0 to 1, got 1.5"),
-        ("train.optimizer=adamm", "\"adamm\" (did you mean 'adam'?)"),
-        ("train.schedule=7", "expects one of constant, cosine, step, got 7"),
-        (
-            "data.unknown=al",
-            'data.unknown expects one of all, protocol or a whole number of at least 1, got "al"',
-        ),
-        ("data.unknown=0", "data.unknown expects"),
-        ("data.silence_below=0.6", "data.silence_below=0.6 is above data.unknown_below=0.5"),
-        ("train.loss=mae", "train.loss expects one of cross-entropy, mse"),
-        ("features.n_mels=0", "n_mels=0"),
-        ("model.x={a=1}", "model.x expects a number, string, boolean or list"),
-        ("model.num_classes=3", "model.num_classes follows from features and labels"),
-        ("augment.noise_ratio=3", "augment.noise_ratio expects two numbers, [lowest, highest]"),
-        ("augment.noise_ratio=[5, 3]", "augment.noise_ratio expects two numbers"),
-        ("augment.noise_ratio=[3]", "augment.noise_ratio expects two numbers"),
-        ("augment.noise_ratio=[3, nan]", "augment.noise_ratio expects two numbers"),
-        ("augment.noise_ratio=[1, '2']", "augment.noise_ratio expects two numbers"),
-        ("description.x=3", "description expects a string"),
-        ("lr=3", "write it as section.key=value"),
-        ("train.lr", "write it as section.key=value"),
-        ("cpu.train.epocs=3", "shortened by [cpu] with cpu.train.epocs=3: unknown key train.epocs"),
-        ("cpu.train.epocs=3", "(did you mean 'epochs'?)"),
-        ("cpu.train.epochs=0", "train.epochs expects a whole number of at least 1, got 0"),
-        ("cpu.trian.lr=3", "unknown key cpu.trian.lr (did you mean 'train'?)"),
-        ("cpu.epochs=3", "unknown key cpu.epochs: write section.key, such as train.epochs"),
-        ("cpu.reported.accuracy=3", "unknown key cpu.reported.accuracy: write section.key"),
-        ("reported.acuracy=3", "unknown key reported.acuracy (did you mean 'accuracy'?)"),
-        ("reported.accuracy=101", "reported.accuracy expects a number from 0 to 100, got 101"),
-        ("reported.accuracy=99", "reported.accuracy needs reported.source and reported.data"),
-        ("reportd.n=99", "unknown key reportd (did you mean 'reported'?)"),
-        ("features.kind=log_mle", "did you mean 'log_mel'"),
-        ("features.f_min=9000", "f_min=9000"),
-        ("features.f_max=9000", "f_max=9000"),
-        ("features.f_min=-1", "f_min=-1"),
-        ("features.f_max=0", "f_max=0"),
-        ("features.floor=0", "floor=0"),
-        ("features.deltas=3", "deltas expects a whole number from 0 to 2, got 3"),
-        ("features.hop=1", "hop expects a whole number from 2 to 16000, got 1"),
-    ],
-)
+@pytest.mark.parametrize(("override", "sentence"), data_beside(__file__)["mistakes"])
 def test_a_mistake_is_one_sentence_with_key_expectation_and_value(override, sentence):
     message = refused(override)
     assert sentence in message
