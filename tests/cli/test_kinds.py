@@ -35,13 +35,10 @@ OPTIONS = {  # of kws evaluate and kws export, each with a value that it accepts
     "quantize": ["--quantize"],
 }
 FOREIGN = [
-    (command, kind, name)
+    (command, kind, sorted(of_all - inspect.signature(function).parameters.keys()))
     for command, table in (("evaluate", EVALUATIONS), ("export", EXPORTS))
+    for of_all in [{name for each in table.values() for name in inspect.signature(each).parameters}]
     for kind, function in table.items()
-    for name in sorted(
-        {parameter for other in table.values() for parameter in inspect.signature(other).parameters}
-        - inspect.signature(function).parameters.keys()
-    )
 ]
 READS = {  # command -> arguments in front of the run, arguments after it
     "predict": (["x.wav", "--model"], []),
@@ -74,20 +71,21 @@ def run_of(untrained, tmp_path, monkeypatch):
     return save
 
 
-@pytest.mark.parametrize(("command", "kind", "name"), FOREIGN)
-def test_an_option_of_another_kind_is_refused(kws, run_of, command, kind, name):
-    sentence = kws(command, run_of(kind), *OPTIONS[name]).sentence()
-    assert f"--{name.replace('_', '-')} does not apply to {KINDS[kind].name}" in sentence
+@pytest.mark.parametrize(("command", "kind", "names"), FOREIGN)
+def test_an_option_of_another_kind_is_refused(kws, run_of, command, kind, names):
+    run = run_of(kind)
+    for name in names:
+        sentence = kws(command, run, *OPTIONS[name]).sentence()
+        assert f"--{name.replace('_', '-')} does not apply to {KINDS[kind].name}" in sentence
 
 
-@pytest.mark.parametrize("command", READS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_command_refuses_every_kind_that_does_not_name_it(kws, run_of, command, kind):
-    if command in KINDS[kind].commands:
-        return
-    before, after = READS[command]
-    sentence = kws(command, *before, run_of(kind), *after).sentence(KINDS[kind].name)
-    assert ": use it with kws " in sentence
+def test_a_command_refuses_every_kind_that_does_not_name_it(kws, run_of, kind):
+    run = run_of(kind)
+    for command, (before, after) in READS.items():
+        if command not in KINDS[kind].commands:
+            sentence = kws(command, *before, run, *after).sentence(KINDS[kind].name)
+            assert ": use it with kws " in sentence
 
 
 @pytest.mark.parametrize(
