@@ -40,6 +40,7 @@ FOREIGN = [
     for of_all in [{name for each in table.values() for name in inspect.signature(each).parameters}]
     for kind, function in table.items()
 ]
+STREAM = ["--data", "x", "--words", "ja", "--protocol", "v2-12"]
 READS = {  # command -> arguments in front of the run, arguments after it
     "predict": (["x.wav", "--model"], []),
     "transcribe": (["x.wav", "--model"], []),
@@ -98,14 +99,8 @@ def test_a_command_refuses_every_kind_that_does_not_name_it(kws, run_of, kind):
         (["listen", "-", "--resample"], "--resample does not apply to a pipe"),
         (["listen", "--microphone", "--resample"], "--resample does not apply to the microphone"),
         (["record", "ja", "--out", "x", "--seconds", "60"], "--seconds does not apply to a word"),
-        (
-            ["record", "_background_noise_", "--out", "x", "--count", "10"],
-            "--count does not apply to background noise",
-        ),
-        (
-            ["data", "stream", "o", "--data", "x", "--words", "ja", "--protocol", "v2-12"],
-            "--protocol does not apply to a stream with --words",
-        ),
+        (["record", "_background_noise_", "--out", "x", "--count", "10"], "--count does not apply"),
+        (["data", "stream", "o", *STREAM], "--protocol does not apply to a stream with --words"),
         (["kaggle", ".", "--check", "a.csv", "--out", "b.csv"], "--out does not apply to --check"),
         (["params", "gru", "--depth", "2"], "--depth does not apply to a count without --shapes"),
     ],

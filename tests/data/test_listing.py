@@ -198,11 +198,7 @@ def test_lists_overrule_the_hash(tmp_path):
     ("validation", "testing", "sentence"),
     [
         ("", "\nyes/absent.wav\n", r"testing_list\.txt: line 2: yes/absent\.wav is not there"),
-        (
-            "",
-            "yess/x.wav\n",
-            r"line 1: .* word folder 'yess', which is not there \(did you mean 'yes'",
-        ),
+        ("", "yess/x.wav\n", r"line 1: .* folder 'yess', which is not there \(did you mean 'yes'"),
         (CLIPS[0], CLIPS[0], r"testing_list\.txt: line 1: .* is in validation_list\.txt too"),
         (None, CLIPS[0], r"validation_list\.txt: missing, although testing_list\.txt is there"),
     ],

@@ -14,7 +14,7 @@ import pytest
 
 from experiments import runs
 from experiments.plan import Job
-from experiments.runs import run_all, run_in_process
+from experiments.runs import run_all
 from kws.parallel import Pool
 from kws.training.checkpoint import read_checkpoint
 from tests.conftest import PATIENCE
@@ -73,20 +73,6 @@ def test_a_process_that_dies_costs_only_its_run(make_job, monkeypatch):
     for sentence in outcome.failed.values():
         assert "ended by signal 9" in sentence
         assert "run it again" in sentence
-
-
-@pytest.mark.slow
-def test_a_process_killed_in_the_middle_goes_on_from_its_checkpoint(make_job, made, recipes):
-    """In the third step of three, so that the second one's checkpoint is there."""
-    (recipes / "die").touch()
-    job = make_job()
-    assert "signal 9" in run_in_process(job.as_dict())["error"]
-    assert read_checkpoint(job.run_folder / "last.pt")["step"] == 2
-    answer = run_in_process(job.as_dict())
-    assert not answer["result"]["seconds"]["whole"]
-    for key in ("history", "accuracy", "correct", "steps"):
-        assert answer["result"][key] == made()[key]
-    assert job.path.exists()
 
 
 COMMAND = """
@@ -235,16 +221,3 @@ def test_a_cluster_loses_no_run_to_a_worker_that_dies(cluster, make_job, made, r
     assert results[0]["history"] == made()["history"]
     assert [result["seed"] for result in results] == [0, 1, 2, 3]
     assert not all(result["seconds"]["whole"] for result in results)
-
-
-def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch):
-    pytest.importorskip("distributed")
-    from kws import cluster
-    from kws.errors import UsageError
-
-    monkeypatch.setattr(cluster, "CONNECT", "0.2s")
-    with (
-        pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"),
-        cluster.connected("tcp://127.0.0.1:1"),
-    ):
-        pass

@@ -291,26 +291,17 @@ def test_every_key_of_the_features_counts(change, differs):
 
 
 @pytest.mark.parametrize(
-    ("config", "expected"),
+    ("kind", "function", "settings"),
     [
-        (
-            Features(kind="mfcc", n_mfcc=13, n_mels=23),
-            lambda x: mfcc(x, n_mfcc=13, n_mels=23),
-        ),
-        (
-            Features(kind="mel", n_mels=23, f_max=7600.0),
-            lambda x: mel_spectrogram(x, n_mels=23, f_max=7600.0),
-        ),
-        (
-            Features(kind="mel_db", n_mels=23, floor=1e-3, window=512, hop=100),
-            lambda x: mel_db(x, n_mels=23, floor=1e-3, window=512, hop=100),
-        ),
-        (Features(kind="waveform"), lambda x: x[..., None]),
-        (Features(kind="mfcc", deltas=2), lambda x: with_deltas(mfcc(x), 2)),
+        ("mfcc", mfcc, {"n_mfcc": 13, "n_mels": 23}),
+        ("mel", mel_spectrogram, {"n_mels": 23, "f_max": 7600.0}),
+        ("mel_db", mel_db, {"n_mels": 23, "floor": 1e-3, "window": 512, "hop": 100}),
+        ("waveform", lambda x: x[..., None], {}),
+        ("mfcc", lambda x, deltas: with_deltas(mfcc(x), deltas), {"deltas": 2}),
     ],
 )
-def test_kinds_of_features(config, expected):
-    x = torch.randn(2, 1_000)
+def test_kinds_of_features(kind, function, settings):
+    config, x = Features(kind=kind, **settings), torch.randn(2, 1_000)
     features = compute_features(config, x)
-    assert torch.equal(features, expected(x))
+    assert torch.equal(features, function(x, **settings))
     assert config.num_features == features.shape[-1]
