@@ -20,7 +20,7 @@ for line in sys.stdin:
 """
 
 
-def test_threads_give_results_in_the_order_of_the_items():
+def test_threads_keep_the_order_of_the_items_and_raise_the_first_failure():
     begun = threading.Barrier(3)
 
     def wait_for_all(item: int) -> int:
@@ -28,9 +28,6 @@ def test_threads_give_results_in_the_order_of_the_items():
         return -item
 
     assert thread_map(wait_for_all, [3, 1, 2], workers=3, title="", progress=False) == [-3, -1, -2]
-
-
-def test_the_first_failure_of_a_thread_is_raised_and_the_rest_is_dropped():
     done = []
 
     def fail(item: int) -> None:

@@ -39,7 +39,7 @@ def test_saving_twice_gives_the_same_bytes_in_a_folder_that_is_made(tmp_path):
     assert b"Software" not in first.read_bytes()  # its version would change the bytes
 
 
-def test_confusion_prints_counts_and_shades_by_share_of_the_row():
+def test_confusion_prints_counts_and_shades_by_share_of_the_row_thinned_for_many_classes():
     axes = plots.confusion(MATRIX, LABELS, title="t").axes[0]
     assert sorted(texts(axes)) == ["1", "2", "4", "5"]
     shade = axes.images[0].get_array()
@@ -47,9 +47,6 @@ def test_confusion_prints_counts_and_shades_by_share_of_the_row():
     assert np.allclose(shade, [[500 / 7, 0, 200 / 7], [20, 80, 0], [0, 0, 0]])
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
     assert [label.get_text() for label in axes.get_yticklabels()] == list(LABELS)
-
-
-def test_confusion_of_many_classes_thins_the_names_and_drops_the_counts():
     size = 101
     axes = plots.confusion(torch.eye(size, dtype=torch.int64), [str(i) for i in range(size)]).axes[
         0
@@ -58,7 +55,7 @@ def test_confusion_of_many_classes_thins_the_names_and_drops_the_counts():
     assert [label.get_text() for label in axes.get_xticklabels()][:3] == ["0", "3", "6"]
 
 
-def test_recall_shows_every_class_that_has_examples_with_bars_to_the_ends_of_the_interval():
+def test_recall_shows_classes_that_have_examples_with_their_intervals_or_the_lowest_of_many():
     axes = plots.recall(per_class(MATRIX, LABELS), OVERALL).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["_silence_  (n=7)", "yes  (n=5)"]
@@ -66,9 +63,6 @@ def test_recall_shows_every_class_that_has_examples_with_bars_to_the_ends_of_the
     bar = axes.collections[0].get_paths()[0].vertices
     silence = Proportion(correct=5, n=7)
     assert np.allclose(np.asarray(bar)[:, 0], [100 * silence.low, 100 * silence.high])
-
-
-def test_recall_of_many_classes_shows_the_lowest():
     size = 50
     matrix = torch.eye(size, dtype=torch.int64) * 3
     matrix[47, 0] = 5

@@ -90,12 +90,17 @@ def test_a_row_says_what_was_reported_and_what_we_got_on_which_data(page, result
     assert row["time"] == "≥ 34 s (CPU 33 s)", "a resumed run took at least its time"
 
 
-def test_recipes_that_were_not_run_are_listed_and_fill_no_table(page):
+def test_results_of_an_earlier_recipe_are_refused_and_recipes_without_any_listed(page, results):
     text = page()
     listed = text.partition("## Recipes that were not run here")[2]
     assert "diverges" in listed
     assert "diverges" not in text.partition("## Recipes that were not run here")[0]
     assert "not run yet" not in text.lower()
+    path = next(results.glob("*/words/gru-seed1.json"))
+    lines = json.loads(path.read_text())["recipe"]
+    change(results, "gru-seed1", recipe=[x.replace("epochs = 1", "epochs = 2") for x in lines])
+    with pytest.raises(UsageError, match=r"gru-seed1.json: of an earlier version .* words/gru"):
+        page()
 
 
 def test_data_sets_and_protocols_never_share_a_table(page, results):
@@ -133,14 +138,6 @@ def test_crops_and_whole_utterances_have_columns_of_their_own(
     row = cells(page(), "transformer")
     assert row[f"ours: {tiny_speakers.name}, full utterances"].startswith("**")
     assert row[f"ours: {tiny_speakers.name}, 32-frame crops"].startswith("**")
-
-
-def test_results_of_an_earlier_recipe_are_refused(page, results):
-    path = next(results.glob("*/words/gru-seed1.json"))
-    lines = json.loads(path.read_text())["recipe"]
-    change(results, "gru-seed1", recipe=[x.replace("epochs = 1", "epochs = 2") for x in lines])
-    with pytest.raises(UsageError, match=r"gru-seed1.json: of an earlier version .* words/gru"):
-        page()
 
 
 class TestCheck:

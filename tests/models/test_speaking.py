@@ -43,7 +43,9 @@ def test_durations_that_say_nothing_are_refused(durations, why):
         regulate(torch.zeros(1, 2, 1), torch.tensor(durations))
 
 
-def test_the_block_does_not_let_padding_through(float64):
+def test_the_block_does_not_let_padding_through_nor_fastspeech_say_a_text_otherwise_beside_another(
+    float64,
+):
     block = FftBlock(D, H, E, 5).eval()
     x, valid = torch.randn(1, U, D), torch.arange(U)[None] < U - 3
     y = block(x * valid[..., None], valid)
@@ -53,6 +55,13 @@ def test_the_block_does_not_let_padding_through(float64):
     assert not y[~valid].any()
     with pytest.raises(ValueError, match="even"):
         FftBlock(D, H, E, 4)
+    model = FastSpeech(SMALL).eval()
+    phonemes, valid = texts()
+    mel, frames, logs = model(phonemes, valid)
+    alone, _, its_logs = model(phonemes[1:, : U - 3], valid[1:, : U - 3])
+    torch.testing.assert_close(mel[1:, : alone.shape[1]], alone, atol=ROUNDING, rtol=0)
+    torch.testing.assert_close(logs[1:, : U - 3], its_logs, atol=ROUNDING, rtol=0)
+    assert frames.sum(dim=1).tolist() == frames_from(logs, valid).sum(dim=1).tolist()
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3])
@@ -78,17 +87,7 @@ def test_durations_are_those_whose_logarithm_is_predicted_at_the_pace():
         paced(durations, 0.0)
 
 
-def test_fastspeech_says_a_text_alike_beside_a_longer_one(float64):
-    model = FastSpeech(SMALL).eval()
-    phonemes, valid = texts()
-    mel, frames, logs = model(phonemes, valid)
-    alone, _, its_logs = model(phonemes[1:, : U - 3], valid[1:, : U - 3])
-    torch.testing.assert_close(mel[1:, : alone.shape[1]], alone, atol=ROUNDING, rtol=0)
-    torch.testing.assert_close(logs[1:, : U - 3], its_logs, atol=ROUNDING, rtol=0)
-    assert frames.sum(dim=1).tolist() == frames_from(logs, valid).sum(dim=1).tolist()
-
-
-def test_fastspeech_has_as_many_frames_as_it_is_told_and_no_more_than_positions():
+def test_fastspeech_has_as_many_frames_as_told_and_its_loss_trains_all_but_for_durations():
     model = FastSpeech(SMALL).eval()
     phonemes, valid = texts()
     mel, frames, _ = model(phonemes, valid, 2 * valid.long())
@@ -96,9 +95,6 @@ def test_fastspeech_has_as_many_frames_as_it_is_told_and_no_more_than_positions(
     assert frames.sum(dim=1).tolist() == [2 * U, 2 * (U - 3)]
     with pytest.raises(ValueError, match="positions for 50"):
         model(phonemes, valid, 8 * valid.long())
-
-
-def test_durations_do_not_train_the_encoder_and_the_loss_trains_all():
     model = FastSpeech(SMALL)
     phonemes, valid = texts()
     durations = 2 * valid.long()

@@ -97,18 +97,6 @@ def rewrite(folder, change) -> None:
     save_file(weights, folder / "model.safetensors")
 
 
-def test_weights_that_do_not_fit_are_refused_by_name(published):
-    folder, _ = published
-    rewrite(folder, lambda weights: weights.update(odd=torch.zeros(1)))
-    with pytest.raises(UsageError, match=r"^odd has no place in this model: name a folder"):
-        read_ast(folder)
-    rewrite(
-        folder, lambda weights: [weights.pop(name) for name in ("odd", "classifier.dense.bias")]
-    )
-    with pytest.raises(UsageError, match=r"^classifier\.dense\.bias is missing"):
-        read_ast(folder)
-
-
 @pytest.mark.parametrize(
     ("key", "value", "output"),
     [
@@ -134,12 +122,21 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         read_ast(tmp_path)
 
 
-def test_a_model_of_other_settings_refuses_the_weights(published):
+def test_weights_that_do_not_fit_the_settings_are_refused_by_name(published):
     weights = load_file(published[0] / "model.safetensors")
     with pytest.raises(UsageError, match="build the model with the patch"):
         load_ast(small(patch=(7, 6), distilled=True, head_norm=True), weights, FRAMES)
     with pytest.raises(UsageError, match=r"head_norm\.\w+ is \(24,\) in the weights and absent"):
         load_ast(small(patch=(7, 7), distilled=True), weights, FRAMES)
+    folder, _ = published
+    rewrite(folder, lambda weights: weights.update(odd=torch.zeros(1)))
+    with pytest.raises(UsageError, match=r"^odd has no place in this model: name a folder"):
+        read_ast(folder)
+    rewrite(
+        folder, lambda weights: [weights.pop(name) for name in ("odd", "classifier.dense.bias")]
+    )
+    with pytest.raises(UsageError, match=r"^classifier\.dense\.bias is missing"):
+        read_ast(folder)
 
 
 SIDE, PATCH = 4, 5  # of an image model: a grid of 4 x 4 patches of 5 x 5

@@ -107,7 +107,7 @@ def test_dropout_takes_away_as_much_as_in_pytorch():
     torch.testing.assert_close(mine.std(0), other.std(0), rtol=0.1, atol=0.02)
 
 
-def test_layers_start_identical_and_learn_apart():
+def test_layers_start_identical_and_learn_apart_unless_they_are_shared():
     encoder = TransformerEncoder(first := layer(), L)
     assert all(copy is not first for copy in encoder.layers)
     states = [list(copy.parameters()) for copy in encoder.layers]
@@ -118,9 +118,6 @@ def test_layers_start_identical_and_learn_apart():
     encoder(torch.randn(B, T, D)).square().mean().backward()
     gradients = [copy.get_submodule("feed_forward.expand").weight.grad for copy in encoder.layers]
     assert not torch.equal(gradients[0], gradients[1])
-
-
-def test_shared_layers_are_one_layer():
     encoder, x = TransformerEncoder(layer(), L, share_weights=True), torch.randn(B, T, D)
     assert len(encoder.layers) == L
     assert count_parameters(encoder) == encoder_layer(D, E).value

@@ -120,7 +120,7 @@ def test_two_processes_train_every_objective_as_one(tmp_path, monkeypatch):
             assert row == pytest.approx(other, rel=1e-4), name
 
 
-def test_one_process_is_a_team():
+def test_one_process_is_a_team_and_a_batch_must_suffice_for_all(tones, tmp_path):
     with team_of_processes("cpu") as team:
         assert (team.rank, team.world, team.is_main) == (0, 1, True)
         assert team.device == torch.device("cpu")
@@ -130,9 +130,6 @@ def test_one_process_is_a_team():
         assert team.sum(x) is x
         with main_first(team):
             team.wait()
-
-
-def test_a_batch_too_small_for_the_processes_is_refused(tones, tmp_path):
     recipe = parse_recipe("", overrides=["train.batch_size=4"])
     split = tones(7)
     team = Team(rank=1, world=4, device=torch.device("cpu"))

@@ -111,22 +111,12 @@ def test_a_run_folder_holds_recipe_history_best_and_last(train):
     assert list(history.rows[0]) == f"{trained} {validated}".split()
 
 
-def test_loss_and_gradient_of_a_row_are_the_means_since_the_row_before(plain, train):
+def test_loss_gradient_and_accuracy_of_a_row_are_those_since_the_row_before(plain, train, tones):
     history = train("train.validate_every=1")
     for key in ("train_loss", "gradient_norm"):
         each = [row[key] for row in history]
         assert plain.rows[0][key] == pytest.approx(math.fsum(each[:5]) / 5, rel=SAME_SUMS)
         assert plain.rows[1][key] == pytest.approx(math.fsum(each[5:]) / 5, rel=SAME_SUMS)
-
-
-def test_the_norm_of_a_row_is_that_of_the_gradient_before_it_is_clipped(train):
-    clipped = train("train.lr=0", "train.clip_norm=1e-3", "train.validate_every=1").rows
-    free = train("train.lr=0", "train.clip_norm=0", "train.validate_every=1").rows
-    assert [row["gradient_norm"] for row in clipped] == [row["gradient_norm"] for row in free]
-    assert min(row["gradient_norm"] for row in free) > 1e-3
-
-
-def test_the_training_accuracy_of_a_row_is_that_of_the_batches_since_the_row_before(train, tones):
     history = train("train.batch_size=31", "train.lr=0")  # nothing changes but batch statistics
     trained, split = load_model(history.path), tones(31)
     features = trained.features(split.waveforms(torch.arange(31)))
@@ -134,6 +124,13 @@ def test_the_training_accuracy_of_a_row_is_that_of_the_batches_since_the_row_bef
     assert [row["train_accuracy"] for row in history] == pytest.approx(
         2 * [float(right.sum()) / 31]
     )
+
+
+def test_the_norm_of_a_row_is_that_of_the_gradient_before_it_is_clipped(train):
+    clipped = train("train.lr=0", "train.clip_norm=1e-3", "train.validate_every=1").rows
+    free = train("train.lr=0", "train.clip_norm=0", "train.validate_every=1").rows
+    assert [row["gradient_norm"] for row in clipped] == [row["gradient_norm"] for row in free]
+    assert min(row["gradient_norm"] for row in free) > 1e-3
 
 
 def test_the_times_have_a_file_of_their_own_and_go_on_after_a_pause(train, tmp_path):
@@ -349,7 +346,11 @@ def test_a_loss_that_is_not_finite_stops_with_step_rate_and_advice(
     assert torch.isfinite(weights(tmp_path)).all()
 
 
-def test_a_gradient_that_is_not_finite_stops_as_well(train, monkeypatch):
+def test_what_is_not_finite_stops_with_advice_and_a_good_checkpoint(train, tmp_path, monkeypatch):
+    wild = ["train.lr=1e38", "train.optimizer=sgd", "train.clip_norm=0"]
+    with pytest.raises(UsageError, match=r"^step \d+: .* at learning rate 1e\+38: lower train\.lr"):
+        train(*wild, "train.schedule=constant", "train.save_every=1", out=tmp_path)
+    assert torch.isfinite(weights(tmp_path)).all()
     real = torch.nn.utils.clip_grad_norm_
     norms = iter([1.0, 1.0, math.inf])
 
@@ -359,13 +360,6 @@ def test_a_gradient_that_is_not_finite_stops_as_well(train, monkeypatch):
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
     with pytest.raises(UsageError, match=r"^step 3: the norm of the gradient is inf at learning"):
         train()
-
-
-def test_a_learning_rate_far_too_high_ends_in_a_sentence_and_a_good_checkpoint(train, tmp_path):
-    wild = ["train.lr=1e38", "train.optimizer=sgd", "train.clip_norm=0"]
-    with pytest.raises(UsageError, match=r"^step \d+: .* at learning rate 1e\+38: lower train\.lr"):
-        train(*wild, "train.schedule=constant", "train.save_every=1", out=tmp_path)
-    assert torch.isfinite(weights(tmp_path)).all()
 
 
 @pytest.mark.parametrize(

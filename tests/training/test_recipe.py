@@ -165,16 +165,7 @@ def test_an_unknown_recipe_is_told_the_near_name(name, near):
     assert "group/name of an experiment in" in str(caught.value)
 
 
-def test_a_recipe_may_be_a_file(tmp_path):
-    file = tmp_path / "mine.toml"
-    file.write_text(TEXT)
-    assert load_recipe(file, ["train.epochs=9"]).train.epochs == 9
-    file.write_bytes(b"\xff\xfe")
-    with pytest.raises(UsageError, match="not a text file"):
-        load_recipe(file)
-
-
-def test_a_recipe_with_a_base_is_that_recipe_with_its_own_keys_over_it(tmp_path):
+def test_a_recipe_may_be_a_file_with_a_base(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('base = "speaker-lab/conformer"\n[model]\nd_ff = 64\n[cpu]\ntrain.lr = 0.5\n')
     mine, base = load_recipe(path), load_recipe("speaker-lab/conformer")
@@ -182,6 +173,12 @@ def test_a_recipe_with_a_base_is_that_recipe_with_its_own_keys_over_it(tmp_path)
     assert (mine.description, mine.reported.source) == ("", "")
     short = load_recipe(path, short=True).train
     assert (short.lr, short.total_steps) == (0.5, base.cpu.options["train.total_steps"])
+    file = tmp_path / "mine.toml"
+    file.write_text(TEXT)
+    assert load_recipe(file, ["train.epochs=9"]).train.epochs == 9
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="not a text file"):
+        load_recipe(file)
 
 
 @pytest.mark.parametrize(
