@@ -197,9 +197,8 @@ def test_a_limit_on_file_sizes(kws, words, tmp_path, nothing_written):
     outcome.sentence(out / "last.pt")
 
 
-def test_a_real_process_says_the_same(kws, kws_process, words, nothing_written):
-    (words / VICTIM).write_text(LFS)
+def test_a_real_process_says_the_same(kws, kws_process, tmp_path, nothing_written):
     nothing_written()
-    outcome = kws_process("data", "check", words)
-    outcome.sentence()
-    assert outcome == kws("data", "check", words)
+    outcome = kws_process("data", "download", "v3", tmp_path / "new")
+    outcome.sentence("'v3'")
+    assert outcome == kws("data", "download", "v3", tmp_path / "new")

@@ -13,9 +13,8 @@ from kws.data.protocols import (
 )
 from kws.errors import UsageError
 
-# fmt: off
 TF_ORDER = ["_silence_", "_unknown_", "yes", "no", "up", "down", "left", "right",
-            "on", "off", "stop", "go"]
+            "on", "off", "stop", "go"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -44,10 +43,6 @@ def test_labels_are_distinct_and_made_of_words_silence_and_unknown(protocol):
     assert not set(protocol.words) & set(protocol.unknown_words)
 
 
-
-
-
-
 @pytest.mark.parametrize(("wanted", "extra"), [(0, 0), (1, 1), (10, 1), (11, 2), (30_769, 3_077)])
 def test_ten_percent_is_rounded_up(wanted, extra):
     protocol = get_protocol("v2-12")
@@ -61,8 +56,6 @@ def test_other_words_are_unknown_and_names_that_do_not_exist_an_error_with_the_n
         get_protocol("v2-35").label_of("zerro")
     with pytest.raises(UsageError, match=r"did you mean 'v2-12'.*: choose one of v1-12, v2-12"):
         get_protocol("v2_12")
-
-
 
 
 @pytest.mark.parametrize("name", ["v1-30", "embedded-30"])

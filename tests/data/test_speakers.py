@@ -314,17 +314,28 @@ def test_a_dangerous_pickle_does_not_run(own):
     assert not (own / "ran").exists()
 
 
+def entry(**changes: object):
+    """A change of one utterance of the metadata."""
+    return lambda metadata: metadata["speakers"]["id02"][3].update(changes)
+
+
 @pytest.mark.parametrize(
     ("file", "change", "sentence"),
     [
+        ("metadata.json", entry(feature_path="../x.pt"), "leads out of the folder"),
+        ("metadata.json", entry(feature_path="/x.pt"), "leads out of the folder"),
+        ("metadata.json", entry(feature_path=3), "feature_path is missing or not a text"),
+        ("metadata.json", entry(mel_len="9"), "mel_len is missing or not a positive whole number"),
+        ("metadata.json", entry(mel_len=True), "mel_len is missing or not a positive whole number"),
+        ("metadata.json", entry(mel_len=9999), "frames where its mel_len says 9999"),
         ("metadata.json", lambda m: m.update(n_mels=6), "n_mels is 5, and 6 in metadata.json"),
         ("metadata.json", lambda m: m.pop("n_mels"), "metadata.json: n_mels is missing"),
         ("metadata.json", lambda m: m.update(speakers=[]), "speakers is missing or not an object"),
         ("metadata.json", lambda m: m.update(speakers={}), "names no utterances"),
         (
             "metadata.json",
-            lambda m: m["speakers"].update(id04=m["speakers"].pop("id02")),
-            r"speaker 'id04' is not in mapping.json \(did you mean 'id0",
+            lambda m: m["speakers"].update(id04=[]),
+            r"'id04' is not .*did you mean 'id0",
         ),
         ("metadata.json", lambda m: m["speakers"].update(id02=3), "feature_path is missing"),
         ("mapping.json", lambda m: m["speaker2id"].update(id03=7), "from 0 without gaps"),
@@ -337,23 +348,6 @@ def test_a_dangerous_pickle_does_not_run(own):
 )
 def test_bad_structure_is_named(own, file, change, sentence):
     edit(own / file, change)
-    with pytest.raises(UsageError, match=sentence):
-        load_speakers(own)
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "sentence"),
-    [
-        ("feature_path", "../x.pt", "leads out of the folder"),
-        ("feature_path", "/x.pt", "leads out of the folder"),
-        ("feature_path", 3, "feature_path is missing or not a text"),
-        ("mel_len", "9", "mel_len is missing or not a positive whole number"),
-        ("mel_len", True, "mel_len is missing or not a positive whole number"),
-        ("mel_len", 9999, "frames where its mel_len says 9999"),
-    ],
-)
-def test_bad_entries_are_named(own, key, value, sentence):
-    edit(own / "metadata.json", lambda m: m["speakers"]["id02"][3].__setitem__(key, value))
     with pytest.raises(UsageError, match=sentence):
         load_speakers(own)
 
