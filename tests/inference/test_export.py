@@ -16,35 +16,13 @@ from kws.errors import UsageError
 from kws.inference.export import export_onnx, export_safetensors
 from kws.inference.onnx_tools import PACKAGES
 from kws.models.batch_norm import MaskedBatchNorm
-from kws.models.registry import MODELS
 from kws.training.checkpoint import new_model
 from kws.training.recipe import parse_recipe
+from tests.models.conftest import distinct_models, tiny_settings
 
 pytestmark = pytest.mark.no_shapes
 
 LABELS = ("yes", "nö", "_unknown_")
-SMALL = {  # settings that make a model quick, where it has them
-    "d_model": 16,
-    "num_heads": 2,
-    "num_layers": 2,
-    "d_ff": 12,
-    "hidden_size": 6,
-    "d_hidden": 8,
-    "base_channels": 8,
-}
-
-
-def knobs_of(name: str) -> dict[str, int]:
-    """The settings of `SMALL` that this model has."""
-    fields = {field.name for field in dataclasses.fields(MODELS[name].config)}
-    return {key: value for key, value in SMALL.items() if key in fields}
-
-
-# KWT-1 to KWT-3 are one model once they are small
-DISTINCT = {
-    (entry.build, dataclasses.replace(entry.config, **knobs_of(name))): name
-    for name, entry in MODELS.items()
-}
 
 
 @pytest.fixture
@@ -52,7 +30,7 @@ def small(untrained):
     """`small(name)`: a small model that has seen a batch."""
 
     def make(name: str, *overrides: str):
-        knobs = [f"model.{key}={value}" for key, value in knobs_of(name).items()]
+        knobs = [f"model.{key}={json.dumps(value)}" for key, value in tiny_settings(name).items()]
         found = untrained(f"model.name={name}", *knobs, *overrides, labels=LABELS)
         for module in found.model.modules():
             if isinstance(module, MaskedBatchNorm):
@@ -66,7 +44,7 @@ def small(untrained):
 
 
 @pytest.mark.slow  # .ci/run tries them; the quick tests export a GRU
-@pytest.mark.parametrize("name", DISTINCT.values())
+@pytest.mark.parametrize("name", distinct_models())
 def test_every_model_agrees_with_onnxruntime(name, small, tmp_path):
     trained = small(name)
     features = torch.randn(3, 61, 40).cumsum(dim=1)  # examples that differ more than noise does
