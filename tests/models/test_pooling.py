@@ -14,6 +14,7 @@ from kws.models.pooling import (
     softmax_over_time,
     weighted_pool,
 )
+from tests.tolerances import ROUNDING
 
 B, T, D, A = 3, 7, 5, 11
 VALID = torch.arange(T) < torch.tensor([[7], [4], [1]])
