@@ -177,22 +177,14 @@ def test_a_killed_run_goes_on_to_the_same_bytes(source, prepare, tmp_path):
     assert len(kept) == len(begun) >= 5
 
 
-BAD = {
-    "empty.wav": (b"", "empty"),
-    "pointer.wav": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-    "text.flac": (b"hello " * 40, "not audio"),
-}
-
-
-@pytest.mark.parametrize("name", [*BAD, "silent.wav", "short.wav"])
+@pytest.mark.parametrize("name", ["empty.wav", "silent.wav", "short.wav"])
 def test_a_bad_recording_is_named_or_skipped(prepare, source, tmp_path, name):
     path = source / "id7" / name
-    if name in BAD:
-        path.write_bytes(BAD[name][0])
-        fact = BAD[name][1]
+    if name == "empty.wav":
+        path.touch()
     else:
         write_audio(path, torch.zeros(16_000) if name == "silent.wav" else voice(1, 0.05))
-        fact = "no audible passage"
+    fact = "empty" if name == "empty.wav" else "no audible passage"
     with pytest.raises(UsageError, match=rf"^{re.escape(str(path))}: .*{fact}.*--skip-bad\)$"):
         prepare()
     assert not (tmp_path / "out/metadata.json").exists()

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from experiments import runs
+from experiments.__main__ import run_command
 from experiments.plan import Job
 from experiments.runs import run_all
 from kws.parallel import Pool
@@ -138,10 +138,14 @@ def test_the_command_goes_on_after(command, make_job, made, recipes, number):
 
 
 def test_the_command_tells_failures_and_what_is_left_out_with_exit_code_1(
-    experiments_command, tiny_corpus, tmp_path, recipes, in_this_process, monkeypatch
+    tiny_corpus, tmp_path, recipes, in_this_process, monkeypatch, capsys
 ):
     folders = ["--out", tmp_path / "out", "--runs", tmp_path / "runs", "--workers", "1"]
-    command = partial(experiments_command, "run", "--data", tiny_corpus, *folders)
+
+    def command(*words):
+        code = run_command([*map(str, ["run", *words, "--data", tiny_corpus, *folders])])
+        return code, *capsys.readouterr()
+
     code, out, err = command("words", "diverges", "gru")
     assert code == 1
     assert "1 made, 0 there before, 1 failed, 0 left" in out
@@ -155,20 +159,6 @@ def test_the_command_tells_failures_and_what_is_left_out_with_exit_code_1(
     assert code == 2
     cure = "run pip install '.[cluster]' in the folder of kws"
     assert err == f"experiments: --scheduler needs Dask: {cure}\n"
-
-
-@pytest.fixture
-def experiments_command(capsys):
-    """A command line in this process: exit code, stdout, stderr."""
-    from experiments.__main__ import run_command
-
-    def command(*words):
-        capsys.readouterr()
-        code = run_command([str(word) for word in words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
 
 
 # Dask

@@ -110,12 +110,8 @@ def test_a_second_of_64_bands_has_the_tokens_of_the_report(stem, bands, frames):
     maps, _ = stem(torch.randn(1, 101, 64))
     assert maps.shape == (1, 5, bands, frames)
     assert stem.out_bands(64) == bands
-
-
-@pytest.mark.parametrize("num_features", [7, 8, 9, 40])
-def test_bands_that_are_left_are_predicted(num_features):
-    stem = ConvStem((2, 3, 2), strides=(2, 1, 1), pools=((1, 1), (3, 1), (1, 1)))
-    assert stem(torch.randn(1, 5, num_features))[0].shape[2] == stem.out_bands(num_features)
+    for few in (7, 8, 9, 40):
+        assert stem(torch.randn(1, 5, few))[0].shape[2] == stem.out_bands(few)
 
 
 def test_a_block_is_what_it_says_with_its_pooling_first_or_last(float64):
