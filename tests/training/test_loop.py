@@ -226,18 +226,12 @@ def test_speakers_are_measured_whole_and_on_crops_in_separate_columns(voices, tm
 @pytest.mark.parametrize(
     "override",
     [
-        "train.batch_size=5",
-        "train.accumulate=2",
         "train.optimizer=sgd",
         "train.lr=0.02",
         "train.weight_decay=0.9",
         "train.schedule=constant",
-        "train.schedule=step",
-        "train.warmup=0.5",
         "train.clip_norm=0.01",
-        "train.clip_norm=0",
         "train.label_smoothing=0.3",
-        "train.loss=mse",
         "train.precision=bfloat16",
         "features.normalize=dataset",
         "augment.mixup=1",
