@@ -145,10 +145,10 @@ class TestPredict:
         assert [line.split()[1] for line in lines[2:]] == ["0.0–1.0", "0.5–1.5", "1.0–1.9"]
 
     def test_a_csv_has_one_row_for_each_file(self, kws, run, clips, tmp_path):
-        outcome = kws("predict", clips, "--model", run, "--csv", tmp_path / "out.csv")
-        assert outcome.out == f"written: {tmp_path / 'out.csv'}, 2 rows\n"
+        outcome = kws("predict", clips, "--model", run, "--csv", tmp_path / "kaggle.csv")
+        assert outcome.out == f"written: {tmp_path / 'kaggle.csv'}, 2 rows\n"
         expected = "fname,label\nclip_a.wav,stop\nclip_b.wav,stop\n"
-        assert (tmp_path / "out.csv").read_text() == expected
+        assert (tmp_path / "kaggle.csv").read_text() == expected
         (clips / "more").mkdir()
         shutil.copy(clips / "clip_a.wav", clips / "more")
         outcome = kws("predict", clips, "--model", run, "--csv", tmp_path / "out.csv")

@@ -155,7 +155,7 @@ def test_the_command_tells_failures_and_what_is_left_out_with_exit_code_1(
     assert code == 1  # one diverges
     assert "left out: voices/transformer: about speakers" in out
     monkeypatch.setitem(sys.modules, "distributed", None)
-    code, _, err = command("words", "gru", "--scheduler", "tcp://127.0.0.1:1")
+    code, _, err = command("words", "slow-gru", "--scheduler", "tcp://127.0.0.1:1")
     assert code == 2
     cure = "run pip install '.[cluster]' in the folder of kws"
     assert err == f"experiments: --scheduler needs Dask: {cure}\n"

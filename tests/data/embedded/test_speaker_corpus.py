@@ -84,10 +84,10 @@ def test_no_word_is_in_both_training_and_test_sentences():
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    """A corpus, the texts that were said by each voice while it was made, and the setups drawn."""
+    """A corpus, the texts of each voice while it was made, and the setups drawn."""
     folder, setups = tmp_path_factory.mktemp("recorded") / "c", []
     with pytest.MonkeyPatch.context() as patch:
-        texts, draw = texts_said(patch), speaker_corpus.draw_setup
+        texts, draw = record_texts(patch), speaker_corpus.draw_setup
         patch.setattr(
             speaker_corpus, "draw_setup", lambda rng: setups.append(draw(rng)) or setups[-1]
         )
@@ -97,22 +97,22 @@ def recorded(tmp_path_factory):
     return folder, texts, setups
 
 
-def texts_said(patch) -> dict[str, list[str]]:
+def record_texts(patch) -> dict[str, list[str]]:
     """By the definition of each voice, what it says from now on."""
-    said, real = {}, speaker_corpus.say
+    output, real = {}, speaker_corpus.say
 
     def say(voice, texts, rng, scratch):
-        said.setdefault(voice.definition, []).extend(texts)
+        output.setdefault(voice.definition, []).extend(texts)
         return real(voice, texts, rng, scratch)
 
     patch.setattr(speaker_corpus, "say", say)
-    return said
+    return output
 
 
 def test_sentences_are_of_their_split_and_each_has_a_setup_of_its_own(recorded):
-    _, said, setups = recorded
+    _, output, setups = recorded
     assert len(setups) == len(set(setups)) == 3 * 5
-    for texts in said.values():
+    for texts in output.values():
         for text, split in zip(texts, ["training"] * 4 + ["testing"], strict=True):
             assert set(re.findall("[a-z]+", text)) <= set(WORDS[split])
 
@@ -166,12 +166,12 @@ def test_command_line_and_what_is_too_little(tmp_path, capsys):
 
 def test_speaking_again_uses_the_voices_of_the_corpus_and_test_sentences(recorded, monkeypatch):
     voices = json.loads((recorded[0] / "voices.json").read_text())["voices"]
-    said = texts_said(monkeypatch)
+    output = record_texts(monkeypatch)
     mels, labels = speak_again(recordings_seed="secret", speakers=3, utterances=2, workers=1)
     assert labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert all(mel.shape[1] == 40 and len(mel) >= 91 for mel in mels)
-    assert set(said) == {voice["definition"] for voice in voices.values()}
-    for text in chain(*said.values()):
+    assert set(output) == {voice["definition"] for voice in voices.values()}
+    for text in chain(*output.values()):
         assert set(re.findall("[a-z]+", text)) <= set(WORDS["testing"])
     again, _ = speak_again(recordings_seed="secret", speakers=3, utterances=2, workers=2)
     other, _ = speak_again(recordings_seed="other", speakers=3, utterances=2)
