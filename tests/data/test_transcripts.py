@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kws.audio.recordings import write_audio
-from kws.data.transcripts import load_transcripts, padded
+from kws.data.transcripts import load_transcripts
 from kws.errors import UsageError
 
 HEADER = "file,speaker,split,text\n"
@@ -28,7 +28,7 @@ def test_a_split_has_features_texts_and_counts_padded_with_zeros(folder):
     assert all(abs(float(mel.mean())) < 1e-5 for mel in split.mels)
     assert split.texts == ["one two"] * 9
     assert split.describe() == "training: 9 utterances, 18 words, 2 speakers"
-    mel, valid = padded([torch.ones(3, 2), torch.ones(5, 2)])
+    mel, valid = pad_mels([torch.ones(3, 2), torch.ones(5, 2)])
     assert valid.sum(dim=1).tolist() == [3, 5]
     assert not mel[~valid].any()
 

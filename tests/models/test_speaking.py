@@ -6,7 +6,7 @@ import torch
 from kws.models.duration_predictor import DurationPredictor
 from kws.models.fastspeech import FastSpeech, FastSpeechConfig, fastspeech_loss, pad_phonemes
 from kws.models.fft_block import FftBlock, duration_loss, frames_from
-from kws.models.length_regulator import paced, regulate
+from kws.models.length_regulator import regulate, scale_durations
 from kws.models.scaled_positions import ScaledPositions
 from tests.tolerances import ROUNDING, SAME_SUMS
 
@@ -81,10 +81,10 @@ def test_durations_are_those_whose_logarithm_is_predicted_at_the_pace():
     assert frames_from(logs, valid).tolist() == [[1, 7, 0]]
     assert duration_loss(logs, torch.tensor([[1, 7, 99]]), valid) == 0
     durations = torch.arange(20)[None]
-    assert paced(durations, 1.0).equal(durations)
-    assert paced(durations, 0.5).tolist()[0][:5] == [0, 1, 1, 2, 2]
+    assert scale_durations(durations, 1.0).equal(durations)
+    assert scale_durations(durations, 0.5).tolist()[0][:5] == [0, 1, 1, 2, 2]
     with pytest.raises(ValueError, match="not above 0"):
-        paced(durations, 0.0)
+        scale_durations(durations, 0.0)
 
 
 def test_fastspeech_has_as_many_frames_as_told_and_its_loss_trains_all_but_for_durations():

@@ -20,7 +20,7 @@ from kws.training.checkpoint import load_model
 from kws.training.loop import begin, finish
 from kws.training.recipe import Recipe, load_recipe
 from kws.training.recognizer_run import transcription_objective
-from kws.training.recognizer_steps import ctc_weight, new_recognizer, spelled
+from kws.training.recognizer_steps import ctc_weight, new_recognizer, spell_split
 from kws.training.transcription import joint_loss, teacher_forced
 from tests.training.small_objectives import CPU, TEXTS, small_recipe, utterances
 
@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_one_sentence(tmp_path):
 
 
 def test_texts_are_read_one_place_late_and_those_with_too_few_frames_left_out():
-    data = spelled(utterances("training", 5, frames=13), Alphabet.of(TEXTS))
+    data = spell_split(utterances("training", 5, frames=13), Alphabet.of(TEXTS))
     assert data.left_out == 2  # "noon" and "on no" need five frames of the four that are left
     assert [len(text) for text in data.symbols] == [2, 2, 2]
     inputs, wanted = teacher_forced([torch.tensor([5, 4, 5]), torch.tensor([3])])

@@ -142,7 +142,7 @@ def test_another_seed_gives_other_bytes_and_figures_are_the_number(small, tmp_pa
             listed = (out / f"{split}_list.txt").read_text().split()
             assert listed == sorted(name for name in names if which_split(name) == split)
             assert len(listed) == len(WORDS)  # one speaker of ten
-    assert provenance.recorded_seed("1") != 1
+    assert provenance.describe_seed("1") != 1
     assert corpus.speaker_splits(10, "1") == corpus.speaker_splits(10, 1)
 
 
