@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kws.audio.recordings import write_audio
-from kws.data.transcripts import load_transcripts
+from kws.data.transcripts import load_transcripts, pad_mels
 from kws.errors import UsageError
 
 HEADER = "file,speaker,split,text\n"
