@@ -98,7 +98,10 @@ def test_a_wait_for_an_earlier_answer_and_values_that_a_plot_makes_are_named(fol
 def test_a_failed_check_does_not_hide_the_next_one_of_its_cell(folder):
     folder.fill("01").edit("01", "math.ceil(wanted / 10)", "wanted // 10")
     states = found(folder["01"], parse_target("1.8"))
-    assert states["1.8-extra-by-hand"]["hint"] == "round up, not down"
+    assert (
+        states["1.8-extra-by-hand"]["hint"]
+        == "round up: is it rounded down, or to the nearest whole number?"
+    )
     assert "1.8-extra-count-values" in states
 
 
