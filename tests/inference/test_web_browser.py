@@ -17,7 +17,8 @@ import torch
 from torch import nn
 
 from kws.audio.features import log_mel
-from kws.audio.recordings import read_audio, resample, write_audio
+from kws.audio.recordings import read_audio, write_audio
+from kws.audio.resampling import resample
 from kws.cli import run as run_command
 from kws.data.listing import read_listing
 from kws.data.protocols import COMMANDS

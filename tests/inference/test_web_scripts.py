@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from kws.audio.recordings import read_audio, resample, to_float, to_int16
+from kws.audio.recordings import read_audio, to_float, to_int16
+from kws.audio.resampling import resample
 from kws.data.listing import read_listing
 from kws.inference.detector import Detector, Trigger
 from kws.inference.web_page import FILES

@@ -18,6 +18,7 @@ from kws.models.attention import MultiHeadSelfAttention
 from kws.models.attention_2d import Attention1d, Attention2d
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.bc_resnet import BcBlock, SubSpectralNorm
+from kws.models.causal_crnn import CausalBlock
 from kws.models.classifier import ConvFrontEnd, LinearFrontEnd
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
 from kws.models.convs2s import GatedBlock
@@ -64,6 +65,7 @@ LAYERS = {
     "convolution block": (lambda: ConvBlock(C, 7, stride=2), (B, C, BANDS, T)),
     "pooled block": (lambda: ConvBlock(C, 7, pool=(2, 2)), (B, C, BANDS, T)),
     "pooled first": (lambda: ConvBlock(C, 7, pool=(2, 3), pool_first=True), (B, C, BANDS, T)),
+    "causal block": (lambda: CausalBlock(C, 7, (2, 3)), (B, C, BANDS, T)),
     "stem": (lambda: ConvStem((4, 6), strides=(2, 2)), (B, T, BANDS)),
     "1-D attention": (lambda: Attention1d(C), (B, C, BANDS, T)),
     "2-D attention": (lambda: Attention2d(C), (B, C, BANDS, T)),
@@ -77,6 +79,7 @@ LAYERS = {
 }
 LEFT_TO_MODELS = {
     "BcResNet",
+    "CausalCrnn",
     "Crnn",
     "GatedCrnn",
     "GruClassifier",

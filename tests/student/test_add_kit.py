@@ -110,21 +110,20 @@ def test_killed_at_any_file_the_same_command_goes_on(course, second, monkeypatch
     assert not [name for name in after if name.endswith(".tmp") or name.startswith("before")]
 
 
-def test_an_older_kit_changes_nothing(course, second):
-    add_kit(read_kit(second), course)
-    before = contents(course)
-    with pytest.raises(UsageError, match="kit 01 is older than kit 02"):
-        add_kit(read_kit(course.parent / "kws-01.zip"), course)
-    assert contents(course) == before
-
-
-def test_answers_to_an_unfinished_assignment_are_told_before_they_come(course, second):
+def test_an_older_kit_changes_nothing_and_answers_to_an_unfinished_assignment_are_told(
+    course, second
+):
     kit = read_kit(second)
     assert unfinished(kit, course) == []
     (course / "assignments/01_a.ipynb").write_bytes(notebook(TODO))
     assert unfinished(kit, course) == ["01"]
     add_kit(kit, course)
     assert unfinished(kit, course) == []
+    add_kit(read_kit(second), course)
+    before = contents(course)
+    with pytest.raises(UsageError, match="kit 01 is older than kit 02"):
+        add_kit(read_kit(course.parent / "kws-01.zip"), course)
+    assert contents(course) == before
 
 
 def test_a_module_that_a_kit_has_no_more_goes(course, tmp_path):
