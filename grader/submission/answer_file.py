@@ -16,7 +16,7 @@ from grader.submission.selection import FoundStatement, examine, unreadable
 from grader.submission.statements import Effort, parse, read_code
 from kws.course.magics import Statement
 from kws.course.own_work import is_installed
-from kws.course.todos import unanswered
+from kws.course.rivals import unanswered
 
 MAX_CODE = 1_000_000  # characters of code in one file
 MAX_STATEMENTS = 10_000  # in one file
