@@ -18,10 +18,10 @@ from pathlib import Path
 from kws.errors import UsageError
 from kws.files import cache_dir, write_bytes
 
-PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
+PACKAGE, VERSION = "onnxruntime-web", "1.22.0"  # a quarter smaller than 1.30
 INTEGRITY = (
-    "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZ"
-    "ClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+    "sha512-Ud/+EBo6mhuaQWt/OjaOk0iNWjXqJoeeMFr6xQEE"
+    "RZdIZH2OWpGzuujz7lfuOBjUa6TEE/sc4nb7Da5dNL34fg=="
 )
 FILES = {  # in the package -> on the page: not every web server knows that .mjs is JavaScript
     "ort.wasm.min.mjs": "ort.js",
@@ -29,9 +29,9 @@ FILES = {  # in the package -> on the page: not every web server knows that .mjs
     "ort-wasm-simd-threaded.wasm": "ort-wasm.wasm",
 }
 SHA256 = {
-    "ort.js": "219e6a1fc8a9938268d18efca3c91d310bd2f4a59bbd13744df5b2b7fc6cee3b",
-    "ort-wasm.js": "e13f7f94fc51b4ca72b12faeb1ee95f4ace6dfbc8939bc718aabdc0a27c4299b",
-    "ort-wasm.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+    "ort.js": "6ef726f355b791129f7ddf3f62e7877a16b9b777abe87004b8ab306e6b9cf265",
+    "ort-wasm.js": "30dd851d9c00622940500f71ddd2ff8820c5cb65270816080175b958705385a8",
+    "ort-wasm.wasm": "71aef04959c5c1b6de461b6538e2058e306610034a85aad2742d0c7fd4533fe4",
 }
 SECONDS = 600  # for npm, on a slow line
 BY_HAND = (
