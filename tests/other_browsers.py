@@ -1,12 +1,13 @@
-"""Firefox and WebKit for tests, where they are installed: open a page, run JavaScript.
+"""Firefox and WebKit for tests, where they are installed: a page, and JavaScript that runs in it.
 
-Firefox speaks WebDriver BiDi over a socket (https://w3c.github.io/webdriver-bidi/); WebKitGTK has a
-WebDriver of its own (https://www.w3.org/TR/webdriver2/; Debian's webkit2gtk-driver), as Safari has.
+Firefox speaks WebDriver BiDi over a socket (https://w3c.github.io/webdriver-bidi/), WebKitGTK the
+WebDriver of https://www.w3.org/TR/webdriver2/ (Debian: webkit2gtk-driver, xvfb), as Safari does.
 """
 
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -24,9 +25,9 @@ from tests.chromium import ANSWERS, STARTS
 Run = Callable[[str], Any]  # an expression of JavaScript, which may be a promise -> its value
 
 
-def until(run: Run, code: str, seconds: float = ANSWERS) -> None:
+def until(run: Run, code: str) -> None:
     """Wait for an expression to be true."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + ANSWERS
     while not run(code):
         assert time.monotonic() < end, f"{code}: {run('document.body.innerText')}"
         time.sleep(0.2)
@@ -35,20 +36,17 @@ def until(run: Run, code: str, seconds: float = ANSWERS) -> None:
 @contextmanager
 def firefox(address: str) -> Iterator[Run]:
     """Firefox with the page of the address; skips the test where there is none."""
-    program = next(filter(None, map(shutil.which, ("firefox", "firefox-esr"))), None)
+    program = shutil.which("firefox") or shutil.which("firefox-esr")
     websocket = pytest.importorskip("websocket", reason="needs websocket-client")
     if program is None:
         pytest.skip("needs a browser: install firefox or firefox-esr")
     port = _free_port()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [program, "--headless", "--no-remote", "--profile", profile]
-        command += [f"--remote-debugging-port={port}", "about:blank"]
-        with _running(command, {"HOME": profile}):
-            bidi = _patiently(
-                lambda: websocket.create_connection(
-                    f"ws://127.0.0.1:{port}/session", timeout=ANSWERS, suppress_origin=True
-                )
-            )
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        command = [program, "--headless", "--no-remote", "--profile", home]
+        with _running([*command, f"--remote-debugging-port={port}", "about:blank"], HOME=home):
+            connect = websocket.create_connection
+            where = f"ws://127.0.0.1:{port}/session"
+            bidi = _patiently(lambda: connect(where, timeout=ANSWERS, suppress_origin=True))
 
             def call(method: str, **arguments: Any) -> Any:
                 bidi.send(json.dumps({"id": 1, "method": method, "params": arguments}))
@@ -63,10 +61,10 @@ def firefox(address: str) -> Iterator[Run]:
 
             def run(code: str) -> Any:
                 code = f"Promise.resolve({code}).then((value) => JSON.stringify(value) ?? 'null')"
-                where = {"target": {"context": tab}, "awaitPromise": True, "userActivation": True}
-                answer = call("script.evaluate", expression=code, **where)
-                assert answer["type"] == "success", answer
-                return json.loads(answer["result"]["value"])
+                how = {"target": {"context": tab}, "awaitPromise": True, "userActivation": True}
+                return json.loads(
+                    call("script.evaluate", expression=code, **how)["result"]["value"]
+                )
 
             yield run
             bidi.close()
@@ -75,39 +73,29 @@ def firefox(address: str) -> Iterator[Run]:
 @contextmanager
 def webkit(address: str) -> Iterator[Run]:
     """WebKitGTK's small browser with the page; skips the test where there is none."""
-    program, display = shutil.which("WebKitWebDriver"), shutil.which("Xvfb")
     browsers = sorted(Path("/usr").glob("lib*/**/webkit2gtk-4.*/MiniBrowser"))
-    if not program or not browsers or not (display or os.environ.get("DISPLAY")):
+    screen = [] if os.environ.get("DISPLAY") else ["xvfb-run", "--auto-servernum"]
+    if not browsers or not all(map(shutil.which, ["WebKitWebDriver", *screen[:1]])):
         pytest.skip("needs a browser: install webkit2gtk-driver and xvfb")
-    port, screen = _free_port(), f":{_free_port()}"
+    port = _free_port()
     options = {"binary": str(browsers[-1]), "args": ["--automation"]}
-    environment = {"WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1", "LIBGL_ALWAYS_SOFTWARE": "1"}
-    environment |= {} if os.environ.get("DISPLAY") else {"DISPLAY": screen}
-    x = [display, screen, "-screen", "0", "1280x900x24"] if "DISPLAY" in environment else ["true"]
-    with _running(x), _running([program, f"--port={port}"], environment):
+    as_root = {"WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1"}  # it opens our own page alone
+    with _running([*screen, "WebKitWebDriver", f"--port={port}"], **as_root):
 
-        def call(method: str, path: str, **arguments: Any) -> Any:
-            data = json.dumps(arguments).encode() if method == "POST" else None
-            asked = urllib.request.Request(
-                f"http://127.0.0.1:{port}{path}", data, method=method
-            )
-            with urllib.request.urlopen(asked, timeout=ANSWERS) as answer:
+        def call(path: str, **arguments: Any) -> Any:
+            asked = f"http://127.0.0.1:{port}/session{path}"
+            with urllib.request.urlopen(asked, json.dumps(arguments).encode()) as answer:
                 return json.load(answer)["value"]
 
         wanted = {"alwaysMatch": {"webkitgtk:browserOptions": options}}
-        session = "/session/" + _patiently(
-            lambda: call("POST", "/session", capabilities=wanted)["sessionId"]
-        )
-        try:
-            call("POST", f"{session}/url", url=address)
+        session = "/" + _patiently(lambda: call("", capabilities=wanted)["sessionId"])
+        call(f"{session}/url", url=address)
 
-            def run(code: str) -> Any:
-                script = f"const done = arguments[0]; Promise.resolve({code}).then(done)"
-                return call("POST", f"{session}/execute/async", script=script, args=[])
+        def run(code: str) -> Any:
+            script = f"const done = arguments[0]; Promise.resolve({code}).then(done)"
+            return call(f"{session}/execute/async", script=script, args=[])
 
-            yield run
-        finally:
-            call("DELETE", session)
+        yield run
 
 
 def _free_port() -> int:
@@ -117,17 +105,15 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(command: list[str], environment: dict[str, str] | None = None) -> Iterator[None]:
+def _running(command: list[str], **environment: str) -> Iterator[None]:
     process = subprocess.Popen(
-        command,
-        env=os.environ | (environment or {}),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+        command, env=os.environ | environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
     try:
         yield
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(STARTS)
 
 

@@ -1,9 +1,7 @@
 """`kws web`: a page that listens, to put on a web server or to open here."""
 
-import json
-import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -74,7 +72,7 @@ def web(
             [split.names[row].partition("/")[0] for row in rows],
             embed(trained.model, [clips]),
         ),
-        curve=_curve(Path(run)),
+        measured=_measured(Path(run)),
     )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"written: {folder}, {size / 1e6:.1f} MB, with the model {run}")
@@ -82,25 +80,11 @@ def web(
         serve_page(folder, port)
 
 
-def _curve(run: Path) -> dict[str, Any] | None:
-    """What `kws evaluate --stream` found, or the card of the model that comes with kws."""
-    from kws.training.checkpoint import SHIPPED as FILES
+def _measured(run: Path) -> str:
+    """What was measured of a run in streams: `kws evaluate --stream`, or the card of ours."""
+    from kws.training.checkpoint import SHIPPED as CARDS
 
-    if run == SHIPPED:
-        card = FILES["keywords"].with_suffix(".md").read_text(encoding="utf-8")
-        rows = re.findall(r"^\| (0\.\d+) \| ([\d.]+) \([^|]*\| ([\d.]+) ", card, re.MULTILINE)
-        about = re.search(r"[\d.]+ h, n = \d+ words", card)
-        return {
-            "about": f"measured on {about and about[0]}",
-            "points": [[float(x) for x in row] for row in rows],
-        }
     found = run / "evaluation-stream.json"
-    if not found.is_file():
-        return None
-    read = json.loads(found.read_text(encoding="utf-8"))
-    points = [
-        [each["threshold"], 100 * each["missed"]["share"], each["false_alarms"]["an_hour"]]
-        for each in sorted(read["det"], key=lambda each: each["threshold"])
-        if each["missed"]["n"] and each["false_alarms"]["hours"]
-    ]
-    return {"about": f"measured on {read['data']}", "points": points} if points else None
+    if run == SHIPPED:
+        found = CARDS[run.name].with_suffix(".md")
+    return found.read_text(encoding="utf-8") if found.is_file() else ""

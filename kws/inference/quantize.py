@@ -13,7 +13,6 @@ Shape letters: B batch   T frames   F features
 
 import copy
 import dataclasses
-import logging
 import tempfile
 import time
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from kws.audio.recordings import CLIP_SAMPLES
 from kws.data.clips import ClipSplit
 from kws.files import write_bytes
 from kws.inference.export import export_onnx
-from kws.inference.onnx_tools import open_session, require_onnx
+from kws.inference.onnx_tools import open_session, quiet, require_onnx
 from kws.inference.small_graph import recurrent_weights, with_short_names, with_small_weights
 from kws.inference.streaming import WINDOW_FRAMES
 from kws.inference.trained import Trained, require_kind
@@ -101,7 +100,7 @@ def export_quantized(
             """The inputs of the next batch, None at the end."""
             return next(self.batches, None)
 
-    with tempfile.TemporaryDirectory(prefix="kws-") as folder, _quiet():
+    with tempfile.TemporaryDirectory(prefix="kws-") as folder, quiet(""):
         plain, ready, small = (Path(folder) / f"{name}.onnx" for name in ("a", "b", "c"))
         export_onnx(trained, plain)
         quant_pre_process(plain, ready, skip_symbolic_shape=True)
@@ -154,24 +153,6 @@ def multiply_adds(trained: Trained) -> int:
     with counter, torch.no_grad():
         model(features, None)
     return counter.get_total_flops() // 2
-
-
-def _quiet() -> Any:
-    """Silence the quantizer's advice to optimize the graph first."""
-    return _Level(logging.getLogger())
-
-
-@dataclass
-class _Level:
-    logger: logging.Logger
-    before: int = 0
-
-    def __enter__(self) -> None:
-        self.before = self.logger.level
-        self.logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        self.logger.setLevel(self.before)
 
 
 def _calibration(trained: Trained, training: ClipSplit) -> Iterator[dict[str, np.ndarray]]:

@@ -1,11 +1,12 @@
-"""An ONNX graph in fewer bytes that computes in float as before: weights in 8 bits, short names.
+"""An ONNX graph in fewer bytes that computes in float as before.
 
-A weight is stored as int8 and a scale for each row, and multiplied out by the graph itself, which a
-runtime does once, when it loads: constants are folded. Rows of the Fourier transform are stored
-as one-byte places in a table of their few cosines, beside the window.
+Weights are stored as int8 and a scale for each row; the Fourier transform beside its window,
+because without it rows repeat each other and compress well. The graph itself multiplies them, which
+a runtime does once, when it loads: constants are folded.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,13 +23,51 @@ def with_small_weights(model: bytes, is_weight: Callable[[str], bool]) -> bytes:
     gate of a direction.
     """
 
-    def packed(weight: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    def split(name: str, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        if weight.ndim < 2 or weight.size < SMALLEST or not is_weight(name):
+            return None
         first = next(axis for axis, size in enumerate(weight.shape) if size > 2)
         largest = np.abs(weight).max(tuple(range(first + 1, weight.ndim)), keepdims=True)
         scale = np.maximum(largest, 1e-12).astype(np.float32) / 127
-        return [("", np.round(weight / scale).astype(np.int8)), ("Mul", scale)]
+        return np.round(weight / scale).astype(np.int8), scale
 
-    return _packed(model, lambda name, shape: len(shape) > 1 and is_weight(name), packed)
+    return _as_products(model, split)
+
+
+def with_separate_window(model: bytes) -> bytes:
+    """The same graph, `dft_kernels` of a Hann window as those of none, and the window."""
+
+    def split(_: str, kernels: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        width = kernels.shape[-1] if kernels.ndim == 3 else 0
+        if not width or kernels.shape != (2 * (width // 2 + 1), 1, width):
+            return None
+        rows, window = dft_kernels(torch.ones(width)).numpy(), torch.hann_window(width).numpy()
+        same = np.allclose(rows * window, kernels, rtol=0, atol=1e-6)
+        return (rows, window) if same else None
+
+    return _as_products(model, split)
+
+
+def _as_products(model: bytes, split: Callable[[str, np.ndarray], Any]) -> bytes:
+    """The same graph with the initializers that `split` makes two factors of."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = onnx.load_from_string(model)
+    inside, ahead = graph.graph, []
+    for tensor in list(inside.initializer):
+        name, factors = tensor.name, split(tensor.name, numpy_helper.to_array(tensor))
+        if factors is None:
+            continue
+        stored, single, scale = (f"{name}/{part}" for part in ("stored", "float", "factor"))
+        inside.initializer.remove(tensor)
+        for part, called in zip(factors, (stored, scale), strict=True):
+            inside.initializer.append(numpy_helper.from_array(part, called))
+        ahead.append(helper.make_node("Cast", [stored], [single], to=TensorProto.FLOAT))
+        ahead.append(helper.make_node("Mul", [single, scale], [name]))
+    for node in reversed(ahead):
+        inside.node.insert(0, node)
+    return graph.SerializeToString()
 
 
 def recurrent_weights(model: bytes) -> set[str]:
@@ -37,63 +76,6 @@ def recurrent_weights(model: bytes) -> set[str]:
 
     nodes = onnx.load_from_string(model).graph.node
     return {name for node in nodes if node.op_type in ("GRU", "LSTM") for name in node.input[1:3]}
-
-
-def with_small_fourier_transform(model: bytes) -> bytes:
-    """The same graph, the windowed rows of `dft_kernels` (Hann) as places in a table."""
-
-    def packed(kernels: np.ndarray) -> list[tuple[str, np.ndarray]]:
-        width = kernels.shape[-1]
-        window = torch.hann_window(width, dtype=torch.float64).float()
-        rows = dft_kernels(torch.ones(width))
-        table, places = rows.unique(return_inverse=True)
-        if len(table) > 256 or not np.allclose(rows * window, kernels, rtol=0, atol=1e-6):
-            return []
-        places = places.numpy().astype(np.uint8)
-        return [("", places), ("Gather", table.numpy()), ("Mul", window.numpy())]
-
-    def is_one(name: str, shape: tuple[int, ...]) -> bool:
-        return len(shape) == 3 and shape[:2] == (2 * (shape[2] // 2 + 1), 1)
-
-    return _packed(model, is_one, packed)
-
-
-def _packed(
-    model: bytes,
-    is_wanted: Callable[[str, tuple[int, ...]], bool],
-    pack: Callable[[np.ndarray], list[tuple[str, np.ndarray]]],
-) -> bytes:
-    """The same graph with `is_wanted` initializers as what `pack` makes of them.
-
-    `pack` gives small integers, then operators that are applied to them, each with a constant.
-    """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    graph = onnx.load_from_string(model)
-    inside, ahead = graph.graph, []
-    for tensor in list(inside.initializer):
-        shape = tuple(tensor.dims)
-        if np.prod(shape) < SMALLEST or not is_wanted(tensor.name, shape):
-            continue
-        parts = pack(numpy_helper.to_array(tensor))
-        if not parts:
-            continue
-        kind = TensorProto.INT32 if parts[1][0] == "Gather" else TensorProto.FLOAT
-        names = [f"{tensor.name}/{step}" for step in range(len(parts))]
-        inside.initializer.extend(
-            numpy_helper.from_array(part, f"{name}/constant")
-            for (_, part), name in zip(parts, names, strict=True)
-        )
-        inside.initializer.remove(tensor)
-        ahead.append(helper.make_node("Cast", [f"{names[0]}/constant"], names[:1], to=kind))
-        names[-1] = tensor.name
-        for step, (operator, _) in enumerate(parts[1:], start=1):
-            both = [f"{tensor.name}/{step}/constant", names[step - 1]]
-            ahead.append(helper.make_node(operator, both, [names[step]]))
-    for node in reversed(ahead):
-        inside.node.insert(0, node)
-    return graph.SerializeToString()
 
 
 def with_short_names(model: bytes) -> bytes:

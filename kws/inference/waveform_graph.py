@@ -32,8 +32,8 @@ from kws.files import atomic_path
 from kws.inference.onnx_rnn import OPSET, for_onnx
 from kws.inference.onnx_tools import open_session, quiet, require_onnx
 from kws.inference.small_graph import (
+    with_separate_window,
     with_short_names,
-    with_small_fourier_transform,
     with_small_weights,
 )
 from kws.training.new_head import split_head
@@ -137,14 +137,13 @@ def export_waveform(
 
 def _make_small(graph: Path, logits: Tensor, waveforms: Tensor, shown: Tensor) -> None:
     """Store weights in 8 bits, unless a probability of the examples changes by `SMALL`."""
-    whole = graph.read_bytes()
-    small = with_small_fourier_transform(whole)
-    small = with_small_weights(small, lambda name: name.startswith(("body.", "head.")))
+    whole = with_separate_window(graph.read_bytes())
+    small = with_small_weights(whole, lambda name: name.startswith(("body.", "head.")))
     graph.write_bytes(with_short_names(small))
     session = open_session(graph)
     found = torch.cat([run(session, waveform, shown) for waveform in waveforms.split(1)])
     if not float((found.softmax(1) - logits.softmax(1)).abs().max()) <= SMALL:
-        graph.write_bytes(with_short_names(with_small_fourier_transform(whole)))
+        graph.write_bytes(with_short_names(whole))
 
 
 def mean_in_turn(x: Any, dim: Sequence[int], keepdim: bool = False) -> Any:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import torch
 from jaxtyping import Float
@@ -60,7 +60,7 @@ def write_page(
     runtime: str | Path | None = None,
     others: tuple[Sequence[str], Float[Tensor, "n D"]] | None = None,
     examples: Mapping[str, bytes] | None = None,
-    curve: Mapping[str, Any] | None = None,
+    measured: str = "",
 ) -> Path:
     """Write the page of a keyword model into the folder `out`, and return it.
 
@@ -75,8 +75,7 @@ def write_page(
         runtime: a folder with ONNX Runtime Web; None fetches it by npm, once.
         others: words and their embeddings: "another word" for own words that are trained there.
         examples: words and recordings of them (wav files) to click on; None: `example_clips`.
-        curve: what was measured of a stream, for the slider of the threshold: `points`, each
-            [threshold, % of words missed, false alarms an hour], and `about` what it was.
+        measured: evaluation-stream.json, or a card, for the slider of the threshold.
 
     Raises:
         UsageError: the folder holds something else, a package or the runtime is missing, or the
@@ -117,7 +116,7 @@ def write_page(
         "low": 20,  # Hz, of those bands
         "high": SAMPLE_RATE // 2,
         "examples": [{"word": word, "file": file} for word, file in places.items()],
-        "curve": curve,
+        "measured": measured,
         "embedding": width,
         "others": {"file": OTHERS, "words": list(names), "scale": scale},
         "explain": {"times": TIMES, "bands": BANDS if mel_features else 1},

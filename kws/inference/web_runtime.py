@@ -9,6 +9,7 @@ Source: https://onnxruntime.ai/docs/tutorials/web/ (`ort.wasm`: WebAssembly only
 
 import base64
 import hashlib
+import io
 import shutil
 import subprocess
 import tarfile
@@ -63,13 +64,10 @@ def runtime_files(folder: str | Path | None = None) -> dict[str, bytes]:
 def _from_folder(folder: Path) -> dict[str, bytes]:
     below = (".", "dist", "package/dist", f"node_modules/{PACKAGE}/dist", f"{PACKAGE}/dist")
     for place in (folder / name for name in below):
-        for names in (dict(zip(FILES, FILES, strict=True)), {v: v for v in FILES.values()}):
+        for names in (list(FILES), list(FILES.values())):  # of the package, of a page
             if all((place / name).is_file() for name in names):
-                wanted = FILES.values()
-                return {
-                    page: (place / name).read_bytes()
-                    for name, page in zip(names, wanted, strict=True)
-                }
+                pairs = zip(names, FILES.values(), strict=True)
+                return {page: (place / name).read_bytes() for name, page in pairs}
     raise UsageError(
         f"{folder}: holds no ONNX Runtime Web, {', '.join(FILES)}: name the folder dist of the npm "
         f"package {PACKAGE}"
@@ -113,13 +111,6 @@ def _packed(scratch: Path) -> bytes:
 
 
 def _unpacked(package: bytes) -> dict[str, bytes]:
-    with tempfile.SpooledTemporaryFile() as file:
-        file.write(package)
-        file.seek(0)
-        with tarfile.open(fileobj=file, mode="r:gz") as archive:
-            found = {}
-            for name, page in FILES.items():
-                member = archive.extractfile(f"package/dist/{name}")
-                assert member is not None
-                found[page] = member.read()
-            return found
+    with tarfile.open(fileobj=io.BytesIO(package), mode="r:gz") as archive:
+        found = {page: archive.extractfile(f"package/dist/{name}") for name, page in FILES.items()}
+        return {page: member.read() for page, member in found.items() if member}

@@ -69,6 +69,7 @@ function useWords({ labels, words }) {
   makeBars();
   page.player?.close();
   fresh();
+  at("now").textContent = "–";
   page.threshold.show();
   status(`Ready for ${words.map(nameOf).join(", ")}.`);
 }

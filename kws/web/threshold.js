@@ -12,6 +12,20 @@ function part(tag, fields, text = "") {
   return made;
 }
 
+// What was measured, as text: evaluation-stream.json or the card of a model -> {about, points}.
+// points: [threshold, % of words missed, false alarms an hour], by rising threshold.
+export function curveOf(text) {
+  if (text.startsWith("{")) {
+    const { data, det } = JSON.parse(text);
+    const known = det.filter(({ missed, false_alarms: alarms }) => missed.n && alarms.hours);
+    const points = known.map(({ threshold, missed, false_alarms: alarms }) => [threshold, 100 * missed.share, alarms.an_hour]);
+    return { about: `measured on ${data}`, points: points.sort((a, b) => a[0] - b[0]) };
+  }
+  const [about] = /[\d.]+ h, n = [\d,]+ words/.exec(text) ?? [""];
+  const rows = text.matchAll(/^\| (0\.\d+) \| ([\d.]+) \([^|]*\| ([\d.]+) /gm);
+  return { about: `measured on ${about}`, points: Array.from(rows, (row) => row.slice(1, 4).map(Number)) };
+}
+
 // Misses (%) and false alarms (an hour) at a threshold, between the two that were measured.
 export function rateAt(points, threshold) {
   const above = points.findIndex(([each]) => each >= threshold);
@@ -24,9 +38,9 @@ export function rateAt(points, threshold) {
 export class Threshold {
   // changed: called when another one was chosen
   constructor(changed) {
-    this.usual = page.settings.trigger.threshold;
+    this.curve = curveOf(page.settings.measured);
     const slider = at("threshold");
-    slider.value = this.usual;
+    slider.value = page.settings.trigger.threshold;
     slider.oninput = () => {
       page.settings.trigger.threshold = Number(slider.value);
       this.show();
@@ -37,8 +51,7 @@ export class Threshold {
   }
 
   get points() {
-    const { curve, head } = { curve: page.settings.curve, head: page.model?.head };
-    return curve && !head ? curve.points : []; // of own words nobody has measured it
+    return page.model?.head ? [] : this.curve.points; // of own words nobody has measured it
   }
 
   show() {
@@ -53,7 +66,7 @@ export class Threshold {
     const [missed, alarms] = rateAt(points, threshold);
     const outside = threshold < points[0][0] || threshold > points.at(-1)[0] ? " (the nearest that was measured)" : "";
     at("threshold-text").textContent =
-      `${missed.toFixed(1)} % of words missed, ${alarms.toFixed(1)} false alarms an hour${outside}; ${page.settings.curve.about}`;
+      `${missed.toFixed(1)} % of words missed, ${alarms.toFixed(1)} false alarms an hour${outside}; ${this.curve.about}.`;
     const [x, y] = this.place([0, missed, alarms]);
     this.dot.setAttribute("cx", x);
     this.dot.setAttribute("cy", y);

@@ -51,8 +51,8 @@ def test_recurrent_weights_are_stored_in_8_bits():
         t.name: numpy_helper.to_array(t) for t in onnx.load_from_string(small).graph.initializer
     }
     assert "w" not in tensors
-    assert tensors["w/0/constant"].dtype == np.int8
-    rows = tensors["w/0/constant"].astype(np.float32) * tensors["w/1/constant"]
+    assert tensors["w/stored"].dtype == np.int8
+    rows = tensors["w/stored"].astype(np.float32) * tensors["w/factor"]
     # half a step of 1/127 of the largest of a row
     largest = np.abs(weight).max(2, keepdims=True)
     assert (np.abs(rows - weight) <= largest / 254 + 1e-6).all()
