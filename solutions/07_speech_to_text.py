@@ -143,14 +143,9 @@ def word_error_rate(references, hypotheses):
 # %% tags=["check"]
 with check("7.1-edits-by-hand", "the edits agree with pencil and paper"):
     true, written = ["seven", "one", "two"], ["seven", "two", "two", "three"]
-    suspects = {
-        "of equally short ways, take the one with the fewest gaps": (0, 1, 2),
-        "which of the two sequences is the reference?": (1, 1, 0),
-    }
-    expect_equal("count_edits(…)", tuple(count_edits(true, written)), (1, 0, 1), suspects)
+    expect_equal("count_edits(…)", tuple(count_edits(true, written)), (1, 0, 1))
     rate = word_error_rate(["seven one two", "nine"], ["seven two two three", "nine"])
-    hint = "divide the sum of the errors by the sum of the words, once"
-    expect_equal("word_error_rate(…)", rate, 0.5, {hint: 1 / 3})
+    expect_equal("word_error_rate(…)", rate, 0.5)
 check_values("7.1-edits-values", count_edits)
 check_values("7.1-rate-values", word_error_rate)
 
@@ -242,9 +237,8 @@ def load_subsampling(module, weights):
 
 # %% tags=["check"]
 with check("7.2-subsampling-by-hand", "frames, mask and padding agree with pencil and paper"):
-    suspects = {"a quarter, rounded up: (n + 1) // 2, twice": [0, 1, 1, 36]}
     frames = [subsampled(n) for n in (1, 4, 5, 145)]
-    expect_equal("subsampled(n) for 1, 4, 5, 145", frames, [1, 1, 2, 37], suspects)
+    expect_equal("subsampled(n) for 1, 4, 5, 145", frames, [1, 1, 2, 37])
     mel, valid = torch.randn(2, 13, 8), torch.arange(13) < torch.tensor([[13], [6]])
     x, real = ConvSubsampling(8, 5, channels=3)(mel, valid)
     expect_equal("the shape of x", tuple(x.shape), (2, 4, 5))
@@ -341,11 +335,8 @@ def attend_2d(q, k, v, valid=None):
 # %% tags=["check"]
 with check("7.3-attention-by-hand", "attention in both directions agrees with pencil and paper"):
     zero, v = torch.zeros(1, 1, 2, 2), torch.tensor([[[[1.0, 3], [5, 7]]]])
-    suspects = {
-        "is the result over frequency transposed back?": [[[[3.0, 5], [3, 5]], [[2, 6], [2, 6]]]]
-    }
     expected = [[[[3.0, 5], [3, 5]], [[2, 2], [6, 6]]]]
-    expect_close("attend_2d(zero, zero, v)", attend_2d(zero, zero, v), expected, suspects)
+    expect_close("attend_2d(zero, zero, v)", attend_2d(zero, zero, v), expected)
     valid = torch.tensor([[True, False]])
     expected = [[[[1.0, 3], [0, 0]], [[2, 2], [0, 0]]]]
     expect_close("the same with one frame padded", attend_2d(zero, zero, v, valid), expected)
@@ -518,17 +509,7 @@ def load_decoder_layer(module, weights):
 # %% tags=["check"]
 with check("7.4-mask-by-hand", "the causal mask agrees with pencil and paper"):
     mask = [[True, False, False], [True, True, False], [True, True, True]]
-    suspects = {
-        "is it transposed? A place attends to earlier places": [
-            list(r) for r in zip(*mask, strict=True)
-        ],
-        "a place attends to itself: the first one has no other": [
-            [False, False, False],
-            [True, False, False],
-            [True, True, False],
-        ],
-    }
-    expect_equal("causal_mask(3)", causal_mask(3).tolist(), mask, suspects)
+    expect_equal("causal_mask(3)", causal_mask(3).tolist(), mask)
 check_values("7.4-mask-values", causal_mask)
 check_values("7.4-cross-values", CrossAttention, load_cross_attention)
 check_values("7.4-layer-values", DecoderLayer, load_decoder_layer)
@@ -622,9 +603,7 @@ def smoothed_loss(logits, wanted, smoothing):
 with check("7.5-shift-by-hand", "inputs and wanted symbols agree with pencil and paper"):
     inputs, wanted = shift([torch.tensor([7, 5]), torch.tensor([9])])
     expect_equal("inputs", inputs.tolist(), [[SOS, 7, 5], [SOS, 9, EOS]])
-    missing = [[7, 5, -100], [9, -100, -100]]
-    hint = {"is the end wanted after the last letter?": missing}
-    expect_equal("wanted", wanted.tolist(), [[7, 5, EOS], [9, EOS, -100]], hint)
+    expect_equal("wanted", wanted.tolist(), [[7, 5, EOS], [9, EOS, -100]])
     logits = torch.tensor([[[0.0, math.log(3)], [5, 5]]])
     loss = smoothed_loss(logits, torch.tensor([[1, -100]]), 0.2)
     expected = 0.9 * math.log(4 / 3) + 0.1 * math.log(4)
@@ -725,11 +704,9 @@ def ctc_loss(log_p, text):
 
 # %% tags=["check"]
 with check("7.6-ctc-by-hand", "CTC agrees with pencil and paper"):
-    suspects = {"merge repeated symbols first, then remove blanks": [3, 4]}
     path = torch.tensor([0, 3, 3, 0, 3, 4])
-    expect_equal("collapse(0 3 3 0 3 4)", collapse(path), [3, 3, 4], suspects)
-    hint = {"equal neighbors need a blank between them": 3}
-    expect_equal("frames_needed(1 1 2)", frames_needed(torch.tensor([1, 1, 2])), 4, hint)
+    expect_equal("collapse(0 3 3 0 3 4)", collapse(path), [3, 3, 4])
+    expect_equal("frames_needed(1 1 2)", frames_needed(torch.tensor([1, 1, 2])), 4)
     log_p = torch.tensor([[0.6, 0.4]] * 2).log()
     p = (-ctc_loss(log_p, torch.tensor([1]))).exp()
     expect_close("the probability of 'a'", p, torch.tensor(0.64))
@@ -810,12 +787,8 @@ def counting(symbols):
 
 
 with check("7.7-greedy-by-hand", "each row stops at its own end"):
-    suspects = {
-        "do all rows stop at the first end? Each has its own": [[], [3], [3], [3]],
-        "is the end left out?": [[2], [3, 2], [3, 4, 2], [3, 4, 5]],
-    }
     found = greedy(counting, 4, longest=3)
-    expect_equal("greedy(counting, 4, longest=3)", found, [[], [3], [3, 4], [3, 4, 5]], suspects)
+    expect_equal("greedy(counting, 4, longest=3)", found, [[], [3], [3, 4], [3, 4, 5]])
 check_values("7.7-greedy-values", greedy)
 
 # %% [markdown]
@@ -920,11 +893,8 @@ def two_ways(symbols):
 
 with check("7.8-beam-by-hand", "a beam finds what greedy search misses"):
     for width, text, p in ((1, [3], 0.2), (2, [4], 0.4)):
-        suspects = {"is the argument width used?": [3]}
         found, score = beam_search(two_ways, width, longest=2)
-        expect_equal(
-            f"beam_search(two_ways, {width}, 2)", found, text, suspects if width > 1 else {}
-        )
+        expect_equal(f"beam_search(two_ways, {width}, 2)", found, text)
         expect_close("its probability", torch.tensor(score).exp(), torch.tensor(p))
 check_values("7.8-beam-values", beam_search)
 check_values("7.8-beam-widths", beam_search)

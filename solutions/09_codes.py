@@ -103,9 +103,8 @@ def context_seconds(context, rate):
 # %% tags=["check"]
 with check("9.1-rates-by-hand", "Jukebox has 344.5 codes a second, and a CD 705,600 bits"):
     rate = code_rate(44100, [2] * 7)
-    expect_equal("code_rate(44100, [2] * 7)", rate, 344.53125, {"strides multiply": 3150.0})
-    bits, suspects = bit_rate(44100, 65536), {"a choice among K is log2(K) bits": 2890137600}
-    expect_equal("bit_rate(44100, 65536)", bits, 705600.0, suspects)
+    expect_equal("code_rate(44100, [2] * 7)", rate, 344.53125)
+    expect_equal("bit_rate(44100, 65536)", bit_rate(44100, 65536), 705600.0)
     expect_equal("context_seconds(8192, 4096)", context_seconds(8192, 4096), 2.0)
 check_values("9.1-rates-values", code_rate, bit_rate, context_seconds)
 
@@ -203,14 +202,9 @@ def perplexity(counts):
 with check("9.2-nearest-by-hand", "three vectors and their codes; 4 codes, of which 2 are used"):
     book = torch.tensor([[0.0, 0], [1, 0], [0, 5]])
     vectors = torch.tensor([[0.9, 0.0], [0.2, 0.3], [0.0, 3]])
-    suspects = {"distances, not products": torch.tensor([1, 2, 2])}
-    expect_close(
-        "nearest(vectors, book)", nearest(vectors, book), torch.tensor([1, 0, 2]), suspects
-    )
+    expect_close("nearest(vectors, book)", nearest(vectors, book), torch.tensor([1, 0, 2]))
     used = perplexity(torch.tensor([3, 0, 3, 0]))
-    hint = "natural logarithm, so exp, not 2 to the power of it"
-    suspects = {hint: torch.tensor(2 ** math.log(2))}
-    expect_close("perplexity([3, 0, 3, 0])", used, 2.0, suspects)
+    expect_close("perplexity([3, 0, 3, 0])", used, 2.0)
 check_values("9.2-nearest-values", nearest)
 check_values("9.2-perplexity-values", perplexity)
 
@@ -249,12 +243,11 @@ with check("9.3-quantize-by-hand", "0.75 becomes 1.0, and the gradient passes"):
     point = torch.tensor([[0.75]], requires_grad=True)
     y, codes, loss = quantize(point, torch.tensor([[0.0], [1.0]]), beta=2.0)
     expect_close("y", y, [[1.0]])
-    expect_close("the loss", loss, 0.125, {"beta times the mean": torch.tensor(0.0625)})
+    expect_close("the loss", loss, 0.125)
     if y.requires_grad:
         (3 * y).sum().backward()
     gradient = torch.zeros(1, 1) if point.grad is None else point.grad
-    suspects = {"is the gradient passed straight through to z?": torch.zeros(1, 1)}
-    expect_close("the gradient of z", gradient, [[3.0]], suspects)
+    expect_close("the gradient of z", gradient, [[3.0]])
 check_values("9.3-quantize-values", quantize)
 check_values("9.3-quantize-gradients", quantize)
 
@@ -328,8 +321,7 @@ with check("9.4-follow-by-hand", "two codes, of which one is chosen twice and on
     counts, sums = torch.tensor([2.0, 4]), torch.tensor([[2.0], [8]])
     batch = torch.tensor([[3.0], [5]])
     new_counts, new_sums = follow(counts, sums, batch, torch.tensor([0, 0]), 0.75)
-    suspects = {"momentum of the old, 1 - momentum of the new": torch.tensor([2.0, 1])}
-    expect_close("the counts", new_counts, [2.0, 3.0], suspects)
+    expect_close("the counts", new_counts, [2.0, 3.0])
     expect_close("the sums", new_sums, [[3.5], [6.0]])
     new_counts, new_sums = restart(torch.tensor([0.1, 4]), sums, batch[:1], 0.5)
     expect_close("the counts after restart", new_counts, [0.5, 4.0])
@@ -741,8 +733,7 @@ def nats(logits, codes):
 with check("9.6-bigram-by-hand", "two codes, two short clips; a uniform guess among four"):
     pairs = bigram(torch.tensor([[0, 1, 0], [0, 0, 1]]), 2)
     wanted = [[2 / 5, 3 / 5], [2 / 3, 1 / 3], [3 / 4, 1 / 4]]
-    suspects = {"add one to each count": torch.tensor([[1 / 3, 2 / 3], [1, 0], [1, 0]])}
-    expect_close("bigram([[0, 1, 0], [0, 0, 1]], 2)", pairs, wanted, suspects)
+    expect_close("bigram([[0, 1, 0], [0, 0, 1]], 2)", pairs, wanted)
     expect_close(
         "nats of a uniform guess", nats(torch.zeros(2, 3, 4), torch.ones(2, 3).long()), 1.3863
     )
@@ -847,12 +838,9 @@ def generate(prior, words, length, temperature=1.0, top_k=None, generator=None):
 with check("9.7-probabilities-by-hand", "three codes, each twice as probable as the one before"):
     logits = torch.tensor([[1.0, 2.0, 4.0]]).log()
     expect_close("at temperature 1", probabilities(logits), [[1 / 7, 2 / 7, 4 / 7]])
-    root = torch.tensor([[1.0, 2**0.5, 2.0]])
-    suspects = {"divide by the temperature": root / root.sum()}
     halved = probabilities(logits, 0.5)
-    expect_close("at temperature 0.5", halved, [[1 / 21, 4 / 21, 16 / 21]], suspects)
-    suspects = {"the remaining probabilities sum to 1": torch.tensor([[0.0, 2 / 7, 4 / 7]])}
-    expect_close("top 2", probabilities(logits, 1.0, 2), [[0.0, 1 / 3, 2 / 3]], suspects)
+    expect_close("at temperature 0.5", halved, [[1 / 21, 4 / 21, 16 / 21]])
+    expect_close("top 2", probabilities(logits, 1.0, 2), [[0.0, 1 / 3, 2 / 3]])
 check_values("9.7-probabilities-values", probabilities)
 check_values("9.7-generate-values", generate)
 check_values("9.7-generate-fair", generate)

@@ -24,7 +24,7 @@ def require_onnx() -> None:
 
 @contextmanager
 def quiet(name: str = "torch.onnx") -> Iterator[None]:
-    """Silence warnings, such as the exporter's about torch, and what the log `name` warns of."""
+    """Silence warnings, and those of a logger: about torch itself, or advice to optimize first."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)

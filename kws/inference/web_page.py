@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kws import __version__
-from kws.audio.length import pad_or_trim
+from kws.audio.features import pad_or_trim
 from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, read_audio
 from kws.data.listing import read_listing
 from kws.data.own_words import spare_corpus

@@ -21,13 +21,14 @@ from torch import nn
 
 from kws.models import speaker
 from kws.models.bc_resnet import HEAD_KERNEL, STAGE_BLOCKS, BcResNetConfig, widths_of
+from kws.models.causal_crnn import CausalCrnnConfig
+from kws.models.classifier import STEM_CHANNELS, STEM_STRIDES
 from kws.models.convs2s import ConvS2sConfig
 from kws.models.ds_cnn import STEM_KERNEL, DsCnnConfig
 from kws.models.gated import GatedCrnnConfig
 from kws.models.keyword_transformer import KeywordTransformerConfig
 from kws.models.patches import count_patches
 from kws.models.recurrent import CrnnConfig, GruConfig, RnnConfig
-from kws.models.sequence_classifier import STEM_CHANNELS, STEM_STRIDES
 from kws.models.spectrogram_transformer import SpectrogramTransformerConfig
 from kws.models.speech_gru import SpeechGruConfig
 from kws.models.speech_transformer import SpeechTransformerConfig, subsampled
@@ -192,6 +193,18 @@ def parts_of_crnn(config: CrnnConfig) -> Parts:
         "gru": bidirectional_rnn(width, config.hidden_size, config.num_layers),
         **pooling(config.pooling, d),
         "classify": classifier(d, config.num_classes, config.d_hidden, normalized=False),
+    }
+
+
+def parts_of_causal_crnn(config: CausalCrnnConfig) -> Parts:
+    """The same with one direction and a score of each step."""
+    bands = bands_after(config.num_features, tuple(pool for pool, _ in config.pools), ceil=False)
+    sizes = {"w": bands * config.channels[-1], "h": config.hidden_size}
+    return {
+        "blocks": conv_stem(config.channels),
+        "gru": Formula("3*h*(w + h + 2)", sizes),
+        **pooling("attention", config.hidden_size),
+        "classify": classifier(config.hidden_size, config.num_classes, 0, normalized=False),
     }
 
 
@@ -423,6 +436,7 @@ def parts_of_branchformer(config: speaker.BranchformerConfig) -> Parts:
 
 
 PARTS: dict[type, Callable[[Any], Parts]] = {
+    CausalCrnnConfig: parts_of_causal_crnn,
     CrnnConfig: parts_of_crnn,
     GatedCrnnConfig: parts_of_gated_crnn,
     GruConfig: parts_of_gru,

@@ -9,7 +9,8 @@ import soundfile
 import torch
 import torchaudio
 
-from kws.audio.recordings import SAMPLE_RATE, read_audio, resample, to_int16, write_audio
+from kws.audio.recordings import SAMPLE_RATE, read_audio, to_int16, write_audio
+from kws.audio.resampling import resample
 from kws.errors import UsageError
 from tests.tolerances import ROUNDING
 

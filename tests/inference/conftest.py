@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from kws.audio.features import log_mel
-from kws.audio.recordings import read_audio, resample, write_audio
+from kws.audio.recordings import read_audio, write_audio
+from kws.audio.resampling import resample
 from kws.data.protocols import COMMANDS
 from kws.errors import UsageError
 from kws.inference.waveform_graph import FromWaveform

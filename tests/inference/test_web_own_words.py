@@ -10,7 +10,7 @@ import pytest
 from kws.audio.recordings import read_audio, write_audio
 from kws.cli import run as run_command
 from kws.data.listing import read_listing
-from kws.inference.trained import load_model
+from kws.training.checkpoint import load_model
 from tests.chromium import chromium
 from tests.inference.test_web_browser import READY, STATUS
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from kws.audio.features import mel_filterbank
-from kws.audio.recordings import read_audio, resample, to_float, to_int16
+from kws.audio.recordings import read_audio, to_float, to_int16
+from kws.audio.resampling import resample
 from kws.data.listing import read_listing
 from kws.inference.detector import Detector, Trigger
 from kws.inference.waveform_graph import SPECTROGRAM_MELS

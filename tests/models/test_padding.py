@@ -18,6 +18,8 @@ from kws.models.attention import MultiHeadSelfAttention
 from kws.models.attention_2d import Attention1d, Attention2d
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.bc_resnet import BcBlock, SubSpectralNorm
+from kws.models.causal_crnn import CausalBlock
+from kws.models.classifier import ConvFrontEnd, LinearFrontEnd
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
 from kws.models.convs2s import GatedBlock
 from kws.models.ds_cnn import DsBlock, DsCnn
@@ -27,7 +29,6 @@ from kws.models.pooling import AttentionPooling, MeanPooling, SelfAttentivePooli
 from kws.models.positional import RelativeSelfAttention
 from kws.models.recurrent import BidirectionalRnn
 from kws.models.residual_maps import ResCnn, ResCnnLstm
-from kws.models.sequence_classifier import ConvFrontEnd, LinearFrontEnd
 from kws.models.tdnn import TdnnLayer
 from kws.models.transformer import EncoderLayer, TransformerEncoder
 from tests.tolerances import ROUNDING
@@ -64,6 +65,7 @@ LAYERS = {
     "convolution block": (lambda: ConvBlock(C, 7, stride=2), (B, C, BANDS, T)),
     "pooled block": (lambda: ConvBlock(C, 7, pool=(2, 2)), (B, C, BANDS, T)),
     "pooled first": (lambda: ConvBlock(C, 7, pool=(2, 3), pool_first=True), (B, C, BANDS, T)),
+    "causal block": (lambda: CausalBlock(C, 7, (2, 3)), (B, C, BANDS, T)),
     "stem": (lambda: ConvStem((4, 6), strides=(2, 2)), (B, T, BANDS)),
     "1-D attention": (lambda: Attention1d(C), (B, C, BANDS, T)),
     "2-D attention": (lambda: Attention2d(C), (B, C, BANDS, T)),
@@ -77,6 +79,7 @@ LAYERS = {
 }
 LEFT_TO_MODELS = {
     "BcResNet",
+    "CausalCrnn",
     "Crnn",
     "GatedCrnn",
     "GruClassifier",

@@ -31,6 +31,11 @@ OTHERS = {
             **{"pooling": "mean", "d_hidden": 0},
         },
     ),
+    "crnn-causal": (
+        {**MAPS, "carry": 0.0},
+        {"channels": (4, 5), "pools": ((1, 3), (1, 1)), "hidden_size": 4, "dropout": 0.0}
+        | {"window": 2, "carry": 1.0},
+    ),
     "crnn-gated": (MAPS, {**OTHER_MAPS, "num_outside": 1}),
     "gru": ({"channels": 4, "hidden_size": 5}, {**RECURRENT, "channels": 6}),
     "lstm": ({"hidden_size": 5}, {**RECURRENT, "cell": "gru"}),
