@@ -55,7 +55,7 @@ async function train() {
 function measured(labels, targets, answers) {
   const those = [...own.called].filter(([clip]) => clip.word !== BACKGROUND);
   const right = those.filter(([clip, label]) => clip.word === label).length;
-  const others = answers.filter((_, i) => labels[targets[i]] === "_unknown_");
+  const others = answers.filter((answer, i) => answer >= 0 && labels[targets[i]] === "_unknown_");
   const accepted = others.filter((answer) => !labels[answer].startsWith("_")).length;
   const share = others.length ? ` (${((100 * accepted) / others.length).toFixed(1)} %)` : "";
   return (

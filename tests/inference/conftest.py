@@ -88,9 +88,10 @@ def web_page(patterns, spoken, tmp_path_factory) -> Path:
         runtime_files()
     except UsageError as error:
         pytest.skip(f"needs ONNX Runtime Web: {error}")
-    folder = tmp_path_factory.mktemp("web")
-    write_audio(folder / "up.wav", spoken[SPOKEN.index("up")])
-    examples = {"up": (folder / "up.wav").read_bytes()}
+    folder, examples = tmp_path_factory.mktemp("web"), {}
+    for word in ("up", "go", "bed"):
+        write_audio(folder / f"{word}.wav", spoken[SPOKEN.index(word)])
+        examples[word] = (folder / f"{word}.wav").read_bytes()
     return write_page(
         folder / "page",
         patterns,
