@@ -89,7 +89,7 @@ def compare(page: Path, clips: Path) -> dict[str, object]:
 
 def main() -> None:
     """Print a line a part, then one of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("clips", type=Path, nargs="?")
     arguments = parser.parse_args()
     if BROWSER is None:

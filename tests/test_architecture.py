@@ -31,7 +31,7 @@ MAY_IMPORT = {
 }
 FLOORS = {  # from the ground up; rooms of one floor may use each other, but never in a circle
     "kws": (
-        "__init__ cluster device errors files notebook parallel settings",
+        "__init__ cluster device errors files notebook parallel settings torch_internals",
         "audio course metrics plots text",
         "data decoding models",
         "training",

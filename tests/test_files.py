@@ -7,13 +7,13 @@ import zipfile
 import pytest
 
 from kws import files
-from kws.files import lock, locked, zip_bytes
+from kws.files import hold_lock, lock, zip_bytes
 
 
 def test_a_lock_is_held_until_its_file_is_closed(tmp_path):
-    with locked(tmp_path) as first, locked(tmp_path) as second:
+    with hold_lock(tmp_path) as first, hold_lock(tmp_path) as second:
         assert (first, second) == (True, False)
-    with locked(tmp_path) as again:
+    with hold_lock(tmp_path) as again:
         assert again
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kws.audio.recordings import write_audio
-from kws.data.transcripts import load_transcripts, padded
+from kws.data.transcripts import load_transcripts, pad_mels
 from kws.errors import UsageError
 
 HEADER = "file,speaker,split,text\n"
@@ -44,7 +44,7 @@ def test_batches_hold_every_utterance_once_with_neighbors_in_length_together(fol
 
 
 def test_padding_is_zero_and_masked():
-    mel, valid = padded([torch.ones(3, 2), torch.ones(5, 2)])
+    mel, valid = pad_mels([torch.ones(3, 2), torch.ones(5, 2)])
     assert valid.sum(dim=1).tolist() == [3, 5]
     assert not mel[~valid].any()
 

@@ -257,6 +257,6 @@ def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT", "0.2s")
     with (
         pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"),
-        cluster.connected("tcp://127.0.0.1:1"),
+        cluster.connect("tcp://127.0.0.1:1"),
     ):
         pass

@@ -120,11 +120,11 @@ def test_a_run_that_was_cut_off_goes_on_from_its_checkpoint(make_job, made, monk
 
 
 def test_two_processes_never_share_a_run(make_job):
-    from kws.files import locked
+    from kws.files import hold_lock
 
     job = make_job()
     job.run_folder.mkdir(parents=True)
-    with locked(job.run_folder), pytest.raises(UsageError, match="another process"):
+    with hold_lock(job.run_folder), pytest.raises(UsageError, match="another process"):
         run_one(job)
 
 

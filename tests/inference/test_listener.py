@@ -7,7 +7,7 @@ import torch
 
 from kws.data.protocols import V2_WORDS
 from kws.inference import listener as module
-from kws.inference.listener import SETTINGS, as_clips, listener, recognize, trained_on
+from kws.inference.listener import SETTINGS, as_clips, listener, recognize, train_listener
 from kws.training.recipe import Model, Train
 
 QUICK = replace(SETTINGS, model=Model(name="ds-cnn"), train=Train(total_steps=2, batch_size=4))
@@ -16,19 +16,19 @@ QUICK = replace(SETTINGS, model=Model(name="ds-cnn"), train=Train(total_steps=2,
 @pytest.fixture(scope="module")
 def quick(tiny_corpus):
     """A listener that has learned nothing."""
-    return trained_on(tiny_corpus, QUICK, progress=False)
+    return train_listener(tiny_corpus, QUICK, progress=False)
 
 
 def test_it_is_trained_once_for_the_same_corpus_and_settings(quick, tiny_corpus, monkeypatch):
-    def never(*_: object) -> None:
+    def never(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(module, "_train", never)
-    again = trained_on(tiny_corpus, QUICK, progress=False)
+    monkeypatch.setattr(module, "fit", never)
+    again = train_listener(tiny_corpus, QUICK, progress=False)
     assert again.path == quick.path
     assert again.labels == V2_WORDS
     with pytest.raises(AssertionError, match="trained again"):
-        trained_on(tiny_corpus, replace(QUICK, train=Train(total_steps=3)), progress=False)
+        train_listener(tiny_corpus, replace(QUICK, train=Train(total_steps=3)), progress=False)
 
 
 def test_only_what_is_needed_is_kept(quick):

@@ -6,7 +6,7 @@ import torch
 from kws.models.duration_predictor import DurationPredictor
 from kws.models.fastspeech import FastSpeech, FastSpeechConfig, fastspeech_loss, pad_phonemes
 from kws.models.fft_block import FftBlock, duration_loss, frames_from
-from kws.models.length_regulator import paced, regulate
+from kws.models.length_regulator import regulate, scale_durations
 from kws.models.scaled_positions import ScaledPositions
 from tests.tolerances import ROUNDING, SAME_SUMS
 
@@ -48,10 +48,10 @@ def test_durations_that_say_nothing_are_refused(durations, why):
 
 def test_a_pace_of_one_changes_nothing_and_none_is_refused():
     durations = torch.arange(20)[None]
-    assert paced(durations, 1.0).equal(durations)
-    assert paced(durations, 0.5).tolist()[0][:5] == [0, 1, 1, 2, 2]
+    assert scale_durations(durations, 1.0).equal(durations)
+    assert scale_durations(durations, 0.5).tolist()[0][:5] == [0, 1, 1, 2, 2]
     with pytest.raises(ValueError, match="not above 0"):
-        paced(durations, 0.0)
+        scale_durations(durations, 0.0)
 
 
 def test_the_block_does_not_let_padding_through(float64):

@@ -12,7 +12,7 @@ from kws.models.speech_transformer import (
     ConvSubsampling,
     SpeechTransformer,
     SpeechTransformerConfig,
-    subsampled,
+    count_subsampled,
 )
 from tests.tolerances import ROUNDING, SAME_SUMS
 
@@ -35,7 +35,7 @@ def test_a_quarter_of_the_frames_is_left_for_every_length():
     module = ConvSubsampling(10, 8, 3)
     for frames in range(1, 10):
         x, valid = module(torch.randn(1, frames, 10), torch.ones(1, frames, dtype=torch.bool))
-        assert x.shape[1] == subsampled(frames) == -(-frames // 4)
+        assert x.shape[1] == count_subsampled(frames) == -(-frames // 4)
         assert valid is not None
         assert valid.shape[1] == x.shape[1]
 
@@ -58,7 +58,7 @@ def test_padding_moves_no_logit_of_any_recognizer():
             one = slice(row, row + 1)
             alone, ctc_alone = model(mel[one, :frames], None, symbols[one])
             torch.testing.assert_close(alone, logits[one], rtol=0, atol=ROUNDING)
-            left = subsampled(frames)
+            left = count_subsampled(frames)
             torch.testing.assert_close(ctc_alone, ctc[one, :left], rtol=0, atol=ROUNDING)
             torch.testing.assert_close(ctc_again[one, :left], ctc_alone, rtol=0, atol=ROUNDING)
 

@@ -20,7 +20,7 @@ from kws.training.checkpoint import load_model
 from kws.training.loop import begin, finish
 from kws.training.recipe import Recipe, load_recipe
 from kws.training.recognizer_run import transcription_objective
-from kws.training.recognizer_steps import ctc_weight, new_recognizer, spelled
+from kws.training.recognizer_steps import ctc_weight, new_recognizer, spell_split
 from kws.training.transcription import joint_loss, teacher_forced
 from tests.tolerances import ROUNDING, SAME_SUMS
 from tests.training.small_objectives import CPU, TEXTS, small_recipe, utterances
@@ -159,7 +159,7 @@ def test_what_does_not_fit_is_one_sentence(tmp_path):
 
 
 def test_utterances_with_too_few_frames_are_left_out_and_counted():
-    data = spelled(utterances("training", 5, frames=13), Alphabet.of(TEXTS))
+    data = spell_split(utterances("training", 5, frames=13), Alphabet.of(TEXTS))
     assert data.left_out == 2  # "noon" and "on no" need five frames of the four that are left
     assert [len(text) for text in data.symbols] == [2, 2, 2]
 

@@ -161,7 +161,7 @@ def test_another_seed_gives_other_bytes_and_a_text_is_not_written_down(small, tm
 
 
 def test_a_seed_in_figures_is_the_number():
-    assert provenance.recorded_seed("1") != 1
+    assert provenance.describe_seed("1") != 1
     assert corpus.speaker_splits(10, "1") == corpus.speaker_splits(10, 1)
 
 

@@ -50,15 +50,12 @@ def test_a_copy_under_other_names_is_found_and_independent_work_is_not():
     assert [*pair.places] == ["2.1"]
 
 
-def test_equal_answers_that_are_ours_or_a_todo_accuse_nobody():
+def test_answers_that_are_ours_a_todo_or_what_many_of_a_class_have_accuse_nobody():
     ours = "\n".join(piece.source for piece in reference_pieces(ASSIGNMENTS["02"], "2.1"))
     assert found(*[ours] * 8) == []
     assert len(found(*[ours] * 4, known=())) == 6
     assert found(*["def attend(q, k, v, valid=None):\n    raise NotImplementedError"] * 3) == []
     assert found(*["def attend("] * 2) == []
-
-
-def test_what_many_of_a_class_have_is_the_obvious_answer():
     assert len(found(*[TEXTS["own"]] * COMMON)) == COMMON * (COMMON - 1) / 2
     assert found(*[TEXTS["own"]] * (COMMON + 1)) == []
     others = [TEXTS["other"]] * 10 * (COMMON + 1)  # of a large class, a tenth
