@@ -41,10 +41,7 @@ def test_positions_of_another_grid_are_resized():
 @pytest.mark.parametrize(
     ("change", "output"),
     [
-        (
-            {"patch": (8, 4)},
-            r"embed\.project\.weight is \(12, 1, 16, 4\) in the weights and",
-        ),
+        ({"patch": (8, 4)}, r"embed\.project\.weight is \(12, 1, 16, 4\) in the weights and"),
         ({"num_layers": 3}, r"encoder\.layers\.2\.\S+ is not in the weights"),
         ({"num_layers": 1}, r"encoder\.layers\.1\.\S+ is not in the model"),
     ],
