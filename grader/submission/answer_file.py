@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from grader.adapters import Assignment
+from grader.core.text import bounded, decode, listed, short
 from grader.submission.archive import LIBRARIES, WEIGHTS, File
 from grader.submission.contents import Piece
-from grader.submission.decoding import bounded, decode, listed, short
 from grader.submission.ipynb import NotebookCell, NotebookFile, looks_like_notebook, read_notebook
 from grader.submission.selection import FoundStatement, examine, unreadable
 from grader.submission.statements import Effort, parse, read_code
