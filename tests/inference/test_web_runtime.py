@@ -52,14 +52,14 @@ def known(monkeypatch):
 
 
 @pytest.mark.parametrize("below", [".", "dist", f"node_modules/{PACKAGE}/dist"])
-@pytest.mark.parametrize("content", [CONTENT, WANTED], ids=["package", "page"])
-def test_from_a_folder(content, below, tmp_path):
+def test_from_a_folder_or_a_page(below, tmp_path):
     with pytest.raises(UsageError, match=r"holds no ONNX Runtime Web, ort\.wasm\.min\.mjs"):
         runtime_files(tmp_path)
-    (tmp_path / below).mkdir(parents=True, exist_ok=True)
-    for name, data in content.items():
-        (tmp_path / below / name).write_bytes(data)
-    assert runtime_files(tmp_path) == WANTED
+    for folder, files in ((tmp_path / "a" / below, CONTENT), (tmp_path / "page", WANTED)):
+        folder.mkdir(parents=True)
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+    assert runtime_files(tmp_path / "a") == runtime_files(tmp_path / "page") == WANTED
 
 
 def test_fetched_once_and_kept(npm, known, tmp_path):
@@ -82,7 +82,7 @@ def test_another_package_is_refused(npm, known, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-def test_without_npm_or_a_network(npm):
+def test_no_npm_or_no_network(npm):
     with pytest.raises(UsageError, match=r"npm is not installed.*: install it, or run `npm pack"):
         runtime_files()
     npm("echo npm error network ENOTFOUND >&2; echo more >&2; exit 1")
