@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.adapters import ASSIGNMENTS
+from grader.authoring.build import written_questions
 from grader.authoring.reference import reference_prints
-from grader.authoring.written_questions import written_questions
 from grader.batch.platforms import PlatformTable, by_id
 from grader.batch.remarks import Key
 from grader.core.outcomes import Report, Verdict
@@ -42,8 +42,7 @@ from grader.reports.leaderboard import (
     measured_check,
     read_looks,
 )
-from grader.reports.similar_page import similar_page
-from grader.reports.similarity import Pair, similar_pairs
+from grader.reports.similarity import Pair, similar_page, similar_pairs
 from kws.errors import UsageError
 from kws.files import hold_lock, write_bytes, write_text
 

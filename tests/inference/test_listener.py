@@ -31,19 +31,16 @@ def test_it_is_trained_once_for_the_same_corpus_and_settings(quick, tiny_corpus,
         train_listener(tiny_corpus, replace(QUICK, train=Train(total_steps=3)), progress=False)
 
 
-def test_only_what_is_needed_is_kept(quick):
-    assert sorted(path.name for path in quick.path.parent.iterdir()) == ["best.pt", "listener.json"]
-
-
-def test_one_word_for_each_waveform(quick):
+def test_one_word_for_each_waveform_of_which_no_training_is_kept(quick):
     waves = [torch.randn(n, generator=torch.Generator().manual_seed(n)) for n in (1, 9_000, 30_000)]
     words = recognize(quick, waves)
     assert len(words) == 3
     assert set(words) <= set(V2_WORDS)
     assert recognize(quick, []) == []
+    assert sorted(path.name for path in quick.path.parent.iterdir()) == ["best.pt", "listener.json"]
 
 
-def test_a_waveform_is_heard_alike_however_loud_and_however_much_silence_is_around_it():
+def test_a_waveform_is_heard_alike_however_loud_long_and_surrounded_by_silence():
     wave = torch.randn(8_000, generator=torch.Generator().manual_seed(1))
     clips = as_clips([wave])
     assert clips.shape == (1, 16_000)
@@ -51,15 +48,9 @@ def test_a_waveform_is_heard_alike_however_loud_and_however_much_silence_is_arou
     torch.testing.assert_close(as_clips([torch.nn.functional.pad(wave, (300, 300))]), clips)
     # noise of that floor is added: five of its standard deviations
     assert clips.abs().max() == pytest.approx(module.LOUDNESS, abs=5 * module.FLOOR)
-
-
-def test_the_middle_of_a_long_waveform_is_heard():
     wave = torch.zeros(20_000)
     wave[10_000] = 1.0
     assert as_clips([wave])[0].argmax() == 8_000
-
-
-def test_silence_is_heard_as_faint_noise():
     assert 0 < as_clips([torch.zeros(5)]).abs().max() < 10 * module.FLOOR
 
 

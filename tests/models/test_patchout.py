@@ -4,10 +4,7 @@ import pytest
 import torch
 
 from kws.models.patchout import draw_kept
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.models.conftest import seeded
 
 
 @pytest.mark.parametrize("dropped", [0, 3, 12])

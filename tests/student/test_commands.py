@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from grader import ROOT
-from grader.authoring.answers import exported_cells, load_answers
+from grader.authoring.reference import exported_cells, load_answers
 from kws.cli import student
 from kws.student.released import checks_released, released
 from tests.grader.conftest import code_beside
