@@ -75,15 +75,17 @@ def test_an_assignment_that_lacks_a_file_is_named_with_the_cure(tmp_path, lackin
 
 
 def test_a_faulty_solution_changes_nothing_and_a_notebook_without_one_is_named(course):
+    path = course / "solutions" / "02_attention.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"{text}# END SOLUTION\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="without a BEGIN"):
+        release(course)
+    assert not (course / "assignments").exists()
+    path.write_text(text, encoding="utf-8")
     release(course)
     (course / "assignments" / "09_lost.ipynb").write_text("{}", encoding="utf-8")
     with pytest.raises(UsageError, match=r"^assignments/09_lost\.ipynb has no solutions/09_lost"):
         release(course, check=True)
-    path = course / "solutions" / "02_attention.py"
-    path.write_text(path.read_text(encoding="utf-8") + "# END SOLUTION\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="without a BEGIN"):
-        release(course)
-    assert not (course / "assignments").exists()
 
 
 def command(course, monkeypatch, *arguments):
