@@ -29,9 +29,10 @@ def test_a_result_far_larger_than_ours_is_refused_before_anything_is_measured(la
 
 
 @pytest.mark.parametrize("number", ASSIGNMENTS)
-def test_what_is_listed_are_hidden_checks(number):
+def test_what_is_foreseen_are_hidden_checks_and_an_equivalent_mutant_has_a_reason(number):
     checks = {check.id for check in hidden_checks(number)}
     assert foreseen(number) <= checks
+    assert all(len(reason) > 10 for reason in equivalent_mutants(number).values())
 
 
 @pytest.mark.slow  # runs each trial twice
@@ -79,13 +80,8 @@ def test_a_reference_that_fails_its_own_checks_is_no_measure(monkeypatch):
         mutation_report("02", workers=1)
 
 
-@pytest.mark.parametrize("number", list(ASSIGNMENTS))
-def test_an_equivalent_mutant_has_a_reason(number):
-    assert all(len(reason) > 10 for reason in equivalent_mutants(number).values())
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("visible", [False, True])
-@pytest.mark.parametrize("number", list(ASSIGNMENTS))
+@pytest.mark.parametrize("number", ASSIGNMENTS)
 def test_the_checks_notice_every_mutant(number, visible):
     assert mutation_report(number, visible=visible).survivors == ()

@@ -1,16 +1,24 @@
-"""The selftest finds a grader that is not fit; the made-up class of ten gets what it expects."""
+"""The selftest finds a grader that is not fit; the class of ten; what interrupts `make demo`."""
 
+import asyncio
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
+from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.batch.grade_class import Settings, grade_class
 from grader.batch.workers import Workers
 from grader.core.outcomes import Report, Verdict
 from grader.course.mistakes.planted import Mistake
+from grader.selftest import demo
 from grader.selftest.class_of_ten import make_class
 from grader.selftest.selftest import everything, gained, named, nothing
+from kws.errors import UsageError
 from tests.grader.batch.made_up import check
 
 MISTAKE = Mistake(task="2.1", name="no root", question="off by", find="a", put="b")
@@ -109,3 +117,41 @@ def test_a_mistake_in_every_task_costs_points_in_every_task(reports, student, as
     tasks = {check.task for check in report.checks}
     assert {check.task for check in report.checks if not check.passed} == tasks
     assert 0 < report.score < report.max_score
+
+
+def notebook(*cells: str) -> dict:
+    code = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    made = [{**code, "id": f"c{at}", "source": text} for at, text in enumerate(cells)]
+    return {"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("1 / 0", "02_attention: cell 2: ZeroDivisionError: division by zero"),
+        ("import os; os._exit(9)", "02_attention: cell 2: its process ended"),
+    ],
+)
+def test_a_cell_that_fails_is_one_sentence_and_is_run_again(monkeypatch, tmp_path, cell, words):
+    monkeypatch.setattr(demo, "as_notebook", lambda _: notebook("x = 1", cell))
+    with pytest.raises(UsageError, match=words) as caught:
+        asyncio.run(demo.run_notebook(ASSIGNMENTS["02"], tmp_path))
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_says_what_is_kept_in_one_sentence(tmp_path):
+    command = [sys.executable, "-u", "-m", "grader", "demo", str(tmp_path), "--only", "02"]
+    environ = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=pipe, stderr=pipe, text=True)
+    with process:
+        assert "run and graded" in process.stdout.readline()
+        shown = ""
+        while "02_attention" not in shown:  # the kernel is being started
+            shown += process.stderr.read(1)
+        process.send_signal(signal.SIGTERM)  # as Ctrl-C, which Python itself makes an exception
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert err.strip().endswith(f"what is done is kept in {tmp_path}; the same command continues")
+    assert "Traceback" not in err
