@@ -80,7 +80,7 @@ def export_onnx(trained: Trained, out: str | Path) -> float:
     with atomic_path(out) as temporary:
         program.save(temporary)
         difference = largest_difference(temporary, reference, trained.recipe.features.num_features)
-        return checked_difference(difference, out, TOLERANCE)
+        return check_difference(difference, out, TOLERANCE)
 
 
 class OneStep(nn.Module):
@@ -157,7 +157,7 @@ def trace(
     return program
 
 
-def checked_difference(difference: float, out: str | Path, tolerance: float) -> float:
+def check_difference(difference: float, out: str | Path, tolerance: float) -> float:
     """`difference`, which is at most `tolerance`; UsageError otherwise, also for NaN."""
     if not difference <= tolerance:
         raise UsageError(

@@ -64,7 +64,7 @@ def model():
 @pytest.fixture(scope="module")
 def page(runtime, model, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("page") / "page"
-    return write_page(out, model, LABELS, features, title="Ampel", runtime=runtime)
+    return write_page(out, model, LABELS, features, title="Ampel", examples={}, runtime=runtime)
 
 
 def settings_of(page: Path) -> dict:
@@ -132,19 +132,21 @@ def test_no_file_of_ours_asks_another_host():
 def test_a_page_is_replaced_and_anything_else_is_kept(page, model, runtime, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match=r"holds something other .* choose another folder"):
-        write_page(tmp_path, model, LABELS, features, runtime=runtime)
+        write_page(tmp_path, model, LABELS, features, examples={}, runtime=runtime)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     before = (page / "model.onnx").read_bytes()
-    assert write_page(page, model, LABELS, features, title="Neu", runtime=runtime) == page
+    assert (
+        write_page(page, model, LABELS, features, title="Neu", examples={}, runtime=runtime) == page
+    )
     assert settings_of(page)["title"] == "Neu"
     assert (page / "model.onnx").read_bytes() == before, "the same model, the same graph"
 
 
 def test_labels_that_do_not_fit(model, runtime, tmp_path):
     with pytest.raises(UsageError, match="gives 4 numbers for a clip, and there are 3 labels"):
-        write_page(tmp_path / "page", model, LABELS[1:], features, runtime=runtime)
+        write_page(tmp_path / "page", model, LABELS[1:], features, examples={}, runtime=runtime)
     with pytest.raises(UsageError, match="none of the labels is a word"):
-        write_page(tmp_path / "page", model, LABELS[:2], features, runtime=runtime)
+        write_page(tmp_path / "page", model, LABELS[:2], features, examples={}, runtime=runtime)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from grader.authoring.written_questions import written_questions
+from grader.authoring.build import written_questions
 from grader.submission import read_submissions
 from grader.submission.written_cells import find_answers
 from kws.course.folders import stem_of

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from grader import ROOT
-from grader.authoring.answers import exported_cells, load_answers
+from grader.authoring.reference import exported_cells, load_answers
 from kws.cli import student
 from kws.student import cell_process, warm
 from kws.student.released import checks_released, parse_target, released

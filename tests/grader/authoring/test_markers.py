@@ -5,8 +5,7 @@ import pytest
 
 from grader import ROOT
 from grader.authoring.build import solution_scripts
-from grader.authoring.markers import MarkerError, regions_of, strip_solutions
-from grader.authoring.percent import read_percent
+from grader.authoring.markers import MarkerError, read_percent, regions_of, strip_solutions
 from tests.grader.authoring.conftest import ATTENTION, SOUND
 from tests.grader.conftest import code_beside
 

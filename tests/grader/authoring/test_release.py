@@ -93,7 +93,7 @@ def command(course, monkeypatch, *arguments):
     monkeypatch.setattr(module.release, "__defaults__", (course,))
     app = typer.Typer()
     app.callback()(lambda: None)
-    commands.register(app)
+    app.command()(commands.release)
     monkeypatch.setattr("grader.course.goldens.write_goldens", lambda *, check, only: [])
     result = CliRunner().invoke(app, ["release", *arguments])
     if isinstance(result.exception, UsageError):

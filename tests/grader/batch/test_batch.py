@@ -15,7 +15,7 @@ import pytest
 
 from grader import ROOT
 from grader.batch.grade_class import Settings, grade_class
-from grader.batch.summary import summary
+from grader.batch.grade_commands import summary
 from grader.batch.workers import Workers
 from grader.core.outcomes import Report, Verdict
 from kws.course.trial import all_trials

@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from grader.adapters import ASSIGNMENTS
+from grader.adapters import ASSIGNMENTS, VARIABLE, added_path
 from grader.batch.add_mistake import candidate, keep
 from grader.batch.output import Store
-from grader.core.additions import VARIABLE, added_path
 from grader.core.outcomes import Report
 from grader.core.seed import Seed
 from grader.course.goldens import golden_text

@@ -8,9 +8,9 @@ import pytest
 
 from grader.batch.client import EvaluatorInfo
 from grader.batch.grade_class import ClassResult
+from grader.batch.grade_commands import summary
 from grader.batch.regrade import as_csv, compare, table
 from grader.batch.roster import RosterStudent, StudentSubmission
-from grader.batch.summary import summary
 from grader.core.outcomes import Reason, Report
 from grader.reports.scorecard import points
 from tests.grader.batch.made_up import check, entry, outcome

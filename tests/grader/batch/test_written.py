@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.authoring.build import build_notebook
-from grader.authoring.written_questions import written_questions
+from grader.authoring.build import build_notebook, written_questions
 from grader.batch.marking import mark_written
 from grader.batch.output import Store
 from grader.core.outcomes import Reason, Verdict

@@ -6,7 +6,7 @@ import pytest
 import torchaudio  # noqa: F401  (two of them borrow from it)
 
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.answers import exported_cells, load_answers
+from grader.authoring.reference import exported_cells, load_answers
 from grader.core.outcomes import Reason, Stopped
 from grader.core.seed import Seed
 from grader.course.mistakes.mistake import Borrowed
@@ -14,9 +14,9 @@ from grader.course.mistakes.planted import edited, planted, solution
 from grader.course.trials import expect_as_ours
 from grader.grading.feedback import Failure
 from grader.grading.in_process import grade_one
+from grader.grading.student_program import forbidden_uses
 from grader.sandbox import Code
 from grader.submission import read_submissions
-from grader.submission.forbidden import forbidden_uses
 from kws.course.trial import find_trial
 from tests.grader.conftest import code_beside
 

@@ -5,13 +5,12 @@ import re
 import pytest
 
 from grader.adapters import ASSIGNMENTS
+from grader.authoring.build import written_questions
 from grader.authoring.reference import reference_pieces, reference_prints
-from grader.authoring.written_questions import written_questions
 from grader.batch.job import work_of
 from grader.core.fingerprints import CODE, WINDOW, code_grams, winnow
 from grader.core.written import WrittenAnswer
-from grader.reports.similar_page import similar_page
-from grader.reports.similarity import COMMON, similar_pairs
+from grader.reports.similarity import COMMON, similar_page, similar_pairs
 from grader.submission.contents import Piece, Submission
 from tests.grader.conftest import code_beside
 

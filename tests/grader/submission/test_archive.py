@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from grader.core.text import MAX_NOTES, bounded, short
 from grader.submission.archive import MAX_NAME, Collected, collect
-from grader.submission.decoding import MAX_NOTES, bounded, short
 from tests.grader.batch.made_up import nested
 from tests.grader.submission.conftest import (
     NOTEBOOK,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.submission.outputs import Slim
+from grader.submission.ipynb import Slim
 from tests.grader.conftest import code_beside
 from tests.grader.submission.conftest import (
     ATTEND,

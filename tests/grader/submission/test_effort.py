@@ -5,9 +5,9 @@ import json
 
 import pytest
 
+from grader.grading.student_program import forbidden_uses
 from grader.submission import answer_file as salvage
 from grader.submission import reading
-from grader.submission.forbidden import forbidden_uses
 from grader.submission.statements import MAX_NESTED, Effort, read_code
 from tests.grader.submission.conftest import (
     NOTEBOOK,
