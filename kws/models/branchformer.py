@@ -23,12 +23,6 @@ class ConvolutionalGating(nn.Module):
 
     3/2 D E + E + (3 + k) E / 2 + D parameters, k = `kernel_size`.
 
-    Args:
-        d_model: width of the input and of the output.
-        d_ff: width in between; even.
-        kernel_size: frames seen by the depthwise convolution; odd.
-        dropout: probability of zeroing a gated feature while training.
-
     Raises:
         ValueError: if `d_ff` is odd, or `kernel_size` even.
     """

@@ -40,12 +40,6 @@ class ConvolutionModule(nn.Module):
 
     3 D² + (8 + k) D parameters, k = `kernel_size`.
 
-    Args:
-        d_model: width of the input and of the output.
-        kernel_size: frames seen by the depthwise convolution; odd.
-        dropout: probability of zeroing an output feature while training.
-        norm: after the depthwise convolution: "batch" (the paper) or "layer".
-
     Raises:
         ValueError: if `kernel_size` is even, or `norm` unknown.
     """
