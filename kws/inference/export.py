@@ -130,7 +130,7 @@ def export_step(trained: Trained, out: str | Path) -> float:
         program.save(temporary)
         graph, expected = OnnxStream(temporary), stream.step(frames.numpy(), state)[0]
         found = graph.step(frames.numpy(), graph.start())[0]
-        return checked_difference(float(abs(found - expected).max()), out, TOLERANCE)
+        return check_difference(float(abs(found - expected).max()), out, TOLERANCE)
 
 
 def trace(

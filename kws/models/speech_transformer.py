@@ -46,13 +46,6 @@ class ConvSubsampling(nn.Module):
 
     10 C + 9 C² + C + (C f + 1) D parameters, f = `count_subsampled(F)`, and those of the modules.
 
-    Args:
-        num_features: mel bands F.
-        d_model: width D of the output.
-        channels: C of both convolutions.
-        module: one of MODULES, between convolutions and linear layer.
-        num_modules: how many of them.
-
     Raises:
         ValueError: another module.
     """

@@ -186,7 +186,9 @@ class TestPredict:
 
 
 class TestExport:
-    def test_onnx_says_how_close_it_is(self, kws, run, tmp_path, monkeypatch):
+    def test_onnx_says_how_close_it_is_and_safetensors_have_labels(
+        self, kws, run, tmp_path, monkeypatch
+    ):
         asked = []
         monkeypatch.setattr(
             "kws.inference.export.export_onnx",
@@ -197,8 +199,6 @@ class TestExport:
             assert outcome.code == 0
             assert "onnxruntime and torch differ by at most 3.0e-07" in outcome.out
         assert asked == [tmp_path / "a.onnx", tmp_path / "a.onnx", run / "model.onnx"]
-
-    def test_safetensors(self, kws, run, tmp_path):
         from safetensors import safe_open
 
         out = tmp_path / "a.safetensors"

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from kws.models.registry import MODELS, RECOGNIZERS
+from tests.conftest import data_beside
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -54,21 +55,7 @@ def test_the_budget_decides_the_exit_code(kws, budget, code, verdict):
     assert outcome.out.splitlines()[-1] == verdict
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["kwt1"], "model 'kwt1' is unknown (did you mean 'kwt-1'?): choose one of crnn, "),
-        (["kwt-1", "dmodel=3"], "kwt-1 has no setting 'dmodel' (did you mean 'd_model'?)"),
-        (["kwt-1", "d_model"], "'d_model' is not a setting: write it as key=value, d_model=128"),
-        (["kwt-1", "d_model=65", "num_heads=3"], "kwt-1: d_model=65 is not divisible by"),
-        (["kwt-1", "--num-features", "0"], "kwt-1: num_features expects a whole number from 1"),
-        (["kwt-1", "num_features=3", "--num-features", "4"], "num_features is an option and a"),
-        (["kwt-1", "--budget", "-1"], "invalid value for '--budget': Input should"),
-        (["gru", "--shapes", "--depth", "0"], "invalid value for '--depth': Input should"),
-        (["gru", "--shapes", "--frames", "1"], "gru cannot read 1 frames: raise --frames"),
-        (["--budget", "5"], "--budget does not apply to the list of models: remove it"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "sentence"), data_beside(__file__)["refused"])
 def test_what_is_refused(kws, arguments, sentence):
     assert kws("params", *arguments).sentence().startswith(sentence)
 

@@ -42,13 +42,19 @@ def kws(capsys):
     return command
 
 
-def test_check_counts_every_label_in_every_split(words):
+def test_check_counts_every_label_in_every_split_in_a_table(words):
     lines = check(words, "v2-12")
     assert lines[1].split() == ["label", "training", "validation", "testing"]
     rows = [line.split() for line in lines[2:15]]
     labels = ["_silence_", "_unknown_", *COMMANDS]
     assert rows == [*([label, "1", "1", "1"] for label in labels), ["total", "12", "12", "12"]]
     assert lines[15] == "silence: training zeros, validation zeros, testing zeros"
+    assert table({"x": {"a": 1, "bcdefg": 12_345}}) == [
+        "label        x",
+        "a            1",
+        "bcdefg  12,345",
+        "total   12,346",
+    ]
 
 
 def test_check_notes_speakers_in_two_splits_empty_labels_and_the_silence_it_is_asked_for(words):
@@ -102,15 +108,6 @@ def test_packs_and_checks_count_recordings_and_utterances(words, tiny_speakers):
         "30 utterances of 6 speakers",
         "6 utterances of 6 speakers",
         "12 utterances of 6 speakers",
-    ]
-
-
-def test_table_aligns_long_numbers():
-    assert table({"x": {"a": 1, "bcdefg": 12_345}}) == [
-        "label        x",
-        "a            1",
-        "bcdefg  12,345",
-        "total   12,346",
     ]
 
 

@@ -28,22 +28,10 @@ from experiments.verdicts import (
 )
 from kws.errors import UsageError
 from kws.training.recipe import changed_keys, experiment_groups, load_recipe
+from tests.conftest import data_beside
 
 RECIPES = experiment_groups()["questions"]
-MODELS = [  # questions that compare models, or change two settings at once
-    "branchformer",
-    "crnn-steps",
-    "crnn-time",
-    "gate",
-    "gru",
-    "log-gru",
-    "log-lstm",
-    "margin",
-    "max-pool",
-    "threshold",
-    "unknown-convs2s",
-    "width",
-]
+MODELS = data_beside(__file__)["models"]
 QUESTION = Question(
     id="rate", question="?", report="yes", source="a report", more="fast", less="slow", differs="-"
 )

@@ -132,7 +132,7 @@ def test_a_refused_or_missing_microphone_is_told(sounddevice):
         open_microphone().__enter__()
 
 
-def test_a_microphone_has_its_own_rate_and_channels_where_it_insists(sounddevice):
+def test_a_microphone_has_its_own_rate_where_it_insists_and_is_closed_when_pulled_out(sounddevice):
     def refuse(rate, channels):
         if (rate, channels) != (44_100, 2):
             raise sounddevice.PortAudioError("Error opening InputStream: Invalid sample rate")
@@ -141,9 +141,6 @@ def test_a_microphone_has_its_own_rate_and_channels_where_it_insists(sounddevice
     with open_microphone() as microphone:
         assert microphone.samplerate == 44_100
     assert sounddevice.opened == [(44_100, 2, "float32"), "started", "closed"]
-
-
-def test_a_microphone_that_is_pulled_out_is_told_and_closed(sounddevice):
     with (
         pytest.raises(UsageError, match=r"the microphone stopped \(unplugged\): check it"),
         open_microphone(),

@@ -11,6 +11,7 @@ from kws.inference.submission import (
     write_csv,
 )
 from kws.inference.thresholds import kaggle_label
+from tests.conftest import data_beside
 
 SPEAKERS = ("id00464", "id03074")
 UTTERANCE = "uttr-0123456789abcdef0123456789abcdef.pt"
@@ -33,23 +34,7 @@ def test_kaggle_labels_are_the_twelve():
     assert [kaggle_label(label) for label in KAGGLE_LABELS] == list(KAGGLE_LABELS)
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("", r"first line of a Kaggle keyword CSV is 'fname,label', not 'nothing'"),
-        ("Id,Category\na.wav,yes\n", r"is 'fname,label', not 'Id,Category'"),
-        ("fname,label\n", r"at least one row"),
-        ("fname,label\na.wav,yes,1\n", r"line 2: 3 columns"),
-        ("fname,label\na.wav,yes\n\nb.wav,no\n", r"line 3: 0 columns"),
-        ("fname,label\na.wav,yes\nb.wav,rigth\n", r"line 3: unknown label 'rigth'.*'right'"),
-        ("fname,label\na.wav,yes\na.wav,yes\n", r"line 3: 'a.wav' is there twice"),
-        ("fname,label\nyes/a.wav,yes\n", r"line 2: 'yes/a.wav' cannot be an fname"),
-        ("fname,label\na.pt,yes\n", r"line 2: 'a.pt' cannot be an fname"),
-        ("fname,label\na.wav,yes\nz.wav,no\n", r"'z.wav' is not one of the 3 test files"),
-        ("fname,label\na.wav,yes\n", r"2 of 3 test files have no row, the first is 'b.wav'"),
-        ('fname,label\n"a.wav,yes\n', r"not a CSV text file"),
-    ],
-)
+@pytest.mark.parametrize(("text", "sentence"), data_beside(__file__)["wrong"])
 def test_what_is_wrong_is_said(tmp_path, text, sentence):
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(UsageError, match=sentence) as caught:

@@ -54,12 +54,17 @@ def test_equal_lengths_match_torchaudio_forward_and_backward(training):
     torch.testing.assert_close(ours(x, torch.ones_like(VALID)), actual)
 
 
-def test_float32_matches_torchaudio():
+def test_float32_matches_torchaudio_and_the_parts_their_formulas():
     theirs, ours = torchaudios().float().eval(), conformer(positions="none").float().eval()
     load_conformer(ours, theirs)
     x = torch.randn(B, T, D, dtype=torch.float32)
     expected = theirs(x, torch.full((B,), T))[0]
     torch.testing.assert_close(ours(x), expected, rtol=0, atol=FLOAT32)
+    assert count_parameters(ConvolutionModule(D, KERNEL)) == 3 * D * D + (8 + KERNEL) * D
+    assert Formula(CONVOLUTION_MODULE, {"d": D, "k": KERNEL}).value == 3 * D * D + (8 + KERNEL) * D
+    relative = count_parameters(ConformerLayer(D, H, E, KERNEL, positions="relative"))
+    assert relative == conformer_layer(D, E, KERNEL, relative=True).value
+    assert relative == conformer_layer(D, E, KERNEL).value + D * D + 2 * D
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -192,11 +197,3 @@ def test_formula_gives_torchaudios_numbers(d_model, d_ff, num_layers, kernel_siz
     written = num_layers * (7 * d * d + 4 * d * f + 2 * f + (22 + k) * d)
     by_formula = num_layers * conformer_layer(d, f, k).value
     assert count_parameters(ours) == count_parameters(theirs) == by_formula == written == golden
-
-
-def test_formulas_of_the_parts():
-    assert count_parameters(ConvolutionModule(D, KERNEL)) == 3 * D * D + (8 + KERNEL) * D
-    assert Formula(CONVOLUTION_MODULE, {"d": D, "k": KERNEL}).value == 3 * D * D + (8 + KERNEL) * D
-    relative = count_parameters(ConformerLayer(D, H, E, KERNEL, positions="relative"))
-    assert relative == conformer_layer(D, E, KERNEL, relative=True).value
-    assert relative == conformer_layer(D, E, KERNEL).value + D * D + 2 * D

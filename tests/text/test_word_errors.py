@@ -6,7 +6,11 @@ import pytest
 import torchaudio.functional
 
 from kws.errors import UsageError
-from kws.text.word_errors import count_edits, edit_distance, word_errors
+from kws.text.word_errors import count_edits, word_errors
+
+
+def distance(a: list[int], b: list[int]) -> int:
+    return sum(count_edits(a, b))
 
 
 def sequences(seed: int, count: int = 60) -> list[list[int]]:
@@ -16,9 +20,9 @@ def sequences(seed: int, count: int = 60) -> list[list[int]]:
 
 def test_the_distance_is_torchaudios_symmetric_and_obeys_the_triangle():
     for a, b, c in zip(sequences(1), sequences(2), sequences(3), strict=True):
-        assert edit_distance(a, b) == torchaudio.functional.edit_distance(a, b)
-        assert edit_distance(a, b) == edit_distance(b, a)
-        assert edit_distance(a, c) <= edit_distance(a, b) + edit_distance(b, c)
+        assert distance(a, b) == torchaudio.functional.edit_distance(a, b)
+        assert distance(a, b) == distance(b, a)
+        assert distance(a, c) <= distance(a, b) + distance(b, c)
 
 
 def test_the_kinds_add_up_to_the_lengths_with_most_substitutions():

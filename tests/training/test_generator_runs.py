@@ -175,7 +175,7 @@ def test_a_codec_is_built_again_from_its_weights_and_measured():
         ("codec", "features.window=200", "features.window has no effect"),
         ("codec", "augment.time_masks=1", "augment.time_masks has no effect"),
         ("codec", "train.margin=0.9", "train.margin has no effect"),
-        ("codec", "model.name=crnn", "model.name=crnn neither speaks nor draws codes"),
+        ("codec", "model.name=crnn", "model.name=crnn is not a codec: use codec"),
         ("codec", "data.task=speech", "data.task=speech is not codec"),
         ("text-to-speech", "model.num_heads=5", "fastspeech: "),
         ("text-to-speech", "data.protocol=v1-12", "data.protocol has no effect"),

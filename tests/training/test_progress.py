@@ -26,7 +26,14 @@ def show(progress: Progress) -> None:
     progress.close()
 
 
-def test_on_a_terminal_there_is_a_bar_with_loss_rate_and_accuracies(monkeypatch, capsys):
+def test_there_is_a_bar_on_a_terminal_and_a_line_per_validation_elsewhere(capsys, monkeypatch):
+    show(Progress(10, 4, True))
+    captured = capsys.readouterr()
+    expected = (
+        "step 5/10, epoch 1: loss 1.500, lr 1.0e-02, train 75.0 %, validation 87.5 %, "
+        "crop 50.0 %, 1,234/s, 01:23 left\n"
+    )
+    assert (captured.out, captured.err) == (expected, "")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     show(Progress(10, 4, True))
     captured = capsys.readouterr()
@@ -37,16 +44,6 @@ def test_on_a_terminal_there_is_a_bar_with_loss_rate_and_accuracies(monkeypatch,
         assert text in last
     show(Progress(10, 4, False))
     assert capsys.readouterr() == ("", "")
-
-
-def test_elsewhere_there_is_a_line_per_validation(capsys):
-    show(Progress(10, 4, True))
-    captured = capsys.readouterr()
-    expected = (
-        "step 5/10, epoch 1: loss 1.500, lr 1.0e-02, train 75.0 %, validation 87.5 %, "
-        "crop 50.0 %, 1,234/s, 01:23 left\n"
-    )
-    assert (captured.out, captured.err) == (expected, "")
 
 
 @pytest.mark.parametrize(

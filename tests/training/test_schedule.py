@@ -15,14 +15,6 @@ def cosine(step, **changes):
     return cosine_warmup(step, **{"warmup_steps": WARMUP, "total_steps": TOTAL} | changes)
 
 
-def test_cosine_ends_at_the_floor_and_stays_there():
-    assert cosine(TOTAL - 2) > 0
-    assert cosine(TOTAL - 1) == 0
-    assert cosine(TOTAL + 100) == 0
-    assert cosine(TOTAL - 1, floor=0.25) == 0.25
-    assert cosine(WARMUP - 1 + (TOTAL - WARMUP) // 2, floor=0.2) == pytest.approx(0.6)  # half way
-
-
 @pytest.mark.parametrize("total_steps", [1, 2, 31])
 def test_no_schedule_starts_at_zero(total_steps):
     for warmup_steps in range(total_steps):
@@ -30,7 +22,7 @@ def test_no_schedule_starts_at_zero(total_steps):
     assert step_decay(0, step_size=1) == constant(0) == 1
 
 
-def test_cosine_is_the_usual_formula_one_step_later():
+def test_cosine_is_the_usual_formula_one_step_later_and_ends_at_the_floor():
     """transformers.get_cosine_schedule_with_warmup, whose first step has learning rate zero."""
 
     def usual(step):
@@ -44,6 +36,11 @@ def test_cosine_is_the_usual_formula_one_step_later():
     assert ours == pytest.approx(theirs, abs=SAME_SUMS)
     without = [cosine(s, warmup_steps=0) for s in range(TOTAL)]
     assert without == [cosine(s, warmup_steps=1) for s in range(TOTAL)]
+    assert cosine(TOTAL - 2) > 0
+    assert cosine(TOTAL - 1) == 0
+    assert cosine(TOTAL + 100) == 0
+    assert cosine(TOTAL - 1, floor=0.25) == 0.25
+    assert cosine(WARMUP - 1 + (TOTAL - WARMUP) // 2, floor=0.2) == pytest.approx(0.6)  # half way
 
 
 def test_step_decay_equals_torch_and_bad_steps_are_refused():
