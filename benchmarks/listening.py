@@ -3,7 +3,7 @@
     python benchmarks/listening.py [--seconds 60] [--starts 5]
 
 Audio comes in blocks of 100 ms, as from a microphone. The model that comes with kws reads its last
-second anew every 100 ms; `crnn-causal` reads each frame once, a step every 30 ms (with fresh
+second again every 100 ms; `crnn-causal` reads each frame once, a step every 30 ms (with fresh
 weights: its speed does not depend on them). Both by torch and by onnxruntime, log-mel included. The
 command is timed from its start to the end of a recording of two seconds, as many times as --starts
 says; the lowest counts, for the machine has other work.

@@ -9,6 +9,7 @@ from onnx import numpy_helper
 from kws.inference.export import export_onnx
 from kws.inference.onnx_tools import open_session
 from kws.inference.quantize import (
+    before_norms,
     export_quantized,
     multiply_adds,
     with_short_names,
@@ -54,6 +55,15 @@ def test_recurrent_weights_are_stored_in_8_bits():
     rows = tensors["w/int8"].astype(np.float32) * tensors["w/scale"][:, None]
     # half a step of 1/127 of the largest of a row
     assert np.abs(rows.reshape(weight.shape) - weight).max() <= np.abs(weight).max() / 254 + 1e-6
+
+
+def test_convolutions_that_a_normalization_follows_stay_in_float():
+    node = onnx.helper.make_node
+    nodes = [node("Conv", ["x", "w"], ["a"], "split"), node("Reshape", ["a", "s"], ["b"])]
+    nodes += [node("BatchNormalization", ["b", *"gbmv"], ["c"]), node("Relu", ["c"], ["d"])]
+    nodes += [node("Conv", ["d", "w"], ["e"], "folded"), node("Relu", ["e"], ["y"])]
+    graph = onnx.helper.make_graph(nodes, "g", [], [])
+    assert before_norms(onnx.helper.make_model(graph).SerializeToString()) == ["split"]
 
 
 def test_short_names_make_the_file_smaller_and_change_no_logit(untrained, tmp_path):
