@@ -15,7 +15,7 @@ from kws.cli.shared_options import (
     Split,
     TriggerText,
     folder_of,
-    required,
+    require_data,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _evaluate(
     from kws.inference.thresholds import parse_thresholds
     from kws.training.checkpoint import load_model
 
-    chosen, data = choose_device(device), required(data)
+    chosen, data = choose_device(device), require_data(data)
     rule = parse_thresholds(thresholds) if thresholds is not None else None
     trained = load_model(run)
     examples = load_split(trained, data, split, thresholds=rule, **options)
@@ -113,7 +113,7 @@ def evaluate_stream(
     from kws.inference.torch_stream import TorchStream
     from kws.training.checkpoint import load_model
 
-    data, settings, spent = required(data), parse_trigger(trigger), ListeningTime()
+    data, settings, spent = require_data(data), parse_trigger(trigger), ListeningTime()
     trained = load_model(run, choose_device(device))
     model, recordings = TorchStream(trained), []
     for scored in score_recordings(model, data, settings, resample=resample, spent=spent):

@@ -10,11 +10,11 @@ from kws.cli.shared_options import (
     Partial,
     Resample,
     Run,
-    accepted,
+    accept_options,
     folder_of,
     options_of,
     refuse,
-    required,
+    require_data,
 )
 from kws.errors import UsageError
 
@@ -88,7 +88,7 @@ def export_keywords(
     refuse("an export with --quantize", safetensors=safetensors)
     suffix_of(out, True, False)
     out = out or folder_of(run) / "model-int8.onnx"
-    trained, folder = load_model(run), required(data)
+    trained, folder = load_model(run), require_data(data)
     training, testing = (
         load_split(trained, folder, split, resample=resample, partial=partial)
         for split in ("training", "testing")
@@ -127,7 +127,7 @@ def export(context: typer.Context, run: Run, **options: Any) -> None:
     kind = read_kind(run)
     require_kind(run, kind, *EXPORTS)
     write = EXPORTS[kind]
-    write(**accepted(context, write, KINDS[kind].name, run=run, **options))
+    write(**accept_options(context, write, KINDS[kind].name, run=run, **options))
 
 
 def suffix_of(out: Path | None, onnx: bool, safetensors: bool) -> str:

@@ -104,9 +104,9 @@ def homework_csv(
 
 def recordings_of(folder: Path) -> list[Path]:
     """The recordings in `folder`, its audio/ or its test/audio/, sorted; UsageError for none."""
-    from kws.data.listing import audio_files, existing_folder
+    from kws.data.listing import audio_files, require_folder
 
-    existing_folder(folder)
+    require_folder(folder)
     for inside in (folder, folder / "audio", folder / "test" / "audio"):
         if inside.is_dir() and (names := audio_files(inside)):
             return [inside / name for name in names]

@@ -83,7 +83,7 @@ def export_onnx(trained: Trained, out: str | Path) -> float:
     with atomic_path(out) as temporary:
         program.save(temporary)
         difference = largest_difference(temporary, reference, trained.recipe.features.num_features)
-        return checked_difference(difference, out, TOLERANCE)
+        return check_difference(difference, out, TOLERANCE)
 
 
 class StepGraph(nn.Module):
@@ -134,7 +134,7 @@ def export_step(trained: Trained, out: str | Path) -> float:
         graph, expected = OnnxStream(temporary), stream.step(frames.numpy(), state)[0]
         first, after = graph.step(frames[:size].numpy(), graph.start())
         found = np.concatenate([first, graph.step(frames[size:].numpy(), after)[0]])
-        return checked_difference(float(abs(found - expected).max()), out, TOLERANCE)
+        return check_difference(float(abs(found - expected).max()), out, TOLERANCE)
 
 
 def trace(
@@ -161,7 +161,7 @@ def trace(
     return program
 
 
-def checked_difference(difference: float, out: str | Path, tolerance: float) -> float:
+def check_difference(difference: float, out: str | Path, tolerance: float) -> float:
     """`difference`, which is at most `tolerance`; UsageError otherwise, also for NaN."""
     if not difference <= tolerance:
         raise UsageError(

@@ -51,7 +51,7 @@ class OnnxRnn(nn.Module):
         self.ends = ("", "_reverse")[: 1 + rnn.bidirectional]
         for layer in range(rnn.num_layers):
             both = [
-                [reordered(rnn, f"{kind}_l{layer}{end}", operator) for end in self.ends]
+                [reorder_gates(rnn, f"{kind}_l{layer}{end}", operator) for end in self.ends]
                 for kind in KINDS
             ]
             w_in, w_hidden, b_in, b_hidden = (torch.stack(pair) for pair in both)
@@ -108,7 +108,7 @@ class OnnxGru(nn.Module):
         return y, y[:, -1:].transpose(0, 1)
 
 
-def reordered(rnn: nn.GRU | nn.LSTM, name: str, operator: str) -> Tensor:
+def reorder_gates(rnn: nn.GRU | nn.LSTM, name: str, operator: str) -> Tensor:
     """The parameter `name` of `rnn`, its gates in the order of the ONNX operator."""
     gates = getattr(rnn, name).detach().chunk(len(GATES[operator]))
     return torch.cat([gates[place] for place in GATES[operator]])

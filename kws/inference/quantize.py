@@ -29,6 +29,7 @@ from kws.data.clips import ClipSplit
 from kws.files import write_bytes
 from kws.inference.export import export_onnx
 from kws.inference.onnx_tools import open_session, quiet, require_onnx
+from kws.inference.small_graph import recurrent_weights, with_short_names, with_small_weights
 from kws.inference.streaming import WINDOW_FRAMES
 from kws.metrics import Proportion
 from kws.training.batches import Batch, evaluation_batches
@@ -114,7 +115,9 @@ def export_quantized(
             weight_type=QuantType.QInt8,
             nodes_to_exclude=before_norms(ready.read_bytes()),
         )
-        small.write_bytes(with_short_names(with_small_recurrent_weights(small.read_bytes())))
+        graph = small.read_bytes()
+        graph = with_small_weights(graph, recurrent_weights(graph).__contains__)
+        small.write_bytes(with_short_names(graph))
         (right, answers), (right_small, answers_small) = (
             _accuracy(model, trained, testing) for model in (plain, small)
         )
@@ -157,59 +160,6 @@ def before_norms(model: bytes) -> list[str]:
         if node is not None and node.op_type == "Conv":
             found.append(node.name)
     return found
-
-
-def with_small_recurrent_weights(model: bytes) -> bytes:
-    """The same graph with its GRUs' and LSTMs' weights stored as int8, a scale for each row."""
-    import onnx
-    from onnx import helper, numpy_helper
-
-    graph = onnx.load_from_string(model)
-    stored = {tensor.name: tensor for tensor in graph.graph.initializer}
-    ahead = []
-    for node in graph.graph.node:
-        if node.op_type not in ("GRU", "LSTM"):
-            continue
-        for place in (1, 2):  # W and R: (directions, gates · H, width)
-            name = node.input[place]
-            weight = numpy_helper.to_array(stored[name])
-            rows = weight.reshape(-1, weight.shape[-1])
-            scale = np.maximum(np.abs(rows).max(1), 1e-12).astype(np.float32) / 127
-            small = np.round(rows / scale[:, None]).astype(np.int8)
-            parts = {"int8": small, "scale": scale, "shape": np.array(weight.shape, np.int64)}
-            graph.graph.initializer.extend(
-                numpy_helper.from_array(part, f"{name}/{key}") for key, part in parts.items()
-            )
-            graph.graph.initializer.remove(stored[name])
-            both = [f"{name}/int8", f"{name}/scale"]
-            ahead += [
-                helper.make_node("DequantizeLinear", both, [f"{name}/flat"], axis=0),
-                helper.make_node("Reshape", [f"{name}/flat", f"{name}/shape"], [f"{name}/float"]),
-            ]
-            node.input[place] = f"{name}/float"
-    for node in reversed(ahead):
-        graph.graph.node.insert(0, node)
-    return graph.SerializeToString()
-
-
-def with_short_names(model: bytes) -> bytes:
-    """The same graph; what is inside has short names, which of a small model were a third."""
-    import onnx
-
-    graph = onnx.load_from_string(model)
-    inside = graph.graph
-    short = {value.name: value.name for value in (*inside.input, *inside.output)} | {"": ""}
-    for tensor in inside.initializer:
-        tensor.name = short.setdefault(tensor.name, f"{len(short):x}")
-    for node in inside.node:
-        if any(attribute.HasField("g") for attribute in node.attribute):
-            return model  # a graph inside of it would refer to the old names
-        node.input[:] = [short.setdefault(name, f"{len(short):x}") for name in node.input]
-        node.output[:] = [short.setdefault(name, f"{len(short):x}") for name in node.output]
-        node.name = node.doc_string = ""
-        del node.metadata_props[:]
-    del inside.value_info[:]
-    return graph.SerializeToString()
 
 
 def multiply_adds(trained: Trained) -> int:

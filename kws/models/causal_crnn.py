@@ -8,7 +8,7 @@ as over a clip. A step is as many frames as the poolings join, three by default.
 recording comes in, its logits are those of the whole; those of a clip are the last ones of its
 steps.
 
-In a stream the GRU never starts again. In training `carry` of the clips therefore begin in the state
+In a stream the GRU never restarts. In training `carry` of the clips therefore begin in the state
 that another clip of the batch has left.
 
 Source: Arik et al. 2017, "Convolutional recurrent neural networks for small-footprint keyword

@@ -31,7 +31,7 @@ from kws.models.patches import count_patches
 from kws.models.recurrent import CrnnConfig, GruConfig, RnnConfig
 from kws.models.spectrogram_transformer import SpectrogramTransformerConfig
 from kws.models.speech_gru import SpeechGruConfig
-from kws.models.speech_transformer import SpeechTransformerConfig, subsampled
+from kws.models.speech_transformer import SpeechTransformerConfig, count_subsampled
 from kws.models.tdnn import TdnnConfig
 
 # Scalars of the layers; the number of heads does not matter.
@@ -238,7 +238,7 @@ MODULES = {  # between the convolutions and the encoder of a Speech-Transformer,
 
 def subsampling(config: SpeechTransformerConfig | SpeechGruConfig) -> Formula:
     """Two 3 × 3 convolutions, and the linear layer on the g bands that they leave."""
-    sizes = {"a": config.channels, "g": subsampled(config.num_features), "d": config.d_model}
+    sizes = {"a": config.channels, "g": count_subsampled(config.num_features), "d": config.d_model}
     return Formula("10*a + 9*a**2 + a + (a*g + 1)*d", sizes)
 
 

@@ -34,6 +34,10 @@ TINY: dict[str, dict] = {
 }
 
 
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
 def awaken(model: nn.Module, features: torch.Tensor) -> nn.Module:
     """Move every parameter a little, and set the running statistics to those of a batch.
 

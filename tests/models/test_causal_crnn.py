@@ -41,7 +41,7 @@ def test_a_clip_is_the_last_of_its_steps(causal):
         torch.testing.assert_close(alone, whole[:, steps - 1], rtol=0, atol=ROUNDING)
 
 
-def test_no_step_depends_on_what_comes_later(causal):
+def test_no_step_depends_on_what_comes_later_and_half_a_step_is_refused(causal):
     model, features = causal
     whole, _ = model.step(features, model.start(2))
     later = features.clone()
@@ -49,6 +49,9 @@ def test_no_step_depends_on_what_comes_later(causal):
     changed, _ = model.step(later, model.start(2))
     torch.testing.assert_close(changed[:, :7], whole[:, :7], rtol=0, atol=ROUNDING)
     assert (changed[:, 7] - whole[:, 7]).abs().max() > 1e-4
+    model, features = causal
+    with pytest.raises(ValueError, match="38 frames are not steps of 3"):
+        model.step(features[:, :38], model.start(2))
 
 
 def test_in_training_some_clips_begin_where_others_ended(causal):
@@ -67,9 +70,3 @@ def test_in_training_some_clips_begin_where_others_ended(causal):
             outputs.append(model(given)[1])
         moved[carry] = (outputs[0] - outputs[1]).detach().abs().max()
     assert moved[0.0] < ROUNDING < 1e-4 < moved[1.0]
-
-
-def test_half_a_step_is_refused(causal):
-    model, features = causal
-    with pytest.raises(ValueError, match="38 frames are not steps of 3"):
-        model.step(features[:, :38], model.start(2))
