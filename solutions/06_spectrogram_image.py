@@ -427,9 +427,13 @@ with check("6.4-resize-by-hand", "two cells become 0, 1, 3, 4"):
         ),
         "half a cell: (i + 1/2) * old / new - 1/2": torch.tensor([[[0.0, 2, 4, 4]]]),
     }
+    suspects["beyond the outermost middles, the outermost cell counts alone: clamp"] = torch.tensor(
+        [[[0.0, 1, 3, 3]]]
+    )
     expect_close("resize(two, (1, 4))", resize(two, (1, 4)), [[[0.0, 1, 3, 4]]], suspects)
     five = torch.arange(5.0).reshape(1, 1, 5)
-    expect_close("cut_middle(five, (1, 2))", cut_middle(five, (1, 2)), [[[1.0, 2]]])
+    suspects = {"of an odd number of cells, one more is cut at the end": torch.tensor([[[2.0, 3]]])}
+    expect_close("cut_middle(five, (1, 2))", cut_middle(five, (1, 2)), [[[1.0, 2]]], suspects)
 check_values("6.4-weights-values", linear_weights)
 check_values("6.4-resize-values", resize)
 check_values("6.4-middle-values", cut_middle)
@@ -495,7 +499,9 @@ def unstructured(x, keep, generator=None):
 with check("6.5-patchout-by-hand", "the right number of tokens stays, each of them once"):
     numbered = torch.arange(12.0).reshape(1, 1, 3, 4)
     left = structured(numbered, 1, 2)
-    expect_equal("the shape of structured(numbered, 1, 2)", tuple(left.shape), (1, 1, 2, 2))
+    suspects = {"index the rows, then the columns": (1, 1, 2)}
+    shape = tuple(left.shape)
+    expect_equal("the shape of structured(numbered, 1, 2)", shape, (1, 1, 2, 2), suspects)
     steps = (left[0, 0, 0] - left[0, 0, 1]).abs()  # 4 or 8, if both rows have the same columns
     suspects = {"whole columns: the same in every row": False}
     same = "both rows have the same columns"
@@ -557,8 +563,9 @@ _ = panels[1].set(xlabel="column")
 # package's `EncoderLayer(d_model, num_heads, d_ff, dropout=0.0, activation="gelu",
 # norm_first=True)`, not its `TransformerEncoder` or `SpectrogramTransformer`. Its last layer must
 # be called `head`, its positions `positions.table`: 6.8 uses these names. `load_transformer` loads
-# known weights. `ast_parameters(num_classes, patch, grid, …)`, whole numbers and pairs of them → a
-# whole number, by arithmetic.
+# known weights; how the prepended tokens and their places begin is up to you.
+# `ast_parameters(num_classes, patch, grid, …)`, whole numbers and pairs of them → the number of
+# parameters, by arithmetic.
 
 
 # %% tags=["export"]
@@ -698,8 +705,8 @@ check_values("6.6-transformer-patchout", SpectrogramTransformer)
 #
 # $$L \left( N (4D^2 + 2DE) + 2 N^2 D \right)$$
 #
-# **Contract.** `cost(num_tokens, d_model, d_ff, num_layers)`, whole numbers → a whole number of
-# multiplications, for one clip. Use arithmetic.
+# **Contract.** `cost(num_tokens, d_model, d_ff, num_layers)`, whole numbers → how many
+# multiplications one clip takes. Use arithmetic.
 
 
 # %% tags=["export"]
@@ -802,8 +809,8 @@ _ = axes.legend(frameon=False)
 # change). Afterwards the model has the weights. A ValueError that contains the name is raised for a
 # tensor of the model, outside the head, that `state` lacks; for one of `state`, outside the head,
 # that the model lacks; and for one of a different size that is not such a table. `groups(model, lr,
-# factor)` → a list of two dictionaries for an optimizer, first the body: "params", a list, and
-# "lr", which is `factor * lr` for the body and `lr` for the head.
+# factor)` → a list of two dictionaries for an optimizer, first the body: "params" and "lr",
+# which is `factor * lr` for the body and `lr` for the head.
 
 
 # %% tags=["export"]
@@ -999,13 +1006,13 @@ for name, new in tables.items():
 #
 # **Contract.** `few_shot_rows(labels, speakers, k, generator)`: (n,) int64, a list of n names, a
 # number, a `torch.Generator` → k rows of each class, whole numbers, drawn from `generator`, in any
-# order; no speaker occurs twice in a class. Every class has enough speakers.
-# `small_model(num_classes)` → a model for (B, 101, 64) with at most 500,000 parameters, a gradient
-# for each of them. Numbers that training changes count, wherever they are kept; a fixed table, such
-# as positional encodings, does not. `recipe()` → a dictionary: steps (1 to 100,000), batch_size (2
-# to 1,024), lr (0.000001 to 0.1), warmup_steps (from 1 to one less than steps), and factor (0 to
-# 1), for ten clips a word. Do not load weights in `small_model`: the grader loads those that you
-# hand in.
+# order; no speaker occurs twice in a class, and which of a speaker's rows is taken is up to you.
+# Every class has enough speakers. `small_model(num_classes)` → a model for (B, 101, 64) with at
+# most 500,000 parameters, a gradient for each of them. Numbers that training changes count,
+# wherever they are kept; a fixed table, such as positional encodings, does not. `recipe()` → a
+# dictionary: steps (1 to 100,000), batch_size (2 to 1,024), lr (0.000001 to 0.1), warmup_steps
+# (from 1 to one less than steps), and factor (0 to 1), for ten clips a word. Do not load weights in
+# `small_model`: the grader loads those that you hand in.
 
 
 # %% tags=["export"]

@@ -95,8 +95,8 @@ diagram("recognizer")
 #
 # **Contract.** `count_edits(reference, hypothesis)`: two sequences (lists, tuples or texts, perhaps
 # empty) → (S, D, I), three ints. `word_error_rate(references, hypotheses)`: two lists of texts of
-# the same length, words with spaces between them → float; a ValueError if the references contain no
-# word. Use Python; `torchaudio.functional.edit_distance` does not count as an answer.
+# the same length, words with spaces between them → a number; a ValueError if the references contain
+# no word. Use Python; `torchaudio.functional.edit_distance` does not count as an answer.
 
 # %%
 diagram("edit_table")
@@ -186,12 +186,12 @@ check_values("7.1-rate-values", word_error_rate)
 #
 # </details>
 #
-# **Contract.** `subsampled(n)`: int → int. `ConvSubsampling(n_mels, d_model, channels)`;
-# `forward(mel, valid=None)`: mel (B, N, F), valid (B, N) bool or None → x (B, T, D) and the valid
-# (B, T) of these frames, or None; padding changes no real frame, whatever it contains (even NaN),
-# and padded frames of x may contain anything. The axes of the maps are (B, C, frames, bands), ReLU
-# follows each convolution, and the vector of a frame has all bands of the first channel, then those
-# of the second, and so on. `load_subsampling` loads known weights.
+# **Contract.** `subsampled(n)`: a whole number → a whole number. `ConvSubsampling(n_mels, d_model,
+# channels)`; `forward(mel, valid=None)`: mel (B, N, F), valid (B, N) bool or None → x (B, T, D) and
+# the valid (B, T) of these frames, or None; padding changes no real frame, whatever it contains
+# (even NaN), and padded frames of x may contain anything. The axes of the maps are (B, C, frames,
+# bands), ReLU follows each convolution, and the vector of a frame has all bands of the first
+# channel, then those of the second, and so on. `load_subsampling` loads known weights.
 
 
 # %% tags=["export"]
@@ -348,7 +348,10 @@ with check("7.3-attention-by-hand", "attention in both directions agrees with pe
     expect_close("attend_2d(zero, zero, v)", attend_2d(zero, zero, v), expected, suspects)
     valid = torch.tensor([[True, False]])
     expected = [[[[1.0, 3], [0, 0]], [[2, 2], [0, 0]]]]
-    expect_close("the same with one frame padded", attend_2d(zero, zero, v, valid), expected)
+    left = torch.tensor([[[[1.0, 3], [1, 3]], [[2, 2], [0, 0]]]])
+    suspects = {"padded frames of the output are zero": left}
+    padded = attend_2d(zero, zero, v, valid)
+    expect_close("the same with one frame padded", padded, expected, suspects)
 check_values("7.3-attention-values", attend_2d)
 check_values("7.3-attention-padding", attend_2d)
 
@@ -529,6 +532,85 @@ with check("7.4-mask-by-hand", "the causal mask agrees with pencil and paper"):
         ],
     }
     expect_equal("causal_mask(3)", causal_mask(3).tolist(), mask, suspects)
+
+
+# %% tags=["check"]
+with check("7.4-cross-by-hand", "two heads, and matrices that only double the output"):
+    attention, a = CrossAttention(4, 2), 2**0.5 * math.log(3)
+    weights = {}
+    for part, times in (("query", 1), ("key", 1), ("value", 1), ("out", 2)):
+        weights |= {f"{part}.weight": times * torch.eye(4), f"{part}.bias": torch.zeros(4)}
+    load_cross_attention(attention, weights)
+    # features 0 and 1 are of head 1, 2 and 3 of head 2; weights are 3 : 1 : 1 or 1 : 1 : 1
+    x = torch.tensor([[[a, 0.0, a, 0], [0, a, 0, 0]]])
+    memory = torch.tensor([[[1.0, 0, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0]]])
+    three, root, width = [1.2, 0.4], 3**2**0.5, 3**0.5**0.5
+    far = [2 * root / (root + 2), 2 / (root + 2)]
+    near = [2 * width / (width + 2), 2 / (width + 2)]
+    suspects = {
+        "are the scores divided by the root of K?": [[*far, *far], [*far[::-1], 2 / 3, 2 / 3]],
+        "K is the width of one head: is it the root of D?": [
+            [*near, *near],
+            [*near[::-1], 2 / 3, 2 / 3],
+        ],
+        "a reshape alone mixes places and heads: do you split the features, then transpose?": [
+            [1.2, 0.8, 2 / 3, 0],
+            [1.2, 0.8, 2 / 3, 0],
+        ],
+        "transpose the axes back before you join the heads": [
+            [*three, *three[::-1]],
+            [*three, 2 / 3, 2 / 3],
+        ],
+        "does the softmax run over the keys, the last axis?": [
+            [1.5, 0.5, 1.5, 1],
+            [0.5, 1.5, 0.5, 1],
+        ],
+        "is the output layer applied?": [[0.6, 0.2, 0.6, 0.2], [0.2, 0.6, 1 / 3, 1 / 3]],
+    }
+    suspects = {hint: torch.tensor([rows]) for hint, rows in suspects.items()}
+    wanted = [[[*three, *three], [*three[::-1], 2 / 3, 2 / 3]]]
+    expect_close("attention(x, memory)", attention(x, memory), wanted, suspects)
+    suspects = {
+        "the mask is True where a place may look: is it upside down?": [
+            [1.5, 0, 0, 1],
+            [1, 0, 0, 1],
+        ],
+        "is the mask used?": wanted[0],
+        "a score of 0 still has a weight: are masked scores minus infinity?": [
+            [2 / 3, 2 / 3, *three],
+            wanted[0][1],
+        ],
+    }
+    suspects = {hint: torch.tensor([rows]) for hint, rows in suspects.items()}
+    masked = attention(x, memory, torch.tensor([False, True, False]))
+    expect_close("and with the second frame alone", masked, [[[0.0, 2, 2, 0]] * 2], suspects)
+
+
+# %% tags=["check"]
+with check("7.4-layer-by-hand", "two places of width 2, where every norm gives 1 and -1"):
+    layer, one = DecoderLayer(2, 1, 2), torch.eye(2)
+    weights = {name: torch.zeros_like(x) for name, x in layer.state_dict().items()}
+    for part in ("self_attention", "cross_attention"):  # queries and keys of 0: plain averages
+        weights |= {f"{part}.value.weight": one, f"{part}.out.weight": one}
+    weights |= {f"norm_{part}.weight": torch.ones(2) for part in ("self", "cross", "feed_forward")}
+    load_decoder_layer(layer, weights | {"expand.weight": one, "contract.weight": 2 * one})
+    expect_equal("causal_mask(2)", causal_mask(2).tolist(), [[True, False], [True, True]])
+    y, memory = torch.tensor([[[3.0, 1], [0, 2]]]), torch.tensor([[[1.0, 0], [5, 5]]])
+    # (3, 1) + (1, -1) + (1, 0) + 2 (1, 0), and (0, 2) + (0, 0) + (1, 0) + 2 (0, 1)
+    suspects = {
+        "does the self-attention get the causal mask?": [[6.0, 1], [1, 4]],
+        "does the cross-attention get the mask of the memory's padding?": [[9.0, 2.5], [3, 6.5]],
+        "pre-norm: the input of each sublayer is normalized, not the sum": [[4.0, -1], [0, 3]],
+        "does each sublayer have a residual connection (y + …)?": [[3.0, 0], [3, 0]],
+        "is there a ReLU between the two linear layers?": [[7.0, -2], [-1, 4]],
+        "is the text normalized before the feed-forward network?": [[15.0, 0], [3, 6]],
+        "the sum itself goes on: is it normalized?": [[1.0, -1], [-1, 1]],
+        "is it y + …, and not norm(y) + …?": [[5.0, -2], [0, 3]],
+        "are the keys and values of the self-attention normalized, too?": [[9.0, 2], [2.5, 5.5]],
+    }
+    suspects = {hint: torch.tensor([rows]) for hint, rows in suspects.items()}
+    found = layer(y, memory, torch.tensor([[True, False]]))
+    expect_close("layer(y, memory, valid)", found, [[[7.0, 0], [1, 4]]], suspects, atol=1e-2)
 check_values("7.4-mask-values", causal_mask)
 check_values("7.4-cross-values", CrossAttention, load_cross_attention)
 check_values("7.4-layer-values", DecoderLayer, load_decoder_layer)
@@ -667,11 +749,11 @@ check_values("7.5-loss-values", smoothed_loss)
 # there, and those of the two yellow boxes sum to 15. Dashed arrows are skips over a blank; in the
 # trellis of "aa" there are none.
 #
-# **Contract.** `collapse(path)`: int tensor (T,) → list of ints. `frames_needed(text)`: int tensor
-# (U,) → int, the smallest number of frames of a path for it. `ctc_loss(log_p, text)`:
-# log-probabilities (T, V), text (U,) of 1 or more symbols → a tensor with one number, $-\ln
-# p(\text{text})$ in nats, in the dtype of log_p; infinity if there are too few frames.
-# `F.ctc_loss`, `nn.CTCLoss` and torchaudio's alignment functions do not count as an answer.
+# **Contract.** `collapse(path)`: int tensor (T,) → the symbols of its text, a list or a tensor.
+# `frames_needed(text)`: int tensor (U,) → the smallest number of frames of a path for it.
+# `ctc_loss(log_p, text)`: log-probabilities (T, V), text (U,) of 1 or more symbols → a tensor with
+# one number, $-\ln p(\text{text})$ in nats, in the dtype of log_p; infinity if there are too few
+# frames. `F.ctc_loss`, `nn.CTCLoss` and torchaudio's alignment functions do not count as an answer.
 
 # %%
 diagram("ctc_trellis")
@@ -732,7 +814,10 @@ with check("7.6-ctc-by-hand", "CTC agrees with pencil and paper"):
     expect_equal("frames_needed(1 1 2)", frames_needed(torch.tensor([1, 1, 2])), 4, hint)
     log_p = torch.tensor([[0.6, 0.4]] * 2).log()
     p = (-ctc_loss(log_p, torch.tensor([1]))).exp()
-    expect_close("the probability of 'a'", p, torch.tensor(0.64))
+    suspects = {
+        "the first frame is in alpha already: does the loop start at the second?": 0.688,
+    }
+    expect_close("the probability of 'a'", p, torch.tensor(0.64), suspects)
 check_values("7.6-collapse-values", collapse)
 check_values("7.6-needed-values", frames_needed)
 check_values("7.6-ctc-values", ctc_loss)
@@ -842,7 +927,7 @@ check_values("7.7-greedy-values", greedy)
 #
 # **Contract.** `beam_search(step, width, longest, length_weight=0.0)`: `step` maps symbols
 # (n, U), each row beginning with the start, to log-probabilities (n, V), n ≤ width → (text, score):
-# the best ended text as a list without start and end, and its score as a float. After `longest`
+# the best ended text, its symbols without start and end, and its score. After `longest`
 # symbols, the end included, the search stops; unfinished texts are considered only if no text has
 # ended. It raises a ValueError if width is below 1. `joint_step(step, prefix_scores, weight)`:
 # `prefix_scores(g)` takes a tuple of symbols, without the start, and returns a tensor (V,): $\psi$

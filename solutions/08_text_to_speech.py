@@ -177,10 +177,18 @@ with check("8.2-regulate-by-hand", "two texts of three phonemes"):
     x = torch.tensor([[[1.0], [2], [3]], [[4.0], [5], [6]]])
     y, valid = regulate(x, torch.tensor([[2, 0, 1], [1, 3, 0]]))
     rows = [[[1.0], [1], [3], [0]], [[4.0], [5], [5], [5]]]
-    suspects = {"is the padding zero?": torch.tensor([[[1.0], [1], [3], [3]], rows[1]])}
+    suspects = {"frames 0 to T - 1 are valid: is frame T, too?": [[True] * 4, [True] * 4]}
+    expect_equal("valid", valid.tolist(), [[True, True, True, False], [True] * 4], suspects)
+    late = [[[1.0], [1], [1], [0]], [[4.0], [4], [5], [5]]]
+    suspects = {
+        "is the padding zero?": torch.tensor([[[1.0], [1], [3], [3]], rows[1]]),
+        "a phoneme that ends at frame 1 lasts to frame 0: is it >=, or >?": torch.tensor(late),
+    }
     expect_close("y", y, rows, suspects)
-    expect_equal("valid", valid.tolist(), [[True, True, True, False], [True] * 4])
-    suspects = {"scale first, then add one half": [[16, 1, 7]]}
+    suspects = {
+        "scale first, then add one half": [[16, 1, 7]],
+        "a duration of 0 stays 0: are durations clamped to 1?": [[15, 1, 6]],
+    }
     longer = paced(torch.tensor([[5, 0, 2]]), 3).tolist()
     expect_equal("paced([[5, 0, 2]], 3)", longer, [[15, 0, 6]], suspects)
     suspects = {"are halves rounded up?": [[6, 0, 3]], "round, do not cut off": [[6, 0, 2]]}
@@ -309,7 +317,52 @@ with check("8.3-durations-by-hand", "ln 2 and ln 9 are 1 and 8 frames"):
     suspects = {"at least 1 frame": [[0, 0, 0]], "padding has 0 frames": [[1, 1, 1]]}
     expect_equal("frames_from, too short", short, [[1, 1, 0]], suspects)
     loss = duration_loss(logs, torch.tensor([[1, 8, 99]]), valid)
-    expect_close("duration_loss of the right durations", loss, 0.0)
+    squares = math.log(2) ** 2 + math.log(9 / 8) ** 2
+    suspects = {"the target is ln(d + 1): is it ln(d)?": torch.tensor(squares / 2)}
+    expect_close("duration_loss of the right durations", loss, 0.0, suspects)
+
+
+# %% tags=["check"]
+def normed(*row):
+    """A row without its mean, divided by its deviation, plus the bias of 1 below."""
+    return F.layer_norm(torch.tensor(row).float(), (4,)) + 1
+
+
+with check("8.3-block-by-hand", "three frames, of which one is padding"):
+    block, one, zeros = FftBlock(4, 1, 1, 3, 0.0), torch.eye(4), torch.zeros(4)
+    # attention adds the mean of the valid frames; the first convolution reads feature 0
+    kernel = torch.zeros(1, 4, 3)
+    kernel[0, 0] = torch.tensor([3.0, 1, 2])  # of the frame before, this one, the one after
+    qkv = {"weight": torch.cat([torch.zeros(8, 4), one]), "bias": torch.zeros(12)}
+    weights = {"qkv": qkv, "out": {"weight": one, "bias": zeros}}
+    weights |= {"expand": {"weight": kernel, "bias": torch.zeros(1)}}
+    weights |= {"contract": {"weight": one[:, :1, None], "bias": zeros}}  # adds to feature 0
+    for part, bias in (("attention", zeros), ("convolution", zeros + 1)):
+        weights[f"norm_{part}"] = {"weight": torch.ones(4), "bias": bias}
+    load_block(block, weights)
+    x = torch.tensor([[[2.0, 2, -2, -2], [-2, -2, 2, 2], [6, -6, 6, -6]]])
+    y = block(x, torch.tensor([[True, True, False]]))[0]
+    # the mean of two frames is 0, norms give ±1, and the kernel 1 - 2 = -1 and 3 - 1 = 2
+    first, second = normed(1, 1, -1, -1), normed(-1 + 2, -1, 1, 1)
+    suspects = {
+        "is the padding zero in the end?": torch.stack([first, second, zeros + 1]),
+        "the convolution reads padding, too: is it zero in front of it?": torch.stack(
+            [first, normed(-1 + 4, -1, 1, 1), zeros]
+        ),
+        "is the input added to the convolutions?": torch.stack(
+            [zeros + 1, normed(2, 0, 0, 0), zeros]
+        ),
+        "is there a ReLU between the convolutions?": torch.stack(
+            [normed(1 - 1, 1, -1, -1), second, zeros]
+        ),
+        "a kernel reads as many frames before as after: is it padded on both sides?": torch.stack(
+            [normed(1 + 2, 1, -1, -1), normed(-1, -1, 1, 1), zeros]
+        ),
+        "does the second residual connection start at the input?": torch.stack(
+            [first, normed(-2 + 2, -2, 2, 2), zeros]
+        ),
+    }
+    expect_close("block(x, valid)", y, torch.stack([first, second, zeros]), suspects, atol=1e-3)
 check_values("8.3-durations-predicted", duration_loss, frames_from)
 check_values("8.3-block-count", FftBlock)
 check_values("8.3-block-values", FftBlock, load_block)
@@ -480,14 +533,18 @@ with check("8.4-stop-by-hand", "shift and stop of two utterances"):
         "the last step of 3 is number 2": torch.tensor([[0.0, 0, 0], [0, 0, 1]]),
     }
     expect_close("stop_targets([3, 2], 3)", stops, [[0.0, 0, 1], [0, 1, 0]], suspects)
-    # a logit of 0 costs ln 2: three usual steps, and two last ones that count five times
+    # three usual steps at ln 2 each, two last ones at 2 ln 2 each, which count five times
     valid, each = torch.tensor([[True] * 3, [True, True, False]]), math.log(2)
     suspects = {
-        "do last steps count `weight` times, and is the sum divided by the number of steps?": each,
-        "padding does not count": 14 / 6 * each,
+        "do last steps count `weight` times?": 7 / 5 * each,
+        "is the sum divided by the number of steps, and not by the weights?": 23 / 13 * each,
+        "the weight belongs to the last steps: does it weigh the others?": 19 / 5 * each,
+        "the weight belongs to the last steps: does it weigh all?": 35 / 5 * each,
+        "padding does not count": 24 / 6 * each,
     }
-    loss = stop_loss(torch.zeros(2, 3), torch.tensor([[0.0, 0, 1], [0, 1, 0]]), valid)
-    expect_close("stop_loss of logits of 0", loss, 13 / 5 * each, suspects)
+    ends = torch.tensor([[0.0, 0, 1], [0, 1, 0]])
+    loss = stop_loss(-math.log(3) * ends, ends, valid)  # -ln sigmoid(-ln 3) = 2 ln 2
+    expect_close("stop_loss", loss, 23 / 5 * each, suspects)
 
 # %% tags=["check"]
 check_values("8.4-shift-values", shifted)

@@ -300,7 +300,8 @@ def measure_fair(results: Mapping[str, Any], f: int, t: int, keep: int) -> Measu
         most = math.comb(t, 2) * f if name == "structured" else DRAWS // 2
         enough = _different(results[f"places that {name} kept"]) >= most
         yield f"does {name} keep any places together, not neighbors alone?", enough
-    yield "does a gradient of structured(x) reach x?", results["the gradient of structured(x)"]
+    for name in shares:
+        yield f"does a gradient of {name}(x) reach x?", results[f"the gradient of {name}(x)"]
 
 
 @trial(
@@ -319,6 +320,8 @@ def patchout_fair(draw, f, t, keep, structured, unstructured):
     yield "places that unstructured kept", torch.cat(kept)
     x = draw(1, 2, f, t).requires_grad_()
     yield "the gradient of structured(x)", bool(structured(x, 1, 2, generator).requires_grad)
+    y = unstructured(x.flatten(2).mT, keep, generator)
+    yield "the gradient of unstructured(x)", bool(y.requires_grad)
 
 
 # 6.6
@@ -563,6 +566,7 @@ def groups_values(draw, D, factor, groups):
 def _people(draw: Draw, classes: int, speakers: int) -> tuple[Tensor, list[str]]:
     """Each speaker says each class up to three times, in a mixed order."""
     pairs = [(label, f"id{who}") for label in range(classes) for who in range(speakers)]
+    pairs += [(label, f"id{speakers}") for label in range(1, classes)]  # but one speaker not all
     pairs = [pair for at, pair in enumerate(pairs) for _ in range(1 + at % 3)]
     order = draw(len(pairs)).argsort().tolist()
     return torch.tensor([pairs[at][0] for at in order]), [pairs[at][1] for at in order]
