@@ -150,19 +150,19 @@ def restart_values(draw, N, D, K, floor, restart):
 def measure_restart(results: Mapping[str, Any], N: int, K: int) -> Measured:
     rows = torch.as_tensor(plain(results["rows"])).reshape(-1, K)
     yield "restarts on something else than a row", int(((rows < 0) | (rows >= N)).sum())
-    counts = rows.flatten().clamp(0, N - 1).bincount(minlength=N)
-    yield "is the last row ever drawn?", bool(counts[-1])
-    p = torch.full((N,), 1 / N)
-    yield "rows that are drawn too often or too rarely", _beyond(counts, p, rows.numel())
-    same_rows = (rows == rows[:, :1]).all(1).double().mean()
-    yield "do all dead codes always begin at the same row?", bool(same_rows > 0.5)
-    paired = (rows.sort(dim=1).values.diff(dim=1) == 0).any()
-    yield "do two dead codes ever begin at the same row?", bool(paired)
     again = results["the same seed"]
     yield "the same seed: is it the same draw?", bool(again[0] == again[1])
     yield "another seed: is it always the same draw?", all(one == again[0] for one in again[2:])
     free = results["no seed"]
     yield "without a generator: is it always the same draw?", all(one == free[0] for one in free)
+    same_rows = (rows == rows[:, :1]).all(1).double().mean()
+    yield "do all dead codes always begin at the same row?", bool(same_rows > 0.5)
+    paired = (rows.sort(dim=1).values.diff(dim=1) == 0).any()
+    yield "do two dead codes ever begin at the same row?", bool(paired)
+    counts = rows.flatten().clamp(0, N - 1).bincount(minlength=N)
+    yield "is the last row ever drawn?", bool(counts[-1])
+    p = torch.full((N,), 1 / N)
+    yield "rows that are drawn too often or too rarely", _beyond(counts, p, rows.numel())
 
 
 @trial("9.4", public={"N": 5, "K": 4}, hidden={"N": 7, "K": 3}, measure=measure_restart)
