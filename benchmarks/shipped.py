@@ -36,10 +36,9 @@ from kws.inference.stream_evaluation import (
     score_recordings,
 )
 from kws.inference.streaming import posteriors
-from kws.inference.trained import Trained
 from kws.metrics import Proportion
 from kws.models.counts import count_parameters
-from kws.training.checkpoint import SHIPPED, read_checkpoint
+from kws.training.checkpoint import SHIPPED, Trained, read_checkpoint
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 RATIOS = (-100, 8, 14, 20, 26, 32, 100)  # dB: borders of the table of noise

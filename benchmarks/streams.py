@@ -36,8 +36,8 @@ from kws.inference.stream_evaluation import (
     score_recordings,
 )
 from kws.inference.streaming import ListeningTime, listen
-from kws.inference.trained import Trained, load_model
 from kws.metrics import percent
+from kws.training.checkpoint import Trained, load_model
 from kws.training.loop import fit
 from kws.training.recipe import load_recipe
 from kws.training.splits import load_splits

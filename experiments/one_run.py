@@ -20,11 +20,10 @@ from kws.device import choose_device
 from kws.errors import UsageError
 from kws.files import locked
 from kws.inference.evaluate import Evaluation, evaluate, load_split
-from kws.inference.trained import load_model
 from kws.models.counts import count_parameters
 from kws.parallel import cores
 from kws.training.batches import Split, steps_per_epoch
-from kws.training.checkpoint import read_checkpoint
+from kws.training.checkpoint import load_model, read_checkpoint
 from kws.training.classification import fingerprint
 from kws.training.history import History
 from kws.training.loop import fit

@@ -143,14 +143,9 @@ def word_error_rate(references, hypotheses):
 # %% tags=["check"]
 with check("7.1-edits-by-hand", "the edits agree with pencil and paper"):
     true, written = ["seven", "one", "two"], ["seven", "two", "two", "three"]
-    suspects = {
-        "of equally short ways, take the one with the fewest gaps": (0, 1, 2),
-        "which of the two sequences is the reference?": (1, 1, 0),
-    }
-    expect_equal("count_edits(…)", tuple(count_edits(true, written)), (1, 0, 1), suspects)
+    expect_equal("count_edits(…)", tuple(count_edits(true, written)), (1, 0, 1))
     rate = word_error_rate(["seven one two", "nine"], ["seven two two three", "nine"])
-    hint = "divide the sum of the errors by the sum of the words, once"
-    expect_equal("word_error_rate(…)", rate, 0.5, {hint: 1 / 3})
+    expect_equal("word_error_rate(…)", rate, 0.5)
 check_values("7.1-edits-values", count_edits)
 check_values("7.1-rate-values", word_error_rate)
 
@@ -242,9 +237,8 @@ def load_subsampling(module, weights):
 
 # %% tags=["check"]
 with check("7.2-subsampling-by-hand", "frames, mask and padding agree with pencil and paper"):
-    suspects = {"a quarter, rounded up: (n + 1) // 2, twice": [0, 1, 1, 36]}
     frames = [subsampled(n) for n in (1, 4, 5, 145)]
-    expect_equal("subsampled(n) for 1, 4, 5, 145", frames, [1, 1, 2, 37], suspects)
+    expect_equal("subsampled(n) for 1, 4, 5, 145", frames, [1, 1, 2, 37])
     mel, valid = torch.randn(2, 13, 8), torch.arange(13) < torch.tensor([[13], [6]])
     x, real = ConvSubsampling(8, 5, channels=3)(mel, valid)
     expect_equal("the shape of x", tuple(x.shape), (2, 4, 5))
@@ -341,17 +335,14 @@ def attend_2d(q, k, v, valid=None):
 # %% tags=["check"]
 with check("7.3-attention-by-hand", "attention in both directions agrees with pencil and paper"):
     zero, v = torch.zeros(1, 1, 2, 2), torch.tensor([[[[1.0, 3], [5, 7]]]])
-    suspects = {
-        "is the result over frequency transposed back?": [[[[3.0, 5], [3, 5]], [[2, 6], [2, 6]]]]
-    }
-    expected = [[[[3.0, 5], [3, 5]], [[2, 2], [6, 6]]]]
-    expect_close("attend_2d(zero, zero, v)", attend_2d(zero, zero, v), expected, suspects)
+    # a score of ln 3 and three of 0, over time and over frequency: weights 3/4 and 1/4, or 1/2
+    q = torch.tensor([[[[2**0.5 * math.log(3), 0], [0, 0]]]])
+    k = torch.tensor([[[[1.0, 0], [0, 0]]]])
+    expected = [[[[2.0, 4], [3, 5]], [[1.5, 2], [5.5, 6]]]]
+    expect_close("attend_2d(q, k, v)", attend_2d(q, k, v), expected)
     valid = torch.tensor([[True, False]])
     expected = [[[[1.0, 3], [0, 0]], [[2, 2], [0, 0]]]]
-    left = torch.tensor([[[[1.0, 3], [1, 3]], [[2, 2], [0, 0]]]])
-    suspects = {"padded frames of the output are zero": left}
-    padded = attend_2d(zero, zero, v, valid)
-    expect_close("the same with one frame padded", padded, expected, suspects)
+    expect_close("the same with one frame padded", attend_2d(zero, zero, v, valid), expected)
 check_values("7.3-attention-values", attend_2d)
 check_values("7.3-attention-padding", attend_2d)
 
@@ -521,21 +512,11 @@ def load_decoder_layer(module, weights):
 # %% tags=["check"]
 with check("7.4-mask-by-hand", "the causal mask agrees with pencil and paper"):
     mask = [[True, False, False], [True, True, False], [True, True, True]]
-    suspects = {
-        "is it transposed? A place attends to earlier places": [
-            list(r) for r in zip(*mask, strict=True)
-        ],
-        "a place attends to itself: the first one has no other": [
-            [False, False, False],
-            [True, False, False],
-            [True, True, False],
-        ],
-    }
-    expect_equal("causal_mask(3)", causal_mask(3).tolist(), mask, suspects)
+    expect_equal("causal_mask(3)", causal_mask(3).tolist(), mask)
 
 
 # %% tags=["check"]
-with check("7.4-cross-by-hand", "two heads, and matrices that only double the output"):
+with check("7.4-layer-by-hand", "two heads, and a layer, of matrices that change next to nothing"):
     attention, a = CrossAttention(4, 2), 2**0.5 * math.log(3)
     weights = {}
     for part, times in (("query", 1), ("key", 1), ("value", 1), ("out", 2)):
@@ -544,50 +525,11 @@ with check("7.4-cross-by-hand", "two heads, and matrices that only double the ou
     # features 0 and 1 are of head 1, 2 and 3 of head 2; weights are 3 : 1 : 1 or 1 : 1 : 1
     x = torch.tensor([[[a, 0.0, a, 0], [0, a, 0, 0]]])
     memory = torch.tensor([[[1.0, 0, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0]]])
-    three, root, width = [1.2, 0.4], 3**2**0.5, 3**0.5**0.5
-    far = [2 * root / (root + 2), 2 / (root + 2)]
-    near = [2 * width / (width + 2), 2 / (width + 2)]
-    suspects = {
-        "are the scores divided by the root of K?": [[*far, *far], [*far[::-1], 2 / 3, 2 / 3]],
-        "K is the width of one head: is it the root of D?": [
-            [*near, *near],
-            [*near[::-1], 2 / 3, 2 / 3],
-        ],
-        "a reshape alone mixes places and heads: do you split the features, then transpose?": [
-            [1.2, 0.8, 2 / 3, 0],
-            [1.2, 0.8, 2 / 3, 0],
-        ],
-        "transpose the axes back before you join the heads": [
-            [*three, *three[::-1]],
-            [*three, 2 / 3, 2 / 3],
-        ],
-        "does the softmax run over the keys, the last axis?": [
-            [1.5, 0.5, 1.5, 1],
-            [0.5, 1.5, 0.5, 1],
-        ],
-        "is the output layer applied?": [[0.6, 0.2, 0.6, 0.2], [0.2, 0.6, 1 / 3, 1 / 3]],
-    }
-    suspects = {hint: torch.tensor([rows]) for hint, rows in suspects.items()}
-    wanted = [[[*three, *three], [*three[::-1], 2 / 3, 2 / 3]]]
-    expect_close("attention(x, memory)", attention(x, memory), wanted, suspects)
-    suspects = {
-        "the mask is True where a place may look: is it upside down?": [
-            [1.5, 0, 0, 1],
-            [1, 0, 0, 1],
-        ],
-        "is the mask used?": wanted[0],
-        "a score of 0 still has a weight: are masked scores minus infinity?": [
-            [2 / 3, 2 / 3, *three],
-            wanted[0][1],
-        ],
-    }
-    suspects = {hint: torch.tensor([rows]) for hint, rows in suspects.items()}
+    wanted = [[[1.2, 0.4, 1.2, 0.4], [0.4, 1.2, 2 / 3, 2 / 3]]]
+    expect_close("attention(x, memory)", attention(x, memory), wanted)
     masked = attention(x, memory, torch.tensor([False, True, False]))
-    expect_close("and with the second frame alone", masked, [[[0.0, 2, 2, 0]] * 2], suspects)
-
-
-# %% tags=["check"]
-with check("7.4-layer-by-hand", "two places of width 2, where every norm gives 1 and -1"):
+    expect_close("and with the second frame alone", masked, [[[0.0, 2, 2, 0]] * 2])
+    # the layer: two places of width 2, where every norm gives 1 and -1
     layer, one = DecoderLayer(2, 1, 2), torch.eye(2)
     weights = {name: torch.zeros_like(x) for name, x in layer.state_dict().items()}
     for part in ("self_attention", "cross_attention"):  # queries and keys of 0: plain averages
@@ -597,20 +539,8 @@ with check("7.4-layer-by-hand", "two places of width 2, where every norm gives 1
     expect_equal("causal_mask(2)", causal_mask(2).tolist(), [[True, False], [True, True]])
     y, memory = torch.tensor([[[3.0, 1], [0, 2]]]), torch.tensor([[[1.0, 0], [5, 5]]])
     # (3, 1) + (1, -1) + (1, 0) + 2 (1, 0), and (0, 2) + (0, 0) + (1, 0) + 2 (0, 1)
-    suspects = {
-        "does the self-attention get the causal mask?": [[6.0, 1], [1, 4]],
-        "does the cross-attention get the mask of the memory's padding?": [[9.0, 2.5], [3, 6.5]],
-        "pre-norm: the input of each sublayer is normalized, not the sum": [[4.0, -1], [0, 3]],
-        "does each sublayer have a residual connection (y + …)?": [[3.0, 0], [3, 0]],
-        "is there a ReLU between the two linear layers?": [[7.0, -2], [-1, 4]],
-        "is the text normalized before the feed-forward network?": [[15.0, 0], [3, 6]],
-        "the sum itself goes on: is it normalized?": [[1.0, -1], [-1, 1]],
-        "is it y + …, and not norm(y) + …?": [[5.0, -2], [0, 3]],
-        "are the keys and values of the self-attention normalized, too?": [[9.0, 2], [2.5, 5.5]],
-    }
-    suspects = {hint: torch.tensor([rows]) for hint, rows in suspects.items()}
     found = layer(y, memory, torch.tensor([[True, False]]))
-    expect_close("layer(y, memory, valid)", found, [[[7.0, 0], [1, 4]]], suspects, atol=1e-2)
+    expect_close("layer(y, memory, valid)", found, [[[7.0, 0], [1, 4]]], atol=1e-2)
 check_values("7.4-mask-values", causal_mask)
 check_values("7.4-cross-values", CrossAttention, load_cross_attention)
 check_values("7.4-layer-values", DecoderLayer, load_decoder_layer)
@@ -704,9 +634,7 @@ def smoothed_loss(logits, wanted, smoothing):
 with check("7.5-shift-by-hand", "inputs and wanted symbols agree with pencil and paper"):
     inputs, wanted = shift([torch.tensor([7, 5]), torch.tensor([9])])
     expect_equal("inputs", inputs.tolist(), [[SOS, 7, 5], [SOS, 9, EOS]])
-    missing = [[7, 5, -100], [9, -100, -100]]
-    hint = {"is the end wanted after the last letter?": missing}
-    expect_equal("wanted", wanted.tolist(), [[7, 5, EOS], [9, EOS, -100]], hint)
+    expect_equal("wanted", wanted.tolist(), [[7, 5, EOS], [9, EOS, -100]])
     logits = torch.tensor([[[0.0, math.log(3)], [5, 5]]])
     loss = smoothed_loss(logits, torch.tensor([[1, -100]]), 0.2)
     expected = 0.9 * math.log(4 / 3) + 0.1 * math.log(4)
@@ -807,17 +735,13 @@ def ctc_loss(log_p, text):
 
 # %% tags=["check"]
 with check("7.6-ctc-by-hand", "CTC agrees with pencil and paper"):
-    suspects = {"merge repeated symbols first, then remove blanks": [3, 4]}
     path = torch.tensor([0, 3, 3, 0, 3, 4])
-    expect_equal("collapse(0 3 3 0 3 4)", collapse(path), [3, 3, 4], suspects)
-    hint = {"equal neighbors need a blank between them": 3}
-    expect_equal("frames_needed(1 1 2)", frames_needed(torch.tensor([1, 1, 2])), 4, hint)
-    log_p = torch.tensor([[0.6, 0.4]] * 2).log()
+    expect_equal("collapse(0 3 3 0 3 4)", collapse(path), [3, 3, 4])
+    expect_equal("frames_needed(1 1 2)", frames_needed(torch.tensor([1, 1, 2])), 4)
+    log_p = torch.tensor([[0.6, 0.4], [0.8, 0.2], [0.5, 0.5]]).log()
     p = (-ctc_loss(log_p, torch.tensor([1]))).exp()
-    suspects = {
-        "the first frame is in alpha already: does the loop start at the second?": 0.688,
-    }
-    expect_close("the probability of 'a'", p, torch.tensor(0.64), suspects)
+    paths = 0.16 + 0.06 + 0.24 + 0.04 + 0.06 + 0.04  # a.., .a., ..a, aa., .aa, aaa
+    expect_close("the probability of 'a' in three frames", p, torch.tensor(paths))
 check_values("7.6-collapse-values", collapse)
 check_values("7.6-needed-values", frames_needed)
 check_values("7.6-ctc-values", ctc_loss)
@@ -895,12 +819,8 @@ def counting(symbols):
 
 
 with check("7.7-greedy-by-hand", "each row stops at its own end"):
-    suspects = {
-        "do all rows stop at the first end? Each has its own": [[], [3], [3], [3]],
-        "is the end left out?": [[2], [3, 2], [3, 4, 2], [3, 4, 5]],
-    }
     found = greedy(counting, 4, longest=3)
-    expect_equal("greedy(counting, 4, longest=3)", found, [[], [3], [3, 4], [3, 4, 5]], suspects)
+    expect_equal("greedy(counting, 4, longest=3)", found, [[], [3], [3, 4], [3, 4, 5]])
 check_values("7.7-greedy-values", greedy)
 
 # %% [markdown]
@@ -1005,11 +925,8 @@ def two_ways(symbols):
 
 with check("7.8-beam-by-hand", "a beam finds what greedy search misses"):
     for width, text, p in ((1, [3], 0.2), (2, [4], 0.4)):
-        suspects = {"is the argument width used?": [3]}
         found, score = beam_search(two_ways, width, longest=2)
-        expect_equal(
-            f"beam_search(two_ways, {width}, 2)", found, text, suspects if width > 1 else {}
-        )
+        expect_equal(f"beam_search(two_ways, {width}, 2)", found, text)
         expect_close("its probability", torch.tensor(score).exp(), torch.tensor(p))
 check_values("7.8-beam-values", beam_search)
 check_values("7.8-beam-widths", beam_search)

@@ -267,8 +267,7 @@ def state_of(trained):
 def untrained():
     """`untrained("model.name=gru", labels=(…))`: a small model with random weights, as loaded."""
     from kws.audio.normalize import Normalizer
-    from kws.inference.trained import Trained
-    from kws.training.model import new_model
+    from kws.training.checkpoint import Trained, new_model
     from kws.training.recipe import parse_recipe
 
     small = ("model.name=gru", "model.channels=3", "model.hidden_size=5")

@@ -26,9 +26,8 @@ from kws.data.listing import read_listing
 from kws.data.packed import pack_clips
 from kws.data.speakers import load_speakers
 from kws.errors import UsageError
-from kws.inference.trained import Trained, load_model
+from kws.training.checkpoint import Trained, load_model, new_model
 from kws.training.history import read_history
-from kws.training.model import new_model
 from kws.training.recipe import load_recipe, parse_recipe
 from tests.conftest import limited, state_of
 

@@ -10,8 +10,6 @@ from kws.metrics import (
     Z95,
     Proportion,
     accuracy,
-    average_precision,
-    mean_average_precision,
     normal_half_width,
     per_class,
     percent,
@@ -97,49 +95,3 @@ def test_recall_and_precision_of_each_class():
     assert percent(never.recall.value) == percent(never.precision.value) == "–"
     with pytest.raises(ValueError, match="2 labels for a confusion matrix of 3 classes"):
         per_class(confusion_matrix(PREDICTIONS, LABELS, 3), ("a", "b"))
-
-
-def by_definition(scores: list[float], truth: list[bool]) -> float:
-    """Σ (Rₖ − Rₖ₋₁) Pₖ over falling thresholds, counted again at each."""
-    total, before = 0.0, 0.0
-    for threshold in sorted(set(scores), reverse=True):
-        found = [own for score, own in zip(scores, truth, strict=True) if score >= threshold]
-        recall = sum(found) / sum(truth)
-        total, before = total + (recall - before) * sum(found) / len(found), recall
-    return total
-
-
-@pytest.mark.parametrize(
-    ("scores", "truth", "value"),
-    [
-        # by hand, and what scikit-learn 1.5's average_precision_score documents for the first
-        ([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], 5 / 6),
-        ([3, 2, 1], [0, 0, 1], 1 / 3),
-        ([2, 2, 1], [1, 0, 1], 1 / 2 * 1 / 2 + 1 / 2 * 2 / 3),
-        ([1, 1, 1, 1], [1, 0, 0, 0], 1 / 4),
-        ([5, 4, 3], [1, 1, 0], 1),
-    ],
-)
-def test_average_precision_by_hand(scores, truth, value):
-    found = average_precision(torch.tensor(scores).float(), torch.tensor(truth).bool())
-    assert found == pytest.approx(value, abs=1e-12)
-
-
-def test_average_precision_is_its_definition_whatever_the_order_of_equal_scores():
-    generator = torch.Generator().manual_seed(0)
-    for n in (1, 7, 53):
-        scores = torch.randint(0, 11, (n,), generator=generator).float()
-        truth = torch.rand(n, generator=generator) < 0.3
-        truth[0] = True
-        expected = by_definition(scores.tolist(), truth.tolist())
-        for order in (torch.arange(n), torch.randperm(n, generator=generator)):
-            assert average_precision(scores[order], truth[order]) == pytest.approx(expected)
-
-
-def test_the_mean_is_over_classes_that_have_examples():
-    scores = torch.tensor([[3.0, 1, 9], [2, 2, 8], [1, 3, 7]])
-    truth = torch.tensor([[0, 0, 0], [0, 1, 0], [1, 1, 0]]).bool()
-    assert mean_average_precision(scores, truth) == (pytest.approx((1 / 3 + 1) / 2), 2)
-    value, classes = mean_average_precision(scores, torch.zeros(3, 3, dtype=torch.bool))
-    assert math.isnan(value)
-    assert classes == 0

@@ -51,6 +51,7 @@ GRACE = 30.0  # seconds from the wall limit, when the fork is to stop, to the on
 AGAIN = 5.0  # seconds between two reminders to stop
 REFUSED = 2
 PART = 1 << 16
+MANY = 32  # jobs from which on large pages, which take as long as so many forks, are worth it
 PREPARING, GRADING = "preparing", "grading"  # what `ps` calls the forks
 REPORT_EVERY = 5.0  # seconds between two words to those who wait
 
@@ -159,6 +160,7 @@ class JobServer:
     def __init__(self, control: socket.socket, sandbox: "Sandbox", seed: "Seed"):
         self._control, self._sandbox, self._seed = control, sandbox, seed
         self._jobs: list[_Job] = []
+        self._forks = 0
         self._prepared: dict[tuple[str, bool], _Preparation] = {}
         self._preparing: list[_Preparation] = []
         self._watched = selectors.DefaultSelector()
@@ -265,6 +267,9 @@ class JobServer:
     def _grade(self, job: _Job, asked: dict[str, Any]) -> None:
         job.started, job.wall = time.monotonic(), asked["wall"]
         wait_for_threads()
+        self._forks += 1
+        if self._forks == MANY and linux.LINUX:
+            linux.collapse()
         try:
             job.folder = tempfile.mkdtemp()
             job.pipe, theirs = socket.socketpair()

@@ -1,10 +1,11 @@
-"""The commands `feedback` and `requests`: see `student_folders` and `requests` beside this file."""
+"""The commands `feedback`, `requests` and `leaderboard`, of what is in a graded folder."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from grader.batch.output import Store
 from grader.batch.requests import answer_requests
 from grader.batch.student_folders import release_feedback
 
@@ -32,6 +33,17 @@ def requests(
         print(line)
 
 
+def leaderboard(graded: Annotated[Path, GRADED] = Path("graded")) -> None:
+    """Rank students by the share of hidden examples that they reach, each with its interval.
+
+    Each hand-in that was measured is a look; `[leaderboard]` in course.toml limits their number,
+    and has the names that students chose. It writes GRADED/leaderboard.html for them.
+    """
+    for line in Store(graded).write_leaderboard():
+        print(line)
+
+
 def register(app: typer.Typer) -> None:
     app.command()(feedback)
     app.command()(requests)
+    app.command()(leaderboard)

@@ -28,7 +28,7 @@ from grader.submission import read_submissions
 from grader.submission.contents import Submission
 from grader.submission.outputs import MAX_NOTEBOOK
 from grader.submission.written_cells import find_answers
-from kws.course.todos import is_todo
+from kws.course.todos import is_todo, statements_in
 
 PART = 1 << 20  # bytes copied at a time
 
@@ -108,7 +108,7 @@ def work_of(submission: Submission, written: Mapping[str, WrittenAnswer]) -> dic
         pieces = [piece for piece in submission.pieces if set(piece.names) & set(task.names)]
         source = "\n\n".join(piece.source for piece in pieces)
         try:
-            if any(map(is_todo, ast.walk(ast.parse(source)))):
+            if any(map(is_todo, statements_in(ast.parse(source)))):
                 continue
             found[task.id] = _work(source, code_grams(source))
         except (SyntaxError, ValueError, RecursionError, MemoryError):

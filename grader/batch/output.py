@@ -12,6 +12,7 @@ OUT/roster.csv                the table of grades of Canvas or Moodle that was t
 OUT/course.toml               the rules of the term
 OUT/gradebook.csv  class.html  similar.html
 OUT/totals.csv                by those rules
+OUT/leaderboard.html          for students, and the looks that it is made of in leaderboard.json
 OUT/canvas.csv or moodle.csv  that table with grades, to import there
 """
 
@@ -34,6 +35,13 @@ from grader.core.outcomes import Report, Verdict
 from grader.core.written import Mark, WrittenAnswer, with_written
 from grader.reports import class_page, gradebook, page
 from grader.reports.course_rules import CourseRules, Grade, read_rules
+from grader.reports.leaderboard import (
+    add_looks,
+    as_table,
+    leaderboard_page,
+    measured_check,
+    read_looks,
+)
 from grader.reports.similar_page import similar_page
 from grader.reports.similarity import Pair, similar_pairs
 from kws.errors import UsageError
@@ -41,6 +49,7 @@ from kws.files import locked, write_bytes, write_text
 
 RELEASED = "released"
 BEFORE, MARKS, ABOUT, ROSTER = "before", "marks.json", "class.json", "roster.csv"
+LOOKS = "leaderboard.json"
 RULES = "course.toml"
 NAMED = ("missing", "names", "unread", "sources", "columns", "when")  # tables in ABOUT
 
@@ -202,6 +211,33 @@ class Store:
     def rules(self) -> CourseRules | None:
         path = self.out / RULES
         return read_rules(path) if path.is_file() else None
+
+    def write_leaderboard(self) -> list[str]:
+        """Add the looks of the reports to those before, and write the page; the lines to print.
+
+        Raises:
+            UsageError: no report has a measured share, or the file of looks is damaged.
+        """
+        path, reports = self.out / LOOKS, self.reports()
+        board = (self.rules() or CourseRules()).leaderboard
+        if not any(measured_check(report) for report in reports):
+            raise UsageError(f"{self.out} has no measured accuracies: grade trained models first")
+        with self.locked():
+            try:
+                looks = read_looks(json.loads(path.read_text("utf-8")) if path.exists() else {})
+            except (OSError, ValueError, AttributeError, TypeError) as error:
+                raise UsageError(
+                    f"{path} cannot be read ({error}): take it from a backup, or remove it to "
+                    "begin with no looks"
+                ) from None
+            refused = add_looks(looks, reports, board.looks)
+            write_text(path, json.dumps(as_table(looks), indent=1, ensure_ascii=False) + "\n")
+            titles = {report.assignment: report.title for report in reports}
+            page = leaderboard_page(looks, titles, board.names, board.looks)
+            write_bytes(self.out / "leaderboard.html", page)
+        late = f"; {refused} measured after their {board.looks} looks were used" if refused else ""
+        students = {student for each in looks.values() for student in each}
+        return [f"students: {len(students)}{late}", f"written: {self.out / 'leaderboard.html'}"]
 
     def grades(
         self, reports: Sequence[Report], when: Mapping[str, Mapping[str, str]]

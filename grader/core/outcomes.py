@@ -80,6 +80,7 @@ class Record:
     share: float = 1.0
     message: str = ""
     hint: str = ""
+    measured: tuple[int, int] | None = None  # how many of how many hidden examples were right
 
     def fact(self, name: str, value: Any) -> None:
         value = _plain(value)
@@ -129,6 +130,7 @@ class CheckResult:
     # of a wrong answer, position -> record of each result that is not ours
     # (`kws.course.compare.Record`): alike where two students made the same mistake
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    measured: tuple[int, int] | None = None  # how many of how many hidden examples were right
     # the student's own code for the task, where no question is known for its mistake
     code: str = ""
 
@@ -192,6 +194,7 @@ class Report:
         for row in table.pop("checks"):
             figures = tuple(Figure(**figure) for figure in row.pop("figures"))
             reason = Reason(row.pop("reason")) if row["reason"] else row.pop("reason")
-            checks.append(CheckResult(**row, reason=reason, figures=figures))
+            measured = tuple(row.pop("measured", None) or ()) or None
+            checks.append(CheckResult(**row, reason=reason, figures=figures, measured=measured))
         weaknesses, repairs = tuple(table.pop("weaknesses")), tuple(table.pop("repairs"))
         return cls(**table, weaknesses=weaknesses, repairs=repairs, checks=tuple(checks))

@@ -16,11 +16,12 @@ from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.answers import Results, exported_cells, load_answers, try_trial
 from grader.authoring.build import solution_scripts
+from grader.course.by_hand import compare_by_hand
 from grader.course.mistakes.mistake import Mistake
 from grader.course.mistakes.planted import edited, planted, solution
 from grader.course.trials import mistaken_answers, our_answers
 from kws.course.compare import COUNTED, Record
-from kws.course.folders import COURSE
+from kws.course.folders import COURSE, task_of
 from kws.course.goldens import FILE, raised
 from kws.course.trial import ATOL, PUBLIC_SEED, RTOL, Trial, all_trials
 from kws.errors import UsageError
@@ -102,34 +103,36 @@ def _is_close(a: Any, b: Any, rtol: float) -> bool:
 
 
 def _tables(number: str) -> dict[str, dict[str, Any]]:
-    reference = our_answers(number)
-    trials = all_trials(number)
+    reference, trials = our_answers(number), all_trials(number)
     expected = {trial.id: _expected(trial, reference) for trial in trials}
+    for check, results in compare_by_hand(number, reference).items():
+        if results and not isinstance(results[-1][1], BaseException):
+            expected[check] = [(what, Record.of(value)) for what, value in results]
     tables: dict[str, dict[str, Any]] = {
-        trial.id: {
-            "after": ASSIGNMENTS[number].task(trial.task).after,
-            "forbidden": ASSIGNMENTS[number].task(trial.task).forbidden,
-            "expected": [[what, record.to_json()] for what, record in expected[trial.id]],
+        check: {
+            "after": ASSIGNMENTS[number].task(task_of(check)).after,
+            "forbidden": ASSIGNMENTS[number].task(task_of(check)).forbidden,
+            "expected": [[what, record.to_json()] for what, record in records],
             "mistakes": [],
         }
-        for trial in trials
+        for check, records in expected.items()
     }
     for position, mistake in enumerate(planted(number).mistakes):
         answers = mistaken_answers(number, position)
         own = [trial for trial in trials if trial.task == mistake.task]
-        seen = False
-        for trial in own:
-            differing = _differing(trial, expected[trial.id], answers)
-            if differing:
-                seen = True
-                tables[trial.id]["mistakes"].append(
-                    {"question": mistake.question, "results": differing}
-                )
-        if own and not seen:
+        found = {trial.id: _differing(trial, expected[trial.id], answers) for trial in own}
+        if own and not any(found.values()):
             raise UsageError(
                 f"{mistake.task}, {mistake.name!r}: no result of the task differs from ours: "
                 f"add an input to kws/course that shows it"
             )
+        for check, results in compare_by_hand(number, answers, mistake.task).items():
+            if check in expected:
+                found[check] = _otherwise(results, expected[check], RTOL, ATOL)
+        for check, differing in found.items():
+            if differing:
+                row = {"question": mistake.question, "results": differing}
+                tables[check]["mistakes"].append(row)
     return tables
 
 
@@ -156,13 +159,19 @@ def _expected(trial: Trial, reference: Mapping[str, Any]) -> list[tuple[str, Rec
 def _differing(
     trial: Trial, expected: list[tuple[str, Record]], answers: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Position -> record of what these answers give otherwise."""
-    results: Results = try_trial(trial, answers, PUBLIC_SEED)
+    results = try_trial(trial, answers, PUBLIC_SEED)
+    return _otherwise(results, expected, trial.rtol, trial.atol)
+
+
+def _otherwise(
+    results: Results, expected: list[tuple[str, Record]], rtol: float, atol: float
+) -> dict[str, Any]:
+    """Position -> record of what these results are otherwise."""
     differing = {}
     for position, (_, value) in enumerate(results):
         if isinstance(value, BaseException):
             differing[str(position)] = raised(value).to_json()
-        elif not expected[position][1].agrees(value, trial.rtol, trial.atol):
+        elif not expected[position][1].agrees(value, rtol, atol):
             differing[str(position)] = Record.of(value).to_json()
     return differing
 

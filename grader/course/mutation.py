@@ -117,7 +117,7 @@ def _named(number: str, mistake: Mistake) -> dict[str, bool]:
             found.append(value)
             raises = isinstance(value, BaseException)
             if raises or not record.agrees(value, trial.rtol, trial.atol):
-                asked["visible"].add(golden.question(found, trial))
+                asked["visible"].add(golden.question(found, trial.rtol, trial.atol))
                 break
         seed = Seed("other code").number(trial.id) % 2**32
         try:

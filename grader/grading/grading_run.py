@@ -62,6 +62,7 @@ def judge(check: Check, error: BaseException | None, record: Record) -> CheckRes
         figures=tuple(record.figures) if earned is not None else (),
         retrain=check.retrain,
         fingerprint=fingerprint,
+        measured=record.measured if earned is not None else None,
     )
 
 

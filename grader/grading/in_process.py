@@ -33,6 +33,8 @@ OPTIONS = (
     "-pno:logging",
     "-pno:faulthandler",
     "-pno:unraisableexception",  # collects garbage at the end, which takes longer than the checks
+    *(f"-pno:{name}" for name in ("legacypath", "pastebin", "setuponly", "setupplan", "stepwise")),
+    *(f"-pno:{name}" for name in ("subtests", "threadexception", "unittest")),
 )
 
 

@@ -70,6 +70,14 @@ class Integrity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Board:
+    """What holds for the leaderboard."""
+
+    looks: Annotated[int, Meta(ge=1, description="a whole number from 1")] = 5
+    names: Mapping[str, str] = field(default_factory=dict)  # student -> name of their choice
+
+
+@dataclass(frozen=True, kw_only=True)
 class CourseRules:
     """All of `course.toml`."""
 
@@ -77,6 +85,7 @@ class CourseRules:
     drop_lowest: NonNegativeInt = 0
     late: Late = field(default_factory=Late)
     integrity: Integrity = field(default_factory=Integrity)
+    leaderboard: Board = field(default_factory=Board)
     assignments: Mapping[str, AssignmentRules] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     # student or group -> assignment -> deadline

@@ -72,7 +72,7 @@ def _evaluate(
     from kws.device import choose_device
     from kws.inference.evaluate import evaluate, load_split, write_evaluation
     from kws.inference.thresholds import parse_thresholds
-    from kws.inference.trained import load_model
+    from kws.training.checkpoint import load_model
 
     chosen, data = choose_device(device), required(data)
     rule = parse_thresholds(thresholds) if thresholds is not None else None
@@ -110,7 +110,7 @@ def evaluate_stream(
         write_stream_evaluation,
     )
     from kws.inference.streaming import ListeningTime, require_streamable
-    from kws.inference.trained import load_model
+    from kws.training.checkpoint import load_model
 
     chosen_device, data = str(choose_device(device)), required(data)
     settings, spent = parse_trigger(trigger), ListeningTime()

@@ -38,7 +38,7 @@ def evaluate(
     Of a speech recognizer: word errors by kind, with the interval over utterances. Of a voice, a
     codec or a prior, without --data: errors of durations, codes in use, perplexity.
     """
-    from kws.inference.trained import KINDS, read_kind
+    from kws.training.checkpoint import KINDS, read_kind
 
     kind = read_kind(run)
     what, measure = KINDS[kind].name, EVALUATIONS[kind]

@@ -32,7 +32,7 @@ def export_speakers(
 ) -> None:
     """Write one graph, or the weights."""
     from kws.inference.export import CHECKED, export_onnx, export_safetensors
-    from kws.inference.trained import load_model
+    from kws.training.checkpoint import load_model
 
     suffix = suffix_of(out, onnx, safetensors)
     out = out or folder_of(run) / f"model{suffix}"
@@ -66,7 +66,7 @@ def export_keywords(
     from kws.data.clips import ClipSplit
     from kws.inference.evaluate import load_split
     from kws.inference.quantize import export_quantized
-    from kws.inference.trained import load_model
+    from kws.training.checkpoint import load_model
 
     if not quantize:
         refuse("an export without --quantize", data=data, resample=resample, partial=partial)
@@ -109,7 +109,7 @@ EXPORTS = {
 @options_of(*EXPORTS.values())
 def export(context: typer.Context, run: Run, **options: Any) -> None:
     """Write a trained model for other programs. Without an option the name's ending decides."""
-    from kws.inference.trained import KINDS, read_kind, require_kind
+    from kws.training.checkpoint import KINDS, read_kind, require_kind
 
     kind = read_kind(run)
     require_kind(run, kind, *EXPORTS)

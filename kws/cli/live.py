@@ -51,7 +51,7 @@ def listen(
     from kws.inference.detector import parse_trigger
     from kws.inference.streaming import ListeningTime, require_streamable
     from kws.inference.streaming import listen as spot
-    from kws.inference.trained import load_model
+    from kws.training.checkpoint import load_model
 
     given = list(sources or ())
     only_run = len(given) == 1 and (Path(given[0]).is_dir() or given[0].endswith(".pt"))

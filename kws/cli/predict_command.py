@@ -13,7 +13,7 @@ from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from kws.inference.predict import Prediction
-    from kws.inference.trained import Trained
+    from kws.training.checkpoint import Trained
 
 
 @app.command("predict")
@@ -47,7 +47,7 @@ def predict(
     from kws.device import choose_device
     from kws.inference.predict import find_recordings
     from kws.inference.predict import predict as label
-    from kws.inference.trained import load_model
+    from kws.training.checkpoint import load_model
 
     if csv is not None and not as_json:
         refuse_given(context, "--csv without --json", "top")

@@ -16,7 +16,7 @@ from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from kws.inference.predict import Prediction
-    from kws.inference.trained import Trained
+    from kws.training.checkpoint import Trained
 
 MOST_LABELS = 12  # of which the counts are printed
 LABELING = ("run", "out", "device", "resample")  # options that --check ignores
@@ -117,7 +117,7 @@ def recordings_of(folder: Path) -> list[Path]:
 
 
 def model_for(task: str, run: Path | None) -> "Trained":
-    from kws.inference.trained import load_model, require_kind
+    from kws.training.checkpoint import load_model, require_kind
 
     if run is None:
         raise UsageError("no model to label with: name a run folder with --run, or --check a file")

@@ -169,10 +169,10 @@ def new_head(
     from kws.audio.normalize import Normalizer
     from kws.files import write_text
     from kws.inference.evaluate import evaluate, load_split
-    from kws.inference.trained import load_model
     from kws.training.batches import evaluation_batches
     from kws.training.checkpoint import (
         checkpoint_of,
+        load_model,
         model_state,
         read_checkpoint,
         save_checkpoint,

@@ -36,10 +36,10 @@ def web(
 
     from kws.data.own_words import spare_corpus
     from kws.data.speech_commands import load_speech_commands
-    from kws.inference.trained import load_model, require_kind
     from kws.inference.web_page import serve as serve_page
     from kws.inference.web_page import write_page
     from kws.training.batches import Batch
+    from kws.training.checkpoint import load_model, require_kind
     from kws.training.new_head import embed
 
     if not serve:

@@ -1,11 +1,22 @@
 """Whether a definition is an answer: is its TODO still there, or is it blank?"""
 
 import ast
+from collections.abc import Iterator
+
+BODIES = ("body", "orelse", "finalbody", "handlers", "cases")  # of a statement
+
+
+def statements_in(node: ast.AST) -> Iterator[ast.AST]:
+    """A statement, or a module, and the statements in it at any depth."""
+    ahead = [node]
+    while ahead:
+        yield (one := ahead.pop())
+        ahead += [each for part in BODIES for each in getattr(one, part, ())]
 
 
 def unanswered(node: ast.AST) -> tuple[int, int]:
     """How many functions in it are not begun, and how many TODOs are left; (0, 0) for an answer."""
-    inside = list(ast.walk(node))
+    inside = list(statements_in(node))
     functions = [n for n in inside if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     blank = [each for each in functions if is_blank(each)]
     todo = [each for each in blank if any(map(is_todo, each.body))]

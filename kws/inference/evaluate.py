@@ -25,9 +25,9 @@ from kws.files import write_text
 from kws.inference.confusion import confusion_matrix
 from kws.inference.detector import NOT_WORDS
 from kws.inference.thresholds import Thresholds, check_labels
-from kws.inference.trained import Trained
 from kws.metrics import ClassScore, Proportion, per_class
 from kws.training.batches import evaluation_batches
+from kws.training.checkpoint import Trained
 from kws.training.recipe import Recipe
 from kws.training.splits import load_speaker_data
 

@@ -32,7 +32,7 @@ from kws.errors import UsageError
 from kws.files import atomic_path, write_bytes
 from kws.inference.onnx_rnn import OPSET, for_onnx
 from kws.inference.onnx_tools import open_session, quiet, require_onnx
-from kws.inference.trained import Trained
+from kws.training.checkpoint import Trained
 from kws.training.recipe import to_toml
 
 TOLERANCE = 1e-4  # largest difference of a logit

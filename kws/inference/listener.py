@@ -25,7 +25,7 @@ from kws.data.embedded.corpus import make_corpus
 from kws.data.embedded.provenance import corpus_folder
 from kws.data.speech_commands import load_speech_commands
 from kws.files import cache_dir
-from kws.inference.trained import Trained, load_model
+from kws.training.checkpoint import Trained, load_model
 from kws.training.loop import fit
 from kws.training.recipe import Augment, Data, Features, Model, Recipe, Train, to_toml
 

@@ -16,7 +16,7 @@ from kws.errors import UsageError
 from kws.inference.attention_maps import attention_weights, panels
 from kws.inference.evaluate import load_split
 from kws.inference.predict import read_segments
-from kws.inference.trained import Trained
+from kws.training.checkpoint import Trained
 from kws.training.history import read_history
 from kws.training.losses import LOSS_NAMES
 from kws.training.recipe import compute_features

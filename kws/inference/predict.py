@@ -16,14 +16,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from kws.audio.features import speaker_log_mel
-from kws.audio.length import pad_or_trim
+from kws.audio.features import pad_or_trim, speaker_log_mel
 from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, read_audio
 from kws.data.features_file import read_features
 from kws.data.listing import AUDIO_SUFFIXES
 from kws.data.speaker_layout import TESTDATA, read_test_names
 from kws.errors import UsageError
-from kws.inference.trained import Trained
+from kws.training.checkpoint import Trained
 
 WINDOW_HOP = CLIP_SAMPLES // 2  # samples, 0.5 s
 FEATURE_SUFFIX = ".pt"

@@ -31,9 +31,9 @@ from kws.files import write_bytes
 from kws.inference.export import export_onnx
 from kws.inference.onnx_tools import open_session, require_onnx
 from kws.inference.streaming import WINDOW_FRAMES
-from kws.inference.trained import Trained, require_kind
 from kws.metrics import Proportion
 from kws.training.batches import Batch, evaluation_batches
+from kws.training.checkpoint import Trained, require_kind
 from kws.training.recipe import compute_features
 
 CALIBRATION_CLIPS = 512  # of the training part, spread evenly over it

@@ -31,8 +31,8 @@ from kws.errors import UsageError
 from kws.files import write_text
 from kws.inference.detector import Detector, Event, Trigger, words_of
 from kws.inference.streaming import ListeningTime, posteriors
-from kws.inference.trained import Trained
 from kws.metrics import Proportion
+from kws.training.checkpoint import Trained
 
 TOLERANCE_MS = 750
 THRESHOLDS = (*(i / 20 for i in range(6, 18)), *(0.86 + i / 50 for i in range(7)), 0.99, 0.995)

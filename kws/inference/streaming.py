@@ -20,7 +20,7 @@ from kws.audio.features import HOP, WINDOW
 from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE
 from kws.errors import UsageError
 from kws.inference.detector import FRAME_MS, Detector, Event, Trigger
-from kws.inference.trained import Trained, require_kind
+from kws.training.checkpoint import Trained, require_kind
 from kws.training.recipe import Features, compute_features
 
 WINDOW_FRAMES = 1 + CLIP_SAMPLES // HOP  # 101, as of a clip

@@ -26,9 +26,8 @@ from kws.data.embedded.phrases import SYMBOLS, numbers_of, speak_phrases
 from kws.data.embedded.provenance import corpus_folder
 from kws.errors import UsageError
 from kws.files import cache_dir
-from kws.inference.trained import require_kind
 from kws.models.fastspeech import FastSpeech, FastSpeechConfig, pad_phonemes
-from kws.training.checkpoint import checkpoint_of, read_checkpoint, weights_of
+from kws.training.checkpoint import checkpoint_of, read_checkpoint, require_kind, weights_of
 from kws.training.recipe import parse_recipe
 from kws.training.synthesis import VoiceSettings, train_fastspeech, voice_data
 from kws.training.voice_run import PROTOCOL, new_voice

@@ -17,9 +17,8 @@ from torch import Tensor
 
 from kws.decoding.sampling import sample
 from kws.errors import UsageError, did_you_mean
-from kws.inference.trained import require_kind
 from kws.models.coded_words import CodedWords
-from kws.training.checkpoint import checkpoint_of, read_checkpoint, weights_of
+from kws.training.checkpoint import checkpoint_of, read_checkpoint, require_kind, weights_of
 from kws.training.codec_run import decode_clips
 from kws.training.prior_run import PROTOCOL, KnownCodec, codec_in, new_prior
 from kws.training.recipe import Recipe, parse_recipe

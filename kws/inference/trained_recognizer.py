@@ -15,12 +15,10 @@ from kws.audio.recordings import read_audio
 from kws.data.transcripts import TranscribedSplit, utterance_features
 from kws.decoding.transcribe import transcribe
 from kws.errors import UsageError
-from kws.inference.trained import require_kind
 from kws.models.speech_gru import AnyRecognizer
 from kws.text.alphabet import Alphabet
 from kws.text.word_errors import WordErrors, word_errors
-from kws.training.checkpoint import checkpoint_of, read_checkpoint
-from kws.training.model import restore_model
+from kws.training.checkpoint import checkpoint_of, read_checkpoint, require_kind, restore_model
 from kws.training.recipe import Recipe
 from kws.training.recognizer_run import PROTOCOL, alphabet_of
 from kws.training.recognizer_steps import require_recognizer

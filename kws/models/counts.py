@@ -21,13 +21,13 @@ from torch import nn
 
 from kws.models import speaker
 from kws.models.bc_resnet import HEAD_KERNEL, STAGE_BLOCKS, BcResNetConfig, widths_of
+from kws.models.classifier import STEM_CHANNELS, STEM_STRIDES
 from kws.models.convs2s import ConvS2sConfig
 from kws.models.ds_cnn import STEM_KERNEL, DsCnnConfig
 from kws.models.gated import GatedCrnnConfig
 from kws.models.keyword_transformer import KeywordTransformerConfig
 from kws.models.patches import count_patches
 from kws.models.recurrent import CrnnConfig, GruConfig, RnnConfig
-from kws.models.sequence_classifier import STEM_CHANNELS, STEM_STRIDES
 from kws.models.spectrogram_transformer import SpectrogramTransformerConfig
 from kws.models.speech_gru import SpeechGruConfig
 from kws.models.speech_transformer import SpeechTransformerConfig, subsampled

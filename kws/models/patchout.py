@@ -3,15 +3,12 @@
 Source: Koutini et al. 2022, "Efficient Training of Audio Transformers with Patchout" (PaSST),
 section 2.2 (https://arxiv.org/abs/2110.05069). Attention is quadratic in the tokens; those that
 are left carry their positions, which therefore have to be added before. One draw holds for the
-whole batch, so that it stays a tensor. Its other ways to save time: patches that do not overlap
-(PaSST-N), which are a stride as long as the patch, and fewer layers (PaSST-L), `every_other`.
-
-Shape letters: B batch   N tokens   D model width   f rows (bands)   t columns (time)
+whole batch, so that it stays a tensor.
 """
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Int
+from torch import Tensor
 
 
 def kept(size: int, dropped: int, generator: torch.Generator | None = None) -> Int[Tensor, "kept"]:
@@ -23,35 +20,3 @@ def kept(size: int, dropped: int, generator: torch.Generator | None = None) -> I
     if not 0 <= dropped < size:
         raise ValueError(f"patchout of {dropped} from {size} leaves nothing: drop fewer")
     return torch.randperm(size, generator=generator)[dropped:].sort().values
-
-
-def structured(
-    x: Float[Tensor, "B D f t"], rows: int, columns: int, generator: torch.Generator | None = None
-) -> Float[Tensor, "B D f2 t2"]:
-    """Drop whole band rows and whole time columns of the grid.
-
-    Raises:
-        ValueError: if none would stay.
-    """
-    rows_kept = kept(x.shape[2], rows, generator)
-    return x[:, :, rows_kept][:, :, :, kept(x.shape[3], columns, generator)]
-
-
-def unstructured(
-    x: Float[Tensor, "B N D"], keep: int, generator: torch.Generator | None = None
-) -> Float[Tensor, "B keep D"]:
-    """Keep `keep` single tokens, wherever they stand.
-
-    Raises:
-        ValueError: if that is none, or more than there are.
-    """
-    return x[:, kept(x.shape[1], x.shape[1] - keep, generator)]
-
-
-def every_other(layers: nn.ModuleList) -> nn.ModuleList:
-    """The layers of a trained stack without its second, fourth …; the last one stays: 12 become 7.
-
-    The layers are the same objects; what is left is trained on.
-    """
-    last = len(layers) - 1
-    return nn.ModuleList(layer for i, layer in enumerate(layers) if i % 2 == 0 or i == last)

@@ -28,10 +28,11 @@ from kws.training.batches import (
     place_split,
     training_batch,
 )
+from kws.training.checkpoint import new_model
 from kws.training.distributed import Team
 from kws.training.history import Row
+from kws.training.initialize import initialize
 from kws.training.losses import LOSS_NAMES, loss_per_example
-from kws.training.model import initialize, new_model
 from kws.training.objective import Batch, Objective, fresh_weights
 from kws.training.other_words import labels_of_parts, split_other_words
 from kws.training.recipe import Recipe

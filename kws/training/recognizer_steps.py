@@ -15,7 +15,7 @@ from kws.models.registry import RECOGNIZERS
 from kws.models.speech_gru import AnyRecognizer, SpeechGru
 from kws.models.speech_transformer import SpeechTransformer, subsampled
 from kws.text.alphabet import Alphabet
-from kws.training.model import new_model
+from kws.training.checkpoint import new_model
 from kws.training.recipe import Recipe
 from kws.training.transcription import joint_loss
 

@@ -17,6 +17,7 @@ from kws.audio.features import (
     mel_filterbank,
     mel_spectrogram,
     mfcc,
+    pad_or_trim,
     speaker_log_mel,
     with_deltas,
 )
@@ -181,3 +182,22 @@ def test_the_gpu_agrees(waveform):
 def test_what_has_no_features_is_refused(call, message):
     with pytest.raises((ValueError, UsageError), match=message):
         call()
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(5, 7), (7, 5), (7, 7)])
+def test_pad_or_trim_keeps_the_left_end(given, wanted):
+    x = torch.arange(1.0, 2 * given + 1).view(2, given)
+    y = pad_or_trim(x, wanted)
+    kept = min(given, wanted)
+    assert y.shape == (2, wanted)
+    assert torch.equal(y[:, :kept], x[:, :kept])
+    assert not y[:, kept:].any()
+
+
+def test_pad_or_trim_makes_one_second_by_default():
+    assert pad_or_trim(torch.zeros(3)).shape == (16_000,)
+
+
+def test_pad_or_trim_refuses_nothing_at_all():
+    with pytest.raises(ValueError, match="num_samples=0"):
+        pad_or_trim(torch.zeros(3), 0)

@@ -9,8 +9,7 @@ import torch
 
 from kws.audio.recordings import write_audio
 from kws.data.protocols import PROTOCOLS
-from kws.inference.trained import Trained
-from kws.training.checkpoint import save_checkpoint
+from kws.training.checkpoint import Trained, save_checkpoint
 from kws.training.history import History
 from tests.conftest import state_of
 

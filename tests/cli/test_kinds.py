@@ -12,8 +12,7 @@ from kws.cli import app, groups
 from kws.cli.evaluation import EVALUATIONS
 from kws.cli.export_command import EXPORTS
 from kws.data.protocols import PROTOCOLS
-from kws.inference.trained import KINDS
-from kws.training.checkpoint import save_checkpoint
+from kws.training.checkpoint import KINDS, save_checkpoint
 from tests.conftest import state_of
 
 OPTIONS = {  # of kws evaluate and kws export, each with a value that it accepts

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kws.audio.recordings import write_audio
-from kws.inference.trained import load_model
+from kws.training.checkpoint import load_model
 
 EAGER = "threshold=0.05,in_a_row=1,smooth_ms=100,refractory_ms=100"
 

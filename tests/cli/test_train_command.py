@@ -5,8 +5,7 @@ import signal
 import pytest
 
 import kws.training.loop
-from kws.inference.trained import load_model
-from kws.training.checkpoint import read_checkpoint, save_checkpoint
+from kws.training.checkpoint import load_model, read_checkpoint, save_checkpoint
 from kws.training.recipe import experiment_groups, load_recipe, recipe_names
 
 SMALL = ["model.channels=[2,3,3]", "model.hidden_size=5", "train.epochs=2", "train.batch_size=64"]

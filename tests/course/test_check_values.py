@@ -8,11 +8,13 @@ import torch
 from torch import nn
 
 from grader.adapters import ASSIGNMENTS
+from grader.course.by_hand import checks_by_hand
 from grader.course.goldens import golden_path, golden_text, is_current
 from grader.course.mistakes.planted import planted
 from grader.course.trials import mistaken_answers, our_answers
 from kws.course.checking import NotStarted, Unmet, check_values, forget_checks, lines_go_to
 from kws.course.compare import Record
+from kws.course.folders import task_of
 from kws.course.trial import all_trials, find_trial
 
 NUMBERS = [number for number in ASSIGNMENTS if all_trials(number)]
@@ -149,10 +151,11 @@ load.__code__ = load.__code__.replace(co_name="load_attention")
 def test_the_goldens_know_the_trials_and_mistakes_that_there_are(number):
     """Their numbers are current too: with them our answers pass, and mistakes are recognized."""
     tables = json.loads(golden_path(number).read_text(encoding="utf-8"))
-    assert list(tables) == [trial.id for trial in all_trials(number)]
+    hand = [check for check in checks_by_hand(number) if check in tables]
+    assert list(tables) == [*(trial.id for trial in all_trials(number)), *hand]
     asked, forbidden = set(), {}
-    for trial_id, table in tables.items():
-        task = find_trial(trial_id).task
+    for check_id, table in tables.items():
+        task = task_of(check_id)
         forbidden[task] = tuple(table["forbidden"])
         asked |= {(task, mistake["question"]) for mistake in table["mistakes"]}
     assert asked == {(m.task, m.question) for m in planted(number).mistakes if m.task in forbidden}

@@ -26,8 +26,8 @@ def test_a_met_check_says_what_holds_and_an_unmet_one_the_fact_and_the_question(
         expect_close("attend(q)", torch.tensor([1.0]), [1.0])
     assert line_of(capsys) == "✓ 2.1-values  attend agrees\n"
     with pytest.raises(Unmet), check("2.1-values", "attend agrees"):
-        expect_close("attend(q)", torch.tensor([1.5]), [1.0], {"no": [9.0], "divided?": [1.5]})
-    shown = "attend(q): got\n  [1.5]\n  expected\n  [1]\n  hint: divided?\n"
+        expect_close("attend(q)", torch.tensor([1.5]), [1.0])
+    shown = "attend(q): got\n  [1.5]\n  expected\n  [1]\n"
     assert line_of(capsys) == f"✗ 2.1-values  {shown}"
 
 
@@ -66,32 +66,29 @@ def test_values_may_differ_by_the_tolerance_only():
 
 
 NAN = float("nan")
-SQUEEZE = "shape (1, 2), expected (2,)\n  hint: squeeze?"
-UNMET = [  # what is got and expected, suspects, and what is said of it
-    (torch.zeros(1, 2), torch.zeros(2), {"squeeze?": torch.zeros(1, 2)}, SQUEEZE),
-    (None, 1.0, {}, "is there a return?"),
-    (torch.eye(20)[0] / 2, torch.zeros(20), {}, "right, but 1 of 20 values differ (largest"),
-    (torch.eye(20)[0] / 2, torch.zeros(20), {}, " 0.5 at 0)"),
-    (torch.tensor([1 + 1j]), [1.0], {}, "got dtype torch.complex64, expected real numbers"),
-    (torch.tensor([True]), [1.0], {}, "got dtype torch.bool, expected real numbers"),
-    ([1.0], [1.0], {}, "y: got an object of type list, expected a tensor"),
-    (torch.tensor(NAN), 0.0, {}, "y: got nan, expected 0"),
-    (torch.tensor([NAN, 0.0]), [0.0, 0.0], {}, "y: got NaN in 1 place"),
+UNMET = [  # what is got and expected, and the fact
+    (torch.zeros(1, 2), torch.zeros(2), "shape (1, 2), expected (2,)"),
+    (None, 1.0, "is there a return?"),
+    (torch.eye(20)[0] / 2, torch.zeros(20), "right, but 1 of 20 values differ (largest"),
+    (torch.eye(20)[0] / 2, torch.zeros(20), " 0.5 at 0)"),
+    (torch.tensor([1 + 1j]), [1.0], "got dtype torch.complex64, expected real numbers"),
+    (torch.tensor([True]), [1.0], "got dtype torch.bool, expected real numbers"),
+    ([1.0], [1.0], "y: got an object of type list, expected a tensor"),
+    (torch.tensor(NAN), 0.0, "y: got nan, expected 0"),
+    (torch.tensor([NAN, 0.0]), [0.0, 0.0], "y: got NaN in 1 place"),
 ]
 
 
-@pytest.mark.parametrize(("got", "expected", "suspects", "output"), UNMET)
-def test_what_is_not_close_is_named_with_the_hint_of_the_suspect_that_it_equals(
-    got, expected, suspects, output
-):
+@pytest.mark.parametrize(("got", "expected", "output"), UNMET)
+def test_what_is_not_close_is_a_fact(got, expected, output):
     with pytest.raises(Unmet, match=re.escape(output)):
-        expect_close("y", got, expected, suspects)
+        expect_close("y", got, expected)
 
 
 def test_equal_takes_a_number_out_of_a_tensor_of_one_and_no_object_that_equals_everything():
     expect_equal("n", torch.tensor(3), 3)
-    with pytest.raises(Unmet, match=r"n: got 4, expected 3\n  hint: one too many?"):
-        expect_equal("n", torch.tensor(4), 3, {"one too many?": 4})
+    with pytest.raises(Unmet, match=r"^n: got 4, expected 3$"):
+        expect_equal("n", torch.tensor(4), 3)
     with pytest.raises(Unmet, match=r"is there a return?"):
         expect_equal("n", None, 1.0)
 

@@ -9,7 +9,7 @@ import torch
 from kws.data.protocols import PROTOCOLS, get_protocol, on_the_embedded_corpus
 from kws.models.counts import count_parameters, measured_parts
 from kws.models.registry import PRETRAINED
-from kws.training.model import new_model
+from kws.training.checkpoint import new_model
 from kws.training.recipe import (
     RECIPES,
     Recipe,

@@ -10,8 +10,8 @@ from experiments.plan import recipe_of
 from experiments.results import read_result, recipe_in, status, write_result
 from kws.errors import UsageError
 from kws.inference.evaluate import evaluate, load_split
-from kws.inference.trained import load_model
 from kws.metrics import Proportion
+from kws.training.checkpoint import load_model
 from kws.training.recipe import Data, changed_keys, load_recipe
 
 

@@ -13,8 +13,8 @@ from kws.data.speech_commands import load_speech_commands
 from kws.errors import UsageError
 from kws.inference.confusion import confusion_matrix
 from kws.inference.evaluate import CLIPS, CROPS, UTTERANCES, evaluate, load_split, write_evaluation
-from kws.inference.trained import Trained
 from kws.metrics import Proportion
+from kws.training.checkpoint import Trained
 
 TWELVE = PROTOCOLS["embedded-12"].labels
 SPEAKERS = ("data.task=speakers", "data.crop_frames=15", "features.n_mels=13")

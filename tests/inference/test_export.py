@@ -18,7 +18,7 @@ from kws.inference.export import export_onnx, export_safetensors
 from kws.inference.onnx_tools import PACKAGES
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.registry import MODELS
-from kws.training.model import new_model
+from kws.training.checkpoint import new_model
 from kws.training.recipe import parse_recipe
 
 pytestmark = pytest.mark.no_shapes

@@ -5,8 +5,7 @@ import json
 import pytest
 import torch
 
-from kws.audio.features import speaker_log_mel
-from kws.audio.length import pad_or_trim
+from kws.audio.features import pad_or_trim, speaker_log_mel
 from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, write_audio
 from kws.errors import UsageError
 from kws.inference import predict as module

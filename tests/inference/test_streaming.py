@@ -12,7 +12,7 @@ from kws.audio.normalize import Normalizer
 from kws.errors import UsageError
 from kws.inference.detector import Trigger
 from kws.inference.streaming import FrameStream, ListeningTime, listen, posteriors
-from kws.inference.trained import Trained
+from kws.training.checkpoint import Trained
 from kws.training.recipe import Augment, Features, compute_features, load_recipe
 
 # Frames are computed in other blocks than the whole recording: float32 rounding of the filters.

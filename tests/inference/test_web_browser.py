@@ -23,10 +23,10 @@ from kws.data.listing import read_listing
 from kws.data.protocols import COMMANDS
 from kws.errors import UsageError
 from kws.inference.detector import Detector, Trigger
-from kws.inference.trained import load_model
 from kws.inference.waveform_graph import FromWaveform
 from kws.inference.web_page import server_of, write_page
 from kws.inference.web_runtime import runtime_files
+from kws.training.checkpoint import load_model
 from tests.chromium import chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.no_shapes]

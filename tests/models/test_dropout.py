@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kws.models.fast.dropout import Dropout, drop
+from kws.models.fast import Dropout, drop
 from tests.tolerances import SAME_SUMS
 
 N = 1_000_003  # odd: the last draw of 64 bits is not used up

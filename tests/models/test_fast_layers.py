@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from kws.models.conformer import Conformer
-from kws.models.fast import TWINS, use_fast_layers
-from kws.models.fast.depthwise import DepthwiseConv
+from kws.models.fast import TWINS, DepthwiseConv, use_fast_layers
 from kws.models.registry import build_model
 from tests.tolerances import SAME_SUMS
 

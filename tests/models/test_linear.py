@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from kws.models.fast import linear as module
-from kws.models.fast.linear import Linear, linear
+from kws.models import fast as module
+from kws.models.fast import Linear, linear
 
 ROWS = pytest.mark.parametrize("rows", [(5,), (2, 7), (2, 3, 7)])
 

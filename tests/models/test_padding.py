@@ -18,6 +18,7 @@ from kws.models.attention import MultiHeadSelfAttention
 from kws.models.attention_2d import Attention1d, Attention2d
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.bc_resnet import BcBlock, SubSpectralNorm
+from kws.models.classifier import ConvFrontEnd, LinearFrontEnd
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
 from kws.models.convs2s import GatedBlock
 from kws.models.ds_cnn import DsBlock, DsCnn
@@ -27,7 +28,6 @@ from kws.models.pooling import AttentionPooling, MeanPooling, SelfAttentivePooli
 from kws.models.positional import RelativeSelfAttention
 from kws.models.recurrent import BidirectionalRnn
 from kws.models.residual_maps import ResCnn, ResCnnLstm
-from kws.models.sequence_classifier import ConvFrontEnd, LinearFrontEnd
 from kws.models.tdnn import TdnnLayer
 from kws.models.transformer import EncoderLayer, TransformerEncoder
 from tests.tolerances import ROUNDING

@@ -7,10 +7,9 @@ import torch
 from torch import nn
 
 from kws.models.batch_norm import MaskedBatchNorm
-from kws.models.classifier import Classifier
+from kws.models.classifier import Classifier, ConvFrontEnd
 from kws.models.counts import count_parameters, shared_tensors
 from kws.models.registry import build_model
-from kws.models.sequence_classifier import ConvFrontEnd
 from kws.models.speaker import (
     ConformerConfig,
     TransformerConfig,

@@ -56,7 +56,7 @@ def test_check_shows_prints_place_and_hint_of_what_does_not_pass(folder, kws):
     lines = text.splitlines()
     assert code == 1
     assert lines[1] == "✗ 2.1-attend-by-hand  attend(q, k, v)[..., 0]: got"
-    assert lines[2:5] == ["  [[[4.4]]]", "  expected", "  [[[5]]]"]
+    assert lines[2:5] == ["  [[[4.4, 6]]]", "  expected", "  [[[5, 6]]]"]
     assert lines[5] == "  hint: are the scores divided by the root of K?"
     assert lines[6:17] == [*(f"  | {n}" for n in range(10)), "  | …"]
 

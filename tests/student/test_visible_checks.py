@@ -44,7 +44,7 @@ def test_a_mistake_is_fact_and_question_and_spoils_no_task_that_does_without_it(
     folder.fill("02").edit("02", SCALED, "scores = q @ k.mT")
     finding = check(folder, "2.1")
     assert finding["state"] == "unmet"
-    shown = "attend(q, k, v)[..., 0]: got\n  [[[4.4]]]\n  expected\n  [[[5]]]"
+    shown = "attend(q, k, v)[..., 0]: got\n  [[[4.4, 6]]]\n  expected\n  [[[5, 6]]]"
     assert finding["text"] == shown
     assert finding["hint"] == "are the scores divided by the root of K?"
     states = found(folder["02"], Target(assignment="02"))

@@ -10,11 +10,10 @@ import torch
 from kws.decoding.transcribe import transcribe
 from kws.errors import UsageError
 from kws.inference.synthesizer import load_voice
-from kws.inference.trained import load_model
 from kws.inference.trained_prior import load_prior
 from kws.inference.trained_recognizer import load_recognizer
 from kws.models.coded_words import codec_like
-from kws.training.checkpoint import read_checkpoint, weights_of
+from kws.training.checkpoint import load_model, read_checkpoint, weights_of
 from kws.training.codec_run import codec_objective, level_of, measure_codec, new_codec
 from kws.training.loop import begin, finish
 from kws.training.prior_run import (

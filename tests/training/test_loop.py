@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from kws.errors import UsageError
-from kws.inference.trained import load_model
 from kws.training import classification
-from kws.training.checkpoint import read_checkpoint
+from kws.training.checkpoint import load_model, read_checkpoint
 from kws.training.classification import fingerprint
 from kws.training.history import read_history
 from kws.training.loop import fit

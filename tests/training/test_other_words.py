@@ -9,10 +9,9 @@ from kws.data.clips import ClipSplit
 from kws.data.protocols import V2_OTHER_WORDS, get_protocol
 from kws.errors import UsageError
 from kws.inference.evaluate import evaluate
-from kws.inference.trained import load_model
 from kws.models.recurrent import Crnn
+from kws.training.checkpoint import load_model, new_model
 from kws.training.loop import fit
-from kws.training.model import new_model
 from kws.training.other_words import OtherWordsApart, labels_of_parts, split_other_words
 from kws.training.recipe import load_recipe, parse_recipe
 from tests.tolerances import SAME_SUMS

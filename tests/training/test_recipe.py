@@ -319,8 +319,7 @@ def test_groups_of_experiments_are_sorted_and_load_by_name():
 
 
 def test_a_checkpoint_keeps_what_was_reported(untrained, tmp_path):
-    from kws.inference.trained import load_model
-    from kws.training.checkpoint import save_checkpoint
+    from kws.training.checkpoint import load_model, save_checkpoint
 
     trained = untrained(labels=("a", "b"))
     full = dataclasses.replace(trained.recipe, reported=parse_recipe(REPORTED).reported)

@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from kws.data.transcripts import TranscribedSplit
 from kws.decoding.transcribe import best_paths, transcribe
 from kws.errors import UsageError
-from kws.inference.trained import load_model
 from kws.inference.trained_recognizer import load_recognizer
 from kws.models.counts import count_parameters, formulas, measured_parts
 from kws.models.ctc import ctc_loss, frames_needed
 from kws.models.registry import RECOGNIZERS, build_from, configure
 from kws.text.alphabet import EOS, SOS, Alphabet
 from kws.text.word_errors import word_errors
+from kws.training.checkpoint import load_model
 from kws.training.loop import begin, finish
 from kws.training.recipe import Recipe, load_recipe
 from kws.training.recognizer_run import transcription_objective

@@ -23,8 +23,8 @@ from kws.data.embedded.clean_words import clean_words
 from kws.data.protocols import V2_WORDS
 from kws.decoding.sampling import sample
 from kws.inference.listener import listener, recognize_mels
-from kws.inference.trained import Trained
 from kws.metrics import Proportion
+from kws.training.checkpoint import Trained
 from kws.training.codec_run import DEVIATION, MEAN
 
 REPETITIONS, SAMPLES = 2, 8  # of each word: by each voice, and from the prior

@@ -179,6 +179,8 @@ def ramp(
         raise ValueError(f"none={none} and full={full} are not two bounds in this order")
     value = measured.value if isinstance(measured, Proportion) else measured
     record.fact(what, str(measured) if share else round(value, 2))
+    if isinstance(measured, Proportion):
+        record.measured = (measured.correct, measured.n)
     shown, low, high = (f"{percent(x)} %" if share else f"{x:.4g}" for x in (value, none, full))
     earned = (value - none) / (full - none)
     if not earned > 0:  # NaN is not, either

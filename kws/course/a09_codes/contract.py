@@ -98,6 +98,7 @@ def quantize_gradients(draw, N, D, K, quantize):
     """the gradient is passed straight through, and the commitment loss moves z, not the codes."""
     z, codebook, weights = draw(N, D).requires_grad_(), draw(K, D).requires_grad_(), draw(N, D)
     y, _, loss = quantize(z, codebook, 0.5)
+    yield "the shape of the loss", list(getattr(loss, "shape", ()))
     (pulled,) = torch.autograd.grad((y * weights).sum(), z, retain_graph=True, allow_unused=True)
     yield "the gradient of z for y", 0.0 if pulled is None else pulled
     (pulled,) = torch.autograd.grad(loss, z, retain_graph=True, allow_unused=True)
@@ -141,6 +142,8 @@ def restart_values(draw, N, D, K, floor, restart):
     yield "the sums of living codes", new_sums[alive]
     places = new_sums[~alive] / new_counts[~alive][:, None]
     gaps = (places[:, None] - z).abs().amax(-1).amin(-1)
+    plain_rows = (new_sums[~alive][:, None] - z).abs().amax(-1).amin(-1) < 1e-4
+    yield "dead codes whose sum is a row of z, not the floor times it", int(plain_rows.sum())
     yield "dead codes that are not at a row of z after the call", int((gaps > 1e-4).sum())
     yield "the old counts after the call (modified in place?)", counts
     yield "the old sums after the call (modified in place?)", sums
@@ -169,10 +172,10 @@ def measure_restart(results: Mapping[str, Any], N: int, K: int) -> Measured:
 def restart_fair(draw, N, K, restart):
     """every row is as likely as any other, and each dead code has its own draw."""
     z = torch.arange(N).float()[:, None]
-    dead = torch.zeros(K), torch.zeros(K, 1)
+    dead = torch.full((K,), 0.125), torch.full((K, 1), -1.0)
 
     def drawn(generator: torch.Generator | None) -> list[int]:
-        counts, sums = restart(*dead, z, 0.5, generator)
+        counts, sums = restart(*(one.clone() for one in dead), z, 0.5, generator)
         return (sums[:, 0] / counts).nan_to_num(-1).round().long().tolist()
 
     generator = torch.Generator().manual_seed(3)
@@ -483,18 +486,20 @@ def measure_draws(results: Mapping[str, Any], K: int, temperature: float, k: int
         drawn = torch.as_tensor(plain(results[name])).flatten().long()
         yield f"codes out of range with {name}", int(((drawn < 0) | (drawn >= K)).sum())
         counts = drawn.clamp(0, K - 1).bincount(minlength=K)
+        if name == "top_k":
+            yield "codes that are ever drawn with top_k", int((counts > 0).sum())
         yield f"codes too often or too rarely with {name}", _beyond(counts, p, len(drawn))
 
 
 @trial(
     "9.7",
     public={"K": 5, "temperature": 2.0, "k": 2},
-    hidden={"K": 6, "temperature": 0.5, "k": 3},
+    hidden={"K": 6, "temperature": 0.5, "k": 2},
     measure=measure_draws,
 )
 def generate_fair(draw, K, temperature, k, generate):
     """codes are as frequent as they are probable, and depend on the generator only."""
-    logits = torch.linspace(-1, 1, K)[draw(K).argsort()]
+    logits = torch.linspace(-11, -9, K)[draw(K).argsort()]  # what is masked by 0 comes out ahead
 
     def prior(words: Tensor, codes: Tensor) -> Tensor:
         return logits.repeat(len(words), codes.shape[1] + 1, 1)

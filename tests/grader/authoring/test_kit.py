@@ -22,6 +22,8 @@ from grader.authoring.kit_modules import divide
 from grader.authoring.release import release_kit
 from kws.cli import app, groups
 from kws.errors import UsageError
+from tests.grader.authoring.conftest import ANSWER
+from tests.grader.conftest import code_beside
 
 CATALOG = {
     "01": Assignment(number="01", slug="sound", title="Sound", tasks=(), withheld=("kws.sound",)),
@@ -29,54 +31,7 @@ CATALOG = {
         number="02", slug="attention", title="Attention", tasks=(), withheld=("kws.models.heads",)
     ),
 }
-PYPROJECT = """
-[build-system]
-requires = ["setuptools>=77"]
-build-backend = "setuptools.build_meta"
-[project]
-name = "kws"
-version = "0.1.0"
-dependencies = ["torch"]
-[project.optional-dependencies]
-notebooks = ["jupyter"]
-dev = ["pytest"]
-microphone = ["sounddevice"]
-[tool.setuptools.package-data]
-kws = ["py.typed"]
-"""
-LIBRARY = {
-    "kws/__init__.py": "",
-    "kws/sound.py": "RATE = 16000\n",
-    "kws/lazy.py": (
-        "def later():\n    import kws.models.heads\n    import kws.unused\n"
-        "def now():\n    import kws.typed\n"
-    ),
-    "kws/unused.py": "",
-    "kws/cli/__init__.py": "",
-    "kws/cli/needy.py": "def command():\n    import kws.models.heads\n",
-    "kws/cli/fine.py": "def command():\n    import kws.sound\n",
-    "kws/typed.py": (
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import kws.models.heads\n"
-    ),
-    "kws/models/__init__.py": "",
-    "kws/models/heads.py": (
-        "def split(x, num_heads):\n    batch, frames, width = x.shape\n"
-        "    if width % num_heads:\n        raise ValueError(f'{width=} by {num_heads=}')\n"
-        "    return x.reshape(batch, frames, num_heads, width // num_heads).transpose(1, 2)\n"
-    ),
-    "kws/models/layer.py": "from kws.models.heads import split\n",
-    "kws/models/stack.py": "try:\n    from kws.models import layer\nexcept OSError:\n    pass\n",
-    "data_scripts/fine.py": "import kws.lazy\n",
-    "data_scripts/needy.py": "import kws.models.stack\n",
-    "grader/course/a02_attention/test_checks.py": (
-        "def test_values(student, qkv, reference):\n    expected = reference.attend(*qkv, None)\n"
-        "    got = student.attend(*qkv)\n    expect_close('attend', got, expected, rtol=1e-5)\n"
-    ),
-    "LICENSE": "free\n",
-    "pyproject.toml": PYPROJECT,
-    "lock/students.txt": "torch==2.11.0 --hash=sha256:00\n",
-    "lock/constraints.txt": "torch==2.11.0\n",
-}
+LIBRARY = code_beside(__file__)
 
 
 @pytest.fixture
@@ -105,12 +60,12 @@ kws/course/a01_sound/released.ipynb kws/course/a02_attention/released.ipynb kws/
 kws/lazy.py kws/sound.py kws/typed.py pyproject.toml requirements.txt"""
 
 
-def test_a_kit_holds_these_files_and_no_others(small):
-    assert sorted(kit_of(small).files) == FILES.split()
-
-
-def test_who_needs_a_withheld_module_goes_along_and_what_nothing_imports_is_left_out(small):
-    modules = kit_of(small).modules
+def test_a_kit_holds_these_files_and_lacks_who_needs_a_withheld_module_and_what_nothing_imports(
+    small,
+):
+    kit = kit_of(small)
+    assert sorted(kit.files) == FILES.split()
+    modules = kit.modules
     assert modules.along == {
         "kws.models.layer": "kws.models.heads",
         "kws.models.stack": "kws.models.layer",
@@ -233,12 +188,6 @@ def test_a_module_that_does_not_import_is_refused(small):
         kit_of(small)
 
 
-ANSWER = """
-scores = q @ k.mT / math.sqrt(q.shape[-1])
-if valid is not None:
-    scores = scores.masked_fill(~valid[:, None, None, :], -math.inf)
-return scores.softmax(dim=-1) @ v
-"""
 EARLIER = "return x.repeat_interleave(2, dim=-1).reshape(*x.shape[:-1], -1)"
 CHECKS = LIBRARY["grader/course/a02_attention/test_checks.py"]
 

@@ -15,11 +15,7 @@ from grader.authoring.leaks import (
     secrets_of_modules,
     secrets_of_solution,
 )
-
-ANSWER = """scores = q @ k.mT / math.sqrt(q.shape[-1])
-if valid is not None:
-    scores = scores.masked_fill(~valid[:, None, None, :], -math.inf)
-return scores.softmax(dim=-1) @ v"""
+from tests.grader.authoring.conftest import ANSWER
 
 
 @pytest.fixture
@@ -65,9 +61,6 @@ def test_a_solution_holds_all_its_secrets_and_the_notebook_none_and_a_phrase_is_
     leaks = find_leaks({"x.txt": path.read_bytes()}, answers)
     assert [leak.what for leak in leaks] == [secret.what for secret in answers]
     assert len(leaks) >= 2
-    phrase = b"scores.softmax(dim=-1)  # import math, return math.sqrt(q.shape[-1])"
-    files = {"assignments/02_attention.ipynb": build_notebook(path).encode(), "f.py": phrase}
-    assert find_leaks(files, answers) == []
     phrase = b"scores.softmax(dim=-1)  # import math, return math.sqrt(q.shape[-1])"
     files = {"assignments/02_attention.ipynb": build_notebook(path).encode(), "f.py": phrase}
     assert find_leaks(files, answers) == []

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -62,6 +63,30 @@ def test_a_submission_is_graded_with_the_seed_and_the_assignment_of_the_zip(auto
     assert len(results["tests"]) == len(report["checks"]) > 10
     assert {check["reason"] for check in report["checks"]} == {"not started"}
     assert report["seed_id"] not in ("development", "")
+
+
+@pytest.mark.slow
+def test_it_grades_in_a_root_of_its_own_with_the_python_of_the_system(autograder, tmp_path):
+    if not (shutil.which("unshare") and Path("/usr/bin/python3").exists()):
+        pytest.skip("no unshare, or no Python of the system's own")
+    unshare = ["unshare", "--mount", "--pid", "--fork", "--net"]
+    version = "import sys; print(*sys.version_info[:2])"
+    base = subprocess.run(["/usr/bin/python3", "-c", version], capture_output=True, text=True)
+    if base.stdout.split() != [str(part) for part in sys.version_info[:2]]:
+        pytest.skip("/usr/bin/python3 is of another version than the installed packages")
+    if subprocess.run([*unshare, "true"], capture_output=True).returncode:
+        pytest.skip("this machine allows no mounts of one's own: needs root")
+    shutil.copy(SOLUTION, autograder / "submission")
+    (tmp_path / "root").mkdir()
+    script = Path(__file__).with_name("clean_root.sh")
+    paths = [script, tmp_path / "root", autograder, sysconfig.get_path("purelib")]
+    command = [*unshare, "bash", *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((autograder / "results" / "results.json").read_text())
+    (report,) = results["extra_data"]["reports"]
+    assert results["score"] == sum(check["points"] for check in report["checks"]) > 30
+    assert report["tier"] in ("sealed", "fenced")
 
 
 @pytest.mark.slow

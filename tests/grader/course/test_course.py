@@ -10,6 +10,7 @@ from grader.authoring.build import read_solution
 from grader.course import overview
 from grader.course.mistakes.planted import edited, planted, solution
 from kws.course.trial import all_trials
+from tests.grader.conftest import code_beside
 
 NUMBERS = tuple(ASSIGNMENTS)
 MOST_LINES = 20  # of a code cell
@@ -118,29 +119,11 @@ def test_every_question_is_followed_by_its_folded_answer(number):
             assert re.compile(folded, re.DOTALL).match(text, question.end()), question[0]
 
 
-FINDINGS = {  # what went wrong in the source experiments: notebook, what it says, what it runs
-    "the rate that collapsed": (
-        "05",
-        "*collapsed* with Adam at 0.001: 3.5 %",
-        "rates = (1e-5, 1e-3, 2e-2)",
-    ),
-    "tokens that did not fit": ("05", "`OutOfMemoryError`", "attention_bytes(16, 8, 4, tokens)"),
-    "unknown swallowed all": (
-        "01",
-        'predicted "unknown" for every clip',
-        '{"all other words": answers(',
-    ),
-    "thresholds against a class": ("05", "a **confidence threshold**", "trained unknown class"),
-    "layers that share their weights": ("02", "one layer, three times", "distances"),
-    "validation on crops": ("03", "off by eight points", "validation, crops"),
-    "best weights, the last": ("03", "submitted the *last* weights", 'print("kept:"'),
-    "no normalization": ("04", "did not converge", "histories[name] = fit("),
-    "parameters that a tool missed": ("02", "printed **4.38 MB**", "without attention"),
-}
+FINDINGS = code_beside(__file__)
 
 
 @pytest.mark.parametrize("finding", FINDINGS)
 def test_what_went_wrong_in_the_sources_is_told_and_tried(finding):
-    number, messages, tried = FINDINGS[finding]
-    assert messages in " ".join(words(number).split())
-    assert any(tried in cell.source for cell in cells(number) if cell.kind == "code")
+    number, says, runs = FINDINGS[finding].values()
+    assert says in " ".join(words(number).split())
+    assert any(runs in cell.source for cell in cells(number) if cell.kind == "code")

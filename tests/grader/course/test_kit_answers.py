@@ -125,7 +125,7 @@ def test_no_function_in_a_kit_answers_one_of_its_tasks(number):
 @pytest.mark.parametrize(
     ("number", "module", "name"),
     [
-        ("01", "kws.audio.length", "pad_or_trim"),
+        ("01", "kws.audio.features", "pad_or_trim"),
         ("01", "kws.data.split_rule", "which_split"),
         ("02", "kws.models.attention", "attend"),
     ],

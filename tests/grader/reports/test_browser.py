@@ -4,6 +4,7 @@ import re
 import struct
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -71,29 +72,7 @@ def test_a_phone_needs_no_scrolling_sideways(tmp_path, report, hostile_report):
         assert "<title>width true</title>" in browse(tmp_path, made, *options).stdout
 
 
-PROBE = b"""<script>addEventListener('load', () => {
-  const seen = [], wrong = [], over = (a, b) =>
-    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1.5 &&
-    Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3.5;
-  const walk = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
-  for (let node; (node = walk.nextNode());) {
-    if (!node.data.trim() || node.parentElement.closest('title,desc,details:not([open])')) continue;
-    const range = document.createRange();
-    range.selectNodeContents(node);
-    for (const box of range.getClientRects()) seen.push([box, node]);
-  }
-  for (let i = 0; i < seen.length; i++) for (let j = i + 1; j < seen.length; j++) {
-    const [[a, one], [b, other]] = [seen[i], seen[j]], fixed = '.wide tbody th';
-    if (one === other || one.parentElement.closest(fixed) || other.parentElement.closest(fixed))
-      continue;
-    if (over(a, b)) wrong.push(one.data.trim() + ' / ' + other.data.trim());
-  }
-  for (const cell of document.querySelectorAll('td,th'))
-    if (cell.scrollWidth > cell.clientWidth + 1) wrong.push('cell ' + cell.textContent);
-  const wide = document.documentElement.scrollWidth > innerWidth ? ['wide'] : [];
-  const shown = [...wide, ...wrong].slice(0, 5).join('; ');
-  document.title = shown ? 'wrong: ' + shown : 'nothing wrong';
-})</script></body>"""
+PROBE = Path(__file__).with_name("overlaps.html").read_bytes()
 
 
 def probed(data: bytes) -> bytes:

@@ -1,0 +1,67 @@
+"""What the checks by hand of a notebook compare: its check cells run, without its trials.
+
+They give, for our answers and for those with a planted mistake, the results by which the notebook
+recognizes the mistake in a student's answer (`grader.course.goldens`).
+"""
+
+import ast
+import io
+from collections.abc import Mapping
+from contextlib import redirect_stdout, suppress
+from functools import cache
+from typing import Any
+
+import torch
+
+from grader.authoring.answers import Results
+from grader.authoring.percent import read_percent
+from grader.course.mistakes.planted import solution
+from kws.course.checking import Listener, compared, forget_checks, lines_go_to
+from kws.course.folders import task_of
+
+
+@cache
+def checks_by_hand(number: str) -> tuple[str, ...]:
+    """The ids of those that run with what the check cells make: no others compare anything."""
+    return tuple(check for node in _statements(number) for check in _checks(node))
+
+
+def compare_by_hand(
+    number: str,
+    answers: Mapping[str, Any],
+    task: str = "",
+    listener: Listener = lambda *_: None,
+) -> dict[str, Results]:
+    """Check -> what it compared up to the first that is wrong, or an exception; of one task."""
+    names, found = dict(answers), {}
+    forget_checks()
+    with lines_go_to(listener), redirect_stdout(io.StringIO()):
+        for node in _statements(number):
+            wanted = [check for check in _checks(node) if task in ("", task_of(check))]
+            if wanted or not _checks(node):
+                with suppress(Exception):
+                    torch.manual_seed(0)
+                    exec(compile(ast.Module([node], []), "<check>", "exec"), names)
+                found |= {check: compared[check] for check in wanted}
+                forget_checks()
+    return found
+
+
+@cache
+def _statements(number: str) -> list[ast.stmt]:
+    """Imports of the whole notebook first; of its check cells all but the trials."""
+    cells = read_percent(solution(number).read_text(encoding="utf-8"))
+    parsed = [(cell, ast.parse(cell.source).body) for cell in cells if cell.cell_type == "code"]
+    imports = [n for _, body in parsed for n in body if isinstance(n, ast.Import | ast.ImportFrom)]
+    checks = [node for cell, body in parsed if "check" in cell.tags for node in body]
+    return [*imports, *(n for n in checks if not ast.unparse(n).startswith("check_values("))]
+
+
+def _checks(node: ast.stmt) -> list[str]:
+    """The ids in a statement `with check(id, title):`."""
+    calls = [item.context_expr for item in node.items] if isinstance(node, ast.With) else []
+    return [
+        ast.literal_eval(call.args[0])
+        for call in calls
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "check"
+    ]
