@@ -128,8 +128,9 @@ def raised(error: BaseException) -> Record:
 
 def _error_of(record: Record | None) -> str:
     """The type of the exception that was raised; "" for a result."""
-    raises = record is not None and record.kind == RAISED
-    return record.content.partition(":")[0] if raises else ""
+    if record is None or record.kind != RAISED:
+        return ""
+    return record.content.partition(":")[0]
 
 
 def _record_of(value: Any) -> Record:

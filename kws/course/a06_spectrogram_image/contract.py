@@ -412,8 +412,8 @@ def transformer_patchout(draw, patchout, SpectrogramTransformer):
     distance = (whole(mel) - model(mel)).abs().max()
     yield "how far the logits are from those of a model without patchout, in evaluation,", distance
     turned = torch.cat([mel[:, 8:16], mel[:, :8], mel[:, 16:]], dim=1)
-    apart = bool((model(mel) - model(turned)).abs().max() > 1e-6)
-    yield "do logits change where the first two columns change places, in evaluation?", apart
+    changed = bool((model(mel) - model(turned)).abs().max() > 1e-6)
+    yield "do logits change where the first two columns change places, in evaluation?", changed
     model.train()
     draws = {round(float(model(mel)[0, 0].detach()), 6) for _ in range(8)}
     yield "does each step of training leave out other tokens?", len(draws) > 1

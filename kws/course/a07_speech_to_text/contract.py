@@ -432,8 +432,9 @@ def greedy_values(draw, B, V, longest, greedy):
         )
         yield "the shapes of the arguments of step", [list(shape) for shape in step.calls]
         yield "other symbols after a row's end, as step gets them", strays(step.asked)
-    step = RowByRow(draw, V)
+    step = RowByRow(draw, V, -60.0)  # which does not end
     yield "one row, one symbol", greedy(step, 1, 1)
+    yield "the shapes of the arguments of step then", [list(shape) for shape in step.calls]
 
 
 # 7.8
