@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from grader.authoring.answers import exported_cells, load_answers, try_trial
+from grader.authoring.reference import exported_cells, load_answers, try_trial
 from grader.course.mistakes.added import defined
 from grader.course.mistakes.planted import planted, solution
 from grader.course.mutation import mutation_report

@@ -18,7 +18,7 @@ from kws.data.extra_clips import silence_count, unknown_count
 from kws.data.protocols import PROTOCOLS, get_protocol
 from kws.device import choose_device
 from kws.errors import UsageError
-from kws.files import locked
+from kws.files import hold_lock
 from kws.inference.evaluate import Evaluation, evaluate, load_split
 from kws.models.counts import count_parameters
 from kws.parallel import cores
@@ -44,7 +44,7 @@ def run_one(job: Job) -> Result:
     recipe, run = recipe_of(job), job.run_folder
     train, validation = load_splits(recipe, Path(job.source.folder), job.resample)
     run.mkdir(parents=True, exist_ok=True)
-    with locked(run) as held:
+    with hold_lock(run) as held:
         if held is False:
             raise UsageError(f"{run}: another process is at this run: wait until it has ended")
         begun = step_to_go_on_from(run, recipe, train)

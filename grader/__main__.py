@@ -9,11 +9,9 @@ from typing import Annotated
 
 import typer
 
-from grader.batch.feedback_commands import register as register_feedback
-from grader.batch.grade_commands import register as register_batch
-from grader.batch.mistakes_command import register as register_mistakes
-from grader.batch.written_command import register as register_written
-from grader.course.release_command import register as register_authoring
+from grader.batch.commands import feedback, leaderboard, mistake_app, requests, written
+from grader.batch.grade_commands import course, grade, regrade
+from grader.course.release_command import new, release
 from kws.cli import exit_code, invoke_app
 
 app = typer.Typer(
@@ -23,11 +21,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-register_batch(app)
-register_written(app)
-register_feedback(app)
-register_mistakes(app)
-register_authoring(app)
+app.add_typer(mistake_app, name="mistake")
+COMMANDS = (grade, regrade, course, written, feedback, requests, leaderboard, release, new)
+for command in COMMANDS:
+    app.command()(command)
 
 
 @app.command("gradescope-zip")

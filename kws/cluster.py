@@ -37,7 +37,7 @@ class Cluster:
         self._closing = ExitStack()
 
     def __enter__(self) -> "Cluster":
-        self._client = self._closing.enter_context(connected(self._scheduler, self._workers))
+        self._client = self._closing.enter_context(connect(self._scheduler, self._workers))
         import cloudpickle
 
         module = sys.modules[__name__]  # its functions travel as code: kws need not be there
@@ -82,7 +82,7 @@ def run_on_worker(root: str, module: str, function: str, item: Any) -> Any:
 
 
 @contextmanager
-def connected(scheduler: str, workers: int | None = None) -> Iterator[Any]:
+def connect(scheduler: str, workers: int | None = None) -> Iterator[Any]:
     """A client of the scheduler at an address, or of SLURM jobs; UsageError without Dask."""
     try:
         import distributed

@@ -527,12 +527,13 @@ class Best:
 
 
 # %% tags=["check"]
-with check("3.7-best-by-hand", "restore loads the weights of the best of three steps"):
+with check("3.7-best-by-hand", "restore loads the weights of the best of four steps"):
     tiny, best = Tiny(), Best()
-    for accuracy, value in ((0.3, 1.0), (0.9, 2.0), (0.5, 3.0)):
+    for accuracy, value in ((0.5, 1.0), (0.9, 2.0), (0.3, 3.0), (0.6, 4.0), (None, 5.0)):
         with torch.no_grad():
             tiny.weight.fill_(value)
-        best.update(accuracy, tiny)
+        if accuracy is not None:  # training goes on after the last evaluation
+            best.update(accuracy, tiny)
     best.restore(tiny)
     expect_close("the weight after restore", tiny.weight, [2.0, 2.0])
 check_values("3.7-best-values", Best)

@@ -298,8 +298,9 @@ def load_convolution(module, weights):
 # %% [markdown]
 # The layer norm turns the frame (1, 3) into (-1, 1). If the first pointwise layer is an identity
 # stacked on zeros, the gate is $\sigma(0) = 1/2$ everywhere, and the GLU gives (-0.5, 0.5). A
-# kernel with a single 1 in its center changes nothing, nor does a new batch norm in evaluation
-# mode. So the output is $\mathrm{silu}(\mp 0.5) = \mp 0.5\,\sigma(\mp 0.5)$.
+# kernel with a single 1 in its center changes nothing. In evaluation mode the batch norm divides by
+# the root of its running variance, 16: (-1/8, 1/8). So the output is
+# $\mathrm{silu}(\mp 1/8) = \mp 1/8\,\sigma(\mp 1/8)$.
 
 # %% tags=["check"]
 zero, one = torch.zeros(2), torch.ones(2)
@@ -307,13 +308,13 @@ weights = {"norm.weight": one, "norm.bias": zero}
 weights |= {"expand.weight": torch.eye(4, 2), "expand.bias": torch.zeros(4)}
 weights |= {"depthwise.weight": torch.tensor([[[0.0, 1, 0]]] * 2), "depthwise.bias": zero}
 weights |= {"batch_norm.weight": one, "batch_norm.bias": zero}
-weights |= {"batch_norm.running_mean": zero, "batch_norm.running_var": one}
+weights |= {"batch_norm.running_mean": zero, "batch_norm.running_var": 16 * one}
 weights |= {"contract.weight": torch.eye(2), "contract.bias": zero}
 with check("4.3-module-by-hand", "the convolution module agrees with pencil and paper"):
     module = ConvolutionModule(2, kernel_size=3).eval()
     load_convolution(module, weights)
-    x, half = torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[-0.5, 0.5]]])
-    expect_close("module(x)", module(x), half * half.sigmoid(), atol=1e-4)
+    x, eighth = torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[-1 / 8, 1 / 8]]])
+    expect_close("module(x)", module(x), eighth * eighth.sigmoid(), atol=1e-4)
 check_values("4.3-convolution-count", ConvolutionModule)
 check_values("4.3-convolution-values", ConvolutionModule, load_convolution)
 check_values("4.3-convolution-training", ConvolutionModule, load_convolution)
@@ -370,13 +371,13 @@ def load_feed_forward(module, weights):
 # %% tags=["check"]
 weights = {"norm.weight": one, "norm.bias": zero}
 weights |= {"expand.weight": torch.eye(3, 2), "expand.bias": torch.zeros(3)}
-weights |= {"contract.weight": torch.eye(2, 3), "contract.bias": zero}
+weights |= {"contract.weight": 2 * torch.eye(2, 3), "contract.bias": zero}
 with check("4.4-feed-forward-by-hand", "the feed-forward module agrees with pencil and paper"):
     module = FeedForwardModule(2, d_ff=3)
     load_feed_forward(module, weights)
     normed = torch.tensor([[[-1.0, 1.0]]])  # (1, 3), normalized
     actual = module(torch.tensor([[[1.0, 3.0]]]))
-    expect_close("module(x)", actual, F.silu(normed), atol=1e-4)
+    expect_close("module(x)", actual, 2 * F.silu(normed), atol=1e-4)
 check_values("4.4-feed-forward-count", FeedForwardModule)
 check_values("4.4-feed-forward-values", FeedForwardModule, load_feed_forward)
 
@@ -462,8 +463,9 @@ def load_block(module, weights):
 
 
 # %% [markdown]
-# Set all matrices to zero, and let the output of both feed-forward modules be (2, -2, 2, -2). Two
-# halves make one: (1, 1, -1, -1) becomes (3, -1, 1, -3), with mean 0 and variance 5.
+# Set all matrices to zero, so that each module outputs its last bias: (4, -4, 4, -4) for both
+# feed-forward modules, (1, -1, 1, -1) for attention and (3, 3, -3, -3) for the convolution module.
+# Two halves make one: (1, 1, -1, -1) becomes (9, -1, 1, -9), with mean 0 and variance 41.
 
 # %% tags=["check"]
 ones = ("norm.weight", "norm_attention.weight", "running_var")
@@ -471,13 +473,14 @@ weights = {
     name: torch.ones_like(w) if name.endswith(ones) else torch.zeros_like(w)
     for name, w in block_weights(Draw(0), D=4, E=3, K=3).items()
 }
-bias = torch.tensor([2.0, -2, 2, -2])
+x, bias = torch.tensor([[[1.0, 1, -1, -1]]]), torch.tensor([4.0, -4, 4, -4])
 weights |= {"first_half.contract.bias": bias, "second_half.contract.bias": bias}
+weights |= {"attention.out.bias": bias / 4, "convolution.contract.bias": 3 * x[0, 0]}
 with check("4.5-block-by-hand", "two half-step residual connections make a whole one"):
     block = ConformerBlock(4, num_heads=2, d_ff=3, kernel_size=3).eval()
     load_block(block, weights)
-    x = torch.tensor([[[1.0, 1, -1, -1]]])
-    expect_close("block(x)", block(x), F.layer_norm(x + bias, (4,)), atol=1e-4)
+    expected = torch.tensor([[[9.0, -1, 1, -9]]]) / 41**0.5
+    expect_close("block(x)", block(x), expected, atol=1e-4)
 check_values("4.5-block-count", ConformerBlock)
 check_values("4.5-block-values", ConformerBlock, load_block)
 check_values("4.5-block-padding", ConformerBlock, load_block)

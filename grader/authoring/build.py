@@ -19,13 +19,23 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from grader import ROOT
-from grader.authoring.markers import MarkerError, regions_of, strip_solutions
-from grader.authoring.percent import RawCell, read_percent
-from grader.authoring.questions import HEADING, PLACEHOLDER, divide_question
+from grader.adapters import ASSIGNMENTS
+from grader.authoring.markers import (
+    HEADING,
+    PLACEHOLDER,
+    MarkerError,
+    RawCell,
+    divide_question,
+    read_percent,
+    regions_of,
+    strip_solutions,
+)
+from grader.core.written import WrittenQuestion
 from kws.errors import UsageError, did_you_mean
 
 STEM = re.compile(r"(?P<number>\d\d)_[a-z0-9_]+")
@@ -189,3 +199,31 @@ def build_notebook(solution: Path) -> str:
     for table in cells:
         table["source"] = table["source"].splitlines(keepends=True)
     return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+@cache
+def written_questions(number: str, root: Path = ROOT) -> tuple[WrittenQuestion, ...]:
+    """The questions that a person marks, in order; UsageError for one that is there twice."""
+    solution = root / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
+    given = frozenset(_given(cell) for cell in student_cells(solution))
+    found: dict[str, WrittenQuestion] = {}
+    for cell in read_solution(solution):
+        if "written" not in cell.tags or cell.kind != "markdown":
+            continue
+        where = f"{solution.parent.name}/{solution.name}:{cell.line}"
+        one = divide_question(cell.source, where)
+        if one.id in found or int(one.id.partition(".")[0]) != int(number):
+            raise UsageError(f"{where}: {one.id} is there twice, or of another assignment")
+        found[one.id] = WrittenQuestion(
+            id=one.id,
+            title=one.title,
+            points=one.points,
+            prompt=one.prompt,
+            answer=one.answer,
+            given=given,
+        )
+    return tuple(found.values())
+
+
+def _given(cell: SolutionCell) -> str:
+    return strip_solutions(cell.source).strip() if cell.kind == "code" else cell.source.strip()

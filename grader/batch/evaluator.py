@@ -103,7 +103,7 @@ def _collect(sandbox: "Sandbox", seed: "Seed") -> None:
     import torch
 
     from grader.adapters import ASSIGNMENTS
-    from grader.authoring.written_questions import written_questions
+    from grader.authoring.build import written_questions
     from grader.grading.checks import checks_digest
     from grader.grading.in_process import grade_one
     from grader.submission.contents import Submission

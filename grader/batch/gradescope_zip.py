@@ -109,7 +109,7 @@ def write_zip(
 
 def _checked(marks: Path) -> bytes:
     """The table, if it can be read: a student is not a place to find out."""
-    from grader.authoring.written_questions import written_questions
+    from grader.authoring.build import written_questions
     from grader.grading.marks import read_marks  # brings torch
 
     asked = {each.id: each for number in ASSIGNMENTS for each in written_questions(number)}

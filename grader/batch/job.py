@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.written_questions import written_questions
+from grader.authoring.build import written_questions
 from grader.core.fingerprints import Gram, code_grams, text_grams, winnow
 from grader.core.outcomes import Report
 from grader.core.seed import Seed
@@ -26,9 +26,9 @@ from grader.grading.in_process import grade_one
 from grader.sandbox import Sandbox
 from grader.submission import read_submissions
 from grader.submission.contents import Submission
-from grader.submission.outputs import MAX_NOTEBOOK
+from grader.submission.ipynb import MAX_NOTEBOOK
 from grader.submission.written_cells import find_answers
-from kws.course.todos import is_todo, statements_in
+from kws.course.rivals import is_todo, statements_in
 
 PART = 1 << 20  # bytes copied at a time
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS, get_assignment
-from grader.authoring.written_questions import written_questions
+from grader.authoring.build import written_questions
 from grader.batch.handins import find
 from grader.batch.job import staged, written_answers
 from grader.batch.output import Store

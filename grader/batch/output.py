@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.adapters import ASSIGNMENTS
+from grader.authoring.build import written_questions
 from grader.authoring.reference import reference_prints
-from grader.authoring.written_questions import written_questions
 from grader.batch.platforms import PlatformTable, by_id
 from grader.batch.remarks import Key
 from grader.core.outcomes import Report, Verdict
@@ -42,10 +42,9 @@ from grader.reports.leaderboard import (
     measured_check,
     read_looks,
 )
-from grader.reports.similar_page import similar_page
-from grader.reports.similarity import Pair, similar_pairs
+from grader.reports.similarity import Pair, similar_page, similar_pairs
 from kws.errors import UsageError
-from kws.files import locked, write_bytes, write_text
+from kws.files import hold_lock, write_bytes, write_text
 
 RELEASED = "released"
 BEFORE, MARKS, ABOUT, ROSTER = "before", "marks.json", "class.json", "roster.csv"
@@ -350,7 +349,7 @@ class Store:
         """Hold the folder: UsageError while another run does."""
         self.out.mkdir(parents=True, exist_ok=True)
         (self.out / ".lock").touch()
-        with locked(self.out / ".lock") as held:
+        with hold_lock(self.out / ".lock") as held:
             if held is False:
                 raise UsageError(
                     f"another run is writing {self.out}: wait for it, or choose another --out"

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from grader.authoring.answers import Results
-from grader.authoring.percent import read_percent
+from grader.authoring.markers import read_percent
+from grader.authoring.reference import Results
 from grader.course.mistakes.planted import solution
 from kws.course.checking import Listener, compared, forget_checks, lines_go_to
 from kws.course.folders import task_of

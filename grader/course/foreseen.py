@@ -7,7 +7,7 @@ that gains points without an answer, visibly so in the notebook.
 """
 
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.answers import try_trial
+from grader.authoring.reference import try_trial
 from grader.core.seed import Seed
 from grader.course.trials import hidden_seed, our_answers
 from kws.course.compare import difference

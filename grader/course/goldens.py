@@ -14,8 +14,8 @@ import torch
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.answers import Results, exported_cells, load_answers, try_trial
 from grader.authoring.build import solution_scripts
+from grader.authoring.reference import Results, exported_cells, load_answers, try_trial
 from grader.course.by_hand import compare_by_hand
 from grader.course.mistakes.mistake import Mistake
 from grader.course.mistakes.planted import edited, planted, solution

@@ -19,9 +19,9 @@ from types import FrameType
 from typing import Any
 
 from grader.adapters import ASSIGNMENTS, COURSE, get_assignment
-from grader.authoring.answers import exported_cells, load_answers, try_trial
 from grader.authoring.build import read_solution
 from grader.authoring.mutants import Mutant, mutants_of
+from grader.authoring.reference import exported_cells, load_answers, try_trial
 from grader.core.seed import Seed
 from grader.core.tables import parse_toml, read_entries
 from grader.course.mistakes.mistake import Edit, Mistake

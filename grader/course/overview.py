@@ -12,10 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.build import SolutionCell, read_solution
-from grader.authoring.markers import regions_of
-from grader.authoring.questions import BEGIN
-from grader.authoring.written_questions import written_questions
+from grader.authoring.build import SolutionCell, read_solution, written_questions
+from grader.authoring.markers import BEGIN_ANSWER, regions_of
 from grader.course.foreseen import foreseen
 from grader.course.mistakes.planted import planted, solution
 from grader.grading.checks import Check, read_check
@@ -27,7 +25,7 @@ WORDS, CODE = 120, 15  # words of text and lines of given code that are read in 
 ANSWER, QUESTION, TASK = 2, 3, 3  # minutes: a line of an answer, a question, a task's surroundings
 WRITTEN = 20  # minutes for an answer in words, without the trainings that it asks for
 MOST = 5  # mistakes shown of a task
-ASIDE = re.compile(f"{FOLDED.pattern}|^{BEGIN}$.*", re.DOTALL | re.MULTILINE)
+ASIDE = re.compile(f"{FOLDED.pattern}|^{BEGIN_ANSWER}$.*", re.DOTALL | re.MULTILINE)
 QUESTIONS = ("**Think", "**Before you go on")
 BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""The commands `release` and `new`, to be registered on the application of `python -m grader`."""
+"""The commands `release` and `new` of `python -m grader`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -80,8 +80,3 @@ def new(
     print(f"python -m grader release --assignment {number}")
     print(f"python -m grader selftest --assignment {number}")
     print(f"python -m grader mutants {number}")
-
-
-def register(app: typer.Typer) -> None:
-    app.command()(release)
-    app.command()(new)

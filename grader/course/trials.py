@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from grader.authoring.answers import Results, exported_cells, load_answers, try_trial
+from grader.authoring.reference import Results, exported_cells, load_answers, try_trial
 from grader.core.made_once import MadeOnce
 from grader.core.seed import Seed
 from grader.course.mistakes.planted import mistaken, planted, solution

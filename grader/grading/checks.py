@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from grader import ROOT
-from grader.adapters import Assignment
-from grader.core.additions import added_path
+from grader.adapters import Assignment, added_path
 from grader.core.held_out import fingerprint
 from kws.errors import UsageError
 

@@ -26,7 +26,7 @@ from _pytest.runner import runtestprotocol
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS, get_assignment
-from grader.authoring.written_questions import written_questions
+from grader.authoring.build import written_questions
 from grader.core.outcomes import CheckResult, Reason, Record, Report, Stopped
 from grader.core.seed import read_seed
 from grader.core.written import Mark, with_written

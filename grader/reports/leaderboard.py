@@ -9,10 +9,13 @@ other examples, and a new board.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from grader.core.outcomes import CheckResult, Report
 from grader.reports.html import contents, document, text
-from kws.metrics import Proportion, percent
+
+if TYPE_CHECKING:
+    from kws.metrics import Proportion
 
 ANONYMOUS = "anonymous"
 CAUTION = """Two whose intervals overlap may stand in this order by chance: the hidden examples are
@@ -29,7 +32,9 @@ class Look:
     n: int
 
     @property
-    def measured(self) -> Proportion:
+    def measured(self) -> "Proportion":
+        from kws.metrics import Proportion  # with torch, without which the command line starts
+
         return Proportion(correct=self.correct, n=self.n)
 
 
@@ -90,6 +95,8 @@ def leaderboard_page(
     looks: Looks, titles: Mapping[str, str], names: Mapping[str, str], most: int
 ) -> bytes:
     """A page for the students; `names` are those that students chose, the others have none."""
+    from kws.metrics import percent
+
     boards = {number: rank(students) for number, students in sorted(looks.items()) if students}
     title = "Leaderboard"
     body = [f"<h1>{title}</h1>", f'<p class="soft">{text(CAUTION)}</p>']
@@ -123,7 +130,7 @@ def leaderboard_page(
     return document(title, "\n".join(body), wide=True)
 
 
-def _bar(measured: Proportion) -> str:
+def _bar(measured: "Proportion") -> str:
     """The interval as a line and the share as a dot, from 0 to 100 %."""
     low, value, high = (100 * x for x in (measured.low, measured.value, measured.high))
     return (

@@ -8,10 +8,9 @@ loaded; the server forks a *session* per submission; the session forks a *check*
 Only the last one runs student code.
 """
 
-from grader.sandbox.forms import Seen
 from grader.sandbox.gpu import Gpu, read_gpu
 from grader.sandbox.program import Code
-from grader.sandbox.remote import RemoteModule, RemoteStudent
+from grader.sandbox.remote import RemoteModule, RemoteStudent, Seen
 from grader.sandbox.sandbox import Sandbox, Session
 from grader.sandbox.tier import Limits, Tier
 from grader.sandbox.wire import Opaque

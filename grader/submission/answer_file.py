@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from grader.adapters import Assignment
+from grader.core.text import bounded, decode, listed, short
 from grader.submission.archive import LIBRARIES, WEIGHTS, File
 from grader.submission.contents import Piece
-from grader.submission.decoding import bounded, decode, listed, short
 from grader.submission.ipynb import NotebookCell, NotebookFile, looks_like_notebook, read_notebook
 from grader.submission.selection import FoundStatement, examine, unreadable
 from grader.submission.statements import Effort, parse, read_code
 from kws.course.magics import Statement
 from kws.course.own_work import is_installed
-from kws.course.todos import unanswered
+from kws.course.rivals import unanswered
 
 MAX_CODE = 1_000_000  # characters of code in one file
 MAX_STATEMENTS = 10_000  # in one file

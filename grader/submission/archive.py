@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from grader.submission.decoding import short
-from grader.submission.outputs import MAX_NOTEBOOK, Stream, read_notebook_bytes
+from grader.core.text import short
+from grader.submission.ipynb import MAX_NOTEBOOK, Stream, read_notebook_bytes
 
 MAX_FILE = 64 << 20  # bytes of one notebook without its outputs, script or weights
 MAX_TOTAL = 256 << 20  # bytes of all that is read

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from grader.adapters import ASSIGNMENTS, Assignment
+from grader.core.text import bounded, listed, short
 from grader.submission.answer_file import (
     Answer,
     read_file,
@@ -19,7 +20,6 @@ from grader.submission.answer_file import (
 )
 from grader.submission.archive import Collected, File, collect
 from grader.submission.contents import Submission
-from grader.submission.decoding import bounded, listed, short
 from grader.submission.selection import select_pieces
 from grader.submission.statements import Effort
 from grader.submission.weights_file import add_weights_beside, choose_weights

@@ -4,8 +4,8 @@ import re
 from pathlib import Path, PurePosixPath
 
 from grader.adapters import ASSIGNMENTS, Assignment
+from grader.core.text import listed, short
 from grader.submission.archive import PICKLED, WEIGHTS, Collected, File
-from grader.submission.decoding import listed, short
 
 
 def add_weights_beside(collected: Collected, path: Path) -> None:

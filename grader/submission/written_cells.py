@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from grader.core.text import HALF, printable
+from grader.core.text import HALF, decode, printable
 from grader.core.written import WrittenAnswer, WrittenQuestion
-from grader.submission.decoding import decode
 from grader.submission.ipynb import looks_like_notebook, read_notebook
 from kws.student.written_answers import ProseCell, find_answer, prose_cell
 

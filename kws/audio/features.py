@@ -19,13 +19,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from kws.audio import HOP as HOP
+from kws.audio import SAMPLE_RATE, WINDOW
 from kws.audio.features_fast import FilteredPower
-from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE
+from kws.audio.recordings import CLIP_SAMPLES
 from kws.audio.silence import normalize_peak, trim_silence
 from kws.errors import UsageError
 
-HOP = SAMPLE_RATE * 10 // 1000  # 160 samples, 10 ms: 100 frames a second
-WINDOW = SAMPLE_RATE * 25 // 1000  # 400 samples, 25 ms: also the length of the FFT
 NUM_FREQS = WINDOW // 2 + 1  # 201, from 0 Hz to the Nyquist frequency in steps of 40 Hz
 NYQUIST = SAMPLE_RATE / 2  # Hz
 

@@ -72,8 +72,19 @@ def web(
             [split.names[row].partition("/")[0] for row in rows],
             embed(trained.model, [clips]),
         ),
+        measured=_measured(Path(run)),
     )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"written: {folder}, {size / 1e6:.1f} MB, with the model {run}")
     if serve:
         serve_page(folder, port)
+
+
+def _measured(run: Path) -> str:
+    """What was measured of a run in streams: `kws evaluate --stream`, or the card of ours."""
+    from kws.training.checkpoint import SHIPPED as CARDS
+
+    found = run / "evaluation-stream.json"
+    if run == SHIPPED:
+        found = CARDS[run.name].with_suffix(".md")
+    return found.read_text(encoding="utf-8") if found.is_file() else ""

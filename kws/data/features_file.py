@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kws.audio.recordings import LFS_POINTER
+from kws.audio.audio_reading import LFS_POINTER
 from kws.errors import UsageError
 
 AGAIN = "copy or download it again"

@@ -131,9 +131,7 @@ def make_streams(
             with soundfile.SoundFile(
                 folder / name, "w", SAMPLE_RATE, 1, subtype="PCM_16", format="FLAC"
             ) as file:
-                for block, words_here in _mixed(
-                    rng, bar, backdrop, listing.root, minutes, resample
-                ):
+                for block, words_here in _mix(rng, bar, backdrop, listing.root, minutes, resample):
                     file.write(to_int16(block))
                     spoken += words_here
         with (folder / TRUTH).open("w", newline="", encoding="utf-8") as table:
@@ -205,7 +203,7 @@ def passages(
             at += SAMPLE_RATE
 
 
-def _mixed(
+def _mix(
     rng: random.Random,
     placed: Iterable[_Placed],
     backdrop: Iterator[Tensor],
@@ -223,7 +221,7 @@ def _mixed(
         noise = block.square().mean()
         here: list[Spoken] = []
         while following is not None and following.start < begin + SAMPLE_RATE:
-            clip = _leveled(read_audio(root / following.clip, resample=resample), rng)
+            clip = _level(read_audio(root / following.clip, resample=resample), rng)
             at = following.start - begin
             carried[at : at + len(clip)] += clip
             seconds = following.start / SAMPLE_RATE
@@ -239,7 +237,7 @@ def _mixed(
         yield block[: total - begin].clamp(-1, 1), here
 
 
-def _leveled(clip: Float[Tensor, "N"], rng: random.Random) -> Float[Tensor, "N"]:
+def _level(clip: Float[Tensor, "N"], rng: random.Random) -> Float[Tensor, "N"]:
     """At most a second, at a random level, faded in and out."""
     clip = clip[:CLIP_SAMPLES].clone()
     loudest = clip.abs().max().clamp(min=1e-4)

@@ -94,7 +94,7 @@ class TranscribedSplit:
 
     def batch(self, rows: Iterable[int]) -> tuple[Float[Tensor, "B T F"], Bool[Tensor, "B T"]]:
         """mel, padded with zeros to the longest, and valid."""
-        return padded([self.mels[i] for i in rows])
+        return pad_mels([self.mels[i] for i in rows])
 
     def batches(self, batch_size: int) -> Iterator[list[int]]:
         """Every utterance once, neighbors in length together, longest first."""
@@ -129,7 +129,7 @@ def utterance_features(waveform: Float[Tensor, "N"], n_mels: int = 40) -> Float[
     return (mel - mel.mean()) / (mel.std() + SOFT)
 
 
-def padded(
+def pad_mels(
     mels: list[Tensor],
 ) -> tuple[Float[Tensor, "B T F"], Bool[Tensor, "B T"]]:
     """Utterances (T, F) as a batch, filled up with zeros, and valid: True on real frames."""

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kws.models.attention import attend_fused
+from kws.models.decoder import DecoderLayer
 from kws.models.positional import sinusoids
 from kws.models.speech_transformer import SpeechTransformer
 
@@ -39,7 +40,8 @@ class CachedDecoder:
         valid: Bool[Tensor, "_ T"] | None = None,
     ):
         self.model, self.valid = model, valid
-        self.frames = [layer.cross_attention.project(memory, memory)[1:] for layer in model.decoder]
+        self.layers = [layer for layer in model.decoder if isinstance(layer, DecoderLayer)]
+        self.frames = [layer.cross_attention.project(memory, memory)[1:] for layer in self.layers]
         self.texts: list[list[int]] = []
         self.written: list[tuple[Tensor, Tensor]] = []  # keys and values of each layer, (B H U K)
 
@@ -51,7 +53,7 @@ class CachedDecoder:
         y = model.embed(symbols[:, -1:])
         place = torch.tensor([at], device=y.device, dtype=torch.float64)
         y = y + sinusoids(place, y.shape[-1]).to(y.dtype)
-        for number, layer in enumerate(model.decoder):
+        for number, layer in enumerate(self.layers):
             z = layer.norm_self(y)
             q, k, v = layer.self_attention.project(z, z)
             if at:

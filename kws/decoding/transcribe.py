@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kws.data.transcripts import padded
+from kws.data.transcripts import pad_mels
 from kws.decoding.beam import beam_search
 from kws.decoding.cached import CachedDecoder
 from kws.decoding.ctc_prefix import CtcPrefixScorer
@@ -83,7 +83,7 @@ def best_paths(model: AnyRecognizer, mels: list[Tensor], longest: int = LONGEST)
 
 def _encode_batch(model: AnyRecognizer, mels: list[Tensor]) -> tuple[Tensor, Tensor | None]:
     """The memory and its valid frames, where the model computes; searches are done on the CPU."""
-    mel, valid = padded(mels)
+    mel, valid = pad_mels(mels)
     place = device_of(model)
     return model.encode(mel.to(place), valid.to(place))
 

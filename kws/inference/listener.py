@@ -1,6 +1,6 @@
 """The listener: a keyword model of the course as the judge of speech that a model has made.
 
-    words = heard(listener(), [waveform, another])
+    words = recognize(listener(), [waveform, another])
 
 Whether synthetic speech can be understood is a question to a listener. This one is the course's own
 CRNN, trained on the 35 words of the embedded corpus: voices, microphones and rooms of many kinds,
@@ -8,9 +8,7 @@ but no vocoder. It is trained once, on the CPU in a minute and a half, and kept 
 a folder of `cache_dir()` named after all that it follows from: corpus, settings and version.
 """
 
-import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -22,17 +20,15 @@ from torch import Tensor
 from kws.audio.recordings import CLIP_SAMPLES
 from kws.data.embedded.corpus import RECORD as CORPUS_RECORD
 from kws.data.embedded.corpus import make_corpus
-from kws.data.embedded.provenance import corpus_folder
 from kws.data.speech_commands import load_speech_commands
 from kws.files import cache_dir
 from kws.training.checkpoint import Trained, load_model
 from kws.training.loop import fit
 from kws.training.recipe import Augment, Data, Features, Model, Recipe, Train, to_toml
+from kws.training.trained_once import train_once
 
 VERSION = 1
-RECORD = "listener.json"
-BEST = "best.pt"  # of a run
-BATCH = 128  # clips that are heard at a time
+BATCH = 128  # clips that are recognized at a time
 PROTOCOL = "embedded-35"
 SETTINGS = Recipe(
     description="The listener: 35 words of the embedded corpus",
@@ -53,32 +49,29 @@ def listener(*, progress: bool = True) -> Trained:
     else is there.
     """
     corpus = make_corpus(cache_dir() / "course-words", size="mini", progress=progress)
-    return trained_on(corpus, progress=progress)
+    return train_listener(corpus, progress=progress)
 
 
-def trained_on(corpus: Path, settings: Recipe = SETTINGS, *, progress: bool = True) -> Trained:
+def train_listener(corpus: Path, settings: Recipe = SETTINGS, *, progress: bool = True) -> Trained:
     """The listener of an embedded corpus, with these settings; errors as `listener`."""
     spoken = json.loads((corpus / CORPUS_RECORD).read_text())["recipe"]
-    recipe = {"listener": VERSION, "settings": to_toml(settings), "corpus": spoken}
-    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
-    out = cache_dir() / f"listener-{digest[:16]}"
-    with corpus_folder(out, RECORD, recipe) as folder:
-        if folder is not None:
-            _train(settings, corpus, folder, progress)
-            (folder / RECORD).write_text(json.dumps({"recipe": recipe}, indent=1) + "\n")
-    return load_model(out / BEST)
+    about = {"listener": VERSION, "settings": to_toml(settings), "corpus": spoken}
 
+    def train(run: Path) -> None:
+        training, validation = (
+            load_speech_commands(corpus, settings.data.protocol, split)
+            for split in ("training", "validation")
+        )
+        fit(
+            settings,
+            train=training,
+            validation=validation,
+            out=run,
+            device="cpu",
+            progress=progress,
+        )
 
-def _train(settings: Recipe, corpus: Path, folder: Path, progress: bool) -> None:
-    """Put the trained weights into `folder`."""
-    train, validation = (
-        load_speech_commands(corpus, settings.data.protocol, split)
-        for split in ("training", "validation")
-    )
-    run = folder / "run"
-    fit(settings, train=train, validation=validation, out=run, device="cpu", progress=progress)
-    (run / BEST).rename(folder / BEST)
-    shutil.rmtree(run)
+    return load_model(train_once("listener", about, train))
 
 
 def recognize(judge: Trained, waveforms: Sequence[Float[Tensor, "_"]]) -> list[str]:

@@ -13,16 +13,16 @@ import hashlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, write_audio
-from kws.data.audio_blocks import LIVE_SECONDS, Microphone, live_blocks
+from kws.data.audio_blocks import Microphone, live_blocks
 from kws.data.listing import NOISE_FOLDER
 from kws.data.protocols import own_protocol
 from kws.errors import UsageError
@@ -144,9 +144,13 @@ def record_noise(
     return path
 
 
-def _seconds(blocks: Iterator[Tensor], seconds: float, written: list[Path]) -> Tensor:
+def _seconds(blocks: Iterator[np.ndarray], seconds: float, written: list[Path]) -> Tensor:
     """The next `seconds`; UsageError where the microphone ends before."""
-    samples = torch.cat([torch.empty(0), *islice(blocks, round(seconds / LIVE_SECONDS))])
+    parts, missing = [np.empty(0, np.float32)], round(seconds * SAMPLE_RATE)
+    while missing > 0 and (block := next(blocks, None)) is not None:
+        parts.append(block)
+        missing -= len(block)
+    samples = torch.from_numpy(np.concatenate(parts))
     if len(samples) < CLIP_SAMPLES:
         raise UsageError(
             f"the microphone ended, {len(written)} recordings are written: check its connection "

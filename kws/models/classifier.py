@@ -37,11 +37,6 @@ class CosineLogits(nn.Module):
 
     D C parameters. Trained with a margin (`train.margin`) it is the additive margin softmax, Wang
     et al. 2018, equations 4 to 6 (https://arxiv.org/abs/1801.05599).
-
-    Args:
-        d_model: width of the input D.
-        num_classes: number of classes C.
-        scale: largest logit.
     """
 
     def __init__(self, d_model: int, num_classes: int, scale: float):

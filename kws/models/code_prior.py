@@ -21,13 +21,6 @@ class CausalLayer(nn.Module):
 
     4 D² + 9 D + 2 D E + E parameters.
 
-    Args:
-        d_model: width of the input and of the output.
-        num_heads: number of attention heads; must divide `d_model`.
-        d_ff: width of the feed-forward network.
-        dropout: probability of zeroing, while training, in the feed-forward network and in the
-            output of either branch.
-
     Raises:
         ValueError: if `num_heads` does not divide `d_model`.
     """

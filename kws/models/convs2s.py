@@ -47,11 +47,6 @@ class GatedBlock(nn.Module):
 
     2 k d² + 2 d parameters.
 
-    Args:
-        d_model: width of the input and of the output.
-        kernel_size: frames that an output sees; odd.
-        dropout: probability of zeroing an input of the convolution while training.
-
     Raises:
         ValueError: if `kernel_size` is even.
     """

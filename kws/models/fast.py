@@ -27,14 +27,19 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kws.torch_internals import are_transforms_active, onednn_linear
+
 HAS_ONEDNN = (
-    torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    onednn_linear is not None
+    and torch.backends.mkldnn.is_available()
+    and torch.backends.cpu.get_cpu_capability() == "AVX512"
 )
 
 
 def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x @ weight.T + bias through oneDNN; no autograd."""
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    assert onednn_linear is not None
+    return onednn_linear(x, weight, bias, "none", [], "")
 
 
 class OneDnnLinear(torch.autograd.Function):
@@ -84,7 +89,7 @@ def is_plain_cpu(x: Tensor) -> bool:
         x.is_cpu
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
-        and not torch._C._are_functorch_transforms_active()
+        and not are_transforms_active()
     )
 
 

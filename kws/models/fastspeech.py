@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from kws.models.duration_predictor import DurationPredictor
 from kws.models.fft_block import FftBlock, duration_loss, frames_from
-from kws.models.length_regulator import paced, regulate
+from kws.models.length_regulator import regulate, scale_durations
 from kws.models.scaled_positions import ScaledPositions
 from kws.settings import Finite, Fraction, Size
 
@@ -89,7 +89,7 @@ class FastSpeech(nn.Module):
             x = block(x, valid)
         log_durations = self.durations(x.detach(), valid)
         if durations is None:
-            durations = paced(frames_from(log_durations, valid), pace)
+            durations = scale_durations(frames_from(log_durations, valid), pace)
         y, frames = regulate(x, durations)
         y = self.decoder_positions(y)
         for block in self.decoder:

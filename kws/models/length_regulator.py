@@ -36,10 +36,10 @@ def regulate(
     return y.masked_fill(~valid[..., None], 0), valid
 
 
-def paced(durations: Int[Tensor, "B U"], pace: float) -> Int[Tensor, "B U"]:
+def scale_durations(durations: Int[Tensor, "B U"], pace: float) -> Int[Tensor, "B U"]:
     """Durations for speech that takes `pace` times as long, rounded half up.
 
-    >>> paced(torch.tensor([[5, 0, 2]]), 1.3)
+    >>> scale_durations(torch.tensor([[5, 0, 2]]), 1.3)
     tensor([[7, 0, 3]])
 
     Raises:

@@ -11,7 +11,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 
-def kept(size: int, dropped: int, generator: torch.Generator | None = None) -> Int[Tensor, "kept"]:
+def draw_kept(
+    size: int, dropped: int, generator: torch.Generator | None = None
+) -> Int[Tensor, "kept"]:
     """Which of `size` places stay, in their order, when `dropped` are drawn without replacement.
 
     Raises:

@@ -110,11 +110,7 @@ class RelativeSelfAttention(MultiHeadSelfAttention):
     score(i, j) = ((q_i + u) · k_j + (q_i + v) · W r_(i-j)) / √K, with sinusoids r and learned u, v
     per head. D² + 2D parameters more than without; u and v start at zero (the paper does not say).
 
-    Args:
-        d_model: width of the input and of the output; even.
-        num_heads: number of heads; must divide `d_model`.
-        dropout: probability of leaving out an attention weight while training.
-        qkv_bias: queries, keys and values have a bias.
+    Args: those of `MultiHeadSelfAttention`; `d_model` is even.
 
     Raises:
         ValueError: if `num_heads` does not divide `d_model`, or `d_model` is odd.

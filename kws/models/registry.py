@@ -15,6 +15,7 @@ from torch import nn
 from kws.errors import UsageError, did_you_mean, is_out_of_memory
 from kws.models import (
     bc_resnet,
+    causal_crnn,
     convs2s,
     ds_cnn,
     gated,
@@ -56,6 +57,11 @@ MODELS: dict[str, Entry] = {
         gated.GatedCrnn,
         gated.GatedCrnnConfig(),
         "two of crnn-small: one for silence and unknown, one for words",
+    ),
+    "crnn-causal": Entry(
+        causal_crnn.CausalCrnn,
+        causal_crnn.CausalCrnnConfig(),
+        "reads each frame of a stream once: a step every 30 ms, with state",
     ),
     "gru": Entry(recurrent.GruClassifier, recurrent.GruConfig(), "bidirectional GRU over MFCC"),
     "lstm": Entry(

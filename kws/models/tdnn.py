@@ -55,12 +55,6 @@ class TdnnLayer(nn.Module):
 
     k · in · out + 3 · out parameters, k = `kernel_size`.
 
-    Args:
-        d_in: channels that come in.
-        d_out: channels that go out.
-        kernel_size: frames that the layer looks at; odd.
-        dilation: distance between them.
-
     Raises:
         ValueError: if `kernel_size` is even.
     """

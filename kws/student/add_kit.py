@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kws.errors import UsageError
-from kws.files import locked, write_bytes
+from kws.files import hold_lock, write_bytes
 from kws.student.cells import read_cells
 
 MANIFEST = "kws/course/kit.json"
@@ -66,7 +66,7 @@ def read_kit(source: Path) -> KitFiles:
     return KitFiles(number=table["kit"], files=files, answers=answers)
 
 
-def unfinished(kit: KitFiles, course: Path) -> list[str]:
+def find_unfinished(kit: KitFiles, course: Path) -> list[str]:
     """Assignments with a TODO left whose finished modules the kit brings and the course lacks."""
     found = []
     for number, paths in sorted(kit.answers.items()):
@@ -88,7 +88,7 @@ def add_kit(kit: KitFiles, course: Path) -> AddedFiles:
             f"kit {kit.number} is older than kit {known['kit']}, which is here and holds it: "
             "nothing to do"
         )
-    with locked(course) as held:
+    with hold_lock(course) as held:
         if held is False:
             raise UsageError(f"{course}: another kws add is at work: wait for its end")
         return _apply(kit, known["files"], course)

@@ -70,15 +70,6 @@ def count_edits(
     return distance - gaps, deletions, gaps - deletions
 
 
-def edit_distance(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> int:
-    """The fewest substitutions, deletions and insertions between two sequences.
-
-    >>> edit_distance("kitten", "sitting")
-    3
-    """
-    return sum(count_edits(reference, hypothesis))
-
-
 def word_errors(
     references: Sequence[str], hypotheses: Sequence[str], *, seed: int = 0
 ) -> WordErrors:

@@ -136,18 +136,18 @@ def _training_features(
     device = labels.device
     if isinstance(split, FrameSplit):
         frames = recipe.data.crop_frames
-        features, valid = (_moved(x, device) for x in split.crops(rows, generator, frames=frames))
+        features, valid = (_move(x, device) for x in split.crops(rows, generator, frames=frames))
         # no padding, no mask: layers are faster without (free: the lengths are on the CPU)
         return features, None if (split.lengths[rows] >= frames).all() else valid, labels
     config = recipe.augment
     if not any(getattr(config, key) for key in ON_WAVEFORMS) and _may_keep(split, recipe.features):
         kept = _kept_features(split, recipe.features)
-        return _moved(kept[rows.to(kept.device)], device), None, labels
-    samples = _moved(split.samples(rows), device)
+        return _move(kept[rows.to(kept.device)], device), None, labels
+    samples = _move(split.samples(rows), device)
     samples = augment.time_shift(samples, round(config.time_shift * SAMPLE_RATE), generator)
     waveform = augment.change_speed(to_float(samples), config.speed, generator)
     if config.garbled:
-        waveform, labels = _garbled(split, waveform, labels, config.garbled, generator)
+        waveform, labels = _garble(split, waveform, labels, config.garbled, generator)
     waveform = augment.add_room(waveform, generator, probability=config.rooms)
     waveform = augment.add_noise(
         waveform,
@@ -161,7 +161,7 @@ def _training_features(
     return compute_features(recipe.features, waveform), None, labels
 
 
-def _garbled(
+def _garble(
     split: ClipSplit, waveform: Tensor, labels: Tensor, probability: float, generator: Generator
 ) -> tuple[Tensor, Tensor]:
     """Some words made into ones that nobody said, with the label of other words; silence stays."""
@@ -192,7 +192,7 @@ def fits_beside_training(size: int, free: int) -> bool:
     return 2 * size <= free
 
 
-def _moved(x: Tensor, device: torch.device) -> Tensor:
+def _move(x: Tensor, device: torch.device) -> Tensor:
     if x.device.type == device.type:
         return x
     return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
@@ -235,7 +235,7 @@ def evaluation_batches(
     if isinstance(split, ClipSplit):
         for chunk in torch.arange(len(split)).split(EVALUATION_BATCH)[rank::world]:
             index = chunk.to(split.labels.device)
-            samples = _moved(split.samples(index), device or index.device)
+            samples = _move(split.samples(index), device or index.device)
             features = normalize(compute_features(recipe.features, to_float(samples)))
             labels, index = (x.to(features.device) for x in (split.labels[index], index))
             yield Batch(features=features, valid=None, labels=labels, index=index)
@@ -245,7 +245,7 @@ def evaluation_batches(
     else:
         batches = split.full_batches(EVALUATION_FRAMES)
     for batch in islice(batches, rank, None, world):
-        features, valid, labels, index = (_moved(x, device or x.device) for x in batch)
+        features, valid, labels, index = (_move(x, device or x.device) for x in batch)
         yield Batch(features=normalize(features, valid), valid=valid, labels=labels, index=index)
 
 

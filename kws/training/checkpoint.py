@@ -19,9 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from kws.audio.normalize import Normalizer
 from kws.data.protocols import get_protocol, require_same_labels
@@ -230,6 +232,20 @@ class Trained:
     ) -> Float[Tensor, "B C"]:
         """Logits for features that are normalized already."""
         return self.model(features, valid)
+
+    @torch.inference_mode()
+    def shares(self, values: Sequence[np.ndarray]) -> Float[np.ndarray, "B C"]:
+        """Softmax of the logits of clips (N,), or of the frames (T, F) of speakers."""
+        device = next(self.model.parameters()).device
+        if self.task == "keywords":
+            features, valid = self.features(torch.from_numpy(np.stack(values)).to(device)), None
+        else:
+            frames = [torch.from_numpy(each) for each in values]
+            lengths = torch.tensor([len(each) for each in frames])
+            padded = pad_sequence(frames, batch_first=True).to(device)
+            valid = (torch.arange(padded.shape[1]) < lengths[:, None]).to(device)
+            features = self.normalizer(padded, valid)
+        return self.logits(features, valid).float().softmax(dim=1).cpu().numpy()
 
     def require_labels(self, labels: Sequence[str], where: str = "the data") -> None:
         """Refuse data whose labels are others, or the same in another order, with a UsageError."""

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from kws.errors import UsageError
 from kws.models.classifier import Classifier
 from kws.training.batches import Batch
-from kws.training.carry_over import HEAD
 from kws.training.other_words import OtherWordsApart, without_parts
 
+HEAD = "classify"  # the part that gives logits, as the models of kws call it
 STEPS = 200  # of L-BFGS, at most
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kws.torch_internals import copy_each, lerp_each
 from kws.training.recipe import Train
 from kws.training.schedule import constant, cosine_warmup, step_decay
 
@@ -77,6 +78,6 @@ class AveragedWeights:
         """Take in the weights of `model` after optimizer step `step`, the first being 0."""
         decay = min(self.decay, (1 + step) / (10 + step))
         ours: list[Tensor] = list(self.model.parameters())
-        torch._foreach_lerp_(ours, list[Tensor](model.parameters()), 1 - decay)
+        lerp_each(ours, list[Tensor](model.parameters()), 1 - decay)
         if buffers := list(self.model.buffers()):
-            torch._foreach_copy_(buffers, list(model.buffers()))
+            copy_each(buffers, list(model.buffers()))

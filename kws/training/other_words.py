@@ -25,11 +25,6 @@ class OtherWordsApart(nn.Module):
 
     Column `unknown` is that of the first other word, and the rest come last. The logit of a sum of
     probabilities is ln Σ exp of their logits.
-
-    Args:
-        model: gives P logits.
-        num_classes: labels of the protocol, C.
-        unknown: which of them is for other words.
     """
 
     def __init__(self, model: nn.Module, num_classes: int, unknown: int):

@@ -33,7 +33,7 @@ from kws.training.recognizer_steps import (
     mean_loss,
     new_recognizer,
     require_recognizer,
-    spelled,
+    spell_split,
 )
 from kws.training.transcription import joint_loss
 
@@ -135,8 +135,8 @@ def transcription_objective(
         normalizer=Normalizer(kind="utterance"),
         data=fingerprint_of(train),
         alphabet=alphabet,
-        train=spelled(train, alphabet),
-        validation=spelled(validation, alphabet),
+        train=spell_split(train, alphabet),
+        validation=spell_split(validation, alphabet),
     )
 
 

@@ -13,7 +13,7 @@ from kws.errors import UsageError
 from kws.models.ctc import frames_needed
 from kws.models.registry import RECOGNIZERS
 from kws.models.speech_gru import AnyRecognizer, SpeechGru
-from kws.models.speech_transformer import SpeechTransformer, subsampled
+from kws.models.speech_transformer import SpeechTransformer, count_subsampled
 from kws.text.alphabet import Alphabet
 from kws.training.checkpoint import new_model
 from kws.training.recipe import Recipe
@@ -46,7 +46,7 @@ def new_recognizer(recipe: Recipe, num_symbols: int) -> AnyRecognizer:
     return require_recognizer(new_model(recipe, num_symbols), recipe)
 
 
-def spelled(split: TranscribedSplit, alphabet: Alphabet) -> SpelledSplit:
+def spell_split(split: TranscribedSplit, alphabet: Alphabet) -> SpelledSplit:
     """The utterances of a split that can be learned from.
 
     Raises:
@@ -57,7 +57,7 @@ def spelled(split: TranscribedSplit, alphabet: Alphabet) -> SpelledSplit:
     fits = [
         row
         for row, text in enumerate(symbols)
-        if subsampled(len(split.mels[row])) >= frames_needed(text)
+        if count_subsampled(len(split.mels[row])) >= frames_needed(text)
     ]
     if not fits:
         raise UsageError(

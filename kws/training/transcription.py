@@ -15,7 +15,7 @@ from torch import Tensor
 from kws.errors import UsageError
 from kws.models.ctc import frames_needed
 from kws.models.speech_gru import AnyRecognizer
-from kws.models.speech_transformer import subsampled
+from kws.models.speech_transformer import count_subsampled
 from kws.text.alphabet import BLANK, EOS, SOS
 
 IGNORE_INDEX = -100  # a place after the end: the default `ignore_index` of torch
@@ -64,7 +64,7 @@ def joint_loss(
     loss = memory.new_zeros(())
     if ctc_weight:
         log_p = model.ctc(memory).log_softmax(dim=-1).transpose(0, 1)
-        frames = torch.tensor([subsampled(n) for n in valid.sum(dim=1).tolist()])
+        frames = torch.tensor([count_subsampled(n) for n in valid.sum(dim=1).tolist()])
         for row, (length, text) in enumerate(zip(frames.tolist(), texts, strict=True)):
             if length < (needed := frames_needed(text)):
                 raise UsageError(

@@ -119,12 +119,7 @@ def new_voice(recipe: Recipe, *, mean: float, deviation: float) -> FastSpeech:
     """The recipe's FastSpeech with weights from torch's generator; UsageError for another model."""
     sizes = {"num_symbols": len(SYMBOLS) + 1, "n_mels": recipe.features.n_mels}
     given = sizes | {"mean": mean, "deviation": deviation}
-    model = build_generator(recipe.model.name, recipe.model.options, **given)
-    if not isinstance(model, FastSpeech):
-        raise UsageError(
-            f"model.name={recipe.model.name} is not a speech synthesis model: use fastspeech"
-        )
-    return model
+    return build_generator(FastSpeech, recipe.model.name, recipe.model.options, **given)
 
 
 @torch.inference_mode()

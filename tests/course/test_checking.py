@@ -40,15 +40,14 @@ def test_a_todo_is_not_started_and_one_of_an_earlier_task_is_waited_for_by_name(
     assert line_of(capsys) == "· 2.3-values  waits for your answer to 2.1\n"
 
 
-def test_an_error_in_the_answer_is_left_to_its_traceback_and_ours_show_none(capsys):
+def test_an_error_in_the_answer_is_left_to_its_traceback_and_lines_can_go_elsewhere_for_a_while(
+    capsys,
+):
     with pytest.raises(ZeroDivisionError), check("2.1-values", "attend agrees"):
         _ = 1 / 0
     assert "raised an error" in line_of(capsys)
     for ending in (Unmet("fact"), NotStarted("2.1-values", "not started")):
         assert ending._render_traceback_() == []
-
-
-def test_lines_can_go_elsewhere_for_a_while(capsys):
     received = []
     with lines_go_to(lambda *line: received.append(line)), check("2.1-values", "attend agrees"):
         pass

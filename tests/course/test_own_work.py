@@ -12,7 +12,7 @@ import torch.nn.functional as F
 import torchaudio
 from torch import nn
 
-from grader.authoring.answers import load_answers
+from grader.authoring.reference import load_answers
 from kws.course.checking import Unmet, check_values
 from kws.course.magics import as_python
 from kws.course.own_work import ReadyAnswer, watch_calls

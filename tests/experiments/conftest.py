@@ -76,8 +76,7 @@ def recipes(recipe_folder, monkeypatch) -> Path:
     command = [sys.executable, str(SMALL_WORKER), str(recipe_folder)]
     monkeypatch.setattr(runs, "COMMAND", command)
     yield recipe_folder
-    for name in ("die", "slow"):
-        (recipe_folder / name).unlink(missing_ok=True)
+    (recipe_folder / "slow").unlink(missing_ok=True)
 
 
 @pytest.fixture

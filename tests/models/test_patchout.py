@@ -3,16 +3,13 @@
 import pytest
 import torch
 
-from kws.models.patchout import kept
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from kws.models.patchout import draw_kept
+from tests.models.conftest import seeded
 
 
 @pytest.mark.parametrize("dropped", [0, 3, 12])
 def test_so_many_places_stay_in_their_order(dropped):
-    places = kept(13, dropped, seeded(0))
+    places = draw_kept(13, dropped, seeded(0))
     assert len(places) == 13 - dropped
     assert (places.diff() > 0).all()
     assert places.min() >= 0
@@ -21,19 +18,19 @@ def test_so_many_places_stay_in_their_order(dropped):
 
 def test_every_place_is_kept_as_often_as_any_other():
     generator = seeded(0)
-    drawn = torch.cat([kept(35, 21, generator) for _ in range(2000)])
+    drawn = torch.cat([draw_kept(35, 21, generator) for _ in range(2000)])
     expected = 2000 * 14 / 35  # deviation 22 of 800: five of them
     counts = torch.bincount(drawn, minlength=35)
     assert (counts - expected).abs().max() < 5 * (expected * (1 - 14 / 35)) ** 0.5
 
 
 def test_a_seed_fixes_the_draw():
-    first, again = (kept(35, 21, seeded(4)) for _ in range(2))
+    first, again = (draw_kept(35, 21, seeded(4)) for _ in range(2))
     assert torch.equal(first, again)
-    assert not all(torch.equal(first, kept(35, 21, seeded(s))) for s in range(4))
+    assert not all(torch.equal(first, draw_kept(35, 21, seeded(s))) for s in range(4))
 
 
 @pytest.mark.parametrize("dropped", [35, 36, -1])
 def test_dropping_everything_is_refused(dropped):
     with pytest.raises(ValueError, match="leaves nothing: drop fewer"):
-        kept(35, dropped)
+        draw_kept(35, dropped)

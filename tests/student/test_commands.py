@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,9 +14,10 @@ import torch
 from safetensors.torch import save_file
 
 from grader import ROOT
-from grader.authoring.answers import exported_cells, load_answers
+from grader.authoring.reference import exported_cells, load_answers
 from kws.cli import student
 from kws.student.released import checks_released, released
+from tests.grader.conftest import code_beside
 
 SOLUTION = ROOT / "solutions" / "03_speakers.py"
 KWS = [sys.executable, "-m", "kws.cli"]
@@ -95,7 +97,7 @@ def test_watch_checks_again_when_the_notebook_is_saved(folder, kws, monkeypatch)
     assert "\x1b" not in text
 
 
-def test_hints_have_three_levels_and_think_prints_questions_and_answers(folder, kws):
+def test_reset_says_what_changed_and_where_the_copy_is_and_hints_have_three_levels(folder, kws):
     texts = [kws("hint", "2.1", "--level", level)[1] for level in (1, 2, 3)]
     assert "A soft look-up" in texts[0]
     assert "more: kws hint 2.1 --level 2" in texts[0]
@@ -108,9 +110,6 @@ def test_hints_have_three_levels_and_think_prints_questions_and_answers(folder, 
     assert "Think:" in text
     assert "part of the sum went to the" in " ".join(text.split())
     assert not set("$\\*") & set(text)
-
-
-def test_reset_says_what_changed_and_where_the_copy_is(folder, kws):
     folder.fill("02")
     code, text = kws("reset", "2.1")
     assert code == 0
@@ -147,25 +146,10 @@ def test_submit_names_the_student_and_tries_the_weights(folder, kws):
         assert json.loads(archive.read("manifest.json"))["student"] == "Ada Lovelace"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("submit", "02", "--name", " "), "the name that the course knows you by"),
-        (("think", "02"), "name one, such as 2.1"),
-        (("check", "99"), "has no assignment 99"),
-        (("check", "02", "--notebook", "nope.ipynb"), "no such file"),
-        (("check", "--notebook", "nope.ipynb"), "name the task or the assignment as well"),
-        (("check", "02", "--seconds", "0"), "must be more than 0"),
-        (("hint", "02"), "name one task of it, such as 2.1"),
-        (("hint", "2.1", "--level", "4"), "try 'kws hint --help'"),
-        (("reset", "2.1-attend-by-hand"), "name its task, 2.1"),
-        (("submit", "2.1"), "hand in its assignment, 02"),
-        (("submit", "02", "--out", "x.tar"), "such as x.zip"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "says"), code_beside(__file__).items())
 def test_bad_input_is_one_sentence_and_two(folder, kws, arguments, says):
     before = sorted(folder.path.rglob("*"))
-    code, text = kws(*arguments)
+    code, text = kws(*shlex.split(arguments))
     assert code == 2
     assert says in text
     assert text.count("\n") == 1

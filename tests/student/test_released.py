@@ -22,14 +22,19 @@ from kws.student.released import (
     weights_asked,
 )
 from kws.student.spoken import spoken
+from tests.grader.conftest import code_beside
 
 NUMBERS = sorted(released())
 TASKS = [(number, task) for number in NUMBERS for task in tasks_of(number)]
 
 
-def test_every_solution_is_released():
+def test_every_solution_is_released_and_every_question_to_think_about_has_its_answer():
     stems = sorted(path.stem for path in (ROOT / "solutions").glob("[0-9]*.py"))
     assert [stem_of(number) for number in released()] == stems
+    for number in NUMBERS:
+        text = released()[number].read_text(encoding="utf-8")
+        asked = len(re.findall(r"\*\*(?:Think|Before you go on):", text))
+        assert sum(len(each.thoughts) for each in tasks_of(number).values()) == asked > 0
 
 
 def has_hints(number: str) -> bool:
@@ -73,13 +78,6 @@ def test_the_steps_are_those_of_the_solution_and_no_hint_holds_an_answer(number)
     assert weights_asked(number) == named
 
 
-def test_every_question_to_think_about_has_its_answer():
-    for number in NUMBERS:
-        text = released()[number].read_text(encoding="utf-8")
-        asked = len(re.findall(r"\*\*(?:Think|Before you go on):", text))
-        assert sum(len(each.thoughts) for each in tasks_of(number).values()) == asked > 0
-
-
 def test_questions_are_those_of_all_checks_and_sections_end_at_the_next():
     asked = tasks_of("02")["2.1"].questions
     assert "are the scores divided by the root of K?" in asked
@@ -97,16 +95,7 @@ def test_a_task_covers_its_checks_and_no_others(text):
     assert covered == [c for c in checks_released("02") if c.startswith(text.removeprefix("0"))]
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("foo", "write 2.1 for a task"),
-        ("99", "choose one of 01, 02"),
-        ("2.9", "choose one of 2.1, 2.2"),
-        ("2.1-attend-by", "did you mean '2.1-attend-by-hand'"),
-        ("02-attend", "write 2.1 for a task"),
-    ],
-)
+@pytest.mark.parametrize(("text", "says"), code_beside(__file__)["refused"].items())
 def test_what_the_course_does_not_hold_is_one_sentence(text, says):
     with pytest.raises(UsageError, match=says):
         parse_target(text)

@@ -14,7 +14,7 @@ NEEDS_TRAINING = [
     name for number in NUMBERS for name in checks_released(number) if name.endswith("-accuracy")
 ]
 BY_HAND = {"2.1": "attend-by-hand", "2.2": "split-by-hand", "2.3": "attention-by-hand"}
-PRINTED = "q is torch.Size([1, 1, 1, 4])\n"
+PRINTED = "q is torch.Size([1, 1, 2, 4])\n"
 SCALED = "scores = q @ k.mT / math.sqrt(q.shape[-1])"
 
 
@@ -108,7 +108,10 @@ def test_a_wait_for_an_earlier_answer_and_values_that_a_plot_makes_are_named(fol
 def test_a_failed_check_does_not_hide_the_next_one_of_its_cell(folder):
     folder.fill("01").edit("01", "math.ceil(wanted / 10)", "wanted // 10")
     states = found(folder["01"], parse_target("1.8"))
-    assert states["1.8-extra-by-hand"]["hint"] == "round up, not down"
+    assert (
+        states["1.8-extra-by-hand"]["hint"]
+        == "round up: is it rounded down, or to the nearest whole number?"
+    )
     assert "1.8-extra-count-values" in states
 
 

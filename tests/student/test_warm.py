@@ -54,7 +54,9 @@ def test_a_check_that_hangs_ends_with_whoever_asked(server, folder):
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_any_change_of_kws_or_settings_makes_another_one(tmp_path):
+def test_any_change_of_kws_or_settings_makes_another_one_and_without_it_there_is_none(
+    tmp_path, monkeypatch
+):
     (tmp_path / "a.py").write_text("1")
     before = warm.loaded_files(tmp_path)
     (tmp_path / "a.py").write_text("22")
@@ -62,9 +64,6 @@ def test_any_change_of_kws_or_settings_makes_another_one(tmp_path):
     paths = {warm.socket_path({"OMP_NUM_THREADS": n, "TERM": n}) for n in ("1", "2")}
     assert len(paths) == 2
     assert warm.socket_path({"TERM": "a"}) == warm.socket_path({"TERM": "b"})
-
-
-def test_without_it_there_is_none(monkeypatch, tmp_path):
     monkeypatch.setenv("KWS_CACHE", str(tmp_path / "file"))
     (tmp_path / "file").write_text("no folder")
     assert warm.warm_process() is None  # KWS_WARM=0

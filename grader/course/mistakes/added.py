@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from grader.core.additions import added_path
+from grader.adapters import added_path
 from grader.core.tables import parse_toml, read_entries
 from grader.course.mistakes.mistake import Edit, Mistake
 from kws.errors import UsageError

@@ -356,6 +356,7 @@ def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
         replace_encoder(model, encoder)
         logits = model(mel, valid)
         yield f"{given}: the shape of model(mel, valid)", str(tuple(logits.shape))
+        yield f"{given}: is the encoder used?", encoder.frames is not None
         yield f"{given}: valid as the encoder gets it", encoder.valid
         yield f"{given}: are some logits negative?", bool((logits < 0).any())
         yield f"{given}: are some logits positive?", bool((logits > 0).any())

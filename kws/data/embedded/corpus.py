@@ -21,7 +21,7 @@ import numpy as np
 from kws.data.embedded.backgrounds import BABBLE_TEXT, backgrounds
 from kws.data.embedded.espeak import ENGINE_NAME, known_voice
 from kws.data.embedded.espeak import SAMPLE_RATE as ENGINE_RATE
-from kws.data.embedded.provenance import corpus_folder, recorded_seed
+from kws.data.embedded.provenance import corpus_folder, describe_seed
 from kws.data.embedded.recording import (
     SAMPLE_RATE,
     Setup,
@@ -88,7 +88,7 @@ def make_corpus(
     recipe = {
         "corpus": "embedded words",
         "version": VERSION,
-        "seed": recorded_seed(seed),
+        "seed": describe_seed(seed),
         "words": list(words),
         "speakers": speakers,
         "takes": repetitions,  # as in corpora that were made before

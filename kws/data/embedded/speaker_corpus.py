@@ -23,7 +23,7 @@ import torch
 
 from kws.audio.features import speaker_log_mel
 from kws.data.embedded.espeak import ENGINE_NAME
-from kws.data.embedded.provenance import corpus_folder, recorded_seed
+from kws.data.embedded.provenance import corpus_folder, describe_seed
 from kws.data.embedded.recording import amplitude, draw_setup, noise, record, rms, trim
 from kws.data.embedded.sentences import draw_sentence
 from kws.data.embedded.voices import Voice, draw_parametric_voice, generator, say
@@ -55,7 +55,7 @@ def make_speaker_corpus(
     recipe = {
         "corpus": "embedded speakers",
         "version": VERSION,
-        "seed": recorded_seed(seed),
+        "seed": describe_seed(seed),
         "speakers": speakers,
         "utterances": utterances,
     }

@@ -48,7 +48,7 @@ def test_a_new_assignment_passes_everything_at_once(tmp_path):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    tests = ["test_course", "test_overview", "test_foreseen"]
+    tests = ["test_course", "test_overview", "test_trials"]
     paths = [f"tests/grader/course/{name}.py" for name in tests]
     paths += ["tests/student/test_released.py", "tests/course/test_check_values.py"]
     for command in (

@@ -69,7 +69,11 @@ def test_an_assignment_that_lacks_a_file_is_named_with_the_cure(tmp_path, lackin
     refuse_incomplete(tmp_path)
 
 
-def test_a_faulty_solution_changes_nothing(course):
+def test_a_faulty_solution_changes_nothing_and_a_notebook_without_one_is_named(course):
+    release(course)
+    (course / "assignments" / "09_lost.ipynb").write_text("{}", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"^assignments/09_lost\.ipynb has no solutions/09_lost"):
+        release(course, check=True)
     path = course / "solutions" / "02_attention.py"
     path.write_text(path.read_text(encoding="utf-8") + "# END SOLUTION\n", encoding="utf-8")
     with pytest.raises(UsageError, match="without a BEGIN"):
@@ -77,19 +81,12 @@ def test_a_faulty_solution_changes_nothing(course):
     assert not (course / "assignments").exists()
 
 
-def test_a_notebook_without_a_solution_is_named(course):
-    release(course)
-    (course / "assignments" / "09_lost.ipynb").write_text("{}", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"^assignments/09_lost\.ipynb has no solutions/09_lost"):
-        release(course, check=True)
-
-
 def command(course, monkeypatch, *arguments):
     """Exit code and output of the command on the small course."""
     monkeypatch.setattr(module.release, "__defaults__", (course,))
     app = typer.Typer()
     app.callback()(lambda: None)
-    commands.register(app)
+    app.command()(commands.release)
     monkeypatch.setattr("grader.course.goldens.write_goldens", lambda *, check, only: [])
     result = CliRunner().invoke(app, ["release", *arguments])
     if isinstance(result.exception, UsageError):

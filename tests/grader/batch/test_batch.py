@@ -16,10 +16,9 @@ from grader.batch.workers import Workers
 from grader.core.outcomes import Report, Verdict
 from kws.course.trial import all_trials
 from tests.conftest import PATIENCE
-from tests.grader.conftest import until
+from tests.grader.conftest import code_beside, until
 
 BLANK = "def attend(q, k, v, valid=None):\n    raise NotImplementedError('TODO 2.1')\n"
-TWO = ["--assignment", "2"]
 BOMB = "def attend(q, k, v, valid=None):\n    import os\n    os._exit(0)\n"
 
 
@@ -170,28 +169,13 @@ def test_a_regrading_says_who_changed_although_it_was_interrupted(hand_in, tmp_p
     assert not (out / "before").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["grade", "nowhere"], "nowhere does not exist"),
-        (["grade", ".", "--assignment", "77"], "assignment '77' does not exist"),
-        (["grade", ".", "--deadline", "friday"], "--deadline 'friday' is not a date"),
-        (["grade", ".", "--scheduler", "cloud"], "--scheduler 'cloud' is unknown"),
-        (["grade", ".", "--workers", "0"], "--workers 0 grades nothing"),
-        (["grade", ".", "--wall", "-1"], "--wall -1 is not a time limit"),
-        (["grade", ".", "--roster", "nowhere.csv"], "nowhere.csv cannot be read"),
-        (["gradescope-zip", "x.zip"], "missing option '--assignment'"),
-        (["gradescope-zip", "x.zip", *TWO, "--require-isolation", "big"], "'big' is not a tier"),
-        (["regrade"], "grader regrade: missing argument"),
-        (["grade", "--nonsense"], "no such option"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "words"), code_beside(__file__).items())
 def test_bad_input_is_one_sentence_and_exit_code_2(arguments, words, capsys, tmp_path, monkeypatch):
     from grader.__main__ import run
 
     (tmp_path / "alice").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert run(arguments) == 2
+    assert run(arguments.split()) == 2
     output = capsys.readouterr().err
     assert output.count("\n") == 1
     assert words.lower() in output.lower()

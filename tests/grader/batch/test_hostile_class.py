@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grader.batch.grade_class import Settings, grade_class
-from grader.batch.summary import summary
+from grader.batch.grade_commands import summary
 from grader.batch.workers import Workers
 from tests.grader.batch.conftest import SOLUTION
 from tests.grader.batch.made_up import nested

@@ -1,13 +1,13 @@
 """From a class to a question: a wrong answer that several share becomes a planted mistake."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from grader.adapters import ASSIGNMENTS
+from grader.adapters import ASSIGNMENTS, VARIABLE, added_path
 from grader.batch.add_mistake import candidate, keep
 from grader.batch.output import Store
-from grader.core.additions import VARIABLE, added_path
 from grader.core.outcomes import Report
 from grader.core.seed import Seed
 from grader.course.goldens import golden_text
@@ -19,6 +19,7 @@ from grader.reports.shared_mistakes import shared_mistakes
 from grader.submission import read_submissions
 from kws.course.compare import Record
 from kws.errors import UsageError
+from tests.grader.batch.made_up import check, report_of
 
 ANGLES = "angles = torch.arange(num_frames)[:, None] / 10_000**exponents"
 DEGREES = [(ANGLES, f"{ANGLES} * math.pi / 180")]
@@ -97,7 +98,10 @@ def test_a_wrong_answer_that_two_share_is_shown_and_asked_about_from_then_on(sto
         ({"seed": Seed("another")}, "another secret seed"),
     ],
 )
-def test_what_cannot_be_added_is_told_in_a_sentence(store, arguments, sentence):
+def test_what_cannot_be_added_is_told_in_a_sentence(tmp_path, arguments, sentence):
+    store, wrong = Store(tmp_path), replace(check("2.4-values", 3, 0), code="x = 1")
+    for student, one in (("ada", wrong), ("cy", check("2.4-values", 3, 3))):
+        store.keep(report_of(one, student=student).to_json())
     usual = {"task": "2.4", "like": "ada", "question": "?", "out": store.out, "seed": Seed()}
     with pytest.raises(UsageError, match=sentence.replace("?", r"\?")):
         candidate(**{**usual, **arguments})

@@ -27,14 +27,11 @@ def test_what_comes_after_the_deadline_is_late_by_the_difference_and_what_a_down
     assert "late" in lateness(submission(marked=True), None)
 
 
-def test_a_deadline_without_an_offset_is_local_time():
+def test_a_deadline_without_an_offset_is_local_time_and_one_that_is_not_a_date_is_refused():
     assert read_deadline("2025-03-01T23:59") == datetime(2025, 3, 1, 23, 59).astimezone()
     assert read_deadline("2025-03-01T12:00Z") == NOON
     assert read_deadline("2025-03-01T13:00+01:00") == NOON
     assert read_deadline("2025-03-01").astimezone().hour == 0
-
-
-def test_a_deadline_that_is_no_date_is_refused():
     with pytest.raises(UsageError, match="write 2025-03-01T23:59"):
         read_deadline("friday")
 

@@ -7,6 +7,7 @@ import pytest
 from grader.batch.roster import RosterStudent, by_student, in_groups, read_roster, safe_id
 from kws.errors import UsageError
 from tests.grader.batch.made_up import entry
+from tests.grader.conftest import code_beside
 
 ROSTER = (
     RosterStudent(id="alice", keys=("alice", "Example, Alice", "4711")),
@@ -20,12 +21,18 @@ def write(tmp_path, text: str, encoding: str = "utf-8"):
     return path
 
 
-def test_a_roster_is_ids_names_and_words_for_entries(tmp_path):
+def test_a_roster_is_ids_names_and_words_for_entries_also_from_canvas_or_with_odd_names(tmp_path):
     text = "student,name,folder\nalice,Alice Example,alice-x\n\nbob,,\n"
     alice, bob = read_roster(write(tmp_path, text))
     assert (alice.id, alice.name) == ("alice", "Alice Example")
     assert alice.keys == ("alice", "Alice Example", "alice-x")
     assert bob.keys == ("bob",)
+    head = "Student,ID,SIS User ID,SIS Login ID,Section\n    Points Possible,,,,\n"
+    (alice,) = read_roster(write(tmp_path, head + '"Example, Alice",4711,u1,alice@x,A\n'))
+    assert (alice.id, alice.name) == ("alice@x", "Example, Alice")
+    assert "4711" in alice.keys
+    path = write(tmp_path, 'student,name\nalice,"A\x1b[2J\nB"\n')
+    assert read_roster(path)[0].name == "A B"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
@@ -37,30 +44,10 @@ def test_what_spreadsheets_write_is_read(tmp_path, encoding, newline, comma):
     assert (one.id, one.name) == ("zoé", "Zoé A")
 
 
-def test_a_roster_from_canvas_or_with_odd_names_is_read(tmp_path):
-    head = "Student,ID,SIS User ID,SIS Login ID,Section\n    Points Possible,,,,\n"
-    (alice,) = read_roster(write(tmp_path, head + '"Example, Alice",4711,u1,alice@x,A\n'))
-    assert (alice.id, alice.name) == ("alice@x", "Example, Alice")
-    assert "4711" in alice.keys
-    path = write(tmp_path, 'student,name\nalice,"A\x1b[2J\nB"\n')
-    assert read_roster(path)[0].name == "A B"
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "no column 'student'"),
-        ("studnet,name\na,b\n", "did you mean 'studnet'"),
-        ("student,nmae\na,b\n", "unknown column 'nmae'.*did you mean 'name'"),
-        ("student\n", "lists nobody"),
-        ("student,name\n,Alice\n", "line 2 has no student id"),
-        ("student\nalice\nALICE\n", "line 3: ALICE is there twice"),
-        ("student\n../etc\n", "cannot be a file's name"),
-    ],
-)
-def test_a_roster_that_cannot_be_used_is_refused_by_line_or_column(tmp_path, text, words):
-    with pytest.raises(UsageError, match=words):
-        read_roster(write(tmp_path, text))
+@pytest.mark.parametrize("one", code_beside(__file__)["refused"], ids=lambda one: one["words"])
+def test_a_roster_that_cannot_be_used_is_refused_by_line_or_column(tmp_path, one):
+    with pytest.raises(UsageError, match=one["words"]):
+        read_roster(write(tmp_path, one["text"]))
 
 
 def test_a_roster_that_is_no_text_is_refused(tmp_path):
@@ -78,28 +65,28 @@ def test_any_word_of_the_roster_finds_the_student(key):
     assert (submission.student, submission.known) == ("alice", True)
 
 
-def test_students_without_an_entry_are_missing_and_entries_that_nobody_knows_are_graded():
+def test_who_has_no_entry_is_missing_unknown_entries_are_graded_and_of_two_the_younger_counts():
     found, missing = by_student([entry("alice"), entry("mallory")], ROSTER)
     assert [student.id for student in missing] == ["bob"]
     assert {one.student: one.known for one in found} == {"alice": True, "mallory": False}
     (submission,), missing = by_student([entry("mallory")])  # without a roster
     assert submission.known
     assert missing == ()
-
-
-def test_of_two_entries_of_a_student_the_younger_counts():
     entries = [entry("alice", 5, source="alice"), entry("Alice", 3, source="Alice.zip")]
     (submission,), _ = by_student(entries)
     assert submission.entry.source == "alice"
     assert [old.source for old in submission.replaced] == ["Alice.zip"]
 
 
-def test_an_entry_of_two_students_is_refused_and_the_order_of_entries_does_not_matter():
+def test_an_entry_of_two_students_is_refused_order_does_not_matter_nor_does_half_a_letter():
     both = (RosterStudent(id="a", keys=("example",)), RosterStudent(id="b", keys=("Example",)))
     with pytest.raises(UsageError, match="could be of a or b"):
         by_student([entry("example")], both)
     entries = [entry("bob"), entry("alice", 1), entry("alice", 2, source="alice.zip")]
     assert by_student(entries, ROSTER) == by_student(entries[::-1], ROSTER)
+    roster = (RosterStudent(id="mller", keys=("mller",)),)
+    (submission,), _ = by_student([entry("m\udcfcller")], roster)
+    assert not submission.known
 
 
 UNFIT = ["x\x9b31m", "x\x1b[2J", "x\udcff", "x\ufffe", "x\uffff", "x\u202ey", "x\ny"]
@@ -127,12 +114,6 @@ def test_an_id_holds_nothing_that_acts_or_breaks_and_leaves_room_in_a_files_name
 def test_two_names_that_look_alike_as_ids_stay_two_students(one, other):
     found, _ = by_student([entry(one, source="one"), entry(other, source="other")])
     assert len(found) == 2
-
-
-def test_half_a_letter_makes_nobody_another_student_of_the_roster():
-    roster = (RosterStudent(id="mller", keys=("mller",)),)
-    (submission,), _ = by_student([entry("m\udcfcller")], roster)
-    assert not submission.known
 
 
 @pytest.mark.parametrize("text", ["student\n" + "x" * 200_000 + "\n", "student,name\nalice,\x9b\n"])

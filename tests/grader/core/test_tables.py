@@ -8,6 +8,7 @@ from grader.adapters import ASSIGNMENTS, COURSE, FILE, read_assignment
 from grader.core.tables import parse_toml, read_entries
 from grader.course.mistakes.mistake import Mistake
 from kws.errors import UsageError
+from tests.grader.conftest import code_beside
 
 ROW = {"task": "2.1", "name": "no scale", "question": "?", "find": "a", "put": "b"}
 EDIT = {"find": "c", "put": "d"}
@@ -22,22 +23,13 @@ def test_an_entry_becomes_an_object_with_its_edits_in_order():
     assert one.edits == (("a", "b"), ("c", "d"))
 
 
-@pytest.mark.parametrize(
-    ("change", "output"),
-    [
-        ({"qestion": "?"}, r"unknown key 'qestion' \(did you mean 'question'\?\)"),
-        ({"xyz": "?"}, "unknown key 'xyz': use one of task, name, question"),
-        ({"put": 3}, "put is 3: write text"),
-        ({"question": None}, "question is missing: add `question = …`"),
-        ({"also": "d"}, "also is 'd': write a list"),
-        ({"also": [{"find": "c"}]}, "also 1: put is missing: add `put = …`"),
-        ({"also": [7]}, "also 1 is 7: write a table"),
-    ],
-)
-def test_a_wrong_entry_is_named_with_the_cure(change, output):
-    row = {key: value for key, value in {**ROW, **change}.items() if value is not None}
+@pytest.mark.parametrize("one", code_beside(__file__)["wrong"], ids=lambda one: one["output"])
+def test_a_wrong_entry_is_named_with_the_cure(one):
+    row = {**ROW, **one.get("entry", {})}
+    if "missing" in one:
+        del row["question"]
     place = r"^a02_attention/assignment.toml: mistake 2 \(no scale\): "
-    with pytest.raises(UsageError, match=place + output):
+    with pytest.raises(UsageError, match=place + one["output"]):
         read(row)
 
 
@@ -46,7 +38,9 @@ def test_what_is_not_toml_is_named_with_its_line():
         parse_toml("a = 1\nb = ]", Path("a.toml"))
 
 
-def test_the_table_of_contents_is_read_without_a_piece_of_our_answers(tmp_path):
+def test_the_table_of_contents_is_read_without_our_answers_and_a_group_stands_for_its_names(
+    tmp_path,
+):
     """The process that forks for students' code has read it."""
     path = tmp_path / "a02_attention" / FILE
     path.parent.mkdir()
@@ -54,9 +48,6 @@ def test_the_table_of_contents_is_read_without_a_piece_of_our_answers(tmp_path):
     path.write_text(head + "\nthis = is not read", encoding="utf-8")
     assert read_assignment(path) == ASSIGNMENTS["02"]
     assert all("put = " not in text for text in map(repr, ASSIGNMENTS.values()))
-
-
-def test_a_group_stands_for_its_names(tmp_path):
     path = tmp_path / "a10_energy" / FILE
     path.parent.mkdir()
     task = '[[task]]\nid = "10.1"\ntitle = "T"\nnames = ["f"]\nforbidden = ["two", "torch.sum"]\n'

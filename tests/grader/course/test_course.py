@@ -68,16 +68,14 @@ def test_every_task_has_a_visible_check_and_two_more_hidden_ones(number):
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_every_task_has_three_planted_mistakes_and_the_notebook_two_other_answers(number):
+def test_every_task_has_three_planted_mistakes_the_notebook_two_other_answers_and_all_edits_fit(
+    number,
+):
     data = planted(number)
     for task in ASSIGNMENTS[number].tasks:
         names = [mistake.name for mistake in data.mistakes if mistake.task == task.id]
         assert len(set(names)) >= 3, task.id
     assert len(data.alternatives) >= 2
-
-
-@pytest.mark.parametrize("number", NUMBERS)
-def test_the_edits_of_mistakes_and_alternatives_fit_our_solution(number):
     ours, data = edited(number), planted(number)
     for edits in (*(mistake.edits for mistake in data.mistakes), *data.alternatives.values()):
         for edit in edits:
@@ -85,7 +83,9 @@ def test_the_edits_of_mistakes_and_alternatives_fit_our_solution(number):
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_cells_are_short_headings_are_titles_and_the_opening_says_what_is_built_and_needed(number):
+def test_cells_are_short_headings_are_titles_and_questions_are_followed_by_their_folded_answers(
+    number,
+):
     for cell in cells(number):
         if cell.kind == "code" and cell.task is None:
             assert len(cell.source.splitlines()) <= MOST_LINES, cell.source
@@ -93,6 +93,13 @@ def test_cells_are_short_headings_are_titles_and_the_opening_says_what_is_built_
     assert headings == [(task.id, task.title) for task in ASSIGNMENTS[number].tasks]
     for output in ("**You will build**", "**You need**", "**Time**"):
         assert output in cells(number)[0].source
+    asked = "|".join(map(re.escape, overview.QUESTIONS))
+    # without an empty line below the summary, Markdown and formulas inside are not rendered
+    folded = r"<details><summary>An answer</summary>\n\n(?!\n).+?\n\n</details>"
+    for cell in cells(number):
+        text = cell.source if cell.kind == "markdown" else ""
+        for question in re.finditer(rf"^(?:{asked}).*?(?:\n\n|\Z)", text, re.DOTALL | re.MULTILINE):
+            assert re.compile(folded, re.DOTALL).match(text, question.end()), question[0]
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -106,17 +113,6 @@ def test_an_answer_is_called_inside_its_check_so_that_a_todo_makes_no_traceback(
             if not given and not isinstance(node, ast.With | ast.FunctionDef | ast.ClassDef):
                 used = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
                 assert not used & asked, ast.unparse(node)
-
-
-@pytest.mark.parametrize("number", NUMBERS)
-def test_every_question_is_followed_by_its_folded_answer(number):
-    asked = "|".join(map(re.escape, overview.QUESTIONS))
-    # without an empty line below the summary, Markdown and formulas inside are not rendered
-    folded = r"<details><summary>An answer</summary>\n\n(?!\n).+?\n\n</details>"
-    for cell in cells(number):
-        text = cell.source if cell.kind == "markdown" else ""
-        for question in re.finditer(rf"^(?:{asked}).*?(?:\n\n|\Z)", text, re.DOTALL | re.MULTILINE):
-            assert re.compile(folded, re.DOTALL).match(text, question.end()), question[0]
 
 
 FINDINGS = code_beside(__file__)

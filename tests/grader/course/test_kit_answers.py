@@ -11,8 +11,8 @@ import pytest
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.answers import Results, try_trial
 from grader.authoring.kit_modules import divide
+from grader.authoring.reference import Results, try_trial
 from grader.course.trials import our_answers
 from kws.course.compare import difference
 from kws.course.trial import PUBLIC_SEED, Trial, all_trials

@@ -18,13 +18,18 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 NUMBERS = tuple(ASSIGNMENTS)
 
 
-def test_the_page_is_counted_anew():
+def test_the_page_is_counted_anew_and_hidden_checks_are_all_read_with_their_points():
     """If not: python -m grader overview docs/teaching.md."""
     assert brought_up_to_date(PAGE) == PAGE
     with pytest.raises(
         UsageError, match="<!-- guesses --> is not a block: use one of numbers, mist"
     ):
         brought_up_to_date("<!-- guesses -->\n<!-- end -->")
+    checks = list(hidden_checks("02"))
+    assert {check.task for check in checks} == {task.id for task in ASSIGNMENTS["02"].tasks}
+    assert sum(check.points for check in checks) == 34
+    assert sum(task.points for task in tasks_of("02").values()) == 34  # read from the headings
+    assert not any(check.retrain for check in checks)
 
 
 def test_mistakes_to_speak_of_in_class_are_planted_in_those_tasks():
@@ -58,11 +63,3 @@ def test_text_answers_and_questions_all_take_time():
     assert minutes([cell("code", "x = 1\n\n" * 15)]) == pytest.approx(1)
     answer = "def f():\n    # BEGIN SOLUTION 2.1\n    #: Step.\n    return 1\n    # END SOLUTION"
     assert minutes([cell("code", answer, "2.1")]) == pytest.approx(2 + 3)
-
-
-def test_hidden_checks_are_all_read_with_their_points():
-    checks = list(hidden_checks("02"))
-    assert {check.task for check in checks} == {task.id for task in ASSIGNMENTS["02"].tasks}
-    assert sum(check.points for check in checks) == 34
-    assert sum(task.points for task in tasks_of("02").values()) == 34  # read from the headings
-    assert not any(check.retrain for check in checks)

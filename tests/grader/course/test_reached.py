@@ -1,13 +1,15 @@
-"""The bounds of accuracies: reached, graded and written in docs/results.md, they are equal."""
+"""The bounds of accuracies: reached by our answers, graded and published, they are equal."""
 
 import ast
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import read_solution
+from grader.course import targets
 from grader.course.targets import MEASURES
 
 REACHED = {number: one.reached for number, one in ASSIGNMENTS.items() if one.reached}
@@ -57,3 +59,26 @@ def test_a_notebook_types_no_number_of_its_run_but_what_our_recipe_reached(numbe
     stated = [float(value) for value in re.findall(RECIPE, text)]
     assert all(abs(value - 100 * REACHED[number].mean) <= 0.5 for value in stated)
     assert re.findall(OWN_RUN, text) == []
+
+
+def test_definitions_are_those_of_the_solution_without_its_trainings(monkeypatch):
+    def cell(source, kind="code", tags=()):
+        return SimpleNamespace(kind=kind, source=source, tags=tags)
+
+    ran = []
+    monkeypatch.setattr(
+        targets,
+        "read_solution",
+        lambda path: [
+            ran.append(path) or cell("not python", kind="markdown"),
+            cell("answer = 42"),
+            cell("plt.plot(answer)"),
+            cell("history = fit(answer)"),
+            cell("recipe = 43", tags=("export",)),
+            cell("curves = fit(recipe)"),
+        ],
+    )
+    names = targets.definitions("03")
+    assert ran[0].name == "03_speakers.py"
+    assert (names["answer"], names["recipe"]) == (42, 43)
+    assert not {"history", "curves"} & set(names)

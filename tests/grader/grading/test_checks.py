@@ -98,20 +98,22 @@ def test_needed_tasks_are_found_at_any_distance_in_order():
     assert needed(COURSE, "2.1") == ()
 
 
+DECIDES = {  # files, and whether they decide about points
+    "grader/course/a02_attention/test_checks.py": True,
+    "grader/grading/feedback.py": True,
+    "kws/models/counts.py": True,
+    "solutions/02_attention.py": True,
+    "grader/course/a03_other/test_checks.py": False,
+    "solutions/03_other.py": False,
+    "grader/reports/page.py": False,
+    "README.md": False,
+}
+
+
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
     """A repository in small: `tree(name)` changes one of its files, and returns the digest."""
-    names = (
-        "grader/course/a02_attention/test_checks.py",
-        "grader/course/a03_other/test_checks.py",
-        "grader/grading/feedback.py",
-        "grader/reports/page.py",
-        "kws/models/counts.py",
-        "solutions/02_attention.py",
-        "solutions/03_other.py",
-        "README.md",
-    )
-    for name in names:
+    for name in DECIDES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
     monkeypatch.setattr(checks, "ROOT", tmp_path)
@@ -126,21 +128,9 @@ def tree(tmp_path, monkeypatch):
     checks._sources_digest.cache_clear()
 
 
-@pytest.mark.parametrize(
-    ("name", "decides"),
-    [
-        ("grader/course/a02_attention/test_checks.py", True),
-        ("grader/grading/feedback.py", True),
-        ("kws/models/counts.py", True),
-        ("solutions/02_attention.py", True),
-        ("grader/course/a03_other/test_checks.py", False),
-        ("solutions/03_other.py", False),
-        ("grader/reports/page.py", False),
-        ("README.md", False),
-    ],
-)
-def test_the_digest_changes_with_what_decides_about_points(tree, name, decides):
-    assert (tree() != tree(name)) == decides
+@pytest.mark.parametrize("name", DECIDES)
+def test_the_digest_changes_with_what_decides_about_points(tree, name):
+    assert (tree() != tree(name)) == DECIDES[name]
 
 
 def test_retraining_is_another_set_of_checks_and_another_course_another_digest(tree):

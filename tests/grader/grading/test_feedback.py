@@ -30,14 +30,11 @@ def test_whatever_comes_is_a_failure_in_words(expect, value):
     assert "0x" not in message
 
 
-def test_a_forgotten_return_is_asked_for_and_two_tensors_instead_of_one_are_named():
+def test_a_forgotten_return_two_tensors_and_a_wrong_shape_are_named_and_the_right_one_comes_back():
     messages = "f(x): got None, expected a tensor", "is there a `return`?"
     assert output(expect_finite, "f(x)", None) == messages
     hint = output(expect_finite, "f(x)", (torch.zeros(1), torch.zeros(1)))[1]
     assert hint == "return the one tensor that is asked for"
-
-
-def test_the_right_shape_comes_back_and_a_wrong_one_is_written_with_letters():
     x = torch.zeros(2, 3)
     assert expect_shape("f(x)", x, 2, 3, letters="B, T") is x
     message, _ = output(expect_shape, "f(x)", torch.zeros(2, 5), 2, 3, letters="B, T")
@@ -75,13 +72,10 @@ def test_not_between(value, bounds, message):
     assert output(expect_between, "n", value, *bounds)[0] == message
 
 
-def test_a_number_between_passes_and_a_hint_is_kept():
+def test_a_number_between_passes_and_a_failure_as_text_is_fact_and_hint_without_long_values():
     for value in (1, 1.5, 2, torch.tensor(1.5)):
         assert 1 <= expect_between("n", value, 1, 2) <= 2
     assert output(expect_between, "it", 12, high=10, hint="slow?")[1] == "slow?"
-
-
-def test_a_failure_as_text_is_fact_and_hint_and_long_values_are_not_shown():
     assert str(Failure("it is off", "why?")) == "it is off\n  hint: why?"
     assert str(Failure("it is off")) == "it is off"
     assert name_of("x" * 500) == "a str of length 500"

@@ -191,6 +191,7 @@ def of_the_solution(hostile, tmp_path_factory):
     return done, out
 
 
+@pytest.mark.slow
 def test_our_solution_earns_all_points_with_a_line_a_check_and_none_of_pytests_own(of_the_solution):
     done, _ = of_the_solution
     assert done.returncode == 0, done.stdout + done.stderr
@@ -203,6 +204,7 @@ def test_our_solution_earns_all_points_with_a_line_a_check_and_none_of_pytests_o
         assert word not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_every_file_is_written_and_nothing_in_a_submission_runs_in_pytest(of_the_solution, hostile):
     _, out = of_the_solution
     table = json.loads((out / "r.json").read_text())
@@ -211,6 +213,7 @@ def test_every_file_is_written_and_nothing_in_a_submission_runs_in_pytest(of_the
     assert not (hostile.parent / "hijacked").exists()
 
 
+@pytest.mark.slow
 def test_another_configuration_is_refused_before_a_submission_can_run(hostile):
     done = command("-c", "/dev/null", "grader/", "--submission", str(hostile))
     assert not (hostile.parent / "hijacked").exists()
@@ -236,6 +239,7 @@ def test_what_cannot_be_meant_is_one_sentence_and_still_a_result(tmp_path, argum
     assert word in json.loads(out.read_text())["output"]
 
 
+@pytest.mark.slow
 def test_other_tests_do_not_run_the_checks():
     done = command("--collect-only", "-q", "grader/", "tests/training/test_schedule.py")
     assert "test_02" not in done.stdout

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from grader.authoring.written_questions import written_questions
+from grader.authoring.build import written_questions
 from grader.core.outcomes import Reason
 from grader.core.written import WrittenAnswer, WrittenQuestion
 from grader.grading.marks import read_marks

@@ -14,15 +14,14 @@ def rows(data: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(data.decode())))
 
 
-def test_a_line_a_report_and_a_column_a_check(report, full_report):
+def test_a_line_a_report_a_column_a_check_and_open_points_are_empty_cells(
+    report, full_report, open_report
+):
     head, first, second = rows(gradebook([full_report, report]))
     assert head[9:] == ["02 2.1-shape", "02 2.1-values", "02 2.2-heads", "02 2.3-accuracy"]
     assert (first[0], first[2:7]) == ("s-17", ["3.5", "3.5", "0", "10", "graded with repairs"])
     assert first[9:] == ["1", "0", "0", "2.5"]
     assert second[9:] == ["1", "3", "2", "4"]
-
-
-def test_open_points_and_checks_of_another_assignment_are_empty_cells(open_report, report):
     _, line = rows(gradebook([open_report]))
     assert (line[2], float(line[4])) == ("", open_report.open_points)
     assert line[9:11] == ["", "0"]
@@ -34,12 +33,18 @@ def test_open_points_and_checks_of_another_assignment_are_empty_cells(open_repor
     assert second[9:] == ["", "", "", "", "1"]
 
 
-def test_canvas_has_points_possible_and_a_line_a_student(report, full_report):
+def test_canvas_has_points_possible_and_order_and_bytes_do_not_depend_on_the_order_given(
+    report, full_report, open_report
+):
     head, possible, first, second = rows(canvas([full_report, report]))
     assert head == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "02 Attention"]
     assert (possible[0].strip(), possible[-1]) == ("Points Possible", "10")
     assert (first[0], first[3], first[-1]) == ("s-17", "s-17", "3.5")
     assert second[-1] == "10"
+    given = [report, full_report, open_report]
+    for make, head in ((gradebook, 1), (canvas, 2)):
+        assert make(given) == make(given[::-1])
+        assert len(rows(make([]))) == head
 
 
 @pytest.mark.parametrize("word", ["=1", " +1", "x;=1+1;", "a,-2", "b| @sum", "\uff1d1", "\u200b=1"])
@@ -55,19 +60,11 @@ def test_a_formula_is_none_however_it_is_wrapped(word):
     assert cell(f"a{word}")[0] == "a"
 
 
-def test_no_cell_begins_as_a_formula(hostile_report):
+def test_no_cell_begins_as_a_formula_leaves_its_line_or_holds_what_a_terminal_obeys(
+    hostile_report, broken_report
+):
     for data in (gradebook([hostile_report]), canvas([hostile_report])):
         assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows(data) for cell in row)
-
-
-def test_order_and_bytes_do_not_depend_on_the_order_given(report, full_report, open_report):
-    given = [report, full_report, open_report]
-    for make, head in ((gradebook, 1), (canvas, 2)):
-        assert make(given) == make(given[::-1])
-        assert len(rows(make([]))) == head
-
-
-def test_a_cell_stays_on_its_line_and_holds_nothing_that_a_terminal_obeys(broken_report):
     evil = broken_report.student
     book = gradebook(
         [broken_report],

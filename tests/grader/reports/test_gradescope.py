@@ -19,16 +19,22 @@ def table(*reports) -> dict:
     return json.loads(gradescope.results(reports))
 
 
-def test_only_keys_that_gradescope_knows(report, open_report):
+def test_only_keys_that_gradescope_knows_are_written_and_a_crash_is_a_result_too(
+    report, open_report
+):
     for made in (table(report, open_report), json.loads(gradescope.crash("why"))):
         assert made.keys() <= TOP
         assert {made["visibility"], made["stdout_visibility"]} <= VISIBILITY
         assert all(test.keys() <= TEST for test in made["tests"])
         assert all(test.get("status", "passed") in ("passed", "failed") for test in made["tests"])
         assert all(test["visibility"] in VISIBILITY for test in made["tests"])
+    made = json.loads(gradescope.crash("no notebook was found"))
+    assert (made["score"], made["tests"], made["output"]) == (0, [], "no notebook was found")
 
 
-def test_scores_are_what_was_earned_and_only_a_check_with_all_points_passed(report, full_report):
+def test_scores_are_what_was_earned_only_all_points_pass_and_open_ones_neither_pass_nor_fail(
+    report, full_report, open_report
+):
     made = table(report)
     assert made["score"] == 3.5
     assert [test["score"] for test in made["tests"]] == [1.0, 0.0, 0.0, 2.5]
@@ -37,9 +43,6 @@ def test_scores_are_what_was_earned_and_only_a_check_with_all_points_passed(repo
     both = table(report, full_report)
     assert (both["score"], len(both["tests"])) == (13.5, 8)
     assert gradescope.results([report]) == gradescope.results([report])
-
-
-def test_open_points_are_neither_passed_nor_failed(open_report):
     first = table(open_report)["tests"][0]
     assert "score" not in first
     assert "status" not in first
@@ -57,11 +60,6 @@ def test_a_test_has_fact_hint_and_where_to_read_and_nothing_for_the_staff(report
     assert "KeyError" not in made["output"] + "".join(test["output"] for test in made["tests"])
     assert "isolation: fenced" in made["output"]
     assert "repaired: cell 3 had Windows newlines" in made["output"]
-
-
-def test_a_crash_is_a_result_too():
-    made = json.loads(gradescope.crash("no notebook was found"))
-    assert (made["score"], made["tests"], made["output"]) == (0, [], "no notebook was found")
 
 
 @pytest.mark.parametrize("evil", ["\ud800", "\x00", "\x1b[2J"])

@@ -29,14 +29,11 @@ def test_discrimination_is_the_correlation_with_the_other_checks():
         assert one.n == len(EARNED)
 
 
-def test_an_open_check_is_left_out_and_is_no_zero():
+def test_an_open_check_is_left_out_and_few_submissions_or_equal_ones_have_no_discrimination():
     reports = [made_report(str(i), *row) for i, row in enumerate(EARNED)]
     reports.append(made_report("open", None, 0, 0))
     first = item_statistics(reports)[0]
     assert (first.n, first.difficulty) == (len(EARNED), pytest.approx(8 / 12))
-
-
-def test_few_submissions_or_equal_ones_have_no_discrimination():
     few = [made_report(str(i), *row) for i, row in enumerate(EARNED[: FEWEST - 1])]
     same = [made_report(str(i), 2, i % 3) for i in range(FEWEST)]
     assert {one.discrimination for one in item_statistics(few)} == {None}

@@ -9,10 +9,10 @@ import pytest
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import student_cells
+from grader.grading.student_program import forbidden_uses
 from grader.sandbox.loading import Namespace
 from grader.sandbox.program import Code
 from grader.submission import read_submissions
-from grader.submission.forbidden import forbidden_uses
 from kws.course.folders import stem_of
 from kws.course.used_names import uses_of
 from kws.student.cell_process import Kernel
