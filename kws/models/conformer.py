@@ -78,14 +78,9 @@ class ConformerLayer(nn.Module):
 
     7 D² + 4 D E + 2 E + (22 + k) D parameters (`kws.models.counts`).
 
-    Args:
-        d_model: width of the input and of the output.
-        num_heads: number of attention heads; must divide `d_model`.
-        d_ff: width of both feed-forward networks.
+    Args: those of `EncoderLayer`, and
         kernel_size: frames seen by the depthwise convolution; odd.
-        dropout: probability of zeroing a feature while training, in every branch.
         norm: in the convolution module: "batch" or "layer".
-        positions: "none", or "relative" for Transformer-XL attention, D² + 2 D parameters more.
 
     Raises:
         ValueError: if the numbers do not fit, or a name is unknown.

@@ -94,12 +94,7 @@ class BidirectionalRnn(nn.Module):
     g H (D + H + 2) parameters per direction, with g = 3 gates in a GRU and 4 in an LSTM; above the
     first layer D is 2 H.
 
-    Args:
-        cell: "lstm" or "gru".
-        d_in: width D of the input.
-        hidden_size: width H of each direction; the output has 2 H.
-        num_layers: recurrent layers on top of each other.
-        dropout: between the layers.
+    Args: those of torch's, after the `cell`: "lstm" or "gru".
 
     Raises:
         ValueError: for another cell.

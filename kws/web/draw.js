@@ -12,15 +12,16 @@ function colorOf(share) {
   return COLORS[low].map((c, i) => c + (place - low) * (COLORS[low + 1][i] - c));
 }
 
-const TABLE = Array.from({ length: 256 }, (_, i) => colorOf(i / 255));
+const TABLE = new Uint32Array(Uint8Array.from({ length: 1024 }, (_, i) => // RGBA
+  i % 4 === 3 ? 255 : colorOf((i >> 2) / 255)[i % 4]).buffer);
 
 // An image of columns (arrays of mels, low ones first), one pixel each, as loud as `top` at most.
 function imageOf(columns, mels, top, weight = () => 1) {
-  const image = new ImageData(columns.length, mels);
+  const image = new ImageData(columns.length, mels), pixels = new Uint32Array(image.data.buffer);
   columns.forEach((column, x) => {
     for (let mel = 0; mel < mels; mel++) {
       const share = Math.min(1, Math.max(0, 1 - (top - column[mel]) / RANGE)) * weight(x, mel);
-      image.data.set([...TABLE[Math.round(255 * share)], 255], 4 * ((mels - 1 - mel) * columns.length + x));
+      pixels[(mels - 1 - mel) * columns.length + x] = TABLE[Math.round(255 * share)];
     }
   });
   return image;

@@ -27,7 +27,7 @@ async function explainOne(candidates, word) {
   const label = labels.indexOf(word);
   if (label < 0) return; // other words are listened for by now
   const best = candidates.reduce((a, b) => (b.shares[label] > a.shares[label] ? b : a));
-  const falls = await page.model.explain(best.waveform, label, grid);
+  const falls = await page.model.explain(best.waveform, label, grid, page.whenIdle);
   if (page.settings.labels !== labels) return; // meanwhile
   at("looked").hidden = false;
   drawLooked(at("looked"), columnsOf(best.spectrogram, mels, 0, frames), page.settings, falls);

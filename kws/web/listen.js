@@ -7,7 +7,7 @@ import { Lost } from "./windows.js";
 
 const MOST_LOST = 0.5; // seconds of sound; more is worth a word
 
-let waiting = null, busy = false, missed = 0, delays = [];
+let waiting = null, busy = false, idlers = [], missed = 0, delays = [];
 let lost = null, lostSeconds = 0;
 
 // Recordings of own words: takes samples beside the model, and is told when there are no more.
@@ -35,8 +35,12 @@ async function scoreWaiting() {
     }
   } finally {
     busy = false;
+    idlers.splice(0).forEach((resolve) => resolve());
   }
 }
+
+// Resolves when no window of the microphone is being scored: what is less urgent waits for that.
+export const whenIdle = () => (busy ? new Promise((resolve) => idlers.push(resolve)) : Promise.resolve());
 
 function showDelay(delay, ms) {
   delays.push([delay, ms]);

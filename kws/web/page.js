@@ -6,7 +6,7 @@ import { filesOfDrop, filesOfInput } from "./folder.js";
 import { Scroll } from "./draw.js";
 import { connectHead, tryLink, useHeadFile } from "./head.js";
 import { keepFiles } from "./keep.js";
-import { heard, stopListening } from "./listen.js";
+import { heard, stopListening, whenIdle } from "./listen.js";
 import { Microphone } from "./microphone.js";
 import { Model } from "./model.js";
 import { connectOwn, showClips } from "./own.js";
@@ -65,6 +65,7 @@ async function begin() {
   makeBars();
   page.scroll = new Scroll(at("spectrogram"), settings);
   page.microphone = new Microphone(settings.rate, heard, stopListening);
+  page.whenIdle = whenIdle;
   await connectOwn();
   connect();
   connectHead();

@@ -3,7 +3,7 @@
 import { addDetection, clearSource } from "./detections.js";
 import { Detector } from "./detector.js";
 import { drawWhole } from "./draw.js";
-import { showScores } from "./scores.js";
+import { showNow, showScores } from "./scores.js";
 import { at, nameOf, page } from "./state.js";
 
 export class Player {
@@ -60,8 +60,11 @@ export class Player {
     const { left, right } = this.box;
     at("cursor").style.left = `calc(${left}px + (100% - ${left + right}px) * ${Math.min(1, time / this.span)})`;
     if (this.isClip || at("audio").paused || page.microphone.on) return;
-    const row = this.rows.findLast(([heard]) => heard <= time) ?? this.rows[0];
-    showScores(row[1]);
+    const last = Math.max(0, this.rows.findLastIndex(([heard]) => heard <= time));
+    const { smooth_ms: smooth, hop_ms: hop } = page.settings.trigger;
+    const recent = this.rows.slice(Math.max(0, last + 1 - Math.round(smooth / hop)), last + 1);
+    showScores(recent.at(-1)[1]);
+    showNow(recent.map(([, shares]) => shares));
   }
 
   close() {

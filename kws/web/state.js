@@ -7,6 +7,8 @@ export const page = {
   scroll: null, // the last seconds, drawn
   reading: null, // {stopped} while recordings are read
   player: null, // the recording that was read last
+  threshold: null,
+  whenIdle: null, // a promise of a moment in which the microphone needs nothing
 };
 
 export const BACKGROUND = "_background_noise_"; // the folder of recordings of the room, not a word

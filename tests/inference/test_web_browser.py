@@ -185,6 +185,21 @@ def test_it_works_without_a_network(web_page, tmp_path):
         assert set(asked) == {f"localhost:{server.server_port}"}, "nobody else was asked"
 
 
+def test_a_newer_version_of_the_page_is_loaded_whole(web_page, tmp_path):
+    other = Path(shutil.copytree(web_page, tmp_path / "page"))
+    with server_of(other) as server, chromium() as tab:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        tab.open(f"http://localhost:{server.server_port}/")
+        tab.until(READY)
+        for name, old, new in (("page.json", '"Key', '"New key'), ("sw.js", 'N = "', 'N = "2')):
+            text = (other / name).read_text().replace(old, new, 1)
+            (other / name).write_text(text)
+        tab.open(f"http://localhost:{server.server_port}/")
+        tab.until("document.title === 'New keyword spotter'")
+        tab.until(READY)
+        server.shutdown()
+
+
 @pytest.mark.parametrize(
     ("change", "output"),
     [

@@ -132,7 +132,7 @@ const tests = {
     check(shown().includes("listen"), true);
   },
 
-  async "recordings that disagree are marked and can be deleted, and false accepts are counted"() {
+  async "recordings that disagree are marked and can be deleted, false accepts are counted, the model is a file"() {
     const [{ own, showClips }, { toInt16 }] = [await part("own"), await part("sound")];
     const [eins, zwei] = [await samplesOf("up"), (await samplesOf("up")).reverse()];
     const add = (word, samples, i) =>
@@ -148,6 +148,12 @@ const tests = {
     check(/10 of 11 recordings are called by their word, and 0 of 6 other words \(0.0 %\)/.test(at("trained").innerText), true);
     document.querySelector('#clips [aria-label="Delete zwei 6"]').click();
     await until(() => !wrong().length);
+    const [{ textOf }, { page }] = [await part("train"), await part("state")];
+    const text = textOf(page.model.head, page.settings.model.sha256); // what "Save this model" saves
+    at("original").click();
+    check(at("status").innerText.includes("zwei"), false);
+    drop(new File([text], "own-words.json"));
+    await until(() => at("status").innerText === "Ready for eins, zwei.");
   },
 
   async "what was measured in streams is read from evaluation-stream.json, too"() {

@@ -1,5 +1,6 @@
 """What is known of the course without its sources: tasks, steps, questions; where notebooks lie."""
 
+import ast
 import json
 import re
 
@@ -37,10 +38,6 @@ def test_every_solution_is_released_and_every_question_to_think_about_has_its_an
         assert sum(len(each.thoughts) for each in tasks_of(number).values()) == asked > 0
 
 
-def has_hints(number: str) -> bool:
-    return (assignment_folders()[number] / "hints.md").is_file()
-
-
 @pytest.mark.parametrize(("number", "task"), TASKS)
 def test_every_task_has_a_title_a_check_and_something_to_say_on_each_level(number, task):
     wanted = tasks_of(number)[task]
@@ -48,7 +45,8 @@ def test_every_task_has_a_title_a_check_and_something_to_say_on_each_level(numbe
     assert wanted.checks
     assert wanted.steps
     # a new assignment begins without hints.md: `kws hint` prints its steps
-    assert list(wanted.hints) == (["idea", "example", "shapes"] if has_hints(number) else [])
+    hinted = (assignment_folders()[number] / "hints.md").is_file()
+    assert list(wanted.hints) == (["idea", "example", "shapes"] if hinted else [])
     for text in wanted.hints.values():
         assert len(text) > 20
         assert not re.search(r"[$`]|\\[a-z]", text), "a terminal shows no formulas"
@@ -76,6 +74,33 @@ def test_the_steps_are_those_of_the_solution_and_no_hint_holds_an_answer(number)
     assert find_leaks({"hints": "\n".join(output).encode()}, secrets_of_solution(path)) == []
     named = f"{path.stem}.safetensors" if ASSIGNMENTS[number].weights else None
     assert weights_asked(number) == named
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s+", "", text)
+
+
+def expressions_of(source: str) -> set[str]:
+    """What its statements compute, whole, and longer parts of it, without spaces."""
+    kinds = (ast.BinOp, ast.Call, ast.Compare, ast.Subscript)
+    nodes = list(ast.walk(ast.parse(source)))
+    whole = {node.value for node in nodes if isinstance(node, ast.Assign | ast.Return | ast.Expr)}
+    texts = {
+        node: squeezed(ast.get_source_segment(source, node) or "")
+        for node in nodes
+        if isinstance(node, kinds)
+    }
+    return {text for node, text in texts.items() if len(text) >= (8 if node in whole else 15)}
+
+
+@pytest.mark.parametrize(("number", "task"), TASKS)
+def test_no_hint_contains_a_line_of_the_answer_that_the_notebook_lacks(number, task):
+    wanted = tasks_of(number)[task]
+    hints = squeezed("\n".join([*wanted.hints.values(), *wanted.questions]))
+    known = squeezed("\n".join([wanted.section, *(cell.source for cell in wanted.cells)]))
+    cells = read_solution(ROOT / "solutions" / f"{stem_of(number)}.py")
+    answer = set[str]().union(*(expressions_of(c.source) for c in cells if c.task == task))
+    assert [text for text in answer if text in hints and text not in known] == []
 
 
 def test_questions_are_those_of_all_checks_and_sections_end_at_the_next():
