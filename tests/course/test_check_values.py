@@ -92,6 +92,8 @@ def test_an_unknown_mistake_is_a_fact_a_todo_not_started_and_an_error_keeps_its_
     def broken(*_):
         raise RuntimeError("sizes differ")
 
+    raised = "the answer raised an error, see below"  # questions about results are not asked
+    assert output("2.1-attend-values", {"attend": broken}) == ("✗", raised)
     assert output("2.1-attend-values", {"attend": todo}) == ("·", "not started")
     with pytest.raises(RuntimeError, match="sizes differ"):
         check_values("2.1-attend-values", broken)
