@@ -7,7 +7,7 @@
 # them. On the way you build the parts of Transformer-TTS, and see how attention finds the alignment
 # with a text.
 # **You need** notebooks 1 and 2; the package provides self-attention and sinusoids.
-# **Time** about five hours; the notebook itself runs in four to five minutes, without a GPU.
+# **Time** about four hours; the notebook itself runs in four to five minutes, without a GPU.
 #
 # Shape letters: `B` batch, `U` phonemes, `T` frames, `S` steps of a decoder, `F` mel bands, `K`
 # frequencies, `N` samples, `D` model width, `E` feed-forward width, `H` heads.
