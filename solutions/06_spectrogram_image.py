@@ -536,8 +536,9 @@ _ = panels[1].set(xlabel="column")
 # package's `EncoderLayer(d_model, num_heads, d_ff, dropout=0.0, activation="gelu",
 # norm_first=True)`, not its `TransformerEncoder` or `SpectrogramTransformer`. Its last layer must
 # be called `head`, its positions `positions.table`: 6.8 uses these names. `load_transformer` loads
-# known weights. `ast_parameters(num_classes, patch, grid, …)`, whole numbers and pairs of them → a
-# whole number, by arithmetic.
+# known weights; how the prepended tokens and their places begin is up to you.
+# `ast_parameters(num_classes, patch, grid, …)`, whole numbers and pairs of them → the number of
+# parameters, by arithmetic.
 
 
 # %% tags=["export"]
@@ -671,8 +672,8 @@ check_values("6.6-transformer-patchout", SpectrogramTransformer)
 #
 # $$L \left( N (4D^2 + 2DE) + 2 N^2 D \right)$$
 #
-# **Contract.** `cost(num_tokens, d_model, d_ff, num_layers)`, whole numbers → a whole number of
-# multiplications, for one clip. Use arithmetic.
+# **Contract.** `cost(num_tokens, d_model, d_ff, num_layers)`, whole numbers → how many
+# multiplications one clip takes. Use arithmetic.
 
 
 # %% tags=["export"]
@@ -766,8 +767,8 @@ _ = axes.legend(frameon=False)
 # change). Afterwards the model has the weights. A ValueError that contains the name is raised for a
 # tensor of the model, outside the head, that `state` lacks; for one of `state`, outside the head,
 # that the model lacks; and for one of a different size that is not such a table. `groups(model, lr,
-# factor)` → a list of two dictionaries for an optimizer, first the body: "params", a list, and
-# "lr", which is `factor * lr` for the body and `lr` for the head.
+# factor)` → a list of two dictionaries for an optimizer, first the body: "params" and "lr",
+# which is `factor * lr` for the body and `lr` for the head.
 
 
 # %% tags=["export"]
@@ -818,10 +819,14 @@ with check("6.8-carry-over-by-hand", "the body is copied, the head stays new"):
     report = carry_over(source.state_dict(), target)
     expect_equal('report["new"]', list(report["new"]), ["head.bias", "head.weight"])
     expect_equal('report["resized"]', list(report["resized"]), ["positions.table"])
+    old, new = source.state_dict(), target.state_dict()
+    same = all(bool((old[name] == new[name]).all()) for name in report["loaded"])
+    expect_equal('are the tensors in report["loaded"] copied?', same, True)
     ours, theirs = target.positions.table.detach(), source.positions.table.detach()
     expect_close("the new table", ours, resize(theirs, (2, 19)))
-    rates = [group["lr"] for group in groups(target, 0.5, 0.25)]
-    expect_equal("the two rates", rates, [0.125, 0.5])
+    body, head = groups(target, 0.5, 0.25)
+    expect_equal("tensors in the second group, the head", len(list(head["params"])), 2)
+    expect_equal("the two rates", [body["lr"], head["lr"]], [0.125, 0.5])
 check_values("6.8-carry-over-values", carry_over)
 check_values("6.8-carry-over-refuses", carry_over)
 check_values("6.8-groups-values", groups)
@@ -963,13 +968,13 @@ for name, new in tables.items():
 #
 # **Contract.** `few_shot_rows(labels, speakers, k, generator)`: (n,) int64, a list of n names, a
 # number, a `torch.Generator` → k rows of each class, whole numbers, drawn from `generator`, in any
-# order; no speaker occurs twice in a class. Every class has enough speakers.
-# `small_model(num_classes)` → a model for (B, 101, 64) with at most 500,000 parameters, a gradient
-# for each of them. Numbers that training changes count, wherever they are kept; a fixed table, such
-# as positional encodings, does not. `recipe()` → a dictionary: steps (1 to 100,000), batch_size (2
-# to 1,024), lr (0.000001 to 0.1), warmup_steps (from 1 to one less than steps), and factor (0 to
-# 1), for ten clips a word. Do not load weights in `small_model`: the grader loads those that you
-# hand in.
+# order; no speaker occurs twice in a class, and which of a speaker's rows is taken is up to you.
+# Every class has enough speakers. `small_model(num_classes)` → a model for (B, 101, 64) with at
+# most 500,000 parameters, a gradient for each of them. Numbers that training changes count,
+# wherever they are kept; a fixed table, such as positional encodings, does not. `recipe()` → a
+# dictionary: steps (1 to 100,000), batch_size (2 to 1,024), lr (0.000001 to 0.1), warmup_steps
+# (from 1 to one less than steps), and factor (0 to 1), for ten clips a word. Do not load weights in
+# `small_model`: the grader loads those that you hand in.
 
 
 # %% tags=["export"]
@@ -1009,8 +1014,8 @@ def recipe():
 # %% tags=["check"]
 with check("6.9-rows-by-hand", "two clips of each word, from two speakers"):
     labels = torch.tensor([0, 0, 0, 1, 1, 1])
-    speakers = ["ada", "ada", "bob", "ada", "bob", "bob"]
-    wanted = [(0, "ada"), (0, "bob"), (1, "ada"), (1, "bob")]
+    speakers = ["ada", "ada", "bob", "bob", "bob", "cid"]
+    wanted = [(0, "ada"), (0, "bob"), (1, "bob"), (1, "cid")]
     for seed in range(5):
         rows = few_shot_rows(labels, speakers, 2, torch.Generator().manual_seed(seed))
         drawn = sorted((int(labels[row]), speakers[row]) for row in rows)

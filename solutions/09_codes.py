@@ -174,7 +174,7 @@ for name, (hertz, strides, values) in rows.items():
 #
 # **Contract.** `nearest(z, codebook)`: (..., D) and (K, D) → (...) int64; of equally near codes the
 # lowest. `perplexity(counts)`: (K,), how often each code was chosen, float or int, not all of them
-# 0 → a tensor with one number.
+# 0 → one number.
 
 
 # %% tags=["export"]
@@ -201,8 +201,9 @@ def perplexity(counts):
 # %% tags=["check"]
 with check("9.2-nearest-by-hand", "three vectors and their codes; 4 codes, of which 2 are used"):
     book = torch.tensor([[0.0, 0], [1, 0], [0, 5]])
-    vectors = torch.tensor([[0.9, 0.0], [0.2, 0.3], [0.0, 3]])
-    expect_close("nearest(vectors, book)", nearest(vectors, book), torch.tensor([1, 0, 2]))
+    vectors = torch.tensor([[0.9, 0.0], [0.2, 0.3], [0.0, 3], [3.0, 1]])
+    codes = nearest(vectors, book)
+    expect_close("nearest(vectors, book)", codes, torch.tensor([1, 0, 2, 1]))
     used = perplexity(torch.tensor([3, 0, 3, 0]))
     expect_close("perplexity([3, 0, 3, 0])", used, 2.0)
 check_values("9.2-nearest-values", nearest)
@@ -241,11 +242,14 @@ def quantize(z, codebook, beta=0.25):
 # %% tags=["check"]
 with check("9.3-quantize-by-hand", "0.75 becomes 1.0, and the gradient passes"):
     point = torch.tensor([[0.75]], requires_grad=True)
-    y, codes, loss = quantize(point, torch.tensor([[0.0], [1.0]]), beta=2.0)
+    table = torch.tensor([[0.0], [1.0]], requires_grad=True)
+    y, codes, loss = quantize(point, table, beta=2.0)
     expect_close("y", y, [[1.0]])
     expect_close("the loss", loss, 0.125)
     if y.requires_grad:
         (3 * y).sum().backward()
+    gradient = torch.zeros(2, 1) if table.grad is None else table.grad
+    expect_close("the gradient of the codebook", gradient, torch.zeros(2, 1))
     gradient = torch.zeros(1, 1) if point.grad is None else point.grad
     expect_close("the gradient of z", gradient, [[3.0]])
 check_values("9.3-quantize-values", quantize)
@@ -467,15 +471,24 @@ class Codec(nn.Module):
 
 
 # %% tags=["check"]
-with check("9.5-codec-by-hand", "two codes follow; four frames become a code"):
+with check("9.5-codec-by-hand", "two codes follow; three vectors, each for four frames"):
     book = Codebook(2, 1, momentum=0.5, floor=0.0)
     state = {"vectors": [[0.0], [1]], "counts": [1.0, 1], "sums": [[0.0], [1]], "begun": True}
     book.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
     book.train()(torch.tensor([[[0.2], [3.0]]]))
     expect_close("vectors after [0.2, 3.0]", book.vectors, [[0.1], [2.0]])
-    codec = Codec(5, 8, 3, 6).eval()
-    again, codes, _ = codec(torch.randn(2, 12, 5))
-    expect_equal("shapes", [tuple(codes.shape), tuple(again.shape)], [(2, 3), (2, 12, 5)])
+    # in place of the layers: the mean of four frames, and each vector four times
+    codec = Codec(2, 4, code_width=2, num_codes=3).eval()
+    codec.encoder, codec.decoder = nn.AvgPool1d(4), nn.Upsample(scale_factor=4)
+    codec.codebook.vectors.copy_(torch.tensor([[0.0, 0], [1, 0], [0, 5]]))
+    means = [[0.9, 0.0], [0, 4], [0.2, 0.1]]
+    mel = torch.tensor(means).repeat(1, 4).reshape(1, 12, 2)
+    again, codes, _ = codec(mel)
+    for name, found in (("encode", codec.encode(mel)), ("forward", codes)):
+        expect_equal(f"the codes of {name}", found.tolist(), [[1, 2, 0]])
+    wanted = torch.tensor([[1.0, 0], [0, 5], [0, 0]]).repeat(1, 4).reshape(1, 12, 2)
+    expect_close("the mel of forward", again, wanted)
+    expect_close("decode([[1, 2, 0]])", codec.decode(torch.tensor([[1, 2, 0]])), wanted)
 check_values("9.5-codebook-values", Codebook)
 check_values("9.5-codebook-begins", Codebook)
 check_values("9.5-codec-values", Codec)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS, Assignment
@@ -20,9 +20,11 @@ from grader.core.fingerprints import code_grams, text_grams
 from grader.submission.contents import Piece
 from kws.course.magics import statements_of
 from kws.course.may_run import names_of
-from kws.course.trial import Trial
 from kws.course.used_names import reachable
 from kws.errors import UsageError
+
+if TYPE_CHECKING:  # it imports torch, without which the command line starts
+    from kws.course.trial import Trial
 
 Results = list[tuple[str, Any]]  # (what, value), the last value an exception if one was raised
 
@@ -44,7 +46,7 @@ def load_answers(cells: Iterable[str], name: str) -> dict[str, Any]:
 
 
 def try_trial(
-    trial: Trial, answers: Mapping[str, Any], seed: int, *, hidden: bool = False
+    trial: "Trial", answers: Mapping[str, Any], seed: int, *, hidden: bool = False
 ) -> Results:
     """What the answers give, measured; an exception is the last result."""
     found: Results = []

@@ -70,8 +70,13 @@ class Golden:
         A line to add to the fact, with three questions at most; nothing where there are none.
         """
         last = len(results) - 1
-        shown = [one for one in self.mistakes if min(one.results, default=0) == last]
         record = _record_of(results[-1])
+        shown = [
+            one
+            for one in self.mistakes
+            if min(one.results, default=0) == last
+            and _error_of(one.results.get(last)) == _error_of(record)
+        ]
         shown.sort(key=lambda one: one.results[last].distance(record) if one.results else 0)
         questions = list(dict.fromkeys(one.question for one in shown))[:USUAL]
         return f"\n  often it is one of these: {OR.join(questions)}" if questions else ""
@@ -119,6 +124,13 @@ def raised(error: BaseException) -> Record:
     """The record of an exception: its type and the beginning of its text, in one line."""
     text = " ".join(str(error).split())
     return Record(kind=RAISED, shape=None, content=f"{type(error).__name__}: {text}"[:LONGEST])
+
+
+def _error_of(record: Record | None) -> str:
+    """The type of the exception that was raised; "" for a result."""
+    if record is None or record.kind != RAISED:
+        return ""
+    return record.content.partition(":")[0]
 
 
 def _record_of(value: Any) -> Record:

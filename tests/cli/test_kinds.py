@@ -1,6 +1,7 @@
 """Every kind of model in every command that reads one: used, or refused; no option is dropped."""
 
 import inspect
+import re
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from kws.audio.recordings import write_audio
-from kws.cli import app, groups
+from kws.cli import app, groups, run
 from kws.cli.evaluation import EVALUATIONS
 from kws.cli.export_command import EXPORTS
 from kws.data.protocols import PROTOCOLS
@@ -144,3 +145,14 @@ def test_help_shows_the_text_of_every_option_whole(house, monkeypatch):
         for parameter in command.params:
             text = " ".join((getattr(parameter, "help", None) or "").split())
             assert text in shown, (path, parameter.name)
+
+
+def test_help_is_printed_whole_square_brackets_too(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    for group in groups.GROUPS.values():
+        for name in set(group.split()) - {"data"}:
+            assert run([name, "--help"]) == 0
+            printed = re.sub(r"[\s│]", "", capsys.readouterr().out)
+            for parameter in typer.main.get_command(app).commands[name].params:
+                wanted = re.sub(r"\s", "", getattr(parameter, "help", None) or "")
+                assert wanted in printed, (name, parameter.name)

@@ -58,10 +58,19 @@ def test_an_error_in_the_answer_is_left_to_its_traceback_and_lines_can_go_elsewh
     assert line_of(capsys) == "✓ 2.1-values  attend agrees\n"
 
 
-def test_values_may_differ_by_the_tolerance_only():
+def test_values_may_differ_by_the_tolerance_only_and_between_has_bounds_on_both_sides():
     expect_close("y", torch.tensor(0.05), 0.0, atol=0.1)
     with pytest.raises(Unmet, match=r"^y: got 0\.05, expected 0$"):
         expect_close("y", torch.tensor(0.05), 0.0)
+    expect_between("n", torch.tensor(3.0), 3, 4)
+    with pytest.raises(Unmet, match=r"n: got 600,000, expected 1 to 500,000\n  hint: too wide?"):
+        expect_between("n", 600_000, 1, 500_000, "too wide?")
+    with pytest.raises(Unmet, match=r"n: got 0.5, expected at least 0.9"):
+        expect_between("n", 0.5, 0.9)
+    with pytest.raises(Unmet, match="n: got nan"):
+        expect_between("n", float("nan"), 0.9)
+    with pytest.raises(Unmet, match="n: got None, expected a number"):
+        expect_between("n", None, 0)
 
 
 NAN = float("nan")
@@ -97,18 +106,6 @@ def test_equal_takes_a_number_out_of_a_tensor_of_one_and_no_object_that_equals_e
 
     with pytest.raises(Unmet, match="of type Everything"):
         expect_equal("n", Everything(), 3)
-
-
-def test_between_has_bounds_on_both_sides():
-    expect_between("n", torch.tensor(3.0), 3, 4)
-    with pytest.raises(Unmet, match=r"n: got 600,000, expected 1 to 500,000\n  hint: too wide?"):
-        expect_between("n", 600_000, 1, 500_000, "too wide?")
-    with pytest.raises(Unmet, match=r"n: got 0.5, expected at least 0.9"):
-        expect_between("n", 0.5, 0.9)
-    with pytest.raises(Unmet, match="n: got nan"):
-        expect_between("n", float("nan"), 0.9)
-    with pytest.raises(Unmet, match="n: got None, expected a number"):
-        expect_between("n", None, 0)
 
 
 def test_an_accuracy_tells_its_points_and_stops_nothing(capsys):

@@ -1,4 +1,4 @@
-"""A ready answer of a library is seen when it runs, whatever it is called; other calls are not."""
+"""A ready answer is seen when it runs; around answers `kws check` runs what the grader runs."""
 
 import contextlib
 import functools
@@ -13,11 +13,14 @@ import torchaudio
 from torch import nn
 
 from grader.authoring.reference import load_answers
+from grader.submission.selection import select_pieces
 from kws.course.checking import Unmet, check_values
 from kws.course.magics import as_python
 from kws.course.own_work import ReadyAnswer, watch_calls
 from kws.course.used_names import uses_of
+from kws.student.cell_process import Kernel
 from tests.grader.conftest import code_beside
+from tests.grader.submission.conftest import found_in
 
 CODE = code_beside(__file__)
 HONEST, IMPORTS = CODE["honest"], CODE["imports"]
@@ -136,3 +139,30 @@ def test_the_notebook_refuses_what_the_grader_refuses(ran):
     words = r"dot_product_attention was called, a ready-made solution of 2\.1"
     with pytest.raises(Unmet, match=words):
         check_values("2.1-attend-values", hidden)
+
+
+NEIGHBORS = CODE["neighbors"]
+RUN = NEIGHBORS["run"]
+ANSWER = "def answer():\n    return made"
+
+
+def made_by_kws_check(statements: str) -> set[str]:
+    messages: list[dict] = []
+    kernel = Kernel(messages.append)
+    kernel.run(1, NEIGHBORS["imports"], "definitions")
+    kernel.run(2, statements, "definitions")
+    kernel.run(3, ANSWER, "whole")
+    assert not messages
+    assert not kernel.failed
+    return {"made", "unused"} & vars(kernel.module).keys()
+
+
+def made_by_the_grader(statements: str) -> set[str]:
+    pieces = select_pieces(found_in(NEIGHBORS["imports"], statements, ANSWER), ["answer"]).pieces
+    return {"made", "unused"} & {name for piece in pieces for name in piece.names}
+
+
+@pytest.mark.parametrize("statements", RUN + NEIGHBORS["stay"])
+def test_what_an_answer_may_count_on_runs_in_kws_check_and_in_the_grader(statements):
+    made = {"made"} if statements in RUN else set()
+    assert made_by_kws_check(statements) == made_by_the_grader(statements) == made

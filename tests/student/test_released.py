@@ -38,10 +38,6 @@ def test_every_solution_is_released_and_every_question_to_think_about_has_its_an
         assert sum(len(each.thoughts) for each in tasks_of(number).values()) == asked > 0
 
 
-def has_hints(number: str) -> bool:
-    return (assignment_folders()[number] / "hints.md").is_file()
-
-
 @pytest.mark.parametrize(("number", "task"), TASKS)
 def test_every_task_has_a_title_a_check_and_something_to_say_on_each_level(number, task):
     wanted = tasks_of(number)[task]
@@ -49,7 +45,8 @@ def test_every_task_has_a_title_a_check_and_something_to_say_on_each_level(numbe
     assert wanted.checks
     assert wanted.steps
     # a new assignment begins without hints.md: `kws hint` prints its steps
-    assert list(wanted.hints) == (["idea", "example", "shapes"] if has_hints(number) else [])
+    hinted = (assignment_folders()[number] / "hints.md").is_file()
+    assert list(wanted.hints) == (["idea", "example", "shapes"] if hinted else [])
     for text in wanted.hints.values():
         assert len(text) > 20
         assert not re.search(r"[$`]|\\[a-z]", text), "a terminal shows no formulas"

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from kws.student.cell_process import Kernel
 from kws.student.released import Target, checks_released, parse_target, released
 from kws.student.visible_checks import RaisedCell, run_checks
 from tests.student.conftest import found
@@ -52,6 +53,15 @@ def test_a_mistake_is_fact_and_question_and_spoils_no_task_that_does_without_it(
     waiting = {each["text"] for name, each in states.items() if name[:3] in {"2.3", "2.5", "2.6"}}
     assert "waits for 2.1: its checks do not pass yet" in waiting
     assert found(folder["02"], parse_target("2.5"))["2.5-layer-values"]["state"] == "todo"
+
+
+def test_an_error_is_placed_in_the_method_that_it_is_in():
+    events = []
+    source = (
+        "def first():\n    pass\n\nclass Second:\n    def forward(self):\n        return 1 / 0\n"
+    )
+    Kernel(events.append, {1: "cell `def first`"}).run(1, f"{source}Second().forward()", "whole")
+    assert events[-1]["where"] == "cell `def first`, in `Second.forward`, line 6: return 1 / 0"
 
 
 @pytest.mark.parametrize(

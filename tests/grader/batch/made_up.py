@@ -12,10 +12,11 @@ from grader.batch.roster import StudentSubmission
 from grader.core.outcomes import CheckResult, Reason, Report
 
 
-def check(name: str, points: float, earned: float | None, message: str = "") -> CheckResult:
+def check(name: str, points: float, earned: float | None, message: str = "", **more) -> CheckResult:
     reason = None if earned == points else Reason.WRONG if earned is not None else Reason.ERROR
     given = {"id": name, "task": name[:3], "title": f"{name} holds", "points": points}
-    return CheckResult(**given, earned=earned, reason=reason, message=message)
+    given |= {"earned": earned, "reason": reason, "message": message}
+    return CheckResult(**given | more)
 
 
 def report_of(*checks: CheckResult, student: str = "alice", **more) -> Report:

@@ -1,13 +1,22 @@
-"""Hidden digits, keywords and phrases: new for each seed; what a model gives is counted here."""
+"""Hidden digits, keywords, phrases and sentences: new for each seed, and made once."""
+
+import importlib
+import inspect
+import re
 
 import pytest
 import torch
 
+from grader.adapters import ASSIGNMENTS
+from grader.batch.evaluator import prepare
+from grader.core.made_once import add_results, dump_results, names_kept
 from grader.core.outcomes import Record
 from grader.core.seed import Seed
-from grader.course.hidden import digits, keywords, synthesized
+from grader.course import trials
+from grader.course.hidden import digits, keywords, speech, synthesized
 from grader.course.hidden.digits import ALPHABET, N_MELS, SYMBOLS, spoken_strings, written_by
 from grader.course.hidden.keywords import GERMAN, PROTOCOL, german_clips, word_clips
+from grader.course.hidden.speech import padded, scores, speaker_utterances
 from grader.course.hidden.synthesized import answered, duration_error, secret_phrases
 from grader.grading.feedback import Failure
 from kws.data.embedded.phrases import phrase_words
@@ -39,14 +48,11 @@ class Speller:
         return logits, torch.zeros(len(mel), 1, SYMBOLS)
 
 
-def test_every_string_is_a_spectrogram_with_two_to_five_digits(strings):
+def test_every_string_is_a_spectrogram_with_two_to_five_digits_and_follows_from_the_seed(strings):
     for each in strings:
         assert all(mel.shape[1] == N_MELS and mel.isfinite().all() for mel in each.mels)
         words = [text.split() for text in each.texts]
         assert all(2 <= len(spoken) <= 5 and set(spoken) <= set(DIGITS) for spoken in words)
-
-
-def test_a_seed_says_the_same_again_and_another_says_it_with_other_voices(strings):
     one, other = strings
     assert not {row.speaker for row in one.rows} & {row.speaker for row in other.rows}
     digits.speak.cache_clear()
@@ -88,14 +94,17 @@ def clips():
         keywords.speak_german.cache_clear()
 
 
-def test_every_clip_is_a_spectrogram_with_a_label(clips):
+def test_every_clip_has_a_label_that_its_place_does_not_tell_and_follows_from_the_seed(
+    clips,
+):
     for mel, labels in clips:
         assert mel.shape == (len(labels), mel.shape[1], keywords.N_MELS)
         assert mel.isfinite().all()
         assert set(labels.tolist()) == set(range(CLASSES))
-
-
-def test_the_same_seed_says_the_same_and_another_says_it_with_other_voices(clips):
+    (_, labels), (_, other) = clips
+    size = min(len(labels), len(other))
+    assert (labels[:size] == other[:size]).double().mean() < 2.5 / CLASSES
+    assert (labels[1:] == labels[:-1]).double().mean() < 2.5 / CLASSES
     (mel, labels), (other, other_labels) = clips
     keywords.speak.cache_clear()
     again, labels_again = word_clips(Seed("one"))
@@ -104,14 +113,6 @@ def test_the_same_seed_says_the_same_and_another_says_it_with_other_voices(clips
     silence = PROTOCOL.labels.index("_silence_")  # which may be digital, and so the same
     mel, other = mel[labels != silence], other[other_labels != silence]
     assert not torch.isclose(mel[:, None], other[None, :20]).all(-1).all(-1).any()
-
-
-def test_the_place_of_a_clip_does_not_tell_its_word(clips):
-    """What one seed's order says of another's labels, and of the next label, is near chance."""
-    (_, labels), (_, other) = clips
-    size = min(len(labels), len(other))
-    assert (labels[:size] == other[:size]).double().mean() < 2.5 / CLASSES
-    assert (labels[1:] == labels[:-1]).double().mean() < 2.5 / CLASSES
 
 
 def test_every_speaker_says_each_german_word_once(clips):
@@ -177,3 +178,68 @@ def test_words_are_counted_at_each_pace(monkeypatch):
 def test_an_answer_of_another_form_is_told(answer, why):
     with pytest.raises(Failure, match=why):
         answered(lambda *_, **__: answer, torch.zeros(1, 3, 2), torch.ones(1, 3).bool())
+
+
+@pytest.fixture
+def two_voices(monkeypatch):
+    """Two voices instead of a hundred, and nothing spoken before."""
+    monkeypatch.setattr(speech, "SPEAKERS", 2)
+    monkeypatch.setattr(speech, "UTTERANCES", 1)
+    speech.speak.cache_clear()
+    yield
+    speech.speak.cache_clear()
+
+
+@pytest.mark.usefixtures("two_voices")
+def test_another_seed_gives_other_sentences_and_what_one_process_has_made_another_need_not_make():
+    before = names_kept()
+    mels, labels = speaker_utterances(Seed("one"))
+    data = dump_results(before)
+    speech.speak.cache_clear()
+    add_results(data)
+    again, same = speech.speak.kept[Seed("one").number("hidden utterances"),]
+    assert same.tolist() == labels.tolist()
+    assert all(torch.equal(a, b) for a, b in zip(mels, again, strict=True))
+    assert len(dump_results(names_kept())) < len(data)
+    other, _ = speaker_utterances(Seed("other"))
+    assert labels.tolist() == [0, 1]
+    assert not any(torch.equal(a, b) for a, b in zip(mels, other, strict=True))
+
+
+@pytest.mark.usefixtures("two_voices")
+@pytest.mark.parametrize("number", ["03", "04"])
+def test_what_is_prepared_is_not_spoken_again(number, monkeypatch):
+    prepare(number, Seed("one"))
+    monkeypatch.setattr(speech, "speak_again", None)
+    assert len(speaker_utterances(Seed("one"))[0]) == 2
+
+
+@pytest.mark.parametrize("number", ASSIGNMENTS)
+def test_what_the_checks_need_is_made_before_a_job_is_forked(number, monkeypatch):
+    checks = importlib.import_module(f"grader.course.{ASSIGNMENTS[number].folder}.test_checks")
+    needed = re.findall(r"from (grader\.course\.hidden\.\w+) import", inspect.getsource(checks))
+    assert [checks.PREPARE.__module__] == needed if needed else not hasattr(checks, "PREPARE")
+    made, loaded = [], []
+    monkeypatch.setattr(trials, "expected_results", lambda trial, _: loaded.append(trial.number))
+    monkeypatch.setattr(checks, "PREPARE", made.append, raising=False)
+    secret = Seed("one")
+    prepare(number, secret)
+    assert made == [secret]
+    assert set(loaded) == {number}
+
+
+def test_padding_is_silence_and_the_mask_says_where():
+    mel, valid = padded([torch.ones(2, 3), torch.ones(5, 3)])
+    assert valid.sum(dim=1).tolist() == [2, 5]
+    assert (mel[~valid] == -20).all()
+    assert (mel[valid] == 1).all()
+
+
+@pytest.mark.parametrize("batch", [1, 2, 100])
+def test_scores_come_back_in_the_order_of_the_utterances(batch):
+    mels = [torch.full((n, 1), float(n)) for n in (7, 3, 5)]
+
+    def model(mel, valid):
+        return torch.stack([mel[:, 0, 0], valid.sum(dim=1)], dim=1)
+
+    assert scores(model, mels, 2, batch).tolist() == [[7, 7], [3, 3], [5, 5]]

@@ -179,21 +179,15 @@ def hostile(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def of_the_solution(hostile, tmp_path_factory):
-    """It is graded from its own folder, with every file that the command can write."""
-    out = tmp_path_factory.mktemp("results")
+@pytest.mark.slow
+def test_our_solution_earns_all_points_with_every_file_and_nothing_in_a_submission_runs_in_pytest(
+    hostile, tmp_path
+):
     done = command(
         str(ROOT / "grader"), "--submission", ".", "--student", "s-1",
-        "--results", str(out / "r.json"),
-        "--page", str(out / "p.html"), cwd=hostile,
+        "--results", str(tmp_path / "r.json"),
+        "--page", str(tmp_path / "p.html"), cwd=hostile,
     )  # fmt: skip
-    return done, out
-
-
-@pytest.mark.slow
-def test_our_solution_earns_all_points_with_a_line_a_check_and_none_of_pytests_own(of_the_solution):
-    done, _ = of_the_solution
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert any(line.split()[1:2] == ["2.1-attend-values:"] for line in lines)
@@ -202,14 +196,9 @@ def test_our_solution_earns_all_points_with_a_line_a_check_and_none_of_pytests_o
     assert "verdict: graded" in done.stdout
     for word in ("test session starts", "rootdir", "passed in", "Traceback", "====", "::"):
         assert word not in done.stdout + done.stderr
-
-
-@pytest.mark.slow
-def test_every_file_is_written_and_nothing_in_a_submission_runs_in_pytest(of_the_solution, hostile):
-    _, out = of_the_solution
-    table = json.loads((out / "r.json").read_text())
+    table = json.loads((tmp_path / "r.json").read_text())
     assert table["score"] == sum(test["max_score"] for test in table["tests"]) > 0
-    assert b"s-1" in (out / "p.html").read_bytes()
+    assert b"s-1" in (tmp_path / "p.html").read_bytes()
     assert not (hostile.parent / "hijacked").exists()
 
 

@@ -20,7 +20,7 @@ from grader.reports.written_page import ShownAnswer, written_page
 from kws.course.compare import Record
 from tests.chromium import BROWSER, QUIET, chromium
 from tests.conftest import PATIENCE
-from tests.grader.reports.conftest import check
+from tests.grader.batch.made_up import check
 
 pytestmark = [
     pytest.mark.slow,
@@ -98,7 +98,7 @@ def class_of_thirty(report) -> bytes:
         shared = {"reason": Reason.WRONG, "message": "sinusoids(7, 6) has other values"}
         shared |= {"hint": hint, "fingerprint": wrong, "code": code}
         checks[3] = replace(checks[3], earned=0.0, **shared)
-        checks.append(check("2.A-written", 4, None, Reason.UNMARKED))
+        checks.append(check("2.A-written", 4, None, reason=Reason.UNMARKED))
         reports.append(replace(report, student=name, checks=tuple(checks)))
     pair = Pair(assignment="02", students=("s-1", "s-2"), share=0.9, places={"2.1": (), "2.2": ()})
     missing, unread = {"zoe": "Zoe"}, {"yann": "a PDF"}

@@ -7,8 +7,7 @@ import pytest
 
 from grader.core.outcomes import Report
 from grader.reports.item_analysis import FEWEST, ItemStatistics, item_statistics
-from tests.grader.batch.made_up import report_of
-from tests.grader.reports.conftest import check
+from tests.grader.batch.made_up import check, report_of
 
 
 def made_report(student: str, *earned: float | None) -> Report:

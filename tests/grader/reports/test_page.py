@@ -11,7 +11,8 @@ import pytest
 from grader.reports.class_page import class_page, histogram
 from grader.reports.page import page
 from grader.reports.similarity import Pair
-from tests.grader.reports.conftest import CONFUSION, check
+from tests.grader.batch.made_up import check
+from tests.grader.reports.conftest import CONFUSION
 
 VOID = {"meta", "br"}
 

@@ -1,4 +1,4 @@
-"""Loading: what fails is remembered, what may not be used is trapped, ours stand in for theirs."""
+"""Loading: failures are remembered, what may not be used is trapped or refused while it runs."""
 
 import pytest
 import torch
@@ -176,3 +176,23 @@ def test_forbidden_where_it_is_observed_and_in_training_too(student):
     for call in (module, module.observe):
         assert reason(call, x) is Reason.FORBIDDEN
     assert reason(module.fit, [(x, x)], steps=1, lr=1.0, loss="mse") is Reason.FORBIDDEN
+
+
+AUDIT = CODE["audit"]
+HEAD, REFUSED = AUDIT["head"], AUDIT["refused"]
+
+
+def test_what_is_put_together_while_it_runs_is_refused(student):
+    lines = [f"def f{n}():\n    return {text}" for n, text in enumerate(REFUSED.values())]
+    answers = student(HEAD + AUDIT["helpers"] + "def f():\n    pass\n" + "\n".join(lines))
+    for number, name in enumerate(REFUSED):
+        ending = stopped(getattr(answers, f"f{number}"))
+        assert ending.reason in (Reason.FORBIDDEN, Reason.ERROR), (name, ending)
+        words = ("is not for answers", "no files but its own", "loaded already", "was changed")
+        assert any(word in ending.message for word in words), (name, ending.message)
+
+
+def test_usual_python_and_the_libraries_own_affairs_work(student):
+    y, kind = student(HEAD.rpartition("names =")[0] + AUDIT["honest"]).f(torch.ones(2, 4))
+    assert y.shape == (2, 4)
+    assert kind == "int"

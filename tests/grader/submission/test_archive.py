@@ -100,14 +100,11 @@ def test_a_student_never_reads_more_than_a_page_or_two(tmp_path, name, kind):
     assert len("".join(read(tmp_path / "02_attention.ipynb").repairs)) < MUCH
 
 
-def test_many_files_are_named_up_to_some(tmp_path):
+def test_many_files_and_sentences_are_named_once_up_to_some(tmp_path):
     for number in range(300):
         (tmp_path / f"02_attention_{number}.ipynb").write_bytes(NOTEBOOK)
     (sentence,) = read(tmp_path).repairs
     assert sentence.endswith("and 279 more")
-
-
-def test_sentences_come_once_in_order_and_are_counted_beyond_some_and_names_are_cut_within():
     sentences = [f"{number}" for number in range(MAX_NOTES + 3)]
     assert bounded([*sentences, *sentences]) == [*sentences[:-3], "… and 3 more like these"]
     assert short("a" * 500 + ".ipynb", 20) == "aaaaaaaaaaaaa….ipynb"

@@ -43,14 +43,14 @@ def test_many_statements_are_told_apart_in_linear_time(source):
     assert steps_in_proportion(read_some)
 
 
-def test_many_definitions_are_weighed_in_linear_time(tmp_path):
+def test_many_definitions_and_one_that_defines_much_are_looked_through_in_linear_time(
+    tmp_path,
+):
     def weigh(share: float) -> None:
         assert read_cell(tmp_path, "".join(f"a{n} = 1\n" for n in range(round(400 * share)))).pieces
 
     assert steps_in_proportion(weigh)
 
-
-def test_a_statement_that_defines_much_is_looked_through_once(tmp_path):
     def look_through(share: float) -> None:
         names = [f"a{n}" for n in range(round(800 * share))]
         source = f"{', '.join(names)} = {', '.join(['0'] * len(names))}\n"

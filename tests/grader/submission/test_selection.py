@@ -1,6 +1,6 @@
 """Definitions run, the rest stays out; of several the one counts that its author means.
 
-More in tests/course/test_may_run.py.
+More in tests/course/test_own_work.py.
 """
 
 import pytest
