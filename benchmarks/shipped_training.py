@@ -27,7 +27,7 @@ from kws.cli import run as run_command
 from kws.files import write_bytes
 from kws.inference.export import export_onnx
 from kws.inference.onnx_stream import SHIPPED_ONNX
-from kws.inference.quantize import with_short_names
+from kws.inference.small_graph import with_short_names
 from kws.training.checkpoint import (
     SHIPPED,
     load_model,

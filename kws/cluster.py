@@ -69,7 +69,9 @@ class Cluster:
                 if isinstance(error, UsageError):
                     raise error
                 result = WorkersDied(f"{kind.__name__} on the cluster")
-            yield places[future], result
+            at = places.pop(future)
+            future.release()  # else a worker that dies later takes it along, and it is done again
+            yield at, result
 
 
 def run_on_worker(root: str, module: str, function: str, item: Any) -> Any:

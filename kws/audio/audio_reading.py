@@ -52,9 +52,9 @@ def at_sample_rate(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarr
     """The same at 16 kHz; what has that rate needs no torch."""
     if rate == SAMPLE_RATE:
         return blocks
-    from kws.audio.resampling import resampled
+    from kws.audio.resampling import resample_blocks
 
-    return resampled(blocks, rate)
+    return resample_blocks(blocks, rate)
 
 
 def _decode(file: soundfile.SoundFile, path: Path, size: int) -> Iterator[np.ndarray]:

@@ -92,7 +92,7 @@ class StreamResampler:
         return found
 
 
-def resampled(
+def resample_blocks(
     blocks: Iterable[Float[np.ndarray, "_"]], rate: int
 ) -> Iterator[Float[np.ndarray, "_"]]:
     """Blocks at `rate` Hz as blocks at 16 kHz within [-1, 1]; empty ones are left out."""

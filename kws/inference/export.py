@@ -9,9 +9,10 @@ computed, the labels in order and the protocol are in the file's metadata, as in
 file. Every export is run by onnxruntime before it gets its name, on batches of several sizes and
 lengths: where the logits differ from torch's by more than `TOLERANCE` there is no file.
 
-The graph of a step of a model with state reads the frames of one step and the state of the last:
+The graph of steps of a model with state reads the frames of any number of them and the state that
+the last ones left:
 
-    features (1, frames, size), state_0 … state_n  ->  logits (1, classes), next_0 … next_n
+    features (1, frames, size), state_0 … state_n  ->  logits (steps, classes), next_0 … next_n
 
 Shape and fill value of each state in front of the first step are in its metadata, `state`.
 
@@ -25,10 +26,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.export import Dim
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kws import __version__
@@ -47,7 +50,7 @@ from kws.training.recipe import to_toml
 TOLERANCE = 1e-4  # largest difference of a logit
 TRACED = (2, 61)  # batch and frames of the example that the graph is traced with
 CHECKED = ((1, 101), (3, 61), (5, 29), (1, 127))  # batches and frames that are compared
-STEPS = 40  # that are compared: more than a second
+STEPS, TRACED_STEPS = 40, 5  # that are compared, more than a second, and traced
 
 
 def export_onnx(trained: Trained, out: str | Path) -> float:
@@ -83,22 +86,22 @@ def export_onnx(trained: Trained, out: str | Path) -> float:
         return check_difference(difference, out, TOLERANCE)
 
 
-class OneStep(nn.Module):
-    """One step of `trained`, with its state as separate inputs and outputs."""
+class StepGraph(nn.Module):
+    """Steps of `trained`, with its state as separate inputs and outputs."""
 
     def __init__(self, trained: Trained):
         super().__init__()
         self.model, self.trained = trained.model, trained
 
     def forward(self, features: Float[Tensor, "1 T F"], *state: Tensor) -> tuple[Tensor, ...]:
-        """Features, not normalized, and state -> logits (1, C) and state."""
+        """Features, not normalized, and state -> logits (S, C) and state."""
         traced = dataclasses.replace(self.trained, model=self.model)  # GRUs of ONNX in it
         logits, after = step_logits(traced, features, state)
         return logits[0], *after
 
 
 def export_step(trained: Trained, out: str | Path) -> float:
-    """Write one step of a model with state to `out`, once `STEPS` of them give what torch gives.
+    """Write the steps of a model with state to `out`, once they give what torch gives.
 
     Returns:
         the largest difference between their posteriors.
@@ -117,11 +120,11 @@ def export_step(trained: Trained, out: str | Path) -> float:
     generator = torch.Generator().manual_seed(0)
     frames = torch.randn(STEPS * size, stream.num_features, generator=generator) * 3 - 5
     program = trace(
-        OneStep(trained).eval(),
-        (frames[None, :size], *state),
+        StepGraph(trained).eval(),
+        (frames[None, : TRACED_STEPS * size], *state),
         inputs=("features", *(f"state_{i}" for i in range(len(state)))),
         outputs=("logits", *(f"next_{i}" for i in range(len(state)))),
-        free=({}, ({},) * len(state)),
+        free=({1: size * Dim("steps")}, ({},) * len(state)),
     )
     parts = [{"shape": list(part.shape), "fill": float(part.flatten()[0])} for part in state]
     about = {"state": json.dumps(parts), "step_frames": str(size)}
@@ -129,7 +132,8 @@ def export_step(trained: Trained, out: str | Path) -> float:
     with atomic_path(out) as temporary:
         program.save(temporary)
         graph, expected = OnnxStream(temporary), stream.step(frames.numpy(), state)[0]
-        found = graph.step(frames.numpy(), graph.start())[0]
+        first, after = graph.step(frames[:size].numpy(), graph.start())
+        found = np.concatenate([first, graph.step(frames[size:].numpy(), after)[0]])
         return check_difference(float(abs(found - expected).max()), out, TOLERANCE)
 
 

@@ -96,12 +96,9 @@ class OnnxStream:
         self, frames: Float[np.ndarray, "T F"], state: list[np.ndarray]
     ) -> tuple[Float[np.ndarray, "S C"], list[np.ndarray]]:
         """Posteriors after each of the next steps, and the state behind them."""
-        rows = []
-        for part in frames.reshape(-1, 1, self.step_frames, self.num_features):
-            given = dict(zip(self.inputs, [part, *state], strict=True))
-            logits, *state = self.session.run(None, given)
-            rows.append(logits[0])
-        return softmax(np.stack(rows)), state
+        given = dict(zip(self.inputs, [frames[None], *state], strict=True))
+        logits, *state = self.session.run(None, given)
+        return softmax(logits), state
 
     def shares(self, clips: Sequence[np.ndarray]) -> Float[np.ndarray, "B C"]:
         """Posteriors of clips (N,) of a second."""

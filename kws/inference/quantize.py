@@ -113,6 +113,7 @@ def export_quantized(
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
+            nodes_to_exclude=before_norms(ready.read_bytes()),
         )
         graph = small.read_bytes()
         graph = with_small_weights(graph, recurrent_weights(graph).__contains__)
@@ -139,6 +140,26 @@ def require_quantizable(trained: Trained) -> None:
     """UsageError for a speaker model, and where onnxruntime's quantization is not installed."""
     require_kind(trained.path or "the model", trained.task, "keywords")
     require_onnx()
+
+
+def before_norms(model: bytes) -> list[str]:
+    """Names of the convolutions that a batch normalization follows which could not be folded in.
+
+    Their channels differ in size as the normalization expects, and one scale for all of them would
+    leave the small ones nothing. BC-ResNet has twelve, in front of its sub-spectral normalization.
+    """
+    import onnx
+
+    graph = onnx.load_from_string(model).graph
+    makers = {name: node for node in graph.node for name in node.output}
+    found = []
+    for norm in (node for node in graph.node if node.op_type == "BatchNormalization"):
+        node = makers.get(norm.input[0])
+        while node is not None and node.op_type == "Reshape":
+            node = makers.get(node.input[0])
+        if node is not None and node.op_type == "Conv":
+            found.append(node.name)
+    return found
 
 
 def multiply_adds(trained: Trained) -> int:

@@ -151,10 +151,9 @@ class CausalCrnn(nn.Module):
         y, hidden = self.gru(frames_of(x), before)
         outputs = torch.cat([outputs, y], dim=1)
         scores = torch.cat([scores, self.pool.scores(y)], dim=1)
-        window, steps = self.config.window, y.shape[1]
-        pooled = [
-            weighted_pool(outputs[:, i : i + window], scores[:, i : i + window])
-            for i in range(steps)
-        ]
-        logits = self.classify(torch.stack(pooled, dim=1).flatten(0, 1)).unflatten(0, (-1, steps))
-        return logits, (*after, hidden, outputs[:, steps:], scores[:, steps:])
+        steps = torch.arange(y.shape[1], device=y.device)
+        window = steps[:, None] + torch.arange(self.config.window, device=y.device)  # (S, window)
+        weights = scores[:, window].softmax(dim=2)
+        pooled = torch.einsum("bsw,bswh->bsh", weights, outputs[:, window])
+        logits = self.classify(pooled.flatten(0, 1)).unflatten(0, pooled.shape[:2])
+        return logits, (*after, hidden, outputs[:, y.shape[1] :], scores[:, y.shape[1] :])

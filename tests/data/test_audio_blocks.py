@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from kws.audio.recordings import read_audio, write_audio
-from kws.audio.resampling import StreamResampler, resample, resampled
+from kws.audio.resampling import StreamResampler, resample, resample_blocks
 from kws.data.audio_blocks import PcmPipe, file_blocks, live_blocks
 from kws.errors import UsageError
 
@@ -44,7 +44,7 @@ def pieces(waveform: torch.Tensor, *cuts: int) -> list[torch.Tensor]:
 @pytest.mark.parametrize("rate", [8000, 16_000, 22_050, 44_100, 48_000])
 def test_a_resampled_stream_equals_the_whole_resampled(rate):
     whole = noise(rate + 77)
-    blocks = resampled([part.numpy() for part in pieces(whole, 0, 1, 300, 1001, 5000)], rate)
+    blocks = resample_blocks([part.numpy() for part in pieces(whole, 0, 1, 300, 1001, 5000)], rate)
     expected = resample(whole, rate, 16_000)
     torch.testing.assert_close(joined(blocks), expected, rtol=0, atol=ROUNDING)
 

@@ -8,7 +8,7 @@ from onnx import numpy_helper
 
 from kws.inference.export import export_onnx
 from kws.inference.onnx_tools import open_session
-from kws.inference.quantize import export_quantized, multiply_adds
+from kws.inference.quantize import before_norms, export_quantized, multiply_adds
 from kws.inference.small_graph import recurrent_weights, with_short_names, with_small_weights
 
 pytestmark = pytest.mark.no_shapes
@@ -56,6 +56,15 @@ def test_recurrent_weights_are_stored_in_8_bits():
     # half a step of 1/127 of the largest of a row
     largest = np.abs(weight).max(2, keepdims=True)
     assert (np.abs(rows - weight) <= largest / 254 + 1e-6).all()
+
+
+def test_convolutions_that_a_normalization_follows_stay_in_float():
+    node = onnx.helper.make_node
+    nodes = [node("Conv", ["x", "w"], ["a"], "split"), node("Reshape", ["a", "s"], ["b"])]
+    nodes += [node("BatchNormalization", ["b", *"gbmv"], ["c"]), node("Relu", ["c"], ["d"])]
+    nodes += [node("Conv", ["d", "w"], ["e"], "folded"), node("Relu", ["e"], ["y"])]
+    graph = onnx.helper.make_graph(nodes, "g", [], [])
+    assert before_norms(onnx.helper.make_model(graph).SerializeToString()) == ["split"]
 
 
 def test_short_names_make_the_file_smaller_and_change_no_logit(untrained, tmp_path):

@@ -154,6 +154,7 @@ def test_a_new_last_layer_is_the_one_that_python_trains(asked, given):
     held_out = torch.tensor(given["heldOut"])
     assert held_out[0] == 0, "the one that has another's label"
     assert (held_out == targets)[1:].double().mean() > 0.9
+    assert given["alone"] == -1, "the only one of its class is never left out"
 
 
 def test_sound_that_is_lost_is_noticed_and_late_sound_is_not(given):

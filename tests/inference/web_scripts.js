@@ -51,6 +51,7 @@ writeFileSync("own-words.zip", new Uint8Array(zip));
 given.numbers = [...fitSoftmax(asked.rows, asked.targets, 3)];
 given.logits = asked.rows.map((row) => logitsOf(given.numbers, 3, row));
 given.heldOut = heldOut(asked.rows, asked.targets, 3);
+given.alone = heldOut([...asked.rows, asked.rows[0]], [...asked.targets, 3], 4).at(-1);
 const head = { labels: ["_silence_", "licht an", "ß"], numbers: given.numbers };
 const text = textOf(head, "body"), width = asked.rows[0].length;
 const reason = (work) => { try { return work() && ""; } catch (error) { return error.message; } };

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from kws.models.patchout import draw_kept
+from kws.models.patchout import draw_kept, every_other
+from kws.models.transformer import EncoderLayer, TransformerEncoder
 from tests.models.conftest import seeded
 
 
@@ -34,3 +35,16 @@ def test_a_seed_fixes_the_draw():
 def test_dropping_everything_is_refused(dropped):
     with pytest.raises(ValueError, match="leaves nothing: drop fewer"):
         draw_kept(35, dropped)
+
+
+@pytest.mark.parametrize(("depth", "left"), [(12, [0, 2, 4, 6, 8, 10, 11]), (3, [0, 2]), (1, [0])])
+def test_every_other_layer_goes_and_the_others_compute_as_before(depth, left):
+    encoder = TransformerEncoder(EncoderLayer(6, 2, 7), depth).eval()
+    for layer in encoder.layers:
+        torch.nn.init.normal_(layer.feed_forward.expand.weight)
+    x = expected = torch.randn(2, 5, 6)
+    for i in left:
+        expected = encoder.layers[i](expected)
+    encoder.layers = every_other(encoder.layers)
+    assert len(encoder.layers) == len(left)
+    assert torch.equal(encoder(x), expected)
