@@ -223,7 +223,6 @@ def _refuse_leaks(kit: Kit, number: str, later: Sequence[Assignment], root: Path
 
 
 def _refuse_broken_modules(kit: Kit) -> None:
-    """Import every module of the kit in a fresh process that finds only the kit's kws."""
     names = sorted(name for name in kit.modules.kept if not name.endswith("__main__"))
     code = (
         f"import importlib, os, sys\nsys.path.insert(0, os.getcwd())\nimport kws\n"

@@ -1,7 +1,7 @@
-"""The other end of `grader.batch.evaluator`: start one, hand it jobs, lose no submission.
+"""Client of `grader.batch.evaluator`: start one, send jobs, recover from its faults.
 
-It is not a `kws.parallel.JsonProcess`: many jobs are under way at once, each on a socket that is
-handed over, which a fork answers by itself and whose end says that nobody waits any more.
+It is not a `kws.parallel.JsonProcess`: jobs run concurrently, each on its own socket, which a fork
+answers; closing the socket cancels the job.
 """
 
 import contextlib
@@ -42,8 +42,6 @@ class EvaluatorInfo:
 
 
 class _Process:
-    """A process that runs `grader.batch.evaluator`."""
-
     def __init__(self, command: list[str], environ: Mapping[str, str]):
         self.jobs = 0  # that it grades just now
         self._shown: set[str] = set()
@@ -64,7 +62,7 @@ class _Process:
         self.info = EvaluatorInfo("", (), "")  # until it has loaded
 
     def wait_until_ready(self) -> None:
-        """Wait until it has loaded; UsageError if it refuses to grade."""
+        """Wait until the process has loaded; UsageError if it refuses to grade."""
         info = self._receive(self._control, START)
         if "refused" in info:
             raise UsageError(info["refused"])
@@ -133,8 +131,8 @@ class _Process:
 class Evaluator:
     """An evaluator process, started by the first job or by `start`; a fresh one after each fault.
 
-    Any number of threads may ask at once; they share the process. One that had a fault gets no
-    more jobs, and ends with the last that it has. A context manager.
+    A context manager. Threads share the process; one with a fault gets no more jobs, and ends after
+    its last.
 
     Args:
         required: tier of isolation, as `--require-isolation` has it.
@@ -194,7 +192,6 @@ class Evaluator:
         return answer
 
     def retire(self) -> None:
-        """Keep a process no longer than it has jobs."""
         with self._lock:
             self._retired = True
             if self._current is not None:
@@ -236,10 +233,10 @@ class Evaluator:
 def grade_with_retry(
     evaluator: Evaluator, job: Mapping[str, Any], gone: Callable[[], bool] = lambda: False
 ) -> dict[str, Any]:
-    """What became of a job: `graded`, `seconds`, and `faults`, a sentence for each failed attempt.
+    """Grade a job: `graded`, `seconds`, and `faults`, a sentence per failed attempt.
 
-    After a fault a fresh evaluator is asked, unless nobody waits any more (`gone`); after a second
-    one all points are open, for a person to look at.
+    After a fault a fresh evaluator is used, unless the job was canceled (`gone`); after a second
+    fault all points are open.
     """
     faults: list[str] = []
     for _ in range(2):

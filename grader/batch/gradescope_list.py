@@ -1,4 +1,4 @@
-"""Gradescope's list, `submission_metadata.yml`: who handed in which folder, and when."""
+"""Gradescope's `submission_metadata.yml`: students and date of each folder."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 @dataclass
 class Listed:
-    """One folder: who handed it in together, as the list has them, and when."""
+    """One folder: its students and its date."""
 
     people: list[dict[str, str]]
     when: datetime | None = None
 
 
 def read_list(path: Path) -> dict[str, Listed]:
-    """Folder -> what the list says of it. UsageError for a file that is not YAML."""
+    """Folder -> its entry in the list; UsageError for a file that is not YAML."""
     try:
         table = yaml.load(path.read_text(encoding="utf-8-sig", errors="replace"), LOADER)
     except yaml.YAMLError as error:
@@ -41,7 +41,7 @@ def _listed(row: dict[str, Any]) -> Listed:
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """Without the colon of Ruby's symbols."""
+    """A key without the colon of Ruby's symbols."""
     return {key.lstrip(":"): value for key, value in row.items()}
 
 

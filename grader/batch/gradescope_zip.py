@@ -3,11 +3,10 @@
 Source: Gradescope autograder specifications (https://gradescope-autograders.readthedocs.io).
 Gradescope unpacks the zip to /autograder/source and runs `setup.sh` once. For each submission it
 runs `run_autograder`, with the files in /autograder/submission, and reads
-/autograder/results/results.json. That file is there before anything else starts, so a submission
-gets a result whatever happens, and one that nothing was graded of costs no silent zero.
+/autograder/results/results.json. That file is written first, so that a failed run is never a silent
+zero.
 
-`KWS_AUTOGRADER` and `KWS_PYTHON` put another folder and another interpreter in the place of
-Gradescope's, to try the zip on any machine.
+`KWS_AUTOGRADER` and `KWS_PYTHON` replace Gradescope's folder and interpreter, to test the zip.
 """
 
 import os
@@ -108,7 +107,6 @@ def write_zip(
 
 
 def _checked(marks: Path) -> bytes:
-    """The table, if it can be read: a student is not a place to find out."""
     from grader.authoring.build import written_questions
     from grader.grading.marks import read_marks  # brings torch
 
@@ -127,7 +125,6 @@ def _tree() -> list[Path]:
 
 
 def _seed(environ: Mapping[str, str]) -> str | None:
-    """The secret seed that the environment names, if any; a wrong one is refused."""
     from grader.core.seed import FILE_VARIABLE, VARIABLE, read_seed
 
     if VARIABLE not in environ and FILE_VARIABLE not in environ:

@@ -1,12 +1,11 @@
-"""Who handed in what: the entries of a folder of submissions, as downloads and courses lay it out.
+"""The entries of a folder of submissions, in the layouts of common platforms.
 
     SUBMISSIONS/alice/…, SUBMISSIONS/alice.zip, SUBMISSIONS/alice_02_attention.ipynb   by hand
     SUBMISSIONS/examplealice_LATE_4711_815_02_attention.ipynb                          Canvas
     SUBMISSIONS/submission_123456/ and submission_metadata.yml                         Gradescope
     SUBMISSIONS/Alice Example_4711_assignsubmission_file_/                             Moodle
 
-Nothing of a submission is opened here but Gradescope's own list. The date of an entry is
-Gradescope's, or else of its youngest file as this disk has it.
+No submission is opened here. The date of an entry is Gradescope's, or that of its newest file.
 """
 
 import os
@@ -38,7 +37,7 @@ SKIPPED = {".csv", ".yml", ".yaml", ".html", ".pdf", ".md", ".log"}  # beside su
 
 @dataclass(frozen=True, kw_only=True)
 class FolderEntry:
-    """One entry: whose it is, as far as names tell, and which files."""
+    """One entry: its student, as far as names show, and its files."""
 
     student: str  # id that the names give, as the disk has it; the roster may know a better one
     keys: tuple[str, ...] = ()  # all by which a roster may know this student
@@ -52,7 +51,7 @@ class FolderEntry:
 
     @property
     def guess(self) -> str | None:
-        """The assignment that the file names tell, if they tell one."""
+        """The assignment according to the file names, or none."""
         inside = [name for name, _ in self.files]
         inside += [entry.name for _, path in self.files for entry in listed(path)]
         found = {n for n, one in ASSIGNMENTS.items() for name in inside if one.stem in name}
@@ -152,7 +151,7 @@ class _Flat:
 
 
 def suffix_of(name: str) -> str:
-    """The end of a file's name that tells its kind, in small letters.
+    """The suffix of a file name, in lower case.
 
     >>> suffix_of("ada_02_attention.tar.gz"), suffix_of("ada.l.zip"), suffix_of("ada")
     ('.tar.gz', '.zip', '')
@@ -234,14 +233,14 @@ def youngest(path: Path) -> datetime:
 
 
 def listed(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, sorted; nothing for a file, or where nobody may look."""
+    """The sorted content of a folder; empty for a file or without permission."""
     with suppress(OSError), os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
     return []
 
 
 def is_folder(path: Path | os.DirEntry[str], *, links: bool = True) -> bool:
-    """Whether it is a folder, or with `links` leads to one; False where nobody may look."""
+    """Whether it is a folder, or with `links` leads to one; False without permission."""
     with suppress(OSError):
         return path.is_dir() if links else stat.S_ISDIR(os.lstat(path).st_mode)
     return False
@@ -260,7 +259,7 @@ def _changed(path: Path | os.DirEntry[str]) -> float:
 
 
 def _submitted(path: Path, listed: Listed) -> list[FolderEntry]:
-    """One entry for each of those who handed this in together."""
+    """One entry for each student of a group submission."""
     when = listed.when or youngest(path)
     people = [person for person in listed.people if any(person.values())] or [{}]
     return [

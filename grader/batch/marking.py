@@ -1,10 +1,9 @@
-"""`python -m grader written`: a page a question to mark its answers on; marks from a CSV.
+"""`python -m grader written`: a marking page per question; marks from a CSV.
 
     python -m grader written class --out graded            pages, and graded/written/marks.csv
     python -m grader written class --out graded --marks graded/written/marks.csv
 
-Marks lie in OUT/marks.json and go into tables and pages at once, and each time that somebody is
-graded again.
+Marks are stored in OUT/marks.json; tables and pages are updated now and at each grading.
 """
 
 import csv
@@ -67,7 +66,7 @@ def mark_written(
 def _read_all(
     there: Sequence[StudentSubmission], store: Store, number: str | None
 ) -> dict[str, str]:
-    """Keep what everybody wrote; student -> why nothing could be read."""
+    """Store all written answers; student -> why a submission could not be read."""
     unread = {}
     for one in there:
         files = [[name, str(path.absolute())] for name, path in one.entry.files]

@@ -1,4 +1,4 @@
-"""The folder that a batch writes: reports, and all that is made of them. Same reports, same bytes.
+"""The output folder of a batch: reports, and the files made from them, deterministically.
 
 OUT/reports/STUDENT/02.json   one report each, written as it ends: what a rerun goes on from
 OUT/remarks.json              what the staff should know: late, twice, similar to another
@@ -66,7 +66,7 @@ class Store:
         return self.out / "reports" / student / f"{assignment}.json"
 
     def reports(self, folder: str = "reports") -> list[Report]:
-        """All reports, by student and assignment; what does not read as one is left out."""
+        """All reports, by student and assignment, without unreadable ones."""
         paths = sorted((self.out / folder).glob("*/*.json"))
         return [report for path in paths if (report := self._read(path)) is not None]
 
@@ -95,7 +95,7 @@ class Store:
         return report
 
     def remembered(self) -> dict[Key, Report]:
-        """What reports were before a regrading that has not come to its end."""
+        """The reports before a regrading that has not finished."""
         return {(report.student, report.assignment): report for report in self.reports(BEFORE)}
 
     def forget(self) -> None:
@@ -115,7 +115,6 @@ class Store:
         )
 
     def released(self) -> list[Report]:
-        """The reports as students last got them."""
         return self.reports(RELEASED)
 
     def keep_answers(self, student: str, assignment: str, table: Mapping[str, Any]) -> None:
@@ -131,7 +130,6 @@ class Store:
         _refresh(self.out / "work" / student / f"{assignment}.json", data)
 
     def similar(self) -> list[Pair]:
-        """Pairs of similar hand-ins, assignment by assignment."""
         found = []
         for number in ASSIGNMENTS:
             paths = sorted(self.out.glob(f"work/*/{number}.json"))
@@ -331,7 +329,7 @@ class Store:
         return [self.out / name for name in files]
 
     def _page(self, student: str, reports: Sequence[Report], name: str, book: str) -> None:
-        """Write a student's page; where it cannot be made, one that says so."""
+        """Write a student's page, or a placeholder if that fails."""
         try:
             data = page.page(reports, name=name, book=book)
         except Exception as error:
@@ -346,7 +344,7 @@ class Store:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder: UsageError while another run does."""
+        """Lock the folder: UsageError while another run uses it."""
         self.out.mkdir(parents=True, exist_ok=True)
         (self.out / ".lock").touch()
         with hold_lock(self.out / ".lock") as held:
@@ -358,7 +356,7 @@ class Store:
 
 
 def _table(path: Path) -> dict[str, Any]:
-    """A table that an earlier run wrote; empty where there is none, or it is damaged."""
+    """A table of an earlier run; empty if it is missing or damaged."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -367,7 +365,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _nested(table: Mapping[Key, Any]) -> dict[str, dict[str, Any]]:
-    """By student, then by assignment: sorted, so that the same class gives the same bytes."""
+    """By student, then by assignment, sorted."""
     nested: dict[str, dict[str, Any]] = {}
     for (student, number), value in sorted(table.items()):
         nested.setdefault(student, {})[number] = value
@@ -381,6 +379,6 @@ def _pairs(nested: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:
 
 
 def _refresh(path: Path, data: bytes) -> None:
-    """Write what has changed, and leave the date of what has not."""
+    """Write what has changed; keep the modification time of the rest."""
     if not (path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data):
         write_bytes(path, data)

@@ -73,8 +73,6 @@ def by_id(grades: Mapping[tuple[str, str], Grade]) -> dict[str, dict[str, Grade]
 
 
 class PlatformTable:
-    """A table that a platform exported."""
-
     def __init__(self, path: Path):
         rows = [row for _, row in read_rows(path)]
         self.path, self.titles = path, rows[0] if rows else []
@@ -84,7 +82,7 @@ class PlatformTable:
         self.is_known = self.is_canvas or self.is_moodle
 
     def fill(self, grades: Grades, columns: Mapping[str, str]) -> dict[str, bytes]:
-        """The file to import, by its name; nothing where no import could tell which column."""
+        """The file to import, by its name; none if no column can be identified."""
         numbers = sorted({number: None for row in grades.values() for number in row})
         if self.is_canvas:
             return {"canvas.csv": self._fill_canvas(grades, columns, numbers)}
@@ -155,7 +153,7 @@ class PlatformTable:
 
 
 def _score(grade: Grade | None) -> str:
-    """Nothing while points are open."""
+    """The score; empty while points are open."""
     return "" if grade is None or grade.is_open else points(grade.final)
 
 

@@ -1,4 +1,4 @@
-"""`python -m grader feedback`: what the students get, for the platforms to carry, from a date on.
+"""`python -m grader feedback`: feedback for students, to upload to a platform.
 
     OUT/students/ID/feedback.html        the student's page
     OUT/students/ID/regrade.toml         to ask for another look, see `grader.batch.requests`
@@ -8,7 +8,7 @@
                                          the name of the downloaded folder
     OUT/canvas.csv or moodle.csv         grades to import
 
-What was released is remembered in GRADED/released, where a later request is compared with it.
+GRADED/released keeps what was released, for later regrade requests.
 """
 
 from collections.abc import Mapping

@@ -20,8 +20,7 @@ class WrittenQuestion:
     points: float
     prompt: str  # the text of its cell, heading included, in Markdown
     answer: str  # ours, and what earns points; for the staff
-    # sources of the notebook's cells: what follows the question and is none of these is the
-    # student's
+    # sources of the notebook's cells: other cells after the question are the student's
     given: frozenset[str] = frozenset()
 
 

@@ -178,7 +178,6 @@ def _otherwise(
 
 
 def _lines(table: Mapping[str, Any]) -> str:
-    """JSON with a line per result and mistake, for readable diffs."""
     parts = []
     for key, rows in table.items():
         inner = ",\n    ".join(json.dumps(row, ensure_ascii=False) for row in rows)

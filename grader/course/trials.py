@@ -123,7 +123,6 @@ def _expected(trial_id: str, seed: int) -> Results:
 
 @cache
 def _our_size(trial: Trial, seed: int) -> int:
-    """How many numbers our results have, before anything is measured."""
     results = trial.results(our_answers(trial.number), seed=seed, hidden=True)
     return sum(size_of_value(value) for _, value in results)
 

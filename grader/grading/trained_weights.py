@@ -94,7 +94,6 @@ def unwrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _misfit(
     kind: str, shapes: Mapping[str, tuple[int, ...]], weights: Mapping[str, Tensor]
 ) -> Stopped | None:
-    """Shorten the error message of `load_state_dict`."""
     misfits = []
     if missing := sorted(set(shapes) - set(weights)):
         misfits.append(f"{_few(missing)} is not there")

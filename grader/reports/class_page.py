@@ -114,7 +114,6 @@ def _average(reports: Sequence[Report]) -> str:
 
 
 def _heat_map(reports: Sequence[Report]) -> str:
-    """Students by tasks, with the share of the settled points in each cell."""
     tasks = list(dict.fromkeys(check.task for report in reports for check in report.checks))
     rows = []
     for report in sorted(reports, key=lambda one: (-_share(one), one.student)):
@@ -153,7 +152,6 @@ def _link(student: str) -> str:
 
 
 def _missed(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> list[str]:
-    """The checks that cost most points, with the hints that were given."""
     hard = [one for one in items if one.difficulty is not None and one.difficulty < 1]
     hard.sort(key=lambda one: one.difficulty or 0.0)
     lines = []
@@ -176,7 +174,6 @@ def _often(pair: tuple[str, int]) -> tuple[int, str]:
 
 
 def _asked(check: CheckResult) -> str:
-    """The hint, or else the message on one line."""
     if check.hint:
         return check.hint
     reason = check.reason
@@ -289,7 +286,6 @@ def _links(students: Iterable[str]) -> str:
 
 
 def _waiting(reports: Sequence[Report]) -> list[str]:
-    """Grader faults, one line per student; written answers, one line per question."""
     lines, unmarked = [], Counter[str]()
     for report in reports:
         waiting = [check for check in report.checks if check.earned is None]

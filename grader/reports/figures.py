@@ -69,7 +69,6 @@ def _range(values: Sequence[float], *, zero: bool = False) -> tuple[float, float
 
 
 def _number(value: Any) -> float | None:
-    """A finite number; None for a missing, non-numeric, NaN or infinite value."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -135,7 +134,6 @@ def _curve(figure: Figure) -> str:
 
 
 def _bars(figure: Figure) -> str:
-    """A bar chart: data has labels, counts, x_label, y_label."""
     labels, counts = [str(x) for x in figure.data["labels"]], list(figure.data["counts"])
     axes = _Axes((0, len(labels)), _range([*counts, 1], zero=True), whole=True)
     base = axes.at_y(0)

@@ -173,7 +173,6 @@ def memory_held() -> tuple[int, int] | None:
 
 
 def _limit(which: int, soft: int, hard: int | None = None) -> None:
-    """Lower a limit, as far as the current one allows."""
     ceiling = resource.getrlimit(which)[1]
     values = [soft, soft if hard is None else hard]
     if ceiling != resource.RLIM_INFINITY:

@@ -97,7 +97,6 @@ class Namespace:
     def _not_begun(
         self, error: BaseException, piece: Piece, names: Sequence[str]
     ) -> Rejection | None:
-        """The rejection for a piece with a syntax error or a missing library."""
         if isinstance(error, SyntaxError) and error.filename == piece.where and names:
             stand = "stands" if len(names) == 1 else "stand"
             line = error.lineno or piece.line

@@ -150,7 +150,6 @@ def _trap(name: str) -> Callable[..., Any]:
 
 
 def _replace(thing: Any, trap: Callable[..., Any], package: str) -> None:
-    """Replace this function in all loaded modules of the package."""
     for name, key in places().get(id(thing), ()):
         module = sys.modules.get(name)
         if _is_in(name, package) and getattr(module, key, None) is thing:

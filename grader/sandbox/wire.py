@@ -199,7 +199,6 @@ def _one_tag(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _tensors(body: bytes) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors body, after its header is validated."""
     if not body:
         return {}
     if "__metadata__" in vet_header(body, SIZES):

@@ -1,8 +1,7 @@
 """The files of a submission: a file, a folder, a zip or a tar, read into memory, never unpacked.
 
-Nothing is followed out of what was handed in: links are skipped, an archive's paths are names and
-no places. What it unpacks to is bounded by the bytes that come, not by what it says about itself.
-What is damaged, encrypted or of another kind is left to a person.
+Links are skipped, and paths in an archive are only names. Limits apply to the bytes unpacked, not
+to the sizes in headers. Damaged, encrypted and unknown archives need a person.
 """
 
 import bz2
@@ -174,7 +173,7 @@ class Collected:
                     self._count_unpacked(stream, path, nested)
 
     def _count_unpacked(self, stream: Any, path: PurePosixPath, nested: int) -> None:
-        """Add what is unpacked, as long as all of it together takes no longer than allowed."""
+        """Count unpacked bytes, until the time limit for all of them."""
         if self.unpacking <= 0:
             self.leave_closed(path, "was not read: unpacking takes too long")
             return
@@ -241,12 +240,12 @@ def _walk(found: Collected, root: Path) -> Iterable[Path]:
 
 
 def _notebooks_first(entry: zipfile.ZipInfo) -> tuple[bool, str]:
-    """So that nothing else uses up what may be read."""
+    """Sort so that no other file uses up the limits."""
     return not entry.filename.lower().endswith(".ipynb"), entry.filename
 
 
 def _inside(name: str) -> PurePosixPath:
-    """The name of an entry as a path that leads nowhere else."""
+    """The name of an entry as a relative path without ".."."""
     name = name[-MAX_NAME:]
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     return PurePosixPath(*parts) if parts else PurePosixPath("unnamed")
@@ -257,7 +256,7 @@ def _shown(name: str) -> str:
 
 
 def is_skipped(name: str) -> bool:
-    """Whether nothing in a folder of this name is the student's own work."""
+    """Whether a folder of this name never contains the student's own work."""
     return name in SKIPPED or (name.startswith(".") and name != ".")
 
 

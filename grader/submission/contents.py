@@ -1,4 +1,4 @@
-"""A submission as data: what was handed in, read and repaired, before any of it runs."""
+"""A submission as data: read and repaired, before any of it runs."""
 
 from dataclasses import dataclass
 

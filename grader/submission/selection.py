@@ -1,7 +1,7 @@
-"""Which statements of a submission run: definitions, and of several of one name the best.
+"""Select the statements of a submission that run: definitions, the best for each name.
 
-What is not harmless (see `kws.course.may_run`) is left out without a word, unless an answer needs
-what it makes or changes. What changes a thing that an answer uses, and is left out, is reported.
+Statements with side effects (see `kws.course.may_run`) are left out silently, unless an answer
+needs their result. One that changes a thing an answer uses is reported if left out.
 """
 
 import ast
@@ -54,7 +54,7 @@ class FoundStatement:
 
 @dataclass(kw_only=True)
 class Selection:
-    """The pieces that run, in order, and what the student is told about those that do not."""
+    """The pieces that run, in order, and messages on those that do not."""
 
     pieces: list[Piece] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -177,13 +177,13 @@ def _changing(
 
 
 def _is_made_cheaply(found: FoundStatement, own: Collection[str]) -> bool:
-    """`LOG = Log()` or `x = torch.randn(3)`: no data are needed for it, and no figure."""
+    """`LOG = Log()` or `x = torch.randn(3)`: needs no data and draws no figure."""
     value = getattr(found.node, "value", None)
     return isinstance(value, ast.Call) and root_of(value.func) in {"torch", "np", "numpy", *own}
 
 
 def _needs_only(found: FoundStatement, known: Collection[str]) -> bool:
-    """Whether all that a statement uses is at hand without a training or data."""
+    """Whether the names that a statement uses need no training or data."""
     return used_names(found.source) <= {*known, *set_by(found.node)}
 
 
