@@ -47,7 +47,7 @@ class Leak:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.file} holds {self.what}"
+        return f"{self.file} contains {self.what}"
 
 
 def tokens_of(text: str) -> tuple[str, ...]:

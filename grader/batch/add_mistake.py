@@ -77,7 +77,7 @@ def candidate(
             (one.message for one in tried.checks if one.task == task and one.message), ""
         )
         raise UsageError(
-            f"the answer of {like} to {task} does not carry over to our solution, which then says "
+            f"the answer of {like} to {task} has another effect in our solution, which gives "
             f"{message or 'nothing'!r}: choose another student of the same group"
         )
     return Candidate(number=number, mistake=mistake, checks=tuple(sorted(same)))

@@ -69,7 +69,7 @@ class _Process:
         self.info = EvaluatorInfo(info["tier"], tuple(info["weaknesses"]), info["seed_id"])
 
     def ask(self, job: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a job. Safe from several threads at once."""
+        """The answer to a job; thread-safe."""
         ours, theirs = socket.socketpair()
         with ours:
             try:
@@ -81,7 +81,7 @@ class _Process:
             return self._receive(ours, job["wall"] + BEYOND)
 
     def kill(self) -> None:
-        """End it and its forks: whoever waits for an answer learns that it died."""
+        """Kill the process and its forks; waiting clients get EvaluatorDied."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -208,7 +208,7 @@ class Evaluator:
         return self._current and self._current.pid
 
     def kill(self) -> None:
-        """End what runs from another thread, at once, even what is starting just now."""
+        """Kill the process from another thread, even while it starts."""
         for process in [*self._running]:
             process.kill()
 

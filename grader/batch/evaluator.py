@@ -98,7 +98,6 @@ def _start(required: str | None, closing: ExitStack) -> "tuple[Sandbox, Seed]":
 
 
 def _collect(sandbox: "Sandbox", seed: "Seed") -> None:
-    """Load the checks and their imports, so that forks inherit them."""
     import torch
 
     from grader.adapters import ASSIGNMENTS
@@ -117,7 +116,7 @@ def _collect(sandbox: "Sandbox", seed: "Seed") -> None:
 
 @dataclass(eq=False)
 class _Job:
-    line: socket.socket  # to whoever waits for the answer
+    line: socket.socket  # to the client
     asked: bytes = b""
     process: int = 0  # the fork that grades it; 0 while the question is not all there
     pipe: socket.socket | None = None  # from the fork
@@ -137,7 +136,7 @@ class _Preparation:
     retrain: bool
     process: int
     pipe: socket.socket  # closes with it
-    reported: float  # when the jobs were told last, or it began
+    reported: float  # time of the last report to the jobs, or of the start
     jobs: list[_Job] = field(default_factory=list)
     output: list[bytes] = field(default_factory=list)
 
@@ -210,7 +209,7 @@ class JobServer:
             job.output.append(part)
             if not part:
                 self._answer(job, None)
-        elif not part:  # nobody waits for the answer any more
+        elif not part:  # the client has gone
             self._drop(job)
         elif not job.process:
             job.asked += part
@@ -252,11 +251,11 @@ class JobServer:
             from grader.core.made_once import add_results
 
             add_results(b"".join(preparation.output))
-            with suppress(Exception):  # from the disk; a fork will stumble over it, and say so
+            with suppress(Exception):  # reads files; a fork will report the error
                 prepare(preparation.number, self._seed, retrain=preparation.retrain)
         preparation.output.clear()
         for job in preparation.jobs:
-            if job in self._jobs:  # somebody waits for it
+            if job in self._jobs:  # a client waits for it
                 self._grade(job, json.loads(job.asked))
 
     def _grade(self, job: _Job, asked: dict[str, Any]) -> None:
@@ -279,7 +278,6 @@ class JobServer:
         self._watched.register(job.pipe, selectors.EVENT_READ, job)
 
     def _forget(self) -> None:
-        """In a fork: close the descriptors of the parent."""
         self._watched.close()
         self._control.close()
         for job in self._jobs:

@@ -75,8 +75,6 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass
 class _Progress:
-    """A bar on a terminal, elsewhere a line at each tenth."""
-
     total: int
     done: int = 0
     person: int = 0
@@ -249,7 +247,6 @@ def _graded(
     rules: CourseRules,
     again: bool,
 ) -> Iterator[GradedSubmission]:
-    """The best report per assignment, written before it counts as done."""
     found: dict[str, list[tuple[Report, GradedSubmission, dict[str, Any]]]] = defaultdict(list)
     for submission, answer in answers:
         for row in answer["graded"]:

@@ -90,9 +90,9 @@ def regrade(
     wall: Annotated[float | None, WALL] = None,
     book: Annotated[str | None, BOOK] = None,
 ) -> None:
-    """Grade a class again, after checks, secret seed or submissions changed; say what became of it.
+    """Grade a class again, after checks, secret seed or submissions changed; list the changes.
 
-    What nothing has changed for is kept as it is. OUT/changes.csv holds every check that changed.
+    Unaffected results are kept. OUT/changes.csv lists every check that changed.
     """
     batch = _run({**locals(), "again": True})
     found = changes(batch)
@@ -122,7 +122,6 @@ def course(path: Annotated[Path, typer.Argument(help="The file.")] = Path("cours
 
 
 def _print(lines: Sequence[str]) -> None:
-    """Print; characters that the terminal cannot encode become question marks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     for line in lines:
@@ -133,7 +132,6 @@ MOST = 40  # lines of one kind; the gradebook has all of them
 
 
 def summary(batch: ClassResult) -> list[str]:
-    """The lines to print, without control characters."""
     lines = list(_counts(batch))
     tier = f"isolation: {batch.info.tier}, secret seed: {batch.info.seed_id}"
     lines += [tier, *(f"  without: {weakness}" for weakness in batch.info.weaknesses)]

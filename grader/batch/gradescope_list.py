@@ -11,14 +11,12 @@ import yaml
 from kws.errors import UsageError
 
 LIST = "submission_metadata.yml"
-# reads every value as text, and tags of Ruby's objects as what they hold
+# reads every value as text, and tagged Ruby objects as their content
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 @dataclass
 class Listed:
-    """One folder: its students and its date."""
-
     people: list[dict[str, str]]
     when: datetime | None = None
 
@@ -41,7 +39,6 @@ def _listed(row: dict[str, Any]) -> Listed:
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """A key without the colon of Ruby's symbols."""
     return {key.lstrip(":"): value for key, value in row.items()}
 
 

@@ -80,13 +80,13 @@ def write_zip(
 
     Args:
         assignment: to grade, that one alone: Gradescope adds up all points of a result.
-        required: tier of isolation below which nothing is graded, and the result says why.
+        required: tier of isolation below which nothing is graded; the result has the reason.
         torch_index: where pip finds torch; its CPU builds have 200 MB, the usual ones 5 GB.
         marks: CSV with the points of written answers, by the students' addresses or numbers.
         environ: the secret seed that it names goes into the zip, which students never see.
     """
     options = f"--assignment {get_assignment(assignment).number}"
-    from grader.grading.plugin import read_tier  # brings torch
+    from grader.grading.plugin import read_tier  # imports torch
 
     read_tier(required)
     options += f" --require-isolation {required}"
@@ -108,7 +108,7 @@ def write_zip(
 
 def _checked(marks: Path) -> bytes:
     from grader.authoring.build import written_questions
-    from grader.grading.marks import read_marks  # brings torch
+    from grader.grading.marks import read_marks  # imports torch
 
     asked = {each.id: each for number in ASSIGNMENTS for each in written_questions(number)}
     read_marks(marks, asked, None)

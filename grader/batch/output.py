@@ -1,8 +1,8 @@
 """The output folder of a batch: reports, and the files made from them, deterministically.
 
 OUT/reports/STUDENT/02.json   one report each, written as it ends: what a rerun goes on from
-OUT/remarks.json              what the staff should know: late, twice, similar to another
-OUT/class.json                what else the last run knew: names, who is missing, similar pairs
+OUT/remarks.json              remarks for staff: late, twice, similar to another
+OUT/class.json                other results of the last run: names, missing, similar pairs
 OUT/answers/STUDENT/03.json   written answers
 OUT/work/STUDENT/02.json      code and fingerprints of each task, to find similar hand-ins
 OUT/marks.json                what a person gave for them: no run of the grader touches it
@@ -85,7 +85,7 @@ class Store:
 
     def keep(self, text: str, *, remember: bool = False) -> Report:
         """Write a report's text to its place; `remember` the one that was there, if none is yet."""
-        text = text.encode("utf-8", "replace").decode()  # half a character stops nobody
+        text = text.encode("utf-8", "replace").decode()  # a lone surrogate is replaced
         report = Report.from_json(text)
         path = self.report_path(report.student, report.assignment)
         older = self.out / BEFORE / path.parent.name / path.name
@@ -95,7 +95,6 @@ class Store:
         return report
 
     def remembered(self) -> dict[Key, Report]:
-        """The reports before a regrading that has not finished."""
         return {(report.student, report.assignment): report for report in self.reports(BEFORE)}
 
     def forget(self) -> None:
@@ -257,7 +256,7 @@ class Store:
         return {key: tuple(map(str, words)) for key, words in found if isinstance(words, list)}
 
     def about(self) -> dict[str, Any]:
-        """What the last run knew of the class besides its reports: arguments of `finish`."""
+        """Further results of the last run: arguments of `finish`."""
         table = _table(self.out / ABOUT)
         return {
             "remarks": self.remarks(),
@@ -329,7 +328,6 @@ class Store:
         return [self.out / name for name in files]
 
     def _page(self, student: str, reports: Sequence[Report], name: str, book: str) -> None:
-        """Write a student's page, or a placeholder if that fails."""
         try:
             data = page.page(reports, name=name, book=book)
         except Exception as error:
@@ -344,7 +342,6 @@ class Store:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the folder: UsageError while another run uses it."""
         self.out.mkdir(parents=True, exist_ok=True)
         (self.out / ".lock").touch()
         with hold_lock(self.out / ".lock") as held:
@@ -356,7 +353,6 @@ class Store:
 
 
 def _table(path: Path) -> dict[str, Any]:
-    """A table of an earlier run; empty if it is missing or damaged."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -365,7 +361,6 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _nested(table: Mapping[Key, Any]) -> dict[str, dict[str, Any]]:
-    """By student, then by assignment, sorted."""
     nested: dict[str, dict[str, Any]] = {}
     for (student, number), value in sorted(table.items()):
         nested.setdefault(student, {})[number] = value
@@ -379,6 +374,5 @@ def _pairs(nested: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:
 
 
 def _refresh(path: Path, data: bytes) -> None:
-    """Write what has changed; keep the modification time of the rest."""
     if not (path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data):
         write_bytes(path, data)

@@ -21,8 +21,6 @@ WHY = {
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A report that has changed."""
-
     student: str
     assignment: str
     before: float
@@ -68,7 +66,7 @@ def changes(batch: ClassResult) -> tuple[Change, ...]:
 def table(found: Sequence[Change], *, every_check: bool = True) -> list[str]:
     """One line per student, with `every_check` followed by one per check."""
     if not found:
-        return ["nobody's points changed"]
+        return ["no points changed"]
     lines = [f"points of {len(found)} changed:"]
     for one in found:
         gap = one.after - one.before
@@ -95,7 +93,6 @@ def _describe(check: CheckResult | None) -> str:
 
 
 def _reason(old: CheckResult | None, new: CheckResult | None) -> str:
-    """The message of the newer result, or else the outdated one of the older."""
     if new is not None and new.message:
         return f": {new.message}"
     return f": no longer “{old.message}”" if old is not None and old.message else ""

@@ -41,7 +41,7 @@ def lateness(submission: StudentSubmission, deadline: datetime | None) -> str:
     if deadline is not None and entry.when > deadline:
         when = entry.when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
         return f"late by {_span(entry.when - deadline)} ({when})"
-    return "late, says its file name" if entry.marked else ""
+    return "late, according to its file name" if entry.marked else ""
 
 
 def _span(span: timedelta) -> str:

@@ -24,8 +24,6 @@ from kws.settings import convert
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
-    """A request on one task; `answer` is that of the staff."""
-
     task: str
     reason: str
     answer: str = ""

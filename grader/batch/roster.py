@@ -75,7 +75,7 @@ def read_roster(path: Path) -> tuple[RosterStudent, ...]:
             raise UsageError(f"{where}: {student.id} is there twice: remove one of the lines")
         students[student.id.lower()] = student
     if not students:
-        raise UsageError(f"the roster {path} lists nobody: give a line for each student")
+        raise UsageError(f"the roster {path} has no students: give a line for each student")
     return tuple(students.values())
 
 
@@ -126,7 +126,6 @@ def _plain(text: str) -> str:
 def in_groups(
     found: Sequence[StudentSubmission], groups: Mapping[str, Sequence[str]]
 ) -> tuple[StudentSubmission, ...]:
-    """Give the newest submission of a group to each of its members."""
     own = {submission.student: submission for submission in found}
     for people in groups.values():
         there = [own[student] for student in people if student in own]
@@ -170,12 +169,10 @@ def by_student(
 
 
 def _counts(entry: FolderEntry) -> tuple[bool, datetime, int, str]:
-    """The greatest counts."""
     return entry.answers, entry.when, len(entry.files), entry.source
 
 
 def _whose(entry: FolderEntry, roster: Sequence[RosterStudent]) -> RosterStudent | None:
-    """The student of the roster that the first matching key of an entry names."""
     for key in (entry.student, *entry.keys):
         for same in (str.casefold, _plain):
             word = same(key)
@@ -183,7 +180,7 @@ def _whose(entry: FolderEntry, roster: Sequence[RosterStudent]) -> RosterStudent
             if len(found) > 1:
                 raise UsageError(
                     f"{entry.source} could be of {found[0].id} or {found[1].id}: "
-                    "give the roster a column 'folder' that tells"
+                    "add a column 'folder' to the roster"
                 )
             if found:
                 return found[0]

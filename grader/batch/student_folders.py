@@ -1,7 +1,7 @@
 """`python -m grader feedback`: feedback for students, to upload to a platform.
 
     OUT/students/ID/feedback.html        the student's page
-    OUT/students/ID/regrade.toml         to ask for another look, see `grader.batch.requests`
+    OUT/students/ID/regrade.toml         regrade request, see `grader.batch.requests`
     OUT/canvas.zip                       "Re-upload submissions": Canvas finds by the numbers of the
                                          downloaded file's name whose a file is
     OUT/moodle.zip                       "Upload multiple feedback files in a zip": Moodle finds by
@@ -23,7 +23,7 @@ from kws.files import write_bytes, write_text, zip_bytes
 
 PAGE, REQUEST = "feedback.html", "regrade.toml"
 REQUEST_TEXT = """\
-# To ask for another look at a task: fill in a task and a reason, and send this file to the staff.
+# To request regrading of a task: fill in a task and a reason, and send this file to the staff.
 # Several tasks: copy the last three lines.
 student = "{student}"
 

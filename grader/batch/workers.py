@@ -103,7 +103,6 @@ class Workers:
 
 
 def start(task: Task) -> EvaluatorInfo:
-    """Start the evaluator of a cluster worker."""
     required, environ, _ = task
     return _start(_evaluator(required, environ))
 

@@ -90,7 +90,7 @@ def _marked(
     elif mark is not None:
         message = "changed after it was marked: a person reads it again"
     elif answer is not None and not answer.found:
-        message = "no cell of this question was found: a person looks for it"
+        message = "no cell of this question was found: a person will search for it"
     elif answer is not None and answer.blank:
         earned, reason, message = 0.0, Reason.NOT_STARTED, "nothing is written here"
     return CheckResult(

@@ -167,7 +167,6 @@ def _differing(
 def _otherwise(
     results: Results, expected: list[tuple[str, Record]], rtol: float, atol: float
 ) -> dict[str, Any]:
-    """Position -> record, where these results differ."""
     differing = {}
     for position, (_, value) in enumerate(results):
         if isinstance(value, BaseException):

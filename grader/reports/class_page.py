@@ -134,7 +134,6 @@ def _heat_map(reports: Sequence[Report]) -> str:
 
 
 def _heat(checks: Sequence[CheckResult]) -> str:
-    """One cell: earned points on a background of five steps; open ones have a symbol."""
     if not checks:
         return "<td></td>"
     if any(check.earned is None for check in checks):
@@ -187,10 +186,9 @@ def _results(reports: Sequence[Report], name: str) -> list[CheckResult]:
 
 
 def _unasked(reports: Sequence[Report]) -> list[str]:
-    """Wrong answers that several students share and no hint covers, code side by side."""
     if not any(check.code for report in reports for check in report.checks):
         return []
-    from grader.reports.shared_mistakes import shared_mistakes  # brings torch
+    from grader.reports.shared_mistakes import shared_mistakes  # imports torch
 
     found = shared_mistakes(reports)
     return ["<h3>Mistakes without a question</h3>", *map(_mistake, found)] if found else []
@@ -235,7 +233,7 @@ def _checks(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> str:
     )
     legend = (
         '<p class="soft">n: submissions in which it is not open. Difficulty: mean share of the '
-        f"points; a check under {HARD:g} or over {EASY:g} says little about a class. "
+        f"points; a check under {HARD:g} or over {EASY:g} is uninformative. "
         "Discrimination: the correlation of that share with the share earned on the other checks "
         f"(for all or nothing, the point-biserial), from n = {FEWEST} on; under {WEAK:g} a check "
         "is revised or dropped (Ebel and Frisbie), below zero by more than chance it is looked at "

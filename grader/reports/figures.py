@@ -79,8 +79,6 @@ def _number(value: Any) -> float | None:
 
 
 class _Axes:
-    """A plot area with both axes; `whole` axes have integer ticks."""
-
     def __init__(self, x: tuple[float, float], y: tuple[float, float], *, whole: bool = False):
         self._x, self._y, self._whole = x, y, whole
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kws.metrics import Proportion
 
 ANONYMOUS = "anonymous"
-CAUTION = """Two whose intervals overlap may stand in this order by chance: the hidden examples are
+CAUTION = """Two whose intervals overlap may be in this order by chance: the hidden examples are
 some of many that could have been drawn."""
 
 

@@ -62,8 +62,6 @@ def _files_of(kws: Path, withheld: Sequence[str]) -> list[str]:
 
 @dataclass
 class Confinement:
-    """How the checks of a session are to be confined."""
-
     tier: Tier
     rules: list[landlock.Rule] = field(default_factory=list)
     gpu: Gpu | None = None  # for a check that trains

@@ -23,8 +23,6 @@ MODULE = "student"  # as which the definitions see themselves
 
 
 class Namespace:
-    """What the pieces define, and why the others failed."""
-
     def __init__(self, code: Code):
         self.code = code
         self.module = types.ModuleType(MODULE)

@@ -13,8 +13,6 @@ from grader.submission.contents import Piece
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """A submission's code as one check runs it."""
-
     pieces: tuple[Piece, ...]  # the student's, in source order
     # ours, loaded after the student's imports: they replace definitions of the same names
     references: tuple[Piece, ...] = ()

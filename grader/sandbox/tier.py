@@ -11,8 +11,6 @@ from enum import Enum
 
 
 class Tier(str, Enum):
-    """A kind of isolation; `strength` orders them."""
-
     SEALED = "sealed"
     FENCED = "fenced"
     PROCESS = "process"

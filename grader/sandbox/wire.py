@@ -262,7 +262,7 @@ def _tensor(inside: Any, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
     name, kind, grad = _expect(inside, list)
     tensor, dtype = tensors[_expect(name, str)], DTYPES[_expect(kind, str)]
     if tensor.dtype != WHOLE.get(dtype, dtype):
-        raise Malformed("a tensor of another dtype than it says")
+        raise Malformed("a tensor with a wrong dtype")
     tensor = torch.view_as_complex(tensor) if dtype in WHOLE else tensor
     if _expect(grad, bool):
         tensor = tensor.clone().requires_grad_()

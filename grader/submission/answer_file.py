@@ -77,7 +77,7 @@ def read_file(file: File, effort: Effort | None = None) -> Answer | None:
     if is_notebook != (suffix == ".ipynb"):
         kind, name = "notebook" if is_notebook else "script", short(file.path.name)
         if is_notebook or suffix != ".py":
-            notes.append(f"{name} is a {kind} whatever its name says: it was read as one")
+            notes.append(f"{name} is a {kind} despite its name: it was read as one")
     found, lost, code, mended = _read_cells(notebook.cells, effort)
     return Answer(
         file=file,
@@ -212,7 +212,6 @@ def _script(module: str, importer: Answer, scripts: Scripts) -> Answer | None:
 
 
 def _renamed(found: FoundStatement) -> list[FoundStatement]:
-    """The assignments for `from helper import attend as f, split`: `f = attend`."""
     node, statements = found.statement.node, []
     aliases = node.names if isinstance(node, ast.ImportFrom) else []
     for alias in aliases:

@@ -47,7 +47,7 @@ UNPACK: dict[bytes, Callable[[Any], Any]] = {  # how a file begins -> what unpac
     b"\xfd7zXZ\x00": lzma.open,
 }
 SKIPPED = {"__MACOSX", "__pycache__", "node_modules", "site-packages", "venv", "env"}
-LIBRARIES = {"kws", "data_scripts", "build", "dist"}  # their scripts are no answers
+LIBRARIES = {"kws", "data_scripts", "build", "dist"}  # their scripts are not answers
 
 
 class _Entry(tarfile.TarInfo):
@@ -173,7 +173,6 @@ class Collected:
                     self._count_unpacked(stream, path, nested)
 
     def _count_unpacked(self, stream: Any, path: PurePosixPath, nested: int) -> None:
-        """Count unpacked bytes, until the time limit for all of them."""
         if self.unpacking <= 0:
             self.leave_closed(path, "was not read: unpacking takes too long")
             return
@@ -245,7 +244,6 @@ def _notebooks_first(entry: zipfile.ZipInfo) -> tuple[bool, str]:
 
 
 def _inside(name: str) -> PurePosixPath:
-    """The name of an entry as a relative path without ".."."""
     name = name[-MAX_NAME:]
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     return PurePosixPath(*parts) if parts else PurePosixPath("unnamed")
@@ -261,7 +259,7 @@ def is_skipped(name: str) -> bool:
 
 
 def is_wanted(path: PurePosixPath) -> bool:
-    """Whether a file may be somebody's answer: not hidden, not the course's, of a known kind."""
+    """Whether a file may be an answer: not hidden, not the course's, of a known kind."""
     if any(map(is_skipped, path.parts[:-1])) or path.name.startswith("."):
         return False
     if path.suffix == ".py" and path.parent.name in LIBRARIES | {"models", "data", "cli"}:

@@ -94,7 +94,6 @@ def _cell(cell: Any, number: int) -> NotebookCell:
 
 
 def _joined(lines: Iterable[str]) -> str:
-    """Join lines of source; some writers omit the newlines."""
     listed = list(lines)
     if len(listed) > 1 and not any(line.endswith(("\n", "\r")) for line in listed[:-1]):
         return "\n".join(listed)

@@ -188,7 +188,7 @@ def _needs_only(found: FoundStatement, known: Collection[str]) -> bool:
 
 
 def _may_change(found: FoundStatement, owned: Collection[str], reached: Collection[str]) -> bool:
-    """Does it change what is the submission's own, and, unless it is plain, for an answer?"""
+    """Whether it changes what the submission defines and, unless plain, what an answer uses."""
     node = found.node
     plain = found.runs and not isinstance(node, BLOCKS)
     own = [name for name in found.changes if name in owned]
@@ -226,7 +226,7 @@ def _place(found: FoundStatement) -> str:
 
 
 def _plain_data_classes(found: Sequence[FoundStatement]) -> list[FoundStatement]:
-    """`CONFIG = Config(80)` runs too where the submission's Config holds values and no more."""
+    """`CONFIG = Config(80)` runs too if the submission's Config has only values."""
     classes = {name for each in found if is_data_class(each.node) for name in each.names}
     return [
         dataclasses.replace(each, runs=each.runs or made_by(each.node) in classes) for each in found
@@ -239,7 +239,7 @@ def _needed(
     changing: Collection[int],
     wanted: Collection[str],
 ) -> tuple[set[int], set[str]]:
-    """Assignments left out so far that the answers need; then all names that these come upon."""
+    """Left-out assignments that the answers need, then all names that these use."""
     defined = {name for n in kept for name in found[n].names} | BUILTINS
     # Calls such as `TABLE = make_table(80)` do not run by themselves, as most of them train or
     # download. They are let in for a name that nothing else defines.

@@ -39,7 +39,7 @@ TOKEN = re.compile(  # from any place on, each kind fails once a line at most: t
     rf"|(?<!\w)[{SINGLE}](?P<single>[^\n]{{0,200}}?)[{SINGLE}](?!\w)"
     rf"|(?P<sign>[{''.join(map(chr, TABLE))}])"
 )
-REPAIRED = "characters that only look like Python's (curly quotes, long dashes) were replaced"
+REPAIRED = "characters that resemble Python's (curly quotes, long dashes) were replaced"
 
 
 def repair_characters(source: str) -> str:
@@ -107,7 +107,6 @@ def parse(source: str, effort: Effort) -> ast.Module | None:
 
 
 def _parse(source: str, effort: Effort) -> ast.Module | SyntaxError | None:
-    """The tree of `source`, or Python's error message."""
     if effort.left < 0 or _is_too_much(source):
         return None
     effort.left -= len(source) + A_CALL

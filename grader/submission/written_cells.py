@@ -36,7 +36,6 @@ def find_answers(data: bytes, questions: Sequence[WrittenQuestion]) -> dict[str,
 
 
 def _address(picture: Mapping[str, Any]) -> str | None:
-    """A picture in its best format as a `data:` URL; None if it cannot be shown."""
     kind = min(picture, key=lambda name: (name not in KINDS, name))
     content = picture[kind]
     text = "".join(map(str, content)) if isinstance(content, list) else content

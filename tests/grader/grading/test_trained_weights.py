@@ -87,9 +87,9 @@ def test_a_damaged_file_is_told_and_how_to_write_it(data):
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ({}, "holds no tensor"),
-        ({"a": torch.ones(2), "b": torch.tensor([math.nan])}, "b in model.safetensors holds NaN"),
-        ({"b": torch.tensor([1, math.inf])}, "b in model.safetensors holds NaN or"),
+        ({}, "contains no tensors"),
+        ({"a": torch.ones(2), "b": torch.tensor([math.nan])}, "b in model.safetensors contains"),
+        ({"b": torch.tensor([1, math.inf])}, "b in model.safetensors contains NaN or"),
         ({"a": torch.ones(2, dtype=torch.int8)}, "of type int8"),
     ],
 )
