@@ -489,6 +489,9 @@ with check("9.5-codec-by-hand", "two codes follow; three vectors, each for four 
     wanted = torch.tensor([[1.0, 0], [0, 5], [0, 0]]).repeat(1, 4).reshape(1, 12, 2)
     expect_close("the mel of forward", again, wanted)
     expect_close("decode([[1, 2, 0]])", codec.decode(torch.tensor([[1, 2, 0]])), wanted)
+
+
+# %% tags=["check"]
 check_values("9.5-codebook-values", Codebook)
 check_values("9.5-codebook-begins", Codebook)
 check_values("9.5-codec-values", Codec)
