@@ -38,7 +38,7 @@ class ItemStatistics:
         if self.difficulty is None or self.n < FEWEST:
             return "too few submissions"
         if self.discrimination is not None and self.discrimination < -CHANCE / math.sqrt(self.n):
-            return "strong students miss it more often than weak ones: the check may be wrong"
+            return "strong students miss it more often than weak ones: suspect a fault in the check"
         if self.difficulty < HARD:
             return "few students earn it: read the task's text as a student, and add a hint"
         if self.difficulty > EASY:

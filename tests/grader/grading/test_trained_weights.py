@@ -51,7 +51,7 @@ def test_a_state_dict_comes_through():
 def test_a_state_that_no_model_has_is_told_and_not_called_tampering(state):
     found = stopped(save(state))
     assert found.reason is Reason.ERROR
-    assert "no model of this course has" in found.message
+    assert "not the state_dict of a model of this course" in found.message
     assert len(found.message) < 200
 
 
