@@ -1,6 +1,6 @@
-"""`kws kaggle`, `kws homework-csv`: the result files to hand in, and a look at one from elsewhere.
+"""`kws kaggle`, `kws homework-csv`: write result files, and check existing ones.
 
-What is written is read back and compared with the test folder before the command says so.
+Every file written is read back and compared with the test folder.
 """
 
 from collections import Counter

@@ -76,9 +76,8 @@ class NotStarted(NotImplementedError):  # noqa: N818
 def check(check_id: str, title: str) -> Iterator[None]:
     """Run the expectations inside and print one line about them.
 
-    Raises:
-        Unmet: if one of them is not met.
-        NotStarted: if the answer raises NotImplementedError, as a TODO does.
+    Raises Unmet: if one of them is not met. NotStarted: if the answer raises NotImplementedError,
+    as a TODO does.
     """
     _running.append(check_id)
     compared[check_id] = []

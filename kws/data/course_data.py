@@ -33,10 +33,8 @@ PUBLISHED: Mapping[str, tuple[float, float]] = MappingProxyType(
 def course_words(*, progress: bool = True) -> tuple[Path, str]:
     """The folder with clips of words, and the name of its protocol, of twelve classes.
 
-    The first call on a laptop makes the embedded corpus: half a minute on two cores.
-
-    Raises:
-        UsageError: $KWS_COURSE names no folder with words/ or speakers/.
+    The first call on a laptop makes the embedded corpus: half a minute on two cores. Raises
+    UsageError: $KWS_COURSE names no folder with words/ or speakers/.
     """
     if folder := of_people(WORDS):
         return folder, "v2-12"
@@ -46,10 +44,8 @@ def course_words(*, progress: bool = True) -> tuple[Path, str]:
 def course_speakers(*, progress: bool = True) -> Path:
     """The folder with features of sentences, for `kws.data.speakers.load_speakers`.
 
-    The first call on a laptop makes the embedded corpus: half a minute on two cores.
-
-    Raises:
-        UsageError: $KWS_COURSE names no folder with words/ or speakers/.
+    The first call on a laptop makes the embedded corpus: half a minute on two cores. Raises
+    UsageError: $KWS_COURSE names no folder with words/ or speakers/.
     """
     if folder := of_people(SPEAKERS):
         return folder

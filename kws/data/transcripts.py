@@ -39,9 +39,8 @@ def load_transcripts(
 ) -> "TranscribedSplit":
     """The utterances of one split, with their features.
 
-    Raises:
-        UsageError: the folder or the table is missing, a line of it is malformed, a recording is
-            missing, damaged or of another rate (without `resample`), or the split is empty.
+    Raises UsageError: the folder or the table is missing, a line of it is malformed, a recording is
+    missing, damaged or of another rate (without `resample`), or the split is empty.
     """
     folder = Path(folder)
     rows = [row for row in read_transcripts(folder) if row.split == split]

@@ -22,10 +22,8 @@ def probabilities(
 ) -> Float[Tensor, "*B V"]:
     """softmax(logits / temperature) over the `top_k` largest logits, all others 0; None is all.
 
-    A low temperature sharpens, a high one flattens. Of equal logits at the limit all stay.
-
-    Raises:
-        UsageError: if the temperature is not above 0, or top_k not from 1 to V.
+    A low temperature sharpens, a high one flattens. Of equal logits at the limit all stay. Raises
+    UsageError: if the temperature is not above 0, or top_k not from 1 to V.
     """
     if not temperature > 0:
         raise UsageError(
@@ -52,8 +50,7 @@ def sample(
 ) -> Int[Tensor, "B length"]:
     """`batch` sequences, drawn a symbol at a time; `step` gives logits for those so far.
 
-    Raises:
-        UsageError: as `probabilities`, and if the length is below 1.
+    Raises UsageError: as `probabilities`, and if the length is below 1.
     """
     if length < 1:
         raise UsageError(f"length={length} leaves no symbol to draw: choose 1 or more")

@@ -15,8 +15,7 @@ def confusion_matrix(
 ) -> Int[Tensor, "C C"]:
     """Counts of (true class, predicted class): row i is what became of the examples of class i.
 
-    Raises:
-        ValueError: an index is outside 0 … num_classes − 1.
+    Raises ValueError: an index is outside 0 … num_classes − 1.
     """
     both = torch.stack((labels, predictions)).long()
     if both.numel() and not (both.min() >= 0 and both.max() < num_classes):

@@ -116,10 +116,8 @@ def load_split(
 
     With `thresholds`, or where the recipe has `data.count_as`, the protocol may be one that counts
     other words and silence as classes, which the model then gives by `kws.inference.thresholds`.
-
-    Raises:
-        UsageError: bad data, labels that are not the model's in its order, or a test split of
-            speakers whose answers are not there.
+    Raises UsageError: bad data, labels that are not the model's in its order, or a test split of
+    speakers whose answers are not there.
     """
     if split not in SPLITS:
         raise UsageError(

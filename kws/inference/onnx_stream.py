@@ -26,8 +26,7 @@ SHIPPED_ONNX = Path(__file__).parents[1] / "pretrained" / "keywords.onnx"
 class OnnxStream:
     """`StreamModel` of an ONNX file, and what `kws predict` needs of a model.
 
-    Raises:
-        UsageError: not a keyword model that kws has exported, or one with other features.
+    Raises UsageError: not a keyword model that kws has exported, or one with other features.
     """
 
     task = "keywords"

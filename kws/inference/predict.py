@@ -71,10 +71,8 @@ class Segment:
 def find_recordings(paths: Iterable[str | Path], task: str) -> list[Path]:
     """Files as they are named, and those in folders: all levels, sorted, hidden ones left out.
 
-    In a folder of the speaker homework these are the utterances of its testdata.json.
-
-    Raises:
-        UsageError: a path that is not there, or a folder without recordings.
+    In a folder of the speaker homework these are the utterances of its testdata.json. Raises
+    UsageError: a path that is not there, or a folder without recordings.
     """
     suffixes = AUDIO_SUFFIXES if task == "keywords" else (*AUDIO_SUFFIXES, FEATURE_SUFFIX)
     found: list[Path] = []
@@ -151,8 +149,7 @@ def _segments(
 def read_segments(model: Any, path: Path, *, resample: bool = False) -> list[Segment]:
     """One file as `model` reads it: windows of a second, or the features of a speaker.
 
-    Raises:
-        UsageError: the file cannot be used.
+    Raises UsageError: the file cannot be used.
     """
     if model.task == "keywords":
         return _read_keywords(path, resample)

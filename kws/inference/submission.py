@@ -40,8 +40,7 @@ def write_csv(
 ) -> None:
     """Write one row per file name, sorted by name; atomic.
 
-    Raises:
-        UsageError: no prediction, a name of another kind, or a label that is not among `labels`.
+    Raises UsageError: no prediction, a name of another kind, or a label that is not among `labels`.
     """
     rows = sorted(predictions.items())
     _check_rows(Path(path), layout, rows, labels)

@@ -41,8 +41,7 @@ class Synthesizer:
     def mels(self, texts: Sequence[str], pace: float = 1.0) -> list[Float[Tensor, "_ F"]]:
         """The log-mels (T, F) of each text, `pace` times as long as usual.
 
-        Raises:
-            UsageError: a text that cannot be said, or is too long; a pace out of range.
+        Raises UsageError: a text that cannot be said, or is too long; a pace out of range.
         """
         if not 1 / SLOWEST <= pace <= SLOWEST:
             raise UsageError(f"pace={pace:g}: choose one from {1 / SLOWEST:g} to {SLOWEST:g}")

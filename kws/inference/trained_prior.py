@@ -45,8 +45,7 @@ class TrainedPrior:
     ) -> Float[Tensor, "n T F"]:
         """Log-mels of a clip of each word, drawn a code at a time.
 
-        Raises:
-            UsageError: a word that it does not know; as `kws.decoding.sampling.sample`.
+        Raises UsageError: a word that it does not know; as `kws.decoding.sampling.sample`.
         """
         for word in words:
             if word not in self.words:
@@ -69,8 +68,7 @@ class TrainedPrior:
 def load_prior(run_or_file: str | Path) -> TrainedPrior:
     """The prior of a run folder (its best.pt) or of a checkpoint file.
 
-    Raises:
-        UsageError: nothing there, damaged, not ours, or a model of another kind.
+    Raises UsageError: nothing there, damaged, not ours, or a model of another kind.
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)

@@ -61,8 +61,7 @@ class Recognizer:
 def load_recognizer(run_or_file: str | Path) -> Recognizer:
     """The recognizer of a run folder (its best.pt) or of a checkpoint file.
 
-    Raises:
-        UsageError: nothing there, damaged, not ours, or a model of another kind.
+    Raises UsageError: nothing there, damaged, not ours, or a model of another kind.
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
@@ -80,9 +79,8 @@ def load_recognizer(run_or_file: str | Path) -> Recognizer:
 def read_utterance(path: Path, *, resample: bool = False) -> Float[Tensor, "N"]:
     """A recording to transcribe.
 
-    Raises:
-        UsageError: missing, damaged, of another rate (without `resample`), or too short to hold a
-            frame.
+    Raises UsageError: missing, damaged, of another rate (without `resample`), or too short to hold
+    a frame.
     """
     waveform = read_audio(path, resample=resample)
     if len(waveform) < SHORTEST:

@@ -199,8 +199,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 def server_of(folder: str | Path, port: int = 0) -> http.server.ThreadingHTTPServer:
     """A web server of the folder on localhost, at `port`, 0 for a free one; not yet serving.
 
-    Raises:
-        UsageError: the port is taken.
+    Raises UsageError: the port is taken.
     """
 
     class Here(Handler):

@@ -119,8 +119,7 @@ class BcBlock(nn.Module):
 class BcResNet(nn.Module):
     """The keyword model: features (B, T, F) -> logits (B, num_classes).
 
-    Raises:
-        ValueError: if the bands of a stage are not divisible by `sub_bands`.
+    Raises ValueError if the bands of a stage are not divisible by `sub_bands`.
     """
 
     def __init__(self, config: BcResNetConfig):

@@ -138,8 +138,7 @@ class CausalCrnn(nn.Module):
     ) -> tuple[Float[Tensor, "B S C"], State]:
         """The next frames, whole steps of them -> the logits after each step, the state behind.
 
-        Raises:
-            ValueError: for another number of frames.
+        Raises ValueError for another number of frames.
         """
         if features.shape[1] % self.step_frames:
             raise ValueError(f"{features.shape[1]} frames are not steps of {self.step_frames}")

@@ -19,10 +19,7 @@ from kws.settings import Fraction, Layers, Size
 class CausalLayer(nn.Module):
     """Self-attention that never looks ahead, and a feed-forward network; pre-norm.
 
-    4 D² + 9 D + 2 D E + E parameters.
-
-    Raises:
-        ValueError: if `num_heads` does not divide `d_model`.
+    4 D² + 9 D + 2 D E + E parameters. Raises ValueError if `num_heads` does not divide `d_model`.
     """
 
     def __init__(self, d_model: int, num_heads: int, d_ff: int, dropout: float = 0.1):
@@ -77,8 +74,7 @@ class CodePrior(nn.Module):
     ) -> Float[Tensor, "B t+1 K"]:
         """Logits at place i are those of code i, given the word and the codes before it.
 
-        Raises:
-            ValueError: if t + 1 is beyond the places that there are.
+        Raises ValueError if t + 1 is beyond the places that there are.
         """
         x = torch.cat([self.words(words)[:, None], self.codes(codes)], dim=1)
         if x.shape[1] > len(self.places):

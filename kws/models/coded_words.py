@@ -29,8 +29,7 @@ class CodedWords(nn.Module):
 def codec_like(weights: Mapping[str, Tensor]) -> Codec:
     """A codec of the sizes that these weights have, with them.
 
-    Raises:
-        RuntimeError: they are not those of a codec.
+    Raises RuntimeError: they are not those of a codec.
     """
     try:
         first, vectors = weights["encoder.0.weight"], weights["codebook.vectors"]

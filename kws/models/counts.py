@@ -110,8 +110,7 @@ Parts = dict[str, Formula]
 def formulas(config: Any) -> Parts:
     """Parameters of each part of the model that `config` describes.
 
-    Raises:
-        TypeError: if there is no formula for this kind of settings.
+    Raises TypeError if there is no formula for this kind of settings.
     """
     for kind, parts_of in PARTS.items():
         if isinstance(config, kind):

@@ -41,8 +41,7 @@ def count_patches(bands: int, frames: int, patch: Pair, stride: Pair) -> Pair:
 def cut_patches(mel: Float[Tensor, "B T F"], patch: Pair, stride: Pair) -> Float[Tensor, "B N P"]:
     """All patches: those of the lowest band row first, in time; in a patch, band after band.
 
-    Raises:
-        ValueError: if no patch fits.
+    Raises ValueError if no patch fits.
     """
     count_patches(mel.shape[2], mel.shape[1], patch, stride)
     image = mel.mT.unfold(1, patch[0], stride[0]).unfold(2, patch[1], stride[1])
@@ -70,8 +69,7 @@ class PatchEmbedding(nn.Module):
     ) -> tuple[Float[Tensor, "B D f t"], Bool[Tensor, "B t"] | None]:
         """mel (B, T, F) -> a token for each patch, and which columns of them are real.
 
-        Raises:
-            ValueError: if no patch fits.
+        Raises ValueError if no patch fits.
         """
         count_patches(mel.shape[2], mel.shape[1], self.patch, self.stride)
         after = valid_after(valid, kernel_size=self.patch[1], stride=self.stride[1])

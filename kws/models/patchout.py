@@ -17,8 +17,7 @@ def draw_kept(
 ) -> Int[Tensor, "kept"]:
     """Which of `size` places stay, in their order, when `dropped` are drawn without replacement.
 
-    Raises:
-        ValueError: if none would stay.
+    Raises ValueError if none would stay.
     """
     if not 0 <= dropped < size:
         raise ValueError(f"patchout of {dropped} from {size} leaves nothing: drop fewer")

@@ -83,8 +83,7 @@ class Pretrained(nn.Module):
     def load_pretrained(self, where: str) -> None:
         """Take the backbone's weights from a folder of transformers, or by a name of its hub.
 
-        Raises:
-            UsageError: there are none, or they are another model's, or of other sizes.
+        Raises UsageError: there are none, or they are another model's, or of other sizes.
         """
         transformers = _transformers()
         cure = "name a folder with config.json and model.safetensors, or a model of the hub"

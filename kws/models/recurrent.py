@@ -161,8 +161,7 @@ class GruClassifier(nn.Module):
 class RnnClassifier(nn.Module):
     """A bidirectional LSTM or GRU over the frames, the mean over time, a linear layer.
 
-    Raises:
-        ValueError: for another cell.
+    Raises ValueError for another cell.
     """
 
     def __init__(self, config: RnnConfig):
@@ -184,8 +183,7 @@ class RnnClassifier(nn.Module):
 class Crnn(nn.Module):
     """Convolutions over the spectrogram, a bidirectional GRU over time, pooling, a classifier.
 
-    Raises:
-        ValueError: if `pools` leave no frequency band, or a name is unknown.
+    Raises ValueError if `pools` leave no frequency band, or a name is unknown.
     """
 
     def __init__(self, config: CrnnConfig):

@@ -77,8 +77,7 @@ class SpeechGru(nn.Module):
     ) -> Float[Tensor, "B U V"]:
         """Logits of the symbol that follows each of `symbols`, which begin with the start.
 
-        Raises:
-            UsageError: the model has no decoder.
+        Raises UsageError: the model has no decoder.
         """
         if not self.config.num_decoder_layers:
             raise UsageError("num_decoder_layers=0 leaves no decoder: read CTC's logits instead")

@@ -67,7 +67,7 @@ class SpokenTexts:
 
 
 def spoken_texts(texts: Sequence[str], *, seed: int = 0, n_mels: int = N_MELS) -> SpokenTexts:
-    """The voice of the engine says these texts; UsageError for one that it cannot say."""
+    """Synthesize texts with the engine; UsageError for one that it cannot speak."""
     phrases = speak_phrases(texts, seed=seed)
     mels = [
         log_mel(torch.from_numpy(phrase.waveform)[None], n_mels=n_mels)[0] for phrase in phrases
