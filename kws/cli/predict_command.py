@@ -77,7 +77,7 @@ def predict(
 
 
 def onnx_model(run: Path, device: str) -> "OnnxStream | None":
-    """The model in onnxruntime, without torch; None for runs, other devices, or if not installed."""
+    """The model in onnxruntime, without torch; None for runs and other devices, or if missing."""
     shipped = run == SHIPPED and not run.exists()
     if not shipped and run.suffix != ".onnx":
         return None

@@ -1,7 +1,4 @@
-"""`kws kaggle`, `kws homework-csv`: write result files, and check existing ones.
-
-Every file written is read back and compared with the test folder.
-"""
+"""`kws kaggle`, `kws homework-csv`: write result files, and check existing ones."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -3,8 +3,8 @@
     transcripts.csv        file,speaker,split,text[,starts]: a line for each utterance
 
 Recordings are 16 kHz mono; `file` is a path below the folder, `split` training, validation or
-testing, `text` what was said, `starts` the seconds at which its words begin, where that is known.
-`kws.data.embedded.strings` makes such a folder; any other in this layout is read alike.
+testing, `starts` the start of each word in seconds, if known. `kws.data.embedded.strings` makes
+such a folder.
 
 Shape letters: B batch   T frames   F mel bands
 """

@@ -1,8 +1,7 @@
 """Drawing the next symbol by its probability, and a sequence of them.
 
-Sources: temperature, Ackley, Hinton & Sejnowski 1985
-(https://doi.org/10.1207/s15516709cog0901_7); top-k, Fan, Lewis & Dauphin 2018, section 4
-(https://arxiv.org/abs/1805.04833).
+Sources: temperature, Ackley, Hinton & Sejnowski 1985 (https://doi.org/10.1207/s15516709cog0901_7);
+top-k, Fan, Lewis & Dauphin 2018, section 4 (https://arxiv.org/abs/1805.04833).
 
 Shape letters: B sequences   U symbols so far   V symbols
 """

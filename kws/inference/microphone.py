@@ -1,10 +1,10 @@
-"""The microphone of this machine, by way of sounddevice (`pip install '.[microphone]'`).
+"""The microphone of this machine, through sounddevice (`pip install '.[microphone]'`).
 
     with open_microphone() as microphone:
         for block in live_blocks(microphone): ...
 
-Everything here works on whatever has sounddevice's `read(frames)`; only `open_microphone` needs a
-device. Recordings of a word are cut to the loudest second of what was recorded.
+Only `open_microphone` needs a device; the rest accepts any object with sounddevice's
+`read(frames)`. A recording of a word is cut to its loudest second.
 
 Shape letters: N samples
 """

@@ -72,10 +72,7 @@ class CodePrior(nn.Module):
     def forward(
         self, words: Int[Tensor, "B"], codes: Int[Tensor, "B t"]
     ) -> Float[Tensor, "B t+1 K"]:
-        """Logits at place i are those of code i, given the word and the codes before it.
-
-        Raises ValueError if t + 1 is beyond the places that there are.
-        """
+        """Logits of each code, given word and codes before. ValueError: t + 1 > `length`."""
         x = torch.cat([self.words(words)[:, None], self.codes(codes)], dim=1)
         if x.shape[1] > len(self.places):
             raise ValueError(

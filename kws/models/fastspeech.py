@@ -42,10 +42,7 @@ class FastSpeechConfig:
 
 
 class FastSpeech(nn.Module):
-    """Phonemes to log-mels: encoder, length regulator, decoder.
-
-    Raises ValueError: sizes that do not fit (`FftBlock`).
-    """
+    """Phonemes to log-mels: encoder, length regulator, decoder. ValueError: sizes (`FftBlock`)."""
 
     def __init__(self, config: FastSpeechConfig):
         super().__init__()

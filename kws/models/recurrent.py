@@ -159,10 +159,7 @@ class GruClassifier(nn.Module):
 
 
 class RnnClassifier(nn.Module):
-    """A bidirectional LSTM or GRU over the frames, the mean over time, a linear layer.
-
-    Raises ValueError for another cell.
-    """
+    """A bidirectional LSTM or GRU, the mean over time, a linear layer. ValueError: another cell."""
 
     def __init__(self, config: RnnConfig):
         super().__init__()

@@ -77,10 +77,7 @@ def _epoch_order(n: int, seed: int, epoch: int) -> Int[Tensor, "n"]:
 
 
 def training_rows(step: int, *, n: int, batch_size: int, seed: int) -> Int[Tensor, "B"]:
-    """The examples of optimizer step `step`: each pass visits all n once, in a new order.
-
-    Batch sizes within a pass differ by at most one.
-    """
+    """Examples of step `step`: each pass visits all n once, in a new order, in equal batches ±1."""
     steps = steps_per_epoch(n, batch_size)
     epoch, i = divmod(step, steps)
     return _epoch_order(n, seed, epoch)[n * i // steps : n * (i + 1) // steps]

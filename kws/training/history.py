@@ -45,10 +45,7 @@ class History:
 
     @property
     def best(self) -> Row:
-        """The row with the highest accuracy, then lowest loss; ValueError if there is none.
-
-        With `keeps_last` it is the last one.
-        """
+        """Highest accuracy, then lowest loss; the last with `keeps_last`. ValueError if empty."""
         if not self.rows:
             raise ValueError("no validation has been done yet")
         if self.keeps_last:

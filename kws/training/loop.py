@@ -11,9 +11,9 @@ have no other state to save, and a run that was killed continues from its last c
 on a CPU to the last bit.
 
 The run folder contains recipe.toml, history.jsonl (`kws.training.history`), times.jsonl, best.pt
-and last.pt (`kws.training.checkpoint`). last.pt is sufficient to restore all but the times and best.pt,
-which is always written before it. Each file is replaced as a whole, so a run can be killed at any
-moment. The loop synchronizes with the device once in `log_every` steps.
+and last.pt (`kws.training.checkpoint`). last.pt is sufficient to restore all but the times and
+best.pt, which is always written before it. Each file is replaced as a whole, so a run can be killed
+at any moment. The loop synchronizes with the device once in `log_every` steps.
 """
 
 import math

@@ -5,8 +5,7 @@
 A name stands for a file in `kws/recipes`, anything else is a path; "group/name" is an experiment.
 What a recipe leaves out has the default below, so it says only what is special about it. Recipes of
 an experiment have two sections more, the figure that was reported and what is changed for a run on
-a CPU. Every mistake is a UsageError that
-names the file and the key.
+a CPU. Every mistake is a UsageError that names the file and the key.
 """
 
 import copy
@@ -458,10 +457,7 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def changed_keys(old: Recipe, new: Recipe) -> list[tuple[str, Any, Any]]:
-    """Every key whose value differs, as ("train.lr", old, new).
-
-    Description, [reported] and [cpu] do not count: they change nothing in a run.
-    """
+    """Changed keys as ("train.lr", old, new), without description, [reported] and [cpu]."""
     before, after = _as_table(old), _as_table(new)
     return [
         (f"{section}.{key}", before[section].get(key), after[section].get(key))

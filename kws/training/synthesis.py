@@ -22,10 +22,7 @@ POOL = 6  # batches that are sorted by length together
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SpokenTexts:
-    """Phrases as a model reads them: phonemes (U, 2), durations (U,) and log-mels (T, F) of each.
-
-    The durations of a phrase sum to its T.
-    """
+    """Phrases as phonemes (U, 2), durations (U,) with sum T, and log-mels (T, F)."""
 
     phrases: list[Phrase]
     phonemes: list[Int[Tensor, "_ 2"]]
