@@ -25,8 +25,8 @@ from report import cpu_seconds, finish, print_table
 from kws.data.embedded.corpus import make_corpus
 from kws.data.embedded.speaker_corpus import make_speaker_corpus
 from kws.inference.evaluate import evaluate, load_split
-from kws.inference.trained import load_model
 from kws.models.counts import count_parameters
+from kws.training.checkpoint import load_model
 
 EMBEDDED = "data.protocol=embedded-12"
 PRETRAIN = ("data.protocol=embedded-35", "train.epochs=7")

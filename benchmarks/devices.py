@@ -18,9 +18,9 @@ from report import hardware
 from kws.data.clips import ClipSplit
 from kws.inference.evaluate import load_split
 from kws.inference.quantize import export_quantized
-from kws.inference.trained import load_model
 from kws.metrics import percent
 from kws.models.counts import count_parameters
+from kws.training.checkpoint import load_model
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from kws.data.protocols import V2_WORDS
 from kws.inference.listener import listener, recognize_mels
-from kws.inference.trained import Trained
 from kws.metrics import Proportion
+from kws.training.checkpoint import Trained
 
 FRAMES, QUIET, DEVIATION, RATE = 100, -9.0, 0.5, 0.1  # of the noise; of the descent
 

@@ -1,20 +1,26 @@
 """What do hidden checks notice that visible ones do not, and what only for some seeds?
 
-    python benchmarks/hidden_seeds.py 09 --seeds 60 [--mutants]
+    nice -n 19 python benchmarks/hidden_seeds.py 09 --seeds 60 --state build/seeds.jsonl
 
 Every planted mistake (all are noticed visibly) and, with --mutants, every single-change mutant that
 the visible checks let pass runs through the hidden trials of its task with so many seeds. What only
-some seeds notice is a lottery for the student.
+some seeds notice is a lottery for the student. With --state, a line a case is kept, and the next
+run goes on where this one ended; --minutes of processor time end it early, and n is printed.
 """
 
 import argparse
 import ast
+import json
+import sys
+import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from grader.authoring.answers import exported_cells, load_answers, try_trial
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # the grader is not installed
+from grader.authoring.reference import exported_cells, load_answers, try_trial
 from grader.course.mistakes.added import defined
 from grader.course.mistakes.planted import planted, solution
 from grader.course.mutation import mutation_report
@@ -26,23 +32,50 @@ from kws.course.trial import Trial, all_trials
 def main() -> None:
     """Print a line for each case that not all seeds notice, and how many cases there were."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("number", help="the assignment, 09")
+    parser.add_argument("numbers", nargs="+", help="the assignments, 06 07")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--mutants", action="store_true", help="single-change mutants, too")
+    parser.add_argument("--state", type=Path, help="a file of lines of JSON that is added to")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of processor time")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    tried = 0
-    for task, name, unseen, answers in cases(options.number, options.mutants):
-        tried += 1
-        trials = [trial for trial in all_trials(options.number) if trial.task == task]
-        seen = sum(any(differs(one, answers, n) for one in trials) for n in range(options.seeds))
-        if seen and (unseen or seen < options.seeds):
-            where = "not by the visible checks, " if unseen else ""
-            print(
-                f"{task}, {name}: noticed {where}by {seen} of {options.seeds} hidden seeds",
-                flush=True,
-            )
-    print(f"{options.number}: {tried} cases, {options.seeds} seeds each")
+    known = {}
+    if options.state and options.state.is_file():
+        lines = options.state.read_text(encoding="utf-8").splitlines()
+        known = {tuple(row["case"]): row for row in map(json.loads, lines)}
+    end = time.process_time() + 60 * options.minutes
+    for number in options.numbers:
+        tried = seeds = 0
+        for task, name, unseen, answers in cases(number, options.mutants):
+            if time.process_time() > end:
+                break
+            row = known.get((task, name))
+            if row is None or row["of"] < options.seeds:
+                row = {"case": (task, name), **seen_by(task, answers, options.seeds)}
+                if options.state:
+                    with options.state.open("a", encoding="utf-8") as state:
+                        state.write(json.dumps(row) + "\n")
+            tried, seeds = tried + 1, seeds + row["of"]
+            if row["seen"] and (unseen or row["seen"] < row["of"]):
+                where = "not by the visible checks, " if unseen else ""
+                print(
+                    f"{task}, {name}: noticed {where}by {row['seen']} of {row['of']} hidden seeds",
+                    flush=True,
+                )
+        print(f"{number}: {tried} cases, {seeds} trials of a case with a seed", flush=True)
+
+
+def seen_by(task: str, answers: Mapping[str, Any], seeds: int) -> dict[str, int]:
+    """How many of so many seeds notice these answers; the trial that did last is asked first."""
+    trials, seen = [one for one in all_trials(task.split(".")[0].zfill(2)) if one.task == task], 0
+    for seed in range(seeds):
+        for trial in trials:
+            if differs(trial, answers, seed):
+                seen += 1
+                trials.remove(trial)
+                trials.insert(0, trial)
+                break
+    return {"seen": seen, "of": seeds}
 
 
 def cases(number: str, mutants: bool) -> Iterator[tuple[str, str, bool, Mapping[str, Any]]]:
@@ -63,12 +96,18 @@ def cases(number: str, mutants: bool) -> Iterator[tuple[str, str, bool, Mapping[
 
 def differs(trial: Trial, answers: Mapping[str, Any], seed: int) -> bool:
     """Whether a hidden trial with this seed gives something else than our answers do."""
-    ours = expected_results(trial, seed)
-    theirs = try_trial(trial, answers, seed, hidden=True)
-    if len(ours) != len(theirs) or isinstance(theirs[-1][1], BaseException):
+    ours = [value for _, value in expected_results(trial, seed)]
+    if trial.measure is not None:
+        theirs = iter(try_trial(trial, answers, seed, hidden=True))
+    else:
+        theirs = trial.results(answers, seed=seed, hidden=True)
+    try:
+        return any(
+            difference(value, other, trial.rtol, trial.atol) is not None
+            for (_, value), other in zip(theirs, ours, strict=True)
+        )
+    except Exception:  # raised by the answer, or another number of results
         return True
-    pairs = zip(theirs, ours, strict=True)
-    return any(difference(a, b, trial.rtol, trial.atol) is not None for (_, a), (_, b) in pairs)
 
 
 if __name__ == "__main__":

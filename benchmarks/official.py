@@ -31,9 +31,9 @@ from shipped_training import gather
 from kws.device import DEVICES
 from kws.errors import UsageError
 from kws.inference.evaluate import evaluate, load_split, write_evaluation
-from kws.inference.trained import load_model
 from kws.metrics import wilson_interval
 from kws.models.counts import count_parameters
+from kws.training.checkpoint import load_model
 from kws.training.loop import fit
 from kws.training.recipe import load_recipe
 from kws.training.splits import load_splits

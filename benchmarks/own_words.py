@@ -24,8 +24,8 @@ from kws.data.embedded.corpus import make_corpus
 from kws.data.listing import read_listing
 from kws.data.protocols import own_protocol
 from kws.inference.evaluate import evaluate, load_split
-from kws.inference.trained import load_model
 from kws.metrics import Proportion, percent
+from kws.training.checkpoint import load_model
 from kws.training.loop import fit
 from kws.training.recipe import load_recipe
 from kws.training.splits import load_splits

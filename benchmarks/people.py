@@ -53,9 +53,9 @@ from kws.data.own_words import speaker_of
 from kws.data.protocols import COMMANDS, V2_OTHER_WORDS, V2_WORDS
 from kws.data.speech_commands import load_speech_commands
 from kws.errors import UsageError
-from kws.inference.trained import Trained, load_model
 from kws.metrics import Proportion
 from kws.training.batches import steps_per_epoch
+from kws.training.checkpoint import Trained, load_model
 from kws.training.loop import fit
 from kws.training.memory import keep_freed_memory
 from kws.training.recipe import load_recipe

@@ -72,7 +72,10 @@ def memory_of(pids: list[int]) -> dict[str, int]:
     """
     found = {"anon": 0, "all": 0}
     for pid in pids:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        lines: list[str] = []
+        with suppress(OSError):  # it has ended meanwhile
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        for line in lines:
             name, _, value = line.partition(":")
             if name in ("Pss", "Pss_Anon"):
                 found["all" if name == "Pss" else "anon"] += int(value.split()[0]) * KIB

@@ -17,11 +17,11 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
 
 import kws
-from kws.audio.recordings import read_audio
+from kws.audio.audio_reading import read_samples
 from kws.data.listing import LIST_FILES, audio_files
 from kws.data.speech_commands import load_speech_commands
 from kws.data.streams import make_streams, read_truth
@@ -36,10 +36,10 @@ from kws.inference.stream_evaluation import (
     score_recordings,
 )
 from kws.inference.streaming import posteriors
-from kws.inference.trained import Trained
+from kws.inference.torch_stream import TorchStream
 from kws.metrics import Proportion
 from kws.models.counts import count_parameters
-from kws.training.checkpoint import SHIPPED, read_checkpoint
+from kws.training.checkpoint import SHIPPED, Trained, read_checkpoint
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 RATIOS = (-100, 8, 14, 20, 26, 32, 100)  # dB: borders of the table of noise
@@ -55,17 +55,18 @@ def whole(excerpt: Path, out: Path) -> Path:
     return out
 
 
-def sentences(folder: Path) -> Iterator[Tensor]:
+def sentences(folder: Path) -> Iterator[np.ndarray]:
     """One recording after another, as one stream."""
     for name in audio_files(folder):
-        yield read_audio(folder / name)
+        yield read_samples(folder / name)
 
 
 def listened(trained: Trained, folder: Path) -> Scored:
     """Posteriors of continuous speech, in which no word is expected."""
     seconds = sum(len(each) for each in sentences(folder)) / 16_000
-    pairs = list(posteriors(trained, sentences(folder), hop_ms=Trigger().hop_ms))
-    rows = torch.stack([row for _, row in pairs]).numpy()
+    model = TorchStream(trained)
+    pairs = list(posteriors(model, sentences(folder), hop_ms=Trigger().hop_ms))
+    rows = np.stack([row for _, row in pairs])
     times = [time for time, _ in pairs]
     return Scored(file=str(folder), times=times, posteriors=rows, truth=(), seconds=seconds)
 
@@ -122,7 +123,7 @@ def main() -> None:
             seed=chosen.seed,
         )
         truth = [each for spoken in read_truth(made).values() for each in spoken]
-        streams = list(score_recordings(trained, made, trigger))
+        streams = list(score_recordings(TorchStream(trained), made, trigger))
     others = sum(each.word not in words_of(trained.labels) for each in truth)
     speech = listened(trained, chosen.recordings / "continuous_speech")
     table = [

@@ -10,19 +10,36 @@ of the official test. The first command trains as the recipe keywords-stream say
 what was interrupted. The second is for a training that had to be interrupted: RUN-end begins with
 its averaged weights, and a learning rate that falls to zero within 300 steps. The third rounds the
 averaged weights of the last step, of RUN-end or else of RUN, to 16 bits and writes them.
-`benchmarks/shipped.py` measures them and writes their card.
+`benchmarks/shipped.py` measures them and writes their card. The third also writes keywords.onnx,
+the same weights as a graph for onnxruntime; --graph does that alone.
 """
 
 import argparse
 import subprocess
+import tempfile
 from pathlib import Path
 
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
 from kws.cli import run as run_command
-from kws.training.checkpoint import SHIPPED, read_checkpoint, save_checkpoint, weights_of
+from kws.files import write_bytes
+from kws.inference.export import export_onnx
+from kws.inference.onnx_stream import SHIPPED_ONNX
+from kws.inference.small_graph import with_short_names
+from kws.training.checkpoint import (
+    SHIPPED,
+    load_model,
+    read_checkpoint,
+    save_checkpoint,
+    weights_of,
+)
 
 RECIPE = "keywords-stream"
 END = {"total_steps": "300", "lr": "1e-3", "warmup_steps": "15", "validate_every": "100"}
 END |= {"ema": "0.98"}
+SMALLEST = 256  # numbers of a tensor that is worth a node of its own
 
 
 def gather(recordings: Path, out: Path) -> Path:
@@ -42,6 +59,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="its data are linked in RUN-data")
     parser.add_argument("--train", action="store_true")
     parser.add_argument("--end", action="store_true")
+    parser.add_argument("--graph", action="store_true")
     chosen = parser.parse_args()
     run, end = chosen.run, chosen.run.with_name(f"{chosen.run.name}-end")
     if chosen.train or chosen.end:
@@ -51,6 +69,9 @@ def main() -> None:
         if chosen.end:
             command += [word for key in END for word in ("--set", f"train.{key}={END[key]}")]
         raise SystemExit(run_command(command))
+    if chosen.graph:
+        write_graph()
+        return
     states = [read_checkpoint(each / "last.pt") for each in (run, end) if each.exists()]
     made = " and ".join(f"{state['step']:,}" for state in states) + " steps, at commit "
     made += subprocess.check_output(["git", "rev-parse", "--short=7", "HEAD"], text=True).strip()
@@ -61,6 +82,27 @@ def main() -> None:
     out, kept = SHIPPED["keywords"], {**states[-1], "weights": weights, "made": made}
     save_checkpoint(out, {key: value for key, value in kept.items() if key != "training"})
     print(f"{out}: {out.stat().st_size / 1000:.0f} kB, {made}")
+    write_graph()
+
+
+def write_graph() -> None:
+    """The same model for onnxruntime: weights in 16 bits, which become 32 when it is opened."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "plain.onnx"
+        export_onnx(load_model("keywords"), plain)
+        graph = onnx.load(plain)
+    inside, ahead = graph.graph, []
+    for tensor in [each for each in inside.initializer if each.data_type == onnx.TensorProto.FLOAT]:
+        name, values = tensor.name, numpy_helper.to_array(tensor)
+        if values.size < SMALLEST or not np.array_equal(values.astype(np.float16), values):
+            continue
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}/half"))
+        half, kind = [f"{name}/half"], onnx.TensorProto.FLOAT
+        ahead.append(onnx.helper.make_node("Cast", half, [name], to=kind))
+    for node in ahead:
+        inside.node.insert(0, node)
+    write_bytes(SHIPPED_ONNX, with_short_names(graph.SerializeToString()))
+    print(f"{SHIPPED_ONNX}: {SHIPPED_ONNX.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from report import finish, print_table
 
-from kws.audio.length import pad_or_trim
+from kws.audio.features import pad_or_trim
 from kws.audio.recordings import read_audio
 from kws.data.embedded.corpus import make_corpus
 

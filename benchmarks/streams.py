@@ -36,8 +36,9 @@ from kws.inference.stream_evaluation import (
     score_recordings,
 )
 from kws.inference.streaming import ListeningTime, listen
-from kws.inference.trained import Trained, load_model
+from kws.inference.torch_stream import TorchStream
 from kws.metrics import percent
+from kws.training.checkpoint import Trained, load_model
 from kws.training.loop import fit
 from kws.training.recipe import load_recipe
 from kws.training.splits import load_splits
@@ -76,6 +77,7 @@ def main() -> None:
         folder = Path(scratch)
         data = arguments.data or make_corpus(folder / "corpus", size="standard")
         trained = load_model(arguments.run or trained_here(data, folder / "run", arguments.seed))
+        model = TorchStream(trained)
         spent = ListeningTime()
         made = [
             make_streams(
@@ -92,7 +94,7 @@ def main() -> None:
         ]
         began = time.process_time()
         validation, tested = (
-            list(score_recordings(trained, each, Trigger(), spent=spent)) for each in made
+            list(score_recordings(model, each, Trigger(), spent=spent)) for each in made
         )
         cpu = time.process_time() - began
         trigger = replace(
@@ -100,10 +102,11 @@ def main() -> None:
         )
         listing = read_listing(data, partial=True)
         noise, lengths = read_noise(listing.root, "testing", resample=arguments.resample)
-        backdrop = passages(random.Random(arguments.seed), noise, lengths)
+        noises = passages(random.Random(arguments.seed), noise, lengths)
+        backdrop = (each.numpy() for each in noises)
         seconds = round(3600 * arguments.hours)
         alone = AlarmRate(
-            count=sum(1 for _ in listen(trained, islice(backdrop, seconds), trigger)),
+            count=sum(1 for _ in listen(model, islice(backdrop, seconds), trigger)),
             hours=seconds / 3600,
         )
     found = score(tested, trained.labels, trigger)

@@ -33,9 +33,9 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kws.audio import augment
-from kws.audio.features import log_mel
-from kws.audio.length import pad_or_trim
-from kws.audio.recordings import CLIP_SAMPLES, read_audio, resample
+from kws.audio.features import log_mel, pad_or_trim
+from kws.audio.recordings import CLIP_SAMPLES, read_audio
+from kws.audio.resampling import resample
 from kws.data.embedded.corpus import make_corpus
 from kws.data.protocols import SPLITS
 from kws.data.split_rule import which_split

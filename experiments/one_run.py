@@ -18,13 +18,12 @@ from kws.data.extra_clips import silence_count, unknown_count
 from kws.data.protocols import PROTOCOLS, get_protocol
 from kws.device import choose_device
 from kws.errors import UsageError
-from kws.files import locked
+from kws.files import hold_lock
 from kws.inference.evaluate import Evaluation, evaluate, load_split
-from kws.inference.trained import load_model
 from kws.models.counts import count_parameters
 from kws.parallel import cores
 from kws.training.batches import Split, steps_per_epoch
-from kws.training.checkpoint import read_checkpoint
+from kws.training.checkpoint import load_model, read_checkpoint
 from kws.training.classification import fingerprint
 from kws.training.history import History
 from kws.training.loop import fit
@@ -45,7 +44,7 @@ def run_one(job: Job) -> Result:
     recipe, run = recipe_of(job), job.run_folder
     train, validation = load_splits(recipe, Path(job.source.folder), job.resample)
     run.mkdir(parents=True, exist_ok=True)
-    with locked(run) as held:
+    with hold_lock(run) as held:
         if held is False:
             raise UsageError(f"{run}: another process is at this run: wait until it has ended")
         begun = step_to_go_on_from(run, recipe, train)

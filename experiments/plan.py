@@ -17,7 +17,7 @@ from typing import Any
 
 from kws.data.course_data import embedded_speakers, embedded_words
 from kws.data.embedded.corpus import make_corpus
-from kws.data.listing import ARCHIVES, LIST_FILES, existing_folder, read_listing
+from kws.data.listing import ARCHIVES, LIST_FILES, read_listing, require_folder
 from kws.data.packed import pack_clips
 from kws.data.protocols import on_the_embedded_corpus
 from kws.data.speaker_layout import MAPPING, METADATA, TEST_LABELS, TESTDATA
@@ -181,7 +181,7 @@ def find_source(data: str, task: str, group: str = "") -> Source | None:
     if data == EMBEDDED:
         folder = embedded_speakers() if task == "speakers" else embedded_words()
         return _source(folder, task, EMBEDDED)
-    folder = existing_folder(data)
+    folder = require_folder(data)
     if (task == "speakers") != (folder / METADATA).is_file():
         return None
     return _source(folder, task, folder.resolve().name)

@@ -1,4 +1,4 @@
-"""`python -m grader`: what the staff do. The same manners as `kws`: see `kws.cli`.
+"""`python -m grader`: the command line for staff; conventions as in `kws.cli`.
 
 Exit codes: 0 done, 1 something fell short, 2 bad input, 130 interrupted (and what is kept).
 """
@@ -9,11 +9,9 @@ from typing import Annotated
 
 import typer
 
-from grader.batch.feedback_commands import register as register_feedback
-from grader.batch.grade_commands import register as register_batch
-from grader.batch.mistakes_command import register as register_mistakes
-from grader.batch.written_command import register as register_written
-from grader.course.release_command import register as register_authoring
+from grader.batch.commands import feedback, leaderboard, mistake_app, requests, written
+from grader.batch.grade_commands import course, grade, regrade
+from grader.course.release_command import new, release
 from kws.cli import exit_code, invoke_app
 
 app = typer.Typer(
@@ -23,11 +21,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-register_batch(app)
-register_written(app)
-register_feedback(app)
-register_mistakes(app)
-register_authoring(app)
+app.add_typer(mistake_app, name="mistake")
+COMMANDS = (grade, regrade, course, written, feedback, requests, leaderboard, release, new)
+for command in COMMANDS:
+    app.command()(command)
 
 
 @app.command("gradescope-zip")
@@ -35,7 +32,7 @@ def gradescope_zip(
     out: Annotated[Path, typer.Argument(help="The zip to write.")],
     assignment: Annotated[str, typer.Option(metavar="NN", help="The one to grade.")],
     require_isolation: Annotated[
-        str, typer.Option(metavar="TIER", help="Refuse to grade below, and say why in the result.")
+        str, typer.Option(metavar="TIER", help="Refuse to grade below; the result has the reason.")
     ] = "fenced",
     torch_index: Annotated[
         str | None,
@@ -138,7 +135,7 @@ def targets(
 def overview(
     pages: Annotated[list[Path], typer.Argument(help="Pages such as docs/teaching.md.")],
 ) -> None:
-    """Count again what pages say of the assignments between <!-- NAME --> and <!-- end -->."""
+    """Update the tables between <!-- NAME --> and <!-- end --> in pages."""
     from grader.course.overview import main
 
     main(pages)
@@ -162,7 +159,7 @@ def mutants(
 
 @app.command()
 def tier() -> None:
-    """Print how strongly this machine keeps submitted code apart, and what it lacks."""
+    """Print the isolation tier of this machine, and what it lacks."""
     from grader.sandbox import Sandbox, read_gpu
 
     with Sandbox(gpu=read_gpu()) as sandbox:

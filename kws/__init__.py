@@ -17,4 +17,4 @@ def load(run_or_file: str | Path = "keywords") -> Any:
     `model.logits(model.features(waveforms))` are (B, C) logits of clips (B, 16000) at 16 kHz, in
     the order of `model.labels`. UsageError where there is no such model.
     """
-    return importlib.import_module("kws.inference.trained").load_model(run_or_file)
+    return importlib.import_module("kws.training.checkpoint").load_model(run_or_file)

@@ -37,7 +37,7 @@ class Cluster:
         self._closing = ExitStack()
 
     def __enter__(self) -> "Cluster":
-        self._client = self._closing.enter_context(connected(self._scheduler, self._workers))
+        self._client = self._closing.enter_context(connect(self._scheduler, self._workers))
         import cloudpickle
 
         module = sys.modules[__name__]  # its functions travel as code: kws need not be there
@@ -51,7 +51,7 @@ class Cluster:
     def as_completed(
         self, work: Callable[[Any], Any], items: Sequence[Any]
     ) -> Iterator[tuple[int, Any]]:
-        """(place in `items`, result), as they end; `work` is a function of a module.
+        """(index, result) as they end; `work` is a function of a module.
 
         The result is `WorkersDied` for an item that killed several workers; `UsageError` is raised.
         """
@@ -69,7 +69,9 @@ class Cluster:
                 if isinstance(error, UsageError):
                     raise error
                 result = WorkersDied(f"{kind.__name__} on the cluster")
-            yield places[future], result
+            at = places.pop(future)
+            future.release()  # else a worker that dies later takes it along, and it is done again
+            yield at, result
 
 
 def run_on_worker(root: str, module: str, function: str, item: Any) -> Any:
@@ -82,7 +84,7 @@ def run_on_worker(root: str, module: str, function: str, item: Any) -> Any:
 
 
 @contextmanager
-def connected(scheduler: str, workers: int | None = None) -> Iterator[Any]:
+def connect(scheduler: str, workers: int | None = None) -> Iterator[Any]:
     """A client of the scheduler at an address, or of SLURM jobs; UsageError without Dask."""
     try:
         import distributed

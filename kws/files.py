@@ -68,13 +68,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name[:100]}."
     for left in sorted(path.parent.glob(f"{glob.escape(prefix)}*.tmp")):
-        with locked(left) as held:
+        with hold_lock(left) as held:
             if held:
                 shutil.rmtree(left, ignore_errors=True)
     folder = None
     try:
         folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=path.parent))
-        with locked(folder):
+        with hold_lock(folder):
             yield folder
             folder.chmod(0o755)  # mkdtemp makes 0700; a data set is for others to read
             if path.exists():
@@ -89,10 +89,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def lock(file: IO[bytes] | int) -> bool | None:
-    """Lock an open file or folder until it is closed; the end of the process, too, closes it.
-
-    Returns False where another process holds the lock, and None where the system has no locks.
-    """
+    """Lock an open file until it is closed; False if locked elsewhere, None if unsupported."""
     if fcntl is None:
         return None
     try:
@@ -105,7 +102,7 @@ def lock(file: IO[bytes] | int) -> bool | None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[bool | None]:
+def hold_lock(path: Path) -> Iterator[bool | None]:
     """Hold the `lock` on an existing file or folder; yields what `lock` returns."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -3,9 +3,7 @@
 An accuracy without n is not a measurement, so the two travel together in a `Proportion`.
 
 Interval: Wilson 1927, "Probable inference, the law of succession, and statistical inference", which
-stays inside 0–1 and has a width even at 100 %. The half-widths usually quoted beside published
-accuracies come from the normal approximation, `normal_half_width`; for thousands of clips the two
-agree to a hundredth of a point.
+stays inside 0–1 and has a width even at 100 %.
 
 Shape letters: B examples   C classes
 """
@@ -110,20 +108,6 @@ def wilson_interval(correct: float | int, n: int, z: float = Z95) -> tuple[float
     low = 0.0 if correct == 0 else center - half  # exact there: rounding would leave ±1e-17
     high = 1.0 if correct == n else center + half
     return low, high
-
-
-def normal_half_width(share: float, n: int, z: float = Z95) -> float:
-    """Half-width z·√(p(1−p)/n) of the normal approximation, the ± beside published accuracies.
-
-    >>> f"{100 * normal_half_width(0.987, 4890):.2f} {100 * normal_half_width(0.95, 8000):.2f}"
-    '0.32 0.48'
-    """
-    return z * math.sqrt(share * (1 - share) / n)
-
-
-def accuracy(predictions: Int[Tensor, "B"], labels: Int[Tensor, "B"]) -> Proportion:
-    """How many of `predictions` equal their label."""
-    return Proportion(correct=int((predictions == labels).sum()), n=len(labels))
 
 
 def per_class(matrix: Int[Tensor, "C C"], labels: Sequence[str]) -> list[ClassScore]:

@@ -86,14 +86,8 @@ def pad_or_trim(waveform, num_samples):
 # %% tags=["check"]
 x = torch.tensor([1.0, 2, 3])
 with check("1.1-pad-by-hand", "three samples become five, or two"):
-    suspects = {
-        "zeros come after the sound, not before it": torch.tensor([0.0, 0, 1, 2, 3]),
-        "the sound starts where it started: is it in the middle now?": [0.0, 1, 2, 3, 0],
-        "are there zeros in the padding, or the sound once more?": [1.0, 2, 3, 1, 2],
-    }
-    expect_close("pad_or_trim([1, 2, 3], 5)", pad_or_trim(x, 5), [1.0, 2, 3, 0, 0], suspects)
-    suspects = {"the end is cut off, not the beginning": torch.tensor([2.0, 3])}
-    expect_close("pad_or_trim([1, 2, 3], 2)", pad_or_trim(x, 2), [1.0, 2], suspects)
+    expect_close("pad_or_trim([1, 2, 3], 5)", pad_or_trim(x, 5), [1.0, 2, 3, 0, 0])
+    expect_close("pad_or_trim([1, 2, 3], 2)", pad_or_trim(x, 2), [1.0, 2])
 check_values("1.1-pad-values", pad_or_trim)
 check_values("1.1-pad-dtype", pad_or_trim)
 
@@ -178,31 +172,14 @@ def frame(waveform, length, hop):
 
 # %% tags=["check"]
 with check("1.2-hann-by-hand", "a window of four agrees with pencil and paper"):
-    suspects = {
-        "the period is W, not W - 1": [0, 0.75, 0.75, 0],
-        "one half minus half a cosine: is this Hamming's window?": [0.08, 0.54, 1, 0.54],
-        "the cosine is subtracted: a window is 0 at its beginning": [1, 0.5, 0, 0.5],
-        "the cosine has one period in W samples: is the 2 there?": [0, 0.1464466, 0.5, 0.8535534],
-    }
-    expect_close("hann(4)", hann(4), [0, 0.5, 1, 0.5], suspects)
+    expect_close("hann(4)", hann(4), [0, 0.5, 1, 0.5])
 check_values("1.2-hann-values", hann)
 
 # %% tags=["check"]
 with check("1.2-frames-by-hand", "five samples make three frames of four"):
     expected = torch.tensor([[[2.0, 1, 0, 1], [0, 1, 2, 3], [2, 3, 4, 3]]])
-    suspects = {
-        "reflect padding does not repeat the last sample": [
-            [[1.0, 0, 0, 1], [0, 1, 2, 3], [2, 3, 4, 4]]
-        ],
-        "reflect padding at the ends, not zeros": [[[0.0, 0, 0, 1], [0, 1, 2, 3], [2, 3, 4, 0]]],
-        "is there reflect padding at the ends?": [[[0.0, 1, 2, 3]]],
-        "frame t is centered on sample t * hop, it does not begin there": [
-            [[0.0, 1, 2, 3], [2, 3, 4, 0], [4, 0, 0, 0]]
-        ],
-        "frames come before samples: (B, T, W)": expected.mT,
-    }
     actual = frame(torch.arange(5.0)[None], 4, 2)
-    expect_close("frame([[0, 1, 2, 3, 4]], 4, 2)", actual, expected, suspects)
+    expect_close("frame([[0, 1, 2, 3, 4]], 4, 2)", actual, expected)
 check_values("1.2-frame-values", frame)
 
 # %% [markdown]
@@ -250,13 +227,7 @@ def power_spectrum(frames):
 # %% tags=["check"]
 x = torch.tensor([[[2.0, 0, -2, 0]]])
 with check("1.3-power-by-hand", "a click has the same power at all frequencies"):
-    suspects = {
-        "is the frame multiplied by the window?": [[[0.0, 16, 0]]],
-        "power is the square of the magnitude": [[[2.0, 2, 2]]],
-        "frequencies above W / 2 are mirror images: only K of them": [[[4.0, 4, 4, 4]]],
-        "the formula divides by nothing": [[[1.0, 1, 1]]],
-    }
-    expect_close("power_spectrum([[[2, 0, -2, 0]]])", power_spectrum(x), [[[4.0, 4, 4]]], suspects)
+    expect_close("power_spectrum([[[2, 0, -2, 0]]])", power_spectrum(x), [[[4.0, 4, 4]]])
 check_values("1.3-power-values", power_spectrum)
 check_values("1.3-power-tone", power_spectrum)
 
@@ -354,18 +325,11 @@ def mel_filterbank(num_freqs, n_mels, f_min, f_max):
 # %% tags=["check"]
 with check("1.4-mel-by-hand", "one band agrees with pencil and paper"):
     mel = hz_to_mel(700)
-    suspects = {"the logarithm is to base 10": round(2595 * math.log(2), 2)}
     mel = mel if mel is None else round(float(mel), 2)
-    expect_equal("hz_to_mel(700), rounded", mel, 781.17, suspects)
+    expect_equal("hz_to_mel(700), rounded", mel, 781.17)
     expected = torch.tensor([[0, 12, 20, 16, 12, 8, 4, 0, 0, 0, 0]]).T / 21
-    even = torch.tensor([[0, 2, 4, 6, 6, 4, 2, 0, 0, 0, 0]]).T / 7
-    suspects = {
-        "edges are evenly spaced in mel, not in Hz": even,
-        "bands are columns: (num_freqs, n_mels)": expected.T,
-        "triangles are 1 at the top: no area is normalized": expected * 2 / 5600,
-    }
     actual = mel_filterbank(11, 1, 0, 5600)
-    expect_close("mel_filterbank(11, 1, 0, 5600)", actual, expected, suspects)
+    expect_close("mel_filterbank(11, 1, 0, 5600)", actual, expected)
 check_values("1.4-mel-scale", hz_to_mel)
 check_values("1.4-filterbank-values", mel_filterbank)
 
@@ -526,13 +490,7 @@ def mfcc(waveform, n_mfcc=13, n_mels=40):
 with check("1.6-dct-by-hand", "three bands, two coefficients, with pencil and paper"):
     a, b = (1 / 3) ** 0.5, 0.5**0.5
     expected = torch.tensor([[a, b], [a, 0], [a, -b]])
-    suspects = {
-        "is column 0 divided by the root of 2?": expected * torch.tensor([2**0.5, 1]),
-        "are the factors s there?": expected * torch.tensor([3**0.5, 1.5**0.5]),
-        "coefficients are columns: (n_mels, n_mfcc)": expected.T,
-        "the center of band m is at m + 1/2": [[a, 2**0.5 * a], [a, a * b], [a, -a * b]],
-    }
-    expect_close("dct_matrix(2, 3)", dct_matrix(2, 3), expected, suspects)
+    expect_close("dct_matrix(2, 3)", dct_matrix(2, 3), expected)
 check_values("1.6-dct-values", dct_matrix)
 check_values("1.6-mfcc-values", mfcc)
 noise = torch.randn(4, SAMPLE_RATE).double() * torch.tensor([[1], [1e-1], [1e-3], [1e-4]])
@@ -602,20 +560,16 @@ def which_split(name):
 
 
 # %% [markdown]
-# Four speakers of the real Speech Commands are at 8.71, 34.18, 81.99 and 60.15 percent.
+# Five speakers of the real Speech Commands are at 8.71, 34.18, 15.50, 14.03 and 15.63 percent.
 
 # %% tags=["check"]
 with check(
-    "1.7-split-of-real-speakers", "four speakers of Speech Commands are in the right splits"
+    "1.7-split-of-real-speakers", "five speakers of Speech Commands are in the right splits"
 ):
-    for speaker, split in {
-        "c2d15ea5": "validation",
-        "4a294341": "training",
-        "43f57297": "training",
-        "f9af823e": "training",
-    }.items():
-        name = f"yes/{speaker}_nohash_0.wav"
-        expect_equal(f'which_split("{name}")', which_split(name), split)
+    speakers = "c2d15ea5", "4a294341", "0487ba9b", "1093c8e7", "3df9a3d4"
+    found = [which_split(f"yes/{speaker}_nohash_0.wav") for speaker in speakers]
+    splits = ["validation", "training", "testing", "testing", "testing"]
+    expect_equal("the splits of yes/c2d15ea5_nohash_0.wav and four others", found, splits)
 check_values("1.7-split-recordings", which_split)
 check_values("1.7-split-values", which_split)
 check_values("1.7-split-folders", which_split)
@@ -727,11 +681,7 @@ def choose_clips(names, seed=0):
 # %% tags=["check"]
 with check("1.8-extra-by-hand", "10 % rounded up, as in the published counts"):
     for wanted, extra in ((30_769, 3_077), (3_703, 371), (4_074, 408), (20, 2)):
-        suspects = {
-            "round up, not down": wanted // 10,
-            "off by one? 10 % of 20 is 2": wanted // 10 + 1,
-        }
-        expect_equal(f"extra_count({wanted})", extra_count(wanted), extra, suspects)
+        expect_equal(f"extra_count({wanted})", extra_count(wanted), extra)
 check_values("1.8-extra-count-values", extra_count)
 
 # %% tags=["check"]
@@ -740,14 +690,7 @@ with check("1.8-choose-by-hand", "eleven clips of a command: two unknown and two
     labels = [label for _, label in choose_clips(some) or ()]
     counts = tuple(labels.count(index) for index in range(12))
     expected = (2, 2, *[0] * 9, 11)
-    suspects = {
-        "are other words cut down to 10 % of the commands?": (2, 22, *[0] * 9, 11),
-        "10 % of the clips of commands, not of all clips": (4, 4, *[0] * 9, 11),
-        "is there silence?": (0, 2, *[0] * 9, 11),
-        "a label is an index in LABELS: is this one in COMMANDS?": (2, 2, *[0] * 7, 11, 0, 0),
-        "is there a return?": (0,) * 12,
-    }
-    expect_equal("clips of each label", counts, expected, suspects)
+    expect_equal("clips of each label", counts, expected)
 check_values("1.8-choose-counts", choose_clips)
 check_values("1.8-choose-labels", choose_clips)
 check_values("1.8-choose-drawn", choose_clips)
@@ -875,11 +818,7 @@ def spec_augment(mel, max_time, max_freq):
 with check("1.9-covered-by-hand", "an example that is 5 (or -3) everywhere does not change"):
     flat = torch.tensor([5.0, -3.0]).repeat(50)[:, None, None].expand(100, 5, 7)
     values = tuple(spec_augment(flat.clone(), 3, 4).unique().tolist())
-    suspects = {
-        "masked cells get the mean, not 0: in a log-mel spectrogram, 0 is loud": (-3.0, 0.0, 5.0),
-        "the mean of each example, not of the batch": (-3.0, 1.0, 5.0),
-    }
-    expect_equal("the set of values", values, (-3.0, 5.0), suspects)
+    expect_equal("the set of values", values, (-3.0, 5.0))
 check_values("1.9-spans-values", random_spans)
 check_values("1.9-augment-masks", spec_augment)
 check_values("1.9-augment-mean", spec_augment)

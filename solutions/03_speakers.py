@@ -34,7 +34,6 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from kws.course.checking import (
-    AnyOf,
     check,
     check_accuracy,
     check_values,
@@ -118,11 +117,9 @@ def collate(mels, padding=-20.0):
 # %% tags=["check"]
 with check("3.1-collate-by-hand", "two utterances of one and two frames make a batch"):
     mel, valid = collate([torch.tensor([[1.0]]), torch.tensor([[2.0], [3.0]])])
-    suspects = {"pad at the end, not at the beginning": torch.tensor([[[-20.0], [1]], [[2], [3]]])}
-    expect_close("mel", mel, [[[1.0], [-20.0]], [[2.0], [3.0]]], suspects=suspects)
-    suspects = {"True means real, not padding": [[False, True], [False, False]]}
+    expect_close("mel", mel, [[[1.0], [-20.0]], [[2.0], [3.0]]])
     expect_equal("the dtype of valid", str(valid.dtype), "torch.bool")
-    expect_equal("valid", valid.tolist(), [[True, False], [True, True]], suspects)
+    expect_equal("valid", valid.tolist(), [[True, False], [True, True]])
 check_values("3.1-collate-values", collate)
 check_values("3.1-collate-mask", collate)
 
@@ -175,11 +172,7 @@ def mean_pool(x, valid):
 # %% tags=["check"]
 with check("3.2-pool-by-hand", "the mean of 1 and 3 is 2, for any padding"):
     x, valid = torch.tensor([[[1.0], [3.0], [99.0]]]), torch.tensor([[True, True, False]])
-    suspects = {
-        "divide by the number of valid frames, not of all": [[4 / 3]],
-        "is the padding left out of the sum?": AnyOf([[[103 / 3]], [[103 / 2]]]),
-    }
-    expect_close("mean_pool(x, valid)", mean_pool(x, valid), [[2.0]], suspects=suspects)
+    expect_close("mean_pool(x, valid)", mean_pool(x, valid), [[2.0]])
 check_values("3.2-pool-values", mean_pool)
 check_values("3.2-pool-padding", mean_pool)
 
@@ -253,8 +246,7 @@ with check("3.3-schedule-by-hand", "six steps, two of them warm-up, agree with p
     actual = torch.tensor([cosine_warmup(step, 2, 6) for step in range(6)])
     later = (1 + math.cos(math.pi / 4)) / 2  # 0.854: a quarter of the way down
     expected = torch.tensor([0.5, 1, later, 0.5, 1 - later, 0])
-    suspects = {"the first step is 1 / W, not 0": torch.tensor([0, 0.5, later, 0.5, 1 - later, 0])}
-    expect_close("the factors of steps 0 to 5", actual, expected, suspects=suspects, atol=1e-3)
+    expect_close("the factors of steps 0 to 5", actual, expected, atol=1e-3)
 check_values("3.3-schedule-values", cosine_warmup)
 check_values("3.3-schedule-ends", cosine_warmup)
 
@@ -433,8 +425,7 @@ with check("3.5-step-by-hand", "one step on two weights agrees with pencil and p
     optimizer = torch.optim.SGD(tiny.parameters(), lr=1.0)
     batch = (torch.zeros(3, 5, 1), torch.ones(3, 5).bool(), torch.tensor([0, 0, 0]))
     loss = train_step(tiny, optimizer, *batch)
-    suspects = {"the weights are unchanged: is there a backward, and then a step?": [0.0, 0.0]}
-    expect_close("the weight after the step", tiny.weight, [0.5, -0.5], suspects)
+    expect_close("the weight after the step", tiny.weight, [0.5, -0.5])
     expect_equal("the type of the loss", type(loss).__name__, "float")
     expect_close("the loss", torch.tensor(loss), math.log(2))
 
@@ -484,12 +475,8 @@ class Counter(nn.Module):
 
 with check("3.6-predict-by-hand", "whole utterances are predicted, in order, in evaluation mode"):
     counted = predict(Counter(), [torch.zeros(n, 3) for n in (5, 2, 9, 4, 7)], batch_size=2)
-    suspects = {
-        "is the model in evaluation mode?": torch.tensor([6, 3, 10, 5, 8]),
-        "is the last, smaller batch left out?": torch.tensor([5, 2, 9, 4]),
-    }
     expected = torch.tensor([5, 2, 9, 4, 7])
-    expect_close("predict(counter, five utterances)", counted, expected, suspects=suspects)
+    expect_close("predict(counter, five utterances)", counted, expected)
 check_values("3.6-predict-values", predict)
 check_values("3.6-predict-mode", predict)
 
@@ -540,15 +527,15 @@ class Best:
 
 
 # %% tags=["check"]
-with check("3.7-best-by-hand", "restore loads the weights of the best of three steps"):
+with check("3.7-best-by-hand", "restore loads the weights of the best of four steps"):
     tiny, best = Tiny(), Best()
-    for accuracy, value in ((0.3, 1.0), (0.9, 2.0), (0.5, 3.0)):
+    for accuracy, value in ((0.5, 1.0), (0.9, 2.0), (0.3, 3.0), (0.6, 4.0), (None, 5.0)):
         with torch.no_grad():
             tiny.weight.fill_(value)
-        best.update(accuracy, tiny)
+        if accuracy is not None:  # training goes on after the last evaluation
+            best.update(accuracy, tiny)
     best.restore(tiny)
-    suspects = {"are the tensors cloned?": [3.0, 3.0], "only a higher accuracy counts": [1.0, 1.0]}
-    expect_close("the weight after restore", tiny.weight, [2.0, 2.0], suspects=suspects)
+    expect_close("the weight after restore", tiny.weight, [2.0, 2.0])
 check_values("3.7-best-values", Best)
 check_values("3.7-best-equals", Best)
 

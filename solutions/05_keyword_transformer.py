@@ -111,11 +111,7 @@ def attention_bytes(batch_size, num_heads, num_layers, num_tokens):
 
 # %% tags=["check"]
 with check("5.1-tokens-by-hand", "stride 2 twice leaves 417 tokens of 6,465"):
-    suspects = {
-        "is the cls token counted?": 416,
-        "the axis is padded: (n - 1) // stride + 1": 15 * 24 + 1,
-    }
-    expect_equal("count_tokens(64, 101, (2, 2))", count_tokens(64, 101, (2, 2)), 417, suspects)
+    expect_equal("count_tokens(64, 101, (2, 2))", count_tokens(64, 101, (2, 2)), 417)
     expect_equal("count_tokens(64, 101, (1, 1))", count_tokens(64, 101, (1, 1)), 6465)
     expect_equal("attention_bytes(1, 1, 1, 10)", attention_bytes(1, 1, 1, 10), 400)
 check_values("5.1-tokens-values", count_tokens)
@@ -241,8 +237,7 @@ with check("5.2-stem-by-hand", "tokens come frame after frame, band after band")
     stem = Stem(channels=(1, 1), strides=(1, 1)).eval()
     load_stem(stem, unchanged)
     mel = torch.tensor([[[1.0, 2], [3, 4]]])
-    suspects = {"time comes first: all bands of frame 0": torch.tensor([[[1.0], [3], [2], [4]]])}
-    expect_close("stem(mel)", stem(mel), [[[1.0], [2], [3], [4]]], suspects, atol=1e-4)
+    expect_close("stem(mel)", stem(mel), [[[1.0], [2], [3], [4]]], atol=1e-4)
     shapes = [tuple(Stem(columns=c)(torch.zeros(2, 101, 64)).shape) for c in (False, True)]
     expect_equal("shapes of points and columns", shapes, [(2, 416, 64), (2, 26, 1024)])
 check_values("5.2-stem-points", Stem, load_stem)
@@ -307,8 +302,7 @@ with check("5.3-token-by-hand", "every clip begins with the same token"):
     load_token(reader, {"token": torch.tensor([7.0, 8, 9])})
     x = torch.arange(12.0).reshape(2, 2, 3)
     front = torch.tensor([7.0, 8, 9]).expand(2, 1, 3)
-    suspects = {"the token comes first, not last": torch.cat([x, front], 1)}
-    expect_close("reader(x)", reader(x), torch.cat([front, x], 1), suspects)
+    expect_close("reader(x)", reader(x), torch.cat([front, x], 1))
 check_values("5.3-token-values", ClassToken, load_token)
 check_values("5.3-token-count", ClassToken)
 check_values("5.3-token-start", ClassToken)
@@ -405,8 +399,7 @@ with check("5.4-transformer-reads", "the classifier reads the cls token only"):
     expect_equal("the shape of model(mel)", tuple(logits.shape), (3, 5))
     # without layers the cls token cannot depend on the clip, so all clips have the same logits
     difference = (logits - logits[0]).abs().max().item()
-    hint = "is the cls token classified, or another token, or a mean?"
-    expect_between("difference between clips, without layers", difference, 0, 1e-5, hint)
+    expect_between("difference between clips, without layers", difference, 0, 1e-5)
 check_values("5.4-transformer-without-layers", KeywordTransformer)
 check_values("5.4-transformer-count", KeywordTransformer)
 check_values("5.4-transformer-values", KeywordTransformer, load_transformer)
@@ -445,12 +438,7 @@ def count(module):
 
 
 with check("5.5-count-by-hand", "the report's model has 2,147,404 parameters, predicted and built"):
-    suspects = {
-        "is the cls token counted?": 2_147_404 - 256,
-        "are the batch norms counted, scale and shift?": 2_147_404 - 192,
-        "is the linear layer between stem and encoder counted?": 2_147_404 - 16_640,
-    }
-    expect_equal("keyword_parameters(12)", keyword_parameters(12), 2_147_404, suspects)
+    expect_equal("keyword_parameters(12)", keyword_parameters(12), 2_147_404)
     expect_equal("parameters of KeywordTransformer(12)", count(KeywordTransformer(12)), 2_147_404)
 check_values("5.5-parameters-values", keyword_parameters)
 check_values("5.5-parameters-built", KeywordTransformer, keyword_parameters)
@@ -723,8 +711,7 @@ def confusion_matrix(predicted, labels, num_classes):
 with check("5.7-confusion-by-hand", "rows are the true classes, columns the predicted ones"):
     by_hand = torch.tensor([[1, 1, 0], [0, 0, 0], [0, 2, 1]])
     counted = confusion_matrix(torch.tensor([0, 1, 1, 1, 2]), torch.tensor([0, 0, 2, 2, 2]), 3)
-    suspects = {"rows are the true classes, columns the predicted ones": by_hand.T}
-    expect_close("confusion_matrix(...)", counted, by_hand, suspects)
+    expect_close("confusion_matrix(...)", counted, by_hand)
 check_values("5.7-confusion-values", confusion_matrix)
 check_values("5.7-confusion-absent", confusion_matrix)
 
@@ -878,10 +865,8 @@ with check("5.9-table-by-hand", "the table has Kaggle's names"):
         ["a.wav", "b.wav", "c.wav"], torch.tensor([2, 0, 1]), ["_silence_", "cat", "yes"]
     )
     expect_equal("a.wav", made["a.wav"], "yes")
-    expect_equal("b.wav", made["b.wav"], "silence", {"remove the underscores": "_silence_"})
-    expect_equal(
-        "c.wav", made["c.wav"], "unknown", {"a word that Kaggle's list lacks is unknown": "cat"}
-    )
+    expect_equal("b.wav", made["b.wav"], "silence")
+    expect_equal("c.wav", made["c.wav"], "unknown")
 check_values("5.9-table-words", kaggle_table)
 check_values("5.9-table-files", kaggle_table)
 

@@ -89,6 +89,26 @@ class Tab:
         """What is written in the element with this id."""
         return self.run(f"document.getElementById('{name}').innerText").strip()
 
+    def problem(self) -> str:
+        """The one sentence of what is wrong."""
+        self.until("!document.getElementById('problem').hidden")
+        output = self.text("problem")
+        assert output.endswith("."), output
+        assert ". " not in output, output
+        return output
+
+    def detections(self) -> list[tuple[str, str]]:
+        """(time, word) of all recordings as the page lists them, the first one first."""
+        rows = "[...document.querySelectorAll('#detections li:not(.source)')]"
+        cells = f"{rows}.map(r => [r.children[0].innerText, r.children[1].innerText])"
+        return [tuple(row) for row in self.run(cells)][::-1]
+
+    def drop_really(self, path: Path) -> None:
+        """Drop a file or a folder as a user does: the browser itself looks into it."""
+        data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, x=100, y=100, data=data)
+
     def drop(self, path: Path) -> None:
         """Drop a file on the page."""
         data = base64.b64encode(path.read_bytes()).decode()

@@ -19,6 +19,11 @@ import torch
 
 from kws.training.memory import keep_freed_memory
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 # Sizes are tiny: threads cost more than they give. `.ci/run` tries two as well.
 torch.set_num_threads(int(os.environ.get("KWS_TEST_THREADS", "1")))
 # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
@@ -120,12 +125,12 @@ def limited(seconds: float, error: Exception) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def forked(work: Callable[..., object], *arguments: object) -> BaseProcess:
+def forked(work: Callable[..., object], *arguments: object, **options: object) -> BaseProcess:
     """A process that does `work`, without importing torch again."""
 
     def begin() -> None:
         torch.set_num_threads(1)  # those of the parent were not forked: waiting for them never ends
-        work(*arguments)
+        work(*arguments, **options)
 
     process = multiprocessing.get_context("fork").Process(target=begin, daemon=True)
     with warnings.catch_warnings():  # Python 3.12 warns of locks that threads of ours may hold
@@ -255,6 +260,15 @@ def voices(tmp_path_factory):
     return make
 
 
+def toml_of(path: Path) -> dict:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def data_beside(test: str) -> dict:
+    """Numbers and sentences that a test compares with, from the TOML file of its name."""
+    return toml_of(Path(test).with_suffix(".toml"))
+
+
 def state_of(trained):
     """The content of a checkpoint of `trained`."""
     from kws.training.checkpoint import model_state
@@ -267,8 +281,7 @@ def state_of(trained):
 def untrained():
     """`untrained("model.name=gru", labels=(…))`: a small model with random weights, as loaded."""
     from kws.audio.normalize import Normalizer
-    from kws.inference.trained import Trained
-    from kws.training.model import new_model
+    from kws.training.checkpoint import Trained, new_model
     from kws.training.recipe import parse_recipe
 
     small = ("model.name=gru", "model.channels=3", "model.hidden_size=5")

@@ -67,22 +67,19 @@ def test_after_a_training_the_model_is_on_the_cpu_however_it_ended(ends):
     assert moved == ["there", "cpu"]
 
 
-def test_an_error_on_the_cpu_is_not_explained_by_devices():
-    @back_on_cpu
-    def fit(model):
-        raise RuntimeError("Expected all tensors to be on the same device, but found cuda and cpu")
-
-    with pytest.raises(RuntimeError, match=r"^Expected all tensors"):
-        fit(nn.Linear(2, 3))
-
-
-def test_called_from_the_cpu_a_model_answers_there():
+def test_a_model_called_from_the_cpu_answers_there_and_its_errors_are_not_explained_by_devices():
     model = nn.Linear(2, 3)
     x = torch.randn(5, 2)
     called = CalledFromCpu(model).eval()
     assert not model.training
     assert torch.equal(called(x), model(x))
     assert device_of(nn.ReLU()) == device_of(model) == CPU
+
+    def fit(model):
+        raise RuntimeError("Expected all tensors to be on the same device, but found cuda and cpu")
+
+    with pytest.raises(RuntimeError, match=r"^Expected all tensors"):
+        fit(nn.Linear(2, 3))
 
 
 @pytest.mark.gpu

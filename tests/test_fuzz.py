@@ -26,11 +26,11 @@ from kws.data.listing import read_listing
 from kws.data.packed import pack_clips
 from kws.data.speakers import load_speakers
 from kws.errors import UsageError
-from kws.inference.trained import Trained, load_model
+from kws.training.checkpoint import Trained, load_model, new_model
 from kws.training.history import read_history
-from kws.training.model import new_model
 from kws.training.recipe import load_recipe, parse_recipe
 from tests.conftest import limited, state_of
+from tests.data.speaker_folder import write_speakers
 
 CASES = 25  # for each file and kind of damage
 SECONDS = 120  # of the processor, for all of them: a hang, not a benchmark
@@ -127,7 +127,7 @@ def as_json(path: Path, count: int = CASES) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ULAW", "IMA_ADPCM", "flac"])
-def test_recordings(tmp_path, subtype):
+def test_recordings(tmp_path, monkeypatch, subtype):
     path, rate = tmp_path / ("a.flac" if subtype == "flac" else "a.wav"), 8000
     kind = None if subtype == "flac" else subtype
     soundfile.write(path, (torch.rand(400, 2) - 0.5).numpy(), rate, subtype=kind)
@@ -135,13 +135,8 @@ def test_recordings(tmp_path, subtype):
     if subtype == "PCM_16":
         write_audio(path, torch.rand(400) - 0.5)
         try_all(path, bytewise(path), read_audio)
-
-
-def test_recordings_that_are_packed(tmp_path, monkeypatch):
-    monkeypatch.setenv("KWS_CACHE", str(tmp_path / "cache"))
-    write_audio(tmp_path / "a.wav", torch.rand(400) - 0.5)
-    path = tmp_path / "a.wav"
-    try_all(path, bytewise(path), lambda path: pack_clips(tmp_path, ["a.wav"]))
+        monkeypatch.setenv("KWS_CACHE", str(tmp_path / "cache"))
+        try_all(path, bytewise(path), lambda path: pack_clips(tmp_path, ["a.wav"]))
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -164,19 +159,8 @@ def test_lists(tmp_path):
 @pytest.fixture
 def speakers(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("KWS_CACHE", str(tmp_path / "cache"))
-    entries = []
-    for number in range(4):
-        torch.save(torch.rand(3 + number, 5), tmp_path / f"uttr-{number}.pt")
-        entries.append({"feature_path": f"uttr-{number}.pt", "mel_len": 3 + number})
-    files = {
-        "mapping.json": {"speaker2id": {"a": 0, "b": 1}, "id2speaker": {"0": "a", "1": "b"}},
-        "metadata.json": {"n_mels": 5, "speakers": {"a": entries[:2], "b": entries[2:3]}},
-        "testdata.json": {"n_mels": 5, "utterances": entries[3:]},
-    }
-    for name, content in files.items():
-        (tmp_path / name).write_text(json.dumps(content))
-    (tmp_path / "test_labels.csv").write_text("Id,Category\nuttr-3.pt,a\n")
-    return tmp_path
+    counts = {"a": 2, "b": 1}
+    return write_speakers(tmp_path, counts, 1, lambda i: torch.rand(3 + i, 5), answers=["a"])
 
 
 @pytest.mark.parametrize(
@@ -209,16 +193,11 @@ epochs = 2
 """
 
 
-def test_recipes_with_other_bytes(tmp_path):
-    path = tmp_path / "recipe.toml"
-    path.write_text(RECIPE)
-    try_all(path, bytewise(path), load_recipe)
-
-
-def test_recipes_with_other_values(tmp_path):
+def test_recipes_with_other_bytes_and_values(tmp_path):
     """The model is built as well: its knobs are checked by its builder."""
     path = tmp_path / "recipe.toml"
     path.write_text(RECIPE)
+    try_all(path, bytewise(path), load_recipe)
     random = Random(0)
     lines = RECIPE.splitlines()
 
@@ -258,12 +237,9 @@ def checkpoint(tmp_path) -> Path:
     return tmp_path / "best.pt"
 
 
-def test_checkpoints_with_other_bytes(checkpoint):
-    try_all(checkpoint, bytewise(checkpoint), load_model)
-
-
-def test_checkpoints_with_other_values(checkpoint):
+def test_checkpoints_with_other_bytes_and_values(checkpoint):
     """Whole and well-formed files, as another program might write them."""
+    try_all(checkpoint, bytewise(checkpoint), load_model)
     random, state = Random(0), dict(torch.load(checkpoint))
     state["weights"] = dict(state["weights"])
     odd = (*ODD, torch.zeros(()), torch.zeros(3, 2), torch.full((5,), float("nan")), b"bytes")

@@ -1,17 +1,13 @@
 """The committed versions: every dependency pinned, within what pyproject.toml allows."""
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from tests.conftest import toml_of
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "lock"
@@ -38,7 +34,7 @@ def pinned(name: str) -> list[str]:
 
 def required(*extras: str) -> Iterator[Requirement]:
     """Dependencies of the project with these extras, and of the extras that they name."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = toml_of(ROOT / "pyproject.toml")["project"]
     optional = project["optional-dependencies"]
     for text in [*project["dependencies"], *(each for extra in extras for each in optional[extra])]:
         requirement = Requirement(text)
@@ -50,7 +46,7 @@ def required(*extras: str) -> Iterator[Requirement]:
 
 def grouped(name: str) -> Iterator[Requirement]:
     """Dependencies of a group, which stand apart from the project's."""
-    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    table = toml_of(ROOT / "pyproject.toml")
     return map(Requirement, table["dependency-groups"][name])
 
 
@@ -86,10 +82,7 @@ def test_every_pin_has_hashes(name):
     assert [entry for entry in entries(name) if not one.fullmatch(entry)] == []
 
 
-def test_the_constraints_are_the_lock_without_hashes():
+def test_the_constraints_are_the_lock_without_hashes_and_students_get_what_was_tested():
     assert pinned("constraints.txt") == pinned("dev.txt")
-
-
-def test_students_get_versions_that_were_tested():
-    named = {text.split(" ;")[0] for text in pinned("dev.txt")}
-    assert {text.split(" ;")[0] for text in pinned("students.txt")} <= named
+    tested = {text.split(" ;")[0] for text in pinned("dev.txt")}
+    assert {text.split(" ;")[0] for text in pinned("students.txt")} <= tested

@@ -9,10 +9,8 @@ from kws.inference.confusion import confusion_matrix
 from kws.metrics import (
     Z95,
     Proportion,
-    accuracy,
     average_precision,
     mean_average_precision,
-    normal_half_width,
     per_class,
     percent,
     wilson_interval,
@@ -22,29 +20,18 @@ LABELS = torch.tensor([0, 0, 0, 1, 1, 2])
 PREDICTIONS = torch.tensor([0, 0, 2, 1, 0, 2])
 
 
-@pytest.mark.parametrize(("share", "n", "points"), [(0.987, 4890, 0.32), (0.95, 8000, 0.48)])
-def test_published_half_widths_are_the_normal_approximation_near_wilson_s(share, n, points):
-    assert round(100 * normal_half_width(share, n), 2) == points
-    low, high = wilson_interval(round(share * n), n)
-    # they differ by terms in 1 / n: a hundredth of a point
-    assert (high - low) / 2 == pytest.approx(normal_half_width(share, n), abs=1e-4)
-
-
 @pytest.mark.parametrize(("correct", "n"), [(1, 7), (4, 7), (302, 315), (4826, 4890)])
 def test_wilson_ends_solve_the_score_equation(correct, n):
     for end in wilson_interval(correct, n):
         assert abs(correct / n - end) == pytest.approx(Z95 * math.sqrt(end * (1 - end) / n))
 
 
-def test_wilson_is_asymmetric_towards_one_half_wider_for_a_larger_z_and_whole_without_examples():
+def test_wilson_is_asymmetric_and_touches_the_border_exactly():
     low, high = wilson_interval(6, 7)
     assert 6 / 7 - low > high - 6 / 7
     narrow, wide = wilson_interval(50, 97, z=1.0), wilson_interval(50, 97, z=2.0)
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
     assert wilson_interval(0, 0) == (0.0, 1.0)
-
-
-def test_wilson_touches_the_border_exactly_and_keeps_a_width():
     for n in range(1, 300):  # for some of them rounding would end at 1 ± 1e-16
         assert wilson_interval(n, n)[1] == 1.0
         assert wilson_interval(0, n)[0] == 0.0
@@ -52,41 +39,31 @@ def test_wilson_touches_the_border_exactly_and_keeps_a_width():
         assert wilson_interval(0, n)[1] > 0.0
 
 
-def test_n_and_interval_are_printed_and_kept_and_conditions_are_optional():
+def test_n_and_interval_are_printed_and_kept_where_there_are_examples():
     share, (low, high) = Proportion(correct=302, n=315), wilson_interval(302, 315)
     line = "95.9 % (n=315, 95 % interval 93.1–97.6{})"
     assert str(share) == share.describe() == line.format("")
     described = share.describe(protocol="v2-12", test_silence="noise")
     assert described == line.format(", protocol v2-12, test silence: noise")
     assert share.as_dict() == {"accuracy": 302 / 315, "n": 315, "low": low, "high": high}
-
-
-def test_without_examples_there_is_no_accuracy():
     empty = Proportion(correct=0, n=0)
     assert math.isnan(empty.value)
     assert str(empty).startswith("– %")
     assert empty.as_dict()["accuracy"] is None
+    for correct in (-1, 6):
+        with pytest.raises(ValueError, match=f"correct={correct} is not between 0 and n=5"):
+            Proportion(correct=correct, n=5)
 
 
-@pytest.mark.parametrize(("correct", "n"), [(-1, 5), (6, 5)])
-def test_impossible_counts_are_refused(correct, n):
-    with pytest.raises(ValueError, match=f"correct={correct} is not between 0 and n={n}"):
-        Proportion(correct=correct, n=n)
-
-
-def test_accuracy_counts_matches_and_confusion_has_true_rows_and_a_place_for_every_class():
-    assert accuracy(PREDICTIONS, LABELS) == Proportion(correct=4, n=6)
+def test_confusion_has_true_rows_and_a_place_for_every_class():
     expected = [[2, 0, 1], [1, 1, 0], [0, 0, 1]]
     assert confusion_matrix(PREDICTIONS, LABELS, 3).tolist() == expected
     matrix = confusion_matrix(PREDICTIONS, LABELS, 5)
     assert matrix.shape == (5, 5)
     assert matrix.sum() == 6
-
-
-@pytest.mark.parametrize(("predictions", "labels"), [([3], [0]), ([0], [3]), ([-1], [0])])
-def test_confusion_refuses_an_index_outside(predictions, labels):
-    with pytest.raises(ValueError, match="outside num_classes=3"):
-        confusion_matrix(torch.tensor(predictions), torch.tensor(labels), 3)
+    for predicted, label in ((3, 0), (0, 3), (-1, 0)):
+        with pytest.raises(ValueError, match="outside num_classes=3"):
+            confusion_matrix(torch.tensor([predicted]), torch.tensor([label]), 3)
 
 
 def test_recall_and_precision_of_each_class():
@@ -107,22 +84,6 @@ def by_definition(scores: list[float], truth: list[bool]) -> float:
         recall = sum(found) / sum(truth)
         total, before = total + (recall - before) * sum(found) / len(found), recall
     return total
-
-
-@pytest.mark.parametrize(
-    ("scores", "truth", "value"),
-    [
-        # by hand, and what scikit-learn 1.5's average_precision_score documents for the first
-        ([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], 5 / 6),
-        ([3, 2, 1], [0, 0, 1], 1 / 3),
-        ([2, 2, 1], [1, 0, 1], 1 / 2 * 1 / 2 + 1 / 2 * 2 / 3),
-        ([1, 1, 1, 1], [1, 0, 0, 0], 1 / 4),
-        ([5, 4, 3], [1, 1, 0], 1),
-    ],
-)
-def test_average_precision_by_hand(scores, truth, value):
-    found = average_precision(torch.tensor(scores).float(), torch.tensor(truth).bool())
-    assert found == pytest.approx(value, abs=1e-12)
 
 
 def test_average_precision_is_its_definition_whatever_the_order_of_equal_scores():

@@ -20,7 +20,7 @@ for line in sys.stdin:
 """
 
 
-def test_threads_give_results_in_the_order_of_the_items():
+def test_threads_keep_the_order_of_the_items_and_raise_the_first_failure():
     begun = threading.Barrier(3)
 
     def wait_for_all(item: int) -> int:
@@ -28,9 +28,6 @@ def test_threads_give_results_in_the_order_of_the_items():
         return -item
 
     assert thread_map(wait_for_all, [3, 1, 2], workers=3, title="", progress=False) == [-3, -1, -2]
-
-
-def test_the_first_failure_of_a_thread_is_raised_and_the_rest_is_dropped():
     done = []
 
     def fail(item: int) -> None:
@@ -62,7 +59,7 @@ def test_leaving_early_stops_what_has_begun_and_drops_what_has_not():
     assert len(begun) < 100
 
 
-def test_a_child_answers_in_json_until_it_ends(capfd):
+def test_a_child_answers_in_json_until_it_ends_or_is_closed(capfd):
     with JsonProcess([sys.executable, "-c", ECHO]) as child:
         child.send("ü")
         assert child.receive() == {"said": '"\\u00fc"'}
@@ -74,9 +71,6 @@ def test_a_child_answers_in_json_until_it_ends(capfd):
         assert child.process.wait() == 3
         child.send("to nobody")
     assert "not JSON" in capfd.readouterr().err
-
-
-def test_closing_ends_a_child_that_hangs():
     with JsonProcess([sys.executable, "-c", "while True: pass"]) as child:
         pass
     assert child.process.returncode is not None

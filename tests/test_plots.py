@@ -20,15 +20,12 @@ def texts(axes):
     return [text.get_text() for text in axes.texts]
 
 
-def test_importing_plots_leaves_pyplot_alone(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # an import of it would fail
-    runpy.run_path(plots.__file__)
-
-
-def test_settings_of_the_caller_are_kept():
+def test_neither_pyplot_nor_settings_of_the_caller_are_touched(monkeypatch):
     before = dict(mpl.rcParams)
     plots.confusion(MATRIX, LABELS)
     assert dict(mpl.rcParams) == before
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # an import of it would fail
+    runpy.run_path(plots.__file__)
 
 
 def test_saving_twice_gives_the_same_bytes_in_a_folder_that_is_made(tmp_path):
@@ -42,7 +39,7 @@ def test_saving_twice_gives_the_same_bytes_in_a_folder_that_is_made(tmp_path):
     assert b"Software" not in first.read_bytes()  # its version would change the bytes
 
 
-def test_confusion_prints_counts_and_shades_by_share_of_the_row():
+def test_confusion_prints_counts_and_shades_by_share_of_the_row_thinned_for_many_classes():
     axes = plots.confusion(MATRIX, LABELS, title="t").axes[0]
     assert sorted(texts(axes)) == ["1", "2", "4", "5"]
     shade = axes.images[0].get_array()
@@ -50,9 +47,6 @@ def test_confusion_prints_counts_and_shades_by_share_of_the_row():
     assert np.allclose(shade, [[500 / 7, 0, 200 / 7], [20, 80, 0], [0, 0, 0]])
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
     assert [label.get_text() for label in axes.get_yticklabels()] == list(LABELS)
-
-
-def test_confusion_of_many_classes_thins_the_names_and_drops_the_counts():
     size = 101
     axes = plots.confusion(torch.eye(size, dtype=torch.int64), [str(i) for i in range(size)]).axes[
         0
@@ -61,7 +55,7 @@ def test_confusion_of_many_classes_thins_the_names_and_drops_the_counts():
     assert [label.get_text() for label in axes.get_xticklabels()][:3] == ["0", "3", "6"]
 
 
-def test_recall_shows_every_class_that_has_examples_with_bars_to_the_ends_of_the_interval():
+def test_recall_shows_classes_that_have_examples_with_their_intervals_or_the_lowest_of_many():
     axes = plots.recall(per_class(MATRIX, LABELS), OVERALL).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["_silence_  (n=7)", "yes  (n=5)"]
@@ -69,9 +63,6 @@ def test_recall_shows_every_class_that_has_examples_with_bars_to_the_ends_of_the
     bar = axes.collections[0].get_paths()[0].vertices
     silence = Proportion(correct=5, n=7)
     assert np.allclose(np.asarray(bar)[:, 0], [100 * silence.low, 100 * silence.high])
-
-
-def test_recall_of_many_classes_shows_the_lowest():
     size = 50
     matrix = torch.eye(size, dtype=torch.int64) * 3
     matrix[47, 0] = 5
@@ -82,7 +73,7 @@ def test_recall_of_many_classes_shows_the_lowest():
     assert "40 classes of 50" in figure.get_suptitle()
 
 
-def test_spectrogram_axes_are_seconds_and_bands():
+def test_spectrogram_axes_are_seconds_and_bands_and_a_long_title_is_wrapped():
     figure, ((axes,),) = plots.new_figure()
     mel = torch.randn(53, 7)
     plots.draw_spectrogram(axes, mel, frames_per_second=50.0)
@@ -91,9 +82,6 @@ def test_spectrogram_axes_are_seconds_and_bands():
     assert axes.images[0].origin == "lower"  # bottom; column 0, the first frame, at the left
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("time (s)", "mel band")
     assert figure.axes == [axes]
-
-
-def test_a_long_title_is_wrapped():
     figure, _ = plots.new_figure(width=4.0, title="word " * 40)
     assert max(map(len, figure.get_suptitle().splitlines())) <= 52
 
@@ -112,7 +100,7 @@ def lines(axes):
     return {line.get_label(): np.asarray(line.get_xydata()).tolist() for line in axes.lines}
 
 
-def test_curves_show_loss_and_accuracy_against_steps():
+def test_curves_show_loss_and_accuracy_against_steps_and_keep_crops_apart():
     loss, accuracy = curves().axes
     assert lines(loss) == {
         "training, augmented": [[3, 2], [6, 1], [9, 0.5]],
@@ -124,9 +112,6 @@ def test_curves_show_loss_and_accuracy_against_steps():
     assert loss.get_ylabel() == "cross-entropy (nats)"
     assert accuracy.get_ylabel() == "accuracy (%)"
     assert loss.get_xlabel() == accuracy.get_xlabel() == "optimizer step"
-
-
-def test_curves_keep_crops_apart():
     _, accuracy = curves(crop_loss=1.0, crop_accuracy=0.7, crop_n=29).axes
     assert lines(accuracy)["validation, crops (n=29)"] == [[3, 70], [6, 70], [9, 70]]
 

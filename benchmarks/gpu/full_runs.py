@@ -37,8 +37,8 @@ from kws.data.protocols import get_protocol
 from kws.device import DEVICES, Device, choose_device
 from kws.errors import UsageError
 from kws.inference.evaluate import evaluate, load_split, write_evaluation
-from kws.inference.trained import load_model
 from kws.training.batches import Split
+from kws.training.checkpoint import load_model
 from kws.training.classification import classification_objective
 from kws.training.distributed import team_of_processes
 from kws.training.loop import begin, fit, training_steps

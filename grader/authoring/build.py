@@ -2,14 +2,14 @@
 
 A solution is a py:percent script, `solutions/02_attention.py`. Its code cells may carry tags:
 
-    export  its definitions are graded; only here may solution regions stand (see `markers`)
+    export  its definitions are graded; only these may contain solution regions (see `markers`)
     check   a visible check
     staff   dropped, whatever kind of cell it is
     written a question that a person marks, see `questions`; as code, a place for its figure
 
-All other text reaches the student as it is; headings of tasks get their points. The metadata of a
-notebook hold `kws.assignment`, those of a cell with a region `kws.task`, of one for a written
-answer `kws.written`; a cell's id is its assignment and its number, `02-attention-003`.
+All other text is kept; headings of tasks get their points. Metadata: `kws.assignment` of the
+notebook, `kws.task` and `kws.written` of cells. A cell's id is its assignment and number,
+`02-attention-003`.
 """
 
 import ast
@@ -19,13 +19,23 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from grader import ROOT
-from grader.authoring.markers import MarkerError, regions_of, strip_solutions
-from grader.authoring.percent import RawCell, read_percent
-from grader.authoring.questions import HEADING, PLACEHOLDER, divide_question
+from grader.adapters import ASSIGNMENTS
+from grader.authoring.markers import (
+    HEADING,
+    PLACEHOLDER,
+    MarkerError,
+    RawCell,
+    divide_question,
+    read_percent,
+    regions_of,
+    strip_solutions,
+)
+from grader.core.written import WrittenQuestion
 from kws.errors import UsageError, did_you_mean
 
 STEM = re.compile(r"(?P<number>\d\d)_[a-z0-9_]+")
@@ -49,7 +59,7 @@ def solution_scripts(root: Path = ROOT) -> list[Path]:
 
 
 def read_solution(solution: Path) -> list[SolutionCell]:
-    """The cells of a solution, staff's included. UsageError names file and line of a fault."""
+    """Read all cells of a solution, staff cells included; UsageError names file and line."""
     name = f"{solution.parent.name}/{solution.name}"
     stem = STEM.fullmatch(solution.stem)
     if not stem:
@@ -64,7 +74,6 @@ def read_solution(solution: Path) -> list[SolutionCell]:
 
 
 def _in_the_script(raw: RawCell) -> str:
-    """The text of a cell as it stands in the script: all but code is commented."""
     if raw.cell_type == "code":
         return raw.source
     return "\n".join(f"# {line}".rstrip() for line in raw.source.split("\n"))
@@ -104,7 +113,7 @@ def _parse(source: str, name: str, line: int, what: str = "this") -> None:
 
 
 def student_cells(solution: Path) -> list[SolutionCell]:
-    """The student's notebook, with answers still in it; a written question becomes two cells."""
+    """The cells of the notebook, answers included; a written question becomes two cells."""
     cells, asked = [], False
     for cell in read_solution(solution):
         if "staff" in cell.tags:
@@ -127,7 +136,7 @@ def student_cells(solution: Path) -> list[SolutionCell]:
 
 
 def points_of(solution: Path) -> Mapping[str, float]:
-    """What each task of an assignment of the course earns, as its checks say; elsewhere nothing."""
+    """Points of each task of an assignment of the course; empty for other solutions."""
     folder = f"a{solution.stem}"
     course = ROOT / "grader" / "course" / folder / "test_checks.py"
     if solution.parent != ROOT / "solutions" or not course.is_file():
@@ -141,8 +150,6 @@ def points_of(solution: Path) -> Mapping[str, float]:
 
 
 def build_notebook(solution: Path) -> str:
-    """The student's notebook, as JSON text."""
-
     def with_points(heading: re.Match[str]) -> str:
         earned = points.get(heading[1])
         return f"{heading[0]} ({earned:g} point{'s' * (earned != 1)})" if earned else heading[0]
@@ -183,9 +190,37 @@ def build_notebook(solution: Path) -> str:
         "nbformat": 4,
         "nbformat_minor": 5,
     }
-    import nbformat  # brings what takes seconds to import
+    import nbformat  # slow to import
 
     nbformat.validate(notebook)
     for table in cells:
         table["source"] = table["source"].splitlines(keepends=True)
     return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+@cache
+def written_questions(number: str, root: Path = ROOT) -> tuple[WrittenQuestion, ...]:
+    """The questions that a person marks, in order; UsageError for a duplicate."""
+    solution = root / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
+    given = frozenset(_given(cell) for cell in student_cells(solution))
+    found: dict[str, WrittenQuestion] = {}
+    for cell in read_solution(solution):
+        if "written" not in cell.tags or cell.kind != "markdown":
+            continue
+        where = f"{solution.parent.name}/{solution.name}:{cell.line}"
+        one = divide_question(cell.source, where)
+        if one.id in found or int(one.id.partition(".")[0]) != int(number):
+            raise UsageError(f"{where}: {one.id} is there twice, or of another assignment")
+        found[one.id] = WrittenQuestion(
+            id=one.id,
+            title=one.title,
+            points=one.points,
+            prompt=one.prompt,
+            answer=one.answer,
+            given=given,
+        )
+    return tuple(found.values())
+
+
+def _given(cell: SolutionCell) -> str:
+    return strip_solutions(cell.source).strip() if cell.kind == "code" else cell.source.strip()

@@ -1,22 +1,63 @@
-"""Our own answers, cut out of a solution: what stands in where a student's earlier task failed."""
+"""Our own answers: as running code, and as pieces that replace a student's failed task.
+
+They run in our process, whole or with edits; a student's code never does.
+"""
 
 import ast
-from collections.abc import Iterator
+import linecache
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS, Assignment
-from grader.authoring.build import read_solution
-from grader.authoring.written_questions import written_questions
+from grader.authoring.build import read_solution, written_questions
+from grader.authoring.markers import read_percent
 from grader.core.fingerprints import code_grams, text_grams
 from grader.submission.contents import Piece
 from kws.course.magics import statements_of
 from kws.course.may_run import names_of
 from kws.course.used_names import reachable
 from kws.errors import UsageError
+
+if TYPE_CHECKING:  # it imports torch, without which the command line starts
+    from kws.course.trial import Trial
+
+Results = list[tuple[str, Any]]  # (what, value), the last value an exception if one was raised
+
+
+def exported_cells(solution: Path, text: str | None = None) -> list[str]:
+    """The graded cells of a solution; `text` replaces the content of the file."""
+    text = solution.read_text(encoding="utf-8") if text is None else text
+    return [cell.source for cell in read_percent(text) if "export" in cell.tags]
+
+
+def load_answers(cells: Iterable[str], name: str) -> dict[str, Any]:
+    """Run these cells and return what they define; `name` is for tracebacks."""
+    names: dict[str, Any] = {"__name__": name}
+    for position, source in enumerate(cells):
+        where = f"<{name} {position}>"
+        linecache.cache[where] = (len(source), None, source.splitlines(keepends=True), where)
+        exec(compile(source, where, "exec", dont_inherit=True), names)
+    return names
+
+
+def try_trial(
+    trial: "Trial", answers: Mapping[str, Any], seed: int, *, hidden: bool = False
+) -> Results:
+    """Results of our answers in a trial; an exception is the last result."""
+    found: Results = []
+    try:
+        for what, value in trial.results(answers, seed=seed, hidden=hidden):
+            found.append((what, value))
+        return trial.measured(found, hidden=hidden)
+    except Exception as error:
+        kept = [] if trial.measure else found
+        return [*kept, ("an exception", error)]
+
 
 DOOR = "load_"  # how functions begin through which known weights get into a module
 

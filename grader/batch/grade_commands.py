@@ -1,20 +1,22 @@
-"""The commands `grade` and `regrade`, to be registered on the application of `python -m grader`."""
+"""The commands `grade`, `regrade` and `course`, and the summary of a batch."""
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from grader.batch.grade_class import Settings, check_wall, grade_class
+from grader.batch.grade_class import ClassResult, Settings, check_wall, grade_class
 from grader.batch.output import Store
 from grader.batch.regrade import as_csv, changes, table
-from grader.batch.remarks import read_deadline
-from grader.batch.summary import summary
+from grader.batch.remarks import GradedSubmission, read_deadline
 from grader.batch.workers import Workers
+from grader.core.outcomes import Reason, Report, Verdict
+from grader.core.text import one_line
 from grader.reports.course_rules import TEMPLATE, read_rules
+from grader.reports.scorecard import mean_in_words, verdicts_in_words
 from kws.errors import UsageError
 from kws.files import write_bytes
 
@@ -41,7 +43,6 @@ DIFF = typer.Option("--diff", help="List who changed, by how much, on which chec
 
 
 def make_workers(scheduler: str, workers: int | None, required: str | None) -> Workers:
-    """The workers that `--scheduler` names."""
     if workers is not None and workers < 1:
         raise UsageError(f"--workers {workers} grades nothing: give 1 or more")
     if scheduler == "local":
@@ -70,21 +71,7 @@ def grade(
 
     Stopped at any moment, the same command goes on where it was.
     """
-    check_wall(wall)
-    settings = Settings(
-        submissions=submissions,
-        out=out,
-        assignment=assignment,
-        roster=roster,
-        course=course,
-        columns=tuple(canvas_column or ()),
-        deadline=read_deadline(deadline) if deadline else None,
-        retrain=retrain,
-        wall=wall,
-        book=book,
-    )
-    batch = grade_class(settings, lambda: make_workers(scheduler, workers, require_isolation))
-    _print(summary(batch))
+    _print(summary(_run(locals())))
 
 
 def regrade(
@@ -103,29 +90,24 @@ def regrade(
     wall: Annotated[float | None, WALL] = None,
     book: Annotated[str | None, BOOK] = None,
 ) -> None:
-    """Grade a class again, after checks, secret seed or submissions changed; say what became of it.
+    """Grade a class again, after checks, secret seed or submissions changed; list the changes.
 
-    What nothing has changed for is kept as it is. OUT/changes.csv holds every check that changed.
+    Unaffected results are kept. OUT/changes.csv lists every check that changed.
     """
-    check_wall(wall)
-    settings = Settings(
-        submissions=submissions,
-        out=out,
-        assignment=assignment,
-        roster=roster,
-        course=course,
-        columns=tuple(canvas_column or ()),
-        deadline=read_deadline(deadline) if deadline else None,
-        retrain=retrain,
-        wall=wall,
-        book=book,
-        again=True,
-    )
-    batch = grade_class(settings, lambda: make_workers(scheduler, workers, require_isolation))
+    batch = _run({**locals(), "again": True})
     found = changes(batch)
     write_bytes(out / "changes.csv", as_csv(found))
     Store(out).forget()
     _print([*summary(batch), *table(found, every_check=diff)])
+
+
+def _run(given: dict[str, Any]) -> ClassResult:
+    options = {name: value for name, value in given.items() if name in Settings.__annotations__}
+    check_wall(given["wall"])
+    options["columns"] = tuple(given["canvas_column"] or ())
+    options["deadline"] = read_deadline(given["deadline"]) if given["deadline"] else None
+    workers = (given["scheduler"], given["workers"], given["require_isolation"])
+    return grade_class(Settings(**options), lambda: make_workers(*workers))
 
 
 def course(path: Annotated[Path, typer.Argument(help="The file.")] = Path("course.toml")) -> None:
@@ -140,15 +122,64 @@ def course(path: Annotated[Path, typer.Argument(help="The file.")] = Path("cours
 
 
 def _print(lines: Sequence[str]) -> None:
-    """Print, with a question mark for what this terminal cannot encode."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     for line in lines:
         print(line)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
-    app.command()(grade)
-    app.command()(regrade)
-    app.command()(course)
+MOST = 40  # lines of one kind; the gradebook has all of them
+
+
+def summary(batch: ClassResult) -> list[str]:
+    lines = list(_counts(batch))
+    tier = f"isolation: {batch.info.tier}, secret seed: {batch.info.seed_id}"
+    lines += [tier, *(f"  without: {weakness}" for weakness in batch.info.weaknesses)]
+    waiting = [one for one in batch.graded if one.report.verdict is Verdict.PERSON]
+    lines += _listed("need a person", [_waiting(one) for one in waiting])
+    unmarked = [c for one in batch.whole for c in one.checks if c.reason is Reason.UNMARKED]
+    if unmarked:
+        lines.append(f"written answers to mark: {len(unmarked)} (python -m grader written)")
+    unread = [
+        f"{submission.student} ({submission.entry.source}): {why}"
+        for submission, why in batch.unread
+    ]
+    lines += _listed("not graded", unread)
+    noted = [f"{student} {n}: {'; '.join(words)}" for (student, n), words in batch.remarks.items()]
+    lines += _listed("remarks", sorted(noted))
+    broken = [f"{student}: {why}" for student, why in sorted(batch.pageless.items())]
+    lines += _listed("pages that could not be made", broken)
+    lines += _listed("handed in nothing", [f"{s.id} {s.name}".strip() for s in batch.missing])
+    lines += _listed("no submission", list(batch.ignored))
+    if batch.leftover:
+        lines += _listed("reports of earlier runs, in the tables too", list(batch.leftover))
+    lines += batch.notes
+    lines += [f"written: {path}" for path in batch.files]
+    return [one_line(line) for line in lines]
+
+
+def _counts(batch: ClassResult) -> Iterator[str]:
+    groups: dict[str, list[Report]] = {}
+    for report in batch.whole:
+        groups.setdefault(report.assignment, []).append(report)
+    for number, group in sorted(groups.items()):
+        kept = sum(one.kept for one in batch.graded if one.report.assignment == number)
+        before = f"; {kept} kept from before" if kept else ""
+        yield (
+            f"{number} {group[0].title}: {verdicts_in_words(group)}{before}; {mean_in_words(group)}"
+        )
+    if not groups:
+        yield "no submission was graded"
+
+
+def _waiting(one: GradedSubmission) -> str:
+    checks = [check for check in one.report.checks if check.earned is None]
+    names = checks[0].id if len(checks) == 1 else f"{len(checks)} checks"
+    return f"{one.submission.student} {one.report.assignment}: {names}: {checks[0].message}"
+
+
+def _listed(title: str, lines: Sequence[str]) -> list[str]:
+    if not lines:
+        return []
+    more = [f"  … and {len(lines) - MOST} more"] if len(lines) > MOST else []
+    return [f"{title}:", *(f"  {line}" for line in lines[:MOST]), *more]

@@ -6,7 +6,7 @@ Job       {"student", "files": [[name, path], …], "assignment": "02" or null, 
 Answer    {"graded": [{"assignment", "digest", "work": see `work_of`, "report": text or null where
            `have` is current, "written": {question: answer}}, …],
            "seconds"} or {"fault": words}
-With "open": true nothing is read: the report on "assignment" has every check, with open points.
+With "open": true nothing is read: all checks of "assignment" are open.
 """
 
 import ast
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.written_questions import written_questions
+from grader.authoring.build import written_questions
 from grader.core.fingerprints import Gram, code_grams, text_grams, winnow
 from grader.core.outcomes import Report
 from grader.core.seed import Seed
@@ -26,9 +26,9 @@ from grader.grading.in_process import grade_one
 from grader.sandbox import Sandbox
 from grader.submission import read_submissions
 from grader.submission.contents import Submission
-from grader.submission.outputs import MAX_NOTEBOOK
+from grader.submission.ipynb import MAX_NOTEBOOK
 from grader.submission.written_cells import find_answers
-from kws.course.todos import is_todo
+from kws.course.rivals import is_todo, statements_in
 
 PART = 1 << 20  # bytes copied at a time
 
@@ -36,7 +36,7 @@ PART = 1 << 20  # bytes copied at a time
 def grade_job(
     job: Mapping[str, Any], sandbox: Sandbox, seed: Seed, folder: Path
 ) -> list[dict[str, Any]]:
-    """A row for each assignment that the job's files answer; those that are current are not run."""
+    """A row per assignment in the files of the job; current reports are reused."""
     found = [Submission(assignment=job["assignment"] or "", pieces=(), digest="")]
     if not job.get("open"):
         found = read_submissions(staged(job["files"], folder), job["assignment"])
@@ -108,7 +108,7 @@ def work_of(submission: Submission, written: Mapping[str, WrittenAnswer]) -> dic
         pieces = [piece for piece in submission.pieces if set(piece.names) & set(task.names)]
         source = "\n\n".join(piece.source for piece in pieces)
         try:
-            if any(map(is_todo, ast.walk(ast.parse(source)))):
+            if any(map(is_todo, statements_in(ast.parse(source)))):
                 continue
             found[task.id] = _work(source, code_grams(source))
         except (SyntaxError, ValueError, RecursionError, MemoryError):

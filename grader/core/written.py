@@ -1,8 +1,7 @@
-"""Written answers: what is asked, what was written, what it earned; and how a report shows them.
+"""Written answers: question, answer, mark, and the check that a report shows.
 
-A person marks them. Until then a report has them as open checks: neither earned nor lost. Marks lie
-beside the reports, never in them, so that grading again keeps them; a mark belongs to one text, and
-an answer that was changed after it was marked is open again.
+Until a person marks them they are open checks: neither earned nor lost. Marks are stored beside the
+reports, so grading again keeps them; an answer changed after it was marked is open again.
 """
 
 import hashlib
@@ -16,22 +15,17 @@ from grader.core.outcomes import CheckResult, Reason, Report
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenQuestion:
-    """A question that is answered in words, or with a figure."""
-
     id: str  # assignment and letter, "3.A"
     title: str
     points: float
     prompt: str  # the text of its cell, heading included, in Markdown
     answer: str  # ours, and what earns points; for the staff
-    # sources of the notebook's cells: what follows the question and is none of these is the
-    # student's
+    # sources of the notebook's cells: other cells after the question are the student's
     given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenAnswer:
-    """What a student wrote."""
-
     text: str = ""  # Markdown
     # "data:" addresses of PNG, JPEG, GIF or WebP, in the order of the cells
     images: tuple[str, ...] = ()
@@ -67,7 +61,7 @@ class WrittenAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """What a person gave for one answer; `digest` is the answer's, "" for whatever there is."""
+    """A mark for one answer; `digest` is that of the answer, "" for any answer."""
 
     points: float
     comment: str = ""
@@ -80,7 +74,7 @@ def with_written(
     answers: Mapping[str, WrittenAnswer],
     marks: Mapping[str, Mark],
 ) -> Report:
-    """The report with a check for each question; a question without an answer was not read."""
+    """The report with a check per question; a missing answer counts as not read."""
     written = [_marked(each, answers.get(each.id), marks.get(each.id)) for each in questions]
     return replace(report, checks=(*report.checks, *written))
 
@@ -96,7 +90,7 @@ def _marked(
     elif mark is not None:
         message = "changed after it was marked: a person reads it again"
     elif answer is not None and not answer.found:
-        message = "no cell of this question was found: a person looks for it"
+        message = "no cell of this question was found: a person will search for it"
     elif answer is not None and answer.blank:
         earned, reason, message = 0.0, Reason.NOT_STARTED, "nothing is written here"
     return CheckResult(

@@ -1,7 +1,8 @@
-"""Writes what the notebook's checks compare with: our results, and those of every known mistake.
+"""Write the reference results of the visible checks: ours, and those of every known mistake.
 
-kws/course/aNN_slug/goldens.json follows from the solution, the planted mistakes and the contract:
-the release writes it, and `--check` names a stale one. It holds numbers and questions, no code.
+kws/course/aNN_slug/goldens.json is generated from the solution, the planted mistakes and the
+contract by `grader release`; `--check` reports a stale one. It contains numbers and questions, no
+code.
 """
 
 import json
@@ -14,13 +15,14 @@ import torch
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.answers import Results, exported_cells, load_answers, try_trial
 from grader.authoring.build import solution_scripts
+from grader.authoring.reference import Results, exported_cells, load_answers, try_trial
+from grader.course.by_hand import compare_by_hand
 from grader.course.mistakes.mistake import Mistake
 from grader.course.mistakes.planted import edited, planted, solution
 from grader.course.trials import mistaken_answers, our_answers
 from kws.course.compare import COUNTED, Record
-from kws.course.folders import COURSE
+from kws.course.folders import COURSE, task_of
 from kws.course.goldens import FILE, raised
 from kws.course.trial import ATOL, PUBLIC_SEED, RTOL, Trial, all_trials
 from kws.errors import UsageError
@@ -36,7 +38,7 @@ def golden_path(number: str) -> Path:
 
 
 def write_goldens(*, check: bool = False, only: str | None = None) -> list[str]:
-    """Write the stale files, all or `only` one; with `check` name them only."""
+    """Write the stale files, all or `only` one; with `check` only name them."""
     refuse_incomplete()
     stale = []
     for number in [only] if only else ASSIGNMENTS:
@@ -68,7 +70,7 @@ def refuse_incomplete(root: Path = ROOT) -> None:
 
 
 def golden_text(number: str) -> str:
-    """Its content, as it should be now; UsageError for a mistake that changes no result."""
+    """The expected content; UsageError for a mistake that changes no result."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums of several threads differ in their last digits
     try:
@@ -85,7 +87,7 @@ def is_current(text: str, wanted: str) -> bool:
 
 
 def _is_close(a: Any, b: Any, rtol: float) -> bool:
-    """Of two files of records, key order too; an answer is asked more kindly, in `compare`."""
+    """Compare two files of records, key order included; stricter than `compare`."""
     if isinstance(a, dict) and isinstance(b, dict):
         if a.get("kind") == "integer":
             rtol = 10.0 ** (1 - COUNTED)
@@ -102,34 +104,36 @@ def _is_close(a: Any, b: Any, rtol: float) -> bool:
 
 
 def _tables(number: str) -> dict[str, dict[str, Any]]:
-    reference = our_answers(number)
-    trials = all_trials(number)
+    reference, trials = our_answers(number), all_trials(number)
     expected = {trial.id: _expected(trial, reference) for trial in trials}
+    for check, results in compare_by_hand(number, reference).items():
+        if results and not isinstance(results[-1][1], BaseException):
+            expected[check] = [(what, Record.of(value)) for what, value in results]
     tables: dict[str, dict[str, Any]] = {
-        trial.id: {
-            "after": ASSIGNMENTS[number].task(trial.task).after,
-            "forbidden": ASSIGNMENTS[number].task(trial.task).forbidden,
-            "expected": [[what, record.to_json()] for what, record in expected[trial.id]],
+        check: {
+            "after": ASSIGNMENTS[number].task(task_of(check)).after,
+            "forbidden": ASSIGNMENTS[number].task(task_of(check)).forbidden,
+            "expected": [[what, record.to_json()] for what, record in records],
             "mistakes": [],
         }
-        for trial in trials
+        for check, records in expected.items()
     }
     for position, mistake in enumerate(planted(number).mistakes):
         answers = mistaken_answers(number, position)
         own = [trial for trial in trials if trial.task == mistake.task]
-        seen = False
-        for trial in own:
-            differing = _differing(trial, expected[trial.id], answers)
-            if differing:
-                seen = True
-                tables[trial.id]["mistakes"].append(
-                    {"question": mistake.question, "results": differing}
-                )
-        if own and not seen:
+        found = {trial.id: _differing(trial, expected[trial.id], answers) for trial in own}
+        if own and not any(found.values()):
             raise UsageError(
                 f"{mistake.task}, {mistake.name!r}: no result of the task differs from ours: "
                 f"add an input to kws/course that shows it"
             )
+        for check, results in compare_by_hand(number, answers, mistake.task).items():
+            if check in expected:
+                found[check] = _otherwise(results, expected[check], RTOL, ATOL)
+        for check, differing in found.items():
+            if differing:
+                row = {"question": mistake.question, "results": differing}
+                tables[check]["mistakes"].append(row)
     return tables
 
 
@@ -156,19 +160,23 @@ def _expected(trial: Trial, reference: Mapping[str, Any]) -> list[tuple[str, Rec
 def _differing(
     trial: Trial, expected: list[tuple[str, Record]], answers: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Position -> record of what these answers give otherwise."""
-    results: Results = try_trial(trial, answers, PUBLIC_SEED)
+    results = try_trial(trial, answers, PUBLIC_SEED)
+    return _otherwise(results, expected, trial.rtol, trial.atol)
+
+
+def _otherwise(
+    results: Results, expected: list[tuple[str, Record]], rtol: float, atol: float
+) -> dict[str, Any]:
     differing = {}
     for position, (_, value) in enumerate(results):
         if isinstance(value, BaseException):
             differing[str(position)] = raised(value).to_json()
-        elif not expected[position][1].agrees(value, trial.rtol, trial.atol):
+        elif not expected[position][1].agrees(value, rtol, atol):
             differing[str(position)] = Record.of(value).to_json()
     return differing
 
 
 def _lines(table: Mapping[str, Any]) -> str:
-    """JSON with a line for each result and each mistake, so that a difference is readable."""
     parts = []
     for key, rows in table.items():
         inner = ",\n    ".join(json.dumps(row, ensure_ascii=False) for row in rows)

@@ -1,4 +1,4 @@
-"""The commands `release` and `new`, to be registered on the application of `python -m grader`."""
+"""The commands `release` and `new` of `python -m grader`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +31,7 @@ def release(
     from grader.course.goldens import write_goldens
 
     if through is not None and zip_path is None:
-        raise UsageError("--through says how far a kit goes: give --zip OUT as well")
+        raise UsageError("--through limits the kit: give --zip OUT as well")
     if check and zip_path is not None:
         raise UsageError("--check writes nothing: leave out --zip or --check")
     if assignment is not None and zip_path is not None:
@@ -80,8 +80,3 @@ def new(
     print(f"python -m grader release --assignment {number}")
     print(f"python -m grader selftest --assignment {number}")
     print(f"python -m grader mutants {number}")
-
-
-def register(app: typer.Typer) -> None:
-    app.command()(release)
-    app.command()(new)

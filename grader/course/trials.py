@@ -1,10 +1,10 @@
-"""A trial of a task's contract as a hidden check: the student's answers beside ours.
+"""A trial of a task's contract as a hidden check.
 
     test_attend_values = check_trial(attention.attend_values, points=3)
 
 The trial runs in the student's process, with sizes and a seed that the notebook does not have; only
-its results come back. What is expected is what our answers give here, and the question that goes
-with a wrong result is that of the planted mistake which has the same one.
+its results come back. They are compared with those of our answers; a wrong result gets the question
+of the planted mistake with the same result.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from grader.authoring.answers import Results, exported_cells, load_answers, try_trial
+from grader.authoring.reference import Results, exported_cells, load_answers, try_trial
 from grader.core.made_once import MadeOnce
 from grader.core.seed import Seed
 from grader.course.mistakes.planted import mistaken, planted, solution
@@ -36,8 +36,6 @@ def hidden_seed(trial: Trial, secret: Seed) -> int:
 
 
 def check_trial(trial: Trial, *, points: float) -> Callable:
-    """The trial as a test function, with the marker of a check."""
-
     def test(run_trial: Callable, secret: Seed) -> None:
         seed = hidden_seed(trial, secret)
         run_trial(trial.id, seed, lambda results: expect_as_ours(trial, results, seed))
@@ -48,14 +46,14 @@ def check_trial(trial: Trial, *, points: float) -> Callable:
 
 
 def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
-    """Fail where a result is not what our answers give for the same inputs."""
+    """Fail where a result differs from that of our answers for the same inputs."""
     expected = expected_results(trial, seed)
     _raise_ours(expected)
     for what, value in results:
         most = ENOUGH
         if size_of_value(value, most) > most:
             most = max(most, WIDE * _our_size(trial, seed))
-        if size_of_value(value, most) > most:  # or comparing would take minutes, which nobody sees
+        if size_of_value(value, most) > most:  # or comparing would take minutes
             raise Failure(f"{what} is far larger than what is asked for")
     try:
         _compare(trial, results, expected, seed)
@@ -83,7 +81,6 @@ def _compare(trial: Trial, results: Results, expected: Results, seed: int) -> No
 
 
 def _fingerprint(trial: Trial, expected: Results, measured: Results) -> dict[str, Any]:
-    """Position -> record of each result that is not the expected one, the first few of them."""
     pairs = zip(expected, measured, strict=False)
     wrong = [
         (str(position), Record.of(value).to_json())
@@ -123,13 +120,12 @@ def _expected(trial_id: str, seed: int) -> Results:
 
 @cache
 def _our_size(trial: Trial, seed: int) -> int:
-    """How many numbers our results have, before anything is measured."""
     results = trial.results(our_answers(trial.number), seed=seed, hidden=True)
     return sum(size_of_value(value) for _, value in results)
 
 
 def size_of_value(value: Any, most: float = math.inf) -> int:
-    """Numbers, or letters, in a value and all that it holds; counting stops beyond `most`.
+    """Count the numbers and letters nested in a value; stop beyond `most`.
 
     >>> size_of_value([[0.5, 2], "ab", {"a": 1.0}])
     8

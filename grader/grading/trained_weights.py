@@ -1,7 +1,7 @@
-"""The trained weights as handed in: bytes in, tensors in a model or a reason out.
+"""Load submitted weights into a model, or stop with a reason.
 
-safetensors holds numbers only, so reading it runs nothing. What it may hold is bounded here all
-the same: the kinds of number that a model has, no NaN and no infinity.
+Reading safetensors runs no code. Only dtypes of the course's models are accepted, no NaN and no
+infinity.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from grader.core.outcomes import Reason, Stopped
 from grader.sandbox import RemoteModule, wire
 
 MOST, LONGEST = 5_000, 500  # tensors in it, letters of a name
-LONG = 80  # letters of a name that is told
+LONG = 80  # characters of a name in a message
 KINDS = (
     torch.float32,
     torch.float64,
@@ -30,7 +30,7 @@ WRAPPED = ("_orig_mod.", "module.")  # how torch.compile and DistributedDataPara
 
 
 def read_weights(data: bytes | None, file: str = "model.safetensors") -> dict[str, Tensor]:
-    """The state dict in `data`, called `file` in the notebook; `Stopped` where there is none."""
+    """Read the state dict from the bytes of `file`; `Stopped` if it is missing or invalid."""
     if data is None:
         raise Stopped(
             Reason.MISSING,
@@ -48,12 +48,12 @@ def read_weights(data: bytes | None, file: str = "model.safetensors") -> dict[st
             "save it again with safetensors.torch.save_file(model.state_dict(), …)",
         ) from None
     if not found:
-        raise Stopped(Reason.ERROR, f"{file} holds no tensor", "was an empty model saved?")
+        raise Stopped(Reason.ERROR, f"{file} contains no tensors", "was an empty model saved?")
     if len(found) > MOST or max(map(len, found)) > LONGEST:
         raise Stopped(
             Reason.ERROR,
-            f"{file} holds {len(found):,} tensors, or names of endless length: no model of this "
-            "course has such a state",
+            f"{file} contains {len(found):,} tensors, or very long names: it is not the state_dict "
+            "of a model of this course",
             "save it again with safetensors.torch.save_file(model.state_dict(), …)",
         )
     for name, tensor in sorted(found.items()):
@@ -63,14 +63,14 @@ def read_weights(data: bytes | None, file: str = "model.safetensors") -> dict[st
         if not torch.isfinite(tensor).all():
             raise Stopped(
                 Reason.WRONG,
-                f"{name} in {file} holds NaN or an infinite number",
+                f"{name} in {file} contains NaN or infinity",
                 "did the loss become NaN while training?",
             )
     return {name: found[name] for name in sorted(found)}
 
 
 def load_weights(model: RemoteModule, weights: Mapping[str, Tensor]) -> RemoteModule:
-    """The model, with these weights; `Stopped`, with what does not fit, where they do not."""
+    """Load these weights into the model; `Stopped` if they do not fit."""
     try:
         model.load_state_dict(weights)
     except Stopped as stopped:
@@ -94,7 +94,6 @@ def unwrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _misfit(
     kind: str, shapes: Mapping[str, tuple[int, ...]], weights: Mapping[str, Tensor]
 ) -> Stopped | None:
-    """What torch says of weights that are not the model's, in few words."""
     misfits = []
     if missing := sorted(set(shapes) - set(weights)):
         misfits.append(f"{_few(missing)} is not there")

@@ -1,4 +1,4 @@
-"""Verdict outside, values across: student code runs in confined processes, its values come back.
+"""Run student code in confined processes that return values; the evaluator compares them.
 
     with Sandbox() as sandbox, sandbox.session() as session, session.check(code) as student:
         scores = student.attend(q, k, v)
@@ -8,10 +8,9 @@ loaded; the server forks a *session* per submission; the session forks a *check*
 Only the last one runs student code.
 """
 
-from grader.sandbox.forms import Seen
 from grader.sandbox.gpu import Gpu, read_gpu
 from grader.sandbox.program import Code
-from grader.sandbox.remote import RemoteModule, RemoteStudent
+from grader.sandbox.remote import RemoteModule, RemoteStudent, Seen
 from grader.sandbox.sandbox import Sandbox, Session
 from grader.sandbox.tier import Limits, Tier
 from grader.sandbox.wire import Opaque

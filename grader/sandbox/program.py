@@ -1,4 +1,4 @@
-"""What a check process is to load: a student's pieces, ours where theirs failed, and the rules."""
+"""The code that a check process loads: a student's pieces, our replacements, and the rules."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -13,21 +13,17 @@ from grader.submission.contents import Piece
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """A submission's code as one check runs it."""
-
     pieces: tuple[Piece, ...]  # the student's, in source order
-    # ours, loaded after the student's imports: they replace the student's definitions of the same
-    # names
+    # ours, loaded after the student's imports: they replace definitions of the same names
     references: tuple[Piece, ...] = ()
     # dotted names (`torch.nn.MultiheadAttention`) that may not be used
     forbidden: tuple[str, ...] = ()
     seed: int = 0  # of torch, numpy and random, set before every call
-    # whether Python's own events are watched (`audit`). Tests of the walls outside of Python do
-    # without
+    # use the hook of `audit`; off in tests of the isolation outside Python
     audited: bool = True
 
     def to_bytes(self) -> Tensor:
-        """As one tensor: a frame takes it whole, and would look at each of a thousand texts."""
+        """The code as one tensor: `wire` would process a thousand texts one by one."""
         plain = {**vars(self), "pieces": _rows(self.pieces), "references": _rows(self.references)}
         return torch.frombuffer(bytearray(json.dumps(plain).encode()), dtype=torch.uint8)
 

@@ -1,21 +1,68 @@
-"""What a hidden check holds: a student's functions and modules, which run in another process.
+"""Proxies of a student's functions and modules, which run in another process.
 
 `student.attend(q, k, v)` runs there and its value comes back; a module stays there and comes back
-as a `RemoteModule`. Every call may raise `Stopped`.
+as a `RemoteModule`. Every call may raise `Stopped`. A student may forge the answers of our code in
+the check process, so the `read_…` here are strict: TypeError, ValueError, KeyError or
+AttributeError ends the check as tampered with.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from grader.sandbox import forms, wire
+from grader.sandbox import wire
 from grader.sandbox.connection import Connection, tampered
 from grader.sandbox.student_errors import MOST_KIND, shown_words
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A call of a model: output, self-attentions, and those with the weights of an earlier one."""
+
+    output: Any
+    attentions: int
+    repeated: int
+
+
+def exactly(kind: type) -> Callable[[Any], Any]:
+    """A reader that accepts only values of exactly this type."""
+
+    def build(value: Any) -> Any:
+        if type(value) is not kind:
+            raise TypeError
+        return value
+
+    return build
+
+
+_text, _whole = exactly(str), exactly(int)
+
+
+def read_results(value: Any) -> list[tuple[str, Any]]:
+    return [(_text(what), result) for what, result in value]
+
+
+def _tensor(value: Any) -> Tensor:
+    return exactly(Tensor)(value)
+
+
+def read_state(table: Any) -> dict[str, Tensor]:
+    return {_text(name): _tensor(value) for name, value in table.items()}
+
+
+def read_seen(value: Any) -> Seen:
+    output, *counts = value
+    return Seen(output, *map(_whole, counts))
+
+
+def read_losses(losses: Any) -> tuple[float, ...]:
+    return tuple(map(exactly(float), losses))
+
+
 class _Remote:
-    """Asks over a connection; modules come back as numbers, which become objects here."""
+    """Sends requests; module numbers in the answers become objects."""
 
     def __init__(self, connection: Connection):
         self._connection = connection
@@ -24,7 +71,7 @@ class _Remote:
         return self._here(self._connection.ask(what, _there, **request))
 
     def _read(self, what: str, build: Callable[[Any], Any], **request: Any) -> Any:
-        """An answer that our own code in the worker has given a form: tampered with if another."""
+        """Read an answer of our code in the worker; an invalid one is tampered with."""
         answer = self._ask(what, **request)
         try:
             return build(answer)
@@ -44,8 +91,6 @@ class _Remote:
 
 
 class RemoteStudent(_Remote):
-    """A student's definitions, in a process that has a GPU or not."""
-
     def __init__(self, connection: Connection, *, has_gpu: bool = False):
         super().__init__(connection)
         self.has_gpu = has_gpu
@@ -70,7 +115,7 @@ class RemoteStudent(_Remote):
 
     def trial(self, trial_id: str, seed: int) -> list[tuple[str, Any]]:
         """Results of a trial of `kws.course` with the hidden sizes: (what, value)."""
-        return self._read(trial_id, forms.read_results, op="trial", name=trial_id, seed=seed)
+        return self._read(trial_id, read_results, op="trial", name=trial_id, seed=seed)
 
 
 class RemoteModule(_Remote):
@@ -96,14 +141,14 @@ class RemoteModule(_Remote):
         return self.train(False)
 
     def state_dict(self) -> dict[str, Tensor]:
-        return self._form("state_dict", forms.read_state)
+        return self._form("state_dict", read_state)
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         self._op("load_state_dict", (dict(state),))
 
-    def observe(self, *args: Any, flat: int | None = None) -> forms.Seen:
-        """Call it once, and tell what ran; with the attention number `flat` made even."""
-        return self._form("observe", forms.read_seen, args, {"flat": flat})
+    def observe(self, *args: Any, flat: int | None = None) -> Seen:
+        """Call it once and report what ran; with the attention number `flat` made even."""
+        return self._form("observe", read_seen, args, {"flat": flat})
 
     def fit(
         self,
@@ -119,7 +164,7 @@ class RemoteModule(_Remote):
         """Train on (inputs …, target) in turn, ending on the CPU; losses, up to one not finite."""
         options = {"steps": steps, "lr": lr, "loss": loss, "optimizer": optimizer, "seed": seed}
         options["device"] = device
-        losses = self._form("fit", forms.read_losses, (batches,), options)
+        losses = self._form("fit", read_losses, (batches,), options)
         return losses[:steps]
 
     def _op(self, op: str, args: Any = (), kwargs: Any = None) -> Any:

@@ -1,8 +1,8 @@
 """The statements of a cell, also of one that Python cannot parse as it stands.
 
-What Jupyter accepts beyond Python is read as `kws check` reads it (`kws.student.cells`); characters
-that only look like Python's are repaired (`mends`); what nobody accepts is cut out statement by
-statement, so that one slip costs one definition.
+Jupyter's extensions are read as `kws check` does (`kws.student.cells`); typographic characters of
+PDFs and word processors are replaced, except in strings and comments; invalid code is removed
+statement by statement, so that one slip costs one definition.
 """
 
 import ast
@@ -13,9 +13,52 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from grader.submission.decoding import short
-from grader.submission.mends import REPAIRED, repair_characters
+from grader.core.text import short
 from kws.course.magics import Statement, as_python, statements_of
+
+INVISIBLE = dict.fromkeys(map(ord, "\u00a0\u2007\u202f\u3000"), " ") | dict.fromkeys(
+    map(ord, "\u200b\u200c\u200d\u2060\ufeff"), ""
+)
+DOUBLE, SINGLE = "\u201c\u201d\u201e", "\u2018\u2019\u201a"  # as word processors write them
+QUOTES = dict.fromkeys(map(ord, DOUBLE), '"') | dict.fromkeys(map(ord, SINGLE), "'")
+SIGNS = {
+    **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212"), "-"),  # hyphens, a dash, a minus
+    **dict.fromkeys(map(ord, "\u00d7\u2217"), "*"),
+    **{0x00F7: "/", 0x2026: "..."},
+}
+TABLE = {**INVISIBLE, **QUOTES, **SIGNS}
+TOKEN = re.compile(  # from any place on, each kind fails once a line at most: time stays linear
+    r"\\."
+    r"|#[^\n]*"
+    r'|"""(?:\\[\s\S]|[^\\])*?"""'
+    r"|'''(?:\\[\s\S]|[^\\])*?'''"
+    r'|"(?:\\[\s\S]|[^"\\\n])*"'
+    r"|'(?:\\[\s\S]|[^'\\\n])*'"
+    rf"|[{DOUBLE}]{{3}}(?P<long>[\s\S]*?)[{DOUBLE}]{{3}}"
+    rf"|[{DOUBLE}](?P<double>[^{DOUBLE}\n]*)[{DOUBLE}]"
+    rf"|(?<!\w)[{SINGLE}](?P<single>[^\n]{{0,200}}?)[{SINGLE}](?!\w)"
+    rf"|(?P<sign>[{''.join(map(chr, TABLE))}])"
+)
+REPAIRED = "characters that resemble Python's (curly quotes, long dashes) were replaced"
+
+
+def repair_characters(source: str) -> str:
+    """The source with Python's own quotes, signs and spaces, of as many lines as before."""
+
+    def replace(match: re.Match[str]) -> str:
+        kind = match.lastgroup
+        if kind == "sign":
+            return match[0].translate(TABLE)
+        if kind == "long":
+            return f'"""{match["long"]}"""'
+        if kind is None:
+            return match[0]
+        inside = match[kind]
+        quote = '"' if (kind == "double" and '"' not in inside) or "'" in inside else "'"
+        return quote + inside + quote
+
+    return TOKEN.sub(replace, source)
+
 
 MAX_CODE = 300_000  # characters of one cell
 MAX_LINE = 20_000
@@ -52,19 +95,18 @@ class ParsedCell:
 
 @dataclass(kw_only=True)
 class Effort:
-    """How many characters may still be parsed, of all that was handed in together."""
+    """How many characters of the whole submission may still be parsed."""
 
     left: int = MAX_PARSED
 
 
 def parse(source: str, effort: Effort) -> ast.Module | None:
-    """The tree of `source`, or None, also when all effort is spent. Never raises, never warns."""
+    """The tree of `source`, or None, also when the effort is used up. Never raises or warns."""
     tree = _parse(source, effort)
     return tree if isinstance(tree, ast.Module) else None
 
 
 def _parse(source: str, effort: Effort) -> ast.Module | SyntaxError | None:
-    """The tree of `source`, or what is wrong with it, as far as Python says so."""
     if effort.left < 0 or _is_too_much(source):
         return None
     effort.left -= len(source) + A_CALL
@@ -84,7 +126,7 @@ def _is_too_much(source: str) -> bool:
 
 
 def _depth(source: str) -> int:
-    """How many brackets are open at once, at most; those in strings count too."""
+    """The maximal depth of brackets, those in strings included."""
     depth = most = 0
     for sign in re.findall(r"[()\[\]{}]", source):
         depth = depth + 1 if sign in "([{" else max(depth - 1, 0)
@@ -115,7 +157,7 @@ def read_code(source: str, effort: Effort) -> ParsedCell:
 
 
 def _code(statements: Iterable[Statement], note: str = "", jupyter: bool = False) -> ParsedCell:
-    """The statements without those that are nested too deep to be looked through."""
+    """The statements without those that are nested too deep to be analyzed."""
     kept, notes = [], [note] if note else []
     for each in statements:
         if _is_deep(each):

@@ -1,15 +1,15 @@
-"""Which trained weights belong to a notebook: of those handed in, and of those beside it."""
+"""Match trained weights to a notebook, among submitted files and those beside it."""
 
 import re
 from pathlib import Path, PurePosixPath
 
 from grader.adapters import ASSIGNMENTS, Assignment
+from grader.core.text import listed, short
 from grader.submission.archive import PICKLED, WEIGHTS, Collected, File
-from grader.submission.decoding import listed, short
 
 
 def add_weights_beside(collected: Collected, path: Path) -> None:
-    """For a lone notebook: the weights in its folder that can be no other's."""
+    """For a lone notebook: the weights in its folder that can only be its own."""
     beside = [
         file
         for file in sorted(path.parent.glob(f"*{WEIGHTS}"))

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Generator, Tensor
 
 from kws.audio.recordings import SAMPLE_RATE
+from kws.torch_internals import standard_gamma
 
 DECIBEL = math.log(10) / 10  # one dB of power in natural logarithms, the unit of a log-mel
 SMALLEST_LEVEL = 1e-6  # root mean square of noise that is made louder, not digital silence
@@ -307,9 +308,7 @@ def mixup(
         return x, targets
     perm = torch.randperm(len(x), generator=generator).to(x.device)
     # a Beta draw is a ratio of Gamma draws; torch.distributions takes no generator
-    gamma = torch._standard_gamma(
-        torch.full((2, len(x)), alpha, dtype=torch.float64), generator=generator
-    )
+    gamma = standard_gamma(torch.full((2, len(x)), alpha, dtype=torch.float64), generator=generator)
     share = (gamma[0] / gamma.sum(0)).to(x.device)
 
     def blend(y: Tensor) -> Tensor:

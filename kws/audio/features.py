@@ -8,7 +8,7 @@ Parity, float64, 1e-10: `torchaudio.transforms.MelSpectrogram`, `MFCC(log_mels=T
 `AmplitudeToDB("power")` and `torchaudio.functional.compute_deltas`. Windows, as long as the FFT,
 and hops are in samples at 16 kHz.
 
-Shape letters: B batch   N samples   T frames   F features   K frequencies of the FFT
+Shape letters: B batch   N, M samples   T frames   F features   K frequencies of the FFT
 """
 
 import functools
@@ -19,18 +19,31 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from kws.audio import HOP as HOP
+from kws.audio import SAMPLE_RATE, WINDOW
 from kws.audio.features_fast import FilteredPower
-from kws.audio.recordings import SAMPLE_RATE
+from kws.audio.recordings import CLIP_SAMPLES
 from kws.audio.silence import normalize_peak, trim_silence
 from kws.errors import UsageError
 
-HOP = SAMPLE_RATE * 10 // 1000  # 160 samples, 10 ms: 100 frames a second
-WINDOW = SAMPLE_RATE * 25 // 1000  # 400 samples, 25 ms: also the length of the FFT
 NUM_FREQS = WINDOW // 2 + 1  # 201, from 0 Hz to the Nyquist frequency in steps of 40 Hz
 NYQUIST = SAMPLE_RATE / 2  # Hz
 
 SPEAKER_F_MIN = 50.0  # Hz
 SPEAKER_FLOOR = 1e-9  # ln(1e-9) = -20.72: why the homework pads with -20
+
+
+def pad_or_trim(
+    waveform: Float[Tensor, "*batch N"], num_samples: int = CLIP_SAMPLES
+) -> Float[Tensor, "*batch M"]:
+    """Exactly M = `num_samples`: zeros appended at the right, or the right end cut.
+
+    >>> pad_or_trim(torch.ones(3), 5)
+    tensor([1., 1., 1., 0., 0.])
+    """
+    if num_samples < 1:
+        raise ValueError(f"num_samples={num_samples} must be at least 1")
+    return F.pad(waveform, (0, num_samples - waveform.shape[-1]))
 
 
 def hz_to_mel(hz: float) -> float:

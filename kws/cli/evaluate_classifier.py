@@ -15,7 +15,7 @@ from kws.cli.shared_options import (
     Split,
     TriggerText,
     folder_of,
-    required,
+    require_data,
 )
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def _evaluate(
     from kws.device import choose_device
     from kws.inference.evaluate import evaluate, load_split, write_evaluation
     from kws.inference.thresholds import parse_thresholds
-    from kws.inference.trained import load_model
+    from kws.training.checkpoint import load_model
 
-    chosen, data = choose_device(device), required(data)
+    chosen, data = choose_device(device), require_data(data)
     rule = parse_thresholds(thresholds) if thresholds is not None else None
     trained = load_model(run)
     examples = load_split(trained, data, split, thresholds=rule, **options)
@@ -109,17 +109,14 @@ def evaluate_stream(
         score_recordings,
         write_stream_evaluation,
     )
-    from kws.inference.streaming import ListeningTime, require_streamable
-    from kws.inference.trained import load_model
+    from kws.inference.streaming import ListeningTime
+    from kws.inference.torch_stream import TorchStream
+    from kws.training.checkpoint import load_model
 
-    chosen_device, data = str(choose_device(device)), required(data)
-    settings, spent = parse_trigger(trigger), ListeningTime()
-    trained = load_model(run)
-    require_streamable(trained)
-    recordings = []
-    for scored in score_recordings(
-        trained, data, settings, device=chosen_device, resample=resample, spent=spent
-    ):
+    data, settings, spent = require_data(data), parse_trigger(trigger), ListeningTime()
+    trained = load_model(run, choose_device(device))
+    model, recordings = TorchStream(trained), []
+    for scored in score_recordings(model, data, settings, resample=resample, spent=spent):
         recordings.append(scored)
         print(f"heard: {scored.file}, {scored.seconds / 60:.1f} minutes", file=sys.stderr)
     points = det_curve(recordings, trained.labels, settings, tolerance_ms)

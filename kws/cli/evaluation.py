@@ -6,7 +6,7 @@ import typer
 
 from kws.cli import app
 from kws.cli.evaluate_classifier import evaluate_keywords, evaluate_speakers, evaluate_stream
-from kws.cli.shared_options import Run, accepted, options_of
+from kws.cli.shared_options import Run, accept_options, options_of
 from kws.cli.speaking_models import evaluate_generator
 from kws.cli.speech_to_text import evaluate_recognizer
 
@@ -38,7 +38,7 @@ def evaluate(
     Of a speech recognizer: word errors by kind, with the interval over utterances. Of a voice, a
     codec or a prior, without --data: errors of durations, codes in use, perplexity.
     """
-    from kws.inference.trained import KINDS, read_kind
+    from kws.training.checkpoint import KINDS, read_kind
 
     kind = read_kind(run)
     what, measure = KINDS[kind].name, EVALUATIONS[kind]
@@ -46,4 +46,4 @@ def evaluate(
         options["stream"] = stream
     elif stream:
         what, measure = f"{what} with --stream", evaluate_stream
-    measure(**accepted(context, measure, what, run=run, **options))
+    measure(**accept_options(context, measure, what, run=run, **options))

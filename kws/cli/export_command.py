@@ -10,11 +10,11 @@ from kws.cli.shared_options import (
     Partial,
     Resample,
     Run,
-    accepted,
+    accept_options,
     folder_of,
     options_of,
     refuse,
-    required,
+    require_data,
 )
 from kws.errors import UsageError
 
@@ -32,7 +32,7 @@ def export_speakers(
 ) -> None:
     """Write one graph, or the weights."""
     from kws.inference.export import CHECKED, export_onnx, export_safetensors
-    from kws.inference.trained import load_model
+    from kws.training.checkpoint import load_model
 
     suffix = suffix_of(out, onnx, safetensors)
     out = out or folder_of(run) / f"model{suffix}"
@@ -49,6 +49,10 @@ def export_keywords(
     out: Out = None,
     onnx: Onnx = False,
     safetensors: Safetensors = False,
+    step: Annotated[
+        bool,
+        typer.Option("--step", help="ONNX of one step of a model with state: keywords-causal."),
+    ] = False,
     quantize: Annotated[
         bool,
         typer.Option(
@@ -65,9 +69,18 @@ def export_keywords(
     """Write one graph, in 8 bits too, or the weights."""
     from kws.data.clips import ClipSplit
     from kws.inference.evaluate import load_split
+    from kws.inference.export import STEPS, export_step
     from kws.inference.quantize import export_quantized
-    from kws.inference.trained import load_model
+    from kws.training.checkpoint import load_model
 
+    if step:
+        refuse("an export with --step", quantize=quantize, safetensors=safetensors, data=data)
+        suffix_of(out, True, False)
+        out = out or folder_of(run) / "model-step.onnx"
+        difference = export_step(load_model(run), out)
+        print(f"onnxruntime and torch differ by at most {difference:.1e} ({STEPS} steps)")
+        print_written(out)
+        return
     if not quantize:
         refuse("an export without --quantize", data=data, resample=resample, partial=partial)
         export_speakers(run, out, onnx, safetensors)
@@ -75,7 +88,7 @@ def export_keywords(
     refuse("an export with --quantize", safetensors=safetensors)
     suffix_of(out, True, False)
     out = out or folder_of(run) / "model-int8.onnx"
-    trained, folder = load_model(run), required(data)
+    trained, folder = load_model(run), require_data(data)
     training, testing = (
         load_split(trained, folder, split, resample=resample, partial=partial)
         for split in ("training", "testing")
@@ -109,12 +122,12 @@ EXPORTS = {
 @options_of(*EXPORTS.values())
 def export(context: typer.Context, run: Run, **options: Any) -> None:
     """Write a trained model for other programs. Without an option the name's ending decides."""
-    from kws.inference.trained import KINDS, read_kind, require_kind
+    from kws.training.checkpoint import KINDS, read_kind, require_kind
 
     kind = read_kind(run)
     require_kind(run, kind, *EXPORTS)
     write = EXPORTS[kind]
-    write(**accepted(context, write, KINDS[kind].name, run=run, **options))
+    write(**accept_options(context, write, KINDS[kind].name, run=run, **options))
 
 
 def suffix_of(out: Path | None, onnx: bool, safetensors: bool) -> str:

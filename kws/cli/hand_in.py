@@ -1,4 +1,4 @@
-"""`kws hint`, `kws reset`, `kws submit`: a hint, a fresh start, the zip to hand in."""
+"""`kws hint`, `kws reset`, `kws submit`."""
 
 import textwrap
 from datetime import datetime
@@ -46,9 +46,9 @@ def hint(
     for line in text.splitlines():
         lines = textwrap.wrap(line, LINE) if level < len(LEVELS) else [line]
         out.print("\n".join(f"  {each}" for each in lines))
-    if level == len(LEVELS) and wanted.suspects:
+    if level == len(LEVELS) and wanted.questions:
         out.print("\n  the checks may ask:")
-        for each in wanted.suspects:
+        for each in wanted.questions:
             out.print(f"  - {each}")
     if level < len(LEVELS):
         out.print(f"\nmore: kws hint {wanted.id} --level {level + 1} ({LEVELS[level]})")

@@ -19,7 +19,7 @@ def add(
 ) -> None:
     """Bring the next notebooks, and the modules that they need, into the folder of the course."""
     import kws
-    from kws.student.add_kit import MANIFEST, NOTEBOOKS, add_kit, read_kit, unfinished
+    from kws.student.add_kit import MANIFEST, NOTEBOOKS, add_kit, find_unfinished, read_kit
 
     if "://" in str(kit):
         raise UsageError(f"{kit}: download it first, and name the file")
@@ -32,7 +32,7 @@ def add(
     if not kit.exists():
         raise UsageError(f"{kit}: no such file: check the path")
     found = read_kit(kit)
-    if not anyway and (open_ones := unfinished(found, course)):
+    if not anyway and (open_ones := find_unfinished(found, course)):
         raise UsageError(
             f"kit {found.number} brings our answers to {' and '.join(open_ones)}, where you have "
             "TODOs left: finish those first, or add --anyway to the command"

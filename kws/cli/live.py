@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kws.cli import INTERRUPTED, app, data_app
-from kws.cli.shared_options import SHIPPED, Device, Partial, Resample, TriggerText, refuse_given
+from kws.cli.predict_command import onnx_model, torch_model
+from kws.cli.shared_options import (
+    SHIPPED,
+    Device,
+    Partial,
+    Resample,
+    TriggerText,
+    refuse_given,
+)
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import numpy as np
 
     from kws.inference.detector import Event
 
@@ -30,8 +38,8 @@ def listen(
         list[str] | None,
         typer.Argument(
             metavar="[RUN] [FILE]",
-            help="Run folder or checkpoint, by default the model of kws; a recording of any "
-            "length, - is 16-bit mono samples at 16 kHz from a pipe.",
+            help="Run folder, checkpoint or ONNX file, by default the model of kws; a recording of "
+            "any length, - is 16-bit mono samples at 16 kHz from a pipe.",
         ),
     ] = None,
     microphone: Annotated[
@@ -47,14 +55,12 @@ def listen(
 
     A microphone of any rate is converted; it listens until Ctrl-C.
     """
-    from kws.device import choose_device
     from kws.inference.detector import parse_trigger
-    from kws.inference.streaming import ListeningTime, require_streamable
+    from kws.inference.streaming import ListeningTime
     from kws.inference.streaming import listen as spot
-    from kws.inference.trained import load_model
 
     given = list(sources or ())
-    only_run = len(given) == 1 and (Path(given[0]).is_dir() or given[0].endswith(".pt"))
+    only_run = len(given) == 1 and (Path(given[0]).is_dir() or given[0].endswith((".pt", ".onnx")))
     file = None if microphone or only_run or not given else given.pop()
     if (file is None and not microphone) or len(given) > 1:
         raise UsageError("kws listen reads one source at a time: give a FILE or --microphone")
@@ -67,13 +73,15 @@ def listen(
             "the microphone, which is converted anyway" if microphone else "a pipe",
             "resample",
         )
-    chosen, settings = choose_device(device), parse_trigger(trigger)
-    trained, spent = load_model(run), ListeningTime()
-    require_streamable(trained)
+    settings, spent = parse_trigger(trigger), ListeningTime()
+    if (model := onnx_model(run, device)) is None:
+        from kws.inference.torch_stream import TorchStream
+
+        model = TorchStream(torch_model(run, device))
     with ExitStack() as stack:
         blocks = source_of(stack, file, device_name, resample)
         try:
-            for event in spot(trained, blocks, settings, device=chosen, spent=spent):
+            for event in spot(model, blocks, settings, newest=microphone, spent=spent):
                 print(line_of(event, as_json), flush=True)
         except KeyboardInterrupt:
             print(f"kws: interrupted after {spent}", file=sys.stderr)
@@ -83,7 +91,7 @@ def listen(
 
 def source_of(
     stack: ExitStack, file: str | None, device_name: str | None, resample: bool
-) -> "Iterator[Tensor]":
+) -> "Iterator[np.ndarray]":
     """Blocks of the file, of the pipe, or of the microphone."""
     from kws.data.audio_blocks import PcmPipe, file_blocks, live_blocks
 

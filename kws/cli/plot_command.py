@@ -28,7 +28,7 @@ def plot(
         plot_curves,
         recording,
     )
-    from kws.inference.trained import load_model
+    from kws.training.checkpoint import load_model
 
     if clip is None:
         refuse("a plot without --clip", resample=resample)

@@ -2,8 +2,9 @@
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +13,9 @@ from kws.cli.shared_options import SHIPPED, Device, Resample, refuse_given
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
+    from kws.inference.onnx_stream import OnnxStream
     from kws.inference.predict import Prediction
-    from kws.inference.trained import Trained
+    from kws.training.checkpoint import Trained
 
 
 @app.command("predict")
@@ -44,15 +46,12 @@ def predict(
     """
     from tqdm import tqdm
 
-    from kws.device import choose_device
     from kws.inference.predict import find_recordings
     from kws.inference.predict import predict as label
-    from kws.inference.trained import load_model
 
     if csv is not None and not as_json:
         refuse_given(context, "--csv without --json", "top")
-    chosen = choose_device(device)
-    trained = load_model(model)
+    trained = (csv is None and onnx_model(model, device)) or torch_model(model, device)
     found = find_recordings(files, trained.task)
     refused: list[UsageError] = []
 
@@ -62,7 +61,7 @@ def predict(
 
     shown = tqdm(found, unit="file", leave=False, disable=None)  # on a terminal only
     skipped = skip if skip_bad else None
-    predictions = list(label(trained, shown, resample=resample, device=chosen, skipped=skipped))
+    predictions = list(label(trained, shown, resample=resample, skipped=skipped))
     if not predictions:
         raise UsageError(f"none of {len(found)} recordings could be used: see above")
     if csv is not None:
@@ -77,7 +76,30 @@ def predict(
         print(f"{len(refused)} of {len(found)} recordings were skipped", file=sys.stderr)
 
 
-def as_table(trained: "Trained", predictions: "list[Prediction]", top: int) -> dict[str, object]:
+def onnx_model(run: Path, device: str) -> "OnnxStream | None":
+    """The model in onnxruntime, without torch; None for runs and other devices, or if missing."""
+    shipped = run == SHIPPED and not run.exists()
+    if not shipped and run.suffix != ".onnx":
+        return None
+    installed = find_spec("onnxruntime") is not None
+    if shipped and (not installed or device not in ("auto", "cpu")):
+        return None
+    if not installed:
+        raise UsageError(f"{run} needs onnxruntime: run pip install onnxruntime, or give the run")
+    from kws.inference.onnx_stream import SHIPPED_ONNX, OnnxStream
+
+    return OnnxStream(SHIPPED_ONNX if shipped else run)
+
+
+def torch_model(run: Path, device: str) -> "Trained":
+    """The model of a run, by torch."""
+    from kws.device import choose_device
+    from kws.training.checkpoint import load_model
+
+    return load_model(run, choose_device(device))
+
+
+def as_table(trained: Any, predictions: "list[Prediction]", top: int) -> dict[str, object]:
     """The predictions as JSON; scores are shares of 1, times seconds."""
     return {
         "model": str(trained.path),
@@ -109,7 +131,7 @@ def print_predictions(predictions: "list[Prediction]", top: int) -> None:
         print(f"{prediction.path!s:{files}}  {times:{15 * several}}  {shown}".rstrip())
 
 
-def write_predictions(out: Path, trained: "Trained", predictions: "list[Prediction]") -> None:
+def write_predictions(out: Path, trained: Any, predictions: "list[Prediction]") -> None:
     """The result file that the model's task asks for; UsageError where a file needs two rows."""
     from kws.inference.evaluate import thresholds_of
     from kws.inference.submission import HOMEWORK, KAGGLE, KAGGLE_LABELS, write_csv

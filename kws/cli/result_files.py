@@ -1,7 +1,4 @@
-"""`kws kaggle`, `kws homework-csv`: the result files to hand in, and a look at one from elsewhere.
-
-What is written is read back and compared with the test folder before the command says so.
-"""
+"""`kws kaggle`, `kws homework-csv`: write result files, and check existing ones."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +13,7 @@ from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from kws.inference.predict import Prediction
-    from kws.inference.trained import Trained
+    from kws.training.checkpoint import Trained
 
 MOST_LABELS = 12  # of which the counts are printed
 LABELING = ("run", "out", "device", "resample")  # options that --check ignores
@@ -55,11 +52,11 @@ def kaggle(
         refuse_given(context, "--check", *LABELING)
         report_correct(check, check_csv(check, KAGGLE, KAGGLE_LABELS, names, exact=True))
         return
-    trained = model_for("keywords", run)
+    trained = model_for("keywords", run, device)
     rule = thresholds_of(trained.recipe)
     rows: dict[str, str] = {}
     longer = 0
-    for prediction in labeled(trained, files, device, resample):
+    for prediction in labeled(trained, files, resample):
         if prediction.start:  # another window of a recording: the challenge asks about a second
             longer += prediction.start == 0.5
             continue
@@ -94,19 +91,19 @@ def homework_csv(
         refuse_given(context, "--check", *LABELING)
         report_correct(check, check_csv(check, HOMEWORK, speakers, names, exact=True))
         return
-    trained = model_for("speakers", run)
+    trained = model_for("speakers", run, device)
     trained.require_labels(speakers, str(data / MAPPING))
     files = [data / name for name in names]
-    rows = {p.path.name: p.label for p in labeled(trained, files, device, resample=False)}
+    rows = {p.path.name: p.label for p in labeled(trained, files, resample=False)}
     write_csv(out, HOMEWORK, rows, speakers)
     report_written(out, check_csv(out, HOMEWORK, speakers, names, exact=True))
 
 
 def recordings_of(folder: Path) -> list[Path]:
     """The recordings in `folder`, its audio/ or its test/audio/, sorted; UsageError for none."""
-    from kws.data.listing import audio_files, existing_folder
+    from kws.data.listing import audio_files, require_folder
 
-    existing_folder(folder)
+    require_folder(folder)
     for inside in (folder, folder / "audio", folder / "test" / "audio"):
         if inside.is_dir() and (names := audio_files(inside)):
             return [inside / name for name in names]
@@ -116,27 +113,25 @@ def recordings_of(folder: Path) -> list[Path]:
     )
 
 
-def model_for(task: str, run: Path | None) -> "Trained":
-    from kws.inference.trained import load_model, require_kind
+def model_for(task: str, run: Path | None, device: str) -> "Trained":
+    from kws.device import choose_device
+    from kws.training.checkpoint import load_model, require_kind
 
     if run is None:
         raise UsageError("no model to label with: name a run folder with --run, or --check a file")
-    trained = load_model(run)
+    trained = load_model(run, choose_device(device))
     require_kind(run, trained.task, task)
     return trained
 
 
-def labeled(
-    trained: "Trained", files: Sequence[Path], device: str, resample: bool
-) -> "Iterator[Prediction]":
+def labeled(trained: "Trained", files: Sequence[Path], resample: bool) -> "Iterator[Prediction]":
     """The predictions for `files`, with a progress bar on a terminal."""
     from tqdm import tqdm
 
-    from kws.device import choose_device
     from kws.inference.predict import predict
 
     shown = tqdm(files, unit="file", leave=False, disable=None)
-    return predict(trained, shown, resample=resample, device=choose_device(device))
+    return predict(trained, shown, resample=resample)
 
 
 def report_correct(path: Path, rows: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
-"""Options and arguments of several commands, each defined once, and their refusal where ignored.
+"""Options and arguments shared by several commands, and their refusal where they have no effect.
 
-What a command does may depend on the kind of model: its options are then the parameters of one
-function for each kind (`options_of`), and a call refuses those of the other kinds (`accepted`).
+Where a command depends on the kind of model, its options are the parameters of one function for
+each kind (`options_of`); `accept_options` refuses those of the other kinds.
 """
 
 import inspect
@@ -45,7 +45,7 @@ TriggerText = Annotated[
 ]
 
 
-def required(data: Path | None) -> Path:
+def require_data(data: Path | None) -> Path:
     """`data`, or a UsageError where it was not given."""
     if data is None:
         raise UsageError("--data is missing: name the folder of the data set with it")
@@ -84,7 +84,7 @@ def options_of(*functions: Callable[..., None]) -> Callable[[Callable[..., None]
     return add_options
 
 
-def accepted(
+def accept_options(
     context: typer.Context, function: Callable[..., None], what: str, **given: Any
 ) -> dict[str, Any]:
     """Those of the arguments that `function` takes; UsageError for another on the command line."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kws.cli import app
-from kws.cli.shared_options import Data, Resample, Run, Split, folder_of, required
+from kws.cli.shared_options import Data, Resample, Run, Split, folder_of, require_data
 from kws.files import write_text
 
 Beam = Annotated[
@@ -57,7 +57,7 @@ def evaluate_recognizer(
 
     recognizer = load_recognizer(run)
     examples = load_transcripts(
-        required(data), split, n_mels=recognizer.recipe.features.n_mels, resample=resample
+        require_data(data), split, n_mels=recognizer.recipe.features.n_mels, resample=resample
     )
     print(f"{examples.describe()}", file=sys.stderr)
     errors, written = recognizer.word_errors(examples, width=beam, ctc_weight=ctc_weight)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kws.cli import INTERRUPTED, TERMINATED, app
-from kws.cli.shared_options import SHIPPED, Device, Partial, Resample, refuse, required
+from kws.cli.shared_options import SHIPPED, Device, Partial, Resample, refuse, require_data
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def train(
     chosen = load_recipe(recipe, overrides)
     labels = chosen.data.task in ("keywords", "speakers")
     if labels:
-        data = required(data)
+        data = require_data(data)
         if chosen.data.task == "speakers":
             refuse(recipe, words=words, resample=resample, partial=partial)
         if words is not None:
@@ -107,12 +107,12 @@ def train(
         refuse("--head-only", resume=resume)
         with team_of_processes(device) as team:
             body = init or SHIPPED
-            given = (chosen, required(data), out, team, resume, resample, partial, body, final)
+            given = (chosen, require_data(data), out, team, resume, resample, partial, body, final)
             new_head(classifier(*given), body, out, None if final else data, resample, partial)
         return
     with team_of_processes(device) as team:
         if labels or chosen.data.task == "transcription":
-            given = (chosen, required(data), out, team, resume, resample)
+            given = (chosen, require_data(data), out, team, resume, resample)
             if labels:
                 objective = classifier(*given, partial, init, final)
             else:
@@ -165,14 +165,14 @@ def new_head(
     resample: bool,
     partial: bool,
 ) -> None:
-    """Train and keep the last layer, and say what it reached on the test clips of `data`."""
+    """Train and save the last layer, and print its accuracy on the test clips of `data`."""
     from kws.audio.normalize import Normalizer
     from kws.files import write_text
     from kws.inference.evaluate import evaluate, load_split
-    from kws.inference.trained import load_model
     from kws.training.batches import evaluation_batches
     from kws.training.checkpoint import (
         checkpoint_of,
+        load_model,
         model_state,
         read_checkpoint,
         save_checkpoint,

@@ -36,10 +36,10 @@ def web(
 
     from kws.data.own_words import spare_corpus
     from kws.data.speech_commands import load_speech_commands
-    from kws.inference.trained import load_model, require_kind
     from kws.inference.web_page import serve as serve_page
     from kws.inference.web_page import write_page
     from kws.training.batches import Batch
+    from kws.training.checkpoint import load_model, require_kind
     from kws.training.new_head import embed
 
     if not serve:
@@ -72,8 +72,19 @@ def web(
             [split.names[row].partition("/")[0] for row in rows],
             embed(trained.model, [clips]),
         ),
+        measured=_measured(Path(run)),
     )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"written: {folder}, {size / 1e6:.1f} MB, with the model {run}")
     if serve:
         serve_page(folder, port)
+
+
+def _measured(run: Path) -> str:
+    """Measurements of the streaming run from `kws evaluate --stream`, or from our model card."""
+    from kws.training.checkpoint import SHIPPED as CARDS
+
+    found = run / "evaluation-stream.json"
+    if run == SHIPPED:
+        found = CARDS[run.name].with_suffix(".md")
+    return found.read_text(encoding="utf-8") if found.is_file() else ""

@@ -1,7 +1,7 @@
 """Visible checks: one line under each exercise of a notebook, right after its answer.
 
     with check("2.1-attend-by-hand", "attend agrees with pencil and paper"):
-        expect_close("attend(q, k, v)", attend(q, k, v), [[5.0]], suspects={"divided?": [[4.4]]})
+        expect_close("attend(q, k, v)", attend(q, k, v), [[5.0]])
 
     ✓ 2.1-attend-by-hand  attend agrees with pencil and paper
     ✗ 2.1-attend-by-hand  attend(q, k, v) is
@@ -11,6 +11,7 @@
       hint: divided?
     · 2.1-attend-by-hand  not started
 
+The hint is the question of the planted mistake that has these results (`kws.course.goldens`).
 After the second and third the notebook stops, without a traceback: there is nothing to read
 in one. An error in the answer itself keeps its traceback, which says where to look. Where an
 earlier task's checks did not pass, a later one that fails says "waits for 2.3" and no more.
@@ -21,7 +22,7 @@ import re
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ import torch
 from torch import Tensor
 
 from kws.course.compare import difference
-from kws.course.folders import COURSE
-from kws.course.goldens import Golden, goldens, tasks_before
+from kws.course.folders import COURSE, task_of
+from kws.course.goldens import Golden, find_golden, goldens, tasks_before
 from kws.course.own_work import watch_calls
 from kws.course.trial import Trial, find_trial, plain
 from kws.course.used_names import uses_of
@@ -45,10 +46,8 @@ Listener = Callable[[str, str, str], None]  # mark, id and text of a line
 TODO = re.compile(r"TODO (\d+\.\d+)")
 _listeners: list[Listener] = []
 _unmet: dict[str, str] = {}  # in this kernel: a check that did not pass last time -> its task
-
-
-class AnyOf(tuple[Any, ...]):
-    """Several wrong values that have the same hint: {hint: AnyOf([this, that])}."""
+_running: list[str] = []  # checks, the innermost last
+compared: dict[str, list[tuple[str, Any]]] = {}  # check -> what it expected when it last ran
 
 
 class Unmet(AssertionError):  # noqa: N818  (no error: an answer)
@@ -56,6 +55,7 @@ class Unmet(AssertionError):  # noqa: N818  (no error: an answer)
 
     def __init__(self, fact: str, hint: str = ""):
         super().__init__(fact + _hint(hint))
+        self.fact, self.hint = fact, hint
 
     def _render_traceback_(self) -> list[str]:  # what IPython prints in place of a traceback
         return []
@@ -74,32 +74,46 @@ class NotStarted(NotImplementedError):  # noqa: N818
 
 @contextmanager
 def check(check_id: str, title: str) -> Iterator[None]:
-    """Run the expectations inside and print one line about them.
-
-    Raises:
-        Unmet: if one of them is not met.
-        NotStarted: if the answer raises NotImplementedError, as a TODO does.
-    """
+    """Run the expectations inside and print one line. Raises Unmet, or NotStarted for a TODO."""
+    _running.append(check_id)
+    compared[check_id] = []
     try:
         yield
     except NotImplementedError as todo:
-        found, task = TODO.search(str(todo)), _task_of(check_id)
+        found, task = TODO.search(str(todo)), task_of(check_id)
         elsewhere = found and found[1] != task
         status = f"waits for your answer to {found[1]}" if found and elsewhere else "not started"
         _say("·", check_id, status)
         raise NotStarted(check_id, status, todo) from None
     except Exception as error:
-        if earlier := _waits_for(_task_of(check_id), set()):
+        if earlier := _waits_for(task_of(check_id), set()):
             status = f"waits for {earlier}: its checks do not pass yet"
             _say("·", check_id, status)
             raise NotStarted(check_id, status) from None
         if isinstance(error, Unmet):
+            if compared[check_id] and not error.hint:
+                usual, hint = _recognize(check_id)
+                error = Unmet(error.fact + usual, hint)
             _say("✗", check_id, str(error))
-            raise
+            raise error from None
         hint, usual = getattr(error, "kws_hint", ""), getattr(error, "kws_usual", "")
+        if not hint and not usual:
+            compared[check_id].append(("an exception", error))
+            usual, hint = _recognize(check_id)
         _say("✗", check_id, "the answer raised an error, see below" + usual + _hint(hint))
         raise
+    finally:
+        _running.pop()
     _say("✓", check_id, title)
+
+
+def _recognize(check_id: str) -> tuple[str, str]:
+    """What to ask about the results that a check by hand compared: the usual, or one mistake."""
+    golden, results = find_golden(check_id), [value for _, value in compared[check_id]]
+    if golden is None or not golden.expected:
+        return "", ""
+    question = golden.question(results)
+    return ("", question) if question else (golden.usual(results), "")
 
 
 def check_accuracy(
@@ -161,7 +175,7 @@ def check_values(trial_id: str, *answers: Any) -> None:
         except Exception as error:
             _expect_own(called, trial)
             shown = [*found, error]
-            question = golden.question(shown, trial) or _door(error)
+            question = golden.question(shown, trial.rtol, trial.atol) or _door(error)
             usual = "" if question else golden.usual(shown)
             if line := _own_line(error):
                 fact = f"the result cannot be used at `{line}`: {type(error).__name__}: {error}"
@@ -218,7 +232,7 @@ def _expect_record(found: list[Any], golden: Golden, trial: Trial) -> None:
     what, record = golden.expected[len(found) - 1]
     fact = record.difference(found[-1], trial.rtol, trial.atol)
     if fact is not None:
-        question = golden.question(found, trial)
+        question = golden.question(found, trial.rtol, trial.atol)
         raise Unmet(f"{what}: {fact}{'' if question else golden.usual(found)}", question)
 
 
@@ -236,14 +250,11 @@ def expect_close(
     what: str,
     actual: Any,
     expected: Any,
-    suspects: Mapping[str, Any] | None = None,
     *,
     atol: float = 1e-5,
 ) -> None:
-    """`actual` must be a tensor with the shape and, up to `atol`, the values of `expected`.
-
-    `suspects` maps a hint to the value that a known mistake gives; the first that agrees is told.
-    """
+    """`actual` must be a tensor with the shape and, up to `atol`, the values of `expected`."""
+    _compare(what, actual)
     expected = torch.as_tensor(expected)
     actual = _from_numpy(actual)
     if expected.ndim == 0 and isinstance(actual, int | float) and not isinstance(actual, bool):
@@ -254,18 +265,16 @@ def expect_close(
     for odd in (Tensor.is_complex, _is_bool):
         if odd(actual) and not odd(expected):
             raise Unmet(f"{what}: got dtype {actual.dtype}, expected real numbers")
-    hint = _suspected(suspects, lambda value: _agree(actual, torch.as_tensor(value), atol))
     if actual.shape != expected.shape:
         shapes = f"{tuple(actual.shape)}, expected {tuple(expected.shape)}"
-        raise Unmet(f"{what}: got shape {shapes}", hint)
+        raise Unmet(f"{what}: got shape {shapes}")
     if not _agree(actual, expected, atol):
-        raise Unmet(f"{what}: {_difference(actual, expected, atol)}", hint)
+        raise Unmet(f"{what}: {_difference(actual, expected, atol)}")
 
 
-def expect_equal(
-    what: str, actual: Any, expected: Any, suspects: Mapping[str, Any] | None = None
-) -> None:
-    """`actual` must equal `expected`, a number, text or tuple of them; `suspects` as above."""
+def expect_equal(what: str, actual: Any, expected: Any) -> None:
+    """`actual` must equal `expected`, a number, text or tuple of them."""
+    _compare(what, actual)
     if isinstance(actual, Tensor) and actual.numel() == 1:
         actual = actual.item()
     actual = _from_numpy(actual)
@@ -279,8 +288,7 @@ def expect_equal(
     shown = repr(actual) if plain else _kind(actual)
     if len(shown) > MAX_SHOWN:
         shown = f"{shown[:MAX_SHOWN]}…"
-    hint = _suspected(suspects, lambda value: type(actual) is type(value) and actual == value)
-    raise Unmet(f"{what}: got {shown}, expected {expected!r}", hint)
+    raise Unmet(f"{what}: got {shown}, expected {expected!r}")
 
 
 def expect_between(
@@ -291,23 +299,19 @@ def expect_between(
         actual = actual.item()
     if isinstance(actual, bool) or not isinstance(actual, int | float):
         raise Unmet(f"{what}: got {_kind(actual)}, expected a number")
+    _compare(what, low <= actual <= high)
     if not low <= actual <= high:
         bounds = f"at least {low:,}" if high == math.inf else f"{low:,} to {high:,}"
         raise Unmet(f"{what}: got {actual:,}, expected {bounds}", hint)
 
 
+def _compare(what: str, actual: Any) -> None:
+    if _running:
+        compared[_running[-1]].append((what, plain(actual)))
+
+
 def _hint(hint: str) -> str:
     return f"\n  hint: {hint}" if hint else ""
-
-
-def _each_suspect(suspects: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
-    for hint, value in (suspects or {}).items():
-        for one in value if isinstance(value, AnyOf) else (value,):
-            yield hint, one
-
-
-def _suspected(suspects: Mapping[str, Any] | None, agrees: Any) -> str:
-    return next((hint for hint, value in _each_suspect(suspects) if agrees(value)), "")
 
 
 def _from_numpy(value: Any) -> Any:
@@ -338,11 +342,6 @@ def forget_checks() -> None:
     _unmet.clear()
 
 
-def _task_of(check_id: str) -> str:
-    """`2.1` of "2.1-attend-values"."""
-    return check_id.partition("-")[0]
-
-
 def _waits_for(task: str, seen: set[str]) -> str:
     for before in tasks_before(task):
         if before not in seen:
@@ -358,7 +357,7 @@ def _say(mark: str, check_id: str, text: str) -> None:
     if mark == "✓":
         _unmet.pop(check_id, None)
     else:
-        _unmet[check_id] = _task_of(check_id)
+        _unmet[check_id] = task_of(check_id)
     if _listeners:
         _listeners[-1](mark, check_id, text)
         return

@@ -34,3 +34,8 @@ def modules_used(number: str) -> frozenset[str]:
     return frozenset(
         f"kws.{name}" if module == "kws" else module or whole for module, name, whole in found
     )
+
+
+def task_of(check_id: str) -> str:
+    """`2.1` of "2.1-attend-values"."""
+    return check_id.partition("-")[0]

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from kws.torch_internals import TorchDispatchMode, WithoutSubclasses, tree_leaves
 
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution")
 SPREADS = ("var", "std", "var_mean", "std_mean", "rsqrt")  # of a norm that is written by hand
@@ -176,7 +176,7 @@ def parameters_of(module: nn.Module) -> list[nn.Parameter]:
 
 def size_of(tensor: Tensor) -> int:
     """How many numbers a tensor has, whatever its class says of itself."""
-    with torch._C.DisableTorchFunctionSubclass():
+    with WithoutSubclasses():
         return torch.Tensor.numel(tensor)
 
 

@@ -153,23 +153,23 @@ def _is_in(name: str, parents: Iterable[str]) -> bool:
 @cache
 def operators() -> tuple[tuple[str, str, str, str], ...]:
     """(word in a forbidden name, library, operator, key) of each kernel that gives an answer."""
-    import torch  # here, so that commands which only read notebooks start without it
+    # here, so that commands which only read notebooks start without torch
+    from kws.torch_internals import has_kernel, operator_names
 
-    has = torch._C._dispatch_has_kernel_for_dispatch_key
-    every = sorted(torch._C._dispatch_get_all_op_names())
+    every = sorted(operator_names())
     return tuple(
         (word, name.partition("::")[0], name.partition("::")[2], key)
         for word, begins in READY
         for name in every
         if name.startswith(begins)
         for key in KERNELS
-        if has(name, key)
+        if has_kernel(name, key)
     )
 
 
 def occupy(forbidden: Iterable[str], trap_of: Callable[[str], Callable[..., Any]]) -> list[Any]:
     """Put traps in the place of forbidden kernels for as long as what is returned lives."""
-    import torch
+    from kws.torch_internals import open_library
 
     held = []
     with warnings.catch_warnings():
@@ -177,7 +177,7 @@ def occupy(forbidden: Iterable[str], trap_of: Callable[[str], Callable[..., Any]
         for name in forbidden:
             for word, library, operator, key in operators():
                 if word in name:
-                    held.append(torch._C._dispatch_library("IMPL", library, ""))
+                    held.append(open_library("IMPL", library, ""))
                     held[-1].impl(operator, key, trap_of(name))
     return held
 

@@ -58,7 +58,7 @@ def find_factor(got: Sequence[float], right: Sequence[float], ones: Sequence[flo
     allowed = 1e-4 * float(b.abs().max())
     factor = float(a @ b / (b @ b).clamp(min=1e-30))
     if float((a - factor * b).abs().max()) <= allowed:
-        return f"all are {factor:.4g} times the right ones"
+        return f"all are {factor:.4g} times the right ones" if factor else "all are 0"
     off = float((a - b) @ one / (one @ one))
     if float((a - b - off * one).abs().max()) <= allowed:
         return f"all are {abs(off):.4g} too {'large' if off > 0 else 'small'}"

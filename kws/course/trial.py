@@ -61,7 +61,7 @@ class Trial:
     ) -> Iterator[tuple[str, Any]]:
         """What comes of these answers, plain values, one at a time; their exceptions pass."""
         sizes = self.hidden if hidden else self.public
-        torch.manual_seed(_hashed(seed))
+        torch.default_generator.manual_seed(_hashed(seed))  # the CPU's alone: spares 1 ms a trial
         given = {"draw": Draw(seed), **sizes, **{name: answers[name] for name in self.answers}}
         for what, value in self.run(**given):
             yield what, plain(value)

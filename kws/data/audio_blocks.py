@@ -5,33 +5,20 @@
 Whatever has the `read(frames) -> ((frames, channels), overflowed)` of sounddevice's InputStream can
 stand for a microphone: `PcmPipe` is one on standard input.
 
-Shape letters: N samples   M samples at the other rate
+Shape letters: N samples
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import soundfile
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
-from kws.audio.recordings import (
-    FULL_SCALE,
-    ROLLOFF,
-    SAMPLE_RATE,
-    ZERO_CROSSINGS,
-    mixed,
-    open_audio,
-    refuse_other_rates,
-    resample,
-)
-from kws.errors import UsageError
+from kws.audio import FULL_SCALE, SAMPLE_RATE
+from kws.audio.audio_reading import at_sample_rate, mixed, read_blocks
 
-FILE_SECONDS = 8  # of a file, read at a time
+FILE_SAMPLES = 8 * SAMPLE_RATE  # of a file, read at a time
 LIVE_SECONDS = 0.1  # of a microphone
 
 
@@ -62,108 +49,23 @@ class PcmPipe:
         return samples[:, None], False
 
 
-class StreamResampler:
-    """`kws.audio.recordings.resample` of a stream: the blocks joined equal the whole resampled.
-
-    Output m of `new` Hz needs the inputs around m · orig / new; blocks are cut where an input and
-    an output fall together, and each is resampled with its neighborhood, which is then dropped.
-    """
-
-    def __init__(self, orig: int, new: int = SAMPLE_RATE):
-        self.orig, self.new = orig, new
-        common = math.gcd(orig, new)
-        self.step, self.outputs = orig // common, new // common  # samples between two such places
-        reach = math.ceil(ZERO_CROSSINGS * self.step / (ROLLOFF * min(self.step, self.outputs)))
-        self.margin = -(-(reach + 2) // self.step)  # steps of neighborhood on each side
-        self.held = torch.empty(0)
-        self.before = 0  # steps at the start of `held` that were resampled already
-
-    def push(self, waveform: Float[Tensor, "N"]) -> Float[Tensor, "M"]:
-        """The outputs whose inputs have all been seen."""
-        if self.orig == self.new:
-            return waveform
-        self.held = torch.cat([self.held, waveform])
-        ready = len(self.held) // self.step - self.before - self.margin
-        if ready < 1:
-            return torch.empty(0)
-        done = self.before + ready
-        found = resample(self.held, self.orig, self.new)
-        found = found[self.before * self.outputs : done * self.outputs]
-        keep = min(done, self.margin)
-        self.held = self.held[(done - keep) * self.step :].clone()
-        self.before = keep
-        return found
-
-    def finish(self) -> Float[Tensor, "M"]:
-        """The last outputs, for which there is nothing more to wait."""
-        if self.orig == self.new:
-            return torch.empty(0)
-        found = resample(self.held, self.orig, self.new)[self.before * self.outputs :]
-        self.held, self.before = torch.empty(0), 0
-        return found
-
-
-def resampled(blocks: Iterable[Float[Tensor, "_"]], rate: int) -> Iterator[Float[Tensor, "_"]]:
-    """Blocks at `rate` Hz as blocks at 16 kHz within [-1, 1]; empty ones are left out."""
-    stream = StreamResampler(rate)
-    for block in blocks:
-        found = stream.push(block)
-        if len(found):
-            yield found.clamp(-1, 1)
-    found = stream.finish()
-    if len(found):
-        yield found.clamp(-1, 1)
-
-
-def file_blocks(path: str | Path, *, resample: bool = False) -> Iterator[Float[Tensor, "_"]]:
-    """A recording as 16 kHz mono blocks of at most some seconds; UsageError as `read_audio`."""
-    path = Path(path)
-    file = open_audio(path)
-    rate, channels, promised = file.samplerate, file.channels, file.frames
-    if not resample:
-        try:
-            refuse_other_rates(path, rate, channels)
-        except UsageError:
-            file.close()
-            raise
-    return resampled(_read(file, path, promised), rate)
-
-
-def _read(file: soundfile.SoundFile, path: Path, promised: int) -> Iterator[Tensor]:
-    count = 0
-    with file:
-        while True:
-            try:
-                samples = file.read(FILE_SECONDS * file.samplerate, "float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                raise UsageError(
-                    f"{path}: damaged or cut short ({error.error_string}): "
-                    "copy or download it again"
-                ) from None
-            if not len(samples):
-                break
-            count += len(samples)
-            yield mixed(samples, path)
-    if not promised:
-        raise UsageError(f"{path}: holds no samples: record it again or delete it")
-    if count < promised:
-        raise UsageError(
-            f"{path}: cut short, {promised} samples promised and {count} there: "
-            "copy or download it again"
-        )
+def file_blocks(path: str | Path, *, resample: bool = False) -> Iterator[Float[np.ndarray, "_"]]:
+    """A recording as 16 kHz mono blocks of at most some seconds; UsageError as `read_samples`."""
+    return read_blocks(path, FILE_SAMPLES, resample=resample)
 
 
 def live_blocks(
     source: Microphone, *, seconds: float = LIVE_SECONDS
-) -> Iterator[Float[Tensor, "_"]]:
-    """What a microphone hears as 16 kHz mono blocks of `seconds`, until it gives nothing more."""
+) -> Iterator[Float[np.ndarray, "_"]]:
+    """16 kHz mono blocks of `seconds` until the microphone ends; a late reader gets longer ones."""
     rate = round(source.samplerate)
 
-    def blocks() -> Iterator[Tensor]:
+    def blocks() -> Iterator[np.ndarray]:
         while True:
-            samples, _ = source.read(round(seconds * rate))
+            waiting = getattr(source, "read_available", 0)
+            samples, _ = source.read(max(round(seconds * rate), waiting))
             if not len(samples):
                 return
             yield mixed(np.asarray(samples, np.float32).reshape(len(samples), -1), "microphone")
 
-    return resampled(blocks(), rate)
+    return at_sample_rate(blocks(), rate)

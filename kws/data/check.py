@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from kws.data.clips import ClipSplit
 from kws.data.frames import FrameSplit
-from kws.data.listing import Listing, audio_files, existing_folder, has_word_folders, read_listing
+from kws.data.listing import Listing, audio_files, has_word_folders, read_listing, require_folder
 from kws.data.packed import pack_clips
 from kws.data.protocols import SPLITS, get_protocol
 from kws.data.speaker_layout import METADATA
@@ -19,7 +19,7 @@ from kws.errors import UsageError
 
 def kind_of(folder: Path) -> str:
     """ "speakers" (the homework's layout), "unlabeled" (recordings directly in it) or "words"."""
-    existing_folder(folder)
+    require_folder(folder)
     if (folder / METADATA).exists():
         return "speakers"
     inner = folder / "audio" if (folder / "audio").is_dir() else folder

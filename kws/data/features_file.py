@@ -1,6 +1,6 @@
-"""Read one file of speaker features: a saved tensor, trusted with nothing.
+"""Read one file of speaker features: a saved tensor from an untrusted source.
 
-`torch.load(weights_only=True)` builds no objects but tensors. It does not notice changed bytes, so
+`torch.load(weights_only=True)` builds no objects but tensors, but does not notice changed bytes:
 the archive's own checksums are compared first.
 
 Shape letters: T frames   F features
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kws.audio.recordings import LFS_POINTER
+from kws.audio.audio_reading import LFS_POINTER
 from kws.errors import UsageError
 
 AGAIN = "copy or download it again"

@@ -70,10 +70,10 @@ class Choice:
 def read_listing(folder: str | Path, *, partial: bool = False) -> Listing:
     """List the clips of `folder` and decide the split of each.
 
-    Raises UsageError for a folder that is missing, empty or in another layout, and for lists that
-    name a clip that is not there; `partial` counts those instead.
+    Raises UsageError for a folder that is missing, empty or in another layout, and for lists with
+    missing clips; `partial` counts those instead.
     """
-    folder = existing_folder(folder)
+    folder = require_folder(folder)
     root = folder / "audio" if has_word_folders(folder / "audio") else folder
     names = []
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
@@ -109,7 +109,7 @@ def read_listing(folder: str | Path, *, partial: bool = False) -> Listing:
     )
 
 
-def existing_folder(folder: str | Path) -> Path:
+def require_folder(folder: str | Path) -> Path:
     """`folder` as a path; UsageError unless it is a folder."""
     folder = Path(folder)
     if folder.is_file():

@@ -58,7 +58,7 @@ def divide(listing: Listing, words: Sequence[str]) -> Listing:
         return replace(listing, splits=_by_recording(listing.names)).noted(warning)
     if _fills(listing.names, listing.splits, words):
         return listing
-    dealt = _dealt(sorted(known, key=lambda speaker: (hash_percentage(speaker), speaker)))
+    dealt = _deal(sorted(known, key=lambda speaker: (hash_percentage(speaker), speaker)))
     splits = [dealt[speaker] for speaker in speakers]
     how = f"{len(known)} speakers, dealt out in the order of their hashes: a split was empty"
     return replace(listing, splits=splits).noted(how)
@@ -83,7 +83,7 @@ def _fills(names: Sequence[str], splits: Sequence[str], words: Collection[str]) 
     return trained and all(any(there[split, word] for word in words) for split in SPLITS[1:])
 
 
-def _dealt(ordered: Sequence[str]) -> dict[str, str]:
+def _deal(ordered: Sequence[str]) -> dict[str, str]:
     """The first tenth for validation, the next for testing, one at least; the rest for training."""
     share = max(1, len(ordered) // 10)
     names = ["validation"] * share + ["testing"] * share
@@ -101,7 +101,7 @@ def _by_recording(names: Sequence[str]) -> list[str]:
         # the whole name is hashed: what follows `_nohash_` too, which tells recordings apart
         ordered = sorted(inside, key=lambda n: (hash_percentage(n.replace("_nohash_", "-")), n))
         few = len(ordered) < FEWEST
-        dealt |= dict.fromkeys(ordered, "training") if few else _dealt(ordered)
+        dealt |= dict.fromkeys(ordered, "training") if few else _deal(ordered)
     return [dealt[name] for name in names]
 
 

@@ -43,8 +43,8 @@ class Protocol:
 
     `labels` is the order of the classifier's outputs. Words in `left_out` are not used at all. Any
     other word outside `words` is material for `unknown_label`, or an error where there is none.
-    `list_lengths` are the official archive's numbers of (validation, testing) clips, by which it is
-    recognized; `expected_counts` what each split of it must come to, silence and unknown included.
+    `expected_counts` are what each split of the official archive must come to, silence and unknown
+    included.
     """
 
     name: str
@@ -57,7 +57,6 @@ class Protocol:
     silence_percentage: int = 10
     unknown_percentage: int = 10
     archive: str | None = None
-    list_lengths: tuple[int, int] | None = None
     expected_counts: Mapping[str, int] | None = None
 
     @property
@@ -85,10 +84,10 @@ class Protocol:
 def require_same_labels(
     expected: Sequence[str], found: Sequence[str], where: str, expected_by: str = "the data"
 ) -> None:
-    """UsageError naming the first difference between two label tuples; order counts.
+    """UsageError naming the first difference between two label tuples, order included.
 
-    Five orders of the same twelve labels are in circulation: a model read with the wrong one scores
-    near chance without any other sign.
+    Five orders of the same twelve labels are in circulation; with a wrong one a model scores near
+    chance without any other sign.
     """
     cure = "evaluate with the labels it was trained with, or train again"
     for index, (ours, theirs) in enumerate(zip(expected, found, strict=False)):
@@ -132,10 +131,8 @@ def _counts(training: int, validation: int, testing: int) -> Mapping[str, int]:
     return MappingProxyType(dict(zip(SPLITS, (training, validation, testing), strict=True)))
 
 
-V1_LISTS, V2_LISTS = (
-    (6_798, 6_835),
-    (9_981, 11_005),
-)  # (validation, testing) lines in the archive's lists
+# (validation, testing) lines in the archive's lists, by which it is recognized
+V1_LISTS, V2_LISTS = (6_798, 6_835), (9_981, 11_005)
 V1_12_COUNTS = _counts(22_246, 3_093, 3_081)
 
 _ALL = (
@@ -143,14 +140,12 @@ _ALL = (
         "v1-12",
         V1_OTHER_WORDS,
         archive="v0.01",
-        list_lengths=V1_LISTS,
         expected_counts=V1_12_COUNTS,
     ),
     _twelve(
         "v2-12",
         V2_OTHER_WORDS,
         archive="v0.02",
-        list_lengths=V2_LISTS,
         expected_counts=_counts(36_923, 4_445, 4_890),
     ),
     Protocol(
@@ -158,21 +153,18 @@ _ALL = (
         labels=V2_WORDS,
         words=V2_WORDS,
         archive="v0.02",
-        list_lengths=V2_LISTS,
         expected_counts=_counts(84_843, 9_981, 11_005),
     ),
     # The Speech Commands report's 31 labels; it states neither their order nor how much silence.
     _thirty(
         "v1-30",
         archive="v0.01",
-        list_lengths=V1_LISTS,
         expected_counts=_counts(51_088, 6_798, 6_835),
     ),
     _thirty(
         "v1-31",
         "_silence_",
         archive="v0.01",
-        list_lengths=V1_LISTS,
         expected_counts=_counts(56_197, 7_478, 7_519),
     ),
     # The challenge fixes the spellings, for its CSV, and no order: here the words come first, then
@@ -185,7 +177,6 @@ _ALL = (
         unknown_label="unknown",
         unknown_words=V1_OTHER_WORDS,
         archive="v0.01",
-        list_lengths=V1_LISTS,
         expected_counts=V1_12_COUNTS,
     ),
     # The embedded corpus: names of their own, so that no accuracy on it is read as one on people.

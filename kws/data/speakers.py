@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kws.data.features_file import read_features
 from kws.data.frames import FrameSplit
-from kws.data.listing import existing_folder
+from kws.data.listing import require_folder
 from kws.data.packed import PackedFrames, pack_frames
 from kws.data.speaker_layout import (
     MAPPING,
@@ -49,7 +49,7 @@ def load_speakers(folder: str | Path, *, validation: float = 0.1, seed: int = 0)
     speaker without a number, a feature file that is missing, damaged, a git-LFS pointer, not a
     plain tensor, of another width or length than stated, or that holds NaN or infinity.
     """
-    folder = existing_folder(folder)
+    folder = require_folder(folder)
     if not 0 <= validation < 1:
         raise UsageError(f"validation={validation}: give a share from 0 up to, not including, 1")
     speakers = read_mapping(folder / MAPPING)

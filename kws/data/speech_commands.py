@@ -33,9 +33,9 @@ from kws.data.listing import (
     audio_files,
     check_listing,
     choose,
-    existing_folder,
     has_word_folders,
     read_listing,
+    require_folder,
 )
 from kws.data.packed import PackedClips, pack_clips
 from kws.data.protocols import SPLITS, Protocol, get_protocol
@@ -230,7 +230,7 @@ def draw_starts(lengths: list[int], count: int, generator: torch.Generator) -> I
 
 def load_unlabeled(folder: str | Path, *, resample: bool = False) -> ClipSplit:
     """Every recording in `folder` or its `audio/`, sorted, without labels; UsageError for none."""
-    root = existing_folder(folder)
+    root = require_folder(folder)
     if not audio_files(root) and (root / "audio").is_dir():
         root = root / "audio"
     names = audio_files(root)

@@ -73,10 +73,10 @@ def make_streams(
     Args:
         out: folder to make.
         data: recordings in the layout of Speech Commands.
-        words: the words to be found; clips in other folders are speech to be passed over.
-        split: whose speakers, and which part of the background recordings.
+        words: the words to be found; clips in other folders are distractors.
+        split: of the speakers, and of the background recordings.
         minutes: length of each recording.
-        files: how many.
+        files: number of recordings.
         gap: mean seconds between two clips, at least half a second each time.
         others: share of the clips that are other words.
         seed: of every choice.
@@ -84,8 +84,7 @@ def make_streams(
         partial: lists may name clips that are not there.
         progress: show a bar on a terminal.
 
-    Raises:
-        UsageError: numbers out of range, no clips, or a folder that is in use.
+    Raises UsageError: numbers out of range, no clips, or a folder that is in use.
     """
     out = Path(out)
     if not minutes > 0 or files < 1 or not gap > 0 or not 0 <= others <= 1:
@@ -131,9 +130,7 @@ def make_streams(
             with soundfile.SoundFile(
                 folder / name, "w", SAMPLE_RATE, 1, subtype="PCM_16", format="FLAC"
             ) as file:
-                for block, words_here in _mixed(
-                    rng, bar, backdrop, listing.root, minutes, resample
-                ):
+                for block, words_here in _mix(rng, bar, backdrop, listing.root, minutes, resample):
                     file.write(to_int16(block))
                     spoken += words_here
         with (folder / TRUTH).open("w", newline="", encoding="utf-8") as table:
@@ -205,7 +202,7 @@ def passages(
             at += SAMPLE_RATE
 
 
-def _mixed(
+def _mix(
     rng: random.Random,
     placed: Iterable[_Placed],
     backdrop: Iterator[Tensor],
@@ -223,7 +220,7 @@ def _mixed(
         noise = block.square().mean()
         here: list[Spoken] = []
         while following is not None and following.start < begin + SAMPLE_RATE:
-            clip = _leveled(read_audio(root / following.clip, resample=resample), rng)
+            clip = _level(read_audio(root / following.clip, resample=resample), rng)
             at = following.start - begin
             carried[at : at + len(clip)] += clip
             seconds = following.start / SAMPLE_RATE
@@ -239,7 +236,7 @@ def _mixed(
         yield block[: total - begin].clamp(-1, 1), here
 
 
-def _leveled(clip: Float[Tensor, "N"], rng: random.Random) -> Float[Tensor, "N"]:
+def _level(clip: Float[Tensor, "N"], rng: random.Random) -> Float[Tensor, "N"]:
     """At most a second, at a random level, faded in and out."""
     clip = clip[:CLIP_SAMPLES].clone()
     loudest = clip.abs().max().clamp(min=1e-4)

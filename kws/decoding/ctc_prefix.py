@@ -33,7 +33,7 @@ class CtcPrefixScorer:
     def __call__(self, text: tuple[int, ...]) -> Float[Tensor, "V"]:
         """The score of `text` with each symbol behind it; with the end, of exactly `text`."""
         if text not in self._scores:
-            self._scores[text] = self._extended(text)
+            self._scores[text] = self._extend(text)
         return self._scores[text]
 
     def score(self, text: tuple[int, ...]) -> float:
@@ -42,7 +42,7 @@ class CtcPrefixScorer:
             return 0.0
         return float(self(text[:-1])[text[-1]])
 
-    def _extended(self, text: tuple[int, ...]) -> Float[Tensor, "V"]:
+    def _extend(self, text: tuple[int, ...]) -> Float[Tensor, "V"]:
         last, blank = self._of(text)
         whole = torch.logaddexp(last, blank)
         first = torch.full_like(whole[:1], 0.0 if not text else -math.inf)

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kws.data.transcripts import padded
+from kws.data.transcripts import pad_mels
 from kws.decoding.beam import beam_search
+from kws.decoding.cached import CachedDecoder
 from kws.decoding.ctc_prefix import CtcPrefixScorer
 from kws.decoding.greedy import Step, greedy
 from kws.decoding.joint import joint_step
@@ -16,6 +17,7 @@ from kws.device import device_of
 from kws.errors import UsageError
 from kws.models.ctc import collapse
 from kws.models.speech_gru import AnyRecognizer
+from kws.models.speech_transformer import SpeechTransformer
 from kws.text.alphabet import EOS, SOS, Alphabet
 
 BATCH = 40  # utterances padded together
@@ -34,11 +36,9 @@ def transcribe(
 ) -> list[str]:
     """The text of each utterance. Width 1 without CTC is greedy search, which is done in batches.
 
-    The text of a model without a decoder is CTC's best path.
-
-    Raises:
-        UsageError: `width` or `longest` is below 1, `ctc_weight` is not between 0 and 1, either is
-            given for a model without a decoder, or an utterance has no frames.
+    The text of a model without a decoder is CTC's best path. Raises UsageError: `width` or
+    `longest` is below 1, `ctc_weight` is not between 0 and 1, either is given for a model without a
+    decoder, or an utterance has no frames.
     """
     if width < 1:
         raise UsageError(f"a beam of width {width} holds no text: choose 1 or more")
@@ -81,18 +81,28 @@ def best_paths(model: AnyRecognizer, mels: list[Tensor], longest: int = LONGEST)
 
 def _encode_batch(model: AnyRecognizer, mels: list[Tensor]) -> tuple[Tensor, Tensor | None]:
     """The memory and its valid frames, where the model computes; searches are done on the CPU."""
-    mel, valid = padded(mels)
+    mel, valid = pad_mels(mels)
     place = device_of(model)
     return model.encode(mel.to(place), valid.to(place))
 
 
 def _search_greedily(model: AnyRecognizer, mels: list[Tensor], longest: int) -> list[list[int]]:
-    memory, valid = _encode_batch(model, mels)
+    step = _step(model, *_encode_batch(model, mels))
+    return greedy(step, len(mels), sos=SOS, eos=EOS, longest=longest)
+
+
+def _step(model: AnyRecognizer, memory: Tensor, valid: Tensor | None = None) -> Step:
+    """The decoder as searches call it, on the CPU; a Transformer's keeps keys and values."""
+    cached = CachedDecoder(model, memory, valid) if isinstance(model, SpeechTransformer) else None
 
     def step(symbols: Tensor) -> Tensor:
-        return model.decode(symbols.to(memory.device), memory, valid)[:, -1].cpu()
+        symbols = symbols.to(memory.device)
+        if cached is not None:
+            return cached(symbols).cpu()
+        # a beam has several texts of one utterance
+        return model.decode(symbols, memory.expand(len(symbols), -1, -1), valid)[:, -1].cpu()
 
-    return greedy(step, len(mels), sos=SOS, eos=EOS, longest=longest)
+    return step
 
 
 def _search_beam(
@@ -105,10 +115,10 @@ def _search_beam(
 ) -> str:
     memory, _ = model.encode(mel[None].to(device_of(model)))
 
+    logits = _step(model, memory)
+
     def step(symbols: Tensor) -> Tensor:
-        some = symbols.to(memory.device)
-        logits = model.decode(some, memory.expand(len(symbols), -1, -1))
-        return logits[:, -1].log_softmax(dim=-1).cpu()
+        return logits(symbols).log_softmax(dim=-1)
 
     scored: Step = step
     if ctc_weight:

@@ -26,8 +26,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from kws.audio.features import HOP
-from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE
+from kws.audio import CLIP_SAMPLES, HOP, SAMPLE_RATE
 from kws.errors import UsageError, did_you_mean
 
 FRAME_MS = 1000 * HOP // SAMPLE_RATE  # 10

@@ -9,6 +9,13 @@ computed, the labels in order and the protocol are in the file's metadata, as in
 file. Every export is run by onnxruntime before it gets its name, on batches of several sizes and
 lengths: where the logits differ from torch's by more than `TOLERANCE` there is no file.
 
+The graph of steps of a model with state reads the frames of any number of them and the state that
+the last ones left:
+
+    features (1, frames, size), state_0 … state_n  ->  logits (steps, classes), next_0 … next_n
+
+Shape and fill value of each state in front of the first step are in its metadata, `state`.
+
 Shape letters: B batch   T frames   F features   C classes
 """
 
@@ -17,11 +24,14 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.export import Dim
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kws import __version__
@@ -31,23 +41,23 @@ from kws.audio.recordings import SAMPLE_RATE
 from kws.errors import UsageError
 from kws.files import atomic_path, write_bytes
 from kws.inference.onnx_rnn import OPSET, for_onnx
+from kws.inference.onnx_stream import OnnxStream
 from kws.inference.onnx_tools import open_session, quiet, require_onnx
-from kws.inference.trained import Trained
+from kws.inference.torch_stream import TorchStream, step_logits
+from kws.training.checkpoint import Trained
 from kws.training.recipe import to_toml
 
 TOLERANCE = 1e-4  # largest difference of a logit
 TRACED = (2, 61)  # batch and frames of the example that the graph is traced with
 CHECKED = ((1, 101), (3, 61), (5, 29), (1, 127))  # batches and frames that are compared
+STEPS, TRACED_STEPS = 40, 5  # that are compared, more than a second, and traced
 
 
 def export_onnx(trained: Trained, out: str | Path) -> float:
     """Write `trained` as ONNX to `out`, atomically, once onnxruntime agrees with torch.
 
-    Returns:
-        the largest difference between their logits.
-
-    Raises:
-        UsageError: a package is missing, or the two differ by more than `TOLERANCE`.
+    Returns the largest difference between their logits. Raises UsageError: a package is missing, or
+    the two differ by more than `TOLERANCE`.
     """
     require_onnx()
     if trained.recipe.features.kind == "waveform":
@@ -70,7 +80,55 @@ def export_onnx(trained: Trained, out: str | Path) -> float:
     with atomic_path(out) as temporary:
         program.save(temporary)
         difference = largest_difference(temporary, reference, trained.recipe.features.num_features)
-        return checked_difference(difference, out, TOLERANCE)
+        return check_difference(difference, out, TOLERANCE)
+
+
+class StepGraph(nn.Module):
+    """Steps of `trained`, with its state as separate inputs and outputs."""
+
+    def __init__(self, trained: Trained):
+        super().__init__()
+        self.model, self.trained = trained.model, trained
+
+    def forward(self, features: Float[Tensor, "1 T F"], *state: Tensor) -> tuple[Tensor, ...]:
+        """Features, not normalized, and state -> logits (S, C) and state."""
+        traced = dataclasses.replace(self.trained, model=self.model)  # GRUs of ONNX in it
+        logits, after = step_logits(traced, features, state)
+        return logits[0], *after
+
+
+def export_step(trained: Trained, out: str | Path) -> float:
+    """Write the steps of a model with state to `out`, once they give what torch gives.
+
+    Returns the largest difference between their posteriors. Raises UsageError: a model without
+    state, a package is missing, or the two differ.
+    """
+    require_onnx()
+    stream = TorchStream(trained)
+    if not stream.step_frames:
+        raise UsageError(
+            f"{trained.path or 'the model'}: {trained.recipe.model.name} has no state to step "
+            "with: leave --step out, or train keywords-causal"
+        )
+    state, size = stream.start(), stream.step_frames
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.randn(STEPS * size, stream.num_features, generator=generator) * 3 - 5
+    program = trace(
+        StepGraph(trained).eval(),
+        (frames[None, : TRACED_STEPS * size], *state),
+        inputs=("features", *(f"state_{i}" for i in range(len(state)))),
+        outputs=("logits", *(f"next_{i}" for i in range(len(state)))),
+        free=({1: size * Dim("steps")}, ({},) * len(state)),
+    )
+    parts = [{"shape": list(part.shape), "fill": float(part.flatten()[0])} for part in state]
+    about = {"state": json.dumps(parts), "step_frames": str(size)}
+    program.model.metadata_props.update(describe(trained) | about)
+    with atomic_path(out) as temporary:
+        program.save(temporary)
+        graph, expected = OnnxStream(temporary), stream.step(frames.numpy(), state)[0]
+        first, after = graph.step(frames[:size].numpy(), graph.start())
+        found = np.concatenate([first, graph.step(frames[size:].numpy(), after)[0]])
+        return check_difference(float(abs(found - expected).max()), out, TOLERANCE)
 
 
 def trace(
@@ -79,7 +137,7 @@ def trace(
     *,
     inputs: Sequence[str],
     outputs: Sequence[str],
-    free: Sequence[dict[int, str]],
+    free: Sequence[Any],
 ) -> torch.onnx.ONNXProgram:
     """The ONNX graph of a module; `free` names the axes of each input that have any length."""
     with quiet(), sdpa_kernel(SDPBackend.MATH):
@@ -97,7 +155,7 @@ def trace(
     return program
 
 
-def checked_difference(difference: float, out: str | Path, tolerance: float) -> float:
+def check_difference(difference: float, out: str | Path, tolerance: float) -> float:
     """`difference`, which is at most `tolerance`; UsageError otherwise, also for NaN."""
     if not difference <= tolerance:
         raise UsageError(

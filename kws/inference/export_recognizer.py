@@ -30,7 +30,7 @@ from kws.audio.recordings import SAMPLE_RATE
 from kws.decoding.transcribe import decodes
 from kws.errors import UsageError
 from kws.files import atomic_path
-from kws.inference.export import TOLERANCE, checked_difference, trace
+from kws.inference.export import TOLERANCE, check_difference, trace
 from kws.inference.onnx_tools import open_session, require_onnx
 from kws.inference.trained_recognizer import Recognizer
 from kws.models.residual_maps import ConvLstm
@@ -46,12 +46,9 @@ ENCODED = ("memory", "memory_valid", "ctc")
 def export_recognizer(recognizer: Recognizer, out: str | Path) -> tuple[dict[str, Path], float]:
     """Write both graphs beside `out`: for model.onnx model-encoder.onnx and model-decoder.onnx.
 
-    Returns:
-        the files by "encoder" and "decoder", and the largest difference from torch of any output.
-
-    Raises:
-        UsageError: a package is missing, onnxruntime and torch differ by more than `TOLERANCE`, or
-            the model goes frame by frame in Python.
+    Returns the files by "encoder" and "decoder", and the largest difference from torch of any
+    output. Raises UsageError: a package is missing, onnxruntime and torch differ by more than
+    `TOLERANCE`, or the model goes frame by frame in Python.
     """
     require_onnx()
     if any(isinstance(module, ConvLstm) for module in recognizer.model.modules()):
@@ -86,7 +83,7 @@ def export_recognizer(recognizer: Recognizer, out: str | Path) -> tuple[dict[str
         with atomic_path(files[half]) as temporary:
             program.save(temporary)
             found = largest_difference(temporary, recognizer, half, module)
-            differences.append(checked_difference(found, files[half], TOLERANCE))
+            differences.append(check_difference(found, files[half], TOLERANCE))
     return files, max(differences)
 
 

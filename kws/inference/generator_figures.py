@@ -22,11 +22,10 @@ from kws.data.protocols import V2_WORDS
 from kws.errors import UsageError
 from kws.inference.listener import SETTINGS, listener, recognize, recognize_mels
 from kws.inference.synthesizer import load_voice
-from kws.inference.trained import require_kind
 from kws.inference.trained_prior import load_prior
 from kws.metrics import Proportion
 from kws.training import codec_run, prior_run, voice_run
-from kws.training.checkpoint import checkpoint_of, read_checkpoint
+from kws.training.checkpoint import checkpoint_of, read_checkpoint, require_kind
 from kws.training.codec_run import decode_clips, encode_clips, measure_codec, spoken_words
 from kws.training.prior_run import codec_in, measure_prior, word_split
 from kws.training.recipe import Recipe, parse_recipe
@@ -53,9 +52,8 @@ def measure_generator(
 ) -> GeneratorFigures:
     """The figures of a run folder (its best.pt) or of a checkpoint file.
 
-    Raises:
-        UsageError: nothing there, damaged, not ours, a model of another kind; `listen` and features
-            that the listener cannot read.
+    Raises UsageError: missing, damaged, not ours, a model of another kind; `listen` with features
+    that the listener cannot read.
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)

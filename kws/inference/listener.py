@@ -1,16 +1,13 @@
-"""The listener: a keyword model of the course as the judge of speech that a model has made.
+"""The listener: a keyword model of the course that judges synthetic speech.
 
-    words = heard(listener(), [waveform, another])
+    words = recognize(listener(), [waveform, another])
 
-Whether synthetic speech can be understood is a question to a listener. This one is the course's own
-CRNN, trained on the 35 words of the embedded corpus: voices, microphones and rooms of many kinds,
-but no vocoder. It is trained once, on the CPU in a minute and a half, and kept beside the corpus in
-a folder of `cache_dir()` named after all that it follows from: corpus, settings and version.
+The model is the course's CRNN on the 35 words of the embedded corpus: many voices, microphones and
+rooms, but no vocoder. It is trained once, in 90 seconds on the CPU, and kept beside the corpus in a
+folder of `cache_dir()` whose name depends on corpus, settings and version.
 """
 
-import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -22,17 +19,15 @@ from torch import Tensor
 from kws.audio.recordings import CLIP_SAMPLES
 from kws.data.embedded.corpus import RECORD as CORPUS_RECORD
 from kws.data.embedded.corpus import make_corpus
-from kws.data.embedded.provenance import corpus_folder
 from kws.data.speech_commands import load_speech_commands
 from kws.files import cache_dir
-from kws.inference.trained import Trained, load_model
+from kws.training.checkpoint import Trained, load_model
 from kws.training.loop import fit
 from kws.training.recipe import Augment, Data, Features, Model, Recipe, Train, to_toml
+from kws.training.trained_once import train_once
 
 VERSION = 1
-RECORD = "listener.json"
-BEST = "best.pt"  # of a run
-BATCH = 128  # clips that are heard at a time
+BATCH = 128  # clips that are recognized at a time
 PROTOCOL = "embedded-35"
 SETTINGS = Recipe(
     description="The listener: 35 words of the embedded corpus",
@@ -47,38 +42,31 @@ LOUDNESS, FLOOR = 0.7, 1e-3  # the highest sample of a clip, and the noise in it
 
 @cache
 def listener(*, progress: bool = True) -> Trained:
-    """The judge, trained here unless it has been; another process that trains it is waited for.
-
-    Raises OSError where its folder or that of its corpus cannot be made, UsageError where something
-    else is there.
-    """
+    """The judge, trained on first use. OSError or UsageError if its folder cannot be made."""
     corpus = make_corpus(cache_dir() / "course-words", size="mini", progress=progress)
-    return trained_on(corpus, progress=progress)
+    return train_listener(corpus, progress=progress)
 
 
-def trained_on(corpus: Path, settings: Recipe = SETTINGS, *, progress: bool = True) -> Trained:
+def train_listener(corpus: Path, settings: Recipe = SETTINGS, *, progress: bool = True) -> Trained:
     """The listener of an embedded corpus, with these settings; errors as `listener`."""
     spoken = json.loads((corpus / CORPUS_RECORD).read_text())["recipe"]
-    recipe = {"listener": VERSION, "settings": to_toml(settings), "corpus": spoken}
-    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
-    out = cache_dir() / f"listener-{digest[:16]}"
-    with corpus_folder(out, RECORD, recipe) as folder:
-        if folder is not None:
-            _train(settings, corpus, folder, progress)
-            (folder / RECORD).write_text(json.dumps({"recipe": recipe}, indent=1) + "\n")
-    return load_model(out / BEST)
+    about = {"listener": VERSION, "settings": to_toml(settings), "corpus": spoken}
 
+    def train(run: Path) -> None:
+        training, validation = (
+            load_speech_commands(corpus, settings.data.protocol, split)
+            for split in ("training", "validation")
+        )
+        fit(
+            settings,
+            train=training,
+            validation=validation,
+            out=run,
+            device="cpu",
+            progress=progress,
+        )
 
-def _train(settings: Recipe, corpus: Path, folder: Path, progress: bool) -> None:
-    """Put the trained weights into `folder`."""
-    train, validation = (
-        load_speech_commands(corpus, settings.data.protocol, split)
-        for split in ("training", "validation")
-    )
-    run = folder / "run"
-    fit(settings, train=train, validation=validation, out=run, device="cpu", progress=progress)
-    (run / BEST).rename(folder / BEST)
-    shutil.rmtree(run)
+    return load_model(train_once("listener", about, train))
 
 
 def recognize(judge: Trained, waveforms: Sequence[Float[Tensor, "_"]]) -> list[str]:
@@ -90,10 +78,7 @@ def recognize(judge: Trained, waveforms: Sequence[Float[Tensor, "_"]]) -> list[s
 
 
 def recognize_mels(judge: Trained, mels: Float[Tensor, "n T F"]) -> list[str]:
-    """The word that `judge` hears in each log-mel, as `kws.audio.features.log_mel` makes them.
-
-    F is that of its features, 40; a second has 101 frames, and up to 3 fewer do no harm.
-    """
+    """The word in each log-mel of `kws.audio.features.log_mel`: F = 40, T up to 101."""
     words = []
     for few in mels.split(BATCH):
         logits = judge.logits(judge.normalizer(few))
@@ -102,10 +87,9 @@ def recognize_mels(judge: Trained, mels: Float[Tensor, "n T F"]) -> list[str]:
 
 
 def as_clips(waveforms: Sequence[Float[Tensor, "_"]]) -> Float[Tensor, "B S"]:
-    """Waveforms as clips of S = 16,000 samples: centered, all equally loud, in faint noise.
+    """Waveforms as clips of S = 16,000 samples: centered, equally loud, in faint noise.
 
-    Of a longer one the middle second is kept. The noise is that of any recording; it is the same
-    for the same number of waveforms.
+    Of a longer one the middle second is kept. The noise depends on the number of waveforms only.
     """
     clips = torch.zeros(len(waveforms), CLIP_SAMPLES)
     for clip, waveform in zip(clips, waveforms, strict=True):

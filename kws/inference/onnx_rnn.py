@@ -1,10 +1,10 @@
 """A GRU or LSTM, of one direction or both, as one ONNX operator.
 
-Left to itself torch writes a GRU out step by step: a graph of a thousand nodes for one second, of
-one fixed length. ONNX has operators for both, which take the lengths of the sequences too.
+By default torch unrolls a GRU into a graph of a thousand nodes for one second of one fixed length.
+ONNX has operators for both, which take the lengths of the sequences, too.
 
-Sources: https://onnx.ai/onnx/operators/onnx__GRU.html, https://onnx.ai/onnx/operators/onnx__LSTM.html.
-Parity: `kws.inference.export` runs both.
+Sources: https://onnx.ai/onnx/operators/onnx__GRU.html,
+https://onnx.ai/onnx/operators/onnx__LSTM.html. Parity: `kws.inference.export` runs both.
 
 Shape letters: B batch   T frames   D width   H width of one direction
 """
@@ -41,8 +41,8 @@ def for_onnx(model: nn.Module) -> nn.Module:
 class OnnxRnn(nn.Module):
     """`BidirectionalRnn`, or a GRU of one direction, as the ONNX operator "GRU" or "LSTM".
 
-    For tracing only: run by torch it returns zeros. The operator takes the lengths of the
-    sequences, so that the backward direction starts at the last real frame.
+    For tracing only: in torch it returns zeros. The operator takes the lengths of the sequences, so
+    that the backward direction starts at the last real frame.
     """
 
     def __init__(self, operator: str, rnn: nn.GRU | nn.LSTM):
@@ -51,7 +51,7 @@ class OnnxRnn(nn.Module):
         self.ends = ("", "_reverse")[: 1 + rnn.bidirectional]
         for layer in range(rnn.num_layers):
             both = [
-                [reordered(rnn, f"{kind}_l{layer}{end}", operator) for end in self.ends]
+                [reorder_gates(rnn, f"{kind}_l{layer}{end}", operator) for end in self.ends]
                 for kind in KINDS
             ]
             w_in, w_hidden, b_in, b_hidden = (torch.stack(pair) for pair in both)
@@ -60,9 +60,15 @@ class OnnxRnn(nn.Module):
             self.register_buffer(f"bias{layer}", torch.cat([b_in, b_hidden], dim=1))
 
     def forward(
-        self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
+        self,
+        x: Float[Tensor, "B T D"],
+        valid: Bool[Tensor, "B T"] | None = None,
+        before: Float[Tensor, "1 B H"] | None = None,
     ) -> Float[Tensor, "B T HH"]:
-        """x (B, T, D) -> (B, T, H a direction), zero in the padding, which comes last."""
+        """x (B, T, D) -> (B, T, H a direction), zero in the padding, which comes last.
+
+        `before` is the state of a GRU of one layer and direction in front of the first frame.
+        """
         if valid is None:
             valid = x.new_ones(x.shape[:2], dtype=torch.bool)
         lengths = valid.sum(dim=1, dtype=torch.int32)
@@ -77,7 +83,7 @@ class OnnxRnn(nn.Module):
             weights = [getattr(self, f"{name}{layer}") for name in ("w_in", "w_hidden", "bias")]
             y = torch.onnx.ops.symbolic(
                 self.operator,
-                (x, *weights, lengths),
+                (x, *weights, lengths, *(() if before is None else (before,))),
                 attrs=attributes,
                 dtype=x.dtype,
                 shape=(x.shape[0], len(self.ends), x.shape[1], self.hidden_size),
@@ -88,18 +94,21 @@ class OnnxRnn(nn.Module):
 
 
 class OnnxGru(nn.Module):
-    """`nn.GRU` itself, batch first: the outputs, and in place of the last state an empty tuple."""
+    """`nn.GRU` itself, batch first; its last state only with one layer and direction."""
 
     def __init__(self, gru: nn.GRU):
         super().__init__()
         self.rnn = OnnxRnn("GRU", gru)
 
-    def forward(self, x: Float[Tensor, "B T D"]) -> tuple[Float[Tensor, "B T HH"], tuple[()]]:
-        """x (B, T, D) -> outputs (B, T, H a direction), ()."""
-        return self.rnn(x), ()
+    def forward(
+        self, x: Float[Tensor, "B T D"], before: Float[Tensor, "1 B H"] | None = None
+    ) -> tuple[Float[Tensor, "B T HH"], Float[Tensor, "1 B HH"]]:
+        """x (B, T, D) -> outputs (B, T, H a direction), the last of them."""
+        y = self.rnn(x, None, before)
+        return y, y[:, -1:].transpose(0, 1)
 
 
-def reordered(rnn: nn.GRU | nn.LSTM, name: str, operator: str) -> Tensor:
+def reorder_gates(rnn: nn.GRU | nn.LSTM, name: str, operator: str) -> Tensor:
     """The parameter `name` of `rnn`, its gates in the order of the ONNX operator."""
     gates = getattr(rnn, name).detach().chunk(len(GATES[operator]))
     return torch.cat([gates[place] for place in GATES[operator]])

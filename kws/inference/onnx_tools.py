@@ -23,9 +23,9 @@ def require_onnx() -> None:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Silence the exporter's warnings about torch itself: deprecations, absent torchvision."""
-    logger = logging.getLogger("torch.onnx")
+def quiet(name: str = "torch.onnx") -> Iterator[None]:
+    """Silence warnings, and those of a logger: about torch itself, or advice to optimize first."""
+    logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:

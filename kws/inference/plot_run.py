@@ -16,7 +16,7 @@ from kws.errors import UsageError
 from kws.inference.attention_maps import attention_weights, panels
 from kws.inference.evaluate import load_split
 from kws.inference.predict import read_segments
-from kws.inference.trained import Trained
+from kws.training.checkpoint import Trained
 from kws.training.history import read_history
 from kws.training.losses import LOSS_NAMES
 from kws.training.recipe import compute_features
@@ -48,7 +48,7 @@ def example_of(trained: Trained, folder: str | Path, split: str = "testing") -> 
 
 def recording(trained: Trained, path: Path, *, resample: bool = False) -> Example:
     """A recording, of a keyword model's its first second, or a speaker's features."""
-    values = read_segments(trained, path, resample=resample)[0].values
+    values = torch.from_numpy(read_segments(trained, path, resample=resample)[0].values)
     features = (
         compute_features(trained.recipe.features, values[None])[0]
         if trained.task == "keywords"

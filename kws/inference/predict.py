@@ -1,4 +1,4 @@
-"""Labels and scores for recordings that nobody has labeled.
+"""Labels and scores for unlabeled recordings.
 
 A keyword model reads windows of one second. A shorter recording is padded at its end; a longer one
 is read in windows that begin every half second, so that a word cut by one window is whole in the
@@ -10,29 +10,39 @@ Shape letters: N samples   W windows   B batch   T frames   F features   C class
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from kws.audio.features import speaker_log_mel
-from kws.audio.length import pad_or_trim
-from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, read_audio
-from kws.data.features_file import read_features
+from kws.audio import CLIP_SAMPLES, SAMPLE_RATE
+from kws.audio.audio_reading import read_samples
 from kws.data.listing import AUDIO_SUFFIXES
-from kws.data.speaker_layout import TESTDATA, read_test_names
 from kws.errors import UsageError
-from kws.inference.trained import Trained
 
 WINDOW_HOP = CLIP_SAMPLES // 2  # samples, 0.5 s
 FEATURE_SUFFIX = ".pt"
 BATCH = {"keywords": 128 * CLIP_SAMPLES, "speakers": 25_600}  # samples, frames read at once
 
 
+@runtime_checkable
+class Predictor(Protocol):
+    """A model that labels recordings: `kws.training.checkpoint.Trained`, or an `OnnxStream`."""
+
+    @property
+    def task(self) -> str: ...
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    def shares(self, values: Sequence[np.ndarray], /) -> Float[np.ndarray, "B C"]:
+        """Softmax of the logits of clips (N,), or of the frames (T, F) of speakers."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What the model says about `start` … `end` (seconds) of a file; best label first.
+    """The model's labels for `start` … `end` (seconds) of a file, best first.
 
     `scores` are the softmax of the logits, as (label, share) pairs. Times are None for features.
     """
@@ -55,16 +65,14 @@ class Segment:
     path: Path
     start: float | None
     end: float | None
-    values: Tensor
+    values: np.ndarray
 
 
 def find_recordings(paths: Iterable[str | Path], task: str) -> list[Path]:
     """Files as they are named, and those in folders: all levels, sorted, hidden ones left out.
 
-    In a folder of the speaker homework these are the utterances of its testdata.json.
-
-    Raises:
-        UsageError: a path that is not there, or a folder without recordings.
+    In a folder of the speaker homework these are the utterances of its testdata.json. Raises
+    UsageError: a path that is not there, or a folder without recordings.
     """
     suffixes = AUDIO_SUFFIXES if task == "keywords" else (*AUDIO_SUFFIXES, FEATURE_SUFFIX)
     found: list[Path] = []
@@ -72,14 +80,12 @@ def find_recordings(paths: Iterable[str | Path], task: str) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        if task == "speakers" and (path / TESTDATA).is_file():
-            inside = [path / name for name in read_test_names(path / TESTDATA)]
-        else:
-            inside = sorted(
-                file
-                for file in path.rglob("*")
-                if file.suffix.lower() in suffixes and not file.name.startswith(".")
-            )
+        inside = _homework(path) if task == "speakers" else []
+        inside = inside or sorted(
+            file
+            for file in path.rglob("*")
+            if file.suffix.lower() in suffixes and not file.name.startswith(".")
+        )
         if not inside:
             raise UsageError(
                 f"{path}: no recordings ({', '.join(suffixes)}) in this folder: check the path"
@@ -88,60 +94,50 @@ def find_recordings(paths: Iterable[str | Path], task: str) -> list[Path]:
     return found
 
 
+def _homework(folder: Path) -> list[Path]:
+    """The test utterances of a folder of the speaker homework; none in another."""
+    from kws.data.speaker_layout import TESTDATA, read_test_names
+
+    listed = folder / TESTDATA
+    return [folder / name for name in read_test_names(listed)] if listed.is_file() else []
+
+
 def predict(
-    trained: Trained,
+    model: Predictor,
     files: Iterable[Path],
     *,
     resample: bool = False,
-    device: str | torch.device = "cpu",
     skipped: Callable[[UsageError], None] | None = None,
 ) -> Iterator[Prediction]:
     """Predictions for `files`, in their order, a batch at a time.
 
     Args:
-        trained: a keyword or a speaker model.
+        model: a keyword or a speaker model.
         files: recordings; for a speaker model feature files as well.
         resample: convert recordings that are not 16 kHz mono.
-        device: where the model computes.
         skipped: called with the reason for each file that cannot be used, instead of raising it.
 
     Raises:
         UsageError: a file cannot be used, and `skipped` is None.
     """
-    trained.model.to(device).eval()
-    segments = _segments(trained, files, resample, skipped)
-    for batch in _batches(segments, BATCH[trained.task]):
-        shares = _shares(trained, [segment.values for segment in batch], device)
+    segments = _segments(model, files, resample, skipped)
+    for batch in _batches(segments, BATCH[model.task]):
+        shares = model.shares([segment.values for segment in batch])
         for segment, row in zip(batch, shares, strict=True):
-            order = row.argsort(descending=True, stable=True).tolist()
-            scores = tuple((trained.labels[i], float(row[i])) for i in order)
+            order = np.argsort(-row, kind="stable").tolist()
+            scores = tuple((model.labels[i], float(row[i])) for i in order)
             yield Prediction(path=segment.path, start=segment.start, end=segment.end, scores=scores)
 
 
-@torch.inference_mode()
-def _shares(
-    trained: Trained, values: Sequence[Tensor], device: str | torch.device
-) -> Float[Tensor, "B C"]:
-    """Softmax of the logits for a batch of segments, on the CPU."""
-    if trained.task == "keywords":
-        features, valid = trained.features(torch.stack(list(values)).to(device)), None
-    else:
-        lengths = torch.tensor([len(frames) for frames in values])
-        features = pad_sequence(list(values), batch_first=True).to(device)
-        valid = (torch.arange(features.shape[1]) < lengths[:, None]).to(device)
-        features = trained.normalizer(features, valid)
-    return trained.logits(features, valid).float().softmax(dim=1).cpu()
-
-
 def _segments(
-    trained: Trained,
+    model: Predictor,
     files: Iterable[Path],
     resample: bool,
     skipped: Callable[[UsageError], None] | None,
 ) -> Iterator[Segment]:
     for path in files:
         try:
-            segments = read_segments(trained, path, resample=resample)
+            segments = read_segments(model, path, resample=resample)
         except UsageError as error:
             if skipped is None:
                 raise
@@ -150,15 +146,11 @@ def _segments(
         yield from segments
 
 
-def read_segments(trained: Trained, path: Path, *, resample: bool = False) -> list[Segment]:
-    """One file as `trained` reads it: windows of a second, or the features of a speaker.
-
-    Raises:
-        UsageError: the file cannot be used.
-    """
-    if trained.task == "keywords":
+def read_segments(model: Any, path: Path, *, resample: bool = False) -> list[Segment]:
+    """A file as windows of a second, or speaker features. UsageError: it cannot be used."""
+    if model.task == "keywords":
         return _read_keywords(path, resample)
-    return [_read_speaker(path, resample, trained.recipe.features.num_features)]
+    return [_read_speaker(path, resample, model.recipe.features.num_features)]
 
 
 def _batches(segments: Iterable[Segment], limit: int) -> Iterator[list[Segment]]:
@@ -178,7 +170,7 @@ def _batches(segments: Iterable[Segment], limit: int) -> Iterator[list[Segment]]
 def _read_keywords(path: Path, resample: bool) -> list[Segment]:
     if path.suffix == FEATURE_SUFFIX:
         raise UsageError(f"{path}: a keyword model reads recordings: name a wav or flac file")
-    waveform = read_audio(path, resample=resample)
+    waveform = read_samples(path, resample=resample)
     seconds = len(waveform) / SAMPLE_RATE
     return [
         Segment(path=path, start=start, end=min(start + 1.0, seconds), values=window)
@@ -187,12 +179,16 @@ def _read_keywords(path: Path, resample: bool) -> list[Segment]:
 
 
 def _read_speaker(path: Path, resample: bool, num_features: int) -> Segment:
+    from kws.audio.features import speaker_log_mel
+    from kws.audio.recordings import read_audio
+    from kws.data.features_file import read_features
+
     if path.suffix == FEATURE_SUFFIX:
-        frames = torch.from_numpy(read_features(path, num_features)).float()
+        frames = read_features(path, num_features).astype(np.float32)
         return Segment(path=path, start=None, end=None, values=frames)
     waveform = read_audio(path, resample=resample)
     try:
-        frames = speaker_log_mel(waveform)
+        frames = speaker_log_mel(waveform).numpy()
     except ValueError as error:
         raise UsageError(f"{path}: {error}: record it again, louder or longer") from error
     if frames.shape[1] != num_features:
@@ -203,14 +199,17 @@ def _read_speaker(path: Path, resample: bool, num_features: int) -> Segment:
     return Segment(path=path, start=0.0, end=len(waveform) / SAMPLE_RATE, values=frames)
 
 
-def windows(waveform: Float[Tensor, "N"]) -> list[tuple[float, Float[Tensor, "W"]]]:
+def windows(
+    waveform: Float[np.ndarray, "N"],
+) -> list[tuple[float, Float[np.ndarray, "W"]]]:
     """Windows of one second that together hold every sample: their start in seconds, their samples.
 
-    >>> [start for start, _ in windows(torch.zeros(2 * SAMPLE_RATE + 1))]
+    >>> [start for start, _ in windows(np.zeros(2 * SAMPLE_RATE + 1))]
     [0.0, 0.5, 1.0, 1.5]
-    >>> [(start, len(window)) for start, window in windows(torch.zeros(7))]
+    >>> [(start, len(window)) for start, window in windows(np.zeros(7))]
     [(0.0, 16000)]
     """
     hops = -(-max(0, len(waveform) - CLIP_SAMPLES) // WINDOW_HOP)
+    padded = np.pad(waveform, (0, CLIP_SAMPLES + hops * WINDOW_HOP - len(waveform)))
     starts = range(0, (hops + 1) * WINDOW_HOP, WINDOW_HOP)
-    return [(start / SAMPLE_RATE, pad_or_trim(waveform[start:])) for start in starts]
+    return [(start / SAMPLE_RATE, padded[start : start + CLIP_SAMPLES]) for start in starts]

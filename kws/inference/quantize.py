@@ -13,7 +13,6 @@ Shape letters: B batch   T frames   F features
 
 import copy
 import dataclasses
-import logging
 import tempfile
 import time
 from collections.abc import Iterator
@@ -29,11 +28,12 @@ from kws.audio.recordings import CLIP_SAMPLES
 from kws.data.clips import ClipSplit
 from kws.files import write_bytes
 from kws.inference.export import export_onnx
-from kws.inference.onnx_tools import open_session, require_onnx
+from kws.inference.onnx_tools import open_session, quiet, require_onnx
+from kws.inference.small_graph import recurrent_weights, with_short_names, with_small_weights
 from kws.inference.streaming import WINDOW_FRAMES
-from kws.inference.trained import Trained, require_kind
 from kws.metrics import Proportion
 from kws.training.batches import Batch, evaluation_batches
+from kws.training.checkpoint import Trained, require_kind
 from kws.training.recipe import compute_features
 
 CALIBRATION_CLIPS = 512  # of the training part, spread evenly over it
@@ -76,10 +76,8 @@ def export_quantized(
 ) -> Quantized:
     """Write `trained` in 8 bits to `out`, calibrated on `training`, both measured on `testing`.
 
-    The graph reads features, as that of `kws.inference.export` does.
-
-    Raises:
-        UsageError: a speaker model, or a package is missing.
+    The graph reads features, as in `kws.inference.export`. Raises UsageError for a speaker model or
+    a missing package.
     """
     require_quantizable(trained)
     from onnxruntime.quantization import (
@@ -100,7 +98,7 @@ def export_quantized(
             """The inputs of the next batch, None at the end."""
             return next(self.batches, None)
 
-    with tempfile.TemporaryDirectory(prefix="kws-") as folder, _quiet():
+    with tempfile.TemporaryDirectory(prefix="kws-") as folder, quiet(""):
         plain, ready, small = (Path(folder) / f"{name}.onnx" for name in ("a", "b", "c"))
         export_onnx(trained, plain)
         quant_pre_process(plain, ready, skip_symbolic_shape=True)
@@ -113,8 +111,11 @@ def export_quantized(
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
+            nodes_to_exclude=before_norms(ready.read_bytes()),
         )
-        small.write_bytes(with_short_names(with_small_recurrent_weights(small.read_bytes())))
+        graph = small.read_bytes()
+        graph = with_small_weights(graph, recurrent_weights(graph).__contains__)
+        small.write_bytes(with_short_names(graph))
         (right, answers), (right_small, answers_small) = (
             _accuracy(model, trained, testing) for model in (plain, small)
         )
@@ -139,57 +140,24 @@ def require_quantizable(trained: Trained) -> None:
     require_onnx()
 
 
-def with_small_recurrent_weights(model: bytes) -> bytes:
-    """The same graph with its GRUs' and LSTMs' weights stored as int8, a scale for each row."""
-    import onnx
-    from onnx import helper, numpy_helper
+def before_norms(model: bytes) -> list[str]:
+    """Names of the convolutions that a batch normalization follows which could not be folded in.
 
-    graph = onnx.load_from_string(model)
-    stored = {tensor.name: tensor for tensor in graph.graph.initializer}
-    ahead = []
-    for node in graph.graph.node:
-        if node.op_type not in ("GRU", "LSTM"):
-            continue
-        for place in (1, 2):  # W and R: (directions, gates · H, width)
-            name = node.input[place]
-            weight = numpy_helper.to_array(stored[name])
-            rows = weight.reshape(-1, weight.shape[-1])
-            scale = np.maximum(np.abs(rows).max(1), 1e-12).astype(np.float32) / 127
-            small = np.round(rows / scale[:, None]).astype(np.int8)
-            parts = {"int8": small, "scale": scale, "shape": np.array(weight.shape, np.int64)}
-            graph.graph.initializer.extend(
-                numpy_helper.from_array(part, f"{name}/{key}") for key, part in parts.items()
-            )
-            graph.graph.initializer.remove(stored[name])
-            both = [f"{name}/int8", f"{name}/scale"]
-            ahead += [
-                helper.make_node("DequantizeLinear", both, [f"{name}/flat"], axis=0),
-                helper.make_node("Reshape", [f"{name}/flat", f"{name}/shape"], [f"{name}/float"]),
-            ]
-            node.input[place] = f"{name}/float"
-    for node in reversed(ahead):
-        graph.graph.node.insert(0, node)
-    return graph.SerializeToString()
-
-
-def with_short_names(model: bytes) -> bytes:
-    """The same graph; what is inside has short names, which of a small model were a third."""
+    Their channels differ in size as the normalization expects, and one scale for all of them would
+    leave the small ones nothing. BC-ResNet has twelve, in front of its sub-spectral normalization.
+    """
     import onnx
 
-    graph = onnx.load_from_string(model)
-    inside = graph.graph
-    short = {value.name: value.name for value in (*inside.input, *inside.output)} | {"": ""}
-    for tensor in inside.initializer:
-        tensor.name = short.setdefault(tensor.name, f"{len(short):x}")
-    for node in inside.node:
-        if any(attribute.HasField("g") for attribute in node.attribute):
-            return model  # a graph inside of it would refer to the old names
-        node.input[:] = [short.setdefault(name, f"{len(short):x}") for name in node.input]
-        node.output[:] = [short.setdefault(name, f"{len(short):x}") for name in node.output]
-        node.name = node.doc_string = ""
-        del node.metadata_props[:]
-    del inside.value_info[:]
-    return graph.SerializeToString()
+    graph = onnx.load_from_string(model).graph
+    makers = {name: node for node in graph.node for name in node.output}
+    found = []
+    for norm in (node for node in graph.node if node.op_type == "BatchNormalization"):
+        node = makers.get(norm.input[0])
+        while node is not None and node.op_type == "Reshape":
+            node = makers.get(node.input[0])
+        if node is not None and node.op_type == "Conv":
+            found.append(node.name)
+    return found
 
 
 def multiply_adds(trained: Trained) -> int:
@@ -204,24 +172,6 @@ def multiply_adds(trained: Trained) -> int:
     with counter, torch.no_grad():
         model(features, None)
     return counter.get_total_flops() // 2
-
-
-def _quiet() -> Any:
-    """Silence the quantizer's advice to optimize the graph first."""
-    return _Level(logging.getLogger())
-
-
-@dataclass
-class _Level:
-    logger: logging.Logger
-    before: int = 0
-
-    def __enter__(self) -> None:
-        self.before = self.logger.level
-        self.logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        self.logger.setLevel(self.before)
 
 
 def _calibration(trained: Trained, training: ClipSplit) -> Iterator[dict[str, np.ndarray]]:

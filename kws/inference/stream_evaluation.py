@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from kws.data.audio_blocks import file_blocks
@@ -30,9 +29,9 @@ from kws.data.streams import Spoken, read_truth
 from kws.errors import UsageError
 from kws.files import write_text
 from kws.inference.detector import Detector, Event, Trigger, words_of
-from kws.inference.streaming import ListeningTime, posteriors
-from kws.inference.trained import Trained
+from kws.inference.streaming import ListeningTime, StreamModel, posteriors
 from kws.metrics import Proportion
+from kws.training.checkpoint import Trained
 
 TOLERANCE_MS = 750
 THRESHOLDS = (*(i / 20 for i in range(6, 18)), *(0.86 + i / 50 for i in range(7)), 0.99, 0.995)
@@ -137,20 +136,16 @@ class Scored:
 
 
 def score_recordings(
-    trained: Trained,
+    model: StreamModel,
     folder: str | Path,
     trigger: Trigger,
     *,
-    device: str | torch.device = "cpu",
     resample: bool = False,
     spent: ListeningTime | None = None,
 ) -> Iterator[Scored]:
-    """The recordings of `folder` (see `kws.data.streams`), one after the other.
-
-    An hour of posteriors takes 36,000 · C numbers: 2 MB for 12 classes.
-    """
+    """The recordings of `folder` (see `kws.data.streams`); an hour has 36,000 · C posteriors."""
     truth = read_truth(folder)
-    known = words_of(trained.labels)
+    known = words_of(model.labels)
     if not any(each.word in known for spoken in truth.values() for each in spoken):
         raise UsageError(
             f"{folder}: its truth has none of the model's words ({', '.join(known)}): make it with "
@@ -161,15 +156,14 @@ def score_recordings(
         before = spent.seconds
         times, rows = [], []
         for seconds, row in posteriors(
-            trained,
+            model,
             file_blocks(Path(folder) / name, resample=resample),
             hop_ms=trigger.hop_ms,
             then_silence=True,
-            device=device,
             spent=spent,
         ):
             times.append(seconds)
-            rows.append(row.numpy())
+            rows.append(row)
         yield Scored(
             file=name,
             times=times,

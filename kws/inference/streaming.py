@@ -1,84 +1,134 @@
-"""A model that reads a second, over audio without end: a sliding window in constant memory.
+"""A model over audio without end, in constant memory; without torch.
 
     blocks → frames (each computed once) → windows of a second, one a hop → posteriors → events
+                                         → or steps of a model with state →
 
 A frame is centered on its 10 ms and needs 12.5 ms beyond: as soon as those are there it is final,
-and what all blocks give, joined, equals the features of the whole recording.
+and what all blocks give, joined, equals the features of the whole recording. `StreamModel` is what
+a model must offer; `TorchStream` and `OnnxStream` are the two that there are.
 
-Shape letters: N samples   T frames   F features   W windows   C classes
+Shape letters: N samples   T frames   F features   W windows   S steps   C classes
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
-from kws.audio.features import HOP, WINDOW
-from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE
+from kws.audio import CLIP_SAMPLES, HOP, SAMPLE_RATE, WINDOW
 from kws.errors import UsageError
 from kws.inference.detector import FRAME_MS, Detector, Event, Trigger
-from kws.inference.trained import Trained, require_kind
-from kws.training.recipe import Features, compute_features
 
 WINDOW_FRAMES = 1 + CLIP_SAMPLES // HOP  # 101, as of a clip
 MARGIN = -(-(WINDOW // 2) // HOP)  # 2 frames at a cut whose windows reach beyond it
 BATCH = 64  # windows that the model reads at a time, at most
+Found = list[tuple[int, Float[np.ndarray, "C"]]]  # last frame of what was read, and its posteriors
+
+
+@runtime_checkable
+class StreamModel(Protocol):
+    """A keyword model as a stream uses it. What it returns is float32."""
+
+    labels: tuple[str, ...]
+    num_features: int
+    step_frames: int  # frames of a step; 0 for a model that reads windows and has no state
+
+    def frames(self, waveform: Float[np.ndarray, "N"]) -> Float[np.ndarray, "T F"]:
+        """Features of samples at 16 kHz, not normalized."""
+        ...
+
+    def classify(self, windows: Float[np.ndarray, "W T F"]) -> Float[np.ndarray, "W C"]:
+        """Posteriors of windows of features."""
+        ...
+
+    def start(self) -> Any:
+        """The state in front of the first step."""
+        ...
+
+    def step(self, frames: np.ndarray, state: Any) -> tuple[Float[np.ndarray, "S C"], Any]:
+        """Posteriors after each of the next steps, of frames (T, F), and the state behind them."""
+        ...
 
 
 class FrameStream:
-    """The features of a stream: what all pushes and `finish` give equals those of the whole.
+    """Features of a stream, not normalized: all pushes and `finish` equal those of the whole."""
 
-    Not normalized: that is done window by window, as it was clip by clip in training.
-    """
-
-    def __init__(self, config: Features):
-        self.config = config
-        self.held = torch.empty(0)  # from MARGIN frames before the next one on
+    def __init__(self, model: StreamModel):
+        self.model = model
+        self.held = np.empty(0, np.float32)  # from MARGIN frames before the next one on
         self.before = 0  # frames at the start of `held` that were given already
 
-    def push(self, waveform: Float[Tensor, "N"]) -> Float[Tensor, "T F"]:
+    def push(self, waveform: Float[np.ndarray, "N"]) -> Float[np.ndarray, "T F"]:
         """The frames that `waveform`, the next samples, completes."""
-        self.held = torch.cat([self.held, waveform])
+        self.held = np.concatenate([self.held, waveform])
         ready = (len(self.held) - WINDOW // 2) // HOP + 1 - self.before
         if len(self.held) <= WINDOW // 2 or ready < 1:
-            return torch.empty(0, self.config.num_features)
+            return np.empty((0, self.model.num_features), np.float32)
         done = self.before + ready
-        found = compute_features(self.config, self.held[None])[0, self.before : done]
+        found = self.model.frames(self.held)[self.before : done]
         keep = min(done, MARGIN)
-        self.held = self.held[(done - keep) * HOP :].clone()
+        self.held = self.held[(done - keep) * HOP :].copy()
         self.before = keep
         return found
 
-    def finish(self) -> Float[Tensor, "T F"]:
+    def finish(self) -> Float[np.ndarray, "T F"]:
         """The last frames, whose windows are completed by reflection."""
         if len(self.held) <= WINDOW // 2:
-            return torch.empty(0, self.config.num_features)
-        return compute_features(self.config, self.held[None])[0, self.before :]
+            return np.empty((0, self.model.num_features), np.float32)
+        return self.model.frames(self.held)[self.before :]
 
 
-def require_streamable(trained: Trained) -> None:
-    """UsageError for a speaker model, or one that reads waveforms or frames of its own."""
-    require_kind(trained.path or "the model", trained.task, "keywords")
-    if trained.recipe.features.kind == "waveform":
-        raise UsageError(
-            f"{trained.path}: {trained.recipe.model.name} reads waveforms, and a stream is read as "
-            "features: choose another recipe"
-        )
-    features = trained.recipe.features
-    if (features.window, features.hop) != (WINDOW, HOP):
-        raise UsageError(
-            f"{trained.path}: trained with features.window={features.window} and "
-            f"features.hop={features.hop}, and a stream is read with {WINDOW} and {HOP}: choose a "
-            "recipe with those"
-        )
-    if features.deltas:
-        raise UsageError(
-            f"{trained.path}: trained with features.deltas={features.deltas}, which a stream does "
-            "not have: choose a recipe without"
-        )
+class Windows:
+    """Frames to posteriors, a window every `hop` frames; `newest`: only the last of a push."""
+
+    def __init__(self, model: StreamModel, hop: int, newest: bool = False):
+        self.model, self.hop, self.newest = model, hop, newest
+        self.held = np.empty((0, model.num_features), np.float32)
+        self.start = 0  # of `held`, in frames since the beginning
+
+    def push(self, frames: Float[np.ndarray, "T F"]) -> Found:
+        """The windows that end in `frames`."""
+        self.held = np.concatenate([self.held, frames])
+        count = max(0, (len(self.held) - WINDOW_FRAMES) // self.hop + 1)
+        found: Found = []
+        if count:
+            whole = np.lib.stride_tricks.sliding_window_view(self.held, WINDOW_FRAMES, axis=0)
+            windows = whole[: (count - 1) * self.hop + 1 : self.hop].swapaxes(1, 2)  # (W, T, F)
+            first = count - 1 if self.newest else 0
+            for low in range(first, count, BATCH):
+                for index, row in enumerate(self.model.classify(windows[low : low + BATCH]), low):
+                    found.append((self.start + index * self.hop + WINDOW_FRAMES - 1, row))
+        self.held = self.held[count * self.hop :].copy()
+        self.start += count * self.hop
+        return found
+
+
+class Steps:
+    """Frames in, posteriors of a model with state out, of a step every `hop` frames or less."""
+
+    def __init__(self, model: StreamModel, hop: int):
+        self.model, self.every = model, max(1, hop // model.step_frames)
+        self.held = np.empty((0, model.num_features), np.float32)
+        self.done = 0  # steps
+        self.state = model.start()
+
+    def push(self, frames: Float[np.ndarray, "T F"]) -> Found:
+        """The steps that `frames` completes; those of the first second are not given."""
+        self.held, size = np.concatenate([self.held, frames]), self.model.step_frames
+        if len(self.held) < size:
+            return []
+        used = len(self.held) // size * size
+        rows, self.state = self.model.step(self.held[:used], self.state)
+        self.held, first = self.held[used:].copy(), self.done + 1
+        self.done += len(rows)
+        return [
+            (number * size - 1, row)
+            for number, row in enumerate(rows, first)
+            if number % self.every == 0 and number >= WINDOW_FRAMES // size
+        ]
 
 
 @dataclass
@@ -105,49 +155,35 @@ class ListeningTime:
         )
 
 
-@torch.inference_mode()
 def posteriors(
-    trained: Trained,
-    blocks: Iterable[Float[Tensor, "_"]],
+    model: StreamModel,
+    blocks: Iterable[Float[np.ndarray, "_"]],
     *,
     hop_ms: int = 100,
     then_silence: bool = False,
-    device: str | torch.device = "cpu",
+    newest: bool = False,
     spent: ListeningTime | None = None,
-) -> Iterator[tuple[float, Float[Tensor, "C"]]]:
-    """Softmax of the logits of every window, with the seconds of audio at its end.
+) -> Iterator[tuple[float, Float[np.ndarray, "C"]]]:
+    """Posteriors of every window, or step of a model with state, with the seconds at its end.
 
-    The first window is the first second; a shorter stream has none. With `then_silence` a second of
-    digital silence follows the end, in which the last word is still decided. `spent` is counted up,
-    without that second.
+    The first are of the first second; a shorter stream has none. With `then_silence` a second of
+    digital silence follows the end, in which the last word is still decided. With `newest` windows
+    are left out where a block completes several. `spent` is counted up, without that second.
     """
-    require_streamable(trained)
-    trained.model.to(device).eval()
     spent = spent or ListeningTime()
-    stream = FrameStream(trained.recipe.features)
-    hop = hop_ms // FRAME_MS
-    held = torch.empty(0, trained.recipe.features.num_features)
-    start = 0  # of `held`, in frames since the beginning
+    stream, hop = FrameStream(model), hop_ms // FRAME_MS
+    reader = Steps(model, hop) if model.step_frames else Windows(model, hop, newest)
     for frames in _frames(stream, blocks, then_silence, spent):
         began = time.perf_counter()
-        held = torch.cat([held, frames])
-        count = max(0, (len(held) - WINDOW_FRAMES) // hop + 1)
-        rows: list[Tensor] = []
-        if count:
-            windows = held.unfold(0, WINDOW_FRAMES, hop).mT  # (W, T, F): a view, they overlap
-            for part in windows.split(BATCH):
-                features = trained.normalizer(part.to(device))
-                rows += trained.logits(features).float().softmax(dim=1).cpu()
+        found = reader.push(frames)
         spent.busy += time.perf_counter() - began
-        for index, row in enumerate(rows):
-            yield (start + index * hop + WINDOW_FRAMES - 1) * FRAME_MS / 1000, row
-        held = held[count * hop :].clone()
-        start += count * hop
+        for last, row in found:
+            yield last * FRAME_MS / 1000, row
 
 
 def _frames(
-    stream: FrameStream, blocks: Iterable[Tensor], then_silence: bool, spent: ListeningTime
-) -> Iterator[Float[Tensor, "_ F"]]:
+    stream: FrameStream, blocks: Iterable[np.ndarray], then_silence: bool, spent: ListeningTime
+) -> Iterator[Float[np.ndarray, "_ F"]]:
     for block in blocks:
         began = time.perf_counter()
         frames = stream.push(block)
@@ -155,24 +191,38 @@ def _frames(
         spent.busy += time.perf_counter() - began
         yield frames
     if then_silence:
-        yield stream.push(torch.zeros(CLIP_SAMPLES))
+        yield stream.push(np.zeros(CLIP_SAMPLES, np.float32))
     yield stream.finish()
 
 
 def listen(
-    trained: Trained,
-    blocks: Iterable[Float[Tensor, "_"]],
+    model: StreamModel,
+    blocks: Iterable[Float[np.ndarray, "_"]],
     trigger: Trigger,
     *,
-    device: str | torch.device = "cpu",
+    newest: bool = False,
     spent: ListeningTime | None = None,
 ) -> Iterator[Event]:
     """The words in a stream, each as soon as it is heard; the last, in a second of silence."""
-    require_streamable(trained)
-    detector = Detector(trained.labels, trigger)
+    detector = Detector(model.labels, trigger)
     for seconds, row in posteriors(
-        trained, blocks, hop_ms=trigger.hop_ms, then_silence=True, device=device, spent=spent
+        model, blocks, hop_ms=trigger.hop_ms, then_silence=True, newest=newest, spent=spent
     ):
         event = detector.push(seconds, row.tolist())
         if event is not None:
             yield event
+
+
+def require_stream_features(where: object, features: Mapping[str, Any]) -> None:
+    """UsageError unless a model reads frames as a stream has them; `features` as in a recipe."""
+    if features["kind"] == "waveform":
+        raise UsageError(
+            f"{where}: the model reads waveforms, and a stream is read as features: choose another "
+            "recipe"
+        )
+    for key, needed in {"window": WINDOW, "hop": HOP, "deltas": 0}.items():
+        if features[key] != needed:
+            raise UsageError(
+                f"{where}: trained with features.{key}={features[key]}, and a stream is read with "
+                f"{needed}: choose a recipe with that"
+            )

@@ -1,40 +1,33 @@
-"""A synthesizer: text in, waveform out, by a FastSpeech of our own and Griffin-Lim.
+"""A synthesizer: text to waveform, by our FastSpeech and Griffin-Lim.
 
     waveform = synthesizer().say("seven three")
 
-The model learns the voice of the engine once, on the CPU in about two minutes, and is kept in a
-folder of `cache_dir()` named after its settings; `load_voice` reads one that `kws train
-text-to-speech` trained. The engine spells a text as phonemes; how long
-each lasts and how it sounds is the model's.
+The model of `kws train text-to-speech` is trained once, in two minutes on the CPU, and kept in a
+folder of `cache_dir()` named after its settings; `load_voice` reads one of your own. The engine
+only converts text to phonemes.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kws.audio.griffin_lim import vocode
 from kws.data.embedded.espeak import ENGINE_NAME
-from kws.data.embedded.phrases import SYMBOLS, numbers_of, speak_phrases
-from kws.data.embedded.provenance import corpus_folder
+from kws.data.embedded.phrases import numbers_of, speak_phrases
 from kws.errors import UsageError
-from kws.files import cache_dir
-from kws.inference.trained import require_kind
-from kws.models.fastspeech import FastSpeech, FastSpeechConfig, pad_phonemes
-from kws.training.checkpoint import checkpoint_of, read_checkpoint, weights_of
-from kws.training.recipe import parse_recipe
-from kws.training.synthesis import VoiceSettings, train_fastspeech, voice_data
-from kws.training.voice_run import PROTOCOL, new_voice
+from kws.models.fastspeech import FastSpeech, pad_phonemes
+from kws.training.checkpoint import checkpoint_of, read_checkpoint, require_kind, weights_of
+from kws.training.loop import begin, finish
+from kws.training.recipe import load_recipe, parse_recipe, to_toml
+from kws.training.trained_once import train_once
+from kws.training.voice_run import PROTOCOL, new_voice, voice_objective
 
-VERSION = 1
-RECORD, WEIGHTS = "synthesizer.json", "fastspeech.safetensors"
+VERSION = 2
 SLOWEST = 4.0  # pace: beyond it, and below its inverse, nothing can be understood
 
 
@@ -48,8 +41,7 @@ class Synthesizer:
     def mels(self, texts: Sequence[str], pace: float = 1.0) -> list[Float[Tensor, "_ F"]]:
         """The log-mels (T, F) of each text, `pace` times as long as usual.
 
-        Raises:
-            UsageError: a text that cannot be said, or is too long; a pace out of range.
+        Raises UsageError: a text that cannot be said, or is too long; a pace out of range.
         """
         if not 1 / SLOWEST <= pace <= SLOWEST:
             raise UsageError(f"pace={pace:g}: choose one from {1 / SLOWEST:g} to {SLOWEST:g}")
@@ -70,44 +62,19 @@ class Synthesizer:
 
 
 @cache
-def synthesizer(settings: VoiceSettings | None = None, *, progress: bool = True) -> Synthesizer:
-    """The synthesizer with these settings, trained here unless it has been.
+def synthesizer(overrides: tuple[str, ...] = (), *, progress: bool = True) -> Synthesizer:
+    """The voice of recipe "text-to-speech", trained on first use; errors as `trained_once`."""
+    recipe = load_recipe("text-to-speech", overrides)
+    about = {"synthesizer": VERSION, "engine": ENGINE_NAME, "settings": to_toml(recipe)}
 
-    Another process that trains it is waited for. Raises OSError where its folder cannot be made,
-    UsageError where something else is there.
-    """
-    settings = settings or VoiceSettings()
-    recipe = {"synthesizer": VERSION, "engine": ENGINE_NAME, "settings": asdict(settings)}
-    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
-    out = cache_dir() / f"synthesizer-{digest[:16]}"
-    with corpus_folder(out, RECORD, recipe) as folder:
-        if folder is not None:
-            _train(settings, folder, recipe, progress)
-    return _load(out)
+    def train(run: Path) -> None:
+        finish(begin(voice_objective(recipe, torch.device("cpu")), run), progress=progress)
 
-
-def _train(settings: VoiceSettings, folder: Path, recipe: dict, progress: bool) -> None:
-    data = voice_data(settings)
-    model = train_fastspeech(data, settings, progress=progress)
-    save_file(model.state_dict(), folder / WEIGHTS)
-    about = {"recipe": recipe, "mean": data.mean, "deviation": data.deviation}
-    (folder / RECORD).write_text(json.dumps(about, indent=1) + "\n")
-
-
-def _load(folder: Path) -> Synthesizer:
-    about = json.loads((folder / RECORD).read_text())
-    sizes = {"mean": about["mean"], "deviation": about["deviation"]}
-    model = FastSpeech(FastSpeechConfig(num_symbols=len(SYMBOLS) + 1, **sizes))
-    model.load_state_dict(load_file(folder / WEIGHTS))
-    return Synthesizer(model=model.eval())
+    return load_voice(train_once("synthesizer", about, train))
 
 
 def load_voice(run_or_file: str | Path) -> Synthesizer:
-    """The synthesizer of a run folder (its best.pt) or of a checkpoint file.
-
-    Raises:
-        UsageError: nothing there, damaged, not ours, or a model that does not speak these sounds.
-    """
+    """The synthesizer of a run folder or checkpoint file. UsageError: not a voice of ours."""
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
     require_kind(path, state["protocol"], PROTOCOL)

@@ -17,9 +17,8 @@ from torch import Tensor
 
 from kws.decoding.sampling import sample
 from kws.errors import UsageError, did_you_mean
-from kws.inference.trained import require_kind
 from kws.models.coded_words import CodedWords
-from kws.training.checkpoint import checkpoint_of, read_checkpoint, weights_of
+from kws.training.checkpoint import checkpoint_of, read_checkpoint, require_kind, weights_of
 from kws.training.codec_run import decode_clips
 from kws.training.prior_run import PROTOCOL, KnownCodec, codec_in, new_prior
 from kws.training.recipe import Recipe, parse_recipe
@@ -44,11 +43,7 @@ class TrainedPrior:
         top_k: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "n T F"]:
-        """Log-mels of a clip of each word, drawn a code at a time.
-
-        Raises:
-            UsageError: a word that it does not know; as `kws.decoding.sampling.sample`.
-        """
+        """Sample a log-mel of each word. UsageError: an unknown word, or from `sample`."""
         for word in words:
             if word not in self.words:
                 raise UsageError(
@@ -68,11 +63,7 @@ class TrainedPrior:
 
 
 def load_prior(run_or_file: str | Path) -> TrainedPrior:
-    """The prior of a run folder (its best.pt) or of a checkpoint file.
-
-    Raises:
-        UsageError: nothing there, damaged, not ours, or a model of another kind.
-    """
+    """The prior of a run folder (best.pt) or checkpoint file. UsageError: not a prior of ours."""
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
     require_kind(path, state["protocol"], PROTOCOL)

@@ -1,7 +1,6 @@
 """A trained recognizer and its alphabet.
 
-recognizer = load_recognizer("runs/digits")
-recognizer.transcribe([read_audio("one.wav")])
+recognizer = load_recognizer("runs/digits") recognizer.transcribe([read_audio("one.wav")])
 """
 
 from collections.abc import Sequence
@@ -15,12 +14,10 @@ from kws.audio.recordings import read_audio
 from kws.data.transcripts import TranscribedSplit, utterance_features
 from kws.decoding.transcribe import transcribe
 from kws.errors import UsageError
-from kws.inference.trained import require_kind
 from kws.models.speech_gru import AnyRecognizer
 from kws.text.alphabet import Alphabet
 from kws.text.word_errors import WordErrors, word_errors
-from kws.training.checkpoint import checkpoint_of, read_checkpoint
-from kws.training.model import restore_model
+from kws.training.checkpoint import checkpoint_of, read_checkpoint, require_kind, restore_model
 from kws.training.recipe import Recipe
 from kws.training.recognizer_run import PROTOCOL, alphabet_of
 from kws.training.recognizer_steps import require_recognizer
@@ -61,11 +58,7 @@ class Recognizer:
 
 
 def load_recognizer(run_or_file: str | Path) -> Recognizer:
-    """The recognizer of a run folder (its best.pt) or of a checkpoint file.
-
-    Raises:
-        UsageError: nothing there, damaged, not ours, or a model of another kind.
-    """
+    """The recognizer of a run folder (best.pt) or checkpoint file. UsageError: not one of ours."""
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
     require_kind(path, state["protocol"], PROTOCOL)
@@ -80,12 +73,7 @@ def load_recognizer(run_or_file: str | Path) -> Recognizer:
 
 
 def read_utterance(path: Path, *, resample: bool = False) -> Float[Tensor, "N"]:
-    """A recording to transcribe.
-
-    Raises:
-        UsageError: missing, damaged, of another rate (without `resample`), or too short to hold a
-            frame.
-    """
+    """A recording to transcribe. UsageError: not readable, another rate, less than a frame."""
     waveform = read_audio(path, resample=resample)
     if len(waveform) < SHORTEST:
         raise UsageError(

@@ -13,7 +13,8 @@ import io
 import json
 import tempfile
 import webbrowser
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -24,16 +25,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kws import __version__
-from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE
+from kws.audio.features import pad_or_trim
+from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, read_audio
+from kws.data.listing import read_listing
+from kws.data.own_words import spare_corpus
 from kws.errors import UsageError
 from kws.files import write_bytes
 from kws.inference.detector import Trigger, words_of
-from kws.inference.waveform_graph import SPECTROGRAM_MELS, Features, export_waveform
+from kws.inference.waveform_graph import (
+    SPECTROGRAM_MELS,
+    Features,
+    FromWaveform,
+    export_waveform,
+)
 from kws.inference.web_runtime import runtime_files
 
 FILES = Path(__file__).parents[1] / "web"
 SETTINGS, GRAPH, WORKER = "page.json", "model.onnx", "sw.js"
 OTHERS = "others.bin"  # embeddings of other words, int8, row by row
+MOST_EXAMPLES = 10
 TIMES, BANDS = 10, 5  # the grid of what is hidden in turn, to see where the model looked
 TYPES = {".js": "text/javascript", ".wasm": "application/wasm", ".onnx": "application/octet-stream"}
 
@@ -49,6 +59,8 @@ def write_page(
     mel_features: bool = True,
     runtime: str | Path | None = None,
     others: tuple[Sequence[str], Float[Tensor, "n D"]] | None = None,
+    examples: Mapping[str, bytes] | None = None,
+    measured: str = "",
 ) -> Path:
     """Write the page of a keyword model into the folder `out`, and return it.
 
@@ -62,6 +74,8 @@ def write_page(
         mel_features: features of a frame go from low frequencies to high ones.
         runtime: a folder with ONNX Runtime Web; None fetches it by npm, once.
         others: words and their embeddings: "another word" for own words that are trained there.
+        examples: words and recordings of them (wav files) to click on; None: `example_clips`.
+        measured: evaluation-stream.json, or a card, for the slider of the threshold.
 
     Raises:
         UsageError: the folder holds something else, a package or the runtime is missing, or the
@@ -85,6 +99,9 @@ def write_page(
     names, rows = others or ((), torch.zeros(1, width))
     scale = float(rows.abs().max()) / 127 or 1.0
     files[OTHERS] = (rows / scale).round().to(torch.int8).numpy().tobytes() if names else b""
+    examples = example_clips(model, labels, features) if examples is None else examples
+    places = {word: f"examples/{row}.wav" for row, word in enumerate(examples)}
+    files |= {places[word]: data for word, data in examples.items()}
     settings = {
         "title": title,
         "about": f"Made by kws {__version__}.",
@@ -96,6 +113,10 @@ def write_page(
         "frames": frames,
         "features": size,
         "mels": SPECTROGRAM_MELS,
+        "low": 20,  # Hz, of those bands
+        "high": SAMPLE_RATE // 2,
+        "examples": [{"word": word, "file": file} for word, file in places.items()],
+        "measured": measured,
         "embedding": width,
         "others": {"file": OTHERS, "words": list(names), "scale": scale},
         "explain": {"times": TIMES, "bands": BANDS if mel_features else 1},
@@ -110,6 +131,24 @@ def write_page(
     for name in sorted(files):
         write_bytes(out / name, files[name])
     return out
+
+
+@torch.no_grad()
+def example_clips(model: nn.Module, labels: Sequence[str], features: Features) -> dict[str, bytes]:
+    """The best test clip of up to `MOST_EXAMPLES` labels and of one other word, as wav."""
+    listing, clips = read_listing(spare_corpus()), defaultdict[str, list[Path]](list)
+    for name, split in zip(listing.names, listing.splits, strict=True):
+        if split == "testing":
+            clips[name.partition("/")[0]].append(listing.root / name)
+    words = [word for word in labels if word in clips][:MOST_EXAMPLES]
+    chosen, reader = {}, FromWaveform(model, features)
+    for word in words:
+        waveforms = torch.stack([pad_or_trim(read_audio(path)) for path in clips[word]])
+        logits, _, _ = reader(waveforms, torch.ones_like(features(waveforms)))
+        best = int(logits.softmax(1)[:, list(labels).index(word)].argmax())
+        chosen[word] = clips[word][best].read_bytes()
+    others = [word for word in clips if word not in labels][:1]
+    return chosen | {word: clips[word][0].read_bytes() for word in others}
 
 
 def service_worker(files: dict[str, bytes]) -> bytes:
@@ -155,11 +194,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 def server_of(folder: str | Path, port: int = 0) -> http.server.ThreadingHTTPServer:
-    """A web server of the folder on localhost, at `port`, 0 for a free one; not yet serving.
-
-    Raises:
-        UsageError: the port is taken.
-    """
+    """A web server on localhost, not yet serving. UsageError: `port` (0: any) is taken."""
 
     class Here(Handler):
         def __init__(self, *args: object):

@@ -9,6 +9,7 @@ Source: https://onnxruntime.ai/docs/tutorials/web/ (`ort.wasm`: WebAssembly only
 
 import base64
 import hashlib
+import io
 import shutil
 import subprocess
 import tarfile
@@ -18,10 +19,10 @@ from pathlib import Path
 from kws.errors import UsageError
 from kws.files import cache_dir, write_bytes
 
-PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
+PACKAGE, VERSION = "onnxruntime-web", "1.22.0"  # a quarter smaller than 1.30
 INTEGRITY = (
-    "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZ"
-    "ClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+    "sha512-Ud/+EBo6mhuaQWt/OjaOk0iNWjXqJoeeMFr6xQEE"
+    "RZdIZH2OWpGzuujz7lfuOBjUa6TEE/sc4nb7Da5dNL34fg=="
 )
 FILES = {  # in the package -> on the page: not every web server knows that .mjs is JavaScript
     "ort.wasm.min.mjs": "ort.js",
@@ -29,9 +30,9 @@ FILES = {  # in the package -> on the page: not every web server knows that .mjs
     "ort-wasm-simd-threaded.wasm": "ort-wasm.wasm",
 }
 SHA256 = {
-    "ort.js": "219e6a1fc8a9938268d18efca3c91d310bd2f4a59bbd13744df5b2b7fc6cee3b",
-    "ort-wasm.js": "e13f7f94fc51b4ca72b12faeb1ee95f4ace6dfbc8939bc718aabdc0a27c4299b",
-    "ort-wasm.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+    "ort.js": "6ef726f355b791129f7ddf3f62e7877a16b9b777abe87004b8ab306e6b9cf265",
+    "ort-wasm.js": "30dd851d9c00622940500f71ddd2ff8820c5cb65270816080175b958705385a8",
+    "ort-wasm.wasm": "71aef04959c5c1b6de461b6538e2058e306610034a85aad2742d0c7fd4533fe4",
 }
 SECONDS = 600  # for npm, on a slow line
 BY_HAND = (
@@ -63,13 +64,10 @@ def runtime_files(folder: str | Path | None = None) -> dict[str, bytes]:
 def _from_folder(folder: Path) -> dict[str, bytes]:
     below = (".", "dist", "package/dist", f"node_modules/{PACKAGE}/dist", f"{PACKAGE}/dist")
     for place in (folder / name for name in below):
-        for names in (dict(zip(FILES, FILES, strict=True)), {v: v for v in FILES.values()}):
+        for names in (list(FILES), list(FILES.values())):  # of the package, of a page
             if all((place / name).is_file() for name in names):
-                wanted = FILES.values()
-                return {
-                    page: (place / name).read_bytes()
-                    for name, page in zip(names, wanted, strict=True)
-                }
+                pairs = zip(names, FILES.values(), strict=True)
+                return {page: (place / name).read_bytes() for name, page in pairs}
     raise UsageError(
         f"{folder}: holds no ONNX Runtime Web, {', '.join(FILES)}: name the folder dist of the npm "
         f"package {PACKAGE}"
@@ -113,13 +111,6 @@ def _packed(scratch: Path) -> bytes:
 
 
 def _unpacked(package: bytes) -> dict[str, bytes]:
-    with tempfile.SpooledTemporaryFile() as file:
-        file.write(package)
-        file.seek(0)
-        with tarfile.open(fileobj=file, mode="r:gz") as archive:
-            found = {}
-            for name, page in FILES.items():
-                member = archive.extractfile(f"package/dist/{name}")
-                assert member is not None
-                found[page] = member.read()
-            return found
+    with tarfile.open(fileobj=io.BytesIO(package), mode="r:gz") as archive:
+        found = {page: archive.extractfile(f"package/dist/{name}") for name, page in FILES.items()}
+        return {page: member.read() for page, member in found.items() if member}

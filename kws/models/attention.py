@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from kws.models.fast.dropout import drop
+from kws.models.fast import drop
 
 
 def attention_weights(

@@ -42,14 +42,7 @@ class BcResNetConfig:
 
 
 class SubSpectralNorm(nn.Module):
-    """Batch normalization with statistics, scale and shift of their own for each sub-band.
-
-    2 · C · S parameters.
-
-    Args:
-        num_features: channels C.
-        sub_bands: number S of sub-bands; must divide the bands of the input.
-    """
+    """Batch normalization of each sub-band by itself: 2 · C · S parameters."""
 
     def __init__(self, num_features: int, *, sub_bands: int):
         super().__init__()
@@ -69,14 +62,6 @@ class BcBlock(nn.Module):
 
     y = relu(x + f2(x) + f1(mean over frequency of f2(x))), without the first x in a transition,
     a block whose number of channels changes.
-
-    Args:
-        in_channels: channels that come in.
-        out_channels: channels that go out.
-        stride: of the depthwise convolution along frequency.
-        dilation: of the depthwise convolution along time.
-        sub_bands: see `SubSpectralNorm`.
-        dropout: probability of zeroing a channel of the temporal branch.
     """
 
     def __init__(
@@ -131,8 +116,7 @@ class BcBlock(nn.Module):
 class BcResNet(nn.Module):
     """The keyword model: features (B, T, F) -> logits (B, num_classes).
 
-    Raises:
-        ValueError: if the bands of a stage are not divisible by `sub_bands`.
+    Raises ValueError if the bands of a stage are not divisible by `sub_bands`.
     """
 
     def __init__(self, config: BcResNetConfig):

@@ -21,16 +21,8 @@ GATE_STD = 1e-6  # of the kernels at the start: with a bias of 1, a gate that le
 class ConvolutionalGating(nn.Module):
     """cgMLP: widen, activate, multiply one half by a convolution of the other, narrow.
 
-    3/2 D E + E + (3 + k) E / 2 + D parameters, k = `kernel_size`.
-
-    Args:
-        d_model: width of the input and of the output.
-        d_ff: width in between; even.
-        kernel_size: frames seen by the depthwise convolution; odd.
-        dropout: probability of zeroing a gated feature while training.
-
-    Raises:
-        ValueError: if `d_ff` is odd, or `kernel_size` even.
+    3/2 D E + E + (3 + k) E / 2 + D parameters, k = `kernel_size`. Raises ValueError if `d_ff` is
+    odd, or `kernel_size` even.
     """
 
     def __init__(self, d_model: int, d_ff: int, kernel_size: int = 31, dropout: float = 0.0):
@@ -66,13 +58,7 @@ class BranchformerLayer(nn.Module):
 
     6 D² + 12 D + 3/2 D E + E + (3 + k) E / 2 parameters (`kws.models.counts`).
 
-    Args:
-        d_model: width of the input and of the output.
-        num_heads: number of attention heads; must divide `d_model`.
-        d_ff: width of the gated branch; even.
-        kernel_size: frames seen by its depthwise convolution; odd.
-        dropout: probability of zeroing a feature while training, in either branch and after both.
-        positions: "none", or "relative" for Transformer-XL attention, D² + 2 D parameters more.
+    Args: those of `ConformerLayer`, but `norm`; `d_ff` is the width of the gated branch, and even.
 
     Raises:
         ValueError: if the numbers do not fit, or positions are unknown.

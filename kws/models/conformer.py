@@ -38,16 +38,8 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 class ConvolutionModule(nn.Module):
     """Figure 2: pointwise, gate, depthwise, normalize, swish, pointwise.
 
-    3 D² + (8 + k) D parameters, k = `kernel_size`.
-
-    Args:
-        d_model: width of the input and of the output.
-        kernel_size: frames seen by the depthwise convolution; odd.
-        dropout: probability of zeroing an output feature while training.
-        norm: after the depthwise convolution: "batch" (the paper) or "layer".
-
-    Raises:
-        ValueError: if `kernel_size` is even, or `norm` unknown.
+    3 D² + (8 + k) D parameters, k = `kernel_size`. Raises ValueError if `kernel_size` is even, or
+    `norm` unknown.
     """
 
     def __init__(
@@ -84,14 +76,9 @@ class ConformerLayer(nn.Module):
 
     7 D² + 4 D E + 2 E + (22 + k) D parameters (`kws.models.counts`).
 
-    Args:
-        d_model: width of the input and of the output.
-        num_heads: number of attention heads; must divide `d_model`.
-        d_ff: width of both feed-forward networks.
+    Args: those of `EncoderLayer`, and
         kernel_size: frames seen by the depthwise convolution; odd.
-        dropout: probability of zeroing a feature while training, in every branch.
         norm: in the convolution module: "batch" or "layer".
-        positions: "none", or "relative" for Transformer-XL attention, D² + 2 D parameters more.
 
     Raises:
         ValueError: if the numbers do not fit, or a name is unknown.
@@ -133,14 +120,8 @@ class ConformerLayer(nn.Module):
 class Conformer(nn.Module):
     """A stack of `num_layers` Conformer layers, each with its own random start.
 
-    Args:
-        d_model: width of the input and of the output.
-        num_heads: number of attention heads; must divide `d_model`.
-        d_ff: width of the feed-forward networks.
+    Args: those of `ConformerLayer`, and
         num_layers: number of layers.
-        kernel_size: frames seen by the depthwise convolution; odd.
-        dropout: probability of zeroing a feature while training, in every branch.
-        norm: in the convolution module: "batch" (the paper) or "layer".
         positions: "relative" (the paper), "sinusoidal" or "none" (torchaudio).
 
     Raises:

@@ -21,16 +21,17 @@ from torch import nn
 
 from kws.models import speaker
 from kws.models.bc_resnet import HEAD_KERNEL, STAGE_BLOCKS, BcResNetConfig, widths_of
+from kws.models.causal_crnn import CausalCrnnConfig
+from kws.models.classifier import STEM_CHANNELS, STEM_STRIDES
 from kws.models.convs2s import ConvS2sConfig
 from kws.models.ds_cnn import STEM_KERNEL, DsCnnConfig
 from kws.models.gated import GatedCrnnConfig
 from kws.models.keyword_transformer import KeywordTransformerConfig
 from kws.models.patches import count_patches
 from kws.models.recurrent import CrnnConfig, GruConfig, RnnConfig
-from kws.models.sequence_classifier import STEM_CHANNELS, STEM_STRIDES
 from kws.models.spectrogram_transformer import SpectrogramTransformerConfig
 from kws.models.speech_gru import SpeechGruConfig
-from kws.models.speech_transformer import SpeechTransformerConfig, subsampled
+from kws.models.speech_transformer import SpeechTransformerConfig, count_subsampled
 from kws.models.tdnn import TdnnConfig
 
 # Scalars of the layers; the number of heads does not matter.
@@ -107,11 +108,7 @@ Parts = dict[str, Formula]
 
 
 def formulas(config: Any) -> Parts:
-    """Parameters of each part of the model that `config` describes.
-
-    Raises:
-        TypeError: if there is no formula for this kind of settings.
-    """
+    """Parameters of each part of the model of `config`. TypeError: no formula for its kind."""
     for kind, parts_of in PARTS.items():
         if isinstance(config, kind):
             return parts_of(config)
@@ -154,10 +151,7 @@ def bands_after(num_features: int, divisors: Iterable[int], *, ceil: bool) -> in
 
 
 def bidirectional_rnn(width: int, hidden_size: int, num_layers: int, *, gates: int = 3) -> Formula:
-    """gates · h (in + h + 2) for each layer and direction; above the first layer in is 2 h.
-
-    A GRU has 3 gates, an LSTM 4.
-    """
+    """gates (GRU 3, LSTM 4) · h (in + h + 2) a layer and direction; in = 2 h above the first."""
     values = {"w": width, "h": hidden_size}
     text = f"2*({gates}*h*(w + h + 2))"
     if num_layers == 1:
@@ -195,6 +189,18 @@ def parts_of_crnn(config: CrnnConfig) -> Parts:
     }
 
 
+def parts_of_causal_crnn(config: CausalCrnnConfig) -> Parts:
+    """The same with one direction and a score of each step."""
+    bands = bands_after(config.num_features, tuple(pool for pool, _ in config.pools), ceil=False)
+    sizes = {"w": bands * config.channels[-1], "h": config.hidden_size}
+    return {
+        "blocks": conv_stem(config.channels),
+        "gru": Formula("3*h*(w + h + 2)", sizes),
+        **pooling("attention", config.hidden_size),
+        "classify": classifier(config.hidden_size, config.num_classes, 0, normalized=False),
+    }
+
+
 def parts_of_gated_crnn(config: GatedCrnnConfig) -> Parts:
     """All of one CRNN, and all of the other."""
     wholes = [
@@ -225,7 +231,7 @@ MODULES = {  # between the convolutions and the encoder of a Speech-Transformer,
 
 def subsampling(config: SpeechTransformerConfig | SpeechGruConfig) -> Formula:
     """Two 3 × 3 convolutions, and the linear layer on the g bands that they leave."""
-    sizes = {"a": config.channels, "g": subsampled(config.num_features), "d": config.d_model}
+    sizes = {"a": config.channels, "g": count_subsampled(config.num_features), "d": config.d_model}
     return Formula("10*a + 9*a**2 + a + (a*g + 1)*d", sizes)
 
 
@@ -423,6 +429,7 @@ def parts_of_branchformer(config: speaker.BranchformerConfig) -> Parts:
 
 
 PARTS: dict[type, Callable[[Any], Parts]] = {
+    CausalCrnnConfig: parts_of_causal_crnn,
     CrnnConfig: parts_of_crnn,
     GatedCrnnConfig: parts_of_gated_crnn,
     GruConfig: parts_of_gru,

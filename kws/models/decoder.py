@@ -95,14 +95,7 @@ class DecoderLayer(nn.Module):
 
     8 D² + 15 D + 2 D E + E parameters.
 
-    Args:
-        d_model: width of the input and of the output.
-        num_heads: number of attention heads; must divide `d_model`.
-        d_ff: width of the feed-forward network.
-        dropout: probability of zeroing, while training, between the two linear layers and the
-            output of each branch. (torch drops attention weights as well.)
-        activation: of the feed-forward network: "relu", "gelu" or "silu".
-        norm_first: normalize the input of each branch (pre-norm), not the sum (post-norm).
+    Args: those of `EncoderLayer`, without its last two. (torch drops attention weights as well.)
 
     Raises:
         ValueError: if `num_heads` does not divide `d_model`, or the activation is unknown.

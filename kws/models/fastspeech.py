@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from kws.models.duration_predictor import DurationPredictor
 from kws.models.fft_block import FftBlock, duration_loss, frames_from
-from kws.models.length_regulator import paced, regulate
+from kws.models.length_regulator import regulate, scale_durations
 from kws.models.scaled_positions import ScaledPositions
 from kws.settings import Finite, Fraction, Size
 
@@ -42,11 +42,7 @@ class FastSpeechConfig:
 
 
 class FastSpeech(nn.Module):
-    """Phonemes to log-mels: encoder, length regulator, decoder.
-
-    Raises:
-        ValueError: sizes that do not fit (`FftBlock`).
-    """
+    """Phonemes to log-mels: encoder, length regulator, decoder. ValueError: sizes (`FftBlock`)."""
 
     def __init__(self, config: FastSpeechConfig):
         super().__init__()
@@ -76,10 +72,8 @@ class FastSpeech(nn.Module):
         """Log-mels (natural logarithm), their valid frames, and predicted ln(frames + 1).
 
         `phonemes` are pairs (symbol, stress). Without `durations` the predicted ones are used,
-        `pace` times as long.
-
-        Raises:
-            ValueError: no phonemes; more phonemes or frames than positions.
+        `pace` times as long. Raises ValueError: no phonemes; more phonemes or frames than
+        positions.
         """
         if not phonemes.shape[1]:
             raise ValueError("0 phonemes: a text needs at least one")
@@ -89,7 +83,7 @@ class FastSpeech(nn.Module):
             x = block(x, valid)
         log_durations = self.durations(x.detach(), valid)
         if durations is None:
-            durations = paced(frames_from(log_durations, valid), pace)
+            durations = scale_durations(frames_from(log_durations, valid), pace)
         y, frames = regulate(x, durations)
         y = self.decoder_positions(y)
         for block in self.decoder:

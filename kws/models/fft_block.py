@@ -20,12 +20,8 @@ class FftBlock(nn.Module):
 
     4 D² + 4 D + k D E + E + E D + D + 4 D parameters for a kernel of k.
 
-    Args:
-        d_model: width of the input and of the output.
-        num_heads: number of attention heads; must divide `d_model`.
-        d_ff: width between the two convolutions.
-        kernel_size: of the first convolution, odd; the second has 1.
-        dropout: probability of zeroing a feature of either branch's output while training.
+    Args: those of `EncoderLayer`; `d_ff` is the width between the two convolutions, of which the
+    first has an odd `kernel_size` and the second 1.
 
     Raises:
         ValueError: if `num_heads` does not divide `d_model`, or the kernel is even.

@@ -164,12 +164,7 @@ class ConvBlock(nn.Module):
 class ConvStem(nn.Module):
     """A stack of `ConvBlock`s from the spectrogram to maps of `channels[-1]` channels.
 
-    Args:
-        channels: output channels of each block.
-        strides: stride of each convolution; all 1 by default.
-        pools: (bands, frames) of each pooling; none by default.
-        activation: "relu", "gelu" or "silu".
-        pool_first: pool before the normalization, not after the activation.
+    Args: those of `ConvBlock`, of each block: channels that go out, strides and poolings.
 
     Raises:
         ValueError: if the three do not have one entry per block.

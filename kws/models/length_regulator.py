@@ -17,10 +17,8 @@ def regulate(
     """Repeat vector i so often as its duration says; y is padded with zeros, `valid` says where.
 
     T is the longest sum of durations. A duration of 0 leaves its phoneme out. The gradient of a
-    vector is the sum of the gradients of its copies.
-
-    Raises:
-        ValueError: a negative duration, or no frame at all.
+    vector is the sum of the gradients of its copies. Raises ValueError: a negative duration, or no
+    frame at all.
     """
     if bool((durations < 0).any()):
         raise ValueError("a duration is negative")
@@ -36,10 +34,10 @@ def regulate(
     return y.masked_fill(~valid[..., None], 0), valid
 
 
-def paced(durations: Int[Tensor, "B U"], pace: float) -> Int[Tensor, "B U"]:
+def scale_durations(durations: Int[Tensor, "B U"], pace: float) -> Int[Tensor, "B U"]:
     """Durations for speech that takes `pace` times as long, rounded half up.
 
-    >>> paced(torch.tensor([[5, 0, 2]]), 1.3)
+    >>> scale_durations(torch.tensor([[5, 0, 2]]), 1.3)
     tensor([[7, 0, 3]])
 
     Raises:

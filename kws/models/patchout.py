@@ -5,53 +5,23 @@ section 2.2 (https://arxiv.org/abs/2110.05069). Attention is quadratic in the to
 are left carry their positions, which therefore have to be added before. One draw holds for the
 whole batch, so that it stays a tensor. Its other ways to save time: patches that do not overlap
 (PaSST-N), which are a stride as long as the patch, and fewer layers (PaSST-L), `every_other`.
-
-Shape letters: B batch   N tokens   D model width   f rows (bands)   t columns (time)
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
 
-def kept(size: int, dropped: int, generator: torch.Generator | None = None) -> Int[Tensor, "kept"]:
-    """Which of `size` places stay, in their order, when `dropped` are drawn without replacement.
-
-    Raises:
-        ValueError: if none would stay.
-    """
+def draw_kept(
+    size: int, dropped: int, generator: torch.Generator | None = None
+) -> Int[Tensor, "kept"]:
+    """Draw the places to keep, sorted, of `size` without `dropped`. ValueError if none is left."""
     if not 0 <= dropped < size:
         raise ValueError(f"patchout of {dropped} from {size} leaves nothing: drop fewer")
     return torch.randperm(size, generator=generator)[dropped:].sort().values
 
 
-def structured(
-    x: Float[Tensor, "B D f t"], rows: int, columns: int, generator: torch.Generator | None = None
-) -> Float[Tensor, "B D f2 t2"]:
-    """Drop whole band rows and whole time columns of the grid.
-
-    Raises:
-        ValueError: if none would stay.
-    """
-    rows_kept = kept(x.shape[2], rows, generator)
-    return x[:, :, rows_kept][:, :, :, kept(x.shape[3], columns, generator)]
-
-
-def unstructured(
-    x: Float[Tensor, "B N D"], keep: int, generator: torch.Generator | None = None
-) -> Float[Tensor, "B keep D"]:
-    """Keep `keep` single tokens, wherever they stand.
-
-    Raises:
-        ValueError: if that is none, or more than there are.
-    """
-    return x[:, kept(x.shape[1], x.shape[1] - keep, generator)]
-
-
 def every_other(layers: nn.ModuleList) -> nn.ModuleList:
-    """The layers of a trained stack without its second, fourth …; the last one stays: 12 become 7.
-
-    The layers are the same objects; what is left is trained on.
-    """
+    """Layers 1, 3, 5 … of a trained stack and the last, the same objects: 12 become 7."""
     last = len(layers) - 1
     return nn.ModuleList(layer for i, layer in enumerate(layers) if i % 2 == 0 or i == last)

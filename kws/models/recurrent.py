@@ -94,12 +94,7 @@ class BidirectionalRnn(nn.Module):
     g H (D + H + 2) parameters per direction, with g = 3 gates in a GRU and 4 in an LSTM; above the
     first layer D is 2 H.
 
-    Args:
-        cell: "lstm" or "gru".
-        d_in: width D of the input.
-        hidden_size: width H of each direction; the output has 2 H.
-        num_layers: recurrent layers on top of each other.
-        dropout: between the layers.
+    Args: those of torch's, after the `cell`: "lstm" or "gru".
 
     Raises:
         ValueError: for another cell.
@@ -164,11 +159,7 @@ class GruClassifier(nn.Module):
 
 
 class RnnClassifier(nn.Module):
-    """A bidirectional LSTM or GRU over the frames, the mean over time, a linear layer.
-
-    Raises:
-        ValueError: for another cell.
-    """
+    """A bidirectional LSTM or GRU, the mean over time, a linear layer. ValueError: another cell."""
 
     def __init__(self, config: RnnConfig):
         super().__init__()
@@ -189,8 +180,7 @@ class RnnClassifier(nn.Module):
 class Crnn(nn.Module):
     """Convolutions over the spectrogram, a bidirectional GRU over time, pooling, a classifier.
 
-    Raises:
-        ValueError: if `pools` leave no frequency band, or a name is unknown.
+    Raises ValueError if `pools` leave no frequency band, or a name is unknown.
     """
 
     def __init__(self, config: CrnnConfig):

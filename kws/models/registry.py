@@ -15,6 +15,7 @@ from torch import nn
 from kws.errors import UsageError, did_you_mean, is_out_of_memory
 from kws.models import (
     bc_resnet,
+    causal_crnn,
     convs2s,
     ds_cnn,
     gated,
@@ -31,7 +32,7 @@ from kws.models.fast import use_fast_layers
 from kws.settings import from_options
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Entry:
     """A named model."""
 
@@ -42,151 +43,140 @@ class Entry:
 
 MODELS: dict[str, Entry] = {
     "crnn": Entry(
-        build=recurrent.Crnn,
-        config=recurrent.CrnnConfig(),
-        about="3 convolutions, bidirectional GRU, mean over time",
+        recurrent.Crnn, recurrent.CrnnConfig(), "3 convolutions, bidirectional GRU, mean over time"
     ),
     "crnn-attention": Entry(
-        build=recurrent.Crnn,
-        config=recurrent.CRNN_ATTENTION,
-        about="max pooling, bidirectional GRU, attention pooling: the report's best",
+        recurrent.Crnn,
+        recurrent.CRNN_ATTENTION,
+        "max pooling, bidirectional GRU, attention pooling: the report's best",
     ),
     "crnn-small": Entry(
-        build=recurrent.Crnn,
-        config=recurrent.CRNN_SMALL,
-        about="the same idea, light enough to train on a CPU",
+        recurrent.Crnn, recurrent.CRNN_SMALL, "the same idea, light enough to train on a CPU"
     ),
     "crnn-gated": Entry(
-        build=gated.GatedCrnn,
-        config=gated.GatedCrnnConfig(),
-        about="two of crnn-small: one for silence and unknown, one for words",
+        gated.GatedCrnn,
+        gated.GatedCrnnConfig(),
+        "two of crnn-small: one for silence and unknown, one for words",
     ),
-    "gru": Entry(
-        build=recurrent.GruClassifier,
-        config=recurrent.GruConfig(),
-        about="bidirectional GRU over MFCC",
+    "crnn-causal": Entry(
+        causal_crnn.CausalCrnn,
+        causal_crnn.CausalCrnnConfig(),
+        "reads each frame of a stream once: a step every 30 ms, with state",
     ),
+    "gru": Entry(recurrent.GruClassifier, recurrent.GruConfig(), "bidirectional GRU over MFCC"),
     "lstm": Entry(
-        build=recurrent.RnnClassifier,
-        config=recurrent.RnnConfig(),
-        about="bidirectional LSTM (or cell=gru) over the frames as they are",
+        recurrent.RnnClassifier,
+        recurrent.RnnConfig(),
+        "bidirectional LSTM (or cell=gru) over the frames as they are",
     ),
     "convs2s": Entry(
-        build=convs2s.ConvS2s,
-        config=convs2s.ConvS2sConfig(),
-        about="gated convolutions with learned positions, no attention",
+        convs2s.ConvS2s,
+        convs2s.ConvS2sConfig(),
+        "gated convolutions with learned positions, no attention",
     ),
     "strided-transformer": Entry(
-        build=keyword_transformer.KeywordTransformer,
-        config=keyword_transformer.STRIDED,
-        about="cls token over two strided convolutions, 416 tokens a second",
+        keyword_transformer.KeywordTransformer,
+        keyword_transformer.STRIDED,
+        "cls token over two strided convolutions, 416 tokens a second",
     ),
     "maxpool-transformer": Entry(
-        build=keyword_transformer.KeywordTransformer,
-        config=keyword_transformer.MAX_POOL,
-        about="the same with max pooling, 400 tokens a second",
+        keyword_transformer.KeywordTransformer,
+        keyword_transformer.MAX_POOL,
+        "the same with max pooling, 400 tokens a second",
     ),
     "unstrided-transformer": Entry(
-        build=keyword_transformer.KeywordTransformer,
-        config=keyword_transformer.UNSTRIDED,
-        about="the same without strides, 6,464 tokens a second",
+        keyword_transformer.KeywordTransformer,
+        keyword_transformer.UNSTRIDED,
+        "the same without strides, 6,464 tokens a second",
     ),
     **{
         f"kwt-{size}": Entry(
-            build=keyword_transformer.KeywordTransformer,
-            config=keyword_transformer.kwt(size),
-            about=f"Keyword Transformer, 12 layers of width {64 * size}, a token per frame",
+            keyword_transformer.KeywordTransformer,
+            keyword_transformer.kwt(size),
+            f"Keyword Transformer, 12 layers of width {64 * size}, a token per frame",
         )
         for size in (1, 2, 3)
     },
     "ast-small": Entry(
-        build=spectrogram_transformer.SpectrogramTransformer,
-        config=spectrogram_transformer.AST_SMALL,
-        about="patches of 32 bands x 8 frames, 3 pre-norm layers of width 96: learns on a CPU",
+        spectrogram_transformer.SpectrogramTransformer,
+        spectrogram_transformer.AST_SMALL,
+        "patches of 32 bands x 8 frames, 3 pre-norm layers of width 96: learns on a CPU",
     ),
     **{
         f"bc-resnet-{size}": Entry(
-            build=bc_resnet.BcResNet,
-            config=bc_resnet.BcResNetConfig(base_channels=8 * size),
-            about=f"broadcasted residuals, {8 * size} channels",
+            bc_resnet.BcResNet,
+            bc_resnet.BcResNetConfig(base_channels=8 * size),
+            f"broadcasted residuals, {8 * size} channels",
         )
         for size in (1, 8)
     },
     "ds-cnn": Entry(
-        build=ds_cnn.DsCnn,
-        config=ds_cnn.DsCnnConfig(),
-        about="depthwise separable convolutions at the size of MLPerf Tiny",
+        ds_cnn.DsCnn,
+        ds_cnn.DsCnnConfig(),
+        "depthwise separable convolutions at the size of MLPerf Tiny",
     ),
     "transformer": Entry(
-        build=speaker.build_transformer,
-        config=speaker.TransformerConfig(),
-        about="convolutional front end, 3 pre-norm layers, self-attentive pooling",
+        speaker.build_transformer,
+        speaker.TransformerConfig(),
+        "convolutional front end, 3 pre-norm layers, self-attentive pooling",
     ),
     "conformer": Entry(
-        build=speaker.build_conformer,
-        config=speaker.ConformerConfig(),
-        about="convolutional front end, 2 Conformer layers, self-attentive pooling",
+        speaker.build_conformer,
+        speaker.ConformerConfig(),
+        "convolutional front end, 2 Conformer layers, self-attentive pooling",
     ),
     "branchformer": Entry(
-        build=speaker.build_branchformer,
-        config=speaker.BranchformerConfig(),
-        about="the same front end, 2 layers with attention and gated convolution side by side",
+        speaker.build_branchformer,
+        speaker.BranchformerConfig(),
+        "the same front end, 2 layers with attention and gated convolution side by side",
     ),
     "tdnn": Entry(
-        build=tdnn.Tdnn,
-        config=tdnn.TdnnConfig(),
-        about="dilated convolutions over time, statistics pooling",
+        tdnn.Tdnn, tdnn.TdnnConfig(), "dilated convolutions over time, statistics pooling"
     ),
     "homework-baseline": Entry(
-        build=speaker.build_transformer,
-        config=speaker.HOMEWORK_BASELINE,
-        about="the speaker homework's sample model",
+        speaker.build_transformer, speaker.HOMEWORK_BASELINE, "the speaker homework's sample model"
     ),
     "homework-modified": Entry(
-        build=speaker.build_transformer,
-        config=speaker.HOMEWORK_MODIFIED,
-        about="the same with width 512, 16 heads, 6 layers and a ReLU head",
+        speaker.build_transformer,
+        speaker.HOMEWORK_MODIFIED,
+        "the same with width 512, 16 heads, 6 layers and a ReLU head",
     ),
     "lab-encoder": Entry(
-        build=speaker.build_transformer,
-        config=speaker.LABORATORY_ENCODER,
-        about="one layer of width 80 used three times: 154,880 in the encoder",
+        speaker.build_transformer,
+        speaker.LABORATORY_ENCODER,
+        "one layer of width 80 used three times: 154,880 in the encoder",
     ),
     "lab-encoder-separate": Entry(
-        build=speaker.build_transformer,
-        config=replace(speaker.LABORATORY_ENCODER, share_weights=False),
-        about="the same with three separate layers: 464,640 in the encoder",
+        speaker.build_transformer,
+        replace(speaker.LABORATORY_ENCODER, share_weights=False),
+        "the same with three separate layers: 464,640 in the encoder",
     ),
     "lab-conformer": Entry(
-        build=speaker.build_conformer,
-        config=speaker.LABORATORY_CONFORMER,
-        about="3 Conformer layers of width 80 over the frames as they are",
+        speaker.build_conformer,
+        speaker.LABORATORY_CONFORMER,
+        "3 Conformer layers of width 80 over the frames as they are",
     ),
 }
 
 PRETRAINED: dict[str, Entry] = {  # they read waveforms, and need transformers
     "wav2vec2": Entry(
-        build=pretrained.Wav2Vec2,
-        config=pretrained.Wav2Vec2Config(),
-        about="wav2vec 2.0 base, fine-tuned",
+        pretrained.Wav2Vec2, pretrained.Wav2Vec2Config(), "wav2vec 2.0 base, fine-tuned"
     ),
     "ast": Entry(
-        build=pretrained.Ast,
-        config=pretrained.AstConfig(),
-        about="Audio Spectrogram Transformer base, fine-tuned",
+        pretrained.Ast, pretrained.AstConfig(), "Audio Spectrogram Transformer base, fine-tuned"
     ),
 }
 
 RECOGNIZERS: dict[str, Entry] = {  # (features, valid, symbols) -> logits of decoder and of CTC
     "speech-transformer": Entry(
-        build=speech_transformer.SpeechTransformer,
-        config=speech_transformer.SpeechTransformerConfig(),
-        about="strided convolutions, 3 layers that hear, 2 that spell, CTC",
+        speech_transformer.SpeechTransformer,
+        speech_transformer.SpeechTransformerConfig(),
+        "strided convolutions, 3 layers that hear, 2 that spell, CTC",
     ),
     "speech-gru": Entry(
-        build=speech_gru.SpeechGru,
-        config=speech_gru.SpeechGruConfig(),
-        about="the same with GRUs; without its decoder the front half of Deep Speech 2",
+        speech_gru.SpeechGru,
+        speech_gru.SpeechGruConfig(),
+        "the same with GRUs; without its decoder the front half of Deep Speech 2",
     ),
 }
 

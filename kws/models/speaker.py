@@ -9,16 +9,15 @@ feed-forward networks of 500, attention without biases of queries, keys and valu
 convolution over all channels with a kernel of 3 and batch normalization, without layer norms.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
 from kws.models.branchformer import BranchformerLayer
-from kws.models.classifier import Classifier
+from kws.models.classifier import FRONT_ENDS, Classifier, SequenceClassifier
 from kws.models.conformer import Conformer
 from kws.models.pooling import make_pooling
 from kws.models.positional import ENCODER_POSITIONS, SinusoidalPositions
-from kws.models.sequence_classifier import FRONT_ENDS, SequenceClassifier
 from kws.models.transformer import EncoderLayer, TransformerEncoder
 from kws.settings import Finite, Layers, Size, SizeOrZero
 
@@ -92,33 +91,20 @@ HOMEWORK_BASELINE = TransformerConfig(
     activation="relu",
     norm_first=False,
 )
-HOMEWORK_MODIFIED = TransformerConfig(
-    front_end="linear",
+HOMEWORK_MODIFIED = replace(
+    HOMEWORK_BASELINE,
     d_model=512,
     num_heads=16,
     num_layers=6,
-    d_ff=256,
-    positions="none",
-    pooling="mean",
-    normalization="none",
     d_hidden=512,
-    head_dropout=0.0,
-    activation="relu",
-    norm_first=False,
+    head_activation="relu",
 )
-LABORATORY_ENCODER = TransformerConfig(
-    front_end="linear",
-    d_model=80,
+LABORATORY_ENCODER = replace(
+    HOMEWORK_BASELINE,
     num_heads=1,
     num_layers=3,
     d_ff=800,  # given as dim_feedforward=10: as a factor of the width it explains the count
-    positions="none",
-    pooling="mean",
-    normalization="none",
-    d_hidden=80,
-    head_dropout=0.0,
-    activation="relu",
-    norm_first=False,
+    head_activation="relu",
     qkv_bias=False,
     share_weights=True,
 )

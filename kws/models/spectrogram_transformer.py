@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.models.patches import PatchEmbedding, count_patches
-from kws.models.patchout import kept
+from kws.models.patchout import draw_kept
 from kws.models.positions_2d import GridPositions, SplitPositions
 from kws.models.transformer import EncoderLayer, TransformerEncoder
 from kws.settings import Finite, Layers, Size, SizeOrZero
@@ -57,8 +57,7 @@ AST_SMALL = SpectrogramTransformerConfig()
 class SpectrogramTransformer(nn.Module):
     """Patches → positions → (patchout) → cls token in front → encoder → norm → classifier.
 
-    Raises:
-        ValueError: if the numbers do not fit, or a name is unknown.
+    Raises ValueError if the numbers do not fit, or a name is unknown.
     """
 
     def __init__(self, config: SpectrogramTransformerConfig):
@@ -92,8 +91,7 @@ class SpectrogramTransformer(nn.Module):
     ) -> Float[Tensor, "B num_classes"]:
         """features (B, T, F) -> logits (B, num_classes).
 
-        Raises:
-            ValueError: if a clip is shorter than a patch, or longer than the positions.
+        Raises ValueError if a clip is shorter than a patch, or longer than the positions.
         """
         x, columns = self.embed(features, valid)
         x, valid = self.left(self.positions(x), columns)
@@ -110,12 +108,15 @@ class SpectrogramTransformer(nn.Module):
         """The tokens in one row, band row after band row: in training, those that patchout left."""
         if self.training and any(self.config.patchout):
             rows_out, columns_out = self.config.patchout
-            rows_kept, columns_kept = kept(x.shape[2], rows_out), kept(x.shape[3], columns_out)
+            rows_kept, columns_kept = (
+                draw_kept(x.shape[2], rows_out),
+                draw_kept(x.shape[3], columns_out),
+            )
             x = x[:, :, rows_kept][:, :, :, columns_kept]
             columns = None if columns is None else columns[:, columns_kept]
         valid = None if columns is None else columns.repeat(1, x.shape[2])
         x = x.flatten(2).mT
         if self.training and self.config.token_patchout:
-            some = kept(x.shape[1], self.config.token_patchout)
+            some = draw_kept(x.shape[1], self.config.token_patchout)
             x, valid = x[:, some], None if valid is None else valid[:, some]
         return x, valid

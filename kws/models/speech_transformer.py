@@ -30,10 +30,10 @@ MODULES = {  # what the paper tries between them and the encoder
 }
 
 
-def subsampled(num_frames: int) -> int:
+def count_subsampled(num_frames: int) -> int:
     """How many frames a convolution of kernel 3, stride 2 and padding 1, used twice, leaves.
 
-    >>> [subsampled(n) for n in (1, 4, 5, 100)]
+    >>> [count_subsampled(n) for n in (1, 4, 5, 100)]
     [1, 1, 2, 25]
     """
     for _ in range(STRIDES):
@@ -44,17 +44,8 @@ def subsampled(num_frames: int) -> int:
 class ConvSubsampling(nn.Module):
     """Two 3 × 3 convolutions of stride 2 with ReLU, then a linear layer: a quarter of the frames.
 
-    10 C + 9 C² + C + (C · subsampled(F) + 1) D parameters, and those of the modules in between.
-
-    Args:
-        num_features: mel bands F.
-        d_model: width D of the output.
-        channels: C of both convolutions.
-        module: one of MODULES, between convolutions and linear layer.
-        num_modules: how many of them.
-
-    Raises:
-        ValueError: another module.
+    10 C + 9 C² + C + (C f + 1) D parameters, f = `count_subsampled(F)`, and those of the modules.
+    Raises ValueError: another module.
     """
 
     def __init__(
@@ -71,16 +62,12 @@ class ConvSubsampling(nn.Module):
         self.first = nn.Conv2d(1, channels, 3, stride=2, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
         self.modules_between = nn.ModuleList(MODULES[module](channels) for _ in range(num_modules))
-        self.project = nn.Linear(channels * subsampled(num_features), d_model)
+        self.project = nn.Linear(channels * count_subsampled(num_features), d_model)
 
     def forward(
         self, mel: Float[Tensor, "B N F"], valid: Bool[Tensor, "B N"] | None = None
     ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"] | None]:
-        """Frames and mask, a quarter of both; padding of the input changes no real frame.
-
-        Raises:
-            ValueError: no frames.
-        """
+        """Frames (B, ⌈T/4⌉, D) and mask; padding changes no real frame. ValueError: no frames."""
         if not mel.shape[1]:
             raise ValueError("0 frames: an utterance needs at least one")
         x, valid = convolve(self.first, maps_of(mel), valid)

@@ -1,9 +1,8 @@
-"""A later kit into the folder of the course: its notebooks, and the modules that they need.
+"""Merge a later kit into the course folder: its notebooks and the modules that they need.
 
-One folder and one environment last for the term. What a student wrote is never changed: a notebook
-that is there stays, and a file of the kit that was edited is set aside before it is replaced. A kit
-tells of itself in `kws/course/kit.json`, written last: killed at any moment, the same command
-goes on where it was.
+One folder and one environment serve the whole term. A student's work is never changed: existing
+notebooks stay, and an edited kit file is set aside before it is replaced. The kit's manifest,
+`kws/course/kit.json`, is written last, so an interrupted command can simply be repeated.
 """
 
 import hashlib
@@ -16,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kws.errors import UsageError
-from kws.files import locked, write_bytes
+from kws.files import hold_lock, write_bytes
 from kws.student.cells import read_cells
 
 MANIFEST = "kws/course/kit.json"
@@ -44,7 +43,7 @@ class AddedFiles:
 
 
 def manifest_of(number: str, files: Mapping[str, bytes], answers: Mapping[str, list[str]]) -> bytes:
-    """What `kws/course/kit.json` says of a kit."""
+    """The contents of `kws/course/kit.json`."""
     sums = {path: _sum(data) for path, data in sorted(files.items())}
     table = {"answers": answers, "files": sums, "kit": number}
     return (json.dumps(table, indent=1, sort_keys=True) + "\n").encode()
@@ -66,7 +65,7 @@ def read_kit(source: Path) -> KitFiles:
     return KitFiles(number=table["kit"], files=files, answers=answers)
 
 
-def unfinished(kit: KitFiles, course: Path) -> list[str]:
+def find_unfinished(kit: KitFiles, course: Path) -> list[str]:
     """Assignments with a TODO left whose finished modules the kit brings and the course lacks."""
     found = []
     for number, paths in sorted(kit.answers.items()):
@@ -88,7 +87,7 @@ def add_kit(kit: KitFiles, course: Path) -> AddedFiles:
             f"kit {kit.number} is older than kit {known['kit']}, which is here and holds it: "
             "nothing to do"
         )
-    with locked(course) as held:
+    with hold_lock(course) as held:
         if held is False:
             raise UsageError(f"{course}: another kws add is at work: wait for its end")
         return _apply(kit, known["files"], course)
@@ -162,7 +161,6 @@ def _leaves(path: str) -> bool:
 
 
 def _from_zip(source: Path) -> dict[str, bytes]:
-    """The files of a zip, without the folder that they are in."""
     try:
         with zipfile.ZipFile(source) as archive:
             names = {each.filename: each for each in archive.infolist() if not each.is_dir()}
@@ -194,6 +192,5 @@ def _from_folder(source: Path) -> dict[str, bytes]:
 
 
 def _top(names: Mapping[str, Any]) -> str:
-    """The folder in a zip that the kit is in: `kws-course/`."""
     found = [name.removesuffix(MANIFEST) for name in names if f"/{name}".endswith(f"/{MANIFEST}")]
     return min(found, key=len, default="")

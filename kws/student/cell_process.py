@@ -4,12 +4,11 @@
     {"cell": 7, "name": "cell [3] `def attend`"}      a cell begins
     {"check": "2.1-…", "state": "pass", "text": …, "hint": …, "where": …, "printed": …}
     {"raised": 7, "text": …, "where": …}              a cell without checks raised an error
-    {"weights": "why they do not fit, or nothing"}    where a job names a model and its weights
+    {"weights": "why they do not fit, or nothing"}    if a job names a model and its weights
     {"done": true}                                    or {"broken": "why nothing could run"}
 
 States: pass, unmet, error, todo (not started), later (needs cells that only a whole run executes).
-A cell runs `whole`, or for its `definitions` (see `may_run`), or statement by statement as
-`checks`.
+Modes: `whole`, `definitions` (see `may_run`), or `checks`, statement by statement.
 """
 
 import ast
@@ -35,6 +34,7 @@ from typing import Any
 
 from kws.course.magics import parse, statements_of
 from kws.course.may_run import (
+    Definition,
     changes_of,
     is_data_class,
     is_harmless,
@@ -267,7 +267,10 @@ class Kernel:
         hint = str(getattr(error, "kws_hint", ""))
         at, line = place_of(error, name)
         text = linecache.getline(at, line).strip() if line else ""
-        where = f"{self.name_of(at)}, line {line}: {text}" if line else self.name_of(at)
+        inside = definition_at(at, line)
+        cell = self.name_of(at)
+        cell += f", in `{inside}`" if inside and f"def {inside}`" not in cell else ""
+        where = f"{cell}, line {line}: {text}" if line else cell
         return found | {"hint": hint, "where": where}
 
     def misfit(self, make: str, weights: str) -> str:
@@ -321,6 +324,16 @@ def place_of(error: BaseException, name: str) -> tuple[str, int]:
         if frame.filename.startswith("<cell "):
             at, line = frame.filename, frame.lineno or 0
     return at, line
+
+
+def definition_at(at: str, line: int) -> str:
+    """`Layer.forward`, the function or method of a cell that holds a line; "" outside of all."""
+    try:
+        nodes = [*ast.walk(parse("".join(linecache.getlines(at))))]  # outer ones come first
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    found = [one for one in nodes if isinstance(one, Definition)]
+    return ".".join(one.name for one in found if one.lineno <= line <= (one.end_lineno or 0))
 
 
 def stored(node: ast.stmt) -> frozenset[str]:

@@ -1,7 +1,7 @@
-"""The course as it was released: assignments, tasks, steps, questions; and where the notebooks are.
+"""The released course: assignments, tasks, questions, and the paths of its notebooks.
 
-The notebooks as students got them lie in the folders of `kws/course`, written by the release; what
-a student works on lies in `assignments/` or in the current folder.
+Released notebooks are stored in `kws/course`, the student's copies in `assignments/` or the
+current folder.
 """
 
 import ast
@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kws.course.folders import assignment_folders, stem_of
+from kws.course.folders import assignment_folders, stem_of, task_of
 from kws.course.magics import as_python, parse
 from kws.course.may_run import names_of
 from kws.errors import UsageError, did_you_mean
@@ -74,9 +74,9 @@ class ReleasedTask:
         return _hints_of(self.id.partition(".")[0].zfill(2)).get(self.id, {})
 
     @property
-    def suspects(self) -> list[str]:
+    def questions(self) -> list[str]:
         """What its checks ask when they recognize a mistake."""
-        return list(dict.fromkeys([*_hints(self.checks), *_questions(self.checks)]))
+        return list(dict.fromkeys(_questions(self.checks)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +86,6 @@ class SeveralTargets:
 
     def covers(self, check: str) -> bool:
         return any(target.covers(check) for target in self.targets)
-
-
-def task_of(check: str) -> str:
-    """`2.1` of "2.1-attend-by-hand"."""
-    return check.partition("-")[0]
 
 
 def in_order(task: str) -> list[int]:
@@ -203,37 +198,10 @@ def _sections(cells: list[NotebookCell]) -> dict[str, tuple[str, float, str]]:
 
 
 def _questions(cells: tuple[NotebookCell, ...]) -> Iterator[str]:
-    """The questions of planted mistakes that the trials in these cells know."""
     for check in (check for cell in cells for check in cell.checks):
         number = int(task_of(check).partition(".")[0])
         known = _goldens(f"{number:02}").get(check, {})
         yield from (mistake["question"] for mistake in known.get("mistakes", ()))
-
-
-def _hints(cells: tuple[NotebookCell, ...]) -> Iterator[str]:
-    """The questions in check cells: names of suspects, and texts called `hint`."""
-    for cell in cells:
-        for node in ast.walk(parse(as_python(cell.source))):
-            named: list[ast.expr | None] = []
-            if isinstance(node, ast.Call):
-                named = [each.value for each in node.keywords if each.arg == "hint"]
-                suspects = [each.value for each in node.keywords if each.arg == "suspects"]
-                suspects += node.args[3:4] if _calls(node, "expect_close", "expect_equal") else []
-                for each in suspects:
-                    named += each.keys if isinstance(each, ast.Dict) else []
-            elif isinstance(node, ast.Assign):
-                target = node.targets[0]
-                if isinstance(target, ast.Name) and target.id == "hint":
-                    named = [node.value]
-                elif isinstance(target, ast.Name) and target.id == "suspects":
-                    named = list(node.value.keys) if isinstance(node.value, ast.Dict) else []
-            for each in named:
-                if isinstance(each, ast.Constant) and isinstance(each.value, str):
-                    yield each.value.strip()
-
-
-def _calls(node: ast.Call, *names: str) -> bool:
-    return getattr(node.func, "id", "") in names
 
 
 def parse_target(text: str) -> Target:

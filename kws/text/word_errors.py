@@ -70,25 +70,14 @@ def count_edits(
     return distance - gaps, deletions, gaps - deletions
 
 
-def edit_distance(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> int:
-    """The fewest substitutions, deletions and insertions between two sequences.
-
-    >>> edit_distance("kitten", "sitting")
-    3
-    """
-    return sum(count_edits(reference, hypothesis))
-
-
 def word_errors(
     references: Sequence[str], hypotheses: Sequence[str], *, seed: int = 0
 ) -> WordErrors:
     """Errors of all utterances, with an interval that draws *utterances* again (bootstrap).
 
     Words of one utterance are wrong together (a voice that is not understood), so drawing words
-    would promise too narrow an interval.
-
-    Raises:
-        UsageError: the lists differ in length, or the references have no word.
+    would promise too narrow an interval. Raises UsageError: the lists differ in length, or the
+    references have no word.
     """
     if len(references) != len(hypotheses):
         raise UsageError(

@@ -77,10 +77,7 @@ def _epoch_order(n: int, seed: int, epoch: int) -> Int[Tensor, "n"]:
 
 
 def training_rows(step: int, *, n: int, batch_size: int, seed: int) -> Int[Tensor, "B"]:
-    """The examples of optimizer step `step`: each pass visits all n once, in a new order.
-
-    The batches of a pass differ in size by one at most, so that there is no tiny last one.
-    """
+    """Examples of step `step`: each pass visits all n once, in a new order, in equal batches ±1."""
     steps = steps_per_epoch(n, batch_size)
     epoch, i = divmod(step, steps)
     return _epoch_order(n, seed, epoch)[n * i // steps : n * (i + 1) // steps]
@@ -136,18 +133,18 @@ def _training_features(
     device = labels.device
     if isinstance(split, FrameSplit):
         frames = recipe.data.crop_frames
-        features, valid = (_moved(x, device) for x in split.crops(rows, generator, frames=frames))
+        features, valid = (_move(x, device) for x in split.crops(rows, generator, frames=frames))
         # no padding, no mask: layers are faster without (free: the lengths are on the CPU)
         return features, None if (split.lengths[rows] >= frames).all() else valid, labels
     config = recipe.augment
     if not any(getattr(config, key) for key in ON_WAVEFORMS) and _may_keep(split, recipe.features):
         kept = _kept_features(split, recipe.features)
-        return _moved(kept[rows.to(kept.device)], device), None, labels
-    samples = _moved(split.samples(rows), device)
+        return _move(kept[rows.to(kept.device)], device), None, labels
+    samples = _move(split.samples(rows), device)
     samples = augment.time_shift(samples, round(config.time_shift * SAMPLE_RATE), generator)
     waveform = augment.change_speed(to_float(samples), config.speed, generator)
     if config.garbled:
-        waveform, labels = _garbled(split, waveform, labels, config.garbled, generator)
+        waveform, labels = _garble(split, waveform, labels, config.garbled, generator)
     waveform = augment.add_room(waveform, generator, probability=config.rooms)
     waveform = augment.add_noise(
         waveform,
@@ -161,10 +158,10 @@ def _training_features(
     return compute_features(recipe.features, waveform), None, labels
 
 
-def _garbled(
+def _garble(
     split: ClipSplit, waveform: Tensor, labels: Tensor, probability: float, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """Some words made into ones that nobody said, with the label of other words; silence stays."""
+    """Replace some words with pseudo-words, labeled as other words; silence is unchanged."""
     protocol = get_protocol(split.protocol)
     silence, unknown = (
         split.label_names.index(label) if label else -1
@@ -192,7 +189,7 @@ def fits_beside_training(size: int, free: int) -> bool:
     return 2 * size <= free
 
 
-def _moved(x: Tensor, device: torch.device) -> Tensor:
+def _move(x: Tensor, device: torch.device) -> Tensor:
     if x.device.type == device.type:
         return x
     return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
@@ -208,7 +205,7 @@ _KEPT: weakref.WeakKeyDictionary[ClipSplit, dict[Features, Tensor]] = weakref.We
 
 
 def _kept_features(split: ClipSplit, config: Features) -> Float[Tensor, "n T F"]:
-    """Features of every clip as it is, computed once: nothing is drawn that would change them."""
+    """Features of every clip without augmentation, computed once."""
     kept = _KEPT.setdefault(split, {})
     if config not in kept:
         chunks = torch.arange(len(split)).split(EVALUATION_BATCH)
@@ -226,16 +223,15 @@ def evaluation_batches(
     world: int = 1,
     device: torch.device | None = None,
 ) -> Iterator[Batch]:
-    """Every example once, without augmentation: batches `rank`, `rank + world`, … of them all.
+    """Every example once, without augmentation: batches `rank`, `rank + world`, … on `device`.
 
-    They are on `device`; without one, where the split is.
-    Speaker data come as whole utterances, bucketed by length (so not in order: see `index`), or
-    with `crops=True` as the crop in the middle of each.
+    Speaker data are whole utterances, bucketed by length (`index` has their order), or with
+    `crops=True` the middle crop of each.
     """
     if isinstance(split, ClipSplit):
         for chunk in torch.arange(len(split)).split(EVALUATION_BATCH)[rank::world]:
             index = chunk.to(split.labels.device)
-            samples = _moved(split.samples(index), device or index.device)
+            samples = _move(split.samples(index), device or index.device)
             features = normalize(compute_features(recipe.features, to_float(samples)))
             labels, index = (x.to(features.device) for x in (split.labels[index], index))
             yield Batch(features=features, valid=None, labels=labels, index=index)
@@ -245,12 +241,12 @@ def evaluation_batches(
     else:
         batches = split.full_batches(EVALUATION_FRAMES)
     for batch in islice(batches, rank, None, world):
-        features, valid, labels, index = (_moved(x, device or x.device) for x in batch)
+        features, valid, labels, index = (_move(x, device or x.device) for x in batch)
         yield Batch(features=normalize(features, valid), valid=valid, labels=labels, index=index)
 
 
 class Cached:
-    """Batches that are made when first asked for, and kept if they are small enough.
+    """Batches made when first requested, and kept if small enough.
 
     Args:
         make: begins a new pass over the same batches.

@@ -3,8 +3,8 @@
     run = begin(codec_objective(load_recipe("codec"), choose_device()), "runs/codec")
     finish(run)
 
-The words are those of assignment 9. Features are divided by one mean and deviation for all bands,
-so that they can be made audible again; a checkpoint has no labels.
+The words are those of assignment 9. Features are normalized by one mean and deviation for all
+bands, so that they can be inverted to audio; a checkpoint has no labels.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,6 @@ from kws.audio.features import log_mel
 from kws.audio.normalize import Normalizer
 from kws.data.embedded.clean_words import clean_words
 from kws.device import device_of
-from kws.errors import UsageError
 from kws.models.codebook import perplexity
 from kws.models.codec import STRIDE, Codec
 from kws.models.generators import build_generator
@@ -94,10 +93,8 @@ def codec_objective(
 
 def new_codec(recipe: Recipe) -> Codec:
     """The recipe's codec, weights from torch's global generator; UsageError for another model."""
-    model = build_generator(recipe.model.name, recipe.model.options, n_mels=recipe.features.n_mels)
-    if not isinstance(model, Codec):
-        raise UsageError(f"model.name={recipe.model.name} is not a codec: use codec")
-    return model
+    name, options = recipe.model.name, recipe.model.options
+    return build_generator(Codec, name, options, n_mels=recipe.features.n_mels)
 
 
 def level_of(n_mels: int) -> Normalizer:

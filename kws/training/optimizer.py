@@ -1,8 +1,7 @@
 """The optimizer of a recipe, and the running average of the weights that may be evaluated instead.
 
-Weight decay pulls matrices and kernels towards zero. Biases, normalizations and single vectors (a
-class token) are left out: there are few of them, and zero is not a natural place for a scale. With
-`decay = "all"` it pulls everything, as torch's optimizers do by themselves.
+Weight decay applies to matrices and kernels; biases, normalizations and single vectors (a class
+token) are excluded. `decay = "all"` includes everything, as torch's optimizers do by default.
 
 Source of the average: Polyak and Juditsky 1992; with the early steps forgotten faster, as in
 TensorFlow's `ExponentialMovingAverage(num_updates)`.
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kws.torch_internals import copy_each, lerp_each
 from kws.training.recipe import Train
 from kws.training.schedule import constant, cosine_warmup, step_decay
 
@@ -25,7 +25,7 @@ ADAM_FAMILY: dict[str, type[torch.optim.Optimizer]] = {
 
 
 def build_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
-    """The optimizer `train.optimizer` over the parameters of `model`, matrices and the rest."""
+    """The optimizer `train.optimizer` over the parameters of `model`, with its weight decay."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     decay_of_rest = train.weight_decay if train.decay == "all" else 0.0
     groups = [
@@ -77,6 +77,6 @@ class AveragedWeights:
         """Take in the weights of `model` after optimizer step `step`, the first being 0."""
         decay = min(self.decay, (1 + step) / (10 + step))
         ours: list[Tensor] = list(self.model.parameters())
-        torch._foreach_lerp_(ours, list[Tensor](model.parameters()), 1 - decay)
+        lerp_each(ours, list[Tensor](model.parameters()), 1 - decay)
         if buffers := list(self.model.buffers()):
-            torch._foreach_copy_(buffers, list(model.buffers()))
+            copy_each(buffers, list(model.buffers()))

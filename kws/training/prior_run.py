@@ -55,7 +55,7 @@ class KnownCodec:
 
 @dataclass(frozen=True, kw_only=True)
 class WordSplit:
-    """The codes (n, t) of clips, and which word each says."""
+    """The codes (n, t) of clips, and the index of each clip's word."""
 
     words: Int[Tensor, "n"]
     codes: Int[Tensor, "n t"]
@@ -145,9 +145,7 @@ def new_prior(recipe: Recipe, codec: Codec, *, length: int) -> CodedWords:
     """The recipe's prior, weights from torch's global generator; UsageError for another model."""
     sizes = {"num_words": len(V2_WORDS), "num_codes": len(codec.codebook.vectors)}
     given = sizes | {"length": length}
-    prior = build_generator(recipe.model.name, recipe.model.options, **given)
-    if not isinstance(prior, CodePrior):
-        raise UsageError(f"model.name={recipe.model.name} is not a code prior: use code-prior")
+    prior = build_generator(CodePrior, recipe.model.name, recipe.model.options, **given)
     return CodedWords(codec, prior)
 
 

@@ -33,7 +33,7 @@ from kws.training.recognizer_steps import (
     mean_loss,
     new_recognizer,
     require_recognizer,
-    spelled,
+    spell_split,
 )
 from kws.training.transcription import joint_loss
 
@@ -119,9 +119,8 @@ def transcription_objective(
 ) -> TranscriptionObjective:
     """What a recognizer with fresh weights learns, on the device.
 
-    Raises:
-        UsageError: a recipe of something else; a validation text has a letter that no training text
-            has.
+    Raises UsageError: a recipe of something else; a validation text has a letter that no training
+    text has.
     """
     require_task(recipe, PROTOCOL, "speech-to-text")
     alphabet = Alphabet.of(train.texts)
@@ -135,8 +134,8 @@ def transcription_objective(
         normalizer=Normalizer(kind="utterance"),
         data=fingerprint_of(train),
         alphabet=alphabet,
-        train=spelled(train, alphabet),
-        validation=spelled(validation, alphabet),
+        train=spell_split(train, alphabet),
+        validation=spell_split(validation, alphabet),
     )
 
 

@@ -13,9 +13,9 @@ from kws.errors import UsageError
 from kws.models.ctc import frames_needed
 from kws.models.registry import RECOGNIZERS
 from kws.models.speech_gru import AnyRecognizer, SpeechGru
-from kws.models.speech_transformer import SpeechTransformer, subsampled
+from kws.models.speech_transformer import SpeechTransformer, count_subsampled
 from kws.text.alphabet import Alphabet
-from kws.training.model import new_model
+from kws.training.checkpoint import new_model
 from kws.training.recipe import Recipe
 from kws.training.transcription import joint_loss
 
@@ -46,18 +46,17 @@ def new_recognizer(recipe: Recipe, num_symbols: int) -> AnyRecognizer:
     return require_recognizer(new_model(recipe, num_symbols), recipe)
 
 
-def spelled(split: TranscribedSplit, alphabet: Alphabet) -> SpelledSplit:
+def spell_split(split: TranscribedSplit, alphabet: Alphabet) -> SpelledSplit:
     """The utterances of a split that can be learned from.
 
-    Raises:
-        UsageError: a text has a letter that the alphabet lacks, or no utterance has the frames that
-            its text needs.
+    Raises UsageError: a text has a letter that the alphabet lacks, or no utterance has the frames
+    that its text needs.
     """
     symbols = [alphabet.encode(text) for text in split.texts]
     fits = [
         row
         for row, text in enumerate(symbols)
-        if subsampled(len(split.mels[row])) >= frames_needed(text)
+        if count_subsampled(len(split.mels[row])) >= frames_needed(text)
     ]
     if not fits:
         raise UsageError(

@@ -1,7 +1,4 @@
-"""FastSpeech learns to speak from the phrases of one voice of the engine.
-
-    data = voice_data()
-    model = train_fastspeech(data, VoiceSettings(steps=500))
+"""What FastSpeech learns from: phrases of one voice of the engine.
 
 Shape letters: U phonemes   T frames   F mel bands
 """
@@ -13,43 +10,19 @@ from functools import cached_property
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from kws.audio.features import log_mel
 from kws.data.durations import frames_of
-from kws.data.embedded.phrases import (
-    SYMBOLS,
-    Phrase,
-    numbers_of,
-    phrase_texts,
-    speak_phrases,
-)
-from kws.errors import UsageError
-from kws.models.fastspeech import FastSpeech, FastSpeechConfig, fastspeech_loss, pad_phonemes
-from kws.training.schedule import cosine_warmup
+from kws.data.embedded.phrases import Phrase, numbers_of, speak_phrases
+from kws.models.fastspeech import pad_phonemes
 
 N_MELS = 64
 POOL = 6  # batches that are sorted by length together
 
 
-@dataclass(frozen=True, kw_only=True)
-class VoiceSettings:
-    phrases: int = 700
-    steps: int = 600
-    batch_size: int = 16
-    lr: float = 2e-3
-    warmup_steps: int = 60
-    weight_decay: float = 0.01
-    clip_norm: float = 1.0
-    seed: int = 0
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SpokenTexts:
-    """Phrases as a model reads them: phonemes (U, 2), durations (U,) and log-mels (T, F) of each.
-
-    The durations of a phrase sum to its T.
-    """
+    """Phrases as phonemes (U, 2), durations (U,) with sum T, and log-mels (T, F)."""
 
     phrases: list[Phrase]
     phonemes: list[Int[Tensor, "_ 2"]]
@@ -91,7 +64,7 @@ class SpokenTexts:
 
 
 def spoken_texts(texts: Sequence[str], *, seed: int = 0, n_mels: int = N_MELS) -> SpokenTexts:
-    """The voice of the engine says these texts; UsageError for one that it cannot say."""
+    """Synthesize texts with the engine; UsageError for one that it cannot speak."""
     phrases = speak_phrases(texts, seed=seed)
     mels = [
         log_mel(torch.from_numpy(phrase.waveform)[None], n_mels=n_mels)[0] for phrase in phrases
@@ -105,44 +78,3 @@ def spoken_texts(texts: Sequence[str], *, seed: int = 0, n_mels: int = N_MELS) -
         ],
         mels=mels,
     )
-
-
-def train_fastspeech(
-    data: SpokenTexts, settings: VoiceSettings | None = None, *, progress: bool = True
-) -> FastSpeech:
-    """A FastSpeech after `settings.steps` steps on the data, in evaluation mode.
-
-    Raises:
-        UsageError: fewer phrases than a batch has.
-    """
-    settings = settings or VoiceSettings()
-    if len(data) < settings.batch_size:
-        raise UsageError(
-            f"{len(data)} phrases are fewer than a batch of {settings.batch_size}: give more"
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        sizes = {"num_symbols": len(SYMBOLS) + 1, "mean": data.mean, "deviation": data.deviation}
-        model = FastSpeech(FastSpeechConfig(**sizes))
-        optimizer = torch.optim.AdamW(
-            model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
-        )
-        generator = torch.Generator().manual_seed(settings.seed)
-        batches = data.training_batches(settings.batch_size, generator)
-        for step in tqdm(range(settings.steps), unit="step", leave=False, disable=not progress):
-            share = cosine_warmup(
-                step, warmup_steps=settings.warmup_steps, total_steps=settings.steps
-            )
-            optimizer.param_groups[0]["lr"] = settings.lr * share
-            loss = fastspeech_loss(model, *data.batch(next(batches)))
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-            optimizer.step()
-    return model.eval()
-
-
-def voice_data(settings: VoiceSettings | None = None) -> SpokenTexts:
-    """The training phrases; none of them has one of the 35 keywords."""
-    count = (settings or VoiceSettings()).phrases
-    return spoken_texts(phrase_texts(count, "training"))

@@ -15,7 +15,7 @@ from torch import Tensor
 from kws.errors import UsageError
 from kws.models.ctc import frames_needed
 from kws.models.speech_gru import AnyRecognizer
-from kws.models.speech_transformer import subsampled
+from kws.models.speech_transformer import count_subsampled
 from kws.text.alphabet import BLANK, EOS, SOS
 
 IGNORE_INDEX = -100  # a place after the end: the default `ignore_index` of torch
@@ -52,10 +52,8 @@ def joint_loss(
 
     Cross-entropy is the mean over symbols, CTC the mean over utterances of the loss for a symbol.
     With `whole`, the texts of a batch that this is a part of, it is what the part contributes to
-    the loss of that batch.
-
-    Raises:
-        UsageError: unless 0 <= ctc_weight <= 1; an utterance has fewer frames than CTC needs.
+    the loss of that batch. Raises UsageError: unless 0 <= ctc_weight <= 1; an utterance has fewer
+    frames than CTC needs.
     """
     if not 0 <= ctc_weight <= 1:
         raise UsageError(f"a CTC weight of {ctc_weight} is not between 0 and 1: choose one that is")
@@ -64,7 +62,7 @@ def joint_loss(
     loss = memory.new_zeros(())
     if ctc_weight:
         log_p = model.ctc(memory).log_softmax(dim=-1).transpose(0, 1)
-        frames = torch.tensor([subsampled(n) for n in valid.sum(dim=1).tolist()])
+        frames = torch.tensor([count_subsampled(n) for n in valid.sum(dim=1).tolist()])
         for row, (length, text) in enumerate(zip(frames.tolist(), texts, strict=True)):
             if length < (needed := frames_needed(text)):
                 raise UsageError(

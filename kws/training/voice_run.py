@@ -81,9 +81,8 @@ class VoiceObjective(Objective):
 def voice_objective(recipe: Recipe, device: torch.device) -> VoiceObjective:
     """What a voice with fresh weights learns, on the device, from phrases of the speech engine.
 
-    Raises:
-        UsageError: a recipe of something else, or with settings that have no effect; fewer phrases
-            than a step needs.
+    Raises UsageError: a recipe of something else, or with settings that have no effect; fewer
+    phrases than a step needs.
     """
     require_task(recipe, PROTOCOL, "text-to-speech")
     texts = phrase_texts(recipe.data.spoken or PHRASES, "training", seed=recipe.data.seed)
@@ -119,12 +118,7 @@ def new_voice(recipe: Recipe, *, mean: float, deviation: float) -> FastSpeech:
     """The recipe's FastSpeech with weights from torch's generator; UsageError for another model."""
     sizes = {"num_symbols": len(SYMBOLS) + 1, "n_mels": recipe.features.n_mels}
     given = sizes | {"mean": mean, "deviation": deviation}
-    model = build_generator(recipe.model.name, recipe.model.options, **given)
-    if not isinstance(model, FastSpeech):
-        raise UsageError(
-            f"model.name={recipe.model.name} is not a speech synthesis model: use fastspeech"
-        )
-    return model
+    return build_generator(FastSpeech, recipe.model.name, recipe.model.options, **given)
 
 
 @torch.inference_mode()

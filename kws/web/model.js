@@ -73,7 +73,8 @@ export class Model {
   }
 
   // How much log p of a label falls when a cell of a grid of times × bands is hidden, row by row.
-  async explain(waveform, label, grid) {
+  // idle: waits for a moment in which nothing more urgent is read.
+  async explain(waveform, label, grid, idle) {
     const { frames, features } = this.settings;
     const whole = (await this.run(waveform)).shares[label];
     const edge = (i, count, size) => Math.round((i * size) / count);
@@ -84,6 +85,7 @@ export class Model {
           edge(t, grid.times, frames), edge(t + 1, grid.times, frames),
           edge(b, grid.bands, features), edge(b + 1, grid.bands, features),
         ];
+        await idle();
         const { shares } = await this.run(waveform, hide);
         falls.push(Math.max(0, Math.log(whole + 1e-9) - Math.log(shares[label] + 1e-9)));
       }

@@ -64,6 +64,7 @@ export class Resampler {
 }
 
 export function resample(samples, from, to) {
+  if (from === to) return samples;
   const resampler = new Resampler(from, to);
   const begin = resampler.push(samples);
   const end = resampler.finish();
@@ -118,12 +119,9 @@ export function readWav(buffer) {
       // a program that writes to a pipe cannot know the size, and gives the largest
       if (there < size && size < 0x7fff0000) throw new Error("cut short: copy it again");
       const frames = Math.floor(there / 2 / format.channels);
-      const samples = new Float32Array(frames);
-      for (let i = 0; i < frames; i++) {
-        for (let c = 0; c < format.channels; c++) {
-          samples[i] += bytes.getInt16(at + 8 + 2 * (i * format.channels + c), true) / 32768 / format.channels;
-        }
-      }
+      const samples = new Float32Array(frames), scale = 32768 * format.channels;
+      const read = new Int16Array(buffer.slice(at + 8, at + 8 + 2 * frames * format.channels));
+      read.forEach((sample, i) => (samples[Math.floor(i / format.channels)] += sample / scale));
       return { samples, rate: format.rate };
     }
     at += 8 + size + (size % 2);

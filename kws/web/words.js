@@ -5,7 +5,6 @@ import { zipOf } from "./zip.js";
 
 const STORE = "clips";
 const SPEAKER = "kws-speaker";
-export const BACKGROUND = "_background_noise_"; // the folder of such recordings, not a word
 
 // What is wrong with a word as the name of a folder, or "". kws/data/protocols.py has the same rule.
 export function complaintAbout(word) {

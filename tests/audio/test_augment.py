@@ -148,16 +148,13 @@ def test_noise_is_added_with_the_probability_and_below_the_volume():
     assert volume[volume > 0].mean().item() == pytest.approx(0.125, abs=0.01)
 
 
-def test_noise_is_a_passage_of_the_noise_and_any_passage():
+def test_noise_is_any_passage_of_the_noise_added_and_repeated_if_it_is_short(waveform):
     noise = torch.arange(1.0, 10, dtype=torch.float64)
     y = add_noise(torch.zeros(500, 4).double(), noise, seeded(), probability=1.0, max_volume=1.0)
     step = y[:, 1:] - y[:, :-1]  # the volume: the noise climbs by 1
     start = (y[:, 0] / step[:, 0]).round()
     torch.testing.assert_close(y, step[:, :1] * (start[:, None] + torch.arange(4)))
     assert set(start.int().tolist()) == {1, 2, 3, 4, 5, 6}
-
-
-def test_noise_is_added_to_what_is_there_and_repeated_if_it_is_short(waveform):
     y = add_noise(waveform, torch.ones(500), seeded(), probability=1.0)
     difference = y - waveform
     torch.testing.assert_close(difference, difference[:, :1].expand_as(difference))
@@ -190,7 +187,7 @@ def test_noise_by_ratio_of_silence_is_silence(clip, noise):
 
 
 def test_a_room_adds_echoes_that_come_after_the_sound_and_decay(float64):
-    x = torch.zeros(400, 16_000)
+    x = torch.zeros(200, 16_000)
     x[:, 1_000] = 1
     echoes = add_room(x, seeded(), probability=1.0) - x
     assert echoes[:, :1_000].abs().max() < SAME_SUMS
@@ -200,7 +197,7 @@ def test_a_room_adds_echoes_that_come_after_the_sound_and_decay(float64):
     assert late < early / 5
     some = add_room(x, seeded(), probability=0.25)
     share = (some != x).any(1).double().mean().item()
-    assert share == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / 400))
+    assert share == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / 200))
 
 
 def test_a_garbled_word_is_a_half_the_word_backwards_or_joined_halves():
@@ -223,17 +220,7 @@ def test_a_garbled_word_is_a_half_the_word_backwards_or_joined_halves():
     assert set(ways) == {"first", "second", "reversed", "joined"}
 
 
-def test_speed_changes_the_pitch_by_the_rate():
-    n = torch.arange(16_000, dtype=torch.float64)
-    x = torch.sin(2 * math.pi * 400 * n / 16_000).expand(50, -1)
-    y = change_speed(x, 0.2, seeded())
-    middle = y[:, 4_000:12_000] * torch.hann_window(8_000, dtype=torch.float64)
-    hz = torch.fft.rfft(middle).abs().argmax(1) * 2.0
-    assert 320 - 2 <= hz.min() < 330
-    assert 470 < hz.max() <= 480 + 2
-
-
-def test_speed_interpolates_about_the_center_and_adds_zeros():
+def test_speed_changes_the_pitch_about_the_center_and_adds_zeros():
     x = torch.arange(1.0, 10, dtype=torch.float64).expand(50, 9)
     y = change_speed(x, 0.5, seeded())
     rate = y[:, 5] - y[:, 4]
@@ -243,15 +230,16 @@ def test_speed_interpolates_about_the_center_and_adds_zeros():
     torch.testing.assert_close(y[inside], (position + 1)[inside])
     assert not y[(position <= -1) | (position >= 9)].any()
     assert not inside.all()
+    n = torch.arange(16_000, dtype=torch.float64)
+    x = torch.sin(2 * math.pi * 400 * n / 16_000).expand(50, -1)
+    y = change_speed(x, 0.2, seeded())
+    middle = y[:, 4_000:12_000] * torch.hann_window(8_000, dtype=torch.float64)
+    hz = torch.fft.rfft(middle).abs().argmax(1) * 2.0
+    assert 320 - 2 <= hz.min() < 330
+    assert 470 < hz.max() <= 480 + 2
 
 
-def test_gain_stays_within_its_decibels():
-    gain = random_gain(torch.ones(500, 2), 6.0, seeded())[:, 0].log10() * 20
-    assert -6 <= gain.min() < -5.9
-    assert 5.9 < gain.max() <= 6
-
-
-def test_tilt_is_a_line_through_the_middle_within_its_decibels(float64):
+def test_gain_stays_within_its_decibels_and_tilt_is_a_line_through_the_middle(float64):
     y = random_tilt(torch.zeros(500, 2, 11), 6.0, seeded())
     decibel = y[:, 0] * 10 / math.log(10)
     torch.testing.assert_close(decibel[:, 5], torch.zeros(500))
@@ -260,9 +248,12 @@ def test_tilt_is_a_line_through_the_middle_within_its_decibels(float64):
     assert -6 <= ends.min() < -5.9
     assert 5.9 < ends.max() <= 6
     assert torch.equal(y[:, 0], y[:, 1])
+    gain = random_gain(torch.ones(500, 2), 6.0, seeded())[:, 0].log10() * 20
+    assert -6 <= gain.min() < -5.9
+    assert 5.9 < gain.max() <= 6
 
 
-def test_band_limit_keeps_the_lowest_bands_with_the_probability(float64):
+def test_band_limit_keeps_the_lowest_bands_stops_at_the_floor_and_never_raises(float64):
     y = band_limit(torch.zeros(2_000, 2, 11), 7, seeded(), probability=0.4)
     kept = (y[:, 0] == 0).sum(1)
     assert set(kept.tolist()) == {7, 8, 9, 10, 11}
@@ -270,9 +261,6 @@ def test_band_limit_keeps_the_lowest_bands_with_the_probability(float64):
     assert (kept < 11).double().mean().item() == pytest.approx(0.4 * 4 / 5, abs=0.04)
     assert (y[:, :, :7] == 0).all()
     torch.testing.assert_close(y[kept == 7][:, :, 7:].unique(), torch.tensor([-6 * math.log(10)]))
-
-
-def test_band_limit_stops_at_the_floor_and_never_raises(float64):
     x = torch.tensor([FLOOR - 1, FLOOR + 1, 5.0]).view(3, 1, 1).repeat(1, 1, 2)
     y = torch.stack([band_limit(x, 1, seeded(seed), probability=1.0) for seed in range(20)])
     assert (y <= x).all()
@@ -297,7 +285,7 @@ def test_frequency_warp_reads_scaled_bands_and_keeps_the_ends(float64):
     torch.testing.assert_close(y[:, 0, 37], expected)
 
 
-def test_time_warp_reads_scaled_frames_about_the_center(float64):
+def test_time_warp_reads_scaled_frames_that_are_valid_about_the_center(float64):
     x = torch.arange(21.0)[:, None].expand(200, 21, 3)
     y = warp_time(x, 0.2, seeded())
     rate = y[:, 11, 0] - y[:, 10, 0]
@@ -305,9 +293,6 @@ def test_time_warp_reads_scaled_frames_about_the_center(float64):
     assert 1.19 < rate.max() <= 1.2
     position = (10 + rate[:, None] * (torch.arange(21) - 10)).clamp(0, 20)
     torch.testing.assert_close(y, position[:, :, None].expand_as(y))
-
-
-def test_time_warp_reads_valid_frames_only_and_keeps_padding(float64):
     lengths = torch.tensor([21, 13, 1, 0])
     valid = torch.arange(21) < lengths[:, None]
     x = torch.randn(4, 21, 3).where(valid[:, :, None], torch.nan)
@@ -327,7 +312,7 @@ def masks(y, x):
     return changed.all(2), changed.all(1)
 
 
-def test_masks_are_spans_of_at_most_the_given_width(float64):
+def test_masks_are_so_many_spans_of_at_most_the_given_width(float64):
     x = torch.randn(500, 47, 23)
     in_time = spec_augment(x, seeded(), time_masks=1, max_time=7, freq_masks=0)
     in_freq = spec_augment(x, seeded(), freq_masks=1, max_freq=5, time_masks=0)
@@ -336,9 +321,6 @@ def test_masks_are_spans_of_at_most_the_given_width(float64):
         edges = torch.nn.functional.pad(mask.int(), (1, 1)).diff().abs().sum(1)
         assert set(edges.tolist()) == {0, 2}  # one span, or none
         assert mask.any(0).all()  # every place is reached
-
-
-def test_the_number_of_masks_counts(float64):
     x = torch.randn(500, 47, 23)
     one = masks(spec_augment(x, seeded(), time_masks=1, freq_masks=0, max_time=5), x)[0]
     three = masks(spec_augment(x, seeded(), time_masks=3, freq_masks=0, max_time=5), x)[0]
@@ -347,11 +329,15 @@ def test_the_number_of_masks_counts(float64):
     assert three.sum() > 2 * one.sum()
 
 
-def test_masks_hold_the_mean_of_their_example(mel):
+def test_masks_hold_the_mean_of_what_is_valid_in_their_example(mel):
     y = spec_augment(mel, seeded())
     means = mel.mean((1, 2))[:, None, None].expand_as(mel)
     torch.testing.assert_close(y[y != mel], means[y != mel])
     assert (y != mel).any((1, 2)).all()
+    valid = torch.arange(47) < torch.tensor([47, 31, 13, 7, 2])[:, None]
+    y = spec_augment(mel, seeded(), valid=valid)
+    other = spec_augment(mel.where(valid[:, :, None], torch.nan), seeded(), valid=valid)
+    assert torch.equal(y[valid], other[valid])
 
 
 def test_masks_lie_on_valid_frames_and_padding_stays(float64):
@@ -371,13 +357,6 @@ def test_masks_lie_on_valid_frames_and_padding_stays(float64):
     )
 
 
-def test_what_padding_holds_does_not_matter(mel):
-    valid = torch.arange(47) < torch.tensor([47, 31, 13, 7, 2])[:, None]
-    y = spec_augment(mel, seeded(), valid=valid)
-    other = spec_augment(mel.where(valid[:, :, None], torch.nan), seeded(), valid=valid)
-    assert torch.equal(y[valid], other[valid])
-
-
 def test_mixup_is_exactly_the_convex_combination(float64):
     x, targets = torch.randn(7, 3, 5), torch.eye(7)
     y, mixed = mixup(x, targets, 0.4, seeded())
@@ -394,7 +373,7 @@ def test_mixup_is_exactly_the_convex_combination(float64):
     torch.testing.assert_close(y, expected, atol=SAME_SUMS, rtol=0)
 
 
-@pytest.mark.parametrize("alpha", [0.01, 0.2, 1.0, 8.0])
+@pytest.mark.parametrize("alpha", [0.01, 0.2, 8.0])
 def test_mixup_draws_from_the_beta_distribution(float64, alpha):
     x = torch.arange(4_000.0)[:, None]
     targets = torch.stack([torch.ones(4_000), torch.zeros(4_000)], 1)

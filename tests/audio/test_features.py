@@ -17,6 +17,7 @@ from kws.audio.features import (
     mel_filterbank,
     mel_spectrogram,
     mfcc,
+    pad_or_trim,
     speaker_log_mel,
     with_deltas,
 )
@@ -100,13 +101,18 @@ def test_the_deltas_of_a_line_are_its_slope_and_then_zero():
     torch.testing.assert_close(found[:, 4:-4, 4:], torch.zeros(1, 3, 2))
 
 
-def test_float32_is_close_to_float64():
+def test_float32_is_close_to_float64_and_autocast_leaves_the_features_alone():
     x = torch.randn(3, 16_000) / 10
     # the power is right to 1e-5 of itself after sums of 400 products in float32, and so its log
     torch.testing.assert_close(log_mel(x), log_mel(x.double()).float(), atol=1e-4, rtol=0)
+    x = torch.randn(2, 1_000)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(log_mel(x), log_mel(x.clone()))
+        inside = mfcc(x)
+    assert torch.equal(inside, mfcc(x))
 
 
-def test_speaker_features_equal_the_homework_definition():
+def test_speaker_features_equal_the_homework_definition_at_any_level():
     x = torch.cat([torch.zeros(4_000), torch.randn(9_001) / 20, torch.zeros(8_000)])
     loud = trim_silence(x * 10 ** (-3 / 20) / x.abs().max())
     mel = their_mel(n_mels=40, f_min=50.0).double()(loud.double()).mT
@@ -115,9 +121,6 @@ def test_speaker_features_equal_the_homework_definition():
     # float32 against float64, where the log enlarges the rounding of quiet frames
     torch.testing.assert_close(ours.double(), (mel + 1e-9).log(), atol=1e-3, rtol=0)
     assert len(ours) < 1 + len(x) // HOP
-
-
-def test_speaker_features_do_not_depend_on_the_recording_level():
     x = torch.randn(9_001, dtype=torch.float64)
     torch.testing.assert_close(speaker_log_mel(x), speaker_log_mel(x / 500))
 
@@ -127,18 +130,15 @@ def test_frames_are_centered_every_hop(samples):
     assert log_mel(torch.randn(2, samples)).shape == (2, 1 + samples // HOP, 40)
 
 
-def test_silence_is_the_logarithm_of_the_floor(float64):
-    floor = log_mel(torch.zeros(2, 1_000), floor=1e-4)
-    torch.testing.assert_close(floor, torch.full_like(floor, math.log(1e-4)))
-
-
-def test_a_tone_is_loudest_in_the_filter_centered_on_it(float64):
+def test_a_tone_is_loudest_in_its_filter_and_silence_the_logarithm_of_the_floor(float64):
     n = torch.arange(16_000)
     filters = mel_filterbank(NUM_FREQS, 40, 20.0, 8000.0)
     for band in (7, 23, 37):
         hz = 40.0 * filters[:, band].argmax()
         mel = log_mel(torch.sin(2 * math.pi * hz * n / 16_000)[None])
         assert mel[0, 50].argmax() == band
+    floor = log_mel(torch.zeros(2, 1_000), floor=1e-4)
+    torch.testing.assert_close(floor, torch.full_like(floor, math.log(1e-4)))
 
 
 def test_batches_and_recordings_longer_than_a_block_are_the_same(float64):
@@ -153,14 +153,6 @@ def test_batches_and_recordings_longer_than_a_block_are_the_same(float64):
 def test_gradient_reaches_the_waveform(float64):
     x = torch.randn(1, 201, requires_grad=True)
     assert torch.autograd.gradcheck(lambda w: mfcc(w, n_mfcc=3, n_mels=5, floor=1e-2), (x,))
-
-
-def test_autocast_leaves_the_features_alone():
-    x = torch.randn(2, 1_000)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(log_mel(x), log_mel(x.clone()))
-        inside = mfcc(x)
-    assert torch.equal(inside, mfcc(x))
 
 
 @pytest.mark.gpu
@@ -181,3 +173,22 @@ def test_the_gpu_agrees(waveform):
 def test_what_has_no_features_is_refused(call, message):
     with pytest.raises((ValueError, UsageError), match=message):
         call()
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(5, 7), (7, 5), (7, 7)])
+def test_pad_or_trim_keeps_the_left_end(given, wanted):
+    x = torch.arange(1.0, 2 * given + 1).view(2, given)
+    y = pad_or_trim(x, wanted)
+    kept = min(given, wanted)
+    assert y.shape == (2, wanted)
+    assert torch.equal(y[:, :kept], x[:, :kept])
+    assert not y[:, kept:].any()
+
+
+def test_pad_or_trim_makes_one_second_by_default():
+    assert pad_or_trim(torch.zeros(3)).shape == (16_000,)
+
+
+def test_pad_or_trim_refuses_nothing_at_all():
+    with pytest.raises(ValueError, match="num_samples=0"):
+        pad_or_trim(torch.zeros(3), 0)

@@ -9,7 +9,8 @@ import soundfile
 import torch
 import torchaudio
 
-from kws.audio.recordings import SAMPLE_RATE, read_audio, resample, to_int16, write_audio
+from kws.audio.recordings import SAMPLE_RATE, read_audio, to_int16, write_audio
+from kws.audio.resampling import resample
 from kws.errors import UsageError
 from tests.tolerances import ROUNDING
 
@@ -77,20 +78,14 @@ def test_writing_and_reading_16_bit_changes_nothing(tmp_path, waveform, suffix):
     assert soundfile.info(path).format == suffix[1:].upper()
 
 
-def test_write_clips_and_rounds(tmp_path):
-    rounded = to_int16(torch.tensor([2.0, -2.0, 0.6 / 2**15, -0.4 / 2**15]))
-    assert rounded.tolist() == [32767, -32768, 1, 0]
-
-
-def test_write_keeps_the_sample_rate_refuses_nan_and_leaves_no_file(tmp_path):
+def test_writing_clips_rounds_keeps_the_rate_and_refuses_nan_as_reading_clips(tmp_path):
     with pytest.raises(ValueError, match="NaN"):
         write_audio(tmp_path / "clip.wav", torch.tensor([0.0, math.nan]))
     assert not list(tmp_path.iterdir())
     write_audio(tmp_path / "clip.wav", torch.zeros(80), 8_000)
     assert soundfile.info(tmp_path / "clip.wav").samplerate == 8_000
-
-
-def test_floating_point_overshoot_is_clipped(tmp_path):
+    rounded = to_int16(torch.tensor([2.0, -2.0, 0.6 / 2**15, -0.4 / 2**15]))
+    assert rounded.tolist() == [32767, -32768, 1, 0]
     soundfile.write(tmp_path / "clip.wav", np.array([1.5, -1.5, 0.25]), SAMPLE_RATE, "FLOAT")
     assert read_audio(tmp_path / "clip.wav").tolist() == [1.0, -1.0, 0.25]
 
@@ -109,16 +104,12 @@ def test_chunks_before_the_samples_and_the_unknown_length_of_a_pipe_are_read(
     assert torch.equal(read_audio(path), waveform)
 
 
-def test_another_rate_and_stereo_are_refused_with_both_numbers(tmp_path):
-    soundfile.write(tmp_path / "clip.wav", np.zeros((441, 2)), 44_100)
-    with pytest.raises(UsageError, match=r"44100 Hz with 2 channels.*resample=True"):
-        read_audio(tmp_path / "clip.wav")
-
-
 def test_resample_true_mixes_and_converts(tmp_path):
     time = np.arange(44_100) / 44_100
     tone = 0.5 * np.sin(2 * np.pi * 440 * time)
     soundfile.write(tmp_path / "clip.wav", np.stack([tone, tone * 0.5], 1), 44_100, "FLOAT")
+    with pytest.raises(UsageError, match=r"44100 Hz with 2 channels.*resample=True"):
+        read_audio(tmp_path / "clip.wav")
     read = read_audio(tmp_path / "clip.wav", resample=True)
     expected = 0.375 * torch.sin(2 * math.pi * 440 * torch.arange(16_000) / 16_000)
     assert read.shape == (16_000,)
@@ -134,25 +125,18 @@ def test_resample_equals_torchaudio(orig, new):
     x = torch.randn(1_237, dtype=torch.float64)
     theirs = torchaudio.functional.resample(x, orig, new, lowpass_filter_width=16)
     torch.testing.assert_close(resample(x, orig, new), theirs, atol=ROUNDING, rtol=0)
+    assert torch.equal(resample(x, orig, orig), x)
+    with pytest.raises(ValueError, match="orig=0"):
+        resample(x, 0, new)
 
 
-def test_resample_takes_ratios_without_a_common_divisor_in_blocks():
+def test_resample_removes_what_the_new_rate_cannot_hold_and_takes_any_ratio():
+    x = torch.sin(2 * math.pi * 9_500 * torch.arange(44_100, dtype=torch.float64) / 44_100)
+    # the side lobes of a Hann window: 44 dB down
+    assert resample(x, 44_100, 16_000)[200:-200].abs().max() < 1e-2
     x = torch.sin(2 * math.pi * 440 * torch.arange(44_101, dtype=torch.float64) / 44_101)
     y = resample(x, 44_101, 16_000)
     expected = torch.sin(2 * math.pi * 440 * torch.arange(16_000, dtype=torch.float64) / 16_000)
     assert y.shape == (16_000,)
     # as above: the ripple of a finite filter
     assert (y - expected)[200:-200].abs().max() < 1e-3
-
-
-def test_resample_removes_what_the_new_rate_cannot_hold():
-    x = torch.sin(2 * math.pi * 9_500 * torch.arange(44_100, dtype=torch.float64) / 44_100)
-    # the side lobes of a Hann window: 44 dB down
-    assert resample(x, 44_100, 16_000)[200:-200].abs().max() < 1e-2
-
-
-def test_resample_keeps_the_same_rate_untouched_and_refuses_a_rate_of_zero():
-    x = torch.randn(37)
-    assert torch.equal(resample(x, 16_000, 16_000), x)
-    with pytest.raises(ValueError, match="orig=0"):
-        resample(x, 0, 16_000)

@@ -49,10 +49,6 @@ def test_utterances_are_divided_as_random_split_does(tiny_speakers):
     assert data.train.names == [everyone[i] for i in train.indices]
     assert data.validation.names == [everyone[i] for i in validation.indices]
     assert data.test is not None
-
-
-def test_of_the_full_set_as_many_are_left_as_in_the_sample_code():
-    """56,666 utterances: 5,667 are held out, and batches of 32 leave 5,664 of them."""
     train, validation = random_division(56_666, 0.1, 87)
     assert (len(train), len(validation), len(validation) // 32 * 32) == (50_999, 5_667, 5_664)
 
@@ -99,13 +95,12 @@ def trained_with_flaws(voices, tmp_path, monkeypatch):
     )
 
 
-def test_the_last_weights_are_called_best(trained_with_flaws, tmp_path):
+def test_the_last_weights_are_called_best_and_crops_in_full_batches_measured(
+    trained_with_flaws, tmp_path
+):
     best, last = (read_checkpoint(tmp_path / f"{name}.pt") for name in ("best", "last"))
     assert trained_with_flaws.best["step"] < last["step"] == best["step"]
     assert all(torch.equal(best["weights"][name], w) for name, w in last["weights"].items())
     assert "training" not in best
-
-
-def test_crops_in_full_batches_are_measured_and_nothing_else(trained_with_flaws):
     assert trained_with_flaws.best["crop_n"] == 25
     assert "validation_accuracy" not in trained_with_flaws.best

@@ -4,7 +4,6 @@ And what its commands work on, all of it small and right: a folder of words, one
 model trained on each for one step.
 """
 
-import json
 import os
 import re
 import shutil
@@ -21,6 +20,7 @@ from kws.audio.recordings import write_audio
 from kws.cli import run
 from kws.data.protocols import COMMANDS
 from tests.conftest import PATIENCE
+from tests.data.speaker_folder import write_speakers
 
 CURE = re.compile(  # what would be right, or an imperative that opens a part of the sentence
     r"did you mean|expects |must be|at least|one of |<=|"
@@ -111,30 +111,13 @@ def good_words(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def good_speakers(tmp_path_factory) -> Path:
     """Three speakers with four utterances each, and three to test, with answers."""
-    folder = tmp_path_factory.mktemp("good") / "speakers"
-    folder.mkdir()
-    generator = torch.Generator().manual_seed(0)
     speakers = [f"id{number:05d}" for number in range(3)]
-    count = 0
 
-    def utterance() -> dict[str, object]:
-        nonlocal count
-        name, count = f"uttr-{count:032x}.pt", count + 1
-        torch.save(torch.rand(130 + count, 40, generator=generator), folder / name)
-        return {"feature_path": name, "mel_len": 130 + count}
+    def noise(number: int) -> torch.Tensor:
+        return torch.rand(131 + number, 40, generator=torch.Generator().manual_seed(number))
 
-    mapping = {
-        "speaker2id": {speaker: number for number, speaker in enumerate(speakers)},
-        "id2speaker": {str(number): speaker for number, speaker in enumerate(speakers)},
-    }
-    spoken = {speaker: [utterance() for _ in range(4)] for speaker in speakers}
-    tested = [utterance() for _ in range(3)]
-    answers = [f"{entry['feature_path']},{speakers[i]}" for i, entry in enumerate(tested)]
-    (folder / "mapping.json").write_text(json.dumps(mapping))
-    (folder / "metadata.json").write_text(json.dumps({"n_mels": 40, "speakers": spoken}))
-    (folder / "testdata.json").write_text(json.dumps({"n_mels": 40, "utterances": tested}))
-    (folder / "test_labels.csv").write_text("Id,Category\n" + "\n".join(answers) + "\n")
-    return folder
+    folder = tmp_path_factory.mktemp("good") / "speakers"
+    return write_speakers(folder, dict.fromkeys(speakers, 4), 3, noise, answers=speakers)
 
 
 def quick_run(recipe: str, data: Path, out: Path) -> Path:

@@ -9,10 +9,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-import torch
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 32044\n"
 VICTIM = "yes/00_nohash_0.wav"
@@ -76,16 +73,6 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def stereo(path: Path) -> None:
-    soundfile.write(path, np.zeros((4410, 2)), 44_100)
-
-
-def nan_samples(path: Path) -> None:
-    samples = np.zeros(1000, np.float32)
-    samples[500] = np.nan
-    soundfile.write(path, samples, 16_000, subtype="FLOAT")
-
-
 def a_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
@@ -94,8 +81,6 @@ def a_folder(path: Path) -> None:
 BAD_WAVS = {
     "a git-LFS pointer": LFS.encode(),
     "cut short": cut,
-    "44.1 kHz stereo": stereo,
-    "NaN samples": nan_samples,
     "a folder": a_folder,
 }
 WORD_FAULTS = {
@@ -104,23 +89,8 @@ WORD_FAULTS = {
     "a file": a_file,
     **{name: overwrite(fault) for name, fault in BAD_WAVS.items()},
     "list names a missing clip": overwrite(b"yes/nobody_nohash_0.wav\n", "validation_list.txt"),
-    "list names an unknown word": overwrite(b"yess/02_nohash_0.wav\n", "validation_list.txt"),
     "a git-LFS pointer as noise": overwrite(LFS.encode(), "_background_noise_/hum.wav"),
-    "one list without the other": lambda folder: (
-        (folder / "testing_list.txt").unlink() or (folder / "testing_list.txt")
-    ),
 }
-
-
-def tensor(change: Callable[[torch.Tensor], object]):
-    """A fault of one file of features: `change` returns what is saved in its place."""
-
-    def fault(folder: Path) -> Path:
-        path = folder / FEATURES
-        torch.save(change(torch.load(path)), path)
-        return path
-
-    return fault
 
 
 def an_unknown_speaker(folder: Path) -> Path:
@@ -133,11 +103,6 @@ SPEAKER_FAULTS = {
     "missing": missing,
     "LFS features": overwrite(LFS.encode(), FEATURES),
     "cut features": overwrite(cut, FEATURES),
-    "NaN": tensor(lambda features: features.fill_(torch.nan)),
-    "another width": tensor(lambda features: features[:, :39]),
-    "missing mapping": lambda folder: (
-        (folder / "mapping.json").unlink() or (folder / "mapping.json")
-    ),
     "not JSON": overwrite(b'{"n_mels": 40, "speakers": ', "metadata.json"),
     "an unknown speaker": an_unknown_speaker,
     "an answer of nobody": overwrite(b"Id,Category\na,b\n", "test_labels.csv"),
@@ -164,25 +129,18 @@ def test_a_bad_folder(kws, request, run_of, nothing_written, kind, fault, comman
     ("fault", "task"),
     [("a git-LFS pointer", "keywords"), ("a folder", "keywords"), ("cut short", "speakers")],
 )
-def test_a_bad_recording_to_predict(kws, words, run_of, nothing_written, fault, task):
+def test_a_bad_recording_to_predict(kws, words, run_of, tmp_path, nothing_written, fault, task):
     run, path = run_of(task), overwrite(BAD_WAVS[fault])(words)
     nothing_written()
     outcome = kws("predict", words / "no/00_nohash_0.wav", path, "--model", run, "--device", "cpu")
     named = [] if fault == "a folder" else [path]
     outcome.sentence(*named)
     assert outcome.out == "", "predictions before the refusal"
+    nobody = tmp_path / "nobody.wav"
+    kws("predict", nobody, "--model", run, "--device", "cpu").sentence(nobody)
 
 
-@pytest.mark.parametrize("fault", ["cut features", "another width"])
-def test_bad_features_to_predict(kws, speakers, run_of, nothing_written, fault):
-    run, path = run_of("speakers"), SPEAKER_FAULTS[fault](speakers)
+def test_bad_features_to_predict(kws, speakers, run_of, nothing_written):
+    run, path = run_of("speakers"), SPEAKER_FAULTS["cut features"](speakers)
     nothing_written()
     kws("predict", path, "--model", run, "--device", "cpu").sentence(path)
-
-
-def test_nothing_there_to_predict(kws, tmp_path, run_of, nothing_written):
-    run = run_of("keywords")
-    (tmp_path / "nothing").mkdir()
-    nothing_written()
-    for path in (tmp_path / "nobody.wav", tmp_path / "nothing"):
-        kws("predict", path, "--model", run, "--device", "cpu").sentence(path)

@@ -30,6 +30,8 @@ def test_a_voice_is_trained_and_says_a_text(kws, voice, tmp_path):
     assert {"validation_loss", "duration_error"} <= read_history(voice).best.keys()
     kws("say", "naïve", "--run", voice, "--out", tmp_path / "y.wav").sentence("'ï'")
     kws("say", "hm", "--run", tmp_path, "--out", tmp_path / "y.wav").sentence("no best.pt")
+    prior = ["train", "code-prior", "--init", voice, "--out", tmp_path / "run"]
+    kws(*prior).sentence("does not contain a codec")
 
 
 @pytest.mark.parametrize(
@@ -49,18 +51,6 @@ def test_a_voice_is_trained_and_says_a_text(kws, voice, tmp_path):
 def test_a_training_that_lacks_something_is_one_sentence(kws, tmp_path, options, names):
     kws(*options, "--out", tmp_path / "run").sentence(*names)
     assert not (tmp_path / "run").exists()
-
-
-def test_a_voice_is_no_classifier(kws, voice, tmp_path):
-    kws("evaluate", voice, "--data", "x").sentence("--data does not apply to a voice: remove it")
-    kws("evaluate", voice, "--stream").sentence("--stream")
-    kws("predict", "x.wav", "--model", voice).sentence(
-        "this is a voice, not a keyword model or a speaker model"
-    )
-    kws("export", voice, "--onnx").sentence(voice, "this is a voice, not")
-    kws("plot", voice).sentence("a voice")
-    prior = ["train", "code-prior", "--init", voice, "--out", tmp_path / "run"]
-    kws(*prior).sentence("does not contain a codec")
 
 
 @pytest.mark.slow

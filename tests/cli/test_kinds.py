@@ -1,6 +1,7 @@
 """Every kind of model in every command that reads one: used, or refused; no option is dropped."""
 
 import inspect
+import re
 
 import pytest
 import torch
@@ -8,12 +9,11 @@ import typer
 from typer.testing import CliRunner
 
 from kws.audio.recordings import write_audio
-from kws.cli import app, groups
+from kws.cli import app, groups, run
 from kws.cli.evaluation import EVALUATIONS
 from kws.cli.export_command import EXPORTS
 from kws.data.protocols import PROTOCOLS
-from kws.inference.trained import KINDS
-from kws.training.checkpoint import save_checkpoint
+from kws.training.checkpoint import KINDS, save_checkpoint
 from tests.conftest import state_of
 
 OPTIONS = {  # of kws evaluate and kws export, each with a value that it accepts
@@ -34,16 +34,15 @@ OPTIONS = {  # of kws evaluate and kws export, each with a value that it accepts
     "onnx": ["--onnx"],
     "safetensors": ["--safetensors"],
     "quantize": ["--quantize"],
+    "step": ["--step"],
 }
 FOREIGN = [
-    (command, kind, name)
+    (command, kind, sorted(of_all - inspect.signature(function).parameters.keys()))
     for command, table in (("evaluate", EVALUATIONS), ("export", EXPORTS))
+    for of_all in [{name for each in table.values() for name in inspect.signature(each).parameters}]
     for kind, function in table.items()
-    for name in sorted(
-        {parameter for other in table.values() for parameter in inspect.signature(other).parameters}
-        - inspect.signature(function).parameters.keys()
-    )
 ]
+STREAM = ["--data", "x", "--words", "ja", "--protocol", "v2-12"]
 READS = {  # command -> arguments in front of the run, arguments after it
     "predict": (["x.wav", "--model"], []),
     "transcribe": (["x.wav", "--model"], []),
@@ -75,25 +74,21 @@ def run_of(untrained, tmp_path, monkeypatch):
     return save
 
 
-def test_all_kinds_have_an_evaluation():
-    assert EVALUATIONS.keys() == KINDS.keys()
-    assert EXPORTS.keys() == {name for name in KINDS if "export" in KINDS[name].commands}
+@pytest.mark.parametrize(("command", "kind", "names"), FOREIGN)
+def test_an_option_of_another_kind_is_refused(kws, run_of, command, kind, names):
+    run = run_of(kind)
+    for name in names:
+        sentence = kws(command, run, *OPTIONS[name]).sentence()
+        assert f"--{name.replace('_', '-')} does not apply to {KINDS[kind].name}" in sentence
 
 
-@pytest.mark.parametrize(("command", "kind", "name"), FOREIGN)
-def test_an_option_of_another_kind_is_refused(kws, run_of, command, kind, name):
-    sentence = kws(command, run_of(kind), *OPTIONS[name]).sentence()
-    assert f"--{name.replace('_', '-')} does not apply to {KINDS[kind].name}" in sentence
-
-
-@pytest.mark.parametrize("command", READS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_command_refuses_every_kind_that_does_not_name_it(kws, run_of, command, kind):
-    if command in KINDS[kind].commands:
-        return
-    before, after = READS[command]
-    sentence = kws(command, *before, run_of(kind), *after).sentence(KINDS[kind].name)
-    assert ": use it with kws " in sentence
+def test_a_command_refuses_every_kind_that_does_not_name_it(kws, run_of, kind):
+    run = run_of(kind)
+    for command, (before, after) in READS.items():
+        if command not in KINDS[kind].commands:
+            sentence = kws(command, *before, run, *after).sentence(KINDS[kind].name)
+            assert ": use it with kws " in sentence
 
 
 @pytest.mark.parametrize(
@@ -106,14 +101,8 @@ def test_a_command_refuses_every_kind_that_does_not_name_it(kws, run_of, command
         (["listen", "-", "--resample"], "--resample does not apply to a pipe"),
         (["listen", "--microphone", "--resample"], "--resample does not apply to the microphone"),
         (["record", "ja", "--out", "x", "--seconds", "60"], "--seconds does not apply to a word"),
-        (
-            ["record", "_background_noise_", "--out", "x", "--count", "10"],
-            "--count does not apply to background noise",
-        ),
-        (
-            ["data", "stream", "o", "--data", "x", "--words", "ja", "--protocol", "v2-12"],
-            "--protocol does not apply to a stream with --words",
-        ),
+        (["record", "_background_noise_", "--out", "x", "--count", "10"], "--count does not apply"),
+        (["data", "stream", "o", *STREAM], "--protocol does not apply to a stream with --words"),
         (["kaggle", ".", "--check", "a.csv", "--out", "b.csv"], "--out does not apply to --check"),
         (["params", "gru", "--depth", "2"], "--depth does not apply to a count without --shapes"),
     ],
@@ -126,10 +115,14 @@ def test_an_option_without_effect_is_refused(kws, run_of, arguments, sentence):
     kws(*arguments).sentence(sentence)
 
 
-def test_a_page_of_a_run_that_is_not_there_is_refused(kws, tmp_path, monkeypatch):
+def test_all_kinds_have_an_evaluation_and_a_run_that_is_not_there_is_refused(
+    kws, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     kws("web", "typo").sentence("typo: no such checkpoint")
     assert not list(tmp_path.iterdir())
+    assert EVALUATIONS.keys() == KINDS.keys()
+    assert EXPORTS.keys() == {name for name in KINDS if "export" in KINDS[name].commands}
 
 
 def commands_in(command, path=()):
@@ -153,3 +146,14 @@ def test_help_shows_the_text_of_every_option_whole(house, monkeypatch):
         for parameter in command.params:
             text = " ".join((getattr(parameter, "help", None) or "").split())
             assert text in shown, (path, parameter.name)
+
+
+def test_help_is_printed_whole_square_brackets_too(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    for group in groups.GROUPS.values():
+        for name in set(group.split()) - {"data"}:
+            assert run([name, "--help"]) == 0
+            printed = re.sub(r"[\s│]", "", capsys.readouterr().out)
+            for parameter in typer.main.get_command(app).commands[name].params:
+                wanted = re.sub(r"\s", "", getattr(parameter, "help", None) or "")
+                assert wanted in printed, (name, parameter.name)

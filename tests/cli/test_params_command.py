@@ -5,6 +5,7 @@ import re
 import pytest
 
 from kws.models.registry import MODELS, RECOGNIZERS
+from tests.conftest import data_beside
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -23,7 +24,7 @@ def test_without_a_model_every_model_is_listed_with_its_size(kws):
     assert listed["homework-baseline"][:3] == ["125,896", "40", "600"]
 
 
-def test_a_table_holds_formula_value_and_measurement(kws):
+def test_a_table_holds_formula_value_and_measurement_by_the_settings(kws):
     outcome = kws("params", "strided-transformer", "--num-classes", 31)
     table = rows(outcome.out)
     assert outcome.code == 0
@@ -32,15 +33,12 @@ def test_a_table_holds_formula_value_and_measurement(kws):
     assert table["encoder"] == ["L (4 d² + 9 d + 2 d f + f)", "L=4 d=256 f=512", *numbers]
     assert table["classify"][-2:] == ["7,967", "7,967"]
     assert table["total"][-2:] == ["2,152,287", "2,152,287"]
-
-
-def test_shared_tensors_are_named(kws):
-    out = kws("params", "lab-encoder").out
-    assert rows(out)["encoder"][-1] == "154,880"
-    assert "shared tensors, counted once (523,000 if separate):" in out
-    names = (f"encoder.layers.{layer}.attention.qkv.weight" for layer in range(3))
-    assert f"  {' = '.join(names)}\n" in out
-    assert "shared" not in kws("params", "lab-encoder-separate").out
+    settings = ["num_layers=2", "positions=none", "qkv_bias=true", "dropout=0"]
+    table = rows(kws("params", "kwt-1", "--num-features", 17, *settings).out)
+    assert table["project"] == ["m d + d", "m=17 d=64", "1,152", "1,152"]
+    assert table["encoder"][:2] == ["L (4 d² + 9 d + 2 d f + f)", "L=2 d=64 f=256"]
+    assert "positions" not in table
+    assert "a=4 b=5" in kws("params", "strided-transformer", "channels=[4, 5]").out
 
 
 @pytest.mark.parametrize(
@@ -57,41 +55,7 @@ def test_the_budget_decides_the_exit_code(kws, budget, code, verdict):
     assert outcome.out.splitlines()[-1] == verdict
 
 
-def test_settings_can_be_changed(kws):
-    settings = ["num_layers=2", "positions=none", "qkv_bias=true", "dropout=0"]
-    table = rows(kws("params", "kwt-1", "--num-features", 17, *settings).out)
-    assert table["project"] == ["m d + d", "m=17 d=64", "1,152", "1,152"]
-    assert table["encoder"][:2] == ["L (4 d² + 9 d + 2 d f + f)", "L=2 d=64 f=256"]
-    assert "positions" not in table
-    assert "a=4 b=5" in kws("params", "strided-transformer", "channels=[4, 5]").out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["kwt1"], "model 'kwt1' is unknown (did you mean 'kwt-1'?): choose one of crnn, "),
-        (["kwt-1", "dmodel=3"], "kwt-1 has no setting 'dmodel' (did you mean 'd_model'?)"),
-        (["kwt-1", "d_model"], "'d_model' is not a setting: write it as key=value, d_model=128"),
-        (["kwt-1", "d_model=65", "num_heads=3"], "kwt-1: d_model=65 is not divisible by"),
-        (
-            ["kwt-1", "--num-features", "0"],
-            "kwt-1: num_features expects a whole number from 1 to 999999",
-        ),
-        (
-            ["kwt-1", "num_features=3", "--num-features", "4"],
-            "num_features is an option and a setting here",
-        ),
-        (
-            ["kwt-1", "--budget", "-1"],
-            "invalid value for '--budget': Input should",
-        ),
-        (["gru", "--shapes", "--depth", "0"], "invalid value for '--depth': Input should"),
-        (
-            ["--budget", "5"],
-            "--budget does not apply to the list of models: remove it",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "sentence"), data_beside(__file__)["refused"])
 def test_what_is_refused(kws, arguments, sentence):
     assert kws("params", *arguments).sentence().startswith(sentence)
 
@@ -106,7 +70,7 @@ def test_shapes_of_a_recognizer_hold_what_it_hears_and_what_it_writes(kws, name)
     assert table["write"][1] == "3 x 16 x 19"
 
 
-def test_shapes_are_a_table_of_modules_with_a_total(kws):
+def test_shapes_are_a_table_of_modules_with_a_total_and_shared_tensors_are_named(kws):
     sizes = ["--frames", 128, "--batch-size", 4, "--depth", 3]
     outcome = kws("params", "lab-encoder", "--shapes", *sizes)
     table = rows(outcome.out)
@@ -117,8 +81,9 @@ def test_shapes_are_a_table_of_modules_with_a_total(kws):
     assert table["total"][:2] == ["", "4 x 600"]
     assert table["total"][3] == f"{4 * 67_310_720:,}"
     assert "attention" not in table  # a level deeper
-
-
-def test_too_few_frames_are_a_sentence(kws):
-    outcome = kws("params", "gru", "--shapes", "--frames", 1)
-    assert outcome.sentence() == "gru cannot read 1 frames: raise --frames"
+    out = kws("params", "lab-encoder").out
+    assert rows(out)["encoder"][-1] == "154,880"
+    assert "shared tensors, counted once (523,000 if separate):" in out
+    names = (f"encoder.layers.{layer}.attention.qkv.weight" for layer in range(3))
+    assert f"  {' = '.join(names)}\n" in out
+    assert "shared" not in kws("params", "lab-encoder-separate").out

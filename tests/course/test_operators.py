@@ -76,11 +76,17 @@ def test_layers_are_counted_in_any_style_and_those_used_again_are_found(style, x
     assert (found.attentions, found.repeated) == (3, 2)
 
 
-def test_layers_that_use_the_first_ones_weights_are_told(x):
+def test_layers_that_share_weights_are_told_and_those_in_a_plain_list_are_not_declared(x):
     layers = nn.ModuleList(Mix(own=True) for _ in range(3))
     for layer in layers:
         layer.maps = layers[0].maps
     assert seen(chain, x, layers=layers).repeated == 2
+    listed = [nn.Linear(D, D), nn.Linear(D, D)]
+    model = Model(lambda m, x: m.last(m.layers[1](m.layers[0](x))), last=nn.Linear(D, D))
+    model.layers = listed
+    assert undeclared(model, x) == 2 * (D * D + D)
+    model.layers = nn.ModuleList(listed)
+    assert undeclared(model, x) == 0
 
 
 POOLS = {
@@ -188,12 +194,3 @@ def test_what_training_changes_counts_wherever_it_is_kept_and_a_fixed_table_does
     assert trained_numbers(lambda: Kept(how), x) == numbers
     assert size_beyond(numbers, lambda: Kept(how), x)[1] == 0
     assert size_beyond(numbers - 1, lambda: Kept(how), x)[1] == 1
-
-
-def test_layers_in_a_plain_list_are_not_declared(x):
-    listed = [nn.Linear(D, D), nn.Linear(D, D)]
-    model = Model(lambda m, x: m.last(m.layers[1](m.layers[0](x))), last=nn.Linear(D, D))
-    model.layers = listed
-    assert undeclared(model, x) == 2 * (D * D + D)
-    model.layers = nn.ModuleList(listed)
-    assert undeclared(model, x) == 0

@@ -1,4 +1,4 @@
-"""A ready answer of a library is seen when it runs, whatever it is called; other calls are not."""
+"""A ready answer is seen when it runs; around answers `kws check` runs what the grader runs."""
 
 import contextlib
 import functools
@@ -12,13 +12,18 @@ import torch.nn.functional as F
 import torchaudio
 from torch import nn
 
-from grader.authoring.answers import load_answers
+from grader.authoring.reference import load_answers
+from grader.submission.selection import select_pieces
 from kws.course.checking import Unmet, check_values
 from kws.course.magics import as_python
 from kws.course.own_work import ReadyAnswer, watch_calls
 from kws.course.used_names import uses_of
+from kws.student.cell_process import Kernel
 from tests.grader.conftest import code_beside
+from tests.grader.submission.conftest import found_in
 
+CODE = code_beside(__file__)
+HONEST, IMPORTS = CODE["honest"], CODE["imports"]
 X = torch.ones(1, 1, 2, 4)
 alias = F.scaled_dot_product_attention
 
@@ -71,20 +76,6 @@ def test_whoever_watched_before_watches_again():
         sys.setprofile(None)
 
 
-REFUSED = {
-    "torch._VF": "def answer(x):\n    return torch._VF.stft(x, 4)",
-    "torch.ops": "glu = torch.ops\ndef answer(x):\n    return torch.ops.aten.glu(x)",
-    "inspect": "def answer(x):\n    return torch.inspect.getsource(x)",
-    "eval": "def answer(x):\n    return eval('x')",
-    "open": "def helper(x):\n    return open(x).read()\ndef answer(x):\n    return helper(x)",
-    "f_back": "def answer(x):\n    return x.f_back",
-    "__subclasses__": "def answer(x):\n    return getattr(type(x), '__sub' + 'classes__')()",
-    "torch._C": "def answer(x):\n    return getattr(torch, '_' + 'C')",
-    "pytest": "import pytest\ndef answer(x):\n    return pytest.approx(x)",
-    "gc": "import gc\nclass answer:\n    def f(self):\n        return gc.get_objects()",
-}
-
-
 @pytest.fixture
 def ran(monkeypatch):
     """Has cells run as in a notebook; gives what they define."""
@@ -97,14 +88,6 @@ def ran(monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_for_answers_is_named_with_its_place(ran, name):
-    answers = ran("import torch", REFUSED[name])
-    found = uses_of({"answer": answers["answer"]}, ())
-    assert name in [use.name for use in found]
-    assert ") must not be used in an answer" in found[0].fact
-
-
 @pytest.fixture
 def script(tmp_path, monkeypatch):
     """`script(text)` is beside the notebook."""
@@ -113,40 +96,19 @@ def script(tmp_path, monkeypatch):
     return (tmp_path / "own_script.py").write_text
 
 
-PRIVATE = {  # green in the notebook before, refused by the grader
-    "torch.nn.init._calculate_correct_fan": "from torch.nn.init import _calculate_correct_fan as c"
-    "\ndef answer(x):\n    assert c\n    return x",
-    "torch.nn.modules.utils._pair": "from torch.nn.modules.utils import _pair\n"
-    "def helper(x):\n    return _pair(x)\ndef answer(x):\n    return helper(x)",
-    "torch.utils._pytree": "from torch.utils._pytree import tree_map\n"
-    "def answer(x):\n    return tree_map(abs, x)",
-    "torch.jit": "import torch\n@torch.jit.ignore\ndef answer(x):\n    return x",
-    "own_script": "import own_script\nanswer = own_script.answer",
-}
-
-
-@pytest.mark.parametrize("name", PRIVATE)
-def test_names_that_only_the_text_shows_are_refused_in_the_notebook(ran, name, script):
+@pytest.mark.parametrize("name", [*CODE["refused"], *CODE["private"]])
+def test_what_is_not_for_answers_is_named_with_its_place(ran, name, script):
     script("def answer(x):\n    return x\n")
-    answers = ran(PRIVATE[name])
+    answers = ran("import torch", (CODE["refused"] | CODE["private"])[name])
     found = uses_of({"answer": answers["answer"]}, ())
-    assert found[0].name.startswith(name)
+    assert [use.name for use in found if use.name.startswith(name)]
+    assert ") must not be used in an answer" in found[0].fact
 
 
-ACCEPTED = {
-    "a library that is not there, with a fallback": "try:\n    from nowhere import rearrange\n"
-    "except ImportError:\n    rearrange = None\ndef answer(x):\n    return rearrange or x",
-    "an earlier attempt": "def answer(x):\n    return eval(x)\ndef answer(x):\n    return x",
-    "a script of one's own": "from own_script import more as m\ndef answer(x):\n    return m(x)",
-    "a cell in another language": "%%bash\neval x",
-    "timed": "%time answer = abs",
-}
-
-
-@pytest.mark.parametrize("case", ACCEPTED)
+@pytest.mark.parametrize("case", CODE["accepted"])
 def test_what_counts_is_accepted_in_the_notebook(ran, case, script):
     script("def more(x):\n    return x\n")
-    answers = ran("answer = abs", ACCEPTED[case])
+    answers = ran("answer = abs", CODE["accepted"][case])
     assert uses_of({"answer": answers.get("answer", abs)}, ()) == []
 
 
@@ -155,11 +117,6 @@ def test_a_script_of_ones_own_is_read_too(ran, script):
     answers = ran("from own_script import more\ndef answer(x):\n    return more(x)")
     (use,) = uses_of(answers, ())
     assert use.fact == "eval (own_script.py, line 2) must not be used in an answer"
-
-
-CODE = code_beside(__file__)
-HONEST = CODE["honest"]
-IMPORTS = CODE["imports"]
 
 
 def test_usual_python_is_for_answers(ran):
@@ -182,3 +139,30 @@ def test_the_notebook_refuses_what_the_grader_refuses(ran):
     words = r"dot_product_attention was called, a ready-made solution of 2\.1"
     with pytest.raises(Unmet, match=words):
         check_values("2.1-attend-values", hidden)
+
+
+NEIGHBORS = CODE["neighbors"]
+RUN = NEIGHBORS["run"]
+ANSWER = "def answer():\n    return made"
+
+
+def made_by_kws_check(statements: str) -> set[str]:
+    messages: list[dict] = []
+    kernel = Kernel(messages.append)
+    kernel.run(1, NEIGHBORS["imports"], "definitions")
+    kernel.run(2, statements, "definitions")
+    kernel.run(3, ANSWER, "whole")
+    assert not messages
+    assert not kernel.failed
+    return {"made", "unused"} & vars(kernel.module).keys()
+
+
+def made_by_the_grader(statements: str) -> set[str]:
+    pieces = select_pieces(found_in(NEIGHBORS["imports"], statements, ANSWER), ["answer"]).pieces
+    return {"made", "unused"} & {name for piece in pieces for name in piece.names}
+
+
+@pytest.mark.parametrize("statements", RUN + NEIGHBORS["stay"])
+def test_what_an_answer_may_count_on_runs_in_kws_check_and_in_the_grader(statements):
+    made = {"made"} if statements in RUN else set()
+    assert made_by_kws_check(statements) == made_by_the_grader(statements) == made

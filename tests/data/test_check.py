@@ -42,31 +42,34 @@ def kws(capsys):
     return command
 
 
-def test_check_counts_every_label_in_every_split(words):
+def test_check_counts_every_label_in_every_split_in_a_table(words):
     lines = check(words, "v2-12")
     assert lines[1].split() == ["label", "training", "validation", "testing"]
     rows = [line.split() for line in lines[2:15]]
     labels = ["_silence_", "_unknown_", *COMMANDS]
     assert rows == [*([label, "1", "1", "1"] for label in labels), ["total", "12", "12", "12"]]
     assert lines[15] == "silence: training zeros, validation zeros, testing zeros"
+    assert table({"x": {"a": 1, "bcdefg": 12_345}}) == [
+        "label        x",
+        "a            1",
+        "bcdefg  12,345",
+        "total   12,346",
+    ]
 
 
-def test_check_notes_speakers_in_two_splits_and_empty_labels(words):
+def test_check_notes_speakers_in_two_splits_empty_labels_and_the_silence_it_is_asked_for(words):
+    (words / "_background_noise_").mkdir()
+    soundfile.write(words / "_background_noise_/x.wav", np.ones(200_000) / 2, 16_000)
+    for convention in ("noise", "zeros"):
+        silence = next(x for x in check(words, "v2-12", test_silence=convention) if "silence:" in x)
+        assert silence == f"silence: training noise, validation {convention}, testing {convention}"
     (words / "testing_list.txt").write_text("yes/4a294341_nohash_0.wav")
     notes = [line for line in check(words, "kaggle-12") if line.startswith("note: ")]
     assert any("1 speakers occur in more than one split, 4a294341" in line for line in notes)
     assert any("testing: no clips of no, up, down" in line for line in notes)
 
 
-def test_check_uses_the_convention_it_is_asked_for(words):
-    (words / "_background_noise_").mkdir()
-    soundfile.write(words / "_background_noise_/x.wav", np.ones(200_000) / 2, 16_000)
-    for convention in ("noise", "zeros"):
-        silence = next(x for x in check(words, "v2-12", test_silence=convention) if "silence:" in x)
-        assert silence == f"silence: training noise, validation {convention}, testing {convention}"
-
-
-def test_the_counts_can_be_drawn(words, tmp_path):
+def test_the_counts_of_words_can_be_drawn(words, tmp_path):
     picture = tmp_path / "balance.png"
     lines = check(words, "v2-12", unknown="all", plot=picture)
     assert lines[-1] == f"written: {picture}"
@@ -78,9 +81,6 @@ def test_the_counts_can_be_drawn(words, tmp_path):
         "clips, training (n=4)",
         "clips, testing (n=2)",
     ]
-
-
-def test_what_has_no_words_is_not_drawn(words, tmp_path):
     with pytest.raises(UsageError, match=r"--plot .*balance\.png: .* no folders of words"):
         check(words / "no", "v2-12", plot=tmp_path / "balance.png")
 
@@ -111,42 +111,17 @@ def test_packs_and_checks_count_recordings_and_utterances(words, tiny_speakers):
     ]
 
 
-def test_table_aligns_long_numbers():
-    assert table({"x": {"a": 1, "bcdefg": 12_345}}) == [
-        "label        x",
-        "a            1",
-        "bcdefg  12,345",
-        "total   12,346",
-    ]
-
-
-def test_commands_print_and_exit_0(words, kws):
+def test_commands_print_and_exit_0_and_other_rates_need_the_flag(words, kws):
     code, out, err = kws("check", words, "--protocol", "embedded-12")
     assert (code, err) == (0, "")
     assert out.startswith(f"{words} under embedded-12\nlabel ")
+    assert "choose 'noise' or 'zeros'" in kws("check", words, "--test-silence", "hum")[2]
     code, out, err = kws("pack", words)
     assert (code, err) == (0, "")
     assert "packed: " in out
-
-
-def test_other_rates_need_the_flag(words, kws):
     soundfile.write(words / "up/c2d15ea5_nohash_0.wav", np.ones((441, 2)) / 2, 44_100)
     code, _, err = kws("check", words)
     assert code == 2
     assert "44100 Hz" in err
     assert kws("check", words, "--resample")[0] == 0
     assert kws("pack", words, "--resample")[0] == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("--protocol", "v2-13"), "'v2-13' is not a protocol"),
-        (("--protocol", "v2-35"), "no recordings of backward"),
-        (("--test-silence", "hum"), "choose 'noise' or 'zeros'"),
-    ],
-)
-def test_bad_arguments_are_one_sentence_and_exit_2(words, arguments, sentence, kws):
-    code, _, err = kws("check", words, *arguments)
-    assert (code, err.count("\n")) == (2, 1)
-    assert sentence in err

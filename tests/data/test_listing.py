@@ -15,6 +15,7 @@ from kws.data.protocols import (
     V2_OTHER_WORDS,
     get_protocol,
 )
+from kws.data.split_rule import which_split
 from kws.errors import UsageError
 
 # clips of the commands and of the other words in training, validation, testing
@@ -81,16 +82,6 @@ def test_complete_archives_come_to_the_official_counts(name, chosen):
     assert {split: len(chosen(name, split)) for split in SPLITS} == protocol.expected_counts
 
 
-def test_silence_and_unknown_of_v2_12(chosen):
-    choices = [chosen("v2-12", split) for split in SPLITS]
-    assert [choice.made_silence for choice in choices] == [3_077, 371, 408]
-    assert [choice.labels.count("_unknown_") for choice in choices] == [3_077, 371, 408]
-
-
-def test_an_excerpt_has_no_official_counts(v2):
-    check_listing(without(without(v2, -1), v2.splits.index("testing")), get_protocol("v2-12"))
-
-
 @pytest.mark.parametrize("protocol", ["v2-12", "kaggle-12"])
 def test_test_archive_is_taken_whole(protocol):
     listing = names_of_test_archive(*((408, 4_890) if protocol == "v2-12" else (257, 3_081)))
@@ -102,20 +93,16 @@ def test_test_archive_is_taken_whole(protocol):
         assert labels[label or ""] == listing.words["_silence_"]
 
 
-def test_unknown_clips_depend_on_the_seed_and_not_on_anything_else(v2):
+def test_complete_v2_12_has_as_many_silences_as_unknown_words_chosen_by_the_seed(v2, chosen):
     protocol = get_protocol("v2-12")
     first, again = (choose(v2, protocol, "validation", seed=3) for _ in range(2))
     other = choose(v2, protocol, "validation", seed=4)
     assert first == again
     assert first.rows != other.rows
     assert len(first) == len(other)
-
-
-def test_unknown_clips_come_from_many_words(v2, chosen):
-    choice = chosen("v2-12", "testing")
-    pairs = zip(choice.rows, choice.labels, strict=True)
-    words = {v2.names[row].split("/")[0] for row, label in pairs if label == "_unknown_"}
-    assert words == set(V2_OTHER_WORDS)
+    choices = [chosen("v2-12", split) for split in SPLITS]
+    assert [choice.made_silence for choice in choices] == [3_077, 371, 408]
+    assert [choice.labels.count("_unknown_") for choice in choices] == [3_077, 371, 408]
 
 
 def test_a_split_may_get_all_other_words_or_a_number_of_them(v1):
@@ -137,6 +124,7 @@ def test_a_split_may_get_all_other_words_or_a_number_of_them(v1):
 
 def test_thirty_words_leave_the_five_of_v2_out(v2):
     excerpt = without(v2, 0)  # no complete archive of another version
+    check_listing(without(excerpt, v2.splits.index("testing")), get_protocol("v2-12"))
     choices = {name: choose(excerpt, get_protocol(name), "testing") for name in ("v1-30", "v1-31")}
     for name, choice in choices.items():
         check_listing(excerpt, get_protocol(name))
@@ -158,6 +146,8 @@ def test_thirty_words_are_a_matter_of_the_first_archive(name, v1, v2):
 def test_chosen_clips_belong_to_the_split_and_carry_their_word(v2, chosen):
     choice = chosen("v2-12", "testing")
     assert choice.rows == sorted(set(choice.rows))
+    words = {v2.names[row].split("/")[0] for row in choice.rows}
+    assert words == {*COMMANDS, *V2_OTHER_WORDS}  # unknown clips come from many words
     for row, label in zip(choice.rows, choice.labels, strict=True):
         word = v2.names[row].split("/")[0]
         assert v2.splits[row] == "testing"
@@ -187,11 +177,7 @@ def test_names_are_sorted_and_other_files_left_out(tmp_path):
     listing = read_listing(tmp_path)
     assert listing.names == sorted(CLIPS)
     assert listing.words == {"yes": 20, "no": 20}
-
-
-def test_without_lists_the_hash_decides(tmp_path):
-    touch(tmp_path, "yes/c2d15ea5_nohash_0.wav", "no/4a294341_nohash_3.wav")
-    assert read_listing(tmp_path).splits == ["training", "validation"]
+    assert listing.splits == [which_split(name) for name in listing.names]  # without lists
 
 
 def test_lists_overrule_the_hash(tmp_path):
@@ -212,11 +198,7 @@ def test_lists_overrule_the_hash(tmp_path):
     ("validation", "testing", "sentence"),
     [
         ("", "\nyes/absent.wav\n", r"testing_list\.txt: line 2: yes/absent\.wav is not there"),
-        (
-            "",
-            "yess/x.wav\n",
-            r"line 1: .* word folder 'yess', which is not there \(did you mean 'yes'",
-        ),
+        ("", "yess/x.wav\n", r"line 1: .* folder 'yess', which is not there \(did you mean 'yes'"),
         (CLIPS[0], CLIPS[0], r"testing_list\.txt: line 1: .* is in validation_list\.txt too"),
         (None, CLIPS[0], r"validation_list\.txt: missing, although testing_list\.txt is there"),
     ],

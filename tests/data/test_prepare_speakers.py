@@ -61,9 +61,16 @@ def contents(out):
     return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
 
 
-def test_tables_have_the_structure_of_the_homework(prepare, tmp_path):
+def test_tables_have_the_structure_of_the_homework(prepare, source, tmp_path):
+    (source / ".git").mkdir()
+    (source / "id7/._00000.wav").write_bytes(b"resource fork")
     made = prepare(test_utterances=1)
     assert made == {"speakers": 3, "labeled": 9, "test": 3, "skipped": 0}
+    data = load_speakers(tmp_path / "out", validation=0.25)
+    assert data.speakers == ("id12", "id3", "id7")
+    assert len(data.train) + len(data.validation) == 9
+    assert data.test is not None
+    assert sorted(data.test.labels.tolist()) == [0, 1, 2]
     out = tmp_path / "out"
     metadata, testdata, answers = table(out, "metadata"), table(out, "testdata"), answers_in(out)
     assert table(out, "mapping") == {
@@ -84,6 +91,8 @@ def test_tables_have_the_structure_of_the_homework(prepare, tmp_path):
 
 
 def test_every_file_is_the_features_of_one_recording(prepare, source, tmp_path):
+    tone = torch.stack([voice(1, rate=44_100)] * 2, 1).numpy()
+    soundfile.write(source / "id3/stereo.wav", tone, 44_100, "PCM_16")
     prepare()
     out = tmp_path / "out"
     metadata, testdata, answers = table(out, "metadata"), table(out, "testdata"), answers_in(out)
@@ -91,13 +100,13 @@ def test_every_file_is_the_features_of_one_recording(prepare, source, tmp_path):
     entries += zip(testdata["utterances"], [row[1] for row in answers[1:]], strict=True)
     expected = {
         name: [
-            speaker_log_mel(read_audio(path))
+            speaker_log_mel(read_audio(path, resample=True))
             for path in (source / name).rglob("*")
             if path.suffix.lower() in (".wav", ".flac")
         ]
         for name in metadata["speakers"]
     }
-    assert len(entries) == 12
+    assert len(entries) == 13
     for entry, speaker in entries:
         assert re.fullmatch(r"uttr-[0-9a-f]{32}\.pt", entry["feature_path"])
         mel = torch.load(tmp_path / "out" / entry["feature_path"], weights_only=True)
@@ -105,15 +114,6 @@ def test_every_file_is_the_features_of_one_recording(prepare, source, tmp_path):
         assert any(torch.equal(mel, other) for other in expected[speaker])
     files = {path.name for path in (tmp_path / "out").glob("uttr-*.pt")}
     assert files == {entry["feature_path"] for entry, _ in entries}
-
-
-def test_the_reader_reads_it(prepare, tmp_path):
-    prepare(test_utterances=1)
-    data = load_speakers(tmp_path / "out", validation=0.25)
-    assert data.speakers == ("id12", "id3", "id7")
-    assert len(data.train) + len(data.validation) == 9
-    assert data.test is not None
-    assert sorted(data.test.labels.tolist()) == [0, 1, 2]
 
 
 @pytest.mark.usefixtures("forks")
@@ -141,12 +141,6 @@ def test_a_number_or_a_fraction_of_each_speaker_is_held_out(prepare, wanted, tes
     assert (made["test"], made["labeled"]) == (test, 12 - test)
 
 
-def test_other_rates_and_stereo_are_converted(source, prepare, tmp_path):
-    tone = torch.stack([voice(1, rate=44_100)] * 2, 1).numpy()
-    soundfile.write(source / "id3/stereo.wav", tone, 44_100, "PCM_16")
-    assert prepare()["labeled"] + prepare()["test"] == 13
-
-
 def test_finished_files_are_kept_and_damaged_or_outdated_ones_made_again(prepare, source, tmp_path):
     prepare()
     whole = contents(tmp_path / "out")
@@ -164,7 +158,7 @@ def test_finished_files_are_kept_and_damaged_or_outdated_ones_made_again(prepare
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(source, prepare, tmp_path):
-    for number in range(100):
+    for number in range(30):
         write_audio(source / f"id3/more/{number}.wav", voice(number))
     out = tmp_path / "out"
     run = forked(partial(prepare_speakers, source, out, workers=1))
@@ -183,22 +177,14 @@ def test_a_killed_run_goes_on_to_the_same_bytes(source, prepare, tmp_path):
     assert len(kept) == len(begun) >= 5
 
 
-BAD = {
-    "empty.wav": (b"", "empty"),
-    "pointer.wav": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-    "text.flac": (b"hello " * 40, "not audio"),
-}
-
-
-@pytest.mark.parametrize("name", [*BAD, "silent.wav", "short.wav"])
+@pytest.mark.parametrize("name", ["empty.wav", "silent.wav", "short.wav"])
 def test_a_bad_recording_is_named_or_skipped(prepare, source, tmp_path, name):
     path = source / "id7" / name
-    if name in BAD:
-        path.write_bytes(BAD[name][0])
-        fact = BAD[name][1]
+    if name == "empty.wav":
+        path.touch()
     else:
         write_audio(path, torch.zeros(16_000) if name == "silent.wav" else voice(1, 0.05))
-        fact = "no audible passage"
+    fact = "empty" if name == "empty.wav" else "no audible passage"
     with pytest.raises(UsageError, match=rf"^{re.escape(str(path))}: .*{fact}.*--skip-bad\)$"):
         prepare()
     assert not (tmp_path / "out/metadata.json").exists()
@@ -216,12 +202,6 @@ def test_a_speaker_without_recordings_is_named_or_skipped(prepare, source, tmp_p
         prepare()
     assert prepare(skip_bad=True)["speakers"] == 3
     assert "id9" in (tmp_path / "out/skipped.txt").read_text()
-
-
-def test_hidden_files_and_folders_are_not_recordings(prepare, source):
-    (source / ".git").mkdir()
-    (source / "id7/._00000.wav").write_bytes(b"resource fork")
-    assert prepare()["labeled"] == 9
 
 
 def refusals(tmp_path, source):
@@ -249,7 +229,7 @@ def refusals(tmp_path, source):
     ]
 
 
-def test_what_cannot_be_done_is_refused_in_one_sentence(tmp_path, source, capsys):
+def test_the_command_says_what_it_made_and_refuses_in_one_sentence(tmp_path, source, capsys):
     for folder, out, options, fact in refusals(tmp_path, source):
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         assert main([str(folder), str(out), "--workers=1", *arguments]) == 2
@@ -257,12 +237,9 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(tmp_path, source, capsys
         assert message.startswith("prepare_speakers: ")
         assert fact in message
         assert not (out / "metadata.json").exists()
-
-
-def test_the_command_reports_what_it_made(tmp_path, source, capsys):
     (source / "id7/bad.wav").write_bytes(b"")
-    out = tmp_path / "out"
-    assert main([str(source), str(out), "--skip-bad", "--workers=1", "--test-utterances=1"]) == 0
+    options = ["--skip-bad", "--workers=1", "--test-utterances=1"]
+    assert main([str(source), str(tmp_path / "made"), *options]) == 0
     assert "3 speakers, 9 labeled and 3 test utterances" in capsys.readouterr().out
 
 

@@ -65,13 +65,17 @@ def everything(split) -> torch.Tensor:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_counts_follow_the_rule(archive, split):
-    wanted = 10 * {"training": 8, "validation": 3, "testing": 2}[split]
+    speakers = {"training": {*range(8)}, "validation": {8, 9, 10}, "testing": {11, 12}}[split]
+    wanted = 10 * len(speakers)
     clips = load_speech_commands(archive, "v2-12", split)
     counts = clips.counts()
     assert tuple(counts) == clips.label_names == get_protocol("v2-12").labels
     assert counts["_silence_"] == counts["_unknown_"] == -(-wanted // 10)
     assert {counts[word] for word in COMMANDS} == {wanted // 10}
     assert len(clips) == len(clips.labels) == sum(counts.values())
+    files = [name for name in clips.names if not name.startswith("_silence_")]
+    assert len(set(files)) == len(files)
+    assert {int(name.split("/")[1][:8], 16) for name in files} == speakers
 
 
 @pytest.mark.parametrize("moved", [False, True])
@@ -102,12 +106,6 @@ def test_moving_a_split_changes_no_sample(archive, split, test_silence):
     assert torch.equal(everything(moved.to("cpu")), everything(clips))
 
 
-def test_splits_share_no_clip(archive):
-    names = [load_speech_commands(archive, "v2-12", split).names for split in SPLITS]
-    clips = [name for split in names for name in split if not name.startswith("_silence_")]
-    assert len(set(clips)) == len(clips)
-
-
 def silence_of(clips) -> torch.Tensor:
     return clips.waveforms((clips.labels == clips.label_names.index("_silence_")).nonzero()[:, 0])
 
@@ -121,15 +119,12 @@ def test_test_silence_is_noise_or_zeros_and_says_so(archive):
     assert silence_of(noise).count_nonzero(1).min() == 16_000
     assert not silence_of(zeros).any()
     assert noise.names == zeros.names
-
-
-def test_training_silence_is_noise_under_both_conventions(archive):
-    clips = [
+    noise, zeros = (
         load_speech_commands(archive, "v2-12", "training", test_silence=convention)
         for convention in ("noise", "zeros")
-    ]
-    assert [split.silence for split in clips] == ["noise", "noise"]
-    assert torch.equal(everything(clips[0]), everything(clips[1]))
+    )
+    assert (noise.silence, zeros.silence) == ("noise", "noise")
+    assert torch.equal(everything(noise), everything(zeros))
 
 
 def test_silence_is_a_piece_of_one_recording_from_this_split(archive):
@@ -140,29 +135,27 @@ def test_silence_is_a_piece_of_one_recording_from_this_split(archive):
             found = []
             for i, length in enumerate(NOISE_SAMPLES):
                 ramp = torch.arange(round(low * length), round(high * length)) % 20_000 + i
-                found += [bool((ramp.unfold(0, 16_000, 1) == crop).all(1).any())]
+                begins = (ramp == crop[0]).nonzero()[:, 0].tolist()
+                found += [torch.equal(ramp[begin:][:16_000], crop) for begin in begins]
             assert any(found)
 
 
 def test_training_silence_has_many_volumes_and_some_zeros(own):
-    for speaker in range(20, 60):
+    for speaker in range(20, 40):
         for word in COMMANDS:
             write(own / name_of(word, speaker), clip("x", 7))
     peaks = silence_of(load_speech_commands(own, "v2-12", "training")).amax(1)
-    assert len(peaks) == 48
-    assert (peaks == 0).sum() == 10  # every fifth
-    assert len(peaks.unique()) > 30
+    assert len(peaks) == 28
+    assert (peaks == 0).sum() == 6  # every fifth
+    assert len(peaks.unique()) > 18
 
 
-def test_silence_is_the_same_each_time_and_other_for_another_seed(archive):
+def test_silence_is_the_same_each_time_other_for_another_seed_and_of_this_split(archive):
     first, again, other = (
         silence_of(load_speech_commands(archive, "v2-12", "validation", seed=s)) for s in (1, 1, 2)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-
-
-def test_noise_is_this_splits_part_of_every_recording(archive):
     lengths = [read_noise(archive, split)[1] for split in SPLITS]
     assert [sum(parts) for parts in zip(*lengths, strict=True)] == list(NOISE_SAMPLES)
     assert lengths[0] == [round(0.8 * length) for length in NOISE_SAMPLES]
@@ -178,7 +171,7 @@ def test_starts_stay_within_one_recording_and_reach_its_ends():
     assert draw_starts([9_000, 9_000], 99, torch.Generator()).max() <= 2_000
 
 
-def test_short_noise_is_repeated(own):
+def test_noise_that_is_short_is_repeated_and_without_any_silence_is_silent(own):
     for path in (own / "_background_noise_").iterdir():
         path.unlink()
     write(own / "_background_noise_/short.wav", np.arange(1, 501))
@@ -186,9 +179,6 @@ def test_short_noise_is_repeated(own):
     assert (len(noise), lengths) == (16_000, [16_000])
     assert noise[:51].mul(32_768).tolist() == [*range(451, 501), 451]
     assert silence_of(load_speech_commands(own, "v2-12", "testing")).all()
-
-
-def test_folder_without_noise_has_silent_silence_and_says_so(own):
     for path in (own / "_background_noise_").iterdir():
         path.unlink()
     for split in SPLITS:
@@ -197,20 +187,6 @@ def test_folder_without_noise_has_silent_silence_and_says_so(own):
         assert "no _background_noise_" in clips.notes[0]
         assert not silence_of(clips).any()
         assert not silence_of(clips.to("cpu")).any()
-
-
-def test_cut_clips_and_missing_unknown_words_are_noted(own):
-    write(own / name_of("yes", 0), clip("long", 17_000))
-    for speaker in (11, 12):
-        for word in OTHERS:
-            (own / name_of(word, speaker)).unlink()
-    (own / "testing_list.txt").write_text(
-        "\n".join(name_of(w, s) for w in COMMANDS for s in (11, 12))
-    )
-    assert load_speech_commands(own, "v2-12", "training").notes == (
-        "1 of 88 recordings are longer than 1 s and were cut",
-    )
-    assert "only 0 clips of other words" in load_speech_commands(own, "v2-12", "testing").notes[0]
 
 
 @pytest.mark.parametrize(("unknown", "n"), [(11, 11), (3, 3), ("protocol", 8)])
@@ -234,11 +210,22 @@ def test_all_other_words_are_unknown_in_every_split(archive, split):
     assert "unknown" not in few.describe()
 
 
-def test_words_that_a_protocol_leaves_out_are_noted(own):
+def test_cut_clips_missing_unknown_words_and_words_left_out_are_noted(own):
     protocol = replace(get_protocol("v2-12"), name="mine", left_out=("bed",))
     training = load_speech_commands(own, protocol, "training")
     assert "mine leaves bed out" in training.notes
     assert not any(name.startswith("bed/") for name in training.names)
+    write(own / name_of("yes", 0), clip("long", 17_000))
+    for speaker in (11, 12):
+        for word in OTHERS:
+            (own / name_of(word, speaker)).unlink()
+    (own / "testing_list.txt").write_text(
+        "\n".join(name_of(w, s) for w in COMMANDS for s in (11, 12))
+    )
+    assert load_speech_commands(own, "v2-12", "training").notes == (
+        "1 of 88 recordings are longer than 1 s and were cut",
+    )
+    assert "only 0 clips of other words" in load_speech_commands(own, "v2-12", "testing").notes[0]
 
 
 def test_thirty_five_words_have_neither_silence_nor_unknown(tmp_path):
@@ -270,15 +257,9 @@ def test_test_archive_is_read_as_it_is(test_archive):
     assert torch.equal(
         clips.waveforms(torch.tensor([row]))[0], read_audio(test_archive / "_silence_/1.wav.wav")
     )
-
-
-def test_test_archive_with_digital_zeros(test_archive):
     clips = load_speech_commands(test_archive, "v2-12", "testing", test_silence="zeros")
     assert (clips.silence, len(clips)) == ("zeros", 13)
     assert not silence_of(clips).any()
-
-
-def test_test_archive_has_no_training_clips(test_archive):
     with pytest.raises(UsageError, match="a test archive has no training clips"):
         load_speech_commands(test_archive, "v2-12", "training")
 
@@ -308,7 +289,6 @@ def test_unlabeled_folder_without_recordings(tmp_path, archive):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("v2_12", "training"), "did you mean 'v2-12'"),
         (("v2-12", "train"), "did you mean 'training'"),
         (("v2-12", "test"), "choose one of training, validation, testing"),
     ],
@@ -326,20 +306,6 @@ def test_other_rates_are_converted_on_request(own):
     (found,) = clips.waveforms(torch.tensor([clips.names.index(name_of("yes", 0))]))
     expected = np.sin(np.arange(16_000) * 2 * np.pi * 440 / 16_000) * 9_999 / 32_768
     assert np.abs(found.numpy() - expected)[100:-100].max() < 1e-3
-
-
-def test_embedded_layout_without_lists_is_split_by_hash(own):
-    for name in ("validation_list.txt", "testing_list.txt"):
-        (own / name).unlink()
-    total = sum(
-        sum(
-            n
-            for label, n in load_speech_commands(own, "v2-12", split).counts().items()
-            if label in COMMANDS
-        )
-        for split in SPLITS
-    )
-    assert total == len(COMMANDS) * SPEAKERS
 
 
 def test_real_excerpt_has_the_counts_of_its_lists(real_data):

@@ -51,7 +51,7 @@ def test_the_words_are_where_the_truth_says(made):
         assert abs(samples[loud]).max(initial=0.0) <= 10 ** (-38 / 20) + 1e-3  # noise alone
 
 
-def test_the_ratio_is_that_of_the_clip_to_the_noise_around_it(made):
+def test_the_ratio_is_that_of_the_clip_to_the_noise_around_it_and_words_do_not_overlap(made):
     compared = []
     for name, spoken in read_truth(made).items():
         samples, rate = soundfile.read(made / name)
@@ -67,22 +67,21 @@ def test_the_ratio_is_that_of_the_clip_to_the_noise_around_it(made):
                 compared.append((each.ratio, ratio))
     assert compared
     assert all(ratio == pytest.approx(found, abs=1.5) for ratio, found in compared)
-
-
-def test_words_do_not_overlap_and_all_kinds_are_there(made):
     for spoken in read_truth(made).values():
         gaps = [b.start - a.start for a, b in itertools.pairwise(spoken)]
         assert min(gaps) >= 1.5 - 1e-3
         assert {each.word for each in spoken} == {"ja", "nein", "other"}
 
 
-def test_the_seed_decides(clips, made, tmp_path):
+def test_the_seed_decides_and_a_folder_in_use_is_left_alone(clips, made, tmp_path):
     options = {"minutes": 1.0, "gap": 2.0, "split": "validation", "words": ("ja", "nein")}
     again = make_streams(tmp_path / "again", clips, files=2, **options)
     other = make_streams(tmp_path / "other", clips, seed=1, **options)
     name = "stream-00.flac"
     assert (again / name).read_bytes() == (made / name).read_bytes()
     assert (other / name).read_bytes() != (made / name).read_bytes()
+    with pytest.raises(UsageError, match="something is there already"):
+        make_streams(made, clips, words=("ja",))
 
 
 @pytest.mark.parametrize("others", [0.0, 1.0])
@@ -109,11 +108,6 @@ def test_what_cannot_be_made_is_told(clips, tmp_path, changes, messages):
     with pytest.raises(UsageError, match=messages):
         make_streams(tmp_path / "s", clips, **options)
     assert not (tmp_path / "s").exists()
-
-
-def test_a_folder_in_use_is_left_alone(clips, made):
-    with pytest.raises(UsageError, match="something is there already"):
-        make_streams(made, clips, words=("ja",))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kws.audio.recordings import write_audio
-from kws.data.transcripts import load_transcripts, padded
+from kws.data.transcripts import load_transcripts, pad_mels
 from kws.errors import UsageError
 
 HEADER = "file,speaker,split,text\n"
@@ -22,12 +22,15 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_split_has_features_texts_and_counts(folder):
+def test_a_split_has_features_texts_and_counts_padded_with_zeros(folder):
     split = load_transcripts(folder, "training", n_mels=20)
     assert [len(mel) for mel in split.mels] == [11 + 2 * i for i in range(9)]
     assert all(abs(float(mel.mean())) < 1e-5 for mel in split.mels)
     assert split.texts == ["one two"] * 9
     assert split.describe() == "training: 9 utterances, 18 words, 2 speakers"
+    mel, valid = pad_mels([torch.ones(3, 2), torch.ones(5, 2)])
+    assert valid.sum(dim=1).tolist() == [3, 5]
+    assert not mel[~valid].any()
 
 
 def test_batches_hold_every_utterance_once_with_neighbors_in_length_together(folder):
@@ -41,12 +44,6 @@ def test_batches_hold_every_utterance_once_with_neighbors_in_length_together(fol
     again = split.training_batches(4, torch.Generator().manual_seed(0))
     assert [next(again) for _ in range(3)] == first
     assert sorted(chain(*(next(stream) for _ in range(3)))) == list(range(9))
-
-
-def test_padding_is_zero_and_masked():
-    mel, valid = padded([torch.ones(3, 2), torch.ones(5, 2)])
-    assert valid.sum(dim=1).tolist() == [3, 5]
-    assert not mel[~valid].any()
 
 
 @pytest.mark.parametrize(
@@ -65,8 +62,6 @@ def test_a_malformed_table_is_told(folder, table, words):
     (folder / "transcripts.csv").write_text(table)
     with pytest.raises(UsageError, match=words):
         load_transcripts(folder, "training")
-
-
-def test_a_folder_without_a_table_is_told(tmp_path):
+    (folder / "transcripts.csv").unlink()
     with pytest.raises(UsageError, match="no such file"):
-        load_transcripts(tmp_path, "training")
+        load_transcripts(folder, "training")

@@ -11,16 +11,13 @@ from kws.errors import UsageError
 LOGITS = torch.tensor([[0.3, 2.0, -1.0, 1.2, 1.9]])
 
 
-def test_temperature_sharpens_and_flattens():
+def test_temperature_sharpens_and_flattens_and_top_k_keeps_the_proportions_of_the_largest():
     torch.testing.assert_close(probabilities(LOGITS), LOGITS.softmax(-1))
     torch.testing.assert_close(
         probabilities(LOGITS, 0.5), LOGITS.softmax(-1).square() / LOGITS.softmax(-1).square().sum()
     )
     torch.testing.assert_close(probabilities(LOGITS, 1e-30), torch.eye(5)[1:2])
     torch.testing.assert_close(probabilities(LOGITS, 1e9), torch.full((1, 5), 0.2))
-
-
-def test_top_k_keeps_the_largest_and_their_proportions():
     p, every = probabilities(LOGITS, 1.0, 2), LOGITS.softmax(-1)
     assert (p > 0).tolist() == [[False, True, False, False, True]]
     assert p.sum().item() == pytest.approx(1)
@@ -44,21 +41,19 @@ def test_symbols_are_drawn_as_often_as_is_probable():
     assert (gap <= 5 * (n * p * (1 - p)).sqrt()).all()
 
 
-def test_each_symbol_follows_from_those_before_it():
-    def counting(so_far: torch.Tensor) -> torch.Tensor:
-        """The next number, for certain."""
-        return 100 * torch.eye(6)[so_far.sum(1) % 2 + so_far.shape[1]]
-
-    assert sample(counting, 3, 4).tolist() == [[0, 1, 3, 3]] * 3
-
-
-def test_a_seed_fixes_the_draw():
+def test_a_seed_fixes_the_draw_and_each_symbol_follows_from_those_before_it():
     def draw(seed: int) -> torch.Tensor:
         step = torch.zeros(4, 9)
         return sample(lambda _: step, 4, 5, generator=torch.Generator().manual_seed(seed))
 
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
+
+    def counting(so_far: torch.Tensor) -> torch.Tensor:
+        """The next number, for certain."""
+        return 100 * torch.eye(6)[so_far.sum(1) % 2 + so_far.shape[1]]
+
+    assert sample(counting, 3, 4).tolist() == [[0, 1, 3, 3]] * 3
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,9 @@
 
     small.py FOLDER WORDS…
 
-`FOLDER` holds the recipes. Where it also holds the file `die`, it removes it and kills
-itself with SIGKILL in the middle of its third optimizer step; where it holds `slow`, each step
-takes half a second more.
+`FOLDER` holds the recipes. Where it also holds the file `slow`, each step takes half a second more.
 """
 
-import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -23,18 +19,13 @@ from experiments import runs
 FOLDER = Path(sys.argv[1])
 
 
-def spoil(steps: int = 0) -> None:
-    """Patch the training as the files in the folder say."""
+def slow_down() -> None:
+    """Patch the training as the file in the folder says."""
     real = torch.nn.utils.clip_grad_norm_
 
     def clip(*arguments, **options):
-        nonlocal steps
-        steps += 1
         if (FOLDER / "slow").exists():
             time.sleep(0.5)
-        if steps == 3 and (FOLDER / "die").exists():
-            (FOLDER / "die").unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
         return real(*arguments, **options)
 
     torch.nn.utils.clip_grad_norm_ = clip
@@ -42,5 +33,5 @@ def spoil(steps: int = 0) -> None:
 
 if __name__ == "__main__":
     kws.training.recipe.RECIPES = FOLDER
-    spoil()
+    slow_down()
     runs.main()

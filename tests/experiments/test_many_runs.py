@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from experiments import runs
+from experiments.__main__ import run_command
 from experiments.plan import Job
-from experiments.runs import run_all, run_in_process
+from experiments.runs import run_all
 from kws.parallel import Pool
 from kws.training.checkpoint import read_checkpoint
 from tests.conftest import PATIENCE
@@ -30,7 +31,9 @@ def reported() -> tuple[list[str], dict]:
     return lines, {"report": lines.append}
 
 
-def test_what_has_a_result_is_not_made_again(make_job, in_this_process):
+def test_what_has_a_result_is_not_made_again_unless_it_is_of_another_recipe(
+    make_job, in_this_process, made
+):
     jobs = [make_job(seed=seed) for seed in (0, 1)]
     lines, report = reported()
     assert run_all(jobs[:1], Pool(1), **report).done == ["words/gru seed 0"]
@@ -39,6 +42,15 @@ def test_what_has_a_result_is_not_made_again(make_job, in_this_process):
     assert (outcome.before, outcome.done) == (["words/gru seed 0"], ["words/gru seed 1"])
     assert jobs[0].path.stat().st_mtime_ns == before
     assert "protocol embedded-12" in lines[-1]
+    job = make_job()
+    from experiments.results import write_result
+
+    text = [line.replace("epochs = 1", "epochs = 7") for line in made()["recipe"]]
+    write_result(job.path, {**made(), "recipe": text})
+    lines, report = reported()
+    assert run_all([job], Pool(1), **report).done == [job.title]
+    assert "made again" in lines[0]
+    assert "train.epochs was 7, and is 1" in lines[0]
 
 
 def test_a_run_that_fails_stops_no_other_and_is_told_in_one_sentence(make_job, in_this_process):
@@ -53,18 +65,6 @@ def test_a_run_that_fails_stops_no_other_and_is_told_in_one_sentence(make_job, i
     assert not jobs[0].path.exists()
 
 
-def test_a_result_of_another_recipe_is_made_again_and_says_so(make_job, made, in_this_process):
-    job = make_job()
-    from experiments.results import write_result
-
-    text = [line.replace("epochs = 1", "epochs = 7") for line in made()["recipe"]]
-    write_result(job.path, {**made(), "recipe": text})
-    lines, report = reported()
-    assert run_all([job], Pool(1), **report).done == [job.title]
-    assert "made again" in lines[0]
-    assert "train.epochs was 7, and is 1" in lines[0]
-
-
 def test_a_process_that_dies_costs_only_its_run(make_job, monkeypatch):
     monkeypatch.setattr(runs, "COMMAND", ["sh", "-c", "read job; kill -9 $$"])
     jobs = [make_job(seed=seed) for seed in (0, 1)]
@@ -73,20 +73,6 @@ def test_a_process_that_dies_costs_only_its_run(make_job, monkeypatch):
     for sentence in outcome.failed.values():
         assert "ended by signal 9" in sentence
         assert "run it again" in sentence
-
-
-@pytest.mark.slow
-def test_a_process_killed_in_the_middle_goes_on_from_its_checkpoint(make_job, made, recipes):
-    """In the third step of three, so that the second one's checkpoint is there."""
-    (recipes / "die").touch()
-    job = make_job()
-    assert "signal 9" in run_in_process(job.as_dict())["error"]
-    assert read_checkpoint(job.run_folder / "last.pt")["step"] == 2
-    answer = run_in_process(job.as_dict())
-    assert not answer["result"]["seconds"]["whole"]
-    for key in ("history", "accuracy", "correct", "steps"):
-        assert answer["result"][key] == made()[key]
-    assert job.path.exists()
 
 
 COMMAND = """
@@ -151,50 +137,28 @@ def test_the_command_goes_on_after(command, make_job, made, recipes, number):
     assert result["history"] == made()["history"]
 
 
-class TestCommand:
-    """In this process, the runs too."""
-
-    @pytest.fixture
-    def run(self, experiments_command, tiny_corpus, tmp_path, recipes, in_this_process):
-        folders = ["--out", tmp_path / "out", "--runs", tmp_path / "runs", "--workers", "1"]
-
-        def command(*words, data=tiny_corpus):
-            return experiments_command("run", *words, "--data", data, *folders)
-
-        return command
-
-    def test_a_failure_is_told_at_the_end_with_exit_code_1(self, run):
-        code, out, err = run("words", "diverges", "gru")
-        assert code == 1
-        assert "1 made, 0 there before, 1 failed, 0 left" in out
-        assert err.startswith("failed: words/diverges seed 0: step ")
-        assert err.count("\n") == 1
-
-    def test_what_the_folder_does_not_hold_is_left_out_in_words(self, run):
-        code, out, _ = run("all", "--seeds", "5-5")
-        assert code == 1  # one diverges
-        assert "left out: voices/transformer: about speakers" in out
-
-    def test_without_dask_one_sentence(self, run, monkeypatch):
-        monkeypatch.setitem(sys.modules, "distributed", None)
-        code, _, err = run("words", "gru", "--scheduler", "tcp://127.0.0.1:1")
-        assert code == 2
-        cure = "run pip install '.[cluster]' in the folder of kws"
-        assert err == f"experiments: --scheduler needs Dask: {cure}\n"
-
-
-@pytest.fixture
-def experiments_command(capsys):
-    """A command line in this process: exit code, stdout, stderr."""
-    from experiments.__main__ import run_command
+def test_the_command_tells_failures_and_what_is_left_out_with_exit_code_1(
+    tiny_corpus, tmp_path, recipes, in_this_process, monkeypatch, capsys
+):
+    folders = ["--out", tmp_path / "out", "--runs", tmp_path / "runs", "--workers", "1"]
 
     def command(*words):
-        capsys.readouterr()
-        code = run_command([str(word) for word in words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        code = run_command([*map(str, ["run", *words, "--data", tiny_corpus, *folders])])
+        return code, *capsys.readouterr()
 
-    return command
+    code, out, err = command("words", "diverges", "gru")
+    assert code == 1
+    assert "1 made, 0 there before, 1 failed, 0 left" in out
+    assert err.startswith("failed: words/diverges seed 0: step ")
+    assert err.count("\n") == 1
+    code, out, _ = command("all", "--seeds", "5-5")
+    assert code == 1  # one diverges
+    assert "left out: voices/transformer: about speakers" in out
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    code, _, err = command("words", "slow-gru", "--scheduler", "tcp://127.0.0.1:1")
+    assert code == 2
+    cure = "run pip install '.[cluster]' in the folder of kws"
+    assert err == f"experiments: --scheduler needs Dask: {cure}\n"
 
 
 # Dask
@@ -247,16 +211,3 @@ def test_a_cluster_loses_no_run_to_a_worker_that_dies(cluster, make_job, made, r
     assert results[0]["history"] == made()["history"]
     assert [result["seed"] for result in results] == [0, 1, 2, 3]
     assert not all(result["seconds"]["whole"] for result in results)
-
-
-def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch):
-    pytest.importorskip("distributed")
-    from kws import cluster
-    from kws.errors import UsageError
-
-    monkeypatch.setattr(cluster, "CONNECT", "0.2s")
-    with (
-        pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"),
-        cluster.connected("tcp://127.0.0.1:1"),
-    ):
-        pass

@@ -10,8 +10,8 @@ from experiments.plan import recipe_of
 from experiments.results import read_result, recipe_in, status, write_result
 from kws.errors import UsageError
 from kws.inference.evaluate import evaluate, load_split
-from kws.inference.trained import load_model
 from kws.metrics import Proportion
+from kws.training.checkpoint import load_model
 from kws.training.recipe import Data, changed_keys, load_recipe
 
 
@@ -29,13 +29,11 @@ def test_a_result_says_all_that_its_accuracy_depends_on(made, make_job):
     assert result["reported"]["accuracy"] == 93.6
     assert result["hardware"]["threads"] == 1
     assert changed_keys(recipe_in(result), recipe_of(make_job())) == []
-
-
-def test_what_differs_from_the_recipe_as_written_is_listed(made):
-    assert made()["overrides"] == [
+    assert result["overrides"] == [
         ["data.protocol", "v2-12", "embedded-12"],
         ["train.epochs", 20, 1],
     ]
+    assert made(seed=1)["history"] != result["history"]
 
 
 def test_steps_as_reported_are_those_on_the_official_archive(recipes):
@@ -51,9 +49,11 @@ def test_the_share_of_unknown_counts_among_the_official_clips(unknown, clips):
     assert official_training_clips(Data(protocol="v1-12", unknown=unknown)) == clips
 
 
-def test_the_file_is_the_result_and_small(make_job):
+def test_the_file_is_the_result_and_small_whenever_it_was_made(made, make_job):
     job = make_job(keep=True)
     result = run_one(job)
+    for key in made().keys() - {"seconds", "commit"}:
+        assert result[key] == made()[key], key
     assert read_result(job.path) == json.loads(json.dumps(result))
     assert job.path.stat().st_size < 8_000
     trained = load_model(job.run_folder)
@@ -61,24 +61,9 @@ def test_the_file_is_the_result_and_small(make_job):
     assert again.accuracy.correct == result["correct"]
 
 
-def test_a_result_does_not_depend_on_when_it_was_made(made, make_job):
-    again = run_one(make_job())
-    for key in made().keys() - {"seconds", "commit"}:
-        assert again[key] == made()[key], key
-    assert not make_job().run_folder.exists(), "nothing is left of a finished run"
-
-
-def test_the_seed_changes_the_run(made):
-    assert made(seed=1)["history"] != made()["history"]
-
-
-def test_whole_utterances_and_crops_do_not_mix(made, tiny_speakers):
-    result = made("transformer", group="voices", data=tiny_speakers)
-    assert result["view"] == "full utterances"
-    assert [other["view"] for other in result["also"]] == ["32-frame crops"]
-
-
-def test_speakers_without_answers_are_measured_on_validation(make_job, tiny_speakers, tmp_path):
+def test_whole_utterances_and_crops_do_not_mix_and_without_answers_validation_is_measured(
+    make_job, tiny_speakers, tmp_path, made
+):
     folder = tmp_path / "speakers"
     folder.mkdir()
     for path in tiny_speakers.iterdir():
@@ -86,6 +71,9 @@ def test_speakers_without_answers_are_measured_on_validation(make_job, tiny_spea
             (folder / path.name).symlink_to(path)
     result = run_one(make_job("transformer", group="voices", data=folder))
     assert result["split"] == "validation"
+    result = made("transformer", group="voices", data=tiny_speakers)
+    assert result["view"] == "full utterances"
+    assert [other["view"] for other in result["also"]] == ["32-frame crops"]
 
 
 def test_a_run_of_another_recipe_is_not_continued(make_job, made):
@@ -96,6 +84,7 @@ def test_a_run_of_another_recipe_is_not_continued(make_job, made):
     result = run_one(job)
     assert result["seconds"]["whole"]
     assert result["history"] == made()["history"]
+    assert not job.run_folder.exists(), "nothing is left of a finished run"
 
 
 def test_a_run_that_was_cut_off_goes_on_from_its_checkpoint(make_job, made, monkeypatch):
@@ -120,47 +109,35 @@ def test_a_run_that_was_cut_off_goes_on_from_its_checkpoint(make_job, made, monk
 
 
 def test_two_processes_never_share_a_run(make_job):
-    from kws.files import locked
+    from kws.files import hold_lock
 
     job = make_job()
     job.run_folder.mkdir(parents=True)
-    with locked(job.run_folder), pytest.raises(UsageError, match="another process"):
+    with hold_lock(job.run_folder), pytest.raises(UsageError, match="another process"):
         run_one(job)
 
 
-class TestStanding:
-    @pytest.fixture
-    def job(self, make_job, made):
-        """One that has its result."""
-        job = make_job()
-        assert not status(job, recipe_of(job)).done
-        write_result(job.path, made())
+def test_a_result_stands_for_its_recipe_and_data_alone(make_job, made, recipes):
+    job = make_job()
+    assert not status(job, recipe_of(job)).done
+    write_result(job.path, made())
+    whole = job.path.read_text()
+    assert status(job, recipe_of(job)).done
+    overrides = ["data.protocol=embedded-12", "train.lr=2e-2"]
+    state = status(job, load_recipe("words/gru", overrides, short=True))
+    assert not state.done
+    assert "train.lr was 0.01, and is 0.02" in state.because
+    path = recipes / "words" / "gru.toml"
+    text = path.read_text()
+    try:
+        path.write_text(text.replace("93.6", "93.7"))  # a reported figure
         assert status(job, recipe_of(job)).done
-        return job
-
-    def test_a_changed_recipe_is_made_again_and_says_what_changed(self, job):
-        overrides = ["data.protocol=embedded-12", "train.lr=2e-2"]
-        state = status(job, load_recipe("words/gru", overrides, short=True))
-        assert not state.done
-        assert "train.lr was 0.01, and is 0.02" in state.because
-
-    def test_a_reported_figure_may_change_without_a_new_run(self, job, recipes):
-        path = recipes / "words" / "gru.toml"
-        text = path.read_text()
-        try:
-            path.write_text(text.replace("93.6", "93.7"))
-            assert status(job, recipe_of(job)).done
-        finally:
-            path.write_text(text)
-
-    def test_other_data_of_the_same_name_are_made_again(self, job):
-        text = job.path.read_text()
-        job.path.write_text(text.replace(job.source.identity, "0" * 16))
-        assert "other data" in status(job, recipe_of(job)).because
-
-    def test_a_damaged_result_is_made_again(self, job):
-        job.path.write_text(job.path.read_text()[:100])
-        assert "cannot be read" in status(job, recipe_of(job)).because
+    finally:
+        path.write_text(text)
+    job.path.write_text(whole.replace(job.source.identity, "0" * 16))
+    assert "other data" in status(job, recipe_of(job)).because
+    job.path.write_text(whole[:100])
+    assert "cannot be read" in status(job, recipe_of(job)).because
 
 
 def test_a_long_history_is_thinned_but_keeps_its_best_row():

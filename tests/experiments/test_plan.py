@@ -22,12 +22,9 @@ from kws.errors import UsageError
 )
 def test_seeds(text, seeds):
     assert parse_seeds(text) == seeds
-
-
-@pytest.mark.parametrize("text", ["", "4-0", "-1", "a", "1;2", "0-"])
-def test_what_are_no_seeds(text):
-    with pytest.raises(UsageError, match="--seeds"):
-        parse_seeds(text)
+    for wrong in ("", "4-0", "-1", "a", "1;2", "0-"):
+        with pytest.raises(UsageError, match="--seeds"):
+            parse_seeds(wrong)
 
 
 def test_all_is_every_recipe_of_every_group(recipes):
@@ -35,48 +32,32 @@ def test_all_is_every_recipe_of_every_group(recipes):
     assert chosen_recipes("all") == [("voices", "transformer"), *words]
     assert chosen_recipes("words") == words
     assert chosen_recipes("words", ["gru"]) == [("words", "gru")]
-
-
-@pytest.mark.parametrize(
-    ("group", "names", "sentence"),
-    [
+    for group, names, sentence in (
         ("wards", [], "did you mean 'words'"),
         ("words", ["gry"], "did you mean 'gru'"),
         ("all", ["gru"], "name the group"),
-    ],
-)
-def test_unknown_names_are_refused(recipes, group, names, sentence):
-    with pytest.raises(UsageError, match=sentence):
-        chosen_recipes(group, names)
+    ):
+        with pytest.raises(UsageError, match=sentence):
+            chosen_recipes(group, names)
 
 
-def test_synthetic_voices_count_under_protocols_of_their_own(make_job):
+def test_people_count_under_the_protocol_of_the_recipe_and_synthetic_voices_under_their_own(
+    make_job, tiny_corpus, tmp_path
+):
     assert recipe_of(make_job()).data.protocol == "embedded-12"
+    folder = shutil.copytree(tiny_corpus, tmp_path / "people")
+    (folder / "speakers.json").unlink()  # the file that says how it was made
+    assert recipe_of(make_job(data=folder)).data.protocol == "v2-12"
 
 
-def test_people_count_under_the_protocol_of_the_recipe(make_job, good_words_of_people):
-    assert recipe_of(make_job(data=good_words_of_people)).data.protocol == "v2-12"
-
-
-@pytest.fixture
-def good_words_of_people(tiny_corpus, tmp_path):
-    """The tiny corpus without the file that says how it was made."""
-    folder = tmp_path / "people"
-    shutil.copytree(tiny_corpus, folder)
-    (folder / "speakers.json").unlink()
-    return folder
-
-
-def test_a_recipe_is_shortened_unless_it_is_wanted_in_full(make_job):
-    assert recipe_of(make_job()).train.epochs == 1
-    assert recipe_of(make_job(full=True)).train.epochs == 20
-
-
-def test_a_full_run_never_takes_the_place_of_a_short_one(make_job):
+def test_a_full_run_never_takes_the_place_of_a_short_one_and_crosses_as_json(make_job):
     short, full = make_job(), make_job(full=True)
+    assert [recipe_of(job).train.epochs for job in (short, full)] == [1, 20]
     assert short.path != full.path
     assert short.run_folder != full.run_folder
     assert replace(full, group="voices", name="transformer").path.stem == "transformer-seed0"
+    job = make_job("slow-gru", seed=3, keep=True)
+    assert Job.of(json.loads(json.dumps(job.as_dict()))) == job
 
 
 @pytest.mark.usefixtures("recipes")
@@ -97,11 +78,6 @@ def test_recipes_of_the_other_task_are_left_out_in_words(tiny_corpus, tiny_speak
     assert left_out[0].startswith("voices/transformer: about speakers")
     with pytest.raises(UsageError, match="words/gru: about keywords"):
         plan([("words", "gru")], [0], str(tiny_speakers), **options)
-
-
-def test_a_job_crosses_as_json(make_job):
-    job = make_job("slow-gru", seed=3, keep=True)
-    assert Job.of(json.loads(json.dumps(job.as_dict()))) == job
 
 
 def test_other_data_have_another_identity(tiny_corpus, tmp_path):

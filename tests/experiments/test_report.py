@@ -74,7 +74,7 @@ def test_the_same_results_give_the_same_bytes(write, results):
     assert all(len(data) < 60_000 for data in plots.values())
 
 
-def test_a_row_says_what_was_reported_and_what_we_got_on_which_data(page):
+def test_a_row_says_what_was_reported_and_what_we_got_on_which_data(page, results):
     row = cells(page(), "gru")
     assert row["reported: their split"] == "93.6 %"
     # mean of 6 and 12 of 24; their standard deviation; Wilson of 9 of 24
@@ -84,18 +84,23 @@ def test_a_row_says_what_was_reported_and_what_we_got_on_which_data(page):
     assert row["commit"] == "commit0, commit1"
     assert row["what ours is"].startswith("synthetic voices of the embedded corpus")
     assert "train.epochs 1 instead of 20" in row["what ours is"]
+    change(results, "slow-gru-seed0", seconds={"wall": 34.0, "cpu": 33.0, "whole": False})
+    row = cells(page(), "slow-gru")
+    assert row["ours: words"].startswith("**50.0 %** (n=24"), "one seed has no spread"
+    assert row["time"] == "≥ 34 s (CPU 33 s)", "a resumed run took at least its time"
 
 
-def test_one_seed_has_no_spread(page):
-    assert cells(page(), "slow-gru")["ours: words"].startswith("**50.0 %** (n=24")
-
-
-def test_recipes_that_were_not_run_are_listed_and_fill_no_table(page):
+def test_results_of_an_earlier_recipe_are_refused_and_recipes_without_any_listed(page, results):
     text = page()
     listed = text.partition("## Recipes that were not run here")[2]
     assert "diverges" in listed
     assert "diverges" not in text.partition("## Recipes that were not run here")[0]
     assert "not run yet" not in text.lower()
+    path = next(results.glob("*/words/gru-seed1.json"))
+    lines = json.loads(path.read_text())["recipe"]
+    change(results, "gru-seed1", recipe=[x.replace("epochs = 1", "epochs = 2") for x in lines])
+    with pytest.raises(UsageError, match=r"gru-seed1.json: of an earlier version .* words/gru"):
+        page()
 
 
 def test_data_sets_and_protocols_never_share_a_table(page, results):
@@ -135,26 +140,10 @@ def test_crops_and_whole_utterances_have_columns_of_their_own(
     assert row[f"ours: {tiny_speakers.name}, 32-frame crops"].startswith("**")
 
 
-def test_results_of_an_earlier_recipe_are_refused(page, results):
-    path = next(results.glob("*/words/gru-seed1.json"))
-    lines = json.loads(path.read_text())["recipe"]
-    change(results, "gru-seed1", recipe=[x.replace("epochs = 1", "epochs = 2") for x in lines])
-    with pytest.raises(UsageError, match=r"gru-seed1.json: of an earlier version .* words/gru"):
-        page()
-
-
-def test_a_resumed_run_took_at_least_its_time(page, results):
-    change(results, "slow-gru-seed0", seconds={"wall": 34.0, "cpu": 33.0, "whole": False})
-    assert cells(page(), "slow-gru")["time"] == "≥ 34 s (CPU 33 s)"
-
-
 class TestCheck:
-    def test_what_was_just_written_is_up_to_date(self, write, results):
-        write()
-        assert stale(results, results.parent / "experiments.md") == []
-
     def test_a_changed_result_makes_page_and_plot_stale(self, write, results):
         write()
+        assert stale(results, results.parent / "experiments.md") == []
         history = json.loads(next(results.glob("*/words/gru-seed0.json")).read_text())["history"]
         history[-1]["validation_accuracy"] = 0.987
         change(results, "gru-seed0", history=history, correct=7)
@@ -214,11 +203,8 @@ def test_a_damaged_result_is_named(results, text, sentence):
     path.write_text(text)
     with pytest.raises(UsageError, match=f"{path}.*{sentence}"):
         read_results(results)
-
-
-def test_a_result_of_a_recipe_that_is_gone_is_named(results):
-    path = results / "words" / "words" / "gru-seed0.json"
-    path.rename(path.with_name("gone-seed0.json"))
-    change(results, "gone-seed0", name="gone")
+    path.unlink()
+    gone = path.with_name("slow-gru-seed0.json").rename(path.with_name("gone-seed0.json"))
+    change(results, gone.stem, name="gone")
     with pytest.raises(UsageError, match=r"recipe words/gone is gone"):
         read_results(results)

@@ -28,33 +28,16 @@ from experiments.verdicts import (
 )
 from kws.errors import UsageError
 from kws.training.recipe import changed_keys, experiment_groups, load_recipe
+from tests.conftest import data_beside
 
 RECIPES = experiment_groups()["questions"]
-MODELS = [  # questions that compare models, or change two settings at once
-    "branchformer",
-    "crnn-steps",
-    "crnn-time",
-    "gate",
-    "gru",
-    "log-gru",
-    "log-lstm",
-    "margin",
-    "max-pool",
-    "threshold",
-    "unknown-convs2s",
-    "width",
-]
+MODELS = data_beside(__file__)["models"]
 QUESTION = Question(
     id="rate", question="?", report="yes", source="a report", more="fast", less="slow", differs="-"
 )
 
 
-def test_every_question_is_about_recipes_that_there_are():
-    asked = {name for question in read_questions() for name in question.recipes}
-    assert asked <= set(RECIPES)
-
-
-def test_what_is_compared_differs_in_the_training_or_in_one_setting():
+def test_every_question_is_about_recipes_that_differ_in_the_training_or_in_one_setting():
     for question in read_questions():
         models = question.id in MODELS
         if len(question.recipes) != 2 or models:
@@ -62,6 +45,8 @@ def test_what_is_compared_differs_in_the_training_or_in_one_setting():
         one, other = (load_recipe(f"questions/{name}") for name in question.recipes)
         changed = [key for key, _, _ in changed_keys(one, other)]
         assert len(changed) == 1 or all(key.startswith("train.") for key in changed), question.id
+    asked = {name for question in read_questions() for name in question.recipes}
+    assert asked <= set(RECIPES)
 
 
 @pytest.mark.parametrize(
@@ -89,12 +74,6 @@ def test_the_interval_gives_the_verdict(low, high, more, no_gain):
 )
 def test_a_finding_that_does_not_hold_gets_a_reason(low, high, why):
     assert contradiction(QUESTION, low, high) == why
-
-
-def test_equal_runs_do_not_differ():
-    right = (torch.rand(3, 41, generator=torch.Generator().manual_seed(0)) < 0.5).double()
-    found = compare(right, right)
-    assert (found.value, found.interval()) == (0, (0, 0))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +115,7 @@ def results(made):
     return make
 
 
-def test_runs_are_paired_by_seed_and_example(results):
+def test_runs_are_paired_by_seed_and_example_and_equal_ones_do_not_differ(results):
     runs = results(fast="1" * 20, slow="01" * 10)
     (found,) = findings(runs[:-1], [QUESTION])  # the last seed of one recipe is missing
     assert found.seeds == (0, 1)
@@ -146,12 +125,17 @@ def test_runs_are_paired_by_seed_and_example(results):
     assert findings(runs[:3], [QUESTION]) == []
     (whole,) = findings(runs, [QUESTION])
     assert whole.verdict == HOLDS
+    right = (torch.rand(3, 41, generator=torch.Generator().manual_seed(0)) < 0.5).double()
+    found = compare(right, right)
+    assert (found.value, found.interval()) == (0, (0, 0))
 
 
-def test_runs_that_still_rise_say_nothing(results):
+def test_runs_that_still_rise_or_an_interval_on_both_sides_say_nothing(results):
     (found,) = findings(results(last=0.6, fast="1" * 20, slow="0" * 20), [QUESTION])
     assert found.rising == ("fast", "slow")
     assert (found.verdict, found.reason) == (CANNOT_SAY, "still rising: fast, slow")
+    (found,) = findings(results(fast="1100" * 5, slow="0011" * 5), [QUESTION])
+    assert (found.verdict, found.reason) == (CANNOT_SAY, "the interval is too wide")
 
 
 def test_many_questions_need_more_than_one(results):
@@ -167,20 +151,7 @@ def test_many_questions_need_more_than_one(results):
     assert {finding.verdict for finding in surer} == {HOLDS}  # each by its own interval
 
 
-def test_a_resumed_run_does_not_tell_how_long_one_takes(results):
-    runs = results(fast="1" * 20, slow="0" * 20)
-    for run, cpu, whole in zip(runs[:3], (4.0, 6.0, 0.1), (True, True, False), strict=True):
-        run["seconds"] = {"wall": cpu, "cpu": cpu, "whole": whole}
-    (found,) = findings(runs, [QUESTION])
-    assert found.seconds["fast"] == 5
-
-
-def test_an_interval_on_both_sides_says_nothing(results):
-    (found,) = findings(results(fast="1100" * 5, slow="0011" * 5), [QUESTION])
-    assert (found.verdict, found.reason) == (CANNOT_SAY, "the interval is too wide")
-
-
-def test_an_accuracy_is_held_against_a_level(results):
+def test_an_accuracy_is_held_against_a_level_and_resumed_runs_tell_no_time(results):
     chance = replace(QUESTION, less="", level=25.0)
     (found,) = findings(results(fast="1" * 15 + "0" * 5), [chance])
     assert found.difference.value == 0.5
@@ -188,6 +159,11 @@ def test_an_accuracy_is_held_against_a_level(results):
     assert found.reason == "it is above that"
     with pytest.raises(UsageError, match="either less or level"):
         replace(QUESTION, level=25.0)
+    runs = results(fast="1" * 20, slow="0" * 20)
+    for run, cpu, whole in zip(runs[:3], (4.0, 6.0, 0.1), (True, True, False), strict=True):
+        run["seconds"] = {"wall": cpu, "cpu": cpu, "whole": whole}
+    (found,) = findings(runs, [QUESTION])
+    assert found.seconds["fast"] == 5
 
 
 @pytest.fixture

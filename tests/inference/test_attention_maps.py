@@ -38,12 +38,6 @@ def valid():
     return torch.arange(T) < torch.tensor([[T], [13]])
 
 
-def test_the_logits_are_those_of_the_model_itself(mel, valid):
-    model = keyword_transformer()
-    logits, _ = attention_weights(model, mel, valid)
-    assert torch.equal(logits, model(mel, valid))
-
-
 def test_weights_are_those_that_the_layer_averages_with(float64):
     layer = MultiHeadSelfAttention(10, 5).eval()
     x, valid = torch.randn(B, T, 10), torch.arange(T) < torch.tensor([[T], [13]])
@@ -71,35 +65,26 @@ def test_pooling_weights_are_those_that_the_layer_averages_with(pooling, mel, va
     assert torch.allclose(torch.einsum("bt,btd->bd", found.values, x), expected, atol=1e-6)
 
 
-def test_layers_come_in_the_order_of_their_use(mel):
-    _, found = attention_weights(keyword_transformer(), mel)
+def test_layers_come_in_the_order_of_their_use_and_the_model_computes_what_it_computes(mel, valid):
+    model = keyword_transformer()
+    logits, found = attention_weights(model, mel, valid)
     assert [layer.name for layer in found] == [f"encoder.layers.{i}.attention" for i in range(4)]
-
-
-def test_a_shared_layer_is_found_at_every_use():
+    assert torch.equal(logits, model(mel, valid))
+    assert not any(layer._forward_pre_hooks for layer in model.modules())
     encoder = TransformerEncoder(EncoderLayer(10, 5, 7), 3, share_weights=True).eval()
     _, found = attention_weights(encoder, torch.randn(B, T, 10))
     assert len(found) == 3
 
 
-def test_no_hook_is_left_behind(mel):
-    model = keyword_transformer()
-    attention_weights(model, mel)
-    assert not any(layer._forward_pre_hooks for layer in model.modules())
-
-
-def test_hooks_go_when_the_model_fails():
-    model = keyword_transformer(stem="frames")
-    with pytest.raises((RuntimeError, TypeError)):
-        attention_weights(model, torch.randn(B, T, MELS + 1))
-    assert not any(layer._forward_pre_hooks for layer in model.modules())
-
-
-def test_a_model_without_attention_has_no_weights_and_no_panels(mel):
+def test_a_model_without_attention_has_no_weights_and_hooks_go_when_a_model_fails(mel):
     model = Crnn(CrnnConfig(num_features=MELS, channels=(3, 5, 7), hidden_size=4)).eval()
     _, found = attention_weights(model, mel)
     assert found == []
     assert panels(model, found, num_features=MELS, seconds=0.23) == []
+    model = keyword_transformer(stem="frames")
+    with pytest.raises((RuntimeError, TypeError)):
+        attention_weights(model, torch.randn(B, T, MELS + 1))
+    assert not any(layer._forward_pre_hooks for layer in model.modules())
 
 
 def test_a_grid_of_tokens_is_drawn_where_it_lies_on_the_spectrogram(mel):
@@ -112,10 +97,7 @@ def test_a_grid_of_tokens_is_drawn_where_it_lies_on_the_spectrogram(mel):
     assert (last.ylabel, last.height) == ("mel band", MELS)
     row = found[-1].values[0].mean(dim=0)[0]  # what the class token looks at, itself first
     assert last.values[2, 4] == row[1 + 4 * 3 + 2]  # tokens lie frame after frame
-
-
-def test_frames_as_tokens_are_drawn_as_a_line(mel):
-    model = keyword_transformer(stem="frames")
+    model = keyword_transformer(stem="frames")  # whose tokens are drawn as a line
     _, found = attention_weights(model, mel)
     assert panels(model, found, num_features=MELS, seconds=0.23)[0].values.shape == (T,)
 

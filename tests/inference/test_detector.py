@@ -17,20 +17,14 @@ def received(rows, **settings) -> list[Event]:
     return [event for event in found if event]
 
 
-def test_an_event_has_the_time_the_word_and_the_score():
+def test_an_event_has_the_time_the_word_and_the_score_by_the_threshold():
     assert received([SILENCE, JA, OTHER, NEIN]) == [
         Event(time=1.1, word="ja", score=0.9),
         Event(time=1.3, word="nein", score=0.8),
     ]
-
-
-def test_silence_and_unknown_are_never_heard():
-    assert received([SILENCE, OTHER], threshold=0.01, smooth_ms=100) == []
-
-
-def test_the_threshold_itself_is_enough():
     assert len(received([NEIN], threshold=0.8)) == 1
     assert received([NEIN], threshold=0.81) == []
+    assert received([SILENCE, OTHER], threshold=0.01, smooth_ms=100) == []
 
 
 def test_the_score_is_the_mean_of_the_last_hops_of_as_many_as_there_are():
@@ -46,10 +40,13 @@ def test_the_score_is_the_mean_of_the_last_hops_of_as_many_as_there_are():
     ]
 
 
-def test_several_in_a_row_of_one_word():
+def test_several_in_a_row_of_one_word_and_after_an_event_it_rests():
     rows = [JA, JA, NEIN, JA, JA, SILENCE, JA, JA, JA]
     assert [event.time for event in received(rows, in_a_row=3)] == [pytest.approx(1.8)]
     assert len(received(rows, in_a_row=2)) == 3
+    rows = [JA] * 10
+    assert [event.time for event in received(rows, refractory_ms=400)] == [1.0, 1.4, 1.8]
+    assert [event.time for event in received(rows, refractory_ms=400, in_a_row=6)] == [1.5]
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])
@@ -64,16 +61,12 @@ def test_hops_that_a_slow_device_leaves_out_change_the_time_by_less_than_they_to
     assert all(abs(a.time - b.time) <= 0.1 * step for a, b in zip(found, whole, strict=True))
 
 
-def test_after_an_event_it_rests():
-    rows = [JA] * 10
-    assert [event.time for event in received(rows, refractory_ms=400)] == [1.0, 1.4, 1.8]
-    assert [event.time for event in received(rows, refractory_ms=400, in_a_row=6)] == [1.5]
-
-
-def test_a_trigger_reads_what_it_prints():
+def test_a_trigger_reads_what_it_prints_and_needs_words():
     trigger = Trigger(threshold=0.85, in_a_row=2, smooth_ms=300)
     assert parse_trigger(str(trigger)) == trigger
     assert parse_trigger("") == Trigger()
+    with pytest.raises(UsageError, match="no words among"):
+        Detector(("_silence_", "_unknown_"), Trigger())
 
 
 @pytest.mark.parametrize(
@@ -93,8 +86,3 @@ def test_a_trigger_reads_what_it_prints():
 def test_a_wrong_trigger_is_told(text, messages):
     with pytest.raises(UsageError, match=messages):
         parse_trigger(text)
-
-
-def test_a_model_without_words_is_refused():
-    with pytest.raises(UsageError, match="no words among"):
-        Detector(("_silence_", "_unknown_"), Trigger())

@@ -13,8 +13,8 @@ from kws.data.speech_commands import load_speech_commands
 from kws.errors import UsageError
 from kws.inference.confusion import confusion_matrix
 from kws.inference.evaluate import CLIPS, CROPS, UTTERANCES, evaluate, load_split, write_evaluation
-from kws.inference.trained import Trained
 from kws.metrics import Proportion
+from kws.training.checkpoint import Trained
 
 TWELVE = PROTOCOLS["embedded-12"].labels
 SPEAKERS = ("data.task=speakers", "data.crop_frames=15", "features.n_mels=13")
@@ -44,18 +44,16 @@ def keywords(untrained) -> Trained:
 def test_every_clip_is_counted_once_with_its_own_label(tones, untrained):
     data = tones(41, seed=1)
     model = says(untrained(labels=data.label_names), lambda mel: torch.arange(len(mel)) % 3)
+    model.model.train()
     (found,) = evaluate(model, data)
+    assert not model.model.training
+    assert found.view == CLIPS
+    assert found.describe().startswith("accuracy ")
+    assert found.describe().endswith("protocol tones, test silence: none)")
     assert found.matrix.equal(confusion_matrix(torch.arange(41) % 3, data.labels, 3))
     assert found.accuracy == Proportion(
         correct=int((torch.arange(41) % 3 == data.labels).sum()), n=41
     )
-
-
-def test_a_result_says_protocol_and_test_silence(tones, untrained):
-    (found,) = evaluate(untrained(labels=tones(7).label_names), tones(7))
-    assert found.view == CLIPS
-    assert found.describe().startswith("accuracy ")
-    assert found.describe().endswith("protocol tones, test silence: none)")
 
 
 def test_utterances_and_crops_are_two_results(voices, untrained):
@@ -69,26 +67,9 @@ def test_utterances_and_crops_are_two_results(voices, untrained):
     assert crops.describe().startswith("accuracy on 15-frame crops ")
 
 
-def test_the_model_is_measured_in_evaluation_mode(tones, untrained):
-    model = untrained(labels=tones(7).label_names)
-    model.model.train()
-    evaluate(model, tones(7))
-    assert not model.model.training
-
-
-def test_class_scores_follow_from_the_matrix(tones, untrained):
-    data = tones(41, seed=1)
-    (found,) = evaluate(says(untrained(labels=data.label_names), lambda mel: 2), data)
-    assert [score.recall.correct for score in found.scores] == [0, 0, int((data.labels == 2).sum())]
-    assert [score.precision.n for score in found.scores] == [0, 0, 41]
-
-
 def test_the_recipes_protocol_and_silence_are_the_default(tiny_corpus, keywords):
     data = load_split(keywords, tiny_corpus)
     assert (data.protocol, data.split, data.silence) == ("embedded-12", "testing", "noise")
-
-
-def test_another_silence_and_a_protocol_of_the_same_labels_can_be_asked_for(tiny_corpus, keywords):
     data = load_split(keywords, tiny_corpus, "validation", protocol="v2-12", test_silence="zeros")
     assert (data.protocol, data.split, data.silence) == ("v2-12", "validation", "zeros")
 
@@ -125,12 +106,16 @@ def test_splits_of_speakers(tiny_speakers, of_speakers, split, n):
     assert (data.split, len(data)) == (split, n)
 
 
-def test_speakers_have_no_protocol_to_choose(tiny_speakers, of_speakers):
+def test_a_split_that_cannot_be_measured_is_refused(
+    tiny_speakers, untrained, of_speakers, tmp_path
+):
     with pytest.raises(UsageError, match=r"--protocol does not apply to a speaker model"):
         load_split(of_speakers, tiny_speakers, protocol="v2-12")
-
-
-def test_a_test_split_without_answers_is_refused(tiny_speakers, of_speakers, tmp_path):
+    none = untrained("data.task=speakers", "data.validation=0", labels=of_speakers.labels)
+    with pytest.raises(UsageError, match="validation split is empty"):
+        load_split(none, tiny_speakers, "validation")
+    with pytest.raises(UsageError, match="label 0 is 'anna' where"):
+        load_split(untrained("data.task=speakers", labels=("anna", "ben")), tiny_speakers)
     folder = shutil.copytree(tiny_speakers, tmp_path / "own")
     (folder / "test_labels.csv").unlink()
     with pytest.raises(UsageError, match=r"test_labels\.csv.*--split validation"):
@@ -138,17 +123,6 @@ def test_a_test_split_without_answers_is_refused(tiny_speakers, of_speakers, tmp
     (folder / "testdata.json").unlink()
     with pytest.raises(UsageError, match=r"no testdata\.json: choose --split validation"):
         load_split(of_speakers, folder)
-
-
-def test_an_empty_validation_split_is_refused(tiny_speakers, untrained, of_speakers):
-    none = untrained("data.task=speakers", "data.validation=0", labels=of_speakers.labels)
-    with pytest.raises(UsageError, match="validation split is empty"):
-        load_split(none, tiny_speakers, "validation")
-
-
-def test_other_speakers_are_refused(tiny_speakers, untrained):
-    with pytest.raises(UsageError, match="label 0 is 'anna' where"):
-        load_split(untrained("data.task=speakers", labels=("anna", "ben")), tiny_speakers)
 
 
 def test_what_is_written(voices, untrained, tmp_path):
@@ -173,10 +147,16 @@ def test_what_is_written(voices, untrained, tmp_path):
         assert part["classes"][1]["recall"] == evaluation.scores[1].recall.value
 
 
-def test_a_class_without_examples_is_null_in_json(tones, untrained, tmp_path):
-    data = tones(5)
-    model = says(untrained(labels=(*data.label_names, "never")), lambda mel: 0)
-    written = write_evaluation(tmp_path, model, "somewhere", evaluate(model, data))
+def test_class_scores_follow_from_the_matrix_and_are_null_without_examples(
+    tones, untrained, tmp_path
+):
+    data = tones(41, seed=1)
+    model = says(untrained(labels=(*data.label_names, "never")), lambda mel: 2)
+    (found,) = evaluate(model, data)
+    right = int((data.labels == 2).sum())
+    assert [score.recall.correct for score in found.scores] == [0, 0, right, 0]
+    assert [score.precision.n for score in found.scores] == [0, 0, 41, 0]
+    written = write_evaluation(tmp_path, model, "somewhere", [found])
     never = json.loads(written[0].read_text())[CLIPS]["classes"][3]
     assert (never["n"], never["recall"], never["precision"]) == (0, None, None)
 

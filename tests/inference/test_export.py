@@ -13,39 +13,16 @@ from safetensors import safe_open
 
 from kws.audio.normalize import Normalizer
 from kws.errors import UsageError
-from kws.inference import export
 from kws.inference.export import export_onnx, export_safetensors
 from kws.inference.onnx_tools import PACKAGES
 from kws.models.batch_norm import MaskedBatchNorm
-from kws.models.registry import MODELS
-from kws.training.model import new_model
+from kws.training.checkpoint import new_model
 from kws.training.recipe import parse_recipe
+from tests.models.conftest import distinct_models, tiny_settings
 
 pytestmark = pytest.mark.no_shapes
 
 LABELS = ("yes", "nö", "_unknown_")
-SMALL = {  # settings that make a model quick, where it has them
-    "d_model": 16,
-    "num_heads": 2,
-    "num_layers": 2,
-    "d_ff": 12,
-    "hidden_size": 6,
-    "d_hidden": 8,
-    "base_channels": 8,
-}
-
-
-def knobs_of(name: str) -> dict[str, int]:
-    """The settings of `SMALL` that this model has."""
-    fields = {field.name for field in dataclasses.fields(MODELS[name].config)}
-    return {key: value for key, value in SMALL.items() if key in fields}
-
-
-# KWT-1 to KWT-3 are one model once they are small
-DISTINCT = {
-    (entry.build, dataclasses.replace(entry.config, **knobs_of(name))): name
-    for name, entry in MODELS.items()
-}
 
 
 @pytest.fixture
@@ -53,7 +30,7 @@ def small(untrained):
     """`small(name)`: a small model that has seen a batch."""
 
     def make(name: str, *overrides: str):
-        knobs = [f"model.{key}={value}" for key, value in knobs_of(name).items()]
+        knobs = [f"model.{key}={json.dumps(value)}" for key, value in tiny_settings(name).items()]
         found = untrained(f"model.name={name}", *knobs, *overrides, labels=LABELS)
         for module in found.model.modules():
             if isinstance(module, MaskedBatchNorm):
@@ -67,7 +44,7 @@ def small(untrained):
 
 
 @pytest.mark.slow  # .ci/run tries them; the quick tests export a GRU
-@pytest.mark.parametrize("name", DISTINCT.values())
+@pytest.mark.parametrize("name", distinct_models())
 def test_every_model_agrees_with_onnxruntime(name, small, tmp_path):
     trained = small(name)
     features = torch.randn(3, 61, 40).cumsum(dim=1)  # examples that differ more than noise does
@@ -104,6 +81,8 @@ def test_the_graph_normalizes_and_batch_and_frames_are_free(gru):
     expected = trained.logits(trained.normalizer(features, valid), valid)
     # float32, summed by onnxruntime in another order
     assert torch.allclose(torch.from_numpy(logits), expected, atol=1e-5)
+    check_description(session.get_modelmeta().custom_metadata_map, trained)
+    assert not any("Onnx" in type(module).__name__ for module in trained.model.modules())
 
 
 def check_description(metadata, trained):
@@ -115,15 +94,7 @@ def check_description(metadata, trained):
     assert parse_recipe(metadata["recipe"]) == trained.recipe
 
 
-def test_onnx_metadata(gru):
-    import onnxruntime
-
-    trained, out = gru
-    metadata = onnxruntime.InferenceSession(out).get_modelmeta().custom_metadata_map
-    check_description(metadata, trained)
-
-
-def test_safetensors_hold_weights_and_metadata(gru, tmp_path):
+def test_safetensors_hold_weights_and_metadata(gru, untrained, tmp_path):
     trained, _ = gru
     export_safetensors(trained, tmp_path / "model.safetensors")
     with safe_open(tmp_path / "model.safetensors", "pt") as file:
@@ -133,21 +104,12 @@ def test_safetensors_hold_weights_and_metadata(gru, tmp_path):
     model.load_state_dict(weights)
     features = torch.randn(2, 23, 40)
     assert torch.equal(model(features), trained.model(features))
-
-
-def test_safetensors_of_a_shared_layer(untrained, tmp_path):
-    trained = untrained("model.name=lab-encoder", labels=LABELS)
-    export_safetensors(trained, tmp_path / "model.safetensors")
-    with safe_open(tmp_path / "model.safetensors", "pt") as file:
-        assert set(file.keys()) == set(trained.model.state_dict())
-
-
-def test_speakers_say_which_function_made_their_features(untrained):
-    trained = untrained("data.task=speakers", labels=LABELS)
-    assert (
-        json.loads(export.describe(trained)["features"])["kind"]
-        == "kws.audio.features.speaker_log_mel"
-    )
+    shared = untrained("model.name=lab-encoder", "data.task=speakers", labels=LABELS)
+    export_safetensors(shared, tmp_path / "shared.safetensors")
+    with safe_open(tmp_path / "shared.safetensors", "pt") as file:
+        assert set(file.keys()) == set(shared.model.state_dict())
+        kind = json.loads(file.metadata()["features"])["kind"]
+    assert kind == "kws.audio.features.speaker_log_mel"
 
 
 @pytest.mark.parametrize("change", [1e-3, torch.nan])
@@ -177,8 +139,3 @@ def test_a_missing_package_is_named_with_the_cure(package, untrained, tmp_path, 
     with pytest.raises(UsageError, match=f"needs {package}: run pip install onnx onnxscript onnx"):
         export_onnx(untrained(labels=LABELS), tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_model_itself_stays_as_it_is(gru):
-    trained, _ = gru
-    assert not any("Onnx" in type(module).__name__ for module in trained.model.modules())

@@ -7,7 +7,7 @@ import torch
 
 from kws.data.protocols import V2_WORDS
 from kws.inference import listener as module
-from kws.inference.listener import SETTINGS, as_clips, listener, recognize, trained_on
+from kws.inference.listener import SETTINGS, as_clips, listener, recognize, train_listener
 from kws.training.recipe import Model, Train
 
 QUICK = replace(SETTINGS, model=Model(name="ds-cnn"), train=Train(total_steps=2, batch_size=4))
@@ -16,34 +16,31 @@ QUICK = replace(SETTINGS, model=Model(name="ds-cnn"), train=Train(total_steps=2,
 @pytest.fixture(scope="module")
 def quick(tiny_corpus):
     """A listener that has learned nothing."""
-    return trained_on(tiny_corpus, QUICK, progress=False)
+    return train_listener(tiny_corpus, QUICK, progress=False)
 
 
 def test_it_is_trained_once_for_the_same_corpus_and_settings(quick, tiny_corpus, monkeypatch):
-    def never(*_: object) -> None:
+    def never(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(module, "_train", never)
-    again = trained_on(tiny_corpus, QUICK, progress=False)
+    monkeypatch.setattr(module, "fit", never)
+    again = train_listener(tiny_corpus, QUICK, progress=False)
     assert again.path == quick.path
     assert again.labels == V2_WORDS
     with pytest.raises(AssertionError, match="trained again"):
-        trained_on(tiny_corpus, replace(QUICK, train=Train(total_steps=3)), progress=False)
+        train_listener(tiny_corpus, replace(QUICK, train=Train(total_steps=3)), progress=False)
 
 
-def test_only_what_is_needed_is_kept(quick):
-    assert sorted(path.name for path in quick.path.parent.iterdir()) == ["best.pt", "listener.json"]
-
-
-def test_one_word_for_each_waveform(quick):
+def test_one_word_for_each_waveform_of_which_no_training_is_kept(quick):
     waves = [torch.randn(n, generator=torch.Generator().manual_seed(n)) for n in (1, 9_000, 30_000)]
     words = recognize(quick, waves)
     assert len(words) == 3
     assert set(words) <= set(V2_WORDS)
     assert recognize(quick, []) == []
+    assert sorted(path.name for path in quick.path.parent.iterdir()) == ["best.pt", "listener.json"]
 
 
-def test_a_waveform_is_heard_alike_however_loud_and_however_much_silence_is_around_it():
+def test_a_waveform_is_heard_alike_however_loud_long_and_surrounded_by_silence():
     wave = torch.randn(8_000, generator=torch.Generator().manual_seed(1))
     clips = as_clips([wave])
     assert clips.shape == (1, 16_000)
@@ -51,15 +48,9 @@ def test_a_waveform_is_heard_alike_however_loud_and_however_much_silence_is_arou
     torch.testing.assert_close(as_clips([torch.nn.functional.pad(wave, (300, 300))]), clips)
     # noise of that floor is added: five of its standard deviations
     assert clips.abs().max() == pytest.approx(module.LOUDNESS, abs=5 * module.FLOOR)
-
-
-def test_the_middle_of_a_long_waveform_is_heard():
     wave = torch.zeros(20_000)
     wave[10_000] = 1.0
     assert as_clips([wave])[0].argmax() == 8_000
-
-
-def test_silence_is_heard_as_faint_noise():
     assert 0 < as_clips([torch.zeros(5)]).abs().max() < 10 * module.FLOOR
 
 

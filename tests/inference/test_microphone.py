@@ -61,25 +61,19 @@ def test_a_silent_take_is_asked_for_again_and_nothing_is_lost(tmp_path):
     assert len(list((tmp_path / "ja").iterdir())) == 3
 
 
-def test_a_microphone_that_ends_is_told(tmp_path):
+def test_a_microphone_that_ends_is_told_and_the_speaker_is_named_by_a_hash(tmp_path):
     short = Played(spoken(), np.zeros(900))
     with pytest.raises(UsageError, match="the microphone ended, 1 recordings are written"):
         record_takes(short, "ja", tmp_path, count=2, say=lambda line: None)
-
-
-def test_the_speaker_is_in_the_name_as_a_hash(tmp_path):
     names = {next_name(tmp_path, speaker).name for speaker in ("ada", "bob")}
     assert len(names) == 2
     assert not any("ada" in name or "bob" in name for name in names)
 
 
-def test_noise_of_the_room_is_kept_whole(tmp_path):
+def test_noise_of_the_room_is_kept_whole_and_of_a_take_the_loudest_second(tmp_path):
     path = record_noise(Played(spoken()), tmp_path, seconds=2.0, say=lambda line: None)
     assert path == tmp_path / "_background_noise_" / "room_0.wav"
     assert len(read_audio(path)) == 32_000
-
-
-def test_the_loudest_second_may_be_the_first_or_the_last():
     for start in (0, 1600):
         waveform = torch.zeros(17_600)
         waveform[start : start + 16_000] = 0.5
@@ -124,7 +118,13 @@ def sounddevice(monkeypatch):
     return module
 
 
-def test_no_microphone_is_told(sounddevice):
+def test_a_refused_or_missing_microphone_is_told(sounddevice):
+    def refuse(rate, channels):
+        raise sounddevice.PortAudioError("Error opening InputStream: Device unavailable")
+
+    sounddevice.refuse = refuse
+    with pytest.raises(UsageError, match=r"'desk' cannot be opened .*unavailable.*may use it"):
+        open_microphone().__enter__()
     with pytest.raises(UsageError, match=r"'attic': not found here .*No input device.*give a file"):
         open_microphone("attic").__enter__()
     sounddevice.devices = []
@@ -132,16 +132,7 @@ def test_no_microphone_is_told(sounddevice):
         open_microphone().__enter__()
 
 
-def test_a_refused_microphone_is_told(sounddevice):
-    def refuse(rate, channels):
-        raise sounddevice.PortAudioError("Error opening InputStream: Device unavailable")
-
-    sounddevice.refuse = refuse
-    with pytest.raises(UsageError, match=r"'desk' cannot be opened .*unavailable.*may use it"):
-        open_microphone().__enter__()
-
-
-def test_a_microphone_has_its_own_rate_and_channels_where_it_insists(sounddevice):
+def test_a_microphone_has_its_own_rate_where_it_insists_and_is_closed_when_pulled_out(sounddevice):
     def refuse(rate, channels):
         if (rate, channels) != (44_100, 2):
             raise sounddevice.PortAudioError("Error opening InputStream: Invalid sample rate")
@@ -150,9 +141,6 @@ def test_a_microphone_has_its_own_rate_and_channels_where_it_insists(sounddevice
     with open_microphone() as microphone:
         assert microphone.samplerate == 44_100
     assert sounddevice.opened == [(44_100, 2, "float32"), "started", "closed"]
-
-
-def test_a_microphone_that_is_pulled_out_is_told_and_closed(sounddevice):
     with (
         pytest.raises(UsageError, match=r"the microphone stopped \(unplugged\): check it"),
         open_microphone(),

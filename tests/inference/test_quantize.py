@@ -8,12 +8,8 @@ from onnx import numpy_helper
 
 from kws.inference.export import export_onnx
 from kws.inference.onnx_tools import open_session
-from kws.inference.quantize import (
-    export_quantized,
-    multiply_adds,
-    with_short_names,
-    with_small_recurrent_weights,
-)
+from kws.inference.quantize import before_norms, export_quantized, multiply_adds
+from kws.inference.small_graph import recurrent_weights, with_short_names, with_small_weights
 
 pytestmark = pytest.mark.no_shapes
 
@@ -41,19 +37,34 @@ def test_multiply_adds_are_those_of_the_formula(untrained):
 
 
 def test_recurrent_weights_are_stored_in_8_bits():
-    weight = torch.randn(2, 21, 5, generator=torch.Generator().manual_seed(0)).numpy()
-    hidden = np.ones((2, 21, 7), np.float32)
-    node = onnx.helper.make_node("GRU", ["x", "w", "r"], ["y"], hidden_size=7)
-    stored = [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(hidden, "r")]
-    graph = onnx.helper.make_graph([node], "g", [], [], stored)
-    small = with_small_recurrent_weights(onnx.helper.make_model(graph).SerializeToString())
+    weight = torch.randn(2, 210, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    hidden = np.ones((2, 210, 70), np.float32)
+    nodes = [
+        onnx.helper.make_node("GRU", ["x", "w", "r"], ["y"], hidden_size=70),
+        onnx.helper.make_node("MatMul", ["y", "other"], ["z"]),
+    ]
+    stored = [numpy_helper.from_array(part, name) for name, part in (("w", weight), ("r", hidden))]
+    graph = onnx.helper.make_graph(nodes, "g", [], [], stored)
+    model = onnx.helper.make_model(graph).SerializeToString()
+    small = with_small_weights(model, recurrent_weights(model).__contains__)
     tensors = {
         t.name: numpy_helper.to_array(t) for t in onnx.load_from_string(small).graph.initializer
     }
     assert "w" not in tensors
-    rows = tensors["w/int8"].astype(np.float32) * tensors["w/scale"][:, None]
+    assert tensors["w/stored"].dtype == np.int8
+    rows = tensors["w/stored"].astype(np.float32) * tensors["w/factor"]
     # half a step of 1/127 of the largest of a row
-    assert np.abs(rows.reshape(weight.shape) - weight).max() <= np.abs(weight).max() / 254 + 1e-6
+    largest = np.abs(weight).max(2, keepdims=True)
+    assert (np.abs(rows - weight) <= largest / 254 + 1e-6).all()
+
+
+def test_convolutions_that_a_normalization_follows_stay_in_float():
+    node = onnx.helper.make_node
+    nodes = [node("Conv", ["x", "w"], ["a"], "split"), node("Reshape", ["a", "s"], ["b"])]
+    nodes += [node("BatchNormalization", ["b", *"gbmv"], ["c"]), node("Relu", ["c"], ["d"])]
+    nodes += [node("Conv", ["d", "w"], ["e"], "folded"), node("Relu", ["e"], ["y"])]
+    graph = onnx.helper.make_graph(nodes, "g", [], [])
+    assert before_norms(onnx.helper.make_model(graph).SerializeToString()) == ["split"]
 
 
 def test_short_names_make_the_file_smaller_and_change_no_logit(untrained, tmp_path):

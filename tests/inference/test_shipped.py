@@ -5,12 +5,14 @@ import json
 import re
 import shutil
 
+import pytest
 import torch
 
 import kws
 from kws.cli import run
 from kws.data.listing import LIST_FILES
 from kws.data.speech_commands import load_speech_commands
+from kws.inference.onnx_stream import SHIPPED_ONNX
 from kws.metrics import Proportion
 from kws.models.counts import count_parameters
 from kws.training.checkpoint import SHIPPED, read_checkpoint
@@ -35,7 +37,11 @@ def test_words_are_labeled_without_a_run(tiny_corpus, tmp_path, monkeypatch, cap
     clip = sorted((tiny_corpus / "yes").iterdir())[0]
     assert run(["predict", str(clip), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed["model"] == str(WEIGHTS)
+    assert printed["model"] == str(SHIPPED_ONNX)
+    assert run(["predict", str(clip), "--json", "--model", str(WEIGHTS), "--top", "12"]) == 0
+    by_torch = json.loads(capsys.readouterr().out)["predictions"][0]["scores"]
+    found = printed["predictions"][0]["scores"]
+    assert found == pytest.approx({label: by_torch[label] for label in found}, abs=1e-4)
     assert sum(printed["predictions"][0]["scores"].values()) <= 1
     assert run(["listen", str(clip)]) == 0
     (tmp_path / "keywords").mkdir()

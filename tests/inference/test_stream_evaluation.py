@@ -29,30 +29,18 @@ def test_an_event_counts_from_the_start_of_the_word_to_the_tolerance_after_its_e
     assert (missed, alarms) == (([], []) if found else ([spoken(5.0)], [event(time)]))
 
 
-def test_the_tolerance_can_be_changed():
+def test_each_event_is_for_the_earliest_word_that_waits_once_within_the_tolerance():
+    assert match([event(6.6), event(6.7)], [spoken(5.0), spoken(6.0)]) == ([], [])
+    assert match([event(5.5, "nein")], [spoken(5.0)]) == ([spoken(5.0)], [event(5.5, "nein")])
+    assert match([event(5.5), event(6.5)], [spoken(5.0)]) == ([], [event(6.5)])
     assert match([event(6.5)], [spoken(5.0)], tolerance_ms=400)[0]
 
 
-def test_another_word_is_a_miss_and_a_false_alarm():
-    assert match([event(5.5, "nein")], [spoken(5.0)]) == ([spoken(5.0)], [event(5.5, "nein")])
-
-
-def test_a_word_that_is_heard_twice_is_a_false_alarm():
-    assert match([event(5.5), event(6.5)], [spoken(5.0)]) == ([], [event(6.5)])
-
-
-def test_each_event_is_for_the_earliest_word_that_waits():
-    assert match([event(6.6), event(6.7)], [spoken(5.0), spoken(6.0)]) == ([], [])
-
-
-def test_the_rate_has_the_exact_poisson_interval():
+def test_the_rate_has_the_exact_poisson_interval_even_of_none():
     # Garwood's interval of a count of 4, from tables of the chi-squared distribution
     rate = AlarmRate(count=4, hours=1.0)
     assert rate.low == pytest.approx(1.0899, abs=1e-4)
     assert rate.high == pytest.approx(10.2416, abs=1e-4)
-
-
-def test_none_seen_bounds_the_rate():
     assert AlarmRate(count=0, hours=3.0).high == pytest.approx(math.log(20) / 3)
     assert AlarmRate(count=0, hours=3.0).low == 0
 
@@ -77,14 +65,11 @@ def test_scores_are_counted_by_word():
     assert point.total.alarms.hours == 1.0
 
 
-def test_the_curve_trades_misses_for_false_alarms():
+def test_the_curve_trades_misses_for_false_alarms_and_its_table_has_intervals():
     points = det_curve([recording()], LABELS, TRIGGER, thresholds=(0.5, 0.85, 0.95))
     assert [point.threshold for point in points] == [0.5, 0.7, 0.85, 0.95]
     assert [point.total.missed.correct for point in points] == [0, 1, 1, 2]
     assert [point.total.alarms.count for point in points] == [1, 1, 0, 0]
-
-
-def test_the_table_has_n_and_intervals():
     points = det_curve([recording()], LABELS, TRIGGER, thresholds=())
     table = "\n".join(as_table(points, points[0]))
     for text in ("95 % interval", "nein", "100.0", "2.00", "0.7"):

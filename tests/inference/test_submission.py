@@ -11,32 +11,21 @@ from kws.inference.submission import (
     write_csv,
 )
 from kws.inference.thresholds import kaggle_label
+from tests.conftest import data_beside
 
 SPEAKERS = ("id00464", "id03074")
 UTTERANCE = "uttr-0123456789abcdef0123456789abcdef.pt"
 
 
-def test_kaggle_bytes(tmp_path):
-    out = tmp_path / "kaggle.csv"
-    write_csv(out, KAGGLE, {"clip_2.wav": "unknown", "clip_1.wav": "yes"}, KAGGLE_LABELS)
-    assert out.read_bytes() == b"fname,label\nclip_1.wav,yes\nclip_2.wav,unknown\n"
-
-
-def test_homework_bytes(tmp_path):
-    out = tmp_path / "speakers.csv"
-    write_csv(out, HOMEWORK, {UTTERANCE: "id03074"}, SPEAKERS)
-    assert out.read_bytes() == f"Id,Category\n{UTTERANCE},id03074\n".encode()
-
-
-def test_round_trip_quotes_odd_names(tmp_path):
+def test_a_file_from_a_spreadsheet_or_with_odd_names_is_read(tmp_path):
     predictions = {'a,"b".wav': "go", "ü.wav": "up"}
     write_csv(tmp_path / "x.csv", KAGGLE, predictions, KAGGLE_LABELS)
     assert check_csv(tmp_path / "x.csv", KAGGLE, KAGGLE_LABELS, predictions) == predictions
-
-
-def test_a_file_from_a_spreadsheet_is_read(tmp_path):
     (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbffname,label\r\na.wav,yes\r\n")
     assert check_csv(tmp_path / "x.csv", KAGGLE, KAGGLE_LABELS) == {"a.wav": "yes"}
+    (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="not a CSV text file"):
+        check_csv(tmp_path / "x.csv", KAGGLE, KAGGLE_LABELS)
 
 
 def test_kaggle_labels_are_the_twelve():
@@ -45,34 +34,12 @@ def test_kaggle_labels_are_the_twelve():
     assert [kaggle_label(label) for label in KAGGLE_LABELS] == list(KAGGLE_LABELS)
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("", r"first line of a Kaggle keyword CSV is 'fname,label', not 'nothing'"),
-        ("Id,Category\na.wav,yes\n", r"is 'fname,label', not 'Id,Category'"),
-        ("fname,label\n", r"at least one row"),
-        ("fname,label\na.wav,yes,1\n", r"line 2: 3 columns"),
-        ("fname,label\na.wav,yes\n\nb.wav,no\n", r"line 3: 0 columns"),
-        ("fname,label\na.wav,yes\nb.wav,rigth\n", r"line 3: unknown label 'rigth'.*'right'"),
-        ("fname,label\na.wav,yes\na.wav,yes\n", r"line 3: 'a.wav' is there twice"),
-        ("fname,label\nyes/a.wav,yes\n", r"line 2: 'yes/a.wav' cannot be an fname"),
-        ("fname,label\na.pt,yes\n", r"line 2: 'a.pt' cannot be an fname"),
-        ("fname,label\na.wav,yes\nz.wav,no\n", r"'z.wav' is not one of the 3 test files"),
-        ("fname,label\na.wav,yes\n", r"2 of 3 test files have no row, the first is 'b.wav'"),
-        ('fname,label\n"a.wav,yes\n', r"not a CSV text file"),
-    ],
-)
+@pytest.mark.parametrize(("text", "sentence"), data_beside(__file__)["wrong"])
 def test_what_is_wrong_is_said(tmp_path, text, sentence):
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(UsageError, match=sentence) as caught:
         check_csv(tmp_path / "x.csv", KAGGLE, KAGGLE_LABELS, ["a.wav", "b.wav", "c.wav"])
     assert str(caught.value).startswith(str(tmp_path / "x.csv"))
-
-
-def test_binary_is_refused(tmp_path):
-    (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="not a CSV text file"):
-        check_csv(tmp_path / "x.csv", KAGGLE, KAGGLE_LABELS)
 
 
 def test_a_bad_prediction_leaves_the_old_file(tmp_path):

@@ -1,7 +1,5 @@
 """A text becomes a waveform; the model is trained once."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -11,49 +9,34 @@ from kws.errors import UsageError
 from kws.inference import synthesizer as module
 from kws.inference.listener import listener, recognize
 from kws.inference.synthesizer import Synthesizer, synthesizer
-from kws.training.synthesis import VoiceSettings, spoken_texts, train_fastspeech
+from kws.training import voice_run
 
-QUICK = VoiceSettings(phrases=4, steps=2, batch_size=2, warmup_steps=1)
+QUICK = ("data.spoken=4", "train.total_steps=2", "train.batch_size=2", "train.warmup_steps=1")
 
 
 @pytest.fixture(scope="module")
 def quick() -> Synthesizer:
     """It has learned nothing, but for the durations: some."""
-    return synthesizer(QUICK, progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(voice_run, "HELD_OUT", 2)
+        return synthesizer(QUICK, progress=False)
 
 
 def test_it_is_trained_once(quick, monkeypatch):
-    monkeypatch.setattr(module, "_train", None)
+    monkeypatch.setattr(module, "begin", None)
     module.synthesizer.cache_clear()
     again = synthesizer(QUICK, progress=False)
     assert again is not quick
     torch.testing.assert_close(again.say("up"), quick.say("up"), rtol=0, atol=0)
 
 
-def test_a_seed_fixes_the_weights():
-    data = spoken_texts(["happy garden", "yellow"])
-    one, same, other = (
-        train_fastspeech(data, replace(QUICK, seed=seed), progress=False).state_dict()
-        for seed in (1, 1, 2)
-    )
-    assert all(torch.equal(one[name], same[name]) for name in one)
-    assert not all(torch.equal(one[name], other[name]) for name in one)
-    with pytest.raises(UsageError, match="fewer than a batch"):
-        train_fastspeech(data, progress=False)
-
-
 def test_a_slower_pace_is_longer_and_the_level_is_known(quick):
     usual, slower = quick.say("seven three"), quick.say("seven three", pace=2.0)
     assert len(slower) > 1.5 * len(usual)
     assert usual.abs().max() == pytest.approx(0.9)
-
-
-@pytest.mark.parametrize(
-    ("text", "pace", "why"), [("up", 0.0, "pace"), ("up", 9.0, "pace"), ("a " * 700, 1.0, "long")]
-)
-def test_what_is_out_of_range_is_refused(quick, text, pace, why):
-    with pytest.raises(UsageError, match=why):
-        quick.say(text, pace)
+    for text, pace, why in (("up", 0.0, "pace"), ("up", 9.0, "pace"), ("a " * 700, 1.0, "long")):
+        with pytest.raises(UsageError, match=why):
+            quick.say(text, pace)
 
 
 def test_say_writes_a_recording(quick, tmp_path, capsys, monkeypatch):

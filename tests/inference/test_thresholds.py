@@ -54,41 +54,31 @@ def test_confidence_decides(labels, label, confidence, answer):
     assert decide(sure(labels, label, confidence), labels) == [answer]
 
 
-def test_a_model_that_knows_silence_may_say_so():
-    labels = KINDS["v1-31"]
-    assert decide(sure(labels, "_silence_", 0.9), labels) == ["_silence_"]
-    assert decide(sure(labels, "_silence_", 0.4), labels) == ["_unknown_"]
-
-
 def test_a_confidence_that_equals_a_threshold_is_not_below_it():
     labels = (*TWELVE.words, "bed", "cat")
     logits = torch.full((1, 12), -torch.inf)
     logits[0, :2] = 0.0  # a half each, exactly
     assert decide(logits, labels, unknown=0.5, silence=0.5) == ["yes"]
+    labels = KINDS["v1-31"]  # a model that knows silence may say so
+    assert decide(sure(labels, "_silence_", 0.9), labels) == ["_silence_"]
+    assert decide(sure(labels, "_silence_", 0.4), labels) == ["_unknown_"]
 
 
-def test_without_thresholds_only_the_names_change(labels, many):
-    answers = decide(many, labels, unknown=0.0, silence=0.0)
-    best = [labels[index] for index in many.argmax(1).tolist()]
-    assert answers == [label if label in TWELVE.labels else "_unknown_" for label in best]
-
-
-def test_a_wanted_word_is_only_ever_the_most_likely_one(labels, many):
+def test_words_are_the_most_likely_ones_whatever_their_order_and_higher_thresholds_take_some_away(
+    labels, many
+):
     answers, best = decide(many, labels), many.argmax(1).tolist()
     words = [(a, labels[b]) for a, b in zip(answers, best, strict=True) if a in TWELVE.words]
     assert words
     assert all(answer == label for answer, label in words)
-
-
-def test_higher_thresholds_only_take_words_away(labels, many):
+    answers = decide(many, labels, unknown=0.0, silence=0.0)
+    best = [labels[index] for index in many.argmax(1).tolist()]
+    assert answers == [label if label in TWELVE.labels else "_unknown_" for label in best]
     low = decide(many, labels, unknown=0.3, silence=0.2)
     high = decide(many, labels, unknown=0.6, silence=0.4)
     assert low != high
     for before, after in zip(low, high, strict=True):
         assert after in (before, "_unknown_", "_silence_")
-
-
-def test_the_order_of_the_models_labels_does_not_matter(labels, many):
     order = torch.randperm(len(labels))
     again = tuple(labels[index] for index in order.tolist())
     assert decide(many[:, order], again) == decide(many, labels)
@@ -113,16 +103,6 @@ def test_numbers_that_do_not_fit_are_refused(numbers):
 def test_a_mistyped_threshold_is_told(text, sentence):
     with pytest.raises(UsageError, match=sentence):
         parse_thresholds(text)
-
-
-def test_a_protocol_without_the_two_classes_is_refused():
-    with pytest.raises(UsageError, match="protocol v2-35 has no classes for unknown and silence"):
-        check_labels(V2_WORDS, PROTOCOLS["v2-35"])
-
-
-def test_a_model_that_lacks_a_wanted_word_is_refused():
-    with pytest.raises(UsageError, match="run: has no class for go, as protocol v2-12 asks"):
-        check_labels([word for word in V1_WORDS if word != "go"], TWELVE, "run")
 
 
 class Sure(nn.Module):
@@ -165,13 +145,13 @@ def test_a_recipe_may_ask_for_it(tiny_corpus, untrained):
     assert "thresholds" not in found.conditions
 
 
-def test_thresholds_for_the_models_own_labels_are_refused(tiny_corpus, untrained):
-    trained = untrained(labels=TWELVE.labels)
+def test_thresholds_on_what_has_none_are_refused(tiny_corpus, tiny_speakers, untrained):
+    with pytest.raises(UsageError, match="protocol v2-35 has no classes for unknown and silence"):
+        check_labels(V2_WORDS, PROTOCOLS["v2-35"])
+    with pytest.raises(UsageError, match="run: has no class for go, as protocol v2-12 asks"):
+        check_labels([word for word in V1_WORDS if word != "go"], TWELVE, "run")
     with pytest.raises(UsageError, match="protocol embedded-12 has the labels of"):
-        load_split(trained, tiny_corpus, thresholds=Thresholds())
-
-
-def test_speakers_have_no_thresholds(tiny_speakers, untrained):
-    trained = untrained("data.task=speakers", labels=("anna",))
+        load_split(untrained(labels=TWELVE.labels), tiny_corpus, thresholds=Thresholds())
+    speakers = untrained("data.task=speakers", labels=("anna",))
     with pytest.raises(UsageError, match="--thresholds does not apply to a speaker model"):
-        load_split(trained, tiny_speakers, thresholds=Thresholds())
+        load_split(speakers, tiny_speakers, thresholds=Thresholds())

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from kws.audio.features import log_mel, mfcc
-from kws.cli import run as run_command
 from kws.errors import UsageError
 from kws.inference.detector import Trigger
 from kws.inference.onnx_tools import open_session
@@ -64,7 +63,7 @@ def model():
 @pytest.fixture(scope="module")
 def page(runtime, model, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("page") / "page"
-    return write_page(out, model, LABELS, features, title="Ampel", runtime=runtime)
+    return write_page(out, model, LABELS, features, title="Ampel", examples={}, runtime=runtime)
 
 
 def settings_of(page: Path) -> dict:
@@ -85,10 +84,7 @@ def test_waveform_in_logits_out_equals_torch(page, model):
     torch.testing.assert_close(embedding, expected[2], atol=1e-3, rtol=0)
     whole = FromWaveform(model, features)(waveform, torch.ones(1, 101, 23))[0]
     assert (whole - expected[0]).abs().max() > 0.01, "what was hidden mattered"
-
-
-def test_the_model_stays_as_it_is(page, model):
-    assert model.training
+    assert model.training, "it stays as it is"
 
 
 def test_the_graph_has_no_operator_that_is_slow_in_a_browser(page):
@@ -108,14 +104,11 @@ def test_page_json_says_what_the_page_needs(page):
     assert settings["model"]["bytes"] == (page / "model.onnx").stat().st_size
 
 
-def test_the_service_worker_keeps_every_file_but_itself(page):
+def test_the_service_worker_keeps_every_file_but_itself_in_a_version_of_its_own(page):
     text = (page / "sw.js").read_text()
     kept = json.loads(text.partition("FILES = ")[2].partition(";")[0])
     there = {path.relative_to(page).as_posix() for path in page.rglob("*") if path.is_file()}
     assert set(kept) == (there - {"sw.js"}) | {"./"}
-
-
-def test_another_file_is_another_version(page):
     files = {"sw.js": (FILES / "sw.js").read_bytes(), "model.onnx": b"1"}
     assert service_worker(files) == service_worker(dict(files))
     assert service_worker(files) != service_worker({**files, "model.onnx": b"2"})
@@ -132,19 +125,21 @@ def test_no_file_of_ours_asks_another_host():
 def test_a_page_is_replaced_and_anything_else_is_kept(page, model, runtime, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match=r"holds something other .* choose another folder"):
-        write_page(tmp_path, model, LABELS, features, runtime=runtime)
+        write_page(tmp_path, model, LABELS, features, examples={}, runtime=runtime)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     before = (page / "model.onnx").read_bytes()
-    assert write_page(page, model, LABELS, features, title="Neu", runtime=runtime) == page
+    assert (
+        write_page(page, model, LABELS, features, title="Neu", examples={}, runtime=runtime) == page
+    )
     assert settings_of(page)["title"] == "Neu"
     assert (page / "model.onnx").read_bytes() == before, "the same model, the same graph"
 
 
 def test_labels_that_do_not_fit(model, runtime, tmp_path):
     with pytest.raises(UsageError, match="gives 4 numbers for a clip, and there are 3 labels"):
-        write_page(tmp_path / "page", model, LABELS[1:], features, runtime=runtime)
+        write_page(tmp_path / "page", model, LABELS[1:], features, examples={}, runtime=runtime)
     with pytest.raises(UsageError, match="none of the labels is a word"):
-        write_page(tmp_path / "page", model, LABELS[:2], features, runtime=runtime)
+        write_page(tmp_path / "page", model, LABELS[:2], features, examples={}, runtime=runtime)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -182,15 +177,3 @@ def test_served_on_localhost_with_the_types_that_browsers_insist_on(page):
         with pytest.raises(UsageError, match=rf"--port {server.server_port}: .* another port"):
             server_of(page, server.server_port)
         server.shutdown()
-
-
-def test_a_run_of_speakers_is_refused_in_one_sentence(untrained, tmp_path, capsys):
-    from tests.conftest import state_of
-
-    trained = untrained("data.task=speakers", labels=("anna", "ben"))
-    torch.save(state_of(trained), tmp_path / "best.pt")
-    assert run_command(["web", str(tmp_path), str(tmp_path / "page")]) == 2
-    message = capsys.readouterr().err
-    assert "this is a speaker model, not a keyword model" in message
-    assert message.count("\n") == 1
-    assert not (tmp_path / "page").exists()

@@ -52,22 +52,14 @@ def known(monkeypatch):
 
 
 @pytest.mark.parametrize("below", [".", "dist", f"node_modules/{PACKAGE}/dist"])
-def test_from_a_folder(below, tmp_path):
-    (tmp_path / below).mkdir(parents=True, exist_ok=True)
-    for name, data in CONTENT.items():
-        (tmp_path / below / name).write_bytes(data)
-    assert runtime_files(tmp_path) == WANTED
-
-
-def test_from_a_page(tmp_path):
-    for name, data in WANTED.items():
-        (tmp_path / name).write_bytes(data)
-    assert runtime_files(tmp_path) == WANTED
-
-
-def test_a_folder_without_it(tmp_path):
+def test_from_a_folder_or_a_page(below, tmp_path):
     with pytest.raises(UsageError, match=r"holds no ONNX Runtime Web, ort\.wasm\.min\.mjs"):
         runtime_files(tmp_path)
+    for folder, files in ((tmp_path / "a" / below, CONTENT), (tmp_path / "page", WANTED)):
+        folder.mkdir(parents=True)
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+    assert runtime_files(tmp_path / "a") == runtime_files(tmp_path / "page") == WANTED
 
 
 def test_fetched_once_and_kept(npm, known, tmp_path):
@@ -90,12 +82,9 @@ def test_another_package_is_refused(npm, known, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-def test_no_npm(npm):
+def test_no_npm_or_no_network(npm):
     with pytest.raises(UsageError, match=r"npm is not installed.*: install it, or run `npm pack"):
         runtime_files()
-
-
-def test_npm_without_a_network(npm):
     npm("echo npm error network ENOTFOUND >&2; echo more >&2; exit 1")
     with pytest.raises(UsageError, match=r"could not fetch .*\(npm error network ENOTFOUND\): run"):
         runtime_files()

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from kws.audio.recordings import read_audio, resample, to_float, to_int16
+from kws.audio.features import mel_filterbank
+from kws.audio.recordings import read_audio, to_float, to_int16
+from kws.audio.resampling import resample
 from kws.data.listing import read_listing
 from kws.inference.detector import Detector, Trigger
+from kws.inference.waveform_graph import SPECTROGRAM_MELS
 from kws.inference.web_page import FILES
 from kws.training.new_head import fit_softmax
 from tests.tolerances import ROUNDING, SAME_SUMS
@@ -21,73 +24,14 @@ RATES = (44_100, 48_000, 22_050, 8_000, 16_000)
 BLOCK = 2048  # samples that the microphone gives at a time
 HOPS, LABELS = 400, ("_silence_", "one", "_unknown_", "two", "three")
 
-SCRIPT = """
-import { readFileSync, writeFileSync } from "node:fs";
-import { Cutter } from "./cut.js";
-import { Detector, softmax } from "./detector.js";
-import { fitSoftmax, headFrom, heldOut, linkOf, logitsOf, textFrom, textOf } from "./train.js";
-import { Resampler, readWav, resample } from "./sound.js";
-import { Lost, Windows } from "./windows.js";
-import { complaintAbout, zipOfClips } from "./words.js";
-
-const asked = JSON.parse(readFileSync("asked.json"));
-const given = {};
-
-given.events = asked.triggers.map((trigger) => {
-  const detector = new Detector(asked.labels, asked.words, trigger);
-  return asked.posteriors.map((row, hop) => detector.push((10 + hop) / 10, row)).filter(Boolean);
-});
-given.shares = softmax(asked.logits);
-const sound = Float32Array.from(asked.sound);
-given.resampled = asked.rates.map((rate) => [...resample(sound, rate, 16000)]);
-given.inBlocks = asked.rates.map((rate) => {
-  const resampler = new Resampler(rate, 16000), blocks = [];
-  for (let at = 0; at < sound.length; at += asked.block) {
-    blocks.push(...resampler.push(sound.subarray(at, at + asked.block)));
-  }
-  return [...blocks, ...resampler.finish()];
-});
-const windows = new Windows(16, 5, 10), counted = Float32Array.from({ length: 41 }, (_, i) => i);
-given.windows = [0, 3, 15, 30]
-  .flatMap((at, i, all) => [...windows.push(counted.subarray(at, all[i + 1]))])
-  .map(([time, samples]) => [time, samples[0], samples[15]]);
-given.lost = asked.arrivals.map((times) => {
-  const lost = new Lost(16000);
-  return times.map((now) => lost.push(1600, now)).at(-1);
-});
-given.complaints = asked.names.map(complaintAbout);
-given.wav = readWav(new Uint8Array(readFileSync("stereo.wav")).buffer);
-given.wav.samples = [...given.wav.samples];
-const clips = asked.clips.map(([word, speaker, samples]) =>
-  ({ word, speaker, samples: Int16Array.from(samples) }));
-const zip = await zipOfClips(clips, 16000).arrayBuffer();
-writeFileSync("own-words.zip", new Uint8Array(zip));
-given.numbers = [...fitSoftmax(asked.rows, asked.targets, 3)];
-given.logits = asked.rows.map((row) => logitsOf(given.numbers, 3, row));
-given.heldOut = heldOut(asked.rows, asked.targets, 3);
-const head = { labels: ["_silence_", "licht an", "ß"], numbers: given.numbers };
-const text = textOf(head, "body"), width = asked.rows[0].length;
-const reason = (work) => { try { return work() && ""; } catch (error) { return error.message; } };
-given.opened = headFrom(textFrom(linkOf(text)), "body", width);
-given.opened.numbers = [...given.opened.numbers];
-given.refused = [
-  reason(() => headFrom(text, "another body", width)),
-  reason(() => headFrom(text, "body", width + 1)),
-  reason(() => headFrom("{}", "body", width)), reason(() => headFrom("no JSON", "body", width)),
-  reason(() => readWav(new Uint8Array(readFileSync("stereo.wav").subarray(0, -4)).buffer)),
-];
-given.noLink = [textFrom(""), textFrom("#listen")];
-const cutter = new Cutter(16000, 16000);
-given.cut = [];
-for (let at = 0; at < asked.speech.length; at += asked.block) {
-  const found = cutter.push(Float32Array.from(asked.speech.slice(at, at + asked.block)));
-  given.cut.push(...found.map((clip) => [...clip]));
-}
-writeFileSync("given.json", JSON.stringify(given));
-"""
-
 SPOKEN_AT, WORD = (3, 5, 8), 6_000  # seconds; samples of each word
 CLIPS = [("ja", "0a1b2c3d"), ("licht an", "0a1b2c3d"), ("ja", "ffffffff"), ("ja", "0a1b2c3d")]
+
+
+def centers_of_bands() -> list[float]:
+    """Hz at which the filters of the spectrogram that is drawn are highest."""
+    fine = mel_filterbank(80_001, SPECTROGRAM_MELS, 20.0, 8_000.0)
+    return (fine.argmax(0) / 10).tolist()
 
 
 def node() -> str:
@@ -143,6 +87,7 @@ def asked() -> dict:
         "rows": rows.tolist(),
         "targets": targets.tolist(),
         "speech": speech.tolist(),
+        "centers": centers_of_bands(),
     }
 
 
@@ -155,7 +100,7 @@ def folder(asked, tmp_path_factory) -> Path:
         shutil.copy(path, folder)
     (folder / "package.json").write_text('{"type": "module"}')
     (folder / "asked.json").write_text(json.dumps(asked))
-    (folder / "main.js").write_text(SCRIPT)
+    shutil.copy(Path(__file__).with_name("web_scripts.js"), folder / "main.js")
     left_and_right = torch.tensor([[0.5, -0.25], [0.25, 0.75], [1.0, -1.0]])
     soundfile.write(folder / "stereo.wav", left_and_right.numpy(), 44_100, subtype="PCM_16")
     done = subprocess.run([node(), "main.js"], cwd=folder, capture_output=True, text=True)
@@ -168,11 +113,15 @@ def given(folder) -> dict:
     return json.loads((folder / "given.json").read_text())
 
 
-def test_the_same_scores_make_the_same_events(asked, given):
-    for fields, found in zip(asked["triggers"], given["events"], strict=True):
+@pytest.mark.parametrize(("name", "every"), [("events", 1), ("late", 3)])
+def test_the_same_scores_make_the_same_events(name, every, asked, given):
+    """A slow device scores every third window; smoothing and counting are in milliseconds."""
+    for fields, found in zip(asked["triggers"], given[name], strict=True):
         detector = Detector(LABELS, Trigger(**fields))
         pushed = [
-            detector.push((10 + hop) / 10, row) for hop, row in enumerate(asked["posteriors"])
+            detector.push((10 + hop) / 10, row)
+            for hop, row in enumerate(asked["posteriors"])
+            if hop % every == 0
         ]
         events = [event for event in pushed if event is not None]
         assert len(events) > 5, "too few to compare"
@@ -180,6 +129,14 @@ def test_the_same_scores_make_the_same_events(asked, given):
         assert [e["score"] for e in found] == pytest.approx(
             [e.score for e in events], abs=SAME_SUMS
         )
+
+
+def test_frequencies_and_seconds_are_written_where_they_are(given):
+    # each band is drawn as high as the others; centers are known to a tenth of a hertz
+    expected = (torch.arange(SPECTROGRAM_MELS) + 0.5) / SPECTROGRAM_MELS
+    assert given["heights"] == pytest.approx(expected.tolist(), abs=1e-4)
+    assert [ticks[1] for ticks in given["ticks"]] == [0.2, 0.5, 5, 600]
+    assert [len(ticks) for ticks in given["ticks"]] == [6, 7, 4, 7]
 
 
 def test_a_new_last_layer_is_the_one_that_python_trains(asked, given):
@@ -197,6 +154,7 @@ def test_a_new_last_layer_is_the_one_that_python_trains(asked, given):
     held_out = torch.tensor(given["heldOut"])
     assert held_out[0] == 0, "the one that has another's label"
     assert (held_out == targets)[1:].double().mean() > 0.9
+    assert given["alone"] == -1, "the only one of its class is never left out"
 
 
 def test_sound_that_is_lost_is_noticed_and_late_sound_is_not(given):

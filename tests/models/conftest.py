@@ -17,6 +17,7 @@ TINY: dict[str, dict] = {
     "crnn-attention": {"channels": (4, 6, 7), "hidden_size": 5, "d_hidden": 6},
     "crnn-small": {"channels": (4, 6, 7), "hidden_size": 5},
     "crnn-gated": {"channels": (4, 6, 7), "hidden_size": 5},
+    "crnn-causal": {"channels": (4, 6, 7), "hidden_size": 5, "carry": 0.0},
     "gru": {"channels": 6, "hidden_size": 5},
     "lstm": {"hidden_size": 5},
     "convs2s": {"d_model": 12, "num_layers": 2},
@@ -31,6 +32,10 @@ TINY: dict[str, dict] = {
     name: {**TINY_TRANSFORMER, "channels": (4, 6)}
     for name in ("strided-transformer", "unstrided-transformer", "maxpool-transformer")
 }
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def awaken(model: nn.Module, features: torch.Tensor) -> nn.Module:

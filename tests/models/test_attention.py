@@ -93,18 +93,19 @@ def test_module_starts_like_pytorch():
     assert theirs.out_proj.weight.abs().max() <= bounds["out"]
 
 
-def test_frames_have_no_order():
-    attention, x, shuffle = MultiHeadSelfAttention(D, H), torch.randn(B, T, D), torch.randperm(T)
-    torch.testing.assert_close(attention(x)[:, shuffle], attention(x[:, shuffle]))
-
-
-def test_weights_are_convex_over_valid_keys():
+def test_weights_are_convex_over_valid_keys_and_dropped_only_while_training():
     q, k, _ = qkv()
     valid = mask(11, 4, frames=S)
     weights = attention_weights(q, k, valid)
     assert (weights >= 0).all()
     assert not weights.masked_select(~valid[:, None, None, :]).any()
     torch.testing.assert_close(weights.sum(-1), torch.ones(B, H, T))
+    layer, x = MultiHeadSelfAttention(D, H, dropout=0.5), torch.randn(B, T, D)
+    assert not torch.equal(layer(x), layer(x))
+    layer.eval()
+    assert torch.equal(layer(x), layer(x))
+    without = MultiHeadSelfAttention(D, H)
+    assert torch.equal(without(x), without(x))
 
 
 @BOTH
@@ -148,23 +149,11 @@ def test_dropout_keeps_the_mean(function):
     assert y.std().item() == pytest.approx(math.sqrt(0.3 / 0.7 / 50), rel=0.1)
 
 
-def test_module_drops_weights_only_while_training():
-    layer, x = MultiHeadSelfAttention(D, H, dropout=0.5), torch.randn(B, T, D)
-    assert not torch.equal(layer(x), layer(x))
-    layer.eval()
-    assert torch.equal(layer(x), layer(x))
-    without = MultiHeadSelfAttention(D, H)
-    assert torch.equal(without(x), without(x))
-
-
-def test_the_number_of_heads_changes_the_result():
+def test_the_number_of_heads_changes_the_result_and_divides_the_width():
     one, three = MultiHeadSelfAttention(D, 1), MultiHeadSelfAttention(D, H)
     three.load_state_dict(one.state_dict())
     x = torch.randn(B, T, D)
     assert not torch.allclose(one(x), three(x))
-
-
-def test_heads_must_divide_width():
     with pytest.raises(ValueError, match="d_model=15 is not divisible by num_heads=4"):
         MultiHeadSelfAttention(15, 4)
 

@@ -20,7 +20,7 @@ def layer(float64):
     return layer
 
 
-def test_the_gated_branch_is_its_formula(float64):
+def test_the_gated_branch_is_its_formula_and_lets_all_pass_at_the_start(float64):
     branch = ConvolutionalGating(D, E, K)
     nn.init.normal_(branch.depthwise.weight)
     x = torch.randn(2, 9, D)
@@ -30,9 +30,6 @@ def test_the_gated_branch_is_its_formula(float64):
     kernel, bias = branch.depthwise.weight[:, 0], branch.depthwise.bias  # (E/2, K)
     mixed = sum(padded[:, i : i + 9] * kernel[:, i] for i in range(K)) + bias
     torch.testing.assert_close(branch(x), branch.contract(signal * mixed), rtol=0, atol=SAME_SUMS)
-
-
-def test_at_the_start_the_gate_lets_all_pass(float64):
     branch = ConvolutionalGating(D, E, K)
     x = torch.randn(2, 9, D)
     signal = F.gelu(branch.expand(x))[..., : E // 2]

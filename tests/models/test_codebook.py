@@ -13,10 +13,7 @@ from kws.models.codebook import (
     restart,
     straight_through,
 )
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.models.conftest import seeded
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -30,7 +27,7 @@ def test_the_nearest_is_that_of_brute_force():
     assert torch.equal(nearest(vectors, vectors), torch.arange(11))
 
 
-def test_the_gradient_goes_straight_through():
+def test_the_gradient_goes_straight_through_and_commitment_moves_the_vectors():
     z, q = normal(4, 3).requires_grad_(), normal(4, 3, seed=1).requires_grad_()
     y, weights = straight_through(z, q), normal(4, 3, seed=2)
     # z + (q - z) is rounded twice, by 1e-16 of values near 1
@@ -38,9 +35,6 @@ def test_the_gradient_goes_straight_through():
     (y * weights).sum().backward()
     torch.testing.assert_close(z.grad, weights, rtol=0, atol=0)
     assert q.grad is None
-
-
-def test_commitment_moves_the_vectors_and_not_the_codes():
     z, q = normal(4, 3).requires_grad_(), normal(4, 3, seed=1).requires_grad_()
     loss = commitment_loss(z, q)
     assert loss.item() == pytest.approx((z - q).square().mean().item())
@@ -77,7 +71,7 @@ def test_on_the_same_batch_again_and_again_it_comes_to_rest_where_k_means_does()
     torch.testing.assert_close(counts, codes.bincount(minlength=4).double())
 
 
-def test_only_dead_codes_begin_again_with_the_count_of_the_floor():
+def test_only_dead_codes_begin_again_which_brings_them_to_life():
     counts, sums = torch.tensor([0.5, 3, 1]).double(), normal(3, 2)
     z = normal(5, 2, seed=1)
     new_counts, new_sums = restart(counts, sums, z, 1.0, seeded(0))
@@ -86,6 +80,8 @@ def test_only_dead_codes_begin_again_with_the_count_of_the_floor():
     assert any(torch.equal(new_sums[0], row) for row in z)
     alive = torch.full((3,), 1.0).double()
     assert torch.equal(restart(alive, sums, z, 1.0)[1], sums)
+    assert (trained(floor=0.0) > 0).sum() == 1
+    assert (trained(floor=1.0) > 0).sum() > 12
 
 
 def trained(floor: float) -> torch.Tensor:
@@ -102,11 +98,6 @@ def trained(floor: float) -> torch.Tensor:
         book(z + 0.3 * torch.randn(64, 2, generator=seeded(100 + seed)))
     z = centers.repeat(64, 1) + 0.3 * torch.randn(256, 2, generator=seeded(999))
     return nearest(z, book.vectors).bincount(minlength=16)
-
-
-def test_restart_brings_dead_codes_to_life():
-    assert (trained(floor=0.0) > 0).sum() == 1
-    assert (trained(floor=1.0) > 0).sum() > 12
 
 
 def test_it_begins_with_vectors_of_the_first_batch_and_moves_in_training_only():
@@ -127,13 +118,10 @@ def test_it_begins_with_vectors_of_the_first_batch_and_moves_in_training_only():
     assert not torch.equal(book.vectors, held)
 
 
-def test_fewer_vectors_than_codes_begin_several():
+def test_fewer_vectors_than_codes_begin_several_and_no_sense_is_refused():
     book = Codebook(7, 3, floor=0.0).train()
     book(normal(1, 3, 3).float())
     assert book.vectors.isfinite().all()
-
-
-def test_what_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="codebook of 1 says nothing: choose 2 codes"):
         Codebook(1, 3)
     with pytest.raises(ValueError, match=r"momentum=1\.0 must be"):

@@ -5,10 +5,7 @@ import torch
 
 from kws.models.code_prior import CausalLayer, CodePrior
 from kws.models.codec import Codec
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.models.conftest import seeded
 
 
 @pytest.fixture
@@ -23,7 +20,7 @@ def prior():
     return CodePrior(4, 6, 7, d_model=8, num_heads=2, d_ff=12, num_layers=2).eval()
 
 
-def test_four_frames_become_a_code_and_four_frames_again(codec):
+def test_four_frames_become_a_code_and_four_frames_again_with_a_gradient_past_the_choice(codec):
     mel = torch.randn(2, 24, 5, generator=seeded(0))
     again, codes, loss = codec.train()(mel)
     assert again.shape == mel.shape
@@ -33,22 +30,16 @@ def test_four_frames_become_a_code_and_four_frames_again(codec):
     again, codes, _ = codec(mel)
     assert torch.equal(codec.encode(mel), codes)
     torch.testing.assert_close(codec.decode(codes), again)
-
-
-def test_a_gradient_reaches_the_encoder_past_the_choice(codec):
+    for frames in (0, 10):
+        with pytest.raises(ValueError, match=f"{frames} frames are not 4, 8, …"):
+            codec.encode(torch.zeros(1, frames, 5))
     mel = torch.randn(2, 12, 5, generator=seeded(0))
     again, _, _ = codec.eval()(mel)
     again.sum().backward()
     assert all(bool(one.grad.any()) for one in codec.encoder[0].parameters())
 
 
-@pytest.mark.parametrize("frames", [0, 10])
-def test_frames_that_fill_no_code_are_refused(codec, frames):
-    with pytest.raises(ValueError, match=f"{frames} frames are not 4, 8, …"):
-        codec.encode(torch.zeros(1, frames, 5))
-
-
-def test_a_code_follows_from_the_word_and_the_codes_before_it(prior):
+def test_a_code_follows_from_the_word_and_the_codes_before_it_by_the_formula(prior):
     words, codes = torch.tensor([1, 3]), torch.randint(6, (2, 6), generator=seeded(0))
     logits = prior(words, codes)
     assert logits.shape == (2, 7, 6)
@@ -61,14 +52,8 @@ def test_a_code_follows_from_the_word_and_the_codes_before_it(prior):
     assert ((prior(words.flip(0), codes) - logits).abs().amax((0, 2)) > 0).all()
     for some in range(6):
         torch.testing.assert_close(prior(words, codes[:, :some]), logits[:, : some + 1])
-
-
-def test_more_codes_than_places_are_refused(prior):
     with pytest.raises(ValueError, match="code 8 is asked for, and there are 7 places"):
         prior(torch.zeros(1, dtype=torch.long), torch.zeros(1, 7, dtype=torch.long))
-
-
-def test_parameters_of_a_layer_follow_the_formula():
     d, e = 8, 12
     count = sum(one.numel() for one in CausalLayer(d, 2, e).parameters())
     assert count == 4 * d * d + 9 * d + 2 * d * e + e

@@ -21,13 +21,12 @@ def test_a_block_is_its_formula(float64):
     value, gate = both[..., :D], both[..., D:]
     expected = (value * gate.sigmoid() + x) / math.sqrt(2)
     torch.testing.assert_close(block(x), expected, rtol=0, atol=ROUNDING)
+    assert count_parameters(block) == 2 * K * D * D + 2 * D
+    with pytest.raises(ValueError, match="kernel_size=4 must be odd"):
+        GatedBlock(D, 4)
 
 
-def test_a_block_has_2kd2_and_2d_parameters():
-    assert count_parameters(GatedBlock(D, K)) == 2 * K * D * D + 2 * D
-
-
-def test_eight_fresh_blocks_neither_fade_nor_explode():
+def test_eight_fresh_blocks_neither_fade_nor_explode_for_their_weights():
     """Without √½ the variance would grow by a thousand, with torch's weights fall by thirty."""
     torch.manual_seed(1)
     x = torch.randn(5, 101, 64)
@@ -35,9 +34,6 @@ def test_eight_fresh_blocks_neither_fade_nor_explode():
         for _ in range(8):
             x = GatedBlock(64, 5)(x)
     assert 0.5 < x[:, 20:-20].var() < 10
-
-
-def test_weights_are_drawn_smaller_where_dropout_makes_inputs_larger():
     torch.manual_seed(1)
     stds = [GatedBlock(64, 5, p).conv.weight.detach().std().item() for p in (0.0, 0.75)]
     # five standard errors: of 40,960 normal weights 0.35 %
@@ -73,8 +69,3 @@ def test_more_frames_than_positions_are_refused():
     model(torch.randn(1, 20, 40))
     with pytest.raises(UsageError, match="21 frames, but positions were learned for max_frames=20"):
         model(torch.randn(1, 21, 40))
-
-
-def test_an_even_kernel_is_refused():
-    with pytest.raises(ValueError, match="kernel_size=4 must be odd"):
-        GatedBlock(D, 4)

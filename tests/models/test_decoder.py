@@ -63,7 +63,7 @@ def test_the_layer_is_torchs(norm_first):
     torch.testing.assert_close(layer(y, memory, valid), expected, rtol=0, atol=SAME_SUMS)
 
 
-def test_what_is_written_later_changes_nothing_before():
+def test_neither_what_is_written_later_nor_padding_of_the_memory_changes_anything():
     layer = random_layer()
     y, memory, valid = inputs()
     other = y.clone()
@@ -71,9 +71,6 @@ def test_what_is_written_later_changes_nothing_before():
     one, two = layer(y, memory, valid), layer(other, memory, valid)
     assert torch.equal(one[:, :3], two[:, :3])
     assert (one[:, 3:] != two[:, 3:]).any(dim=-1).all()
-
-
-def test_padding_of_the_memory_changes_nothing_and_no_memory_at_all_is_no_nan():
     layer = random_layer()
     y, memory, valid = inputs()
     loud = memory + 100 * ~valid[..., None]
@@ -89,15 +86,12 @@ def test_the_count_is_the_formula(d, e, expected):
     assert expected == 8 * d * d + 15 * d + 2 * d * e + e
 
 
-def test_heads_that_do_not_divide_the_width_are_refused():
-    with pytest.raises(ValueError, match="d_model=7 is not divisible by num_heads=2"):
-        CrossAttention(7, 2)
-
-
-def test_weights_are_those_that_forward_averages_with():
+def test_weights_are_those_that_forward_averages_with_and_heads_divide_the_width():
     attention = CrossAttention(D, 1)
     nn.init.eye_(attention.value.weight)
     nn.init.eye_(attention.out.weight)
     x, memory = torch.randn(B, U, D), torch.randn(B, T, D)
     expected = attention.weights(x, memory)[:, 0] @ memory
     torch.testing.assert_close(attention(x, memory), expected)
+    with pytest.raises(ValueError, match="d_model=7 is not divisible by num_heads=2"):
+        CrossAttention(7, 2)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kws.models.fast.dropout import Dropout, drop
+from kws.models.fast import Dropout, drop
 from tests.tolerances import SAME_SUMS
 
 N = 1_000_003  # odd: the last draw of 64 bits is not used up
@@ -25,12 +25,6 @@ def test_rate_and_scale(probability, dtype):
     assert kept[0].item() == pytest.approx(1 / (1 - probability), rel=2e-4)
 
 
-def test_the_mean_is_kept_to_the_last_bit_of_the_rounding():
-    """p = 1.5 / 65536 is rounded down to 1 / 65536; the scale is that of the rounded one."""
-    kept = drop(torch.ones(N, dtype=torch.float64), 1.5 / 65536).max().item()
-    assert kept == pytest.approx(65536 / 65535, rel=SAME_SUMS)
-
-
 def test_neighbors_are_dropped_independently():
     """Pairs of elements of one 64-bit draw, and of different ones, agree as often as chance."""
     dropped = (drop(torch.ones(N), 0.3) == 0).double()
@@ -40,49 +34,38 @@ def test_neighbors_are_dropped_independently():
         assert both == pytest.approx(0.09, abs=0.003)
 
 
-def test_the_gradient_passes_where_the_value_passes():
+def test_the_mean_is_kept_and_the_gradient_passes_where_the_value_passes():
     x = torch.randn(7, 11, requires_grad=True)
     y = drop(x, 0.5)
     (gradient,) = torch.autograd.grad(y.sum(), x)
     torch.testing.assert_close(gradient, (y / x).detach())
+    kept = drop(torch.ones(N, dtype=torch.float64), 1.5 / 65536).max().item()
+    assert kept == pytest.approx(65536 / 65535, rel=SAME_SUMS)
 
 
-def test_a_seed_fixes_what_is_dropped():
+def test_a_seed_fixes_what_is_dropped_while_training_alone():
     x = torch.ones(5, 7)
     torch.manual_seed(3)
     first, second = drop(x, 0.5), drop(x, 0.5)
     torch.manual_seed(3)
     assert torch.equal(drop(x, 0.5), first)
     assert not torch.equal(first, second)
-
-
-def test_module_acts_only_while_training():
     module, x = Dropout(0.5), torch.ones(5, 7)
     assert isinstance(module, nn.Dropout)
     assert (module(x) == 0).any()
     assert module.eval()(x) is x
 
 
-@pytest.mark.parametrize(("probability", "expected"), [(0.0, 1.0), (1.0, 0.0), (1e-9, 1.0)])
-def test_certain_and_impossible(probability, expected):
-    x = torch.ones(3, 5)
-    torch.testing.assert_close(drop(x, probability), expected * x)
-
-
-@pytest.mark.parametrize("shape", [(), (1,), (2, 3, 5), (0, 4)])
-def test_any_shape_and_layout(shape):
-    assert drop(torch.ones(shape), 0.5).shape == shape
-    x = torch.ones(6, 4).T
-    assert set(drop(x, 0.5).unique().tolist()) <= {0.0, 2.0}
-
-
-def test_half_precision_and_transforms():
+def test_any_shape_layout_precision_transform_and_probability():
+    for shape in ((), (1,), (2, 3, 5), (0, 4)):
+        assert drop(torch.ones(shape), 0.5).shape == shape
+    assert set(drop(torch.ones(6, 4).T, 0.5).unique().tolist()) <= {0.0, 2.0}
     assert drop(torch.ones(5, dtype=torch.bfloat16), 0.5).dtype == torch.bfloat16
     many = torch.func.vmap(lambda x: drop(x, 0.5), randomness="different")(torch.ones(50, 3))
     assert set(many.unique().tolist()) == {0.0, 2.0}
-
-
-@pytest.mark.parametrize("probability", [-0.1, 1.1])
-def test_what_is_no_probability_is_refused(probability):
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        drop(torch.ones(3), probability)
+    x = torch.ones(3, 5)
+    for probability, expected in ((0.0, 1.0), (1.0, 0.0), (1e-9, 1.0)):
+        torch.testing.assert_close(drop(x, probability), expected * x)
+    for probability in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            drop(x, probability)

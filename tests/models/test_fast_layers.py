@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from kws.models.conformer import Conformer
-from kws.models.fast import TWINS, use_fast_layers
-from kws.models.fast.depthwise import DepthwiseConv
+from kws.models.fast import TWINS, DepthwiseConv, use_fast_layers
 from kws.models.registry import build_model
 from tests.tolerances import SAME_SUMS
 
@@ -53,15 +52,12 @@ def test_other_convolutions_stay_what_they_are(settings):
     assert torch.equal(ours(x[0]), theirs(x[0]))
 
 
-def test_a_model_computes_the_same_with_fast_layers():
+def test_a_model_computes_the_same_with_fast_layers_which_every_model_by_name_has():
     plain = Conformer(D, 2, 7, 2, 3).double().eval()
     fast = use_fast_layers(copy.deepcopy(plain))
     assert fast.state_dict().keys() == plain.state_dict().keys()
     assert {type(module) for module in fast.modules()} >= set(TWINS.values())
     x = torch.randn(B, T, D, dtype=torch.float64)
     torch.testing.assert_close(fast(x), plain(x), atol=SAME_SUMS, rtol=0)
-
-
-def test_every_model_by_name_has_them():
     model = build_model("conformer", num_features=40, num_classes=3)
     assert not {type(module) for module in model.modules()} & set(TWINS)

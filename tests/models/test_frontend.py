@@ -46,11 +46,8 @@ def test_as_many_outputs_are_valid_as_the_clip_alone_would_have(
         assert after[0, : after.sum()].all()  # the first ones
 
 
-def test_without_a_mask_there_is_none_afterwards():
+def test_without_a_mask_there_is_none_afterwards_and_padding_fits_the_kernel():
     assert valid_after(None, kernel_size=3) is None
-
-
-def test_more_padding_than_kernel_is_refused():
     with pytest.raises(ValueError, match="padding=2 is too much for kernel_size=3, dilation=1"):
         valid_after(torch.ones(B, T, dtype=torch.bool), kernel_size=3, padding=2)
 
@@ -64,14 +61,11 @@ def test_padding_becomes_zero_whatever_it_was():
     assert zeroed[1, :, :, :4].eq(1).all()
 
 
-def test_pooling_drops_an_incomplete_window():
+def test_pooling_drops_an_incomplete_window_and_does_not_see_a_masked_frame():
     x = torch.randn(B, C, BANDS, T)
     y, _ = max_pool(x, (2, 3), None)
     assert y.shape == (B, C, 5, 7)
     torch.testing.assert_close(y[0, 0, 0, 1], x[0, 0, :2, 3:6].max())
-
-
-def test_pooling_does_not_see_a_masked_frame_in_its_window():
     valid = torch.tensor([[True, True, False, True]])
     x = torch.ones(1, 1, 2, 4)
     x[..., 2] = 1e3
@@ -90,14 +84,7 @@ def test_maps_are_the_spectrogram_with_channels_last_in_memory():
     assert all(p.is_contiguous() for p in ConvStem((4, 6)).parameters())
 
 
-def test_frames_hold_their_bands_one_after_another():
-    maps = torch.arange(B * C * 2 * T).view(B, C, 2, T).float()
-    frames = frames_of(maps)
-    assert frames.shape == (B, T, 2 * C)
-    assert torch.equal(frames[1, 5, C : 2 * C], maps[1, :, 1, 5])
-
-
-def test_tokens_are_the_points_of_the_map_frame_after_frame():
+def test_frames_hold_their_bands_and_tokens_the_points_of_the_map():
     maps, valid = torch.randn(B, C, 2, T), torch.arange(T) < torch.tensor([[T], [4]])
     tokens, after = tokens_of(maps, valid)
     assert tokens.shape == (B, 2 * T, C)
@@ -105,6 +92,10 @@ def test_tokens_are_the_points_of_the_map_frame_after_frame():
     assert after is not None
     assert after.sum(dim=1).tolist() == [2 * T, 8]
     assert tokens_of(maps, None)[1] is None
+    maps = torch.arange(B * C * 2 * T).view(B, C, 2, T).float()
+    frames = frames_of(maps)
+    assert frames.shape == (B, T, 2 * C)
+    assert torch.equal(frames[1, 5, C : 2 * C], maps[1, :, 1, 5])
 
 
 @pytest.mark.parametrize(
@@ -119,22 +110,15 @@ def test_a_second_of_64_bands_has_the_tokens_of_the_report(stem, bands, frames):
     maps, _ = stem(torch.randn(1, 101, 64))
     assert maps.shape == (1, 5, bands, frames)
     assert stem.out_bands(64) == bands
+    for few in (7, 8, 9, 40):
+        assert stem(torch.randn(1, 5, few))[0].shape[2] == stem.out_bands(few)
 
 
-@pytest.mark.parametrize("num_features", [7, 8, 9, 40])
-def test_bands_that_are_left_are_predicted(num_features):
-    stem = ConvStem((2, 3, 2), strides=(2, 1, 1), pools=((1, 1), (3, 1), (1, 1)))
-    assert stem(torch.randn(1, 5, num_features))[0].shape[2] == stem.out_bands(num_features)
-
-
-def test_a_block_is_what_it_says(float64):
+def test_a_block_is_what_it_says_with_its_pooling_first_or_last(float64):
     block, x = ConvBlock(C, 5, pool=(2, 2), activation="silu"), torch.randn(B, C, BANDS, T)
     y = F.conv2d(x, block.conv.weight, block.conv.bias, padding=1)
     y = F.batch_norm(y, None, None, training=True)
     torch.testing.assert_close(block(x)[0], F.max_pool2d(F.silu(y), 2), rtol=0, atol=ROUNDING)
-
-
-def test_pooling_first_normalizes_what_is_left(float64):
     block, x = ConvBlock(C, 5, pool=(2, 2), pool_first=True), torch.randn(B, C, BANDS, T)
     y = F.max_pool2d(F.conv2d(x, block.conv.weight, block.conv.bias, padding=1), 2)
     y = F.relu(F.batch_norm(y, None, None, training=True))

@@ -24,32 +24,23 @@ def model():
     return GatedCrnn(SMALL).double().eval()
 
 
-def test_the_logits_are_logarithms_of_probabilities_that_add_up_to_one(model):
-    assert torch.allclose(model(FEATURES).logsumexp(1), torch.zeros(7).double(), atol=SAME_SUMS)
-
-
-def test_words_share_what_the_gate_leaves_them_in_the_order_of_the_labels(model):
+def test_the_logits_are_logarithms_of_probabilities_that_gate_and_words_share(model):
     shares, gate = model(FEATURES).exp(), model.gate(FEATURES).softmax(1)
     assert torch.allclose(shares[:, :2], gate[:, :2], atol=SAME_SUMS)
     words = model.words(FEATURES).softmax(1)
     assert torch.allclose(shares[:, 2:], gate[:, 2:] * words, atol=SAME_SUMS)
+    assert torch.allclose(model(FEATURES).logsumexp(1), torch.zeros(7).double(), atol=SAME_SUMS)
+    with pytest.raises(ValueError, match="num_outside=2 leaves no word of num_classes=2"):
+        GatedCrnn(GatedCrnnConfig(num_classes=2))
 
 
-def test_the_loss_is_the_sum_of_the_losses_of_both(model):
+def test_the_loss_is_the_sum_of_both_and_what_is_no_word_teaches_words_nothing(model):
     labels = torch.tensor([0, 1, 2, 3, 4, 4, 2])
     is_word = labels >= 2
     gate = F.cross_entropy(model.gate(FEATURES), labels.clamp(max=2), reduction="sum")
     words = F.cross_entropy(model.words(FEATURES)[is_word], labels[is_word] - 2, reduction="sum")
     both = F.cross_entropy(model(FEATURES), labels, reduction="sum")
     assert torch.allclose(both, gate + words, atol=SAME_SUMS)
-
-
-def test_what_is_no_word_teaches_the_network_of_words_nothing(model):
     F.cross_entropy(model(FEATURES), torch.tensor([0, 1, 0, 1, 1, 0, 0])).backward()
     assert all(p.grad is None or p.grad.abs().max() < 1e-12 for p in model.words.parameters())
     assert all(p.grad.abs().max() > 0 for n, p in model.gate.named_parameters() if "score" not in n)
-
-
-def test_a_word_must_be_left():
-    with pytest.raises(ValueError, match="num_outside=2 leaves no word of num_classes=2"):
-        GatedCrnn(GatedCrnnConfig(num_classes=2))

@@ -42,11 +42,6 @@ def test_a_second_has_the_published_number_of_tokens(config, tokens):
         assert seen == [(1, 1 + tokens, 12)]
 
 
-def test_a_kwt_token_is_a_frame():
-    features = torch.randn(2, 7, 40)
-    assert torch.equal(tiny(kwt(1), **TINY).tokens(features)[0], features)
-
-
 def test_the_cls_token_stands_in_front_and_is_always_valid():
     token, x = torch.randn(5), torch.randn(2, 3, 5)
     valid = torch.tensor([[True, False, False], [True, True, False]])
@@ -59,12 +54,14 @@ def test_the_cls_token_stands_in_front_and_is_always_valid():
     assert prepend(token, x)[1] is None
 
 
-def test_logits_are_read_from_the_cls_token():
+def test_logits_are_read_from_the_cls_token_and_a_kwt_token_is_a_frame():
     model = tiny(kwt(1), **TINY)
     seen = []
     model.encoder.register_forward_hook(lambda module, inputs, output: seen.append(output))
     logits = model(torch.randn(2, 7, 40))
     torch.testing.assert_close(logits, model.classify(seen[0][:, 0]))
+    features = torch.randn(2, 7, 40)
+    assert torch.equal(tiny(kwt(1), **TINY).tokens(features)[0], features)
 
 
 def test_without_positions_kwt_does_not_know_the_order_of_frames(float64):
@@ -75,7 +72,7 @@ def test_without_positions_kwt_does_not_know_the_order_of_frames(float64):
         assert (difference > 1e-8) == knows, positions
 
 
-def test_the_position_table_ends_with_a_sentence():
+def test_the_position_table_ends_with_a_sentence_that_counts_frames_and_tokens():
     model = tiny(kwt(1), **TINY)
     model(torch.randn(1, 98, 40))
     with pytest.raises(UsageError, match="learned for max_tokens=98:") as info:
@@ -83,9 +80,6 @@ def test_the_position_table_ends_with_a_sentence():
     assert str(info.value).startswith("101 frames are 101 tokens, but ")
     assert str(info.value).endswith("or build the model with max_tokens=101")
     tiny(kwt(1), **TINY, max_tokens=101)(torch.randn(1, 101, 40))
-
-
-def test_learned_positions_of_a_grid_count_its_tokens():
     model = tiny(STRIDED, **TINY_STEM, positions="learned", max_tokens=6)
     model(torch.randn(1, 8, 9))  # 2 frames × 3 bands
     with pytest.raises(UsageError, match="9 frames are 9 tokens"):

@@ -58,8 +58,5 @@ def test_a_clip_smaller_than_a_patch_is_refused(call):
         call(torch.zeros(1, 7, 16), (8, 8), (4, 4))
     with pytest.raises(ValueError, match=r"7 bands x 9 frames are smaller"):
         call(torch.zeros(1, 9, 7), (8, 8), (4, 4))
-
-
-def test_a_stride_of_zero_is_refused():
     with pytest.raises(ValueError, match=r"stride=\(1, 0\): all four must be at least 1"):
         count_patches(8, 8, (2, 2), (1, 0))

@@ -1,66 +1,40 @@
-"""Patchout: so many tokens, each as it was, each as often as any other."""
+"""Patchout: so many places, in order, each as often as any other."""
 
 import pytest
 import torch
 
-from kws.models.patchout import every_other, structured, unstructured
+from kws.models.patchout import draw_kept, every_other
 from kws.models.transformer import EncoderLayer, TransformerEncoder
-
-GRID = torch.arange(2 * 5 * 7.0).reshape(1, 2, 5, 7).repeat(3, 1, 1, 1)
-TOKENS = torch.arange(35.0)[None, :, None].repeat(3, 1, 2)
+from tests.models.conftest import seeded
 
 
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def test_whole_rows_and_columns_go():
-    x = structured(GRID, 2, 3, seeded(0))
-    assert x.shape == (3, 2, 3, 4)
-    rows, columns = x[0, 0, :, 0] // 7, x[0, 0, 0] % 7
-    expected = GRID[:, :, rows.long()][:, :, :, columns.long()]
-    assert torch.equal(x, expected)
-    assert (rows.diff() > 0).all()
-    assert (columns.diff() > 0).all()
-
-
-def test_single_tokens_go_wherever_they_stand():
-    x = unstructured(TOKENS, 11, seeded(0))
-    assert x.shape == (3, 11, 2)
-    places = x[0, :, 0].long()
-    assert len(places.unique()) == 11
-    assert torch.equal(x, TOKENS[:, places])
-
-
-def test_nothing_dropped_changes_nothing():
-    assert torch.equal(structured(GRID, 0, 0), GRID)
-    assert torch.equal(unstructured(TOKENS, 35), TOKENS)
+@pytest.mark.parametrize("dropped", [0, 3, 12])
+def test_so_many_places_stay_in_their_order(dropped):
+    places = draw_kept(13, dropped, seeded(0))
+    assert len(places) == 13 - dropped
+    assert (places.diff() > 0).all()
+    assert places.min() >= 0
+    assert places.max() < 13
 
 
 def test_every_place_is_kept_as_often_as_any_other():
     generator = seeded(0)
-    counts = sum(
-        torch.bincount(unstructured(TOKENS[:1], 14, generator)[0, :, 0].long(), minlength=35)
-        for _ in range(2000)
-    )
-    assert isinstance(counts, torch.Tensor)
+    drawn = torch.cat([draw_kept(35, 21, generator) for _ in range(2000)])
     expected = 2000 * 14 / 35  # deviation 22 of 800: five of them
+    counts = torch.bincount(drawn, minlength=35)
     assert (counts - expected).abs().max() < 5 * (expected * (1 - 14 / 35)) ** 0.5
 
 
 def test_a_seed_fixes_the_draw():
-    first, again = (structured(GRID, 2, 3, seeded(4)) for _ in range(2))
+    first, again = (draw_kept(35, 21, seeded(4)) for _ in range(2))
     assert torch.equal(first, again)
-    assert not all(torch.equal(first, structured(GRID, 2, 3, seeded(s))) for s in range(5))
+    assert not all(torch.equal(first, draw_kept(35, 21, seeded(s))) for s in range(4))
 
 
-def test_dropping_everything_is_refused():
-    for call in (lambda: structured(GRID, 5, 0), lambda: structured(GRID, 0, 9)):
-        with pytest.raises(ValueError, match="leaves nothing: drop fewer"):
-            call()
-    for keep in (0, 36):
-        with pytest.raises(ValueError, match="leaves nothing: drop fewer"):
-            unstructured(TOKENS, keep)
+@pytest.mark.parametrize("dropped", [35, 36, -1])
+def test_dropping_everything_is_refused(dropped):
+    with pytest.raises(ValueError, match="leaves nothing: drop fewer"):
+        draw_kept(35, dropped)
 
 
 @pytest.mark.parametrize(("depth", "left"), [(12, [0, 2, 4, 6, 8, 10, 11]), (3, [0, 2]), (1, [0])])

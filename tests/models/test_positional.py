@@ -30,16 +30,13 @@ def relative(**options) -> RelativeSelfAttention:
     return layer
 
 
-def test_sinusoids_are_the_formula_of_the_paper():
+def test_sinusoids_are_the_formula_of_the_paper_and_know_distances():
     table = sinusoids(torch.arange(-T, T, dtype=torch.float64), D)
     for row, p in enumerate(range(-T, T)):
         for i in range(D // 2):
             angle = p / 10_000 ** (2 * i / D)
             assert table[row, 2 * i].item() == pytest.approx(math.sin(angle), abs=SAME_SUMS)
             assert table[row, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=SAME_SUMS)
-
-
-def test_products_of_sinusoids_depend_on_the_distance_alone():
     table = sinusoids(torch.arange(50.0), D)
     products = table @ table.T
     for distance in (0, 1, 13):
@@ -47,19 +44,20 @@ def test_products_of_sinusoids_depend_on_the_distance_alone():
         torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal))
 
 
-def test_sinusoidal_positions_add_the_table():
+def test_positions_add_their_table_which_bfloat16_tells_apart():
     x = torch.randn(B, T, D)
     torch.testing.assert_close(
         SinusoidalPositions(D)(x) - x, sinusoids(torch.arange(float(T)), D).expand(B, T, D)
     )
-
-
-def test_learned_positions_add_the_table():
     positions, x = LearnedPositions(D, max_frames=11), torch.randn(B, T, D)
     torch.testing.assert_close(positions(x) - x, positions.table[:T].expand(B, T, D))
     assert count_parameters(positions) == 11 * D
     # the deviation of 110 draws is known to 7 %: three times that
     assert positions.table.std().item() == pytest.approx(0.02, rel=0.2)
+    x = torch.zeros(1, 400, D, dtype=torch.bfloat16)
+    y = SinusoidalPositions(D)(x)[0]
+    assert y.dtype == torch.bfloat16
+    assert not torch.equal(y[256], y[257])
 
 
 @pytest.mark.parametrize("make", [SinusoidalPositions, lambda d, p: LearnedPositions(d, 11, p)])
@@ -68,18 +66,6 @@ def test_dropout_of_positions_acts_while_training(make):
     assert (positions(x) == 0).any()
     assert not (positions.eval()(x) == 0).any()
     assert torch.equal(make(D, 0.0)(x), make(D, 0.0)(x)) or isinstance(positions, LearnedPositions)
-
-
-def test_bfloat16_tells_late_positions_apart():
-    x = torch.zeros(1, 400, D, dtype=torch.bfloat16)
-    y = SinusoidalPositions(D)(x)[0]
-    assert y.dtype == torch.bfloat16
-    assert not torch.equal(y[256], y[257])
-
-
-def test_more_frames_than_learned_positions_are_refused():
-    with pytest.raises(ValueError, match="12 frames, but positions were made for max_frames=11"):
-        LearnedPositions(D, max_frames=11)(torch.zeros(B, 12, D))
 
 
 def test_by_distance_picks_the_column_of_each_distance():
@@ -107,15 +93,7 @@ def test_relative_scores_are_the_formula_of_the_paper():
     torch.testing.assert_close(layer(x), expected, rtol=0, atol=SAME_SUMS)
 
 
-def test_without_distances_relative_attention_is_attention():
-    layer, plain = RelativeSelfAttention(D, H), MultiHeadSelfAttention(D, H)
-    nn.init.zeros_(layer.distance.weight)
-    plain.load_state_dict(layer.state_dict(), strict=False)
-    x, valid = torch.randn(B, T, D), torch.arange(T) < torch.tensor([[7], [3], [1]])
-    torch.testing.assert_close(layer(x, valid), plain(x, valid), rtol=0, atol=SAME_SUMS)
-
-
-def test_relative_attention_knows_the_order_but_not_the_place():
+def test_relative_attention_knows_the_order_but_not_the_place_and_no_distances_are_attention():
     """Reordered frames come out differently; shifted inside padding they come out the same."""
     layer, x = relative(), torch.randn(B, T, D)
     shuffle = torch.randperm(T)
@@ -123,6 +101,11 @@ def test_relative_attention_knows_the_order_but_not_the_place():
     shifted = torch.cat([torch.randn(B, 4, D), x], dim=1)
     valid = (torch.arange(T + 4) >= 4).expand(B, T + 4)
     torch.testing.assert_close(layer(shifted, valid)[:, 4:], layer(x), rtol=0, atol=ROUNDING)
+    layer, plain = RelativeSelfAttention(D, H), MultiHeadSelfAttention(D, H)
+    nn.init.zeros_(layer.distance.weight)
+    plain.load_state_dict(layer.state_dict(), strict=False)
+    x, valid = torch.randn(B, T, D), torch.arange(T) < torch.tensor([[7], [3], [1]])
+    torch.testing.assert_close(layer(x, valid), plain(x, valid), rtol=0, atol=SAME_SUMS)
 
 
 def test_gradients_reach_input_and_every_parameter():
@@ -156,6 +139,7 @@ def test_distances_add_a_linear_layer_and_two_vectors(qkv_bias, expected):
     [
         (lambda: sinusoids(torch.arange(3.0), 15), "d_model=15 is odd"),
         (lambda: SinusoidalPositions(15), "d_model=15 is odd"),
+        (lambda: LearnedPositions(D, 11)(torch.zeros(B, 12, D)), "12 frames, but .* max_frames=11"),
         (lambda: RelativeSelfAttention(15, 5), "d_model=15 is odd"),
         (lambda: RelativeSelfAttention(10, 3), "d_model=10 is not divisible by num_heads=3"),
     ],

@@ -26,10 +26,6 @@ from tests.tolerances import ROUNDING
 B, T, D, H = 3, 7, 5, 2
 
 
-def test_the_small_crnn_keeps_to_its_size():
-    assert 250_000 < count_parameters(Crnn(CRNN_SMALL)) < 400_000
-
-
 @pytest.fixture(params=sorted(CELLS))
 def cell(request) -> str:
     return request.param
@@ -39,11 +35,7 @@ def test_an_lstm_has_four_gates_where_a_gru_has_three():
     for cell, gates in (("gru", 3), ("lstm", 4)):
         assert count_parameters(BidirectionalRnn(cell, D, H)) == 2 * gates * H * (D + H + 2)
     assert isinstance(BidirectionalRnn("lstm", D, H).rnn, nn.LSTM)
-
-
-def test_without_a_mask_it_is_torchs_layer(float64, cell):
-    ours, x = BidirectionalRnn(cell, D, H, 2), torch.randn(B, T, D)
-    torch.testing.assert_close(ours(x), ours.rnn(x)[0], rtol=0, atol=0)
+    assert 250_000 < count_parameters(Crnn(CRNN_SMALL)) < 400_000
 
 
 @pytest.mark.parametrize("num_layers", [1, 2])
@@ -57,19 +49,18 @@ def test_each_clip_is_read_as_if_it_were_alone(float64, cell, num_layers):
         assert (y[b, length:] == 0).all()
 
 
-def test_frames_masked_anywhere_are_stepped_over(float64, cell):
+def test_frames_masked_anywhere_are_stepped_over_even_all(float64, cell):
     ours, x = BidirectionalRnn(cell, D, H, 2), torch.randn(1, T, D)
     valid = torch.tensor([[False, True, True, False, True, True, False]])
     y = ours(x, valid)
     torch.testing.assert_close(y[valid], ours(x[valid][None])[0], rtol=0, atol=ROUNDING)
     assert (y[~valid] == 0).all()
-
-
-def test_a_clip_without_a_frame_gives_zeros_and_no_nan(float64, cell):
     ours = BidirectionalRnn(cell, D, H)
     valid = torch.tensor([[True] * T, [False] * T])
     y = ours(torch.randn(2, T, D).masked_fill(~valid[..., None], torch.nan), valid)
     assert y.isfinite().all()
+    ours, x = BidirectionalRnn(cell, D, H, 2), torch.randn(B, T, D)
+    torch.testing.assert_close(ours(x), ours.rnn(x)[0], rtol=0, atol=0)
 
 
 def test_dropout_lies_between_the_layers(cell):
@@ -83,28 +74,17 @@ def test_dropout_lies_between_the_layers(cell):
     assert torch.equal(two.eval()(x), two(x))
 
 
-def test_the_report_pools_to_ten_bands_and_a_quarter_of_the_frames():
-    maps, _ = Crnn(CRNN_ATTENTION).stem(torch.randn(1, 101, 40))
-    assert maps.shape == (1, 128, 10, 25)
-
-
-def test_the_gru_models_first_kernel_has_two_frames():
-    model = GruClassifier(GruConfig(hidden_size=2))
-    seen = []
-    model.gru.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape))
-    model(torch.randn(2, 11, 40))
-    assert seen == [(2, 10, 40)]
-
-
-def test_the_gru_model_is_its_figure(float64):
+def test_recurrent_models_are_their_figures(float64):
     model, features = GruClassifier(GruConfig(hidden_size=2, num_layers=1)), torch.randn(2, 11, 40)
     x = F.relu(F.conv1d(features.mT, model.narrow.weight, model.narrow.bias))
     x = F.relu(F.conv1d(x, model.widen.weight, model.widen.bias, padding=1))
     expected = model.classify(model.gru.rnn(x.mT)[0].mean(dim=1))
     torch.testing.assert_close(model(features), expected, rtol=0, atol=ROUNDING)
-
-
-def test_the_lstm_model_is_its_figure(float64):
+    model = GruClassifier(GruConfig(hidden_size=2))
+    seen = []
+    model.gru.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape))
+    model(torch.randn(2, 11, 40))
+    assert seen == [(2, 10, 40)]
     model, features = RnnClassifier(RnnConfig(hidden_size=2)), torch.randn(2, 11, 40)
     expected = model.classify(model.rnn.rnn(features)[0].mean(dim=1))
     torch.testing.assert_close(model(features), expected, rtol=0, atol=ROUNDING)
@@ -116,9 +96,8 @@ def test_settings_choose_the_layers():
     assert isinstance(model.pool, AttentionPooling)
     widths = [m.out_features for m in model.classify.modules() if isinstance(m, nn.Linear)]
     assert widths == [128, 12]
-
-
-def test_bad_settings_are_refused():
+    maps, _ = Crnn(CRNN_ATTENTION).stem(torch.randn(1, 101, 40))
+    assert maps.shape == (1, 128, 10, 25)
     with pytest.raises(ValueError, match="pooling='max' is none of mean, attention"):
         Crnn(dataclasses.replace(CRNN_SMALL, pooling="max"))
     with pytest.raises(ValueError, match="num_features=7 leaves no band"):

@@ -33,15 +33,14 @@ def test_the_convolutional_lstm_hears_three_bands_and_no_frame_ahead(float64):
         assert bands == list(range(4 - 1 - frames_ago, 4 + 2 + frames_ago))
 
 
-def test_without_its_last_norm_a_residual_block_is_the_relu_of_its_input(float64):
+def test_without_its_last_norm_a_residual_block_is_the_relu_of_its_input_and_padding_is_zero(
+    float64,
+):
     for block in (ResCnn(4), ResCnnLstm(4)):
         nn.init.zeros_(block.second_norm.weight)
         nn.init.zeros_(block.second_norm.bias)
         x = torch.randn(2, 4, 5, 6)
         assert torch.equal(block(x), x.relu())
-
-
-def test_padded_frames_come_out_zero(float64):
     valid = torch.arange(6) < torch.tensor([[6], [4]])
     for block in (ResCnn(4), ResCnnLstm(4)):
         y = block(torch.randn(2, 4, 5, 6), valid)

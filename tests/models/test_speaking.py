@@ -6,7 +6,7 @@ import torch
 from kws.models.duration_predictor import DurationPredictor
 from kws.models.fastspeech import FastSpeech, FastSpeechConfig, fastspeech_loss, pad_phonemes
 from kws.models.fft_block import FftBlock, duration_loss, frames_from
-from kws.models.length_regulator import paced, regulate
+from kws.models.length_regulator import regulate, scale_durations
 from kws.models.scaled_positions import ScaledPositions
 from tests.tolerances import ROUNDING, SAME_SUMS
 
@@ -24,15 +24,12 @@ def texts() -> tuple[torch.Tensor, torch.Tensor]:
     return pad_phonemes([phonemes[0], phonemes[1, : U - 3]])
 
 
-def test_regulate_equals_repeat_interleave(float64):
+def test_regulate_equals_repeat_interleave_and_its_gradient_the_sum_of_copies(float64):
     x, durations = torch.randn(B, U, D), torch.randint(0, 5, (B, U))
     y, valid = regulate(x, durations)
     for row, copies, times, real in zip(y, x, durations, valid, strict=True):
         torch.testing.assert_close(row[real], copies.repeat_interleave(times, dim=0))
         assert not row[~real].any()
-
-
-def test_the_gradient_of_a_vector_is_the_sum_of_its_copies(float64):
     x = torch.randn(1, 3, 2, requires_grad=True)
     y, _ = regulate(x, torch.tensor([[2, 0, 3]]))
     y.sum().backward()
@@ -46,15 +43,9 @@ def test_durations_that_say_nothing_are_refused(durations, why):
         regulate(torch.zeros(1, 2, 1), torch.tensor(durations))
 
 
-def test_a_pace_of_one_changes_nothing_and_none_is_refused():
-    durations = torch.arange(20)[None]
-    assert paced(durations, 1.0).equal(durations)
-    assert paced(durations, 0.5).tolist()[0][:5] == [0, 1, 1, 2, 2]
-    with pytest.raises(ValueError, match="not above 0"):
-        paced(durations, 0.0)
-
-
-def test_the_block_does_not_let_padding_through(float64):
+def test_the_block_does_not_let_padding_through_nor_fastspeech_say_a_text_otherwise_beside_another(
+    float64,
+):
     block = FftBlock(D, H, E, 5).eval()
     x, valid = torch.randn(1, U, D), torch.arange(U)[None] < U - 3
     y = block(x * valid[..., None], valid)
@@ -64,6 +55,13 @@ def test_the_block_does_not_let_padding_through(float64):
     assert not y[~valid].any()
     with pytest.raises(ValueError, match="even"):
         FftBlock(D, H, E, 4)
+    model = FastSpeech(SMALL).eval()
+    phonemes, valid = texts()
+    mel, frames, logs = model(phonemes, valid)
+    alone, _, its_logs = model(phonemes[1:, : U - 3], valid[1:, : U - 3])
+    torch.testing.assert_close(mel[1:, : alone.shape[1]], alone, atol=ROUNDING, rtol=0)
+    torch.testing.assert_close(logs[1:, : U - 3], its_logs, atol=ROUNDING, rtol=0)
+    assert frames.sum(dim=1).tolist() == frames_from(logs, valid).sum(dim=1).tolist()
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3])
@@ -76,25 +74,20 @@ def test_parameters_by_formula(kernel_size):
     assert sum(p.numel() for p in predictor.parameters()) == formula
 
 
-def test_durations_are_those_whose_logarithm_is_predicted():
+def test_durations_are_those_whose_logarithm_is_predicted_at_the_pace():
     durations = torch.tensor([[1, 7, 30]])
     valid = torch.tensor([[True, True, False]])
     logs = (durations + 1.0).log()
     assert frames_from(logs, valid).tolist() == [[1, 7, 0]]
     assert duration_loss(logs, torch.tensor([[1, 7, 99]]), valid) == 0
+    durations = torch.arange(20)[None]
+    assert scale_durations(durations, 1.0).equal(durations)
+    assert scale_durations(durations, 0.5).tolist()[0][:5] == [0, 1, 1, 2, 2]
+    with pytest.raises(ValueError, match="not above 0"):
+        scale_durations(durations, 0.0)
 
 
-def test_fastspeech_says_a_text_alike_beside_a_longer_one(float64):
-    model = FastSpeech(SMALL).eval()
-    phonemes, valid = texts()
-    mel, frames, logs = model(phonemes, valid)
-    alone, _, its_logs = model(phonemes[1:, : U - 3], valid[1:, : U - 3])
-    torch.testing.assert_close(mel[1:, : alone.shape[1]], alone, atol=ROUNDING, rtol=0)
-    torch.testing.assert_close(logs[1:, : U - 3], its_logs, atol=ROUNDING, rtol=0)
-    assert frames.sum(dim=1).tolist() == frames_from(logs, valid).sum(dim=1).tolist()
-
-
-def test_fastspeech_has_as_many_frames_as_it_is_told_and_no_more_than_positions():
+def test_fastspeech_has_as_many_frames_as_told_and_its_loss_trains_all_but_for_durations():
     model = FastSpeech(SMALL).eval()
     phonemes, valid = texts()
     mel, frames, _ = model(phonemes, valid, 2 * valid.long())
@@ -102,9 +95,6 @@ def test_fastspeech_has_as_many_frames_as_it_is_told_and_no_more_than_positions(
     assert frames.sum(dim=1).tolist() == [2 * U, 2 * (U - 3)]
     with pytest.raises(ValueError, match="positions for 50"):
         model(phonemes, valid, 8 * valid.long())
-
-
-def test_durations_do_not_train_the_encoder_and_the_loss_trains_all():
     model = FastSpeech(SMALL)
     phonemes, valid = texts()
     durations = 2 * valid.long()

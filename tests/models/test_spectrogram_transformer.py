@@ -63,12 +63,17 @@ def test_it_equals_transformers_with_its_weights(published):
     assert expected.std(dim=0).max() > 1e-3, "logits that do not depend on the clip agree easily"
 
 
-def test_the_published_model_has_its_published_size():
+def test_models_have_their_published_sizes():
     config = config_of({}, num_classes=527)
     with torch.device("meta"):
         model = SpectrogramTransformer(config)
     assert count_parameters(model) == 86_594_063
     assert sum(formula.value for formula in formulas(config).values()) == 86_594_063
+    model, seen = SpectrogramTransformer(AST_SMALL), []
+    model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
+    assert model(torch.zeros(2, 101, 64)).shape == (2, 35)
+    assert seen == [1 + 24]
+    assert dataclasses.asdict(AST_SMALL)["stride"] == AST_SMALL.patch, "patches do not overlap"
 
 
 @pytest.mark.parametrize("frames", [30, 90])
@@ -90,18 +95,6 @@ def rewrite(folder, change) -> None:
     weights = load_file(folder / "model.safetensors")
     change(weights)
     save_file(weights, folder / "model.safetensors")
-
-
-def test_weights_that_do_not_fit_are_refused_by_name(published):
-    folder, _ = published
-    rewrite(folder, lambda weights: weights.update(odd=torch.zeros(1)))
-    with pytest.raises(UsageError, match=r"^odd has no place in this model: name a folder"):
-        read_ast(folder)
-    rewrite(
-        folder, lambda weights: [weights.pop(name) for name in ("odd", "classifier.dense.bias")]
-    )
-    with pytest.raises(UsageError, match=r"^classifier\.dense\.bias is missing"):
-        read_ast(folder)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +122,21 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         read_ast(tmp_path)
 
 
-def test_a_model_of_other_settings_refuses_the_weights(published):
+def test_weights_that_do_not_fit_the_settings_are_refused_by_name(published):
     weights = load_file(published[0] / "model.safetensors")
     with pytest.raises(UsageError, match="build the model with the patch"):
         load_ast(small(patch=(7, 6), distilled=True, head_norm=True), weights, FRAMES)
     with pytest.raises(UsageError, match=r"head_norm\.\w+ is \(24,\) in the weights and absent"):
         load_ast(small(patch=(7, 7), distilled=True), weights, FRAMES)
+    folder, _ = published
+    rewrite(folder, lambda weights: weights.update(odd=torch.zeros(1)))
+    with pytest.raises(UsageError, match=r"^odd has no place in this model: name a folder"):
+        read_ast(folder)
+    rewrite(
+        folder, lambda weights: [weights.pop(name) for name in ("odd", "classifier.dense.bias")]
+    )
+    with pytest.raises(UsageError, match=r"^classifier\.dense\.bias is missing"):
+        read_ast(folder)
 
 
 SIDE, PATCH = 4, 5  # of an image model: a grid of 4 x 4 patches of 5 x 5
@@ -212,13 +214,6 @@ def test_attention_does_not_see_where_a_token_stands_but_positions_tell(float64)
     torch.testing.assert_close(model(mixed), model(mel), rtol=0, atol=SAME_SUMS)
 
 
-def test_without_layers_nothing_of_a_clip_would_reach_the_class_token(float64):
-    model = small().eval()
-    model.encoder.layers = torch.nn.ModuleList()
-    logits = model(torch.randn(3, FRAMES, BANDS))
-    torch.testing.assert_close(logits, logits[:1].expand(3, -1))
-
-
 @pytest.mark.parametrize(
     ("changes", "left"),
     [
@@ -261,18 +256,9 @@ def test_patchout_moves_no_logit_by_the_padding(float64):
 def test_numbers_that_do_not_fit_are_refused(changes, output):
     with pytest.raises(ValueError, match=output):
         small(**changes)
-
-
-def test_a_clip_longer_than_the_positions_or_shorter_than_a_patch_is_refused():
-    with pytest.raises(ValueError, match="6 x 19 tokens, but positions were made for 6 x 18"):
-        small()(torch.zeros(1, 60, BANDS))
-    with pytest.raises(ValueError, match="29 bands x 4 frames are smaller than a patch of 7 x 5"):
-        small()(torch.zeros(1, 4, BANDS))
-
-
-def test_the_small_model_has_24_tokens_of_a_second():
-    model, seen = SpectrogramTransformer(AST_SMALL), []
-    model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
-    assert model(torch.zeros(2, 101, 64)).shape == (2, 35)
-    assert seen == [1 + 24]
-    assert dataclasses.asdict(AST_SMALL)["stride"] == AST_SMALL.patch, "patches do not overlap"
+    for frames, refusal in (
+        (60, "6 x 19 tokens, but positions were made for 6 x 18"),
+        (4, "smaller"),
+    ):
+        with pytest.raises(ValueError, match=refusal):
+            small()(torch.zeros(1, frames, BANDS))

@@ -12,7 +12,7 @@ from kws.models.speech_transformer import (
     ConvSubsampling,
     SpeechTransformer,
     SpeechTransformerConfig,
-    subsampled,
+    count_subsampled,
 )
 from tests.tolerances import ROUNDING, SAME_SUMS
 
@@ -31,13 +31,18 @@ def asked() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return torch.randn(3, 21, 10).double(), valid, torch.randint(7, (3, 5))
 
 
-def test_a_quarter_of_the_frames_is_left_for_every_length():
+def test_a_quarter_of_the_frames_is_left_and_every_one_of_a_million_parameters_learns():
     module = ConvSubsampling(10, 8, 3)
     for frames in range(1, 10):
         x, valid = module(torch.randn(1, frames, 10), torch.ones(1, frames, dtype=torch.bool))
-        assert x.shape[1] == subsampled(frames) == -(-frames // 4)
+        assert x.shape[1] == count_subsampled(frames) == -(-frames // 4)
         assert valid is not None
         assert valid.shape[1] == x.shape[1]
+    model = SpeechTransformer(SpeechTransformerConfig())
+    assert count_parameters(model) == 825_942
+    logits, ctc = model(torch.randn(2, 30, 40), None, torch.randint(19, (2, 4)))
+    (logits.square().sum() + ctc.square().sum()).backward()
+    assert all(p.grad is not None for p in model.parameters())
 
 
 def small_gru() -> SpeechGru:
@@ -51,33 +56,28 @@ def test_padding_moves_no_logit_of_any_recognizer():
     for model in (small(), *modules, small_gru()):
         mel, valid, symbols = asked()
         logits, ctc = model(mel, valid, symbols)
-        loud = mel.masked_fill(~valid[..., None], 77.0)
+        loud = mel.masked_fill(~valid[..., None], torch.nan)
         again, ctc_again = model(loud, valid, symbols)
         torch.testing.assert_close(again, logits, rtol=0, atol=SAME_SUMS)
         for row, frames in enumerate([21, 9, 1]):
             one = slice(row, row + 1)
             alone, ctc_alone = model(mel[one, :frames], None, symbols[one])
             torch.testing.assert_close(alone, logits[one], rtol=0, atol=ROUNDING)
-            left = subsampled(frames)
+            left = count_subsampled(frames)
             torch.testing.assert_close(ctc_alone, ctc[one, :left], rtol=0, atol=ROUNDING)
             torch.testing.assert_close(ctc_again[one, :left], ctc_alone, rtol=0, atol=ROUNDING)
 
 
 def test_it_looks_at_no_symbol_ahead_and_hears_its_own_memory():
-    model = small()
-    mel, valid, symbols = asked()
-    logits, _ = model(mel, valid, symbols)
-    other = symbols.clone()
-    other[:, 3:] = (other[:, 3:] + 1) % 7
-    assert torch.equal(model(mel, valid, other)[0][:, :3], logits[:, :3])
-    memory, shown = model.encode(mel, valid)
-    torch.testing.assert_close(model.decode(symbols, memory, shown), logits, rtol=0, atol=SAME_SUMS)
-    assert not torch.allclose(model.decode(symbols, memory.roll(1, 0), shown), logits)
-
-
-def test_the_default_learns_within_a_million_parameters_and_every_one_of_them():
-    model = SpeechTransformer(SpeechTransformerConfig())
-    assert count_parameters(model) == 825_942
-    logits, ctc = model(torch.randn(2, 30, 40), None, torch.randint(19, (2, 4)))
-    (logits.square().sum() + ctc.square().sum()).backward()
-    assert all(p.grad is not None for p in model.parameters())
+    for model in (small(), small_gru()):
+        mel, valid, symbols = asked()
+        logits, _ = model(mel, valid, symbols)
+        other = symbols.clone()
+        other[:, 3:] = (other[:, 3:] + 1) % 7
+        changed, _ = model(mel, valid, other)
+        torch.testing.assert_close(changed[:, :3], logits[:, :3], rtol=0, atol=SAME_SUMS)
+        assert not torch.allclose(changed[:, 3], logits[:, 3])
+        memory, shown = model.encode(mel, valid)
+        again = model.decode(symbols, memory, shown)
+        torch.testing.assert_close(again, logits, rtol=0, atol=SAME_SUMS)
+        assert not torch.allclose(model.decode(symbols, memory.roll(1, 0), shown), logits)

@@ -107,23 +107,17 @@ def test_dropout_takes_away_as_much_as_in_pytorch():
     torch.testing.assert_close(mine.std(0), other.std(0), rtol=0.1, atol=0.02)
 
 
-def test_layers_start_identical_and_are_copies():
+def test_layers_start_identical_and_learn_apart_unless_they_are_shared():
     encoder = TransformerEncoder(first := layer(), L)
     assert all(copy is not first for copy in encoder.layers)
     states = [list(copy.parameters()) for copy in encoder.layers]
     for one, other in zip(states[0], states[1], strict=True):
         assert torch.equal(one, other)
         assert one is not other
-
-
-def test_layers_learn_apart():
     encoder = TransformerEncoder(layer(), L)
     encoder(torch.randn(B, T, D)).square().mean().backward()
     gradients = [copy.get_submodule("feed_forward.expand").weight.grad for copy in encoder.layers]
     assert not torch.equal(gradients[0], gradients[1])
-
-
-def test_shared_layers_are_one_layer():
     encoder, x = TransformerEncoder(layer(), L, share_weights=True), torch.randn(B, T, D)
     assert len(encoder.layers) == L
     assert count_parameters(encoder) == encoder_layer(D, E).value
@@ -141,13 +135,6 @@ def test_the_final_norm_is_applied_and_absent_by_default():
     normed.load_state_dict(plain.state_dict(), strict=False)
     torch.testing.assert_close(normed(x), norm(plain(x)))
     assert plain.norm is None
-
-
-def test_frames_have_no_order():
-    encoder, x, shuffle = TransformerEncoder(layer(), L), torch.randn(B, T, D), torch.randperm(T)
-    torch.testing.assert_close(
-        encoder(x)[:, shuffle], encoder(x[:, shuffle]), rtol=0, atol=TOLERANCE[x.dtype]
-    )
 
 
 @pytest.mark.usefixtures("float64")
@@ -177,13 +164,17 @@ def test_qkv_bias_and_positions_reach_the_attention():
     assert count_parameters(relative) == formula.value
 
 
-def test_feed_forward_treats_each_frame_alone():
+def test_feed_forward_treats_each_frame_alone_and_frames_have_no_order():
     network, x = FeedForward(D, E), torch.randn(B, T, D)
     torch.testing.assert_close(network(x)[:, 3:4], network(x[:, 3:4]))
     assert (
         count_parameters(network)
         == Formula(FEED_FORWARD, {"d": D, "f": E}).value
         == 2 * D * E + E + D
+    )
+    encoder, x, shuffle = TransformerEncoder(layer(), L), torch.randn(B, T, D), torch.randperm(T)
+    torch.testing.assert_close(
+        encoder(x)[:, shuffle], encoder(x[:, shuffle]), rtol=0, atol=TOLERANCE[x.dtype]
     )
 
 
@@ -194,21 +185,12 @@ def test_feed_forward_treats_each_frame_alone():
         (lambda: layer(activation="tanh"), "activation='tanh' is none of relu, gelu, silu"),
         (lambda: layer(positions="learned"), "positions='learned' is none of none, relative"),
         (lambda: TransformerEncoder(layer(), 0), "num_layers=0 must be at least 1"),
-        (
-            lambda: load_encoder_layer(layer(norm_first=True), their_layer()),
-            "norm_first=True here, False there",
-        ),
-        (
-            lambda: load_encoder(
-                TransformerEncoder(layer(), 1),
-                nn.TransformerEncoder(
-                    their_layer(), 1, norm=nn.LayerNorm(D), enable_nested_tensor=False
-                ),
-            ),
-            "has a final norm",
-        ),
+        (lambda: load_encoder_layer(layer(norm_first=True), their_layer()), "norm_first=True here"),
     ],
 )
 def test_errors_name_the_numbers(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+    theirs = nn.TransformerEncoder(their_layer(), 1, nn.LayerNorm(D), enable_nested_tensor=False)
+    with pytest.raises(ValueError, match="has a final norm"):
+        load_encoder(TransformerEncoder(layer(), 1), theirs)

@@ -8,7 +8,7 @@ import pytest
 from kws.errors import UsageError
 from kws.files import zip_bytes
 from kws.student import add_kit as module
-from kws.student.add_kit import MANIFEST, add_kit, manifest_of, read_kit, unfinished
+from kws.student.add_kit import MANIFEST, add_kit, find_unfinished, manifest_of, read_kit
 
 TODO = 'raise NotImplementedError("TODO 1.1")'
 
@@ -110,21 +110,20 @@ def test_killed_at_any_file_the_same_command_goes_on(course, second, monkeypatch
     assert not [name for name in after if name.endswith(".tmp") or name.startswith("before")]
 
 
-def test_an_older_kit_changes_nothing(course, second):
+def test_an_older_kit_changes_nothing_and_answers_to_an_unfinished_assignment_are_told(
+    course, second
+):
+    kit = read_kit(second)
+    assert find_unfinished(kit, course) == []
+    (course / "assignments/01_a.ipynb").write_bytes(notebook(TODO))
+    assert find_unfinished(kit, course) == ["01"]
+    add_kit(kit, course)
+    assert find_unfinished(kit, course) == []
     add_kit(read_kit(second), course)
     before = contents(course)
     with pytest.raises(UsageError, match="kit 01 is older than kit 02"):
         add_kit(read_kit(course.parent / "kws-01.zip"), course)
     assert contents(course) == before
-
-
-def test_answers_to_an_unfinished_assignment_are_told_before_they_come(course, second):
-    kit = read_kit(second)
-    assert unfinished(kit, course) == []
-    (course / "assignments/01_a.ipynb").write_bytes(notebook(TODO))
-    assert unfinished(kit, course) == ["01"]
-    add_kit(kit, course)
-    assert unfinished(kit, course) == []
 
 
 def test_a_module_that_a_kit_has_no_more_goes(course, tmp_path):

@@ -1,21 +1,27 @@
-"""The commands as a student types them: lines, colors, exit codes, and endings."""
+"""The commands as a student types them: lines, colors, exit codes, endings; the warm process."""
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from grader import ROOT
-from grader.authoring.answers import exported_cells, load_answers
+from grader.authoring.reference import exported_cells, load_answers
 from kws.cli import student
-from kws.student.released import checks_released, released
+from kws.student import cell_process, warm
+from kws.student.released import checks_released, parse_target, released
+from kws.student.visible_checks import run_checks
+from tests.conftest import PATIENCE, forked
+from tests.grader.conftest import code_beside
 
 SOLUTION = ROOT / "solutions" / "03_speakers.py"
 KWS = [sys.executable, "-m", "kws.cli"]
@@ -56,7 +62,7 @@ def test_check_shows_prints_place_and_hint_of_what_does_not_pass(folder, kws):
     lines = text.splitlines()
     assert code == 1
     assert lines[1] == "✗ 2.1-attend-by-hand  attend(q, k, v)[..., 0]: got"
-    assert lines[2:5] == ["  [[[4.4]]]", "  expected", "  [[[5]]]"]
+    assert lines[2:5] == ["  [[[4.4, 6]]]", "  expected", "  [[[5, 6]]]"]
     assert lines[5] == "  hint: are the scores divided by the root of K?"
     assert lines[6:17] == [*(f"  | {n}" for n in range(10)), "  | …"]
 
@@ -95,7 +101,7 @@ def test_watch_checks_again_when_the_notebook_is_saved(folder, kws, monkeypatch)
     assert "\x1b" not in text
 
 
-def test_hints_have_three_levels_and_think_prints_questions_and_answers(folder, kws):
+def test_reset_says_what_changed_and_where_the_copy_is_and_hints_have_three_levels(folder, kws):
     texts = [kws("hint", "2.1", "--level", level)[1] for level in (1, 2, 3)]
     assert "A soft look-up" in texts[0]
     assert "more: kws hint 2.1 --level 2" in texts[0]
@@ -108,9 +114,6 @@ def test_hints_have_three_levels_and_think_prints_questions_and_answers(folder, 
     assert "Think:" in text
     assert "part of the sum went to the" in " ".join(text.split())
     assert not set("$\\*") & set(text)
-
-
-def test_reset_says_what_changed_and_where_the_copy_is(folder, kws):
     folder.fill("02")
     code, text = kws("reset", "2.1")
     assert code == 0
@@ -147,25 +150,10 @@ def test_submit_names_the_student_and_tries_the_weights(folder, kws):
         assert json.loads(archive.read("manifest.json"))["student"] == "Ada Lovelace"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("submit", "02", "--name", " "), "the name that the course knows you by"),
-        (("think", "02"), "name one, such as 2.1"),
-        (("check", "99"), "has no assignment 99"),
-        (("check", "02", "--notebook", "nope.ipynb"), "no such file"),
-        (("check", "--notebook", "nope.ipynb"), "name the task or the assignment as well"),
-        (("check", "02", "--seconds", "0"), "must be more than 0"),
-        (("hint", "02"), "name one task of it, such as 2.1"),
-        (("hint", "2.1", "--level", "4"), "try 'kws hint --help'"),
-        (("reset", "2.1-attend-by-hand"), "name its task, 2.1"),
-        (("submit", "2.1"), "hand in its assignment, 02"),
-        (("submit", "02", "--out", "x.tar"), "such as x.zip"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "says"), code_beside(__file__).items())
 def test_bad_input_is_one_sentence_and_two(folder, kws, arguments, says):
     before = sorted(folder.path.rglob("*"))
-    code, text = kws(*arguments)
+    code, text = kws(*shlex.split(arguments))
     assert code == 2
     assert says in text
     assert text.count("\n") == 1
@@ -194,3 +182,62 @@ def test_control_c_ends_a_check_that_hangs_and_leaves_no_process(folder):
     assert (process.returncode, err) == (130, b"kws: interrupted\n")
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    """A warm process that is a fork of this one, for a cache of its own."""
+    if sys.platform != "linux":
+        pytest.skip("forks with torch loaded")
+    monkeypatch.setenv("KWS_CACHE", str(tmp_path))
+    monkeypatch.delenv("KWS_WARM")
+    path = warm.socket_path()
+    path.parent.mkdir()
+    monkeypatch.setattr(cell_process, "NOTEBOOKS_IMPORT", ())
+    child = forked(lambda: warm.serve(str(path), minutes=0.02))
+    while not path.exists():
+        time.sleep(0.01)
+    yield child
+    child.kill()
+
+
+def test_it_runs_checks_in_forks_and_ends_by_itself(server, folder):
+    folder.fill("02")
+    target = parse_target("2.1-attend-by-hand")
+    for _ in range(2):
+        [outcome] = run_checks(folder["02"], target)
+        assert outcome.passed
+    folder.edit("02", "scores = q @", "1 / 0\n    scores = q @")
+    assert "ZeroDivisionError" in run_checks(folder["02"], target)[0].text
+    server.join(PATIENCE)
+    assert server.exitcode == 0
+    assert not warm.socket_path().exists()
+
+
+def test_a_check_that_hangs_ends_with_whoever_asked(server, folder):
+    hangs = "import os; open('pid', 'w').write(str(os.getpid()))\n    while True: pass\n    "
+    folder.fill("02").edit("02", "scores = q @", f"{hangs}scores = q @")
+    [outcome] = run_checks(folder["02"], parse_target("2.1-attend-by-hand"), seconds=1.0)
+    assert "was still running after 1 s" in outcome.text
+    pid = int((folder.path / "assignments" / "pid").read_text())
+    end = time.monotonic() + PATIENCE
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_any_change_of_kws_or_settings_makes_another_one_and_without_it_there_is_none(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "a.py").write_text("1")
+    before = warm.loaded_files(tmp_path)
+    (tmp_path / "a.py").write_text("22")
+    assert warm.loaded_files(tmp_path) != before
+    paths = {warm.socket_path({"OMP_NUM_THREADS": n, "TERM": n}) for n in ("1", "2")}
+    assert len(paths) == 2
+    assert warm.socket_path({"TERM": "a"}) == warm.socket_path({"TERM": "b"})
+    monkeypatch.setenv("KWS_CACHE", str(tmp_path / "file"))
+    (tmp_path / "file").write_text("no folder")
+    assert warm.warm_process() is None  # KWS_WARM=0
+    monkeypatch.delenv("KWS_WARM")
+    assert warm.warm_process() is None

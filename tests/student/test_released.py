@@ -1,5 +1,6 @@
 """What is known of the course without its sources: tasks, steps, questions; where notebooks lie."""
 
+import ast
 import json
 import re
 
@@ -22,18 +23,19 @@ from kws.student.released import (
     weights_asked,
 )
 from kws.student.spoken import spoken
+from tests.grader.conftest import code_beside
 
 NUMBERS = sorted(released())
 TASKS = [(number, task) for number in NUMBERS for task in tasks_of(number)]
 
 
-def test_every_solution_is_released():
+def test_every_solution_is_released_and_every_question_to_think_about_has_its_answer():
     stems = sorted(path.stem for path in (ROOT / "solutions").glob("[0-9]*.py"))
     assert [stem_of(number) for number in released()] == stems
-
-
-def has_hints(number: str) -> bool:
-    return (assignment_folders()[number] / "hints.md").is_file()
+    for number in NUMBERS:
+        text = released()[number].read_text(encoding="utf-8")
+        asked = len(re.findall(r"\*\*(?:Think|Before you go on):", text))
+        assert sum(len(each.thoughts) for each in tasks_of(number).values()) == asked > 0
 
 
 @pytest.mark.parametrize(("number", "task"), TASKS)
@@ -43,7 +45,8 @@ def test_every_task_has_a_title_a_check_and_something_to_say_on_each_level(numbe
     assert wanted.checks
     assert wanted.steps
     # a new assignment begins without hints.md: `kws hint` prints its steps
-    assert list(wanted.hints) == (["idea", "example", "shapes"] if has_hints(number) else [])
+    hinted = (assignment_folders()[number] / "hints.md").is_file()
+    assert list(wanted.hints) == (["idea", "example", "shapes"] if hinted else [])
     for text in wanted.hints.values():
         assert len(text) > 20
         assert not re.search(r"[$`]|\\[a-z]", text), "a terminal shows no formulas"
@@ -67,25 +70,44 @@ def test_the_steps_are_those_of_the_solution_and_no_hint_holds_an_answer(number)
         ]
         assert wanted.steps == steps
     tasks = tasks_of(number).values()
-    output = [line for one in tasks for line in (*one.steps, *one.hints.values(), *one.suspects)]
+    output = [line for one in tasks for line in (*one.steps, *one.hints.values(), *one.questions)]
     assert find_leaks({"hints": "\n".join(output).encode()}, secrets_of_solution(path)) == []
     named = f"{path.stem}.safetensors" if ASSIGNMENTS[number].weights else None
     assert weights_asked(number) == named
 
 
-def test_every_question_to_think_about_has_its_answer():
-    for number in NUMBERS:
-        text = released()[number].read_text(encoding="utf-8")
-        asked = len(re.findall(r"\*\*(?:Think|Before you go on):", text))
-        assert sum(len(each.thoughts) for each in tasks_of(number).values()) == asked > 0
+def squeezed(text: str) -> str:
+    return re.sub(r"\s+", "", text)
 
 
-def test_questions_of_suspects_are_found_wherever_they_are_and_sections_end_at_the_next():
-    asked = tasks_of("02")["2.1"].suspects
+def expressions_of(source: str) -> set[str]:
+    """What its statements compute, whole, and longer parts of it, without spaces."""
+    kinds = (ast.BinOp, ast.Call, ast.Compare, ast.Subscript)
+    nodes = list(ast.walk(ast.parse(source)))
+    whole = {node.value for node in nodes if isinstance(node, ast.Assign | ast.Return | ast.Expr)}
+    texts = {
+        node: squeezed(ast.get_source_segment(source, node) or "")
+        for node in nodes
+        if isinstance(node, kinds)
+    }
+    return {text for node, text in texts.items() if len(text) >= (8 if node in whole else 15)}
+
+
+@pytest.mark.parametrize(("number", "task"), TASKS)
+def test_no_hint_contains_a_line_of_the_answer_that_the_notebook_lacks(number, task):
+    wanted = tasks_of(number)[task]
+    hints = squeezed("\n".join([*wanted.hints.values(), *wanted.questions]))
+    known = squeezed("\n".join([wanted.section, *(cell.source for cell in wanted.cells)]))
+    cells = read_solution(ROOT / "solutions" / f"{stem_of(number)}.py")
+    answer = set[str]().union(*(expressions_of(c.source) for c in cells if c.task == task))
+    assert [text for text in answer if text in hints and text not in known] == []
+
+
+def test_questions_are_those_of_all_checks_and_sections_end_at_the_next():
+    asked = tasks_of("02")["2.1"].questions
     assert "are the scores divided by the root of K?" in asked
     assert "is valid used at all?" in asked  # of a planted mistake
     assert len(asked) == len(set(asked))
-    assert len(tasks_of("01")["1.8"].suspects) > 5  # named tables, and tables in calls
     output = tasks_of("03")["3.1"].section
     assert "padding" in output
     assert "The speaker is the same in all frames" not in output
@@ -98,16 +120,7 @@ def test_a_task_covers_its_checks_and_no_others(text):
     assert covered == [c for c in checks_released("02") if c.startswith(text.removeprefix("0"))]
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("foo", "write 2.1 for a task"),
-        ("99", "choose one of 01, 02"),
-        ("2.9", "choose one of 2.1, 2.2"),
-        ("2.1-attend-by", "did you mean '2.1-attend-by-hand'"),
-        ("02-attend", "write 2.1 for a task"),
-    ],
-)
+@pytest.mark.parametrize(("text", "says"), code_beside(__file__)["refused"].items())
 def test_what_the_course_does_not_hold_is_one_sentence(text, says):
     with pytest.raises(UsageError, match=says):
         parse_target(text)

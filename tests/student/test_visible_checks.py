@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from kws.student.cell_process import Kernel
 from kws.student.released import Target, checks_released, parse_target, released
 from kws.student.visible_checks import RaisedCell, run_checks
 from tests.student.conftest import found
@@ -13,7 +14,7 @@ NEEDS_TRAINING = [
     name for number in NUMBERS for name in checks_released(number) if name.endswith("-accuracy")
 ]
 BY_HAND = {"2.1": "attend-by-hand", "2.2": "split-by-hand", "2.3": "attention-by-hand"}
-PRINTED = "q is torch.Size([1, 1, 1, 4])\n"
+PRINTED = "q is torch.Size([1, 1, 2, 4])\n"
 SCALED = "scores = q @ k.mT / math.sqrt(q.shape[-1])"
 
 
@@ -43,7 +44,7 @@ def test_a_mistake_is_fact_and_question_and_spoils_no_task_that_does_without_it(
     folder.fill("02").edit("02", SCALED, "scores = q @ k.mT")
     finding = check(folder, "2.1")
     assert finding["state"] == "unmet"
-    shown = "attend(q, k, v)[..., 0]: got\n  [[[4.4]]]\n  expected\n  [[[5]]]"
+    shown = "attend(q, k, v)[..., 0]: got\n  [[[4.4, 6]]]\n  expected\n  [[[5, 6]]]"
     assert finding["text"] == shown
     assert finding["hint"] == "are the scores divided by the root of K?"
     states = found(folder["02"], Target(assignment="02"))
@@ -52,6 +53,15 @@ def test_a_mistake_is_fact_and_question_and_spoils_no_task_that_does_without_it(
     waiting = {each["text"] for name, each in states.items() if name[:3] in {"2.3", "2.5", "2.6"}}
     assert "waits for 2.1: its checks do not pass yet" in waiting
     assert found(folder["02"], parse_target("2.5"))["2.5-layer-values"]["state"] == "todo"
+
+
+def test_an_error_is_placed_in_the_method_that_it_is_in():
+    events = []
+    source = (
+        "def first():\n    pass\n\nclass Second:\n    def forward(self):\n        return 1 / 0\n"
+    )
+    Kernel(events.append, {1: "cell `def first`"}).run(1, f"{source}Second().forward()", "whole")
+    assert events[-1]["where"] == "cell `def first`, in `Second.forward`, line 6: return 1 / 0"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +108,10 @@ def test_a_wait_for_an_earlier_answer_and_values_that_a_plot_makes_are_named(fol
 def test_a_failed_check_does_not_hide_the_next_one_of_its_cell(folder):
     folder.fill("01").edit("01", "math.ceil(wanted / 10)", "wanted // 10")
     states = found(folder["01"], parse_target("1.8"))
-    assert states["1.8-extra-by-hand"]["hint"] == "round up, not down"
+    assert (
+        states["1.8-extra-by-hand"]["hint"]
+        == "round up: is it rounded down, or to the nearest whole number?"
+    )
     assert "1.8-extra-count-values" in states
 
 

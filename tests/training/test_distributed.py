@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -37,10 +38,24 @@ SETTINGS = [
 ]
 
 
-def one_of_two(rank: int, meet: dict[str, str], text: Path, arguments: list[str]) -> None:
-    """What torchrun starts: `.ci/run` calls torchrun itself, as the README does."""
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", **meet}
-    with text.open("w") as sys.stdout:
+def exit_codes_of_two(work: Callable[..., object], *arguments: object) -> list[int | None]:
+    """Of two processes, as torchrun starts them: `.ci/run` calls torchrun itself."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+
+    def begin(rank: int) -> None:
+        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", **meet}
+        work(*arguments)
+
+    processes = [forked(begin, rank) for rank in range(2)]
+    for process in processes:
+        process.join(PATIENCE)
+    return [process.exitcode for process in processes]
+
+
+def train_by_command(text: Path, arguments: list[str]) -> None:
+    with text.open("a") as sys.stdout:
         sys.stderr = sys.stdout
         sys.exit(kws(arguments))
 
@@ -49,18 +64,10 @@ def test_two_processes_train_as_one(tiny_corpus, tmp_path):
     """Same batches, augmentation, batch statistics, gradients; 192 clips in steps of 27 or 28."""
     arguments = ["train", "keywords", "--data", str(tiny_corpus), "--device", "cpu"]
     arguments += [word for setting in SETTINGS for word in ("--set", setting)]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    texts = [tmp_path / "0.txt", tmp_path / "1.txt"]
-    processes = [
-        forked(one_of_two, rank, meet, texts[rank], [*arguments, "--out", str(tmp_path / "two")])
-        for rank in range(2)
-    ]
-    for process in processes:
-        process.join(PATIENCE)
-    output = "".join(text.read_text() for text in texts)
-    assert [process.exitcode for process in processes] == [0, 0], output
+    text = tmp_path / "output.txt"
+    codes = exit_codes_of_two(train_by_command, text, [*arguments, "--out", str(tmp_path / "two")])
+    output = text.read_text()
+    assert codes == [0, 0], output
     assert "Grad strides" not in output
     assert output.count("best validation accuracy") == 1, "only one process talks"
     assert kws([*arguments, "--out", str(tmp_path / "one")]) == 0
@@ -99,23 +106,11 @@ def trained(folder: Path) -> dict[str, TrainingRun]:
     return runs
 
 
-def one_of_two_trains(rank: int, meet: dict[str, str], folder: Path) -> None:
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", **meet}
-    trained(folder)
-    sys.exit(0)
-
-
 def test_two_processes_train_every_objective_as_one(tmp_path, monkeypatch):
     short = partial(transcribe, longest=7)  # an untrained recognizer does not stop by itself
     monkeypatch.setattr("kws.training.recognizer_run.transcribe", short)
     ones = trained(tmp_path / "one")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    processes = [forked(one_of_two_trains, rank, meet, tmp_path / "two") for rank in range(2)]
-    for process in processes:
-        process.join(PATIENCE)
-    assert [process.exitcode for process in processes] == [0, 0]
+    assert exit_codes_of_two(trained, tmp_path / "two") == [0, 0]
     for name, one in ones.items():
         state = read_checkpoint(tmp_path / "two" / name / "last.pt")
         for key, w in one.objective.model.state_dict().items():
@@ -125,7 +120,7 @@ def test_two_processes_train_every_objective_as_one(tmp_path, monkeypatch):
             assert row == pytest.approx(other, rel=1e-4), name
 
 
-def test_one_process_is_a_team():
+def test_one_process_is_a_team_and_a_batch_must_suffice_for_all(tones, tmp_path):
     with team_of_processes("cpu") as team:
         assert (team.rank, team.world, team.is_main) == (0, 1, True)
         assert team.device == torch.device("cpu")
@@ -135,9 +130,6 @@ def test_one_process_is_a_team():
         assert team.sum(x) is x
         with main_first(team):
             team.wait()
-
-
-def test_a_batch_too_small_for_the_processes_is_refused(tones, tmp_path):
     recipe = parse_recipe("", overrides=["train.batch_size=4"])
     split = tones(7)
     team = Team(rank=1, world=4, device=torch.device("cpu"))

@@ -14,13 +14,13 @@ def rows(*pairs, name="validation"):
     ]
 
 
-def test_the_best_row_has_the_highest_accuracy_then_the_lowest_loss_then_comes_first():
+def test_the_best_row_has_the_highest_accuracy_of_whole_utterances_then_the_lowest_loss():
     history = History(rows=rows((0.5, 1.0), (0.75, 2.0), (0.75, 1.0), (0.75, 1.0), (0.5, 0.1)))
     assert history.best["step"] == 2
     assert history.rows_since_best == 2
-
-
-def test_whole_utterances_choose_before_crops():
+    assert History().rows_since_best == 0
+    with pytest.raises(ValueError, match="no validation"):
+        _ = History().best
     both = [
         {**a, **b}
         for a, b in zip(
@@ -31,23 +31,14 @@ def test_whole_utterances_choose_before_crops():
     assert History(rows=rows((0.25, 1), (0.5, 1), name="crop")).best["step"] == 1
 
 
-def test_an_empty_history_has_no_best():
-    assert History().rows_since_best == 0
-    with pytest.raises(ValueError, match="no validation"):
-        _ = History().best
-
-
-def test_what_is_saved_is_read(tmp_path):
-    history = History(rows=rows((0.1, 1 / 3), (0.2, 1e-17)))
-    history.save(tmp_path / "history.jsonl")
-    assert read_history(tmp_path).rows == history.rows
-    assert list(read_history(tmp_path / "history.jsonl")) == history.rows
-    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == len(history) == 2
-
-
-def test_a_missing_or_damaged_history_is_named(tmp_path):
+def test_what_is_saved_is_read_and_what_is_missing_or_damaged_named(tmp_path):
     with pytest.raises(UsageError, match=r"history\.jsonl: no such history"):
         read_history(tmp_path)
     (tmp_path / "history.jsonl").write_text("{not json\n")
     with pytest.raises(UsageError, match=r"history\.jsonl: not a history"):
         read_history(tmp_path)
+    history = History(rows=rows((0.1, 1 / 3), (0.2, 1e-17)))
+    history.save(tmp_path / "history.jsonl")
+    assert read_history(tmp_path).rows == history.rows
+    assert list(read_history(tmp_path / "history.jsonl")) == history.rows
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == len(history) == 2

@@ -27,18 +27,12 @@ def test_cross_entropy_is_torchs(batch, smoothing):
     close(ours, F.cross_entropy(logits, targets.argmax(1), label_smoothing=smoothing))
 
 
-def test_squared_error_is_torchs_on_one_hot_rows(batch):
+def test_squared_error_is_torchs_and_smoothing_moves_a_share_of_the_target(batch):
     logits, targets = batch
     close(loss_per_example(logits, targets, "mse").mean(), F.mse_loss(logits, targets))
-
-
-def test_smoothing_moves_a_share_of_the_target_to_all_classes(batch):
     logits, targets = batch
     smoothed = 0.9 * targets + 0.1 / C
     close(loss_per_example(logits, targets, "mse", 0.1), loss_per_example(logits, smoothed, "mse"))
-
-
-def test_another_loss_is_refused(batch):
     with pytest.raises(ValueError, match="loss='mae' is none of cross-entropy, mse"):
         loss_per_example(*batch, "mae")
 

@@ -34,27 +34,21 @@ def test_every_optimizer_makes_different_steps():
     for i, a in enumerate(ends):
         assert torch.isfinite(a).all()
         assert not any(torch.allclose(a, b) for b in ends[i + 1 :])
+    for name in ("sgd", "rmsprop"):
+        ends = [stepped(fresh(), Train(optimizer=name, momentum=m)) for m in (0.0, 0.9)]
+        assert not torch.allclose(*ends)
 
 
-@pytest.mark.parametrize("name", ["sgd", "rmsprop"])
-def test_momentum_is_used(name):
-    ends = [stepped(fresh(), Train(optimizer=name, momentum=m)) for m in (0.0, 0.9)]
-    assert not torch.allclose(*ends)
-
-
-def test_the_learning_rate_is_set_for_both_groups(model):
+def test_the_learning_rate_is_set_for_both_groups_and_frozen_parameters_are_left_out(model):
     optimizer = build_optimizer(model, Train())
     set_learning_rate(optimizer, 0.25)
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
-
-
-def test_frozen_parameters_are_left_out(model):
     model[0].requires_grad_(False)
     optimizer = build_optimizer(model, Train())
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 4
 
 
-def test_the_average_follows_with_its_decay_and_forgets_early_steps(model):
+def test_the_average_is_a_model_of_its_own_that_follows_and_forgets_early_steps(model):
     averaged = AveragedWeights(model, decay=0.5)
     start = model[0].weight.detach().clone()
     with torch.no_grad():
@@ -65,9 +59,6 @@ def test_the_average_follows_with_its_decay_and_forgets_early_steps(model):
     assert torch.equal(averaged.model[1].running_mean, model[1].running_mean)
     averaged.update(model, step=10**6)
     assert torch.allclose(averaged.model[0].weight, start + 0.95)
-
-
-def test_the_average_is_a_model_of_its_own(model):
     averaged = AveragedWeights(model, decay=0.5)
     assert not averaged.model.training
     assert not any(p.requires_grad for p in averaged.model.parameters())

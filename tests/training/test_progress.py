@@ -26,7 +26,14 @@ def show(progress: Progress) -> None:
     progress.close()
 
 
-def test_on_a_terminal_there_is_a_bar_with_loss_rate_and_accuracies(monkeypatch, capsys):
+def test_there_is_a_bar_on_a_terminal_and_a_line_per_validation_elsewhere(capsys, monkeypatch):
+    show(Progress(10, 4, True))
+    captured = capsys.readouterr()
+    expected = (
+        "step 5/10, epoch 1: loss 1.500, lr 1.0e-02, train 75.0 %, validation 87.5 %, "
+        "crop 50.0 %, 1,234/s, 01:23 left\n"
+    )
+    assert (captured.out, captured.err) == (expected, "")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     show(Progress(10, 4, True))
     captured = capsys.readouterr()
@@ -35,23 +42,8 @@ def test_on_a_terminal_there_is_a_bar_with_loss_rate_and_accuracies(monkeypatch,
     assert "5/10" in last
     for text in ("loss=1.250", "lr=1.0e-02", "train=75.0 %", "validation=87.5 %", "1,234/s"):
         assert text in last
-
-
-def test_elsewhere_there_is_a_line_per_validation(capsys):
-    show(Progress(10, 4, True))
-    captured = capsys.readouterr()
-    expected = (
-        "step 5/10, epoch 1: loss 1.500, lr 1.0e-02, train 75.0 %, validation 87.5 %, "
-        "crop 50.0 %, 1,234/s, 01:23 left\n"
-    )
-    assert (captured.out, captured.err) == (expected, "")
-
-
-def test_or_nothing_at_all(monkeypatch, capsys):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     show(Progress(10, 4, False))
-    captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", "")
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +63,7 @@ def test_the_first_signal_is_caught_and_the_second_acts(number, error):
         signal.signal(number, previous)
 
 
-def test_what_is_ignored_stays_ignored():
+def test_what_is_ignored_stays_ignored_and_nothing_is_installed_outside_the_main_thread():
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with CatchSignals() as signals:
@@ -80,9 +72,6 @@ def test_what_is_ignored_stays_ignored():
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def test_outside_the_main_thread_nothing_is_installed():
     found = []
 
     def look():

@@ -144,8 +144,8 @@ def filterbank_values(draw, K, M, low, high, mel_filterbank):
 
 
 def quiet(draw: Draw, N: int) -> Tensor:
-    """Two waveforms (2, N), so quiet that a floor of 1e-6 is seen, one ten times the other."""
-    return draw(2, N, dtype=torch.float64) * torch.tensor([[1e-3], [1e-2]])
+    """Two waveforms (2, N), so quiet that bands are below and above a floor of 1e-6."""
+    return draw(2, N, dtype=torch.float64) * torch.tensor([[1e-4], [1e-2]])
 
 
 @trial("1.5", public={"N": 1001}, hidden={"N": 3001}, atol=FILTERS_ATOL)
@@ -222,9 +222,11 @@ def split_values(draw, count, which_split):
 def split_recordings(draw, count, which_split):
     """all recordings of a speaker are in one split."""
     recordings = [f"{word}/{{}}_nohash_{n}.wav" for word in ("bed", "up") for n in (0, 3, 12)]
-    for speaker in ("c2d15ea5", *speakers(draw, count)):
-        found = [which_split(name.format(speaker)) for name in recordings]
-        yield f"the list of splits of six recordings of {speaker}", found
+    found = [
+        [which_split(name.format(speaker)) for name in recordings]
+        for speaker in ("c2d15ea5", "0487ba9b", "1093c8e7", "3df9a3d4", *speakers(draw, count))
+    ]
+    yield "the splits of six recordings of each speaker", found
 
 
 @trial("1.7", public={"count": 30}, hidden={"count": 40})
@@ -354,7 +356,9 @@ def measure_drawn(results: dict[str, Any], clips: int) -> Measured:
         drawn = "the first ones of the list" if found in firsts else "of one word or two"
         if found not in firsts and len(words) > 2:
             drawn = "drawn from all other words"
-        yield f"the number of unknown clips of {what}", len(found)
+        silent = [label for name, label in pairs if not name]
+        counts = [len(silent), silent.count(0), len(found)]
+        yield f"silent clips, those with this label, unknown clips of {what}", counts
         yield f"the choice of unknown clips by {what}", drawn
     choices = {tuple(unknown(pairs)) for pairs in chosen.values()}
     yield "the number of choices that three seeds make", len(choices)

@@ -324,10 +324,7 @@ class Frames(nn.Module):
 
 
 def compare_within(tolerance: float) -> Callable[..., Iterator[tuple[str, Any]]]:
-    """A `measure`: of two tables of logits whether they are alike; of anything else the value.
-
-    `tolerance` is a share of the largest distance of logits from their mean over the batch.
-    """
+    """A `measure`: whether logits agree within a share of their largest distance from the mean."""
 
     def measure(results: Mapping[str, Any], **sizes: int) -> Iterator[tuple[str, Any]]:
         for what, value in results.items():
@@ -356,6 +353,7 @@ def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
         replace_encoder(model, encoder)
         logits = model(mel, valid)
         yield f"{given}: the shape of model(mel, valid)", str(tuple(logits.shape))
+        yield f"{given}: is the encoder used?", encoder.frames is not None
         yield f"{given}: valid as the encoder gets it", encoder.valid
         yield f"{given}: are some logits negative?", bool((logits < 0).any())
         yield f"{given}: are some logits positive?", bool((logits > 0).any())

@@ -290,8 +290,9 @@ def _different(places: Any) -> int:
 def measure_fair(results: Mapping[str, Any], f: int, t: int, keep: int) -> Measured:
     shares = {"structured": (f - 1) * (t - 2) / (f * t), "unstructured": keep / (f * t)}
     for name, share in shares.items():
-        seen = plain(results[f"places that {name} kept"])
-        counts = torch.bincount(torch.as_tensor(seen).long().flatten().clamp(0), minlength=f * t)
+        seen = torch.as_tensor(plain(results[f"places that {name} kept"]))
+        yield f"tokens that all draws of {name} kept", seen.numel()
+        counts = torch.bincount(seen.long().flatten().clamp(0), minlength=f * t)
         expected, deviation = DRAWS * share, (DRAWS * share * (1 - share)) ** 0.5
         for text, beyond in (("often", counts - expected), ("rarely", expected - counts)):
             found = int((beyond > CERTAIN * deviation).sum())
@@ -300,12 +301,13 @@ def measure_fair(results: Mapping[str, Any], f: int, t: int, keep: int) -> Measu
         most = math.comb(t, 2) * f if name == "structured" else DRAWS // 2
         enough = _different(results[f"places that {name} kept"]) >= most
         yield f"does {name} keep any places together, not neighbors alone?", enough
-    yield "does a gradient of structured(x) reach x?", results["the gradient of structured(x)"]
+    for name in shares:
+        yield f"does a gradient of {name}(x) reach x?", results[f"the gradient of {name}(x)"]
 
 
 @trial(
     "6.5",
-    public={"f": 3, "t": 5, "keep": 6},
+    public={"f": 4, "t": 5, "keep": 6},
     hidden={"f": 4, "t": 6, "keep": 7},
     measure=measure_fair,
 )
@@ -319,6 +321,8 @@ def patchout_fair(draw, f, t, keep, structured, unstructured):
     yield "places that unstructured kept", torch.cat(kept)
     x = draw(1, 2, f, t).requires_grad_()
     yield "the gradient of structured(x)", bool(structured(x, 1, 2, generator).requires_grad)
+    y = unstructured(x.flatten(2).mT, keep, generator)
+    yield "the gradient of unstructured(x)", bool(y.requires_grad)
 
 
 # 6.6
@@ -407,6 +411,9 @@ def transformer_patchout(draw, patchout, SpectrogramTransformer):
     whole.load_state_dict(model.state_dict())
     distance = (whole(mel) - model(mel)).abs().max()
     yield "how far the logits are from those of a model without patchout, in evaluation,", distance
+    turned = torch.cat([mel[:, 8:16], mel[:, :8], mel[:, 16:]], dim=1)
+    changed = bool((model(mel) - model(turned)).abs().max() > 1e-6)
+    yield "do logits change where the first two columns change places, in evaluation?", changed
     model.train()
     draws = {round(float(model(mel)[0, 0].detach()), 6) for _ in range(8)}
     yield "does each step of training leave out other tokens?", len(draws) > 1
@@ -563,6 +570,7 @@ def groups_values(draw, D, factor, groups):
 def _people(draw: Draw, classes: int, speakers: int) -> tuple[Tensor, list[str]]:
     """Each speaker says each class up to three times, in a mixed order."""
     pairs = [(label, f"id{who}") for label in range(classes) for who in range(speakers)]
+    pairs += [(label, f"id{speakers}") for label in range(1, classes)]  # but one speaker not all
     pairs = [pair for at, pair in enumerate(pairs) for _ in range(1 + at % 3)]
     order = draw(len(pairs)).argsort().tolist()
     return torch.tensor([pairs[at][0] for at in order]), [pairs[at][1] for at in order]
@@ -616,7 +624,7 @@ def measure_drawn(results: Mapping[str, Any], classes: int, speakers: int) -> Me
     people, rows = results["speakers"], results["rows of many draws"]
     speakers_drawn = [people[row] for row in torch.as_tensor(rows).long().flatten().tolist()]
     yield "rows of many draws, in all", len(speakers_drawn)
-    expected = len(speakers_drawn) / speakers
+    expected = len(speakers_drawn) / len(people)
     bound = CERTAIN * (expected * (1 - 1 / speakers)) ** 0.5
     beyond = [who for who in set(people) if abs(speakers_drawn.count(who) - expected) > bound]
     yield "speakers that are drawn too often or too rarely", sorted(beyond)
@@ -631,7 +639,7 @@ def measure_drawn(results: Mapping[str, Any], classes: int, speakers: int) -> Me
 def rows_fair(draw, classes, speakers, few_shot_rows):
     """every speaker is drawn as often as any other where all say each word once."""
     labels = torch.arange(classes).repeat_interleave(speakers)
-    people = [f"id{who}" for _ in range(classes) for who in range(speakers)]
+    people = [f"id{who}" for who in range(classes * speakers)]
     generator = torch.Generator().manual_seed(4)
     rows = [few_shot_rows(labels, list(people), 1, generator) for _ in range(DRAWS)]
     yield "speakers", people

@@ -87,7 +87,7 @@ def regulate_values(draw, B, U, D, regulate):
     for high in (4, 9, 2):
         durations = _durations(draw, B, U, high)
         if high == 9:
-            durations = durations.flip(0)  # the longest text is the last one
+            durations = durations[durations.sum(dim=1).argsort()]  # the longest text comes last
         x = draw(B, U, D).requires_grad_()
         y, valid = regulate(x, durations)
         yield f"y for durations up to {high}", y
@@ -175,6 +175,24 @@ def block_values(draw, B, T, D, H, E, k, FftBlock, load_block):
     usual = FftBlock(D, H, E, k)
     distance = usual(x, everything) - usual(x, everything)
     yield "is there dropout unless it is set?", bool(distance.any())
+    dropping = FftBlock(D, H, E, k, 0.5)  # to zeros ones are added, of which half are dropped
+    sizes = {"qkv": (3 * D, D), "out": (D, D), "expand": (E, D, k), "contract": (D, E, 1)}
+    known = linear_weights(torch.zeros, **sizes, norm_attention=(D,), norm_convolution=(D,))
+    for name in ("norm_attention", "norm_convolution"):
+        known[name]["weight"] += 1
+    for name in ("qkv", "expand"):
+        known[name]["bias"] += 1
+    known["out"]["weight"] += torch.eye(D)
+    load_block(dropping, known)
+    frames = dropping(torch.zeros(8, T, D), torch.ones(8, T).bool()).round(decimals=2).flatten(0, 1)
+    what = "values in a frame, in training with dropout=0.5, where attention adds ones"
+    yield what, max(len(frame.unique()) for frame in frames)
+    known["out"]["weight"] *= 0
+    known["contract"]["weight"][torch.arange(D), torch.arange(D) % E] += 1
+    load_block(dropping, known)
+    share = (dropping(torch.zeros(40, T, D), torch.ones(40, T).bool()) < 0).float().mean()
+    found = "near half" if 0.4 < share < 0.6 else "fewer" if share < 0.5 else "more"
+    yield "and how many are dropped where convolutions add ones", found
     emptied = FftBlock(D, H, E, k, 1.0)
     load_block(emptied, block_weights(draw, D, E, k))
     yield "block(x, valid) in training mode with dropout=1.0", emptied.train()(x, everything)

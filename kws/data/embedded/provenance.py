@@ -59,10 +59,10 @@ def corpus_folder(out: Path, record: str, recipe: dict[str, Any]) -> Iterator[Pa
             turn.unlink(missing_ok=True)
 
 
-def recorded_seed(seed: int | str) -> int | str:
+def describe_seed(seed: int | str) -> int | str:
     """What may be written down about a seed: a number itself, of a text (a secret) a fingerprint.
 
-    >>> recorded_seed(0), recorded_seed("not for students")
+    >>> describe_seed(0), describe_seed("not for students")
     (0, 'sha256:63a00736')
     """
     if isinstance(seed, int):

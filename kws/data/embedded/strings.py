@@ -20,7 +20,7 @@ import numpy as np
 from kws.data.embedded.corpus import FEWEST_SPEAKERS, draw_cast
 from kws.data.embedded.espeak import ENGINE_NAME, SpeechEvent
 from kws.data.embedded.espeak import SAMPLE_RATE as ENGINE_RATE
-from kws.data.embedded.provenance import corpus_folder, recorded_seed
+from kws.data.embedded.provenance import corpus_folder, describe_seed
 from kws.data.embedded.recording import (
     BLOCK,
     ENGINE_BLOCK,
@@ -73,7 +73,7 @@ def make_strings(
     recipe = {
         "corpus": "embedded strings",
         "version": VERSION,
-        "seed": recorded_seed(seed),
+        "seed": describe_seed(seed),
         "words": list(words),
         "speakers": speakers,
         "strings": strings,

@@ -39,7 +39,7 @@ def tree(folder):
     }
 
 
-def test_layout_is_that_of_the_homework(tiny_speakers):
+def test_layout_is_that_of_the_homework_and_answers_name_different_voices(tiny_speakers):
     mapping, metadata, testdata = tables(tiny_speakers)
     names = list(metadata["speakers"])
     assert all(re.fullmatch(r"id\d{5}", name) for name in names)
@@ -59,9 +59,6 @@ def test_layout_is_that_of_the_homework(tiny_speakers):
         assert mel.isfinite().all()
         assert mel.min() >= np.log(np.float32(1e-9))
         assert entry["mel_len"] > 91  # the shortest of the homework
-
-
-def test_answers_name_the_speaker_of_every_test_utterance(tiny_speakers):
     mapping, _, testdata = tables(tiny_speakers)
     rows = answers(tiny_speakers)
     assert list(rows[0]) == ["Id", "Category"]
@@ -69,6 +66,9 @@ def test_answers_name_the_speaker_of_every_test_utterance(tiny_speakers):
     categories = [row["Category"] for row in rows]
     assert sorted(categories) == sorted(list(mapping["speaker2id"]) * 2)
     assert categories != sorted(categories)  # the order does not give them away
+    about = json.loads((tiny_speakers / "voices.json").read_text())
+    assert list(about["voices"]) == list(tables(tiny_speakers)[0]["speaker2id"])
+    assert len({voice["definition"] for voice in about["voices"].values()}) == 6
 
 
 def test_no_word_is_in_both_training_and_test_sentences():
@@ -82,32 +82,39 @@ def test_no_word_is_in_both_training_and_test_sentences():
         assert len(set(sentences)) == 300
 
 
-def test_sentences_are_of_their_split_and_each_has_a_setup_of_its_own(tmp_path, monkeypatch):
-    output = []
-    real = speaker_corpus.say
-    monkeypatch.setattr(
-        speaker_corpus,
-        "say",
-        lambda voice, texts, rng, scratch: output.append(texts) or real(voice, texts, rng, scratch),
-    )
-    drawn = []
-    draw = speaker_corpus.draw_setup
-    monkeypatch.setattr(
-        speaker_corpus, "draw_setup", lambda rng: drawn.append(draw(rng)) or drawn[-1]
-    )
-    threads = torch.get_num_threads()
-    make_speaker_corpus(tmp_path / "c", **SMALL)
-    assert torch.get_num_threads() == threads
-    assert len(drawn) == len(set(drawn)) == 3 * 5
-    for texts in output:
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A corpus, the texts of each voice while it was made, and the setups drawn."""
+    folder, setups = tmp_path_factory.mktemp("recorded") / "c", []
+    with pytest.MonkeyPatch.context() as patch:
+        texts, draw = record_texts(patch), speaker_corpus.draw_setup
+        patch.setattr(
+            speaker_corpus, "draw_setup", lambda rng: setups.append(draw(rng)) or setups[-1]
+        )
+        threads = torch.get_num_threads()
+        make_speaker_corpus(folder, workers=1, **SMALL)
+        assert torch.get_num_threads() == threads
+    return folder, texts, setups
+
+
+def record_texts(patch) -> dict[str, list[str]]:
+    """By the definition of each voice, what it says from now on."""
+    output, real = {}, speaker_corpus.say
+
+    def say(voice, texts, rng, scratch):
+        output.setdefault(voice.definition, []).extend(texts)
+        return real(voice, texts, rng, scratch)
+
+    patch.setattr(speaker_corpus, "say", say)
+    return output
+
+
+def test_sentences_are_of_their_split_and_each_has_a_setup_of_its_own(recorded):
+    _, output, setups = recorded
+    assert len(setups) == len(set(setups)) == 3 * 5
+    for texts in output.values():
         for text, split in zip(texts, ["training"] * 4 + ["testing"], strict=True):
             assert set(re.findall("[a-z]+", text)) <= set(WORDS[split])
-
-
-def test_voices_differ_and_are_recorded(tiny_speakers):
-    about = json.loads((tiny_speakers / "voices.json").read_text())
-    assert list(about["voices"]) == list(tables(tiny_speakers)[0]["speaker2id"])
-    assert len({voice["definition"] for voice in about["voices"].values()}) == 6
 
 
 def spoken(seconds: float) -> np.ndarray:
@@ -115,15 +122,12 @@ def spoken(seconds: float) -> np.ndarray:
     return (4000 * noise).astype(np.int16)
 
 
-def test_features_are_the_homework_s():
+def test_features_are_the_homework_s_of_what_is_heard(monkeypatch):
     rng, again = np.random.default_rng(1), np.random.default_rng(1)
     mel = speaker_corpus.audible_features(spoken(2.0), rng)
     waveform = speaker_corpus.recorded_sentence(spoken(2.0), again)
     expected = speaker_log_mel(torch.from_numpy(waveform.astype(np.float32)))
     torch.testing.assert_close(mel, expected, rtol=0, atol=0)
-
-
-def test_an_utterance_that_is_not_heard_is_recorded_again(monkeypatch):
     waveforms = iter([np.zeros(16_000), 0.5 * np.sin(np.arange(32_000.0))])
     monkeypatch.setattr(speaker_corpus, "recorded_sentence", lambda *_: next(waveforms))
     assert len(speaker_corpus.audible_features(spoken(1.0), np.random.default_rng(0))) > 190
@@ -132,12 +136,11 @@ def test_an_utterance_that_is_not_heard_is_recorded_again(monkeypatch):
         speaker_corpus.audible_features(spoken(1.0), np.random.default_rng(0))
 
 
-def test_same_seed_gives_the_same_bytes_on_any_number_of_workers(tmp_path):
-    one = make_speaker_corpus(tmp_path / "one", workers=1, **SMALL)
+def test_same_seed_gives_the_same_bytes_on_any_number_of_workers(recorded, tmp_path):
     two = make_speaker_corpus(tmp_path / "two", workers=2, **SMALL)
-    other = make_speaker_corpus(tmp_path / "other", seed=1, **SMALL)
-    assert tree(one) == tree(two)
-    assert not set(tree(one).values()) & set(tree(other).values())
+    other = make_speaker_corpus(tmp_path / "other", seed=1, **SMALL | {"utterances": 2})
+    assert tree(recorded[0]) == tree(two)
+    assert not set(tree(two).values()) & set(tree(other).values())
 
 
 def test_finished_corpus_is_left_alone_and_another_refused(tiny_speakers):
@@ -149,56 +152,31 @@ def test_finished_corpus_is_left_alone_and_another_refused(tiny_speakers):
     assert tree(tiny_speakers) == before
 
 
-@pytest.mark.parametrize("options", [{"speakers": 1}, {"utterances": 1}])
-def test_too_few_is_one_sentence(options, tmp_path):
-    with pytest.raises(UsageError, match="must be 2 or more"):
-        make_speaker_corpus(tmp_path / "c", **{**SMALL, **options})
-    assert not list(tmp_path.iterdir())
-
-
-def test_command_line(tmp_path, capsys):
+def test_command_line_and_what_is_too_little(tmp_path, capsys):
     arguments = ["data", "speaker-corpus", str(tmp_path / "c"), "--speakers", "2"]
     assert run([*arguments, "--utterances", "2"]) == 0
     assert re.search(r"6 recordings, made in", capsys.readouterr().out)
     assert run([*arguments, "--utterances", "3"]) == 2
     assert "differs in utterances" in capsys.readouterr().err
+    for options in ({"speakers": 1}, {"utterances": 1}):
+        with pytest.raises(UsageError, match="must be 2 or more"):
+            make_speaker_corpus(tmp_path / "few", **{**SMALL, **options})
+    assert not (tmp_path / "few").exists()
 
 
-def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> list[bool]:
-    return [torch.equal(a, b) for a, b in zip(one, other, strict=True)]
-
-
-def test_speaking_again_uses_the_voices_of_the_corpus_and_test_sentences(tmp_path, monkeypatch):
-    output = {}
-    real = speaker_corpus.say
-    monkeypatch.setattr(
-        speaker_corpus,
-        "say",
-        lambda voice, texts, rng, scratch: (
-            output.setdefault(voice.definition, []).extend(texts)
-            or real(voice, texts, rng, scratch)
-        ),
-    )
-    corpus = make_speaker_corpus(tmp_path / "c", **SMALL)
-    voices = json.loads((corpus / "voices.json").read_text())["voices"]
-    output.clear()
-    mels, labels = speak_again(recordings_seed="secret", speakers=3, utterances=2)
+def test_speaking_again_uses_the_voices_of_the_corpus_and_test_sentences(recorded, monkeypatch):
+    voices = json.loads((recorded[0] / "voices.json").read_text())["voices"]
+    output = record_texts(monkeypatch)
+    mels, labels = speak_again(recordings_seed="secret", speakers=3, utterances=2, workers=1)
     assert labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert all(mel.shape[1] == 40 and len(mel) >= 91 for mel in mels)
     assert set(output) == {voice["definition"] for voice in voices.values()}
-    for text in (text for texts in output.values() for text in texts):
+    for text in chain(*output.values()):
         assert set(re.findall("[a-z]+", text)) <= set(WORDS["testing"])
-
-
-def test_speaking_again_follows_from_takes_alone():
-    one, _ = speak_again(recordings_seed="secret", speakers=2, workers=1)
-    again, _ = speak_again(recordings_seed="secret", speakers=2, workers=2)
-    other, _ = speak_again(recordings_seed="other", speakers=2)
-    assert same(one, again) == [True, True]
-    assert same(one, other) == [False, False]
-
-
-@pytest.mark.parametrize("options", [{"speakers": 0}, {"utterances": 0}])
-def test_speaking_again_needs_a_voice_and_a_sentence(options):
-    with pytest.raises(UsageError, match="must be 1 or more"):
-        speak_again(recordings_seed=0, **options)
+    again, _ = speak_again(recordings_seed="secret", speakers=3, utterances=2, workers=2)
+    other, _ = speak_again(recordings_seed="other", speakers=3, utterances=2)
+    assert all(torch.equal(a, b) for a, b in zip(mels, again, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(mels, other, strict=True))
+    for options in ({"speakers": 0}, {"utterances": 0}):
+        with pytest.raises(UsageError, match="must be 1 or more"):
+            speak_again(recordings_seed=0, **options)

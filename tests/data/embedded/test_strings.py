@@ -46,16 +46,15 @@ def test_each_voice_is_of_one_split_and_says_its_strings(made):
     assert {row.split for row in rows} == {"training", "validation", "testing"}
 
 
-def test_the_same_seed_makes_the_same_bytes_and_is_found_again(made, tmp_path):
+def test_the_same_seed_makes_the_same_bytes_and_is_found_again_by_the_command(
+    made, tmp_path, capsys
+):
     again = strings.make_strings(tmp_path / "again", speakers=10, strings=2, progress=False)
     for row in read_transcripts(made):
         assert (made / row.file).read_bytes() == (again / row.file).read_bytes()
     before = (made / strings.RECORD).stat().st_mtime_ns
     assert strings.make_strings(made, speakers=10, strings=2) == made
     assert (made / strings.RECORD).stat().st_mtime_ns == before
-
-
-def test_the_command_finds_them(made, capsys):
     assert run(["data", "strings", str(made), "--speakers", "10", "--strings", "2"]) == 0
     assert capsys.readouterr().out.endswith("made: 20 recordings, is there already\n")
     assert run(["data", "strings", str(made), "--speakers", "11", "--strings", "2"]) == 2

@@ -8,7 +8,7 @@ from tests.grader.conftest import code_beside
 
 CODE = code_beside(__file__)
 ATTENTION = CODE["attention"]
-SOUND = CODE["sound"]
+SOUND, ANSWER = CODE["sound"], CODE["answer"]
 
 
 @pytest.fixture

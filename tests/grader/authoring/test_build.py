@@ -1,41 +1,23 @@
-"""The student's notebook is a function of the solution, and gives nothing away."""
+"""The student's notebook is a function of the solution; one answer can be cut out of it."""
 
 import json
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
+from grader.adapters import ASSIGNMENTS, Assignment
 from grader.authoring.build import build_notebook, read_solution
 from grader.authoring.markers import MarkerError
+from grader.authoring.reference import reference_pieces
 from kws.errors import UsageError
-
-ROOT = Path(__file__).parents[3]
+from tests.grader.authoring.conftest import CODE
+from tests.grader.conftest import code_beside
 
 
 @pytest.fixture
 def notebook(course):
     return nbformat.reads(build_notebook(course / "solutions" / "02_attention.py"), as_version=4)
-
-
-def refused(course, old: str, new: str) -> str:
-    """What the build says of the attention solution after one replacement."""
-    path = course / "solutions" / "02_attention.py"
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
-    with pytest.raises(UsageError) as caught:
-        build_notebook(path)
-    return str(caught.value)
-
-
-def line_of(course, text: str) -> int:
-    """Number of the line of the attention solution that holds `text`, from 1."""
-    lines = (course / "solutions" / "02_attention.py").read_text(encoding="utf-8").splitlines()
-    return next(number for number, line in enumerate(lines, start=1) if text in line)
 
 
 def test_no_line_of_an_answer_reaches_the_student(notebook, course):
@@ -60,82 +42,28 @@ def test_staff_cells_are_dropped_and_all_else_reaches_the_student_with_its_tags_
     assert tasks == [None, None, None, {"task": "2.1"}, None, {"task": "2.2"}, None]
 
 
-def test_the_notebook_is_valid_and_names_its_assignment_and_cells(notebook):
+def test_the_notebook_is_valid_names_its_assignment_and_keeps_a_comment_that_looks_like_a_magic(
+    notebook, course
+):
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     assert notebook.metadata.kws == {"assignment": "02"}
     assert [cell.id for cell in notebook.cells] == [f"02-attention-{n:03d}" for n in range(1, 8)]
-
-
-def test_the_same_solution_gives_the_same_bytes_in_another_process(course):
-    path = course / "solutions" / "02_attention.py"
-    code = (
-        f"from grader.authoring.build import *; print(build_notebook(Path({str(path)!r})), end='')"
-    )
-    command = [sys.executable, "-X", "utf8", "-c", code]
-    done = subprocess.run(command, capture_output=True, cwd=ROOT, check=True)
-    assert done.stdout.decode() == build_notebook(path)
-
-
-def test_a_comment_that_looks_like_a_magic_stays_a_comment(course):
     path = course / "solutions" / "01_sound.py"
     path.write_text("# %%\n# %time\n# !ls\nx = 1\n", encoding="utf-8")
     assert '"# %time\\n"' in build_notebook(path)
 
 
-def test_a_malformed_marker_names_its_line_in_the_file(course):
-    line = line_of(course, "# END SOLUTION")
-    output = refused(course, "    # END SOLUTION", "    # END SOLUTIONS")
-    assert output.startswith(f"solutions/02_attention.py:{line}: malformed marker")
-
-
-def test_a_marker_in_the_last_cell_names_its_line_too(course):
-    output = refused(
-        course, "        return attend(x, x, x)\n        # END SOLUTION", "        pass"
-    )
-    begin = line_of(course, "#: Project, then") - 1
-    assert output.startswith(f"solutions/02_attention.py:{begin}: ")
-    assert "not ended" in output
-
-
-NOT_PYTHON = '''# %% tags=["export"]
-def f():
-    # BEGIN SOLUTION 1.1
-    #: A.
-    x = """
-    # END SOLUTION
-    """
-'''
-IN_MARKDOWN = "# %% [markdown]\n# BEGIN SOLUTION 1.1\n# x\n# END SOLUTION\n"
-
-
-NOT_PYTHON = '''# %% tags=["export"]
-def f():
-    # BEGIN SOLUTION 1.1
-    #: A.
-    x = """
-    # END SOLUTION
-    """
-'''
-IN_MARKDOWN = "# %% [markdown]\n# BEGIN SOLUTION 1.1\n# x\n# END SOLUTION\n"
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "word"),
-    [
-        ('# %% tags=["export"]\ndef attend', "# %%\ndef attend", "outside a code cell with"),
-        ("# ## 2.1 Weighted averages", "# # BEGIN SOLUTION 2.1", "malformed"),
-        ("BEGIN SOLUTION 2.1", "BEGIN SOLUTION 3.1", "does not belong to assignment 2"),
-        ("BEGIN SOLUTION 2.2", "BEGIN SOLUTION 2.3", "divide it"),
-        ('["export"]\ndef', '["export", "staff"]\ndef', "do not get"),
-        ('["check"]', '["chek"]', r"unknown tag 'chek' \(did you mean 'check'\?\)"),
-        ("assert attend(q", "assert attend(q(", "not valid Python"),
-        ("        #: Make the projection.\n", "", "no step"),
-    ],
-)
-def test_a_faulty_solution_is_refused_with_its_line(course, old, new, word):
-    output = refused(course, old, new)
-    assert re.search(rf"^solutions/02_attention\.py:\d+: .*({word})", output), output
+@pytest.mark.parametrize("one", code_beside(__file__)["refused"], ids=lambda one: one["message"])
+def test_a_faulty_solution_is_refused_with_its_line(course, one):
+    path = course / "solutions" / "02_attention.py"
+    text = path.read_text(encoding="utf-8")
+    assert one["old"] in text
+    path.write_text(text.replace(one["old"], one["new"], 1), encoding="utf-8")
+    with pytest.raises(
+        UsageError, match=rf"^solutions/02_attention\.py:{one['line']}: .*{one['message']}"
+    ):
+        build_notebook(path)
 
 
 @pytest.mark.parametrize(
@@ -143,11 +71,11 @@ def test_a_faulty_solution_is_refused_with_its_line(course, old, new, word):
     [
         (
             "01_sound",
-            NOT_PYTHON,
+            CODE["not_python"],
             UsageError,
             r"01_sound\.py:\d+: the cell with its TODO is not valid",
         ),
-        ("01_sound", IN_MARKDOWN, MarkerError, r"solutions/01_sound\.py:4: "),
+        ("01_sound", CODE["in_markdown"], MarkerError, r"solutions/01_sound\.py:4: "),
         ("sound", "", UsageError, r"solutions/sound\.py: call a solution NN_slug\.py"),
     ],
     ids=["not Python without its answer", "region in a markdown cell", "another name"],
@@ -157,3 +85,46 @@ def test_a_solution_that_makes_no_notebook_is_refused(course, name, text, error,
     path.write_text(text, encoding="utf-8")
     with pytest.raises(error, match=words):
         build_notebook(path)
+
+
+ATTENTION = Assignment(number="02", slug="attention", title="Attention", tasks=())
+
+
+def run(pieces, **there):
+    """The namespace after all pieces ran."""
+    names = dict(there)
+    for piece in pieces:
+        exec(piece.source, names)
+    return names
+
+
+def test_the_answer_of_one_task_runs_alone_and_one_that_nobody_answers_is_refused(course):
+    pieces = reference_pieces(ATTENTION, "2.1", course)
+    assert [piece.names for piece in pieces] == [("math",), ("torch",), ("attend",)]
+    assert run(pieces)["attend"](*torch.ones(3, 2, 3, 7, 5)).shape == (2, 3, 7, 5)
+    lines = (course / "solutions" / "02_attention.py").read_text(encoding="utf-8").splitlines()
+    assert pieces[-1].where == "02_attention.py"
+    assert lines[pieces[-1].line - 1] == pieces[-1].source.splitlines()[0]
+    with pytest.raises(UsageError, match=r"02_attention\.py: no exported cell answers task 2\.9"):
+        reference_pieces(ATTENTION, "2.9", course)
+
+
+def test_given_code_that_an_answer_needs_comes_with_it_and_other_answers_are_the_students(course):
+    pieces = reference_pieces(ATTENTION, "2.2", course)
+    assert "attend" not in {name for piece in pieces for name in piece.names}
+    heads = run(pieces, attend=lambda q, k, v: v)["Heads"]
+    assert heads(7).projection.in_features == 35  # given() and WIDTH
+
+
+@pytest.mark.parametrize(
+    ("task", "there", "absent"),
+    [
+        ("4.3", {"ConvolutionModule", "load_convolution", "part"}, "load_block"),
+        ("2.5", {"EncoderLayer", "load_layer"}, "load_attention"),
+    ],
+)
+def test_what_loads_known_weights_comes_with_the_answer_that_it_fits(task, there, absent):
+    pieces = reference_pieces(ASSIGNMENTS[f"0{task[0]}"], task)
+    names = {name for piece in pieces for name in piece.names}
+    assert there <= names
+    assert absent not in names

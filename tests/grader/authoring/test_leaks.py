@@ -15,11 +15,7 @@ from grader.authoring.leaks import (
     secrets_of_modules,
     secrets_of_solution,
 )
-
-ANSWER = """scores = q @ k.mT / math.sqrt(q.shape[-1])
-if valid is not None:
-    scores = scores.masked_fill(~valid[:, None, None, :], -math.inf)
-return scores.softmax(dim=-1) @ v"""
+from tests.grader.authoring.conftest import ANSWER
 
 
 @pytest.fixture
@@ -58,7 +54,7 @@ def test_an_answer_is_found_in_every_disguise(answers, disguise):
     assert leak.what.startswith("the answer to 2.1 (solutions/02_attention.py:")
 
 
-def test_a_solution_holds_all_its_secrets_and_the_notebook_none_and_a_phrase_is_none(
+def test_a_solution_holds_all_its_secrets_staff_cells_are_some_and_the_notebook_holds_none(
     course, answers
 ):
     path = course / "solutions" / "02_attention.py"
@@ -68,12 +64,6 @@ def test_a_solution_holds_all_its_secrets_and_the_notebook_none_and_a_phrase_is_
     phrase = b"scores.softmax(dim=-1)  # import math, return math.sqrt(q.shape[-1])"
     files = {"assignments/02_attention.ipynb": build_notebook(path).encode(), "f.py": phrase}
     assert find_leaks(files, answers) == []
-    phrase = b"scores.softmax(dim=-1)  # import math, return math.sqrt(q.shape[-1])"
-    files = {"assignments/02_attention.ipynb": build_notebook(path).encode(), "f.py": phrase}
-    assert find_leaks(files, answers) == []
-
-
-def test_staff_cells_are_secrets(course):
     path = course / "solutions" / "01_sound.py"
     note = "# %% [markdown] tags=['staff']\n# " + "expect them to forget the scale, ask why " * 3
     path.write_text(note, encoding="utf-8")
@@ -97,15 +87,6 @@ def test_a_hidden_check_is_found_but_may_be_repeated_in_a_visible_one(tmp_path):
     assert find_leaks({"a.ipynb": visible}, checks) == []
 
 
-def test_the_notebook_that_asks_for_a_module_may_give_parts_of_it():
-    path = ROOT / "kws/models/attention.py"
-    about = ASSIGNMENTS["02"]
-    assert "kws.models.attention" in about.withheld
-    secrets = secrets_of_modules({"kws.models.attention": path}, [about])
-    files = {f"assignments/{name}.ipynb": path.read_bytes() for name in (about.stem, "03_other")}
-    assert {leak.file for leak in find_leaks(files, secrets)} == {"assignments/03_other.ipynb"}
-
-
 @pytest.fixture(scope="module")
 def asked() -> dict[str, list[Secret]]:
     """What each assignment asks for: our answers, and the modules that its kit lacks."""
@@ -125,7 +106,7 @@ def test_no_notebook_holds_what_its_kit_lacks(number, asked):
     assert find_leaks({name: (ROOT / name).read_bytes()}, secrets) == []
 
 
-def test_a_withheld_module_is_found_under_another_name_and_phrases_that_others_share_are_not():
+def test_a_withheld_module_is_found_under_another_name_but_the_notebook_that_asks_may_give_parts():
     module = ROOT / "kws/models/attention.py"
     secrets = secrets_of_code(module, "module")
     found = find_leaks({"kws/util.py": module.read_bytes()}, secrets)
@@ -133,3 +114,9 @@ def test_a_withheld_module_is_found_under_another_name_and_phrases_that_others_s
     others = [path for path in (ROOT / "kws").rglob("*.py") if path.name != "attention.py"]
     files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in others}
     assert find_leaks(files, secrets) == []
+    path = ROOT / "kws/models/attention.py"
+    about = ASSIGNMENTS["02"]
+    assert "kws.models.attention" in about.withheld
+    secrets = secrets_of_modules({"kws.models.attention": path}, [about])
+    files = {f"assignments/{name}.ipynb": path.read_bytes() for name in (about.stem, "03_other")}
+    assert {leak.file for leak in find_leaks(files, secrets)} == {"assignments/03_other.ipynb"}

@@ -1,19 +1,16 @@
-"""A region becomes its TODO, whole; a region that cannot is refused with file and line."""
+"""A solution is read as jupytext reads it; a region becomes its TODO, or is refused by line."""
 
+import jupytext
 import pytest
 
-from grader.authoring.markers import MarkerError, regions_of, strip_solutions
+from grader import ROOT
+from grader.authoring.build import solution_scripts
+from grader.authoring.markers import MarkerError, read_percent, regions_of, strip_solutions
+from tests.grader.authoring.conftest import ATTENTION, SOUND
+from tests.grader.conftest import code_beside
 
-REGION = """def f(x):
-    # BEGIN SOLUTION 1.2
-    #: Double it,
-    #: but not twice.
-    y = 2 * x
-    #: Give it back.
-    return y
-    # END SOLUTION
-
-z = 1"""
+CODE = code_beside(__file__)
+REGION = CODE["region"]
 
 
 def test_a_region_becomes_its_numbered_steps_and_an_error_and_other_cells_stay():
@@ -38,28 +35,40 @@ def test_a_region_knows_its_answer_and_its_line():
     assert [line.strip() for line in region.code] == ["y = 2 * x", "return y"]
 
 
-@pytest.mark.parametrize(
-    ("broken", "line", "word"),
-    [
-        ("# BEGIN SOLUTION 1.1\n#: a\nx = 1", 5, "not ended"),
-        ("x = 1\n# END SOLUTION", 6, "without a BEGIN"),
-        ("# BEGIN SOLUTION 1.1\n#: a\n# BEGIN SOLUTION 1.2\nx = 1\n# END SOLUTION", 7, "inside"),
-        ("# BEGIN SOLUTION 1.1\n#: a\n# END SOLUTION", 7, "no code"),
-        ("# BEGIN SOLUTION 1.1\n#: a\n\n# but\n# END SOLUTION", 9, "no code"),
-        ("# BEGIN SOLUTION 1.1\nx = 1\n# END SOLUTION", 7, "no step"),
-        ("# BEGIN SOLUTION 1.1\n#:\nx = 1\n# END SOLUTION", 6, "without words"),
-        ("if 1:\n    # BEGIN SOLUTION 1.1\n    #: a\n    x = 1\n# END SOLUTION", 9, "indented"),
-        ("#BEGIN SOLUTION 1.1\n#: a\nx = 1\n# END SOLUTION", 5, "malformed"),
-        ("# BEGIN SOLUTION\n#: a\nx = 1\n# END SOLUTION", 5, "malformed"),
-        ("# BEGIN SOLUTION 1.1 \n#: a\nx = 1\n# END SOLUTION", 5, "malformed"),
-        ("# begin solution 1.1\n#: a\nx = 1\n# END SOLUTION", 5, "malformed"),
-        ("# BEGIN SOLUTION 1.1\n#: a\nx = 1\n# END SOLUTION 1.1", 8, "malformed"),
-        ("# BEGIN SOLUTION 1.1\n#: a\nx = 1  # END SOLUTION", 7, "malformed"),
-        ("\t# BEGIN SOLUTION 1.1\n#: a\nx = 1\n# END SOLUTION", 5, "malformed"),
-        ("#: BEGIN SOLUTION 1.1\n#: a\nx = 1\n# END SOLUTION", 5, "malformed"),
-        ("# BEGIN_SOLUTION 1.1\n#: a\nx = 1\n# END SOLUTION", 5, "malformed"),
-    ],
-)
-def test_a_malformed_region_is_refused_with_file_and_line(broken, line, word):
-    with pytest.raises(MarkerError, match=rf"^solutions/01_x\.py:{line}: .*{word}"):
-        strip_solutions(broken, where="solutions/01_x.py", line=5)
+@pytest.mark.parametrize("one", CODE["refused"], ids=lambda one: one["code"])
+def test_a_malformed_region_is_refused_with_file_and_line(one):
+    with pytest.raises(MarkerError, match=rf"^solutions/01_x\.py:{one['line']}: .*{one['word']}"):
+        strip_solutions(one["code"], where="solutions/01_x.py", line=5)
+
+
+PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
+ODD = CODE["odd"]
+
+
+def texts() -> dict[str, str]:
+    found = {path.name: path.read_text(encoding="utf-8") for path in solution_scripts(ROOT)}
+    return {**found, "attention": ATTENTION, "sound": SOUND, "odd": ODD, "empty": "", "plain": "1"}
+
+
+@pytest.mark.parametrize("name", texts())
+def test_cells_are_those_of_jupytext(name):
+    text = texts()[name]
+    expected = jupytext.reads(text, fmt=PERCENT).cells
+    ours = read_percent(text)
+    assert [(c.cell_type, c.source, list(c.tags)) for c in ours] == [
+        (c.cell_type, c.source, c.metadata.get("tags", [])) for c in expected
+    ]
+
+
+@pytest.mark.parametrize("name", ["attention", "odd", "02_attention.py"])
+def test_a_cell_begins_on_its_line(name):
+    text = texts()[name]
+    lines = text.split("\n")
+    for cell in read_percent(text):
+        if cell.source:
+            first = cell.source.split("\n")[0]
+            assert lines[cell.line - 1].endswith(first)
+
+
+def test_tags_that_are_no_list_of_words_are_a_tag_that_nobody_knows():
+    assert read_percent("# %% tags=[export]\n1")[0].tags == ("[export]",)

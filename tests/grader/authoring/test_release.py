@@ -1,4 +1,8 @@
-"""Notebooks are written when stale, and only then; the command says which."""
+"""Notebooks are written when stale, and only then; a new assignment passes everything at once."""
+
+import os
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -7,6 +11,7 @@ from typer.testing import CliRunner
 from grader import ROOT
 from grader.authoring import release as module
 from grader.authoring.build import build_notebook
+from grader.authoring.new_assignment import write_assignment
 from grader.authoring.release import release
 from grader.course import release_command as commands
 from grader.course.goldens import refuse_incomplete
@@ -69,15 +74,14 @@ def test_an_assignment_that_lacks_a_file_is_named_with_the_cure(tmp_path, lackin
     refuse_incomplete(tmp_path)
 
 
-def test_a_faulty_solution_changes_nothing(course):
+def test_a_faulty_solution_changes_nothing_and_a_notebook_without_one_is_named(course):
     path = course / "solutions" / "02_attention.py"
-    path.write_text(path.read_text(encoding="utf-8") + "# END SOLUTION\n", encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"{text}# END SOLUTION\n", encoding="utf-8")
     with pytest.raises(UsageError, match="without a BEGIN"):
         release(course)
     assert not (course / "assignments").exists()
-
-
-def test_a_notebook_without_a_solution_is_named(course):
+    path.write_text(text, encoding="utf-8")
     release(course)
     (course / "assignments" / "09_lost.ipynb").write_text("{}", encoding="utf-8")
     with pytest.raises(UsageError, match=r"^assignments/09_lost\.ipynb has no solutions/09_lost"):
@@ -89,7 +93,7 @@ def command(course, monkeypatch, *arguments):
     monkeypatch.setattr(module.release, "__defaults__", (course,))
     app = typer.Typer()
     app.callback()(lambda: None)
-    commands.register(app)
+    app.command()(commands.release)
     monkeypatch.setattr("grader.course.goldens.write_goldens", lambda *, check, only: [])
     result = CliRunner().invoke(app, ["release", *arguments])
     if isinstance(result.exception, UsageError):
@@ -108,3 +112,57 @@ def test_the_command_checks(course, monkeypatch):
 def test_options_that_ask_for_nothing_are_refused(course, monkeypatch, arguments):
     with pytest.raises(UsageError, match="--zip"):
         command(course, monkeypatch, *arguments)
+
+
+README = "| 09 codes and a prior | quantization | 4 h | codes |\n\nThe hours\n"
+
+
+def test_its_files_are_written_and_readme_has_a_row(tmp_path):
+    (tmp_path / "README.md").write_text(README, encoding="utf-8")
+    written = write_assignment("10", "energy", "Energy", tmp_path)
+    assert sorted(written) == sorted(
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()
+    )
+    texts = [(tmp_path / name).read_text(encoding="utf-8") for name in written]
+    assert not any("@" in text.replace("@trial", "") for text in texts)
+    row = "| 09 codes and a prior | quantization | 4 h | codes |\n| 10 energy |"
+    assert row in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("number", "slug", "title", "why"),
+    [
+        ("100", "energy", "Energy", "from 1 to 99"),
+        ("10", "my energy", "Energy", "small letters"),
+        ("10", "energy", 'The "energy"', "without quotes"),
+        ("2", "energy", "Energy", "choose another number"),
+    ],
+)
+def test_what_cannot_be_an_assignment_is_refused(number, slug, title, why):
+    with pytest.raises(UsageError, match=why):
+        write_assignment(number, slug, title)
+
+
+@pytest.mark.slow  # a copy of the sources, graded
+def test_a_new_assignment_passes_everything_at_once(tmp_path):
+    files = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
+    listed = subprocess.run(files, cwd=ROOT, capture_output=True, check=True).stdout
+    for name in filter(None, listed.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    tests = ["test_course", "test_trials"]
+    paths = [f"tests/grader/course/{name}.py" for name in tests]
+    paths += ["tests/student/test_released.py", "tests/course/test_check_values.py"]
+    for command in (
+        ["grader", "new", "10", "energy", "Energy"],
+        ["grader", "release", "--check", "--assignment", "10"],
+        ["grader", "mutants", "10"],
+        ["grader", "mutants", "10", "--visible"],
+        ["grader", "selftest", "--assignment", "10"],
+        ["pytest", "-q", "-p", "no:cacheprovider", "-k", "10 or counted", *paths],
+    ):
+        call = [sys.executable, "-m", *command]
+        done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}: {done.stdout[-2000:]} {done.stderr[-2000:]}"

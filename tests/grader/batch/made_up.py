@@ -1,8 +1,8 @@
 """checks, entries and results made up for tests."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import subprocess
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -12,10 +12,11 @@ from grader.batch.roster import StudentSubmission
 from grader.core.outcomes import CheckResult, Reason, Report
 
 
-def check(name: str, points: float, earned: float | None, message: str = "") -> CheckResult:
+def check(name: str, points: float, earned: float | None, message: str = "", **more) -> CheckResult:
     reason = None if earned == points else Reason.WRONG if earned is not None else Reason.ERROR
     given = {"id": name, "task": name[:3], "title": f"{name} holds", "points": points}
-    return CheckResult(**given, earned=earned, reason=reason, message=message)
+    given |= {"earned": earned, "reason": reason, "message": message}
+    return CheckResult(**given | more)
 
 
 def report_of(*checks: CheckResult, student: str = "alice", **more) -> Report:
@@ -45,22 +46,18 @@ def outcome(report: Report, **more) -> GradedSubmission:
 
 
 @contextmanager
-def nested(folder: Path, levels: int, name: str) -> Iterator[None]:
-    """So many folders within each other; pytest could not clear them away itself."""
+def nested(folder: Path, levels: int, name: str, files: dict[str, bytes] | None = None):
+    """So many folders within each other, and files in the last: paths longer than a call takes."""
     here = os.open(folder, os.O_RDONLY)
     for _ in range(levels):
         os.mkdir(name, dir_fd=here)
-        below = os.open(name, os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
+        outer, here = here, os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(outer)
+    for file, data in (files or {}).items():
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, dir_fd=here), "wb") as opened:
+            opened.write(data)
     os.close(here)
     try:
         yield
-    finally:
-        spare = folder.parent / "spare"
-        while (folder / name).is_dir():
-            with suppress(OSError):  # the last has none in it
-                (folder / name / name).rename(spare)
-            (folder / name).rmdir()
-            if spare.exists():
-                spare.rename(folder / name)
+    finally:  # pytest could not clear them away itself
+        subprocess.run(["rm", "-rf", folder / name], check=True)

@@ -1,10 +1,12 @@
-"""The zip for Gradescope, unpacked into a folder laid out like its own, and run."""
+"""The zip for Gradescope, run in a folder laid out like its own; the container's recipe, read."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 from grader import ROOT
 from grader.authoring.build import build_notebook
-from grader.batch.gradescope_zip import CRASH, SEED, write_zip
+from grader.batch.gradescope_zip import CRASH, INDEXED, SEED, write_zip
 from kws.errors import UsageError
 from tests.conftest import PATIENCE
 
@@ -65,6 +67,30 @@ def test_a_submission_is_graded_with_the_seed_and_the_assignment_of_the_zip(auto
 
 
 @pytest.mark.slow
+def test_it_grades_in_a_root_of_its_own_with_the_python_of_the_system(autograder, tmp_path):
+    if not (shutil.which("unshare") and Path("/usr/bin/python3").exists()):
+        pytest.skip("no unshare, or no Python of the system's own")
+    unshare = ["unshare", "--mount", "--pid", "--fork", "--net"]
+    version = "import sys; print(*sys.version_info[:2])"
+    base = subprocess.run(["/usr/bin/python3", "-c", version], capture_output=True, text=True)
+    if base.stdout.split() != [str(part) for part in sys.version_info[:2]]:
+        pytest.skip("/usr/bin/python3 is of another version than the installed packages")
+    if subprocess.run([*unshare, "true"], capture_output=True).returncode:
+        pytest.skip("this machine allows no mounts of one's own: needs root")
+    shutil.copy(SOLUTION, autograder / "submission")
+    (tmp_path / "root").mkdir()
+    script = Path(__file__).with_name("clean_root.sh")
+    paths = [script, tmp_path / "root", autograder, sysconfig.get_path("purelib")]
+    command = [*unshare, "bash", *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((autograder / "results" / "results.json").read_text())
+    (report,) = results["extra_data"]["reports"]
+    assert results["score"] == sum(check["points"] for check in report["checks"]) > 30
+    assert report["tier"] in ("sealed", "fenced")
+
+
+@pytest.mark.slow
 def test_an_empty_submission_is_told_and_no_silent_zero(autograder):
     results = run(autograder)
     assert results["score"] == 0
@@ -90,6 +116,7 @@ def test_a_run_that_crashes_leaves_a_result_that_asks_for_a_person(autograder, d
     assert results["output"]
 
 
+@pytest.mark.slow
 def test_a_platform_that_is_too_weak_grades_nothing_and_the_result_says_why(autograder):
     (autograder / "submission" / "answer.ipynb").write_text(build_notebook(SOLUTION))
     plugin = autograder / "source" / "grader" / "grading" / "plugin.py"
@@ -111,26 +138,28 @@ def test_the_zip_holds_what_grades_and_scripts_that_may_run_at_its_root(tmp_path
         for name in ("setup.sh", "run_autograder"):
             assert archive.getinfo(name).external_attr >> 16 == 0o100755
             subprocess.run(["bash", "-n"], input=archive.read(name), check=True)
-        script = archive.read("run_autograder").decode()
+        script, setup = (archive.read(n).decode() for n in ("run_autograder", "setup.sh"))
     assert "--assignment 02 --require-isolation fenced" in script
+    assert "--require-hashes --requirement lock/dev.txt" in setup
+    assert "--index-url" not in setup
+    assert '"${KWS_AUTOGRADER:-/autograder}/source"' in setup
     tops = {"grader", "kws", "solutions", "pyproject.toml", "lock", "LICENSE"}
-    assert {name.partition("/")[0] for name in names} == tops | {
-        "setup.sh",
-        "run_autograder",
-        CRASH,
-    }
+    tops |= {"setup.sh", "run_autograder", CRASH}
+    assert {name.partition("/")[0] for name in names} == tops
     assert not [name for name in names if "__pycache__" in name]
     assert "grader/course/a02_attention/test_checks.py" in names
 
 
-def test_the_seed_is_in_the_zip_if_the_environment_names_one(tmp_path):
-    (tmp_path / "seed").write_text("autumn")
-    file = str(tmp_path / "seed")
-    for environ in ({"KWS_GRADER_SEED": "autumn"}, {"KWS_GRADER_SEED_FILE": file}):
-        assert SEED in write_zip(tmp_path / "a.zip", assignment="2", environ=environ)
-        with zipfile.ZipFile(tmp_path / "a.zip") as archive:
-            assert archive.read(SEED) == b"autumn"
-    assert SEED not in write_zip(tmp_path / "a.zip", assignment="2", environ={})
+def test_seed_and_the_index_of_torch_are_those_that_the_instructor_names(built, tmp_path):
+    assert (built / "source" / SEED).read_text() == "autumn"
+    (tmp_path / "seed").write_text("spring")
+    environ, index = {"KWS_GRADER_SEED_FILE": str(tmp_path / "seed")}, "https://mirror.example/cpu"
+    write_zip(tmp_path / "a.zip", assignment="2", torch_index=index, environ=environ)
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert archive.read(SEED) == b"spring"
+        setup = archive.read("setup.sh").decode()
+    assert f"--index-url {index}" in setup
+    assert "--require-hashes" not in setup
 
 
 def test_what_cannot_be_graded_is_refused(tmp_path):
@@ -141,11 +170,51 @@ def test_what_cannot_be_graded_is_refused(tmp_path):
     assert not (tmp_path / "a.zip").exists()
 
 
-@pytest.mark.parametrize("index", [None, "https://mirror.example/cpu"])
-def test_torch_comes_from_the_index_that_the_instructor_names(tmp_path, index):
-    write_zip(tmp_path / "a.zip", assignment="2", torch_index=index, environ={})
-    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
-        setup = archive.read("setup.sh").decode()
-    assert (f"--index-url {index}" in setup) is (index is not None)
-    assert ("--require-hashes --requirement lock/dev.txt" in setup) is (index is None)
-    assert '"${KWS_AUTOGRADER:-/autograder}/source"' in setup
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RECIPE = ROOT / "grader" / "container" / "Containerfile"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def steps() -> list[tuple[str, str]]:
+    """Instruction and argument of each step, without comments."""
+    text = re.sub(r"^#.*\n", "", RECIPE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    lines = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    return [(line.split()[0], line.partition(" ")[2].strip()) for line in lines]
+
+
+def arguments(name: str) -> list[str]:
+    return [argument for step, argument in steps() if step == name]
+
+
+def test_it_copies_installs_and_runs_what_grading_needs_with_a_supported_python_and_not_as_root():
+    known = {"FROM", "ENV", "ARG", "RUN", "WORKDIR", "COPY", "USER", "ENTRYPOINT", "CMD"}
+    assert {name for name, _ in steps()} <= known
+    assert steps()[0][0] == "FROM"
+    copied = {source for line in arguments("COPY") for source in line.split()[:-1]}
+    ours = {"pyproject.toml", "LICENSE", "lock/constraints.txt", "kws", "solutions", "grader"}
+    assert copied == ours
+    assert all((ROOT / source).exists() for source in copied)
+    assert "grader" in PROJECT["optional-dependencies"]
+    assert any("'.[grader]'" in line for line in arguments("RUN"))
+    assert "'.[grader]'" in INDEXED
+    (image,) = arguments("FROM")
+    version = tuple(map(int, re.search(r"python:(\d+)\.(\d+)", image).groups()))
+    assert version >= tuple(map(int, PROJECT["requires-python"].removeprefix(">=").split(".")))
+    names = [name for name, _ in steps()]
+    assert arguments("USER") == ["grader"]
+    assert "RUN" not in names[names.index("USER") :]
+    assert arguments("ENTRYPOINT") == ['["python", "-m", "grader"]']
+    assert (ROOT / "grader" / "__main__.py").is_file()
+
+
+@pytest.mark.parametrize("package", ["torch", "torchaudio"])
+def test_it_installs_the_torch_that_the_project_asks_for_from_where_the_site_says(package):
+    (wanted,) = (one for one in PROJECT["dependencies"] if re.match(rf"{package}\b", one))
+    assert f"'{wanted}'" in " ".join(arguments("RUN"))
+    assert f"'{wanted}'" in INDEXED
+    assert arguments("ARG") == ["TORCH_INDEX"]
+    assert any("${TORCH_INDEX:+--index-url" in line for line in arguments("RUN"))

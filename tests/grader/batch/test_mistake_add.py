@@ -1,13 +1,13 @@
 """From a class to a question: a wrong answer that several share becomes a planted mistake."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from grader.adapters import ASSIGNMENTS
+from grader.adapters import ASSIGNMENTS, VARIABLE, added_path
 from grader.batch.add_mistake import candidate, keep
 from grader.batch.output import Store
-from grader.core.additions import VARIABLE, added_path
 from grader.core.outcomes import Report
 from grader.core.seed import Seed
 from grader.course.goldens import golden_text
@@ -19,40 +19,27 @@ from grader.reports.shared_mistakes import shared_mistakes
 from grader.submission import read_submissions
 from kws.course.compare import Record
 from kws.errors import UsageError
+from tests.grader.batch.made_up import check, report_of
+from tests.grader.conftest import code_beside
 
-ANGLES = "angles = torch.arange(num_frames)[:, None] / 10_000**exponents"
-DEGREES = [(ANGLES, f"{ANGLES} * math.pi / 180")]
-RENAMED = [
-    (ANGLES, "turned = torch.arange(num_frames)[:, None] / 10_000**exponents / (180 / math.pi)"),
-    (
-        "return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)",
-        "return torch.stack([turned.sin(), turned.cos()], dim=-1).flatten(1)",
-    ),
-]
+CODE = code_beside(__file__)
 QUESTION = "sin and cos take radians: did you turn the angles into degrees?"
-ANSWERS = {"ada": DEGREES, "bob": RENAMED, "cy": []}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def graded(tmp_path_factory, best):
     """`graded(student)`: the report on assignment 2."""
 
     def of(student: str) -> Report:
         path = tmp_path_factory.mktemp(student) / solution("02").name
-        path.write_bytes(edited("02", ANSWERS[student]))
+        edits = [
+            [text.replace("ANGLES", CODE["angles"]) for text in e] for e in CODE["edits"][student]
+        ]
+        path.write_bytes(edited("02", edits))
         (submission,) = read_submissions(path, "02")
         return grade_one(submission, sandbox=best, seed=Seed(), student=student)
 
     return of
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory, graded) -> Store:
-    """The class, graded."""
-    store = Store(tmp_path_factory.mktemp("class"))
-    for student in ANSWERS:
-        store.keep(graded(student).to_json())
-    return store
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +48,10 @@ def additions(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_wrong_answer_that_two_share_is_shown_and_asked_about_from_then_on(store, graded, best):
+def test_a_wrong_answer_that_two_share_is_shown_and_asked_about_afterwards(graded, best, tmp_path):
+    store = Store(tmp_path / "class")
+    for student in CODE["edits"]:
+        store.keep(graded(student).to_json())
     (shared,) = shared_mistakes(store.reports())
     assert (shared.task, shared.students) == ("2.4", ("ada", "bob"))
     assert len(shared.programs) == 2
@@ -97,7 +87,10 @@ def test_a_wrong_answer_that_two_share_is_shown_and_asked_about_from_then_on(sto
         ({"seed": Seed("another")}, "another secret seed"),
     ],
 )
-def test_what_cannot_be_added_is_told_in_a_sentence(store, arguments, sentence):
+def test_what_cannot_be_added_is_told_in_a_sentence(tmp_path, arguments, sentence):
+    store, wrong = Store(tmp_path), replace(check("2.4-values", 3, 0), code="x = 1")
+    for student, one in (("ada", wrong), ("cy", check("2.4-values", 3, 3))):
+        store.keep(report_of(one, student=student).to_json())
     usual = {"task": "2.4", "like": "ada", "question": "?", "out": store.out, "seed": Seed()}
     with pytest.raises(UsageError, match=sentence.replace("?", r"\?")):
         candidate(**{**usual, **arguments})

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.authoring.build import build_notebook
-from grader.authoring.written_questions import written_questions
+from grader.authoring.build import build_notebook, written_questions
 from grader.batch.marking import mark_written
 from grader.batch.output import Store
 from grader.core.outcomes import Reason, Verdict
@@ -25,6 +24,7 @@ from grader.reports.written_page import ShownAnswer, groups, render, written_pag
 from grader.submission.written_cells import find_answers
 from kws.errors import UsageError
 from tests.grader.batch.made_up import check
+from tests.grader.conftest import code_beside
 
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\nanything").decode()
 QUESTIONS = {each.id: each for number in ("03", "04", "05") for each in written_questions(number)}
@@ -60,22 +60,20 @@ def test_each_of_three_assignments_asks_for_words_and_ours_stay_with_the_staff(r
     assert "ANSWER" not in released
 
 
-def test_text_and_pictures_of_the_cell_are_the_answer_and_an_untouched_one_is_blank(released):
+def test_text_and_pictures_are_the_answer_an_untouched_one_is_blank_and_half_a_file_none(released):
     answer = found(answered(released, "two *models*", PIXEL))
     assert (answer.text, answer.images) == ("two *models*", (f"data:image/png;base64,{PIXEL}",))
     assert found(released).blank
     assert found(released).found
     assert not found("def collate(): pass").found
-    for image, kind in (
+    odd = [
         ("no base 64!", "image/png"),
         (PIXEL, "image/svg+xml"),
         ("aGVsbG8=", "image/png"),
         (3, "x"),
-    ):
+    ]
+    for image, kind in odd:
         assert found(answered(released, "text", image, kind)).images == ()  # no picture
-
-
-def test_no_answer_is_read_from_half_a_file(released):
     text = json.dumps(answered(released, "why not"))
     assert found(text).text == "why not"
     assert not found(text[:-40]).found
@@ -145,7 +143,7 @@ def table(path, text: str | bytes):
     return path
 
 
-HEAD = "student,question,points\n"
+TABLES = code_beside(__file__)["refused"]
 GOOD = "student,question,points,comment\nada,3.A,2.5,well argued\nbob,3.A,,\n"
 
 
@@ -165,28 +163,14 @@ def test_tables_of_any_spreadsheet_are_read(tmp_path, text):
     assert (row.points, row.comment) == (2.5, "well argued")
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        (HEAD + "eva,3.A,1\n", "line 2: no student 'eva' has handed in"),
-        (HEAD + "ad,3.A,1\n", "did you mean 'ada'?"),
-        (HEAD + "\nada,3.A,5\n", "line 3: 5 points for 3.A: give a number from 0"),
-        (HEAD + "ada,3.A,-1\n", "line 2: -1 points"),
-        (HEAD + "ada,3.A,nan\n", "line 2: nan points"),
-        (HEAD + "ada,3.A,two\n", "line 2: 'two' is not a number"),
-        (HEAD + "ada,3.B,1\n", "line 2: no question '3.B'"),
-        ("student,question\nada,3.A\n", "line 1: not one column 'points'"),
-        ("student,question,points,points\nada,3.A,1,1\n", "line 1: not one column 'points'"),
-        (GOOD + "ada,3.A,1,\n", "line 4: ada has points for 3.A above"),
-        (GOOD + "bob,3.A,1,a, b\n", "line 4 has 5 cells"),
-        (GOOD + "bob,3.A,,later\n", "line 4: a comment without points"),
-        (GOOD + 'bob,3.A,1,"open\n', "line 4 is not a line of a CSV"),
-        (GOOD.encode() + b"bob,3.A,1,sch\xf6n\n", "line 4 is not UTF-8: save it as CSV UTF-8"),
-        (GOOD.encode("utf-16"), "line 1 is not UTF-8"),
-        ("", "is empty"),
-        ("answer,question,points\nabcdef,3.A,1\n", "line 2: no answer has the code 'abcdef'"),
-    ],
-)
+REFUSED = [(one["table"].replace("GOOD\n", GOOD), one["sentence"]) for one in TABLES]
+REFUSED += [
+    (GOOD.encode() + b"bob,3.A,1,sch\xf6n\n", "line 4 is not UTF-8: save it as CSV UTF-8"),
+    (GOOD.encode("utf-16"), "line 1 is not UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), REFUSED)
 def test_a_wrong_table_gets_one_sentence_with_file_line_and_cure(tmp_path, text, sentence):
     path = table(tmp_path / "m.csv", text)
     with pytest.raises(UsageError) as error:
@@ -268,24 +252,26 @@ def test_a_changed_answer_is_open_again(marked_class, released):
     assert {r.student: r.open_points for r in store.whole(store.reports())}["ada"] == 4
 
 
-def test_a_wrong_table_changes_nothing(marked_class):
-    folder, store = marked_class
-    mark_written(folder, store.out)
-    marks = fill(store, ada="3", bob="400")
-    files = [path for path in store.out.rglob("*") if path.is_file()]
-    before = {path: path.read_bytes() for path in files}
-    with pytest.raises(UsageError, match="line 2: 400 points"):
-        mark_written(folder, store.out, marks=marks)
-    assert {path: path.read_bytes() for path in files} == before
-
-
-def test_a_table_that_somebody_filled_in_is_never_overwritten(marked_class):
+def test_what_is_filled_in_is_never_overwritten_and_a_wrong_table_or_another_run_changes_nothing(
+    marked_class,
+):
     folder, store = marked_class
     mark_written(folder, store.out)
     path = fill(store, ada="3")
     filled = path.read_bytes()
     assert "kept: " in "\n".join(mark_written(folder, store.out))
     assert path.read_bytes() == filled
+    marks = fill(store, ada="3", bob="400")
+    files = [path for path in store.out.rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    with pytest.raises(UsageError, match="line 2: 400 points"):
+        mark_written(folder, store.out, marks=marks)
+    with store.locked(), pytest.raises(UsageError, match="another run"):
+        mark_written(folder, store.out)
+    assert {path: path.read_bytes() for path in files} == before
+    table(store.out / "marks.json", "{")
+    with pytest.raises(UsageError, match="take it from a backup"):
+        store.marks()
 
 
 def test_an_anonymous_page_names_nobody_and_its_marks_find_their_students(marked_class):
@@ -306,12 +292,3 @@ def test_open_answers_are_no_zero_in_the_tables(report):
     assert list(csv.reader(io.StringIO(canvas([whole]).decode())))[2][-1] == ""
     assert "not marked yet" in page([whole]).decode()
     assert "score" not in json.loads(results([whole]))["tests"][-1]
-
-
-def test_a_damaged_file_of_marks_and_another_run_that_writes_are_refused(marked_class):
-    folder, store = marked_class
-    with store.locked(), pytest.raises(UsageError, match="another run"):
-        mark_written(folder, store.out)
-    table(store.out / "marks.json", "{")
-    with pytest.raises(UsageError, match="take it from a backup"):
-        store.marks()

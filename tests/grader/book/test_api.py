@@ -24,11 +24,8 @@ print(sounds.Meter(3).level(louder([math.pi])), nn.Linear)
 """
 
 
-def test_names_are_those_imported_and_those_asked_of_a_module(root):
+def test_names_are_those_imported_and_a_page_has_their_signatures_and_docstrings_and_no_code(root):
     assert names_used([NOTEBOOK], root) == {"kws.sounds": {"RATE", "louder", "Meter"}}
-
-
-def test_a_page_has_signatures_and_docstrings_and_no_code(root):
     (text,) = pages({"01": NOTEBOOK}, root).values()
     assert text.startswith("# kws.sounds\n")
     assert "{py:data} RATE\n:value: 16000" in text

@@ -11,8 +11,8 @@ import pytest
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
-from grader.authoring.answers import Results, try_trial
 from grader.authoring.kit_modules import divide
+from grader.authoring.reference import Results, try_trial
 from grader.course.trials import our_answers
 from kws.course.compare import difference
 from kws.course.trial import PUBLIC_SEED, Trial, all_trials
@@ -125,7 +125,7 @@ def test_no_function_in_a_kit_answers_one_of_its_tasks(number):
 @pytest.mark.parametrize(
     ("number", "module", "name"),
     [
-        ("01", "kws.audio.length", "pad_or_trim"),
+        ("01", "kws.audio.features", "pad_or_trim"),
         ("01", "kws.data.split_rule", "which_split"),
         ("02", "kws.models.attention", "attend"),
     ],

@@ -16,8 +16,11 @@ from grader.grading.feedback import Failure
 from grader.grading.grading_run import OURS, STAFF, GradingRun, by_assignment, judge
 from grader.grading.student_program import student_program
 from grader.sandbox import Code
-from grader.submission.contents import Submission
+from grader.submission.contents import Piece, Submission
+from tests.grader.conftest import code_beside
 from tests.grader.sandbox.conftest import pieces
+
+CODE = code_beside(__file__)
 
 
 def a_check(name: str = "2.1-values", points: float = 3, **rest) -> Check:
@@ -73,15 +76,6 @@ def test_a_fault_of_ours_leaves_the_points_open_and_shows_no_value(error):
     assert "3 == 4" not in messages
 
 
-def test_a_share_of_the_points_that_is_none_and_the_line_of_a_fault_are_for_the_staff():
-    with pytest.raises(AttributeError) as fault:
-        judge(None, None, None)  # pyright: ignore[reportArgumentType]
-    assert "grading_run.py:" in judged(fault.value).facts[STAFF]
-    for share in (-0.1, 1.1, math.nan):
-        with pytest.raises(ValueError, match="not between 0 and 1"):
-            Record().partial(share, "")
-
-
 @pytest.mark.parametrize(("share", "earned"), [(0.5, 1.5), (1 / 3, 1.0), (0.111, 0.33), (0, 0)])
 def test_a_share_of_the_points_is_earned_to_the_cent(share, earned):
     record = Record()
@@ -90,7 +84,7 @@ def test_a_share_of_the_points_is_earned_to_the_cent(share, earned):
     assert (result.earned, result.reason, result.hint) == (earned, Reason.PARTIAL, "more?")
 
 
-def test_the_smallest_share_counts_a_whole_one_is_all_points_and_a_wrong_answer_none():
+def test_the_smallest_share_counts_and_one_that_is_none_is_a_fault_of_ours_with_its_line():
     record, whole = Record(), Record()
     for share in (0.75, 0.25, 0.5):
         record.partial(share, f"{share} reached")
@@ -99,6 +93,12 @@ def test_the_smallest_share_counts_a_whole_one_is_all_points_and_a_wrong_answer_
     assert judged(Failure("it is off"), record).earned == 0
     whole.partial(1, "all")
     assert judged(record=whole).passed
+    with pytest.raises(AttributeError) as fault:
+        judge(None, None, None)  # pyright: ignore[reportArgumentType]
+    assert "grading_run.py:" in judged(fault.value).facts[STAFF]
+    for share in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match="not between 0 and 1"):
+            Record().partial(share, "")
 
 
 def test_facts_are_plain_survive_a_failure_and_pictures_hold_what_json_can_hold():
@@ -115,21 +115,17 @@ def test_facts_are_plain_survive_a_failure_and_pictures_hold_what_json_can_hold(
     assert (figure.data["x"], figure.data["y"]) == ([0, 1], [1.0, None])
 
 
-@pytest.mark.parametrize(
-    ("text", "cleaned"),
-    [
-        ("a\x00b\x07c", "abc"),
-        ("\x1b[31mred\x1b[0m", "red"),
-        ("\ud800x", "x"),
-        ("two\r\nlines\tand ünï 中 🙂", "two\nlines\tand ünï 中 🙂"),
-        ("\ufffe\uffff", ""),
-    ],
-)
-def test_texts_are_cleaned(text, cleaned):
-    assert clean(text) == cleaned
+CLEANED = {
+    "a\x00b\x07c": "abc",
+    "\x1b[31mred\x1b[0m": "red",
+    "\ud800x": "x",
+    "two\r\nlines\tand ünï 中 🙂": "two\nlines\tand ünï 中 🙂",
+    "\ufffe\uffff": "",
+}
 
 
 def test_what_a_student_can_say_is_cleaned_and_cut_in_message_and_hint():
+    assert {text: clean(text) for text in CLEANED} == CLEANED
     result = judged(Stopped(Reason.ERROR, "a\ud800\x00", "b" * 9999))
     assert result.message == "a"
     assert len(result.hint) == len(clean("x" * 10**6)) == 2000
@@ -204,21 +200,15 @@ def test_each_known_assignment_is_graded_and_one_that_is_not_there_as_nothing():
     assert "no answer to assignment 02" in chosen.repairs[0]
 
 
-COUNTS_ITS_CALLS = """
-CALLS = []
-
-def attend(q, k, v, valid=None):
-    CALLS.append(1)
-    assert len(CALLS) <= {most}
-    return len(CALLS)
-"""
+def counting(most: int) -> tuple[Piece, ...]:
+    return pieces(CODE["counts_its_calls"].replace("MOST", str(most)))
 
 
 def calls_seen(sandbox, most: int) -> list[list[int]]:
     """Results of two trials, with other rules, of an answer that counts its calls."""
     run, seen = GradingRun(submissions={}, sandbox=sandbox, seed=Seed("s")), []
     for forbidden in (), ("torch.nn.MultiheadAttention",):
-        program = Code(pieces=pieces(COUNTS_ITS_CALLS.format(most=most)), forbidden=forbidden)
+        program = Code(pieces=counting(most), forbidden=forbidden)
         name = "2.1-attend-values"
         run.trial(a_check(name), program, name, 0, lambda results: seen.append(results))
     run.close()
@@ -232,14 +222,8 @@ def test_trials_share_a_process_while_they_pass_and_do_not_suffer_from_what_one_
 
 
 def test_a_trial_does_not_suffer_from_what_only_another_task_forbids(sandbox):
-    answer = """
-from torch.nn.functional import scaled_dot_product_attention
-
-def attend(q, k, v, valid=None):
-    return scaled_dot_product_attention(q, k, v)
-"""
     run, seen = GradingRun(submissions={}, sandbox=sandbox, seed=Seed("s")), []
-    program = Code(pieces=pieces(answer))
+    program = Code(pieces=pieces(CODE["ready_made"]))
     for _ in range(2):
         run.trial(a_check(), program, "2.1-attend-values", 0, seen.append)
     assert len(seen) == 2
@@ -250,7 +234,7 @@ def attend(q, k, v, valid=None):
 
 
 def test_what_counts_is_how_a_trial_ends_in_a_fresh_process(sandbox):
-    program, messages = Code(pieces=pieces(COUNTS_ITS_CALLS.format(most=100))), []
+    program, messages = Code(pieces=counting(100)), []
     run = GradingRun(submissions={}, sandbox=sandbox, seed=Seed("s"))
 
     def judge_wrong(results):

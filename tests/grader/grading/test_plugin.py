@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -26,22 +25,13 @@ from grader.reports.page import page
 from grader.reports.scorecard import closing_lines
 from grader.submission.contents import Piece, Submission
 from tests.conftest import PATIENCE
+from tests.grader.conftest import code_beside
 
 ROOT = Path(__file__).parents[3]
 SOLUTION = ROOT / "solutions" / "02_attention.py"
 TASKS = [task.id for task in ASSIGNMENTS["02"].tasks]
-HEAD = """
-    import pytest
-    from grader.grading.feedback import Failure
-    from grader.core.outcomes import Figure, Reason, Stopped
-
-    def check(task="2.1", **options):
-        return pytest.mark.check(task, **{"points": 2, **options})
-
-    def expect_equal(what, actual, expected):
-        if actual != expected:
-            raise Failure(f"{what} is {actual}")
-"""
+CODE = code_beside(__file__)
+ENDS, WRONG = CODE["ends"], CODE["ends"]["wrong"]["checks"]
 
 
 @pytest.fixture
@@ -61,7 +51,7 @@ def graded(tmp_path, monkeypatch, best):
         )
         if "@check(" not in checks or "@check()" in checks or "@check(points" in checks:
             rest = rest.replace('@check("2.1")\ndef test_rest_0(): "It passes."\n', "")
-        source = "\n".join(map(textwrap.dedent, (HEAD, checks, rest)))
+        source = "\n".join((CODE["head"], checks, rest))
         (tmp_path / "a02_attention").mkdir(exist_ok=True)
         (tmp_path / "a02_attention" / "test_checks.py").write_text(source)
         pieces = (Piece(source=code, where="cell 1", line=1, names=("attend",)),) if code else ()
@@ -89,121 +79,50 @@ def first(report: Report):
 
 
 def test_a_check_is_called_after_task_function_and_parameters_and_earns_its_points(graded):
-    source = """
-    @check()
-    def test_two_words():
-        "It holds."
-
-    @check()
-    @pytest.mark.parametrize("n", [3, 5])
-    def test_a(n):
-        "It holds too."
-        expect_equal("n", n, 3)
-    """
-    report = graded(source)
+    report = graded(CODE["several"])
     assert [(c.id, c.title, c.earned) for c in report.checks[:3]] == [
         ("2.1-two-words", "It holds.", 2),
         ("2.1-a[3]", "It holds too.", 2),
         ("2.1-a[5]", "It holds too.", 0),
     ]
-    assert report.max_score == report.score + 2 == 2 * (len(TASKS) + 2)
-
-
-def body(*lines: str, given: str = "", title: str = "T.", marks: str = "@check()") -> str:
-    """The source of a check."""
-    return f'{marks}\ndef test_a({given}):\n    "{title}"\n    ' + "\n    ".join(lines)
-
-
-TORCHS_OWN = "def attend():\n    import torch.nn as n\n    return n.MultiheadAttention(4, 2)"
-COUNTS = "def attend(seen=[]):\n    seen.append(1)\n    return len(seen)"
-TWO = "a, b = new_student(seed=1), new_student(seed=2)"
-EQUAL = 'expect_equal("first", (a.attend(), a.attend(), b.attend()), (1, 2, 1))'
-FAULTS = ["raise KeyError('hidden')", "assert 1 == 2", "[][0]", "raise SystemExit(0)"]
-BROKEN = '@pytest.fixture\ndef broken():\n    raise KeyError("hidden")\n'
-TRY = ["tries.append(1)", 'expect_equal("tries", len(tries), 2)']
-LATER = ["if len(tries) == 1:", '    raise OSError("passing")']
-FAULTS_ONCE = "tries = []\n" + body(TRY[0], *LATER, TRY[1], given="student")
-ENDS = {  # a check, what was handed in, and the points (of 2), reason and message that it ends with
-    "wrong": (body('raise Failure("off", "why?")'), "", (0, Reason.WRONG, "off")),
-    **{fault: (body(fault), "", (None, Reason.INFRASTRUCTURE, OURS)) for fault in FAULTS},
-    "a broken fixture": (
-        BROKEN + body("", given="broken"),
-        "",
-        (None, Reason.INFRASTRUCTURE, OURS),
-    ),
-    "a fault once": (FAULTS_ONCE, "", (2, None, "")),  # tried again in a fresh session
-    "a wrong answer once": ("tries = []\n" + body(*TRY), "", (0, Reason.WRONG, "tries is 1")),
-    "skipped inside": (body('pytest.skip("no time")'), "", (0, Reason.NOT_RUN, "not run: no time")),
-    "skipped": (
-        body("", marks='@check()\n@pytest.mark.skip(reason="no time")'),
-        "",
-        (0, Reason.NOT_RUN, "not run: no time"),
-    ),
-    "a student is called": (
-        body('expect_equal("attend()", student.attend(), 42)', given="student"),
-        "def attend():\n    return 42",
-        (2, None, ""),
-    ),
-    "two processes share nothing": (body(TWO, EQUAL, given="new_student"), COUNTS, (2, None, "")),
-    "forbidden": (
-        body("student.attend()", given="student"),
-        TORCHS_OWN,
-        (0, Reason.FORBIDDEN, "torch.nn.MultiheadAttention"),
-    ),
-    "no weights": (body("", given="weights"), "", (0, Reason.MISSING, "02_attention.safetensors")),
-}
+    assert report.max_score == report.score + 4 == 2 * (len(TASKS) + 2)
+    (blocked,) = (check for check in report.checks if check.id == "2.2-b")
+    assert (blocked.earned, blocked.reason) == (0, Reason.NOT_RUN)
+    assert blocked.message == "not run: 2.1-a[5] comes first"
 
 
 @pytest.mark.parametrize("end", ENDS)
 def test_points_reason_and_message_of_a_check(graded, end):
-    source, code, (earned, reason, message) = ENDS[end]
-    result = first(graded(source, code))
-    assert (result.earned, result.reason) == (earned, reason)
-    assert message in result.message
+    about = ENDS[end]
+    result = first(graded(about["checks"], about.get("code", "")))
+    assert result.earned == about.get("points")
+    assert result.reason == (Reason(about["reason"]) if "reason" in about else None)
+    ours = OURS if result.reason is Reason.INFRASTRUCTURE else ""
+    assert about.get("message", ours) in result.message
     assert "hidden" not in str(result)
     assert end != "wrong" or result.hint == "why?"
 
 
 def test_some_of_the_points(graded):
-    source = """
-    @check()
-    def test_a(record):
-        "T."
-        record.partial(0.25, "some")
-        record.fact("n", 3)
-        record.figure(Figure(kind="curve", title="t", data={"x": [1], "y": [2]}))
-    """
-    result = first(graded(source))
+    result = first(graded(CODE["partial"]))
     assert (result.earned, result.reason, result.facts) == (0.5, Reason.PARTIAL, {"n": 3})
     assert result.figures[0].title == "t"
 
 
 @pytest.mark.parametrize(
-    ("line", "options", "score", "reason"),
-    [("", ("-k", "rest_1"), 2, Reason.NOT_RUN), ('raise Failure("off")', ("-x",), 0, Reason.WRONG)],
+    ("options", "score", "reason"),
+    [(("-k", "rest_1"), 2, Reason.NOT_RUN), (("-x",), 0, Reason.WRONG)],
     ids=["deselected", "after a stop"],
 )
-def test_checks_that_do_not_run_are_in_the_inventory(graded, line, options, score, reason):
-    report = graded(body(line), "", *options)
+def test_checks_that_do_not_run_are_in_the_inventory(graded, options, score, reason):
+    report = graded(WRONG, "", *options)
     assert report.max_score == 2 * len(report.checks) == 2 * len(TASKS)
     assert report.score == score
     assert first(report).reason is reason
 
 
-def test_what_a_check_builds_on_comes_first(graded):
-    blocked = (
-        '@check("2.1", after=("2.1-a",))\ndef test_b():\n    "T."\n    raise KeyError("it ran")'
-    )
-    result = graded(body('raise Failure("off")') + f"\n{blocked}").checks[1]
-    assert (result.earned, result.reason) == (0, Reason.NOT_RUN)
-    assert result.message == "not run: 2.1-a comes first"
-
-
-WITH_RETRAINING = '@check()\ndef test_a(): "T."\n@check("2.1", retrain=True)\ndef test_b(): "T."'
-
-
 def test_points_that_exist_only_when_training_again_are_shown_as_such(graded):
-    report, usual = graded(WITH_RETRAINING, retrain=True), graded(WITH_RETRAINING)
+    report, usual = graded(CODE["retrained"], retrain=True), graded(CODE["retrained"])
     assert {c.id for c in report.checks} - {c.id for c in usual.checks} == {"2.1-b"}
     assert report.max_score == usual.max_score + 2
     lines = "\n".join(closing_lines(report))
@@ -212,19 +131,7 @@ def test_points_that_exist_only_when_training_again_are_shown_as_such(graded):
     assert "2 of them exist with --retrain only" in page([report]).decode()
 
 
-@pytest.mark.parametrize(
-    "checks",
-    [
-        '@check("9.9")\ndef test_a(): "T."',
-        "@check()\ndef test_a(): pass",
-        '@check(points=0)\ndef test_a(): "T."',
-        '@check(worth=3)\ndef test_a(): "T."',
-        '@check()\ndef test_a(): "T."\n@check(after=("2.1-b",))\ndef test_c(): "T."',
-        '@check()\ndef test_a(): "T."\ndef test_unmarked(): "T."',
-        '@check()\n@pytest.mark.slow\ndef test_a(): "T."',
-        "this is not Python",
-    ],
-)
+@pytest.mark.parametrize("checks", CODE["refused"])
 def test_checks_that_make_no_sense_are_no_grade(graded, checks, capsys):
     with pytest.raises(AssertionError, match="pytest ended with"):
         graded(checks)
@@ -241,22 +148,7 @@ def test_checks_that_make_no_sense_are_no_grade(graded, checks, capsys):
     ],
 )
 def test_weights_are_tried_in_ones_own_definitions_too(graded, arguments, expected, passed):
-    source = f"""
-    @check()
-    def test_a():
-        "Fails."
-        raise Failure("off")
-
-    @check("2.3", points=3)
-    def test_b({arguments}):
-        "T."
-        try:
-            found = str(student.attend())
-        except Stopped as stopped:
-            found = stopped.message
-        if "{expected}" not in found:
-            raise Failure(found)
-    """
+    source = CODE["weights"].replace("@arguments@", arguments).replace("@expected@", expected)
     report = graded(source, "def attend():\n    return 42")
     assert report.checks[1].passed is passed
     assert report.checks[1].earned == 3 * passed
@@ -287,20 +179,15 @@ def hostile(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def of_the_solution(hostile, tmp_path_factory):
-    """It is graded from its own folder, with every file that the command can write."""
-    out = tmp_path_factory.mktemp("results")
+@pytest.mark.slow
+def test_our_solution_earns_all_points_with_every_file_and_nothing_in_a_submission_runs_in_pytest(
+    hostile, tmp_path
+):
     done = command(
         str(ROOT / "grader"), "--submission", ".", "--student", "s-1",
-        "--results", str(out / "r.json"),
-        "--page", str(out / "p.html"), cwd=hostile,
+        "--results", str(tmp_path / "r.json"),
+        "--page", str(tmp_path / "p.html"), cwd=hostile,
     )  # fmt: skip
-    return done, out
-
-
-def test_our_solution_earns_all_points_with_a_line_a_check_and_none_of_pytests_own(of_the_solution):
-    done, _ = of_the_solution
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert any(line.split()[1:2] == ["2.1-attend-values:"] for line in lines)
@@ -309,16 +196,13 @@ def test_our_solution_earns_all_points_with_a_line_a_check_and_none_of_pytests_o
     assert "verdict: graded" in done.stdout
     for word in ("test session starts", "rootdir", "passed in", "Traceback", "====", "::"):
         assert word not in done.stdout + done.stderr
-
-
-def test_every_file_is_written_and_nothing_in_a_submission_runs_in_pytest(of_the_solution, hostile):
-    _, out = of_the_solution
-    table = json.loads((out / "r.json").read_text())
+    table = json.loads((tmp_path / "r.json").read_text())
     assert table["score"] == sum(test["max_score"] for test in table["tests"]) > 0
-    assert b"s-1" in (out / "p.html").read_bytes()
+    assert b"s-1" in (tmp_path / "p.html").read_bytes()
     assert not (hostile.parent / "hijacked").exists()
 
 
+@pytest.mark.slow
 def test_another_configuration_is_refused_before_a_submission_can_run(hostile):
     done = command("-c", "/dev/null", "grader/", "--submission", str(hostile))
     assert not (hostile.parent / "hijacked").exists()
@@ -330,7 +214,7 @@ def test_another_configuration_is_refused_before_a_submission_can_run(hostile):
     ("arguments", "word"),
     [
         (("--submission", "/there/is/none"), "/there/is/none"),
-        (("--submission", "docs"), "holds no answer to any assignment"),
+        (("--submission", "docs"), "has no answer to any assignment"),
         (("--submission", "docs", "--require-isolation", "strong"), "choose one of sealed"),
         (("--assignment", "77", "-n", "2"), "leave -n out"),
     ],
@@ -344,6 +228,7 @@ def test_what_cannot_be_meant_is_one_sentence_and_still_a_result(tmp_path, argum
     assert word in json.loads(out.read_text())["output"]
 
 
+@pytest.mark.slow
 def test_other_tests_do_not_run_the_checks():
     done = command("--collect-only", "-q", "grader/", "tests/training/test_schedule.py")
     assert "test_02" not in done.stdout

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from grader.core.outcomes import CheckResult, Figure, Reason, Report
+from grader.core.outcomes import Figure, Reason, Report
+from tests.grader.batch.made_up import check
 
 CONFUSION = Figure(
     kind="confusion",
@@ -16,20 +17,13 @@ LABELS = {"x_label": "optimizer step", "y_label": "cross-entropy (nats)"}
 CURVE = Figure(kind="curve", title="Training", data=POINTS | LABELS)
 
 
-def check(name: str, points: float, earned: float | None, reason: Reason | None = None, **rest):
-    task = name.partition("-")[0]
-    title = rest.pop("title", f"{name} holds.")
-    return CheckResult(
-        id=name, task=task, title=title, points=points, earned=earned, reason=reason, **rest
-    )
-
-
 OFF = {
     "message": "attend(q, k, v) is off by up to 0.883",
     "hint": "are the scores divided by sqrt(K)?",
     "concept": "section 2.1",
 }
 SOME = {
+    "reason": Reason.PARTIAL,
     "message": "72.0 % of hidden clips are right",
     "facts": {"accuracy": 0.72, "staff: fault": "KeyError"},
 }
@@ -47,9 +41,9 @@ def report() -> Report:
         repairs=("cell 3 had Windows newlines",),
         checks=(
             check("2.1-shape", 1, 1.0),
-            check("2.1-values", 3, 0.0, Reason.WRONG, **OFF),
-            check("2.2-heads", 2, 0.0, Reason.NOT_RUN, message="not run: 2.1-values comes first"),
-            check("2.3-accuracy", 4, 2.5, Reason.PARTIAL, **SOME, figures=(CONFUSION, CURVE)),
+            check("2.1-values", 3, 0.0, **OFF),
+            check("2.2-heads", 2, 0.0, "not run: 2.1-values comes first", reason=Reason.NOT_RUN),
+            check("2.3-accuracy", 4, 2.5, **SOME, figures=(CONFUSION, CURVE)),
         ),
     )
 
@@ -57,7 +51,7 @@ def report() -> Report:
 @pytest.fixture
 def open_report(report) -> Report:
     """One whose first check has to be looked at."""
-    broken = check("2.1-shape", 1, None, Reason.INFRASTRUCTURE, message="the grader stumbled")
+    broken = check("2.1-shape", 1, None, "the grader stumbled", reason=Reason.INFRASTRUCTURE)
     return replace(report, student="s-18", checks=(broken, *report.checks[1:]))
 
 

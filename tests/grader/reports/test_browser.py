@@ -4,11 +4,12 @@ import re
 import struct
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from grader.authoring.written_questions import written_questions
+from grader.authoring.build import written_questions
 from grader.core.outcomes import Reason
 from grader.core.written import WrittenAnswer, WrittenQuestion
 from grader.grading.marks import read_marks
@@ -19,7 +20,7 @@ from grader.reports.written_page import ShownAnswer, written_page
 from kws.course.compare import Record
 from tests.chromium import BROWSER, QUIET, chromium
 from tests.conftest import PATIENCE
-from tests.grader.reports.conftest import check
+from tests.grader.batch.made_up import check
 
 pytestmark = [
     pytest.mark.slow,
@@ -71,29 +72,7 @@ def test_a_phone_needs_no_scrolling_sideways(tmp_path, report, hostile_report):
         assert "<title>width true</title>" in browse(tmp_path, made, *options).stdout
 
 
-PROBE = b"""<script>addEventListener('load', () => {
-  const seen = [], wrong = [], over = (a, b) =>
-    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1.5 &&
-    Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3.5;
-  const walk = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
-  for (let node; (node = walk.nextNode());) {
-    if (!node.data.trim() || node.parentElement.closest('title,desc,details:not([open])')) continue;
-    const range = document.createRange();
-    range.selectNodeContents(node);
-    for (const box of range.getClientRects()) seen.push([box, node]);
-  }
-  for (let i = 0; i < seen.length; i++) for (let j = i + 1; j < seen.length; j++) {
-    const [[a, one], [b, other]] = [seen[i], seen[j]], fixed = '.wide tbody th';
-    if (one === other || one.parentElement.closest(fixed) || other.parentElement.closest(fixed))
-      continue;
-    if (over(a, b)) wrong.push(one.data.trim() + ' / ' + other.data.trim());
-  }
-  for (const cell of document.querySelectorAll('td,th'))
-    if (cell.scrollWidth > cell.clientWidth + 1) wrong.push('cell ' + cell.textContent);
-  const wide = document.documentElement.scrollWidth > innerWidth ? ['wide'] : [];
-  const shown = [...wide, ...wrong].slice(0, 5).join('; ');
-  document.title = shown ? 'wrong: ' + shown : 'nothing wrong';
-})</script></body>"""
+PROBE = Path(__file__).with_name("overlaps.html").read_bytes()
 
 
 def probed(data: bytes) -> bytes:
@@ -119,7 +98,7 @@ def class_of_thirty(report) -> bytes:
         shared = {"reason": Reason.WRONG, "message": "sinusoids(7, 6) has other values"}
         shared |= {"hint": hint, "fingerprint": wrong, "code": code}
         checks[3] = replace(checks[3], earned=0.0, **shared)
-        checks.append(check("2.A-written", 4, None, Reason.UNMARKED))
+        checks.append(check("2.A-written", 4, None, reason=Reason.UNMARKED))
         reports.append(replace(report, student=name, checks=tuple(checks)))
     pair = Pair(assignment="02", students=("s-1", "s-2"), share=0.9, places={"2.1": (), "2.2": ()})
     missing, unread = {"zoe": "Zoe"}, {"yann": "a PDF"}

@@ -7,25 +7,11 @@ import pytest
 from grader.reports.course_rules import TEMPLATE, CourseRules, Grade, Late, read_rules
 from kws.errors import UsageError
 from tests.grader.batch.made_up import check, report_of
+from tests.grader.conftest import code_beside
 
 DUE = datetime(2026, 3, 1, 22, 59, tzinfo=timezone.utc)
-RULES = """\
-drop_lowest = 1
-[late]
-grace_minutes = 15
-per_day = 0.1
-at_most = 0.3
-[assignments.02]
-deadline = 2026-03-01T23:59:00+01:00
-points = 100
-weight = 3
-[groups]
-red = ["ada", "bob"]
-[extensions.red]
-02 = 2026-03-02T23:59:00+01:00
-[extensions.eve]
-02 = 2026-03-02T20:00:00+00:00
-"""
+CODE = code_beside(__file__)
+RULES = CODE["rules"]
 
 
 @pytest.fixture
@@ -91,26 +77,7 @@ def test_the_template_is_read_and_holds_every_key():
     assert [key for key in keys if key not in text] == []
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("atempts = 'best'", "unknown key atempts .did you mean 'attempts'"),
-        ("attempts = 'first'", "attempts expects one of best, last"),
-        ("[late]\nper_day = 10", "late.per_day expects a number from 0 to 1, got 10"),
-        ("[late]\nper_day = 0.1\nsteps = [[1, 0.5]]", "exclude each other: remove one"),
-        ("[late]\nsteps = [1]", "late.steps expects pairs of hours and share"),
-        ("[assignments.2]", "assignments.2 is not an assignment .did you mean '02'"),
-        (
-            "[assignments.02]\ndeadline = 2026-03-01T23:59:00",
-            "deadline expects a date and time wit",
-        ),
-        ("[assignments.02]\nweigth = 2", "unknown key weigth .did you mean 'weight'"),
-        ("[extensions]\nada = 3", "extensions.ada is a table: write it as"),
-        ("[groups]\na = ['x']\nb = ['x']", "x is in two groups: remove one"),
-        ("groups = 3", "groups is a section: write .groups. above"),
-        ("late = [", " is not TOML"),
-    ],
-)
-def test_what_does_not_fit_is_named_with_its_file_key_and_cure(write, text, words):
-    with pytest.raises(UsageError, match=rf"course\.toml.*{words}"):
-        read_rules(write(text))
+@pytest.mark.parametrize("one", CODE["refused"], ids=lambda one: one["text"])
+def test_what_does_not_fit_is_named_with_its_file_key_and_cure(write, one):
+    with pytest.raises(UsageError, match=rf"course\.toml.*{one['words']}"):
+        read_rules(write(one["text"]))

@@ -34,14 +34,11 @@ def test_a_figure_is_xml_with_a_title_a_description_and_labels_of_axes(figure):
         assert figure is CONFUSION or f">{figure.data[label]}<" in drawn
 
 
-def test_a_confusion_matrix_shows_names_counts_and_which_side_is_true():
+def test_a_confusion_matrix_shows_which_side_is_true_and_a_curve_leaves_out_a_missing_value():
     drawn = svg(CONFUSION)
     for shown in (">yes<", ">no<", "&lt;b&gt;up", ">8<", ">7<", ">true<", ">predicted<"):
         assert shown in drawn
     assert "24 of 27 right" in drawn
-
-
-def test_a_value_that_is_missing_is_left_out_of_a_curve():
     assert svg(CURVE).count("<circle") == 3
     assert "nan" not in svg(CURVE)
 
@@ -68,15 +65,12 @@ def test_any_curve_can_be_drawn(x, y):
     assert "inf" not in drawn
 
 
-def test_every_point_lies_inside_the_picture():
+def test_every_point_lies_inside_and_any_number_of_classes_can_be_drawn_but_no_unknown_kind():
     points = re.search(r'points="([^"]+)"', svg(curve([0, 3, 7], [-2, 9, 4])))
     assert points is not None
     places = [tuple(map(float, one.split(","))) for one in points.group(1).split()]
     assert all(0 <= x <= 480 and 0 <= y <= 300 for x, y in places)
     assert places[1][1] < places[2][1] < places[0][1]  # a larger value is higher up
-
-
-def test_any_number_of_classes_can_be_drawn_but_no_unknown_kind():
     for size in (1, 2, 35, 80):
         data = {"labels": [f"word {i}" for i in range(size)], "counts": [[0] * size] * size}
         drawn = svg(Figure(kind="confusion", title="t", data=data))

@@ -7,8 +7,7 @@ import pytest
 
 from grader.core.outcomes import Report
 from grader.reports.item_analysis import FEWEST, ItemStatistics, item_statistics
-from tests.grader.batch.made_up import report_of
-from tests.grader.reports.conftest import check
+from tests.grader.batch.made_up import check, report_of
 
 
 def made_report(student: str, *earned: float | None) -> Report:
@@ -29,14 +28,11 @@ def test_discrimination_is_the_correlation_with_the_other_checks():
         assert one.n == len(EARNED)
 
 
-def test_an_open_check_is_left_out_and_is_no_zero():
+def test_an_open_check_is_left_out_and_few_submissions_or_equal_ones_have_no_discrimination():
     reports = [made_report(str(i), *row) for i, row in enumerate(EARNED)]
     reports.append(made_report("open", None, 0, 0))
     first = item_statistics(reports)[0]
     assert (first.n, first.difficulty) == (len(EARNED), pytest.approx(8 / 12))
-
-
-def test_few_submissions_or_equal_ones_have_no_discrimination():
     few = [made_report(str(i), *row) for i, row in enumerate(EARNED[: FEWEST - 1])]
     same = [made_report(str(i), 2, i % 3) for i in range(FEWEST)]
     assert {one.discrimination for one in item_statistics(few)} == {None}
@@ -64,8 +60,8 @@ def test_checks_of_a_task_that_are_always_earned_together_are_one_item():
     [
         (FEWEST - 1, 0.5, None, "too few"),
         (100, 0.5, -0.3, "fault in the check"),
-        (100, 0.1, 0.5, "hardly anybody"),
-        (100, 1.0, None, "nearly everybody"),
+        (100, 0.1, 0.5, "few students"),
+        (100, 1.0, None, "nearly all"),
         (100, 0.5, 0.0, "unrelated"),
         (100, 0.5, 0.4, ""),
     ],

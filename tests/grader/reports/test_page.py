@@ -11,7 +11,8 @@ import pytest
 from grader.reports.class_page import class_page, histogram
 from grader.reports.page import page
 from grader.reports.similarity import Pair
-from tests.grader.reports.conftest import CONFUSION, check
+from tests.grader.batch.made_up import check
+from tests.grader.reports.conftest import CONFUSION
 
 VOID = {"meta", "br"}
 
@@ -47,7 +48,7 @@ def read(*reports) -> str:
     return " ".join(" ".join(Tags(page(reports)).texts).split())
 
 
-def test_a_page_shows_points_fact_hint_and_where_to_read(report):
+def test_a_page_shows_points_fact_hint_and_where_to_read_and_nothing_of_the_staffs(report):
     shown = read(report)
     for words in (
         "3.5 of 10 points",
@@ -59,9 +60,6 @@ def test_a_page_shows_points_fact_hint_and_where_to_read(report):
         "cell 3 had Windows newlines",
     ):
         assert words in shown
-
-
-def test_what_is_the_staffs_is_not_on_the_page(report):
     assert b"KeyError" not in page([report])
     theirs = (report.seed_id, report.tier, *report.weaknesses, report.digest, report.checks_digest)
     assert not [words for words in theirs if words[:16].encode() in page([report])]
@@ -80,7 +78,7 @@ def test_open_points_are_explained_kindly_and_full_ones_without_a_word_of_blame(
     open_report, full_report
 ):
     shown = read(open_report)
-    assert "a person will look at them. You lose none by it." in shown
+    assert "until a person has reviewed them. You do not lose them." in shown
     assert "– of 1" in shown
     shown = read(full_report)
     assert "10 of 10 points" in shown
@@ -111,7 +109,9 @@ def test_a_page_loads_nothing_from_elsewhere(report, make):
     assert script == (f"'sha256-{digest}'" if code else "")
 
 
-def test_headings_nest_without_a_gap_and_pictures_are_inside_and_named(report, full_report):
+def test_headings_nest_pictures_are_named_and_the_same_reports_give_the_same_bytes(
+    report, full_report, open_report
+):
     for reports in ([report], [report, full_report]):
         tags = [tag for tag, _ in Tags(page(reports)).tags]
         assert tags.count("h1") == 1
@@ -119,9 +119,6 @@ def test_headings_nest_without_a_gap_and_pictures_are_inside_and_named(report, f
     made = page([report]).decode()
     assert made.count("<svg") == 2
     assert len(re.findall(r'<svg[^>]* role="img"[^>]*><title>[^<]+</title><desc>', made)) == 2
-
-
-def test_the_same_reports_give_the_same_bytes_and_none_a_page_too(report, open_report):
     assert page([report, open_report]) == page([report, open_report])
     assert class_page([report, open_report]) == class_page([open_report, report])
     assert b"Nothing was graded" in page([])
@@ -150,14 +147,13 @@ def test_every_submission_is_in_one_bin(report, full_report, open_report):
         assert histogram([graded]).data["counts"][min(tenths, 9)] == 1
 
 
-def test_the_class_page_counts_who_earned_a_check_and_what_was_said(report, full_report):
+def test_the_class_page_counts_who_earned_a_check_with_students_as_rows_and_tasks_as_columns(
+    report, full_report, open_report
+):
     shown = " ".join(" ".join(Tags(class_page([report, report, full_report])).texts).split())
     assert "2.1-values 3 1 0.33" in shown
     assert "Missed by 2 of 3. 2 students: are the scores divided by sqrt(K)?" in shown
     assert "Mean 5.67 of 10 points; median 35 % (n = 3)" in shown
-
-
-def test_students_are_rows_by_points_and_tasks_columns(report, full_report, open_report):
     tags = Tags(class_page([report, full_report, open_report]))
     rows = [attributes["href"] for tag, attributes in tags.tags if tag == "a"]
     order = sorted([report, full_report, open_report], key=lambda one: -one.score / one.settled)

@@ -5,13 +5,12 @@ import re
 import pytest
 
 from grader.adapters import ASSIGNMENTS
+from grader.authoring.build import written_questions
 from grader.authoring.reference import reference_pieces, reference_prints
-from grader.authoring.written_questions import written_questions
 from grader.batch.job import work_of
 from grader.core.fingerprints import CODE, WINDOW, code_grams, winnow
 from grader.core.written import WrittenAnswer
-from grader.reports.similar_page import similar_page
-from grader.reports.similarity import COMMON, similar_pairs
+from grader.reports.similarity import COMMON, similar_page, similar_pairs
 from grader.submission.contents import Piece, Submission
 from tests.grader.conftest import code_beside
 
@@ -50,15 +49,12 @@ def test_a_copy_under_other_names_is_found_and_independent_work_is_not():
     assert [*pair.places] == ["2.1"]
 
 
-def test_equal_answers_that_are_ours_or_a_todo_accuse_nobody():
+def test_answers_that_are_ours_a_todo_or_what_many_of_a_class_have_accuse_nobody():
     ours = "\n".join(piece.source for piece in reference_pieces(ASSIGNMENTS["02"], "2.1"))
     assert found(*[ours] * 8) == []
     assert len(found(*[ours] * 4, known=())) == 6
     assert found(*["def attend(q, k, v, valid=None):\n    raise NotImplementedError"] * 3) == []
     assert found(*["def attend("] * 2) == []
-
-
-def test_what_many_of_a_class_have_is_the_obvious_answer():
     assert len(found(*[TEXTS["own"]] * COMMON)) == COMMON * (COMMON - 1) / 2
     assert found(*[TEXTS["own"]] * (COMMON + 1)) == []
     others = [TEXTS["other"]] * 10 * (COMMON + 1)  # of a large class, a tenth

@@ -105,7 +105,9 @@ def test_an_answer_that_our_worker_does_not_give_is_tampering(against, data):
     assert against.killed
 
 
-def test_a_larger_message_than_allowed_and_an_endless_one_are_tampering(against):
+def test_a_larger_message_an_endless_one_and_a_second_answer_are_tampering_and_a_check_stays_over(
+    against,
+):
     connection = against(says(wire.PREFIX.pack(b"kws1", 2, (1 << 20) + wire.MAX_JSON + 1) + b"[]"))
     assert stopped(connection.ask, "f", op="x").reason is Reason.TAMPER
 
@@ -116,9 +118,6 @@ def test_a_larger_message_than_allowed_and_an_endless_one_are_tampering(against)
 
     connection = against(peer)
     assert stopped(connection.ask, "f", op="x").reason is Reason.TAMPER
-
-
-def test_a_second_answer_is_not_taken_for_the_next_and_once_over_a_check_stays_over(against):
     connection = against(says(frame({"id": 1, "value": 1}) * 2))
     assert connection.ask("f", op="x") == 1
     first = stopped(connection.ask, "f", op="x")
@@ -127,13 +126,21 @@ def test_a_second_answer_is_not_taken_for_the_next_and_once_over_a_check_stays_o
 
 
 @pytest.mark.usefixtures("ticks")
-def test_an_answer_that_drips_runs_into_the_wall(against):
+def test_an_answer_that_drips_and_all_calls_of_a_check_together_run_into_the_wall(against):
     connection = against(says(frame({"id": 1, "value": 1})))
     sock = connection.sock
     connection.sock = types.SimpleNamespace(
         send=sock.send, settimeout=sock.settimeout, close=sock.close, recv=lambda size: sock.recv(1)
     )
     assert stopped(connection.ask, "f", op="x").reason is Reason.TIMEOUT
+    connection = against(says(b"".join(frame({"id": n, "value": 1}) for n in range(1, 31))))
+    assert connection.ask("f", op="x") == 1  # less than the wall
+
+    def ask_again():
+        for _ in range(29):
+            connection.ask("f", op="x")
+
+    assert stopped(ask_again).reason is Reason.TIMEOUT
 
 
 def test_silence_and_a_peer_that_does_not_read_run_into_the_wall(against, monkeypatch):
@@ -144,18 +151,6 @@ def test_silence_and_a_peer_that_does_not_read_run_into_the_wall(against, monkey
     big = torch.zeros(1 << 22)
     assert stopped(connection.ask, "f", op="x", args=(big,)).reason is Reason.TIMEOUT
     over.set()
-
-
-@pytest.mark.usefixtures("ticks")
-def test_the_wall_is_for_all_calls_of_a_check_together(against):
-    connection = against(says(b"".join(frame({"id": n, "value": 1}) for n in range(1, 31))))
-    assert connection.ask("f", op="x") == 1  # less than the wall
-
-    def ask_again():
-        for _ in range(29):
-            connection.ask("f", op="x")
-
-    assert stopped(ask_again).reason is Reason.TIMEOUT
 
 
 @pytest.mark.parametrize(
@@ -179,7 +174,7 @@ def test_how_the_process_ended_decides_the_reason(against, ended, reason, messag
     assert messages in end.message
 
 
-def test_a_message_is_short_and_clean_whoever_sends_it(against):
+def test_a_message_is_short_and_clean_and_an_answer_of_another_form_is_tampering(against):
     words = "\x1b[2J\r\u202e<b>" + "x" * 5000
     messages = stopped(
         against(says(frame({"id": 1, "error": ["error", words, "\0\x07"]}))).ask, "f", op="x"
@@ -188,6 +183,10 @@ def test_a_message_is_short_and_clean_whoever_sends_it(against):
     assert len(messages.message) <= MOST
     assert messages.message.isprintable()
     assert messages.hint == ""
+    for answer in (3, {"a": 1}, {1: torch.zeros(1)}, [torch.zeros(1)]):
+        connection = against(says(frame({"id": 1, "value": answer})))
+        module = RemoteModule(connection, wire.Ref(0, "Net"))
+        assert stopped(module.state_dict).reason is Reason.TAMPER, answer
 
 
 def test_a_process_that_could_not_be_confined_is_our_fault():
@@ -198,10 +197,3 @@ def test_a_process_that_could_not_be_confined_is_our_fault():
             ours, LIMITS, {}, kill=lambda: None, ended=lambda: None, may_report_fault=False
         )
         assert stopped(connection.ask, "f", op="x").reason is Reason.INFRASTRUCTURE
-
-
-def test_an_answer_of_another_form_is_tampering(against):
-    for answer in (3, {"a": 1}, {1: torch.zeros(1)}, [torch.zeros(1)]):
-        connection = against(says(frame({"id": 1, "value": answer})))
-        module = RemoteModule(connection, wire.Ref(0, "Net"))
-        assert stopped(module.state_dict).reason is Reason.TAMPER, answer

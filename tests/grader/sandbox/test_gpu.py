@@ -50,7 +50,9 @@ def opened(stack, sandbox, trains, gpu=None):
 
 
 @pytest.mark.parametrize("tier", [Tier.SEALED, WEAKER])
-def test_a_process_that_trains_may_use_the_named_node_and_no_other(inside, tier):
+def test_a_process_that_trains_may_use_the_named_node_and_no_other_process_of_the_session_does(
+    inside, tier
+):
     student = inside(tier, trains=True)
     assert student.has_gpu
     assert student.attempt(OPEN) == "None"
@@ -63,10 +65,6 @@ def test_a_process_that_trains_may_use_the_named_node_and_no_other(inside, tier)
     assert student.attempt("os.open('/dev/null', os.O_RDONLY)") != errno.EACCES
     assert student.attempt("os.fork()") == errno.EPERM
     assert student.attempt("os.environ['CUDA_VISIBLE_DEVICES']") == "'7'"
-
-
-@pytest.mark.parametrize("tier", [Tier.SEALED, WEAKER])
-def test_a_process_that_does_not_train_has_no_gpu_in_the_same_session(inside, tier):
     student = inside(tier)
     assert not student.has_gpu
     assert student.attempt(OPEN) == errno.EACCES

@@ -27,12 +27,19 @@ def local(module: RemoteModule, d: int = 5, h: int = 7) -> nn.Module:
     return net
 
 
-def test_values_of_numpy_come_as_what_they_are(nets):
+def test_values_of_numpy_come_as_what_they_are_and_modules_in_lists_keep_their_number(nets):
     assert nets.give("array") == Opaque("ndarray")
     assert nets.give("scalar") == 1.5
     assert nets.give("whole") == 3
     assert nets.give("generator") == Opaque("generator")
     assert nets.give("size") == (3, 5)
+    honest, table = nets.give("nets")
+    assert isinstance(honest, RemoteModule)
+    assert table["a"].kind == "Tied"
+    x = torch.randn(2, 5)
+    torch.testing.assert_close(nets.both(table["a"], x), 2 * table["a"](x))
+    one, other = nets.give("twice")
+    assert one._ref == other._ref
 
 
 def test_every_call_begins_with_the_same_seed(student):
@@ -53,12 +60,11 @@ def test_a_module_computes_what_the_same_one_computes_here(nets):
     assert not (module.eval()(x) == 0).any()
 
 
-def test_what_a_class_says_of_its_state_is_not_asked(nets):
+def test_what_a_class_says_of_its_state_is_not_asked_prints_lead_nowhere_and_warnings_cost_nothing(
+    nets,
+):
     honest, lying = nets.Honest(5, 7), nets.Lying(5, 7)
     assert lying.state_dict().keys() == honest.state_dict().keys()
-
-
-def test_prints_lead_nowhere_and_warnings_cost_nothing(nets):
     assert nets.shout("x" * 999, 40_000) is None
     assert nets.warn() == 1
 
@@ -89,16 +95,6 @@ def test_what_we_find_in_a_module_is_what_torch_finds():
         ours, theirs = list(ours), list(theirs)
         assert [name for name, _ in ours] == [name for name, _ in theirs]
         assert all(torch.equal(a, b) for (_, a), (_, b) in zip(ours, theirs, strict=True))
-
-
-def test_modules_come_in_lists_can_be_arguments_and_keep_their_number(nets):
-    honest, table = nets.give("nets")
-    assert isinstance(honest, RemoteModule)
-    assert table["a"].kind == "Tied"
-    x = torch.randn(2, 5)
-    torch.testing.assert_close(nets.both(table["a"], x), 2 * table["a"](x))
-    one, other = nets.give("twice")
-    assert one._ref == other._ref
 
 
 def test_training_lowers_the_loss_and_is_the_same_for_the_same_seed(nets):
@@ -138,13 +134,10 @@ def test_training_is_what_torch_does(student, optimizer, kind):
     assert losses == pytest.approx(expected, rel=1e-5)
 
 
-def test_training_stops_where_the_loss_is_not_finite(student):
+def test_training_stops_where_the_loss_is_not_finite_and_what_is_compiled_runs_as_it_is(student):
     found = student("from torch import nn\ndef net():\n    return nn.Linear(3, 2)")
     losses = found.net().fit([(torch.full((1, 3), float("nan")), torch.zeros(1, 2))], steps=9, lr=1)
     assert len(losses) == 1
-
-
-def test_what_is_compiled_runs_as_it_is(student):
     found = student(
         "import torch\nfrom torch import nn\n@torch.compile\ndef double(x):\n    return 2 * x\n"
         "def build():\n    return torch.compile(nn.Linear(3, 2))"

@@ -130,11 +130,13 @@ def test_a_list_or_dictionary_in_itself_crosses_as_far_as_it_can(value, key):
     assert isinstance(back, Opaque)
 
 
-def test_too_much_to_cross_is_told_before_it_is_written():
+def test_too_much_is_told_before_it_is_written_and_text_that_no_file_could_hold_is_mended():
     with pytest.raises(TooLarge):
         dump(torch.zeros(1000), most=3999)
     with pytest.raises(TooLarge):
         dump("x" * (wire.MAX_JSON + 1))
+    assert crossed("\ud800") == "?"
+    assert len(unframe(with_lengths(b'{"o":"' + b"x" * 1000 + b'"}')).kind) == 80
 
 
 def with_lengths(text: bytes, body: bytes = b"") -> bytes:
@@ -206,11 +208,6 @@ def test_an_archive_and_noise_are_refused():
     for size in range(200):
         with pytest.raises(Malformed):
             load(chance.randbytes(size), chance.randbytes(size + 1))
-
-
-def test_text_that_no_file_could_hold_is_mended_and_long_words_are_cut():
-    assert crossed("\ud800") == "?"
-    assert len(unframe(with_lengths(b'{"o":"' + b"x" * 1000 + b'"}')).kind) == 80
 
 
 def test_any_change_of_a_frame_is_refused_or_still_plain_values():

@@ -2,14 +2,19 @@
 
 import ast
 import contextlib
+import io
 import json
 import sys
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from grader.adapters import Assignment, Task
+from grader.submission import read_submissions
+from grader.submission.contents import Submission
 from grader.submission.selection import FoundStatement, examine
 from grader.submission.statements import Effort, read_code
 from tests.grader.conftest import code_beside
@@ -68,6 +73,35 @@ def make_notebook() -> dict[str, Any]:
 
 def dump(notebook: dict[str, Any]) -> bytes:
     return json.dumps(notebook, indent=1, ensure_ascii=False).encode()
+
+
+NOTEBOOK = dump(make_notebook())
+
+
+def write(folder: Path, files: dict) -> Path:
+    """Files by name, of bytes, a text, or what makes the file at a path; the folder."""
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if callable(data):
+            data(path)
+        else:
+            path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return folder
+
+
+def zipped(files: dict, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method, compresslevel=1) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def read(path: Path, assignment: str | None = "02") -> Submission:
+    """The only submission in a file or folder."""
+    (submission,) = read_submissions(path, assignment, catalog=CATALOG)
+    return submission
 
 
 def run(submission) -> dict[str, Any]:

@@ -6,76 +6,44 @@ import io
 import lzma
 import os
 import resource
-import subprocess
 import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from grader.submission import read_submissions
+from grader.core.text import MAX_NOTES, bounded, short
 from grader.submission.archive import MAX_NAME, Collected, collect
-from grader.submission.decoding import MAX_NOTES, bounded, short
-from tests.grader.submission.conftest import CATALOG, cell, dump, is_right, make_notebook, run
+from tests.grader.batch.made_up import nested
+from tests.grader.submission.conftest import (
+    NOTEBOOK,
+    cell,
+    dump,
+    is_right,
+    make_notebook,
+    read,
+    run,
+    write,
+    zipped,
+)
 
+NAME = "02_attention.ipynb"
 MUCH = 50_000  # characters: more than anybody reads
 
 
-def read(path: Path):
-    (submission,) = read_submissions(path, "02", catalog=CATALOG)
-    return submission
-
-
-NOTEBOOK = dump(make_notebook())
-
-
-def put_notebook(folder: Path) -> None:
-    (folder / "02_attention.ipynb").write_bytes(NOTEBOOK)
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def nested(tmp_path):
-    """Makes so many folders within one another, whose paths may be longer than any call takes."""
-
-    def make(levels: int, name: str) -> None:
-        inner = os.open(tmp_path, os.O_RDONLY)
-        for _ in range(levels):
-            os.mkdir(name, dir_fd=inner)
-            outer, inner = inner, os.open(name, os.O_RDONLY, dir_fd=inner)
-            os.close(outer)
-        file = os.open("02_deep.ipynb", os.O_WRONLY | os.O_CREAT, dir_fd=inner)
-        os.write(file, NOTEBOOK)
-        os.close(file)
-        os.close(inner)
-
-    yield make
-    subprocess.run(["rm", "-rf", str(tmp_path)], check=True)
-
-
-def test_folders_that_are_nested_too_deep_are_left_to_a_person(tmp_path, nested):
-    nested(1_100, "d")
-    assert read(tmp_path).unread
-
-
-def test_where_paths_are_too_long_the_rest_is_read_and_the_student_told(tmp_path, nested):
-    nested(100, "d" * 100)
-    put_notebook(tmp_path)
-    submission = read(tmp_path)
+def test_folders_that_are_nested_too_deep_are_left_to_a_person_and_the_rest_is_read(tmp_path):
+    with nested(tmp_path, 1_100, "d", {NAME: NOTEBOOK}):
+        assert read(tmp_path).unread
+    write(tmp_path, {NAME: NOTEBOOK})
+    with nested(tmp_path, 100, "d" * 100, {NAME: NOTEBOOK}):
+        submission = read(tmp_path)
     assert is_right(run(submission))
     (messages,) = (each for each in submission.repairs if "could not be read" in each)
     assert len(messages) < 200
 
 
 def test_a_folder_that_may_not_be_read_costs_nothing_beside_it(tmp_path, monkeypatch):
-    put_notebook(tmp_path)
+    write(tmp_path, {NAME: NOTEBOOK})
     (tmp_path / "locked").mkdir()
     listing = os.scandir
 
@@ -91,7 +59,7 @@ def test_a_folder_that_may_not_be_read_costs_nothing_beside_it(tmp_path, monkeyp
 
 
 def test_folders_are_limited_in_number(tmp_path, monkeypatch):
-    put_notebook(tmp_path)
+    write(tmp_path, {NAME: NOTEBOOK})
     for number in range(9):
         (tmp_path / f"{number}").mkdir()
     found = Collected(listed=5)
@@ -132,14 +100,11 @@ def test_a_student_never_reads_more_than_a_page_or_two(tmp_path, name, kind):
     assert len("".join(read(tmp_path / "02_attention.ipynb").repairs)) < MUCH
 
 
-def test_many_files_are_named_up_to_some(tmp_path):
+def test_many_files_and_sentences_are_named_once_up_to_some(tmp_path):
     for number in range(300):
         (tmp_path / f"02_attention_{number}.ipynb").write_bytes(NOTEBOOK)
     (sentence,) = read(tmp_path).repairs
     assert sentence.endswith("and 279 more")
-
-
-def test_sentences_come_once_in_order_and_are_counted_beyond_some_and_names_are_cut_within():
     sentences = [f"{number}" for number in range(MAX_NOTES + 3)]
     assert bounded([*sentences, *sentences]) == [*sentences[:-3], "… and 3 more like these"]
     assert short("a" * 500 + ".ipynb", 20) == "aaaaaaaaaaaaa….ipynb"

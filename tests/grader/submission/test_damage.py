@@ -1,6 +1,5 @@
 """Correct work keeps its definitions, whatever happened to the file, and repairs are named."""
 
-import io
 import json
 import os
 import zipfile
@@ -9,26 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from grader.submission import read_submissions
-from grader.submission.outputs import Slim
+from grader.submission.ipynb import Slim
+from tests.grader.conftest import code_beside
 from tests.grader.submission.conftest import (
     ATTEND,
     BLANK,
-    CATALOG,
     CHECK,
     HEADS,
     IMPORTS,
+    NOTEBOOK,
     TRAINING,
     cell,
     dump,
     is_right,
     make_notebook,
+    read,
     run,
+    write,
+    zipped,
 )
 
+SAYS = code_beside(__file__)
 Files = dict[str, bytes | str | Callable[[Path], object]]  # what is written, or makes the file
 NAME, COPY, HAND_IN = "02_attention.ipynb", "02_attention (1).ipynb", "hand_in.zip"
-NOTEBOOK = dump(make_notebook())
 CELLS = make_notebook()["cells"]
 TEXT, IMPORTING, ANSWER, CHECKING, _, TRAINS = CELLS
 TODO = cell("code", BLANK, "export")
@@ -51,17 +53,13 @@ def sources(change: Callable[[str], object]) -> Files:
     return book(*({**each, "source": change(each["source"])} for each in CELLS))
 
 
-def zipped(files: dict, name: str = HAND_IN) -> Files:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for path, data in files.items():
-            archive.writestr(path, data)
-    return {name: buffer.getvalue()}
+def packed(files: dict) -> Files:
+    return {HAND_IN: zipped(files)}
 
 
 def zipped_often(times: int) -> bytes:
     data = NOTEBOOK if times == 1 else zipped_often(times - 1)
-    return zipped({NAME if times == 1 else "a.zip": data})[HAND_IN]  # type: ignore
+    return zipped({NAME if times == 1 else "a.zip": data})
 
 
 def stripped() -> bytes:
@@ -84,15 +82,8 @@ def link_in_zip() -> zipfile.ZipInfo:
     return link
 
 
-ODD_CELLS = [
-    None,
-    3,
-    "x",
-    {},
-    {"cell_type": "code"},
-    {"source": 3},
-    {"cell_type": [], "source": {}},
-]
+ODD_CELLS = [None, 3, "x", {}, {"cell_type": "code"}, {"source": 3}]
+ODD_CELLS.append({"cell_type": [], "source": {}})
 PRINTED = [{"output_type": "stream", "text": ["x" * 99 + "\n"] * 99_999}]
 MAGICS = "%matplotlib inline\n!pip install torch \\\n  numpy\nattend?\nfiles = !ls\n"
 PARTS = (IMPORTS, ATTEND, HEADS, TRAINING)
@@ -100,7 +91,10 @@ SCRIPT = "\n\n\n".join(PARTS) + "\n"
 PERCENT = "# %% [markdown]\n# # 2\n\n# %%\n" + "\n\n# %%\n".join(PARTS) + "\n"
 EXPORTED = "#!/usr/bin/env python\n# coding: utf-8\n\n# # 2. Attention\n\n# In[1]:\n\n\n"
 EXPORTED += "\n\n\n# In[3]:\n\n\n".join(("get_ipython().system('pip install torch')\n", *PARTS))
-UNNOTICED: dict[str, Files | Callable[[], Files]] = {
+POOL = "def pool(x):\n    return x\n\n\nclass Speakers:\n    pass"
+CONFLICT = b"<<<<<<< HEAD\n1\n=======\n2\n>>>>>>> b\n"
+SLIPPED = cell("code", f'{ATTEND}\n    raise NotImplementedError("TODO 2.1")')
+FILES: dict[str, Files | Callable[[], Files]] = {
     "untouched": {NAME: NOTEBOOK},
     "imports first, other cells shuffled": book(
         TRAINS, IMPORTING, CELLS[4], CHECKING, ANSWER, TEXT
@@ -131,155 +125,94 @@ UNNOTICED: dict[str, Files | Callable[[], Files]] = {
         "work/kws/models/attention.py": BLANK,
         "work/conftest.py": "import os\nos._exit(0)\n",
     },
-    "zip": zipped({f"work/{NAME}": NOTEBOOK}),
-    "zip of a Mac": zipped({NAME: NOTEBOOK, f"__MACOSX/._{NAME}": b"\0\5\x16\7"}),
+    "zip": packed({f"work/{NAME}": NOTEBOOK}),
+    "zip of a Mac": packed({NAME: NOTEBOOK, f"__MACOSX/._{NAME}": b"\0\5\x16\7"}),
     "zip in a folder": {f"work/{HAND_IN}": zipped_often(1)},
     "zip in a zip": {HAND_IN: zipped_often(2)},
     "zip called notebook": {NAME: zipped_often(1)},
-    "zip that leads out": zipped(
+    "zip that leads out": packed(
         {f"../../{NAME}": NOTEBOOK, "/etc/passwd.txt": b"root", "..": b""}
     ),
-}
-MAGIC, LOOKS = "lines that only Jupyter understands", "characters that only look like Python's"
-ANYWAY = "is a notebook whatever its name says"
-SLIPPED = cell("code", f'{ATTEND}\n    raise NotImplementedError("TODO 2.1")')
-REPORTED: dict[
-    str, tuple[str, Files | Callable[[], Files]]
-] = {  # what the student reads, and files
-    "copy by Colab in Japanese": (ANYWAY, {f"work/{NAME} のコピー": NOTEBOOK}),
-    "download not renamed": (ANYWAY, {f"work/{NAME}.download": NOTEBOOK}),
-    "notebook called script": (ANYWAY, {"02_attention.py": NOTEBOOK}),
-    "notebook called text": (ANYWAY, {f"{NAME}.txt": NOTEBOOK}),
-    "script called notebook": ("is a script whatever its name says", {NAME: SCRIPT}),
-    "metadata stripped": ("tags were missing", {NAME: stripped()}),
-    "stripped and renamed": ("tags were missing", {"final version (2).ipynb": stripped()}),
-    "older format": ("tags were missing", {NAME: older_format()}),
-    "a cell twice": (
-        "`attend` is defined 2 times, in cell 3, line 4 and cell 4, line 4",
-        book(*CELLS[:3], ANSWER, *CELLS[3:]),
+    "copy by Colab in Japanese": {f"work/{NAME} のコピー": NOTEBOOK},
+    "download not renamed": {f"work/{NAME}.download": NOTEBOOK},
+    "notebook called script": {"02_attention.py": NOTEBOOK},
+    "notebook called text": {f"{NAME}.txt": NOTEBOOK},
+    "script called notebook": {NAME: SCRIPT},
+    "metadata stripped": {NAME: stripped()},
+    "stripped and renamed": {"final version (2).ipynb": stripped()},
+    "older format": {NAME: older_format()},
+    "a cell twice": book(*CELLS[:3], ANSWER, *CELLS[3:]),
+    "TODO above": book(*CELLS[:2], TODO, *CELLS[2:]),
+    "TODO below": book(*CELLS, TODO),
+    "raw try": more("raw", "def attend(q, k):\n    return 3"),
+    "raise left below": book(*CELLS[:2], SLIPPED, *CELLS[3:], TODO),
+    "markdown cell": swap(3, ATTEND, "markdown"),
+    "fenced in markdown": swap(3, f"My answer:\n\n```python\n{ATTEND}\n```\nDone.", "markdown"),
+    "raw cell": swap(2, IMPORTS, "raw"),
+    "magics": swap(2, MAGICS + IMPORTS),
+    "cell magic": swap(3, "%%time\n" + ATTEND),
+    "bash": more("code", "%%bash\ndef attend\nrm -rf x"),
+    "slip elsewhere": swap(6, "def plot(:\n    pass"),
+    "slip above": swap(3, "x = = 3\n" + ATTEND),
+    "slip below": swap(3, ATTEND + "\nprint(attend(3\nx = 3"),
+    "pasted from a page": swap(3, ATTEND.replace(" " * 4, "\u00a0" * 4)),
+    "tabs among spaces": swap(3, ATTEND.replace("    return", "\treturn")),
+    "UTF-16": {NAME: NOTEBOOK.decode().encode("utf-16")},
+    "Latin-1": {NAME: NOTEBOOK.replace(b"Average", "Größe".encode("latin-1"))},
+    "script with a slip": {"02_attention.py": SCRIPT + "\nprint('half a line\n"},
+    "TODO copy beside": {f"work/{COPY}": NOTEBOOK, f"work/{NAME}": book(TODO)[NAME]},
+    "link beside": {NAME: NOTEBOOK, "02_link.ipynb": lambda path: path.symlink_to("/etc/passwd")},
+    "pipe beside": {NAME: NOTEBOOK, "02_attention.py": os.mkfifo},
+    "zip with a link": packed({NAME: NOTEBOOK, link_in_zip(): b"/etc/passwd"}),
+    "zip bomb": lambda: packed({NAME: NOTEBOOK, "a.txt": bytes(65 << 20)}),
+    "zip of many large files": lambda: packed(
+        {NAME: NOTEBOOK} | {f"{n}.txt": bytes(60 << 20) for n in range(5)}
     ),
-    "TODO above": ("`attend` is defined 2 times", book(*CELLS[:2], TODO, *CELLS[2:])),
-    "TODO below": ("the one in cell 3, line 4 counts", book(*CELLS, TODO)),
-    "raw try": ("the one in cell 3, line 4 counts", more("raw", "def attend(q, k):\n    return 3")),
-    "raise left below": (
-        "`attend` is defined 2 times",
-        book(*CELLS[:2], SLIPPED, *CELLS[3:], TODO),
-    ),
-    "markdown cell": (
-        "cell 3 is a markdown cell, read as code: it defines `SCALE`, `attend`",
-        swap(3, ATTEND, "markdown"),
-    ),
-    "fenced in markdown": (
-        "cell 3 is a markdown cell, read as code",
-        swap(3, f"My answer:\n\n```python\n{ATTEND}\n```\nDone.", "markdown"),
-    ),
-    "raw cell": (
-        "cell 2 is a raw cell, read as code: it defines `math`, `dataclass`",
-        swap(2, IMPORTS, "raw"),
-    ),
-    "magics": (f"{MAGIC} were read as Python: cell 2", swap(2, MAGICS + IMPORTS)),
-    "cell magic": (f"{MAGIC} were read as Python: cell 3", swap(3, "%%time\n" + ATTEND)),
-    "bash": ("read as Python: cell 7", more("code", "%%bash\ndef attend\nrm -rf x")),
-    "slip elsewhere": ("cell 6: Python cannot read it at line 1", swap(6, "def plot(:\n    pass")),
-    "slip above": ("cell 3: Python cannot read it at line 1", swap(3, "x = = 3\n" + ATTEND)),
-    "slip below": ("cell 3: Python cannot read it", swap(3, ATTEND + "\nprint(attend(3\nx = 3")),
-    "pasted from a page": (LOOKS, swap(3, ATTEND.replace(" " * 4, "\u00a0" * 4))),
-    "tabs among spaces": (LOOKS, swap(3, ATTEND.replace("    return", "\treturn"))),
-    "UTF-16": ("UTF-16", {NAME: NOTEBOOK.decode().encode("utf-16")}),
-    "Latin-1": (
-        "read as Windows-1252",
-        {NAME: NOTEBOOK.replace(b"Average", "Größe".encode("latin-1"))},
-    ),
-    "script with a slip": (
-        "02_attention.py: Python cannot read it at line",
-        {"02_attention.py": SCRIPT + "\nprint('half a line\n"},
-    ),
-    "TODO copy beside": (
-        f"{COPY} counts for this assignment, and not {NAME}",
-        {f"work/{COPY}": NOTEBOOK, f"work/{NAME}": book(TODO)[NAME]},
-    ),
-    "link beside": (
-        "a link was not followed",
-        {NAME: NOTEBOOK, "02_link.ipynb": lambda path: path.symlink_to("/etc/passwd")},
-    ),
-    "pipe beside": ("is not a file", {NAME: NOTEBOOK, "02_attention.py": os.mkfifo}),
-    "zip with a link": (
-        "a link was not followed",
-        zipped({NAME: NOTEBOOK, link_in_zip(): b"/etc/passwd"}),
-    ),
-    "zip bomb": (
-        "is larger than 64 MiB",
-        lambda: zipped({NAME: NOTEBOOK, "a.txt": bytes(65 << 20)}),
-    ),
-    "zip of many large files": (
-        "all files exceed 256 MiB",
-        lambda: zipped({NAME: NOTEBOOK} | {f"{n}.txt": bytes(60 << 20) for n in range(5)}),
-    ),
-    "zip in zips without end": (
-        "is an archive within archives",
-        zipped({NAME: NOTEBOOK, "a.zip": zipped_often(5)}),
-    ),
+    "zip in zips without end": packed({NAME: NOTEBOOK, "a.zip": zipped_often(5)}),
+    # left to a person: never a 0
+    "cut": {NAME: NOTEBOOK[:900]},
+    "merge conflict": {NAME: NOTEBOOK.replace(b'"execution_count": 1', CONFLICT, 1)},
+    "no bytes": {NAME: b""},
+    "too large": lambda: swap(1, "x" * (65 << 20), "markdown"),
+    "another assignment": book(cell("code", POOL)),
+    "something else": book(cell("code", "x = 3")),
+    "cut beside a TODO copy": {NAME: NOTEBOOK[:900], COPY: book(TODO)[NAME]},
 }
 
 
-def write(folder: Path, files: Files | Callable[[], Files]) -> Path:
+def handed_in(folder: Path, files: Files) -> Path:
     """The only file or folder at the top, or else the folder of all."""
-    for name, data in (files() if callable(files) else files).items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if callable(data):
-            data(path)
-        else:
-            path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    top = list(folder.iterdir())
+    top = list(write(folder, files).iterdir())
     return top[0] if len(top) == 1 else folder
 
 
-@pytest.mark.parametrize("name", [*UNNOTICED, *REPORTED])
-def test_correct_work_keeps_its_definitions_and_repairs_are_named(name, tmp_path):
-    sentence, files = REPORTED.get(name) or ("", UNNOTICED[name])
-    (submission,) = read_submissions(write(tmp_path, files), catalog=CATALOG)
+@pytest.mark.parametrize("name", FILES)
+def test_correct_work_keeps_its_definitions_repairs_are_named_and_the_rest_is_for_a_person(
+    name, tmp_path
+):
+    files = FILES[name]
+    path = handed_in(tmp_path, files() if callable(files) else files)
+    if name in SAYS["unread"]:
+        assert SAYS["unread"][name] in read(tmp_path).unread
+        return
+    submission = read(path, None)
     assert submission.assignment == "02"
     assert is_right(run(submission)), submission.repairs
-    if sentence:
-        assert any(sentence in repair for repair in submission.repairs), submission.repairs
-    else:
+    sentence = SAYS["repairs"].get(name)
+    if sentence is None:
         assert submission.repairs == ()
+    else:
+        assert any(sentence in repair for repair in submission.repairs), submission.repairs
     assert all("\n" not in repair for repair in submission.repairs)
-
-
-POOL = "def pool(x):\n    return x\n\n\nclass Speakers:\n    pass"
-CONFLICT = b"<<<<<<< HEAD\n1\n=======\n2\n>>>>>>> b\n"
-UNREAD = f"{NAME} could not be read"
-LEFT: dict[str, tuple[str, Files | Callable[[], Files]]] = {  # to a person: never a 0
-    "cut": (f"{UNREAD}: hand in the .ipynb file again", {NAME: NOTEBOOK[:900]}),
-    "merge conflict": (UNREAD, {NAME: NOTEBOOK.replace(b'"execution_count": 1', CONFLICT, 1)}),
-    "no bytes": (UNREAD, {NAME: b""}),
-    "too large": (UNREAD, lambda: swap(1, "x" * (65 << 20), "markdown")),
-    "another assignment": (f"{NAME} answers assignment 03", book(cell("code", POOL))),
-    "something else": (
-        "defines nothing that this assignment asks for: is it the right file?",
-        book(cell("code", "x = 3")),
-    ),
-    "cut beside a TODO copy": (UNREAD, {NAME: NOTEBOOK[:900], COPY: book(TODO)[NAME]}),
-}
-
-
-@pytest.mark.parametrize("name", LEFT)
-def test_what_was_not_read_waits_for_a_person(name, tmp_path):
-    sentence, files = LEFT[name]
-    write(tmp_path, files)
-    (submission,) = read_submissions(tmp_path, "02", catalog=CATALOG)
-    assert sentence in submission.unread
 
 
 def test_outputs_of_any_size_are_dropped_and_figures_kept(tmp_path):
     printed = {"output_type": "stream", "text": ['loss \\ "0.1]"\n' * 100] * 25_000}
     figure = {"output_type": "display_data", "data": {"image/png": "aGk="}}
     outputs = [printed, figure, {"text": "x" * 30_000_000}]
-    path = write(tmp_path, book(*CELLS[:3], {**CHECKING, "outputs": outputs}, *CELLS[4:]))
+    path = handed_in(tmp_path, book(*CELLS[:3], {**CHECKING, "outputs": outputs}, *CELLS[4:]))
     assert path.stat().st_size > 64 << 20
-    (submission,) = read_submissions(path, catalog=CATALOG)
+    submission = read(path)
     assert is_right(run(submission))
     assert (submission.unread, submission.repairs) == ("", ())
     assert json.loads(submission.handed_in)["cells"][3]["outputs"] == [figure]

@@ -5,30 +5,31 @@ import json
 
 import pytest
 
+from grader.grading.student_program import forbidden_uses
 from grader.submission import answer_file as salvage
-from grader.submission import read_submissions, reading
-from grader.submission.forbidden import forbidden_uses
+from grader.submission import reading
 from grader.submission.statements import MAX_NESTED, Effort, read_code
 from tests.grader.submission.conftest import (
-    CATALOG,
+    NOTEBOOK,
     cell,
-    dump,
     is_right,
     make_notebook,
+    read,
     run,
     steps_in_proportion,
+    write,
 )
 
+NAME = "02_attention.ipynb"
 
-def read(tmp_path, name: str, data: bytes, path=None):
-    (tmp_path / name).write_bytes(data)
-    (submission,) = read_submissions(path or tmp_path / name, "02", catalog=CATALOG)
-    return submission
+
+def read_notebook(tmp_path, notebook: dict):
+    return read(write(tmp_path, {NAME: json.dumps(notebook)}) / NAME)
 
 
 def read_cell(tmp_path, source: str):
     """What is read of a notebook of one cell."""
-    return read(tmp_path, "02_attention.ipynb", dump({"cells": [cell("code", source)]}))
+    return read_notebook(tmp_path, {"cells": [cell("code", source)]})
 
 
 @pytest.mark.parametrize(
@@ -42,14 +43,14 @@ def test_many_statements_are_told_apart_in_linear_time(source):
     assert steps_in_proportion(read_some)
 
 
-def test_many_definitions_are_weighed_in_linear_time(tmp_path):
+def test_many_definitions_and_one_that_defines_much_are_looked_through_in_linear_time(
+    tmp_path,
+):
     def weigh(share: float) -> None:
         assert read_cell(tmp_path, "".join(f"a{n} = 1\n" for n in range(round(400 * share)))).pieces
 
     assert steps_in_proportion(weigh)
 
-
-def test_a_statement_that_defines_much_is_looked_through_once(tmp_path):
     def look_through(share: float) -> None:
         names = [f"a{n}" for n in range(round(800 * share))]
         source = f"{', '.join(names)} = {', '.join(['0'] * len(names))}\n"
@@ -75,7 +76,7 @@ def test_statements_are_cut_where_they_begin_and_end(source, statements):
 def test_a_cell_of_too_many_statements_costs_no_other_cell(tmp_path):
     notebook = make_notebook()
     notebook["cells"].insert(1, cell("code", "a\n" * (salvage.MAX_STATEMENTS + 1)))
-    submission = read(tmp_path, "02_attention.ipynb", dump(notebook))
+    submission = read_notebook(tmp_path, notebook)
     assert is_right(run(submission))
     assert "cell 2 was not read: more than 10000 statements" in submission.repairs
 
@@ -85,7 +86,8 @@ def test_all_files_together_are_parsed_so_much_and_no_more(tmp_path, monkeypatch
     monkeypatch.setattr(reading, "Effort", lambda: Effort(left=50_000))
     for number in range(10):
         (tmp_path / f"0{number}.py").write_text("x = = 1\n" * 1_500)
-    assert is_right(run(read(tmp_path, "02_attention.ipynb", dump(make_notebook()), tmp_path)))
+    write(tmp_path, {NAME: NOTEBOOK})
+    assert is_right(run(read(tmp_path)))
     assert 10_000 < sum(map(len, parsed)) < 60_000
 
 
@@ -95,9 +97,8 @@ def test_a_notebook_full_of_pictures_is_read_whole(tmp_path):
     for each in notebook["cells"]:
         if each["cell_type"] == "code":
             each["outputs"] = [{"data": {"image/png": picture}}, {"data": {"image/png": picture}}]
-    data = dump(notebook)
-    assert len(data) > 5_000_000
-    submission = read(tmp_path, "02_attention.ipynb", data)
+    submission = read_notebook(tmp_path, notebook)
+    assert (tmp_path / NAME).stat().st_size > 5_000_000
     assert is_right(run(submission))
     assert submission.repairs == ()
 
@@ -149,7 +150,7 @@ LARGE = [
 def test_a_definition_too_deep_to_look_through_or_too_large_costs_no_other(tmp_path, source):
     notebook = make_notebook()
     notebook["cells"].append(cell("code", source))
-    submission = read(tmp_path, "02_attention.ipynb", json.dumps(notebook).encode())
+    submission = read_notebook(tmp_path, notebook)
     assert {"attend", "Heads"} <= {name for piece in submission.pieces for name in piece.names}
     assert source in LARGE or is_right(run(submission))
     forbidden_uses(submission.pieces, ("torch.nn.MultiheadAttention",))

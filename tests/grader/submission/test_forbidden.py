@@ -3,17 +3,18 @@
 import pytest
 
 from grader.core.outcomes import Reason, Stopped
+from grader.grading.student_program import expect_own_work, forbidden_uses
 from grader.submission.contents import Piece
-from grader.submission.forbidden import expect_own_work, forbidden_uses
+from tests.grader.conftest import code_beside
 from tests.grader.submission.conftest import steps_in_proportion
 
 FORBIDDEN = ("torch.nn.MultiheadAttention", "kws.models.attention")
 
 
 def pieces(*sources: str) -> tuple[Piece, ...]:
-    """One piece a source, from cells 1, 2, …; each defines what its first line names."""
+    """One piece a cell, from cells 1, 2, …; each defines what its first line names."""
     made = []
-    for number, source in enumerate(sources, start=1):
+    for number, source in enumerate("\n# %%\n".join(sources).split("\n# %%\n"), start=1):
         words = source.replace("(", " ").replace(":", " ").split()
         name = words[1] if words[0] in ("def", "class") else words[0]
         if words[0] in ("import", "from"):
@@ -22,75 +23,17 @@ def pieces(*sources: str) -> tuple[Piece, ...]:
     return tuple(made)
 
 
-TORCH = "import torch"
-
-
-def f(expression: str, *before: str) -> list[str]:
-    """The cells of an answer that gives the value of an expression."""
-    return [*(before or [TORCH]), f"def f():\n    return {expression}"]
-
-
-TRICKS = {
-    "plainly": f("torch.nn.MultiheadAttention(4, 2)"),
-    "another name": f("n.MultiheadAttention(4, 2)", "import torch.nn as n"),
-    "imported": f("Mine(4, 2)", "from torch.nn import MultiheadAttention as Mine"),
-    "second address": f(
-        "MultiheadAttention(4, 2)", "from torch.nn.modules.activation import MultiheadAttention"
-    ),
-    "star": f("MultiheadAttention(4, 2)", "from torch.nn import *"),
-    "base class": ["from torch import nn", "class f(nn.MultiheadAttention):\n    pass"],
-    "assigned": f("kit.MultiheadAttention(4, 2)", TORCH, "kit = torch.nn"),
-    "assigned inside": [
-        TORCH,
-        "def f():\n    n = torch.nn\n    return n.MultiheadAttention(4, 2)",
-    ],
-    "walrus": f("(n := torch.nn, n.MultiheadAttention)"),
-    "getattr": f('getattr(torch.nn, "MultiheadAttention")'),
-    "cut string": f('getattr(torch.nn, "Multihead" + "Attention")'),
-    "f-string": f("getattr(torch.nn, f\"Multi{'head'}Attention\")"),
-    "joined": f('getattr(torch.nn, "".join(["Multihead", "Attention"]))'),
-    "backwards": f('getattr(torch.nn, "noitnettAdaehitluM"[::-1])'),
-    "named string": [
-        TORCH,
-        'def f():\n    w = "MultiheadAttention"\n    return getattr(torch.nn, w)',
-    ],
-    "dictionary": f('torch.nn.__dict__["MultiheadAttention"]'),
-    "vars": f('vars(torch.nn)["MultiheadAttention"]'),
-    "import_module": f(
-        'importlib.import_module("torch.nn").MultiheadAttention', "import importlib"
-    ),
-    "__import__": ['def f():\n    return __import__("torch").nn.MultiheadAttention'],
-    "eval": f('eval("torch.nn.MultiheadAttention")(4, 2)'),
-    "exec": ['def f():\n    exec("from torch.nn import MultiheadAttention")'],
-    "helper": f("g()", TORCH, "def g():\n    return torch.nn.MultiheadAttention(4, 2)"),
-    "our own module": f("attend()", "from kws.models.attention import attend"),
-    "our own module, whole": f("kws", "import kws.models.attention"),
-}
+TRICKS, ALLOWED = code_beside(__file__).values()
 
 
 @pytest.mark.parametrize("trick", TRICKS)
 def test_a_forbidden_name_is_found_by_any_way_to_it(trick):
-    assert forbidden_uses(pieces(*TRICKS[trick]), FORBIDDEN, ["f"])
-
-
-ALLOWED = {
-    "another class": f("torch.nn.Linear(4, 2)"),
-    "a longer name": f("torch.nn.MultiheadAttentionPlus"),
-    "a name of one's own": f("1", "class MultiheadAttention:\n    pass"),
-    "words": [
-        'def f():\n    """Not torch.nn.MultiheadAttention."""\n    return "MultiheadAttention"'
-    ],
-    "a comparison elsewhere": f(
-        "1", TORCH, "def compare():\n    return torch.nn.MultiheadAttention(4, 2)"
-    ),
-    "imported for elsewhere": f("1", "from torch.nn import MultiheadAttention"),
-    "code that does not parse": ["def f(:\n    torch.nn.MultiheadAttention"],
-}
+    assert forbidden_uses(pieces(TRICKS[trick]), FORBIDDEN, ["f"])
 
 
 @pytest.mark.parametrize("case", ALLOWED)
 def test_what_is_allowed_stays_allowed(case):
-    assert forbidden_uses(pieces(*ALLOWED[case]), FORBIDDEN, ["f"]) == []
+    assert forbidden_uses(pieces(ALLOWED[case]), FORBIDDEN, ["f"]) == []
 
 
 def test_of_kws_an_answer_may_use_what_its_notebook_imports():
@@ -110,15 +53,15 @@ def test_of_kws_an_answer_may_use_what_its_notebook_imports():
 
 
 def test_another_tasks_definition_is_that_tasks_matter():
-    code = pieces(*TRICKS["helper"])
+    code = pieces(TRICKS["helper"])
     assert forbidden_uses(code, FORBIDDEN, ["f"], others=["g"]) == []
     assert forbidden_uses(code, FORBIDDEN, ["g"], others=["f"])
-    assert forbidden_uses(pieces(*ALLOWED["a comparison elsewhere"]), FORBIDDEN)  # of all tasks
+    assert forbidden_uses(pieces(ALLOWED["a comparison elsewhere"]), FORBIDDEN)  # of all tasks
 
 
 def test_the_student_is_told_what_and_where():
     with pytest.raises(Stopped) as stopped:
-        expect_own_work(pieces(*TRICKS["another name"]), FORBIDDEN, ["f"])
+        expect_own_work(pieces(TRICKS["another name"]), FORBIDDEN, ["f"])
     assert stopped.value.reason is Reason.FORBIDDEN
     assert "torch.nn.MultiheadAttention (cell 2, line 2)" in stopped.value.message
 
@@ -127,7 +70,7 @@ def test_what_no_answer_may_use_is_refused_in_every_task():
     with pytest.raises(Stopped) as stopped:
         expect_own_work(pieces("import torch", "def f():\n    return torch._C"), (), ["f"])
     assert stopped.value.message == "torch._C (cell 2, line 2) must not be used in an answer"
-    expect_own_work(pieces(*ALLOWED["another class"]), FORBIDDEN, ["f"])
+    expect_own_work(pieces(ALLOWED["another class"]), FORBIDDEN, ["f"])
 
 
 FLOODS = {

@@ -9,112 +9,20 @@ import pytest
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import student_cells
+from grader.grading.student_program import forbidden_uses
 from grader.sandbox.loading import Namespace
 from grader.sandbox.program import Code
 from grader.submission import read_submissions
-from grader.submission.forbidden import forbidden_uses
 from kws.course.folders import stem_of
 from kws.course.used_names import uses_of
 from kws.student.cell_process import Kernel
 from kws.student.released import Target, answers_of, released
 from kws.student.visible_checks import plan
+from tests.grader.conftest import code_beside
 from tests.grader.submission.conftest import cell
 
-ANSWER = "def attend(q):\n    return {}"
-TODO = 'def attend(q):\n    raise NotImplementedError("TODO 2.1")'
-OK = ANSWER.format("q + 1")
-TWO = ANSWER.format("q + TWO")
+ODD = code_beside(__file__)
 REFUSED, ERROR = "refused", "error"
-FAILED = "except ImportError:\n"
-LOG = "class Log:\n    size = 0\n    def setup(self):\n        self.size = 2\n"
-TORCH = "import torch\nfrom torch import nn\nfrom torch.nn import init\n"
-ODD: dict[str, tuple[object, list[str]]] = {  # attend(1), and the cells
-    # magics
-    "a line that is timed": (3, ["%time TWO = 2\n" + TWO]),
-    "a line that is timed, in a cell of its own": (3, ["%time TWO = 2", TWO]),
-    "timed within a block": (2, ["if True:\n    %time x = 1\n" + OK]),
-    "timed within a function": (2, ["def attend(q):\n    %time x = q + 1\n    return x"]),
-    "timed, behind a comment": (2, ["# how long?\n%%time\n" + OK]),
-    "timed cell": (2, ["%%time\n" + OK]),
-    "captured cell": (2, ["%%capture out\n" + OK]),
-    "profiled cell": (2, ["%%prun -s cumulative\n" + OK]),
-    "written to a file": (2, [OK, "%%writefile old.py\n" + ANSWER.format("0")]),
-    "a file": (2, [OK, "%%file old.py\n" + ANSWER.format("0")]),
-    "a script": (2, [OK, "%%script python\n" + ANSWER.format("0")]),
-    "another Python": (2, [OK, "%%python3\n" + ANSWER.format("0")]),
-    "bash": (2, [OK, "%%bash\nattend=3"]),
-    "html": (2, [OK, "%%html\n<b>attend</b>"]),
-    "a comment, then bash": (2, [OK, "# files\n%%bash\nls"]),
-    "a command over two lines": (2, ["!ls \\\n  -l\n" + OK]),
-    "a command's output over two lines": (2, ["files = !ls \\\n  -l\n" + OK]),
-    "a command in a block": (2, ["for n in range(2):\n    !echo {n}\n" + OK]),
-    "help": (2, ["attend?\n?attend\n" + OK]),
-    "matplotlib inline": (2, ["%matplotlib inline\n%load_ext autoreload\n" + OK]),
-    "a magic within quotes": ("\n%time\n", [ANSWER.format('"""\n%time\n"""')]),
-    "prompts": (2, [">>> def attend(q):\n...     return q + 1"]),
-    "indented": (2, ["    def attend(q):\n        return q + 1"]),
-    # which of several counts
-    "the TODO below": (2, [OK, TODO]),
-    "the TODO above": (2, [TODO, OK]),
-    "two answers": (2, [ANSWER.format("0"), OK]),
-    "two answers in one cell": (2, [ANSWER.format("0") + "\n\n\n" + OK]),
-    "an answer between two TODOs": (2, [TODO, OK, TODO]),
-    "a value under the answer's name": (2, [OK, "attend = [3]"]),
-    "an alias": (2, ["def mine(q):\n    return q + 1", "attend = mine"]),
-    "a lambda": (2, ["attend = lambda q: q + 1"]),
-    "nothing but the TODO": (ERROR, [TODO]),
-    # what is at the top of a cell
-    "a table": (3, ["TABLE = {}\nTABLE['a'] = 2\n" + ANSWER.format("q + TABLE['a']")]),
-    "with": (3, [TORCH, "with torch.no_grad():\n    TWO = torch.tensor(2.0)\n" + TWO]),
-    "with, in a cell of its own": (ERROR, [TORCH, "with torch.no_grad():\n    TWO = 2", TWO]),
-    "in place": (3, [TORCH, "TWO = torch.empty(1)\nTWO.fill_(2)\n" + TWO]),
-    "in place, in a cell of its own": (2, [TORCH, "TWO = torch.ones(1)\nTWO.add_(1)", TWO]),
-    "a method": (3, [f"{LOG}LOG = Log()\nLOG.setup()\n" + ANSWER.format("q + LOG.size")]),
-    "a method, in other cells": (
-        1,
-        [LOG, "LOG = Log()\nLOG.setup()", ANSWER.format("q + LOG.size")],
-    ),
-    "init": (3, [TORCH, "TWO = torch.empty(1)\ninit.constant_(TWO, 2.0)\n" + TWO]),
-    "while": (3, ["L = []\nwhile len(L) < 2:\n    L.append(1)\n" + ANSWER.format("q + len(L)")]),
-    "for": (3, ["L = []\nfor n in range(2):\n    L.append(n)\n" + ANSWER.format("q + len(L)")]),
-    "a call": (3, ["def make():\n    return 2\n\n\nTWO = make()\n" + TWO]),
-    "a training that no answer needs": (2, ["def fit():\n    1 / 0\n", OK, "loss = fit()"]),
-    # names
-    "private, called": (
-        REFUSED,
-        ["from torch.nn.modules.utils import _pair", ANSWER.format("_pair(q)")],
-    ),
-    "fan": (
-        REFUSED,
-        ["from torch.nn.init import _calculate_fan_in_and_fan_out as f", ANSWER.format("f or q")],
-    ),
-    "pytree": (
-        REFUSED,
-        ["from torch.utils._pytree import tree_map", ANSWER.format("tree_map(abs, q)")],
-    ),
-    "TorchScript": (REFUSED, ["import torch", "@torch.jit.ignore\n" + OK]),
-    "a ready answer": (REFUSED, [TORCH, ANSWER.format("nn.MultiheadAttention")]),
-    "an earlier attempt with a ready answer": (2, [TORCH, ANSWER.format("nn.GRU or eval(q)"), OK]),
-    "a library that is not there": (
-        2,
-        [
-            f"try:\n    import not_there\n{FAILED}    not_there = None",
-            ANSWER.format("not_there or q + 1"),
-        ],
-    ),
-    "a name from a library that is not there": (
-        2,
-        [
-            f"try:\n    from not_there import more\n{FAILED}    def more(q):\n        return q + 1",
-            ANSWER.format("more(q)"),
-        ],
-    ),
-    "eval": (REFUSED, [ANSWER.format("eval('q + 1')")]),
-    "opened": (REFUSED, [ANSWER.format("open('x')")]),
-    "a whole script": (REFUSED, ["import kws_own", "attend = kws_own.mine"]),
-    "names of a script": (2, ["from kws_own import mine as attend"]),
-    "names of a script, in an answer": (2, ["from kws_own import mine", ANSWER.format("mine(q)")]),
-}  # fmt: skip
 FORBIDDEN = ("torch.nn.MultiheadAttention",)
 
 
@@ -160,7 +68,7 @@ def with_the_grader(path) -> object:
 
 @pytest.mark.parametrize("name", ODD)
 def test_kws_check_and_the_grader_read_a_notebook_alike(folder, name):
-    expected, sources = ODD[name]
+    expected, sources = ODD[name]["gives"], ODD[name]["cells"].split("\n# %%\n")
     table = json.loads(released()["02"].read_text())
     check = next(each for each in table["cells"] if "2.1-attend-values" in "".join(each["source"]))
     cells = [cell("code", source) for source in sources]

@@ -1,21 +1,28 @@
-"""Which file answers which assignment, which weights go with it, and what is said otherwise."""
+"""Which file answers which assignment, and which weights and helpers beside it count."""
 
 import hashlib
 import json
+import sys
 
 import pytest
 
 from grader.submission import read_submissions
 from kws.errors import UsageError
+from tests.grader.conftest import code_beside
 from tests.grader.submission.conftest import (
     ATTEND,
     BLANK,
     CATALOG,
+    HEADS,
+    IMPORTS,
+    NOTEBOOK,
     cell,
     dump,
     is_right,
     make_notebook,
     run,
+    steps_in_proportion,
+    write,
 )
 
 POOL = "def pool(x):\n    return sum(x) / len(x)"
@@ -26,44 +33,40 @@ def speakers(source: str = POOL, **metadata) -> bytes:
 
 
 def put(folder, name: str, data: bytes):
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
+    return write(folder, {name: data}) / name
 
 
 def read(path, assignment=None):
     return read_submissions(path, assignment, catalog=CATALOG)
 
 
-ATTENTION = dump(make_notebook())
-NAMES = ["03_speakers", "03_speakers-Copy1", "anna_03_Speakers_final (2)", "Speakers", "3"]
-NAMES += ["03/notebook", "Assignment 3", "homework-03"]
-FOUND = {  # files, and the assignments that are found in their folder
-    **{name: ({f"{name}.ipynb": speakers("x = 3")}, ["03"]) for name in NAMES},
-    "metadata": ({"work.ipynb": speakers("x = 3", kws={"assignment": "03"})}, ["03"]),
-    "definitions": ({"work.ipynb": speakers()}, ["03"]),
-    "definitions against the name": ({"03_speakers.ipynb": ATTENTION}, ["02"]),
-    "two": ({"a/03_speakers.ipynb": speakers(), "b/02_attention.ipynb": ATTENTION}, ["02", "03"]),
-}
+CODE = code_beside(__file__)
 
 
-@pytest.mark.parametrize("case", FOUND)
+def content(text: str) -> bytes:
+    """What the table says of a file."""
+    number, found, source = text.rpartition(": ")
+    made = speakers(
+        POOL if source == "pool" else source, **({"kws": {"assignment": number}} if found else {})
+    )
+    return NOTEBOOK if text == "whole" else made
+
+
+@pytest.mark.parametrize("case", CODE["found"])
 def test_name_metadata_or_definitions_say_which_assignment(tmp_path, case):
-    files, assignments = FOUND[case]
-    for name, data in files.items():
-        put(tmp_path, name, data)
+    files, assignments = CODE["found"][case].values()
+    write(tmp_path, {name: content(text) for name, text in files.items()})
     assert [each.assignment for each in read(tmp_path)] == assignments
 
 
 def test_the_number_of_a_students_folder_is_no_assignment(tmp_path):
-    folder = put(tmp_path, "3/work.ipynb", ATTENTION).parent
+    folder = put(tmp_path, "3/work.ipynb", NOTEBOOK).parent
     assert [each.assignment for each in read(folder)] == ["02"]
 
 
 def test_one_assignment_can_be_asked_for(tmp_path):
     put(tmp_path, "03_speakers.ipynb", speakers())
-    put(tmp_path, "02_attention.ipynb", ATTENTION)
+    put(tmp_path, "02_attention.ipynb", NOTEBOOK)
     put(tmp_path, "model.safetensors", b"weights")
     (submission,) = read(tmp_path, "2")
     assert is_right(run(submission))
@@ -71,7 +74,7 @@ def test_one_assignment_can_be_asked_for(tmp_path):
 
 
 def test_the_one_asked_for_is_there_even_when_nothing_was_handed_in(tmp_path):
-    put(tmp_path, "02_attention.ipynb", ATTENTION)
+    put(tmp_path, "02_attention.ipynb", NOTEBOOK)
     (submission,) = read(tmp_path, "03")
     assert (submission.assignment, submission.pieces) == ("03", ())
     assert "no answer to this assignment was found" in submission.repairs[-2]
@@ -109,11 +112,11 @@ def test_the_file_that_answers_more_counts_and_reading_twice_gives_the_same(tmp_
     blank = make_notebook()
     blank["cells"][2] = cell("code", BLANK)
     put(tmp_path, "02_attention.ipynb", dump(blank))
-    put(tmp_path, "z/02_attention_final.ipynb", ATTENTION)
+    put(tmp_path, "z/02_attention_final.ipynb", NOTEBOOK)
     (submission,) = read(tmp_path)
     assert is_right(run(submission))
-    put(tmp_path, "02_attention.ipynb", ATTENTION)
-    put(tmp_path, "copy.ipynb", ATTENTION)
+    put(tmp_path, "02_attention.ipynb", NOTEBOOK)
+    put(tmp_path, "copy.ipynb", NOTEBOOK)
     assert read(tmp_path) == read(tmp_path)
 
 
@@ -122,66 +125,27 @@ def test_of_files_that_answer_alike_the_notebook_with_the_right_name_counts(tmp_
     other = make_notebook()
     other["cells"].append(cell("code", "OTHER = 1"))
     put(tmp_path, "02_attention (1).ipynb", dump(other))
-    put(tmp_path, "02_attention.ipynb", ATTENTION)
+    put(tmp_path, "02_attention.ipynb", NOTEBOOK)
     (submission,) = read(tmp_path)
     assert "OTHER" not in run(submission)
     assert "and not 02_attention (1).ipynb, 02_attention.py" in submission.repairs[-1]
 
 
-MINE, THEIRS = "03_speakers.safetensors", "was taken for the weights: call them 03_speakers."
-OTHERS = ["model", "03_best", "03-old", "03", "03_a", "3", "speaker_best", "runs/03_speakers"]
-WEIGHTS = [  # files beside the notebook, the one that is taken, and what is said
-    *(([f"{name}.safetensors"], True, "") for name in ("model", "03_speakers", "03_best", "3")),
-    *(([f"{name}/model.safetensors"], True, "") for name in ("03", "03_speakers", "runs")),
-    *(([name + ".safetensors"], False, "") for name in ("04/model", "04_x", "my_conformer")),
-    (["speaker_best.safetensors"], True, f"speaker_best.safetensors {THEIRS}"),
-    (["a.safetensors", "b.safetensors"], False, "a.safetensors, b.safetensors may all be meant"),
-    (["best.pt"], False, "best.pt was not read, as it could run code: save it with safetensors."),
-    (["03_speakers.PTH"], False, "03_speakers.PTH was not read"),
-    *(([MINE, f"{name}.safetensors"], True, "") for name in OTHERS),
-    (
-        ["03_best.safetensors", "model.safetensors"],
-        True,
-        "03_best.safetensors was taken for the weights, and not model.safetensors: call them",
-    ),
-]
-
-
-@pytest.mark.parametrize(("names", "taken", "words"), WEIGHTS, ids=str)
-def test_weights_in_the_folder_are_those_of_the_assignment(tmp_path, names, taken, words):
-    """Of several the first here."""
-    put(tmp_path, "03_speakers.ipynb", speakers())
-    for name in names:
-        put(tmp_path, name, name.encode())
+@pytest.mark.parametrize("one", CODE["weights"], ids=lambda one: " ".join(one["files"]))
+def test_weights_in_the_folder_are_those_of_the_assignment(tmp_path, one):
+    names, says = one["files"], one.get("says")
+    write(tmp_path, {"03_speakers.ipynb": speakers(), **{name: name for name in names}})
     (submission,) = read(tmp_path)
-    assert submission.weights == (names[0].encode() if taken else None)
-    if words:
-        assert any(words in repair for repair in submission.repairs)
-    else:
-        assert not any("taken for the weights" in repair for repair in submission.repairs)
+    assert submission.weights == (names[0].encode() if one.get("taken", True) else None)
+    messages = [each for each in submission.repairs if (says or "taken for the weights") in each]
+    assert bool(messages) == bool(says)
 
 
-@pytest.mark.parametrize(
-    ("notebook", "beside", "found"),
-    [
-        ("03_speakers.ipynb", ["model"], "model"),
-        ("03_speakers.ipynb", ["03_best"], "03_best"),
-        ("03_speakers.ipynb", ["3_mallory", "03_speakers"], "03_speakers"),
-        ("03_speakers.ipynb", ["03_speakers", "03"], "03_speakers"),
-        ("alice.ipynb", ["03_", "3_mallory", "alice"], "alice"),
-        ("alice.ipynb", ["03_", "model"], "model"),
-        ("alice_03_speakers.ipynb", ["3_mallory"], None),
-        ("alice_03_speakers.ipynb", ["bob_03_speakers"], None),
-        ("03_speakers.ipynb", ["03_best", "3_mallory"], None),
-    ],
-)
-def test_weights_beside_a_lone_notebook_count_where_they_can_be_no_others(
-    tmp_path, notebook, beside, found
-):
-    path = put(tmp_path, notebook, speakers())
-    for name in beside:
-        put(tmp_path, f"{name}.safetensors", name.encode())
-    assert read(path)[0].weights == (found and found.encode())
+@pytest.mark.parametrize("one", CODE["beside"], ids=str)
+def test_weights_beside_a_lone_notebook_count_where_they_can_be_no_others(tmp_path, one):
+    path = put(tmp_path, one["notebook"], speakers())
+    write(tmp_path, {f"{name}.safetensors": name for name in one["weights"]})
+    assert read(path)[0].weights == (one["taken"].encode() if "taken" in one else None)
 
 
 def test_weights_that_may_be_anybodys_are_not_taken(tmp_path):
@@ -213,7 +177,7 @@ def test_the_text_holds_all_code_and_says_where_it_stands(tmp_path):
 
 def test_the_digest_is_of_the_bytes_of_notebook_and_weights_and_not_of_names(tmp_path):
     names = ("02_attention.ipynb", "b/other.ipynb", "c/02_attention.ipynb")
-    for name, data in zip(names, (ATTENTION, ATTENTION, ATTENTION + b" "), strict=True):
+    for name, data in zip(names, (NOTEBOOK, NOTEBOOK, NOTEBOOK + b" "), strict=True):
         put(tmp_path, name, data)
     digests = [read(tmp_path / name)[0].digest for name in names]
     assert digests[0] == digests[1] != digests[2]
@@ -223,3 +187,86 @@ def test_the_digest_is_of_the_bytes_of_notebook_and_weights_and_not_of_names(tmp
         put(tmp_path, "d/model.safetensors", weights)
         digests.append(read(path)[0].digest)
     assert digests[-1] != digests[-2]
+
+
+SCRIPT = f"{IMPORTS}\n\n\n{ATTEND}\n"
+
+
+def notebook(*cells: str) -> bytes:
+    return dump({"cells": [cell("code", source) for source in cells]})
+
+
+def read_files(folder, files: dict):
+    return read(write(folder, files), "02")[0]
+
+
+def written(name: str, text: str) -> bytes:
+    for word, source in (("IMPORTS", IMPORTS), ("ATTEND", ATTEND), ("HEADS", HEADS)):
+        text = text.replace(word, source)
+    return notebook(*text.split("\n# %%\n")) if name.endswith(".ipynb") else text.encode()
+
+
+@pytest.mark.parametrize("case", CODE["answer"], ids=lambda one: one["property"])
+def test_what_a_notebook_imports_from_beside_it_counts_and_is_told(tmp_path, case):
+    files = {name: written(name, text) for name, text in case["files"].items()}
+    submission = read_files(tmp_path, files)
+    if case.get("right", True):
+        assert is_right(run(submission))
+    for message, expected in zip(submission.repairs, case["told"], strict=True):
+        assert expected in message
+    for name, count in case.get("pieces", {}).items():
+        assert len([piece for piece in submission.pieces if name in piece.names]) == count
+
+
+def with_helper(folder, *cells: str, script: str = SCRIPT, name: str = "my_attention.py"):
+    return read_files(
+        folder, {"02_attention.ipynb": notebook(IMPORTS, *cells, HEADS), name: script}
+    )
+
+
+def test_a_piece_of_a_helper_names_the_helper_and_the_digest_covers_it(tmp_path):
+    submission = with_helper(tmp_path, "from my_attention import attend")
+    (piece,) = (each for each in submission.pieces if each.names == ("attend",))
+    assert (piece.where, piece.line) == ("my_attention.py", 9)
+    assert "def attend" in submission.text
+    files = [(tmp_path / name).read_bytes() for name in ("02_attention.ipynb", "my_attention.py")]
+    covered = b"".join(len(data).to_bytes(8, "big") + data for data in files)
+    assert submission.digest == hashlib.sha256(covered).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["math", "kws", "pytest", "json"])
+def test_a_script_takes_no_librarys_place(tmp_path, name):
+    imports = f"from {name} import attend"
+    submission = with_helper(tmp_path, imports, script="attend = 3\n", name=f"{name}.py")
+    sources = [piece.source for piece in submission.pieces if "attend" in piece.names]
+    assert sources == [imports]
+
+
+def test_whether_a_library_is_there_does_not_depend_on_where_the_grader_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    assert is_right(run(with_helper(tmp_path, "from my_attention import attend")))
+
+
+def test_imports_of_scripts_of_one_name_are_followed_in_linear_time(tmp_path):
+    imports = "".join(f"from a{m}.x import y\n" for m in range(50))
+
+    def follow(share: float) -> None:
+        files = {f"{n}/x.py": imports for n in range(round(64 * share))}
+        files |= {"02_attention.ipynb": notebook("from x import y", HEADS)}
+        read_files(tmp_path / str(share), files)
+
+    assert steps_in_proportion(follow)
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "text"),
+    [
+        ("x = 3\n\n\ndef attend(q, k):\n    return (q\n", 4, "def attend(q, k):\n    return (q"),
+        ("def attend(q:\n    return 1\n" * 3, 5, "def attend(q:\n    return 1"),  # the last
+    ],
+)
+def test_a_definition_that_python_cannot_read_is_named_with_its_place(tmp_path, source, line, text):
+    submission = read_files(tmp_path, {"02_attention.ipynb": notebook(source, HEADS)})
+    (piece,) = (each for each in submission.pieces if each.names == ("attend",))
+    assert (piece.where, piece.line, piece.source) == ("cell 1", line, text)

@@ -118,14 +118,12 @@ def test_what_training_changed_in_the_file_counts_and_fixed_tables_do_not(studen
         load_within(Record(), student.Tables(), weights, "", numbers - 1)
 
 
-def test_weights_written_out_in_the_code_count(student):
+def test_weights_written_out_in_the_code_count_and_what_is_not_a_module_is_told(student):
     weights = {name: tensor + 1 for name, tensor in student.Model().state_dict().items()}
     load_within(Record(), student.Model(), weights, "x" * CODE, 8)
     with pytest.raises(Failure, match="got 9, expected at most 8"):
         load_within(Record(), student.Model(), weights, "x" * (CODE + 1), 8)
 
-
-def test_what_is_not_a_module_is_told():
     class Student:
         def Model(self, *_):  # noqa: N802
             return 3
@@ -154,7 +152,7 @@ def test_points_rise_in_proportion_between_the_bounds(correct, share):
     assert (share == 1) == (not record.message)
 
 
-def test_points_fall_in_proportion_where_less_is_better():
+def test_points_fall_in_proportion_where_less_is_better_and_bounds_that_are_none_are_our_fault():
     record = Record()
     ramp(record, "frames off", 2.8, none=4.0, full=1.6)
     assert record.share == pytest.approx(0.5)
@@ -163,18 +161,15 @@ def test_points_fall_in_proportion_where_less_is_better():
     for value in (4.0, float("nan")):
         with pytest.raises(Failure, match="points are awarded below 4"):
             ramp(Record(), "frames off", value, none=4.0, full=1.6)
+    for none, full in ((0.8, 0.4), (0.5, 0.5), (-0.1, 0.5), (0.5, 1.1)):
+        with pytest.raises(ValueError, match="two bounds in this order"):
+            ramp(Record(), "accuracy", reached(50), none=none, full=full)
 
 
 @pytest.mark.parametrize(("correct", "n"), [(40, 100), (39, 100), (0, 100), (0, 0)])
 def test_at_the_lower_bound_there_are_no_points(correct, n):
     with pytest.raises(Failure, match=r"points are awarded above 40.0 %"):
         ramp(Record(), "accuracy", reached(correct, n), none=0.4, full=0.8)
-
-
-def test_bounds_that_are_none_are_a_fault_of_ours():
-    for none, full in ((0.8, 0.4), (0.5, 0.5), (-0.1, 0.5), (0.5, 1.1)):
-        with pytest.raises(ValueError, match="two bounds in this order"):
-            ramp(Record(), "accuracy", reached(50), none=none, full=full)
 
 
 BEYOND, NONE = r"claims .*, the checkpoint reaches 70.0 %", "is not a number"

@@ -39,7 +39,7 @@ def test_batches_stay_within_their_size_and_number(greedy):
         assert mel.shape[1] <= training.FRAMES[1]
 
 
-def test_crops_belong_to_their_speakers():
+def test_crops_belong_to_their_speakers_and_shifted_clips_keep_their_labels():
     split = training._speakers()
     assert split.labels.unique().tolist() == [0, 1, 2]  # so each label has one utterance
     mels = (split.whole(torch.tensor([row]))[0][0] for row in range(3))
@@ -48,9 +48,6 @@ def test_crops_belong_to_their_speakers():
         for one, real, label in zip(mel, valid, labels.tolist(), strict=True):
             windows = whole[label].unfold(0, int(real.sum()), 1)  # (starts, F, T)
             assert (windows == one[real].T).all((1, 2)).any()
-
-
-def test_shifted_clips_keep_their_labels():
     split = training._words()
     clips = prepared(log_mel(split.waveforms(torch.arange(5)), n_mels=N_MELS))
     for mel, labels in training.keyword_plan(WORDS, 1).batches[:5]:

@@ -1,0 +1,148 @@
+"""Misses against false alarms of a model at every threshold, on streams to choose on and to test.
+
+    python benchmarks/operating_points.py RECORDINGS [MODEL] [--trigger hop_ms=30,...]
+
+MODEL is `keywords`, or a run. To choose on: two hours of streams of the validation speakers of
+speech_commands_people (seed 1), and 24 embedded voices that read the prose of README and docs. To
+test on: two hours of streams of the official test clips (seed 0, as in benchmarks/shipped.py), and
+continuous_speech. Latency is that of the detected words of the test, from the end of the clip, of a
+second, to the event, at the threshold of --trigger. Half an hour of one core.
+"""
+
+import argparse
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from report import hardware
+from shipped import interval, sentences, whole
+from shipped_training import gather
+
+from kws.data.embedded.corpus import draw_cast
+from kws.data.embedded.speaker_corpus import recorded_sentence
+from kws.data.embedded.voices import say
+from kws.data.streams import make_streams
+from kws.inference.detector import parse_trigger, words_of
+from kws.inference.stream_evaluation import (
+    AlarmRate,
+    Scored,
+    events_of,
+    match,
+    score,
+    score_recordings,
+)
+from kws.inference.streaming import StreamModel, posteriors
+from kws.inference.torch_stream import TorchStream
+from kws.training.checkpoint import load_model
+
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
+PAGES = ("README.md", *(f"docs/{name}.md" for name in ("guide", "results", "teaching")))
+PAGES += ("docs/experiments.md", "docs/live.md")
+VOICES = 24
+PAUSE = np.zeros(4000, np.float32)
+ROOT = Path(__file__).parents[1]
+
+
+def prose() -> list[str]:
+    """Sentences of the documentation."""
+    found = []
+    for page in PAGES:
+        text = re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.S)
+        text = re.sub(r"^[|#].*$", "", text, flags=re.M)
+        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+        text = re.sub(r"\s+", " ", re.sub(r"[`*_]", "", text))
+        found += [each for each in re.split(r"(?<=[.:;?!])\s", text) if 40 < len(each) < 250]
+    return found
+
+
+def reading(texts: list[str], scratch: Path) -> Iterator[np.ndarray]:
+    """Embedded voices that read, each a part of the texts, at microphones of their own."""
+    rng = np.random.default_rng(0)
+    for place, (voice, _) in enumerate(draw_cast(VOICES, "reading").values()):
+        for spoken in say(voice, texts[place::VOICES], rng, scratch):
+            yield recorded_sentence(spoken, rng).astype(np.float32)
+            yield PAUSE
+
+
+def encode_speech(model: StreamModel, blocks: list[np.ndarray], hop_ms: int) -> Scored:
+    """Posteriors of speech in which no word is expected."""
+    seconds = sum(map(len, blocks)) / 16_000
+    times, rows = zip(*posteriors(model, blocks, hop_ms=hop_ms), strict=True)
+    return Scored(file="", times=list(times), posteriors=np.stack(rows), truth=(), seconds=seconds)
+
+
+def main() -> None:
+    """Print a row a threshold, the latency, then one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recordings", type=Path)
+    parser.add_argument("model", nargs="?", default="keywords")
+    parser.add_argument("--trigger", default="")
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--sentences", type=int, help="read only so many")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    trained, trigger = load_model(chosen.model), parse_trigger(chosen.trigger)
+    model, labels = TorchStream(trained), trained.labels
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        scratch, streams = Path(folder), {}
+        people = gather(chosen.recordings, scratch / "people")
+        excerpt = whole(chosen.recordings / "speech_commands_excerpt", scratch / "excerpt")
+        for data, split, seed in ((people, "validation", 1), (excerpt, "testing", 0)):
+            made = make_streams(
+                scratch / split,
+                data,
+                words=list(words_of(labels)),
+                split=split,
+                minutes=chosen.minutes,
+                files=2,
+                seed=seed,
+                partial=True,
+            )
+            streams[split] = list(score_recordings(model, made, trigger))
+        read = list(reading(prose()[: chosen.sentences], scratch))
+    speech = {
+        "reading": encode_speech(model, read, trigger.hop_ms),
+        "people": encode_speech(
+            model, list(sentences(chosen.recordings / "continuous_speech")), trigger.hop_ms
+        ),
+    }
+    for name, each in speech.items():
+        print(f"{name}: {each.seconds / 60:.1f} minutes")
+    rows = []
+    for threshold in sorted({*THRESHOLDS, trigger.threshold}):
+        at, texts = replace(trigger, threshold=threshold), []
+        for split, scored in streams.items():
+            total = score(scored, labels, at).total
+            texts.append(f"{split} {interval(total.missed, 100)} % of {total.missed.n} missed")
+            texts.append(f"{interval(total.alarms)} an hour")
+        for name, each in speech.items():
+            count = len(events_of(each, labels, at))
+            rate = AlarmRate(count=count, hours=each.seconds / 3600)
+            texts.append(f"{name} {interval(rate)} an hour")
+        print(f"{threshold:g}: {', '.join(texts)}", flush=True)
+        rows.append({"threshold": threshold, "figures": texts})
+    late = []
+    for scored in streams["testing"]:
+        events = events_of(scored, labels, trigger)
+        _, alarms = match(events, scored.truth)
+        for event in (each for each in events if each not in alarms):
+            own = [each for each in scored.truth if each.word == event.word]
+            ends = [each.end for each in own if each.start <= event.time <= each.end + 0.751]
+            late.append(1000 * (event.time - ends[0]))
+    print(
+        f"latency after the clip's end, {len(late)} words: median {np.median(late):.0f} ms, 90 % "
+        f"below {np.percentile(late, 90):.0f} ms"
+    )
+    print(f"{time.process_time() - began:.0f} CPU s, {hardware()}")
+    print(json.dumps({"benchmark": "operating_points", "trigger": str(trigger), "rows": rows}))
+
+
+if __name__ == "__main__":
+    main()

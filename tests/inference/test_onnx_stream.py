@@ -1,0 +1,97 @@
+"""A stream without torch: ONNX files of windows and of steps give what torch gives."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from kws.audio.recordings import read_audio
+from kws.errors import UsageError
+from kws.inference.export import export_step
+from kws.inference.onnx_stream import SHIPPED_ONNX, OnnxStream
+from kws.inference.streaming import posteriors
+from kws.inference.torch_stream import TorchStream
+from kws.training.checkpoint import load_model
+from tests.conftest import PATIENCE
+
+LABELS = ("_silence_", "_unknown_", "yes", "no")
+# float32: the logarithm of a spectrum by another FFT, through a model
+ROUNDING = 1e-4
+
+
+def sound(n: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return (0.2 * rng.standard_normal(n) * np.linspace(0, 1, n)).astype(np.float32)
+
+
+def rows_of(model, blocks, hop_ms=30):
+    times, rows = zip(*posteriors(model, blocks, hop_ms=hop_ms), strict=True)
+    return times, np.stack(rows)
+
+
+@pytest.fixture(scope="module")
+def causal(untrained):
+    return untrained(
+        "model.name=crnn-causal", "model.hidden_size=6", "features.normalize=none", labels=LABELS
+    )
+
+
+def test_steps_of_any_blocks_equal_those_of_the_whole(causal):
+    whole = sound(30_000)
+    model = TorchStream(causal)
+    assert model.step_frames == 3
+    times, expected = rows_of(model, [whole])
+    assert times[:2] == (0.98, 1.01)
+    again, found = rows_of(model, np.split(whole, range(1600, 30_000, 1600)))
+    assert again == times
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)  # the bound that is promised
+    assert rows_of(model, [whole], hop_ms=100)[0] == times[::3]  # a step of three
+
+
+def test_a_graph_of_one_step_gives_the_steps_of_torch(causal, tmp_path):
+    assert export_step(causal, tmp_path / "step.onnx") < ROUNDING
+    graph = OnnxStream(tmp_path / "step.onnx")
+    blocks = np.split(sound(30_000), range(1600, 30_000, 1600))
+    times, expected = rows_of(TorchStream(causal), blocks)
+    again, found = rows_of(graph, blocks)
+    assert again == times
+    np.testing.assert_allclose(found, expected, rtol=0, atol=ROUNDING)
+    with pytest.raises(UsageError, match="has no state to step with"):
+        export_step(load_model("keywords"), tmp_path / "none.onnx")
+
+
+def test_the_shipped_graph_gives_the_windows_of_the_shipped_weights(tiny_corpus):
+    waveform = read_audio(sorted((tiny_corpus / "yes").iterdir())[0]).numpy()
+    blocks = [0.1 * sound(9000), waveform]
+    graph, model = OnnxStream(SHIPPED_ONNX), TorchStream(load_model("keywords"))
+    assert (graph.labels, graph.step_frames) == (model.labels, 0)
+    times, expected = rows_of(model, blocks, hop_ms=100)
+    again, found = rows_of(graph, blocks, hop_ms=100)
+    assert again == times
+    np.testing.assert_allclose(found, expected, rtol=0, atol=ROUNDING)
+
+
+def test_other_files_are_told_in_a_sentence(tmp_path):
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(UsageError, match=r"text\.onnx: not an ONNX file"):
+        OnnxStream(tmp_path / "text.onnx")
+    with pytest.raises(UsageError, match=r"none\.onnx: no such file"):
+        OnnxStream(tmp_path / "none.onnx")
+
+
+def test_listening_and_predicting_load_no_torch(causal, tiny_corpus, tmp_path):
+    clip = sorted((tiny_corpus / "yes").iterdir())[0]
+    export_step(causal, tmp_path / "step.onnx")
+    commands = [["predict", str(clip), "--json"], ["listen", str(clip)]]
+    commands += [["listen", str(tmp_path / "step.onnx"), str(clip)]]
+    code = (
+        "import json, sys\nfrom kws.cli import run\n"
+        f"codes = [run(each) for each in {commands!r}]\n"
+        "print(json.dumps([codes, 'torch' in sys.modules]), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert json.loads(done.stderr.splitlines()[-1]) == [[0, 0, 0], False]
