@@ -11,6 +11,7 @@ run goes on where this one ended; --minutes of processor time end it early, and 
 import argparse
 import ast
 import json
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 import torch
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # the grader is not installed
 from grader.authoring.reference import exported_cells, load_answers, try_trial
 from grader.course.mistakes.added import defined
 from grader.course.mistakes.planted import planted, solution

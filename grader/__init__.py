@@ -1,11 +1,11 @@
-"""The staff's side: students never get this. `python -m grader` is its one door, beside pytest.
+"""The grader, for staff only: started by `python -m grader` or pytest.
 
 The path of one check, from a file handed in to points:
 
     process     what it does                                            where
     command     finds submissions, keeps reports, writes tables         batch/grade_class, reports/
       | JSON line: a job
-    evaluator   holds torch, pytest, hidden data; forks for each job    batch/evaluator
+    evaluator   has torch, pytest, hidden data; forks for each job     batch/evaluator
       | fork
     job         reads the file: notebook, script, zip -> definitions    batch/job, submission/
                 runs the hidden checks as pytest tests                  grading/in_process, plugin

@@ -1,4 +1,4 @@
-"""`python -m grader`: what the staff do. The same manners as `kws`: see `kws.cli`.
+"""`python -m grader`: the command line for staff; conventions as in `kws.cli`.
 
 Exit codes: 0 done, 1 something fell short, 2 bad input, 130 interrupted (and what is kept).
 """

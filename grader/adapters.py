@@ -1,4 +1,4 @@
-"""The course's table of contents: which task asks for which names.
+"""The assignments and tasks of the course, and the names that each task asks for.
 
 A hidden check uses `student.attend`; `assignment.toml` in the folder of an assignment says which
 task asks for `attend`, which earlier tasks it builds on, and what may not be used to answer it.
@@ -24,12 +24,10 @@ PLANTED = ("mistake", "alternative", "borrowed")  # sections at the end of the f
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One TODO."""
-
     id: str  # "2.1", as in the notebook's heading
     title: str  # the heading
     names: tuple[str, ...]  # what the notebook defines for it
-    # tasks whose definitions this one uses; where a student's failed, ours stand in
+    # tasks whose definitions this one uses; ours replace a student's that failed
     after: tuple[str, ...] = ()
     # dotted names of torch, torchaudio or kws that answer the task by themselves
     forbidden: tuple[str, ...] = ()
@@ -68,11 +66,10 @@ class Assignment:
 
 
 def read_assignment(path: Path) -> Assignment:
-    """The assignment that the head of its file describes, down to the first planted mistake.
+    """Read the head of an `assignment.toml`, up to the first planted mistake.
 
-    What follows holds pieces of our answers: it is read by those who plant them, and never by a
-    process that forks for students' code. A name in `forbidden` that is a key of `[groups]` stands
-    for the names in that group.
+    The rest contains parts of our answers and is never read by a process that forks for students'
+    code. A key of `[groups]` in `forbidden` is replaced by the names of that group.
     """
     planted = tuple(f"[[{section}]]" for section in PLANTED)
     with path.open(encoding="utf-8") as lines:
@@ -106,7 +103,7 @@ ASSIGNMENTS: Mapping[str, Assignment] = MappingProxyType(
 
 
 def get_assignment(number: str) -> Assignment:
-    """The assignment called "02" (or "2"); UsageError, with those there are, for another."""
+    """The assignment "02" (or "2"); UsageError lists the existing ones."""
     found = ASSIGNMENTS.get(number.zfill(2))
     if found is None:
         there = ", ".join(ASSIGNMENTS)

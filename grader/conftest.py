@@ -1,7 +1,4 @@
-"""What `pytest grader/` loads: the hooks of `grader.grading.plugin`, and the checks' fixtures.
-
-They are imported here by name, since pytest knows a folder's hooks by its conftest alone.
-"""
+"""Hooks and fixtures for `pytest grader/`; pytest finds hooks only in a conftest."""
 
 import pytest
 
@@ -38,7 +35,7 @@ __all__ = [
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Stop before another folder's conftest can run, where `--submission` is not known yet."""
+    """Stop before another folder's conftest runs, if `--submission` is not registered yet."""
     if not pluginmanager.has_plugin("grader.grading.options"):
         raise pytest.UsageError(
             "the grader's pyproject.toml is not the configuration in use: "

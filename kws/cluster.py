@@ -51,7 +51,7 @@ class Cluster:
     def as_completed(
         self, work: Callable[[Any], Any], items: Sequence[Any]
     ) -> Iterator[tuple[int, Any]]:
-        """(place in `items`, result), as they end; `work` is a function of a module.
+        """(index, result) as they end; `work` is a function of a module.
 
         The result is `WorkersDied` for an item that killed several workers; `UsageError` is raised.
         """

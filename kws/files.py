@@ -89,10 +89,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def lock(file: IO[bytes] | int) -> bool | None:
-    """Lock an open file or folder until it is closed; the end of the process, too, closes it.
-
-    Returns False where another process holds the lock, and None where the system has no locks.
-    """
+    """Lock an open file until it is closed; False if locked elsewhere, None if unsupported."""
     if fcntl is None:
         return None
     try:

@@ -209,10 +209,7 @@ class JsonProcess:
 
 
 def json_stdout(others: int) -> Callable[[object], None]:
-    """For such a child: the function that writes a line to stdout, which nothing else reaches.
-
-    What else is printed, by libraries in C too, goes to the file descriptor `others`.
-    """
+    """Returns the function that writes a JSON line; other output goes to descriptor `others`."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(others, 1)
 

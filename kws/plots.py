@@ -77,10 +77,7 @@ def new_figure(
     title: str = "",
     **layout: Any,
 ) -> tuple[Figure, np.ndarray]:
-    """An empty figure, `width` × `height` inches, and its (rows, columns) array of axes.
-
-    `layout` goes to `Figure.subplots` (sharex, width_ratios, …).
-    """
+    """A figure of `width` × `height` inches and its axes; `layout` is for `Figure.subplots`."""
     figure = ShownFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     if title:

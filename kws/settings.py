@@ -97,8 +97,7 @@ def from_options(
 ) -> dict[str, Any]:
     """The settings of a model, each as its type in `kinds`; `prefix` of their names in messages.
 
-    Raises:
-        UsageError: an unknown setting, a wrong type or a value out of range.
+    Raises UsageError: an unknown setting, a wrong type or a value out of range.
     """
     for key in options:
         if key not in kinds:

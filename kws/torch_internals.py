@@ -1,7 +1,4 @@
-"""What kws uses of torch that has no public name, each for a reason.
-
-Another release may rename any of it: this is the one file to look at. The tests call each.
-"""
+"""The private names of torch in use, each for a reason, with a test: releases may rename them."""
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode  # sees operators

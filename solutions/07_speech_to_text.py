@@ -516,7 +516,7 @@ with check("7.4-mask-by-hand", "the causal mask agrees with pencil and paper"):
 
 
 # %% tags=["check"]
-with check("7.4-layer-by-hand", "two heads, and a layer, of matrices that change next to nothing"):
+with check("7.4-cross-by-hand", "two heads of matrices that change next to nothing"):
     attention, a = CrossAttention(4, 2), 2**0.5 * math.log(3)
     weights = {}
     for part, times in (("query", 1), ("key", 1), ("value", 1), ("out", 2)):
@@ -529,7 +529,10 @@ with check("7.4-layer-by-hand", "two heads, and a layer, of matrices that change
     expect_close("attention(x, memory)", attention(x, memory), wanted)
     masked = attention(x, memory, torch.tensor([False, True, False]))
     expect_close("and with the second frame alone", masked, [[[0.0, 2, 2, 0]] * 2])
-    # the layer: two places of width 2, where every norm gives 1 and -1
+
+
+# %% tags=["check"]
+with check("7.4-layer-by-hand", "two places of width 2, where every norm gives 1 and -1"):
     layer, one = DecoderLayer(2, 1, 2), torch.eye(2)
     weights = {name: torch.zeros_like(x) for name, x in layer.state_dict().items()}
     for part in ("self_attention", "cross_attention"):  # queries and keys of 0: plain averages
@@ -541,6 +544,9 @@ with check("7.4-layer-by-hand", "two heads, and a layer, of matrices that change
     # (3, 1) + (1, -1) + (1, 0) + 2 (1, 0), and (0, 2) + (0, 0) + (1, 0) + 2 (0, 1)
     found = layer(y, memory, torch.tensor([[True, False]]))
     expect_close("layer(y, memory, valid)", found, [[[7.0, 0], [1, 4]]], atol=1e-2)
+
+
+# %% tags=["check"]
 check_values("7.4-mask-values", causal_mask)
 check_values("7.4-cross-values", CrossAttention, load_cross_attention)
 check_values("7.4-layer-values", DecoderLayer, load_decoder_layer)

@@ -2,14 +2,14 @@
 
 A solution is a py:percent script, `solutions/02_attention.py`. Its code cells may carry tags:
 
-    export  its definitions are graded; only here may solution regions stand (see `markers`)
+    export  its definitions are graded; only these may contain solution regions (see `markers`)
     check   a visible check
     staff   dropped, whatever kind of cell it is
     written a question that a person marks, see `questions`; as code, a place for its figure
 
-All other text reaches the student as it is; headings of tasks get their points. The metadata of a
-notebook hold `kws.assignment`, those of a cell with a region `kws.task`, of one for a written
-answer `kws.written`; a cell's id is its assignment and its number, `02-attention-003`.
+All other text is kept; headings of tasks get their points. Metadata: `kws.assignment` of the
+notebook, `kws.task` and `kws.written` of cells. A cell's id is its assignment and number,
+`02-attention-003`.
 """
 
 import ast
@@ -59,7 +59,7 @@ def solution_scripts(root: Path = ROOT) -> list[Path]:
 
 
 def read_solution(solution: Path) -> list[SolutionCell]:
-    """The cells of a solution, staff's included. UsageError names file and line of a fault."""
+    """Read all cells of a solution, staff cells included; UsageError names file and line."""
     name = f"{solution.parent.name}/{solution.name}"
     stem = STEM.fullmatch(solution.stem)
     if not stem:
@@ -74,7 +74,6 @@ def read_solution(solution: Path) -> list[SolutionCell]:
 
 
 def _in_the_script(raw: RawCell) -> str:
-    """The text of a cell as it stands in the script: all but code is commented."""
     if raw.cell_type == "code":
         return raw.source
     return "\n".join(f"# {line}".rstrip() for line in raw.source.split("\n"))
@@ -114,7 +113,7 @@ def _parse(source: str, name: str, line: int, what: str = "this") -> None:
 
 
 def student_cells(solution: Path) -> list[SolutionCell]:
-    """The student's notebook, with answers still in it; a written question becomes two cells."""
+    """The cells of the notebook, answers included; a written question becomes two cells."""
     cells, asked = [], False
     for cell in read_solution(solution):
         if "staff" in cell.tags:
@@ -137,7 +136,7 @@ def student_cells(solution: Path) -> list[SolutionCell]:
 
 
 def points_of(solution: Path) -> Mapping[str, float]:
-    """What each task of an assignment of the course earns, as its checks say; elsewhere nothing."""
+    """Points of each task of an assignment of the course; empty for other solutions."""
     folder = f"a{solution.stem}"
     course = ROOT / "grader" / "course" / folder / "test_checks.py"
     if solution.parent != ROOT / "solutions" or not course.is_file():
@@ -151,8 +150,6 @@ def points_of(solution: Path) -> Mapping[str, float]:
 
 
 def build_notebook(solution: Path) -> str:
-    """The student's notebook, as JSON text."""
-
     def with_points(heading: re.Match[str]) -> str:
         earned = points.get(heading[1])
         return f"{heading[0]} ({earned:g} point{'s' * (earned != 1)})" if earned else heading[0]
@@ -203,7 +200,7 @@ def build_notebook(solution: Path) -> str:
 
 @cache
 def written_questions(number: str, root: Path = ROOT) -> tuple[WrittenQuestion, ...]:
-    """The questions that a person marks, in order; UsageError for one that is there twice."""
+    """The questions that a person marks, in order; UsageError for a duplicate."""
     solution = root / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
     given = frozenset(_given(cell) for cell in student_cells(solution))
     found: dict[str, WrittenQuestion] = {}

@@ -1,9 +1,8 @@
 """The student kit of one assignment: a folder that installs alone, packed with fixed bytes.
 
-The kit of assignment N holds the notebooks and the folders of `kws/course` up to N, kws without the
-modules that N and later ones ask for (see `kit_modules`), and what belongs to them. It is made of
-the sources each time, checked for leaks, and every module in it is imported once before it is
-written.
+The kit of assignment N contains the notebooks and the folders of `kws/course` up to N, kws without
+the modules that N and later ones ask for (see `kit_modules`), and what belongs to them. Before it
+is written, it is checked for leaks and every module is imported once.
 """
 
 import itertools
@@ -52,8 +51,6 @@ SECONDS = 300  # for importing every module, on a slow machine
 
 @dataclass(frozen=True, kw_only=True)
 class Kit:
-    """The files of a kit by path, and which modules of kws it lacks."""
-
     name: str
     files: Mapping[str, bytes]
     modules: Modules
@@ -66,7 +63,7 @@ class Kit:
 def make_kit(
     through: str, *, root: Path = ROOT, catalog: Mapping[str, Assignment] = ASSIGNMENTS
 ) -> Kit:
-    """The kit of the assignment called `through`; UsageError where it leaks or does not import."""
+    """Build the kit of assignment `through`; UsageError where it leaks or does not import."""
     number = _known(through, catalog)
     later = [each for key, each in sorted(catalog.items()) if key >= number]
     ahead = [each for each in later if each.number > number]
@@ -110,7 +107,6 @@ def make_kit(
 def _answers(
     shown: Sequence[Assignment], kept: Mapping[str, Path], root: Path
 ) -> dict[str, list[str]]:
-    """The finished modules in the kit, by the earlier assignment that asked for them."""
     found = {
         each.number: [
             _module_file(path, root)
@@ -140,7 +136,7 @@ def _imports_of(files: Mapping[str, bytes]) -> set[str]:
 
 
 def _library(root: Path, kept: Collection[str]) -> list[Path]:
-    """What kws holds besides modules, each with the module that reads it, and the license."""
+    """The data files of kws, each with the module that reads it, and the license."""
     found = [root / "LICENSE", root / "kws" / "py.typed"]
     if "kws.training.recipe" in kept:
         found += sorted((root / "kws" / "recipes").glob("*.toml"))
@@ -183,7 +179,6 @@ def _pyproject(root: Path) -> str:
 
 
 def _toml(value: str | Sequence[str]) -> str:
-    """Text, or a list of texts: there TOML and JSON write the same."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     return "[\n" + "".join(f"    {json.dumps(item, ensure_ascii=False)},\n" for item in value) + "]"
@@ -209,7 +204,7 @@ def _refuse_missing_imports(kit: Kit) -> None:
 
 
 def _refuse_leaks(kit: Kit, number: str, later: Sequence[Assignment], root: Path) -> None:
-    """Answers to earlier assignments may stand in kws and in later notebooks, by then handed in."""
+    """Refuse secrets; kws and later notebooks may contain answers to earlier assignments."""
     solutions = {path.stem[:2]: secrets_of_solution(path) for path in solution_scripts(root)}
     current = [secret for key in solutions if key >= number for secret in solutions[key]]
     current += secrets_of_modules(kit.modules.withheld, later)
@@ -228,7 +223,7 @@ def _refuse_leaks(kit: Kit, number: str, later: Sequence[Assignment], root: Path
 
 
 def _refuse_broken_modules(kit: Kit) -> None:
-    """Import every module of the kit, in a fresh process that sees the kit's kws only."""
+    """Import every module of the kit in a fresh process that finds only the kit's kws."""
     names = sorted(name for name in kit.modules.kept if not name.endswith("__main__"))
     code = (
         f"import importlib, os, sys\nsys.path.insert(0, os.getcwd())\nimport kws\n"

@@ -1,10 +1,10 @@
-"""Which modules of kws a kit holds when some are withheld.
+"""Which modules of kws a kit contains when some are withheld.
 
-Who imports a withheld module must stay out too, and so must what nothing in the kit imports: a
-student finds in it what the notebooks and the commands run, and no second form of an answer.
+A module that imports a withheld one is left out too, as is one that nothing in the kit imports: it
+could be a second form of an answer.
 
-Read from the sources, nothing runs. An import inside a function fails when it is reached, and the
-command line says so in one sentence; but a group of commands (`kws.cli`) waits until all of its
+The sources are parsed, not run. An import inside a function fails when it is reached, with a
+one-line error on the command line; a group of commands (`kws.cli`) is left out until all of its
 commands work.
 """
 
@@ -21,7 +21,7 @@ ROOTS = (COMMANDS, "kws.course", "kws.student")  # what a student runs besides t
 
 @dataclass(frozen=True, kw_only=True)
 class Modules:
-    """What becomes of each module: kept, withheld, gone `along` with one, unused."""
+    """Modules kept, withheld, removed `along` with a withheld one, and unused."""
 
     kept: Mapping[str, Path]
     withheld: Mapping[str, Path]
@@ -34,7 +34,7 @@ class Modules:
 
 
 def divide(root: Path, withheld: Iterable[str]) -> Modules:
-    """The modules of `root/kws`, without `withheld` (a package goes with all that is in it)."""
+    """Divide the modules of `root/kws`; a package is withheld with all of its modules."""
     paths = {_name(path, root): path for path in sorted((root / "kws").rglob("*.py"))}
     asked = {}
     for wanted in withheld:
@@ -63,7 +63,7 @@ def divide(root: Path, withheld: Iterable[str]) -> Modules:
 
 
 def drop_unused(modules: Modules, imported: Iterable[str]) -> Modules:
-    """Without what is reached neither from `imported` nor from `ROOTS`."""
+    """Drop what is reached neither from `imported` nor from `ROOTS`."""
     ahead = [name for root in (*imported, *ROOTS) for name in _with_packages(root)]
     ahead += [name for name in modules.kept if any(_is_part(name, root) for root in ROOTS)]
     reached: set[str] = set()
@@ -90,7 +90,7 @@ def _imported_when_run(path: Path, gone: frozenset[str]) -> set[str]:
 
 
 def needs_of(imported: Iterable[str], gone: Iterable[str]) -> set[str]:
-    """Those of the `gone` modules without which these imports fail."""
+    """The `gone` modules that these imports need."""
     gone = frozenset(gone)
     return {name for each in imported for name in _with_packages(each) if name in gone}
 
@@ -101,7 +101,7 @@ def imported_at_top(path: Path) -> set[str]:
 
 
 def names_imported(source: str, *, functions: bool = False) -> set[str]:
-    """The same, of source text; with what its `functions` import, if asked for."""
+    """The same for source text; with the imports inside `functions` if asked for."""
     found: set[str] = set()
     for node in _running_at_import(ast.parse(source).body, functions):
         if isinstance(node, ast.Import):

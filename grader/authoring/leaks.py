@@ -1,12 +1,11 @@
-"""Reads a kit for what must not be in it, by content: names and places of files do not matter.
+"""Find secrets in a kit by content; names and places of files do not matter.
 
 A secret is a stretch of code: the answer between two solution markers, one hidden check, the body
-of one function of a withheld module. A file leaks it when COVERED of the secret's tokens stand in
-it in runs of at least SHINGLE: other spacing, comments between the lines, code that is commented
-out, quoted in Markdown or printed by a cell hide nothing; new names do. Shorter secrets than
-SHORTEST are common phrases and are not looked for. Modules that we ship on purpose share phrases
-with those we withhold: there only a long secret counts, and only as good as whole. The notebook for
-whose sake a module is withheld may give parts of it: what it asks for is among our answers.
+of one function of a withheld module. A file leaks it if it contains the share COVERED of its tokens
+in runs of at least SHINGLE, whatever the spacing and comments, also commented out, in Markdown or
+in an output; renaming does hide it. Secrets shorter than SHORTEST are common phrases and do not
+count. Shipped modules share phrases with withheld ones: there only a long, nearly complete secret
+counts. The notebook that asks for a withheld module may contain parts of it.
 """
 
 import ast
@@ -34,7 +33,7 @@ Shingles = frozenset[tuple[str, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Secret:
-    """Code (answer, check or module) that only the notebook with the stem `given` may hold."""
+    """Code (answer, check or module) allowed only in the notebook with the stem `given`."""
 
     kind: str
     what: str
@@ -62,7 +61,7 @@ def _shingles(text: str) -> Shingles:
 
 
 def covered(secret: tuple[str, ...], shingles: Shingles) -> float:
-    """Share of the secret's tokens that lie in a run which the shingles hold too."""
+    """Share of the secret's tokens in runs that are among the shingles."""
     seen = [False] * len(secret)
     for n in range(len(secret) - SHINGLE + 1):
         if secret[n : n + SHINGLE] in shingles:
@@ -82,7 +81,7 @@ def secrets_of_solution(solution: Path) -> list[Secret]:
 
 
 def secrets_of_code(path: Path, kind: str) -> list[Secret]:
-    """The functions, methods and statements of a hidden check's file or a withheld module."""
+    """The functions, methods and statements of a hidden check or a withheld module."""
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
     found = [
@@ -96,7 +95,7 @@ def secrets_of_code(path: Path, kind: str) -> list[Secret]:
 def secrets_of_modules(
     withheld: Mapping[str, Path], assignments: Iterable[Assignment]
 ) -> list[Secret]:
-    """The code of modules (name -> file) that kits leave out for the sake of assignments."""
+    """The code of modules (name -> file) that kits leave out."""
     assignments = list(assignments)
     return [
         replace(secret, given=assignment.stem)
@@ -129,7 +128,7 @@ def _secrets(kind: str, path: Path, found: list[tuple[str, int, str]]) -> list[S
 
 
 def find_leaks(files: Mapping[str, bytes], secrets: Iterable[Secret]) -> list[Leak]:
-    """Every file that holds a secret, sorted; visible checks may repeat hidden ones."""
+    """List every file with a secret, sorted; visible checks may repeat hidden ones."""
     secrets = list(secrets)
     leaks = []
     for name in sorted(files):

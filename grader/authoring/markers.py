@@ -1,9 +1,9 @@
 """How a solution is written: cells in py:percent format, regions of answers, written questions.
 
 *Cells.* A line `# %%` begins a cell, `# %% [markdown]` one whose lines are comments;
-`tags=["export"]` may follow. Blank lines between cells belong to none. `read_percent` is what
-`jupytext.reads` does, without its imports; equality is a test. Source: https://jupytext.readthedocs.io,
-"The percent format".
+`tags=["export"]` may follow. Blank lines between cells are dropped. `read_percent` equals
+`jupytext.reads` (tested), which takes long to import. Source: https://jupytext.readthedocs.io, "The
+percent format".
 
 *Regions.* An answer between two markers, and the TODO that a student sees instead:
 
@@ -30,8 +30,8 @@ worth nothing raise MarkerError, with file and line.
     # Our answer, and what earns points: for the staff.
     # END ANSWER
 
-The student gets the text down to BEGIN ANSWER, and a cell below it to write in. A code cell with
-the same tag further down is a place to draw a figure for it.
+The student gets the text above BEGIN ANSWER and an empty cell. A later code cell with the same tag
+is for a figure.
 """
 
 import ast
@@ -57,7 +57,7 @@ class RawCell:
 
 
 def read_percent(text: str) -> list[RawCell]:
-    """The cells of a script, in their order. What stands before the first head is a code cell."""
+    """Read the cells of a script; text before the first head is a code cell."""
     return list(_cells(text.split("\n")))
 
 
@@ -89,7 +89,7 @@ def _cells(lines: list[str]) -> Iterator[RawCell]:
 
 
 def _tags(text: str) -> tuple[str, ...]:
-    """The tags of a list of them; anything else is one tag, which is unknown."""
+    """A list of tags; anything else is one tag, which is unknown."""
     try:
         return tuple(str(tag) for tag in ast.literal_eval(text))
     except (SyntaxError, ValueError):
@@ -108,8 +108,6 @@ class MarkerError(UsageError):
 
 @dataclass
 class Region:
-    """One region: the task it answers, its steps, and the lines of the answer."""
-
     task: str
     indent: str
     line: int
@@ -123,7 +121,7 @@ class Region:
 
 
 def strip_solutions(source: str, *, where: str = "cell", line: int = 1) -> str:
-    """One cell with TODOs for its solutions; `where` and `line` name its place in errors."""
+    """Replace the solutions of a cell with TODOs; `where` and `line` are for error messages."""
     return "\n".join(_walk(source, where, line)[0])
 
 
@@ -200,8 +198,6 @@ PLACEHOLDER = "*Write your answer to {id} here, in place of this line; drag pict
 
 @dataclass(frozen=True, kw_only=True)
 class DividedQuestion:
-    """One question of a solution: what students read, and what only staff do."""
-
     id: str
     points: float
     title: str
@@ -210,7 +206,7 @@ class DividedQuestion:
 
 
 def divide_question(source: str, where: str) -> DividedQuestion:
-    """The two parts of a cell. UsageError, naming `where`, for one of another form."""
+    """Divide a written question into its two parts; UsageError names `where`."""
     heading = HEADING.match(source)
     if heading is None:
         first = source.partition("\n")[0]

@@ -3,8 +3,8 @@
     python -m grader mutants 02 [--visible]
 
 Every operator, comparison, constant, condition, argument and statement of an answer is changed by
-itself; a check that notices nothing of it would notice nothing of a student's same slip. What a
-change cannot alter for any input (an equivalent mutant) stands in a file, with the reason.
+itself; a check that misses the change would miss a student's same slip. Equivalent mutants, with
+the same result for every input, are listed in a file, each with the reason.
 """
 
 import ast
@@ -49,7 +49,7 @@ class Mutant:
 
 
 def mutants_of(source: str, task: str, lines: Container[int]) -> Iterator[Mutant]:
-    """Every mutant of a cell's text that changes something within these lines (from 1)."""
+    """Yield every mutant of a cell's text that changes these lines (from 1)."""
     tree = ast.parse(source)
     seen = {ast.unparse(tree)}
     for path, node in list(_walk(tree, ())):

@@ -1,6 +1,6 @@
-"""`python -m grader new`: the files of another assignment, of two tasks that pass everything.
+"""`python -m grader new`: the files of a new assignment with two working tasks.
 
-What it writes is in `new_assignment.toml`, to be edited; see "A new assignment" in CONTRIBUTING.md.
+The templates are in `new_assignment.toml`; see "A new assignment" in CONTRIBUTING.md.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Our own answers: as running code, and as pieces that stand in where a student's task failed.
+"""Our own answers: as running code, and as pieces that replace a student's failed task.
 
 They run in our process, whole or with edits; a student's code never does.
 """
@@ -30,13 +30,13 @@ Results = list[tuple[str, Any]]  # (what, value), the last value an exception if
 
 
 def exported_cells(solution: Path, text: str | None = None) -> list[str]:
-    """The code that is graded, cell by cell; `text` stands in for what the file says."""
+    """The graded cells of a solution; `text` replaces the content of the file."""
     text = solution.read_text(encoding="utf-8") if text is None else text
     return [cell.source for cell in read_percent(text) if "export" in cell.tags]
 
 
 def load_answers(cells: Iterable[str], name: str) -> dict[str, Any]:
-    """Run these cells one after the other; the names that they define. `name` is for tracebacks."""
+    """Run these cells and return what they define; `name` is for tracebacks."""
     names: dict[str, Any] = {"__name__": name}
     for position, source in enumerate(cells):
         where = f"<{name} {position}>"
@@ -48,7 +48,7 @@ def load_answers(cells: Iterable[str], name: str) -> dict[str, Any]:
 def try_trial(
     trial: "Trial", answers: Mapping[str, Any], seed: int, *, hidden: bool = False
 ) -> Results:
-    """What the answers give, measured; an exception is the last result."""
+    """Results of our answers in a trial; an exception is the last result."""
     found: Results = []
     try:
         for what, value in trial.results(answers, seed=seed, hidden=hidden):

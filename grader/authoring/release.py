@@ -1,7 +1,6 @@
-"""`python -m grader release`: every student notebook, written or checked, and the kit as a zip.
+"""`python -m grader release`: write or check every student notebook and the kit.
 
-A copy of each lies in the assignment's folder of `kws/course`, where `kws hint` and `kws reset`
-read what a task was.
+`kws hint` and `kws reset` read the copy in the assignment's folder of `kws/course`.
 """
 
 from collections.abc import Mapping
@@ -54,7 +53,7 @@ def release_kit(
     root: Path = ROOT,
     catalog: Mapping[str, Assignment] = ASSIGNMENTS,
 ) -> Kit:
-    """Write the kit of assignment `through` (the last one, by default) to the zip `out`."""
+    """Write the kit of assignment `through` (default: the last) to the zip `out`."""
     if not catalog:
         raise UsageError("grader/course has no assignment: run `python -m grader new`")
     kit = make_kit(through or max(catalog), root=root, catalog=catalog)

@@ -1,4 +1,4 @@
-"""The library as notebooks use it: a page of MyST a module; no code, as kits withhold some."""
+"""The library as notebooks use it: one MyST page per module; no code, as kits withhold some."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ Definition = ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
 
 
 def names_used(sources: Iterable[str], root: Path = ROOT) -> dict[str, set[str]]:
-    """Module of kws -> names that these pieces of Python import from it, or ask it for."""
+    """Module of kws -> names that this Python code imports from it or accesses in it."""
     used: dict[str, set[str]] = defaultdict(set)
     for source in sources:
         tree = ast.parse(source)
@@ -40,7 +40,7 @@ def _path(module: str, root: Path) -> Path:
 
 
 def page(module: str, names: Iterable[str], root: Path = ROOT) -> str:
-    """What the module is, and each of these names, in the order of the source."""
+    """The module's docstring and each of these names, in source order."""
     tree = ast.parse(_path(module, root).read_text(encoding="utf-8"))
     wanted = set(names)
     parts = [f"# {module}", f"```{{py:module}} {module}\n```", markdown(ast.get_docstring(tree))]
@@ -77,7 +77,7 @@ def _described(node: Definition, name: str) -> str:
 
 
 def _signature(node: ast.FunctionDef, skip: int = 0) -> str:
-    """`(x, valid=None)`: annotations stand in the docstring, in words."""
+    """`(x, valid=None)`, without annotations: the docstring describes the types."""
     arguments = ast.parse(ast.unparse(node)).body[0]
     assert isinstance(arguments, ast.FunctionDef)
     for argument in ast.walk(arguments.args):
@@ -126,7 +126,7 @@ def _lines(lines: list[str]) -> Iterator[str]:
 
 
 def pages(notebooks: Mapping[str, str], root: Path = ROOT) -> dict[str, str]:
-    """`api/kws.audio.recordings.md` -> its text, for every module that the notebooks use."""
+    """`api/kws.audio.recordings.md` -> its text, for each module that notebooks use."""
     used = names_used(notebooks.values(), root)
     return {
         f"api/{module}.md": page(module, used[module], root)

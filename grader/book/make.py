@@ -1,6 +1,6 @@
-"""Makes the book: notebooks run with our answers, pages prepared, Sphinx, a look at the result.
+"""Build the book: run notebooks with our answers, prepare pages, run Sphinx, check the site.
 
-Sphinx lives in an environment of its own (`make book` makes it): this one prepares and checks.
+Sphinx is installed in a separate environment, which `make book` creates.
 """
 
 import ast
@@ -35,7 +35,7 @@ LEFT_OUT = "# Left out here, as it repeats {}; the kit has it."
 
 
 def main(out: Path, sphinx: Path, reference: Path) -> Path:
-    """Make the book in the folder `out`; the site is `out/html`.
+    """Build the book in the folder `out`; the site is `out/html`.
 
     Args:
         out: for the site and what it is made of; what an earlier call left is replaced.
@@ -43,7 +43,7 @@ def main(out: Path, sphinx: Path, reference: Path) -> Path:
         reference: where notebooks that were run are, or will be; `make course` makes such a folder.
 
     Raises:
-        UsageError: Sphinx complains, a link leads nowhere, or a page holds what it must not.
+        UsageError: Sphinx complains, a link is broken, or a page contains a secret.
     """
     executed = {}
     for assignment in ASSIGNMENTS.values():
@@ -60,7 +60,7 @@ def main(out: Path, sphinx: Path, reference: Path) -> Path:
 
 
 def stage(source: Path, executed: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write what Sphinx reads: settings, docs, notebooks with outputs, pages on the library."""
+    """Write the input of Sphinx: settings, docs, notebooks with outputs, library pages."""
     source.mkdir(parents=True)
     for name in SETTINGS:
         shutil.copy2(BOOK / name, source)
@@ -89,7 +89,7 @@ def stage(source: Path, executed: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def with_outputs(number: str, executed: Mapping[str, Any]) -> dict[str, Any]:
-    """The student's notebook with what our answers printed, drew and played, but for stderr."""
+    """The student's notebook with the outputs of our answers, except stderr."""
     notebook = json.loads(build_notebook(solution(number)))
     cells = zip(executed["cells"], read_solution(solution(number)), strict=True)
     ran = [cell for cell, ours in cells if ours.kind == "code" and "staff" not in ours.tags]
@@ -126,7 +126,6 @@ def name_sections(notebook: dict[str, Any]) -> None:
 
 
 def repeated(text: str, stem: str, secrets: Sequence[Secret]) -> str:
-    """The answers and modules that a text of notebook `stem` repeats; empty where none."""
     found = [leak.what for leak in find_leaks({stem: text.encode()}, secrets)]
     names = {what.split(" (")[0] for what in found if what.startswith("the answer")}
     names |= {
@@ -149,7 +148,7 @@ def run_sphinx(python: Path, source: Path, out: Path) -> None:
 
 
 def refuse_faults(site: Path) -> None:
-    """UsageError for a site that holds a secret, leads nowhere, or asks other hosts."""
+    """UsageError for a site with a secret, a broken link, or a request to another host."""
     if found := leaks(site):
         raise UsageError(f"the book would leak: {'; '.join(found)}: remove it there")
     if found := broken_links(site):

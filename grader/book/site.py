@@ -1,4 +1,4 @@
-"""A built site as a reader gets it: its text searched for answers, its links followed."""
+"""Check a built site: search its text for answers, follow its links."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ TEXTS = (".html", ".js", ".txt", ".json", ".ipynb", ".md", ".py")
 
 
 class PageReader(HTMLParser):
-    """What a page says, with and without its visible checks; its links, and what they can name."""
+    """Text of a page, with and without visible checks; its links and their targets."""
 
     def __init__(self, text: str):
         super().__init__()
@@ -57,7 +57,7 @@ class PageReader(HTMLParser):
 
 
 def leaks(site: Path) -> list[str]:
-    """Every page that holds an answer, a hidden check or code of a withheld module."""
+    """List every page with an answer, a hidden check or code of a withheld module."""
     everything: dict[str, bytes] = {}
     no_checks: dict[str, bytes] = {}
     for path in _files(site):
@@ -86,7 +86,7 @@ def withheld_code() -> tuple[Secret, ...]:
 
 
 def broken_links(site: Path) -> list[str]:
-    """Every link inside the site that leads nowhere, as `page: link`; other hosts are not asked."""
+    """List broken links inside the site as `page: link`; other hosts are not contacted."""
     pages = {
         path.relative_to(site).as_posix(): PageReader(path.read_text(encoding="utf-8"))
         for path in _files(site)
@@ -127,7 +127,7 @@ def _joined(path: PurePosixPath) -> str:
 
 
 def asked_hosts(site: Path) -> set[str]:
-    """Other hosts that a reader's browser would ask for scripts, styles, pictures or sounds."""
+    """Other hosts that a browser would load scripts, styles, pictures or sounds from."""
     hosts = set()
     for path in _files(site):
         if path.suffix == ".html":

@@ -1,1 +1,1 @@
-"""Plain data that all of the grader shares; nothing here starts a process or knows pytest."""
+"""Plain data that all of the grader shares; nothing here starts a process or imports pytest."""

@@ -12,7 +12,7 @@ LARGEST = 16 << 20
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells; UsageError, naming file and line, for what is not such a file."""
+    """Read line numbers and cells; UsageError names file and line."""
     try:
         data = path.read_bytes()
     except OSError as error:

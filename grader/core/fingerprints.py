@@ -22,7 +22,7 @@ DOCSTRINGS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def code_grams(source: str) -> list[list[Gram]]:
-    """Of each statement at the top; imports are left out. SyntaxError and others as `ast.parse`."""
+    """Hashes of K-token runs for each top-level statement except imports; raises as `ast.parse`."""
     statements = ast.parse(source).body
     return [
         _grams(list(_nodes(one, one.lineno)), CODE)
@@ -32,13 +32,12 @@ def code_grams(source: str) -> list[list[Gram]]:
 
 
 def text_grams(text: str) -> list[list[Gram]]:
-    """Of a text as a whole."""
     lines = enumerate(text.casefold().splitlines(), start=1)
     return [_grams([(word, at) for at, line in lines for word in re.findall(r"\w+", line)], WORDS)]
 
 
 def winnow(grams: Sequence[Sequence[Gram]]) -> list[Gram]:
-    """The fingerprints, each where it is first."""
+    """The fingerprints, each at its first position."""
     kept: dict[int, Gram] = {}
     for part in grams:
         for at in range(max(1, len(part) - WINDOW + 1) if part else 0):
@@ -59,7 +58,7 @@ def _grams(tokens: Sequence[Token], size: int) -> list[Gram]:
 
 
 def _nodes(node: ast.AST, line: int) -> Iterator[Token]:
-    """The tree in preorder, without names of the author's, values, annotations and docstrings."""
+    """The tree in preorder, without user-defined names, values, annotations, docstrings."""
     line = getattr(node, "lineno", line)
     word = type(node).__name__
     if isinstance(node, ast.Attribute) and not (

@@ -12,12 +12,12 @@ TABLES = {WORDS: LIST_FILES["testing"], SPEAKERS: METADATA}
 
 
 def held_out(name: str) -> Path | None:
-    """The folder of held-out words or speakers; UsageError where the variable names no such."""
+    """Folder of held-out words or speakers; UsageError if the variable names no folder."""
     return of_people(name, VARIABLE)
 
 
 def fingerprint(number: str) -> str:
-    """Which recordings of people an assignment is graded on, for the digest of its checks."""
+    """Hash of the held-out recordings, for the digest of an assignment's checks."""
     name = ABOUT.get(number)
     folder = held_out(name) if name else None
     if name is None or folder is None:
@@ -26,5 +26,5 @@ def fingerprint(number: str) -> str:
 
 
 def hidden(number: str, what: str) -> str:
-    """What the examples of an assignment are called: hidden ones, or held-out ones of people."""
+    """How to name an assignment's test examples in text: hidden, or held-out ones of people."""
     return f"held-out {what} of people" if held_out(ABOUT[number]) else f"hidden {what}"

@@ -1,4 +1,4 @@
-"""Results that are made once, and may be made in another process: a fork, which hands them over."""
+"""Cached results that a forked process may compute and return."""
 
 import io
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _functions: dict[str, "MadeOnce[..., Any]"] = {}
 
 
 class MadeOnce(Generic[P, T]):
-    """A function that keeps its results. Its arguments are numbers or texts, without names."""
+    """A cached function of positional numbers and texts."""
 
     def __init__(self, make: Callable[P, T]) -> None:
         self._make = make

@@ -1,7 +1,7 @@
-"""What a check can end in, and what a graded submission is: plain data, all reports are made of it.
+"""Results of checks and of graded submissions: the plain data that reports are made from.
 
-Nothing here knows pytest, torch or processes. `Stopped` is how a check ends before its verdict:
-the remote objects of `grader.sandbox` raise it, and the pytest side makes a `CheckResult` of it.
+The remote objects of `grader.sandbox` raise `Stopped`; the pytest side turns it into a
+`CheckResult`.
 """
 
 import dataclasses
@@ -16,8 +16,6 @@ from grader.core.text import clean
 
 
 class Reason(str, Enum):
-    """Why a check did not earn all of its points."""
-
     WRONG = "wrong"  # it ran, and the answer was not right
     PARTIAL = "partial"  # it ran, and earned some of the points
     NOT_STARTED = "not started"  # the TODO is still there
@@ -29,13 +27,13 @@ class Reason(str, Enum):
     FORBIDDEN = "forbidden"  # the library's own answer to this task
     TAMPER = "tamper"  # what came back is nothing that our worker sends
     NOT_RUN = "not run"  # a check that this one depends on earned nothing
-    UNREAD = "not read"  # nothing could be opened of what was handed in: a person looks at it
-    INFRASTRUCTURE = "infrastructure"  # our fault: costs nothing, and a person looks at it
+    UNREAD = "not read"  # no file of the submission could be opened: reviewed by a person
+    INFRASTRUCTURE = "infrastructure"  # a grader fault: no points lost, reviewed by a person
     UNMARKED = "not marked yet"  # a written answer
 
 
 class Stopped(Exception):  # noqa: N818  (an ending, not an error)
-    """A check ended before its verdict: why, the fact as the student reads it, and a hint."""
+    """A check ended without a verdict: the reason, the fact for the student, a hint."""
 
     def __init__(self, reason: Reason, message: str, hint: str = ""):
         super().__init__(message)
@@ -49,7 +47,7 @@ class Verdict(str, Enum):
     PERSON = "needs a person"
 
     def of(self, count: int) -> str:
-        """As it is said of so many submissions.
+        """The verdict as a verb phrase for `n` submissions.
 
         >>> Verdict.PERSON.of(1), Verdict.PERSON.of(2), Verdict.REPAIRED.of(2)
         ('needs a person', 'need a person', 'graded with repairs')
@@ -60,7 +58,7 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A picture for the student's page, as data: `kind` says how `grader.reports.figures` draws it.
+    """A picture for the student's page, as data: `grader.reports.figures` draws each `kind`.
 
     kind "confusion": data has `labels` (C strings) and `counts` (C rows of C whole numbers).
     kind "curve": data has `x`, `y` (equally long lists of numbers), `x_label`, `y_label`.
@@ -73,7 +71,7 @@ class Figure:
 
 @dataclass
 class Record:
-    """What a check says besides passing: measured values, pictures, a share of the points."""
+    """What a check records besides passing: measured values, figures, partial points."""
 
     facts: dict[str, Any] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
@@ -90,7 +88,7 @@ class Record:
         self.figures.append(replace(figure, data=_plain(dict(figure.data))))
 
     def partial(self, share: float, message: str, hint: str = "") -> None:
-        """Earn this share, 0 … 1, of the points; of several calls the smallest share counts."""
+        """Earn this share, 0 to 1, of the points; of several calls the smallest counts."""
         if not 0 <= share <= 1:
             raise ValueError(f"share={share} is not between 0 and 1")
         if share < self.share:
@@ -98,7 +96,7 @@ class Record:
 
 
 def _plain(value: Any) -> Any:
-    """What a JSON file can hold: tensors as numbers and lists, None for NaN and infinity."""
+    """A JSON value: tensors as numbers and lists, NaN and infinity as None."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, float):
@@ -112,13 +110,11 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """One line of a score card."""
-
     id: str  # task and test, "2.1-values": the same in the notebook's visible checks and in here
     task: str
-    title: str  # what holds when the check passes, one sentence
+    title: str  # the property that is checked, one sentence
     points: float  # what it is worth
-    earned: float | None  # None while a person has to look
+    earned: float | None  # None while a person has to decide
     reason: Reason | None = None  # None when all points were earned
     message: str = ""  # the fact, in the student's words
     hint: str = ""  # the question
@@ -128,7 +124,7 @@ class CheckResult:
     figures: tuple[Figure, ...] = ()
     retrain: bool = False  # whether it exists under `--retrain` only
     # of a wrong answer, position -> record of each result that is not ours
-    # (`kws.course.compare.Record`): alike where two students made the same mistake
+    # (`kws.course.compare.Record`): equal if two students made the same mistake
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
     measured: tuple[int, int] | None = None  # how many of how many hidden examples were right
     # the student's own code for the task, where no question is known for its mistake
@@ -141,7 +137,7 @@ class CheckResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that is known of one submission of one assignment. Holds no clock and no path."""
+    """The result of one submission of one assignment, without times and paths."""
 
     student: str  # id as the gradebook has it; "" when graded by hand
     assignment: str  # "02"
@@ -177,7 +173,7 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        """A person is needed where points are open, for marks or for a fault; repairs are told."""
+        """PERSON if points are open (marks or a grader fault); repairs are reported."""
         waiting = [check for check in self.checks if check.earned is None]
         if waiting:
             unmarked = all(check.reason is Reason.UNMARKED for check in waiting)

@@ -1,7 +1,7 @@
-"""What our own answers reached, seed by seed: the bounds of accuracies follow from it.
+"""Accuracy of our own answers over several seeds, from which the bounds of checks follow.
 
-`make targets` measures it again. Full marks are due from the mean minus three standard deviations
-on, rounded down to whole percent, so that whoever answers as we do has them with any seed.
+Measured by `make targets`. Full marks are due from the mean minus three standard deviations on,
+rounded down to whole percent, so that a correct answer gets them with any seed.
 """
 
 import math
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Reached:
-    """How many of `n` hidden examples were right, a pair of numbers for each seed."""
+    """How many of `n` hidden examples were right: a pair of numbers per seed."""
 
     what: str
     n: tuple[int, ...]
@@ -23,7 +23,7 @@ class Reached:
 
     @property
     def examples(self) -> str:
-        """How many a seed has.
+        """The number of examples per seed.
 
         >>> Reached(what="words", n=(90, 80, 85), right=(81, 76, 80)).examples
         '80–90'
@@ -41,7 +41,7 @@ class Reached:
 
     @property
     def full(self) -> float:
-        """The accuracy that all points are due from.
+        """The accuracy from which full marks are due.
 
         >>> Reached(what="words", n=(100, 100, 100), right=(90, 92, 94)).full
         0.86

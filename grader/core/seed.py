@@ -1,10 +1,9 @@
-"""The instructor's secret seed: what hidden inputs are drawn from, so that they cannot be learned.
+"""The instructor's secret seed, which determines all hidden inputs.
 
-`KWS_GRADER_SEED` holds the seed, or `KWS_GRADER_SEED_FILE` names a file that does. Without either
-the seed is "development": the hidden inputs are then those of everybody who has this repository.
+It is read from `KWS_GRADER_SEED` or the file `KWS_GRADER_SEED_FILE`. The default, "development", is
+known to everyone who has this repository.
 
-Everything is drawn by name: a check that asks for `secret.generator("qkv")` gets the same numbers
-whatever ran before it, and no two names share a stream.
+Each name has its own stream: `secret.generator("qkv")` gives the same numbers whatever ran before.
 """
 
 import hashlib
@@ -23,8 +22,6 @@ DEVELOPMENT = "development"
 
 
 class Seed:
-    """A secret text, and numbers that follow from it and a name."""
-
     def __init__(self, text: str = DEVELOPMENT):
         if not text.strip():
             raise UsageError(
@@ -37,7 +34,7 @@ class Seed:
 
     @cached_property
     def id(self) -> str:
-        """Tells seeds apart in a report; slow to compute, so that guessing takes long."""
+        """Identify the seed in a report; slow to compute, so that guessing takes long."""
         if self._key == DEVELOPMENT.encode():
             return DEVELOPMENT
         return hashlib.scrypt(self._key, salt=b"kws seed id", n=2**14, r=8, p=1, dklen=6).hex()
@@ -47,12 +44,11 @@ class Seed:
         return int.from_bytes(drawn[:8], "big") >> 1
 
     def generator(self, name: str) -> torch.Generator:
-        """A fresh generator on the CPU, seeded with `number(name)`."""
         return torch.Generator().manual_seed(self.number(name))
 
 
 def read_seed(environ: Mapping[str, str] = os.environ) -> Seed:
-    """The seed that the environment names; UsageError where it names two, or no readable file."""
+    """Read the seed from the environment; UsageError for two seeds or an unreadable file."""
     text, file = environ.get(VARIABLE), environ.get(FILE_VARIABLE)
     if text is not None and file is not None:
         raise UsageError(f"{VARIABLE} and {FILE_VARIABLE} are both set: unset one of them")

@@ -1,4 +1,4 @@
-"""Tables in TOML, read into dataclasses: an error names the file, the entry and the cure."""
+"""Read TOML tables into dataclasses; errors name the file and the entry."""
 
 import inspect
 import sys
@@ -18,7 +18,7 @@ KINDS = {str: "text", bool: "true or false", int: "a whole number", tuple: "a li
 
 
 def parse_toml(text: str, path: Path) -> dict[str, Any]:
-    """The table in a text. UsageError, naming the file and the line, where it is not TOML."""
+    """Parse TOML; UsageError names the file and the line."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -26,7 +26,7 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
 
 
 def read_entries(cls: type[T], rows: Iterable[Any], where: str) -> tuple[T, ...]:
-    """A `cls` of each table in a list. `where` names the list: "a06_…/assignment.toml: mistake"."""
+    """Read one `cls` per table of a list; `where` is "a06_…/assignment.toml: mistake"."""
     return tuple(
         read_entry(cls, row, f"{where} {place} ({row.get('name') or row.get('id') or 'no name'})")
         for place, row in enumerate(rows, start=1)
@@ -34,7 +34,7 @@ def read_entries(cls: type[T], rows: Iterable[Any], where: str) -> tuple[T, ...]
 
 
 def read_entry(cls: type[T], table: Mapping[str, Any], where: str) -> T:
-    """A dataclass or named tuple of a table; UsageError for a key or type that does not fit."""
+    """Read a dataclass or named tuple; UsageError for an invalid key or type."""
     fields, kinds = inspect.signature(cls).parameters, get_type_hints(cls)
     for key in table:
         if key not in fields:
@@ -48,7 +48,7 @@ def read_entry(cls: type[T], table: Mapping[str, Any], where: str) -> T:
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:
-    """A value as its field's type: text, number, a tuple of those or of other entries."""
+    """Convert a value to the type of its field: text, number, tuple of those or of entries."""
     plain = get_origin(kind) or kind
     if plain is tuple and isinstance(value, list):
         inner = get_args(kind)[0]

@@ -1,8 +1,7 @@
-"""Text that somebody else chose, as it may stand in a report, a table, a page or on a terminal.
+"""Sanitize text from students for reports, tables, pages and terminals.
 
-Names of files and folders, of people, and what submitted code prints: all of it may hold terminal
-escapes, half a character, or bytes that are not text at all. Bytes become text here, and
-sentences of a bounded length.
+Names of files, folders and people and the output of submitted code may contain terminal escapes,
+lone surrogates, or bytes that are not text.
 """
 
 import codecs
@@ -19,12 +18,12 @@ TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # the order in which text is
 
 
 def printable(text: str) -> str:
-    """Text without control codes and broken Unicode; what is left is text for XML as well."""
+    """Remove control codes and broken Unicode; the result is valid in XML as well."""
     return UNPRINTABLE.sub("", text.replace("\r\n", "\n"))
 
 
 def clean(text: str) -> str:
-    """Text as it may stand in any report: no control codes, no broken Unicode, not endless."""
+    """Bounded text without control codes and broken Unicode, for any report."""
     text = printable(text)
     return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 2] + " …"
 
@@ -72,7 +71,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def bounded(notes: Iterable[str]) -> list[str]:
-    """What a student reads of all these sentences: each once, none endless, and not all of many."""
+    """Sentences for a student: each once, of bounded length, and of bounded number."""
     sentences = list(dict.fromkeys(notes))
     shown = [short(sentence, MAX_SENTENCE) for sentence in sentences[:MAX_NOTES]]
     more = len(sentences) - MAX_NOTES
@@ -99,5 +98,5 @@ def decode(data: bytes) -> tuple[str, list[str]]:
 
 
 def plain(text: str) -> str:
-    """`text` with Unix newlines and without halves of characters, which Python refuses to parse."""
+    """`text` with Unix newlines and without lone surrogates, which Python refuses to parse."""
     return HALF.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))

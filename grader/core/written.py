@@ -1,8 +1,7 @@
-"""Written answers: what is asked, what was written, what it earned; and how a report shows them.
+"""Written answers: question, answer, mark, and the check that a report shows.
 
-A person marks them. Until then a report has them as open checks: neither earned nor lost. Marks lie
-beside the reports, never in them, so that grading again keeps them; a mark belongs to one text, and
-an answer that was changed after it was marked is open again.
+Until a person marks them they are open checks: neither earned nor lost. Marks are stored beside the
+reports, so grading again keeps them; an answer changed after it was marked is open again.
 """
 
 import hashlib
@@ -16,8 +15,6 @@ from grader.core.outcomes import CheckResult, Reason, Report
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenQuestion:
-    """A question that is answered in words, or with a figure."""
-
     id: str  # assignment and letter, "3.A"
     title: str
     points: float
@@ -30,8 +27,6 @@ class WrittenQuestion:
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenAnswer:
-    """What a student wrote."""
-
     text: str = ""  # Markdown
     # "data:" addresses of PNG, JPEG, GIF or WebP, in the order of the cells
     images: tuple[str, ...] = ()
@@ -67,7 +62,7 @@ class WrittenAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """What a person gave for one answer; `digest` is the answer's, "" for whatever there is."""
+    """A mark for one answer; `digest` is that of the answer, "" for any answer."""
 
     points: float
     comment: str = ""
@@ -80,7 +75,7 @@ def with_written(
     answers: Mapping[str, WrittenAnswer],
     marks: Mapping[str, Mark],
 ) -> Report:
-    """The report with a check for each question; a question without an answer was not read."""
+    """The report with a check per question; a missing answer counts as not read."""
     written = [_marked(each, answers.get(each.id), marks.get(each.id)) for each in questions]
     return replace(report, checks=(*report.checks, *written))
 

@@ -1,1 +1,1 @@
-"""What an author of assignments edits: checks, probes, hidden data, mistakes, attacks, targets."""
+"""The parts that authors of assignments edit."""

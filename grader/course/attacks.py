@@ -1,12 +1,11 @@
-"""Attacks on a grader, as cells that a hostile student could hand in for TODO 2.1.
+"""Attacks on a grader, as cells that a hostile student could submit for TODO 2.1.
 
-Each cell answers `attend` wrongly and tries to gain by something else: points, a secret, a file, a
-connection, a process that stays, or a grader that never comes back. They are harmless to a grader
-that keeps students' code in a sandbox, small enough to be harmless to one that does not (tests show
-each of them succeeding there), and aimed at nothing but graders.
+Each cell answers `attend` wrongly and tries to gain points, a secret, a file, a connection, a
+surviving process, or a grader that never returns. In a sandbox they are harmless, and outside one
+nearly so (tests show each of them succeeding there).
 
-The classes are those of attacks on Python autograders: same-interpreter tricks, forged results,
-theft from memory and disk, writing, processes, network, and exhaustion.
+The classes: same-interpreter tricks, forged results, theft from memory and disk, writing,
+processes, network, and exhaustion.
 """
 
 from collections.abc import Mapping
@@ -19,13 +18,11 @@ from grader.core.tables import parse_toml
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
-    """One attack."""
-
     name: str  # unique, in words
     kind: str  # its class
     # what it gains where it works. "points": a check of the wrong answer passes. "secret": SECRET
     # shows up in the result. "inputs": numbers that a check asked with do, behind the word LEAK.
-    # "file": TARGET exists afterwards. "network": the listener at PORT or SOCKET hears of it.
+    # "file": TARGET exists afterwards. "network": the listener at PORT or SOCKET gets a message.
     # "halt": the grader dies, hangs, or loses the honest answers' points. "flood": a result too
     # large to keep
     goal: str

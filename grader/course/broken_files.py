@@ -1,6 +1,6 @@
-"""What editors, downloads and mail programs do to a right notebook: none of it may cost a point.
+"""A right notebook after editors, downloads and mail programs: no case may cost a point.
 
-Each case turns a notebook (as its JSON says it) into the file that is handed in: name and bytes.
+Each case turns the JSON of a notebook into the submitted file: name and bytes.
 """
 
 import io
@@ -24,7 +24,7 @@ def _code(*lines: str) -> dict[str, Any]:
 
 
 def stripped_metadata(notebook: Notebook) -> File:
-    """An editor that keeps text alone: no ids, no tags."""
+    """Saved by an editor that keeps only text: no ids, no tags."""
     kept = ("cell_type", "source")
     cells = [{key: cell[key] for key in kept} | {"metadata": {}} for cell in notebook["cells"]]
     return _written({**notebook, "cells": cells, "metadata": {}})
@@ -65,13 +65,13 @@ def much_output(notebook: Notebook) -> File:
 
 
 def cut_off(notebook: Notebook) -> File:
-    """An upload that broke off: a person looks at it."""
+    """A truncated upload, which a person reviews."""
     name, data = _written(notebook)
     return name, data[: len(data) // 2]
 
 
 def utf_16(notebook: Notebook) -> File:
-    """Saved by an editor that writes two bytes a letter."""
+    """Saved as UTF-16."""
     return _written(notebook, encoding="utf-16")
 
 

@@ -1,7 +1,7 @@
-"""What the checks by hand of a notebook compare: its check cells run, without its trials.
+"""Run the check cells of a notebook without its trials, and record what they compare.
 
-They give, for our answers and for those with a planted mistake, the results by which the notebook
-recognizes the mistake in a student's answer (`grader.course.goldens`).
+The results for our answers and for planted mistakes let the notebook recognize the mistake in a
+student's answer (`grader.course.goldens`).
 """
 
 import ast
@@ -22,7 +22,7 @@ from kws.course.folders import task_of
 
 @cache
 def checks_by_hand(number: str) -> tuple[str, ...]:
-    """The ids of those that run with what the check cells make: no others compare anything."""
+    """Ids of the checks that compare values made in the check cells."""
     return tuple(check for node in _statements(number) for check in _checks(node))
 
 
@@ -32,7 +32,7 @@ def compare_by_hand(
     task: str = "",
     listener: Listener = lambda *_: None,
 ) -> dict[str, Results]:
-    """Check -> what it compared up to the first that is wrong, or an exception; of one task."""
+    """Check -> the values compared, up to the first wrong one, or an exception."""
     names, found = dict(answers), {}
     forget_checks()
     with lines_go_to(listener), redirect_stdout(io.StringIO()):
@@ -49,7 +49,7 @@ def compare_by_hand(
 
 @cache
 def _statements(number: str) -> list[ast.stmt]:
-    """Imports of the whole notebook first; of its check cells all but the trials."""
+    """All imports of the notebook, then its check cells without the trials."""
     cells = read_percent(solution(number).read_text(encoding="utf-8"))
     parsed = [(cell, ast.parse(cell.source).body) for cell in cells if cell.cell_type == "code"]
     imports = [n for _, body in parsed for n in body if isinstance(n, ast.Import | ast.ImportFrom)]
@@ -58,7 +58,6 @@ def _statements(number: str) -> list[ast.stmt]:
 
 
 def _checks(node: ast.stmt) -> list[str]:
-    """The ids in a statement `with check(id, title):`."""
     calls = [item.context_expr for item in node.items] if isinstance(node, ast.With) else []
     return [
         ast.literal_eval(call.args[0])

@@ -1,9 +1,8 @@
-"""Checks whose right results are the same for every secret seed: what can be typed, or forged.
+"""Checks with the same right results for every secret seed, which can be typed or forged.
 
-A trial runs beside a student's code, and only its results come back. Where the right ones hang on
-secret numbers, whoever forges them has to compute them, as an answer does. Where they do not
-(counts of parameters, yes and no, tables of sizes that stand in the kit), they can be known before:
-that gains points without an answer, visibly so in the notebook.
+A trial runs beside a student's code and only its results come back. If they depend on secret
+numbers, forging them means computing them. If not (parameter counts, booleans, tables of sizes in
+the kit), they can be typed without an answer, visibly so in the notebook.
 """
 
 from grader.adapters import ASSIGNMENTS
@@ -20,7 +19,7 @@ def foreseen(number: str) -> frozenset[str]:
 
 
 def measured(number: str) -> list[str]:
-    """The trials of an assignment to which our answers give the same for two secret seeds."""
+    """Trials of an assignment for which our answers give the same with two secret seeds."""
     return [trial.id for trial in all_trials(number) if _is_same(trial)]
 
 

@@ -1,7 +1,8 @@
-"""Writes what the notebook's checks compare with: our results, and those of every known mistake.
+"""Write the reference results of the visible checks: ours, and those of every known mistake.
 
-kws/course/aNN_slug/goldens.json follows from the solution, the planted mistakes and the contract:
-the release writes it, and `--check` names a stale one. It holds numbers and questions, no code.
+kws/course/aNN_slug/goldens.json is generated from the solution, the planted mistakes and the
+contract by `grader release`; `--check` reports a stale one. It contains numbers and questions, no
+code.
 """
 
 import json
@@ -38,7 +39,7 @@ def golden_path(number: str) -> Path:
 
 
 def write_goldens(*, check: bool = False, only: str | None = None) -> list[str]:
-    """Write the stale files, all or `only` one; with `check` name them only."""
+    """Write the stale files, all or `only` one; with `check` only name them."""
     refuse_incomplete()
     stale = []
     for number in [only] if only else ASSIGNMENTS:
@@ -70,7 +71,7 @@ def refuse_incomplete(root: Path = ROOT) -> None:
 
 
 def golden_text(number: str) -> str:
-    """Its content, as it should be now; UsageError for a mistake that changes no result."""
+    """The expected content; UsageError for a mistake that changes no result."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums of several threads differ in their last digits
     try:
@@ -89,7 +90,7 @@ def is_current(text: str, wanted: str) -> bool:
 
 
 def _is_close(a: Any, b: Any, rtol: float) -> bool:
-    """Of two files of records, key order too; an answer is asked more kindly, in `compare`."""
+    """Compare two files of records, key order included; stricter than `compare`."""
     if isinstance(a, dict) and isinstance(b, dict):
         if a.get("kind") == "integer":
             rtol = 10.0 ** (1 - COUNTED)
@@ -169,7 +170,7 @@ def _differing(
 def _otherwise(
     results: Results, expected: list[tuple[str, Record]], rtol: float, atol: float
 ) -> dict[str, Any]:
-    """Position -> record of what these results are otherwise."""
+    """Position -> record, where these results differ."""
     differing = {}
     for position, (_, value) in enumerate(results):
         if isinstance(value, BaseException):
@@ -180,7 +181,7 @@ def _otherwise(
 
 
 def _lines(table: Mapping[str, Any]) -> str:
-    """JSON with a line for each result and each mistake, so that a difference is readable."""
+    """JSON with a line per result and mistake, for readable diffs."""
     parts = []
     for key, rows in table.items():
         inner = ",\n    ".join(json.dumps(row, ensure_ascii=False) for row in rows)

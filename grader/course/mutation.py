@@ -1,4 +1,4 @@
-"""How good are the checks? Every single-change mutant of our answers, and which of them survive.
+"""Mutation testing of the checks: single-change mutants of our answers, and which survive.
 
     python -m grader mutants 02 [--visible]
 
@@ -7,8 +7,8 @@ gives. The visible checks compare with the released goldens, the hidden ones wit
 hidden sizes. Mutants that no input can distinguish from the original are listed in
 equivalent_mutants.toml, each with the reason.
 
-With --named: how many planted mistakes get their own question, written in other code (edits of the
-alternatives, as far as they fit) and, by the hidden checks, at other sizes with another seed.
+With --named: how many planted mistakes get their own question when applied to other code (the
+alternatives, where the edits fit) and, by the hidden checks, at other sizes and seeds.
 """
 
 import signal
@@ -58,13 +58,13 @@ class MutationReport:
 
     @property
     def killed(self) -> float:
-        """The share of the mutants that are no equivalents, and that a check noticed."""
+        """The share of the non-equivalent mutants that a check noticed."""
         relevant = self.tested - self.equivalent
         return 1 - len(self.survivors) / relevant if relevant else 1.0
 
 
 def main(number: str, *, visible: bool = False) -> int:
-    """Print the survivors and the share that was noticed; 1 if the bar is missed."""
+    """Print the survivors and the share killed; return 1 below the threshold."""
     get_assignment(number)
     report = mutation_report(number, visible=visible)
     for mutant in report.survivors:
@@ -80,7 +80,7 @@ def main(number: str, *, visible: bool = False) -> int:
 
 
 def main_named(number: str) -> int:
-    """Print how many planted mistakes are named in other code; 1 if fewer than the bar."""
+    """Print how many planted mistakes are named in other code; return 1 below the threshold."""
     trials = {trial.task for trial in all_trials(number)}
     mistakes = [one for one in planted(number).mistakes if one.task in trials]
     with Pool(None, processes=True) as pool:
@@ -98,7 +98,7 @@ def main_named(number: str) -> int:
 
 
 def _named(number: str, mistake: Mistake) -> dict[str, bool]:
-    """Whether its question is asked, by kind of check; no kind where all that comes are errors."""
+    """Kind of check -> whether it asks the question; no entry if all results are errors."""
     text, chosen = mistaken(number, [mistake]).decode(), ()
     for edits in planted(number).alternatives.values():
         fitting = tuple(edit for edit in edits if text.count(edit.find) == 1)
@@ -131,7 +131,7 @@ def _named(number: str, mistake: Mistake) -> dict[str, bool]:
 
 @cache
 def _is_right(number: str, task: str, edits: tuple[Edit, ...]) -> bool:
-    """Whether our answers are right after these edits, so that a mistake may be put among them."""
+    """Whether our answers are right after these edits, so a mistake may be added."""
     try:
         cells = exported_cells(solution(number), edited(number, edits).decode())
         answers = load_answers(cells, f"{task} in other code")
@@ -167,7 +167,7 @@ def mutation_report(
 
 @cache
 def equivalent_mutants(number: str) -> dict[tuple[str, str], str]:
-    """(task, change) -> why no input tells it from the original."""
+    """(task, change) -> why no input distinguishes it from the original."""
     path = COURSE / get_assignment(number).folder / EQUIVALENT
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     rows = read_entries(EquivalentMutant, parse_toml(text, path).get("mutant", ()), EQUIVALENT)
@@ -183,7 +183,7 @@ def _mutants(number: str) -> Iterator[tuple[int, Mutant]]:
 
 
 def _answer_lines(source: str) -> set[int]:
-    """The lines of a cell, from 1, that stand between the markers of a solution."""
+    """Lines of a cell, from 1, between the markers of a solution."""
     lines, inside = set(), False
     for number, line in enumerate(source.splitlines(), start=1):
         if "# BEGIN SOLUTION" in line:

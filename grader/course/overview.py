@@ -1,9 +1,9 @@
-"""What the instructor's page says about each assignment, counted and never typed.
+"""Generated tables of the instructor's page.
 
     python -m grader overview docs/teaching.md
 
-rewrites the page between `<!-- NAME -->` and `<!-- end -->`, for each block it knows. The hours
-are an estimate by a formula of ours: no class has been timed.
+rewrites the known blocks `<!-- NAME -->` … `<!-- end -->` of a page. The hours are an estimate by a
+formula of ours: no class has been timed.
 """
 
 import importlib
@@ -31,7 +31,7 @@ BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def hidden_checks(number: str) -> list[Check]:
-    """The checks of an assignment, those of `--retrain` among them, in their file's order."""
+    """The checks of an assignment, with those of `--retrain`, in file order."""
     found = []
     module = importlib.import_module(f"grader.course.{ASSIGNMENTS[number].folder}.test_checks")
     for name, function in vars(module).items():
@@ -43,7 +43,7 @@ def hidden_checks(number: str) -> list[Check]:
 
 
 def minutes(cells: list[SolutionCell]) -> float:
-    """What a notebook takes, to read, to answer and to think about; without debugging."""
+    """Estimated minutes to read, answer and think about a notebook, without debugging."""
     text = [ASIDE.sub("", cell.source) for cell in cells if cell.kind == "markdown"]
     given = [cell.source for cell in cells if cell.kind != "markdown" and not cell.task]
     tasks = {cell.task for cell in cells if cell.task}
@@ -70,7 +70,7 @@ def hours(number: str) -> float:
 
 
 def numbers() -> str:
-    """A table: what each assignment holds, and how long it takes."""
+    """A table of the contents and the estimated time of each assignment."""
     rows = [
         "| | tasks | points | hidden checks | recognized mistakes | estimate |",
         "|---|---|---|---|---|---|",
@@ -88,7 +88,7 @@ def numbers() -> str:
 
 
 def mistakes() -> str:
-    """A table: for each task its title, and the first mistakes that the grader knows by name."""
+    """A table: for each task its title and its first planted mistakes."""
     rows = ["| | | |", "|---|---|---|"]
     for number, one in ASSIGNMENTS.items():
         found = planted(number).mistakes
@@ -114,7 +114,7 @@ BLOCKS = {"numbers": numbers, "mistakes": mistakes, "foreseen": open_points}
 
 
 def brought_up_to_date(text: str) -> str:
-    """A page with its blocks counted again. UsageError for a block that is not known."""
+    """The page with its blocks generated again; UsageError for an unknown block."""
 
     def block(found: re.Match[str]) -> str:
         if found[2] not in BLOCKS:

@@ -1,10 +1,10 @@
-"""What our own answers reach with several seeds: the bounds that assignments grade accuracy by.
+"""Train our answers with several seeds; accuracy bounds follow from the results.
 
     python -m grader targets [--assignment 03] [--seeds 6] [--retrain]
 
 Full points are due from the mean minus three standard deviations on. Each seed trains once, about a
-minute, and is asked about hidden utterances of its own. With `--retrain` the grader trains, within
-its budget of steps, by the slowest recipe that the notebook hints at: honest work reaches that.
+minute, and is tested on its own hidden utterances. With `--retrain` the grader trains within its
+budget of steps, by the slowest recipe that the notebook suggests.
 """
 
 import json
@@ -55,7 +55,7 @@ def definitions(number: str) -> dict[str, Any]:
 
 
 def speakers(names: dict[str, Any], seed: int) -> float:
-    """Accuracy of a training with this seed on hidden utterances."""
+    """Accuracy on hidden utterances after training with this seed."""
     torch.manual_seed(seed)
     model = names["SpeakerClassifier"](len(names["data"].speakers))
     names["fit"](model, **names["recipe"]())
@@ -84,12 +84,12 @@ def keywords(names: dict[str, Any], seed: int) -> float:
 
 
 def german_words(names: dict[str, Any], seed: int) -> float:
-    """The same for a model that is pretrained, and adapted to ten clips of each German word."""
+    """Accuracy of a pretrained model, adapted to ten clips of each German word."""
     return names["accuracy"](adapted(names, seed), *speak_german(seed)).value
 
 
 def from_scratch(names: dict[str, Any], seed: int) -> float:
-    """What the same clips and steps reach without pretraining: what that is worth."""
+    """Accuracy with the same clips and steps, without pretraining."""
     torch.manual_seed(seed)
     model, few = names["small_model"](len(GERMAN.labels)), _ten_clips(names, seed)
     settings = names["recipe"]() | {"lr": 1e-3, "factor": 1.0}
@@ -118,7 +118,7 @@ def _ten_clips(names: dict[str, Any], seed: int) -> tuple[torch.Tensor, torch.Te
 
 
 def strings(names: dict[str, Any], seed: int) -> float:
-    """Share of the words of hidden strings that the recognizer spells; joint decoding is told."""
+    """Word accuracy on hidden strings; that of joint decoding is recorded."""
     torch.manual_seed(seed)
     model = names["SpeechTransformer"](N_MELS, SYMBOLS)
     names["fit"](model, **names["recipe"](), seed=seed)
@@ -135,7 +135,7 @@ def strings(names: dict[str, Any], seed: int) -> float:
 
 
 def samples_of_codes(names: dict[str, Any], seed: int) -> float:
-    """Share of samples that are heard as asked; codes in use and perplexity are told."""
+    """Share of samples recognized as the requested word; code use and perplexity recorded."""
     torch.manual_seed(seed)
     model = names["CodeModel"]()
     names["fit_codec"](model.codec, names["mels"]["training"], seed=seed)
@@ -161,7 +161,7 @@ def samples_of_codes(names: dict[str, Any], seed: int) -> float:
 
 
 def spoken_words(names: dict[str, Any], seed: int) -> float:
-    """Share of the keywords that the listener recognizes; the error of durations is told."""
+    """Share of the keywords that are recognized; the error of durations is recorded."""
     torch.manual_seed(seed)
     model = names["FastSpeech"](NUM_SYMBOLS)
     names["fit"](model, **names["recipe"](), seed=seed)
@@ -176,7 +176,7 @@ def spoken_words(names: dict[str, Any], seed: int) -> float:
 
 
 def speakers_again(names: dict[str, Any], seed: int) -> float:
-    """Accuracy of our model when the grader trains it with the lowest rate that the hints name."""
+    """Accuracy of our model trained by the grader, with the lowest suggested rate."""
     torch.manual_seed(seed)
     model = names["SpeakerClassifier"](len(names["data"].speakers))
     plan = speaker_plan(names["recipe"]() | {"lr": 5e-4}, seed)
@@ -213,7 +213,7 @@ RETRAINED = {"03": speakers_again, "05": keywords_again}
 
 
 def main(number: str | None, seeds: int, *, retrain: bool = False) -> None:
-    """Print for each assignment a line a seed, the mean, the bound, and last one line of JSON."""
+    """Print a line per seed, mean and bound for each assignment; last one line of JSON."""
     measures = RETRAINED if retrain else MEASURES
     chosen = [get_assignment(number).number] if number else list(measures)
     for one in chosen:

@@ -1,10 +1,10 @@
-"""A trial of a task's contract as a hidden check: the student's answers beside ours.
+"""A trial of a task's contract as a hidden check.
 
     test_attend_values = check_trial(attention.attend_values, points=3)
 
 The trial runs in the student's process, with sizes and a seed that the notebook does not have; only
-its results come back. What is expected is what our answers give here, and the question that goes
-with a wrong result is that of the planted mistake which has the same one.
+its results come back. They are compared with those of our answers; a wrong result gets the question
+of the planted mistake with the same result.
 """
 
 import math
@@ -48,7 +48,7 @@ def check_trial(trial: Trial, *, points: float) -> Callable:
 
 
 def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
-    """Fail where a result is not what our answers give for the same inputs."""
+    """Fail where a result differs from that of our answers for the same inputs."""
     expected = expected_results(trial, seed)
     _raise_ours(expected)
     for what, value in results:
@@ -83,7 +83,7 @@ def _compare(trial: Trial, results: Results, expected: Results, seed: int) -> No
 
 
 def _fingerprint(trial: Trial, expected: Results, measured: Results) -> dict[str, Any]:
-    """Position -> record of each result that is not the expected one, the first few of them."""
+    """Position -> record of the first few unexpected results."""
     pairs = zip(expected, measured, strict=False)
     wrong = [
         (str(position), Record.of(value).to_json())
@@ -129,7 +129,7 @@ def _our_size(trial: Trial, seed: int) -> int:
 
 
 def size_of_value(value: Any, most: float = math.inf) -> int:
-    """Numbers, or letters, in a value and all that it holds; counting stops beyond `most`.
+    """Count the numbers and letters nested in a value; stop beyond `most`.
 
     >>> size_of_value([[0.5, 2], "ab", {"a": 1.0}])
     8

@@ -1,1 +1,1 @@
-"""One check graded, for any course: its marker, its fixtures, its failure in words, its points."""
+"""Grade one check of any course: marker, fixtures, failure message, points."""

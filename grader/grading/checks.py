@@ -1,12 +1,12 @@
-"""What there is to earn: the checks of an assignment, read from their markers before any runs.
+"""The checks of an assignment, read from their markers before any runs.
 
 A check is a test function in `grader/course/aNN_slug/test_checks.py` that carries
 
     @pytest.mark.check("2.1", points=3, after=("2.1-shape",), concept="section 2.1", timeout=30)
 
-Its docstring's first line is its title: what holds when it passes. Its id is the task and the
-function's name, "2.1-values" for `test_values`. The inventory is fixed before the first check runs,
-so nothing that happens later can make a check disappear.
+The first line of its docstring is the title, the property that is checked. Its id is the task and
+the function's name, "2.1-values" for `test_values`. The inventory is fixed before the first check
+runs, so no check can disappear later.
 """
 
 import hashlib
@@ -32,8 +32,6 @@ MARKER = (
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One line of a score card, before it ran."""
-
     assignment: str
     id: str
     task: str
@@ -49,7 +47,7 @@ class Check:
 def read_check(
     assignment: Assignment, function: Callable, name: str, args: tuple, options: Mapping[str, Any]
 ) -> Check:
-    """The check that the marker of a test declares; UsageError where it says too little."""
+    """Read the check from the marker of a test; UsageError for a missing argument."""
     try:
         (task,) = args
         unknown = sorted(set(options) - {"points", "after", "concept", "timeout", "retrain"})
@@ -101,7 +99,7 @@ def verify(assignment: Assignment, checks: Sequence[Check]) -> None:
 
 
 def needed(assignment: Assignment, task_id: str) -> tuple[str, ...]:
-    """Ids of the tasks that `task_id` builds on, at any distance, in the assignment's order."""
+    """Ids of the direct and indirect prerequisites of `task_id`, in course order."""
     found: set[str] = set()
     ahead = list(assignment.task(task_id).after)
     while ahead:
@@ -113,7 +111,7 @@ def needed(assignment: Assignment, task_id: str) -> tuple[str, ...]:
 
 
 def checks_digest(assignment: Assignment, *, retrain: bool = False) -> str:
-    """SHA-256 of all that decides about the points: checks, grader, kws, recordings, `retrain`."""
+    """SHA-256 of all that determines points: checks, grader, kws, recordings, `retrain`."""
     deciding = f"{assignment!r} {retrain} {_sources_digest(assignment.stem)}"
     deciding += fingerprint(assignment.stem[:2])
     return hashlib.sha256(deciding.encode()).hexdigest()

@@ -1,8 +1,7 @@
-"""Failures that teach: the fact, expected against actual, and a hint; values are a trial's matter.
+"""Failures with a fact (expected and actual) and a hint; trials compare the values.
 
-Every `expect_…` accepts whatever came back, None and foreign objects included, and either returns
-or raises `Failure`. A message never holds a hidden input: it says how far off an answer is, and
-shows numbers only where a check itself chose to, and no more of an answer than could be meant.
+Every `expect_…` accepts any object and either returns or raises `Failure`. A message never contains
+a hidden input: it states the error of an answer, and other numbers only if the check asks for it.
 """
 
 import math
@@ -12,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-LONGEST, LARGEST = 60, 10**12  # of what is shown of an answer: more of it could hold hidden data
+LONGEST, LARGEST = 60, 10**12  # limits on what is shown of an answer: more could leak hidden data
 MOST_AXES, LONGEST_AXIS = 8, 10**6
 
 
 class Failure(AssertionError):  # noqa: N818  (a verdict, not an error)
-    """A wrong answer: a fact, a hint or "", and by what others' same mistake is known."""
+    """A wrong answer: a fact, a hint or "", and the fingerprint of the mistake."""
 
     def __init__(self, message: str, hint: str = "", fingerprint: Mapping[str, Any] | None = None):
         super().__init__(message + (f"\n  hint: {hint}" if hint else ""))
@@ -26,7 +25,7 @@ class Failure(AssertionError):  # noqa: N818  (a verdict, not an error)
 
 
 def expect_shape(what: str, actual: Any, *shape: int, letters: str = "") -> Tensor:
-    """`actual`, if it is a tensor of this shape; its axes are called `letters`, "B, H, T, K".
+    """Return `actual` if it is a tensor of this shape; `letters` names its axes, "B, H, T, K".
 
     >>> expect_shape("model(mel)", None, 2, 12)
     Traceback (most recent call last):
@@ -64,7 +63,7 @@ def expect_logits(what: str, actual: Any, *shape: int) -> Tensor:
 def expect_between(
     what: str, actual: Any, low: float = -math.inf, high: float = math.inf, *, hint: str = ""
 ) -> float:
-    """`actual` as a number, if low ≤ actual ≤ high; NaN is never between.
+    """Return `actual` as a number if low ≤ actual ≤ high; NaN fails.
 
     >>> expect_between("the number of parameters", 612_000, high=500_000)
     Traceback (most recent call last):
@@ -95,7 +94,7 @@ def _tensor(what: str, actual: Any) -> Tensor:
 
 
 def name_of(value: Any) -> str:
-    """What a value is, in a few words: the value itself where it is short and plain.
+    """Describe a value briefly: a short plain value as itself, others by type and shape.
 
     >>> name_of(None), name_of([1, 2]), name_of(torch.zeros(2, 3)), name_of("x" * 99)
     ('None', '[1, 2]', 'a float32 tensor of shape (2, 3)', 'a str of length 99')
@@ -128,7 +127,7 @@ def _short(dtype: torch.dtype) -> str:
 
 
 def shape_of(tensor: Tensor) -> str:
-    """Its shape, where that is one that somebody could have meant.
+    """The shape as text; absurd sizes are not shown.
 
     >>> shape_of(torch.zeros(2, 0, 3)), shape_of(torch.zeros(0, 314159265, 271828182))
     ('(2, 0, 3)', 'of 3 axes, some of absurd size')

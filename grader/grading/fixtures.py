@@ -1,4 +1,4 @@
-"""What a hidden check has at hand.
+"""The fixtures of hidden checks.
 
 student         the student's definitions, in a process of their own: `student.attend(q, k, v)`
 new_student     the same as a function, for a second process: `new_student(seed=2)`
@@ -75,7 +75,7 @@ def run_trial(grading: Grading, check: Check) -> Callable:
 
 @pytest.fixture
 def weights(submission: Submission, check: Check) -> dict[str, Tensor]:
-    """The submitted state dict; a check that asks for it stops where there is none."""
+    """The submitted state dict; a check that uses it stops if there is none."""
     return read_weights(submission.weights, f"{ASSIGNMENTS[check.assignment].stem}.safetensors")
 
 

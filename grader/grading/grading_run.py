@@ -1,16 +1,15 @@
-"""A grading run as values: what each check ended in, and the report that follows.
+"""The state of a grading run: the result of each check, and the report.
 
-Nothing here knows pytest. `judge` turns the way in which a check ended into points; `GradingRun`
-holds what a run has: submissions, the sandbox, the secret seed, results so far. `plugin.py` drives
-it; `student_program.py` says what it runs of a submission.
+Independent of pytest: `plugin.py` drives it. `judge` turns the outcome of a check into points;
+`student_program.py` decides which code of a submission runs.
 
 The point rules, in one place:
 
     all points      the check ended without an exception, and called no `record.partial`
     some            it called `record.partial(share, …)`: points × share, to the cent
     none            `Failure`, or a `Stopped` of the student's; not run; never reported
-    open (None)     our own fault: any other exception, twice; or nothing handed in could be
-                    opened; a person looks at it
+    open (None)     a grader fault: any other exception, twice; or no submitted file could
+                    be opened; reviewed by a person
 """
 
 import traceback
@@ -71,7 +70,7 @@ def not_run(check: Check, message: str) -> CheckResult:
 
 
 def _where(error: BaseException) -> str:
-    """The kind of a fault of ours and the line that raised it, without any value."""
+    """Type and line of an exception of ours, without its values."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "/grader/" in frame.filename.replace("\\", "/")]
     at = (ours or list(frames))[-1:]
@@ -86,7 +85,7 @@ def _where(error: BaseException) -> str:
 
 @dataclass(kw_only=True, eq=False)
 class GradingRun:
-    """One student's submissions; `checks` is filled by the collection, `results` as they end."""
+    """One student's submissions; `checks` is set at collection, `results` as checks end."""
 
     submissions: Mapping[str, Submission]
     sandbox: Sandbox | None
@@ -95,7 +94,7 @@ class GradingRun:
     retrain: bool = False
     checks: dict[str, list[Check]] = field(default_factory=dict)
     results: dict[tuple[str, str], CheckResult] = field(default_factory=dict)
-    own_definitions: bool = False  # our answers do not stand in for tasks that lost points
+    own_definitions: bool = False  # our answers do not replace tasks that lost points
     _sessions: dict[str, tuple[Session, ExitStack]] = field(default_factory=dict)
     _shared: tuple[Code, float | None, RemoteStudent] | None = None  # of trials that passed
     _all_passed: bool = True  # every trial so far
@@ -110,11 +109,11 @@ class GradingRun:
         return 0.0 if result is None else result.earned
 
     def blocked_by(self, check: Check) -> str | None:
-        """The check, if any, that earned nothing and without which this one does not run."""
+        """The check that earned nothing and that this one depends on, if any."""
         return next((other for other in check.after if self.earned(check, other) == 0), None)
 
     def failed_tasks(self, check: Check) -> tuple[str, ...]:
-        """Tasks this check's builds on, and of which a check so far did not earn all."""
+        """Prerequisite tasks for which a check so far did not earn all points."""
         results = [
             result for (number, _), result in self.results.items() if number == check.assignment
         ]
@@ -134,8 +133,8 @@ class GradingRun:
     ) -> None:
         """Give `judge` the results of a trial; it raises `Failure` if they are not right.
 
-        Trials share a process, where all that any task forbids is forbidden, as long as they pass.
-        One that fails runs again in a fresh process with its own task's rules: that result counts.
+        Passing trials share a process that forbids what any task forbids. A trial that fails runs
+        again in a fresh process with its task's rules: that result counts.
         """
         if self._all_passed and not self._may_share(program, check.timeout):
             tasks = ASSIGNMENTS[check.assignment].tasks
@@ -153,7 +152,7 @@ class GradingRun:
             raise
 
     def _may_share(self, program: Code, timeout: float | None) -> bool:
-        """Whether the shared process runs this code, with at least what this program forbids."""
+        """Whether the shared process runs this code and forbids at least as much."""
         if self._shared is None:
             return False
         code, seconds, _ = self._shared
@@ -183,7 +182,7 @@ class GradingRun:
             self.close_session(assignment)
 
     def report(self, assignment: Assignment, *, interrupted: bool = False) -> Report:
-        """Every check; what was not reported earned nothing, or is open if interrupted."""
+        """The report: a check without a result earned nothing, or is open if interrupted."""
         submission = self.submissions[assignment.number]
         missing: BaseException = Stopped(Reason.NOT_RUN, "not run: this check was left out")
         if interrupted:
@@ -211,7 +210,7 @@ class GradingRun:
 def by_assignment(
     submissions: Sequence[Submission], assignment: str | None
 ) -> dict[str, Submission]:
-    """Assignment -> submission; with `assignment`, that one alone, though it may hold nothing."""
+    """Assignment -> submission; only `assignment`, even if empty, if given."""
     found = {one.assignment: one for one in submissions if one.assignment in ASSIGNMENTS}
     if assignment is None:
         return found

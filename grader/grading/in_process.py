@@ -1,8 +1,7 @@
-"""Grade one submission inside this process, for whoever has a sandbox already.
+"""Grade one submission inside this process, in a sandbox of the caller.
 
-The same hidden checks as `pytest grader/`, by the same hooks; only that submission, sandbox and
-seed are handed over as values, and that nothing is printed. One call takes as long as its checks,
-once the first has imported them.
+The same checks and hooks as `pytest grader/`; submission, sandbox and seed are arguments, and
+nothing is printed.
 """
 
 import os
@@ -47,7 +46,7 @@ def grade_one(
     retrain: bool = False,
     run_checks: bool = True,
 ) -> Report:
-    """The report on one submission; open points where pytest fails, or without `run_checks`."""
+    """The report on one submission; points stay open if pytest fails or without `run_checks`."""
     assignment = ASSIGNMENTS[submission.assignment]
     run = GradingRun(
         submissions={assignment.number: submission},

@@ -1,8 +1,8 @@
-"""Marks for written answers, from a CSV that a person filled in: read whole, or refused.
+"""Marks for written answers, from a CSV: all lines are read, or none.
 
-Columns: `student`, or `answer` with the code of an anonymous page; `question`; `points`; and where
-wanted `comment`. Others are for the reader. A line without points is an answer that is not marked
-yet. Commas, semicolons or tabs; with semicolons a decimal comma will do.
+Columns: `student`, or `answer` with the code of an anonymous page; `question`; `points`; optionally
+`comment`; others are ignored. A line without points is not marked yet. Separated by commas,
+semicolons or tabs; with semicolons a decimal comma is accepted.
 """
 
 import json
@@ -30,7 +30,7 @@ class MarkRow:
 
 
 def answer_code(seed: Seed, student: str, question: str) -> str:
-    """What stands for a student on an anonymous page: the same each time, and only staff can tell.
+    """The pseudonym of a student on an anonymous page, which only staff can resolve.
 
     >>> answer_code(Seed(), "ada", "3.A") == answer_code(Seed(), "ada", "4.A")
     False
@@ -46,7 +46,7 @@ def read_marks(
     students: Sequence[str] | None,
     seed: Seed | None = None,
 ) -> list[MarkRow]:
-    """The marks of a CSV, in its order. UsageError, naming file, line and cure, for a wrong one.
+    """Read the marks of a CSV, in order; UsageError names file, line and cure.
 
     Args:
         students: who may have a mark; None for anybody, by the names in the table.
@@ -135,7 +135,7 @@ def _points(word: str, where: str, question: WrittenQuestion, semicolons: bool) 
 def marks_of(
     path: Path, questions: Mapping[str, WrittenQuestion], names: Sequence[str]
 ) -> dict[str, Mark]:
-    """Question -> mark of the one student who goes by any of these names."""
+    """Question -> mark of the one student with any of these names."""
     own = {name.casefold() for name in names if name}
     return {
         row.question: Mark(points=row.points, comment=row.comment)
@@ -145,7 +145,7 @@ def marks_of(
 
 
 def names_in(metadata: Path) -> list[str]:
-    """The addresses and numbers by which Gradescope knows a student, who cannot change them.
+    """The email addresses and IDs of a student at Gradescope, which they cannot change.
 
     Source: https://gradescope-autograders.readthedocs.io/en/latest/submission_metadata/
     """

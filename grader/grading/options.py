@@ -1,12 +1,11 @@
-"""The options of `pytest grader/`, known to pytest before it looks at any path.
+"""Options of `pytest grader/`, registered before pytest reads any path.
 
-pytest takes the value of an option that it does not know yet for a folder of tests, and runs the
-`conftest.py` in it. `--submission PATH` names a folder whose content is not to be trusted, so this
-module is loaded by name (`-p grader.grading.options` in `pyproject.toml`) before any conftest is,
-and `grader/conftest.py` refuses to go on where it was not.
+pytest takes the value of an unknown option for a folder of tests and runs the `conftest.py` in it.
+`--submission PATH` is untrusted, so this module is loaded by name (`-p grader.grading.options` in
+`pyproject.toml`) before any conftest, and `grader/conftest.py` stops if it was not.
 
-pytest looks for its configuration beside the first path as well: write `grader/` before
-`--submission`, as everything in this repository does, or `--submission=PATH`.
+pytest also reads the configuration beside the first path: write `grader/` before `--submission`, or
+`--submission=PATH`.
 """
 
 import pytest

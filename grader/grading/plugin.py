@@ -2,14 +2,13 @@
 
     pytest grader/ [--submission PATH] [--assignment 03] [--results results.json]
 
-pytest is the evaluator: it holds expected values and hidden data, and never runs a student's code.
-What it knows of a submission comes through `fixtures.py`, whose other end is a process of
-`grader.sandbox`. Every check is recorded here by what it raised, not by what pytest reports, and
-the exit code follows from the points: 0 if all were earned, 1 if not, 2 and above if the run itself
-went wrong.
+pytest is the evaluator: it has expected values and hidden data, and never runs a student's code,
+which `fixtures.py` calls in a process of `grader.sandbox`. A check is recorded by what it raised,
+not by what pytest reports. Exit code: 0 if all points were earned, 1 if not, 2 and above if the run
+failed.
 
-`Grading` is the plugin and holds all state of a run. The hooks at the end of this file make one out
-of the command line; `in_process.py` hands one to `pytest.main` that exists already.
+The hooks at the end of this file make the plugin `Grading` from the command line; `in_process.py`
+makes its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -87,13 +86,13 @@ class Grading:
     # Collecting
 
     def ignores(self, path: Path) -> bool:
-        """Of the grader's files, only the checks of the assignments that are graded are read."""
+        """Ignore files other than the checks of the graded assignments."""
         folders = [CHECKS / one.folder for one in self.run.assignments]
         files = [folder / "test_checks.py" for folder in folders]
         return path.resolve() not in {GRADER, CHECKS, *folders, *files}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A file of checks that does not load is our fault: staff see all of it."""
+        """A file of checks that does not load is a grader fault: show staff the traceback."""
         if report.failed and self.printer:
             self.printer.show_collection_error(str(report.longrepr))
 
@@ -119,7 +118,7 @@ class Grading:
     # Running
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-        """Run one check, a second time in a fresh session if the first ended in a fault of ours."""
+        """Run one check; after a grader fault, again in a fresh session."""
         run, check = self.run, self.attempt(item).check
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         blocker, unread = run.blocked_by(check), run.submissions[check.assignment].unread
@@ -159,7 +158,7 @@ class Grading:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo) -> Iterator[Any]:
-        """Keep what a check raised; give pytest's own report its words, and none of our frames."""
+        """Record what a check raised; reduce pytest's report to its message, without frames."""
         report = yield
         if call.excinfo is not None:
             attempt = self.attempt(item)
@@ -177,7 +176,7 @@ class Grading:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Make and write the reports; let the exit code say whether all points were earned."""
+        """Write the reports; the exit code is 0 if all points were earned."""
         if session.config.option.collectonly:
             return
         usual = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
@@ -219,7 +218,7 @@ def _loads_weights(item: pytest.Item) -> bool:
 
 
 def _worth(result: CheckResult) -> float:
-    """Open points, a fault of ours, are worth more than any: a person looks at them."""
+    """Order results; open points (a grader fault) rank highest, as a person reviews them."""
     return float("inf") if result.earned is None else result.earned
 
 
@@ -247,12 +246,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     if _grades(config) and not config.option.collectonly:
         config.option.verbose = -2  # it speaks at the start already, before it can be taken out
-        config.option.tbstyle = "native"  # nobody sees it, and the others take long to make
+        config.option.tbstyle = "native"  # it is not shown, and the other styles are slow
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Read the submission and start the sandbox; nothing of it where other tests run as well."""
+    """Read the submission and start the sandbox, unless other tests run as well."""
     config = session.config
     if not _grades(config):
         return
@@ -278,7 +277,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def _grades(config: pytest.Config) -> bool:
-    """Whether this is a grading run: all paths that pytest was given lead into this folder."""
+    """Whether this is a grading run: all paths on the command line are in this folder."""
     paths = [config.invocation_params.dir / arg.partition("::")[0] for arg in config.args]
     return bool(paths) and all(path.resolve().is_relative_to(GRADER) for path in paths)
 
@@ -332,7 +331,7 @@ def _read_marks(config: pytest.Config) -> dict[str, Mark]:
 
 
 def require_tier(sandbox: Sandbox, name: str | None) -> None:
-    """UsageError if `name` is not a tier, or one that is stronger than the sandbox's."""
+    """UsageError if `name` is not a tier, or is stronger than the sandbox's."""
     required = read_tier(name)
     if required and sandbox.tier.strength < required.strength:
         raise UsageError(
@@ -342,7 +341,7 @@ def require_tier(sandbox: Sandbox, name: str | None) -> None:
 
 
 def read_tier(name: str | None) -> Tier | None:
-    """The tier that `--require-isolation` names; UsageError if there is no such tier."""
+    """The tier of `--require-isolation`; UsageError for an unknown name."""
     if name is None:
         return None
     if name not in [tier.value for tier in Tier]:

@@ -1,4 +1,4 @@
-"""What a person sees while `pytest grader/` runs: a line a check, and a score card at the end."""
+"""Terminal output of `pytest grader/`: a line per check, and a score card at the end."""
 
 import traceback
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from grader.reports.scorecard import check_lines, closing_lines, fact_lines
 
 
 class Printer:
-    """Takes the place of pytest's terminal reporter: no dots, no frames, no expected values."""
+    """Replaces pytest's terminal reporter: no dots, frames or expected values."""
 
     def __init__(self, writer: Any, *, staff: bool = False):
         self._writer, self._staff = writer, staff

@@ -1,14 +1,13 @@
-"""What runs in the process of one check: the rules of the course on a student's code.
+"""Which code runs in the process of one check.
 
 1. The definitions of the check's task, as written, use no name that the task forbids; otherwise
    the check ends before anything runs.
 2. All of the student's definitions are there, not only those of the task.
-3. Of earlier tasks that this one builds on and that lost points, our own answers stand in: one
-   mistake costs once. A check of trained weights that then loses points runs with the student's own
-   definitions, too, with which they were trained, and the better of both counts.
-4. The seed of random numbers follows from the secret one and the check: the same in each run,
-   another in each check. Trials of a contract take that of their task; as long as they pass they
-   share a process, and the seed of its first trial (`GradingRun.trial`).
+3. Our answers replace earlier tasks that this one builds on and that lost points, so a mistake
+   costs once. A check of trained weights that then loses points also runs with the student's own
+   definitions, with which they were trained, and the better result counts.
+4. The random seed follows from the secret seed and the check; for trials from the task. Trials that
+   share a process use the seed of its first one (`GradingRun.trial`).
 """
 
 import ast
@@ -65,7 +64,7 @@ MOST_CODE = 8_000  # characters of one answer that are kept beside its result
 
 
 def student_program(run: GradingRun, check: Check, seed: int | None = None) -> Code:
-    """The program of a check by these rules, `seed` in place of rule 4; `Stopped` by rule 1."""
+    """Build the program of a check; `seed` overrides rule 4; `Stopped` by rule 1."""
     assignment = ASSIGNMENTS[check.assignment]
     task, pieces = assignment.task(check.task), run.submissions[check.assignment].pieces
     others = [n for one in assignment.tasks if one is not task for n in one.names]

@@ -1,7 +1,7 @@
-"""The trained weights as handed in: bytes in, tensors in a model or a reason out.
+"""Load submitted weights into a model, or stop with a reason.
 
-safetensors holds numbers only, so reading it runs nothing. What it may hold is bounded here all
-the same: the kinds of number that a model has, no NaN and no infinity.
+Reading safetensors runs no code. Only dtypes of the course's models are accepted, no NaN and no
+infinity.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ WRAPPED = ("_orig_mod.", "module.")  # how torch.compile and DistributedDataPara
 
 
 def read_weights(data: bytes | None, file: str = "model.safetensors") -> dict[str, Tensor]:
-    """The state dict in `data`, called `file` in the notebook; `Stopped` where there is none."""
+    """Read the state dict from the bytes of `file`; `Stopped` if it is missing or invalid."""
     if data is None:
         raise Stopped(
             Reason.MISSING,
@@ -70,7 +70,7 @@ def read_weights(data: bytes | None, file: str = "model.safetensors") -> dict[st
 
 
 def load_weights(model: RemoteModule, weights: Mapping[str, Tensor]) -> RemoteModule:
-    """The model, with these weights; `Stopped`, with what does not fit, where they do not."""
+    """Load these weights into the model; `Stopped` if they do not fit."""
     try:
         model.load_state_dict(weights)
     except Stopped as stopped:
@@ -94,7 +94,7 @@ def unwrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _misfit(
     kind: str, shapes: Mapping[str, tuple[int, ...]], weights: Mapping[str, Tensor]
 ) -> Stopped | None:
-    """What torch says of weights that are not the model's, in few words."""
+    """Shorten the error message of `load_state_dict`."""
     misfits = []
     if missing := sorted(set(shapes) - set(weights)):
         misfits.append(f"{_few(missing)} is not there")

@@ -1,7 +1,7 @@
-"""A class on one page, for the staff: points, students by tasks, what was missed, who shares what.
+"""A page on a class for staff: points, students by tasks, missed checks, similar work.
 
-"Quick look" before grades go out: a check that nobody earns is more often our mistake than theirs.
-Open points are neither earned nor lost anywhere on it.
+See "Quick look" before grades go out: a check that no student earns is often a fault of the check.
+Open points count as neither earned nor lost.
 """
 
 import math
@@ -38,7 +38,7 @@ def class_page(
     """One page of all reports, by assignment.
 
     Args:
-        unread: student -> why nothing that was handed in could be graded.
+        unread: student -> why the submission could not be graded.
         missing: student -> name, of those who handed in nothing.
         similar: pairs of similar hand-ins.
     """
@@ -58,7 +58,7 @@ def class_page(
 
 
 def histogram(reports: Sequence[Report], bins: int = BINS) -> Figure:
-    """How many submissions earned which share of their settled points; the last bin holds 100 %."""
+    """Submissions per bin of the share of settled points; the last bin includes 100 %."""
     counts = [0] * bins
     for share in map(_share, reports):
         counts[min(int(share * bins + 1e-9), bins - 1)] += 1
@@ -71,7 +71,6 @@ def histogram(reports: Sequence[Report], bins: int = BINS) -> Figure:
 
 
 def _share(report: Report) -> float:
-    """What it earned of its settled points."""
     return report.score / report.settled if report.settled else 0.0
 
 
@@ -102,14 +101,12 @@ def _heading(report: Report) -> str:
 
 
 def _in_short(reports: Sequence[Report]) -> str:
-    """How many there are, and what they reached on average."""
     settled = [report for report in reports if report.settled]
     reached = mean_in_words(settled) if settled else "no points are settled yet"
     return f"{len(reports)} submission{'s' if len(reports) > 1 else ''}; {reached}"
 
 
 def _average(reports: Sequence[Report]) -> str:
-    """Mean and median of what is settled."""
     if not reports:
         return "No points are settled yet."
     middle = 100 * statistics.median(map(_share, reports))
@@ -117,7 +114,7 @@ def _average(reports: Sequence[Report]) -> str:
 
 
 def _heat_map(reports: Sequence[Report]) -> str:
-    """Students by what they earned of the settled points, tasks across, a number in each cell."""
+    """Students by tasks, with the share of the settled points in each cell."""
     tasks = list(dict.fromkeys(check.task for report in reports for check in report.checks))
     rows = []
     for report in sorted(reports, key=lambda one: (-_share(one), one.student)):
@@ -138,7 +135,7 @@ def _heat_map(reports: Sequence[Report]) -> str:
 
 
 def _heat(checks: Sequence[CheckResult]) -> str:
-    """One cell: earned points on a background of five steps; open ones have a sign of their own."""
+    """One cell: earned points on a background of five steps; open ones have a symbol."""
     if not checks:
         return "<td></td>"
     if any(check.earned is None for check in checks):
@@ -150,14 +147,13 @@ def _heat(checks: Sequence[CheckResult]) -> str:
 
 
 def _link(student: str) -> str:
-    """A student, linked to the page that lies in `pages/` beside this one."""
     if not student:
         return "no id"
     return f'<a href="pages/{quote(student, errors="replace")}.html">{text(student)}</a>'
 
 
 def _missed(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> list[str]:
-    """The checks that cost most of their points, with what was asked of those who missed them."""
+    """The checks that cost most points, with the hints that were given."""
     hard = [one for one in items if one.difficulty is not None and one.difficulty < 1]
     hard.sort(key=lambda one: one.difficulty or 0.0)
     lines = []
@@ -180,7 +176,7 @@ def _often(pair: tuple[str, int]) -> tuple[int, str]:
 
 
 def _asked(check: CheckResult) -> str:
-    """The question, or else in one line what was said."""
+    """The hint, or else the message on one line."""
     if check.hint:
         return check.hint
     reason = check.reason
@@ -194,7 +190,7 @@ def _results(reports: Sequence[Report], name: str) -> list[CheckResult]:
 
 
 def _unasked(reports: Sequence[Report]) -> list[str]:
-    """Wrong answers that several share and nobody is asked about, their code side by side."""
+    """Wrong answers that several students share and no hint covers, code side by side."""
     if not any(check.code for report in reports for check in report.checks):
         return []
     from grader.reports.shared_mistakes import shared_mistakes  # brings torch
@@ -222,7 +218,6 @@ def _mistake(one: "SharedMistake") -> str:
 
 
 def _checks(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> str:
-    """Checks, those that cost most points first: difficulty and discrimination."""
     rows = []
     for one in sorted(items, key=lambda one: 1 if one.difficulty is None else one.difficulty):
         checks = _results(reports, one.checks[0])
@@ -255,7 +250,6 @@ def _checks(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> str:
 
 
 def _similar(reports: Sequence[Report], pairs: Sequence[Pair]) -> list[str]:
-    """Who resembles whom, and where."""
     wrong = {
         (report.student, check.task)
         for report in reports
@@ -280,13 +274,11 @@ def _table(head: str, rows: Sequence[str], kind: str = "checks") -> str:
 
 
 def _listed(heading: str, lines: Sequence[str]) -> list[str]:
-    """A list under a heading, its lines HTML already; nothing where there are none."""
     rows = "".join(f"<li>{line}</li>" for line in lines)
     return [f"<h3>{heading}</h3>\n<ul>{rows}</ul>"] if rows else []
 
 
 def _people(heading: str, notes: Mapping[str, str]) -> list[str]:
-    """A list of students and the note on each; nothing for nobody."""
     lines = [f"{student}: {word}" if word else student for student, word in sorted(notes.items())]
     rows = "".join(f"<li>{text(line)}</li>" for line in lines)
     return [f"<h2>{text(heading)}</h2>\n<ul>{rows}</ul>"] if rows else []
@@ -297,7 +289,7 @@ def _links(students: Iterable[str]) -> str:
 
 
 def _waiting(reports: Sequence[Report]) -> list[str]:
-    """Faults, a line a student; written answers, a line a question."""
+    """Grader faults, one line per student; written answers, one line per question."""
     lines, unmarked = [], Counter[str]()
     for report in reports:
         waiting = [check for check in report.checks if check.earned is None]

@@ -1,7 +1,7 @@
 """The rules of a term, `course.toml`: deadlines, late penalties, points, weights, groups.
 
-`course_template.toml` beside this file has every key with a comment. Grading does not know these
-rules: a report has what an answer earned, and the tables for the staff what the rules make of it.
+`course_template.toml` beside this file has every key with a comment. Grading ignores these rules: a
+report has the raw points, the tables for staff the result of the rules.
 """
 
 import math
@@ -32,7 +32,7 @@ Points = Annotated[float, Meta(gt=0, le=FINITE, description="a number above 0")]
 
 @dataclass(frozen=True, kw_only=True)
 class Late:
-    """What is lost by handing in late: a share of what was earned."""
+    """Late penalty: the share of the earned points that is lost."""
 
     grace_minutes: NonNegative = 0.0
     per_day: Fraction = 0.0  # for each day that has begun
@@ -44,7 +44,7 @@ class Late:
             raise UsageError("late.per_day and late.steps exclude each other: remove one")
 
     def share(self, span: timedelta) -> float:
-        """The share that a hand-in loses that came `span` after its deadline."""
+        """The share of the points that a submission loses, `span` after its deadline."""
         span -= timedelta(minutes=self.grace_minutes)
         if span <= timedelta(0):
             return 0.0
@@ -55,8 +55,6 @@ class Late:
 
 @dataclass(frozen=True, kw_only=True)
 class AssignmentRules:
-    """What holds for one assignment."""
-
     deadline: Deadline | None = None
     points: Points | None = None  # what all points of the notebook are worth; None for themselves
     weight: NonNegative = 1.0
@@ -71,16 +69,12 @@ class Integrity:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """What holds for the leaderboard."""
-
     looks: Annotated[int, Meta(ge=1, description="a whole number from 1")] = 5
     names: Mapping[str, str] = field(default_factory=dict)  # student -> name of their choice
 
 
 @dataclass(frozen=True, kw_only=True)
 class CourseRules:
-    """All of `course.toml`."""
-
     attempts: Literal["last", "best"] = "last"
     drop_lowest: NonNegativeInt = 0
     late: Late = field(default_factory=Late)
@@ -92,7 +86,7 @@ class CourseRules:
     extensions: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
 
     def deadline(self, student: str, number: str) -> datetime | None:
-        """The latest of the assignment's deadline and the extensions of a student and its group."""
+        """The latest of the deadline and the extensions of a student and its group."""
         own = [self.extensions.get(name, {}).get(number) for name in self._names(student)]
         dates = [date for date in own if date is not None]
         rule = self.assignments.get(number, AssignmentRules())
@@ -108,7 +102,7 @@ class CourseRules:
         return sorted({*named, *self.leaderboard.names} - {*self.groups, *students})
 
     def grade(self, report: Report, when: datetime | None) -> "Grade":
-        """What a report is worth, handed in at `when`."""
+        """The grade of a report submitted at `when`."""
         rule = self.assignments.get(report.assignment, AssignmentRules())
         scale = rule.points / report.max_score if rule.points and report.max_score else 1.0
         grade = Grade.of(report)
@@ -124,10 +118,10 @@ class CourseRules:
     def total(
         self, grades: Mapping[str, "Grade"], numbers: Iterable[str]
     ) -> tuple[float, list[str]]:
-        """Share of all weighted points over `numbers`, and which assignments were dropped.
+        """Weighted share of all points over `numbers`, and the dropped assignments.
 
         What was not handed in counts 0. Dropped are those of the smallest share, the first of
-        equals. The weights of the others are as if they were all.
+        equals; the remaining weights are rescaled.
         """
         shares = {number: grades[number].share if number in grades else 0.0 for number in numbers}
         dropped = sorted(shares, key=lambda number: (shares[number], number))[: self.drop_lowest]
@@ -144,7 +138,7 @@ class CourseRules:
 
 @dataclass(frozen=True, kw_only=True)
 class Grade:
-    """What a report is worth by the rules of the course."""
+    """The grade of a report under the rules of the course."""
 
     title: str
     raw: float
@@ -155,13 +149,12 @@ class Grade:
 
     @classmethod
     def of(cls, report: Report) -> "Grade":
-        """Without rules."""
         most, is_open = report.max_score, bool(report.open_points)
         return cls(title=report.title, raw=report.score, most=most, is_open=is_open)
 
     @property
     def final(self) -> float:
-        """Points, of `most`, rounded to the hundredth."""
+        """Points, at most `most`, rounded to the hundredth."""
         return round(self.raw - self.penalty, 2)
 
     @property
@@ -183,7 +176,7 @@ def format_span(span: timedelta) -> str:
 
 
 def read_rules(path: Path) -> CourseRules:
-    """The rules of a file; UsageError, naming file and key, for what does not fit."""
+    """Read the rules of a course; UsageError names file and key."""
     try:
         table = parse_toml(path.read_text(encoding="utf-8"), path)
     except (OSError, UnicodeDecodeError) as error:

@@ -1,14 +1,13 @@
 """A class as tables: points of every check, and the columns that Canvas imports.
 
 Canvas: "How do I import grades in the Gradebook?", the layout of an exported gradebook, whose
-second line holds the points possible. A cell without a number leaves the grade there as it is, so
-a submission that needs a person has no number yet.
+second line has the points possible. An empty cell leaves the grade unchanged, so a submission that
+needs a person has none yet.
 
-Names of folders are the students' own, and comments may hold anything. Wherever a spreadsheet could
-see the beginning of a formula in one, it gets an apostrophe in front: at the start of a cell, and
-after a separator, since some programs cut at semicolons whatever is quoted. Tabs and line breaks
-become blanks; signs that take no room, and the wide and small forms of the four signs, count too.
-`without_guard` takes the apostrophes away again.
+Students choose folder names and comments, so wherever a spreadsheet could read a formula an
+apostrophe is inserted: at the start of a cell and after a separator, since some programs split
+quoted text at semicolons. Zero-width characters and the wide and small forms of the four signs
+count too. Tabs and line breaks become blanks. `without_guard` removes the apostrophes.
 """
 
 import csv
@@ -37,10 +36,9 @@ def gradebook(
     unread: Mapping[str, str] | None = None,
     grades: Mapping[tuple[str, str], Grade] | None = None,
 ) -> bytes:
-    """A line a report, a column a check; a cell is empty where there is no check, or it is open.
+    """One line per report, one column per check; a missing or open check is an empty cell.
 
-    The score of a report with open points is empty as well: it is not settled, and no 0; what it
-    has earned so far stands beside it.
+    The score of a report with open points is empty, not 0; the points so far have their own column.
 
     Args:
         remarks: on student and assignment ("late by 2 h"), for a column of their own.
@@ -102,7 +100,7 @@ def totals(
     numbers: Sequence[str],
     names: Mapping[str, str],
 ) -> bytes:
-    """A line a student: points of each assignment, which were dropped, and the total in percent.
+    """One line per student: points per assignment, dropped assignments, total in percent.
 
     Args:
         numbers: the assignments that count; one that was not handed in counts 0.
@@ -121,7 +119,7 @@ def totals(
 
 
 def canvas(reports: Sequence[Report], names: Mapping[str, str] | None = None) -> bytes:
-    """A line a student, a column an assignment, for Canvas to match by login.
+    """One line per student, one column per assignment; Canvas matches them by login.
 
     With an export of Canvas's gradebook as the roster: `grader.batch.platforms`.
     """
@@ -155,7 +153,7 @@ def _sorted(reports: Iterable[Report]) -> list[Report]:
 
 
 def as_csv(rows: Sequence[Sequence[str]], *, guard: bool = True) -> bytes:
-    """Rows as a CSV, each word as a `cell`, or without `guard` as it is."""
+    """Rows as CSV, each word a `cell`; unchanged without `guard`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerows([[cell(word) if guard else word for word in row] for row in rows])
@@ -172,7 +170,7 @@ def cell(word: str) -> str:
 
 
 def without_guard(word: str) -> str:
-    """What `cell` made a cell of.
+    """The inverse of `cell`.
 
     >>> without_guard(cell("=1+1")), without_guard("'tis")
     ('=1+1', "'tis")

@@ -3,8 +3,7 @@
 Source: Gradescope autograder specifications, "Output format"
 (https://gradescope-autograders.readthedocs.io/en/latest/specs/).
 
-A check with open points, where a person has to look, has no score of its own, and its status is
-left out: it is neither passed nor failed.
+A check with open points has no score and no status: it is neither passed nor failed.
 """
 
 import json
@@ -16,7 +15,6 @@ from grader.reports.scorecard import closing_lines, points, public_facts
 
 
 def results(reports: Sequence[Report]) -> bytes:
-    """One results.json for one student, of one or more assignments."""
     tests = []
     for report in reports:
         for at, check in enumerate(report.checks, start=1):
@@ -40,7 +38,7 @@ def results(reports: Sequence[Report]) -> bytes:
 
 
 def crash(why: str) -> bytes:
-    """The results.json of a run that graded nothing: no test, no point, and the reason."""
+    """The results.json of a run that graded nothing: no tests, no points, the reason."""
     return _json(
         {
             "score": 0,

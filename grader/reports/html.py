@@ -1,7 +1,7 @@
-"""One look for all pages: nothing from elsewhere, light and dark, phone and paper.
+"""Common HTML of all pages: no external resources, dark mode, small screens, print.
 
-Everything that is not ours goes through `text`, and a content security policy forbids whatever
-would still get through: of scripts, it allows the one of the page, named by its hash.
+All other people's text is escaped by `text`, and a content security policy blocks the rest; the
+only script allowed is that of the page, named by its hash.
 """
 
 from base64 import b64encode
@@ -21,7 +21,7 @@ def text(value: object) -> str:
 
 
 def contents(sections: Mapping[str, tuple[str, str]]) -> list[str]:
-    """Links to sections, where there are several: anchor -> heading and a note on it."""
+    """Links to sections, if there are several: anchor -> heading and a note on it."""
     if len(sections) < 2:
         return []
     lines = [
@@ -34,11 +34,11 @@ def contents(sections: Mapping[str, tuple[str, str]]) -> list[str]:
 def document(
     title: str, body: str, *, wide: bool = False, pictures: bool = False, script: str = ""
 ) -> bytes:
-    """A whole page; `body` is HTML already.
+    """A complete page; `body` is HTML.
 
     Args:
         wide: as wide as the window, for the staff's tables.
-        pictures: whether it holds pictures, as `data:` addresses; others are never fetched.
+        pictures: allow images as `data:` URLs; others are never fetched.
         script: name of a file beside this one; a student's page has none.
     """
     allowed, code = "; img-src data:" if pictures else "", ""

@@ -1,9 +1,9 @@
-"""How a check does its work in a class: how hard it is, and whether it tells strong from weak.
+"""Item analysis of the checks of a class: difficulty and discrimination.
 
-The terms of test theory: *difficulty* is the mean share of the points earned (1: everybody has
-all), *discrimination* the correlation of that share with the share earned on all other settled
-checks (for passed-or-not, the point-biserial coefficient). A check that weak and strong students
-pass alike has a discrimination near 0; a negative one is most often a fault of the check.
+*Difficulty* is the mean share of the points earned (1: full marks for all), *discrimination* its
+correlation with the share earned on all other settled checks (point-biserial for pass/fail).
+Discrimination is near 0 if weak and strong students pass equally often; if it is negative, the
+check is usually at fault.
 
 Source: Ebel & Frisbie 1991, "Essentials of Educational Measurement", chapter 13.
 """
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from grader.core.outcomes import CheckResult, Report
 
-FEWEST = 5  # submissions, below which a correlation says nothing
-HARD, EASY = 0.25, 0.95  # difficulty below and above which a check says little about a class
+FEWEST = 5  # submissions, below which a correlation is meaningless
+HARD, EASY = 0.25, 0.95  # difficulty below and above which a check is uninformative
 CHANCE = 1.96  # standard errors of a correlation, 1 / sqrt(n), that chance makes in 95 % of cases
 WEAK = 0.2  # discrimination below which Ebel & Frisbie revise or drop an item
 
@@ -34,7 +34,7 @@ class ItemStatistics:
 
     @property
     def advice(self) -> str:
-        """What to do about it, the most urgent first; nothing where it works."""
+        """What to do about an item, the most urgent first; empty where none is needed."""
         if self.difficulty is None or self.n < FEWEST:
             return "too few to say"
         if self.discrimination is not None and self.discrimination < -CHANCE / math.sqrt(self.n):
@@ -86,7 +86,7 @@ def _statistics(
 
 
 def correlation(pairs: Sequence[tuple[float, float]]) -> float | None:
-    """Pearson's; None where one of the two is the same everywhere.
+    """Pearson's correlation; None if one of the two is constant.
 
     >>> round(correlation([(0, 1), (1, 2), (1, 3)]), 3)
     0.866

@@ -1,10 +1,9 @@
-"""The leaderboard: who reaches which share of the hidden examples, each with its interval.
+"""Leaderboard: the share of hidden examples that each trained model gets right, with intervals.
 
-Measured is what a trained model was graded by: the last check of an assignment that measured a
-share, `--retrain` aside. A hand-in that was measured is a look. Only so many count for a student,
-so that nobody tunes on the hidden examples (Blum and Hardt 2015, "The Ladder", say why), and of
-those the best. Looks are kept with the secret seed that they were measured with: another one has
-other examples, and a new board.
+The last check of an assignment that measured a share counts, except `--retrain`. Each measured
+submission is a look. Looks per student are limited, to prevent tuning on the hidden examples (Blum
+and Hardt 2015, "The Ladder"); the best one is ranked. Another secret seed means other examples, and
+a new board.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ some of many that could have been drawn."""
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One measured hand-in: `digest` of its bytes, and how many of `n` examples were right."""
+    """One measured submission: `digest` of its bytes; `correct` of `n` examples were right."""
 
     digest: str
     seed_id: str
@@ -48,7 +47,7 @@ def measured_check(report: Report) -> CheckResult | None:
 
 
 def add_looks(looks: Looks, reports: Sequence[Report], most: int) -> int:
-    """Add what was newly measured, up to `most` looks a student; how many came too late."""
+    """Add new measurements, up to `most` looks per student; return how many were over the limit."""
     refused = 0
     for report in reports:
         check = measured_check(report)
@@ -76,7 +75,6 @@ def rank(looks: Mapping[str, Sequence[Look]]) -> list[tuple[int, str, Look]]:
 
 
 def read_looks(table: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> Looks:
-    """The looks of a JSON file."""
     return {
         number: {who: [Look(**each) for each in own] for who, own in students.items()}
         for number, students in table.items()
@@ -84,7 +82,6 @@ def read_looks(table: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> Looks:
 
 
 def as_table(looks: Looks) -> dict[str, dict[str, list[dict]]]:
-    """What `read_looks` reads, sorted."""
     return {
         number: {who: [asdict(each) for each in own] for who, own in sorted(students.items())}
         for number, students in sorted(looks.items())
@@ -94,7 +91,7 @@ def as_table(looks: Looks) -> dict[str, dict[str, list[dict]]]:
 def leaderboard_page(
     looks: Looks, titles: Mapping[str, str], names: Mapping[str, str], most: int
 ) -> bytes:
-    """A page for the students; `names` are those that students chose, the others have none."""
+    """The page for students; `names` are pseudonyms, where students chose one."""
     from kws.metrics import percent
 
     boards = {number: rank(students) for number, students in sorted(looks.items()) if students}

@@ -46,7 +46,7 @@ def page(reports: Sequence[Report], *, name: str = "", book: str = "") -> bytes:
 
 
 def no_page(student: str) -> bytes:
-    """A page in the place of one that could not be made."""
+    """A placeholder for a page that could not be made."""
     sentence = "This page could not be made: a person will look at it. Your points are kept."
     return document(student, f"<h1>{text(student)}</h1>\n<p>{text(sentence)}</p>")
 
@@ -107,7 +107,7 @@ def _message(check: CheckResult) -> str:
 
 
 def _linked(concept: str, book: str) -> str:
-    """Where to read, "section 2.1", as a link to that section of the book, if there is one."""
+    """ "section 2.1" as a link to that section of the book, if there is one."""
     section = SECTION.search(concept)
     assignment = ASSIGNMENTS.get(section[1].zfill(2)) if section else None
     if not book or section is None or assignment is None:

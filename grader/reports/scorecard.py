@@ -20,7 +20,7 @@ def points(value: float | None) -> str:
 
 
 def check_lines(check: CheckResult) -> list[str]:
-    """Points and title; below them the fact, the hint and where to read, unless all was earned."""
+    """Points and title; unless all was earned also the fact, the hint and where to read."""
     lines = [f"{points(check.earned):>5}/{points(check.points):<4} {check.id}: {check.title}"]
     if check.message:
         lines += _indented(check.message)
@@ -32,13 +32,13 @@ def check_lines(check: CheckResult) -> list[str]:
 
 
 def fact_lines(check: CheckResult) -> list[str]:
-    """Measured values, one a line; those for the staff are left out."""
+    """Measured values, one per line, except those for staff."""
     shown = public_facts(check)
     return [line for name, value in shown.items() for line in _indented(f"{name}: {value}")]
 
 
 def public_facts(check: CheckResult) -> dict[str, object]:
-    """The measured values that the student may see: all but those called "staff: …"."""
+    """The measured values for students: all but those called "staff: …"."""
     return {name: value for name, value in check.facts.items() if not name.startswith("staff")}
 
 
@@ -90,7 +90,7 @@ def mean_in_words(reports: Sequence[Report]) -> str:
 
 
 def retrain_lines(report: Report) -> list[str]:
-    """That points exist which a run without `--retrain` does not have; nothing where none do."""
+    """A note that `--retrain` has further points; empty if it has none."""
     more = report.retrain_points
     if not more:
         return []
@@ -99,13 +99,13 @@ def retrain_lines(report: Report) -> list[str]:
 
 
 def earned_of(checks: Sequence[CheckResult]) -> float | None:
-    """What they earned so far; None where all of them are open."""
+    """Points earned so far; None if all are open."""
     earned = [check.earned for check in checks if check.earned is not None]
     return sum(earned) if earned else None
 
 
 def task_name(report: Report, task: str) -> str:
-    """ "2.1 A weighted average"; the number alone where the course knows no such task any more."""
+    """ "2.1 A weighted average"; only the number if the course has no such task."""
     assignment = ASSIGNMENTS.get(report.assignment)
     titles = {one.id: one.title for one in assignment.tasks} if assignment else {}
     if task[-1:].isalpha():
@@ -114,7 +114,6 @@ def task_name(report: Report, task: str) -> str:
 
 
 def by_task(checks: Sequence[CheckResult]) -> list[tuple[str, list[CheckResult]]]:
-    """Checks grouped by task, both in their order."""
     groups: dict[str, list[CheckResult]] = {}
     for check in checks:
         groups.setdefault(check.task, []).append(check)

@@ -1,7 +1,7 @@
-"""Wrong answers that several students share and no question is known for: by their fingerprints.
+"""Wrong answers that several students share and no hint covers, found by fingerprints.
 
-Two answers are alike where the results that differ from ours are the same ones, with the same
-values up to rounding. Only answers to the same hidden inputs compare: same checks, same seed.
+Two answers are equal if the same results differ from ours, with the same values up to rounding.
+Only answers to the same hidden inputs (checks and seed) are compared.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ class SharedMistake:
     """One wrong answer to a task.
 
     Attributes:
-        checks: ids of those that it fails alike.
-        message: what the first of them says.
-        programs: each different code, and who handed it in; those of most students first.
+        checks: ids of the failed checks.
+        message: that of the first of these checks.
+        programs: each version of the code and its students; the most frequent first.
     """
 
     task: str
@@ -31,7 +31,6 @@ class SharedMistake:
 
     @property
     def students(self) -> tuple[str, ...]:
-        """All who share it, sorted."""
         return tuple(sorted(one for _, students in self.programs for one in students))
 
 

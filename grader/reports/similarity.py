@@ -1,7 +1,7 @@
-"""Which hand-ins resemble each other, and a page that shows them side by side.
+"""Pairs of similar submissions, and a page that shows them side by side.
 
-What our solution or the notebook has, and what many of a class have, is the obvious answer and no
-sign of anything. Scores decide nothing: they name what a person reads.
+Code shared with our solution, the notebook or many of a class does not count. A score proves
+nothing: a person reads the pair.
 """
 
 from collections import Counter, defaultdict
@@ -21,8 +21,6 @@ Lines = tuple[int, int, int, int]  # first and last line of the one's code, and 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two students whose work on some tasks is similar."""
-
     assignment: str
     students: tuple[str, str]
     share: float  # of the smaller one's fingerprints in these tasks
@@ -83,7 +81,7 @@ count; neither does what our solution or the notebook has, nor what more than {C
 def similar_page(
     pairs: Sequence[Pair], source: Callable[[str, str, str], str], title: str = "Similar hand-ins"
 ) -> bytes:
-    """The page; `source` gives what (student, assignment, task) was answered with."""
+    """The page; `source` maps (student, assignment, task) to the submitted code."""
     body = [f"<h1>{text(title)}</h1>", f'<p class="check open">{text(CAUTION)}</p>']
     if not pairs:
         body.append("<p>No two are similar.</p>")

@@ -1,4 +1,4 @@
-"""Which files a run of `pytest grader/` leaves, whatever became of the submission."""
+"""Write the result files of a run of `pytest grader/`, also after a crash."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ CRASHED = (
 
 
 def write_results(option: argparse.Namespace, reports: Sequence[Report]) -> None:
-    """Write the files that `--results` and `--page` name."""
     if option.results:
         write_bytes(option.results, gradescope.results(reports))
     if option.page:
@@ -21,6 +20,6 @@ def write_results(option: argparse.Namespace, reports: Sequence[Report]) -> None
 
 
 def write_crash(option: argparse.Namespace, why: str) -> None:
-    """Write `--results` where there is nothing to report but `why` nothing was graded."""
+    """Write `--results` for a run that graded nothing, with the reason `why`."""
     if option.results:
         write_bytes(option.results, gradescope.crash(why or CRASHED))

@@ -1,9 +1,8 @@
-"""One page a written question, for whoever marks it, beside what earns points.
+"""One page per written question, for the person who marks it, with the rubric.
 
-A student's Markdown becomes HTML by markdown-it-py (https://markdown-it-py.readthedocs.io,
-CommonMark), with HTML in it shown as text, and links and pictures from elsewhere written out:
-nothing is fetched, and no click tells a student who reads. Pictures are those of the notebook, as
-`data:` addresses; the page forbids all others, and every script but its own.
+Markdown is rendered by markdown-it-py (https://markdown-it-py.readthedocs.io, CommonMark): HTML is
+escaped, external links and images are shown as text, so opening the page sends no request. Images
+are those of the notebook, as `data:` URLs; all scripts but our own are blocked.
 """
 
 import re
@@ -26,7 +25,7 @@ DEEPEST = 20  # of lists and quotations within each other
 
 @dataclass(frozen=True, kw_only=True)
 class ShownAnswer:
-    """One answer on the page: `label` is the student, or a code in the place of one."""
+    """One answer on the page; `label` is the student or an anonymous code."""
 
     label: str
     answer: WrittenAnswer
@@ -34,7 +33,6 @@ class ShownAnswer:
 
     @property
     def changed(self) -> bool:
-        """Whether it is another answer than the one that was marked."""
         return self.mark is not None and self.mark.digest not in ("", self.answer.digest)
 
 
@@ -44,7 +42,7 @@ def written_page(
     missing: Sequence[str] = (),
     column: str = "student",
 ) -> bytes:
-    """The page of one question: a script shows a group at a time and writes the file of marks.
+    """The page of one question; its script shows one group at a time and writes the marks.
 
     Args:
         shown: in the order of the page.
@@ -93,7 +91,7 @@ def groups(shown: Sequence[ShownAnswer]) -> list[list[ShownAnswer]]:
 
 
 def _rubric(answer: str) -> str:
-    """What earns points, "Points: 1 for this; 2 for that.", as items of a list."""
+    """ "Points: 1 for this; 2 for that." as items of a list."""
     listed = answer.partition("Points:")[2].replace("\n", " ")
     rows = [ITEM.fullmatch(part.strip(" .")) for part in listed.split(";")]
     return "".join(f'<li data-points="{row[1]}">{text(row[2])}</li>' for row in rows if row)

@@ -1,4 +1,4 @@
-"""Verdict outside, values across: student code runs in confined processes, its values come back.
+"""Run student code in confined processes that return values; the evaluator compares them.
 
     with Sandbox() as sandbox, sandbox.session() as session, session.check(code) as student:
         scores = student.attend(q, k, v)

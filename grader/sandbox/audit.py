@@ -1,9 +1,8 @@
-"""What Python itself tells of in a check process, and refuses: code from text, frames, files.
+"""A Python audit hook for check processes: refuses code from text, frames and files.
 
-An answer may use public names; `kws.course.own_work` says so, and a reader finds what is written
-otherwise. Whoever gets past the reader, by a name that is put together while it runs, still meets
-these events, which Python raises wherever it does the thing. What happens inside a library's
-function is the library's affair: dataclasses run text as code, and torch opens its own files.
+`kws.course.own_work` rejects forbidden names in the source. A name built at run time passes it, but
+not this hook, as Python raises the event at the operation itself. Operations inside library
+functions are allowed: dataclasses run text as code, and torch opens its own files.
 """
 
 import os
@@ -37,7 +36,7 @@ FOLDERS = ("ctypes", "importlib", "pathlib")  # likewise
 
 
 def watch(finder: MetaPathFinder, home: str) -> None:
-    """Refuse for good what student code may not do; `finder` has to be asked for imports."""
+    """Refuse for good what student code may not do; `finder` checks imports."""
     stdlib = Path(sysconfig.get_path("stdlib"))
     carriers = tuple(str(stdlib / f"{name}.py") for name in CARRIERS.split())
     carriers += (*(str(stdlib / name) for name in FOLDERS), "<frozen ")

@@ -1,7 +1,7 @@
-"""Puts the parts of a tier together: once for a session, once more for each check.
+"""Apply the parts of an isolation tier, once per session and once per check.
 
-A session process is ours and never runs student code: it is where namespaces begin. A check
-process is forked from it, binds itself, and only then loads what a student wrote.
+A session process starts the namespaces and never runs student code. A check process is forked from
+it, confines itself, and only then loads student code.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ def _files_of(kws: Path, withheld: Sequence[str]) -> list[str]:
 
 @dataclass
 class Confinement:
-    """What a session knows of how its checks are to be bound."""
+    """How the checks of a session are to be confined."""
 
     tier: Tier
     rules: list[landlock.Rule] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Confinement:
         group: int,
         gpu: Gpu | None = None,
     ) -> "Confinement":
-        """In the session process, which `namespaces.start` made if the tier is sealed."""
+        """Run in the session process, which `namespaces.start` made if the tier is sealed."""
         confinement = cls(tier, gpu=gpu)
         if tier is not Tier.PROCESS:
             confinement.rules = readable(withheld)
@@ -93,11 +93,11 @@ class Confinement:
         return confinement
 
     def new_folder(self) -> str:
-        """A folder for a check that has to be removed after it, or "" where it goes by itself."""
+        """A folder for a check, to be removed after it; "" if it disappears by itself."""
         return "" if self.folder else tempfile.mkdtemp(prefix="kws-check-")
 
     def bind(self, folder: str, limit: Limits, *, trains: bool = False) -> None:
-        """Confine this check process from here on; OSError where a part refuses."""
+        """Confine this check process from here on; OSError if a part refuses."""
         gpu = self.gpu if trains else None
         if self.tier is Tier.SEALED:
             namespaces.lay_empty_folder(self.folder, limit.disk)
@@ -145,9 +145,9 @@ def remove(folder: str) -> None:
 def apply_limits(limits: Limits, *, has_gpu: bool = False) -> None:
     """Bind this process, and what it starts, for good.
 
-    Memory counts from what the process has now. It runs out as MemoryError, or as torch's
-    RuntimeError; processor time with SIGXCPU, and one second later with SIGKILL. CUDA reserves
-    addresses for all memory of the machine and its GPUs: with a GPU they are not limited.
+    Memory is limited beyond the present use: MemoryError, or torch's RuntimeError; processor time
+    by SIGXCPU, one second later by SIGKILL. CUDA reserves addresses for all memory of machine and
+    GPUs, so with a GPU they are not limited.
     """
     seconds = math.ceil(limits.seconds)
     _limit(resource.RLIMIT_CPU, seconds, seconds + 1)
@@ -163,7 +163,7 @@ def apply_limits(limits: Limits, *, has_gpu: bool = False) -> None:
 
 
 def memory_held() -> tuple[int, int] | None:
-    """Bytes of addresses and of private data of this process; None where nobody says."""
+    """Bytes of addresses and of private memory of this process; None if unknown."""
     try:
         text = Path("/proc/self/status").read_text()
     except OSError:
@@ -173,10 +173,10 @@ def memory_held() -> tuple[int, int] | None:
 
 
 def _limit(which: int, soft: int, hard: int | None = None) -> None:
-    """Lower a limit, as far as the one in force allows."""
+    """Lower a limit, as far as the current one allows."""
     ceiling = resource.getrlimit(which)[1]
     values = [soft, soft if hard is None else hard]
     if ceiling != resource.RLIM_INFINITY:
         values = [min(value, ceiling) for value in values]
-    with contextlib.suppress(OSError, ValueError):  # some systems know a limit but set none
+    with contextlib.suppress(OSError, ValueError):  # some systems define a limit but cannot set it
         resource.setrlimit(which, (values[0], values[1]))

@@ -1,8 +1,7 @@
-"""The evaluator's end of one check: asks, waits no longer than allowed, and believes nothing.
+"""The evaluator's end of one check: sends requests, enforces time limits, validates answers.
 
-Whatever comes back is a value of `wire`, or a reason from the few that a check process may give
-with a short line of text, or the check ends as tampered with. Whatever ends a check process
-is told by its session.
+An answer is a value of `wire`, or one of few reasons with a short text; anything else ends the
+check as tampered with. The session reports how a check process ended.
 """
 
 import os
@@ -19,7 +18,7 @@ from grader.sandbox.student_errors import shown_words
 from grader.sandbox.tier import Limits
 
 MAY_SAY = (Reason.NOT_STARTED, Reason.MISSING, Reason.ERROR, Reason.MEMORY, Reason.FORBIDDEN)
-MOST = 600  # characters of a message: what is said around an exception's own 200
+MOST = 600  # characters of a message, with the 200 of an exception
 CHUNK = 1 << 20
 _CRASHES: dict[int, str] = {
     signal.SIGSEGV: "it crashed with a segmentation fault",
@@ -31,7 +30,7 @@ _CRASHES: dict[int, str] = {
 
 @dataclass(frozen=True)
 class Ended:
-    """How a check process ended: wait status, processor seconds, bytes beyond a fresh one."""
+    """How a check process ended: wait status, processor seconds, extra bytes of memory."""
 
     status: int
     seconds: float
@@ -51,7 +50,7 @@ class Connection:
         ended: Callable[[], Ended | None],
         may_report_fault: bool,
     ):
-        """`may_report_fault`: the process runs code of ours, too, which may fail."""
+        """`may_report_fault`: the process also runs our code, which may fail."""
         self.sock, self.limits = sock, limits
         self._kill, self._ended = kill, ended
         self._reasons = (*MAY_SAY, Reason.INFRASTRUCTURE) if may_report_fault else MAY_SAY
@@ -62,7 +61,7 @@ class Connection:
         self._send({"id": 0, **first}, time.monotonic() + self._left, lambda x: x)
 
     def ask(self, what: str, special: Callable[[Any], Any] = lambda x: x, **request: Any) -> Any:
-        """The answer to a request; `what` names it in a message. Stopped where there is none."""
+        """Return the answer to a request, called `what` in messages; Stopped if there is none."""
         if self._over is not None:
             raise self._over
         begin = time.monotonic()
@@ -92,11 +91,11 @@ class Connection:
         self._kill()
 
     def fail(self, stopped: Stopped) -> Stopped:
-        """The check is over for this reason: return it, and raise it from now on."""
+        """End the check: return the reason, and raise it from now on."""
         return self._finish(stopped)
 
     def _confirm(self, deadline: float) -> None:
-        """Once: that the process is confined, which it says before it runs anything."""
+        """Read once the confirmation, sent before any code runs, that the process is confined."""
         if self._bound:
             return
         answer = self._answer(deadline, expected=0)
@@ -182,7 +181,7 @@ class Connection:
 
 
 def tampered(what: str) -> Stopped:
-    """What came back is nothing that our worker sends."""
+    """Stopped for an answer that our worker never sends."""
     return Stopped(
         Reason.TAMPER, f"what came back from {what} is not what the grader's worker sends"
     )

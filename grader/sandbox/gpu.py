@@ -1,12 +1,12 @@
-"""A GPU for submitted code, where the staff ask for one: for trainings by the grader alone.
+"""A GPU for submitted code, only for training by the grader (`--retrain`), if staff request it.
 
     KWS_GRADER_GPU=1 python -m grader grade class --retrain
 
-A process that trains (`--retrain`) may then use the nodes of NVIDIA's driver; every other process
-is confined as ever, and what a training gives is measured in one of those. The sandbox tries first
-whether a confined process can compute on the GPU. Where it cannot, all runs on the CPU, and the
-report says why. What the driver needs besides its nodes is what snapd's interface cuda-support lets
-it have (interfaces/builtin/cuda_support.go), less memory under a name and making nodes.
+A process that trains may then use the nodes of NVIDIA's driver; all others, including the one that
+measures the result, are confined as usual. If a confined process cannot compute on the GPU, all
+runs on the CPU, and the report has the reason. Besides its nodes the driver gets what snapd's
+interface cuda-support allows (interfaces/builtin/cuda_support.go), except named memory and making
+nodes.
 """
 
 import os
@@ -37,7 +37,7 @@ WEAKNESSES = (
 
 @dataclass(frozen=True)
 class Gpu:
-    """What a process that trains may have."""
+    """What a training process may access."""
 
     nodes: tuple[str, ...] = ()  # paths of device nodes, to be read, written and controlled
     # what CUDA_VISIBLE_DEVICES is there; None leaves it out, so that all are seen
@@ -51,7 +51,7 @@ class Gpu:
         return None if plain is None else cls(tuple(plain["nodes"]), plain["visible"])
 
     def show(self) -> None:
-        """Let this process's CUDA, which has not begun, see what it may."""
+        """Make the allowed GPUs visible to CUDA in this process, before CUDA is initialized."""
         if self.visible is None:
             os.environ.pop(VISIBLE, None)
         else:

@@ -1,10 +1,9 @@
-"""Landlock: from here on, only the files below the named paths can be read, or written.
+"""Landlock: restrict this process to reading, or writing, files below given paths.
 
-The kernel refuses a right only if the ruleset handles it, and its version says which it knows.
-What Landlock leaves open whatever its version (to see that a path exists, to change modes and
-times) is the business of `seccomp`, or of the mount namespace. A rule covers all that lies below a
-folder and nothing can be taken out of it: `read_only_rules` therefore names the parts one by one
-where something in between has to stay out of reach.
+The kernel refuses a right only if the ruleset handles it; the rights available depend on its
+version. What Landlock never restricts (testing that a path exists, changing modes and times) is
+left to `seccomp` or the mount namespace. A rule covers everything below a folder, without
+exceptions: `read_only_rules` therefore lists the siblings of a path to exclude.
 """
 
 import contextlib
@@ -27,12 +26,12 @@ Rule = tuple[str, int]
 
 
 def version() -> int:
-    """Of the kernel's Landlock; OSError without."""
+    """Landlock version of the kernel; OSError without Landlock."""
     return linux.call(_CREATE, None, 0, 1, what="Landlock")
 
 
 def restrict(rules: Iterable[Rule]) -> None:
-    """Bind this process to the rules (path, rights); a path that does not exist is passed over."""
+    """Restrict this process to the rules (path, rights); missing paths are skipped."""
     abi = version()
     handled = (1 << _HANDLED.get(abi, 16)) - 1
     everything = struct.pack("QQQ", handled, 3, 3)  # no TCP; no signals, no abstract sockets
@@ -59,7 +58,7 @@ def _add(ruleset: int, path: str, rights: int) -> None:
 
 
 def read_only_rules(paths: Iterable[str], without: Iterable[str]) -> list[Rule]:
-    """Rules to read what is below `paths` but not below `without`; names there can be listed."""
+    """Rules to read below `paths` but not below `without`, whose names stay visible."""
     rules: dict[str, int] = {}
     hidden = sorted({os.path.realpath(path) for path in without})
     for path in sorted({os.path.realpath(path) for path in paths}):

@@ -1,4 +1,4 @@
-"""Start the sandbox's server with a clean environment and one socket; torch loads there."""
+"""Start the sandbox's server with a clean environment and one socket."""
 
 import os
 import site
@@ -24,7 +24,7 @@ server.main(int(descriptor))
 
 @dataclass(frozen=True)
 class Launched:
-    """A server that loads, and our end of its socket."""
+    """A starting server, and our end of its socket."""
 
     process: subprocess.Popen[bytes]
     control: socket.socket

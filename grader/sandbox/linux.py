@@ -1,4 +1,4 @@
-"""The few system calls that Python has no name for. Nothing here is called on another system."""
+"""System calls without a Python function; unused on other systems."""
 
 import ctypes
 import os
@@ -28,7 +28,7 @@ def or_error(result: int, what: str) -> int:
 
 
 def call(number: int, *arguments: object, what: str) -> int:
-    """A system call by its number: integers, bytes and None may be its arguments."""
+    """Make a system call by number, with integers, bytes or None as arguments."""
     plain = [
         ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments
     ]
@@ -51,7 +51,7 @@ def unshare(flags: int) -> None:
 
 
 def collapse() -> None:
-    """Put this process's memory into large pages, which a fork copies sooner, from Linux 6.1 on."""
+    """Move this process's memory to huge pages, which fork faster (Linux 6.1 and later)."""
     for line in Path("/proc/self/maps").read_text().splitlines():
         span, rights = line.split()[:2]
         start, end = (int(number, 16) for number in span.split("-"))
@@ -61,6 +61,6 @@ def collapse() -> None:
 
 
 def drop_capabilities() -> None:
-    """Leave this process without any: root too, who then is a user like others."""
+    """Drop all capabilities, so that root has the rights of an ordinary user."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     or_error(libc().capset(header, (ctypes.c_uint32 * 6)()), "capset")

@@ -1,9 +1,8 @@
-"""A student's definitions, loaded piece by piece: what fails is remembered, the rest works.
+"""Load a student's definitions piece by piece; failures are recorded, the rest works.
 
-Pieces run in the order given, in one namespace. One that meets a name which is not there yet is
-tried again after the others, until nothing changes. Our references run after the imports and take
-the place of the student's definitions of the same names; nothing a student's piece does changes
-them. Line numbers are those of the cell.
+Pieces run in order, in one namespace; one with an undefined name is retried after the others, until
+nothing changes. Our references run after the imports, replace the student's definitions of the same
+names, and cannot be changed by a student's piece. Line numbers are those of the cell.
 """
 
 import ast
@@ -24,7 +23,7 @@ MODULE = "student"  # as which the definitions see themselves
 
 
 class Namespace:
-    """What the pieces define, and why the others define nothing."""
+    """What the pieces define, and why the others failed."""
 
     def __init__(self, code: Code):
         self.code = code
@@ -54,7 +53,7 @@ class Namespace:
             self.failures.pop(name, None)
 
     def find(self, name: str) -> Any:
-        """The definition of `name`; Rejection where it is not there, saying why."""
+        """The definition of `name`; Rejection with the reason if it is missing."""
         if name in self.failures:
             raise self.failures[name]
         if name in self.values and not name.startswith("__"):
@@ -65,7 +64,7 @@ class Namespace:
         raise Rejection(Reason.MISSING, f"{name} is not defined{maybe}")
 
     def explain(self, error: BaseException, what: str) -> Rejection:
-        """The rejection for an exception that `what` raised; a missing name has a cause."""
+        """The rejection for an exception in `what`; a missing name has a cause."""
         rejection = explain(error, what, self.source_files)
         name = error.name if type(error) is NameError else None
         cause = self.failures.get(name) if isinstance(name, str) else None
@@ -98,7 +97,7 @@ class Namespace:
     def _not_begun(
         self, error: BaseException, piece: Piece, names: Sequence[str]
     ) -> Rejection | None:
-        """The rejection for a piece that Python cannot read, or whose library is not there."""
+        """The rejection for a piece with a syntax error or a missing library."""
         if isinstance(error, SyntaxError) and error.filename == piece.where and names:
             stand = "stands" if len(names) == 1 else "stand"
             line = error.lineno or piece.line
@@ -130,7 +129,7 @@ class Namespace:
 
 
 def show_lines(pieces: Sequence[Piece]) -> None:
-    """Have tracebacks and `inspect` find the source: each cell's lines at their numbers."""
+    """Register the source of the cells for tracebacks and `inspect`, with line numbers."""
     cells: dict[str, list[str]] = {}
     for piece in pieces:
         lines = cells.setdefault(piece.where, [])
@@ -143,7 +142,7 @@ def show_lines(pieces: Sequence[Piece]) -> None:
 
 
 def _is_about(piece: Piece, ours: Set[str]) -> bool:
-    """Does it define nothing but what is ours, or change something of ours?"""
+    """Whether it only defines names of ours, or changes one."""
     changes = not ours.isdisjoint(piece.changes)
     return changes or (bool(piece.names) and ours >= set(piece.names))
 

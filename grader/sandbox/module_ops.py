@@ -1,4 +1,4 @@
-"""What the evaluator can ask of a module in the check process; `forms` reads the answers."""
+"""Operations on a module in the check process; `forms` reads the results."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -81,7 +81,7 @@ def state_of(root: nn.Module) -> dict[str, Tensor]:
 
 
 def _modules(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Every module under each of its paths, whatever the student's class overrides."""
+    """Every module under each of its paths, even if the student's class overrides methods."""
     yield path, module
     for name, child in _own(module, "_modules"):
         yield from _modules(child, _joined(path, name))

@@ -1,10 +1,10 @@
-"""A process in namespaces of its own: no other process, no network, nothing to write to.
+"""Start a process in new namespaces: no other process, no network, no writable files.
 
-The process that `start` makes is number 1 of its process namespace: when it ends, the kernel ends
-all others in there. It is root of nothing but these namespaces, under the user's own id.
+The process is number 1 of its process namespace: when it ends, the kernel kills all others there.
+It has root rights only in these namespaces, under the user's own id.
 
-The fork goes by the bare system call, as that gives namespaces and a process at once: a second
-fork, of a process that holds torch, takes longer than all the rest.
+The raw system call creates namespaces and process in one fork: a second fork of a process with
+torch loaded takes longer than the rest.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ def start() -> int:
 
 
 def enter(user: int, group: int) -> None:
-    """In the child of `start`: keep the ids, and see every mounted folder as read-only."""
+    """In the child of `start`: keep the ids, and make every mounted folder read-only."""
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{user} {user} 1"),
@@ -64,7 +64,7 @@ def enter(user: int, group: int) -> None:
 
 
 def choose_folder(needed: list[str]) -> str:
-    """A folder that an empty one can be laid over, as nothing that is needed lies in it."""
+    """A folder without needed files, over which an empty one can be mounted."""
     for folder in FOLDERS:
         inside = [path for path in needed if os.path.realpath(path).startswith(folder + "/")]
         if Path(folder).is_dir() and not inside:
@@ -73,7 +73,7 @@ def choose_folder(needed: list[str]) -> str:
 
 
 def lay_empty_folder(folder: str, size: int) -> None:
-    """Over `folder`, for this process alone: an empty one in memory of `size` bytes."""
+    """Mount an empty folder of `size` bytes in memory over `folder`, for this process."""
     linux.unshare(linux.NEWNS)
     options = f"size={size},nr_inodes=4096,mode=700"
     linux.mount("tmpfs", folder, "tmpfs", _NOSUID_NODEV_NOEXEC, options)

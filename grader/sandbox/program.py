@@ -1,4 +1,4 @@
-"""What a check process is to load: a student's pieces, ours where theirs failed, and the rules."""
+"""The code that a check process loads: a student's pieces, our replacements, and the rules."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ class Code:
     audited: bool = True
 
     def to_bytes(self) -> Tensor:
-        """As one tensor: a frame takes it whole, and would look at each of a thousand texts."""
+        """The code as one tensor: `wire` would process a thousand texts one by one."""
         plain = {**vars(self), "pieces": _rows(self.pieces), "references": _rows(self.references)}
         return torch.frombuffer(bytearray(json.dumps(plain).encode()), dtype=torch.uint8)
 

@@ -1,9 +1,9 @@
-"""What a hidden check holds: a student's functions and modules, which run in another process.
+"""Proxies of a student's functions and modules, which run in another process.
 
 `student.attend(q, k, v)` runs there and its value comes back; a module stays there and comes back
-as a `RemoteModule`. Every call may raise `Stopped`. What our own code in the check process answers
-is read strictly, by the `read_…` here, as a student may forge it: one that raises TypeError,
-ValueError, KeyError or AttributeError makes the check end as tampered with.
+as a `RemoteModule`. Every call may raise `Stopped`. A student may forge the answers of our code in
+the check process, so the `read_…` here are strict: TypeError, ValueError, KeyError or
+AttributeError ends the check as tampered with.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ class Seen:
 
 
 def exactly(kind: type) -> Callable[[Any], Any]:
-    """A reader that lets values of this very type pass."""
+    """A reader that accepts only values of exactly this type."""
 
     def build(value: Any) -> Any:
         if type(value) is not kind:
@@ -62,7 +62,7 @@ def read_losses(losses: Any) -> tuple[float, ...]:
 
 
 class _Remote:
-    """Asks over a connection; modules come back as numbers, which become objects here."""
+    """Sends requests; module numbers in the answers become objects."""
 
     def __init__(self, connection: Connection):
         self._connection = connection
@@ -71,7 +71,7 @@ class _Remote:
         return self._here(self._connection.ask(what, _there, **request))
 
     def _read(self, what: str, build: Callable[[Any], Any], **request: Any) -> Any:
-        """An answer that our own code in the worker has given a form: tampered with if another."""
+        """Read an answer of our code in the worker; an invalid one is tampered with."""
         answer = self._ask(what, **request)
         try:
             return build(answer)
@@ -149,7 +149,7 @@ class RemoteModule(_Remote):
         self._op("load_state_dict", (dict(state),))
 
     def observe(self, *args: Any, flat: int | None = None) -> Seen:
-        """Call it once, and tell what ran; with the attention number `flat` made even."""
+        """Call it once and report what ran; with the attention number `flat` made even."""
         return self._form("observe", read_seen, args, {"flat": flat})
 
     def fit(

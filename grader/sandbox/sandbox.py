@@ -1,8 +1,7 @@
-"""The evaluator's side of isolation: starts the server, sessions and checks, and ends them.
+"""The evaluator's side of isolation: start and end the server, sessions and checks.
 
-Start a `Sandbox` before anything secret exists in this process: what it forks from is a process of
-its own that was started clean, but a file that is open or a variable that is set is easier to keep
-out of reach if it is not there yet.
+Start a `Sandbox` before this process has secrets: its server starts clean, but an open file or a
+set variable is safest if it does not exist yet.
 """
 
 import contextlib
@@ -31,8 +30,8 @@ BEGIN = 30.0  # and a session to begin
 class Sandbox:
     """A server process that confined processes are forked from; a context manager.
 
-    `tier` is that of isolation, `weaknesses` what it leaves open and why no stronger one is there,
-    `gpu` what a check that trains gets.
+    `tier` is the isolation, `weaknesses` what it leaves open and why there is no stronger one,
+    `gpu` what a training check gets.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Sandbox:
 
     @property
     def alive(self) -> bool:
-        """Whether the server runs; for the process that made it to ask, not its forks."""
+        """Whether the server runs; only valid in the process that started it."""
         return self._process.poll() is None
 
     @property
@@ -89,7 +88,7 @@ class Sandbox:
         return Session(self, withheld, gpu or self.gpu)
 
     def close(self) -> None:
-        """End the server, and with it all that came of it. A fork of the evaluator lets it live."""
+        """End the server and all its processes, except in a fork of the evaluator."""
         self._control.close()
         if self._process.stderr:
             self._process.stderr.close()
@@ -101,7 +100,7 @@ class Sandbox:
         self._process.wait()
 
     def hand_over(self, theirs: socket.socket) -> None:
-        """Give the server a session's socket. Safe from several forks of this process at once."""
+        """Send a session's socket to the server; safe from concurrent forks of this process."""
         message = b"S" if self.tier is Tier.SEALED else b"O"
         try:
             socket.send_fds(self._control, [message], [theirs.fileno()])
@@ -128,7 +127,7 @@ class Sandbox:
 
 
 class Session:
-    """One submission's processes; a context manager. Two checks may be open at once."""
+    """One submission's processes; a context manager. Two checks may be open concurrently."""
 
     def __init__(self, sandbox: Sandbox, withheld: Sequence[str], gpu: Gpu | None):
         self._limits, self._has_gpu = sandbox.limits, gpu is not None

@@ -1,4 +1,4 @@
-"""seccomp: system calls that student code has no use for are refused, by a filter built of a table.
+"""seccomp: a filter, built from a table, refuses system calls that student code does not need.
 
 Threads may start, processes may not; no program, socket, signal to another process, trace, mount,
 namespace, key, shared memory by name, change of modes, owners or times. Refused means EPERM, an
@@ -72,7 +72,7 @@ ABSENT: dict[str, tuple[int | None, int | None]] = {  # ENOSYS: libraries have a
     "io_uring_register": (427, 427),
 }
 OF_CUDA = ("socket", "bind", "listen")  # it makes a local socket for each process, and ends without
-NEWER = 449  # the first number that the tables do not know
+NEWER = 449  # the first number after the tables
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column, the kernel's name
 _LOAD, _EQUAL, _AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
 _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
@@ -84,7 +84,7 @@ _UNIX = 1  # AF_UNIX: sockets of this machine
 
 @dataclass(frozen=True)
 class _Step:
-    """One instruction; `yes` and `no` say how many to pass over."""
+    """One instruction; `yes` and `no` are the numbers of instructions to skip."""
 
     code: int
     value: int
@@ -102,7 +102,7 @@ def program(machine: str, pid: int, *, has_gpu: bool = False) -> bytes:
 
 @cache
 def _tables(machine: str, has_gpu: bool) -> bytes:
-    """What is refused whoever asks: the server builds it once, and each check inherits it."""
+    """The part that is the same for every check: built once in the server, then inherited."""
     if machine not in _MACHINES:
         raise OSError(f"seccomp: no table for {machine}")
     column, architecture = _MACHINES[machine]
@@ -123,7 +123,7 @@ def _tables(machine: str, has_gpu: bool) -> bytes:
 
 
 def _looking_at_arguments(machine: str, pid: int, has_gpu: bool) -> bytes:
-    """What is allowed to some arguments only, as to signal oneself."""
+    """Calls allowed only with some arguments, such as a signal to itself."""
     column, _ = _MACHINES[machine]
     steps: list[_Step] = []
     own = (0, pid)
@@ -147,7 +147,7 @@ def _looking_at_arguments(machine: str, pid: int, has_gpu: bool) -> bytes:
 
 
 def restrict(*, has_gpu: bool = False) -> None:
-    """Bind this process and its threads. It has given up new privileges before."""
+    """Filter this process and its threads, which have given up new privileges before."""
     filters = program(platform.machine(), os.getpid(), has_gpu=has_gpu)
     buffer = ctypes.create_string_buffer(filters, len(filters))
 
@@ -163,7 +163,7 @@ def _refuse(error: int) -> _Step:
 
 
 def _argument(index: int) -> _Step:
-    """Load the low half of an argument: all that these calls look at."""
+    """Load the low half of an argument, which is all that these calls use."""
     return _Step(_LOAD, 16 + 8 * index)
 
 
@@ -185,7 +185,7 @@ def _unless_one_of(index: int, values: tuple[int, ...]) -> list[_Step]:
 
 
 def _no_truncation_by_readers(index: int) -> list[_Step]:
-    """Refuse O_TRUNC without a right to write, which early Landlock does not look at."""
+    """Refuse O_TRUNC without write access, which early Landlock does not check."""
     reads_and_truncates = [
         _argument(index),
         _Step(_AND, _TRUNCATE),

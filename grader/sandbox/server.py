@@ -1,9 +1,8 @@
-"""The server process: has torch loaded, and forks a session for each socket that it is handed.
+"""The server process: has torch loaded, and forks a session for each socket it receives.
 
-The evaluator starts it, with a clean environment and no other descriptor, before it makes or reads
-anything secret: what is never here cannot be found by what is forked from here. It holds no module
-of kws but those that no assignment asks students to build: its exceptions, and what visible checks
-are written with.
+The evaluator starts it with a clean environment and no other descriptor, before it reads any
+secret, so its forks cannot contain one. It imports only modules of kws that students do not build:
+exceptions, and what visible checks use.
 """
 
 import contextlib
@@ -79,7 +78,7 @@ class Layer(nn.Module):
 
 
 def main(descriptor: int) -> None:
-    """All of the server's life: it ends when no evaluator holds the other end any more."""
+    """Run the server until no evaluator has the other end open."""
     control = socket.socket(fileno=descriptor)
     preload()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -103,7 +102,7 @@ def main(descriptor: int) -> None:
 
 
 def preload() -> None:
-    """Import, compute once with one thread, and put what there is out of the collector's way."""
+    """Import, compute once with one thread, and freeze the garbage collector's objects."""
     for name in PRELOADED:
         with contextlib.suppress(Exception):
             if find_spec(name.partition(".")[0]):
@@ -130,7 +129,7 @@ def preload() -> None:
 
 
 def rehearse() -> None:
-    """Load and call a module as a check does, so that what torch does once is done."""
+    """Load and call a module as a check does, so that lazy initialization is done."""
     piece = Piece(source=REHEARSAL, names=("Layer",), where="rehearsal", line=1)
     space = Namespace(Code(pieces=(piece,)))
     space.load()
@@ -150,7 +149,7 @@ def silence() -> None:
 
 
 def fork_session(control: socket.socket, descriptor: int, *, sealed: bool) -> None:
-    """A session process on this socket, in namespaces of its own if it is to be sealed."""
+    """Fork a session process on this socket, in new namespaces if it is to be sealed."""
     connection = socket.socket(fileno=os.dup(descriptor))
     user, group = os.getuid(), os.getgid()
     try:
@@ -172,7 +171,7 @@ def fork_session(control: socket.socket, descriptor: int, *, sealed: bool) -> No
 
 
 def probe(tiers: list[Tier]) -> tuple[Tier | None, dict[str, str]]:
-    """The first of these tiers that this machine has, and why it lacks the ones before."""
+    """The first of these tiers that works here, and why the ones before do not."""
     refused: dict[str, str] = {}
     for tier in tiers:
         reason = _attempt(tier)
@@ -183,7 +182,7 @@ def probe(tiers: list[Tier]) -> tuple[Tier | None, dict[str, str]]:
 
 
 def _attempt(tier: Tier, gpu: Gpu | None = None) -> str | None:
-    """Bind a process as a check of this tier is bound, and compute; what went wrong, or None."""
+    """Confine a process as in this tier and compute; return the error, or None."""
     if tier is not Tier.PROCESS and not linux.LINUX:
         return f"{sys.platform} has neither namespaces nor Landlock"
     reader, writer = os.pipe()

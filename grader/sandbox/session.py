@@ -1,8 +1,8 @@
 """The session process: one per submission, number 1 of its namespaces; it runs no student code.
 
-From the evaluator come orders of five bytes, a letter and a check's number: `C` with a socket
-starts a check, `K` ends one. Back goes one record for each check that ended: number, wait status,
-seconds of processor time, memory beyond ours in bytes. When the evaluator hangs up, all ends.
+Commands have five bytes, a letter and a check's number: `C` with a socket starts a check, `K` ends
+one. The reply is a record per ended check: number, wait status, processor seconds, bytes of memory
+beyond ours. All ends when the evaluator closes its socket.
 """
 
 import contextlib
@@ -108,7 +108,7 @@ class SessionProcess:
         self.running[process] = (number, folder)
 
     def _kill(self, process: int) -> None:
-        """The check, and what it may have started in its group."""
+        """Kill the check and its process group."""
         for kill in (os.kill, os.killpg):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill(process, signal.SIGKILL)
@@ -134,7 +134,7 @@ class SessionProcess:
                 self.control.sendall(record)
 
     def _kill_orphans(self) -> None:
-        """Processes that a check left behind: they are our children now, where Linux is told."""
+        """Kill orphans of a check, which become our children on Linux (subreaper)."""
         with contextlib.suppress(OSError, ValueError):
             text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
             for process in map(int, text.split()):

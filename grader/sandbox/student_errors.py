@@ -1,11 +1,9 @@
-"""What a student reads of an exception: its type, the line of their own code, and 200 characters.
+"""An exception as shown to students: its type, the line of their own code, 200 characters.
 
-An exception may carry hidden inputs: `raise ValueError(str(x))` puts a few of `x` into the report.
-We let it. Expected values and the labels of hidden recordings never enter the check process, and
-inputs follow from a seed that changes every term, so what gets out is neither an answer nor of use
-for long; to keep it in, every message would have to be matched against all that torch may say.
-What is bounded is how much is shown, and of which characters: the process that says it may have
-been taken over, so `shown_words` is called by the evaluator too.
+`raise ValueError(str(x))` puts a few hidden inputs into the report, which is accepted: expected
+values and labels never enter the check process, the seed changes every term, and preventing it
+would mean matching every message against all of torch's. Length and characters are bounded, in the
+evaluator too, as the check process may have been taken over (`shown_words`).
 """
 
 import linecache
@@ -23,7 +21,7 @@ NO_INPUT = "something to be typed in, and nobody can type here"
 
 
 class Rejection(Exception):  # noqa: N818  (an ending, as Stopped is)
-    """A request has no answer: what `Stopped` will say in the evaluator."""
+    """A request without an answer; raised as `Stopped` in the evaluator."""
 
     def __init__(self, reason: Reason, message: str, hint: str = ""):
         super().__init__(message)
@@ -31,7 +29,7 @@ class Rejection(Exception):  # noqa: N818  (an ending, as Stopped is)
 
 
 class ForbiddenError(ImportError):
-    """Student code reached for what it may not use."""
+    """Student code used something forbidden."""
 
 
 def explain(error: BaseException, what: str, source_files: frozenset[str]) -> Rejection:
@@ -64,7 +62,7 @@ def explain(error: BaseException, what: str, source_files: frozenset[str]) -> Re
 
 
 def shown_words(text: str, most: int) -> str:
-    """The beginning of a text, on one line and without characters that are no text."""
+    """The beginning of a text, on one line, without control characters."""
     text = one_line(text[: 2 * most]).strip()
     return text if len(text) <= most else text[: most - 2] + " …"
 
@@ -82,7 +80,7 @@ def _innermost(error: BaseException, source_files: frozenset[str]) -> tuple[str,
     while step is not None:
         code = step.tb_frame.f_code
         if code.co_filename in source_files:
-            name = getattr(code, "co_qualname", code.co_name)  # Python 3.11 knows the class
+            name = getattr(code, "co_qualname", code.co_name)  # Python 3.11 has the class
             found = (code.co_filename, step.tb_lineno, name)
         step = step.tb_next
     return found

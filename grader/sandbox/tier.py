@@ -1,9 +1,9 @@
-"""How strongly student code is kept apart, and how much it may use.
+"""Isolation tiers for student code, and its resource limits.
 
 Three tiers. *Sealed*: user, mount, process, network and IPC namespaces, Landlock, seccomp, resource
 limits. *Fenced*: Landlock, seccomp and resource limits, for machines that refuse user namespaces.
-*Process*: a process of its own with resource limits, for systems without Landlock. Every report
-names its tier and, in words, what that tier leaves open.
+*Process*: a separate process with resource limits, for systems without Landlock. Every report names
+its tier and what that leaves open.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ class Tier(str, Enum):
 
     @property
     def strength(self) -> int:
-        """More is stronger: compare these, never the names."""
+        """The rank of the tier: compare these, not the names."""
         return {"sealed": 3, "fenced": 2, "process": 1}[self.value]
 
     @property
     def weaknesses(self) -> tuple[str, ...]:
-        """What this tier leaves open, in words that a student or an instructor reads."""
+        """What this tier leaves open, as text for students and instructors."""
         return _WEAKNESSES[self]
 
 
@@ -50,7 +50,7 @@ _WEAKNESSES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one check may use."""
+    """Resource limits of one check."""
 
     seconds: float = 20.0  # of processor time; the wall clock ends a check after `wall`
     memory: int = 2 << 30  # bytes beyond what the fresh process has
@@ -60,5 +60,5 @@ class Limits:
 
     @property
     def wall(self) -> float:
-        """Seconds by the clock: twice the processor time, as other checks may run beside it."""
+        """Wall-clock seconds: twice the processor time, as other checks may run concurrently."""
         return 2 * self.seconds + 5

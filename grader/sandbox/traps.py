@@ -1,8 +1,8 @@
 """Traps for what an answer may not use: withheld modules, and the library's own answers.
 
 A class gets a constructor and a `forward` that raise, so every alias and subclass is caught; a
-function is replaced wherever its package names it. Attention that goes past Python's names is
-caught where all of it arrives: the operators that compute it get a kernel that raises.
+function is replaced wherever its package names it. Attention called without Python's names is
+caught in the dispatcher: its operators get a kernel that raises.
 """
 
 import ctypes
@@ -43,7 +43,7 @@ class Traps(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Any = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Refuse what may not be imported; have the rest trapped once it is imported."""
+        """Refuse forbidden imports; arm traps after all others."""
         top = fullname.partition(".")[0]
         if top in STAFF:
             raise ForbiddenError(f"{top} belongs to the staff: it cannot be imported here")
@@ -82,7 +82,7 @@ class Traps(importlib.abc.MetaPathFinder):
 
 
 def _arm_all(package: str) -> None:
-    """Trap every function and class that the loaded modules of a package name, private ones too."""
+    """Trap every function and class of the loaded modules of a package, private ones too."""
     for module, key in named_in(package):
         thing = vars(sys.modules[module]).get(key)
         trap = _trap(f"{module}.{key}")
@@ -100,7 +100,7 @@ def _arm_class(thing: type, trap: Callable[..., Any]) -> None:
 
 @cache
 def named_in(package: str) -> tuple[tuple[str, str], ...]:
-    """(module, key) of each function of a package, wherever its modules name it; a class once."""
+    """(module, key) of each function in the modules of a package; a class once."""
     found: dict[Any, tuple[str, str]] = {}
     for name in sorted(loaded()):
         if _is_in(name, package):
@@ -114,13 +114,13 @@ def named_in(package: str) -> tuple[tuple[str, str], ...]:
 
 @cache
 def loaded() -> frozenset[str]:
-    """The modules that are there before any student's code runs."""
+    """The modules loaded before student code runs."""
     return frozenset(sys.modules)
 
 
 @cache
 def places() -> dict[int, list[tuple[str, str]]]:
-    """ID of each function that loaded modules name -> (module, name) pairs: asked before a fork."""
+    """ID of each function in loaded modules -> (module, name) pairs; computed before a fork."""
     table: dict[int, list[tuple[str, str]]] = {}
     for name, module in sorted(sys.modules.items()):
         if isinstance(module, types.ModuleType):
@@ -150,7 +150,7 @@ def _trap(name: str) -> Callable[..., Any]:
 
 
 def _replace(thing: Any, trap: Callable[..., Any], package: str) -> None:
-    """Wherever the package's loaded modules name this function."""
+    """Replace this function in all loaded modules of the package."""
     for name, key in places().get(id(thing), ()):
         module = sys.modules.get(name)
         if _is_in(name, package) and getattr(module, key, None) is thing:

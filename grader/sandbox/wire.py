@@ -1,10 +1,10 @@
-"""What crosses between processes: length-prefixed JSON plus safetensors, never a pickle.
+"""Messages between processes: length-prefixed JSON plus safetensors, never a pickle.
 
 A frame is 16 bytes (`kws1`, length of the JSON, length of the body), a JSON text and a safetensors
-body. The JSON holds None, bool, int, float, str and list as they are, everything else as an object
-with one tag: tuple, dict, tensor (a number in the body), dtype, non-finite float, `Ref` (a module
-that stays in the other process) and `Opaque` (something that does not cross). Dictionary keys are
-plain values. `load` takes any bytes: it returns such values or raises `Malformed`.
+body. The JSON has None, bool, int, float, str and list as they are, everything else as an object
+with one tag: tuple, dict, tensor (its index in the body), dtype, non-finite float, `Ref` (a module
+in the other process) and `Opaque` (a value that cannot be sent). Dictionary keys are plain values.
+`load` takes any bytes: it returns such values or raises `Malformed`.
 """
 
 import json
@@ -58,11 +58,11 @@ WHOLE = {torch.complex64: torch.float32, torch.complex128: torch.float64}  # how
 
 
 class Malformed(ValueError):  # noqa: N818  (what the bytes are)
-    """These bytes are no frame that `dump` makes."""
+    """These bytes are not a frame that `dump` makes."""
 
 
 class TooLarge(ValueError):  # noqa: N818
-    """This value is larger than may cross."""
+    """The value exceeds the size limit."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class Opaque:
-    """Something that does not cross; `kind` says what it is, as in `generator`."""
+    """A value that cannot be sent; `kind` names it, as in `generator`."""
 
     kind: str
 
@@ -83,7 +83,7 @@ class Opaque:
 def dump(
     value: Any, special: Callable[[Any], Any] = lambda x: x, most: int | None = None
 ) -> list[bytes]:
-    """The frame of `value` in parts; `special` replaces what cannot cross; TooLarge over `most`."""
+    """The frame of `value` in parts; `special` converts other types; TooLarge over `most`."""
     writer = _Writer(special, most)
     text = json.dumps(writer.plain(value, 0), separators=(",", ":")).encode()
     if len(text) > MAX_JSON:
@@ -93,7 +93,7 @@ def dump(
 
 
 def lengths(prefix: bytes, most: int) -> tuple[int, int]:
-    """Bytes of JSON and of body that follow these 16; Malformed where it is not a frame."""
+    """Lengths of the JSON and the body from these 16 bytes; Malformed if invalid."""
     magic, text, body = PREFIX.unpack(prefix)
     if magic != MAGIC:
         raise Malformed("no frame begins like this")
@@ -199,7 +199,7 @@ def _one_tag(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _tensors(body: bytes) -> dict[str, torch.Tensor]:
-    """What a safetensors body holds, once its header says nothing but what may cross."""
+    """The tensors of a safetensors body, after its header is validated."""
     if not body:
         return {}
     if "__metadata__" in vet_header(body, SIZES):

@@ -37,7 +37,7 @@ class Nowhere(io.TextIOBase):
 
 
 def run(connection: int, confinement: Confinement, folder: str, withheld: Sequence[str]) -> None:
-    """All of a check process's life; returns when the evaluator hangs up."""
+    """Run a check process; return when the evaluator closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()
     os.dup2(connection, CONNECTION)
@@ -139,7 +139,7 @@ class CheckProcess:
         random.seed(self.code.seed)
 
     def _special(self, value: Any) -> Any:
-        """Modules stay here; numpy's scalars are plain numbers."""
+        """Send modules as references, numpy scalars as plain numbers."""
         if isinstance(value, nn.Module):
             known = [i for i, module in enumerate(self.modules) if module is value]
             if not known:

@@ -1,1 +1,1 @@
-"""What proves that the grader grades: the selftest, the demo, a class of ten. Imports all of it."""
+"""Tests of the grader as a whole: selftest, demo, a class of ten."""

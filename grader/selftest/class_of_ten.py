@@ -1,7 +1,6 @@
-"""Ten made-up students, from perfect to hostile: what `make demo` grades, and what each should get.
+"""Ten made-up students for `make demo`, from perfect to hostile, with expected results.
 
-Their work is made from our own answers: `reference` is a folder with trained weights in it, named
-like the notebooks (`03_speakers.safetensors`).
+`reference` is a folder of trained weights named like the notebooks (`03_speakers.safetensors`).
 """
 
 import io
@@ -26,7 +25,7 @@ HOSTILE = "asks the garbage collector for the expected value"
 def make_class(
     out: Path, reference: Path, numbers: Sequence[str] = tuple(ASSIGNMENTS)
 ) -> dict[str, str]:
-    """Write a folder for each student below `out`; student -> what to expect of the work."""
+    """Write a folder per student below `out`; return student -> expected result."""
     expectations = {}
     for student, expected, files in _students(reference, numbers):
         for name, data in files.items():

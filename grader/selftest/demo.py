@@ -1,13 +1,13 @@
-"""`make demo` and `make course`: the course, on a machine that has nothing else.
+"""`make demo` and `make course`: run and grade the course on a fresh machine.
 
     python -m grader demo runs/demo [--only 02]   a notebook, a training, a class of ten
     python -m grader demo runs/course --all       every notebook, trainings included, and a class
 
-Notebooks are run with our answers, two at a time, those without a training first, then the last
-assignments, which train longest. Each is graded by `pytest grader/` as soon as it has run. Then a
-class of ten made-up students is graded. Nothing that trains has a time limit: how long a cell takes
-depends on the machine. Interrupted, the same command continues: a notebook that has run is not run
-again until its source changes. A notebook that fails is reported, and the others go on.
+Notebooks are run with our answers, two at a time: first those without training, then the last
+assignments, which train longest. Each is graded by `pytest grader/` as soon as it has run; then a
+class of ten made-up students is graded. Training has no time limit. After an interruption the same
+command continues: a notebook runs again only if its source has changed. A notebook that fails is
+reported, and the others continue.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ NEXT = """Next:
 
 
 def main(out: Path, only: str | None = None, *, everything: bool = False) -> int:
-    """Run it; 1 if our own answers do not get all points, or something did not run."""
+    """Run the demo; return 1 if our own answers lose points or something did not run."""
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _main(out, only, everything)
@@ -84,7 +84,7 @@ def _main(out: Path, only: str | None, everything: bool) -> int:
 
 
 async def _train(out: Path) -> bool:
-    """A short training on a small corpus, as a reader of the README would; whether it went well."""
+    """Train briefly on a small corpus, as in the README; return whether it succeeded."""
     corpus, run = out / "corpus", out / "training"
     print("A keyword model, trained on 1,400 clips that are made on the spot", flush=True)
     resume = ["--resume"] if (run / "last.pt").exists() else []
@@ -102,7 +102,7 @@ async def _train(out: Path) -> bool:
 
 
 async def _run_and_grade(wanted: list[Assignment], folder: Path, start: float) -> bool:
-    """Run and grade these notebooks; whether points are missing."""
+    """Run and grade these notebooks; return whether points are missing."""
     # after Ctrl-C each kernel would complain that it died; whatever else goes wrong is raised
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     free = asyncio.Queue[int]()  # lines of the terminal, one for each notebook under way

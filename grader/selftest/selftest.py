@@ -1,11 +1,11 @@
-"""`python -m grader selftest`: is the grader fit to grade? Gates a release.
+"""`python -m grader selftest`: grade submissions with known results, before a release.
 
 For each assignment our own answer earns everything, the blank notebook nothing, other right answers
 everything, and each planted mistake loses points at the check that names it, in the words planned.
-Attacks earn what the same wrong answer earns without them, and cost the honest answers nothing; a
-file that an editor broke keeps its points. The students' kits hold nothing secret.
+Attacks earn what the same wrong answer earns without them, and cost honest answers nothing; a
+damaged file keeps its points. The students' kits contain no secrets.
 
-No trained weights are handed in here; the checks that need them are left out.
+Checks that need trained weights are left out.
 """
 
 import contextlib
@@ -55,7 +55,7 @@ class SelftestCase:
 
 
 def main(number: str | None = None) -> int:
-    """Run all; print what fell short, and how much was tried. 0 if nothing did, 1 otherwise."""
+    """Run all cases and print what failed; return 1 if anything did."""
     chosen = [get_assignment(number)] if number else list(ASSIGNMENTS.values())
     here = tempfile.TemporaryDirectory(prefix="selftest-")
     with here as folder, socket.create_server(("127.0.0.1", 0)) as server:
@@ -73,7 +73,7 @@ def main(number: str | None = None) -> int:
 
 
 def grade_trials(trials: Sequence[SelftestCase], folder: Path) -> list[str]:
-    """What fell short, a sentence each, in the order of the trials."""
+    """Messages on failed trials, in their order."""
     jobs = []
     for at, trial in enumerate(trials):
         place = folder / f"{at:04d}"
@@ -172,7 +172,7 @@ def without_gain(one: Borrowed) -> Judge:
 
 
 def named(mistakes: Sequence[Mistake]) -> Judge:
-    """Each mistake loses points at its check, which says its words."""
+    """Each mistake loses points at its check, with its hint."""
 
     def judge(report: Report) -> list[str]:
         wrong = []
@@ -215,7 +215,7 @@ def _attacks(folder: Path, port: int) -> Iterator[SelftestCase]:
 
 
 def gained(target: Path) -> Judge:
-    """Nothing is won by an attack on task 2.1, and nothing lost by the other answers."""
+    """An attack on task 2.1 gains nothing, and the other answers lose nothing."""
     task = "2.1"
 
     def judge(report: Report) -> list[str]:

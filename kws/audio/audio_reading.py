@@ -131,10 +131,9 @@ def _refuse_broken(path: Path) -> None:
 
 
 def _refuse_cut_wav(path: Path, file: BinaryIO) -> None:
-    """Find the chunk that holds the samples and compare its size with the file's.
+    """Compare the size of the wav chunk that has the samples with the file's.
 
-    A wav is 12 bytes, then chunks: a name of 4 bytes, a size in 4, then that many bytes, padded to
-    an even length.
+    A wav is 12 bytes, then chunks: name (4 bytes), size (4), content, padded to an even length.
     """
     total, start = file.seek(0, 2), 12
     while start + 8 <= total:

@@ -62,9 +62,7 @@ def griffin_lim(
 
     It begins with phases of 0. Each round takes the phases of spectra that belong to a waveform and
     keeps the magnitudes; with `momentum` it goes on in the direction in which the spectra moved.
-
-    Raises:
-        ValueError: fewer than 2 frames, negative iterations, momentum outside of [0, 1).
+    Raises ValueError: fewer than 2 frames, negative iterations, momentum outside of [0, 1).
     """
     if magnitude.shape[1] < 2:
         raise ValueError(f"{magnitude.shape[1]} frames: at least 2 are needed for a waveform")

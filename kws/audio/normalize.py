@@ -56,10 +56,7 @@ def mean_over_time(
 def dataset_normalizer(
     batches: Iterable[tuple[Float[Tensor, "B T F"], Bool[Tensor, "B T"] | None]],
 ) -> Normalizer:
-    """Mean and standard deviation of every band over all valid frames of `batches`.
-
-    A band that never changes is divided by 1e-3, not by zero.
-    """
+    """Mean and deviation (at least 1e-3) of every band over all valid frames of `batches`."""
     count, total, squares = 0, torch.zeros(()), torch.zeros(())
     for mel, valid in batches:
         frames = (mel.flatten(0, 1) if valid is None else mel[valid]).double()

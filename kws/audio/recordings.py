@@ -29,10 +29,7 @@ def read_audio(path: str | Path, *, resample: bool = False) -> Float[Tensor, "N"
 def write_audio(
     path: str | Path, waveform: Float[Tensor, "N"], sample_rate: int = SAMPLE_RATE
 ) -> None:
-    """Write a mono waveform in [-1, 1] as 16-bit PCM, atomically; `.flac` by suffix, otherwise wav.
-
-    Samples are rounded to the nearest step and clipped at the ends of the range.
-    """
+    """Write a mono waveform as 16-bit PCM (flac by suffix, else wav), clipped; atomically."""
     if not waveform.isfinite().all():
         raise ValueError(f"{path}: the waveform holds NaN or infinity")
     file = io.BytesIO()

@@ -126,7 +126,7 @@ def run(arguments: list[str]) -> int:
 
 
 def exit_code(name: str, command: Callable[[], int]) -> int:
-    """What `command` returns, or the code for what it raised, told in one sentence on stderr."""
+    """The result of `command`, or the exit code of its error, which is printed in one sentence."""
     try:
         return command()
     except UsageError as error:
@@ -157,10 +157,7 @@ def exit_code(name: str, command: Callable[[], int]) -> int:
 
 
 def complaint(error: Exception, name: str = "kws") -> str:
-    """click's complaint about the command line as one sentence: command, fault, where to read more.
-
-    Empty when no arguments were given: click has printed the help by then.
-    """
+    """click's complaint as one sentence; "" without arguments, as click has printed the help."""
     text = error.format_message().rstrip(".")  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
     command = context.command_path if context else name

@@ -17,7 +17,7 @@ def as_seed(text: str) -> int | str:
 
 
 def report(out: Path, make: Callable[..., Path], pattern: str, **options: object) -> None:
-    """Make a corpus and say what is there; `pattern` finds its files."""
+    """Make a corpus and print its contents; `pattern` matches its files."""
     there = out.is_dir() and any(out.iterdir())
     start = time.perf_counter()
     make(out, **options)

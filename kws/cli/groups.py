@@ -1,7 +1,4 @@
-"""Every command group, imported for its side effect of registering commands on the app.
-
-A student's kit lacks the groups that need what its assignments ask for.
-"""
+"""Every command group, imported to register its commands. A kit lacks those it cannot run."""
 
 import importlib
 from importlib.util import find_spec

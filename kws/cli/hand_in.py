@@ -1,4 +1,4 @@
-"""`kws hint`, `kws reset`, `kws submit`: a hint, a fresh start, the zip to hand in."""
+"""`kws hint`, `kws reset`, `kws submit`."""
 
 import textwrap
 from datetime import datetime

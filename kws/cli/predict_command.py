@@ -77,10 +77,7 @@ def predict(
 
 
 def onnx_model(run: Path, device: str) -> "OnnxStream | None":
-    """The model of kws or an ONNX file by onnxruntime, without torch; None where torch computes.
-
-    That is for runs, for a device other than the CPU, and where onnxruntime is not installed.
-    """
+    """The model in onnxruntime, without torch; None for runs and other devices, or if missing."""
     shipped = run == SHIPPED and not run.exists()
     if not shipped and run.suffix != ".onnx":
         return None

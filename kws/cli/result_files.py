@@ -1,7 +1,4 @@
-"""`kws kaggle`, `kws homework-csv`: the result files to hand in, and a look at one from elsewhere.
-
-What is written is read back and compared with the test folder before the command says so.
-"""
+"""`kws kaggle`, `kws homework-csv`: write result files, and check existing ones."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

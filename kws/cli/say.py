@@ -1,4 +1,4 @@
-"""The command that speaks: say."""
+"""`kws say`: speech from text."""
 
 import sys
 from pathlib import Path

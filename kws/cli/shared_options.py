@@ -1,7 +1,7 @@
-"""Options and arguments of several commands, each defined once, and their refusal where ignored.
+"""Options and arguments shared by several commands, and their refusal where they have no effect.
 
-What a command does may depend on the kind of model: its options are then the parameters of one
-function for each kind (`options_of`), and `accept_options` refuses those of the other kinds.
+Where a command depends on the kind of model, its options are the parameters of one function for
+each kind (`options_of`); `accept_options` refuses those of the other kinds.
 """
 
 import inspect

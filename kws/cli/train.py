@@ -165,7 +165,7 @@ def new_head(
     resample: bool,
     partial: bool,
 ) -> None:
-    """Train and keep the last layer, and say what it reached on the test clips of `data`."""
+    """Train and save the last layer, and print its accuracy on the test clips of `data`."""
     from kws.audio.normalize import Normalizer
     from kws.files import write_text
     from kws.inference.evaluate import evaluate, load_split

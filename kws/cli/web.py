@@ -81,7 +81,7 @@ def web(
 
 
 def _measured(run: Path) -> str:
-    """What was measured of a run in streams: `kws evaluate --stream`, or the card of ours."""
+    """Measurements of the streaming run from `kws evaluate --stream`, or from our model card."""
     from kws.training.checkpoint import SHIPPED as CARDS
 
     found = run / "evaluation-stream.json"

@@ -74,12 +74,7 @@ class NotStarted(NotImplementedError):  # noqa: N818
 
 @contextmanager
 def check(check_id: str, title: str) -> Iterator[None]:
-    """Run the expectations inside and print one line about them.
-
-    Raises:
-        Unmet: if one of them is not met.
-        NotStarted: if the answer raises NotImplementedError, as a TODO does.
-    """
+    """Run the expectations inside and print one line. Raises Unmet, or NotStarted for a TODO."""
     _running.append(check_id)
     compared[check_id] = []
     try:

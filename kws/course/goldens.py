@@ -39,10 +39,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Golden:
-    """What is known of one check.
-
-    `after` are tasks whose answers its task uses, `forbidden` library answers that do not count.
-    """
+    """One check: `after` are tasks whose answers it uses, `forbidden` library answers."""
 
     after: tuple[str, ...]
     forbidden: tuple[str, ...]
@@ -50,10 +47,7 @@ class Golden:
     mistakes: tuple[Mistake, ...]
 
     def question(self, results: Sequence[Any], rtol: float = RTOL, atol: float = ATOL) -> str:
-        """What to ask who has these results, or this exception instead of some; or "".
-
-        Where several mistakes have them, the question of each.
-        """
+        """The questions of all mistakes with these results, or this exception; "" if none."""
         found = [
             mistake.question
             for mistake in self.mistakes
@@ -65,10 +59,7 @@ class Golden:
         return OR.join(dict.fromkeys(found))
 
     def usual(self, results: Sequence[Any]) -> str:
-        """Where no mistake has these results: those that first show where these do, nearest first.
-
-        A line to add to the fact, with three questions at most; nothing where there are none.
-        """
+        """Questions (up to 3) of the mistakes that first differ where these results do."""
         last = len(results) - 1
         record = _record_of(results[-1])
         shown = [

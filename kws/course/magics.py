@@ -1,7 +1,4 @@
-"""A cell of a notebook as Python: one reading for `kws check`, visible checks and the grader.
-
-What a kernel accepts beyond Python (magics, `!pip`, `name?`, prompts) is taken out.
-"""
+"""A notebook cell as Python: magics, `!pip`, `name?` and prompts are removed, for all readers."""
 
 import ast
 import re

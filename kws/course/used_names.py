@@ -76,10 +76,7 @@ class Use:
 
 @dataclass(frozen=True)
 class ParsedSource:
-    """A parsed statement; `line` is that of its first in `where`.
-
-    `names` are those that it defines or changes, `changes` those of them that it changes.
-    """
+    """A parsed statement at `line`; `names` it defines or changes, and `changes` among them."""
 
     node: ast.stmt
     source: str

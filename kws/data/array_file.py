@@ -1,12 +1,11 @@
-"""One array in one file that is whole or absent: the rows, what they are, and a seal.
+"""One array in one file that is whole or absent: rows, description, seal.
 
-    rows         as they lie in memory, little endian: they are memory-mapped from offset 0
+    rows         little endian, memory-mapped from offset 0
     description  JSON: dtype, shape, SHA-256 of the rows, and the writer's own fields
     seal         48 bytes: MAGIC, length of the description (8 bytes), SHA-256 of the description
 
-Rows are streamed to a temporary file and the rest follows, because it is known last: memory stays
-small, and a full disk is an OSError. (Writing through a memory map would be killed by SIGBUS.) A
-half-written file never gets its name, and one without its seal is refused.
+Rows are streamed to a temporary file, so memory stays small and a full disk is an OSError (a write
+to a memory map would be killed by SIGBUS). A file without its seal is refused.
 """
 
 import hashlib

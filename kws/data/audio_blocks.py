@@ -57,10 +57,7 @@ def file_blocks(path: str | Path, *, resample: bool = False) -> Iterator[Float[n
 def live_blocks(
     source: Microphone, *, seconds: float = LIVE_SECONDS
 ) -> Iterator[Float[np.ndarray, "_"]]:
-    """What a microphone hears as 16 kHz mono blocks of `seconds`, until it gives nothing more.
-
-    Where more is waiting, the block is all of it: who was late catches up at once.
-    """
+    """16 kHz mono blocks of `seconds` until the microphone ends; a late reader gets longer ones."""
     rate = round(source.samplerate)
 
     def blocks() -> Iterator[np.ndarray]:

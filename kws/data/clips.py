@@ -23,12 +23,11 @@ MOVE_BLOCK = 1024  # clips moved to a device at a time: 32 MB
 class ClipSplit:
     """Clips, labels and silence of one split.
 
-    `rows` says which row of `clips` an example is; -1 is silence that no recording stands for: the
-    second of `noise` from sample `silence_start` on, times `silence_gain`, or zeros where the start
-    is -1. `labels` index `label_names`, and are -1 in unlabeled data. `silence` is the convention
-    in use: "noise" (crops of background recordings), "zeros" (digital zeros), "clips" (the
-    recordings of an archive's `_silence_` folder) or "none". With `all_unknown` every clip of
-    another word is in it, where the protocol has some. `notes` are sentences worth reading.
+    `rows[i]` is the row of `clips` of example i; -1 is synthetic silence: the second of `noise`
+    from sample `silence_start` on, times `silence_gain`, or zeros where the start is -1. `labels`
+    index `label_names`, and are -1 in unlabeled data. `silence` is the convention: "noise" (crops
+    of background recordings), "zeros", "clips" (an archive's `_silence_` folder) or "none". With
+    `all_unknown` every clip of another word is included. `notes` are messages for the user.
     """
 
     clips: PackedClips

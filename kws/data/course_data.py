@@ -1,12 +1,11 @@
-"""What notebooks 3 to 5 train on, and which accuracies earn points, in two profiles.
+"""Training data of notebooks 3 to 5, and the accuracies that earn points, in two profiles.
 
     laptop   the embedded corpora, made on this machine: 120 voices say words, 100 say sentences
-    people   recordings of people: the folder that $KWS_COURSE names, with
-             words/      Speech Commands v0.02, or clips in its layout
-             speakers/   features in the layout of the speaker homework, with test_labels.csv
+    people   human recordings in the folder $KWS_COURSE, made by `python -m grader hold-out`
+               words/      Speech Commands v0.02, or clips in its layout
+               speakers/   features in the layout of the speaker homework, with test_labels.csv
 
-`python -m grader hold-out` makes such a folder and keeps back what is graded. What is absent there
-stays embedded. The same notebooks serve both.
+What is missing in $KWS_COURSE is taken from the embedded corpora. Both use the same notebooks.
 """
 
 import os
@@ -33,10 +32,8 @@ PUBLISHED: Mapping[str, tuple[float, float]] = MappingProxyType(
 def course_words(*, progress: bool = True) -> tuple[Path, str]:
     """The folder with clips of words, and the name of its protocol, of twelve classes.
 
-    The first call on a laptop makes the embedded corpus: half a minute on two cores.
-
-    Raises:
-        UsageError: $KWS_COURSE names no folder with words/ or speakers/.
+    Made on the first call on a laptop: half a minute on two cores. Raises UsageError if $KWS_COURSE
+    has neither words/ nor speakers/.
     """
     if folder := of_people(WORDS):
         return folder, "v2-12"
@@ -46,10 +43,8 @@ def course_words(*, progress: bool = True) -> tuple[Path, str]:
 def course_speakers(*, progress: bool = True) -> Path:
     """The folder with features of sentences, for `kws.data.speakers.load_speakers`.
 
-    The first call on a laptop makes the embedded corpus: half a minute on two cores.
-
-    Raises:
-        UsageError: $KWS_COURSE names no folder with words/ or speakers/.
+    The first call on a laptop makes the embedded corpus: half a minute on two cores. Raises
+    UsageError: $KWS_COURSE names no folder with words/ or speakers/.
     """
     if folder := of_people(SPEAKERS):
         return folder

@@ -1,9 +1,8 @@
-"""Published archives: fetched, verified, unpacked, recognized when they are there.
+"""Published archives: fetch, verify and unpack them.
 
 Source: Warden 2018, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition"
-(https://arxiv.org/abs/1804.03209); for the speaker homework see `kws.data.speaker_archive`. The
-archive is kept beside the folder until it is unpacked: put one there yourself, and only unpacking
-is left to do.
+(https://arxiv.org/abs/1804.03209); speaker homework: `kws.data.speaker_archive`. An archive that
+you put beside the folder yourself is only unpacked.
 """
 
 import json
@@ -25,10 +24,10 @@ MARKER = ".kws-download.json"  # in a finished folder: what it is
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """One published file, or one that was cut: `parts` are appended to its name and address.
+    """One published file, or one in parts: `parts` are appended to its name and address.
 
-    `max_unpacked` bounds its content, in bytes of whole 4 KiB blocks. `sha256` is None where nobody
-    has published it. `holds` counts what is in it: speakers, labeled, test utterances, mel bands.
+    `max_unpacked` bounds its content in bytes of whole 4 KiB blocks. `sha256` is None if none is
+    published. `holds` counts speakers, labeled utterances, test utterances, mel bands.
     """
 
     file: str
@@ -168,13 +167,12 @@ def download(
     retries: int = 5,
     wait: float = 1.0,
 ) -> bool:
-    """Fetch, verify and unpack archive `name` to folder `out`. False when that was done before.
+    """Fetch, verify and unpack archive `name` to folder `out`. False if that was done before.
 
-    `out` appears complete or not at all. A call that was stopped, however it was stopped, goes on
-    where it was: the archive's bytes wait beside `out` and are deleted at the end unless
-    `keep_archive`. `sha256` is for an archive that has none published, see `expected_digest`; a
-    cut archive's is that of its joined parts. `retries` and `wait` (seconds) are for lost
-    connections, see `fetch`. Raises UsageError for an unknown name, a folder in use, a full disk, a
+    `out` appears complete or not at all. An interrupted call is resumed: the archive's bytes are
+    kept beside `out`, and deleted at the end unless `keep_archive`. `sha256` is for an archive
+    without a published one (`expected_digest`), of the joined parts. `retries` and `wait`
+    (seconds): `fetch`. Raises UsageError for an unknown name, a folder in use, a full disk, a
     server that refuses, wrong bytes, wrong content.
     """
     if name not in ARCHIVES:

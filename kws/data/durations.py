@@ -1,7 +1,6 @@
-"""How many frames each phoneme lasts, from the times when phonemes begin.
+"""Durations of phonemes in frames, from their start times in seconds.
 
-It is the boundaries that are rounded, not the durations: rounded durations would add up to another
-number of frames than the recording has.
+Boundaries are rounded, not durations, whose sum would differ from the number of frames.
 
 Shape letters: U phonemes
 """

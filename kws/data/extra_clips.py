@@ -1,6 +1,6 @@
-"""How many clips of silence and of other words a split gets beside those of wanted words.
+"""Number of clips of silence and of other words in a split: each 10 %, rounded up.
 
-Source: TensorFlow's `speech_commands/input_data.py`: 10 % of each, rounded up.
+Source: TensorFlow's `speech_commands/input_data.py`.
 """
 
 from kws.data.protocols import Protocol

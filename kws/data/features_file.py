@@ -1,6 +1,6 @@
-"""Read one file of speaker features: a saved tensor, trusted with nothing.
+"""Read one file of speaker features: a saved tensor from an untrusted source.
 
-`torch.load(weights_only=True)` builds no objects but tensors. It does not notice changed bytes, so
+`torch.load(weights_only=True)` builds no objects but tensors, but does not notice changed bytes:
 the archive's own checksums are compared first.
 
 Shape letters: T frames   F features

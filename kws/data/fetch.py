@@ -1,9 +1,8 @@
-"""One file over HTTP: resumed where it stopped, retried when the line drops, hashed as it arrives.
+"""One file over HTTP: resumed, retried after a lost connection, hashed as it arrives.
 
-What has arrived is kept in `FILE.part` beside the target, whatever ends the process. The next call
-hashes those bytes and asks the server only for the rest (RFC 9110, section 14: `Range`, `If-Range`,
-206, 416). A server that ignores the request for a range answers 200 with the whole file, and the
-part starts over.
+Received bytes are kept in `FILE.part` beside the target. The next call hashes them and requests
+only the rest (RFC 9110, section 14: `Range`, `If-Range`, 206, 416). If a server ignores the range
+and answers 200 with the whole file, the part starts over.
 """
 
 import hashlib
@@ -197,12 +196,11 @@ def fetch(
 ) -> None:
     """Download `url` to `target`, whose SHA-256 must be `sha256`.
 
-    Where that is None nobody knows it: the file is whole when it is as long as the server says.
-    `num_bytes` is the file's length, where it is known beforehand. After a lost connection the
-    download goes on where it stopped, at most `retries` times in a row without progress, pausing
-    `wait` seconds, then twice as long, and so on. Raises UsageError when the server refuses, the
-    line stays dead or the bytes are wrong: wrong bytes are deleted, unfinished ones stay in
-    `target` + ".part" for the next call.
+    If that is None (unknown), the file is complete at the server's length. `num_bytes` is the
+    length, if known. A lost connection is resumed, at most `retries` times in a row without
+    progress, after pauses of `wait` seconds, doubled each time. Raises UsageError if the server
+    refuses, the connection stays lost or the bytes are wrong: these are deleted, incomplete ones
+    stay in `target` + ".part".
     """
     path = target.with_name(target.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,11 @@
 """One split of a speaker data set: utterances of different lengths, drawn as crops or whole.
 
-Crops are how the homework trains; whole utterances are what its test set asks about. Accuracy on
-the two differs by several points, so a result says which it is. A batch is index arithmetic and one
-gather, from the memory-mapped pack or, after `.to(device)`, from a copy on that device.
+The homework trains on crops and tests on whole utterances; the accuracies differ by several points,
+so a result names which it is. A batch is index arithmetic and one gather, from the memory-mapped
+pack or, after `.to(device)`, from a copy on that device.
 
 Shape letters: n utterances of the split   B batch   T frames (10 ms each)   F features
-R frames of all utterances of the split, and one of padding
+    R frames of all utterances of the split, and one of padding
 """
 
 from collections.abc import Iterator
@@ -60,8 +60,8 @@ class FrameSplit:
     ) -> tuple[Float[Tensor, "B T F"], Bool[Tensor, "B T"]]:
         """`frames` consecutive frames of each utterance, and which of them are real.
 
-        They begin where the CPU generator says; without one, so that the crop is in the middle.
-        Shorter utterances come whole, followed by padding.
+        The CPU generator draws the first frame; without one the crop is in the middle. Shorter
+        utterances are whole, followed by padding.
         """
         if frames < 1:
             raise ValueError(f"frames={frames} must be at least 1")
@@ -100,9 +100,9 @@ class FrameSplit:
     ) -> Iterator[FrameBatch]:
         """Every utterance once, whole, in batches of similar length: mel, valid, labels, index.
 
-        A batch takes at most `max_frames_per_batch` frames with its padding, or one utterance that
-        is longer. Without a generator the longest come first; with one, a CPU generator, the
-        neighbors and the order of the batches are drawn.
+        A batch has at most `max_frames_per_batch` frames including padding, or one longer
+        utterance. Without a generator the longest come first; a CPU generator draws neighbors and
+        order.
         """
         for index in self.buckets(max_frames_per_batch, generator=generator):
             own_index = index.to(self.labels.device)
@@ -132,10 +132,9 @@ class FrameSplit:
     def crop_batches(
         self, batch_size: int, generator: Generator | None = None, *, frames: int = CROP_FRAMES
     ) -> Iterator[FrameBatch]:
-        """Every utterance once, as a crop: mel, valid, labels, index.
+        """Every utterance once, as a crop: mel, valid, labels, index; the last batch may be small.
 
-        The CPU generator, if there is one, draws their order and the crops. The last batch may be
-        smaller.
+        A CPU generator draws their order and the crops.
         """
         order = torch.arange(len(self))
         if generator is not None:

@@ -70,8 +70,8 @@ class Choice:
 def read_listing(folder: str | Path, *, partial: bool = False) -> Listing:
     """List the clips of `folder` and decide the split of each.
 
-    Raises UsageError for a folder that is missing, empty or in another layout, and for lists that
-    name a clip that is not there; `partial` counts those instead.
+    Raises UsageError for a folder that is missing, empty or in another layout, and for lists with
+    missing clips; `partial` counts those instead.
     """
     folder = require_folder(folder)
     root = folder / "audio" if has_word_folders(folder / "audio") else folder

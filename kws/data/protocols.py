@@ -84,10 +84,10 @@ class Protocol:
 def require_same_labels(
     expected: Sequence[str], found: Sequence[str], where: str, expected_by: str = "the data"
 ) -> None:
-    """UsageError naming the first difference between two label tuples; order counts.
+    """UsageError naming the first difference between two label tuples, order included.
 
-    Five orders of the same twelve labels are in circulation: a model read with the wrong one scores
-    near chance without any other sign.
+    Five orders of the same twelve labels are in circulation; with a wrong one a model scores near
+    chance without any other sign.
     """
     cure = "evaluate with the labels it was trained with, or train again"
     for index, (ours, theirs) in enumerate(zip(expected, found, strict=False)):

@@ -73,10 +73,10 @@ def make_streams(
     Args:
         out: folder to make.
         data: recordings in the layout of Speech Commands.
-        words: the words to be found; clips in other folders are speech to be passed over.
-        split: whose speakers, and which part of the background recordings.
+        words: the words to be found; clips in other folders are distractors.
+        split: of the speakers, and of the background recordings.
         minutes: length of each recording.
-        files: how many.
+        files: number of recordings.
         gap: mean seconds between two clips, at least half a second each time.
         others: share of the clips that are other words.
         seed: of every choice.
@@ -84,8 +84,7 @@ def make_streams(
         partial: lists may name clips that are not there.
         progress: show a bar on a terminal.
 
-    Raises:
-        UsageError: numbers out of range, no clips, or a folder that is in use.
+    Raises UsageError: numbers out of range, no clips, or a folder that is in use.
     """
     out = Path(out)
     if not minutes > 0 or files < 1 or not gap > 0 or not 0 <= others <= 1:

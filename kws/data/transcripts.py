@@ -3,8 +3,8 @@
     transcripts.csv        file,speaker,split,text[,starts]: a line for each utterance
 
 Recordings are 16 kHz mono; `file` is a path below the folder, `split` training, validation or
-testing, `text` what was said, `starts` the seconds at which its words begin, where that is known.
-`kws.data.embedded.strings` makes such a folder; any other in this layout is read alike.
+testing, `starts` the start of each word in seconds, if known. `kws.data.embedded.strings` makes
+such a folder.
 
 Shape letters: B batch   T frames   F mel bands
 """
@@ -39,9 +39,8 @@ def load_transcripts(
 ) -> "TranscribedSplit":
     """The utterances of one split, with their features.
 
-    Raises:
-        UsageError: the folder or the table is missing, a line of it is malformed, a recording is
-            missing, damaged or of another rate (without `resample`), or the split is empty.
+    Raises UsageError: the folder or the table is missing, a line of it is malformed, a recording is
+    missing, damaged or of another rate (without `resample`), or the split is empty.
     """
     folder = Path(folder)
     rows = [row for row in read_transcripts(folder) if row.split == split]

@@ -19,8 +19,7 @@ Step = Callable[[Int[Tensor, "B U"]], Float[Tensor, "B V"]]
 def greedy(step: Step, batch: int, *, sos: int, eos: int, longest: int) -> list[list[int]]:
     """`batch` texts, each up to its first end or `longest` symbols, without start and end.
 
-    Raises:
-        UsageError: if `longest` is below 1.
+    Raises UsageError if `longest` is below 1.
     """
     check_longest(longest)
     symbols = torch.full((batch, 1), sos)

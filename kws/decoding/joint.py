@@ -20,9 +20,7 @@ def joint_step(step: Step, scorer: CtcPrefixScorer, weight: float) -> Step:
 
     What is added for a symbol is (1 - weight) times the decoder's log-probability, and `weight`
     times what the symbol changes of the prefix score: their sums are the two scores of the text.
-
-    Raises:
-        UsageError: unless 0 <= weight <= 1.
+    Raises UsageError: unless 0 <= weight <= 1.
     """
     if not 0 <= weight <= 1:
         raise UsageError(f"a CTC weight of {weight} is not between 0 and 1: choose one that is")

@@ -1,8 +1,7 @@
 """Drawing the next symbol by its probability, and a sequence of them.
 
-Sources: temperature, Ackley, Hinton & Sejnowski 1985
-(https://doi.org/10.1207/s15516709cog0901_7); top-k, Fan, Lewis & Dauphin 2018, section 4
-(https://arxiv.org/abs/1805.04833).
+Sources: temperature, Ackley, Hinton & Sejnowski 1985 (https://doi.org/10.1207/s15516709cog0901_7);
+top-k, Fan, Lewis & Dauphin 2018, section 4 (https://arxiv.org/abs/1805.04833).
 
 Shape letters: B sequences   U symbols so far   V symbols
 """
@@ -22,10 +21,8 @@ def probabilities(
 ) -> Float[Tensor, "*B V"]:
     """softmax(logits / temperature) over the `top_k` largest logits, all others 0; None is all.
 
-    A low temperature sharpens, a high one flattens. Of equal logits at the limit all stay.
-
-    Raises:
-        UsageError: if the temperature is not above 0, or top_k not from 1 to V.
+    A low temperature sharpens, a high one flattens. Of equal logits at the limit all stay. Raises
+    UsageError: if the temperature is not above 0, or top_k not from 1 to V.
     """
     if not temperature > 0:
         raise UsageError(
@@ -52,8 +49,7 @@ def sample(
 ) -> Int[Tensor, "B length"]:
     """`batch` sequences, drawn a symbol at a time; `step` gives logits for those so far.
 
-    Raises:
-        UsageError: as `probabilities`, and if the length is below 1.
+    Raises UsageError: as `probabilities`, and if the length is below 1.
     """
     if length < 1:
         raise UsageError(f"length={length} leaves no symbol to draw: choose 1 or more")

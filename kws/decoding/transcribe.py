@@ -36,11 +36,9 @@ def transcribe(
 ) -> list[str]:
     """The text of each utterance. Width 1 without CTC is greedy search, which is done in batches.
 
-    The text of a model without a decoder is CTC's best path.
-
-    Raises:
-        UsageError: `width` or `longest` is below 1, `ctc_weight` is not between 0 and 1, either is
-            given for a model without a decoder, or an utterance has no frames.
+    The text of a model without a decoder is CTC's best path. Raises UsageError: `width` or
+    `longest` is below 1, `ctc_weight` is not between 0 and 1, either is given for a model without a
+    decoder, or an utterance has no frames.
     """
     if width < 1:
         raise UsageError(f"a beam of width {width} holds no text: choose 1 or more")

@@ -1,4 +1,1 @@
-"""Using a trained model: predict, evaluate, export, explain.
-
-Imports training for recipes and checkpoints.
-"""
+"""Using a trained model: predict, evaluate, export, explain. Imports training for checkpoints."""

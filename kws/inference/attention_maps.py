@@ -1,8 +1,8 @@
-"""What a model paid attention to: its own weights, while it computes its own prediction.
+"""A model's attention weights, recorded while it computes its prediction.
 
-Every layer that averages with weights (attention, attention pooling) has a method `weights` beside
-its `forward`, built from the same projections. Here it is called by a hook, with the very input
-that `forward` gets: there is no second forward path.
+Every layer that averages with weights (attention, attention pooling) has a method `weights` with
+the projections of its `forward`. A hook calls it with the input of `forward`: there is no second
+forward path.
 
 Shape letters: B batch   T frames   F features   H heads   Q queries   K keys, tokens
 """
@@ -33,9 +33,9 @@ class LayerWeights:
 def attention_weights(
     model: nn.Module, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
 ) -> tuple[Float[Tensor, "B ..."], list[LayerWeights]]:
-    """Run `model` once: its output, and the weights of every layer that has some, in order of use.
+    """Run `model` once: its output, and the weights of each attention layer in order of use.
 
-    A layer that is used several times is there several times. Models without attention give [].
+    A layer that is used several times is listed several times. Models without attention give [].
     """
     found: list[LayerWeights] = []
 

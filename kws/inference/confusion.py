@@ -1,6 +1,4 @@
-"""The confusion matrix: which class was taken for which.
-
-A module of its own because it is what assignment 5 asks for: the kit of that assignment lacks it.
+"""The confusion matrix, in a module of its own: the kit of assignment 5 excludes the answer.
 
 Shape letters: B examples   C classes
 """
@@ -13,11 +11,7 @@ from torch import Tensor
 def confusion_matrix(
     predictions: Int[Tensor, "B"], labels: Int[Tensor, "B"], num_classes: int
 ) -> Int[Tensor, "C C"]:
-    """Counts of (true class, predicted class): row i is what became of the examples of class i.
-
-    Raises:
-        ValueError: an index is outside 0 … num_classes − 1.
-    """
+    """Counts [true class, predicted class]. ValueError: an index is outside 0 … num_classes − 1."""
     both = torch.stack((labels, predictions)).long()
     if both.numel() and not (both.min() >= 0 and both.max() < num_classes):
         span = f"{int(both.min())} … {int(both.max())}"

@@ -1,8 +1,7 @@
-"""Measure a trained model on one split of a data set, and keep what was measured beside it.
+"""Measure a trained model on one split of a data set, and keep the result beside it.
 
-Keyword models are measured on clips. Speaker models are measured twice, on whole utterances and on
-one crop of each: the two differ by several points, so each has a result of its own and they are
-never averaged.
+Keyword models are measured on clips, speaker models on whole utterances and on one crop of each:
+two results that differ by several points and are never averaged.
 """
 
 import json
@@ -36,11 +35,10 @@ CLIPS, UTTERANCES, CROPS = "clips", "utterances", "crops"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """What became of the examples of one split: everything else follows from the answers.
+    """A model's answers on one split; all figures follow from them.
 
-    `view` is how the model saw them: "clips", whole "utterances", or "crops"; `on` says so in
-    words where that needs saying. `conditions` are the other things an accuracy depends on, as
-    printed: protocol, test silence.
+    `view` is the form of the examples: "clips", whole "utterances", or "crops"; `on` names it for
+    the report where needed. `conditions` are what else the accuracy depends on, as printed.
     """
 
     view: str
@@ -116,10 +114,8 @@ def load_split(
 
     With `thresholds`, or where the recipe has `data.count_as`, the protocol may be one that counts
     other words and silence as classes, which the model then gives by `kws.inference.thresholds`.
-
-    Raises:
-        UsageError: bad data, labels that are not the model's in its order, or a test split of
-            speakers whose answers are not there.
+    Raises UsageError: bad data, labels that are not the model's in its order, or a test split of
+    speakers whose answers are not there.
     """
     if split not in SPLITS:
         raise UsageError(
@@ -241,7 +237,7 @@ def _answers(
 def write_evaluation(
     run: str | Path, trained: Trained, data: str | Path, evaluations: list[Evaluation]
 ) -> list[Path]:
-    """Write `evaluation-<split>.json`, `confusion.png` and `recall.png` into the folder `run`.
+    """Write `evaluation-<split>.json` into the folder `run`, and `confusion.png` and `recall.png`.
 
     The pictures show the first of `evaluations`. Each file is written whole or not at all.
     """

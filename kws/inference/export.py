@@ -56,11 +56,8 @@ STEPS, TRACED_STEPS = 40, 5  # that are compared, more than a second, and traced
 def export_onnx(trained: Trained, out: str | Path) -> float:
     """Write `trained` as ONNX to `out`, atomically, once onnxruntime agrees with torch.
 
-    Returns:
-        the largest difference between their logits.
-
-    Raises:
-        UsageError: a package is missing, or the two differ by more than `TOLERANCE`.
+    Returns the largest difference between their logits. Raises UsageError: a package is missing, or
+    the two differ by more than `TOLERANCE`.
     """
     require_onnx()
     if trained.recipe.features.kind == "waveform":
@@ -103,11 +100,8 @@ class StepGraph(nn.Module):
 def export_step(trained: Trained, out: str | Path) -> float:
     """Write the steps of a model with state to `out`, once they give what torch gives.
 
-    Returns:
-        the largest difference between their posteriors.
-
-    Raises:
-        UsageError: a model without state, a package is missing, or the two differ.
+    Returns the largest difference between their posteriors. Raises UsageError: a model without
+    state, a package is missing, or the two differ.
     """
     require_onnx()
     stream = TorchStream(trained)

@@ -46,12 +46,9 @@ ENCODED = ("memory", "memory_valid", "ctc")
 def export_recognizer(recognizer: Recognizer, out: str | Path) -> tuple[dict[str, Path], float]:
     """Write both graphs beside `out`: for model.onnx model-encoder.onnx and model-decoder.onnx.
 
-    Returns:
-        the files by "encoder" and "decoder", and the largest difference from torch of any output.
-
-    Raises:
-        UsageError: a package is missing, onnxruntime and torch differ by more than `TOLERANCE`, or
-            the model goes frame by frame in Python.
+    Returns the files by "encoder" and "decoder", and the largest difference from torch of any
+    output. Raises UsageError: a package is missing, onnxruntime and torch differ by more than
+    `TOLERANCE`, or the model goes frame by frame in Python.
     """
     require_onnx()
     if any(isinstance(module, ConvLstm) for module in recognizer.model.modules()):

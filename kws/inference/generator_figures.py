@@ -52,9 +52,8 @@ def measure_generator(
 ) -> GeneratorFigures:
     """The figures of a run folder (its best.pt) or of a checkpoint file.
 
-    Raises:
-        UsageError: nothing there, damaged, not ours, a model of another kind; `listen` and features
-            that the listener cannot read.
+    Raises UsageError: missing, damaged, not ours, a model of another kind; `listen` with features
+    that the listener cannot read.
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)

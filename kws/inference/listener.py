@@ -1,11 +1,10 @@
-"""The listener: a keyword model of the course as the judge of speech that a model has made.
+"""The listener: a keyword model of the course that judges synthetic speech.
 
     words = recognize(listener(), [waveform, another])
 
-Whether synthetic speech can be understood is a question to a listener. This one is the course's own
-CRNN, trained on the 35 words of the embedded corpus: voices, microphones and rooms of many kinds,
-but no vocoder. It is trained once, on the CPU in a minute and a half, and kept beside the corpus in
-a folder of `cache_dir()` named after all that it follows from: corpus, settings and version.
+The model is the course's CRNN on the 35 words of the embedded corpus: many voices, microphones and
+rooms, but no vocoder. It is trained once, in 90 seconds on the CPU, and kept beside the corpus in a
+folder of `cache_dir()` whose name depends on corpus, settings and version.
 """
 
 import json
@@ -43,11 +42,7 @@ LOUDNESS, FLOOR = 0.7, 1e-3  # the highest sample of a clip, and the noise in it
 
 @cache
 def listener(*, progress: bool = True) -> Trained:
-    """The judge, trained here unless it has been; another process that trains it is waited for.
-
-    Raises OSError where its folder or that of its corpus cannot be made, UsageError where something
-    else is there.
-    """
+    """The judge, trained on first use. OSError or UsageError if its folder cannot be made."""
     corpus = make_corpus(cache_dir() / "course-words", size="mini", progress=progress)
     return train_listener(corpus, progress=progress)
 
@@ -83,10 +78,7 @@ def recognize(judge: Trained, waveforms: Sequence[Float[Tensor, "_"]]) -> list[s
 
 
 def recognize_mels(judge: Trained, mels: Float[Tensor, "n T F"]) -> list[str]:
-    """The word that `judge` hears in each log-mel, as `kws.audio.features.log_mel` makes them.
-
-    F is that of its features, 40; a second has 101 frames, and up to 3 fewer do no harm.
-    """
+    """The word in each log-mel of `kws.audio.features.log_mel`: F = 40, T up to 101."""
     words = []
     for few in mels.split(BATCH):
         logits = judge.logits(judge.normalizer(few))
@@ -95,10 +87,9 @@ def recognize_mels(judge: Trained, mels: Float[Tensor, "n T F"]) -> list[str]:
 
 
 def as_clips(waveforms: Sequence[Float[Tensor, "_"]]) -> Float[Tensor, "B S"]:
-    """Waveforms as clips of S = 16,000 samples: centered, all equally loud, in faint noise.
+    """Waveforms as clips of S = 16,000 samples: centered, equally loud, in faint noise.
 
-    Of a longer one the middle second is kept. The noise is that of any recording; it is the same
-    for the same number of waveforms.
+    Of a longer one the middle second is kept. The noise depends on the number of waveforms only.
     """
     clips = torch.zeros(len(waveforms), CLIP_SAMPLES)
     for clip, waveform in zip(clips, waveforms, strict=True):

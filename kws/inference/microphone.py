@@ -1,10 +1,10 @@
-"""The microphone of this machine, by way of sounddevice (`pip install '.[microphone]'`).
+"""The microphone of this machine, through sounddevice (`pip install '.[microphone]'`).
 
     with open_microphone() as microphone:
         for block in live_blocks(microphone): ...
 
-Everything here works on whatever has sounddevice's `read(frames)`; only `open_microphone` needs a
-device. Recordings of a word are cut to the loudest second of what was recorded.
+Only `open_microphone` needs a device; the rest accepts any object with sounddevice's
+`read(frames)`. A recording of a word is cut to its loudest second.
 
 Shape letters: N samples
 """
@@ -36,8 +36,7 @@ STEP = SAMPLE_RATE // 100
 def open_microphone(device: str | None = None) -> Iterator[Microphone]:
     """The default microphone, or the one called `device`, at 16 kHz or at the rate that it has.
 
-    Raises:
-        UsageError: no sounddevice, no PortAudio, no microphone, or one that is refused.
+    Raises UsageError: no sounddevice, no PortAudio, no microphone, or one that is refused.
     """
     if importlib.util.find_spec("sounddevice") is None:
         raise UsageError(
@@ -97,11 +96,9 @@ def record_takes(
 ) -> list[Path]:
     """Record `count` recordings of `word` into `out/word/`, numbered after those that are there.
 
-    A silent recording is asked for again, three times at most in a row. Each is written as
-    soon as it is recorded. The name of the speaker is not written, only what its hash makes of it.
-
-    Raises:
-        UsageError: not a word, a silent microphone, or one that ended.
+    A silent recording is asked for again, three times at most in a row. Each is written as soon as
+    it is recorded. The name of the speaker is not written, only what its hash makes of it. Raises
+    UsageError: not a word, a silent microphone, or one that ended.
     """
     own_protocol([word])
     folder = Path(out) / word

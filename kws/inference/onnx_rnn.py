@@ -1,10 +1,10 @@
 """A GRU or LSTM, of one direction or both, as one ONNX operator.
 
-Left to itself torch writes a GRU out step by step: a graph of a thousand nodes for one second, of
-one fixed length. ONNX has operators for both, which take the lengths of the sequences too.
+By default torch unrolls a GRU into a graph of a thousand nodes for one second of one fixed length.
+ONNX has operators for both, which take the lengths of the sequences, too.
 
-Sources: https://onnx.ai/onnx/operators/onnx__GRU.html, https://onnx.ai/onnx/operators/onnx__LSTM.html.
-Parity: `kws.inference.export` runs both.
+Sources: https://onnx.ai/onnx/operators/onnx__GRU.html,
+https://onnx.ai/onnx/operators/onnx__LSTM.html. Parity: `kws.inference.export` runs both.
 
 Shape letters: B batch   T frames   D width   H width of one direction
 """
@@ -41,8 +41,8 @@ def for_onnx(model: nn.Module) -> nn.Module:
 class OnnxRnn(nn.Module):
     """`BidirectionalRnn`, or a GRU of one direction, as the ONNX operator "GRU" or "LSTM".
 
-    For tracing only: run by torch it returns zeros. The operator takes the lengths of the
-    sequences, so that the backward direction starts at the last real frame.
+    For tracing only: in torch it returns zeros. The operator takes the lengths of the sequences, so
+    that the backward direction starts at the last real frame.
     """
 
     def __init__(self, operator: str, rnn: nn.GRU | nn.LSTM):

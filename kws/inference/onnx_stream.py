@@ -24,11 +24,7 @@ SHIPPED_ONNX = Path(__file__).parents[1] / "pretrained" / "keywords.onnx"
 
 
 class OnnxStream:
-    """`StreamModel` of an ONNX file, and what `kws predict` needs of a model.
-
-    Raises:
-        UsageError: not a keyword model that kws has exported, or one with other features.
-    """
+    """`StreamModel` of an ONNX file, also for `kws predict`. UsageError: not an export of ours."""
 
     task = "keywords"
 

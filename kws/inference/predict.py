@@ -1,4 +1,4 @@
-"""Labels and scores for recordings that nobody has labeled.
+"""Labels and scores for unlabeled recordings.
 
 A keyword model reads windows of one second. A shorter recording is padded at its end; a longer one
 is read in windows that begin every half second, so that a word cut by one window is whole in the
@@ -42,7 +42,7 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What the model says about `start` … `end` (seconds) of a file; best label first.
+    """The model's labels for `start` … `end` (seconds) of a file, best first.
 
     `scores` are the softmax of the logits, as (label, share) pairs. Times are None for features.
     """
@@ -71,10 +71,8 @@ class Segment:
 def find_recordings(paths: Iterable[str | Path], task: str) -> list[Path]:
     """Files as they are named, and those in folders: all levels, sorted, hidden ones left out.
 
-    In a folder of the speaker homework these are the utterances of its testdata.json.
-
-    Raises:
-        UsageError: a path that is not there, or a folder without recordings.
+    In a folder of the speaker homework these are the utterances of its testdata.json. Raises
+    UsageError: a path that is not there, or a folder without recordings.
     """
     suffixes = AUDIO_SUFFIXES if task == "keywords" else (*AUDIO_SUFFIXES, FEATURE_SUFFIX)
     found: list[Path] = []
@@ -149,11 +147,7 @@ def _segments(
 
 
 def read_segments(model: Any, path: Path, *, resample: bool = False) -> list[Segment]:
-    """One file as `model` reads it: windows of a second, or the features of a speaker.
-
-    Raises:
-        UsageError: the file cannot be used.
-    """
+    """A file as windows of a second, or speaker features. UsageError: it cannot be used."""
     if model.task == "keywords":
         return _read_keywords(path, resample)
     return [_read_speaker(path, resample, model.recipe.features.num_features)]

@@ -76,10 +76,8 @@ def export_quantized(
 ) -> Quantized:
     """Write `trained` in 8 bits to `out`, calibrated on `training`, both measured on `testing`.
 
-    The graph reads features, as that of `kws.inference.export` does.
-
-    Raises:
-        UsageError: a speaker model, or a package is missing.
+    The graph reads features, as in `kws.inference.export`. Raises UsageError for a speaker model or
+    a missing package.
     """
     require_quantizable(trained)
     from onnxruntime.quantization import (

@@ -143,10 +143,7 @@ def score_recordings(
     resample: bool = False,
     spent: ListeningTime | None = None,
 ) -> Iterator[Scored]:
-    """The recordings of `folder` (see `kws.data.streams`), one after the other.
-
-    An hour of posteriors takes 36,000 · C numbers: 2 MB for 12 classes.
-    """
+    """The recordings of `folder` (see `kws.data.streams`); an hour has 36,000 · C posteriors."""
     truth = read_truth(folder)
     known = words_of(model.labels)
     if not any(each.word in known for spoken in truth.values() for each in spoken):

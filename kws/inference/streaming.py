@@ -54,10 +54,7 @@ class StreamModel(Protocol):
 
 
 class FrameStream:
-    """The features of a stream: what all pushes and `finish` give equals those of the whole.
-
-    Not normalized: that is done window by window, as it was clip by clip in training.
-    """
+    """Features of a stream, not normalized: all pushes and `finish` equal those of the whole."""
 
     def __init__(self, model: StreamModel):
         self.model = model
@@ -85,10 +82,7 @@ class FrameStream:
 
 
 class Windows:
-    """Frames in, posteriors of each window of a second out, one window every `hop` frames.
-
-    With `newest` only the last one of those that a push completes: whoever was late catches up.
-    """
+    """Frames to posteriors, a window every `hop` frames; `newest`: only the last of a push."""
 
     def __init__(self, model: StreamModel, hop: int, newest: bool = False):
         self.model, self.hop, self.newest = model, hop, newest

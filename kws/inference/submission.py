@@ -3,9 +3,10 @@
     fname,label                 Id,Category
     clip_000044442.wav,yes      uttr-0123….pt,id00464
 
-Source: TensorFlow Speech Recognition Challenge (https://www.kaggle.com/c/tensorflow-speech-recognition-challenge)
-and the 600-speaker homework. A file is written whole or not at all, sorted by name, and only after
-it has passed the same check that `check_csv` makes on a file from elsewhere.
+Source: TensorFlow Speech Recognition Challenge
+(https://www.kaggle.com/c/tensorflow-speech-recognition-challenge) and the 600-speaker homework. A
+file is written whole or not at all, sorted by name, and only after it has passed the same check
+that `check_csv` makes on a file from elsewhere.
 """
 
 import codecs
@@ -40,8 +41,7 @@ def write_csv(
 ) -> None:
     """Write one row per file name, sorted by name; atomic.
 
-    Raises:
-        UsageError: no prediction, a name of another kind, or a label that is not among `labels`.
+    Raises UsageError for no prediction, a name of another kind, or a label not among `labels`.
     """
     rows = sorted(predictions.items())
     _check_rows(Path(path), layout, rows, labels)

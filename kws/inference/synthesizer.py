@@ -1,10 +1,10 @@
-"""A synthesizer: text in, waveform out, by a FastSpeech of our own and Griffin-Lim.
+"""A synthesizer: text to waveform, by our FastSpeech and Griffin-Lim.
 
     waveform = synthesizer().say("seven three")
 
-The model is that of `kws train text-to-speech`, trained once, on the CPU in about two minutes, and
-kept in a folder of `cache_dir()` named after its settings; `load_voice` reads one of your own. The
-engine spells a text as phonemes; how long each lasts and how it sounds is the model's.
+The model of `kws train text-to-speech` is trained once, in two minutes on the CPU, and kept in a
+folder of `cache_dir()` named after its settings; `load_voice` reads one of your own. The engine
+only converts text to phonemes.
 """
 
 from collections.abc import Sequence
@@ -41,8 +41,7 @@ class Synthesizer:
     def mels(self, texts: Sequence[str], pace: float = 1.0) -> list[Float[Tensor, "_ F"]]:
         """The log-mels (T, F) of each text, `pace` times as long as usual.
 
-        Raises:
-            UsageError: a text that cannot be said, or is too long; a pace out of range.
+        Raises UsageError: a text that cannot be said, or is too long; a pace out of range.
         """
         if not 1 / SLOWEST <= pace <= SLOWEST:
             raise UsageError(f"pace={pace:g}: choose one from {1 / SLOWEST:g} to {SLOWEST:g}")
@@ -64,10 +63,7 @@ class Synthesizer:
 
 @cache
 def synthesizer(overrides: tuple[str, ...] = (), *, progress: bool = True) -> Synthesizer:
-    """The voice of the recipe "text-to-speech", trained here unless it has been.
-
-    Errors are those of `kws.training.trained_once`.
-    """
+    """The voice of recipe "text-to-speech", trained on first use; errors as `trained_once`."""
     recipe = load_recipe("text-to-speech", overrides)
     about = {"synthesizer": VERSION, "engine": ENGINE_NAME, "settings": to_toml(recipe)}
 
@@ -78,11 +74,7 @@ def synthesizer(overrides: tuple[str, ...] = (), *, progress: bool = True) -> Sy
 
 
 def load_voice(run_or_file: str | Path) -> Synthesizer:
-    """The synthesizer of a run folder (its best.pt) or of a checkpoint file.
-
-    Raises:
-        UsageError: nothing there, damaged, not ours, or a model that does not speak these sounds.
-    """
+    """The synthesizer of a run folder or checkpoint file. UsageError: not a voice of ours."""
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
     require_kind(path, state["protocol"], PROTOCOL)

@@ -84,10 +84,7 @@ def kaggle_label(label: str) -> str:
 
 
 def kaggle_answer(scores: Sequence[tuple[str, float]], rule: Thresholds | None) -> str:
-    """The challenge's name for what a model says: its best label, or what the rule makes of that.
-
-    `scores` are labels with their confidence, the best first.
-    """
+    """The challenge's label, given (label, confidence) pairs, best first, and the rule."""
     label, confidence = scores[0]
     return kaggle_label(rule.instead_of(label, confidence) if rule else label)
 

@@ -21,10 +21,8 @@ class TorchStream:
     """`StreamModel` of a trained keyword model.
 
     A model with state whose features are normalized by their mean over the clip reads windows, too:
-    that mean is not there yet.
-
-    Raises:
-        UsageError: a speaker model, or one that reads waveforms or frames of its own.
+    that mean is not there yet. Raises UsageError: a speaker model, or one that reads waveforms or
+    frames of its own.
     """
 
     def __init__(self, trained: Trained):

@@ -43,11 +43,7 @@ class TrainedPrior:
         top_k: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "n T F"]:
-        """Log-mels of a clip of each word, drawn a code at a time.
-
-        Raises:
-            UsageError: a word that it does not know; as `kws.decoding.sampling.sample`.
-        """
+        """Sample a log-mel of each word. UsageError: an unknown word, or from `sample`."""
         for word in words:
             if word not in self.words:
                 raise UsageError(
@@ -67,11 +63,7 @@ class TrainedPrior:
 
 
 def load_prior(run_or_file: str | Path) -> TrainedPrior:
-    """The prior of a run folder (its best.pt) or of a checkpoint file.
-
-    Raises:
-        UsageError: nothing there, damaged, not ours, or a model of another kind.
-    """
+    """The prior of a run folder (best.pt) or checkpoint file. UsageError: not a prior of ours."""
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
     require_kind(path, state["protocol"], PROTOCOL)

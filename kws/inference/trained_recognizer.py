@@ -1,7 +1,6 @@
 """A trained recognizer and its alphabet.
 
-recognizer = load_recognizer("runs/digits")
-recognizer.transcribe([read_audio("one.wav")])
+recognizer = load_recognizer("runs/digits") recognizer.transcribe([read_audio("one.wav")])
 """
 
 from collections.abc import Sequence
@@ -59,11 +58,7 @@ class Recognizer:
 
 
 def load_recognizer(run_or_file: str | Path) -> Recognizer:
-    """The recognizer of a run folder (its best.pt) or of a checkpoint file.
-
-    Raises:
-        UsageError: nothing there, damaged, not ours, or a model of another kind.
-    """
+    """The recognizer of a run folder (best.pt) or checkpoint file. UsageError: not one of ours."""
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
     require_kind(path, state["protocol"], PROTOCOL)
@@ -78,12 +73,7 @@ def load_recognizer(run_or_file: str | Path) -> Recognizer:
 
 
 def read_utterance(path: Path, *, resample: bool = False) -> Float[Tensor, "N"]:
-    """A recording to transcribe.
-
-    Raises:
-        UsageError: missing, damaged, of another rate (without `resample`), or too short to hold a
-            frame.
-    """
+    """A recording to transcribe. UsageError: not readable, another rate, less than a frame."""
     waveform = read_audio(path, resample=resample)
     if len(waveform) < SHORTEST:
         raise UsageError(

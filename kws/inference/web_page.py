@@ -135,10 +135,7 @@ def write_page(
 
 @torch.no_grad()
 def example_clips(model: nn.Module, labels: Sequence[str], features: Features) -> dict[str, bytes]:
-    """A wav file of each label that embedded voices say, `MOST_EXAMPLES` at most, and of one other.
-
-    Of the clips for testing it is the one to which the model gives the highest score.
-    """
+    """The best test clip of up to `MOST_EXAMPLES` labels and of one other word, as wav."""
     listing, clips = read_listing(spare_corpus()), defaultdict[str, list[Path]](list)
     for name, split in zip(listing.names, listing.splits, strict=True):
         if split == "testing":
@@ -197,11 +194,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 def server_of(folder: str | Path, port: int = 0) -> http.server.ThreadingHTTPServer:
-    """A web server of the folder on localhost, at `port`, 0 for a free one; not yet serving.
-
-    Raises:
-        UsageError: the port is taken.
-    """
+    """A web server on localhost, not yet serving. UsageError: `port` (0: any) is taken."""
 
     class Here(Handler):
         def __init__(self, *args: object):

@@ -1,9 +1,10 @@
 """Batch normalization whose statistics are taken over real frames only.
 
-Source: Ioffe and Szegedy 2015, "Batch Normalization", algorithm 1 (https://arxiv.org/abs/1502.03167).
-Parity: `nn.BatchNorm1d` and `2d`, running statistics included, when every frame is valid.
-Deviation: padded frames are left out of mean and variance, and processes share their statistics
-(like `nn.SyncBatchNorm`), so that neither padding nor the number of processes changes the training.
+Source: Ioffe and Szegedy 2015, "Batch Normalization", algorithm 1
+(https://arxiv.org/abs/1502.03167). Parity: `nn.BatchNorm1d` and `2d`, running statistics included,
+when every frame is valid. Deviation: padded frames are left out of mean and variance, and processes
+share their statistics (like `nn.SyncBatchNorm`), so that neither padding nor the number of
+processes changes the training.
 
 Shape letters: B batch   T frames   D channels   F frequency bands
 """

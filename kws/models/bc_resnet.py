@@ -42,10 +42,7 @@ class BcResNetConfig:
 
 
 class SubSpectralNorm(nn.Module):
-    """Batch normalization with statistics, scale and shift of their own for each sub-band.
-
-    2 · C · S parameters.
-    """
+    """Batch normalization of each sub-band by itself: 2 · C · S parameters."""
 
     def __init__(self, num_features: int, *, sub_bands: int):
         super().__init__()
@@ -119,8 +116,7 @@ class BcBlock(nn.Module):
 class BcResNet(nn.Module):
     """The keyword model: features (B, T, F) -> logits (B, num_classes).
 
-    Raises:
-        ValueError: if the bands of a stage are not divisible by `sub_bands`.
+    Raises ValueError if the bands of a stage are not divisible by `sub_bands`.
     """
 
     def __init__(self, config: BcResNetConfig):

@@ -21,10 +21,8 @@ GATE_STD = 1e-6  # of the kernels at the start: with a bias of 1, a gate that le
 class ConvolutionalGating(nn.Module):
     """cgMLP: widen, activate, multiply one half by a convolution of the other, narrow.
 
-    3/2 D E + E + (3 + k) E / 2 + D parameters, k = `kernel_size`.
-
-    Raises:
-        ValueError: if `d_ff` is odd, or `kernel_size` even.
+    3/2 D E + E + (3 + k) E / 2 + D parameters, k = `kernel_size`. Raises ValueError if `d_ff` is
+    odd, or `kernel_size` even.
     """
 
     def __init__(self, d_model: int, d_ff: int, kernel_size: int = 31, dropout: float = 0.0):

@@ -74,8 +74,7 @@ class CausalBlock(ConvBlock):
 class CausalCrnn(nn.Module):
     """Causal convolutions → GRU → attention over the last `window` steps → classifier.
 
-    Raises:
-        ValueError: if `pools` leave no frequency band, or their number is not that of `channels`.
+    Raises ValueError if `pools` leave no frequency band, or `channels` are not as many.
     """
 
     def __init__(self, config: CausalCrnnConfig):
@@ -136,11 +135,7 @@ class CausalCrnn(nn.Module):
     def step(
         self, features: Float[Tensor, "B T F"], state: State
     ) -> tuple[Float[Tensor, "B S C"], State]:
-        """The next frames, whole steps of them -> the logits after each step, the state behind.
-
-        Raises:
-            ValueError: for another number of frames.
-        """
+        """Whole steps of frames -> logits after each, next state. ValueError: not whole steps."""
         if features.shape[1] % self.step_frames:
             raise ValueError(f"{features.shape[1]} frames are not steps of {self.step_frames}")
         x, after = maps_of(features), []

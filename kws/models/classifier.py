@@ -119,8 +119,7 @@ class LinearFrontEnd(nn.Module):
 class ConvFrontEnd(nn.Module):
     """Two convolutions of stride 2, then a projection: (B, T, F) -> (B, T / 4, D).
 
-    Raises:
-        ValueError: if the strides leave no band of `num_features`.
+    Raises ValueError if the strides leave no band of `num_features`.
     """
 
     def __init__(self, num_features: int, d_model: int):

@@ -19,10 +19,7 @@ from kws.settings import Fraction, Layers, Size
 class CausalLayer(nn.Module):
     """Self-attention that never looks ahead, and a feed-forward network; pre-norm.
 
-    4 D² + 9 D + 2 D E + E parameters.
-
-    Raises:
-        ValueError: if `num_heads` does not divide `d_model`.
+    4 D² + 9 D + 2 D E + E parameters. Raises ValueError if `num_heads` does not divide `d_model`.
     """
 
     def __init__(self, d_model: int, num_heads: int, d_ff: int, dropout: float = 0.1):
@@ -75,11 +72,7 @@ class CodePrior(nn.Module):
     def forward(
         self, words: Int[Tensor, "B"], codes: Int[Tensor, "B t"]
     ) -> Float[Tensor, "B t+1 K"]:
-        """Logits at place i are those of code i, given the word and the codes before it.
-
-        Raises:
-            ValueError: if t + 1 is beyond the places that there are.
-        """
+        """Logits of each code, given word and codes before. ValueError: t + 1 > `length`."""
         x = torch.cat([self.words(words)[:, None], self.codes(codes)], dim=1)
         if x.shape[1] > len(self.places):
             raise ValueError(

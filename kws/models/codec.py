@@ -60,11 +60,7 @@ class Codec(nn.Module):
     def forward(
         self, mel: Float[Tensor, "B T F"]
     ) -> tuple[Float[Tensor, "B T F"], Int[Tensor, "B t"], Float[Tensor, ""]]:
-        """The log-mels again, the codes between, and the commitment loss.
-
-        Raises:
-            ValueError: if the number of frames is 0, or not a multiple of 4.
-        """
+        """Reconstruction, codes and commitment loss. ValueError: T is 0, or not a multiple of 4."""
         q, codes, loss = self.codebook(self._encoded(mel))
         return self._decoded(q), codes, loss
 

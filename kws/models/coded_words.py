@@ -27,11 +27,7 @@ class CodedWords(nn.Module):
 
 
 def codec_like(weights: Mapping[str, Tensor]) -> Codec:
-    """A codec of the sizes that these weights have, with them.
-
-    Raises:
-        RuntimeError: they are not those of a codec.
-    """
+    """A codec of the sizes of these weights, with them. RuntimeError: not a codec's."""
     try:
         first, vectors = weights["encoder.0.weight"], weights["codebook.vectors"]
         width, n_mels, _ = first.shape

@@ -38,10 +38,8 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 class ConvolutionModule(nn.Module):
     """Figure 2: pointwise, gate, depthwise, normalize, swish, pointwise.
 
-    3 D² + (8 + k) D parameters, k = `kernel_size`.
-
-    Raises:
-        ValueError: if `kernel_size` is even, or `norm` unknown.
+    3 D² + (8 + k) D parameters, k = `kernel_size`. Raises ValueError if `kernel_size` is even, or
+    `norm` unknown.
     """
 
     def __init__(

@@ -45,10 +45,7 @@ class ConvS2sConfig:
 class GatedBlock(nn.Module):
     """A convolution to twice the width, one half gating the other, added to the input.
 
-    2 k d² + 2 d parameters.
-
-    Raises:
-        ValueError: if `kernel_size` is even.
+    2 k d² + 2 d parameters. Raises ValueError if `kernel_size` is even.
     """
 
     def __init__(self, d_model: int, kernel_size: int, dropout: float = 0.0):
@@ -71,11 +68,7 @@ class GatedBlock(nn.Module):
 
 
 class ConvS2s(nn.Module):
-    """Project, add positions, gate, average over time, score.
-
-    Raises:
-        ValueError: if the numbers do not fit.
-    """
+    """Project, add positions, gate, average over time, score. ValueError: numbers do not fit."""
 
     def __init__(self, config: ConvS2sConfig):
         super().__init__()
@@ -92,11 +85,7 @@ class ConvS2s(nn.Module):
     def forward(
         self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B num_classes"]:
-        """features (B, T, F) -> logits (B, num_classes).
-
-        Raises:
-            UsageError: if there are more frames than positions.
-        """
+        """Features (B, T, F) -> logits (B, num_classes). UsageError: more frames than positions."""
         if features.shape[1] > self.config.max_frames:
             raise UsageError(
                 f"{features.shape[1]} frames, but positions were learned for "

@@ -108,11 +108,7 @@ Parts = dict[str, Formula]
 
 
 def formulas(config: Any) -> Parts:
-    """Parameters of each part of the model that `config` describes.
-
-    Raises:
-        TypeError: if there is no formula for this kind of settings.
-    """
+    """Parameters of each part of the model of `config`. TypeError: no formula for its kind."""
     for kind, parts_of in PARTS.items():
         if isinstance(config, kind):
             return parts_of(config)
@@ -155,10 +151,7 @@ def bands_after(num_features: int, divisors: Iterable[int], *, ceil: bool) -> in
 
 
 def bidirectional_rnn(width: int, hidden_size: int, num_layers: int, *, gates: int = 3) -> Formula:
-    """gates · h (in + h + 2) for each layer and direction; above the first layer in is 2 h.
-
-    A GRU has 3 gates, an LSTM 4.
-    """
+    """gates (GRU 3, LSTM 4) · h (in + h + 2) a layer and direction; in = 2 h above the first."""
     values = {"w": width, "h": hidden_size}
     text = f"2*({gates}*h*(w + h + 2))"
     if num_layers == 1:

@@ -41,10 +41,7 @@ def ctc_loss(log_p: Float[Tensor, "T V"], text: Int[Tensor, "U"]) -> Float[Tenso
     """Minus the log-probability of `text`, in nats; infinity where the frames are too few.
 
     `log_p` are log-probabilities. The recursion stays in logarithms: probabilities of hundreds of
-    frames would underflow.
-
-    Raises:
-        ValueError: no frames.
+    frames would underflow. Raises ValueError: no frames.
     """
     if not len(log_p):
         raise ValueError("0 frames: an utterance needs at least one")

@@ -40,10 +40,7 @@ class DsCnnConfig:
 
 
 class DsBlock(nn.Module):
-    """Depthwise 3 × 3 → norm → ReLU → pointwise → norm → ReLU, over maps (B, C, F, T).
-
-    c² + 15 c parameters.
-    """
+    """Depthwise 3 × 3, norm, ReLU, pointwise, norm, ReLU: (B, C, F, T), c² + 15 c parameters."""
 
     def __init__(self, channels: int):
         super().__init__()

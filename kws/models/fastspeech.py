@@ -42,11 +42,7 @@ class FastSpeechConfig:
 
 
 class FastSpeech(nn.Module):
-    """Phonemes to log-mels: encoder, length regulator, decoder.
-
-    Raises:
-        ValueError: sizes that do not fit (`FftBlock`).
-    """
+    """Phonemes to log-mels: encoder, length regulator, decoder. ValueError: sizes (`FftBlock`)."""
 
     def __init__(self, config: FastSpeechConfig):
         super().__init__()
@@ -76,10 +72,8 @@ class FastSpeech(nn.Module):
         """Log-mels (natural logarithm), their valid frames, and predicted ln(frames + 1).
 
         `phonemes` are pairs (symbol, stress). Without `durations` the predicted ones are used,
-        `pace` times as long.
-
-        Raises:
-            ValueError: no phonemes; more phonemes or frames than positions.
+        `pace` times as long. Raises ValueError: no phonemes; more phonemes or frames than
+        positions.
         """
         if not phonemes.shape[1]:
             raise ValueError("0 phonemes: a text needs at least one")

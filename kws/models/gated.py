@@ -53,11 +53,7 @@ class GatedCrnnConfig:
 
     @property
     def networks(self) -> tuple[CrnnConfig, CrnnConfig]:
-        """The gate, with one logit more for "a command", and the network of words.
-
-        Raises:
-            ValueError: no label is left for a word.
-        """
+        """The gate, with a logit for "a command", and the word network. ValueError: no words."""
         words = self.num_classes - self.num_outside
         if words < 1:
             raise ValueError(
@@ -69,8 +65,7 @@ class GatedCrnnConfig:
 class GatedCrnn(nn.Module):
     """Two CRNNs and the rule of products; the logits are logarithms of probabilities.
 
-    Raises:
-        ValueError: no label is left for a word, or `pools` leave no frequency band.
+    Raises ValueError: no label is left for a word, or `pools` leave no frequency band.
     """
 
     def __init__(self, config: GatedCrnnConfig):

@@ -31,9 +31,8 @@ def build_generator(
 ) -> Model:
     """The model `name` with settings of a recipe; `given` are those that the data decide.
 
-    Raises:
-        UsageError: it is not a `wanted`, an unknown setting, a value out of range, or numbers that
-            do not fit together.
+    Raises UsageError: it is not a `wanted`, an unknown setting, a value out of range, or numbers
+    that do not fit together.
     """
     right, settings, what = GENERATORS[wanted]
     if name != right:

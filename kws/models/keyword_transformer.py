@@ -91,8 +91,7 @@ def prepend(
 class KeywordTransformer(nn.Module):
     """Stem → Linear → cls token in front → positions → encoder → the cls token's linear layer.
 
-    Raises:
-        ValueError: if the numbers do not fit, or a name is unknown.
+    Raises ValueError if the numbers do not fit, or a name is unknown.
     """
 
     def __init__(self, config: KeywordTransformerConfig):
@@ -135,8 +134,7 @@ class KeywordTransformer(nn.Module):
     ) -> tuple[Float[Tensor, "B N C"], Bool[Tensor, "B N"] | None]:
         """The tokens before their projection: features (B, T, F) -> (B, N, C) and their mask.
 
-        Raises:
-            UsageError: if there are more tokens than learned positions.
+        Raises UsageError if there are more tokens than learned positions.
         """
         if self.stem is None:
             x = zero_padding(features.mT, valid).mT  # a token per frame

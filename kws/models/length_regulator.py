@@ -17,10 +17,8 @@ def regulate(
     """Repeat vector i so often as its duration says; y is padded with zeros, `valid` says where.
 
     T is the longest sum of durations. A duration of 0 leaves its phoneme out. The gradient of a
-    vector is the sum of the gradients of its copies.
-
-    Raises:
-        ValueError: a negative duration, or no frame at all.
+    vector is the sum of the gradients of its copies. Raises ValueError: a negative duration, or no
+    frame at all.
     """
     if bool((durations < 0).any()):
         raise ValueError("a duration is negative")

@@ -39,11 +39,7 @@ def count_patches(bands: int, frames: int, patch: Pair, stride: Pair) -> Pair:
 
 
 def cut_patches(mel: Float[Tensor, "B T F"], patch: Pair, stride: Pair) -> Float[Tensor, "B N P"]:
-    """All patches: those of the lowest band row first, in time; in a patch, band after band.
-
-    Raises:
-        ValueError: if no patch fits.
-    """
+    """All patches, band row by band row from the lowest, in time. ValueError if no patch fits."""
     count_patches(mel.shape[2], mel.shape[1], patch, stride)
     image = mel.mT.unfold(1, patch[0], stride[0]).unfold(2, patch[1], stride[1])
     return image.flatten(3).flatten(1, 2)
@@ -68,11 +64,7 @@ class PatchEmbedding(nn.Module):
     def forward(
         self, mel: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> tuple[Float[Tensor, "B D f t"], Bool[Tensor, "B t"] | None]:
-        """mel (B, T, F) -> a token for each patch, and which columns of them are real.
-
-        Raises:
-            ValueError: if no patch fits.
-        """
+        """mel (B, T, F) -> a token a patch, and which are real. ValueError if no patch fits."""
         count_patches(mel.shape[2], mel.shape[1], self.patch, self.stride)
         after = valid_after(valid, kernel_size=self.patch[1], stride=self.stride[1])
         return self.project(zero_padding(maps_of(mel), valid)), after

@@ -15,20 +15,13 @@ from torch import Tensor, nn
 def draw_kept(
     size: int, dropped: int, generator: torch.Generator | None = None
 ) -> Int[Tensor, "kept"]:
-    """Which of `size` places stay, in their order, when `dropped` are drawn without replacement.
-
-    Raises:
-        ValueError: if none would stay.
-    """
+    """Draw the places to keep, sorted, of `size` without `dropped`. ValueError if none is left."""
     if not 0 <= dropped < size:
         raise ValueError(f"patchout of {dropped} from {size} leaves nothing: drop fewer")
     return torch.randperm(size, generator=generator)[dropped:].sort().values
 
 
 def every_other(layers: nn.ModuleList) -> nn.ModuleList:
-    """The layers of a trained stack without its second, fourth …; the last one stays: 12 become 7.
-
-    The layers are the same objects; what is left is trained on.
-    """
+    """Layers 1, 3, 5 … of a trained stack and the last, the same objects: 12 become 7."""
     last = len(layers) - 1
     return nn.ModuleList(layer for i, layer in enumerate(layers) if i % 2 == 0 or i == last)

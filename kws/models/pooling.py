@@ -135,11 +135,7 @@ POOLINGS: dict[str, Callable[[int], nn.Module]] = {
 
 
 def make_pooling(name: str, d_model: int) -> nn.Module:
-    """The pooling layer called `name` for frames of width `d_model`.
-
-    Raises:
-        ValueError: for a name that is not in POOLINGS.
-    """
+    """The pooling layer `name` for width `d_model`. ValueError if it is not in POOLINGS."""
     if name not in POOLINGS:
         raise ValueError(f"pooling={name!r} is none of {', '.join(POOLINGS)}")
     return POOLINGS[name](d_model)

@@ -27,10 +27,8 @@ def sinusoids(positions: Float[Tensor, "P"], d_model: int) -> Float[Tensor, "P D
     """Sines (even columns) and cosines (odd columns) of each position, from fast to slow.
 
     Column 2i is sin(p / 10000^(2i / D)), column 2i + 1 the cosine of the same angle. The scalar
-    product of two rows depends on their distance alone.
-
-    Raises:
-        ValueError: if `d_model` is odd: sines and cosines come in pairs.
+    product of two rows depends on their distance alone. Raises ValueError if `d_model` is odd:
+    sines and cosines come in pairs.
     """
     if d_model % 2:
         raise ValueError(f"d_model={d_model} is odd: sines and cosines come in pairs")
@@ -75,11 +73,7 @@ class LearnedPositions(nn.Module):
         nn.init.normal_(self.table, std=0.02)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        """x plus the position of each frame.
-
-        Raises:
-            ValueError: if x is longer than the table.
-        """
+        """x plus the position of each frame. Raises ValueError if x is longer than the table."""
         frames, max_frames = x.shape[1], self.table.shape[0]
         if frames > max_frames:
             raise ValueError(

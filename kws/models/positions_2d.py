@@ -22,10 +22,8 @@ def sinusoids_2d(rows: int, columns: int, d_model: int) -> Float[Tensor, "D f t"
     """Half of the features say which band row, half which time column.
 
     Places are shares of the whole axis (the middle of a patch), so a finer grid over the same clip
-    has the same vector at the same place.
-
-    Raises:
-        ValueError: if `d_model` is not divisible by 4: two axes, of sines and cosines.
+    has the same vector at the same place. Raises ValueError if `d_model` is not divisible by 4:
+    two axes, of sines and cosines.
     """
     if d_model % 4:
         raise ValueError(f"d_model={d_model} is not divisible by 4: two axes of sines and cosines")
@@ -41,10 +39,7 @@ def resize(table: Float[Tensor, "D f t"], size: tuple[int, int]) -> Float[Tensor
     """Bilinear: each new place averages the two nearest old ones of each axis.
 
     The middle of new cell i lies at (i + 1/2) n / m - 1/2 among n old middles, for m new ones; what
-    lies outside of them takes the outermost.
-
-    Raises:
-        ValueError: for a size below 1.
+    lies outside of them takes the outermost. Raises ValueError for a size below 1.
     """
     rows, columns = (
         _between(old, new, table) for old, new in zip(table.shape[1:], size, strict=True)
@@ -62,11 +57,7 @@ def _between(old: int, new: int, like: Tensor) -> Float[Tensor, "new old"]:
 
 
 def cut_middle(table: Float[Tensor, "D f t"], size: tuple[int, int]) -> Float[Tensor, "D f2 t2"]:
-    """The middle of a table, for a smaller grid: what AST's code does where a clip is shorter.
-
-    Raises:
-        ValueError: if the table is smaller than `size`.
-    """
+    """The middle of a table, as AST cuts it for shorter clips. ValueError: smaller than `size`."""
     starts = [(old - new) // 2 for old, new in zip(table.shape[1:], size, strict=True)]
     if min(starts) < 0:
         raise ValueError(
@@ -89,11 +80,7 @@ class GridPositions(nn.Module):
         self.table = nn.Parameter(sinusoids_2d(rows, columns, d_model))
 
     def forward(self, x: Float[Tensor, "B D f t"]) -> Float[Tensor, "B D f t"]:
-        """x plus the position of each token.
-
-        Raises:
-            ValueError: if the grid is larger than the table.
-        """
+        """x plus the position of each token. ValueError: the grid is larger than the table."""
         _require(x, *self.table.shape[1:])
         return x + self.table[:, : x.shape[2], : x.shape[3]]
 
@@ -115,11 +102,7 @@ class SplitPositions(nn.Module):
         self.by_column = nn.Parameter(0.02 * torch.randn(d_model, columns))
 
     def forward(self, x: Float[Tensor, "B D f t"]) -> Float[Tensor, "B D f t"]:
-        """x plus the positions of each token's row and column.
-
-        Raises:
-            ValueError: if the grid is larger than the tables.
-        """
+        """x plus the positions of row and column. ValueError: the grid exceeds the tables."""
         _require(x, self.by_row.shape[1], self.by_column.shape[1])
         return x + self.by_row[:, : x.shape[2], None] + self.by_column[:, None, : x.shape[3]]
 

@@ -81,11 +81,7 @@ class Pretrained(nn.Module):
     backbone: Any
 
     def load_pretrained(self, where: str) -> None:
-        """Take the backbone's weights from a folder of transformers, or by a name of its hub.
-
-        Raises:
-            UsageError: there are none, or they are another model's, or of other sizes.
-        """
+        """Load weights from a folder or the hub of transformers. UsageError: none fit."""
         transformers = _transformers()
         cure = "name a folder with config.json and model.safetensors, or a model of the hub"
         was = transformers.logging.get_verbosity()
@@ -220,10 +216,7 @@ def fit_positions(positions: Float[Tensor, "1 P D"], length: int) -> Float[Tenso
 
 
 def kaldi_fbank(waveform: Float[Tensor, "B N"]) -> Float[Tensor, "B T 128"]:
-    """Kaldi's log mel filter bank without dither, whole frames only: what AST was trained on.
-
-    Parity: `torchaudio.compliance.kaldi.fbank`, which takes one recording at a time.
-    """
+    """Kaldi's log-mels, no dither, whole frames. Parity: `torchaudio.compliance.kaldi.fbank`."""
     frames = waveform.unfold(1, WINDOW, HOP)
     frames = frames - frames.mean(dim=-1, keepdim=True)
     before = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)

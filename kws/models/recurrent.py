@@ -159,11 +159,7 @@ class GruClassifier(nn.Module):
 
 
 class RnnClassifier(nn.Module):
-    """A bidirectional LSTM or GRU over the frames, the mean over time, a linear layer.
-
-    Raises:
-        ValueError: for another cell.
-    """
+    """A bidirectional LSTM or GRU, the mean over time, a linear layer. ValueError: another cell."""
 
     def __init__(self, config: RnnConfig):
         super().__init__()
@@ -184,8 +180,7 @@ class RnnClassifier(nn.Module):
 class Crnn(nn.Module):
     """Convolutions over the spectrogram, a bidirectional GRU over time, pooling, a classifier.
 
-    Raises:
-        ValueError: if `pools` leave no frequency band, or a name is unknown.
+    Raises ValueError if `pools` leave no frequency band, or a name is unknown.
     """
 
     def __init__(self, config: CrnnConfig):

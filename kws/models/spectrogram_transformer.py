@@ -57,8 +57,7 @@ AST_SMALL = SpectrogramTransformerConfig()
 class SpectrogramTransformer(nn.Module):
     """Patches → positions → (patchout) → cls token in front → encoder → norm → classifier.
 
-    Raises:
-        ValueError: if the numbers do not fit, or a name is unknown.
+    Raises ValueError if the numbers do not fit, or a name is unknown.
     """
 
     def __init__(self, config: SpectrogramTransformerConfig):
@@ -92,8 +91,7 @@ class SpectrogramTransformer(nn.Module):
     ) -> Float[Tensor, "B num_classes"]:
         """features (B, T, F) -> logits (B, num_classes).
 
-        Raises:
-            ValueError: if a clip is shorter than a patch, or longer than the positions.
+        Raises ValueError if a clip is shorter than a patch, or longer than the positions.
         """
         x, columns = self.embed(features, valid)
         x, valid = self.left(self.positions(x), columns)

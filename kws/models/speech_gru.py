@@ -75,11 +75,7 @@ class SpeechGru(nn.Module):
         memory: Float[Tensor, "B T D"],
         valid: Bool[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B U V"]:
-        """Logits of the symbol that follows each of `symbols`, which begin with the start.
-
-        Raises:
-            UsageError: the model has no decoder.
-        """
+        """Logits of the symbol after each of `symbols` (start first). UsageError: no decoder."""
         if not self.config.num_decoder_layers:
             raise UsageError("num_decoder_layers=0 leaves no decoder: read CTC's logits instead")
         state, _ = self.decoder(self.dropout(self.embed(symbols)))

@@ -45,9 +45,7 @@ class ConvSubsampling(nn.Module):
     """Two 3 × 3 convolutions of stride 2 with ReLU, then a linear layer: a quarter of the frames.
 
     10 C + 9 C² + C + (C f + 1) D parameters, f = `count_subsampled(F)`, and those of the modules.
-
-    Raises:
-        ValueError: another module.
+    Raises ValueError: another module.
     """
 
     def __init__(
@@ -69,11 +67,7 @@ class ConvSubsampling(nn.Module):
     def forward(
         self, mel: Float[Tensor, "B N F"], valid: Bool[Tensor, "B N"] | None = None
     ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"] | None]:
-        """Frames and mask, a quarter of both; padding of the input changes no real frame.
-
-        Raises:
-            ValueError: no frames.
-        """
+        """Frames (B, ⌈T/4⌉, D) and mask; padding changes no real frame. ValueError: no frames."""
         if not mel.shape[1]:
             raise ValueError("0 frames: an utterance needs at least one")
         x, valid = convolve(self.first, maps_of(mel), valid)

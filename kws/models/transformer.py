@@ -30,8 +30,7 @@ def self_attention(
 ) -> MultiHeadSelfAttention:
     """Self-attention that does not know where a frame stands ("none"), or how far off ("relative").
 
-    Raises:
-        ValueError: for other positions, and if the numbers do not fit.
+    Raises ValueError for other positions, and if the numbers do not fit.
     """
     if positions not in ATTENTIONS:
         raise ValueError(f"positions={positions!r} is none of {', '.join(ATTENTIONS)}")

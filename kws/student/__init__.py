@@ -1,4 +1,1 @@
-"""What a student's own machine does with the notebooks: check, hint, progress, reset, hand in.
-
-Works offline and on saved notebooks. Nothing here knows an answer or a hidden check.
-"""
+"""What runs on a student's machine, offline, on saved notebooks: check, hint, progress, hand in."""

@@ -1,9 +1,8 @@
-"""A later kit into the folder of the course: its notebooks, and the modules that they need.
+"""Merge a later kit into the course folder: its notebooks and the modules that they need.
 
-One folder and one environment last for the term. What a student wrote is never changed: a notebook
-that is there stays, and a file of the kit that was edited is set aside before it is replaced. A kit
-tells of itself in `kws/course/kit.json`, written last: killed at any moment, the same command
-goes on where it was.
+One folder and one environment serve the whole term. A student's work is never changed: existing
+notebooks stay, and an edited kit file is set aside before it is replaced. The kit's manifest,
+`kws/course/kit.json`, is written last, so an interrupted command can simply be repeated.
 """
 
 import hashlib
@@ -44,7 +43,7 @@ class AddedFiles:
 
 
 def manifest_of(number: str, files: Mapping[str, bytes], answers: Mapping[str, list[str]]) -> bytes:
-    """What `kws/course/kit.json` says of a kit."""
+    """The contents of `kws/course/kit.json`."""
     sums = {path: _sum(data) for path, data in sorted(files.items())}
     table = {"answers": answers, "files": sums, "kit": number}
     return (json.dumps(table, indent=1, sort_keys=True) + "\n").encode()
@@ -162,7 +161,6 @@ def _leaves(path: str) -> bool:
 
 
 def _from_zip(source: Path) -> dict[str, bytes]:
-    """The files of a zip, without the folder that they are in."""
     try:
         with zipfile.ZipFile(source) as archive:
             names = {each.filename: each for each in archive.infolist() if not each.is_dir()}
@@ -194,6 +192,5 @@ def _from_folder(source: Path) -> dict[str, bytes]:
 
 
 def _top(names: Mapping[str, Any]) -> str:
-    """The folder in a zip that the kit is in: `kws-course/`."""
     found = [name.removesuffix(MANIFEST) for name in names if f"/{name}".endswith(f"/{MANIFEST}")]
     return min(found, key=len, default="")

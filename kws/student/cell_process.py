@@ -4,12 +4,11 @@
     {"cell": 7, "name": "cell [3] `def attend`"}      a cell begins
     {"check": "2.1-…", "state": "pass", "text": …, "hint": …, "where": …, "printed": …}
     {"raised": 7, "text": …, "where": …}              a cell without checks raised an error
-    {"weights": "why they do not fit, or nothing"}    where a job names a model and its weights
+    {"weights": "why they do not fit, or nothing"}    if a job names a model and its weights
     {"done": true}                                    or {"broken": "why nothing could run"}
 
 States: pass, unmet, error, todo (not started), later (needs cells that only a whole run executes).
-A cell runs `whole`, or for its `definitions` (see `may_run`), or statement by statement as
-`checks`.
+Modes: `whole`, `definitions` (see `may_run`), or `checks`, statement by statement.
 """
 
 import ast

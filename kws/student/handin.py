@@ -1,7 +1,4 @@
-"""What a student hands in: a zip with the notebook, the weights and a manifest, nothing else.
-
-The same files give the same bytes.
-"""
+"""The zip that a student hands in: notebook, weights, manifest. Same files, same bytes."""
 
 import getpass
 import hashlib

@@ -1,7 +1,7 @@
-"""The course as it was released: assignments, tasks, steps, questions; and where the notebooks are.
+"""The released course: assignments, tasks, questions, and the paths of its notebooks.
 
-The notebooks as students got them lie in the folders of `kws/course`, written by the release; what
-a student works on lies in `assignments/` or in the current folder.
+Released notebooks are stored in `kws/course`, the student's copies in `assignments/` or the
+current folder.
 """
 
 import ast
@@ -198,7 +198,6 @@ def _sections(cells: list[NotebookCell]) -> dict[str, tuple[str, float, str]]:
 
 
 def _questions(cells: tuple[NotebookCell, ...]) -> Iterator[str]:
-    """The questions of planted mistakes that the checks in these cells know."""
     for check in (check for cell in cells for check in cell.checks):
         number = int(task_of(check).partition(".")[0])
         known = _goldens(f"{number:02}").get(check, {})

@@ -21,10 +21,9 @@ def backup_path(path: Path) -> Path:
 
 
 def reset(path: Path, target: Target) -> tuple[Path | None, list[str]]:
-    """Put the cells of a task back to their TODO, or the whole notebook without a task.
+    """Reset the cells of a task, or without one the whole notebook, to their released state.
 
-    Returns the copy that was kept and the names of the cells that changed: no copy and none when
-    all was as released. A cell that is gone comes back behind the one that it stood behind.
+    Returns the backup and the names of the changed cells; no backup if nothing changed.
     """
     if target.task is None:
         original = released()[target.assignment].read_bytes()
@@ -75,7 +74,7 @@ def _id(cell: Any) -> str:
 
 
 def _place(cells: list[Any], wanted: str, source: str) -> int | None:
-    """Where a cell stands: by its id, or else by the first thing it defines."""
+    """The key of a cell: its id, or else the first name it defines."""
     for place, cell in enumerate(cells):
         if _id(cell) == wanted:
             return place

@@ -59,7 +59,6 @@ def _root(found: re.Match[str]) -> str:
 
 
 def _grouped(text: str) -> str:
-    """In parentheses, unless it is one sign or number."""
     return text if re.fullmatch(r"[\w.,]+", text.strip()) else f"({text.strip()})"
 
 

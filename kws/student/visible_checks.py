@@ -1,9 +1,8 @@
-"""The visible checks of a saved notebook, run in a fresh process; what became of each.
+"""Run the visible checks of a saved notebook in a fresh process.
 
-The answers run, and the checks that were asked for and of the tasks before them; of all other cells
-only what they define. With `whole`, everything runs, plots and trainings too. A check whose cell
-was deleted runs as released. What only a whole run makes counts as it ran in the notebook, where
-the saved outputs tell.
+Only the requested checks, those of the tasks before them, the answers, and definitions from other
+cells are run; `whole` runs everything. A deleted check runs as released. Results that only a whole
+run produces are taken from the outputs saved in the notebook.
 """
 
 import os
@@ -91,7 +90,7 @@ def run_cells(
     seconds: float,
     handle: Callable[[dict[str, Any]], None],
 ) -> str:
-    """Hand every event of the job to `heard`. Returns why it ended early, or nothing."""
+    """Pass every event of the job to `heard`. Returns why it ended early, or ""."""
     kernel.send(job)
     end, cell = time.monotonic() + SECONDS_START, ""
     while True:
@@ -128,9 +127,8 @@ def run_checks(
 ) -> list[CheckOutcome]:
     """The checks of `target` on the notebook at `path`, in the order of the course.
 
-    A `kernel` that was started before answers sooner; it is used up. With `whole`, the cells that
-    raised an error are added to `raised`. To `notes` comes which of several definitions of an
-    answer counts. UsageError for a file that is not a notebook.
+    A `kernel` started in advance is used up. With `whole`, cells that raised are added to `raised`.
+    `notes` receives which of several definitions of an answer counts. UsageError: not a notebook.
     """
     wanted = [check for check in checks_released(target.assignment) if target.covers(check)]
     cells = plan(path, target, whole=whole, notes=notes)
@@ -185,7 +183,7 @@ def weights_misfit(path: Path, number: str, weights: Path) -> str:
 
 
 def _as_it_ran(outcome: CheckOutcome, ran: Mapping[str, tuple[bool, str]]) -> CheckOutcome:
-    """What needs a whole run, as the notebook's own last run told it."""
+    """The check's result in the saved outputs, for checks that need a whole run."""
     if outcome.state != "later" or outcome.check not in ran:
         return outcome
     passed, text = ran[outcome.check]
@@ -200,7 +198,7 @@ def plan(
     whole: bool = False,
     notes: list[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Which cells run and how, up to the last check that was asked for; `notes` as above."""
+    """Which cells run and how, up to the last requested check; `notes` as in `run_checks`."""
     cells = [cell for cell in read_cells(path) if cell.kind == "code"]
     there = {check for cell in cells for check in cell.checks}
     for cell in released_cells(target.assignment):

@@ -1,14 +1,13 @@
-"""A process that has torch loaded and forks for each `kws check`, so that answers come at once.
+"""A process that has torch loaded and forks for each `kws check`, to save the import of torch.
 
-The first `kws check` starts it; it listens on a socket in the cache folder, only for this user, and
-ends after MINUTES without work. Every run of cells is a fork of its own: nothing of a notebook
-stays behind. The socket's name says which kws, Python, packages and settings were loaded: when any
-of them changes, the old process is not found any more, and ends. Linux only: elsewhere a fork of a
-process with torch is not safe, and there, or with KWS_WARM=0, each run loads torch itself.
+The first `kws check` starts it. It listens on a socket in the cache folder, for this user only, and
+ends after MINUTES without work. Every run is a fork of its own, so no state carries over. The
+socket's name encodes kws, Python, packages and settings: after a change the old process is not
+found, and ends. Linux only, as forking a process with torch is not safe elsewhere; there, and with
+KWS_WARM=0, each run loads torch itself.
 
-The reason is a number: `kws check 2.1` takes 2.4 CPU s without it, nearly all of it `import torch`,
-and 0.33 with it (`python benchmarks/first_answer.py`: median of 5, two busy cores of an AMD EPYC,
-torch 2.11).
+`kws check 2.1` takes 2.4 CPU s without it, nearly all of it `import torch`, and 0.33 with it
+(`python benchmarks/first_answer.py`: median of 5, two busy cores of an AMD EPYC, torch 2.11).
 """
 
 import contextlib
@@ -204,7 +203,6 @@ class _Warm:
             self.end_the_forgotten(ready)
 
     def fork(self) -> None:
-        """A child for the next connection."""
         connection, _ = self.listener.accept()
         pid = os.fork()
         if not pid:
@@ -253,7 +251,7 @@ class _Warm:
 
 
 def _is_closed(connection: socket.socket) -> bool:
-    """Whether the other end hung up; what it sent is left to the child."""
+    """Whether the other end has closed; data it sent is left to the child."""
     try:
         return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:

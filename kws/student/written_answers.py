@@ -1,8 +1,7 @@
-"""The questions of an assignment that are answered in words or with a figure, and their answers.
+"""Questions that are answered in words or with a figure, and the student's answers.
 
 The cells of an answer are those whose metadata name the question, and those between the question's
-own cell and the next one that was released: so an answer is found without metadata, in new cells,
-or in the question's cell itself. `kws submit` says which are empty, the grader shows them.
+own cell and the next released one, so an answer is found without metadata, too.
 """
 
 import re
@@ -56,10 +55,9 @@ def prose_cell(raw: Mapping[str, Any], kind: str, source: str) -> ProseCell:
 def find_answer(
     question: str, prompt: str, given: Collection[str], cells: Sequence[ProseCell]
 ) -> tuple[list[str], list[ProseCell]]:
-    """What was written to a question, and the cells that its pictures are in.
+    """The answer to a question, and the cells with its pictures; none if the question is missing.
 
-    `prompt` is the question's cell as released, `given` are the sources of all released cells. No
-    cells: the question is not there.
+    `prompt` is the question's released cell, `given` are the sources of all released cells.
     """
     heading = prompt.partition("\n")[0]
     asked = [n for n, cell in enumerate(cells) if heading in cell.source]

@@ -1,4 +1,1 @@
-"""Training: a recipe and data in, a run folder out.
-
-Imports models, data and signal code; not inference.
-"""
+"""Training: a recipe and data in, a run folder out. Imports models and data, not inference."""

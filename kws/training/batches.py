@@ -77,10 +77,7 @@ def _epoch_order(n: int, seed: int, epoch: int) -> Int[Tensor, "n"]:
 
 
 def training_rows(step: int, *, n: int, batch_size: int, seed: int) -> Int[Tensor, "B"]:
-    """The examples of optimizer step `step`: each pass visits all n once, in a new order.
-
-    The batches of a pass differ in size by one at most, so that there is no tiny last one.
-    """
+    """Examples of step `step`: each pass visits all n once, in a new order, in equal batches ±1."""
     steps = steps_per_epoch(n, batch_size)
     epoch, i = divmod(step, steps)
     return _epoch_order(n, seed, epoch)[n * i // steps : n * (i + 1) // steps]
@@ -164,7 +161,7 @@ def _training_features(
 def _garble(
     split: ClipSplit, waveform: Tensor, labels: Tensor, probability: float, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """Some words made into ones that nobody said, with the label of other words; silence stays."""
+    """Replace some words with pseudo-words, labeled as other words; silence is unchanged."""
     protocol = get_protocol(split.protocol)
     silence, unknown = (
         split.label_names.index(label) if label else -1
@@ -208,7 +205,7 @@ _KEPT: weakref.WeakKeyDictionary[ClipSplit, dict[Features, Tensor]] = weakref.We
 
 
 def _kept_features(split: ClipSplit, config: Features) -> Float[Tensor, "n T F"]:
-    """Features of every clip as it is, computed once: nothing is drawn that would change them."""
+    """Features of every clip without augmentation, computed once."""
     kept = _KEPT.setdefault(split, {})
     if config not in kept:
         chunks = torch.arange(len(split)).split(EVALUATION_BATCH)
@@ -226,11 +223,10 @@ def evaluation_batches(
     world: int = 1,
     device: torch.device | None = None,
 ) -> Iterator[Batch]:
-    """Every example once, without augmentation: batches `rank`, `rank + world`, … of them all.
+    """Every example once, without augmentation: batches `rank`, `rank + world`, … on `device`.
 
-    They are on `device`; without one, where the split is.
-    Speaker data come as whole utterances, bucketed by length (so not in order: see `index`), or
-    with `crops=True` as the crop in the middle of each.
+    Speaker data are whole utterances, bucketed by length (`index` has their order), or with
+    `crops=True` the middle crop of each.
     """
     if isinstance(split, ClipSplit):
         for chunk in torch.arange(len(split)).split(EVALUATION_BATCH)[rank::world]:
@@ -250,7 +246,7 @@ def evaluation_batches(
 
 
 class Cached:
-    """Batches that are made when first asked for, and kept if they are small enough.
+    """Batches made when first requested, and kept if small enough.
 
     Args:
         make: begins a new pass over the same batches.

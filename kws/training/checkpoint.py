@@ -93,8 +93,8 @@ def model_state(
 ) -> dict[str, Any]:
     """The content of a checkpoint, with references to the live weights.
 
-    `protocol` is the name under which the model's accuracy counts, "speakers" for those; `step` the
-    number of optimizer steps behind the weights.
+    `protocol` names the classes and splits of its accuracy, "speakers" for speakers; `step` counts
+    optimizer steps.
     """
     return {
         "format": FORMAT,
@@ -168,10 +168,8 @@ def _is_ours(state: Any) -> bool:
 def new_model(recipe: Recipe, num_classes: int) -> nn.Module:
     """The recipe's model with fresh weights from torch's global generator.
 
-    `num_classes` are those that count; a model that learns other words apart has more in training.
-
-    UsageError if the model cannot be built, or reads waveforms where the features are none, or
-    features where they are waveforms.
+    `num_classes` are those of evaluation (see `other_words`). UsageError if it cannot be built, or
+    reads waveforms where `features` gives features, or the reverse.
     """
     name, features = recipe.model.name, recipe.features
     if (features.kind == "waveform") != (name in PRETRAINED):
@@ -248,17 +246,15 @@ class Trained:
         return self.logits(features, valid).float().softmax(dim=1).cpu().numpy()
 
     def require_labels(self, labels: Sequence[str], where: str = "the data") -> None:
-        """Refuse data whose labels are others, or the same in another order, with a UsageError."""
+        """UsageError for data whose labels differ from the model's, or have another order."""
         require_same_labels(labels, self.labels, str(self.path or "the model"), where)
 
 
 def load_model(run_or_file: str | Path, device: str | torch.device = "cpu") -> Trained:
     """The trained model of a run folder (its best.pt) or of a checkpoint file, ready to evaluate.
 
-    Of a last.pt with averaged weights, those.
-
-    Raises:
-        UsageError: nothing there, damaged, not ours, or from a package whose models differ.
+    A last.pt with averaged weights gives those. UsageError: missing, damaged, not ours, or from a
+    version whose models differ.
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)

@@ -112,10 +112,10 @@ def classification_objective(
     saved: Mapping[str, Any] | None = None,
     final: bool = False,
 ) -> Classification:
-    """What a classifier learns; `saved` is a continued run. UsageError for data that do not fit.
+    """What a classifier learns; `saved` is a resumed run. UsageError for data that do not fit.
 
-    Its last weights count where `final` says that validation clips are trained on, and where fewer
-    than `FEW` of them are of somebody's own words.
+    The last weights count, not the best, where `final` includes validation clips in training, and
+    for fewer than `FEW` clips of a user's own words.
     """
     check_data(recipe, train, validation)
     labels = train.label_names
@@ -152,7 +152,7 @@ def classification_objective(
 
 
 def _has_few_words(validation: Split) -> bool:
-    """Whether these are somebody's own words, and fewer than `FEW` clips of them."""
+    """Whether the split has a user's own words, and fewer than `FEW` clips of them."""
     if not isinstance(validation, ClipSplit) or not validation.protocol.startswith(OWN):
         return False
     words = get_protocol(validation.protocol).words

@@ -3,8 +3,8 @@
     run = begin(codec_objective(load_recipe("codec"), choose_device()), "runs/codec")
     finish(run)
 
-The words are those of assignment 9. Features are divided by one mean and deviation for all bands,
-so that they can be made audible again; a checkpoint has no labels.
+The words are those of assignment 9. Features are normalized by one mean and deviation for all
+bands, so that they can be inverted to audio; a checkpoint has no labels.
 """
 
 from dataclasses import dataclass

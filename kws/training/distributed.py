@@ -2,8 +2,8 @@
 
     torchrun --nproc-per-node=2 -m kws.cli train keywords --data corpus --out runs/two
 
-torchrun gives every process its number in environment variables. Process 0 writes the files and
-talks; the others compute. Processes speak over nccl on CUDA and over gloo on the CPU.
+torchrun numbers the processes in environment variables. Process 0 writes files and prints.
+The backend is nccl on CUDA and gloo on the CPU.
 """
 
 import gc

@@ -5,12 +5,11 @@
     validation_loss, validation_accuracy, validation_n    keywords; whole utterances of speakers
     crop_loss, crop_accuracy, crop_n                      speakers: crops, as they are trained on
 
-What speaks or draws codes has no accuracy: a row holds other measurements, and the loss decides.
-
-Accuracies are shares of 1, losses nats. Those of training are of augmented examples, blended ones
-counted as what they have most of, and of weights that were still changing. Crops and whole
-utterances are different measurements and never share a column. No row holds a time of day: a run
-that was resumed writes the same bytes. How long it took is in `kws.training.times`.
+Voices, codecs and priors have no accuracy: their rows have other measurements, and the loss counts.
+Accuracies are shares of 1, losses nats. Training values are of augmented examples (blended ones
+count as their largest part) and of weights that still change. Crops and whole utterances never
+share a column. Rows exclude times, so that a resumed run writes the same bytes
+(`kws.training.times` has them).
 """
 
 import json
@@ -27,7 +26,7 @@ Row = dict[str, Any]
 
 @dataclass
 class History:
-    """The rows of a run, oldest first, and the folder that it lives in."""
+    """The rows of a run, oldest first, and its folder."""
 
     rows: list[Row] = field(default_factory=list)
     path: Path | None = None
@@ -46,10 +45,7 @@ class History:
 
     @property
     def best(self) -> Row:
-        """The row with the highest accuracy, then lowest loss; ValueError before the first.
-
-        With `keeps_last` it is the last one.
-        """
+        """Highest accuracy, then lowest loss; the last with `keeps_last`. ValueError if empty."""
         if not self.rows:
             raise ValueError("no validation has been done yet")
         if self.keeps_last:

@@ -28,13 +28,10 @@ def initialize(model: nn.Module, init: str | Path, recipe: Recipe, labels: Seque
 def initialize_from(
     model: nn.Module, state: Mapping[str, Any], path: Path, recipe: Recipe, labels: Sequence[str]
 ) -> None:
-    """Copy the weights of a checkpoint's content into `model`, which `recipe` builds for `labels`.
+    """Copy a checkpoint's weights into `model`, which `recipe` builds for `labels`.
 
-    With other labels the classifier (the tensors whose shape follows the number of classes) keeps
-    its fresh weights.
-
-    Raises:
-        UsageError: the checkpoint is of another model, or read other features.
+    With other labels the classifier (tensors whose shape depends on the number of classes) keeps
+    its fresh weights. UsageError: the checkpoint is of another model, or of other features.
     """
     source, before = restore_model(state, path)
     for key, old, new in changed_keys(before, recipe):

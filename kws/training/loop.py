@@ -6,17 +6,14 @@
     run = begin(objective, "runs/voice")  # any `kws.training.objective`
     finish(run)
 
-Everything random in optimizer step s is drawn from (seed, s): which examples it sees, their
-augmentation, dropout. The number of steps done is therefore all the state that the generators have,
-and a run that was killed continues from its last checkpoint as if nothing had happened: on a CPU to
-the last bit.
+Everything random in step s (examples, augmentation, dropout) is drawn from (seed, s), so generators
+have no other state to save, and a run that was killed continues from its last checkpoint exactly:
+on a CPU to the last bit.
 
 The run folder contains recipe.toml, history.jsonl (`kws.training.history`), times.jsonl, best.pt
-and last.pt (`kws.training.checkpoint`). last.pt is complete: the rest can be made from it, except
-the times and best.pt, which is always written before the last.pt that counts on it. Each file is
-replaced as a whole, so a run that is killed at any moment, writing or not, can be continued.
-
-The loop waits for the device once in `log_every` steps. Until then losses stay where they are.
+and last.pt (`kws.training.checkpoint`). last.pt is sufficient to restore all but the times and
+best.pt, which is always written before it. Each file is replaced as a whole, so a run can be killed
+at any moment. The loop synchronizes with the device once in `log_every` steps.
 """
 
 import math
@@ -180,11 +177,9 @@ def begin(
 ) -> TrainingRun:
     """A run that is ready for its next step: the first, or with `resume` the one after last.pt.
 
-    `team` is the processes that share it; without one, this process alone.
-
-    Raises:
-        UsageError: `out` contains a run and `resume` is False, or the run of another recipe or of
-            other data; a batch cannot be divided between the processes.
+    `team` is the processes that share it; without one, this process alone. Raises UsageError: `out`
+    contains a run and `resume` is False, or the run of another recipe or of other data; a batch
+    cannot be divided between the processes.
     """
     out, team, recipe = Path(out), team or Team(device=objective.device), objective.recipe
     model = objective.model.train()
@@ -230,12 +225,7 @@ def check_free(out: Path, resume: bool) -> None:
 def saved_state(
     out: str | Path, resume: bool, recipe: Recipe, data: str | None = None
 ) -> dict[str, Any] | None:
-    """The content of last.pt, where there is one that may be continued.
-
-    Raises:
-        UsageError: `out` contains a run and `resume` is False; or the run of another recipe, or of
-            training data with another fingerprint than `data`.
-    """
+    """The content of last.pt, or None if there is none; errors as `begin`."""
     out = Path(out)
     check_free(out, resume)
     last = out / "last.pt"
@@ -281,9 +271,8 @@ class Learner(nn.Module):
 def finish(run: TrainingRun, *, progress: bool = True) -> None:
     """Train to the last step; log, validate and save at their intervals.
 
-    Raises:
-        UsageError: the loss is no longer finite.
-        KeyboardInterrupt: Ctrl-C, or with SIGTERM `Terminated`, after the state has been saved.
+    Raises UsageError: the loss is no longer finite. KeyboardInterrupt: Ctrl-C, or with SIGTERM
+    `Terminated`, after the state has been saved.
     """
     settings, is_main = run.settings, run.team.is_main
     validate_every = settings.validate_every or run.objective.epoch_steps
@@ -365,7 +354,7 @@ def train_step(run: TrainingRun, learner: nn.Module, rows: Tensor) -> Figures:
 
 
 def fetch_figures(run: TrainingRun) -> None:
-    """Wait for the figures of the last steps, all at once; UsageError if one is not finite."""
+    """Fetch the figures of the last steps in one transfer; UsageError if one is not finite."""
     if not run.pending:
         return
     names, first = list(run.pending[0]), run.step - len(run.pending)

@@ -31,14 +31,11 @@ def loss_per_example(
     label_smoothing: float = 0.0,
     margin: float = 0.0,
 ) -> Float[Tensor, "B"]:
-    """Cross-entropy of the softmax of `logits`, or with "mse" the mean over the classes of
-    (logits − targets)²: there the outputs are compared as they are, without a softmax.
+    """Cross-entropy of the softmax of `logits`; with "mse" the mean of (logits − targets)².
 
-    Label smoothing moves that share of each target to all classes evenly, for either loss.
-    `margin` is subtracted from the logit of the target, where targets are blended in proportion.
-
-    Raises:
-        ValueError: for another kind.
+    Label smoothing moves that share of each target evenly to all classes, for either loss.
+    `margin` is subtracted from the target's logit, in proportion where targets are blended.
+    ValueError: for another kind.
     """
     if margin:
         logits = logits - margin * targets

@@ -1,11 +1,10 @@
-"""Let a process keep the memory it frees, instead of fetching it from the system again and again.
+"""Let a process keep the memory it frees, instead of requesting it from the system again.
 
-The C library of Linux gives large blocks back as soon as they are freed, and the next one comes as
-fresh pages that the kernel has to clear first. Training frees and asks for the same few hundred MB
-in every step. Measured on two cores, the CRNN with attention, batches of 64: 15 to 20 % less CPU
-time for a step; the peak is about as high as before, but it stays until the process ends.
-
-Source: mallopt(3), https://man7.org/linux/man-pages/man3/mallopt.3.html
+glibc returns large blocks to Linux as soon as they are freed; the next ones are fresh pages that
+the kernel has to clear. Training allocates the same few hundred MB in every step. Measured with the
+CRNN with attention, batches of 64, two cores: 15 to 20 % less CPU time a step at about the same
+peak, which stays until the process ends. Source: mallopt(3),
+https://man7.org/linux/man-pages/man3/mallopt.3.html
 """
 
 import ctypes

@@ -33,11 +33,7 @@ STEPS = 200  # of L-BFGS, at most
 
 
 def head_of(model: nn.Module) -> nn.Linear:
-    """The linear layer that gives a model's logits.
-
-    Raises:
-        UsageError: it does not end in one.
-    """
+    """The linear layer that outputs the logits. UsageError: the model does not end in one."""
     head = getattr(without_parts(model), HEAD, None)
     head = head.logits if isinstance(head, Classifier) else head
     if not isinstance(head, nn.Linear):
@@ -49,9 +45,9 @@ def head_of(model: nn.Module) -> nn.Linear:
 
 
 def split_head(model: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """A body that gives embeddings, and what makes logits of them; both copies.
+    """Copies of the body, which outputs embeddings, and of the last layer.
 
-    Where there is no single last layer the logits themselves are the embedding.
+    A model without a single last layer has its logits as the embedding.
     """
     body = copy.deepcopy(without_parts(model))
     try:
@@ -87,11 +83,7 @@ def embed(model: nn.Module, batches: Iterable[Batch]) -> Float[Tensor, "n D"]:
 def fit_softmax(
     embeddings: Float[Tensor, "n D"], labels: Int[Tensor, "n"], num_classes: int
 ) -> tuple[Float[Tensor, "C D"], Float[Tensor, "C"]]:
-    """Weights and biases of the softmax regression above, float64.
-
-    Raises:
-        UsageError: a class without a clip.
-    """
+    """Weights and biases of this regression, float64. UsageError: a class without a clip."""
     counts = labels.bincount(minlength=num_classes)
     if not counts.all():
         raise UsageError(

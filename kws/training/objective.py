@@ -1,11 +1,10 @@
-"""What a training makes small: the interface between a kind of model and the one training loop.
+"""The interface between a kind of model and the one training loop.
 
-An `Objective` is a model with its data: a classifier, a recognizer, a voice, a codec, a prior.
-`kws.training.loop` steps, measures and saves it without knowing which.
-
-A batch is a tuple of tensors or lists, each with one entry for an example, or None. The loop cuts
-it into parts, one for each process and forward pass; `loss` returns what a part contributes, so
-that contributions add up to the loss of the whole batch however it is cut.
+An `Objective` is a model with its data: classifier, recognizer, voice, codec or prior.
+`kws.training.loop` trains, measures and saves it without knowing which. A batch is a tuple of
+tensors or lists with one entry for an example, or None. The loop cuts it into parts, one for each
+process and forward pass; `loss` returns the contribution of a part, and contributions sum to the
+loss of the whole batch.
 """
 
 from abc import ABC, abstractmethod

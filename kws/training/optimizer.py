@@ -1,8 +1,7 @@
 """The optimizer of a recipe, and the running average of the weights that may be evaluated instead.
 
-Weight decay pulls matrices and kernels towards zero. Biases, normalizations and single vectors (a
-class token) are left out: there are few of them, and zero is not a natural place for a scale. With
-`decay = "all"` it pulls everything, as torch's optimizers do by themselves.
+Weight decay applies to matrices and kernels; biases, normalizations and single vectors (a class
+token) are excluded. `decay = "all"` includes everything, as torch's optimizers do by default.
 
 Source of the average: Polyak and Juditsky 1992; with the early steps forgotten faster, as in
 TensorFlow's `ExponentialMovingAverage(num_updates)`.
@@ -26,7 +25,7 @@ ADAM_FAMILY: dict[str, type[torch.optim.Optimizer]] = {
 
 
 def build_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
-    """The optimizer `train.optimizer` over the parameters of `model`, matrices and the rest."""
+    """The optimizer `train.optimizer` over the parameters of `model`, with its weight decay."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     decay_of_rest = train.weight_decay if train.decay == "all" else 0.0
     groups = [

@@ -1,11 +1,9 @@
-"""Other words apart: a class for each of them in training, and one for all when it counts.
+"""Other words as classes of their own in training, and as one class in evaluation.
 
-`_unknown_` is many words that have little in common. A clip of "marvin" teaches more when it is to
-be told from all words, "bed" and "house" too, than when it is one more example of everything else.
-So the classifier has a logit for each other word of the protocol in place of the one for unknown;
-in evaluation mode their probabilities are added up, and the labels are the protocol's as ever.
-`benchmarks/people.py` measures what it brings. A protocol that names no other words, such as one of
-35 words or of somebody's own, is learned as it is.
+The words in `_unknown_` have little in common, so a clip teaches more as an example of its own word
+than as one of "everything else". The classifier has a logit for each other word in place of the one
+for unknown; in evaluation mode their probabilities are summed, and the labels are the protocol's.
+`benchmarks/people.py` measures the effect. A protocol without other words is unchanged.
 
 Shape letters: B batch   C labels of the protocol   P parts: labels, other words in place of unknown
 """
@@ -21,9 +19,9 @@ from kws.data.protocols import Protocol, get_protocol
 
 
 class OtherWordsApart(nn.Module):
-    """In training the (B, P) logits of `model`; in evaluation (B, C), those of other words as one.
+    """Logits (B, P) of `model` in training; in evaluation (B, C), other words summed into one.
 
-    Column `unknown` is that of the first other word, and the rest come last. The logit of a sum of
+    Column `unknown` is that of the first other word, the others come last. The logit of a sum of
     probabilities is ln Σ exp of their logits.
     """
 
@@ -54,10 +52,7 @@ def without_parts(model: nn.Module) -> nn.Module:
 
 
 def split_other_words(split: ClipSplit) -> ClipSplit:
-    """The same clips under P labels: each other word that the protocol names is one of its own.
-
-    Words that it does not name share the label of the first.
-    """
+    """The same clips under P labels, one for each other word; unlisted words share the first."""
     protocol = get_protocol(split.protocol)
     if not protocol.unknown_words:
         return split
@@ -81,9 +76,5 @@ def labels_of_parts(protocol: Protocol) -> Int[Tensor, "P"]:
 
 
 def unknown_of(protocol: Protocol) -> int:
-    """The place of the label for other words among all labels.
-
-    Raises:
-        ValueError: the protocol has none.
-    """
+    """Index of the label for other words. ValueError: the protocol has none."""
     return protocol.labels.index(protocol.unknown_label or "")

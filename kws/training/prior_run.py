@@ -55,7 +55,7 @@ class KnownCodec:
 
 @dataclass(frozen=True, kw_only=True)
 class WordSplit:
-    """The codes (n, t) of clips, and which word each says."""
+    """The codes (n, t) of clips, and the index of each clip's word."""
 
     words: Int[Tensor, "n"]
     codes: Int[Tensor, "n t"]

@@ -18,7 +18,7 @@ class Progress:
     Args:
         total_steps: optimizer steps of the whole run.
         step: steps done before, where the run was resumed.
-        show: False says nothing at all.
+        show: False prints nothing.
     """
 
     def __init__(self, total_steps: int, step: int, show: bool):
@@ -69,8 +69,8 @@ class Terminated(KeyboardInterrupt):
 class CatchSignals:
     """Ctrl-C and SIGTERM set `caught`, which is read between two steps; a second one acts at once.
 
-    Slurm, Docker and `timeout` send SIGTERM. Only the main thread can catch signals; elsewhere, and
-    where a signal is ignored already, as in a script's background jobs, nothing changes.
+    Slurm, Docker and `timeout` send SIGTERM. Signals that are ignored already (background jobs of a
+    script) stay ignored, and outside of the main thread nothing is caught.
     """
 
     def __init__(self) -> None:

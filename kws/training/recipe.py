@@ -5,8 +5,7 @@
 A name stands for a file in `kws/recipes`, anything else is a path; "group/name" is an experiment.
 What a recipe leaves out has the default below, so it says only what is special about it. Recipes of
 an experiment have two sections more, the figure that was reported and what is changed for a run on
-a CPU. Every mistake is a UsageError that
-names the file and the key.
+a CPU. Every mistake is a UsageError that names the file and the key.
 """
 
 import copy
@@ -83,10 +82,7 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """What the model reads: `compute_features`, then `normalize` (see kws.audio.normalize).
-
-    Speaker data come as features already: of all keys only `normalize` concerns them.
-    """
+    """The model's input: `compute_features`, then `normalize`; speaker data use only the latter."""
 
     # mel is power, mel_db the same in dB; waveform: a sample a frame
     kind: Literal["log_mel", "mfcc", "mel", "mel_db", "waveform"] = "log_mel"
@@ -246,7 +242,7 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Reported:
-    """What somebody else measured with these settings. It changes nothing in a run."""
+    """A published result of these settings. It has no effect on a run."""
 
     accuracy: Percent | None = None  # on their test data; none where only words are known
     spread: Percent | None = None  # the ± beside it
@@ -363,10 +359,8 @@ def load_recipe(
     description and what was reported it has for itself.
 
     An override is `section.key=value` with the value as TOML writes it; quotes around a string may
-    be left out. With `short` the recipe's own section [cpu] is applied first.
-
-    Raises:
-        UsageError: no such recipe, not TOML, an unknown key, a wrong type or a value out of range.
+    be left out. With `short` the recipe's own section [cpu] is applied first. Raises UsageError: no
+    such recipe, not TOML, an unknown key, a wrong type or a value out of range.
     """
     table = _with_bases(str(name_or_path))
     return _from_toml(table, str(name_or_path), list(overrides), short=short)
@@ -463,10 +457,7 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def changed_keys(old: Recipe, new: Recipe) -> list[tuple[str, Any, Any]]:
-    """Every key whose value differs, as ("train.lr", old, new).
-
-    Description, [reported] and [cpu] do not count: they change nothing in a run.
-    """
+    """Changed keys as ("train.lr", old, new), without description, [reported] and [cpu]."""
     before, after = _as_table(old), _as_table(new)
     return [
         (f"{section}.{key}", before[section].get(key), after[section].get(key))

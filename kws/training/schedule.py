@@ -65,10 +65,6 @@ def constant(step: int) -> float:
 
 
 def check_step(step: int) -> None:
-    """Steps are counted from 0.
-
-    Raises:
-        ValueError: if step is negative.
-    """
+    """Steps are counted from 0. Raises ValueError if step is negative."""
     if step < 0:
         raise ValueError(f"step={step} is negative: the first step is 0")

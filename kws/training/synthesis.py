@@ -22,10 +22,7 @@ POOL = 6  # batches that are sorted by length together
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SpokenTexts:
-    """Phrases as a model reads them: phonemes (U, 2), durations (U,) and log-mels (T, F) of each.
-
-    The durations of a phrase sum to its T.
-    """
+    """Phrases as phonemes (U, 2), durations (U,) with sum T, and log-mels (T, F)."""
 
     phrases: list[Phrase]
     phonemes: list[Int[Tensor, "_ 2"]]
@@ -67,7 +64,7 @@ class SpokenTexts:
 
 
 def spoken_texts(texts: Sequence[str], *, seed: int = 0, n_mels: int = N_MELS) -> SpokenTexts:
-    """The voice of the engine says these texts; UsageError for one that it cannot say."""
+    """Synthesize texts with the engine; UsageError for one that it cannot speak."""
     phrases = speak_phrases(texts, seed=seed)
     mels = [
         log_mel(torch.from_numpy(phrase.waveform)[None], n_mels=n_mels)[0] for phrase in phrases

@@ -15,7 +15,7 @@ from kws.files import write_text
 
 
 class Times:
-    """The clock of a run in the folder `out` that stands at `step`."""
+    """The clock of the run in `out`, at step `step`."""
 
     def __init__(self, out: Path, step: int):
         self.path = out / "times.jsonl"
@@ -26,7 +26,6 @@ class Times:
         self._since: float | None = None
 
     def start(self) -> None:
-        """Training begins, or goes on after a pause."""
         self._since = time.perf_counter()
 
     def stop(self, steps: int) -> None:
@@ -47,7 +46,7 @@ class Times:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file; none where there is no file, or it is damaged: nothing rests on it."""
+    """The lines of a file; none if it is missing or damaged."""
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         return [row for row in rows if row["step"] >= 0 and row["seconds"] >= 0]

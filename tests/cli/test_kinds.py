@@ -34,6 +34,7 @@ OPTIONS = {  # of kws evaluate and kws export, each with a value that it accepts
     "onnx": ["--onnx"],
     "safetensors": ["--safetensors"],
     "quantize": ["--quantize"],
+    "step": ["--step"],
 }
 FOREIGN = [
     (command, kind, sorted(of_all - inspect.signature(function).parameters.keys()))

@@ -1,8 +1,7 @@
 """Hidden checks of assignment 6: its contract with hidden values, and the
 adapted model on German words of new voices.
 
-The bounds of the accuracy come from what our own answer, pretrained and adapted with several seeds,
-reaches (`python -m grader targets --assignment 06`).
+Bounds of the accuracy: `python -m grader targets --assignment 06`.
 """
 
 import pytest

@@ -1,8 +1,7 @@
-"""Hidden checks of assignment 7: its contract with hidden values, and
-the words that the trained model gets right from new voices.
+"""Hidden checks of assignment 7: its contract with hidden values, and the word accuracy of the
+trained model on new voices.
 
-The bounds come from what our own answer, trained with several seeds, reaches
-(`python -m grader targets --assignment 07`).
+Bounds: `python -m grader targets --assignment 07`.
 """
 
 import pytest

@@ -1,8 +1,7 @@
-"""Hidden checks of assignment 8: its contract with hidden values, and
-what the trained model says: words that a listener recognizes, and durations of new phrases.
+"""Hidden checks of assignment 8: its contract with hidden values, and the trained model: words that
+a recognizer recognizes, and durations of new phrases.
 
-The bounds come from what our own answer, trained with several seeds, reaches
-(`python -m grader targets --assignment 08`).
+Bounds: `python -m grader targets --assignment 08`.
 """
 
 import pytest

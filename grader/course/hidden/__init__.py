@@ -1,1 +1,1 @@
-"""Hidden data of the checks: no student has it, and all of it follows from one secret seed."""
+"""Hidden test data, generated from one secret seed."""

@@ -1,9 +1,9 @@
-"""Hidden clean words, codes of them, and samples of a prior: what is measured in assignment 9.
+"""Hidden clean words, their codes, and samples of a prior, for assignment 9.
 
-The four known voices say each word again, as the instructor's secret seed tells. Codes, decoded
-mels and logits come from the model that was handed in; what is drawn, counted and heard is drawn,
-counted and heard here. The prior is asked for one code at a time, with the codes before it and
-nothing else, so that it cannot have seen what it is to predict.
+The four training voices speak new clips, generated from the secret seed. The submitted model
+returns codes, decoded mels and logits; sampling, counting and recognition run in the grader. The
+prior predicts one code at a time and gets only the codes before it, so that it cannot see its
+target.
 
 Shape letters: n clips   T frames   F mel bands   t codes   K codes to choose from
 """
@@ -42,7 +42,7 @@ def hidden_clips(secret: Seed) -> tuple[Tensor, Tensor]:
 
 @MadeOnce
 def speak_clean(seed: int) -> tuple[Tensor, Tensor]:
-    """The clips that follow from a number, in an order that does too."""
+    """Synthesize the clips for a seed, which also determines their order."""
     waveforms, labels = clean_words(REPETITIONS, seed=f"hidden clean words {seed}", progress=False)
     mel = (log_mel(waveforms, n_mels=MELS)[:, :FRAMES] - MEAN) / DEVIATION
     order = torch.randperm(len(mel), generator=torch.Generator().manual_seed(seed))
@@ -50,18 +50,18 @@ def speak_clean(seed: int) -> tuple[Tensor, Tensor]:
 
 
 def prepare(secret: Seed) -> None:
-    """Make the clips, and train the listener unless it has been: every fork has them then."""
+    """Make the clips and train the recognizer, once, so that forks inherit them."""
     hidden_clips(secret)
     judge()
 
 
 def judge() -> Trained:
-    """The listener, which stays on this side."""
+    """The recognizer, which runs in the grader."""
     return listener(progress=False)
 
 
 def codes_of(encode: Encode, mel: Tensor) -> Tensor:
-    """Codes (n, t) of mels, checked to be some."""
+    """Validated codes (n, t) of mels."""
     found = []
     for few in mel.split(BATCH):
         codes = encode(few)
@@ -75,7 +75,7 @@ def codes_of(encode: Encode, mel: Tensor) -> Tensor:
 
 
 def mels_of(decode: Decode, codes: Tensor) -> Tensor:
-    """Mels (n, T, F) of codes, checked to be some."""
+    """Validated mels (n, T, F) of codes."""
     found = []
     for few in codes.split(BATCH):
         mel = decode(few)
@@ -98,7 +98,7 @@ def recognized_share(mel: Tensor, labels: Tensor) -> Proportion:
 
 
 def next_logits(logits: Logits, words: Tensor, codes: Tensor) -> Tensor:
-    """Logits (n, K) of the next code, which the model is not given."""
+    """Logits (n, K) of the next code, which the model does not get."""
     found = []
     for few, so_far in zip(words.split(BATCH), codes.split(BATCH), strict=True):
         all_of = logits(few, so_far)
@@ -109,7 +109,7 @@ def next_logits(logits: Logits, words: Tensor, codes: Tensor) -> Tensor:
 
 
 def prior_perplexity(logits: Logits, words: Tensor, codes: Tensor) -> float:
-    """exp of the nats of a code, given the word and the codes before it."""
+    """exp of the mean nats per code, given the word and the previous codes."""
     nats = [
         F.cross_entropy(next_logits(logits, words, codes[:, :place]), codes[:, place])
         for place in range(LENGTH)
@@ -118,7 +118,7 @@ def prior_perplexity(logits: Logits, words: Tensor, codes: Tensor) -> float:
 
 
 def drawn_codes(logits: Logits, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Words, each some times, and codes (n, t) drawn for them by the model's probabilities."""
+    """Word indices, each several times, and codes (n, t) sampled from the model's distribution."""
     words = torch.arange(WORDS).repeat(SAMPLES)
     words = words[torch.randperm(len(words), generator=generator)]
     step = lambda so_far: next_logits(logits, words, so_far)  # noqa: E731

@@ -1,11 +1,10 @@
-"""Hidden strings of digits: voices that the instructor's secret seed makes up.
+"""Hidden strings of digits, by voices generated from the secret seed.
 
-The same words and kind of recording as the course's strings, other speakers and other recordings.
-Nothing is stored: whoever does not know the seed cannot have heard them, nor learned them. The
-texts stay here: the model is asked for its next symbol, again and again, and what it wrote is
-counted here.
+Same words and recording conditions as in the course, other speakers. Nothing is stored, so without
+the seed no model can be trained on them. The texts stay in the grader: the model returns one next
+symbol at a time.
 
-Shape letters: B utterances   N frames   F mel bands   U symbols so far   V symbols there are
+Shape letters: B utterances N frames F mel bands U symbols so far V vocabulary size
 """
 
 import tempfile
@@ -37,7 +36,7 @@ SYMBOLS = len(ALPHABET)
 
 
 def spoken_strings(secret: Seed) -> TranscribedSplit:
-    """Utterances as notebook 7 prepares them, with their texts."""
+    """Utterances as in notebook 7, with their texts."""
     return speak(secret.number("hidden strings"))
 
 
@@ -58,7 +57,7 @@ def speak(seed: int) -> TranscribedSplit:
 
 
 def written_by(model: RemoteModule, strings: TranscribedSplit) -> list[str]:
-    """What the model writes greedily, by its own next symbols."""
+    """Greedy transcripts from the next-symbol logits of the model."""
     written = [""] * len(strings)
     for rows in strings.batches(BATCH):
         mel, valid = strings.batch(rows)
@@ -81,7 +80,7 @@ def written_by(model: RemoteModule, strings: TranscribedSplit) -> list[str]:
 
 
 def word_accuracy(record: Record, texts: Sequence[str], written: Sequence[str]) -> Proportion:
-    """Words less errors, of all words; the errors by kind are noted as a fact."""
+    """1 − word error rate; the errors by kind are recorded as a fact."""
     errors = word_errors(texts, written)
     record.fact("word errors", errors.describe())
     return Proportion(correct=max(0, errors.words - errors.errors), n=errors.words)

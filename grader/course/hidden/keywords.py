@@ -1,9 +1,8 @@
-"""Hidden keywords: clips of voices that the instructor's secret seed makes up.
+"""Hidden keywords: clips of voices generated from the secret seed.
 
-The same words, protocol and kind of recording as the course's corpus, other speakers and other
-recordings. Nothing is stored: whoever does not know the seed cannot have heard them, nor learned
-them. Where clips of people were held out (`grader.core.held_out`), the seed draws from those. Their
-order follows from the seed too, so a model that counts the clips it is asked gains nothing.
+Same words, protocol and recording conditions as the course's corpus, other speakers. Nothing is
+stored, so without the seed no model can be trained on them. If clips of people were held out
+(`grader.core.held_out`), the seed draws from those. The order follows from the seed too.
 
 Shape letters: n clips   N samples   T frames   F mel bands   C classes
 """
@@ -54,7 +53,7 @@ def speak(seed: int) -> tuple[Tensor, Tensor]:
 
 @MadeOnce
 def speak_german(seed: int) -> tuple[Tensor, Tensor]:
-    """The same for the German words, which no voice of the course's corpora says."""
+    """Clips of the German words, which no voice of the course's corpora speaks."""
     options = {"words": GERMAN.words, "voice": GERMAN_VOICE}
     return _spoken(GERMAN, f"hidden German words {seed}", seed, **options)
 
@@ -88,6 +87,6 @@ def _read(split: ClipSplit) -> tuple[Tensor, Tensor]:
 
 
 def prepared(mel: Tensor) -> Tensor:
-    """Each clip with mean 0 and deviation near 1, as the notebook's `features` does it."""
+    """Normalize each clip to mean 0 and deviation near 1, as `features` of the notebook."""
     mean, deviation = mel.mean((1, 2), keepdim=True), mel.std((1, 2), keepdim=True)
     return (mel - mean) / (deviation + 0.1)

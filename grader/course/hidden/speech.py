@@ -1,7 +1,7 @@
-"""Hidden speech: sentences that the instructor's secret seed lets the known voices say.
+"""Hidden speech: new sentences by the training voices, generated from the secret seed.
 
-Nothing is stored: whoever does not know the seed cannot have heard them, nor learned them. Where
-utterances of people were held out (`grader.core.held_out`), the seed draws from those.
+Nothing is stored, so without the seed no model can be trained on them. If utterances of people were
+held out (`grader.core.held_out`), the seed draws from those.
 
 Shape letters: B batch   T frames   F mel bands   C speakers
 """
@@ -29,7 +29,7 @@ SILENT = -20.0  # what the homework pads with
 
 
 def speaker_utterances(secret: Seed) -> tuple[list[Tensor], Tensor]:
-    """Features (T, F) of new sentences, and the number of each one's speaker."""
+    """Features (T, F) of new sentences, and the speaker index of each."""
     return speak(secret.number("hidden utterances"))
 
 
@@ -61,7 +61,7 @@ def padded(mels: Sequence[Tensor], value: float = SILENT) -> tuple[Tensor, Tenso
 def scores(
     model: RemoteModule, mels: Sequence[Tensor], num_classes: int, batch: int = BATCH
 ) -> Tensor:
-    """Logits (len(mels), C) in the order of the utterances; neighbors in length share a batch."""
+    """Logits (len(mels), C) in the order of `mels`; batched by length."""
     order = sorted(range(len(mels)), key=lambda i: len(mels[i]))
     found: dict[int, Tensor] = {}
     for at in range(0, len(order), batch):

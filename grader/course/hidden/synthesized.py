@@ -1,10 +1,9 @@
-"""What a trained text-to-speech model is asked to say, and what is made of its answer.
+"""Inputs of a trained text-to-speech model, and the evaluation of its output.
 
-The model answers with mels, in its own process. Griffin-Lim and the listener stay here, where no
-answer reaches them; that mels were fitted to a listener of the same recipe cannot be told from here
-(docs/teaching.md says what it gains). The 35 keywords are in no training phrase; the phrases follow
-from the instructor's secret seed, and durations are compared with the engine's own, so a model that
-knows the keywords by heart is caught by the phrases.
+The model returns mels from its own process; Griffin-Lim and the recognizer run in the grader. Mels
+fitted to a recognizer of the same recipe are not detected (gain: docs/teaching.md). The 35 keywords
+are in no training phrase. Phrases follow from the secret seed, and durations are compared with the
+engine's, which detects a model that only memorized the keywords.
 
 Shape letters: B texts   U phonemes   T frames   F mel bands   N samples
 """
@@ -36,7 +35,7 @@ Model = Callable[..., Any]
 
 
 def prepare(secret: Seed) -> None:
-    """Make the texts, and train the listener unless it has been: every fork has them then."""
+    """Make the texts and train the recognizer, once, so that forks inherit them."""
     secret_phrases(secret)
     keywords()
     listener(progress=False)
@@ -57,7 +56,7 @@ def keywords() -> SpokenTexts:
 
 
 def answered(model: Model, *inputs: Tensor, **options: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """log-mels (B, T, F), valid frames (B, T) and ln(d + 1) (B, U), if they are of this form."""
+    """Validated log-mels (B, T, F), valid frames (B, T) and ln(d + 1) (B, U)."""
     answer = model(*inputs, **options)
     if not isinstance(answer, tuple | list) or len(answer) != 3:
         raise Failure(
@@ -75,7 +74,7 @@ def answered(model: Model, *inputs: Tensor, **options: Any) -> tuple[Tensor, Ten
 
 
 def duration_error(model: Model, texts: SpokenTexts) -> float:
-    """How many frames a predicted duration is off, on average over phonemes."""
+    """Mean absolute error of the durations, in frames per phoneme."""
     off = []
     for row in range(len(texts)):  # alone: other texts tell nothing
         phonemes, valid, durations, _ = texts.batch([row])
@@ -86,7 +85,7 @@ def duration_error(model: Model, texts: SpokenTexts) -> float:
 
 
 def recognized_words(model: Model) -> tuple[Proportion, list[str]]:
-    """How many keywords, at each of the paces, the listener recognizes; and which it does not."""
+    """How many keywords are recognized at each pace, and which are not."""
     texts, right, wrong = keywords(), 0, []
     for pace in PACES:
         waveforms = []

@@ -1,1 +1,1 @@
-"""Planted mistakes and other right answers: edits of our solutions that the self-test grades."""
+"""Planted mistakes and other right answers: edits of our solutions, for the self-test."""

@@ -1,9 +1,8 @@
-"""Mistakes that a class made and nobody had planted: `python -m grader mistake add` keeps them.
+"""New mistakes of a class, added by `python -m grader mistake add`.
 
 added_NN.toml, in the assignment's folder or in the one that KWS_GRADER_MISTAKES names, has a table
-`[[mistake]]` for each: task, name, question, and `code`, the definitions that the task asks for as
-they were handed in but for their comments. They take the place of ours: so an added mistake is
-treated as a planted one.
+`[[mistake]]` for each: task, name, question, and `code`, the submitted definitions without
+comments. They replace ours, as edits of a planted mistake do.
 """
 
 import ast
@@ -29,7 +28,7 @@ class AddedMistake:
 
 
 def added_mistakes(number: str) -> list[AddedMistake]:
-    """All of an assignment, in the order of adding. UsageError for a damaged file."""
+    """The added mistakes of an assignment, in order; UsageError for a damaged file."""
     path = added_path(number)
     if not path.exists():
         return []
@@ -38,7 +37,7 @@ def added_mistakes(number: str) -> list[AddedMistake]:
 
 
 def add_mistake(number: str, mistake: AddedMistake) -> Path:
-    """Append one, whole or not at all; the file."""
+    """Append a mistake atomically; return the file."""
     path = added_path(number)
     known = path.read_text(encoding="utf-8") if added_mistakes(number) else ""
     block = as_toml(mistake.code) if "'''" in mistake.code else f"'''\n{mistake.code}\n'''"
@@ -61,7 +60,7 @@ def as_planted(added: AddedMistake, solution: Path) -> Mistake:
 
 
 def edits_of(code: str, solution: Path, name: str) -> list[Edit]:
-    """Our definitions of what `code` defines: the first becomes `code`, the others empty."""
+    """Edits that replace our definitions of the same names with `code`."""
     text = solution.read_text(encoding="utf-8")
     try:
         names = set(defined(ast.parse(code).body))

@@ -1,11 +1,11 @@
-"""What is planted in our solution: mistakes, other right answers, and borrowed ones."""
+"""Edits of our solution: mistakes, other right answers, and borrowed ones."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 
 class Edit(NamedTuple):
-    """A text that stands in the solution once, and what is put there instead."""
+    """A text that occurs once in the solution, and its replacement."""
 
     find: str
     put: str
@@ -41,11 +41,11 @@ class Alternative:
 
 @dataclass(frozen=True, kw_only=True)
 class Borrowed:
-    """An answer of somebody else's to `check`'s task, or a model that only looks as it should.
+    """A foreign solution of `check`'s task, or a model with only the right appearance.
 
-    It would earn the points of the check where names or what a module says of itself decide.
-    `ready` is whether it answers rightly, by a library. In its code `SPELLED(name)` stands for an
-    expression that puts the name together while it runs, so that no reader finds it.
+    It would earn points if names or the module's own claims decided. `ready`: it is right, by a
+    library. `SPELLED(name)` in its code becomes an expression that builds the name at run time, so
+    that static checks miss it.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""Our own answers, and our answers gone wrong: what the selftest, the demo and the tests hand in.
+"""Our answers, right and with mistakes, for the selftest, the demo and the tests.
 
-What is planted stands in `assignment.toml`, in an assignment's folder: tables `[[mistake]]`,
-`[[alternative]]` and `[[borrowed]]`, each with a text of our solution to `find` and what to `put`
-there. Mistakes that came from a class are read by `added` from added_NN.toml.
+The tables `[[mistake]]`, `[[alternative]]` and `[[borrowed]]` of an `assignment.toml` each have a
+text of our solution to `find` and its replacement `put`. `added` reads the mistakes of a class from
+added_NN.toml.
 """
 
 import itertools
@@ -70,7 +70,7 @@ def _spelled(found: re.Match[str]) -> str:
 
 
 def edited(number: str, edits: Iterable[Edit] = ()) -> bytes:
-    """Our answers after some edits, each of a text that stands there once."""
+    """Our answers after edits; each text to replace must occur exactly once."""
     text = solution(number).read_text(encoding="utf-8")
     for old, new in edits:
         if text.count(old) != 1:
@@ -84,7 +84,7 @@ def mistaken(number: str, mistakes: Iterable[Mistake]) -> bytes:
 
 
 def as_notebook(number: str, answer: str | None = None) -> dict[str, Any]:
-    """Our answers as a notebook, with another cell in the place of attend's where wanted."""
+    """Our answers as a notebook, optionally with another cell for `attend`."""
     path, cells = solution(number), []
     for at, cell in enumerate(read_solution(path)):
         source = answer if answer and ANSWER in cell.source and cell.task else cell.source

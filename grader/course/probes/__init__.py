@@ -1,1 +1,1 @@
-"""What the hidden checks measure with: accuracies of trained weights, and training them again."""
+"""Accuracy of trained weights, and training by the grader."""

@@ -2,7 +2,7 @@
 
     built          a student's module
     load_within    the same with the weights handed in, within the bound of its size
-    ask            logits of every example, in calls that tell nothing; what ran in them
+    ask            logits of every example, in shuffled calls; what ran in them
     expect_layers  the self-attentions of the model that was asked, within their bounds
     score          logits and labels -> how many are right, with its interval; shown as a picture
     ramp           partial credit between two bounds
@@ -66,7 +66,7 @@ def load_within(
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a model answered: logits (B, C), each call as it was observed, and inputs of one."""
+    """A model's output: logits (B, C), each call as observed, and the inputs of one call."""
 
     logits: Tensor
     calls: tuple[Seen, ...]
@@ -81,9 +81,9 @@ def ask(
     generator: torch.Generator,
     most: int = BATCH,
 ) -> Asked:
-    """Logits in evaluation mode, in calls that tell nothing of their classes.
+    """Logits in evaluation mode, in calls that do not reveal the classes.
 
-    Failure: logits of another form, or logits that follow from the other examples of a call.
+    Failure: invalid logits, or logits that depend on the other examples of a call.
     """
     model.eval()
     found = torch.empty(len(labels), num_classes, dtype=torch.float64)
@@ -118,7 +118,7 @@ def _logits(seen: Seen, size: int, num_classes: int) -> Tensor:
 
 
 def calls(labels: Tensor, generator: torch.Generator, most: int) -> Iterator[list[int]]:
-    """All examples in calls of random size, each with a mixture of classes of its own."""
+    """All examples in calls of random size, each with its own mixture of classes."""
     left = torch.arange(len(labels))
     while len(left):
         size = min(int(torch.randint(1, most + 1, (), generator=generator)), len(left))
@@ -150,7 +150,7 @@ def expect_layers(model: RemoteModule, asked: Asked, most: int) -> None:
 def score(
     record: Record, logits: Tensor, labels: Tensor, names: Sequence[str], what: str = "accuracy"
 ) -> Proportion:
-    """How many are right, noted as a fact, with a confusion matrix of few classes."""
+    """Count right answers, recorded as a fact; with few classes a confusion matrix."""
     guessed = logits.argmax(-1)
     measured = Proportion(correct=int((guessed == labels).sum()), n=len(labels))
     record.fact(what, str(measured))
@@ -173,7 +173,7 @@ def ramp(
     none: float,
     full: float,
 ) -> None:
-    """All points at `full`, none at `none` and beyond, between them in proportion; a fact, too."""
+    """Full points at `full`, none at `none` or beyond, linear between; recorded as a fact."""
     share = isinstance(measured, Proportion)
     if none == full or (share and not (0 <= none < full <= 1)):
         raise ValueError(f"none={none} and full={full} are not two bounds in this order")
@@ -192,7 +192,7 @@ def ramp(
 
 
 def expect_claim(record: Record, claimed: Any, measured: Proportion) -> None:
-    """Fail where the notebook claims (a share, or percent) more than the checkpoint reaches."""
+    """Fail if the notebook claims (a share, or percent) more than the checkpoint reaches."""
     if isinstance(claimed, bool) or not isinstance(claimed, int | float) or math.isnan(claimed):
         raise Failure("the claimed accuracy is not a number", "such as 0.93")
     share = claimed / 100 if claimed > 1 else float(claimed)
@@ -215,7 +215,7 @@ def retrain(
     record: Record,
     device: str = "cpu",
 ) -> RemoteModule:
-    """A fresh model after `steps` optimizer steps on our batches, with its losses as a picture."""
+    """A fresh model after `steps` optimizer steps on our batches; its losses as a figure."""
     model = build()
     losses = model.train().fit(batches, steps=steps, lr=lr, seed=seed, device=device)
     curve = {

@@ -1,11 +1,10 @@
-"""What `--retrain` trains on: the course's recordings (`kws.data.course_data`), in batches that the
-grader's seed draws.
+"""Training for `--retrain`: the course's recordings (`kws.data.course_data`), batches by our seed.
 
-A student's recipe says how to train; the grader keeps it within a budget of optimizer steps and of
-numbers in a batch, and squeezes the learning-rate schedule into them. The recordings are those that
-the notebooks train on, spoken on this machine the first time and kept in `kws.files.cache_dir()`.
+A student's recipe is limited to a budget of optimizer steps and of numbers in a batch, and its
+learning-rate schedule is scaled to them. The recordings are those of the notebooks, synthesized on
+first use and cached in `kws.files.cache_dir()`.
 
-Shape letters: B examples   T frames   F mel bands
+Shape letters: B examples T frames F mel bands
 """
 
 import time
@@ -50,7 +49,7 @@ class Plan:
 
 
 def expect_recipe(recipe: Any, *names: str, least_warmup: int = 0) -> dict[str, float]:
-    """A student's recipe, if it is a dictionary of these names with numbers that can train."""
+    """Return a student's recipe if it has these keys and values that can be trained with."""
     if not isinstance(recipe, dict):
         raise Failure("recipe() is not a dictionary", "return the arguments of fit by their names")
     wanted = {"steps", "batch_size", "lr", "warmup_steps", *names}
@@ -72,7 +71,7 @@ def expect_recipe(recipe: Any, *names: str, least_warmup: int = 0) -> dict[str, 
 
 
 def rates(recipe: Mapping[str, float]) -> tuple[float, ...]:
-    """The recipe's schedule, in no more than STEPS steps: warm-up and decay keep their shares.
+    """The recipe's schedule, scaled to at most STEPS steps.
 
     >>> rates({"steps": 4, "warmup_steps": 2, "lr": 1.0})
     (0.5, 1.0, 0.5, 0.0)
@@ -159,7 +158,7 @@ def _rows(recipe: Mapping[str, float], most: int, generator: torch.Generator) ->
 
 
 def prepare(number: str) -> None:
-    """Make or read the recordings of an assignment now: forks have them then."""
+    """Make or read the recordings of an assignment, so that forks inherit them."""
     made = {"03": _speakers, "05": _words}
     if number in made:
         made[number]()
@@ -178,7 +177,7 @@ def _words() -> ClipSplit:
 
 
 def _patiently(make: Any) -> Any:
-    """What `make` makes, though another process may have been quicker."""
+    """The result of `make`, also if another process creates it first."""
     for left in reversed(range(TRIES)):
         try:
             return make()

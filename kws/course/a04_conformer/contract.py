@@ -324,10 +324,7 @@ class Frames(nn.Module):
 
 
 def compare_within(tolerance: float) -> Callable[..., Iterator[tuple[str, Any]]]:
-    """A `measure`: of two tables of logits whether they are alike; of anything else the value.
-
-    `tolerance` is a share of the largest distance of logits from their mean over the batch.
-    """
+    """A `measure`: whether logits agree within a share of their largest distance from the mean."""
 
     def measure(results: Mapping[str, Any], **sizes: int) -> Iterator[tuple[str, Any]]:
         for what, value in results.items():

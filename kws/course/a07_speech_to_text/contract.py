@@ -365,10 +365,7 @@ def ctc_of_many_frames(draw, T, V, ctc_loss):
 
 
 class FakeModel:
-    """In the place of a model: its scores follow from what was written, and from nothing else.
-
-    `calls` are the shapes that it was asked with, `asked` is what it was asked last.
-    """
+    """A model whose scores depend on the text only; `calls` are the shapes, `asked` the last."""
 
     def __init__(self, draw: Draw, V: int, eos: float = 0.0):
         self.V = V

@@ -1,8 +1,8 @@
-"""Words of four voices in a quiet room, many clips of each: what a small generative model learns.
+"""Words of four voices in a quiet room, many clips of each: data for a small generative model.
 
-Voices are the engine's own, without a microphone or a room, and with the faint noise of any
-recording; repetitions differ in rate, in pitch, in melody and in where the word begins. The corpus
-of `kws.data.embedded.corpus` has 120 voices and as many rooms, and is far harder to generate.
+The voices are the engine's, without microphone or room, with faint noise; repetitions differ in
+rate, pitch, melody and start of the word. `kws.data.embedded.corpus`, with 120 voices and as many
+rooms, is far harder to generate.
 
 Shape letters: n clips   S = 16,000 samples
 """

@@ -1,13 +1,10 @@
-"""The embedded corpus: spoken keywords in exactly the layout of Speech Commands, made on the spot.
+"""The embedded corpus: synthetic spoken keywords in the layout of Speech Commands.
 
-Nothing is downloaded. Word folders hold `<8 hex of the speaker>_nohash_<number>.wav` (PCM16, 16
-kHz, mono, at most 1 s), `validation_list.txt` and `testing_list.txt` agree with the official hash
-rule, `_background_noise_` holds six recordings, and `speakers.json` says how each voice and
-recording was made. Neither a speaker nor a voice variant is heard in two splits. A seed fixes every
-byte, however many cores work on it.
-
-Some clips are awkward on purpose, as people's are: one in ten is shorter than a second, a few are
-quiet.
+Nothing is downloaded. Word folders contain `<8 hex of the speaker>_nohash_<number>.wav` (PCM16, 16
+kHz, mono, at most 1 s); `validation_list.txt` and `testing_list.txt` follow the official hash rule;
+`_background_noise_` has six recordings, `speakers.json` the settings of each voice and recording.
+Speakers and voice variants are in one split only. A seed fixes every byte for any number of cores.
+As in human recordings, one clip in ten is shorter than a second, and a few are quiet.
 """
 
 import json
@@ -68,14 +65,13 @@ def make_corpus(
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Make the corpus at folder `out`, or find it there already, and return the folder.
+    """Make the corpus at folder `out` unless it exists, and return the folder.
 
     `size` sets the number of speakers, unless `speakers` does; each says each of `words`
-    `repetitions` times. A text as `seed` is a secret: only its fingerprint is written down. `voice`
-    is a voice file of the engine, such as "gmw/de", that all speak with in place of English.
-    `workers` is the number of threads, None one for each core. Raises UsageError for arguments out
-    of range and where something else is in the way at `out`; OSError where it cannot be written.
-    `out` is whole or absent, whenever the process ends.
+    `repetitions` times. A string as `seed` is secret: only its fingerprint is saved. `voice` is a
+    voice file of the engine for all, such as "gmw/de", instead of English. `workers` is the number
+    of threads, None one for each core. Raises UsageError for arguments out of range and if `out` is
+    something else; OSError if it cannot be written. `out` is always whole or absent.
     """
     out = Path(out)
     if size not in SIZES:

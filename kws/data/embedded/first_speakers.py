@@ -1,7 +1,7 @@
-"""The speakers of seed 0, which the search in `voices` finds: nobody has to search for them again.
+"""The speakers of seed 0, precomputed by the search in `voices`.
 
-A line is ten speakers in the order of `voices.TURNS`. Students of assignment 1 have no rule to
-search by: to find it is their task.
+A line is ten speakers in the order of `voices.TURNS`. Students of assignment 1 lack the split rule
+that the search needs, as it is their task.
 """
 
 _LINES = """

@@ -1,12 +1,12 @@
 """Short phrases by one voice of the engine, with their phonemes and where each begins.
 
-What text-to-speech learns from: the same voice, rate and microphone all the time, so that nothing
-but the text differs. The engine itself tells when each phoneme begins, to the sample.
+Training data for text-to-speech: voice, rate and microphone are constant, only the text differs.
+The engine reports the start of each phoneme to the sample.
 
     phrases = speak_phrases(["happy garden", "three"])
     phrases[1].phonemes       (Phoneme("_", 0), Phoneme("T", 0), Phoneme("r", 0), …)
 
-A phrase begins with silence, "_", which may last 0 s, and ends with one.
+A phrase begins and ends with silence, "_", which may last 0 s at the beginning.
 """
 
 import re

@@ -94,11 +94,9 @@ def response(setup: Setup, num_samples: int) -> np.ndarray:
 
 
 def record(spoken: list[np.ndarray], setup: Setup | None) -> list[np.ndarray]:
-    """Utterances of the engine, int16 (N,) at 22,050 Hz, as the microphone hears them: float32 (N,)
-    at 16 kHz.
+    """Utterances of the engine, int16 (N,) at 22,050 Hz, as recorded: float32 (N,) at 16 kHz.
 
-    The echo rings on for up to 0.4 s after the last word. Without a setup nothing but the rate
-    changes.
+    The echo lasts up to 0.4 s after the last word. Without a setup only the rate changes.
     """
     lengths = [len(samples) for samples in spoken]
     longest = max(lengths) + ROOM_SAMPLES * ENGINE_BLOCK // BLOCK

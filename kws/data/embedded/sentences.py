@@ -1,8 +1,4 @@
-"""Sentences of 6 to 12 words for speaker recognition, whose words differ between training and
-testing.
-
-They make no sense, and need not: a model that tells speakers apart by what they say is of no use.
-"""
+"""Nonsense sentences of 6 to 12 words for speaker recognition; training and test words differ."""
 
 import numpy as np
 

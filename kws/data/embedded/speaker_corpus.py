@@ -171,10 +171,10 @@ def recorded_sentence(spoken: np.ndarray, rng: np.random.Generator) -> np.ndarra
 
 
 def audible_features(spoken: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
-    """The features (mel_len, 40) of one utterance, as heard by the first microphone that hears it.
+    """Features (mel_len, 40) of one utterance, by the first microphone that records enough of it.
 
-    The homework drops what is not loud for a tenth of a second on end. Of clipped speech in a dry
-    room next to nothing may be left: then the utterance is recorded again in another room.
+    The homework drops passages that are not loud for 0.1 s. Clipped speech in a dry room may leave
+    next to nothing: then the utterance is recorded again in another room.
     """
     for _ in range(ATTEMPTS):
         waveform = torch.from_numpy(recorded_sentence(spoken, rng).astype(np.float32))

@@ -64,11 +64,10 @@ BLOCK = 6  # families in a row, of which one is for validation and one for testi
 
 @dataclass(frozen=True, kw_only=True)
 class Voice:
-    """One speaker's way of speaking: what the engine needs to know.
+    """One speaker's settings for the engine.
 
     `definition` is the text of a voice variant file; `rate` is in words per minute, `pitch` and
-    `range` are the engine's 0 to 99. `variant` names the stock variant it was made from, None for a
-    parametric voice.
+    `range` are the engine's 0 to 99. `variant` is the stock variant, None for a parametric voice.
     """
 
     accent: str
@@ -145,11 +144,10 @@ def voice_size(text: str) -> float:
 
 @lru_cache(maxsize=1)
 def variant_pools() -> dict[str, tuple[str, ...]]:
-    """The people-like stock variants of each split: disjoint, and alike in formants and pitch.
+    """The human-like stock variants of each split: disjoint, with similar formants and pitch.
 
-    Families are put in order, from giants to children; of every six in a row one goes to validation
-    and one to testing. The largest family, 16 variants with the engine's own vocal tract, is for
-    training.
+    Families are sorted from giants to children; of every six in a row one goes to validation and
+    one to testing. The largest, 16 variants with the engine's own vocal tract, is for training.
     """
     families = defaultdict(list)
     for name, text in stock_variants().items():
