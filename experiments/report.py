@@ -225,8 +225,8 @@ def question_plots(results: Sequence[Result]) -> dict[str, tuple[str, Drawing]]:
             continue
         over = rates(runs, result) if name in BASES else {}
         if any(len(by_rate) > 1 for by_rate in over.values()):
-            about = f"{name} on {data}, n={result['n']:,}\nmean over seeds, a dot for each"
-            found[f"rates-{name}-{data}.png"] = (about, rates_of(over, about))
+            about = f"{name} on {data}, n={result['n']:,}: mean over seeds, a dot for each"
+            found[f"rates-{name}-{data}.png"] = (about, rates_of(over, about.replace(": ", "\n")))
         if name == SHARES and len(next(iter((over := shares(runs, result)).values()), ())) > 1:
             about = f"other words in training, on {data}, n={result['n']:,}: a dot for each seed"
             found[f"shares-{data}.png"] = (about, shares_of(over, about))
