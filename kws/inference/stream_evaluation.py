@@ -108,7 +108,7 @@ def _mean_where(rising: Callable[[float], float], level: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class WordScore:
-    """One word, or all: how many were missed, and how often it was heard where it was not said."""
+    """One word, or all: misses and false alarms."""
 
     word: str
     missed: Proportion  # `correct` counts the misses
@@ -126,7 +126,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scored:
-    """A recording as the model heard it: `times` (H,), `posteriors` (H, C), and its truth."""
+    """A recording and the model's output: `times` (H,), `posteriors` (H, C), and its truth."""
 
     file: str
     times: list[float]

@@ -41,7 +41,7 @@ def clean_words(
     """Clips at 16 kHz, `repetitions` of each word by each of four voices, and places in `words`."""
     if repetitions < 1 or not words:
         raise UsageError(
-            f"repetitions={repetitions} of {len(words)} words are no clips: choose 1 or more"
+            f"repetitions={repetitions} of {len(words)} words give no clips: choose 1 or more"
         )
     with tempfile.TemporaryDirectory() as scratch:
 
