@@ -32,7 +32,7 @@ def gradescope_zip(
     out: Annotated[Path, typer.Argument(help="The zip to write.")],
     assignment: Annotated[str, typer.Option(metavar="NN", help="The one to grade.")],
     require_isolation: Annotated[
-        str, typer.Option(metavar="TIER", help="Refuse to grade below, and say why in the result.")
+        str, typer.Option(metavar="TIER", help="Refuse to grade below; the result has the reason.")
     ] = "fenced",
     torch_index: Annotated[
         str | None,
@@ -135,7 +135,7 @@ def targets(
 def overview(
     pages: Annotated[list[Path], typer.Argument(help="Pages such as docs/teaching.md.")],
 ) -> None:
-    """Count again what pages say of the assignments between <!-- NAME --> and <!-- end -->."""
+    """Update the tables between <!-- NAME --> and <!-- end --> in pages."""
     from grader.course.overview import main
 
     main(pages)
@@ -159,7 +159,7 @@ def mutants(
 
 @app.command()
 def tier() -> None:
-    """Print how strongly this machine keeps submitted code apart, and what it lacks."""
+    """Print the isolation tier of this machine, and what it lacks."""
     from grader.sandbox import Sandbox, read_gpu
 
     with Sandbox(gpu=read_gpu()) as sandbox:

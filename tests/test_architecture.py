@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, data_beside
 
 ROOT = Path(__file__).parents[1]
 OURS = ("kws", "data_scripts", "solutions", "grader", "experiments", "benchmarks", "tests")
@@ -29,65 +29,18 @@ MAY_IMPORT = {
     "benchmarks": set(OURS),
     "tests": set(OURS),
 }
-FLOORS = {  # from the ground up; rooms of one floor may use each other, but never in a circle
-    "kws": (
-        "__init__ cluster device errors files notebook parallel settings torch_internals",
-        "audio course metrics plots text",
-        "data decoding models",
-        "training",
-        "inference",
-        "student",
-        "cli",
-    ),
-    "grader": (
-        "__init__",
-        "adapters core",
-        "submission",
-        "sandbox",
-        "authoring",
-        "reports",
-        "grading",
-        "course",
-        "batch",
-        "selftest",
-        "book",
-        "__main__ conftest",
-    ),
-}
+TABLES = data_beside(__file__)
+FLOORS = TABLES["floors"]
+BY_STRING = TABLES["by_string"]
+SAME_NAME = TABLES["same_name"]
+SAME_CLASS = TABLES["same_class"]
+TESTS_OF_ALL = TABLES["tests_of_all"]
+OUT_OF_PLACE = TABLES["out_of_place"]
 SEPARATE = (
     ("kws.models", "kws.data"),
     ("kws.data", "kws.models"),
 )  # the first never reaches the second
-BY_STRING = {  # file -> why it imports by a string
-    "grader/authoring/build.py": "the checks of the notebook that is built, for their points",
-    "kws/__init__.py": "kws.load is for who uses a model: `import kws` needs no torch",
-    "kws/cli/groups.py": "a command imports its group when it runs: `kws --help` needs no torch",
-    "kws/course/trial.py": "the contract of the assignment that is asked for",
-    "kws/models/pretrained.py": "transformers is an extra, and slow to import",
-    "kws/student/cell_process.py": "loads what notebooks import ahead of them",
-    "grader/course/overview.py": "the checks of the assignment that is asked for",
-    "grader/sandbox/server.py": "the modules that a check's program names are preloaded",
-    "kws/cluster.py": "this function alone travels to a worker as code",
-    "grader/batch/evaluator.py": "loads what checks will import; only its being loaded counts",
-}
-SAME_NAME = {  # base name -> why several modules have it
-    "conftest": "pytest wants this name",
-    "goldens": "read by the notebook, and written by the release",
-}
 ASSIGNMENT = re.compile(r"(?:kws|grader)/course/a\d\d_\w+/")  # files in these have the same names
-SAME_CLASS = {  # class name -> why several modules have it
-    "Linear": "the fast twin of torch's layer, and a classifier that makes a contract easy to read",
-    "Mistake": "as its author plants it, and as a notebook knows it",
-    "NotebookCell": "of whatever was handed in, and of the notebook that we released",
-    "Record": "of a check, and of a value",
-    "Utterance": "to be spoken, and read from a file",
-}
-TESTS_OF_ALL = {"grader/attacks": "hand-ins that attack the whole grader"}
-OUT_OF_PLACE = {
-    r"(?<![\w.$}])/(?:home|root|Users|work|opt|mnt)/": "a path of one machine",
-    r"\b(?:pypi\.org|pythonhosted|conda\.anaconda)\b": "the host of a package registry",
-    r"\b(?:sub-?agents?|chat-?bots?|language model wrote|this session)\b": "talk about the making",
-}
 TEXT = (".py", ".md", ".toml", ".ipynb", ".txt", ".yml", ".cfg", ".js", ".html", ".css", "")
 
 
@@ -363,7 +316,7 @@ def test_nothing_is_out_of_place():
     files = [path for folder in folders for path in (ROOT / folder).rglob("*")]
     wrong = []
     for path in sorted([*files, *ROOT.iterdir()]):
-        here = path == Path(__file__)  # names what it looks for
+        here = path.with_suffix(".py") == Path(__file__)  # names what it looks for
         if here or not path.is_file() or path.suffix not in TEXT or path.name == ".git":
             continue
         text = path.read_text(encoding="utf-8", errors="replace")

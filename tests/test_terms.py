@@ -7,49 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from grader import ROOT
+from tests.conftest import data_beside
 
-BANNED = {  # a whole word, as a regular expression -> what to write
-    r"detours?": "residual connection",
-    r"shells": "feed-forward modules",
-    r"deaf": "ignores the mask",
-    r"bent|bends": "activation",
-    r"scalar products?": "dot product",
-    r"anew": "again",
-    r"told apart": "distinguished",
-    r"(?<!there )is no (?!longer|more|other|need|way|one|such)\w+": "is not a …",
-    r"take turns, column by column|in_turns": "interleaved",
-    r"over_columns|as_known|norm_columns": "layer_norm, batch_norm",
-    r"whoever grades": "the grader",
-    r"nobody has heard": "new",
-    r"(?:all|no two|one|ten|new|other|another|real|same|silent) takes?(?=[,.;:)]| of | is | are )"
-    r"|(?<=<)take(?=>)": "recording, utterance, clip; number",
-    r"how many parameters ha(?:s|ve)": "how many parameters does … have",
-}
-PRIVATE = {  # a word in a name of the code -> what to write
-    "told": "message, verdict",
-    "said": "output, transcript",
-    "heard": "encoded, recognized",
-    "apart": "distance, separate",
-    "alike": "same_…",
-    "settle": "wait_for_…, record_…",
-    "standing": "status",
-    "around": "interval, neighbors",
-    "spelling": "transcribe",
-    "coding": "encode",
-    "speaking": "synthesize",
-}
-FOLDERS = (
-    "kws",
-    "grader",
-    "solutions",
-    "docs",
-    "tests",
-    "benchmarks",
-    "experiments",
-    "data_scripts",
-)
+TABLES = data_beside(__file__)
+BANNED, PRIVATE, FOLDERS = (TABLES[key] for key in ("banned", "private", "folders"))
 SUFFIXES = {".py", ".md", ".toml"}
-ALLOWED = {"docs/terms.md", "tests/test_terms.py"}
+ALLOWED = {"docs/terms.md", "tests/test_terms.py", "tests/test_terms.toml"}
 
 
 def texts():

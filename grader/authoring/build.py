@@ -190,7 +190,7 @@ def build_notebook(solution: Path) -> str:
         "nbformat": 4,
         "nbformat_minor": 5,
     }
-    import nbformat  # brings what takes seconds to import
+    import nbformat  # slow to import
 
     nbformat.validate(notebook)
     for table in cells:

@@ -42,7 +42,7 @@ from kws.errors import UsageError
 from kws.files import zip_bytes
 from kws.student.add_kit import MANIFEST, manifest_of
 
-FOLDER = "kws-course"  # of the whole term: `kws add` brings later kits into it
+FOLDER = "kws-course"  # of the whole term: `kws add` adds later kits
 TEXTS = Path(__file__).parent / "kit"
 CONTAINER = ".devcontainer/devcontainer.json"
 BESIDE = ("hints.md", "goldens.json", "diagrams.toml")  # a contract, which is a module
@@ -56,7 +56,6 @@ class Kit:
     modules: Modules
 
     def packed(self) -> bytes:
-        """A zip with one folder; the same files give the same bytes."""
         return zip_bytes({f"{FOLDER}/{path}": data for path, data in self.files.items()})
 
 
@@ -136,7 +135,6 @@ def _imports_of(files: Mapping[str, bytes]) -> set[str]:
 
 
 def _library(root: Path, kept: Collection[str]) -> list[Path]:
-    """The data files of kws, each with the module that reads it, and the license."""
     found = [root / "LICENSE", root / "kws" / "py.typed"]
     if "kws.training.recipe" in kept:
         found += sorted((root / "kws" / "recipes").glob("*.toml"))
@@ -223,7 +221,6 @@ def _refuse_leaks(kit: Kit, number: str, later: Sequence[Assignment], root: Path
 
 
 def _refuse_broken_modules(kit: Kit) -> None:
-    """Import every module of the kit in a fresh process that finds only the kit's kws."""
     names = sorted(name for name in kit.modules.kept if not name.endswith("__main__"))
     code = (
         f"import importlib, os, sys\nsys.path.insert(0, os.getcwd())\nimport kws\n"

@@ -90,7 +90,6 @@ def _imported_when_run(path: Path, gone: frozenset[str]) -> set[str]:
 
 
 def needs_of(imported: Iterable[str], gone: Iterable[str]) -> set[str]:
-    """The `gone` modules that these imports need."""
     gone = frozenset(gone)
     return {name for each in imported for name in _with_packages(each) if name in gone}
 

@@ -47,7 +47,7 @@ class Leak:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.file} holds {self.what}"
+        return f"{self.file} contains {self.what}"
 
 
 def tokens_of(text: str) -> tuple[str, ...]:
@@ -107,7 +107,6 @@ def secrets_of_modules(
 
 
 def _units(body: Iterable[ast.stmt]) -> Iterator[tuple[str, int, list[ast.stmt]]]:
-    """Name, line and body of each function, without docstrings and signatures."""
     for node in body:
         if isinstance(node, ast.ClassDef):
             yield from _units(node.body)

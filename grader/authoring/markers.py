@@ -181,12 +181,12 @@ def _finish(region: Region, indent: str, at: str) -> None:
     if indent != region.indent:
         raise MarkerError(
             f"{at}: END SOLUTION is indented by {len(indent)}, its BEGIN on line {region.line} by "
-            f"{len(region.indent)}: indent them alike"
+            f"{len(region.indent)}: indent both equally"
         )
     if not region.steps:
         raise MarkerError(f"{at}: the region of {region.task} has no step: add a `#:` line")
     if not any(line.strip() and not line.strip().startswith("#") for line in region.code):
-        raise MarkerError(f"{at}: the region of {region.task} holds no code: answer it")
+        raise MarkerError(f"{at}: the region of {region.task} has no code: answer it")
 
 
 HEADING = re.compile(

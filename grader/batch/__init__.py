@@ -1,4 +1,4 @@
-"""A class at once: who handed in what, graded by evaluator processes, and what came of it.
+"""Grade a class: match submissions to students, grade them in evaluator processes, write results.
 
 Folders of submissions, schedulers and stores; it imports everything but selftest.
 """

@@ -1,6 +1,6 @@
-"""From a student's wrong answer to a mistake that is planted.
+"""Turn a student's wrong answer into a planted mistake.
 
-`candidate` runs nothing outside of the sandbox. `keep` does, and is for code that a person read.
+`candidate` runs it in the sandbox; `keep` outside of it, after a person read the code.
 """
 
 import ast
@@ -26,7 +26,7 @@ from kws.errors import UsageError, did_you_mean
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A mistake that does in our solution what it did in the student's."""
+    """A mistake with the same effect in our solution as in the student's."""
 
     number: str
     mistake: AddedMistake
@@ -43,7 +43,7 @@ def candidate(
     sandbox: Sandbox | None = None,
     seed: Seed | None = None,
 ) -> Candidate:
-    """A student's wrong answer, tried in our solution in the sandbox; UsageError if it fails."""
+    """Try a student's wrong answer in our solution, in the sandbox; UsageError if it fails."""
     number, asked = _task(task)
     question, name = one_line(question).strip(), one_line(name or question).strip()
     if not question:
@@ -77,14 +77,14 @@ def candidate(
             (one.message for one in tried.checks if one.task == task and one.message), ""
         )
         raise UsageError(
-            f"the answer of {like} to {task} does not carry over to our solution, which then says "
+            f"the answer of {like} to {task} has another effect in our solution, which gives "
             f"{message or 'nothing'!r}: choose another student of the same group"
         )
     return Candidate(number=number, mistake=mistake, checks=tuple(sorted(same)))
 
 
 def keep(found: Candidate) -> list[str]:
-    """Add it to the course; the lines to print. UsageError if the notebook could not show it."""
+    """Add the mistake; return the lines to print. UsageError if no notebook check shows it."""
     number, mistake = found.number, found.mistake
     if not shown_by(number, as_planted(mistake, solution(number))):
         raise UsageError(

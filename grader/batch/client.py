@@ -1,7 +1,7 @@
-"""The other end of `grader.batch.evaluator`: start one, hand it jobs, lose no submission.
+"""Client of `grader.batch.evaluator`: start one, send jobs, recover from its faults.
 
-It is not a `kws.parallel.JsonProcess`: many jobs are under way at once, each on a socket that is
-handed over, which a fork answers by itself and whose end says that nobody waits any more.
+It is not a `kws.parallel.JsonProcess`: jobs run concurrently, each on its own socket, which a fork
+answers; closing the socket cancels the job.
 """
 
 import contextlib
@@ -42,8 +42,6 @@ class EvaluatorInfo:
 
 
 class _Process:
-    """A process that runs `grader.batch.evaluator`."""
-
     def __init__(self, command: list[str], environ: Mapping[str, str]):
         self.jobs = 0  # that it grades just now
         self._shown: set[str] = set()
@@ -64,14 +62,14 @@ class _Process:
         self.info = EvaluatorInfo("", (), "")  # until it has loaded
 
     def wait_until_ready(self) -> None:
-        """Wait until it has loaded; UsageError if it refuses to grade."""
+        """Wait until the process has loaded; UsageError if it refuses to grade."""
         info = self._receive(self._control, START)
         if "refused" in info:
             raise UsageError(info["refused"])
         self.info = EvaluatorInfo(info["tier"], tuple(info["weaknesses"]), info["seed_id"])
 
     def ask(self, job: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a job. Safe from several threads at once."""
+        """The answer to a job; thread-safe."""
         ours, theirs = socket.socketpair()
         with ours:
             try:
@@ -83,7 +81,7 @@ class _Process:
             return self._receive(ours, job["wall"] + BEYOND)
 
     def kill(self) -> None:
-        """End it and its forks: whoever waits for an answer learns that it died."""
+        """Kill the process and its forks; waiting clients get EvaluatorDied."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -133,8 +131,8 @@ class _Process:
 class Evaluator:
     """An evaluator process, started by the first job or by `start`; a fresh one after each fault.
 
-    Any number of threads may ask at once; they share the process. One that had a fault gets no
-    more jobs, and ends with the last that it has. A context manager.
+    A context manager. Threads share the process; one with a fault gets no more jobs, and ends after
+    its last.
 
     Args:
         required: tier of isolation, as `--require-isolation` has it.
@@ -194,7 +192,6 @@ class Evaluator:
         return answer
 
     def retire(self) -> None:
-        """Keep a process no longer than it has jobs."""
         with self._lock:
             self._retired = True
             if self._current is not None:
@@ -211,7 +208,7 @@ class Evaluator:
         return self._current and self._current.pid
 
     def kill(self) -> None:
-        """End what runs from another thread, at once, even what is starting just now."""
+        """Kill the process from another thread, even while it starts."""
         for process in [*self._running]:
             process.kill()
 
@@ -236,10 +233,10 @@ class Evaluator:
 def grade_with_retry(
     evaluator: Evaluator, job: Mapping[str, Any], gone: Callable[[], bool] = lambda: False
 ) -> dict[str, Any]:
-    """What became of a job: `graded`, `seconds`, and `faults`, a sentence for each failed attempt.
+    """Grade a job: `graded`, `seconds`, and `faults`, a sentence per failed attempt.
 
-    After a fault a fresh evaluator is asked, unless nobody waits any more (`gone`); after a second
-    one all points are open, for a person to look at.
+    After a fault a fresh evaluator is used, unless the job was canceled (`gone`); after a second
+    fault all points are open.
     """
     faults: list[str] = []
     for _ in range(2):

@@ -8,15 +8,17 @@ import typer
 SUBMISSIONS = typer.Argument(help="Folder with a folder, notebook or zip for each student.")
 OUT = typer.Option(help="Folder of `grader grade`.")
 GRADED = typer.Argument(help="Folder of `grader grade`.")
-ASSIGNMENT = typer.Option(metavar="NN", help="Only this one; by default each that asks for words")
+ASSIGNMENT = typer.Option(
+    metavar="NN", help="Only this one; by default each with written questions"
+)
 ROSTER = typer.Option(metavar="CSV", help="Who is in the course, as for `grader grade`.")
-ANONYMOUS = typer.Option("--anonymous", help="Codes in the place of names, in another order.")
+ANONYMOUS = typer.Option("--anonymous", help="Codes instead of names, in another order.")
 MARKS = typer.Option(metavar="CSV", help="Points and comments: student, question, points, comment.")
-FEEDBACK = typer.Option(help="Folder for what the students get.")
+FEEDBACK = typer.Option(help="Folder for the feedback.")
 DATE = typer.Option(metavar="ISO", help="Write nothing before, 2025-03-08T12:00.")
 REQUESTS = typer.Argument(help="Folder of the regrade.toml files that students sent.")
-LIKE = typer.Option(metavar="STUDENT", help="Whose answer it is, as class.html shows it.")
-QUESTION = typer.Option(metavar="TEXT", help="What to ask whoever makes it.")
+LIKE = typer.Option(metavar="STUDENT", help="The student of the answer, as in class.html.")
+QUESTION = typer.Option(metavar="TEXT", help="Hint for students who make it.")
 NAME = typer.Option(metavar="TEXT", help="What to call it; by default the question")
 YES = typer.Option("--yes", help="Do not ask: the code has been read.")
 
@@ -34,7 +36,7 @@ def written(
     OUT/written/marks.csv has a line for each answer: fill in points and comments, and give it back
     with --marks. Tables and students' pages follow.
     """
-    from grader.batch.marking import mark_written  # brings torch
+    from grader.batch.marking import mark_written  # imports torch
 
     options = {"assignment": assignment, "roster": roster, "anonymous": anonymous, "marks": marks}
     for line in mark_written(submissions, out, **options):
@@ -75,7 +77,7 @@ def leaderboard(graded: Annotated[Path, GRADED] = Path("graded")) -> None:
         print(line)
 
 
-mistake_app = typer.Typer(help="Mistakes that students make: ask about one that nobody planted.")
+mistake_app = typer.Typer(help="Mistakes of students: add one that is not planted yet.")
 
 
 @mistake_app.callback()
@@ -97,7 +99,7 @@ def add(
     The next `regrade` asks it, and the next `release` writes it into the notebook's checks. The
     answer is tried in the sandbox first; afterwards it runs as part of the course: read it.
     """
-    from grader.batch.add_mistake import candidate, keep  # brings torch
+    from grader.batch.add_mistake import candidate, keep  # imports torch
 
     found = candidate(task, like=like, question=question, name=name, out=out)
     print("\n".join(f"    {line}" for line in found.mistake.code.splitlines()))

@@ -2,19 +2,18 @@
 
     python -m grader.batch.evaluator [--require-isolation TIER]     (`client.py` starts it)
 
-Its stdin is a Unix socket. It starts the sandbox, meanwhile loads what grading needs, and only then
-reads the secret seed. One JSON line on the socket says which tier and seed it grades with
-(`EvaluatorInfo`), or why it refuses. After that, each byte carries, by SCM_RIGHTS, a socket: the
-job is one JSON line on that socket and the answer another (`grader.batch.job`).
+Its stdin is a Unix socket. It starts the sandbox, loads what grading needs, and only then reads the
+secret seed. The first JSON line on the socket has tier and seed (`EvaluatorInfo`), or the reason
+for a refusal. Then each byte carries a socket (SCM_RIGHTS): one JSON line is the job, another the
+answer (`grader.batch.job`).
 
-All jobs that are there are graded at the same time, each in a fork of its own, so that nothing of
-it stays behind and memory stays flat. A fork that dies, or does not answer in time, is answered as
-a fault. A fork whose answer nobody waits for any more is ended; when stdin closes, so is
-everything.
+Jobs are graded concurrently, each in a fork, so that memory stays constant. A fork that dies or
+times out is reported as a fault. A fork ends when its client closes the socket, and everything when
+stdin closes.
 
-What the jobs of an assignment need, hidden recordings, our own results and the listener, is made in
-a fork, too (`prepare`), and handed over: those jobs wait, and get {"doing": words} where it takes
-long; jobs of other assignments do not wait.
+Hidden recordings, our results and the recognizer of an assignment are also made in a fork
+(`prepare`). Its jobs wait, and get {"doing": words} if that takes long; jobs of other assignments
+do not wait.
 """
 
 import argparse
@@ -78,7 +77,7 @@ def main() -> int:
 
 
 def _start(required: str | None, closing: ExitStack) -> "tuple[Sandbox, Seed]":
-    """The sandbox, before anything secret is read; then the seed, and all that a check imports."""
+    """Start the sandbox before any secret is read; then read the seed and import."""
     launched = launch()
     for name in (
         "torch",
@@ -99,7 +98,6 @@ def _start(required: str | None, closing: ExitStack) -> "tuple[Sandbox, Seed]":
 
 
 def _collect(sandbox: "Sandbox", seed: "Seed") -> None:
-    """Load the checks and what they import, so that forks find it there."""
     import torch
 
     from grader.adapters import ASSIGNMENTS
@@ -118,9 +116,7 @@ def _collect(sandbox: "Sandbox", seed: "Seed") -> None:
 
 @dataclass(eq=False)
 class _Job:
-    """A job, from the moment when it is announced."""
-
-    line: socket.socket  # to whoever waits for the answer
+    line: socket.socket  # to the client
     asked: bytes = b""
     process: int = 0  # the fork that grades it; 0 while the question is not all there
     pipe: socket.socket | None = None  # from the fork
@@ -136,13 +132,11 @@ class _Job:
 
 @dataclass(eq=False)
 class _Preparation:
-    """A fork that makes what the jobs of one assignment need."""
-
     number: str
     retrain: bool
     process: int
     pipe: socket.socket  # closes with it
-    reported: float  # when the jobs were told last, or it began
+    reported: float  # time of the last report to the jobs, or of the start
     jobs: list[_Job] = field(default_factory=list)
     output: list[bytes] = field(default_factory=list)
 
@@ -215,7 +209,7 @@ class JobServer:
             job.output.append(part)
             if not part:
                 self._answer(job, None)
-        elif not part:  # nobody waits for the answer any more
+        elif not part:  # the client has gone
             self._drop(job)
         elif not job.process:
             job.asked += part
@@ -249,7 +243,7 @@ class JobServer:
         return preparation
 
     def _end_preparation(self, preparation: _Preparation) -> None:
-        """Grade the jobs that waited; where nothing was made, they make it, and say why not."""
+        """Grade the waiting jobs; if the preparation failed, they make the data and report why."""
         self._watched.unregister(preparation.pipe)
         preparation.pipe.close()
         self._preparing.remove(preparation)
@@ -257,11 +251,11 @@ class JobServer:
             from grader.core.made_once import add_results
 
             add_results(b"".join(preparation.output))
-            with suppress(Exception):  # from the disk; a fork will stumble over it, and say so
+            with suppress(Exception):  # reads files; a fork will report the error
                 prepare(preparation.number, self._seed, retrain=preparation.retrain)
         preparation.output.clear()
         for job in preparation.jobs:
-            if job in self._jobs:  # somebody waits for it
+            if job in self._jobs:  # a client waits for it
                 self._grade(job, json.loads(job.asked))
 
     def _grade(self, job: _Job, asked: dict[str, Any]) -> None:
@@ -284,7 +278,6 @@ class JobServer:
         self._watched.register(job.pipe, selectors.EVENT_READ, job)
 
     def _forget(self) -> None:
-        """In a fork: close what belongs to the parent alone."""
         self._watched.close()
         self._control.close()
         for job in self._jobs:
@@ -319,7 +312,7 @@ class JobServer:
 
 
 def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
-    """Make our results and the hidden recordings of an assignment: every fork has them then."""
+    """Make our results and the hidden recordings of an assignment, so that forks inherit them."""
     from grader.adapters import get_assignment
     from grader.course.probes import retraining
     from grader.course.trials import expected_results, hidden_seed
@@ -335,7 +328,7 @@ def prepare(number: str, seed: "Seed", *, retrain: bool = False) -> None:
 
 
 def wait_for_threads(seconds: float = 5.0) -> None:
-    """Wait until this process has one thread: a fork copies the locks that others hold, for good.
+    """Wait until this process has one thread: a fork would copy locked locks of the others.
 
     A thread that Python has joined may still free MKL's memory under a lock, at its native end.
     """
@@ -380,7 +373,7 @@ def _prepare_in_fork(pipe: socket.socket, number: str, seed: "Seed", retrain: bo
 def _fork(
     job: dict[str, Any], sandbox: "Sandbox", seed: "Seed", pipe: socket.socket, folder: str
 ) -> None:
-    """Grade, answer through the pipe, end without any clean-up of the parent's."""
+    """Grade, answer through the pipe, exit without the parent's clean-up."""
     from grader.batch.job import grade_job
 
     code = 70

@@ -1,7 +1,7 @@
-"""Grade a folder of submissions, keep what is current, and write what came of it.
+"""Grade a folder of submissions, reuse current reports, and write the results.
 
-A run may be stopped at any moment: each report is written as it ends, and the next run of the same
-command goes on from those that are current: same submission, checks, secret seed and tier.
+A run may be interrupted: each report is written when it is done, and the next run reuses those with
+the same submission, checks, secret seed and tier.
 """
 
 import sys
@@ -38,8 +38,6 @@ WALL, WALL_RETRAIN = 900.0, 7200.0  # seconds for one student's submission
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The options of one run."""
-
     submissions: Path
     out: Path
     assignment: str | None = None  # None for each that a submission answers
@@ -55,8 +53,6 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassResult:
-    """What came of a run."""
-
     graded: tuple[GradedSubmission, ...]  # by student and assignment
     # their reports with a check for each written question, marked or open
     whole: tuple[Report, ...]
@@ -74,13 +70,11 @@ class ClassResult:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C; says what is kept."""
+    """Ctrl-C, with a message on what is kept."""
 
 
 @dataclass
 class _Progress:
-    """A bar on a terminal, elsewhere a line at each tenth."""
-
     total: int
     done: int = 0
     person: int = 0
@@ -238,7 +232,7 @@ def _job(
 
 
 def attempts_of(submission: StudentSubmission, *, best: bool) -> list[StudentSubmission]:
-    """What to grade of a student: what was handed in last, or with `best` each hand-in."""
+    """The last submission of a student, or with `best` all of them."""
     entries = [submission.entry, *(one for one in submission.replaced if best and one.answers)]
     every = [submission.entry, *submission.replaced]
     return [
@@ -253,7 +247,6 @@ def _graded(
     rules: CourseRules,
     again: bool,
 ) -> Iterator[GradedSubmission]:
-    """The best report for each assignment, each written to its place before it counts as done."""
     found: dict[str, list[tuple[Report, GradedSubmission, dict[str, Any]]]] = defaultdict(list)
     for submission, answer in answers:
         for row in answer["graded"]:

@@ -1,4 +1,4 @@
-"""The commands `grade`, `regrade` and `course`, and what a batch says at its end."""
+"""The commands `grade`, `regrade` and `course`, and the summary of a batch."""
 
 import io
 import sys
@@ -43,7 +43,6 @@ DIFF = typer.Option("--diff", help="List who changed, by how much, on which chec
 
 
 def make_workers(scheduler: str, workers: int | None, required: str | None) -> Workers:
-    """The workers that `--scheduler` names."""
     if workers is not None and workers < 1:
         raise UsageError(f"--workers {workers} grades nothing: give 1 or more")
     if scheduler == "local":
@@ -91,9 +90,9 @@ def regrade(
     wall: Annotated[float | None, WALL] = None,
     book: Annotated[str | None, BOOK] = None,
 ) -> None:
-    """Grade a class again, after checks, secret seed or submissions changed; say what became of it.
+    """Grade a class again, after checks, secret seed or submissions changed; list the changes.
 
-    What nothing has changed for is kept as it is. OUT/changes.csv holds every check that changed.
+    Unaffected results are kept. OUT/changes.csv lists every check that changed.
     """
     batch = _run({**locals(), "again": True})
     found = changes(batch)
@@ -103,7 +102,6 @@ def regrade(
 
 
 def _run(given: dict[str, Any]) -> ClassResult:
-    """Grade a class with the options of a command."""
     options = {name: value for name, value in given.items() if name in Settings.__annotations__}
     check_wall(given["wall"])
     options["columns"] = tuple(given["canvas_column"] or ())
@@ -124,7 +122,6 @@ def course(path: Annotated[Path, typer.Argument(help="The file.")] = Path("cours
 
 
 def _print(lines: Sequence[str]) -> None:
-    """Print, with a question mark for what this terminal cannot encode."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     for line in lines:
@@ -135,7 +132,6 @@ MOST = 40  # lines of one kind; the gradebook has all of them
 
 
 def summary(batch: ClassResult) -> list[str]:
-    """The lines to print, each without whatever a terminal would obey."""
     lines = list(_counts(batch))
     tier = f"isolation: {batch.info.tier}, secret seed: {batch.info.seed_id}"
     lines += [tier, *(f"  without: {weakness}" for weakness in batch.info.weaknesses)]

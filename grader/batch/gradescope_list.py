@@ -1,4 +1,4 @@
-"""Gradescope's list, `submission_metadata.yml`: who handed in which folder, and when."""
+"""Gradescope's `submission_metadata.yml`: students and date of each folder."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,20 +11,18 @@ import yaml
 from kws.errors import UsageError
 
 LIST = "submission_metadata.yml"
-# reads every value as text, and tags of Ruby's objects as what they hold
+# reads every value as text, and tagged Ruby objects as their content
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 @dataclass
 class Listed:
-    """One folder: who handed it in together, as the list has them, and when."""
-
     people: list[dict[str, str]]
     when: datetime | None = None
 
 
 def read_list(path: Path) -> dict[str, Listed]:
-    """Folder -> what the list says of it. UsageError for a file that is not YAML."""
+    """Folder -> its entry in the list; UsageError for a file that is not YAML."""
     try:
         table = yaml.load(path.read_text(encoding="utf-8-sig", errors="replace"), LOADER)
     except yaml.YAMLError as error:
@@ -41,7 +39,6 @@ def _listed(row: dict[str, Any]) -> Listed:
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """Without the colon of Ruby's symbols."""
     return {key.lstrip(":"): value for key, value in row.items()}
 
 

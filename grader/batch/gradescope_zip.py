@@ -3,11 +3,10 @@
 Source: Gradescope autograder specifications (https://gradescope-autograders.readthedocs.io).
 Gradescope unpacks the zip to /autograder/source and runs `setup.sh` once. For each submission it
 runs `run_autograder`, with the files in /autograder/submission, and reads
-/autograder/results/results.json. That file is there before anything else starts, so a submission
-gets a result whatever happens, and one that nothing was graded of costs no silent zero.
+/autograder/results/results.json. That file is written first, so that a failed run is never a silent
+zero.
 
-`KWS_AUTOGRADER` and `KWS_PYTHON` put another folder and another interpreter in the place of
-Gradescope's, to try the zip on any machine.
+`KWS_AUTOGRADER` and `KWS_PYTHON` replace Gradescope's folder and interpreter, to test the zip.
 """
 
 import os
@@ -81,13 +80,13 @@ def write_zip(
 
     Args:
         assignment: to grade, that one alone: Gradescope adds up all points of a result.
-        required: tier of isolation below which nothing is graded, and the result says why.
+        required: tier of isolation below which nothing is graded; the result has the reason.
         torch_index: where pip finds torch; its CPU builds have 200 MB, the usual ones 5 GB.
         marks: CSV with the points of written answers, by the students' addresses or numbers.
         environ: the secret seed that it names goes into the zip, which students never see.
     """
     options = f"--assignment {get_assignment(assignment).number}"
-    from grader.grading.plugin import read_tier  # brings torch
+    from grader.grading.plugin import read_tier  # imports torch
 
     read_tier(required)
     options += f" --require-isolation {required}"
@@ -108,9 +107,8 @@ def write_zip(
 
 
 def _checked(marks: Path) -> bytes:
-    """The table, if it can be read: a student is not a place to find out."""
     from grader.authoring.build import written_questions
-    from grader.grading.marks import read_marks  # brings torch
+    from grader.grading.marks import read_marks  # imports torch
 
     asked = {each.id: each for number in ASSIGNMENTS for each in written_questions(number)}
     read_marks(marks, asked, None)
@@ -127,7 +125,6 @@ def _tree() -> list[Path]:
 
 
 def _seed(environ: Mapping[str, str]) -> str | None:
-    """The secret seed that the environment names, if any; a wrong one is refused."""
     from grader.core.seed import FILE_VARIABLE, VARIABLE, read_seed
 
     if VARIABLE not in environ and FILE_VARIABLE not in environ:

@@ -1,12 +1,11 @@
-"""Who handed in what: the entries of a folder of submissions, as downloads and courses lay it out.
+"""The entries of a folder of submissions, in the layouts of common platforms.
 
     SUBMISSIONS/alice/…, SUBMISSIONS/alice.zip, SUBMISSIONS/alice_02_attention.ipynb   by hand
     SUBMISSIONS/examplealice_LATE_4711_815_02_attention.ipynb                          Canvas
     SUBMISSIONS/submission_123456/ and submission_metadata.yml                         Gradescope
     SUBMISSIONS/Alice Example_4711_assignsubmission_file_/                             Moodle
 
-Nothing of a submission is opened here but Gradescope's own list. The date of an entry is
-Gradescope's, or else of its youngest file as this disk has it.
+No submission is opened here. The date of an entry is Gradescope's, or that of its newest file.
 """
 
 import os
@@ -30,29 +29,26 @@ CANVAS = re.compile(
 MOODLE = re.compile(r"(?P<name>.+)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)_?", re.DOTALL)
 VERSION = re.compile(r"(.+)-(\d+)(\.[^.]+)")  # Canvas counts uploads of the same name
 PACKED = re.compile(r"(\.tar)?\.(gz|bz2|xz)|\.(tar|tgz)")
-ANSWERS = {".ipynb", ".py", ".zip"}  # with those, what a flat file's name tells to be an answer
-LOOKED_AT = 100_000  # files and folders of one entry, to tell how old it is
-LATEST = datetime(9000, 1, 1, tzinfo=timezone.utc).timestamp()  # a disk may know years beyond
+ANSWERS = {".ipynb", ".py", ".zip"}  # suffixes of a flat file that is an answer
+LOOKED_AT = 100_000  # files and folders of one entry, to find its date
+LATEST = datetime(9000, 1, 1, tzinfo=timezone.utc).timestamp()  # file systems may have later dates
 SKIPPED = {".csv", ".yml", ".yaml", ".html", ".pdf", ".md", ".log"}  # beside submissions, not one
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderEntry:
-    """One entry: whose it is, as far as names tell, and which files."""
-
-    student: str  # id that the names give, as the disk has it; the roster may know a better one
-    keys: tuple[str, ...] = ()  # all by which a roster may know this student
-    name: str = ""  # a person's name, where one is told, to be shown
-    source: str  # the entry as it stands in the folder, for messages
+    student: str  # id according to the names; that of the roster takes precedence
+    keys: tuple[str, ...] = ()  # all keys to find this student in a roster
+    name: str = ""  # a person's name, if known, to be shown
+    source: str  # file name of the entry, for messages
     files: tuple[tuple[str, Path], ...]  # what to read, name by name; a folder is one
     when: datetime  # date of handing in
-    marked: bool = False  # whether the download itself says that it is late
-    # whether it may hold an answer: weights alone do not, however young they are
+    marked: bool = False  # whether the platform marked it as late
+    # whether it may contain an answer: weights alone do not, even if newer
     answers: bool = True
 
     @property
     def guess(self) -> str | None:
-        """The assignment that the file names tell, if they tell one."""
         inside = [name for name, _ in self.files]
         inside += [entry.name for _, path in self.files for entry in listed(path)]
         found = {n for n, one in ASSIGNMENTS.items() for name in inside if one.stem in name}
@@ -71,7 +67,7 @@ def find(folder: Path, besides: Iterable[Path] = ()) -> FolderListing:
         if folder.exists():
             cure = "unpack it first" if folder.suffix == ".zip" else "give the folder it lies in"
             raise UsageError(f"{folder} is a file, and a folder of submissions is needed: {cure}")
-        raise UsageError(f"{folder} does not exist: give the folder that holds the submissions")
+        raise UsageError(f"{folder} does not exist: give the folder of the submissions")
     stems = [one.stem for one in ASSIGNMENTS.values()]
     skip = {os.path.realpath(path) for path in besides}
     entries: list[FolderEntry] = []
@@ -95,7 +91,7 @@ def find(folder: Path, besides: Iterable[Path] = ()) -> FolderListing:
             uploads.setdefault(match["user"], []).append((match, path))
         elif is_file and path.name.removesuffix(suffix_of(path.name)) in stems:
             raise UsageError(
-                f"{path} carries no student's name: give the folder that holds one folder or file "
+                f"{path} does not name a student: give a folder with one folder or file "
                 "for each student (for a single submission: pytest grader/ --submission PATH)"
             )
         elif is_folder(path) or (is_file and MOODLE.fullmatch(path.name)):
@@ -109,7 +105,7 @@ def find(folder: Path, besides: Iterable[Path] = ()) -> FolderListing:
     for group in flat.values():
         entries += _together(group)
     if not entries:
-        raise UsageError(f"{folder} holds no submission: give the folder that holds them")
+        raise UsageError(f"{folder} contains no submissions: give another folder")
     entries.sort(key=lambda one: (one.student, one.when, one.source))
     return FolderListing(tuple(entries), tuple(ignored))
 
@@ -152,7 +148,7 @@ class _Flat:
 
 
 def suffix_of(name: str) -> str:
-    """The end of a file's name that tells its kind, in small letters.
+    """The suffix of a file name, in lower case.
 
     >>> suffix_of("ada_02_attention.tar.gz"), suffix_of("ada.l.zip"), suffix_of("ada")
     ('.tar.gz', '.zip', '')
@@ -234,14 +230,14 @@ def youngest(path: Path) -> datetime:
 
 
 def listed(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, sorted; nothing for a file, or where nobody may look."""
+    """The sorted content of a folder; empty for a file or without permission."""
     with suppress(OSError), os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
     return []
 
 
 def is_folder(path: Path | os.DirEntry[str], *, links: bool = True) -> bool:
-    """Whether it is a folder, or with `links` leads to one; False where nobody may look."""
+    """Whether it is a folder, or with `links` leads to one; False without permission."""
     with suppress(OSError):
         return path.is_dir() if links else stat.S_ISDIR(os.lstat(path).st_mode)
     return False
@@ -260,7 +256,6 @@ def _changed(path: Path | os.DirEntry[str]) -> float:
 
 
 def _submitted(path: Path, listed: Listed) -> list[FolderEntry]:
-    """One entry for each of those who handed this in together."""
     when = listed.when or youngest(path)
     people = [person for person in listed.people if any(person.values())] or [{}]
     return [

@@ -6,7 +6,7 @@ Job       {"student", "files": [[name, path], …], "assignment": "02" or null, 
 Answer    {"graded": [{"assignment", "digest", "work": see `work_of`, "report": text or null where
            `have` is current, "written": {question: answer}}, …],
            "seconds"} or {"fault": words}
-With "open": true nothing is read: the report on "assignment" has every check, with open points.
+With "open": true nothing is read: all checks of "assignment" are open.
 """
 
 import ast
@@ -36,7 +36,7 @@ PART = 1 << 20  # bytes copied at a time
 def grade_job(
     job: Mapping[str, Any], sandbox: Sandbox, seed: Seed, folder: Path
 ) -> list[dict[str, Any]]:
-    """A row for each assignment that the job's files answer; those that are current are not run."""
+    """A row per assignment in the files of the job; current reports are reused."""
     found = [Submission(assignment=job["assignment"] or "", pieces=(), digest="")]
     if not job.get("open"):
         found = read_submissions(staged(job["files"], folder), job["assignment"])

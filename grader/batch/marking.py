@@ -1,10 +1,9 @@
-"""`python -m grader written`: a page a question to mark its answers on; marks from a CSV.
+"""`python -m grader written`: a marking page per question; marks from a CSV.
 
     python -m grader written class --out graded            pages, and graded/written/marks.csv
     python -m grader written class --out graded --marks graded/written/marks.csv
 
-Marks lie in OUT/marks.json and go into tables and pages at once, and each time that somebody is
-graded again.
+Marks are stored in OUT/marks.json; tables and pages are updated now and at each grading.
 """
 
 import csv
@@ -48,7 +47,7 @@ def mark_written(
     numbers = [get_assignment(assignment).number] if assignment else [*ASSIGNMENTS]
     asked = {each.id: each for number in numbers for each in written_questions(number)}
     if not asked:
-        raise UsageError(f"assignment {numbers[0]} asks for no written answer")
+        raise UsageError(f"assignment {numbers[0]} has no written questions")
     people = read_roster(roster) if roster else None
     besides = [out, *(path for path in (roster, marks) if path)]
     found = find(submissions, besides)
@@ -67,7 +66,6 @@ def mark_written(
 def _read_all(
     there: Sequence[StudentSubmission], store: Store, number: str | None
 ) -> dict[str, str]:
-    """Keep what everybody wrote; student -> why nothing could be read."""
     unread = {}
     for one in there:
         files = [[name, str(path.absolute())] for name, path in one.entry.files]
@@ -129,7 +127,7 @@ def _write(
                 mark = marks.get(student, {}).get(name)
                 lines.append(_Line(label=label, student=student, answer=answer, mark=mark))
         if not lines and len(asked) > 1:
-            continue  # nobody has handed in this assignment
+            continue  # no submission to this assignment
         lines.sort(key=lambda line: line.label)
         shown = [ShownAnswer(label=x.label, answer=x.answer, mark=x.mark) for x in lines]
         lost = sorted(unread) if seed is None else []

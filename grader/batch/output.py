@@ -1,8 +1,8 @@
-"""The folder that a batch writes: reports, and all that is made of them. Same reports, same bytes.
+"""The output folder of a batch: reports, and the files made from them, deterministically.
 
 OUT/reports/STUDENT/02.json   one report each, written as it ends: what a rerun goes on from
-OUT/remarks.json              what the staff should know: late, twice, similar to another
-OUT/class.json                what else the last run knew: names, who is missing, similar pairs
+OUT/remarks.json              remarks for staff: late, twice, similar to another
+OUT/class.json                other results of the last run: names, missing, similar pairs
 OUT/answers/STUDENT/03.json   written answers
 OUT/work/STUDENT/02.json      code and fingerprints of each task, to find similar hand-ins
 OUT/marks.json                what a person gave for them: no run of the grader touches it
@@ -66,7 +66,7 @@ class Store:
         return self.out / "reports" / student / f"{assignment}.json"
 
     def reports(self, folder: str = "reports") -> list[Report]:
-        """All reports, by student and assignment; what does not read as one is left out."""
+        """All reports, by student and assignment, without unreadable ones."""
         paths = sorted((self.out / folder).glob("*/*.json"))
         return [report for path in paths if (report := self._read(path)) is not None]
 
@@ -85,7 +85,7 @@ class Store:
 
     def keep(self, text: str, *, remember: bool = False) -> Report:
         """Write a report's text to its place; `remember` the one that was there, if none is yet."""
-        text = text.encode("utf-8", "replace").decode()  # half a character stops nobody
+        text = text.encode("utf-8", "replace").decode()  # a lone surrogate is replaced
         report = Report.from_json(text)
         path = self.report_path(report.student, report.assignment)
         older = self.out / BEFORE / path.parent.name / path.name
@@ -95,7 +95,6 @@ class Store:
         return report
 
     def remembered(self) -> dict[Key, Report]:
-        """What reports were before a regrading that has not come to its end."""
         return {(report.student, report.assignment): report for report in self.reports(BEFORE)}
 
     def forget(self) -> None:
@@ -115,7 +114,6 @@ class Store:
         )
 
     def released(self) -> list[Report]:
-        """The reports as students last got them."""
         return self.reports(RELEASED)
 
     def keep_answers(self, student: str, assignment: str, table: Mapping[str, Any]) -> None:
@@ -131,7 +129,6 @@ class Store:
         _refresh(self.out / "work" / student / f"{assignment}.json", data)
 
     def similar(self) -> list[Pair]:
-        """Pairs of similar hand-ins, assignment by assignment."""
         found = []
         for number in ASSIGNMENTS:
             paths = sorted(self.out.glob(f"work/*/{number}.json"))
@@ -259,7 +256,7 @@ class Store:
         return {key: tuple(map(str, words)) for key, words in found if isinstance(words, list)}
 
     def about(self) -> dict[str, Any]:
-        """What the last run knew of the class besides its reports: arguments of `finish`."""
+        """Further results of the last run: arguments of `finish`."""
         table = _table(self.out / ABOUT)
         return {
             "remarks": self.remarks(),
@@ -331,7 +328,6 @@ class Store:
         return [self.out / name for name in files]
 
     def _page(self, student: str, reports: Sequence[Report], name: str, book: str) -> None:
-        """Write a student's page; where it cannot be made, one that says so."""
         try:
             data = page.page(reports, name=name, book=book)
         except Exception as error:
@@ -346,7 +342,6 @@ class Store:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder: UsageError while another run does."""
         self.out.mkdir(parents=True, exist_ok=True)
         (self.out / ".lock").touch()
         with hold_lock(self.out / ".lock") as held:
@@ -358,7 +353,6 @@ class Store:
 
 
 def _table(path: Path) -> dict[str, Any]:
-    """A table that an earlier run wrote; empty where there is none, or it is damaged."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -367,7 +361,6 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _nested(table: Mapping[Key, Any]) -> dict[str, dict[str, Any]]:
-    """By student, then by assignment: sorted, so that the same class gives the same bytes."""
     nested: dict[str, dict[str, Any]] = {}
     for (student, number), value in sorted(table.items()):
         nested.setdefault(student, {})[number] = value
@@ -381,6 +374,5 @@ def _pairs(nested: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:
 
 
 def _refresh(path: Path, data: bytes) -> None:
-    """Write what has changed, and leave the date of what has not."""
     if not (path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data):
         write_bytes(path, data)

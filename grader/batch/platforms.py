@@ -1,9 +1,9 @@
 """The tables of grades that Canvas and Moodle export: read as rosters, given back with grades.
 
 Canvas: "How do I export grades in the Gradebook?" and "How do I import grades in the Gradebook?".
-Student, ID, SIS User ID, SIS Login ID and Section say whose a line is; a column with a number in
+Student, ID, SIS User ID, SIS Login ID and Section identify the student; a column with a number in
 its name, "Homework 2 (99123)", is an assignment that exists, any other name makes one. The lines
-without an ID hold what is not a student's: manual posting, points possible.
+without an ID are not a student's: manual posting, points possible.
 Moodle: "Offline grading worksheet" and "Assignment settings", the columns of an English site. A
 worksheet is of one assignment; "Participant 4711" has the number of the folder of a download.
 In both a cell without a number leaves the grade there as it is. What a platform wrote goes back to
@@ -65,7 +65,6 @@ def canvas_columns(
 
 
 def by_id(grades: Mapping[tuple[str, str], Grade]) -> dict[str, dict[str, Grade]]:
-    """Grades of students and assignments as `Grades`."""
     found: dict[str, dict[str, Grade]] = {}
     for (student, number), grade in grades.items():
         found.setdefault(student.lower(), {})[number] = grade
@@ -73,8 +72,6 @@ def by_id(grades: Mapping[tuple[str, str], Grade]) -> dict[str, dict[str, Grade]
 
 
 class PlatformTable:
-    """A table that a platform exported."""
-
     def __init__(self, path: Path):
         rows = [row for _, row in read_rows(path)]
         self.path, self.titles = path, rows[0] if rows else []
@@ -84,7 +81,7 @@ class PlatformTable:
         self.is_known = self.is_canvas or self.is_moodle
 
     def fill(self, grades: Grades, columns: Mapping[str, str]) -> dict[str, bytes]:
-        """The file to import, by its name; nothing where no import could tell which column."""
+        """The file to import, by its name; none if no column can be identified."""
         numbers = sorted({number: None for row in grades.values() for number in row})
         if self.is_canvas:
             return {"canvas.csv": self._fill_canvas(grades, columns, numbers)}
@@ -155,7 +152,6 @@ class PlatformTable:
 
 
 def _score(grade: Grade | None) -> str:
-    """Nothing while points are open."""
     return "" if grade is None or grade.is_open else points(grade.final)
 
 

@@ -1,4 +1,4 @@
-"""What a second grading changed: who, by how much, on which check, and why."""
+"""The changes between two gradings: student, points, check and reason."""
 
 import csv
 import io
@@ -21,8 +21,6 @@ WHY = {
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One report that is not what it was."""
-
     student: str
     assignment: str
     before: float
@@ -34,7 +32,7 @@ class Change:
 
 
 def compare(before: Report, after: Report) -> Change | None:
-    """The change from one report to another of the same student and assignment; None if none."""
+    """The change between two reports on a student and an assignment; None if equal."""
     old = {check.id: check for check in before.checks}
     new = {check.id: check for check in after.checks}
     pairs = [(old.get(one), new.get(one)) for one in [*new, *(i for i in old if i not in new)]]
@@ -66,9 +64,9 @@ def changes(batch: ClassResult) -> tuple[Change, ...]:
 
 
 def table(found: Sequence[Change], *, every_check: bool = True) -> list[str]:
-    """The changes as lines: one a student, and with `every_check` one for each check below it."""
+    """One line per student, with `every_check` followed by one per check."""
     if not found:
-        return ["nobody's points changed"]
+        return ["no points changed"]
     lines = [f"points of {len(found)} changed:"]
     for one in found:
         gap = one.after - one.before
@@ -95,7 +93,6 @@ def _describe(check: CheckResult | None) -> str:
 
 
 def _reason(old: CheckResult | None, new: CheckResult | None) -> str:
-    """The message of the newer result, or else that of the older one, which no longer holds."""
     if new is not None and new.message:
         return f": {new.message}"
     return f": no longer “{old.message}”" if old is not None and old.message else ""

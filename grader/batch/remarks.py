@@ -1,4 +1,4 @@
-"""What the staff should know of a submission: late, twice, similar to another. No points."""
+"""Remarks on submissions for staff: late, twice, similar to another. No points."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def lateness(submission: StudentSubmission, deadline: datetime | None) -> str:
     if deadline is not None and entry.when > deadline:
         when = entry.when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
         return f"late by {_span(entry.when - deadline)} ({when})"
-    return "late, says its file name" if entry.marked else ""
+    return "late, according to its file name" if entry.marked else ""
 
 
 def _span(span: timedelta) -> str:
@@ -71,7 +71,7 @@ def several(names: Sequence[str]) -> str:
 def circumstances(
     submission: StudentSubmission, deadline: datetime | None = None
 ) -> tuple[str, ...]:
-    """What there is to say of a submission, whatever came of it: late, more than once, unknown."""
+    """Remarks that do not depend on the result: late, more than once, unknown student."""
     words = [lateness(submission, deadline)]
     if submission.replaced:
         others = several([entry.source for entry in submission.replaced])

@@ -1,8 +1,8 @@
-"""`python -m grader requests`: students ask for another look, and get an answer with the diff.
+"""`python -m grader requests`: answer regrade requests with the changes.
 
-A student fills in the `regrade.toml` that came with the feedback. The staff put all of them into a
-folder, mend what there is to mend, run `regrade`, and add to each request `answer = "…"`. For each
-request the points when released and now are compared, and FOLDER/answers/ID.html says so.
+A student fills in the `regrade.toml` of the feedback. The staff collect these files in a folder,
+fix faults, run `regrade`, and add `answer = "…"` to each request. FOLDER/answers/ID.html compares
+the points when released with those now.
 """
 
 import dataclasses
@@ -24,8 +24,6 @@ from kws.settings import convert
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
-    """One task that a student asks about; `answer` is the staff's."""
-
     task: str
     reason: str
     answer: str = ""
@@ -33,8 +31,6 @@ class Request:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RequestFile:
-    """A student's `regrade.toml`."""
-
     student: str
     request: tuple[Request, ...]
 
@@ -78,7 +74,7 @@ def answer_requests(folder: Path, graded: Path) -> list[str]:
 
 
 def read_requests(path: Path) -> RequestFile:
-    """What a student asks; UsageError, naming the file, for one that cannot be read."""
+    """Read the requests of a student; UsageError names an unreadable file."""
     try:
         table = parse_toml(path.read_text(encoding="utf-8"), path)
     except (OSError, UnicodeDecodeError, RecursionError) as error:
@@ -106,7 +102,6 @@ def _checks(report: Report, task: str) -> tuple[Any, ...]:
 
 
 def _only(report: Report, task: str) -> Report:
-    """The report of one task alone."""
     return dataclasses.replace(report, checks=_checks(report, task))
 
 

@@ -1,4 +1,4 @@
-"""Who is in the course: a CSV, and which entry is whose.
+"""The roster, a CSV, and the assignment of entries to students.
 
 Columns: `student` (the id that reports and gradebook carry), and where wanted `name`, `email`,
 `folder` (what the entry is called, if not by one of these). Canvas's exported gradebook and
@@ -27,7 +27,7 @@ LONGEST = 200  # bytes of an id: a file system takes names of 255, and ours have
 
 @dataclass(frozen=True, kw_only=True)
 class RosterStudent:
-    """One line of a roster: id, name, and all words that an entry may know the student by."""
+    """One line of a roster: id, name, and all words that identify the student."""
 
     id: str
     name: str = ""
@@ -40,7 +40,7 @@ class StudentSubmission:
 
     Attributes:
         name: as the roster, or the download, has it.
-        known: whether the roster knows the student; True where there is no roster.
+        known: whether the student is in the roster; True without a roster.
     """
 
     student: str
@@ -51,7 +51,7 @@ class StudentSubmission:
 
 
 def read_roster(path: Path) -> tuple[RosterStudent, ...]:
-    """The students of a roster; UsageError, naming file and line, for one that cannot be used."""
+    """Read the students of a roster; UsageError names file and line."""
     rows = list(read_rows(path))
     head = [cell.strip().lower() for cell in rows[0][1]] if rows else []
     of_platform = CANVAS_ID in head or MOODLE_ID in head
@@ -75,7 +75,7 @@ def read_roster(path: Path) -> tuple[RosterStudent, ...]:
             raise UsageError(f"{where}: {student.id} is there twice: remove one of the lines")
         students[student.id.lower()] = student
     if not students:
-        raise UsageError(f"the roster {path} lists nobody: give a line for each student")
+        raise UsageError(f"the roster {path} has no students: give a line for each student")
     return tuple(students.values())
 
 
@@ -104,8 +104,7 @@ def _from_ours(cells: dict[str, str]) -> RosterStudent:
 def safe_id(text: str) -> str:
     """`text` as it may name a file and a folder, on any system.
 
-    Where that loses more than blanks and dots around it, a digest of all of it stands behind: no
-    two names become one student.
+    If that removes more than blanks and dots around it, a digest is appended: ids stay distinct.
 
     >>> safe_id("../alice:1"), safe_id(" bob "), safe_id("...")
     ('_alice_1-f34f54fe', 'bob', 'nameless')
@@ -120,14 +119,13 @@ def safe_id(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A word as it compares: `Example, Alice` is `examplealice`, as Canvas writes it."""
+    """A word for comparison: `Example, Alice` is `examplealice`, as in Canvas."""
     return re.sub(r"[^\w\ud800-\udfff\ufffd]|_", "", text.casefold())
 
 
 def in_groups(
     found: Sequence[StudentSubmission], groups: Mapping[str, Sequence[str]]
 ) -> tuple[StudentSubmission, ...]:
-    """What the youngest hand-in of a group is, each of the group has handed in."""
     own = {submission.student: submission for submission in found}
     for people in groups.values():
         there = [own[student] for student in people if student in own]
@@ -144,8 +142,8 @@ def by_student(
 ) -> tuple[tuple[StudentSubmission, ...], tuple[RosterStudent, ...]]:
     """A submission for each student who handed in, by id; and those of the roster who did not.
 
-    Of several entries of one student the youngest that may hold an answer counts. UsageError if two
-    students of the roster go by a word that an entry goes by, for then nobody can tell whose it is.
+    Of several entries of one student the newest that may contain an answer counts. UsageError if an
+    entry matches two students of the roster.
     """
     groups: dict[str, tuple[RosterStudent, bool, list[FolderEntry]]] = {}
     for entry in entries:
@@ -171,12 +169,10 @@ def by_student(
 
 
 def _counts(entry: FolderEntry) -> tuple[bool, datetime, int, str]:
-    """The greatest counts."""
     return entry.answers, entry.when, len(entry.files), entry.source
 
 
 def _whose(entry: FolderEntry, roster: Sequence[RosterStudent]) -> RosterStudent | None:
-    """The student of the roster that an entry's keys tell: by the first key that anybody has."""
     for key in (entry.student, *entry.keys):
         for same in (str.casefold, _plain):
             word = same(key)
@@ -184,7 +180,7 @@ def _whose(entry: FolderEntry, roster: Sequence[RosterStudent]) -> RosterStudent
             if len(found) > 1:
                 raise UsageError(
                     f"{entry.source} could be of {found[0].id} or {found[1].id}: "
-                    "give the roster a column 'folder' that tells"
+                    "add a column 'folder' to the roster"
                 )
             if found:
                 return found[0]

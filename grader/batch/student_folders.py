@@ -1,14 +1,14 @@
-"""`python -m grader feedback`: what the students get, for the platforms to carry, from a date on.
+"""`python -m grader feedback`: feedback for students, to upload to a platform.
 
     OUT/students/ID/feedback.html        the student's page
-    OUT/students/ID/regrade.toml         to ask for another look, see `grader.batch.requests`
+    OUT/students/ID/regrade.toml         regrade request, see `grader.batch.requests`
     OUT/canvas.zip                       "Re-upload submissions": Canvas finds by the numbers of the
                                          downloaded file's name whose a file is
     OUT/moodle.zip                       "Upload multiple feedback files in a zip": Moodle finds by
                                          the name of the downloaded folder
     OUT/canvas.csv or moodle.csv         grades to import
 
-What was released is remembered in GRADED/released, where a later request is compared with it.
+GRADED/released keeps what was released, for later regrade requests.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from kws.files import write_bytes, write_text, zip_bytes
 
 PAGE, REQUEST = "feedback.html", "regrade.toml"
 REQUEST_TEXT = """\
-# To ask for another look at a task: fill in a task and a reason, and send this file to the staff.
+# To request regrading of a task: fill in a task and a reason, and send this file to the staff.
 # Several tasks: copy the last three lines.
 student = "{student}"
 

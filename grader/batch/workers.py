@@ -1,7 +1,7 @@
-"""Jobs to be graded, on this machine or on a Dask cluster, as they end.
+"""Run grading jobs on this machine or on a Dask cluster.
 
-On a cluster the secret seed travels with the jobs: across a network that you do not trust, use
-tls://. A worker that lacks a required tier of isolation refuses.
+The secret seed is sent with the jobs: use tls:// in an untrusted network. A worker without the
+required tier of isolation refuses.
 """
 
 import os
@@ -23,7 +23,7 @@ _lock = threading.Lock()
 
 
 class Workers:
-    """What grades jobs. A context manager; leaving it ends what runs on this machine at once.
+    """A context manager; leaving it kills the jobs on this machine.
 
     Args:
         workers: jobs at a time; with "slurm", SLURM jobs to ask for.
@@ -72,7 +72,7 @@ class Workers:
         return found
 
     def run(self, jobs: Sequence[dict[str, Any]]) -> Iterator[Answer]:
-        """What became of each job, in the order in which they end, with its place in `jobs`."""
+        """Yield the result of each job when it is done, with its index in `jobs`."""
         if self._evaluator is not None:
             yield from self._pool.as_completed(self._grade_here, jobs)
             return
@@ -103,7 +103,6 @@ class Workers:
 
 
 def start(task: Task) -> EvaluatorInfo:
-    """On a worker of a cluster: what it grades with."""
     required, environ, _ = task
     return _start(_evaluator(required, environ))
 
@@ -121,7 +120,7 @@ def _start(evaluator: Evaluator) -> EvaluatorInfo:
 
 
 def _evaluator(required: str | None, environ: Mapping[str, str]) -> Evaluator:
-    """The worker's, which ends with it; that of another course, with another seed, is retired."""
+    """The worker's evaluator; one of another course with another seed is retired."""
     with _lock:
         if not _kept or not _kept[0].suits(required, environ):
             for other in _kept:

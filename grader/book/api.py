@@ -77,7 +77,6 @@ def _described(node: Definition, name: str) -> str:
 
 
 def _signature(node: ast.FunctionDef, skip: int = 0) -> str:
-    """`(x, valid=None)`, without annotations: the docstring describes the types."""
     arguments = ast.parse(ast.unparse(node)).body[0]
     assert isinstance(arguments, ast.FunctionDef)
     for argument in ast.walk(arguments.args):

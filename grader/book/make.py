@@ -27,7 +27,7 @@ from grader.selftest.demo import run_notebook
 from kws.errors import UsageError
 from kws.files import atomic_folder, write_text
 
-BOOK = ROOT / "docs" / "book"  # what Sphinx is told, and the first page
+BOOK = ROOT / "docs" / "book"  # settings of Sphinx, and the first page
 DOCS = ("terms.md", "experiments.md", "experiments", "spectrograms.png")
 SETTINGS = ("conf.py", "book.css", "index.md")
 SECTION = re.compile(r"^#+ (\d+)\.(\d+) ", re.MULTILINE)
@@ -152,6 +152,8 @@ def refuse_faults(site: Path) -> None:
     if found := leaks(site):
         raise UsageError(f"the book would leak: {'; '.join(found)}: remove it there")
     if found := broken_links(site):
-        raise UsageError(f"links of the book lead nowhere: {'; '.join(found)}: correct them")
+        raise UsageError(f"the book has broken links: {'; '.join(found)}: correct them")
     if found := asked_hosts(site):
-        raise UsageError(f"pages of the book ask other hosts, {', '.join(sorted(found))}: copy it")
+        raise UsageError(
+            f"pages of the book load from other hosts, {', '.join(sorted(found))}: copy it"
+        )

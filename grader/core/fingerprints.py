@@ -37,7 +37,6 @@ def text_grams(text: str) -> list[list[Gram]]:
 
 
 def winnow(grams: Sequence[Sequence[Gram]]) -> list[Gram]:
-    """The fingerprints, each at its first position."""
     kept: dict[int, Gram] = {}
     for part in grams:
         for at in range(max(1, len(part) - WINDOW + 1) if part else 0):

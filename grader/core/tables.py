@@ -48,7 +48,6 @@ def read_entry(cls: type[T], table: Mapping[str, Any], where: str) -> T:
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:
-    """Convert a value to the type of its field: text, number, tuple of those or of entries."""
     plain = get_origin(kind) or kind
     if plain is tuple and isinstance(value, list):
         inner = get_args(kind)[0]

@@ -20,8 +20,7 @@ class WrittenQuestion:
     points: float
     prompt: str  # the text of its cell, heading included, in Markdown
     answer: str  # ours, and what earns points; for the staff
-    # sources of the notebook's cells: what follows the question and is none of these is the
-    # student's
+    # sources of the notebook's cells: other cells after the question are the student's
     given: frozenset[str] = frozenset()
 
 
@@ -91,7 +90,7 @@ def _marked(
     elif mark is not None:
         message = "changed after it was marked: a person reads it again"
     elif answer is not None and not answer.found:
-        message = "no cell of this question was found: a person looks for it"
+        message = "no cell of this question was found: a person will search for it"
     elif answer is not None and answer.blank:
         earned, reason, message = 0.0, Reason.NOT_STARTED, "nothing is written here"
     return CheckResult(

@@ -49,7 +49,6 @@ def compare_by_hand(
 
 @cache
 def _statements(number: str) -> list[ast.stmt]:
-    """All imports of the notebook, then its check cells without the trials."""
     cells = read_percent(solution(number).read_text(encoding="utf-8"))
     parsed = [(cell, ast.parse(cell.source).body) for cell in cells if cell.cell_type == "code"]
     imports = [n for _, body in parsed for n in body if isinstance(n, ast.Import | ast.ImportFrom)]

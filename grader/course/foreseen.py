@@ -14,7 +14,6 @@ from kws.course.trial import Trial, all_trials
 
 
 def foreseen(number: str) -> frozenset[str]:
-    """The ids of these checks, of one assignment."""
     return frozenset(ASSIGNMENTS[number].foreseen)
 
 

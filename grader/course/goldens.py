@@ -167,7 +167,6 @@ def _differing(
 def _otherwise(
     results: Results, expected: list[tuple[str, Record]], rtol: float, atol: float
 ) -> dict[str, Any]:
-    """Position -> record, where these results differ."""
     differing = {}
     for position, (_, value) in enumerate(results):
         if isinstance(value, BaseException):
@@ -178,7 +177,6 @@ def _otherwise(
 
 
 def _lines(table: Mapping[str, Any]) -> str:
-    """JSON with a line per result and mistake, for readable diffs."""
     parts = []
     for key, rows in table.items():
         inner = ",\n    ".join(json.dumps(row, ensure_ascii=False) for row in rows)

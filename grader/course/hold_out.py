@@ -109,7 +109,6 @@ def _divide_speakers(source: Path, out: Path) -> None:
 
 
 def _dealt(own: Sequence[Utterance]) -> tuple[list[Utterance], list[Utterance], list[Utterance]]:
-    """Held out, test of students, training: divided by a hash of the names."""
     order = sorted(own, key=lambda one: (one.mel_len > LONGEST, _hash(one.name)))
     count = max(1, len(own) // SHARE)
     return order[:count], order[count : 2 * count], order[2 * count :]

@@ -183,7 +183,6 @@ def _mutants(number: str) -> Iterator[tuple[int, Mutant]]:
 
 
 def _answer_lines(source: str) -> set[int]:
-    """Lines of a cell, from 1, between the markers of a solution."""
     lines, inside = set(), False
     for number, line in enumerate(source.splitlines(), start=1):
         if "# BEGIN SOLUTION" in line:

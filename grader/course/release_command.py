@@ -31,7 +31,7 @@ def release(
     from grader.course.goldens import write_goldens
 
     if through is not None and zip_path is None:
-        raise UsageError("--through says how far a kit goes: give --zip OUT as well")
+        raise UsageError("--through limits the kit: give --zip OUT as well")
     if check and zip_path is not None:
         raise UsageError("--check writes nothing: leave out --zip or --check")
     if assignment is not None and zip_path is not None:

@@ -89,7 +89,6 @@ def german_words(names: dict[str, Any], seed: int) -> float:
 
 
 def from_scratch(names: dict[str, Any], seed: int) -> float:
-    """Accuracy with the same clips and steps, without pretraining."""
     torch.manual_seed(seed)
     model, few = names["small_model"](len(GERMAN.labels)), _ten_clips(names, seed)
     settings = names["recipe"]() | {"lr": 1e-3, "factor": 1.0}

@@ -36,8 +36,6 @@ def hidden_seed(trial: Trial, secret: Seed) -> int:
 
 
 def check_trial(trial: Trial, *, points: float) -> Callable:
-    """The trial as a test function, with the marker of a check."""
-
     def test(run_trial: Callable, secret: Seed) -> None:
         seed = hidden_seed(trial, secret)
         run_trial(trial.id, seed, lambda results: expect_as_ours(trial, results, seed))
@@ -55,7 +53,7 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
         most = ENOUGH
         if size_of_value(value, most) > most:
             most = max(most, WIDE * _our_size(trial, seed))
-        if size_of_value(value, most) > most:  # or comparing would take minutes, which nobody sees
+        if size_of_value(value, most) > most:  # or comparing would take minutes
             raise Failure(f"{what} is far larger than what is asked for")
     try:
         _compare(trial, results, expected, seed)
@@ -83,7 +81,6 @@ def _compare(trial: Trial, results: Results, expected: Results, seed: int) -> No
 
 
 def _fingerprint(trial: Trial, expected: Results, measured: Results) -> dict[str, Any]:
-    """Position -> record of the first few unexpected results."""
     pairs = zip(expected, measured, strict=False)
     wrong = [
         (str(position), Record.of(value).to_json())
@@ -123,7 +120,6 @@ def _expected(trial_id: str, seed: int) -> Results:
 
 @cache
 def _our_size(trial: Trial, seed: int) -> int:
-    """How many numbers our results have, before anything is measured."""
     results = trial.results(our_answers(trial.number), seed=seed, hidden=True)
     return sum(size_of_value(value) for _, value in results)
 

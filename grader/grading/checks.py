@@ -117,7 +117,7 @@ def checks_digest(assignment: Assignment, *, retrain: bool = False) -> str:
     return hashlib.sha256(deciding.encode()).hexdigest()
 
 
-ASIDE = {  # of the grader: how points look and travel, not how many they are
+ASIDE = {  # of the grader: formatting and transport of points, not their number
     "__main__.py",
     "attacks.py",
     "batch",

@@ -28,7 +28,7 @@ from grader.sandbox import Code, Sandbox, Session
 from grader.sandbox.remote import RemoteStudent
 from grader.submission.contents import Submission
 
-OURS = "the grader stumbled here, not you: it costs no points, and a person will look at it"
+OURS = "the grader failed, not your answer: no points are lost, and a person will review it"
 STAFF = "staff: fault"
 
 
@@ -70,7 +70,6 @@ def not_run(check: Check, message: str) -> CheckResult:
 
 
 def _where(error: BaseException) -> str:
-    """Type and line of an exception of ours, without its values."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "/grader/" in frame.filename.replace("\\", "/")]
     at = (ours or list(frames))[-1:]

@@ -49,7 +49,7 @@ def read_marks(
     """Read the marks of a CSV, in order; UsageError names file, line and cure.
 
     Args:
-        students: who may have a mark; None for anybody, by the names in the table.
+        students: students who may have a mark; None for all names in the table.
         seed: that the codes of an anonymous page follow from.
     """
     rows = list(read_rows(path))
@@ -73,7 +73,7 @@ def read_marks(
         if len(row) != len(head):
             raise UsageError(
                 f"{where} has {len(row)} cells, and line 1 has {len(head)}: put quotes around a "
-                "comment that holds commas or line breaks"
+                "comment with commas or line breaks"
             )
         cells = dict(zip(head, row, strict=True))
         asked = one_line(cells["question"]).strip()

@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="assignments",
         help="what was handed in: a notebook, a .py file, a folder or a zip [assignments]",
     )
-    group.addoption("--assignment", metavar="NN", help="grade this one [each that PATH holds]")
+    group.addoption("--assignment", metavar="NN", help="grade this one [all in PATH]")
     group.addoption("--student", metavar="ID", default="", help="id to write into the results")
     group.addoption("--marks", metavar="CSV", help="points and comments for written answers")
     group.addoption(

@@ -86,7 +86,6 @@ class Grading:
     # Collecting
 
     def ignores(self, path: Path) -> bool:
-        """Ignore files other than the checks of the graded assignments."""
         folders = [CHECKS / one.folder for one in self.run.assignments]
         files = [folder / "test_checks.py" for folder in folders]
         return path.resolve() not in {GRADER, CHECKS, *folders, *files}
@@ -271,7 +270,6 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Collect nothing of the grader together with other tests."""
     grading = Grading.of(config)
     return True if grading is None or grading.ignores(collection_path) else None
 
@@ -296,7 +294,7 @@ def _open(config: pytest.Config) -> Grading:
     submissions = by_assignment(read_submissions(path, number), number)
     if not submissions:
         raise UsageError(
-            f"--submission {option.submission} holds no answer to any assignment of this course: "
+            f"--submission {option.submission} has no answer to any assignment of this course: "
             "name the assignment with --assignment, or another path"
         )
     with ExitStack() as closing:

@@ -14,7 +14,7 @@ from grader.core.outcomes import Reason, Stopped
 from grader.sandbox import RemoteModule, wire
 
 MOST, LONGEST = 5_000, 500  # tensors in it, letters of a name
-LONG = 80  # letters of a name that is told
+LONG = 80  # characters of a name in a message
 KINDS = (
     torch.float32,
     torch.float64,
@@ -48,12 +48,12 @@ def read_weights(data: bytes | None, file: str = "model.safetensors") -> dict[st
             "save it again with safetensors.torch.save_file(model.state_dict(), …)",
         ) from None
     if not found:
-        raise Stopped(Reason.ERROR, f"{file} holds no tensor", "was an empty model saved?")
+        raise Stopped(Reason.ERROR, f"{file} contains no tensors", "was an empty model saved?")
     if len(found) > MOST or max(map(len, found)) > LONGEST:
         raise Stopped(
             Reason.ERROR,
-            f"{file} holds {len(found):,} tensors, or names of endless length: no model of this "
-            "course has such a state",
+            f"{file} contains {len(found):,} tensors, or very long names: it is not the state_dict "
+            "of a model of this course",
             "save it again with safetensors.torch.save_file(model.state_dict(), …)",
         )
     for name, tensor in sorted(found.items()):
@@ -63,7 +63,7 @@ def read_weights(data: bytes | None, file: str = "model.safetensors") -> dict[st
         if not torch.isfinite(tensor).all():
             raise Stopped(
                 Reason.WRONG,
-                f"{name} in {file} holds NaN or an infinite number",
+                f"{name} in {file} contains NaN or infinity",
                 "did the loss become NaN while training?",
             )
     return {name: found[name] for name in sorted(found)}
@@ -94,7 +94,6 @@ def unwrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _misfit(
     kind: str, shapes: Mapping[str, tuple[int, ...]], weights: Mapping[str, Tensor]
 ) -> Stopped | None:
-    """Shorten the error message of `load_state_dict`."""
     misfits = []
     if missing := sorted(set(shapes) - set(weights)):
         misfits.append(f"{_few(missing)} is not there")

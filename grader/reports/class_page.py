@@ -114,7 +114,6 @@ def _average(reports: Sequence[Report]) -> str:
 
 
 def _heat_map(reports: Sequence[Report]) -> str:
-    """Students by tasks, with the share of the settled points in each cell."""
     tasks = list(dict.fromkeys(check.task for report in reports for check in report.checks))
     rows = []
     for report in sorted(reports, key=lambda one: (-_share(one), one.student)):
@@ -135,7 +134,6 @@ def _heat_map(reports: Sequence[Report]) -> str:
 
 
 def _heat(checks: Sequence[CheckResult]) -> str:
-    """One cell: earned points on a background of five steps; open ones have a symbol."""
     if not checks:
         return "<td></td>"
     if any(check.earned is None for check in checks):
@@ -153,7 +151,6 @@ def _link(student: str) -> str:
 
 
 def _missed(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> list[str]:
-    """The checks that cost most points, with the hints that were given."""
     hard = [one for one in items if one.difficulty is not None and one.difficulty < 1]
     hard.sort(key=lambda one: one.difficulty or 0.0)
     lines = []
@@ -176,7 +173,6 @@ def _often(pair: tuple[str, int]) -> tuple[int, str]:
 
 
 def _asked(check: CheckResult) -> str:
-    """The hint, or else the message on one line."""
     if check.hint:
         return check.hint
     reason = check.reason
@@ -190,10 +186,9 @@ def _results(reports: Sequence[Report], name: str) -> list[CheckResult]:
 
 
 def _unasked(reports: Sequence[Report]) -> list[str]:
-    """Wrong answers that several students share and no hint covers, code side by side."""
     if not any(check.code for report in reports for check in report.checks):
         return []
-    from grader.reports.shared_mistakes import shared_mistakes  # brings torch
+    from grader.reports.shared_mistakes import shared_mistakes  # imports torch
 
     found = shared_mistakes(reports)
     return ["<h3>Mistakes without a question</h3>", *map(_mistake, found)] if found else []
@@ -238,7 +233,7 @@ def _checks(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> str:
     )
     legend = (
         '<p class="soft">n: submissions in which it is not open. Difficulty: mean share of the '
-        f"points; a check under {HARD:g} or over {EASY:g} says little about a class. "
+        f"points; a check under {HARD:g} or over {EASY:g} is uninformative. "
         "Discrimination: the correlation of that share with the share earned on the other checks "
         f"(for all or nothing, the point-biserial), from n = {FEWEST} on; under {WEAK:g} a check "
         "is revised or dropped (Ebel and Frisbie), below zero by more than chance it is looked at "
@@ -289,7 +284,6 @@ def _links(students: Iterable[str]) -> str:
 
 
 def _waiting(reports: Sequence[Report]) -> list[str]:
-    """Grader faults, one line per student; written answers, one line per question."""
     lines, unmarked = [], Counter[str]()
     for report in reports:
         waiting = [check for check in report.checks if check.earned is None]

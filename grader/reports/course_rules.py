@@ -32,8 +32,6 @@ Points = Annotated[float, Meta(gt=0, le=FINITE, description="a number above 0")]
 
 @dataclass(frozen=True, kw_only=True)
 class Late:
-    """Late penalty: the share of the earned points that is lost."""
-
     grace_minutes: NonNegative = 0.0
     per_day: Fraction = 0.0  # for each day that has begun
     steps: Steps = ()  # later than so many hours -> share; in place of `per_day`
@@ -62,8 +60,6 @@ class AssignmentRules:
 
 @dataclass(frozen=True, kw_only=True)
 class Integrity:
-    """Which remarks are made on similar work."""
-
     similar: Fraction = 0.0  # pairs whose similarity is at least this get one
 
 
@@ -134,12 +130,10 @@ class CourseRules:
 
 @dataclass(frozen=True, kw_only=True)
 class Grade:
-    """The grade of a report under the rules of the course."""
-
     title: str
     raw: float
     most: float
-    is_open: bool  # a person will look at some points
+    is_open: bool  # some points need a person
     penalty: float = 0.0
     why: str = ""
 

@@ -69,7 +69,6 @@ def _range(values: Sequence[float], *, zero: bool = False) -> tuple[float, float
 
 
 def _number(value: Any) -> float | None:
-    """A finite number; None for a missing, non-numeric, NaN or infinite value."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -80,8 +79,6 @@ def _number(value: Any) -> float | None:
 
 
 class _Axes:
-    """A plot area with both axes; `whole` axes have integer ticks."""
-
     def __init__(self, x: tuple[float, float], y: tuple[float, float], *, whole: bool = False):
         self._x, self._y, self._whole = x, y, whole
 
@@ -135,7 +132,6 @@ def _curve(figure: Figure) -> str:
 
 
 def _bars(figure: Figure) -> str:
-    """A bar chart: data has labels, counts, x_label, y_label."""
     labels, counts = [str(x) for x in figure.data["labels"]], list(figure.data["counts"])
     axes = _Axes((0, len(labels)), _range([*counts, 1], zero=True), whole=True)
     base = axes.at_y(0)

@@ -16,7 +16,6 @@ STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8").strip()
 
 
 def text(value: object) -> str:
-    """Anything as HTML text."""
     return escape(printable(str(value)))
 
 

@@ -36,13 +36,13 @@ class ItemStatistics:
     def advice(self) -> str:
         """What to do about an item, the most urgent first; empty where none is needed."""
         if self.difficulty is None or self.n < FEWEST:
-            return "too few to say"
+            return "too few submissions"
         if self.discrimination is not None and self.discrimination < -CHANCE / math.sqrt(self.n):
-            return "the strong miss it more than the weak: look for a fault in the check"
+            return "strong students miss it more often than weak ones: suspect a fault in the check"
         if self.difficulty < HARD:
-            return "hardly anybody earns it: read the task's text as a student, and add a hint"
+            return "few students earn it: read the task's text as a student, and add a hint"
         if self.difficulty > EASY:
-            return "nearly everybody earns it: keep it as a first step, with few points"
+            return "nearly all earn it: keep it as a first step, with few points"
         if self.discrimination is not None and self.discrimination < WEAK:
             return "unrelated to the rest: see what its wrong answers have in common"
         return ""

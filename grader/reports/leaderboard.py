@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kws.metrics import Proportion
 
 ANONYMOUS = "anonymous"
-CAUTION = """Two whose intervals overlap may stand in this order by chance: the hidden examples are
+CAUTION = """Two whose intervals overlap may be in this order by chance: the hidden examples are
 some of many that could have been drawn."""
 
 
@@ -128,7 +128,6 @@ def leaderboard_page(
 
 
 def _bar(measured: "Proportion") -> str:
-    """The interval as a line and the share as a dot, from 0 to 100 %."""
     low, value, high = (100 * x for x in (measured.low, measured.value, measured.high))
     return (
         '<svg width="200" height="20" viewBox="0 0 100 10" aria-hidden="true">'

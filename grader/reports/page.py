@@ -20,7 +20,7 @@ SENTENCES = {
     Verdict.GRADED: "",
     Verdict.REPAIRED: "Your files had to be repaired first. That costs no points.",
     Verdict.UNMARKED: "Your written answers are not marked yet. You lose no points by it.",
-    Verdict.PERSON: "Some points are open: a person will look at them. You lose none by it.",
+    Verdict.PERSON: "Some points are open until a person has reviewed them. You do not lose them.",
 }
 FEW = 2  # assignments that a title names
 SECTION = re.compile(r"\bsection (\d+)\.(\d+)\b")
@@ -46,8 +46,7 @@ def page(reports: Sequence[Report], *, name: str = "", book: str = "") -> bytes:
 
 
 def no_page(student: str) -> bytes:
-    """A placeholder for a page that could not be made."""
-    sentence = "This page could not be made: a person will look at it. Your points are kept."
+    sentence = "This page could not be made; a person will review it. Your points are kept."
     return document(student, f"<h1>{text(student)}</h1>\n<p>{text(sentence)}</p>")
 
 
@@ -102,11 +101,10 @@ def _check(check: CheckResult, book: str) -> str:
 
 def _message(check: CheckResult) -> str:
     assert check.reason is not None
-    return "a person will look at this" if check.earned is None else check.reason.value
+    return "a person will review this" if check.earned is None else check.reason.value
 
 
 def _linked(concept: str, book: str) -> str:
-    """ "section 2.1" as a link to that section of the book, if there is one."""
     section = SECTION.search(concept)
     assignment = ASSIGNMENTS.get(section[1].zfill(2)) if section else None
     if not book or section is None or assignment is None:

@@ -50,7 +50,7 @@ def closing_lines(report: Report) -> list[str]:
         lines.append(f"{points(earned_of(checks)):>5}/{points(there):<4} {task_name(report, task)}")
     lines.append(f"{points(report.score):>5}/{points(report.max_score):<4} in all")
     if report.open_points:
-        lines.append(f"{points(report.open_points):>5} of them are open: a person looks at them")
+        lines.append(f"{points(report.open_points):>5} of them are open, for review by a person")
     lines += retrain_lines(report)
     lines += [f"repaired: {repair}" for repair in report.repairs]
     lines.append(f"isolation: {report.tier}")
@@ -60,7 +60,6 @@ def closing_lines(report: Report) -> list[str]:
 
 
 def verdicts_in_words(reports: Sequence[Report]) -> str:
-    """How many submissions, and how many of each verdict."""
     counted = Counter(report.verdict for report in reports)
     each = [f"{counted[one]} {one.of(counted[one])}" for one in Verdict if counted[one]]
     return f"{len(reports)} submission{'s' * (len(reports) != 1)}: {', '.join(each)}"
@@ -99,7 +98,6 @@ def retrain_lines(report: Report) -> list[str]:
 
 
 def earned_of(checks: Sequence[CheckResult]) -> float | None:
-    """Points earned so far; None if all are open."""
     earned = [check.earned for check in checks if check.earned is not None]
     return sum(earned) if earned else None
 

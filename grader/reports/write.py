@@ -7,9 +7,7 @@ from grader.core.outcomes import Report
 from grader.reports import gradescope, page
 from kws.files import write_bytes
 
-CRASHED = (
-    "the grader did not get as far as your work: a person will look at it, and it costs no points"
-)
+CRASHED = "your work could not be graded: no points are lost, and a person will review it"
 
 
 def write_results(option: argparse.Namespace, reports: Sequence[Report]) -> None:

@@ -66,7 +66,7 @@ def written_page(
         f'<ol class="rubric" hidden>{_rubric(question.answer)}</ol></aside>',
         "</div>",
         *_named("Nothing was written", blank),
-        *_named("No cell for this question was found: look at the notebook", lost),
+        *_named("No cell for this question was found: see the notebook", lost),
         *_named("Not read yet: grade first", missing),
     ]
     return document(title, "\n".join(body), wide=True, pictures=True, script="written_page.js")
@@ -91,7 +91,6 @@ def groups(shown: Sequence[ShownAnswer]) -> list[list[ShownAnswer]]:
 
 
 def _rubric(answer: str) -> str:
-    """ "Points: 1 for this; 2 for that." as items of a list."""
     listed = answer.partition("Points:")[2].replace("\n", " ")
     rows = [ITEM.fullmatch(part.strip(" .")) for part in listed.split(";")]
     return "".join(f'<li data-points="{row[1]}">{text(row[2])}</li>' for row in rows if row)
@@ -103,7 +102,6 @@ def _group(group: Sequence[ShownAnswer], most: float) -> str:
 
 
 def render(markdown: str) -> str:
-    """Markdown as safe HTML."""
     return _renderer().render(printable(markdown))
 
 

@@ -62,8 +62,6 @@ def _files_of(kws: Path, withheld: Sequence[str]) -> list[str]:
 
 @dataclass
 class Confinement:
-    """How the checks of a session are to be confined."""
-
     tier: Tier
     rules: list[landlock.Rule] = field(default_factory=list)
     gpu: Gpu | None = None  # for a check that trains
@@ -173,7 +171,6 @@ def memory_held() -> tuple[int, int] | None:
 
 
 def _limit(which: int, soft: int, hard: int | None = None) -> None:
-    """Lower a limit, as far as the current one allows."""
     ceiling = resource.getrlimit(which)[1]
     values = [soft, soft if hard is None else hard]
     if ceiling != resource.RLIM_INFINITY:

@@ -38,8 +38,6 @@ class Ended:
 
 
 class Connection:
-    """Requests and answers over a socket to a check process."""
-
     def __init__(
         self,
         sock: socket.socket,
@@ -111,7 +109,7 @@ class Connection:
                     self.sock.settimeout(_until(deadline))
                     view = view[self.sock.send(view[:CHUNK]) :]
         except (ConnectionError, EOFError):
-            if self._number:  # in the first message there is nobody to tell yet
+            if self._number:  # the first message has no recipient yet
                 raise
 
     def _answer(self, deadline: float, expected: int | None = None) -> dict[str, Any]:

@@ -37,8 +37,6 @@ WEAKNESSES = (
 
 @dataclass(frozen=True)
 class Gpu:
-    """What a training process may access."""
-
     nodes: tuple[str, ...] = ()  # paths of device nodes, to be read, written and controlled
     # what CUDA_VISIBLE_DEVICES is there; None leaves it out, so that all are seen
     visible: str | None = None

@@ -26,7 +26,6 @@ Rule = tuple[str, int]
 
 
 def version() -> int:
-    """Landlock version of the kernel; OSError without Landlock."""
     return linux.call(_CREATE, None, 0, 1, what="Landlock")
 
 

@@ -24,8 +24,6 @@ server.main(int(descriptor))
 
 @dataclass(frozen=True)
 class Launched:
-    """A starting server, and our end of its socket."""
-
     process: subprocess.Popen[bytes]
     control: socket.socket
 

@@ -20,7 +20,6 @@ def libc() -> ctypes.CDLL:
 
 
 def or_error(result: int, what: str) -> int:
-    """`result`, or the OSError that its call left."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")

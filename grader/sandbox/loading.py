@@ -23,8 +23,6 @@ MODULE = "student"  # as which the definitions see themselves
 
 
 class Namespace:
-    """What the pieces define, and why the others failed."""
-
     def __init__(self, code: Code):
         self.code = code
         self.module = types.ModuleType(MODULE)
@@ -97,7 +95,6 @@ class Namespace:
     def _not_begun(
         self, error: BaseException, piece: Piece, names: Sequence[str]
     ) -> Rejection | None:
-        """The rejection for a piece with a syntax error or a missing library."""
         if isinstance(error, SyntaxError) and error.filename == piece.where and names:
             stand = "stands" if len(names) == 1 else "stand"
             line = error.lineno or piece.line

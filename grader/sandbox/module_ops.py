@@ -81,7 +81,6 @@ def state_of(root: nn.Module) -> dict[str, Tensor]:
 
 
 def _modules(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Every module under each of its paths, even if the student's class overrides methods."""
     yield path, module
     for name, child in _own(module, "_modules"):
         yield from _modules(child, _joined(path, name))

@@ -31,7 +31,7 @@ def start() -> int:
     number = _CLONE.get(platform.machine())
     if number is None:
         raise OSError(f"namespaces: not for {platform.machine()}")
-    python = ctypes.pythonapi  # holds the interpreter's lock during calls, as fork has to
+    python = ctypes.pythonapi  # keeps the GIL during calls, as fork must
     clone = ctypes.PyDLL(None, use_errno=True).syscall
     clone.restype = ctypes.c_long
     zero = ctypes.c_long(0)
@@ -69,7 +69,7 @@ def choose_folder(needed: list[str]) -> str:
         inside = [path for path in needed if os.path.realpath(path).startswith(folder + "/")]
         if Path(folder).is_dir() and not inside:
             return folder
-    raise OSError(f"every one of {', '.join(FOLDERS)} holds a part of Python or of the course")
+    raise OSError(f"each of {', '.join(FOLDERS)} contains files of Python or the course")
 
 
 def lay_empty_folder(folder: str, size: int) -> None:

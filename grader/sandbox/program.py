@@ -13,17 +13,13 @@ from grader.submission.contents import Piece
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """A submission's code as one check runs it."""
-
     pieces: tuple[Piece, ...]  # the student's, in source order
-    # ours, loaded after the student's imports: they replace the student's definitions of the same
-    # names
+    # ours, loaded after the student's imports: they replace definitions of the same names
     references: tuple[Piece, ...] = ()
     # dotted names (`torch.nn.MultiheadAttention`) that may not be used
     forbidden: tuple[str, ...] = ()
     seed: int = 0  # of torch, numpy and random, set before every call
-    # whether Python's own events are watched (`audit`). Tests of the walls outside of Python do
-    # without
+    # use the hook of `audit`; off in tests of the isolation outside Python
     audited: bool = True
 
     def to_bytes(self) -> Tensor:

@@ -91,8 +91,6 @@ class _Remote:
 
 
 class RemoteStudent(_Remote):
-    """A student's definitions, in a process that has a GPU or not."""
-
     def __init__(self, connection: Connection, *, has_gpu: bool = False):
         super().__init__(connection)
         self.has_gpu = has_gpu

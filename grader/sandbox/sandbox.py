@@ -119,7 +119,7 @@ class Sandbox:
             self._process.kill()
             output = b"" if self._process.stderr is None else self._process.stderr.read()
             text = output[-2000:].decode(errors="replace")
-            last = (text.strip().splitlines() or ["nothing was said"])[-1]
+            last = (text.strip().splitlines() or ["no output"])[-1]
             raise Stopped(
                 Reason.INFRASTRUCTURE, f"the sandbox did not start: {last}", text
             ) from None

@@ -108,7 +108,6 @@ class SessionProcess:
         self.running[process] = (number, folder)
 
     def _kill(self, process: int) -> None:
-        """Kill the check and its process group."""
         for kill in (os.kill, os.killpg):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill(process, signal.SIGKILL)

@@ -17,7 +17,7 @@ from kws.errors import is_out_of_memory
 MOST_WORDS, MOST_KIND = 200, 80  # characters of an exception's message, and of its type
 TOO_MUCH = "more memory than a check may use"
 NO_GPU = "a GPU, and there is none here: use the device of the input, as in x.device"
-NO_INPUT = "something to be typed in, and nobody can type here"
+NO_INPUT = "keyboard input, which is not available here"
 
 
 class Rejection(Exception):  # noqa: N818  (an ending, as Stopped is)
@@ -87,6 +87,5 @@ def _innermost(error: BaseException, source_files: frozenset[str]) -> tuple[str,
 
 
 def quote(where: str, line: int) -> str:
-    """`cell 7, line 3: scores = q @ k`."""
     source = linecache.getline(where, line).strip()
     return f"{where}, line {line}: {source[:160]}" if source else f"{where}, line {line}"

@@ -11,8 +11,6 @@ from enum import Enum
 
 
 class Tier(str, Enum):
-    """A kind of isolation; `strength` orders them."""
-
     SEALED = "sealed"
     FENCED = "fenced"
     PROCESS = "process"
@@ -50,8 +48,6 @@ _WEAKNESSES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Resource limits of one check."""
-
     seconds: float = 20.0  # of processor time; the wall clock ends a check after `wall`
     memory: int = 2 << 30  # bytes beyond what the fresh process has
     disk: int = 64 << 20  # bytes in its temporary folder (per file where the tier is not sealed)

@@ -43,7 +43,7 @@ class Traps(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Any = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Refuse forbidden imports; arm traps after all others."""
+        """Refuse forbidden imports; set traps after all others."""
         top = fullname.partition(".")[0]
         if top in STAFF:
             raise ForbiddenError(f"{top} belongs to the staff: it cannot be imported here")
@@ -114,7 +114,6 @@ def named_in(package: str) -> tuple[tuple[str, str], ...]:
 
 @cache
 def loaded() -> frozenset[str]:
-    """The modules loaded before student code runs."""
     return frozenset(sys.modules)
 
 
@@ -150,7 +149,6 @@ def _trap(name: str) -> Callable[..., Any]:
 
 
 def _replace(thing: Any, trap: Callable[..., Any], package: str) -> None:
-    """Replace this function in all loaded modules of the package."""
     for name, key in places().get(id(thing), ()):
         module = sys.modules.get(name)
         if _is_in(name, package) and getattr(module, key, None) is thing:

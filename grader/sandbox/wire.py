@@ -199,7 +199,6 @@ def _one_tag(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _tensors(body: bytes) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors body, after its header is validated."""
     if not body:
         return {}
     if "__metadata__" in vet_header(body, SIZES):
@@ -263,7 +262,7 @@ def _tensor(inside: Any, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
     name, kind, grad = _expect(inside, list)
     tensor, dtype = tensors[_expect(name, str)], DTYPES[_expect(kind, str)]
     if tensor.dtype != WHOLE.get(dtype, dtype):
-        raise Malformed("a tensor of another dtype than it says")
+        raise Malformed("a tensor with a wrong dtype")
     tensor = torch.view_as_complex(tensor) if dtype in WHOLE else tensor
     if _expect(grad, bool):
         tensor = tensor.clone().requires_grad_()

@@ -139,7 +139,6 @@ class CheckProcess:
         random.seed(self.code.seed)
 
     def _special(self, value: Any) -> Any:
-        """Send modules as references, numpy scalars as plain numbers."""
         if isinstance(value, nn.Module):
             known = [i for i, module in enumerate(self.modules) if module is value]
             if not known:

@@ -46,10 +46,10 @@ def _students(reference: Path, numbers: Sequence[str]) -> Iterator[tuple[str, st
     yield "finn", "blank notebooks: not started, no points", _blank(numbers)
     yield "gus", "hostile: 2.1 gains nothing", {f"{ATTENTION.stem}.ipynb": _hostile()}
     name, rest = cut_off(as_notebook("02"))
-    yield "hana", "an upload that broke off: a person looks at it", {name: rest}
+    yield "hana", "a truncated upload, for review by a person", {name: rest}
     yield "ivo", "a zip of notebooks without ids and tags: all points", {"work.zip": _zipped()}
     nothing = b"My notebook is on my other laptop, sorry!\n" + edited("02")[:200]
-    yield "jun", "no notebook at all: a person looks at it", {"readme.txt": nothing}
+    yield "jun", "no notebook, for review by a person", {"readme.txt": nothing}
 
 
 def _answer(number: str, reference: Path) -> Files:

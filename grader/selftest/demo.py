@@ -84,7 +84,6 @@ def _main(out: Path, only: str | None, everything: bool) -> int:
 
 
 async def _train(out: Path) -> bool:
-    """Train briefly on a small corpus, as in the README; return whether it succeeded."""
     corpus, run = out / "corpus", out / "training"
     print("A keyword model, trained on 1,400 clips that are made on the spot", flush=True)
     resume = ["--resume"] if (run / "last.pt").exists() else []
@@ -102,7 +101,6 @@ async def _train(out: Path) -> bool:
 
 
 async def _run_and_grade(wanted: list[Assignment], folder: Path, start: float) -> bool:
-    """Run and grade these notebooks; return whether points are missing."""
     # after Ctrl-C each kernel would complain that it died; whatever else goes wrong is raised
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     free = asyncio.Queue[int]()  # lines of the terminal, one for each notebook under way

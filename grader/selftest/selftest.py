@@ -73,7 +73,6 @@ def main(number: str | None = None) -> int:
 
 
 def grade_trials(trials: Sequence[SelftestCase], folder: Path) -> list[str]:
-    """Messages on failed trials, in their order."""
     jobs = []
     for at, trial in enumerate(trials):
         place = folder / f"{at:04d}"

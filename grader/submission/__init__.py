@@ -1,7 +1,7 @@
-"""From anything a student hands in to a `Submission`: read, repaired, told; nothing of it runs.
+"""Read and repair any submission into a `Submission`; nothing of it runs.
 
-Correct work keeps its definitions whatever an editor, a download or a mail program did to the file,
-and every repair is a sentence that the student reads.
+Correct work survives damage by editors, downloads and mail programs; every repair is reported to
+the student.
 """
 
 from grader.submission.reading import read_submissions

@@ -1,4 +1,4 @@
-"""One file that was handed in, read: a notebook or a script, and the scripts that it imports."""
+"""Read one submitted file: a notebook or a script, and the scripts that it imports."""
 
 import ast
 import dataclasses
@@ -29,7 +29,7 @@ Scripts = dict[str, list["Answer"]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Answer:
-    """One notebook or script, read: its statements, its code as text, and what was mended."""
+    """One notebook or script: statements, code as text, and repairs."""
 
     file: File
     notebook: bool
@@ -43,7 +43,7 @@ class Answer:
     broken: str = ""  # why nothing of it could be read
 
     def defined(self, assignment: Assignment) -> int:
-        """How many of the names that the assignment asks for it defines, answered or not."""
+        """How many of the names that the assignment asks for are defined."""
         return len(wanted_names(assignment) & {name for each in self.found for name in each.names})
 
     def answered(self, assignment: Assignment) -> int:
@@ -56,7 +56,7 @@ class Answer:
 
 
 def read_file(file: File, effort: Effort | None = None) -> Answer | None:
-    """The file as notebook or script; None for weights and for what is neither by any sign."""
+    """Read a notebook or script; None for weights and unrecognized files."""
     effort = effort or Effort()
     suffix = file.path.suffix.lower()
     if suffix == WEIGHTS:
@@ -77,7 +77,7 @@ def read_file(file: File, effort: Effort | None = None) -> Answer | None:
     if is_notebook != (suffix == ".ipynb"):
         kind, name = "notebook" if is_notebook else "script", short(file.path.name)
         if is_notebook or suffix != ".py":
-            notes.append(f"{name} is a {kind} whatever its name says: it was read as one")
+            notes.append(f"{name} is a {kind} despite its name: it was read as one")
     found, lost, code, mended = _read_cells(notebook.cells, effort)
     return Answer(
         file=file,
@@ -149,7 +149,7 @@ def wanted_names(assignment: Assignment) -> set[str]:
 
 
 def scripts_among(answers: Iterable[Answer]) -> Scripts:
-    """The scripts of which others may import something, by how an import may call them."""
+    """Scripts that others may import, by module name."""
     scripts: Scripts = {}
     for each in answers:
         path = each.file.path
@@ -163,7 +163,7 @@ def scripts_among(answers: Iterable[Answer]) -> Scripts:
 
 
 def with_helpers(answer: Answer, scripts: Scripts) -> Answer:
-    """The answer, in front of it what the scripts define that it imports names from."""
+    """The answer, preceded by the definitions that it imports from the scripts."""
     read, notes = [answer], []
     founds: list[list[FoundStatement]] = []
     for importer in read:  # which grows
@@ -212,7 +212,6 @@ def _script(module: str, importer: Answer, scripts: Scripts) -> Answer | None:
 
 
 def _renamed(found: FoundStatement) -> list[FoundStatement]:
-    """What is left of `from helper import attend as f, split`: `f = attend`."""
     node, statements = found.statement.node, []
     aliases = node.names if isinstance(node, ast.ImportFrom) else []
     for alias in aliases:
@@ -227,7 +226,7 @@ def _renamed(found: FoundStatement) -> list[FoundStatement]:
 def _out_of_reach(
     found: FoundStatement, node: ast.Import, importer: Answer, scripts: Scripts
 ) -> Iterator[str]:
-    """What is told of `import helper`: definitions are put in front of others, and not in it."""
+    """The message for `import helper`: only `from helper import name` is supported."""
     for alias in node.names:
         if helper := _script(alias.name, importer, scripts):
             yield (

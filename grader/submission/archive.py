@@ -1,8 +1,7 @@
 """The files of a submission: a file, a folder, a zip or a tar, read into memory, never unpacked.
 
-Nothing is followed out of what was handed in: links are skipped, an archive's paths are names and
-no places. What it unpacks to is bounded by the bytes that come, not by what it says about itself.
-What is damaged, encrypted or of another kind is left to a person.
+Links are skipped, and paths in an archive are only names. Limits apply to the bytes unpacked, not
+to the sizes in headers. Damaged, encrypted and unknown archives need a person.
 """
 
 import bz2
@@ -48,7 +47,7 @@ UNPACK: dict[bytes, Callable[[Any], Any]] = {  # how a file begins -> what unpac
     b"\xfd7zXZ\x00": lzma.open,
 }
 SKIPPED = {"__MACOSX", "__pycache__", "node_modules", "site-packages", "venv", "env"}
-LIBRARIES = {"kws", "data_scripts", "build", "dist"}  # their scripts are no answers
+LIBRARIES = {"kws", "data_scripts", "build", "dist"}  # their scripts are not answers
 
 
 class _Entry(tarfile.TarInfo):
@@ -174,7 +173,6 @@ class Collected:
                     self._count_unpacked(stream, path, nested)
 
     def _count_unpacked(self, stream: Any, path: PurePosixPath, nested: int) -> None:
-        """Add what is unpacked, as long as all of it together takes no longer than allowed."""
         if self.unpacking <= 0:
             self.leave_closed(path, "was not read: unpacking takes too long")
             return
@@ -241,12 +239,11 @@ def _walk(found: Collected, root: Path) -> Iterable[Path]:
 
 
 def _notebooks_first(entry: zipfile.ZipInfo) -> tuple[bool, str]:
-    """So that nothing else uses up what may be read."""
+    """Sort so that no other file uses up the limits."""
     return not entry.filename.lower().endswith(".ipynb"), entry.filename
 
 
 def _inside(name: str) -> PurePosixPath:
-    """The name of an entry as a path that leads nowhere else."""
     name = name[-MAX_NAME:]
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     return PurePosixPath(*parts) if parts else PurePosixPath("unnamed")
@@ -257,12 +254,12 @@ def _shown(name: str) -> str:
 
 
 def is_skipped(name: str) -> bool:
-    """Whether nothing in a folder of this name is the student's own work."""
+    """Whether a folder of this name never contains the student's own work."""
     return name in SKIPPED or (name.startswith(".") and name != ".")
 
 
 def is_wanted(path: PurePosixPath) -> bool:
-    """Whether a file may be somebody's answer: not hidden, not the course's, of a known kind."""
+    """Whether a file may be an answer: not hidden, not the course's, of a known kind."""
     if any(map(is_skipped, path.parts[:-1])) or path.name.startswith("."):
         return False
     if path.suffix == ".py" and path.parent.name in LIBRARIES | {"models", "data", "cli"}:

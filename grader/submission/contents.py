@@ -1,4 +1,4 @@
-"""A submission as data: what was handed in, read and repaired, before any of it runs."""
+"""A submission as data: read and repaired, before any of it runs."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,6 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """One student's answer to one assignment."""
-
     assignment: str
     pieces: tuple[Piece, ...]  # in the order in which they run
     digest: str  # SHA-256 of the bytes handed in, of this assignment's files
@@ -27,4 +25,4 @@ class Submission:
     text: str = ""  # all code as submitted, for checks of the source
     # the notebook's or script's own bytes, where written answers are looked for
     handed_in: bytes = b""
-    unread: str = ""  # why nothing was read of what was handed in, though it may hold an answer
+    unread: str = ""  # why nothing was read, though there may be an answer

@@ -1,4 +1,4 @@
-"""The cells of a notebook of nbformat 4 or 3; a person looks at what is not whole JSON.
+"""The cells of a notebook of nbformat 4 or 3; truncated JSON needs a person.
 
 A large one is read without its printed outputs (`Slim`), in little memory; figures stay.
 """
@@ -28,7 +28,7 @@ class NotebookCell:
 
 @dataclass(frozen=True, kw_only=True)
 class NotebookFile:
-    """Cells, the assignment that the metadata name, repairs; `broken` says why there are none."""
+    """Cells, assignment (from the metadata), repairs; `broken` is why there are no cells."""
 
     cells: tuple[NotebookCell, ...] = ()
     assignment: str | None = None
@@ -37,12 +37,12 @@ class NotebookFile:
 
 
 def looks_like_notebook(text: str) -> bool:
-    """Whether this is JSON with cells, whole or broken, whatever the file is called."""
+    """Whether this is JSON with cells, whole or broken, whatever the file name."""
     return text.lstrip()[:1] in ("{", "[") and bool(MARK.search(text))
 
 
 def read_notebook(text: str) -> NotebookFile:
-    """The notebook in `text`; without cells where there are none to be found. Never raises."""
+    """Read a notebook; a broken one has no cells. Never raises."""
     if sum(map(text.count, "{[,")) > MAX_VALUES:
         return NotebookFile(broken="is too large")
     try:
@@ -94,7 +94,6 @@ def _cell(cell: Any, number: int) -> NotebookCell:
 
 
 def _joined(lines: Iterable[str]) -> str:
-    """Lines of source as one text; some writers leave the newlines out."""
     listed = list(lines)
     if len(listed) > 1 and not any(line.endswith(("\n", "\r")) for line in listed[:-1]):
         return "\n".join(listed)
@@ -111,8 +110,6 @@ OUTPUTS = re.compile(rb'"outputs"\s*:\s*\[$')
 
 
 class Stream(Protocol):
-    """What can be read from, piece by piece."""
-
     def read(self, size: int, /) -> bytes: ...
 
 
@@ -131,7 +128,7 @@ def read_notebook_bytes(stream: Stream, most: int) -> bytes | None:
 
 
 class Slim:
-    """Takes the bytes of a notebook in parts and keeps all but outputs that are not figures."""
+    """Filters the bytes of a notebook, dropping outputs other than figures."""
 
     def __init__(self) -> None:
         self.kept = bytearray()

@@ -1,7 +1,7 @@
-"""Anything that was handed in, as one `Submission` for each assignment found in it.
+"""Read submitted files as one `Submission` for each assignment found in them.
 
-Which assignment a file answers is read off its name, then off the notebook's metadata, then off the
-names it defines. Of several files for one assignment the one that answers most counts.
+The assignment of a file follows from its name, then the metadata, then the names it defines. Of
+several files for one assignment the one that answers most counts.
 """
 
 import hashlib
@@ -68,7 +68,7 @@ def read_submissions(
 
 
 def _likely_first(file: File) -> tuple[int, str]:
-    """So that nothing else uses up the effort of parsing: notebooks, then scripts, then others."""
+    """Sort for the parsing limit: notebooks, then scripts, then others."""
     suffix = file.path.suffix.lower()
     return (suffix != ".ipynb") + (suffix not in (".ipynb", ".py")), file.path.as_posix()
 
@@ -184,7 +184,7 @@ def _nothing(
 
 
 def _unread(collected: Collected, answers: Sequence[Answer]) -> str:
-    """Which files may hold answers and were not read, for a person to look at; nothing if none."""
+    """Names of unread files that may contain answers, for a person; empty if none."""
     broken = (short(each.file.path) for each in answers if each.broken)
     names = listed([*collected.closed, *broken])
     return f"{names} could not be read: hand in the .ipynb file again" if names else ""

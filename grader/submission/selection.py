@@ -1,7 +1,7 @@
-"""Which statements of a submission run: definitions, and of several of one name the best.
+"""Select the statements of a submission that run: definitions, the best for each name.
 
-What is not harmless (see `kws.course.may_run`) is left out without a word, unless an answer needs
-what it makes or changes. What changes a thing that an answer uses, and is left out, is reported.
+Statements with side effects (see `kws.course.may_run`) are left out silently, unless an answer
+needs their result. One that changes a thing an answer uses is reported if left out.
 """
 
 import ast
@@ -54,7 +54,7 @@ class FoundStatement:
 
 @dataclass(kw_only=True)
 class Selection:
-    """The pieces that run, in order, and what the student is told about those that do not."""
+    """The pieces that run, in order, and messages on those that do not."""
 
     pieces: list[Piece] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -177,18 +177,18 @@ def _changing(
 
 
 def _is_made_cheaply(found: FoundStatement, own: Collection[str]) -> bool:
-    """`LOG = Log()` or `x = torch.randn(3)`: no data are needed for it, and no figure."""
+    """`LOG = Log()` or `x = torch.randn(3)`: needs no data and draws no figure."""
     value = getattr(found.node, "value", None)
     return isinstance(value, ast.Call) and root_of(value.func) in {"torch", "np", "numpy", *own}
 
 
 def _needs_only(found: FoundStatement, known: Collection[str]) -> bool:
-    """Whether all that a statement uses is at hand without a training or data."""
+    """Whether the names that a statement uses need no training or data."""
     return used_names(found.source) <= {*known, *set_by(found.node)}
 
 
 def _may_change(found: FoundStatement, owned: Collection[str], reached: Collection[str]) -> bool:
-    """Does it change what is the submission's own, and, unless it is plain, for an answer?"""
+    """Whether it changes what the submission defines and, unless plain, what an answer uses."""
     node = found.node
     plain = found.runs and not isinstance(node, BLOCKS)
     own = [name for name in found.changes if name in owned]
@@ -226,7 +226,7 @@ def _place(found: FoundStatement) -> str:
 
 
 def _plain_data_classes(found: Sequence[FoundStatement]) -> list[FoundStatement]:
-    """`CONFIG = Config(80)` runs too where the submission's Config holds values and no more."""
+    """`CONFIG = Config(80)` runs too if the submission's Config has only values."""
     classes = {name for each in found if is_data_class(each.node) for name in each.names}
     return [
         dataclasses.replace(each, runs=each.runs or made_by(each.node) in classes) for each in found
@@ -239,7 +239,7 @@ def _needed(
     changing: Collection[int],
     wanted: Collection[str],
 ) -> tuple[set[int], set[str]]:
-    """Assignments left out so far that the answers need; then all names that these come upon."""
+    """Left-out assignments that the answers need, then all names that these use."""
     defined = {name for n in kept for name in found[n].names} | BUILTINS
     # Calls such as `TABLE = make_table(80)` do not run by themselves, as most of them train or
     # download. They are let in for a name that nothing else defines.

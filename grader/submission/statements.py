@@ -1,9 +1,8 @@
 """The statements of a cell, also of one that Python cannot parse as it stands.
 
-What Jupyter accepts beyond Python is read as `kws check` reads it (`kws.student.cells`); characters
-that a PDF or a word processor put in the place of Python's are put back, around strings and
-comments, which stay; what nobody accepts is cut out statement by statement, so that one slip costs
-one definition.
+Jupyter's extensions are read as `kws check` does (`kws.student.cells`); typographic characters of
+PDFs and word processors are replaced, except in strings and comments; invalid code is removed
+statement by statement, so that one slip costs one definition.
 """
 
 import ast
@@ -40,7 +39,7 @@ TOKEN = re.compile(  # from any place on, each kind fails once a line at most: t
     rf"|(?<!\w)[{SINGLE}](?P<single>[^\n]{{0,200}}?)[{SINGLE}](?!\w)"
     rf"|(?P<sign>[{''.join(map(chr, TABLE))}])"
 )
-REPAIRED = "characters that only look like Python's (curly quotes, long dashes) were replaced"
+REPAIRED = "characters that resemble Python's (curly quotes, long dashes) were replaced"
 
 
 def repair_characters(source: str) -> str:
@@ -96,19 +95,18 @@ class ParsedCell:
 
 @dataclass(kw_only=True)
 class Effort:
-    """How many characters may still be parsed, of all that was handed in together."""
+    """How many characters of the whole submission may still be parsed."""
 
     left: int = MAX_PARSED
 
 
 def parse(source: str, effort: Effort) -> ast.Module | None:
-    """The tree of `source`, or None, also when all effort is spent. Never raises, never warns."""
+    """The tree of `source`, or None, also when the effort is used up. Never raises or warns."""
     tree = _parse(source, effort)
     return tree if isinstance(tree, ast.Module) else None
 
 
 def _parse(source: str, effort: Effort) -> ast.Module | SyntaxError | None:
-    """The tree of `source`, or what is wrong with it, as far as Python says so."""
     if effort.left < 0 or _is_too_much(source):
         return None
     effort.left -= len(source) + A_CALL
@@ -128,7 +126,7 @@ def _is_too_much(source: str) -> bool:
 
 
 def _depth(source: str) -> int:
-    """How many brackets are open at once, at most; those in strings count too."""
+    """The maximal depth of brackets, those in strings included."""
     depth = most = 0
     for sign in re.findall(r"[()\[\]{}]", source):
         depth = depth + 1 if sign in "([{" else max(depth - 1, 0)
@@ -159,7 +157,7 @@ def read_code(source: str, effort: Effort) -> ParsedCell:
 
 
 def _code(statements: Iterable[Statement], note: str = "", jupyter: bool = False) -> ParsedCell:
-    """The statements without those that are nested too deep to be looked through."""
+    """The statements without those that are nested too deep to be analyzed."""
     kept, notes = [], [note] if note else []
     for each in statements:
         if _is_deep(each):

@@ -1,4 +1,4 @@
-"""Which trained weights belong to a notebook: of those handed in, and of those beside it."""
+"""Match trained weights to a notebook, among submitted files and those beside it."""
 
 import re
 from pathlib import Path, PurePosixPath
@@ -9,7 +9,7 @@ from grader.submission.archive import PICKLED, WEIGHTS, Collected, File
 
 
 def add_weights_beside(collected: Collected, path: Path) -> None:
-    """For a lone notebook: the weights in its folder that can be no other's."""
+    """For a lone notebook: the weights in its folder that can only be its own."""
     beside = [
         file
         for file in sorted(path.parent.glob(f"*{WEIGHTS}"))

@@ -1,4 +1,4 @@
-"""What a student wrote below a question, and the pictures there: read, never run."""
+"""Read a student's text and pictures below a question; nothing runs."""
 
 import base64
 import binascii
@@ -23,7 +23,7 @@ HEAD = re.compile(r"# ?%%(?P<rest>.*)")
 
 
 def find_answers(data: bytes, questions: Sequence[WrittenQuestion]) -> dict[str, WrittenAnswer]:
-    """Question -> answer, in the notebook or script that these bytes are. Never raises."""
+    """Question -> answer, in the bytes of a notebook or script. Never raises."""
     if not questions:
         return {}
     text, _ = decode(data)
@@ -36,7 +36,6 @@ def find_answers(data: bytes, questions: Sequence[WrittenQuestion]) -> dict[str,
 
 
 def _address(picture: Mapping[str, Any]) -> str | None:
-    """A picture in the best of its formats as a `data:` address; None if it cannot be shown."""
     kind = min(picture, key=lambda name: (name not in KINDS, name))
     content = picture[kind]
     text = "".join(map(str, content)) if isinstance(content, list) else content

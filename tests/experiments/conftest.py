@@ -11,52 +11,18 @@ import kws.training.recipe
 from experiments import runs
 from experiments.one_run import run_one
 from experiments.plan import Job, find_source
+from tests.conftest import data_beside
 
 collect_ignore = ["small.py"]  # a program, which reads its arguments
 
 SMALL_WORKER = Path(__file__).with_name("small.py")
-GRU = """
-[data]
-protocol = "v2-12"
-[model]
-name = "gru"
-channels = 3
-hidden_size = 5
-[features]
-n_mels = 20
-[train]
-epochs = 20
-batch_size = 64
-lr = {lr}
-save_every = 1
-warmup = 0.0
-[reported]
-accuracy = 93.6
-data = "their split"
-source = "a report"
-[cpu]
-train.epochs = 1
-"""
+TEXTS = data_beside(__file__)
+GRU = TEXTS["gru"]
 RECIPES = {
     "words/gru": GRU.format(lr="1e-2"),
     "words/slow-gru": GRU.format(lr="1e-4"),
-    "words/diverges": GRU.format(lr="1e30").replace(
-        "epochs = 1", "epochs = 1\ntrain.clip_norm = 0"
-    ),
-    "voices/transformer": """
-[data]
-task = "speakers"
-crop_frames = 32
-[model]
-name = "transformer"
-d_model = 8
-num_heads = 2
-num_layers = 1
-d_ff = 8
-[train]
-total_steps = 2
-batch_size = 8
-""",
+    "words/diverges": GRU.format(lr="1e30") + "train.clip_norm = 0\n",
+    "voices/transformer": TEXTS["voices"],
 }
 
 

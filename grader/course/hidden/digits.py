@@ -36,7 +36,6 @@ SYMBOLS = len(ALPHABET)
 
 
 def spoken_strings(secret: Seed) -> TranscribedSplit:
-    """Utterances as in notebook 7, with their texts."""
     return speak(secret.number("hidden strings"))
 
 

@@ -59,7 +59,6 @@ def speak_german(seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _spoken(protocol: Protocol, name: str, seed: int, **options: Any) -> tuple[Tensor, Tensor]:
-    """Clips of a corpus that is made under this name and not kept."""
     mels, labels = [], []
     with tempfile.TemporaryDirectory() as folder:
         corpus = make_corpus(

@@ -76,7 +76,7 @@ def answered(model: Model, *inputs: Tensor, **options: Any) -> tuple[Tensor, Ten
 def duration_error(model: Model, texts: SpokenTexts) -> float:
     """Mean absolute error of the durations, in frames per phoneme."""
     off = []
-    for row in range(len(texts)):  # alone: other texts tell nothing
+    for row in range(len(texts)):  # one by one: no information from other texts
         phonemes, valid, durations, _ = texts.batch([row])
         _, _, logs = answered(model, phonemes, valid)
         predicted = (logs.detach().double().exp() - 1).round().clamp(1, MOST_FRAMES)

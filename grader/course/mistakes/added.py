@@ -37,7 +37,6 @@ def added_mistakes(number: str) -> list[AddedMistake]:
 
 
 def add_mistake(number: str, mistake: AddedMistake) -> Path:
-    """Append a mistake atomically; return the file."""
     path = added_path(number)
     known = path.read_text(encoding="utf-8") if added_mistakes(number) else ""
     block = as_toml(mistake.code) if "'''" in mistake.code else f"'''\n{mistake.code}\n'''"

@@ -177,7 +177,6 @@ def _words() -> ClipSplit:
 
 
 def _patiently(make: Any) -> Any:
-    """The result of `make`, also if another process creates it first."""
     for left in reversed(range(TRIES)):
         try:
             return make()

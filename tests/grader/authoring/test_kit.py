@@ -202,7 +202,7 @@ def test_a_kit_that_would_leak_is_refused(small, file, text, what):
     append(small, "kws/sound.py", f"def f(x):\n    {EARLIER}\n")  # the library may hold that
     kit_of(small)
     append(small, file, text)
-    with pytest.raises(UsageError, match=f"kws-02 would leak: .* holds {what}"):
+    with pytest.raises(UsageError, match=f"kws-02 would leak: .* contains {what}"):
         kit_of(small)
 
 

@@ -85,8 +85,8 @@ def test_a_folder_is_as_young_as_its_youngest_file_and_a_link_as_itself(tmp_path
     [
         ([], "nowhere", "does not exist"),
         (["all.zip"], "all.zip", "unpack it first"),
-        (["a.csv"], ".", "holds no submission"),
-        (["02_attention.ipynb"], ".", "carries no student's name"),
+        (["a.csv"], ".", "contains no submissions"),
+        (["02_attention.ipynb"], ".", "does not name a student"),
     ],
 )
 def test_what_is_no_folder_of_submissions_is_refused(tmp_path, names, path, words):

@@ -89,10 +89,10 @@ def test_a_complaint_of_sphinx_and_a_site_at_fault_are_told(tmp_path):
     with pytest.raises(UsageError, match=r"Sphinx complained, correct what it names: .*sphinx"):
         make.run_sphinx(tmp_path.joinpath(sys.executable), tmp_path, tmp_path)
     (tmp_path / "index.html").write_text('<a href="gone.html">')
-    with pytest.raises(UsageError, match=r"links of the book lead nowhere: index.html: gone.html"):
+    with pytest.raises(UsageError, match=r"the book has broken links: index.html: gone.html"):
         make.refuse_faults(tmp_path)
     (tmp_path / "index.html").write_text('<img src="https://b.example/x.png">')
-    with pytest.raises(UsageError, match=r"ask other hosts, b\.example"):
+    with pytest.raises(UsageError, match=r"load from other hosts, b\.example"):
         make.refuse_faults(tmp_path)
 
 
@@ -114,9 +114,9 @@ def test_an_answer_is_found_between_the_tags(tmp_path):
     answer = ANSWER.search(source)[1]
     assert leaks(written(tmp_path, "<p>softmax of the scores</p>")) == []
     (found,) = leaks(written(tmp_path, f"<pre>{colored(answer)}</pre>"))
-    assert found.startswith("page.html holds the answer to 2.1")
+    assert found.startswith("page.html contains the answer to 2.1")
     (found,) = leaks(written(tmp_path, "", "page.html") and written(tmp_path, answer, "data.js"))
-    assert found.startswith("data.js holds the answer to 2.1")
+    assert found.startswith("data.js contains the answer to 2.1")
 
 
 def test_a_hidden_check_may_be_repeated_by_a_visible_one_only(tmp_path):
@@ -125,7 +125,7 @@ def test_a_hidden_check_may_be_repeated_by_a_visible_one_only(tmp_path):
     visible = f'<div class="cell tag_check docutils"><img><div>{code}</div></div>'
     assert leaks(written(tmp_path, visible)) == []
     # checks resemble each other: more than one may be found
-    assert f"page.html holds {check.what}" in leaks(written(tmp_path, visible + code))
+    assert f"page.html contains {check.what}" in leaks(written(tmp_path, visible + code))
     assert leaks(written(tmp_path, f'<div class="cell">{code}</div>')) != []
 
 

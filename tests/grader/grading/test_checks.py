@@ -168,7 +168,7 @@ def test_the_score_card_adds_up_by_task():
     assert lines[1].startswith("2.5/4 2.1 ")
     assert lines[2].startswith("–/2 2.2 ")
     more = ["repaired: a cell was mended", "isolation: fenced", "without: no namespaces"]
-    totals = ["2.5/6 in all", "2 of them are open: a person looks at them"]
+    totals = ["2.5/6 in all", "2 of them are open, for review by a person"]
     assert {*totals, *more, "verdict: needs a person"} <= set(lines)
     assert [points(value) for value in (3.0, 2.25, 0.0, None)] == ["3", "2.25", "0", "–"]
 

@@ -214,7 +214,7 @@ def test_another_configuration_is_refused_before_a_submission_can_run(hostile):
     ("arguments", "word"),
     [
         (("--submission", "/there/is/none"), "/there/is/none"),
-        (("--submission", "docs"), "holds no answer to any assignment"),
+        (("--submission", "docs"), "has no answer to any assignment"),
         (("--submission", "docs", "--require-isolation", "strong"), "choose one of sealed"),
         (("--assignment", "77", "-n", "2"), "leave -n out"),
     ],

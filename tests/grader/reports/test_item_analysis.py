@@ -60,8 +60,8 @@ def test_checks_of_a_task_that_are_always_earned_together_are_one_item():
     [
         (FEWEST - 1, 0.5, None, "too few"),
         (100, 0.5, -0.3, "fault in the check"),
-        (100, 0.1, 0.5, "hardly anybody"),
-        (100, 1.0, None, "nearly everybody"),
+        (100, 0.1, 0.5, "few students"),
+        (100, 1.0, None, "nearly all"),
         (100, 0.5, 0.0, "unrelated"),
         (100, 0.5, 0.4, ""),
     ],

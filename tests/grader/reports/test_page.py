@@ -78,7 +78,7 @@ def test_open_points_are_explained_kindly_and_full_ones_without_a_word_of_blame(
     open_report, full_report
 ):
     shown = read(open_report)
-    assert "a person will look at them. You lose none by it." in shown
+    assert "until a person has reviewed them. You do not lose them." in shown
     assert "– of 1" in shown
     shown = read(full_report)
     assert "10 of 10 points" in shown

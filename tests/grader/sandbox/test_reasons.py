@@ -123,7 +123,7 @@ def test_a_check_that_is_over_and_a_reference_that_fails_are_our_fault(best, ses
     [
         ("torch.ones(2).cuda()", "f asked for a GPU, and there is none here: use the device of"),
         ("torch.ones(2, device='cuda')", "f asked for a GPU, and there is none here"),
-        ("input('how many? ')", "f asked for something to be typed in, and nobody can type here"),
+        ("input('how many? ')", "f asked for keyboard input, which is not available here"),
     ],
 )
 def test_what_works_in_a_notebook_and_not_here_is_told_with_the_line(student, line, words):
