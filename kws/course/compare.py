@@ -181,7 +181,6 @@ def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | No
 
 
 def _known(record: Record) -> list[float]:
-    """The recorded numbers of a tensor."""
     return record.content if isinstance(record.content, list) else record.content["projections"]
 
 

@@ -118,7 +118,6 @@ def raised(error: BaseException) -> Record:
 
 
 def _error_of(record: Record | None) -> str:
-    """The type of the exception that was raised; "" for a result."""
     if record is None or record.kind != RAISED:
         return ""
     return record.content.partition(":")[0]

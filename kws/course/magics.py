@@ -100,7 +100,6 @@ def _logical_line(lines: list[str], row: int) -> int | None:
 
 
 def _without_magic(line: str) -> str | None:
-    """The line without its magic; None if it has none."""
     if TIMED.match(line):
         return TIMED.sub(r"\1", line)
     if found := ASSIGNED.match(line):

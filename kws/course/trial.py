@@ -34,8 +34,6 @@ RTOL, ATOL = 1e-4, 1e-5  # float32 sums in another order differ by some 1e-6 of 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One line of a score card that compares values."""
-
     id: str  # the task and the function's name, "2.1-attend-values"
     title: str  # what holds when it passes
     run: Callable[..., Iterator[tuple[str, Any]]]  # the function; a generator of (what, value)

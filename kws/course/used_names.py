@@ -67,7 +67,6 @@ class Use:
 
     @property
     def hint(self) -> str:
-        """What to do instead."""
         top = self.name.partition(".")[0]
         if not self.ready and is_own(top) and top not in BUILTINS | ATTRIBUTES:
             return f"write `from {top} import …`, with the names that you use"

@@ -77,7 +77,6 @@ class AlarmRate:
         )
 
     def as_dict(self) -> dict[str, float | int | None]:
-        """For JSON."""
         rate = self.value if self.hours else None
         high = self.high if self.hours else None
         return {
@@ -90,7 +89,6 @@ class AlarmRate:
 
 
 def _poisson_cdf(count: int, mean: float) -> float:
-    """Probability of at most `count`."""
     terms = (i * math.log(mean) - mean - math.lgamma(i + 1) for i in range(count + 1))
     return math.fsum(math.exp(term) for term in terms)
 

@@ -89,7 +89,6 @@ def check_csv(
 
 
 def _check_bytes(path: Path) -> None:
-    """Refuse a byte-order mark and carriage returns."""
     data = path.read_bytes()
     if data.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise UsageError(

@@ -83,7 +83,6 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _packed(scratch: Path) -> bytes:
-    """The package as npm packs it."""
     npm = shutil.which("npm")
     if npm is None:
         raise UsageError(f"npm is not installed, which fetches {PACKAGE}: install it, or {BY_HAND}")

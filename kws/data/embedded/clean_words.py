@@ -75,7 +75,6 @@ def clean_words(
 
 
 def _clip(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One word in its second, float32."""
     wave = wave[:CLIP_SAMPLES] * (LOUDNESS / np.abs(wave).max())
     start = int(rng.integers(min(LATEST, CLIP_SAMPLES - len(wave)) + 1))
     clip = NOISE * rng.standard_normal(CLIP_SAMPLES)
