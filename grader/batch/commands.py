@@ -68,8 +68,8 @@ def requests(
 def leaderboard(graded: Annotated[Path, GRADED] = Path("graded")) -> None:
     """Rank students by the share of hidden examples that they reach, each with its interval.
 
-    Each hand-in that was measured is a look; `[leaderboard]` in course.toml limits their number,
-    and has the names that students chose. It writes GRADED/leaderboard.html for them.
+    Each hand-in that was measured is a look. The file course.toml limits their number, and has the
+    names that students chose. The page for them is GRADED/leaderboard.html.
     """
     from grader.batch.output import Store
 

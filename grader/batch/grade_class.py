@@ -109,8 +109,8 @@ def grade_class(
     if settings.deadline and settings.course:
         raise UsageError(f"{settings.course} has the deadlines: leave --deadline out")
     found = find(settings.submissions, besides)
-    there, missing = by_student(found.entries, roster)
-    there = in_groups(there, rules.groups)
+    own, missing = by_student(found.entries, roster)
+    there = in_groups(own, rules.groups)
     missing = tuple(one for one in missing if one.id not in {s.student for s in there})
     attempts = [each for one in there for each in attempts_of(one, best=rules.attempts == "best")]
     table = PlatformTable(settings.roster) if settings.roster else store.roster()
@@ -172,7 +172,7 @@ def grade_class(
             {**earlier, **new_remarks},
             missing={student.id: student.name for student in missing},
             names={submission.student: submission.name for submission in there if submission.name},
-            sources={one.student: one.entry.files[0][1].name for one in there if one.entry.files},
+            sources={one.student: one.entry.files[0][1].name for one in own if one.entry.files},
             columns={**store.about()["columns"], **columns},
             unread={
                 submission.student: "; ".join([why, *circumstances(submission, settings.deadline)])
@@ -185,6 +185,13 @@ def grade_class(
         whole = store.whole([one.report for one in graded])
         grades = by_id(store.grades(whole, when))
         notes = table.differing_points(grades, store.about()["columns"]) if table else []
+        ids = [student.id for student in roster or ()]
+        strangers = rules.strangers([*ids, *(one.student for one in own)]) if ids else []
+        if strangers:
+            notes.append(
+                f"course.toml names {several(strangers)}, whom the roster does not have: write "
+                f"ids as in the first column of gradebook.csv, such as {ids[0]}"
+            )
     leftover = {student for student, _ in there_already} - {
         submission.student for submission in there
     }

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from grader.batch.roster import StudentSubmission
 from grader.core.outcomes import Report
+from grader.reports.course_rules import format_span
 from grader.reports.similarity import Pair
 from kws.errors import UsageError
 
@@ -40,21 +41,8 @@ def lateness(submission: StudentSubmission, deadline: datetime | None) -> str:
     entry = submission.entry
     if deadline is not None and entry.when > deadline:
         when = entry.when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-        return f"late by {_span(entry.when - deadline)} ({when})"
+        return f"late by {format_span(entry.when - deadline)} ({when})"
     return "late, according to its file name" if entry.marked else ""
-
-
-def _span(span: timedelta) -> str:
-    """
-    >>> _span(timedelta(minutes=5, seconds=1)), _span(timedelta(hours=26))
-    ('6 min', '1 d 2 h')
-    """
-    minutes = -(-span // timedelta(minutes=1))
-    days, rest = divmod(minutes, 24 * 60)
-    hours, minutes = divmod(rest, 60)
-    parts = [f"{days} d" if days else "", f"{hours} h" if hours else ""]
-    parts.append(f"{minutes} min" if minutes and not days else "")
-    return " ".join(part for part in parts if part)
 
 
 def several(names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@
 GRADED/released keeps what was released, for later regrade requests.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -56,14 +56,16 @@ def release_feedback(graded: Path, out: Path, not_before: str | None = None) -> 
             write_bytes(out / "students" / student / PAGE, data)
             text = REQUEST_TEXT.format(student=student.replace("\\", "\\\\").replace('"', '\\"'))
             write_text(out / "students" / student / REQUEST, text)
-        written = [out / "students"]
+        written, outside = [out / "students"], []
         zips = {"canvas.zip": _for_canvas, "moodle.zip": _for_moodle}
         sources = store.about()["sources"]
         for name, choose in zips.items():
-            files = choose(pages, sources)
-            if files:
+            named = choose(pages, sources)
+            if named:
+                files = {file: pages[student] for student, file in named.items()}
                 write_bytes(out / name, zip_bytes(files))
                 written.append(out / name)
+                outside = sorted(pages.keys() - named.keys())
         for name in ("canvas.csv", "moodle.csv"):
             if (graded / name).is_file():
                 write_bytes(out / name, (graded / name).read_bytes())
@@ -72,20 +74,20 @@ def release_feedback(graded: Path, out: Path, not_before: str | None = None) -> 
             if report.student in pages:
                 store.keep_released(report)
     lines = [f"released: {len(pages)} students, {store.out / RELEASED} remembers with what points"]
+    if outside:
+        lines.append(f"in no zip, because they handed in nothing themselves: {', '.join(outside)}")
     return [*lines, *(f"written: {path}" for path in written)]
 
 
-def _for_canvas(pages: Mapping[str, bytes], sources: Mapping[str, str]) -> dict[str, bytes]:
-    matches = {student: CANVAS.fullmatch(sources.get(student, "")) for student in pages}
-    return {
-        f"{Path(match[0]).stem}.html": pages[student] for student, match in matches.items() if match
-    }
+def _for_canvas(students: Iterable[str], sources: Mapping[str, str]) -> dict[str, str]:
+    matches = {student: CANVAS.fullmatch(sources.get(student, "")) for student in students}
+    return {student: f"{Path(match[0]).stem}.html" for student, match in matches.items() if match}
 
 
-def _for_moodle(pages: Mapping[str, bytes], sources: Mapping[str, str]) -> dict[str, bytes]:
-    matches = {student: MOODLE.match(sources.get(student, "")) for student in pages}
+def _for_moodle(students: Iterable[str], sources: Mapping[str, str]) -> dict[str, str]:
+    matches = {student: MOODLE.match(sources.get(student, "")) for student in students}
     return {
-        f"{match['name']}_{match['user']}_assignsubmission_file_/{PAGE}": pages[student]
+        student: f"{match['name']}_{match['user']}_assignsubmission_file_/{PAGE}"
         for student, match in matches.items()
         if match
     }

@@ -47,10 +47,8 @@ def release(
     if zip_path is not None:
         kit = release_kit(zip_path, through)
         print(f"written: {zip_path} ({len(kit.files)} files)")
-        for title, names in (("withheld", kit.modules.withheld), ("left out", kit.modules.along)):
-            for name in names:
-                why = f", which needs {kit.modules.along[name]}" if title == "left out" else ""
-                print(f"  {title}: {name}{why}")
+        print(f"  withheld: {len(kit.modules.withheld)} modules that students write later")
+        print(f"  left out: {len(kit.modules.along)} modules that need one of these")
     elif not check and not stale:
         print("notebooks and goldens are current")
 

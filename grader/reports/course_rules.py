@@ -91,6 +91,12 @@ class CourseRules:
     def _names(self, student: str) -> list[str]:
         return [student, *(name for name, people in self.groups.items() if student in people)]
 
+    def strangers(self, students: Iterable[str]) -> list[str]:
+        """Who is in a group, has an extension or a name, and is not one of `students`; sorted."""
+        named = {student for people in self.groups.values() for student in people}
+        named |= {name for name, dates in self.extensions.items() if dates}
+        return sorted({*named, *self.leaderboard.names} - {*self.groups, *students})
+
     def grade(self, report: Report, when: datetime | None) -> "Grade":
         """The grade of a report submitted at `when`."""
         rule = self.assignments.get(report.assignment, AssignmentRules())
@@ -101,11 +107,9 @@ class CourseRules:
         if deadline is None or when is None or when <= deadline:
             return grade
         share = self.late.share(when - deadline)
-        hours = math.ceil((when - deadline) / timedelta(hours=1))
-        late = f"{hours // 24} d {hours % 24} h late: −{100 * share:.3g} %"
-        if share == 0:
-            late = f"{hours // 24} d {hours % 24} h late: no penalty"
-        return replace(grade, penalty=share * grade.raw, why=late)
+        loss = f"−{100 * share:.3g} %" if share else "no penalty"
+        why = f"{format_span(when - deadline)} late: {loss}"
+        return replace(grade, penalty=share * grade.raw, why=why)
 
     def total(
         self, grades: Mapping[str, "Grade"], numbers: Iterable[str]
@@ -150,6 +154,19 @@ class Grade:
     @property
     def share(self) -> float:
         return self.final / self.most if self.most else 0.0
+
+
+def format_span(span: timedelta) -> str:
+    """
+    >>> format_span(timedelta(minutes=5, seconds=1)), format_span(timedelta(hours=26))
+    ('6 min', '1 d 2 h')
+    """
+    minutes = -(-span // timedelta(minutes=1))
+    days, rest = divmod(minutes, 24 * 60)
+    hours, minutes = divmod(rest, 60)
+    parts = [f"{days} d" if days else "", f"{hours} h" if hours else ""]
+    parts.append(f"{minutes} min" if minutes and not days else "")
+    return " ".join(part for part in parts if part)
 
 
 def read_rules(path: Path) -> CourseRules:

@@ -111,7 +111,8 @@ def totals(
         own = {number: grade for (name, number), grade in grades.items() if name == student}
         share, dropped = rules.total(own, numbers)
         is_open = any(own[number].is_open for number in numbers if number in own)
-        cells = [points(own[number].final) if number in own else "" for number in numbers]
+        settled = {number: points(one.final) for number, one in own.items() if not one.is_open}
+        cells = [settled.get(number, "") for number in numbers]
         total = "" if is_open else f"{100 * share:.1f}"
         rows.append([student, names.get(student, ""), *cells, " ".join(dropped), total])
     return as_csv(rows)

@@ -69,7 +69,8 @@ def _report(report: Report, book: str, *, alone: bool) -> list[str]:
 
 
 def _total(report: Report) -> str:
-    return f"{points(report.score)} of {points(report.max_score)} points"
+    waiting = f", {points(report.open_points)} open" if report.open_points else ""
+    return f"{points(report.score)} of {points(report.max_score)} points{waiting}"
 
 
 def _check(check: CheckResult, book: str) -> str:

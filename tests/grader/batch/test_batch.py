@@ -16,6 +16,7 @@ import pytest
 from grader import ROOT
 from grader.batch.grade_class import Settings, grade_class
 from grader.batch.grade_commands import summary
+from grader.batch.output import Store
 from grader.batch.workers import Workers
 from grader.core.outcomes import Report, Verdict
 from kws.course.trial import all_trials
@@ -109,6 +110,8 @@ def test_of_several_hand_ins_of_a_group_the_last_counts_or_the_best_after_its_pe
     assert scores == {"ada": expected, "bob": expected}
     late = "late by 1 h" if attempts == "best" else "late by 2 h"
     assert all(words[0].startswith(late) for words in batch.remarks.values())
+    assert Store(out).about()["sources"].keys() == {"ada"}  # nobody's file is another's
+    assert [note for note in batch.notes if "names bob, whom" in note]
     first = digests(out)
     grade_class(settings, lambda: Workers(1), show=False)
     assert digests(out) == first

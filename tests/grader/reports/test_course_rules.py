@@ -44,11 +44,11 @@ def test_what_is_lost_by_being_late_goes_by_days_begun_or_by_steps(late, hours, 
 @pytest.mark.parametrize(
     ("student", "hours", "penalty", "why"),
     [
-        ("dan", 0.2, 0, "0 d 1 h late: no penalty"),
-        ("dan", 1, 8, "0 d 1 h late: −10 %"),
+        ("dan", 0.2, 0, "12 min late: no penalty"),
+        ("dan", 1, 8, "1 h late: −10 %"),
         ("dan", 90, 24, "3 d 18 h late: −30 %"),
         ("ada", 24, 0, ""),  # of a group with an extension
-        ("eve", 24, 8, "0 d 3 h late: −10 %"),
+        ("eve", 24, 8, "2 h 59 min late: −10 %"),
     ],
 )
 def test_a_grade_is_raw_points_penalty_and_why(write, student, hours, penalty, why):
@@ -66,6 +66,15 @@ def test_the_total_weighs_and_drops_the_lowest_and_counts_what_is_missing_as_0(w
     assert rules.total(grades, ["01", "02"]) == (pytest.approx(0.8), ["01"])
     assert rules.total(grades, ["01", "02", "03"]) == (pytest.approx((0.4 + 3 * 0.8) / 4), ["03"])
     assert CourseRules().total(grades, ["01", "02"]) == (pytest.approx(0.6), [])
+
+
+def test_who_is_named_and_not_in_the_class_is_found_and_an_empty_extension_is_nobody(write):
+    text = "groups.red = ['ada', 'bob']\n[extensions.ada]\n[extensions.eve]\n02 = "
+    rules = read_rules(
+        write(f"{text}{DUE.isoformat()}\n[extensions.red]\n02 = {DUE.isoformat()}\n")
+    )
+    assert rules.strangers(["bob"]) == ["ada", "eve"]
+    assert read_rules(TEMPLATE).strangers([]) == []
 
 
 def test_the_template_is_read_and_holds_every_key():

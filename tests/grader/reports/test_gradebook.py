@@ -10,7 +10,8 @@ import pytest
 
 from grader.core.text import clean
 from grader.reports import gradescope
-from grader.reports.gradebook import canvas, cell, gradebook
+from grader.reports.course_rules import CourseRules, Grade
+from grader.reports.gradebook import canvas, cell, gradebook, totals
 
 
 def rows(data: bytes) -> list[list[str]]:
@@ -34,6 +35,12 @@ def test_a_line_a_report_a_column_a_check_and_open_points_are_empty_cells(
     assert head[-1] == "03 2.1-shape"
     assert first[-1] == ""
     assert second[9:] == ["", "", "", "", "1"]
+
+
+def test_open_points_leave_the_cells_of_totals_empty(report):
+    grades = {("ada", "02"): replace(Grade.of(report), is_open=True)}
+    row = totals(CourseRules(), grades, ["02"], {}).decode().splitlines()[1]
+    assert row == '"ada","","","",""'
 
 
 def test_canvas_has_points_possible_and_order_and_bytes_do_not_depend_on_the_order_given(
